@@ -1,0 +1,50 @@
+# Everything sets itself up: a fresh clone needs Python 3.11+ and make.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test check lint types imports slow notebooks bench clean
+
+help: ## Show this list
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+install: $(STAMP) ## Create .venv with the pinned versions
+
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Python 3.11 or newer is needed; $(PYTHON) is $$($(PYTHON) --version 2>&1). Try: make PYTHON=python3.12 ..."; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+demo: $(STAMP) ## Run one retail campaign from segment rules to a learning engine (under two minutes)
+	$(BIN)/python -m simulator.demo --out demo
+
+test: $(STAMP) ## Run the fast tests
+	$(BIN)/python -m pytest -q -n 2 -m "not slow"
+
+slow: $(STAMP)
+	$(BIN)/python -m pytest -q -n 2 -m slow
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(STAMP)
+	$(BIN)/mypy
+
+imports: $(STAMP)
+	$(BIN)/lint-imports
+
+notebooks: $(STAMP) ## Execute the notebooks; fail on an error or on stored outputs
+	$(BIN)/python notebooks/execute.py
+
+check: lint types imports test slow notebooks ## Everything CI runs
+
+bench: $(STAMP) ## Time the engine against Vowpal Wabbit, side by side
+	OPENBLAS_NUM_THREADS=1 $(BIN)/python -m simulator.bench
+
+clean: ## Remove the environment, caches and the demo's files
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache demo build dist *.egg-info

@@ -1,0 +1,251 @@
+"""Frozen records and protocols that cross every border of the engine; imports numpy and nothing of ours.
+
+Shapes: n rows of a batch, N offers of the catalogue. Times are whole microseconds since 1970-01-01 UTC.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol, TypeAlias, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from numpy.random import Generator
+
+FloatArray: TypeAlias = NDArray[np.float64]
+IntArray: TypeAlias = NDArray[np.int64]
+BoolArray: TypeAlias = NDArray[np.bool_]
+ObjectArray: TypeAlias = NDArray[np.object_]
+
+MICROSECONDS = 1_000_000
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Contexts:
+    """A checked batch of n contexts, column by column; built by `Catalogue.contexts` and nowhere else.
+
+    `columns` holds one array a declared fact: categorical facts as int64 codes into the declared values
+    (-1 missing, `len(values)` a value unseen), numeric facts as float64 (NaN missing), boolean facts as float64
+    (0, 1, NaN missing). `text` keeps the categorical facts as they were given (None where missing), for the log.
+    `customers` has the n customer keys, or is empty where no customer is known.
+    """
+
+    n: int
+    columns: Mapping[str, IntArray | FloatArray]
+    text: Mapping[str, ObjectArray]
+    customers: ObjectArray = field(default_factory=lambda: np.empty(0, dtype=object))
+
+    def __len__(self) -> int:
+        return self.n
+
+    def take(self, rows: IntArray | BoolArray | slice) -> Contexts:
+        """Return the chosen rows as a batch of its own."""
+        columns = {name: column[rows] for name, column in self.columns.items()}
+        text = {name: column[rows] for name, column in self.text.items()}
+        n = len(np.arange(self.n)[rows])
+        return Contexts(n, columns, text, self.customers[rows] if len(self.customers) else self.customers)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Outcomes:
+    """What a policy learns from: n decisions with what came of each.
+
+    `offer` indexes the catalogue's offers; `eligible` is (n, N); `propensity` is in (0, 1]; `converted` is the
+    objective's event within its window, `revenue` the net revenue and `reward` the money (the objective's unit).
+    Where `restated` is true the policy has learned this decision before, as `was_converted`, `was_revenue` and
+    `was_reward`, and must now hold the belief it would hold had it learned the new outcome instead.
+    """
+
+    contexts: Contexts
+    offer: IntArray
+    eligible: BoolArray
+    propensity: FloatArray
+    converted: BoolArray
+    revenue: FloatArray
+    reward: FloatArray
+    restated: BoolArray
+    was_converted: BoolArray
+    was_revenue: FloatArray
+    was_reward: FloatArray
+
+    def __len__(self) -> int:
+        return len(self.offer)
+
+    @staticmethod
+    def first(
+        contexts: Contexts,
+        offer: IntArray,
+        eligible: BoolArray,
+        propensity: FloatArray,
+        converted: BoolArray,
+        revenue: FloatArray,
+        reward: FloatArray,
+    ) -> Outcomes:
+        """Return outcomes none of which was learned before."""
+        n = len(offer)
+        no, zero = np.zeros(n, dtype=np.bool_), np.zeros(n)
+        return Outcomes(contexts, offer, eligible, propensity, converted, revenue, reward, no, no, zero, zero)
+
+    def take(self, rows: IntArray | BoolArray | slice) -> Outcomes:
+        """Return the chosen rows."""
+        return Outcomes(
+            self.contexts.take(rows),
+            self.offer[rows],
+            self.eligible[rows],
+            self.propensity[rows],
+            self.converted[rows],
+            self.revenue[rows],
+            self.reward[rows],
+            self.restated[rows],
+            self.was_converted[rows],
+            self.was_revenue[rows],
+            self.was_reward[rows],
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Removal:
+    """One reason why offers are not eligible: the number of the rule, its words, the offers it removed."""
+
+    rule: int
+    reason: str
+    offers: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Decision:
+    """One request answered.
+
+    `offer` maps each dimension to the chosen option, `offer_index` is its number in the catalogue, `eligible` is
+    the (N,) mask it was chosen from, `probabilities` the (N,) vector it was drawn from. `fault` says why the
+    fallback was served instead of the policy's choice, and is None otherwise.
+    """
+
+    decision_id: str
+    customer: str
+    offer: Mapping[str, str]
+    offer_index: int
+    propensity: float
+    eligible: BoolArray
+    reasons: tuple[Removal, ...]
+    probabilities: FloatArray
+    time: int
+    group: str
+    fault: str | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DecisionBatch:
+    """n requests answered, column by column; the fields are those of `Decision`, with n rows.
+
+    `probabilities` is None unless the engine was asked to keep whole vectors.
+    """
+
+    decision_ids: tuple[str, ...]
+    customers: tuple[str, ...]
+    offers: Mapping[str, ObjectArray]
+    offer_index: IntArray
+    propensity: FloatArray
+    eligible: BoolArray
+    probabilities: FloatArray | None
+    time: IntArray
+    group: str
+    fault: str | None = None
+
+    def __len__(self) -> int:
+        return len(self.decision_ids)
+
+
+@runtime_checkable
+class Policy(Protocol):
+    """Anything that turns (contexts, eligible offers) into a probability for each offer."""
+
+    @property
+    def name(self) -> str:
+        """A short name for tables."""
+        ...
+
+    @property
+    def learns(self) -> bool:
+        """Whether `update` changes anything."""
+        ...
+
+    def probabilities(self, contexts: Contexts, eligible: BoolArray, rng: Generator) -> FloatArray:
+        """Return the (n, N) probabilities: rows sum to 1, 0 where not eligible; changes nothing but `rng`."""
+        ...
+
+    def update(self, outcomes: Outcomes) -> None:
+        """Learn from outcomes; the only mutation."""
+        ...
+
+    def spec(self) -> Mapping[str, object]:
+        """Return the policy's kind and settings as plain JSON values, enough to build it anew."""
+        ...
+
+    def dumps(self) -> bytes:
+        """Return what was learned as bytes; never a pickle."""
+        ...
+
+    def loads(self, state: bytes) -> None:
+        """Replace what was learned by what `dumps` returned; PolicyError where the bytes do not fit."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LoggedBatch:
+    """n decisions read from a log with what came of each, in order of decision; fields as in `Outcomes`."""
+
+    contexts: Contexts
+    offer: IntArray
+    eligible: BoolArray
+    propensity: FloatArray
+    converted: BoolArray
+    revenue: FloatArray
+    reward: FloatArray
+    time: IntArray
+
+    def __len__(self) -> int:
+        return len(self.offer)
+
+    def outcomes(self) -> Outcomes:
+        """Return what a policy would learn from these decisions, each for the first time."""
+        return Outcomes.first(
+            self.contexts,
+            self.offer,
+            self.eligible,
+            self.propensity,
+            self.converted,
+            self.revenue,
+            self.reward,
+        )
+
+    def take(self, rows: IntArray | BoolArray | slice) -> LoggedBatch:
+        """Return the chosen rows."""
+        return LoggedBatch(
+            self.contexts.take(rows),
+            self.offer[rows],
+            self.eligible[rows],
+            self.propensity[rows],
+            self.converted[rows],
+            self.revenue[rows],
+            self.reward[rows],
+            self.time[rows],
+        )
+
+
+@runtime_checkable
+class Log(Protocol):
+    """A log of decisions that can be read again and again, batch by batch, in order of decision."""
+
+    @property
+    def n(self) -> int:
+        """The number of decisions."""
+        ...
+
+    def batches(self, size: int = 65_536) -> Iterator[LoggedBatch]:
+        """Yield the decisions in order, at most `size` at a time."""
+        ...
