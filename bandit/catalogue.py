@@ -1,0 +1,304 @@
+"""The catalogue: dimensions, options, rules, objective and declared context, and the legal offers they leave."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+import numpy as np
+
+from bandit.catalogue_file import CatalogueFile, decode, encode
+from bandit.conditions import Condition, compile_condition
+from bandit.domain import BoolArray, Contexts, FloatArray, IntArray, ObjectArray, Removal
+from bandit.errors import CatalogueError, OfferError
+from bandit.facts import Fact, parse_contexts
+from bandit.objective import Money, Objective
+
+MAX_OFFERS = 100_000
+"""Most legal offers a catalogue may have, and most combinations that are looked through at a time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One value of a dimension, with its costs and free numeric attributes."""
+
+    name: str
+    rate: float = 0.0
+    contact_cost: float = 0.0
+    redemption_cost: float = 0.0
+    attributes: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Dimension:
+    """One lever and its options, in the order of the catalogue."""
+
+    name: str
+    options: tuple[Option, ...]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The options' names."""
+        return tuple(option.name for option in self.options)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Rule:
+    """A rule of the catalogue: the offers it removes, and for whom (for everyone where `when` is None)."""
+
+    number: int
+    reason: str
+    when: Condition | None
+    forbids: BoolArray
+
+
+@dataclass(frozen=True, eq=False)
+class Catalogue:
+    """What may be offered, to whom, and what it is worth; legal offers are enumerated once, into arrays.
+
+    `options` is (N, dimensions): the option of each offer in each dimension. Offers are in the order of the
+    catalogue, the last dimension running fastest, without those that a stacking rule forbids.
+    """
+
+    name: str
+    currency: str
+    objective: Objective
+    undeclared: Literal["refuse", "drop"]
+    facts: Mapping[str, Fact]
+    dimensions: tuple[Dimension, ...]
+    options: IntArray
+    money: Money
+    rules: tuple[Rule, ...]
+    fallback: int | None
+    file: CatalogueFile
+
+    @staticmethod
+    def from_toml(path: str | Path) -> Catalogue:
+        """Read a catalogue; CatalogueError says where and what is wrong."""
+        path = Path(path)
+        try:
+            return Catalogue.from_dict(tomllib.loads(path.read_text(encoding="utf-8")), where=str(path))
+        except OSError as fault:
+            raise CatalogueError(f"{path}: cannot be read: {fault.strerror}; give the path of a catalogue") from fault
+        except UnicodeDecodeError as fault:
+            raise CatalogueError(f"{path}: is not UTF-8 text (byte {fault.start}); save it as UTF-8") from fault
+        except tomllib.TOMLDecodeError as fault:
+            raise CatalogueError(f"{path}: is not well-formed TOML: {fault}") from fault
+
+    @staticmethod
+    def from_dict(mapping: Mapping[str, object], where: str = "catalogue") -> Catalogue:
+        """Build a catalogue from the structure of its TOML file; CatalogueError says where and what is wrong."""
+        return _build(decode(mapping, where), where)
+
+    def to_dict(self) -> dict[str, object]:
+        """Return the structure that `from_dict` reads."""
+        return encode(self.file)
+
+    @cached_property
+    def version(self) -> str:
+        """A name for the content: 16 hex digits that change when anything in the catalogue does."""
+        return hashlib.blake2b(msgspec.json.encode(self.to_dict(), order="sorted"), digest_size=8).hexdigest()
+
+    @property
+    def n_offers(self) -> int:
+        """The number of legal offers, N."""
+        return len(self.options)
+
+    @cached_property
+    def dimension_names(self) -> tuple[str, ...]:
+        """The dimensions' names, in order."""
+        return tuple(dimension.name for dimension in self.dimensions)
+
+    def offer(self, index: int) -> dict[str, str]:
+        """Return the option of each dimension of one offer."""
+        row = self.options[index].tolist()
+        return {
+            dimension.name: dimension.options[option].name
+            for dimension, option in zip(self.dimensions, row, strict=True)
+        }
+
+    def offers(self, indices: IntArray) -> dict[str, ObjectArray]:
+        """Return the names of the options of many offers, a column a dimension."""
+        return {
+            dimension.name: np.array(dimension.names, dtype=object)[self.options[indices, place]]
+            for place, dimension in enumerate(self.dimensions)
+        }
+
+    def label(self, index: int) -> str:
+        """Return one offer in a line, as "10 · email · tote"."""
+        return " · ".join(self.offer(index).values())
+
+    def offer_index(self, offer: Mapping[str, str]) -> int:
+        """Return the number of an offer; OfferError for an unknown name or a combination that is not legal."""
+        self._check_names(offer)
+        index = int(self.offer_indices({name: [option] for name, option in offer.items()})[0])
+        if index < 0:
+            reasons = [rule.words for rule in self.file.rules if rule.when is None and rule.forbids(offer)]
+            raise OfferError(f"the offer {_show(offer)} is not legal: {'; '.join(reasons)}")
+        return index
+
+    def offer_indices(self, columns: Mapping[str, Sequence[str] | ObjectArray]) -> IntArray:
+        """Return the numbers of n offers given as a column a dimension; -1 where unknown or not legal.
+
+        Raises OfferError where a dimension is missing or unknown.
+        """
+        self._check_dimensions(columns)
+        n = len(next(iter(columns.values())))
+        place = np.zeros(n, dtype=np.int64)
+        known = np.ones(n, dtype=np.bool_)
+        for dimension in self.dimensions:
+            codes = {name: code for code, name in enumerate(dimension.names)}
+            given = columns[dimension.name]
+            column = np.fromiter((codes.get(name, -1) for name in given), dtype=np.int64, count=n)
+            known &= column >= 0
+            place = place * len(dimension.options) + column
+        found = np.minimum(np.searchsorted(self._places, place), len(self._places) - 1)
+        return np.where(known & (self._places[found] == place), found, -1)
+
+    def contexts(
+        self,
+        given: Mapping[str, Sequence[object] | ObjectArray] | Sequence[Mapping[str, object]],
+        customers: Sequence[str] | ObjectArray | None = None,
+    ) -> Contexts:
+        """Return a checked batch from columns or from one mapping a row; ContextError says what does not fit."""
+        return parse_contexts(self.facts, self.undeclared, given, customers)
+
+    def eligible(self, contexts: Contexts) -> BoolArray:
+        """Return the (n, N) mask of what the rules leave for each context."""
+        mask = np.ones((contexts.n, self.n_offers), dtype=np.bool_)
+        for rule in self.rules:
+            if rule.when is not None:
+                mask &= ~(rule.when(contexts)[:, None] & rule.forbids)
+        return mask
+
+    def removals(self, context: Contexts) -> tuple[Removal, ...]:
+        """Return which rules removed which offers for one context (a batch of one)."""
+        return tuple(
+            Removal(rule.number, rule.reason, tuple(np.flatnonzero(rule.forbids).tolist()))
+            for rule in self.rules
+            if rule.when is not None and rule.when(context)[0]
+        )
+
+    @cached_property
+    def _places(self) -> IntArray:
+        """Number of each legal offer among all combinations, ascending."""
+        place = np.zeros(self.n_offers, dtype=np.int64)
+        for column, dimension in enumerate(self.dimensions):
+            place = place * len(dimension.options) + self.options[:, column]
+        return place
+
+    def _check_dimensions(self, given: Mapping[str, object]) -> None:
+        missing = [name for name in self.dimension_names if name not in given]
+        unknown = [name for name in given if name not in self.dimension_names]
+        if missing or unknown:
+            fault = f'lacks the dimension "{missing[0]}"' if missing else f'has the unknown dimension "{unknown[0]}"'
+            raise OfferError(
+                f"an offer names one option of each dimension ({', '.join(self.dimension_names)}); the one seen {fault}"
+            )
+
+    def _check_names(self, offer: Mapping[str, str]) -> None:
+        self._check_dimensions(offer)
+        for dimension in self.dimensions:
+            if offer[dimension.name] not in dimension.names:
+                raise OfferError(
+                    f'"{offer[dimension.name]}" is not an option of "{dimension.name}"; '
+                    f"options are {', '.join(dimension.names)}"
+                )
+
+
+def _show(offer: Mapping[str, str]) -> str:
+    return ", ".join(f"{name} = {option}" for name, option in offer.items())
+
+
+def _build(file: CatalogueFile, where: str) -> Catalogue:
+    facts = {
+        name: Fact(name, fact.type, tuple(fact.values), fact.center, fact.scale) for name, fact in file.context.items()
+    }
+    dimensions = tuple(
+        Dimension(
+            dimension.name,
+            tuple(
+                Option(option.name, option.rate, option.contact_cost, option.redemption_cost, option.attributes)
+                for option in dimension.options
+            ),
+        )
+        for dimension in file.dimensions
+    )
+    n_combinations = math.prod(len(dimension.options) for dimension in dimensions)
+    if n_combinations > MAX_OFFERS:
+        raise CatalogueError(
+            f"{where}: the dimensions make {n_combinations:,} combinations; at most {MAX_OFFERS:,} can be "
+            "enumerated: leave out options or a dimension"
+        )
+    sizes = tuple(len(dimension.options) for dimension in dimensions)
+    options = np.stack(np.unravel_index(np.arange(n_combinations), sizes), axis=1).astype(np.int64)
+    stacking = [rule for rule in file.rules if rule.when is None]
+    legal = np.ones(n_combinations, dtype=np.bool_)
+    for rule in stacking:
+        legal &= ~_matches(dimensions, options, rule.forbid)
+    options = options[legal]
+    if not len(options):
+        raise CatalogueError(f"{where}: the stacking rules leave no legal offer; take one of them away")
+    rules = tuple(
+        Rule(
+            number,
+            rule.words,
+            None if rule.when is None else compile_condition(rule.when, facts, f"{where}: rule {number}"),
+            _matches(dimensions, options, rule.forbid),
+        )
+        for number, rule in enumerate(file.rules, start=1)
+    )
+    objective = Objective(
+        file.objective.kind, file.objective.event, file.objective.margin, file.objective.window_microseconds
+    )
+    catalogue = Catalogue(
+        name=file.name,
+        currency=file.currency,
+        objective=objective,
+        undeclared=file.undeclared,
+        facts=facts,
+        dimensions=dimensions,
+        options=options,
+        money=_money(dimensions, options),
+        rules=rules,
+        fallback=None,
+        file=file,
+    )
+    if file.fallback is None:
+        return catalogue
+    try:
+        fallback = catalogue.offer_index(file.fallback)
+    except OfferError as fault:
+        raise CatalogueError(f"{where}: [fallback]: {fault}") from fault
+    return replace(catalogue, fallback=fallback)
+
+
+def _matches(dimensions: tuple[Dimension, ...], options: IntArray, forbid: Mapping[str, Sequence[str]]) -> BoolArray:
+    """Return the offers that have, in every dimension that a rule names, one of the options it names."""
+    hit = np.ones(len(options), dtype=np.bool_)
+    for place, dimension in enumerate(dimensions):
+        if dimension.name in forbid:
+            named = np.isin(np.array(dimension.names, dtype=object), np.array(forbid[dimension.name], dtype=object))
+            hit &= named[options[:, place]]
+    return hit
+
+
+def _money(dimensions: tuple[Dimension, ...], options: IntArray) -> Money:
+    def total(values: Sequence[Sequence[float]]) -> FloatArray:
+        sums = np.zeros(len(options))
+        for place, row in enumerate(values):
+            sums += np.array(row, dtype=np.float64)[options[:, place]]
+        return sums
+
+    return Money(
+        rate=total([[option.rate for option in dimension.options] for dimension in dimensions]),
+        contact_cost=total([[option.contact_cost for option in dimension.options] for dimension in dimensions]),
+        redemption_cost=total([[option.redemption_cost for option in dimension.options] for dimension in dimensions]),
+    )

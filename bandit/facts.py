@@ -1,0 +1,165 @@
+"""The declared context: what each fact is, and the only way from a caller's values to checked columns."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from bandit.domain import Contexts, FloatArray, IntArray, ObjectArray
+from bandit.errors import ContextError
+
+Kind = Literal["categorical", "numeric", "boolean"]
+
+MISSING = -1
+"""Code of a categorical fact that is not known."""
+
+_TRUE, _FALSE = frozenset({"true", "1", "yes"}), frozenset({"false", "0", "no"})
+
+
+class _Codes(dict[object, int]):
+    """Value -> code; a value unseen gets the code after the last."""
+
+    def __missing__(self, key: object) -> int:
+        if not isinstance(key, str):
+            raise KeyError(key)
+        return len(self) - 1  # the entry for None is not a value
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """One declared fact; `center` and `scale` standardise a numeric one where they are declared."""
+
+    name: str
+    kind: Kind
+    values: tuple[str, ...] = ()
+    center: float | None = None
+    scale: float | None = None
+
+    def parse(self, given: Sequence[object] | ObjectArray) -> tuple[IntArray | FloatArray, ObjectArray | None]:
+        """Return the canonical column and, for a categorical fact, the texts as given.
+
+        Numeric and boolean facts may come as numbers, booleans or their usual texts; None and "" are missing, and
+        so is NaN in a numpy column, where it is the custom. Raises ContextError for a value of the wrong type, for
+        infinity, and for NaN in anything but a numpy column.
+        """
+        if self.kind == "categorical":
+            return self._categorical(given)
+        numbers = self._fast_numbers(given)
+        if numbers is None:
+            convert = self._number if self.kind == "numeric" else self._boolean
+            numbers = np.fromiter(map(convert, given), dtype=np.float64, count=len(given))
+        if np.isinf(numbers).any():
+            raise ContextError(f'fact "{self.name}" is infinite; send a finite number, or leave it out if not known')
+        if self.kind == "boolean" and not ((numbers == 0) | (numbers == 1) | np.isnan(numbers)).all():
+            raise ContextError(f'fact "{self.name}" is boolean; send true or false, not a number beside 0 and 1')
+        return numbers, None
+
+    def _categorical(self, given: Sequence[object] | ObjectArray) -> tuple[IntArray, ObjectArray]:
+        text = np.empty(len(given), dtype=object)
+        text[:] = given.tolist() if isinstance(given, np.ndarray) else given
+        codes = _Codes(zip(self.values, range(len(self.values)), strict=True))
+        codes[None] = codes[""] = MISSING
+        offset = len(codes) - 1 - len(self.values)
+        try:
+            column = np.fromiter(map(codes.__getitem__, text), dtype=np.int64, count=len(text))
+        except (KeyError, TypeError) as fault:
+            nan = np.fromiter((isinstance(value, float) and math.isnan(value) for value in text), dtype=np.bool_)
+            if nan.any():  # dataframes mark a missing text so
+                text[nan] = None
+                return self._categorical(text)
+            seen = next(value for value in text if not isinstance(value, str) and value is not None)
+            raise ContextError(
+                f'fact "{self.name}" is categorical and must be text; seen {seen!r} ({type(seen).__name__})'
+            ) from fault
+        column[column >= len(self.values)] -= offset
+        text[column == MISSING] = None
+        return column, text
+
+    def _fast_numbers(self, given: Sequence[object] | ObjectArray) -> FloatArray | None:
+        """Convert whole columns of numbers at once; None where a value needs a look of its own."""
+        array = given if isinstance(given, np.ndarray) else np.asarray(given) if _plain(given) else None
+        if array is None or array.dtype.kind not in "biuf":
+            return None
+        if array.dtype.kind == "b" and self.kind == "numeric":
+            return None
+        numbers = array.astype(np.float64)
+        if array is not given and np.isnan(numbers).any():
+            raise ContextError(f'fact "{self.name}" is NaN; send a finite number, or leave it out if it is not known')
+        return numbers
+
+    def _number(self, value: object) -> float:
+        if value is None or value == "":
+            return math.nan
+        if isinstance(value, (str, int, float, np.integer, np.floating)) and not isinstance(value, bool):
+            try:
+                number = float(value)
+            except ValueError:
+                number = math.nan
+            if not math.isnan(number):
+                return number
+        raise ContextError(
+            f'fact "{self.name}" is numeric; seen {value!r} ({type(value).__name__}); send a number, or nothing'
+        )
+
+    def _boolean(self, value: object) -> float:
+        if value is None or value == "":
+            return math.nan
+        if isinstance(value, (bool, np.bool_)) or (isinstance(value, (int, float)) and value in {0, 1}):
+            return float(value)
+        if isinstance(value, str) and value.lower() in _TRUE | _FALSE:
+            return float(value.lower() in _TRUE)
+        raise ContextError(
+            f'fact "{self.name}" is boolean; seen {value!r} ({type(value).__name__}); send true, false or nothing'
+        )
+
+
+def _plain(given: Sequence[object]) -> bool:
+    return all(map((int, float).__contains__, map(type, given)))
+
+
+def parse_contexts(
+    facts: Mapping[str, Fact],
+    undeclared: Literal["refuse", "drop"],
+    given: Mapping[str, Sequence[object] | ObjectArray] | Sequence[Mapping[str, object]],
+    customers: Sequence[str] | ObjectArray | None,
+) -> Contexts:
+    """Return the checked batch; a fact left out is missing, one that is not declared is refused or dropped."""
+    if isinstance(given, Mapping):
+        columns = dict(given)
+        sizes = {len(column) for column in columns.values()}
+        if len(sizes) > 1:
+            raise ContextError(f"the columns of a batch must be of one length; seen {sorted(sizes)}")
+        n = sizes.pop() if sizes else len(customers) if customers is not None else 1
+        names: set[str] = set(columns)
+    else:
+        n = len(given)
+        names = set().union(*given) if n else set()
+        columns = {name: [row.get(name) for row in given] for name in facts if name in names}
+    unknown = names - facts.keys()
+    if unknown and undeclared == "refuse":
+        raise ContextError(
+            f"the context has {_quoted(unknown)}, which the catalogue does not declare; "
+            f"declared are {_quoted(facts) if facts else 'no facts'}; "
+            'leave it out, declare it under [context], or set undeclared = "drop" there'
+        )
+    if customers is not None and len(customers) != n:
+        raise ContextError(f"there are {len(customers)} customers for {n} contexts; send one a context")
+    keys = np.empty(0 if customers is None else n, dtype=object)
+    if customers is not None:
+        keys[:] = customers.tolist() if isinstance(customers, np.ndarray) else list(customers)
+    numbers: dict[str, IntArray | FloatArray] = {}
+    text: dict[str, ObjectArray] = {}
+    for name, fact in facts.items():
+        column, texts = fact.parse(columns[name] if name in columns else [None] * n)
+        numbers[name] = column
+        if texts is not None:
+            text[name] = texts
+    return Contexts(n, numbers, text, keys)
+
+
+def _quoted(names: Mapping[str, object] | set[str]) -> str:
+    return ", ".join(f'"{name}"' for name in sorted(map(str, names)))

@@ -1,0 +1,68 @@
+"""The objective: what a decision is worth, realised and expected."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bandit.domain import BoolArray, FloatArray, IntArray
+
+Floats: TypeAlias = NDArray[np.floating]
+
+ObjectiveKind = Literal["conversion", "revenue", "profit", "reward"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Money:
+    """What each of the N offers costs.
+
+    `rate` is a share of the revenue given away, `redemption_cost` is paid when a customer converts, `contact_cost`
+    whenever the offer is sent; the two costs are in the catalogue's currency.
+    """
+
+    rate: FloatArray
+    contact_cost: FloatArray
+    redemption_cost: FloatArray
+
+
+@dataclass(frozen=True, slots=True)
+class Objective:
+    """The catalogue's [objective]; `window` is in microseconds."""
+
+    kind: ObjectiveKind
+    event: str
+    margin: float
+    window: int
+
+    def reward(
+        self, money: Money, offer: IntArray, converted: BoolArray, revenue: FloatArray, value: FloatArray
+    ) -> FloatArray:
+        """Return the (n,) realised reward; `value` is the raw reward the caller sent, for kind "reward"."""
+        if self.kind == "reward":
+            return value.astype(np.float64)
+        if self.kind == "conversion":
+            return converted.astype(np.float64)
+        if self.kind == "revenue":
+            return np.where(converted, revenue, 0.0)
+        earned = revenue * (self.margin - money.rate[offer]) - money.redemption_cost[offer]
+        return np.where(converted, earned, 0.0) - money.contact_cost[offer]
+
+    def expected(self, money: Money, p_convert: Floats, revenue: Floats) -> FloatArray:
+        """Return the expected reward of offers on the last axis, from P(convert) and E[revenue | convert].
+
+        Profit: P(convert) x (E[revenue | convert] x (margin - rate) - redemption cost) - contact cost.
+        """
+        if self.kind == "conversion":
+            return np.asarray(p_convert, dtype=np.float64)
+        if self.kind == "revenue":
+            return np.asarray(p_convert * revenue, dtype=np.float64)
+        if self.kind == "profit":
+            worth = revenue * (self.margin - money.rate)
+            worth -= money.redemption_cost
+            worth *= p_convert
+            worth -= money.contact_cost
+            return worth
+        raise ValueError('kind "reward" is learned directly and has no P(convert)')
