@@ -1,0 +1,161 @@
+"""The only encoder: context and offer to numbers, with the names of the columns (which VW gets too)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations, pairwise
+
+import numpy as np
+
+from bandit.catalogue import Catalogue
+from bandit.domain import Contexts, FloatArray
+from bandit.facts import MISSING
+
+CLIP = 5.0
+"""Standardised numeric facts are kept within this many scales, so that one outlier cannot drive a belief."""
+
+MAX_PAIRS = 400
+"""Most pair columns that are made by default."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """How a numeric fact is standardised: (value - center) / scale."""
+
+    center: float
+    scale: float
+
+
+def declared_scales(catalogue: Catalogue) -> dict[str, Scale]:
+    """Return the scales that the catalogue declares."""
+    return {
+        name: Scale(fact.center, fact.scale)
+        for name, fact in catalogue.facts.items()
+        if fact.center is not None and fact.scale is not None
+    }
+
+
+def settle_scales(catalogue: Catalogue, contexts: Contexts) -> dict[str, Scale]:
+    """Return a scale for every numeric fact: as declared, else mean and standard deviation over these contexts."""
+    scales = declared_scales(catalogue)
+    for name, fact in catalogue.facts.items():
+        if fact.kind == "numeric" and name not in scales:
+            column = contexts.columns[name]
+            known = column[~np.isnan(column)]
+            spread = float(known.std()) if len(known) else 0.0
+            scales[name] = Scale(float(known.mean()) if len(known) else 0.0, spread if spread > 0 else 1.0)
+    return scales
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class OfferColumns:
+    """The N offers as numbers.
+
+    `main` is (N, K): one column an option (one-hot), then one a numeric attribute, divided by its largest size.
+    `pairs` is (N, P): one column a pair of options of two dimensions that some legal offer has.
+    """
+
+    main: FloatArray
+    main_names: tuple[str, ...]
+    pairs: FloatArray
+    pair_names: tuple[str, ...]
+
+
+def offer_columns(catalogue: Catalogue, pairs: bool | Sequence[tuple[str, str]] = True) -> OfferColumns:
+    """Return the columns of all offers; `pairs` chooses the pairs of dimensions (all, none, or those named).
+
+    All pairs are taken only while they make no more than MAX_PAIRS columns.
+    """
+    names: list[str] = []
+    blocks: list[FloatArray] = []
+    for place, dimension in enumerate(catalogue.dimensions):
+        blocks.append(np.eye(len(dimension.options))[catalogue.options[:, place]])
+        names += [f"{dimension.name}={option.name}" for option in dimension.options]
+    one_hot = np.concatenate(blocks, axis=1)
+    starts = np.cumsum([0] + [len(dimension.options) for dimension in catalogue.dimensions])
+    attributes: list[FloatArray] = []
+    for place, dimension in enumerate(catalogue.dimensions):
+        for key in sorted({key for option in dimension.options for key in option.attributes}):
+            values = np.array([option.attributes.get(key, 0.0) for option in dimension.options])
+            largest = np.abs(values).max()
+            attributes.append((values / largest if largest > 0 else values)[catalogue.options[:, place]])
+            names.append(f"{dimension.name}.{key}")
+    main = np.column_stack([one_hot, *attributes]) if attributes else one_hot
+
+    pair_columns: list[FloatArray] = []
+    pair_names: list[str] = []
+    spans = dict(zip(catalogue.dimension_names, pairwise(starts.tolist()), strict=True))
+    wanted = list(combinations(catalogue.dimension_names, 2)) if pairs is True else list(pairs or [])
+    for one, other in wanted:
+        for left in range(*spans[one]):
+            for right in range(*spans[other]):
+                column = one_hot[:, left] * one_hot[:, right]
+                if column.any():
+                    pair_columns.append(column)
+                    pair_names.append(f"{names[left]}&{names[right]}")
+    if pairs is True and len(pair_columns) > MAX_PAIRS:
+        pair_columns, pair_names = [], []
+    table = np.column_stack(pair_columns) if pair_columns else np.zeros((catalogue.n_offers, 0))
+    return OfferColumns(main, tuple(names), table, tuple(pair_names))
+
+
+class Encoder:
+    """Contexts and offers of one catalogue as numbers, under scales that do not move.
+
+    Context columns, in order: the intercept; for a categorical fact one column a value, one for values unseen
+    ("other") and one for missing; for a numeric fact its standardised value (0 where missing) and one for missing;
+    for a boolean fact its value as -1 or 1 (0 where missing) and one for missing.
+    """
+
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        scales: Mapping[str, Scale] | None = None,
+        pairs: bool | Sequence[tuple[str, str]] = True,
+    ) -> None:
+        self.catalogue = catalogue
+        self.scales = dict(declared_scales(catalogue) if scales is None else scales)
+        self.offers = offer_columns(catalogue, pairs)
+        names = ["intercept"]
+        for name, fact in catalogue.facts.items():
+            if fact.kind == "categorical":
+                names += [f"{name}={value}" for value in fact.values] + [f"{name}=other"]
+            else:
+                names.append(name)
+            names.append(f"{name}=missing")
+        self.context_names = tuple(names)
+
+    @property
+    def n_context(self) -> int:
+        """The number of context columns, d."""
+        return len(self.context_names)
+
+    @property
+    def settled(self) -> bool:
+        """Whether every numeric fact has its scale."""
+        return all(fact.kind != "numeric" or name in self.scales for name, fact in self.catalogue.facts.items())
+
+    def context_matrix(self, contexts: Contexts) -> FloatArray:
+        """Return the (n, d) context columns; a numeric fact that has no scale yet is taken as it is."""
+        matrix = np.zeros((contexts.n, self.n_context))
+        matrix[:, 0] = 1.0
+        at = 1
+        for name, fact in self.catalogue.facts.items():
+            column = contexts.columns[name]
+            if fact.kind == "categorical":
+                width = len(fact.values) + 2
+                codes = np.where(column == MISSING, width - 1, column).astype(np.int64)
+                matrix[np.arange(contexts.n), at + codes] = 1.0
+                at += width
+                continue
+            missing = np.isnan(column)
+            if fact.kind == "boolean":
+                values = 2.0 * column - 1.0
+            else:
+                scale = self.scales.get(name, Scale(0.0, 1.0))
+                values = np.clip((column - scale.center) / scale.scale, -CLIP, CLIP)
+            matrix[:, at] = np.where(missing, 0.0, values)
+            matrix[:, at + 1] = missing
+            at += 2
+        return matrix
