@@ -1,0 +1,39 @@
+"""The policy that gives everyone the same offer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.random import Generator
+
+from bandit.catalogue import Catalogue
+from bandit.domain import BoolArray, Contexts, FloatArray
+from bandit.policies.probabilities import one_hot, uniform_over
+from bandit.policies.stateless import Stateless
+
+
+class ConstantOffer(Stateless):
+    """One offer to everyone for whom it is eligible; the others get the fallback, or else any eligible offer."""
+
+    def __init__(self, catalogue: Catalogue, offer: Mapping[str, str] | int, name: str | None = None) -> None:
+        """Take the offer as its number or as one option a dimension (OfferError where it is not legal)."""
+        self.catalogue = catalogue
+        self.offer = offer if isinstance(offer, int) else catalogue.offer_index(offer)
+        self.name = name or f"everyone: {catalogue.label(self.offer)}"
+
+    def probabilities(self, contexts: Contexts, eligible: BoolArray, rng: Generator) -> FloatArray:  # noqa: ARG002
+        """Return 1 for the offer where it is eligible, (n, N)."""
+        chosen = one_hot(np.full(len(eligible), self.offer), eligible.shape[1])
+        barred = ~eligible[:, self.offer]
+        if barred.any():
+            chosen[barred] = uniform_over(eligible[barred])
+            fallback = self.catalogue.fallback
+            if fallback is not None:
+                served = barred & eligible[:, fallback]
+                chosen[served] = one_hot(np.full(int(served.sum()), fallback), eligible.shape[1])
+        return chosen
+
+    def spec(self) -> Mapping[str, object]:
+        """Return the offer and the name."""
+        return {"kind": "constant", "offer": self.catalogue.offer(self.offer), "name": self.name}

@@ -1,0 +1,34 @@
+"""What every policy does to its probabilities last: the floor, and the check that they are probabilities."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from bandit.domain import BoolArray, FloatArray, IntArray
+from bandit.errors import PolicyError
+
+
+def uniform_over(eligible: BoolArray) -> FloatArray:
+    """Return equal probabilities over the eligible offers of each row, (n, N)."""
+    return np.asarray(eligible / eligible.sum(axis=1, keepdims=True))
+
+
+def mix_floor(probabilities: FloatArray, eligible: BoolArray, floor: float) -> FloatArray:
+    """Return (1 - floor) x probabilities + floor spread evenly over the eligible offers."""
+    if floor == 0.0:
+        return probabilities
+    return (1.0 - floor) * probabilities + floor * uniform_over(eligible)
+
+
+def check_share(name: str, share: float) -> float:
+    """Return a share between 0 and 1; PolicyError otherwise."""
+    if not 0.0 <= share <= 1.0:
+        raise PolicyError(f"{name} is a share between 0 and 1; seen {share}")
+    return float(share)
+
+
+def one_hot(offer: IntArray, n_offers: int) -> FloatArray:
+    """Return the (n, N) probabilities of rows that choose one offer for certain."""
+    chosen = np.zeros((len(offer), n_offers))
+    chosen[np.arange(len(offer)), offer] = 1.0
+    return chosen

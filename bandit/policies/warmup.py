@@ -1,0 +1,79 @@
+"""The first outcomes, kept as they came until the scales are settled on them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bandit.catalogue import Catalogue
+from bandit.domain import Contexts, Outcomes
+
+
+@dataclass(slots=True)
+class Warmup:
+    """Up to `size` outcomes, in the batches they came in."""
+
+    size: int
+    batches: list[Outcomes] = field(default_factory=list)
+
+    @property
+    def room(self) -> int:
+        """How many more outcomes are wanted."""
+        return self.size - sum(map(len, self.batches))
+
+    def add(self, outcomes: Outcomes) -> None:
+        """Keep a batch; it must not be larger than the room left."""
+        if len(outcomes):
+            self.batches.append(outcomes)
+
+    def outcomes(self) -> Outcomes:
+        """Return all that is kept as one batch."""
+        return join(self.batches)
+
+    def state(self) -> tuple[list[int], dict[str, NDArray[np.generic]]]:
+        """Return the sizes of the batches and their columns."""
+        if not self.batches:
+            return [], {}
+        kept = self.outcomes()
+        arrays: dict[str, NDArray[np.generic]] = {
+            name: getattr(kept, name) for name in _columns() if name != "eligible"
+        }
+        arrays["eligible"] = np.packbits(kept.eligible, axis=1)
+        arrays |= {f"context/{name}": column for name, column in kept.contexts.columns.items()}
+        return [len(batch) for batch in self.batches], arrays
+
+    @staticmethod
+    def restore(size: int, catalogue: Catalogue, sizes: object, arrays: Mapping[str, NDArray[np.generic]]) -> Warmup:
+        """Return what `state` was taken from; KeyError, TypeError or ValueError where it does not fit."""
+        warmup = Warmup(size)
+        if not isinstance(sizes, Sequence):
+            raise TypeError("its warm-up has no sizes")
+        if not sizes:
+            return warmup
+        columns = {name: arrays[f"context/{name}"] for name in catalogue.facts}
+        contexts = Contexts(sum(sizes), columns, {})  # type: ignore[arg-type]
+        values = {name: arrays[name] for name in _columns()}
+        values["eligible"] = np.unpackbits(
+            np.asarray(arrays["eligible"], dtype=np.uint8), axis=1, count=catalogue.n_offers
+        ).astype(np.bool_)
+        kept = Outcomes(contexts=contexts, **values)  # type: ignore[arg-type]
+        stops = np.cumsum(sizes)
+        for start, stop in zip(stops - np.asarray(sizes), stops, strict=True):
+            warmup.add(kept.take(slice(int(start), int(stop))))
+        return warmup
+
+
+def join(batches: Sequence[Outcomes]) -> Outcomes:
+    """Return batches as one; the texts of categorical facts, which no belief reads, are left out."""
+    first = batches[0].contexts
+    columns = {name: np.concatenate([batch.contexts.columns[name] for batch in batches]) for name in first.columns}
+    contexts = Contexts(sum(map(len, batches)), columns, {})
+    values = {name: np.concatenate([getattr(batch, name) for batch in batches]) for name in _columns()}
+    return Outcomes(contexts=contexts, **values)
+
+
+def _columns() -> list[str]:
+    return [column.name for column in fields(Outcomes) if column.name != "contexts"]
