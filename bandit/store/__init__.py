@@ -1,0 +1,39 @@
+"""The log of decisions and events, and the ledger of what was learned, in one SQLite file."""
+
+from bandit.store.learning import state_hash
+from bandit.store.log import ContextReader, OfferMap, StoreLog
+from bandit.store.rows import (
+    CatalogueRow,
+    Counts,
+    DecisionColumns,
+    DecisionRows,
+    DueColumns,
+    EventColumns,
+    EventReceipt,
+    EventRows,
+    PolicyRow,
+    Snapshot,
+    Step,
+    Where,
+)
+from bandit.store.store import Store
+
+__all__ = [
+    "CatalogueRow",
+    "ContextReader",
+    "Counts",
+    "DecisionColumns",
+    "DecisionRows",
+    "DueColumns",
+    "EventColumns",
+    "EventReceipt",
+    "EventRows",
+    "OfferMap",
+    "PolicyRow",
+    "Snapshot",
+    "Step",
+    "Store",
+    "StoreLog",
+    "Where",
+    "state_hash",
+]

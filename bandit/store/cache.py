@@ -1,0 +1,36 @@
+"""A bounded memory of what was looked up."""
+
+from __future__ import annotations
+
+from typing import Generic, TypeVar
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+class Cache(Generic[K, V]):
+    """Keeps at most `size` entries; the one used longest ago goes first."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._entries: dict[K, V] = {}
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def get(self, key: K) -> V | None:
+        """Return the entry, None where there is none."""
+        entry = self._entries.pop(key, None)
+        if entry is not None:
+            self._entries[key] = entry  # a dict keeps the order of insertion: this is now the newest
+        return entry
+
+    def put(self, key: K, value: V) -> None:
+        """Remember an entry."""
+        if len(self._entries) >= self._size:
+            del self._entries[next(iter(self._entries))]
+        self._entries[key] = value
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self._entries.clear()

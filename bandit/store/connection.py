@@ -1,0 +1,194 @@
+"""One SQLite connection: opened, checked, locked, with explicit transactions and errors in plain words."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from bandit.errors import StoreError
+from bandit.store.schema import APPLICATION_ID, VERSION, migrate, user_version
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+Durability = Literal["full", "process"]
+
+_HEADER = b"SQLite format 3\x00"
+_CACHE_KIB = 32_768
+
+_WORDS = {
+    sqlite3.SQLITE_BUSY: "is locked by another process; try again, or open it with a longer busy_timeout",
+    sqlite3.SQLITE_LOCKED: "is locked by another use of this connection; finish that first",
+    sqlite3.SQLITE_NOTADB: "is not a database; give the path of a store, or of a new file",
+    sqlite3.SQLITE_CORRUPT: "is damaged; restore it from a backup",
+    sqlite3.SQLITE_FULL: "cannot grow, the disk is full; make room and try again, nothing was written",
+    sqlite3.SQLITE_READONLY: "is open for reading only; open it for writing, or make the file writable",
+    sqlite3.SQLITE_CANTOPEN: "cannot be opened; check that the directory exists and may be written to",
+    sqlite3.SQLITE_PERM: "may not be accessed; check its permissions",
+    sqlite3.SQLITE_AUTH: "may not be accessed; check its permissions",
+}
+
+
+class Connection:
+    """The one connection of a store; `lock` guards it, so that threads may share it."""
+
+    def __init__(self, path: Path, durability: Durability, busy_timeout: float, *, read_only: bool) -> None:
+        self.path = path
+        self.read_only = read_only
+        self.lock = threading.RLock()
+        self._forget: list[Callable[[], None]] = []
+        self._depth = 0
+        _look_before_opening(path, read_only=read_only)
+        with self.plain_words():
+            mode = "ro" if read_only else "rwc"
+            self.raw = sqlite3.connect(
+                f"{path.absolute().as_uri()}?mode={mode}",
+                uri=True,
+                timeout=busy_timeout,
+                isolation_level=None,
+                check_same_thread=False,
+                cached_statements=256,
+            )
+            try:
+                self._prepare(durability)
+            except BaseException:
+                self.raw.close()
+                raise
+
+    def on_rollback(self, forget: Callable[[], None]) -> None:
+        """Call `forget` whenever something is rolled back: numbers that were given may be void."""
+        self._forget.append(forget)
+
+    def close(self) -> None:
+        """Close; nothing happens the second time."""
+        with self.lock:
+            self.raw.close()
+
+    @contextlib.contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Write all or nothing; an inner transaction is a savepoint of the outer one."""
+        with self.lock, self.plain_words():
+            begin, commit, undo = (
+                ("SAVEPOINT inner_one", "RELEASE inner_one", ("ROLLBACK TO inner_one", "RELEASE inner_one"))
+                if self._depth
+                else ("BEGIN IMMEDIATE", "COMMIT", ("ROLLBACK",))
+            )
+            self.raw.execute(begin)
+            self._depth += 1
+            try:
+                yield
+                self.raw.execute(commit)
+            except BaseException:
+                for forget in self._forget:
+                    forget()
+                # A full disk rolls back by itself, and then there is nothing left to undo.
+                if self.raw.in_transaction:
+                    for statement in undo:
+                        self.raw.execute(statement)
+                raise
+            finally:
+                self._depth -= 1
+
+    @contextlib.contextmanager
+    def reading(self) -> Iterator[sqlite3.Connection]:
+        """Read from one consistent state of the database."""
+        with self.lock, self.plain_words():
+            if self._depth:
+                yield self.raw
+                return
+            self.raw.execute("BEGIN")
+            self._depth += 1
+            try:
+                yield self.raw
+            finally:
+                self._depth -= 1
+                if self.raw.in_transaction:
+                    self.raw.execute("ROLLBACK")  # nothing was written; a commit would stumble over a damaged page
+
+    @contextlib.contextmanager
+    def plain_words(self) -> Iterator[None]:
+        """Turn what SQLite raises into a StoreError of one sentence."""
+        try:
+            yield
+        except sqlite3.ProgrammingError as fault:
+            if "closed database" in str(fault):
+                raise StoreError(f"{self.path}: the store is closed; open it again") from fault
+            raise
+        except sqlite3.Error as fault:
+            code = getattr(fault, "sqlite_errorcode", 0) & 0xFF
+            words = _WORDS.get(code, f"could not be used, SQLite says: {fault}; see `doctor` for its state")
+            raise StoreError(f"{self.path}: {words}") from fault
+
+    def _prepare(self, durability: Durability) -> None:
+        raw = self.raw
+        application = int(raw.execute("PRAGMA application_id").fetchone()[0])
+        version = user_version(raw)
+        if application != APPLICATION_ID:
+            n_things = raw.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+            if n_things or version or application:
+                raise StoreError(
+                    f"{self.path}: is a database of another application; give the path of a store, or of a new file"
+                )
+        if version > VERSION:
+            raise StoreError(
+                f"{self.path}: has version {version} of the schema and this program knows {VERSION}; "
+                "install a newer offer-bandit"
+            )
+        raw.execute("PRAGMA foreign_keys = ON")
+        raw.execute("PRAGMA recursive_triggers = ON")  # else REPLACE would delete behind the guards
+        raw.execute(f"PRAGMA cache_size = {-_CACHE_KIB:d}")
+        if self.read_only:
+            if version < VERSION:
+                raise StoreError(
+                    f"{self.path}: has version {version} of the schema, {VERSION} is needed; "
+                    "open it once for writing, which brings it up to date"
+                )
+            return
+        if raw.execute("PRAGMA journal_mode = WAL").fetchone()[0] != "wal":
+            raise StoreError(f"{self.path}: cannot keep a write-ahead log there; use a local disk")
+        raw.execute("PRAGMA synchronous = FULL" if durability == "full" else "PRAGMA synchronous = NORMAL")
+        if version < VERSION:
+            migrate(raw)
+
+
+def wal_path(path: Path) -> Path:
+    """Return where SQLite keeps the write-ahead log of a database."""
+    return path.with_name(path.name + "-wal")
+
+
+def file_size(path: Path) -> int:
+    """Return the size in bytes, 0 where there is no such file."""
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
+
+
+def _look_before_opening(path: Path, *, read_only: bool) -> None:
+    """Refuse what SQLite would answer in words of its own, or would not notice at once."""
+    if path.is_dir():
+        raise StoreError(f"{path}: is a directory; give the path of a file in it")
+    if not path.exists():
+        if read_only:
+            raise StoreError(f"{path}: there is no such file; check the path")
+        if not path.absolute().parent.is_dir():
+            raise StoreError(f"{path}: its directory does not exist; create {path.absolute().parent} first")
+        return
+    try:
+        with path.open("rb") as file:
+            header = file.read(100)
+    except OSError as fault:
+        raise StoreError(f"{path}: cannot be read ({fault.strerror}); check its permissions") from fault
+    if header and not header.startswith(_HEADER):
+        raise StoreError(f"{path}: is not a database; give the path of a store, or of a new file")
+    # The header has the size of a page at byte 16 (1 stands for 65,536) and their number at byte 28. While a
+    # write-ahead log is there, pages may rightly be missing from the file.
+    page = int.from_bytes(header[16:18], "big")
+    expected = (65_536 if page == 1 else page) * int.from_bytes(header[28:32], "big")
+    if file_size(path) < expected and not file_size(wal_path(path)):
+        raise StoreError(
+            f"{path}: is cut short, {file_size(path):,} of {expected:,} bytes are there; restore it from a backup"
+        )

@@ -1,0 +1,159 @@
+"""Appending decisions: all of a batch or nothing, a repeat told from a conflict."""
+
+from __future__ import annotations
+
+from itertools import repeat
+from typing import TYPE_CHECKING
+
+import msgspec
+import numpy as np
+
+from bandit.domain import IntArray
+from bandit.errors import DuplicateError, NumberError, OfferError, StoreError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from bandit.store.connection import Connection
+    from bandit.store.customers import Customers
+    from bandit.store.eligible import EligibleSets
+    from bandit.store.rows import DecisionRows
+
+_INSERT = """
+INSERT INTO decisions (
+    decision_id, time, customer_id, catalogue_id, policy_id, policy_step, eligible_set_id, offer, propensity, grp,
+    position, seed, batch, fault, context, probabilities
+) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (decision_id) DO NOTHING
+"""
+
+_STORED = """
+SELECT d.seq, d.time, d.customer_id, d.catalogue_id, d.policy_id, d.context, d.eligible_set_id, d.offer, d.propensity,
+    d.grp
+FROM json_each(?) j CROSS JOIN decisions d ON d.decision_id = j.value
+ORDER BY j.key
+"""
+
+_COMPARED = (
+    "time", "customer", "catalogue", "policy", "context", "eligible offers", "offer", "propensity", "group",
+)  # fmt: skip
+
+
+class DecisionWriter:
+    """Writes the table `decisions`."""
+
+    def __init__(self, connection: Connection, customers: Customers, eligible: EligibleSets) -> None:
+        self._connection = connection
+        self._customers = customers
+        self._eligible = eligible
+
+    def append(self, rows: DecisionRows) -> IntArray:
+        """Write a batch in one transaction and return the (n,) numbers of its decisions.
+
+        A decision that is already there with the same content is left as it is. Raises DuplicateError for one with
+        different content, NumberError for a propensity outside (0, 1], OfferError for an offer that is not eligible.
+        """
+        n = len(rows)
+        _check(rows)
+        if n == 0:
+            return np.zeros(0, dtype=np.int64)
+        raw = self._connection.raw
+        with self._connection.transaction():
+            customers = self._customers.ids(rows.customers)
+            sets = self._eligible.ids(rows.catalogue_id, rows.eligible, rows.removals)
+            if len(sets) < n:
+                sets *= n
+            values = _values(rows, customers, sets)
+            if n == 1:
+                cursor = raw.execute(_INSERT, next(iter(values)))
+                if cursor.rowcount == 1:
+                    return np.array([cursor.lastrowid], dtype=np.int64)
+            else:
+                before = raw.total_changes
+                raw.executemany(_INSERT, values)
+                if raw.total_changes - before == n:
+                    last = raw.execute("SELECT last_insert_rowid()").fetchone()[0]
+                    return np.arange(last - n + 1, last + 1, dtype=np.int64)
+            return self._compare(rows, customers, sets)
+
+    def _compare(self, rows: DecisionRows, customers: list[int], sets: list[int]) -> IntArray:
+        """Return the numbers of decisions that are all in the table by now; DuplicateError where one differs."""
+        ids = msgspec.json.encode(list(rows.decision_ids)).decode()
+        stored = self._connection.raw.execute(_STORED, (ids,)).fetchall()
+        given = zip(
+            rows.time.tolist(),
+            customers,
+            repeat(rows.catalogue_id),
+            repeat(rows.policy_id),
+            rows.contexts_json,
+            sets,
+            rows.offer.tolist(),
+            rows.propensity.tolist(),
+            repeat(rows.group) if isinstance(rows.group, str) else rows.group,
+        )  # fmt: skip
+        for decision_id, there, came in zip(rows.decision_ids, stored, given, strict=True):
+            if there[1:] != came:
+                names = [name for name, a, b in zip(_COMPARED, there[1:], came, strict=True) if a != b]
+                raise DuplicateError(
+                    f'the decision id "{decision_id}" is already there with another {" and another ".join(names)}; '
+                    "give a new decision a new id"
+                )
+        return np.array([row[0] for row in stored], dtype=np.int64)
+
+
+def _values(rows: DecisionRows, customers: list[int], sets: list[int]) -> Iterable[tuple[object, ...]]:
+    n = len(rows)
+    # A void view gives one bytes object a row without a loop over rows.
+    vectors = (
+        repeat(None)
+        if rows.probabilities is None
+        else np.ascontiguousarray(rows.probabilities, dtype="<f8")
+        .view(f"V{8 * rows.probabilities.shape[1]}")
+        .ravel()
+        .tolist()
+    )
+    return zip(
+        rows.decision_ids,
+        rows.time.tolist(),
+        customers,
+        repeat(rows.catalogue_id),
+        repeat(rows.policy_id),
+        repeat(rows.policy_step),
+        sets,
+        rows.offer.tolist(),
+        rows.propensity.tolist(),
+        repeat(rows.group) if isinstance(rows.group, str) else rows.group,
+        range(rows.first_position, rows.first_position + n),
+        repeat(rows.seed),
+        repeat(rows.batch),
+        repeat(rows.fault),
+        rows.contexts_json,
+        vectors,
+    )  # fmt: skip
+
+
+def _check(rows: DecisionRows) -> None:
+    n, eligible = len(rows), rows.eligible
+    lengths = {n, len(rows.time), len(rows.customers), len(rows.contexts_json), len(rows.offer), len(rows.propensity)}
+    if not isinstance(rows.group, str):
+        lengths.add(len(rows.group))
+    if rows.probabilities is not None:
+        lengths.add(len(rows.probabilities))
+    if len(lengths) > 1 or (len(eligible) not in {1, n} and n > 0):
+        raise StoreError(f"the columns of a batch of decisions differ in length: {sorted(lengths | {len(eligible)})}")
+    proper = (rows.propensity > 0) & (rows.propensity <= 1)  # false for NaN as well
+    if not proper.all():
+        row = int(np.argmin(proper))
+        raise NumberError(
+            f'the propensity of decision "{rows.decision_ids[row]}" is {rows.propensity[row]}; '
+            "it must be above 0 and at most 1"
+        )
+    inside = (rows.offer >= 0) & (rows.offer < eligible.shape[1])
+    where = np.arange(n) if len(eligible) == n else np.zeros(n, dtype=np.int64)
+    legal = inside & eligible[where, np.where(inside, rows.offer, 0)]
+    if not legal.all():
+        row = int(np.argmin(legal))
+        raise OfferError(
+            f'the offer {rows.offer[row]} of decision "{rows.decision_ids[row]}" is not among its eligible offers; '
+            "log the offers that it was chosen from"
+        )

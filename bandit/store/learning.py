@@ -1,0 +1,240 @@
+"""The ledger of learning: what a lineage has learned, step by step, and what is due."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from dataclasses import replace
+from itertools import repeat
+from typing import TYPE_CHECKING
+
+import msgspec
+import numpy as np
+
+from bandit.domain import BoolArray, FloatArray, IntArray
+from bandit.errors import StoreError
+from bandit.store.rows import DueColumns, Reach, Snapshot, Step, Sweep, concatenate
+from bandit.store.sweep import CHUNK, NOWHERE, candidates, is_large, keep_reach, reach_row
+
+if TYPE_CHECKING:
+    import sqlite3
+
+    from bandit.store.connection import Connection
+    from bandit.store.reading import DecisionReader
+    from bandit.store.sweep import ReachRow
+
+
+_LAST_LEARNED = """
+SELECT l.seq, l.converted, l.revenue, l.value
+FROM json_each(:seqs) j CROSS JOIN learned l ON l.policy_id = :policy_id AND l.seq = j.value
+WHERE l.step = (SELECT MAX(m.step) FROM learned m WHERE m.policy_id = :policy_id AND m.seq = j.value)
+"""
+
+_INSERT = """
+INSERT INTO learned (
+    policy_id, step, seq, converted, revenue, value, restated, was_converted, was_revenue, was_value, through
+) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+"""
+
+_AS_LEARNED = """
+SELECT seq, converted, revenue, value, restated, COALESCE(was_converted, 0), COALESCE(was_revenue, 0.0),
+    COALESCE(was_value, 0.0), through
+FROM learned WHERE policy_id = ? AND step = ? ORDER BY seq
+"""
+
+
+def state_hash(state: bytes) -> str:
+    """Return the hash that names a policy's state: blake2b-128 in hex (RFC 7693)."""
+    return hashlib.blake2b(state, digest_size=16).hexdigest()
+
+
+class Ledger:
+    """The tables `policy_steps`, `learned`, `snapshots` and `learning_reach`."""
+
+    def __init__(self, connection: Connection, reader: DecisionReader) -> None:
+        self._connection = connection
+        self._reader = reader
+        # A sweep that found nothing is remembered here and not in the file, so that asking never writes.
+        self._idle: dict[int, tuple[tuple[str, ReachRow | None], Reach]] = {}
+        connection.on_rollback(self._idle.clear)
+
+    def due(
+        self, policy_id: int, objective_event: str, window: int, now: int, *, limit: int, counts_at_once: bool
+    ) -> DueColumns:
+        """Return the next decisions that this lineage should learn or learn anew, by number, at most `limit`."""
+        criterion = msgspec.json.encode([objective_event, window, counts_at_once]).decode()
+        with self._connection.reading() as raw:
+            while True:
+                row = reach_row(raw, policy_id, criterion)
+                sweep, resumed = self._open_sweep(raw, policy_id, criterion, row, now - window - 1)
+                parts: list[DueColumns] = []
+                missing, walks = limit, is_large(sweep)
+                while missing > 0:
+                    seqs = candidates(raw, sweep, max(missing, CHUNK), walks=walks)
+                    if not len(seqs):
+                        sweep = replace(sweep, complete=True)
+                        break
+                    part = self._due_among(
+                        raw, policy_id, seqs, objective_event, window, now, missing, counts_at_once=counts_at_once
+                    )
+                    full = len(part) == missing
+                    sweep = replace(sweep, position=int((part.decisions.seq if full else seqs)[-1]))
+                    missing -= len(part)
+                    parts += [part] if len(part) else []
+                if parts or not sweep.complete:
+                    return replace(concatenate(parts), sweep=sweep)
+                self._idle[policy_id] = ((criterion, row), sweep.target)
+                if not resumed:
+                    return replace(self._none(objective_event, window), sweep=sweep)
+                # The rest of a sweep begun earlier had nothing: look at what came since it began.
+
+    def record_step(
+        self, policy_id: int, step: int, rows: DueColumns | None, digest: str, snapshot: bytes | None
+    ) -> None:
+        """Write what a step learned and the state after it, in one transaction; StoreError for a gap in the steps."""
+        if snapshot is not None and state_hash(snapshot) != digest:
+            raise StoreError("the hash of a policy's state is not that of its bytes; use bandit.store.state_hash")
+        connection, raw = self._connection, self._connection.raw
+        with connection.transaction():
+            latest = self.latest_step(policy_id)
+            expected = 0 if latest is None else latest + 1
+            if step != expected:
+                raise StoreError(
+                    f"policy {policy_id} goes on with step {expected} and step {step} came; "
+                    "another process has learned meanwhile, or a step was left out: open the engine again"
+                )
+            raw.execute(
+                "INSERT INTO policy_steps (policy_id, step, n, state_hash, recorded_at) VALUES (?, ?, ?, ?, ?)",
+                (policy_id, step, 0 if rows is None else len(rows), digest, time.time_ns() // 1_000),
+            )
+            if rows is not None:
+                raw.executemany(_INSERT, _learned_rows(policy_id, step, rows))
+                if rows.sweep is not None:
+                    keep_reach(raw, policy_id, rows.sweep)
+            if snapshot is not None:
+                raw.execute("DELETE FROM snapshots WHERE policy_id = ? AND step > 0", (policy_id,))
+                raw.execute(
+                    "INSERT INTO snapshots (policy_id, step, state) VALUES (?, ?, ?)", (policy_id, step, snapshot)
+                )
+
+    def steps(self, policy_id: int) -> tuple[Step, ...]:
+        """Return all steps of a lineage, in order."""
+        with self._connection.reading() as raw:
+            rows = raw.execute(
+                "SELECT step, n, state_hash FROM policy_steps WHERE policy_id = ? ORDER BY step", (policy_id,)
+            ).fetchall()
+        return tuple(Step(*row) for row in rows)
+
+    def latest_step(self, policy_id: int) -> int | None:
+        """Return the number of the newest step, None before the first."""
+        with self._connection.reading() as raw:
+            row = raw.execute("SELECT MAX(step) FROM policy_steps WHERE policy_id = ?", (policy_id,)).fetchone()
+        return None if row[0] is None else int(row[0])
+
+    def learned_rows(self, policy_id: int, step: int, objective_event: str, window: int) -> DueColumns:
+        """Return what a step learned as it was then, so that a rebuild folds the same batches."""
+        with self._connection.reading() as raw:
+            rows = raw.execute(_AS_LEARNED, (policy_id, step)).fetchall()
+            columns = list(zip(*rows, strict=True)) or [()] * 9
+            seq, last = (np.array(columns[place], dtype=np.int64) for place in (0, 8))
+            converted, restated, was_converted = (np.array(columns[place], dtype=np.bool_) for place in (1, 4, 5))
+            revenue, value, was_revenue, was_value = (
+                np.array(columns[place], dtype=np.float64) for place in (2, 3, 6, 7)
+            )
+            decisions = self._reader.these(seq, objective_event, window)
+        learned = replace(decisions, converted=converted, revenue=revenue, value=value, last_event_id=last)
+        return DueColumns(learned, restated, was_converted, was_revenue, was_value, None)
+
+    def snapshot(self, policy_id: int, *, newest: bool) -> Snapshot | None:
+        """Return the newest state that is kept, or the one before anything was learned."""
+        with self._connection.reading() as raw:
+            row = raw.execute(
+                "SELECT s.step, s.state, p.state_hash FROM snapshots s "
+                "JOIN policy_steps p ON p.policy_id = s.policy_id AND p.step = s.step "
+                "WHERE s.policy_id = ? AND (? OR s.step = 0) ORDER BY s.step DESC LIMIT 1",
+                (policy_id, newest),
+            ).fetchone()
+        return None if row is None else Snapshot(*row)
+
+    def _open_sweep(
+        self, raw: sqlite3.Connection, policy_id: int, criterion: str, row: ReachRow | None, settled: int
+    ) -> tuple[Sweep, bool]:
+        """Return the sweep that was begun, or a new one up to now, and whether it was begun before."""
+        start = NOWHERE if row is None else Reach(*row[:3])
+        idle = self._idle.get(policy_id)
+        if idle is not None and idle[0] == (criterion, row):
+            start = idle[1]
+        elif row is not None and row[6] is not None:
+            return Sweep(criterion, start, Reach(*row[3:6]), row[6], complete=False), True
+        last = raw.execute(
+            "SELECT (SELECT COALESCE(MAX(id), 0) FROM events), (SELECT COALESCE(MAX(seq), 0) FROM decisions)"
+        ).fetchone()
+        return Sweep(criterion, start, Reach(last[0], last[1], settled), 0, complete=False), False
+
+    def _due_among(
+        self,
+        raw: sqlite3.Connection,
+        policy_id: int,
+        seqs: IntArray,
+        objective_event: str,
+        window: int,
+        now: int,
+        limit: int,
+        *,
+        counts_at_once: bool,
+    ) -> DueColumns:
+        came = self._reader.outcomes(seqs, objective_event, window)
+        restated, was_converted, was_revenue, was_value = _last_learned(raw, policy_id, seqs)
+        settled = came.converted | came.closed | (self._reader.times(seqs) + window < now)
+        if counts_at_once:
+            settled |= came.valued
+        changed = (came.converted != was_converted) | (came.revenue != was_revenue) | (came.value != was_value)
+        rows = np.flatnonzero(np.where(restated, changed, settled))[:limit]
+        decisions = self._reader.these(seqs[rows], objective_event, window)
+        return DueColumns(decisions, restated[rows], was_converted[rows], was_revenue[rows], was_value[rows], None)
+
+    def _none(self, objective_event: str, window: int) -> DueColumns:
+        nothing = np.zeros(0)
+        no = nothing.astype(np.bool_)
+        decisions = self._reader.these(nothing.astype(np.int64), objective_event, window)
+        return DueColumns(decisions, no, no, nothing, nothing, None)
+
+
+def _last_learned(
+    raw: sqlite3.Connection, policy_id: int, seqs: IntArray
+) -> tuple[BoolArray, BoolArray, FloatArray, FloatArray]:
+    n = len(seqs)
+    learned, converted, revenue, value = np.zeros(n, np.bool_), np.zeros(n, np.bool_), np.zeros(n), np.zeros(n)
+    text = msgspec.json.encode(seqs.tolist()).decode()
+    rows = raw.execute(_LAST_LEARNED, {"seqs": text, "policy_id": policy_id}).fetchall()
+    if rows:
+        columns = list(zip(*rows, strict=True))
+        places = np.searchsorted(seqs, np.array(columns[0], dtype=np.int64))
+        learned[places] = True
+        converted[places] = np.array(columns[1], dtype=np.bool_)
+        revenue[places] = columns[2]
+        value[places] = columns[3]
+    return learned, converted, revenue, value
+
+
+def _learned_rows(policy_id: int, step: int, rows: DueColumns) -> zip[tuple[object, ...]]:
+    decisions, restated = rows.decisions, rows.restated
+
+    def before(column: BoolArray | FloatArray) -> list[object]:
+        values = column.astype(object)
+        values[~restated] = None
+        return list(values)
+
+    return zip(
+        repeat(policy_id),
+        repeat(step),
+        decisions.seq.tolist(),
+        decisions.converted.tolist(),
+        decisions.revenue.tolist(),
+        decisions.value.tolist(),
+        restated.tolist(),
+        before(rows.was_converted),
+        before(rows.was_revenue),
+        before(rows.was_value),
+        decisions.last_event_id.tolist(),
+    )  # fmt: skip

@@ -1,0 +1,176 @@
+"""The store's decisions as a log that policies and estimators read: batches of one catalogue's numbers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import numpy as np
+
+from bandit.domain import BoolArray, Contexts, IntArray, LoggedBatch, ObjectArray
+from bandit.errors import OfferError, StoreError
+from bandit.store.rows import Where
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from bandit.catalogue import Catalogue
+    from bandit.objective import Objective
+    from bandit.store.rows import DecisionColumns
+    from bandit.store.store import Store
+
+_PLAIN = {
+    "numeric": frozenset({int, float, type(None)}),
+    "boolean": frozenset({bool, type(None)}),
+    "categorical": frozenset[type](),
+}
+
+
+class ContextReader:
+    """Turns stored JSON texts into a checked batch, a declared fact at a time; facts not declared are passed over."""
+
+    def __init__(self, catalogue: Catalogue) -> None:
+        self._catalogue = catalogue
+        self._facts = tuple(catalogue.facts.items())
+        # A struct with a field a fact lets msgspec build no dictionaries and skip what is not declared.
+        names = [f"f{place}" for place in range(len(self._facts))]
+        row = msgspec.defstruct(
+            "Row",
+            [(name, Any, None) for name in names],
+            rename=dict(zip(names, catalogue.facts, strict=True)),
+            gc=False,
+        )
+        self._decoder = msgspec.json.Decoder(list[row])  # type: ignore[valid-type]
+
+    def read(self, texts: ObjectArray, customers: ObjectArray) -> Contexts:
+        """Return n contexts; ContextError where a value does not fit the catalogue."""
+        if not self._facts:
+            return self._catalogue.contexts({}, customers)
+        rows = self._decoder.decode(f"[{','.join(texts)}]")
+        columns = {
+            name: _column([getattr(row, f"f{place}") for row in rows], fact.kind)
+            for place, (name, fact) in enumerate(self._facts)
+        }
+        return self._catalogue.contexts(columns, customers)
+
+
+class OfferMap:
+    """Takes the offers and eligible sets of any catalogue version in the store to those of one catalogue, by name."""
+
+    def __init__(self, store: Store, catalogue: Catalogue) -> None:
+        self._store = store
+        self._catalogue = catalogue
+        self._maps: dict[int, IntArray] = {}
+
+    def offers(self, catalogue_ids: IntArray, offers: IntArray) -> IntArray:
+        """Return the (n,) offers of the catalogue, -1 where it does not have them."""
+        mapped = np.full(len(offers), -1, dtype=np.int64)
+        for number in np.unique(catalogue_ids).tolist():
+            rows = catalogue_ids == number
+            mapped[rows] = self._map(number)[offers[rows]]
+        return mapped
+
+    def masks(self, catalogue_ids: IntArray, set_ids: IntArray) -> BoolArray:
+        """Return the (n, N) masks over the catalogue's offers."""
+        distinct, first, back = np.unique(set_ids, return_index=True, return_inverse=True)
+        table = np.zeros((len(distinct), self._catalogue.n_offers), dtype=np.bool_)
+        for place, (set_id, catalogue_id) in enumerate(
+            zip(distinct.tolist(), catalogue_ids[first].tolist(), strict=True)
+        ):
+            mapped = self._map(catalogue_id)[self._store.eligible_set(set_id)]
+            table[place, mapped[mapped >= 0]] = True
+        return table[back]
+
+    def _map(self, catalogue_id: int) -> IntArray:
+        found = self._maps.get(catalogue_id)
+        if found is None:
+            older = self._store.catalogue(catalogue_id)
+            every = np.arange(older.n_offers, dtype=np.int64)
+            if older.version == self._catalogue.version:
+                found = every
+            else:
+                try:
+                    found = self._catalogue.offer_indices(older.offers(every))
+                except OfferError:  # it has other dimensions: none of its offers is one of ours
+                    found = np.full(older.n_offers, -1, dtype=np.int64)
+            self._maps[catalogue_id] = found
+        return found
+
+
+class StoreLog:
+    """A `bandit.domain.Log` of the decisions that were in the store when it was opened.
+
+    Offers and eligible sets of other catalogue versions are taken over by the names of their options; `left_out`
+    counts the decisions whose offer `catalogue` does not have. Memory does not grow with the log.
+    """
+
+    def __init__(
+        self, store: Store, catalogue: Catalogue, objective: Objective | None = None, *, where: Where | None = None
+    ) -> None:
+        self._store = store
+        self._catalogue = catalogue
+        self._objective = catalogue.objective if objective is None else objective
+        self._where = Where() if where is None else where
+        self._contexts = ContextReader(catalogue)
+        self._offers = OfferMap(store, catalogue)
+        self._through = store.last_seq()
+        catalogue_ids, offers, counts = store.tally(self._where, self._through)
+        known = self._offers.offers(catalogue_ids, offers) >= 0
+        self._n = int(counts[known].sum())
+        self._left_out = int(counts[~known].sum())
+
+    @property
+    def n(self) -> int:
+        """The number of decisions that `batches` yields."""
+        return self._n
+
+    @property
+    def left_out(self) -> int:
+        """The number of decisions whose offer the catalogue does not have."""
+        return self._left_out
+
+    def batches(self, size: int = 65_536) -> Iterator[LoggedBatch]:
+        """Yield the decisions in order, at most `size` at a time."""
+        if size < 1:
+            raise StoreError(f"a batch has at least one decision; seen size {size}")
+        after = 0
+        while True:
+            page = self._store.read_decisions(
+                self._objective.event,
+                self._objective.window,
+                after_seq=after,
+                through_seq=self._through,
+                limit=size,
+                where=self._where,
+            )
+            if not len(page):
+                return
+            after = int(page.seq[-1])
+            _, batch = self.decisions(page)
+            if len(batch):
+                yield batch
+
+    def decisions(self, columns: DecisionColumns) -> tuple[IntArray, LoggedBatch]:
+        """Return which of these decisions the catalogue has an offer for, and those as a batch."""
+        mapped = self._offers.offers(columns.catalogue_id, columns.offer)
+        rows = np.flatnonzero(mapped >= 0)
+        kept, offer = (columns, mapped) if len(rows) == len(columns) else (columns.take(rows), mapped[rows])
+        reward = self._objective.reward(self._catalogue.money, offer, kept.converted, kept.revenue, kept.value)
+        return rows, LoggedBatch(
+            contexts=self._contexts.read(kept.context, kept.customer),
+            offer=offer,
+            eligible=self._offers.masks(kept.catalogue_id, kept.eligible_set_id),
+            propensity=kept.propensity,
+            converted=kept.converted,
+            revenue=kept.revenue,
+            reward=reward,
+            time=kept.time,
+        )
+
+
+def _column(values: Sequence[object], kind: str) -> Sequence[object] | ObjectArray:
+    """Return whole columns of plain numbers as arrays, in which NaN is what is missing."""
+    if set(map(type, values)) <= _PLAIN[kind]:
+        numbers: ObjectArray = np.array(values, dtype=np.float64)
+        return numbers
+    return values

@@ -1,0 +1,51 @@
+"""What the tests of the store share: rows made in one line."""
+
+import numpy as np
+
+from bandit.store import DecisionRows, EventRows
+
+DAY = 86_400_000_000
+WEEK = 7 * DAY
+NAN = float("nan")
+
+
+def decisions(catalogue_id, n_offers, ids, **changes):
+    """Decisions one second apart from time 0, all offers eligible, offer i mod N."""
+    n = len(ids)
+    columns = {
+        "decision_ids": list(ids),
+        "time": np.arange(n) * 1_000_000,
+        "customers": [f"customer-{i}" for i in range(n)],
+        "catalogue_id": catalogue_id,
+        "policy_id": None,
+        "policy_step": 0,
+        "contexts_json": ['{"gender":"f","recency":1.5,"loyal":true}'] * n,
+        "eligible": np.ones((1, n_offers), dtype=np.bool_),
+        "offer": np.arange(n) % n_offers,
+        "propensity": np.full(n, 1 / n_offers),
+    }
+    return DecisionRows(**(columns | changes))
+
+
+def events(ids, event="purchase", time=1, revenue=NAN, reward=NAN, **changes):
+    """One event a decision; scalars are spread over all."""
+    n = len(ids)
+    return EventRows(
+        event,
+        np.broadcast_to(np.asarray(time, dtype=np.int64), n),
+        np.broadcast_to(np.asarray(revenue, dtype=np.float64), n),
+        np.broadcast_to(np.asarray(reward, dtype=np.float64), n),
+        decision_ids=list(ids),
+        **changes,
+    )
+
+
+def outcome(store, decision_id, window=WEEK):
+    """(converted, revenue, value, closed) of one decision."""
+    columns = store.decision(decision_id, "purchase", window)
+    return (
+        bool(columns.converted[0]),
+        float(columns.revenue[0]),
+        float(columns.value[0]),
+        bool(columns.closed[0]),
+    )
