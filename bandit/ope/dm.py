@@ -1,0 +1,32 @@
+"""The direct method."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+
+from bandit.ope.estimator import prediction
+
+if TYPE_CHECKING:
+    from bandit.domain import FloatArray
+    from bandit.ope.estimator import Term
+
+
+@dataclass(frozen=True, slots=True)
+class DirectMethod:
+    """V = mean of the reward model's prediction under the target policy.
+
+    Narrow, but as wrong as the model: its interval says how the predictions vary between rows and nothing of the
+    model's own error. Dudik, Erhan, Langford and Li 2014, "Doubly robust policy evaluation
+    and optimization".
+    """
+
+    name: ClassVar[str] = "dm"
+    needs_predictions: ClassVar[bool] = True
+    terms: ClassVar[tuple[Term, ...]] = (prediction,)
+
+    def at(self, means: FloatArray) -> tuple[float, FloatArray]:
+        """Return the mean and its gradient, 1."""
+        return float(means[0]), np.ones(1)

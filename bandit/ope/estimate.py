@@ -1,0 +1,83 @@
+"""The record of one estimate, and the interval around a function of means."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy.special import stdtrit
+
+from bandit.errors import InputError
+
+if TYPE_CHECKING:
+    from bandit.domain import FloatArray
+    from bandit.ope.scatter import Summary
+
+# A quadratic form is known to about this share of its largest terms; what is smaller is rounding.
+_ROUNDING = 1e-13
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """One estimator's answer with its interval at `level`, and how far the log supports it.
+
+    `value`, `low`, `high` and `standard_error` are in the reward's unit; `value` is NaN and the interval is
+    infinite where the log cannot answer. `n` rows in `clusters` independent groups. With w = target / propensity,
+    `effective_sample_size` is sum(w)^2 / sum(w^2) (Kish 1965, "Survey sampling"), `max_weight` the largest w and
+    `mean_weight` their mean, which is 1 up to noise where the log supports the policy. For a difference of two
+    policies the first is the smaller and the second the larger of the two, the third is the target's.
+    """
+
+    name: str
+    value: float
+    low: float
+    high: float
+    n: int
+    effective_sample_size: float
+    max_weight: float
+    mean_weight: float
+    standard_error: float
+    clusters: int
+    level: float
+
+    def to_dict(self) -> dict[str, str | float | int | None]:
+        """Return plain JSON values; None where a number is not finite."""
+        plain: dict[str, str | float | int | None] = {}
+        for key in self.__slots__:
+            value = getattr(self, key)
+            plain[key] = None if isinstance(value, float) and not np.isfinite(value) else value
+        return plain
+
+
+def check_level(level: float) -> None:
+    """Refuse a level that is not in (0, 1)."""
+    if not 0 < level < 1:
+        raise InputError(f"level is {level}; give a share between 0 and 1, such as 0.95")
+
+
+def standard_error(summary: Summary, gradient: FloatArray) -> float:
+    """Return the standard error of f(mean) with this gradient over all p terms, by the delta method.
+
+    The variance is G / (G - 1) sum_g (sum of influences in group g)^2 / n^2 over G groups: Liang and Zeger 1986,
+    "Longitudinal data analysis using generalized linear models", with the correction for few groups. Infinite with
+    fewer than two groups.
+    """
+    if summary.groups < 2 or not np.isfinite(gradient).all():
+        return np.inf
+    with np.errstate(over="ignore", invalid="ignore"):
+        form = float(gradient @ summary.scatter @ gradient)
+        largest = float(np.abs(gradient) @ np.sqrt(np.maximum(np.diagonal(summary.scatter), 0.0))) ** 2
+    if not np.isfinite(form):
+        return np.inf
+    if form <= _ROUNDING * largest:
+        return 0.0
+    return float(np.sqrt(form * summary.groups / (summary.groups - 1)) / summary.n)
+
+
+def interval(value: float, error: float, groups: int, level: float) -> tuple[float, float]:
+    """Return the symmetric Student-t interval with groups - 1 degrees of freedom; infinite where it is unknown."""
+    if not np.isfinite(value) or not np.isfinite(error):
+        return -np.inf, np.inf
+    half = float(stdtrit(groups - 1, 0.5 + level / 2)) * error if error else 0.0
+    return value - half, value + half

@@ -1,0 +1,130 @@
+"""The numbers of one policy's evaluation, row by row, checked once at the border."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from bandit.errors import InputError, NumberError
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+    from bandit.domain import BoolArray, FloatArray, IntArray
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Feedback:
+    """What n logged decisions say about one target policy; every field is a 1-d array of n numbers.
+
+    `reward` is what was earned, `propensity` in (0, 1] the probability with which the logged offer was chosen and
+    `target` in [0, 1] the probability with which the target policy would choose it. `predicted_logged` is a
+    reward model's q(x, a) of the logged offer and `predicted_target` its mean under the target policy,
+    sum over a of target(a | x) q(x, a); give both or neither. `cluster` has an integer id a row: rows of the same
+    id (customer) are not independent of each other. Raises NumberError for NaN, infinity and numbers out of range,
+    InputError for lengths that differ.
+    """
+
+    reward: FloatArray
+    propensity: FloatArray
+    target: FloatArray
+    predicted_logged: FloatArray | None = None
+    predicted_target: FloatArray | None = None
+    cluster: IntArray | None = None
+
+    def __post_init__(self) -> None:
+        n = np.size(self.reward)
+        for name in ("reward", "propensity", "target", "predicted_logged", "predicted_target"):
+            given = getattr(self, name)
+            if given is not None:
+                object.__setattr__(self, name, _numbers(name, given, n))
+        if (self.predicted_logged is None) != (self.predicted_target is None):
+            raise InputError("only one of predicted_logged and predicted_target is given; give both or neither")
+        if self.cluster is not None:
+            object.__setattr__(self, "cluster", _ids(self.cluster, n))
+        _refuse("propensity", self.propensity, ~((self.propensity > 0) & (self.propensity <= 1)), "(0, 1]")
+        _refuse("target", self.target, ~((self.target >= 0) & (self.target <= 1)), "[0, 1]")
+
+    def __len__(self) -> int:
+        return len(self.reward)
+
+    @property
+    def predicts(self) -> bool:
+        """Whether a reward model's predictions are there."""
+        return self.predicted_logged is not None
+
+    def rows(self, chosen: slice = slice(None)) -> Rows:
+        """Return the chosen rows as the estimators see them; NumberError where a weight overflows."""
+        with np.errstate(over="ignore"):
+            weight = self.target[chosen] / self.propensity[chosen]
+        if not np.isfinite(weight).all():
+            raise NumberError(
+                "target / propensity is too large for a float64; leave out rows whose propensity is practically 0"
+            )
+        empty = np.empty(0)
+        logged = empty if self.predicted_logged is None else self.predicted_logged[chosen]
+        target = empty if self.predicted_target is None else self.predicted_target[chosen]
+        return Rows(weight, self.reward[chosen], logged, target)
+
+    def same_log(self, other: Feedback) -> bool:
+        """Whether both speak of the same rows: equal rewards, propensities and clusters."""
+        if (self.cluster is None) != (other.cluster is None):
+            return False
+        if self.cluster is not None and other.cluster is not None and not _equal(self.cluster, other.cluster):
+            return False
+        return _equal(self.reward, other.reward) and _equal(self.propensity, other.propensity)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Rows:
+    """What an estimator sees of n rows: weight = target / propensity, reward, and the two predictions.
+
+    `predicted_logged` is q of the logged offer, `predicted_target` the mean of q under the target policy; both are
+    empty where there is no reward model.
+    """
+
+    weight: FloatArray
+    reward: FloatArray
+    predicted_logged: FloatArray
+    predicted_target: FloatArray
+
+
+def _numbers(name: str, given: ArrayLike, n: int) -> FloatArray:
+    """Return n finite float64."""
+    try:
+        array = np.asarray(given, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise NumberError(f"{name} is not an array of numbers; pass float64") from None
+    _check_shape(name, array.shape, n)
+    _refuse(name, array, ~np.isfinite(array), "the finite numbers")
+    return array
+
+
+def _ids(given: ArrayLike, n: int) -> IntArray:
+    """Return n int64 ids."""
+    array = np.asarray(given)
+    _check_shape("cluster", array.shape, n)
+    if n and array.dtype.kind not in "iu":
+        raise InputError(f"cluster has dtype {array.dtype}, not integers; number the customers first")
+    return array.astype(np.int64, copy=False)
+
+
+def _check_shape(name: str, shape: tuple[int, ...], n: int) -> None:
+    if len(shape) != 1:
+        raise InputError(f"{name} has shape {shape}; pass a 1-d array, one number a row")
+    if shape[0] != n:
+        raise InputError(f"{name} has {shape[0]} rows but reward has {n}; pass arrays of the same length")
+
+
+def _equal(a: FloatArray | IntArray, b: FloatArray | IntArray) -> bool:
+    return a is b or np.array_equal(a, b)
+
+
+def _refuse(name: str, array: FloatArray, bad: BoolArray, allowed: str) -> None:
+    if bad.any():
+        row = int(np.argmax(bad))
+        raise NumberError(
+            f"{name} has {array[row]} in row {row}, which is outside {allowed}; correct or leave out that row"
+        )

@@ -1,0 +1,31 @@
+"""Inverse propensity scoring."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+
+from bandit.ope.estimator import weighted_reward
+
+if TYPE_CHECKING:
+    from bandit.domain import FloatArray
+    from bandit.ope.estimator import Term
+
+
+@dataclass(frozen=True, slots=True)
+class Ips:
+    """V = mean(w r): unbiased wherever the propensities are right, wide where weights are large.
+
+    Horvitz and Thompson 1952, "A generalization of sampling without replacement from a finite universe"; in the
+    notation of Dudik, Erhan, Langford and Li 2014, "Doubly robust policy evaluation and optimization".
+    """
+
+    name: ClassVar[str] = "ips"
+    needs_predictions: ClassVar[bool] = False
+    terms: ClassVar[tuple[Term, ...]] = (weighted_reward,)
+
+    def at(self, means: FloatArray) -> tuple[float, FloatArray]:
+        """Return the mean and its gradient, 1."""
+        return float(means[0]), np.ones(1)

@@ -1,0 +1,88 @@
+"""Intervals cover the truth as often as they say, and where they must not, they do not."""
+
+import numpy as np
+import pytest
+
+from bandit.ope import Feedback, compare, estimate
+
+RUNS = 600
+# Three standard errors of a share of 95 % seen in RUNS runs, and half a point for the linearisation.
+SLACK = 3 * np.sqrt(0.95 * 0.05 / RUNS) + 0.005
+LOGGING = np.array([0.6, 0.3, 0.1])
+TARGET = np.array([[0.1, 0.2, 0.7], [0.5, 0.3, 0.2]])
+NEAR = np.array([[0.1, 0.2, 0.7], [0.5, 0.25, 0.25]])
+CHANCE = np.array([[0.1, 0.3, 0.4], [0.2, 0.1, 0.6]])
+MODEL = 0.4 * CHANCE + 0.2
+SURE = ("ips", "snips", "dr", "sndr", "switch-dr", "dr-os")
+
+
+def draw(rng, n, cluster_size=1, mood=0.0):
+    """n rows of a Bernoulli market; a customer's rows share context, offer and a mood of this size."""
+    groups = n // cluster_size
+    x = np.repeat(rng.integers(0, 2, groups), cluster_size)
+    a = np.repeat(rng.choice(3, size=groups, p=LOGGING), cluster_size)
+    swing = np.repeat(rng.normal(0.0, mood, groups), cluster_size) if mood else 0.0
+    return x, a, (rng.random(n) < CHANCE[x, a]) + swing, np.repeat(np.arange(groups), cluster_size)
+
+
+def seen(market, target):
+    """What a market says of a target policy."""
+    x, a, reward, cluster = market
+    return Feedback(reward, LOGGING[a], target[x, a], MODEL[x, a], (target * MODEL).sum(axis=1)[x], cluster)
+
+
+def without_clusters(feedback):
+    return Feedback(
+        feedback.reward,
+        feedback.propensity,
+        feedback.target,
+        feedback.predicted_logged,
+        feedback.predicted_target,
+    )
+
+
+TRUTH = 0.5 * float((TARGET * CHANCE).sum())
+GAIN = 0.5 * float(((TARGET - NEAR) * CHANCE).sum())
+
+
+def covers(answer, truth):
+    return answer.low <= truth <= answer.high
+
+
+def test_intervals_cover_at_their_level_but_not_the_direct_method_of_a_wrong_model():
+    rng = np.random.default_rng(20)
+    hits = dict.fromkeys((*SURE, "dm"), 0)
+    for _ in range(RUNS):
+        for answer in estimate(without_clusters(seen(draw(rng, 500), TARGET))):
+            hits[answer.name] += covers(answer, TRUTH)
+    for name in SURE:
+        assert hits[name] / RUNS == pytest.approx(0.95, abs=SLACK), name
+    assert hits["dm"] / RUNS < 0.5
+
+
+def test_clustered_intervals_cover_where_rows_hang_together_and_unclustered_ones_do_not():
+    rng = np.random.default_rng(21)
+    clustered, single = dict.fromkeys(SURE, 0), dict.fromkeys(SURE, 0)
+    for _ in range(RUNS):
+        feedback = seen(draw(rng, 1_200, cluster_size=6, mood=0.5), TARGET)
+        for answer in estimate(feedback, SURE):
+            clustered[answer.name] += covers(answer, TRUTH)
+        for answer in estimate(without_clusters(feedback), SURE):
+            single[answer.name] += covers(answer, TRUTH)
+    for name in SURE:
+        assert clustered[name] / RUNS == pytest.approx(0.95, abs=SLACK + 0.01), name
+        assert single[name] / RUNS < 0.8, name
+
+
+def test_paired_intervals_cover_the_difference_and_are_narrower_than_two_apart():
+    rng = np.random.default_rng(22)
+    hits = dict.fromkeys(SURE, 0)
+    for _ in range(RUNS):
+        market = draw(rng, 500)
+        one, other = seen(market, TARGET), seen(market, NEAR)
+        apart = {each.name: each.standard_error for each in estimate(one, SURE)}
+        for answer in compare(one, other, SURE):
+            hits[answer.name] += covers(answer, GAIN)
+            assert answer.standard_error < 0.5 * apart[answer.name] * np.sqrt(2)
+    for name in SURE:
+        assert hits[name] / RUNS == pytest.approx(0.95, abs=SLACK + 0.01), name
