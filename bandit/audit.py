@@ -1,0 +1,152 @@
+"""The proof that a log is what it says: every decision computed again from its seed, context and policy."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from bandit.decide import choose, generator_for
+from bandit.domain import Policy
+from bandit.errors import OfferBanditError
+from bandit.lineage import Lineage, Progress
+from bandit.policies import build
+from bandit.store import DecisionColumns, PolicyRow, Store, StoreLog, Where, state_hash
+
+TOLERANCE = 1e-9
+"""Largest difference between a logged and a recomputed propensity."""
+
+PAGE = 8_192
+"""Decisions read at once."""
+
+MAX_PROBLEMS = 100
+"""Problems listed one by one; more are counted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """What was found: decisions in the log, how many were computed again, and each problem as a sentence."""
+
+    n_decisions: int
+    n_recomputed: int
+    problems: tuple[str, ...]
+
+
+class _Findings:
+    def __init__(self) -> None:
+        self.sentences: list[str] = []
+        self.more = 0
+
+    def add(self, sentence: str) -> None:
+        if len(self.sentences) < MAX_PROBLEMS:
+            self.sentences.append(sentence)
+        else:
+            self.more += 1
+
+    def all(self) -> tuple[str, ...]:
+        more = [f"and {self.more:,} more problems"] if self.more else []
+        return (*self.sentences, *more)
+
+
+def verify(store: Store, progress: Progress | None = None) -> Verified:
+    """Check the database itself, then fold each policy's log again and recompute its decisions.
+
+    Imported decisions, those that ended in the fallback for a policy's fault, and those of a policy that only its
+    program can build, are checked as far as the store can, and not recomputed. On the machine that decided, the
+    recomputed propensities are equal; another processor's arithmetic may differ in the last digits of a score and
+    so, rarely, in a draw's winner.
+    """
+    findings = _Findings()
+    for sentence in store.check():
+        findings.add(sentence)
+    total, done = store.counts().decisions, 0
+    for row in store.policies():
+        try:
+            auditor = _Auditor(store, row, findings)
+        except OfferBanditError as fault:
+            findings.add(f"policy {row.id} cannot be rebuilt, so its decisions were not recomputed: {fault}")
+            continue
+        for n in auditor.run():
+            done += n
+            if progress is not None:
+                progress(done, total)
+    return Verified(total, done, findings.all())
+
+
+class _Auditor:
+    """Recomputes the decisions of one policy, moving its state along the steps."""
+
+    def __init__(self, store: Store, row: PolicyRow, findings: _Findings) -> None:
+        self.store = store
+        self.policy_id = row.id
+        self.findings = findings
+        catalogue_id, spec = store.policy_spec(row.id)
+        self.catalogue = store.catalogue(catalogue_id)
+        self.log = StoreLog(store, self.catalogue)
+        self.lineage = Lineage(store, self.catalogue, catalogue_id, build(self.catalogue, spec))
+        self.hashes = {step.step: step.state_hash for step in store.steps(row.id)}
+        self.policy: Policy = self.lineage.first()
+        self.step = 0
+
+    def run(self) -> Iterator[int]:
+        """Yield how many decisions each page had recomputed; then fold to the last step."""
+        objective = self.catalogue.objective
+        carried: DecisionColumns | None = None
+        after = 0
+        while True:
+            page = self.store.read_decisions(
+                objective.event, objective.window, after_seq=after, limit=PAGE, where=Where(policy_id=self.policy_id)
+            )
+            if not len(page):
+                break
+            after = int(page.seq[-1])
+            # A batch shares one generator, so the last of a page may go on in the next: it waits.
+            columns = page if carried is None else _join(carried, page)
+            starts = np.flatnonzero(columns.position == 0)
+            cut = int(starts[-1]) if len(page) == PAGE and len(starts) else len(columns)
+            carried = columns.take(np.arange(cut, len(columns))) if cut < len(columns) else None
+            yield self._batches(columns.take(np.arange(cut)))
+        if carried is not None:
+            yield self._batches(carried)
+        self._move_to(max(self.hashes, default=0))
+
+    def _batches(self, columns: DecisionColumns) -> int:
+        starts = np.append(np.flatnonzero(columns.position == 0), len(columns))
+        n = 0
+        for start, stop in zip(starts[:-1].tolist(), starts[1:].tolist(), strict=True):
+            n += self._recompute(columns.take(np.arange(start, stop)))
+        return n
+
+    def _recompute(self, batch: DecisionColumns) -> int:
+        if batch.seed[0] is None or batch.fault[0] is not None:
+            return 0
+        self._move_to(int(batch.policy_step[0]))
+        contexts = self.log.decisions(batch)[1].contexts
+        rng = generator_for(str(batch.seed[0]), batch.decision_id.tolist())
+        choice = choose(self.policy, self.catalogue, contexts, rng)
+        eligible = self.store.eligible_masks(batch.eligible_set_id, self.catalogue.n_offers)
+        for wrong, what in (
+            ((choice.eligible != eligible).any(axis=1), "other offers are eligible"),
+            (choice.offer != batch.offer, "another offer is drawn"),
+            (np.abs(choice.propensity - batch.propensity) > TOLERANCE, "the propensity is another"),
+        ):
+            for row in np.flatnonzero(wrong).tolist():
+                self.findings.add(f'decision "{batch.decision_id[row]}": computed again, {what} than the log has')
+        return len(batch)
+
+    def _move_to(self, step: int) -> None:
+        if step < self.step:  # another process decided with an older state after this one had learned
+            self.policy, self.step = self.lineage.first(), 0
+        while self.step < step:
+            self.policy.update(self.lineage.learned(self.step + 1))
+            self.step += 1
+            if state_hash(self.policy.dumps()) != self.hashes[self.step]:
+                self.findings.add(
+                    f"policy {self.policy_id}: folded again, its state after step {self.step} is not the one logged"
+                )
+
+
+def _join(first: DecisionColumns, second: DecisionColumns) -> DecisionColumns:
+    names = DecisionColumns.__dataclass_fields__
+    return DecisionColumns(**{name: np.concatenate([getattr(first, name), getattr(second, name)]) for name in names})

@@ -1,0 +1,134 @@
+"""Serving decisions: draw them, log them, and give the same answer to the same request."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import msgspec
+import numpy as np
+
+from bandit.catalogue import Catalogue
+from bandit.context_json import contexts_json
+from bandit.decide import Choice, choose, generator_for
+from bandit.domain import Contexts, Decision, DecisionBatch, IntArray
+from bandit.errors import DuplicateError
+from bandit.lineage import Lineage
+from bandit.store import DecisionRows, Store
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """Where decisions are made for one policy in one store, under one seed and for one group."""
+
+    store: Store
+    catalogue: Catalogue
+    catalogue_id: int
+    lineage: Lineage
+    seed: str
+    group: str
+    keep_probabilities: bool
+
+    def decide(self, contexts: Contexts, ids: Sequence[str], customers: Sequence[str], times: IntArray) -> Choice:
+        """Draw an offer for each context and log the decisions, in one transaction, before they are returned."""
+        choice = choose(self.lineage.policy, self.catalogue, contexts, generator_for(self.seed, ids))
+        self.store.append_decisions(
+            DecisionRows(
+                decision_ids=ids,
+                time=times,
+                customers=customers,
+                catalogue_id=self.catalogue_id,
+                policy_id=self.lineage.policy_id,
+                policy_step=self.lineage.step,
+                contexts_json=contexts_json(self.catalogue.facts, contexts),
+                eligible=choice.eligible,
+                offer=choice.offer,
+                propensity=choice.propensity,
+                group=self.group,
+                seed=self.seed,
+                batch=ids[0],
+                probabilities=choice.probabilities if self.keep_probabilities else None,
+                fault=choice.fault,
+                removals=lambda row: _removals_json(self.catalogue, contexts, row),
+            )
+        )
+        return choice
+
+    def earlier(self, decision_id: str, customer: str, contexts: Contexts) -> Decision | None:
+        """Return the decision that the log has under this id; DuplicateError if it answers another request."""
+        if not self.store.has_decision(decision_id):
+            return None
+        objective = self.catalogue.objective
+        row = self.store.decision(decision_id, objective.event, objective.window)
+        same = (
+            row.customer[0] == contexts.customers[0]
+            and row.catalogue_id[0] == self.catalogue_id
+            and row.context[0] == contexts_json(self.catalogue.facts, contexts)[0]
+        )
+        if not same:
+            raise DuplicateError(
+                f'the decision id "{decision_id}" is already in the log for another customer, context or catalogue; '
+                "send a new id with a new request"
+            )
+        vector = np.full((1, self.catalogue.n_offers), np.nan)
+        if row.probabilities[0] is not None:
+            vector[0] = np.frombuffer(row.probabilities[0], dtype=np.float64)
+        mask = self.store.eligible_set(int(row.eligible_set_id[0]))[None, :]
+        choice = Choice(row.offer, row.propensity, vector, mask, row.fault[0])
+        return self.decision(decision_id, customer, contexts, choice, int(row.time[0]), str(row.group[0]))
+
+    def refuse_known(self, ids: Sequence[str]) -> None:
+        """DuplicateError where the log has one of these ids, or two of them are the same."""
+        if len(set(ids)) < len(ids):
+            twice = next(name for place, name in enumerate(ids) if name in ids[:place])
+            raise DuplicateError(f'the decision id "{twice}" is there twice in one batch; give each decision its own')
+        known = next(filter(self.store.has_decision, ids), None)
+        if known is not None:
+            raise DuplicateError(f'the decision id "{known}" is already in the log; send a new id with a new request')
+
+    def decision(
+        self, decision_id: str, customer: str, contexts: Contexts, choice: Choice, time: int, group: str
+    ) -> Decision:
+        """Return a choice for a batch of one as a decision."""
+        offer = int(choice.offer[0])
+        return Decision(
+            decision_id=decision_id,
+            customer=customer,
+            offer=self.catalogue.offer(offer),
+            offer_index=offer,
+            propensity=float(choice.propensity[0]),
+            eligible=choice.eligible[0],
+            reasons=self.catalogue.removals(contexts),
+            probabilities=choice.probabilities[0],
+            time=time,
+            group=group,
+            fault=choice.fault,
+        )
+
+    def batch(
+        self, ids: tuple[str, ...], customers: Sequence[str], parts: Sequence[Choice], times: IntArray
+    ) -> DecisionBatch:
+        """Return the choices for the parts of a batch as columns."""
+        n_offers = self.catalogue.n_offers
+        nothing = Choice(
+            np.zeros(0, dtype=np.int64), np.zeros(0), np.zeros((0, n_offers)), np.zeros((0, n_offers), dtype=np.bool_)
+        )
+        parts = parts or [nothing]
+        offer = np.concatenate([part.offer for part in parts])
+        return DecisionBatch(
+            decision_ids=ids,
+            customers=tuple(customers),
+            offers=self.catalogue.offers(offer),
+            offer_index=offer,
+            propensity=np.concatenate([part.propensity for part in parts]),
+            eligible=np.concatenate([part.eligible for part in parts]),
+            probabilities=np.concatenate([part.probabilities for part in parts]) if self.keep_probabilities else None,
+            time=times,
+            group=self.group,
+            fault=next((part.fault for part in parts if part.fault is not None), None),
+        )
+
+
+def _removals_json(catalogue: Catalogue, contexts: Contexts, row: int) -> str:
+    removals = catalogue.removals(contexts.take(slice(row, row + 1)))
+    return msgspec.json.encode([{"rule": removal.rule, "reason": removal.reason} for removal in removals]).decode()
