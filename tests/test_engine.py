@@ -19,7 +19,7 @@ from bandit.errors import (
     StoreError,
     UnknownDecisionError,
 )
-from bandit.store import StoreLog
+from bandit.store import StoreLog, Where
 
 from .conftest import SPRING
 
@@ -420,3 +420,19 @@ def test_ids_differ_and_sort_by_time():
     ids = [new_id() for _ in range(100)]
     assert len(set(ids)) == 100
     assert len(ids[0]) == 32
+
+
+def test_a_log_can_leave_out_what_is_not_settled_yet(opened, clock):
+    """Of three decisions in their window the closed one is settled; a day after the window's end all are."""
+    engine = opened()
+    ids = [engine.decide("c", context(row)).decision_id for row in range(3)]
+    engine.record(ids[0], "purchase", revenue=40.0)
+    engine.record(ids[1], "closed")
+
+    def settled():
+        before = clock.now - engine.catalogue.objective.window
+        return StoreLog(engine.store, engine.catalogue, where=Where(settled_before=before))
+
+    assert settled().n == sum(map(len, settled().batches())) == 1
+    clock.now += 8 * DAY
+    assert settled().n == 3

@@ -28,6 +28,8 @@ _FILTER = """
 (:policy_id IS NULL OR d.policy_id = :policy_id) AND (:catalogue_id IS NULL OR d.catalogue_id = :catalogue_id)
 AND (:after_time IS NULL OR d.time >= :after_time) AND (:before_time IS NULL OR d.time < :before_time)
 AND (:grp IS NULL OR d.grp = :grp) AND (:batch IS NULL OR d.batch = :batch)
+AND (:settled_before IS NULL OR d.time < :settled_before
+    OR EXISTS (SELECT 1 FROM events c WHERE c.seq = d.seq AND c.event = 'closed'))
 """
 
 # The three statements are put together from the constants above, once.
@@ -253,6 +255,7 @@ def _filter(where: Where) -> dict[str, object]:
         "before_time": where.before_time,
         "grp": where.group,
         "batch": where.batch,
+        "settled_before": where.settled_before,
     }
 
 

@@ -187,7 +187,11 @@ class EventColumns:
 
 @dataclass(frozen=True, slots=True)
 class Where:
-    """Which decisions to read; None does not filter. `after_time` is inclusive, `before_time` exclusive."""
+    """Which decisions to read; None does not filter. `after_time` is inclusive, `before_time` exclusive.
+
+    `settled_before` leaves out decisions made then or later, unless they were closed: with (now - window), those of
+    which something may still come: to judge them by what has come so far would count late answers as silence.
+    """
 
     policy_id: int | None = None
     catalogue_id: int | None = None
@@ -195,6 +199,7 @@ class Where:
     before_time: int | None = None
     group: str | None = None
     batch: str | None = None
+    settled_before: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
