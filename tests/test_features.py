@@ -92,3 +92,16 @@ def test_odd_texts_survive_the_log(text):
     (stored,) = contexts_json(catalogue.facts, contexts)
     again = ContextReader(catalogue).read(np.array([stored], dtype=object), contexts.customers)
     assert again.text["gender"][0] == (text or None)
+
+
+def test_a_stored_value_of_another_type_is_missing(spring):
+    """recency was numeric and is text now; loyal was boolean and is numeric now; gender stays."""
+    contexts = bandit.Catalogue.from_dict(spring).contexts([{"gender": "f", "recency": 2.5, "loyal": True}, {}], "ab")
+    texts = np.array(contexts_json(bandit.Catalogue.from_dict(spring).facts, contexts), dtype=object)
+    spring["context"]["recency"] = {"type": "categorical", "values": ["new"]}
+    spring["context"]["loyal"] = {"type": "numeric"}
+    del spring["rules"][1]
+    again = ContextReader(bandit.Catalogue.from_dict(spring)).read(texts, contexts.customers)
+    assert again.columns["gender"].tolist() == [0, -1]
+    assert again.columns["recency"].tolist() == [-1, -1]
+    assert np.isnan(again.columns["loyal"]).all()

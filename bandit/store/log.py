@@ -8,13 +8,14 @@ import msgspec
 import numpy as np
 
 from bandit.domain import BoolArray, Contexts, IntArray, LoggedBatch, ObjectArray
-from bandit.errors import OfferError, StoreError
+from bandit.errors import ContextError, OfferError, StoreError
 from bandit.store.rows import Where
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from bandit.catalogue import Catalogue
+    from bandit.facts import Fact
     from bandit.objective import Objective
     from bandit.store.rows import DecisionColumns
     from bandit.store.store import Store
@@ -43,7 +44,7 @@ class ContextReader:
         self._decoder = msgspec.json.Decoder(list[row])  # type: ignore[valid-type]
 
     def read(self, texts: ObjectArray, customers: ObjectArray) -> Contexts:
-        """Return n contexts; ContextError where a value does not fit the catalogue."""
+        """Return n contexts; a value that does not fit the fact's type, which it once had another of, is missing."""
         if not self._facts:
             return self._catalogue.contexts({}, customers)
         rows = self._decoder.decode(f"[{','.join(texts)}]")
@@ -51,7 +52,11 @@ class ContextReader:
             name: _column([getattr(row, f"f{place}") for row in rows], fact.kind)
             for place, (name, fact) in enumerate(self._facts)
         }
-        return self._catalogue.contexts(columns, customers)
+        try:
+            return self._catalogue.contexts(columns, customers)
+        except ContextError:
+            fitting = {name: [_if_fits(fact, value) for value in columns[name]] for name, fact in self._facts}
+            return self._catalogue.contexts(fitting, customers)
 
 
 class OfferMap:
@@ -166,6 +171,14 @@ class StoreLog:
             reward=reward,
             time=kept.time,
         )
+
+
+def _if_fits(fact: Fact, value: object) -> object:
+    try:
+        fact.parse([value if value == value else None])  # noqa: PLR0124 - NaN, which is what is missing
+    except ContextError:
+        return None
+    return value if value == value else None  # noqa: PLR0124
 
 
 def _column(values: Sequence[object], kind: str) -> Sequence[object] | ObjectArray:
