@@ -1,0 +1,37 @@
+"""A pilot campaign from today's segment rules to a learning engine: what the demo, the coverage check and a notebook tell."""
+
+from simulator.pilot.history import Held, halves, write_history
+from simulator.pilot.judge import FACTS, ALL, RULES, THOMPSON, VW, Frozen, Truth, ceilings, judge, learn, truths
+from simulator.pilot.live import engine_live, live_values, more_than, policy_live
+from simulator.pilot.plan import Plan, World, pilot_scenario
+from simulator.pilot.results import Results, Row, results
+from simulator.pilot.table import markdown, table
+
+__all__ = [
+    "ALL",
+    "FACTS",
+    "RULES",
+    "THOMPSON",
+    "VW",
+    "Frozen",
+    "Held",
+    "Plan",
+    "Results",
+    "Row",
+    "Truth",
+    "World",
+    "ceilings",
+    "engine_live",
+    "halves",
+    "judge",
+    "learn",
+    "live_values",
+    "markdown",
+    "more_than",
+    "pilot_scenario",
+    "policy_live",
+    "results",
+    "table",
+    "truths",
+    "write_history",
+]

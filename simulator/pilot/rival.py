@@ -1,0 +1,45 @@
+"""Vowpal Wabbit beside the engine, in a process of its own: it takes most of the time of the demo.
+
+Each function is a task: everything it needs is in its arguments, and everything it finds in what it returns.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from bandit.domain import FloatArray
+from bandit.policies import VowpalWabbit
+from bandit.store import Store
+from simulator.pilot.history import halves, history
+from simulator.pilot.judge import learn
+from simulator.pilot.live import policy_live
+from simulator.pilot.plan import Plan, World
+
+
+def learn_half(plan: Plan, path: Path) -> bytes:
+    """Return what VW learned from the half of the log that is not judged."""
+    return _learn(plan, path, 0, None)
+
+
+def learn_rest(plan: Plan, path: Path, state: bytes) -> bytes:
+    """Return what VW has learned after the other half, too."""
+    return _learn(plan, path, 1, state)
+
+
+def go_live(plan: Plan, state: bytes) -> FloatArray:
+    """Return what was to be expected of VW's offers at the live visits, while it went on learning."""
+    world = World.draw(plan)
+    vw = VowpalWabbit(world.catalogue)
+    vw.loads(state)
+    return policy_live(world, vw).expected
+
+
+def _learn(plan: Plan, path: Path, half: int, state: bytes | None) -> bytes:
+    world = World.draw(plan)
+    vw = VowpalWabbit(world.catalogue)
+    if state is not None:
+        vw.loads(state)
+    with Store.open(path, read_only=True) as store:
+        held = halves(history(store, world))[half]
+    learn(vw, held)
+    return vw.dumps()
