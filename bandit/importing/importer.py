@@ -1,0 +1,198 @@
+"""The import of a logged campaign: read in chunks, checked column by column, written in one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import compress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from bandit.domain import MICROSECONDS
+from bandit.errors import CatalogueError, DuplicateError, LogFileError
+from bandit.importing.contexts import ContextReader
+from bandit.importing.csv_source import CsvSource
+from bandit.importing.eligibility import CELLS, EligibilityReader
+from bandit.importing.identities import IdentityReader
+from bandit.importing.mapping import CLOSED, LogMapping
+from bandit.importing.offers import OfferReader, PropensityReader
+from bandit.importing.outcomes import OutcomeColumns, OutcomeReader
+from bandit.importing.parquet_source import PARQUET, ParquetSource
+from bandit.importing.refusals import ImportReport, Refusals
+from bandit.importing.values import BAD_TIME, moment, times
+from bandit.store import DecisionRows, EventRows
+
+if TYPE_CHECKING:
+    from bandit.catalogue import Catalogue
+    from bandit.domain import IntArray
+    from bandit.importing.refusals import RowRefusals
+    from bandit.importing.source import Chunk, Progress, Source
+    from bandit.store import Store
+
+GROUP = "import"
+"""The group of imported decisions."""
+
+_CHUNK_ROWS = 50_000
+_LINE_ORDER = "2000-01-01"
+
+
+def import_log(
+    store: Store,
+    catalogue: Catalogue,
+    mapping: LogMapping,
+    path: str | Path,
+    *,
+    progress: Progress | None = None,
+    strict: bool = False,
+    max_listed: int = 1000,
+) -> ImportReport:
+    """Import a CSV, gzipped CSV or Parquet log; importing the same file again adds nothing.
+
+    Rows that cannot be used are refused one by one and reported; a malformed file, and with `strict` any refused
+    row, raises LogFileError, and then nothing at all is written. `progress` is called with bytes done and bytes in
+    all. CatalogueError where the mapping does not fit the catalogue; DuplicateError where the log has a decision of
+    the same id with other content.
+    """
+    run = _Import(store, catalogue, mapping, Refusals(max(max_listed, 1)))
+    path = Path(path)
+    source = _source(path, mapping, progress)
+    with store.transaction():
+        try:
+            report = run.all_rows(source, progress)
+        except DuplicateError as fault:
+            raise DuplicateError(f"{path}: nothing of it is imported: {fault}") from fault
+        if report.n_rows == 0:
+            raise LogFileError(f"{path}: has no rows; give a log with at least one decision")
+        if strict and report.n_refused:
+            first = report.refused[0]
+            raise LogFileError(
+                f"{path}: {report.n_refused:,} of {report.n_rows:,} rows are refused, the first at line "
+                f"{first.line}: {first.reason}; mend them, or import the others without strict"
+            )
+    return report
+
+
+def _source(path: Path, mapping: LogMapping, progress: Progress | None) -> Source:
+    try:
+        with path.open("rb") as content:
+            magic = content.read(4)
+    except OSError as fault:
+        raise LogFileError(f"{path}: cannot be read: {fault.strerror}; give the path of a log") from fault
+    if magic == PARQUET:
+        return ParquetSource(path)
+    return CsvSource(path, mapping.file.delimiter, progress)
+
+
+class _Import:
+    """The readers of one mapping, and the way of each chunk through them into the store."""
+
+    def __init__(self, store: Store, catalogue: Catalogue, mapping: LogMapping, refusals: Refusals) -> None:
+        self.store = store
+        self.catalogue = catalogue
+        self.mapping = mapping
+        self.refusals = refusals
+        self.identities = IdentityReader(mapping)
+        self.times = _TimeReader(mapping)
+        self.contexts = ContextReader(catalogue, mapping)
+        self.offers = OfferReader(catalogue, mapping)
+        self.propensities = PropensityReader(catalogue, mapping)
+        self.outcomes = OutcomeReader(mapping)
+        self.eligibility = EligibilityReader(catalogue, self.contexts)
+        readers = (self.identities, self.times, self.contexts, self.offers, self.propensities, self.outcomes)
+        self.columns = list(dict.fromkeys(name for reader in readers for name in reader.columns))
+
+    def all_rows(self, source: Source, progress: Progress | None) -> ImportReport:
+        """Bring in every chunk; to be called within a transaction."""
+        catalogue_id = self.store.register_catalogue(self.catalogue)
+        before = self.store.last_seq()
+        n_rows = n_imported = n_repeated = 0
+        for chunk in source.chunks(self.columns, _CHUNK_ROWS, progress):
+            n_rows += len(chunk) + len(chunk.misfits)
+            seq = self._chunk(chunk, catalogue_id, source.digest)
+            n_imported += int((seq > before).sum())
+            n_repeated += int((seq <= before).sum())
+        refused = self.refusals
+        return ImportReport(
+            n_rows, n_imported, n_repeated, refused.n, tuple(refused.listed), dict(refused.by_reason.most_common())
+        )
+
+    def _chunk(self, chunk: Chunk, catalogue_id: int, digest: str) -> IntArray:
+        """Check the rows of a chunk, write those that can be used, and return their places in the log."""
+        refused = self.refusals.of(chunk.lines)
+        for line, n_fields in chunk.misfits:
+            words = f"it has {n_fields} fields where the header has {chunk.n_fields}"
+            refused.add(line, "wrong number of fields", words)
+        customers, ids = self.identities.read(chunk, digest, refused)
+        time = self.times.read(chunk, refused)
+        json = self.contexts.read(chunk, refused)
+        offer = self.offers.read(chunk, refused)
+        propensity = self.propensities.read(chunk, offer, refused)
+        outcomes = self.outcomes.read(chunk, refused)
+        eligible = self.eligibility.read(chunk, offer, refused)
+        self.identities.refuse_twice(ids, refused)
+        ok = refused.close()
+        kept = np.flatnonzero(ok)
+        ids, customers, json = (list(compress(column, ok)) for column in (ids, customers, json))
+        seqs = []
+        step = max(1, CELLS // self.catalogue.n_offers)
+        for start in range(0, len(kept), step):
+            rows = kept[start : start + step]
+            part = slice(start, start + len(rows))
+            seq = self.store.append_decisions(
+                DecisionRows(
+                    decision_ids=ids[part],
+                    time=time[rows],
+                    customers=customers[part],
+                    catalogue_id=catalogue_id,
+                    policy_id=None,
+                    policy_step=0,
+                    contexts_json=json[part],
+                    eligible=eligible.mask(rows),
+                    offer=offer[rows],
+                    propensity=propensity[rows],
+                    group=GROUP,
+                    removals=eligible.removals(rows),
+                )
+            )
+            self._events(seq, rows, time, outcomes)
+            seqs.append(seq)
+        return np.concatenate(seqs) if seqs else np.empty(0, dtype=np.int64)
+
+    def _events(self, seq: IntArray, rows: IntArray, time: IntArray, outcomes: Sequence[OutcomeColumns]) -> None:
+        for outcome in outcomes:
+            happened = outcome.happened[rows]
+            if happened.any():
+                at = rows[happened]
+                self.store.append_events(
+                    EventRows(outcome.event, time[at], outcome.revenue[at], outcome.reward[at], seq=seq[happened])
+                )
+        if self.mapping.file.closed:
+            none = np.full(len(rows), np.nan)
+            self.store.append_events(EventRows(CLOSED, time[rows], none, none, seq=seq))
+
+
+class _TimeReader:
+    """Reads the time of each row; without a column, rows are a second apart in the order of their lines."""
+
+    def __init__(self, mapping: LogMapping) -> None:
+        columns = mapping.file.columns
+        self.file = columns
+        self.columns = [columns.time] if columns.time is not None else []
+        self.start = 0
+        if columns.time_start is not None or columns.time is None:
+            self.start = moment(columns.time_start or _LINE_ORDER)
+            if self.start == BAD_TIME:
+                raise CatalogueError(
+                    f'{mapping.where}: [columns] time_start "{columns.time_start}" is no time; write 2026-01-31'
+                )
+
+    def read(self, chunk: Chunk, refused: RowRefusals) -> IntArray:
+        """Return microseconds; rows whose time cannot be read are refused."""
+        if self.file.time is None:
+            return self.start + chunk.lines * MICROSECONDS
+        texts = chunk.columns[self.file.time]
+        read = times(texts, self.file.time_format, self.file.time_unit, self.start)
+        wanted = {"iso": "an ISO 8601 time", "unix": "a number"}.get(self.file.time_format, self.file.time_format)
+        refused.refuse(read == BAD_TIME, "time cannot be read", lambda row: f'the time "{texts[row]}" is not {wanted}')
+        return read

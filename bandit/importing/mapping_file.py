@@ -1,0 +1,122 @@
+"""The structure of a mapping file: which column of a log means what, checked with the path of whatever does not fit."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+from typing import Literal, TypeAlias
+
+import msgspec
+
+from bandit.errors import CatalogueError
+
+Scalar: TypeAlias = str | int | float | bool
+
+
+class _Strict(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True, frozen=True):
+    """Unknown keys are refused: a misspelt key must not pass in silence."""
+
+
+class ColumnsFile(_Strict, frozen=True):
+    """[columns]: who, when, how probable; `time_unit` and `time_start` read times that are plain numbers."""
+
+    customer: str | None = None
+    row_customer: bool = False
+    decision_id: str | None = None
+    time: str | None = None
+    time_format: str = "iso"
+    time_unit: Literal["us", "ms", "s", "min", "h", "d"] = "s"
+    time_start: str | None = None
+    propensity: str | int | float | None = None
+
+
+class FactSource(_Strict, frozen=True):
+    """Where a fact comes from: a column, other names for its values, and what a blank means (default: missing)."""
+
+    column: str
+    map: dict[str, Scalar] = {}
+    blank: Scalar | None = None
+
+
+class OptionSource(_Strict, frozen=True):
+    """Where the option of a dimension comes from: a column, and the option that each of its values means."""
+
+    column: str
+    map: dict[str, str] = {}
+
+
+class WhenSource(_Strict, frozen=True):
+    """An outcome that happened where a number is above another."""
+
+    column: str
+    above: float
+
+
+class OutcomeFile(_Strict, frozen=True):
+    """One entry of [[outcomes]]; without `when` it happened in every row."""
+
+    event: str
+    when: str | WhenSource | None = None
+    revenue: str | None = None
+    reward: str | None = None
+
+
+class PropensityFile(_Strict, frozen=True):
+    """One entry of [[propensity]]: the offers that have the options named (all, where none is), and their share."""
+
+    value: str | int | float
+    offer: dict[str, str] = {}
+
+
+class LookupFile(_Strict, frozen=True):
+    """[offer] as a whole-offer look-up: the values of one column, and the offer each of them means."""
+
+    column: str
+    lookup: dict[str, dict[str, str]]
+
+
+class MappingFile(_Strict, frozen=True):
+    """A whole mapping file, but for [offer], which has two shapes."""
+
+    columns: ColumnsFile
+    context: dict[str, str | FactSource] = {}
+    propensity: list[PropensityFile] = []
+    outcomes: list[OutcomeFile] = []
+    closed: bool = True
+    delimiter: str = ","
+
+
+OfferFile: TypeAlias = LookupFile | dict[str, str | OptionSource]
+
+
+def decode(mapping: Mapping[str, object], where: str) -> tuple[MappingFile, OfferFile]:
+    """Return the checked structure; CatalogueError names `where` and the path of what does not fit."""
+    plain = {key: _plain(value) for key, value in mapping.items()}
+    offer = plain.pop("offer", None)
+    if not isinstance(offer, dict) or not offer:
+        raise CatalogueError(
+            f'{where}: has no [offer]; write an option or {{ column = "..." }} for each dimension there'
+        )
+    try:
+        file = msgspec.convert(plain, MappingFile)
+    except msgspec.ValidationError as fault:
+        raise CatalogueError(f"{where}: {fault}") from fault
+    try:
+        return file, (
+            msgspec.convert(offer, LookupFile)
+            if "lookup" in offer
+            else msgspec.convert(offer, dict[str, str | OptionSource])
+        )
+    except msgspec.ValidationError as fault:
+        raise CatalogueError(f"{where}: {str(fault).replace('`$', '`$.offer')}") from fault
+
+
+def _plain(value: object) -> object:
+    """Return TOML's dates as text, which is what a mapping declares."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_plain(inner) for inner in value]
+    if isinstance(value, (dt.date, dt.datetime, dt.time)):
+        return value.isoformat()
+    return value

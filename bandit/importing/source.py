@@ -1,0 +1,56 @@
+"""What a log file is to the importer: chunks of text columns, whatever its format."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol, TypeAlias
+
+from bandit.domain import IntArray
+from bandit.errors import LogFileError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+Progress: TypeAlias = Callable[[int, int], None]
+"""Called with the bytes read so far and the bytes to be read."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Chunk:
+    """n rows: their lines and the columns asked for; `misfits` are the lines with another number of fields."""
+
+    lines: IntArray
+    columns: Mapping[str, Sequence[str]]
+    misfits: Sequence[tuple[int, int]]
+    n_fields: int
+
+    def __len__(self) -> int:
+        return len(self.lines)
+
+
+class Source(Protocol):
+    """A log file; LogFileError where it is malformed."""
+
+    @property
+    def digest(self) -> str:
+        """A name for the content: 16 hex digits."""
+        ...
+
+    def chunks(self, columns: Sequence[str], size: int, progress: Progress | None) -> Iterator[Chunk]:
+        """Yield the rows in order, at most `size` at a time, with the columns named."""
+        ...
+
+
+def require_columns(path: Path, place: str, present: Sequence[str], wanted: Sequence[str]) -> None:
+    """LogFileError where a column is missing or is there twice; `place` says where the names stand."""
+    for column in wanted:
+        n = present.count(column)
+        if n == 0:
+            shown = ", ".join(f'"{name}"' for name in present[:40]) + (", ..." if len(present) > 40 else "")
+            raise LogFileError(
+                f'{path}: {place} has no column "{column}"; the columns are {shown}: mend the mapping or the file'
+            )
+        if n > 1:
+            raise LogFileError(f'{path}: {place} has the column "{column}" {n} times; give each a name of its own')
