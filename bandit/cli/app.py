@@ -1,0 +1,129 @@
+"""The command line put together, and the one place where a fault becomes a sentence and an exit code."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+import warnings
+from collections.abc import Callable, Sequence
+from typing import Annotated
+
+import typer
+
+from bandit._version import __version__
+from bandit.cli import bring, care, judge, serve
+from bandit.cli.console import note
+from bandit.errors import InputError, StoreError
+
+DONE, OUR_FAULT, BAD_INPUT, STOPPED = 0, 1, 2, 130
+
+app = typer.Typer(
+    name="offer-bandit",
+    help="Learn, customer by customer, which combination of incentives earns most, and prove it on logged data.",
+    epilog="\b\nBegin with a working example:\n  offer-bandit init example",
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+_COMMANDS: tuple[tuple[str, Callable[..., None], str], ...] = (
+    ("init", bring.init, "offer-bandit init example"),
+    (
+        "simulate",
+        bring.simulate,
+        "offer-bandit simulate campaign --scenario retail --customers 4000 --decisions 20000 --seed 7",
+    ),
+    (
+        "import",
+        bring.import_,
+        "offer-bandit import offers.db log.csv --catalogue catalogue.toml --mapping mapping.toml",
+    ),
+    (
+        "evaluate",
+        judge.evaluate,
+        "offer-bandit evaluate offers.db --policy everyone --policy thompson --baseline rules:rules.toml",
+    ),
+    ("replay", judge.replay, "offer-bandit replay offers.db --policy thompson --policy vw --seed 7"),
+    (
+        "decide",
+        serve.decide,
+        """offer-bandit decide offers.db customer-42 --policy thompson --context '{"gender": "f", "recency": 1.4}'""",
+    ),
+    ("record", serve.record, "offer-bandit record offers.db DECISION_ID purchase --revenue 52.00"),
+    ("learn", serve.learn, "offer-bandit learn offers.db --policy thompson"),
+    ("verify", care.verify, "offer-bandit verify offers.db"),
+    ("doctor", care.doctor, "offer-bandit doctor offers.db"),
+)
+for _name, _function, _example in _COMMANDS:
+    app.command(_name, epilog=f"\b\nExample:\n  {_example}")(_function)
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        sys.stdout.write(f"offer-bandit {__version__}\n")
+        raise typer.Exit
+
+
+@app.callback(invoke_without_command=True)
+def start(
+    context: typer.Context,
+    version: Annotated[  # noqa: ARG001 - its callback prints
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and end.")
+    ] = False,
+    debug: Annotated[  # noqa: ARG001 - `main` reads it, so that it may stand anywhere
+        bool, typer.Option("--debug", help="Show the traceback of a fault.")
+    ] = False,
+) -> None:
+    """Print the help where no command is named."""
+    if context.invoked_subcommand is None:
+        sys.stdout.write(context.get_help() + "\n")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code: 0 done, 2 bad input, 1 our fault."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    debug = "--debug" in given
+    given = [argument for argument in given if argument != "--debug"]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        warnings.simplefilter("always", UserWarning)
+        warnings.showwarning = _as_note
+        try:
+            return int(typer.main.get_command(app).main(given, prog_name="offer-bandit", standalone_mode=False) or 0)
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what reads stdout has gone
+            return DONE
+        except (KeyboardInterrupt, typer.Abort):
+            note("stopped; what was not finished is not written")
+            return STOPPED
+        except Exception as fault:  # noqa: BLE001 - the last place where a fault can become a sentence
+            if debug:
+                traceback.print_exc()
+            return _explain(fault)
+
+
+def _explain(fault: Exception) -> int:
+    """Print one sentence on stderr and return the exit code."""
+    if isinstance(fault, (InputError, StoreError)):
+        note(_one_line(str(fault)))
+        return BAD_INPUT
+    format_message = getattr(fault, "format_message", None)
+    if callable(format_message):  # the command line itself, whichever click typer brings
+        context = getattr(fault, "ctx", None)
+        where = getattr(context, "command_path", "offer-bandit")
+        note(f"{_one_line(str(format_message()))} (see `{where} --help`)")
+        return BAD_INPUT
+    note(
+        f"a fault of the program: {type(fault).__name__}: {_one_line(str(fault))}; please run the command again with "
+        f"--debug and report what it prints, with the output of `offer-bandit doctor` (version {__version__})"
+    )
+    return OUR_FAULT
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
+
+
+def _as_note(message: Warning | str, *_: object, **__: object) -> None:
+    note(f"note: {message}")

@@ -1,0 +1,61 @@
+"""What is printed where: results on stdout, notes and progress on stderr, JSON alone on stdout."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, TypeAlias
+
+import msgspec
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+Report: TypeAlias = Callable[[int, int], None]
+
+_PIPED_WIDTH = 200
+"""Columns of a table that no terminal has to show: a file has room."""
+
+
+def show(tables: Iterable[Table], lines: Iterable[str] = ()) -> None:
+    """Print tables and sentences on stdout."""
+    console = Console(file=sys.stdout, highlight=False)
+    if not console.is_terminal:
+        console.width = _PIPED_WIDTH
+    for table in tables:
+        console.print(table)
+    for line in lines:
+        console.print(line, markup=False)
+
+
+def show_json(value: object) -> None:
+    """Print one JSON document on stdout, and nothing else."""
+    text = msgspec.json.format(msgspec.json.encode(value), indent=2).decode()
+    sys.stdout.write(text + "\n")
+
+
+def note(sentence: str) -> None:
+    """Print a sentence on stderr."""
+    sys.stderr.write(sentence.rstrip() + "\n")
+
+
+@contextmanager
+def progress(label: str) -> Iterator[Report]:
+    """Show a bar on stderr while the work goes on, where stderr is a terminal; yields what the work calls."""
+    console = Console(file=sys.stderr)
+    if not console.is_terminal:
+        yield lambda done, total: None  # noqa: ARG005
+        return
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TaskProgressColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task(label, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total or None)

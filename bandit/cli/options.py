@@ -1,0 +1,42 @@
+"""The arguments and options that several commands share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, TypeAlias
+
+import typer
+
+from bandit.cli.policies import NAMES
+
+Database: TypeAlias = Annotated[Path, typer.Argument(metavar="DB", help="The database: one SQLite file.")]
+AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="Print JSON on stdout instead of tables.")]
+CatalogueFile: TypeAlias = Annotated[
+    Path | None,
+    typer.Option("--catalogue", metavar="FILE", help="The catalogue (TOML); default: the newest the database knows."),
+]
+Policies: TypeAlias = Annotated[
+    list[str], typer.Option("--policy", metavar="POLICY", help=f"A policy; may be repeated. One of {NAMES}.")
+]
+OnePolicy: TypeAlias = Annotated[
+    str | None,
+    typer.Option("--policy", metavar="POLICY", help=f"One of {NAMES}; default: the newest policy the database knows."),
+]
+PolicyId: TypeAlias = Annotated[
+    int | None, typer.Option("--policy-id", metavar="N", help="A policy by its number in the database.")
+]
+Seed: TypeAlias = Annotated[int, typer.Option("--seed", min=0, help="Seed of everything random.")]
+Level: TypeAlias = Annotated[float, typer.Option("--level", help="Level of the intervals.")]
+Objective: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--objective", metavar="KIND", help="conversion, revenue, profit or reward; default: the catalogue's."
+    ),
+]
+Event: TypeAlias = Annotated[
+    str | None, typer.Option("--event", metavar="NAME", help="The event that converts; default: the catalogue's.")
+]
+Window: TypeAlias = Annotated[
+    str | None,
+    typer.Option("--window", metavar="DURATION", help='Later events do not count, as "7d"; default: the catalogue\'s.'),
+]

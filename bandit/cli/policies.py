@@ -1,0 +1,94 @@
+"""Policies as the command line names them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from bandit.catalogue import Catalogue
+from bandit.domain import Policy
+from bandit.errors import InputError, PolicyError
+from bandit.evaluate import LOGGED
+from bandit.policies import ConstantOffer, SegmentRules, ThompsonSampling, Uniform, VowpalWabbit
+
+NAMES = 'uniform, thompson, vw (or "vw:ARGUMENTS"), rules:FILE.toml, offer:DIMENSION=OPTION,..., everyone'
+"""What may be written."""
+
+MOST_OFFERS = 50
+"""Most offers for which `everyone` stands for one policy each."""
+
+
+def parse_policies(
+    catalogue: Catalogue, texts: Sequence[str], baseline: str | None = None
+) -> tuple[dict[str, Policy], str | None]:
+    """Return the policies by the name of their row, and the baseline's name; it joins them if it is not there.
+
+    InputError for what names no policy. The same policy written twice is one.
+    """
+    if baseline == "everyone":
+        raise InputError("the baseline is one policy, and everyone names many; write offer:DIMENSION=OPTION,...")
+    named: dict[str, Policy] = {}
+    base = baseline
+    for text in [*texts, *([] if baseline in {None, LOGGED} else [str(baseline)])]:
+        for policy in _several(catalogue, text):
+            name = next((name for name, known in named.items() if known.spec() == policy.spec()), None)
+            if name is None:
+                name = policy.name if policy.name not in named else f"{policy.name} ({text})"
+                named[name] = policy
+            if text == baseline:
+                base = name
+    return named, base
+
+
+def parse_policy(catalogue: Catalogue, text: str) -> Policy:
+    """Return one policy; InputError for what names none, and for `everyone`, which names many."""
+    kind, _, rest = text.partition(":")
+    try:
+        match kind:
+            case "uniform" if not rest:
+                return Uniform(catalogue)
+            case "thompson" if not rest:
+                return ThompsonSampling(catalogue)
+            case "vw":
+                return VowpalWabbit(catalogue, rest) if rest else VowpalWabbit(catalogue)
+            case "rules" if rest:
+                return SegmentRules.from_toml(catalogue, Path(rest))
+            case "offer" if rest:
+                return ConstantOffer(catalogue, parse_offer(rest))
+    except PolicyError as fault:
+        raise InputError(f'the policy "{text}" cannot be used: {fault}') from fault
+    raise InputError(f'"{text}" is no policy; write one of {NAMES}')
+
+
+def parse_offer(text: str) -> dict[str, str]:
+    """Return an offer from `discount=10,channel=email`, or from JSON where a name has a comma in it."""
+    if text.startswith("{"):
+        return {name: str(option) for name, option in parse_json(text, "the offer").items()}
+    pairs = [part.partition("=") for part in text.split(",")]
+    wrong = next((name for name, sign, option in pairs if not (name and sign and option)), None)
+    if wrong is not None:
+        raise InputError(f'the offer "{text}" cannot be read at "{wrong}"; write DIMENSION=OPTION,DIMENSION=OPTION')
+    return {name.strip(): option.strip() for name, _, option in pairs}
+
+
+def parse_json(text: str, what: str) -> dict[str, object]:
+    """Return a JSON object; InputError where the text is none."""
+    try:
+        value = json.loads(text)
+    except (json.JSONDecodeError, RecursionError) as fault:
+        raise InputError(f"{what} is not JSON ({fault}): {text[:80]}") from fault
+    if not isinstance(value, dict):
+        raise InputError(f'{what} is to be a JSON object such as {{"gender": "f"}}; seen {text[:80]}')
+    return value
+
+
+def _several(catalogue: Catalogue, text: str) -> list[Policy]:
+    if text != "everyone":
+        return [parse_policy(catalogue, text)]
+    if catalogue.n_offers > MOST_OFFERS:
+        raise InputError(
+            f"everyone stands for one policy an offer, and the catalogue has {catalogue.n_offers:,} offers (at most "
+            f"{MOST_OFFERS}); name those you mean with offer:..."
+        )
+    return [ConstantOffer(catalogue, index) for index in range(catalogue.n_offers)]

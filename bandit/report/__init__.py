@@ -1,0 +1,23 @@
+"""What a person reads: from result records to tables, and to plain JSON values."""
+
+from bandit.report.care import doctor_tables, verified_lines
+from bandit.report.decisions import decision_json, decision_tables, learned_table
+from bandit.report.evaluations import all_estimates_table, evaluation_lines, evaluation_table, replay_table, unit_of
+from bandit.report.imports import import_json, import_tables
+from bandit.report.numbers import Scale
+
+__all__ = [
+    "Scale",
+    "all_estimates_table",
+    "decision_json",
+    "decision_tables",
+    "doctor_tables",
+    "evaluation_lines",
+    "evaluation_table",
+    "import_json",
+    "import_tables",
+    "learned_table",
+    "replay_table",
+    "unit_of",
+    "verified_lines",
+]

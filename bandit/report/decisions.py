@@ -1,0 +1,108 @@
+"""One decision, and what was learned, as tables and as JSON."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+import numpy as np
+from rich.markup import escape
+from rich.table import Table
+
+from bandit.report.numbers import count
+
+if TYPE_CHECKING:
+    from bandit.catalogue import Catalogue
+    from bandit.domain import Decision, FloatArray
+    from bandit.lineage import Learned
+
+
+def decision_json(
+    decision: Decision, catalogue: Catalogue, predicted: FloatArray | None, top: int
+) -> dict[str, object]:
+    """Return plain JSON values; `predicted` is the (N,) expected reward of the offers, where the policy has one."""
+    return {
+        "decision_id": decision.decision_id,
+        "customer": decision.customer,
+        "offer": dict(decision.offer),
+        "propensity": decision.propensity,
+        "time": decision.time,
+        "group": decision.group,
+        "fault": decision.fault,
+        "n_eligible": int(decision.eligible.sum()),
+        "top": [
+            {
+                "offer": catalogue.offer(index),
+                "probability": float(decision.probabilities[index]),
+                "predicted_value": None if predicted is None else float(predicted[index]),
+            }
+            for index in _top(decision, top)
+        ],
+        "removed": [
+            {"rule": removal.rule, "reason": removal.reason, "n_offers": len(removal.offers)}
+            for removal in decision.reasons
+        ],
+    }
+
+
+def decision_tables(
+    decision: Decision, catalogue: Catalogue, predicted: FloatArray | None, unit: str, top: int
+) -> list[Table]:
+    """Return the offer, the offers most probable, and what the rules removed."""
+    chosen = Table(title=f'offer for "{escape(decision.customer)}"', title_justify="left", show_header=False)
+    chosen.add_column()
+    chosen.add_column(overflow="fold")
+    for dimension, option in decision.offer.items():
+        chosen.add_row(escape(dimension), escape(option))
+    chosen.add_section()
+    chosen.add_row("propensity", f"{decision.propensity:.4f}")
+    chosen.add_row("decision id", escape(decision.decision_id))
+    if decision.fault is not None:
+        chosen.add_row("fallback served", escape(decision.fault))
+    tables = [chosen]
+    best = _top(decision, top)
+    if best:
+        eligible = int(decision.eligible.sum())
+        table = Table(title=f"most probable of {count(eligible)} eligible offers", title_justify="left")
+        table.add_column("offer", overflow="fold")
+        table.add_column("probability", justify="right")
+        if predicted is not None:
+            table.add_column(f"predicted {unit}", justify="right")
+        for index in best:
+            value = [] if predicted is None else [f"{predicted[index]:,.4g}"]
+            table.add_row(escape(catalogue.label(index)), f"{decision.probabilities[index]:.4f}", *value)
+        tables.append(table)
+    if decision.reasons:
+        removed = Table(title="removed by the catalogue's rules", title_justify="left")
+        removed.add_column("rule", justify="right")
+        removed.add_column("reason", overflow="fold")
+        removed.add_column("offers", justify="right")
+        for removal in decision.reasons:
+            removed.add_row(str(removal.rule), escape(removal.reason), count(len(removal.offers)))
+        tables.append(removed)
+    return tables
+
+
+def learned_table(learned: Learned, policy: str) -> Table:
+    """Return what one learning run did."""
+    table = Table(title=f"learned by {escape(policy)}", title_justify="left", show_header=False)
+    table.add_column()
+    table.add_column(justify="right")
+    words = {
+        "n": "outcomes learned",
+        "n_restated": "of these re-stated",
+        "n_skipped": "skipped (offer not in this catalogue)",
+        "step": "steps so far",
+    }
+    for key, number in asdict(learned).items():
+        table.add_row(words[key], count(number))
+    return table
+
+
+def _top(decision: Decision, top: int) -> list[int]:
+    """Return the most probable offers; none where the log has no vector of a repeated decision."""
+    if math.isnan(float(decision.probabilities.sum())):
+        return []
+    order = np.argsort(-decision.probabilities, kind="stable")[:top]
+    return [index for index in order.tolist() if decision.probabilities[index] > 0]

@@ -1,0 +1,143 @@
+"""Evaluations and replays as tables."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.markup import escape
+from rich.table import Table
+
+from bandit.report.numbers import UNKNOWN, Scale, count
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bandit.evaluate import Evaluation, PolicyEvaluation
+    from bandit.objective import Objective
+    from bandit.ope import Estimate
+    from bandit.replay import Replay
+
+CANNOT_TELL = "cannot tell"
+
+
+def unit_of(objective: Objective, currency: str) -> str:
+    """Return what a value is counted in."""
+    if objective.kind == "conversion":
+        return f'probability of "{objective.event}"'
+    return f"{objective.kind} in {currency}"
+
+
+def evaluation_table(evaluation: Evaluation, unit: str) -> Table:
+    """Return one row a policy: value, paired difference to the baseline, and how far the log supports it."""
+    level, name = evaluation.realised.level, evaluation.default
+    table = Table(
+        title=f"value per decision: {escape(unit)}; by {name}, intervals of {level:.0%}", title_justify="left"
+    )
+    table.add_column("policy", overflow="fold")
+    for heading in ("value", "interval"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    if evaluation.baseline is not None:
+        for heading in (f"minus {escape(evaluation.baseline)}", "paired interval"):
+            table.add_column(heading, justify="right")
+        table.add_column("so it is")
+    table.add_column("effective decisions", justify="right")
+    table.add_column("largest weight", justify="right")
+    rows = [row.estimate(name) for row in evaluation.rows]
+    differences = [each for row in evaluation.rows if (each := row.against_baseline(name)) is not None]
+    scale = Scale.of([evaluation.realised, *rows, *differences])
+    for row in evaluation.rows:
+        table.add_row(*_policy_cells(evaluation, row, scale))
+    realised = evaluation.realised
+    blanks = [""] * (3 if evaluation.baseline is not None else 0)
+    table.add_section()
+    table.add_row(
+        "as logged", scale.number(realised.value), scale.interval(realised), *blanks, count(realised.n), "1.0"
+    )
+    return table
+
+
+def _policy_cells(evaluation: Evaluation, row: PolicyEvaluation, scale: Scale) -> list[str]:
+    value, difference = row.estimate(evaluation.default), row.against_baseline(evaluation.default)
+    told = row.support_ok
+    cells = [
+        escape(row.name),
+        scale.number(value.value) if told else CANNOT_TELL,
+        scale.interval(value) if told else "",
+    ]
+    if evaluation.baseline is not None:
+        if difference is None:
+            cells += ["", "", "the baseline"]
+        else:
+            cells += [
+                scale.number(difference.value, signed=True) if told else CANNOT_TELL,
+                scale.interval(difference, signed=True) if told else "",
+                verdict(difference) if told else CANNOT_TELL,
+            ]
+    return [*cells, f"{row.effective_sample_size:,.0f}", f"{row.max_weight:,.1f}"]
+
+
+def verdict(difference: Estimate) -> str:
+    """Return what a paired difference shows."""
+    if difference.low > 0:
+        return "better"
+    return "worse" if difference.high < 0 else "no difference shown"
+
+
+def evaluation_lines(evaluation: Evaluation) -> list[str]:
+    """Return what is to be said beside the table: what was judged on what, and every warning."""
+    of = "" if evaluation.customers is None else f" of {count(evaluation.customers)} customers"
+    lines = [f"Judged on {count(evaluation.n)} decisions{of}."]
+    if evaluation.learned_on:
+        lines.append(
+            f"The log was split by customer: what learns learned from {count(evaluation.learned_on)} other decisions, "
+            "and every policy is judged on these."
+        )
+    return lines + [f"{row.name}: {row.warning}." for row in evaluation.rows if row.warning is not None]
+
+
+def all_estimates_table(evaluation: Evaluation) -> Table:
+    """Return one row a policy and estimator."""
+    table = Table(title="all estimators", title_justify="left")
+    table.add_column("policy", overflow="fold")
+    table.add_column("estimator")
+    for heading in ("value", "interval", "difference", "paired interval"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for row in evaluation.rows:
+        table.add_section()
+        scale = Scale.of([*row.estimates, *(row.difference or ())])
+        for each in row.estimates:
+            difference = row.against_baseline(each.name)
+            table.add_row(
+                escape(row.name),
+                each.name,
+                scale.number(each.value),
+                scale.interval(each),
+                "" if difference is None else scale.number(difference.value, signed=True),
+                "" if difference is None else scale.interval(difference, signed=True),
+            )
+    return table
+
+
+def replay_table(replays: Sequence[Replay], unit: str) -> Table:
+    """Return one row a policy: what it earned while it learned, early and late."""
+    level = next((each.value.level for each in replays if each.value is not None), 0.95)
+    table = Table(
+        title=f"earned per decision while learning: {escape(unit)}; intervals of {level:.0%}", title_justify="left"
+    )
+    table.add_column("policy", overflow="fold")
+    for heading in ("value", "interval", "first tenth", "last tenth", "decisions it would have made", "log's mean"):
+        table.add_column(heading, justify="right")
+    scale = Scale.of([each.value for each in replays if each.value is not None])
+    for each in replays:
+        tenth = max(len(each.curve) // 10, 1)
+        first, last = each.curve[:tenth], each.curve[-tenth:]
+        table.add_row(
+            escape(each.name),
+            UNKNOWN if each.value is None else scale.number(each.value.value),
+            UNKNOWN if each.value is None else scale.interval(each.value),
+            scale.number(first[-1].mean) if first else UNKNOWN,
+            scale.number(last[-1].mean_since) if last else UNKNOWN,
+            f"{count(each.accepted)} of {count(each.n)}",
+            scale.number(each.realised_mean),
+        )
+    return table
