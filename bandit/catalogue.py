@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import math
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -20,6 +19,7 @@ from bandit.domain import BoolArray, Contexts, FloatArray, IntArray, ObjectArray
 from bandit.errors import CatalogueError, OfferError
 from bandit.facts import Fact, parse_contexts
 from bandit.objective import Money, Objective
+from bandit.toml_file import read_toml
 
 MAX_OFFERS = 100_000
 """Most legal offers a catalogue may have, and most combinations that are looked through at a time."""
@@ -82,15 +82,7 @@ class Catalogue:
     @staticmethod
     def from_toml(path: str | Path) -> Catalogue:
         """Read a catalogue; CatalogueError says where and what is wrong."""
-        path = Path(path)
-        try:
-            return Catalogue.from_dict(tomllib.loads(path.read_text(encoding="utf-8")), where=str(path))
-        except OSError as fault:
-            raise CatalogueError(f"{path}: cannot be read: {fault.strerror}; give the path of a catalogue") from fault
-        except UnicodeDecodeError as fault:
-            raise CatalogueError(f"{path}: is not UTF-8 text (byte {fault.start}); save it as UTF-8") from fault
-        except tomllib.TOMLDecodeError as fault:
-            raise CatalogueError(f"{path}: is not well-formed TOML: {fault}") from fault
+        return Catalogue.from_dict(read_toml(Path(path), "a catalogue"), where=str(path))
 
     @staticmethod
     def from_dict(mapping: Mapping[str, object], where: str = "catalogue") -> Catalogue:

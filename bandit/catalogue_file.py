@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping, Sequence
-from typing import Literal
+from typing import Any, Literal, cast
 
 import msgspec
 
@@ -17,7 +17,7 @@ _UNITS = {"s": 1, "min": 60, "h": 3_600, "d": 86_400, "w": 604_800}
 _WINDOW = re.compile(r"(\d+(?:\.\d+)?)\s*(s|min|h|d|w)")
 
 
-class _Strict(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True, frozen=True):
+class _Strict(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """Unknown keys are refused: a misspelt key must not pass in silence."""
 
 
@@ -121,22 +121,25 @@ def decode(mapping: Mapping[str, object], where: str) -> CatalogueFile:
 
 
 def encode(file: CatalogueFile) -> dict[str, object]:
-    """Return the structure as plain values, the way it is written in TOML."""
-    plain: dict[str, object] = msgspec.to_builtins(file)
-    plain["dimensions"] = [
-        {
-            "name": dimension.name,
-            "options": [
-                {key: value for key, value in msgspec.to_builtins(option).items() if key != "attributes"}
-                | dict(option.attributes)
-                for option in dimension.options
-            ],
-        }
-        for dimension in file.dimensions
-    ]
-    if "undeclared" in plain:
-        plain["context"] = {"undeclared": plain.pop("undeclared"), **msgspec.to_builtins(file.context)}
+    """Return the structure as plain values, the way it is written in TOML; what is empty is left out."""
+    plain: dict[str, object] = _without_empty(msgspec.to_builtins(file))
+    for dimension in cast("list[dict[str, Any]]", plain["dimensions"]):
+        dimension["options"] = [
+            {key: value for key, value in option.items() if key != "attributes"} | option.get("attributes", {})
+            for option in dimension["options"]
+        ]
+    plain["context"] = {"undeclared": plain.pop("undeclared"), **cast("dict[str, Any]", plain.get("context", {}))}
     return plain
+
+
+def _without_empty(value: Any) -> Any:  # noqa: ANN401 - any plain value
+    if isinstance(value, dict):
+        return {
+            key: _without_empty(inner) for key, inner in value.items() if inner is not None and inner not in ([], {})
+        }
+    if isinstance(value, list):
+        return [_without_empty(inner) for inner in value]
+    return value
 
 
 def _gather_attributes(dimensions: object) -> object:
@@ -213,6 +216,8 @@ def _check_fact(name: str, fact: FactFile) -> None:
         raise CatalogueError(f'[context] "{name}" needs both center and scale, or neither')
     if not all(map(math.isfinite, declared)) or (fact.scale is not None and fact.scale <= 0):
         raise CatalogueError(f'[context] "{name}": center must be finite and scale above 0')
+    if name == "undeclared":
+        raise CatalogueError('[context] "undeclared" is the setting "refuse" or "drop"; name the fact otherwise')
     if not name.isidentifier():
         raise CatalogueError(f'[context] "{name}" cannot be used in conditions; use letters, digits and underscores')
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 import msgspec
 import numpy as np
 
-from bandit.domain import Contexts
+from bandit.domain import Contexts, FloatArray
 from bandit.facts import Fact
 
 FEW = 32
@@ -30,7 +30,7 @@ def _fragments(fact: Fact, contexts: Contexts) -> Iterable[str]:
         known = {text: "" if text is None else prefix + _encode(str(text)) for text in set(texts)}
         return map(known.__getitem__, texts)
     cast = bool if fact.kind == "boolean" else float
-    values = contexts.columns[fact.name]
+    values: FloatArray = np.asarray(contexts.columns[fact.name], dtype=np.float64)
     places = None
     if contexts.n > FEW:
         values, places = np.unique(values, return_inverse=True)

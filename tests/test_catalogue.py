@@ -105,6 +105,18 @@ def test_toml_and_mapping_are_the_same_structure(tmp_path):
     assert bandit.Catalogue.from_dict(catalogue.to_dict()).version == catalogue.version
 
 
+def test_a_default_that_is_written_out_is_the_same_catalogue(spring, tmp_path):
+    """Told apart by equality, never by which text object it is: one from a file, one from here."""
+    path = tmp_path / "catalogue.toml"
+    path.write_text(
+        'currency = "EUR"\n[objective]\nevent = "purchase"\n[[dimensions]]\nname = "d"\n'
+        'options = [{ name = "a", rate = 0.0 }]\n',
+        encoding="utf-8",
+    )
+    plain = bandit.Catalogue.from_dict({"dimensions": [{"name": "d", "options": [{"name": "a"}]}]})
+    assert bandit.Catalogue.from_toml(path).version == plain.version
+
+
 def test_only_dimensions_are_needed():
     catalogue = bandit.Catalogue.from_dict({"dimensions": [{"name": "d", "options": [{"name": "a"}]}]})
     assert catalogue.n_offers == 1
@@ -145,6 +157,7 @@ BAD_CATALOGUES = {
     "numeric fact with values": (lambda m: m["context"]["recency"].update(values=["1"]), "only a categorical"),
     "half a scale": (lambda m: m["context"]["recency"].update(center=1.0), "both center and scale"),
     "scale of 0": (lambda m: m["context"]["recency"].update(center=1.0, scale=0.0), "scale above 0"),
+    "fact with the name of a setting": (lambda m: m["context"].update(undeclared={"type": "boolean"}), "undeclared"),
     "fact with a space": (lambda m: m["context"].update({"days since": {"type": "numeric"}}), "underscores"),
     "every offer forbidden": (lambda m: m["rules"].append({"forbid": {"gift": ["none", "tote"]}}), "no legal offer"),
 }

@@ -103,4 +103,4 @@ class Structure:
         normal = rng.standard_normal((len(contexts), draws, mean.shape[1]), dtype=np.float32)
         effects = normal @ factor.astype(np.float32).transpose(0, 2, 1)
         effects += mean[:, None, :].astype(np.float32)
-        return effects @ self._table32.T
+        return np.asarray(effects @ self._table32.T, dtype=np.float32)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,15 +16,16 @@ from bandit.domain import BoolArray, Contexts, FloatArray
 from bandit.errors import CatalogueError, OfferError, PolicyError
 from bandit.policies.probabilities import check_share, mix_floor, one_hot, uniform_over
 from bandit.policies.stateless import Stateless
+from bandit.toml_file import read_toml
 
 
-class _SegmentFile(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True, frozen=True):
+class _SegmentFile(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     when: str
     offer: dict[str, str]
     name: str = ""
 
 
-class _RulesFile(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True, frozen=True):
+class _RulesFile(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     segments: list[_SegmentFile] = []
     otherwise: dict[str, str] | None = None
     exploration: float = 0.0
@@ -68,14 +68,7 @@ class SegmentRules(Stateless):
     @staticmethod
     def from_toml(catalogue: Catalogue, path: str | Path) -> SegmentRules:
         """Read segment rules; CatalogueError says where and what is wrong."""
-        path = Path(path)
-        try:
-            mapping = tomllib.loads(path.read_text(encoding="utf-8"))
-        except OSError as fault:
-            raise CatalogueError(f"{path}: cannot be read: {fault.strerror}; give the path of segment rules") from fault
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as fault:
-            raise CatalogueError(f"{path}: is not well-formed TOML: {fault}") from fault
-        return SegmentRules.from_dict(catalogue, mapping, where=str(path))
+        return SegmentRules.from_dict(catalogue, read_toml(Path(path), "segment rules"), where=str(path))
 
     @staticmethod
     def from_dict(catalogue: Catalogue, mapping: Mapping[str, object], where: str = "segment rules") -> SegmentRules:
