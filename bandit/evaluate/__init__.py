@@ -8,6 +8,7 @@ from bandit.evaluate.frozen import LOGGED, Progress, evaluate
 from bandit.evaluate.results import Evaluation, PolicyEvaluation
 from bandit.evaluate.reward_model import RewardModel, RidgeReward
 from bandit.evaluate.split import SplitLog, split_log
+from bandit.evaluate.verdict import Verdict, holm, verdicts
 
 __all__ = [
     "LOGGED",
@@ -17,6 +18,9 @@ __all__ = [
     "RewardModel",
     "RidgeReward",
     "SplitLog",
+    "Verdict",
     "evaluate",
+    "holm",
     "split_log",
+    "verdicts",
 ]

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 from rich.markup import escape
 from rich.table import Table
 
+from bandit.evaluate import verdicts
 from bandit.report.numbers import UNKNOWN, Scale, count
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
-    from bandit.evaluate import Evaluation, PolicyEvaluation
+    from bandit.evaluate import Evaluation, PolicyEvaluation, Verdict
     from bandit.objective import Objective
-    from bandit.ope import Estimate
     from bandit.replay import Replay
 
 CANNOT_TELL = "cannot tell"
@@ -45,8 +45,9 @@ def evaluation_table(evaluation: Evaluation, unit: str) -> Table:
     rows = [row.estimate(name) for row in evaluation.rows]
     differences = [each for row in evaluation.rows if (each := row.against_baseline(name)) is not None]
     scale = Scale.of([evaluation.realised, *rows, *differences])
+    said = verdicts(evaluation)
     for row in evaluation.rows:
-        table.add_row(*_policy_cells(evaluation, row, scale))
+        table.add_row(*_policy_cells(evaluation, row, scale, said))
     realised = evaluation.realised
     blanks = [""] * (3 if evaluation.baseline is not None else 0)
     table.add_section()
@@ -56,7 +57,9 @@ def evaluation_table(evaluation: Evaluation, unit: str) -> Table:
     return table
 
 
-def _policy_cells(evaluation: Evaluation, row: PolicyEvaluation, scale: Scale) -> list[str]:
+def _policy_cells(
+    evaluation: Evaluation, row: PolicyEvaluation, scale: Scale, said: Mapping[str, Verdict]
+) -> list[str]:
     value, difference = row.estimate(evaluation.default), row.against_baseline(evaluation.default)
     told = row.support_ok
     cells = [
@@ -66,21 +69,14 @@ def _policy_cells(evaluation: Evaluation, row: PolicyEvaluation, scale: Scale) -
     ]
     if evaluation.baseline is not None:
         if difference is None:
-            cells += ["", "", "the baseline"]
+            cells += ["", "", said[row.name]]
         else:
             cells += [
                 scale.number(difference.value, signed=True) if told else CANNOT_TELL,
                 scale.interval(difference, signed=True) if told else "",
-                verdict(difference) if told else CANNOT_TELL,
+                said[row.name],
             ]
     return [*cells, f"{row.effective_sample_size:,.0f}", f"{row.max_weight:,.1f}"]
-
-
-def verdict(difference: Estimate) -> str:
-    """Return what a paired difference shows."""
-    if difference.low > 0:
-        return "better"
-    return "worse" if difference.high < 0 else "no difference shown"
 
 
 def evaluation_lines(evaluation: Evaluation) -> list[str]:
@@ -91,6 +87,12 @@ def evaluation_lines(evaluation: Evaluation) -> list[str]:
         lines.append(
             f"The log was split by customer: what learns learned from {count(evaluation.learned_on)} other decisions, "
             "and every policy is judged on these."
+        )
+    compared = len(evaluation.rows) - 1
+    if evaluation.baseline is not None and compared > 1:
+        lines.append(
+            f"{compared} policies are compared at once: the verdicts hold for all of them together (Holm's method), "
+            "so one may be held back although its own interval excludes 0."
         )
     return lines + [f"{row.name}: {row.warning}." for row in evaluation.rows if row.warning is not None]
 
