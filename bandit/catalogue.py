@@ -22,7 +22,10 @@ from bandit.objective import Money, Objective
 from bandit.toml_file import read_toml
 
 MAX_OFFERS = 100_000
-"""Most legal offers a catalogue may have, and most combinations that are looked through at a time."""
+"""Most legal offers a catalogue may have."""
+
+MAX_COMBINATIONS = 10_000_000
+"""Most combinations that are looked through for legal ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,21 +226,7 @@ def _build(file: CatalogueFile, where: str) -> Catalogue:
         )
         for dimension in file.dimensions
     )
-    n_combinations = math.prod(len(dimension.options) for dimension in dimensions)
-    if n_combinations > MAX_OFFERS:
-        raise CatalogueError(
-            f"{where}: the dimensions make {n_combinations:,} combinations; at most {MAX_OFFERS:,} can be "
-            "enumerated: leave out options or a dimension"
-        )
-    sizes = tuple(len(dimension.options) for dimension in dimensions)
-    options = np.stack(np.unravel_index(np.arange(n_combinations), sizes), axis=1).astype(np.int64)
-    stacking = [rule for rule in file.rules if rule.when is None]
-    legal = np.ones(n_combinations, dtype=np.bool_)
-    for rule in stacking:
-        legal &= ~_matches(dimensions, options, rule.forbid)
-    options = options[legal]
-    if not len(options):
-        raise CatalogueError(f"{where}: the stacking rules leave no legal offer; take one of them away")
+    options = _legal(dimensions, [rule.forbid for rule in file.rules if rule.when is None], where)
     rules = tuple(
         Rule(
             number,
@@ -270,6 +259,35 @@ def _build(file: CatalogueFile, where: str) -> Catalogue:
     except OfferError as fault:
         raise CatalogueError(f"{where}: [fallback]: {fault}") from fault
     return replace(catalogue, fallback=fallback)
+
+
+def _legal(dimensions: tuple[Dimension, ...], forbidden: Sequence[Mapping[str, Sequence[str]]], where: str) -> IntArray:
+    """Return the (N, dimensions) options of the combinations that no stacking rule forbids, looked at in parts."""
+    sizes = tuple(len(dimension.options) for dimension in dimensions)
+    n_combinations = math.prod(sizes)
+    if n_combinations > MAX_COMBINATIONS:
+        raise CatalogueError(
+            f"{where}: the dimensions make {n_combinations:,} combinations; at most {MAX_COMBINATIONS:,} can be "
+            "looked through: leave out options or a dimension"
+        )
+    kept: list[IntArray] = []
+    n_legal = 0
+    for start in range(0, n_combinations, MAX_OFFERS):
+        numbers = np.arange(start, min(start + MAX_OFFERS, n_combinations))
+        options = np.stack(np.unravel_index(numbers, sizes), axis=1).astype(np.int64)
+        legal = np.ones(len(options), dtype=np.bool_)
+        for forbid in forbidden:
+            legal &= ~_matches(dimensions, options, forbid)
+        kept.append(options[legal])
+        n_legal += len(kept[-1])
+        if n_legal > MAX_OFFERS:
+            raise CatalogueError(
+                f"{where}: more than {MAX_OFFERS:,} of {n_combinations:,} combinations are legal offers; "
+                "leave out options or a dimension, or add stacking rules"
+            )
+    if not n_legal:
+        raise CatalogueError(f"{where}: the stacking rules leave no legal offer; take one of them away")
+    return np.concatenate(kept)
 
 
 def _matches(dimensions: tuple[Dimension, ...], options: IntArray, forbid: Mapping[str, Sequence[str]]) -> BoolArray:

@@ -171,13 +171,21 @@ def test_a_catalogue_that_cannot_be_used_is_refused_in_one_sentence(change, word
     assert "\n" not in str(caught.value)
 
 
-def test_too_many_combinations_are_one_clear_error():
+def test_too_many_offers_are_one_clear_error_and_rules_can_make_them_fewer():
+    """12^5 = 248,832 combinations; one option of d0 for each of d1 leaves 12^4 = 20,736."""
     dimensions = [
         {"name": f"d{place}", "options": [{"name": str(option)} for option in range(12)]} for place in range(5)
     ]
-    with pytest.raises(CatalogueError, match="248,832 combinations"):
+    with pytest.raises(CatalogueError, match="more than 100,000 of 248,832 combinations"):
         bandit.Catalogue.from_dict({"dimensions": dimensions})
-    assert bandit.Catalogue.from_dict({"dimensions": dimensions[:4]}).n_offers == 20_736 < MAX_OFFERS
+    others = [
+        {"forbid": {"d0": [str(option)], "d1": [str(other) for other in range(12) if other != option]}}
+        for option in range(12)
+    ]
+    assert bandit.Catalogue.from_dict({"dimensions": dimensions, "rules": others}).n_offers == 20_736 < MAX_OFFERS
+    more = [{"name": f"e{place}", "options": [{"name": str(option)} for option in range(12)]} for place in range(2)]
+    with pytest.raises(CatalogueError, match="at most 10,000,000"):
+        bandit.Catalogue.from_dict({"dimensions": dimensions + more})
 
 
 def test_malformed_toml_is_named_with_its_line(tmp_path):

@@ -24,8 +24,8 @@ AnyFloats = TypeVar("AnyFloats", NDArray[np.float32], NDArray[np.float64])
 WARM_UP = 500
 """Outcomes after which the scales of numeric facts and amounts are settled for good."""
 
-CHUNK = 128
-"""Contexts worked on at once: bounds the memory of a batch."""
+CELLS = 1_250_000
+"""Scores (contexts x draws x offers) worked on at once: bounds the memory of a batch, and fits the caches."""
 
 MAX_LOG_REVENUE = 30.0
 """Log revenue is kept below this, so that a wild draw stays a number."""
@@ -77,8 +77,9 @@ class ThompsonSampling:
         """Return the (n, N) probabilities: shares of wins among the draws, with the floor."""
         matrix = self._encoder.context_matrix(contexts)
         shares = np.empty(eligible.shape)
-        for start in range(0, len(matrix), CHUNK):
-            stop = start + CHUNK
+        at_once = max(1, CELLS // (self.draws * eligible.shape[1]))
+        for start in range(0, len(matrix), at_once):
+            stop = start + at_once
             shares[start:stop] = self._shares(matrix[start:stop], eligible[start:stop], rng)
         return mix_floor(shares, eligible, self.floor)
 
