@@ -14,6 +14,25 @@ class Gaussian:
     def __init__(self, mean: FloatArray, variance: FloatArray) -> None:
         self.mean = np.array(mean, dtype=np.float64)
         self.covariance = np.diag(np.asarray(variance, dtype=np.float64))
+        self._tail: tuple[int, FloatArray, FloatArray] | None = None
+
+    def take_over(self, mean: FloatArray, covariance: FloatArray) -> None:
+        """Become another belief."""
+        self.mean, self.covariance, self._tail = mean, covariance, None
+
+    def tail_factor(self, start: int) -> tuple[FloatArray, FloatArray]:
+        """Return the Cholesky factor of the covariance of the weights from `start` on, and the factor's inverse.
+
+        Kept until the belief changes; the inverse of a triangle serves every decision until then.
+        """
+        if self._tail is None or self._tail[0] != start:
+            root: FloatArray = np.asarray(np.linalg.cholesky(self.covariance[start:, start:]), dtype=np.float64)
+            inverse: FloatArray = root
+            if len(root):
+                inverse = np.asarray(solve_triangular(root, np.eye(len(root)), lower=True), dtype=np.float64)
+            self._tail = (start, root, inverse)
+        _, root, inverse = self._tail
+        return root, inverse
 
     @property
     def size(self) -> int:
@@ -31,11 +50,11 @@ class Gaussian:
         factor = np.linalg.cholesky(system)
         half = solve_triangular(factor, gain, lower=True, check_finite=False)
         self.mean += half.T @ solve_triangular(factor, residual, lower=True, check_finite=False)
-        # A product with its own transpose is symmetric to the last bit, so the covariance stays so too.
-        self.covariance -= half.T @ half
+        self.narrow(half)
 
     def release(self, rows: FloatArray, residual: FloatArray, variance: FloatArray) -> None:
         """Take back what `condition` learned from the same rows; `residual` is against the mean of now."""
+        self._tail = None
         gain = rows @ self.covariance
         system = -(gain @ rows.T)
         system[np.diag_indices_from(system)] += variance
@@ -43,6 +62,14 @@ class Gaussian:
         half = solve_triangular(factor, gain, lower=True, check_finite=False)
         self.mean -= half.T @ solve_triangular(factor, residual, lower=True, check_finite=False)
         self.covariance += half.T @ half
+
+    def narrow(self, half: FloatArray) -> None:
+        """Take half' half from the covariance, (m, D).
+
+        A product with its own transpose is symmetric to the last bit, so the covariance stays so too.
+        """
+        self._tail = None
+        self.covariance -= half.T @ half
 
     def shift(self, rows: FloatArray, change: FloatArray) -> None:
         """Add rows' @ change to the natural mean (precision times mean); the precision stays as it is."""
@@ -58,7 +85,7 @@ class Gaussian:
         grown[np.ix_(places, places)] = self.covariance
         new_mean = np.array(mean, dtype=np.float64)
         new_mean[places] = self.mean
-        self.mean, self.covariance = new_mean, grown
+        self.take_over(new_mean, grown)
 
 
 def solve_positive(matrix: FloatArray, right: FloatArray) -> FloatArray:

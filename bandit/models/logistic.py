@@ -53,7 +53,7 @@ class BayesianLogistic:
         system[np.diag_indices_from(system)] += 1.0
         half = solve_triangular(np.linalg.cholesky(system), root[:, None] * gain, lower=True, check_finite=False)
         belief.mean += dual @ gain
-        belief.covariance -= half.T @ half
+        belief.narrow(half)
 
     @staticmethod
     def _mode(kernel: FloatArray, start: FloatArray, y: FloatArray) -> FloatArray:

@@ -34,8 +34,8 @@ class Structure:
         self.columns = np.column_stack([np.ones(len(main)), main])
         self.pairs = pairs
         self.n_context = n_context
-        # All that multiplies the effects of a context, contiguous for the product: (N, 1 + K + P).
-        self._table32 = np.ascontiguousarray(np.column_stack([self.columns, pairs]), dtype=np.float32)
+        self._root: FloatArray | None = None
+        self._table: NDArray[np.float32] = np.empty((0, 0), dtype=np.float32)
 
     @property
     def size(self) -> int:
@@ -62,27 +62,6 @@ class Structure:
         products = (np.arange(n_columns)[:, None] * n_context + kept[None, :]).ravel()
         return np.concatenate([products, n_columns * n_context + np.arange(n_pairs)]).astype(np.int64)
 
-    def effects(self, belief: Gaussian, contexts: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Return mean (n, G) and covariance (n, G, G) of each context's G = 1 + K + P effects.
-
-        For one context, the offers' scores are their columns and pairs times these effects. The covariance is the
-        belief's, contracted with the context on both sides: the D x D matrix is read once and never factored.
-        """
-        n, d = contexts.shape
-        k, p = self.columns.shape[1], self.pairs.shape[1]
-        mean = np.empty((n, k + p))
-        mean[:, :k] = contexts @ belief.mean[: k * d].reshape(k, d).T
-        mean[:, k:] = belief.mean[k * d :]
-        half = np.ascontiguousarray(belief.covariance[:, : k * d]).reshape(-1, d) @ contexts.T
-        half = half.reshape(k * d + p, k, n)
-        covariance = np.empty((n, k + p, k + p))
-        covariance[:, :k, :k] = np.einsum("kdln,nd->nkl", half[: k * d].reshape(k, d, k, n), contexts)
-        cross = half[k * d :].transpose(2, 0, 1)
-        covariance[:, k:, :k] = cross
-        covariance[:, :k, k:] = cross.transpose(0, 2, 1)
-        covariance[:, k:, k:] = belief.covariance[k * d :, k * d :]
-        return mean, covariance
-
     def mean_scores(self, belief: Gaussian, contexts: FloatArray) -> FloatArray:
         """Return the (n, N) scores at the belief's mean."""
         d, k = self.n_context, self.columns.shape[1]
@@ -94,13 +73,32 @@ class Structure:
     ) -> NDArray[np.float32]:
         """Return (n, draws, N) scores under posterior draws, each context with draws of its own.
 
-        `width` scales the draws' deviation from the mean. The factor is float64; the draws are float32: a score is
-        then right to about 1e-6, far below the deviation it is drawn with, in half the time.
+        `width` scales the draws' deviation from the mean. A context's scores come from its 1 + K effects and the P
+        pair weights, jointly Gaussian. The pairs, the same for every context, are drawn by a factor that is kept until
+        the belief changes; the effects given the pairs by a (1 + K) x (1 + K) factor a context, of the belief's
+        covariance contracted with the context on both sides. So the D x D matrix is read once and never factored.
+        Factors are float64, draws float32: a score is right to about 1e-6, far below the deviation it is drawn with.
         """
-        mean, covariance = self.effects(belief, contexts)
-        factor = np.linalg.cholesky(covariance)
-        factor *= width
-        normal = rng.standard_normal((len(contexts), draws, mean.shape[1]), dtype=np.float32)
-        effects = normal @ factor.astype(np.float32).transpose(0, 2, 1)
-        effects += mean[:, None, :].astype(np.float32)
-        return np.asarray(effects @ self._table32.T, dtype=np.float32)
+        n, d = contexts.shape
+        k = self.columns.shape[1]
+        root, inverse = belief.tail_factor(k * d)
+        half = contexts @ belief.covariance[: k * d].reshape(k, d, -1)
+        left = half[:, :, : k * d].reshape(k, n, k, d).transpose(1, 0, 2, 3)
+        effects = np.matmul(left, contexts[:, None, :, None])[..., 0]
+        on_pairs = half[:, :, k * d :].transpose(1, 0, 2) @ inverse.T
+        given_pairs = np.linalg.cholesky(effects - on_pairs @ on_pairs.transpose(0, 2, 1))
+        normal = rng.standard_normal((n, draws, k + len(root)), dtype=np.float32)
+        # effects = factor x normal and pairs = root x normal, in one product with the offers' columns
+        factor = np.concatenate([given_pairs, on_pairs], axis=2).astype(np.float32)
+        normal[:, :, :k] = normal @ factor.transpose(0, 2, 1)
+        scores = normal @ self._table_for(root)
+        scores *= np.float32(width)
+        scores += self.mean_scores(belief, contexts)[:, None, :].astype(np.float32)
+        return np.asarray(scores, dtype=np.float32)
+
+    def _table_for(self, root: FloatArray) -> NDArray[np.float32]:
+        """Return what multiplies (effects, normals of the pairs) to give scores: (1 + K + P, N)."""
+        if self._root is not root:
+            self._root = root
+            self._table = np.concatenate([self.columns.T, root.T @ self.pairs.T]).astype(np.float32)
+        return self._table

@@ -158,7 +158,7 @@ class OfferBelief:
             raise ValueError("it is of another context")
         self.active, self.structure = active, structure
         self.unit = Unit(_number(meta, "center"), _number(meta, "scale"))
-        self.model.weights.mean, self.model.weights.covariance = mean, covariance
+        self.model.weights.take_over(mean, covariance)
         if isinstance(self.model, BayesianLinear):
             self.model.shape, self.model.rate = _number(meta, "shape"), _number(meta, "rate")
 
