@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from bandit.catalogue import Catalogue
 from bandit.domain import Outcomes, Policy
 from bandit.errors import StoreError
-from bandit.policies import build
+from bandit.policies import build, close
 from bandit.store import DueColumns, Store, StoreLog, state_hash
 
 STEP = 2_048
@@ -30,7 +30,7 @@ class Learned:
 
 @dataclass(frozen=True, slots=True)
 class Rebuilt:
-    """What folding the log again gave: steps and outcomes folded, and whether the state is the live one."""
+    """What folding the log again gave: steps and outcomes folded; whether the state is the live one, up to rounding."""
 
     steps: int
     n: int
@@ -113,7 +113,7 @@ class Lineage:
             if progress is not None:
                 progress(step, self.step)
         state = policy.dumps()
-        same = state == self.policy.dumps()
+        same = close(state, self.policy.dumps())
         self.policy.loads(state)
         return Rebuilt(self.step, n, same)
 

@@ -249,7 +249,7 @@ def test_verify_finds_a_clean_log_clean_and_a_changed_one_not(example, capsys):
     assert run(capsys, "decide", "offers.db", "anna", *FACTS).code == 0
     clean = run(capsys, "verify", "offers.db", "--json")
     assert clean.code == 0
-    assert clean.json == {"ok": True, "n_decisions": 2_001, "n_recomputed": 1, "problems": []}
+    assert clean.json == {"ok": True, "n_decisions": 2_001, "n_recomputed": 1, "problems": [], "notes": []}
     assert "No problem found" in run(capsys, "verify", "offers.db").out
     data = bytearray((example / "offers.db").read_bytes())
     data[8_192:9_000] = bytes(808)

@@ -278,13 +278,44 @@ def test_verify_finds_what_was_altered(opened, clock, tmp_path):
     engine = opened()
     live(engine, clock, 40, np.random.default_rng(1))
     engine.close()
-    raw = sqlite3.connect(tmp_path / "offers.db")
+    alter(tmp_path / "offers.db", "UPDATE decisions SET propensity = 0.5 WHERE decision_id = 'd3'")
+    assert any('"d3"' in problem for problem in opened().verify().problems)
+
+
+def alter(path, statement):
+    """Change a database behind the engine's back."""
+    raw = sqlite3.connect(path)
     for (name,) in raw.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
         raw.execute(f'DROP TRIGGER "{name}"')
-    raw.execute("UPDATE decisions SET propensity = 0.5 WHERE decision_id = 'd3'")
+    raw.execute(statement)
     raw.commit()
     raw.close()
-    assert any('"d3"' in problem for problem in opened().verify().problems)
+
+
+def learned_twice(opened, clock):
+    engine = opened()
+    for number in range(2):
+        live(engine, clock, 60, np.random.default_rng(number), prefix=f"{number}-")
+        clock.now += 8 * DAY
+        engine.learn()
+    engine.close()
+
+
+def test_verify_tells_another_machines_arithmetic_from_another_state(opened, clock, tmp_path):
+    """A hash that differs at step 1 alone is rounding, as the newest state shows: a note, and no problem."""
+    learned_twice(opened, clock)
+    alter(tmp_path / "offers.db", "UPDATE policy_steps SET state_hash = 'f' WHERE step = 1")
+    verified = opened().verify()
+    assert verified.problems == ()
+    assert "last digits" in verified.notes[0]
+
+
+def test_verify_finds_an_outcome_that_was_altered_after_it_was_learned(opened, clock, tmp_path):
+    learned_twice(opened, clock)
+    alter(tmp_path / "offers.db", "UPDATE learned SET converted = 1 - converted, revenue = 80.0 WHERE seq % 3 = 0")
+    engine = opened()
+    assert any("not the one logged" in problem for problem in engine.verify().problems)
+    assert not engine.rebuild().same
 
 
 def test_a_decision_logged_while_a_faulty_policy_is_served_keeps_the_reason(opened, catalogue, tmp_path):

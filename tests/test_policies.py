@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 import bandit
 from bandit.domain import Contexts, Outcomes, Policy
 from bandit.errors import CatalogueError, OfferError, PolicyError
-from bandit.policies import build
+from bandit.policies import build, close
+from bandit.policies.state import pack, unpack
 from bandit.policies.thompson import WARM_UP
 from bandit.policies.vw import UNIT_FROM, _Unit
 
@@ -396,3 +397,15 @@ def test_outcomes_learned_first_are_not_restated(catalogue):
     outcomes = draw_outcomes(catalogue, 3, np.random.default_rng(1))
     assert isinstance(outcomes, Outcomes)
     assert not outcomes.restated.any()
+
+
+def test_states_are_close_up_to_rounding_and_not_beyond(catalogue):
+    policy = bandit.ThompsonSampling(catalogue)
+    policy.update(draw_outcomes(catalogue, 100, np.random.default_rng(1)))
+    state = policy.dumps()
+    meta, arrays = unpack(state)
+    mean = arrays["main/mean"]
+    assert close(state, pack(meta, {**arrays, "main/mean": mean * (1 + 1e-9)}))
+    assert not close(state, pack(meta, {**arrays, "main/mean": mean * 1.001}))
+    assert not close(state, pack({**meta, "kind": "other"}, arrays))
+    assert not close(state, b"rubbish")

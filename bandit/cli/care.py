@@ -42,6 +42,7 @@ def verify(db: Database, as_json: AsJson = False) -> None:
                 "n_decisions": verified.n_decisions,
                 "n_recomputed": verified.n_recomputed,
                 "problems": list(verified.problems),
+                "notes": list(verified.notes),
             }
         )
     else:

@@ -14,6 +14,9 @@ from bandit.errors import PolicyError
 
 _META = "__meta__"
 
+ROUNDING = 1e-6
+"""Largest difference, relative to the largest number of an array, between states that are the same."""
+
 
 def pack(meta: Mapping[str, object], arrays: Mapping[str, NDArray[np.generic]]) -> bytes:
     """Return one stream of bytes; the same content gives the same bytes."""
@@ -40,3 +43,36 @@ def unpack(state: bytes) -> tuple[dict[str, object], dict[str, NDArray[np.generi
     except (zipfile.BadZipFile, ValueError, KeyError, OSError, EOFError, msgspec.DecodeError) as fault:
         raise PolicyError(f"the policy's state cannot be read ({fault}); rebuild it from the log") from fault
     return meta, arrays
+
+
+def close(one: bytes, other: bytes) -> bool:
+    """Say whether two states are the same up to rounding: another processor adds in another order."""
+    if one == other:
+        return True
+    try:
+        (meta, arrays), (other_meta, other_arrays) = unpack(one), unpack(other)
+    except PolicyError:
+        return False
+    if arrays.keys() != other_arrays.keys() or not _close_values(meta, other_meta):
+        return False
+    return all(_close_arrays(array, other_arrays[name]) for name, array in arrays.items())
+
+
+def _close_values(one: object, other: object) -> bool:
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(_close_values(one[key], other[key]) for key in one)
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(map(_close_values, one, other))
+    if isinstance(one, float) and isinstance(other, float):
+        return bool(np.isclose(one, other, rtol=ROUNDING, atol=ROUNDING))
+    return one == other
+
+
+def _close_arrays(one: NDArray[np.generic], other: NDArray[np.generic]) -> bool:
+    if one.shape != other.shape or one.dtype != other.dtype:
+        return False
+    if not np.issubdtype(one.dtype, np.floating):
+        return bool(np.array_equal(one, other))
+    numbers, others = np.asarray(one, dtype=np.float64), np.asarray(other, dtype=np.float64)
+    size = float(np.abs(numbers).max(initial=0.0))
+    return bool(np.allclose(numbers, others, rtol=0.0, atol=ROUNDING * max(size, 1e-12), equal_nan=True))

@@ -17,9 +17,10 @@ if TYPE_CHECKING:
 def verified_lines(verified: Verified) -> list[str]:
     """Return what a verification found, a sentence a line."""
     if verified.problems:
-        return list(verified.problems)
+        return [*verified.problems, *verified.notes]
     n, again = count(verified.n_decisions), count(verified.n_recomputed)
-    return [f"No problem found: {n} decisions, {again} of them the engine's own, computed again and found the same."]
+    found = f"No problem found: {n} decisions, {again} of them the engine's own, computed again and found the same."
+    return [found, *verified.notes]
 
 
 def doctor_tables(sections: Mapping[str, Mapping[str, object]]) -> list[Table]:
