@@ -74,5 +74,6 @@ def _close_arrays(one: NDArray[np.generic], other: NDArray[np.generic]) -> bool:
     if not np.issubdtype(one.dtype, np.floating):
         return bool(np.array_equal(one, other))
     numbers, others = np.asarray(one, dtype=np.float64), np.asarray(other, dtype=np.float64)
-    size = float(np.abs(numbers).max(initial=0.0))
+    known = np.abs(numbers[np.isfinite(numbers)])
+    size = float(known.max(initial=0.0))
     return bool(np.allclose(numbers, others, rtol=0.0, atol=ROUNDING * max(size, 1e-12), equal_nan=True))

@@ -1,8 +1,8 @@
-"""A pilot campaign from today's segment rules to a learning engine: what the demo, the coverage check and a notebook tell."""
+"""A pilot campaign, from today's rules to a learning engine: the story of the demo in steps that can be taken alone."""
 
 from simulator.pilot.history import Held, halves, write_history
-from simulator.pilot.judge import FACTS, ALL, RULES, THOMPSON, VW, Frozen, Truth, ceilings, judge, learn, truths
-from simulator.pilot.live import engine_live, live_values, more_than, policy_live
+from simulator.pilot.judge import ALL, FACTS, RULES, THOMPSON, VW, Frozen, Truth, ceilings, judge, learn, truths
+from simulator.pilot.live import engine_learns, engine_live, live_values, more_than, policy_live
 from simulator.pilot.plan import Plan, World, pilot_scenario
 from simulator.pilot.results import Results, Row, results
 from simulator.pilot.table import markdown, table
@@ -21,6 +21,7 @@ __all__ = [
     "Truth",
     "World",
     "ceilings",
+    "engine_learns",
     "engine_live",
     "halves",
     "judge",

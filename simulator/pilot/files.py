@@ -6,8 +6,9 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
+import tomli_w
+
 from bandit.errors import InputError
-from simulator.command import to_toml
 from simulator.pilot.plan import World
 
 DATABASE, KEY, CATALOGUE, RULES, RESULTS, TABLE = (
@@ -19,7 +20,10 @@ DATABASE, KEY, CATALOGUE, RULES, RESULTS, TABLE = (
     "table.md",
 )
 
-_OWN = (DATABASE, f"{DATABASE}-wal", f"{DATABASE}-shm", KEY, CATALOGUE, RULES, RESULTS, TABLE)
+LEFT = (DATABASE, KEY, CATALOGUE, RULES, RESULTS, TABLE)
+"""What a demo leaves."""
+
+_OWN = (*LEFT, f"{DATABASE}-wal", f"{DATABASE}-shm")
 
 _MARK = ".offer-bandit-demo"
 """Says that the files beside it are a demo's, which the next one may replace."""
@@ -44,8 +48,8 @@ def write_world(out: Path, world: World) -> None:
     key = out / KEY
     key.touch(mode=0o600)
     key.write_text(world.plan.customer_key + "\n", encoding="utf-8")
-    (out / CATALOGUE).write_text(to_toml(world.catalogue.to_dict()), encoding="utf-8")
-    (out / RULES).write_text(to_toml(world.rules), encoding="utf-8")
+    (out / CATALOGUE).write_text(tomli_w.dumps(world.catalogue.to_dict()), encoding="utf-8")
+    (out / RULES).write_text(tomli_w.dumps(world.rules), encoding="utf-8")
 
 
 def write_results(out: Path, found: Mapping[str, object], table: str) -> None:

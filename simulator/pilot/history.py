@@ -64,8 +64,6 @@ def history(store: Store, world: World) -> Log:
 def halves(log: Log) -> tuple[Held, Held]:
     """Return the decisions to learn from and those to judge by, dealt by customer and held in memory."""
     size = max(log.n, 1)
-    learn, judge = (
-        Held(next(split_log(log, SPLIT, part).batches(size)))  # type: ignore[arg-type]
-        for part in ("learn", "judge")
-    )
+    whole = Held(next(log.batches(size)))
+    learn, judge = (Held(next(split_log(whole, SPLIT, part).batches(size))) for part in ("learn", "judge"))
     return learn, judge

@@ -19,34 +19,38 @@ BATCH = 1_000
 """Visits between two looks at what came of them."""
 
 
-def engine_live(
-    world: World, path: Path, *, learning: Progress | None = None, running: Progress | None = None
-) -> tuple[Run, int]:
-    """Let an engine with Thompson sampling learn the whole log and then decide for the live visits, learning on.
-
-    Returns the run and the number of outcomes that were learned before it.
-    """
+def engine_learns(world: World, path: Path, progress: Progress | None = None) -> int:
+    """Let an engine with Thompson sampling learn the whole log; return the number of outcomes."""
     window = world.catalogue.objective.window
-    with Engine.open(
+    with _engine(world, path) as engine:
+        return engine.learn(now=int(world.visits.times[-1]) + window + 1, progress=progress).n
+
+
+def engine_live(world: World, path: Path, progress: Progress | None = None) -> Run:
+    """Let the engine go on where it stands: decide for the live visits, and learn from what comes of them."""
+    rng = world.plan.rng("draws")
+    with _engine(world, path) as engine:
+        return run(
+            engine,
+            world.population,
+            world.live,
+            rng,
+            batch=BATCH,
+            noise=world.noise,
+            prefix="live-",
+            progress=progress,
+        )
+
+
+def _engine(world: World, path: Path) -> Engine:
+    return Engine.open(
         path,
         world.catalogue,
         ThompsonSampling(world.catalogue),
         seed=world.plan.seed,
         customer_key=world.plan.customer_key.encode(),
         durability="process",
-    ) as engine:
-        learned = engine.learn(now=int(world.visits.times[-1]) + window + 1, progress=learning)
-        done = run(
-            engine,
-            world.population,
-            world.live,
-            world.plan.rng("draws"),
-            batch=BATCH,
-            noise=world.noise,
-            prefix="live-",
-            progress=running,
-        )
-    return done, learned.n
+    )
 
 
 def policy_live(world: World, policy: Policy) -> Run:

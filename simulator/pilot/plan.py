@@ -73,9 +73,7 @@ def pilot_scenario() -> Scenario:
             replace(
                 dimension,
                 options=tuple(
-                    option
-                    for option in dimension.options
-                    if option.name in _PILOT.get(dimension.name, (option.name,))
+                    option for option in dimension.options if option.name in _PILOT.get(dimension.name, (option.name,))
                 ),
             )
             for dimension in retail.dimensions

@@ -104,9 +104,7 @@ def results(
     )
 
 
-def _row(
-    row: PolicyEvaluation, truth: Truth, scale: Scale, live: Mapping[str, FloatArray], customers: IntArray
-) -> Row:
+def _row(row: PolicyEvaluation, truth: Truth, scale: Scale, live: Mapping[str, FloatArray], customers: IntArray) -> Row:
     earned = live[row.name]
     return Row(
         name=row.name,

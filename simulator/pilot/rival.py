@@ -21,16 +21,11 @@ def learn_half(plan: Plan, path: Path) -> bytes:
     return _learn(plan, path, 0, None)
 
 
-def learn_rest(plan: Plan, path: Path, state: bytes) -> bytes:
-    """Return what VW has learned after the other half, too."""
-    return _learn(plan, path, 1, state)
-
-
-def go_live(plan: Plan, state: bytes) -> FloatArray:
-    """Return what was to be expected of VW's offers at the live visits, while it went on learning."""
+def go_live(plan: Plan, path: Path, state: bytes) -> FloatArray:
+    """Let VW learn the other half, too; return what was to be expected of its offers live, where it learns on."""
     world = World.draw(plan)
     vw = VowpalWabbit(world.catalogue)
-    vw.loads(state)
+    vw.loads(_learn(plan, path, 1, state))
     return policy_live(world, vw).expected
 
 
@@ -39,7 +34,7 @@ def _learn(plan: Plan, path: Path, half: int, state: bytes | None) -> bytes:
     vw = VowpalWabbit(world.catalogue)
     if state is not None:
         vw.loads(state)
-    with Store.open(path, read_only=True) as store:
+    with Store.open(path, customer_key=plan.customer_key.encode(), read_only=True) as store:
         held = halves(history(store, world))[half]
     learn(vw, held)
     return vw.dumps()

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from rich.box import SIMPLE_HEAD
 from rich.markup import escape
 from rich.table import Table
 
@@ -11,9 +14,9 @@ HEADINGS = (
     "policy",
     "from the log",
     "95 % interval",
-    "more than the rules",
+    "to the rules",
     "95 % interval",
-    "the truth",
+    "truth",
     "covered",
     "share",
     "live",
@@ -21,44 +24,56 @@ HEADINGS = (
 
 
 def table(found: Results) -> Table:
-    """Return one row a policy."""
-    shown = Table(title=escape(title(found)), title_justify="left", caption_justify="left", pad_edge=False)
-    for heading in HEADINGS:
+    """Return one row a policy, with each interval below its estimate: narrow enough for 80 columns."""
+    shown = Table(title=escape(title(found)), title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    for heading in (*HEADINGS[:2], HEADINGS[3], *HEADINGS[5:]):
         shown.add_column(heading, justify="left" if heading == "policy" else "right", overflow="fold")
     for row in found.rows:
-        shown.add_row(*map(escape, cells(row)))
+        name, value, interval, more, more_interval, *rest = map(escape, cells(row))
+        shown.add_row(name, f"{value}\n[dim]{interval}[/]", f"{more}\n[dim]{more_interval}[/]".lstrip("\n"), *rest)
     return shown
 
 
-def markdown(found: Results, lines: tuple[str, ...] = ()) -> str:
-    """Return the table, its legend, the reading and more lines as Markdown."""
+def markdown(found: Results, commands: Sequence[str] = ()) -> str:
+    """Return the table, its legend, the reading and commands to try as Markdown."""
     bars = [
         f"| {' | '.join(HEADINGS)} |",
         "|" + "|".join([" --- ", *[" ---: "] * (len(HEADINGS) - 1)]) + "|",
         *(f"| {' | '.join(cells(row))} |" for row in found.rows),
     ]
-    parts = [f"# {title(found)}", "\n".join(bars), *legend(found), *found.reading(), *lines]
+    listed = "\n".join(f"- {line}" for line in legend(found))
+    parts = [f"# {title(found)}", "\n".join(bars), listed, " ".join(found.reading())]
+    if commands:
+        parts.append("\n".join(["Try next:", "", *(f"    {command}" for command in commands)]))
     return "\n\n".join(parts) + "\n"
 
 
 def title(found: Results) -> str:
     """Return what the table is about."""
-    return f"Profit a decision in {found.currency}, {found.offers} offers"
+    return f"Profit a decision in {found.currency}, {found.offers} offers; intervals of 95 %"
 
 
 def legend(found: Results) -> tuple[str, ...]:
     """Return a sentence for each thing that the headings do not say."""
     plan = found.plan
-    return (
+    log = (
         f"from the log: estimated (dr) from {found.judged:,} decisions of {found.judged_customers:,} customers under "
-        f"today's rules with 10 % exploration; the policies learned from the other customers, and are frozen.",
-        f"the truth: what the same frozen policies are worth, exactly known to the simulator, over fresh customers of "
-        f"the same market and season ({plan.truth:,} visits); this is what the interval should cover.",
-        f"share: the truth on the way from offers picked evenly at random ({found.uniform:,.2f} {found.currency}) = "
-        "0 % to the best that the observed facts allow = 100 %; the clairvoyant also sees hidden tastes.",
-        f"live: the expected profit of the offers made at the next {plan.live:,} visits, after learning from the whole "
-        "log and while learning on.",
+        "today's rules with 10 % exploration; policies learned from the other customers, and are "
+        "frozen here. to the rules: the paired difference."
     )
+    truth = (
+        "truth: what the same frozen policies are worth over fresh customers of the same market who come as often "
+        f"and in the same season ({plan.truth:,} visits); it is what the interval should cover."
+    )
+    share = (
+        f"share: that truth on the way from offers picked evenly at random ({found.uniform:,.2f} {found.currency}) = "
+        "0 % to the best that observed facts allow = 100 %; the clairvoyant also sees hidden tastes."
+    )
+    live = (
+        f"live: the expected profit of the offers made at the next {plan.live:,} visits, by policies that have learned "
+        "the whole log and learn on."
+    )
+    return log, truth, share, live
 
 
 def cells(row: Row) -> tuple[str, ...]:
