@@ -4,6 +4,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
+# Small matrices: two libraries that each start a thread a core only get in each other's way.
+export OPENBLAS_NUM_THREADS ?= 1
+
 .DEFAULT_GOAL := help
 .PHONY: help install demo test check lint types imports slow notebooks bench clean
 
@@ -44,7 +47,7 @@ notebooks: $(STAMP) ## Execute the notebooks; fail on an error or on stored outp
 check: lint types imports test slow notebooks ## Everything CI runs
 
 bench: $(STAMP) ## Time the engine against Vowpal Wabbit, side by side
-	OPENBLAS_NUM_THREADS=1 $(BIN)/python -m simulator.bench
+	$(BIN)/python -m simulator.bench
 
 clean: ## Remove the environment, caches and the demo's files
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache demo build dist *.egg-info
