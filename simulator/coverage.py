@@ -2,9 +2,9 @@
 
 Each seed is another market, other customers and another log, judged as in the demo and by default at its size.
 
-In a policy unlike the rules only a few hundred decisions agree, and of these one in six buys: the estimate is skewed, and
-a low one comes with an interval that is too narrow. An interval of 95 % then covers 92 to 94 %, and what it misses lies
-above it; with fewer decisions it is less.
+In a policy unlike the rules only a few hundred decisions agree, and of these one in six buys: the estimate is skewed,
+and a low one comes with an interval that is too narrow. An interval of 95 % then covers 92 to 94 %, and what it misses
+lies above it; with fewer decisions it is less.
 """
 
 from __future__ import annotations
