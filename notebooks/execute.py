@@ -53,6 +53,7 @@ def fault_of(path: Path) -> str | None:
 def main(paths: Sequence[str]) -> int:
     """Execute the notebooks named, or all of this directory; returns 1 where one fails."""
     os.environ.setdefault("MPLBACKEND", "Agg")
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     if sys.platform == "win32":  # the kernel's sockets need the older event loop there
         asyncio.set_event_loop_policy(asyncio.WindowsSelectorEventLoopPolicy())
     warnings.filterwarnings("ignore", category=DeprecationWarning)

@@ -28,6 +28,7 @@ from bandit.domain import Contexts, FloatArray, Outcomes
 from bandit.engine import Engine
 from bandit.policies import ThompsonSampling, Uniform
 from simulator.market import Market
+from simulator.pilot.threads import run_with_one_thread
 from simulator.population import Population
 from simulator.scenarios import scenario
 
@@ -248,7 +249,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Time everything and print the table."""
     parser = argparse.ArgumentParser(
         prog="python -m simulator.bench",
-        description="Time the engine and Vowpal Wabbit side by side: 144 offers, 12 facts. Set OPENBLAS_NUM_THREADS=1.",
+        description="Time the engine and Vowpal Wabbit side by side: 144 offers, 12 facts.",
     )
     parser.add_argument("--calls", type=int, default=2_000, help="calls of each (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=1, help="seed of the customers (default: %(default)s)")
@@ -265,4 +266,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_with_one_thread("simulator.bench", main))

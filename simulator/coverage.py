@@ -29,6 +29,7 @@ from simulator.log import RunLog
 from simulator.pilot.history import halves
 from simulator.pilot.judge import THOMPSON, VW, judge, learn, truths
 from simulator.pilot.plan import EXPLORATION, Plan, World
+from simulator.pilot.threads import run_with_one_thread
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,4 +183,4 @@ def _parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_with_one_thread("simulator.coverage", main))

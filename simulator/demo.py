@@ -26,6 +26,7 @@ from simulator.pilot.plan import Plan, World
 from simulator.pilot.results import Results, results
 from simulator.pilot.steps import step
 from simulator.pilot.table import legend, markdown, table
+from simulator.pilot.threads import run_with_one_thread
 
 _PIPED_WIDTH = 120
 
@@ -121,14 +122,14 @@ def _commands(world: World, out: Path) -> tuple[str, ...]:
     beside = Path(sys.executable).parent / "offer-bandit"
     here = Path.cwd()
     program = str(beside.relative_to(here)) if beside.is_file() and beside.is_relative_to(here) else "offer-bandit"
-    database = shlex.quote(str(out / files.DATABASE))
+    database, rules = shlex.quote(str(out / files.DATABASE)), shlex.quote(str(out / files.RULES))
     facts = {name: column.tolist()[0] for name, column in world.population.columns(world.live.customers[:1]).items()}
     customer = world.population.names(world.live.customers[:1])[0]
     return (
         f'export OFFER_BANDIT_KEY="$(cat {shlex.quote(str(out / files.KEY))})"',
         f"{program} doctor {database}",
         f"{program} decide {database} {customer} --context {shlex.quote(json.dumps(facts))}",
-        f"{program} evaluate {database} --policy thompson --baseline logged",
+        f"{program} evaluate {database} --policy thompson --baseline rules:{rules} --written-by 1",
         f"{program} verify {database}",
     )
 
@@ -183,4 +184,4 @@ def _count(text: str) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_with_one_thread("simulator.demo", main))

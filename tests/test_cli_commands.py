@@ -132,6 +132,22 @@ def test_evaluate_compares_with_the_baseline_and_splits_for_what_learns(example,
     assert set(plain["policies"][0]["estimates"]) == {"dr", "snips"}
 
 
+def test_evaluate_can_keep_to_the_decisions_of_one_policy(example, capsys):
+    made = run(capsys, "decide", "offers.db", "c", "--policy", "uniform", "--decision-id", "one", "--json")
+    assert made.code == 0
+    run(capsys, "record", "offers.db", "one", "closed")
+    said = run(capsys, "evaluate", "offers.db", "--policy", "uniform", "--written-by", "1", "--json")
+    assert said.json["n"] == 1
+    unknown = run(capsys, "evaluate", "offers.db", "--policy", "uniform", "--written-by", "9")
+    assert unknown.code == 2
+    assert "no policy 9" in unknown.sentence
+
+
+def test_evaluate_says_better_or_worse_for_all_policies_together(example, capsys):
+    said = run(capsys, "evaluate", "offers.db", "--policy", "everyone", "--baseline", "logged", "--json")
+    assert set(said.json["verdicts"]) == {each["name"] for each in said.json["policies"]}
+
+
 def test_evaluate_judges_on_everything_where_nothing_learns(example, capsys):
     plain = run(capsys, "evaluate", "offers.db", "--policy", "everyone", "--baseline", "logged", "--json").json
     assert (plain["n"], plain["learned_on"], plain["split"]) == (2_000, 0, None)

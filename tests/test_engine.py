@@ -465,5 +465,6 @@ def test_a_log_can_leave_out_what_is_not_settled_yet(opened, clock):
         return StoreLog(engine.store, engine.catalogue, where=Where(settled_before=before))
 
     assert settled().n == sum(map(len, settled().batches())) == 1
+    assert settled().still_open == 2
     clock.now += 8 * DAY
-    assert settled().n == 3
+    assert (settled().n, settled().still_open) == (3, 0)

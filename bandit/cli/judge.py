@@ -25,11 +25,17 @@ from bandit.cli.policies import parse_policies
 from bandit.clock import now
 from bandit.errors import InputError
 from bandit.evaluate import evaluate as evaluate_log
+from bandit.evaluate import verdicts
 from bandit.objective import ObjectiveKind
 from bandit.ope import ESTIMATORS
 from bandit.replay import replay as replay_log
 from bandit.report import all_estimates_table, evaluation_lines, evaluation_table, replay_table, unit_of
 from bandit.store import Store, StoreLog, Where
+
+WrittenBy = Annotated[
+    int | None,
+    typer.Option(metavar="ID", help="Use only the decisions that this policy of the database made (see doctor)."),
+]
 
 KINDS: tuple[str, ...] = get_args(ObjectiveKind)
 
@@ -52,6 +58,7 @@ def evaluate(
     estimators: Annotated[
         str, typer.Option(metavar="NAMES", help=f"Separated by commas, of {', '.join(ESTIMATORS)}.")
     ] = "dr,snips",
+    written_by: WrittenBy = None,
     all_estimators: Annotated[bool, typer.Option("--all-estimators", help="Show every estimator's answer.")] = False,
     level: Level = 0.95,
     seed: Seed = 1,
@@ -65,7 +72,7 @@ def evaluate(
     with reading(db) as store:
         target = with_objective(catalogue_for(store, catalogue), objective, event, window)
         named, base = parse_policies(target, policy, baseline)
-        log = settled_log(store, target)
+        log = settled_log(store, target, written_by)
         _require_rows(store, log)
         if split is None and any(each.learns for each in named.values()):
             split = 0.5
@@ -84,13 +91,20 @@ def evaluate(
             )
         if as_json:
             show_json(
-                result.to_dict() | {"seed": seed, "split": split, "left_out": log.left_out, "open": _open(store, log)}
+                result.to_dict()
+                | {
+                    "verdicts": verdicts(result),
+                    "seed": seed,
+                    "split": split,
+                    "left_out": log.left_out,
+                    "open": log.still_open,
+                }
             )
             return
         tables = [evaluation_table(result, unit_of(target.objective, target.currency))]
         if all_estimators:
             tables.append(all_estimates_table(result))
-        show(tables, [*evaluation_lines(result), *_unused(store, log)])
+        show(tables, [*evaluation_lines(result), *_unused(log)])
 
 
 def replay(
@@ -104,6 +118,7 @@ def replay(
         float | None,
         typer.Option(help="Largest ratio of probabilities accepted as it is; default: 1 / smallest propensity."),
     ] = None,
+    written_by: WrittenBy = None,
     block: Annotated[int, typer.Option(help="Decisions answered before what they taught is learned.")] = 64,
     level: Level = 0.95,
     seed: Seed = 1,
@@ -115,7 +130,7 @@ def replay(
     """
     with reading(db) as store:
         target = with_objective(catalogue_for(store, catalogue), objective, event, window)
-        log = settled_log(store, target)
+        log = settled_log(store, target, written_by)
         _require_rows(store, log)
         replays = []
         for name, each in parse_policies(target, policy)[0].items():
@@ -127,13 +142,13 @@ def replay(
                 {
                     "seed": seed,
                     "left_out": log.left_out,
-                    "open": _open(store, log),
+                    "open": log.still_open,
                     "replays": [each.to_dict() for each in replays],
                 }
             )
             return
         lines = [f"{each.name}: {each.warning}." for each in replays if each.warning is not None]
-        show([replay_table(replays, unit_of(target.objective, target.currency))], [*lines, *_unused(store, log)])
+        show([replay_table(replays, unit_of(target.objective, target.currency))], [*lines, *_unused(log)])
 
 
 def with_objective(catalogue: Catalogue, kind: str | None, event: str | None, window: str | None) -> Catalogue:
@@ -150,26 +165,26 @@ def with_objective(catalogue: Catalogue, kind: str | None, event: str | None, wi
     return Catalogue.from_dict(plain, where="the objective asked for")
 
 
-def settled_log(store: Store, catalogue: Catalogue) -> StoreLog:
-    """Return the decisions of which nothing more will come: closed, or with their window over by now."""
-    return StoreLog(store, catalogue, where=Where(settled_before=now() - catalogue.objective.window))
+def settled_log(store: Store, catalogue: Catalogue, policy_id: int | None) -> StoreLog:
+    """Return the decisions, of one policy or of all, that are closed or have their window over by now."""
+    if policy_id is not None and policy_id not in {row.id for row in store.policies()}:
+        known = ", ".join(str(row.id) for row in store.policies()) or "none"
+        raise InputError(f"{store.path}: no policy {policy_id} has decided in this database; known are {known}")
+    before = now() - catalogue.objective.window
+    return StoreLog(store, catalogue, where=Where(policy_id=policy_id, settled_before=before))
 
 
 def _require_rows(store: Store, log: StoreLog) -> None:
     if log.n == 0:
         raise InputError(
-            " ".join([f"{store.path}: the log has no decisions to judge by; import some first.", *_unused(store, log)])
+            " ".join([f"{store.path}: the log has no decisions to judge by; import some first.", *_unused(log)])
         )
 
 
-def _unused(store: Store, log: StoreLog) -> list[str]:
+def _unused(log: StoreLog) -> list[str]:
     lines = []
     if log.left_out:
         lines.append(f"{log.left_out:,} decisions were left out: this catalogue does not have their offers.")
-    if _open(store, log):
-        lines.append(f"{_open(store, log):,} decisions were left out: they are still open, their window has not ended.")
+    if log.still_open:
+        lines.append(f"{log.still_open:,} decisions were left out: they are still open, their window has not ended.")
     return lines
-
-
-def _open(store: Store, log: StoreLog) -> int:
-    return store.counts().decisions - log.n - log.left_out

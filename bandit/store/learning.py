@@ -68,9 +68,10 @@ class Ledger:
                 row = reach_row(raw, policy_id, criterion)
                 sweep, resumed = self._open_sweep(raw, policy_id, criterion, row, now - window - 1)
                 parts: list[DueColumns] = []
-                missing, walks = limit, is_large(sweep)
+                missing, walks, ahead = limit, is_large(sweep), limit
                 while missing > 0:
-                    seqs = candidates(raw, sweep, max(missing, CHUNK), walks=walks)
+                    seqs = candidates(raw, sweep, ahead, walks=walks)
+                    ahead = min(2 * ahead, max(limit, CHUNK))
                     if not len(seqs):
                         sweep = replace(sweep, complete=True)
                         break

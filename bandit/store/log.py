@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -123,6 +124,10 @@ class StoreLog:
         known = self._offers.offers(catalogue_ids, offers) >= 0
         self._n = int(counts[known].sum())
         self._left_out = int(counts[~known].sum())
+        every = counts
+        if self._where.settled_before is not None:
+            every = store.tally(replace(self._where, settled_before=None), self._through)[2]
+        self._still_open = int(every.sum() - counts.sum())
 
     @property
     def n(self) -> int:
@@ -133,6 +138,11 @@ class StoreLog:
     def left_out(self) -> int:
         """The number of decisions whose offer the catalogue does not have."""
         return self._left_out
+
+    @property
+    def still_open(self) -> int:
+        """The number of decisions that `where.settled_before` leaves out."""
+        return self._still_open
 
     def batches(self, size: int = 65_536) -> Iterator[LoggedBatch]:
         """Yield the decisions in order, at most `size` at a time."""

@@ -1,0 +1,29 @@
+"""One thread of linear algebra a process.
+
+The matrices here are small. Several threads gain nothing on them, and where another process keeps a core busy, as the
+demo's own does, they wait for each other at every product: learning was seen to take forty times as long.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+
+_VARIABLES = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
+
+
+def run_with_one_thread(module: str, main: Callable[[], int]) -> int:
+    """Call `main`, or where the environment does not settle the threads, run `python -m module` anew with one.
+
+    The libraries read their number of threads when they are loaded, which is before any code here runs.
+    """
+    if any(name in os.environ for name in _VARIABLES):
+        return main()
+    environment = os.environ | dict.fromkeys(_VARIABLES, "1")
+    try:
+        command = [sys.executable, "-m", module, *sys.argv[1:]]
+        return subprocess.run(command, env=environment, check=False).returncode  # noqa: S603 - this very program
+    except KeyboardInterrupt:
+        return 130
