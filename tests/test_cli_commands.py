@@ -136,7 +136,7 @@ def test_evaluate_can_keep_to_the_decisions_of_one_policy(example, capsys):
     made = run(capsys, "decide", "offers.db", "c", "--policy", "uniform", "--decision-id", "one", "--json")
     assert made.code == 0
     run(capsys, "record", "offers.db", "one", "closed")
-    said = run(capsys, "evaluate", "offers.db", "--policy", "uniform", "--written-by", "1", "--json")
+    said = run(capsys, "evaluate", "offers.db", "--policy", "uniform", "--written-by", "2", "--json")
     assert said.json["n"] == 1
     unknown = run(capsys, "evaluate", "offers.db", "--policy", "uniform", "--written-by", "9")
     assert unknown.code == 2
