@@ -92,7 +92,7 @@ def replay(
     log: Log,
     policy: Policy,
     *,
-    rng: Generator,
+    rng: Generator | None = None,
     bound: float | None = None,
     block: int = 64,
     bins: int = 20,
@@ -117,12 +117,14 @@ def replay(
     rows are learned at its end, with the policy's own probabilities as propensities. A block of 1 is exactly
     sequential; a larger one is quicker and delays learning by at most block - 1 decisions of the log. The policy is
     changed; hand in a fresh one. The interval is of the policy's value averaged over this run of learning. Two
-    passes over the log (one when `bound` is given); memory grows with the number of customers only.
+    passes over the log (one when `bound` is given); memory grows with the number of customers only. `rng` tosses the
+    coins; left out, it is the generator of seed 1.
 
     Raises InputError for an empty log and numbers out of range, PolicyError for a policy whose answers are not
     probabilities over the eligible offers.
     """
     _check(log, bound, block, bins)
+    rng = np.random.default_rng(1) if rng is None else rng
     total = log.n * (2 if bound is None else 1)
     done = 0
     if bound is None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from bandit.catalogue import Catalogue
 from bandit.domain import LoggedBatch
 from simulator.live import Run
 from simulator.population import Population
@@ -18,6 +19,11 @@ class RunLog:
 
     population: Population
     run: Run
+
+    @property
+    def catalogue(self) -> Catalogue:
+        """The catalogue that the offers are numbered by."""
+        return self.population.market.catalogue
 
     @property
     def n(self) -> int:

@@ -19,6 +19,8 @@ from bandit.errors import (
     StoreError,
     UnknownDecisionError,
 )
+from bandit.evaluate import evaluate, split_log
+from bandit.replay import replay
 from bandit.store import StoreLog, Where
 
 from .conftest import SPRING
@@ -468,3 +470,24 @@ def test_a_log_can_leave_out_what_is_not_settled_yet(opened, clock):
     assert settled().still_open == 2
     clock.now += 8 * DAY
     assert (settled().n, settled().still_open) == (3, 0)
+
+
+def test_a_log_from_the_store_is_judged_by_its_own_catalogue(opened, clock):
+    """Three arguments are enough, and the same question has the same answer."""
+    engine = opened(bandit.Uniform(engine_catalogue := bandit.Catalogue.from_dict(SPRING)))
+    live(engine, clock, 200, np.random.default_rng(1))
+    log = StoreLog(engine.store, engine_catalogue)
+    policies = [bandit.ThompsonSampling(engine_catalogue), bandit.Uniform(engine_catalogue)]
+    first, again = (evaluate(log, policies, "uniform").to_dict() for _ in range(2))
+    assert first == again
+    assert evaluate(split_log(log), policies, "uniform").n < first["n"]
+    assert replay(log, bandit.Uniform(engine_catalogue)).n == 200
+    with pytest.raises(InputError, match="catalogue="):
+        evaluate(Bare(log), policies)
+
+
+class Bare:
+    """A log that knows nothing but its batches."""
+
+    def __init__(self, log):
+        self.n, self.batches = log.n, log.batches

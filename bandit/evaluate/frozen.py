@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
+from bandit.catalogue import Catalogue
 from bandit.decide import checked
 from bandit.domain import Policy
 from bandit.errors import InputError, PolicyError
@@ -20,7 +21,6 @@ from bandit.ope.keys import Keys
 if TYPE_CHECKING:
     from numpy.random import Generator
 
-    from bandit.catalogue import Catalogue
     from bandit.domain import FloatArray, Log, LoggedBatch
 
 LOGGED = "logged"
@@ -38,8 +38,8 @@ def evaluate(
     policies: Mapping[str, Policy] | Sequence[Policy],
     baseline: str | Policy | None = None,
     *,
-    catalogue: Catalogue,
-    rng: Generator,
+    catalogue: Catalogue | None = None,
+    rng: Generator | None = None,
     estimators: Sequence[str | Estimator] = DEFAULT,
     level: float = 0.95,
     split: float | None = None,
@@ -58,9 +58,14 @@ def evaluate(
     `split` two more; memory is bounded by the number of customers and by batches of about two million
     (context, offer) cells.
 
+    `catalogue` is that of the log where the log has one. `rng` is what policies draw from; left out, it is the
+    generator of seed 1, so that the same question has the same answer.
+
     Raises InputError for an empty log, unknown names and numbers out of range; PolicyError for a policy whose
     answers are not probabilities over the eligible offers.
     """
+    catalogue = _catalogue_of(log) if catalogue is None else catalogue
+    rng = np.random.default_rng(1) if rng is None else rng
     named, base = _named(policies, baseline)
     size = max(256, min(65_536, _CELLS // max(1, catalogue.n_offers)))
     learned_on = 0
@@ -81,6 +86,13 @@ def evaluate(
         judge.add(batch, keys)
         report.advance(len(batch))
     return judge.evaluation(base, tuple(each.name for each in chosen), level, learned_on)
+
+
+def _catalogue_of(log: Log) -> Catalogue:
+    found = getattr(log, "catalogue", None)
+    if not isinstance(found, Catalogue):
+        raise InputError("the log has no catalogue of its own; pass the one its offers are numbered by as catalogue=")
+    return found
 
 
 class _Judge:

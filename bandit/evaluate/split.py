@@ -26,6 +26,11 @@ class SplitLog:
     part: Part
     salt: str
 
+    @property
+    def catalogue(self) -> object:
+        """The catalogue of the log, None where it has none of its own."""
+        return getattr(self.log, "catalogue", None)
+
     @cached_property
     def n(self) -> int:
         """The number of decisions of the part; counted by one pass over the log."""

@@ -130,6 +130,11 @@ class StoreLog:
         self._still_open = int(every.sum() - counts.sum())
 
     @property
+    def catalogue(self) -> Catalogue:
+        """The catalogue that the offers are numbered by."""
+        return self._catalogue
+
+    @property
     def n(self) -> int:
         """The number of decisions that `batches` yields."""
         return self._n
