@@ -8,6 +8,7 @@ import msgspec
 import numpy as np
 
 from bandit.domain import Contexts, FloatArray
+from bandit.errors import ContextError
 from bandit.facts import Fact
 
 FEW = 32
@@ -39,4 +40,7 @@ def _fragments(fact: Fact, contexts: Contexts) -> Iterable[str]:
 
 
 def _encode(value: str | float) -> str:
-    return msgspec.json.encode(value).decode()
+    try:
+        return msgspec.json.encode(value).decode()
+    except UnicodeEncodeError as fault:
+        raise ContextError(f"the text {value!r} of a fact is not valid Unicode; send whole characters") from fault

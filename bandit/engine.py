@@ -152,6 +152,7 @@ class Engine:
         with self._lock:
             contexts = self.catalogue.contexts([context], self._stored([customer]))
             if decision_id is not None:
+                _text("decision id", decision_id)
                 earlier = self._desk.earlier(decision_id, customer, contexts)
                 if earlier is not None:
                     return earlier
@@ -180,6 +181,8 @@ class Engine:
             if len(ids) != n:
                 raise InputError(f"there are {len(ids)} decision ids for {n} contexts; send one each, or none")
             if decision_ids is not None:
+                for each in ids:
+                    _text("decision id", each)
                 self._desk.refuse_known(ids)
             times = np.asarray(time) if isinstance(time, np.ndarray) else np.full(n, self._time(time))
             times = times.astype(np.int64)
@@ -219,7 +222,7 @@ class Engine:
         """
         return self.record_batch(
             [decision_id],
-            event,
+            _text("event", event),
             revenue=None if revenue is None else np.array([revenue], dtype=np.float64),
             reward=None if reward is None else np.array([reward], dtype=np.float64),
             time=time,
@@ -240,6 +243,10 @@ class Engine:
     ) -> EventReceipt:
         """Record many events in one transaction; the rules are those of `record`, and all are written or none."""
         n = len(decision_ids)
+        for each in [event] if isinstance(event, str) else event:
+            _text("event", each)
+        for each in (*decision_ids, *(given for given in event_ids or () if given is not None)):
+            _text("decision or event id", each)
         times = np.asarray(time) if isinstance(time, np.ndarray) else np.full(n, self._time(time))
         return self.store.append_events(
             EventRows(
@@ -291,13 +298,22 @@ class Engine:
     def _stored(self, customers: Sequence[object]) -> ObjectArray:
         stored = np.empty(len(customers), dtype=object)
         for row, customer in enumerate(customers):
-            if not isinstance(customer, str) or not customer:
-                raise InputError(f"a customer is a text that is not empty; seen {customer!r}")
-            stored[row] = self.store.stored_customer(customer)
+            stored[row] = self.store.stored_customer(_text("customer", customer))
         return stored
 
     def _time(self, time: object) -> int:
         return microseconds(time, self._clock)
+
+
+def _text(what: str, value: object) -> str:
+    """Return a text that can be stored; InputError for one that is empty or no text."""
+    if not isinstance(value, str) or not value:
+        raise InputError(f"a {what} is a text that is not empty; seen {value!r}")
+    try:
+        value.encode()
+    except UnicodeEncodeError as fault:
+        raise InputError(f"a {what} is a text of whole characters; seen {value!r}, half of one") from fault
+    return value
 
 
 def _amounts(name: str, given: FloatArray | None, n: int) -> FloatArray:

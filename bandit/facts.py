@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from functools import cache
+from typing import Any, Literal
 
 import numpy as np
 
@@ -48,9 +49,11 @@ class Fact:
         """
         if self.kind == "categorical":
             return self._categorical(given)
+        convert = self._number if self.kind == "numeric" else self._boolean
+        if len(given) == 1 and not isinstance(given, np.ndarray):
+            return np.array([convert(given[0])], dtype=np.float64), None  # what a service asks for, one at a time
         numbers = self._fast_numbers(given)
         if numbers is None:
-            convert = self._number if self.kind == "numeric" else self._boolean
             numbers = np.fromiter(map(convert, given), dtype=np.float64, count=len(given))
         if np.isinf(numbers).any():
             raise ContextError(f'fact "{self.name}" is infinite; send a finite number, or leave it out if not known')
@@ -61,9 +64,7 @@ class Fact:
     def _categorical(self, given: Sequence[object] | ObjectArray) -> tuple[IntArray, ObjectArray]:
         text = np.empty(len(given), dtype=object)
         text[:] = given.tolist() if isinstance(given, np.ndarray) else given
-        codes = _Codes(zip(self.values, range(len(self.values)), strict=True))
-        codes[None] = codes[""] = MISSING
-        offset = len(codes) - 1 - len(self.values)
+        codes, offset = _codes(self.values)
         try:
             column = np.fromiter(map(codes.__getitem__, text), dtype=np.int64, count=len(text))
         except (KeyError, TypeError) as fault:
@@ -95,12 +96,15 @@ class Fact:
         if value is None or value == "":
             return math.nan
         if isinstance(value, (str, int, float, np.integer, np.floating)) and not isinstance(value, bool):
-            try:
-                number = float(value)
-            except ValueError:
-                number = math.nan
+            number = _float(value)
+            if math.isinf(number):
+                raise ContextError(
+                    f'fact "{self.name}" is infinite; send a finite number, or leave it out if not known'
+                )
             if not math.isnan(number):
                 return number
+            if not isinstance(value, str):
+                raise ContextError(f'fact "{self.name}" is NaN; send a finite number, or leave it out if not known')
         raise ContextError(
             f'fact "{self.name}" is numeric; seen {value!r} ({type(value).__name__}); send a number, or nothing'
         )
@@ -115,6 +119,23 @@ class Fact:
         raise ContextError(
             f'fact "{self.name}" is boolean; seen {value!r} ({type(value).__name__}); send true, false or nothing'
         )
+
+
+@cache
+def _codes(values: tuple[str, ...]) -> tuple[_Codes, int]:
+    """Return the codes of the values, and how far above its code a value unseen comes out."""
+    codes = _Codes(zip(values, range(len(values)), strict=True))
+    codes[None] = codes[""] = MISSING
+    return codes, len(codes) - 1 - len(values)
+
+
+def _float(value: str | float | np.integer[Any] | np.floating[Any]) -> float:
+    try:
+        return float(value)
+    except ValueError:
+        return math.nan
+    except OverflowError:  # an integer beyond what a float holds
+        return math.inf
 
 
 def _plain(given: Sequence[object]) -> bool:

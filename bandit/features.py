@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations, pairwise
@@ -138,6 +139,8 @@ class Encoder:
 
     def context_matrix(self, contexts: Contexts) -> FloatArray:
         """Return the (n, d) context columns; a numeric fact that has no scale yet is taken as it is."""
+        if contexts.n == 1:
+            return self._row(contexts)
         matrix = np.zeros((contexts.n, self.n_context))
         matrix[:, 0] = 1.0
         at = 1
@@ -159,3 +162,25 @@ class Encoder:
             matrix[:, at + 1] = missing
             at += 2
         return matrix
+
+    def _row(self, contexts: Contexts) -> FloatArray:
+        """The same for one context, where setting single numbers is several times quicker than whole columns."""
+        row = [0.0] * self.n_context
+        row[0] = 1.0
+        at = 1
+        for name, fact in self.catalogue.facts.items():
+            value = contexts.columns[name].item()
+            if fact.kind == "categorical":
+                width = len(fact.values) + 2
+                row[at + (width - 1 if value == MISSING else int(value))] = 1.0
+                at += width
+                continue
+            if math.isnan(value):
+                row[at + 1] = 1.0
+            elif fact.kind == "boolean":
+                row[at] = 2.0 * value - 1.0
+            else:
+                scale = self.scales.get(name, Scale(0.0, 1.0))
+                row[at] = min(max((value - scale.center) / scale.scale, -CLIP), CLIP)
+            at += 2
+        return np.array([row])

@@ -380,9 +380,18 @@ def test_bad_requests_are_refused_and_nothing_is_written(opened):
         engine.decide("c", {"gender": 3})
     with pytest.raises(ContextError):
         engine.decide("c", {"age": 3})
-    for customer in ("", None, 42):
+    for customer in ("", None, 42, "half \ud83d of an emoji"):
         with pytest.raises(InputError, match="customer"):
             engine.decide(customer, context(0))
+    for name in ("", 3, "\udc00"):
+        with pytest.raises(InputError, match="decision id"):
+            engine.decide("c", context(0), decision_id=name)
+        with pytest.raises(InputError, match="event"):
+            engine.record("d", name)
+    with pytest.raises(ContextError, match="Unicode"):
+        engine.decide("c", {"gender": "\ud83d"})
+    with pytest.raises(ContextError, match="infinite"):
+        engine.decide("c", {"recency": 10**400})
     with pytest.raises(InputError, match="decision ids"):
         engine.decide_batch(["a", "b"], [context(0)] * 2, decision_ids=["one"])
     with pytest.raises(ContextError, match="customers"):
