@@ -270,6 +270,27 @@ def test_two_processes_create_and_write_one_file(path):
         assert store.check() == []
 
 
+def _write_at_once(paths, barrier):
+    for number, path in enumerate(paths):
+        barrier.wait()  # all of them create the file at the same moment
+        _write_many(path, f"{multiprocessing.current_process().name}-{number}", 1)
+
+
+@pytest.mark.slow
+def test_many_processes_may_create_one_file_at_the_same_moment(tmp_path):
+    context = multiprocessing.get_context("spawn")
+    paths, barrier = [tmp_path / f"{number}.db" for number in range(30)], context.Barrier(4)
+    workers = [context.Process(target=_write_at_once, args=(paths, barrier)) for _ in range(4)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert [worker.exitcode for worker in workers] == [0] * 4
+    for path in paths:
+        with Store.open(path, read_only=True) as store:
+            assert store.counts().decisions == 4
+
+
 _WRITER = """
 import sys
 from bandit.store import Store

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 import threading
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -38,6 +39,7 @@ class Connection:
     def __init__(self, path: Path, durability: Durability, busy_timeout: float, *, read_only: bool) -> None:
         self.path = path
         self.read_only = read_only
+        self._busy_timeout = busy_timeout
         self.lock = threading.RLock()
         self._forget: list[Callable[[], None]] = []
         self._depth = 0
@@ -122,16 +124,29 @@ class Connection:
             words = _WORDS.get(code, f"could not be used, SQLite says: {fault}; see `doctor` for its state")
             raise StoreError(f"{self.path}: {words}") from fault
 
+    def _switch_to_wal(self) -> str:
+        """Ask for the write-ahead log until it is given: SQLite does not wait for this lock by itself."""
+        deadline = time.monotonic() + self._busy_timeout
+        while True:
+            try:
+                return str(self.raw.execute("PRAGMA journal_mode = WAL").fetchone()[0])
+            except sqlite3.OperationalError as fault:
+                busy = getattr(fault, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY
+                if not busy or time.monotonic() > deadline:
+                    raise
+                time.sleep(0.005)
+
     def _prepare(self, durability: Durability) -> None:
         raw = self.raw
+        raw.execute("BEGIN")  # one state for all three: another process may be creating the tables just now
+        n_things = raw.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
         application = int(raw.execute("PRAGMA application_id").fetchone()[0])
         version = user_version(raw)
-        if application != APPLICATION_ID:
-            n_things = raw.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
-            if n_things or version or application:
-                raise StoreError(
-                    f"{self.path}: is a database of another application; give the path of a store, or of a new file"
-                )
+        raw.execute("COMMIT")
+        if application != APPLICATION_ID and (n_things or version or application):
+            raise StoreError(
+                f"{self.path}: is a database of another application; give the path of a store, or of a new file"
+            )
         if version > VERSION:
             raise StoreError(
                 f"{self.path}: has version {version} of the schema and this program knows {VERSION}; "
@@ -147,7 +162,7 @@ class Connection:
                     "open it once for writing, which brings it up to date"
                 )
             return
-        if raw.execute("PRAGMA journal_mode = WAL").fetchone()[0] != "wal":
+        if self._switch_to_wal() != "wal":
             raise StoreError(f"{self.path}: cannot keep a write-ahead log there; use a local disk")
         raw.execute("PRAGMA synchronous = FULL" if durability == "full" else "PRAGMA synchronous = NORMAL")
         if version < VERSION:
