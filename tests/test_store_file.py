@@ -279,7 +279,7 @@ def _write_at_once(paths, barrier):
 @pytest.mark.slow
 def test_many_processes_may_create_one_file_at_the_same_moment(tmp_path):
     context = multiprocessing.get_context("spawn")
-    paths, barrier = [tmp_path / f"{number}.db" for number in range(30)], context.Barrier(4)
+    paths, barrier = [tmp_path / f"{number}.db" for number in range(30)], context.Barrier(4, timeout=60)
     workers = [context.Process(target=_write_at_once, args=(paths, barrier)) for _ in range(4)]
     for worker in workers:
         worker.start()
