@@ -44,32 +44,29 @@ class Gaussian:
 
         `rows` (n, D), `residual` = observed - rows @ mean (n,), `variance` of each observation's noise (n,).
         """
-        gain = rows @ self.covariance
-        system = gain @ rows.T
-        system[np.diag_indices_from(system)] += variance
-        factor = np.linalg.cholesky(system)
-        half = solve_triangular(factor, gain, lower=True, check_finite=False)
-        self.mean += half.T @ solve_triangular(factor, residual, lower=True, check_finite=False)
-        self.narrow(half)
+        self._observe(rows, residual, variance, 1.0)
 
     def release(self, rows: FloatArray, residual: FloatArray, variance: FloatArray) -> None:
         """Take back what `condition` learned from the same rows; `residual` is against the mean of now."""
-        self._tail = None
+        self._observe(rows, residual, variance, -1.0)
+
+    def _observe(self, rows: FloatArray, residual: FloatArray, variance: FloatArray, sign: float) -> None:
+        """Add observations (sign 1) or take them back (sign -1)."""
         gain = rows @ self.covariance
-        system = -(gain @ rows.T)
+        system = sign * (gain @ rows.T)
         system[np.diag_indices_from(system)] += variance
         factor = np.linalg.cholesky(system)
         half = solve_triangular(factor, gain, lower=True, check_finite=False)
-        self.mean -= half.T @ solve_triangular(factor, residual, lower=True, check_finite=False)
-        self.covariance += half.T @ half
+        self.mean += sign * (half.T @ solve_triangular(factor, residual, lower=True, check_finite=False))
+        self.narrow(half, sign)
 
-    def narrow(self, half: FloatArray) -> None:
-        """Take half' half from the covariance, (m, D).
+    def narrow(self, half: FloatArray, sign: float = 1.0) -> None:
+        """Take half' half from the covariance, (m, D); with sign -1, give it back.
 
         A product with its own transpose is symmetric to the last bit, so the covariance stays so too.
         """
         self._tail = None
-        self.covariance -= half.T @ half
+        self.covariance -= sign * (half.T @ half)
 
     def shift(self, rows: FloatArray, change: FloatArray) -> None:
         """Add rows' @ change to the natural mean (precision times mean); the precision stays as it is."""

@@ -6,7 +6,7 @@ Both accumulators end in a `Summary`, of which every value and every interval is
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol, Self
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -26,22 +26,6 @@ class Summary:
     groups: int
     mean: FloatArray
     scatter: FloatArray
-
-
-class Scatter(Protocol):
-    """An accumulator of terms."""
-
-    def add(self, terms: FloatArray, cluster: IntArray | None) -> None:
-        """Add the (p, n) terms of n rows with the ids of their clusters."""
-        ...
-
-    def __add__(self, other: Self) -> Self:
-        """Return what both saw."""
-        ...
-
-    def summary(self) -> Summary:
-        """Return what was seen so far."""
-        ...
 
 
 @dataclass(slots=True, eq=False)
