@@ -11,6 +11,7 @@ from simulator.segments import best_segment_rules, todays_rules
 from simulator.spec import Scenario
 from simulator.table import run_table, write_table
 from simulator.visits import Visits
+from simulator.yardstick import Yardstick
 
 __all__ = [
     "SCENARIOS",
@@ -25,6 +26,7 @@ __all__ = [
     "Scale",
     "Scenario",
     "Visits",
+    "Yardstick",
     "best_segment_rules",
     "run",
     "run_table",

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from copy import copy
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 
-from bandit.domain import BoolArray, Contexts, FloatArray, IntArray, Outcomes
+from bandit.domain import BoolArray, Contexts, FloatArray, IntArray, Outcomes, Policy
 from bandit.errors import PolicyError
 from simulator import truth
 from simulator.names import Lookup
@@ -20,12 +22,22 @@ class _Best(ABC):
     """The eligible offer of the highest expectation, always; obeys `bandit.domain.Policy`.
 
     No policy is told the time. Where the catalogue declares the season's facts they are used; otherwise the season
-    is integrated over `times` (those of the visits, say), or left out where none are given.
+    is integrated over `times` (those of the visits, say), or left out where none are given; a drift likewise, which is
+    at its beginning where none are given. `at` is the same ceiling with a clock.
     """
 
     def __init__(self, population: Population, times: IntArray | None = None) -> None:
+        scenario = population.market.scenario
         self._population = population
-        self._over = population.market.scenario.season.quadrature(times)
+        self._over = scenario.season.quadrature(times)
+        self._moments = scenario.drift.moments(times) if scenario.drift.moves else [None]
+        self._clock: IntArray | None = None
+
+    def at(self, times: IntArray) -> Self:
+        """Return this ceiling knowing the time: for one batch of contexts that come at these (n,) times."""
+        one = copy(self)
+        one._clock = times  # noqa: SLF001 - its own class
+        return one
 
     @property
     @abstractmethod
@@ -39,13 +51,27 @@ class _Best(ABC):
 
     def probabilities(self, contexts: Contexts, eligible: BoolArray, rng: np.random.Generator) -> FloatArray:  # noqa: ARG002 - the protocol's signature
         """Return (n, N): 1 at the best eligible offer, the first of equals."""
+        if self._clock is not None and len(self._clock) != contexts.n:
+            raise PolicyError(
+                f"this {self.name} knows the times of {len(self._clock)} visits; seen {contexts.n} contexts, "
+                "send those of its visits, or take the one without a clock"
+            )
         chosen = np.zeros(eligible.shape)
-        offers = np.arange(eligible.shape[1])
         for rows in blocks(*eligible.shape):
             part = contexts.take(rows)
-            worth = np.where(eligible[rows], self._worth(part, offers, self._season(part)), -np.inf)
+            clock = None if self._clock is None else self._clock[rows]
+            worth = np.where(eligible[rows], self._expects(part, np.arange(eligible.shape[1]), clock), -np.inf)
             chosen[rows][np.arange(part.n), worth.argmax(axis=1)] = 1.0
         return chosen
+
+    def _expects(self, contexts: Contexts, offers: IntArray, clock: IntArray | None) -> FloatArray:
+        """Return the (n, N) expected objective: at the time where it is known, on average where it is not."""
+        if clock is not None:
+            shift = self._population.market.scenario.season.shift(clock)
+            return self._worth(contexts, offers, clock, shift[:, None])
+        season = self._season(contexts)
+        parts = [self._worth(contexts, offers, moment, season) for moment in self._moments]
+        return parts[0] if len(parts) == 1 else np.mean(parts, axis=0)
 
     def update(self, outcomes: Outcomes) -> None:  # noqa: B027 - a ceiling has nothing to learn, whichever it is
         """Change nothing."""
@@ -71,8 +97,10 @@ class _Best(ABC):
         return np.asarray(season.yearly * yearly + season.weekly * weekly)[:, None]
 
     @abstractmethod
-    def _worth(self, contexts: Contexts, offers: IntArray, season: FloatArray | None) -> FloatArray:
-        """Return the (n, N) expected objective as far as this ceiling can see."""
+    def _worth(
+        self, contexts: Contexts, offers: IntArray, time: IntArray | int | None, season: FloatArray | None
+    ) -> FloatArray:
+        """Return the (n, N) expected objective as far as this ceiling can see; `season` is None to integrate it."""
 
 
 class FactsClairvoyant(_Best):
@@ -83,9 +111,11 @@ class FactsClairvoyant(_Best):
         """A short name for tables."""
         return "facts-clairvoyant"
 
-    def _worth(self, contexts: Contexts, offers: IntArray, season: FloatArray | None) -> FloatArray:
+    def _worth(
+        self, contexts: Contexts, offers: IntArray, time: IntArray | int | None, season: FloatArray | None
+    ) -> FloatArray:
         market = self._population.market
-        features = market.features({fact.name: contexts.columns[fact.name] for fact in market.scenario.facts})
+        features = market.features({fact.name: contexts.columns[fact.name] for fact in market.scenario.facts}, time)
         if season is None:
             return truth.facts_value(market, features, offers, over=self._over)
         return truth.facts_value(market, features, offers, season)
@@ -107,7 +137,9 @@ class Clairvoyant(_Best):
         """A short name for tables."""
         return "clairvoyant"
 
-    def _worth(self, contexts: Contexts, offers: IntArray, season: FloatArray | None) -> FloatArray:
+    def _worth(
+        self, contexts: Contexts, offers: IntArray, time: IntArray | int | None, season: FloatArray | None
+    ) -> FloatArray:
         population = self._population
         if len(contexts.customers) != contexts.n:
             raise PolicyError(
@@ -115,7 +147,7 @@ class Clairvoyant(_Best):
                 f"{len(contexts.customers)} customers, send one a context"
             )
         customers = population.rows(contexts.customers, self._lookup)
-        features, hidden = population.features(customers), population.hidden[customers]
+        features, hidden = population.features(customers, time), population.hidden[customers]
         if season is None:
             return truth.known_value(population.market, features, hidden, offers, over=self._over)
         return truth.known_value(population.market, features, hidden, offers, season)
@@ -131,20 +163,16 @@ class Scale:
 
     @staticmethod
     def measure(population: Population, customers: IntArray | None = None, times: IntArray | None = None) -> Scale:
-        """Measure the scale on these visits, or on every customer once at an average moment."""
+        """Measure the scale on these visits, or on every customer once at an average moment.
+
+        In a market that drifts both ceilings know the time of a visit; in the others, where time moves all offers
+        alike, they integrate over the times.
+        """
         chosen = np.arange(population.n) if customers is None else customers
-        policies = FactsClairvoyant(population, times), Clairvoyant(population, times)
-        rng = np.random.default_rng(0)  # nothing here draws; the protocol asks for one
-        totals = np.zeros(3)
-        for rows in blocks(len(chosen), population.market.n_offers):
-            at = None if times is None else times[rows]
-            contexts = population.contexts(chosen[rows], at)
-            eligible = population.eligible(contexts)
-            worth = population.expected_value(chosen[rows], time=at)
-            totals[0] += (eligible / eligible.sum(axis=1, keepdims=True) * worth).sum()
-            for place, policy in enumerate(policies, start=1):
-                totals[place] += (policy.probabilities(contexts, eligible, rng) * worth).sum()
-        return Scale(*(totals / len(chosen)).tolist())
+        ceilings = FactsClairvoyant(population, times), Clairvoyant(population, times)
+        values = [uniform_values(population, chosen, times)]
+        values += [chosen_values(population, ceiling, chosen, times) for ceiling in ceilings]
+        return Scale(*(float(each.mean()) for each in values))
 
     def share(self, value: float) -> float:
         """Return where a value a decision lies: 0 as uniform choice, 1 as the best that facts allow.
@@ -153,3 +181,35 @@ class Scale:
         """
         way = self.facts_clairvoyant - self.uniform
         return (value - self.uniform) / way if abs(way) > 1e-12 else float("nan")
+
+
+def uniform_values(population: Population, customers: IntArray, times: IntArray | None = None) -> FloatArray:
+    """Return the exact (n,) expected objective of uniform choice among the eligible offers at these visits."""
+    values = np.empty(len(customers))
+    for rows in blocks(len(customers), population.market.n_offers):
+        at = None if times is None else times[rows]
+        eligible = population.eligible(population.contexts(customers[rows], at))
+        worth = population.expected_value(customers[rows], time=at)
+        values[rows] = np.where(eligible, worth, 0.0).sum(axis=1) / eligible.sum(axis=1)
+    return values
+
+
+def chosen_values(
+    population: Population, policy: Policy, customers: IntArray, times: IntArray | None = None
+) -> FloatArray:
+    """Return the exact (n,) expected objective at these visits of a policy that is certain of every choice.
+
+    A ceiling of a market that drifts is told the times. Where contexts do not change with the time, a customer who
+    returns is asked about once.
+    """
+    scenario = population.market.scenario
+    moving = times is not None and (scenario.season.observed or scenario.drift.moves)
+    who, back = (customers, np.arange(len(customers))) if moving else np.unique(customers, return_inverse=True)
+    rng = np.random.default_rng(0)  # nothing here draws; the protocol asks for one
+    offers = np.empty(len(who), dtype=np.int64)
+    for rows in blocks(len(who), population.market.n_offers):
+        at = times[rows] if moving and times is not None else None
+        contexts = population.contexts(who[rows], at)
+        told = policy.at(at) if isinstance(policy, _Best) and at is not None and scenario.drift.moves else policy
+        offers[rows] = told.probabilities(contexts, population.eligible(contexts), rng).argmax(axis=1)
+    return population.expected_chosen(customers, offers[back], times)

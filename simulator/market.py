@@ -5,23 +5,25 @@ The score of an offer for a customer, the logit of the response, is
     offset[offer] + features . score_map[:, offer] + hidden . loading[:, offer] + season(time)
 
 with `features` from the observed facts and `hidden` a row of independent standard normals that nobody observes.
+Threshold rules are features, too, and so is what a drift has moved by the time: facts times the sine of an angle.
 Given the facts, the scores of all offers are therefore jointly Gaussian, and so is the log of the basket.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.special import logit
 
 from bandit.catalogue import Catalogue
-from bandit.domain import FloatArray, IntArray, ObjectArray
+from bandit.domain import BoolArray, FloatArray, IntArray, ObjectArray
 from bandit.errors import InputError
 from simulator.demographics import Categorical, FactSpec
 from simulator.season import DAY
 from simulator.spec import SEASON_FACTS, Scenario
+from simulator.thresholds import Threshold, draw_rules, effects, indicators
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,7 +33,7 @@ class Market:
     `score_offset` (N,), `score_map` (F, N) and `score_loading` (H, N) make the logit of the response;
     `basket_offset` (N,), `basket_map` (F, N) and `basket_loading` (H,) make the mean of the log basket of one
     purchase, whose deviation is `scenario.basket_spread`; `returned` (N,) is the share of purchases sent back;
-    `visit_map` (F,) makes the log of the rate of visits.
+    `visit_map` (F,) makes the log of the rate of visits. `rules` are the threshold rules, a feature each.
     """
 
     scenario: Scenario
@@ -44,6 +46,7 @@ class Market:
     basket_loading: FloatArray
     returned: FloatArray
     visit_map: FloatArray
+    rules: tuple[Threshold, ...] = ()
 
     @staticmethod
     def draw(scenario: Scenario, rng: np.random.Generator) -> Market:
@@ -60,9 +63,17 @@ class Market:
         """The number of hidden normals of a customer, H."""
         return len(self.score_loading)
 
-    def features(self, columns: dict[str, IntArray | FloatArray]) -> FloatArray:
-        """Return (n, F) features from canonical columns of the observed facts."""
-        return np.concatenate([fact.features(columns[fact.name]) for fact in self.scenario.facts], axis=1)
+    def features(self, columns: Mapping[str, IntArray | FloatArray], time: IntArray | int | None = None) -> FloatArray:
+        """Return (n, F) features from canonical columns of the observed facts and, where the market drifts, the time.
+
+        Of the facts themselves, then of the threshold rules, then of the drift; without a time it is the beginning.
+        """
+        parts = [np.concatenate([fact.features(columns[fact.name]) for fact in self.scenario.facts], axis=1)]
+        if self.rules:
+            parts.append(indicators(self.rules, columns))
+        if self.scenario.drift.moves:
+            parts.append(self.scenario.drift.features(parts[0], time))
+        return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
 
     def season(self, time: IntArray | int | None) -> FloatArray | float:
         """Return what the season adds to every score at these times; 0 where no time is given."""
@@ -120,7 +131,7 @@ def _draw(scenario: Scenario, rng: np.random.Generator) -> Market:
     with_base = scenario.basket_base_correlation
     basket_loading[:2] = scenario.basket_hidden * np.array([with_base, np.sqrt(1.0 - with_base**2)])
 
-    return Market(
+    market = Market(
         scenario=scenario,
         catalogue=catalogue,
         score_offset=logit(scenario.base_rate) + columns @ mean + pairs,
@@ -132,6 +143,52 @@ def _draw(scenario: Scenario, rng: np.random.Generator) -> Market:
         returned=1.0 - np.exp(design @ np.log1p([-option.returned for _, option in options])),
         visit_map=_effects(facts, "visits", rng),
     )
+    # What not every scenario has is drawn last, so that the others stay as they are.
+    if scenario.thresholds.count:
+        owner = np.append(_owner(scenario), -1)
+        market = _with_rules(market, columns, owner, np.append(tastes > 0, depth.any()), rng)
+    if scenario.drift.moves:
+        later = rng.standard_normal(taste_map.shape) * weight[:, None]
+        market = _with_drift(market, columns, tastes, (taste_map * explained, later * explained), rng)
+    return market
+
+
+def _with_rules(
+    market: Market, columns: FloatArray, owner: IntArray, usable: BoolArray, rng: np.random.Generator
+) -> Market:
+    """Return the market with threshold rules drawn, a row of the maps each."""
+    rules = draw_rules(market.scenario.thresholds, market.scenario.facts, owner, usable, rng)
+    scores, baskets = effects(rules, columns)
+    return replace(
+        market,
+        score_map=np.concatenate([market.score_map, scores]),
+        basket_map=np.concatenate([market.basket_map, baskets]),
+        visit_map=np.append(market.visit_map, np.zeros(len(rules))),
+        rules=rules,
+    )
+
+
+def _with_drift(
+    market: Market,
+    columns: FloatArray,
+    tastes: FloatArray,
+    explained: tuple[FloatArray, FloatArray],
+    rng: np.random.Generator,
+) -> Market:
+    """Return the market with the rows that `Drift.features` acts on, and the moving effects of options.
+
+    `explained` are the (F, C) tastes by facts at the beginning and a quarter turn later.
+    """
+    moving = (rng.standard_normal((2, len(tastes))) * tastes * market.scenario.drift.effect) @ columns[:, :-1].T
+    rows = np.concatenate([moving, *(part @ columns.T for part in explained)])
+    nothing = np.zeros_like(rows)
+    return replace(
+        market,
+        score_offset=market.score_offset + moving[0],
+        score_map=np.concatenate([market.score_map, rows]),
+        basket_map=np.concatenate([market.basket_map, nothing]),
+        visit_map=np.append(market.visit_map, np.zeros(len(rows))),
+    )
 
 
 def _one_hot(catalogue: Catalogue) -> FloatArray:
@@ -140,6 +197,11 @@ def _one_hot(catalogue: Catalogue) -> FloatArray:
         for place, dimension in enumerate(catalogue.dimensions)
     ]
     return np.concatenate(blocks, axis=1).astype(np.float64)
+
+
+def _owner(scenario: Scenario) -> IntArray:
+    """Return the dimension of each option, by its place."""
+    return np.repeat(np.arange(len(scenario.dimensions)), [len(one.options) for one in scenario.dimensions])
 
 
 def _depth(rate: FloatArray, curve: float) -> FloatArray:
@@ -166,7 +228,7 @@ def _effects(facts: Sequence[FactSpec], kind: str, rng: np.random.Generator) -> 
 
 def _pairs(design: FloatArray, scenario: Scenario, rng: np.random.Generator) -> FloatArray:
     """Return (N,) logits: what pairs of options of two dimensions add when they come together."""
-    owner = np.repeat(np.arange(len(scenario.dimensions)), [len(d.options) for d in scenario.dimensions])
+    owner = _owner(scenario)
     first, second = np.triu_indices(len(owner), k=1)
     apart = owner[first] != owner[second]
     first, second = first[apart], second[apart]

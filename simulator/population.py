@@ -12,7 +12,7 @@ from scipy.special import expit
 from bandit.decide import checked, with_fallback
 from bandit.domain import BoolArray, Contexts, FloatArray, IntArray, ObjectArray, Policy
 from bandit.errors import InputError
-from simulator import names, truth
+from simulator import drift, names, truth
 from simulator.market import Market
 from simulator.names import Lookup
 from simulator.responses import Noise, Responses, buy
@@ -24,8 +24,8 @@ Known: TypeAlias = Literal["tastes", "facts"]
 CELLS = 1_000_000
 """Cells of a (rows, offers) block that is worked on at a time: 8 MB."""
 
-START = 1_767_571_200_000_000
-"""Monday, 2026-01-05 00:00 UTC, where visits start unless told otherwise."""
+START = drift.START
+"""Where visits start unless told otherwise, in microseconds."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,7 +34,7 @@ class Population:
 
     `facts` are the canonical columns of the observed facts, `hidden` (n, H) the normals that nobody observes,
     `frequency` (n,) how often each comes. `time` is in microseconds, one or one a row; without it the season adds
-    nothing (an average moment).
+    nothing (an average moment) and a drift is at its beginning.
     """
 
     market: Market
@@ -90,10 +90,10 @@ class Population:
         """Return the checked contexts of these customers at this time, with their keys."""
         return self.market.catalogue.contexts(self.columns(customers, time), self.names(customers))
 
-    def features(self, customers: IntArray | None = None) -> FloatArray:
-        """Return the (n, F) features of the observed facts."""
+    def features(self, customers: IntArray | None = None, time: IntArray | int | None = None) -> FloatArray:
+        """Return the (n, F) features of the observed facts at this time."""
         chosen = self._rows(customers)
-        return self.market.features({name: column[chosen] for name, column in self.facts.items()})
+        return self.market.features({name: column[chosen] for name, column in self.facts.items()}, time)
 
     # What is true
 
@@ -119,7 +119,7 @@ class Population:
     def expected_chosen(self, customers: IntArray, offers: IntArray, time: IntArray | int | None = None) -> FloatArray:
         """Return the exact (n,) expected objective of one offer a customer, every taste known."""
         response, basket = self._response(customers, offers, time)
-        revenue = np.exp(basket + self.market.scenario.basket_spread**2 / 2)
+        revenue = np.exp(basket + self.market.scenario.log_mean_purchase)
         return truth.expected_money(self.market, offers, response, revenue)
 
     def expected_response(
@@ -170,9 +170,10 @@ class Population:
 
     # What happens
 
-    def visits(self, n: int, rng: np.random.Generator, start: int = START, days: float = 28.0) -> Visits:
-        """Draw n visits in order of time, from `start` (microseconds) over `days`; a customer may return."""
-        return draw_visits(self.frequency, self.market.scenario.season, n, rng, start, days)
+    def visits(self, n: int, rng: np.random.Generator, start: int = START, days: float | None = None) -> Visits:
+        """Draw n visits in order of time, from `start` (microseconds) over `days` (the scenario's by default)."""
+        scenario = self.market.scenario
+        return draw_visits(self.frequency, scenario.season, n, rng, start, scenario.days if days is None else days)
 
     def respond(
         self,
@@ -204,14 +205,14 @@ class Population:
     def _response(
         self, customers: IntArray, offers: IntArray, time: IntArray | int | None
     ) -> tuple[FloatArray, FloatArray]:
-        features, hidden = self.features(customers), self.hidden[customers]
+        features, hidden = self.features(customers, time), self.hidden[customers]
         score = truth.score_of(self.market, features, hidden, offers) + self.market.season(time)
         return expit(score), truth.basket_of(self.market, features, hidden, offers)
 
     def _block(self, customers: IntArray, offers: IntArray, time: IntArray | int | None, known: Known) -> FloatArray:
         season = self.market.season(time)
         shift = season[:, None] if isinstance(season, np.ndarray) and season.ndim else season
-        features = self.features(customers)
+        features = self.features(customers, time)
         if known == "facts":
             return truth.facts_value(self.market, features, offers, shift)
         return truth.known_value(self.market, features, self.hidden[customers], offers, shift)

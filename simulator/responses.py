@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.special import ndtr, ndtri
 
 from bandit.domain import BoolArray, FloatArray, IntArray
 from simulator.season import DAY
@@ -80,8 +81,25 @@ def buy(
     `response` is P(buy), `basket` the mean of the log basket, `returned_share` P(sent back | bought), each (n,).
     """
     converted = noise.buys < response
-    revenue = np.where(converted, np.exp(basket + scenario.basket_spread * noise.basket), 0.0)
+    revenue = np.where(converted, np.exp(basket + _purchase(scenario, noise.basket)), 0.0)
     delay = np.where(converted, delays(noise.delay, scenario.delay_days, scenario.purchase_within_days), 0)
     returned = converted & (noise.returns < returned_share)
     back = delays(noise.return_delay, scenario.return_delay_days, scenario.return_within_days)
     return converted, revenue, delay, returned, np.where(returned, back, 0)
+
+
+def _purchase(scenario: Scenario, normal: FloatArray) -> FloatArray:
+    """Return the log of (n,) purchases less the mean of the log basket, from one standard normal each.
+
+    The normal's own probability says whether the purchase is a bulk one, and, given that, spreads evenly over (0, 1)
+    again: one normal is enough for both.
+    """
+    share = scenario.bulk_share
+    if share <= 0:
+        return scenario.basket_spread * normal
+    place = ndtr(normal)
+    bulk = place < share
+    inside = np.where(bulk, place / share, (place - share) / (1.0 - share))
+    tiny = np.finfo(np.float64).eps
+    spread = scenario.basket_spread * ndtri(np.clip(inside, tiny, 1.0 - tiny))
+    return np.asarray(spread + np.where(bulk, np.log(scenario.bulk_factor), 0.0))

@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from simulator.demographics import FactSpec
+from simulator.drift import Drift
 from simulator.season import Season
+from simulator.thresholds import Thresholds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,11 +83,14 @@ class Scenario:
     `base_rate` is the response of the average customer to the plainest offer (all effects 0); `base_hidden` the
     deviation of a customer's own base rate in logits, beyond facts. `basket_median` is the basket of the average
     customer, in the currency; `basket_hidden` the deviation of a customer's own log basket, whose correlation
-    with the customer's own base rate is `basket_base_correlation`; `basket_spread` the deviation of one purchase.
+    with the customer's own base rate is `basket_base_correlation`; `basket_spread` the deviation of one purchase, of
+    which the share `bulk_share` is `bulk_factor` times as large.
     Of all pairs of options of two dimensions, `pair_share` reinforce or spoil each other, with a deviation of
     `pair_effect` logits. Purchases come with an exponential delay of mean `delay_days` cut at
     `purchase_within_days`, returns likewise afterwards; both must fit into the objective's window.
     `segments` are the facts, numeric ones with points to cut at, that cross to the segments of the best segment rule.
+    The last four are the size that the world is meant for: so many visits of so many customers in so many days, and
+    whether outcomes are heard of when their time has come (`delayed`) instead of at once.
     """
 
     name: str
@@ -92,12 +99,16 @@ class Scenario:
     dimensions: tuple[DimensionSpec, ...]
     sensitivity: Sensitivity = field(default_factory=Sensitivity)
     season: Season = field(default_factory=Season)
+    thresholds: Thresholds = field(default_factory=Thresholds)
+    drift: Drift = field(default_factory=Drift)
     base_rate: float
     base_hidden: float = 0.0
     basket_median: float
     basket_hidden: float = 0.0
     basket_base_correlation: float = 0.0
     basket_spread: float = 0.5
+    bulk_share: float = 0.0
+    bulk_factor: float = 1.0
     pair_share: float = 0.0
     pair_effect: float = 0.0
     visits_hidden: float = 0.0
@@ -112,6 +123,15 @@ class Scenario:
     segments: tuple[tuple[str, tuple[float, ...]], ...]
     practice: tuple[PracticeRule, ...]
     practice_otherwise: Mapping[str, str]
+    customers: int = 4_000
+    visits: int = 20_000
+    days: float = 28.0
+    delayed: bool = False
+
+    @property
+    def log_mean_purchase(self) -> float:
+        """The log of the mean of one purchase less the mean of its log basket, bulk purchases not counted there."""
+        return self.basket_spread**2 / 2 + float(np.log1p(self.bulk_share * (self.bulk_factor - 1.0)))
 
     def catalogue(self) -> dict[str, object]:
         """Return the catalogue of this world as the mapping that `bandit.Catalogue.from_dict` reads."""

@@ -1,6 +1,7 @@
 """What is expected of an offer, exactly: given all tastes, and given only what is observed.
 
-Given all tastes the response is a logistic function and the basket a lognormal mean. Given facts only, score and
+Given all tastes the response is a logistic function and the basket a lognormal mean (times that of bulk purchases).
+Whatever the facts and the time do is in the features, threshold rules and drift as well. Given facts only, score and
 log basket are jointly Gaussian: the mean response is a one-dimensional Gaussian integral of the logistic function,
 taken by Gauss-Hermite quadrature, and the mean revenue is the same integral with the score shifted by its
 covariance with the log basket (exponential tilting: E[s(X) exp(Y)] = E[exp(Y)] E[s(X + cov(X, Y))]).
@@ -103,7 +104,7 @@ def known_value(
     score = scores(market, features, hidden, offers) + season
     basket = baskets(market, features, hidden, offers)
     response = mean_response(score, mixture(np.zeros(len(offers)), over))
-    return expected_money(market, offers, response, np.exp(basket + market.scenario.basket_spread**2 / 2))
+    return expected_money(market, offers, response, np.exp(basket + market.scenario.log_mean_purchase))
 
 
 def facts_value(
@@ -122,8 +123,8 @@ def facts_value(
     tastes = mixture(deviation, over, nodes)
     response = mean_response(score, tastes)
     tilted = mean_response(score, tastes.moved(together)) if together.any() else response
-    spread = market.scenario.basket_spread**2 + market.basket_loading @ market.basket_loading
-    basket = market.basket_offset[offers] + features @ market.basket_map[:, offers] + spread / 2
+    spread = market.scenario.log_mean_purchase + market.basket_loading @ market.basket_loading / 2
+    basket = market.basket_offset[offers] + features @ market.basket_map[:, offers] + spread
     return expected_money(market, offers, response, np.exp(basket) * (tilted / response))
 
 

@@ -1,0 +1,64 @@
+"""The scenarios by name. Their numbers are chosen to be plausible, not fitted to anybody's data.
+
+Where a magnitude follows common reports of retail e-mail and coupon campaigns it says so; the rest is set so that
+a learner faces what a real one does: most tastes partly visible, discounts that pay for some and burn money for
+others, and a good deal that only history shows. Each scenario is a module of its own and stresses one point more
+than the others; a new one is one more `Scenario` in `SCENARIOS`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from types import MappingProxyType
+
+from bandit.errors import InputError
+from simulator.scenarios import retail
+from simulator.scenarios.busy import BUSY
+from simulator.scenarios.delayed import DELAYED
+from simulator.scenarios.drift import DRIFT
+from simulator.scenarios.heavy_tail import HEAVY_TAIL
+from simulator.scenarios.loyalty import LOYALTY
+from simulator.scenarios.many_offers import MANY_OFFERS
+from simulator.scenarios.null import NULL
+from simulator.scenarios.ordered import ORDERED
+from simulator.scenarios.retail import RETAIL
+from simulator.scenarios.rugged import RUGGED
+from simulator.scenarios.sparse import SPARSE
+from simulator.scenarios.sure_things import SURE_THINGS
+from simulator.scenarios.tiny import TINY
+from simulator.spec import Scenario
+
+_ALL = (
+    RETAIL,
+    BUSY,
+    LOYALTY,
+    DRIFT,
+    SPARSE,
+    HEAVY_TAIL,
+    SURE_THINGS,
+    MANY_OFFERS,
+    RUGGED,
+    ORDERED,
+    DELAYED,
+    NULL,
+    TINY,
+)
+
+SCENARIOS: Mapping[str, Scenario] = MappingProxyType({one.name: one for one in _ALL})
+
+_RULES: Mapping[str, tuple[Mapping[str, object], ...]] = MappingProxyType({"retail": retail.RULES})
+
+
+def scenario(name: str, *, rules: bool = False) -> Scenario:
+    """Return a scenario by name, with its stacking and eligibility rules if wanted.
+
+    Raises InputError for a name that is none, and where rules are wanted of a scenario that has none.
+    """
+    if name not in SCENARIOS:
+        raise InputError(f'"{name}" is not a scenario; scenarios are {", ".join(SCENARIOS)}')
+    if not rules:
+        return SCENARIOS[name]
+    if name not in _RULES:
+        raise InputError(f'the scenario "{name}" has no rules; those with rules are {", ".join(_RULES)}')
+    return replace(SCENARIOS[name], rules=_RULES[name])

@@ -1,0 +1,54 @@
+"""Five levers at once: 1,152 offers, far more than anybody could try out one by one in 20,000 visits.
+
+The customers are those of the retail world and so are most levers; the words of the message and the weekday are
+chosen, weak levers beside strong ones.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from simulator.scenarios.retail import CATEGORY, CHANNEL, DISCOUNT, FACTS, GIFT, RETAIL
+from simulator.season import Season
+from simulator.spec import DimensionSpec, OptionSpec, Scenario, Sensitivity
+
+MANY_OFFERS = Scenario(
+    name="many-offers",
+    describes="A shop that combines five levers: 1,152 offers, some levers strong and some weak.",
+    facts=FACTS,
+    dimensions=(
+        DISCOUNT,
+        CATEGORY,
+        replace(CHANNEL, options=(*CHANNEL.options, OptionSpec(name="letter", contact_cost=0.70, effect=0.30))),
+        replace(GIFT, options=(*GIFT.options, OptionSpec(name="shipping", redemption_cost=3.90, effect=0.25))),
+        DimensionSpec(
+            name="message",
+            options=(
+                OptionSpec(name="plain", tastes=False),
+                OptionSpec(name="urgent", effect=0.05),
+                OptionSpec(name="personal", effect=0.05),
+                OptionSpec(name="story", effect=-0.05),
+            ),
+            explained=0.20,
+            hidden=0.15,
+        ),
+    ),
+    sensitivity=Sensitivity(mean=0.80, explained=0.45, hidden=0.30, curve=0.8),
+    season=Season(yearly=0.20, weekly=0.08),
+    base_rate=0.05,
+    base_hidden=0.40,
+    basket_median=50.0,
+    basket_hidden=0.20,
+    basket_base_correlation=-0.2,
+    basket_spread=0.50,
+    pair_share=0.10,
+    pair_effect=0.20,
+    visits_hidden=0.5,
+    delay_days=1.5,
+    purchase_within_days=7.0,
+    objective=RETAIL.objective,
+    fallback={**RETAIL.fallback, "message": "plain"},
+    segments=RETAIL.segments,
+    practice=RETAIL.practice,
+    practice_otherwise=RETAIL.practice_otherwise,
+)
