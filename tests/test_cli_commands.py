@@ -154,6 +154,21 @@ def test_evaluate_judges_on_everything_where_nothing_learns(example, capsys):
     assert len(plain["policies"]) == 10
 
 
+def test_evaluate_takes_another_model_of_rewards(example, capsys):
+    """The doubly robust value moves a little, the weights of the log not at all."""
+    arguments = ("evaluate", "offers.db", "--policy", "uniform", "--estimators", "dr,ips", "--json")
+    plain, ridge = (run(capsys, *arguments, *more).json for more in ((), ("--reward-model", "ridge")))
+    other = run(capsys, *arguments, "--reward-model", "vw").json
+    assert ridge == plain
+    one, two = (each["policies"][0]["estimates"] for each in (plain, other))
+    assert two["ips"] == one["ips"]
+    assert two["dr"]["value"] != one["dr"]["value"]
+    assert two["dr"]["low"] < one["dr"]["value"] < two["dr"]["high"]
+    refused = run(capsys, *arguments, "--reward-model", "forest")
+    assert refused.code == 2
+    assert "choose from ridge, vw" in refused.sentence
+
+
 def test_evaluate_for_another_objective(example, capsys):
     """The mean of the log under "conversion" is its share of purchases."""
     bought = [line.split(",")[10] for line in (example / "log.csv").read_text(encoding="utf-8").splitlines()[1:]]
@@ -389,6 +404,11 @@ def test_names_of_policies_are_told_apart():
     assert base == "everyone: 10 · sms · none"
     with pytest.raises(InputError, match="everyone names many"):
         parse_policies(catalogue, ["uniform"], "everyone")
+    with pytest.raises(InputError, match="couples discount and gift"):
+        parse_policies(catalogue, ["vw-slates"])
+    free = bandit.Catalogue.from_dict({**SPRING, "rules": []})
+    named = parse_policies(free, ["vw-slates", "vw-slates:--epsilon 0.1"])[0]
+    assert [policy.spec()["args"] for policy in named.values()][1] == "--epsilon 0.1"
 
 
 def test_the_sample_draws_only_eligible_offers_with_their_propensities(prepared):

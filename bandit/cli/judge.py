@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Annotated, get_args
 
 import numpy as np
@@ -24,8 +25,10 @@ from bandit.cli.options import (
 from bandit.cli.policies import parse_policies
 from bandit.clock import now
 from bandit.errors import InputError
+from bandit.evaluate import RewardModel, RidgeReward, verdicts
 from bandit.evaluate import evaluate as evaluate_log
-from bandit.evaluate import verdicts
+from bandit.evaluate.vw_reward import VwReward
+from bandit.features import Encoder
 from bandit.objective import ObjectiveKind
 from bandit.ope import ESTIMATORS
 from bandit.replay import replay as replay_log
@@ -38,6 +41,8 @@ WrittenBy = Annotated[
 ]
 
 KINDS: tuple[str, ...] = get_args(ObjectiveKind)
+
+REWARD_MODELS: Mapping[str, Callable[[Encoder], RewardModel]] = {"ridge": RidgeReward, "vw": VwReward}
 
 
 def evaluate(
@@ -58,6 +63,9 @@ def evaluate(
     estimators: Annotated[
         str, typer.Option(metavar="NAMES", help=f"Separated by commas, of {', '.join(ESTIMATORS)}.")
     ] = "dr,snips",
+    reward_model: Annotated[
+        str, typer.Option(metavar="NAME", help=f"What predicts rewards for dm, dr and kin: {', '.join(REWARD_MODELS)}.")
+    ] = "ridge",
     written_by: WrittenBy = None,
     all_estimators: Annotated[bool, typer.Option("--all-estimators", help="Show every estimator's answer.")] = False,
     level: Level = 0.95,
@@ -66,9 +74,11 @@ def evaluate(
 ) -> None:
     """Say what frozen policies would have earned per decision, from the log of another one.
 
-    Where a policy learns (thompson, vw), the log is split by customer: it learns from one part, and all policies are
-    judged on the other.
+    Where a policy learns (thompson, vw and kin), the log is split by customer: it learns from one part, and all
+    policies are judged on the other.
     """
+    if reward_model not in REWARD_MODELS:
+        raise InputError(f'there is no reward model "{reward_model}"; choose from {", ".join(REWARD_MODELS)}')
     with reading(db) as store:
         target = with_objective(catalogue_for(store, catalogue), objective, event, window)
         named, base = parse_policies(target, policy, baseline)
@@ -87,6 +97,7 @@ def evaluate(
                 estimators=names,
                 level=level,
                 split=split,
+                reward_model=REWARD_MODELS[reward_model],
                 progress=report,
             )
         if as_json:

@@ -11,8 +11,12 @@ from bandit.domain import Policy
 from bandit.errors import InputError, PolicyError
 from bandit.evaluate import LOGGED
 from bandit.policies import ConstantOffer, SegmentRules, ThompsonSampling, Uniform, VowpalWabbit
+from bandit.policies.vw import VowpalWabbitSlates
 
-NAMES = 'uniform, thompson, vw (or "vw:ARGUMENTS"), rules:FILE.toml, offer:DIMENSION=OPTION,..., everyone'
+NAMES = (
+    'uniform, thompson, vw (or "vw:ARGUMENTS"), vw-slates (or "vw-slates:ARGUMENTS"), rules:FILE.toml, '
+    "offer:DIMENSION=OPTION,..., everyone"
+)
 """What may be written."""
 
 MOST_OFFERS = 50
@@ -52,6 +56,8 @@ def parse_policy(catalogue: Catalogue, text: str) -> Policy:
                 return ThompsonSampling(catalogue)
             case "vw":
                 return VowpalWabbit(catalogue, rest) if rest else VowpalWabbit(catalogue)
+            case "vw-slates":
+                return VowpalWabbitSlates(catalogue, rest) if rest else VowpalWabbitSlates(catalogue)
             case "rules" if rest:
                 return SegmentRules.from_toml(catalogue, Path(rest))
             case "offer" if rest:

@@ -10,13 +10,13 @@ from bandit.policies.constant import ConstantOffer
 from bandit.policies.rules import SegmentRules
 from bandit.policies.thompson import ThompsonSampling
 from bandit.policies.uniform import Uniform
-from bandit.policies.vw import VowpalWabbit
+from bandit.policies.vw import VowpalWabbit, VowpalWabbitSlates
 
 if TYPE_CHECKING:
     from bandit.catalogue import Catalogue
     from bandit.domain import Policy
 
-KINDS = ("uniform", "constant", "rules", "thompson", "vw")
+KINDS = ("uniform", "constant", "rules", "thompson", "vw", "vw-slates")
 
 
 def build(catalogue: Catalogue, spec: Mapping[str, object]) -> Policy:
@@ -34,6 +34,8 @@ def build(catalogue: Catalogue, spec: Mapping[str, object]) -> Policy:
                 return ThompsonSampling(catalogue, **settings)
             case "vw":
                 return VowpalWabbit(catalogue, **settings)
+            case "vw-slates":
+                return VowpalWabbitSlates(catalogue, **settings)
     except TypeError as fault:
         raise PolicyError(f"the policy's description has a setting it does not know: {fault}") from fault
     raise PolicyError(f"there is no policy of kind {spec.get('kind')!r}; kinds are {', '.join(KINDS)}")

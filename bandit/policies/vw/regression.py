@@ -1,0 +1,88 @@
+"""A linear regression over context, options and both together that VW learns and numpy reads."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+
+from bandit.domain import BoolArray, FloatArray, IntArray
+from bandit.policies.vw.workspace import Workspace
+
+Loss = Literal["logistic", "squared"]
+
+_CELLS = 1_000_000
+
+
+class Regression:
+    """Score of an offer in a context: x' C (1, a) + p' v, learned outcome by outcome by VW's stochastic gradient.
+
+    x are the d context columns with the intercept first, a the K option columns and p the P pairs of an offer. Every
+    product is a feature that VW knows by its number, so that no name goes into its text and no two features share a
+    weight; the weights of an outcome's features are read back when it is learned, and all offers of a batch are
+    scored at once by numpy. VW runs `--sgd --power_t 0`: a step of constant size, made safe by its updates' invariance
+    to importance (Karampatziakis and Langford 2011, "Online importance weight aware updates"), under which a step
+    changes no other weights than those of the outcome's features.
+
+    Labels are -1 and 1 with the loss "logistic", where the score is a logit, and any number with "squared".
+    """
+
+    def __init__(
+        self,
+        main: FloatArray,
+        pairs: FloatArray,
+        n_context: int,
+        *,
+        loss: Loss,
+        rate: float,
+        model: bytes | None = None,
+    ) -> None:
+        """Start from 0 or from a model; `main` is (N, K), `pairs` (N, P)."""
+        self._crossed = np.concatenate([np.ones((len(main), 1)), main], axis=1)
+        self._pairs = pairs
+        self._d = n_context
+        self._size = n_context * self._crossed.shape[1] + pairs.shape[1]
+        # A feature's number must stay below 2 ^ bits to be its own.
+        bits = max(18, int(self._size).bit_length())
+        kept = f"--noconstant --sgd --power_t 0 -l {rate!r} --loss_function {loss}"
+        self._vw = Workspace(f"{kept} -b {bits}", model)
+        self._weights = np.zeros(self._size)
+        if model is not None:
+            self._weights[:] = self._vw.weights(range(self._size))
+
+    def learn(self, x: FloatArray, offer: IntArray, label: FloatArray) -> None:
+        """Learn n outcomes in order: (n, d) contexts, the offers and the labels."""
+        step = max(1, _CELLS // self._size)
+        for start in range(0, len(offer), step):
+            rows = slice(start, start + step)
+            columns = self._columns(x[rows], offer[rows])
+            for row, said in zip(columns, label[rows].tolist(), strict=True):
+                places = np.flatnonzero(row)
+                shown = zip(places.tolist(), row[places].tolist(), strict=True)
+                text = " ".join([f"{place}:{value:.9g}" for place, value in shown])
+                self._vw.learn(f"{said:.9g} | {text}")
+            touched = np.flatnonzero(columns.any(axis=0))
+            self._weights[touched] = self._vw.weights(touched.tolist())
+
+    def scores(self, x: FloatArray) -> FloatArray:
+        """Return the (n, N) scores of every offer."""
+        split = self._d * self._crossed.shape[1]
+        crossed = x @ self._weights[:split].reshape(self._d, -1)
+        return np.asarray(crossed @ self._crossed.T + self._pairs @ self._weights[split:])
+
+    def model(self) -> bytes:
+        """Return VW's own model file."""
+        return self._vw.model()
+
+    def close(self) -> None:
+        """Give back what VW holds."""
+        self._vw.close()
+
+    def _columns(self, x: FloatArray, offer: IntArray) -> FloatArray:
+        crossed = x[:, :, None] * self._crossed[offer][:, None, :]
+        return np.concatenate([crossed.reshape(len(x), -1), self._pairs[offer]], axis=1)
+
+
+def sides(of: BoolArray) -> FloatArray:
+    """Return 1 where true and -1 where false."""
+    return np.where(of, 1.0, -1.0)

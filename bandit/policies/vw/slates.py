@@ -1,0 +1,131 @@
+"""VW's slates: every dimension is a slot, and the probability of a combination is the product over the slots."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from bandit.catalogue import Catalogue
+from bandit.domain import BoolArray, Contexts, FloatArray, Outcomes
+from bandit.errors import PolicyError
+from bandit.features import Encoder
+from bandit.policies.vw.base import WARM_UP, VwPolicy
+from bandit.policies.vw.text import context_lines, features, quoted
+from bandit.policies.vw.workspace import Asked, allowed
+
+SLATES_ARGS = "--cb_type mtr --squarecb --gamma_scale 1000 --clip_p 1 -l 0.5 -q ca"
+"""Context with options; what one slot chose is not known to the others, so that no pairs can be learned."""
+
+_ALWAYS = "--slates"
+
+
+class VowpalWabbitSlates(VwPolicy):
+    """VW chooses one option a dimension (`--slates`), each by itself; a combination has the product's probability.
+
+    It can only be had where no rule couples dimensions: a rule that forbids options of two dimensions together is a
+    PolicyError. Where what is eligible is not made of the options of each dimension for another reason (a budget that
+    is spent, say), the product is conditioned on it, and still exact.
+
+    A slot is told the cost of the whole offer (in units of the first rewards' root mean square), and the share of
+    each slot in the offer's propensity p is p^(1 / slots): the log knows p only, and with `--clip_p 1` VW does not
+    weigh by it.
+
+    VW's work grows with the sum of the options, not with their product: prefer it to `VowpalWabbit` where there are
+    many combinations and the dimensions act each by itself. It cannot learn that two options spoil each other: the
+    worth of a discount is averaged over the gifts it was given with.
+    """
+
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        args: str = SLATES_ARGS,
+        *,
+        floor: float = 0.01,
+        warm_up: int = WARM_UP,
+        name: str = "vowpal wabbit slates",
+    ) -> None:
+        """Start untrained; PolicyError where a rule couples dimensions or VW does not take the arguments."""
+        coupled = next((rule for rule in catalogue.file.rules if len(rule.forbid) > 1), None)
+        if coupled is not None:
+            raise PolicyError(
+                f"slates choose each dimension by itself, but a rule couples {' and '.join(coupled.forbid)} "
+                f"({coupled.words}); use vw or thompson"
+            )
+        super().__init__(catalogue, name, floor, warm_up)
+        self.args = args
+        self._arguments = f"{_ALWAYS} {allowed(args, own=(_ALWAYS,))}"
+        self._members = [
+            np.eye(len(dimension.options), dtype=np.bool_)[catalogue.options[:, place]]
+            for place, dimension in enumerate(catalogue.dimensions)
+        ]
+        self._actions = [
+            [
+                f"slates action {place} |a " + features(quoted([f"{dimension.name}={option.name}"]), [1.0])
+                for option in dimension.options
+            ]
+            for place, dimension in enumerate(catalogue.dimensions)
+        ]
+        self._vw = Asked(self._arguments)
+
+    @property
+    def _kind(self) -> str:
+        return "vw-slates"
+
+    def _choose(self, contexts: Contexts, eligible: BoolArray) -> FloatArray:
+        slots = [np.zeros((contexts.n, member.shape[1])) for member in self._members]
+        open_options = self._open_options(eligible)
+        ends = [f"slates slot |s {place}" for place in range(len(slots))]
+        for row, context in enumerate(context_lines(self._encoder, contexts)):
+            options = [np.flatnonzero(left[row]) for left in open_options]
+            lines = [f"slates shared {context}", *self._lines(options), *ends]
+            for slot, left, answer in zip(slots, options, self._vw.ask(lines), strict=True):
+                for action, probability in answer:
+                    slot[row, left[action]] = probability
+        chosen = eligible.astype(np.float64)
+        for place, slot in enumerate(slots):
+            share = np.maximum(slot, 0.0)
+            chosen *= (share / share.sum(axis=1, keepdims=True))[:, self.catalogue.options[:, place]]
+        # Where the eligible set is a product this only mends the rounding.
+        empty = chosen.sum(axis=1) <= 0.0
+        chosen[empty] = eligible[empty]  # float32 may leave nothing of a product that is barred all but a little
+        return np.asarray(chosen / chosen.sum(axis=1, keepdims=True))
+
+    def _learn(self, outcomes: Outcomes) -> None:
+        costs = -outcomes.reward / self._unit
+        each = outcomes.propensity ** (1.0 / len(self._members))
+        open_options = self._open_options(outcomes.eligible)
+        taken = self.catalogue.options[outcomes.offer]
+        for row, context in enumerate(context_lines(self._encoder, outcomes.contexts)):
+            options = [np.flatnonzero(left[row]) for left in open_options]
+            at = [int(np.searchsorted(left, option)) for left, option in zip(options, taken[row], strict=True)]
+            ends = [f"slates slot {action}:{each[row]:.9g} |s {place}" for place, action in enumerate(at)]
+            shared = f"slates shared {costs[row]:.9g} {context}"
+            self._vw.learn([shared, *self._lines(options), *ends])
+
+    def _open_options(self, eligible: BoolArray) -> list[BoolArray]:
+        """Return for each dimension the (n, options) that some eligible offer has."""
+        return [np.asarray(eligible.astype(np.float32) @ member.astype(np.float32) > 0.0) for member in self._members]
+
+    def _lines(self, options: list[np.ndarray]) -> list[str]:
+        return [
+            actions[option] for actions, left in zip(self._actions, options, strict=True) for option in left.tolist()
+        ]
+
+    def _model(self) -> bytes:
+        return self._vw.model()
+
+    def _restart(self, encoder: Encoder, model: bytes | None) -> None:
+        opened = Asked(self._arguments, model)
+        self._vw.close()
+        self._encoder, self._vw = encoder, opened
+
+    def spec(self) -> Mapping[str, object]:
+        """Return the kind and the settings."""
+        return {
+            "kind": "vw-slates",
+            "args": self.args,
+            "floor": self.floor,
+            "warm_up": self.warm_up,
+            "name": self.name,
+        }
