@@ -14,8 +14,9 @@ import msgspec
 import numpy as np
 
 from bandit.catalogue_file import CatalogueFile, decode, encode
-from bandit.conditions import Condition, compile_condition
+from bandit.conditions import compile_condition
 from bandit.domain import BoolArray, Contexts, FloatArray, IntArray, ObjectArray, Removal
+from bandit.eligibility import Eligibility, Rule
 from bandit.errors import CatalogueError, OfferError
 from bandit.facts import Fact, parse_contexts
 from bandit.objective import Money, Objective
@@ -41,25 +42,19 @@ class Option:
 
 @dataclass(frozen=True, slots=True)
 class Dimension:
-    """One lever and its options, in the order of the catalogue."""
+    """One lever and its options, in the order of the catalogue.
+
+    `monotone` has the attributes (or "rate") along which response is known to go one way, "increasing" or "decreasing".
+    """
 
     name: str
     options: tuple[Option, ...]
+    monotone: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def names(self) -> tuple[str, ...]:
         """The options' names."""
         return tuple(option.name for option in self.options)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Rule:
-    """A rule of the catalogue: the offers it removes, and for whom (for everyone where `when` is None)."""
-
-    number: int
-    reason: str
-    when: Condition | None
-    forbids: BoolArray
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,17 +109,12 @@ class Catalogue:
     def offer(self, index: int) -> dict[str, str]:
         """Return the option of each dimension of one offer."""
         row = self.options[index].tolist()
-        return {
-            dimension.name: dimension.options[option].name
-            for dimension, option in zip(self.dimensions, row, strict=True)
-        }
+        return {name: options[option] for (name, options, _), option in zip(self._names, row, strict=True)}
 
     def offers(self, indices: IntArray) -> dict[str, ObjectArray]:
         """Return the names of the options of many offers, a column a dimension."""
-        return {
-            dimension.name: np.array(dimension.names, dtype=object)[self.options[indices, place]]
-            for place, dimension in enumerate(self.dimensions)
-        }
+        chosen = self.options[indices].T
+        return {name: column[options] for (name, _, column), options in zip(self._names, chosen, strict=True)}
 
     def label(self, index: int) -> str:
         """Return one offer in a line, as "10 · email · tote"."""
@@ -165,20 +155,30 @@ class Catalogue:
         """Return a checked batch from columns or from one mapping a row; ContextError says what does not fit."""
         return parse_contexts(self.facts, self.undeclared, given, customers)
 
-    def eligible(self, contexts: Contexts) -> BoolArray:
-        """Return the (n, N) mask of what the rules leave for each context."""
-        mask = np.ones((contexts.n, self.n_offers), dtype=np.bool_)
-        for rule in self.rules:
-            if rule.when is not None:
-                mask &= ~(rule.when(contexts)[:, None] & rule.forbids)
-        return mask
+    def fired(self, contexts: Contexts) -> BoolArray:
+        """Return (n, R): which of the R rules that have a condition hold for each context."""
+        return self._eligibility.fired(contexts)
 
-    def removals(self, context: Contexts) -> tuple[Removal, ...]:
-        """Return which rules removed which offers for one context (a batch of one)."""
+    def eligible(self, contexts: Contexts, fired: BoolArray | None = None) -> BoolArray:
+        """Return the (n, N) mask of what the rules leave for each context; the caller's own to write to.
+
+        With `fired` given, a single context's mask is shared with others for whom the same rules hold, and read-only.
+        """
+        return self._eligibility.masks(self.fired(contexts)).copy() if fired is None else self._eligibility.masks(fired)
+
+    def removals(self, context: Contexts, fired: BoolArray | None = None) -> tuple[Removal, ...]:
+        """Return which rules removed which offers for one context (a batch of one); `fired` as in `eligible`."""
+        return self._eligibility.removals((self.fired(context) if fired is None else fired)[0])
+
+    @cached_property
+    def _eligibility(self) -> Eligibility:
+        return Eligibility(self.rules, self.n_offers)
+
+    @cached_property
+    def _names(self) -> tuple[tuple[str, tuple[str, ...], ObjectArray], ...]:
+        """Each dimension's name, and its options' names as a tuple and as a column."""
         return tuple(
-            Removal(rule.number, rule.reason, tuple(np.flatnonzero(rule.forbids).tolist()))
-            for rule in self.rules
-            if rule.when is not None and rule.when(context)[0]
+            (dimension.name, dimension.names, np.array(dimension.names, dtype=object)) for dimension in self.dimensions
         )
 
     @cached_property
@@ -223,6 +223,7 @@ def _build(file: CatalogueFile, where: str) -> Catalogue:
                 Option(option.name, option.rate, option.contact_cost, option.redemption_cost, option.attributes)
                 for option in dimension.options
             ),
+            {name: attribute.monotone for name, attribute in dimension.attributes.items()},
         )
         for dimension in file.dimensions
     )

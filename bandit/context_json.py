@@ -2,45 +2,65 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
+from functools import cache
 
 import msgspec
 import numpy as np
 
-from bandit.domain import Contexts, FloatArray
+from bandit.domain import Contexts
 from bandit.errors import ContextError
 from bandit.facts import Fact
 
-FEW = 32
-"""Up to so many rows are encoded one by one: looking for equal values first would take longer."""
+_ENCODER = msgspec.json.Encoder(enc_hook=str)  # a text may be of a kind of its own, as numpy's are
 
 
 def contexts_json(facts: Mapping[str, Fact], contexts: Contexts) -> list[str]:
     """Return n JSON objects of the facts that are known; `Catalogue.contexts` reads them back as they were."""
-    if not facts:
-        return ["{}"] * contexts.n
-    fragments = [_fragments(fact, contexts) for fact in facts.values()]
-    return ["{" + ",".join(filter(None, row)) + "}" for row in zip(*fragments, strict=True)]
-
-
-def _fragments(fact: Fact, contexts: Contexts) -> Iterable[str]:
-    """Return `"name":value` for each row, and nothing where the fact is missing: one encoding a distinct value."""
-    prefix = _encode(fact.name) + ":"
-    if fact.kind == "categorical":
-        texts = contexts.text[fact.name].tolist()
-        known = {text: "" if text is None else prefix + _encode(str(text)) for text in set(texts)}
-        return map(known.__getitem__, texts)
-    cast = bool if fact.kind == "boolean" else float
-    values: FloatArray = np.asarray(contexts.columns[fact.name], dtype=np.float64)
-    places = None
-    if contexts.n > FEW:
-        values, places = np.unique(values, return_inverse=True)
-    parts = [prefix + _encode(cast(value)) if value == value else "" for value in values.tolist()]  # noqa: PLR0124 - NaN
-    return parts if places is None else map(parts.__getitem__, places.tolist())
-
-
-def _encode(value: str | float) -> str:
+    row = _row_type(tuple(facts))
     try:
-        return msgspec.json.encode(value).decode()
+        if contexts.n == 1:
+            return [_ENCODER.encode(row(*_values_of_one(facts, contexts))).decode()]
+        columns = [_values(fact, contexts) for fact in facts.values()]
+        rows = list(map(row, *columns)) if columns else [row()] * contexts.n
+        return _ENCODER.encode_lines(rows).decode().split("\n")[:-1]  # JSON has no line end within
     except UnicodeEncodeError as fault:
-        raise ContextError(f"the text {value!r} of a fact is not valid Unicode; send whole characters") from fault
+        raise ContextError(
+            f"the text {fault.object!r} of a fact is not valid Unicode; send whole characters"
+        ) from fault
+
+
+@cache
+def _row_type(names: tuple[str, ...]) -> type[msgspec.Struct]:
+    """Return a record of these facts that leaves out of its JSON what is None."""
+    fields = [(f"fact_{place}", object, None) for place in range(len(names))]
+    rename = {f"fact_{place}": name for place, name in enumerate(names)}
+    return msgspec.defstruct("Row", fields, rename=rename, omit_defaults=True, gc=False)
+
+
+def _values_of_one(facts: Mapping[str, Fact], contexts: Contexts) -> list[object]:
+    """Return each fact's one value, None where it is missing."""
+    columns, text = contexts.columns, contexts.text
+    values: list[object] = []
+    for name, fact in facts.items():
+        if fact.kind == "categorical":
+            values.append(text[name].item())
+            continue
+        value = columns[name].item()
+        if value != value:  # noqa: PLR0124 - NaN
+            values.append(None)
+        else:
+            values.append(bool(value) if fact.kind == "boolean" else value)
+    return values
+
+
+def _values(fact: Fact, contexts: Contexts) -> Sequence[object]:
+    """Return the n values of a fact, None where it is missing."""
+    if fact.kind == "categorical":
+        return contexts.text[fact.name].tolist()  # type: ignore[no-any-return]
+    column = contexts.columns[fact.name]
+    missing = np.isnan(column)
+    values: list[object] = (column == 1.0 if fact.kind == "boolean" else column).tolist()
+    for row in np.flatnonzero(missing).tolist():
+        values[row] = None
+    return values

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.random import Generator
+from numpy.random import PCG64, Generator
+from numpy.random.bit_generator import ISeedSequence
+from numpy.typing import DTypeLike, NDArray
 
 from bandit.catalogue import Catalogue
 from bandit.domain import BoolArray, Contexts, FloatArray, IntArray, Policy
@@ -17,12 +20,16 @@ from bandit.policies.probabilities import one_hot, uniform_over
 SUM_TOLERANCE = 1e-9
 """Largest distance from 1 that a row of probabilities may sum to."""
 
+FEW_OFFERS = 1_000
+"""So many are added up one by one sooner than in blocks, for one row."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Choice:
     """What was drawn for n contexts: offers and propensities (n,), the vectors and the masks they come from (n, N).
 
-    `fault` says why the fallback was served to all of them, and is None where the policy chose.
+    `fault` says why the fallback was served to all of them, and is None where the policy chose. `fired` is (n, R),
+    which of the catalogue's conditional rules held for whom.
     """
 
     offer: IntArray
@@ -30,12 +37,28 @@ class Choice:
     probabilities: FloatArray
     eligible: BoolArray
     fault: str | None = None
+    fired: BoolArray | None = None
+
+
+class _Digest(ISeedSequence):
+    """256 bits of a hash as a bit generator's first state: they need none of the mixing that a short seed does."""
+
+    def __init__(self, text: str) -> None:
+        self.bits = hashlib.blake2b(text.encode(), digest_size=32).digest()
+
+    def generate_state(self, n_words: int, dtype: DTypeLike = np.uint32) -> NDArray[np.uint32 | np.uint64]:
+        """Return the bits as words, the same on every machine; PCG64 asks for four of 64 bits."""
+        words: NDArray[np.uint32 | np.uint64] = np.frombuffer(self.bits, np.dtype(dtype).newbyteorder("<"), n_words)
+        return words.astype(dtype)
 
 
 def generator_for(seed: str, decision_ids: Sequence[str]) -> Generator:
-    """Return the generator of a batch of decisions: another for every seed and every set of ids."""
-    digest = hashlib.blake2b("\0".join([seed, *decision_ids]).encode(), digest_size=16).digest()
-    return np.random.default_rng(int.from_bytes(digest, "little"))
+    """Return the generator of a batch of decisions: another for every seed and every list of ids.
+
+    It is PCG64 (O'Neill 2014) that starts from the blake2b-256 hash of the seed and the ids.
+    """
+    bits = _Digest("\0".join([seed, *decision_ids]))
+    return Generator(PCG64(bits))  # type: ignore[arg-type]  # numpy takes any ISeedSequence; its stub does not say so
 
 
 def choose(policy: Policy, catalogue: Catalogue, contexts: Contexts, rng: Generator) -> Choice:
@@ -44,7 +67,10 @@ def choose(policy: Policy, catalogue: Catalogue, contexts: Contexts, rng: Genera
     Where the rules leave nothing, the fallback is the one eligible offer; NoEligibleOfferError where there is none.
     A policy's fault ends in the fallback (or an even draw over the eligible offers), never in an exception.
     """
-    eligible = with_fallback(catalogue, catalogue.eligible(contexts), contexts)
+    fired = catalogue.fired(contexts)
+    eligible = catalogue.eligible(contexts, fired)
+    if fired.size and fired.any():  # where no rule holds, every offer is there
+        eligible = with_fallback(catalogue, eligible, contexts)
     try:
         probabilities = checked(policy.probabilities(contexts, eligible, rng), eligible)
         fault = None
@@ -52,13 +78,15 @@ def choose(policy: Policy, catalogue: Catalogue, contexts: Contexts, rng: Genera
         fault = f"{type(exception).__name__}: {exception}"
         probabilities, eligible = _fallback(catalogue, eligible)
     offer = draw(probabilities, rng)
-    return Choice(offer, probabilities[np.arange(len(offer)), offer], probabilities, eligible, fault)
+    propensity = probabilities[0, offer] if len(offer) == 1 else probabilities[np.arange(len(offer)), offer]
+    return Choice(offer, propensity, probabilities, eligible, fault, fired)
 
 
 def with_fallback(catalogue: Catalogue, eligible: BoolArray, contexts: Contexts) -> BoolArray:
     """Return the masks with the fallback in those rows that have nothing."""
-    empty = ~eligible.any(axis=1)
-    if empty.any():
+    some = eligible.any(axis=1)
+    if not some.all():
+        empty, eligible = ~some, eligible.copy()
         if catalogue.fallback is None:
             row = int(np.flatnonzero(empty)[0])
             who = f'customer "{contexts.customers[row]}"' if len(contexts.customers) else f"context {row + 1}"
@@ -74,23 +102,50 @@ def checked(probabilities: FloatArray, eligible: BoolArray) -> FloatArray:
     """Return the probabilities; PolicyError unless they are finite, 0 where not eligible, and sum to 1."""
     if probabilities.shape != eligible.shape:
         raise PolicyError(f"the policy gave probabilities of shape {probabilities.shape}, not {eligible.shape}")
-    if not np.isfinite(probabilities).all() or (probabilities < 0.0).any():
+    if not len(probabilities):
+        return probabilities
+    # One that is not finite shows in its row's sum; every comparison with NaN is false.
+    off = abs(probabilities.sum() - 1.0) if len(probabilities) == 1 else np.abs(probabilities.sum(axis=1) - 1.0).max()
+    if not (probabilities.min() >= 0.0 and off < np.inf):
         raise PolicyError("the policy gave probabilities that are negative or not finite")
-    if probabilities[~eligible].any():
+    if ((probabilities != 0.0) > eligible).any():
         raise PolicyError("the policy gave a probability to an offer that is not eligible")
-    if np.abs(probabilities.sum(axis=1) - 1.0).max(initial=0.0) > SUM_TOLERANCE:
+    if off > SUM_TOLERANCE:
         raise PolicyError("the policy gave probabilities that do not sum to 1")
     return probabilities
 
 
 def draw(probabilities: FloatArray, rng: Generator) -> IntArray:
-    """Draw one offer a row from its probabilities, by inverting the distribution function."""
-    steps = np.cumsum(probabilities, axis=1)
-    level = rng.random(len(steps)) * steps[:, -1]
-    offer = (steps <= level[:, None]).sum(axis=1)
-    # Rounding can carry the level to the last step: never past the last offer that can be chosen.
-    last = probabilities.shape[1] - 1 - (probabilities[:, ::-1] > 0.0).argmax(axis=1)
-    return np.asarray(np.minimum(offer, last), dtype=np.int64)
+    """Draw one offer a row from its probabilities, by inverting the distribution function.
+
+    A sum from the first offer to the last cannot be hurried, so where there is much to add each row looks first for
+    the block of offers that its level falls into, by the blocks' sums, and adds up single offers in that block alone.
+    """
+    n, n_offers = probabilities.shape
+    if n == 1 and n_offers <= FEW_OFFERS:
+        steps = probabilities[0].cumsum()
+        total = float(steps[-1])
+        level = min(rng.random() * total, math.nextafter(total, 0.0))
+        return np.array([steps.searchsorted(level, side="right")], dtype=np.int64)
+    size = math.isqrt(n_offers) + 1
+    starts = np.arange(0, n_offers, size)
+    blocks = np.add.reduceat(probabilities, starts, axis=1).cumsum(axis=1)
+    levels = rng.random(n) * blocks[:, -1]
+    block = _first_above(blocks, levels)
+    rows = np.arange(n)
+    levels -= np.where(block > 0, blocks[rows, block - 1], 0.0)
+    offers = starts[block][:, None] + np.arange(size)
+    within = np.where(offers < n_offers, probabilities[rows[:, None], np.minimum(offers, n_offers - 1)], 0.0)
+    return starts[block] + _first_above(within.cumsum(axis=1), levels)
+
+
+def _first_above(steps: FloatArray, levels: FloatArray) -> IntArray:
+    """Return for each row the first place where rising sums pass a level: a place that adds something to them.
+
+    Rounding can carry a level to the last sum; it is kept below, else the last places could be drawn in vain.
+    """
+    below = np.minimum(levels, np.nextafter(steps[:, -1], 0.0))
+    return np.asarray((steps > below[:, None]).argmax(axis=1), dtype=np.int64)
 
 
 def _fallback(catalogue: Catalogue, eligible: BoolArray) -> tuple[FloatArray, BoolArray]:

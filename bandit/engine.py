@@ -15,7 +15,7 @@ import numpy as np
 
 from bandit.audit import Verified, verify
 from bandit.catalogue import Catalogue
-from bandit.clock import Time, microseconds, new_id, now
+from bandit.clock import Time, microseconds, new_id, new_ids, now
 from bandit.domain import Decision, DecisionBatch, FloatArray, IntArray, ObjectArray, Policy
 from bandit.errors import InputError, NumberError
 from bandit.lineage import Learned, Lineage, Progress, Rebuilt
@@ -150,7 +150,7 @@ class Engine:
         that does not fit the catalogue, NoEligibleOfferError where nothing is left and there is no fallback.
         """
         with self._lock:
-            contexts = self.catalogue.contexts([context], self._stored([customer]))
+            contexts = self.catalogue.contexts([context], [self.store.stored_customer(_text("customer", customer))])
             if decision_id is not None:
                 _text("decision id", decision_id)
                 earlier = self._desk.earlier(decision_id, customer, contexts)
@@ -175,14 +175,14 @@ class Engine:
         (DuplicateError), and nothing of its part is written.
         """
         with self._lock:
-            checked = self.catalogue.contexts(contexts, self._stored(customers))
+            _texts("customer", customers)
+            checked = self.catalogue.contexts(contexts, self.store.stored_customers(customers))
             n = checked.n
-            ids = tuple(new_id() for _ in range(n)) if decision_ids is None else tuple(decision_ids)
+            ids = new_ids(n) if decision_ids is None else tuple(decision_ids)
             if len(ids) != n:
                 raise InputError(f"there are {len(ids)} decision ids for {n} contexts; send one each, or none")
             if decision_ids is not None:
-                for each in ids:
-                    _text("decision id", each)
+                _texts("decision id", ids)
                 self._desk.refuse_known(ids)
             times = np.asarray(time) if isinstance(time, np.ndarray) else np.full(n, self._time(time))
             times = times.astype(np.int64)
@@ -190,7 +190,7 @@ class Engine:
                 raise InputError(f"there are {len(times)} times for {n} contexts; send one each, or one for all")
             parts = [
                 self._desk.decide(
-                    checked.take(slice(start, start + BATCH)),
+                    checked if n <= BATCH else checked.take(slice(start, start + BATCH)),
                     ids[start : start + BATCH],
                     customers[start : start + BATCH],
                     times[start : start + BATCH],
@@ -243,10 +243,8 @@ class Engine:
     ) -> EventReceipt:
         """Record many events in one transaction; the rules are those of `record`, and all are written or none."""
         n = len(decision_ids)
-        for each in [event] if isinstance(event, str) else event:
-            _text("event", each)
-        for each in (*decision_ids, *(given for given in event_ids or () if given is not None)):
-            _text("decision or event id", each)
+        _texts("event", [event] if isinstance(event, str) else event)
+        _texts("decision or event id", [*decision_ids, *(given for given in event_ids or () if given is not None)])
         times = np.asarray(time) if isinstance(time, np.ndarray) else np.full(n, self._time(time))
         return self.store.append_events(
             EventRows(
@@ -295,12 +293,6 @@ class Engine:
 
     # -- small things ------------------------------------------------------------------------------------------
 
-    def _stored(self, customers: Sequence[object]) -> ObjectArray:
-        stored = np.empty(len(customers), dtype=object)
-        for row, customer in enumerate(customers):
-            stored[row] = self.store.stored_customer(_text("customer", customer))
-        return stored
-
     def _time(self, time: object) -> int:
         return microseconds(time, self._clock)
 
@@ -314,6 +306,18 @@ def _text(what: str, value: object) -> str:
     except UnicodeEncodeError as fault:
         raise InputError(f"a {what} is a text of whole characters; seen {value!r}, half of one") from fault
     return value
+
+
+def _texts(what: str, values: Sequence[object]) -> None:
+    """InputError where one of the values is not a text that can be stored; all are looked at together."""
+    try:
+        "".join(values).encode()  # type: ignore[arg-type]  # what is no text is found out here
+        sound = all(values)
+    except (TypeError, UnicodeEncodeError):
+        sound = False
+    if not sound:
+        for value in values:
+            _text(what, value)
 
 
 def _amounts(name: str, given: FloatArray | None, n: int) -> FloatArray:

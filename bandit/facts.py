@@ -49,24 +49,37 @@ class Fact:
         """
         if self.kind == "categorical":
             return self._categorical(given)
-        convert = self._number if self.kind == "numeric" else self._boolean
-        if len(given) == 1 and not isinstance(given, np.ndarray):
-            return np.array([convert(given[0])], dtype=np.float64), None  # what a service asks for, one at a time
         numbers = self._fast_numbers(given)
         if numbers is None:
-            numbers = np.fromiter(map(convert, given), dtype=np.float64, count=len(given))
+            numbers = np.fromiter(map(self.number, given), dtype=np.float64, count=len(given))
         if np.isinf(numbers).any():
             raise ContextError(f'fact "{self.name}" is infinite; send a finite number, or leave it out if not known')
         if self.kind == "boolean" and not ((numbers == 0) | (numbers == 1) | np.isnan(numbers)).all():
             raise ContextError(f'fact "{self.name}" is boolean; send true or false, not a number beside 0 and 1')
         return numbers, None
 
+    def number(self, value: object) -> float:
+        """Return one value of a numeric or boolean fact, NaN where it is missing; ContextError as in `parse`."""
+        if type(value) is bool and self.kind == "boolean":
+            return float(value)
+        return self._number(value) if self.kind == "numeric" else self._boolean(value)
+
+    def code(self, value: object) -> tuple[int, str | None]:
+        """Return the code and the text of one value of a categorical fact; ContextError as in `parse`."""
+        codes, _ = _codes(self.values)
+        if type(value) is str:
+            code = codes[value]
+            return min(code, len(self.values)), None if code == MISSING else value
+        column, text = self._categorical([value])
+        return int(column[0]), text[0]
+
     def _categorical(self, given: Sequence[object] | ObjectArray) -> tuple[IntArray, ObjectArray]:
-        text = np.empty(len(given), dtype=object)
-        text[:] = given.tolist() if isinstance(given, np.ndarray) else given
+        values = given.tolist() if isinstance(given, np.ndarray) else given
+        text = np.empty(len(values), dtype=object)
+        text[:] = values
         codes, offset = _codes(self.values)
         try:
-            column = np.fromiter(map(codes.__getitem__, text), dtype=np.int64, count=len(text))
+            column = np.fromiter(map(codes.__getitem__, values), dtype=np.int64, count=len(values))
         except (KeyError, TypeError) as fault:
             nan = np.fromiter((isinstance(value, float) and math.isnan(value) for value in text), dtype=np.bool_)
             if nan.any():  # dataframes mark a missing text so
@@ -82,8 +95,15 @@ class Fact:
 
     def _fast_numbers(self, given: Sequence[object] | ObjectArray) -> FloatArray | None:
         """Convert whole columns of numbers at once; None where a value needs a look of its own."""
-        array = given if isinstance(given, np.ndarray) else np.asarray(given) if _plain(given) else None
-        if array is None or array.dtype.kind not in "biuf":
+        if isinstance(given, np.ndarray) and given.dtype.kind != "O":
+            array = given
+        else:
+            plain = given.tolist() if isinstance(given, np.ndarray) else given
+            types = set(map(type, plain))
+            if not (types <= {int, float} or (types == {bool} and self.kind == "boolean")):
+                return None
+            array = np.asarray(plain)
+        if array.dtype.kind not in "biuf":
             return None
         if array.dtype.kind == "b" and self.kind == "numeric":
             return None
@@ -93,6 +113,10 @@ class Fact:
         return numbers
 
     def _number(self, value: object) -> float:
+        if type(value) is int or type(value) is float:
+            number = _float(value)
+            if math.isfinite(number):
+                return number
         if value is None or value == "":
             return math.nan
         if isinstance(value, (str, int, float, np.integer, np.floating)) and not isinstance(value, bool):
@@ -138,10 +162,6 @@ def _float(value: str | float | np.integer[Any] | np.floating[Any]) -> float:
         return math.inf
 
 
-def _plain(given: Sequence[object]) -> bool:
-    return all(map((int, float).__contains__, map(type, given)))
-
-
 def parse_contexts(
     facts: Mapping[str, Fact],
     undeclared: Literal["refuse", "drop"],
@@ -157,6 +177,8 @@ def parse_contexts(
         n = sizes.pop() if sizes else len(customers) if customers is not None else 1
         names: set[str] = set(columns)
     else:
+        if len(given) == 1 and given[0].keys() <= facts.keys():
+            return _parse_one(facts, given[0], customers)  # what a service asks for, one at a time
         n = len(given)
         names = set().union(*given) if n else set()
         columns = {name: [row.get(name) for row in given] for name in facts if name in names}
@@ -167,11 +189,7 @@ def parse_contexts(
             f"declared are {_quoted(facts) if facts else 'no facts'}; "
             'leave it out, declare it under [context], or set undeclared = "drop" there'
         )
-    if customers is not None and len(customers) != n:
-        raise ContextError(f"there are {len(customers)} customers for {n} contexts; send one a context")
-    keys = np.empty(0 if customers is None else n, dtype=object)
-    if customers is not None:
-        keys[:] = customers.tolist() if isinstance(customers, np.ndarray) else list(customers)
+    keys = _keys(n, customers)
     numbers: dict[str, IntArray | FloatArray] = {}
     text: dict[str, ObjectArray] = {}
     for name, fact in facts.items():
@@ -180,6 +198,45 @@ def parse_contexts(
         if texts is not None:
             text[name] = texts
     return Contexts(n, numbers, text, keys)
+
+
+def _parse_one(
+    facts: Mapping[str, Fact], given: Mapping[str, object], customers: Sequence[str] | ObjectArray | None
+) -> Contexts:
+    """The same for one context without a fact that is not declared: each column is a part of one array."""
+    codes: list[int] = []
+    texts: list[str | None] = []
+    values: list[float] = []
+    for name, fact in facts.items():
+        value = given.get(name)
+        if fact.kind != "categorical":
+            plain = type(value) is float and fact.kind == "numeric" and math.isfinite(value)
+            values.append(value if plain else fact.number(value))  # type: ignore[arg-type]  # plain is a float
+        else:
+            code, text = fact.code(value)
+            codes.append(code)
+            texts.append(text)
+    keys = _keys(1, customers)
+    code_columns, value_columns = iter(np.array(codes, dtype=np.int64)[:, None]), iter(np.array(values)[:, None])
+    text_columns = iter(np.array(texts, dtype=object)[:, None])
+    columns: dict[str, IntArray | FloatArray] = {}
+    text_of: dict[str, ObjectArray] = {}
+    for name, fact in facts.items():
+        if fact.kind == "categorical":
+            columns[name], text_of[name] = next(code_columns), next(text_columns)
+        else:
+            columns[name] = next(value_columns)
+    return Contexts(1, columns, text_of, keys)
+
+
+def _keys(n: int, customers: Sequence[str] | ObjectArray | None) -> ObjectArray:
+    if customers is None:
+        return np.empty(0, dtype=object)
+    if len(customers) != n:
+        raise ContextError(f"there are {len(customers)} customers for {n} contexts; send one a context")
+    keys = np.empty(n, dtype=object)
+    keys[:] = customers.tolist() if isinstance(customers, np.ndarray) else list(customers)
+    return keys
 
 
 def _quoted(names: Mapping[str, object] | set[str]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -50,6 +51,7 @@ class Desk:
                 probabilities=choice.probabilities if self.keep_probabilities else None,
                 fault=choice.fault,
                 removals=lambda row: _removals_json(self.catalogue, contexts, row),
+                customer_keys=contexts.customers,
             )
         )
         return choice
@@ -80,9 +82,9 @@ class Desk:
     def refuse_known(self, ids: Sequence[str]) -> None:
         """DuplicateError where the log has one of these ids, or two of them are the same."""
         if len(set(ids)) < len(ids):
-            twice = next(name for place, name in enumerate(ids) if name in ids[:place])
+            twice = next(name for name, times in Counter(ids).items() if times > 1)
             raise DuplicateError(f'the decision id "{twice}" is there twice in one batch; give each decision its own')
-        known = next(filter(self.store.has_decision, ids), None)
+        known = self.store.known_decision(ids)
         if known is not None:
             raise DuplicateError(f'the decision id "{known}" is already in the log; send a new id with a new request')
 
@@ -98,7 +100,7 @@ class Desk:
             offer_index=offer,
             propensity=float(choice.propensity[0]),
             eligible=choice.eligible[0],
-            reasons=self.catalogue.removals(contexts),
+            reasons=self.catalogue.removals(contexts, choice.fired),
             probabilities=choice.probabilities[0],
             time=time,
             group=group,
@@ -109,23 +111,32 @@ class Desk:
         self, ids: tuple[str, ...], customers: Sequence[str], parts: Sequence[Choice], times: IntArray
     ) -> DecisionBatch:
         """Return the choices for the parts of a batch as columns."""
+        whole = parts[0] if len(parts) == 1 else self._joined(parts)
+        return DecisionBatch(
+            decision_ids=ids,
+            customers=tuple(customers),
+            offers=self.catalogue.offers(whole.offer),
+            offer_index=whole.offer,
+            propensity=whole.propensity,
+            eligible=whole.eligible,
+            probabilities=whole.probabilities if self.keep_probabilities else None,
+            time=times,
+            group=self.group,
+            fault=whole.fault,
+        )
+
+    def _joined(self, parts: Sequence[Choice]) -> Choice:
         n_offers = self.catalogue.n_offers
         nothing = Choice(
             np.zeros(0, dtype=np.int64), np.zeros(0), np.zeros((0, n_offers)), np.zeros((0, n_offers), dtype=np.bool_)
         )
         parts = parts or [nothing]
-        offer = np.concatenate([part.offer for part in parts])
-        return DecisionBatch(
-            decision_ids=ids,
-            customers=tuple(customers),
-            offers=self.catalogue.offers(offer),
-            offer_index=offer,
-            propensity=np.concatenate([part.propensity for part in parts]),
-            eligible=np.concatenate([part.eligible for part in parts]),
-            probabilities=np.concatenate([part.probabilities for part in parts]) if self.keep_probabilities else None,
-            time=times,
-            group=self.group,
-            fault=next((part.fault for part in parts if part.fault is not None), None),
+        return Choice(
+            np.concatenate([part.offer for part in parts]),
+            np.concatenate([part.propensity for part in parts]),
+            np.concatenate([part.probabilities for part in (parts if self.keep_probabilities else [nothing])]),
+            np.concatenate([part.eligible for part in parts]),
+            next((part.fault for part in parts if part.fault is not None), None),
         )
 
 

@@ -1,4 +1,5 @@
 import copy
+import json
 
 import numpy as np
 import pytest
@@ -6,7 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import bandit
+from bandit import eligibility
 from bandit.catalogue import MAX_OFFERS
+from bandit.context_json import contexts_json
 from bandit.errors import CatalogueError, ContextError, OfferError
 
 from .conftest import SPRING, draw_contexts
@@ -251,6 +254,69 @@ def test_eligible_for_a_batch_is_eligible_for_each(catalogue):
     together = catalogue.eligible(contexts)
     apart = [catalogue.eligible(contexts.take(slice(row, row + 1)))[0] for row in range(50)]
     np.testing.assert_array_equal(together, np.array(apart))
+
+
+def test_the_mask_of_one_context_is_shared_by_those_for_whom_the_same_rules_hold(catalogue, monkeypatch):
+    monkeypatch.setattr(eligibility, "MASK_BYTES", 2 * catalogue.n_offers)
+    loyal, other = catalogue.contexts([{"loyal": True}]), catalogue.contexts([{"loyal": False}])
+    mask = catalogue.eligible(loyal, catalogue.fired(loyal))
+    same = catalogue.contexts([{"loyal": True, "gender": "f"}])
+    assert catalogue.eligible(same, catalogue.fired(same)) is mask
+    with pytest.raises(ValueError, match="read-only"):
+        mask[0, 0] = False
+    assert catalogue.eligible(other).sum() == 6
+    own = catalogue.eligible(loyal)
+    own[0, 0] = False  # the caller's own
+    assert catalogue.eligible(loyal).all()
+
+
+def test_masks_are_remembered_within_a_bound(spring, monkeypatch):
+    """Four rules hold or not by recency and gender; at most two masks of ten offers are kept, and all are right."""
+    spring["rules"] += [
+        {"when": f"recency > {days}", "forbid": {"discount": [name]}} for days, name in ((1, "0"), (2, "10"))
+    ]
+    catalogue = bandit.Catalogue.from_dict(spring)
+    monkeypatch.setattr(eligibility, "MASK_BYTES", 2 * catalogue.n_offers)
+    contexts = catalogue.contexts([{"loyal": row % 2 == 0, "recency": float(row % 4)} for row in range(40)])
+    apart = [catalogue.eligible(contexts.take(slice(row, row + 1)))[0] for row in range(40)]
+    np.testing.assert_array_equal(np.array(apart), catalogue.eligible(contexts))
+    assert len(catalogue._eligibility._masks) <= 2
+
+
+@pytest.mark.parametrize("n", [1, 5])
+def test_the_json_of_a_context_reads_back_as_it_was(catalogue, n):
+    """Line ends, quotes and numpy's own texts included; what is missing is left out; integers are floats."""
+    texts = ["a\nb", 'say "hi"', "line\u2028end", np.str_("f"), None]
+    for text in texts:
+        rows = [{"gender": text, "recency": 3, "loyal": True}] * (n - 1) + [{"gender": text, "recency": None}]
+        written = contexts_json(catalogue.facts, catalogue.contexts(rows))
+        assert len(written) == n
+        known = {} if text is None else {"gender": str(text)}
+        assert [json.loads(each) for each in written] == [known | {"recency": 3.0, "loyal": True}] * (n - 1) + [known]
+        for each in written[:-1]:
+            assert '"recency":3.0' in each
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"gender": "f", "recency": 1.5, "loyal": True},
+        {"gender": "x", "recency": 3, "loyal": "no"},
+        {"gender": "", "recency": "2.5", "loyal": 1},
+        {"gender": None, "recency": np.float64(4.0), "loyal": np.bool_(False)},
+        {"gender": float("nan")},
+        {},
+    ],
+)
+def test_one_context_is_read_as_a_batch_is(catalogue, row):
+    one, many = catalogue.contexts([row], ["c"]), catalogue.contexts([row, row], ["c", "c"])
+    assert one.n == 1
+    assert one.customers.tolist() == ["c"]
+    for name, column in many.columns.items():
+        assert one.columns[name].dtype == column.dtype
+        np.testing.assert_array_equal(one.columns[name], column[:1])
+    for name, column in many.text.items():
+        assert one.text[name].tolist() == column[:1].tolist()
 
 
 def test_an_illegal_offer_is_refused_with_its_reason(catalogue):

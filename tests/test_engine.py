@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import bandit
-from bandit.clock import microseconds, new_id
+from bandit.clock import microseconds, new_id, new_ids
 from bandit.domain import MICROSECONDS
 from bandit.errors import (
     ContextError,
@@ -383,7 +383,11 @@ def test_bad_requests_are_refused_and_nothing_is_written(opened):
     for customer in ("", None, 42, "half \ud83d of an emoji"):
         with pytest.raises(InputError, match="customer"):
             engine.decide(customer, context(0))
+        with pytest.raises(InputError, match="customer"):
+            engine.decide_batch(["a", customer], [context(0)] * 2)
     for name in ("", 3, "\udc00"):
+        with pytest.raises(InputError, match="decision id"):
+            engine.decide_batch(["a", "b"], [context(0)] * 2, decision_ids=["one", name])
         with pytest.raises(InputError, match="decision id"):
             engine.decide("c", context(0), decision_id=name)
         with pytest.raises(InputError, match="event"):
@@ -459,9 +463,12 @@ def test_times_are_whole_microseconds():
 
 
 def test_ids_differ_and_sort_by_time():
-    ids = [new_id() for _ in range(100)]
-    assert len(set(ids)) == 100
-    assert len(ids[0]) == 32
+    ids = [new_id() for _ in range(100)] + [*new_ids(100)]
+    assert len(set(ids)) == 200
+    assert {len(each) for each in ids} == {32}
+    moments = [each[:12] for each in ids]
+    assert moments == sorted(moments)
+    assert new_ids(0) == ()
 
 
 def test_a_log_can_leave_out_what_is_not_settled_yet(opened, clock):

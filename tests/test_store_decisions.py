@@ -9,6 +9,7 @@ from bandit.catalogue import Catalogue
 from bandit.domain import Log
 from bandit.errors import DuplicateError, NumberError, OfferError, StoreError, UnknownDecisionError
 from bandit.store import Store, StoreLog, Where
+from bandit.store.decisions import AT_ONCE
 
 from .test_store_kit import DAY, WEEK, decisions, events
 
@@ -152,6 +153,53 @@ def test_an_id_with_other_content_is_refused_and_the_batch_with_it(store, number
     with pytest.raises(DuplicateError):
         store.append_decisions(decisions(number, N, ["new", "a"], **spread))
     assert read(store).decision_id.tolist() == ["a"]
+
+
+@pytest.mark.parametrize("n", [1, 2, AT_ONCE - 1, AT_ONCE, AT_ONCE + 1, 2 * AT_ONCE + 3])
+def test_a_batch_of_any_size_is_written_row_by_row_in_order(store, number, n):
+    """Many rows go in one statement: each keeps its own columns, and a repeat in their midst keeps its number."""
+    ids = [f"{place:03d}" for place in range(n)]
+    texts = [f'{{"recency":{place}.5}}' for place in range(n)]
+    rows = decisions(number, N, ids, contexts_json=texts, group=[f"group {place % 3}" for place in range(n)])
+    first = store.append_decisions(rows)
+    assert first.tolist() == list(range(int(first[0]), int(first[0]) + n))
+    assert store.append_decisions(rows).tolist() == first.tolist()
+    page = read(store)
+    assert page.decision_id.tolist() == ids
+    assert page.context.tolist() == texts
+    assert page.offer.tolist() == [place % N for place in range(n)]
+    assert page.group.tolist() == [f"group {place % 3}" for place in range(n)]
+    assert page.customer.tolist() == store.stored_customers([f"customer-{place}" for place in range(n)])
+    assert page.position.tolist() == list(range(n))
+
+
+def test_customers_may_be_given_as_they_are_stored(store, number):
+    names = ["b", "a", "b", "c"]
+    store.append_decisions(decisions(number, N, list("wxyz"), customers=names))
+    given = store.stored_customers(names)
+    store.append_decisions(decisions(number, N, list("1234"), customers=names, customer_keys=given))
+    assert read(store).customer.tolist() == given * 2
+    assert store.counts().customers == 3
+    assert given == [store.stored_customer(name) for name in names]
+
+
+def test_customers_in_the_clear_may_have_any_character(tmp_path, catalogue):
+    """A zero character ends a text in JSON functions of SQLite, and must not end a customer's name."""
+    names = ["a\0b", "a", 'quote " and \n', "a\0b", "\u2028"]
+    with Store.open(tmp_path / "clear.db", durability="process") as clear:
+        number = clear.register_catalogue(catalogue)
+        clear.append_decisions(decisions(number, N, list("vwxyz"), customers=names))
+    with Store.open(tmp_path / "clear.db", durability="process") as clear:
+        clear.append_decisions(decisions(number, N, list("12345"), customers=names))
+        assert read(clear).customer.tolist() == names * 2
+        assert clear.counts().customers == 4
+
+
+def test_the_first_known_id_is_named(store, number):
+    store.append_decisions(decisions(number, N, ["b", "c"]))
+    assert store.known_decision(["a", "c", "b"]) == "c"
+    assert store.known_decision(["a"]) is None
+    assert store.known_decision([]) is None
 
 
 def test_an_id_twice_in_a_batch_is_a_conflict_unless_the_rows_are_the_same(store, number):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Generic, TypeVar
 
 K = TypeVar("K")
@@ -25,9 +26,17 @@ class Cache(Generic[K, V]):
             self._entries[key] = entry  # a dict keeps the order of insertion: this is now the newest
         return entry
 
+    def many(self, keys: Iterable[K]) -> dict[K, V]:
+        """Return those entries that there are."""
+        entries = self._entries
+        found = {key: entries[key] for key in keys if key in entries}
+        for key in found:
+            entries[key] = entries.pop(key)
+        return found
+
     def put(self, key: K, value: V) -> None:
         """Remember an entry."""
-        if len(self._entries) >= self._size:
+        if self._entries.pop(key, None) is None and len(self._entries) >= self._size:
             del self._entries[next(iter(self._entries))]
         self._entries[key] = value
 

@@ -6,6 +6,7 @@ import contextlib
 import sqlite3
 import threading
 import time
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -14,6 +15,7 @@ from bandit.store.schema import APPLICATION_ID, VERSION, migrate, user_version
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from types import TracebackType
 
 Durability = Literal["full", "process"]
 
@@ -69,30 +71,29 @@ class Connection:
         with self.lock:
             self.raw.close()
 
-    @contextlib.contextmanager
-    def transaction(self) -> Iterator[None]:
+    def transaction(self) -> AbstractContextManager[None]:
         """Write all or nothing; an inner transaction is a savepoint of the outer one."""
-        with self.lock, self.plain_words():
-            begin, commit, undo = (
-                ("SAVEPOINT inner_one", "RELEASE inner_one", ("ROLLBACK TO inner_one", "RELEASE inner_one"))
-                if self._depth
-                else ("BEGIN IMMEDIATE", "COMMIT", ("ROLLBACK",))
-            )
-            self.raw.execute(begin)
-            self._depth += 1
-            try:
-                yield
-                self.raw.execute(commit)
-            except BaseException:
-                for forget in self._forget:
-                    forget()
-                # A full disk rolls back by itself, and then there is nothing left to undo.
-                if self.raw.in_transaction:
-                    for statement in undo:
-                        self.raw.execute(statement)
-                raise
-            finally:
-                self._depth -= 1
+        return _Transaction(self)
+
+    def begin(self) -> None:
+        """Begin a transaction, or a savepoint within one; the caller has the lock."""
+        self.raw.execute("SAVEPOINT inner_one" if self._depth else "BEGIN IMMEDIATE")
+        self._depth += 1
+
+    def commit(self) -> None:
+        """Make what was begun last part of what is around it, or of the file."""
+        self.raw.execute("RELEASE inner_one" if self._depth > 1 else "COMMIT")
+        self._depth -= 1
+
+    def undo(self) -> None:
+        """Take back what was begun last."""
+        self._depth -= 1
+        for forget in self._forget:
+            forget()
+        # A full disk rolls back by itself, and then there is nothing left to undo.
+        if self.raw.in_transaction:
+            for statement in ("ROLLBACK TO inner_one", "RELEASE inner_one") if self._depth else ("ROLLBACK",):
+                self.raw.execute(statement)
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
@@ -115,11 +116,16 @@ class Connection:
         """Turn what SQLite raises into a StoreError of one sentence."""
         try:
             yield
-        except sqlite3.ProgrammingError as fault:
+        except sqlite3.Error as fault:
+            self.explain(fault)
+            raise
+
+    def explain(self, fault: BaseException) -> None:
+        """Raise a StoreError of one sentence for what SQLite raises; nothing happens for any other fault."""
+        if isinstance(fault, sqlite3.ProgrammingError):
             if "closed database" in str(fault):
                 raise StoreError(f"{self.path}: the store is closed; open it again") from fault
-            raise
-        except sqlite3.Error as fault:
+        elif isinstance(fault, sqlite3.Error):
             code = getattr(fault, "sqlite_errorcode", 0) & 0xFF
             words = _WORDS.get(code, f"could not be used, SQLite says: {fault}; see `doctor` for its state")
             raise StoreError(f"{self.path}: {words}") from fault
@@ -167,6 +173,45 @@ class Connection:
         raw.execute("PRAGMA synchronous = FULL" if durability == "full" else "PRAGMA synchronous = NORMAL")
         if version < VERSION:
             migrate(raw)
+
+
+class _Transaction(AbstractContextManager[None]):
+    """A transaction as a plain context manager: one made of a generator costs as much as beginning and committing."""
+
+    __slots__ = ("_connection",)
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def __enter__(self) -> None:
+        connection = self._connection
+        connection.lock.acquire()
+        try:
+            connection.begin()
+        except BaseException as fault:
+            connection.lock.release()
+            connection.explain(fault)
+            raise
+
+    def __exit__(
+        self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        connection = self._connection
+        try:
+            if fault is None:
+                try:
+                    connection.commit()
+                except BaseException:
+                    connection.undo()
+                    raise
+            else:
+                connection.undo()
+                connection.explain(fault)
+        except sqlite3.Error as second:
+            connection.explain(second)
+            raise
+        finally:
+            connection.lock.release()
 
 
 def wal_path(path: Path) -> Path:

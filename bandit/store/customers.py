@@ -6,6 +6,7 @@ import hashlib
 from typing import TYPE_CHECKING
 
 import msgspec
+import numpy as np
 
 from bandit.errors import StoreError
 from bandit.store.cache import Cache
@@ -13,10 +14,13 @@ from bandit.store.cache import Cache
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from bandit.domain import ObjectArray
     from bandit.store.connection import Connection
 
 _MARK = b"offer-bandit customer key"
 _CLEAR = "none"
+
+_FIND = "SELECT c.key, c.id FROM json_each(?) j CROSS JOIN customers c ON c.key = j.value"
 
 
 class Customers:
@@ -42,34 +46,49 @@ class Customers:
             return customer
         return hashlib.blake2b(customer.encode(), digest_size=16, key=self._key).hexdigest()
 
-    def ids(self, customers: Sequence[str]) -> list[int]:
-        """Return the customers' numbers, within the caller's transaction; new customers get one."""
-        if len(customers) == 1:
-            return [self._one(customers[0])]
-        distinct = list(dict.fromkeys(customers))
-        stored = [self.stored(customer) for customer in distinct]
-        raw = self._connection.raw
-        raw.executemany(
-            "INSERT INTO customers (key) VALUES (?) ON CONFLICT (key) DO NOTHING", ((key,) for key in stored)
-        )
-        found = dict(
-            raw.execute(
-                "SELECT c.key, c.id FROM json_each(?) j CROSS JOIN customers c ON c.key = j.value",
-                (msgspec.json.encode(stored).decode(),),
-            )
-        )
-        numbers = dict(zip(distinct, map(found.__getitem__, stored), strict=True))
-        return list(map(numbers.__getitem__, customers))
+    def all_stored(self, customers: Sequence[str]) -> list[str]:
+        """Return how each of many customers is written."""
+        key = self._key
+        if key is None:
+            return list(customers)
+        return [hashlib.blake2b(customer.encode(), digest_size=16, key=key).hexdigest() for customer in customers]
 
-    def _one(self, customer: str) -> int:
-        number = self._numbers.get(customer)
+    def ids(self, keys: Sequence[str] | ObjectArray) -> list[int]:
+        """Return the numbers of customers as they are stored, within the caller's transaction; new ones get one."""
+        keys = keys.tolist() if isinstance(keys, np.ndarray) else keys
+        if len(keys) == 1:
+            return [self._one(keys[0])]
+        numbers = self._numbers.many(keys)
+        unknown = [key for key in dict.fromkeys(keys) if key not in numbers]
+        if unknown:
+            # SQLite's JSON functions end a text at a zero character.
+            found = self._all([key for key in unknown if "\0" not in key])
+            found |= {key: self._one(key) for key in unknown if key not in found}
+            for key, number in found.items():
+                self._numbers.put(key, number)
+            numbers |= found
+        return list(map(numbers.__getitem__, keys))
+
+    def _all(self, keys: Sequence[str]) -> dict[str, int]:
+        """Return the numbers of customers without a look at the cache; new ones get one, all in one statement."""
+        raw = self._connection.raw
+        found: dict[str, int] = dict(raw.execute(_FIND, (msgspec.json.encode(keys).decode(),)))
+        new = [key for key in keys if key not in found]
+        if new:
+            text = msgspec.json.encode(new).decode()
+            raw.execute("INSERT INTO customers (key) SELECT value FROM json_each(?)", (text,))
+            found |= dict(raw.execute(_FIND, (text,)))
+        return found
+
+    def _one(self, key: str) -> int:
+        number = self._numbers.get(key)
         if number is None:
-            raw, key = self._connection.raw, self.stored(customer)
+            raw = self._connection.raw
             row = raw.execute("SELECT id FROM customers WHERE key = ?", (key,)).fetchone()
             if row is None:
                 row = raw.execute("INSERT INTO customers (key) VALUES (?) RETURNING id", (key,)).fetchone()
             number = int(row[0])
-            self._numbers.put(customer, number)
+            self._numbers.put(key, number)
         return number
 
     def _check_key(self) -> None:

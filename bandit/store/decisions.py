@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import repeat
+from itertools import chain, islice, repeat
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -12,20 +12,35 @@ from bandit.domain import IntArray
 from bandit.errors import DuplicateError, NumberError, OfferError, StoreError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterator, Sequence
 
     from bandit.store.connection import Connection
     from bandit.store.customers import Customers
     from bandit.store.eligible import EligibleSets
     from bandit.store.rows import DecisionRows
 
-_INSERT = """
-INSERT INTO decisions (
-    decision_id, time, customer_id, catalogue_id, policy_id, policy_step, eligible_set_id, offer, propensity, grp,
-    position, seed, batch, fault, context, probabilities
-) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-ON CONFLICT (decision_id) DO NOTHING
-"""
+_SHARED = ("catalogue_id", "policy_id", "policy_step", "seed", "batch", "fault")
+_OWN = (
+    "decision_id", "time", "customer_id", "eligible_set_id", "offer", "propensity", "grp", "position", "context",
+    "probabilities",
+)  # fmt: skip
+
+AT_ONCE = 32
+"""Rows that one statement writes in a batch: what they share is bound once, and the statement's own work is shared."""
+
+
+def _insert(n: int) -> str:
+    """Return the statement that writes n rows: first the parameters that they share, then each row's own."""
+    shared = ", ".join(f"?{place}" for place in range(1, len(_SHARED) + 1))
+    firsts = range(len(_SHARED) + 1, len(_SHARED) + n * len(_OWN) + 1, len(_OWN))
+    rows = (f"({shared}, {', '.join(f'?{first + place}' for place in range(len(_OWN)))})" for first in firsts)
+    return (
+        f"INSERT INTO decisions ({', '.join(_SHARED + _OWN)}) VALUES {', '.join(rows)} "  # noqa: S608 - no values
+        "ON CONFLICT (decision_id) DO NOTHING"
+    )
+
+
+_INSERT_ONE, _INSERT_MANY = _insert(1), _insert(AT_ONCE)
 
 _STORED = """
 SELECT d.seq, d.time, d.customer_id, d.catalogue_id, d.policy_id, d.context, d.eligible_set_id, d.offer, d.propensity,
@@ -59,22 +74,34 @@ class DecisionWriter:
             return np.zeros(0, dtype=np.int64)
         raw = self._connection.raw
         with self._connection.transaction():
-            customers = self._customers.ids(rows.customers)
+            keys = self._customers.all_stored(rows.customers) if rows.customer_keys is None else rows.customer_keys
+            customers = self._customers.ids(keys)
             sets = self._eligible.ids(rows.catalogue_id, rows.eligible, rows.removals)
             if len(sets) < n:
                 sets *= n
-            values = _values(rows, customers, sets)
+            shared = (rows.catalogue_id, rows.policy_id, rows.policy_step, rows.seed, rows.batch, rows.fault)
+            own = _own(rows, customers, sets)
             if n == 1:
-                cursor = raw.execute(_INSERT, next(iter(values)))
+                cursor = raw.execute(_INSERT_ONE, (*shared, *next(own)))
                 if cursor.rowcount == 1:
                     return np.array([cursor.lastrowid], dtype=np.int64)
             else:
                 before = raw.total_changes
-                raw.executemany(_INSERT, values)
+                for _ in range(n // AT_ONCE):
+                    raw.execute(_INSERT_MANY, (*shared, *chain.from_iterable(islice(own, AT_ONCE))))
+                raw.executemany(_INSERT_ONE, ((*shared, *row) for row in own))
                 if raw.total_changes - before == n:
                     last = raw.execute("SELECT last_insert_rowid()").fetchone()[0]
                     return np.arange(last - n + 1, last + 1, dtype=np.int64)
             return self._compare(rows, customers, sets)
+
+    def known(self, decision_ids: Sequence[str]) -> str | None:
+        """Return the first of these ids that the table has, None where it has none of them."""
+        with self._connection.reading() as raw:
+            for decision_id in decision_ids:
+                if raw.execute("SELECT 1 FROM decisions WHERE decision_id = ?", (decision_id,)).fetchone() is not None:
+                    return decision_id
+        return None
 
     def _compare(self, rows: DecisionRows, customers: list[int], sets: list[int]) -> IntArray:
         """Return the numbers of decisions that are all in the table by now; DuplicateError where one differs."""
@@ -101,7 +128,8 @@ class DecisionWriter:
         return np.array([row[0] for row in stored], dtype=np.int64)
 
 
-def _values(rows: DecisionRows, customers: list[int], sets: list[int]) -> Iterable[tuple[object, ...]]:
+def _own(rows: DecisionRows, customers: list[int], sets: list[int]) -> Iterator[tuple[object, ...]]:
+    """Yield what each row does not share with the others, in the order of `_OWN`."""
     n = len(rows)
     # A void view gives one bytes object a row without a loop over rows.
     vectors = (
@@ -116,29 +144,43 @@ def _values(rows: DecisionRows, customers: list[int], sets: list[int]) -> Iterab
         rows.decision_ids,
         rows.time.tolist(),
         customers,
-        repeat(rows.catalogue_id),
-        repeat(rows.policy_id),
-        repeat(rows.policy_step),
         sets,
         rows.offer.tolist(),
         rows.propensity.tolist(),
         repeat(rows.group) if isinstance(rows.group, str) else rows.group,
         range(rows.first_position, rows.first_position + n),
-        repeat(rows.seed),
-        repeat(rows.batch),
-        repeat(rows.fault),
         rows.contexts_json,
         vectors,
+        strict=False,  # what is shared repeats for ever
     )  # fmt: skip
+
+
+def _one_is_sound(rows: DecisionRows) -> bool:
+    """Say the same of a batch of one as `_check`, with numbers in place of columns."""
+    same_length = (
+        len(rows.time) == len(rows.customers) == len(rows.contexts_json) == len(rows.offer) == len(rows.propensity) == 1
+        and len(rows.eligible) == 1
+        and (isinstance(rows.group, str) or len(rows.group) == 1)
+        and (rows.probabilities is None or len(rows.probabilities) == 1)
+        and (rows.customer_keys is None or len(rows.customer_keys) == 1)
+    )
+    if not same_length:
+        return False
+    offer = rows.offer.item()
+    return bool(0.0 < rows.propensity.item() <= 1.0 and 0 <= offer < rows.eligible.shape[1] and rows.eligible[0, offer])
 
 
 def _check(rows: DecisionRows) -> None:
     n, eligible = len(rows), rows.eligible
+    if n == 1 and _one_is_sound(rows):
+        return
     lengths = {n, len(rows.time), len(rows.customers), len(rows.contexts_json), len(rows.offer), len(rows.propensity)}
     if not isinstance(rows.group, str):
         lengths.add(len(rows.group))
     if rows.probabilities is not None:
         lengths.add(len(rows.probabilities))
+    if rows.customer_keys is not None:
+        lengths.add(len(rows.customer_keys))
     if len(lengths) > 1 or (len(eligible) not in {1, n} and n > 0):
         raise StoreError(f"the columns of a batch of decisions differ in length: {sorted(lengths | {len(eligible)})}")
     proper = (rows.propensity > 0) & (rows.propensity <= 1)  # false for NaN as well

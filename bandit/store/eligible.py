@@ -29,16 +29,18 @@ class EligibleSets:
 
     def ids(self, catalogue_id: int, eligible: BoolArray, removals: Callable[[int], str] | None) -> list[int]:
         """Return the number of each row's set, within the caller's transaction; a new set is written."""
+        n_offers = eligible.shape[1]
+        if len(eligible) == 1:
+            return [self._one(catalogue_id, np.packbits(eligible).tobytes(), n_offers, removals, 0)]
         packed = np.packbits(eligible, axis=1)
-        if len(packed) == 1:
-            return [self._one(catalogue_id, packed.tobytes(), eligible.shape[1], removals, 0)]
-        rows = np.ascontiguousarray(packed).view(f"V{packed.shape[1]}").ravel()
-        distinct, first, back = np.unique(rows, return_index=True, return_inverse=True)
-        numbers = [
-            self._one(catalogue_id, bits.tobytes(), eligible.shape[1], removals, row)
-            for bits, row in zip(distinct, first.tolist(), strict=True)
-        ]
-        return list(map(numbers.__getitem__, back.tolist()))
+        if (packed == packed[0]).all():
+            return [self._one(catalogue_id, packed[0].tobytes(), n_offers, removals, 0)] * len(packed)
+        rows: list[bytes] = packed.view(f"V{packed.shape[1]}").ravel().tolist()
+        numbers: dict[bytes, int] = {}
+        for row, bits in enumerate(rows):
+            if bits not in numbers:
+                numbers[bits] = self._one(catalogue_id, bits, n_offers, removals, row)
+        return list(map(numbers.__getitem__, rows))
 
     def mask(self, set_id: int) -> BoolArray:
         """Return the (N,) mask of a set, read-only; StoreError where there is none of that number."""

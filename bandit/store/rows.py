@@ -24,7 +24,8 @@ class DecisionRows:
 
     `eligible` is (n, N), or (1, N) where all rows share one set. `policy_id` is None for imported decisions.
     `removals` gives the JSON of what the rules removed for a row; it is asked only for an eligible set that is new.
-    Row i has the position `first_position + i` in its batch.
+    Row i has the position `first_position + i` in its batch. `customer_keys` are the customers as the store writes
+    them, where the caller has asked for them already; they are worked out where it has not.
     """
 
     decision_ids: Sequence[str]
@@ -44,6 +45,7 @@ class DecisionRows:
     probabilities: FloatArray | None = None
     fault: str | None = None
     removals: Callable[[int], str] | None = None
+    customer_keys: Sequence[str] | ObjectArray | None = None
 
     def __len__(self) -> int:
         return len(self.decision_ids)

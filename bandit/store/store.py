@@ -19,7 +19,7 @@ from bandit.store.reading import DecisionReader
 from bandit.store.rows import Where
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from contextlib import AbstractContextManager
     from types import TracebackType
 
@@ -113,6 +113,10 @@ class Store:
         """Return how a customer is written."""
         return self._customers.stored(customer)
 
+    def stored_customers(self, customers: Sequence[str]) -> list[str]:
+        """Return how each of many customers is written."""
+        return self._customers.all_stored(customers)
+
     def transaction(self) -> AbstractContextManager[None]:
         """Write all of what happens inside, or nothing; may be nested."""
         return self._connection.transaction()
@@ -189,6 +193,10 @@ class Store:
     def has_decision(self, decision_id: str) -> bool:
         """Say whether there is a decision of that id."""
         return self._reader.has(decision_id)
+
+    def known_decision(self, decision_ids: Sequence[str]) -> str | None:
+        """Return the first of these ids that a decision has, None where there is none."""
+        return self._writer.known(decision_ids)
 
     def last_seq(self) -> int:
         """Return the number of the newest decision, 0 where there is none."""
