@@ -40,11 +40,18 @@ class OptionFile(_Strict, frozen=True):
     attributes: dict[str, float] = {}
 
 
+class AttributeFile(_Strict, frozen=True):
+    """What is known of an attribute of a dimension's options (its `rate` is one too): how response goes with it."""
+
+    monotone: Literal["increasing", "decreasing"]
+
+
 class DimensionFile(_Strict, frozen=True):
     """One entry of [[dimensions]]."""
 
     name: str
     options: list[OptionFile]
+    attributes: dict[str, AttributeFile] = {}
 
 
 class RuleFile(_Strict, frozen=True):
@@ -184,6 +191,13 @@ def _check_dimension(dimension: DimensionFile) -> None:
     if not dimension.options:
         raise CatalogueError(f'dimension "{dimension.name}" has no options; name at least one ("none" is one)')
     _distinct(f'option of "{dimension.name}"', [option.name for option in dimension.options])
+    known = {"rate", *(key for option in dimension.options for key in option.attributes)}
+    for name in dimension.attributes:
+        if name not in known:
+            raise CatalogueError(
+                f'dimension "{dimension.name}": no option has the attribute "{name}"; attributes are '
+                f"{', '.join(sorted(known))}"
+            )
     for option in dimension.options:
         numbers = {
             "rate": option.rate,

@@ -9,8 +9,8 @@ from itertools import combinations, pairwise
 
 import numpy as np
 
-from bandit.catalogue import Catalogue
-from bandit.domain import Contexts, FloatArray
+from bandit.catalogue import Catalogue, Dimension
+from bandit.domain import Contexts, FloatArray, IntArray
 from bandit.facts import MISSING
 
 CLIP = 5.0
@@ -54,11 +54,14 @@ class OfferColumns:
     """The N offers as numbers.
 
     `main` is (N, K): one column an option (one-hot), then one a numeric attribute, divided by its largest size.
-    `pairs` is (N, P): one column a pair of options of two dimensions that some legal offer has.
+    `owner` is (K,): columns with the same number are options of one dimension, or one attribute; `owner_names` has
+    their names. `pairs` is (N, P): one column a pair of options of two dimensions that some legal offer has.
     """
 
     main: FloatArray
     main_names: tuple[str, ...]
+    owner: IntArray
+    owner_names: tuple[str, ...]
     pairs: FloatArray
     pair_names: tuple[str, ...]
 
@@ -66,9 +69,12 @@ class OfferColumns:
 def offer_columns(catalogue: Catalogue, pairs: bool | Sequence[tuple[str, str]] = True) -> OfferColumns:
     """Return the columns of all offers; `pairs` chooses the pairs of dimensions (all, none, or those named).
 
-    All pairs are taken only while they make no more than MAX_PAIRS columns.
+    All pairs are taken only while they make no more than MAX_PAIRS columns. A dimension without numeric attributes
+    whose options differ in `rate` has the rate for one: how deep a discount is orders its options.
     """
     names: list[str] = []
+    owner = np.repeat(np.arange(len(catalogue.dimensions)), [len(one.options) for one in catalogue.dimensions]).tolist()
+    owner_names = list(catalogue.dimension_names)
     blocks: list[FloatArray] = []
     for place, dimension in enumerate(catalogue.dimensions):
         blocks.append(np.eye(len(dimension.options))[catalogue.options[:, place]])
@@ -77,11 +83,12 @@ def offer_columns(catalogue: Catalogue, pairs: bool | Sequence[tuple[str, str]] 
     starts = np.cumsum([0] + [len(dimension.options) for dimension in catalogue.dimensions])
     attributes: list[FloatArray] = []
     for place, dimension in enumerate(catalogue.dimensions):
-        for key in sorted({key for option in dimension.options for key in option.attributes}):
-            values = np.array([option.attributes.get(key, 0.0) for option in dimension.options])
+        for key, values in ordered_attributes(dimension).items():
             largest = np.abs(values).max()
             attributes.append((values / largest if largest > 0 else values)[catalogue.options[:, place]])
             names.append(f"{dimension.name}.{key}")
+            owner.append(len(owner_names))
+            owner_names.append(names[-1])
     main = np.column_stack([one_hot, *attributes]) if attributes else one_hot
 
     pair_columns: list[FloatArray] = []
@@ -98,7 +105,25 @@ def offer_columns(catalogue: Catalogue, pairs: bool | Sequence[tuple[str, str]] 
     if pairs is True and len(pair_columns) > MAX_PAIRS:
         pair_columns, pair_names = [], []
     table = np.column_stack(pair_columns) if pair_columns else np.zeros((catalogue.n_offers, 0))
-    return OfferColumns(main, tuple(names), table, tuple(pair_names))
+    return OfferColumns(
+        main, tuple(names), np.array(owner, dtype=np.int64), tuple(owner_names), table, tuple(pair_names)
+    )
+
+
+def ordered_attributes(dimension: Dimension) -> dict[str, FloatArray]:
+    """Return the numeric attributes that order a dimension's options, by name: one value an option."""
+    keys = sorted({key for option in dimension.options for key in option.attributes})
+    found = {key: np.array([option.attributes.get(key, 0.0) for option in dimension.options]) for key in keys}
+    rates = np.array([option.rate for option in dimension.options])
+    return found or ({"rate": rates} if len(np.unique(rates)) > 1 else {})
+
+
+@dataclass(frozen=True, slots=True)
+class ContextGroup:
+    """Context columns of one kind; `share` is how strong their effects are expected to be beside those of facts."""
+
+    name: str
+    share: float = 1.0
 
 
 class Encoder:
@@ -126,6 +151,8 @@ class Encoder:
                 names.append(name)
             names.append(f"{name}=missing")
         self.context_names = tuple(names)
+        self.context_groups = (ContextGroup("everybody"), ContextGroup("facts"))
+        self.context_group: IntArray = np.minimum(np.arange(len(names)), 1)
 
     @property
     def n_context(self) -> int:

@@ -50,6 +50,15 @@ class Objective:
         earned = revenue * (self.margin - money.rate[offer]) - money.redemption_cost[offer]
         return np.where(converted, earned, 0.0) - money.contact_cost[offer]
 
+    def worth(self, money: Money, revenue: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Return what a conversion is worth (n, N) and what is paid without one (N,), from E[revenue | convert].
+
+        The expected reward is P(convert) x the one - the other; for the kinds where revenue counts.
+        """
+        if self.kind == "revenue":
+            return revenue, np.zeros(revenue.shape[-1])
+        return revenue * (self.margin - money.rate) - money.redemption_cost, money.contact_cost
+
     def expected(self, money: Money, p_convert: Floats, revenue: Floats) -> FloatArray:
         """Return the expected reward of offers on the last axis, from P(convert) and E[revenue | convert].
 

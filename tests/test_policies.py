@@ -4,16 +4,13 @@ import dataclasses
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 import bandit
 from bandit.domain import Contexts, Outcomes, Policy
 from bandit.errors import CatalogueError, OfferError, PolicyError
 from bandit.policies import build, close
+from bandit.policies.learner import WARM_UP
 from bandit.policies.state import pack, unpack
-from bandit.policies.thompson import WARM_UP
-from bandit.policies.vw import UNIT_FROM, _Unit
 
 from .conftest import SPRING, draw_contexts, draw_outcomes
 
@@ -132,7 +129,7 @@ class TestContract:
 
 def test_probabilities_permute_with_the_offers():
     """The same market with dimensions and options turned round, learned alike, gives each offer the same probability
-    in the mean over 300 draws, within 5 standard errors (64 x 300 samples)."""
+    within 5 standard errors (sixteen sets of 1,000 draws)."""
     turned = {
         **SPRING,
         "dimensions": [{**d, "options": d["options"][::-1]} for d in SPRING["dimensions"]][::-1],
@@ -142,14 +139,18 @@ def test_probabilities_permute_with_the_offers():
     outcomes = draw_outcomes(one, 800, np.random.default_rng(9))
     order = np.argsort(place)
     moved = dataclasses.replace(outcomes, offer=place[outcomes.offer], eligible=outcomes.eligible[:, order])
-    policies = bandit.ThompsonSampling(one), bandit.ThompsonSampling(other)
+    policies = bandit.ThompsonSampling(one, draws=1_000), bandit.ThompsonSampling(other, draws=1_000)
     for policy, seen in zip(policies, (outcomes, moved), strict=True):
         policy.update(seen)
     contexts = draw_contexts(one, 3, np.random.default_rng(10))
     eligible = one.eligible(contexts)
-    a = np.mean([probabilities(policies[0], contexts, eligible, seed) for seed in range(300)], axis=0)
-    b = np.mean([probabilities(policies[1], contexts, eligible[:, order], seed) for seed in range(300)], axis=0)
-    error = np.sqrt(2 * np.maximum(a * (1 - a), 1 / 64) / (64 * 300))
+    sets = [
+        {each.tobytes(): each for seed in range(200) for each in [probabilities(policy, contexts, seen, seed)]}
+        for policy, seen in zip(policies, (eligible, eligible[:, order]), strict=True)
+    ]
+    assert [len(found) for found in sets] == [16, 16]
+    a, b = (np.mean(list(found.values()), axis=0) for found in sets)
+    error = np.sqrt(2 * np.maximum(a * (1 - a), 1e-3) / 16_000)
     assert (np.abs(a - b[:, place]) < 5 * error).all()
 
 
@@ -179,15 +180,17 @@ class TestThompsonSampling:
         assert share.argmax() == (1 if objective == "profit" else 2)
 
     def test_shares_of_wins_are_the_probability_to_win(self, catalogue):
-        """One vector of 20,000 draws against the mean of 200 vectors of 100: equal within 5 standard errors."""
-        many, few = (bandit.ThompsonSampling(catalogue, draws=draws, floor=0.0) for draws in (20_000, 100))
+        """One vector of 20,000 draws against the mean of the sixteen sets of 1,250: equal within 5 standard errors."""
+        many, few = (bandit.ThompsonSampling(catalogue, draws=draws, floor=0.0) for draws in (20_000, 1_250))
         outcomes = draw_outcomes(catalogue, 500, np.random.default_rng(5))
         for policy in (many, few):
             policy.update(outcomes)
         context = draw_contexts(catalogue, 1, np.random.default_rng(6), missing=0.0)
         eligible = catalogue.eligible(context)
         one = probabilities(many, context, eligible)
-        mean = np.mean([probabilities(few, context, eligible, seed) for seed in range(200)], axis=0)
+        sets = np.unique([probabilities(few, context, eligible, seed) for seed in range(200)], axis=0)
+        assert len(sets) == 16
+        mean = sets.mean(axis=0)
         error = np.sqrt(2 * np.maximum(one * (1 - one), 1e-4) / 20_000)
         assert (np.abs(one - mean) < 5 * error).all()
 
@@ -195,7 +198,19 @@ class TestThompsonSampling:
         policy = bandit.ThompsonSampling(catalogue)
         context = draw_contexts(catalogue, 1, np.random.default_rng(7))
         eligible = catalogue.eligible(context)
-        assert (probabilities(policy, context, eligible, 1) != probabilities(policy, context, eligible, 2)).any()
+        assert len(np.unique([probabilities(policy, context, eligible, seed) for seed in range(40)], axis=0)) > 1
+
+    def test_what_was_learned_is_explored_anew_and_a_reloaded_copy_decides_alike(self, catalogue):
+        policy, copy = (bandit.ThompsonSampling(catalogue, width=1.0) for _ in range(2))
+        outcomes = draw_outcomes(catalogue, 600, np.random.default_rng(23))
+        contexts = draw_contexts(catalogue, 20, np.random.default_rng(24))
+        eligible = catalogue.eligible(contexts)
+        policy.update(outcomes)
+        before = probabilities(policy, contexts, eligible)
+        copy.loads(policy.dumps())
+        assert np.array_equal(probabilities(copy, contexts, eligible), before)
+        policy.update(draw_outcomes(catalogue, 1, np.random.default_rng(25)))
+        assert (probabilities(policy, contexts, eligible) != before).any()
 
     def test_no_width_is_the_best_offer_at_the_mean(self, catalogue):
         policy = bandit.ThompsonSampling(catalogue, width=0.0, floor=0.0)
@@ -220,17 +235,18 @@ class TestThompsonSampling:
     def test_scales_are_frozen_after_the_warm_up(self, catalogue):
         policy = bandit.ThompsonSampling(catalogue)
         policy.update(draw_outcomes(catalogue, WARM_UP, np.random.default_rng(12)))
-        settled = dict(policy._encoder.scales)
+        settled = dict(policy._learner.outlook.encoder.scales)
         outcomes = draw_outcomes(catalogue, 400, np.random.default_rng(13))
         far = {**outcomes.contexts.columns, "recency": outcomes.contexts.columns["recency"] + 1000.0}
         policy.update(dataclasses.replace(outcomes, contexts=Contexts(400, far, outcomes.contexts.text)))
-        assert policy._encoder.scales == settled
+        assert policy._learner.outlook.encoder.scales == settled
 
     @pytest.mark.parametrize("objective", OBJECTIVES)
     @pytest.mark.parametrize("n", [200, 900], ids=["in the warm-up", "after it"])
     def test_a_restated_outcome_leaves_the_belief_of_the_right_outcome(self, objective, n):
-        """5 purchases are returned. Raw rewards are learned by a linear model, where taking back is exact; responses by
-        Laplace steps, where it is right to first order: at least half of what was off is gone."""
+        """5 purchases are returned. Raw rewards are learned by a linear model, where taking back is exact but for the
+        prior's variances, estimated after the warm-up with what was wrong; responses by Laplace steps, where it is
+        right to first order: at least three quarters of what was off is gone."""
         catalogue = catalogue_for(objective)
         wrong = draw_outcomes(catalogue, n, np.random.default_rng(14))
         returned = np.flatnonzero(wrong.converted)[:5]
@@ -253,12 +269,13 @@ class TestThompsonSampling:
         restated.update(again)
         assert (
             np.abs(restated.predict(contexts) - other.predict(contexts)).mean()
-            < (0.01 if objective == "reward" else 0.5) * off
+            < (0.01 if objective == "reward" and n < WARM_UP else 0.25) * off
         )
 
     def test_before_anything_is_known_every_option_is_tried(self, catalogue):
         contexts = draw_contexts(catalogue, 200, np.random.default_rng(16))
-        chosen = probabilities(bandit.ThompsonSampling(catalogue), contexts, catalogue.eligible(contexts))
+        policy, eligible = bandit.ThompsonSampling(catalogue), catalogue.eligible(contexts)
+        chosen = np.mean([probabilities(policy, contexts, eligible, seed) for seed in range(50)], axis=0)
         for place, dimension in enumerate(catalogue.dimensions):
             shares = np.bincount(catalogue.options[:, place], weights=chosen.mean(axis=0))
             assert (shares > 0.01).all(), dimension.name
@@ -335,39 +352,11 @@ class TestVowpalWabbit:
         eligible = catalogue.eligible(contexts)
         assert (probabilities(policy, contexts, eligible)[eligible] >= 0.01 / 10 - 1e-12).all()
 
-    @given(st.text(min_size=1, max_size=6).filter(str.strip))
-    def test_odd_names_cannot_change_the_meaning_of_the_text(self, name):
-        """Names with bars, colons, spaces, line ends or emoji: one example a line, each feature where it belongs."""
-        catalogue = bandit.Catalogue.from_dict(
-            {
-                "context": {"who": {"type": "categorical", "values": [name]}},
-                "dimensions": [{"name": "d " + name, "options": [{"name": name}, {"name": name + "|a:9"}]}],
-            }
-        )
-        policy = bandit.VowpalWabbit(catalogue)
-        for line in [*policy._offer_lines, *policy._contexts(catalogue.contexts([{"who": name}]))]:
-            assert line.isascii()
-            assert line.count("|") == 1
-            assert "\n" not in line
-            assert ":" not in line
-
     def test_options_that_touch_files_or_are_unknown_are_refused(self, catalogue):
         with pytest.raises(PolicyError, match="-f"):
             bandit.VowpalWabbit(catalogue, args="-f stolen")
         with pytest.raises(PolicyError, match="does not start"):
             bandit.VowpalWabbit(catalogue, args="--no_such_option")
-
-    def test_costs_come_in_units_of_the_first_rewards_however_they_are_batched(self):
-        """Of 3 and 4: 3, then sqrt((9 + 16) / 2); a reward after the 500th changes nothing."""
-        unit = _Unit()
-        assert unit.take_in(np.array([3.0, 4.0])).tolist() == pytest.approx([3.0, np.sqrt(12.5)])
-        rewards = np.random.default_rng(1).normal(size=700)
-        whole, parts = _Unit(), _Unit()
-        together = whole.take_in(rewards)
-        apart = np.concatenate([parts.take_in(rewards[start : start + 90]) for start in range(0, 700, 90)])
-        np.testing.assert_allclose(together, apart)
-        assert (together[UNIT_FROM:] == together[UNIT_FROM - 1]).all()
-        assert _Unit().take_in(np.zeros(2)).tolist() == [1.0, 1.0]
 
     def test_what_it_cannot_unlearn_is_counted(self, catalogue):
         policy = bandit.VowpalWabbit(catalogue)

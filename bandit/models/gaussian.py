@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.random import Generator
 from scipy.linalg import cho_factor, cho_solve, solve_triangular
+from scipy.linalg.blas import dger
 
 from bandit.domain import FloatArray, IntArray
 
@@ -14,25 +16,42 @@ class Gaussian:
     def __init__(self, mean: FloatArray, variance: FloatArray) -> None:
         self.mean = np.array(mean, dtype=np.float64)
         self.covariance = np.diag(np.asarray(variance, dtype=np.float64))
-        self._tail: tuple[int, FloatArray, FloatArray] | None = None
+        self._factor: FloatArray | None = None
 
     def take_over(self, mean: FloatArray, covariance: FloatArray) -> None:
         """Become another belief."""
-        self.mean, self.covariance, self._tail = mean, covariance, None
+        self.mean, self.covariance, self._factor = mean, covariance, None
 
-    def tail_factor(self, start: int) -> tuple[FloatArray, FloatArray]:
-        """Return the Cholesky factor of the covariance of the weights from `start` on, and the factor's inverse.
+    def draw(self, draws: int, width: float, rng: Generator) -> FloatArray:
+        """Return (draws, D) weights drawn from the belief, their deviation from the mean scaled by `width`.
 
-        Kept until the belief changes; the inverse of a triangle serves every decision until then.
+        The D x D factor is kept until the belief changes.
         """
-        if self._tail is None or self._tail[0] != start:
-            root: FloatArray = np.asarray(np.linalg.cholesky(self.covariance[start:, start:]), dtype=np.float64)
-            inverse: FloatArray = root
-            if len(root):
-                inverse = np.asarray(solve_triangular(root, np.eye(len(root)), lower=True), dtype=np.float64)
-            self._tail = (start, root, inverse)
-        _, root, inverse = self._tail
-        return root, inverse
+        if self._factor is None:
+            self._factor = _root(self.covariance)
+        normal = rng.standard_normal((draws, self.size))
+        return np.asarray(self.mean + width * (normal @ self._factor.T))
+
+    def reweigh(
+        self, old: tuple[FloatArray, FloatArray], new: tuple[FloatArray, FloatArray], kept: float = 1.0
+    ) -> None:
+        """Exchange the prior (mean (D,), variance (D,)) that this belief started from, and keep a share of the rest.
+
+        Precision and natural mean are sums of the prior's and the observations': the prior's part is replaced, the
+        observations' multiplied by `kept`. With `kept` below 1 this is forgetting that ends at the prior, never at
+        zero precision (stabilised forgetting: Kulhavy & Zarrop 1993, "On a general concept of forgetting").
+        Solved in units of the new prior's deviations, so that the system is well conditioned however narrow it is.
+        """
+        precision = solve_positive(self.covariance, np.eye(self.size))
+        learned = 0.5 * kept * (precision + precision.T)
+        natural = kept * (precision @ self.mean - old[0] / old[1])
+        learned[np.diag_indices_from(learned)] -= kept / old[1]
+        deviation = np.sqrt(new[1])
+        system = deviation[:, None] * learned * deviation
+        system[np.diag_indices_from(system)] += 1.0
+        covariance = deviation[:, None] * solve_positive(system, np.eye(self.size)) * deviation
+        covariance = 0.5 * (covariance + covariance.T)
+        self.take_over(covariance @ (natural + new[0] / new[1]), covariance)
 
     @property
     def size(self) -> int:
@@ -65,8 +84,15 @@ class Gaussian:
 
         A product with its own transpose is symmetric to the last bit, so the covariance stays so too.
         """
-        self._tail = None
+        self._factor = None
         self.covariance -= sign * (half.T @ half)
+
+    def narrow_by_one(self, direction: FloatArray, amount: float) -> None:
+        """Take amount x direction direction' from the covariance, in place and without a copy of it."""
+        self._factor = None
+        scaled = np.sqrt(amount) * direction
+        # The transpose of a C-ordered array is in Fortran's order: BLAS then writes into it as it stands.
+        dger(-1.0, scaled, scaled, a=self.covariance.T, overwrite_a=1)
 
     def shift(self, rows: FloatArray, change: FloatArray) -> None:
         """Add rows' @ change to the natural mean (precision times mean); the precision stays as it is."""
@@ -83,6 +109,15 @@ class Gaussian:
         new_mean = np.array(mean, dtype=np.float64)
         new_mean[places] = self.mean
         self.take_over(new_mean, grown)
+
+
+def _root(covariance: FloatArray) -> FloatArray:
+    """Return the Cholesky factor; where rounding has left a direction without variance, with a hair's breadth added."""
+    try:
+        return np.asarray(np.linalg.cholesky(covariance))
+    except np.linalg.LinAlgError:
+        jitter = 1e-9 * float(np.diag(covariance).max()) * np.eye(len(covariance))
+        return np.asarray(np.linalg.cholesky(covariance + jitter))
 
 
 def solve_positive(matrix: FloatArray, right: FloatArray) -> FloatArray:

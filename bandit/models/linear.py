@@ -22,11 +22,18 @@ class BayesianLinear:
         self.weights = Gaussian(mean, variance)
         self.shape = float(shape)
         self.rate = float(rate)
+        self._start = self.shape, self.rate
 
     @property
     def noise(self) -> float:
         """The expected variance of the noise."""
         return self.rate / max(self.shape - 1.0, 0.5)
+
+    def fade(self, kept: float) -> None:
+        """Keep a share of what is known of the noise; the weights are faded by `Prior.exchange`."""
+        shape, rate = self._start
+        self.shape = shape + kept * (self.shape - shape)
+        self.rate = rate + kept * (self.rate - rate)
 
     def update(self, rows: FloatArray, y: FloatArray) -> None:
         """Learn n observations: rows (n, D), y (n,)."""

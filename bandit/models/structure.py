@@ -14,16 +14,23 @@ from numpy.typing import NDArray
 from bandit.domain import FloatArray, IntArray
 from bandit.models.gaussian import Gaussian
 
+Floats32 = NDArray[np.float32]
 
-@dataclass(frozen=True, slots=True)
-class PriorScales:
-    """Prior standard deviations of the groups of weights; context columns are of about unit size."""
 
-    base: float
-    base_context: float
-    option: float
-    option_context: float
-    pair: float
+@dataclass(frozen=True, slots=True, eq=False)
+class Draws:
+    """M draws of the weights, made ready for any context: they serve every decision until the belief changes.
+
+    `effects` is (M (1 + K), d), what a context is multiplied with; `pairs` is (M, N), the pairs' part of the scores.
+    """
+
+    effects: Floats32
+    pairs: Floats32
+
+    @property
+    def draws(self) -> int:
+        """The number of draws, M."""
+        return len(self.pairs)
 
 
 class Structure:
@@ -34,21 +41,21 @@ class Structure:
         self.columns = np.column_stack([np.ones(len(main)), main])
         self.pairs = pairs
         self.n_context = n_context
-        self._root: FloatArray | None = None
-        self._table: NDArray[np.float32] = np.empty((0, 0), dtype=np.float32)
+        self.table: Floats32 = np.ascontiguousarray(self.columns.T, dtype=np.float32)
 
     @property
     def size(self) -> int:
         """The number of weights, D."""
         return int(self.columns.shape[1] * self.n_context + self.pairs.shape[1])
 
-    def prior_variance(self, scales: PriorScales) -> FloatArray:
-        """Return the (D,) prior variances."""
-        deviation = np.full((self.columns.shape[1], self.n_context), scales.option_context)
-        deviation[:, 0] = scales.option
-        deviation[0, :] = scales.base_context
-        deviation[0, 0] = scales.base
-        return np.asarray(np.concatenate([deviation.ravel(), np.full(self.pairs.shape[1], scales.pair)]) ** 2)
+    def labels(self, column_owner: IntArray, context_group: IntArray, n_groups: int) -> IntArray:
+        """Return the (D,) group of each weight: owner of its option column x group of its context column.
+
+        `column_owner` is (1 + K,), the base's first; `context_group` (d,) lies below `n_groups`; pairs come last.
+        """
+        products = column_owner[:, None] * n_groups + context_group[None, :]
+        last = (int(column_owner.max()) + 1) * n_groups
+        return np.concatenate([products.ravel(), np.full(self.pairs.shape[1], last)]).astype(np.int64)
 
     def rows(self, contexts: FloatArray, offer: IntArray) -> FloatArray:
         """Return the (n, D) rows of the chosen offers: contexts (n, d), offer (n,)."""
@@ -62,43 +69,36 @@ class Structure:
         products = (np.arange(n_columns)[:, None] * n_context + kept[None, :]).ravel()
         return np.concatenate([products, n_columns * n_context + np.arange(n_pairs)]).astype(np.int64)
 
-    def mean_scores(self, belief: Gaussian, contexts: FloatArray) -> FloatArray:
-        """Return the (n, N) scores at the belief's mean."""
+    def effects(self, weights: FloatArray, contexts: FloatArray) -> FloatArray:
+        """Return the (n, 1 + K) effects of the option columns for (n, d) contexts at (D,) weights."""
         d, k = self.n_context, self.columns.shape[1]
-        effects = contexts @ belief.mean[: k * d].reshape(k, d).T
+        return np.asarray(contexts @ weights[: k * d].reshape(k, d).T)
+
+    def mean_scores(self, belief: Gaussian, contexts: FloatArray, own: FloatArray | None = None) -> FloatArray:
+        """Return the (n, N) scores at the belief's mean; `own` (n, 1 + K) is added to the effects."""
+        effects = self.effects(belief.mean, contexts)
+        if own is not None:
+            effects += own
+        d, k = self.n_context, self.columns.shape[1]
         return np.asarray(effects @ self.columns.T + self.pairs @ belief.mean[k * d :])
 
-    def draw_scores(
-        self, belief: Gaussian, contexts: FloatArray, draws: int, width: float, rng: np.random.Generator
-    ) -> NDArray[np.float32]:
-        """Return (n, draws, N) scores under posterior draws, each context with draws of its own.
+    def draw(self, belief: Gaussian, draws: int, width: float, rng: np.random.Generator) -> Draws:
+        """Return draws of all weights, jointly; the D x D factor is needed here and never for a decision."""
+        d, k = self.n_context, self.columns.shape[1]
+        weights = belief.draw(draws, width, rng)
+        effects = np.ascontiguousarray(weights[:, : k * d].reshape(draws * k, d), dtype=np.float32)
+        return Draws(effects, (weights[:, k * d :] @ self.pairs.T).astype(np.float32))
 
-        `width` scales the draws' deviation from the mean. A context's scores come from its 1 + K effects and the P
-        pair weights, jointly Gaussian. The pairs, the same for every context, are drawn by a factor that is kept until
-        the belief changes; the effects given the pairs by a (1 + K) x (1 + K) factor a context, of the belief's
-        covariance contracted with the context on both sides. So the D x D matrix is read once and never factored.
-        Factors are float64, draws float32: a score is right to about 1e-6, far below the deviation it is drawn with.
+    def draw_scores(self, drawn: Draws, contexts: FloatArray, own: Floats32 | None = None) -> Floats32:
+        """Return (n, M, N) scores of (n, d) contexts under the draws; `own` (n, 1 + K) is added to the effects.
+
+        Draws are float32: a score is right to about 1e-6, far below the deviation it was drawn with.
         """
-        n, d = contexts.shape
-        k = self.columns.shape[1]
-        root, inverse = belief.tail_factor(k * d)
-        half = contexts @ belief.covariance[: k * d].reshape(k, d, -1)
-        left = half[:, :, : k * d].reshape(k, n, k, d).transpose(1, 0, 2, 3)
-        effects = np.matmul(left, contexts[:, None, :, None])[..., 0]
-        on_pairs = half[:, :, k * d :].transpose(1, 0, 2) @ inverse.T
-        given_pairs = np.linalg.cholesky(effects - on_pairs @ on_pairs.transpose(0, 2, 1))
-        normal = rng.standard_normal((n, draws, k + len(root)), dtype=np.float32)
-        # effects = factor x normal and pairs = root x normal, in one product with the offers' columns
-        factor = np.concatenate([given_pairs, on_pairs], axis=2).astype(np.float32)
-        normal[:, :, :k] = normal @ factor.transpose(0, 2, 1)
-        scores = normal @ self._table_for(root)
-        scores *= np.float32(width)
-        scores += self.mean_scores(belief, contexts)[:, None, :].astype(np.float32)
-        return np.asarray(scores, dtype=np.float32)
-
-    def _table_for(self, root: FloatArray) -> NDArray[np.float32]:
-        """Return what multiplies (effects, normals of the pairs) to give scores: (1 + K + P, N)."""
-        if self._root is not root:
-            self._root = root
-            self._table = np.concatenate([self.columns.T, root.T @ self.pairs.T]).astype(np.float32)
-        return self._table
+        n, k = len(contexts), self.columns.shape[1]
+        effects = (contexts.astype(np.float32) @ drawn.effects.T).reshape(n, drawn.draws, k)
+        if own is not None:
+            effects += own[:, None, :]
+        scores = (effects.reshape(-1, k) @ self.table).reshape(n, drawn.draws, -1)
+        if self.pairs.shape[1]:
+            scores += drawn.pairs
+        return np.asarray(scores)

@@ -42,6 +42,7 @@ class Warmup:
             name: getattr(kept, name) for name in _columns() if name != "eligible"
         }
         arrays["eligible"] = np.packbits(kept.eligible, axis=1)
+        arrays["customers"] = np.array(kept.contexts.customers.tolist(), dtype=np.str_)
         arrays |= {f"context/{name}": column for name, column in kept.contexts.columns.items()}
         return [len(batch) for batch in self.batches], arrays
 
@@ -54,7 +55,8 @@ class Warmup:
         if not sizes:
             return warmup
         columns = {name: arrays[f"context/{name}"] for name in catalogue.facts}
-        contexts = Contexts(sum(sizes), columns, {})  # type: ignore[arg-type]
+        customers = np.array(arrays["customers"].tolist(), dtype=object)
+        contexts = Contexts(sum(sizes), columns, {}, customers)  # type: ignore[arg-type]
         values = {name: arrays[name] for name in _columns()}
         values["eligible"] = np.unpackbits(
             np.asarray(arrays["eligible"], dtype=np.uint8), axis=1, count=catalogue.n_offers
@@ -70,8 +72,12 @@ def join(batches: Sequence[Outcomes]) -> Outcomes:
     """Return batches as one; the texts of categorical facts, which no belief reads, are left out."""
     first = batches[0].contexts
     columns = {name: np.concatenate([batch.contexts.columns[name] for batch in batches]) for name in first.columns}
-    contexts = Contexts(sum(map(len, batches)), columns, {})
+    n = sum(map(len, batches))
+    customers = np.concatenate([batch.contexts.customers for batch in batches])
+    contexts = Contexts(n, columns, {}, customers if len(customers) == n else customers[:0])
     values = {name: np.concatenate([getattr(batch, name) for batch in batches]) for name in _columns()}
+    if len(values["time"]) != n:  # some of them do not say
+        values["time"] = values["time"][:0]
     return Outcomes(contexts=contexts, **values)
 
 

@@ -1,0 +1,78 @@
+"""The prior of a belief: independent weights in groups that share a variance, which the data may correct."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from bandit.domain import FloatArray, IntArray
+from bandit.models.gaussian import Gaussian
+
+LARGEST, SMALLEST = 4.0, 0.05
+"""How far, as factors of the deviation it was given, a group's deviation may be corrected."""
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Weights that share a deviation; `fixed` ones keep the one they were given, whatever is learned."""
+
+    name: str
+    deviation: float
+    fixed: bool = False
+
+
+class Prior:
+    """w ~ N(center, variance of its group), independent; the variances are estimated from the belief itself.
+
+    Type-II maximum likelihood by MacKay's fixed point (MacKay 1992, "Bayesian interpolation", section 4), with the
+    given variance as `strength` weights' worth of evidence, so that a group of few weights is not thrown about.
+    """
+
+    def __init__(self, groups: Sequence[Group], labels: IntArray, center: FloatArray, strength: float = 1.0) -> None:
+        """Take the groups, the (D,) group of each weight and its (D,) prior mean."""
+        self.groups = tuple(groups)
+        self.labels = labels
+        self.center = center
+        self.strength = strength
+        self.given = np.array([group.deviation for group in self.groups]) ** 2
+        self.variances = self.given.copy()
+        self._fixed = np.array([group.fixed for group in self.groups])
+
+    @property
+    def variance(self) -> FloatArray:
+        """The (D,) prior variances."""
+        return np.asarray(self.variances[self.labels])
+
+    def grown(self, labels: IntArray, center: FloatArray) -> Prior:
+        """Return the same groups and variances over more weights."""
+        prior = Prior(self.groups, labels, center, self.strength)
+        prior.variances = self.variances.copy()
+        return prior
+
+    def estimate(self, belief: Gaussian, unit: float = 1.0, rounds: int = 2) -> None:
+        """Correct the variances by what was learned, and bring the belief under them.
+
+        `unit` divides squared weights (the noise of a linear model, whose covariance is in its units).
+        """
+        size = np.bincount(self.labels, minlength=len(self.groups)).astype(np.float64)
+        for _ in range(rounds):
+            squares = np.bincount(self.labels, (belief.mean - self.center) ** 2, minlength=len(self.groups)) / unit
+            left = np.bincount(self.labels, np.diag(belief.covariance), minlength=len(self.groups))
+            known = np.clip(size - left / self.variances, 0.0, size)
+            found = (self.strength * self.given + squares) / (self.strength + known)
+            found = np.clip(found, self.given * SMALLEST**2, self.given * LARGEST**2)
+            found[self._fixed] = self.given[self._fixed]
+            self.exchange(belief, found)
+
+    def exchange(self, belief: Gaussian, variances: FloatArray) -> None:
+        """Bring the belief under other variances of the groups."""
+        old = self.center, self.variance
+        self.variances = np.asarray(variances, dtype=np.float64)
+        belief.reweigh(old, (self.center, self.variance))
+
+    def fade(self, belief: Gaussian, kept: float) -> None:
+        """Keep a share of what was learned: the belief moves towards the prior."""
+        own = self.center, self.variance
+        belief.reweigh(own, own, kept)
