@@ -4,6 +4,15 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
+# The benchmark has an environment of its own: nobody who installs the engine should get its peers.
+BENCH_VENV := .venv-bench
+BENCH_PYTHON := $(BENCH_VENV)/bin/python
+BENCH_STAMP := $(BENCH_VENV)/.installed
+PEERS := bayesianbandits mabwiser gittins pybandits
+BENCH_SEEDS ?= 5
+BENCH_PROCESSES ?= 2
+BENCH_OUT ?= bench
+
 # Small matrices: two libraries that each start a thread a core only get in each other's way.
 export OPENBLAS_NUM_THREADS ?= 1
 
@@ -46,8 +55,15 @@ notebooks: $(STAMP) ## Execute the notebooks; fail on an error or on stored outp
 
 check: lint types imports test slow notebooks ## Everything CI runs
 
-bench: $(STAMP) ## Time the engine against Vowpal Wabbit, side by side
-	$(BIN)/python -m simulator.bench
+$(BENCH_STAMP): pyproject.toml simulator/bench/constraints.txt
+	$(PYTHON) -m venv $(BENCH_VENV)
+	$(BENCH_PYTHON) -m pip install --quiet --constraint simulator/bench/constraints.txt \
+		--editable . matplotlib pytest hypothesis $(PEERS)
+	@touch $@
+
+bench: $(BENCH_STAMP) ## Compare the engine with other libraries, in earnings and in speed (hours; resumes where it was left)
+	$(BENCH_PYTHON) -m simulator.bench --seeds $(BENCH_SEEDS) --processes $(BENCH_PROCESSES) --out $(BENCH_OUT)
+	$(BENCH_PYTHON) -m simulator.bench speed --out $(BENCH_OUT)
 
 clean: ## Remove the environment, caches and the demo's files
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache demo build dist *.egg-info
+	rm -rf $(VENV) $(BENCH_VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache demo build dist *.egg-info

@@ -193,14 +193,6 @@ def test_a_coverage_check_judges_the_demos_policies():
 # -- what is timed, and the notebook -----------------------------------------------------------------------------------
 
 
-@pytest.mark.slow
-def test_the_benchmark_times_every_contestant_beside_vowpal_wabbit():
-    bench = pytest.importorskip("simulator.bench")
-    timings = bench.bench(calls=20)
-    assert {timing.beside for timing in timings} == {bench.VW_PREDICT, bench.VW_LEARN}
-    assert all(timing.median > 0 and timing.calls >= 10 for timing in timings)
-
-
 def test_a_notebook_with_stored_outputs_is_refused_before_it_runs(request, tmp_path):
     where = request.config.rootpath / "notebooks" / "execute.py"
     spec = importlib.util.spec_from_file_location("execute", where)

@@ -1,0 +1,115 @@
+"""`python -m simulator.bench`: what engine and peers earn; `python -m simulator.bench speed`: how fast they are."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+
+from bandit.errors import InputError, OfferBanditError
+from simulator.bench import speed
+from simulator.bench.contestants import named
+from simulator.bench.match import PICTURE, TABLE, Match
+from simulator.bench.world import Place
+from simulator.pilot.threads import run_with_one_thread
+from simulator.scenarios import SCENARIOS
+
+OUT = Path("bench")
+LEFT_OUT = ("tiny",)
+"""Scenarios that are for examples and tests."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one of the two benchmarks; 2 for bad input."""
+    given = _parser().parse_args(arguments)
+    console = Console(file=sys.stdout, highlight=False, width=None if sys.stdout.isatty() else 160)
+    try:
+        return _speed(given, console) if given.command == "speed" else _earned(given, console)
+    except OfferBanditError as fault:
+        sys.stderr.write(f"{fault}\n")
+        return 2
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m simulator.bench", description="Compare the engine with other libraries on simulated customers."
+    )
+    _earned_options(parser)
+    commands = parser.add_subparsers(dest="command", metavar="[earned | speed]")
+    _earned_options(commands.add_parser("earned", help="what engine and peers earn (the default)"))
+    quick = commands.add_parser("speed", help="microseconds of the engine and of Vowpal Wabbit, as ratios")
+    quick.add_argument("--offers", type=_numbers, default=speed.OFFERS, help="numbers of offers, with commas")
+    quick.add_argument("--facts", type=_numbers, default=speed.FACTS, help="numbers of facts, with commas")
+    quick.add_argument("--seconds", type=float, default=8.0, help="of timing at each size (default: %(default)s)")
+    quick.add_argument("--seed", type=int, default=1, help="seed of the contexts (default: %(default)s)")
+    quick.add_argument("--out", type=Path, default=OUT, help="folder of the results (default: %(default)s)")
+    return parser
+
+
+def _earned_options(parser: argparse.ArgumentParser) -> None:
+    wanted = [name for name in SCENARIOS if name not in LEFT_OUT]
+    parser.add_argument("--scenarios", type=_names, default=wanted, help="names, with commas (default: all but tiny)")
+    parser.add_argument("--only", type=_names, default=None, help="contestants, with commas (default: all there are)")
+    parser.add_argument("--seeds", type=int, default=5, help="draws of each scenario (default: %(default)s)")
+    parser.add_argument("--seed", type=int, default=1, help="the seed of all draws (default: %(default)s)")
+    parser.add_argument("--customers", type=int, default=None, help="(default: what the scenario recommends)")
+    parser.add_argument("--visits", type=int, default=None, help="(default: what the scenario recommends)")
+    parser.add_argument("--processes", type=int, choices=(1, 2), default=1, help="at a time (default: %(default)s)")
+    parser.add_argument("--again", action="store_true", help="play again what has a result already")
+    parser.add_argument("--out", type=Path, default=OUT, help="folder of the results (default: %(default)s)")
+
+
+def _names(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def _numbers(text: str) -> tuple[int, ...]:
+    return tuple(int(number) for number in _names(text))
+
+
+def _earned(given: argparse.Namespace, console: Console) -> int:
+    contestants, absent = named(given.only)
+    for name, why in absent.items():
+        console.print(f"{name} does not play: {why}")
+    places = tuple(
+        Place.of(name, given.seed, number, given.customers, given.visits)
+        for name in given.scenarios
+        for number in range(given.seeds)
+    )
+    match = Match(places, contestants, absent, given.out, given.processes, given.again)
+    match.run(console)
+    console.print((given.out / TABLE).read_text(encoding="utf-8"), soft_wrap=True, markup=False)
+    console.print(f"in {given.out / TABLE}, drawn in {given.out / PICTURE}")
+    return 0
+
+
+def _speed(given: argparse.Namespace, console: Console) -> int:
+    begun = time.perf_counter()
+    given.out.mkdir(parents=True, exist_ok=True)
+    timings: list[speed.Timing] = []
+    failed: list[str] = []
+    for size in speed.sizes(given.offers, given.facts):
+        try:
+            fresh = speed.measure_apart(size, given.seconds, given.seed)
+        except InputError as fault:
+            failed.append(str(fault))
+            console.print(str(fault))
+            continue
+        timings += fresh
+        console.print(speed.table(fresh))
+        numbers = json.dumps([each.to_dict() for each in timings], indent=2)
+        (given.out / "speed.json").write_text(numbers + "\n", encoding="utf-8")
+        (given.out / "speed.md").write_text("# How fast\n\n" + speed.markdown(timings), encoding="utf-8")
+    with (given.out / "speed.md").open("a", encoding="utf-8") as file:
+        file.writelines(f"\n- {line}\n" for line in failed)
+    console.print(f"took {(time.perf_counter() - begun) / 60:.1f} minutes; in {given.out / 'speed.md'}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(run_with_one_thread("simulator.bench", main))
