@@ -72,17 +72,13 @@ class Unit:
 class OfferBelief:
     """One model over the shared structure: of a response (logistic), of log revenue or of a raw amount (linear)."""
 
-    def __init__(
-        self, kind: Kind, encoder: Encoder, pairs: bool, unit: Unit | None = None, lift: FloatArray | None = None
-    ) -> None:
-        """Stand at the prior; `lift` (K,) is what each option column is expected to add for everybody, 0 by default."""
+    def __init__(self, kind: Kind, encoder: Encoder, pairs: bool, unit: Unit | None = None) -> None:
         self.kind: Kind = kind
         self.encoder = encoder
         self.unit = unit or Unit()
         offers = encoder.offers
         self._pairs = offers.pairs if pairs else np.zeros((len(offers.main), 0))
         self._owner = np.concatenate([[0], offers.owner + 1]).astype(np.int64)
-        self._lift = np.zeros(len(self._owner) - 1) if lift is None else lift
         self.learned = self.estimates = 0
         self._stand_on(np.array([0], dtype=np.int64))
 
@@ -112,8 +108,7 @@ class OfferBelief:
 
     def _center(self, structure: Structure) -> FloatArray:
         mean = np.zeros(structure.size)
-        everybody = [RESPONSE_CENTER if self.kind == "response" else 0.0, *self._lift]
-        mean[: len(everybody) * structure.n_context : structure.n_context] = everybody
+        mean[0] = RESPONSE_CENTER if self.kind == "response" else 0.0
         return mean
 
     # -- learning --------------------------------------------------------------------------------------------------

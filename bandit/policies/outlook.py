@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from math import log1p
 
 import numpy as np
 from numpy.random import Generator
@@ -27,9 +26,6 @@ FIT_PASSES = 8
 
 OWN_DEVIATION = 0.25
 """Prior deviation, in logits, of a customer's own deviation on every option column."""
-
-LIFT_SHARE, LARGEST_LIFT = 0.5, 1.0
-"""How much of the lift at which a discount pays is expected of it beforehand, and the most, in logits."""
 
 MAX_LOG_REVENUE = 30.0
 """Log revenue is kept below this, so that a wild guess stays a number."""
@@ -60,12 +56,7 @@ class Outlook:
         self.encoder = encoder
         self._raw = catalogue.objective.kind == "reward"
         self._ladders = ladders(catalogue)
-        if self._raw:
-            self.main = OfferBelief("amount", encoder, pairs, unit)
-        else:
-            self.main = OfferBelief(
-                "response", encoder, pairs, lift=_expected_lift(catalogue, len(encoder.offers.owner))
-            )
+        self.main = OfferBelief("amount" if self._raw else "response", encoder, pairs, unit if self._raw else None)
         money = catalogue.objective.kind in {"revenue", "profit"}
         self.amount = OfferBelief("revenue", encoder, pairs=False, unit=unit) if money else None
         owner = np.concatenate([[0], encoder.offers.owner + 1]).astype(np.int64)
@@ -260,21 +251,6 @@ class Outlook:
             belief.restore(values, parts_of(name, arrays))
         if self.own is not None:
             self.own.restore(parts_of("own", arrays))
-
-
-def _expected_lift(catalogue: Catalogue, n_columns: int) -> FloatArray:
-    """Return (K,) logits that option columns are expected to add: for a discount, half of what would just pay for it.
-
-    A share r of the revenue given away pays where log P(convert) rises by -log(1 - r / margin). That an option is in
-    the catalogue says that somebody thinks it may; without this, deep discounts would be too dear to be tried.
-    """
-    lift = [0.0] * sum(len(dimension.options) for dimension in catalogue.dimensions)
-    if catalogue.objective.kind == "profit" and catalogue.objective.margin > 0.0:
-        rates = [option.rate for dimension in catalogue.dimensions for option in dimension.options]
-        lift = [
-            min(LARGEST_LIFT, -LIFT_SHARE * log1p(-min(rate / catalogue.objective.margin, 0.999))) for rate in rates
-        ]
-    return np.array(lift + [0.0] * (n_columns - len(lift)))
 
 
 def parts_of(name: str, arrays: Mapping[str, NDArray[np.generic]]) -> dict[str, NDArray[np.generic]]:

@@ -12,7 +12,7 @@ from pathlib import Path
 from rich.console import Console
 
 from bandit.errors import InputError, OfferBanditError
-from simulator.bench import speed
+from simulator.bench import settings, speed
 from simulator.bench.contestants import named
 from simulator.bench.match import PICTURE, TABLE, Match
 from simulator.bench.world import Place
@@ -25,10 +25,12 @@ LEFT_OUT = ("tiny",)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one of the two benchmarks; 2 for bad input."""
+    """Run one of the benchmarks; 2 for bad input."""
     given = _parser().parse_args(arguments)
     console = Console(file=sys.stdout, highlight=False, width=None if sys.stdout.isatty() else 160)
     try:
+        if given.command == "settings":
+            return _settings(given, console)
         return _speed(given, console) if given.command == "speed" else _earned(given, console)
     except OfferBanditError as fault:
         sys.stderr.write(f"{fault}\n")
@@ -40,7 +42,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m simulator.bench", description="Compare the engine with other libraries on simulated customers."
     )
     _earned_options(parser)
-    commands = parser.add_subparsers(dest="command", metavar="[earned | speed]")
+    commands = parser.add_subparsers(dest="command", metavar="[earned | speed | settings]")
     _earned_options(commands.add_parser("earned", help="what engine and peers earn (the default)"))
     quick = commands.add_parser("speed", help="microseconds of the engine and of Vowpal Wabbit, as ratios")
     quick.add_argument("--offers", type=_numbers, default=speed.OFFERS, help="numbers of offers, with commas")
@@ -48,6 +50,12 @@ def _parser() -> argparse.ArgumentParser:
     quick.add_argument("--seconds", type=float, default=8.0, help="of timing at each size (default: %(default)s)")
     quick.add_argument("--seed", type=int, default=1, help="seed of the contexts (default: %(default)s)")
     quick.add_argument("--out", type=Path, default=OUT, help="folder of the results (default: %(default)s)")
+    tried = commands.add_parser("settings", help="what draws, floor and width of Thompson sampling cost, by scenario")
+    tried.add_argument("--scenarios", type=_names, default=list(settings.SCENARIOS), help="names, with commas")
+    tried.add_argument("--seeds", type=int, default=5, help="draws of each scenario (default: %(default)s)")
+    tried.add_argument("--seed", type=int, default=2, help="the seed of all draws (default: %(default)s)")
+    tried.add_argument("--visits", type=int, default=None, help="(default: what the scenario recommends)")
+    tried.add_argument("--out", type=Path, default=OUT, help="folder of the results (default: %(default)s)")
     return parser
 
 
@@ -85,6 +93,21 @@ def _earned(given: argparse.Namespace, console: Console) -> int:
     match.run(console)
     console.print((given.out / TABLE).read_text(encoding="utf-8"), soft_wrap=True, markup=False)
     console.print(f"in {given.out / TABLE}, drawn in {given.out / PICTURE}")
+    return 0
+
+
+def _settings(given: argparse.Namespace, console: Console) -> int:
+    begun = time.perf_counter()
+    given.out.mkdir(parents=True, exist_ok=True)
+    places = [
+        [Place.of(name, given.seed, number, visits=given.visits) for number in range(given.seeds)]
+        for name in given.scenarios
+    ]
+    found = settings.measure(places, console)
+    (given.out / "settings.md").write_text(settings.markdown(found), encoding="utf-8")
+    (given.out / "settings.json").write_text(settings.as_json(found), encoding="utf-8")
+    console.print(settings.markdown(found), soft_wrap=True, markup=False)
+    console.print(f"took {(time.perf_counter() - begun) / 60:.1f} minutes; in {given.out / 'settings.md'}")
     return 0
 
 
