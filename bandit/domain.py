@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from numpy.random import Generator
 
@@ -146,13 +146,80 @@ class Outcomes:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Removal:
-    """One reason why offers are not eligible: the number of the rule, its words, the offers it removed."""
+    """One reason why offers are not eligible: the number of the rule, its words, the offers it removed.
+
+    `mask` gives the offers as an (N,) mask; it is asked for when `offers` is, since there may be millions.
+    """
 
     rule: int
     reason: str
-    offers: tuple[int, ...]
+    mask: Callable[[], BoolArray]
+
+    @property
+    def offers(self) -> tuple[int, ...]:
+        """The numbers of the offers removed."""
+        return tuple(np.flatnonzero(self.mask()).tolist())
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class EligibleSets:
+    """The eligible offers of n rows, each distinct set once: `masks` (u, N), read-only, and which row has which.
+
+    `counts` (u,) is how many offers each set has, `which` (n,) the set of each row.
+    """
+
+    masks: BoolArray
+    counts: IntArray
+    which: IntArray
+
+    def __len__(self) -> int:
+        return len(self.which)
+
+    @property
+    def n_eligible(self) -> IntArray:
+        """How many offers each row may have, (n,)."""
+        return self.counts[self.which]
+
+    def has(self, offer: IntArray) -> BoolArray:
+        """Return for (n, m) offers which are eligible in their row; one below 0 is not."""
+        return np.asarray(self.masks[self.which[:, None], np.maximum(offer, 0)] & (offer >= 0))
+
+    def dense(self) -> BoolArray:
+        """Return the (n, N) masks; read-only, and no copy, where all rows share one set."""
+        if len(self.masks) == 1:
+            return np.broadcast_to(self.masks[0], (len(self.which), self.masks.shape[1]))
+        return self.masks[self.which]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Shares:
+    """Probabilities of n rows over offers of which all but a few are equally probable.
+
+    `offers` (n, m) are the few, all of them eligible; one may be there more than once, and where its `share` (n, m)
+    is 0 it is not counted. `floor` (n,) is spread evenly over the `n_eligible` (n,) offers of the row, so a row's
+    shares and its floor sum to 1.
+    """
+
+    offers: IntArray
+    share: FloatArray
+    floor: FloatArray
+    n_eligible: IntArray
+
+    def __len__(self) -> int:
+        return len(self.offers)
+
+    def of(self, offer: IntArray) -> FloatArray:
+        """Return the probability of one eligible offer a row, (n,)."""
+        own = np.where(self.offers == offer[:, None], self.share, 0.0).sum(axis=1)
+        return np.asarray(own + self.floor / self.n_eligible)
+
+    def dense(self, eligible: BoolArray) -> FloatArray:
+        """Return the (n, N) probabilities; `eligible` is (n, N)."""
+        table: FloatArray = np.where(eligible, (self.floor / self.n_eligible)[:, None], 0.0)
+        np.add.at(table, (np.arange(len(table))[:, None], self.offers), self.share)
+        return table
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -160,8 +227,8 @@ class Decision:
     """One request answered.
 
     `offer` maps each dimension to the chosen option, `offer_index` is its number in the catalogue, `eligible` is
-    the (N,) mask it was chosen from, `probabilities` the (N,) vector it was drawn from. `fault` says why the
-    fallback was served instead of the policy's choice, and is None otherwise.
+    the (N,) mask it was chosen from, `drawn_from` the (N,) vector of probabilities or, of many offers, their shares.
+    `fault` says why the fallback was served instead of the policy's choice, and is None otherwise.
     """
 
     decision_id: str
@@ -171,10 +238,17 @@ class Decision:
     propensity: float
     eligible: BoolArray
     reasons: tuple[Removal, ...]
-    probabilities: FloatArray
+    drawn_from: FloatArray | Shares
     time: int
     group: str
     fault: str | None = None
+
+    @property
+    def probabilities(self) -> FloatArray:
+        """The (N,) vector it was drawn from; NaN where it was not kept with a decision that is told again."""
+        if isinstance(self.drawn_from, Shares):
+            return np.asarray(self.drawn_from.dense(self.eligible[None, :])[0])
+        return self.drawn_from
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -231,6 +305,23 @@ class Policy(Protocol):
 
     def loads(self, state: bytes) -> None:
         """Replace what was learned by what `dumps` returned; PolicyError where the bytes do not fit."""
+        ...
+
+
+@runtime_checkable
+class SparsePolicy(Policy, Protocol):
+    """A policy that can say what is probable without a number for every offer, for catalogues of many offers."""
+
+    @property
+    def sparse(self) -> bool:
+        """Whether `shares` is the way to ask, with this catalogue."""
+        ...
+
+    def shares(self, contexts: Contexts, fired: BoolArray, eligible: EligibleSets, rng: Generator) -> Shares:
+        """Return what `probabilities` returns densely; `fired` (n, R) are the catalogue's conditional rules that hold.
+
+        An offer that is not in `eligible` has no probability, whatever the rules say.
+        """
         ...
 
 

@@ -14,13 +14,21 @@ from bandit.store import DueColumns, Store, StoreLog, state_hash
 STEP = 2_048
 """Most outcomes learned in one step."""
 
+SAVED = 8_192
+"""Bytes of a policy's state that are written for each outcome learned, at most: a large state is not written at every
+step. Where a process ends between, the steps since are learned again when the policy is taken up."""
+
 Progress = Callable[[int, int], None]
 """Called with (done, total); total is 0 where it is not known."""
 
 
 @dataclass(frozen=True, slots=True)
 class Learned:
-    """What one `learn` did: outcomes learned, of these re-stated; skipped, since this catalogue lacks their offer."""
+    """What one `learn` did: outcomes learned, of these re-stated; skipped, since this catalogue lacks their offer.
+
+    Each is an outcome or the part of a silence that is known of an open decision; re-stated are those of which
+    anything was learned before.
+    """
 
     n: int
     n_restated: int
@@ -55,15 +63,23 @@ class Lineage:
         if latest is None:
             state = policy.dumps()
             store.record_step(self.policy_id, 0, None, state_hash(state), state)
+            self._size, self._unsaved = len(state), 0
             return
-        snapshot = store.latest_snapshot(self.policy_id)
+        self._take_up(latest)
+
+    def _take_up(self, latest: int) -> None:
+        """Stand where the log says that this policy stands: its newest snapshot, and the steps since."""
+        snapshot = self.store.latest_snapshot(self.policy_id)
         if snapshot is None:
-            raise StoreError(f"{store.path}: policy {self.policy_id} has lost its first state; restore a backup")
-        policy.loads(snapshot.state)
+            raise StoreError(f"{self.store.path}: policy {self.policy_id} has lost its first state; restore a backup")
+        self.policy.loads(snapshot.state)
         self.step = snapshot.step
+        self._size, self._unsaved = len(snapshot.state), 0
         while self.step < latest:
-            policy.update(self.learned(self.step + 1))
+            outcomes = self.learned(self.step + 1)
+            self.policy.update(outcomes)
             self.step += 1
+            self._unsaved += len(outcomes)
 
     def learn(self, moment: int, progress: Progress | None = None) -> Learned:
         """Learn all that is due at a moment (microseconds), step by step, each step one transaction."""
@@ -119,15 +135,20 @@ class Lineage:
 
     def _take_step(self, kept: DueColumns, outcomes: Outcomes) -> None:
         """Learn one step and log it; where it cannot be logged, the policy stays as the log knows it."""
-        before = self.policy.dumps()
         try:
             self.policy.update(outcomes)
-            state = self.policy.dumps()
-            self.store.record_step(self.policy_id, self.step + 1, kept, state_hash(state), state)
+            unsaved = self._unsaved + len(outcomes)
+            if unsaved * SAVED >= self._size:
+                state = self.policy.dumps()
+                self.store.record_step(self.policy_id, self.step + 1, kept, state_hash(state), state)
+                self._size, unsaved = len(state), 0
+            else:
+                self.store.record_step(self.policy_id, self.step + 1, kept, "", None)
         except BaseException:
-            self.policy.loads(before)
+            self._take_up(self.step)
             raise
         self.step += 1
+        self._unsaved = unsaved
 
     def _outcomes(self, due: DueColumns) -> tuple[DueColumns, Outcomes]:
         rows, batch = self._log.decisions(due.decisions)
@@ -146,4 +167,7 @@ class Lineage:
             was_converted=kept.was_converted,
             was_revenue=kept.was_revenue,
             was_reward=was_reward,
+            time=batch.time,
+            weight=kept.weight,
+            was_weight=kept.was_weight,
         )

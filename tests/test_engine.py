@@ -193,15 +193,43 @@ def test_an_event_for_an_unknown_decision_is_refused_whole(opened):
     assert engine.store.counts().events == 0
 
 
-def test_silence_counts_when_the_window_ends_or_the_decision_is_closed(opened, clock):
+def test_silence_counts_in_parts_until_the_window_ends_or_the_decision_is_closed(opened, clock):
     engine = opened()
     ids = [engine.decide("c", context(row)).decision_id for row in range(3)]
     engine.record(ids[0], "purchase", revenue=40.0)
     engine.record(ids[1], "closed")
     assert engine.learn().n == 2  # the purchase at once, the closed one; the third is open
     assert engine.learn().n == 0
-    clock.now += 7 * DAY + 1
-    assert engine.learn().n == 1
+    clock.now += 3 * DAY
+    learned = engine.learn()
+    assert (learned.n, learned.n_restated) == (1, 0)
+    assert 0.0 < engine.lineage.learned(engine.step).weight[0] < 1.0
+    assert engine.learn().n == 0
+    clock.now += 4 * DAY + 1
+    learned = engine.learn()
+    assert (learned.n, learned.n_restated) == (1, 1)
+    last = engine.lineage.learned(engine.step)
+    assert last.weight.tolist() == [1.0]
+    assert 0.0 < last.was_weight[0] < 1.0
+    clock.now += 30 * DAY
+    assert engine.learn().n == 0
+    assert engine.rebuild().same
+
+
+def test_a_policy_that_cannot_unlearn_waits_until_an_outcome_is_whole(opened, clock, catalogue):
+    """40 decisions, of which the purchases are whole at once, the rest in parts: VW sees the rest a week later."""
+    policy = bandit.VowpalWabbit(catalogue, warm_up=100)
+    engine = opened(policy)
+    live(engine, clock, 40, np.random.default_rng(1))
+    bought = engine.learn().n
+    clock.now += 4 * DAY
+    assert engine.learn().n == 40 - bought
+    assert policy._warmup.room == 100 - bought
+    clock.now += 4 * DAY
+    assert engine.learn().n == 40 - bought
+    assert policy._warmup.room == 60
+    assert policy.not_restated == 0
+    assert engine.rebuild().same
 
 
 def test_a_return_restates_what_was_learned(opened, clock):
@@ -247,6 +275,8 @@ def test_rebuilt_from_the_log_is_the_live_state(tmp_path_factory, sizes, seed):
             batch = live(engine, clock, size, rng, prefix=f"{number}-")
             engine.learn()
             clock.now += int(rng.integers(0, 5)) * DAY
+            if rng.random() < 0.5:
+                engine.learn()  # what is open counts in part
             engine.record(batch.decision_ids[0], "return", revenue=-1000.0, time=int(batch.time[0]) + 1)
         engine.learn()
         rebuilt = engine.rebuild()
@@ -335,11 +365,10 @@ def test_a_decision_logged_while_a_faulty_policy_is_served_keeps_the_reason(open
     assert engine.verify().problems == ()
 
 
-def test_a_changed_catalogue_learns_what_still_exists_from_the_old_log(opened, clock, spring, tmp_path):
-    engine = opened()
+def test_a_changed_catalogue_learns_what_still_exists_from_the_old_log(opened, clock, catalogue, spring, tmp_path):
+    engine = opened(bandit.Uniform(catalogue))
     live(engine, clock, 120, np.random.default_rng(1))
     clock.now += 8 * DAY
-    engine.learn()
     engine.close()
     spring["dimensions"][0]["options"].pop()  # no more 20 %
     spring["rules"].pop(0)

@@ -1,3 +1,6 @@
+import sqlite3
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -5,6 +8,7 @@ from hypothesis import strategies as st
 
 from bandit.catalogue import Catalogue
 from bandit.errors import StoreError
+from bandit.maturity import WEIGHTS
 from bandit.store import Store, state_hash
 
 from .conftest import SPRING
@@ -42,9 +46,101 @@ def learn(store, now=0, **options):
     return done
 
 
-def test_silence_is_not_due_before_the_window_ends(store):
+def weights(store):
+    """The weights with which a decision was learned, step by step, by name."""
+    found = {}
+    for step in store.steps(1):
+        rows = store.learned_rows(1, step.step, "purchase", WEEK)
+        for name, weight in zip(rows.decisions.decision_id, rows.weight.tolist(), strict=True):
+            found.setdefault(name, []).append(weight)
+    return found
+
+
+def test_silence_is_due_in_parts_and_whole_when_the_window_ends(store):
+    """Without any conversion the share known is linear: 1/8 of the week is the first level, 3/8 the second, ..."""
+    assert len(due(store, now=int(0.12 * WEEK))) == 0
+    for share, weight, was in [(0.13, 0.25, 0.0), (0.5, 0.5, 0.25), (0.7, 0.75, 0.5), (0.99, 0.95, 0.75)]:
+        rows = due(store, now=int(share * WEEK))
+        assert names(rows) == "abcdef"
+        assert (rows.weight.tolist(), rows.was_weight.tolist()) == ([weight] * 6, [was] * 6)
+        assert rows.restated.all() == (was > 0)
+        assert learn(store, now=int(share * WEEK)) == ["abcdef"]
+        assert len(due(store, now=int((share + 0.01) * WEEK))) == 0
     assert len(due(store, now=WEEK)) == 0
-    assert names(due(store, now=WEEK + 1)) == "abcdef"
+    assert learn(store, now=WEEK + 1) == ["abcdef"]
+    assert len(due(store, now=WEEK + 2)) == 0
+    assert weights(store)["a"] == [0.25, 0.5, 0.75, 0.95, 1.0]
+
+
+def test_a_conversion_after_parts_of_silence_ends_as_one_whole_conversion(store):
+    learn(store, now=WEEK // 2)
+    store.append_events(events(["b"], time=WEEK // 2, revenue=5.0))
+    store.append_events(events(["c"], time=WEEK // 2, event="closed"))
+    rows = due(store, now=WEEK // 2 + 1)
+    assert names(rows) == "bc"
+    assert (rows.weight.tolist(), rows.was_weight.tolist()) == ([1.0, 1.0], [0.5, 0.5])
+    assert rows.decisions.converted.tolist() == [True, False]
+    assert rows.was_converted.tolist() == [False, False]
+    learn(store, now=WEEK // 2 + 1)
+    assert learn(store, now=2 * WEEK) == ["adef"]
+    assert weights(store)["b"] == [0.5, 1.0]
+
+
+def test_what_was_learned_in_full_is_never_open_again(store):
+    """A purchase that is corrected away within its window was one whole outcome and stays one."""
+    store.append_events(events(["b"], revenue=5.0))
+    learn(store)
+    store.append_events(events(["b"], event="mistake", event_ids=["purchase"]), correct=True)
+    rows = due(store, now=2)
+    assert names(rows) == "b"
+    assert (rows.weight.tolist(), rows.was_weight.tolist()) == ([1.0], [1.0])
+    assert rows.decisions.converted.tolist() == [False]
+
+
+def test_raw_rewards_know_no_parts(store):
+    assert len(due(store, now=WEEK, counts_at_once=True)) == 0
+    rows = due(store, now=WEEK + 1, counts_at_once=True)
+    assert rows.weight.tolist() == [1.0] * 6
+
+
+def test_where_conversions_are_quick_silence_is_known_early(store):
+    """40 decisions of a week before, all bought within the hour: of a new one nearly all is known after three."""
+    ids = [f"old-{i}" for i in range(40)]
+    store.append_decisions(decisions(1, N, ids, time=np.full(40, -2 * WEEK)))
+    store.append_events(events(ids, time=-2 * WEEK + DAY // 24, revenue=5.0))
+    rows = due(store, now=DAY // 8)
+    assert names(rows)[:6] == "abcdef"
+    assert rows.weight.tolist() == [0.95] * 6 + [1.0] * 40
+
+
+def test_a_conversion_that_is_recorded_late_counts_as_late(store):
+    """The same purchases within the hour, each reported after five days: nearly nothing is known after four."""
+    ids = [f"old-{i}" for i in range(40)]
+    store.append_decisions(decisions(1, N, ids, time=np.full(40, -2 * WEEK)))
+    at = -2 * WEEK + DAY // 24
+    store.append_events(events(ids, time=at, revenue=5.0, recorded_at=-2 * WEEK + 5 * DAY))
+    assert len(due(store, now=DAY // 8)) == 40
+    assert due(store, now=4 * DAY).weight.tolist() == [0.25] * 6 + [1.0] * 40
+    assert due(store, now=6 * DAY).weight.tolist() == [0.95] * 6 + [1.0] * 40
+
+
+def test_a_store_of_the_first_version_goes_on_where_it_stood(tmp_path):
+    """Its lineage learned "a", "b" (and "a" anew), "c" and its return; "d" is open, and half a week old."""
+    path = tmp_path / "old.db"
+    raw = sqlite3.connect(path)
+    raw.executescript((Path(__file__).parent / "fixtures" / "store_version_1.sql").read_text())
+    raw.close()
+    with Store.open(path, durability="process") as store:
+        assert weights(store) == {"a": [1.0, 1.0], "b": [1.0], "c": [1.0, 1.0]}
+        assert store.learned_rows(1, 1, "purchase", WEEK).was_weight.tolist() == [0.0, 0.0]
+        assert store.learned_rows(1, 2, "purchase", WEEK).was_weight.tolist() == [1.0, 0.0]
+        rows = due(store, now=20 * DAY + WEEK // 2)
+        assert (names(rows), rows.restated.tolist()) == ("d", [False])
+        assert 0.0 < rows.weight[0] < 1.0
+        learn(store, now=20 * DAY + WEEK // 2)
+        learn(store, now=40 * DAY)
+        assert weights(store)["d"][-1] == 1.0
+        assert store.check() == []
 
 
 def test_a_conversion_counts_at_once_and_so_does_closed(store):
@@ -94,9 +190,18 @@ def test_a_late_event_inside_the_window_restates_silence(store):
 def test_old_decisions_that_are_imported_later_are_found(store):
     learn(store, now=2 * WEEK)
     store.append_decisions(decisions(1, N, ["x", "y"], time=np.array([DAY, 10 * DAY])))
-    assert names(due(store, now=2 * WEEK)) == "x"
+    rows = due(store, now=2 * WEEK)
+    assert (names(rows), rows.weight.tolist()) == ("xy", [1.0, 0.5])
     learn(store, now=2 * WEEK)
     assert names(due(store, now=4 * WEEK)) == "y"
+
+
+def test_an_open_decision_that_is_written_late_is_found_at_its_level(store):
+    learn(store, now=2 * WEEK)
+    for place, age in enumerate([0.2, 0.4, 0.7, 0.9]):
+        store.append_decisions(decisions(1, N, [f"late-{place}"], time=np.array([int((2 - age) * WEEK)])))
+    rows = due(store, now=2 * WEEK)
+    assert rows.weight.tolist() == [0.25, 0.5, 0.75, 0.95]
 
 
 def test_a_limit_cuts_a_sweep_into_steps_without_losing_what_came_meanwhile(store):
@@ -243,18 +348,30 @@ def test_after_any_history_what_was_learned_is_what_looking_at_everything_would_
             store = Store.open(path, durability="process")
         elif action == "wait":
             now += arguments[0] * DAY
+    learned = ledger(store)
+    log = store.read_decisions("purchase", WEEK)
+    settled = log.converted | log.closed | (log.time + WEEK < now)
+    ages = store._ledger._delays.level_ages("purchase", WEEK, now)
+    known = WEIGHTS[(log.time[:, None] <= now - ages).sum(axis=1)]
+    for row, seq in enumerate(log.seq.tolist()):
+        if settled[row] or known[row] or seq in learned:
+            assert learned[seq][1:] == (log.converted[row], log.revenue[row])
+            # Once an outcome was whole, or more of it seemed known than does now, it stays so.
+            assert learned[seq][0] >= (1.0 if settled[row] else known[row])
+    learn(store, now + 4 * WEEK)
+    assert [whole for whole, *_ in ledger(store).values()] == [1.0] * len(log)
+    assert store.check() == []
+    store.close()
+
+
+def ledger(store):
+    """The last (weight, converted, revenue) learned of each decision; each step must go on from the one before."""
     learned = {}
     for step in store.steps(1):
         rows = store.learned_rows(1, step.step, "purchase", WEEK)
-        for seq, converted, revenue in zip(
-            rows.decisions.seq.tolist(), rows.decisions.converted.tolist(), rows.decisions.revenue.tolist(), strict=True
-        ):
-            assert (seq in learned) == bool(rows.restated[rows.decisions.seq == seq][0])
-            learned[seq] = (converted, revenue)
-    log = store.read_decisions("purchase", WEEK)
-    settled = log.converted | log.closed | (log.time + WEEK < now)
-    for row, seq in enumerate(log.seq.tolist()):
-        if settled[row] or seq in learned:
-            assert learned[seq] == (log.converted[row], log.revenue[row])
-    assert store.check() == []
-    store.close()
+        came, was = rows.decisions, (rows.was_weight, rows.was_converted, rows.was_revenue)
+        for row, seq in enumerate(came.seq.tolist()):
+            assert bool(rows.restated[row]) == (seq in learned)
+            assert tuple(column[row] for column in was) == learned.get(seq, (0.0, False, 0.0))
+            learned[seq] = (rows.weight[row], came.converted[row], came.revenue[row])
+    return learned

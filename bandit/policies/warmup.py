@@ -57,7 +57,7 @@ class Warmup:
         columns = {name: arrays[f"context/{name}"] for name in catalogue.facts}
         customers = np.array(arrays["customers"].tolist(), dtype=object)
         contexts = Contexts(sum(sizes), columns, {}, customers)  # type: ignore[arg-type]
-        values = {name: arrays[name] for name in _columns()}
+        values = {name: arrays[name] for name in _columns() if name in arrays}
         values["eligible"] = np.unpackbits(
             np.asarray(arrays["eligible"], dtype=np.uint8), axis=1, count=catalogue.n_offers
         ).astype(np.bool_)
@@ -78,6 +78,9 @@ def join(batches: Sequence[Outcomes]) -> Outcomes:
     values = {name: np.concatenate([getattr(batch, name) for batch in batches]) for name in _columns()}
     if len(values["time"]) != n:  # some of them do not say
         values["time"] = values["time"][:0]
+    if len(values["weight"]) + len(values["was_weight"]):  # some are known in part: say it of all
+        values["weight"] = np.concatenate([batch.weights for batch in batches])
+        values["was_weight"] = np.concatenate([batch.was_weights for batch in batches])
     return Outcomes(contexts=contexts, **values)
 
 

@@ -13,6 +13,8 @@ import numpy as np
 
 from bandit.domain import BoolArray, FloatArray, IntArray
 from bandit.errors import StoreError
+from bandit.maturity import WEIGHTS
+from bandit.store.delays import Delays
 from bandit.store.rows import DueColumns, Reach, Snapshot, Step, Sweep, concatenate
 from bandit.store.sweep import CHUNK, NOWHERE, candidates, is_large, keep_reach, reach_row
 
@@ -25,20 +27,21 @@ if TYPE_CHECKING:
 
 
 _LAST_LEARNED = """
-SELECT l.seq, l.converted, l.revenue, l.value
+SELECT l.seq, l.weight, l.converted, l.revenue, l.value
 FROM json_each(:seqs) j CROSS JOIN learned l ON l.policy_id = :policy_id AND l.seq = j.value
 WHERE l.step = (SELECT MAX(m.step) FROM learned m WHERE m.policy_id = :policy_id AND m.seq = j.value)
 """
 
 _INSERT = """
 INSERT INTO learned (
-    policy_id, step, seq, converted, revenue, value, restated, was_converted, was_revenue, was_value, through
-) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+    policy_id, step, seq, weight, converted, revenue, value, restated, was_weight, was_converted, was_revenue,
+    was_value, through
+) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
 
 _AS_LEARNED = """
 SELECT seq, converted, revenue, value, restated, COALESCE(was_converted, 0), COALESCE(was_revenue, 0.0),
-    COALESCE(was_value, 0.0), through
+    COALESCE(was_value, 0.0), through, weight, COALESCE(was_weight, restated)
 FROM learned WHERE policy_id = ? AND step = ? ORDER BY seq
 """
 
@@ -54,6 +57,7 @@ class Ledger:
     def __init__(self, connection: Connection, reader: DecisionReader) -> None:
         self._connection = connection
         self._reader = reader
+        self._delays = Delays(connection)
         # A sweep that found nothing is remembered here and not in the file, so that asking never writes.
         self._idle: dict[int, tuple[tuple[str, ReachRow | None], Reach]] = {}
         connection.on_rollback(self._idle.clear)
@@ -66,7 +70,9 @@ class Ledger:
         with self._connection.reading() as raw:
             while True:
                 row = reach_row(raw, policy_id, criterion)
-                sweep, resumed = self._open_sweep(raw, policy_id, criterion, row, now - window - 1)
+                ages = None if counts_at_once else self._delays.level_ages(objective_event, window, now)
+                levels = NOWHERE.levels if ages is None else tuple((now - ages).tolist())
+                sweep, resumed = self._open_sweep(raw, policy_id, criterion, row, now - window - 1, levels)
                 parts: list[DueColumns] = []
                 missing, walks, ahead = limit, is_large(sweep), limit
                 while missing > 0:
@@ -76,8 +82,9 @@ class Ledger:
                         sweep = replace(sweep, complete=True)
                         break
                     part = self._due_among(
-                        raw, policy_id, seqs, objective_event, window, now, missing, counts_at_once=counts_at_once
-                    )
+                        raw, policy_id, seqs, objective_event, window, now, missing, sweep.target.levels,
+                        counts_at_once=counts_at_once,
+                    )  # fmt: skip
                     full = len(part) == missing
                     sweep = replace(sweep, position=int((part.decisions.seq if full else seqs)[-1]))
                     missing -= len(part)
@@ -92,7 +99,10 @@ class Ledger:
     def record_step(
         self, policy_id: int, step: int, rows: DueColumns | None, digest: str, snapshot: bytes | None
     ) -> None:
-        """Write what a step learned and the state after it, in one transaction; StoreError for a gap in the steps."""
+        """Write what a step learned and the state after it, in one transaction; StoreError for a gap in the steps.
+
+        Without a snapshot the state is that of the snapshot before and the steps since; the digest may then be empty.
+        """
         if snapshot is not None and state_hash(snapshot) != digest:
             raise StoreError("the hash of a policy's state is not that of its bytes; use bandit.store.state_hash")
         connection, raw = self._connection, self._connection.raw
@@ -136,15 +146,15 @@ class Ledger:
         """Return what a step learned as it was then, so that a rebuild folds the same batches."""
         with self._connection.reading() as raw:
             rows = raw.execute(_AS_LEARNED, (policy_id, step)).fetchall()
-            columns = list(zip(*rows, strict=True)) or [()] * 9
+            columns = list(zip(*rows, strict=True)) or [()] * 11
             seq, last = (np.array(columns[place], dtype=np.int64) for place in (0, 8))
             converted, restated, was_converted = (np.array(columns[place], dtype=np.bool_) for place in (1, 4, 5))
-            revenue, value, was_revenue, was_value = (
-                np.array(columns[place], dtype=np.float64) for place in (2, 3, 6, 7)
+            revenue, value, was_revenue, was_value, weight, was_weight = (
+                np.array(columns[place], dtype=np.float64) for place in (2, 3, 6, 7, 9, 10)
             )
             decisions = self._reader.these(seq, objective_event, window)
         learned = replace(decisions, converted=converted, revenue=revenue, value=value, last_event_id=last)
-        return DueColumns(learned, restated, was_converted, was_revenue, was_value, None)
+        return DueColumns(learned, weight, restated, was_weight, was_converted, was_revenue, was_value, None)
 
     def snapshot(self, policy_id: int, *, newest: bool) -> Snapshot | None:
         """Return the newest state that is kept, or the one before anything was learned."""
@@ -158,19 +168,25 @@ class Ledger:
         return None if row is None else Snapshot(*row)
 
     def _open_sweep(
-        self, raw: sqlite3.Connection, policy_id: int, criterion: str, row: ReachRow | None, settled: int
+        self,
+        raw: sqlite3.Connection,
+        policy_id: int,
+        criterion: str,
+        row: ReachRow | None,
+        settled: int,
+        levels: tuple[int, ...],
     ) -> tuple[Sweep, bool]:
         """Return the sweep that was begun, or a new one up to now, and whether it was begun before."""
-        start = NOWHERE if row is None else Reach(*row[:3])
+        start = NOWHERE if row is None else row[0]
         idle = self._idle.get(policy_id)
         if idle is not None and idle[0] == (criterion, row):
             start = idle[1]
-        elif row is not None and row[6] is not None:
-            return Sweep(criterion, start, Reach(*row[3:6]), row[6], complete=False), True
+        elif row is not None and row[2] is not None:
+            return Sweep(criterion, start, row[1], row[2], complete=False), True
         last = raw.execute(
             "SELECT (SELECT COALESCE(MAX(id), 0) FROM events), (SELECT COALESCE(MAX(seq), 0) FROM decisions)"
         ).fetchone()
-        return Sweep(criterion, start, Reach(last[0], last[1], settled), 0, complete=False), False
+        return Sweep(criterion, start, Reach(last[0], last[1], settled, levels), 0, complete=False), False
 
     def _due_among(
         self,
@@ -181,41 +197,56 @@ class Ledger:
         window: int,
         now: int,
         limit: int,
+        levels: tuple[int, ...],
         *,
         counts_at_once: bool,
     ) -> DueColumns:
         came = self._reader.outcomes(seqs, objective_event, window)
-        restated, was_converted, was_revenue, was_value = _last_learned(raw, policy_id, seqs)
-        settled = came.converted | came.closed | (self._reader.times(seqs) + window < now)
+        was_weight, was_converted, was_revenue, was_value = _last_learned(raw, policy_id, seqs)
+        time = self._reader.times(seqs)
+        settled = came.converted | came.closed | (time + window < now)
         if counts_at_once:
             settled |= came.valued
+        n_levels = (time[:, None] <= np.array(levels)).sum(axis=1)
+        # What was learned in full may be taken back, but is never again open: a weight does not fall.
+        weight = np.maximum(np.where(settled, 1.0, WEIGHTS[n_levels]), was_weight)
+        restated = was_weight > 0.0
         changed = (came.converted != was_converted) | (came.revenue != was_revenue) | (came.value != was_value)
-        rows = np.flatnonzero(np.where(restated, changed, settled))[:limit]
-        decisions = self._reader.these(seqs[rows], objective_event, window)
-        return DueColumns(decisions, restated[rows], was_converted[rows], was_revenue[rows], was_value[rows], None)
+        rows = np.flatnonzero((weight > was_weight) | (restated & changed))[:limit]
+        return DueColumns(
+            self._reader.these(seqs[rows], objective_event, window),
+            weight[rows],
+            restated[rows],
+            was_weight[rows],
+            was_converted[rows],
+            was_revenue[rows],
+            was_value[rows],
+            None,
+        )
 
     def _none(self, objective_event: str, window: int) -> DueColumns:
         nothing = np.zeros(0)
         no = nothing.astype(np.bool_)
         decisions = self._reader.these(nothing.astype(np.int64), objective_event, window)
-        return DueColumns(decisions, no, no, nothing, nothing, None)
+        return DueColumns(decisions, nothing, no, nothing, no, nothing, nothing, None)
 
 
 def _last_learned(
     raw: sqlite3.Connection, policy_id: int, seqs: IntArray
-) -> tuple[BoolArray, BoolArray, FloatArray, FloatArray]:
+) -> tuple[FloatArray, BoolArray, FloatArray, FloatArray]:
+    """Return the weight with which each was learned last, 0 where it never was, and as what."""
     n = len(seqs)
-    learned, converted, revenue, value = np.zeros(n, np.bool_), np.zeros(n, np.bool_), np.zeros(n), np.zeros(n)
+    weight, converted, revenue, value = np.zeros(n), np.zeros(n, np.bool_), np.zeros(n), np.zeros(n)
     text = msgspec.json.encode(seqs.tolist()).decode()
     rows = raw.execute(_LAST_LEARNED, {"seqs": text, "policy_id": policy_id}).fetchall()
     if rows:
         columns = list(zip(*rows, strict=True))
         places = np.searchsorted(seqs, np.array(columns[0], dtype=np.int64))
-        learned[places] = True
-        converted[places] = np.array(columns[1], dtype=np.bool_)
-        revenue[places] = columns[2]
-        value[places] = columns[3]
-    return learned, converted, revenue, value
+        weight[places] = columns[1]
+        converted[places] = np.array(columns[2], dtype=np.bool_)
+        revenue[places] = columns[3]
+        value[places] = columns[4]
+    return weight, converted, revenue, value
 
 
 def _learned_rows(policy_id: int, step: int, rows: DueColumns) -> zip[tuple[object, ...]]:
@@ -230,10 +261,12 @@ def _learned_rows(policy_id: int, step: int, rows: DueColumns) -> zip[tuple[obje
         repeat(policy_id),
         repeat(step),
         decisions.seq.tolist(),
+        rows.weight.tolist(),
         decisions.converted.tolist(),
         decisions.revenue.tolist(),
         decisions.value.tolist(),
         restated.tolist(),
+        before(rows.was_weight),
         before(rows.was_converted),
         before(rows.was_revenue),
         before(rows.was_value),

@@ -125,11 +125,15 @@ class DecisionColumns:
 
 @dataclass(frozen=True, slots=True)
 class Reach:
-    """How far a lineage has looked: all events up to `event`, all decisions up to `seq` and made up to `time`."""
+    """How far a lineage has looked: all events up to `event`, all decisions up to `seq` and made up to `time`.
+
+    Decisions made up to `levels[k]` had reached the level k of `bandit.maturity`; there is one time for each level.
+    """
 
     event: int
     seq: int
     time: int
+    levels: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,10 +149,15 @@ class Sweep:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DueColumns:
-    """n decisions to be learned, and what was learned of them before; `sweep` goes back with `record_step`."""
+    """n decisions to be learned, and what was learned of them before; `sweep` goes back with `record_step`.
+
+    `weight` is how much of each outcome is known and `was_weight` how much of it was learned, as in `Outcomes`.
+    """
 
     decisions: DecisionColumns
+    weight: FloatArray
     restated: BoolArray
+    was_weight: FloatArray
     was_converted: BoolArray
     was_revenue: FloatArray
     was_value: FloatArray
@@ -161,7 +170,9 @@ class DueColumns:
         """Return the chosen rows; the sweep stays."""
         return DueColumns(
             self.decisions.take(rows),
+            self.weight[rows],
             self.restated[rows],
+            self.was_weight[rows],
             self.was_converted[rows],
             self.was_revenue[rows],
             self.was_value[rows],
@@ -272,7 +283,9 @@ def concatenate(parts: Sequence[DueColumns]) -> DueColumns:
 
     return DueColumns(
         DecisionColumns(*(decisions(field.name) for field in fields(DecisionColumns))),  # type: ignore[arg-type]
+        np.concatenate([part.weight for part in parts]),
         np.concatenate([part.restated for part in parts]),
+        np.concatenate([part.was_weight for part in parts]),
         np.concatenate([part.was_converted for part in parts]),
         np.concatenate([part.was_revenue for part in parts]),
         np.concatenate([part.was_value for part in parts]),

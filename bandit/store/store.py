@@ -232,10 +232,10 @@ class Store:
         limit: int = 65_536,
         counts_at_once: bool = False,
     ) -> DueColumns:
-        """Return decisions whose outcome is settled, or has changed since this lineage learned it, by number.
+        """Return decisions of which more is known than this lineage learned, or other than it learned, by number.
 
-        An outcome is settled by a conversion, by "closed", by the end of the window, and where `counts_at_once` by
-        any revenue or reward.
+        An outcome is known in full by a conversion, by "closed", by the end of the window, and where `counts_at_once`
+        by any revenue or reward; where not, the silence of a decision that is open is known in part by its age.
         """
         return self._ledger.due(policy_id, objective_event, window, now, limit=limit, counts_at_once=counts_at_once)
 

@@ -27,7 +27,8 @@ class VwPolicy(ABC):
     Until `warm_up` outcomes are known every eligible offer is as probable as every other; then numeric facts without
     a declared scale are standardised by them, the unit of money is their rewards' root mean square, and VW learns
     them in their order. VW cannot unlearn: an outcome that is re-stated after it was learned stays as it was
-    (`not_restated` counts them). A workspace serves one thread at a time; a lock sees to that.
+    (`not_restated` counts them), and of a decision that is still open it learns no part of a silence. A workspace
+    serves one thread at a time; a lock sees to that.
     """
 
     learns = True
@@ -81,10 +82,11 @@ class VwPolicy(ABC):
         return mix_floor(chosen / total, eligible, self.floor)
 
     def update(self, outcomes: Outcomes) -> None:
-        """Learn each outcome that is new."""
+        """Learn each outcome that is new and whole."""
+        whole = outcomes.whole()
         with self._lock:
-            self.not_restated += int(outcomes.restated.sum())
-            new = outcomes.take(~outcomes.restated)
+            self.not_restated += int(whole.restated.sum())
+            new = whole.take(~whole.restated)
             if self._warmup is None:
                 self._learn(new)
                 return
