@@ -9,12 +9,17 @@ from itertools import combinations, pairwise
 
 import numpy as np
 
+from bandit import curves
 from bandit.catalogue import Catalogue, Dimension
+from bandit.curves import Curve
 from bandit.domain import Contexts, FloatArray, IntArray
 from bandit.facts import MISSING
 
 CLIP = 5.0
 """Standardised numeric facts are kept within this many scales, so that one outlier cannot drive a belief."""
+
+CURVES = 2
+"""The number of the group of context columns that are curves of numeric facts."""
 
 MAX_PAIRS = 400
 """Most pair columns that are made by default."""
@@ -47,6 +52,17 @@ def settle_scales(catalogue: Catalogue, contexts: Contexts) -> dict[str, Scale]:
             spread = float(known.std()) if len(known) else 0.0
             scales[name] = Scale(float(known.mean()) if len(known) else 0.0, spread if spread > 0 else 1.0)
     return scales
+
+
+def settle_curves(catalogue: Catalogue, contexts: Contexts, scales: Mapping[str, Scale]) -> dict[str, Curve]:
+    """Return the curves of the numeric facts whose values over these contexts have steps beyond a straight line."""
+    values = {}
+    for name, fact in catalogue.facts.items():
+        if fact.kind == "numeric":
+            column = contexts.columns[name]
+            x = (column[~np.isnan(column)] - scales[name].center) / scales[name].scale
+            values[name] = np.clip(x, -CLIP, CLIP)
+    return curves.settle(values)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -131,7 +147,8 @@ class Encoder:
 
     Context columns, in order: the intercept; for a categorical fact one column a value, one for values unseen
     ("other") and one for missing; for a numeric fact its standardised value (0 where missing) and one for missing;
-    for a boolean fact its value as -1 or 1 (0 where missing) and one for missing.
+    for a boolean fact its value as -1 or 1 (0 where missing) and one for missing. At the end, those of the `curves` of
+    numeric facts (0 where missing).
     """
 
     def __init__(
@@ -139,8 +156,10 @@ class Encoder:
         catalogue: Catalogue,
         scales: Mapping[str, Scale] | None = None,
         pairs: bool | Sequence[tuple[str, str]] = True,
+        curves: Mapping[str, Curve] | None = None,
     ) -> None:
         self.catalogue = catalogue
+        self.curves = dict(curves or {})
         self.scales = dict(declared_scales(catalogue) if scales is None else scales)
         self.offers = offer_columns(catalogue, pairs)
         names = ["intercept"]
@@ -150,9 +169,15 @@ class Encoder:
             else:
                 names.append(name)
             names.append(f"{name}=missing")
+        plain = len(names)
+        self._curve_starts: dict[str, int] = {}
+        for name, curve in self.curves.items():
+            self._curve_starts[name] = len(names)
+            names += [f"{name}~{number}" for number in range(1, curve.n_columns + 1)]
         self.context_names = tuple(names)
-        self.context_groups = (ContextGroup("everybody"), ContextGroup("facts"))
+        self.context_groups = (ContextGroup("everybody"), ContextGroup("facts"), ContextGroup("curves", 0.25))
         self.context_group: IntArray = np.minimum(np.arange(len(names)), 1)
+        self.context_group[plain:] = CURVES
 
     @property
     def n_context(self) -> int:
@@ -188,6 +213,11 @@ class Encoder:
             matrix[:, at] = np.where(missing, 0.0, values)
             matrix[:, at + 1] = missing
             at += 2
+            if name in self.curves:
+                start, curve = self._curve_starts[name], self.curves[name]
+                matrix[~missing, start : start + curve.n_columns] = curve.columns(
+                    np.asarray(values[~missing], dtype=np.float64)
+                )
         return matrix
 
     def _row(self, contexts: Contexts) -> FloatArray:
@@ -209,5 +239,8 @@ class Encoder:
             else:
                 scale = self.scales.get(name, Scale(0.0, 1.0))
                 row[at] = min(max((value - scale.center) / scale.scale, -CLIP), CLIP)
+                if name in self.curves:
+                    start, curve = self._curve_starts[name], self.curves[name]
+                    row[start : start + curve.n_columns] = curve.columns(np.array(row[at])).tolist()
             at += 2
         return np.array([row])

@@ -13,8 +13,8 @@ from bandit.domain import FloatArray
 from bandit.models.gaussian import Gaussian, solve_positive
 from bandit.models.prior import Prior
 
-BLOCK = 512
-"""Rows learned at once: within a block the mode is exact, and 512 x 512 systems are still quick."""
+BLOCK = 128
+"""Rows learned at once: within a block the mode is exact; larger ones cost more a row."""
 
 _STEPS = 30
 _TOLERANCE = 1e-10
@@ -36,17 +36,25 @@ class BayesianLogistic:
         self.weights = Gaussian(mean, variance)
 
     def update(
-        self, rows: FloatArray, y: FloatArray, weight: FloatArray | None = None, offset: FloatArray | None = None
+        self,
+        rows: FloatArray,
+        y: FloatArray,
+        weight: FloatArray | None = None,
+        offset: FloatArray | None = None,
+        block: int = BLOCK,
     ) -> None:
-        """Learn n outcomes: rows (n, D), y (n,) of 0 and 1, weights (n,) above 0, known parts of the score (n,)."""
+        """Learn n outcomes: rows (n, D), y (n,) of 0 and 1, weights (n,) above 0, known parts of the score (n,).
+
+        They are learned `block` at a time.
+        """
         n = len(y)
         share = np.ones(n) if weight is None else weight
         known = np.zeros(n) if offset is None else offset
         if n == 1:
             self._learn_one(rows[0], float(y[0]), float(share[0]), float(known[0]))
             return
-        for start in range(0, n, BLOCK):
-            part = slice(start, start + BLOCK)
+        for start in range(0, n, block):
+            part = slice(start, start + block)
             self._learn(rows[part], y[part], share[part], known[part])
 
     def restate(self, rows: FloatArray, change: FloatArray) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
@@ -48,7 +49,7 @@ class Personal:
     def moments(self, places: IntArray) -> tuple[FloatArray, FloatArray]:
         """Return means and variances, (n, 1 + K) each; at place -1 those of a stranger."""
         prior = self.variances[self.owner]
-        if not len(self._natural):
+        if not len(self._natural) or (len(places) == 1 and places[0] < 0):
             return np.zeros((len(places), len(prior))), np.tile(prior, (len(places), 1))
         known = (places >= 0)[:, None]
         variance = 1.0 / (1.0 / prior + self._precision[places] * known)
@@ -118,7 +119,8 @@ class Personal:
         n = len(self)
         return {
             "variances": self.variances,
-            "customers": np.array(list(self._places), dtype=np.str_) if n else np.zeros(0, dtype="<U1"),
+            # One text of all names: an array of texts would take four bytes a character of the longest.
+            "customers": np.frombuffer(msgspec.json.encode(list(self._places)), dtype=np.uint8),
             "natural": self._natural[:n],
             "precision": self._precision[:n],
         }
@@ -128,7 +130,7 @@ class Personal:
         variances = np.array(arrays["variances"], dtype=np.float64)
         natural = np.array(arrays["natural"], dtype=np.float32)
         precision = np.array(arrays["precision"], dtype=np.float32)
-        names = [str(name) for name in arrays["customers"].tolist()]
+        names = msgspec.json.decode(arrays["customers"].tobytes(), type=list[str])
         shape = (len(names), len(self.owner))
         if variances.shape != self.given.shape or natural.shape != shape or precision.shape != shape:
             raise ValueError("its customers' own deviations are of other offers")

@@ -16,8 +16,9 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from bandit.domain import BoolArray, FloatArray, IntArray
-from bandit.features import Encoder
+from bandit.features import CURVES, Encoder
 from bandit.models import BayesianLinear, BayesianLogistic
+from bandit.models.logistic import BLOCK
 from bandit.models.prior import Group, Prior
 from bandit.models.structure import Draws, Floats32, Structure
 
@@ -29,6 +30,9 @@ FIRST_ESTIMATE = 500
 
 ESTIMATE_EVERY = 1.25
 """... and then each time what was learned has grown by this factor, but not more often than every 500."""
+
+CURVES_FROM = 10_000
+"""Outcomes from which numeric facts may do more than go straight up or down; before that, it would cost exploration."""
 
 Kind = Literal["response", "revenue", "amount"]
 
@@ -127,14 +131,20 @@ class OfferBelief:
         responses only. The prior's variances are estimated after fixed numbers of outcomes, wherever batches end.
         """
         start, n = 0, len(offer)
-        self.activate(contexts)
         while start < n:
-            stop = min(n, start + max(1, self._due - self.learned))
+            due = self._due if self.learned >= CURVES_FROM else min(self._due, CURVES_FROM)
+            stop = min(n, start + max(1, due - self.learned))
             part = slice(start, stop)
+            self.activate(contexts[part])
             rows = self._rows(contexts[part], offer[part])
             if isinstance(self.model, BayesianLogistic):
+                # Up to the first estimate everything may come at once, and is worth its exact mode.
                 self.model.update(
-                    rows, y[part], None if weight is None else weight[part], None if offset is None else offset[part]
+                    rows,
+                    y[part],
+                    None if weight is None else weight[part],
+                    None if offset is None else offset[part],
+                    FIRST_ESTIMATE if self.learned < FIRST_ESTIMATE else BLOCK,
                 )
             else:
                 self.model.update(rows, self._scaled(y[part]))
@@ -182,6 +192,8 @@ class OfferBelief:
         for contexts, offer, _, _ in seen():
             active |= (contexts != 0).any(axis=0)
             n += len(offer)
+        if n < CURVES_FROM:
+            active &= self.encoder.context_group != CURVES
         self._stand_on(np.flatnonzero(active).astype(np.int64))
         if isinstance(self.model, BayesianLogistic):
             self.model.fit(lambda: self._weighted(seen, progress), self.prior, passes)
@@ -217,12 +229,14 @@ class OfferBelief:
         """Return draws of the weights, their deviation scaled by `width`."""
         return self.structure.draw(self.model.weights, draws, width * float(np.sqrt(self._noise)), rng)
 
-    def draw_scores(self, drawn: Draws, contexts: FloatArray, own: Floats32 | None = None) -> Floats32:
-        """Return (n, draws, N) of the same as `mean_scores` under the draws; `own` is (n, 1 + K)."""
-        scores = self.structure.draw_scores(drawn, contexts[:, self.active], own)
+    def draw_scores(
+        self, drawn: Draws, contexts: FloatArray, own: Floats32 | None = None, sign: Literal[1, -1] = 1
+    ) -> Floats32:
+        """Return (n, draws, N) of the same as `mean_scores` under the draws, times `sign`; `own` is (n, 1 + K)."""
+        scores = self.structure.draw_scores(drawn, contexts[:, self.active], own, sign)
         if self.kind != "response":
             scores *= np.float32(self.unit.scale)
-            scores += np.float32(self.unit.center)
+            scores += np.float32(sign * self.unit.center)
         return scores
 
     @property
@@ -242,8 +256,10 @@ class OfferBelief:
         return self.structure.rows(contexts[:, self.active], offer)
 
     def activate(self, contexts: FloatArray) -> None:
-        """Make room for the context columns that are not 0 here."""
+        """Make room for the context columns that are not 0 here; for curves once there is enough to learn them from."""
         seen = (contexts != 0).any(axis=0)
+        if self.learned < CURVES_FROM:
+            seen &= self.encoder.context_group != CURVES
         seen[self.active] = True
         if np.count_nonzero(seen) == len(self.active):
             return

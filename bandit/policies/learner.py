@@ -9,9 +9,10 @@ from numpy.typing import NDArray
 
 from bandit.catalogue import Catalogue
 from bandit.catalogue_file import window_microseconds
+from bandit.curves import Curve
 from bandit.domain import FloatArray, Log, LoggedBatch, Outcomes
 from bandit.errors import CatalogueError, InputError, PolicyError
-from bandit.features import Encoder, Scale, declared_scales, settle_scales
+from bandit.features import Encoder, Scale, declared_scales, settle_curves, settle_scales
 from bandit.policies.belief import Unit, positive
 from bandit.policies.outlook import Outlook, parts_of
 from bandit.policies.warmup import Warmup
@@ -45,11 +46,12 @@ class Learner:
         self._faded: int | None = None
         self.version = 0
         self.outlook = self._outlook(declared_scales(catalogue), Unit(self._first_guess()))
-        needless = self.outlook.encoder.settled and catalogue.objective.kind == "conversion"
+        numbers = any(fact.kind == "numeric" for fact in catalogue.facts.values())
+        needless = not numbers and catalogue.objective.kind == "conversion"
         self._warmup: Warmup | None = None if needless else Warmup(WARM_UP)
 
-    def _outlook(self, scales: Mapping[str, Scale], unit: Unit) -> Outlook:
-        encoder = Encoder(self.catalogue, scales, self._pairs)
+    def _outlook(self, scales: Mapping[str, Scale], unit: Unit, curves: Mapping[str, Curve] | None = None) -> Outlook:
+        encoder = Encoder(self.catalogue, scales, self._pairs, curves)
         return Outlook(self.catalogue, encoder, unit, pairs=self._pairs, personal=self._personal)
 
     # -- learning --------------------------------------------------------------------------------------------------
@@ -75,8 +77,12 @@ class Learner:
 
     def _settle(self, kept: Outcomes) -> None:
         """Take the scales of all that is kept, and learn it anew: the mode of all, whatever batches it came in."""
-        self.outlook = self._outlook(settle_scales(self.catalogue, kept.contexts), self._unit(kept))
+        self.outlook = self._settled(kept)
         self._learn(kept)
+
+    def _settled(self, kept: Outcomes) -> Outlook:
+        scales = settle_scales(self.catalogue, kept.contexts)
+        return self._outlook(scales, self._unit(kept), settle_curves(self.catalogue, kept.contexts, scales))
 
     def _learn(self, outcomes: Outcomes) -> None:
         self._fade(outcomes)
@@ -99,7 +105,7 @@ class Learner:
         if not log.n:
             raise InputError("the log has no decisions; fit a policy on a log that has some")
         first = next(iter(log.batches(FIT_SCALES))).outcomes()
-        self.outlook = self._outlook(settle_scales(self.catalogue, first.contexts), self._unit(first))
+        self.outlook = self._settled(first)
         self._warmup = None
         self.version += 1
         half_life = self._half_life
@@ -142,6 +148,7 @@ class Learner:
         scales = self.outlook.encoder.scales
         meta |= {
             "scales": {name: [scale.center, scale.scale] for name, scale in scales.items()},
+            "curves": {name: curve.plain() for name, curve in self.outlook.encoder.curves.items()},
             "version": self.version,
             "faded": self._faded,
         }
@@ -154,11 +161,13 @@ class Learner:
         """Return a learner of the same settings in this state; ValueError, TypeError or KeyError where it is none."""
         fresh = Learner(self.catalogue, pairs=self._pairs, personal=self._personal, half_life=None)
         fresh._half_life = self._half_life
-        scales = meta["scales"]
-        if not isinstance(scales, dict):
+        scales, curves = meta["scales"], meta["curves"]
+        if not isinstance(scales, dict) or not isinstance(curves, dict):
             raise TypeError("its scales are not a mapping")
         fresh.outlook = fresh._outlook(
-            {name: Scale(float(pair[0]), float(pair[1])) for name, pair in scales.items()}, Unit()
+            {name: Scale(float(pair[0]), float(pair[1])) for name, pair in scales.items()},
+            Unit(),
+            {name: Curve.of_plain(numbers) for name, numbers in curves.items()},
         )
         fresh.outlook.restore(meta, arrays)
         fresh.version = int(str(meta["version"]))

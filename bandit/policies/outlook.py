@@ -81,23 +81,29 @@ class Outlook:
         """Return (n, M, N) expected rewards under the draws (or what rises with them), -inf where not eligible."""
         objective = self.catalogue.objective
         own = None if known.own is None else known.own.astype(np.float32)
-        scores = self.main.draw_scores(drawn, known.matrix, own)
-        for ladder in self._ladders:
-            ladder.climb(scores)
         if self.amount is None:
+            scores = self._climbed(drawn, known, own)
             if not eligible.all():  # the logit rises with P(convert): the same offer wins
                 scores += np.where(eligible, np.float32(0.0), np.float32(-np.inf))[:, None, :]
             return scores
-        # Money of an offer = chance x worth - cost, all but the chance the same for every draw.
+        # Money of an offer = worth / (1 + exp(-score)) - cost, all but the score the same for every draw; in place.
         worth, cost = objective.worth(self.catalogue.money, self._revenue(known, self.amount))
         cost = np.where(eligible, cost, np.inf).astype(np.float32)
-        # 1 / (1 + exp(-s)) in place; a score of -80 or less is a chance of 0 in any currency.
-        np.negative(scores, out=scores)
-        np.minimum(scores, np.float32(80.0), out=scores)
-        np.exp(scores, out=scores)
+        if self._ladders:
+            scores = -self._climbed(drawn, known, own)
+        else:
+            scores = self.main.draw_scores(drawn, known.matrix, own, -1)
+        with np.errstate(over="ignore"):  # odds of infinity to one against are a chance of 0
+            np.exp(scores, out=scores)
         scores += np.float32(1.0)
         np.divide(worth.astype(np.float32)[:, None, :], scores, out=scores)
         scores -= cost[:, None, :]
+        return scores
+
+    def _climbed(self, drawn: Draws, known: Known, own: Floats32 | None) -> Floats32:
+        scores = self.main.draw_scores(drawn, known.matrix, own)
+        for ladder in self._ladders:
+            ladder.climb(scores)
         return scores
 
     def expected(self, known: Known) -> FloatArray:
