@@ -64,6 +64,7 @@ $(BENCH_STAMP): pyproject.toml simulator/bench/constraints.txt
 bench: $(BENCH_STAMP) ## Compare the engine with other libraries, in earnings and in speed (hours; resumes where it was left)
 	$(BENCH_PYTHON) -m simulator.bench --seeds $(BENCH_SEEDS) --processes $(BENCH_PROCESSES) --out $(BENCH_OUT)
 	$(BENCH_PYTHON) -m simulator.bench speed --out $(BENCH_OUT)
+	$(BENCH_PYTHON) -m simulator.bench settings --out $(BENCH_OUT)
 
 clean: ## Remove the environment, caches and the demo's files
 	rm -rf $(VENV) $(BENCH_VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache demo build dist *.egg-info

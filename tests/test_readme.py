@@ -18,5 +18,5 @@ def test_the_example_runs(tmp_path, monkeypatch, capsys):
 def test_every_command_it_names_is_there():
     from bandit.cli.app import app  # noqa: PLC0415 - only this test needs typer
 
-    named = set(re.findall(r"^    offer-bandit (\w+)", README.read_text(encoding="utf-8"), flags=re.MULTILINE))
+    named = set(re.findall(r"^    offer-bandit ([\w-]+)", README.read_text(encoding="utf-8"), flags=re.MULTILINE))
     assert named == {command.name or command.callback.__name__.rstrip("_") for command in app.registered_commands}
