@@ -132,7 +132,7 @@ class _Auditor:
         if batch.seed[0] is None or batch.fault[0] is not None:
             return 0
         self._move_to(int(batch.policy_step[0]))
-        contexts = self.log.decisions(batch)[1].contexts
+        contexts = self.log.decisions(batch, masks=False)[1].contexts
         rng = generator_for(str(batch.seed[0]), batch.decision_id.tolist())
         choice = choose(self.policy, self.catalogue, contexts, rng)
         eligible = self.store.eligible_masks(batch.eligible_set_id, self.catalogue.n_offers)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -15,18 +15,15 @@ import numpy as np
 
 from bandit.catalogue_file import CatalogueFile, decode, encode
 from bandit.conditions import compile_condition
-from bandit.domain import BoolArray, Contexts, FloatArray, IntArray, ObjectArray, Removal
-from bandit.eligibility import Eligibility, Rule
+from bandit.domain import BoolArray, Contexts, EligibleSets, FloatArray, IntArray, ObjectArray, Removal
+from bandit.eligibility import Eligibility, Grid, Named, Rule
 from bandit.errors import CatalogueError, OfferError
 from bandit.facts import Fact, parse_contexts
 from bandit.objective import Money, Objective
 from bandit.toml_file import read_toml
 
-MAX_OFFERS = 100_000
-"""Most legal offers a catalogue may have."""
-
 MAX_COMBINATIONS = 10_000_000
-"""Most combinations that are looked through for legal ones."""
+"""Most combinations of options that a catalogue may have, legal or not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +56,10 @@ class Dimension:
 
 @dataclass(frozen=True, eq=False)
 class Catalogue:
-    """What may be offered, to whom, and what it is worth; legal offers are enumerated once, into arrays.
+    """What may be offered, to whom, and what it is worth; legal offers are numbered once.
 
-    `options` is (N, dimensions): the option of each offer in each dimension. Offers are in the order of the
-    catalogue, the last dimension running fastest, without those that a stacking rule forbids.
+    Offers are in the order of the catalogue, the last dimension running fastest, without those that a stacking rule
+    forbids.
     """
 
     name: str
@@ -71,8 +68,7 @@ class Catalogue:
     undeclared: Literal["refuse", "drop"]
     facts: Mapping[str, Fact]
     dimensions: tuple[Dimension, ...]
-    options: IntArray
-    money: Money
+    grid: Grid
     rules: tuple[Rule, ...]
     fallback: int | None
     file: CatalogueFile
@@ -99,7 +95,38 @@ class Catalogue:
     @property
     def n_offers(self) -> int:
         """The number of legal offers, N."""
-        return len(self.options)
+        return self.grid.n_offers
+
+    @cached_property
+    def options(self) -> IntArray:
+        """The option of each offer in each dimension, (N, dimensions), read-only."""
+        options = self.grid.options()
+        options.flags.writeable = False
+        return options
+
+    @cached_property
+    def money(self) -> Money:
+        """What each offer costs, (N,) each; `money_of` tells it of a few."""
+        return self._costs(self.options)
+
+    def money_of(self, offer: IntArray) -> Money:
+        """Return what some offers cost, (n,) each."""
+        return self._costs(self.options[offer])
+
+    def _costs(self, options: IntArray) -> Money:
+        def total(cost: Callable[[Option], float]) -> FloatArray:
+            sums = np.zeros(len(options))
+            for place, dimension in enumerate(self.dimensions):
+                values = np.array([cost(option) for option in dimension.options])
+                if values.any():
+                    sums += values[options[:, place]]
+            return sums
+
+        return Money(
+            rate=total(lambda option: option.rate),
+            contact_cost=total(lambda option: option.contact_cost),
+            redemption_cost=total(lambda option: option.redemption_cost),
+        )
 
     @cached_property
     def dimension_names(self) -> tuple[str, ...]:
@@ -136,16 +163,12 @@ class Catalogue:
         """
         self._check_dimensions(columns)
         n = len(next(iter(columns.values())))
-        place = np.zeros(n, dtype=np.int64)
-        known = np.ones(n, dtype=np.bool_)
-        for dimension in self.dimensions:
+        options = np.empty((n, len(self.dimensions)), dtype=np.int64)
+        for place, dimension in enumerate(self.dimensions):
             codes = {name: code for code, name in enumerate(dimension.names)}
             given = columns[dimension.name]
-            column = np.fromiter((codes.get(name, -1) for name in given), dtype=np.int64, count=n)
-            known &= column >= 0
-            place = place * len(dimension.options) + column
-        found = np.minimum(np.searchsorted(self._places, place), len(self._places) - 1)
-        return np.where(known & (self._places[found] == place), found, -1)
+            options[:, place] = np.fromiter((codes.get(name, -1) for name in given), dtype=np.int64, count=n)
+        return self.grid.find(options)
 
     def contexts(
         self,
@@ -166,13 +189,17 @@ class Catalogue:
         """
         return self._eligibility.masks(self.fired(contexts)).copy() if fired is None else self._eligibility.masks(fired)
 
+    def eligible_sets(self, fired: BoolArray) -> EligibleSets:
+        """Return what the rules that hold, (n, R) as from `fired`, leave for each context; each distinct set once."""
+        return self._eligibility.sets(fired)
+
     def removals(self, context: Contexts, fired: BoolArray | None = None) -> tuple[Removal, ...]:
         """Return which rules removed which offers for one context (a batch of one); `fired` as in `eligible`."""
         return self._eligibility.removals((self.fired(context) if fired is None else fired)[0])
 
     @cached_property
     def _eligibility(self) -> Eligibility:
-        return Eligibility(self.rules, self.n_offers)
+        return Eligibility(self.rules, self.grid)
 
     @cached_property
     def _names(self) -> tuple[tuple[str, tuple[str, ...], ObjectArray], ...]:
@@ -180,14 +207,6 @@ class Catalogue:
         return tuple(
             (dimension.name, dimension.names, np.array(dimension.names, dtype=object)) for dimension in self.dimensions
         )
-
-    @cached_property
-    def _places(self) -> IntArray:
-        """Number of each legal offer among all combinations, ascending."""
-        place = np.zeros(self.n_offers, dtype=np.int64)
-        for column, dimension in enumerate(self.dimensions):
-            place = place * len(dimension.options) + self.options[:, column]
-        return place
 
     def _check_dimensions(self, given: Mapping[str, object]) -> None:
         missing = [name for name in self.dimension_names if name not in given]
@@ -227,15 +246,17 @@ def _build(file: CatalogueFile, where: str) -> Catalogue:
         )
         for dimension in file.dimensions
     )
-    options = _legal(dimensions, [rule.forbid for rule in file.rules if rule.when is None], where)
+    named = [_named(dimensions, rule.forbid) for rule in file.rules]
+    grid = _grid(dimensions, [each for rule, each in zip(file.rules, named, strict=True) if rule.when is None], where)
     rules = tuple(
         Rule(
             number,
             rule.words,
             None if rule.when is None else compile_condition(rule.when, facts, f"{where}: rule {number}"),
-            _matches(dimensions, options, rule.forbid),
+            each,
+            grid,
         )
-        for number, rule in enumerate(file.rules, start=1)
+        for number, (rule, each) in enumerate(zip(file.rules, named, strict=True), start=1)
     )
     objective = Objective(
         file.objective.kind, file.objective.event, file.objective.margin, file.objective.window_microseconds
@@ -247,8 +268,7 @@ def _build(file: CatalogueFile, where: str) -> Catalogue:
         undeclared=file.undeclared,
         facts=facts,
         dimensions=dimensions,
-        options=options,
-        money=_money(dimensions, options),
+        grid=grid,
         rules=rules,
         fallback=None,
         file=file,
@@ -262,54 +282,23 @@ def _build(file: CatalogueFile, where: str) -> Catalogue:
     return replace(catalogue, fallback=fallback)
 
 
-def _legal(dimensions: tuple[Dimension, ...], forbidden: Sequence[Mapping[str, Sequence[str]]], where: str) -> IntArray:
-    """Return the (N, dimensions) options of the combinations that no stacking rule forbids, looked at in parts."""
-    sizes = tuple(len(dimension.options) for dimension in dimensions)
+def _grid(dimensions: tuple[Dimension, ...], forbidden: Sequence[Named], where: str) -> Grid:
+    sizes = [len(dimension.options) for dimension in dimensions]
     n_combinations = math.prod(sizes)
     if n_combinations > MAX_COMBINATIONS:
         raise CatalogueError(
             f"{where}: the dimensions make {n_combinations:,} combinations; at most {MAX_COMBINATIONS:,} can be "
             "looked through: leave out options or a dimension"
         )
-    kept: list[IntArray] = []
-    n_legal = 0
-    for start in range(0, n_combinations, MAX_OFFERS):
-        numbers = np.arange(start, min(start + MAX_OFFERS, n_combinations))
-        options = np.stack(np.unravel_index(numbers, sizes), axis=1).astype(np.int64)
-        legal = np.ones(len(options), dtype=np.bool_)
-        for forbid in forbidden:
-            legal &= ~_matches(dimensions, options, forbid)
-        kept.append(options[legal])
-        n_legal += len(kept[-1])
-        if n_legal > MAX_OFFERS:
-            raise CatalogueError(
-                f"{where}: more than {MAX_OFFERS:,} of {n_combinations:,} combinations are legal offers; "
-                "leave out options or a dimension, or add stacking rules"
-            )
-    if not n_legal:
+    grid = Grid(sizes, forbidden)
+    if not grid.n_offers:
         raise CatalogueError(f"{where}: the stacking rules leave no legal offer; take one of them away")
-    return np.concatenate(kept)
+    return grid
 
 
-def _matches(dimensions: tuple[Dimension, ...], options: IntArray, forbid: Mapping[str, Sequence[str]]) -> BoolArray:
-    """Return the offers that have, in every dimension that a rule names, one of the options it names."""
-    hit = np.ones(len(options), dtype=np.bool_)
-    for place, dimension in enumerate(dimensions):
-        if dimension.name in forbid:
-            named = np.isin(np.array(dimension.names, dtype=object), np.array(forbid[dimension.name], dtype=object))
-            hit &= named[options[:, place]]
-    return hit
-
-
-def _money(dimensions: tuple[Dimension, ...], options: IntArray) -> Money:
-    def total(values: Sequence[Sequence[float]]) -> FloatArray:
-        sums = np.zeros(len(options))
-        for place, row in enumerate(values):
-            sums += np.array(row, dtype=np.float64)[options[:, place]]
-        return sums
-
-    return Money(
-        rate=total([[option.rate for option in dimension.options] for dimension in dimensions]),
-        contact_cost=total([[option.contact_cost for option in dimension.options] for dimension in dimensions]),
-        redemption_cost=total([[option.redemption_cost for option in dimension.options] for dimension in dimensions]),
+def _named(dimensions: tuple[Dimension, ...], forbid: Mapping[str, Sequence[str]]) -> Named:
+    """Return the options that a rule names, a mask for each dimension that it looks at."""
+    return tuple(
+        np.array([name in forbid[dimension.name] for name in dimension.names]) if dimension.name in forbid else None
+        for dimension in dimensions
     )

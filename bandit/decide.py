@@ -1,4 +1,4 @@
-"""The only place where an offer is drawn: check the policy's probabilities, draw from that very vector."""
+"""The only place where an offer is drawn: check the policy's probabilities, draw from those very numbers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from numpy.random.bit_generator import ISeedSequence
 from numpy.typing import DTypeLike, NDArray
 
 from bandit.catalogue import Catalogue
-from bandit.domain import BoolArray, Contexts, FloatArray, IntArray, Policy
+from bandit.domain import BoolArray, Contexts, EligibleSets, FloatArray, IntArray, Policy, Shares, SparsePolicy
 from bandit.errors import NoEligibleOfferError, PolicyError
 from bandit.policies.probabilities import one_hot, uniform_over
 
@@ -23,21 +23,32 @@ SUM_TOLERANCE = 1e-9
 FEW_OFFERS = 1_000
 """So many are added up one by one sooner than in blocks, for one row."""
 
+TRIES = 32
+"""Offers that are picked at random, to find an eligible one, before the eligible ones are listed."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Choice:
-    """What was drawn for n contexts: offers and propensities (n,), the vectors and the masks they come from (n, N).
+    """What was drawn for n contexts: offers and propensities (n,), and what they were drawn from.
 
-    `fault` says why the fallback was served to all of them, and is None where the policy chose. `fired` is (n, R),
-    which of the catalogue's conditional rules held for whom.
+    That is the (n, N) probabilities or, of many offers, their shares; `eligible` is (n, N). `fault` says why the
+    fallback was served to all of them, and is None where the policy chose. `fired` is (n, R), which of the
+    catalogue's conditional rules held for whom. `sets` has what is eligible once more, each distinct set once, where
+    there are many offers.
     """
 
     offer: IntArray
     propensity: FloatArray
-    probabilities: FloatArray
+    drawn_from: FloatArray | Shares
     eligible: BoolArray
     fault: str | None = None
     fired: BoolArray | None = None
+    sets: EligibleSets | None = None
+
+    @property
+    def probabilities(self) -> FloatArray:
+        """The (n, N) probabilities."""
+        return self.drawn_from.dense(self.eligible) if isinstance(self.drawn_from, Shares) else self.drawn_from
 
 
 class _Digest(ISeedSequence):
@@ -68,6 +79,8 @@ def choose(policy: Policy, catalogue: Catalogue, contexts: Contexts, rng: Genera
     A policy's fault ends in the fallback (or an even draw over the eligible offers), never in an exception.
     """
     fired = catalogue.fired(contexts)
+    if catalogue.n_offers > FEW_OFFERS and isinstance(policy, SparsePolicy) and policy.sparse:
+        return _choose_of_many(policy, catalogue, contexts, fired, rng)
     eligible = catalogue.eligible(contexts, fired)
     if fired.size and fired.any():  # where no rule holds, every offer is there
         eligible = with_fallback(catalogue, eligible, contexts)
@@ -113,6 +126,86 @@ def checked(probabilities: FloatArray, eligible: BoolArray) -> FloatArray:
     if off > SUM_TOLERANCE:
         raise PolicyError("the policy gave probabilities that do not sum to 1")
     return probabilities
+
+
+def _choose_of_many(
+    policy: SparsePolicy, catalogue: Catalogue, contexts: Contexts, fired: BoolArray, rng: Generator
+) -> Choice:
+    """Do what `choose` does without a number for every offer."""
+    sets = catalogue.eligible_sets(fired)
+    if not sets.counts.all():
+        sets = _sets_of(with_fallback(catalogue, sets.masks, contexts.take(_first_rows(sets))), sets.which)
+    try:
+        shares = checked_shares(policy.shares(contexts, fired, sets, rng), sets)
+        fault = None
+    except Exception as exception:  # noqa: BLE001 - whatever a learned model does, the service must answer
+        fault = f"{type(exception).__name__}: {exception}"
+        shares, sets = _fallback_of_many(catalogue, sets)
+    offer = draw_shares(shares, sets, rng)
+    return Choice(offer, shares.of(offer), shares, sets.dense(), fault, fired, sets)
+
+
+def checked_shares(shares: Shares, eligible: EligibleSets) -> Shares:
+    """Return the shares; PolicyError unless they are probabilities over eligible offers."""
+    n = len(eligible)
+    if not (shares.offers.shape == shares.share.shape and len(shares.offers) == len(shares.floor) == n):
+        raise PolicyError(f"the policy gave shares of shape {shares.share.shape}, not {n} rows")
+    sums = shares.share.sum(axis=1) + shares.floor
+    if not (np.isfinite(sums).all() and (shares.share >= 0.0).all() and (shares.floor >= 0.0).all()):
+        raise PolicyError("the policy gave shares that are negative or not finite")
+    if not (eligible.has(shares.offers) | (shares.share == 0.0)).all():
+        raise PolicyError("the policy gave a share to an offer that is not eligible")
+    if (np.abs(sums - 1.0) > SUM_TOLERANCE).any() or (shares.n_eligible != eligible.n_eligible).any():
+        raise PolicyError("the policy gave shares that do not sum to 1")
+    return shares
+
+
+def draw_shares(shares: Shares, eligible: EligibleSets, rng: Generator) -> IntArray:
+    """Draw one offer a row: one of the few by its share, or else any of the eligible, all as probable."""
+    steps = np.concatenate([shares.share, shares.floor[:, None]], axis=1).cumsum(axis=1)
+    place = _first_above(steps, rng.random(len(steps)) * steps[:, -1])
+    few = shares.offers.shape[1]
+    offer = np.zeros(len(steps), dtype=np.int64)
+    named, evenly = np.flatnonzero(place < few), np.flatnonzero(place == few)
+    offer[named] = shares.offers[named, place[named]]
+    if len(evenly):
+        offer[evenly] = _any_of(EligibleSets(eligible.masks, eligible.counts, eligible.which[evenly]), rng)
+    return offer
+
+
+def _any_of(eligible: EligibleSets, rng: Generator) -> IntArray:
+    """Draw one of the eligible offers a row: the first eligible of some at random, or one of their list."""
+    tried = rng.integers(eligible.masks.shape[1], size=(len(eligible), TRIES))
+    found = eligible.has(tried)
+    offer: IntArray = tried[np.arange(len(tried)), found.argmax(axis=1)]
+    rank = rng.integers(eligible.n_eligible)
+    missed = ~found.any(axis=1)
+    for one in np.unique(eligible.which[missed]).tolist():
+        rows = missed & (eligible.which == one)
+        offer[rows] = np.flatnonzero(eligible.masks[one])[rank[rows]]
+    return offer
+
+
+def _sets_of(masks: BoolArray, which: IntArray) -> EligibleSets:
+    masks.flags.writeable = False
+    return EligibleSets(masks, np.count_nonzero(masks, axis=1), which)
+
+
+def _first_rows(sets: EligibleSets) -> IntArray:
+    """Return the first row of each set."""
+    return np.asarray(np.unique(sets.which, return_index=True)[1], dtype=np.int64)
+
+
+def _fallback_of_many(catalogue: Catalogue, sets: EligibleSets) -> tuple[Shares, EligibleSets]:
+    n = len(sets)
+    if catalogue.fallback is None:
+        nothing = np.zeros((n, 0))
+        return Shares(nothing.astype(np.int64), nothing, np.ones(n), sets.n_eligible), sets
+    if not sets.masks[:, catalogue.fallback].all():
+        masks = sets.masks.copy()
+        masks[:, catalogue.fallback] = True
+        sets = _sets_of(masks, sets.which)
+    return Shares(np.full((n, 1), catalogue.fallback), np.ones((n, 1)), np.zeros(n), sets.n_eligible), sets
 
 
 def draw(probabilities: FloatArray, rng: Generator) -> IntArray:

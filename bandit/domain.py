@@ -51,10 +51,40 @@ class Contexts:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class SharedColumns:
+    """(N, K) columns that are sums over the options of an offer: `columns[offer]` are the (n, K) of some offers.
+
+    `options` (N, dimensions) says which option an offer has, `by_option` what it adds, (options, K) a dimension.
+    """
+
+    options: IntArray
+    by_option: tuple[FloatArray, ...]
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(N, K)."""
+        return len(self.options), self.by_option[0].shape[1]
+
+    def __getitem__(self, offer: IntArray | BoolArray | slice) -> FloatArray:
+        chosen = self.options[offer]
+        columns = self.by_option[0][chosen[:, 0]]
+        for place in range(1, len(self.by_option)):
+            columns += self.by_option[place][chosen[:, place]]
+        return columns
+
+    def with_intercept(self) -> SharedColumns:
+        """Return the (N, 1 + K) columns with a 1 in front."""
+        first, *others = (np.pad(added, ((0, 0), (1, 0))) for added in self.by_option)
+        first[:, 0] = 1.0
+        return SharedColumns(self.options, (first, *others))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Outcomes:
     """What a policy learns from: n decisions with what came of each.
 
-    `offer` indexes the catalogue's offers; `eligible` is (n, N); `propensity` is in (0, 1]; `converted` is the
+    `offer` indexes the catalogue's offers; `eligible` is (n, N), or (n, 0) of more than 100,000 offers, where no policy
+    looks at it; `propensity` is in (0, 1]; `converted` is the
     objective's event within its window, `revenue` the net revenue and `reward` the money (the objective's unit).
     Where `restated` is true the policy has learned this decision before, as `was_converted`, `was_revenue` and
     `was_reward`, and must now hold the belief it would hold had it learned the new outcome instead.

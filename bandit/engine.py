@@ -17,6 +17,7 @@ from bandit.audit import Verified, verify
 from bandit.catalogue import Catalogue
 from bandit.clock import Time, microseconds, new_id, new_ids, now
 from bandit.domain import Decision, DecisionBatch, FloatArray, IntArray, ObjectArray, Policy
+from bandit.eligibility import MASK_BYTES
 from bandit.errors import InputError, NumberError
 from bandit.lineage import Learned, Lineage, Progress, Rebuilt
 from bandit.policies import build
@@ -27,7 +28,7 @@ KEY_VARIABLE = "OFFER_BANDIT_KEY"
 """Environment variable with the key under which customers are hashed."""
 
 BATCH = 512
-"""Most decisions that share one generator and one transaction."""
+"""Most decisions that share one generator and one transaction; fewer where there are many offers."""
 
 
 class Engine:
@@ -188,14 +189,16 @@ class Engine:
             times = times.astype(np.int64)
             if len(times) != n:
                 raise InputError(f"there are {len(times)} times for {n} contexts; send one each, or one for all")
+            # A mask an offer is kept for each of them until they are logged.
+            at_once = max(1, min(BATCH, MASK_BYTES // self.catalogue.n_offers))
             parts = [
                 self._desk.decide(
-                    checked if n <= BATCH else checked.take(slice(start, start + BATCH)),
-                    ids[start : start + BATCH],
-                    customers[start : start + BATCH],
-                    times[start : start + BATCH],
+                    checked if n <= at_once else checked.take(slice(start, start + at_once)),
+                    ids[start : start + at_once],
+                    customers[start : start + at_once],
+                    times[start : start + at_once],
                 )
-                for start in range(0, n, BATCH)
+                for start in range(0, n, at_once)
             ]
         return self._desk.batch(ids, customers, parts, times)
 

@@ -12,7 +12,8 @@ import numpy as np
 from bandit import curves
 from bandit.catalogue import Catalogue, Dimension
 from bandit.curves import Curve
-from bandit.domain import Contexts, FloatArray, IntArray
+from bandit.domain import Contexts, FloatArray, IntArray, SharedColumns
+from bandit.eligibility import MANY_OFFERS
 from bandit.facts import MISSING
 
 CLIP = 5.0
@@ -69,17 +70,24 @@ def settle_curves(catalogue: Catalogue, contexts: Contexts, scales: Mapping[str,
 class OfferColumns:
     """The N offers as numbers.
 
-    `main` is (N, K): one column an option (one-hot), then one a numeric attribute, divided by its largest size.
-    `owner` is (K,): columns with the same number are options of one dimension, or one attribute; `owner_names` has
-    their names. `pairs` is (N, P): one column a pair of options of two dimensions that some legal offer has.
+    `shared` has the K columns of an offer as sums over its options: one an option (one-hot), then one a numeric
+    attribute, divided by its largest size.
+    `owner` is (K,): columns with the same number are options of one dimension, or
+    one attribute; `owner_names` has their names. `pairs` is (N, P): one column a pair of options of two dimensions
+    that some legal offer has.
     """
 
-    main: FloatArray
+    shared: SharedColumns
     main_names: tuple[str, ...]
     owner: IntArray
     owner_names: tuple[str, ...]
     pairs: FloatArray
     pair_names: tuple[str, ...]
+
+    @property
+    def main(self) -> FloatArray:
+        """The (N, K) columns of all offers."""
+        return self.shared[:]
 
 
 def offer_columns(catalogue: Catalogue, pairs: bool | Sequence[tuple[str, str]] = True) -> OfferColumns:
@@ -91,39 +99,59 @@ def offer_columns(catalogue: Catalogue, pairs: bool | Sequence[tuple[str, str]] 
     names: list[str] = []
     owner = np.repeat(np.arange(len(catalogue.dimensions)), [len(one.options) for one in catalogue.dimensions]).tolist()
     owner_names = list(catalogue.dimension_names)
-    blocks: list[FloatArray] = []
-    for place, dimension in enumerate(catalogue.dimensions):
-        blocks.append(np.eye(len(dimension.options))[catalogue.options[:, place]])
+    for dimension in catalogue.dimensions:
         names += [f"{dimension.name}={option.name}" for option in dimension.options]
-    one_hot = np.concatenate(blocks, axis=1)
     starts = np.cumsum([0] + [len(dimension.options) for dimension in catalogue.dimensions])
-    attributes: list[FloatArray] = []
+    columns = [np.eye(int(starts[-1]))]
     for place, dimension in enumerate(catalogue.dimensions):
         for key, values in ordered_attributes(dimension).items():
             largest = np.abs(values).max()
-            attributes.append((values / largest if largest > 0 else values)[catalogue.options[:, place]])
+            column = np.zeros((starts[-1], 1))
+            column[starts[place] : starts[place + 1], 0] = values / largest if largest > 0 else values
+            columns.append(column)
             names.append(f"{dimension.name}.{key}")
             owner.append(len(owner_names))
             owner_names.append(names[-1])
-    main = np.column_stack([one_hot, *attributes]) if attributes else one_hot
+    by_option = tuple(np.split(np.concatenate(columns, axis=1), starts[1:-1]))
 
     pair_columns: list[FloatArray] = []
     pair_names: list[str] = []
     spans = dict(zip(catalogue.dimension_names, pairwise(starts.tolist()), strict=True))
     wanted = list(combinations(catalogue.dimension_names, 2)) if pairs is True else list(pairs or [])
+    offers = catalogue.options
+    at = {name: place for place, name in enumerate(catalogue.dimension_names)}
+    if pairs is True and _n_pairs(catalogue, wanted) > MAX_PAIRS:
+        wanted = []
     for one, other in wanted:
         for left in range(*spans[one]):
             for right in range(*spans[other]):
-                column = one_hot[:, left] * one_hot[:, right]
+                has_left = offers[:, at[one]] == left - spans[one][0]
+                column = has_left & (offers[:, at[other]] == right - spans[other][0])
                 if column.any():
-                    pair_columns.append(column)
+                    pair_columns.append(column.astype(np.float64))
                     pair_names.append(f"{names[left]}&{names[right]}")
-    if pairs is True and len(pair_columns) > MAX_PAIRS:
-        pair_columns, pair_names = [], []
     table = np.column_stack(pair_columns) if pair_columns else np.zeros((catalogue.n_offers, 0))
     return OfferColumns(
-        main, tuple(names), np.array(owner, dtype=np.int64), tuple(owner_names), table, tuple(pair_names)
+        SharedColumns(offers, by_option),
+        tuple(names),
+        np.array(owner, dtype=np.int64),
+        tuple(owner_names),
+        table,
+        tuple(pair_names),
     )
+
+
+def _n_pairs(catalogue: Catalogue, wanted: Sequence[tuple[str, str]]) -> int:
+    """Return how many pairs of options of these dimensions some legal offer has."""
+    sizes = {dimension.name: len(dimension.options) for dimension in catalogue.dimensions}
+    if catalogue.n_offers > MANY_OFFERS:  # too many to look through for the pairs that rules leave none of
+        return sum(sizes[one] * sizes[other] for one, other in wanted)
+    at = {name: place for place, name in enumerate(catalogue.dimension_names)}
+    n = 0
+    for one, other in wanted:
+        both = catalogue.options[:, at[one]] * sizes[other] + catalogue.options[:, at[other]]
+        n += int(np.count_nonzero(np.bincount(both)))
+    return n
 
 
 def ordered_attributes(dimension: Dimension) -> dict[str, FloatArray]:

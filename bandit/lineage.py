@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
+
 from bandit.catalogue import Catalogue
 from bandit.domain import Outcomes, Policy
+from bandit.eligibility import MANY_OFFERS
 from bandit.errors import StoreError
 from bandit.policies import build, close
 from bandit.store import DueColumns, Store, StoreLog, state_hash
@@ -151,10 +154,12 @@ class Lineage:
         self._unsaved = unsaved
 
     def _outcomes(self, due: DueColumns) -> tuple[DueColumns, Outcomes]:
-        rows, batch = self._log.decisions(due.decisions)
+        # Policies that can do with more offers do not look at what was eligible.
+        rows, batch = self._log.decisions(due.decisions, masks=self.catalogue.n_offers <= MANY_OFFERS)
         kept = due.take(rows)
-        money, objective = self.catalogue.money, self.catalogue.objective
-        was_reward = objective.reward(money, batch.offer, kept.was_converted, kept.was_revenue, kept.was_value)
+        money, objective = self.catalogue.money_of(batch.offer), self.catalogue.objective
+        every = np.arange(len(batch.offer))
+        was_reward = objective.reward(money, every, kept.was_converted, kept.was_revenue, kept.was_value)
         return kept, Outcomes(
             contexts=batch.contexts,
             offer=batch.offer,

@@ -12,8 +12,9 @@ import numpy as np
 from bandit.catalogue import Catalogue
 from bandit.context_json import contexts_json
 from bandit.decide import Choice, choose, generator_for
-from bandit.domain import Contexts, Decision, DecisionBatch, IntArray
-from bandit.errors import DuplicateError
+from bandit.domain import BoolArray, Contexts, Decision, DecisionBatch, IntArray, Shares, SparsePolicy
+from bandit.eligibility import MANY_OFFERS
+from bandit.errors import DuplicateError, PolicyError
 from bandit.lineage import Lineage
 from bandit.store import DecisionRows, Store
 
@@ -30,6 +31,15 @@ class Desk:
     group: str
     keep_probabilities: bool
 
+    def __post_init__(self) -> None:
+        """PolicyError where the policy would weigh every one of more offers than it can."""
+        policy, n_offers = self.lineage.policy, self.catalogue.n_offers
+        if n_offers > MANY_OFFERS and not (isinstance(policy, SparsePolicy) and policy.sparse):
+            raise PolicyError(
+                f'the policy "{policy.name}" weighs every offer, and the catalogue has {n_offers:,} (at most '
+                f"{MANY_OFFERS:,}); use Thompson sampling, which searches, or leave out options"
+            )
+
     def decide(self, contexts: Contexts, ids: Sequence[str], customers: Sequence[str], times: IntArray) -> Choice:
         """Draw an offer for each context and log the decisions, in one transaction, before they are returned."""
         choice = choose(self.lineage.policy, self.catalogue, contexts, generator_for(self.seed, ids))
@@ -42,7 +52,7 @@ class Desk:
                 policy_id=self.lineage.policy_id,
                 policy_step=self.lineage.step,
                 contexts_json=contexts_json(self.catalogue.facts, contexts),
-                eligible=choice.eligible,
+                eligible=choice.eligible if choice.sets is None or len(choice.sets.masks) > 1 else choice.sets.masks,
                 offer=choice.offer,
                 propensity=choice.propensity,
                 group=self.group,
@@ -72,9 +82,9 @@ class Desk:
                 f'the decision id "{decision_id}" is already in the log for another customer, context or catalogue; '
                 "send a new id with a new request"
             )
-        vector = np.full((1, self.catalogue.n_offers), np.nan)
-        if row.probabilities[0] is not None:
-            vector[0] = np.frombuffer(row.probabilities[0], dtype=np.float64)
+        kept = row.probabilities[0]
+        vector = np.array([np.nan]) if kept is None else np.frombuffer(kept, dtype=np.float64)
+        vector = np.broadcast_to(vector, (1, self.catalogue.n_offers))
         mask = self.store.eligible_set(int(row.eligible_set_id[0]))[None, :]
         choice = Choice(row.offer, row.propensity, vector, mask, row.fault[0])
         return self.decision(decision_id, customer, contexts, choice, int(row.time[0]), str(row.group[0]))
@@ -101,7 +111,7 @@ class Desk:
             propensity=float(choice.propensity[0]),
             eligible=choice.eligible[0],
             reasons=self.catalogue.removals(contexts, choice.fired),
-            probabilities=choice.probabilities[0],
+            drawn_from=choice.drawn_from if isinstance(choice.drawn_from, Shares) else choice.drawn_from[0],
             time=time,
             group=group,
             fault=choice.fault,
@@ -131,13 +141,24 @@ class Desk:
             np.zeros(0, dtype=np.int64), np.zeros(0), np.zeros((0, n_offers)), np.zeros((0, n_offers), dtype=np.bool_)
         )
         parts = parts or [nothing]
+        offer = np.concatenate([part.offer for part in parts])
         return Choice(
-            np.concatenate([part.offer for part in parts]),
+            offer,
             np.concatenate([part.propensity for part in parts]),
             np.concatenate([part.probabilities for part in (parts if self.keep_probabilities else [nothing])]),
-            np.concatenate([part.eligible for part in parts]),
+            _joined_masks(parts, len(offer)),
             next((part.fault for part in parts if part.fault is not None), None),
         )
+
+
+def _joined_masks(parts: Sequence[Choice], n: int) -> BoolArray:
+    """Return the (n, N) masks of all parts; no copy where all rows share one set."""
+    first = parts[0].sets
+    if first is not None and len(first.masks) == 1:
+        shared = first.masks
+        if all(part.sets is not None and part.sets.masks is shared for part in parts):
+            return np.broadcast_to(shared, (n, shared.shape[1]))
+    return np.concatenate([part.eligible for part in parts])
 
 
 def _removals_json(catalogue: Catalogue, contexts: Contexts, row: int) -> str:

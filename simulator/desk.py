@@ -208,5 +208,6 @@ class PolicyDesk:
                 kept,
                 np.where(kept, book.responses.revenue[rows], 0.0),
                 book.responses.reward[rows],
+                book.visits.times[rows],
             )
         )

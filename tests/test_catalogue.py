@@ -1,4 +1,5 @@
 import copy
+import itertools
 import json
 
 import numpy as np
@@ -8,8 +9,9 @@ from hypothesis import strategies as st
 
 import bandit
 from bandit import eligibility
-from bandit.catalogue import MAX_OFFERS
+from bandit.catalogue import MAX_COMBINATIONS
 from bandit.context_json import contexts_json
+from bandit.eligibility import Grid
 from bandit.errors import CatalogueError, ContextError, OfferError
 
 from .conftest import SPRING, draw_contexts
@@ -174,21 +176,49 @@ def test_a_catalogue_that_cannot_be_used_is_refused_in_one_sentence(change, word
     assert "\n" not in str(caught.value)
 
 
-def test_too_many_offers_are_one_clear_error_and_rules_can_make_them_fewer():
-    """12^5 = 248,832 combinations; one option of d0 for each of d1 leaves 12^4 = 20,736."""
+def test_too_many_combinations_are_one_clear_error_and_fewer_are_numbered_without_those_forbidden():
+    """12^7 = 35,831,808 are refused; of 12^5 = 248,832, one option of d0 for each of d1 leaves 12^4 = 20,736."""
     dimensions = [
-        {"name": f"d{place}", "options": [{"name": str(option)} for option in range(12)]} for place in range(5)
+        {"name": f"d{place}", "options": [{"name": str(option)} for option in range(12)]} for place in range(7)
     ]
-    with pytest.raises(CatalogueError, match="more than 100,000 of 248,832 combinations"):
+    with pytest.raises(CatalogueError, match="make 35,831,808 combinations; at most 10,000,000"):
         bandit.Catalogue.from_dict({"dimensions": dimensions})
+    assert 12**5 < MAX_COMBINATIONS < 12**7
     others = [
         {"forbid": {"d0": [str(option)], "d1": [str(other) for other in range(12) if other != option]}}
         for option in range(12)
     ]
-    assert bandit.Catalogue.from_dict({"dimensions": dimensions, "rules": others}).n_offers == 20_736 < MAX_OFFERS
-    more = [{"name": f"e{place}", "options": [{"name": str(option)} for option in range(12)]} for place in range(2)]
-    with pytest.raises(CatalogueError, match="at most 10,000,000"):
-        bandit.Catalogue.from_dict({"dimensions": dimensions + more})
+    catalogue = bandit.Catalogue.from_dict({"dimensions": dimensions[:5], "rules": others})
+    assert catalogue.n_offers == 20_736
+    assert (catalogue.options[:, 0] == catalogue.options[:, 1]).all()
+    assert bandit.Catalogue.from_dict({"dimensions": dimensions[:5]}).n_offers == 248_832
+
+
+@given(st.lists(st.integers(1, 4), min_size=1, max_size=5), st.integers(0, 4), st.integers(0, 2**32))
+def test_the_grid_numbers_what_looking_at_every_combination_leaves(sizes, n_rules, seed):
+    """Against one combination after the other, in the order of itertools.product, each rule looked at by itself."""
+    rng = np.random.default_rng(seed)
+    rules = [[rng.random(size) < 0.5 if rng.random() < 0.6 else None for size in sizes] for _ in range(n_rules)]
+
+    def hit(offer, rule):
+        return all(named is None or named[option] for named, option in zip(rule, offer, strict=True))
+
+    every = list(itertools.product(*map(range, sizes)))
+    left = [offer for offer in every if not any(hit(offer, rule) for rule in rules)]
+    grid = Grid(sizes, rules)
+    assert grid.n_offers == len(left)
+    if left:
+        assert [tuple(offer) for offer in grid.options().tolist()] == left
+        number = {offer: place for place, offer in enumerate(left)}
+        assert grid.find(np.array(every)).tolist() == [number.get(offer, -1) for offer in every]
+        extra = [rng.random(size) < 0.5 for size in sizes]
+        assert grid.allowed([extra]).tolist() == [not hit(offer, extra) for offer in left]
+
+
+def test_costs_of_a_few_offers_are_those_of_all(catalogue):
+    few = catalogue.money_of(np.array([7, 2]))
+    for name in ("rate", "contact_cost", "redemption_cost"):
+        np.testing.assert_array_equal(getattr(few, name), getattr(catalogue.money, name)[[7, 2]])
 
 
 def test_malformed_toml_is_named_with_its_line(tmp_path):

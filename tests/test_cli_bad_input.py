@@ -37,7 +37,7 @@ def _write_what_is_wrong(rows):
         "costly.toml": catalogue.replace("rate = 0.20", "rate = 1.2"),
         "misspelt.toml": catalogue.replace("margin", "margn"),
         "condition.toml": catalogue.replace('when = "not loyal"', 'when = "not royal"'),
-        "huge.toml": "".join(f'[[dimensions]]\nname = "d{i}"\noptions = [{options}]\n' for i in range(5)),
+        "huge.toml": "".join(f'[[dimensions]]\nname = "d{i}"\noptions = [{options}]\n' for i in range(6)),
         "badrules.toml": Path("rules.toml").read_text(encoding="utf-8").replace('discount = "20"', 'discount = "50"'),
         "other.toml": mapping.replace('"probability"', '"likelihood"'),
         "typo.toml": mapping.replace("row_customer", "x") + "\nclosd = true\n",
@@ -110,9 +110,9 @@ BAD = {
         "import new.db log.csv --catalogue condition.toml --mapping mapping.toml",
         '"royal" is not a declared fact',
     ),
-    "a catalogue of millions of offers": (
+    "a catalogue of too many offers": (
         "import new.db log.csv --catalogue huge.toml --mapping mapping.toml",
-        "3,200,000 combinations",
+        "64,000,000 combinations",
     ),
     "a mapping with a misspelt key": (
         "import new.db log.csv --catalogue catalogue.toml --mapping typo.toml",
@@ -159,6 +159,21 @@ BAD = {
     "a time of words": ("record offers.db one refund --time noon", 'the time "noon" is not an ISO 8601 time'),
     "an event again with other content": ("record offers.db one purchase --revenue 6", "--correct"),
     "a database for learning that is none": ("learn notes.txt", "notes.txt"),
+    "a fit into nothing": ("fit offers.db", "Missing option '--into'"),
+    "a fit into the log itself": ("fit offers.db --into offers.db", "would learn its decisions twice"),
+    "a fit into what is there": ("fit offers.db --into notes.txt", "notes.txt: is there already"),
+    "a fit into a directory that is not there": ("fit offers.db --into no/new.db", "there is no directory no"),
+    "a fit of a log that is not there": ("fit no.db --into new.db", "no.db: there is no such database"),
+    "a fit with a half-life of words": ("fit offers.db --into new.db --half-life soon", '"soon" is not a duration'),
+    "a fit with a floor above 1": ("fit offers.db --into new.db --floor 2", "floor is a share between 0 and 1"),
+    "a fit of decisions that nobody made": ("fit offers.db --into new.db --written-by 9", "no policy 9 has decided"),
+    "a half-life of words": ("half-life offers.db --candidates soon", '"soon" is no half-life'),
+    "no half-life to compare": ("half-life offers.db --candidates never", 'nothing to compare with "never"'),
+    "half-lives by blocks of nothing": ("half-life offers.db --block 0", "block is 0"),
+    "half-lives of a database that is not there": ("half-life no.db", "no.db: there is no such database"),
+    "exploration by the year": ("exploration offers.db --by year", 'no period "year"; choose from tenth, week'),
+    "exploration of a policy that is none": ("exploration offers.db --policy-id 9", "there is no policy 9"),
+    "exploration in a database that is none": ("exploration notes.txt", "notes.txt"),
 }
 
 

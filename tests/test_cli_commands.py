@@ -20,7 +20,21 @@ from simulator.command import simulate_campaign
 from tests.cli_tools import run
 from tests.conftest import SPRING
 
-COMMANDS = ("init", "simulate", "import", "evaluate", "replay", "decide", "record", "learn", "verify", "doctor")
+COMMANDS = (
+    "init",
+    "simulate",
+    "import",
+    "evaluate",
+    "replay",
+    "decide",
+    "record",
+    "learn",
+    "fit",
+    "half-life",
+    "exploration",
+    "verify",
+    "doctor",
+)
 FACTS = ("--fact", "gender=f", "--fact", "recency=2.5", "--fact", "loyal=true")
 
 
@@ -417,3 +431,15 @@ def test_the_sample_draws_only_eligible_offers_with_their_propensities(prepared)
         columns = store.read_decisions("purchase", 1)
     assert len(columns) == 2_000
     assert np.unique(columns.propensity.round(6)).size <= 6
+
+
+def test_settings_of_thompson_sampling_can_be_written_with_its_name(catalogue):
+    policy = parse_policy(catalogue, "thompson:half_life=30d,width=0.25,personal=false")
+    assert policy.spec() == bandit.ThompsonSampling(catalogue, half_life="30d", width=0.25, personal=False).spec()
+    for text, words in (
+        ("thompson:speed=3", "speed"),
+        ("thompson:width=wide", "width"),
+        ("thompson:half_life=soon", "half_life"),
+    ):
+        with pytest.raises(InputError, match=words):
+            parse_policy(catalogue, text)

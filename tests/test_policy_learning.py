@@ -260,3 +260,11 @@ def test_a_large_batch_on_all_cores_is_the_same_as_in_pieces(monkeypatch):
     whole = policy.probabilities(contexts, eligible, np.random.default_rng(12))
     monkeypatch.setattr("bandit.policies.thompson.CELLS", 10_000)
     assert np.array_equal(policy.probabilities(contexts, eligible, np.random.default_rng(12)), whole)
+
+
+def test_a_log_in_which_nobody_bought_can_be_fitted():
+    catalogue = bandit.Catalogue.from_dict(SPRING)
+    outcomes = outcomes_of(catalogue, lambda _, options: np.zeros(len(options)), 300, np.random.default_rng(13))
+    policy = bandit.ThompsonSampling(catalogue)
+    policy.fit(Kept(outcomes))
+    assert np.isfinite(policy.predict(outcomes.contexts)).all()

@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from bandit._version import __version__
-from bandit.cli import bring, care, judge, serve
+from bandit.cli import bring, care, judge, learning, serve
 from bandit.cli.console import note
 from bandit.errors import InputError, StoreError
 
@@ -52,6 +52,9 @@ _COMMANDS: tuple[tuple[str, Callable[..., None], str], ...] = (
     ),
     ("record", serve.record, "offer-bandit record offers.db DECISION_ID purchase --revenue 52.00"),
     ("learn", serve.learn, "offer-bandit learn offers.db --policy thompson"),
+    ("fit", learning.fit, "offer-bandit fit campaign.db --into offers.db --half-life 90d"),
+    ("half-life", learning.half_life, "offer-bandit half-life offers.db --candidates 14d,30d,90d,never"),
+    ("exploration", learning.exploration, "offer-bandit exploration offers.db --by week"),
     ("verify", care.verify, "offer-bandit verify offers.db"),
     ("doctor", care.doctor, "offer-bandit doctor offers.db"),
 )

@@ -6,6 +6,8 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
+import msgspec
+
 from bandit.catalogue import Catalogue
 from bandit.domain import Policy
 from bandit.errors import InputError, PolicyError
@@ -14,8 +16,8 @@ from bandit.policies import ConstantOffer, SegmentRules, ThompsonSampling, Unifo
 from bandit.policies.vw import VowpalWabbitSlates
 
 NAMES = (
-    'uniform, thompson, vw (or "vw:ARGUMENTS"), vw-slates (or "vw-slates:ARGUMENTS"), rules:FILE.toml, '
-    "offer:DIMENSION=OPTION,..., everyone"
+    'uniform, thompson (or "thompson:half_life=30d,..."), vw (or "vw:ARGUMENTS"), vw-slates (or "vw-slates:ARGUMENTS"), '
+    "rules:FILE.toml, offer:DIMENSION=OPTION,..., everyone"
 )
 """What may be written."""
 
@@ -52,8 +54,8 @@ def parse_policy(catalogue: Catalogue, text: str) -> Policy:
         match kind:
             case "uniform" if not rest:
                 return Uniform(catalogue)
-            case "thompson" if not rest:
-                return ThompsonSampling(catalogue)
+            case "thompson":
+                return _thompson(catalogue, rest)
             case "vw":
                 return VowpalWabbit(catalogue, rest) if rest else VowpalWabbit(catalogue)
             case "vw-slates":
@@ -65,6 +67,29 @@ def parse_policy(catalogue: Catalogue, text: str) -> Policy:
     except PolicyError as fault:
         raise InputError(f'the policy "{text}" cannot be used: {fault}') from fault
     raise InputError(f'"{text}" is no policy; write one of {NAMES}')
+
+
+class _Settings(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
+    """What can be set of Thompson sampling on the command line."""
+
+    draws: int | msgspec.UnsetType = msgspec.UNSET
+    width: float | msgspec.UnsetType = msgspec.UNSET
+    floor: float | msgspec.UnsetType = msgspec.UNSET
+    half_life: str | msgspec.UnsetType = msgspec.UNSET
+    personal: bool | msgspec.UnsetType = msgspec.UNSET
+    pairs: bool | msgspec.UnsetType = msgspec.UNSET
+
+
+def _thompson(catalogue: Catalogue, text: str) -> ThompsonSampling:
+    """Return Thompson sampling with settings from `half_life=30d,width=0.3`; PolicyError where they are none."""
+    given = {
+        name.strip(): value.strip() for name, _, value in (part.partition("=") for part in text.split(",") if part)
+    }
+    try:
+        settings = msgspec.convert(given, _Settings, strict=False)
+    except msgspec.ValidationError as fault:
+        raise PolicyError(f"{fault}; settings are {', '.join(_Settings.__struct_fields__)}") from fault
+    return ThompsonSampling(catalogue, **msgspec.to_builtins(settings))
 
 
 def parse_offer(text: str) -> dict[str, str]:

@@ -16,9 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bandit.domain import BoolArray, IntArray
+from bandit.models.stacking import Stacking, Words
 
 Floats32 = NDArray[np.float32]
-Words = NDArray[np.uint64]
 
 WIDTHS = (16, 64, 400)
 """Partial combinations kept: each further number for those draws that the one before leaves open."""
@@ -54,38 +54,6 @@ class Lever:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Stacking:
-    """Rules as bits: a combination is forbidden where a rule in force names each of its options that it looks at.
-
-    One array a dimension. `named` (K, words): bit r of an option is set where rule r names it or does not look at the
-    dimension. `looks` (words,): bit r is set where rule r looks at the dimension.
-    """
-
-    named: tuple[Words, ...]
-    looks: tuple[Words, ...]
-
-    @staticmethod
-    def of(sizes: Sequence[int], rules: Sequence[Sequence[BoolArray | None]]) -> Stacking:
-        """Take a mask of options a rule and dimension, None where the rule does not look at the dimension."""
-        words = max(1, -(-len(rules) // 64))
-        named = tuple(np.full((size, words), ~np.uint64(0)) for size in sizes)
-        looks = tuple(np.zeros(words, dtype=np.uint64) for _ in sizes)
-        for number, rule in enumerate(rules):
-            word, bit = number // 64, np.uint64(1) << np.uint64(number % 64)
-            for place, options in enumerate(rule):
-                if options is not None:
-                    looks[place][word] |= bit
-                    named[place][~options, word] &= ~bit
-        return Stacking(named, looks)
-
-    def in_force(self, holds: BoolArray) -> Words:
-        """Return as (n, words) bits which of the rules hold for n contexts, (n, rules)."""
-        bits = np.zeros((len(holds), 64 * len(self.looks[0])), dtype=np.bool_)
-        bits[:, : holds.shape[1]] = holds
-        return np.packbits(bits, axis=1, bitorder="little").view("<u8").astype(np.uint64)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
 class Best:
     """The offer found for each draw: its `options` (n, M, dimensions), -1 where none was found that the rules allow.
 
@@ -116,9 +84,7 @@ def best_offers(
     n, m = base.shape
     order = _order(levers)
     levers = [levers[place] for place in order]
-    stacking = Stacking(
-        tuple(stacking.named[place] for place in order), tuple(stacking.looks[place] for place in order)
-    )
+    stacking = stacking.ordered(order)
     options = np.full((n * m, len(levers)), -1, dtype=np.int64)
     value, proven = np.full(n * m, LOWEST), np.zeros(n * m, dtype=np.bool_)
     longest = max(len(lever.rate) for lever in levers)
@@ -214,8 +180,8 @@ class _Beam:
         self.log_revenues = [lever.log_revenue[context] for lever in levers]
         self.named = stacking.named
         self.rules = in_force[context]
-        self.seen = _seen(stacking.looks)
-        alone = _alone(stacking.looks)
+        self.seen = stacking.seen()
+        alone = stacking.alone()
         # An option that one rule forbids by itself is in no completion.
         self.open = [
             ~((self.rules[:, None, :] & only & named) != 0).any(axis=2) if only.any() else None
@@ -232,7 +198,6 @@ class _Beam:
         slope, rests = self._rests(base)
         paths: list[IntArray] = []
         for place, lever in enumerate(self.levers):
-            size = len(lever.rate)
             sums = sums.with_each(self.scores[place], self.log_revenues[place], lever)
             rules = (rules[:, :, None, :] & self.named[place]).reshape(n, -1, rules.shape[2])
             final = place + 1 == len(self.levers)
@@ -340,21 +305,3 @@ def _chance(score: Floats32) -> Floats32:
     chance = np.exp(np.minimum(-score, np.float32(80.0)))
     chance += np.float32(1.0)
     return np.reciprocal(chance, out=chance)
-
-
-def _seen(looks: Sequence[Words]) -> list[Words]:
-    """Return for each dimension the rules that have been seen whole there: they look at none that comes later."""
-    every = np.bitwise_or.reduce(looks)
-    found, later = [], np.zeros_like(every)
-    for own in reversed(looks):
-        found.append(every & ~later)
-        later = later | own
-    return found[::-1]
-
-
-def _alone(looks: Sequence[Words]) -> list[Words]:
-    """Return for each dimension the rules that look at it and at no other."""
-    once, often = np.zeros_like(looks[0]), np.zeros_like(looks[0])
-    for own in looks:
-        once, often = once | own, often | (once & own)
-    return [own & ~often for own in looks]

@@ -7,12 +7,13 @@ every pair column; so D = (1 + K) d + P, however many offers there are.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bandit.domain import FloatArray, IntArray
+from bandit.domain import FloatArray, IntArray, SharedColumns
 from bandit.models.gaussian import Gaussian
 
 Floats32 = NDArray[np.float32]
@@ -22,7 +23,8 @@ Floats32 = NDArray[np.float32]
 class Draws:
     """M draws of the weights, made ready for any context: they serve every decision until the belief changes.
 
-    `effects` is (M (1 + K), d), what a context is multiplied with; `pairs` is (M, N), the pairs' part of the scores.
+    `effects` is (M (1 + K), d), what a context is multiplied with; `pairs` is (M, N), the pairs' part of the scores, or
+    (M, 0) where there are none.
     """
 
     effects: Floats32
@@ -37,13 +39,24 @@ class Draws:
 class Structure:
     """The weights that N offers share, for d context columns; knows where each weight stands in the belief."""
 
-    def __init__(self, main: FloatArray, pairs: FloatArray, n_context: int) -> None:
+    def __init__(self, main: FloatArray | SharedColumns, pairs: FloatArray, n_context: int) -> None:
         """Take (N, K) option columns and (N, P) pair columns; the first of the d context columns is the intercept."""
-        self.columns = np.column_stack([np.ones(len(main)), main])
+        self.columns: FloatArray | SharedColumns
+        if isinstance(main, SharedColumns):
+            self.columns = main.with_intercept()
+        else:
+            self.columns = np.column_stack([np.ones(len(main)), main])
         self.pairs = pairs
         self.n_context = n_context
-        self.table: Floats32 = np.ascontiguousarray(self.columns.T, dtype=np.float32)
-        self._negative = -self.table
+
+    @cached_property
+    def table(self) -> Floats32:
+        """The (1 + K, N) columns, for scoring every offer."""
+        return np.ascontiguousarray(self.columns[:].T, dtype=np.float32)
+
+    @cached_property
+    def _negative(self) -> Floats32:
+        return -self.table
 
     @property
     def size(self) -> int:
@@ -82,13 +95,15 @@ class Structure:
         if own is not None:
             effects += own
         d, k = self.n_context, self.columns.shape[1]
-        return np.asarray(effects @ self.columns.T + self.pairs @ belief.mean[k * d :])
+        return np.asarray(effects @ self.columns[:].T + self.pairs @ belief.mean[k * d :])
 
     def draw(self, belief: Gaussian, draws: int, width: float, rng: np.random.Generator) -> Draws:
         """Return draws of all weights, jointly; the D x D factor is needed here and never for a decision."""
         d, k = self.n_context, self.columns.shape[1]
         weights = belief.draw(draws, width, rng)
         effects = np.ascontiguousarray(weights[:, : k * d].reshape(draws * k, d), dtype=np.float32)
+        if not self.pairs.shape[1]:
+            return Draws(effects, np.zeros((draws, 0), dtype=np.float32))
         return Draws(effects, (weights[:, k * d :] @ self.pairs.T).astype(np.float32))
 
     def draw_scores(

@@ -81,7 +81,7 @@ class OfferBelief:
         self.encoder = encoder
         self.unit = unit or Unit()
         offers = encoder.offers
-        self._pairs = offers.pairs if pairs else np.zeros((len(offers.main), 0))
+        self._pairs = offers.pairs if pairs else np.zeros((encoder.catalogue.n_offers, 0))
         self._owner = np.concatenate([[0], offers.owner + 1]).astype(np.int64)
         self.learned = self.estimates = 0
         self._stand_on(np.array([0], dtype=np.int64))
@@ -89,7 +89,7 @@ class OfferBelief:
     def _stand_on(self, active: IntArray) -> None:
         """Stand at the prior, over these context columns."""
         self.active = active
-        self.structure = Structure(self.encoder.offers.main, self._pairs, len(active))
+        self.structure = Structure(self.encoder.offers.shared, self._pairs, len(active))
         self.prior = Prior(self._groups(), self._labels(active, self.structure), self._center(self.structure))
         make = BayesianLogistic if self.kind == "response" else BayesianLinear
         self.model: BayesianLogistic | BayesianLinear = make(self.prior.center, self.prior.variance)
@@ -264,7 +264,7 @@ class OfferBelief:
         if np.count_nonzero(seen) == len(self.active):
             return
         wanted = np.flatnonzero(seen).astype(np.int64)
-        grown = Structure(self.encoder.offers.main, self._pairs, len(wanted))
+        grown = Structure(self.encoder.offers.shared, self._pairs, len(wanted))
         places = self.structure.places_after_growth(np.searchsorted(wanted, self.active), len(wanted))
         self.prior = self.prior.grown(self._labels(wanted, grown), self._center(grown))
         self.model.weights.grow(places, self.prior.center, self.prior.variance)

@@ -126,8 +126,11 @@ class Learner:
         """Log of a revenue beside which the offers' costs are small, for as long as none has been seen."""
         if self.catalogue.objective.kind == "reward":
             return 0.0
-        money = self.catalogue.money
-        return float(np.log(max(1.0, 20.0 * float((money.redemption_cost + money.contact_cost).max()))))
+        dearest = sum(
+            max(option.redemption_cost + option.contact_cost for option in dimension.options)
+            for dimension in self.catalogue.dimensions
+        )
+        return float(np.log(max(1.0, 20.0 * dearest)))
 
     def _unit(self, kept: Outcomes) -> Unit:
         if self.catalogue.objective.kind == "reward":

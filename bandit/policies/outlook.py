@@ -12,6 +12,7 @@ from scipy.special import expit
 
 from bandit.catalogue import Catalogue
 from bandit.domain import BoolArray, Contexts, FloatArray, IntArray, Log, LoggedBatch, Outcomes
+from bandit.eligibility import MANY_OFFERS
 from bandit.features import Encoder
 from bandit.models.personal import Personal
 from bandit.models.structure import Draws, Floats32
@@ -55,7 +56,8 @@ class Outlook:
         self.catalogue = catalogue
         self.encoder = encoder
         self._raw = catalogue.objective.kind == "reward"
-        self._ladders = ladders(catalogue)
+        # Of more offers the best is searched for, by dimension.
+        self._ladders = ladders(catalogue) if catalogue.n_offers <= MANY_OFFERS else ()
         self.main = OfferBelief("amount" if self._raw else "response", encoder, pairs, unit if self._raw else None)
         money = catalogue.objective.kind in {"revenue", "profit"}
         self.amount = OfferBelief("revenue", encoder, pairs=False, unit=unit) if money else None
@@ -212,6 +214,8 @@ class Outlook:
         def amounts() -> Iterator[tuple[FloatArray, IntArray, FloatArray, FloatArray]]:
             for batch in log.batches(FIT_ROWS):
                 now = positive(batch.revenue, batch.converted)
+                if not now.any():
+                    continue
                 matrix = self.encoder.context_matrix(batch.contexts.take(now))
                 yield matrix, batch.offer[now], np.log(batch.revenue[now]), weight(batch)[now]
 

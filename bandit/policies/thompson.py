@@ -6,20 +6,25 @@ import os
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 
+import msgspec
 import numpy as np
 from numpy.random import Generator
 
 from bandit.catalogue import Catalogue
-from bandit.domain import BoolArray, Contexts, FloatArray, Log, Outcomes
+from bandit.domain import BoolArray, Contexts, EligibleSets, FloatArray, Log, Outcomes, Shares
 from bandit.errors import PolicyError
 from bandit.models.structure import Draws
 from bandit.policies.learner import Learner
+from bandit.policies.many import OfferSearch
 from bandit.policies.outlook import Known
 from bandit.policies.probabilities import check_share, mix_floor
 from bandit.policies.state import pack, unpack
 
-CELLS = 600_000
+CELLS = 150_000
 """Scores (contexts x draws x offers) worked on at once: bounds the memory of a batch, and stays near the caches."""
+
+SEARCH_ABOVE = 8_000
+"""Above so many offers finding the best of each draw by search takes less time than scoring them all."""
 
 BLOCKS = 16
 """Sets of M draws between two changes of the belief; each call is answered from one of them, by chance."""
@@ -74,11 +79,15 @@ class ThompsonSampling:
         self.half_life = half_life
         self._learner = Learner(catalogue, pairs=self.pairs, personal=self.personal, half_life=half_life)
         self._samples: dict[int, Draws] = {}
+        self._search = OfferSearch(catalogue) if catalogue.n_offers > SEARCH_ABOVE else None
 
     # -- choice ----------------------------------------------------------------------------------------------------
 
     def probabilities(self, contexts: Contexts, eligible: BoolArray, rng: Generator) -> FloatArray:
         """Return the (n, N) probabilities: shares of wins among the draws, with the floor. A batch uses all cores."""
+        if self.sparse:
+            sets = EligibleSets(eligible, eligible.sum(axis=1), np.arange(len(eligible)))
+            return self.shares(contexts, self.catalogue.fired(contexts), sets, rng).dense(eligible)
         known = self._learner.outlook.know(contexts)
         sample = self._sampled(int(rng.integers(BLOCKS)))
         n, n_offers = eligible.shape
@@ -95,6 +104,21 @@ class ThompsonSampling:
             for _ in threads.map(work, range(0, n, at_once)):
                 pass
         return shares
+
+    @property
+    def sparse(self) -> bool:
+        """Whether the catalogue has so many offers that the best of a draw is searched for; never with pairs."""
+        return self._search is not None and not self._learner.outlook.encoder.offers.pairs.shape[1]
+
+    def shares(self, contexts: Contexts, fired: BoolArray, eligible: EligibleSets, rng: Generator) -> Shares:
+        """Return the probabilities by the winners of the draws; a draw without an eligible one counts for all alike."""
+        if self._search is None:
+            raise PolicyError(f"shares are for catalogues of more than {SEARCH_ABOVE:,} offers; ask for probabilities")
+        outlook = self._learner.outlook
+        sample = self._sampled(int(rng.integers(BLOCKS)))
+        winners = self._search.winners(outlook, sample, outlook.know(contexts), fired)
+        share = np.where(eligible.has(winners), (1.0 - self.floor) / self.draws, 0.0)
+        return Shares(np.maximum(winners, 0), share, 1.0 - share.sum(axis=1), eligible.n_eligible)
 
     def _sampled(self, block: int) -> Draws:
         found = self._samples.get(block)
@@ -160,6 +184,6 @@ class ThompsonSampling:
             if meta["kind"] != "thompson":
                 raise ValueError(f"it is of a policy of kind {meta['kind']}")
             learner = self._learner.restored(meta, arrays)
-        except (KeyError, ValueError, TypeError, IndexError, AttributeError) as fault:
+        except (KeyError, ValueError, TypeError, IndexError, AttributeError, msgspec.MsgspecError) as fault:
             raise PolicyError(f"the state does not fit this policy: {fault}; rebuild it from the log") from fault
         self._learner, self._samples = learner, {}

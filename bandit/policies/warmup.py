@@ -58,9 +58,9 @@ class Warmup:
         customers = np.array(arrays["customers"].tolist(), dtype=object)
         contexts = Contexts(sum(sizes), columns, {}, customers)  # type: ignore[arg-type]
         values = {name: arrays[name] for name in _columns() if name in arrays}
-        values["eligible"] = np.unpackbits(
-            np.asarray(arrays["eligible"], dtype=np.uint8), axis=1, count=catalogue.n_offers
-        ).astype(np.bool_)
+        packed = np.asarray(arrays["eligible"], dtype=np.uint8)
+        count = catalogue.n_offers if packed.shape[1] else 0  # 0 where the policy does not look at it
+        values["eligible"] = np.unpackbits(packed, axis=1, count=count).astype(np.bool_)
         kept = Outcomes(contexts=contexts, **values)  # type: ignore[arg-type]
         stops = np.cumsum(sizes)
         for start, stop in zip(stops - np.asarray(sizes), stops, strict=True):

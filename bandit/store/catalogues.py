@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from bandit.catalogue import Catalogue
+from bandit.eligibility import MANY_OFFERS
 from bandit.errors import StoreError
 from bandit.store.rows import CatalogueRow, PolicyRow
 
@@ -54,7 +55,7 @@ class Catalogues:
                 "INSERT INTO offers (catalogue_id, offer, options) VALUES (?, ?, ?)",
                 (
                     (number, offer, msgspec.json.encode(catalogue.offer(offer)).decode())
-                    for offer in range(catalogue.n_offers)
+                    for offer in range(catalogue.n_offers if catalogue.n_offers <= MANY_OFFERS else 0)
                 ),
             )
         return number

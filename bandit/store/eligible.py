@@ -17,6 +17,13 @@ if TYPE_CHECKING:
     from bandit.store.connection import Connection
 
 
+SHORT = 512
+"""Longest mask, in bytes of packed bits, that is remembered as it is; of a longer one, its digest."""
+
+MANY_OFFERS = 50_000
+"""Masks of more offers are known again by being the same array, and few of them are kept."""
+
+
 class EligibleSets:
     """The table `eligible_sets`; bits are packed eight offers a byte, the first offer in the highest bit."""
 
@@ -24,12 +31,17 @@ class EligibleSets:
         self._connection = connection
         self._numbers: Cache[tuple[int, bytes], int] = Cache(4_096)
         self._masks: Cache[int, BoolArray] = Cache(1_024)
+        self._large: Cache[int, BoolArray] = Cache(4)
+        self._same: Cache[tuple[int, int], tuple[BoolArray, int]] = Cache(4)
+        connection.on_rollback(self._same.clear)
         connection.on_rollback(self._numbers.clear)
         connection.on_rollback(self._masks.clear)
 
     def ids(self, catalogue_id: int, eligible: BoolArray, removals: Callable[[int], str] | None) -> list[int]:
         """Return the number of each row's set, within the caller's transaction; a new set is written."""
         n_offers = eligible.shape[1]
+        if len(eligible) == 1 and n_offers > MANY_OFFERS and not eligible.flags.writeable:
+            return [self._of_many(catalogue_id, eligible, removals)]
         if len(eligible) == 1:
             return [self._one(catalogue_id, np.packbits(eligible).tobytes(), n_offers, removals, 0)]
         packed = np.packbits(eligible, axis=1)
@@ -46,6 +58,8 @@ class EligibleSets:
         """Return the (N,) mask of a set, read-only; StoreError where there is none of that number."""
         mask = self._masks.get(set_id)
         if mask is None:
+            mask = self._large.get(set_id)
+        if mask is None:
             with self._connection.reading() as raw:
                 row = raw.execute(
                     "SELECT s.bits, c.n_offers FROM eligible_sets s JOIN catalogues c ON c.id = s.catalogue_id "
@@ -56,7 +70,7 @@ class EligibleSets:
                 raise StoreError(f"{self._connection.path}: has no eligible set {set_id}; `verify` says what is lost")
             mask = np.unpackbits(np.frombuffer(row[0], dtype=np.uint8), count=row[1]).astype(np.bool_)
             mask.flags.writeable = False
-            self._masks.put(set_id, mask)
+            (self._masks if len(mask) <= MANY_OFFERS else self._large).put(set_id, mask)
         return mask
 
     def masks(self, set_ids: IntArray, n_offers: int) -> BoolArray:
@@ -72,13 +86,24 @@ class EligibleSets:
             row = raw.execute("SELECT removals FROM eligible_sets WHERE id = ?", (set_id,)).fetchone()
         return None if row is None else row[0]
 
+    def _of_many(self, catalogue_id: int, eligible: BoolArray, removals: Callable[[int], str] | None) -> int:
+        """Return the number of a set that cannot change; packing a mask of millions takes longer than deciding."""
+        # An array that is kept here is alive, so no other has its id.
+        known = self._same.get((catalogue_id, id(eligible)))
+        if known is not None:
+            return known[1]
+        number = self._one(catalogue_id, np.packbits(eligible).tobytes(), eligible.shape[1], removals, 0)
+        self._same.put((catalogue_id, id(eligible)), (eligible, number))
+        return number
+
     def _one(
         self, catalogue_id: int, bits: bytes, n_offers: int, removals: Callable[[int], str] | None, row: int
     ) -> int:
-        number = self._numbers.get((catalogue_id, bits))
+        key = catalogue_id, bits if len(bits) <= SHORT else set_digest(bits)
+        number = self._numbers.get(key)
         if number is None:
             number = self._find(catalogue_id, bits, n_offers, removals, row)
-            self._numbers.put((catalogue_id, bits), number)
+            self._numbers.put(key, number)
         return number
 
     def _find(

@@ -79,6 +79,9 @@ class OfferMap:
     def masks(self, catalogue_ids: IntArray, set_ids: IntArray) -> BoolArray:
         """Return the (n, N) masks over the catalogue's offers."""
         distinct, first, back = np.unique(set_ids, return_index=True, return_inverse=True)
+        if len(distinct) == 1 and self._store.catalogue(int(catalogue_ids[0])).version == self._catalogue.version:
+            mask = self._store.eligible_set(int(distinct[0]))
+            return np.broadcast_to(mask, (len(set_ids), len(mask)))
         table = np.zeros((len(distinct), self._catalogue.n_offers), dtype=np.bool_)
         for place, (set_id, catalogue_id) in enumerate(
             zip(distinct.tolist(), catalogue_ids[first].tolist(), strict=True)
@@ -170,22 +173,30 @@ class StoreLog:
             if len(batch):
                 yield batch
 
-    def decisions(self, columns: DecisionColumns) -> tuple[IntArray, LoggedBatch]:
-        """Return which of these decisions the catalogue has an offer for, and those as a batch."""
+    def decisions(self, columns: DecisionColumns, *, masks: bool = True) -> tuple[IntArray, LoggedBatch]:
+        """Return which of these decisions the catalogue has an offer for, and those as a batch.
+
+        Without `masks` what was eligible is not read, and the batch's mask has no columns.
+        """
         mapped = self._offers.offers(columns.catalogue_id, columns.offer)
         rows = np.flatnonzero(mapped >= 0)
         kept, offer = (columns, mapped) if len(rows) == len(columns) else (columns.take(rows), mapped[rows])
-        reward = self._objective.reward(self._catalogue.money, offer, kept.converted, kept.revenue, kept.value)
+        money, every = self._catalogue.money_of(offer), np.arange(len(offer))
+        reward = self._objective.reward(money, every, kept.converted, kept.revenue, kept.value)
         return rows, LoggedBatch(
             contexts=self._contexts.read(kept.context, kept.customer),
             offer=offer,
-            eligible=self._offers.masks(kept.catalogue_id, kept.eligible_set_id),
+            eligible=self._offers.masks(kept.catalogue_id, kept.eligible_set_id) if masks else _no_masks(len(kept)),
             propensity=kept.propensity,
             converted=kept.converted,
             revenue=kept.revenue,
             reward=reward,
             time=kept.time,
         )
+
+
+def _no_masks(n: int) -> BoolArray:
+    return np.zeros((n, 0), dtype=np.bool_)
 
 
 def _if_fits(fact: Fact, value: object) -> object:
