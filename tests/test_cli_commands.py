@@ -12,7 +12,7 @@ import pytest
 
 import bandit
 from bandit.cli import app, main
-from bandit.cli.policies import parse_policies
+from bandit.cli.policies import parse_policies, parse_policy
 from bandit.domain import MICROSECONDS
 from bandit.errors import InputError
 from bandit.store import Store

@@ -16,7 +16,8 @@ from bandit.policies import ConstantOffer, SegmentRules, ThompsonSampling, Unifo
 from bandit.policies.vw import VowpalWabbitSlates
 
 NAMES = (
-    'uniform, thompson (or "thompson:half_life=30d,..."), vw (or "vw:ARGUMENTS"), vw-slates (or "vw-slates:ARGUMENTS"), '
+    'uniform, thompson (or "thompson:half_life=30d,..."), vw (or "vw:ARGUMENTS"), '
+    'vw-slates (or "vw-slates:ARGUMENTS"), '
     "rules:FILE.toml, offer:DIMENSION=OPTION,..., everyone"
 )
 """What may be written."""
@@ -82,9 +83,8 @@ class _Settings(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
 
 def _thompson(catalogue: Catalogue, text: str) -> ThompsonSampling:
     """Return Thompson sampling with settings from `half_life=30d,width=0.3`; PolicyError where they are none."""
-    given = {
-        name.strip(): value.strip() for name, _, value in (part.partition("=") for part in text.split(",") if part)
-    }
+    parts = [part.partition("=") for part in text.split(",") if part]
+    given = {name.strip(): value.strip() for name, _, value in parts}
     try:
         settings = msgspec.convert(given, _Settings, strict=False)
     except msgspec.ValidationError as fault:
