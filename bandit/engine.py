@@ -268,9 +268,9 @@ class Engine:
     def learn(self, *, now: Time = None, progress: Progress | None = None) -> Learned:
         """Fold what is new in the log into the policy.
 
-        A conversion counts at once. The silence of a decision still open at `now` (default: the clock) counts in part, by
-        the share of conversions that come within its age, and as a whole once it is closed or its window is over; Vowpal
-        Wabbit waits for whole outcomes. A return or a correction re-states what was learned before.
+        A conversion counts at once. The silence of a decision still open at `now` (default: the clock) counts in part,
+        by the share of conversions that come within its age, and as a whole once it is closed or its window is over;
+        Vowpal Wabbit waits for whole outcomes. A return or a correction re-states what was learned before.
         """
         with self._lock:
             return self.lineage.learn(self._time(now), progress)
