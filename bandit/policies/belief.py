@@ -25,11 +25,14 @@ from bandit.models.structure import Draws, Floats32, Structure
 RESPONSE_CENTER = -2.5
 """Prior mean of the intercept: a response of 7.6 %; with deviation 2 it covers 0.2 % to 80 %."""
 
-FIRST_ESTIMATE = 500
+FIRST_ESTIMATE = 100
 """Outcomes after which the prior's variances are estimated for the first time."""
 
 ESTIMATE_EVERY = 1.25
-"""... and then each time what was learned has grown by this factor, but not more often than every 500."""
+"""... and then each time what was learned has grown by this factor, but not more often than every 100."""
+
+FIRST_BLOCK = 500
+"""Most outcomes that a belief which knows nothing learns at once, at their exact mode."""
 
 CURVES_FROM = 10_000
 """Outcomes from which numeric facts may do more than go straight up or down; before that, it would cost exploration."""
@@ -133,18 +136,17 @@ class OfferBelief:
         start, n = 0, len(offer)
         while start < n:
             due = self._due if self.learned >= CURVES_FROM else min(self._due, CURVES_FROM)
-            stop = min(n, start + max(1, due - self.learned))
+            stop = min(n, start + (max(1, due - self.learned) if self.learned else FIRST_BLOCK))
             part = slice(start, stop)
             self.activate(contexts[part])
             rows = self._rows(contexts[part], offer[part])
             if isinstance(self.model, BayesianLogistic):
-                # Up to the first estimate everything may come at once, and is worth its exact mode.
                 self.model.update(
                     rows,
                     y[part],
                     None if weight is None else weight[part],
                     None if offset is None else offset[part],
-                    FIRST_ESTIMATE if self.learned < FIRST_ESTIMATE else BLOCK,
+                    BLOCK if self.learned else FIRST_BLOCK,
                 )
             else:
                 self.model.update(rows, self._scaled(y[part]))
