@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -16,7 +18,7 @@ KEPT = 3
 """Most columns of a fact: with five bins and a line taken out, there are no more."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Curve:
     """The columns of one fact: table[bin] - line[0] - line[1] x, with x the standardised value.
 
@@ -26,6 +28,10 @@ class Curve:
     cuts: FloatArray
     table: FloatArray
     line: FloatArray
+
+    @cached_property
+    def _plain(self) -> tuple[list[float], list[list[float]], list[list[float]]]:
+        return self.cuts.tolist(), self.table.tolist(), self.line.tolist()
 
     @property
     def n_columns(self) -> int:
@@ -37,6 +43,12 @@ class Curve:
         return np.asarray(
             self.table[np.searchsorted(self.cuts, x, side="right")] - self.line[0] - np.multiply.outer(x, self.line[1])
         )
+
+    def row(self, x: float) -> list[float]:
+        """Return the C columns of one value, by plain numbers: several times quicker than by arrays of one."""
+        cuts, table, (base, slope) = self._plain
+        steps = table[bisect_right(cuts, x)]
+        return [step - start - x * rise for step, start, rise in zip(steps, base, slope, strict=True)]
 
     def plain(self) -> list[list[float] | list[list[float]]]:
         """Return the numbers as plain lists."""

@@ -217,10 +217,13 @@ class Encoder:
         """Whether every numeric fact has its scale."""
         return all(fact.kind != "numeric" or name in self.scales for name, fact in self.catalogue.facts.items())
 
-    def context_matrix(self, contexts: Contexts) -> FloatArray:
-        """Return the (n, d) context columns; a numeric fact that has no scale yet is taken as it is."""
+    def context_matrix(self, contexts: Contexts, bent: bool = True) -> FloatArray:
+        """Return the (n, d) context columns; a numeric fact that has no scale yet is taken as it is.
+
+        Unless `bent`, the columns of curves are left at 0: who has no use for them need not wait for them.
+        """
         if contexts.n == 1:
-            return self._row(contexts)
+            return self._row(contexts, bent)
         matrix = np.zeros((contexts.n, self.n_context))
         matrix[:, 0] = 1.0
         at = 1
@@ -241,14 +244,14 @@ class Encoder:
             matrix[:, at] = np.where(missing, 0.0, values)
             matrix[:, at + 1] = missing
             at += 2
-            if name in self.curves:
+            if bent and name in self.curves:
                 start, curve = self._curve_starts[name], self.curves[name]
                 matrix[~missing, start : start + curve.n_columns] = curve.columns(
                     np.asarray(values[~missing], dtype=np.float64)
                 )
         return matrix
 
-    def _row(self, contexts: Contexts) -> FloatArray:
+    def _row(self, contexts: Contexts, bent: bool) -> FloatArray:
         """The same for one context, where setting single numbers is several times quicker than whole columns."""
         row = [0.0] * self.n_context
         row[0] = 1.0
@@ -267,8 +270,8 @@ class Encoder:
             else:
                 scale = self.scales.get(name, Scale(0.0, 1.0))
                 row[at] = min(max((value - scale.center) / scale.scale, -CLIP), CLIP)
-                if name in self.curves:
+                if bent and name in self.curves:
                     start, curve = self._curve_starts[name], self.curves[name]
-                    row[start : start + curve.n_columns] = curve.columns(np.array(row[at])).tolist()
+                    row[start : start + curve.n_columns] = curve.row(row[at])
             at += 2
         return np.array([row])

@@ -5,7 +5,7 @@ import bandit
 from bandit import curves
 from bandit.curves import Curve
 from bandit.features import CURVES, Encoder, settle_curves, settle_scales
-from bandit.policies import belief
+from bandit.policies import belief, outlook
 
 
 def test_curves_are_no_lines_and_of_mean_square_one():
@@ -58,7 +58,8 @@ def test_a_threshold_is_learned_once_there_is_enough_to_learn_it_from(monkeypatc
     catalogue = bandit.Catalogue.from_dict(plain)
     gains = []
     for start in (1_000, 10**9):
-        monkeypatch.setattr(belief, "CURVES_FROM", start)
+        for module in (belief, outlook):
+            monkeypatch.setattr(module, "CURVES_FROM", start)
         rng = np.random.default_rng(4)
         policy = bandit.ThompsonSampling(catalogue)
         for _ in range(12):

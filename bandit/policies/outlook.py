@@ -16,7 +16,7 @@ from bandit.eligibility import MANY_OFFERS
 from bandit.features import Encoder
 from bandit.models.personal import Personal
 from bandit.models.structure import Draws, Floats32
-from bandit.policies.belief import OfferBelief, Unit, positive
+from bandit.policies.belief import CURVES_FROM, OfferBelief, Unit, positive
 from bandit.policies.monotone import ladders
 
 FIT_ROWS = 8_192
@@ -70,10 +70,13 @@ class Outlook:
 
     def know(self, contexts: Contexts) -> Known:
         """Return what is known of these customers."""
-        matrix = self.encoder.context_matrix(contexts)
+        matrix = self._matrix(contexts)
         if self.own is None or not len(self.own) or not len(contexts.customers):
             return Known(matrix, None)
         return Known(matrix, self.own.moments(self.own.places(contexts.customers))[0])
+
+    def _matrix(self, contexts: Contexts) -> FloatArray:
+        return self.encoder.context_matrix(contexts, bent=self.main.learned >= CURVES_FROM)
 
     def draw(self, draws: int, width: float, rng: Generator) -> Draws:
         """Return draws of what is believed of everybody, their deviation scaled by `width`."""
@@ -130,7 +133,7 @@ class Outlook:
 
     def learn(self, outcomes: Outcomes) -> None:
         """Learn outcomes: what is new of each, and what was learned of it otherwise before."""
-        matrix = self.encoder.context_matrix(outcomes.contexts)
+        matrix = self._matrix(outcomes.contexts)
         y = outcomes.reward if self._raw else outcomes.converted.astype(np.float64)
         was = outcomes.was_reward if self._raw else outcomes.was_converted.astype(np.float64)
         weight, before = outcomes.weights, outcomes.was_weights

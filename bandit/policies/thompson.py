@@ -20,7 +20,7 @@ from bandit.policies.outlook import Known
 from bandit.policies.probabilities import check_share, mix_floor
 from bandit.policies.state import pack, unpack
 
-CELLS = 150_000
+CELLS = 600_000
 """Scores (contexts x draws x offers) worked on at once: bounds the memory of a batch, and stays near the caches."""
 
 SEARCH_ABOVE = 8_000
