@@ -83,7 +83,7 @@ def evaluate(
         target = with_objective(catalogue_for(store, catalogue), objective, event, window)
         named, base = parse_policies(target, policy, baseline)
         log = settled_log(store, target, written_by)
-        _require_rows(store, log)
+        require_rows(store, log)
         if split is None and any(each.learns for each in named.values()):
             split = 0.5
         names = tuple(ESTIMATORS) if all_estimators else tuple(name.strip() for name in estimators.split(","))
@@ -115,7 +115,7 @@ def evaluate(
         tables = [evaluation_table(result, unit_of(target.objective, target.currency))]
         if all_estimators:
             tables.append(all_estimates_table(result))
-        show(tables, [*evaluation_lines(result), *_unused(log)])
+        show(tables, [*evaluation_lines(result), *unused(log)])
 
 
 def replay(
@@ -142,7 +142,7 @@ def replay(
     with reading(db) as store:
         target = with_objective(catalogue_for(store, catalogue), objective, event, window)
         log = settled_log(store, target, written_by)
-        _require_rows(store, log)
+        require_rows(store, log)
         replays = []
         for name, each in parse_policies(target, policy)[0].items():
             rng = np.random.default_rng(seed)
@@ -159,7 +159,7 @@ def replay(
             )
             return
         lines = [f"{each.name}: {each.warning}." for each in replays if each.warning is not None]
-        show([replay_table(replays, unit_of(target.objective, target.currency))], [*lines, *_unused(log)])
+        show([replay_table(replays, unit_of(target.objective, target.currency))], [*lines, *unused(log)])
 
 
 def with_objective(catalogue: Catalogue, kind: str | None, event: str | None, window: str | None) -> Catalogue:
@@ -185,17 +185,19 @@ def settled_log(store: Store, catalogue: Catalogue, policy_id: int | None) -> St
     return StoreLog(store, catalogue, where=Where(policy_id=policy_id, settled_before=before))
 
 
-def _require_rows(store: Store, log: StoreLog) -> None:
+def require_rows(store: Store, log: StoreLog, purpose: str = "judge by") -> None:
+    """InputError where the log has nothing to `purpose`."""
     if log.n == 0:
         raise InputError(
-            " ".join([f"{store.path}: the log has no decisions to judge by; import some first.", *_unused(log)])
+            " ".join([f"{store.path}: the log has no decisions to {purpose}; import some first.", *unused(log)])
         )
 
 
-def _unused(log: StoreLog) -> list[str]:
+def unused(log: StoreLog) -> list[str]:
+    """Return what to say of decisions that were left out."""
     lines = []
     if log.left_out:
-        lines.append(f"{log.left_out:,} decisions were left out: this catalogue does not have their offers.")
+        lines.append(f"{log.left_out:,} decisions were left out: the catalogue does not have their offers.")
     if log.still_open:
         lines.append(f"{log.still_open:,} decisions were left out: they are still open, their window has not ended.")
     return lines

@@ -10,7 +10,7 @@ import typer
 
 from bandit.cli.console import progress, show, show_json
 from bandit.cli.databases import all_or_nothing, catalogue_for, reading, require
-from bandit.cli.judge import WrittenBy, settled_log, with_objective
+from bandit.cli.judge import WrittenBy, require_rows, settled_log, unused, with_objective
 from bandit.cli.options import AsJson, CatalogueFile, Database, Event, Level, Objective, PolicyId, Window
 from bandit.domain import Policy
 from bandit.engine import Engine
@@ -84,7 +84,7 @@ def fit(
         except PolicyError as fault:
             raise InputError(f"the policy cannot be used: {fault}") from fault
         log = settled_log(store, target, written_by)
-        _require_rows(store, log)
+        require_rows(store, log, "learn from")
         with progress("fitting") as report:
             start = warm_start(log, policy, report)
     with all_or_nothing(into), Engine.open(into, target, policy) as engine:
@@ -94,7 +94,7 @@ def fit(
         show_json(made | warm_start_json(start, target, top) | {"left_out": log.left_out, "open": log.still_open})
         return
     unit = unit_of(target.objective, target.currency)
-    said = [f"{into} has the policy, fitted, and no decision yet.", *_unused(log)]
+    said = [f"{into} has the policy, fitted, and no decision yet.", *unused(log)]
     said.append(f"Next: offer-bandit decide {shlex.quote(str(into))} CUSTOMER")
     show(warm_start_tables(start, target, unit, top), said)
 
@@ -133,7 +133,7 @@ def half_life(
     with reading(db) as store:
         target = with_objective(catalogue_for(store, catalogue), objective, event, window)
         log = settled_log(store, target, written_by)
-        _require_rows(store, log)
+        require_rows(store, log, "learn from")
         with progress("comparing half-lives") as report:
             found = choose_half_life(
                 log,
@@ -148,7 +148,7 @@ def half_life(
     if as_json:
         show_json(found.to_dict() | {"left_out": log.left_out, "open": log.still_open})
         return
-    show([half_life_table(found)], [*half_life_lines(found), *_unused(log)])
+    show([half_life_table(found)], [*half_life_lines(found), *unused(log)])
 
 
 def exploration(
@@ -213,19 +213,3 @@ def _require_new(db: Path, into: Path) -> None:
         raise InputError(f"{into}: is there already; name a database that is not with --into")
     if not into.parent.is_dir():
         raise InputError(f"{into}: there is no directory {into.parent}; make it, or name another with --into")
-
-
-def _require_rows(store: Store, log: StoreLog) -> None:
-    if not log.n:
-        raise InputError(
-            " ".join([f"{store.path}: the log has no decisions to learn from; import some first.", *_unused(log)])
-        )
-
-
-def _unused(log: StoreLog) -> list[str]:
-    lines = []
-    if log.left_out:
-        lines.append(f"{log.left_out:,} decisions were left out: the catalogue does not have their offers.")
-    if log.still_open:
-        lines.append(f"{log.still_open:,} decisions were left out: they are still open, their window has not ended.")
-    return lines

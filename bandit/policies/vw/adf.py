@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import numpy as np
 
 from bandit.catalogue import Catalogue
 from bandit.domain import BoolArray, Contexts, FloatArray, Outcomes
-from bandit.features import Encoder
 from bandit.policies.vw.base import WARM_UP, VwPolicy
 from bandit.policies.vw.text import context_lines, offer_lines
-from bandit.policies.vw.workspace import Asked, allowed
 
 DEFAULT_ARGS = "--cb_type mtr --squarecb --gamma_scale 1000 --clip_p 1 -l 2 -q ca"
 """What earned most of those tried on simulated retail markets, on facts that are standardised.
@@ -21,7 +17,7 @@ they earn; importance weights clipped at 1, without which the few explored decis
 the rest; exploration that narrows fast; a large step.
 """
 
-_ALWAYS = "--cb_explore_adf"
+_MODE = "--cb_explore_adf"
 
 
 class VowpalWabbit(VwPolicy):
@@ -46,11 +42,8 @@ class VowpalWabbit(VwPolicy):
         name: str = "vowpal wabbit",
     ) -> None:
         """Start untrained; PolicyError where VW does not take the arguments."""
-        super().__init__(catalogue, name, floor, warm_up)
-        self.args = args
-        self._arguments = f"{_ALWAYS} {allowed(args, own=(_ALWAYS,))}"
+        super().__init__(catalogue, _MODE, args, name, floor, warm_up)
         self._offer_lines = offer_lines(self._encoder.offers.main_names, self._encoder.offers.main)
-        self._vw = Asked(self._arguments)
 
     @property
     def _kind(self) -> str:
@@ -74,21 +67,3 @@ class VowpalWabbit(VwPolicy):
 
     def _lines(self, offers: list[int]) -> list[str]:
         return [self._offer_lines[offer] for offer in offers]
-
-    def _model(self) -> bytes:
-        return self._vw.model()
-
-    def _restart(self, encoder: Encoder, model: bytes | None) -> None:
-        opened = Asked(self._arguments, model)
-        self._vw.close()
-        self._encoder, self._vw = encoder, opened
-
-    def spec(self) -> Mapping[str, object]:
-        """Return the kind and the settings."""
-        return {
-            "kind": "vw",
-            "args": self.args,
-            "floor": self.floor,
-            "warm_up": self.warm_up,
-            "name": self.name,
-        }

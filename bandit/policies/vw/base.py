@@ -15,6 +15,7 @@ from bandit.errors import PolicyError
 from bandit.features import Encoder, Scale, declared_scales, settle_scales
 from bandit.policies.probabilities import check_share, mix_floor, uniform_over
 from bandit.policies.state import pack, unpack
+from bandit.policies.vw.workspace import Asked, allowed
 from bandit.policies.warmup import Warmup
 
 WARM_UP = 500
@@ -33,11 +34,13 @@ class VwPolicy(ABC):
 
     learns = True
 
-    def __init__(self, catalogue: Catalogue, name: str, floor: float, warm_up: int) -> None:
+    def __init__(self, catalogue: Catalogue, mode: str, args: str, name: str, floor: float, warm_up: int) -> None:
+        """Start untrained, with `mode` (such as "--slates") and the caller's arguments."""
         if warm_up < 1:
             raise PolicyError(f"warm_up is a number of outcomes, at least 1; seen {warm_up}")
         self.catalogue = catalogue
         self.name = name
+        self.args = args
         self.floor = check_share("floor", floor)
         self.warm_up = int(warm_up)
         self.not_restated = 0
@@ -45,6 +48,8 @@ class VwPolicy(ABC):
         self._encoder = Encoder(catalogue, declared_scales(catalogue), pairs=False)
         self._unit = 1.0
         self._warmup: Warmup | None = Warmup(self.warm_up)
+        self._arguments = f"{mode} {allowed(args, own=(mode,))}"
+        self._vw = Asked(self._arguments)
 
     # What a policy adds
 
@@ -61,13 +66,11 @@ class VwPolicy(ABC):
     def _learn(self, outcomes: Outcomes) -> None:
         """Learn outcomes none of which was learned before; the lock is held."""
 
-    @abstractmethod
-    def _model(self) -> bytes:
-        """Return VW's own model file; the lock is held."""
-
-    @abstractmethod
     def _restart(self, encoder: Encoder, model: bytes | None) -> None:
         """Begin anew under an encoder, with a model or untrained; PolicyError where VW does not read it."""
+        opened = Asked(self._arguments, model)
+        self._vw.close()
+        self._encoder, self._vw = encoder, opened
 
     # The protocol
 
@@ -103,7 +106,7 @@ class VwPolicy(ABC):
     def dumps(self) -> bytes:
         """Return VW's own model file, with what this class counts."""
         with self._lock:
-            arrays = {"model": np.frombuffer(self._model(), dtype=np.uint8)}
+            arrays = {"model": np.frombuffer(self._vw.model(), dtype=np.uint8)}
             meta: dict[str, object] = {
                 "kind": self._kind,
                 "not_restated": self.not_restated,
@@ -136,9 +139,15 @@ class VwPolicy(ABC):
             self._restart(Encoder(self.catalogue, scales, pairs=False), model)
             self.not_restated, self._unit, self._warmup = not_restated, unit, warmup
 
-    @abstractmethod
     def spec(self) -> Mapping[str, object]:
         """Return the kind and the settings."""
+        return {
+            "kind": self._kind,
+            "args": self.args,
+            "floor": self.floor,
+            "warm_up": self.warm_up,
+            "name": self.name,
+        }
 
 
 def _root_mean_square(reward: FloatArray) -> float:

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import numpy as np
 
 from bandit.catalogue import Catalogue
 from bandit.domain import BoolArray, Contexts, FloatArray, Outcomes
 from bandit.errors import PolicyError
-from bandit.features import Encoder
 from bandit.policies.vw.base import WARM_UP, VwPolicy
 from bandit.policies.vw.text import context_lines, features, quoted
-from bandit.policies.vw.workspace import Asked, allowed
 
 SLATES_ARGS = "--cb_type mtr --squarecb --gamma_scale 1000 --clip_p 1 -l 0.5 -q ca"
 """Context with options; what one slot chose is not known to the others, so that no pairs can be learned."""
 
-_ALWAYS = "--slates"
+_MODE = "--slates"
 
 
 class VowpalWabbitSlates(VwPolicy):
@@ -52,9 +48,7 @@ class VowpalWabbitSlates(VwPolicy):
                 f"slates choose each dimension by itself, but a rule couples {' and '.join(coupled.forbid)} "
                 f"({coupled.words}); use vw or thompson"
             )
-        super().__init__(catalogue, name, floor, warm_up)
-        self.args = args
-        self._arguments = f"{_ALWAYS} {allowed(args, own=(_ALWAYS,))}"
+        super().__init__(catalogue, _MODE, args, name, floor, warm_up)
         self._members = [
             np.eye(len(dimension.options), dtype=np.bool_)[catalogue.options[:, place]]
             for place, dimension in enumerate(catalogue.dimensions)
@@ -66,7 +60,6 @@ class VowpalWabbitSlates(VwPolicy):
             ]
             for place, dimension in enumerate(catalogue.dimensions)
         ]
-        self._vw = Asked(self._arguments)
 
     @property
     def _kind(self) -> str:
@@ -111,21 +104,3 @@ class VowpalWabbitSlates(VwPolicy):
         return [
             actions[option] for actions, left in zip(self._actions, options, strict=True) for option in left.tolist()
         ]
-
-    def _model(self) -> bytes:
-        return self._vw.model()
-
-    def _restart(self, encoder: Encoder, model: bytes | None) -> None:
-        opened = Asked(self._arguments, model)
-        self._vw.close()
-        self._encoder, self._vw = encoder, opened
-
-    def spec(self) -> Mapping[str, object]:
-        """Return the kind and the settings."""
-        return {
-            "kind": "vw-slates",
-            "args": self.args,
-            "floor": self.floor,
-            "warm_up": self.warm_up,
-            "name": self.name,
-        }
