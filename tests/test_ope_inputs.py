@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 
 from bandit.errors import InputError, NumberError
-from bandit.ope import DEFAULT, Feedback, ShrunkDR, SwitchDR, Tally, compare, estimate, resolve
+from bandit.ope import DEFAULT, ESTIMATORS, Feedback, ShrunkDR, SwitchDR, Tally, compare, estimate, resolve
+from bandit.ope.clipped_ips import ClippedIps
 from bandit.ope.keys import Keys
+from bandit.ope.registry import ALL
 
 GOOD = {"reward": [1.0, 0.0], "propensity": [0.5, 0.5], "target": [0.2, 1.0]}
 
@@ -28,6 +30,12 @@ GOOD = {"reward": [1.0, 0.0], "propensity": [0.5, 0.5], "target": [0.2, 1.0]}
         ({"predicted_logged": [0.0, np.nan], "predicted_target": [0, 0]}, NumberError, "predicted_logged has nan"),
         ({"cluster": [0.5, 1.0]}, InputError, "cluster has dtype float64"),
         ({"cluster": [0]}, InputError, "cluster has 1 rows"),
+        ({"robust_target": [0.0, 0.0]}, InputError, "only one of robust_logged and robust_target"),
+        ({"robust_logged": [0.0, 0.0], "robust_target": [0.0, np.inf]}, NumberError, "robust_target has inf"),
+        ({"marginal_weight": [0.5, -0.1]}, NumberError, "marginal_weight has -0.1 in row 1"),
+        ({"marginal_weight": [np.nan, 0.1]}, NumberError, "marginal_weight has nan"),
+        ({"marginal_weight": [0.5]}, InputError, "marginal_weight has 1 rows"),
+        ({"slate_weight": [np.inf, 0.0]}, NumberError, "slate_weight has inf in row 0"),
     ],
 )
 def test_bad_rows_are_refused_with_one_sentence(fault, error, words):
@@ -55,6 +63,45 @@ def test_asking_for_dr_without_predictions_is_refused():
         estimate(Feedback(**GOOD), ("ips", "dr"))
 
 
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("mrdr", "mrdr needs robust_logged and robust_target, which are not given"),
+        ("mips", "mips needs marginal_weight, which is not given"),
+        ("pi", "pi needs slate_weight, which is not given"),
+        ("dr-os-slope", "dr-os-slope needs predicted_logged and predicted_target"),
+    ],
+)
+def test_asking_for_what_the_log_does_not_have_is_refused(name, words):
+    with pytest.raises(InputError, match=words):
+        resolve((name, "ips"), Feedback(**GOOD).has)
+
+
+def test_feedback_says_what_it_has():
+    assert Feedback(**GOOD).has == frozenset()
+    two = [0.0, 1.0]
+    pairs = {"predicted_logged": two, "predicted_target": two, "robust_logged": two, "robust_target": two}
+    full = Feedback(**GOOD, **pairs, marginal_weight=two, slate_weight=[-1.0, 2.0])
+    assert full.has == {"predictions", "robust", "marginal", "slate"}
+    rows = full.rows(slice(1, 2))
+    assert (rows.slate_weight[0], rows.marginal_weight[0], rows.robust_logged[0]) == (2.0, 1.0, 1.0)
+    assert Feedback(**GOOD).rows().slate_weight.shape == (0,)
+
+
+def test_all_are_those_whose_needs_are_met():
+    assert tuple(ESTIMATORS) == ALL
+    assert [each.name for each in resolve(ALL)] == ["ips", "clipped-ips", "snips", "clipped-ips-slope"]
+    assert [each.name for each in resolve(ALL, frozenset({"slate"}))] == [
+        "ips",
+        "clipped-ips",
+        "snips",
+        "pi",
+        "clipped-ips-slope",
+    ]
+    every = frozenset({"predictions", "robust", "marginal", "slate"})
+    assert [each.name for each in resolve(ALL, every)] == list(ESTIMATORS)
+
+
 @pytest.mark.parametrize("names", [("ips", "magic"), (), "ips", ("ips", "ips")])
 def test_a_wrong_list_of_estimators_is_refused(names):
     with pytest.raises(InputError):
@@ -63,7 +110,8 @@ def test_a_wrong_list_of_estimators_is_refused(names):
 
 def test_default_has_the_seven_in_order():
     assert DEFAULT == ("ips", "snips", "dm", "dr", "sndr", "switch-dr", "dr-os")
-    assert [each.name for each in resolve(DEFAULT, predictions=True)] == list(DEFAULT)
+    for chosen in (resolve(DEFAULT, predictions=True), resolve(DEFAULT, frozenset({"predictions", "slate"}))):
+        assert [each.name for each in chosen] == list(DEFAULT)
 
 
 def test_comparing_different_rows_is_refused():
@@ -90,7 +138,7 @@ def test_tallies_of_different_estimators_do_not_merge():
 
 
 def test_thresholds_out_of_range_are_refused():
-    for build in (lambda: SwitchDR(-1.0), lambda: SwitchDR(np.nan), lambda: ShrunkDR(0.0)):
+    for build in (lambda: SwitchDR(-1.0), lambda: SwitchDR(np.nan), lambda: ShrunkDR(0.0), lambda: ClippedIps(0.0)):
         with pytest.raises(InputError, match="give a number"):
             build()
 

@@ -7,15 +7,16 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from bandit.ope.estimator import prediction
+from bandit.ope.estimator import Needing, prediction
 
 if TYPE_CHECKING:
     from bandit.domain import FloatArray
     from bandit.ope.estimator import Term
+    from bandit.ope.feedback import Need
 
 
 @dataclass(frozen=True, slots=True)
-class DirectMethod:
+class DirectMethod(Needing):
     """V = mean of the reward model's prediction under the target policy.
 
     Narrow, but as wrong as the model: its interval says how the predictions vary between rows and nothing of the
@@ -24,7 +25,7 @@ class DirectMethod:
     """
 
     name: ClassVar[str] = "dm"
-    needs_predictions: ClassVar[bool] = True
+    needs: ClassVar[Need | None] = "predictions"
     terms: ClassVar[tuple[Term, ...]] = (prediction,)
 
     def at(self, means: FloatArray) -> tuple[float, FloatArray]:

@@ -7,15 +7,16 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from bandit.ope.estimator import prediction, weighted_residual
+from bandit.ope.estimator import Needing, prediction, weighted_residual
 
 if TYPE_CHECKING:
     from bandit.domain import FloatArray
     from bandit.ope.estimator import Term
+    from bandit.ope.feedback import Need
 
 
 @dataclass(frozen=True, slots=True)
-class DoublyRobust:
+class DoublyRobust(Needing):
     """V = mean(q_target + w (r - q_logged)): unbiased with right propensities whatever the reward model says.
 
     Dudik, Erhan, Langford and Li 2014, "Doubly robust policy evaluation and optimization". The reward
@@ -23,7 +24,7 @@ class DoublyRobust:
     """
 
     name: ClassVar[str] = "dr"
-    needs_predictions: ClassVar[bool] = True
+    needs: ClassVar[Need | None] = "predictions"
     terms: ClassVar[tuple[Term, ...]] = (prediction, weighted_residual)
 
     def at(self, means: FloatArray) -> tuple[float, FloatArray]:

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from bandit.errors import InputError
-from bandit.ope.estimator import prediction
+from bandit.ope.estimator import Needing, prediction
 
 if TYPE_CHECKING:
     from bandit.domain import FloatArray
     from bandit.ope.estimator import Term
-    from bandit.ope.feedback import Rows
+    from bandit.ope.feedback import Need, Rows
 
 SHRINKAGE = 10_000.0
 
@@ -32,7 +32,7 @@ class ShrunkResidual:
 
 
 @dataclass(frozen=True, slots=True)
-class ShrunkDR:
+class ShrunkDR(Needing):
     """V = mean(q_target + v (r - q_logged)) with v = lambda w / (w^2 + lambda).
 
     Su, Dimakopoulou, Krishnamurthy and Dudik 2020, "Doubly robust off-policy evaluation with shrinkage",
@@ -42,7 +42,7 @@ class ShrunkDR:
     """
 
     name: ClassVar[str] = "dr-os"
-    needs_predictions: ClassVar[bool] = True
+    needs: ClassVar[Need | None] = "predictions"
     shrinkage: float = SHRINKAGE
 
     def __post_init__(self) -> None:

@@ -7,10 +7,11 @@ t_i is g . (t_i - m) (the delta method; van der Vaart 1998, Asymptotic Statistic
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Protocol, TypeAlias
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, ClassVar, Protocol, TypeAlias, runtime_checkable
 
-from bandit.ope.feedback import Rows
+from bandit.errors import InputError
+from bandit.ope.feedback import COLUMNS, Need, Rows
 
 if TYPE_CHECKING:
     from bandit.domain import FloatArray
@@ -28,6 +29,11 @@ class Estimator(Protocol):
         ...
 
     @property
+    def needs(self) -> Need | None:
+        """What is needed besides rewards, propensities and target probabilities."""
+        ...
+
+    @property
     def needs_predictions(self) -> bool:
         """Whether a reward model's predictions are needed."""
         ...
@@ -40,6 +46,60 @@ class Estimator(Protocol):
     def at(self, means: FloatArray) -> tuple[float, FloatArray]:
         """Return the value and its gradient at the means of the terms; NaN where the log cannot answer."""
         ...
+
+
+class Needing:
+    """Says of an estimator whether its need is a reward model's predictions."""
+
+    __slots__ = ()
+    needs: ClassVar[Need | None]
+
+    @property
+    def needs_predictions(self) -> bool:
+        """Whether a reward model's predictions are needed."""
+        return self.needs == "predictions"
+
+
+@runtime_checkable
+class Selection(Protocol):
+    """A choice among estimators that depends on the rows: which of them answers is decided by their intervals."""
+
+    @property
+    def name(self) -> str:
+        """The name used in tables."""
+        ...
+
+    @property
+    def needs(self) -> Need | None:
+        """What the candidates need."""
+        ...
+
+    @property
+    def needs_predictions(self) -> bool:
+        """Whether a reward model's predictions are needed."""
+        ...
+
+    @property
+    def candidates(self) -> tuple[Estimator, ...]:
+        """The estimators to choose from."""
+        ...
+
+    def choose(self, values: FloatArray, errors: FloatArray) -> int:
+        """Return the index of the candidate that answers, from the candidates' values and standard errors."""
+        ...
+
+
+AnyEstimator: TypeAlias = Estimator | Selection
+
+
+def check_needs(estimators: Sequence[AnyEstimator], has: frozenset[Need]) -> None:
+    """Raise InputError where an estimator needs a column that is not given."""
+    for need, columns in COLUMNS.items():
+        lacking = [] if need in has else [each.name for each in estimators if each.needs == need]
+        if lacking:
+            what = "which are not given; give them" if len(columns) > 1 else "which is not given; give it"
+            verb = "needs" if len(lacking) == 1 else "need"
+            raise InputError(f"{', '.join(lacking)} {verb} {' and '.join(columns)}, {what} or ask for ips and snips")
 
 
 def weight(rows: Rows) -> FloatArray:

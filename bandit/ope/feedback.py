@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import numpy as np
 
@@ -14,6 +14,17 @@ if TYPE_CHECKING:
 
     from bandit.domain import BoolArray, FloatArray, IntArray
 
+Need: TypeAlias = Literal["predictions", "robust", "marginal", "slate"]
+"""What an estimator may need besides rewards, propensities and target probabilities."""
+
+COLUMNS: dict[Need, tuple[str, ...]] = {
+    "predictions": ("predicted_logged", "predicted_target"),
+    "robust": ("robust_logged", "robust_target"),
+    "marginal": ("marginal_weight",),
+    "slate": ("slate_weight",),
+}
+"""The columns of Feedback that meet a need."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Feedback:
@@ -23,8 +34,11 @@ class Feedback:
     `target` in [0, 1] the probability with which the target policy would choose it. `predicted_logged` is a
     reward model's q(x, a) of the logged offer and `predicted_target` its mean under the target policy,
     sum over a of target(a | x) q(x, a); give both or neither. `cluster` has an integer id a row: rows of the same
-    id (customer) are not independent of each other. Raises NumberError for NaN, infinity and numbers out of range,
-    InputError for lengths that differ.
+    id (customer) are not independent of each other. `robust_logged` and `robust_target` are the same two numbers of
+    a reward model that was fitted with the weights of `mrdr_weights`, give both or neither; `marginal_weight` >= 0
+    is the ratio of the two policies' probabilities of the logged offer's chosen dimensions and `slate_weight`, which
+    may be negative, the weight of the pseudo-inverse estimator (both from `bandit.ope.structure`). Raises
+    NumberError for NaN, infinity and numbers out of range, InputError for lengths that differ.
     """
 
     reward: FloatArray
@@ -33,27 +47,35 @@ class Feedback:
     predicted_logged: FloatArray | None = None
     predicted_target: FloatArray | None = None
     cluster: IntArray | None = None
+    robust_logged: FloatArray | None = None
+    robust_target: FloatArray | None = None
+    marginal_weight: FloatArray | None = None
+    slate_weight: FloatArray | None = None
 
     def __post_init__(self) -> None:
         n = np.size(self.reward)
-        for name in ("reward", "propensity", "target", "predicted_logged", "predicted_target"):
+        optional = [name for columns in COLUMNS.values() for name in columns]
+        for name in ("reward", "propensity", "target", *optional):
             given = getattr(self, name)
             if given is not None:
                 object.__setattr__(self, name, _numbers(name, given, n))
-        if (self.predicted_logged is None) != (self.predicted_target is None):
-            raise InputError("only one of predicted_logged and predicted_target is given; give both or neither")
+        for columns in COLUMNS.values():
+            if len({getattr(self, name) is None for name in columns}) > 1:
+                raise InputError(f"only one of {' and '.join(columns)} is given; give both or neither")
         if self.cluster is not None:
             object.__setattr__(self, "cluster", _ids(self.cluster, n))
         _refuse("propensity", self.propensity, ~((self.propensity > 0) & (self.propensity <= 1)), "(0, 1]")
         _refuse("target", self.target, ~((self.target >= 0) & (self.target <= 1)), "[0, 1]")
+        if self.marginal_weight is not None:
+            _refuse("marginal_weight", self.marginal_weight, self.marginal_weight < 0, "[0, infinity)")
 
     def __len__(self) -> int:
         return len(self.reward)
 
     @property
-    def predicts(self) -> bool:
-        """Whether a reward model's predictions are there."""
-        return self.predicted_logged is not None
+    def has(self) -> frozenset[Need]:
+        """The needs of estimators that are met."""
+        return frozenset(need for need, columns in COLUMNS.items() if getattr(self, columns[0]) is not None)
 
     def rows(self, chosen: slice = slice(None)) -> Rows:
         """Return the chosen rows as the estimators see them; NumberError where a weight overflows."""
@@ -63,10 +85,9 @@ class Feedback:
             raise NumberError(
                 "target / propensity is too large for a float64; leave out rows whose propensity is practically 0"
             )
-        empty = np.empty(0)
-        logged = empty if self.predicted_logged is None else self.predicted_logged[chosen]
-        target = empty if self.predicted_target is None else self.predicted_target[chosen]
-        return Rows(weight, self.reward[chosen], logged, target)
+        given = {name: getattr(self, name) for columns in COLUMNS.values() for name in columns}
+        columns = {name: column[chosen] for name, column in given.items() if column is not None}
+        return Rows(weight, self.reward[chosen], **columns)
 
     def same_log(self, other: Feedback) -> bool:
         """Whether both speak of the same rows: equal rewards, propensities and clusters."""
@@ -79,16 +100,19 @@ class Feedback:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Rows:
-    """What an estimator sees of n rows: weight = target / propensity, reward, and the two predictions.
+    """What an estimator sees of n rows: weight = target / propensity, reward, and the optional columns.
 
-    `predicted_logged` is q of the logged offer, `predicted_target` the mean of q under the target policy; both are
-    empty where there is no reward model.
+    The optional columns are those of `Feedback`, each empty where it is not given.
     """
 
     weight: FloatArray
     reward: FloatArray
-    predicted_logged: FloatArray
-    predicted_target: FloatArray
+    predicted_logged: FloatArray = field(default_factory=lambda: np.empty(0))
+    predicted_target: FloatArray = field(default_factory=lambda: np.empty(0))
+    robust_logged: FloatArray = field(default_factory=lambda: np.empty(0))
+    robust_target: FloatArray = field(default_factory=lambda: np.empty(0))
+    marginal_weight: FloatArray = field(default_factory=lambda: np.empty(0))
+    slate_weight: FloatArray = field(default_factory=lambda: np.empty(0))
 
 
 def _numbers(name: str, given: ArrayLike, n: int) -> FloatArray:

@@ -7,15 +7,16 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from bandit.ope.estimator import weighted_reward
+from bandit.ope.estimator import Needing, weighted_reward
 
 if TYPE_CHECKING:
     from bandit.domain import FloatArray
     from bandit.ope.estimator import Term
+    from bandit.ope.feedback import Need
 
 
 @dataclass(frozen=True, slots=True)
-class Ips:
+class Ips(Needing):
     """V = mean(w r): unbiased wherever the propensities are right, wide where weights are large.
 
     Horvitz and Thompson 1952, "A generalization of sampling without replacement from a finite universe"; in the
@@ -23,7 +24,7 @@ class Ips:
     """
 
     name: ClassVar[str] = "ips"
-    needs_predictions: ClassVar[bool] = False
+    needs: ClassVar[Need | None] = None
     terms: ClassVar[tuple[Term, ...]] = (weighted_reward,)
 
     def at(self, means: FloatArray) -> tuple[float, FloatArray]:

@@ -7,15 +7,16 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from bandit.ope.estimator import prediction, weight, weighted_residual
+from bandit.ope.estimator import Needing, prediction, weight, weighted_residual
 
 if TYPE_CHECKING:
     from bandit.domain import FloatArray
     from bandit.ope.estimator import Term
+    from bandit.ope.feedback import Need
 
 
 @dataclass(frozen=True, slots=True)
-class SelfNormalisedDR:
+class SelfNormalisedDR(Needing):
     """V = mean(q_target) + sum(w (r - q_logged)) / sum(w): doubly robust, with the correction kept in range.
 
     Thomas and Brunskill 2016, "Data-efficient off-policy policy evaluation for reinforcement learning",
@@ -24,7 +25,7 @@ class SelfNormalisedDR:
     """
 
     name: ClassVar[str] = "sndr"
-    needs_predictions: ClassVar[bool] = True
+    needs: ClassVar[Need | None] = "predictions"
     terms: ClassVar[tuple[Term, ...]] = (prediction, weighted_residual, weight)
 
     def at(self, means: FloatArray) -> tuple[float, FloatArray]:

@@ -7,15 +7,16 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from bandit.ope.estimator import weight, weighted_reward
+from bandit.ope.estimator import Needing, weight, weighted_reward
 
 if TYPE_CHECKING:
     from bandit.domain import FloatArray
     from bandit.ope.estimator import Term
+    from bandit.ope.feedback import Need
 
 
 @dataclass(frozen=True, slots=True)
-class Snips:
+class Snips(Needing):
     """V = sum(w r) / sum(w): stays within the rewards' range and does not move when a constant is added to them.
 
     Swaminathan and Joachims 2015, "The self-normalized estimator for counterfactual learning". The bias is of
@@ -23,7 +24,7 @@ class Snips:
     """
 
     name: ClassVar[str] = "snips"
-    needs_predictions: ClassVar[bool] = False
+    needs: ClassVar[Need | None] = None
     terms: ClassVar[tuple[Term, ...]] = (weighted_reward, weight)
 
     def at(self, means: FloatArray) -> tuple[float, FloatArray]:

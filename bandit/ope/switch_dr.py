@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from bandit.errors import InputError
-from bandit.ope.estimator import prediction
+from bandit.ope.estimator import Needing, prediction
 
 if TYPE_CHECKING:
     from bandit.domain import FloatArray
     from bandit.ope.estimator import Term
-    from bandit.ope.feedback import Rows
+    from bandit.ope.feedback import Need, Rows
 
 THRESHOLD = 100.0
 
@@ -31,7 +31,7 @@ class SwitchedResidual:
 
 
 @dataclass(frozen=True, slots=True)
-class SwitchDR:
+class SwitchDR(Needing):
     """V = mean(q_target + w 1{w <= tau} (r - q_logged)): rows with larger weights are left to the reward model.
 
     Wang, Agarwal and Dudik 2017, "Optimal and adaptive off-policy evaluation in contextual bandits", the
@@ -41,7 +41,7 @@ class SwitchDR:
     """
 
     name: ClassVar[str] = "switch-dr"
-    needs_predictions: ClassVar[bool] = True
+    needs: ClassVar[Need | None] = "predictions"
     threshold: float = THRESHOLD
 
     def __post_init__(self) -> None:
