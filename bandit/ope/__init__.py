@@ -3,8 +3,9 @@
 The estimators know rewards, propensities and target probabilities, and no policy, catalogue or file. `estimate`
 and `compare` take all rows at once; `Tally` takes them batch by batch and merges with `+`.
 
-Intervals are linearised and Student-t (delta method), clustered where clusters are given: they are right for many
-rows of moderate weight, and `effective_sample_size` says when they are not to be trusted.
+Intervals are clustered where clusters are given, and of five kinds: "skew" (the default), "normal", "bootstrap",
+"bernstein" and "anytime". See `bandit.ope.intervals`; `Tally.simultaneous` makes many of them hold together. Someone
+who looks at every row uses `ConfidenceSequence`, which needs neither many rows nor independent ones.
 """
 
 from __future__ import annotations
@@ -15,20 +16,29 @@ from bandit.ope.dr_os import ShrunkDR
 from bandit.ope.estimate import Estimate
 from bandit.ope.estimator import Estimator
 from bandit.ope.feedback import Feedback
+from bandit.ope.intervals import DEFAULT_INTERVAL, IntervalKind
 from bandit.ope.registry import DEFAULT, ESTIMATORS, resolve
+from bandit.ope.sequence import ConfidenceSequence
+from bandit.ope.simultaneous import Simultaneous
 from bandit.ope.switch_dr import SwitchDR
 from bandit.ope.tally import Tally
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from bandit.ope.estimator import AnyEstimator
+
 __all__ = [
     "DEFAULT",
+    "DEFAULT_INTERVAL",
     "ESTIMATORS",
+    "ConfidenceSequence",
     "Estimate",
     "Estimator",
     "Feedback",
+    "IntervalKind",
     "ShrunkDR",
+    "Simultaneous",
     "SwitchDR",
     "Tally",
     "compare",
@@ -39,30 +49,36 @@ __all__ = [
 
 def estimate(
     feedback: Feedback,
-    estimators: Sequence[str | Estimator] = DEFAULT,
+    estimators: Sequence[str | AnyEstimator] = DEFAULT,
     level: float = 0.95,
+    interval: IntervalKind = DEFAULT_INTERVAL,
+    reward_range: tuple[float, float] | None = None,
 ) -> tuple[Estimate, ...]:
     """Return each estimator's value of the target policy per decision, with its interval.
 
-    Without predictions the default set is ips and snips. Raises InputError for an estimator asked for by name that
-    needs predictions which are not there, for no rows, and for a level outside (0, 1).
+    Of the default set only those are answered whose needs the feedback meets; without predictions that is ips and
+    snips. `reward_range` is used by bernstein intervals, by default that of the rewards seen. Raises InputError for
+    an estimator asked for by name that needs columns which are not there, for no rows, for a level outside (0, 1)
+    and for an unknown interval.
     """
-    tally = Tally(1, resolve(estimators, predictions=feedback.predicts))
+    tally = Tally(1, resolve(estimators, feedback.has))
     tally.add(feedback)
-    return tally.estimates(0, level)
+    return tally.estimates(0, level, interval, reward_range)
 
 
 def compare(
     target: Feedback,
     baseline: Feedback,
-    estimators: Sequence[str | Estimator] = DEFAULT,
+    estimators: Sequence[str | AnyEstimator] = DEFAULT,
     level: float = 0.95,
+    interval: IntervalKind = DEFAULT_INTERVAL,
+    reward_range: tuple[float, float] | None = None,
 ) -> tuple[Estimate, ...]:
     """Return each estimator's value(target) - value(baseline), with the paired interval.
 
     Both must speak of the same rows; the interval is that of the row-by-row difference of influences, so what
     moves both policies alike does not widen it. Raises InputError where rewards, propensities or clusters differ.
     """
-    tally = Tally(2, resolve(estimators, predictions=target.predicts and baseline.predicts))
+    tally = Tally(2, resolve(estimators, target.has & baseline.has))
     tally.add(target, baseline)
-    return tally.difference(0, 1, level)
+    return tally.difference(0, 1, level, interval, reward_range)

@@ -1,4 +1,4 @@
-"""The record of one estimate, and the interval around a function of means."""
+"""The record of one estimate, and the standard error of a function of means."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.special import stdtrit
 
 from bandit.errors import InputError
 
@@ -26,7 +25,8 @@ class Estimate:
     infinite where the log cannot answer. `n` rows in `clusters` independent groups. With w = target / propensity,
     `effective_sample_size` is sum(w)^2 / sum(w^2) (Kish 1965, "Survey sampling"), `max_weight` the largest w and
     `mean_weight` their mean, which is 1 up to noise where the log supports the policy. For a difference of two
-    policies the first is the smaller and the second the larger of the two, the third is the target's.
+    policies the first is the smaller and the second the larger of the two, the third is the target's. `interval` says
+    of which kind it is.
     """
 
     name: str
@@ -40,6 +40,7 @@ class Estimate:
     standard_error: float
     clusters: int
     level: float
+    interval: str = "normal"
 
     def to_dict(self) -> dict[str, str | float | int | None]:
         """Return plain JSON values; None where a number is not finite."""
@@ -73,11 +74,3 @@ def standard_error(summary: Summary, gradient: FloatArray) -> float:
     if form <= _ROUNDING * largest:
         return 0.0
     return float(np.sqrt(form * summary.groups / (summary.groups - 1)) / summary.n)
-
-
-def interval(value: float, error: float, groups: int, level: float) -> tuple[float, float]:
-    """Return the symmetric Student-t interval with groups - 1 degrees of freedom; infinite where it is unknown."""
-    if not np.isfinite(value) or not np.isfinite(error):
-        return -np.inf, np.inf
-    half = float(stdtrit(groups - 1, 0.5 + level / 2)) * error if error else 0.0
-    return value - half, value + half

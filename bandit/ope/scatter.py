@@ -1,6 +1,7 @@
-"""Streaming means and second moments of p terms, over rows or over clusters of rows; parts merge with `+`.
+"""Streaming sums of p terms, over rows or over clusters of rows; parts merge with `+`.
 
-Both accumulators end in a `Summary`, of which every value and every interval is a function.
+Both accumulators end in a `Summary`, of which every value and every interval is a function: means, second moments,
+and the sums of at most `BLOCKS` blocks of whole groups, from which third moments and bootstraps are had.
 """
 
 from __future__ import annotations
@@ -11,7 +12,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from bandit.domain import FloatArray, IntArray
+
+BLOCKS = 8_192
+"""Groups beyond this number share blocks: third cumulants of independent groups add up, so nothing but noise is lost.
+
+The skewness of the total, had from B blocks, has a standard error of about sqrt(15) / B = 0.0005.
+"""
+
+_PAGE = 16_384
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -19,49 +30,79 @@ class Summary:
     """What p terms add up to: n rows in `groups` independent groups.
 
     `mean` is (p,), over rows. `scatter` is (p, p), the sum over groups of d d' with d = sum over the group's rows
-    of (term - mean). Where each row is its own group that is the usual centred cross-product matrix.
+    of (term - mean). Where each row is its own group that is the usual centred cross-product matrix. `deviations`
+    is (p, b), the sums of d over blocks of whole groups, and `counts` (b,) their rows; b = groups up to BLOCKS.
+    `with_counts` is (p,), the sum over groups of d times the group's number of rows, 0 where groups are rows.
+    `largest_group` is the largest group's number of rows and `squared_counts` the sum of their squares.
     """
 
     n: int
     groups: int
     mean: FloatArray
     scatter: FloatArray
+    counts: FloatArray
+    deviations: FloatArray
+    with_counts: FloatArray
+    largest_group: int
+    squared_counts: float
 
 
 @dataclass(slots=True, eq=False)
 class RowScatter:
-    """Each row is independent; memory is O(p^2) whatever the number of rows.
+    """Each row is independent; memory is O(p^2 + p BLOCKS) whatever the number of rows.
 
     Batches are centred before they are squared and joined by the pairwise update of Chan, Golub and LeVeque 1983,
-    "Algorithms for computing the sample variance", so that a large mean costs no digits.
+    "Algorithms for computing the sample variance", so that a large mean costs no digits. The i-th row is part of
+    block i mod BLOCKS; a merge deals the other's rows on from there, so it is what adding them would have been.
     """
 
     p: int
     n: int = 0
     mean: FloatArray = field(init=False)
     scatter: FloatArray = field(init=False)
+    _blocks: FloatArray = field(init=False)
 
     def __post_init__(self) -> None:
         self.mean, self.scatter = np.zeros(self.p), np.zeros((self.p, self.p))
+        self._blocks = np.zeros((self.p, BLOCKS))
 
     def add(self, terms: FloatArray, cluster: IntArray | None = None) -> None:
         """Add the (p, n) terms of n rows; `cluster` is not used."""
         del cluster
         n = terms.shape[1]
         if n:
+            self._deal(terms)
             mean = terms.mean(axis=1)
             centred = terms - mean[:, None]
             self._join(n, mean, centred @ centred.T)
 
     def __add__(self, other: RowScatter) -> RowScatter:
         both = RowScatter(self.p)
+        both._blocks = self._blocks + np.roll(other._blocks, self.n % BLOCKS, axis=1)
         for part in (self, other):
             both._join(part.n, part.mean, part.scatter)
         return both
 
     def summary(self) -> Summary:
         """Return what was seen so far."""
-        return Summary(self.n, self.n, self.mean, self.scatter)
+        used = min(self.n, BLOCKS)
+        counts = self.n // BLOCKS + (np.arange(used) < self.n % BLOCKS).astype(np.float64)
+        deviations = self._blocks[:, :used] - self.mean[:, None] * counts
+        return Summary(
+            self.n, self.n, self.mean, self.scatter, counts, deviations, np.zeros(self.p), min(self.n, 1), float(self.n)
+        )
+
+    def _deal(self, terms: FloatArray) -> None:
+        """Add rows to their blocks; to be called before their number is added."""
+        n, place = terms.shape[1], self.n % BLOCKS
+        first = min(BLOCKS - place, n)
+        self._blocks[:, place : place + first] += terms[:, :first]
+        rounds = (n - first) // BLOCKS
+        for each in range(rounds):
+            start = first + each * BLOCKS
+            self._blocks += terms[:, start : start + BLOCKS]
+        rest = terms[:, first + rounds * BLOCKS :]
+        self._blocks[:, : rest.shape[1]] += rest
 
     def _join(self, n: int, mean: FloatArray, scatter: FloatArray) -> None:
         if not n:
@@ -73,22 +114,50 @@ class RowScatter:
         self.n = total
 
 
+class _Rows:
+    """Rows of q numbers, as many as are asked for, in pages: to grow copies nothing and leaves no room unused."""
+
+    def __init__(self, q: int) -> None:
+        self.q = q
+        self._pages: list[FloatArray] = []
+
+    def add(self, slots: IntArray, sums: FloatArray) -> None:
+        """Add (n, q) numbers to the rows of n distinct slots."""
+        if not len(slots):
+            return
+        page, place = np.divmod(slots, _PAGE)
+        while len(self._pages) <= int(page.max()):
+            self._pages.append(np.zeros((_PAGE, self.q)))
+        for number in np.unique(page).tolist():
+            here = page == number
+            self._pages[number][place[here]] += sums[here]
+
+    def read(self, slots: IntArray) -> FloatArray:
+        """Return the (n, q) numbers of n slots."""
+        page, place = np.divmod(slots, _PAGE)
+        found = np.empty((len(slots), self.q))
+        for number in np.unique(page).tolist():
+            here = page == number
+            found[here] = self._pages[number][place[here]]
+        return found
+
+
 @dataclass(slots=True, eq=False)
 class ClusterScatter:
     """Rows of one cluster hang together; keeps the p sums of every cluster, since its rows may come at any time.
 
-    Memory is O(p x clusters). `_ids` is sorted and `_slots` says in which row of `_sums` each id's sums are;
-    column 0 counts the cluster's rows.
+    Memory is 8 (p + 1) bytes a cluster, and nothing beside it is as large. `_ids` is sorted and `_slots` says in which
+    row of `_sums` each id's sums are; column 0 counts the cluster's rows.
     """
 
     p: int
     _ids: IntArray = field(init=False)
     _slots: IntArray = field(init=False)
-    _sums: FloatArray = field(init=False)
+    _sums: _Rows = field(init=False)
 
     def __post_init__(self) -> None:
         self._ids, self._slots = np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)
-        self._sums = np.zeros((0, self.p + 1))
+        self._sums = _Rows(self.p + 1)
 
     def add(self, terms: FloatArray, cluster: IntArray | None) -> None:
         """Add the (p, n) terms of n rows with the (n,) ids of their clusters."""
@@ -104,19 +173,38 @@ class ClusterScatter:
     def __add__(self, other: ClusterScatter) -> ClusterScatter:
         both = ClusterScatter(self.p)
         for part in (self, other):
-            both._join(part._ids, part._sums[part._slots])
+            for ids, sums in part._in_order():
+                both._join(ids, sums)
         return both
 
     def summary(self) -> Summary:
         """Return what was seen so far."""
         groups = len(self._ids)
-        # In order of id, so that the order in which clusters came leaves no trace.
-        sums = self._sums[self._slots]
-        counts, totals = sums[:, 0], sums[:, 1:]
-        n = int(counts.sum())
-        mean = totals.sum(axis=0) / max(n, 1)
-        deviation = totals - counts[:, None] * mean
-        return Summary(n, groups, mean, deviation.T @ deviation)
+        n, totals = 0.0, np.zeros(self.p)
+        for _, sums in self._in_order():
+            n += float(sums[:, 0].sum())
+            totals += sums[:, 1:].sum(axis=0)
+        mean = totals / max(n, 1.0)
+        used = min(groups, BLOCKS)
+        scatter, by_count = np.zeros((self.p, self.p)), np.zeros(self.p)
+        counts, deviations = np.zeros(used), np.zeros((self.p, used))
+        largest, squares = 0.0, 0.0
+        for _, sums in self._in_order():
+            count = sums[:, 0]
+            deviation = sums[:, 1:] - count[:, None] * mean
+            scatter += deviation.T @ deviation
+            by_count += count @ deviation
+            # Group k is part of block k mod BLOCKS, and a part begins with a multiple of it.
+            counts[: len(count)] += count
+            deviations[:, : len(count)] += deviation.T
+            largest, squares = max(largest, float(count.max())), squares + float(count @ count)
+        return Summary(round(n), groups, mean, scatter, counts, deviations, by_count, round(largest), squares)
+
+    def _in_order(self) -> Iterator[tuple[IntArray, FloatArray]]:
+        """Yield ids and sums, BLOCKS at a time, in order of id: the order in which clusters came leaves no trace."""
+        for start in range(0, len(self._ids), BLOCKS):
+            part = slice(start, start + BLOCKS)
+            yield self._ids[part], self._sums.read(self._slots[part])
 
     def _join(self, ids: IntArray, sums: FloatArray) -> None:
         """Add the sums of distinct, sorted ids."""
@@ -125,14 +213,10 @@ class ClusterScatter:
         new = np.ones(len(ids), dtype=np.bool_)
         new[place < known] = self._ids[place[place < known]] != ids[place < known]
         fresh = int(new.sum())
-        if known + fresh > len(self._sums):
-            grown = np.zeros((max(known + fresh, 2 * len(self._sums)), self.p + 1))
-            grown[:known] = self._sums[:known]
-            self._sums = grown
         slots = np.empty(len(ids), dtype=np.int64)
         slots[~new] = self._slots[place[~new]]
         slots[new] = np.arange(known, known + fresh)
-        self._sums[slots] += sums
+        self._sums.add(slots, sums)
         if fresh:
             self._ids = np.insert(self._ids, place[new], ids[new])
             self._slots = np.insert(self._slots, place[new], slots[new])

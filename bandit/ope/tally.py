@@ -2,24 +2,44 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
 from bandit.errors import InputError
-from bandit.ope.estimate import Estimate, check_level, interval, standard_error
-from bandit.ope.estimator import Term, weight
+from bandit.ope.estimate import Estimate, check_level
+from bandit.ope.estimator import Needing, Selection, Term, check_needs, weight
+from bandit.ope.extremes import Extremes
+from bandit.ope.intervals import DEFAULT_INTERVAL, Ask, check_interval
+from bandit.ope.intervals.bootstrap import resamples
 from bandit.ope.scatter import ClusterScatter, RowScatter
+from bandit.ope.simultaneous import MaxT, Simultaneous, t_statistic
+from bandit.ope.statistic import Part, Statistic
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from bandit.domain import FloatArray, IntArray
-    from bandit.ope.estimator import Estimator
-    from bandit.ope.feedback import Feedback
+    from bandit.ope.estimator import AnyEstimator, Estimator
+    from bandit.ope.feedback import Feedback, Need
+    from bandit.ope.intervals import IntervalKind
     from bandit.ope.scatter import Summary
 
 _ROWS = 65_536
+
+
+@dataclass(frozen=True, slots=True)
+class _MeanWeight(Needing):
+    """The mean of the weights, which the log decides and no reward."""
+
+    name: ClassVar[str] = "mean-weight"
+    needs: ClassVar[Need | None] = None
+    terms: ClassVar[tuple[Term, ...]] = (weight,)
+
+    def at(self, means: FloatArray) -> tuple[float, FloatArray]:
+        """Return the mean and its gradient, 1."""
+        return float(means[0]), np.ones(1)
 
 
 class Tally:
@@ -28,23 +48,23 @@ class Tally:
     Each policy has one column for each distinct term of the estimators; the means and the cross-products of all
     columns of all policies are kept, so a difference of two policies is one more function of means and its
     interval is paired. Without clusters the memory is fixed, with clusters it grows with their number. `a + b` is
-    the tally of the rows of both.
+    the tally of the rows of both. A selection among estimators answers by the one it chooses, under its own name.
     """
 
-    def __init__(self, policies: int, estimators: Sequence[Estimator]) -> None:
+    def __init__(self, policies: int, estimators: Sequence[AnyEstimator]) -> None:
         self.policies = policies
         self.estimators = tuple(estimators)
         names = [estimator.name for estimator in self.estimators]
         if len(set(names)) < len(names):
             raise InputError(f"an estimator is named twice in {', '.join(names)}; name each once")
+        candidates = [each for estimator in self.estimators for each in _candidates(estimator)]
         # The weight comes first: it is wanted whatever the estimators.
         self._terms: tuple[Term, ...] = tuple(
-            dict.fromkeys([weight, *(term for estimator in self.estimators for term in estimator.terms)])
+            dict.fromkeys([weight, *(term for estimator in candidates for term in estimator.terms)])
         )
         self._scatter: RowScatter | ClusterScatter | None = None
         self._seen: Summary | None = None
-        self._squares = np.zeros(policies)
-        self._largest = np.zeros(policies)
+        self._extremes = Extremes(policies)
 
     # Numbers whose squares overflow end in an interval without bounds, not in a warning.
     @np.errstate(over="ignore", invalid="ignore")
@@ -55,14 +75,14 @@ class Tally:
             return
         self._seen = None
         scatter = self._scatter_for(first.cluster)
+        self._extremes.add_log(first)
         for start in range(0, len(first), _ROWS):
             part = slice(start, start + _ROWS)
             batch = [each.rows(part) for each in feedback]
             terms = np.stack([term(rows) for rows in batch for term in self._terms])
             scatter.add(terms, None if first.cluster is None else first.cluster[part])
             for policy, rows in enumerate(batch):
-                self._squares[policy] += float(rows.weight @ rows.weight)
-                self._largest[policy] = max(self._largest[policy], float(rows.weight.max()))
+                self._extremes.add(policy, rows)
 
     @np.errstate(over="ignore", invalid="ignore")
     def __add__(self, other: Tally) -> Tally:
@@ -76,77 +96,147 @@ class Tally:
             both._scatter = None if only is None else _joined(only, type(only)(only.p))
         else:
             both._scatter = _joined(mine, theirs)
-        both._squares = self._squares + other._squares
-        both._largest = np.maximum(self._largest, other._largest)
+        both._extremes = self._extremes + other._extremes
         return both
 
-    def estimates(self, policy: int = 0, level: float = 0.95) -> tuple[Estimate, ...]:
-        """Return one estimate an estimator of the policy's value per decision."""
-        summary = self._summary(level)
-        answers = []
-        for estimator in self.estimators:
-            value, gradient = self._at(summary, estimator, policy)
-            answers.append(self._estimate(estimator.name, value, gradient, summary, (policy,), level))
-        return tuple(answers)
-
-    def difference(self, policy: int, baseline: int, level: float = 0.95) -> tuple[Estimate, ...]:
-        """Return one estimate an estimator of value(policy) - value(baseline), paired row by row."""
-        summary = self._summary(level)
-        answers = []
-        for estimator in self.estimators:
-            value, gradient = self._at(summary, estimator, policy)
-            other, its_gradient = self._at(summary, estimator, baseline)
-            pair = (policy, baseline)
-            answers.append(self._estimate(estimator.name, value - other, gradient - its_gradient, summary, pair, level))
-        return tuple(answers)
-
-    def mean_weight(self, policy: int = 0, level: float = 0.95) -> Estimate:
-        """Return the mean of target / propensity with its interval; 1 up to noise where the log supports it."""
-        summary = self._summary(level)
-        column = policy * len(self._terms)
-        gradient = np.zeros(len(summary.mean))
-        gradient[column] = 1.0
-        return self._estimate("mean-weight", float(summary.mean[column]), gradient, summary, (policy,), level)
-
-    def _at(self, summary: Summary, estimator: Estimator, policy: int) -> tuple[float, FloatArray]:
-        """Return the value and its gradient over all columns of all policies."""
-        start = policy * len(self._terms)
-        columns = [start + self._terms.index(term) for term in estimator.terms]
-        value, local = estimator.at(summary.mean[columns])
-        gradient = np.zeros(len(summary.mean))
-        gradient[columns] = local
-        return value, gradient
-
-    def _estimate(
+    def estimates(
         self,
-        name: str,
-        value: float,
-        gradient: FloatArray,
-        summary: Summary,
-        policies: tuple[int, ...],
-        level: float,
-    ) -> Estimate:
-        error = standard_error(summary, gradient)
-        low, high = interval(value, error, summary.groups, level)
-        mean_weights = summary.mean[:: len(self._terms)]
-        sizes = [_effective(summary.n * mean_weights[policy], self._squares[policy]) for policy in policies]
-        return Estimate(
-            name=name,
-            value=value,
-            low=low,
-            high=high,
-            n=summary.n,
-            effective_sample_size=min(sizes),
-            max_weight=max(float(self._largest[policy]) for policy in policies),
-            mean_weight=float(mean_weights[policies[0]]),
-            standard_error=error,
-            clusters=summary.groups,
-            level=level,
-        )
+        policy: int = 0,
+        level: float = 0.95,
+        interval: IntervalKind = DEFAULT_INTERVAL,
+        reward_range: tuple[float, float] | None = None,
+        rng: np.random.Generator | None = None,
+    ) -> tuple[Estimate, ...]:
+        """Return one estimate an estimator of the policy's value per decision.
+
+        `reward_range` is for bernstein intervals, by default that of the rewards seen, and `rng` for the bootstrap,
+        by default one with a fixed seed.
+        """
+        return self._answers(((1.0, policy),), self._ask(level, interval, reward_range, rng))
+
+    def difference(
+        self,
+        policy: int,
+        baseline: int,
+        level: float = 0.95,
+        interval: IntervalKind = DEFAULT_INTERVAL,
+        reward_range: tuple[float, float] | None = None,
+        rng: np.random.Generator | None = None,
+    ) -> tuple[Estimate, ...]:
+        """Return one estimate an estimator of value(policy) - value(baseline), paired row by row."""
+        signed = ((1.0, policy), (-1.0, baseline))
+        return self._answers(signed, self._ask(level, interval, reward_range, rng))
 
     @np.errstate(over="ignore", invalid="ignore")
-    def _summary(self, level: float) -> Summary:
+    def simultaneous(
+        self,
+        pairs: Sequence[tuple[int, int | None]],
+        estimator: str,
+        level: float = 0.95,
+        interval: IntervalKind = DEFAULT_INTERVAL,
+    ) -> tuple[Simultaneous, ...]:
+        """Return value(policy) - value(baseline) of all pairs, or values where a baseline is None, held together.
+
+        All intervals contain what they estimate at once with probability `level`; a single pair has its ordinary
+        interval. See `MaxT` for the method. InputError for an interval that is neither normal nor skew and for an
+        estimator that was not tallied.
+        """
+        if interval not in {"normal", "skew"}:
+            raise InputError(f'no simultaneous intervals of the kind "{interval}" are had; ask for skew or normal')
+        named = {each.name: each for each in self.estimators}
+        if estimator not in named:
+            raise InputError(f'"{estimator}" was not tallied; choose from {", ".join(named)}')
+        by = named[estimator]
+        if isinstance(by, Selection):
+            raise InputError(f"{estimator} chooses among estimators, and no verdict rests on that; ask for one of them")
+        ask = self._ask(level, interval)
+        signed = [((1.0, a),) if b is None else ((1.0, a), (-1.0, b)) for a, b in pairs]
+        statistics = [self._statistic(each, by) for each in signed]
+        if not statistics:
+            return ()
+        joint = MaxT.of(statistics)
+        single = replace(ask, level=joint.level(level))
+        return tuple(
+            Simultaneous(
+                replace(self._estimate(estimator, each, single), level=level),
+                joint.p_value(t_statistic(each, interval)) if np.isfinite(each.error) else 1.0,
+            )
+            for each in statistics
+        )
+
+    def mean_weight(self, policy: int = 0, level: float = 0.95, interval: IntervalKind = DEFAULT_INTERVAL) -> Estimate:
+        """Return the mean of target / propensity with its interval; 1 up to noise where the log supports it."""
+        ask = self._ask(level, interval)
+        return self._estimate(_MeanWeight.name, self._statistic(((1.0, policy),), _MeanWeight()), ask)
+
+    @np.errstate(over="ignore", invalid="ignore")
+    def _answers(self, signed: tuple[tuple[float, int], ...], ask: Ask) -> tuple[Estimate, ...]:
+        answers = []
+        for each in self.estimators:
+            if isinstance(each, Selection):
+                answers.append(self._selected(each, signed, ask))
+            else:
+                answers.append(self._estimate(each.name, self._statistic(signed, each), ask))
+        return tuple(answers)
+
+    def _selected(self, selection: Selection, signed: tuple[tuple[float, int], ...], ask: Ask) -> Estimate:
+        """Return the chosen candidate's value with the interval of the least biased, which is the first.
+
+        One candidate is chosen for the whole signed sum, so that a difference does not set two biases against each
+        other. What a bias saves in error cannot be told from the log, so the interval does not claim it.
+        """
+        options = [self._statistic(signed, each) for each in selection.candidates]
+        place = selection.choose(np.array([each.value for each in options]), np.array([each.error for each in options]))
+        chosen, wide = options[place].value, self._estimate(selection.name, options[0], ask)
+        return replace(wide, value=chosen, low=min(wide.low, chosen), high=max(wide.high, chosen))
+
+    def _statistic(self, signed: tuple[tuple[float, int], ...], estimator: Estimator) -> Statistic:
+        """Return the signed sum of policies' values by one estimator."""
+        return Statistic.of(self._summary(), [self._part(sign, estimator, policy) for sign, policy in signed])
+
+    def _part(self, sign: float, estimator: Estimator, policy: int) -> Part:
+        start = policy * len(self._terms)
+        columns = np.array([start + self._terms.index(term) for term in estimator.terms])
+        return Part(sign, estimator, policy, columns)
+
+    @np.errstate(over="ignore", invalid="ignore")
+    def _estimate(self, name: str, statistic: Statistic, ask: Ask) -> Estimate:
+        low, high = ask.bounds(statistic)
+        summary, policies = statistic.summary, [part.policy for part in statistic.parts]
+        mean_weights = summary.mean[:: len(self._terms)]
+        return Estimate(
+            name=name,
+            value=statistic.value,
+            low=float(low),
+            high=float(high),
+            n=summary.n,
+            effective_sample_size=min(
+                self._extremes.effective(each, summary.n * mean_weights[each]) for each in policies
+            ),
+            max_weight=max(float(self._extremes.largest[policy]) for policy in policies),
+            mean_weight=float(mean_weights[policies[0]]),
+            standard_error=statistic.error,
+            clusters=summary.groups,
+            level=ask.level,
+            interval=ask.kind,
+        )
+
+    def _ask(
+        self,
+        level: float,
+        interval: IntervalKind,
+        reward_range: tuple[float, float] | None = None,
+        rng: np.random.Generator | None = None,
+    ) -> Ask:
         check_level(level)
+        check_interval(interval)
+        summary = self._summary()
+        limits = self._extremes.limits(self._terms, reward_range) if interval == "bernstein" else None
+        times = resamples(len(summary.counts), rng) if interval == "bootstrap" else None
+        return Ask(interval, level, limits, times)
+
+    @np.errstate(over="ignore", invalid="ignore")
+    def _summary(self) -> Summary:
         if self._scatter is None:
             raise InputError("there are no rows to estimate from; give at least one logged decision")
         if self._seen is None:
@@ -167,13 +257,13 @@ class Tally:
         first = feedback[0]
         if not all(first.same_log(other) for other in feedback[1:]):
             raise InputError("the policies' rewards, propensities or clusters differ; give feedback on the same rows")
-        for estimator in self.estimators:
-            if estimator.needs_predictions and not all(each.predicts for each in feedback):
-                raise InputError(
-                    f"{estimator.name} needs predicted_logged and predicted_target, which are not given; "
-                    "give them or ask for ips and snips"
-                )
+        for each in feedback:
+            check_needs(self.estimators, each.has)
         return first
+
+
+def _candidates(estimator: AnyEstimator) -> tuple[Estimator, ...]:
+    return estimator.candidates if isinstance(estimator, Selection) else (estimator,)
 
 
 def _joined(a: RowScatter | ClusterScatter, b: RowScatter | ClusterScatter) -> RowScatter | ClusterScatter:
@@ -182,8 +272,3 @@ def _joined(a: RowScatter | ClusterScatter, b: RowScatter | ClusterScatter) -> R
     if isinstance(a, ClusterScatter) and isinstance(b, ClusterScatter):
         return a + b
     raise InputError("one part has clusters and the other has none; give clusters for all rows or for none")
-
-
-def _effective(total: float, squares: float) -> float:
-    """Return Kish's effective sample size, 0 where no row has a weight."""
-    return float(total / squares * total) if squares > 0 else 0.0

@@ -1,0 +1,21 @@
+"""The linearised Student-t interval."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from scipy.special import stdtrit
+
+if TYPE_CHECKING:
+    from bandit.ope.statistic import Statistic
+
+
+def normal(statistic: Statistic, level: float) -> tuple[float, float]:
+    """Return value +- t(groups - 1) standard errors: right for many groups of moderate weight.
+
+    The error is that of the delta method (Liang and Zeger 1986, see `standard_error`). With few effective rows and
+    rewards that are seldom, a low value comes with a narrow interval, so that it misses more often than it says and
+    the truth is then above.
+    """
+    half = float(stdtrit(statistic.summary.groups - 1, 0.5 + level / 2)) * statistic.error
+    return statistic.value - half, statistic.value + half
