@@ -154,7 +154,8 @@ def choose_half_life(
     question is whether the market moves, and where a few decisions a customer made the own part over-confident, any
     forgetting mended that a little and looked like the answer. Memory is that of a policy a candidate and of a block.
 
-    Raises InputError for an empty log, one in which no time passes, and candidates or numbers that are none.
+    Raises InputError for an empty log, one in which no time passes, `even` for one whose propensities are not all
+    known, and candidates or numbers that are none.
     """
     check_level(level)
     if block < 1:
@@ -221,6 +222,11 @@ class _Run:
 
     def block(self, rows: LoggedBatch) -> None:
         """Let every candidate predict a block, then learn it."""
+        if self.even and np.isnan(rows.propensity).any():
+            raise InputError(
+                "the log has decisions that were imported without propensities, so its offers cannot be counted alike; "
+                "count them as often as they were logged (--as-logged)"
+            )
         at = np.arange(len(rows)), rows.offer
         outcomes = rows.outcomes()
         losses = np.empty((len(self.learners), len(rows)))
@@ -242,9 +248,9 @@ class _Run:
         customers = np.concatenate([rows.contexts.customers for _, rows in self.waiting])
         cluster, _ = self.keys.read(customers, n)
         self.known_customers = cluster is not None
-        propensity = np.concatenate([rows.propensity for _, rows in self.waiting])
-        target = propensity
+        propensity = target = np.ones(n)
         if self.even:
+            propensity = np.concatenate([rows.propensity for _, rows in self.waiting])
             target = 1.0 / np.concatenate([rows.eligible.sum(axis=1) for _, rows in self.waiting])
         nothing = np.zeros(n)
         self.tally.add(*(Feedback(nothing, propensity, target, -loss, nothing, cluster) for loss in losses))

@@ -120,8 +120,8 @@ def replay(
     passes over the log (one when `bound` is given); memory grows with the number of customers only. `rng` tosses the
     coins; left out, it is the generator of seed 1.
 
-    Raises InputError for an empty log and numbers out of range, PolicyError for a policy whose answers are not
-    probabilities over the eligible offers.
+    Raises InputError for an empty log, for one whose propensities are not all known, and for numbers out of range,
+    PolicyError for a policy whose answers are not probabilities over the eligible offers.
     """
     _check(log, bound, block, bins)
     rng = np.random.default_rng(1) if rng is None else rng
@@ -130,6 +130,7 @@ def replay(
     if bound is None:
         smallest = 1.0
         for batch in log.batches():
+            _require_propensities(batch)
             smallest = min(smallest, float(batch.propensity.min(initial=1.0)))
             done += len(batch)
             if progress is not None:
@@ -137,6 +138,7 @@ def replay(
         bound = 1.0 / smallest
     run = _Run(policy, rng, bound, log.n, bins)
     for batch in log.batches(max(block, 65_536 // block * block)):
+        _require_propensities(batch)
         for start in range(0, len(batch), block):
             run.block(batch.take(slice(start, start + block)))
         run.flush()
@@ -241,6 +243,14 @@ class _Run:
         accepted = np.cumsum(counts)
         return tuple(
             CurvePoint(int(ends[i]), int(accepted[i]), float(mean[i]), float(since[i])) for i in range(self.bins)
+        )
+
+
+def _require_propensities(batch: LoggedBatch) -> None:
+    if np.isnan(batch.propensity).any():
+        raise InputError(
+            "the log has decisions that were imported without propensities, and a replay accepts decisions by them; "
+            "replay only those of a policy whose propensities are known (--written-by), or judge by `evaluate`"
         )
 
 

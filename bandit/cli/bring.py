@@ -18,7 +18,8 @@ from bandit.cli.options import AsJson, CatalogueFile, Database, Seed
 from bandit.cli.sample import sample_log
 from bandit.engine import KEY_VARIABLE
 from bandit.errors import InputError, LogFileError
-from bandit.importing import LogMapping, import_log
+from bandit.importing import UNKNOWN, LogMapping, import_log
+from bandit.interop import export_mapping
 from bandit.policies import SegmentRules
 from bandit.report import import_json, import_tables
 from bandit.store import Store
@@ -35,6 +36,12 @@ NEXT = (
     "offer-bandit verify offers.db",
 )
 """What to try next, in the directory of the example."""
+
+
+WITHOUT_PROPENSITIES = (
+    "Propensities are unknown: policies can learn from these decisions, `evaluate` has to estimate how probable each "
+    "offer was from the facts in the log, and `replay` and `half-life --even` refuse them."
+)
 
 
 class SimulateCampaign(Protocol):
@@ -116,21 +123,23 @@ def _simulator() -> SimulateCampaign:
 
 def import_(
     db: Database,
-    log: Annotated[Path, typer.Argument(help="The log: CSV, gzipped CSV or Parquet.")],
+    log: Annotated[Path, typer.Argument(help="The log: CSV, gzipped CSV, Parquet or dsjson.")],
     mapping: Annotated[
-        Path, typer.Option("--mapping", metavar="FILE", help="Which column means what (TOML).", show_default=False)
-    ],
+        Path | None,
+        typer.Option("--mapping", metavar="FILE", help="Which column means what (TOML); default: as `export` has it."),
+    ] = None,
     catalogue: CatalogueFile = None,
     strict: Annotated[bool, typer.Option("--strict", help="Import nothing where any row is refused.")] = False,
     list_refused: Annotated[int, typer.Option("--list", min=0, help="How many refused rows to list.")] = 20,
     as_json: AsJson = False,
 ) -> None:
-    """Import a logged campaign with known propensities; the same file again adds nothing.
+    """Import a logged campaign; the same file again adds nothing.
 
     Rows that cannot be used are refused, counted and listed; a malformed file is refused as a whole. `offer-bandit
-    init` writes a mapping to begin with.
+    init` writes a mapping to begin with. Where nobody wrote down with which probabilities the offers were chosen, the
+    mapping says so by propensity = "unknown" under [columns].
     """
-    read = LogMapping.from_toml(mapping)
+    read = None if mapping is None else LogMapping.from_toml(mapping)
     given = None if catalogue is None else Catalogue.from_toml(catalogue)
     if given is None and not db.exists():
         raise InputError(f"{db}: there is no such database, so the import needs --catalogue")
@@ -139,6 +148,7 @@ def import_(
     with all_or_nothing(db), Store.open(db, customer_key=customer_key()) as store:
         with store.transaction(), progress("importing") as report:
             known = catalogue_for(store, None) if given is None else given
+            read = export_mapping(log, known) if read is None else read
             result = import_log(
                 store, known, read, log, progress=report, strict=strict, max_listed=max(list_refused, 1)
             )
@@ -148,9 +158,9 @@ def import_(
         if store.customers_in_clear:
             note(f"note: customers are stored in the clear in {db}; set {KEY_VARIABLE} to store a keyed hash instead")
     if as_json:
-        show_json(import_json(result))
+        show_json(import_json(result) | ({} if read.propensities_known else {"propensities": UNKNOWN}))
         return
-    show(import_tables(result, list_refused))
+    show(import_tables(result, list_refused), [] if read.propensities_known else [WITHOUT_PROPENSITIES])
 
 
 def _require_some(n: int, reason: str, log: Path) -> None:

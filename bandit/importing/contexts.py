@@ -27,13 +27,18 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class _FactColumn:
+class FactColumn:
     """One fact of the catalogue and the column it comes from; `blank` is None where a blank is missing."""
 
     fact: Fact
     column: str
     map: dict[str, str]
     blank: str | None
+
+    @property
+    def wrong(self) -> str:
+        """The kind of fault that a value of the wrong type is."""
+        return f'fact "{self.fact.name}" has a value of the wrong type'
 
     def text(self, raw: str) -> str:
         """Return the value a raw text stands for, empty where the fact is missing."""
@@ -69,7 +74,7 @@ class ContextReader:
     def __init__(self, catalogue: Catalogue, mapping: LogMapping) -> None:
         """Check [context] against the catalogue; CatalogueError for a fact that is not declared."""
         self.catalogue = catalogue
-        self._facts: list[_FactColumn] = []
+        self.facts: list[FactColumn] = []
         sources = mapping.file.context
         unknown = [name for name in sources if name not in catalogue.facts]
         if unknown:
@@ -85,20 +90,20 @@ class ContextReader:
             full = source if isinstance(source, FactSource) else FactSource(source)
             texts = {raw: _text(value) for raw, value in full.map.items()}
             blank = None if full.blank is None else _text(full.blank)
-            self._facts.append(_FactColumn(fact, full.column, texts, blank))
-        self.columns = [fact.column for fact in self._facts]
+            self.facts.append(FactColumn(fact, full.column, texts, blank))
+        self.columns = [fact.column for fact in self.facts]
 
     def read(self, chunk: Chunk, refused: RowRefusals) -> list[str]:
         """Return the facts of each row as a JSON object; rows with a fact of the wrong type are refused."""
-        if not self._facts:
+        if not self.facts:
             return ["{}"] * len(chunk)
         pieces: list[Sequence[str]] = []
-        for fact in self._facts:
+        for fact in self.facts:
             texts = chunk.columns[fact.column]
             fragments = by_value(texts, fact.fragment)
             if None in fragments:
                 bad = np.fromiter((piece is None for piece in fragments), dtype=np.bool_, count=len(fragments))
-                refused.refuse(bad, f'fact "{fact.fact.name}" has a value of the wrong type', _words(fact, texts))
+                refused.refuse(bad, fact.wrong, wrong_type(fact, texts))
                 pieces.append([piece or "" for piece in fragments])
             else:
                 pieces.append([piece for piece in fragments if piece is not None])
@@ -108,7 +113,7 @@ class ContextReader:
     def contexts(self, chunk: Chunk, rows: Sequence[int]) -> Contexts:
         """Return some rows as the batch that the catalogue's rules look at; the rows must not be refused."""
         columns: dict[str, Sequence[object]] = {}
-        for fact in self._facts:
+        for fact in self.facts:
             texts = chunk.columns[fact.column]
             chosen = [texts[row] for row in rows]
             columns[fact.fact.name] = by_value(chosen, fact.value)
@@ -117,7 +122,8 @@ class ContextReader:
         return self.catalogue.contexts(columns)
 
 
-def _words(fact: _FactColumn, texts: Sequence[str]) -> Callable[[int], str]:
+def wrong_type(fact: FactColumn, texts: Sequence[str]) -> Callable[[int], str]:
+    """Return what says, for a row, why its value is not one of the fact."""
     wanted = "a finite number" if fact.fact.kind == "numeric" else "true or false"
     return lambda row: f'"{texts[row]}" in "{fact.column}" is not {wanted}, which the fact "{fact.fact.name}" needs'
 

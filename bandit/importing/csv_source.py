@@ -40,6 +40,16 @@ class CsvSource:
             self.size = path.stat().st_size
         self.digest = self._survey()
 
+    @property
+    def columns(self) -> Sequence[str]:
+        """The names in its header."""
+        with _faults(self.path), self._opened() as (_, content):
+            text = io.TextIOWrapper(cast("BinaryIO", content), encoding="utf-8-sig", newline="")
+            try:
+                return next(csv.reader(text, delimiter=self.delimiter, strict=True), [])
+            except csv.Error as fault:
+                raise LogFileError(f"{self.path}: line 1 is malformed ({fault}); mend its quotes") from fault
+
     def chunks(self, columns: Sequence[str], size: int, progress: Progress | None) -> Iterator[Chunk]:
         """Yield the rows in order, at most `size` at a time; LogFileError for bad quoting and missing columns."""
         with _faults(self.path), self._opened() as (raw, content):

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 import numpy as np
 
 from bandit.decide import with_fallback
 from bandit.domain import BoolArray, Contexts, IntArray
+from bandit.importing.logged_eligible import LoggedEligibilityReader
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from bandit.catalogue import Catalogue
-    from bandit.importing.contexts import ContextReader
+    from bandit.importing.mapping import LogMapping
     from bandit.importing.refusals import RowRefusals
     from bandit.importing.source import Chunk
 
@@ -23,10 +24,26 @@ CELLS = 16_000_000
 """Most cells of a mask that are worked on at a time."""
 
 
+def eligibility_reader(
+    catalogue: Catalogue, mapping: LogMapping, contexts: FactReader
+) -> EligibilityReader | LoggedEligibilityReader:
+    """Return what reads the eligible offers: a column where the mapping names one, else the catalogue's rules."""
+    column = mapping.file.columns.eligible
+    return EligibilityReader(catalogue, contexts) if column is None else LoggedEligibilityReader(catalogue, column)
+
+
+class FactReader(Protocol):
+    """What gives the facts of some rows of a chunk."""
+
+    def contexts(self, chunk: Chunk, rows: Sequence[int]) -> Contexts:
+        """Return some rows as the batch that the catalogue's rules look at."""
+        ...
+
+
 class EligibilityReader:
     """Applies the catalogue's `when` rules to the rows of a chunk."""
 
-    def __init__(self, catalogue: Catalogue, contexts: ContextReader) -> None:
+    def __init__(self, catalogue: Catalogue, contexts: FactReader) -> None:
         self.catalogue = catalogue
         self.contexts = contexts
         self.columns: list[str] = []

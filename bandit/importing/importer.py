@@ -13,25 +13,24 @@ from bandit.domain import MICROSECONDS
 from bandit.errors import CatalogueError, DuplicateError, LogFileError
 from bandit.importing.contexts import ContextReader
 from bandit.importing.csv_source import CsvSource
-from bandit.importing.eligibility import CELLS, EligibilityReader
+from bandit.importing.dsjson_source import DsjsonSource, is_dsjson
+from bandit.importing.eligibility import CELLS, eligibility_reader
 from bandit.importing.identities import IdentityReader
 from bandit.importing.mapping import CLOSED, LogMapping
 from bandit.importing.offers import OfferReader, PropensityReader
 from bandit.importing.outcomes import OutcomeColumns, OutcomeReader
 from bandit.importing.parquet_source import PARQUET, ParquetSource
 from bandit.importing.refusals import ImportReport, Refusals
+from bandit.importing.standing import StandingReader
 from bandit.importing.values import BAD_TIME, moment, times
-from bandit.store import DecisionRows, EventRows
+from bandit.store import PLACEHOLDER, DecisionRows, EventRows
 
 if TYPE_CHECKING:
     from bandit.catalogue import Catalogue
-    from bandit.domain import IntArray
+    from bandit.domain import BoolArray, IntArray
     from bandit.importing.refusals import RowRefusals
     from bandit.importing.source import Chunk, Progress, Source
     from bandit.store import Store
-
-GROUP = "import"
-"""The group of imported decisions."""
 
 _CHUNK_ROWS = 50_000
 _LINE_ORDER = "2000-01-01"
@@ -47,7 +46,7 @@ def import_log(
     strict: bool = False,
     max_listed: int = 1000,
 ) -> ImportReport:
-    """Import a CSV, gzipped CSV or Parquet log; importing the same file again adds nothing.
+    """Import a CSV, gzipped CSV, Parquet or dsjson log; importing the same file again adds nothing.
 
     Rows that cannot be used are refused one by one and reported; a malformed file, and with `strict` any refused
     row, raises LogFileError, and then nothing at all is written. `progress` is called with bytes done and bytes in
@@ -56,7 +55,7 @@ def import_log(
     """
     run = _Import(store, catalogue, mapping, Refusals(max(max_listed, 1)))
     path = Path(path)
-    source = _source(path, mapping, progress)
+    source = open_source(path, mapping.file.delimiter, progress)
     with store.transaction():
         try:
             report = run.all_rows(source, progress)
@@ -73,7 +72,8 @@ def import_log(
     return report
 
 
-def _source(path: Path, mapping: LogMapping, progress: Progress | None) -> Source:
+def open_source(path: Path, delimiter: str = ",", progress: Progress | None = None) -> Source:
+    """Return a file as a source of columns, by its content whatever its name; LogFileError where it is damaged."""
     try:
         with path.open("rb") as content:
             magic = content.read(4)
@@ -81,7 +81,9 @@ def _source(path: Path, mapping: LogMapping, progress: Progress | None) -> Sourc
         raise LogFileError(f"{path}: cannot be read: {fault.strerror}; give the path of a log") from fault
     if magic == PARQUET:
         return ParquetSource(path)
-    return CsvSource(path, mapping.file.delimiter, progress)
+    if is_dsjson(path):
+        return DsjsonSource(path)
+    return CsvSource(path, delimiter, progress)
 
 
 class _Import:
@@ -93,23 +95,34 @@ class _Import:
         self.mapping = mapping
         self.refusals = refusals
         self.identities = IdentityReader(mapping)
-        self.times = _TimeReader(mapping)
+        self.times = TimeReader(mapping)
         self.contexts = ContextReader(catalogue, mapping)
         self.offers = OfferReader(catalogue, mapping)
         self.propensities = PropensityReader(catalogue, mapping)
         self.outcomes = OutcomeReader(mapping)
-        self.eligibility = EligibilityReader(catalogue, self.contexts)
-        readers = (self.identities, self.times, self.contexts, self.offers, self.propensities, self.outcomes)
+        self.eligibility = eligibility_reader(catalogue, mapping, self.contexts)
+        self.standing = StandingReader(mapping)
+        readers = (
+            self.identities,
+            self.times,
+            self.contexts,
+            self.offers,
+            self.propensities,
+            self.outcomes,
+            self.eligibility,
+            self.standing,
+        )
         self.columns = list(dict.fromkeys(name for reader in readers for name in reader.columns))
 
     def all_rows(self, source: Source, progress: Progress | None) -> ImportReport:
         """Bring in every chunk; to be called within a transaction."""
         catalogue_id = self.store.register_catalogue(self.catalogue)
+        policy_id = None if self.propensities.known else self.store.unknown_policy(catalogue_id)
         before = self.store.last_seq()
         n_rows = n_imported = n_repeated = 0
         for chunk in source.chunks(self.columns, _CHUNK_ROWS, progress):
             n_rows += len(chunk) + len(chunk.misfits)
-            seq = self._chunk(chunk, catalogue_id, source.digest)
+            seq = self._chunk(chunk, catalogue_id, policy_id, source.digest)
             n_imported += int((seq > before).sum())
             n_repeated += int((seq <= before).sum())
         refused = self.refusals
@@ -117,7 +130,7 @@ class _Import:
             n_rows, n_imported, n_repeated, refused.n, tuple(refused.listed), dict(refused.by_reason.most_common())
         )
 
-    def _chunk(self, chunk: Chunk, catalogue_id: int, digest: str) -> IntArray:
+    def _chunk(self, chunk: Chunk, catalogue_id: int, policy_id: int | None, digest: str) -> IntArray:
         """Check the rows of a chunk, write those that can be used, and return their places in the log."""
         refused = self.refusals.of(chunk.lines)
         for line, n_fields in chunk.misfits:
@@ -128,12 +141,16 @@ class _Import:
         json = self.contexts.read(chunk, refused)
         offer = self.offers.read(chunk, refused)
         propensity = self.propensities.read(chunk, offer, refused)
+        if not self.propensities.known:
+            propensity = np.full(len(chunk), PLACEHOLDER)
         outcomes = self.outcomes.read(chunk, refused)
+        closed = self.standing.closed(chunk, refused)
         eligible = self.eligibility.read(chunk, offer, refused)
         self.identities.refuse_twice(ids, refused)
         ok = refused.close()
         kept = np.flatnonzero(ok)
-        ids, customers, json = (list(compress(column, ok)) for column in (ids, customers, json))
+        groups = self.standing.groups(chunk)
+        ids, customers, json, groups = (list(compress(column, ok)) for column in (ids, customers, json, groups))
         seqs = []
         step = max(1, CELLS // self.catalogue.n_offers)
         for start in range(0, len(kept), step):
@@ -145,21 +162,23 @@ class _Import:
                     time=time[rows],
                     customers=customers[part],
                     catalogue_id=catalogue_id,
-                    policy_id=None,
+                    policy_id=policy_id,
                     policy_step=0,
                     contexts_json=json[part],
                     eligible=eligible.mask(rows),
                     offer=offer[rows],
                     propensity=propensity[rows],
-                    group=GROUP,
+                    group=groups[part],
                     removals=eligible.removals(rows),
                 )
             )
-            self._events(seq, rows, time, outcomes)
+            self._events(seq, rows, time, outcomes, closed[rows])
             seqs.append(seq)
         return np.concatenate(seqs) if seqs else np.empty(0, dtype=np.int64)
 
-    def _events(self, seq: IntArray, rows: IntArray, time: IntArray, outcomes: Sequence[OutcomeColumns]) -> None:
+    def _events(
+        self, seq: IntArray, rows: IntArray, time: IntArray, outcomes: Sequence[OutcomeColumns], closed: BoolArray
+    ) -> None:
         for outcome in outcomes:
             happened = outcome.happened[rows]
             if happened.any():
@@ -167,12 +186,12 @@ class _Import:
                 self.store.append_events(
                     EventRows(outcome.event, time[at], outcome.revenue[at], outcome.reward[at], seq=seq[happened])
                 )
-        if self.mapping.file.closed:
-            none = np.full(len(rows), np.nan)
-            self.store.append_events(EventRows(CLOSED, time[rows], none, none, seq=seq))
+        if closed.any():
+            none = np.full(int(closed.sum()), np.nan)
+            self.store.append_events(EventRows(CLOSED, time[rows[closed]], none, none, seq=seq[closed]))
 
 
-class _TimeReader:
+class TimeReader:
     """Reads the time of each row; without a column, rows are a second apart in the order of their lines."""
 
     def __init__(self, mapping: LogMapping) -> None:

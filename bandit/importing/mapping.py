@@ -14,6 +14,9 @@ from bandit.toml_file import read_toml
 CLOSED = "closed"
 """The event that says: nothing (more) will come."""
 
+UNKNOWN = "unknown"
+"""The propensity under [columns] that says: nobody wrote down with which probabilities these offers were chosen."""
+
 
 @dataclass(frozen=True, slots=True)
 class LogMapping:
@@ -22,6 +25,11 @@ class LogMapping:
     file: MappingFile
     offer: OfferFile
     where: str
+
+    @property
+    def propensities_known(self) -> bool:
+        """Whether the log says how probable each offer was."""
+        return self.file.columns.propensity != UNKNOWN
 
     @staticmethod
     def from_toml(path: str | Path) -> LogMapping:
@@ -49,7 +57,8 @@ def _check(file: MappingFile) -> None:
     if (columns.propensity is None) != bool(file.propensity):
         raise CatalogueError(
             "needs one source of propensities: propensity under [columns] (a column, a number or a fraction such "
-            'as "1/3"), or [[propensity]] entries where it depends on the offer'
+            'as "1/3"), or [[propensity]] entries where it depends on the offer; where nobody wrote them down, say so '
+            f'by propensity = "{UNKNOWN}"'
         )
     if columns.time is None and (columns.time_format != "iso" or columns.time_unit != "s"):
         raise CatalogueError("[columns] has time_format or time_unit without time; name the column of the times")
@@ -67,7 +76,7 @@ def _check(file: MappingFile) -> None:
         if outcome.event in seen:
             raise CatalogueError(f'[[outcomes]] has the event "{outcome.event}" twice; names must differ')
         seen.add(outcome.event)
-    if not file.outcomes and not file.closed:
+    if not file.outcomes and file.closed is False:
         raise CatalogueError("has no [[outcomes]] and closed = false; name the column that says what came of it")
 
 

@@ -18,7 +18,12 @@ class _Strict(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True, fr
 
 
 class ColumnsFile(_Strict, frozen=True):
-    """[columns]: who, when, how probable; `time_unit` and `time_start` read times that are plain numbers."""
+    """[columns]: who, when, how probable; `time_unit` and `time_start` read times that are plain numbers.
+
+    The `propensity` "unknown" says that nobody wrote it down, and names no column.
+
+    `eligible` has the eligible offers as `mask_text` writes them; without it they are what the rules leave.
+    """
 
     customer: str | None = None
     row_customer: bool = False
@@ -28,6 +33,8 @@ class ColumnsFile(_Strict, frozen=True):
     time_unit: Literal["us", "ms", "s", "min", "h", "d"] = "s"
     time_start: str | None = None
     propensity: str | int | float | None = None
+    group: str | None = None
+    eligible: str | None = None
 
 
 class FactSource(_Strict, frozen=True):
@@ -76,13 +83,16 @@ class LookupFile(_Strict, frozen=True):
 
 
 class MappingFile(_Strict, frozen=True):
-    """A whole mapping file, but for [offer], which has two shapes."""
+    """A whole mapping file, but for [offer], which has two shapes.
+
+    `closed` says whether nothing more will come of the decisions: of all, of none, or of those that a column marks.
+    """
 
     columns: ColumnsFile
     context: dict[str, str | FactSource] = {}
     propensity: list[PropensityFile] = []
     outcomes: list[OutcomeFile] = []
-    closed: bool = True
+    closed: bool | str = True
     delimiter: str = ","
 
 

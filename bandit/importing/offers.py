@@ -98,16 +98,17 @@ class OfferReader:
 
 
 class PropensityReader:
-    """Reads the propensity of each row: a constant, a column, or a share that depends on the offer."""
+    """Reads the propensity of each row: a constant, a column, a share that depends on the offer, or unknown."""
 
     def __init__(self, catalogue: Catalogue, mapping: LogMapping) -> None:
         """Check the shares; CatalogueError for one outside (0, 1] and for an unknown option."""
         self.catalogue = catalogue
         self.columns: list[str] = []
         self._by_offer: FloatArray = np.full(catalogue.n_offers, np.nan)
+        self.known = mapping.propensities_known
         try:
             given = mapping.file.columns.propensity
-            if given is not None:
+            if given is not None and self.known:
                 fixed = fixed_share(given)
                 if fixed is None:
                     self.columns = [str(given)]
@@ -123,7 +124,12 @@ class PropensityReader:
             raise CatalogueError(f"{mapping.where}: {fault}") from fault
 
     def read(self, chunk: Chunk, offer: IntArray, refused: RowRefusals) -> FloatArray:
-        """Return the propensities; rows where it is missing or outside (0, 1] are refused."""
+        """Return the propensities; rows where it is missing or outside (0, 1] are refused.
+
+        Where the mapping says "unknown" all are NaN, and nothing is refused.
+        """
+        if not self.known:
+            return np.full(len(chunk), np.nan)
         if not self.columns:
             propensity = np.where(offer >= 0, self._by_offer[offer], np.nan)
             refused.refuse(

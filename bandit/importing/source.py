@@ -38,6 +38,11 @@ class Source(Protocol):
         """A name for the content: 16 hex digits."""
         ...
 
+    @property
+    def columns(self) -> Sequence[str]:
+        """The names of its columns."""
+        ...
+
     def chunks(self, columns: Sequence[str], size: int, progress: Progress | None) -> Iterator[Chunk]:
         """Yield the rows in order, at most `size` at a time, with the columns named."""
         ...

@@ -12,6 +12,7 @@ from typing import TypeVar
 import numpy as np
 
 from bandit.domain import MICROSECONDS, FloatArray, IntArray
+from bandit.importing.texts import CodedTexts, NumberTexts, TimeTexts
 
 _T = TypeVar("_T")
 
@@ -32,6 +33,9 @@ _SHARE = re.compile(r"\s*(\d+)\s*/\s*(\d+)\s*")
 
 def by_value(texts: Sequence[str], convert: Callable[[str], _T]) -> list[_T]:
     """Return the converted column; `convert` is called once for each distinct text."""
+    if isinstance(texts, CodedTexts):
+        values = list(map(convert, texts.distinct))
+        return list(map(values.__getitem__, texts.codes.tolist()))
     table = {text: convert(text) for text in set(texts)}
     return list(map(table.__getitem__, texts))
 
@@ -69,8 +73,16 @@ def share(text: str) -> float:
 
 def floats(texts: Sequence[str], convert: Callable[[str], float] = number) -> FloatArray:
     """Return a column of text as numbers."""
+    if isinstance(texts, NumberTexts):
+        return texts.numbers if convert is not truth else _truths(texts.numbers)
+    if isinstance(texts, CodedTexts):
+        return np.array(list(map(convert, texts.distinct)), dtype=np.float64)[texts.codes]
     table = {text: convert(text) for text in set(texts)}
     return np.fromiter(map(table.__getitem__, texts), dtype=np.float64, count=len(texts))
+
+
+def _truths(numbers: FloatArray) -> FloatArray:
+    return np.where(np.isnan(numbers) | (numbers == 0.0) | (numbers == 1.0), numbers, BAD)
 
 
 def moment(text: str) -> int:
@@ -91,6 +103,8 @@ def times(texts: Sequence[str], style: str, unit: str, start: int) -> IntArray:
         bad = ~(np.abs(numbers) < _FARTHEST)  # NaN compares false
         whole = np.where(bad, 0.0, np.rint(np.where(bad, 0.0, numbers))).astype(np.int64)
         return np.where(bad, BAD_TIME, whole + start)
+    if style == "iso" and isinstance(texts, TimeTexts):
+        return texts.microseconds
     if style == "iso" and (fast := _iso(texts)) is not None:
         return fast
     convert = moment if style == "iso" else _strptime(style)

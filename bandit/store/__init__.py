@@ -3,6 +3,8 @@
 from bandit.store.learning import state_hash
 from bandit.store.log import ContextReader, OfferMap, StoreLog
 from bandit.store.rows import (
+    PLACEHOLDER,
+    UNKNOWN_POLICY,
     CatalogueRow,
     Counts,
     DecisionColumns,
@@ -19,6 +21,8 @@ from bandit.store.rows import (
 from bandit.store.store import Store
 
 __all__ = [
+    "PLACEHOLDER",
+    "UNKNOWN_POLICY",
     "CatalogueRow",
     "ContextReader",
     "Counts",

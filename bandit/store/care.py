@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bandit.errors import StoreError
+from bandit.store.catalogues import spec_text
 from bandit.store.connection import file_size, wal_path
-from bandit.store.rows import Counts
+from bandit.store.rows import UNKNOWN_POLICY, Counts
 
 if TYPE_CHECKING:
     from bandit.store.connection import Connection
@@ -20,8 +21,10 @@ def counts(connection: Connection) -> Counts:
     with connection.reading() as raw:
         row = raw.execute(
             "SELECT (SELECT count(*) FROM decisions), (SELECT count(*) FROM events), "
-            "(SELECT count(*) FROM customers), (SELECT count(*) FROM catalogues), (SELECT count(*) FROM policies), "
-            "(SELECT min(time) FROM decisions), (SELECT max(time) FROM decisions)"
+            "(SELECT count(*) FROM customers), (SELECT count(*) FROM catalogues), "
+            "(SELECT count(*) FROM policies WHERE spec <> ?), "
+            "(SELECT min(time) FROM decisions), (SELECT max(time) FROM decisions)",
+            (spec_text(UNKNOWN_POLICY),),
         ).fetchone()
     decisions, events, customers, catalogues, policies, first_time, last_time = row
     return Counts(

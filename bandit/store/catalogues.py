@@ -9,12 +9,17 @@ import msgspec
 from bandit.catalogue import Catalogue
 from bandit.eligibility import MANY_OFFERS
 from bandit.errors import StoreError
-from bandit.store.rows import CatalogueRow, PolicyRow
+from bandit.store.rows import UNKNOWN_POLICY, CatalogueRow, PolicyRow
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from bandit.store.connection import Connection
+
+
+def spec_text(spec: Mapping[str, object]) -> str:
+    """Return a policy's settings as the table of policies has them."""
+    return msgspec.json.encode(spec, order="sorted").decode()
 
 
 class Catalogues:
@@ -86,7 +91,7 @@ class Catalogues:
     def register_policy(self, catalogue_id: int, spec: Mapping[str, object]) -> int:
         """Return the number of a lineage: these settings over this catalogue version."""
         self.get(catalogue_id)
-        text = msgspec.json.encode(spec, order="sorted").decode()
+        text = spec_text(spec)
         connection = self._connection
         with connection.reading() as raw:
             row = raw.execute(
@@ -112,7 +117,14 @@ class Catalogues:
         return int(row[0]), msgspec.json.decode(row[1], type=dict[str, object])
 
     def policies(self) -> tuple[PolicyRow, ...]:
-        """Return all lineages, in the order in which they came."""
+        """Return all lineages, in the order in which they came; what stands for unknown policies is none."""
+        return tuple(row for row in self._policy_rows() if row.spec != UNKNOWN_POLICY)
+
+    def unknown_policies(self) -> tuple[int, ...]:
+        """Return the numbers that stand for policies whose propensities are unknown, one a catalogue version."""
+        return tuple(row.id for row in self._policy_rows() if row.spec == UNKNOWN_POLICY)
+
+    def _policy_rows(self) -> tuple[PolicyRow, ...]:
         with self._connection.reading() as raw:
             rows = raw.execute("SELECT id, catalogue_id, spec FROM policies ORDER BY id").fetchall()
         return tuple(

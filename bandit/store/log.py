@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 import numpy as np
 
-from bandit.domain import BoolArray, Contexts, IntArray, LoggedBatch, ObjectArray
+from bandit.domain import BoolArray, Contexts, FloatArray, IntArray, LoggedBatch, ObjectArray
 from bandit.errors import ContextError, OfferError, StoreError
 from bandit.store.rows import Where
 
@@ -110,7 +111,8 @@ class StoreLog:
     """A `bandit.domain.Log` of the decisions that were in the store when it was opened.
 
     Offers and eligible sets of other catalogue versions are taken over by the names of their options; `left_out`
-    counts the decisions whose offer `catalogue` does not have. Memory does not grow with the log.
+    counts the decisions whose offer `catalogue` does not have. Decisions that were imported without propensities have
+    the propensity NaN. Memory does not grow with the log.
     """
 
     def __init__(
@@ -123,6 +125,8 @@ class StoreLog:
         self._contexts = ContextReader(catalogue)
         self._offers = OfferMap(store, catalogue)
         self._through = store.last_seq()
+        self._unknown_policies: tuple[int, ...] = ()
+        self._newest_policy = -1
         catalogue_ids, offers, counts = store.tally(self._where, self._through)
         known = self._offers.offers(catalogue_ids, offers) >= 0
         self._n = int(counts[known].sum())
@@ -141,6 +145,16 @@ class StoreLog:
     def n(self) -> int:
         """The number of decisions that `batches` yields."""
         return self._n
+
+    @cached_property
+    def propensities_known(self) -> bool:
+        """Whether each decision that `batches` yields has its propensity, and none was imported without."""
+        for policy_id in self._store.unknown_policies():
+            if self._where.policy_id in {None, policy_id}:
+                ids, offers, _ = self._store.tally(replace(self._where, policy_id=policy_id), self._through)
+                if (self._offers.offers(ids, offers) >= 0).any():
+                    return False
+        return True
 
     @property
     def left_out(self) -> int:
@@ -187,12 +201,20 @@ class StoreLog:
             contexts=self._contexts.read(kept.context, kept.customer),
             offer=offer,
             eligible=self._offers.masks(kept.catalogue_id, kept.eligible_set_id) if masks else _no_masks(len(kept)),
-            propensity=kept.propensity,
+            propensity=self._propensity(kept),
             converted=kept.converted,
             revenue=kept.revenue,
             reward=reward,
             time=kept.time,
         )
+
+    def _propensity(self, columns: DecisionColumns) -> FloatArray:
+        newest = int(columns.policy_id.max(initial=-1))
+        if newest > self._newest_policy:  # not known yet: an import may have come since the log was opened
+            self._newest_policy, self._unknown_policies = newest, self._store.unknown_policies()
+        if not self._unknown_policies:
+            return columns.propensity
+        return np.where(np.isin(columns.policy_id, self._unknown_policies), np.nan, columns.propensity)
 
 
 def _no_masks(n: int) -> BoolArray:

@@ -32,7 +32,7 @@ AND (:settled_before IS NULL OR d.time < :settled_before
     OR EXISTS (SELECT 1 FROM events c WHERE c.seq = d.seq AND c.event = 'closed'))
 """
 
-# The three statements are put together from the constants above, once.
+# The statements are put together from the constants above, once.
 _PAGE = f"""
 SELECT {_COLUMNS} FROM decisions d CROSS JOIN customers k ON k.id = d.customer_id
 WHERE d.seq > :after_seq AND d.seq <= :through_seq AND {_FILTER}
@@ -45,6 +45,13 @@ WHERE d.seq IN (SELECT value FROM json_each(:seqs)) ORDER BY d.seq
 _TALLY = f"""
 SELECT d.catalogue_id, d.offer, count(*) FROM decisions d
 WHERE d.seq <= :through_seq AND {_FILTER} GROUP BY d.catalogue_id, d.offer
+"""  # noqa: S608
+
+# A customer's groups first, so that each customer counts once; NULL is for those of more than one.
+_GROUPS = f"""
+SELECT CASE WHEN low = high THEN low END, count(*) FROM (
+    SELECT MIN(d.grp) AS low, MAX(d.grp) AS high FROM decisions d WHERE {_FILTER} GROUP BY d.customer_id
+) GROUP BY 1
 """  # noqa: S608
 
 # Only decisions that have events give a row; CROSS JOIN keeps SQLite from starting at the decisions.
@@ -150,6 +157,13 @@ class DecisionReader:
             rows = raw.execute(_TALLY, {"through_seq": through_seq, **_filter(where)}).fetchall()
         table = np.array(rows, dtype=np.int64).reshape(-1, 3)
         return table[:, 0], table[:, 1], table[:, 2]
+
+    def customers_by_group(self, where: Where) -> tuple[dict[str, int], int]:
+        """Return the number of customers of each group, and of those seen in more than one, who are in no count."""
+        with self._connection.reading() as raw:
+            counts = dict(raw.execute(_GROUPS, _filter(where)).fetchall())
+        several = int(counts.pop(None, 0))
+        return {str(group): int(count) for group, count in counts.items()}, several
 
     def outcomes(self, seqs: IntArray, objective_event: str, window: int) -> OutcomeColumns:
         """Return what came of these decisions, which ascend; an event counts up to `window` after its decision."""

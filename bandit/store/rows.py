@@ -17,12 +17,19 @@ if TYPE_CHECKING:
 
 RowIndex = IntArray | BoolArray | slice
 
+UNKNOWN_POLICY: Mapping[str, object] = {"kind": "imported", "propensities": "unknown"}
+"""Stands in the table of policies for one that wrote decisions of which nobody knows how probable they were."""
+
+PLACEHOLDER = 1.0
+"""What the column of propensities has in such decisions; `StoreLog` gives NaN in its place, and nothing may read it."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DecisionRows:
     """n decisions to append, all under one catalogue, policy and step.
 
-    `eligible` is (n, N), or (1, N) where all rows share one set. `policy_id` is None for imported decisions.
+    `eligible` is (n, N), or (1, N) where all rows share one set. `policy_id` is None for imported decisions, or that
+    of `Store.unknown_policy` where their propensities are unknown and `propensity` is the `PLACEHOLDER`.
     `removals` gives the JSON of what the rules removed for a row; it is asked only for an eligible set that is new.
     Row i has the position `first_position + i` in its batch. `customer_keys` are the customers as the store writes
     them, where the caller has asked for them already; they are worked out where it has not.
@@ -86,7 +93,9 @@ class EventReceipt:
 class DecisionColumns:
     """n decisions read back, by `seq`, with what came of each.
 
-    `customer` is the key as stored, `policy_id` is -1 where the decision was imported, `context` is JSON text,
+    `customer` is the key as stored, `policy_id` is -1 where the decision was imported with its propensity (that of
+    `Store.unknown_policy` where it was imported without, and `propensity` is then no more than the `PLACEHOLDER`),
+    `context` is JSON text,
     `probabilities` has float64 bytes or None. `converted`, `revenue` and `value` count events within the window;
     `closed` and `n_events` all current events; `last_event_id` is 0 where there is none.
     """

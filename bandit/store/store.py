@@ -16,7 +16,7 @@ from bandit.store.eligible import EligibleSets
 from bandit.store.events import EventWriter
 from bandit.store.learning import Ledger
 from bandit.store.reading import DecisionReader
-from bandit.store.rows import Where
+from bandit.store.rows import UNKNOWN_POLICY, Where
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -149,6 +149,14 @@ class Store:
         """Return all lineages, in the order in which they came."""
         return self._catalogues.policies()
 
+    def unknown_policy(self, catalogue_id: int) -> int:
+        """Return the number that stands for policies over a catalogue version whose propensities nobody knows."""
+        return self._catalogues.register_policy(catalogue_id, UNKNOWN_POLICY)
+
+    def unknown_policies(self) -> tuple[int, ...]:
+        """Return all numbers of `unknown_policy`, under which what stands for propensities is none."""
+        return self._catalogues.unknown_policies()
+
     def append_decisions(self, rows: DecisionRows) -> IntArray:
         """Write a batch of decisions and return their (n,) numbers.
 
@@ -205,6 +213,10 @@ class Store:
     def tally(self, where: Where, through_seq: int) -> tuple[IntArray, IntArray, IntArray]:
         """Return three columns: catalogue, offer, and how many decisions up to `through_seq` have them."""
         return self._reader.tally(where, through_seq)
+
+    def customers_by_group(self, where: Where = _EVERYTHING) -> tuple[dict[str, int], int]:
+        """Return the number of customers of each group, and of those seen in more than one, who are in no count."""
+        return self._reader.customers_by_group(where)
 
     def events_of(self, decision_id: str) -> EventColumns:
         """Return all events of a decision, also those that a later one corrects."""

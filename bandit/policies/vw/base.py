@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 from numpy.random import Generator
@@ -85,8 +86,9 @@ class VwPolicy(ABC):
         return mix_floor(chosen / total, eligible, self.floor)
 
     def update(self, outcomes: Outcomes) -> None:
-        """Learn each outcome that is new and whole."""
+        """Learn each outcome that is new and whole; one whose propensity nobody knows counts once, as if it were 1."""
         whole = outcomes.whole()
+        whole = replace(whole, propensity=np.where(np.isnan(whole.propensity), 1.0, whole.propensity))
         with self._lock:
             self.not_restated += int(whole.restated.sum())
             new = whole.take(~whole.restated)

@@ -1,0 +1,77 @@
+"""Columns of text that know their numbers, times or few distinct texts already, so that nothing is parsed row by row.
+
+To who reads them as text they are sequences of text like any other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import overload
+
+from bandit.domain import FloatArray, IntArray
+
+
+class CodedTexts(Sequence[str]):
+    """n texts of which few are distinct: `distinct`, and which of them each row has, `codes` (n,)."""
+
+    def __init__(self, distinct: Sequence[str], codes: IntArray) -> None:
+        self.distinct = distinct
+        self.codes = codes
+
+    def __len__(self) -> int:
+        return len(self.codes)
+
+    def __iter__(self) -> Iterator[str]:
+        return map(self.distinct.__getitem__, self.codes.tolist())
+
+    @overload
+    def __getitem__(self, row: int) -> str: ...
+    @overload
+    def __getitem__(self, row: slice) -> Sequence[str]: ...
+    def __getitem__(self, row: int | slice) -> str | Sequence[str]:
+        if isinstance(row, slice):
+            return CodedTexts(self.distinct, self.codes[row])
+        return self.distinct[int(self.codes[row])]
+
+
+class _Written(Sequence[str]):
+    """A column whose texts are written when they are first asked for."""
+
+    def __init__(self, write: Callable[[], list[str]], n: int) -> None:
+        self._write = write
+        self._n = n
+        self._texts: list[str] | None = None
+
+    def __len__(self) -> int:
+        return self._n
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._all())
+
+    @overload
+    def __getitem__(self, row: int) -> str: ...
+    @overload
+    def __getitem__(self, row: slice) -> Sequence[str]: ...
+    def __getitem__(self, row: int | slice) -> str | Sequence[str]:
+        return self._all()[row]
+
+    def _all(self) -> list[str]:
+        if self._texts is None:
+            self._texts = self._write()
+        return self._texts
+
+
+class NumberTexts(_Written):
+    """n numbers, (n,): NaN for a blank, infinity for what is no finite number."""
+
+    def __init__(self, numbers: FloatArray, write: Callable[[], list[str]]) -> None:
+        super().__init__(write, len(numbers))
+        self.numbers = numbers
+
+
+class TimeTexts(_Written):
+    """n times in microseconds, (n,); `values.BAD_TIME` for a blank."""
+
+    def __init__(self, microseconds: IntArray, write: Callable[[], list[str]]) -> None:
+        super().__init__(write, len(microseconds))
+        self.microseconds = microseconds
