@@ -1,0 +1,164 @@
+"""Do the offers chosen fit the whole probabilities of the policy that is said to have chosen them?
+
+Exact where `propensities` can only bound: per option the number of decisions that have it, against the sum of its
+probabilities, with the Poisson-binomial variance sum p (1 - p); and how often what had a probability around p was
+chosen (a reliability table). Deviations are bounded by Bernstein's inequality, so that rare options cry no wolf.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from bandit.evaluate.diagnostics.findings import DOUBTFUL, Check, Finding, plain
+from bandit.evaluate.diagnostics.labels import OfferLabels
+
+if TYPE_CHECKING:
+    from bandit.catalogue import Catalogue
+    from bandit.domain import FloatArray, IntArray
+
+EDGES = np.array([0.0, 0.001, 0.003, 0.01, 0.03, 0.1, 0.2, 0.4, 0.6, 0.8, 0.95, 1.0])
+"""Bounds of the bins of probability; a bin has its upper bound, and 0 is in none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """How often something was chosen, against the sum of its probabilities; `p` is adjusted for all of its kind.
+
+    For an option, `low` and `high` are 0 and 1; for a bin of the reliability table they are its bounds.
+    """
+
+    label: str
+    low: float
+    high: float
+    expected: float
+    observed: int
+    z: float
+    p: float
+
+    def to_dict(self) -> dict[str, object]:
+        """Return plain JSON values."""
+        return {name: plain(getattr(self, name)) for name in self.__slots__}
+
+
+@dataclass(frozen=True, slots=True)
+class ChoiceCalibration(Check):
+    """Whether what was chosen fits whole vectors of probabilities, by option and by bin of probability.
+
+    `impossible` counts decisions for an offer to which the policy gives no probability.
+    """
+
+    n: int
+    impossible: int
+    options: tuple[Chosen, ...]
+    bins: tuple[Chosen, ...]
+
+    @property
+    def name(self) -> str:
+        """What was checked, as a key."""
+        return "choices"
+
+    def finding(self) -> Finding | None:
+        """Return a doubt where the choices are not those of these probabilities."""
+        if self.impossible:
+            return self._found(
+                "doubt",
+                f"{self.impossible:,} of {self.n:,} decisions chose an offer to which the policy said to have written "
+                "the log gives no probability",
+            )
+        off = [each for each in (*self.options, *self.bins) if each.p < DOUBTFUL / 2.0]
+        worst = max(off, key=lambda each: abs(each.z), default=None)
+        if worst is None:
+            return None
+        return self._found(
+            "doubt",
+            f"the choices do not fit the probabilities of the policy said to have written the log: {worst.label} was "
+            f"chosen {worst.observed:,} times where {worst.expected:,.0f} were to be expected",
+        )
+
+    def to_dict(self) -> dict[str, object]:
+        """Return plain JSON values."""
+        tables = {"options": self.options, "bins": self.bins}
+        return self._plain("n", "impossible") | {
+            key: [each.to_dict() for each in table] for key, table in tables.items()
+        }
+
+
+class ChoiceCounts:
+    """Adds up choices and probabilities, batch by batch; memory does not depend on the log."""
+
+    def __init__(self, catalogue: Catalogue) -> None:
+        self.labels = OfferLabels(catalogue)
+        k, bins = self.labels.options.shape[1], len(EDGES) - 1
+        self._options, self._bins = np.zeros((3, k)), np.zeros((3, bins))
+        self._n, self._impossible = 0, 0
+
+    def add(self, offer: IntArray, probabilities: FloatArray) -> None:
+        """Add n decisions: the offers chosen, (n,), and the (n, N) probabilities that they were drawn from."""
+        chosen = probabilities[np.arange(len(offer)), offer]
+        by_option = probabilities @ self.labels.options
+        self._options += [
+            self.labels.options[offer].sum(axis=0),
+            by_option.sum(axis=0),
+            np.maximum(by_option * (1.0 - by_option), 0.0).sum(axis=0),
+        ]
+        cells = probabilities[probabilities > 0.0]
+        bins, size = _bin_of(cells), len(EDGES) - 1
+        self._bins += [
+            np.bincount(_bin_of(chosen[chosen > 0.0]), minlength=size),
+            np.bincount(bins, weights=cells, minlength=size),
+            np.bincount(bins, weights=np.maximum(cells * (1.0 - cells), 0.0), minlength=size),
+        ]
+        self._impossible += int((chosen <= 0.0).sum())
+        self._n += len(offer)
+
+    def result(self, design_effect: float = 1.0) -> ChoiceCalibration:
+        """Return the calibration so far; `design_effect` widens it where choices hang together within a customer."""
+        names = [self.labels.label(1 + place) for place in range(self._options.shape[1])]
+        options = _compared(self._options, design_effect, names, np.zeros(len(names)), np.ones(len(names)))
+        lows, highs = EDGES[:-1], EDGES[1:]
+        named = [
+            f"what had a probability of {low:g} to {high:g}"
+            for low, high in zip(lows.tolist(), highs.tolist(), strict=True)
+        ]
+        return ChoiceCalibration(
+            self._n, self._impossible, options, _compared(self._bins, design_effect, named, lows, highs)
+        )
+
+
+def _bin_of(cells: FloatArray) -> IntArray:
+    """Return the bin of each probability: a few comparisons, which are faster here than a search."""
+    bins = np.zeros(len(cells), dtype=np.int64)
+    for edge in EDGES[1:-1].tolist():
+        bins += cells > edge
+    return bins
+
+
+def _compared(
+    sums: FloatArray, effect: float, labels: list[str], low: FloatArray, high: FloatArray
+) -> tuple[Chosen, ...]:
+    """Return one record a column of (3, C) sums: observed, expected, variance."""
+    kept = np.flatnonzero(sums[:2].any(axis=0))
+    observed, expected, variance = sums[:, kept]
+    error = np.sqrt(effect * variance)
+    off = observed - expected
+    off[np.abs(off) <= 1e-9 * np.maximum(expected, 1.0)] = 0.0
+    with np.errstate(divide="ignore", invalid="ignore"):
+        z = np.where(off == 0.0, 0.0, off / error)
+        # Bernstein: exp(-t^2 / (2 (variance + t / 3))), one row moving a count by at most 1 x the design effect.
+        exponent = off**2 / (2.0 * (error**2 + effect * np.abs(off) / 3.0))
+    p = np.minimum(2.0 * len(kept) * np.exp(-np.where(off == 0.0, 0.0, exponent)), 1.0)
+    return tuple(
+        Chosen(
+            labels[place],
+            float(low[place]),
+            float(high[place]),
+            float(expected[column]),
+            int(observed[column]),
+            float(z[column]),
+            float(p[column]),
+        )
+        for column, place in enumerate(kept.tolist())
+    )

@@ -1,0 +1,99 @@
+"""What every check answers: nothing where all is well, else one sentence and how grave it is."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+Severity: TypeAlias = Literal["note", "doubt", "fatal"]
+"""A note changes no verdict, a doubt is to be read beside it, and after what is fatal the log cannot tell."""
+
+DOUBTFUL = 0.001
+"""The p-value below which a check speaks: of a thousand sound logs it accuses at most one."""
+
+_GRAVITY: dict[Severity, int] = {"fatal": 0, "doubt": 1, "note": 2}
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What one check has to say; `sentence` begins in lower case and has no full stop, like a warning."""
+
+    check: str
+    severity: Severity
+    sentence: str
+
+    def to_dict(self) -> dict[str, str]:
+        """Return plain JSON values."""
+        return {"check": self.check, "severity": self.severity, "sentence": self.sentence}
+
+
+class Check(ABC):
+    """The record of one check."""
+
+    __slots__ = ()
+
+    @property
+    @abstractmethod
+    def name(self) -> str:
+        """What was checked, as a key."""
+
+    @abstractmethod
+    def finding(self) -> Finding | None:
+        """Return what is wrong, None where nothing is."""
+
+    @abstractmethod
+    def to_dict(self) -> dict[str, object]:
+        """Return plain JSON values; None where a number is not finite."""
+
+    def sentence(self) -> str | None:
+        """Return what is wrong in one sentence, None where nothing is."""
+        found = self.finding()
+        return None if found is None else found.sentence
+
+    @property
+    def severity(self) -> Severity | None:
+        """How grave it is, None where nothing is wrong."""
+        found = self.finding()
+        return None if found is None else found.severity
+
+    def _found(self, severity: Severity, sentence: str) -> Finding:
+        return Finding(self.name, severity, sentence)
+
+    def _plain(self, *fields: str) -> dict[str, object]:
+        """Return some fields as plain JSON values, after the sentence."""
+        found = self.finding()
+        said: dict[str, object] = {"severity": None, "sentence": None}
+        if found is not None:
+            said = {"severity": found.severity, "sentence": found.sentence}
+        return said | {field: plain(getattr(self, field)) for field in fields}
+
+
+def findings(checks: Iterable[Check | None]) -> tuple[Finding, ...]:
+    """Return what the checks have to say, the gravest first; a check that was not made is None."""
+    found = [said for check in checks if check is not None and (said := check.finding()) is not None]
+    return tuple(sorted(found, key=lambda each: _GRAVITY[each.severity]))
+
+
+def gravest(found: Iterable[Finding]) -> Severity | None:
+    """Return the severity of the gravest finding, None where there is none."""
+    return min((each.severity for each in found), key=_GRAVITY.__getitem__, default=None)
+
+
+def plain(value: object) -> object:
+    """Return None in place of a number that is not finite."""
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def share(part: float) -> str:
+    """Return a share as a person reads it, to at least one figure."""
+    if part in {0.0, 1.0}:
+        return f"{part:.0%}"
+    if part < 0.000_1:
+        return "less than 0.01%"
+    digits = 2 if part < 0.01 else 1 if part < 0.1 else 0
+    return f"{part:.{digits}%}"

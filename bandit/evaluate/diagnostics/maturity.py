@@ -1,0 +1,120 @@
+"""Are the outcomes complete, or are decisions judged whose customers may still answer?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import sqrt
+from typing import TYPE_CHECKING
+
+from scipy.special import ndtr
+
+from bandit.domain import MICROSECONDS
+from bandit.evaluate.diagnostics.findings import DOUBTFUL, Check, Finding, share
+
+if TYPE_CHECKING:
+    from bandit.domain import BoolArray, IntArray
+
+MANY_OPEN = 0.5
+"""The share of open decisions above which those that are judged are a doubtful part of the log."""
+
+_DAY = 86_400 * MICROSECONDS
+
+
+@dataclass(frozen=True, slots=True)
+class OutcomeMaturity(Check):
+    """How many decisions are `left_open` for later, and how old those judged are; ages and `window` in microseconds.
+
+    `young` of the `judged` were closed before their window ended; of these `young_converted` converted, and
+    `old_converted` of the others. `youngest` is the age of the youngest judged, None where there is none.
+    """
+
+    judged: int
+    left_open: int
+    window: int
+    youngest: int | None
+    young: int
+    young_converted: int
+    old_converted: int
+
+    @property
+    def name(self) -> str:
+        """What was checked, as a key."""
+        return "maturity"
+
+    @property
+    def open_share(self) -> float:
+        """The share of all decisions that are still open."""
+        return self.left_open / max(self.judged + self.left_open, 1)
+
+    def finding(self) -> Finding | None:
+        """Return a doubt where the judged are a selection of their time, a note where some are open."""
+        old = self.judged - self.young
+        if self.left_open and self.young and old and self._p_value(old) < DOUBTFUL:
+            return self._found(
+                "doubt",
+                f"{self.young:,} decisions are judged before their window ended, because they were closed, and "
+                f"{share(self.young_converted / self.young)} of them converted against "
+                f"{share(self.old_converted / old)} of the older ones, while {self.left_open:,} are still open: who "
+                "answers early may be counted and who does not left out",
+            )
+        if not self.left_open:
+            return None
+        every = self.judged + self.left_open
+        youngest = "" if self.youngest is None else f", and the youngest judged is {_days(self.youngest)} old"
+        return self._found(
+            "doubt" if self.open_share > MANY_OPEN else "note",
+            f"{self.left_open:,} of {every:,} decisions ({share(self.open_share)}) are left out because they are "
+            f"still open: their window of {_days(self.window)} has not ended{youngest}",
+        )
+
+    def to_dict(self) -> dict[str, object]:
+        """Return plain JSON values, without the age of the youngest: the same log is to give the same document."""
+        fields = ("judged", "left_open", "open_share", "window", "young", "young_converted")
+        return self._plain(*fields, "old_converted")
+
+    def _p_value(self, old: int) -> float:
+        """Return the two-sided p-value of equal shares of conversion, by the pooled z-test."""
+        pooled = (self.young_converted + self.old_converted) / self.judged
+        error = sqrt(pooled * (1.0 - pooled) * (1.0 / self.young + 1.0 / old))
+        if error == 0.0:
+            return 1.0
+        off = self.young_converted / self.young - self.old_converted / old
+        return float(2.0 * ndtr(-abs(off) / error))
+
+
+class MaturityCounts:
+    """Counts young and old decisions, batch by batch."""
+
+    def __init__(self, now: int, window: int) -> None:
+        self.now, self.window = now, window
+        self._n, self._young, self._young_converted, self._converted = 0, 0, 0, 0
+        self._newest: int | None = None
+
+    def add(self, time: IntArray, converted: BoolArray) -> None:
+        """Add n decisions with their times and whether they converted, (n,) each."""
+        if not len(time):
+            return
+        young = time > self.now - self.window
+        self._n += len(time)
+        self._young += int(young.sum())
+        self._young_converted += int((young & converted).sum())
+        self._converted += int(converted.sum())
+        newest = int(time.max())
+        self._newest = newest if self._newest is None else max(self._newest, newest)
+
+    def result(self, left_open: int = 0) -> OutcomeMaturity:
+        """Return what was seen; `left_open` decisions of the log were not added."""
+        return OutcomeMaturity(
+            judged=self._n,
+            left_open=left_open,
+            window=self.window,
+            youngest=None if self._newest is None else self.now - self._newest,
+            young=self._young,
+            young_converted=self._young_converted,
+            old_converted=self._converted - self._young_converted,
+        )
+
+
+def _days(microseconds: int) -> str:
+    days = microseconds / _DAY
+    return f"{days:,.0f} days" if days >= 10 else f"{days:.2g} days"

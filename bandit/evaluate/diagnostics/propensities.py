@@ -1,0 +1,228 @@
+"""Are the logged propensities right? What can be said where only the chosen offer's is known.
+
+For an offer a, the sum over its decisions of 1 / propensity is on average the number of decisions in which it was
+eligible and had a probability above 0 (Horvitz and Thompson 1952, "A generalization of sampling without replacement
+from a finite universe"). So the ratio of that sum to the number of decisions in which a was eligible is on average
+at most 1, and it is 1 where the logging policy never rules the offer out. Above 1, propensities are wrong; below 1,
+the offer is never shown in part of the contexts, or propensities are wrong. The same holds for sums over the offers
+of an option.
+
+1 / propensity has a heavy tail, and the two sides are tested each in the way that survives it:
+
+- above: Student's t with the clustered standard error of the sample. A rare large 1 / propensity also makes the
+  standard error large, so this side errs towards silence. An absurdly small propensity is caught by itself: the
+  chance that anything of probability p or less is ever chosen is at most p x (eligible offers of all decisions).
+- below: what the sample lacks is not in its standard error either, so the variance is bounded from the design: with
+  no probability below the smallest p seen, the sum of squares is on average at most (eligible decisions) / p, and
+  the chance of falling z such deviations short is at most exp(-z^2 / 2) (Maurer 2003, "A bound on the deviation
+  probability for sums of non-negative random variables"). Where choices hang together within a customer, the
+  variance is multiplied by the design effect seen.
+
+All offers together, options and single offers are tested at once: each p-value is multiplied by their number
+(Bonferroni). A log of the wrong propensities may pass where its marginal counts happen to be right.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+from scipy.special import stdtr
+
+from bandit.evaluate.diagnostics.buckets import bucket_of, number_of_buckets, variance_of_total
+from bandit.evaluate.diagnostics.findings import DOUBTFUL, Check, Finding, plain
+from bandit.evaluate.diagnostics.labels import OfferLabels
+
+if TYPE_CHECKING:
+    from bandit.catalogue import Catalogue
+    from bandit.domain import BoolArray, FloatArray, IntArray
+
+MOST_OFFERS = 100_000
+"""Of more offers than this nothing is checked: their eligibility is not known as a table."""
+
+ENOUGH = 30
+"""Decisions from which an offer is listed by itself; options are always listed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """All offers, one option or one offer: what its inverse propensities add up to, over how often it was eligible.
+
+    `ratio` is sum(1 / propensity) over its decisions, divided by the (decision, eligible offer) pairs that have it;
+    `error` is its standard error, clustered; `z` is (ratio - 1) in errors, where below 1 the error is the larger one
+    that the design allows. `p` is two-sided and adjusted for all options and offers tested together.
+    """
+
+    label: str
+    kind: Literal["all", "option", "offer"]
+    decisions: int
+    ratio: float
+    error: float
+    z: float
+    p: float
+
+    def to_dict(self) -> dict[str, object]:
+        """Return plain JSON values."""
+        return {name: plain(getattr(self, name)) for name in self.__slots__}
+
+
+@dataclass(frozen=True, slots=True)
+class PropensityCalibration(Check):
+    """Whether inverse propensities add up, over `n` decisions; `counted` has the options and the frequent offers.
+
+    `smallest` is the smallest logged propensity and `smallest_p` bounds the chance that one so small is ever seen;
+    `certain` is the share of decisions with propensity 1, and `design_effect` how much more the counts vary between
+    customers than between rows.
+    """
+
+    n: int
+    smallest: float
+    smallest_p: float
+    certain: float
+    design_effect: float
+    counted: tuple[Counted, ...]
+
+    @property
+    def name(self) -> str:
+        """What was checked, as a key."""
+        return "propensities"
+
+    @property
+    def deterministic(self) -> bool:
+        """Whether the log says of every decision that nothing was left to chance."""
+        return self.certain == 1.0
+
+    def finding(self) -> Finding | None:
+        """Return what is wrong: too large a ratio is fatal, too small a one a doubt, and so is no chance at all."""
+        if self.deterministic:
+            return self._found(
+                "doubt",
+                "every logged propensity is 1: the policy that wrote the log left nothing to chance, so the log says "
+                "nothing of what another offer would have brought",
+            )
+        if self.smallest_p < DOUBTFUL:
+            return self._found(
+                "fatal",
+                f"the logged propensities are wrong: one is {self.smallest:.2g}, and in {self.n:,} decisions nothing "
+                f"so improbable should ever be chosen (p < {self.smallest_p:.1g})",
+            )
+        off = [each for each in self.counted if each.p < DOUBTFUL]
+        above = max((each for each in off if each.ratio > 1.0), key=lambda each: each.z, default=None)
+        if above is not None:
+            return self._found(
+                "fatal",
+                f"the logged propensities are wrong: weighted by 1 / propensity, {above.label} was chosen "
+                f"{above.ratio:.2f} times as often as it was eligible, where 1 is the most there can be",
+            )
+        below = min((each for each in off if each.ratio < 1.0), key=lambda each: each.z, default=None)
+        if below is not None:
+            return self._found(
+                "doubt",
+                f"weighted by 1 / propensity, {below.label} was chosen only {below.ratio:.2f} times as often "
+                "as it was eligible: part of the customers never get it although they may, or the logged propensities "
+                "are wrong",
+            )
+        return None
+
+    def to_dict(self) -> dict[str, object]:
+        """Return plain JSON values."""
+        fields = ("n", "smallest", "smallest_p", "certain", "deterministic", "design_effect")
+        return self._plain(*fields) | {"counted": [each.to_dict() for each in self.counted]}
+
+
+class InverseCounts:
+    """Adds up inverse propensities, batch by batch; memory is two tables of (buckets, offers), at most 64 MB."""
+
+    def __init__(self, catalogue: Catalogue) -> None:
+        self.labels = OfferLabels(catalogue)
+        n_offers = catalogue.n_offers
+        self.buckets = number_of_buckets(n_offers)
+        self._observed, self._expected = np.zeros((2, self.buckets, n_offers))
+        self._rows = np.zeros(self.buckets)
+        self._shown, self._squares = np.zeros(n_offers, dtype=np.int64), np.zeros(n_offers)
+        self._n, self._certain, self._smallest = 0, 0, 1.0
+
+    def add(self, offer: IntArray, propensity: FloatArray, eligible: BoolArray, cluster: IntArray | None) -> None:
+        """Add n decisions: offer and propensity (n,), eligible (n, N), the customers' numbers (n,) or None."""
+        n = len(offer)
+        if not n:
+            return
+        ids = np.arange(self._n, self._n + n) if cluster is None else cluster
+        bucket = bucket_of(ids, self.buckets)
+        inverse = 1.0 / propensity
+        np.add.at(self._observed, (bucket, offer), inverse)
+        counts = np.bincount(bucket, minlength=self.buckets)
+        if eligible.strides[0] == 0:  # all rows share one set
+            self._expected += np.outer(counts, eligible[0])
+        else:
+            order = np.argsort(bucket, kind="stable")
+            used = np.flatnonzero(counts)
+            starts = np.cumsum(counts[used]) - counts[used]
+            self._expected[used] += np.add.reduceat(eligible[order].view(np.uint8), starts, axis=0, dtype=np.int32)
+        self._rows += counts
+        self._shown += np.bincount(offer, minlength=len(self._shown))
+        self._squares += np.bincount(offer, weights=inverse**2, minlength=len(self._shown))
+        self._certain += int((propensity == 1.0).sum())
+        self._smallest = min(self._smallest, float(propensity.min()))
+        self._n += n
+
+    def result(self) -> PropensityCalibration:
+        """Return the calibration of what was added so far."""
+        certain = self._certain / self._n if self._n else 0.0
+        surprise = min(self._smallest * float(self._expected.sum()), 1.0) if self._n else 1.0
+        effect = self._design_effect()
+        counted: list[Counted] = []
+        if self._n and certain < 1.0:
+            counted = self._counted(effect)
+        return PropensityCalibration(self._n, self._smallest, surprise, certain, effect, tuple(counted))
+
+    def _design_effect(self) -> float:
+        """Return how much more the offers' counts vary between buckets than they would were rows independent."""
+        if not self._n:
+            return 1.0
+        off = self._observed - self._expected
+        seen = variance_of_total(off, self._rows).sum()
+        # Per row and offer t = 1{chosen} / p and E = 1{eligible}: (t - E)^2 = t^2 - 2 t + E, since t E = t.
+        squares = self._squares - 2.0 * self._observed.sum(axis=0) + self._expected.sum(axis=0)
+        rows = (squares - off.sum(axis=0) ** 2 / self._n).sum()
+        return max(1.0, float(seen / rows)) if rows > 0 and np.isfinite(seen) else 1.0
+
+    def _counted(self, effect: float) -> list[Counted]:
+        """Return all offers, every option that was ever eligible and every offer chosen often enough."""
+        labels = self.labels
+        observed, expected = labels.with_sums(self._observed), labels.with_sums(self._expected)
+        shown = labels.with_sums(self._shown[None, :])[0]
+        could = expected.sum(axis=0)
+        tested = np.flatnonzero(could > 0)
+        observed, expected, shown, could = observed[:, tested], expected[:, tested], shown[tested], could[tested]
+        total = observed.sum(axis=0)
+        variance = variance_of_total(observed - expected, self._rows)
+        z, p = self._test(total, could, variance, effect)
+        adjusted = np.minimum(p * len(p), 1.0)
+        return [
+            Counted(
+                label=labels.label(place),
+                kind=labels.kind(place),
+                decisions=int(shown[column]),
+                ratio=float(total[column] / could[column]),
+                error=float(np.sqrt(variance[column]) / could[column]),
+                z=float(z[column]),
+                p=float(adjusted[column]),
+            )
+            for column, place in enumerate(tested.tolist())
+            if labels.kind(place) != "offer" or shown[column] >= ENOUGH
+        ]
+
+    def _test(
+        self, total: FloatArray, could: FloatArray, variance: FloatArray, effect: float
+    ) -> tuple[FloatArray, FloatArray]:
+        """Return z and the two-sided p-value of each ratio being 1."""
+        freedom = max(int((self._rows > 0).sum()) - 1, 1)
+        off = total - could
+        # Up to rounding, every choice certain gives counts that are exact and do not vary.
+        off[np.abs(off) <= 1e-9 * could] = 0.0
+        widest = np.maximum(variance, effect * could / self._smallest)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            z = np.where(off == 0, 0.0, off / np.sqrt(np.where(off > 0, variance, widest)))
+        return z, np.minimum(2.0 * np.where(off > 0, stdtr(freedom, -z), np.exp(-(z**2) / 2.0)), 1.0)

@@ -1,0 +1,108 @@
+"""Decisions that were written twice under two ids: same customer, time, offer and context."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bandit.evaluate.diagnostics.findings import Check, Finding, share
+
+if TYPE_CHECKING:
+    from bandit.domain import Contexts, IntArray
+
+MOST_KEPT = 4_000_000
+"""Most hashes kept, of 8 bytes each; of a longer log a sample of the distinct rows is looked at."""
+
+MANY = 0.01
+"""The share of repeated rows from which intervals are in doubt."""
+
+
+@dataclass(frozen=True, slots=True)
+class Repeats(Check):
+    """How many of `n` decisions repeat an earlier one; estimated from `looked_at` rows where these are fewer."""
+
+    n: int
+    looked_at: int
+    repeated: int
+
+    @property
+    def name(self) -> str:
+        """What was checked, as a key."""
+        return "repeats"
+
+    @property
+    def share(self) -> float:
+        """The share of decisions that repeat an earlier one."""
+        return self.repeated / self.looked_at if self.looked_at else 0.0
+
+    def finding(self) -> Finding | None:
+        """Return that there are some: a note, and a doubt where they are more than 1 %."""
+        if not self.repeated:
+            return None
+        about = f"{self.repeated:,}" if self.looked_at == self.n else f"about {round(self.share * self.n):,}"
+        return self._found(
+            "doubt" if self.share > MANY else "note",
+            f"{about} of {self.n:,} decisions ({share(self.share)}) repeat another one - same customer, time, offer "
+            "and context - under another id, so they may have been logged twice",
+        )
+
+    def to_dict(self) -> dict[str, object]:
+        """Return plain JSON values."""
+        return self._plain("n", "looked_at", "repeated", "share")
+
+
+class RepeatCounts:
+    """Looks for repeated rows by 64-bit hashes; at most 32 MB, and three times that while it answers.
+
+    Of a log with more rows than fit, those are kept whose hash ends in enough zero bits: all copies of a row or none
+    (Flajolet 1990, "On adaptive sampling"). Two different rows have the same hash once in 10^19 pairs. A log in which
+    all decisions have the same time knows no times, and of such a one nothing is said.
+    """
+
+    def __init__(self, most: int = MOST_KEPT) -> None:
+        self.most = most
+        self._parts: list[NDArray[np.uint64]] = []
+        self._n, self._kept, self._bits = 0, 0, 0
+        self._first, self._last = np.iinfo(np.int64).max, np.iinfo(np.int64).min
+
+    def add(self, contexts: Contexts, offer: IntArray, time: IntArray, customer: IntArray) -> None:
+        """Add n decisions with the numbers of their customers, (n,)."""
+        if not len(offer):
+            return
+        self._first, self._last = min(self._first, int(time.min())), max(self._last, int(time.max()))
+        hashes = _mixed(customer.astype(np.uint64))
+        for column in (time, offer, *contexts.columns.values()):
+            # Adding 0.0 makes one zero of two, and all missing numbers have one pattern of bits.
+            values = np.where(np.isnan(column), np.nan, column + 0.0) if column.dtype.kind == "f" else column
+            hashes = _mixed(hashes ^ np.ascontiguousarray(values).view(np.uint64))
+        self._n += len(offer)
+        self._keep(hashes)
+        while self._kept > self.most:
+            self._bits += 1
+            parts, self._parts, self._kept = self._parts, [], 0
+            for part in parts:
+                self._keep(part)
+
+    def result(self) -> Repeats:
+        """Return how many rows repeat an earlier one, of those added so far."""
+        if not self._kept or self._first == self._last:
+            return Repeats(self._n, 0, 0)
+        distinct = len(np.unique(np.concatenate(self._parts)))
+        return Repeats(self._n, self._kept, self._kept - distinct)
+
+    def _keep(self, hashes: NDArray[np.uint64]) -> None:
+        kept = hashes[(hashes & np.uint64((1 << self._bits) - 1)) == 0] if self._bits else hashes
+        if len(kept):
+            self._parts.append(kept)
+            self._kept += len(kept)
+
+
+def _mixed(x: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """Return well mixed numbers: the finaliser of Steele, Lea and Flood 2014 (SplitMix)."""
+    x = (x + np.uint64(0x9E3779B97F4A7C15)) * np.uint64(0xD1342543DE82EF95)
+    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return x ^ (x >> np.uint64(31))

@@ -1,0 +1,108 @@
+"""The logging policy judged on its own log: what must come out is known."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from bandit.evaluate.diagnostics.findings import Check, Finding, share
+from bandit.ope import Feedback
+
+if TYPE_CHECKING:
+    from bandit.domain import FloatArray, IntArray
+
+AGREES = 1e-6
+"""Probabilities that differ by no more are the same."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recomputed:
+    """Logged propensities against those that the policy said to have written the log gives again."""
+
+    largest: float
+    mean: float
+    differing: int
+
+    def to_dict(self) -> dict[str, object]:
+        """Return plain JSON values."""
+        return {name: getattr(self, name) for name in self.__slots__}
+
+
+@dataclass(frozen=True, slots=True)
+class SelfTest(Check):
+    """The logging policy on its own log: weights are to be 1, and ips is to be the realised mean.
+
+    `weight_error` is the largest |weight - 1|, `value_error` |ips - realised mean| in units of the mean |reward|.
+    `recomputed` is None where the policy that wrote the log is not at hand.
+    """
+
+    n: int
+    weight_error: float
+    value_error: float
+    recomputed: Recomputed | None
+
+    @property
+    def name(self) -> str:
+        """What was checked, as a key."""
+        return "self-test"
+
+    def finding(self) -> Finding | None:
+        """Return what is wrong: fatal where arithmetic fails, a doubt where the policy is not the one that wrote."""
+        if max(self.weight_error, self.value_error) > AGREES:
+            return self._found(
+                "fatal",
+                f"the policy that wrote the log, judged on its own log, has weights up to {self.weight_error:.2g} "
+                "from 1 and does not give the realised mean",
+            )
+        again = self.recomputed
+        if again is None or again.largest <= AGREES:
+            return None
+        return self._found(
+            "doubt",
+            f"the policy said to have written the log gives {again.differing:,} of {self.n:,} decisions "
+            f"({share(again.differing / self.n)}) another probability than was logged, up to {again.largest:.2g} apart "
+            f"({again.mean:.2g} on average): it is another policy, or has learned since",
+        )
+
+    def to_dict(self) -> dict[str, object]:
+        """Return plain JSON values."""
+        again = None if self.recomputed is None else self.recomputed.to_dict()
+        return self._plain("n", "weight_error", "value_error") | {"recomputed": again}
+
+
+class SelfTestSums:
+    """Adds up what the self-test compares, batch by batch; memory is fixed."""
+
+    def __init__(self) -> None:
+        self._n, self._weight_error = 0, 0.0
+        self._reward, self._weighted, self._size = 0.0, 0.0, 0.0
+        self._largest, self._apart, self._differing, self._recomputed = 0.0, 0.0, 0, False
+
+    def add(
+        self, reward: FloatArray, propensity: FloatArray, offer: IntArray, probabilities: FloatArray | None = None
+    ) -> None:
+        """Add n decisions; `probabilities` (n, N) are those of the policy said to have written the log."""
+        if not len(reward):
+            return
+        rows = Feedback(reward, propensity, propensity).rows()
+        self._n += len(reward)
+        self._weight_error = max(self._weight_error, float(np.abs(rows.weight - 1.0).max()))
+        self._reward += float(reward.sum())
+        self._weighted += float((rows.weight * rows.reward).sum())
+        self._size += float(np.abs(reward).sum())
+        if probabilities is not None:
+            apart = np.abs(probabilities[np.arange(len(offer)), offer] - propensity)
+            self._recomputed = True
+            self._largest = max(self._largest, float(apart.max()))
+            self._apart += float(apart.sum())
+            self._differing += int((apart > AGREES).sum())
+
+    def result(self) -> SelfTest:
+        """Return what was found so far."""
+        again = None
+        if self._recomputed:
+            again = Recomputed(self._largest, self._apart / self._n, self._differing)
+        error = abs(self._weighted - self._reward) / self._size if self._size else 0.0
+        return SelfTest(self._n, self._weight_error, error, again)
