@@ -84,8 +84,8 @@ class Outcomes:
     """What a policy learns from: n decisions with what came of each.
 
     `offer` indexes the catalogue's offers; `eligible` is (n, N), or (n, 0) of more than 100,000 offers, where no policy
-    looks at it; `propensity` is in (0, 1]; `converted` is the objective's event within its window, `revenue` the net
-    revenue and `reward` the money (the objective's unit).
+    looks at it; `propensity` is in (0, 1], NaN where nobody knows it; `converted` is the objective's event within its
+    window, `revenue` the net revenue and `reward` the money (the objective's unit).
     Where `restated` is true the policy has learned this decision before, as `was_converted`, `was_revenue` and
     `was_reward`, and must now hold the belief it would hold had it learned the new outcome instead.
     `time` (n,) is when each was decided; it is empty where times are not known.

@@ -1,25 +1,8 @@
 import numpy as np
-import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 import bandit
 from bandit.domain import LoggedBatch
-from bandit.evaluate import evaluate, holm, verdicts
-
-
-def test_holm_multiplies_by_how_many_are_left():
-    """Of .01, .04, .03: .01 x 3 = .03; .03 x 2 = .06; .04 x 1 = .04, raised to .06."""
-    assert holm(np.array([0.01, 0.04, 0.03])).tolist() == pytest.approx([0.03, 0.06, 0.06])
-
-
-@given(st.lists(st.floats(0.0, 1.0), max_size=8))
-def test_adjusted_p_values_are_no_smaller_and_keep_their_order(p):
-    adjusted = holm(np.array(p))
-    assert (adjusted >= np.array(p)).all()
-    assert (adjusted <= 1.0).all()
-    order = np.argsort(p, kind="stable")
-    assert (np.diff(adjusted[order]) >= 0).all()
+from bandit.evaluate import evaluate, gate, verdicts
 
 
 class NullLog:
@@ -70,4 +53,75 @@ def test_without_a_baseline_there_is_no_verdict():
     policies = [bandit.Uniform(catalogue)]
     assert verdicts(evaluate(NullLog(catalogue, rng), policies, catalogue=catalogue, rng=rng)) == {}
     against_itself = evaluate(NullLog(catalogue, rng), policies, "logged", catalogue=catalogue, rng=rng)
-    assert verdicts(against_itself) == {"uniform": "no difference shown"}
+    assert verdicts(against_itself) == {"uniform": "no difference found"}
+
+
+def test_gate_says_what_the_worst_of_the_verdicts_is():
+    """Against offer 0, which earns .1: 1 earns .5, 2 earns 0, 3 the same as 0, and 4 is never shown."""
+    options = [{"name": str(number)} for number in range(5)]
+    catalogue = bandit.Catalogue.from_dict({"dimensions": [{"name": "d", "options": options}]})
+    rng, n = np.random.default_rng(0), 4_000
+    offer = rng.integers(0, 4, n)
+    reward = (rng.random(n) < np.array([0.1, 0.5, 0.0, 0.1])[offer]).astype(float)
+    eligible = np.ones((n, 5), dtype=bool)
+    batch = LoggedBatch(
+        catalogue.contexts([{}] * n, None), offer, eligible, np.full(n, 0.25), reward > 0, reward, reward, np.arange(n)
+    )
+
+    class Short(NullLog):
+        def __init__(self):
+            self.n, self.batch, self.catalogue = n, batch, catalogue
+
+    def asked(*offers):
+        policies = {str(each): bandit.ConstantOffer(catalogue, each) for each in (0, *offers)}
+        return evaluate(Short(), policies, "0", estimators=("snips",), rng=rng)
+
+    said = verdicts(asked(1, 2, 3, 4))
+    assert said == {
+        "0": "the baseline",
+        "1": "better",
+        "2": "worse",
+        "3": "no difference found",
+        "4": "cannot tell",
+    }
+    assert [gate(asked(*offers)) for offers in [(1,), (1, 2), (1, 2, 3), (1, 3, 4)]] == [0, 3, 4, 5]
+    reason = asked(4).row("4").reason
+    assert reason.startswith("cannot tell: ")
+    assert asked(1).row("1").reason.startswith("it earns +0.")
+    assert verdicts(evaluate(Short(), {"1": bandit.ConstantOffer(catalogue, 1)}, estimators=("snips",))) == {}
+
+
+def test_baseline_that_the_log_does_not_support_makes_everyone_untellable():
+    options = [{"name": str(number)} for number in range(20)]
+    catalogue = bandit.Catalogue.from_dict({"dimensions": [{"name": "d", "options": [*options, {"name": "new"}]}]})
+    log = NullLog(catalogue, np.random.default_rng(1))
+    policies = {"old": bandit.ConstantOffer(catalogue, 0), "new": bandit.ConstantOffer(catalogue, 20)}
+    shown = log.batch.offer < 20
+    log.batch, log.n = log.batch.take(shown), int(shown.sum())
+    result = evaluate(log, policies, "new", estimators=("snips",))
+    assert verdicts(result) == {"old": "cannot tell", "new": "cannot tell"}
+    assert "baseline, new" in result.row("old").reason
+
+
+def test_nothing_is_better_by_a_handful_of_conversions():
+    """Only "b" sells, 5 times or 60 times of 2,000: by 5 the interval would exclude 0, and knows nothing."""
+    options = [{"name": "a"}, {"name": "b"}]
+    objective = {"kind": "conversion", "event": "buy"}
+    catalogue = bandit.Catalogue.from_dict({"dimensions": [{"name": "d", "options": options}], "objective": objective})
+    n = 4_000
+    for sold, verdict in ((5, "cannot tell"), (60, "better")):
+        offer = np.arange(n) % 2
+        converted = (offer == 1) & (np.arange(n) < 2 * sold)
+        reward = converted.astype(float)
+        mask, half = np.ones((n, 2), dtype=bool), np.full(n, 0.5)
+        contexts = catalogue.contexts([{}] * n, None)
+
+        class Short(NullLog):
+            def __init__(self, *columns):
+                self.n, self.catalogue, self.batch = n, catalogue, LoggedBatch(*columns)
+
+        log = Short(contexts, offer, mask, half, converted, reward, reward, np.arange(n))
+        policies = {name: bandit.ConstantOffer(catalogue, place) for place, name in enumerate("ab")}
+        row = evaluate(log, policies, "a", estimators=("snips",), interval="normal").row("b")
+        assert row.verdict == verdict
+    assert evaluate(log, policies, "b", estimators=("snips",)).row("a").verdict == "worse"

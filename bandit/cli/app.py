@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from bandit._version import __version__
-from bandit.cli import bring, care, judge, learning, serve
+from bandit.cli import bring, care, judge, learn_offline, learning, plan, serve, share
 from bandit.cli.console import note
 from bandit.errors import InputError, StoreError
 
@@ -43,6 +43,17 @@ _COMMANDS: tuple[tuple[str, Callable[..., None], str], ...] = (
         "evaluate",
         judge.evaluate,
         "offer-bandit evaluate offers.db --policy everyone --policy thompson --baseline rules:rules.toml",
+    ),
+    (
+        "plan",
+        plan.plan,
+        "offer-bandit plan catalogue.toml --decisions-per-week 40000 --explore 0.1 --response 0.15 --basket 60",
+    ),
+    ("export", share.export, "offer-bandit export offers.db log.parquet"),
+    (
+        "learn-offline",
+        learn_offline.learn_offline,
+        "offer-bandit learn-offline campaign.db --policy thompson --baseline rules:rules.toml --into offers.db",
     ),
     ("replay", judge.replay, "offer-bandit replay offers.db --policy thompson --policy vw --seed 7"),
     (

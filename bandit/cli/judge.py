@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Annotated, get_args
+from collections.abc import Callable, Mapping, Sequence
+from typing import Annotated, cast, get_args
 
 import numpy as np
 import typer
 
-from bandit.catalogue import Catalogue
 from bandit.cli.console import progress, show, show_json
-from bandit.cli.databases import catalogue_for, reading
+from bandit.cli.logs import MappingFile, WrittenBy, opened, unused
 from bandit.cli.options import (
     AsJson,
     CatalogueFile,
@@ -22,37 +21,58 @@ from bandit.cli.options import (
     Seed,
     Window,
 )
-from bandit.cli.policies import parse_policies
+from bandit.cli.policies import parse_policies, parse_policy
 from bandit.clock import now
 from bandit.errors import InputError
-from bandit.evaluate import RewardModel, RidgeReward, verdicts
+from bandit.evaluate import Propensities, RewardModel, RidgeReward, verdicts
 from bandit.evaluate import evaluate as evaluate_log
+from bandit.evaluate import gate as gate_of
+from bandit.evaluate.diagnostics import SampleRatio, sample_ratio
 from bandit.evaluate.vw_reward import VwReward
 from bandit.features import Encoder
-from bandit.objective import ObjectiveKind
-from bandit.ope import ESTIMATORS
+from bandit.ope import DEFAULT_INTERVAL, ESTIMATORS, IntervalKind
 from bandit.replay import replay as replay_log
-from bandit.report import all_estimates_table, evaluation_lines, evaluation_table, replay_table, unit_of
-from bandit.store import Store, StoreLog, Where
+from bandit.report import (
+    all_estimates_table,
+    evaluation_lines,
+    evaluation_table,
+    replay_table,
+    segment_table,
+    unit_of,
+)
+from bandit.store import Store, Where
 
-WrittenBy = Annotated[
-    int | None,
-    typer.Option(metavar="ID", help="Use only the decisions that this policy of the database made (see doctor)."),
-]
-
-KINDS: tuple[str, ...] = get_args(ObjectiveKind)
+INTERVALS: tuple[str, ...] = get_args(IntervalKind)
 
 REWARD_MODELS: Mapping[str, Callable[[Encoder], RewardModel]] = {"ridge": RidgeReward, "vw": VwReward}
+
+Baseline = Annotated[
+    str | None,
+    typer.Option(metavar="POLICY", help='A policy to compare with, or "logged" for what wrote the log.'),
+]
+
+Intervals = Annotated[
+    str, typer.Option("--interval", metavar="KIND", help=f"How intervals are made: {', '.join(INTERVALS)}.")
+]
+
+RewardModels = Annotated[
+    str, typer.Option(metavar="NAME", help=f"What predicts rewards for dm, dr and kin: {', '.join(REWARD_MODELS)}.")
+]
+
+PropensitySource = Annotated[
+    str | None,
+    typer.Option(metavar="SOURCE", help="logged, or estimated from the log; default: logged where they are known."),
+]
+
+Gate = Annotated[bool, typer.Option("--gate", help="End with 0 better, 3 worse, 4 no difference found, 5 cannot tell.")]
 
 
 def evaluate(
     db: Database,
     policy: Policies,
-    baseline: Annotated[
-        str | None,
-        typer.Option(metavar="POLICY", help='A policy to compare with, or "logged" for what wrote the log.'),
-    ] = None,
+    baseline: Baseline = None,
     catalogue: CatalogueFile = None,
+    mapping: MappingFile = None,
     objective: Objective = None,
     event: Event = None,
     window: Window = None,
@@ -60,14 +80,34 @@ def evaluate(
         float | None,
         typer.Option(help="Share of the customers to learn on; default: 0.5 where a policy learns, else nobody."),
     ] = None,
+    crossfit: Annotated[
+        int | None,
+        typer.Option(metavar="FOLDS", help="Judge on all customers, by copies that learned from the others instead."),
+    ] = None,
     estimators: Annotated[
         str, typer.Option(metavar="NAMES", help=f"Separated by commas, of {', '.join(ESTIMATORS)}.")
     ] = "dr,snips",
-    reward_model: Annotated[
-        str, typer.Option(metavar="NAME", help=f"What predicts rewards for dm, dr and kin: {', '.join(REWARD_MODELS)}.")
-    ] = "ridge",
+    interval: Intervals = DEFAULT_INTERVAL,
+    reward_model: RewardModels = "ridge",
+    logging: Annotated[
+        str | None,
+        typer.Option(metavar="POLICY", help="The policy that wrote the log, for mips and pi; not needed if uniform."),
+    ] = None,
+    dimensions: Annotated[
+        str, typer.Option(metavar="NAMES", help="Dimensions that mips keeps, separated by commas.")
+    ] = "",
+    propensities: PropensitySource = None,
+    by: Annotated[
+        list[str] | None,
+        typer.Option(metavar="FACT", help="Judge within the segments of a fact, too; may be repeated."),
+    ] = None,
+    groups: Annotated[
+        str | None,
+        typer.Option(metavar="SHARES", help='Shares that the groups were meant to have, as "policy=0.9,control=0.1".'),
+    ] = None,
     written_by: WrittenBy = None,
     all_estimators: Annotated[bool, typer.Option("--all-estimators", help="Show every estimator's answer.")] = False,
+    gate: Gate = False,
     level: Level = 0.95,
     seed: Seed = 1,
     as_json: AsJson = False,
@@ -75,18 +115,22 @@ def evaluate(
     """Say what frozen policies would have earned per decision, from the log of another one.
 
     Where a policy learns (thompson, vw and kin), the log is split by customer: it learns from one part, and all
-    policies are judged on the other.
+    policies are judged on the other. `offer-bandit learn-offline` judges it on all of them. DB may also be a file that
+    could be imported (Parquet, CSV, dsjson), with --catalogue and, unless it is an export, --mapping.
+
+    Each policy is called better or worse than the baseline, "no difference found" or, with the reason, "cannot tell".
+    With --gate the exit code says so to a pipeline: 0 better, 3 worse, 4 no difference found, 5 cannot tell (of several
+    policies the highest).
     """
-    if reward_model not in REWARD_MODELS:
-        raise InputError(f'there is no reward model "{reward_model}"; choose from {", ".join(REWARD_MODELS)}')
-    with reading(db) as store:
-        target = with_objective(catalogue_for(store, catalogue), objective, event, window)
+    require_gate(gate, baseline)
+    with opened(db, catalogue, mapping, (objective, event, window), written_by) as found:
+        target, log, store = found.catalogue, found.log, found.store
         named, base = parse_policies(target, policy, baseline)
-        log = settled_log(store, target, written_by)
-        require_rows(store, log)
-        if split is None and any(each.learns for each in named.values()):
+        if split is None and crossfit is None and any(each.learns for each in named.values()):
             split = 0.5
-        names = tuple(ESTIMATORS) if all_estimators else tuple(name.strip() for name in estimators.split(","))
+        kept = split_names(dimensions)
+        wrote = None if logging is None else parse_policy(target, logging)
+        names = every_estimator(bool(kept), wrote is not None) if all_estimators else split_names(estimators)
         with progress("evaluating") as report:
             result = evaluate_log(
                 log,
@@ -96,26 +140,30 @@ def evaluate(
                 rng=np.random.default_rng(seed),
                 estimators=names,
                 level=level,
+                interval=cast("IntervalKind", one_of(interval, INTERVALS, "kind of interval")),
                 split=split,
-                reward_model=REWARD_MODELS[reward_model],
+                crossfit=crossfit,
+                reward_model=REWARD_MODELS[one_of(reward_model, tuple(REWARD_MODELS), "reward model")],
+                logging=wrote,
+                propensities=None if propensities is None else cast("Propensities", propensities),
+                dimensions=kept,
+                by=by or (),
+                groups=None if groups is None else check_groups(store, groups, written_by),
+                now=now(),
                 progress=report,
             )
         if as_json:
-            show_json(
-                result.to_dict()
-                | {
-                    "verdicts": verdicts(result),
-                    "seed": seed,
-                    "split": split,
-                    "left_out": log.left_out,
-                    "open": log.still_open,
-                }
-            )
-            return
-        tables = [evaluation_table(result, unit_of(target.objective, target.currency))]
-        if all_estimators:
-            tables.append(all_estimates_table(result))
-        show(tables, [*evaluation_lines(result), *unused(log)])
+            left = {"left_out": log.left_out, "open": log.still_open}
+            show_json(result.to_dict() | {"verdicts": verdicts(result), "seed": seed, "split": split} | left)
+        else:
+            tables = [evaluation_table(result, unit_of(target.objective, target.currency))]
+            if result.segments:
+                tables.append(segment_table(result))
+            if all_estimators:
+                tables.append(all_estimates_table(result))
+            show(tables, [*evaluation_lines(result), *unused(log)])
+    if gate:
+        raise typer.Exit(gate_of(result))
 
 
 def replay(
@@ -139,10 +187,8 @@ def replay(
 
     Never to be mixed with `evaluate`, which judges policies that stand still.
     """
-    with reading(db) as store:
-        target = with_objective(catalogue_for(store, catalogue), objective, event, window)
-        log = settled_log(store, target, written_by)
-        require_rows(store, log)
+    with opened(db, catalogue, None, (objective, event, window), written_by) as found:
+        target, log = found.catalogue, found.log
         replays = []
         for name, each in parse_policies(target, policy)[0].items():
             rng = np.random.default_rng(seed)
@@ -162,42 +208,38 @@ def replay(
         show([replay_table(replays, unit_of(target.objective, target.currency))], [*lines, *unused(log)])
 
 
-def with_objective(catalogue: Catalogue, kind: str | None, event: str | None, window: str | None) -> Catalogue:
-    """Return the catalogue with another objective where the command line asks for one."""
-    if kind is not None and kind not in KINDS:
-        raise InputError(f'there is no objective "{kind}"; choose from {", ".join(KINDS)}')
-    given = {"kind": kind, "event": event, "window": window}
-    changed = {key: value for key, value in given.items() if value is not None}
-    if not changed:
-        return catalogue
-    plain = catalogue.to_dict()
-    objective = plain.get("objective", {})
-    plain["objective"] = (dict(objective) if isinstance(objective, dict) else {}) | changed
-    return Catalogue.from_dict(plain, where="the objective asked for")
+def require_gate(gate: bool, baseline: str | None) -> None:
+    """InputError for a gate without anything to be better than."""
+    if gate and baseline is None:
+        raise InputError("--gate needs a --baseline to be better than; name today's rules, or logged")
 
 
-def settled_log(store: Store, catalogue: Catalogue, policy_id: int | None) -> StoreLog:
-    """Return the decisions, of one policy or of all, that are closed or have their window over by now."""
-    if policy_id is not None and policy_id not in {row.id for row in store.policies()}:
-        known = ", ".join(str(row.id) for row in store.policies()) or "none"
-        raise InputError(f"{store.path}: no policy {policy_id} has decided in this database; known are {known}")
-    before = now() - catalogue.objective.window
-    return StoreLog(store, catalogue, where=Where(policy_id=policy_id, settled_before=before))
+def one_of(given: str, allowed: Sequence[str], what: str) -> str:
+    """Return what was given; InputError where it is not allowed."""
+    if given not in allowed:
+        raise InputError(f'there is no {what} "{given}"; choose from {", ".join(allowed)}')
+    return given
 
 
-def require_rows(store: Store, log: StoreLog, purpose: str = "judge by") -> None:
-    """InputError where the log has nothing to `purpose`."""
-    if log.n == 0:
-        raise InputError(
-            " ".join([f"{store.path}: the log has no decisions to {purpose}; import some first.", *unused(log)])
-        )
+def check_groups(store: Store | None, text: str, policy_id: int | None) -> SampleRatio:
+    """Return whether the customers of each group are as many as its share; InputError for what names no shares."""
+    pairs = [part.partition("=") for part in split_names(text)]
+    try:
+        shares = {name.strip(): float(share) for name, _, share in pairs}
+    except ValueError:
+        raise InputError(f'the shares "{text}" cannot be read; write GROUP=SHARE,GROUP=SHARE') from None
+    if store is None:
+        raise InputError("--groups is for databases, which know every customer's group; import the file first")
+    counts, several = store.customers_by_group(Where(policy_id=policy_id))
+    return sample_ratio(counts, shares, several)
 
 
-def unused(log: StoreLog) -> list[str]:
-    """Return what to say of decisions that were left out."""
-    lines = []
-    if log.left_out:
-        lines.append(f"{log.left_out:,} decisions were left out: the catalogue does not have their offers.")
-    if log.still_open:
-        lines.append(f"{log.still_open:,} decisions were left out: they are still open, their window has not ended.")
-    return lines
+def split_names(text: str) -> tuple[str, ...]:
+    """Return names that are separated by commas."""
+    return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
+def every_estimator(dimensions: bool, logging: bool) -> tuple[str, ...]:
+    """Return all estimators that can be asked for: mips and pi only where what they need is named."""
+    met = {None, "predictions", "robust"} | ({"slate"} if logging else set()) | ({"marginal"} if dimensions else set())
+    return tuple(name for name, each in ESTIMATORS.items() if each.needs in met)

@@ -10,7 +10,7 @@ import typer
 
 from bandit.cli.console import progress, show, show_json
 from bandit.cli.databases import all_or_nothing, catalogue_for, reading, require
-from bandit.cli.judge import WrittenBy, require_rows, settled_log, unused, with_objective
+from bandit.cli.logs import WrittenBy, require_rows, settled_log, unused, with_objective
 from bandit.cli.options import AsJson, CatalogueFile, Database, Event, Level, Objective, PolicyId, Window
 from bandit.domain import Policy
 from bandit.engine import Engine
@@ -74,7 +74,7 @@ def fit(
       policy.fit(log)
       with bandit.Engine.open("NEW.db", catalogue, policy) as engine: ...
     """  # noqa: D301 - click reads the backspace
-    _require_new(db, into)
+    require_new(db, into)
     with reading(db) as store:
         target = catalogue_for(store, catalogue)
         try:
@@ -84,7 +84,7 @@ def fit(
         except PolicyError as fault:
             raise InputError(f"the policy cannot be used: {fault}") from fault
         log = settled_log(store, target, written_by)
-        require_rows(store, log, "learn from")
+        require_rows(str(db), log, "learn from")
         with progress("fitting") as report:
             start = warm_start(log, policy, report)
     with all_or_nothing(into), Engine.open(into, target, policy) as engine:
@@ -133,7 +133,7 @@ def half_life(
     with reading(db) as store:
         target = with_objective(catalogue_for(store, catalogue), objective, event, window)
         log = settled_log(store, target, written_by)
-        require_rows(store, log, "learn from")
+        require_rows(str(db), log, "learn from")
         with progress("comparing half-lives") as report:
             found = choose_half_life(
                 log,
@@ -201,7 +201,7 @@ def _remembered(store: Store, policy_id: int | None) -> tuple[int, Policy]:
     return number, policy
 
 
-def _require_new(db: Path, into: Path) -> None:
+def require_new(db: Path, into: Path) -> None:
     """InputError where the decisions would be learned twice, and where something is in the way."""
     require(db)
     if into.exists():

@@ -4,23 +4,34 @@
 `RewardModel` is what another model of expected rewards has to offer.
 """
 
-from bandit.evaluate.frozen import LOGGED, Progress, evaluate
+from bandit.evaluate.answers import fresh_copy, teach
+from bandit.evaluate.diagnostics import Finding
+from bandit.evaluate.frozen import Progress, Propensities, evaluate
+from bandit.evaluate.judge import LOGGED
 from bandit.evaluate.results import Evaluation, PolicyEvaluation
 from bandit.evaluate.reward_model import RewardModel, RidgeReward
+from bandit.evaluate.segments import Segment, SegmentRow
 from bandit.evaluate.split import SplitLog, split_log
-from bandit.evaluate.verdict import Verdict, holm, verdicts
+from bandit.evaluate.verdict import GATE, Verdict, gate, verdicts
 
 __all__ = [
+    "GATE",
     "LOGGED",
     "Evaluation",
+    "Finding",
     "PolicyEvaluation",
     "Progress",
+    "Propensities",
     "RewardModel",
     "RidgeReward",
+    "Segment",
+    "SegmentRow",
     "SplitLog",
     "Verdict",
     "evaluate",
-    "holm",
+    "fresh_copy",
+    "gate",
     "split_log",
+    "teach",
     "verdicts",
 ]

@@ -1,36 +1,44 @@
-"""The value of frozen policies from a log: batches come in, one number a row goes to the estimators."""
+"""The value of frozen policies from a log: who is judged, by what, in which passes over the log."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, TypeAlias
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import numpy as np
 
 from bandit.catalogue import Catalogue
-from bandit.decide import checked
-from bandit.domain import Policy
-from bandit.errors import InputError, PolicyError
-from bandit.evaluate.results import Evaluation, PolicyEvaluation, support_warning
-from bandit.evaluate.reward_model import CrossFitted, RewardModel, RidgeReward, cross_fitted
-from bandit.evaluate.split import split_log
+from bandit.errors import InputError
+from bandit.evaluate.answers import Candidate, cross_fitted, frozen, teach_part
+from bandit.evaluate.diagnostics import LogDiagnostics, SampleRatio
+from bandit.evaluate.judge import LOGGED, Aids, Judge, Question
+from bandit.evaluate.logging_policy import Estimated, EvenlyDrawn, LoggingPolicy, is_uniform, known_logging
+from bandit.evaluate.propensity import EstimatedPropensities
+from bandit.evaluate.results import Evaluation
+from bandit.evaluate.reward_model import CrossFitted, RewardModel, RidgeReward
+from bandit.evaluate.reward_model import cross_fitted as cross_fitted_rewards
+from bandit.evaluate.segments import Segments
+from bandit.evaluate.split import FOLDS, split_log
 from bandit.features import Encoder, settle_scales
-from bandit.ope import DEFAULT, ESTIMATORS, Estimate, Estimator, Feedback, Tally, resolve
+from bandit.ope import DEFAULT, DEFAULT_INTERVAL, ESTIMATORS, Estimator, IntervalKind, resolve
 from bandit.ope.keys import Keys
+from bandit.ope.mrdr import mrdr_weights
 
 if TYPE_CHECKING:
     from numpy.random import Generator
 
-    from bandit.domain import FloatArray, Log, LoggedBatch
+    from bandit.domain import FloatArray, IntArray, Log, Policy
+    from bandit.evaluate.calibration import Calibration
+    from bandit.ope.feedback import Need
 
-LOGGED = "logged"
-"""The name of the policy that wrote the log; it may be named as the baseline."""
+Propensities = Literal["logged", "estimated"]
 
 Progress: TypeAlias = Callable[[int, int], None]
 """Called with the number of decisions read so far and the number that will be read."""
 
 _CELLS = 2_000_000
-_SUPPORT_LEVEL = 0.999
+_EMPTY = "the log has no decisions to judge by; import some, or choose another split"
+_PREFERRED = ("dr", "snips")
 
 
 def evaluate(
@@ -42,24 +50,42 @@ def evaluate(
     rng: Generator | None = None,
     estimators: Sequence[str | Estimator] = DEFAULT,
     level: float = 0.95,
+    interval: IntervalKind = DEFAULT_INTERVAL,
     split: float | None = None,
+    crossfit: int | None = None,
     folds: int = 2,
     reward_model: Callable[[Encoder], RewardModel] = RidgeReward,
+    logging: Policy | None = None,
+    propensities: Propensities | None = None,
+    dimensions: Sequence[str] = (),
+    by: Sequence[str] = (),
+    groups: SampleRatio | None = None,
+    now: int | None = None,
     progress: Progress | None = None,
 ) -> Evaluation:
     """Return what each policy would have earned per decision, and the paired difference to the baseline.
 
-    The policies are frozen: nothing is learned while they are judged. With `split` (a share of the customers)
-    those that learn are first given that part of the log and all are judged on the other part; hand in fresh ones,
-    since what a policy has already learned from the judged part makes its value look better than it is.
-    `baseline` is the name of one of the policies, a policy of its own, or "logged" for the policy that wrote the
-    log. Intervals are clustered by customer where the log knows customers. The reward model of dm, dr and their
-    kin is cross-fitted by customer over `folds`. Two passes over the log (one without a reward model), and with
-    `split` two more; memory is bounded by the number of customers and by batches of about two million
-    (context, offer) cells.
+    The policies are frozen: nothing is learned while they are judged. There are two ways to judge a policy that is
+    yet to learn from this log. With `split` (a share of the customers) it is first given that part of the log and all
+    are judged on the other part; hand in fresh ones, since what a policy has already learned from the judged part makes
+    its value look better than it is. With `crossfit` (a number of folds) the whole log is judged, each customer by
+    a copy that has learned from the other folds. `baseline` is the name of one of the policies, a policy of its
+    own, or "logged" for the policy that wrote the log. Intervals are clustered by customer where the log knows
+    customers; `interval` is one of "skew", "normal", "bootstrap", "bernstein" and "anytime" (see `bandit.ope`). The
+    reward model of dm, dr and their kin is cross-fitted by customer over `folds`.
+
+    `propensities` "estimated" puts a cross-fitted model of the old policy in the place of the log's propensities;
+    it is the default where the log does not know them all. `logging` is the policy that wrote the log, where it is at
+    hand: "mips" and "pi" need all of its probabilities, which are known of uniform choice without it. `dimensions`
+    are those that mips keeps. `by` names facts in whose segments the policies are judged, too. `groups` is the check
+    of an experiment's groups (`bandit.evaluate.diagnostics.sample_ratio`), and `now`, in microseconds, lets the age of
+    the outcomes be looked at.
 
     `catalogue` is that of the log where the log has one. `rng` is what policies draw from; left out, it is the
-    generator of seed 1, so that the same question has the same answer.
+    generator of seed 1, so that the same question has the same answer. Two passes over the log (one without a reward
+    model), one more for estimated propensities, and more for what learns; memory is bounded by the number of
+    customers and by batches of about two million (context, offer) cells, and where a policy learns by a million
+    decisions.
 
     Raises InputError for an empty log, unknown names and numbers out of range; PolicyError for a policy whose
     answers are not probabilities over the eligible offers.
@@ -68,24 +94,134 @@ def evaluate(
     rng = np.random.default_rng(1) if rng is None else rng
     named, base = _named(policies, baseline)
     size = max(256, min(65_536, _CELLS // max(1, catalogue.n_offers)))
-    learned_on = 0
+    if split is not None and crossfit is not None:
+        raise InputError("split and crossfit are two ways to judge what learns; give one of them")
+    source = _source(log, propensities)
+    chosen, shown = _chosen(log, estimators, logging, source, size)
+    needs = frozenset(each.needs for each in chosen if each.needs is not None)
+    labels, columns = _structure(catalogue, dimensions, needs)
+    learned_on, judged = 0, log
+    candidates = frozen(named)
     if split is not None:
-        learned_on = _learn(split_log(log, split, "learn"), named.values(), size)
-        log = split_log(log, split, "judge")
-    if not log.n:
-        raise InputError("the log has no decisions to judge by; import some, or choose another split")
-    chosen = resolve(estimators, predictions=True)
-    extra = () if any(each.name == "ips" for each in chosen) else (ESTIMATORS["ips"],)
-    tally = Tally(1 + len(named), (*chosen, *extra))
-    predicts = any(each.needs_predictions for each in chosen)
-    report = _Counter(progress, log.n * (2 if predicts else 1))
-    model = _fit(log, catalogue, reward_model, folds, size, report) if predicts else None
-    judge = _Judge(tally, model, named, catalogue.n_offers, rng)
-    keys = Keys("fold")
-    for batch in log.batches(size):
+        learned_on = teach_part(candidates, split_log(log, split, "learn"), size)
+        judged = split_log(log, split, "judge")
+    if not judged.n:
+        raise InputError(_EMPTY)
+    copies = (crossfit or 0) * sum(policy.learns for policy in named.values())
+    passes = 1 + bool(needs & {"predictions", "robust"}) + (source == "estimated")
+    report = _Counter(progress, judged.n * (copies + passes))
+    if crossfit is not None:
+        candidates = cross_fitted(candidates, catalogue, log, crossfit, size, report.advance)
+    known: LoggingPolicy = known_logging(logging, rng)
+    calibration: Calibration | None = None
+    if source == "estimated":
+        model = EstimatedPropensities.fit(judged, catalogue, folds=folds, size=size)
+        known, calibration = Estimated(model, every=propensities == "estimated"), model.calibration
+        report.advance(judged.n)
+    elif logging is None and needs & {"marginal", "slate"}:
+        known = EvenlyDrawn()
+    rewards, robust = _fitted(judged, catalogue, candidates, reward_model, folds, size, known, needs, rng, report)
+    asked = Question(shown, _default(shown), base, level, interval)
+    cut = None
+    if by:
+        judged_by = [each for each in chosen if each.name in {"ips", asked.default}]
+        cut = Segments(catalogue, by, [LOGGED, *named], judged_by)
+    converts = catalogue.objective.kind != "reward"
+    aids = Aids(known, rewards, robust, labels, columns, needs, estimated=source == "estimated", converts=converts)
+    diagnostics = LogDiagnostics(catalogue, now=now)
+    judge = Judge(candidates, chosen, aids, cut, diagnostics, catalogue.n_offers, rng)
+    keys = Keys(FOLDS)
+    for batch in judged.batches(size):
         judge.add(batch, keys)
         report.advance(len(batch))
-    return judge.evaluation(base, tuple(each.name for each in chosen), level, learned_on)
+    diagnosis = diagnostics.result(int(getattr(log, "still_open", 0)), groups)
+    return judge.evaluation(asked, learned_on, crossfit or 0, diagnosis, calibration)
+
+
+def _source(log: Log, asked: Propensities | None) -> Propensities:
+    """Return where the propensities come from; those that a log does not know are estimated, whatever is asked."""
+    if asked not in {None, "logged", "estimated"}:
+        raise InputError(f'propensities are "{asked}"; choose logged or estimated')
+    known = bool(getattr(log, "propensities_known", True))
+    if asked == "logged" and not known:
+        raise InputError(
+            'the log does not know the propensities of its decisions; leave propensities out or ask for "estimated"'
+        )
+    return asked if asked is not None else ("logged" if known else "estimated")
+
+
+def _chosen(
+    log: Log, estimators: Sequence[str | Estimator], logging: Policy | None, source: Propensities, size: int
+) -> tuple[tuple[Estimator, ...], tuple[str, ...]]:
+    """Return the estimators to compute, and the names of those to show; ips is always computed."""
+    has: frozenset[Need] = frozenset({"predictions", "robust"})
+    every: frozenset[Need] = has | {"marginal", "slate"}
+    structural = any(each.needs in {"marginal", "slate"} for each in resolve(estimators, every))
+    whole = structural and (logging is not None or source == "estimated" or is_uniform(log, size))
+    if structural and not whole:
+        raise InputError(
+            "mips and pi need all probabilities of the policy that wrote the log, which its propensities do not tell; "
+            "name that policy as logging, or ask for other estimators"
+        )
+    chosen = resolve(estimators, every if whole else has)
+    extra = () if any(each.name == "ips" for each in chosen) else (ESTIMATORS["ips"],)
+    return (*chosen, *extra), tuple(each.name for each in chosen)
+
+
+def _default(names: Sequence[str]) -> str:
+    return next((name for name in _PREFERRED if name in names), names[0])
+
+
+def _fitted(
+    log: Log,
+    catalogue: Catalogue,
+    candidates: tuple[Candidate, ...],
+    make: Callable[[Encoder], RewardModel],
+    folds: int,
+    size: int,
+    known: LoggingPolicy,
+    needs: frozenset[Need],
+    rng: Generator,
+    report: _Counter,
+) -> tuple[CrossFitted | None, tuple[CrossFitted, ...]]:
+    """Return the reward model, and one for each candidate, fitted in one pass where they are needed.
+
+    Numeric facts are scaled as they are in the first batch.
+    """
+    if not needs & {"predictions", "robust"}:
+        return None, ()
+    encoder = Encoder(catalogue, settle_scales(catalogue, next(iter(log.batches(size))).contexts))
+    rewards = cross_fitted_rewards(make, encoder, folds)
+    robust = tuple(cross_fitted_rewards(make, encoder, folds) for _ in candidates if "robust" in needs)
+    keys, rngs = Keys(FOLDS), rng.spawn(len(robust))
+    for batch in log.batches(size):
+        shares = keys.read(batch.contexts.customers, len(batch))[1]
+        rewards.learn(batch, shares)
+        propensity = known.chances(batch, shares).propensity if robust else batch.propensity
+        for candidate, model, own in zip(candidates, robust, rngs, strict=False):
+            table = candidate.probabilities(batch, shares, own)
+            target = np.minimum(table[np.arange(len(batch)), batch.offer], 1.0)
+            model.learn(batch, shares, mrdr_weights(propensity, target))
+        report.advance(len(batch))
+    return rewards, robust
+
+
+def _structure(catalogue: Catalogue, dimensions: Sequence[str], needs: frozenset[Need]) -> tuple[IntArray, FloatArray]:
+    """Return the (N,) combination of the chosen dimensions, and the (N, K) options of all; empty if not needed."""
+    if not needs & {"marginal", "slate"}:
+        return np.zeros(0, dtype=np.int64), np.zeros((0, 0))
+    names = [dimension.name for dimension in catalogue.dimensions]
+    unknown = [name for name in dimensions if name not in names]
+    if unknown or (not dimensions and "marginal" in needs):
+        wrong = f'there is no dimension "{unknown[0]}"' if unknown else "mips needs the dimensions that matter"
+        raise InputError(f"{wrong}; name some of {', '.join(names)} as dimensions")
+    kept = [names.index(name) for name in dimensions]
+    labels = np.zeros(catalogue.n_offers, dtype=np.int64)
+    if kept:
+        labels = np.unique(catalogue.options[:, kept], axis=0, return_inverse=True)[1].ravel().astype(np.int64)
+    counts = [len(dimension.options) for dimension in catalogue.dimensions]
+    blocks = [np.eye(count)[catalogue.options[:, place]] for place, count in enumerate(counts)]
+    return labels, np.concatenate(blocks, axis=1)
 
 
 def _catalogue_of(log: Log) -> Catalogue:
@@ -93,85 +229,6 @@ def _catalogue_of(log: Log) -> Catalogue:
     if not isinstance(found, Catalogue):
         raise InputError("the log has no catalogue of its own; pass the one its offers are numbered by as catalogue=")
     return found
-
-
-class _Judge:
-    """Feeds the tally batch by batch and reads the evaluation off it; policy 0 of the tally wrote the log."""
-
-    def __init__(
-        self,
-        tally: Tally,
-        model: CrossFitted | None,
-        policies: Mapping[str, Policy],
-        n_offers: int,
-        rng: Generator,
-    ) -> None:
-        self.tally, self.model, self.policies, self.n_offers = tally, model, policies, n_offers
-        # One generator a policy: to leave a policy out changes nothing for the others.
-        self.rngs = rng.spawn(len(policies))
-        self.n = 0
-        self.known_customers = False
-        self.shown = np.zeros(n_offers, dtype=np.int64)
-        self.wanted = np.zeros((len(policies), n_offers))
-
-    def add(self, batch: LoggedBatch, keys: Keys) -> None:
-        """Add a batch, whose (n, N) tables live only here."""
-        n = len(batch)
-        cluster, shares = keys.read(batch.contexts.customers, n)
-        self.known_customers = cluster is not None
-        expected: FloatArray | None = None
-        logged: FloatArray | None = None
-        if self.model is not None:
-            expected = self.model.predict(batch.contexts, shares, self.n_offers)
-            logged = expected[np.arange(n), batch.offer]
-        feedback = [Feedback(batch.reward, batch.propensity, batch.propensity, logged, logged, cluster)]
-        for place, (name, policy) in enumerate(self.policies.items()):
-            table = _answer(name, policy, batch, self.rngs[place])
-            self.wanted[place] += table.sum(axis=0)
-            mean = None if expected is None else np.einsum("ij,ij->i", table, expected)
-            target = np.minimum(table[np.arange(n), batch.offer], 1.0)
-            feedback.append(Feedback(batch.reward, batch.propensity, target, logged, mean, cluster))
-        self.tally.add(*feedback)
-        self.shown += np.bincount(batch.offer, minlength=self.n_offers)
-        self.n += n
-
-    def evaluation(
-        self, baseline: str | None, estimators: tuple[str, ...], level: float, learned_on: int
-    ) -> Evaluation:
-        """Return the rows of the table."""
-        names = [LOGGED, *self.policies]
-        base = None if baseline is None else names.index(baseline)
-        rows = []
-        for place, name in enumerate(names[1:], start=1):
-            estimates = _only(self.tally.estimates(place, level), estimators)
-            difference = None
-            if base is not None and base != place:
-                difference = _only(self.tally.difference(place, base, level), estimators)
-            unsupported = float(self.wanted[place - 1][self.shown == 0].sum() / self.n)
-            effective = estimates[0].effective_sample_size
-            strict = self.tally.mean_weight(place, _SUPPORT_LEVEL)
-            rows.append(
-                PolicyEvaluation(
-                    name=name,
-                    estimates=estimates,
-                    difference=difference,
-                    effective_sample_size=effective,
-                    max_weight=estimates[0].max_weight,
-                    mean_weight=self.tally.mean_weight(place, level),
-                    unsupported=unsupported,
-                    warning=support_warning(self.n, effective, unsupported, strict),
-                )
-            )
-        realised = _only(self.tally.estimates(0, level), ("ips",))[0]
-        return Evaluation(
-            n=self.n,
-            customers=realised.clusters if self.known_customers else None,
-            realised=realised,
-            baseline=baseline,
-            default=next((name for name in ("dr", "snips") if name in estimators), estimators[0]),
-            learned_on=learned_on,
-            rows=tuple(rows),
-        )
 
 
 class _Counter:
@@ -184,47 +241,6 @@ class _Counter:
         self.done += n
         if self.progress is not None:
             self.progress(self.done, self.total)
-
-
-def _fit(
-    log: Log,
-    catalogue: Catalogue,
-    make: Callable[[Encoder], RewardModel],
-    folds: int,
-    size: int,
-    report: _Counter,
-) -> CrossFitted:
-    """Return the cross-fitted reward model; numeric facts are scaled as they are in the first batch."""
-    model: CrossFitted | None = None
-    keys = Keys("fold")
-    for batch in log.batches(size):
-        if model is None:
-            model = cross_fitted(make, Encoder(catalogue, settle_scales(catalogue, batch.contexts)), folds)
-        model.learn(batch, keys.read(batch.contexts.customers, len(batch))[1])
-        report.advance(len(batch))
-    if model is None:
-        raise InputError("the log has no decisions to judge by; import some, or choose another split")
-    return model
-
-
-def _learn(part: Log, policies: Iterable[Policy], size: int) -> int:
-    """Give the policies that learn one part of the log; return its number of decisions."""
-    n = 0
-    for batch in part.batches(size):
-        outcomes = batch.outcomes()
-        for policy in policies:
-            if policy.learns:
-                policy.update(outcomes)
-        n += len(batch)
-    return n
-
-
-def _answer(name: str, policy: Policy, batch: LoggedBatch, rng: Generator) -> FloatArray:
-    """Return the policy's (n, N) probabilities, checked; PolicyError with its name where they are none."""
-    try:
-        return checked(policy.probabilities(batch.contexts, batch.eligible, rng), batch.eligible)
-    except PolicyError as fault:
-        raise PolicyError(f'"{name}" cannot be evaluated: {fault}') from fault
 
 
 def _named(
@@ -249,7 +265,3 @@ def _named(
     if base is not None and base != LOGGED and base not in named:
         raise InputError(f'the baseline "{base}" is not among the policies; there are {", ".join(named)}')
     return named, base
-
-
-def _only(estimates: tuple[Estimate, ...], names: tuple[str, ...]) -> tuple[Estimate, ...]:
-    return tuple(each for each in estimates if each.name in names)

@@ -8,17 +8,11 @@ from typing import TYPE_CHECKING
 from bandit.errors import InputError
 
 if TYPE_CHECKING:
+    from bandit.evaluate.calibration import Calibration
+    from bandit.evaluate.diagnostics import Finding, LogDiagnosis, TargetSupport
+    from bandit.evaluate.segments import Segment
+    from bandit.evaluate.verdict import Verdict
     from bandit.ope import Estimate
-
-MIN_EFFECTIVE = 30.0
-"""With fewer effective decisions, or fewer customers, than this the answer is "cannot tell"."""
-
-MAX_UNSUPPORTED = 0.05
-"""A larger share of choices that the log never shows and the answer is "cannot tell"."""
-
-
-# Weights that are all 1 have an interval without width around a mean that is 1 up to rounding.
-_ROUNDING = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,46 +20,78 @@ class PolicyEvaluation:
     """One policy's value per decision by each estimator, and whether the log supports it.
 
     `difference` is value - baseline, paired row by row, and None for the baseline itself and without one.
-    `unsupported` is the share of the policy's probability that lies on offers the log never shows. `warning` is a
-    sentence that begins with "cannot tell" where the numbers are not to be acted on, and None otherwise.
+    `together` is the difference by the default estimator with an interval that holds for all policies compared at
+    once, `p_value` its p-value, adjusted likewise; both are None where `difference` is, and where the log cannot
+    answer. `support` is what the policy's weights say, `findings` all that is to be known beside the numbers, the
+    gravest first. `verdict` follows from `together` and `findings`, and `reason` says why in one sentence; both are
+    None without a baseline, unless the log cannot answer.
     """
 
     name: str
     estimates: tuple[Estimate, ...]
     difference: tuple[Estimate, ...] | None
-    effective_sample_size: float
-    max_weight: float
+    together: Estimate | None
+    p_value: float | None
     mean_weight: Estimate
-    unsupported: float
-    warning: str | None
+    support: TargetSupport
+    findings: tuple[Finding, ...]
+    verdict: Verdict | None
+    reason: str | None
+
+    @property
+    def effective_sample_size(self) -> float:
+        """How many decisions of the policy's own log these are worth."""
+        return self.support.effective_rows
+
+    @property
+    def max_weight(self) -> float:
+        """The largest weight."""
+        return self.support.largest_weight
+
+    @property
+    def unsupported(self) -> float:
+        """The share of the policy's probability on offers that the log never shows."""
+        return self.support.unsupported
 
     @property
     def support_ok(self) -> bool:
         """Whether the log supports the policy well enough to act on the numbers."""
         return self.warning is None
 
+    @property
+    def warning(self) -> str | None:
+        """A sentence that begins with "cannot tell" where the numbers are not to be acted on, and None otherwise."""
+        fatal = next((each.sentence for each in self.findings if each.severity == "fatal"), None)
+        return None if fatal is None else f"cannot tell: {fatal}"
+
     def estimate(self, name: str) -> Estimate:
         """Return the value by one estimator."""
-        return _named(self.estimates, name)
+        return named(self.estimates, name)
 
     def against_baseline(self, name: str) -> Estimate | None:
         """Return the paired difference to the baseline by one estimator."""
-        return None if self.difference is None else _named(self.difference, name)
+        return None if self.difference is None else named(self.difference, name)
 
     def to_dict(self) -> dict[str, object]:
         """Return plain JSON values."""
         return {
             "name": self.name,
+            "verdict": self.verdict,
+            "reason": self.reason,
             "estimates": {each.name: each.to_dict() for each in self.estimates},
             "difference": (
                 None if self.difference is None else {each.name: each.to_dict() for each in self.difference}
             ),
+            "together": None if self.together is None else self.together.to_dict(),
+            "p_value": self.p_value,
             "effective_sample_size": self.effective_sample_size,
             "max_weight": self.max_weight,
             "mean_weight": self.mean_weight.to_dict(),
             "unsupported": self.unsupported,
+            "support": self.support.to_dict(),
             "support_ok": self.support_ok,
             "warning": self.warning,
+            "findings": [each.to_dict() for each in self.findings],
         }
 
 
@@ -74,8 +100,12 @@ class Evaluation:
     """The policies' values on one log of `n` decisions.
 
     `customers` is None where the log knows none. `realised` is the mean reward of the log with its interval, which
-    is what the policy that wrote it earned. `default` names the estimator to show first. `learned_on` is the
-    number of decisions that were kept for learning, 0 where all were judged.
+    is what the policy that wrote it earned. `default` names the estimator to show first and to judge by.
+    `learned_on` is the number of decisions that were kept for learning, 0 where all were judged; `crossfit` the
+    number of copies of each policy that learns, 0 where there is one. `diagnosis` is about the log itself,
+    `propensities` about the model of the old policy where its propensities were estimated; `findings` is what both
+    have to say.
+    `segments` is the same judgement in parts of the log.
     """
 
     n: int
@@ -84,7 +114,12 @@ class Evaluation:
     baseline: str | None
     default: str
     learned_on: int
+    crossfit: int
+    diagnosis: LogDiagnosis
+    propensities: Calibration | None
+    findings: tuple[Finding, ...]
     rows: tuple[PolicyEvaluation, ...]
+    segments: tuple[Segment, ...]
 
     @property
     def realised_mean(self) -> float:
@@ -107,30 +142,17 @@ class Evaluation:
             "baseline": self.baseline,
             "default": self.default,
             "learned_on": self.learned_on,
+            "crossfit": self.crossfit,
+            "propensities": None if self.propensities is None else self.propensities.to_dict(),
+            "diagnosis": self.diagnosis.to_dict(),
+            "findings": [each.to_dict() for each in self.findings],
             "policies": [each.to_dict() for each in self.rows],
+            "segments": [each.to_dict() for each in self.segments],
         }
 
 
-def support_warning(n: int, effective: float, unsupported: float, mean_weight: Estimate) -> str | None:
-    """Return why the log cannot answer for a policy, or None.
-
-    `mean_weight` should come with a wide interval (99.9 %), so that it seldom cries wolf.
-    """
-    if effective < MIN_EFFECTIVE:
-        return f"cannot tell: of {n:,} decisions only {effective:.0f} (effective) say anything about this policy"
-    if mean_weight.clusters < MIN_EFFECTIVE:
-        return f"cannot tell: the {n:,} decisions are those of only {mean_weight.clusters} customers"
-    if unsupported > MAX_UNSUPPORTED:
-        return f"cannot tell: {unsupported:.0%} of this policy's choices are offers that the log never shows"
-    if not mean_weight.low - _ROUNDING <= 1.0 <= mean_weight.high + _ROUNDING:
-        return (
-            f"cannot tell: the weights average {mean_weight.value:.3f} instead of 1, so the logged propensities "
-            "are wrong or rule out part of this policy's choices"
-        )
-    return None
-
-
-def _named(estimates: tuple[Estimate, ...], name: str) -> Estimate:
+def named(estimates: tuple[Estimate, ...], name: str) -> Estimate:
+    """Return the estimate of one estimator; InputError where there is none."""
     for each in estimates:
         if each.name == name:
             return each

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from bandit.errors import InputError
+from bandit.evaluate.split import folds_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,8 +30,11 @@ _PENALTIES = 10.0 ** np.arange(-6.0, 4.5, 0.5)
 class RewardModel(Protocol):
     """Something that learns expected rewards from logged decisions, batch by batch."""
 
-    def learn(self, batch: LoggedBatch) -> None:
-        """Add what a batch says; called for every batch before the first prediction."""
+    def learn(self, batch: LoggedBatch, weight: FloatArray | None = None) -> None:
+        """Add what a batch says; called for every batch before the first prediction.
+
+        `weight` (n,), which only mrdr gives, says how often each row counts.
+        """
         ...
 
     def predict(self, contexts: Contexts) -> FloatArray:
@@ -57,23 +61,27 @@ class RidgeReward:
         # Columns of the offer that are multiplied with all of x, and those that stand alone.
         self._crossed, self._alone = _layout(d, encoder.offers.main, encoder.offers.pairs)
         j, e = self._crossed.shape[1], self._alone.shape[1]
-        self._n, self._squares = 0, 0.0
+        self._n, self._weight, self._squares = 0, 0.0, 0.0
         self._cc, self._ca, self._aa = np.zeros((d * d, j * j)), np.zeros((d, j * e)), np.zeros((e, e))
         self._cy, self._ay = np.zeros((d, j)), np.zeros(e)
         self._solution: tuple[FloatArray, FloatArray, float] | None = None
 
-    def learn(self, batch: LoggedBatch) -> None:
-        """Add the cross-products of a batch."""
+    def learn(self, batch: LoggedBatch, weight: FloatArray | None = None) -> None:
+        """Add the cross-products of a batch; a row of `weight` 2 counts like two rows of weight 1."""
         if not len(batch):
             return
         order = np.argsort(batch.offer, kind="stable")
         x, reward = self.encoder.context_matrix(batch.contexts)[order], batch.reward[order]
         offer = batch.offer[order]
+        if weight is not None:
+            root = np.sqrt(weight[order])
+            x, reward = x * root[:, None], reward * root
         step = max(1, _CELLS // x.shape[1] ** 2)
         for start in range(0, len(batch), step):
             rows = slice(start, start + step)
             self._gather(x[rows], offer[rows], reward[rows])
         self._n += len(batch)
+        self._weight += len(batch) if weight is None else float(weight.sum())
         self._squares += float(reward @ reward)
         self._solution = None
 
@@ -91,10 +99,10 @@ class RidgeReward:
         a, p = self._crossed[offers], self._alone[offers]
         d = x.shape[1]
         squares = np.add.reduceat((x[:, :, None] * x[:, None, :]).reshape(len(x), d * d), starts, axis=0)
-        sums = np.add.reduceat(x, starts, axis=0)
-        products = np.add.reduceat(x * reward[:, None], starts, axis=0)
-        # The first context column is the intercept: its sum is the number of rows.
+        # The first context column is the intercept: its products are the sums, and the first of these the count.
+        sums = squares[:, :d]
         counts = sums[:, 0]
+        products = np.add.reduceat(x * reward[:, None], starts, axis=0)
         self._cc += squares.T @ (a[:, :, None] * a[:, None, :]).reshape(len(offers), -1)
         self._cy += products.T @ a
         if p.shape[1]:
@@ -110,7 +118,10 @@ class RidgeReward:
         gram[: d * j, d * j :] = self._ca.reshape(d * j, e)
         gram[d * j :, : d * j] = gram[: d * j, d * j :].T
         gram[d * j :, d * j :] = self._aa
-        coefficients, constant = ridge(gram, np.concatenate([self._cy.ravel(), self._ay]), self._squares, self._n)
+        products = np.concatenate([self._cy.ravel(), self._ay])
+        # Weights matter by their ratios alone: they are scaled so that the rows count as many as they are.
+        scale = self._n / self._weight if self._weight > 0.0 else 0.0
+        coefficients, constant = ridge(gram * scale, products * scale, self._squares * scale, self._n if scale else 0)
         return coefficients[: d * j].reshape(d, j), coefficients[d * j :], constant
 
 
@@ -159,24 +170,25 @@ class CrossFitted:
     def __init__(self, models: list[RewardModel]) -> None:
         self.models = models
 
-    def learn(self, batch: LoggedBatch, shares: FloatArray) -> None:
+    def learn(self, batch: LoggedBatch, shares: FloatArray, weight: FloatArray | None = None) -> None:
         """Add a batch to the models of all folds but the rows' own."""
-        fold = self._folds(shares)
+        fold = folds_of(shares, len(self.models))
         for place, model in enumerate(self.models):
-            model.learn(batch.take(fold != place))
+            others = fold != place
+            if weight is None:
+                model.learn(batch.take(others))
+            else:
+                model.learn(batch.take(others), weight[others])
 
     def predict(self, contexts: Contexts, shares: FloatArray, n_offers: int) -> FloatArray:
         """Return the expected reward of every offer, (n, N)."""
-        fold = self._folds(shares)
+        fold = folds_of(shares, len(self.models))
         table = np.empty((contexts.n, n_offers))
         for place, model in enumerate(self.models):
             rows = fold == place
             if rows.any():
                 table[rows] = model.predict(contexts.take(rows))
         return table
-
-    def _folds(self, shares: FloatArray) -> IntArray:
-        return np.floor(shares * len(self.models)).astype(np.int64)
 
 
 def _layout(d: int, main: FloatArray, pairs: FloatArray) -> tuple[FloatArray, FloatArray]:

@@ -5,58 +5,44 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import numpy as np
-from scipy.special import stdtr
+
+from bandit.evaluate.diagnostics.target import MIN_EFFECTIVE
 
 if TYPE_CHECKING:
-    from bandit.domain import FloatArray
     from bandit.evaluate.results import Evaluation
     from bandit.ope import Estimate
 
-Verdict: TypeAlias = Literal["better", "worse", "no difference shown", "cannot tell", "the baseline"]
+Verdict: TypeAlias = Literal["better", "worse", "no difference found", "cannot tell", "the baseline"]
+
+GATE: dict[Verdict, int] = {"better": 0, "the baseline": 0, "worse": 3, "no difference found": 4, "cannot tell": 5}
+"""What a pipeline is told by an exit code."""
+
+
+def verdict_of(difference: Estimate) -> Verdict:
+    """Return what a difference to the baseline shows; its interval must hold together with those beside it."""
+    if not np.isfinite(difference.value) or too_few(difference):
+        return "cannot tell"
+    if difference.low > 0.0:
+        return "better"
+    return "worse" if difference.high < 0.0 else "no difference found"
+
+
+def too_few(estimate: Estimate) -> bool:
+    """Return whether too few decisions or customers say anything for an interval to be trusted."""
+    return min(estimate.effective_sample_size, estimate.clusters) < MIN_EFFECTIVE
 
 
 def verdicts(evaluation: Evaluation) -> dict[str, Verdict]:
     """Return a verdict for each policy, by the default estimator; empty without a baseline.
 
     With m policies against one baseline, the chance that any of them is wrongly called better or worse is at most
-    1 - level: Holm 1979, "A simple sequentially rejective multiple test procedure". So a verdict may hold back where
-    the policy's own interval, which knows nothing of the others, excludes 0.
+    1 - level, since the intervals of the m differences hold together (the largest of the m Student's t, with their
+    correlations: Hothorn, Bretz and Westfall 2008, "Simultaneous inference in general parametric models"). So a verdict
+    may hold back where the policy's own interval, which knows nothing of the others, excludes 0.
     """
-    if evaluation.baseline is None:
-        return {}
-    said: dict[str, Verdict] = {}
-    compared: dict[str, Estimate] = {}
-    for row in evaluation.rows:
-        difference = row.against_baseline(evaluation.default)
-        if difference is None:
-            said[row.name] = "the baseline"
-        elif not row.support_ok:
-            said[row.name] = "cannot tell"
-        else:
-            compared[row.name] = difference
-    adjusted = holm(np.array([_p_value(each) for each in compared.values()]))
-    for (name, difference), p in zip(compared.items(), adjusted.tolist(), strict=True):
-        if p > 1.0 - difference.level:
-            said[name] = "no difference shown"
-        else:
-            said[name] = "better" if difference.value > 0 else "worse"
-    return {row.name: said[row.name] for row in evaluation.rows}
+    return {row.name: row.verdict for row in evaluation.rows if row.verdict is not None}
 
 
-def holm(p: FloatArray) -> FloatArray:
-    """Return p-values adjusted for being (m,) looks at once: the largest of (m - i) p_i so far, in ascending order."""
-    order = np.argsort(p, kind="stable")
-    stepped = np.maximum.accumulate(p[order] * (len(p) - np.arange(len(p))))
-    adjusted = np.empty(len(p))
-    adjusted[order] = np.minimum(stepped, 1.0)
-    return adjusted
-
-
-def _p_value(difference: Estimate) -> float:
-    """Return the two-sided p-value of no difference, of the same Student's t as the interval."""
-    error = difference.standard_error
-    if not np.isfinite(error) or not np.isfinite(difference.value):
-        return 1.0
-    if error == 0.0:
-        return 1.0 if difference.value == 0.0 else 0.0
-    return float(2.0 * stdtr(difference.clusters - 1, -abs(difference.value) / error))
+def gate(evaluation: Evaluation) -> int:
+    """Return the exit code of a gate: that of the verdict furthest from "better" among the policies."""
+    return max(GATE[verdict] for verdict in verdicts(evaluation).values())

@@ -47,15 +47,17 @@ class VwReward:
         self._n, self._converted, self._revenue = 0, 0, 0.0
         self._center, self._scale = 0.0, 1.0
 
-    def learn(self, batch: LoggedBatch) -> None:
-        """Learn a batch, outcome by outcome."""
+    def learn(self, batch: LoggedBatch, weight: FloatArray | None = None) -> None:
+        """Learn a batch, outcome by outcome; weights count by their ratio to the batch's mean."""
         if not len(batch):
             return
         if self._rewards and not self._n:
             deviation = float(batch.reward.std())
             self._center, self._scale = float(batch.reward.mean()), deviation if deviation > 0.0 else 1.0
         label = (batch.reward - self._center) / self._scale if self._rewards else sides(batch.converted)
-        self._regression.learn(self.encoder.context_matrix(batch.contexts), batch.offer, label)
+        total = 0.0 if weight is None else float(weight.mean())
+        scaled = weight / total if weight is not None and total > 0.0 else None
+        self._regression.learn(self.encoder.context_matrix(batch.contexts), batch.offer, label, scaled)
         self._n += len(batch)
         self._converted += int(batch.converted.sum())
         self._revenue += float(batch.revenue[batch.converted].sum())

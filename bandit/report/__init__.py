@@ -2,7 +2,14 @@
 
 from bandit.report.care import doctor_tables, verified_lines
 from bandit.report.decisions import decision_json, decision_tables, learned_table
-from bandit.report.evaluations import all_estimates_table, evaluation_lines, evaluation_table, replay_table, unit_of
+from bandit.report.evaluations import (
+    all_estimates_table,
+    evaluation_lines,
+    evaluation_table,
+    replay_table,
+    segment_table,
+    unit_of,
+)
 from bandit.report.imports import import_json, import_tables
 from bandit.report.numbers import Scale
 
@@ -18,6 +25,7 @@ __all__ = [
     "import_tables",
     "learned_table",
     "replay_table",
+    "segment_table",
     "unit_of",
     "verified_lines",
 ]

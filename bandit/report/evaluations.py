@@ -7,17 +7,19 @@ from typing import TYPE_CHECKING
 from rich.markup import escape
 from rich.table import Table
 
-from bandit.evaluate import verdicts
 from bandit.report.numbers import UNKNOWN, Scale, count
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
-    from bandit.evaluate import Evaluation, PolicyEvaluation, Verdict
+    from bandit.evaluate import Evaluation, PolicyEvaluation
     from bandit.objective import Objective
     from bandit.replay import Replay
 
 CANNOT_TELL = "cannot tell"
+
+MOST_REASONS = 12
+"""With more policies than this, reasons are given for those alone that are better or worse."""
 
 
 def unit_of(objective: Objective, currency: str) -> str:
@@ -45,9 +47,8 @@ def evaluation_table(evaluation: Evaluation, unit: str) -> Table:
     rows = [row.estimate(name) for row in evaluation.rows]
     differences = [each for row in evaluation.rows if (each := row.against_baseline(name)) is not None]
     scale = Scale.of([evaluation.realised, *rows, *differences])
-    said = verdicts(evaluation)
     for row in evaluation.rows:
-        table.add_row(*_policy_cells(evaluation, row, scale, said))
+        table.add_row(*_policy_cells(evaluation, row, scale))
     realised = evaluation.realised
     blanks = [""] * (3 if evaluation.baseline is not None else 0)
     table.add_section()
@@ -57,9 +58,7 @@ def evaluation_table(evaluation: Evaluation, unit: str) -> Table:
     return table
 
 
-def _policy_cells(
-    evaluation: Evaluation, row: PolicyEvaluation, scale: Scale, said: Mapping[str, Verdict]
-) -> list[str]:
+def _policy_cells(evaluation: Evaluation, row: PolicyEvaluation, scale: Scale) -> list[str]:
     value, difference = row.estimate(evaluation.default), row.against_baseline(evaluation.default)
     told = row.support_ok
     cells = [
@@ -69,12 +68,12 @@ def _policy_cells(
     ]
     if evaluation.baseline is not None:
         if difference is None:
-            cells += ["", "", said[row.name]]
+            cells += ["", "", row.verdict or ""]
         else:
             cells += [
                 scale.number(difference.value, signed=True) if told else CANNOT_TELL,
                 scale.interval(difference, signed=True) if told else "",
-                said[row.name],
+                row.verdict or "",
             ]
     return [*cells, f"{row.effective_sample_size:,.0f}", f"{row.max_weight:,.1f}"]
 
@@ -88,13 +87,74 @@ def evaluation_lines(evaluation: Evaluation) -> list[str]:
             f"The log was split by customer: what learns learned from {count(evaluation.learned_on)} other decisions, "
             "and every policy is judged on these."
         )
-    compared = len(evaluation.rows) - 1
-    if evaluation.baseline is not None and compared > 1:
+    if evaluation.crossfit:
         lines.append(
-            f"{compared} policies are compared at once: the verdicts hold for all of them together (Holm's method), "
-            "so one may be held back although its own interval excludes 0."
+            f"What learns learned from all customers but the judged ones: {evaluation.crossfit} copies, each judged on "
+            "the customers that it has not seen."
         )
-    return lines + [f"{row.name}: {row.warning}." for row in evaluation.rows if row.warning is not None]
+    compared = sum(row.together is not None for row in evaluation.rows)
+    if compared > 1:
+        lines.append(
+            f"{compared} policies are compared at once: the verdicts hold for all of them together (by the largest of "
+            f"{compared} t), so one may be held back although its own interval excludes 0."
+        )
+    lines += [f"{each.severity}: {each.sentence}." for each in evaluation.findings]
+    return lines + _reasons(evaluation)
+
+
+def _reasons(evaluation: Evaluation) -> list[str]:
+    """Return why each verdict is what it is; of very many policies only of those that stand out."""
+    of_log = {each.sentence for each in evaluation.findings}
+    many = len(evaluation.rows) > MOST_REASONS
+    lines, unsaid = [], 0
+    for row in evaluation.rows:
+        lines += [f"{row.name}: {each.sentence}." for each in row.findings if each.severity == "doubt"]
+        if row.reason is None or row.verdict == "the baseline" or row.reason in of_log:
+            continue
+        if many and row.verdict not in {"better", "worse"}:
+            unsaid += 1
+        else:
+            told = row.reason if row.verdict == "cannot tell" else f"{row.verdict}: {row.reason}"
+            lines.append(f"{row.name}: {told}.")
+    if unsaid:
+        lines.append(f"{unsaid} more policies are neither better nor worse; --json has the reason for each.")
+    return lines
+
+
+def segment_table(evaluation: Evaluation) -> Table:
+    """Return one row a segment and policy; the differences hold for all segments together."""
+    table = Table(
+        title=f"by segment; by {evaluation.default}, differences of {evaluation.realised.level:.0%} for all together",
+        title_justify="left",
+    )
+    table.add_column("segment", overflow="fold")
+    table.add_column("policy", overflow="fold")
+    for heading in ("decisions", "value", "interval"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    if evaluation.baseline is not None:
+        for heading in (f"minus {escape(evaluation.baseline)}", "paired interval"):
+            table.add_column(heading, justify="right")
+        table.add_column("so it is")
+    scale = Scale.of([row.value for segment in evaluation.segments for row in segment.rows])
+    for segment in evaluation.segments:
+        table.add_section()
+        for row in segment.rows:
+            cells = [
+                escape(f"{segment.fact} = {segment.name}"),
+                escape(row.policy),
+                count(segment.n),
+                scale.number(row.value.value),
+                scale.interval(row.value),
+            ]
+            if evaluation.baseline is not None:
+                difference = row.difference
+                cells += [
+                    "" if difference is None else scale.number(difference.value, signed=True),
+                    "" if difference is None else scale.interval(difference, signed=True),
+                    row.verdict or "",
+                ]
+            table.add_row(*cells)
+    return table
 
 
 def all_estimates_table(evaluation: Evaluation) -> Table:

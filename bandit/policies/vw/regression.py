@@ -50,17 +50,19 @@ class Regression:
         if model is not None:
             self._weights[:] = self._vw.weights(range(self._size))
 
-    def learn(self, x: FloatArray, offer: IntArray, label: FloatArray) -> None:
-        """Learn n outcomes in order: (n, d) contexts, the offers and the labels."""
+    def learn(self, x: FloatArray, offer: IntArray, label: FloatArray, weight: FloatArray | None = None) -> None:
+        """Learn n outcomes in order: (n, d) contexts, the offers, the labels, and how often each counts (once)."""
+        importance = np.ones(len(offer)) if weight is None else weight
         step = max(1, _CELLS // self._size)
         for start in range(0, len(offer), step):
             rows = slice(start, start + step)
             columns = self._columns(x[rows], offer[rows])
-            for row, said in zip(columns, label[rows].tolist(), strict=True):
+            said_of = zip(columns, label[rows].tolist(), importance[rows].tolist(), strict=True)
+            for row, said, times in said_of:
                 places = np.flatnonzero(row)
                 shown = zip(places.tolist(), row[places].tolist(), strict=True)
                 text = " ".join([f"{place}:{value:.9g}" for place, value in shown])
-                self._vw.learn(f"{said:.9g} | {text}")
+                self._vw.learn(f"{said:.9g} {times:.9g} | {text}")
             touched = np.flatnonzero(columns.any(axis=0))
             self._weights[touched] = self._vw.weights(touched.tolist())
 

@@ -1,0 +1,118 @@
+"""The logs that commands learn from and judge by: a database, or a file that could be imported."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, get_args
+
+import typer
+
+from bandit.catalogue import Catalogue
+from bandit.cli.console import note, progress
+from bandit.cli.databases import catalogue_for, reading
+from bandit.clock import now
+from bandit.errors import InputError
+from bandit.importing import LogMapping
+from bandit.interop import ColumnLog, open_log
+from bandit.objective import ObjectiveKind
+from bandit.store import Store, StoreLog, Where
+
+WrittenBy = Annotated[
+    int | None,
+    typer.Option(metavar="ID", help="Use only the decisions that this policy of the database made (see doctor)."),
+]
+
+MappingFile = Annotated[
+    Path | None,
+    typer.Option("--mapping", metavar="FILE", help="What the columns mean, where a file is judged; not of an export."),
+]
+
+KINDS: tuple[str, ...] = get_args(ObjectiveKind)
+
+FILES = (".parquet", ".csv", ".csv.gz", ".dsjson")
+"""Endings of logs that are read as they are, without a database."""
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A log with the catalogue that it is read by; `store` is None where it is a file."""
+
+    catalogue: Catalogue
+    log: StoreLog | ColumnLog
+    store: Store | None
+
+
+@contextmanager
+def opened(
+    path: Path,
+    catalogue: Path | None,
+    mapping: Path | None,
+    objective: tuple[str | None, str | None, str | None],
+    written_by: int | None,
+    purpose: str = "judge by",
+) -> Iterator[Opened]:
+    """Open the settled decisions of a database or of a file; InputError where there are none."""
+    if path.name.endswith(FILES):
+        if catalogue is None:
+            raise InputError(f"{path}: a file does not know its catalogue; name it with --catalogue")
+        target = with_objective(Catalogue.from_toml(catalogue), *objective)
+        with progress("reading") as report:
+            read = open_log(path, target, None if mapping is None else LogMapping.from_toml(mapping), progress=report)
+        if read.report.n_refused:
+            first = read.report.refused[0]
+            note(
+                f"note: {read.report.n_refused:,} of {read.report.n_rows:,} rows are left out, the first at line "
+                f"{first.line}: {first.reason}"
+            )
+        require_rows(str(path), read, purpose)
+        yield Opened(target, read, None)
+        return
+    if mapping is not None:
+        raise InputError(f"--mapping is for files ({', '.join(FILES)}); {path} is read as a database, which needs none")
+    with reading(path) as store:
+        target = with_objective(catalogue_for(store, catalogue), *objective)
+        log = settled_log(store, target, written_by)
+        require_rows(str(path), log, purpose)
+        yield Opened(target, log, store)
+
+
+def with_objective(catalogue: Catalogue, kind: str | None, event: str | None, window: str | None) -> Catalogue:
+    """Return the catalogue with another objective where the command line asks for one."""
+    if kind is not None and kind not in KINDS:
+        raise InputError(f'there is no objective "{kind}"; choose from {", ".join(KINDS)}')
+    given = {"kind": kind, "event": event, "window": window}
+    changed = {key: value for key, value in given.items() if value is not None}
+    if not changed:
+        return catalogue
+    plain = catalogue.to_dict()
+    objective = plain.get("objective", {})
+    plain["objective"] = (dict(objective) if isinstance(objective, dict) else {}) | changed
+    return Catalogue.from_dict(plain, where="the objective asked for")
+
+
+def settled_log(store: Store, catalogue: Catalogue, policy_id: int | None) -> StoreLog:
+    """Return the decisions, of one policy or of all, that are closed or have their window over by now."""
+    if policy_id is not None and policy_id not in {row.id for row in store.policies()}:
+        known = ", ".join(str(row.id) for row in store.policies()) or "none"
+        raise InputError(f"{store.path}: no policy {policy_id} has decided in this database; known are {known}")
+    before = now() - catalogue.objective.window
+    return StoreLog(store, catalogue, where=Where(policy_id=policy_id, settled_before=before))
+
+
+def require_rows(name: str, log: StoreLog | ColumnLog, purpose: str = "judge by") -> None:
+    """InputError where the log has nothing to `purpose`."""
+    if log.n == 0:
+        raise InputError(" ".join([f"{name}: the log has no decisions to {purpose}; import some first.", *unused(log)]))
+
+
+def unused(log: StoreLog | ColumnLog) -> list[str]:
+    """Return what to say of decisions that were left out."""
+    lines = []
+    if log.left_out:
+        lines.append(f"{log.left_out:,} decisions were left out: the catalogue does not have their offers.")
+    if log.still_open:
+        lines.append(f"{log.still_open:,} decisions were left out: they are still open, their window has not ended.")
+    return lines
