@@ -126,10 +126,20 @@ def evaluate(
     if by:
         judged_by = [each for each in chosen if each.name in {"ips", asked.default}]
         cut = Segments(catalogue, by, [LOGGED, *named], judged_by)
-    converts = catalogue.objective.kind != "reward"
-    aids = Aids(known, rewards, robust, labels, columns, needs, estimated=source == "estimated", converts=converts)
+    aids = Aids(
+        known,
+        rewards,
+        robust,
+        labels,
+        columns,
+        needs,
+        estimated=source == "estimated",
+        converts=catalogue.objective.kind != "reward",
+        binary=catalogue.objective.kind == "conversion",
+    )
+    place = None if base is None else [LOGGED, *named].index(base)
     diagnostics = LogDiagnostics(catalogue, now=now)
-    judge = Judge(candidates, chosen, aids, cut, diagnostics, catalogue.n_offers, rng)
+    judge = Judge(candidates, chosen, aids, cut, diagnostics, catalogue.n_offers, rng, place)
     keys = Keys(FOLDS)
     for batch in judged.batches(size):
         judge.add(batch, keys)

@@ -6,14 +6,13 @@ from typing import TYPE_CHECKING
 
 from bandit.evaluate.calibration import DETERMINISTIC
 from bandit.evaluate.diagnostics import Finding
-from bandit.evaluate.diagnostics.target import MAX_UNSUPPORTED
+from bandit.evaluate.diagnostics.target import MAX_UNSUPPORTED, MIN_EVENTS, too_few_events
 from bandit.evaluate.verdict import Verdict, verdict_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from bandit.evaluate.calibration import Calibration
-    from bandit.evaluate.diagnostics import TargetSupport
     from bandit.ope import Estimate
 
 
@@ -48,11 +47,11 @@ def verdict_and_reason(
     baseline: str | None,
     compared: int,
     estimated: bool,
-    few: tuple[TargetSupport, TargetSupport | None],
+    events: float,
 ) -> tuple[Verdict | None, str | None]:
     """Return the verdict and the reason in one sentence.
 
-    `few` has the support of the policy and of the baseline: whichever is said to earn more must have been seen to earn.
+    `events` is how many outcomes of the rarer kind are to be expected where policy and baseline differ.
     """
     fatal = next((each.sentence for each in found if each.severity == "fatal"), None)
     if fatal is not None:
@@ -62,12 +61,8 @@ def verdict_and_reason(
     if difference is None:
         return None, None
     verdict = verdict_of(difference)
-    ahead = few[0] if verdict == "better" else few[1] if verdict == "worse" else None
-    if ahead is not None and ahead.few_conversions:
-        return (
-            "cannot tell",
-            f"cannot tell: only {ahead.conversions:.0f} conversions (effective) are those of {ahead.policy}",
-        )
+    if events < MIN_EVENTS:
+        return "cannot tell", f"cannot tell: {too_few_events(events, str(baseline))}"
     beside = f", wide enough for {compared} comparisons at once" if compared > 1 else ""
     beside += ", if the estimated propensities are right" if estimated else ""
     interval = f"{difference.low:+.4g} to {difference.high:+.4g} at {difference.level:.0%}{beside}"

@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bandit.evaluate.diagnostics import Finding, LogDiagnosis, LogDiagnostics, TargetSupport, TargetWeights, findings
+from bandit.evaluate.diagnostics import (
+    Contrast,
+    Finding,
+    LogDiagnosis,
+    LogDiagnostics,
+    TargetSupport,
+    TargetWeights,
+    findings,
+)
 from bandit.evaluate.grounds import of_estimates, of_overlap, verdict_and_reason
 from bandit.evaluate.propensity import Overlap
 from bandit.evaluate.results import Evaluation, PolicyEvaluation
@@ -19,7 +27,7 @@ if TYPE_CHECKING:
 
     from numpy.random import Generator
 
-    from bandit.domain import BoolArray, FloatArray, IntArray, LoggedBatch
+    from bandit.domain import FloatArray, IntArray, LoggedBatch
     from bandit.evaluate.answers import Candidate
     from bandit.evaluate.calibration import Calibration
     from bandit.evaluate.logging_policy import Chances, LoggingPolicy
@@ -44,7 +52,8 @@ class Aids:
 
     `rewards` is the reward model, `robust` one for each candidate, fitted for it alone; `labels` (N,) says which
     combination of the dimensions of mips an offer has, `columns` (N, K) which options. `estimated` says whether the
-    propensities are, `converts` whether what is earned comes from conversions.
+    propensities are, `converts` whether what is earned comes from conversions,
+    `binary` whether they all count the same.
     """
 
     logging: LoggingPolicy
@@ -55,6 +64,7 @@ class Aids:
     needs: frozenset[Need]
     estimated: bool
     converts: bool
+    binary: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +90,9 @@ class Judge:
         diagnostics: LogDiagnostics,
         n_offers: int,
         rng: Generator,
+        base: int | None,
     ) -> None:
+        self.base = base
         self.candidates, self.aids, self.segments = tuple(candidates), aids, segments
         self.diagnostics, self.n_offers = diagnostics, n_offers
         self.tally = Tally(1 + len(self.candidates), estimators)
@@ -92,6 +104,8 @@ class Judge:
         self.wanted = np.zeros((len(self.candidates), n_offers))
         self.weights = [TargetWeights() for _ in self.candidates]
         self.overlaps = [Overlap() for _ in self.candidates]
+        self.contrasts = [Contrast() for _ in self.candidates]
+        self.outcomes = 0
 
     def add(self, batch: LoggedBatch, keys: Keys) -> None:
         """Add a batch, whose (n, N) tables live only here."""
@@ -109,8 +123,10 @@ class Judge:
             if self.aids.robust:
                 robust = self.aids.robust[place].predict(batch.contexts, shares, self.n_offers)
             feedback.append(self._judged(batch, chances, table, expected, robust, cluster))
-            self._weigh(place, feedback[-1], table, chances, batch.converted if self.aids.converts else None)
+            self._weigh(place, feedback[-1], table, chances)
         self.tally.add(*feedback)
+        self._compare(feedback)
+        self.outcomes += int(batch.converted.sum()) if self.aids.converts else int((batch.reward != 0.0).sum())
         if self.segments is not None:
             self.segments.add(batch.contexts, feedback)
         if self.aids.estimated:
@@ -124,8 +140,7 @@ class Judge:
         self, asked: Question, learned_on: int, crossfit: int, diagnosis: LogDiagnosis, calibration: Calibration | None
     ) -> Evaluation:
         """Return the rows of the table; `calibration` is that of estimated propensities."""
-        names = [LOGGED, *(each.name for each in self.candidates)]
-        base = None if asked.baseline is None else names.index(asked.baseline)
+        names, base = [LOGGED, *(each.name for each in self.candidates)], self.base
         realised = _only(self.tally.estimates(0, asked.level, asked.interval), ("ips",))[0]
         of_log = diagnosis.findings + of_estimates(calibration)
         supports = [self._support(place) for place in range(len(self.candidates))]
@@ -144,9 +159,9 @@ class Judge:
             joint_one = together.get(place)
             held_together = None if joint_one is None else joint_one[0]
             mine = found[place - 1]
-            few = (supports[place - 1], supports[base - 1] if base else None)
+            events = supports[place - 1].events if not base else self.contrasts[place - 1].size * self._rarer
             verdict, reason = verdict_and_reason(
-                place == base, mine, held_together, asked.baseline, len(together), self.aids.estimated, few
+                place == base, mine, held_together, asked.baseline, len(together), self.aids.estimated, events
             )
             rows.append(
                 PolicyEvaluation(
@@ -242,25 +257,36 @@ class Judge:
             slate_weight=slate,
         )
 
-    def _weigh(
-        self, place: int, feedback: Feedback, table: FloatArray, chances: Chances, converted: BoolArray | None
-    ) -> None:
+    def _weigh(self, place: int, feedback: Feedback, table: FloatArray, chances: Chances) -> None:
         """Add up what the weights of one candidate say."""
         self.wanted[place] += table.sum(axis=0)
         weight = feedback.target / feedback.propensity
         if self.aids.estimated and chances.table is not None:
-            self.weights[place].add(weight, feedback.cluster, converted=converted)
+            self.weights[place].add(weight, feedback.cluster)
             self.overlaps[place].add(chances.table, table)
         else:
-            self.weights[place].add(weight, feedback.cluster, table, chances.table, converted)
+            self.weights[place].add(weight, feedback.cluster, table, chances.table)
+
+    def _compare(self, feedback: Sequence[Feedback]) -> None:
+        """Add up what tells the candidates from the baseline, where that is one of them."""
+        if self.base:
+            base = feedback[self.base].target
+            for contrast, each in zip(self.contrasts, feedback[1:], strict=True):
+                contrast.add((each.target - base) / each.propensity)
+
+    @property
+    def _rarer(self) -> float:
+        """The share of the rarer kind of outcome; where amounts differ, what is paid for is one kind."""
+        share = self.outcomes / max(self.n, 1)
+        return min(share, 1.0 - share) if self.aids.binary else share
 
     def _support(self, place: int) -> TargetSupport:
         unsupported = float(self.wanted[place][self.shown == 0].sum() / self.n)
         strict = self.tally.mean_weight(1 + place, _SUPPORT_LEVEL)
         name, weights = self.candidates[place].name, self.weights[place]
         if self.aids.estimated:
-            return weights.result(name, strict, unsupported, _SLACK)
-        return weights.result(name, strict, unsupported)
+            return weights.result(name, strict, unsupported, rarer=self._rarer, slack=_SLACK)
+        return weights.result(name, strict, unsupported, rarer=self._rarer)
 
     def _all_findings(
         self,

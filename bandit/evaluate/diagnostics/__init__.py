@@ -12,13 +12,14 @@ from bandit.evaluate.diagnostics.maturity import MaturityCounts, OutcomeMaturity
 from bandit.evaluate.diagnostics.propensities import Counted, InverseCounts, PropensityCalibration
 from bandit.evaluate.diagnostics.repeats import RepeatCounts, Repeats
 from bandit.evaluate.diagnostics.self_test import Recomputed, SelfTest, SelfTestSums
-from bandit.evaluate.diagnostics.target import TargetSupport, TargetWeights
+from bandit.evaluate.diagnostics.target import Contrast, TargetSupport, TargetWeights
 
 __all__ = [
     "Check",
     "ChoiceCalibration",
     "ChoiceCounts",
     "Chosen",
+    "Contrast",
     "Counted",
     "Finding",
     "InverseCounts",

@@ -10,7 +10,7 @@ import numpy as np
 from bandit.evaluate.diagnostics.findings import Check, Finding, share
 
 if TYPE_CHECKING:
-    from bandit.domain import BoolArray, FloatArray, IntArray
+    from bandit.domain import FloatArray, IntArray
     from bandit.ope import Estimate
 
 MIN_EFFECTIVE = 30.0
@@ -22,18 +22,23 @@ MAX_UNSUPPORTED = 0.05
 FEW_EFFECTIVE = 200.0
 """With fewer effective decisions or customers than this, intervals may be too narrow."""
 
-MIN_CONVERSIONS = 8.0
-"""With fewer effective conversions than this nothing is better than anything: in simulated logs with 8 of them 95 %
-intervals covered 95 to 96 % where all conversions are worth the same, with 4 of them 86 and with 2 of them 65 %."""
+MIN_EVENTS = 10.0
+"""With fewer outcomes than this to tell two policies apart the log cannot tell.
 
-FEW_CONVERSIONS = 30.0
-"""With fewer effective conversions than this, intervals may be too narrow where some are worth far more than others:
-with log-normal amounts they covered 84 % at 8 conversions, 92 % at 33 and 95 % at 67."""
+Over 97 simulated cells (markets and multi-class data, 1,000 to 100,000 decisions, logs from uniform to 97 % rules) the
+95 % intervals of dr covered 92.4 % of the values and 91.8 % of the differences without this rule, 94.6 and 94.5 % with
+it; where no offer changes anything "worse" was announced in 11.4 % without it, in 2.1 % with it.
+"""
+
+FEW_EVENTS = 30.0
+"""With fewer than this, intervals may be too narrow where some outcomes are worth far more than others."""
 
 ONE_CUSTOMER = 0.1
 """A larger share of all weight in one customer is a doubt."""
 
 _ROUNDING = 1e-6
+
+_ALIKE = 0.01
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +50,9 @@ class TargetSupport(Check):
     weight that one customer has (one row, where customers are not known). `mean_weight` comes with a wide interval
     (99.9 %), so that it seldom cries wolf. `unsupported` is the share of the policy's probability on offers that the
     log never shows, and `impossible` that on offers which the logging policy rules out in the very context, None
-    where its whole probabilities are not known.
+    where its whole probabilities are not known. `events` is the number of outcomes of the rarer kind to be expected
+    where the policy differs from the one that wrote the log (`Contrast`). `slack` is by how much the mean weight may
+    miss 1 beyond its interval: rounding, and more where propensities are estimates.
     """
 
     policy: str
@@ -57,13 +64,8 @@ class TargetSupport(Check):
     mean_weight: Estimate
     unsupported: float
     impossible: float | None
-    conversions: float | None = None
+    events: float = np.inf
     slack: float = _ROUNDING
-
-    @property
-    def few_conversions(self) -> bool:
-        """Whether too few conversions say what it earns for it to be called better than another."""
-        return self.conversions is not None and self.conversions < MIN_CONVERSIONS
 
     @property
     def name(self) -> str:
@@ -78,7 +80,8 @@ class TargetSupport(Check):
             return self._found("fatal", f"{of} say anything about this policy")
         if customers < MIN_EFFECTIVE:
             return self._found("fatal", f"what the log says about this policy comes from {customers:.0f} customers")
-        conversions = np.inf if self.conversions is None else self.conversions
+        if self.events < MIN_EVENTS:
+            return self._found("fatal", too_few_events(self.events, "the policy that wrote the log"))
         out_of_reach = max(self.unsupported, self.impossible or 0.0)
         if out_of_reach > MAX_UNSUPPORTED:
             where = (
@@ -102,9 +105,9 @@ class TargetSupport(Check):
                 f"{'decisions' if self.effective_rows <= customers else 'customers'} are few: the interval may be too "
                 "narrow",
             )
-        if conversions < FEW_CONVERSIONS:
+        if self.events < FEW_EVENTS:
             return self._found(
-                "doubt", f"{conversions:.0f} effective conversions are few: the interval may be too narrow"
+                "doubt", f"some {self.events:.0f} outcomes tell it from the old policy: the interval may be too narrow"
             )
         return None
 
@@ -117,11 +120,43 @@ class TargetSupport(Check):
             "largest_weight",
             "largest_share",
             "unsupported",
-            "conversions",
+            "events",
         )
         return (
             {"policy": self.policy} | self._plain(*fields, "impossible") | {"mean_weight": self.mean_weight.to_dict()}
         )
+
+
+class Contrast:
+    """How many decisions tell one policy from another: the smaller effective number of two.
+
+    With the difference d of the two policies' weights, of the rows that speak for the one (d > 0) and of those that
+    speak for the other (d < 0), sum(|d|)^2 / sum(d^2). Few outcomes that matter on either side make intervals that are
+    too narrow, since most logs hold none of them.
+    """
+
+    def __init__(self) -> None:
+        self._sums, self._squares = np.zeros(2), np.zeros(2)
+
+    def add(self, apart: FloatArray) -> None:
+        """Add the (n,) differences of two policies' weights; hardly any is none."""
+        apart = np.where(np.abs(apart) < _ALIKE, 0.0, apart)
+        for side, part in enumerate((np.maximum(apart, 0.0), np.maximum(-apart, 0.0))):
+            self._sums[side] += float(part.sum())
+            self._squares[side] += float(part @ part)
+
+    @property
+    def size(self) -> float:
+        """The smaller number; infinite where the policies never differ, 0 where one side has no rows."""
+        if not self._squares.any():
+            return float("inf")
+        sides = zip(self._sums.tolist(), self._squares.tolist(), strict=True)
+        return min(_kish(total, squares) for total, squares in sides)
+
+
+def too_few_events(events: float, other: str) -> str:
+    """Return the sentence where too few outcomes tell a policy from another."""
+    return f"where it differs from {other} only {events:.0f} outcomes of the rarer kind are to be expected"
 
 
 class TargetWeights:
@@ -134,7 +169,7 @@ class TargetWeights:
         self._n, self._sum, self._squares, self._largest = 0, 0.0, 0.0, 0.0
         self._by_customer = np.zeros(0)
         self._impossible: float | None = None
-        self._converted: tuple[float, float] | None = None
+        self.contrast = Contrast()
 
     def add(
         self,
@@ -142,12 +177,8 @@ class TargetWeights:
         cluster: IntArray | None,
         target: FloatArray | None = None,
         logging: FloatArray | None = None,
-        converted: BoolArray | None = None,
     ) -> None:
-        """Add n decisions: weights (n,), customers (n,) or None; the (n, N) of both policies where both are known.
-
-        `converted` (n,) says which had the event that pays; left out where all are paid for in another way.
-        """
+        """Add n decisions: weights (n,), customers (n,) or None; the (n, N) of both policies where both are known."""
         if not len(weight):
             return
         self._n += len(weight)
@@ -159,15 +190,23 @@ class TargetWeights:
             if size > len(self._by_customer):
                 self._by_customer = np.append(self._by_customer, np.zeros(max(size, 2 * len(self._by_customer))))
             np.add.at(self._by_customer, cluster, weight)
-        if converted is not None:
-            total, squares = self._converted or (0.0, 0.0)
-            paid = weight[converted]
-            self._converted = total + float(paid.sum()), squares + float(paid @ paid)
+        self.contrast.add(weight - 1.0)
         if target is not None and logging is not None:
             self._impossible = (self._impossible or 0.0) + float(target[logging <= 0.0].sum())
 
-    def result(self, policy: str, mean_weight: Estimate, unsupported: float, slack: float = _ROUNDING) -> TargetSupport:
-        """Return the support so far; `mean_weight` as of `Tally.mean_weight` at 99.9 %."""
+    def result(
+        self,
+        policy: str,
+        mean_weight: Estimate,
+        unsupported: float,
+        *,
+        rarer: float = 1.0,
+        slack: float = _ROUNDING,
+    ) -> TargetSupport:
+        """Return the support so far; `mean_weight` as of `Tally.mean_weight` at 99.9 %.
+
+        `rarer` is the share of the rarer kind of outcome in the log, 1 where outcomes are not of two kinds.
+        """
         squares, customers = float(self._by_customer @ self._by_customer), None
         largest = self._largest
         if len(self._by_customer):
@@ -182,7 +221,7 @@ class TargetWeights:
             mean_weight=mean_weight,
             unsupported=unsupported,
             impossible=None if self._impossible is None else self._impossible / self._n,
-            conversions=None if self._converted is None else _kish(*self._converted),
+            events=self.contrast.size * rarer,
             slack=slack,
         )
 
