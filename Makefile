@@ -17,7 +17,7 @@ BENCH_OUT ?= bench
 export OPENBLAS_NUM_THREADS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check lint types imports slow notebooks bench clean
+.PHONY: help install demo test check lint types imports slow notebooks calibrate bench clean
 
 help: ## Show this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -53,18 +53,24 @@ imports: $(STAMP)
 notebooks: $(STAMP) ## Execute the notebooks; fail on an error or on stored outputs
 	$(BIN)/python notebooks/execute.py
 
-check: lint types imports test slow notebooks ## Everything CI runs
+calibrate: $(STAMP) ## Hold intervals and verdicts against worlds whose truth is known (a minute)
+	$(BIN)/python -m simulator.calibration --quick
+
+check: lint types imports test slow notebooks calibrate ## Everything CI runs
 
 $(BENCH_STAMP): pyproject.toml simulator/bench/constraints.txt
 	$(PYTHON) -m venv $(BENCH_VENV)
 	$(BENCH_PYTHON) -m pip install --quiet --constraint simulator/bench/constraints.txt \
-		--editable . matplotlib pytest hypothesis $(PEERS)
+		--editable . matplotlib pytest hypothesis scikit-learn $(PEERS)
 	@touch $@
 
 bench: $(BENCH_STAMP) ## Compare the engine with other libraries, in earnings and in speed (hours; resumes where it was left)
 	$(BENCH_PYTHON) -m simulator.bench --seeds $(BENCH_SEEDS) --processes $(BENCH_PROCESSES) --out $(BENCH_OUT)
 	$(BENCH_PYTHON) -m simulator.bench speed --out $(BENCH_OUT)
 	$(BENCH_PYTHON) -m simulator.bench settings --out $(BENCH_OUT)
+	$(BENCH_PYTHON) -m simulator.calibration --processes $(BENCH_PROCESSES) --out $(BENCH_OUT)/calibration
+	@if [ -n "$$OFFER_BANDIT_OBP_PYTHON" ]; then $(BENCH_PYTHON) -m simulator.bench ope --out $(BENCH_OUT); \
+		else echo "OFFER_BANDIT_OBP_PYTHON is not set: evaluation is not timed beside Open Bandit Pipeline"; fi
 
 clean: ## Remove the environment, caches and the demo's files
 	rm -rf $(VENV) $(BENCH_VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache demo build dist *.egg-info

@@ -1,4 +1,7 @@
-"""`python -m simulator.bench`: what engine and peers earn; `python -m simulator.bench speed`: how fast they are."""
+"""`python -m simulator.bench`: what engine and peers earn; `python -m simulator.bench speed`: how fast they are.
+
+`python -m simulator.bench ope` is evaluation beside Open Bandit Pipeline.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ from pathlib import Path
 from rich.console import Console
 
 from bandit.errors import InputError, OfferBanditError
-from simulator.bench import settings, speed
+from simulator.bench import obp_speed, settings, speed
 from simulator.bench.contestants import named
 from simulator.bench.match import PICTURE, TABLE, Match
 from simulator.bench.world import Place
@@ -31,6 +34,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if given.command == "settings":
             return _settings(given, console)
+        if given.command == "ope":
+            return _evaluation(given, console)
         return _speed(given, console) if given.command == "speed" else _earned(given, console)
     except OfferBanditError as fault:
         sys.stderr.write(f"{fault}\n")
@@ -42,7 +47,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m simulator.bench", description="Compare the engine with other libraries on simulated customers."
     )
     _earned_options(parser)
-    commands = parser.add_subparsers(dest="command", metavar="[earned | speed | settings]")
+    commands = parser.add_subparsers(dest="command", metavar="[earned | speed | settings | ope]")
     _earned_options(commands.add_parser("earned", help="what engine and peers earn (the default)"))
     quick = commands.add_parser("speed", help="microseconds of the engine and of Vowpal Wabbit, as ratios")
     quick.add_argument("--offers", type=_numbers, default=speed.OFFERS, help="numbers of offers, with commas")
@@ -56,6 +61,11 @@ def _parser() -> argparse.ArgumentParser:
     tried.add_argument("--seed", type=int, default=2, help="the seed of all draws (default: %(default)s)")
     tried.add_argument("--visits", type=int, default=None, help="(default: what the scenario recommends)")
     tried.add_argument("--out", type=Path, default=OUT, help="folder of the results (default: %(default)s)")
+    judged = commands.add_parser("ope", help="evaluation beside Open Bandit Pipeline, in seconds and memory")
+    judged.add_argument("--rows", type=_numbers, default=obp_speed.ROWS, help="sizes of the log, with commas")
+    judged.add_argument("--rounds", type=int, default=5, help="of each side at each size (default: %(default)s)")
+    judged.add_argument("--seed", type=int, default=1, help="seed of the log (default: %(default)s)")
+    judged.add_argument("--out", type=Path, default=OUT, help="folder of the results (default: %(default)s)")
     return parser
 
 
@@ -131,6 +141,22 @@ def _speed(given: argparse.Namespace, console: Console) -> int:
     with (given.out / "speed.md").open("a", encoding="utf-8") as file:
         file.writelines(f"\n- {line}\n" for line in failed)
     console.print(f"took {(time.perf_counter() - begun) / 60:.1f} minutes; in {given.out / 'speed.md'}")
+    return 0
+
+
+def _evaluation(given: argparse.Namespace, console: Console) -> int:
+    given.out.mkdir(parents=True, exist_ok=True)
+    timings: list[obp_speed.Timing] = []
+    for rows in given.rows:
+        fresh = obp_speed.measure(rows, given.rounds, given.seed)
+        console.print(obp_speed.table(fresh))
+        timings += fresh
+        numbers = json.dumps([each.to_dict() for each in timings], indent=2)
+        (given.out / "ope.json").write_text(numbers + "\n", encoding="utf-8")
+        (given.out / "ope.md").write_text(
+            "# Evaluation beside Open Bandit Pipeline\n\n" + obp_speed.markdown(timings), encoding="utf-8"
+        )
+    console.print(f"in {given.out / 'ope.md'}")
     return 0
 
 
