@@ -9,11 +9,15 @@ from datetime import UTC, datetime
 
 import numpy as np
 
-from bandit.domain import MICROSECONDS
+from bandit.domain import MICROSECONDS, IntArray
 from bandit.errors import InputError
 
 Time = int | datetime | None
 """A moment as a caller may give it: microseconds since 1970 UTC, a datetime with its zone, or None for now."""
+
+
+EARLIEST, LATEST = -62_135_596_800 * MICROSECONDS, 253_402_300_800 * MICROSECONDS
+"""The first microsecond of year 1 and the first after year 9999, UTC: what calendars, SQLite and Arrow all know."""
 
 
 def now() -> int:
@@ -22,16 +26,29 @@ def now() -> int:
 
 
 def microseconds(time: object, clock: Callable[[], int] = now) -> int:
-    """Return a moment in microseconds since 1970 UTC; InputError for a datetime without a time zone."""
+    """Return a moment in microseconds since 1970 UTC; InputError without a time zone and outside years 1 to 9999."""
     if time is None:
         return clock()
     if isinstance(time, datetime):
         if time.tzinfo is None:
             raise InputError(f"the time {time.isoformat()} has no time zone; add one, as in datetime.now(timezone.utc)")
-        return round(time.astimezone(UTC).timestamp() * MICROSECONDS)
+        try:
+            return round(time.astimezone(UTC).timestamp() * MICROSECONDS)
+        except (OverflowError, ValueError) as fault:
+            raise InputError(
+                f"the time {time.isoformat()} is outside the years 1 to 9999 in UTC; send another"
+            ) from fault
     if isinstance(time, (int, np.integer)) and not isinstance(time, bool):
+        if not EARLIEST <= time < LATEST:
+            raise InputError("a time is outside the years 1 to 9999; send microseconds since 1970 UTC")
         return int(time)
     raise InputError(f"a time is a datetime or whole microseconds since 1970 UTC; seen {time!r}")
+
+
+def check_times(times: IntArray) -> None:
+    """InputError where one of these microseconds is outside the years 1 to 9999."""
+    if len(times) and not (times.min() >= EARLIEST and times.max() < LATEST):
+        raise InputError("a time is outside the years 1 to 9999; send microseconds since 1970 UTC")
 
 
 def new_id() -> str:

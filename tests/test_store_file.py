@@ -157,13 +157,15 @@ def test_migrations_go_forward_one_transaction_each(path, monkeypatch):
         return version, tables
 
     monkeypatch.setattr(schema, "MIGRATIONS", (*schema.MIGRATIONS, second, broken))
-    monkeypatch.setattr("bandit.store.connection.VERSION", schema.VERSION + 2)
+    version = schema.VERSION
+    monkeypatch.setattr(schema, "VERSION", version + 2)
+    monkeypatch.setattr("bandit.store.connection.VERSION", version + 2)
     with pytest.raises(StoreError, match="open it once for writing"):
         Store.open(path, read_only=True)
     with pytest.raises(StoreError):
         Store.open(path)
-    version, tables = version_and_tables()
-    assert version == schema.VERSION + 1
+    now, tables = version_and_tables()
+    assert now == version + 1
     assert "later" in tables
     assert "never" not in tables
 

@@ -124,6 +124,7 @@ def test_a_conversion_that_is_recorded_late_counts_as_late(store):
     assert due(store, now=6 * DAY).weight.tolist() == [0.95] * 6 + [1.0] * 40
 
 
+@pytest.mark.filterwarnings("ignore:.*of the schema; as it was before")
 def test_a_store_of_the_first_version_goes_on_where_it_stood(tmp_path):
     """Its lineage learned "a", "b" (and "a" anew), "c" and its return; "d" is open, and half a week old."""
     path = tmp_path / "old.db"

@@ -1,6 +1,9 @@
 """The log of decisions and events, and the ledger of what was learned, in one SQLite file."""
 
+from bandit.store.files import file_size, wal_path
+from bandit.store.intake import Folded, Intake, closed, outage
 from bandit.store.learning import state_hash
+from bandit.store.leases import Lease, learner
 from bandit.store.log import ContextReader, OfferMap, StoreLog
 from bandit.store.rows import (
     PLACEHOLDER,
@@ -32,6 +35,9 @@ __all__ = [
     "EventColumns",
     "EventReceipt",
     "EventRows",
+    "Folded",
+    "Intake",
+    "Lease",
     "OfferMap",
     "PolicyRow",
     "Snapshot",
@@ -39,5 +45,10 @@ __all__ = [
     "Store",
     "StoreLog",
     "Where",
+    "closed",
+    "file_size",
+    "learner",
+    "outage",
     "state_hash",
+    "wal_path",
 ]

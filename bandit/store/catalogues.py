@@ -9,6 +9,7 @@ import msgspec
 from bandit.catalogue import Catalogue
 from bandit.eligibility import MANY_OFFERS
 from bandit.errors import StoreError
+from bandit.store.damage import as_written
 from bandit.store.rows import UNKNOWN_POLICY, CatalogueRow, PolicyRow
 
 if TYPE_CHECKING:
@@ -73,7 +74,9 @@ class Catalogues:
                 row = raw.execute("SELECT content FROM catalogues WHERE id = ?", (catalogue_id,)).fetchone()
             if row is None:
                 raise StoreError(f"{self._connection.path}: has no catalogue {catalogue_id}; register it first")
-            found = Catalogue.from_dict(msgspec.json.decode(row[0]), where=f"catalogue {catalogue_id} of the store")
+            with as_written(self._connection.path, f"catalogue {catalogue_id}"):
+                content = msgspec.json.decode(row[0], type=dict[str, object])
+            found = Catalogue.from_dict(content, where=f"catalogue {catalogue_id} of the store")
             self._read[catalogue_id] = found
         return found
 
@@ -114,7 +117,8 @@ class Catalogues:
             row = raw.execute("SELECT catalogue_id, spec FROM policies WHERE id = ?", (policy_id,)).fetchone()
         if row is None:
             raise StoreError(f"{self._connection.path}: has no policy {policy_id}; register it first")
-        return int(row[0]), msgspec.json.decode(row[1], type=dict[str, object])
+        with as_written(self._connection.path, f"the description of policy {policy_id}"):
+            return int(row[0]), msgspec.json.decode(row[1], type=dict[str, object])
 
     def policies(self) -> tuple[PolicyRow, ...]:
         """Return all lineages, in the order in which they came; what stands for unknown policies is none."""
@@ -126,8 +130,11 @@ class Catalogues:
 
     def _policy_rows(self) -> tuple[PolicyRow, ...]:
         with self._connection.reading() as raw:
-            rows = raw.execute("SELECT id, catalogue_id, spec FROM policies ORDER BY id").fetchall()
-        return tuple(
-            PolicyRow(number, catalogue, msgspec.json.decode(spec, type=dict[str, object]))
-            for number, catalogue, spec in rows
-        )
+            rows = raw.execute(
+                "SELECT id, catalogue_id, spec, base_step, decides_from FROM policies ORDER BY id"
+            ).fetchall()
+        with as_written(self._connection.path, "the description of a policy"):
+            return tuple(
+                PolicyRow(number, catalogue, msgspec.json.decode(spec, type=dict[str, object]), base, decides)
+                for number, catalogue, spec, base, decides in rows
+            )

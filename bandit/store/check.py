@@ -27,7 +27,7 @@ def check(connection: Connection) -> list[str]:
     """Return the problems; a file too damaged to be read is one problem."""
     problems: list[str] = []
     with connection.reading() as raw:
-        for part in (_pages, _references, _catalogues, _sets, _propensities, _offers, _vectors, _steps, _snapshots):
+        for part in _PARTS:
             try:
                 found = part(raw)
                 problems += [problem for problem, _ in zip(found, range(_AT_MOST), strict=False)]
@@ -72,6 +72,11 @@ def _propensities(raw: sqlite3.Connection) -> Iterator[str]:
         "SELECT decision_id, propensity FROM decisions WHERE NOT (propensity > 0 AND propensity <= 1)"
     ):
         yield f'decision "{decision_id}" has the propensity {propensity}, which is not in (0, 1]'
+
+
+def _contexts(raw: sqlite3.Connection) -> Iterator[str]:
+    for (decision_id,) in raw.execute("SELECT decision_id FROM decisions WHERE NOT json_valid(context)"):
+        yield f'decision "{decision_id}" has a context that is not JSON; restore it from a backup'
 
 
 def _offers(raw: sqlite3.Connection) -> Iterator[str]:
@@ -131,3 +136,8 @@ def _snapshots(raw: sqlite3.Connection) -> Iterator[str]:
     ):
         if state_hash(state) != digest:
             yield f"the state of policy {policy} after step {step} is not the one that was written; rebuild it"
+
+
+_PARTS = (
+    _pages, _references, _catalogues, _sets, _propensities, _contexts, _offers, _vectors, _steps, _snapshots,
+)  # fmt: skip

@@ -6,12 +6,16 @@ import contextlib
 import sqlite3
 import threading
 import time
+import weakref
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from bandit.errors import StoreError
-from bandit.store.schema import APPLICATION_ID, VERSION, migrate, user_version
+from bandit.errors import InputError, StoreError
+from bandit.forks import watch
+from bandit.store.files import look_before_opening
+from bandit.store.migration import migrate
+from bandit.store.schema import APPLICATION_ID, VERSION, user_version
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -19,8 +23,9 @@ if TYPE_CHECKING:
 
 Durability = Literal["full", "process"]
 
-_HEADER = b"SQLite format 3\x00"
 _CACHE_KIB = 32_768
+_LOG_BYTES = 32 << 20
+_FIRST_PAUSE, _LAST_PAUSE = 0.0002, 0.004
 
 _WORDS = {
     sqlite3.SQLITE_BUSY: "is locked by another process; try again, or open it with a longer busy_timeout",
@@ -30,46 +35,128 @@ _WORDS = {
     sqlite3.SQLITE_FULL: "cannot grow, the disk is full; make room and try again, nothing was written",
     sqlite3.SQLITE_READONLY: "is open for reading only; open it for writing, or make the file writable",
     sqlite3.SQLITE_CANTOPEN: "cannot be opened; check that the directory exists and may be written to",
+    sqlite3.SQLITE_IOERR: "could not be read or written by the system; look at the disk, its room and its quotas",
     sqlite3.SQLITE_PERM: "may not be accessed; check its permissions",
     sqlite3.SQLITE_AUTH: "may not be accessed; check its permissions",
 }
 
 
 class Connection:
-    """The one connection of a store; `lock` guards it, so that threads may share it."""
+    """The one connection of a store; `lock` guards it, so that threads may share it.
+
+    It is closed before the process forks, and parent and child open one of their own when they next use it: SQLite
+    must not be carried over a fork. A fork from within a transaction leaves the child without one (StoreError).
+    """
 
     def __init__(self, path: Path, durability: Durability, busy_timeout: float, *, read_only: bool) -> None:
         self.path = path
+        self.durability: Durability = durability
         self.read_only = read_only
-        self._busy_timeout = busy_timeout
+        self.busy_timeout = self._patience = busy_timeout
         self.lock = threading.RLock()
         self._forget: list[Callable[[], None]] = []
         self._depth = 0
-        _look_before_opening(path, read_only=read_only)
-        with self.plain_words():
-            mode = "ro" if read_only else "rwc"
-            self.raw = sqlite3.connect(
-                f"{path.absolute().as_uri()}?mode={mode}",
-                uri=True,
-                timeout=busy_timeout,
-                isolation_level=None,
-                check_same_thread=False,
-                cached_statements=256,
-            )
-            try:
-                self._prepare(durability)
-            except BaseException:
-                self.raw.close()
-                raise
+        self._open: sqlite3.Connection | None = None
+        self._left: sqlite3.Connection | None = None
+        self._closed = False
+        # Closing a file drops all locks that the process has on it, also SQLite's; what is open was looked at before.
+        if not any(other.holds(path) for other in list(_OPEN)):
+            look_before_opening(path, read_only=read_only)
+        self._connect()
+        _OPEN.add(self)
+        watch(self, outer=False)
+
+    @property
+    def raw(self) -> sqlite3.Connection:
+        """SQLite's connection; asked for under the lock, since it is another one after a fork."""
+        found = self._open
+        return self._connect() if found is None else found
 
     def on_rollback(self, forget: Callable[[], None]) -> None:
         """Call `forget` whenever something is rolled back: numbers that were given may be void."""
         self._forget.append(forget)
 
+    def forget(self) -> None:
+        """Forget all that was looked up: rows were removed."""
+        for forget in self._forget:
+            forget()
+
     def close(self) -> None:
         """Close; nothing happens the second time."""
         with self.lock:
-            self.raw.close()
+            self._closed = True
+            if self._open is not None:
+                self._open.close()
+
+    @contextlib.contextmanager
+    def patience(self, seconds: float) -> Iterator[None]:
+        """Wait at most so long for another's lock, or as long as usual where that is less."""
+        with self.lock, self.plain_words():
+            self._patience = min(seconds, self.busy_timeout)
+            try:
+                self.raw.execute(f"PRAGMA busy_timeout = {round(1_000 * self._patience):d}")
+                yield
+            finally:
+                self._patience = self.busy_timeout
+                self.raw.execute(f"PRAGMA busy_timeout = {round(1_000 * self.busy_timeout):d}")
+
+    @contextlib.contextmanager
+    def free_within(self, seconds: float) -> Iterator[bool]:
+        """Wait at most so long for the threads that are at it, and keep them out inside; False where they stay."""
+        if not self.lock.acquire(timeout=seconds):
+            yield False
+            return
+        try:
+            yield True
+        finally:
+            self.lock.release()
+
+    def data_version(self) -> int:
+        """Return a number that is another once a different connection has written to the file."""
+        with self.lock, self.plain_words():
+            return int(self.raw.execute("PRAGMA data_version").fetchone()[0])
+
+    def holds(self, path: Path) -> bool:
+        """Say whether this has the file open."""
+        try:
+            return self._open is not None and not self._closed and self.path.samefile(path)
+        except OSError:
+            return False
+
+    def before_fork(self) -> None:
+        """Close, once no other thread is at it; what this thread has in a transaction stays open for the parent."""
+        self.lock.acquire()
+        self._left = self._open if self._depth and not self._closed else None
+        if self._left is None and self._open is not None:
+            self._open.close()
+            self._open = None
+
+    def after_fork(self, *, child: bool) -> None:
+        """Go on; in the child without what was left open, which is kept, untouched, for as long as this lives."""
+        if child and self._left is not None:
+            self._open, self._depth, self._closed = None, 0, True
+        self.lock.release()
+
+    def _connect(self) -> sqlite3.Connection:
+        if self._closed:
+            raise StoreError(f"{self.path}: the store is closed; open it again")
+        with self.plain_words():
+            mode = "ro" if self.read_only else "rwc"
+            opened = self._open = sqlite3.connect(
+                f"{self.path.absolute().as_uri()}?mode={mode}",
+                uri=True,
+                timeout=self.busy_timeout,
+                isolation_level=None,
+                check_same_thread=False,
+                cached_statements=256,
+            )
+            try:
+                self._prepare(self.durability)
+            except BaseException:
+                opened.close()
+                self._open = None
+                raise
+        return opened
 
     def transaction(self) -> AbstractContextManager[None]:
         """Write all or nothing; an inner transaction is a savepoint of the outer one."""
@@ -77,7 +164,10 @@ class Connection:
 
     def begin(self) -> None:
         """Begin a transaction, or a savepoint within one; the caller has the lock."""
-        self.raw.execute("SAVEPOINT inner_one" if self._depth else "BEGIN IMMEDIATE")
+        if self._depth:
+            self.raw.execute("SAVEPOINT inner_one")
+        else:
+            self._begin_to_write()
         self._depth += 1
 
     def commit(self) -> None:
@@ -116,23 +206,61 @@ class Connection:
         """Turn what SQLite raises into a StoreError of one sentence."""
         try:
             yield
-        except sqlite3.Error as fault:
+        except (sqlite3.Error, UnicodeError, OverflowError) as fault:
             self.explain(fault)
             raise
 
     def explain(self, fault: BaseException) -> None:
-        """Raise a StoreError of one sentence for what SQLite raises; nothing happens for any other fault."""
+        """Raise a StoreError of one sentence for what SQLite raises; nothing happens for any other fault.
+
+        InputError for what cannot be given to SQLite at all: half a character, a number of more than 64 bits.
+        """
         if isinstance(fault, sqlite3.ProgrammingError):
             if "closed database" in str(fault):
                 raise StoreError(f"{self.path}: the store is closed; open it again") from fault
+        elif isinstance(fault, UnicodeEncodeError):
+            raise InputError(f"the text {fault.object[:80]!r} has half a character; send whole ones") from fault
+        elif isinstance(fault, OverflowError) and "SQLite INTEGER" in str(fault):
+            raise InputError("a number has more than 64 bits and cannot be stored; send a smaller one") from fault
+        elif isinstance(fault, UnicodeDecodeError):  # SQLite quotes a damaged schema, and that is no text
+            raise StoreError(f"{self.path}: {_WORDS[sqlite3.SQLITE_CORRUPT]}") from fault
         elif isinstance(fault, sqlite3.Error):
             code = getattr(fault, "sqlite_errorcode", 0) & 0xFF
+            if "decode to UTF-8" in str(fault):  # and the text, which is nobody's business
+                code = sqlite3.SQLITE_CORRUPT
             words = _WORDS.get(code, f"could not be used, SQLite says: {fault}; see `doctor` for its state")
             raise StoreError(f"{self.path}: {words}") from fault
 
+    def _begin_to_write(self) -> None:
+        """Take the lock that one writer has, or wait for it.
+
+        SQLite itself asks again after ever longer pauses, up to a tenth of a second: with many writers one may wait
+        for seconds while others come and go. Here the pauses are about as long as a transaction takes.
+        """
+        raw = self.raw
+        raw.execute("PRAGMA busy_timeout = 0")
+        try:
+            deadline, pause = 0.0, _FIRST_PAUSE
+            while True:
+                try:
+                    raw.execute("BEGIN IMMEDIATE")
+                except sqlite3.OperationalError as fault:
+                    now = time.monotonic()
+                    deadline = deadline or now + self._patience
+                    if getattr(fault, "sqlite_errorcode", 0) & 0xFF != sqlite3.SQLITE_BUSY or now >= deadline:
+                        raise
+                    # The clock's last digits keep two that wait from asking at the same moments for ever.
+                    spread = 0.5 + time.monotonic_ns() % 1_000 / 1_000
+                    time.sleep(min(pause * spread, deadline - now))
+                    pause = min(2.0 * pause, _LAST_PAUSE)
+                else:
+                    return
+        finally:
+            raw.execute(f"PRAGMA busy_timeout = {round(1_000 * self._patience):d}")
+
     def _switch_to_wal(self) -> str:
         """Ask for the write-ahead log until it is given: SQLite does not wait for this lock by itself."""
-        deadline = time.monotonic() + self._busy_timeout
+        deadline = time.monotonic() + self.busy_timeout
         while True:
             try:
                 return str(self.raw.execute("PRAGMA journal_mode = WAL").fetchone()[0])
@@ -164,15 +292,17 @@ class Connection:
         if self.read_only:
             if version < VERSION:
                 raise StoreError(
-                    f"{self.path}: has version {version} of the schema, {VERSION} is needed; "
-                    "open it once for writing, which brings it up to date"
+                    f"{self.path}: has version {version} of the schema, {VERSION} is needed; open it once for writing "
+                    "(`offer-bandit verify` does), which keeps a copy and brings it up to date"
                 )
             return
         if self._switch_to_wal() != "wal":
             raise StoreError(f"{self.path}: cannot keep a write-ahead log there; use a local disk")
+        # A reader that stays long lets the log grow; once it is gone, the log is cut to this size.
+        raw.execute(f"PRAGMA journal_size_limit = {_LOG_BYTES:d}")
         raw.execute("PRAGMA synchronous = FULL" if durability == "full" else "PRAGMA synchronous = NORMAL")
         if version < VERSION:
-            migrate(raw)
+            migrate(raw, self.path)
 
 
 class _Transaction(AbstractContextManager[None]):
@@ -214,41 +344,4 @@ class _Transaction(AbstractContextManager[None]):
             connection.lock.release()
 
 
-def wal_path(path: Path) -> Path:
-    """Return where SQLite keeps the write-ahead log of a database."""
-    return path.with_name(path.name + "-wal")
-
-
-def file_size(path: Path) -> int:
-    """Return the size in bytes, 0 where there is no such file."""
-    try:
-        return path.stat().st_size
-    except FileNotFoundError:
-        return 0
-
-
-def _look_before_opening(path: Path, *, read_only: bool) -> None:
-    """Refuse what SQLite would answer in words of its own, or would not notice at once."""
-    if path.is_dir():
-        raise StoreError(f"{path}: is a directory; give the path of a file in it")
-    if not path.exists():
-        if read_only:
-            raise StoreError(f"{path}: there is no such file; check the path")
-        if not path.absolute().parent.is_dir():
-            raise StoreError(f"{path}: its directory does not exist; create {path.absolute().parent} first")
-        return
-    try:
-        with path.open("rb") as file:
-            header = file.read(100)
-    except OSError as fault:
-        raise StoreError(f"{path}: cannot be read ({fault.strerror}); check its permissions") from fault
-    if header and not header.startswith(_HEADER):
-        raise StoreError(f"{path}: is not a database; give the path of a store, or of a new file")
-    # The header has the size of a page at byte 16 (1 stands for 65,536) and their number at byte 28. While a
-    # write-ahead log is there, pages may rightly be missing from the file.
-    page = int.from_bytes(header[16:18], "big")
-    expected = (65_536 if page == 1 else page) * int.from_bytes(header[28:32], "big")
-    if file_size(path) < expected and not file_size(wal_path(path)):
-        raise StoreError(
-            f"{path}: is cut short, {file_size(path):,} of {expected:,} bytes are there; restore it from a backup"
-        )
+_OPEN: weakref.WeakSet[Connection] = weakref.WeakSet()

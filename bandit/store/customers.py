@@ -35,6 +35,10 @@ class Customers:
         connection.on_rollback(self._numbers.clear)
         self._check_key()
 
+    def on(self, connection: Connection) -> Customers:
+        """Return the same for another connection to the same store."""
+        return Customers(connection, self._key)
+
     @property
     def in_clear(self) -> bool:
         """Whether customers are written as they are."""
@@ -61,9 +65,7 @@ class Customers:
         numbers = self._numbers.many(keys)
         unknown = [key for key in dict.fromkeys(keys) if key not in numbers]
         if unknown:
-            # SQLite's JSON functions end a text at a zero character.
-            found = self._all([key for key in unknown if "\0" not in key])
-            found |= {key: self._one(key) for key in unknown if key not in found}
+            found = self._all(unknown)
             for key, number in found.items():
                 self._numbers.put(key, number)
             numbers |= found

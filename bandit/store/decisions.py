@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from itertools import chain, islice, repeat
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,7 @@ import numpy as np
 
 from bandit.domain import IntArray
 from bandit.errors import DuplicateError, NumberError, OfferError, StoreError
+from bandit.store.texts import refuse_zeros
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -68,18 +70,29 @@ class DecisionWriter:
         A decision that is already there with the same content is left as it is. Raises DuplicateError for one with
         different content, NumberError for a propensity outside (0, 1], OfferError for an offer that is not eligible.
         """
-        n = len(rows)
         _check(rows)
-        if n == 0:
+        if not len(rows):
             return np.zeros(0, dtype=np.int64)
-        raw = self._connection.raw
+        try:
+            return self._append(rows)
+        except StoreError as fault:
+            # Another process has erased a customer whose number was looked up before; by now that is forgotten.
+            if not isinstance(fault.__cause__, sqlite3.IntegrityError) or "FOREIGN KEY" not in str(fault.__cause__):
+                raise
+            return self._append(rows)
+
+    def _append(self, rows: DecisionRows) -> IntArray:
+        n = len(rows)
         with self._connection.transaction():
+            raw = self._connection.raw
             keys = self._customers.all_stored(rows.customers) if rows.customer_keys is None else rows.customer_keys
             customers = self._customers.ids(keys)
             sets = self._eligible.ids(rows.catalogue_id, rows.eligible, rows.removals)
             if len(sets) < n:
                 sets *= n
-            shared = (rows.catalogue_id, rows.policy_id, rows.policy_step, rows.seed, rows.batch, rows.fault)
+            # A policy's own words about its fault must not stop the decision.
+            fault = None if rows.fault is None else rows.fault.replace("\0", "?")
+            shared = (rows.catalogue_id, rows.policy_id, rows.policy_step, rows.seed, rows.batch, fault)
             own = _own(rows, customers, sets)
             if n == 1:
                 cursor = raw.execute(_INSERT_ONE, (*shared, *next(own)))
@@ -172,6 +185,15 @@ def _one_is_sound(rows: DecisionRows) -> bool:
 
 def _check(rows: DecisionRows) -> None:
     n, eligible = len(rows), rows.eligible
+    for what, texts in (
+        ("decision id", rows.decision_ids),
+        ("customer", rows.customers),
+        ("context", rows.contexts_json),
+        ("group", rows.group),
+        ("seed", rows.seed),
+        ("batch", rows.batch),
+    ):
+        refuse_zeros(what, texts)
     if n == 1 and _one_is_sound(rows):
         return
     lengths = {n, len(rows.time), len(rows.customers), len(rows.contexts_json), len(rows.offer), len(rows.propensity)}

@@ -13,6 +13,7 @@ import numpy as np
 from bandit.domain import MICROSECONDS
 from bandit.errors import DuplicateError, NumberError, StoreError, UnknownDecisionError
 from bandit.store.rows import EventReceipt, EventRows
+from bandit.store.texts import refuse_zeros
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -55,8 +56,8 @@ class EventWriter:
         names = [rows.event] * n if isinstance(rows.event, str) else rows.event
         ids = names if rows.event_ids is None else list(map(_or, rows.event_ids, names))
         now = time.time_ns() * MICROSECONDS // 1_000_000_000 if rows.recorded_at is None else rows.recorded_at
-        raw = self._connection.raw
         with self._connection.transaction():
+            raw = self._connection.raw
             seqs = self._seqs(rows)
             # SQLite stores NaN as NULL, which is what it stands for here.
             columns = (seqs, ids, names, rows.time.tolist(), repeat(now), rows.revenue.tolist(), rows.reward.tolist())
@@ -153,6 +154,8 @@ def _show(content: Sequence[object]) -> str:
 
 def _check(rows: EventRows) -> None:
     n = len(rows)
+    for what, texts in (("event", rows.event), ("event id", rows.event_ids), ("decision id", rows.decision_ids)):
+        refuse_zeros(what, texts)
     named = rows.seq if rows.decision_ids is None else rows.decision_ids
     if named is None:
         raise StoreError("events need the decisions they belong to; give decision_ids or seq")

@@ -123,10 +123,35 @@ class Ledger:
                 if rows.sweep is not None:
                     keep_reach(raw, policy_id, rows.sweep)
             if snapshot is not None:
-                raw.execute("DELETE FROM snapshots WHERE policy_id = ? AND step > 0", (policy_id,))
+                raw.execute(
+                    "DELETE FROM snapshots WHERE policy_id = ?1 AND step > 0 "
+                    "AND step <> (SELECT base_step FROM policies WHERE id = ?1)",
+                    (policy_id,),
+                )
                 raw.execute(
                     "INSERT INTO snapshots (policy_id, step, state) VALUES (?, ?, ?)", (policy_id, step, snapshot)
                 )
+
+    def mend_snapshot(self, policy_id: int, step: int, state: bytes) -> bool:
+        """Put the state after the newest step in the place of a newest one that is damaged; say whether it was."""
+        with self._connection.transaction():
+            kept = self.snapshot(policy_id, newest=True)
+            sound = kept is not None and (not kept.state_hash or state_hash(kept.state) == kept.state_hash)
+            if sound or self.latest_step(policy_id) != step:
+                return False
+            raw = self._connection.raw
+            if kept is not None:
+                raw.execute("DELETE FROM snapshots WHERE policy_id = ? AND step = ?", (policy_id, kept.step))
+            raw.execute(
+                "INSERT INTO snapshots (policy_id, step, state) VALUES (?1, ?2, ?3) "
+                "ON CONFLICT (policy_id, step) DO UPDATE SET state = excluded.state",
+                (policy_id, step, state),
+            )
+            raw.execute(
+                "UPDATE policy_steps SET state_hash = ? WHERE policy_id = ? AND step = ?",
+                (state_hash(state), policy_id, step),
+            )
+            return True
 
     def steps(self, policy_id: int) -> tuple[Step, ...]:
         """Return all steps of a lineage, in order."""
@@ -157,12 +182,13 @@ class Ledger:
         return DueColumns(learned, weight, restated, was_weight, was_converted, was_revenue, was_value, None)
 
     def snapshot(self, policy_id: int, *, newest: bool) -> Snapshot | None:
-        """Return the newest state that is kept, or the one before anything was learned."""
+        """Return the newest state that is kept, or the one that the ledger's fold begins from."""
         with self._connection.reading() as raw:
             row = raw.execute(
                 "SELECT s.step, s.state, p.state_hash FROM snapshots s "
                 "JOIN policy_steps p ON p.policy_id = s.policy_id AND p.step = s.step "
-                "WHERE s.policy_id = ? AND (? OR s.step = 0) ORDER BY s.step DESC LIMIT 1",
+                "WHERE s.policy_id = ? AND (? OR s.step = (SELECT base_step FROM policies WHERE id = s.policy_id)) "
+                "ORDER BY s.step DESC LIMIT 1",
                 (policy_id, newest),
             ).fetchone()
         return None if row is None else Snapshot(*row)

@@ -49,7 +49,13 @@ class ContextReader:
         """Return n contexts; a value that does not fit the fact's type, which it once had another of, is missing."""
         if not self._facts:
             return self._catalogue.contexts({}, customers)
-        rows = self._decoder.decode(f"[{','.join(texts)}]")
+        try:
+            rows = self._decoder.decode(f"[{','.join(texts)}]")
+        except msgspec.MsgspecError as fault:
+            raise StoreError(
+                "a stored context is not the JSON that was written; `offer-bandit verify` says which, restore the file "
+                "from a backup"
+            ) from fault
         columns = {
             name: _column([getattr(row, f"f{place}") for row in rows], fact.kind)
             for place, (name, fact) in enumerate(self._facts)
@@ -74,7 +80,13 @@ class OfferMap:
         mapped = np.full(len(offers), -1, dtype=np.int64)
         for number in np.unique(catalogue_ids).tolist():
             rows = catalogue_ids == number
-            mapped[rows] = self._map(number)[offers[rows]]
+            names = self._map(number)
+            if offers[rows].max() >= len(names):
+                raise StoreError(
+                    f"{self._store.path}: a decision has an offer that catalogue {number} does not have; "
+                    "`offer-bandit verify` says which, restore the file from a backup"
+                )
+            mapped[rows] = names[offers[rows]]
         return mapped
 
     def masks(self, catalogue_ids: IntArray, set_ids: IntArray) -> BoolArray:

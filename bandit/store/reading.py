@@ -10,6 +10,7 @@ import numpy as np
 
 from bandit.domain import BoolArray, FloatArray, IntArray
 from bandit.errors import UnknownDecisionError
+from bandit.store.damage import as_written
 from bandit.store.rows import DecisionColumns, EventColumns, Where, object_array
 
 if TYPE_CHECKING:
@@ -127,6 +128,15 @@ class DecisionReader:
             parameters = {"seqs": _json(seqs), "probabilities": probabilities}
             return self._with_outcomes(raw.execute(_THESE, parameters).fetchall(), objective_event, window)
 
+    def of_customer(self, key: str) -> IntArray:
+        """Return the numbers of the decisions of a customer as it is stored, in order."""
+        with self._connection.reading() as raw:
+            rows = raw.execute(
+                "SELECT d.seq FROM customers k JOIN decisions d ON d.customer_id = k.id WHERE k.key = ? ORDER BY d.seq",
+                (key,),
+            ).fetchall()
+        return np.array(rows, dtype=np.int64).reshape(-1)
+
     def one(self, decision_id: str, objective_event: str, window: int) -> DecisionColumns:
         """Return one decision with its probabilities; UnknownDecisionError where there is none of that id."""
         seq = np.array([self.seq_of(decision_id)], dtype=np.int64)
@@ -155,7 +165,8 @@ class DecisionReader:
         """Return how many decisions there are of each (catalogue, offer), as three columns."""
         with self._connection.reading() as raw:
             rows = raw.execute(_TALLY, {"through_seq": through_seq, **_filter(where)}).fetchall()
-        table = np.array(rows, dtype=np.int64).reshape(-1, 3)
+        with as_written(self._connection.path, "a decision"):
+            table = np.array(rows, dtype=np.int64).reshape(-1, 3)
         return table[:, 0], table[:, 1], table[:, 2]
 
     def customers_by_group(self, where: Where) -> tuple[dict[str, int], int]:
@@ -227,8 +238,10 @@ class DecisionReader:
 
     def _with_outcomes(self, rows: Sequence[tuple[object, ...]], event: str, window: int) -> DecisionColumns:
         """Return the columns of the rows; the caller holds the lock, so that both reads see one state."""
-        columns = list(zip(*rows, strict=True)) or [()] * _N_COLUMNS
+        with as_written(self._connection.path, "a decision"):
+            return self._columns(list(zip(*rows, strict=True)) or [()] * _N_COLUMNS, event, window)
 
+    def _columns(self, columns: Sequence[tuple[object, ...]], event: str, window: int) -> DecisionColumns:
         def integers(place: int) -> IntArray:
             return np.array(columns[place], dtype=np.int64)
 

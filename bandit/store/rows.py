@@ -82,11 +82,12 @@ class EventRows:
 
 @dataclass(frozen=True, slots=True)
 class EventReceipt:
-    """What became of appended events."""
+    """What became of appended events; `n_spooled` wait beside the database, and are looked at when it takes them."""
 
     n_new: int
     n_repeated: int
     n_corrected: int
+    n_spooled: int = 0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -235,11 +236,17 @@ class CatalogueRow:
 
 @dataclass(frozen=True, slots=True)
 class PolicyRow:
-    """A lineage: a policy's settings over a catalogue version."""
+    """A lineage: a policy's settings over a catalogue version.
+
+    Its state is folded from that of `base_step` on. Decisions made with a state before `decides_from` cannot be
+    computed again, since what was learned by then has been removed in part.
+    """
 
     id: int
     catalogue_id: int
     spec: Mapping[str, object]
+    base_step: int = 0
+    decides_from: int = 0
 
 
 @dataclass(frozen=True, slots=True)

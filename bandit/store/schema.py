@@ -262,29 +262,42 @@ def _weights(db: sqlite_utils.Database) -> None:
     db.execute("ALTER TABLE learning_reach ADD COLUMN to_levels TEXT")
 
 
-MIGRATIONS: tuple[Callable[[sqlite_utils.Database], None], ...] = (_first, _weights)
+_LEASES = """
+CREATE TABLE leases (
+    name TEXT PRIMARY KEY,
+    owner TEXT NOT NULL,
+    until INTEGER NOT NULL
+) STRICT
+"""
+
+_UPKEEP = """
+CREATE TABLE upkeep (
+    id INTEGER PRIMARY KEY,
+    kind TEXT NOT NULL,
+    time INTEGER NOT NULL,
+    details TEXT NOT NULL CHECK (json_valid(details))
+) STRICT
+"""
+
+
+def _upkeep(db: sqlite_utils.Database) -> None:
+    """Make room for leases and for the record of upkeep; find a customer's decisions without reading them all.
+
+    `base_step` is the step whose state the ledger's fold begins from: 0, or the one that a retention run kept.
+    `decides_from` is the first step whose state is still the one that decided; a refit leaves those before behind.
+    """
+    db.execute(_LEASES)
+    db.execute(_UPKEEP)
+    db.execute("CREATE INDEX decisions_by_customer ON decisions (customer_id)")
+    db.execute("ALTER TABLE policies ADD COLUMN base_step INTEGER NOT NULL DEFAULT 0")
+    db.execute("ALTER TABLE policies ADD COLUMN decides_from INTEGER NOT NULL DEFAULT 0")
+
+
+MIGRATIONS: tuple[Callable[[sqlite_utils.Database], None], ...] = (_first, _weights, _upkeep)
 """Migration i takes a database from version i to i + 1; a published one never changes."""
 
 VERSION = len(MIGRATIONS)
 """The version this code reads and writes (PRAGMA user_version)."""
-
-
-def migrate(connection: sqlite3.Connection) -> None:
-    """Bring a database to `VERSION`, each migration in a transaction of its own."""
-    db = sqlite_utils.Database(connection, execute_plugins=False)
-    for number, migration in enumerate(MIGRATIONS, start=1):
-        connection.execute("BEGIN IMMEDIATE")
-        try:
-            # Read under the write lock: another process may have migrated while this one waited for it.
-            if user_version(connection) < number:
-                migration(db)
-                connection.execute(f"PRAGMA application_id = {APPLICATION_ID:d}")
-                connection.execute(f"PRAGMA user_version = {number:d}")
-            connection.execute("COMMIT")
-        except BaseException:
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
-            raise
 
 
 def user_version(connection: sqlite3.Connection) -> int:

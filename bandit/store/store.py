@@ -7,19 +7,25 @@ from typing import TYPE_CHECKING, Self
 
 from bandit.errors import StoreError
 from bandit.store import care
+from bandit.store.backup import backup
 from bandit.store.catalogues import Catalogues
 from bandit.store.check import check
 from bandit.store.connection import Connection, Durability
+from bandit.store.copying import BackedUp
 from bandit.store.customers import Customers
 from bandit.store.decisions import DecisionWriter
 from bandit.store.eligible import EligibleSets
 from bandit.store.events import EventWriter
+from bandit.store.intake import Folded, Folder, Intake
 from bandit.store.learning import Ledger
+from bandit.store.leases import Held, Leases
 from bandit.store.reading import DecisionReader
+from bandit.store.removal import Removal
 from bandit.store.rows import UNKNOWN_POLICY, Where
+from bandit.store.upkeep import Upkeep, runs
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from contextlib import AbstractContextManager
     from types import TracebackType
 
@@ -58,6 +64,8 @@ class Store:
         self._events = EventWriter(connection)
         self._reader = DecisionReader(connection)
         self._ledger = Ledger(connection, self._reader)
+        self.leases = Leases(connection)
+        self._removal = Removal(connection)
 
     @staticmethod
     def open(
@@ -93,6 +101,39 @@ class Store:
     def close(self) -> None:
         """Close the file; nothing happens the second time."""
         self._connection.close()
+
+    def another(self) -> Store:
+        """Open the same file once more, in the same way: another thread's work does not wait for this connection."""
+        mine = self._connection
+        connection = Connection(mine.path, mine.durability, mine.busy_timeout, read_only=mine.read_only)
+        try:
+            return Store(connection, self._customers.on(connection))
+        except BaseException:
+            connection.close()
+            raise
+
+    def intake(self) -> Intake:
+        """Return a way in that takes decisions and events beside the database while it cannot be written."""
+        return Intake(self._connection, self._writer, self._events)
+
+    def fold_spools(self) -> Folded:
+        """Take in what processes that are gone have left beside the database."""
+        return Folder(self._connection, self._writer, self._events).fold_left()
+
+    def data_version(self) -> int:
+        """Return a number that is another once a different connection has written to the file; it costs next to none.
+
+        It is this connection's own, and begins anew with each connection.
+        """
+        return self._connection.data_version()
+
+    def patience(self, seconds: float) -> AbstractContextManager[None]:
+        """Wait at most so long for another's lock inside, instead of `busy_timeout`."""
+        return self._connection.patience(seconds)
+
+    def free_within(self, seconds: float) -> AbstractContextManager[bool]:
+        """Wait at most so long for other threads' use of this connection, and keep them out; False where they stay."""
+        return self._connection.free_within(seconds)
 
     @property
     def path(self) -> Path:
@@ -198,6 +239,14 @@ class Store:
         """Return one decision with its probabilities; UnknownDecisionError where there is none of that id."""
         return self._reader.one(decision_id, objective_event, window)
 
+    def these_decisions(self, seqs: IntArray, objective_event: str, window: int) -> DecisionColumns:
+        """Return the decisions of these numbers, which ascend."""
+        return self._reader.these(seqs, objective_event, window)
+
+    def decisions_of(self, stored_customer: str) -> IntArray:
+        """Return the numbers of a customer's decisions, in order; the customer as `stored_customer` says it."""
+        return self._reader.of_customer(stored_customer)
+
     def has_decision(self, decision_id: str) -> bool:
         """Say whether there is a decision of that id."""
         return self._reader.has(decision_id)
@@ -257,6 +306,10 @@ class Store:
         """Write what a step learned and the state after it; steps go 0, 1, 2, ... and StoreError refuses a gap."""
         self._ledger.record_step(policy_id, step, rows, state_hash, snapshot)
 
+    def mend_snapshot(self, policy_id: int, step: int, state: bytes) -> bool:
+        """Put the state after the newest step in the place of a newest one that is damaged; say whether it was."""
+        return self._ledger.mend_snapshot(policy_id, step, state)
+
     def steps(self, policy_id: int) -> tuple[Step, ...]:
         """Return all steps of a lineage, in order."""
         return self._ledger.steps(policy_id)
@@ -281,10 +334,28 @@ class Store:
         """Return what is wrong with the store, in sentences; nothing where it is sound."""
         return check(self._connection)
 
+    def held_leases(self) -> tuple[Held, ...]:
+        """Return all leases, also those that have run out."""
+        return care.held_leases(self._connection)
+
     def counts(self) -> Counts:
         """Return how much is in the store."""
         return care.counts(self._connection)
 
-    def backup(self, path: str | Path) -> None:
-        """Copy a consistent state to a new file while the store is in use."""
-        care.backup(self._connection, path)
+    def backup(
+        self, path: str | Path, *, force: bool = False, progress: Callable[[int, int], None] | None = None
+    ) -> BackedUp:
+        """Copy a consistent state to a new file while the store is in use, check the copy, and record it.
+
+        StoreError where the file exists, unless `force`.
+        """
+        return backup(self.path, Path(path), force=force, progress=progress)
+
+    @property
+    def removal(self) -> Removal:
+        """What takes decisions out for good; `bandit.privacy` knows how."""
+        return self._removal
+
+    def upkeep(self) -> tuple[Upkeep, ...]:
+        """Return the backups, erasures and retention runs that this store remembers."""
+        return runs(self._connection)

@@ -1,0 +1,25 @@
+"""What a text must be to be stored: SQLite's own functions end one at a zero character."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bandit.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+ZERO = "\0"
+
+
+def refuse_zeros(what: str, texts: str | Iterable[str | None] | None) -> None:
+    """InputError where one of these texts has a zero character; None stands for no text."""
+    if texts is None:
+        return
+    if isinstance(texts, str):
+        found: str | None = texts if ZERO in texts else None
+    else:
+        given = [text for text in texts if text is not None]
+        found = next(text for text in given if ZERO in text) if ZERO in "".join(given) else None
+    if found is not None:
+        raise InputError(f"the {what} {found[:80]!r} has a zero character, which cannot be stored; take it out")
