@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from bandit.decide import choose, generator_for
-from bandit.domain import Policy
+from bandit.domain import IntArray, Policy
 from bandit.errors import OfferBanditError
 from bandit.lineage import Lineage, Progress
 from bandit.policies import build, close
@@ -90,14 +90,20 @@ class _Auditor:
         self.store = store
         self.policy_id = row.id
         self.findings = findings
+        # Others may decide and learn meanwhile: what is there by now was decided by steps that are there by now.
+        self.through = store.last_seq()
         catalogue_id, spec = store.policy_spec(row.id)
         self.catalogue = store.catalogue(catalogue_id)
         self.log = StoreLog(store, self.catalogue)
         self.lineage = Lineage(store, self.catalogue, catalogue_id, build(self.catalogue, spec))
         self.hashes = {step.step: step.state_hash for step in store.steps(row.id)}
         self.policy: Policy = self.lineage.first()
-        self.step = 0
+        self.base = self.step = self.lineage.base
+        self.decides_from = row.decides_from
+        self.n_before = 0
         self.tolerance = TOLERANCE
+        self.compared = self.base
+        self.behind: tuple[Policy, int] | None = None
 
     def run(self) -> Iterator[int]:
         """Yield how many decisions each page had recomputed; then fold to the last step."""
@@ -106,30 +112,44 @@ class _Auditor:
         after = 0
         while True:
             page = self.store.read_decisions(
-                objective.event, objective.window, after_seq=after, limit=PAGE, where=Where(policy_id=self.policy_id)
+                objective.event,
+                objective.window,
+                after_seq=after,
+                through_seq=self.through,
+                limit=PAGE,
+                where=Where(policy_id=self.policy_id),
             )
             if not len(page):
                 break
             after = int(page.seq[-1])
             # A batch shares one generator, so the last of a page may go on in the next: it waits.
             columns = page if carried is None else _join(carried, page)
-            starts = np.flatnonzero(columns.position == 0)
+            starts = _starts(columns)
             cut = int(starts[-1]) if len(page) == PAGE and len(starts) else len(columns)
             carried = columns.take(np.arange(cut, len(columns))) if cut < len(columns) else None
             yield self._batches(columns.take(np.arange(cut)))
         if carried is not None:
             yield self._batches(carried)
+        if self.n_before:
+            self.findings.notes.append(
+                f"policy {self.policy_id}: {self.n_before:,} decisions were made with states from before others were "
+                "erased or retired, and so are not computed again"
+            )
         self._move_to(max(self.hashes, default=0))
 
     def _batches(self, columns: DecisionColumns) -> int:
-        starts = np.append(np.flatnonzero(columns.position == 0), len(columns))
+        starts = np.append(_starts(columns), len(columns))
         n = 0
-        for start, stop in zip(starts[:-1].tolist(), starts[1:].tolist(), strict=True):
-            n += self._recompute(columns.take(np.arange(start, stop)))
+        # Processes decide with states that are a few steps apart: from the oldest on, none is folded more than twice.
+        for place in np.argsort(columns.policy_step[starts[:-1]], kind="stable").tolist():
+            n += self._recompute(columns.take(np.arange(starts[place], starts[place + 1])))
         return n
 
     def _recompute(self, batch: DecisionColumns) -> int:
         if batch.seed[0] is None or batch.fault[0] is not None:
+            return 0
+        if batch.policy_step[0] < self.decides_from:
+            self.n_before += len(batch)
             return 0
         self._move_to(int(batch.policy_step[0]))
         contexts = self.log.decisions(batch, masks=False)[1].contexts
@@ -146,13 +166,18 @@ class _Auditor:
         return len(batch)
 
     def _move_to(self, step: int) -> None:
-        if step < self.step:  # another process decided with an older state after this one had learned
-            self.policy, self.step = self.lineage.first(), 0
+        behind, here = self.behind, (self.policy, self.step)
+        if behind is not None and (self.step < behind[1] <= step or behind[1] <= step < self.step):
+            (self.policy, self.step), self.behind = behind, here
+        elif step < self.step:  # another process decided with an older state after this one had learned
+            self.policy, self.step, self.behind = self.lineage.first(), self.base, here
         while self.step < step:
             self.policy.update(self.lineage.learned(self.step + 1))
             self.step += 1
-            if self.hashes[self.step]:
-                self._compare(self.policy.dumps())
+            if self.step > self.compared:
+                self.compared = self.step
+                if self.hashes[self.step]:
+                    self._compare(self.policy.dumps())
 
     def _compare(self, state: bytes) -> None:
         if state_hash(state) == self.hashes[self.step]:
@@ -168,6 +193,17 @@ class _Auditor:
             self.findings.add(
                 f"policy {self.policy_id}: folded again, its state after step {self.step} is not the one logged"
             )
+
+
+def _starts(columns: DecisionColumns) -> IntArray:
+    """Return the rows where a batch begins; one that lost its first decision has no seed, and no name."""
+    if not len(columns):
+        return np.zeros(0, dtype=np.int64)
+    begins = columns.position == 0
+    begins[0] = True
+    begins[1:] |= columns.batch[1:] != columns.batch[:-1]
+    begins |= np.array([seed is None for seed in columns.seed], dtype=np.bool_)
+    return np.flatnonzero(begins).astype(np.int64)
 
 
 def _join(first: DecisionColumns, second: DecisionColumns) -> DecisionColumns:

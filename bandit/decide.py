@@ -72,23 +72,28 @@ def generator_for(seed: str, decision_ids: Sequence[str]) -> Generator:
     return Generator(PCG64(bits))  # type: ignore[arg-type]  # numpy takes any ISeedSequence; its stub does not say so
 
 
-def choose(policy: Policy, catalogue: Catalogue, contexts: Contexts, rng: Generator) -> Choice:
+def choose(
+    policy: Policy, catalogue: Catalogue, contexts: Contexts, rng: Generator, known_fault: str | None = None
+) -> Choice:
     """Draw one offer for each context.
 
     Where the rules leave nothing, the fallback is the one eligible offer; NoEligibleOfferError where there is none.
-    A policy's fault ends in the fallback (or an even draw over the eligible offers), never in an exception.
+    A policy's fault ends in the fallback (or an even draw over the eligible offers), never in an exception; so does
+    `known_fault`, without asking the policy.
     """
     fired = catalogue.fired(contexts)
     if catalogue.n_offers > FEW_OFFERS and isinstance(policy, SparsePolicy) and policy.sparse:
-        return _choose_of_many(policy, catalogue, contexts, fired, rng)
+        return _choose_of_many(policy, catalogue, contexts, fired, rng, known_fault)
     eligible = catalogue.eligible(contexts, fired)
     if fired.size and fired.any():  # where no rule holds, every offer is there
         eligible = with_fallback(catalogue, eligible, contexts)
-    try:
-        probabilities = checked(policy.probabilities(contexts, eligible, rng), eligible)
-        fault = None
-    except Exception as exception:  # noqa: BLE001 - whatever a learned model does, the service must answer
-        fault = f"{type(exception).__name__}: {exception}"
+    fault = known_fault
+    if fault is None:
+        try:
+            probabilities = checked(policy.probabilities(contexts, eligible, rng), eligible)
+        except Exception as exception:  # noqa: BLE001 - whatever a learned model does, the service must answer
+            fault = f"{type(exception).__name__}: {exception}"
+    if fault is not None:
         probabilities, eligible = _fallback(catalogue, eligible)
     offer = draw(probabilities, rng)
     propensity = probabilities[0, offer] if len(offer) == 1 else probabilities[np.arange(len(offer)), offer]
@@ -129,17 +134,24 @@ def checked(probabilities: FloatArray, eligible: BoolArray) -> FloatArray:
 
 
 def _choose_of_many(
-    policy: SparsePolicy, catalogue: Catalogue, contexts: Contexts, fired: BoolArray, rng: Generator
+    policy: SparsePolicy,
+    catalogue: Catalogue,
+    contexts: Contexts,
+    fired: BoolArray,
+    rng: Generator,
+    known_fault: str | None,
 ) -> Choice:
     """Do what `choose` does without a number for every offer."""
     sets = catalogue.eligible_sets(fired)
     if not sets.counts.all():
         sets = _sets_of(with_fallback(catalogue, sets.masks, contexts.take(_first_rows(sets))), sets.which)
-    try:
-        shares = checked_shares(policy.shares(contexts, fired, sets, rng), sets)
-        fault = None
-    except Exception as exception:  # noqa: BLE001 - whatever a learned model does, the service must answer
-        fault = f"{type(exception).__name__}: {exception}"
+    fault = known_fault
+    if fault is None:
+        try:
+            shares = checked_shares(policy.shares(contexts, fired, sets, rng), sets)
+        except Exception as exception:  # noqa: BLE001 - whatever a learned model does, the service must answer
+            fault = f"{type(exception).__name__}: {exception}"
+    if fault is not None:
         shares, sets = _fallback_of_many(catalogue, sets)
     offer = draw_shares(shares, sets, rng)
     return Choice(offer, shares.of(offer), shares, sets.dense(), fault, fired, sets)

@@ -258,7 +258,8 @@ class Decision:
 
     `offer` maps each dimension to the chosen option, `offer_index` is its number in the catalogue, `eligible` is
     the (N,) mask it was chosen from, `drawn_from` the (N,) vector of probabilities or, of many offers, their shares.
-    `fault` says why the fallback was served instead of the policy's choice, and is None otherwise.
+    `fault` says why the fallback was served instead of the policy's choice, and is None otherwise. `logged` is False
+    where neither the database nor the spool beside it could be written: nothing will be learned from this decision.
     """
 
     decision_id: str
@@ -272,6 +273,7 @@ class Decision:
     time: int
     group: str
     fault: str | None = None
+    logged: bool = True
 
     @property
     def probabilities(self) -> FloatArray:
@@ -285,7 +287,8 @@ class Decision:
 class DecisionBatch:
     """n requests answered, column by column; the fields are those of `Decision`, with n rows.
 
-    `probabilities` is None unless the engine was asked to keep whole vectors.
+    `probabilities` is None unless the engine was asked to keep whole vectors. `fault` is the first of any part's, and
+    `logged` is False where some part could be written nowhere.
     """
 
     decision_ids: tuple[str, ...]
@@ -298,6 +301,7 @@ class DecisionBatch:
     time: IntArray
     group: str
     fault: str | None = None
+    logged: bool = True
 
     def __len__(self) -> int:
         return len(self.decision_ids)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
+import contextlib
 import secrets
 import threading
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -13,29 +12,46 @@ from typing import Literal, Self
 
 import numpy as np
 
-from bandit.audit import Verified, verify
+from bandit.audit import Verified
+from bandit.background import Background
 from bandit.catalogue import Catalogue
 from bandit.clock import Time, microseconds, new_id, new_ids, now
 from bandit.domain import Decision, DecisionBatch, FloatArray, IntArray, ObjectArray, Policy
 from bandit.eligibility import MASK_BYTES
-from bandit.errors import InputError, NumberError
+from bandit.errors import InputError, StoreError
+from bandit.forks import watch
+from bandit.given import check_texts, checked_amounts, checked_text, checked_times
+from bandit.health import Health
 from bandit.lineage import Learned, Lineage, Progress, Rebuilt
+from bandit.opening import open_store
 from bandit.policies import build
 from bandit.serving import Desk
+from bandit.status import Status, status_of
 from bandit.store import EventReceipt, EventRows, Store
-
-KEY_VARIABLE = "OFFER_BANDIT_KEY"
-"""Environment variable with the key under which customers are hashed."""
 
 BATCH = 512
 """Most decisions that share one generator and one transaction; fewer where there are many offers."""
+
+BUSY_TIMEOUT = 5.0
+"""Seconds that are waited for another's lock on the database, unless the caller says otherwise."""
+
+FOLLOW = 1.0
+"""Seconds between two looks, at most, whether another engine has learned."""
 
 
 class Engine:
     """Decides for customers, logs every decision before it is returned, and learns from what is recorded.
 
-    One engine serves many threads (a lock admits one at a time). Customers are stored under a keyed hash when a key
-    is given or the environment has OFFER_BANDIT_KEY; a policy is shown the stored key, never the customer's own.
+    One engine serves many threads: a lock admits one at a time, and learning goes on beside it. Many processes may
+    have engines on one file; one at a time learns, the others follow. An engine may be used on both sides of a fork.
+    Customers are stored under a keyed hash when a key is given or the environment has OFFER_BANDIT_KEY; a policy is
+    shown the stored key, never the customer's own.
+
+    A decision never fails for the database's or the policy's sake. Where the policy has no sound answer, or the
+    database does not take the decision within `busy_timeout`, the catalogue's fallback is served (an even draw over
+    what is eligible where it has none), with its true propensity and the reason in `fault`. What the database does
+    not take is kept in a file beside it (`status` names it) and folded in, in order and exactly once, with the next
+    writes that succeed, at `close`, or when anyone next opens the database.
     """
 
     def __init__(
@@ -48,18 +64,36 @@ class Engine:
         group: str,
         keep_probabilities: bool,
         clock: Callable[[], int] | None,
+        follow: float | None = FOLLOW,
     ) -> None:
         """Use `open` or `resume`."""
         self.store = store
         self.catalogue = catalogue
-        self.policy = policy
         self.seed = str(secrets.randbits(63) if seed is None else seed)
         self.group = group
         self._clock = clock or now
         self._lock = threading.RLock()
+        self._closed = False
+        self._intake = store.intake()
+        self._health = Health()
+        with contextlib.suppress(StoreError, OSError):  # what is beside the database waits on
+            store.fold_spools()
         self.catalogue_id = store.register_catalogue(catalogue)
-        self.lineage = Lineage(store, catalogue, self.catalogue_id, policy)
-        self._desk = Desk(store, catalogue, self.catalogue_id, self.lineage, self.seed, group, keep_probabilities)
+        self.lineage = Lineage(store, catalogue, self.catalogue_id, policy, serving=True)
+        self.lineage.deciding = self._lock
+        self._background = Background(store, self.lineage, self._health, follow)
+        self._desk = Desk(
+            store,
+            catalogue,
+            self.catalogue_id,
+            self.lineage,
+            self._intake,
+            self._health,
+            self.seed,
+            group,
+            keep_probabilities,
+        )
+        watch(self, outer=True)
 
     @staticmethod
     def open(
@@ -73,18 +107,29 @@ class Engine:
         durability: Literal["full", "process"] = "full",
         keep_probabilities: bool = False,
         clock: Callable[[], int] | None = None,
+        busy_timeout: float = BUSY_TIMEOUT,
+        follow: float | None = FOLLOW,
     ) -> Engine:
         """Open or create the database and take up what this policy has learned in it.
 
         `seed` makes decisions reproducible given their ids; without one it is drawn anew. `durability` "full" has
         each decision on the disk before it is returned, "process" in the hands of the operating system (it survives
         a killed process, not a power cut). `keep_probabilities` logs whole vectors. `clock` returns microseconds
-        since 1970 UTC. Raises StoreError for a database that cannot be used.
+        since 1970 UTC. `busy_timeout` is the longest that anything waits for another's lock on the database, in
+        seconds. `follow` is how often, at most, a decision looks whether another engine has learned, in seconds; with
+        None only `follow()` and `learn()` do. Raises StoreError for a database that cannot be used.
         """
-        store = _open_store(path, customer_key, durability)
+        store = open_store(path, customer_key, durability, busy_timeout)
         try:
             return Engine(
-                store, catalogue, policy, seed=seed, group=group, keep_probabilities=keep_probabilities, clock=clock
+                store,
+                catalogue,
+                policy,
+                seed=seed,
+                group=group,
+                keep_probabilities=keep_probabilities,
+                clock=clock,
+                follow=follow,
             )
         except BaseException:
             store.close()
@@ -101,11 +146,13 @@ class Engine:
         durability: Literal["full", "process"] = "full",
         keep_probabilities: bool = False,
         clock: Callable[[], int] | None = None,
+        busy_timeout: float = BUSY_TIMEOUT,
+        follow: float | None = FOLLOW,
     ) -> Engine:
         """Open an existing database with a policy it remembers: the newest, or the one named."""
         if not Path(path).exists():
             raise InputError(f"{path}: there is no such database; create one with an import or by opening an engine")
-        store = _open_store(path, customer_key, durability)
+        store = open_store(path, customer_key, durability, busy_timeout)
         try:
             known = [row.id for row in store.policies()]
             if not known:
@@ -116,7 +163,14 @@ class Engine:
             catalogue = store.catalogue(catalogue_id)
             policy = build(catalogue, spec)
             return Engine(
-                store, catalogue, policy, seed=seed, group=group, keep_probabilities=keep_probabilities, clock=clock
+                store,
+                catalogue,
+                policy,
+                seed=seed,
+                group=group,
+                keep_probabilities=keep_probabilities,
+                clock=clock,
+                follow=follow,
             )
         except BaseException:
             store.close()
@@ -131,7 +185,14 @@ class Engine:
         self.close()
 
     def close(self) -> None:
-        """Close the database; nothing is pending, so nothing can be lost."""
+        """Close the database; what waits beside it is folded in first, or else by whoever opens it next."""
+        with self._lock:
+            if not self._closed:
+                with contextlib.suppress(StoreError, OSError):
+                    self._intake.fold_all()
+            self._intake.let_go()
+            self._closed = True
+        self._background.close()
         self.store.close()
 
     # -- decide ------------------------------------------------------------------------------------------------
@@ -151,16 +212,20 @@ class Engine:
         that does not fit the catalogue, NoEligibleOfferError where nothing is left and there is no fallback.
         """
         with self._lock:
-            contexts = self.catalogue.contexts([context], [self.store.stored_customer(_text("customer", customer))])
+            self._must_be_open()
+            contexts = self.catalogue.contexts(
+                [context], [self.store.stored_customer(checked_text("customer", customer))]
+            )
             if decision_id is not None:
-                _text("decision id", decision_id)
+                checked_text("decision id", decision_id)
                 earlier = self._desk.earlier(decision_id, customer, contexts)
                 if earlier is not None:
                     return earlier
             ids = (new_id() if decision_id is None else decision_id,)
             times = np.array([self._time(time)], dtype=np.int64)
-            choice = self._desk.decide(contexts, ids, (customer,), times)
-            return self._desk.decision(ids[0], customer, contexts, choice, int(times[0]), self.group)
+            answer = self._desk.decide(contexts, ids, (customer,), times)
+            self._background.look()
+            return self._desk.decision(ids[0], customer, contexts, answer, int(times[0]), self.group)
 
     def decide_batch(
         self,
@@ -176,17 +241,17 @@ class Engine:
         (DuplicateError), and nothing of its part is written.
         """
         with self._lock:
-            _texts("customer", customers)
+            self._must_be_open()
+            check_texts("customer", customers)
             checked = self.catalogue.contexts(contexts, self.store.stored_customers(customers))
             n = checked.n
             ids = new_ids(n) if decision_ids is None else tuple(decision_ids)
             if len(ids) != n:
                 raise InputError(f"there are {len(ids)} decision ids for {n} contexts; send one each, or none")
             if decision_ids is not None:
-                _texts("decision id", ids)
+                check_texts("decision id", ids)
                 self._desk.refuse_known(ids)
-            times = np.asarray(time) if isinstance(time, np.ndarray) else np.full(n, self._time(time))
-            times = times.astype(np.int64)
+            times = checked_times(time, n, self._clock)
             if len(times) != n:
                 raise InputError(f"there are {len(times)} times for {n} contexts; send one each, or one for all")
             # A mask an offer is kept for each of them until they are logged.
@@ -200,6 +265,7 @@ class Engine:
                 )
                 for start in range(0, n, at_once)
             ]
+            self._background.look()
         return self._desk.batch(ids, customers, parts, times)
 
     # -- record ------------------------------------------------------------------------------------------------
@@ -221,13 +287,14 @@ class Engine:
         catalogue's currency; a return is an event of its own with negative revenue. The event "closed" says that
         nothing more will come. With the same id and other content, DuplicateError, unless `correct` says that the
         new content replaces the old. UnknownDecisionError for a decision that the log does not have; NumberError for
-        NaN or infinity.
+        NaN or infinity. Where the database does not take it in time, it is kept beside it (`n_spooled`), and what is
+        wrong with it is found out when it is folded in; StoreError where it cannot be kept there either.
         """
         return self.record_batch(
             [decision_id],
-            _text("event", event),
-            revenue=None if revenue is None else np.array([revenue], dtype=np.float64),
-            reward=None if reward is None else np.array([reward], dtype=np.float64),
+            checked_text("event", event),
+            revenue=None if revenue is None else checked_amounts("revenue", [revenue], 1),
+            reward=None if reward is None else checked_amounts("reward", [reward], 1),
             time=time,
             event_ids=[event_id],
             correct=correct,
@@ -246,22 +313,22 @@ class Engine:
     ) -> EventReceipt:
         """Record many events in one transaction; the rules are those of `record`, and all are written or none."""
         n = len(decision_ids)
-        _texts("event", [event] if isinstance(event, str) else event)
-        _texts("decision or event id", [*decision_ids, *(given for given in event_ids or () if given is not None)])
-        times = np.asarray(time) if isinstance(time, np.ndarray) else np.full(n, self._time(time))
-        return self.store.append_events(
-            EventRows(
-                event=event,
-                time=times.astype(np.int64),
-                revenue=_amounts("revenue", revenue, n),
-                reward=_amounts("reward", reward, n),
-                decision_ids=decision_ids,
-                event_ids=event_ids,
-                time_given=time is not None,
-                recorded_at=self._clock(),
-            ),
-            correct=correct,
+        check_texts("event", [event] if isinstance(event, str) else event)
+        check_texts("decision or event id", [*decision_ids, *(given for given in event_ids or () if given is not None)])
+        times = checked_times(time, n, self._clock)
+        rows = EventRows(
+            event=event,
+            time=times,
+            revenue=checked_amounts("revenue", revenue, n),
+            reward=checked_amounts("reward", reward, n),
+            decision_ids=decision_ids,
+            event_ids=event_ids,
+            time_given=time is not None,
+            recorded_at=self._clock(),
         )
+        with self._lock:
+            self._must_be_open()
+            return self._intake.events(rows, correct=correct)
 
     # -- learn -------------------------------------------------------------------------------------------------
 
@@ -271,19 +338,37 @@ class Engine:
         A conversion counts at once. The silence of a decision still open at `now` (default: the clock) counts in part,
         by the share of conversions that come within its age, and as a whole once it is closed or its window is over;
         Vowpal Wabbit waits for whole outcomes. A return or a correction re-states what was learned before.
+
+        It learns on a copy of the policy, which then takes its place: decisions go on meanwhile, by the older state.
+        One engine learns at a time; where another is learning, this one only follows, and the report's `learner` is
+        False.
         """
-        with self._lock:
-            return self.lineage.learn(self._time(now), progress)
+        return self._background.learn(self._time(now), progress)
+
+    def follow(self) -> int:
+        """Bring the policy to the newest step that any engine has learned, and return it; decisions go on meanwhile.
+
+        Decisions see to it by themselves every so often (`follow` in `open`); this is for a service that has a better
+        time for it. StoreError or PolicyError where it cannot be done; the policy then stays as it was.
+        """
+        return self._background.follow()
 
     def rebuild(self, *, progress: Progress | None = None) -> Rebuilt:
         """Fold the log again, step by step, take the result as the policy's state, and say whether it is the same."""
-        with self._lock:
-            return self.lineage.rebuild(progress)
+        return self._background.rebuild(progress)
 
     def verify(self, *, progress: Progress | None = None) -> Verified:
         """Check the database and recompute every decision whose policy can be built anew."""
-        with self._lock:
-            return verify(self.store, progress)
+        return self._background.verify(progress)
+
+    def status(self) -> Status:
+        """Return how the engine is doing, for a health check; it never raises and waits for next to nothing."""
+        return status_of(self.store, self.lineage, self._intake, self._health, self._background, closed=self._closed)
+
+    @property
+    def policy(self) -> Policy:
+        """The policy as it decides now; learning puts another one in its place."""
+        return self.lineage.policy
 
     @property
     def step(self) -> int:
@@ -300,48 +385,20 @@ class Engine:
     def _time(self, time: object) -> int:
         return microseconds(time, self._clock)
 
+    def _must_be_open(self) -> None:
+        if self._closed:
+            raise StoreError(f"{self.store.path}: the store is closed; open it again")
 
-def _text(what: str, value: object) -> str:
-    """Return a text that can be stored; InputError for one that is empty or no text."""
-    if not isinstance(value, str) or not value:
-        raise InputError(f"a {what} is a text that is not empty; seen {value!r}")
-    try:
-        value.encode()
-    except UnicodeEncodeError as fault:
-        raise InputError(f"a {what} is a text of whole characters; seen {value!r}, half of one") from fault
-    return value
+    def before_fork(self) -> None:
+        """Wait until nothing is being decided or copied."""
+        self._lock.acquire()
+        self.lineage.copying.acquire()
 
-
-def _texts(what: str, values: Sequence[object]) -> None:
-    """InputError where one of the values is not a text that can be stored; all are looked at together."""
-    try:
-        "".join(values).encode()  # type: ignore[arg-type]  # what is no text is found out here
-        sound = all(values)
-    except (TypeError, UnicodeEncodeError):
-        sound = False
-    if not sound:
-        for value in values:
-            _text(what, value)
-
-
-def _amounts(name: str, given: FloatArray | None, n: int) -> FloatArray:
-    if given is None:
-        return np.full(n, np.nan)
-    amounts = np.asarray(given, dtype=np.float64)
-    if len(amounts) != n:
-        raise InputError(f"there are {len(amounts)} values of {name} for {n} events; send one each")
-    if not np.isfinite(amounts).all():
-        raise NumberError(f"{name} must be a finite number; seen {amounts[~np.isfinite(amounts)][0]}")
-    return amounts
-
-
-def _open_store(path: str | Path, customer_key: bytes | None, durability: Literal["full", "process"]) -> Store:
-    key = customer_key if customer_key is not None else os.environ.get(KEY_VARIABLE, "").encode() or None
-    store = Store.open(path, customer_key=key, durability=durability)
-    if store.customers_in_clear:
-        warnings.warn(
-            f"customers are stored in the clear in {path}; set {KEY_VARIABLE} or pass customer_key= to store "
-            "a keyed hash instead",
-            stacklevel=3,
-        )
-    return store
+    def after_fork(self, *, child: bool) -> None:
+        """Go on; the child as another engine, which has decided nothing and has nothing spooled."""
+        if child:
+            self._intake.let_go()
+            self._background.begin_child()
+            self._health.reset()
+        self.lineage.copying.release()
+        self._lock.release()

@@ -218,17 +218,16 @@ def test_silence_counts_in_parts_until_the_window_ends_or_the_decision_is_closed
 
 def test_a_policy_that_cannot_unlearn_waits_until_an_outcome_is_whole(opened, clock, catalogue):
     """40 decisions, of which the purchases are whole at once, the rest in parts: VW sees the rest a week later."""
-    policy = bandit.VowpalWabbit(catalogue, warm_up=100)
-    engine = opened(policy)
+    engine = opened(bandit.VowpalWabbit(catalogue, warm_up=100))
     live(engine, clock, 40, np.random.default_rng(1))
     bought = engine.learn().n
     clock.now += 4 * DAY
     assert engine.learn().n == 40 - bought
-    assert policy._warmup.room == 100 - bought
+    assert engine.policy._warmup.room == 100 - bought
     clock.now += 4 * DAY
     assert engine.learn().n == 40 - bought
-    assert policy._warmup.room == 60
-    assert policy.not_restated == 0
+    assert engine.policy._warmup.room == 60
+    assert engine.policy.not_restated == 0
     assert engine.rebuild().same
 
 
