@@ -36,6 +36,11 @@ COMMANDS = (
     "half-life",
     "exploration",
     "verify",
+    "rebuild",
+    "backup",
+    "erase",
+    "retain",
+    "export-customer",
     "doctor",
 )
 FACTS = ("--fact", "gender=f", "--fact", "recency=2.5", "--fact", "loyal=true")
@@ -264,7 +269,12 @@ def test_record_is_idempotent_and_can_correct(example, capsys):
     assert run(capsys, "decide", "offers.db", "anna", "--decision-id", "mine").code == 0
     recorded = ("record", "offers.db", "mine", "purchase", "--json")
     at = ("--time", "2027-01-31T18:00:00+01:00")
-    assert run(capsys, *recorded, "--revenue", "52", *at).json == {"n_new": 1, "n_repeated": 0, "n_corrected": 0}
+    assert run(capsys, *recorded, "--revenue", "52", *at).json == {
+        "n_new": 1,
+        "n_repeated": 0,
+        "n_corrected": 0,
+        "n_spooled": 0,
+    }
     assert run(capsys, *recorded, "--revenue", "52").json["n_repeated"] == 1
     refused = run(capsys, *recorded, "--revenue", "50")
     assert refused.code == 2
@@ -284,6 +294,7 @@ def test_learn_takes_up_where_it_stood(example, capsys):
         "n_restated": 0,
         "n_skipped": 0,
         "step": 1,
+        "learner": True,
         "policy": "thompson sampling",
         "policy_id": 1,
     }

@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from bandit._version import __version__
-from bandit.cli import bring, care, judge, learn_offline, learning, plan, serve, share
+from bandit.cli import bring, care, judge, learn_offline, learning, plan, privacy, serve, share
 from bandit.cli.console import note
 from bandit.errors import InputError, StoreError
 
@@ -67,6 +67,11 @@ _COMMANDS: tuple[tuple[str, Callable[..., None], str], ...] = (
     ("half-life", learning.half_life, "offer-bandit half-life offers.db --candidates 14d,30d,90d,never"),
     ("exploration", learning.exploration, "offer-bandit exploration offers.db --by week"),
     ("verify", care.verify, "offer-bandit verify offers.db"),
+    ("rebuild", care.rebuild, "offer-bandit rebuild offers.db"),
+    ("backup", care.backup, "offer-bandit backup offers.db offers-2026-11-22.db"),
+    ("erase", privacy.erase, "offer-bandit erase offers.db customer-42 --yes"),
+    ("retain", privacy.retain, "offer-bandit retain offers.db --days 400 --dry-run"),
+    ("export-customer", privacy.export_customer, "offer-bandit export-customer offers.db customer-42 --out 42.json"),
     ("doctor", care.doctor, "offer-bandit doctor offers.db"),
 )
 for _name, _function, _example in _COMMANDS:

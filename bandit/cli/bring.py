@@ -13,10 +13,10 @@ import typer
 
 from bandit.catalogue import Catalogue
 from bandit.cli.console import note, progress, show, show_json
-from bandit.cli.databases import all_or_nothing, catalogue_for, customer_key
+from bandit.cli.databases import all_or_nothing, catalogue_for
 from bandit.cli.options import AsJson, CatalogueFile, Database, Seed
 from bandit.cli.sample import sample_log
-from bandit.engine import KEY_VARIABLE
+from bandit.customer_key import KEY_VARIABLE, customer_key
 from bandit.errors import InputError, LogFileError
 from bandit.importing import UNKNOWN, LogMapping, import_log
 from bandit.interop import export_mapping

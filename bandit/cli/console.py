@@ -11,10 +11,14 @@ import msgspec
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from bandit.messages import plain
+
 if TYPE_CHECKING:
     from rich.table import Table
 
 Report: TypeAlias = Callable[[int, int], None]
+
+_LONGEST_NOTE = 10_000
 
 _PIPED_WIDTH = 200
 """Columns of a table that no terminal has to show: a file has room."""
@@ -38,8 +42,8 @@ def show_json(value: object) -> None:
 
 
 def note(sentence: str) -> None:
-    """Print a sentence on stderr."""
-    sys.stderr.write(sentence.rstrip() + "\n")
+    """Print a sentence on stderr, on one line and with nothing that steers the terminal."""
+    sys.stderr.write(plain(sentence.rstrip(), _LONGEST_NOTE) + "\n")
 
 
 @contextmanager

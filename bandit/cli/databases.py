@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from bandit.catalogue import Catalogue
-from bandit.engine import KEY_VARIABLE
+from bandit.customer_key import customer_key
 from bandit.errors import InputError
 from bandit.store import Store
-
-
-def customer_key() -> bytes | None:
-    """Return the key under which customers are hashed, from the environment."""
-    return os.environ.get(KEY_VARIABLE, "").encode() or None
 
 
 def require(path: Path) -> None:

@@ -107,7 +107,7 @@ def parse_json(text: str, what: str) -> dict[str, object]:
     """Return a JSON object; InputError where the text is none."""
     try:
         value = json.loads(text)
-    except (json.JSONDecodeError, RecursionError) as fault:
+    except (ValueError, RecursionError) as fault:  # what is no JSON, and a number of thousands of digits
         raise InputError(f"{what} is not JSON ({fault}): {text[:80]}") from fault
     if not isinstance(value, dict):
         raise InputError(f'{what} is to be a JSON object such as {{"gender": "f"}}; seen {text[:80]}')

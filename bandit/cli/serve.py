@@ -137,6 +137,8 @@ def learn(
             show_json(asdict(learned) | {"policy": engine.policy.name, "policy_id": engine.policy_id})
             return
         lines = [] if engine.policy.learns else [f"{engine.policy.name} learns nothing."]
+        if not learned.learner:
+            lines.append("Another process is learning; this one could not (go on). Try again later for what is left.")
         show([learned_table(learned, engine.policy.name)], lines)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import msgspec
 import numpy as np
@@ -54,6 +54,14 @@ class Personal:
         known = (places >= 0)[:, None]
         variance = 1.0 / (1.0 / prior + self._precision[places] * known)
         return variance * self._natural[places] * known, variance
+
+    def by_column(self, customer: str, names: Sequence[str]) -> dict[str, tuple[float, float]]:
+        """Return mean and standard deviation of each of the 1 + K named columns; nothing for a stranger."""
+        if customer not in self._places:
+            return {}
+        mean, variance = self.moments(np.array([self._places[customer]], dtype=np.int64))
+        spread = np.sqrt(variance[0])
+        return dict(zip(names, zip(mean[0].tolist(), spread.tolist(), strict=True), strict=True))
 
     def offset(self, customers: ObjectArray, columns: FloatArray) -> FloatArray:
         """Return (n,), what the customers' own deviations add to the scores of offers with (n, 1 + K) columns."""

@@ -1,6 +1,6 @@
 """What a person reads: from result records to tables, and to plain JSON values."""
 
-from bandit.report.care import doctor_tables, verified_lines
+from bandit.report.care import doctor_tables, erased_lines, rebuilt_lines, retained_lines, verified_lines
 from bandit.report.decisions import decision_json, decision_tables, learned_table
 from bandit.report.evaluations import (
     all_estimates_table,
@@ -19,12 +19,15 @@ __all__ = [
     "decision_json",
     "decision_tables",
     "doctor_tables",
+    "erased_lines",
     "evaluation_lines",
     "evaluation_table",
     "import_json",
     "import_tables",
     "learned_table",
+    "rebuilt_lines",
     "replay_table",
+    "retained_lines",
     "segment_table",
     "unit_of",
     "verified_lines",

@@ -30,6 +30,7 @@ def decision_json(
         "time": decision.time,
         "group": decision.group,
         "fault": decision.fault,
+        "logged": decision.logged,
         "n_eligible": int(decision.eligible.sum()),
         "top": [
             {
@@ -95,8 +96,9 @@ def learned_table(learned: Learned, policy: str) -> Table:
         "n_skipped": "skipped (offer not in this catalogue)",
         "step": "steps so far",
     }
-    for key, number in asdict(learned).items():
-        table.add_row(words[key], count(number))
+    numbers = asdict(learned)
+    for key, said in words.items():
+        table.add_row(said, count(numbers[key]))
     return table
 
 
