@@ -25,6 +25,11 @@ from bandit.toml_file import read_toml
 MAX_COMBINATIONS = 10_000_000
 """Most combinations of options that a catalogue may have, legal or not."""
 
+MAX_DIMENSIONS = 1_000
+"""Most dimensions that a catalogue may have."""
+
+_MOST_SHOWN = 10**18
+
 
 @dataclass(frozen=True, slots=True)
 class Option:
@@ -246,6 +251,8 @@ def _build(file: CatalogueFile, where: str) -> Catalogue:
         )
         for dimension in file.dimensions
     )
+    if len(dimensions) > MAX_DIMENSIONS:
+        raise CatalogueError(f"{where}: has {len(dimensions):,} dimensions; at most {MAX_DIMENSIONS:,} are read")
     named = [_named(dimensions, rule.forbid) for rule in file.rules]
     grid = _grid(dimensions, [each for rule, each in zip(file.rules, named, strict=True) if rule.when is None], where)
     rules = tuple(
@@ -286,8 +293,9 @@ def _grid(dimensions: tuple[Dimension, ...], forbidden: Sequence[Named], where: 
     sizes = [len(dimension.options) for dimension in dimensions]
     n_combinations = math.prod(sizes)
     if n_combinations > MAX_COMBINATIONS:
+        seen = f"{n_combinations:,}" if n_combinations < _MOST_SHOWN else f"more than {_MOST_SHOWN:,}"
         raise CatalogueError(
-            f"{where}: the dimensions make {n_combinations:,} combinations; at most {MAX_COMBINATIONS:,} can be "
+            f"{where}: the dimensions make {seen} combinations; at most {MAX_COMBINATIONS:,} can be "
             "looked through: leave out options or a dimension"
         )
     grid = Grid(sizes, forbidden)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal, cast
 
 import msgspec
@@ -12,6 +12,12 @@ import msgspec
 from bandit.domain import MICROSECONDS
 from bandit.errors import CatalogueError
 from bandit.objective import ObjectiveKind
+
+MAX_WINDOW_DAYS = 36_525
+"""Longest duration, a hundred years: with it a time stays one that a calendar has."""
+
+MAX_NAME = 1_000
+"""Longest name in a catalogue in characters."""
 
 _UNITS = {"s": 1, "min": 60, "h": 3_600, "d": 86_400, "w": 604_800}
 _WINDOW = re.compile(r"(\d+(?:\.\d+)?)\s*(s|min|h|d|w)")
@@ -104,7 +110,10 @@ def window_microseconds(text: str) -> int:
     found = _WINDOW.fullmatch(text.strip())
     if not found:
         raise CatalogueError(f'"{text}" is not a duration; write a number and one of {", ".join(_UNITS)}, as "7d"')
-    return round(float(found[1]) * _UNITS[found[2]] * MICROSECONDS)
+    seconds = float(found[1]) * _UNITS[found[2]]
+    if seconds > MAX_WINDOW_DAYS * _UNITS["d"]:
+        raise CatalogueError(f'"{text}" is longer than {MAX_WINDOW_DAYS:,} days; write a shorter duration')
+    return round(seconds * MICROSECONDS)
 
 
 def decode(mapping: Mapping[str, object], where: str) -> CatalogueFile:
@@ -120,7 +129,7 @@ def decode(mapping: Mapping[str, object], where: str) -> CatalogueFile:
     try:
         file = msgspec.convert(plain, CatalogueFile)
         _check(file)
-    except msgspec.ValidationError as fault:
+    except (msgspec.ValidationError, OverflowError) as fault:  # an integer may be more than a float holds
         raise CatalogueError(f"{where}: {fault}") from fault
     except CatalogueError as fault:
         raise CatalogueError(f"{where}: {fault}") from fault
@@ -172,6 +181,8 @@ def _gather_attributes(dimensions: object) -> object:
 def _check(file: CatalogueFile) -> None:
     if not file.dimensions:
         raise CatalogueError("has no [[dimensions]]; name at least one lever and its options")
+    for what, text in _texts(file):
+        _check_text(what, text)
     _distinct("dimension", [dimension.name for dimension in file.dimensions])
     for dimension in file.dimensions:
         _check_dimension(dimension)
@@ -185,6 +196,31 @@ def _check(file: CatalogueFile) -> None:
     options = {dimension.name: {option.name for option in dimension.options} for dimension in file.dimensions}
     for number, rule in enumerate(file.rules, start=1):
         _check_rule(number, rule, options)
+
+
+def _texts(file: CatalogueFile) -> Iterator[tuple[str, str]]:
+    """Yield every text of a catalogue that is stored or shown, with what it is."""
+    yield from (("name", file.name), ("currency", file.currency), ("event", file.objective.event))
+    for dimension in file.dimensions:
+        yield "dimension", dimension.name
+        for option in dimension.options:
+            yield "option", option.name
+            yield from (("attribute", name) for name in option.attributes)
+    for name, fact in file.context.items():
+        yield "fact", name
+        yield from (("value", value) for value in fact.values)
+    yield from (("reason", rule.reason) for rule in file.rules)
+
+
+def _check_text(what: str, text: str) -> None:
+    if len(text) > MAX_NAME:
+        raise CatalogueError(f'the {what} "{text[:40]}..." has {len(text):,} characters; at most {MAX_NAME:,} are read')
+    if "\0" in text:
+        raise CatalogueError(f"the {what} {text!r} has a zero character, which cannot be stored; take it out")
+    try:
+        text.encode()
+    except UnicodeEncodeError as fault:
+        raise CatalogueError(f"the {what} {text!r} has half a character; write whole ones") from fault
 
 
 def _check_dimension(dimension: DimensionFile) -> None:

@@ -3,12 +3,18 @@
 The language is that of the rule-engine library (its parser and its type check); what is allowed of it here: facts,
 numbers, texts, true, false, null, `and or not`, `== != < <= > >=`, `in [...]`, `not in [...]` and `+ - *`.
 A fact that is missing is equal to null and to nothing else, and every `<` or `>` with it is false.
+
+A text is first looked through word by word, and one that has anything else is refused before the library sees it: as
+it parses, the library works out what is constant, and a power, a shift or a regular expression may take it for ever.
 """
 
 from __future__ import annotations
 
+import math
 import operator
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -25,6 +31,25 @@ Numbers: TypeAlias = Callable[[Contexts], FloatArray]
 
 MAX_LENGTH = 2_000
 """Longest condition in characters; a longer one is refused before it is parsed."""
+
+MAX_SHOWN = 200
+"""Most characters of a condition that a message shows."""
+
+MAX_DEPTH = 200
+"""Most parts of a condition within one another; each is a call when it is asked, and Python allows some 1,000."""
+
+_WORDS = re.compile(
+    r"""
+    \s+
+    | (?P<text> "(?:[^"\\] | \\.)*" | '(?:[^'\\] | \\.)*')
+    | (?P<number> [0-9]+(?:\.[0-9]*)?(?:[eE][+-]?[0-9]+)? | \.[0-9]+(?:[eE][+-]?[0-9]+)?)
+    | (?P<name> [^\W\d]\w*)
+    | (?P<regex> [=!]~{1,2})
+    | (?P<sign> [=!<>]= | [<>](?![<>]) | \*(?!\*) | [-+()\[\],])
+    """,
+    re.VERBOSE | re.DOTALL,
+)
+_NOT_READ = {"for", "if", "while"}
 
 _TYPES = {
     "categorical": rule_engine.DataType.STRING,
@@ -60,18 +85,35 @@ class Condition:
 def compile_condition(text: str, facts: Mapping[str, Fact], where: str) -> Condition:
     """Return the condition checked against the declared facts; CatalogueError names `where` it stands."""
     try:
+        _look_through(text)
         return Condition(text, _Compiler(facts).mask(_parse(text, facts)))
     except _NotAllowedError as fault:
-        raise CatalogueError(f"{where}: the condition {text!r} cannot be used: {fault}") from fault
+        raise CatalogueError(f"{where}: the condition {text[:MAX_SHOWN]!r} cannot be used: {fault}") from fault
+    except RecursionError as fault:
+        raise CatalogueError(f"{where}: the condition {text[:MAX_SHOWN]!r} is nested too deep; flatten it") from fault
 
 
 class _NotAllowedError(Exception):
     """What is wrong with a condition, in words."""
 
 
-def _parse(text: str, facts: Mapping[str, Fact]) -> Any:  # noqa: ANN401 - the library's nodes share no public base
+def _look_through(text: str) -> None:
+    """Refuse a text that is too long or has a word that is not of the language."""
     if len(text) > MAX_LENGTH:
         raise _NotAllowedError(f"it has {len(text)} characters; at most {MAX_LENGTH} are read")
+    place = 0
+    while place < len(text):
+        found = _WORDS.match(text, place)
+        if found is None:
+            raise _NotAllowedError(f"it is not well formed at {text[place : place + 20]!r}, or has more than is read")
+        if found["regex"]:
+            raise _NotAllowedError("regular expressions (=~) are not read; list the values with in [...]")
+        if found["name"] in _NOT_READ:
+            raise _NotAllowedError(f'"{found["name"]}" is not read; write one comparison after the other')
+        place = found.end()
+
+
+def _parse(text: str, facts: Mapping[str, Fact]) -> Any:  # noqa: ANN401 - the library's nodes share no public base
     resolver = rule_engine.type_resolver_from_dict({name: _TYPES[fact.kind] for name, fact in facts.items()})
     try:
         return rule_engine.Rule(text, context=rule_engine.Context(type_resolver=resolver)).statement.expression
@@ -91,8 +133,25 @@ class _Compiler:
 
     def __init__(self, facts: Mapping[str, Fact]) -> None:
         self.facts = facts
+        self._depth = 0
+
+    @contextmanager
+    def _deeper(self) -> Iterator[None]:
+        self._depth += 1
+        if self._depth > MAX_DEPTH:
+            raise _NotAllowedError(f"it has more than {MAX_DEPTH} parts within one another; list values with in [...]")
+        yield
+        self._depth -= 1
 
     def mask(self, node: Any) -> Mask:  # noqa: ANN401
+        with self._deeper():
+            return self._mask(node)
+
+    def numbers(self, node: Any) -> Numbers:  # noqa: ANN401
+        with self._deeper():
+            return self._numbers(node)
+
+    def _mask(self, node: Any) -> Mask:  # noqa: ANN401
         match node:
             case ast.BooleanExpression():
                 return _constant(bool(node.value))
@@ -109,18 +168,18 @@ class _Compiler:
                 return lambda contexts: left(contexts) | right(contexts)
             case ast.ContainsExpression():
                 return self._contains(node)
-            case ast.FuzzyComparisonExpression():
-                raise _NotAllowedError("regular expressions (=~) are not read; list the values with in [...]")
             case ast.ArithmeticComparisonExpression():
                 return self._order(node)
             case ast.ComparisonExpression():
                 return self._equality(node)
         raise _NotAllowedError(f"{_words(node)} is not true or false")
 
-    def numbers(self, node: Any) -> Numbers:  # noqa: ANN401
+    def _numbers(self, node: Any) -> Numbers:  # noqa: ANN401
         match node:
             case ast.FloatExpression():
                 value = float(node.value)
+                if not math.isfinite(value):
+                    raise _NotAllowedError("it has a number that is not finite; leave that part out")
                 return lambda contexts: np.full(contexts.n, value)
             case ast.SymbolExpression() if self._fact(node).kind == "numeric":
                 name = node.name

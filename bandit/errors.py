@@ -17,9 +17,14 @@ OfferBanditError
 
 from __future__ import annotations
 
+from bandit.messages import plain
+
 
 class OfferBanditError(Exception):
-    """Root of every error this project raises on purpose."""
+    """Root of every error this project raises on purpose; its message is short and plain whatever was seen."""
+
+    def __init__(self, *seen: object) -> None:
+        super().__init__(*(plain(each) if isinstance(each, str) else each for each in seen))
 
 
 class InputError(OfferBanditError):

@@ -18,6 +18,11 @@ Kind = Literal["categorical", "numeric", "boolean"]
 MISSING = -1
 """Code of a categorical fact that is not known."""
 
+MAX_TEXT = 10_000
+"""Longest text of a categorical fact in characters."""
+
+_SHOWN = 80
+
 _TRUE, _FALSE = frozenset({"true", "1", "yes"}), frozenset({"false", "0", "no"})
 
 
@@ -67,7 +72,7 @@ class Fact:
     def code(self, value: object) -> tuple[int, str | None]:
         """Return the code and the text of one value of a categorical fact; ContextError as in `parse`."""
         codes, _ = _codes(self.values)
-        if type(value) is str:
+        if type(value) is str and len(value) <= MAX_TEXT:
             code = codes[value]
             return min(code, len(self.values)), None if code == MISSING else value
         column, text = self._categorical([value])
@@ -86,9 +91,12 @@ class Fact:
                 text[nan] = None
                 return self._categorical(text)
             seen = next(value for value in text if not isinstance(value, str) and value is not None)
+            raise ContextError(f'fact "{self.name}" is categorical and must be text; seen {shown(seen)}') from fault
+        unseen = bool((column >= len(self.values)).any())
+        if unseen and any(isinstance(value, str) and len(value) > MAX_TEXT for value in values):
             raise ContextError(
-                f'fact "{self.name}" is categorical and must be text; seen {seen!r} ({type(seen).__name__})'
-            ) from fault
+                f'fact "{self.name}" has a text of more than {MAX_TEXT:,} characters; send a shorter one'
+            )
         column[column >= len(self.values)] -= offset
         text[column == MISSING] = None
         return column, text
@@ -102,7 +110,10 @@ class Fact:
             types = set(map(type, plain))
             if not (types <= {int, float} or (types == {bool} and self.kind == "boolean")):
                 return None
-            array = np.asarray(plain)
+            try:
+                array = np.asarray(plain)
+            except OverflowError:  # an integer beyond what a float holds, among floats
+                return None
         if array.dtype.kind not in "biuf":
             return None
         if array.dtype.kind == "b" and self.kind == "numeric":
@@ -129,9 +140,7 @@ class Fact:
                 return number
             if not isinstance(value, str):
                 raise ContextError(f'fact "{self.name}" is NaN; send a finite number, or leave it out if not known')
-        raise ContextError(
-            f'fact "{self.name}" is numeric; seen {value!r} ({type(value).__name__}); send a number, or nothing'
-        )
+        raise ContextError(f'fact "{self.name}" is numeric; seen {shown(value)}; send a number, or nothing')
 
     def _boolean(self, value: object) -> float:
         if value is None or value == "":
@@ -140,9 +149,7 @@ class Fact:
             return float(value)
         if isinstance(value, str) and value.lower() in _TRUE | _FALSE:
             return float(value.lower() in _TRUE)
-        raise ContextError(
-            f'fact "{self.name}" is boolean; seen {value!r} ({type(value).__name__}); send true, false or nothing'
-        )
+        raise ContextError(f'fact "{self.name}" is boolean; seen {shown(value)}; send true, false or nothing')
 
 
 @cache
@@ -160,6 +167,15 @@ def _float(value: str | float | np.integer[Any] | np.floating[Any]) -> float:
         return math.nan
     except OverflowError:  # an integer beyond what a float holds
         return math.inf
+
+
+def shown(value: object) -> str:
+    """Return the beginning of a value and its type, for a message."""
+    kind = type(value).__name__
+    try:
+        return f"{repr(value[:_SHOWN] if isinstance(value, str) else value)[:_SHOWN]} ({kind})"
+    except Exception:  # noqa: BLE001 - a stranger's value, or an integer of too many digits to be written
+        return f"a value that cannot be shown ({kind})"
 
 
 def parse_contexts(

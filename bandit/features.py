@@ -33,6 +33,14 @@ class Scale:
     center: float
     scale: float
 
+    @staticmethod
+    def of_plain(numbers: object) -> Scale:
+        """Return the scale of two plain numbers; ValueError or TypeError where they are none."""
+        center, scale = map(float, numbers)  # type: ignore[call-overload]  # what is no list is found out here
+        if not (math.isfinite(center) and math.isfinite(scale) and scale > 0.0):
+            raise ValueError("its scales are none")
+        return Scale(center, scale)
+
 
 def declared_scales(catalogue: Catalogue) -> dict[str, Scale]:
     """Return the scales that the catalogue declares."""

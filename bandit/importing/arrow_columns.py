@@ -22,6 +22,8 @@ def arrow(what: str) -> Any:  # noqa: ANN401 - pyarrow has no types
         import pyarrow as pa  # noqa: PLC0415 - an optional extra
     except ImportError as fault:
         raise MissingExtraError(what, "parquet") from fault
+    import pyarrow.compute  # noqa: PLC0415
+
     return pa
 
 
@@ -34,6 +36,8 @@ def column_texts(column: Any, where: str, name: str, before: int) -> Sequence[st
     pa = arrow("reading Arrow's columns")
     kind = column.type
     if pa.types.is_dictionary(kind):
+        if pa.types.is_string(kind.value_type) or pa.types.is_large_string(kind.value_type):
+            return _coded(pa, column, where, name, before)
         column = column.dictionary_decode()
         kind = column.type
     if pa.types.is_nested(kind) or pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
@@ -41,7 +45,8 @@ def column_texts(column: Any, where: str, name: str, before: int) -> Sequence[st
             f'{where}: the column "{name}" is of the type {kind}; write numbers, texts, booleans or times'
         )
     if pa.types.is_timestamp(kind):
-        column = column.cast(pa.timestamp("us"), safe=False)  # drops the zone: what is left is UTC
+        # Drops the zone: what is left is UTC.
+        column = column.cast(options=pa.compute.CastOptions(pa.timestamp("us"), allow_time_truncate=True))
         times = column.cast(pa.int64()).fill_null(BAD_TIME).to_numpy(zero_copy_only=False)
         return TimeTexts(times, lambda: _written(pa, column))
     if pa.types.is_integer(kind) or pa.types.is_float64(kind):
@@ -49,10 +54,7 @@ def column_texts(column: Any, where: str, name: str, before: int) -> Sequence[st
     if pa.types.is_boolean(kind) or pa.types.is_string(kind) or pa.types.is_large_string(kind):
         coded = (column.cast(pa.string()) if pa.types.is_boolean(kind) else column).dictionary_encode()
         if len(coded.dictionary) * _FEW <= len(column):
-            distinct = coded.dictionary.to_pylist()
-            codes = coded.indices.fill_null(len(distinct)).to_numpy(zero_copy_only=False).astype(np.int64)
-            _plain([*distinct], codes, where, name, before)
-            return CodedTexts([*distinct, ""], codes)
+            return _coded(pa, coded, where, name, before)
     try:
         texts = _written(pa, column)
     except pa.ArrowNotImplementedError as fault:
@@ -61,6 +63,16 @@ def column_texts(column: Any, where: str, name: str, before: int) -> Sequence[st
         ) from fault
     _plain(texts, None, where, name, before)
     return texts
+
+
+def _coded(pa: Any, column: Any, where: str, name: str, before: int) -> CodedTexts:  # noqa: ANN401
+    """Return a column that has its distinct texts in a dictionary; the dictionary may have null, and others unused."""
+    distinct = ["" if text is None else text for text in column.dictionary.to_pylist()]
+    codes = column.indices.cast(pa.int64()).fill_null(len(distinct)).to_numpy(zero_copy_only=False)
+    if len(codes) and not 0 <= codes.min() <= codes.max() <= len(distinct):
+        raise LogFileError(f'{where}: the column "{name}" names texts that it does not have; write the file again')
+    _plain(distinct, codes, where, name, before)
+    return CodedTexts([*distinct, ""], codes)
 
 
 def _numbers(pa: Any, column: Any) -> Any:  # noqa: ANN401

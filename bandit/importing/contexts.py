@@ -12,6 +12,7 @@ import msgspec
 import numpy as np
 
 from bandit.errors import CatalogueError
+from bandit.facts import MAX_TEXT
 from bandit.importing.mapping_file import FactSource, Scalar
 from bandit.importing.values import BAD, by_value, is_blank, number, truth
 
@@ -50,6 +51,8 @@ class FactColumn:
         text = self.text(raw)
         if not text:
             return ""
+        if len(text) > MAX_TEXT:
+            return None
         name = _json(self.fact.name)
         if self.fact.kind == "categorical":
             return f"{name}:{_json(text)},"
@@ -124,7 +127,9 @@ class ContextReader:
 
 def wrong_type(fact: FactColumn, texts: Sequence[str]) -> Callable[[int], str]:
     """Return what says, for a row, why its value is not one of the fact."""
-    wanted = "a finite number" if fact.fact.kind == "numeric" else "true or false"
+    wanted = {"numeric": "a finite number", "boolean": "true or false"}.get(
+        fact.fact.kind, f"a text of at most {MAX_TEXT:,} characters"
+    )
     return lambda row: f'"{texts[row]}" in "{fact.column}" is not {wanted}, which the fact "{fact.fact.name}" needs'
 
 

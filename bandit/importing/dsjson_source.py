@@ -14,7 +14,6 @@ import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
-from itertools import islice
 from pathlib import Path
 from typing import IO, cast
 
@@ -22,8 +21,14 @@ import msgspec
 import numpy as np
 
 from bandit.errors import LogFileError
-from bandit.importing.csv_source import GZIP
+from bandit.importing.csv_source import GZIP, check_inflation
 from bandit.importing.source import Chunk, Progress
+
+MAX_EVENT = 64 << 20
+"""Most bytes of a line: an event with a million short actions has room."""
+
+CHUNK_BYTES = 64 << 20
+"""Bytes of a file after which a chunk ends, however few its lines."""
 
 OWN = "offer_bandit"
 """The property in which our export keeps the columns of the log."""
@@ -60,16 +65,19 @@ class DsjsonSource:
     def digest(self) -> str:
         """A name for the content: 16 hex digits."""
         digest = hashlib.blake2b(digest_size=8)
-        with _faults(self.path), _opened(self.path) as (_, content):
+        with _faults(self.path), _opened(self.path) as (raw, content):
+            n_bytes = 0
             while block := content.read(1 << 20):
                 digest.update(block)
+                n_bytes += len(block)
+                check_inflation(self.path, n_bytes, raw.tell())
         return digest.hexdigest()
 
     @cached_property
     def columns(self) -> Sequence[str]:
         """The columns of our own export in the first event, none where it is another's; others are named at will."""
         with _faults(self.path), _opened(self.path) as (_, content):
-            first = content.readline()
+            first = self._line(content, 1)
         with self._faults_of(1):
             return [f"{OWN}.{name}" for name in _Event(first.removeprefix(_BOM)).own]
 
@@ -79,9 +87,11 @@ class DsjsonSource:
         A value that an event does not have is a blank.
         """
         getters = [_getter(column) for column in columns]
-        line = 0
+        line = n_bytes = 0
         with _faults(self.path), _opened(self.path) as (raw, content):
-            while lines := list(islice(content, size)):
+            while lines := self._some(content, line, size):
+                n_bytes += sum(map(len, lines))
+                check_inflation(self.path, n_bytes, raw.tell())
                 numbers: list[int] = []
                 values: list[list[str]] = []
                 for text in lines:
@@ -94,6 +104,21 @@ class DsjsonSource:
                 if progress:
                     progress(raw.tell(), self.size)
 
+    def _line(self, content: IO[bytes], line: int) -> bytes:
+        text = content.readline(MAX_EVENT + 1)
+        if len(text) > MAX_EVENT:
+            raise LogFileError(f"{self.path}: line {line} has more than {MAX_EVENT:,} bytes; each line is one event")
+        return text
+
+    def _some(self, content: IO[bytes], line: int, size: int) -> list[bytes]:
+        """Return the next lines, at most `size`, and no more once they have the bytes of a chunk."""
+        lines: list[bytes] = []
+        n_bytes = 0
+        while len(lines) < size and n_bytes < CHUNK_BYTES and (text := self._line(content, line + len(lines) + 1)):
+            lines.append(text)
+            n_bytes += len(text)
+        return lines
+
     @contextmanager
     def _faults_of(self, line: int) -> Iterator[None]:
         """Turn what is wrong with a line into one sentence."""
@@ -101,7 +126,7 @@ class DsjsonSource:
             yield
         except _UnusableError as fault:
             raise LogFileError(f"{self.path}: line {line} {fault}") from fault
-        except (msgspec.DecodeError, UnicodeDecodeError) as fault:
+        except (msgspec.DecodeError, UnicodeError, RecursionError) as fault:
             raise LogFileError(
                 f"{self.path}: line {line} is not an event in JSON ({fault}); each line must be one whole JSON object"
             ) from fault

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bandit.catalogue_file import MAX_NAME
 from bandit.importing.values import is_blank
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from bandit.domain import BoolArray, IntArray
     from bandit.importing.mapping import LogMapping
@@ -34,9 +35,11 @@ class IdentityReader:
         if self.decision_id is not None:
             ids = list(chunk.columns[self.decision_id])
             refused.refuse(_blank(ids), "decision id is blank", lambda _: f'"{self.decision_id}" is blank')
+            refused.refuse(too_long(ids), "decision id is too long", _says_too_long(self.decision_id))
         if self.customer is not None:
             customers = list(chunk.columns[self.customer])
             refused.refuse(_blank(customers), "customer is blank", lambda _: f'"{self.customer}" is blank')
+            refused.refuse(too_long(customers), "customer is too long", _says_too_long(self.customer))
         return customers, ids
 
     def refuse_twice(self, ids: Sequence[str], refused: RowRefusals) -> None:
@@ -79,6 +82,15 @@ class _Seen:
             run = np.concatenate((self._runs.pop(), run))
         run.sort()
         self._runs.append(run)
+
+
+def too_long(texts: Sequence[str]) -> BoolArray:
+    """Return which texts are longer than a name may be, (n,)."""
+    return np.fromiter(map(len, texts), dtype=np.int64, count=len(texts)) > MAX_NAME
+
+
+def _says_too_long(column: str) -> Callable[[int], str]:
+    return lambda _: f'"{column}" has more than {MAX_NAME:,} characters'
 
 
 def _blank(texts: Sequence[str]) -> BoolArray:

@@ -144,6 +144,7 @@ class _Import:
         if not self.propensities.known:
             propensity = np.full(len(chunk), PLACEHOLDER)
         outcomes = self.outcomes.read(chunk, refused)
+        self.standing.refuse_long(chunk, refused)
         closed = self.standing.closed(chunk, refused)
         eligible = self.eligibility.read(chunk, offer, refused)
         self.identities.refuse_twice(ids, refused)

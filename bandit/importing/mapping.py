@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 from bandit.errors import CatalogueError
@@ -64,6 +66,7 @@ def _check(file: MappingFile) -> None:
         raise CatalogueError("[columns] has time_format or time_unit without time; name the column of the times")
     if columns.time_format == "iso" and columns.time_unit != "s":
         raise CatalogueError('[columns] time_unit is for times that are numbers; add time_format = "unix"')
+    _check_time_format(columns.time_format)
     if len(file.delimiter) != 1 or file.delimiter in '"\r\n':
         raise CatalogueError(f"delimiter is one character; seen {file.delimiter!r}")
     seen: set[str] = set()
@@ -78,6 +81,17 @@ def _check(file: MappingFile) -> None:
         seen.add(outcome.event)
     if not file.outcomes and file.closed is False:
         raise CatalogueError("has no [[outcomes]] and closed = false; name the column that says what came of it")
+
+
+def _check_time_format(style: str) -> None:
+    if style in {"iso", "unix"}:
+        return
+    try:
+        datetime.strptime("", style)  # noqa: DTZ007 - only whether it can be asked
+    except ValueError:
+        return  # it does not fit an empty text
+    except re.error as fault:
+        raise CatalogueError(f'[columns] time_format "{style}" is none: {fault}') from fault
 
 
 def fixed_share(value: str | float) -> float | None:

@@ -12,9 +12,16 @@ import numpy as np
 
 from bandit.errors import LogFileError
 from bandit.importing.arrow_columns import arrow, column_texts
+from bandit.importing.csv_source import MAX_COLUMNS
 from bandit.importing.source import Chunk, Progress, require_columns
 
 PARQUET = b"PAR1"
+
+BATCH_BYTES = 64 << 20
+"""Bytes of rows after which a batch ends, however few its rows."""
+
+MAX_ROWS_A_BYTE, ROWS_FROM = 100, 1_000_000
+"""How many rows a file may claim for each of its bytes, once it claims so many."""
 
 
 class ParquetSource:
@@ -30,8 +37,24 @@ class ParquetSource:
         self.size = path.stat().st_size
         try:
             self._file: Any = parquet.ParquetFile(path, pre_buffer=False)
-        except (pa.ArrowException, OSError) as fault:
+            # A text that stands in many rows is kept once: written out it may take any amount of memory.
+            texts = [field.name for field in self._file.schema_arrow if _is_text(pa, field.type)]
+            self._file = parquet.ParquetFile(path, pre_buffer=False, read_dictionary=texts)
+        except (pa.ArrowException, OSError, UnicodeDecodeError) as fault:
             raise self._damaged(fault) from fault
+        self._check_size()
+
+    def _check_size(self) -> None:
+        """LogFileError where the file claims what cannot be read in bounded memory."""
+        about = self._file.metadata
+        if about.num_columns > MAX_COLUMNS:
+            raise LogFileError(f"{self.path}: has {about.num_columns:,} columns; at most {MAX_COLUMNS:,} are read")
+        # What the file says of each column is not asked for: Arrow ends the process where that is damaged.
+        if about.num_rows > max(ROWS_FROM, MAX_ROWS_A_BYTE * self.size):
+            raise LogFileError(
+                f"{self.path}: claims {about.num_rows:,} rows in {self.size:,} bytes, more than any log has; "
+                "write it again"
+            )
 
     @property
     def columns(self) -> Sequence[str]:
@@ -51,7 +74,10 @@ class ParquetSource:
         require_columns(self.path, "the schema", names, columns)
         n_rows, done = self._file.metadata.num_rows, 0
         try:
-            for batch in self._file.iter_batches(batch_size=size, columns=list(columns), use_threads=False):
+            batches = self._file.iter_batches(batch_size=size, columns=list(columns), use_threads=False)
+            for batch in self._even(batches, size):
+                if done + batch.num_rows > n_rows:
+                    raise OSError(f"it has more rows than the {n_rows:,} that it claims")
                 lines = np.arange(done + 1, done + 1 + batch.num_rows, dtype=np.int64)
                 where = str(self.path)
                 texts = {name: column_texts(batch.column(name), where, name, done) for name in columns}
@@ -59,9 +85,31 @@ class ParquetSource:
                 yield Chunk(lines, texts, (), len(names))
                 if progress:
                     progress(self.size * done // max(n_rows, 1), self.size)
-        except (self._arrow.ArrowException, OSError, UnicodeDecodeError) as fault:
+        except (self._arrow.ArrowException, OSError, UnicodeDecodeError, OverflowError) as fault:
             raise self._damaged(fault) from fault
+
+    def _even(self, batches: Iterator[Any], size: int) -> Iterator[Any]:
+        """Yield the rows in batches of `size` or of BATCH_BYTES; with dictionaries Arrow ends one a row group."""
+        waiting: list[Any] = []
+        for batch in batches:
+            waiting.append(batch)
+            while sum(each.num_rows for each in waiting) >= size or sum(each.nbytes for each in waiting) > BATCH_BYTES:
+                whole = self._joined(waiting)
+                yield whole.slice(0, size)
+                waiting = [whole.slice(size)] if whole.num_rows > size else []
+        if waiting:
+            yield self._joined(waiting)
+
+    def _joined(self, batches: list[Any]) -> Any:  # noqa: ANN401
+        if len(batches) == 1:
+            return batches[0]
+        whole = self._arrow.Table.from_batches(batches).unify_dictionaries().combine_chunks()
+        return whole.to_batches()[0]
 
     def _damaged(self, fault: Exception) -> LogFileError:
         said = " ".join(str(fault).split())
         return LogFileError(f"{self.path}: is a damaged Parquet file ({said}); write it again")
+
+
+def _is_text(pa: Any, kind: Any) -> bool:  # noqa: ANN401 - pyarrow has no types
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from bandit.domain import BoolArray, IntArray
+from bandit.messages import plain
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +71,7 @@ class RowRefusals:
         self.ok[fresh] = False
         self.whole.by_reason[kind] += len(fresh)
         room = self.whole.max_listed - len(self.whole.listed)
-        self._words += [Refusal(int(self.lines[row]), words(row)) for row in fresh[:room].tolist()]
+        self._words += [Refusal(int(self.lines[row]), plain(words(row))) for row in fresh[:room].tolist()]
 
     def add(self, line: int, kind: str, words: str) -> None:
         """Refuse a row that is not among the chunk's rows, such as one that does not have its columns."""

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bandit.catalogue_file import MAX_NAME
+from bandit.importing.identities import too_long
 from bandit.importing.values import by_value, floats, is_blank, truth
 
 if TYPE_CHECKING:
@@ -33,6 +35,12 @@ class StandingReader:
         if self.group is None:
             return [GROUP] * len(chunk)
         return by_value(chunk.columns[self.group], lambda text: GROUP if is_blank(text) else text)
+
+    def refuse_long(self, chunk: Chunk, refused: RowRefusals) -> None:
+        """Refuse the rows whose group has a name that is too long."""
+        if self.group is not None:
+            words = f'"{self.group}" has more than {MAX_NAME:,} characters'
+            refused.refuse(too_long(chunk.columns[self.group]), "group is too long", lambda _: words)
 
     def closed(self, chunk: Chunk, refused: RowRefusals) -> BoolArray:
         """Return which rows are closed, (n,); rows where the column does not say are refused."""

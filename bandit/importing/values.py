@@ -11,6 +11,7 @@ from typing import TypeVar
 
 import numpy as np
 
+from bandit.clock import EARLIEST, LATEST
 from bandit.domain import MICROSECONDS, FloatArray, IntArray
 from bandit.importing.texts import CodedTexts, NumberTexts, TimeTexts
 
@@ -28,7 +29,7 @@ UNITS |= {"h": 60 * UNITS["min"], "d": 24 * 60 * UNITS["min"]}
 _TRUE, _FALSE = frozenset({"true", "yes", "t", "y"}), frozenset({"false", "no", "f", "n"})
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _FARTHEST = 2**62
-_SHARE = re.compile(r"\s*(\d+)\s*/\s*(\d+)\s*")
+_SHARE = re.compile(r"\s*(\d{1,18})\s*/\s*(\d{1,18})\s*")
 
 
 def by_value(texts: Sequence[str], convert: Callable[[str], _T]) -> list[_T]:
@@ -102,9 +103,9 @@ def times(texts: Sequence[str], style: str, unit: str, start: int) -> IntArray:
         numbers = floats(texts) * UNITS[unit]
         bad = ~(np.abs(numbers) < _FARTHEST)  # NaN compares false
         whole = np.where(bad, 0.0, np.rint(np.where(bad, 0.0, numbers))).astype(np.int64)
-        return np.where(bad, BAD_TIME, whole + start)
+        return _of_calendars(np.where(bad, BAD_TIME, whole + start))
     if style == "iso" and isinstance(texts, TimeTexts):
-        return texts.microseconds
+        return _of_calendars(texts.microseconds)
     if style == "iso" and (fast := _iso(texts)) is not None:
         return fast
     convert = moment if style == "iso" else _strptime(style)
@@ -112,19 +113,26 @@ def times(texts: Sequence[str], style: str, unit: str, start: int) -> IntArray:
     return np.fromiter(map(table.__getitem__, texts), dtype=np.int64, count=len(texts))
 
 
+def _of_calendars(times: IntArray) -> IntArray:
+    """Return BAD_TIME in place of what is outside the years 1 to 9999."""
+    return np.where((times >= EARLIEST) & (times < LATEST), times, BAD_TIME)
+
+
 def _iso(texts: Sequence[str]) -> IntArray | None:
     """Convert a column of plain dates and times at once; None where a text needs a look of its own."""
     lengths = set(map(len, texts))
     joined = "".join(texts)
-    if not lengths or min(lengths) < 10 or joined.count("-") != 2 * len(texts) or not _PLAIN.fullmatch(joined):
+    plain = joined.count("-") == 2 * len(texts) and _PLAIN.fullmatch(joined)
+    if not lengths or min(lengths) < 10 or max(lengths) > _LONGEST_TIME or not plain:
         return None
     try:
-        return np.array(texts, dtype="datetime64[us]").astype(np.int64)
+        return _of_calendars(np.array(texts, dtype="datetime64[us]").astype(np.int64))
     except ValueError:
         return None
 
 
 _PLAIN = re.compile(r"[-0-9T:. ]*")
+_LONGEST_TIME = len("2026-01-31T18:00:00.000000000")
 
 
 def _strptime(style: str) -> Callable[[str], int]:

@@ -23,7 +23,7 @@ from bandit.domain import Contexts
 from bandit.interop.table import columns
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from bandit.catalogue import Catalogue
     from bandit.domain import BoolArray, FloatArray, ObjectArray
@@ -40,9 +40,7 @@ class DsjsonFile:
         self._log, self._catalogue = log, log.catalogue
         self._actions = _Actions(log.catalogue)
         names = log.layout.names
-        fields = [(f"f{place}", object, None) for place in range(len(names))]
-        rename = {f"f{place}": name for place, name in enumerate(names)}
-        self._own = msgspec.defstruct("Own", fields, rename=rename, omit_defaults=True, gc=False)
+        self._own = _record(names)
         self._file = path.open("wb")
 
     def write(self, rows: Rows) -> None:
@@ -116,6 +114,20 @@ class _Actions:
             self._of_set[number] = text
             self._size += len(text)
         return text
+
+
+def _record(names: Sequence[str]) -> Callable[..., object]:
+    """Return what makes a row's values, one a name, into an object without those that are None."""
+    fields = [(f"f{place}", object, None) for place in range(len(names))]
+    rename = {f"f{place}": name for place, name in enumerate(names)}
+    try:
+        return msgspec.defstruct("Own", fields, rename=rename, omit_defaults=True, gc=False)
+    except ValueError:  # a name with a quote, a backslash or a control character: slower, and as good
+
+        def plain(*values: object) -> dict[str, object]:
+            return {name: value for name, value in zip(names, values, strict=True) if value is not None}
+
+        return plain
 
 
 def _encoded(contexts: Contexts) -> Contexts:

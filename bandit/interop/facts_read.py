@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bandit.domain import Contexts, FloatArray, ObjectArray
+from bandit.facts import MAX_TEXT
 from bandit.importing.contexts import ContextReader, FactColumn, wrong_type
 from bandit.importing.texts import CodedTexts, NumberTexts
 from bandit.importing.values import BAD, floats, number, truth
@@ -39,6 +40,10 @@ class FactBatches:
             if fact.fact.kind != "categorical" and (bad := values == BAD).any():
                 refused.refuse(bad, fact.wrong, wrong_type(fact, texts))
                 values = np.where(bad, np.nan, values)
+            if fact.fact.kind == "categorical":
+                long = np.fromiter(map(_is_long, values), dtype=np.bool_, count=len(values))
+                refused.refuse(long, fact.wrong, wrong_type(fact, texts))
+                values[long] = None
             columns[fact.fact.name] = values
         if columns or customers is not None:
             contexts = self._catalogue.contexts(columns, customers)
@@ -52,6 +57,10 @@ class FactBatches:
         if self._last is None or self._last[0] is not chunk:
             raise ValueError("the facts of a chunk are read before its eligible offers")
         return self._last[1].take(np.array(rows, dtype=np.int64))
+
+
+def _is_long(text: str | None) -> bool:
+    return text is not None and len(text) > MAX_TEXT
 
 
 def _values(fact: FactColumn, texts: Sequence[str]) -> FloatArray | ObjectArray:

@@ -36,6 +36,6 @@ def build(catalogue: Catalogue, spec: Mapping[str, object]) -> Policy:
                 return VowpalWabbit(catalogue, **settings)
             case "vw-slates":
                 return VowpalWabbitSlates(catalogue, **settings)
-    except TypeError as fault:
+    except (TypeError, ValueError, AttributeError, OverflowError) as fault:
         raise PolicyError(f"the policy's description has a setting it does not know: {fault}") from fault
     raise PolicyError(f"there is no policy of kind {spec.get('kind')!r}; kinds are {', '.join(KINDS)}")

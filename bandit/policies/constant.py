@@ -9,6 +9,7 @@ from numpy.random import Generator
 
 from bandit.catalogue import Catalogue
 from bandit.domain import BoolArray, Contexts, FloatArray
+from bandit.errors import OfferError
 from bandit.policies.probabilities import one_hot, uniform_over
 from bandit.policies.stateless import Stateless
 
@@ -19,6 +20,8 @@ class ConstantOffer(Stateless):
     def __init__(self, catalogue: Catalogue, offer: Mapping[str, str] | int, name: str | None = None) -> None:
         """Take the offer as its number or as one option a dimension (OfferError where it is not legal)."""
         self.catalogue = catalogue
+        if isinstance(offer, int) and not 0 <= offer < catalogue.n_offers:
+            raise OfferError(f"there is no offer {offer}; offers have the numbers 0 to {catalogue.n_offers - 1}")
         self.offer = offer if isinstance(offer, int) else catalogue.offer_index(offer)
         self.name = name or f"everyone: {catalogue.label(self.offer)}"
 

@@ -26,6 +26,8 @@ SETTLED_AT = (1, 2, 4, 8, 16, 32, 64, 128, 256, WARM_UP)
 FADE_STEP = 0.02
 """What was learned is faded in steps of about this share, since each solves a D x D system."""
 
+_LARGEST = 2**62
+
 FIT_SCALES = 20_000
 """Decisions of a log by which `fit` settles the scales."""
 
@@ -168,13 +170,15 @@ class Learner:
         if not isinstance(scales, dict) or not isinstance(curves, dict):
             raise TypeError("its scales are not a mapping")
         fresh.outlook = fresh._outlook(
-            {name: Scale(float(pair[0]), float(pair[1])) for name, pair in scales.items()},
+            {name: Scale.of_plain(pair) for name, pair in scales.items()},
             Unit(),
             {name: Curve.of_plain(numbers) for name, numbers in curves.items()},
         )
         fresh.outlook.restore(meta, arrays)
         fresh.version = int(str(meta["version"]))
         fresh._faded = None if meta["faded"] is None else int(str(meta["faded"]))
+        if not (0 <= fresh.version < _LARGEST and abs(fresh._faded or 0) < _LARGEST):
+            raise ValueError("its counts are none")
         fresh._warmup = None
         if "warmup" in meta:
             fresh._warmup = Warmup.restore(WARM_UP, self.catalogue, meta["warmup"], parts_of("warmup", arrays))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import zipfile
 from collections.abc import Mapping
 
@@ -13,6 +14,8 @@ from numpy.typing import NDArray
 from bandit.errors import PolicyError
 
 _META = "__meta__"
+_KINDS = "biufSU"
+_HEADER = 1_000
 
 ROUNDING = 1e-6
 """Largest difference, relative to the largest number of an array, between states that are the same."""
@@ -35,14 +38,30 @@ def unpack(state: bytes) -> tuple[dict[str, object], dict[str, NDArray[np.generi
     """Return what `pack` was given; PolicyError for anything else."""
     try:
         with zipfile.ZipFile(io.BytesIO(state)) as archive:
-            arrays: dict[str, NDArray[np.generic]] = {}
-            for name in archive.namelist():
-                with archive.open(name) as member:
-                    arrays[name] = np.lib.format.read_array(member, allow_pickle=False)
+            members = archive.infolist()
+            # As `pack` writes them; so no member can be larger than the bytes that are there.
+            if any(member.compress_type != zipfile.ZIP_STORED for member in members):
+                raise ValueError("it is compressed, as no state is")
+            if sum(member.file_size for member in members) > len(state):
+                raise ValueError("it claims more than it has")
+            arrays = {member.filename: _array(archive.read(member)) for member in members}
         meta = msgspec.json.decode(arrays.pop(_META).tobytes(), type=dict[str, object])
-    except (zipfile.BadZipFile, ValueError, KeyError, OSError, EOFError, msgspec.DecodeError) as fault:
+    except Exception as fault:  # a reader fed with a stranger's bytes may fail in any way; none may reach the caller
         raise PolicyError(f"the policy's state cannot be read ({fault}); rebuild it from the log") from fault
     return meta, arrays
+
+
+def _array(member: bytes) -> NDArray[np.generic]:
+    """Return an array of numbers or texts; ValueError where its header claims anything but what follows it."""
+    content = io.BytesIO(member)
+    if np.lib.format.read_magic(content) != (1, 0):
+        raise ValueError("it has an array of another format")
+    shape, by_columns, dtype = np.lib.format.read_array_header_1_0(content, max_header_size=_HEADER)
+    if dtype.kind not in _KINDS or by_columns:
+        raise ValueError(f"it has an array of the type {dtype}")
+    if math.prod(shape) * dtype.itemsize != len(member) - content.tell() or min(shape, default=0) < 0:
+        raise ValueError("it has an array of another size than it claims")
+    return np.frombuffer(member, dtype, offset=content.tell()).reshape(shape).copy()
 
 
 def close(one: bytes, other: bytes) -> bool:

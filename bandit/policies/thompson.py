@@ -26,6 +26,9 @@ CELLS = 600_000
 SEARCH_ABOVE = 8_000
 """Above so many offers finding the best of each draw by search takes less time than scoring them all."""
 
+MAX_DRAWS = 100_000
+"""Most draws: propensities are then as fine as anybody can tell, and their memory is bounded."""
+
 BLOCKS = 16
 """Sets of M draws between two changes of the belief; each call is answered from one of them, by chance."""
 
@@ -65,8 +68,8 @@ class ThompsonSampling:
         name: str = "thompson sampling",
     ) -> None:
         """Start from the prior; PolicyError for settings that make no policy."""
-        if draws < 1:
-            raise PolicyError(f"draws must be at least 1; seen {draws}")
+        if not 1 <= draws <= MAX_DRAWS:
+            raise PolicyError(f"draws must be at least 1 and at most {MAX_DRAWS:,}; seen {draws}")
         if not (np.isfinite(width) and width >= 0.0):
             raise PolicyError(f"width must be a finite number, 0 or more; seen {width}")
         self.catalogue = catalogue
@@ -125,7 +128,11 @@ class ThompsonSampling:
         if found is None:
             # Another state, other draws; the same state, the same: what was decided can be computed again.
             rng = np.random.default_rng([_SEED, self._learner.version, block])
-            found = self._samples[block] = self._learner.outlook.draw(self.draws, self.width, rng)
+            found = self._learner.outlook.draw(self.draws, self.width, rng)
+            # A value that is no number would win every draw, and the probabilities would look sound.
+            if not (np.isfinite(found.effects).all() and np.isfinite(found.pairs).all()):
+                raise PolicyError("the belief has numbers that are not finite; rebuild it from the log")
+            self._samples[block] = found
         return found
 
     def _shares(self, known: Known, eligible: BoolArray, sample: Draws) -> FloatArray:
@@ -139,6 +146,15 @@ class ThompsonSampling:
         """Return the (n, N) predicted response: the expected reward of each offer at the belief's mean."""
         outlook = self._learner.outlook
         return outlook.expected(outlook.know(contexts))
+
+    def own_deviations(self, customer: str) -> Mapping[str, tuple[float, float]]:
+        """Return how a customer is believed to deviate from all others, in logits, by column: "base" and the options.
+
+        Mean and standard deviation; nothing for a customer without history and where no customer is told apart.
+        """
+        outlook = self._learner.outlook
+        names = ("base", *outlook.encoder.offers.main_names)
+        return {} if outlook.own is None else outlook.own.by_column(customer, names)
 
     # -- learning --------------------------------------------------------------------------------------------------
 
@@ -184,6 +200,8 @@ class ThompsonSampling:
             if meta["kind"] != "thompson":
                 raise ValueError(f"it is of a policy of kind {meta['kind']}")
             learner = self._learner.restored(meta, arrays)
-        except (KeyError, ValueError, TypeError, IndexError, AttributeError, msgspec.MsgspecError) as fault:
+        except (
+            KeyError, ValueError, TypeError, IndexError, AttributeError, OverflowError, msgspec.MsgspecError
+        ) as fault:  # fmt: skip
             raise PolicyError(f"the state does not fit this policy: {fault}; rebuild it from the log") from fault
         self._learner, self._samples = learner, {}

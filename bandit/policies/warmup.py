@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from bandit.catalogue import Catalogue
 from bandit.domain import Contexts, Outcomes
+from bandit.facts import MISSING
 
 
 @dataclass(slots=True)
@@ -54,11 +55,31 @@ class Warmup:
             raise TypeError("its warm-up has no sizes")
         if not sizes:
             return warmup
-        columns = {name: arrays[f"context/{name}"] for name in catalogue.facts}
-        customers = np.array(arrays["customers"].tolist(), dtype=object)
-        contexts = Contexts(sum(sizes), columns, {}, customers)  # type: ignore[arg-type]
-        values = {name: arrays[name] for name in _columns() if name in arrays}
+        if not all(type(each) is int and each > 0 for each in sizes) or sum(sizes) > size:
+            raise ValueError("its warm-up has sizes that are none")
+        n = sum(sizes)
+        columns = {
+            name: _column(arrays[f"context/{name}"], n, "i" if fact.kind == "categorical" else "f")
+            for name, fact in catalogue.facts.items()
+        }
+        if any(
+            column.min() < MISSING or column.max() > len(catalogue.facts[name].values)
+            for name, column in columns.items()
+            if column.dtype.kind == "i"
+        ):
+            raise ValueError("its warm-up has values that are not declared")
+        customers = np.array(_column(arrays["customers"], n, "U", empty=True).tolist(), dtype=object)
+        contexts = Contexts(n, columns, {}, customers)  # type: ignore[arg-type]
+        values = {
+            name: _column(arrays[name], n, kind, empty=name in _MAY_BE_EMPTY)
+            for name, kind in _KINDS.items()
+            if name in arrays
+        }
+        if values["offer"].min() < 0 or values["offer"].max() >= catalogue.n_offers:
+            raise ValueError("its warm-up has other offers")
         packed = np.asarray(arrays["eligible"], dtype=np.uint8)
+        if packed.shape not in {(n, 0), (n, -(-catalogue.n_offers // 8))}:
+            raise ValueError("its warm-up has other eligible offers")
         count = catalogue.n_offers if packed.shape[1] else 0  # 0 where the policy does not look at it
         values["eligible"] = np.unpackbits(packed, axis=1, count=count).astype(np.bool_)
         kept = Outcomes(contexts=contexts, **values)  # type: ignore[arg-type]
@@ -66,6 +87,33 @@ class Warmup:
         for start, stop in zip(stops - np.asarray(sizes), stops, strict=True):
             warmup.add(kept.take(slice(int(start), int(stop))))
         return warmup
+
+
+_MAY_BE_EMPTY = {"time", "weight", "was_weight"}
+_KINDS = {
+    "offer": "i",
+    "propensity": "f",
+    "converted": "b",
+    "revenue": "f",
+    "reward": "f",
+    "restated": "b",
+    "was_converted": "b",
+    "was_revenue": "f",
+    "was_reward": "f",
+    "time": "i",
+    "weight": "f",
+    "was_weight": "f",
+}
+
+
+def _column(array: NDArray[np.generic], n: int, kind: str, *, empty: bool = False) -> NDArray[np.generic]:
+    """Return a column of n values of numpy's `kind`, or of none where it may be `empty`; ValueError for any other."""
+    # What was joined of nothing is of numpy's default type.
+    if array.shape == (n,) and array.dtype.kind == kind:
+        return array
+    if empty and array.shape == (0,):
+        return array
+    raise ValueError("its warm-up has columns of another kind")
 
 
 def join(batches: Sequence[Outcomes]) -> Outcomes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -128,17 +129,20 @@ class VwPolicy(ABC):
                 f"the state is of a policy of kind {meta.get('kind')}, not {self._kind}; rebuild it from the log"
             )
         try:
-            scales = {name: Scale(*map(float, scale)) for name, scale in dict(meta["scales"]).items()}  # type: ignore[call-overload]
+            scales = {name: Scale.of_plain(scale) for name, scale in dict(meta["scales"]).items()}  # type: ignore[call-overload]
             unit, not_restated = float(str(meta["unit"])), int(str(meta["not_restated"]))
             kept = {name.removeprefix("kept/"): array for name, array in arrays.items() if name.startswith("kept/")}
             model = arrays["model"].tobytes()
             warmup = None
             if "warm_up" in meta:
                 warmup = Warmup.restore(self.warm_up, self.catalogue, meta["warm_up"], kept)
-        except (KeyError, TypeError, ValueError) as fault:
+            encoder = Encoder(self.catalogue, scales, pairs=False)
+            if not (math.isfinite(unit) and unit > 0.0 and not_restated >= 0):
+                raise ValueError("its unit is none")
+        except (KeyError, TypeError, ValueError, IndexError, AttributeError, OverflowError) as fault:
             raise PolicyError(f"the policy's state does not fit its catalogue ({fault}); rebuild it") from fault
         with self._lock:
-            self._restart(Encoder(self.catalogue, scales, pairs=False), model)
+            self._restart(encoder, model)
             self.not_restated, self._unit, self._warmup = not_restated, unit, warmup
 
     def spec(self) -> Mapping[str, object]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import struct
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -32,6 +34,21 @@ _REFUSED_LONG = (
     "--output_feature_regularizer_text",
     "--input_feature_regularizer",
     "--feature_mask",
+    "--extra_metrics",
+    "--epsilon_decay_audit",
+    "--log_output",
+    "--driver_output",
+    "--audit_regressor",
+    "--aml_predict_only_model",
+    "--search_allowed_transitions",
+    "--sendto",
+    "--unix_socket",
+    "--foreground",
+    "--num_children",
+    "--node",
+    "--total",
+    "--unique_id",
+    "--span_server_port",
     "--dictionary",
     "--dictionary_path",
     "--daemon",
@@ -48,6 +65,14 @@ _REFUSED_LONG = (
 )
 
 
+MAX_BITS = 28
+"""Most bits of a feature's hash: 2^28 weights are four gigabytes."""
+
+_BITS = ("-b", "--bit_precision")
+_FIXED = re.compile(r" --random_seed \d+| --preserve_performance_counters| --quiet")  # which we give it ourselves
+_PLAIN = re.compile(r"[\x20-\x7e]*\0?")
+
+
 class Workspace:
     """A workspace that lives as long as it is used and is closed once; its model goes in and out as bytes.
 
@@ -58,6 +83,8 @@ class Workspace:
         """Open a workspace that knows nothing, or one that goes on with a model."""
         self.args = args
         self._open: Any = None
+        if model is not None:
+            _look_into(model)
         try:
             if model is None:
                 self._open = vowpalwabbit.Workspace(" ".join([*_ALWAYS, args, _FRESH]))
@@ -137,8 +164,38 @@ class Asked:
             self._reader.close()
 
 
+def _look_into(model: bytes) -> None:
+    """PolicyError where a model asks for what its caller may not: it brings arguments of its own, which VW obeys.
+
+    They stand in the header, after the version, the model's id, "m", two labels, the number of bits, that of topics,
+    and two lists of three bytes each (Vowpal Wabbit 9, `parse_regressor.cc`).
+    """
+    try:
+        place = 0
+        for _ in range(2):
+            (length,) = struct.unpack_from("<I", model, place)
+            place += 4 + length
+        _, _, _, bits, _ = struct.unpack_from("<cffII", model, place)
+        place += struct.calcsize("<cffII")
+        for _ in range(2):
+            (length,) = struct.unpack_from("<I", model, place)
+            place += 4 + 3 * length
+        (length,) = struct.unpack_from("<I", model, place)
+        args = model[place + 4 : place + 4 + length].decode("ascii")
+    except (struct.error, UnicodeDecodeError) as fault:
+        raise PolicyError(f"Vowpal Wabbit does not start with a model that is none of its own ({fault})") from fault
+    if len(args) != length or not _PLAIN.fullmatch(args) or bits > MAX_BITS:
+        raise PolicyError("Vowpal Wabbit does not start with a model that is none of its own; rebuild it from the log")
+    allowed(_FIXED.sub(" ", args.rstrip("\0")))
+
+
 def allowed(args: str, own: Sequence[str] = ()) -> str:
     """Return the arguments; PolicyError for one that touches files or the network, or that the policy sets (`own`)."""
+    words = args.replace("=", " ").split()
+    for name, value in zip(words, [*words, ""][1:], strict=True):
+        given = name[2:] or value if name[:2] == "-b" else value if name in _BITS else "0"
+        if not given.isdecimal() or int(given[:4]) > MAX_BITS:
+            raise PolicyError(f"VW's {name} {value} asks for too many weights; at most {MAX_BITS} bits are allowed")
     for arg in args.split():
         long = arg.split("=")[0]
         short = "" if arg.startswith("--") else arg[:2]
