@@ -1,4 +1,4 @@
-"""`python -m simulator.bench`: what engine and peers earn; `python -m simulator.bench speed`: how fast they are.
+"""`python -m simulator.bench`: what engine and peers earn, how fast they are, and what an engine survives.
 
 `python -m simulator.bench ope` is evaluation beside Open Bandit Pipeline.
 """
@@ -8,14 +8,15 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
 
-from bandit.errors import InputError, OfferBanditError
-from simulator.bench import obp_speed, settings, speed
+from bandit.errors import InputError, MissingExtraError, OfferBanditError
+from simulator.bench import crash, many, obp_speed, settings, soak, soak_rows, speed
 from simulator.bench.contestants import named
 from simulator.bench.match import PICTURE, TABLE, Match
 from simulator.bench.world import Place
@@ -34,8 +35,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if given.command == "settings":
             return _settings(given, console)
-        if given.command == "ope":
-            return _evaluation(given, console)
+        if given.command in {"many", "crash", "soak", "ope"}:
+            does = {"many": _many, "crash": _crash, "soak": _soak, "ope": _evaluation}
+            return does[given.command](given, console)
         return _speed(given, console) if given.command == "speed" else _earned(given, console)
     except OfferBanditError as fault:
         sys.stderr.write(f"{fault}\n")
@@ -47,7 +49,8 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m simulator.bench", description="Compare the engine with other libraries on simulated customers."
     )
     _earned_options(parser)
-    commands = parser.add_subparsers(dest="command", metavar="[earned | speed | settings | ope]")
+    known = "earned | speed | settings | ope | many | crash | soak"
+    commands = parser.add_subparsers(dest="command", metavar=f"[{known}]")
     _earned_options(commands.add_parser("earned", help="what engine and peers earn (the default)"))
     quick = commands.add_parser("speed", help="microseconds of the engine and of Vowpal Wabbit, as ratios")
     quick.add_argument("--offers", type=_numbers, default=speed.OFFERS, help="numbers of offers, with commas")
@@ -61,6 +64,27 @@ def _parser() -> argparse.ArgumentParser:
     tried.add_argument("--seed", type=int, default=2, help="the seed of all draws (default: %(default)s)")
     tried.add_argument("--visits", type=int, default=None, help="(default: what the scenario recommends)")
     tried.add_argument("--out", type=Path, default=OUT, help="folder of the results (default: %(default)s)")
+    crowd = commands.add_parser("many", help="many processes on one file, beside plain sqlite3")
+    crowd.add_argument("--processes", type=int, default=8, help="(default: %(default)s)")
+    crowd.add_argument("--decisions", type=int, default=10_000, help="of each process (default: %(default)s)")
+    crowd.add_argument(
+        "--durability", choices=many.DURABILITIES, default=None, help="process or full (default: one after the other)"
+    )
+    crowd.add_argument(
+        "--learn-every", type=int, default=0, help="decisions after which a process learns (default: never)"
+    )
+    crowd.add_argument("--seed", type=int, default=1, help="seed of the contexts (default: %(default)s)")
+    crowd.add_argument("--out", type=Path, default=OUT, help="folder of the results (default: %(default)s)")
+    killed = commands.add_parser("crash", help="kill processes at their work, and look for what was lost")
+    killed.add_argument("--kills", type=int, default=500, help="(default: %(default)s)")
+    killed.add_argument("--only", type=_names, default=None, help="activities, with commas (default: all)")
+    killed.add_argument("--seed", type=int, default=1, help="seed of the moments (default: %(default)s)")
+    killed.add_argument("--out", type=Path, default=OUT, help="folder of the results (default: %(default)s)")
+    long = commands.add_parser("soak", help="millions of decisions on one engine: memory, latency, the belief")
+    long.add_argument("--decisions", type=int, default=2_000_000, help="(default: %(default)s)")
+    long.add_argument("--every", type=int, default=50_000, help="decisions a row (default: %(default)s)")
+    long.add_argument("--seed", type=int, default=1, help="seed of customers and decisions (default: %(default)s)")
+    long.add_argument("--out", type=Path, default=OUT, help="folder of the results (default: %(default)s)")
     judged = commands.add_parser("ope", help="evaluation beside Open Bandit Pipeline, in seconds and memory")
     judged.add_argument("--rows", type=_numbers, default=obp_speed.ROWS, help="sizes of the log, with commas")
     judged.add_argument("--rounds", type=int, default=5, help="of each side at each size (default: %(default)s)")
@@ -119,6 +143,56 @@ def _settings(given: argparse.Namespace, console: Console) -> int:
     console.print(settings.markdown(found), soft_wrap=True, markup=False)
     console.print(f"took {(time.perf_counter() - begun) / 60:.1f} minutes; in {given.out / 'settings.md'}")
     return 0
+
+
+def _many(given: argparse.Namespace, console: Console) -> int:
+    begun = time.perf_counter()
+    given.out.mkdir(parents=True, exist_ok=True)
+    chosen = many.DURABILITIES if given.durability is None else (given.durability,)
+    found = many.run(given.processes, given.decisions, chosen, given.learn_every, given.seed, console)
+    text = many.markdown(found)
+    (given.out / "many.md").write_text(f"# Many at once: {given.processes} processes\n\n{text}", encoding="utf-8")
+    numbers = json.dumps([line.to_dict() for each in found for line in each.lines], indent=2)
+    (given.out / "many.json").write_text(numbers + "\n", encoding="utf-8")
+    console.print(text, soft_wrap=True, markup=False)
+    console.print(f"took {(time.perf_counter() - begun) / 60:.1f} minutes; in {given.out / 'many.md'}")
+    return 1 if any(each.problems for each in found) else 0
+
+
+def _crash(given: argparse.Namespace, console: Console) -> int:
+    begun = time.perf_counter()
+    given.out.mkdir(parents=True, exist_ok=True)
+    found = crash.run(given.kills, given.only, given.seed, console)
+    text = crash.markdown(found)
+    (given.out / "crash.md").write_text(f"# Killed at work: {given.kills} times\n\n{text}", encoding="utf-8")
+    numbers = json.dumps([each.to_dict() for each in found], indent=2)
+    (given.out / "crash.json").write_text(numbers + "\n", encoding="utf-8")
+    console.print(text, soft_wrap=True, markup=False)
+    console.print(f"took {(time.perf_counter() - begun) / 60:.1f} minutes; in {given.out / 'crash.md'}")
+    return 1 if any(each.problems for each in found) else 0
+
+
+def _soak(given: argparse.Namespace, console: Console) -> int:
+    given.out.mkdir(parents=True, exist_ok=True)
+    rows: list[soak_rows.Row] = []
+
+    def told(row: soak_rows.Row) -> None:
+        rows.append(row)
+        console.print(soak_rows.line(row), soft_wrap=True, markup=False)
+        numbers = json.dumps([each.to_dict() for each in rows], indent=2)
+        (given.out / "soak.json").write_text(numbers + "\n", encoding="utf-8")
+        (given.out / "soak.md").write_text(f"# A long life\n\n{soak_rows.markdown(rows)}", encoding="utf-8")
+
+    console.print(soak_rows.HEAD, soft_wrap=True, markup=False)
+    with tempfile.TemporaryDirectory() as folder:
+        soak.Soak(Path(folder), given.seed).run(given.decisions, given.every, told)
+    found = soak_rows.problems(rows)
+    console.print("; ".join(found) or "no fault, and every covariance stayed one")
+    try:
+        soak_rows.draw(rows, given.out / "soak.png")
+    except MissingExtraError as fault:
+        console.print(str(fault))
+    return 1 if found else 0
 
 
 def _speed(given: argparse.Namespace, console: Console) -> int:

@@ -103,7 +103,7 @@ def obp(folder: Path) -> Callable[[], dict[str, float]]:
 def arrays(folder: Path) -> tuple[Any, ...]:
     """Return reward, action and propensity (n,), target and predicted (n, actions), customer (n,)."""
     names = ("reward", "action", "propensity", "target", "predicted", "customer")
-    return tuple(np.load(folder / f"{name}.npy") for name in names)
+    return tuple(np.load(folder / f"{name}.npy", allow_pickle=False) for name in names)
 
 
 def memory() -> int:

@@ -63,7 +63,7 @@ class Said:
     def load(path: Path, stamp: str) -> Said | None:
         """Return what a file has; None where there is none, or where it was played under another stamp."""
         try:
-            with np.load(path) as file:
+            with np.load(path, allow_pickle=False) as file:
                 found: dict[str, Any] = {name: file[name] for name in file.files}
         except (OSError, ValueError, BadZipFile):
             return None

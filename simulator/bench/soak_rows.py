@@ -1,0 +1,123 @@
+"""What a soak shows: a row every so many decisions, as a table and as curves."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from bandit.errors import MissingExtraError
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """How the engine is after so many decisions.
+
+    Milliseconds of single decisions; microseconds of a decision in a batch and of a learned outcome, and how much of
+    either the processor took (which others on the machine do not lengthen much); mebibytes of the process and of the
+    write-ahead log, bytes of the file a decision; the covariances' smallest eigenvalue, that eigenvalue over the
+    largest, and their largest difference from their own transposes.
+    """
+
+    decisions: int
+    seconds: float
+    rss: float
+    single_p50: float
+    single_p99: float
+    batch: float
+    batch_cpu: float
+    learned: int
+    learn: float
+    learn_cpu: float
+    file: float
+    wal: float
+    eigenvalue: float
+    condition: float
+    asymmetry: float
+    faults: int
+
+    def to_dict(self) -> dict[str, object]:
+        """Return plain JSON values."""
+        return asdict(self)
+
+
+HEAD = (
+    "| decisions | minutes | RSS MiB | single p50 ms | p99 ms | in a batch us | of it CPU | learned | us an outcome "
+    "| of it CPU "
+    "| file B a decision | WAL MiB | smallest eigenvalue | of the largest | asymmetry | faults |"
+)
+
+
+def markdown(rows: Sequence[Row]) -> str:
+    """Return the table."""
+    return "\n".join([HEAD, "|" + "---:|" * HEAD.count(" |"), *(line(row) for row in rows)]) + "\n"
+
+
+def line(row: Row) -> str:
+    """Return one row of the table."""
+    shown = (
+        f"{row.decisions:,}",
+        f"{row.seconds / 60:.1f}",
+        f"{row.rss:,.0f}",
+        f"{row.single_p50:.2f}",
+        f"{row.single_p99:.2f}",
+        f"{row.batch:.1f}",
+        f"{row.batch_cpu:.1f}",
+        f"{row.learned:,}",
+        f"{row.learn:.0f}",
+        f"{row.learn_cpu:.0f}",
+        f"{row.file:,.0f}",
+        f"{row.wal:.1f}",
+        f"{row.eigenvalue:.2e}",
+        f"{row.condition:.1e}",
+        f"{row.asymmetry:.1e}",
+        f"{row.faults:,}",
+    )
+    return f"| {' | '.join(shown)} |"
+
+
+def draw(rows: Sequence[Row], path: Path) -> None:
+    """Write the curves as PNG; MissingExtraError where matplotlib is not installed."""
+    try:
+        from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: PLC0415 - an extra
+        from matplotlib.figure import Figure  # noqa: PLC0415 - an extra
+    except ImportError as fault:
+        raise MissingExtraError("the plot", "notebooks") from fault
+    panels: tuple[tuple[str, tuple[tuple[str, str], ...], bool], ...] = (
+        ("resident memory, MiB", (("rss", ""),), False),
+        ("single decision, ms", (("single_p50", "p50"), ("single_p99", "p99")), False),
+        (
+            "microseconds of the processor each",
+            (("batch_cpu", "decision in a batch"), ("learn_cpu", "outcome learned")),
+            False,
+        ),
+        ("bytes of the file a decision", (("file", ""),), False),
+        ("smallest eigenvalue of the covariance", (("eigenvalue", ""),), True),
+        ("largest difference from its transpose", (("asymmetry", ""),), False),
+    )
+    figure = Figure(figsize=(11.0, 6.0), layout="constrained")
+    FigureCanvasAgg(figure)
+    at = [row.decisions / 1e6 for row in rows]
+    for axis, (title, curves, logarithmic) in zip(figure.subplots(2, 3).ravel(), panels, strict=True):
+        for name, label in curves:
+            axis.plot(at, [getattr(row, name) for row in rows], label=label, linewidth=1.2)
+        if logarithmic:
+            axis.set_yscale("log")
+        else:
+            axis.set_ylim(bottom=0.0)
+        if len(curves) > 1:
+            axis.legend(fontsize=8)
+        axis.set_title(title, fontsize=10)
+        axis.set_xlabel("million decisions", fontsize=8)
+        axis.grid(color="0.9")
+    figure.savefig(path, dpi=130)
+
+
+def problems(rows: Sequence[Row]) -> tuple[str, ...]:
+    """Return what is not as it should be, in sentences: faults, and a covariance that is none any more."""
+    found = []
+    if any(row.faults for row in rows):
+        found.append(f"{sum(row.faults for row in rows):,} decisions ended in the fallback")
+    if not all(row.eigenvalue > 0.0 for row in rows):
+        found.append("a covariance lost its positive eigenvalues")
+    return tuple(found)
