@@ -68,6 +68,9 @@ bench: $(BENCH_STAMP) ## Compare the engine with other libraries, in earnings an
 	$(BENCH_PYTHON) -m simulator.bench --seeds $(BENCH_SEEDS) --processes $(BENCH_PROCESSES) --out $(BENCH_OUT)
 	$(BENCH_PYTHON) -m simulator.bench speed --out $(BENCH_OUT)
 	$(BENCH_PYTHON) -m simulator.bench settings --out $(BENCH_OUT)
+	$(BENCH_PYTHON) -m simulator.bench many --out $(BENCH_OUT)
+	$(BENCH_PYTHON) -m simulator.bench crash --out $(BENCH_OUT)
+	$(BENCH_PYTHON) -m simulator.bench soak --out $(BENCH_OUT)
 	$(BENCH_PYTHON) -m simulator.calibration --processes $(BENCH_PROCESSES) --out $(BENCH_OUT)/calibration
 	@if [ -n "$$OFFER_BANDIT_OBP_PYTHON" ]; then $(BENCH_PYTHON) -m simulator.bench ope --out $(BENCH_OUT); \
 		else echo "OFFER_BANDIT_OBP_PYTHON is not set: evaluation is not timed beside Open Bandit Pipeline"; fi
