@@ -122,10 +122,11 @@ def evaluate(
         known = EvenlyDrawn()
     rewards, robust = _fitted(judged, catalogue, candidates, reward_model, folds, size, known, needs, rng, report)
     asked = Question(shown, _default(shown), base, level, interval)
+    place = None if base is None else [LOGGED, *named].index(base)
     cut = None
     if by:
         judged_by = [each for each in chosen if each.name in {"ips", asked.default}]
-        cut = Segments(catalogue, by, [LOGGED, *named], judged_by)
+        cut = Segments(catalogue, by, [LOGGED, *named], judged_by, place)
     aids = Aids(
         known,
         rewards,
@@ -137,7 +138,6 @@ def evaluate(
         converts=catalogue.objective.kind != "reward",
         binary=catalogue.objective.kind == "conversion",
     )
-    place = None if base is None else [LOGGED, *named].index(base)
     diagnostics = LogDiagnostics(catalogue, now=now)
     judge = Judge(candidates, chosen, aids, cut, diagnostics, catalogue.n_offers, rng, place)
     keys = Keys(FOLDS)

@@ -16,6 +16,7 @@ from bandit.evaluate.diagnostics import (
     TargetWeights,
     findings,
 )
+from bandit.evaluate.diagnostics.target import rarer
 from bandit.evaluate.grounds import of_estimates, of_overlap, verdict_and_reason
 from bandit.evaluate.propensity import Overlap
 from bandit.evaluate.results import Evaluation, PolicyEvaluation
@@ -126,9 +127,10 @@ class Judge:
             self._weigh(place, feedback[-1], table, chances)
         self.tally.add(*feedback)
         self._compare(feedback)
-        self.outcomes += int(batch.converted.sum()) if self.aids.converts else int((batch.reward != 0.0).sum())
+        paid = batch.converted if self.aids.converts else batch.reward != 0.0
+        self.outcomes += int(paid.sum())
         if self.segments is not None:
-            self.segments.add(batch.contexts, feedback)
+            self.segments.add(batch.contexts, feedback, paid)
         if self.aids.estimated:
             self.diagnostics.add(replace(batch, propensity=chances.propensity), cluster)
         else:
@@ -179,7 +181,9 @@ class Judge:
             )
         segments: tuple[Segment, ...] = ()
         if self.segments is not None:
-            segments = self.segments.answers(asked.default, base, asked.level, asked.interval)
+            fatal = [any(each.severity == "fatal" for each in of_one) for of_one in found]
+            unfit = frozenset(each.name for each, bad in zip(self.candidates, fatal, strict=True) if bad)
+            segments = self.segments.answers(asked.default, asked.level, asked.interval, unfit)
         return Evaluation(
             n=self.n,
             customers=realised.clusters if self.known_customers else None,
@@ -276,9 +280,8 @@ class Judge:
 
     @property
     def _rarer(self) -> float:
-        """The share of the rarer kind of outcome; where amounts differ, what is paid for is one kind."""
-        share = self.outcomes / max(self.n, 1)
-        return min(share, 1.0 - share) if self.aids.binary else share
+        """The share of the rarer kind of outcome."""
+        return rarer(self.outcomes, self.n, self.aids.binary)
 
     def _support(self, place: int) -> TargetSupport:
         unsupported = float(self.wanted[place][self.shown == 0].sum() / self.n)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bandit.errors import InputError
+from bandit.evaluate.diagnostics.target import MIN_EVENTS, Contrast, rarer
 from bandit.evaluate.verdict import Verdict, verdict_of
 from bandit.ope import Tally
 
@@ -88,44 +89,72 @@ class _Cut:
         return np.where(np.isnan(column), len(names), codes).astype(np.int64), (*names, "missing")
 
 
+class _Part:
+    """What is known of one segment: its tally, what tells the policies from the baseline, and what was paid for."""
+
+    def __init__(self, name: str, policies: int, estimators: Sequence[Estimator]) -> None:
+        self.name, self.tally = name, Tally(policies, estimators)
+        self.contrasts = [Contrast() for _ in range(policies)]
+        self.n = self.paid = 0
+
+    def add(self, feedback: Sequence[Feedback], paid: BoolArray, baseline: int | None) -> None:
+        self.tally.add(*feedback)
+        self.n, self.paid = self.n + len(paid), self.paid + int(paid.sum())
+        if baseline is not None:
+            base = feedback[baseline].target
+            for contrast, each in zip(self.contrasts, feedback, strict=True):
+                contrast.add((each.target - base) / each.propensity)
+
+
 class Segments:
     """Tallies of every segment of the facts asked for, streaming."""
 
     def __init__(
-        self, catalogue: Catalogue, facts: Sequence[str], policies: Sequence[str], estimators: Sequence[Estimator]
+        self,
+        catalogue: Catalogue,
+        facts: Sequence[str],
+        policies: Sequence[str],
+        estimators: Sequence[Estimator],
+        baseline: int | None,
     ) -> None:
         self._cuts = [_Cut(catalogue, fact) for fact in dict.fromkeys(facts)]
-        self._policies, self._estimators = tuple(policies), tuple(estimators)
-        self._tallies: dict[tuple[str, int], tuple[str, Tally]] = {}
+        self._policies, self._estimators, self._baseline = tuple(policies), tuple(estimators), baseline
+        self._binary = catalogue.objective.kind == "conversion"
+        self._parts: dict[tuple[str, int], _Part] = {}
 
-    def add(self, contexts: Contexts, feedback: Sequence[Feedback]) -> None:
-        """Add a batch, one feedback a policy, the logged one first."""
+    def add(self, contexts: Contexts, feedback: Sequence[Feedback], paid: BoolArray) -> None:
+        """Add a batch, one feedback a policy, the logged one first; `paid` (n,) says which rows earned something."""
         for cut in self._cuts:
             codes, names = cut.read(contexts)
             for code in np.unique(codes).tolist():
                 key = (cut.fact, code)
-                if key not in self._tallies:
-                    self._tallies[key] = (names[code], Tally(len(self._policies), self._estimators))
+                if key not in self._parts:
+                    self._parts[key] = _Part(names[code], len(self._policies), self._estimators)
                 rows = codes == code
-                self._tallies[key][1].add(*(_rows_of(each, rows) for each in feedback))
+                self._parts[key].add([_rows_of(each, rows) for each in feedback], paid[rows], self._baseline)
 
     def answers(
-        self, estimator: str, baseline: int | None, level: float, interval: IntervalKind
+        self, estimator: str, level: float, interval: IntervalKind, unfit: frozenset[str]
     ) -> tuple[Segment, ...]:
-        """Return the segments in order of fact and value; differences hold together at `level` (Bonferroni)."""
-        judged = [place for place in range(1, len(self._policies)) if place != baseline]
-        joint = 1.0 - (1.0 - level) / max(1, len(judged) * len(self._tallies))
+        """Return the segments in order of fact and value; differences hold together at `level` (Bonferroni).
+
+        Of policies that are `unfit` to be judged by the whole log no segment tells.
+        """
+        judged = [place for place in range(1, len(self._policies)) if place != self._baseline]
+        joint = 1.0 - (1.0 - level) / max(1, len(judged) * len(self._parts))
         found = []
-        for (fact, _), (name, tally) in sorted(self._tallies.items()):
+        for (fact, _), part in sorted(self._parts.items()):
             rows = []
             for place, policy in enumerate(self._policies[1:], start=1):
-                value = _by(tally.estimates(place, level, interval), estimator)
-                difference, verdict = None, None
-                if baseline is not None and place in judged:
-                    difference = _by(tally.difference(place, baseline, joint, interval), estimator)
-                    verdict = verdict_of(difference)
+                value = _by(part.tally.estimates(place, level, interval), estimator)
+                difference: Estimate | None = None
+                verdict: Verdict | None = None
+                if self._baseline is not None and place in judged:
+                    difference = _by(part.tally.difference(place, self._baseline, joint, interval), estimator)
+                    few = part.contrasts[place].size * rarer(part.paid, part.n, self._binary) < MIN_EVENTS
+                    verdict = "cannot tell" if few or policy in unfit else verdict_of(difference)
                 rows.append(SegmentRow(policy, value, difference, verdict))
-            found.append(Segment(fact, name, rows[0].value.n, tuple(rows)))
+            found.append(Segment(fact, part.name, part.n, tuple(rows)))
         return tuple(found)
 
 

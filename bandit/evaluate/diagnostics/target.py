@@ -154,6 +154,12 @@ class Contrast:
         return min(_kish(total, squares) for total, squares in sides)
 
 
+def rarer(paid: int, n: int, binary: bool) -> float:
+    """Return the share of the rarer kind of outcome; where amounts differ, what is paid for is one kind."""
+    share_paid = paid / max(n, 1)
+    return min(share_paid, 1.0 - share_paid) if binary else share_paid
+
+
 def too_few_events(events: float, other: str) -> str:
     """Return the sentence where too few outcomes tell a policy from another."""
     return f"where it differs from {other} only {events:.0f} outcomes of the rarer kind are to be expected"
