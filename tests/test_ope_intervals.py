@@ -279,7 +279,7 @@ def test_skewness_from_blocks_is_that_of_all_groups_up_to_its_noise(scatter):
 
 def test_a_selection_answers_with_the_value_it_chooses_and_the_interval_of_its_first_candidate():
     class Second:
-        name, needs, needs_predictions = "second", "predictions", True
+        name, needs = "second", "predictions"
         candidates = resolve(("ips", "dr"), predictions=True)
 
         def choose(self, values, errors):

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from bandit.errors import InputError
-from bandit.ope.estimator import Needing
 
 if TYPE_CHECKING:
     from bandit.domain import FloatArray
@@ -30,7 +29,7 @@ class ClippedReward:
 
 
 @dataclass(frozen=True, slots=True)
-class ClippedIps(Needing):
+class ClippedIps:
     """V = mean(min(w, M) r): no row counts more than M rows of the target's own log.
 
     Ionides 2008, "Truncated importance sampling"; Bottou et al. 2013, "Counterfactual reasoning and learning

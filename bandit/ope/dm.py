@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from bandit.ope.estimator import Needing, prediction
+from bandit.ope.estimator import prediction
 
 if TYPE_CHECKING:
     from bandit.domain import FloatArray
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class DirectMethod(Needing):
+class DirectMethod:
     """V = mean of the reward model's prediction under the target policy.
 
     Narrow, but as wrong as the model: its interval says how the predictions vary between rows and nothing of the

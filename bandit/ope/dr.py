@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from bandit.ope.estimator import Needing, prediction, weighted_residual
+from bandit.ope.estimator import prediction, weighted_residual
 
 if TYPE_CHECKING:
     from bandit.domain import FloatArray
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class DoublyRobust(Needing):
+class DoublyRobust:
     """V = mean(q_target + w (r - q_logged)): unbiased with right propensities whatever the reward model says.
 
     Dudik, Erhan, Langford and Li 2014, "Doubly robust policy evaluation and optimization". The reward

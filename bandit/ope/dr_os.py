@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from bandit.errors import InputError
-from bandit.ope.estimator import Needing, prediction
+from bandit.ope.estimator import prediction
 
 if TYPE_CHECKING:
     from bandit.domain import FloatArray
@@ -32,7 +32,7 @@ class ShrunkResidual:
 
 
 @dataclass(frozen=True, slots=True)
-class ShrunkDR(Needing):
+class ShrunkDR:
     """V = mean(q_target + v (r - q_logged)) with v = lambda w / (w^2 + lambda).
 
     Su, Dimakopoulou, Krishnamurthy and Dudik 2020, "Doubly robust off-policy evaluation with shrinkage",

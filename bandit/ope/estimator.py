@@ -8,7 +8,7 @@ t_i is g . (t_i - m) (the delta method; van der Vaart 1998, Asymptotic Statistic
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, ClassVar, Protocol, TypeAlias, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, TypeAlias, runtime_checkable
 
 from bandit.errors import InputError
 from bandit.ope.feedback import COLUMNS, Need, Rows
@@ -34,11 +34,6 @@ class Estimator(Protocol):
         ...
 
     @property
-    def needs_predictions(self) -> bool:
-        """Whether a reward model's predictions are needed."""
-        ...
-
-    @property
     def terms(self) -> tuple[Term, ...]:
         """The numbers per row whose means the value depends on."""
         ...
@@ -46,18 +41,6 @@ class Estimator(Protocol):
     def at(self, means: FloatArray) -> tuple[float, FloatArray]:
         """Return the value and its gradient at the means of the terms; NaN where the log cannot answer."""
         ...
-
-
-class Needing:
-    """Says of an estimator whether its need is a reward model's predictions."""
-
-    __slots__ = ()
-    needs: ClassVar[Need | None]
-
-    @property
-    def needs_predictions(self) -> bool:
-        """Whether a reward model's predictions are needed."""
-        return self.needs == "predictions"
 
 
 @runtime_checkable
@@ -72,11 +55,6 @@ class Selection(Protocol):
     @property
     def needs(self) -> Need | None:
         """What the candidates need."""
-        ...
-
-    @property
-    def needs_predictions(self) -> bool:
-        """Whether a reward model's predictions are needed."""
         ...
 
     @property

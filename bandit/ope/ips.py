@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from bandit.ope.estimator import Needing, weighted_reward
+from bandit.ope.estimator import weighted_reward
 
 if TYPE_CHECKING:
     from bandit.domain import FloatArray
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Ips(Needing):
+class Ips:
     """V = mean(w r): unbiased wherever the propensities are right, wide where weights are large.
 
     Horvitz and Thompson 1952, "A generalization of sampling without replacement from a finite universe"; in the

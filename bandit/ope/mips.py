@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from bandit.ope.estimator import Needing
-
 if TYPE_CHECKING:
     from bandit.domain import FloatArray
     from bandit.ope.estimator import Term
@@ -21,7 +19,7 @@ def marginal_reward(rows: Rows) -> FloatArray:
 
 
 @dataclass(frozen=True, slots=True)
-class MarginalIps(Needing):
+class MarginalIps:
     """V = mean(w(x, e) r), where e is the logged offer's combination of some dimensions: narrower than ips.
 
     Saito and Joachims 2022, "Off-policy evaluation for large action spaces via embeddings". w(x, e) is the ratio of

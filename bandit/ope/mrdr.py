@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from bandit.errors import NumberError
-from bandit.ope.estimator import Needing
 from bandit.ope.feedback import Feedback
 
 if TYPE_CHECKING:
@@ -28,7 +27,7 @@ def robust_residual(rows: Rows) -> FloatArray:
 
 
 @dataclass(frozen=True, slots=True)
-class MoreRobustDR(Needing):
+class MoreRobustDR:
     """V = mean(q_target + w (r - q_logged)) with the q that makes this narrow rather than the one that predicts best.
 
     Farajtabar, Chow and Ghavamzadeh 2018, "More robust doubly robust off-policy evaluation". The reward model is

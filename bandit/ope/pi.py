@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from bandit.ope.estimator import Needing
-
 if TYPE_CHECKING:
     from bandit.domain import FloatArray
     from bandit.ope.estimator import Term
@@ -21,7 +19,7 @@ def slate_reward(rows: Rows) -> FloatArray:
 
 
 @dataclass(frozen=True, slots=True)
-class PseudoInverse(Needing):
+class PseudoInverse:
     """V = mean(q' G^+ s r): learns from every row that shares some options with what the target would choose.
 
     Swaminathan et al. 2017, "Off-policy evaluation for slate recommendation". s marks the options of the logged

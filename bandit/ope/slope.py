@@ -60,11 +60,6 @@ class Slope:
         """What the candidates need."""
         return self.candidates[0].needs
 
-    @property
-    def needs_predictions(self) -> bool:
-        """Whether a reward model's predictions are needed."""
-        return self.needs == "predictions"
-
     def choose(self, values: FloatArray, errors: FloatArray) -> int:
         """Return the index of the chosen candidate from the (k,) values and standard errors; 0 if none is known."""
         if not np.isfinite(errors).any():

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from bandit.ope.estimator import Needing, prediction, weight, weighted_residual
+from bandit.ope.estimator import prediction, weight, weighted_residual
 
 if TYPE_CHECKING:
     from bandit.domain import FloatArray
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class SelfNormalisedDR(Needing):
+class SelfNormalisedDR:
     """V = mean(q_target) + sum(w (r - q_logged)) / sum(w): doubly robust, with the correction kept in range.
 
     Thomas and Brunskill 2016, "Data-efficient off-policy policy evaluation for reinforcement learning",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from bandit.ope.estimator import Needing, weight, weighted_reward
+from bandit.ope.estimator import weight, weighted_reward
 
 if TYPE_CHECKING:
     from bandit.domain import FloatArray
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Snips(Needing):
+class Snips:
     """V = sum(w r) / sum(w): stays within the rewards' range and does not move when a constant is added to them.
 
     Swaminathan and Joachims 2015, "The self-normalized estimator for counterfactual learning". The bias is of

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from bandit.errors import InputError
-from bandit.ope.estimator import Needing, prediction
+from bandit.ope.estimator import prediction
 
 if TYPE_CHECKING:
     from bandit.domain import FloatArray
@@ -31,7 +31,7 @@ class SwitchedResidual:
 
 
 @dataclass(frozen=True, slots=True)
-class SwitchDR(Needing):
+class SwitchDR:
     """V = mean(q_target + w 1{w <= tau} (r - q_logged)): rows with larger weights are left to the reward model.
 
     Wang, Agarwal and Dudik 2017, "Optimal and adaptive off-policy evaluation in contextual bandits", the

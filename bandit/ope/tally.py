@@ -9,7 +9,7 @@ import numpy as np
 
 from bandit.errors import InputError
 from bandit.ope.estimate import Estimate, check_level
-from bandit.ope.estimator import Needing, Selection, Term, check_needs, weight
+from bandit.ope.estimator import Selection, Term, check_needs, weight
 from bandit.ope.extremes import Extremes
 from bandit.ope.intervals import DEFAULT_INTERVAL, Ask, check_interval
 from bandit.ope.intervals.bootstrap import resamples
@@ -30,7 +30,7 @@ _ROWS = 65_536
 
 
 @dataclass(frozen=True, slots=True)
-class _MeanWeight(Needing):
+class _MeanWeight:
     """The mean of the weights, which the log decides and no reward."""
 
     name: ClassVar[str] = "mean-weight"
