@@ -16,13 +16,12 @@ The language differs from Python's expressions in this:
 from __future__ import annotations
 
 import ast
-import operator
 import re
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
 from decimal import Context, Decimal, localcontext
 from functools import reduce
-from typing import Any, TypeAlias
+
+from bandit.condition_tree import ORDER, Constant, Name, Node, NotAllowedError, binary, listing, unary
 
 MAX_LENGTH = 2_000
 """Longest condition in characters; a longer one is refused before it is parsed."""
@@ -60,14 +59,6 @@ _CONSTANTS: dict[str, Decimal | bool | None] = {
     "nan": Decimal("nan"),
 }
 
-ORDER: dict[str, Callable[[Any, Any], Any]] = {
-    "<": operator.lt,
-    "<=": operator.le,
-    ">": operator.gt,
-    ">=": operator.ge,
-}
-ARITHMETIC: dict[str, Callable[[Any, Any], Any]] = {"+": operator.add, "-": operator.sub, "*": operator.mul}
-
 _SIGNS: dict[type[ast.AST], str] = {
     ast.And: "and",
     ast.Or: "or",
@@ -85,58 +76,11 @@ _SIGNS: dict[type[ast.AST], str] = {
     ast.In: "in",
     ast.NotIn: "not in",
 }
-_COMPARED = {"==", "!=", *ORDER}
+_EQUALITY = {"==", "!="}
+_COMPARED = _EQUALITY | ORDER.keys()
 _ENDS = {"and", "or", ")", "]", ","}
 
 _DECIMALS = Context(prec=28)
-
-
-class NotAllowedError(Exception):
-    """What is wrong with a condition, in words."""
-
-
-Value: TypeAlias = "Decimal | str | bool | tuple[Value, ...] | None"
-
-
-@dataclass(frozen=True, slots=True)
-class Constant:
-    """A value that depends on no fact; a tuple is a list of such values."""
-
-    value: Value
-
-
-@dataclass(frozen=True, slots=True)
-class Name:
-    """A fact by its name."""
-
-    name: str
-
-
-@dataclass(frozen=True, slots=True)
-class Listing:
-    """A list `[a, b]` with at least one part that depends on a fact."""
-
-    items: tuple[Node, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Unary:
-    """`not` or `-` before a part."""
-
-    sign: str
-    right: Node
-
-
-@dataclass(frozen=True, slots=True)
-class Binary:
-    """Two parts joined by `and or == != < <= > >= in + - *`."""
-
-    sign: str
-    left: Node
-    right: Node
-
-
-Node: TypeAlias = Constant | Name | Listing | Unary | Binary
 
 
 def read_condition(text: str) -> Node:
@@ -144,9 +88,9 @@ def read_condition(text: str) -> Node:
     if len(text) > MAX_LENGTH:
         raise NotAllowedError(f"it has {len(text)} characters; at most {MAX_LENGTH} are read")
     operands: list[Constant | Name] = []
-    words = _with_brackets(_translated(_tokens(text), operands))
     try:
         with localcontext(_DECIMALS):
+            words = _with_brackets(_translated(_tokens(text), operands))
             return _read(ast.parse(" ".join(words), mode="eval").body, operands)
     except SyntaxError as fault:
         raise NotAllowedError("it is not well formed; look for a missing value, operator or bracket") from fault
@@ -154,24 +98,6 @@ def read_condition(text: str) -> Node:
         raise NotAllowedError("it works out to a number that is too large or not a number") from fault
     except (RecursionError, MemoryError) as fault:
         raise NotAllowedError("it is nested too deep; flatten it") from fault
-
-
-def describe(node: Node) -> str:
-    """Return what a part is, for a message."""
-    match node:
-        case Name(name=name):
-            return f'"{name}"'
-        case Constant(value=None):
-            return "null"
-        case Constant(value=bool() as value):
-            return str(value).lower()
-        case Constant(value=Decimal()):
-            return "a number"
-        case Constant(value=str()):
-            return "a text"
-        case Unary(sign=sign) | Binary(sign=sign):
-            return f'a part with "{sign}"'
-    return "a list"
 
 
 def _tokens(text: str) -> Iterator[tuple[str, str]]:
@@ -255,7 +181,7 @@ def _with_brackets(words: Iterable[str]) -> list[str]:
             owed.append(0)
         elif word in {")", "]"} and len(owed) > 1:
             owed.pop()
-        if len(owed) > MAX_DEPTH:
+        if len(owed) - 1 > MAX_DEPTH:
             raise NotAllowedError("it is nested too deep; flatten it")
     return [*out, *")" * owed[-1]]
 
@@ -265,15 +191,15 @@ def _read(node: ast.expr, operands: list[Constant | Name]) -> Node:
         case ast.Name(id=name):
             return operands[int(name[1:])]
         case ast.List():
-            return _listing([_read(item, operands) for item in node.elts])
+            return listing([_read(item, operands) for item in node.elts])
         case ast.UnaryOp(op=ast.Not() | ast.USub()):
-            return _unary(_SIGNS[type(node.op)], _read(node.operand, operands))
+            return unary(_SIGNS[type(node.op)], _read(node.operand, operands))
         case ast.BinOp(op=ast.Add() | ast.Sub() | ast.Mult()):
-            return _binary(_SIGNS[type(node.op)], _read(node.left, operands), _read(node.right, operands))
+            return binary(_SIGNS[type(node.op)], _read(node.left, operands), _read(node.right, operands))
         case ast.BoolOp():
             sign = _SIGNS[type(node.op)]
             return reduce(
-                lambda left, right: _binary(sign, left, right), [_read(each, operands) for each in node.values]
+                lambda left, right: binary(sign, left, right), [_read(each, operands) for each in node.values]
             )
         case ast.Compare():
             parts = [_read(each, operands) for each in (node.left, *node.comparators)]
@@ -291,58 +217,16 @@ def _compared(parts: list[Node], signs: list[str]) -> Node:
 
     def join() -> None:
         right, left, sign = held.pop(), held.pop(), waiting.pop()
-        held.append(_unary("not", _binary("in", left, right)) if sign == "not in" else _binary(sign, left, right))
+        held.append(unary("not", binary("in", left, right)) if sign == "not in" else binary(sign, left, right))
 
     for sign, part in zip(signs, parts[1:], strict=True):
-        tight = sign not in {"==", "!="}
-        while waiting and (sign == "not in" or (waiting[-1] not in {"==", "!="} and not tight)):
+        equality = sign in _EQUALITY
+        while waiting and (sign == "not in" or (equality and waiting[-1] not in _EQUALITY)):
             join()
-        if waiting and (waiting[-1] not in {"==", "!="}) == tight:
+        if waiting and equality == (waiting[-1] in _EQUALITY):
             raise NotAllowedError("one comparison after the other is not read; join them with and")
         waiting.append(sign)
         held.append(part)
     while waiting:
         join()
     return held[0]
-
-
-def _listing(items: list[Node]) -> Node:
-    values = tuple(item.value for item in items if isinstance(item, Constant))
-    return Constant(values) if len(values) == len(items) else Listing(tuple(items))
-
-
-def _unary(sign: str, right: Node) -> Node:
-    if not isinstance(right, Constant):
-        return Unary(sign, right)
-    if sign == "not":
-        return Constant(not right.value)
-    if not isinstance(right.value, Decimal):
-        raise NotAllowedError(f"{describe(right)} is not a number")
-    return Constant(-right.value)
-
-
-def _binary(sign: str, left: Node, right: Node) -> Node:
-    """Return the two parts joined, worked out where both are constant."""
-    if not (isinstance(left, Constant) and isinstance(right, Constant)):
-        return Binary(sign, left, right)
-    one, other = left.value, right.value
-    match sign:
-        case "and":
-            return Constant(bool(one and other))
-        case "or":
-            return Constant(bool(one or other))
-        case "==" | "!=":
-            return Constant((type(one) is type(other) and one == other) == (sign == "=="))
-        case "in" if isinstance(other, tuple):
-            return Constant(one in other)
-        case "in" if isinstance(one, str) and isinstance(other, str):
-            return Constant(one in other)
-        case "+" if isinstance(one, str) and isinstance(other, str):
-            return Constant(one + other)
-        case "+" | "-" | "*" if isinstance(one, Decimal) and isinstance(other, Decimal):
-            return Constant(ARITHMETIC[sign](one, other))
-        case "<" | "<=" | ">" | ">=" if one is None and other is None:
-            return Constant(sign in {"<=", ">="})
-        case "<" | "<=" | ">" | ">=" if type(one) is type(other) and not isinstance(one, tuple):
-            return Constant(bool(ORDER[sign](one, other)))
-    raise NotAllowedError(f'"{sign}" does not join {describe(left)} and {describe(right)}')

@@ -1,7 +1,7 @@
 """Conditions over the declared context, compiled from their syntax tree to operations on whole columns.
 
 What they have: facts, numbers, texts, true, false, null, `and or not`, `== != < <= > >=`, `in [...]`, `not in [...]`
-and `+ - *`; how they are read is in `condition_syntax`.
+and `+ - *`; `condition_syntax` reads them, `condition_tree` has the nodes.
 A fact that is missing is equal to null and to nothing else, and every `<` or `>` with it is false.
 """
 
@@ -16,9 +16,9 @@ from typing import TypeAlias
 
 import numpy as np
 
-from bandit.condition_syntax import (
+from bandit.condition_syntax import MAX_DEPTH, read_condition
+from bandit.condition_tree import (
     ARITHMETIC,
-    MAX_DEPTH,
     ORDER,
     Binary,
     Constant,
@@ -28,7 +28,6 @@ from bandit.condition_syntax import (
     NotAllowedError,
     Unary,
     describe,
-    read_condition,
 )
 from bandit.domain import BoolArray, Contexts, FloatArray
 from bandit.errors import CatalogueError

@@ -29,7 +29,7 @@ from bandit.store.backup import backup as backup_store
 from bandit.store.schema import VERSION
 from bandit.store.spool import spools
 
-NEEDED = ("numpy", "scipy", "vowpalwabbit", "sqlite-utils", "typer", "rich", "msgspec", "rule-engine")
+NEEDED = ("numpy", "scipy", "vowpalwabbit", "sqlite-utils", "typer", "rich", "msgspec")
 EXTRA = ("pyarrow",)
 LINTER = "bandit"
 """A security linter's distribution, whose import name and files clash with ours."""

@@ -19,7 +19,7 @@ def _load():
     if atheris is None:
         from tests.fuzz import targets  # noqa: PLC0415 - atheris must be there first
     else:
-        with atheris.instrument_imports(include=["bandit", "rule_engine", "tests.fuzz.targets"]):
+        with atheris.instrument_imports(include=["bandit", "tests.fuzz.targets"]):
             from tests.fuzz import targets  # noqa: PLC0415
     return targets.TARGETS
 
