@@ -100,7 +100,7 @@ def unary(sign: str, right: Node) -> Node:
     if sign == "not":
         return Constant(not right.value)
     if not isinstance(right.value, Decimal):
-        raise NotAllowedError(f"{describe(right)} is not a number")
+        raise NotAllowedError(f"{describe(right)} is not a number, the type that is needed there")
     return Constant(-right.value)
 
 

@@ -124,7 +124,7 @@ class _Compiler:
                 act = ARITHMETIC[sign]
                 left, right = self.numbers(node.left), self.numbers(node.right)
                 return lambda contexts: act(left(contexts), right(contexts))
-        raise NotAllowedError(f"{describe(node)} is not a number")
+        raise NotAllowedError(f"{describe(node)} is not a number, the type that is needed there")
 
     def _order(self, node: Binary) -> Mask:
         act, left, right = ORDER[node.sign], self.numbers(node.left), self.numbers(node.right)
