@@ -32,7 +32,7 @@ $(STAMP): pyproject.toml constraints.txt
 	@touch $@
 
 demo: $(STAMP) ## Run one retail campaign from segment rules to a learning engine (under two minutes)
-	$(BIN)/python -m simulator.demo --out demo
+	$(BIN)/python -m simulator.campaign.demo --out demo
 
 test: $(STAMP) ## Run the fast tests
 	$(BIN)/python -m pytest -q -n 2 -m "not slow"
@@ -54,7 +54,7 @@ notebooks: $(STAMP) ## Execute the notebooks; fail on an error or on stored outp
 	$(BIN)/python notebooks/execute.py
 
 calibrate: $(STAMP) ## Hold intervals and verdicts against worlds whose truth is known (a minute)
-	$(BIN)/python -m simulator.calibration --quick
+	$(BIN)/python -m simulator.validation.calibration --quick
 
 check: lint types imports test slow notebooks calibrate ## Everything CI runs
 
@@ -71,7 +71,7 @@ bench: $(BENCH_STAMP) ## Compare the engine with other libraries, in earnings an
 	$(BENCH_PYTHON) -m simulator.bench many --out $(BENCH_OUT)
 	$(BENCH_PYTHON) -m simulator.bench crash --out $(BENCH_OUT)
 	$(BENCH_PYTHON) -m simulator.bench soak --out $(BENCH_OUT)
-	$(BENCH_PYTHON) -m simulator.calibration --processes $(BENCH_PROCESSES) --out $(BENCH_OUT)/calibration
+	$(BENCH_PYTHON) -m simulator.validation.calibration --processes $(BENCH_PROCESSES) --out $(BENCH_OUT)/calibration
 	@if [ -n "$$OFFER_BANDIT_OBP_PYTHON" ]; then $(BENCH_PYTHON) -m simulator.bench ope --out $(BENCH_OUT); \
 		else echo "OFFER_BANDIT_OBP_PYTHON is not set: evaluation is not timed beside Open Bandit Pipeline"; fi
 

@@ -17,7 +17,7 @@ OfferBanditError
 
 from __future__ import annotations
 
-from bandit.messages import plain
+from bandit.printable import plain
 
 
 class OfferBanditError(Exception):

@@ -1,17 +1,17 @@
 """Synthetic customers whose truth is known."""
 
-from simulator.ceilings import Clairvoyant, FactsClairvoyant, Scale
-from simulator.live import Run, run
-from simulator.log import RunLog
-from simulator.market import Market
-from simulator.population import Population
-from simulator.responses import Noise, Responses
+from simulator.market.ceilings import Clairvoyant, FactsClairvoyant, Scale
+from simulator.market.market import Market
+from simulator.market.population import Population
+from simulator.market.responses import Noise, Responses
+from simulator.market.segments import best_segment_rules, todays_rules
+from simulator.market.spec import Scenario
+from simulator.market.visits import Visits
 from simulator.scenarios import SCENARIOS, scenario
-from simulator.segments import best_segment_rules, todays_rules
-from simulator.spec import Scenario
-from simulator.table import run_table, write_table
-from simulator.visits import Visits
-from simulator.yardstick import Yardstick
+from simulator.simulation.log import RunLog
+from simulator.simulation.regret import Yardstick
+from simulator.simulation.run import Run, run
+from simulator.simulation.table import run_table, write_table
 
 __all__ = [
     "SCENARIOS",

@@ -8,8 +8,7 @@ from hypothesis import strategies as st
 import bandit
 from bandit.decide import checked, choose, draw, generator_for
 from bandit.errors import NoEligibleOfferError, PolicyError
-
-from .conftest import draw_contexts
+from tests.conftest import draw_contexts
 
 
 class Faulty:

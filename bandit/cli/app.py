@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from bandit._version import __version__
-from bandit.cli import bring, care, judge, learn_offline, learning, plan, privacy, serve, share
+from bandit.cli import evaluate, export, learn_offline, live, maintenance, plan, privacy, setup, tuning
 from bandit.cli.console import note
 from bandit.errors import InputError, StoreError
 
@@ -28,20 +28,20 @@ app = typer.Typer(
 )
 
 _COMMANDS: tuple[tuple[str, Callable[..., None], str], ...] = (
-    ("init", bring.init, "offer-bandit init example"),
+    ("init", setup.init, "offer-bandit init example"),
     (
         "simulate",
-        bring.simulate,
+        setup.simulate,
         "offer-bandit simulate campaign --scenario retail --customers 4000 --decisions 20000 --seed 7",
     ),
     (
         "import",
-        bring.import_,
+        setup.import_,
         "offer-bandit import offers.db log.csv --catalogue catalogue.toml --mapping mapping.toml",
     ),
     (
         "evaluate",
-        judge.evaluate,
+        evaluate.evaluate,
         "offer-bandit evaluate offers.db --policy everyone --policy thompson --baseline rules:rules.toml",
     ),
     (
@@ -49,30 +49,30 @@ _COMMANDS: tuple[tuple[str, Callable[..., None], str], ...] = (
         plan.plan,
         "offer-bandit plan catalogue.toml --decisions-per-week 40000 --explore 0.1 --response 0.15 --basket 60",
     ),
-    ("export", share.export, "offer-bandit export offers.db log.parquet"),
+    ("export", export.export, "offer-bandit export offers.db log.parquet"),
     (
         "learn-offline",
         learn_offline.learn_offline,
         "offer-bandit learn-offline campaign.db --policy thompson --baseline rules:rules.toml --into offers.db",
     ),
-    ("replay", judge.replay, "offer-bandit replay offers.db --policy thompson --policy vw --seed 7"),
+    ("replay", evaluate.replay, "offer-bandit replay offers.db --policy thompson --policy vw --seed 7"),
     (
         "decide",
-        serve.decide,
+        live.decide,
         """offer-bandit decide offers.db customer-42 --policy thompson --context '{"gender": "f", "recency": 1.4}'""",
     ),
-    ("record", serve.record, "offer-bandit record offers.db DECISION_ID purchase --revenue 52.00"),
-    ("learn", serve.learn, "offer-bandit learn offers.db --policy thompson"),
-    ("fit", learning.fit, "offer-bandit fit campaign.db --into offers.db --half-life 90d"),
-    ("half-life", learning.half_life, "offer-bandit half-life offers.db --candidates 14d,30d,90d,never"),
-    ("exploration", learning.exploration, "offer-bandit exploration offers.db --by week"),
-    ("verify", care.verify, "offer-bandit verify offers.db"),
-    ("rebuild", care.rebuild, "offer-bandit rebuild offers.db"),
-    ("backup", care.backup, "offer-bandit backup offers.db offers-2026-11-22.db"),
+    ("record", live.record, "offer-bandit record offers.db DECISION_ID purchase --revenue 52.00"),
+    ("learn", live.learn, "offer-bandit learn offers.db --policy thompson"),
+    ("fit", tuning.fit, "offer-bandit fit campaign.db --into offers.db --half-life 90d"),
+    ("half-life", tuning.half_life, "offer-bandit half-life offers.db --candidates 14d,30d,90d,never"),
+    ("exploration", tuning.exploration, "offer-bandit exploration offers.db --by week"),
+    ("verify", maintenance.verify, "offer-bandit verify offers.db"),
+    ("rebuild", maintenance.rebuild, "offer-bandit rebuild offers.db"),
+    ("backup", maintenance.backup, "offer-bandit backup offers.db offers-2026-11-22.db"),
     ("erase", privacy.erase, "offer-bandit erase offers.db customer-42 --yes"),
     ("retain", privacy.retain, "offer-bandit retain offers.db --days 400 --dry-run"),
     ("export-customer", privacy.export_customer, "offer-bandit export-customer offers.db customer-42 --out 42.json"),
-    ("doctor", care.doctor, "offer-bandit doctor offers.db"),
+    ("doctor", maintenance.doctor, "offer-bandit doctor offers.db"),
 )
 for _name, _function, _example in _COMMANDS:
     app.command(_name, epilog=f"\b\nExample:\n  {_example}")(_function)

@@ -11,7 +11,7 @@ import msgspec
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from bandit.messages import plain
+from bandit.printable import plain
 
 if TYPE_CHECKING:
     from rich.table import Table

@@ -7,9 +7,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from bandit.catalogue import Catalogue
-from bandit.customer_key import customer_key
 from bandit.errors import InputError
 from bandit.store import Store
+from bandit.store.customer_key import customer_key
 
 
 def require(path: Path) -> None:

@@ -12,7 +12,7 @@ import typer
 from bandit.catalogue import Catalogue
 from bandit.cli.console import progress, show, show_json
 from bandit.cli.databases import all_or_nothing
-from bandit.cli.judge import (
+from bandit.cli.evaluate import (
     INTERVALS,
     REWARD_MODELS,
     Baseline,
@@ -23,10 +23,10 @@ from bandit.cli.judge import (
     one_of,
     require_gate,
 )
-from bandit.cli.learning import require_new
 from bandit.cli.logs import MappingFile, WrittenBy, opened, unused
 from bandit.cli.options import AsJson, CatalogueFile, Event, Level, Objective, Seed, Window
 from bandit.cli.policies import parse_policies, parse_policy
+from bandit.cli.tuning import require_new
 from bandit.clock import now
 from bandit.domain import Log, Policy
 from bandit.engine import Engine

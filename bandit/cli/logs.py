@@ -11,13 +11,12 @@ from typing import Annotated, get_args
 import typer
 
 from bandit.catalogue import Catalogue
+from bandit.catalogue.objective import ObjectiveKind
 from bandit.cli.console import note, progress
 from bandit.cli.databases import catalogue_for, reading
 from bandit.clock import now
 from bandit.errors import InputError
-from bandit.importing import LogMapping
-from bandit.interop import ColumnLog, open_log
-from bandit.objective import ObjectiveKind
+from bandit.logfiles import ColumnLog, LogMapping, open_log
 from bandit.store import Store, StoreLog, Where
 
 WrittenBy = Annotated[

@@ -8,16 +8,7 @@ from typing import Annotated
 import numpy as np
 import typer
 
-from bandit.catalogue import Catalogue
-from bandit.cli.console import progress, show, show_json
-from bandit.cli.databases import reading
-from bandit.cli.logs import WrittenBy, require_rows, settled_log, unused
-from bandit.cli.options import AsJson, Level, Seed
-from bandit.cli.policies import NAMES, parse_policies
-from bandit.errors import InputError
-from bandit.evaluate import LOGGED, Evaluation
-from bandit.evaluate import evaluate as evaluate_log
-from bandit.plan import (
+from bandit.analysis.sample_size import (
     Goal,
     PlanRow,
     Way,
@@ -28,9 +19,18 @@ from bandit.plan import (
     response_of,
     two_groups,
 )
-from bandit.plan import plan as plan_of
+from bandit.analysis.sample_size import plan as plan_of
+from bandit.catalogue import Catalogue
+from bandit.cli.console import progress, show, show_json
+from bandit.cli.databases import reading
+from bandit.cli.logs import WrittenBy, require_rows, settled_log, unused
+from bandit.cli.options import AsJson, Level, Seed
+from bandit.cli.policies import NAMES, parse_policies
+from bandit.errors import InputError
+from bandit.evaluate import LOGGED, Evaluation
+from bandit.evaluate import evaluate as evaluate_log
 from bandit.policies import Uniform
-from bandit.report.plan import amount, plan_lines, plan_table
+from bandit.report.sample_size import amount, plan_lines, plan_table
 
 SHARES = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 """Shares left to chance that the table compares, beside the one asked about."""

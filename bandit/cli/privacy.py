@@ -11,15 +11,15 @@ from typing import Annotated
 import msgspec
 import typer
 
-from bandit.catalogue_file import window_microseconds
+from bandit.catalogue.schema import window_microseconds
 from bandit.cli.console import note, progress, show, show_json
 from bandit.cli.databases import reading, writing
 from bandit.cli.options import AsJson, Database
 from bandit.clock import now
 from bandit.errors import CatalogueError, InputError
-from bandit.held import held_on
-from bandit.privacy import erase as erase_customer
-from bandit.privacy import retain as retain_since
+from bandit.governance.customer_data import held_on
+from bandit.governance.erasure import erase as erase_customer
+from bandit.governance.erasure import retain as retain_since
 from bandit.report import erased_lines, retained_lines
 
 Customer = Annotated[str, typer.Argument(metavar="CUSTOMER", help="The customer's key, as it was given to decide.")]

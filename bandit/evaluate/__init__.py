@@ -4,12 +4,12 @@
 `RewardModel` is what another model of expected rewards has to offer.
 """
 
-from bandit.evaluate.answers import fresh_copy, teach
+from bandit.evaluate.candidates import fresh_copy, teach
 from bandit.evaluate.diagnostics import Finding
-from bandit.evaluate.frozen import Progress, Propensities, evaluate
-from bandit.evaluate.judge import LOGGED
+from bandit.evaluate.evaluate import Progress, Propensities, evaluate
+from bandit.evaluate.evaluator import LOGGED
 from bandit.evaluate.results import Evaluation, PolicyEvaluation
-from bandit.evaluate.reward_model import RewardModel, RidgeReward
+from bandit.evaluate.rewards.ridge_regression import RewardModel, RidgeReward
 from bandit.evaluate.segments import Segment, SegmentRow
 from bandit.evaluate.split import SplitLog, split_log
 from bandit.evaluate.verdict import GATE, Verdict, gate, verdicts

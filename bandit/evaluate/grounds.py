@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bandit.evaluate.calibration import DETERMINISTIC
 from bandit.evaluate.diagnostics import Finding
 from bandit.evaluate.diagnostics.target import MAX_UNSUPPORTED, MIN_EVENTS, too_few_events
+from bandit.evaluate.propensity.calibration import DETERMINISTIC
 from bandit.evaluate.verdict import Verdict, verdict_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from bandit.evaluate.calibration import Calibration
+    from bandit.evaluate.propensity.calibration import Calibration
     from bandit.ope import Estimate
 
 

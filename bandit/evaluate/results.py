@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from bandit.errors import InputError
 
 if TYPE_CHECKING:
-    from bandit.evaluate.calibration import Calibration
     from bandit.evaluate.diagnostics import Finding, LogDiagnosis, TargetSupport
+    from bandit.evaluate.propensity.calibration import Calibration
     from bandit.evaluate.segments import Segment
     from bandit.evaluate.verdict import Verdict
     from bandit.ope import Estimate

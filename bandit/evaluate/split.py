@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from bandit.errors import InputError
-from bandit.ope.keys import Keys
+from bandit.ope.clusters import Keys
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -12,15 +12,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bandit.ope.dr_os import ShrunkDR
+from bandit.ope.confidence_sequence import ConfidenceSequence
 from bandit.ope.estimate import Estimate
 from bandit.ope.estimator import Estimator
+from bandit.ope.estimators.dr_os import ShrunkDR
+from bandit.ope.estimators.registry import DEFAULT, ESTIMATORS, resolve
+from bandit.ope.estimators.switch_dr import SwitchDR
 from bandit.ope.feedback import Feedback
 from bandit.ope.intervals import DEFAULT_INTERVAL, IntervalKind
-from bandit.ope.registry import DEFAULT, ESTIMATORS, resolve
-from bandit.ope.sequence import ConfidenceSequence
 from bandit.ope.simultaneous import Simultaneous
-from bandit.ope.switch_dr import SwitchDR
 from bandit.ope.tally import Tally
 
 if TYPE_CHECKING:

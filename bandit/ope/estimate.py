@@ -11,7 +11,7 @@ from bandit.errors import InputError
 
 if TYPE_CHECKING:
     from bandit.domain import FloatArray
-    from bandit.ope.scatter import Summary
+    from bandit.ope.sums import Summary
 
 # A quadratic form is known to about this share of its largest terms; what is smaller is rounding.
 _ROUNDING = 1e-13

@@ -37,7 +37,7 @@ class Feedback:
     id (customer) are not independent of each other. `robust_logged` and `robust_target` are the same two numbers of
     a reward model that was fitted with the weights of `mrdr_weights`, give both or neither; `marginal_weight` >= 0
     is the ratio of the two policies' probabilities of the logged offer's chosen dimensions and `slate_weight`, which
-    may be negative, the weight of the pseudo-inverse estimator (both from `bandit.ope.structure`). Raises
+    may be negative, the weight of the pseudo-inverse estimator (both from `bandit.ope.slate_weights`). Raises
     NumberError for NaN, infinity and numbers out of range, InputError for lengths that differ.
     """
 

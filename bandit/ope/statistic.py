@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from bandit.domain import FloatArray, IntArray
     from bandit.ope.estimator import Estimator
-    from bandit.ope.scatter import Summary
+    from bandit.ope.sums import Summary
 
 # Central differences of this share of a number leave an error of about its square.
 _STEP = 1e-4

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from bandit.errors import InputError
+from bandit.ope.bounds import Extremes
 from bandit.ope.estimate import Estimate, check_level
 from bandit.ope.estimator import Selection, Term, check_needs, weight
-from bandit.ope.extremes import Extremes
 from bandit.ope.intervals import DEFAULT_INTERVAL, Ask, check_interval
 from bandit.ope.intervals.bootstrap import resamples
-from bandit.ope.scatter import ClusterScatter, RowScatter
 from bandit.ope.simultaneous import MaxT, Simultaneous, t_statistic
 from bandit.ope.statistic import Part, Statistic
+from bandit.ope.sums import ClusterScatter, RowScatter
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from bandit.ope.estimator import AnyEstimator, Estimator
     from bandit.ope.feedback import Feedback, Need
     from bandit.ope.intervals import IntervalKind
-    from bandit.ope.scatter import Summary
+    from bandit.ope.sums import Summary
 
 _ROWS = 65_536
 

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bandit.catalogue import Catalogue
+from bandit.catalogue.facts import MISSING
 from bandit.domain import Contexts, Outcomes
-from bandit.facts import MISSING
 
 
 @dataclass(slots=True)

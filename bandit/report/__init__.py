@@ -1,6 +1,5 @@
 """What a person reads: from result records to tables, and to plain JSON values."""
 
-from bandit.report.care import doctor_tables, erased_lines, rebuilt_lines, retained_lines, verified_lines
 from bandit.report.decisions import decision_json, decision_tables, learned_table
 from bandit.report.evaluations import (
     all_estimates_table,
@@ -11,6 +10,7 @@ from bandit.report.evaluations import (
     unit_of,
 )
 from bandit.report.imports import import_json, import_tables
+from bandit.report.maintenance import doctor_tables, erased_lines, rebuilt_lines, retained_lines, verified_lines
 from bandit.report.numbers import Scale
 
 __all__ = [

@@ -12,9 +12,9 @@ from bandit.report.numbers import UNKNOWN, Scale, count
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from bandit.analysis.replay import Replay
+    from bandit.catalogue.objective import Objective
     from bandit.evaluate import Evaluation, PolicyEvaluation
-    from bandit.objective import Objective
-    from bandit.replay import Replay
 
 CANNOT_TELL = "cannot tell"
 

@@ -10,7 +10,7 @@ from rich.table import Table
 from bandit.report.numbers import count
 
 if TYPE_CHECKING:
-    from bandit.importing import ImportReport
+    from bandit.logfiles import ImportReport
 
 
 def import_tables(report: ImportReport, show: int) -> list[Table]:

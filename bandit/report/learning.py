@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING
 from rich.markup import escape
 from rich.table import Table
 
+from bandit.analysis.half_life import NEVER
 from bandit.domain import MICROSECONDS
-from bandit.half_life import NEVER
 from bandit.report.numbers import UNKNOWN, Scale, count
 
 if TYPE_CHECKING:
+    from bandit.analysis.exploration_cost import Exploration, Period
+    from bandit.analysis.half_life import HalfLives
+    from bandit.analysis.warm_start import WarmStart
     from bandit.catalogue import Catalogue
-    from bandit.exploration import Exploration, Period
-    from bandit.half_life import HalfLives
-    from bandit.warm_start import WarmStart
 
 CAUTION = (
     "This is an estimate under what the policy believes now, not a measurement. The best of offers that are nearly "

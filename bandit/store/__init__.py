@@ -1,11 +1,9 @@
 """The log of decisions and events, and the ledger of what was learned, in one SQLite file."""
 
-from bandit.store.files import file_size, wal_path
-from bandit.store.intake import Folded, Intake, closed, outage
-from bandit.store.learning import state_hash
-from bandit.store.leases import Lease, learner
+from bandit.store.database_file import file_size, wal_path
+from bandit.store.learning.ledger import state_hash
 from bandit.store.log import ContextReader, OfferMap, StoreLog
-from bandit.store.rows import (
+from bandit.store.records import (
     PLACEHOLDER,
     UNKNOWN_POLICY,
     CatalogueRow,
@@ -21,7 +19,9 @@ from bandit.store.rows import (
     Step,
     Where,
 )
+from bandit.store.spool.writer import Folded, Intake, closed, outage
 from bandit.store.store import Store
+from bandit.store.tables.leases import Lease, learner
 
 __all__ = [
     "PLACEHOLDER",

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from bandit.errors import InputError, StoreError
-from bandit.forks import watch
-from bandit.store.files import look_before_opening
-from bandit.store.migration import migrate
+from bandit.store.database_file import look_before_opening
+from bandit.store.fork_safety import watch
 from bandit.store.schema import APPLICATION_ID, VERSION, user_version
+from bandit.store.schema.migrate import migrate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

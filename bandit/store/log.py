@@ -11,15 +11,15 @@ import numpy as np
 
 from bandit.domain import BoolArray, Contexts, FloatArray, IntArray, LoggedBatch, ObjectArray
 from bandit.errors import ContextError, OfferError, StoreError
-from bandit.store.rows import Where
+from bandit.store.records import Where
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from bandit.catalogue import Catalogue
-    from bandit.facts import Fact
-    from bandit.objective import Objective
-    from bandit.store.rows import DecisionColumns
+    from bandit.catalogue.facts import Fact
+    from bandit.catalogue.objective import Objective
+    from bandit.store.records import DecisionColumns
     from bandit.store.store import Store
 
 _PLAIN = {

@@ -6,23 +6,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from bandit.errors import StoreError
-from bandit.store import care
-from bandit.store.backup import backup
-from bandit.store.catalogues import Catalogues
-from bandit.store.check import check
 from bandit.store.connection import Connection, Durability
-from bandit.store.copying import BackedUp
-from bandit.store.customers import Customers
-from bandit.store.decisions import DecisionWriter
-from bandit.store.eligible import EligibleSets
-from bandit.store.events import EventWriter
-from bandit.store.intake import Folded, Folder, Intake
-from bandit.store.learning import Ledger
-from bandit.store.leases import Held, Leases
-from bandit.store.reading import DecisionReader
-from bandit.store.removal import Removal
-from bandit.store.rows import UNKNOWN_POLICY, Where
-from bandit.store.upkeep import Upkeep, runs
+from bandit.store.learning.ledger import Ledger
+from bandit.store.maintenance import statistics
+from bandit.store.maintenance.backup import backup
+from bandit.store.maintenance.check import check
+from bandit.store.maintenance.copy import BackedUp
+from bandit.store.maintenance.deletion import Removal
+from bandit.store.maintenance.journal import Upkeep, runs
+from bandit.store.records import UNKNOWN_POLICY, Where
+from bandit.store.spool.writer import Folded, Folder, Intake
+from bandit.store.tables.catalogues import Catalogues
+from bandit.store.tables.customers import Customers
+from bandit.store.tables.decision_reader import DecisionReader
+from bandit.store.tables.decision_writer import DecisionWriter
+from bandit.store.tables.eligible_sets import EligibleSets
+from bandit.store.tables.event_writer import EventWriter
+from bandit.store.tables.leases import Held, Leases
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from bandit.catalogue import Catalogue
     from bandit.domain import BoolArray, IntArray
-    from bandit.store.rows import (
+    from bandit.store.records import (
         CatalogueRow,
         Counts,
         DecisionColumns,
@@ -336,11 +336,11 @@ class Store:
 
     def held_leases(self) -> tuple[Held, ...]:
         """Return all leases, also those that have run out."""
-        return care.held_leases(self._connection)
+        return statistics.held_leases(self._connection)
 
     def counts(self) -> Counts:
         """Return how much is in the store."""
-        return care.counts(self._connection)
+        return statistics.counts(self._connection)
 
     def backup(
         self, path: str | Path, *, force: bool = False, progress: Callable[[int, int], None] | None = None
@@ -353,7 +353,7 @@ class Store:
 
     @property
     def removal(self) -> Removal:
-        """What takes decisions out for good; `bandit.privacy` knows how."""
+        """What takes decisions out for good; `bandit.governance.erasure` knows how."""
         return self._removal
 
     def upkeep(self) -> tuple[Upkeep, ...]:

@@ -16,11 +16,13 @@ from pathlib import Path
 from rich.console import Console
 
 from bandit.errors import InputError, MissingExtraError, OfferBanditError
-from simulator.bench import crash, many, obp_speed, settings, soak, soak_rows, speed
-from simulator.bench.contestants import named
-from simulator.bench.match import PICTURE, TABLE, Match
-from simulator.bench.world import Place
-from simulator.pilot.threads import run_with_one_thread
+from simulator.bench.durability import crash, soak, soak_rows
+from simulator.bench.earnings import settings
+from simulator.bench.earnings.contestants import named
+from simulator.bench.earnings.tournament import PICTURE, TABLE, Match
+from simulator.bench.earnings.world import Place
+from simulator.bench.speed import obp_speed, processes, speed
+from simulator.campaign.threads import run_with_one_thread
 from simulator.scenarios import SCENARIOS
 
 OUT = Path("bench")
@@ -68,7 +70,10 @@ def _parser() -> argparse.ArgumentParser:
     crowd.add_argument("--processes", type=int, default=8, help="(default: %(default)s)")
     crowd.add_argument("--decisions", type=int, default=10_000, help="of each process (default: %(default)s)")
     crowd.add_argument(
-        "--durability", choices=many.DURABILITIES, default=None, help="process or full (default: one after the other)"
+        "--durability",
+        choices=processes.DURABILITIES,
+        default=None,
+        help="process or full (default: one after the other)",
     )
     crowd.add_argument(
         "--learn-every", type=int, default=0, help="decisions after which a process learns (default: never)"
@@ -148,9 +153,9 @@ def _settings(given: argparse.Namespace, console: Console) -> int:
 def _many(given: argparse.Namespace, console: Console) -> int:
     begun = time.perf_counter()
     given.out.mkdir(parents=True, exist_ok=True)
-    chosen = many.DURABILITIES if given.durability is None else (given.durability,)
-    found = many.run(given.processes, given.decisions, chosen, given.learn_every, given.seed, console)
-    text = many.markdown(found)
+    chosen = processes.DURABILITIES if given.durability is None else (given.durability,)
+    found = processes.run(given.processes, given.decisions, chosen, given.learn_every, given.seed, console)
+    text = processes.markdown(found)
     (given.out / "many.md").write_text(f"# Many at once: {given.processes} processes\n\n{text}", encoding="utf-8")
     numbers = json.dumps([line.to_dict() for each in found for line in each.lines], indent=2)
     (given.out / "many.json").write_text(numbers + "\n", encoding="utf-8")

@@ -13,6 +13,7 @@ from dataclasses import replace
 from types import MappingProxyType
 
 from bandit.errors import InputError
+from simulator.market.spec import Scenario
 from simulator.scenarios import retail
 from simulator.scenarios.busy import BUSY
 from simulator.scenarios.delayed import DELAYED
@@ -27,7 +28,6 @@ from simulator.scenarios.rugged import RUGGED
 from simulator.scenarios.sparse import SPARSE
 from simulator.scenarios.sure_things import SURE_THINGS
 from simulator.scenarios.tiny import TINY
-from simulator.spec import Scenario
 
 _ALL = (
     RETAIL,

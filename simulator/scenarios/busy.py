@@ -7,9 +7,9 @@ that world show here.
 
 from __future__ import annotations
 
-from simulator.demographics import Boolean, Categorical, Numeric
-from simulator.season import Season
-from simulator.spec import DimensionSpec, OptionSpec, PracticeRule, Scenario, Sensitivity
+from simulator.market.demographics import Boolean, Categorical, Numeric
+from simulator.market.season import Season
+from simulator.market.spec import DimensionSpec, OptionSpec, PracticeRule, Scenario, Sensitivity
 
 BUSY = Scenario(
     name="busy",

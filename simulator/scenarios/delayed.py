@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from simulator.market.season import Season
+from simulator.market.spec import Scenario, Sensitivity
 from simulator.scenarios.retail import CATEGORY, CHANNEL, DISCOUNT, FACTS, GIFT, RETAIL
-from simulator.season import Season
-from simulator.spec import Scenario, Sensitivity
 
 _RETURNED = {"fashion": 0.25, "home": 0.08, "sport": 0.15, "beauty": 0.04}
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from simulator.drift import Drift
+from simulator.market.drift import Drift
+from simulator.market.season import Season
+from simulator.market.spec import Scenario, Sensitivity
 from simulator.scenarios.retail import CATEGORY, CHANNEL, DISCOUNT, FACTS, GIFT, RETAIL
-from simulator.season import Season
-from simulator.spec import Scenario, Sensitivity
 
 DRIFT = Scenario(
     name="drift",

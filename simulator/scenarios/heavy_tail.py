@@ -7,9 +7,9 @@ moves the basket as much as the response, and in the other direction.
 
 from __future__ import annotations
 
-from simulator.demographics import Boolean, Categorical, Numeric
-from simulator.season import Season
-from simulator.spec import DimensionSpec, OptionSpec, PracticeRule, Scenario
+from simulator.market.demographics import Boolean, Categorical, Numeric
+from simulator.market.season import Season
+from simulator.market.spec import DimensionSpec, OptionSpec, PracticeRule, Scenario
 
 HEAVY_TAIL = Scenario(
     name="heavy-tail",

@@ -6,9 +6,9 @@ policy that sees facts only is far from the best there is; 50 visits a member ar
 
 from __future__ import annotations
 
-from simulator.demographics import Boolean, Categorical, Numeric
-from simulator.season import Season
-from simulator.spec import DimensionSpec, OptionSpec, PracticeRule, Scenario, Sensitivity
+from simulator.market.demographics import Boolean, Categorical, Numeric
+from simulator.market.season import Season
+from simulator.market.spec import DimensionSpec, OptionSpec, PracticeRule, Scenario, Sensitivity
 
 LOYALTY = Scenario(
     name="loyalty",

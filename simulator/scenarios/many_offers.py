@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from simulator.market.season import Season
+from simulator.market.spec import DimensionSpec, OptionSpec, Scenario, Sensitivity
 from simulator.scenarios.retail import CATEGORY, CHANNEL, DISCOUNT, FACTS, GIFT, RETAIL
-from simulator.season import Season
-from simulator.spec import DimensionSpec, OptionSpec, Scenario, Sensitivity
 
 MANY_OFFERS = Scenario(
     name="many-offers",

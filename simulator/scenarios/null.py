@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from simulator.market.spec import Scenario, Sensitivity
 from simulator.scenarios.retail import RETAIL
-from simulator.spec import Scenario, Sensitivity
 
 
 def _nothing_works(scenario: Scenario) -> Scenario:

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from simulator.market.season import Season
+from simulator.market.spec import DimensionSpec, OptionSpec, PracticeRule, Scenario, Sensitivity
 from simulator.scenarios.retail import CHANNEL, FACTS
-from simulator.season import Season
-from simulator.spec import DimensionSpec, OptionSpec, PracticeRule, Scenario, Sensitivity
 
 _POINTS = (0, 100, 200, 400)
 _POINT_COST = 0.008

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from simulator.demographics import Boolean, Categorical, FactSpec, Numeric
-from simulator.season import Season
-from simulator.spec import DimensionSpec, OptionSpec, PracticeRule, Scenario, Sensitivity
+from simulator.market.demographics import Boolean, Categorical, FactSpec, Numeric
+from simulator.market.season import Season
+from simulator.market.spec import DimensionSpec, OptionSpec, PracticeRule, Scenario, Sensitivity
 
 FACTS: tuple[FactSpec, ...] = (
     # Adults; tastes for categories and channels go with age more than with most else.

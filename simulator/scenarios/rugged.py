@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from simulator.demographics import Boolean, Categorical, Numeric
+from simulator.market.demographics import Boolean, Categorical, Numeric
+from simulator.market.season import Season
+from simulator.market.spec import PracticeRule, Scenario, Sensitivity
+from simulator.market.thresholds import Thresholds
 from simulator.scenarios.retail import CATEGORY, CHANNEL, DISCOUNT, GIFT, RETAIL
-from simulator.season import Season
-from simulator.spec import PracticeRule, Scenario, Sensitivity
-from simulator.thresholds import Thresholds
 
 RUGGED = Scenario(
     name="rugged",

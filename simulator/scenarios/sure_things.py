@@ -6,9 +6,9 @@ it loses money with nearly all. Who skips weeks, or is new, is less sure; facts 
 
 from __future__ import annotations
 
-from simulator.demographics import Boolean, Categorical, Numeric
-from simulator.season import Season
-from simulator.spec import DimensionSpec, OptionSpec, PracticeRule, Scenario, Sensitivity
+from simulator.market.demographics import Boolean, Categorical, Numeric
+from simulator.market.season import Season
+from simulator.market.spec import DimensionSpec, OptionSpec, PracticeRule, Scenario, Sensitivity
 
 SURE_THINGS = Scenario(
     name="sure-things",

@@ -5,7 +5,7 @@ import threading
 from contextlib import contextmanager
 
 from bandit.errors import OfferBanditError
-from bandit.messages import MAX_MESSAGE
+from bandit.printable import MAX_MESSAGE
 
 SECONDS = 10.0
 """Most seconds that one input may take, on a machine that is busy with other things."""

@@ -15,7 +15,7 @@ import bandit
 from bandit.policies.state import unpack
 from bandit.policies.vw import VowpalWabbit, VowpalWabbitSlates
 from tests.conftest import SPRING, draw_outcomes
-from tests.import_tools import HEADER, MAPPING, row, sample, table
+from tests.logfiles.import_tools import HEADER, MAPPING, row, sample, table
 
 CATALOGUE = bandit.Catalogue.from_dict(SPRING)
 UNCOUPLED = bandit.Catalogue.from_dict(SPRING | {"rules": SPRING["rules"][1:]})

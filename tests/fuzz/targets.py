@@ -14,18 +14,17 @@ import numpy as np
 
 import bandit
 from bandit.catalogue import Catalogue
+from bandit.catalogue.conditions import compile_condition
+from bandit.catalogue.context_json import contexts_json
 from bandit.cli.policies import parse_json
-from bandit.conditions import compile_condition
-from bandit.context_json import contexts_json
 from bandit.engine import Engine
 from bandit.errors import OfferBanditError, PolicyError
-from bandit.importing import LogMapping, import_log
-from bandit.interop import export, open_log
+from bandit.logfiles import LogMapping, export, import_log, open_log
 from bandit.policies import SegmentRules, Uniform, build
 from bandit.policies.state import pack, unpack
 from bandit.policies.vw.workspace import Workspace
 from bandit.store import Store
-from bandit.store.spool import digest
+from bandit.store.spool.file import digest
 from tests.fuzz import seeds
 from tests.fuzz.limits import accepted, fit, in_time
 from tests.fuzz.values import NUMBERS, TIMES, Given

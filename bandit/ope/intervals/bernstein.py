@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bandit.ope.sndr import SelfNormalisedDR
-from bandit.ope.snips import Snips
+from bandit.ope.estimators.sndr import SelfNormalisedDR
+from bandit.ope.estimators.snips import Snips
 
 if TYPE_CHECKING:
     from bandit.domain import FloatArray, IntArray
-    from bandit.ope.scatter import Summary
     from bandit.ope.statistic import Part, Statistic
+    from bandit.ope.sums import Summary
 
 
 @dataclass(frozen=True, slots=True, eq=False)

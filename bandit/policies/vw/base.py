@@ -13,8 +13,8 @@ from numpy.random import Generator
 
 from bandit.catalogue import Catalogue
 from bandit.domain import BoolArray, Contexts, FloatArray, Outcomes
+from bandit.encoding.encoder import Encoder, Scale, declared_scales, settle_scales
 from bandit.errors import PolicyError
-from bandit.features import Encoder, Scale, declared_scales, settle_scales
 from bandit.policies.probabilities import check_share, mix_floor, uniform_over
 from bandit.policies.state import pack, unpack
 from bandit.policies.vw.workspace import Asked, allowed

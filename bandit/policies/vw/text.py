@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from urllib.parse import quote
 
 from bandit.domain import Contexts, FloatArray
-from bandit.features import Encoder
+from bandit.encoding.encoder import Encoder
 
 
 def quoted(names: Sequence[str]) -> list[str]:

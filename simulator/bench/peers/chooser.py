@@ -10,8 +10,8 @@ from numpy.random import Generator
 
 from bandit.catalogue import Catalogue
 from bandit.domain import BoolArray, Contexts, FloatArray, IntArray, Outcomes
+from bandit.encoding.encoder import Encoder
 from bandit.errors import PolicyError
-from bandit.features import Encoder
 
 UNIT_FROM = 500
 """Outcomes after which the unit of rewards is settled for good."""

@@ -1,0 +1,5 @@
+"""What may be offered to whom: dimensions, options, rules, declared facts and the objective, as checked arrays."""
+
+from bandit.catalogue.catalogue import Catalogue, Dimension, Option
+
+__all__ = ["Catalogue", "Dimension", "Option"]

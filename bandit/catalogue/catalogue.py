@@ -1,0 +1,312 @@
+"""The catalogue: dimensions, options, rules, objective and declared context, and the legal offers they leave."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+import numpy as np
+
+from bandit.catalogue.conditions import compile_condition
+from bandit.catalogue.eligibility import Eligibility, Grid, Named, Rule
+from bandit.catalogue.facts import Fact, parse_contexts
+from bandit.catalogue.objective import Money, Objective
+from bandit.catalogue.schema import CatalogueFile, decode, encode
+from bandit.catalogue.toml import read_toml
+from bandit.domain import BoolArray, Contexts, EligibleSets, FloatArray, IntArray, ObjectArray, Removal
+from bandit.errors import CatalogueError, OfferError
+
+MAX_COMBINATIONS = 10_000_000
+"""Most combinations of options that a catalogue may have, legal or not."""
+
+MAX_DIMENSIONS = 1_000
+"""Most dimensions that a catalogue may have."""
+
+_MOST_SHOWN = 10**18
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One value of a dimension, with its costs and free numeric attributes."""
+
+    name: str
+    rate: float = 0.0
+    contact_cost: float = 0.0
+    redemption_cost: float = 0.0
+    attributes: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Dimension:
+    """One lever and its options, in the order of the catalogue.
+
+    `monotone` has the attributes (or "rate") along which response is known to go one way, "increasing" or "decreasing".
+    """
+
+    name: str
+    options: tuple[Option, ...]
+    monotone: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The options' names."""
+        return tuple(option.name for option in self.options)
+
+
+@dataclass(frozen=True, eq=False)
+class Catalogue:
+    """What may be offered, to whom, and what it is worth; legal offers are numbered once.
+
+    Offers are in the order of the catalogue, the last dimension running fastest, without those that a stacking rule
+    forbids.
+    """
+
+    name: str
+    currency: str
+    objective: Objective
+    undeclared: Literal["refuse", "drop"]
+    facts: Mapping[str, Fact]
+    dimensions: tuple[Dimension, ...]
+    grid: Grid
+    rules: tuple[Rule, ...]
+    fallback: int | None
+    file: CatalogueFile
+
+    @staticmethod
+    def from_toml(path: str | Path) -> Catalogue:
+        """Read a catalogue; CatalogueError says where and what is wrong."""
+        return Catalogue.from_dict(read_toml(Path(path), "a catalogue"), where=str(path))
+
+    @staticmethod
+    def from_dict(mapping: Mapping[str, object], where: str = "catalogue") -> Catalogue:
+        """Build a catalogue from the structure of its TOML file; CatalogueError says where and what is wrong."""
+        return _build(decode(mapping, where), where)
+
+    def to_dict(self) -> dict[str, object]:
+        """Return the structure that `from_dict` reads."""
+        return encode(self.file)
+
+    @cached_property
+    def version(self) -> str:
+        """A name for the content: 16 hex digits that change when anything in the catalogue does."""
+        return hashlib.blake2b(msgspec.json.encode(self.to_dict(), order="sorted"), digest_size=8).hexdigest()
+
+    @property
+    def n_offers(self) -> int:
+        """The number of legal offers, N."""
+        return self.grid.n_offers
+
+    @cached_property
+    def options(self) -> IntArray:
+        """The option of each offer in each dimension, (N, dimensions), read-only."""
+        options = self.grid.options()
+        options.flags.writeable = False
+        return options
+
+    @cached_property
+    def money(self) -> Money:
+        """What each offer costs, (N,) each; `money_of` tells it of a few."""
+        return self._costs(self.options)
+
+    def money_of(self, offer: IntArray) -> Money:
+        """Return what some offers cost, (n,) each."""
+        return self._costs(self.options[offer])
+
+    def _costs(self, options: IntArray) -> Money:
+        def total(cost: Callable[[Option], float]) -> FloatArray:
+            sums = np.zeros(len(options))
+            for place, dimension in enumerate(self.dimensions):
+                values = np.array([cost(option) for option in dimension.options])
+                if values.any():
+                    sums += values[options[:, place]]
+            return sums
+
+        return Money(
+            rate=total(lambda option: option.rate),
+            contact_cost=total(lambda option: option.contact_cost),
+            redemption_cost=total(lambda option: option.redemption_cost),
+        )
+
+    @cached_property
+    def dimension_names(self) -> tuple[str, ...]:
+        """The dimensions' names, in order."""
+        return tuple(dimension.name for dimension in self.dimensions)
+
+    def offer(self, index: int) -> dict[str, str]:
+        """Return the option of each dimension of one offer."""
+        row = self.options[index].tolist()
+        return {name: options[option] for (name, options, _), option in zip(self._names, row, strict=True)}
+
+    def offers(self, indices: IntArray) -> dict[str, ObjectArray]:
+        """Return the names of the options of many offers, a column a dimension."""
+        chosen = self.options[indices].T
+        return {name: column[options] for (name, _, column), options in zip(self._names, chosen, strict=True)}
+
+    def label(self, index: int) -> str:
+        """Return one offer in a line, as "10 · email · tote"."""
+        return " · ".join(self.offer(index).values())
+
+    def offer_index(self, offer: Mapping[str, str]) -> int:
+        """Return the number of an offer; OfferError for an unknown name or a combination that is not legal."""
+        self._check_names(offer)
+        index = int(self.offer_indices({name: [option] for name, option in offer.items()})[0])
+        if index < 0:
+            reasons = [rule.words for rule in self.file.rules if rule.when is None and rule.forbids(offer)]
+            raise OfferError(f"the offer {_show(offer)} is not legal: {'; '.join(reasons)}")
+        return index
+
+    def offer_indices(self, columns: Mapping[str, Sequence[str] | ObjectArray]) -> IntArray:
+        """Return the numbers of n offers given as a column a dimension; -1 where unknown or not legal.
+
+        Raises OfferError where a dimension is missing or unknown.
+        """
+        self._check_dimensions(columns)
+        n = len(next(iter(columns.values())))
+        options = np.empty((n, len(self.dimensions)), dtype=np.int64)
+        for place, dimension in enumerate(self.dimensions):
+            codes = {name: code for code, name in enumerate(dimension.names)}
+            given = columns[dimension.name]
+            options[:, place] = np.fromiter((codes.get(name, -1) for name in given), dtype=np.int64, count=n)
+        return self.grid.find(options)
+
+    def contexts(
+        self,
+        given: Mapping[str, Sequence[object] | ObjectArray] | Sequence[Mapping[str, object]],
+        customers: Sequence[str] | ObjectArray | None = None,
+    ) -> Contexts:
+        """Return a checked batch from columns or from one mapping a row; ContextError says what does not fit."""
+        return parse_contexts(self.facts, self.undeclared, given, customers)
+
+    def fired(self, contexts: Contexts) -> BoolArray:
+        """Return (n, R): which of the R rules that have a condition hold for each context."""
+        return self._eligibility.fired(contexts)
+
+    def eligible(self, contexts: Contexts, fired: BoolArray | None = None) -> BoolArray:
+        """Return the (n, N) mask of what the rules leave for each context; the caller's own to write to.
+
+        With `fired` given, a single context's mask is shared with others for whom the same rules hold, and read-only.
+        """
+        return self._eligibility.masks(self.fired(contexts)).copy() if fired is None else self._eligibility.masks(fired)
+
+    def eligible_sets(self, fired: BoolArray) -> EligibleSets:
+        """Return what the rules that hold, (n, R) as from `fired`, leave for each context; each distinct set once."""
+        return self._eligibility.sets(fired)
+
+    def removals(self, context: Contexts, fired: BoolArray | None = None) -> tuple[Removal, ...]:
+        """Return which rules removed which offers for one context (a batch of one); `fired` as in `eligible`."""
+        return self._eligibility.removals((self.fired(context) if fired is None else fired)[0])
+
+    @cached_property
+    def _eligibility(self) -> Eligibility:
+        return Eligibility(self.rules, self.grid)
+
+    @cached_property
+    def _names(self) -> tuple[tuple[str, tuple[str, ...], ObjectArray], ...]:
+        """Each dimension's name, and its options' names as a tuple and as a column."""
+        return tuple(
+            (dimension.name, dimension.names, np.array(dimension.names, dtype=object)) for dimension in self.dimensions
+        )
+
+    def _check_dimensions(self, given: Mapping[str, object]) -> None:
+        missing = [name for name in self.dimension_names if name not in given]
+        unknown = [name for name in given if name not in self.dimension_names]
+        if missing or unknown:
+            fault = f'lacks the dimension "{missing[0]}"' if missing else f'has the unknown dimension "{unknown[0]}"'
+            raise OfferError(
+                f"an offer names one option of each dimension ({', '.join(self.dimension_names)}); the one seen {fault}"
+            )
+
+    def _check_names(self, offer: Mapping[str, str]) -> None:
+        self._check_dimensions(offer)
+        for dimension in self.dimensions:
+            if offer[dimension.name] not in dimension.names:
+                raise OfferError(
+                    f'"{offer[dimension.name]}" is not an option of "{dimension.name}"; '
+                    f"options are {', '.join(dimension.names)}"
+                )
+
+
+def _show(offer: Mapping[str, str]) -> str:
+    return ", ".join(f"{name} = {option}" for name, option in offer.items())
+
+
+def _build(file: CatalogueFile, where: str) -> Catalogue:
+    facts = {
+        name: Fact(name, fact.type, tuple(fact.values), fact.center, fact.scale) for name, fact in file.context.items()
+    }
+    dimensions = tuple(
+        Dimension(
+            dimension.name,
+            tuple(
+                Option(option.name, option.rate, option.contact_cost, option.redemption_cost, option.attributes)
+                for option in dimension.options
+            ),
+            {name: attribute.monotone for name, attribute in dimension.attributes.items()},
+        )
+        for dimension in file.dimensions
+    )
+    if len(dimensions) > MAX_DIMENSIONS:
+        raise CatalogueError(f"{where}: has {len(dimensions):,} dimensions; at most {MAX_DIMENSIONS:,} are read")
+    named = [_named(dimensions, rule.forbid) for rule in file.rules]
+    grid = _grid(dimensions, [each for rule, each in zip(file.rules, named, strict=True) if rule.when is None], where)
+    rules = tuple(
+        Rule(
+            number,
+            rule.words,
+            None if rule.when is None else compile_condition(rule.when, facts, f"{where}: rule {number}"),
+            each,
+            grid,
+        )
+        for number, (rule, each) in enumerate(zip(file.rules, named, strict=True), start=1)
+    )
+    objective = Objective(
+        file.objective.kind, file.objective.event, file.objective.margin, file.objective.window_microseconds
+    )
+    catalogue = Catalogue(
+        name=file.name,
+        currency=file.currency,
+        objective=objective,
+        undeclared=file.undeclared,
+        facts=facts,
+        dimensions=dimensions,
+        grid=grid,
+        rules=rules,
+        fallback=None,
+        file=file,
+    )
+    if file.fallback is None:
+        return catalogue
+    try:
+        fallback = catalogue.offer_index(file.fallback)
+    except OfferError as fault:
+        raise CatalogueError(f"{where}: [fallback]: {fault}") from fault
+    return replace(catalogue, fallback=fallback)
+
+
+def _grid(dimensions: tuple[Dimension, ...], forbidden: Sequence[Named], where: str) -> Grid:
+    sizes = [len(dimension.options) for dimension in dimensions]
+    n_combinations = math.prod(sizes)
+    if n_combinations > MAX_COMBINATIONS:
+        seen = f"{n_combinations:,}" if n_combinations < _MOST_SHOWN else f"more than {_MOST_SHOWN:,}"
+        raise CatalogueError(
+            f"{where}: the dimensions make {seen} combinations; at most {MAX_COMBINATIONS:,} can be "
+            "looked through: leave out options or a dimension"
+        )
+    grid = Grid(sizes, forbidden)
+    if not grid.n_offers:
+        raise CatalogueError(f"{where}: the stacking rules leave no legal offer; take one of them away")
+    return grid
+
+
+def _named(dimensions: tuple[Dimension, ...], forbid: Mapping[str, Sequence[str]]) -> Named:
+    """Return the options that a rule names, a mask for each dimension that it looks at."""
+    return tuple(
+        np.array([name in forbid[dimension.name] for name in dimension.names]) if dimension.name in forbid else None
+        for dimension in dimensions
+    )

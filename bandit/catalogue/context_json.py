@@ -1,0 +1,66 @@
+"""A checked batch of contexts as JSON texts, one a row: what the log keeps."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cache
+
+import msgspec
+import numpy as np
+
+from bandit.catalogue.facts import Fact
+from bandit.domain import Contexts
+from bandit.errors import ContextError
+
+_ENCODER = msgspec.json.Encoder(enc_hook=str)  # a text may be of a kind of its own, as numpy's are
+
+
+def contexts_json(facts: Mapping[str, Fact], contexts: Contexts) -> list[str]:
+    """Return n JSON objects of the facts that are known; `Catalogue.contexts` reads them back as they were."""
+    row = _row_type(tuple(facts))
+    try:
+        if contexts.n == 1:
+            return [_ENCODER.encode(row(*_values_of_one(facts, contexts))).decode()]
+        columns = [_values(fact, contexts) for fact in facts.values()]
+        rows = list(map(row, *columns)) if columns else [row()] * contexts.n
+        return _ENCODER.encode_lines(rows).decode().split("\n")[:-1]  # JSON has no line end within
+    except UnicodeEncodeError as fault:
+        raise ContextError(
+            f"the text {fault.object!r} of a fact is not valid Unicode; send whole characters"
+        ) from fault
+
+
+@cache
+def _row_type(names: tuple[str, ...]) -> type[msgspec.Struct]:
+    """Return a record of these facts that leaves out of its JSON what is None."""
+    fields = [(f"fact_{place}", object, None) for place in range(len(names))]
+    rename = {f"fact_{place}": name for place, name in enumerate(names)}
+    return msgspec.defstruct("Row", fields, rename=rename, omit_defaults=True, gc=False)
+
+
+def _values_of_one(facts: Mapping[str, Fact], contexts: Contexts) -> list[object]:
+    """Return each fact's one value, None where it is missing."""
+    columns, text = contexts.columns, contexts.text
+    values: list[object] = []
+    for name, fact in facts.items():
+        if fact.kind == "categorical":
+            values.append(text[name].item())
+            continue
+        value = columns[name].item()
+        if value != value:  # noqa: PLR0124 - NaN
+            values.append(None)
+        else:
+            values.append(bool(value) if fact.kind == "boolean" else value)
+    return values
+
+
+def _values(fact: Fact, contexts: Contexts) -> Sequence[object]:
+    """Return the n values of a fact, None where it is missing."""
+    if fact.kind == "categorical":
+        return contexts.text[fact.name].tolist()  # type: ignore[no-any-return]
+    column = contexts.columns[fact.name]
+    missing = np.isnan(column)
+    values: list[object] = (column == 1.0 if fact.kind == "boolean" else column).tolist()
+    for row in np.flatnonzero(missing).tolist():
+        values[row] = None
+    return values

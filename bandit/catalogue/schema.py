@@ -1,0 +1,295 @@
+"""The structure of a catalogue file: what may stand where, checked with the path of whatever does not fit."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Literal, cast
+
+import msgspec
+
+from bandit.catalogue.objective import ObjectiveKind
+from bandit.domain import MICROSECONDS
+from bandit.errors import CatalogueError
+
+MAX_WINDOW_DAYS = 36_525
+"""Longest duration, a hundred years: with it a time stays one that a calendar has."""
+
+MAX_NAME = 1_000
+"""Longest name in a catalogue in characters."""
+
+_UNITS = {"s": 1, "min": 60, "h": 3_600, "d": 86_400, "w": 604_800}
+_WINDOW = re.compile(r"(\d+(?:\.\d+)?)\s*(s|min|h|d|w)")
+
+
+class _Strict(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """Unknown keys are refused: a misspelt key must not pass in silence."""
+
+
+class FactFile(_Strict, frozen=True):
+    """One fact under [context]."""
+
+    type: Literal["categorical", "numeric", "boolean"]
+    values: list[str] = []
+    center: float | None = None
+    scale: float | None = None
+
+
+class OptionFile(_Strict, frozen=True):
+    """One option; keys that are none of the costs are its free numeric attributes."""
+
+    name: str
+    rate: float = 0.0
+    contact_cost: float = 0.0
+    redemption_cost: float = 0.0
+    attributes: dict[str, float] = {}
+
+
+class AttributeFile(_Strict, frozen=True):
+    """What is known of an attribute of a dimension's options (its `rate` is one too): how response goes with it."""
+
+    monotone: Literal["increasing", "decreasing"]
+
+
+class DimensionFile(_Strict, frozen=True):
+    """One entry of [[dimensions]]."""
+
+    name: str
+    options: list[OptionFile]
+    attributes: dict[str, AttributeFile] = {}
+
+
+class RuleFile(_Strict, frozen=True):
+    """One entry of [[rules]]: stacking without `when`, eligibility with it."""
+
+    forbid: dict[str, list[str]]
+    when: str | None = None
+    reason: str = ""
+
+    @property
+    def words(self) -> str:
+        """The reason, or what the rule says where none is given."""
+        combination = " with ".join(f"{name} {' or '.join(options)}" for name, options in self.forbid.items())
+        return self.reason or (f"no {combination}" if self.when is None else f"no {combination} when {self.when}")
+
+    def forbids(self, offer: Mapping[str, str]) -> bool:
+        """Say whether one offer has, in every dimension named, one of the options named."""
+        return all(offer.get(name) in options for name, options in self.forbid.items())
+
+
+class ObjectiveFile(_Strict, frozen=True):
+    """The [objective]."""
+
+    kind: ObjectiveKind = "conversion"
+    event: str = "purchase"
+    margin: float = 1.0
+    window: str = "7d"
+
+    @property
+    def window_microseconds(self) -> int:
+        """The attribution window in microseconds."""
+        return window_microseconds(self.window)
+
+
+class CatalogueFile(_Strict, frozen=True):
+    """A whole catalogue."""
+
+    dimensions: list[DimensionFile]
+    name: str = "offers"
+    currency: str = "EUR"
+    objective: ObjectiveFile = ObjectiveFile()
+    undeclared: Literal["refuse", "drop"] = "refuse"
+    context: dict[str, FactFile] = {}
+    rules: list[RuleFile] = []
+    fallback: dict[str, str] | None = None
+
+
+def window_microseconds(text: str) -> int:
+    """Return a duration such as "36h" or "7d" in microseconds; CatalogueError where it is not one."""
+    found = _WINDOW.fullmatch(text.strip())
+    if not found:
+        raise CatalogueError(f'"{text}" is not a duration; write a number and one of {", ".join(_UNITS)}, as "7d"')
+    seconds = float(found[1]) * _UNITS[found[2]]
+    if seconds > MAX_WINDOW_DAYS * _UNITS["d"]:
+        raise CatalogueError(f'"{text}" is longer than {MAX_WINDOW_DAYS:,} days; write a shorter duration')
+    return round(seconds * MICROSECONDS)
+
+
+def decode(mapping: Mapping[str, object], where: str) -> CatalogueFile:
+    """Return the checked structure; CatalogueError names `where` and the path of what does not fit."""
+    plain = dict(mapping)
+    context = plain.get("context")
+    if isinstance(context, Mapping) and isinstance(context.get("undeclared"), str):
+        plain["undeclared"] = context["undeclared"]
+        plain["context"] = {name: fact for name, fact in context.items() if name != "undeclared"}
+    plain["dimensions"] = _gather_attributes(plain.get("dimensions"))
+    if plain["dimensions"] is None:
+        raise CatalogueError(f"{where}: has no [[dimensions]]; name at least one lever and its options")
+    try:
+        file = msgspec.convert(plain, CatalogueFile)
+        _check(file)
+    except (msgspec.ValidationError, OverflowError) as fault:  # an integer may be more than a float holds
+        raise CatalogueError(f"{where}: {fault}") from fault
+    except CatalogueError as fault:
+        raise CatalogueError(f"{where}: {fault}") from fault
+    return file
+
+
+def encode(file: CatalogueFile) -> dict[str, object]:
+    """Return the structure as plain values, the way it is written in TOML; what is empty is left out."""
+    plain: dict[str, object] = _without_empty(msgspec.to_builtins(file))
+    for dimension in cast("list[dict[str, Any]]", plain["dimensions"]):
+        dimension["options"] = [
+            {key: value for key, value in option.items() if key != "attributes"} | option.get("attributes", {})
+            for option in dimension["options"]
+        ]
+    plain["context"] = {"undeclared": plain.pop("undeclared"), **cast("dict[str, Any]", plain.get("context", {}))}
+    return plain
+
+
+def _without_empty(value: Any) -> Any:  # noqa: ANN401 - any plain value
+    if isinstance(value, dict):
+        return {
+            key: _without_empty(inner) for key, inner in value.items() if inner is not None and inner not in ([], {})
+        }
+    if isinstance(value, list):
+        return [_without_empty(inner) for inner in value]
+    return value
+
+
+def _gather_attributes(dimensions: object) -> object:
+    """Move the free keys of each option below `attributes`, where the structure has them."""
+    if not isinstance(dimensions, Sequence) or isinstance(dimensions, str):
+        return dimensions
+    costs = set(OptionFile.__struct_fields__) - {"attributes"}
+
+    def gathered(option: object) -> object:
+        if not isinstance(option, Mapping):
+            return option
+        free = {key: value for key, value in option.items() if key not in costs}
+        return {key: value for key, value in option.items() if key in costs} | {"attributes": free}
+
+    return [
+        {**dimension, "options": [gathered(option) for option in dimension["options"]]}
+        if isinstance(dimension, Mapping) and isinstance(dimension.get("options"), (list, tuple))
+        else dimension
+        for dimension in dimensions
+    ]
+
+
+def _check(file: CatalogueFile) -> None:
+    if not file.dimensions:
+        raise CatalogueError("has no [[dimensions]]; name at least one lever and its options")
+    for what, text in _texts(file):
+        _check_text(what, text)
+    _distinct("dimension", [dimension.name for dimension in file.dimensions])
+    for dimension in file.dimensions:
+        _check_dimension(dimension)
+    for name, fact in file.context.items():
+        _check_fact(name, fact)
+    objective = file.objective
+    if not 0 <= objective.margin <= 1:
+        raise CatalogueError(f"[objective] margin is a share between 0 and 1; seen {objective.margin}")
+    if objective.window_microseconds <= 0:
+        raise CatalogueError("[objective] window must be longer than nothing")
+    options = {dimension.name: {option.name for option in dimension.options} for dimension in file.dimensions}
+    for number, rule in enumerate(file.rules, start=1):
+        _check_rule(number, rule, options)
+
+
+def _texts(file: CatalogueFile) -> Iterator[tuple[str, str]]:
+    """Yield every text of a catalogue that is stored or shown, with what it is."""
+    yield from (("name", file.name), ("currency", file.currency), ("event", file.objective.event))
+    for dimension in file.dimensions:
+        yield "dimension", dimension.name
+        for option in dimension.options:
+            yield "option", option.name
+            yield from (("attribute", name) for name in option.attributes)
+    for name, fact in file.context.items():
+        yield "fact", name
+        yield from (("value", value) for value in fact.values)
+    yield from (("reason", rule.reason) for rule in file.rules)
+
+
+def _check_text(what: str, text: str) -> None:
+    if len(text) > MAX_NAME:
+        raise CatalogueError(f'the {what} "{text[:40]}..." has {len(text):,} characters; at most {MAX_NAME:,} are read')
+    if "\0" in text:
+        raise CatalogueError(f"the {what} {text!r} has a zero character, which cannot be stored; take it out")
+    try:
+        text.encode()
+    except UnicodeEncodeError as fault:
+        raise CatalogueError(f"the {what} {text!r} has half a character; write whole ones") from fault
+
+
+def _check_dimension(dimension: DimensionFile) -> None:
+    if not dimension.options:
+        raise CatalogueError(f'dimension "{dimension.name}" has no options; name at least one ("none" is one)')
+    _distinct(f'option of "{dimension.name}"', [option.name for option in dimension.options])
+    known = {"rate", *(key for option in dimension.options for key in option.attributes)}
+    for name in dimension.attributes:
+        if name not in known:
+            raise CatalogueError(
+                f'dimension "{dimension.name}": no option has the attribute "{name}"; attributes are '
+                f"{', '.join(sorted(known))}"
+            )
+    for option in dimension.options:
+        numbers = {
+            "rate": option.rate,
+            "contact_cost": option.contact_cost,
+            "redemption_cost": option.redemption_cost,
+            **option.attributes,
+        }
+        for key, number in numbers.items():
+            if not math.isfinite(number):
+                raise CatalogueError(
+                    f'option "{option.name}" of "{dimension.name}": {key} must be finite, not {number}'
+                )
+        if not 0 <= option.rate <= 1:
+            raise CatalogueError(
+                f'option "{option.name}" of "{dimension.name}": rate is a share, 0 to 1; seen {option.rate}'
+            )
+
+
+def _check_fact(name: str, fact: FactFile) -> None:
+    if fact.type == "categorical":
+        if not fact.values:
+            raise CatalogueError(f'[context] "{name}" is categorical and needs its values = [...]')
+        _distinct(f'value of "{name}"', fact.values)
+    elif fact.values:
+        raise CatalogueError(f'[context] "{name}" is {fact.type}; only a categorical fact has values')
+    declared = [number for number in (fact.center, fact.scale) if number is not None]
+    if declared and fact.type != "numeric":
+        raise CatalogueError(f'[context] "{name}" is {fact.type}; only a numeric fact has center and scale')
+    if len(declared) == 1:
+        raise CatalogueError(f'[context] "{name}" needs both center and scale, or neither')
+    if not all(map(math.isfinite, declared)) or (fact.scale is not None and fact.scale <= 0):
+        raise CatalogueError(f'[context] "{name}": center must be finite and scale above 0')
+    if name == "undeclared":
+        raise CatalogueError('[context] "undeclared" is the setting "refuse" or "drop"; name the fact otherwise')
+    if not name.isidentifier():
+        raise CatalogueError(f'[context] "{name}" cannot be used in conditions; use letters, digits and underscores')
+
+
+def _check_rule(number: int, rule: RuleFile, options: Mapping[str, set[str]]) -> None:
+    if not rule.forbid:
+        raise CatalogueError(f"rule {number} forbids nothing; name dimensions and options under forbid")
+    for name, forbidden in rule.forbid.items():
+        if name not in options:
+            raise CatalogueError(
+                f'rule {number} names the unknown dimension "{name}"; dimensions are {", ".join(options)}'
+            )
+        unknown = [option for option in forbidden if option not in options[name]]
+        if unknown:
+            raise CatalogueError(f'rule {number} names "{unknown[0]}", which is not an option of "{name}"')
+
+
+def _distinct(what: str, names: Sequence[str]) -> None:
+    seen: set[str] = set()
+    for name in names:
+        if not name.strip():
+            raise CatalogueError(f"a {what} has an empty name; give it one")
+        if name in seen:
+            raise CatalogueError(f'the {what} "{name}" is there twice; names must differ')
+        seen.add(name)

@@ -1,0 +1,93 @@
+"""The command that takes decisions out: export."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bandit.cli.console import note, progress, show, show_json
+from bandit.cli.databases import catalogue_for, reading
+from bandit.cli.options import AsJson, CatalogueFile, Database
+from bandit.errors import InputError
+from bandit.logfiles import FORMATS, Exported, format_of, mapping_toml
+from bandit.logfiles import export as export_log
+
+_STDOUT = "-"
+
+
+def export(
+    db: Database,
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="The file to write.")],
+    format_name: Annotated[
+        str | None,
+        typer.Option(
+            "--format", metavar="NAME", help=f"One of {', '.join(FORMATS)}; default: what the file's name ends in."
+        ),
+    ] = None,
+    catalogue: CatalogueFile = None,
+    include_open: Annotated[
+        bool, typer.Option("--open", help="Write also decisions of which something may still come.")
+    ] = False,
+    mapping: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help='Write the mapping that reads the file back; "-" prints it.'),
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite files that are there.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Write the log to one file that others read: Parquet, CSV or Vowpal Wabbit's dsjson.
+
+    A row a decision: who, when, which offer, the facts, the propensity, what came of it. `offer-bandit import` reads
+    all formats back. Customers are written as they are stored: under a hash where the database has a key.
+    """
+    format_of(out, format_name)
+    beside = None if mapping in {None, _STDOUT} else Path(str(mapping))
+    if mapping == _STDOUT and as_json:
+        raise InputError("--mapping - prints the mapping where --json prints; name a file for it")
+    if beside is not None and beside.exists() and not force:
+        raise InputError(f"{beside}: is there already; choose another name, or overwrite it with --force")
+    with reading(db) as store:
+        target = catalogue_for(store, catalogue)
+        with progress("exporting") as report:
+            written = export_log(
+                store, target, out, format_name, include_open=include_open, force=force, progress=report
+            )
+        if store.customers_in_clear:
+            note(f"note: customers are in the clear in {out}, as they are in {db}")
+    if beside is not None:
+        try:
+            beside.write_text(mapping_toml(target, written), encoding="utf-8")
+        except OSError as fault:
+            raise InputError(f"{beside}: cannot be written: {fault.strerror}; choose another place") from fault
+    if as_json:
+        show_json(_plain(written) | {"mapping": None if beside is None else str(beside)})
+    elif mapping == _STDOUT:
+        sys.stdout.write(mapping_toml(target, written))
+    else:
+        show([], _sentences(written, beside))
+
+
+def _plain(written: Exported) -> dict[str, object]:
+    return {
+        "file": str(written.path),
+        "format": written.format,
+        "decisions": written.n,
+        "left_out": written.left_out,
+        "open": written.still_open,
+        "bytes": written.n_bytes,
+        "propensities_known": written.propensities_known,
+    }
+
+
+def _sentences(written: Exported, mapping: Path | None) -> list[str]:
+    lines = [f"Written to {written.path}: {written.n:,} decisions, {written.n_bytes:,} bytes of {written.format}."]
+    if mapping is not None:
+        lines.append(f"Written to {mapping}: the mapping that reads it back.")
+    if written.left_out:
+        lines.append(f"{written.left_out:,} decisions were left out: the catalogue does not have their offers.")
+    if written.still_open:
+        lines.append(f"{written.still_open:,} decisions were left out: they are still open (--open writes them too).")
+    return lines

@@ -1,0 +1,195 @@
+"""The commands of the live loop: decide, record, learn."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Protocol, runtime_checkable
+
+import numpy as np
+import typer
+
+from bandit.catalogue import Catalogue
+from bandit.cli.console import progress, show, show_json
+from bandit.cli.databases import all_or_nothing, catalogue_for, reading, writing
+from bandit.cli.options import AsJson, CatalogueFile, Database, OnePolicy, PolicyId
+from bandit.cli.policies import parse_json, parse_policy
+from bandit.clock import now
+from bandit.domain import Contexts, FloatArray
+from bandit.engine import Engine
+from bandit.errors import InputError, NumberError
+from bandit.logfiles.columns.values import BAD_TIME, moment
+from bandit.report import decision_json, decision_tables, learned_table, unit_of
+from bandit.store import EventRows
+
+EngineSeed = Annotated[
+    int | None, typer.Option("--seed", min=0, help="Seed of the draw: with the same decision id, the same offer.")
+]
+Moment = Annotated[str | None, typer.Option("--time", metavar="ISO", help="When it was; default: now.")]
+
+
+@runtime_checkable
+class Predicts(Protocol):
+    """A policy that has an expected reward for each offer."""
+
+    def predict(self, contexts: Contexts) -> FloatArray:
+        """Return the (n, N) predicted response."""
+        ...
+
+
+def decide(
+    db: Database,
+    customer: Annotated[str, typer.Argument(help="The customer's key.")],
+    context: Annotated[str | None, typer.Option(metavar="JSON", help="What is known, as a JSON object.")] = None,
+    fact: Annotated[
+        list[str] | None, typer.Option(metavar="NAME=VALUE", help="One fact of the context; may be repeated.")
+    ] = None,
+    policy: OnePolicy = None,
+    policy_id: PolicyId = None,
+    catalogue: CatalogueFile = None,
+    decision_id: Annotated[
+        str | None, typer.Option("--decision-id", metavar="ID", help="An id of your own: asking again decides once.")
+    ] = None,
+    time: Moment = None,
+    group: Annotated[str, typer.Option(help="The customer's group, as the log is to name it.")] = "policy",
+    top: Annotated[int, typer.Option(min=0, help="How many of the most probable offers to list.")] = 5,
+    seed: EngineSeed = None,
+    as_json: AsJson = False,
+) -> None:
+    """Choose an offer for one customer, and log the decision before it is printed."""
+    facts = parse_json(context, "the context") if context is not None else {}
+    for text in fact or []:
+        name, sign, value = text.partition("=")
+        if not (name and sign):
+            raise InputError(f'the fact "{text}" cannot be read; write NAME=VALUE, as gender=f')
+        if name in facts:
+            raise InputError(f'the fact "{name}" is given twice; give it once')
+        facts[name] = value
+    with _engine(db, policy, policy_id, catalogue, seed=seed, group=group, facts=facts) as engine:
+        decision = engine.decide(customer, facts, decision_id=decision_id, time=_moment(time))
+        predicted: FloatArray | None = None
+        if isinstance(engine.policy, Predicts):
+            predicted = engine.policy.predict(
+                engine.catalogue.contexts([facts], [engine.store.stored_customer(customer)])
+            )[0]
+        if as_json:
+            show_json(decision_json(decision, engine.catalogue, predicted, top) | {"policy": engine.policy.name})
+            return
+        unit = unit_of(engine.catalogue.objective, engine.catalogue.currency)
+        show(decision_tables(decision, engine.catalogue, predicted, unit, top))
+
+
+def record(
+    db: Database,
+    decision_id: Annotated[str, typer.Argument(help="The decision's id, as decide printed it.")],
+    event: Annotated[str, typer.Argument(help='What happened: "purchase", "return", "closed", ...')],
+    revenue: Annotated[float | None, typer.Option(help="Revenue of the event; negative for a return.")] = None,
+    reward: Annotated[float | None, typer.Option(help="Raw reward, for the objective of that kind.")] = None,
+    event_id: Annotated[
+        str | None, typer.Option("--event-id", metavar="ID", help="An id of your own; default: the event's name.")
+    ] = None,
+    time: Moment = None,
+    correct: Annotated[bool, typer.Option("--correct", help="Replace what was recorded under this id.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Record what happened after a decision; the same event again changes nothing."""
+    at = _moment(time)
+    with writing(db) as store:
+        receipt = store.append_events(
+            EventRows(
+                event=event,
+                time=np.array([now() if at is None else at], dtype=np.int64),
+                revenue=_amount("revenue", revenue),
+                reward=_amount("reward", reward),
+                decision_ids=[decision_id],
+                event_ids=[event_id],
+                time_given=at is not None,
+            ),
+            correct=correct,
+        )
+    if as_json:
+        show_json(asdict(receipt))
+        return
+    said = (
+        "replaces the one before" if receipt.n_corrected else "is there already" if receipt.n_repeated else "recorded"
+    )
+    show([], [f'The event "{event}" of the decision "{decision_id}": {said}.'])
+
+
+def learn(
+    db: Database,
+    policy: OnePolicy = None,
+    policy_id: PolicyId = None,
+    catalogue: CatalogueFile = None,
+    time: Annotated[
+        str | None, typer.Option("--now", metavar="ISO", help="Windows are over by this time; default: the clock.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Fold what is new in the log into a policy."""
+    moment_given = _moment(time)
+    with _engine(db, policy, policy_id, catalogue) as engine:
+        with progress("learning") as report:
+            learned = engine.learn(now=moment_given, progress=report)
+        if as_json:
+            show_json(asdict(learned) | {"policy": engine.policy.name, "policy_id": engine.policy_id})
+            return
+        lines = [] if engine.policy.learns else [f"{engine.policy.name} learns nothing."]
+        if not learned.learner:
+            lines.append("Another process is learning; this one could not (go on). Try again later for what is left.")
+        show([learned_table(learned, engine.policy.name)], lines)
+
+
+@contextmanager
+def _engine(
+    db: Path,
+    policy: str | None,
+    policy_id: int | None,
+    catalogue: Path | None,
+    *,
+    seed: int | None = None,
+    group: str = "policy",
+    facts: dict[str, object] | None = None,
+) -> Iterator[Engine]:
+    """Yield an engine with the policy named, or with the one that the database remembers.
+
+    With `facts`, the context is checked before anything is written; a database that was not there before goes again
+    where the command fails.
+    """
+    if policy is not None and policy_id is not None:
+        raise InputError("--policy and --policy-id both name the policy; give one of them")
+    with all_or_nothing(db):
+        if policy is None:
+            if catalogue is not None:
+                raise InputError("--catalogue needs --policy: a policy the database remembers has its own catalogue")
+            opened = Engine.resume(db, policy_id=policy_id, seed=seed, group=group)
+        else:
+            known = Catalogue.from_toml(catalogue) if catalogue is not None else _newest_catalogue(db)
+            built = parse_policy(known, policy)
+            if facts is not None:
+                known.contexts([facts])
+            opened = Engine.open(db, known, built, seed=seed, group=group)
+        with opened as engine:
+            yield engine
+
+
+def _newest_catalogue(db: Path) -> Catalogue:
+    with reading(db) as store:
+        return catalogue_for(store, None)
+
+
+def _moment(text: str | None) -> int | None:
+    if text is None:
+        return None
+    read = moment(text)
+    if read == BAD_TIME:
+        raise InputError(f'the time "{text}" is not an ISO 8601 time; write it as 2026-01-31T18:00:00+01:00')
+    return read
+
+
+def _amount(name: str, value: float | None) -> FloatArray:
+    if value is not None and not np.isfinite(value):
+        raise NumberError(f"{name} must be a finite number; seen {value}: send the amount, or leave it out")
+    return np.array([np.nan if value is None else value])

@@ -1,0 +1,228 @@
+"""The commands that take care of a database: verify, rebuild, backup and doctor."""
+
+from __future__ import annotations
+
+import platform
+import sqlite3
+import sys
+from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
+from importlib import metadata
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bandit._version import __version__
+from bandit.cli.console import progress, show, show_json
+from bandit.cli.databases import reading, require, writing
+from bandit.cli.options import AsJson, Database, PolicyId
+from bandit.cli.setup import COMMANDS
+from bandit.clock import now
+from bandit.errors import InputError, OfferBanditError, PolicyError, StoreError
+from bandit.governance.verify import verify as verify_store
+from bandit.learning.learner import Lineage
+from bandit.policies import build
+from bandit.report import doctor_tables, rebuilt_lines, verified_lines
+from bandit.store import Store
+from bandit.store.maintenance.backup import backup as backup_store
+from bandit.store.schema import VERSION
+from bandit.store.spool.file import spools
+
+NEEDED = ("numpy", "scipy", "vowpalwabbit", "sqlite-utils", "typer", "rich", "msgspec")
+EXTRA = ("pyarrow",)
+LINTER = "bandit"
+"""A security linter's distribution, whose import name and files clash with ours."""
+
+_MOST_DUE = 100_000
+
+
+def verify(db: Database, as_json: AsJson = False) -> None:
+    """Check the database and compute its decisions again; exits with 2 where a problem is found."""
+    with writing(db) as store, progress("verifying") as report:
+        verified = verify_store(store, report)
+    if as_json:
+        show_json(
+            {
+                "ok": not verified.problems,
+                "n_decisions": verified.n_decisions,
+                "n_recomputed": verified.n_recomputed,
+                "problems": list(verified.problems),
+                "notes": list(verified.notes),
+            }
+        )
+    else:
+        show([], verified_lines(verified))
+    if verified.problems:
+        raise typer.Exit(2)
+
+
+def rebuild(db: Database, policy_id: PolicyId = None, as_json: AsJson = False) -> None:
+    """Fold the log again and compare with the live state of each policy; exits with 2 where one is not the same."""
+    with writing(db) as store:
+        rows = [row for row in store.policies() if policy_id in {None, row.id}]
+        if policy_id is not None and not rows:
+            raise InputError(f"{db}: there is no policy {policy_id}; `offer-bandit doctor` lists what there is")
+        rebuilt, problems = {}, []
+        for row in rows:
+            try:
+                catalogue = store.catalogue(row.catalogue_id)
+                policy = build(catalogue, row.spec)
+                if policy.learns:
+                    with progress(f"folding policy {row.id}") as report:
+                        lineage = Lineage(store, catalogue, row.catalogue_id, policy)
+                        rebuilt[row.id] = lineage.rebuild(report)
+            except PolicyError as fault:
+                problems.append(f"policy {row.id} cannot be folded again: {fault}")
+    same = not problems and all(each.same for each in rebuilt.values())
+    if as_json:
+        policies = [{"policy_id": number, **asdict(each)} for number, each in rebuilt.items()]
+        show_json({"ok": same, "policies": policies, "problems": problems})
+    else:
+        show([], [*rebuilt_lines(rebuilt), *problems])
+    if not same:
+        raise typer.Exit(2)
+
+
+def backup(
+    db: Database,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The copy to make: one file.")],
+    force: Annotated[bool, typer.Option("--force", help="Overwrite FILE where it exists.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Copy the database to a file while others use it, and check the copy; needs no customer key.
+
+    The copy is one consistent state; it appears under its name when it has been read to its end. A customer who is
+    erased later is still in it.
+    """
+    require(db)
+    with progress("copying") as report:
+        made = backup_store(db, file, force=force, progress=report)
+    if as_json:
+        show_json({"file": str(made.path), "bytes": made.bytes, "rows": made.rows, "recorded": made.recorded})
+        return
+    said = [
+        f"{made.path} is a copy of {db}, checked: {made.bytes:,} bytes, {made.rows.get('decisions', 0):,} decisions."
+    ]
+    said += [] if made.recorded else [f"{db} cannot be written to or has an older schema, so it has no record of this."]
+    show([], said)
+
+
+def doctor(
+    db: Annotated[Path | None, typer.Argument(metavar="[DB]", help="A database to look at as well.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say what is installed, what is wrong with it, and how a database is; exits with 2 where something is wrong."""
+    problems: list[str] = []
+    notes: list[str] = []
+    sections: dict[str, dict[str, object]] = {"installation": _installation(problems)}
+    if db is not None:
+        with reading(db) as store:
+            sections["database"] = _database(store, problems, notes)
+            sections["left to learn"] = _left_to_learn(store)
+    if as_json:
+        show_json({"ok": not problems, **sections, "problems": problems, "notes": notes})
+    else:
+        said = [*(f"problem: {each}" for each in problems), *(f"note: {each}" for each in notes)]
+        show(doctor_tables({name: rows for name, rows in sections.items() if rows}), said or ["Nothing is wrong."])
+    if problems:
+        raise typer.Exit(2)
+
+
+def _installation(problems: list[str]) -> dict[str, object]:
+    found: dict[str, object] = {
+        "offer-bandit": __version__,
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "sqlite": sqlite3.sqlite_version,
+        "encoding of stdout": sys.stdout.encoding,
+    }
+    for name in (*NEEDED, *EXTRA):
+        found[name] = _version(name)
+        if found[name] is None and name in NEEDED:
+            problems.append(f"{name} is not installed; install offer-bandit again")
+    found["simulator"] = bool(metadata.entry_points(group=COMMANDS, name="simulate"))
+    linter = _version(LINTER)
+    found["security linter in this environment"] = linter
+    if linter is not None:
+        problems.append(
+            f'the security linter "{LINTER}" {linter} is installed in this environment and has the import name of '
+            f"offer-bandit; take it away with `pip uninstall {LINTER}` and install offer-bandit again"
+        )
+    return found
+
+
+def _database(store: Store, problems: list[str], notes: list[str]) -> dict[str, object]:
+    try:
+        problems += store.check()
+    except OfferBanditError as fault:
+        problems.append(str(fault))
+    counts = store.counts()
+    if store.customers_in_clear and counts.decisions:
+        notes.append(f"customers are stored in the clear in {store.path}; a key keeps them hashed from the start")
+    latest = store.latest_catalogue()
+    runs = store.upkeep()
+    backups = [run for run in runs if run.kind == "backup"]
+    if store.removal.scrub_is_due():
+        problems.append(
+            f"{store.path}: an erasure or a retention run ended before the file was rewritten; give the command again"
+        )
+    notes += [f"{path} is a copy of this database, as it was" for path in store.removal.copies()]
+    notes += [
+        f"{path} is a copy that is being made, or whose making was ended early: delete it in that case"
+        for path in store.removal.unfinished_copies()
+    ]
+    return {
+        "path": str(store.path),
+        "schema version": VERSION,
+        "decisions": counts.decisions,
+        "events": counts.events,
+        "customers": counts.customers,
+        "customers in the clear": store.customers_in_clear,
+        "catalogues": counts.catalogues,
+        "newest catalogue": None if latest is None else f"{latest[1].name} ({latest[1].n_offers:,} offers)",
+        "policies": counts.policies,
+        "first decision": _iso(counts.first_time),
+        "last decision": _iso(counts.last_time),
+        "bytes of the file": counts.file_bytes,
+        "bytes of the write-ahead log": counts.wal_bytes,
+        "spools beside it": len(spools(store.path)),
+        "leases": ", ".join(f"{held.name} until {_iso(held.until)}" for held in store.held_leases()) or None,
+        "last backup": _iso(backups[-1].time) if backups else None,
+        "erasures": sum(run.kind == "erase" for run in runs),
+        "retention runs": sum(run.kind == "retain" for run in runs),
+    }
+
+
+def _left_to_learn(store: Store) -> dict[str, object]:
+    left: dict[str, object] = {}
+    for row in store.policies():
+        objective = store.catalogue(row.catalogue_id).objective
+        name = f"policy {row.id} ({row.spec.get('kind')})"
+        try:
+            due = store.due(
+                row.id,
+                objective.event,
+                objective.window,
+                now(),
+                limit=_MOST_DUE,
+                counts_at_once=objective.kind == "reward",
+            )
+        except StoreError as fault:
+            left[name] = str(fault)
+        else:
+            left[name] = f"outcomes: {len(due):,}" + (" or more" if len(due) == _MOST_DUE else "")
+    return left
+
+
+def _version(name: str) -> str | None:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _iso(time: int | None) -> str | None:
+    if time is None:
+        return None
+    return (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=time)).isoformat(timespec="seconds")

@@ -1,0 +1,167 @@
+"""The commands that bring decisions in: init, simulate, import."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable, Mapping
+from importlib import metadata, resources
+from pathlib import Path
+from typing import Annotated, Protocol, cast
+
+import numpy as np
+import typer
+
+from bandit.catalogue import Catalogue
+from bandit.cli.console import note, progress, show, show_json
+from bandit.cli.databases import all_or_nothing, catalogue_for
+from bandit.cli.options import AsJson, CatalogueFile, Database, Seed
+from bandit.cli.sample import sample_log
+from bandit.errors import InputError, LogFileError
+from bandit.logfiles import UNKNOWN, LogMapping, export_mapping, import_log
+from bandit.policies import SegmentRules
+from bandit.report import import_json, import_tables
+from bandit.store import Store
+from bandit.store.customer_key import KEY_VARIABLE, customer_key
+
+COMMANDS = "offer_bandit.commands"
+"""The entry-point group in which other packages offer commands."""
+
+NEXT = (
+    "offer-bandit import offers.db log.csv --catalogue catalogue.toml --mapping mapping.toml",
+    "offer-bandit evaluate offers.db --policy rules:rules.toml --policy thompson --baseline rules:rules.toml",
+    "offer-bandit learn offers.db --policy thompson",
+    "offer-bandit decide offers.db customer-42 --fact gender=f --fact recency=2.5 --decision-id first",
+    "offer-bandit record offers.db first purchase --revenue 52",
+    "offer-bandit verify offers.db",
+)
+"""What to try next, in the directory of the example."""
+
+
+WITHOUT_PROPENSITIES = (
+    "Propensities are unknown: policies can learn from these decisions, `evaluate` has to estimate how probable each "
+    "offer was from the facts in the log, and `replay` and `half-life --even` refuse them."
+)
+
+
+class SimulateCampaign(Protocol):
+    """What the entry point "simulate" is to be."""
+
+    def __call__(
+        self,
+        scenario: str,
+        customers: int,
+        decisions: int,
+        seed: int,
+        out: Path,
+        progress: Callable[[int, int], None] | None,
+    ) -> Mapping[str, object]:
+        """Write a campaign below `out` and return what was written, as plain JSON values."""
+        ...
+
+
+def init(
+    directory: Annotated[Path, typer.Argument(help="Where to write the example.")] = Path(),
+    force: Annotated[bool, typer.Option("--force", help="Overwrite files that are there.")] = False,
+    seed: Seed = 1,
+    as_json: AsJson = False,
+) -> None:
+    """Write a working example: a catalogue, segment rules, a small made-up log, and its mapping."""
+    templates = resources.files("bandit") / "examples"
+    texts = {name: (templates / name).read_text(encoding="utf-8") for name in _TEMPLATES}
+    there = [name for name in (*texts, "log.csv") if (directory / name).exists()]
+    if there and not force:
+        raise InputError(
+            f"{directory}: has {', '.join(there)} already; choose another directory, or overwrite with --force"
+        )
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        for name, text in texts.items():
+            (directory / name).write_text(text, encoding="utf-8")
+        catalogue = Catalogue.from_toml(directory / "catalogue.toml")
+        rules = SegmentRules.from_toml(catalogue, directory / "rules.toml")
+        log = sample_log(catalogue, rules, np.random.default_rng(seed))
+        (directory / "log.csv").write_text(log, encoding="utf-8")
+    except OSError as fault:
+        raise InputError(f"{directory}: cannot be written: {fault.strerror}; choose another directory") from fault
+    commands = [*([] if directory == Path() else [f"cd {shlex.quote(str(directory))}"]), *NEXT]
+    if as_json:
+        show_json({"directory": str(directory), "files": [*texts, "log.csv"], "next": commands})
+        return
+    show(
+        [], [f"Written to {directory}: {', '.join([*texts, 'log.csv'])}.", "Next:", *(f"  {line}" for line in commands)]
+    )
+
+
+_TEMPLATES = ("catalogue.toml", "rules.toml", "mapping.toml")
+
+
+def simulate(
+    out: Annotated[Path, typer.Argument(help="The directory to write to.")],
+    scenario: Annotated[str, typer.Option(help="The market to draw from.")] = "retail",
+    customers: Annotated[int, typer.Option(min=1, help="Customers in the market.")] = 4_000,
+    decisions: Annotated[int, typer.Option(min=1, help="Decisions to log.")] = 20_000,
+    seed: Seed = 1,
+    as_json: AsJson = False,
+) -> None:
+    """Write a simulated campaign with its catalogue, segment rules and mapping, ready for import."""
+    campaign = _simulator()
+    with progress("simulating") as report:
+        written = campaign(scenario, customers, decisions, seed, out, report)
+    if as_json:
+        show_json(dict(written))
+        return
+    show([], [f"{name}: {value}" for name, value in written.items()])
+
+
+def _simulator() -> SimulateCampaign:
+    found = list(metadata.entry_points(group=COMMANDS, name="simulate"))
+    if not found:
+        raise InputError("simulate needs the simulator, which is not installed; install offer-bandit again, as a whole")
+    return cast("SimulateCampaign", found[0].load())
+
+
+def import_(
+    db: Database,
+    log: Annotated[Path, typer.Argument(help="The log: CSV, gzipped CSV, Parquet or dsjson.")],
+    mapping: Annotated[
+        Path | None,
+        typer.Option("--mapping", metavar="FILE", help="Which column means what (TOML); default: as `export` has it."),
+    ] = None,
+    catalogue: CatalogueFile = None,
+    strict: Annotated[bool, typer.Option("--strict", help="Import nothing where any row is refused.")] = False,
+    list_refused: Annotated[int, typer.Option("--list", min=0, help="How many refused rows to list.")] = 20,
+    as_json: AsJson = False,
+) -> None:
+    """Import a logged campaign; the same file again adds nothing.
+
+    Rows that cannot be used are refused, counted and listed; a malformed file is refused as a whole. `offer-bandit
+    init` writes a mapping to begin with. Where nobody wrote down with which probabilities the offers were chosen, the
+    mapping says so by propensity = "unknown" under [columns].
+    """
+    read = None if mapping is None else LogMapping.from_toml(mapping)
+    given = None if catalogue is None else Catalogue.from_toml(catalogue)
+    if given is None and not db.exists():
+        raise InputError(f"{db}: there is no such database, so the import needs --catalogue")
+    if not log.is_file():
+        raise LogFileError(f"{log}: there is no such file; give the path of a log")
+    with all_or_nothing(db), Store.open(db, customer_key=customer_key()) as store:
+        with store.transaction(), progress("importing") as report:
+            known = catalogue_for(store, None) if given is None else given
+            read = export_mapping(log, known) if read is None else read
+            result = import_log(
+                store, known, read, log, progress=report, strict=strict, max_listed=max(list_refused, 1)
+            )
+            _require_some(
+                result.n_imported + result.n_repeated, result.refused[0].reason if result.refused else "", log
+            )
+        if store.customers_in_clear:
+            note(f"note: customers are stored in the clear in {db}; set {KEY_VARIABLE} to store a keyed hash instead")
+    if as_json:
+        show_json(import_json(result) | ({} if read.propensities_known else {"propensities": UNKNOWN}))
+        return
+    show(import_tables(result, list_refused), [] if read.propensities_known else [WITHOUT_PROPENSITIES])
+
+
+def _require_some(n: int, reason: str, log: Path) -> None:
+    if n == 0:
+        raise LogFileError(f"{log}: every row is refused, the first because {reason}; mend the mapping or the log")

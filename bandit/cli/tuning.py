@@ -1,0 +1,215 @@
+"""The commands about learning itself: fit, half-life, exploration."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import Annotated, cast, get_args
+
+import typer
+
+from bandit.analysis.exploration_cost import Periods
+from bandit.analysis.exploration_cost import exploration as exploration_of
+from bandit.analysis.half_life import BLOCK, CANDIDATES, choose_half_life
+from bandit.analysis.warm_start import warm_start
+from bandit.cli.console import progress, show, show_json
+from bandit.cli.databases import all_or_nothing, catalogue_for, reading, require
+from bandit.cli.logs import WrittenBy, require_rows, settled_log, unused, with_objective
+from bandit.cli.options import AsJson, CatalogueFile, Database, Event, Level, Objective, PolicyId, Window
+from bandit.domain import Policy
+from bandit.engine import Engine
+from bandit.errors import InputError, PolicyError
+from bandit.learning.learner import Lineage
+from bandit.policies import ThompsonSampling, build
+from bandit.report import unit_of
+from bandit.report.learning import (
+    exploration_lines,
+    exploration_table,
+    half_life_lines,
+    half_life_table,
+    warm_start_json,
+    warm_start_tables,
+)
+from bandit.store import Store, StoreLog, Where
+
+BY: tuple[str, ...] = get_args(Periods)
+
+
+def fit(
+    db: Annotated[Path, typer.Argument(metavar="LOG.db", help="The database with the log to learn from.")],
+    into: Annotated[
+        Path, typer.Option("--into", metavar="NEW.db", help="The database to make, for the decisions to come.")
+    ],
+    half_life: Annotated[
+        str | None,
+        typer.Option(metavar="DURATION", help='Outcomes count half after so long, as "30d"; default: never forget.'),
+    ] = None,
+    draws: Annotated[int, typer.Option(min=1, help="Posterior draws a decision.")] = 64,
+    width: Annotated[float, typer.Option(help="Scale of the posterior's deviation; less explores less.")] = 0.5,
+    floor: Annotated[float, typer.Option(help="Share of the decisions spread evenly over the eligible offers.")] = 0.01,
+    pairs: Annotated[
+        bool, typer.Option("--pairs/--no-pairs", help="A weight of its own to each pair of options.")
+    ] = True,
+    personal: Annotated[
+        bool, typer.Option("--personal/--no-personal", help="Learn how each customer differs from the others.")
+    ] = True,
+    written_by: WrittenBy = None,
+    catalogue: CatalogueFile = None,
+    top: Annotated[int, typer.Option(min=0, help="How many of the offers believed best to list.")] = 5,
+    as_json: AsJson = False,
+) -> None:
+    """Make a policy that knows a log before it goes live: a warm start.
+
+    Fits Thompson sampling on the settled decisions of LOG.db - its own or an imported campaign's - to convergence,
+    and makes NEW.db with the log's catalogue and the fitted policy as its first state. Propensities are not used:
+    what is learned is how customers answered the offers that they got.
+
+    NEW.db must be new: where the decisions of a log are in the same database, the policy learns them by `offer-bandit
+    learn`, and would learn them twice. Go live on NEW.db with `offer-bandit decide NEW.db CUSTOMER`, or in a program
+    with Engine.resume("NEW.db"). Choose a half-life by `offer-bandit half-life LOG.db`.
+
+    \b
+    In a program, with a log from anywhere:
+      policy = bandit.ThompsonSampling(catalogue)
+      policy.fit(log)
+      with bandit.Engine.open("NEW.db", catalogue, policy) as engine: ...
+    """  # noqa: D301 - click reads the backspace
+    require_new(db, into)
+    with reading(db) as store:
+        target = catalogue_for(store, catalogue)
+        try:
+            policy = ThompsonSampling(
+                target, draws=draws, width=width, floor=floor, pairs=pairs, personal=personal, half_life=half_life
+            )
+        except PolicyError as fault:
+            raise InputError(f"the policy cannot be used: {fault}") from fault
+        log = settled_log(store, target, written_by)
+        require_rows(str(db), log, "learn from")
+        with progress("fitting") as report:
+            start = warm_start(log, policy, report)
+    with all_or_nothing(into), Engine.open(into, target, policy) as engine:
+        policy_id = engine.policy_id
+    if as_json:
+        made = {"database": str(into), "policy_id": policy_id, "policy": dict(policy.spec())}
+        show_json(made | warm_start_json(start, target, top) | {"left_out": log.left_out, "open": log.still_open})
+        return
+    unit = unit_of(target.objective, target.currency)
+    said = [f"{into} has the policy, fitted, and no decision yet.", *unused(log)]
+    said.append(f"Next: offer-bandit decide {shlex.quote(str(into))} CUSTOMER")
+    show(warm_start_tables(start, target, unit, top), said)
+
+
+def half_life(
+    db: Database,
+    candidates: Annotated[
+        str, typer.Option(metavar="DURATIONS", help="Half-lives to compare, separated by commas.")
+    ] = ",".join(CANDIDATES),
+    even: Annotated[
+        bool,
+        typer.Option(
+            "--even/--as-logged", help="Count every eligible offer alike, by its propensity, or as often as logged."
+        ),
+    ] = True,
+    block: Annotated[int, typer.Option(help="Decisions predicted before they are learned.")] = BLOCK,
+    personal: Annotated[
+        bool, typer.Option("--personal/--no-personal", help="Learn how each customer differs, too.")
+    ] = False,
+    written_by: WrittenBy = None,
+    catalogue: CatalogueFile = None,
+    objective: Objective = None,
+    event: Event = None,
+    window: Window = None,
+    level: Level = 0.95,
+    as_json: AsJson = False,
+) -> None:
+    """Choose how fast to forget, by what would have predicted one's own log best.
+
+    Runs through the log in order of time. Each block of decisions is predicted with what was learned before it and
+    learned afterwards, once for each half-life, all on the same blocks. The loss is the log loss of the response to
+    the logged offer (the squared error for objective "reward"), weighted so that every eligible offer counts alike:
+    to choose well, all have to be known. Named is the best candidate if it is better than "never" beyond doubt; where
+    none is, forget nothing. A still market says never, and so may a log that is short or explored little.
+    """
+    with reading(db) as store:
+        target = with_objective(catalogue_for(store, catalogue), objective, event, window)
+        log = settled_log(store, target, written_by)
+        require_rows(str(db), log, "learn from")
+        with progress("comparing half-lives") as report:
+            found = choose_half_life(
+                log,
+                target,
+                [name for name in candidates.split(",") if name.strip()],
+                personal=personal,
+                even=even,
+                block=block,
+                level=level,
+                progress=report,
+            )
+    if as_json:
+        show_json(found.to_dict() | {"left_out": log.left_out, "open": log.still_open})
+        return
+    show([half_life_table(found)], [*half_life_lines(found), *unused(log)])
+
+
+def exploration(
+    db: Database,
+    policy_id: PolicyId = None,
+    by: Annotated[str, typer.Option(metavar="PERIOD", help=f"Rows of the table: {' or '.join(BY)}.")] = BY[0],
+    as_json: AsJson = False,
+) -> None:
+    """Say what a policy's exploration has cost so far, in money, as far as it can tell.
+
+    For each decision that the policy made: the expected reward of the best eligible offer minus that of the offer
+    chosen, both under what the policy believes now. The policy is the newest that the database knows, or --policy-id.
+
+    It is an estimate, not a measurement: the best of offers that are nearly equal looks better than it is. What is
+    recorded but not learned yet does not count; run `offer-bandit learn` first.
+    """
+    if by not in BY:
+        raise InputError(f'there is no period "{by}"; choose from {", ".join(BY)}')
+    with reading(db) as store:
+        number, policy = _remembered(store, policy_id)
+        if not isinstance(policy, ThompsonSampling):
+            raise InputError(
+                f"policy {number} is {policy.name}, which has no expected rewards to count by; name one of Thompson "
+                "sampling with --policy-id (see doctor)"
+            )
+        log = StoreLog(store, policy.catalogue, where=Where(policy_id=number))
+        with progress("counting") as report:
+            found = exploration_of(log, policy, by=cast("Periods", by), progress=report)
+    if as_json:
+        show_json({"policy_id": number, "policy": policy.name} | found.to_dict())
+        return
+    show(
+        [exploration_table(found, unit_of(policy.catalogue.objective, policy.catalogue.currency))],
+        exploration_lines(found),
+    )
+
+
+def _remembered(store: Store, policy_id: int | None) -> tuple[int, Policy]:
+    """Return a policy of the database as it stands now; nothing is written."""
+    known = [row.id for row in store.policies()]
+    if not known:
+        raise InputError(f"{store.path}: the database knows no policy yet; decide or learn with one first")
+    if policy_id is not None and policy_id not in known:
+        raise InputError(f"{store.path}: there is no policy {policy_id}; known are {', '.join(map(str, known))}")
+    number = known[-1] if policy_id is None else policy_id
+    catalogue_id, spec = store.policy_spec(number)
+    catalogue = store.catalogue(catalogue_id)
+    policy = build(catalogue, spec)
+    Lineage(store, catalogue, catalogue_id, policy)  # takes the policy to where the log says it stands
+    return number, policy
+
+
+def require_new(db: Path, into: Path) -> None:
+    """InputError where the decisions would be learned twice, and where something is in the way."""
+    require(db)
+    if into.exists():
+        if into.samefile(db):
+            raise InputError(
+                f"{into} is the log itself, where the policy would learn its decisions twice; name a new database with "
+                "--into, or use `offer-bandit learn` to learn the log where it is"
+            )
+        raise InputError(f"{into}: is there already; name a database that is not with --into")
+    if not into.parent.is_dir():
+        raise InputError(f"{into}: there is no directory {into.parent}; make it, or name another with --into")

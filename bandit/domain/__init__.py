@@ -1,0 +1,31 @@
+"""Frozen records and protocols that every package shares; imports numpy and nothing of ours.
+
+Shapes: n rows of a batch, N offers of the catalogue. Times are whole microseconds since 1970-01-01 UTC.
+"""
+
+from bandit.domain.arrays import MICROSECONDS, BoolArray, FloatArray, IntArray, ObjectArray
+from bandit.domain.contexts import Contexts
+from bandit.domain.decisions import Decision, DecisionBatch
+from bandit.domain.offers import EligibleSets, Removal, SharedColumns, Shares
+from bandit.domain.outcomes import LoggedBatch, Outcomes
+from bandit.domain.protocols import Log, Policy, SparsePolicy
+
+__all__ = [
+    "MICROSECONDS",
+    "BoolArray",
+    "Contexts",
+    "Decision",
+    "DecisionBatch",
+    "EligibleSets",
+    "FloatArray",
+    "IntArray",
+    "Log",
+    "LoggedBatch",
+    "ObjectArray",
+    "Outcomes",
+    "Policy",
+    "Removal",
+    "SharedColumns",
+    "Shares",
+    "SparsePolicy",
+]

@@ -1,0 +1,39 @@
+"""Contexts: a checked batch of the facts known at decision time, column by column."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from bandit.domain.arrays import BoolArray, FloatArray, IntArray, ObjectArray
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Contexts:
+    """A checked batch of n contexts, column by column; built by `Catalogue.contexts` and nowhere else.
+
+    `columns` holds one array a declared fact: categorical facts as int64 codes into the declared values
+    (-1 missing, `len(values)` a value unseen), numeric facts as float64 (NaN missing), boolean facts as float64
+    (0, 1, NaN missing). `text` keeps the categorical facts as they were given (None where missing), for the log.
+    `customers` has the n customer keys, or is empty where no customer is known.
+    """
+
+    n: int
+    columns: Mapping[str, IntArray | FloatArray]
+    text: Mapping[str, ObjectArray]
+    customers: ObjectArray = field(default_factory=lambda: np.empty(0, dtype=object))
+
+    def __len__(self) -> int:
+        return self.n
+
+    def take(self, rows: IntArray | BoolArray | slice) -> Contexts:
+        """Return the chosen rows as a batch of its own."""
+        columns = {name: column[rows] for name, column in self.columns.items()}
+        text = {name: column[rows] for name, column in self.text.items()}
+        n = len(np.arange(self.n)[rows])
+        return Contexts(n, columns, text, self.customers[rows] if len(self.customers) else self.customers)

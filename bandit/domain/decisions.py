@@ -1,0 +1,71 @@
+"""Decisions: one request answered, or a batch of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from bandit.domain.offers import Shares
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from bandit.domain.arrays import BoolArray, FloatArray, IntArray, ObjectArray
+    from bandit.domain.offers import Removal
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Decision:
+    """One request answered.
+
+    `offer` maps each dimension to the chosen option, `offer_index` is its number in the catalogue, `eligible` is
+    the (N,) mask it was chosen from, `drawn_from` the (N,) vector of probabilities or, of many offers, their shares.
+    `fault` says why the fallback was served instead of the policy's choice, and is None otherwise. `logged` is False
+    where neither the database nor the spool beside it could be written: nothing will be learned from this decision.
+    """
+
+    decision_id: str
+    customer: str
+    offer: Mapping[str, str]
+    offer_index: int
+    propensity: float
+    eligible: BoolArray
+    reasons: tuple[Removal, ...]
+    drawn_from: FloatArray | Shares
+    time: int
+    group: str
+    fault: str | None = None
+    logged: bool = True
+
+    @property
+    def probabilities(self) -> FloatArray:
+        """The (N,) vector it was drawn from; NaN where it was not kept with a decision that is told again."""
+        if isinstance(self.drawn_from, Shares):
+            return np.asarray(self.drawn_from.dense(self.eligible[None, :])[0])
+        return self.drawn_from
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DecisionBatch:
+    """n requests answered, column by column; the fields are those of `Decision`, with n rows.
+
+    `probabilities` is None unless the engine was asked to keep whole vectors. `fault` is the first of any part's, and
+    `logged` is False where some part could be written nowhere.
+    """
+
+    decision_ids: tuple[str, ...]
+    customers: tuple[str, ...]
+    offers: Mapping[str, ObjectArray]
+    offer_index: IntArray
+    propensity: FloatArray
+    eligible: BoolArray
+    probabilities: FloatArray | None
+    time: IntArray
+    group: str
+    fault: str | None = None
+    logged: bool = True
+
+    def __len__(self) -> int:
+        return len(self.decision_ids)

@@ -1,0 +1,118 @@
+"""Offers in batches: their columns, which of them are eligible and why not, and sparse probabilities over them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from bandit.domain.arrays import BoolArray, FloatArray, IntArray
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SharedColumns:
+    """(N, K) columns that are sums over the options of an offer: `columns[offer]` are the (n, K) of some offers.
+
+    `options` (N, dimensions) says which option an offer has, `by_option` what it adds, (options, K) a dimension.
+    """
+
+    options: IntArray
+    by_option: tuple[FloatArray, ...]
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(N, K)."""
+        return len(self.options), self.by_option[0].shape[1]
+
+    def __getitem__(self, offer: IntArray | BoolArray | slice) -> FloatArray:
+        chosen = self.options[offer]
+        columns = self.by_option[0][chosen[:, 0]]
+        for place in range(1, len(self.by_option)):
+            columns += self.by_option[place][chosen[:, place]]
+        return columns
+
+    def with_intercept(self) -> SharedColumns:
+        """Return the (N, 1 + K) columns with a 1 in front."""
+        first, *others = (np.pad(added, ((0, 0), (1, 0))) for added in self.by_option)
+        first[:, 0] = 1.0
+        return SharedColumns(self.options, (first, *others))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Removal:
+    """One reason why offers are not eligible: the number of the rule, its words, the offers it removed.
+
+    `mask` gives the offers as an (N,) mask; it is asked for when `offers` is, since there may be millions.
+    """
+
+    rule: int
+    reason: str
+    mask: Callable[[], BoolArray]
+
+    @property
+    def offers(self) -> tuple[int, ...]:
+        """The numbers of the offers removed."""
+        return tuple(np.flatnonzero(self.mask()).tolist())
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class EligibleSets:
+    """The eligible offers of n rows, each distinct set once: `masks` (u, N), read-only, and which row has which.
+
+    `counts` (u,) is how many offers each set has, `which` (n,) the set of each row.
+    """
+
+    masks: BoolArray
+    counts: IntArray
+    which: IntArray
+
+    def __len__(self) -> int:
+        return len(self.which)
+
+    @property
+    def n_eligible(self) -> IntArray:
+        """How many offers each row may have, (n,)."""
+        return self.counts[self.which]
+
+    def has(self, offer: IntArray) -> BoolArray:
+        """Return for (n, m) offers which are eligible in their row; one below 0 is not."""
+        return np.asarray(self.masks[self.which[:, None], np.maximum(offer, 0)] & (offer >= 0))
+
+    def dense(self) -> BoolArray:
+        """Return the (n, N) masks; read-only, and no copy, where all rows share one set."""
+        if len(self.masks) == 1:
+            return np.broadcast_to(self.masks[0], (len(self.which), self.masks.shape[1]))
+        return self.masks[self.which]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Shares:
+    """Probabilities of n rows over offers of which all but a few are equally probable.
+
+    `offers` (n, m) are the few, all of them eligible; one may be there more than once, and where its `share` (n, m)
+    is 0 it is not counted. `floor` (n,) is spread evenly over the `n_eligible` (n,) offers of the row, so a row's
+    shares and its floor sum to 1.
+    """
+
+    offers: IntArray
+    share: FloatArray
+    floor: FloatArray
+    n_eligible: IntArray
+
+    def __len__(self) -> int:
+        return len(self.offers)
+
+    def of(self, offer: IntArray) -> FloatArray:
+        """Return the probability of one eligible offer a row, (n,)."""
+        own = np.where(self.offers == offer[:, None], self.share, 0.0).sum(axis=1)
+        return np.asarray(own + self.floor / self.n_eligible)
+
+    def dense(self, eligible: BoolArray) -> FloatArray:
+        """Return the (n, N) probabilities; `eligible` is (n, N)."""
+        table: FloatArray = np.where(eligible, (self.floor / self.n_eligible)[:, None], 0.0)
+        np.add.at(table, (np.arange(len(table))[:, None], self.offers), self.share)
+        return table

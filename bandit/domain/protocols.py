@@ -1,0 +1,81 @@
+"""What a policy and a log must offer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from numpy.random import Generator
+
+    from bandit.domain.arrays import BoolArray, FloatArray
+    from bandit.domain.contexts import Contexts
+    from bandit.domain.offers import EligibleSets, Shares
+    from bandit.domain.outcomes import LoggedBatch, Outcomes
+
+
+@runtime_checkable
+class Policy(Protocol):
+    """Anything that turns (contexts, eligible offers) into a probability for each offer."""
+
+    @property
+    def name(self) -> str:
+        """A short name for tables."""
+        ...
+
+    @property
+    def learns(self) -> bool:
+        """Whether `update` changes anything."""
+        ...
+
+    def probabilities(self, contexts: Contexts, eligible: BoolArray, rng: Generator) -> FloatArray:
+        """Return the (n, N) probabilities: rows sum to 1, 0 where not eligible; changes nothing but `rng`."""
+        ...
+
+    def update(self, outcomes: Outcomes) -> None:
+        """Learn from outcomes; the only mutation."""
+        ...
+
+    def spec(self) -> Mapping[str, object]:
+        """Return the policy's kind and settings as plain JSON values, enough to build it anew."""
+        ...
+
+    def dumps(self) -> bytes:
+        """Return what was learned as bytes; never a pickle."""
+        ...
+
+    def loads(self, state: bytes) -> None:
+        """Replace what was learned by what `dumps` returned; PolicyError where the bytes do not fit."""
+        ...
+
+
+@runtime_checkable
+class SparsePolicy(Policy, Protocol):
+    """A policy that can say what is probable without a number for every offer, for catalogues of many offers."""
+
+    @property
+    def sparse(self) -> bool:
+        """Whether `shares` is the way to ask, with this catalogue."""
+        ...
+
+    def shares(self, contexts: Contexts, fired: BoolArray, eligible: EligibleSets, rng: Generator) -> Shares:
+        """Return what `probabilities` returns densely; `fired` (n, R) are the catalogue's conditional rules that hold.
+
+        An offer that is not in `eligible` has no probability, whatever the rules say.
+        """
+        ...
+
+
+@runtime_checkable
+class Log(Protocol):
+    """A log of decisions that can be read again and again, batch by batch, in order of decision."""
+
+    @property
+    def n(self) -> int:
+        """The number of decisions."""
+        ...
+
+    def batches(self, size: int = 65_536) -> Iterator[LoggedBatch]:
+        """Yield the decisions in order, at most `size` at a time."""
+        ...

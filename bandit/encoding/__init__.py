@@ -1,0 +1,1 @@
+"""Contexts and offers as columns of numbers, the input of every model."""

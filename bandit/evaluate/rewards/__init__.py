@@ -1,0 +1,1 @@
+"""Reward models for the direct and doubly robust estimators."""

@@ -1,0 +1,208 @@
+"""Expected rewards q(x, a) for the direct and doubly robust estimators, independent of every policy.
+
+The default is ridge regression over the structure of the offers. What it misses widens intervals of `dr`; it does
+not make them wrong, since it is cross-fitted and corrected.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+
+from bandit.errors import InputError
+from bandit.evaluate.split import folds_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from bandit.domain import Contexts, FloatArray, IntArray, LoggedBatch
+    from bandit.encoding.encoder import Encoder
+
+MAX_COLUMNS = 1_500
+"""Most columns of the regression; above it, pairs go first and then the terms of context times option."""
+
+_CELLS = 1_000_000
+# Penalties tried, relative to a column's own sum of squares; the last is close to predicting the mean.
+_PENALTIES = 10.0 ** np.arange(-6.0, 4.5, 0.5)
+
+
+class RewardModel(Protocol):
+    """Something that learns expected rewards from logged decisions, batch by batch."""
+
+    def learn(self, batch: LoggedBatch, weight: FloatArray | None = None) -> None:
+        """Add what a batch says; called for every batch before the first prediction.
+
+        `weight` (n,), which only mrdr gives, says how often each row counts.
+        """
+        ...
+
+    def predict(self, contexts: Contexts) -> FloatArray:
+        """Return the expected reward of every offer, (n, N)."""
+        ...
+
+
+class RidgeReward:
+    """Ridge regression of the reward on x, a, x times a, and pairs(a); learned in one pass, solved once.
+
+    x are the context columns with the intercept, a the option columns. An offer's columns do not depend on the
+    context, so the cross-products are gathered as sums of x x' a offer and then multiplied out: d^2 numbers a row
+    instead of (d K)^2. Columns are centred and scaled before they are penalised; the penalty is the one with the
+    smallest generalised cross-validation score (Golub, Heath and Wahba 1979, "Generalized cross-validation as a
+    method for choosing a good ridge parameter"), over a grid.
+
+    With d context columns, K option columns and P pairs there are d (K + 1) + P columns; where these are more than
+    MAX_COLUMNS the pairs are left out, and then x times a.
+    """
+
+    def __init__(self, encoder: Encoder) -> None:
+        self.encoder = encoder
+        d = encoder.n_context
+        # Columns of the offer that are multiplied with all of x, and those that stand alone.
+        self._crossed, self._alone = _layout(d, encoder.offers.main, encoder.offers.pairs)
+        j, e = self._crossed.shape[1], self._alone.shape[1]
+        self._n, self._weight, self._squares = 0, 0.0, 0.0
+        self._cc, self._ca, self._aa = np.zeros((d * d, j * j)), np.zeros((d, j * e)), np.zeros((e, e))
+        self._cy, self._ay = np.zeros((d, j)), np.zeros(e)
+        self._solution: tuple[FloatArray, FloatArray, float] | None = None
+
+    def learn(self, batch: LoggedBatch, weight: FloatArray | None = None) -> None:
+        """Add the cross-products of a batch; a row of `weight` 2 counts like two rows of weight 1."""
+        if not len(batch):
+            return
+        order = np.argsort(batch.offer, kind="stable")
+        x, reward = self.encoder.context_matrix(batch.contexts)[order], batch.reward[order]
+        offer = batch.offer[order]
+        if weight is not None:
+            root = np.sqrt(weight[order])
+            x, reward = x * root[:, None], reward * root
+        step = max(1, _CELLS // x.shape[1] ** 2)
+        for start in range(0, len(batch), step):
+            rows = slice(start, start + step)
+            self._gather(x[rows], offer[rows], reward[rows])
+        self._n += len(batch)
+        self._weight += len(batch) if weight is None else float(weight.sum())
+        self._squares += float(reward @ reward)
+        self._solution = None
+
+    def predict(self, contexts: Contexts) -> FloatArray:
+        """Return the expected reward of every offer, (n, N); 0 before anything was learned."""
+        if self._solution is None:
+            self._solution = self._solve()
+        crossed, alone, constant = self._solution
+        x = self.encoder.context_matrix(contexts)
+        return (x @ crossed) @ self._crossed.T + (self._alone @ alone + constant)
+
+    def _gather(self, x: FloatArray, offer: IntArray, reward: FloatArray) -> None:
+        """Add rows that are sorted by offer."""
+        offers, starts = np.unique(offer, return_index=True)
+        a, p = self._crossed[offers], self._alone[offers]
+        d = x.shape[1]
+        squares = np.add.reduceat((x[:, :, None] * x[:, None, :]).reshape(len(x), d * d), starts, axis=0)
+        # The first context column is the intercept: its products are the sums, and the first of these the count.
+        sums = squares[:, :d]
+        counts = sums[:, 0]
+        products = np.add.reduceat(x * reward[:, None], starts, axis=0)
+        self._cc += squares.T @ (a[:, :, None] * a[:, None, :]).reshape(len(offers), -1)
+        self._cy += products.T @ a
+        if p.shape[1]:
+            self._ca += sums.T @ (a[:, :, None] * p[:, None, :]).reshape(len(offers), -1)
+            self._aa += (p * counts[:, None]).T @ p
+            self._ay += products[:, 0] @ p
+
+    def _solve(self) -> tuple[FloatArray, FloatArray, float]:
+        """Return the (d, J) and (E,) coefficients and the constant."""
+        d, (_, j), e = self.encoder.n_context, self._crossed.shape, self._alone.shape[1]
+        gram = np.empty((d * j + e, d * j + e))
+        gram[: d * j, : d * j] = self._cc.reshape(d, d, j, j).transpose(0, 2, 1, 3).reshape(d * j, d * j)
+        gram[: d * j, d * j :] = self._ca.reshape(d * j, e)
+        gram[d * j :, : d * j] = gram[: d * j, d * j :].T
+        gram[d * j :, d * j :] = self._aa
+        products = np.concatenate([self._cy.ravel(), self._ay])
+        # Weights matter by their ratios alone: they are scaled so that the rows count as many as they are.
+        scale = self._n / self._weight if self._weight > 0.0 else 0.0
+        coefficients, constant = ridge(gram * scale, products * scale, self._squares * scale, self._n if scale else 0)
+        return coefficients[: d * j].reshape(d, j), coefficients[d * j :], constant
+
+
+def ridge(gram: FloatArray, products: FloatArray, squares: float, n: int) -> tuple[FloatArray, float]:
+    """Return the (D,) coefficients and the constant of a ridge regression from its n rows' cross-products.
+
+    `gram` is (D, D), of columns the first of which is 1 everywhere; `products` is (D,), of columns and outcome;
+    `squares` the outcome's sum of squares. A column that does not vary has the coefficient 0.
+    """
+    if n < 2:
+        return np.zeros(len(products)), float(products[0]) if n else 0.0
+    mean, level = gram[0] / n, products[0] / n
+    centred = gram - n * np.outer(mean, mean)
+    deviation = np.sqrt(np.maximum(np.diagonal(centred), 0.0) / n)
+    varies = deviation > 1e-7 * np.sqrt(np.diagonal(gram) / n)
+    scale = np.where(varies, deviation, np.inf)
+    cross = (products - mean * products[0]) / (scale * n)
+    values, vectors = np.linalg.eigh(centred / (n * np.outer(scale, scale)))
+    values = np.maximum(values, 0.0)
+    turned = cross @ vectors
+    shrunk = values[:, None] + _PENALTIES
+    fitted = (turned[:, None] ** 2 * (values[:, None] + 2.0 * _PENALTIES) / shrunk**2).sum(axis=0)
+    error = np.maximum(squares / n - level**2 - fitted, 0.0)
+    freedom = 1.0 - (1.0 + (values[:, None] / shrunk).sum(axis=0)) / n
+    score = np.where(freedom > 0.0, error / np.maximum(freedom, 1e-12) ** 2, np.inf)
+    # Of equal scores the largest penalty.
+    best = len(score) - 1 - int(np.argmin(score[::-1]))
+    coefficients = vectors @ (turned / shrunk[:, best]) / scale
+    return coefficients, float(level - mean @ coefficients)
+
+
+def cross_fitted(make: Callable[[Encoder], RewardModel], encoder: Encoder, folds: int) -> CrossFitted:
+    """Return one model a fold, each to be learned on the other folds; InputError with fewer than two."""
+    if folds < 2:
+        raise InputError(f"cross-fitting needs at least 2 folds, not {folds}; leave it at 2 if unsure")
+    return CrossFitted([make(encoder) for _ in range(folds)])
+
+
+class CrossFitted:
+    """A reward model that predicts each row by a model that has not seen the row's customer.
+
+    Chernozhukov et al. 2018, "Double/debiased machine learning for treatment and structural parameters". The share
+    in [0, 1) of each row's customer says in which fold the row is.
+    """
+
+    def __init__(self, models: list[RewardModel]) -> None:
+        self.models = models
+
+    def learn(self, batch: LoggedBatch, shares: FloatArray, weight: FloatArray | None = None) -> None:
+        """Add a batch to the models of all folds but the rows' own."""
+        fold = folds_of(shares, len(self.models))
+        for place, model in enumerate(self.models):
+            others = fold != place
+            if weight is None:
+                model.learn(batch.take(others))
+            else:
+                model.learn(batch.take(others), weight[others])
+
+    def predict(self, contexts: Contexts, shares: FloatArray, n_offers: int) -> FloatArray:
+        """Return the expected reward of every offer, (n, N)."""
+        fold = folds_of(shares, len(self.models))
+        table = np.empty((contexts.n, n_offers))
+        for place, model in enumerate(self.models):
+            rows = fold == place
+            if rows.any():
+                table[rows] = model.predict(contexts.take(rows))
+        return table
+
+
+def _layout(d: int, main: FloatArray, pairs: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Return the offers' columns that are multiplied with all of x, and those that stand alone."""
+    one = np.ones((len(main), 1))
+    with_main = np.concatenate([one, main], axis=1)
+    none = np.zeros((len(main), 0))
+    richest_first = [
+        (with_main, pairs),
+        (with_main, none),
+        (one, np.concatenate([main, pairs], axis=1)),
+        (one, main),
+    ]
+    for crossed, alone in richest_first:
+        if d * crossed.shape[1] + alone.shape[1] <= MAX_COLUMNS:
+            return crossed, alone
+    return richest_first[-1]

@@ -1,0 +1,73 @@
+"""Expected rewards by Vowpal Wabbit, for the direct and doubly robust estimators."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy.special import expit
+
+from bandit.policies.vw import Regression, sides
+
+if TYPE_CHECKING:
+    from bandit.domain import Contexts, FloatArray, LoggedBatch
+    from bandit.encoding.encoder import Encoder
+
+RATE = 0.005
+"""Step of the logistic regression of conversions."""
+
+REWARD_RATE = 0.001
+"""Step of the regression of rewards, in units of their deviation."""
+
+
+class VwReward:
+    """VW's regression of what an offer earns: a reward model like `RidgeReward`, learned in one pass.
+
+    Where the objective is made of conversions VW learns P(convert) by logistic regression on x, a, x times a and
+    pairs(a), and the objective joins it with the mean revenue of a conversion: costs are known and not learned. With
+    the objective "reward" it learns the reward, centred and scaled by the first batch.
+
+    Prefer `RidgeReward`, the default: it does not depend on the order of the log, has no step to choose, is faster,
+    and made `dr` a little more exact on simulated retail logs. Prefer this one where facts and options make so many
+    columns that the ridge regression, which solves for all at once, leaves pairs or crossings out (more than 1,500),
+    and as a second opinion: where `dr` moves by much from one to the other, the model matters and the log is thin.
+    """
+
+    def __init__(self, encoder: Encoder) -> None:
+        self.encoder = encoder
+        self._objective, self._money = encoder.catalogue.objective, encoder.catalogue.money
+        self._rewards = self._objective.kind == "reward"
+        self._regression = Regression(
+            encoder.offers.main,
+            encoder.offers.pairs,
+            encoder.n_context,
+            loss="squared" if self._rewards else "logistic",
+            rate=REWARD_RATE if self._rewards else RATE,
+        )
+        self._n, self._converted, self._revenue = 0, 0, 0.0
+        self._center, self._scale = 0.0, 1.0
+
+    def learn(self, batch: LoggedBatch, weight: FloatArray | None = None) -> None:
+        """Learn a batch, outcome by outcome; weights count by their ratio to the batch's mean."""
+        if not len(batch):
+            return
+        if self._rewards and not self._n:
+            deviation = float(batch.reward.std())
+            self._center, self._scale = float(batch.reward.mean()), deviation if deviation > 0.0 else 1.0
+        label = (batch.reward - self._center) / self._scale if self._rewards else sides(batch.converted)
+        total = 0.0 if weight is None else float(weight.mean())
+        scaled = weight / total if weight is not None and total > 0.0 else None
+        self._regression.learn(self.encoder.context_matrix(batch.contexts), batch.offer, label, scaled)
+        self._n += len(batch)
+        self._converted += int(batch.converted.sum())
+        self._revenue += float(batch.revenue[batch.converted].sum())
+
+    def predict(self, contexts: Contexts) -> FloatArray:
+        """Return the expected reward of every offer, (n, N); 0 before anything was learned."""
+        if not self._n:
+            return np.zeros((contexts.n, self.encoder.catalogue.n_offers))
+        scores = self._regression.scores(self.encoder.context_matrix(contexts))
+        if self._rewards:
+            return scores * self._scale + self._center
+        revenue = np.full(scores.shape, self._revenue / max(self._converted, 1))
+        return self._objective.expected(self._money, expit(scores), revenue)

@@ -1,0 +1,1 @@
+"""Audit and data protection: verify a log, erase or retain customers, export what is stored of one."""

@@ -1,0 +1,43 @@
+"""What the ledger names, as outcomes that a policy learns."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from bandit.catalogue import Catalogue
+from bandit.catalogue.eligibility import MANY_OFFERS
+from bandit.domain import Outcomes
+from bandit.store import DueColumns, Store, StoreLog
+
+
+class LedgerOutcomes:
+    """Reads the outcomes of one catalogue's decisions from one store."""
+
+    def __init__(self, store: Store, catalogue: Catalogue) -> None:
+        self._log = StoreLog(store, catalogue)
+        self._catalogue = catalogue
+
+    def of(self, due: DueColumns) -> tuple[DueColumns, Outcomes]:
+        """Return the rows whose offers the catalogue has, and them as outcomes, each with what it was learned as."""
+        # Policies that can do with more offers do not look at what was eligible.
+        rows, batch = self._log.decisions(due.decisions, masks=self._catalogue.n_offers <= MANY_OFFERS)
+        kept = due.take(rows)
+        money, objective = self._catalogue.money_of(batch.offer), self._catalogue.objective
+        every = np.arange(len(batch.offer))
+        was_reward = objective.reward(money, every, kept.was_converted, kept.was_revenue, kept.was_value)
+        return kept, Outcomes(
+            contexts=batch.contexts,
+            offer=batch.offer,
+            eligible=batch.eligible,
+            propensity=batch.propensity,
+            converted=batch.converted,
+            revenue=batch.revenue,
+            reward=batch.reward,
+            restated=kept.restated,
+            was_converted=kept.was_converted,
+            was_revenue=kept.was_revenue,
+            was_reward=was_reward,
+            time=batch.time,
+            weight=kept.weight,
+            was_weight=kept.was_weight,
+        )

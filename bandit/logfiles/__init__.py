@@ -1,0 +1,33 @@
+"""Log files and dataframes: CSV, Parquet, dsjson, Open Bandit Pipeline feedback; import, read in place, export."""
+
+from bandit.logfiles.column_log import ColumnLog
+from bandit.logfiles.export.export import FORMATS, Exported, Format, export, format_of, mapping_toml
+from bandit.logfiles.import_log import import_log
+from bandit.logfiles.mapping.layout import Layout
+from bandit.logfiles.mapping.mapping import UNKNOWN, LogMapping
+from bandit.logfiles.obp import ArrayLog, from_obp, to_obp
+from bandit.logfiles.open_log import export_mapping, from_frame, from_parquet, open_log
+from bandit.logfiles.rejections import ImportReport, Refusal
+
+__all__ = [
+    "FORMATS",
+    "UNKNOWN",
+    "ArrayLog",
+    "ColumnLog",
+    "Exported",
+    "Format",
+    "ImportReport",
+    "Layout",
+    "LogMapping",
+    "Refusal",
+    "export",
+    "export_mapping",
+    "format_of",
+    "from_frame",
+    "from_obp",
+    "from_parquet",
+    "import_log",
+    "mapping_toml",
+    "open_log",
+    "to_obp",
+]

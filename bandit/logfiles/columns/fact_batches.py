@@ -1,0 +1,87 @@
+"""The facts of a chunk of rows as a checked batch, column by column, without the JSON that a database keeps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bandit.catalogue.facts import MAX_TEXT
+from bandit.domain import Contexts, FloatArray, ObjectArray
+from bandit.logfiles.columns.coded_text import CodedTexts, NumberTexts
+from bandit.logfiles.columns.contexts import ContextReader, FactColumn, wrong_type
+from bandit.logfiles.columns.values import BAD, floats, number, truth
+from bandit.store.records import object_array
+
+if TYPE_CHECKING:
+    from bandit.catalogue import Catalogue
+    from bandit.logfiles.mapping.mapping import LogMapping
+    from bandit.logfiles.rejections import RowRefusals
+    from bandit.logfiles.sources.source import Chunk
+
+
+class FactBatches:
+    """Reads the declared facts of each chunk, with the checks and words of the import."""
+
+    def __init__(self, catalogue: Catalogue, mapping: LogMapping) -> None:
+        """Check [context] against the catalogue; CatalogueError for a fact that is not declared."""
+        self._catalogue = catalogue
+        self._reader = ContextReader(catalogue, mapping)
+        self.columns = self._reader.columns
+        self._last: tuple[Chunk, Contexts] | None = None
+
+    def read(self, chunk: Chunk, customers: ObjectArray | None, refused: RowRefusals) -> Contexts:
+        """Return n contexts; rows with a fact of the wrong type are refused, and the fact is missing there."""
+        columns: dict[str, Any] = {}
+        for fact in self._reader.facts:
+            texts = chunk.columns[fact.column]
+            values = _values(fact, texts)
+            if fact.fact.kind != "categorical" and (bad := values == BAD).any():
+                refused.refuse(bad, fact.wrong, wrong_type(fact, texts))
+                values = np.where(bad, np.nan, values)
+            if fact.fact.kind == "categorical":
+                long = np.fromiter(map(_is_long, values), dtype=np.bool_, count=len(values))
+                refused.refuse(long, fact.wrong, wrong_type(fact, texts))
+                values[long] = None
+            columns[fact.fact.name] = values
+        if columns or customers is not None:
+            contexts = self._catalogue.contexts(columns, customers)
+        else:
+            contexts = self._catalogue.contexts([{}] * len(chunk))
+        self._last = chunk, contexts
+        return contexts
+
+    def contexts(self, chunk: Chunk, rows: Sequence[int]) -> Contexts:
+        """Return some rows of the chunk read last, as the catalogue's rules look at them."""
+        if self._last is None or self._last[0] is not chunk:
+            raise ValueError("the facts of a chunk are read before its eligible offers")
+        return self._last[1].take(np.array(rows, dtype=np.int64))
+
+
+def _is_long(text: str | None) -> bool:
+    return text is not None and len(text) > MAX_TEXT
+
+
+def _values(fact: FactColumn, texts: Sequence[str]) -> FloatArray | ObjectArray:
+    """Return texts (None where missing), or numbers: NaN where missing, BAD where they are none."""
+    if fact.fact.kind == "categorical":
+        return _spread(texts, lambda text: fact.text(text) or None)
+    convert = number if fact.fact.kind == "numeric" else truth
+    if not fact.map and fact.blank is None and isinstance(texts, NumberTexts):
+        return floats(texts, convert)
+
+    def plain(text: str) -> float:
+        meant = fact.text(text)
+        value = convert(meant)
+        return BAD if meant and np.isnan(value) else value
+
+    return _spread(texts, plain).astype(np.float64)
+
+
+def _spread(texts: Sequence[str], convert: Callable[[str], object]) -> ObjectArray:
+    """Return what each text becomes, each distinct text converted once."""
+    if isinstance(texts, CodedTexts):
+        return object_array(list(map(convert, texts.distinct)))[texts.codes]
+    table = {text: convert(text) for text in set(texts)}
+    return object_array(list(map(table.__getitem__, texts)))

@@ -1,0 +1,95 @@
+"""Eligible offers as a log wrote them down: the bits of a mask in hex, the first offer in the highest bit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from bandit.domain import BoolArray, IntArray
+from bandit.logfiles.columns.coded_text import CodedTexts
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from bandit.catalogue import Catalogue
+    from bandit.logfiles.rejections import RowRefusals
+    from bandit.logfiles.sources.source import Chunk
+
+
+def mask_text(mask: BoolArray) -> str:
+    """Return the text of an (N,) mask."""
+    return np.packbits(mask).tobytes().hex()
+
+
+def read_mask(text: str, n_offers: int) -> BoolArray | None:
+    """Return the (N,) mask of a text, None where it is not the text of any."""
+    try:
+        bits = np.unpackbits(np.frombuffer(bytes.fromhex(text), dtype=np.uint8)).astype(np.bool_)
+    except ValueError:
+        return None
+    if not 0 <= len(bits) - n_offers < 8 or bits[n_offers:].any():
+        return None
+    return bits[:n_offers]
+
+
+class LoggedEligibilityReader:
+    """Reads what was eligible in each row from a column, in place of applying the catalogue's rules."""
+
+    def __init__(self, catalogue: Catalogue, column: str) -> None:
+        self.catalogue = catalogue
+        self.columns = [column]
+
+    def read(self, chunk: Chunk, offer: IntArray, refused: RowRefusals) -> LoggedEligibility:
+        """Return what was eligible; rows are refused where it cannot be read, and where it lacks the row's offer."""
+        column, n_offers = self.columns[0], self.catalogue.n_offers
+        texts = chunk.columns[column]
+        distinct, which = _distinct(texts)
+        table = np.zeros((len(distinct), n_offers), dtype=np.bool_)
+        unreadable = np.zeros(len(distinct), dtype=np.bool_)
+        for place, text in enumerate(distinct):
+            mask = read_mask(text, n_offers)
+            if mask is None:
+                unreadable[place] = True
+            else:
+                table[place] = mask
+        refused.refuse(
+            unreadable[which],
+            "eligible offers cannot be read",
+            lambda row: f'"{texts[row]}" in "{column}" is not a mask of {n_offers} offers in hex',
+        )
+        refused.refuse(
+            ~table[which, np.maximum(offer, 0)],
+            "offer is not eligible",
+            lambda _: f'its offer is not among the eligible ones of "{column}"',
+        )
+        return LoggedEligibility(table, which)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LoggedEligibility:
+    """What was eligible in the rows of a chunk: distinct masks (u, N) and which of them each row has, (n,)."""
+
+    table: BoolArray
+    which: IntArray
+
+    def mask(self, rows: IntArray) -> BoolArray:
+        """Return the mask of some rows, (n, N), or (1, N) where all share one."""
+        which = self.which[rows]
+        if len(which) and (which == which[0]).all():
+            return self.table[which[:1]]
+        return self.table[which]
+
+    def removals(self, rows: IntArray) -> Callable[[int], str] | None:  # noqa: ARG002 - as `Eligibility` has it
+        """Return None: the log does not say which rule removed what."""
+        return None
+
+
+def _distinct(texts: Sequence[str]) -> tuple[list[str], IntArray]:
+    if isinstance(texts, CodedTexts):
+        used, which = np.unique(texts.codes, return_inverse=True)
+        return [texts.distinct[code] for code in used.tolist()], which.reshape(-1)
+    places: dict[str, int] = {}
+    which = np.fromiter((places.setdefault(text, len(places)) for text in texts), dtype=np.int64, count=len(texts))
+    return list(places), which

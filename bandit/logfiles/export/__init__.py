@@ -1,0 +1,1 @@
+"""Export of decisions to Parquet, CSV and dsjson."""

@@ -1,0 +1,159 @@
+"""dsjson, which Vowpal Wabbit reads with `--dsjson --cb_explore_adf`: one event in JSON a line.
+
+`c` has the facts in the namespace `facts` and in `_multi` one action for each eligible offer, with a namespace for
+each dimension; names and texts are percent-encoded there, since VW takes `|`, `:` and spaces apart and would make
+one feature of two. `a` has the actions by their place in `_multi`, from 1, the chosen one first. `p` has their
+probabilities in that order, where the log kept them all; where it kept the chosen one's alone there is no `p`, since
+the others would be made up: what VW learns by is `_label_probability`. `_label_cost` is minus the reward. `o` has the
+reward. `offer_bandit` has the columns of the log as they are, for the way back; VW passes over it.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from bandit.catalogue.context_json import contexts_json
+from bandit.domain import Contexts
+from bandit.logfiles.export.table import columns
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from bandit.catalogue import Catalogue
+    from bandit.domain import BoolArray, FloatArray, ObjectArray
+    from bandit.logfiles.export.rows import ExportedLog, Rows
+
+_MOST_TEXTS = 50_000_000
+"""Most characters of actions that are remembered."""
+
+
+class DsjsonFile:
+    """One dsjson file that is being written."""
+
+    def __init__(self, path: Path, log: ExportedLog) -> None:
+        self._log, self._catalogue = log, log.catalogue
+        self._actions = _Actions(log.catalogue)
+        names = log.layout.names
+        self._own = _record(names)
+        self._file = path.open("wb")
+
+    def write(self, rows: Rows) -> None:
+        """Add some rows."""
+        stored, batch = rows.stored, rows.batch
+        table = [
+            column.texts() if column.kind == "time" else _plain(column.values, column.kind)
+            for column in columns(rows, self._log.layout, self._catalogue)
+        ]
+        own = _lines(list(map(self._own, *table)))
+        facts = contexts_json(self._catalogue.facts, _encoded(batch.contexts))
+        ids = _lines(stored.decision_id.tolist())
+        times = table[self._log.layout.names.index("time")]
+        costs = (0.0 - batch.reward).tolist()
+        propensities = batch.propensity.tolist()
+        vectors = self._vectors(rows)
+        text = []
+        for row, (number, offer) in enumerate(zip(rows.sets.tolist(), batch.offer.tolist(), strict=True)):
+            mask = rows.masks[number]
+            multi = self._actions.multi(number, mask)
+            place = int(np.count_nonzero(mask[:offer]))
+            order = _chosen_first(place, int(np.count_nonzero(mask)))
+            vector = vectors[row]
+            known = (
+                "" if vector is None else f'"p":{_json(vector[np.flatnonzero(mask)][np.array(order) - 1].tolist())},'
+            )
+            text.append(
+                f'{{"_label_cost":{costs[row]!r},"_label_probability":{propensities[row]!r},'
+                f'"_label_Action":{place + 1},"_labelIndex":{place},"Timestamp":"{times[row]}","Version":"1",'
+                f'"EventId":{ids[row]},"a":{_json(order)},{known}"c":{{"facts":{facts[row]},"_multi":{multi}}},'
+                f'"o":[{{"EventId":{ids[row]},"v":{0.0 - costs[row]!r}}}],"offer_bandit":{own[row]}}}\n'
+            )
+        self._file.write("".join(text).encode())
+
+    def close(self) -> None:
+        """End the file."""
+        self._file.close()
+
+    def _vectors(self, rows: Rows) -> list[FloatArray | None]:
+        """Return the (N,) probabilities of each row, None where the log does not have them for these offers."""
+        same = self._log.same_catalogue(rows).tolist()
+        kept = rows.stored.probabilities.tolist()
+        return [
+            np.frombuffer(vector, dtype="<f8") if vector is not None and ours else None
+            for vector, ours in zip(kept, same, strict=True)
+        ]
+
+
+class _Actions:
+    """The JSON of the actions of each eligible set, made once."""
+
+    def __init__(self, catalogue: Catalogue) -> None:
+        self._catalogue = catalogue
+        self._of_set: dict[int, str] = {}
+        self._size = 0
+
+    def multi(self, number: int, mask: BoolArray) -> str:
+        """Return the JSON list of the set's offers."""
+        text = self._of_set.get(number)
+        if text is None:
+            options = self._catalogue.offers(np.flatnonzero(mask))
+            names = [quote(name, safe="") for name in options]
+            actions = [
+                {name: {"option": quote(option, safe="")} for name, option in zip(names, chosen, strict=True)}
+                for chosen in zip(*options.values(), strict=True)
+            ]
+            text = _json(actions)
+            if self._size > _MOST_TEXTS:
+                self._of_set.clear()
+                self._size = 0
+            self._of_set[number] = text
+            self._size += len(text)
+        return text
+
+
+def _record(names: Sequence[str]) -> Callable[..., object]:
+    """Return what makes a row's values, one a name, into an object without those that are None."""
+    fields = [(f"f{place}", object, None) for place in range(len(names))]
+    rename = {f"f{place}": name for place, name in enumerate(names)}
+    try:
+        return msgspec.defstruct("Own", fields, rename=rename, omit_defaults=True, gc=False)
+    except ValueError:  # a name with a quote, a backslash or a control character: slower, and as good
+
+        def plain(*values: object) -> dict[str, object]:
+            return {name: value for name, value in zip(names, values, strict=True) if value is not None}
+
+        return plain
+
+
+def _encoded(contexts: Contexts) -> Contexts:
+    """Return the contexts with their texts percent-encoded, each distinct text once."""
+    text: dict[str, ObjectArray] = {}
+    for name, column in contexts.text.items():
+        table = {value: None if value is None else quote(value, safe="") for value in set(column.tolist())}
+        text[name] = np.array([table[value] for value in column.tolist()] or [None], dtype=object)[: contexts.n]
+    return Contexts(contexts.n, contexts.columns, text, contexts.customers)
+
+
+def _plain(values: NDArray[Any], kind: str) -> Sequence[object]:
+    """Return plain values, None for what is missing."""
+    plain: list[object] = values.tolist()
+    if kind == "number":
+        return [None if value != value else value for value in plain]  # noqa: PLR0124 - NaN
+    return [None if value == -1 else value for value in plain] if kind == "count" else plain
+
+
+def _chosen_first(place: int, n: int) -> list[int]:
+    return [place + 1, *range(1, place + 1), *range(place + 2, n + 1)]
+
+
+def _lines(values: list[object]) -> list[str]:
+    return msgspec.json.Encoder(enc_hook=str).encode_lines(values).decode().split("\n")[:-1]
+
+
+def _json(value: object) -> str:
+    return msgspec.json.encode(value).decode()

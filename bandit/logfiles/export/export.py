@@ -1,0 +1,145 @@
+"""The export of a database's decisions to one file, whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias, get_args
+
+import tomli_w
+
+from bandit.errors import InputError
+from bandit.logfiles.export.dsjson import DsjsonFile
+from bandit.logfiles.export.rows import ExportedLog, Rows
+from bandit.logfiles.export.table_files import CsvFile, ParquetFile
+from bandit.logfiles.mapping.layout import Layout
+from bandit.logfiles.sources.dsjson import OWN
+
+if TYPE_CHECKING:
+    from bandit.catalogue import Catalogue
+    from bandit.store import Store
+
+Format: TypeAlias = Literal["parquet", "csv", "csv.gz", "dsjson"]
+
+FORMATS: tuple[Format, ...] = get_args(Format)
+
+Progress: TypeAlias = Callable[[int, int], None]
+"""Called with the number of decisions written so far and the number that will be."""
+
+
+class _File(Protocol):
+    def write(self, rows: Rows) -> None: ...
+    def close(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """What was written: `n` decisions; those whose offer the catalogue lacks and open ones may have been left out.
+
+    Where a decision was imported without its propensity, `propensities_known` is false and that column is blank there.
+    """
+
+    path: Path
+    format: Format
+    n: int
+    left_out: int
+    still_open: int
+    n_bytes: int
+    propensities_known: bool
+
+
+def format_of(path: Path, name: str | None = None) -> Format:
+    """Return the format that is named, or else the one that the file's name ends in; InputError where it is none."""
+    if name is not None:
+        found = next((each for each in FORMATS if each == name), None)
+        if found is None:
+            raise InputError(f'there is no format "{name}"; choose from {", ".join(FORMATS)}')
+        return found
+    found = next((each for each in FORMATS if path.name.lower().endswith(f".{each}")), None)
+    if found is None:
+        raise InputError(f"{path}: its name ends in no known format; name one of {', '.join(FORMATS)} with --format")
+    return found
+
+
+def export(
+    store: Store,
+    catalogue: Catalogue,
+    path: str | Path,
+    format: str | None = None,  # noqa: A002 - what it is called everywhere
+    *,
+    include_open: bool = False,
+    force: bool = False,
+    progress: Progress | None = None,
+) -> Exported:
+    """Write the decisions with what came of each, numbered and rewarded by `catalogue`, to a file.
+
+    Decisions that are still open are left out unless `include_open`. Customers are written as they are stored. The
+    file is written under another name beside it and takes its own when it is whole. Memory: a page of decisions.
+
+    Raises InputError where the file is there and `force` is not given, where it cannot be written, and where there
+    is nothing to write; MissingExtraError for Parquet without pyarrow.
+    """
+    path = Path(path)
+    chosen = format_of(path, format)
+    if path.exists() and not force:
+        raise InputError(f"{path}: is there already; choose another name, or overwrite it with --force")
+    log = ExportedLog(store, catalogue, include_open=include_open)
+    if not log.n:
+        open_ones = f"; {log.still_open:,} are still open: add them with --open" if log.still_open else ""
+        raise InputError(f"{store.path}: there are no decisions to export{open_ones or '; import or make some first'}")
+    if chosen == "dsjson" and not log.propensities_known:
+        raise InputError(
+            f"{store.path}: has decisions whose propensities are unknown, and every line of dsjson has one; export a "
+            "table instead"
+        )
+    part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    n = 0
+    try:
+        file = _begin(part, chosen, log)
+        try:
+            wanted = chosen == "dsjson"
+            for rows in log.pages(masks_wanted=wanted or log.layout.eligible, probabilities=wanted):
+                file.write(rows)
+                n += len(rows)
+                if progress is not None:
+                    progress(n, log.n)
+        finally:
+            file.close()
+        n_bytes = part.stat().st_size
+        _into_place(part, path, force=force)
+    except OSError as fault:
+        raise InputError(f"{path}: cannot be written: {fault.strerror or fault}; choose another place") from fault
+    finally:
+        part.unlink(missing_ok=True)
+    return Exported(path, chosen, n, log.left_out, log.still_open, n_bytes, log.propensities_known)
+
+
+def mapping_toml(catalogue: Catalogue, written: Exported) -> str:
+    """Return the mapping file with which `import` reads an export back."""
+    prefix = f"{OWN}." if written.format == "dsjson" else ""
+    mapping = Layout.of(catalogue).mapping(catalogue, prefix=prefix, known=written.propensities_known)
+    return tomli_w.dumps(mapping)
+
+
+def _begin(path: Path, chosen: Format, log: ExportedLog) -> _File:
+    if chosen == "parquet":
+        return ParquetFile(path, log.layout, log.catalogue)
+    if chosen == "dsjson":
+        return DsjsonFile(path, log)
+    return CsvFile(path, log.layout, log.catalogue, zipped=chosen == "csv.gz")
+
+
+def _into_place(part: Path, path: Path, *, force: bool) -> None:
+    """Give a whole file its name; one that came there in the meantime is kept unless `force`."""
+    if force:
+        part.replace(path)
+        return
+    try:
+        os.link(part, path)
+    except FileExistsError as fault:
+        raise InputError(f"{path}: is there already; choose another name, or overwrite it with --force") from fault
+    except OSError:  # a file system without links
+        part.replace(path)

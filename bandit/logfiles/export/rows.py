@@ -1,0 +1,107 @@
+"""The rows that an export writes: a page of the database's decisions in columns, as everyone can read them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from bandit.clock import now
+from bandit.domain import BoolArray, FloatArray, IntArray, LoggedBatch
+from bandit.logfiles.mapping.layout import Layout
+from bandit.store import StoreLog, Where
+from bandit.store.log import OfferMap
+
+if TYPE_CHECKING:
+    from bandit.catalogue import Catalogue
+    from bandit.store import Store
+    from bandit.store.records import DecisionColumns
+
+_PAGE_ROWS = 16_384
+_MASK_CELLS = 32_000_000
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Rows:
+    """n decisions to write: as stored, and as a batch of the catalogue's numbers.
+
+    `sets` (n,) numbers the distinct eligible sets, whose (N,) masks are `masks`; `settled` (n,) are the decisions of
+    which nothing more can come. `nobody` are the numbers that stand for policies nobody knows. `batch.eligible` has no
+    columns.
+    """
+
+    stored: DecisionColumns
+    batch: LoggedBatch
+    nobody: Sequence[int]
+    sets: IntArray
+    masks: Mapping[int, BoolArray]
+    settled: BoolArray
+
+    def __len__(self) -> int:
+        return len(self.batch)
+
+    @property
+    def revenue(self) -> FloatArray:
+        """The net revenue of those that converted, 0 of the others, as every reward counts it, (n,)."""
+        return np.where(self.batch.converted, self.batch.revenue, 0.0)
+
+
+class ExportedLog:
+    """The decisions of a database page by page; memory does not grow with their number."""
+
+    def __init__(self, store: Store, catalogue: Catalogue, *, include_open: bool = False) -> None:
+        self.catalogue = catalogue
+        self.layout = Layout.of(catalogue)
+        self._store = store
+        self._before = now() - catalogue.objective.window
+        self._where = Where() if include_open else Where(settled_before=self._before)
+        self._log = StoreLog(store, catalogue, where=self._where)
+        self._through = store.last_seq()
+        self._offers = OfferMap(store, catalogue)
+        self.n, self.left_out, self.still_open = self._log.n, self._log.left_out, self._log.still_open
+        self.propensities_known = self._log.propensities_known
+        self._version = catalogue.version
+
+    def pages(self, *, masks_wanted: bool, probabilities: bool = False) -> Iterator[Rows]:
+        """Yield the rows in the order in which they were written; with `masks_wanted` what was eligible is read."""
+        objective, after = self.catalogue.objective, 0
+        masks: dict[int, BoolArray] = {}
+        nobody = self._store.unknown_policies()
+        while True:
+            page = self._store.read_decisions(
+                objective.event,
+                objective.window,
+                after_seq=after,
+                through_seq=self._through,
+                limit=_PAGE_ROWS,
+                where=self._where,
+                probabilities=probabilities,
+            )
+            if not len(page):
+                return
+            after = int(page.seq[-1])
+            rows, batch = self._log.decisions(page, masks=False)
+            if not len(rows):
+                continue
+            kept = page if len(rows) == len(page) else page.take(rows)
+            if len(masks) * self.catalogue.n_offers > _MASK_CELLS:
+                masks.clear()
+            if masks_wanted:
+                self._add(masks, kept)
+            settled = kept.closed | (kept.time < self._before)
+            yield Rows(kept, batch, nobody, kept.eligible_set_id, masks, settled)
+
+    def same_catalogue(self, rows: Rows) -> BoolArray:
+        """Return which rows were decided under this very catalogue, (n,)."""
+        ids, back = np.unique(rows.stored.catalogue_id, return_inverse=True)
+        same = [self._store.catalogue(number).version == self._version for number in ids.tolist()]
+        return np.array(same, dtype=np.bool_)[back.reshape(-1)]
+
+    def _add(self, masks: dict[int, BoolArray], rows: DecisionColumns) -> None:
+        sets, first = np.unique(rows.eligible_set_id, return_index=True)
+        new = np.array([number not in masks for number in sets.tolist()], dtype=np.bool_)
+        if new.any():
+            table = self._offers.masks(rows.catalogue_id[first[new]], sets[new])
+            masks.update(zip(sets[new].tolist(), table, strict=True))

@@ -1,0 +1,105 @@
+"""An export's rows as named columns of a kind each, for formats that are tables."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bandit.logfiles.columns.logged_eligibility import mask_text
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bandit.catalogue import Catalogue
+    from bandit.domain import FloatArray, ObjectArray
+    from bandit.logfiles.export.rows import Rows
+    from bandit.logfiles.mapping.layout import Layout
+
+Kind: TypeAlias = Literal["text", "time", "number", "truth", "count"]
+
+_FIXED: dict[str, Kind] = {
+    "time": "time",
+    "policy": "count",
+    "propensity": "number",
+    "converted": "truth",
+    "revenue": "number",
+    "reward": "number",
+    "rewarded": "truth",
+    "settled": "truth",
+}
+_OF_FACT: dict[str, Kind] = {"categorical": "text", "numeric": "number", "boolean": "truth"}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Column:
+    """One column of n values: texts and truths with None for what is missing, numbers with NaN, counts with -1.
+
+    Times are microseconds since 1970 UTC.
+    """
+
+    name: str
+    kind: Kind
+    values: NDArray[Any]
+
+    def texts(self) -> Sequence[str]:
+        """Return the values as CSV has them, a blank for what is missing."""
+        if self.kind == "time":
+            return np.datetime_as_string(self.values.astype("datetime64[us]"), timezone="UTC").tolist()  # type: ignore[no-any-return]
+        plain = self.values.tolist()
+        if self.kind == "text":
+            return [value or "" for value in plain]
+        if self.kind == "number":
+            return ["" if value != value else repr(value) for value in plain]  # noqa: PLR0124 - NaN
+        if self.kind == "count":
+            return ["" if value < 0 else str(value) for value in plain]
+        return [_TRUTHS[value] for value in plain]
+
+
+_TRUTHS = {True: "true", False: "false", None: ""}
+
+
+def kinds(layout: Layout, catalogue: Catalogue) -> dict[str, Kind]:
+    """Return the kind of each column, in order."""
+    of_facts = {column: _OF_FACT[catalogue.facts[name].kind] for name, column in layout.facts.items()}
+    every: dict[str, Kind] = {name: of_facts.get(name, _FIXED.get(name, "text")) for name in layout.names}
+    return every
+
+
+def columns(rows: Rows, layout: Layout, catalogue: Catalogue) -> list[Column]:
+    """Return the columns of some rows, in the order of the layout."""
+    stored, batch = rows.stored, rows.batch
+    found: dict[str, NDArray[Any]] = {
+        "decision_id": stored.decision_id,
+        "time": stored.time,
+        "customer": stored.customer,
+        "group": stored.group,
+        "policy": np.where(np.isin(stored.policy_id, rows.nobody), -1, stored.policy_id),
+        "propensity": batch.propensity,
+        "converted": batch.converted,
+        "revenue": rows.revenue,
+        "reward": batch.reward,
+        "settled": rows.settled,
+    }
+    options = catalogue.offers(batch.offer)
+    found |= {column: options[name] for name, column in layout.dimensions.items()}
+    for name, column in layout.facts.items():
+        fact, value = catalogue.facts[name], batch.contexts.columns.get(name)
+        found[column] = batch.contexts.text[name] if value is None or fact.kind == "categorical" else value
+        if fact.kind == "boolean":
+            found[column] = _truths(found[column])
+    if layout.rewarded:
+        found["rewarded"] = batch.reward != 0.0
+    if layout.eligible:
+        sets, back = np.unique(rows.sets, return_inverse=True)
+        texts = np.array([mask_text(rows.masks[number]) for number in sets.tolist()], dtype=object)
+        found["eligible"] = texts[back.reshape(-1)]
+    return [Column(name, kind, found[name]) for name, kind in kinds(layout, catalogue).items()]
+
+
+def _truths(numbers: FloatArray) -> ObjectArray:
+    truths: ObjectArray = (numbers == 1.0).astype(object)
+    truths[np.isnan(numbers)] = None
+    return truths

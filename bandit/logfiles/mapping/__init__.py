@@ -1,0 +1,1 @@
+"""The mapping file: what each column of a log file means."""

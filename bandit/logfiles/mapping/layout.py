@@ -1,0 +1,97 @@
+"""The columns of a log outside the database: their names for a catalogue, and the mapping that reads them back."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from bandit.logfiles.mapping.mapping import UNKNOWN
+
+if TYPE_CHECKING:
+    from bandit.catalogue import Catalogue
+
+MASK_OFFERS = 4_096
+"""With more offers the eligible ones are not written down row by row; they are worked out by the rules again."""
+
+_FRONT = ("decision_id", "time", "customer", "group", "policy")
+_BACK = ("propensity", "converted", "revenue", "reward", "rewarded", "eligible", "settled")
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Which column has what: `dimensions` and `facts` say it of the catalogue's, by name.
+
+    A dimension or fact whose name another column has is written as "offer.name" or "fact.name". `rewarded` is there
+    where the objective is a reward of its own, `eligible` where the offers are few enough to write a mask a row.
+    """
+
+    dimensions: Mapping[str, str]
+    facts: Mapping[str, str]
+    rewarded: bool
+    eligible: bool
+
+    @staticmethod
+    def of(catalogue: Catalogue) -> Layout:
+        """Return the layout for a catalogue."""
+        taken = {*_FRONT, *_BACK}
+
+        def named(names: Collection[str], prefix: str) -> dict[str, str]:
+            chosen: dict[str, str] = {}
+            for name in names:
+                column = name
+                while column in taken:
+                    column = f"{prefix}.{column}"
+                taken.add(column)
+                chosen[name] = column
+            return chosen
+
+        return Layout(
+            dimensions=named(catalogue.dimension_names, "offer"),
+            facts=named(tuple(catalogue.facts), "fact"),
+            rewarded=catalogue.objective.kind == "reward",
+            eligible=catalogue.n_offers <= MASK_OFFERS,
+        )
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All columns, in order."""
+        left_out = {name for name, there in (("rewarded", self.rewarded), ("eligible", self.eligible)) if not there}
+        back = [name for name in _BACK if name not in left_out]
+        return (*_FRONT, *self.dimensions.values(), *self.facts.values(), *back)
+
+    def mapping(
+        self, catalogue: Catalogue, *, present: Collection[str] | None = None, prefix: str = "", known: bool = True
+    ) -> dict[str, object]:
+        """Return the mapping that reads these columns, in the structure of its TOML file.
+
+        `present` are the columns that a file has, all where it is left out: a customer of its own a row where there is
+        no column of them, ids from the place in the file, times from the order of rows, no fact that is not there,
+        what the rules leave eligible, and all decisions closed. `prefix` stands before each column's name.
+        With `known` false the mapping says that the propensities are unknown.
+        """
+        there = set(self.names if present is None else present)
+        columns: dict[str, object] = {
+            key: prefix + key for key in ("customer", "decision_id", "time", "group", "eligible") if key in there
+        }
+        if "customer" not in there:
+            columns["row_customer"] = True
+        if not self.eligible:
+            columns.pop("eligible", None)
+        event = catalogue.objective.event
+        outcomes: list[dict[str, object]] = []
+        if "converted" in there or not self.rewarded:
+            outcomes.append({"event": event, "when": f"{prefix}converted"})
+            if "revenue" in there:
+                outcomes[0]["revenue"] = f"{prefix}revenue"
+        if self.rewarded:
+            outcomes.append({"event": f"{event} value", "reward": f"{prefix}reward"})
+            if "rewarded" in there:
+                outcomes[-1]["when"] = f"{prefix}rewarded"
+        return {
+            "closed": f"{prefix}settled" if "settled" in there else True,
+            "columns": columns | {"propensity": f"{prefix}propensity" if known else UNKNOWN},
+            "context": {name: prefix + column for name, column in self.facts.items() if column in there},
+            "offer": {name: {"column": prefix + column} for name, column in self.dimensions.items()},
+            "outcomes": outcomes,
+        }

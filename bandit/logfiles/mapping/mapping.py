@@ -1,0 +1,107 @@
+"""A mapping file: what the columns of a log mean, read and checked."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from bandit.catalogue.toml import read_toml
+from bandit.errors import CatalogueError
+from bandit.logfiles.columns.values import BAD, share
+from bandit.logfiles.mapping.schema import MappingFile, OfferFile, decode
+
+CLOSED = "closed"
+"""The event that says: nothing (more) will come."""
+
+UNKNOWN = "unknown"
+"""The propensity under [columns] that says: nobody wrote down with which probabilities these offers were chosen."""
+
+
+@dataclass(frozen=True, slots=True)
+class LogMapping:
+    """A checked mapping file; `where` names it in messages."""
+
+    file: MappingFile
+    offer: OfferFile
+    where: str
+
+    @property
+    def propensities_known(self) -> bool:
+        """Whether the log says how probable each offer was."""
+        return self.file.columns.propensity != UNKNOWN
+
+    @staticmethod
+    def from_toml(path: str | Path) -> LogMapping:
+        """Read a mapping file; CatalogueError says where and what is wrong."""
+        return LogMapping.from_dict(read_toml(Path(path), "a mapping"), where=str(path))
+
+    @staticmethod
+    def from_dict(mapping: Mapping[str, object], where: str = "mapping") -> LogMapping:
+        """Build a mapping from the structure of its TOML file; CatalogueError says what is wrong."""
+        file, offer = decode(mapping, where)
+        try:
+            _check(file)
+        except CatalogueError as fault:
+            raise CatalogueError(f"{where}: {fault}") from fault
+        return LogMapping(file, offer, where)
+
+
+def _check(file: MappingFile) -> None:
+    columns = file.columns
+    if (columns.customer is None) != columns.row_customer:
+        raise CatalogueError(
+            "[columns] needs either customer = the column with the customers' keys, "
+            "or row_customer = true where each row is a customer of its own"
+        )
+    if (columns.propensity is None) != bool(file.propensity):
+        raise CatalogueError(
+            "needs one source of propensities: propensity under [columns] (a column, a number or a fraction such "
+            'as "1/3"), or [[propensity]] entries where it depends on the offer; where nobody wrote them down, say so '
+            f'by propensity = "{UNKNOWN}"'
+        )
+    if columns.time is None and (columns.time_format != "iso" or columns.time_unit != "s"):
+        raise CatalogueError("[columns] has time_format or time_unit without time; name the column of the times")
+    if columns.time_format == "iso" and columns.time_unit != "s":
+        raise CatalogueError('[columns] time_unit is for times that are numbers; add time_format = "unix"')
+    _check_time_format(columns.time_format)
+    if len(file.delimiter) != 1 or file.delimiter in '"\r\n':
+        raise CatalogueError(f"delimiter is one character; seen {file.delimiter!r}")
+    seen: set[str] = set()
+    for outcome in file.outcomes:
+        if not outcome.event.strip() or outcome.event == CLOSED:
+            raise CatalogueError(
+                f'[[outcomes]] has the event "{outcome.event}"; give a name other than "{CLOSED}", which is written '
+                "by itself where closed = true"
+            )
+        if outcome.event in seen:
+            raise CatalogueError(f'[[outcomes]] has the event "{outcome.event}" twice; names must differ')
+        seen.add(outcome.event)
+    if not file.outcomes and file.closed is False:
+        raise CatalogueError("has no [[outcomes]] and closed = false; name the column that says what came of it")
+
+
+def _check_time_format(style: str) -> None:
+    if style in {"iso", "unix"}:
+        return
+    try:
+        datetime.strptime("", style)  # noqa: DTZ007 - only whether it can be asked
+    except ValueError:
+        return  # it does not fit an empty text
+    except re.error as fault:
+        raise CatalogueError(f'[columns] time_format "{style}" is none: {fault}') from fault
+
+
+def fixed_share(value: str | float) -> float | None:
+    """Return a propensity given as a number or a fraction; None for any other text, which names a column.
+
+    CatalogueError where it is outside (0, 1].
+    """
+    number = share(value) if isinstance(value, str) else float(value)
+    if isinstance(value, str) and number == BAD:
+        return None
+    if not 0.0 < number <= 1.0:
+        raise CatalogueError(f"a propensity is above 0 and at most 1; seen {value}")
+    return number

@@ -1,0 +1,1 @@
+"""File formats as sources of text columns: CSV, Parquet, dsjson, dataframes."""

@@ -1,0 +1,115 @@
+"""Parquet as a source of columns."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bandit.errors import LogFileError
+from bandit.logfiles.columns.arrow import arrow, column_texts
+from bandit.logfiles.sources.csv import MAX_COLUMNS
+from bandit.logfiles.sources.source import Chunk, Progress, require_columns
+
+PARQUET = b"PAR1"
+
+BATCH_BYTES = 64 << 20
+"""Bytes of rows after which a batch ends, however few its rows."""
+
+MAX_ROWS_A_BYTE, ROWS_FROM = 100, 1_000_000
+"""How many rows a file may claim for each of its bytes, once it claims so many."""
+
+
+class ParquetSource:
+    """One Parquet file; its values are read as the text that a CSV file would have, null as a blank."""
+
+    def __init__(self, path: Path) -> None:
+        """Open the file: MissingExtraError without pyarrow, LogFileError where it is damaged."""
+        pa = arrow("reading Parquet")
+        from pyarrow import parquet  # noqa: PLC0415 - an optional extra
+
+        self.path = path
+        self._arrow: Any = pa
+        self.size = path.stat().st_size
+        try:
+            self._file: Any = parquet.ParquetFile(path, pre_buffer=False)
+            # A text that stands in many rows is kept once: written out it may take any amount of memory.
+            texts = [field.name for field in self._file.schema_arrow if _is_text(pa, field.type)]
+            self._file = parquet.ParquetFile(path, pre_buffer=False, read_dictionary=texts)
+        except (pa.ArrowException, OSError, UnicodeDecodeError) as fault:
+            raise self._damaged(fault) from fault
+        self._check_size()
+
+    def _check_size(self) -> None:
+        """LogFileError where the file claims what cannot be read in bounded memory."""
+        about = self._file.metadata
+        if about.num_columns > MAX_COLUMNS:
+            raise LogFileError(f"{self.path}: has {about.num_columns:,} columns; at most {MAX_COLUMNS:,} are read")
+        # What the file says of each column is not asked for: Arrow ends the process where that is damaged.
+        if about.num_rows > max(ROWS_FROM, MAX_ROWS_A_BYTE * self.size):
+            raise LogFileError(
+                f"{self.path}: claims {about.num_rows:,} rows in {self.size:,} bytes, more than any log has; "
+                "write it again"
+            )
+
+    @property
+    def columns(self) -> Sequence[str]:
+        """The names of its columns."""
+        names: list[str] = self._file.schema_arrow.names
+        return names
+
+    @cached_property
+    def digest(self) -> str:
+        """A name for the content: 16 hex digits."""
+        with self.path.open("rb") as content:
+            return hashlib.file_digest(content, lambda: hashlib.blake2b(digest_size=8)).hexdigest()
+
+    def chunks(self, columns: Sequence[str], size: int, progress: Progress | None) -> Iterator[Chunk]:
+        """Yield the rows in order, at most `size` at a time; lines are the numbers of the rows, from 1."""
+        names = self.columns
+        require_columns(self.path, "the schema", names, columns)
+        n_rows, done = self._file.metadata.num_rows, 0
+        try:
+            batches = self._file.iter_batches(batch_size=size, columns=list(columns), use_threads=False)
+            for batch in self._even(batches, size):
+                if done + batch.num_rows > n_rows:
+                    raise OSError(f"it has more rows than the {n_rows:,} that it claims")
+                lines = np.arange(done + 1, done + 1 + batch.num_rows, dtype=np.int64)
+                where = str(self.path)
+                texts = {name: column_texts(batch.column(name), where, name, done) for name in columns}
+                done += batch.num_rows
+                yield Chunk(lines, texts, (), len(names))
+                if progress:
+                    progress(self.size * done // max(n_rows, 1), self.size)
+        except (self._arrow.ArrowException, OSError, UnicodeDecodeError, OverflowError) as fault:
+            raise self._damaged(fault) from fault
+
+    def _even(self, batches: Iterator[Any], size: int) -> Iterator[Any]:
+        """Yield the rows in batches of `size` or of BATCH_BYTES; with dictionaries Arrow ends one a row group."""
+        waiting: list[Any] = []
+        for batch in batches:
+            waiting.append(batch)
+            while sum(each.num_rows for each in waiting) >= size or sum(each.nbytes for each in waiting) > BATCH_BYTES:
+                whole = self._joined(waiting)
+                yield whole.slice(0, size)
+                waiting = [whole.slice(size)] if whole.num_rows > size else []
+        if waiting:
+            yield self._joined(waiting)
+
+    def _joined(self, batches: list[Any]) -> Any:  # noqa: ANN401
+        if len(batches) == 1:
+            return batches[0]
+        whole = self._arrow.Table.from_batches(batches).unify_dictionaries().combine_chunks()
+        return whole.to_batches()[0]
+
+    def _damaged(self, fault: Exception) -> LogFileError:
+        said = " ".join(str(fault).split())
+        return LogFileError(f"{self.path}: is a damaged Parquet file ({said}); write it again")
+
+
+def _is_text(pa: Any, kind: Any) -> bool:  # noqa: ANN401 - pyarrow has no types
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))

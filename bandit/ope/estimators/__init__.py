@@ -1,0 +1,1 @@
+"""Off-policy estimators, one a file, and their registry."""

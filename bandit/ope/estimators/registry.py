@@ -1,0 +1,80 @@
+"""The estimators by name."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bandit.errors import InputError
+from bandit.ope.estimator import check_needs
+from bandit.ope.estimators.clipped_ips import ClippedIps
+from bandit.ope.estimators.dm import DirectMethod
+from bandit.ope.estimators.dr import DoublyRobust
+from bandit.ope.estimators.dr_os import ShrunkDR
+from bandit.ope.estimators.ips import Ips
+from bandit.ope.estimators.mips import MarginalIps
+from bandit.ope.estimators.mrdr import MoreRobustDR
+from bandit.ope.estimators.pseudo_inverse import PseudoInverse
+from bandit.ope.estimators.slope import CLIPPED_IPS_SLOPE, DR_OS_SLOPE, SWITCH_DR_SLOPE
+from bandit.ope.estimators.sndr import SelfNormalisedDR
+from bandit.ope.estimators.snips import Snips
+from bandit.ope.estimators.switch_dr import SwitchDR
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bandit.ope.estimator import AnyEstimator, Estimator
+    from bandit.ope.feedback import Need
+
+ESTIMATORS: dict[str, AnyEstimator] = {
+    each.name: each
+    for each in (
+        Ips(),
+        ClippedIps(),
+        Snips(),
+        DirectMethod(),
+        DoublyRobust(),
+        SelfNormalisedDR(),
+        SwitchDR(),
+        ShrunkDR(),
+        MoreRobustDR(),
+        MarginalIps(),
+        PseudoInverse(),
+        CLIPPED_IPS_SLOPE,
+        SWITCH_DR_SLOPE,
+        DR_OS_SLOPE,
+    )
+}
+
+DEFAULT: tuple[str | Estimator, ...] = ("ips", "snips", "dm", "dr", "sndr", "switch-dr", "dr-os")
+"""What is asked for where nothing else is."""
+
+ALL: tuple[str | AnyEstimator, ...] = tuple(ESTIMATORS)
+"""Every one by name."""
+
+_PREDICTIONS: frozenset[Need] = frozenset({"predictions"})
+
+
+def resolve(
+    estimators: Sequence[str | AnyEstimator], has: frozenset[Need] = frozenset(), *, predictions: bool = False
+) -> tuple[AnyEstimator, ...]:
+    """Return the estimators asked for; of `DEFAULT` and `ALL` only those whose needs are met by what the log `has`.
+
+    `predictions` is short for "predictions" in `has`. InputError for an unknown name, for none at all, and for an
+    estimator asked for by name whose need is not met.
+    """
+    if isinstance(estimators, str):
+        raise InputError(f'estimators is the text "{estimators}"; give a list of names')
+    chosen = tuple(_by_name(each) if isinstance(each, str) else each for each in estimators)
+    if not chosen:
+        raise InputError(f"no estimator was asked for; choose from {', '.join(ESTIMATORS)}")
+    met = has | _PREDICTIONS if predictions else has
+    if estimators is DEFAULT or tuple(estimators) == ALL:
+        return tuple(each for each in chosen if each.needs is None or each.needs in met)
+    check_needs(chosen, met)
+    return chosen
+
+
+def _by_name(name: str) -> AnyEstimator:
+    if name not in ESTIMATORS:
+        raise InputError(f'there is no estimator "{name}"; choose from {", ".join(ESTIMATORS)}')
+    return ESTIMATORS[name]

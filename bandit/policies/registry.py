@@ -1,0 +1,41 @@
+"""From a policy's description, as `spec` gives it and the log keeps it, back to the policy."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from bandit.errors import PolicyError
+from bandit.policies.constant import ConstantOffer
+from bandit.policies.segment_rules import SegmentRules
+from bandit.policies.thompson.policy import ThompsonSampling
+from bandit.policies.uniform import Uniform
+from bandit.policies.vw import VowpalWabbit, VowpalWabbitSlates
+
+if TYPE_CHECKING:
+    from bandit.catalogue import Catalogue
+    from bandit.domain import Policy
+
+KINDS = ("uniform", "constant", "rules", "thompson", "vw", "vw-slates")
+
+
+def build(catalogue: Catalogue, spec: Mapping[str, object]) -> Policy:
+    """Return the policy that a description stands for, untrained; PolicyError where there is none such."""
+    settings: dict[str, Any] = {key: value for key, value in spec.items() if key != "kind"}
+    try:
+        match spec.get("kind"):
+            case "uniform":
+                return Uniform(catalogue)
+            case "constant":
+                return ConstantOffer(catalogue, **settings)
+            case "rules":
+                return SegmentRules.from_dict(catalogue, settings)
+            case "thompson":
+                return ThompsonSampling(catalogue, **settings)
+            case "vw":
+                return VowpalWabbit(catalogue, **settings)
+            case "vw-slates":
+                return VowpalWabbitSlates(catalogue, **settings)
+    except (TypeError, ValueError, AttributeError, OverflowError) as fault:
+        raise PolicyError(f"the policy's description has a setting it does not know: {fault}") from fault
+    raise PolicyError(f"there is no policy of kind {spec.get('kind')!r}; kinds are {', '.join(KINDS)}")

@@ -1,0 +1,100 @@
+"""The state of a database and of the installation, as a person reads it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from rich.markup import escape
+from rich.table import Table
+
+from bandit.report.numbers import count
+
+if TYPE_CHECKING:
+    from bandit.governance.erasure import Erased, Retained
+    from bandit.governance.verify import Verified
+    from bandit.learning.learner import Rebuilt
+
+
+def verified_lines(verified: Verified) -> list[str]:
+    """Return what a verification found, a sentence a line."""
+    if verified.problems:
+        return [*verified.problems, *verified.notes]
+    n, again = count(verified.n_decisions), count(verified.n_recomputed)
+    found = f"No problem found: {n} decisions, {again} of them the engine's own, computed again and found the same."
+    return [found, *verified.notes]
+
+
+def erased_lines(erased: Erased) -> list[str]:
+    """Return what an erasure did and what it could not reach, a sentence a line."""
+    went = f"{count(erased.decisions)} decisions, {count(erased.events)} events"
+    lines = [f"The customer is erased: {went}; no byte of them is left in the file."]
+    if erased.refitted:
+        lines.append(f"Folded again without the customer: {_policies(erased.refitted)}.")
+    if erased.begun_anew:
+        lines.append(f"Learns the log anew when its program opens it: {_policies(erased.begun_anew)}.")
+    if erased.warm_starts:
+        lines.append(
+            f"Began with what was learned from another log: {_policies(erased.warm_starts)}; where the customer is in "
+            "that log, erase there and fit again."
+        )
+    lines += [f"To be deleted by hand, since it may have the customer: {path}" for path in erased.older_copies]
+    lines += [
+        f"Still has the customer, for a process that is running: {path}; give the command again when it has ended"
+        for path in erased.spools
+    ]
+    return lines
+
+
+def retained_lines(retained: Retained, before: str) -> list[str]:
+    """Return what a retention run did, or would do, a sentence a line."""
+    went = (
+        f"{count(retained.decisions)} decisions made before {before}, {count(retained.events)} events, and "
+        f"{count(retained.customers)} customers who have no decision after it"
+    )
+    if not retained.done:
+        return [f"To be removed: {went}. Nothing was changed."]
+    lines = [f"Removed: {went}." if retained.decisions else f"There is no decision made before {before}."]
+    lines += [
+        f"Policy {policy} keeps what it learned; `verify` and `rebuild` begin from its step {step} now."
+        for policy, step in retained.base_steps.items()
+    ]
+    if retained.begun_anew:
+        lines.append(f"Learns the log anew when its program opens it: {_policies(retained.begun_anew)}.")
+    return lines
+
+
+def rebuilt_lines(rebuilt: Mapping[int, Rebuilt]) -> list[str]:
+    """Return how the states folded again compare with the live ones, a sentence a policy."""
+    if not rebuilt:
+        return ["There is no policy that learns."]
+    return [
+        f"Policy {policy}: {count(each.n)} outcomes in {count(each.steps)} steps, folded again: "
+        + ("the same as the live state." if each.same else "not the live state; see `offer-bandit verify`.")
+        for policy, each in rebuilt.items()
+    ]
+
+
+def _policies(numbers: Sequence[int]) -> str:
+    return "policy " + ", ".join(map(str, numbers))
+
+
+def doctor_tables(sections: Mapping[str, Mapping[str, object]]) -> list[Table]:
+    """Return one table a section, a row a finding."""
+    tables = []
+    for title, rows in sections.items():
+        table = Table(title=escape(title), title_justify="left", show_header=False)
+        table.add_column()
+        table.add_column(overflow="fold")
+        for name, value in rows.items():
+            table.add_row(escape(name), escape(_words(value)))
+        tables.append(table)
+    return tables
+
+
+def _words(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return count(value)
+    return "-" if value is None else str(value)

@@ -1,0 +1,63 @@
+"""Backups of the operator's choice: checked, recorded, and possible without the customer key."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from bandit.errors import StoreError
+from bandit.store.database_file import file_size, wal_path
+from bandit.store.maintenance.copy import BackedUp, copy_of
+from bandit.store.maintenance.journal import record
+from bandit.store.schema import APPLICATION_ID
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from bandit.store.maintenance.copy import Progress
+
+
+def backup(source: Path, target: Path, *, force: bool = False, progress: Progress | None = None) -> BackedUp:
+    """Copy a store to a file of the caller's choice; StoreError where it is there already, unless `force`.
+
+    Needs no customer key and changes no schema. Where the database can be written to, the run is recorded in it.
+    """
+    _require_store(source)
+    if target.exists():
+        if target.samefile(source):
+            raise StoreError(f"{target}: is the database itself; name another file for the backup")
+        if not force:
+            raise StoreError(f"{target}: exists already; name a new file for the backup, or overwrite it with --force")
+    # SQLite would take a log that lies there for that of the copy.
+    for log in (wal_path(target), target.with_name(target.name + "-journal")):
+        if file_size(log):
+            raise StoreError(
+                f"{target}: {log.name} lies beside it, so a database of that name is in use or was not closed; name "
+                "another file for the backup"
+            )
+    made = copy_of(source, target, progress)
+    return replace(made, recorded="upkeep" in made.rows and _recorded(source, made))
+
+
+def _recorded(source: Path, made: BackedUp) -> bool:
+    """Note a backup in the database it was made of; one that cannot be written to is backed up all the same."""
+    try:
+        with closing(sqlite3.connect(f"{source.absolute().as_uri()}?mode=rw", uri=True, timeout=5.0)) as raw:
+            record(raw, "backup", {"file": str(made.path.absolute()), "bytes": made.bytes})
+            raw.commit()
+    except sqlite3.Error:
+        return False
+    return True
+
+
+def _require_store(source: Path) -> None:
+    """StoreError where the file is not one of ours, or cannot be read."""
+    try:
+        with closing(sqlite3.connect(f"{source.absolute().as_uri()}?mode=ro", uri=True)) as raw:
+            ours = raw.execute("PRAGMA application_id").fetchone()[0] == APPLICATION_ID
+    except sqlite3.Error as fault:
+        raise StoreError(f"{source}: cannot be read ({fault}); give the path of a store") from fault
+    if not ours:
+        raise StoreError(f"{source}: is not a store; give the path of one")

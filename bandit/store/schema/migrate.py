@@ -1,0 +1,52 @@
+"""Bringing a database to the schema of today, with a copy of what it was."""
+
+from __future__ import annotations
+
+import warnings
+from typing import TYPE_CHECKING
+
+import sqlite_utils
+
+from bandit.store import schema
+from bandit.store.maintenance.copy import before_migration
+
+if TYPE_CHECKING:
+    import sqlite3
+    from pathlib import Path
+
+
+def migrate(connection: sqlite3.Connection, path: Path) -> None:
+    """Bring a database to `VERSION`: a new one in one transaction, an older one a migration at a time.
+
+    An older one is copied before. Ended at any moment, it is at one version or the next. StoreError, and nothing
+    changed, where the copy cannot be made.
+    """
+    db = sqlite_utils.Database(connection, execute_plugins=False)
+    kept = None
+    while True:
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            # Read under the write lock: another process may have migrated while this one waited for it.
+            version = schema.user_version(connection)
+            if version and version < schema.VERSION and kept is None:
+                kept = before_migration(path, version)
+            # Nobody must find a new database half made and take it for an old one.
+            upto = version + 1 if version else schema.VERSION
+            for migration in schema.MIGRATIONS[version:upto]:
+                migration(db)
+            if version < schema.VERSION:
+                connection.execute(f"PRAGMA application_id = {schema.APPLICATION_ID:d}")
+                connection.execute(f"PRAGMA user_version = {upto:d}")
+            connection.execute("COMMIT")
+        except BaseException:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            raise
+        if upto >= schema.VERSION:
+            break
+    if kept is not None:
+        warnings.warn(
+            f"{path} now has version {schema.VERSION} of the schema; as it was before, it is kept in {kept}: delete "
+            "that file when all is well, and when a customer in it is to be erased",
+            stacklevel=2,
+        )

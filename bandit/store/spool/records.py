@@ -1,0 +1,167 @@
+"""Decisions and events as plain JSON values, for a spool, and back."""
+
+from __future__ import annotations
+
+import base64
+from typing import TYPE_CHECKING
+
+import msgspec
+import numpy as np
+
+from bandit.store.records import DecisionRows, EventRows
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bandit.domain import BoolArray, FloatArray
+
+
+class SpooledDecisions(msgspec.Struct, frozen=True, tag="decisions"):
+    """A batch of decisions; customers as the store writes them, never as the caller named them.
+
+    `masks` are the distinct eligible sets, packed eight offers a byte, in base64; `which` has the set of each row, and
+    `removals` the JSON of what the rules removed for each set.
+    """
+
+    decision_ids: list[str]
+    time: list[int]
+    customer_keys: list[str]
+    catalogue_id: int
+    policy_id: int | None
+    policy_step: int
+    contexts: list[str]
+    n_offers: int
+    masks: list[str]
+    which: list[int]
+    removals: list[str | None]
+    offer: list[int]
+    propensity: list[float]
+    group: str
+    seed: str | None
+    batch: str | None
+    fault: str | None
+    probabilities: str | None
+
+    def rows(self) -> DecisionRows:
+        """Return the decisions as they go into the store."""
+        which = np.array(self.which, dtype=np.int64)
+        masks = np.stack([_unpacked(mask, self.n_offers) for mask in self.masks])
+        vectors = None
+        if self.probabilities is not None:
+            vectors = np.frombuffer(base64.b64decode(self.probabilities), dtype="<f8").reshape(-1, self.n_offers)
+        return DecisionRows(
+            decision_ids=self.decision_ids,
+            time=np.array(self.time, dtype=np.int64),
+            customers=self.customer_keys,
+            catalogue_id=self.catalogue_id,
+            policy_id=self.policy_id,
+            policy_step=self.policy_step,
+            contexts_json=self.contexts,
+            eligible=masks[which],
+            offer=np.array(self.offer, dtype=np.int64),
+            propensity=np.array(self.propensity, dtype=np.float64),
+            group=self.group,
+            seed=self.seed,
+            batch=self.batch,
+            fault=self.fault,
+            probabilities=vectors,
+            removals=lambda row: self.removals[self.which[row]] or "[]",
+            customer_keys=self.customer_keys,
+        )
+
+
+class SpooledEvents(msgspec.Struct, frozen=True, tag="events"):
+    """A batch of events; an amount of None is none."""
+
+    decision_ids: list[str]
+    event: str | list[str]
+    time: list[int]
+    revenue: list[float | None]
+    reward: list[float | None]
+    event_ids: list[str | None] | None
+    time_given: bool
+    recorded_at: int | None
+    correct: bool
+
+    def rows(self) -> EventRows:
+        """Return the events as they go into the store."""
+        return EventRows(
+            event=self.event,
+            time=np.array(self.time, dtype=np.int64),
+            revenue=np.array(self.revenue, dtype=np.float64),
+            reward=np.array(self.reward, dtype=np.float64),
+            decision_ids=self.decision_ids,
+            event_ids=self.event_ids,
+            time_given=self.time_given,
+            recorded_at=self.recorded_at,
+        )
+
+
+Spooled = SpooledDecisions | SpooledEvents
+
+
+def spooled_decisions(rows: DecisionRows, customer_keys: Sequence[str]) -> dict[str, object]:
+    """Return a batch of decisions as plain JSON values."""
+    packed = np.packbits(rows.eligible, axis=1)
+    distinct, first, which = np.unique(packed, axis=0, return_index=True, return_inverse=True)
+    spread = np.broadcast_to(which.ravel(), len(rows)) if len(packed) == 1 else which.ravel()
+    words = [None if rows.removals is None else rows.removals(row) for row in first.tolist()]
+    return msgspec.to_builtins(  # type: ignore[no-any-return]
+        SpooledDecisions(
+            decision_ids=list(rows.decision_ids),
+            time=rows.time.tolist(),
+            customer_keys=[str(key) for key in customer_keys],
+            catalogue_id=rows.catalogue_id,
+            policy_id=rows.policy_id,
+            policy_step=rows.policy_step,
+            contexts=list(rows.contexts_json),
+            n_offers=rows.eligible.shape[1],
+            masks=[base64.b64encode(mask.tobytes()).decode() for mask in distinct],
+            which=spread.tolist(),
+            removals=words,
+            offer=rows.offer.tolist(),
+            propensity=rows.propensity.tolist(),
+            group=rows.group if isinstance(rows.group, str) else rows.group[0],
+            seed=rows.seed,
+            batch=rows.batch,
+            fault=rows.fault,
+            probabilities=None if rows.probabilities is None else _vectors(rows.probabilities),
+        )
+    )
+
+
+def spooled_events(rows: EventRows, *, correct: bool) -> dict[str, object]:
+    """Return a batch of events as plain JSON values; the decisions are named by their ids."""
+    return msgspec.to_builtins(  # type: ignore[no-any-return]
+        SpooledEvents(
+            decision_ids=list(rows.decision_ids or ()),
+            event=rows.event if isinstance(rows.event, str) else list(rows.event),
+            time=rows.time.tolist(),
+            revenue=_amounts(rows.revenue),
+            reward=_amounts(rows.reward),
+            event_ids=None if rows.event_ids is None else list(rows.event_ids),
+            time_given=rows.time_given,
+            recorded_at=rows.recorded_at,
+            correct=correct,
+        )
+    )
+
+
+def read_spooled(record: object) -> Spooled:
+    """Return what a line of a spool has; msgspec.ValidationError where it has something else."""
+    return msgspec.convert(record, Spooled)  # type: ignore[no-any-return]
+
+
+def _amounts(column: FloatArray) -> list[float | None]:
+    return [amount if amount == amount else None for amount in column.tolist()]  # noqa: PLR0124 - NaN
+
+
+def _vectors(probabilities: FloatArray) -> str:
+    return base64.b64encode(np.ascontiguousarray(probabilities, dtype="<f8").tobytes()).decode()
+
+
+def _unpacked(mask: str, n_offers: int) -> BoolArray:
+    bits = np.frombuffer(base64.b64decode(mask), dtype=np.uint8)
+    if not 0 <= 8 * len(bits) - n_offers < 8:
+        raise ValueError(f"a mask of {len(bits)} bytes is none of {n_offers} offers")
+    return np.unpackbits(bits, count=n_offers).astype(np.bool_)

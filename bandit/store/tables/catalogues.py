@@ -1,0 +1,140 @@
+"""Catalogue versions and lineages of policies: registered once, found by content."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from bandit.catalogue import Catalogue
+from bandit.catalogue.eligibility import MANY_OFFERS
+from bandit.errors import StoreError
+from bandit.store.corruption import as_written
+from bandit.store.records import UNKNOWN_POLICY, CatalogueRow, PolicyRow
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from bandit.store.connection import Connection
+
+
+def spec_text(spec: Mapping[str, object]) -> str:
+    """Return a policy's settings as the table of policies has them."""
+    return msgspec.json.encode(spec, order="sorted").decode()
+
+
+class Catalogues:
+    """The tables `catalogues`, `offers` and `policies`."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._read: dict[int, Catalogue] = {}
+        connection.on_rollback(self._read.clear)
+
+    def register(self, catalogue: Catalogue) -> int:
+        """Return the number of a catalogue version; a new one is written with all its offers, for people to read."""
+        connection = self._connection
+        with connection.reading() as raw:
+            row = raw.execute("SELECT id FROM catalogues WHERE version = ?", (catalogue.version,)).fetchone()
+        if row is not None:
+            return int(row[0])
+        content = msgspec.json.encode(catalogue.to_dict()).decode()
+        with connection.transaction():
+            raw = connection.raw
+            row = raw.execute(
+                "INSERT INTO catalogues (version, name, n_offers, objective_event, objective_window, content) "
+                "VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (version) DO NOTHING RETURNING id",
+                (
+                    catalogue.version,
+                    catalogue.name,
+                    catalogue.n_offers,
+                    catalogue.objective.event,
+                    catalogue.objective.window,
+                    content,
+                ),
+            ).fetchone()
+            if row is None:  # another process was quicker
+                row = raw.execute("SELECT id FROM catalogues WHERE version = ?", (catalogue.version,)).fetchone()
+                return int(row[0])
+            number = int(row[0])
+            raw.executemany(
+                "INSERT INTO offers (catalogue_id, offer, options) VALUES (?, ?, ?)",
+                (
+                    (number, offer, msgspec.json.encode(catalogue.offer(offer)).decode())
+                    for offer in range(catalogue.n_offers if catalogue.n_offers <= MANY_OFFERS else 0)
+                ),
+            )
+        return number
+
+    def get(self, catalogue_id: int) -> Catalogue:
+        """Return a catalogue version; StoreError where there is none of that number."""
+        found = self._read.get(catalogue_id)
+        if found is None:
+            with self._connection.reading() as raw:
+                row = raw.execute("SELECT content FROM catalogues WHERE id = ?", (catalogue_id,)).fetchone()
+            if row is None:
+                raise StoreError(f"{self._connection.path}: has no catalogue {catalogue_id}; register it first")
+            with as_written(self._connection.path, f"catalogue {catalogue_id}"):
+                content = msgspec.json.decode(row[0], type=dict[str, object])
+            found = Catalogue.from_dict(content, where=f"catalogue {catalogue_id} of the store")
+            self._read[catalogue_id] = found
+        return found
+
+    def all(self) -> tuple[CatalogueRow, ...]:
+        """Return all versions, in the order in which they came."""
+        with self._connection.reading() as raw:
+            rows = raw.execute("SELECT id, version, name FROM catalogues ORDER BY id").fetchall()
+        return tuple(CatalogueRow(*row) for row in rows)
+
+    def latest(self) -> tuple[int, Catalogue] | None:
+        """Return the version that was registered last."""
+        rows = self.all()
+        return (rows[-1].id, self.get(rows[-1].id)) if rows else None
+
+    def register_policy(self, catalogue_id: int, spec: Mapping[str, object]) -> int:
+        """Return the number of a lineage: these settings over this catalogue version."""
+        self.get(catalogue_id)
+        text = spec_text(spec)
+        connection = self._connection
+        with connection.reading() as raw:
+            row = raw.execute(
+                "SELECT id FROM policies WHERE catalogue_id = ? AND spec = ?", (catalogue_id, text)
+            ).fetchone()
+        if row is None:
+            with connection.transaction():
+                connection.raw.execute(
+                    "INSERT INTO policies (catalogue_id, spec) VALUES (?, ?) ON CONFLICT DO NOTHING",
+                    (catalogue_id, text),
+                )
+                row = connection.raw.execute(
+                    "SELECT id FROM policies WHERE catalogue_id = ? AND spec = ?", (catalogue_id, text)
+                ).fetchone()
+        return int(row[0])
+
+    def policy_spec(self, policy_id: int) -> tuple[int, Mapping[str, object]]:
+        """Return a lineage's catalogue and settings; StoreError where there is none of that number."""
+        with self._connection.reading() as raw:
+            row = raw.execute("SELECT catalogue_id, spec FROM policies WHERE id = ?", (policy_id,)).fetchone()
+        if row is None:
+            raise StoreError(f"{self._connection.path}: has no policy {policy_id}; register it first")
+        with as_written(self._connection.path, f"the description of policy {policy_id}"):
+            return int(row[0]), msgspec.json.decode(row[1], type=dict[str, object])
+
+    def policies(self) -> tuple[PolicyRow, ...]:
+        """Return all lineages, in the order in which they came; what stands for unknown policies is none."""
+        return tuple(row for row in self._policy_rows() if row.spec != UNKNOWN_POLICY)
+
+    def unknown_policies(self) -> tuple[int, ...]:
+        """Return the numbers that stand for policies whose propensities are unknown, one a catalogue version."""
+        return tuple(row.id for row in self._policy_rows() if row.spec == UNKNOWN_POLICY)
+
+    def _policy_rows(self) -> tuple[PolicyRow, ...]:
+        with self._connection.reading() as raw:
+            rows = raw.execute(
+                "SELECT id, catalogue_id, spec, base_step, decides_from FROM policies ORDER BY id"
+            ).fetchall()
+        with as_written(self._connection.path, "the description of a policy"):
+            return tuple(
+                PolicyRow(number, catalogue, msgspec.json.decode(spec, type=dict[str, object]), base, decides)
+                for number, catalogue, spec, base, decides in rows
+            )

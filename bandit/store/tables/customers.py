@@ -1,0 +1,117 @@
+"""Customers: kept under a keyed hash, each once."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING
+
+import msgspec
+import numpy as np
+
+from bandit.errors import StoreError
+from bandit.store.tables.cache import Cache
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bandit.domain import ObjectArray
+    from bandit.store.connection import Connection
+
+_MARK = b"offer-bandit customer key"
+_CLEAR = "none"
+
+_FIND = "SELECT c.key, c.id FROM json_each(?) j CROSS JOIN customers c ON c.key = j.value"
+
+
+class Customers:
+    """Gives each customer a number; the key itself is written nowhere."""
+
+    def __init__(self, connection: Connection, key: bytes | None) -> None:
+        if key is not None and not 1 <= len(key) <= hashlib.blake2b.MAX_KEY_SIZE:
+            raise StoreError(f"the customer key must have 1 to 64 bytes; seen {len(key)}; use 32 random ones")
+        self._connection = connection
+        self._key = key
+        self._numbers: Cache[str, int] = Cache(65_536)
+        connection.on_rollback(self._numbers.clear)
+        self._check_key()
+
+    def on(self, connection: Connection) -> Customers:
+        """Return the same for another connection to the same store."""
+        return Customers(connection, self._key)
+
+    @property
+    def in_clear(self) -> bool:
+        """Whether customers are written as they are."""
+        return self._key is None
+
+    def stored(self, customer: str) -> str:
+        """Return how a customer is written: blake2b-128 under the key, in hex (RFC 7693), or as is without one."""
+        if self._key is None:
+            return customer
+        return hashlib.blake2b(customer.encode(), digest_size=16, key=self._key).hexdigest()
+
+    def all_stored(self, customers: Sequence[str]) -> list[str]:
+        """Return how each of many customers is written."""
+        key = self._key
+        if key is None:
+            return list(customers)
+        return [hashlib.blake2b(customer.encode(), digest_size=16, key=key).hexdigest() for customer in customers]
+
+    def ids(self, keys: Sequence[str] | ObjectArray) -> list[int]:
+        """Return the numbers of customers as they are stored, within the caller's transaction; new ones get one."""
+        keys = keys.tolist() if isinstance(keys, np.ndarray) else keys
+        if len(keys) == 1:
+            return [self._one(keys[0])]
+        numbers = self._numbers.many(keys)
+        unknown = [key for key in dict.fromkeys(keys) if key not in numbers]
+        if unknown:
+            found = self._all(unknown)
+            for key, number in found.items():
+                self._numbers.put(key, number)
+            numbers |= found
+        return list(map(numbers.__getitem__, keys))
+
+    def _all(self, keys: Sequence[str]) -> dict[str, int]:
+        """Return the numbers of customers without a look at the cache; new ones get one, all in one statement."""
+        raw = self._connection.raw
+        found: dict[str, int] = dict(raw.execute(_FIND, (msgspec.json.encode(keys).decode(),)))
+        new = [key for key in keys if key not in found]
+        if new:
+            text = msgspec.json.encode(new).decode()
+            raw.execute("INSERT INTO customers (key) SELECT value FROM json_each(?)", (text,))
+            found |= dict(raw.execute(_FIND, (text,)))
+        return found
+
+    def _one(self, key: str) -> int:
+        number = self._numbers.get(key)
+        if number is None:
+            raw = self._connection.raw
+            row = raw.execute("SELECT id FROM customers WHERE key = ?", (key,)).fetchone()
+            if row is None:
+                row = raw.execute("INSERT INTO customers (key) VALUES (?) RETURNING id", (key,)).fetchone()
+            number = int(row[0])
+            self._numbers.put(key, number)
+        return number
+
+    def _check_key(self) -> None:
+        """Remember a hash under the key, and refuse another key: the same customer would become two."""
+        connection, name = self._connection, "customer_key_check"
+        check = _CLEAR if self._key is None else hashlib.blake2b(_MARK, digest_size=16, key=self._key).hexdigest()
+        with connection.reading() as raw:
+            row = raw.execute("SELECT value FROM meta WHERE name = ?", (name,)).fetchone()
+        if row is None and not connection.read_only:
+            with connection.transaction():
+                connection.raw.execute(
+                    "INSERT INTO meta (name, value) VALUES (?, ?) ON CONFLICT DO NOTHING", (name, check)
+                )
+                row = connection.raw.execute("SELECT value FROM meta WHERE name = ?", (name,)).fetchone()
+        seen = check if row is None else row[0]
+        if seen == check:
+            return
+        if seen == _CLEAR:
+            raise StoreError(f"{connection.path}: customers are in the clear there; open it without a customer key")
+        if check == _CLEAR:
+            raise StoreError(
+                f"{connection.path}: customers are under a keyed hash; open it with the customer key it was made with"
+            )
+        raise StoreError(f"{connection.path}: the customer key is not the one it was made with; open it with that one")

@@ -1,0 +1,290 @@
+"""Reading decisions with what came of each, in columns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import msgspec
+import numpy as np
+
+from bandit.domain import BoolArray, FloatArray, IntArray
+from bandit.errors import UnknownDecisionError
+from bandit.store.corruption import as_written
+from bandit.store.records import DecisionColumns, EventColumns, Where, object_array
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bandit.store.connection import Connection
+
+_COLUMNS = """
+d.seq, d.decision_id, d.time, k.key, d.catalogue_id, COALESCE(d.policy_id, -1), d.policy_step, d.context,
+d.eligible_set_id, d.offer, d.propensity, d.grp, d.seed, d.batch, d.position, d.fault,
+CASE WHEN :probabilities THEN d.probabilities END
+"""
+_N_COLUMNS = 17
+
+_FILTER = """
+(:policy_id IS NULL OR d.policy_id = :policy_id) AND (:catalogue_id IS NULL OR d.catalogue_id = :catalogue_id)
+AND (:after_time IS NULL OR d.time >= :after_time) AND (:before_time IS NULL OR d.time < :before_time)
+AND (:grp IS NULL OR d.grp = :grp) AND (:batch IS NULL OR d.batch = :batch)
+AND (:settled_before IS NULL OR d.time < :settled_before
+    OR EXISTS (SELECT 1 FROM events c WHERE c.seq = d.seq AND c.event = 'closed'))
+"""
+
+# The statements are put together from the constants above, once.
+_PAGE = f"""
+SELECT {_COLUMNS} FROM decisions d CROSS JOIN customers k ON k.id = d.customer_id
+WHERE d.seq > :after_seq AND d.seq <= :through_seq AND {_FILTER}
+ORDER BY d.seq LIMIT :limit
+"""  # noqa: S608
+_THESE = f"""
+SELECT {_COLUMNS} FROM decisions d CROSS JOIN customers k ON k.id = d.customer_id
+WHERE d.seq IN (SELECT value FROM json_each(:seqs)) ORDER BY d.seq
+"""  # noqa: S608
+_TALLY = f"""
+SELECT d.catalogue_id, d.offer, count(*) FROM decisions d
+WHERE d.seq <= :through_seq AND {_FILTER} GROUP BY d.catalogue_id, d.offer
+"""  # noqa: S608
+
+# A customer's groups first, so that each customer counts once; NULL is for those of more than one.
+_GROUPS = f"""
+SELECT CASE WHEN low = high THEN low END, count(*) FROM (
+    SELECT MIN(d.grp) AS low, MAX(d.grp) AS high FROM decisions d WHERE {_FILTER} GROUP BY d.customer_id
+) GROUP BY 1
+"""  # noqa: S608
+
+# Only decisions that have events give a row; CROSS JOIN keeps SQLite from starting at the decisions.
+_OUTCOMES = """
+SELECT e.seq,
+    SUM(e.time <= d.time + :window AND e.event = :event),
+    COALESCE(SUM(e.time <= d.time + :window AND e.revenue < 0), 0),
+    COALESCE(SUM(CASE WHEN e.time <= d.time + :window THEN e.revenue END), 0.0),
+    COALESCE(SUM(CASE WHEN e.time <= d.time + :window THEN e.reward END), 0.0),
+    SUM(e.time <= d.time + :window AND (e.revenue IS NOT NULL OR e.reward IS NOT NULL)),
+    MAX(e.event = 'closed'),
+    COUNT(*),
+    MAX(e.id)
+FROM events e CROSS JOIN decisions d ON d.seq = e.seq
+WHERE e.seq IN (SELECT value FROM json_each(:seqs))
+    AND NOT EXISTS (SELECT 1 FROM events n WHERE n.corrects = e.id)
+GROUP BY e.seq ORDER BY e.seq
+"""
+
+_RETURNED = 1e-6
+"""Net revenue at or below this, after money went back, means that everything was returned."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class OutcomeColumns:
+    """What came of n decisions; `valued` is true where some counted event has a revenue or a reward."""
+
+    converted: BoolArray
+    revenue: FloatArray
+    value: FloatArray
+    valued: BoolArray
+    closed: BoolArray
+    n_events: IntArray
+    last_event_id: IntArray
+
+
+class DecisionReader:
+    """Reads the tables `decisions` and `events`."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def page(
+        self,
+        objective_event: str,
+        window: int,
+        *,
+        after_seq: int,
+        through_seq: int | None,
+        limit: int,
+        where: Where,
+        probabilities: bool,
+    ) -> DecisionColumns:
+        """Return the next decisions after `after_seq`, at most `limit`."""
+        with self._connection.reading() as raw:
+            rows = raw.execute(
+                _PAGE,
+                {
+                    "after_seq": after_seq,
+                    "through_seq": self.last_seq() if through_seq is None else through_seq,
+                    "limit": limit,
+                    "probabilities": probabilities,
+                    **_filter(where),
+                },
+            ).fetchall()
+            return self._with_outcomes(rows, objective_event, window)
+
+    def these(
+        self, seqs: IntArray, objective_event: str, window: int, *, probabilities: bool = False
+    ) -> DecisionColumns:
+        """Return the decisions of these numbers, which ascend."""
+        with self._connection.reading() as raw:
+            parameters = {"seqs": _json(seqs), "probabilities": probabilities}
+            return self._with_outcomes(raw.execute(_THESE, parameters).fetchall(), objective_event, window)
+
+    def of_customer(self, key: str) -> IntArray:
+        """Return the numbers of the decisions of a customer as it is stored, in order."""
+        with self._connection.reading() as raw:
+            rows = raw.execute(
+                "SELECT d.seq FROM customers k JOIN decisions d ON d.customer_id = k.id WHERE k.key = ? ORDER BY d.seq",
+                (key,),
+            ).fetchall()
+        return np.array(rows, dtype=np.int64).reshape(-1)
+
+    def one(self, decision_id: str, objective_event: str, window: int) -> DecisionColumns:
+        """Return one decision with its probabilities; UnknownDecisionError where there is none of that id."""
+        seq = np.array([self.seq_of(decision_id)], dtype=np.int64)
+        return self.these(seq, objective_event, window, probabilities=True)
+
+    def seq_of(self, decision_id: str) -> int:
+        """Return the number of a decision; UnknownDecisionError where there is none of that id."""
+        with self._connection.reading() as raw:
+            row = raw.execute("SELECT seq FROM decisions WHERE decision_id = ?", (decision_id,)).fetchone()
+        if row is None:
+            raise UnknownDecisionError(f'there is no decision "{decision_id}" in {self._connection.path}; check the id')
+        return int(row[0])
+
+    def has(self, decision_id: str) -> bool:
+        """Say whether there is a decision of that id."""
+        with self._connection.reading() as raw:
+            found = raw.execute("SELECT 1 FROM decisions WHERE decision_id = ?", (decision_id,)).fetchone()
+        return found is not None
+
+    def last_seq(self) -> int:
+        """Return the number of the newest decision, 0 where there is none."""
+        with self._connection.reading() as raw:
+            return int(raw.execute("SELECT COALESCE(MAX(seq), 0) FROM decisions").fetchone()[0])
+
+    def tally(self, where: Where, through_seq: int) -> tuple[IntArray, IntArray, IntArray]:
+        """Return how many decisions there are of each (catalogue, offer), as three columns."""
+        with self._connection.reading() as raw:
+            rows = raw.execute(_TALLY, {"through_seq": through_seq, **_filter(where)}).fetchall()
+        with as_written(self._connection.path, "a decision"):
+            table = np.array(rows, dtype=np.int64).reshape(-1, 3)
+        return table[:, 0], table[:, 1], table[:, 2]
+
+    def customers_by_group(self, where: Where) -> tuple[dict[str, int], int]:
+        """Return the number of customers of each group, and of those seen in more than one, who are in no count."""
+        with self._connection.reading() as raw:
+            counts = dict(raw.execute(_GROUPS, _filter(where)).fetchall())
+        several = int(counts.pop(None, 0))
+        return {str(group): int(count) for group, count in counts.items()}, several
+
+    def outcomes(self, seqs: IntArray, objective_event: str, window: int) -> OutcomeColumns:
+        """Return what came of these decisions, which ascend; an event counts up to `window` after its decision."""
+        with self._connection.reading() as raw:
+            rows = raw.execute(_OUTCOMES, {"seqs": _json(seqs), "event": objective_event, "window": window}).fetchall()
+        columns = list(zip(*rows, strict=True)) or [()] * 9
+        places = np.searchsorted(seqs, np.array(columns[0], dtype=np.int64))
+
+        def spread(place: int) -> IntArray:
+            column = np.zeros(len(seqs), dtype=np.int64)
+            column[places] = columns[place]
+            return column
+
+        def spread_numbers(place: int) -> FloatArray:
+            column = np.zeros(len(seqs))
+            column[places] = columns[place]
+            return column
+
+        revenue = spread_numbers(3)
+        returned = (spread(2) > 0) & (revenue <= _RETURNED)
+        return OutcomeColumns(
+            converted=(spread(1) > 0) & ~returned,
+            revenue=revenue,
+            value=spread_numbers(4),
+            valued=spread(5) > 0,
+            closed=spread(6) > 0,
+            n_events=spread(7),
+            last_event_id=spread(8),
+        )
+
+    def times(self, seqs: IntArray) -> IntArray:
+        """Return when these decisions, which ascend, were made."""
+        with self._connection.reading() as raw:
+            rows = raw.execute(
+                "SELECT time FROM decisions WHERE seq IN (SELECT value FROM json_each(?)) ORDER BY seq",
+                (_json(seqs),),
+            ).fetchall()
+        return np.array(rows, dtype=np.int64).reshape(-1)
+
+    def events_of(self, decision_id: str) -> EventColumns:
+        """Return all events of a decision, also those that a later one corrects."""
+        seq = self.seq_of(decision_id)
+        with self._connection.reading() as raw:
+            rows = raw.execute(
+                "SELECT id, event_id, event, time, recorded_at, revenue, reward, COALESCE(corrects, -1), "
+                "NOT EXISTS (SELECT 1 FROM events n WHERE n.corrects = e.id) FROM events e WHERE seq = ? ORDER BY id",
+                (seq,),
+            ).fetchall()
+        columns = list(zip(*rows, strict=True)) or [()] * 9
+        return EventColumns(
+            id=np.array(columns[0], dtype=np.int64),
+            event_id=object_array(columns[1]),
+            event=object_array(columns[2]),
+            time=np.array(columns[3], dtype=np.int64),
+            recorded_at=np.array(columns[4], dtype=np.int64),
+            revenue=np.array(columns[5], dtype=np.float64),
+            reward=np.array(columns[6], dtype=np.float64),
+            corrects=np.array(columns[7], dtype=np.int64),
+            current=np.array(columns[8], dtype=np.bool_),
+        )
+
+    def _with_outcomes(self, rows: Sequence[tuple[object, ...]], event: str, window: int) -> DecisionColumns:
+        """Return the columns of the rows; the caller holds the lock, so that both reads see one state."""
+        with as_written(self._connection.path, "a decision"):
+            return self._columns(list(zip(*rows, strict=True)) or [()] * _N_COLUMNS, event, window)
+
+    def _columns(self, columns: Sequence[tuple[object, ...]], event: str, window: int) -> DecisionColumns:
+        def integers(place: int) -> IntArray:
+            return np.array(columns[place], dtype=np.int64)
+
+        seq = integers(0)
+        came = self.outcomes(seq, event, window)
+        return DecisionColumns(
+            seq=seq,
+            decision_id=object_array(columns[1]),
+            time=integers(2),
+            customer=object_array(columns[3]),
+            catalogue_id=integers(4),
+            policy_id=integers(5),
+            policy_step=integers(6),
+            context=object_array(columns[7]),
+            eligible_set_id=integers(8),
+            offer=integers(9),
+            propensity=np.array(columns[10], dtype=np.float64),
+            group=object_array(columns[11]),
+            seed=object_array(columns[12]),
+            batch=object_array(columns[13]),
+            position=integers(14),
+            fault=object_array(columns[15]),
+            probabilities=object_array(columns[16]),
+            converted=came.converted,
+            revenue=came.revenue,
+            value=came.value,
+            closed=came.closed,
+            n_events=came.n_events,
+            last_event_id=came.last_event_id,
+        )
+
+
+def _filter(where: Where) -> dict[str, object]:
+    return {
+        "policy_id": where.policy_id,
+        "catalogue_id": where.catalogue_id,
+        "after_time": where.after_time,
+        "before_time": where.before_time,
+        "grp": where.group,
+        "batch": where.batch,
+        "settled_before": where.settled_before,
+    }
+
+
+def _json(seqs: IntArray) -> str:
+    return msgspec.json.encode(seqs.tolist()).decode()

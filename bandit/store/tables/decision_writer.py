@@ -1,0 +1,223 @@
+"""Appending decisions: all of a batch or nothing, a repeat told from a conflict."""
+
+from __future__ import annotations
+
+import sqlite3
+from itertools import chain, islice, repeat
+from typing import TYPE_CHECKING
+
+import msgspec
+import numpy as np
+
+from bandit.domain import IntArray
+from bandit.errors import DuplicateError, NumberError, OfferError, StoreError
+from bandit.store.text import refuse_zeros
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from bandit.store.connection import Connection
+    from bandit.store.records import DecisionRows
+    from bandit.store.tables.customers import Customers
+    from bandit.store.tables.eligible_sets import EligibleSets
+
+_SHARED = ("catalogue_id", "policy_id", "policy_step", "seed", "batch", "fault")
+_OWN = (
+    "decision_id", "time", "customer_id", "eligible_set_id", "offer", "propensity", "grp", "position", "context",
+    "probabilities",
+)  # fmt: skip
+
+AT_ONCE = 32
+"""Rows that one statement writes in a batch: what they share is bound once, and the statement's own work is shared."""
+
+
+def _insert(n: int) -> str:
+    """Return the statement that writes n rows: first the parameters that they share, then each row's own."""
+    shared = ", ".join(f"?{place}" for place in range(1, len(_SHARED) + 1))
+    firsts = range(len(_SHARED) + 1, len(_SHARED) + n * len(_OWN) + 1, len(_OWN))
+    rows = (f"({shared}, {', '.join(f'?{first + place}' for place in range(len(_OWN)))})" for first in firsts)
+    return (
+        f"INSERT INTO decisions ({', '.join(_SHARED + _OWN)}) VALUES {', '.join(rows)} "  # noqa: S608 - no values
+        "ON CONFLICT (decision_id) DO NOTHING"
+    )
+
+
+_INSERT_ONE, _INSERT_MANY = _insert(1), _insert(AT_ONCE)
+
+_STORED = """
+SELECT d.seq, d.time, d.customer_id, d.catalogue_id, d.policy_id, d.context, d.eligible_set_id, d.offer, d.propensity,
+    d.grp
+FROM json_each(?) j CROSS JOIN decisions d ON d.decision_id = j.value
+ORDER BY j.key
+"""
+
+_COMPARED = (
+    "time", "customer", "catalogue", "policy", "context", "eligible offers", "offer", "propensity", "group",
+)  # fmt: skip
+
+
+class DecisionWriter:
+    """Writes the table `decisions`."""
+
+    def __init__(self, connection: Connection, customers: Customers, eligible: EligibleSets) -> None:
+        self._connection = connection
+        self._customers = customers
+        self._eligible = eligible
+
+    def append(self, rows: DecisionRows) -> IntArray:
+        """Write a batch in one transaction and return the (n,) numbers of its decisions.
+
+        A decision that is already there with the same content is left as it is. Raises DuplicateError for one with
+        different content, NumberError for a propensity outside (0, 1], OfferError for an offer that is not eligible.
+        """
+        _check(rows)
+        if not len(rows):
+            return np.zeros(0, dtype=np.int64)
+        try:
+            return self._append(rows)
+        except StoreError as fault:
+            # Another process has erased a customer whose number was looked up before; by now that is forgotten.
+            if not isinstance(fault.__cause__, sqlite3.IntegrityError) or "FOREIGN KEY" not in str(fault.__cause__):
+                raise
+            return self._append(rows)
+
+    def _append(self, rows: DecisionRows) -> IntArray:
+        n = len(rows)
+        with self._connection.transaction():
+            raw = self._connection.raw
+            keys = self._customers.all_stored(rows.customers) if rows.customer_keys is None else rows.customer_keys
+            customers = self._customers.ids(keys)
+            sets = self._eligible.ids(rows.catalogue_id, rows.eligible, rows.removals)
+            if len(sets) < n:
+                sets *= n
+            # A policy's own words about its fault must not stop the decision.
+            fault = None if rows.fault is None else rows.fault.replace("\0", "?")
+            shared = (rows.catalogue_id, rows.policy_id, rows.policy_step, rows.seed, rows.batch, fault)
+            own = _own(rows, customers, sets)
+            if n == 1:
+                cursor = raw.execute(_INSERT_ONE, (*shared, *next(own)))
+                if cursor.rowcount == 1:
+                    return np.array([cursor.lastrowid], dtype=np.int64)
+            else:
+                before = raw.total_changes
+                for _ in range(n // AT_ONCE):
+                    raw.execute(_INSERT_MANY, (*shared, *chain.from_iterable(islice(own, AT_ONCE))))
+                raw.executemany(_INSERT_ONE, ((*shared, *row) for row in own))
+                if raw.total_changes - before == n:
+                    last = raw.execute("SELECT last_insert_rowid()").fetchone()[0]
+                    return np.arange(last - n + 1, last + 1, dtype=np.int64)
+            return self._compare(rows, customers, sets)
+
+    def known(self, decision_ids: Sequence[str]) -> str | None:
+        """Return the first of these ids that the table has, None where it has none of them."""
+        with self._connection.reading() as raw:
+            for decision_id in decision_ids:
+                if raw.execute("SELECT 1 FROM decisions WHERE decision_id = ?", (decision_id,)).fetchone() is not None:
+                    return decision_id
+        return None
+
+    def _compare(self, rows: DecisionRows, customers: list[int], sets: list[int]) -> IntArray:
+        """Return the numbers of decisions that are all in the table by now; DuplicateError where one differs."""
+        ids = msgspec.json.encode(list(rows.decision_ids)).decode()
+        stored = self._connection.raw.execute(_STORED, (ids,)).fetchall()
+        given = zip(
+            rows.time.tolist(),
+            customers,
+            repeat(rows.catalogue_id),
+            repeat(rows.policy_id),
+            rows.contexts_json,
+            sets,
+            rows.offer.tolist(),
+            rows.propensity.tolist(),
+            repeat(rows.group) if isinstance(rows.group, str) else rows.group,
+        )  # fmt: skip
+        for decision_id, there, came in zip(rows.decision_ids, stored, given, strict=True):
+            if there[1:] != came:
+                names = [name for name, a, b in zip(_COMPARED, there[1:], came, strict=True) if a != b]
+                raise DuplicateError(
+                    f'the decision id "{decision_id}" is already there with another {" and another ".join(names)}; '
+                    "give a new decision a new id"
+                )
+        return np.array([row[0] for row in stored], dtype=np.int64)
+
+
+def _own(rows: DecisionRows, customers: list[int], sets: list[int]) -> Iterator[tuple[object, ...]]:
+    """Yield what each row does not share with the others, in the order of `_OWN`."""
+    n = len(rows)
+    # A void view gives one bytes object a row without a loop over rows.
+    vectors = (
+        repeat(None)
+        if rows.probabilities is None
+        else np.ascontiguousarray(rows.probabilities, dtype="<f8")
+        .view(f"V{8 * rows.probabilities.shape[1]}")
+        .ravel()
+        .tolist()
+    )
+    return zip(
+        rows.decision_ids,
+        rows.time.tolist(),
+        customers,
+        sets,
+        rows.offer.tolist(),
+        rows.propensity.tolist(),
+        repeat(rows.group) if isinstance(rows.group, str) else rows.group,
+        range(rows.first_position, rows.first_position + n),
+        rows.contexts_json,
+        vectors,
+        strict=False,  # what is shared repeats for ever
+    )  # fmt: skip
+
+
+def _one_is_sound(rows: DecisionRows) -> bool:
+    """Say the same of a batch of one as `_check`, with numbers in place of columns."""
+    same_length = (
+        len(rows.time) == len(rows.customers) == len(rows.contexts_json) == len(rows.offer) == len(rows.propensity) == 1
+        and len(rows.eligible) == 1
+        and (isinstance(rows.group, str) or len(rows.group) == 1)
+        and (rows.probabilities is None or len(rows.probabilities) == 1)
+        and (rows.customer_keys is None or len(rows.customer_keys) == 1)
+    )
+    if not same_length:
+        return False
+    offer = rows.offer.item()
+    return bool(0.0 < rows.propensity.item() <= 1.0 and 0 <= offer < rows.eligible.shape[1] and rows.eligible[0, offer])
+
+
+def _check(rows: DecisionRows) -> None:
+    n, eligible = len(rows), rows.eligible
+    for what, texts in (
+        ("decision id", rows.decision_ids),
+        ("customer", rows.customers),
+        ("context", rows.contexts_json),
+        ("group", rows.group),
+        ("seed", rows.seed),
+        ("batch", rows.batch),
+    ):
+        refuse_zeros(what, texts)
+    if n == 1 and _one_is_sound(rows):
+        return
+    lengths = {n, len(rows.time), len(rows.customers), len(rows.contexts_json), len(rows.offer), len(rows.propensity)}
+    if not isinstance(rows.group, str):
+        lengths.add(len(rows.group))
+    if rows.probabilities is not None:
+        lengths.add(len(rows.probabilities))
+    if rows.customer_keys is not None:
+        lengths.add(len(rows.customer_keys))
+    if len(lengths) > 1 or (len(eligible) not in {1, n} and n > 0):
+        raise StoreError(f"the columns of a batch of decisions differ in length: {sorted(lengths | {len(eligible)})}")
+    proper = (rows.propensity > 0) & (rows.propensity <= 1)  # false for NaN as well
+    if not proper.all():
+        row = int(np.argmin(proper))
+        raise NumberError(
+            f'the propensity of decision "{rows.decision_ids[row]}" is {rows.propensity[row]}; '
+            "it must be above 0 and at most 1"
+        )
+    inside = (rows.offer >= 0) & (rows.offer < eligible.shape[1])
+    where = np.arange(n) if len(eligible) == n else np.zeros(n, dtype=np.int64)
+    legal = inside & eligible[where, np.where(inside, rows.offer, 0)]
+    if not legal.all():
+        row = int(np.argmin(legal))
+        raise OfferError(
+            f'the offer {rows.offer[row]} of decision "{rows.decision_ids[row]}" is not among its eligible offers; '
+            "log the offers that it was chosen from"
+        )

@@ -1,0 +1,171 @@
+"""Appending events: each once, corrections as new rows, all of a batch or nothing."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from itertools import repeat
+from typing import TYPE_CHECKING
+
+import msgspec
+import numpy as np
+
+from bandit.domain import MICROSECONDS
+from bandit.errors import DuplicateError, NumberError, StoreError, UnknownDecisionError
+from bandit.store.records import EventReceipt, EventRows
+from bandit.store.text import refuse_zeros
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bandit.store.connection import Connection
+
+_INSERT = """
+INSERT INTO events (seq, event_id, version, event, time, recorded_at, revenue, reward)
+VALUES (?, ?, 0, ?, ?, ?, ?, ?)
+ON CONFLICT (seq, event_id, version) DO NOTHING
+"""
+
+_CURRENT = """
+SELECT id, version, time, event, revenue, reward FROM events
+WHERE seq = ? AND event_id = ? ORDER BY version DESC LIMIT 1
+"""
+
+_CORRECT = """
+INSERT INTO events (seq, event_id, version, event, time, recorded_at, revenue, reward, corrects)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+"""
+
+
+class EventWriter:
+    """Writes the table `events`."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def append(self, rows: EventRows, *, correct: bool) -> EventReceipt:
+        """Write a batch in one transaction.
+
+        An event whose id the decision already has is a repeat where event, revenue and reward are the same, a
+        correction where `correct` says so, and a DuplicateError else. UnknownDecisionError for an unknown decision.
+        """
+        n = len(rows)
+        _check(rows)
+        if n == 0:
+            return EventReceipt(0, 0, 0)
+        names = [rows.event] * n if isinstance(rows.event, str) else rows.event
+        ids = names if rows.event_ids is None else list(map(_or, rows.event_ids, names))
+        now = time.time_ns() * MICROSECONDS // 1_000_000_000 if rows.recorded_at is None else rows.recorded_at
+        with self._connection.transaction():
+            raw = self._connection.raw
+            seqs = self._seqs(rows)
+            # SQLite stores NaN as NULL, which is what it stands for here.
+            columns = (seqs, ids, names, rows.time.tolist(), repeat(now), rows.revenue.tolist(), rows.reward.tolist())
+            before = raw.total_changes
+            try:
+                raw.executemany(_INSERT, zip(*columns))  # noqa: B905 - the clock repeats without end
+            except sqlite3.IntegrityError as fault:
+                if "FOREIGN KEY" not in str(fault):
+                    raise
+                raise UnknownDecisionError(
+                    f"an event names a decision number that {self._connection.path} does not have; "
+                    "write the decisions first"
+                ) from fault
+            n_new = raw.total_changes - before
+            n_corrected = 0 if n_new == n else self._settle(rows, seqs, ids, names, now, correct=correct)
+        return EventReceipt(n_new, n - n_new - n_corrected, n_corrected)
+
+    def _seqs(self, rows: EventRows) -> list[int]:
+        raw, ids = self._connection.raw, rows.decision_ids
+        if ids is None:
+            return [] if rows.seq is None else rows.seq.tolist()
+        found: list[int | None]
+        if len(ids) == 1:
+            row = raw.execute("SELECT seq FROM decisions WHERE decision_id = ?", (ids[0],)).fetchone()
+            found = [None if row is None else row[0]]
+        else:
+            text = msgspec.json.encode(list(ids)).decode()
+            rows_found = raw.execute(
+                "SELECT d.seq FROM json_each(?) j LEFT JOIN decisions d ON d.decision_id = j.value ORDER BY j.key",
+                (text,),
+            )
+            found = [row[0] for row in rows_found]
+        seqs = [seq for seq in found if seq is not None]
+        if len(seqs) < len(found):
+            more = len(found) - len(seqs) - 1
+            raise UnknownDecisionError(
+                f'there is no decision "{ids[found.index(None)]}" in {self._connection.path}'
+                f"{f' (nor {more} more)' if more else ''}; record events for decisions that were logged"
+            )
+        return seqs
+
+    def _settle(
+        self,
+        rows: EventRows,
+        seqs: Sequence[int],
+        ids: Sequence[str],
+        names: Sequence[str],
+        now: int,
+        *,
+        correct: bool,
+    ) -> int:
+        """Go through a batch in which ids were seen before, in order; return how many events were corrected."""
+        raw, n_corrected = self._connection.raw, 0
+        times = rows.time.tolist()
+        revenue = _none_for_nan(rows.revenue.tolist())
+        reward = _none_for_nan(rows.reward.tolist())
+        for row, key in enumerate(zip(seqs, ids, strict=True)):
+            number, version, old_time, *there = raw.execute(_CURRENT, key).fetchone()
+            came = [names[row], revenue[row], reward[row]]
+            retimed = correct and rows.time_given and times[row] != old_time
+            if there == came and not retimed:
+                continue
+            if not correct:
+                raise DuplicateError(self._conflict(key, there, came))
+            when = times[row] if rows.time_given else old_time
+            raw.execute(_CORRECT, (*key, version + 1, came[0], when, now, came[1], came[2], number))
+            n_corrected += 1
+        return n_corrected
+
+    def _conflict(self, key: tuple[int, str], there: Sequence[object], came: Sequence[object]) -> str:
+        row = self._connection.raw.execute("SELECT decision_id FROM decisions WHERE seq = ?", key[:1]).fetchone()
+        return (
+            f'the event "{key[1]}" of decision "{row[0]}" is already there as {_show(there)} and came again as '
+            f"{_show(came)}; send another event under an event id of its own, or replace this one with correct=True "
+            "(--correct)"
+        )
+
+
+def _or(event_id: str | None, name: str) -> str:
+    return name if event_id is None else event_id
+
+
+def _none_for_nan(numbers: list[float]) -> list[float | None]:
+    return [number if number == number else None for number in numbers]  # noqa: PLR0124 - NaN differs from itself
+
+
+def _show(content: Sequence[object]) -> str:
+    event, revenue, reward = content
+    parts = [str(event)]
+    parts += [] if revenue is None else [f"revenue {revenue:g}"]
+    parts += [] if reward is None else [f"reward {reward:g}"]
+    return ", ".join(parts)
+
+
+def _check(rows: EventRows) -> None:
+    n = len(rows)
+    for what, texts in (("event", rows.event), ("event id", rows.event_ids), ("decision id", rows.decision_ids)):
+        refuse_zeros(what, texts)
+    named = rows.seq if rows.decision_ids is None else rows.decision_ids
+    if named is None:
+        raise StoreError("events need the decisions they belong to; give decision_ids or seq")
+    lengths = {n, len(named), len(rows.revenue), len(rows.reward)}
+    if not isinstance(rows.event, str):
+        lengths.add(len(rows.event))
+    if rows.event_ids is not None:
+        lengths.add(len(rows.event_ids))
+    if len(lengths) > 1:
+        raise StoreError(f"the columns of a batch of events differ in length: {sorted(lengths)}")
+    for name, column in (("revenue", rows.revenue), ("reward", rows.reward)):
+        if np.isinf(column).any():
+            raise NumberError(f"the {name} of event {int(np.argmax(np.isinf(column)))} is infinite; send a number")

@@ -1,0 +1,1 @@
+"""What an engine survives: kills, full disks, millions of decisions."""

@@ -1,0 +1,136 @@
+"""Going on after a kill: the request without an answer is made again, the interrupted command given again."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from unittest import mock
+
+import numpy as np
+import typer
+
+from bandit import Engine
+from bandit.cli.maintenance import doctor
+from bandit.governance.erasure import erase, retain
+from bandit.logfiles import LogMapping, import_log
+from bandit.store import Store
+from bandit.store.customer_key import KEY_VARIABLE
+from simulator.bench.durability.acknowledgements import Before, Told
+from simulator.bench.durability.worker import IMPORTED, KEPT_FROM, KEY, MAPPING, VICTIM, Worker
+
+
+def again(engine: Engine, told: Told) -> list[str]:
+    """Do once more what was under way, as a client does who had no answer."""
+    line = told.began.get("deciding")
+    if line is not None and len(line["ids"]) == 1:
+        context = {"age": line["ages"][0], "member": line["members"][0]}
+        first, second = (engine.decide(line["customers"][0], context, decision_id=line["ids"][0]) for _ in range(2))
+        if (first.offer_index, first.propensity) != (second.offer_index, second.propensity):
+            return ["a request that is made again gets another decision"]
+    line = told.began.get("recording")
+    if line is not None:
+        amounts = np.array(line["revenue"])
+        engine.record_batch(line["ids"], line["event"], revenue=amounts, correct=line["correct"])
+        if engine.record_batch(line["ids"], line["event"], revenue=amounts).n_repeated != len(line["ids"]):
+            return ["events that are recorded again are not taken for the same"]
+    return []
+
+
+def finish(worker: Worker, told: Told, before: Before) -> list[str]:
+    """Give the interrupted command again; what it was to do is done then."""
+    problems: list[str] = []
+    if "importing" in told.began:
+        with worker.store() as store:
+            report = import_log(
+                store, worker.catalogue, LogMapping.from_dict(MAPPING), worker.path.with_name("log.csv")
+            )
+            if report.n_imported + report.n_repeated != IMPORTED:
+                problems.append("the import given again is not whole")
+    for name in ("erasing", "retaining"):
+        if name in told.began:
+            problems += _removed(worker, name, told, before)
+    if told.backups or "backed up" in told.finished or any(worker.path.parent.glob("backup-*")):
+        problems += _backups(worker, told)
+    return problems
+
+
+def _removed(worker: Worker, name: str, told: Told, before: Before) -> list[str]:
+    problems = []
+    with worker.store() as store:
+        key = store.stored_customer(VICTIM)
+        doomed = [
+            each
+            for each, customer in before.decisions.items()
+            if (customer == key if name == "erasing" else before.times[each] < KEPT_FROM)
+        ]
+        there = sum(store.has_decision(each) for each in doomed)
+        due = store.removal.scrub_is_due()
+    if there not in {0, len(doomed)}:
+        problems.append(f"{there} of {len(doomed)} decisions of a removal are there still")
+    if due and not any("give the command again" in each for each in _doctor(worker.path)):
+        problems.append("doctor does not say that a removal is unfinished")
+    finished = "erased" in told.finished or "retained" in told.finished
+    if finished and (there or due):
+        problems.append("a removal that was acknowledged is not done")
+    with worker.store() as store:
+        if name == "retaining":
+            retain(store, KEPT_FROM)
+        elif there or due:
+            erase(store, VICTIM)
+        if store.removal.scrub_is_due() or any(store.has_decision(each) for each in doomed):
+            problems.append("a removal given again is not done")
+    words = [*(each.encode() for each in doomed), *([key.encode()] if name == "erasing" else [])]
+    for file in sorted(worker.path.parent.glob(f"{worker.path.name}*")):
+        content = file.read_bytes()
+        if any(_stands(word, content) for word in words):
+            problems.append(f"bytes of what was removed are in {file.name}")
+    return problems
+
+
+def _stands(word: bytes, content: bytes) -> bool:
+    """Say whether a text is there, not as the beginning of a longer one (day1-1, day1-10)."""
+    place = content.find(word)
+    while place >= 0:
+        if not content[place + len(word) : place + len(word) + 1].isdigit():
+            return True
+        place = content.find(word, place + 1)
+    return False
+
+
+def _doctor(path: Path) -> list[str]:
+    said = io.StringIO()
+    with (
+        mock.patch.dict(os.environ, {KEY_VARIABLE: KEY.decode()}),
+        contextlib.redirect_stdout(said),
+        contextlib.suppress(typer.Exit),
+    ):
+        doctor(path, as_json=True)
+    problems: list[str] = json.loads(said.getvalue())["problems"]
+    return problems
+
+
+def _backups(worker: Worker, told: Told) -> list[str]:
+    problems = [
+        f"{name} was made and is not there" for name in told.backups if not worker.path.with_name(name).exists()
+    ]
+    for turn in range(4):
+        target = worker.path.with_name(f"backup-{turn}.db")
+        if not target.exists():
+            with worker.store() as store:
+                store.backup(target)
+        with _as_it_is(target) as copy, Store.open(copy, customer_key=KEY) as store:
+            problems += [f"{target.name}: {each}" for each in store.check()]
+    if list(worker.path.parent.glob("*.partial*")):
+        problems.append("an unfinished backup is there still")
+    return problems
+
+
+@contextlib.contextmanager
+def _as_it_is(path: Path) -> Iterator[Path]:
+    copy = path.with_name(f"look-{path.name}")
+    copy.write_bytes(path.read_bytes())
+    yield copy

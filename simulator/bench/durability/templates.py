@@ -1,0 +1,68 @@
+"""The databases that killed processes find: grown, waiting to be learned from, or of an earlier version."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import sqlite_utils
+
+from bandit import Catalogue
+from bandit.store import schema
+from simulator.bench.durability.worker import CUSTOMERS, DAY, GROWN, IMPORTED, START, Clock, Notes, Worker
+
+
+def grow(path: Path, catalogue: Catalogue, *, whole: bool = False, waiting: int = 0) -> None:
+    """Make a database with some days of decisions, events and learning behind it, and more `waiting` to be learned.
+
+    With `whole`, nothing was learned in part.
+    """
+    worker = Worker(path, Notes(path), "process", np.random.default_rng(5), catalogue, Clock(START), "waiting")
+    with worker.engine() as engine:
+        for day in range(GROWN):
+            worker.clock.now = START + day * DAY
+            ids = [f"day{day}-{row}" for row in range(40)]
+            customers = [f"customer-{row % CUSTOMERS}" for row in range(40)]
+            context: dict[str, Sequence[object]] = {
+                "age": [20.0 + row for row in range(40)],
+                "member": [row % 3 > 0 for row in range(40)],
+            }
+            engine.decide_batch(customers, context, decision_ids=ids)
+            engine.record_batch(ids[day::5], "purchase", revenue=np.full(len(ids[day::5]), 30.0 + day))
+            engine.learn(now=worker.clock.now + (40 * DAY if whole else DAY))
+        worker.clock.now += DAY
+        for _ in range(waiting // 500):
+            worker.decide(engine, 500, tell=False)
+
+
+def earlier_version(source: Path, target: Path, version: int) -> None:
+    """Write what is in a database as an earlier version of the schema has it."""
+    raw = sqlite3.connect(target, isolation_level=None)
+    database = sqlite_utils.Database(raw, execute_plugins=False)
+    for migration in schema.MIGRATIONS[:version]:
+        migration(database)
+    raw.execute("ATTACH ? AS source", (str(source),))
+    raw.execute("BEGIN")
+    for (table,) in raw.execute("SELECT name FROM main.sqlite_master WHERE type = 'table'").fetchall():
+        names = [row[1] for row in raw.execute(f'PRAGMA main.table_info("{table}")')]
+        columns = ", ".join(f'"{name}"' for name in names)
+        if table != "sqlite_sequence":
+            raw.execute(f'INSERT INTO main."{table}" ({columns}) SELECT {columns} FROM source."{table}"')  # noqa: S608
+    raw.execute("COMMIT")
+    raw.execute(f"PRAGMA application_id = {schema.APPLICATION_ID:d}")
+    raw.execute(f"PRAGMA user_version = {version:d}")
+    raw.close()
+
+
+def write_log(path: Path) -> None:
+    """Write a campaign as CSV."""
+    lines = ["id,who,at,age,member,discount,channel,p,bought,amount"]
+    for row in range(IMPORTED):
+        bought = row % 4 == 0
+        lines.append(
+            f"row-{row},customer-{row % CUSTOMERS},2025-06-{1 + row % 28:02d},{20 + row % 50},{('no', 'yes')[row % 2]}"
+            f",{(0, 10)[row % 2]},{('email', 'sms')[row // 2 % 2]},0.25,{int(bought)},{row / 4 if bought else ''}"
+        )
+    path.write_text("\n".join(lines).replace(",yes,", ",1,").replace(",no,", ",0,") + "\n", encoding="utf-8")

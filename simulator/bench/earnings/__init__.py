@@ -1,0 +1,1 @@
+"""What the engine and other libraries earn on the same customers."""

@@ -1,0 +1,191 @@
+"""Cells to tables: shares of the way from uniform to the facts-clairvoyant, with their spread over the draws."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+
+import numpy as np
+
+from simulator.bench.earnings.cells import CLAIRVOYANT, FACTS, REFERENCES, RULE, UNIFORM, Cell
+from simulator.bench.earnings.contestants import CONTESTANTS, ENGINE
+from simulator.bench.earnings.world import FIRST, Place
+
+WINDOWS = ("all", "last", "first")
+
+
+@dataclass(frozen=True, slots=True)
+class Mean:
+    """A mean over draws with its standard error (NaN for one draw)."""
+
+    value: float
+    error: float
+
+    @staticmethod
+    def of(values: Sequence[float]) -> Mean:
+        """Return the mean of some values."""
+        array = np.array(values, dtype=np.float64)
+        error = float(array.std(ddof=1) / np.sqrt(len(array))) if len(array) > 1 else float("nan")
+        return Mean(float(array.mean()) if len(array) else float("nan"), error)
+
+    def text(self, decimals: int) -> str:
+        """Return it for a table."""
+        if not np.isfinite(self.value):
+            return ""
+        error = f" ± {self.error:.{decimals}f}" if np.isfinite(self.error) else ""
+        return f"{self.value:.{decimals}f}{error}".replace("-0." + "0" * decimals + " ", "0." + "0" * decimals + " ")
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One contestant in one scenario, over the draws that it has played.
+
+    `all`, `last` and `first` are shares of the way; in a scenario where nothing can be gained (`money`) they are
+    differences to uniform choice a decision, in the currency. `regret` is the money lost to the facts-clairvoyant in
+    the first 2,000 decisions. `noise` is the standard error of the realised reward a decision within one draw.
+    """
+
+    scenario: str
+    contestant: str
+    draws: int
+    money: bool
+    all: Mean
+    last: Mean
+    first: Mean
+    regret: Mean
+    noise: float
+    decide: float
+    learn: float
+    version: str
+    faults: tuple[str, ...]
+
+    def to_dict(self) -> dict[str, object]:
+        """Return plain JSON values."""
+        return asdict(self)
+
+
+def rows(cells: Iterable[Cell]) -> tuple[Row, ...]:
+    """Return a row a scenario and contestant, scenarios in the order of the cells, the best contestant first."""
+    places: dict[Place, dict[str, Cell]] = {}
+    for cell in cells:
+        places.setdefault(cell.place, {})[cell.contestant] = cell
+    scenarios: dict[str, list[Mapping[str, Cell]]] = {}
+    for place, found in places.items():
+        if all(name in found for name in REFERENCES):
+            scenarios.setdefault(place.scenario, []).append(found)
+    made: list[Row] = []
+    for name, draws in scenarios.items():
+        money = not any(_way(found, "all") > 1e-9 * max(1.0, abs(found[UNIFORM].all)) for found in draws)
+        names = sorted({name for found in draws for name in found}, key=_order)
+        mine = [_row(name, who, [found for found in draws if who in found], money) for who in names]
+        made += sorted(mine, key=lambda row: -row.all.value if np.isfinite(row.all.value) else np.inf)
+    return tuple(made)
+
+
+def _order(name: str) -> tuple[int, str]:
+    known = [*CONTESTANTS, *REFERENCES]
+    return (known.index(name) if name in known else len(known)), name
+
+
+def _way(found: Mapping[str, Cell], window: str) -> float:
+    return found[FACTS].value(window) - found[UNIFORM].value(window)
+
+
+def _row(scenario: str, who: str, draws: Sequence[Mapping[str, Cell]], money: bool) -> Row:
+    played = [found for found in draws if not found[who].fault]
+    mine = [found[who] for found in played]
+
+    def share(window: str) -> Mean:
+        gained = [found[who].value(window) - found[UNIFORM].value(window) for found in played]
+        if money:
+            return Mean.of(gained)
+        return Mean.of([each / _way(found, window) for each, found in zip(gained, played, strict=True)])
+
+    regret = [(found[FACTS].first - found[who].first) * min(FIRST, found[who].visits) for found in played]
+    return Row(
+        scenario=scenario,
+        contestant=who,
+        draws=len(played),
+        money=money,
+        all=share("all"),
+        last=share("last"),
+        first=share("first"),
+        regret=Mean.of(regret),
+        noise=float(np.mean([cell.error for cell in mine])) if mine else 0.0,
+        decide=float(np.median([cell.decide for cell in mine])) if mine else 0.0,
+        learn=float(np.median([cell.learn for cell in mine])) if mine else 0.0,
+        version=next((cell.version for cell in mine if cell.version), ""),
+        faults=tuple(sorted({found[who].fault for found in draws if found[who].fault})),
+    )
+
+
+def markdown(table: Sequence[Row], absent: Mapping[str, str], told: str) -> str:
+    """Return the whole result as Markdown: what was run, the short table, one table a scenario, who is missing."""
+    scenarios = list(dict.fromkeys(row.scenario for row in table))
+    parts = [f"# What engine and peers earn\n\n{told}\n", _LEGEND, _short(table, scenarios)]
+    parts += [_scenario([row for row in table if row.scenario == name]) for name in scenarios]
+    versions = sorted({row.version for row in table if row.version})
+    parts.append("Versions: " + ", ".join(versions) + ".\n" if versions else "")
+    parts += [f"- {name} did not play: {why}.\n" for name, why in absent.items()]
+    return "\n".join(part for part in parts if part)
+
+
+_LEGEND = f"""Exact expected values of the offers that were made, on a scale of {UNIFORM} choice (0) and the best policy
+that sees the observed facts only (1). Mean over draws of market, customers, visits and chance, ± its standard error.
+All contestants meet the same visits and the same chance, in batches of 100 decisions, and learn after each batch.
+Regret is the money lost to the {FACTS} policy in the first {FIRST:,} decisions. Microseconds are
+processor time a decision and a learned outcome, medians over draws; the engine's include its log and its events.
+"""
+
+
+def _short(table: Sequence[Row], scenarios: Sequence[str]) -> str:
+    """Return one line a scenario: the engine, the best peer, and what perfect hindsight earns."""
+    last = "last quarter"
+    lines = [
+        "## In short\n",
+        f"| scenario | {ENGINE} | {last} | best peer | all | {last} | {RULE} | {last} | {CLAIRVOYANT} |",
+        "|---|---:|---:|---|---:|---:|---:|---:|---:|",
+    ]
+    for scenario in scenarios:
+        found = {row.contestant: row for row in table if row.scenario == scenario}
+        peers = [row for row in found.values() if row.contestant not in (ENGINE, *REFERENCES) and row.draws]
+        best = max(peers, key=lambda row: row.all.value) if peers else None
+        decimals = 4 if found[RULE].money else 3
+        engine = found.get(ENGINE)
+        cells = [
+            scenario + (" (money)" if found[RULE].money else ""),
+            engine.all.text(decimals) if engine else "",
+            engine.last.text(decimals) if engine else "",
+            best.contestant if best else "",
+            best.all.text(decimals) if best else "",
+            best.last.text(decimals) if best else "",
+            found[RULE].all.text(decimals),
+            found[RULE].last.text(decimals),
+            found[CLAIRVOYANT].all.text(decimals),
+        ]
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def _scenario(found: Sequence[Row]) -> str:
+    """Return the table of one scenario."""
+    money = found[0].money
+    unit = ", money above uniform a decision" if money else ""
+    lines = [
+        f"## {found[0].scenario}\n",
+        f"| contestant | draws | all{unit} | last quarter | first {FIRST:,} | regret | µs to decide | to learn |",
+        "|---|---:|---:|---:|---:|---:|---:|---:|",
+    ]
+    decimals = 4 if money else 3
+    for row in found:
+        fault = f" (failed: {row.faults[0]})" if row.faults else ""
+        speed = [f"{row.decide:,.0f}", f"{row.learn:,.0f}"] if row.decide else ["", ""]
+        values = [row.all.text(decimals), row.last.text(decimals), row.first.text(decimals), row.regret.text(0)]
+        lines.append("| " + " | ".join([row.contestant + fault, str(row.draws), *values, *speed]) + " |")
+    if money:
+        noise = max(row.noise for row in found)
+        lines.append(
+            f"\nNothing can be gained here, so differences are in money; the mean reward that came has a standard "
+            f"error of {noise:.4f} within one draw."
+        )
+    return "\n".join(lines) + "\n"

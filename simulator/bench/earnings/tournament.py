@@ -1,0 +1,154 @@
+"""The side-by-side comparison: every contestant in every scenario and draw, resumed where it was left."""
+
+from __future__ import annotations
+
+import json
+import math
+import multiprocessing
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, as_completed
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from bandit.errors import MissingExtraError
+from simulator.bench.earnings.cells import REFERENCES, Cell, Key, append, read, valid
+from simulator.bench.earnings.contestants import Contestant
+from simulator.bench.earnings.picture import draw
+from simulator.bench.earnings.play import play, references
+from simulator.bench.earnings.summary import Row, markdown, rows
+from simulator.bench.earnings.world import Place
+
+CELLS, TABLE, NUMBERS, PICTURE = "cells.jsonl", "earned.md", "earned.json", "earned.png"
+"""The files of a folder of results."""
+
+REFERENCE = "references"
+"""The task that measures what needs no learning."""
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """What is to be compared: contestants at places, with results kept in a folder."""
+
+    places: tuple[Place, ...]
+    contestants: tuple[Contestant, ...]
+    absent: dict[str, str]
+    folder: Path
+    processes: int = 1
+    again: bool = False
+
+    def tasks(self) -> list[tuple[Place, str]]:
+        """Return what is still to be played, what failed among it: (place, contestant or the references)."""
+        done = {key for key, cell in valid(read(self.folder / CELLS)).items() if not cell.fault}
+        found: list[tuple[Place, str]] = []
+        for place in self.places:
+            if any((place, name) not in done for name in REFERENCES):
+                found.append((place, REFERENCE))
+            names = [each.name for each in self.contestants]
+            found += [(place, name) for name in names if self.again or (place, name) not in done]
+        return found
+
+    def run(self, console: Console) -> tuple[Row, ...]:
+        """Play what is missing and write the table, the numbers and the picture; each result is kept at once."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        begun = time.perf_counter()
+        tasks = self.tasks()
+        console.print(
+            f"{len(tasks)} of {len(self.places) * (len(self.contestants) + 1)} cells to play, "
+            f"{self.processes} at a time; results so far are in {self.folder / CELLS}"
+        )
+        with _progress(console) as step:
+            step(0, len(tasks), "")
+            for number, cells in enumerate(_played(tasks, self.processes), start=1):
+                append(self.folder / CELLS, cells)
+                step(number, len(tasks), _line(cells))
+        table = self.write(console)
+        console.print(f"took {(time.perf_counter() - begun) / 60:.1f} minutes")
+        return table
+
+    def write(self, console: Console) -> tuple[Row, ...]:
+        """Write table, numbers and picture of all results of the asked places, whoever played them."""
+        cells = valid(read(self.folder / CELLS))
+        wanted = tuple(self._wanted(cells))
+        table = rows(wanted)
+        minutes = sum(cell.seconds for cell in wanted) / 60
+        told = f"{self._told()} All of it took {minutes:,.0f} minutes of one process."
+        (self.folder / TABLE).write_text(markdown(table, self.absent, told), encoding="utf-8")
+        numbers = json.dumps([_plain(row.to_dict()) for row in table], indent=2)
+        (self.folder / NUMBERS).write_text(numbers + "\n", encoding="utf-8")
+        try:
+            draw(table, self.folder / PICTURE)
+        except MissingExtraError as fault:
+            console.print(str(fault))
+        return table
+
+    def _wanted(self, cells: dict[Key, Cell]) -> Iterator[Cell]:
+        for place in self.places:
+            yield from (cell for (where, _), cell in cells.items() if where == place)
+
+    def _told(self) -> str:
+        draws = len({place.draw for place in self.places})
+        seeds = sorted({place.seed for place in self.places})
+        sizes = sorted({(place.customers, place.visits) for place in self.places})
+        size = ", ".join(f"{customers:,} customers and {visits:,} decisions" for customers, visits in sizes)
+        return f"{draws} draws under seed {', '.join(map(str, seeds))}; {size}."
+
+
+def _plain(value: object) -> object:
+    """Return JSON without NaN, which JSON does not have."""
+    if isinstance(value, dict):
+        return {name: _plain(each) for name, each in value.items()}
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
+
+
+def _task(place: Place, name: str) -> tuple[Cell, ...]:
+    return references(place) if name == REFERENCE else (play(place, name),)
+
+
+def _played(tasks: Sequence[tuple[Place, str]], processes: int) -> Iterator[tuple[Cell, ...]]:
+    """Yield the cells of each task as it is done."""
+    if processes <= 1:
+        for task in tasks:
+            yield _task(*task)
+        return
+    with ProcessPoolExecutor(processes, mp_context=multiprocessing.get_context("spawn")) as pool:
+        for future in as_completed(_submitted(pool, tasks)):
+            yield future.result()
+
+
+def _submitted(pool: Executor, tasks: Sequence[tuple[Place, str]]) -> list[Future[tuple[Cell, ...]]]:
+    return [pool.submit(_task, *task) for task in tasks]
+
+
+def _line(cells: Sequence[Cell]) -> str:
+    one = cells[0]
+    name = REFERENCE if len(cells) > 1 else one.contestant
+    seconds = sum(cell.seconds for cell in cells)
+    return f"{one.place}: {name}, {'failed: ' + one.fault if one.fault else f'{seconds:.1f} s'}"
+
+
+@contextmanager
+def _progress(console: Console) -> Iterator[Callable[[int, int, str], None]]:
+    """Show a bar, and on anything but a terminal a line a cell."""
+    columns = (
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.description}"),
+    )
+    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
+        task = bar.add_task("", total=None)
+
+        def step(done: int, total: int, line: str) -> None:
+            bar.update(task, completed=done, total=total, description=line)
+            if line and not console.is_terminal:
+                console.print(f"{done}/{total} {line}")
+
+        yield step

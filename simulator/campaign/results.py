@@ -1,0 +1,159 @@
+"""What a pilot found: one row a policy, and a reading of it that claims no more than the intervals show."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+
+from bandit.domain import FloatArray, IntArray
+from bandit.evaluate import Evaluation, PolicyEvaluation
+from bandit.ope import Estimate
+from simulator.campaign.evaluation import ALL, FACTS, RULES, THOMPSON, UNIFORM, VW, Truth
+from simulator.campaign.live import more_than
+from simulator.campaign.plan import Plan, World
+from simulator.market.ceilings import Scale
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One policy: what the log says of it, what is true, and what it earned live a decision.
+
+    `difference` and `live_difference` are to the rules, None for the rules themselves. `share` is the truth on the
+    way from uniform choice, 0, to the best that observed facts allow, 1.
+    """
+
+    name: str
+    estimate: Estimate
+    difference: Estimate | None
+    warning: str | None
+    truth: Truth
+    share: float
+    live: float
+    live_difference: Estimate | None
+
+    @property
+    def covered(self) -> bool:
+        """Whether the interval of the value covers the truth."""
+        return self.estimate.low <= self.truth.value <= self.estimate.high
+
+    def to_dict(self) -> dict[str, object]:
+        """Return plain JSON values."""
+        return {
+            "name": self.name,
+            "estimate": self.estimate.to_dict(),
+            "difference": None if self.difference is None else self.difference.to_dict(),
+            "warning": self.warning,
+            "truth": asdict(self.truth),
+            "covered": self.covered,
+            "share": self.share,
+            "live": self.live,
+            "live_difference": None if self.live_difference is None else self.live_difference.to_dict(),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Results:
+    """Everything a pilot found. `uniform` is the true value of uniform choice, `learned` what the engine learned."""
+
+    plan: Plan
+    offers: int
+    currency: str
+    judged: int
+    judged_customers: int
+    learned: int
+    uniform: float
+    rows: tuple[Row, ...]
+
+    def row(self, name: str) -> Row:
+        """Return one policy's row."""
+        return next(row for row in self.rows if row.name == name)
+
+    def reading(self) -> tuple[str, str]:
+        """Return two sentences: what the log showed beforehand, and what happened live."""
+        return _offline_sentence(self), _live_sentence(self)
+
+    def to_dict(self) -> dict[str, object]:
+        """Return plain JSON values; the same plan gives the same."""
+        return {
+            "plan": asdict(self.plan),
+            "offers": self.offers,
+            "currency": self.currency,
+            "judged": self.judged,
+            "judged_customers": self.judged_customers,
+            "learned": self.learned,
+            "uniform": self.uniform,
+            "policies": [row.to_dict() for row in self.rows],
+            "reading": list(self.reading()),
+        }
+
+
+def results(
+    world: World, evaluation: Evaluation, truth: Mapping[str, Truth], live: Mapping[str, FloatArray], learned: int
+) -> Results:
+    """Put together what was judged, what is true, and what was to be expected at each live visit, by policy."""
+    scale = Scale(truth[UNIFORM].value, truth[FACTS].value, truth[ALL].value)
+    return Results(
+        plan=world.plan,
+        offers=world.catalogue.n_offers,
+        currency=world.catalogue.currency,
+        judged=evaluation.n,
+        judged_customers=evaluation.customers or 0,
+        learned=learned,
+        uniform=scale.uniform,
+        rows=tuple(_row(row, truth[row.name], scale, live, world.live.customers) for row in evaluation.rows),
+    )
+
+
+def _row(row: PolicyEvaluation, truth: Truth, scale: Scale, live: Mapping[str, FloatArray], customers: IntArray) -> Row:
+    earned = live[row.name]
+    return Row(
+        name=row.name,
+        estimate=row.estimate("dr"),
+        difference=row.against_baseline("dr"),
+        warning=row.warning,
+        truth=truth,
+        share=scale.share(truth.value),
+        live=float(earned.mean()),
+        live_difference=None if row.name == RULES else more_than(earned, live[RULES], customers),
+    )
+
+
+_CALLED = {THOMPSON: "Thompson sampling", VW: "Vowpal Wabbit"}
+
+
+def _offline_sentence(found: Results) -> str:
+    said = [_shown(found.row(name), found.currency) for name in (THOMPSON, VW)]
+    return (
+        f"Before anything went live, from {found.judged:,} logged decisions of customers that nothing was learned "
+        f"from: {said[0]}; {said[1]}."
+    )
+
+
+def _shown(row: Row, currency: str) -> str:
+    called, difference = _CALLED[row.name], row.difference
+    if row.warning is not None or difference is None:
+        return f"of {called} the log cannot tell"
+    low, high = difference.low, difference.high
+    if low > 0:
+        return f"{called} would earn {low:,.2f} to {high:,.2f} {currency} a decision more than today's rules"
+    if high < 0:
+        return f"{called} would earn {-high:,.2f} to {-low:,.2f} {currency} a decision less than today's rules"
+    return f"{called} may earn less or more than today's rules ({low:+,.2f} to {high:+,.2f} {currency} a decision)"
+
+
+def _live_sentence(found: Results) -> str:
+    rules = found.row(RULES).live
+    said = [_earned(found.row(name), rules, found.currency) for name in (THOMPSON, VW)]
+    return (
+        f"Live, at {found.plan.live:,} visits that all of them met and at which the rules earned {rules:,.2f} "
+        f"{found.currency} a decision: {said[0]}; {said[1]}."
+    )
+
+
+def _earned(row: Row, rules: float, currency: str) -> str:
+    called, difference = _CALLED[row.name], row.live_difference
+    earned = f"{called} earned {row.live:,.2f} {currency}"
+    if difference is None or difference.low <= 0 <= difference.high:
+        return f"{earned}, which is no clear difference"
+    more = f" ({difference.value / rules:+.0%})" if rules > 0 else ""
+    return f"{earned}, {abs(difference.value):,.2f} {'more' if difference.value > 0 else 'less'}{more}"

@@ -1,0 +1,49 @@
+"""A run as a log that evaluation reads, without a database."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from bandit.catalogue import Catalogue
+from bandit.domain import LoggedBatch
+from simulator.market.population import Population
+from simulator.simulation.run import Run
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RunLog:
+    """A run as `bandit.domain.Log`: settled outcomes in order of decision, contexts built anew batch by batch."""
+
+    population: Population
+    run: Run
+
+    @property
+    def catalogue(self) -> Catalogue:
+        """The catalogue that the offers are numbered by."""
+        return self.population.market.catalogue
+
+    @property
+    def n(self) -> int:
+        """The number of decisions."""
+        return len(self.run)
+
+    def batches(self, size: int = 65_536) -> Iterator[LoggedBatch]:
+        """Yield the decisions in order, at most `size` at a time."""
+        one = self.run
+        for start in range(0, self.n, size):
+            rows = slice(start, min(start + size, self.n))
+            visits = one.visits.take(rows)
+            kept = one.responses.kept[rows]
+            yield LoggedBatch(
+                self.population.contexts(visits.customers, visits.times),
+                one.offer[rows],
+                one.eligible(rows),
+                one.propensity[rows],
+                kept,
+                np.where(kept, one.responses.revenue[rows], 0.0),
+                one.responses.reward[rows],
+                visits.times,
+            )

@@ -1,0 +1,213 @@
+"""What stands between a run and its target: the book of the run, outcomes on their way, and the two ways to ask.
+
+A desk asks a target for offers and tells it what was heard; one speaks to an engine, one to a bare policy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+
+from bandit.decide import checked, draw
+from bandit.domain import DecisionBatch, FloatArray, IntArray, ObjectArray, Outcomes, Policy
+from simulator.market.population import Population
+from simulator.market.responses import Responses
+from simulator.market.visits import Visits
+
+LAST = int(np.iinfo(np.int64).max)
+"""A time after everything."""
+
+
+class EngineLike(Protocol):
+    """What is used of an engine."""
+
+    def decide_batch(
+        self,
+        customers: Sequence[str],
+        contexts: Mapping[str, Any],
+        *,
+        time: IntArray | int | None = None,
+        decision_ids: Sequence[str] | None = None,
+    ) -> DecisionBatch:
+        """Decide for a batch of customers."""
+        ...
+
+    def record_batch(
+        self,
+        decision_ids: Sequence[str],
+        event: str | Sequence[str],
+        *,
+        revenue: FloatArray | None = None,
+        time: IntArray | None = None,
+    ) -> object:
+        """Record one event a decision."""
+        ...
+
+    def learn(self, *, now: int | None = None) -> object:
+        """Fold what is new into the policy."""
+        ...
+
+
+class Book:
+    """The columns of a run while it is being written."""
+
+    def __init__(self, visits: Visits, n_offers: int, decision_ids: ObjectArray) -> None:
+        n = len(visits)
+        self.visits = visits
+        self.decision_ids = decision_ids
+        self.offer = np.zeros(n, dtype=np.int64)
+        self.propensity = np.zeros(n)
+        self.packed = np.zeros((n, -(-n_offers // 8)), dtype=np.uint8)
+        self.n_offers = n_offers
+        none = np.zeros(n, dtype=np.bool_)
+        still = np.zeros(n, dtype=np.int64)
+        self.responses = Responses(none, np.zeros(n), still, none.copy(), still.copy(), np.zeros(n))
+
+    @staticmethod
+    def empty(visits: Visits, population: Population, prefix: str) -> Book:
+        """Open the book of these visits; decisions are named prefix + row."""
+        ids = np.strings.add(prefix, np.arange(len(visits)).astype(np.str_)).astype(object)
+        return Book(visits, population.market.n_offers, ids)
+
+    def write(self, rows: IntArray, outcome: Responses) -> None:
+        """Enter the outcomes of these visits."""
+        mine = self.responses
+        mine.converted[rows], mine.revenue[rows], mine.delay[rows] = (
+            outcome.converted,
+            outcome.revenue,
+            outcome.delay,
+        )
+        mine.returned[rows], mine.return_delay[rows] = outcome.returned, outcome.return_delay
+        mine.reward[rows] = outcome.reward
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class News:
+    """Rows of the book whose outcome is heard of now: purchases, returns, and rows that are settled for good."""
+
+    bought: IntArray
+    returned: IntArray
+    settled: IntArray
+    instant: bool
+
+    @staticmethod
+    def at_once(book: Book, rows: IntArray) -> News:
+        """Return the news of these visits where everything is known in the moment of the visit."""
+        answers = book.responses
+        return News(rows[answers.converted[rows]], rows[answers.returned[rows]], rows, instant=True)
+
+
+class Waiting:
+    """Outcomes on their way: three queues of (due, row), for purchases, returns and settlement."""
+
+    def __init__(self, window: int) -> None:
+        self.window = window
+        self.queues = [(np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)) for _ in range(3)]
+
+    def add(self, book: Book, rows: IntArray) -> None:
+        """Put the outcomes of these visits on their way."""
+        answers, times = book.responses, book.visits.times[rows]
+        bought = times + answers.delay[rows]
+        back = bought + answers.return_delay[rows]
+        converted, returned = answers.converted[rows], answers.returned[rows]
+        settled = np.where(returned, back, np.where(converted, bought, times + self.window))
+        news = ((bought[converted], rows[converted]), (back[returned], rows[returned]), (settled, rows))
+        self.queues = [
+            (np.concatenate([due, more]), np.concatenate([old, new]))
+            for (due, old), (more, new) in zip(self.queues, news, strict=True)
+        ]
+
+    def due(self, now: int) -> News:
+        """Take out what has arrived by now, in order of time."""
+        arrived = []
+        for place, (due, rows) in enumerate(self.queues):
+            here = due <= now
+            order = np.argsort(due[here], kind="stable")
+            arrived.append(rows[here][order])
+            self.queues[place] = due[~here], rows[~here]
+        return News(arrived[0], arrived[1], arrived[2], instant=False)
+
+
+class EngineDesk:
+    """Asks an engine and tells it what was heard, as events."""
+
+    def __init__(self, engine: EngineLike, population: Population) -> None:
+        self.engine, self.population = engine, population
+
+    def decide(self, book: Book, rows: IntArray) -> None:
+        """Ask for offers for these visits and write them into the book."""
+        customers, times = book.visits.customers[rows], book.visits.times[rows]
+        decided = self.engine.decide_batch(
+            self.population.names(customers).tolist(),
+            self.population.columns(customers, times),
+            time=times,
+            decision_ids=book.decision_ids[rows].tolist(),
+        )
+        book.offer[rows], book.propensity[rows] = decided.offer_index, decided.propensity
+        book.packed[rows] = np.packbits(decided.eligible, axis=1)
+
+    def hear(self, book: Book, news: News) -> None:
+        """Record what was heard as events; "closed" only where everything is known at once."""
+        answers, times = book.responses, book.visits.times
+        objective = self.population.market.catalogue.objective
+        after = np.int64(0 if news.instant else 1)
+        bought = times[news.bought] + after * answers.delay[news.bought]
+        self._tell(book, news.bought, objective.event, answers.revenue[news.bought], bought)
+        back = times[news.returned] + after * (answers.delay + answers.return_delay)[news.returned]
+        self._tell(book, news.returned, "return", -answers.revenue[news.returned], back)
+        if news.instant:
+            self._tell(book, news.settled, "closed", None, times[news.settled])
+
+    def _tell(self, book: Book, rows: IntArray, event: str, revenue: FloatArray | None, time: IntArray) -> None:
+        if len(rows):
+            self.engine.record_batch(book.decision_ids[rows].tolist(), event, revenue=revenue, time=time)
+
+    def learn(self, book: Book, now: int) -> None:  # noqa: ARG002 - the engine has a book of its own
+        """Let the engine learn what is known at this time."""
+        self.engine.learn(now=now)
+
+
+class PolicyDesk:
+    """Asks a bare policy for probabilities, draws from them, and hands it each outcome once it is settled."""
+
+    def __init__(self, policy: Policy, population: Population, rng: np.random.Generator) -> None:
+        self.policy, self.population, self.rng = policy, population, rng
+        self.heard: list[IntArray] = []
+
+    def decide(self, book: Book, rows: IntArray) -> None:
+        """Draw an offer for these visits from the policy's probabilities and write it into the book."""
+        contexts = self.population.contexts(book.visits.customers[rows], book.visits.times[rows])
+        eligible = self.population.eligible(contexts)
+        shares = checked(self.policy.probabilities(contexts, eligible, self.rng), eligible)
+        offer = draw(shares, self.rng)
+        book.offer[rows], book.propensity[rows] = offer, shares[np.arange(len(rows)), offer]
+        book.packed[rows] = np.packbits(eligible, axis=1)
+
+    def hear(self, book: Book, news: News) -> None:  # noqa: ARG002 - the rows are enough
+        """Keep the settled rows until the policy learns."""
+        if self.policy.learns and len(news.settled):
+            self.heard.append(news.settled)
+
+    def learn(self, book: Book, now: int) -> None:  # noqa: ARG002 - a bare policy has no clock
+        """Hand the policy what was heard since the last time."""
+        if not self.heard:
+            return
+        rows = np.concatenate(self.heard)
+        self.heard.clear()
+        contexts = self.population.contexts(book.visits.customers[rows], book.visits.times[rows])
+        kept = book.responses.kept[rows]
+        self.policy.update(
+            Outcomes.first(
+                contexts,
+                book.offer[rows],
+                np.unpackbits(book.packed[rows], axis=1, count=book.n_offers).astype(np.bool_),
+                book.propensity[rows],
+                kept,
+                np.where(kept, book.responses.revenue[rows], 0.0),
+                book.responses.reward[rows],
+                book.visits.times[rows],
+            )
+        )

@@ -1,0 +1,47 @@
+"""The product's own reward model, cross-fitted on a sample, and what it predicts over the whole pool.
+
+A row of the pool comes many times in a log; its predictions are made once a fold and looked up.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from bandit.domain import FloatArray, IntArray
+from bandit.encoding.encoder import Encoder, settle_scales
+from bandit.evaluate import RidgeReward
+from simulator.validation.calibration.world import Sample
+
+FOLDS = 2
+
+
+def shares_of(sample: Sample, rng: np.random.Generator) -> FloatArray:
+    """Return a share in [0, 1) a row by which it is dealt to a fold, the same for all rows of a customer."""
+    if sample.cluster is None:
+        return rng.random(len(sample))
+    return rng.random(int(sample.cluster.max()) + 1)[sample.cluster]
+
+
+def cross_fitted(sample: Sample, shares: FloatArray, weight: FloatArray | None = None) -> tuple[FloatArray, IntArray]:
+    """Return (FOLDS, P, N) predictions of models that have not seen the fold, and the (n,) fold of each row.
+
+    `weight` (n,) is that of the squared errors, 1 unless given.
+    """
+    batch, pool = sample.batch(), sample.world.contexts
+    encoder = Encoder(sample.world.catalogue, settle_scales(sample.world.catalogue, batch.contexts))
+    fold = np.floor(shares * FOLDS).astype(np.int64)
+    tables = []
+    for place in range(FOLDS):
+        model = RidgeReward(encoder)
+        others = fold != place
+        model.learn(batch.take(others), None if weight is None else weight[others])
+        tables.append(model.predict(pool))
+    return np.stack(tables), fold
+
+
+def pool_predictions(sample: Sample) -> FloatArray:
+    """Return the (P, N) predictions of one model that has seen the whole sample."""
+    batch, pool = sample.batch(), sample.world.contexts
+    model = RidgeReward(Encoder(sample.world.catalogue, settle_scales(sample.world.catalogue, batch.contexts)))
+    model.learn(batch)
+    return model.predict(pool)
