@@ -12,7 +12,7 @@ from bandit.domain import IntArray, Policy
 from bandit.errors import OfferBanditError
 from bandit.learning.learner import Lineage, Progress
 from bandit.policies import build, close
-from bandit.store import DecisionColumns, PolicyRow, Store, StoreLog, Where, state_hash
+from bandit.store import CatalogueTranslation, DecisionColumns, PolicyRow, Store, Where, state_hash
 
 TOLERANCE = 1e-9
 """Largest difference between a logged and a recomputed propensity."""
@@ -94,7 +94,7 @@ class _Auditor:
         self.through = store.last_seq()
         catalogue_id, spec = store.policy_spec(row.id)
         self.catalogue = store.catalogue(catalogue_id)
-        self.log = StoreLog(store, self.catalogue)
+        self.translation = CatalogueTranslation(store, self.catalogue)
         self.lineage = Lineage(store, self.catalogue, catalogue_id, build(self.catalogue, spec))
         self.hashes = {step.step: step.state_hash for step in store.steps(row.id)}
         self.policy: Policy = self.lineage.first()
@@ -152,7 +152,7 @@ class _Auditor:
             self.n_before += len(batch)
             return 0
         self._move_to(int(batch.policy_step[0]))
-        contexts = self.log.decisions(batch, masks=False)[1].contexts
+        contexts = self.translation.decisions(batch, masks=False)[1].contexts
         rng = generator_for(str(batch.seed[0]), batch.decision_id.tolist())
         choice = choose(self.policy, self.catalogue, contexts, rng)
         eligible = self.store.eligible_masks(batch.eligible_set_id, self.catalogue.n_offers)

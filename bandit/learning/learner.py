@@ -205,7 +205,7 @@ class Lineage:
 
     def _learn_all(self, due: DueColumns, moment: int, lease: Lease, progress: Progress | None) -> Learned:
         n = restated = skipped = 0
-        total = self.store.counts().decisions if progress is not None else 0
+        total = self.store.last_seq() if progress is not None else 0
         live = self.live
         with shadow_of(self.catalogue, live.policy, self.deciding) as fresh:
             shadow, lost = self._copied(live, fresh), False

@@ -7,22 +7,22 @@ import numpy as np
 from bandit.catalogue import Catalogue
 from bandit.catalogue.eligibility import MANY_OFFERS
 from bandit.domain import Outcomes
-from bandit.store import DueColumns, Store, StoreLog
+from bandit.store import CatalogueTranslation, DueColumns, Store
 
 
 class LedgerOutcomes:
     """Reads the outcomes of one catalogue's decisions from one store."""
 
     def __init__(self, store: Store, catalogue: Catalogue) -> None:
-        self._log = StoreLog(store, catalogue)
-        self._catalogue = catalogue
+        self._translation = CatalogueTranslation(store, catalogue)
 
     def of(self, due: DueColumns) -> tuple[DueColumns, Outcomes]:
         """Return the rows whose offers the catalogue has, and them as outcomes, each with what it was learned as."""
+        catalogue = self._translation.catalogue
         # Policies that can do with more offers do not look at what was eligible.
-        rows, batch = self._log.decisions(due.decisions, masks=self._catalogue.n_offers <= MANY_OFFERS)
+        rows, batch = self._translation.decisions(due.decisions, masks=catalogue.n_offers <= MANY_OFFERS)
         kept = due.take(rows)
-        money, objective = self._catalogue.money_of(batch.offer), self._catalogue.objective
+        money, objective = catalogue.money_of(batch.offer), catalogue.objective
         every = np.arange(len(batch.offer))
         was_reward = objective.reward(money, every, kept.was_converted, kept.was_revenue, kept.was_value)
         return kept, Outcomes(

@@ -1,8 +1,9 @@
 """The log of decisions and events, and the ledger of what was learned, in one SQLite file."""
 
+from bandit.store.catalogue_translation import CatalogueTranslation, ContextReader, OfferMap
 from bandit.store.database_file import file_size, wal_path
 from bandit.store.learning.ledger import state_hash
-from bandit.store.log import ContextReader, OfferMap, StoreLog
+from bandit.store.log import StoreLog
 from bandit.store.records import (
     PLACEHOLDER,
     UNKNOWN_POLICY,
@@ -27,6 +28,7 @@ __all__ = [
     "PLACEHOLDER",
     "UNKNOWN_POLICY",
     "CatalogueRow",
+    "CatalogueTranslation",
     "ContextReader",
     "Counts",
     "DecisionColumns",

@@ -2,121 +2,31 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import msgspec
-import numpy as np
-
-from bandit.domain import BoolArray, Contexts, FloatArray, IntArray, LoggedBatch, ObjectArray
-from bandit.errors import ContextError, OfferError, StoreError
+from bandit.errors import StoreError
+from bandit.store.catalogue_translation import CatalogueTranslation
 from bandit.store.records import Where
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     from bandit.catalogue import Catalogue
-    from bandit.catalogue.facts import Fact
     from bandit.catalogue.objective import Objective
+    from bandit.domain import IntArray, LoggedBatch
     from bandit.store.records import DecisionColumns
     from bandit.store.store import Store
 
-_PLAIN = {
-    "numeric": frozenset({int, float, type(None)}),
-    "boolean": frozenset({bool, type(None)}),
-    "categorical": frozenset[type](),
-}
 
+@dataclass(frozen=True, slots=True)
+class _Tally:
+    """Numbers of decisions: with an offer of the catalogue, with another, and still open."""
 
-class ContextReader:
-    """Turns stored JSON texts into a checked batch, a declared fact at a time; facts not declared are passed over."""
-
-    def __init__(self, catalogue: Catalogue) -> None:
-        self._catalogue = catalogue
-        self._facts = tuple(catalogue.facts.items())
-        # A struct with a field a fact lets msgspec build no dictionaries and skip what is not declared.
-        names = [f"f{place}" for place in range(len(self._facts))]
-        row = msgspec.defstruct(
-            "Row",
-            [(name, Any, None) for name in names],
-            rename=dict(zip(names, catalogue.facts, strict=True)),
-            gc=False,
-        )
-        self._decoder = msgspec.json.Decoder(list[row])  # type: ignore[valid-type]
-
-    def read(self, texts: ObjectArray, customers: ObjectArray) -> Contexts:
-        """Return n contexts; a value that does not fit the fact's type, which it once had another of, is missing."""
-        if not self._facts:
-            return self._catalogue.contexts({}, customers)
-        try:
-            rows = self._decoder.decode(f"[{','.join(texts)}]")
-        except msgspec.MsgspecError as fault:
-            raise StoreError(
-                "a stored context is not the JSON that was written; `offer-bandit verify` says which, restore the file "
-                "from a backup"
-            ) from fault
-        columns = {
-            name: _column([getattr(row, f"f{place}") for row in rows], fact.kind)
-            for place, (name, fact) in enumerate(self._facts)
-        }
-        try:
-            return self._catalogue.contexts(columns, customers)
-        except ContextError:
-            fitting = {name: [_if_fits(fact, value) for value in columns[name]] for name, fact in self._facts}
-            return self._catalogue.contexts(fitting, customers)
-
-
-class OfferMap:
-    """Takes the offers and eligible sets of any catalogue version in the store to those of one catalogue, by name."""
-
-    def __init__(self, store: Store, catalogue: Catalogue) -> None:
-        self._store = store
-        self._catalogue = catalogue
-        self._maps: dict[int, IntArray] = {}
-
-    def offers(self, catalogue_ids: IntArray, offers: IntArray) -> IntArray:
-        """Return the (n,) offers of the catalogue, -1 where it does not have them."""
-        mapped = np.full(len(offers), -1, dtype=np.int64)
-        for number in np.unique(catalogue_ids).tolist():
-            rows = catalogue_ids == number
-            names = self._map(number)
-            if offers[rows].max() >= len(names):
-                raise StoreError(
-                    f"{self._store.path}: a decision has an offer that catalogue {number} does not have; "
-                    "`offer-bandit verify` says which, restore the file from a backup"
-                )
-            mapped[rows] = names[offers[rows]]
-        return mapped
-
-    def masks(self, catalogue_ids: IntArray, set_ids: IntArray) -> BoolArray:
-        """Return the (n, N) masks over the catalogue's offers."""
-        distinct, first, back = np.unique(set_ids, return_index=True, return_inverse=True)
-        if len(distinct) == 1 and self._store.catalogue(int(catalogue_ids[0])).version == self._catalogue.version:
-            mask = self._store.eligible_set(int(distinct[0]))
-            return np.broadcast_to(mask, (len(set_ids), len(mask)))
-        table = np.zeros((len(distinct), self._catalogue.n_offers), dtype=np.bool_)
-        for place, (set_id, catalogue_id) in enumerate(
-            zip(distinct.tolist(), catalogue_ids[first].tolist(), strict=True)
-        ):
-            mapped = self._map(catalogue_id)[self._store.eligible_set(set_id)]
-            table[place, mapped[mapped >= 0]] = True
-        return table[back]
-
-    def _map(self, catalogue_id: int) -> IntArray:
-        found = self._maps.get(catalogue_id)
-        if found is None:
-            older = self._store.catalogue(catalogue_id)
-            every = np.arange(older.n_offers, dtype=np.int64)
-            if older.version == self._catalogue.version:
-                found = every
-            else:
-                try:
-                    found = self._catalogue.offer_indices(older.offers(every))
-                except OfferError:  # it has other dimensions: none of its offers is one of ours
-                    found = np.full(older.n_offers, -1, dtype=np.int64)
-            self._maps[catalogue_id] = found
-        return found
+    n: int
+    left_out: int
+    still_open: int
 
 
 class StoreLog:
@@ -124,39 +34,37 @@ class StoreLog:
 
     Offers and eligible sets of other catalogue versions are taken over by the names of their options; `left_out`
     counts the decisions whose offer `catalogue` does not have. Decisions that were imported without propensities have
-    the propensity NaN. Memory does not grow with the log.
+    the propensity NaN. Memory does not grow with the log, nor does the cost of creating one: the first use of `n`,
+    `left_out` or `still_open` counts the whole log once, for all three.
     """
 
     def __init__(
         self, store: Store, catalogue: Catalogue, objective: Objective | None = None, *, where: Where | None = None
     ) -> None:
         self._store = store
-        self._catalogue = catalogue
-        self._objective = catalogue.objective if objective is None else objective
         self._where = Where() if where is None else where
-        self._contexts = ContextReader(catalogue)
-        self._offers = OfferMap(store, catalogue)
+        self._translation = CatalogueTranslation(store, catalogue, objective)
         self._through = store.last_seq()
-        self._unknown_policies: tuple[int, ...] = ()
-        self._newest_policy = -1
-        catalogue_ids, offers, counts = store.tally(self._where, self._through)
-        known = self._offers.offers(catalogue_ids, offers) >= 0
-        self._n = int(counts[known].sum())
-        self._left_out = int(counts[~known].sum())
-        every = counts
-        if self._where.settled_before is not None:
-            every = store.tally(replace(self._where, settled_before=None), self._through)[2]
-        self._still_open = int(every.sum() - counts.sum())
 
     @property
     def catalogue(self) -> Catalogue:
         """The catalogue that the offers are numbered by."""
-        return self._catalogue
+        return self._translation.catalogue
 
     @property
     def n(self) -> int:
         """The number of decisions that `batches` yields."""
-        return self._n
+        return self._tally.n
+
+    @property
+    def left_out(self) -> int:
+        """The number of decisions whose offer the catalogue does not have."""
+        return self._tally.left_out
+
+    @property
+    def still_open(self) -> int:
+        """The number of decisions that `where.settled_before` leaves out."""
+        return self._tally.still_open
 
     @cached_property
     def propensities_known(self) -> bool:
@@ -164,29 +72,20 @@ class StoreLog:
         for policy_id in self._store.unknown_policies():
             if self._where.policy_id in {None, policy_id}:
                 ids, offers, _ = self._store.tally(replace(self._where, policy_id=policy_id), self._through)
-                if (self._offers.offers(ids, offers) >= 0).any():
+                if (self._translation.offer_map.offers(ids, offers) >= 0).any():
                     return False
         return True
-
-    @property
-    def left_out(self) -> int:
-        """The number of decisions whose offer the catalogue does not have."""
-        return self._left_out
-
-    @property
-    def still_open(self) -> int:
-        """The number of decisions that `where.settled_before` leaves out."""
-        return self._still_open
 
     def batches(self, size: int = 65_536) -> Iterator[LoggedBatch]:
         """Yield the decisions in order, at most `size` at a time."""
         if size < 1:
             raise StoreError(f"a batch has at least one decision; seen size {size}")
+        objective = self._translation.objective
         after = 0
         while True:
             page = self._store.read_decisions(
-                self._objective.event,
-                self._objective.window,
+                objective.event,
+                objective.window,
                 after_seq=after,
                 through_seq=self._through,
                 limit=size,
@@ -195,7 +94,7 @@ class StoreLog:
             if not len(page):
                 return
             after = int(page.seq[-1])
-            _, batch = self.decisions(page)
+            _, batch = self._translation.decisions(page)
             if len(batch):
                 yield batch
 
@@ -204,46 +103,13 @@ class StoreLog:
 
         Without `masks` what was eligible is not read, and the batch's mask has no columns.
         """
-        mapped = self._offers.offers(columns.catalogue_id, columns.offer)
-        rows = np.flatnonzero(mapped >= 0)
-        kept, offer = (columns, mapped) if len(rows) == len(columns) else (columns.take(rows), mapped[rows])
-        money, every = self._catalogue.money_of(offer), np.arange(len(offer))
-        reward = self._objective.reward(money, every, kept.converted, kept.revenue, kept.value)
-        return rows, LoggedBatch(
-            contexts=self._contexts.read(kept.context, kept.customer),
-            offer=offer,
-            eligible=self._offers.masks(kept.catalogue_id, kept.eligible_set_id) if masks else _no_masks(len(kept)),
-            propensity=self._propensity(kept),
-            converted=kept.converted,
-            revenue=kept.revenue,
-            reward=reward,
-            time=kept.time,
-        )
+        return self._translation.decisions(columns, masks=masks)
 
-    def _propensity(self, columns: DecisionColumns) -> FloatArray:
-        newest = int(columns.policy_id.max(initial=-1))
-        if newest > self._newest_policy:  # not known yet: an import may have come since the log was opened
-            self._newest_policy, self._unknown_policies = newest, self._store.unknown_policies()
-        if not self._unknown_policies:
-            return columns.propensity
-        return np.where(np.isin(columns.policy_id, self._unknown_policies), np.nan, columns.propensity)
-
-
-def _no_masks(n: int) -> BoolArray:
-    return np.zeros((n, 0), dtype=np.bool_)
-
-
-def _if_fits(fact: Fact, value: object) -> object:
-    try:
-        fact.parse([value if value == value else None])  # noqa: PLR0124 - NaN, which is what is missing
-    except ContextError:
-        return None
-    return value if value == value else None  # noqa: PLR0124
-
-
-def _column(values: Sequence[object], kind: str) -> Sequence[object] | ObjectArray:
-    """Return whole columns of plain numbers as arrays, in which NaN is what is missing."""
-    if set(map(type, values)) <= _PLAIN[kind]:
-        numbers: ObjectArray = np.array(values, dtype=np.float64)
-        return numbers
-    return values
+    @cached_property
+    def _tally(self) -> _Tally:
+        catalogue_ids, offers, counts = self._store.tally(self._where, self._through)
+        known = self._translation.offer_map.offers(catalogue_ids, offers) >= 0
+        every = counts
+        if self._where.settled_before is not None:
+            every = self._store.tally(replace(self._where, settled_before=None), self._through)[2]
+        return _Tally(int(counts[known].sum()), int(counts[~known].sum()), int(every.sum() - counts.sum()))

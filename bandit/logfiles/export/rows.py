@@ -11,8 +11,7 @@ import numpy as np
 from bandit.clock import now
 from bandit.domain import BoolArray, FloatArray, IntArray, LoggedBatch
 from bandit.logfiles.mapping.layout import Layout
-from bandit.store import StoreLog, Where
-from bandit.store.log import OfferMap
+from bandit.store import CatalogueTranslation, StoreLog, Where
 
 if TYPE_CHECKING:
     from bandit.catalogue import Catalogue
@@ -57,11 +56,11 @@ class ExportedLog:
         self._store = store
         self._before = now() - catalogue.objective.window
         self._where = Where() if include_open else Where(settled_before=self._before)
-        self._log = StoreLog(store, catalogue, where=self._where)
+        self._translation = CatalogueTranslation(store, catalogue)
         self._through = store.last_seq()
-        self._offers = OfferMap(store, catalogue)
-        self.n, self.left_out, self.still_open = self._log.n, self._log.left_out, self._log.still_open
-        self.propensities_known = self._log.propensities_known
+        log = StoreLog(store, catalogue, where=self._where)
+        self.n, self.left_out, self.still_open = log.n, log.left_out, log.still_open
+        self.propensities_known = log.propensities_known
         self._version = catalogue.version
 
     def pages(self, *, masks_wanted: bool, probabilities: bool = False) -> Iterator[Rows]:
@@ -82,7 +81,7 @@ class ExportedLog:
             if not len(page):
                 return
             after = int(page.seq[-1])
-            rows, batch = self._log.decisions(page, masks=False)
+            rows, batch = self._translation.decisions(page, masks=False)
             if not len(rows):
                 continue
             kept = page if len(rows) == len(page) else page.take(rows)
@@ -103,5 +102,5 @@ class ExportedLog:
         sets, first = np.unique(rows.eligible_set_id, return_index=True)
         new = np.array([number not in masks for number in sets.tolist()], dtype=np.bool_)
         if new.any():
-            table = self._offers.masks(rows.catalogue_id[first[new]], sets[new])
+            table = self._translation.offer_map.masks(rows.catalogue_id[first[new]], sets[new])
             masks.update(zip(sets[new].tolist(), table, strict=True))
