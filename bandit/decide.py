@@ -13,7 +13,16 @@ from numpy.random.bit_generator import ISeedSequence
 from numpy.typing import DTypeLike, NDArray
 
 from bandit.catalogue import Catalogue
-from bandit.domain import BoolArray, Contexts, EligibleSets, FloatArray, IntArray, Policy, Shares, SparsePolicy
+from bandit.domain import (
+    BoolArray,
+    Contexts,
+    EligibleSets,
+    FloatArray,
+    IntArray,
+    Policy,
+    SparsePolicy,
+    SparseProbabilities,
+)
 from bandit.errors import NoEligibleOfferError, PolicyError
 from bandit.policies.probabilities import one_hot, uniform_over
 
@@ -39,7 +48,7 @@ class Choice:
 
     offer: IntArray
     propensity: FloatArray
-    drawn_from: FloatArray | Shares
+    drawn_from: FloatArray | SparseProbabilities
     eligible: BoolArray
     fault: str | None = None
     fired: BoolArray | None = None
@@ -48,7 +57,11 @@ class Choice:
     @property
     def probabilities(self) -> FloatArray:
         """The (n, N) probabilities."""
-        return self.drawn_from.dense(self.eligible) if isinstance(self.drawn_from, Shares) else self.drawn_from
+        return (
+            self.drawn_from.dense(self.eligible)
+            if isinstance(self.drawn_from, SparseProbabilities)
+            else self.drawn_from
+        )
 
 
 class _Digest(ISeedSequence):
@@ -157,7 +170,7 @@ def _choose_of_many(
     return Choice(offer, shares.of(offer), shares, sets.dense(), fault, fired, sets)
 
 
-def checked_shares(shares: Shares, eligible: EligibleSets) -> Shares:
+def checked_shares(shares: SparseProbabilities, eligible: EligibleSets) -> SparseProbabilities:
     """Return the shares; PolicyError unless they are probabilities over eligible offers."""
     n = len(eligible)
     if not (shares.offers.shape == shares.share.shape and len(shares.offers) == len(shares.floor) == n):
@@ -172,7 +185,7 @@ def checked_shares(shares: Shares, eligible: EligibleSets) -> Shares:
     return shares
 
 
-def draw_shares(shares: Shares, eligible: EligibleSets, rng: Generator) -> IntArray:
+def draw_shares(shares: SparseProbabilities, eligible: EligibleSets, rng: Generator) -> IntArray:
     """Draw one offer a row: one of the few by its share, or else any of the eligible, all as probable."""
     steps = np.concatenate([shares.share, shares.floor[:, None]], axis=1).cumsum(axis=1)
     place = _first_above(steps, rng.random(len(steps)) * steps[:, -1])
@@ -208,16 +221,16 @@ def _first_rows(sets: EligibleSets) -> IntArray:
     return np.asarray(np.unique(sets.which, return_index=True)[1], dtype=np.int64)
 
 
-def _fallback_of_many(catalogue: Catalogue, sets: EligibleSets) -> tuple[Shares, EligibleSets]:
+def _fallback_of_many(catalogue: Catalogue, sets: EligibleSets) -> tuple[SparseProbabilities, EligibleSets]:
     n = len(sets)
     if catalogue.fallback is None:
         nothing = np.zeros((n, 0))
-        return Shares(nothing.astype(np.int64), nothing, np.ones(n), sets.n_eligible), sets
+        return SparseProbabilities(nothing.astype(np.int64), nothing, np.ones(n), sets.n_eligible), sets
     if not sets.masks[:, catalogue.fallback].all():
         masks = sets.masks.copy()
         masks[:, catalogue.fallback] = True
         sets = _sets_of(masks, sets.which)
-    return Shares(np.full((n, 1), catalogue.fallback), np.ones((n, 1)), np.zeros(n), sets.n_eligible), sets
+    return SparseProbabilities(np.full((n, 1), catalogue.fallback), np.ones((n, 1)), np.zeros(n), sets.n_eligible), sets
 
 
 def draw(probabilities: FloatArray, rng: Generator) -> IntArray:

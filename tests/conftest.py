@@ -84,4 +84,4 @@ def draw_outcomes(catalogue, n, rng):
     converted = rng.random(n) < 0.1 + 0.1 * catalogue.options[offer, 0]
     revenue = np.where(converted, rng.lognormal(4.0, 0.5, n), 0.0)
     reward = catalogue.objective.reward(catalogue.money, offer, converted, revenue, revenue)
-    return Outcomes.first(contexts, offer, eligible, chance[np.arange(n), offer], converted, revenue, reward)
+    return Outcomes.new(contexts, offer, eligible, chance[np.arange(n), offer], converted, revenue, reward)

@@ -31,7 +31,7 @@ Progress: TypeAlias = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Favourite:
+class BestOffer:
     """An offer that is believed to be the best for some: for how many decisions, and its mean expected reward there."""
 
     offer: int
@@ -49,7 +49,7 @@ class WarmStart:
 
     n: int
     conversions: int
-    favourites: tuple[Favourite, ...]
+    favourites: tuple[BestOffer, ...]
 
 
 def warm_start(log: Log, policy: ThompsonSampling, progress: Progress | None = None) -> WarmStart:
@@ -69,5 +69,5 @@ def warm_start(log: Log, policy: ThompsonSampling, progress: Progress | None = N
         value += np.bincount(best, predicted[np.arange(len(best)), best], minlength=n_offers)
         n, conversions = n + len(batch), conversions + int(batch.converted.sum())
     order = [offer for offer in np.argsort(-wins, kind="stable").tolist() if wins[offer]]
-    favourites = tuple(Favourite(offer, int(wins[offer]), float(value[offer] / wins[offer])) for offer in order)
+    favourites = tuple(BestOffer(offer, int(wins[offer]), float(value[offer] / wins[offer])) for offer in order)
     return WarmStart(n, conversions, favourites)

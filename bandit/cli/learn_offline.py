@@ -31,7 +31,7 @@ from bandit.clock import now
 from bandit.domain import Log, Policy
 from bandit.engine import Engine
 from bandit.errors import InputError
-from bandit.evaluate import Propensities, fresh_copy, gate, teach, verdicts
+from bandit.evaluate import Propensities, gate, teach, untrained_copy, verdicts
 from bandit.evaluate import evaluate as evaluate_log
 from bandit.ope import DEFAULT_INTERVAL, IntervalKind
 from bandit.report import evaluation_lines, evaluation_table, unit_of
@@ -105,7 +105,7 @@ def learn_offline(
         made = into is not None and code == 0
         if into is not None and made:
             with progress("learning from all of it"):
-                _make(into, target, fresh_copy(learner, target), log)
+                _make(into, target, untrained_copy(learner, target), log)
         if as_json:
             left = {"left_out": log.left_out, "open": log.still_open, "into": str(into) if made else None}
             show_json(result.to_dict() | {"verdicts": verdicts(result), "seed": seed} | left)

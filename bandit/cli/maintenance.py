@@ -21,7 +21,7 @@ from bandit.cli.setup import COMMANDS
 from bandit.clock import now
 from bandit.errors import InputError, OfferBanditError, PolicyError, StoreError
 from bandit.governance.verify import verify as verify_store
-from bandit.learning.learner import Lineage
+from bandit.learning.learner import PolicyLearner
 from bandit.policies import build
 from bandit.report import doctor_tables, rebuilt_lines, verified_lines
 from bandit.store import Store
@@ -70,8 +70,8 @@ def rebuild(db: Database, policy_id: PolicyId = None, as_json: AsJson = False) -
                 policy = build(catalogue, row.spec)
                 if policy.learns:
                     with progress(f"folding policy {row.id}") as report:
-                        lineage = Lineage(store, catalogue, row.catalogue_id, policy)
-                        rebuilt[row.id] = lineage.rebuild(report)
+                        learner = PolicyLearner(store, catalogue, row.catalogue_id, policy)
+                        rebuilt[row.id] = learner.rebuild(report)
             except PolicyError as fault:
                 problems.append(f"policy {row.id} cannot be folded again: {fault}")
     same = not problems and all(each.same for each in rebuilt.values())

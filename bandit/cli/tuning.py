@@ -19,7 +19,7 @@ from bandit.cli.options import AsJson, CatalogueFile, Database, Event, Level, Ob
 from bandit.domain import Policy
 from bandit.engine import Engine
 from bandit.errors import InputError, PolicyError
-from bandit.learning.learner import Lineage
+from bandit.learning.learner import PolicyLearner
 from bandit.policies import ThompsonSampling, build
 from bandit.report import unit_of
 from bandit.report.learning import (
@@ -197,7 +197,7 @@ def _remembered(store: Store, policy_id: int | None) -> tuple[int, Policy]:
     catalogue_id, spec = store.policy_spec(number)
     catalogue = store.catalogue(catalogue_id)
     policy = build(catalogue, spec)
-    Lineage(store, catalogue, catalogue_id, policy)  # takes the policy to where the log says it stands
+    PolicyLearner(store, catalogue, catalogue_id, policy)  # takes the policy to where the log says it stands
     return number, policy
 
 

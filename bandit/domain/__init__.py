@@ -6,7 +6,7 @@ Shapes: n rows of a batch, N offers of the catalogue. Times are whole microsecon
 from bandit.domain.arrays import MICROSECONDS, BoolArray, FloatArray, IntArray, ObjectArray
 from bandit.domain.contexts import Contexts
 from bandit.domain.decisions import Decision, DecisionBatch
-from bandit.domain.offers import EligibleSets, Removal, SharedColumns, Shares
+from bandit.domain.offers import EligibleSets, FactoredColumns, Removal, SparseProbabilities
 from bandit.domain.outcomes import LoggedBatch, Outcomes
 from bandit.domain.protocols import Log, Policy, SparsePolicy
 
@@ -17,6 +17,7 @@ __all__ = [
     "Decision",
     "DecisionBatch",
     "EligibleSets",
+    "FactoredColumns",
     "FloatArray",
     "IntArray",
     "Log",
@@ -25,7 +26,6 @@ __all__ = [
     "Outcomes",
     "Policy",
     "Removal",
-    "SharedColumns",
-    "Shares",
     "SparsePolicy",
+    "SparseProbabilities",
 ]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bandit.domain.offers import Shares
+from bandit.domain.offers import SparseProbabilities
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,7 +33,7 @@ class Decision:
     propensity: float
     eligible: BoolArray
     reasons: tuple[Removal, ...]
-    drawn_from: FloatArray | Shares
+    drawn_from: FloatArray | SparseProbabilities
     time: int
     group: str
     fault: str | None = None
@@ -42,7 +42,7 @@ class Decision:
     @property
     def probabilities(self) -> FloatArray:
         """The (N,) vector it was drawn from; NaN where it was not kept with a decision that is told again."""
-        if isinstance(self.drawn_from, Shares):
+        if isinstance(self.drawn_from, SparseProbabilities):
             return np.asarray(self.drawn_from.dense(self.eligible[None, :])[0])
         return self.drawn_from
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class SharedColumns:
+class FactoredColumns:
     """(N, K) columns that are sums over the options of an offer: `columns[offer]` are the (n, K) of some offers.
 
     `options` (N, dimensions) says which option an offer has, `by_option` what it adds, (options, K) a dimension.
@@ -35,11 +35,11 @@ class SharedColumns:
             columns += self.by_option[place][chosen[:, place]]
         return columns
 
-    def with_intercept(self) -> SharedColumns:
+    def with_intercept(self) -> FactoredColumns:
         """Return the (N, 1 + K) columns with a 1 in front."""
         first, *others = (np.pad(added, ((0, 0), (1, 0))) for added in self.by_option)
         first[:, 0] = 1.0
-        return SharedColumns(self.options, (first, *others))
+        return FactoredColumns(self.options, (first, *others))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -90,7 +90,7 @@ class EligibleSets:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Shares:
+class SparseProbabilities:
     """Probabilities of n rows over offers of which all but a few are equally probable.
 
     `offers` (n, m) are the few, all of them eligible; one may be there more than once, and where its `share` (n, m)

@@ -30,7 +30,7 @@ class LoggedBatch:
 
     def outcomes(self) -> Outcomes:
         """Return what a policy would learn from these decisions, each for the first time."""
-        return Outcomes.first(
+        return Outcomes.new(
             self.contexts,
             self.offer,
             self.eligible,
@@ -78,13 +78,13 @@ class Outcomes:
     converted: BoolArray
     revenue: FloatArray
     reward: FloatArray
-    restated: BoolArray
-    was_converted: BoolArray
-    was_revenue: FloatArray
-    was_reward: FloatArray
+    is_update: BoolArray
+    previous_converted: BoolArray
+    previous_revenue: FloatArray
+    previous_reward: FloatArray
     time: IntArray = field(default_factory=lambda: np.empty(0, dtype=np.int64))
     weight: FloatArray = field(default_factory=lambda: np.empty(0))
-    was_weight: FloatArray = field(default_factory=lambda: np.empty(0))
+    previous_weight: FloatArray = field(default_factory=lambda: np.empty(0))
 
     def __len__(self) -> int:
         return len(self.offer)
@@ -95,28 +95,28 @@ class Outcomes:
         return self.weight if len(self.weight) else np.ones(len(self))
 
     @property
-    def was_weights(self) -> FloatArray:
+    def previous_weights(self) -> FloatArray:
         """How much of each outcome was learned before, (n,) in [0, 1], 0 where it is new."""
-        return self.was_weight if len(self.was_weight) else self.restated.astype(np.float64)
+        return self.previous_weight if len(self.previous_weight) else self.is_update.astype(np.float64)
 
-    def whole(self) -> Outcomes:
+    def only_complete(self) -> Outcomes:
         """Return those that are known in full, new where only a part was learned before: for who learns no parts."""
-        if not len(self.weight) and not len(self.was_weight):
+        if not len(self.weight) and not len(self.previous_weight):
             return self
         kept = self.take(self.weights == 1.0)
-        restated = kept.restated & (kept.was_weights == 1.0)
+        is_update = kept.is_update & (kept.previous_weights == 1.0)
         return replace(
             kept,
-            restated=restated,
-            was_converted=kept.was_converted & restated,
-            was_revenue=np.where(restated, kept.was_revenue, 0.0),
-            was_reward=np.where(restated, kept.was_reward, 0.0),
+            is_update=is_update,
+            previous_converted=kept.previous_converted & is_update,
+            previous_revenue=np.where(is_update, kept.previous_revenue, 0.0),
+            previous_reward=np.where(is_update, kept.previous_reward, 0.0),
             weight=np.empty(0),
-            was_weight=np.empty(0),
+            previous_weight=np.empty(0),
         )
 
     @staticmethod
-    def first(
+    def new(
         contexts: Contexts,
         offer: IntArray,
         eligible: BoolArray,
@@ -142,11 +142,11 @@ class Outcomes:
             self.converted[rows],
             self.revenue[rows],
             self.reward[rows],
-            self.restated[rows],
-            self.was_converted[rows],
-            self.was_revenue[rows],
-            self.was_reward[rows],
+            self.is_update[rows],
+            self.previous_converted[rows],
+            self.previous_revenue[rows],
+            self.previous_reward[rows],
             self.time[rows] if len(self.time) else self.time,
             self.weight[rows] if len(self.weight) else self.weight,
-            self.was_weight[rows] if len(self.was_weight) else self.was_weight,
+            self.previous_weight[rows] if len(self.previous_weight) else self.previous_weight,
         )

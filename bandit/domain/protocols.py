@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from bandit.domain.arrays import BoolArray, FloatArray
     from bandit.domain.contexts import Contexts
-    from bandit.domain.offers import EligibleSets, Shares
+    from bandit.domain.offers import EligibleSets, SparseProbabilities
     from bandit.domain.outcomes import LoggedBatch, Outcomes
 
 
@@ -59,7 +59,9 @@ class SparsePolicy(Policy, Protocol):
         """Whether `shares` is the way to ask, with this catalogue."""
         ...
 
-    def shares(self, contexts: Contexts, fired: BoolArray, eligible: EligibleSets, rng: Generator) -> Shares:
+    def shares(
+        self, contexts: Contexts, fired: BoolArray, eligible: EligibleSets, rng: Generator
+    ) -> SparseProbabilities:
         """Return what `probabilities` returns densely; `fired` (n, R) are the catalogue's conditional rules that hold.
 
         An offer that is not in `eligible` has no probability, whatever the rules say.

@@ -12,7 +12,7 @@ import numpy as np
 from bandit.catalogue import Catalogue, Dimension
 from bandit.catalogue.eligibility import MANY_OFFERS
 from bandit.catalogue.facts import MISSING
-from bandit.domain import Contexts, FloatArray, IntArray, SharedColumns
+from bandit.domain import Contexts, FactoredColumns, FloatArray, IntArray
 from bandit.encoding import binned_effects
 from bandit.encoding.binned_effects import Curve
 
@@ -85,7 +85,7 @@ class OfferColumns:
     that some legal offer has.
     """
 
-    shared: SharedColumns
+    shared: FactoredColumns
     main_names: tuple[str, ...]
     owner: IntArray
     owner_names: tuple[str, ...]
@@ -140,7 +140,7 @@ def offer_columns(catalogue: Catalogue, pairs: bool | Sequence[tuple[str, str]] 
                     pair_names.append(f"{names[left]}&{names[right]}")
     table = np.column_stack(pair_columns) if pair_columns else np.zeros((catalogue.n_offers, 0))
     return OfferColumns(
-        SharedColumns(offers, by_option),
+        FactoredColumns(offers, by_option),
         tuple(names),
         np.array(owner, dtype=np.int64),
         tuple(owner_names),

@@ -10,7 +10,7 @@ KINDS = 32
 
 
 @dataclass(slots=True)
-class Health:
+class Counters:
     """What an engine counts; one thread at a time counts, any may read."""
 
     decisions: int = 0

@@ -13,11 +13,20 @@ from bandit.catalogue import Catalogue
 from bandit.catalogue.context_json import contexts_json
 from bandit.catalogue.eligibility import MANY_OFFERS
 from bandit.decide import Choice, choose, generator_for
-from bandit.domain import BoolArray, Contexts, Decision, DecisionBatch, FloatArray, IntArray, Shares, SparsePolicy
-from bandit.engine.counters import Health
+from bandit.domain import (
+    BoolArray,
+    Contexts,
+    Decision,
+    DecisionBatch,
+    FloatArray,
+    IntArray,
+    SparsePolicy,
+    SparseProbabilities,
+)
+from bandit.engine.counters import Counters
 from bandit.errors import DuplicateError, PolicyError, StoreError
-from bandit.learning.learner import Lineage
-from bandit.store import DecisionRows, Intake, Store, closed, outage
+from bandit.learning.learner import PolicyLearner
+from bandit.store import DecisionRows, SpooledWriter, Store, closed, outage
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -29,7 +38,7 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Earlier:
+class _LoggedDecision:
     """A decision that was made before; `request` is (customer as stored, catalogue, context as JSON)."""
 
     request: tuple[str, int, str]
@@ -43,22 +52,22 @@ class _Earlier:
 
 
 @dataclass(frozen=True, slots=True)
-class Desk:
+class DecisionService:
     """Where decisions are made for one policy in one store, under one seed and for one group."""
 
     store: Store
     catalogue: Catalogue
     catalogue_id: int
-    lineage: Lineage
-    intake: Intake
-    health: Health
+    learner: PolicyLearner
+    writer: SpooledWriter
+    counters: Counters
     seed: str
     group: str
     keep_probabilities: bool
 
     def __post_init__(self) -> None:
         """PolicyError where the policy would weigh every one of more offers than it can."""
-        policy, n_offers = self.lineage.policy, self.catalogue.n_offers
+        policy, n_offers = self.learner.policy, self.catalogue.n_offers
         if n_offers > MANY_OFFERS and not (isinstance(policy, SparsePolicy) and policy.sparse):
             raise PolicyError(
                 f'the policy "{policy.name}" weighs every offer, and the catalogue has {n_offers:,} (at most '
@@ -70,24 +79,24 @@ class Desk:
 
         Where the database does not take them in time, the fallback is chosen for them, and logged beside it.
         """
-        live, rng = self.lineage.live, generator_for(self.seed, ids)
-        why = self.intake.why_not()
+        current, rng = self.learner.current, generator_for(self.seed, ids)
+        why = self.writer.why_not()
         if why is None:
-            choice = choose(live.policy, self.catalogue, contexts, rng, live.fault)
+            choice = choose(current.policy, self.catalogue, contexts, rng, current.fault)
             try:
-                self.intake.decisions(self._rows(contexts, ids, customers, times, choice, live.step))
+                self.writer.decisions(self._rows(contexts, ids, customers, times, choice, current.step))
             except StoreError as fault:
                 if closed(fault):
                     raise
                 why = fault
             else:
-                self.health.decided(len(ids), choice.fault)
+                self.counters.decided(len(ids), choice.fault)
                 return Answer(choice)
         words = f"StoreError: {why}"
-        choice = choose(live.policy, self.catalogue, contexts, generator_for(self.seed, ids), words)
-        rows = self._rows(contexts, ids, customers, times, choice, live.step)
-        failed = self.intake.spool_decisions(rows, list(contexts.customers))
-        self.health.decided(len(ids), words, logged=failed is None)
+        choice = choose(current.policy, self.catalogue, contexts, generator_for(self.seed, ids), words)
+        rows = self._rows(contexts, ids, customers, times, choice, current.step)
+        failed = self.writer.spool_decisions(rows, list(contexts.customers))
+        self.counters.decided(len(ids), words, logged=failed is None)
         if failed is None:
             return Answer(choice)
         return Answer(replace(choice, fault=f"{words}; {failed}; it was not logged"), logged=False)
@@ -106,7 +115,7 @@ class Desk:
             time=times,
             customers=customers,
             catalogue_id=self.catalogue_id,
-            policy_id=self.lineage.policy_id,
+            policy_id=self.learner.policy_id,
             policy_step=step,
             contexts_json=contexts_json(self.catalogue.facts, contexts),
             eligible=choice.eligible if choice.sets is None or len(choice.sets.masks) > 1 else choice.sets.masks,
@@ -121,7 +130,7 @@ class Desk:
             customer_keys=contexts.customers,
         )
 
-    def earlier(self, decision_id: str, customer: str, contexts: Contexts) -> Decision | None:
+    def find_existing(self, decision_id: str, customer: str, contexts: Contexts) -> Decision | None:
         """Return the decision that the log has under this id; DuplicateError if it answers another request."""
         found = self._waiting(decision_id) or self._logged(decision_id)
         if found is None:
@@ -145,14 +154,14 @@ class Desk:
         )
         return self.decision(decision_id, customer, contexts, Answer(choice), found.time, found.group)
 
-    def _waiting(self, decision_id: str) -> _Earlier | None:
+    def _waiting(self, decision_id: str) -> _LoggedDecision | None:
         """Return a decision that is in the spool."""
-        found = self.intake.waiting(decision_id)
+        found = self.writer.waiting(decision_id)
         if found is None:
             return None
         rows, row = found
         keys = rows.customers if rows.customer_keys is None else rows.customer_keys
-        return _Earlier(
+        return _LoggedDecision(
             (str(keys[row]), rows.catalogue_id, rows.contexts_json[row]),
             int(rows.offer[row]),
             float(rows.propensity[row]),
@@ -163,7 +172,7 @@ class Desk:
             rows.group if isinstance(rows.group, str) else rows.group[row],
         )
 
-    def _logged(self, decision_id: str) -> _Earlier | None:
+    def _logged(self, decision_id: str) -> _LoggedDecision | None:
         """Return a decision that is in the database; None also where it cannot be asked, as when it is spooled."""
         objective = self.catalogue.objective
         try:
@@ -176,7 +185,7 @@ class Desk:
                 return None
             raise
         kept = row.probabilities[0]
-        return _Earlier(
+        return _LoggedDecision(
             (row.customer[0], int(row.catalogue_id[0]), row.context[0]),
             int(row.offer[0]),
             float(row.propensity[0]),
@@ -187,12 +196,12 @@ class Desk:
             str(row.group[0]),
         )
 
-    def refuse_known(self, ids: Sequence[str]) -> None:
+    def reject_known_ids(self, ids: Sequence[str]) -> None:
         """DuplicateError where the log has one of these ids, or two of them are the same."""
         if len(set(ids)) < len(ids):
             twice = next(name for name, times in Counter(ids).items() if times > 1)
             raise DuplicateError(f'the decision id "{twice}" is there twice in one batch; give each decision its own')
-        known = next((name for name in ids if self.intake.waiting(name) is not None), None)
+        known = next((name for name in ids if self.writer.waiting(name) is not None), None)
         if known is None:
             try:
                 known = self.store.known_decision(ids)
@@ -216,7 +225,9 @@ class Desk:
             propensity=float(choice.propensity[0]),
             eligible=choice.eligible[0],
             reasons=self.catalogue.removals(contexts, choice.fired),
-            drawn_from=choice.drawn_from if isinstance(choice.drawn_from, Shares) else choice.drawn_from[0],
+            drawn_from=choice.drawn_from
+            if isinstance(choice.drawn_from, SparseProbabilities)
+            else choice.drawn_from[0],
             time=time,
             group=group,
             fault=choice.fault,

@@ -17,14 +17,14 @@ from bandit.catalogue.eligibility import MASK_BYTES
 from bandit.clock import Time, microseconds, new_id, new_ids, now
 from bandit.domain import Decision, DecisionBatch, FloatArray, IntArray, ObjectArray, Policy
 from bandit.engine.arguments import check_texts, checked_amounts, checked_text, checked_times
-from bandit.engine.counters import Health
-from bandit.engine.decisions import Desk
+from bandit.engine.counters import Counters
+from bandit.engine.decisions import DecisionService
 from bandit.engine.options import open_store
 from bandit.engine.status import Status, status_of
-from bandit.engine.worker import Background
+from bandit.engine.worker import BackgroundWorker
 from bandit.errors import InputError, StoreError
-from bandit.governance.verify import Verified
-from bandit.learning.learner import Learned, Lineage, Progress, Rebuilt
+from bandit.governance.verify import VerifyReport
+from bandit.learning.learner import LearnReport, PolicyLearner, Progress, RebuildReport
 from bandit.policies import build
 from bandit.store import EventReceipt, EventRows, Store
 from bandit.store.fork_safety import watch
@@ -74,21 +74,21 @@ class Engine:
         self._clock = clock or now
         self._lock = threading.RLock()
         self._closed = False
-        self._intake = store.intake()
-        self._health = Health()
+        self._writer = store.writer()
+        self._counters = Counters()
         with contextlib.suppress(StoreError, OSError):  # what is beside the database waits on
             store.fold_spools()
         self.catalogue_id = store.register_catalogue(catalogue)
-        self.lineage = Lineage(store, catalogue, self.catalogue_id, policy, serving=True)
-        self.lineage.deciding = self._lock
-        self._background = Background(store, self.lineage, self._health, follow)
-        self._desk = Desk(
+        self.learner = PolicyLearner(store, catalogue, self.catalogue_id, policy, serving=True)
+        self.learner.deciding = self._lock
+        self._worker = BackgroundWorker(store, self.learner, self._counters, follow)
+        self._service = DecisionService(
             store,
             catalogue,
             self.catalogue_id,
-            self.lineage,
-            self._intake,
-            self._health,
+            self.learner,
+            self._writer,
+            self._counters,
             self.seed,
             group,
             keep_probabilities,
@@ -189,10 +189,10 @@ class Engine:
         with self._lock:
             if not self._closed:
                 with contextlib.suppress(StoreError, OSError):
-                    self._intake.fold_all()
-            self._intake.let_go()
+                    self._writer.fold_all()
+            self._writer.let_go()
             self._closed = True
-        self._background.close()
+        self._worker.close()
         self.store.close()
 
     # -- decide ------------------------------------------------------------------------------------------------
@@ -218,14 +218,14 @@ class Engine:
             )
             if decision_id is not None:
                 checked_text("decision id", decision_id)
-                earlier = self._desk.earlier(decision_id, customer, contexts)
+                earlier = self._service.find_existing(decision_id, customer, contexts)
                 if earlier is not None:
                     return earlier
             ids = (new_id() if decision_id is None else decision_id,)
             times = np.array([self._time(time)], dtype=np.int64)
-            answer = self._desk.decide(contexts, ids, (customer,), times)
-            self._background.look()
-            return self._desk.decision(ids[0], customer, contexts, answer, int(times[0]), self.group)
+            answer = self._service.decide(contexts, ids, (customer,), times)
+            self._worker.poll()
+            return self._service.decision(ids[0], customer, contexts, answer, int(times[0]), self.group)
 
     def decide_batch(
         self,
@@ -250,14 +250,14 @@ class Engine:
                 raise InputError(f"there are {len(ids)} decision ids for {n} contexts; send one each, or none")
             if decision_ids is not None:
                 check_texts("decision id", ids)
-                self._desk.refuse_known(ids)
+                self._service.reject_known_ids(ids)
             times = checked_times(time, n, self._clock)
             if len(times) != n:
                 raise InputError(f"there are {len(times)} times for {n} contexts; send one each, or one for all")
             # A mask an offer is kept for each of them until they are logged.
             at_once = max(1, min(BATCH, MASK_BYTES // self.catalogue.n_offers))
             parts = [
-                self._desk.decide(
+                self._service.decide(
                     checked if n <= at_once else checked.take(slice(start, start + at_once)),
                     ids[start : start + at_once],
                     customers[start : start + at_once],
@@ -265,8 +265,8 @@ class Engine:
                 )
                 for start in range(0, n, at_once)
             ]
-            self._background.look()
-        return self._desk.batch(ids, customers, parts, times)
+            self._worker.poll()
+        return self._service.batch(ids, customers, parts, times)
 
     # -- record ------------------------------------------------------------------------------------------------
 
@@ -328,11 +328,11 @@ class Engine:
         )
         with self._lock:
             self._must_be_open()
-            return self._intake.events(rows, correct=correct)
+            return self._writer.events(rows, correct=correct)
 
     # -- learn -------------------------------------------------------------------------------------------------
 
-    def learn(self, *, now: Time = None, progress: Progress | None = None) -> Learned:
+    def learn(self, *, now: Time = None, progress: Progress | None = None) -> LearnReport:
         """Fold what is new in the log into the policy.
 
         A conversion counts at once. The silence of a decision still open at `now` (default: the clock) counts in part,
@@ -343,7 +343,7 @@ class Engine:
         One engine learns at a time; where another is learning, this one only follows, and the report's `learner` is
         False.
         """
-        return self._background.learn(self._time(now), progress)
+        return self._worker.learn(self._time(now), progress)
 
     def follow(self) -> int:
         """Bring the policy to the newest step that any engine has learned, and return it; decisions go on meanwhile.
@@ -351,34 +351,34 @@ class Engine:
         Decisions see to it by themselves every so often (`follow` in `open`); this is for a service that has a better
         time for it. StoreError or PolicyError where it cannot be done; the policy then stays as it was.
         """
-        return self._background.follow()
+        return self._worker.follow()
 
-    def rebuild(self, *, progress: Progress | None = None) -> Rebuilt:
+    def rebuild(self, *, progress: Progress | None = None) -> RebuildReport:
         """Fold the log again, step by step, take the result as the policy's state, and say whether it is the same."""
-        return self._background.rebuild(progress)
+        return self._worker.rebuild(progress)
 
-    def verify(self, *, progress: Progress | None = None) -> Verified:
+    def verify(self, *, progress: Progress | None = None) -> VerifyReport:
         """Check the database and recompute every decision whose policy can be built anew."""
-        return self._background.verify(progress)
+        return self._worker.verify(progress)
 
     def status(self) -> Status:
         """Return how the engine is doing, for a health check; it never raises and waits for next to nothing."""
-        return status_of(self.store, self.lineage, self._intake, self._health, self._background, closed=self._closed)
+        return status_of(self.store, self.learner, self._writer, self._counters, self._worker, closed=self._closed)
 
     @property
     def policy(self) -> Policy:
         """The policy as it decides now; learning puts another one in its place."""
-        return self.lineage.policy
+        return self.learner.policy
 
     @property
     def step(self) -> int:
         """How many steps the policy has learned from this log."""
-        return self.lineage.step
+        return self.learner.step
 
     @property
     def policy_id(self) -> int:
         """The number of this policy in the database."""
-        return self.lineage.policy_id
+        return self.learner.policy_id
 
     # -- small things ------------------------------------------------------------------------------------------
 
@@ -392,13 +392,13 @@ class Engine:
     def before_fork(self) -> None:
         """Wait until nothing is being decided or copied."""
         self._lock.acquire()
-        self.lineage.copying.acquire()
+        self.learner.copying.acquire()
 
     def after_fork(self, *, child: bool) -> None:
         """Go on; the child as another engine, which has decided nothing and has nothing spooled."""
         if child:
-            self._intake.let_go()
-            self._background.begin_child()
-            self._health.reset()
-        self.lineage.copying.release()
+            self._writer.let_go()
+            self._worker.begin_child()
+            self._counters.reset()
+        self.learner.copying.release()
         self._lock.release()

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from bandit.engine.counters import Health
-from bandit.engine.worker import Background
-from bandit.learning.learner import Lineage
-from bandit.store import Intake, Store, file_size, wal_path
+from bandit.engine.counters import Counters
+from bandit.engine.worker import BackgroundWorker
+from bandit.learning.learner import PolicyLearner
+from bandit.store import SpooledWriter, Store, file_size, wal_path
 
 PATIENCE = 0.05
 """Seconds that are waited, each, for other threads and for other processes."""
@@ -61,31 +61,37 @@ class Status:
 
 
 def status_of(
-    store: Store, lineage: Lineage, intake: Intake, health: Health, background: Background, *, closed: bool
+    store: Store,
+    learner: PolicyLearner,
+    writer: SpooledWriter,
+    counters: Counters,
+    background: BackgroundWorker,
+    *,
+    closed: bool,
 ) -> Status:
     """Return the state of an engine; it never raises, and waits for next to nothing."""
-    live, newest, waiting, path = lineage.live, None, intake.path, store.path
+    current, newest, waiting, path = learner.current, None, writer.path, store.path
     with contextlib.suppress(Exception):
-        newest = None if closed else _newest(store, lineage.policy_id)
+        newest = None if closed else _newest(store, learner.policy_id)
     return Status(
         path=str(path),
-        decisions=health.decisions,
-        faults=dict(health.faults),
-        last_fault=health.last_fault,
-        last_fault_time=health.last_fault_time,
-        unlogged=health.unlogged,
-        policy_id=lineage.policy_id,
-        step=live.step,
+        decisions=counters.decisions,
+        faults=dict(counters.faults),
+        last_fault=counters.last_fault,
+        last_fault_time=counters.last_fault_time,
+        unlogged=counters.unlogged,
+        policy_id=learner.policy_id,
+        step=current.step,
         newest_step=newest,
-        lag=None if newest is None else newest - live.step,
+        lag=None if newest is None else newest - current.step,
         learning=background.learning,
         following=background.following,
-        policy_fault=live.fault,
-        spooled=intake.spooled,
+        policy_fault=current.fault,
+        spooled=writer.spooled,
         spool=None if waiting is None else str(waiting),
-        refused=intake.refused,
-        last_write_ok=intake.last_ok,
-        last_write_time=intake.last_time,
+        refused=writer.refused,
+        last_write_ok=writer.last_ok,
+        last_write_time=writer.last_time,
         database_bytes=_size(path),
         wal_bytes=_size(wal_path(path)),
         closed=closed,

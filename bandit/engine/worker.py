@@ -9,10 +9,10 @@ import time
 from collections.abc import Callable, Iterator
 
 from bandit.clock import now
-from bandit.engine.counters import Health
+from bandit.engine.counters import Counters
 from bandit.errors import OfferBanditError
-from bandit.governance.verify import Verified, verify
-from bandit.learning.learner import Learned, Lineage, Progress, Rebuilt
+from bandit.governance.verify import VerifyReport, verify
+from bandit.learning.learner import LearnReport, PolicyLearner, Progress, RebuildReport
 from bandit.store import Lease, Store, learner
 
 PATIENCE = 0.05
@@ -22,21 +22,21 @@ AGAIN = 30.0
 """Seconds after which following is tried again where it failed."""
 
 
-class Background:
-    """The work on one lineage that decisions do not wait for: one thread at a time does it.
+class BackgroundWorker:
+    """The work on one learner that decisions do not wait for: one thread at a time does it.
 
     Every `every` seconds, at most, a decision looks whether another has learned, and starts a thread that brings the
     policy to that step and ends; None leaves following to whoever calls `follow`.
     """
 
-    def __init__(self, store: Store, lineage: Lineage, health: Health, every: float | None) -> None:
+    def __init__(self, store: Store, learner: PolicyLearner, counters: Counters, every: float | None) -> None:
         self._front = store
-        self._lineage = lineage
-        self._health = health
+        self._learner = learner
+        self._counters = counters
         self._every = every
-        self._next_look = 0.0 if lineage.live.fault is not None else self._in(every or 0.0)
+        self._next_look = 0.0 if learner.current.fault is not None else self._in(every or 0.0)
         self._seen: int | None = None
-        self._newest = lineage.step
+        self._newest = learner.step
         self._back: Store | None = None
         self._working = threading.Lock()
         self._thread: threading.Thread | None = None
@@ -48,7 +48,7 @@ class Background:
     @property
     def newest_step(self) -> int:
         """The ledger's newest step when it was last looked at."""
-        return max(self._newest, self._lineage.step)
+        return max(self._newest, self._learner.step)
 
     @property
     def following(self) -> bool:
@@ -56,47 +56,47 @@ class Background:
         thread = self._thread
         return thread is not None and thread.is_alive()
 
-    def learn(self, moment: int, progress: Progress | None) -> Learned:
+    def learn(self, moment: int, progress: Progress | None) -> LearnReport:
         """Learn what is due, unless another does."""
         with self._working, self._store() as store:
-            lease = Lease(store.leases, learner(self._lineage.policy_id), self.owner, self.clock)
+            lease = Lease(store.leases, learner(self._learner.policy_id), self.owner, self.clock)
             self.learning = True
             try:
-                return self._lineage.learn(moment, lease, progress)
+                return self._learner.learn(moment, lease, progress)
             finally:
                 self.learning = False
 
     def follow(self) -> int:
         """Bring the policy to the ledger's newest step and return it."""
         with self._working, self._store():
-            self._lineage.follow()
-        return self._lineage.step
+            self._learner.follow()
+        return self._learner.step
 
-    def rebuild(self, progress: Progress | None) -> Rebuilt:
+    def rebuild(self, progress: Progress | None) -> RebuildReport:
         """Fold the log again and take the result as the policy's state."""
         with self._working, self._store():
-            return self._lineage.rebuild(progress)
+            return self._learner.rebuild(progress)
 
-    def verify(self, progress: Progress | None) -> Verified:
+    def verify(self, progress: Progress | None) -> VerifyReport:
         """Check the database and recompute its decisions."""
         with self._working, self._store() as store:
             return verify(store, progress)
 
-    def look(self) -> None:
+    def poll(self) -> None:
         """See whether another has learned, if it is time to, and follow; called between decisions, and never raises."""
         if self._every is None or time.monotonic() < self._next_look:
             return
         self._next_look = self._in(self._every)
-        if self.following or not (self._lineage.policy.learns or self._lineage.live.fault):
+        if self.following or not (self._learner.policy.learns or self._learner.current.fault):
             return
         # Whatever is wrong, a lock most likely, the decision was made; and the next look is soon.
         with contextlib.suppress(OfferBanditError, RuntimeError), self._front.patience(PATIENCE):
             version = self._front.data_version()
-            if version == self._seen and self._lineage.live.fault is None:
+            if version == self._seen and self._learner.current.fault is None:
                 return
-            self._newest = self._front.latest_step(self._lineage.policy_id) or 0
+            self._newest = self._front.latest_step(self._learner.policy_id) or 0
             self._seen = version
-            behind = self._newest != self._lineage.step or self._lineage.live.fault is not None
+            behind = self._newest != self._learner.step or self._learner.current.fault is not None
             if behind and not self._working.locked():
                 self._thread = threading.Thread(target=self._follow, name="offer-bandit follow", daemon=True)
                 self._thread.start()
@@ -124,7 +124,7 @@ class Background:
             self.follow()
         except Exception as fault:  # noqa: BLE001 - the older state goes on deciding, whatever is wrong
             if not self.closed:
-                self._health.failed(f"{type(fault).__name__}: while following another's learning: {fault}", 0)
+                self._counters.failed(f"{type(fault).__name__}: while following another's learning: {fault}", 0)
                 self._seen = None
                 self._next_look = self._in(AGAIN)
 
@@ -135,7 +135,7 @@ class Background:
             self._front.counts()  # says that it is closed
         if self._back is None:
             self._back = self._front.another()
-            self._lineage.use(self._back)
+            self._learner.use(self._back)
         yield self._back
 
     def _in(self, seconds: float) -> float:

@@ -4,7 +4,7 @@
 `RewardModel` is what another model of expected rewards has to offer.
 """
 
-from bandit.evaluate.candidates import fresh_copy, teach
+from bandit.evaluate.candidates import teach, untrained_copy
 from bandit.evaluate.diagnostics import Finding
 from bandit.evaluate.evaluate import Progress, Propensities, evaluate
 from bandit.evaluate.evaluator import LOGGED
@@ -29,9 +29,9 @@ __all__ = [
     "SplitLog",
     "Verdict",
     "evaluate",
-    "fresh_copy",
     "gate",
     "split_log",
     "teach",
+    "untrained_copy",
     "verdicts",
 ]

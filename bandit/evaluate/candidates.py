@@ -96,7 +96,7 @@ def cross_fitted(
         if not policy.learns:
             fitted.append(each)
             continue
-        copies = [fresh_copy(policy, catalogue) for _ in range(folds)]
+        copies = [untrained_copy(policy, catalogue) for _ in range(folds)]
         for fold, one in enumerate(copies):
             teach(one, fold_log(held, fold, folds), size)
             advance(log.n)
@@ -113,7 +113,7 @@ def teach(policy: Policy, log: Log, size: int) -> None:
         policy.update(batch.outcomes())
 
 
-def fresh_copy(policy: Policy, catalogue: Catalogue) -> Policy:
+def untrained_copy(policy: Policy, catalogue: Catalogue) -> Policy:
     """Return the policy with its settings and nothing learned: built from its spec, or copied where it has none."""
     try:
         return build(catalogue, policy.spec())

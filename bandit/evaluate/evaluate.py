@@ -12,7 +12,7 @@ from bandit.encoding.encoder import Encoder, settle_scales
 from bandit.errors import InputError
 from bandit.evaluate.candidates import Candidate, cross_fitted, frozen, teach_part
 from bandit.evaluate.diagnostics import LogDiagnostics, SampleRatio
-from bandit.evaluate.evaluator import LOGGED, Aids, Judge, Question
+from bandit.evaluate.evaluator import LOGGED, EvaluationInputs, EvaluationRequest, Evaluator
 from bandit.evaluate.propensity.estimated import EstimatedPropensities
 from bandit.evaluate.propensity.logging_policy import Estimated, EvenlyDrawn, LoggingPolicy, is_uniform, known_logging
 from bandit.evaluate.results import Evaluation
@@ -121,13 +121,13 @@ def evaluate(
     elif logging is None and needs & {"marginal", "slate"}:
         known = EvenlyDrawn()
     rewards, robust = _fitted(judged, catalogue, candidates, reward_model, folds, size, known, needs, rng, report)
-    asked = Question(shown, _default(shown), base, level, interval)
+    asked = EvaluationRequest(shown, _default(shown), base, level, interval)
     place = None if base is None else [LOGGED, *named].index(base)
     cut = None
     if by:
         judged_by = [each for each in chosen if each.name in {"ips", asked.default}]
         cut = Segments(catalogue, by, [LOGGED, *named], judged_by, place)
-    aids = Aids(
+    aids = EvaluationInputs(
         known,
         rewards,
         robust,
@@ -139,7 +139,7 @@ def evaluate(
         binary=catalogue.objective.kind == "conversion",
     )
     diagnostics = LogDiagnostics(catalogue, now=now)
-    judge = Judge(candidates, chosen, aids, cut, diagnostics, catalogue.n_offers, rng, place)
+    judge = Evaluator(candidates, chosen, aids, cut, diagnostics, catalogue.n_offers, rng, place)
     keys = Keys(FOLDS)
     for batch in judged.batches(size):
         judge.add(batch, keys)

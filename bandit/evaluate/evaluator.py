@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from bandit.domain import FloatArray, IntArray, LoggedBatch
     from bandit.evaluate.candidates import Candidate
     from bandit.evaluate.propensity.calibration import Calibration
-    from bandit.evaluate.propensity.logging_policy import Chances, LoggingPolicy
+    from bandit.evaluate.propensity.logging_policy import LoggingPolicy, LoggingProbabilities
     from bandit.evaluate.rewards.ridge_regression import CrossFitted
     from bandit.evaluate.segments import Segment, Segments
     from bandit.ope import Estimate, Estimator, IntervalKind
@@ -48,7 +48,7 @@ _SLACK = 0.02
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Aids:
+class EvaluationInputs:
     """What the estimators are given besides propensities, where they need it.
 
     `rewards` is the reward model, `robust` one for each candidate, fitted for it alone; `labels` (N,) says which
@@ -69,7 +69,7 @@ class Aids:
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class EvaluationRequest:
     """What is asked of the tallies: the estimators to show, the one to judge by, the level, the kind of interval."""
 
     estimators: tuple[str, ...]
@@ -79,14 +79,14 @@ class Question:
     interval: IntervalKind
 
 
-class Judge:
+class Evaluator:
     """Feeds the tally batch by batch and reads the evaluation off it; policy 0 of the tally wrote the log."""
 
     def __init__(
         self,
         candidates: Sequence[Candidate],
         estimators: Sequence[Estimator],
-        aids: Aids,
+        aids: EvaluationInputs,
         segments: Segments | None,
         diagnostics: LogDiagnostics,
         n_offers: int,
@@ -139,7 +139,12 @@ class Judge:
         self.n += n
 
     def evaluation(
-        self, asked: Question, learned_on: int, crossfit: int, diagnosis: LogDiagnosis, calibration: Calibration | None
+        self,
+        asked: EvaluationRequest,
+        learned_on: int,
+        crossfit: int,
+        diagnosis: LogDiagnosis,
+        calibration: Calibration | None,
     ) -> Evaluation:
         """Return the rows of the table; `calibration` is that of estimated propensities."""
         names, base = [LOGGED, *(each.name for each in self.candidates)], self.base
@@ -199,7 +204,9 @@ class Judge:
             segments=segments,
         )
 
-    def _together(self, able: Sequence[int], base: int | None, asked: Question) -> list[tuple[Estimate, float | None]]:
+    def _together(
+        self, able: Sequence[int], base: int | None, asked: EvaluationRequest
+    ) -> list[tuple[Estimate, float | None]]:
         """Return the differences to the baseline with intervals that hold at once, and p-values where there are some.
 
         By the joint distribution of all of them where the kind of interval has one, else by Bonferroni's inequality.
@@ -214,7 +221,7 @@ class Judge:
         return [(replace(_only(each, (asked.default,))[0], level=asked.level), None) for each in apart]
 
     def _logged(
-        self, batch: LoggedBatch, chances: Chances, expected: FloatArray | None, cluster: IntArray | None
+        self, batch: LoggedBatch, chances: LoggingProbabilities, expected: FloatArray | None, cluster: IntArray | None
     ) -> Feedback:
         """Return the policy that wrote the log: every weight is 1 and every prediction that of the logged offer."""
         logged = None if expected is None else expected[np.arange(len(batch)), batch.offer]
@@ -235,7 +242,7 @@ class Judge:
     def _judged(
         self,
         batch: LoggedBatch,
-        chances: Chances,
+        chances: LoggingProbabilities,
         table: FloatArray,
         expected: FloatArray | None,
         robust: FloatArray | None,
@@ -261,7 +268,7 @@ class Judge:
             slate_weight=slate,
         )
 
-    def _weigh(self, place: int, feedback: Feedback, table: FloatArray, chances: Chances) -> None:
+    def _weigh(self, place: int, feedback: Feedback, table: FloatArray, chances: LoggingProbabilities) -> None:
         """Add up what the weights of one candidate say."""
         self.wanted[place] += table.sum(axis=0)
         weight = feedback.target / feedback.propensity

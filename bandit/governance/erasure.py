@@ -20,7 +20,7 @@ import numpy as np
 from bandit.clock import now
 from bandit.domain import BoolArray, Outcomes, Policy
 from bandit.errors import InputError, PolicyError, StoreError
-from bandit.learning.learner import Lineage
+from bandit.learning.learner import PolicyLearner
 from bandit.policies import build
 from bandit.policies.state_erasure import keeps_outcomes, knows, nameless, without
 from bandit.store import Lease, PolicyRow, Store, learner
@@ -40,7 +40,7 @@ Stays = Callable[[Outcomes], BoolArray]
 
 
 @dataclass(frozen=True, slots=True)
-class Erased:
+class EraseReport:
     """What was taken out; which policies were folded again, and which begin anew since only their program builds them.
 
     `older_copies` are the files that may still have the customer and are to be deleted by hand; `warm_starts` are the
@@ -59,7 +59,7 @@ class Erased:
 
 
 @dataclass(frozen=True, slots=True)
-class Retained:
+class RetentionReport:
     """What was taken out, or would be; `base_steps` has for each policy the step that its fold begins from now."""
 
     decisions: int
@@ -70,7 +70,7 @@ class Retained:
     done: bool
 
 
-def erase(store: Store, customer: str, progress: Progress | None = None, *, patience: float = PATIENCE) -> Erased:
+def erase(store: Store, customer: str, progress: Progress | None = None, *, patience: float = PATIENCE) -> EraseReport:
     """Forget a customer: decisions, events, personal state, and what every policy learned from them.
 
     Each policy that learned from the customer is folded again from its first state, step by step as it learned, over
@@ -88,7 +88,7 @@ def erase(store: Store, customer: str, progress: Progress | None = None, *, pati
         if not store.removal.clean_refused([key]) and not store.removal.scrub_is_due():
             raise InputError(f"{store.path}: there is no such customer, so nothing was changed; check the key")
         store.removal.scrub(patience)  # what an erasure that was ended early had left to do
-        return Erased(0, 0, (), (), (), _older(store), ())
+        return EraseReport(0, 0, (), (), (), _older(store), ())
     doomed = Doomed(customer=number or 0)
     with _alone(store, known, patience) as go_on:
         restarts, warm = _refits(store, known, doomed, {key}, go_on(progress))
@@ -98,7 +98,7 @@ def erase(store: Store, customer: str, progress: Progress | None = None, *, pati
         removed = store.removal.remove(doomed, restarts, "erase", _counts(restarts))
     store.removal.clean_refused(words)
     store.removal.scrub(patience)
-    return Erased(
+    return EraseReport(
         removed.decisions,
         removed.events,
         tuple(each.policy_id for each in restarts if each.state is not None),
@@ -111,7 +111,7 @@ def erase(store: Store, customer: str, progress: Progress | None = None, *, pati
 
 def retain(
     store: Store, before: int, progress: Progress | None = None, *, dry_run: bool = False, patience: float = PATIENCE
-) -> Retained:
+) -> RetentionReport:
     """Remove the decisions made before a moment (microseconds since 1970 UTC), with their events and ledger rows.
 
     What was learned of them stays in the policies, and customers who have no decision left stay in it without a name:
@@ -123,7 +123,7 @@ def retain(
     if dry_run or not count.decisions:
         if not dry_run and store.removal.scrub_is_due():
             store.removal.scrub(patience)
-        return Retained(count.decisions, count.events, count.customers, {}, (), done=not dry_run)
+        return RetentionReport(count.decisions, count.events, count.customers, {}, (), done=not dry_run)
     gone = store.removal.leaving(before)
     rows = store.policies()
     with _alone(store, rows, patience) as go_on:
@@ -133,7 +133,7 @@ def retain(
         details = {"before": before, "last_customer": store.removal.last_customer(doomed)} | _counts(restarts)
         removed = store.removal.remove(doomed, restarts, "retain", details)
     store.removal.scrub(patience)
-    return Retained(
+    return RetentionReport(
         removed.decisions,
         removed.events,
         removed.customers,
@@ -218,9 +218,9 @@ def _folded(
     """Return the state after the steps (from, to], those outcomes left out that do not stay."""
     policy.loads(state)
     catalogue = store.catalogue(row.catalogue_id)
-    lineage = Lineage(store, catalogue, row.catalogue_id, build(catalogue, row.spec))
+    learner = PolicyLearner(store, catalogue, row.catalogue_id, build(catalogue, row.spec))
     for step in range(steps[0] + 1, steps[1] + 1):
-        outcomes = lineage.learned(step)
+        outcomes = learner.learned(step)
         if stays is not None:
             outcomes = outcomes.take(stays(outcomes))
         policy.update(outcomes)

@@ -10,7 +10,7 @@ import numpy as np
 from bandit.decide import choose, generator_for
 from bandit.domain import IntArray, Policy
 from bandit.errors import OfferBanditError
-from bandit.learning.learner import Lineage, Progress
+from bandit.learning.learner import PolicyLearner, Progress
 from bandit.policies import build, close
 from bandit.store import CatalogueTranslation, DecisionColumns, PolicyRow, Store, Where, state_hash
 
@@ -28,7 +28,7 @@ MAX_PROBLEMS = 100
 
 
 @dataclass(frozen=True, slots=True)
-class Verified:
+class VerifyReport:
     """What was found: decisions in the log, how many were computed again, and each problem as a sentence.
 
     `notes` are sentences on what is no problem but good to know.
@@ -57,7 +57,7 @@ class _Findings:
         return (*self.sentences, *more)
 
 
-def verify(store: Store, progress: Progress | None = None) -> Verified:
+def verify(store: Store, progress: Progress | None = None) -> VerifyReport:
     """Check the database itself, then fold each policy's log again and recompute its decisions.
 
     Imported decisions, those that ended in the fallback for a policy's fault, and those of a policy that only its
@@ -80,7 +80,7 @@ def verify(store: Store, progress: Progress | None = None) -> Verified:
             done += n
             if progress is not None:
                 progress(done, total)
-    return Verified(total, done, findings.all(), tuple(findings.notes))
+    return VerifyReport(total, done, findings.all(), tuple(findings.notes))
 
 
 class _Auditor:
@@ -95,10 +95,10 @@ class _Auditor:
         catalogue_id, spec = store.policy_spec(row.id)
         self.catalogue = store.catalogue(catalogue_id)
         self.translation = CatalogueTranslation(store, self.catalogue)
-        self.lineage = Lineage(store, self.catalogue, catalogue_id, build(self.catalogue, spec))
+        self.learner = PolicyLearner(store, self.catalogue, catalogue_id, build(self.catalogue, spec))
         self.hashes = {step.step: step.state_hash for step in store.steps(row.id)}
-        self.policy: Policy = self.lineage.first()
-        self.base = self.step = self.lineage.base
+        self.policy: Policy = self.learner.first()
+        self.base = self.step = self.learner.base
         self.decides_from = row.decides_from
         self.n_before = 0
         self.tolerance = TOLERANCE
@@ -170,9 +170,9 @@ class _Auditor:
         if behind is not None and (self.step < behind[1] <= step or behind[1] <= step < self.step):
             (self.policy, self.step), self.behind = behind, here
         elif step < self.step:  # another process decided with an older state after this one had learned
-            self.policy, self.step, self.behind = self.lineage.first(), self.base, here
+            self.policy, self.step, self.behind = self.learner.first(), self.base, here
         while self.step < step:
-            self.policy.update(self.lineage.learned(self.step + 1))
+            self.policy.update(self.learner.learned(self.step + 1))
             self.step += 1
             if self.step > self.compared:
                 self.compared = self.step

@@ -11,7 +11,7 @@ from bandit.catalogue import Catalogue
 from bandit.domain import Outcomes, Policy
 from bandit.errors import PolicyError, StoreError
 from bandit.learning.training_outcomes import LedgerOutcomes
-from bandit.learning.working_copy import shadow_of
+from bandit.learning.working_copy import working_copy
 from bandit.policies import build, close
 from bandit.store import DueColumns, Lease, Snapshot, Store, state_hash
 
@@ -27,7 +27,7 @@ Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Learned:
+class LearnReport:
     """What one `learn` did: outcomes learned, of these re-stated; skipped, since this catalogue lacks their offer.
 
     Each is an outcome or the part of a silence that is known of an open decision; re-stated are those of which
@@ -42,7 +42,7 @@ class Learned:
 
 
 @dataclass(frozen=True, slots=True)
-class Rebuilt:
+class RebuildReport:
     """What folding the log again gave: steps and outcomes folded; whether the state is the live one, up to rounding."""
 
     steps: int
@@ -51,7 +51,7 @@ class Rebuilt:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Standing:
+class PolicyState:
     """What decisions are made by: a policy that learns no more, and the step that its state is of.
 
     `size` has the bytes of the last snapshot and `unsaved` the outcomes learned since. `fault` says why there is no
@@ -65,7 +65,7 @@ class Standing:
     fault: str | None = None
 
 
-class Lineage:
+class PolicyLearner:
     """One policy, with one description and one catalogue, in one store.
 
     The policy's state is a fold over steps, each a set of outcomes that the log names; so it can be computed again.
@@ -88,23 +88,23 @@ class Lineage:
         latest = store.latest_step(self.policy_id)
         if latest is None:
             latest = self._begin(policy)
-        self.live = Standing(policy, 0, fault="its state was not taken up yet")
+        self.current = PolicyState(policy, 0, fault="its state was not taken up yet")
         try:
-            self.live = self._fold_to(latest, self._loaded(self._newest(), policy))
+            self.current = self._fold_to(latest, self._loaded(self._newest(), policy))
         except Exception as fault:
             if not serving:
                 raise
-            self.live = Standing(policy, 0, fault=f"{type(fault).__name__}: {fault}")
+            self.current = PolicyState(policy, 0, fault=f"{type(fault).__name__}: {fault}")
 
     @property
     def policy(self) -> Policy:
         """The policy as it decides now."""
-        return self.live.policy
+        return self.current.policy
 
     @property
     def step(self) -> int:
         """The step that it stands at."""
-        return self.live.step
+        return self.current.step
 
     @property
     def base(self) -> int:
@@ -120,7 +120,7 @@ class Lineage:
 
     def behind(self) -> bool:
         """Say whether the ledger is elsewhere than this stands, or this has no state to decide by."""
-        return self.live.fault is not None or self.store.latest_step(self.policy_id) != self.live.step
+        return self.current.fault is not None or self.store.latest_step(self.policy_id) != self.current.step
 
     def follow(self) -> bool:
         """Come to the newest step of the ledger, whoever learned it, and say whether this stood elsewhere.
@@ -128,40 +128,40 @@ class Lineage:
         A newest snapshot that cannot be read is made good by folding the steps before it. StoreError or PolicyError
         where no state can be had; then `live` stays as it is.
         """
-        latest, live = self.store.latest_step(self.policy_id), self.live
+        latest, current = self.store.latest_step(self.policy_id), self.current
         if latest is None:
-            self.live = replace(live, fault="what it learned was erased; open the engine again")
+            self.current = replace(current, fault="what it learned was erased; open the engine again")
             raise StoreError(f"{self.store.path}: policy {self.policy_id} has no steps any more; open the engine again")
-        if latest == live.step and live.fault is None:
+        if latest == current.step and current.fault is None:
             return False
-        with shadow_of(self.catalogue, live.policy, self.deciding) as fresh:
+        with working_copy(self.catalogue, current.policy, self.deciding) as fresh:
             try:
-                self.live = self._fold_to(latest, self._nearest(latest, fresh))
+                self.current = self._fold_to(latest, self._nearest(latest, fresh))
             except BaseException:
-                if fresh is live.policy:  # it is half way, and there was no copy of it
-                    self.live = replace(live, fault="its state was lost while it followed another's learning")
+                if fresh is current.policy:  # it is half way, and there was no copy of it
+                    self.current = replace(current, fault="its state was lost while it followed another's learning")
                 raise
         return True
 
-    def _nearest(self, latest: int, fresh: Policy) -> Standing:
+    def _nearest(self, latest: int, fresh: Policy) -> PolicyState:
         """Return a policy that stands where folding to the newest step takes least."""
-        live, newest = self.live, self._newest()
-        sound = live.fault is None and live.step <= latest
-        if sound and newest.step <= live.step:
-            return self._copied(live, fresh)
+        current, newest = self.current, self._newest()
+        sound = current.fault is None and current.step <= latest
+        if sound and newest.step <= current.step:
+            return self._copied(current, fresh)
         try:
             return self._loaded(newest, fresh)
         except PolicyError:
-            return self._copied(live, fresh) if sound else self._loaded(self._base(), fresh)
+            return self._copied(current, fresh) if sound else self._loaded(self._base(), fresh)
 
-    def _copied(self, live: Standing, fresh: Policy) -> Standing:
-        if fresh is not live.policy:
+    def _copied(self, current: PolicyState, fresh: Policy) -> PolicyState:
+        if fresh is not current.policy:
             with self.copying:
-                state = live.policy.dumps()
+                state = current.policy.dumps()
             fresh.loads(state)
-        return replace(live, policy=fresh)
+        return replace(current, policy=fresh)
 
-    def _loaded(self, snapshot: Snapshot, policy: Policy) -> Standing:
+    def _loaded(self, snapshot: Snapshot, policy: Policy) -> PolicyState:
         """Return the policy in the state of a snapshot; PolicyError where it is damaged."""
         if snapshot.state_hash and state_hash(snapshot.state) != snapshot.state_hash:
             raise PolicyError(
@@ -169,33 +169,33 @@ class Lineage:
                 "rebuild it"
             )
         policy.loads(snapshot.state)
-        return Standing(policy, snapshot.step, len(snapshot.state))
+        return PolicyState(policy, snapshot.step, len(snapshot.state))
 
-    def _fold_to(self, latest: int, standing: Standing) -> Standing:
+    def _fold_to(self, latest: int, state: PolicyState) -> PolicyState:
         """Return the policy after the steps that it lacks."""
-        step, unsaved = standing.step, standing.unsaved
+        step, unsaved = state.step, state.unsaved
         while step < latest:
             outcomes = self.learned(step + 1)
-            standing.policy.update(outcomes)
+            state.policy.update(outcomes)
             step, unsaved = step + 1, unsaved + len(outcomes)
-        return replace(standing, step=step, unsaved=unsaved)
+        return replace(state, step=step, unsaved=unsaved)
 
     # -- learning --------------------------------------------------------------------------------------------------
 
-    def learn(self, moment: int, lease: Lease, progress: Progress | None = None) -> Learned:
+    def learn(self, moment: int, lease: Lease, progress: Progress | None = None) -> LearnReport:
         """Learn all that is due at a moment (microseconds), step by step, each step one transaction.
 
         Only who holds the lease learns, and it is looked at in the transaction that writes a step: the ledger never
         has the steps of two.
         """
         if not self.policy.learns:
-            return Learned(0, 0, 0, self.step)
+            return LearnReport(0, 0, 0, self.step)
         self.follow()
         due = self._due(moment)
         if not len(due):
-            return Learned(0, 0, 0, self.step)
+            return LearnReport(0, 0, 0, self.step)
         if not lease.take():
-            return Learned(0, 0, 0, self.step, learner=False)
+            return LearnReport(0, 0, 0, self.step, learner=False)
         try:
             if self.follow():
                 due = self._due(moment)
@@ -203,12 +203,12 @@ class Lineage:
         finally:
             lease.release()
 
-    def _learn_all(self, due: DueColumns, moment: int, lease: Lease, progress: Progress | None) -> Learned:
-        n = restated = skipped = 0
+    def _learn_all(self, due: DueColumns, moment: int, lease: Lease, progress: Progress | None) -> LearnReport:
+        n = is_update = skipped = 0
         total = self.store.last_seq() if progress is not None else 0
-        live = self.live
-        with shadow_of(self.catalogue, live.policy, self.deciding) as fresh:
-            shadow, lost = self._copied(live, fresh), False
+        current = self.current
+        with working_copy(self.catalogue, current.policy, self.deciding) as fresh:
+            shadow, lost = self._copied(current, fresh), False
             try:
                 while len(due):
                     kept, outcomes = self._outcomes.of(due)
@@ -218,23 +218,23 @@ class Lineage:
                         break
                     shadow = after
                     n, skipped = n + len(outcomes), skipped + len(due) - len(outcomes)
-                    restated += int(outcomes.restated.sum())
+                    is_update += int(outcomes.is_update.sum())
                     if progress is not None:
                         progress(n + skipped, max(total, n + skipped))
                     due = self._due(moment)
             except BaseException:
-                if fresh is live.policy:
-                    self.live = replace(live, fault="its state was lost while it learned")
+                if fresh is current.policy:
+                    self.current = replace(current, fault="its state was lost while it learned")
                 raise
             if not lost:
-                self.live = shadow
-                return Learned(n, restated, skipped, self.step)
-            if fresh is live.policy:
-                self.live = replace(live, fault="it was learning when another took over")
+                self.current = shadow
+                return LearnReport(n, is_update, skipped, self.step)
+            if fresh is current.policy:
+                self.current = replace(current, fault="it was learning when another took over")
         self.follow()
-        return Learned(n, restated, skipped, self.step, learner=False)
+        return LearnReport(n, is_update, skipped, self.step, learner=False)
 
-    def _step(self, shadow: Standing, kept: DueColumns, outcomes: Outcomes, lease: Lease) -> Standing | None:
+    def _step(self, shadow: PolicyState, kept: DueColumns, outcomes: Outcomes, lease: Lease) -> PolicyState | None:
         """Learn one step and log it; None, and nothing logged, where the lease was lost."""
         shadow.policy.update(outcomes)
         step, size, unsaved = shadow.step + 1, shadow.size, shadow.unsaved + len(outcomes)
@@ -271,9 +271,9 @@ class Lineage:
         """Return a new policy in the state that the fold begins from: as a rule, that before it learned anything."""
         return self._loaded(self._base(), build(self.catalogue, self.policy.spec())).policy
 
-    def rebuild(self, progress: Progress | None = None) -> Rebuilt:
+    def rebuild(self, progress: Progress | None = None) -> RebuildReport:
         """Fold the log again and take the result as the policy's state; a damaged snapshot is written anew."""
-        base, live = self.base, self.live
+        base, current = self.base, self.current
         latest = self.store.latest_step(self.policy_id) or 0
         policy, n = self.first(), 0
         for step in range(base + 1, latest + 1):
@@ -283,14 +283,14 @@ class Lineage:
             if progress is not None:
                 progress(step, latest)
         state = policy.dumps()
-        same = live.fault is None and live.step == latest and close(state, live.policy.dumps())
-        if type(policy) is not type(live.policy):
-            policy = live.policy
+        same = current.fault is None and current.step == latest and close(state, current.policy.dumps())
+        if type(policy) is not type(current.policy):
+            policy = current.policy
             with self.deciding:
                 policy.loads(state)
-        self.live = Standing(policy, latest, len(state), n)
+        self.current = PolicyState(policy, latest, len(state), n)
         self.store.mend_snapshot(self.policy_id, latest, state)
-        return Rebuilt(latest - base, n, same)
+        return RebuildReport(latest - base, n, same)
 
     def _begin(self, policy: Policy) -> int:
         """Write the state before anything is learned, unless another process was quicker; return the newest step."""

@@ -24,7 +24,9 @@ class LedgerOutcomes:
         kept = due.take(rows)
         money, objective = catalogue.money_of(batch.offer), catalogue.objective
         every = np.arange(len(batch.offer))
-        was_reward = objective.reward(money, every, kept.was_converted, kept.was_revenue, kept.was_value)
+        previous_reward = objective.reward(
+            money, every, kept.previous_converted, kept.previous_revenue, kept.previous_value
+        )
         return kept, Outcomes(
             contexts=batch.contexts,
             offer=batch.offer,
@@ -33,11 +35,11 @@ class LedgerOutcomes:
             converted=batch.converted,
             revenue=batch.revenue,
             reward=batch.reward,
-            restated=kept.restated,
-            was_converted=kept.was_converted,
-            was_revenue=kept.was_revenue,
-            was_reward=was_reward,
+            is_update=kept.is_update,
+            previous_converted=kept.previous_converted,
+            previous_revenue=kept.previous_revenue,
+            previous_reward=previous_reward,
             time=batch.time,
             weight=kept.weight,
-            was_weight=kept.was_weight,
+            previous_weight=kept.previous_weight,
         )

@@ -11,7 +11,7 @@ from bandit.errors import PolicyError
 from bandit.policies.registry import build
 
 
-def shadow_of(
+def working_copy(
     catalogue: Catalogue, policy: Policy, deciding: AbstractContextManager[object]
 ) -> AbstractContextManager[Policy]:
     """Yield another policy of the same settings, to be brought to a state; the policy itself where there is none.

@@ -7,7 +7,7 @@ from bandit.logfiles.mapping.layout import Layout
 from bandit.logfiles.mapping.mapping import UNKNOWN, LogMapping
 from bandit.logfiles.obp import ArrayLog, from_obp, to_obp
 from bandit.logfiles.open_log import export_mapping, from_frame, from_parquet, open_log
-from bandit.logfiles.rejections import ImportReport, Refusal
+from bandit.logfiles.rejections import ImportReport, Rejection
 
 __all__ = [
     "FORMATS",
@@ -19,7 +19,7 @@ __all__ = [
     "ImportReport",
     "Layout",
     "LogMapping",
-    "Refusal",
+    "Rejection",
     "export",
     "export_mapping",
     "format_of",

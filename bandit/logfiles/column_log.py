@@ -9,7 +9,7 @@ import numpy as np
 
 from bandit.clock import now
 from bandit.errors import InputError, LogFileError
-from bandit.logfiles.rejections import ImportReport, Refusals
+from bandit.logfiles.rejections import ImportReport, Rejections
 from bandit.logfiles.row_reader import BatchReader
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ class ColumnLog:
         self._source, self._catalogue, self._mapping = source, catalogue, mapping
         self._unchanged = unchanged
         reader = BatchReader(catalogue, mapping)
-        refusals = Refusals(max(max_listed, 1))
+        refusals = Rejections(max(max_listed, 1))
         settled_before = now() - catalogue.objective.window
         kept, n_rows = [], 0
         self._n = self._still_open = 0
@@ -112,7 +112,7 @@ class ColumnLog:
         if self._unchanged is not None:
             self._unchanged()
         reader = BatchReader(self._catalogue, self._mapping)
-        refusals = Refusals(1)
+        refusals = Rejections(1)
         start = 0
         for chunk in self._source.chunks(reader.columns, size, None):
             keep = self._kept[start : start + len(chunk)]

@@ -13,13 +13,13 @@ from bandit.domain import MICROSECONDS
 from bandit.errors import CatalogueError, DuplicateError, LogFileError
 from bandit.logfiles.columns.contexts import ContextReader
 from bandit.logfiles.columns.eligibility import CELLS, eligibility_reader
-from bandit.logfiles.columns.group import StandingReader
+from bandit.logfiles.columns.group import GroupReader
 from bandit.logfiles.columns.identity import IdentityReader
 from bandit.logfiles.columns.offers import OfferReader, PropensityReader
 from bandit.logfiles.columns.outcomes import OutcomeColumns, OutcomeReader
 from bandit.logfiles.columns.values import BAD_TIME, moment, times
 from bandit.logfiles.mapping.mapping import CLOSED, LogMapping
-from bandit.logfiles.rejections import ImportReport, Refusals
+from bandit.logfiles.rejections import ImportReport, Rejections
 from bandit.logfiles.sources.csv import CsvSource
 from bandit.logfiles.sources.dsjson import DsjsonSource, is_dsjson
 from bandit.logfiles.sources.parquet import PARQUET, ParquetSource
@@ -28,7 +28,7 @@ from bandit.store import PLACEHOLDER, DecisionRows, EventRows
 if TYPE_CHECKING:
     from bandit.catalogue import Catalogue
     from bandit.domain import BoolArray, IntArray
-    from bandit.logfiles.rejections import RowRefusals
+    from bandit.logfiles.rejections import RowRejections
     from bandit.logfiles.sources.source import Chunk, Progress, Source
     from bandit.store import Store
 
@@ -53,7 +53,7 @@ def import_log(
     all. CatalogueError where the mapping does not fit the catalogue; DuplicateError where the log has a decision of
     the same id with other content.
     """
-    run = _Import(store, catalogue, mapping, Refusals(max(max_listed, 1)))
+    run = _Import(store, catalogue, mapping, Rejections(max(max_listed, 1)))
     path = Path(path)
     source = open_source(path, mapping.file.delimiter, progress)
     with store.transaction():
@@ -89,7 +89,7 @@ def open_source(path: Path, delimiter: str = ",", progress: Progress | None = No
 class _Import:
     """The readers of one mapping, and the way of each chunk through them into the store."""
 
-    def __init__(self, store: Store, catalogue: Catalogue, mapping: LogMapping, refusals: Refusals) -> None:
+    def __init__(self, store: Store, catalogue: Catalogue, mapping: LogMapping, refusals: Rejections) -> None:
         self.store = store
         self.catalogue = catalogue
         self.mapping = mapping
@@ -101,7 +101,7 @@ class _Import:
         self.propensities = PropensityReader(catalogue, mapping)
         self.outcomes = OutcomeReader(mapping)
         self.eligibility = eligibility_reader(catalogue, mapping, self.contexts)
-        self.standing = StandingReader(mapping)
+        self.standing = GroupReader(mapping)
         readers = (
             self.identities,
             self.times,
@@ -207,7 +207,7 @@ class TimeReader:
                     f'{mapping.where}: [columns] time_start "{columns.time_start}" is no time; write 2026-01-31'
                 )
 
-    def read(self, chunk: Chunk, refused: RowRefusals) -> IntArray:
+    def read(self, chunk: Chunk, refused: RowRejections) -> IntArray:
         """Return microseconds; rows whose time cannot be read are refused."""
         if self.file.time is None:
             return self.start + chunk.lines * MICROSECONDS

@@ -13,7 +13,7 @@ from bandit.printable import plain
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
+class Rejection:
     """One refused row: its line in the file (its row, in Parquet) and why."""
 
     line: int
@@ -32,36 +32,36 @@ class ImportReport:
     n_imported: int
     n_repeated: int
     n_refused: int
-    refused: tuple[Refusal, ...]
+    refused: tuple[Rejection, ...]
     by_reason: Mapping[str, int]
 
 
-class Refusals:
+class Rejections:
     """All refused rows of a file; keeps the words of the first `max_listed` and the count of every kind."""
 
     def __init__(self, max_listed: int) -> None:
         self.max_listed = max_listed
         self.by_reason: Counter[str] = Counter()
-        self.listed: list[Refusal] = []
+        self.listed: list[Rejection] = []
 
     @property
     def n(self) -> int:
         """The number of rows refused so far."""
         return self.by_reason.total()
 
-    def of(self, lines: IntArray) -> RowRefusals:
+    def of(self, lines: IntArray) -> RowRejections:
         """Return the refusals of the next rows, which stand on these lines."""
-        return RowRefusals(self, lines)
+        return RowRejections(self, lines)
 
 
-class RowRefusals:
+class RowRejections:
     """The refusals of one chunk of rows; `ok` marks the rows that nothing has refused yet."""
 
-    def __init__(self, whole: Refusals, lines: IntArray) -> None:
+    def __init__(self, whole: Rejections, lines: IntArray) -> None:
         self.whole = whole
         self.lines = lines
         self.ok: BoolArray = np.ones(len(lines), dtype=np.bool_)
-        self._words: list[Refusal] = []
+        self._words: list[Rejection] = []
 
     def refuse(self, rows: BoolArray, kind: str, words: Callable[[int], str]) -> None:
         """Refuse the rows marked, unless something refused them before; `words` says why, for one row."""
@@ -71,13 +71,13 @@ class RowRefusals:
         self.ok[fresh] = False
         self.whole.by_reason[kind] += len(fresh)
         room = self.whole.max_listed - len(self.whole.listed)
-        self._words += [Refusal(int(self.lines[row]), plain(words(row))) for row in fresh[:room].tolist()]
+        self._words += [Rejection(int(self.lines[row]), plain(words(row))) for row in fresh[:room].tolist()]
 
     def add(self, line: int, kind: str, words: str) -> None:
         """Refuse a row that is not among the chunk's rows, such as one that does not have its columns."""
         self.whole.by_reason[kind] += 1
         if len(self._words) + len(self.whole.listed) < self.whole.max_listed:
-            self._words.append(Refusal(line, words))
+            self._words.append(Rejection(line, words))
 
     def close(self) -> BoolArray:
         """List the chunk's refusals by line and return the rows that are left."""

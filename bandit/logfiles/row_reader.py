@@ -10,7 +10,7 @@ import numpy as np
 from bandit.domain import BoolArray, FloatArray, LoggedBatch, ObjectArray
 from bandit.logfiles.columns.eligibility import eligibility_reader
 from bandit.logfiles.columns.fact_batches import FactBatches
-from bandit.logfiles.columns.group import StandingReader
+from bandit.logfiles.columns.group import GroupReader
 from bandit.logfiles.columns.identity import IdentityReader
 from bandit.logfiles.columns.offers import OfferReader, PropensityReader
 from bandit.logfiles.columns.outcomes import OutcomeColumns, OutcomeReader
@@ -20,7 +20,7 @@ from bandit.store.records import object_array
 if TYPE_CHECKING:
     from bandit.catalogue import Catalogue
     from bandit.logfiles.mapping.mapping import LogMapping
-    from bandit.logfiles.rejections import RowRefusals
+    from bandit.logfiles.rejections import RowRejections
     from bandit.logfiles.sources.source import Chunk
 
 _RETURNED = 1e-6
@@ -39,7 +39,7 @@ class BatchReader:
         self._propensities = PropensityReader(catalogue, mapping)
         self._outcomes = OutcomeReader(mapping)
         self._eligibility = eligibility_reader(catalogue, mapping, self._facts)
-        self._standing = StandingReader(mapping)
+        self._standing = GroupReader(mapping)
         readers = (
             self._times,
             self._facts,
@@ -54,7 +54,7 @@ class BatchReader:
         self.columns = [*once, *([self._customer] if self._customer and self._customer not in once else [])]
         self.all_columns = list(dict.fromkeys([*self.columns, *self._identities.columns]))
 
-    def check(self, chunk: Chunk, refused: RowRefusals) -> tuple[LoggedBatch, BoolArray]:
+    def check(self, chunk: Chunk, refused: RowRejections) -> tuple[LoggedBatch, BoolArray]:
         """Return the rows of a chunk and which of them are closed, having refused those that cannot be used.
 
         To be called once for each chunk of a file, in order: an id that an earlier chunk has is refused.
@@ -65,7 +65,7 @@ class BatchReader:
         refused.close()
         return batch, closed
 
-    def read(self, chunk: Chunk, refused: RowRefusals) -> tuple[LoggedBatch, BoolArray]:
+    def read(self, chunk: Chunk, refused: RowRejections) -> tuple[LoggedBatch, BoolArray]:
         """Return the rows of a chunk, also those that cannot be used, and which of them are closed."""
         customers: ObjectArray | None = None
         if self._customer is not None:

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bandit.domain import BoolArray, IntArray
-from bandit.models.rule_bits import Stacking, Words
+from bandit.models.rule_bits import RuleBits, Words
 
 Floats32 = NDArray[np.float32]
 
@@ -40,7 +40,7 @@ ROUNDING = np.float32(1e-5)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Lever:
+class DimensionScores:
     """One dimension's K options: what they add to the scores of n contexts under M draws, and to the money.
 
     `score` is (n, M, K) and `log_revenue` (n, K); `rate`, `redemption_cost` and `contact_cost` are (K,).
@@ -69,8 +69,8 @@ class Best:
 def best_offers(
     base: Floats32,
     log_revenue: Floats32,
-    levers: Sequence[Lever],
-    stacking: Stacking,
+    levers: Sequence[DimensionScores],
+    stacking: RuleBits,
     in_force: Words,
     margin: float | None,
     widths: Sequence[int] = WIDTHS,
@@ -100,7 +100,7 @@ def best_offers(
     return Best(options.reshape(n, m, -1)[:, :, back], value.reshape(n, m), proven.reshape(n, m))
 
 
-def _order(levers: Sequence[Lever]) -> list[int]:
+def _order(levers: Sequence[DimensionScores]) -> list[int]:
     """Dimensions that cost money come first, since their bounds are the loosest; then those that matter most."""
 
     def weight(place: int) -> tuple[bool, float]:
@@ -121,7 +121,7 @@ class _Sums:
     redemption_cost: Floats32
     contact_cost: Floats32
 
-    def with_each(self, score: Floats32, log_revenue: Floats32, lever: Lever) -> _Sums:
+    def with_each(self, score: Floats32, log_revenue: Floats32, lever: DimensionScores) -> _Sums:
         """Return the sums with each of K options added, (rows, kept x K); what a lever adds is (rows, K) or (K,)."""
 
         def joined(sums: Floats32, added: Floats32) -> Floats32:
@@ -167,8 +167,8 @@ class _Beam:
 
     def __init__(
         self,
-        levers: Sequence[Lever],
-        stacking: Stacking,
+        levers: Sequence[DimensionScores],
+        stacking: RuleBits,
         context: IntArray,
         draw: IntArray,
         in_force: Words,

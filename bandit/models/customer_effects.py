@@ -18,7 +18,7 @@ CUSTOMERS = 50_000
 """Customers looked at at once when variances are estimated."""
 
 
-class Personal:
+class CustomerEffects:
     """u_customer ~ N(0, variance of each column) on the 1 + K option columns (the base first).
 
     Kept as the natural parameters of what each customer's own history says, apart from the prior (two float32 a column
@@ -46,7 +46,7 @@ class Personal:
         places = self._places
         return np.fromiter((places.get(customer, -1) for customer in customers), dtype=np.int64, count=len(customers))
 
-    def moments(self, places: IntArray) -> tuple[FloatArray, FloatArray]:
+    def means_and_variances(self, places: IntArray) -> tuple[FloatArray, FloatArray]:
         """Return means and variances, (n, 1 + K) each; at place -1 those of a stranger."""
         prior = self.variances[self.owner]
         if not len(self._natural) or (len(places) == 1 and places[0] < 0):
@@ -59,13 +59,13 @@ class Personal:
         """Return mean and standard deviation of each of the 1 + K named columns; nothing for a stranger."""
         if customer not in self._places:
             return {}
-        mean, variance = self.moments(np.array([self._places[customer]], dtype=np.int64))
+        mean, variance = self.means_and_variances(np.array([self._places[customer]], dtype=np.int64))
         spread = np.sqrt(variance[0])
         return dict(zip(names, zip(mean[0].tolist(), spread.tolist(), strict=True), strict=True))
 
     def offset(self, customers: ObjectArray, columns: FloatArray) -> FloatArray:
         """Return (n,), what the customers' own deviations add to the scores of offers with (n, 1 + K) columns."""
-        mean, _ = self.moments(self.places(customers))
+        mean, _ = self.means_and_variances(self.places(customers))
         return np.asarray((columns * mean).sum(axis=1))
 
     def learn(
@@ -76,7 +76,7 @@ class Personal:
         prior = self.variances[self.owner]
         for turn in _turns(places):
             at, a = places[turn], columns[turn]
-            mean, variance = self.moments(at)
+            mean, variance = self.means_and_variances(at)
             spread = (a * a * variance).sum(axis=1)
             # The chance under an uncertain score (MacKay 1992, "The evidence framework applied to classification").
             chance = expit((score[turn] + (a * mean).sum(axis=1)) / np.sqrt(1.0 + np.pi / 8.0 * spread))
@@ -97,14 +97,14 @@ class Personal:
         for _ in range(rounds):
             squares, known = np.zeros(len(self.owner)), np.zeros(len(self.owner))
             for start in range(0, len(self), CUSTOMERS):  # a million customers are not looked at all at once
-                mean, variance = self.moments(np.arange(start, min(start + CUSTOMERS, len(self))))
+                mean, variance = self.means_and_variances(np.arange(start, min(start + CUSTOMERS, len(self))))
                 squares += (mean**2).sum(axis=0)
                 known += np.clip(1.0 - variance / self.variances[self.owner], 0.0, 1.0).sum(axis=0)
             shared = np.bincount(self.owner, known, minlength=size)
             found = self.strength * self.given + np.bincount(self.owner, squares, minlength=size)
             self.variances = np.clip(found / (self.strength + shared), 1e-4, 16.0 * self.given)
 
-    def fade(self, kept: float) -> None:
+    def decay(self, kept: float) -> None:
         """Keep a share of what was learned."""
         self._natural *= np.float32(kept)
         self._precision *= np.float32(kept)

@@ -18,7 +18,7 @@ class Gaussian:
         self.covariance = np.diag(np.asarray(variance, dtype=np.float64))
         self._factor: FloatArray | None = None
 
-    def take_over(self, mean: FloatArray, covariance: FloatArray) -> None:
+    def assign(self, mean: FloatArray, covariance: FloatArray) -> None:
         """Become another belief."""
         self.mean, self.covariance, self._factor = mean, covariance, None
 
@@ -32,7 +32,7 @@ class Gaussian:
         normal = rng.standard_normal((draws, self.size))
         return np.asarray(self.mean + width * (normal @ self._factor.T))
 
-    def reweigh(
+    def replace_prior(
         self, old: tuple[FloatArray, FloatArray], new: tuple[FloatArray, FloatArray], kept: float = 1.0
     ) -> None:
         """Exchange the prior (mean (D,), variance (D,)) that this belief started from, and keep a share of the rest.
@@ -51,7 +51,7 @@ class Gaussian:
         system[np.diag_indices_from(system)] += 1.0
         covariance = deviation[:, None] * solve_positive(system, np.eye(self.size)) * deviation
         covariance = 0.5 * (covariance + covariance.T)
-        self.take_over(covariance @ (natural + new[0] / new[1]), covariance)
+        self.assign(covariance @ (natural + new[0] / new[1]), covariance)
 
     @property
     def size(self) -> int:
@@ -65,7 +65,7 @@ class Gaussian:
         """
         self._observe(rows, residual, variance, 1.0)
 
-    def release(self, rows: FloatArray, residual: FloatArray, variance: FloatArray) -> None:
+    def downdate(self, rows: FloatArray, residual: FloatArray, variance: FloatArray) -> None:
         """Take back what `condition` learned from the same rows; `residual` is against the mean of now."""
         self._observe(rows, residual, variance, -1.0)
 
@@ -77,9 +77,9 @@ class Gaussian:
         factor = np.linalg.cholesky(system)
         half = solve_triangular(factor, gain, lower=True, check_finite=False)
         self.mean += sign * (half.T @ solve_triangular(factor, residual, lower=True, check_finite=False))
-        self.narrow(half, sign)
+        self.observe(half, sign)
 
-    def narrow(self, half: FloatArray, sign: float = 1.0) -> None:
+    def observe(self, half: FloatArray, sign: float = 1.0) -> None:
         """Take half' half from the covariance, (m, D); with sign -1, give it back.
 
         A product with its own transpose is symmetric to the last bit, so the covariance stays so too.
@@ -87,7 +87,7 @@ class Gaussian:
         self._factor = None
         self.covariance -= sign * (half.T @ half)
 
-    def narrow_by_one(self, direction: FloatArray, amount: float) -> None:
+    def observe_one(self, direction: FloatArray, amount: float) -> None:
         """Take amount x direction direction' from the covariance, in place and without a copy of it."""
         self._factor = None
         scaled = np.sqrt(amount) * direction
@@ -108,7 +108,7 @@ class Gaussian:
         grown[np.ix_(places, places)] = self.covariance
         new_mean = np.array(mean, dtype=np.float64)
         new_mean[places] = self.mean
-        self.take_over(new_mean, grown)
+        self.assign(new_mean, grown)
 
 
 def _root(covariance: FloatArray) -> FloatArray:

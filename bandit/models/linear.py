@@ -29,7 +29,7 @@ class BayesianLinear:
         """The expected variance of the noise."""
         return self.rate / max(self.shape - 1.0, 0.5)
 
-    def fade(self, kept: float) -> None:
+    def decay(self, kept: float) -> None:
         """Keep a share of what is known of the noise; the weights are faded by `Prior.exchange`."""
         shape, rate = self._start
         self.shape = shape + kept * (self.shape - shape)
@@ -51,7 +51,7 @@ class BayesianLinear:
             residual = seen - block @ self.weights.mean
             self.rate -= 0.5 * self._surprise(block, residual, -1.0)
             self.shape -= 0.5 * len(seen)
-            self.weights.release(block, residual, np.ones(len(seen)))
+            self.weights.downdate(block, residual, np.ones(len(seen)))
 
     def _surprise(self, rows: FloatArray, residual: FloatArray, sign: float) -> float:
         """Squared residual in units of its predictive variance (before learning: +1; still holding it: -1)."""

@@ -73,7 +73,7 @@ class BayesianLogistic:
         It ends when no weight moves by more than `tolerance` deviations of its own.
         """
         belief = self.weights
-        belief.take_over(prior.center.copy(), np.diag(prior.variance))
+        belief.assign(prior.center.copy(), np.diag(prior.variance))
         for turn in range(rounds):
             moved = self._newton(batches, prior)
             if turn and moved < tolerance:
@@ -95,7 +95,7 @@ class BayesianLogistic:
         step = covariance @ gradient
         # Far from the mode a full step may overshoot: no weight moves by more than a few of its deviations at once.
         step /= max(1.0, float(np.abs(step / np.sqrt(prior.variance)).max()) / 3.0)
-        belief.take_over(belief.mean + step, covariance)
+        belief.assign(belief.mean + step, covariance)
         return float(np.abs(step / deviation).max())
 
     def _learn_one(self, row: FloatArray, y: float, weight: float, offset: float) -> None:
@@ -118,7 +118,7 @@ class BayesianLogistic:
         p = _sigmoid(start + spread * dual)
         curvature = max(weight * p * (1.0 - p), 1e-12)
         belief.mean += dual * gain
-        belief.narrow_by_one(gain, curvature / (1.0 + curvature * spread))
+        belief.observe_one(gain, curvature / (1.0 + curvature * spread))
 
     def _learn(self, rows: FloatArray, y: FloatArray, weight: FloatArray, offset: FloatArray) -> None:
         belief = self.weights
@@ -132,7 +132,7 @@ class BayesianLogistic:
         system[np.diag_indices_from(system)] += 1.0
         half = solve_triangular(np.linalg.cholesky(system), root[:, None] * gain, lower=True, check_finite=False)
         belief.mean += dual @ gain
-        belief.narrow(half)
+        belief.observe(half)
 
     @staticmethod
     def _mode(kernel: FloatArray, start: FloatArray, y: FloatArray, weight: FloatArray) -> FloatArray:

@@ -70,9 +70,9 @@ class Prior:
         """Bring the belief under other variances of the groups."""
         old = self.center, self.variance
         self.variances = np.asarray(variances, dtype=np.float64)
-        belief.reweigh(old, (self.center, self.variance))
+        belief.replace_prior(old, (self.center, self.variance))
 
-    def fade(self, belief: Gaussian, kept: float) -> None:
+    def decay(self, belief: Gaussian, kept: float) -> None:
         """Keep a share of what was learned: the belief moves towards the prior."""
         own = self.center, self.variance
-        belief.reweigh(own, own, kept)
+        belief.replace_prior(own, own, kept)

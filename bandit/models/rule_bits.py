@@ -15,7 +15,7 @@ Words: TypeAlias = NDArray[np.uint64]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Stacking:
+class RuleBits:
     """Rules as bits: a combination is forbidden where a rule in force names each of its options that it looks at.
 
     One array a dimension. `named` (K, words): bit r of an option is set where rule r names it or does not look at the
@@ -26,7 +26,7 @@ class Stacking:
     looks: tuple[Words, ...]
 
     @staticmethod
-    def of(sizes: Sequence[int], rules: Sequence[Sequence[BoolArray | None]]) -> Stacking:
+    def of(sizes: Sequence[int], rules: Sequence[Sequence[BoolArray | None]]) -> RuleBits:
         """Take a mask of options a rule and dimension, None where the rule does not look at the dimension."""
         words = max(1, -(-len(rules) // 64))
         named = tuple(np.full((size, words), ~np.uint64(0)) for size in sizes)
@@ -37,7 +37,7 @@ class Stacking:
                 if options is not None:
                     looks[place][word] |= bit
                     named[place][~options, word] &= ~bit
-        return Stacking(named, looks)
+        return RuleBits(named, looks)
 
     def in_force(self, holds: BoolArray) -> Words:
         """Return as (n, words) bits which of the rules hold for n contexts, (n, rules)."""
@@ -45,9 +45,9 @@ class Stacking:
         bits[:, : holds.shape[1]] = holds
         return np.packbits(bits, axis=1, bitorder="little").view("<u8").astype(np.uint64)
 
-    def ordered(self, order: Sequence[int]) -> Stacking:
+    def ordered(self, order: Sequence[int]) -> RuleBits:
         """Return the same rules over the dimensions in another order."""
-        return Stacking(tuple(self.named[place] for place in order), tuple(self.looks[place] for place in order))
+        return RuleBits(tuple(self.named[place] for place in order), tuple(self.looks[place] for place in order))
 
     def seen(self) -> list[Words]:
         """Return for each dimension the rules that have been seen whole there: they look at none that comes later."""

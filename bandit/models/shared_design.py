@@ -13,7 +13,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from bandit.domain import FloatArray, IntArray, SharedColumns
+from bandit.domain import FactoredColumns, FloatArray, IntArray
 from bandit.models.gaussian import Gaussian
 
 Floats32 = NDArray[np.float32]
@@ -36,13 +36,13 @@ class Draws:
         return len(self.pairs)
 
 
-class Structure:
+class SharedDesign:
     """The weights that N offers share, for d context columns; knows where each weight stands in the belief."""
 
-    def __init__(self, main: FloatArray | SharedColumns, pairs: FloatArray, n_context: int) -> None:
+    def __init__(self, main: FloatArray | FactoredColumns, pairs: FloatArray, n_context: int) -> None:
         """Take (N, K) option columns and (N, P) pair columns; the first of the d context columns is the intercept."""
-        self.columns: FloatArray | SharedColumns
-        if isinstance(main, SharedColumns):
+        self.columns: FloatArray | FactoredColumns
+        if isinstance(main, FactoredColumns):
             self.columns = main.with_intercept()
         else:
             self.columns = np.column_stack([np.ones(len(main)), main])

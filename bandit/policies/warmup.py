@@ -40,7 +40,7 @@ class Warmup:
             return [], {}
         kept = self.outcomes()
         arrays: dict[str, NDArray[np.generic]] = {
-            name: getattr(kept, name) for name in _columns() if name != "eligible"
+            _STATE_NAMES.get(name, name): getattr(kept, name) for name in _columns() if name != "eligible"
         }
         arrays["eligible"] = np.packbits(kept.eligible, axis=1)
         arrays["customers"] = np.array(kept.contexts.customers.tolist(), dtype=np.str_)
@@ -71,9 +71,9 @@ class Warmup:
         customers = np.array(_column(arrays["customers"], n, "U", empty=True).tolist(), dtype=object)
         contexts = Contexts(n, columns, {}, customers)  # type: ignore[arg-type]
         values = {
-            name: _column(arrays[name], n, kind, empty=name in _MAY_BE_EMPTY)
+            name: _column(arrays[_STATE_NAMES.get(name, name)], n, kind, empty=name in _MAY_BE_EMPTY)
             for name, kind in _KINDS.items()
-            if name in arrays
+            if _STATE_NAMES.get(name, name) in arrays
         }
         if values["offer"].min() < 0 or values["offer"].max() >= catalogue.n_offers:
             raise ValueError("its warm-up has other offers")
@@ -89,20 +89,25 @@ class Warmup:
         return warmup
 
 
-_MAY_BE_EMPTY = {"time", "weight", "was_weight"}
+_STATE_NAMES = {"is_update": "restated"} | {
+    f"previous_{name}": f"was_{name}" for name in ("converted", "revenue", "reward", "weight")
+}
+# The columns whose names in a policy's state, which must not change, are not those of the record.
+
+_MAY_BE_EMPTY = {"time", "weight", "previous_weight"}
 _KINDS = {
     "offer": "i",
     "propensity": "f",
     "converted": "b",
     "revenue": "f",
     "reward": "f",
-    "restated": "b",
-    "was_converted": "b",
-    "was_revenue": "f",
-    "was_reward": "f",
+    "is_update": "b",
+    "previous_converted": "b",
+    "previous_revenue": "f",
+    "previous_reward": "f",
     "time": "i",
     "weight": "f",
-    "was_weight": "f",
+    "previous_weight": "f",
 }
 
 
@@ -126,9 +131,9 @@ def join(batches: Sequence[Outcomes]) -> Outcomes:
     values = {name: np.concatenate([getattr(batch, name) for batch in batches]) for name in _columns()}
     if len(values["time"]) != n:  # some of them do not say
         values["time"] = values["time"][:0]
-    if len(values["weight"]) + len(values["was_weight"]):  # some are known in part: say it of all
+    if len(values["weight"]) + len(values["previous_weight"]):  # some are known in part: say it of all
         values["weight"] = np.concatenate([batch.weights for batch in batches])
-        values["was_weight"] = np.concatenate([batch.was_weights for batch in batches])
+        values["previous_weight"] = np.concatenate([batch.previous_weights for batch in batches])
     return Outcomes(contexts=contexts, **values)
 
 

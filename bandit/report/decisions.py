@@ -15,7 +15,7 @@ from bandit.report.numbers import count
 if TYPE_CHECKING:
     from bandit.catalogue import Catalogue
     from bandit.domain import Decision, FloatArray
-    from bandit.learning.learner import Learned
+    from bandit.learning.learner import LearnReport
 
 
 def decision_json(
@@ -85,7 +85,7 @@ def decision_tables(
     return tables
 
 
-def learned_table(learned: Learned, policy: str) -> Table:
+def learned_table(learned: LearnReport, policy: str) -> Table:
     """Return what one learning run did."""
     table = Table(title=f"learned by {escape(policy)}", title_justify="left", show_header=False)
     table.add_column()

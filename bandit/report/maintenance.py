@@ -11,12 +11,12 @@ from rich.table import Table
 from bandit.report.numbers import count
 
 if TYPE_CHECKING:
-    from bandit.governance.erasure import Erased, Retained
-    from bandit.governance.verify import Verified
-    from bandit.learning.learner import Rebuilt
+    from bandit.governance.erasure import EraseReport, RetentionReport
+    from bandit.governance.verify import VerifyReport
+    from bandit.learning.learner import RebuildReport
 
 
-def verified_lines(verified: Verified) -> list[str]:
+def verified_lines(verified: VerifyReport) -> list[str]:
     """Return what a verification found, a sentence a line."""
     if verified.problems:
         return [*verified.problems, *verified.notes]
@@ -25,7 +25,7 @@ def verified_lines(verified: Verified) -> list[str]:
     return [found, *verified.notes]
 
 
-def erased_lines(erased: Erased) -> list[str]:
+def erased_lines(erased: EraseReport) -> list[str]:
     """Return what an erasure did and what it could not reach, a sentence a line."""
     went = f"{count(erased.decisions)} decisions, {count(erased.events)} events"
     lines = [f"The customer is erased: {went}; no byte of them is left in the file."]
@@ -46,7 +46,7 @@ def erased_lines(erased: Erased) -> list[str]:
     return lines
 
 
-def retained_lines(retained: Retained, before: str) -> list[str]:
+def retained_lines(retained: RetentionReport, before: str) -> list[str]:
     """Return what a retention run did, or would do, a sentence a line."""
     went = (
         f"{count(retained.decisions)} decisions made before {before}, {count(retained.events)} events, and "
@@ -64,7 +64,7 @@ def retained_lines(retained: Retained, before: str) -> list[str]:
     return lines
 
 
-def rebuilt_lines(rebuilt: Mapping[int, Rebuilt]) -> list[str]:
+def rebuilt_lines(rebuilt: Mapping[int, RebuildReport]) -> list[str]:
     """Return how the states folded again compare with the live ones, a sentence a policy."""
     if not rebuilt:
         return ["There is no policy that learns."]

@@ -20,7 +20,7 @@ from bandit.store.records import (
     Step,
     Where,
 )
-from bandit.store.spool.writer import Folded, Intake, closed, outage
+from bandit.store.spool.writer import FoldReport, SpooledWriter, closed, outage
 from bandit.store.store import Store
 from bandit.store.tables.leases import Lease, learner
 
@@ -37,12 +37,12 @@ __all__ = [
     "EventColumns",
     "EventReceipt",
     "EventRows",
-    "Folded",
-    "Intake",
+    "FoldReport",
     "Lease",
     "OfferMap",
     "PolicyRow",
     "Snapshot",
+    "SpooledWriter",
     "Step",
     "Store",
     "StoreLog",

@@ -135,7 +135,7 @@ class DecisionColumns:
 
 @dataclass(frozen=True, slots=True)
 class Reach:
-    """How far a lineage has looked: all events up to `event`, all decisions up to `seq` and made up to `time`.
+    """How far a learner has looked: all events up to `event`, all decisions up to `seq` and made up to `time`.
 
     Decisions made up to `levels[k]` had reached the level k of `bandit.store.learning.conversion_delay`; there is one time for each level.
     """
@@ -148,7 +148,7 @@ class Reach:
 
 @dataclass(frozen=True, slots=True)
 class Sweep:
-    """One pass of a lineage over what is new, from `start` to `target`, done up to the decision `position`."""
+    """One pass of a learner over what is new, from `start` to `target`, done up to the decision `position`."""
 
     criterion: str
     start: Reach
@@ -166,11 +166,11 @@ class DueColumns:
 
     decisions: DecisionColumns
     weight: FloatArray
-    restated: BoolArray
-    was_weight: FloatArray
-    was_converted: BoolArray
-    was_revenue: FloatArray
-    was_value: FloatArray
+    is_update: BoolArray
+    previous_weight: FloatArray
+    previous_converted: BoolArray
+    previous_revenue: FloatArray
+    previous_value: FloatArray
     sweep: Sweep | None
 
     def __len__(self) -> int:
@@ -181,11 +181,11 @@ class DueColumns:
         return DueColumns(
             self.decisions.take(rows),
             self.weight[rows],
-            self.restated[rows],
-            self.was_weight[rows],
-            self.was_converted[rows],
-            self.was_revenue[rows],
-            self.was_value[rows],
+            self.is_update[rows],
+            self.previous_weight[rows],
+            self.previous_converted[rows],
+            self.previous_revenue[rows],
+            self.previous_value[rows],
             self.sweep,
         )
 
@@ -236,7 +236,7 @@ class CatalogueRow:
 
 @dataclass(frozen=True, slots=True)
 class PolicyRow:
-    """A lineage: a policy's settings over a catalogue version.
+    """A learner: a policy's settings over a catalogue version.
 
     Its state is folded from that of `base_step` on. Decisions made with a state before `decides_from` cannot be
     computed again, since what was learned by then has been removed in part.
@@ -300,10 +300,10 @@ def concatenate(parts: Sequence[DueColumns]) -> DueColumns:
     return DueColumns(
         DecisionColumns(*(decisions(field.name) for field in fields(DecisionColumns))),  # type: ignore[arg-type]
         np.concatenate([part.weight for part in parts]),
-        np.concatenate([part.restated for part in parts]),
-        np.concatenate([part.was_weight for part in parts]),
-        np.concatenate([part.was_converted for part in parts]),
-        np.concatenate([part.was_revenue for part in parts]),
-        np.concatenate([part.was_value for part in parts]),
+        np.concatenate([part.is_update for part in parts]),
+        np.concatenate([part.previous_weight for part in parts]),
+        np.concatenate([part.previous_converted for part in parts]),
+        np.concatenate([part.previous_revenue for part in parts]),
+        np.concatenate([part.previous_value for part in parts]),
         parts[0].sweep,
     )

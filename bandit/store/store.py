@@ -11,11 +11,11 @@ from bandit.store.learning.ledger import Ledger
 from bandit.store.maintenance import statistics
 from bandit.store.maintenance.backup import backup
 from bandit.store.maintenance.check import check
-from bandit.store.maintenance.copy import BackedUp
+from bandit.store.maintenance.copy import BackupReport
 from bandit.store.maintenance.deletion import Removal
 from bandit.store.maintenance.journal import Upkeep, runs
 from bandit.store.records import UNKNOWN_POLICY, Where
-from bandit.store.spool.writer import Folded, Folder, Intake
+from bandit.store.spool.writer import FoldReport, SpooledWriter, SpoolRecovery
 from bandit.store.tables.catalogues import Catalogues
 from bandit.store.tables.customers import Customers
 from bandit.store.tables.decision_reader import DecisionReader
@@ -112,13 +112,13 @@ class Store:
             connection.close()
             raise
 
-    def intake(self) -> Intake:
+    def writer(self) -> SpooledWriter:
         """Return a way in that takes decisions and events beside the database while it cannot be written."""
-        return Intake(self._connection, self._writer, self._events)
+        return SpooledWriter(self._connection, self._writer, self._events)
 
-    def fold_spools(self) -> Folded:
+    def fold_spools(self) -> FoldReport:
         """Take in what processes that are gone have left beside the database."""
-        return Folder(self._connection, self._writer, self._events).fold_left()
+        return SpoolRecovery(self._connection, self._writer, self._events).fold_left()
 
     def data_version(self) -> int:
         """Return a number that is another once a different connection has written to the file; it costs next to none.
@@ -179,11 +179,11 @@ class Store:
         return self._catalogues.latest()
 
     def register_policy(self, catalogue_id: int, spec: Mapping[str, object]) -> int:
-        """Return the number of a lineage, and write it the first time."""
+        """Return the number of a learner, and write it the first time."""
         return self._catalogues.register_policy(catalogue_id, spec)
 
     def policy_spec(self, policy_id: int) -> tuple[int, Mapping[str, object]]:
-        """Return a lineage's catalogue and settings; StoreError where there is none of that number."""
+        """Return a learner's catalogue and settings; StoreError where there is none of that number."""
         return self._catalogues.policy_spec(policy_id)
 
     def policies(self) -> tuple[PolicyRow, ...]:
@@ -293,7 +293,7 @@ class Store:
         limit: int = 65_536,
         counts_at_once: bool = False,
     ) -> DueColumns:
-        """Return decisions of which more is known than this lineage learned, or other than it learned, by number.
+        """Return decisions of which more is known than this learner learned, or other than it learned, by number.
 
         An outcome is known in full by a conversion, by "closed", by the end of the window, and where `counts_at_once`
         by any revenue or reward; where not, the silence of a decision that is open is known in part by its age.
@@ -311,11 +311,11 @@ class Store:
         return self._ledger.mend_snapshot(policy_id, step, state)
 
     def steps(self, policy_id: int) -> tuple[Step, ...]:
-        """Return all steps of a lineage, in order."""
+        """Return all steps of a learner, in order."""
         return self._ledger.steps(policy_id)
 
     def latest_step(self, policy_id: int) -> int | None:
-        """Return the number of a lineage's newest step, None before the first."""
+        """Return the number of a learner's newest step, None before the first."""
         return self._ledger.latest_step(policy_id)
 
     def learned_rows(self, policy_id: int, step: int, objective_event: str, window: int) -> DueColumns:
@@ -323,11 +323,11 @@ class Store:
         return self._ledger.learned_rows(policy_id, step, objective_event, window)
 
     def latest_snapshot(self, policy_id: int) -> Snapshot | None:
-        """Return the newest state of a lineage that is kept."""
+        """Return the newest state of a learner that is kept."""
         return self._ledger.snapshot(policy_id, newest=True)
 
     def first_snapshot(self, policy_id: int) -> Snapshot | None:
-        """Return a lineage's state before it learned anything."""
+        """Return a learner's state before it learned anything."""
         return self._ledger.snapshot(policy_id, newest=False)
 
     def check(self) -> list[str]:
@@ -344,7 +344,7 @@ class Store:
 
     def backup(
         self, path: str | Path, *, force: bool = False, progress: Callable[[int, int], None] | None = None
-    ) -> BackedUp:
+    ) -> BackupReport:
         """Copy a consistent state to a new file while the store is in use, check the copy, and record it.
 
         StoreError where the file exists, unless `force`.

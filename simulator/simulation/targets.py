@@ -200,7 +200,7 @@ class PolicyDesk:
         contexts = self.population.contexts(book.visits.customers[rows], book.visits.times[rows])
         kept = book.responses.kept[rows]
         self.policy.update(
-            Outcomes.first(
+            Outcomes.new(
                 contexts,
                 book.offer[rows],
                 np.unpackbits(book.packed[rows], axis=1, count=book.n_offers).astype(np.bool_),

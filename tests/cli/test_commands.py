@@ -48,7 +48,7 @@ FACTS = ("--fact", "gender=f", "--fact", "recency=2.5", "--fact", "loyal=true")
 
 @pytest.fixture(scope="module")
 def prepared(tmp_path_factory):
-    """A directory with the example and its log imported, and one lineage that has learned it."""
+    """A directory with the example and its log imported, and one learner that has learned it."""
     directory = tmp_path_factory.mktemp("example")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(directory)

@@ -70,7 +70,7 @@ def test_a_threshold_is_learned_once_there_is_enough_to_learn_it_from(monkeypatc
             converted = rng.random(1_000) < chance
             eligible, none = np.ones((1_000, 2), dtype=bool), np.zeros(1_000)
             policy.update(
-                bandit.domain.Outcomes.first(
+                bandit.domain.Outcomes.new(
                     catalogue.contexts({"age": age}),
                     offer,
                     eligible,

@@ -202,14 +202,14 @@ def test_silence_counts_in_parts_until_the_window_ends_or_the_decision_is_closed
     clock.now += 3 * DAY
     learned = engine.learn()
     assert (learned.n, learned.n_restated) == (1, 0)
-    assert 0.0 < engine.lineage.learned(engine.step).weight[0] < 1.0
+    assert 0.0 < engine.learner.learned(engine.step).weight[0] < 1.0
     assert engine.learn().n == 0
     clock.now += 4 * DAY + 1
     learned = engine.learn()
     assert (learned.n, learned.n_restated) == (1, 1)
-    last = engine.lineage.learned(engine.step)
+    last = engine.learner.learned(engine.step)
     assert last.weight.tolist() == [1.0]
-    assert 0.0 < last.was_weight[0] < 1.0
+    assert 0.0 < last.previous_weight[0] < 1.0
     clock.now += 30 * DAY
     assert engine.learn().n == 0
     assert engine.rebuild().same

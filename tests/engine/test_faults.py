@@ -299,7 +299,7 @@ def test_a_damaged_snapshot_heals_by_itself_in_a_while(opened, clock, path):
     damage(path, "UPDATE snapshots SET state = x'00' WHERE step = 1")
     engine = opened(follow=0.0)
     assert engine.decide("c", context(0)).fault is not None
-    engine._background._thread.join()
+    engine._worker._thread.join()
     assert engine.decide("c", context(0)).fault is None
     assert engine.policy.dumps() == state
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import bandit
-from bandit.learning.learner import Lineage
+from bandit.learning.learner import PolicyLearner
 from bandit.store import Lease, Store
 from bandit.store.tables.leases import LENGTH
 from tests.engine.test_engine import DAY, KEY, Clock, live
@@ -78,15 +78,15 @@ def two(tmp_path, catalogue):
         with engine.store.another() as one, engine.store.another() as other:
             yield (
                 [
-                    Lineage(store, catalogue, engine.catalogue_id, bandit.ThompsonSampling(catalogue))
+                    PolicyLearner(store, catalogue, engine.catalogue_id, bandit.ThompsonSampling(catalogue))
                     for store in (one, other)
                 ],
                 clock,
             )
 
 
-def lease(lineage, owner, clock):
-    return Lease(lineage.store.leases, "learn", owner, clock)
+def lease(learner, owner, clock):
+    return Lease(learner.store.leases, "learn", owner, clock)
 
 
 def test_who_does_not_get_the_lease_learns_nothing_and_says_so(two):

@@ -107,7 +107,7 @@ def test_while_one_holds_the_lease_the_other_learns_nothing_and_says_so(opened, 
     live(one, clock, 50, np.random.default_rng(1))
     clock.now += 8 * DAY
     wall = Clock()
-    two._background.clock = wall
+    two._worker.clock = wall
     lease = Lease(one.store.leases, f"learn/{one.policy_id}", "one", wall)
     assert lease.take()
     learned = two.learn()
@@ -157,7 +157,7 @@ def test_a_learner_that_fails_leaves_the_policy_as_the_log_knows_it(opened, cloc
         raise RuntimeError("no memory left")
 
     with monkeypatch.context() as broken:
-        broken.setattr(engine._background._front.__class__, "record_step", fail)
+        broken.setattr(engine._worker._front.__class__, "record_step", fail)
         with pytest.raises(RuntimeError, match="no memory"):
             engine.learn()
     assert (engine.policy.dumps(), engine.step) == (state, 0)
@@ -255,7 +255,7 @@ for child in range(3):
             engine.record(each.decision_id, "purchase", revenue=5.0)
         learned = engine.learn()
         told = {"ids": [each.decision_id for each in made], "offers": [each.offer_index for each in made],
-                "owner": engine._background.owner, "decisions": engine.status().decisions,
+                "owner": engine._worker.owner, "decisions": engine.status().decisions,
                 "faults": engine.status().faults}
         engine.close()
         os.write(write, json.dumps(told).encode())
@@ -264,7 +264,7 @@ for child in range(3):
     children.append((pid, read))
 mine = [engine.decide("c", {}) for _ in range(20)]
 told = [{"ids": [each.decision_id for each in mine], "offers": [each.offer_index for each in mine],
-         "owner": engine._background.owner, "decisions": 20, "faults": engine.status().faults}]
+         "owner": engine._worker.owner, "decisions": 20, "faults": engine.status().faults}]
 for pid, read in children:
     text = b""
     while piece := os.read(read, 65536):

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bandit.models.beam_search import Lever, best_offers
-from bandit.models.rule_bits import Stacking
+from bandit.models.beam_search import DimensionScores, best_offers
+from bandit.models.rule_bits import RuleBits
 
 MARGIN = 0.35
 COSTS = ((0.25, 0.0, 0.0), (0.0, 0.0, 0.15), (0.0, 2.0, 0.0))
@@ -20,7 +20,7 @@ def market(sizes, rng, *, n=1, draws=16, rules=3, costly=3):
         steps = np.linspace(0.0, 1.0, size) * (place < costly)
         score = rng.normal(0.0, 0.3, (n, 1, size)) + rng.normal(0.0, 0.15, (n, draws, size)) + 0.5 * steps
         parts = (score, rng.normal(0.0, 0.08, (n, size)), *(largest * steps for largest in COSTS[place % 3]))
-        levers.append(Lever(*(part.astype(np.float32) for part in parts)))
+        levers.append(DimensionScores(*(part.astype(np.float32) for part in parts)))
     forbidden = []
     for _ in range(rules):
         looks = rng.choice(len(sizes), min(2, len(sizes)), replace=False)
@@ -61,7 +61,7 @@ def brute_force(base, log_revenue, levers, forbidden, margin):
 
 
 def search(base, log_revenue, levers, forbidden, margin, holds=None, **settings):
-    stacking = Stacking.of([len(lever.rate) for lever in levers], forbidden)
+    stacking = RuleBits.of([len(lever.rate) for lever in levers], forbidden)
     given_rules = np.ones((len(base), len(forbidden)), dtype=bool) if holds is None else holds
     return best_offers(base, log_revenue, levers, stacking, stacking.in_force(given_rules), margin, **settings)
 

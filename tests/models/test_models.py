@@ -3,9 +3,9 @@ import pytest
 from scipy.special import expit
 
 from bandit.models import BayesianLinear, BayesianLogistic, Gaussian
-from bandit.models.customer_effects import Personal
+from bandit.models.customer_effects import CustomerEffects
 from bandit.models.prior import Group, Prior
-from bandit.models.shared_design import Structure
+from bandit.models.shared_design import SharedDesign
 
 
 def exact_linear(rows, y, variance):
@@ -96,15 +96,15 @@ def test_a_restated_response_moves_the_belief_to_where_the_new_one_would_have():
     rows, y, variance = problem(3000, 12, np.random.default_rng(5), kind="logistic")
     wrong = y.copy()
     wrong[::20] = 1.0 - y[::20]
-    right, restated, left = (BayesianLogistic(np.zeros(12), variance) for _ in range(3))
+    right, is_update, left = (BayesianLogistic(np.zeros(12), variance) for _ in range(3))
     right.update(rows, y)
-    for model in (restated, left):
+    for model in (is_update, left):
         model.update(rows, wrong)
-    restated.restate(rows, y - wrong)
+    is_update.restate(rows, y - wrong)
     deviation = np.sqrt(np.diag(right.weights.covariance))
     off = np.abs((left.weights.mean - right.weights.mean) / deviation).mean()
     assert off > 0.5
-    assert np.abs((restated.weights.mean - right.weights.mean) / deviation).mean() < 0.25 * off
+    assert np.abs((is_update.weights.mean - right.weights.mean) / deviation).mean() < 0.25 * off
 
 
 def test_one_outcome_is_a_block_of_one():
@@ -138,7 +138,7 @@ def test_an_exchanged_prior_is_the_one_learned_from():
     first, second = BayesianLinear(np.zeros(7), variance), BayesianLinear(mean, wide)
     for model in (first, second):
         model.update(rows, y)
-    first.weights.reweigh((np.zeros(7), variance), (mean, wide))
+    first.weights.replace_prior((np.zeros(7), variance), (mean, wide))
     np.testing.assert_allclose(first.weights.mean, second.weights.mean, atol=1e-8)
     np.testing.assert_allclose(first.weights.covariance, second.weights.covariance, atol=1e-10)
 
@@ -151,11 +151,11 @@ def test_forgetting_ends_at_the_prior_and_never_at_zero_precision():
     model.update(rows, y)
     once = Gaussian(np.zeros(7), variance)
     once.condition(rows, y, np.full(80, 2.0))
-    prior.fade(model.weights, 0.5)
+    prior.decay(model.weights, 0.5)
     np.testing.assert_allclose(model.weights.mean, once.mean, atol=1e-9)
     np.testing.assert_allclose(model.weights.covariance, once.covariance, atol=1e-10)
     for _ in range(1000):
-        prior.fade(model.weights, 0.5)
+        prior.decay(model.weights, 0.5)
     np.testing.assert_allclose(model.weights.mean, 0.0, atol=1e-9)
     np.testing.assert_allclose(model.weights.covariance, np.diag(variance), atol=1e-9)
 
@@ -209,10 +209,10 @@ class TestPersonal:
     def test_one_outcome_of_one_customer_by_hand(self):
         """Variance 1/4 on one column, score 0, bought: p = 1/2, w = 1/4; the mean moves by
         (1/4)(1/2) / (1 + 1/16) = 2/17, and the precision from 4 to 4 + 1/4."""
-        personal = Personal(np.zeros(1, dtype=np.int64), np.array([0.5]))
+        personal = CustomerEffects(np.zeros(1, dtype=np.int64), np.array([0.5]))
         one = np.ones(1)
         personal.learn(np.array(["c"], dtype=object), np.ones((1, 1)), np.zeros(1), one, one)
-        mean, variance = personal.moments(personal.places(np.array(["c", "stranger"], dtype=object)))
+        mean, variance = personal.means_and_variances(personal.places(np.array(["c", "stranger"], dtype=object)))
         np.testing.assert_allclose(mean[:, 0], [2 / 17, 0.0], atol=1e-6)
         np.testing.assert_allclose(1.0 / variance[:, 0], [4.25, 4.0], rtol=1e-6)
 
@@ -221,13 +221,13 @@ class TestPersonal:
         """Mean squared error of each customer's own deviation, against 0 (what leaving it out says)."""
         rng = np.random.default_rng(19)
         own, _, names, columns, score, y = self.simulated(rng, 4000 // visits, visits, 0.4)
-        personal = Personal(np.array([0, 1, 1, 1]), np.array([0.25, 0.25]))
+        personal = CustomerEffects(np.array([0, 1, 1, 1]), np.array([0.25, 0.25]))
         for start in range(0, len(y), 500):
             part = slice(start, start + 500)
             personal.learn(names[part], columns[part], score[part], y[part], np.ones(len(y[part])))
             personal.estimate()
         everybody = np.array([f"c{each}" for each in range(len(own))], dtype=object)
-        mean, _ = personal.moments(personal.places(everybody))
+        mean, _ = personal.means_and_variances(personal.places(everybody))
         assert ((mean - own) ** 2).mean() < (own**2).mean()
 
     def test_how_much_customers_differ_is_found_in_their_histories(self):
@@ -235,7 +235,7 @@ class TestPersonal:
         found = []
         for deviation in (0.0, 0.4):
             _, _, names, columns, score, y = self.simulated(np.random.default_rng(20), 200, 40, deviation)
-            personal = Personal(np.array([0, 1, 1, 1]), np.array([0.25, 0.25]))
+            personal = CustomerEffects(np.array([0, 1, 1, 1]), np.array([0.25, 0.25]))
             for start in range(0, len(y), 500):
                 part = slice(start, start + 500)
                 personal.learn(names[part], columns[part], score[part], y[part], np.ones(len(y[part])))
@@ -247,23 +247,27 @@ class TestPersonal:
     def test_a_batch_with_a_customer_twice_is_two_batches(self):
         rng = np.random.default_rng(21)
         _, _, names, columns, score, y = self.simulated(rng, 7, 6, 0.4)
-        whole, parts = (Personal(np.array([0, 1, 1, 1]), np.array([0.3, 0.3])) for _ in range(2))
+        whole, parts = (CustomerEffects(np.array([0, 1, 1, 1]), np.array([0.3, 0.3])) for _ in range(2))
         ones = np.ones(len(y))
         whole.learn(names, columns, score, y, ones)
         for row in range(len(y)):
             part = slice(row, row + 1)
             parts.learn(names[part], columns[part], score[part], y[part], ones[part])
         everybody = np.array([f"c{each}" for each in range(7)], dtype=object)
-        for one, other in zip(*(each.moments(each.places(everybody)) for each in (whole, parts)), strict=True):
+        for one, other in zip(
+            *(each.means_and_variances(each.places(everybody)) for each in (whole, parts)), strict=True
+        ):
             np.testing.assert_allclose(one, other, atol=1e-6)
 
     def test_a_state_comes_back_whole(self):
         rng = np.random.default_rng(22)
         _, _, names, columns, score, y = self.simulated(rng, 20, 3, 0.4)
-        personal, other = (Personal(np.array([0, 1, 1, 1]), np.array([0.3, 0.3])) for _ in range(2))
+        personal, other = (CustomerEffects(np.array([0, 1, 1, 1]), np.array([0.3, 0.3])) for _ in range(2))
         personal.learn(names, columns, score, y, np.ones(len(y)))
         other.restore(personal.state())
-        for one, same in zip(*(each.moments(each.places(names)) for each in (personal, other)), strict=True):
+        for one, same in zip(
+            *(each.means_and_variances(each.places(names)) for each in (personal, other)), strict=True
+        ):
             assert np.array_equal(one, same)
 
 
@@ -303,7 +307,7 @@ def test_a_column_that_appears_later_costs_nothing():
 def structure_and_belief(rng, *, n_context=4, n_pairs=5):
     main = np.kron(np.eye(3), np.ones((2, 1)))
     pairs = np.eye(6)[:, :n_pairs]
-    structure = Structure(main, pairs, n_context)
+    structure = SharedDesign(main, pairs, n_context)
     belief = Gaussian(rng.normal(size=structure.size), rng.uniform(0.1, 2.0, size=structure.size))
     rows = rng.normal(size=(30, structure.size))
     belief.condition(rows, rng.normal(size=30), np.ones(30))
@@ -374,7 +378,7 @@ def test_every_context_of_a_batch_meets_the_same_draws():
 def test_places_after_growth_keep_every_weight_where_its_column_went():
     rng = np.random.default_rng(10)
     structure, belief = structure_and_belief(rng, n_context=2)
-    grown = Structure(structure.columns[:, 1:], structure.pairs, 4)
+    grown = SharedDesign(structure.columns[:, 1:], structure.pairs, 4)
     places = structure.places_after_growth(np.array([0, 2]), 4)
     contexts = np.column_stack([np.ones(5), np.zeros(5), rng.normal(size=5), np.zeros(5)])
     before = structure.mean_scores(belief, contexts[:, [0, 2]])

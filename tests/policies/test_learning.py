@@ -39,7 +39,7 @@ def outcomes_of(catalogue, chance, n, rng, *, customers=None, time=None):
     eligible = np.ones((n, catalogue.n_offers), dtype=bool)
     reward = converted.astype(float)
     propensity = np.full(n, 1.0 / catalogue.n_offers)
-    return Outcomes.first(contexts, offer, eligible, propensity, converted, np.zeros(n), reward, time)
+    return Outcomes.new(contexts, offer, eligible, propensity, converted, np.zeros(n), reward, time)
 
 
 @dataclasses.dataclass
@@ -111,7 +111,7 @@ class TestMonotone:
         }
         (ladder,) = ladders(bandit.Catalogue.from_dict(plain))
         scores = np.array([[3.0, 1.0, 2.0], [0.0, 2.0, 1.0]])
-        ladder.climb(scores)
+        ladder.apply(scores)
         assert scores.tolist() == [[2.0, 2.0, 2.5], [0.0, 2.0, 1.0]]
 
     def test_an_attribute_that_no_option_has_is_refused(self):
@@ -243,10 +243,10 @@ def test_a_silence_in_parts_is_a_silence_and_a_late_purchase_a_purchase():
     first = np.where(late.converted, 0.4, 0.3)
     silent = np.zeros(40, dtype=bool)
     parts.update(
-        dataclasses.replace(late, converted=silent, reward=np.zeros(40), weight=first, was_weight=np.zeros(40))
+        dataclasses.replace(late, converted=silent, reward=np.zeros(40), weight=first, previous_weight=np.zeros(40))
     )
-    again = dataclasses.replace(late, restated=np.ones(40, dtype=bool), was_converted=silent)
-    parts.update(dataclasses.replace(again, weight=np.ones(40), was_weight=first))
+    again = dataclasses.replace(late, is_update=np.ones(40, dtype=bool), previous_converted=silent)
+    parts.update(dataclasses.replace(again, weight=np.ones(40), previous_weight=first))
     contexts = before.contexts.take(slice(0, 300))
     made = np.abs(whole.predict(contexts) - without.predict(contexts)).mean()
     assert np.abs(parts.predict(contexts) - whole.predict(contexts)).mean() < 0.1 * made

@@ -8,7 +8,7 @@ import bandit
 from bandit import decide
 from bandit.catalogue import eligibility
 from bandit.decide import checked_shares, choose, draw_shares
-from bandit.domain import MICROSECONDS, EligibleSets, Shares
+from bandit.domain import MICROSECONDS, EligibleSets, SparseProbabilities
 from bandit.encoding.encoder import offer_columns
 from bandit.engine import decisions
 from bandit.errors import NoEligibleOfferError, PolicyError
@@ -83,7 +83,7 @@ def test_shares_are_the_probabilities_row_by_row_and_sum_to_1(catalogue, search_
     np.testing.assert_allclose(shares.dense(eligible), dense, atol=1e-15)
     for offer in range(catalogue.n_offers):
         rows = np.flatnonzero(eligible[:, offer])
-        part = Shares(shares.offers[rows], shares.share[rows], shares.floor[rows], shares.n_eligible[rows])
+        part = SparseProbabilities(shares.offers[rows], shares.share[rows], shares.floor[rows], shares.n_eligible[rows])
         np.testing.assert_allclose(part.of(np.full(len(rows), offer)), dense[rows, offer], atol=1e-15)
 
 
@@ -131,7 +131,9 @@ class TestDrawing:
     def rows(self, n, offers, share, floor, which=0):
         row = np.full(n, which)
         sets = EligibleSets(self.sets.masks, self.sets.counts, row)
-        return Shares(np.tile(offers, (n, 1)), np.tile(share, (n, 1)), np.full(n, floor), sets.n_eligible), sets
+        return SparseProbabilities(
+            np.tile(offers, (n, 1)), np.tile(share, (n, 1)), np.full(n, floor), sets.n_eligible
+        ), sets
 
     def test_offers_are_drawn_as_often_as_their_shares_say(self):
         """Offer 0 has .3 + .2 / 4, offer 3 twice .25 + .2 / 4, offers 1 and 4 the floor's .05 each; 40,000 draws."""
@@ -153,7 +155,7 @@ class TestDrawing:
         masks[0, 123_456] = True
         sets = EligibleSets(masks, np.array([1]), np.zeros(5, dtype=np.int64))
         nothing = np.zeros((5, 0))
-        shares = Shares(nothing.astype(np.int64), nothing, np.ones(5), sets.n_eligible)
+        shares = SparseProbabilities(nothing.astype(np.int64), nothing, np.ones(5), sets.n_eligible)
         assert draw_shares(checked_shares(shares, sets), sets, np.random.default_rng(1)).tolist() == [123_456] * 5
         assert shares.of(np.full(5, 123_456)).tolist() == [1.0] * 5
 

@@ -257,19 +257,19 @@ class TestThompsonSampling:
         right = dataclasses.replace(wrong, converted=converted, revenue=revenue, reward=reward)
         again = dataclasses.replace(
             right,
-            restated=np.ones(n, dtype=bool),
-            was_converted=wrong.converted,
-            was_revenue=wrong.revenue,
-            was_reward=wrong.reward,
+            is_update=np.ones(n, dtype=bool),
+            previous_converted=wrong.converted,
+            previous_revenue=wrong.revenue,
+            previous_reward=wrong.reward,
         ).take(returned)
-        restated, other = bandit.ThompsonSampling(catalogue), bandit.ThompsonSampling(catalogue)
-        restated.update(wrong)
+        is_update, other = bandit.ThompsonSampling(catalogue), bandit.ThompsonSampling(catalogue)
+        is_update.update(wrong)
         other.update(right)
         contexts = draw_contexts(catalogue, 50, np.random.default_rng(15))
-        off = np.abs(restated.predict(contexts) - other.predict(contexts)).mean()
-        restated.update(again)
+        off = np.abs(is_update.predict(contexts) - other.predict(contexts)).mean()
+        is_update.update(again)
         assert (
-            np.abs(restated.predict(contexts) - other.predict(contexts)).mean()
+            np.abs(is_update.predict(contexts) - other.predict(contexts)).mean()
             < (0.01 if objective == "reward" and n < FIRST_ESTIMATE else 0.25) * off
         )
 
@@ -367,7 +367,7 @@ class TestVowpalWabbit:
     def test_what_it_cannot_unlearn_is_counted(self, catalogue):
         policy = bandit.VowpalWabbit(catalogue)
         outcomes = draw_outcomes(catalogue, 10, np.random.default_rng(1))
-        policy.update(dataclasses.replace(outcomes, restated=np.ones(10, dtype=bool)))
+        policy.update(dataclasses.replace(outcomes, is_update=np.ones(10, dtype=bool)))
         assert policy.not_restated == 10
 
 
@@ -391,7 +391,7 @@ def test_a_description_of_nothing_known_is_refused(catalogue):
 def test_outcomes_learned_first_are_not_restated(catalogue):
     outcomes = draw_outcomes(catalogue, 3, np.random.default_rng(1))
     assert isinstance(outcomes, Outcomes)
-    assert not outcomes.restated.any()
+    assert not outcomes.is_update.any()
 
 
 def test_states_are_close_up_to_rounding_and_not_beyond(catalogue):

@@ -24,7 +24,7 @@ _EXACT = 1e-9
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Chances:
+class LoggingProbabilities:
     """How probable what was logged was: `propensity` (n,) and, where it is known, `table` (n, N) of all offers."""
 
     propensity: FloatArray
@@ -39,7 +39,7 @@ class LoggingPolicy(Protocol):
         """Whether the probabilities of all offers are known."""
         ...
 
-    def chances(self, batch: LoggedBatch, shares: FloatArray) -> Chances:
+    def chances(self, batch: LoggedBatch, shares: FloatArray) -> LoggingProbabilities:
         """Return them for a batch; `shares` (n,) in [0, 1) deal the customers to the folds."""
         ...
 
@@ -50,10 +50,10 @@ class AsLogged:
 
     whole = False
 
-    def chances(self, batch: LoggedBatch, shares: FloatArray) -> Chances:
+    def chances(self, batch: LoggedBatch, shares: FloatArray) -> LoggingProbabilities:
         """Return the propensities."""
         del shares
-        return Chances(batch.propensity, None)
+        return LoggingProbabilities(batch.propensity, None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,10 +62,10 @@ class EvenlyDrawn:
 
     whole = True
 
-    def chances(self, batch: LoggedBatch, shares: FloatArray) -> Chances:
+    def chances(self, batch: LoggedBatch, shares: FloatArray) -> LoggingProbabilities:
         """Return the propensities and the even table."""
         del shares
-        return Chances(batch.propensity, batch.eligible / batch.eligible.sum(axis=1, keepdims=True))
+        return LoggingProbabilities(batch.propensity, batch.eligible / batch.eligible.sum(axis=1, keepdims=True))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -76,9 +76,9 @@ class Recomputed:
     rng: Generator
     whole = True
 
-    def chances(self, batch: LoggedBatch, shares: FloatArray) -> Chances:
+    def chances(self, batch: LoggedBatch, shares: FloatArray) -> LoggingProbabilities:
         """Return the propensities and what the policy says now."""
-        return Chances(batch.propensity, self.policy.probabilities(batch, shares, self.rng))
+        return LoggingProbabilities(batch.propensity, self.policy.probabilities(batch, shares, self.rng))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -89,12 +89,12 @@ class Estimated:
     every: bool
     whole = True
 
-    def chances(self, batch: LoggedBatch, shares: FloatArray) -> Chances:
+    def chances(self, batch: LoggedBatch, shares: FloatArray) -> LoggingProbabilities:
         """Return what a model that has not seen the rows' customers estimates; a propensity that is known stays."""
         table = self.model.probabilities(batch.contexts, batch.eligible, shares)
         if self.every:
-            return Chances(table[np.arange(len(batch)), batch.offer], table)
-        return Chances(self.model.propensity(batch, table), table)
+            return LoggingProbabilities(table[np.arange(len(batch)), batch.offer], table)
+        return LoggingProbabilities(self.model.propensity(batch, table), table)
 
 
 def known_logging(policy: Policy | None, rng: Generator) -> LoggingPolicy:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from bandit.catalogue.facts import Fact
     from bandit.domain import Contexts
     from bandit.logfiles.mapping.mapping import LogMapping
-    from bandit.logfiles.rejections import RowRefusals
+    from bandit.logfiles.rejections import RowRejections
     from bandit.logfiles.sources.source import Chunk
 
 
@@ -96,7 +96,7 @@ class ContextReader:
             self.facts.append(FactColumn(fact, full.column, texts, blank))
         self.columns = [fact.column for fact in self.facts]
 
-    def read(self, chunk: Chunk, refused: RowRefusals) -> list[str]:
+    def read(self, chunk: Chunk, refused: RowRejections) -> list[str]:
         """Return the facts of each row as a JSON object; rows with a fact of the wrong type are refused."""
         if not self.facts:
             return ["{}"] * len(chunk)

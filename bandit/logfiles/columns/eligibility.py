@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from bandit.catalogue import Catalogue
     from bandit.logfiles.mapping.mapping import LogMapping
-    from bandit.logfiles.rejections import RowRefusals
+    from bandit.logfiles.rejections import RowRejections
     from bandit.logfiles.sources.source import Chunk
 
 CELLS = 16_000_000
@@ -49,7 +49,7 @@ class EligibilityReader:
         self.columns: list[str] = []
         self._rules = [rule for rule in catalogue.rules if rule.when is not None]
 
-    def read(self, chunk: Chunk, offer: IntArray, refused: RowRefusals) -> Eligibility:
+    def read(self, chunk: Chunk, offer: IntArray, refused: RowRejections) -> Eligibility:
         """Return what is eligible in each row; rows whose offer a rule removes are refused with its reason."""
         if not self._rules:
             return Eligibility(self.catalogue, None, np.empty(0, dtype=np.int64))

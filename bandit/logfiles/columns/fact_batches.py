@@ -17,7 +17,7 @@ from bandit.store.records import object_array
 if TYPE_CHECKING:
     from bandit.catalogue import Catalogue
     from bandit.logfiles.mapping.mapping import LogMapping
-    from bandit.logfiles.rejections import RowRefusals
+    from bandit.logfiles.rejections import RowRejections
     from bandit.logfiles.sources.source import Chunk
 
 
@@ -31,7 +31,7 @@ class FactBatches:
         self.columns = self._reader.columns
         self._last: tuple[Chunk, Contexts] | None = None
 
-    def read(self, chunk: Chunk, customers: ObjectArray | None, refused: RowRefusals) -> Contexts:
+    def read(self, chunk: Chunk, customers: ObjectArray | None, refused: RowRejections) -> Contexts:
         """Return n contexts; rows with a fact of the wrong type are refused, and the fact is missing there."""
         columns: dict[str, Any] = {}
         for fact in self._reader.facts:

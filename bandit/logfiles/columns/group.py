@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 
     from bandit.domain import BoolArray
     from bandit.logfiles.mapping.mapping import LogMapping
-    from bandit.logfiles.rejections import RowRefusals
+    from bandit.logfiles.rejections import RowRejections
     from bandit.logfiles.sources.source import Chunk
 
 GROUP = "import"
 """The group of imported decisions of which the log names none."""
 
 
-class StandingReader:
+class GroupReader:
     """Reads the groups, and which decisions are closed."""
 
     def __init__(self, mapping: LogMapping) -> None:
@@ -36,13 +36,13 @@ class StandingReader:
             return [GROUP] * len(chunk)
         return by_value(chunk.columns[self.group], lambda text: GROUP if is_blank(text) else text)
 
-    def refuse_long(self, chunk: Chunk, refused: RowRefusals) -> None:
+    def refuse_long(self, chunk: Chunk, refused: RowRejections) -> None:
         """Refuse the rows whose group has a name that is too long."""
         if self.group is not None:
             words = f'"{self.group}" has more than {MAX_NAME:,} characters'
             refused.refuse(too_long(chunk.columns[self.group]), "group is too long", lambda _: words)
 
-    def closed(self, chunk: Chunk, refused: RowRefusals) -> BoolArray:
+    def closed(self, chunk: Chunk, refused: RowRejections) -> BoolArray:
         """Return which rows are closed, (n,); rows where the column does not say are refused."""
         if isinstance(self.marked, bool):
             return np.full(len(chunk), self.marked)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from bandit.domain import BoolArray, IntArray
     from bandit.logfiles.mapping.mapping import LogMapping
-    from bandit.logfiles.rejections import RowRefusals
+    from bandit.logfiles.rejections import RowRejections
     from bandit.logfiles.sources.source import Chunk
 
 
@@ -27,7 +27,7 @@ class IdentityReader:
         self.columns = [name for name in (self.customer, self.decision_id) if name is not None]
         self._seen = _Seen()
 
-    def read(self, chunk: Chunk, digest: str, refused: RowRefusals) -> tuple[Sequence[str], Sequence[str]]:
+    def read(self, chunk: Chunk, digest: str, refused: RowRejections) -> tuple[Sequence[str], Sequence[str]]:
         """Return (customers, decision ids); rows where one is blank are refused."""
         lines = map(str, chunk.lines.tolist())
         made = [] if self.customer and self.decision_id else list(map(f"{digest}-%s".__mod__, lines))
@@ -42,7 +42,7 @@ class IdentityReader:
             refused.refuse(too_long(customers), "customer is too long", _says_too_long(self.customer))
         return customers, ids
 
-    def refuse_twice(self, ids: Sequence[str], refused: RowRefusals) -> None:
+    def refuse_twice(self, ids: Sequence[str], refused: RowRejections) -> None:
         """Refuse the rows whose id an earlier row of the file has; to be called when all else is checked."""
         if self.decision_id is None:
             return

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from bandit.catalogue import Catalogue
-    from bandit.logfiles.rejections import RowRefusals
+    from bandit.logfiles.rejections import RowRejections
     from bandit.logfiles.sources.source import Chunk
 
 
@@ -41,7 +41,7 @@ class LoggedEligibilityReader:
         self.catalogue = catalogue
         self.columns = [column]
 
-    def read(self, chunk: Chunk, offer: IntArray, refused: RowRefusals) -> LoggedEligibility:
+    def read(self, chunk: Chunk, offer: IntArray, refused: RowRejections) -> LoggedEligibility:
         """Return what was eligible; rows are refused where it cannot be read, and where it lacks the row's offer."""
         column, n_offers = self.columns[0], self.catalogue.n_offers
         texts = chunk.columns[column]

@@ -15,7 +15,7 @@ from bandit.logfiles.mapping.schema import LookupFile, OptionSource
 if TYPE_CHECKING:
     from bandit.catalogue import Catalogue
     from bandit.domain import FloatArray, IntArray
-    from bandit.logfiles.rejections import RowRefusals
+    from bandit.logfiles.rejections import RowRejections
     from bandit.logfiles.sources.source import Chunk
 
 
@@ -63,7 +63,7 @@ class OfferReader:
         if not self._varying:  # one offer for every row: known now, so wrong now
             _index(catalogue, self._fixed, f"{mapping.where}: [offer]")
 
-    def read(self, chunk: Chunk, refused: RowRefusals) -> IntArray:
+    def read(self, chunk: Chunk, refused: RowRejections) -> IntArray:
         """Return the numbers of the offers; rows whose offer cannot be used are refused (and have -1)."""
         if not self.columns:
             return np.full(len(chunk), self.catalogue.offer_index(self._fixed), dtype=np.int64)
@@ -123,7 +123,7 @@ class PropensityReader:
         except CatalogueError as fault:
             raise CatalogueError(f"{mapping.where}: {fault}") from fault
 
-    def read(self, chunk: Chunk, offer: IntArray, refused: RowRefusals) -> FloatArray:
+    def read(self, chunk: Chunk, offer: IntArray, refused: RowRejections) -> FloatArray:
         """Return the propensities; rows where it is missing or outside (0, 1] are refused.
 
         Where the mapping says "unknown" all are NaN, and nothing is refused.

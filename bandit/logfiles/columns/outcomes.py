@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from bandit.domain import BoolArray, FloatArray
     from bandit.logfiles.mapping.mapping import LogMapping
     from bandit.logfiles.mapping.schema import OutcomeFile
-    from bandit.logfiles.rejections import RowRefusals
+    from bandit.logfiles.rejections import RowRejections
     from bandit.logfiles.sources.source import Chunk
 
 
@@ -39,7 +39,7 @@ class OutcomeReader:
             when = outcome.when.column if isinstance(outcome.when, WhenSource) else outcome.when
             self.columns += [name for name in (when, outcome.revenue, outcome.reward) if name is not None]
 
-    def read(self, chunk: Chunk, refused: RowRefusals) -> list[OutcomeColumns]:
+    def read(self, chunk: Chunk, refused: RowRejections) -> list[OutcomeColumns]:
         """Return a record an entry of [[outcomes]]; rows with a value that cannot be read are refused."""
         read = []
         for outcome in self.outcomes:
@@ -50,7 +50,7 @@ class OutcomeReader:
         return read
 
 
-def _happened(outcome: OutcomeFile, chunk: Chunk, refused: RowRefusals) -> BoolArray:
+def _happened(outcome: OutcomeFile, chunk: Chunk, refused: RowRejections) -> BoolArray:
     if outcome.when is None:
         return np.ones(len(chunk), dtype=np.bool_)
     if isinstance(outcome.when, WhenSource):
@@ -71,7 +71,7 @@ def _happened(outcome: OutcomeFile, chunk: Chunk, refused: RowRefusals) -> BoolA
 
 
 def _money(
-    outcome: OutcomeFile, column: str | None, happened: BoolArray, chunk: Chunk, refused: RowRefusals
+    outcome: OutcomeFile, column: str | None, happened: BoolArray, chunk: Chunk, refused: RowRejections
 ) -> FloatArray:
     if column is None:
         return np.full(len(chunk), np.nan)

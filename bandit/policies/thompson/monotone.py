@@ -12,7 +12,7 @@ from bandit.domain import FloatArray, IntArray
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Ladder:
+class MonotoneConstraint:
     """Offers in flights that differ in one dimension alone, from the lowest step of an attribute to the highest.
 
     `steps` is (flights, longest), numbers of offers, a flight's last repeated where it is shorter. `lower` and
@@ -24,7 +24,7 @@ class Ladder:
     lower: IntArray
     higher: IntArray
 
-    def climb(self, scores: NDArray[np.floating]) -> None:
+    def apply(self, scores: NDArray[np.floating]) -> None:
         """Lift and lower (..., N) scores in place so that they rise along every flight.
 
         Halfway between the smallest rising curve above the scores and the largest below them: where they rise already
@@ -41,7 +41,7 @@ class Ladder:
         scores[..., self.steps] = 0.5 * (lifted + lowered)
 
 
-def ladders(catalogue: Catalogue) -> tuple[Ladder, ...]:
+def ladders(catalogue: Catalogue) -> tuple[MonotoneConstraint, ...]:
     """Return a ladder for each attribute that is declared monotone."""
     found = []
     for place, dimension in enumerate(catalogue.dimensions):
@@ -56,7 +56,7 @@ def ladders(catalogue: Catalogue) -> tuple[Ladder, ...]:
     return tuple(found)
 
 
-def _ladder(catalogue: Catalogue, place: int, values: FloatArray) -> Ladder:
+def _ladder(catalogue: Catalogue, place: int, values: FloatArray) -> MonotoneConstraint:
     height = values[catalogue.options[:, place]]
     others = np.delete(catalogue.options, place, axis=1)
     flight = np.unique(others, axis=0, return_inverse=True)[1].ravel() if others.shape[1] else np.zeros_like(height)
@@ -70,4 +70,4 @@ def _ladder(catalogue: Catalogue, place: int, values: FloatArray) -> Ladder:
     own = np.arange(steps.shape[1])
     lower = (climbing[:, :, None] > climbing[:, None, :]).sum(axis=2) - 1
     higher = steps.shape[1] - (climbing[:, :, None] < climbing[:, None, :]).sum(axis=2)
-    return Ladder(steps, np.where(lower < 0, own, lower), np.where(higher >= steps.shape[1], own, higher))
+    return MonotoneConstraint(steps, np.where(lower < 0, own, lower), np.where(higher >= steps.shape[1], own, higher))

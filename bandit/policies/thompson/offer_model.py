@@ -20,7 +20,7 @@ from bandit.encoding.encoder import CURVES, Encoder
 from bandit.models import BayesianLinear, BayesianLogistic
 from bandit.models.logistic import BLOCK
 from bandit.models.prior import Group, Prior
-from bandit.models.shared_design import Draws, Floats32, Structure
+from bandit.models.shared_design import Draws, Floats32, SharedDesign
 
 RESPONSE_CENTER = -2.5
 """Prior mean of the intercept: a response of 7.6 %; with deviation 2 it covers 0.2 % to 80 %."""
@@ -76,7 +76,7 @@ class Unit:
     scale: float = 1.0
 
 
-class OfferBelief:
+class OfferModel:
     """One model over the shared structure: of a response (logistic), of log revenue or of a raw amount (linear)."""
 
     def __init__(self, kind: Kind, encoder: Encoder, pairs: bool, unit: Unit | None = None) -> None:
@@ -87,12 +87,12 @@ class OfferBelief:
         self._pairs = offers.pairs if pairs else np.zeros((encoder.catalogue.n_offers, 0))
         self._owner = np.concatenate([[0], offers.owner + 1]).astype(np.int64)
         self.learned = self.estimates = 0
-        self._stand_on(np.array([0], dtype=np.int64))
+        self._reset(np.array([0], dtype=np.int64))
 
-    def _stand_on(self, active: IntArray) -> None:
+    def _reset(self, active: IntArray) -> None:
         """Stand at the prior, over these context columns."""
         self.active = active
-        self.structure = Structure(self.encoder.offers.shared, self._pairs, len(active))
+        self.structure = SharedDesign(self.encoder.offers.shared, self._pairs, len(active))
         self.prior = Prior(self._groups(), self._labels(active, self.structure), self._center(self.structure))
         make = BayesianLogistic if self.kind == "response" else BayesianLinear
         self.model: BayesianLogistic | BayesianLinear = make(self.prior.center, self.prior.variance)
@@ -110,10 +110,10 @@ class OfferBelief:
                 groups.append(Group(f"{name} x {context.name}", deviation * share * context.share))
         return [*groups, Group("pairs", scales.pair)]
 
-    def _labels(self, active: IntArray, structure: Structure) -> IntArray:
+    def _labels(self, active: IntArray, structure: SharedDesign) -> IntArray:
         return structure.labels(self._owner, self.encoder.context_group[active], len(self.encoder.context_groups))
 
-    def _center(self, structure: Structure) -> FloatArray:
+    def _center(self, structure: SharedDesign) -> FloatArray:
         mean = np.zeros(structure.size)
         mean[0] = RESPONSE_CENTER if self.kind == "response" else 0.0
         return mean
@@ -157,7 +157,7 @@ class OfferBelief:
                 self.estimates += 1
                 self._due = max(int(self.learned * ESTIMATE_EVERY), self.learned + FIRST_ESTIMATE)
 
-    def relearn(
+    def restate(
         self,
         contexts: FloatArray,
         offer: IntArray,
@@ -175,16 +175,16 @@ class OfferBelief:
             self.model.retract(rows, self._scaled(was))
             self.model.update(rows, self._scaled(y))
 
-    def forget(self, contexts: FloatArray, offer: IntArray, was: FloatArray) -> None:
+    def retract(self, contexts: FloatArray, offer: IntArray, was: FloatArray) -> None:
         """Take back amounts learned before."""
         if len(offer) and isinstance(self.model, BayesianLinear):
             self.model.retract(self._rows(contexts, offer), self._scaled(was))
 
-    def fade(self, kept: float) -> None:
+    def decay(self, kept: float) -> None:
         """Keep a share of what was learned; the rest goes back to the prior."""
-        self.prior.fade(self.model.weights, kept)
+        self.prior.decay(self.model.weights, kept)
         if isinstance(self.model, BayesianLinear):
-            self.model.fade(kept)
+            self.model.decay(kept)
 
     def fit(self, seen: Seen, passes: int, progress: Callable[[], None] | None = None) -> None:
         """Learn everything at once from the prior, the prior's variances with it; forgets what was learned before."""
@@ -196,7 +196,7 @@ class OfferBelief:
             n += len(offer)
         if n < CURVES_FROM:
             active &= self.encoder.context_group != CURVES
-        self._stand_on(np.flatnonzero(active).astype(np.int64))
+        self._reset(np.flatnonzero(active).astype(np.int64))
         if isinstance(self.model, BayesianLogistic):
             self.model.fit(lambda: self._weighted(seen, progress), self.prior, passes)
         else:
@@ -266,7 +266,7 @@ class OfferBelief:
         if np.count_nonzero(seen) == len(self.active):
             return
         wanted = np.flatnonzero(seen).astype(np.int64)
-        grown = Structure(self.encoder.offers.shared, self._pairs, len(wanted))
+        grown = SharedDesign(self.encoder.offers.shared, self._pairs, len(wanted))
         places = self.structure.places_after_growth(np.searchsorted(wanted, self.active), len(wanted))
         self.prior = self.prior.grown(self._labels(wanted, grown), self._center(grown))
         self.model.weights.grow(places, self.prior.center, self.prior.variance)
@@ -300,7 +300,7 @@ class OfferBelief:
         mean = np.array(arrays["mean"], dtype=np.float64)
         covariance = np.array(arrays["covariance"], dtype=np.float64)
         variances = np.array(arrays["variances"], dtype=np.float64)
-        self._stand_on(active)
+        self._reset(active)
         size = self.structure.size
         if mean.shape != (size,) or covariance.shape != (size, size):
             raise ValueError(f"it is of a belief over {len(mean)} weights; these offers have {size}")
@@ -311,7 +311,7 @@ class OfferBelief:
         self.prior.variances = variances
         self.unit = Unit(_number(meta, "center"), _number(meta, "scale"))
         self.learned, self._due = int(_number(meta, "learned")), int(_number(meta, "due"))
-        self.model.weights.take_over(mean, covariance)
+        self.model.weights.assign(mean, covariance)
         if isinstance(self.model, BayesianLinear):
             self.model.shape, self.model.rate = _number(meta, "shape"), _number(meta, "rate")
 

@@ -8,11 +8,11 @@ from numpy.typing import NDArray
 from bandit.catalogue import Catalogue, Dimension
 from bandit.domain import BoolArray, FloatArray, IntArray
 from bandit.encoding.encoder import ordered_attributes
-from bandit.models.beam_search import Lever, best_offers
-from bandit.models.rule_bits import Stacking
+from bandit.models.beam_search import DimensionScores, best_offers
+from bandit.models.rule_bits import RuleBits
 from bandit.models.shared_design import Draws
-from bandit.policies.thompson.monotone import Ladder, ladders
-from bandit.policies.thompson.reward_belief import Known, Outlook
+from bandit.policies.thompson.monotone import MonotoneConstraint, ladders
+from bandit.policies.thompson.reward_belief import EncodedContexts, RewardBelief
 
 Floats32 = NDArray[np.float32]
 
@@ -26,12 +26,12 @@ class OfferSearch:
         sizes = [len(dimension.options) for dimension in catalogue.dimensions]
         self._ends = np.cumsum(sizes)[:-1]
         self._table = option_table(catalogue).astype(np.float32)
-        self._stacking = Stacking.of(sizes, [rule.named for rule in catalogue.rules])
+        self._stacking = RuleBits.of(sizes, [rule.named for rule in catalogue.rules])
         self._conditional = np.array([rule.when is not None for rule in catalogue.rules], dtype=np.bool_)
         self._ladders = [_ladders_of(catalogue, place) for place in range(len(sizes))]
         self._costs = [_costs(dimension, catalogue.objective.kind == "profit") for dimension in catalogue.dimensions]
 
-    def winners(self, outlook: Outlook, drawn: Draws, known: Known, fired: BoolArray) -> IntArray:
+    def winners(self, outlook: RewardBelief, drawn: Draws, known: EncodedContexts, fired: BoolArray) -> IntArray:
         """Return the best offer of each of n contexts under each draw, (n, M); -1 where the rules left none to find.
 
         `fired` (n, R) says which of the conditional rules hold.
@@ -45,10 +45,10 @@ class OfferSearch:
         scores = np.split(added, self._ends, axis=2)
         for own, steps in zip(scores, self._ladders, strict=True):
             for ladder in steps:
-                ladder.climb(own)
+                ladder.apply(own)
         base_revenue, revenue = self._log_revenue(outlook, known.matrix)
         levers = [
-            Lever(own, amount, rate, redemption, contact)
+            DimensionScores(own, amount, rate, redemption, contact)
             for own, amount, (rate, redemption, contact) in zip(
                 scores, np.split(revenue, self._ends, axis=1), self._costs, strict=True
             )
@@ -61,7 +61,7 @@ class OfferSearch:
         best = best_offers(base, base_revenue, levers, self._stacking, self._stacking.in_force(holds), margin)
         return self._catalogue.grid.find(best.options)
 
-    def _log_revenue(self, outlook: Outlook, matrix: FloatArray) -> tuple[Floats32, Floats32]:
+    def _log_revenue(self, outlook: RewardBelief, matrix: FloatArray) -> tuple[Floats32, Floats32]:
         """Return log of the mean revenue as what all offers share, (n,), and what each option adds, (n, options)."""
         amount = outlook.amount
         if amount is None:
@@ -91,7 +91,7 @@ def option_table(catalogue: Catalogue) -> FloatArray:
     return np.vstack([np.zeros(n_options), np.eye(n_options), *attributes])
 
 
-def _ladders_of(catalogue: Catalogue, place: int) -> tuple[Ladder, ...]:
+def _ladders_of(catalogue: Catalogue, place: int) -> tuple[MonotoneConstraint, ...]:
     """Return what orders the options of one dimension: the offers of a catalogue of this dimension alone."""
     if not catalogue.dimensions[place].monotone:
         return ()

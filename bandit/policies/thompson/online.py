@@ -14,7 +14,7 @@ from bandit.encoding.binned_effects import Curve
 from bandit.encoding.encoder import Encoder, Scale, declared_scales, settle_curves, settle_scales
 from bandit.errors import CatalogueError, InputError, PolicyError
 from bandit.policies.thompson.offer_model import Unit, positive
-from bandit.policies.thompson.reward_belief import Outlook, parts_of
+from bandit.policies.thompson.reward_belief import RewardBelief, parts_of
 from bandit.policies.warmup import Warmup
 
 WARM_UP = 500
@@ -52,9 +52,11 @@ class Learner:
         needless = not numbers and catalogue.objective.kind == "conversion"
         self._warmup: Warmup | None = None if needless else Warmup(WARM_UP)
 
-    def _outlook(self, scales: Mapping[str, Scale], unit: Unit, curves: Mapping[str, Curve] | None = None) -> Outlook:
+    def _outlook(
+        self, scales: Mapping[str, Scale], unit: Unit, curves: Mapping[str, Curve] | None = None
+    ) -> RewardBelief:
         encoder = Encoder(self.catalogue, scales, self._pairs, curves)
-        return Outlook(self.catalogue, encoder, unit, pairs=self._pairs, personal=self._personal)
+        return RewardBelief(self.catalogue, encoder, unit, pairs=self._pairs, personal=self._personal)
 
     # -- learning --------------------------------------------------------------------------------------------------
 
@@ -82,7 +84,7 @@ class Learner:
         self.outlook = self._settled(kept)
         self._learn(kept)
 
-    def _settled(self, kept: Outcomes) -> Outlook:
+    def _settled(self, kept: Outcomes) -> RewardBelief:
         scales = settle_scales(self.catalogue, kept.contexts)
         return self._outlook(scales, self._unit(kept), settle_curves(self.catalogue, kept.contexts, scales))
 
@@ -100,7 +102,7 @@ class Learner:
         kept = float(0.5 ** (max(0, newest - self._faded) / self._half_life))
         if kept <= 1.0 - FADE_STEP:
             self._faded = newest
-            self.outlook.fade(kept)
+            self.outlook.decay(kept)
 
     def fit(self, log: Log, progress: Callable[[int, int], None] | None) -> None:
         """Learn a whole log at once, in place of what was learned before; InputError for an empty log."""

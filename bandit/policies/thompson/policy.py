@@ -11,14 +11,14 @@ import numpy as np
 from numpy.random import Generator
 
 from bandit.catalogue import Catalogue
-from bandit.domain import BoolArray, Contexts, EligibleSets, FloatArray, Log, Outcomes, Shares
+from bandit.domain import BoolArray, Contexts, EligibleSets, FloatArray, Log, Outcomes, SparseProbabilities
 from bandit.errors import PolicyError
 from bandit.models.shared_design import Draws
 from bandit.policies.probabilities import check_share, mix_floor
 from bandit.policies.state import pack, unpack
 from bandit.policies.thompson.offer_search import OfferSearch
 from bandit.policies.thompson.online import Learner
-from bandit.policies.thompson.reward_belief import Known
+from bandit.policies.thompson.reward_belief import EncodedContexts
 
 CELLS = 600_000
 """Scores (contexts x draws x offers) worked on at once: bounds the memory of a batch, and stays near the caches."""
@@ -91,7 +91,7 @@ class ThompsonSampling:
         if self.sparse:
             sets = EligibleSets(eligible, eligible.sum(axis=1), np.arange(len(eligible)))
             return self.shares(contexts, self.catalogue.fired(contexts), sets, rng).dense(eligible)
-        known = self._learner.outlook.know(contexts)
+        known = self._learner.outlook.encode(contexts)
         sample = self._sampled(int(rng.integers(BLOCKS)))
         n, n_offers = eligible.shape
         at_once = max(1, CELLS // (self.draws * n_offers))
@@ -113,15 +113,17 @@ class ThompsonSampling:
         """Whether the catalogue has so many offers that the best of a draw is searched for; never with pairs."""
         return self._search is not None and not self._learner.outlook.encoder.offers.pairs.shape[1]
 
-    def shares(self, contexts: Contexts, fired: BoolArray, eligible: EligibleSets, rng: Generator) -> Shares:
+    def shares(
+        self, contexts: Contexts, fired: BoolArray, eligible: EligibleSets, rng: Generator
+    ) -> SparseProbabilities:
         """Return the probabilities by the winners of the draws; a draw without an eligible one counts for all alike."""
         if self._search is None:
             raise PolicyError(f"shares are for catalogues of more than {SEARCH_ABOVE:,} offers; ask for probabilities")
         outlook = self._learner.outlook
         sample = self._sampled(int(rng.integers(BLOCKS)))
-        winners = self._search.winners(outlook, sample, outlook.know(contexts), fired)
+        winners = self._search.winners(outlook, sample, outlook.encode(contexts), fired)
         share = np.where(eligible.has(winners), (1.0 - self.floor) / self.draws, 0.0)
-        return Shares(np.maximum(winners, 0), share, 1.0 - share.sum(axis=1), eligible.n_eligible)
+        return SparseProbabilities(np.maximum(winners, 0), share, 1.0 - share.sum(axis=1), eligible.n_eligible)
 
     def _sampled(self, block: int) -> Draws:
         found = self._samples.get(block)
@@ -135,8 +137,8 @@ class ThompsonSampling:
             self._samples[block] = found
         return found
 
-    def _shares(self, known: Known, eligible: BoolArray, sample: Draws) -> FloatArray:
-        values = self._learner.outlook.drawn_values(sample, known, eligible)
+    def _shares(self, known: EncodedContexts, eligible: BoolArray, sample: Draws) -> FloatArray:
+        values = self._learner.outlook.sample_rewards(sample, known, eligible)
         n, n_offers = eligible.shape
         winner = values.argmax(axis=2) + np.arange(n)[:, None] * n_offers
         wins = np.bincount(winner.ravel(), minlength=n * n_offers)
@@ -145,7 +147,7 @@ class ThompsonSampling:
     def predict(self, contexts: Contexts) -> FloatArray:
         """Return the (n, N) predicted response: the expected reward of each offer at the belief's mean."""
         outlook = self._learner.outlook
-        return outlook.expected(outlook.know(contexts))
+        return outlook.expected(outlook.encode(contexts))
 
     def own_deviations(self, customer: str) -> Mapping[str, tuple[float, float]]:
         """Return how a customer is believed to deviate from all others, in logits, by column: "base" and the options.

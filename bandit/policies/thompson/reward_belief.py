@@ -14,10 +14,10 @@ from bandit.catalogue import Catalogue
 from bandit.catalogue.eligibility import MANY_OFFERS
 from bandit.domain import BoolArray, Contexts, FloatArray, IntArray, Log, LoggedBatch, Outcomes
 from bandit.encoding.encoder import Encoder
-from bandit.models.customer_effects import Personal
+from bandit.models.customer_effects import CustomerEffects
 from bandit.models.shared_design import Draws, Floats32
 from bandit.policies.thompson.monotone import ladders
-from bandit.policies.thompson.offer_model import CURVES_FROM, OfferBelief, Unit, positive
+from bandit.policies.thompson.offer_model import CURVES_FROM, OfferModel, Unit, positive
 
 FIT_ROWS = 8_192
 """Rows of a log that are learned at once by `fit`."""
@@ -33,18 +33,18 @@ MAX_LOG_REVENUE = 30.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Known:
+class EncodedContexts:
     """What is known of n customers: all context columns (n, d), and what each adds to the effects, (n, 1 + K)."""
 
     matrix: FloatArray
     own: FloatArray | None
 
-    def take(self, rows: slice) -> Known:
+    def take(self, rows: slice) -> EncodedContexts:
         """Return some of them."""
-        return Known(self.matrix[rows], None if self.own is None else self.own[rows])
+        return EncodedContexts(self.matrix[rows], None if self.own is None else self.own[rows])
 
 
-class Outlook:
+class RewardBelief:
     """The beliefs over one catalogue's offers, under scales that do not move.
 
     Objectives conversion, revenue and profit learn P(convert) and, where money counts, revenue given conversion; kind
@@ -58,22 +58,22 @@ class Outlook:
         self._raw = catalogue.objective.kind == "reward"
         # Of more offers the best is searched for, by dimension.
         self._ladders = ladders(catalogue) if catalogue.n_offers <= MANY_OFFERS else ()
-        self.main = OfferBelief("amount" if self._raw else "response", encoder, pairs, unit if self._raw else None)
+        self.main = OfferModel("amount" if self._raw else "response", encoder, pairs, unit if self._raw else None)
         money = catalogue.objective.kind in {"revenue", "profit"}
-        self.amount = OfferBelief("revenue", encoder, pairs=False, unit=unit) if money else None
+        self.amount = OfferModel("revenue", encoder, pairs=False, unit=unit) if money else None
         owner = np.concatenate([[0], encoder.offers.owner + 1]).astype(np.int64)
         deviation = np.full(int(owner.max()) + 1, OWN_DEVIATION)
         # A raw reward has no logit to deviate on.
-        self.own = Personal(owner, deviation) if personal and not self._raw else None
+        self.own = CustomerEffects(owner, deviation) if personal and not self._raw else None
 
     # -- what is believed ------------------------------------------------------------------------------------------
 
-    def know(self, contexts: Contexts) -> Known:
+    def encode(self, contexts: Contexts) -> EncodedContexts:
         """Return what is known of these customers."""
         matrix = self._matrix(contexts)
         if self.own is None or not len(self.own) or not len(contexts.customers):
-            return Known(matrix, None)
-        return Known(matrix, self.own.moments(self.own.places(contexts.customers))[0])
+            return EncodedContexts(matrix, None)
+        return EncodedContexts(matrix, self.own.means_and_variances(self.own.places(contexts.customers))[0])
 
     def _matrix(self, contexts: Contexts) -> FloatArray:
         return self.encoder.context_matrix(contexts, bent=self.main.learned >= CURVES_FROM)
@@ -82,7 +82,7 @@ class Outlook:
         """Return draws of what is believed of everybody, their deviation scaled by `width`."""
         return self.main.draw(draws, width, rng)
 
-    def drawn_values(self, drawn: Draws, known: Known, eligible: BoolArray) -> Floats32:
+    def sample_rewards(self, drawn: Draws, known: EncodedContexts, eligible: BoolArray) -> Floats32:
         """Return (n, M, N) expected rewards under the draws (or what rises with them), -inf where not eligible."""
         objective = self.catalogue.objective
         own = None if known.own is None else known.own.astype(np.float32)
@@ -105,24 +105,24 @@ class Outlook:
         scores -= cost[:, None, :]
         return scores
 
-    def _climbed(self, drawn: Draws, known: Known, own: Floats32 | None) -> Floats32:
+    def _climbed(self, drawn: Draws, known: EncodedContexts, own: Floats32 | None) -> Floats32:
         scores = self.main.draw_scores(drawn, known.matrix, own)
         for ladder in self._ladders:
-            ladder.climb(scores)
+            ladder.apply(scores)
         return scores
 
-    def expected(self, known: Known) -> FloatArray:
+    def expected(self, known: EncodedContexts) -> FloatArray:
         """Return the (n, N) expected reward of each offer at the beliefs' means."""
         scores = self.main.mean_scores(known.matrix, known.own)
         for ladder in self._ladders:
-            ladder.climb(scores)
+            ladder.apply(scores)
         if self._raw:
             return scores
         revenue = np.zeros(scores.shape) if self.amount is None else self._revenue(known, self.amount)
         return self.catalogue.objective.expected(self.catalogue.money, expit(scores), revenue)
 
     @staticmethod
-    def _revenue(known: Known, amount: OfferBelief) -> FloatArray:
+    def _revenue(known: EncodedContexts, amount: OfferModel) -> FloatArray:
         """Mean of a lognormal: exp(mean of the log + half its variance)."""
         exponent = amount.mean_scores(known.matrix)
         exponent += 0.5 * amount.noise
@@ -135,8 +135,8 @@ class Outlook:
         """Learn outcomes: what is new of each, and what was learned of it otherwise before."""
         matrix = self._matrix(outcomes.contexts)
         y = outcomes.reward if self._raw else outcomes.converted.astype(np.float64)
-        was = outcomes.was_reward if self._raw else outcomes.was_converted.astype(np.float64)
-        weight, before = outcomes.weights, outcomes.was_weights
+        was = outcomes.previous_reward if self._raw else outcomes.previous_converted.astype(np.float64)
+        weight, before = outcomes.weights, outcomes.previous_weights
         more = weight > before if not self._raw else before == 0.0
         self._learn(matrix[more], outcomes.take(more), y[more], (weight - before)[more])
         # After what is new: a batch may hold a decision and, later in it, what re-states it.
@@ -155,7 +155,7 @@ class Outlook:
         if not rows.any():
             return
         offer = outcomes.offer[rows]
-        self.main.relearn(matrix[rows], offer, was[rows], y[rows], weight[rows])
+        self.main.restate(matrix[rows], offer, was[rows], y[rows], weight[rows])
         if self.own is not None and len(outcomes.contexts.customers):
             columns = self.main.structure.columns[offer]
             self.own.restate(outcomes.contexts.customers[rows], columns, (weight * (y - was))[rows])
@@ -179,23 +179,23 @@ class Outlook:
     def _learn_amount(self, matrix: FloatArray, outcomes: Outcomes) -> None:
         if self.amount is None:
             return
-        was = positive(outcomes.was_revenue, outcomes.was_converted) & outcomes.restated
+        was = positive(outcomes.previous_revenue, outcomes.previous_converted) & outcomes.is_update
         now = positive(outcomes.revenue, outcomes.converted)
         # What did not change is neither taken back nor learned again.
-        same = was & now & (outcomes.was_revenue == outcomes.revenue)
+        same = was & now & (outcomes.previous_revenue == outcomes.revenue)
         was, now = was & ~same, now & ~same
-        for rows in (now & ~outcomes.restated, now & outcomes.restated):
+        for rows in (now & ~outcomes.is_update, now & outcomes.is_update):
             if rows.any():
                 self.amount.learn(matrix[rows], outcomes.offer[rows], np.log(outcomes.revenue[rows]))
         if was.any():
-            self.amount.forget(matrix[was], outcomes.offer[was], np.log(outcomes.was_revenue[was]))
+            self.amount.retract(matrix[was], outcomes.offer[was], np.log(outcomes.previous_revenue[was]))
 
-    def fade(self, kept: float) -> None:
+    def decay(self, kept: float) -> None:
         """Keep a share of what was learned; the rest goes back to the prior."""
         for belief in self.beliefs().values():
-            belief.fade(kept)
+            belief.decay(kept)
         if self.own is not None:
-            self.own.fade(kept)
+            self.own.decay(kept)
 
     def fit(
         self, log: Log, weight: Callable[[LoggedBatch], FloatArray], progress: Callable[[int, int], None] | None
@@ -230,7 +230,7 @@ class Outlook:
         if progress is not None:
             progress(FIT_PASSES, FIT_PASSES)
 
-    def _fit_own(self, own: Personal, log: Log, weight: Callable[[LoggedBatch], FloatArray]) -> None:
+    def _fit_own(self, own: CustomerEffects, log: Log, weight: Callable[[LoggedBatch], FloatArray]) -> None:
         for batch in log.batches(FIT_ROWS):
             if len(batch.contexts.customers):
                 score = self.main.scores(self.encoder.context_matrix(batch.contexts), batch.offer)
@@ -240,7 +240,7 @@ class Outlook:
 
     # -- state -----------------------------------------------------------------------------------------------------
 
-    def beliefs(self) -> dict[str, OfferBelief]:
+    def beliefs(self) -> dict[str, OfferModel]:
         """Return the beliefs by name."""
         return {"main": self.main} if self.amount is None else {"main": self.main, "amount": self.amount}
 

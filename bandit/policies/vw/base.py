@@ -88,11 +88,11 @@ class VwPolicy(ABC):
 
     def update(self, outcomes: Outcomes) -> None:
         """Learn each outcome that is new and whole; one whose propensity nobody knows counts once, as if it were 1."""
-        whole = outcomes.whole()
+        whole = outcomes.only_complete()
         whole = replace(whole, propensity=np.where(np.isnan(whole.propensity), 1.0, whole.propensity))
         with self._lock:
-            self.not_restated += int(whole.restated.sum())
-            new = whole.take(~whole.restated)
+            self.not_restated += int(whole.is_update.sum())
+            new = whole.take(~whole.is_update)
             if self._warmup is None:
                 self._learn(new)
                 return

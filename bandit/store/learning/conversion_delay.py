@@ -32,7 +32,7 @@ _RATIO = 2.0**0.25
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Maturity:
+class DelayDistribution:
     """The distribution of the delay of conversions within their window: `share` (B,) of them by `age` (B,)."""
 
     age: FloatArray
@@ -48,7 +48,7 @@ class Maturity:
         return ages
 
 
-def estimate(delay: IntArray, age: IntArray, window: int) -> Maturity:
+def estimate(delay: IntArray, age: IntArray, window: int) -> DelayDistribution:
     """Return the distribution of the delay, from n conversions and the ages that their decisions have by now.
 
     A delay longer than the age is not seen, so the delays are truncated on the right. The product-limit estimator in
@@ -68,4 +68,4 @@ def estimate(delay: IntArray, age: IntArray, window: int) -> Maturity:
         hazard[place] = (within[place] + PSEUDO * assumed) / (at_risk[place + 1] + PSEUDO)
         assumed = min(hazard[place], linear)
     share = np.append(np.cumprod((1.0 - hazard)[::-1])[::-1], 1.0)
-    return Maturity(np.append(0.0, edges), np.append(0.0, share))
+    return DelayDistribution(np.append(0.0, edges), np.append(0.0, share))

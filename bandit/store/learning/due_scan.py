@@ -1,9 +1,9 @@
-"""How a lineage finds what is new without looking at everything.
+"""How a learner finds what is new without looking at everything.
 
 A decision becomes due in one of four ways: an event came (a conversion, a return, "closed"), it is open and old enough
 that more of its silence is known (it has reached a level of `bandit.store.learning.conversion_delay`), its window ended, or it was itself
 written late, when it was old enough already.
-A lineage therefore remembers how far it has looked, as (event, seq, time, levels): all events up to the number `event`
+A learner therefore remembers how far it has looked, as (event, seq, time, levels): all events up to the number `event`
 are taken in, and of the decisions up to the number `seq` those made up to `time` had their window end, those made up
 to `levels[k]` had reached the level k. What may be due since then is
 
@@ -37,7 +37,7 @@ NEVER = -(2**63)
 """A time before everything."""
 
 NOWHERE = Reach(0, 0, NEVER, (NEVER,) * len(LEVELS))
-"""The reach of a lineage that has not looked at anything."""
+"""The reach of a learner that has not looked at anything."""
 
 CHUNK = 65_536
 """Candidates that are looked at together; bounds the memory of a sweep."""
@@ -88,7 +88,7 @@ def candidates(raw: sqlite3.Connection, sweep: Sweep, limit: int, *, walks: bool
 
 
 def reach_row(raw: sqlite3.Connection, policy_id: int, criterion: str) -> ReachRow | None:
-    """Return how far a lineage has looked; None at the beginning, and after a change of criterion."""
+    """Return how far a learner has looked; None at the beginning, and after a change of criterion."""
     row = raw.execute(
         "SELECT event, seq, time, levels, COALESCE(to_event, 0), COALESCE(to_seq, 0), COALESCE(to_time, 0), to_levels, "
         "position FROM learning_reach WHERE policy_id = ? AND criterion = ?",
@@ -98,7 +98,7 @@ def reach_row(raw: sqlite3.Connection, policy_id: int, criterion: str) -> ReachR
 
 
 def keep_reach(raw: sqlite3.Connection, policy_id: int, sweep: Sweep) -> None:
-    """Write how far a lineage has looked, and the position of a sweep that is not done."""
+    """Write how far a learner has looked, and the position of a sweep that is not done."""
     reach = sweep.target if sweep.complete else sweep.start
     rest = (None,) * 5 if sweep.complete else (*_columns(sweep.target), sweep.position)
     raw.execute(

@@ -1,4 +1,4 @@
-"""The ledger of learning: what a lineage has learned, step by step, and what is due."""
+"""The ledger of learning: what a learner has learned, step by step, and what is due."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class Ledger:
     def due(
         self, policy_id: int, objective_event: str, window: int, now: int, *, limit: int, counts_at_once: bool
     ) -> DueColumns:
-        """Return the next decisions that this lineage should learn or learn anew, by number, at most `limit`."""
+        """Return the next decisions that this learner should learn or learn anew, by number, at most `limit`."""
         criterion = msgspec.json.encode([objective_event, window, counts_at_once]).decode()
         with self._connection.reading() as raw:
             while True:
@@ -154,7 +154,7 @@ class Ledger:
             return True
 
     def steps(self, policy_id: int) -> tuple[Step, ...]:
-        """Return all steps of a lineage, in order."""
+        """Return all steps of a learner, in order."""
         with self._connection.reading() as raw:
             rows = raw.execute(
                 "SELECT step, n, state_hash FROM policy_steps WHERE policy_id = ? ORDER BY step", (policy_id,)
@@ -173,13 +173,15 @@ class Ledger:
             rows = raw.execute(_AS_LEARNED, (policy_id, step)).fetchall()
             columns = list(zip(*rows, strict=True)) or [()] * 11
             seq, last = (np.array(columns[place], dtype=np.int64) for place in (0, 8))
-            converted, restated, was_converted = (np.array(columns[place], dtype=np.bool_) for place in (1, 4, 5))
-            revenue, value, was_revenue, was_value, weight, was_weight = (
+            converted, is_update, previous_converted = (np.array(columns[place], dtype=np.bool_) for place in (1, 4, 5))
+            revenue, value, previous_revenue, previous_value, weight, previous_weight = (
                 np.array(columns[place], dtype=np.float64) for place in (2, 3, 6, 7, 9, 10)
             )
             decisions = self._reader.these(seq, objective_event, window)
         learned = replace(decisions, converted=converted, revenue=revenue, value=value, last_event_id=last)
-        return DueColumns(learned, weight, restated, was_weight, was_converted, was_revenue, was_value, None)
+        return DueColumns(
+            learned, weight, is_update, previous_weight, previous_converted, previous_revenue, previous_value, None
+        )
 
     def snapshot(self, policy_id: int, *, newest: bool) -> Snapshot | None:
         """Return the newest state that is kept, or the one that the ledger's fold begins from."""
@@ -228,25 +230,27 @@ class Ledger:
         counts_at_once: bool,
     ) -> DueColumns:
         came = self._reader.outcomes(seqs, objective_event, window)
-        was_weight, was_converted, was_revenue, was_value = _last_learned(raw, policy_id, seqs)
+        previous_weight, previous_converted, previous_revenue, previous_value = _last_learned(raw, policy_id, seqs)
         time = self._reader.times(seqs)
         settled = came.converted | came.closed | (time + window < now)
         if counts_at_once:
             settled |= came.valued
         n_levels = (time[:, None] <= np.array(levels)).sum(axis=1)
         # What was learned in full may be taken back, but is never again open: a weight does not fall.
-        weight = np.maximum(np.where(settled, 1.0, WEIGHTS[n_levels]), was_weight)
-        restated = was_weight > 0.0
-        changed = (came.converted != was_converted) | (came.revenue != was_revenue) | (came.value != was_value)
-        rows = np.flatnonzero((weight > was_weight) | (restated & changed))[:limit]
+        weight = np.maximum(np.where(settled, 1.0, WEIGHTS[n_levels]), previous_weight)
+        is_update = previous_weight > 0.0
+        changed = (
+            (came.converted != previous_converted) | (came.revenue != previous_revenue) | (came.value != previous_value)
+        )
+        rows = np.flatnonzero((weight > previous_weight) | (is_update & changed))[:limit]
         return DueColumns(
             self._reader.these(seqs[rows], objective_event, window),
             weight[rows],
-            restated[rows],
-            was_weight[rows],
-            was_converted[rows],
-            was_revenue[rows],
-            was_value[rows],
+            is_update[rows],
+            previous_weight[rows],
+            previous_converted[rows],
+            previous_revenue[rows],
+            previous_value[rows],
             None,
         )
 
@@ -276,11 +280,11 @@ def _last_learned(
 
 
 def _learned_rows(policy_id: int, step: int, rows: DueColumns) -> zip[tuple[object, ...]]:
-    decisions, restated = rows.decisions, rows.restated
+    decisions, is_update = rows.decisions, rows.is_update
 
     def before(column: BoolArray | FloatArray) -> list[object]:
         values = column.astype(object)
-        values[~restated] = None
+        values[~is_update] = None
         return list(values)
 
     return zip(
@@ -291,10 +295,10 @@ def _learned_rows(policy_id: int, step: int, rows: DueColumns) -> zip[tuple[obje
         decisions.converted.tolist(),
         decisions.revenue.tolist(),
         decisions.value.tolist(),
-        restated.tolist(),
-        before(rows.was_weight),
-        before(rows.was_converted),
-        before(rows.was_revenue),
-        before(rows.was_value),
+        is_update.tolist(),
+        before(rows.previous_weight),
+        before(rows.previous_converted),
+        before(rows.previous_revenue),
+        before(rows.previous_value),
         decisions.last_event_id.tolist(),
     )  # fmt: skip

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from bandit.errors import StoreError
 from bandit.store.database_file import file_size, wal_path
-from bandit.store.maintenance.copy import BackedUp, copy_of
+from bandit.store.maintenance.copy import BackupReport, copy_of
 from bandit.store.maintenance.journal import record
 from bandit.store.schema import APPLICATION_ID
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from bandit.store.maintenance.copy import Progress
 
 
-def backup(source: Path, target: Path, *, force: bool = False, progress: Progress | None = None) -> BackedUp:
+def backup(source: Path, target: Path, *, force: bool = False, progress: Progress | None = None) -> BackupReport:
     """Copy a store to a file of the caller's choice; StoreError where it is there already, unless `force`.
 
     Needs no customer key and changes no schema. Where the database can be written to, the run is recorded in it.
@@ -41,7 +41,7 @@ def backup(source: Path, target: Path, *, force: bool = False, progress: Progres
     return replace(made, recorded="upkeep" in made.rows and _recorded(source, made))
 
 
-def _recorded(source: Path, made: BackedUp) -> bool:
+def _recorded(source: Path, made: BackupReport) -> bool:
     """Note a backup in the database it was made of; one that cannot be written to is backed up all the same."""
     try:
         with closing(sqlite3.connect(f"{source.absolute().as_uri()}?mode=rw", uri=True, timeout=5.0)) as raw:

@@ -34,7 +34,7 @@ _BESIDE = ("", "-journal", "-wal", "-shm")
 
 
 @dataclass(frozen=True, slots=True)
-class BackedUp:
+class BackupReport:
     """A copy that was made and checked: where it is, its size in bytes, and the rows of each of its tables.
 
     `recorded` says whether the database could note the backup among its upkeep.
@@ -46,7 +46,7 @@ class BackedUp:
     recorded: bool = False
 
 
-def copy_of(source: Path, target: Path, progress: Progress | None = None) -> BackedUp:
+def copy_of(source: Path, target: Path, progress: Progress | None = None) -> BackupReport:
     """Copy one consistent state of a database, by SQLite's online backup, and read the copy to its end.
 
     The copy appears under its name only when its integrity is checked and each table has as many rows as the state
@@ -85,7 +85,7 @@ def copy_of(source: Path, target: Path, progress: Progress | None = None) -> Bac
         ) from fault
     finally:
         _remove(partial)
-    return BackedUp(target, target.stat().st_size, expected)
+    return BackupReport(target, target.stat().st_size, expected)
 
 
 def before_migration(source: Path, version: int) -> Path:

@@ -254,7 +254,7 @@ def _first(db: sqlite_utils.Database) -> None:
 def _weights(db: sqlite_utils.Database) -> None:
     """Remember how much of an outcome was learned; what was learned before this had a meaning was learned whole.
 
-    `levels` and `to_levels` are JSON lists of times; NULL where a lineage has not looked at open decisions.
+    `levels` and `to_levels` are JSON lists of times; NULL where a learner has not looked at open decisions.
     """
     db.execute("ALTER TABLE learned ADD COLUMN weight REAL NOT NULL DEFAULT 1.0 CHECK (weight > 0 AND weight <= 1)")
     db.execute("ALTER TABLE learned ADD COLUMN was_weight REAL CHECK (was_weight > 0 AND was_weight <= 1)")

@@ -45,7 +45,7 @@ _MARK = "spool/"
 
 
 @dataclass(frozen=True, slots=True)
-class Folded:
+class FoldReport:
     """What became of spools: lines folded, lines refused, and spools left, of processes that live or for a fault."""
 
     lines: int = 0
@@ -69,7 +69,7 @@ def _of_references(fault: StoreError) -> bool:
     return isinstance(fault.__cause__, sqlite3.IntegrityError)
 
 
-class Folder:
+class SpoolRecovery:
     """Takes lines of spools into the database."""
 
     def __init__(self, connection: Connection, decisions: DecisionWriter, events: EventWriter) -> None:
@@ -77,7 +77,7 @@ class Folder:
         self._decisions = decisions
         self._events = events
 
-    def fold_left(self) -> Folded:
+    def fold_left(self) -> FoldReport:
         """Fold what processes that are gone have left beside the database; StoreError where it cannot be written."""
         lines = refused = left = 0
         for path in spools(self._connection.path):
@@ -92,9 +92,9 @@ class Folder:
                         break
                 path.unlink(missing_ok=True)
                 self.forget(spool.token)
-        return Folded(lines, refused, left)
+        return FoldReport(lines, refused, left)
 
-    def fold(self, token: str, read: Callable[[int], Iterator[Line]], limit: int = AT_ONCE) -> tuple[Folded, bool]:
+    def fold(self, token: str, read: Callable[[int], Iterator[Line]], limit: int = AT_ONCE) -> tuple[FoldReport, bool]:
         """Fold the next lines in one transaction, and say whether the end was reached."""
         lines = refused = 0
         done = True
@@ -117,7 +117,7 @@ class Folder:
                     "ON CONFLICT (name) DO UPDATE SET value = excluded.value",
                     (_MARK + token, str(place)),
                 )
-        return Folded(lines, refused), done
+        return FoldReport(lines, refused), done
 
     def forget(self, token: str) -> None:
         """Forget how far a spool was folded that is no more."""
@@ -144,14 +144,14 @@ class Folder:
         return None
 
 
-class Intake:
+class SpooledWriter:
     """One process's way into one store; the caller lets in one thread at a time."""
 
     def __init__(self, connection: Connection, decisions: DecisionWriter, events: EventWriter) -> None:
         self._connection = connection
         self._decisions = decisions
         self._events = events
-        self._folder = Folder(connection, decisions, events)
+        self._folder = SpoolRecovery(connection, decisions, events)
         self._spool = Spool(connection.path, sync=connection.durability == "full")
         self._places: dict[str, int] = {}
         self._why: StoreError | None = None

@@ -92,7 +92,7 @@ class Catalogues:
         return (rows[-1].id, self.get(rows[-1].id)) if rows else None
 
     def register_policy(self, catalogue_id: int, spec: Mapping[str, object]) -> int:
-        """Return the number of a lineage: these settings over this catalogue version."""
+        """Return the number of a learner: these settings over this catalogue version."""
         self.get(catalogue_id)
         text = spec_text(spec)
         connection = self._connection
@@ -112,7 +112,7 @@ class Catalogues:
         return int(row[0])
 
     def policy_spec(self, policy_id: int) -> tuple[int, Mapping[str, object]]:
-        """Return a lineage's catalogue and settings; StoreError where there is none of that number."""
+        """Return a learner's catalogue and settings; StoreError where there is none of that number."""
         with self._connection.reading() as raw:
             row = raw.execute("SELECT catalogue_id, spec FROM policies WHERE id = ?", (policy_id,)).fetchone()
         if row is None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from bandit import Catalogue, Engine
 from bandit.governance.verify import verify
-from bandit.learning.learner import Lineage
+from bandit.learning.learner import PolicyLearner
 from bandit.policies import build
 from bandit.store import state_hash
 from bandit.store.spool.file import REFUSED, spools
@@ -57,20 +57,20 @@ def _time_passes(path: Path) -> None:
 
 def _states(engine: Engine, catalogue: Catalogue, told: Told) -> list[str]:
     """Fold the ledger from its beginning and compare, byte for byte, with what is live and with what was."""
-    lineage = engine.lineage
+    learner = engine.learner
     problems = []
-    if lineage.live.fault is not None:
-        return [f"the policy cannot be taken up: {lineage.live.fault}"]
-    folded = Lineage(engine.store, catalogue, engine.catalogue_id, build(catalogue, lineage.policy.spec()))
+    if learner.current.fault is not None:
+        return [f"the policy cannot be taken up: {learner.current.fault}"]
+    folded = PolicyLearner(engine.store, catalogue, engine.catalogue_id, build(catalogue, learner.policy.spec()))
     policy, before = folded.first(), told.learned
-    for step in range(folded.base + 1, lineage.step + 1):
+    for step in range(folded.base + 1, learner.step + 1):
         policy.update(folded.learned(step))
         if before is not None and step == before[0] and state_hash(policy.dumps()) != before[1]:
             problems.append(f"the state folded to step {step} is not the one that was live")
     if policy.dumps() != engine.policy.dumps():
         problems.append("the rebuilt state is not the live one, byte for byte")
-    if before is not None and lineage.step < before[0]:
-        problems.append(f"step {before[0]} was learned, and {lineage.step} is the last there")
+    if before is not None and learner.step < before[0]:
+        problems.append(f"step {before[0]} was learned, and {learner.step} is the last there")
     return problems
 
 

@@ -89,7 +89,7 @@ class Stage:
         revenue = np.where(converted, np.exp(4.0 + 0.5 * rng.standard_normal(KNOWN)), 0.0)
         reward = self.catalogue.objective.reward(self.catalogue.money, offer, converted, revenue, np.zeros(KNOWN))
         eligible = np.broadcast_to(np.ones(size.offers, dtype=np.bool_), (KNOWN, size.offers))
-        self.outcomes = Outcomes.first(
+        self.outcomes = Outcomes.new(
             self.contexts, offer, eligible, np.full(KNOWN, 1.0 / size.offers), converted, revenue, reward
         )
         times = np.arange(KNOWN)

@@ -114,7 +114,7 @@ class TestEveryOne:
         policy.update(outcomes)
         contexts = draw_contexts(catalogue, 10, np.random.default_rng(8))
         before = probabilities(policy, contexts)
-        policy.update(dataclasses.replace(outcomes, restated=np.ones(10, dtype=bool)))
+        policy.update(dataclasses.replace(outcomes, is_update=np.ones(10, dtype=bool)))
         assert policy.not_restated == 10
         np.testing.assert_array_equal(probabilities(policy, contexts), before)
 
@@ -160,7 +160,7 @@ class TestEveryOne:
         eligible = catalogue.eligible(contexts)
         won = np.array([True, False, True, False])
         offer, money = np.array([0, 1, 0, 1]), won.astype(float)
-        policy.update(Outcomes.first(contexts, offer, eligible, np.full(4, 0.5), won, money, money))
+        policy.update(Outcomes.new(contexts, offer, eligible, np.full(4, 0.5), won, money, money))
         chosen = probabilities(policy, contexts)
         np.testing.assert_allclose(chosen.sum(axis=1), 1.0, atol=1e-12)
         assert (chosen[:, 0] > chosen[:, 1]).all()

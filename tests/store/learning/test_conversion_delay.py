@@ -79,19 +79,19 @@ def test_whole_outcomes_leave_parts_out_and_are_new_where_only_parts_were_learne
     learned = Outcomes(
         **columns
         | {
-            "restated": np.array([False, True, True, True]),
-            "was_revenue": np.array([0.0, 0.0, 1.0, 2.0]),
+            "is_update": np.array([False, True, True, True]),
+            "previous_revenue": np.array([0.0, 0.0, 1.0, 2.0]),
             "weight": np.array([1.0, 0.5, 1.0, 1.0]),
-            "was_weight": np.array([0.0, 0.25, 0.75, 1.0]),
+            "previous_weight": np.array([0.0, 0.25, 0.75, 1.0]),
         }
     )
-    whole = learned.whole()
+    whole = learned.only_complete()
     assert whole.offer.tolist() == rows.offer[[0, 2, 3]].tolist()
-    assert whole.restated.tolist() == [False, False, True]
-    assert whole.was_revenue.tolist() == [0.0, 0.0, 2.0]
+    assert whole.is_update.tolist() == [False, False, True]
+    assert whole.previous_revenue.tolist() == [0.0, 0.0, 2.0]
     assert whole.weights.tolist() == [1.0, 1.0, 1.0]
-    assert whole.was_weights.tolist() == [0.0, 0.0, 1.0]
-    assert rows.whole() is rows
+    assert whole.previous_weights.tolist() == [0.0, 0.0, 1.0]
+    assert rows.only_complete() is rows
     assert learned.take(np.array([1])).weights.tolist() == [0.5]
 
 
@@ -99,13 +99,13 @@ def test_a_warm_up_keeps_how_much_of_each_outcome_is_known():
     """Two batches, the first whole and without weights; a state from before there were weights is read as whole."""
     catalogue = Catalogue.from_dict(SPRING)
     whole = draw_outcomes(catalogue, 3, np.random.default_rng(0))
-    part = replace(whole.take(slice(0, 2)), weight=np.array([0.5, 1.0]), was_weight=np.array([0.0, 0.25]))
+    part = replace(whole.take(slice(0, 2)), weight=np.array([0.5, 1.0]), previous_weight=np.array([0.0, 0.25]))
     warmup = Warmup(10, [whole, part])
     assert warmup.outcomes().weights.tolist() == [1.0, 1.0, 1.0, 0.5, 1.0]
     sizes, arrays = warmup.state()
     again = Warmup.restore(10, catalogue, sizes, arrays)
     assert again.batches[1].weights.tolist() == [0.5, 1.0]
-    assert again.outcomes().was_weights.tolist() == [0.0, 0.0, 0.0, 0.0, 0.25]
+    assert again.outcomes().previous_weights.tolist() == [0.0, 0.0, 0.0, 0.0, 0.25]
     older = {name: array for name, array in arrays.items() if name not in {"time", "weight", "was_weight"}}
     assert Warmup.restore(10, catalogue, sizes, older).outcomes().weights.tolist() == [1.0] * 5
 
@@ -136,10 +136,10 @@ def stream(store, p, mean, n, until, rng):
             store.record_step(1, step, rows, state_hash(b""), b"")
             y = rows.decisions.converted
             counted += [rows.weight @ y, rows.weight @ ~y]
-            counted -= [rows.was_weight @ rows.was_converted, rows.was_weight @ ~rows.was_converted]
-            full, was_full = rows.weight == 1.0, rows.was_weight == 1.0
+            counted -= [rows.previous_weight @ rows.previous_converted, rows.previous_weight @ ~rows.previous_converted]
+            full, was_full = rows.weight == 1.0, rows.previous_weight == 1.0
             whole += [(full & y).sum(), (full & ~y).sum()]
-            whole -= [(was_full & rows.was_converted).sum(), (was_full & ~rows.was_converted).sum()]
+            whole -= [(was_full & rows.previous_converted).sum(), (was_full & ~rows.previous_converted).sum()]
     return counted, whole
 
 

@@ -61,8 +61,8 @@ def test_silence_is_due_in_parts_and_whole_when_the_window_ends(store):
     for share, weight, was in [(0.13, 0.25, 0.0), (0.5, 0.5, 0.25), (0.7, 0.75, 0.5), (0.99, 0.95, 0.75)]:
         rows = due(store, now=int(share * WEEK))
         assert names(rows) == "abcdef"
-        assert (rows.weight.tolist(), rows.was_weight.tolist()) == ([weight] * 6, [was] * 6)
-        assert rows.restated.all() == (was > 0)
+        assert (rows.weight.tolist(), rows.previous_weight.tolist()) == ([weight] * 6, [was] * 6)
+        assert rows.is_update.all() == (was > 0)
         assert learn(store, now=int(share * WEEK)) == ["abcdef"]
         assert len(due(store, now=int((share + 0.01) * WEEK))) == 0
     assert len(due(store, now=WEEK)) == 0
@@ -77,9 +77,9 @@ def test_a_conversion_after_parts_of_silence_ends_as_one_whole_conversion(store)
     store.append_events(events(["c"], time=WEEK // 2, event="closed"))
     rows = due(store, now=WEEK // 2 + 1)
     assert names(rows) == "bc"
-    assert (rows.weight.tolist(), rows.was_weight.tolist()) == ([1.0, 1.0], [0.5, 0.5])
+    assert (rows.weight.tolist(), rows.previous_weight.tolist()) == ([1.0, 1.0], [0.5, 0.5])
     assert rows.decisions.converted.tolist() == [True, False]
-    assert rows.was_converted.tolist() == [False, False]
+    assert rows.previous_converted.tolist() == [False, False]
     learn(store, now=WEEK // 2 + 1)
     assert learn(store, now=2 * WEEK) == ["adef"]
     assert weights(store)["b"] == [0.5, 1.0]
@@ -92,7 +92,7 @@ def test_what_was_learned_in_full_is_never_open_again(store):
     store.append_events(events(["b"], event="mistake", event_ids=["purchase"]), correct=True)
     rows = due(store, now=2)
     assert names(rows) == "b"
-    assert (rows.weight.tolist(), rows.was_weight.tolist()) == ([1.0], [1.0])
+    assert (rows.weight.tolist(), rows.previous_weight.tolist()) == ([1.0], [1.0])
     assert rows.decisions.converted.tolist() == [False]
 
 
@@ -125,17 +125,17 @@ def test_a_conversion_that_is_recorded_late_counts_as_late(store):
 
 @pytest.mark.filterwarnings("ignore:.*of the schema; as it was before")
 def test_a_store_of_the_first_version_goes_on_where_it_stood(tmp_path):
-    """Its lineage learned "a", "b" (and "a" anew), "c" and its return; "d" is open, and half a week old."""
+    """Its learner learned "a", "b" (and "a" anew), "c" and its return; "d" is open, and half a week old."""
     path = tmp_path / "old.db"
     raw = sqlite3.connect(path)
     raw.executescript((Path(__file__).parents[2] / "fixtures" / "store_version_1.sql").read_text())
     raw.close()
     with Store.open(path, durability="process") as store:
         assert weights(store) == {"a": [1.0, 1.0], "b": [1.0], "c": [1.0, 1.0]}
-        assert store.learned_rows(1, 1, "purchase", WEEK).was_weight.tolist() == [0.0, 0.0]
-        assert store.learned_rows(1, 2, "purchase", WEEK).was_weight.tolist() == [1.0, 0.0]
+        assert store.learned_rows(1, 1, "purchase", WEEK).previous_weight.tolist() == [0.0, 0.0]
+        assert store.learned_rows(1, 2, "purchase", WEEK).previous_weight.tolist() == [1.0, 0.0]
         rows = due(store, now=20 * DAY + WEEK // 2)
-        assert (names(rows), rows.restated.tolist()) == ("d", [False])
+        assert (names(rows), rows.is_update.tolist()) == ("d", [False])
         assert 0.0 < rows.weight[0] < 1.0
         learn(store, now=20 * DAY + WEEK // 2)
         learn(store, now=40 * DAY)
@@ -150,7 +150,7 @@ def test_a_conversion_counts_at_once_and_so_does_closed(store):
     rows = due(store)
     assert names(rows) == "bd"
     assert rows.decisions.converted.tolist() == [True, False]
-    assert not rows.restated.any()
+    assert not rows.is_update.any()
 
 
 def test_raw_rewards_count_at_once_only_where_asked(store):
@@ -167,8 +167,8 @@ def test_what_was_learned_is_due_again_only_when_it_changed(store):
     store.append_events(events(["b"], event="return", revenue=-5.0))
     rows = due(store)
     assert names(rows) == "b"
-    assert rows.restated.tolist() == [True]
-    assert (rows.was_converted.tolist(), rows.was_revenue.tolist()) == ([True], [5.0])
+    assert rows.is_update.tolist() == [True]
+    assert (rows.previous_converted.tolist(), rows.previous_revenue.tolist()) == ([True], [5.0])
     assert (rows.decisions.converted.tolist(), rows.decisions.revenue.tolist()) == ([False], [0.0])
     assert learn(store) == ["b"]
     assert len(due(store)) == 0
@@ -184,7 +184,7 @@ def test_a_late_event_inside_the_window_restates_silence(store):
     learn(store, now=2 * WEEK)
     store.append_events(events(["a"], time=DAY, revenue=9.0))
     rows = due(store, now=3 * WEEK)
-    assert (names(rows), rows.restated.tolist(), rows.was_converted.tolist()) == ("a", [True], [False])
+    assert (names(rows), rows.is_update.tolist(), rows.previous_converted.tolist()) == ("a", [True], [False])
 
 
 def test_old_decisions_that_are_imported_later_are_found(store):
@@ -276,9 +276,9 @@ def test_learned_rows_are_as_they_were_learned(store):
     learn(store)
     first, second = (store.learned_rows(1, step, "purchase", WEEK) for step in (1, 2))
     assert first.decisions.revenue.tolist() == [5.0]
-    assert first.restated.tolist() == [False]
-    assert (second.decisions.revenue.tolist(), second.was_revenue.tolist()) == ([3.0], [5.0])
-    assert second.restated.tolist() == [True]
+    assert first.is_update.tolist() == [False]
+    assert (second.decisions.revenue.tolist(), second.previous_revenue.tolist()) == ([3.0], [5.0])
+    assert second.is_update.tolist() == [True]
     assert len(store.learned_rows(1, 0, "purchase", WEEK)) == 0
 
 
@@ -369,9 +369,9 @@ def ledger(store):
     learned = {}
     for step in store.steps(1):
         rows = store.learned_rows(1, step.step, "purchase", WEEK)
-        came, was = rows.decisions, (rows.was_weight, rows.was_converted, rows.was_revenue)
+        came, was = rows.decisions, (rows.previous_weight, rows.previous_converted, rows.previous_revenue)
         for row, seq in enumerate(came.seq.tolist()):
-            assert bool(rows.restated[row]) == (seq in learned)
+            assert bool(rows.is_update[row]) == (seq in learned)
             assert tuple(column[row] for column in was) == learned.get(seq, (0.0, False, 0.0))
             learned[seq] = (rows.weight[row], came.converted[row], came.revenue[row])
     return learned

@@ -87,7 +87,7 @@ def test_version_2_keeps_what_was_learned_in_part(tmp_path):
     with Store.open(old(tmp_path / "offers.db", 2), durability="process") as store:
         assert weights(store) == {"a": [1.0, 1.0], "b": [1.0], "c": [1.0, 1.0], "d": [0.75]}
         rows = due(store, now=20 * DAY + 2 * WEEK)
-        assert (names(rows), rows.restated.tolist(), rows.was_weight.tolist()) == (
+        assert (names(rows), rows.is_update.tolist(), rows.previous_weight.tolist()) == (
             "def",
             [True, False, False],
             [0.75, 0.0, 0.0],

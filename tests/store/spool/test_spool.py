@@ -9,7 +9,7 @@ from bandit.errors import StoreError
 from bandit.store import Store
 from bandit.store.spool.file import REFUSED, Spool, left_spool, read_lines, spools
 from bandit.store.spool.records import spooled_events
-from bandit.store.spool.writer import Folder
+from bandit.store.spool.writer import SpoolRecovery
 from tests.store.rows import decisions, events
 
 N = 10
@@ -38,11 +38,11 @@ def left(path, *records):
 
 
 def spooled(store, ids, **changes):
-    """A spool of one line of decisions, left behind by an intake."""
-    intake = store.intake()
+    """A spool of one line of decisions, left behind by an writer."""
+    writer = store.writer()
     rows = decisions(1, N, ids, **changes)
-    assert intake.spool_decisions(rows, rows.customers) is None
-    return intake
+    assert writer.spool_decisions(rows, rows.customers) is None
+    return writer
 
 
 def test_there_is_no_file_until_something_is_in_it(path):
@@ -108,10 +108,10 @@ def test_a_line_that_cannot_be_written_is_not_there(path, monkeypatch):
 
 
 def test_what_is_left_is_folded_in_order_and_once(store, path):
-    intake = spooled(store, ["a", "b"])
+    writer = spooled(store, ["a", "b"])
     rows = events(["a"], revenue=5.0)
-    intake._spool.append(as_line(rows))
-    intake.let_go()
+    writer._spool.append(as_line(rows))
+    writer.let_go()
     folded = store.fold_spools()
     assert (folded.lines, folded.refused, folded.left) == (2, 0, 0)
     assert (store.counts().decisions, store.counts().events) == (2, 1)
@@ -131,7 +131,7 @@ def test_a_process_killed_after_folding_and_before_deleting_folds_nothing_twice(
     where = left(path, as_line(events(["a"], revenue=7.0), correct=True))
     content = where.read_bytes()
     with monkeypatch.context() as killed:
-        killed.setattr(Folder, "forget", lambda self, token: None)
+        killed.setattr(SpoolRecovery, "forget", lambda self, token: None)
         store.fold_spools()
     where.write_bytes(content)
     store.append_events(events(["a"], revenue=9.0), correct=True)
@@ -141,11 +141,11 @@ def test_a_process_killed_after_folding_and_before_deleting_folds_nothing_twice(
 
 def test_a_line_the_database_refuses_is_kept_and_stops_nothing(store, path):
     store.append_decisions(decisions(1, N, ["a"]))
-    intake = spooled(store, ["a"], time=np.array([99]))  # the same id with other content
-    intake._spool.append(as_line(events(["nobody"])))
-    intake._spool.append({"type": "unknown"})
-    intake._spool.append(as_line(events(["a"], revenue=1.0)))
-    intake.let_go()
+    writer = spooled(store, ["a"], time=np.array([99]))  # the same id with other content
+    writer._spool.append(as_line(events(["nobody"])))
+    writer._spool.append({"type": "unknown"})
+    writer._spool.append(as_line(events(["a"], revenue=1.0)))
+    writer.let_go()
     folded = store.fold_spools()
     assert (folded.lines, folded.refused) == (4, 3)
     assert store.counts().events == 1
@@ -155,27 +155,27 @@ def test_a_line_the_database_refuses_is_kept_and_stops_nothing(store, path):
 
 def test_a_long_spool_is_folded_in_parts(store, monkeypatch):
     monkeypatch.setattr("bandit.store.spool.writer.AT_ONCE", 3)
-    intake = store.intake()
+    writer = store.writer()
     for number in range(10):
         rows = decisions(1, N, [f"d{number}"])
-        intake.spool_decisions(rows, rows.customers)
-    intake.fold_all()
+        writer.spool_decisions(rows, rows.customers)
+    writer.fold_all()
     assert store.counts().decisions == 10
-    assert intake.spooled == 0
+    assert writer.spooled == 0
 
 
 def test_events_wait_behind_what_waits_for_a_locked_database(store, path, monkeypatch):
     monkeypatch.setattr("bandit.store.spool.writer.RETRY", 0.0)
     with Store.open(path, busy_timeout=0.01, durability="process") as second:
-        intake = second.intake()
+        writer = second.writer()
         with store.transaction():
             with pytest.raises(StoreError, match="locked"):
-                intake.decisions(decisions(1, N, ["a"]))
+                writer.decisions(decisions(1, N, ["a"]))
             rows = decisions(1, N, ["a"])
-            intake.spool_decisions(rows, rows.customers)
-            assert intake.events(events(["a"], revenue=3.0), correct=False).n_spooled == 1
-            assert intake.waiting("a")[1] == 0
-        assert intake.events(events(["a"], "shown"), correct=False).n_new == 1
-        assert (intake.spooled, intake.waiting("a")) == (0, None)
-        assert intake.last_ok
+            writer.spool_decisions(rows, rows.customers)
+            assert writer.events(events(["a"], revenue=3.0), correct=False).n_spooled == 1
+            assert writer.waiting("a")[1] == 0
+        assert writer.events(events(["a"], "shown"), correct=False).n_new == 1
+        assert (writer.spooled, writer.waiting("a")) == (0, None)
+        assert writer.last_ok
     assert (store.counts().decisions, store.counts().events) == (1, 2)
