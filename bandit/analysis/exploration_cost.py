@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, Protocol, TypeAlias
 
 import numpy as np
 
-from bandit.domain import MICROSECONDS, BoolArray, Contexts, FloatArray, IntArray, Log
+from bandit.domain import MICROSECONDS, BoolArray, Contexts, FloatArray, IntArray, Log, Progress
 from bandit.errors import InputError
 
 CELLS = 2_000_000
@@ -21,9 +20,6 @@ MONDAY = 4 * 86_400 * MICROSECONDS
 """1970 began on a Thursday: the first Monday came four days later."""
 
 Periods: TypeAlias = Literal["tenth", "week"]
-
-Progress: TypeAlias = Callable[[int, int], None]
-"""Called with the decisions read so far and their number."""
 
 
 class Believes(Protocol):

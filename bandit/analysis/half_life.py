@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -13,7 +13,7 @@ import numpy as np
 
 from bandit.analysis.time_order import TimeOrdered
 from bandit.catalogue import Catalogue
-from bandit.domain import FloatArray, Log, LoggedBatch
+from bandit.domain import FloatArray, Log, LoggedBatch, Progress
 from bandit.errors import InputError, PolicyError
 from bandit.ope import Estimate, Feedback, Tally, resolve
 from bandit.ope.clusters import Keys
@@ -30,9 +30,6 @@ BLOCK = 512
 
 MIN_EFFECTIVE = 30
 """With fewer effective decisions, or fewer customers, no interval is to be trusted."""
-
-Progress: TypeAlias = Callable[[int, int], None]
-"""Called with the decisions read so far and the number that will be read."""
 
 Standing: TypeAlias = Literal["better", "worse", "no difference shown", "the baseline"]
 

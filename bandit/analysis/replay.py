@@ -5,13 +5,13 @@ Never to be mixed with `bandit.evaluate`, which judges a policy that does not le
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from bandit.decide import checked
+from bandit.domain import Progress
 from bandit.errors import InputError
 from bandit.ope import Estimate, Feedback, Tally, resolve
 from bandit.ope.clusters import Keys
@@ -20,9 +20,6 @@ if TYPE_CHECKING:
     from numpy.random import Generator
 
     from bandit.domain import BoolArray, FloatArray, IntArray, Log, LoggedBatch, Policy
-
-Progress: TypeAlias = Callable[[int, int], None]
-"""Called with the number of decisions read so far and the number that will be read."""
 
 
 @dataclass(frozen=True, slots=True)

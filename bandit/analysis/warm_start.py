@@ -14,20 +14,15 @@ The engine records the fitted state as the policy's first, step 0, in a database
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeAlias
 
 import numpy as np
 
-from bandit.domain import Log
+from bandit.domain import Log, Progress
 from bandit.policies import ThompsonSampling
 
 CELLS = 2_000_000
 """Most (decision, offer) cells worked on at once."""
-
-Progress: TypeAlias = Callable[[int, int], None]
-"""Called with the passes over the log that are done, and the most there will be."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 Shapes: n rows of a batch, N offers of the catalogue. Times are whole microseconds since 1970-01-01 UTC.
 """
 
+from bandit.domain import Progress
 from bandit.domain.arrays import MICROSECONDS, BoolArray, FloatArray, IntArray, ObjectArray
 from bandit.domain.contexts import Contexts
 from bandit.domain.decisions import Decision, DecisionBatch
@@ -25,6 +26,7 @@ __all__ = [
     "ObjectArray",
     "Outcomes",
     "Policy",
+    "Progress",
     "Removal",
     "SparsePolicy",
     "SparseProbabilities",

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Protocol, TypeAlias, runtime_checkable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -13,6 +14,9 @@ if TYPE_CHECKING:
     from bandit.domain.contexts import Contexts
     from bandit.domain.offers import EligibleSets, SparseProbabilities
     from bandit.domain.outcomes import LoggedBatch, Outcomes
+
+Progress: TypeAlias = Callable[[int, int], None]
+"""Called with (done, total) while a long call runs; total is 0 where it is not known."""
 
 
 @runtime_checkable

@@ -15,7 +15,7 @@ import numpy as np
 from bandit.catalogue import Catalogue
 from bandit.catalogue.eligibility import MASK_BYTES
 from bandit.clock import Time, microseconds, new_id, new_ids, now
-from bandit.domain import Decision, DecisionBatch, FloatArray, IntArray, ObjectArray, Policy
+from bandit.domain import Decision, DecisionBatch, FloatArray, IntArray, ObjectArray, Policy, Progress
 from bandit.engine.arguments import check_texts, checked_amounts, checked_text, checked_times
 from bandit.engine.counters import Counters
 from bandit.engine.decisions import DecisionService
@@ -24,7 +24,7 @@ from bandit.engine.status import Status, status_of
 from bandit.engine.worker import BackgroundWorker
 from bandit.errors import InputError, StoreError
 from bandit.governance.verify import VerifyReport
-from bandit.learning.learner import LearnReport, PolicyLearner, Progress, RebuildReport
+from bandit.learning.learner import LearnReport, PolicyLearner, RebuildReport
 from bandit.policies import build
 from bandit.store import EventReceipt, EventRows, Store
 from bandit.store.fork_safety import watch

@@ -9,10 +9,11 @@ import time
 from collections.abc import Callable, Iterator
 
 from bandit.clock import now
+from bandit.domain import Progress
 from bandit.engine.counters import Counters
 from bandit.errors import OfferBanditError
 from bandit.governance.verify import VerifyReport, verify
-from bandit.learning.learner import LearnReport, PolicyLearner, Progress, RebuildReport
+from bandit.learning.learner import LearnReport, PolicyLearner, RebuildReport
 from bandit.store import Lease, Store, learner
 
 PATIENCE = 0.05

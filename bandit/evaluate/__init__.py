@@ -4,9 +4,10 @@
 `RewardModel` is what another model of expected rewards has to offer.
 """
 
+from bandit.domain import Progress
 from bandit.evaluate.candidates import teach, untrained_copy
 from bandit.evaluate.diagnostics import Finding
-from bandit.evaluate.evaluate import Progress, Propensities, evaluate
+from bandit.evaluate.evaluate import Propensities, evaluate
 from bandit.evaluate.evaluator import LOGGED
 from bandit.evaluate.results import Evaluation, PolicyEvaluation
 from bandit.evaluate.rewards.ridge_regression import RewardModel, RidgeReward

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from bandit.catalogue import Catalogue
+from bandit.domain import Progress
 from bandit.encoding.encoder import Encoder, settle_scales
 from bandit.errors import InputError
 from bandit.evaluate.candidates import Candidate, cross_fitted, frozen, teach_part
@@ -32,9 +33,6 @@ if TYPE_CHECKING:
     from bandit.ope.feedback import Need
 
 Propensities = Literal["logged", "estimated"]
-
-Progress: TypeAlias = Callable[[int, int], None]
-"""Called with the number of decisions read so far and the number that will be read."""
 
 _CELLS = 2_000_000
 _EMPTY = "the log has no decisions to judge by; import some, or choose another split"

@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from bandit.clock import now
-from bandit.domain import BoolArray, Outcomes, Policy
+from bandit.domain import BoolArray, Outcomes, Policy, Progress
 from bandit.errors import InputError, PolicyError, StoreError
 from bandit.learning.learner import PolicyLearner
 from bandit.policies import build
@@ -32,9 +32,6 @@ out within 60."""
 
 RENEWED = 15.0
 """Seconds after which a lease is renewed while a policy is folded."""
-
-Progress = Callable[[int, int], None]
-"""Called with (steps folded, steps in all)."""
 
 Stays = Callable[[Outcomes], BoolArray]
 

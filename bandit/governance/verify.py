@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from bandit.decide import choose, generator_for
-from bandit.domain import IntArray, Policy
+from bandit.domain import IntArray, Policy, Progress
 from bandit.errors import OfferBanditError
-from bandit.learning.learner import PolicyLearner, Progress
+from bandit.learning.learner import PolicyLearner
 from bandit.policies import build, close
 from bandit.store import CatalogueTranslation, DecisionColumns, PolicyRow, Store, Where, state_hash
 

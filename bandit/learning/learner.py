@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 
 from bandit.catalogue import Catalogue
-from bandit.domain import Outcomes, Policy
+from bandit.domain import Outcomes, Policy, Progress
 from bandit.errors import PolicyError, StoreError
 from bandit.learning.training_outcomes import LedgerOutcomes
 from bandit.learning.working_copy import working_copy
@@ -21,9 +20,6 @@ STEP = 2_048
 SAVED = 8_192
 """Bytes of a policy's state that are written for each outcome learned, at most: a large state is not written at every
 step. Where a process ends between, the steps since are learned again when the policy is taken up."""
-
-Progress = Callable[[int, int], None]
-"""Called with (done, total); total is 0 where it is not known."""
 
 
 @dataclass(frozen=True, slots=True)

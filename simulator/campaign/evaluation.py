@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.random import Generator
 
-from bandit.domain import BoolArray, Contexts, FloatArray, IntArray, Outcomes, Policy
+from bandit.domain import BoolArray, Contexts, FloatArray, IntArray, Outcomes, Policy, Progress
 from bandit.evaluate import Evaluation, evaluate
 from bandit.policies import Uniform
 from simulator.campaign.history import Held
@@ -16,7 +16,6 @@ from simulator.campaign.plan import World
 from simulator.market.ceilings import Clairvoyant, FactsClairvoyant
 from simulator.market.names import Lookup
 from simulator.market.population import Population
-from simulator.simulation.run import Progress
 
 RULES, THOMPSON, VW, FACTS, ALL = (
     "segment rules",

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import numpy as np
 
-from bandit.domain import Log, LoggedBatch
+from bandit.domain import Log, LoggedBatch, Progress
 from bandit.engine import Engine
 from bandit.evaluate.split import split_log
 from bandit.store import Store, StoreLog, Where
 from simulator.campaign.plan import EXPLORATION, World
-from simulator.simulation.run import Progress, Run, run
+from simulator.simulation.run import Run, run
 
 SPLIT = 0.5
 """Share of the customers that policies learn from before they are judged on the others."""

@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 
 from bandit import ope
-from bandit.domain import FloatArray, IntArray, Policy
+from bandit.domain import FloatArray, IntArray, Policy, Progress
 from bandit.engine import Engine
 from bandit.policies import ThompsonSampling
 from simulator.campaign.evaluation import ceilings
 from simulator.campaign.plan import World
-from simulator.simulation.run import Progress, Run, run
+from simulator.simulation.run import Run, run
 
 BATCH = 1_000
 """Visits between two looks at what came of them."""

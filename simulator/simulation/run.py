@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bandit.domain import BoolArray, FloatArray, IntArray, ObjectArray, Policy
+from bandit.domain import BoolArray, FloatArray, IntArray, ObjectArray, Policy, Progress
 from simulator.market.population import Population
 from simulator.market.responses import Noise, Responses
 from simulator.market.visits import Visits
 from simulator.simulation.targets import LAST, Book, EngineDesk, EngineLike, News, PolicyDesk, Waiting
-
-Progress: TypeAlias = Callable[[int, int], None]
-"""Called with the visits done and their total, after every batch."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

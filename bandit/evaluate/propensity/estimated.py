@@ -6,12 +6,12 @@ something that the log leaves out, and on which the reward depends too, bias eve
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.optimize import minimize_scalar
 
+from bandit.domain import Progress
 from bandit.encoding.encoder import Encoder
 from bandit.errors import InputError
 from bandit.evaluate.propensity.calibration import Calibration, Reliability, agreement
@@ -39,9 +39,6 @@ _PENALTY_ROWS = 12_000
 _TUNING_CELLS = 2_000_000  # the temperature needs no more, and rows come in random order
 _HELD_OUT = 0.25
 _LEAST_FLOOR = 1e-4
-
-Progress: TypeAlias = Callable[[int, int], None]
-"""Called with (done, total); the second half of the total is the fit."""
 
 
 class EstimatedPropensities:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias, get_args
 
 import tomli_w
 
+from bandit.domain import Progress
 from bandit.errors import InputError
 from bandit.logfiles.export.dsjson import DsjsonFile
 from bandit.logfiles.export.rows import ExportedLog, Rows
@@ -25,9 +25,6 @@ if TYPE_CHECKING:
 Format: TypeAlias = Literal["parquet", "csv", "csv.gz", "dsjson"]
 
 FORMATS: tuple[Format, ...] = get_args(Format)
-
-Progress: TypeAlias = Callable[[int, int], None]
-"""Called with the number of decisions written so far and the number that will be."""
 
 
 class _File(Protocol):

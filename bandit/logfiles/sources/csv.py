@@ -18,9 +18,9 @@ from typing import BinaryIO, Self, TextIO, cast
 
 import numpy as np
 
-from bandit.domain import IntArray
+from bandit.domain import IntArray, Progress
 from bandit.errors import LogFileError
-from bandit.logfiles.sources.source import Chunk, Progress, require_columns
+from bandit.logfiles.sources.source import Chunk, require_columns
 
 GZIP = b"\x1f\x8b"
 

@@ -20,9 +20,10 @@ from typing import IO, cast
 import msgspec
 import numpy as np
 
+from bandit.domain import Progress
 from bandit.errors import LogFileError
 from bandit.logfiles.sources.csv import GZIP, check_inflation
-from bandit.logfiles.sources.source import Chunk, Progress
+from bandit.logfiles.sources.source import Chunk
 
 MAX_EVENT = 64 << 20
 """Most bytes of a line: an event with a million short actions has room."""

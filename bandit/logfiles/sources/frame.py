@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from bandit.domain import Progress
 from bandit.errors import LogFileError
 from bandit.logfiles.columns.arrow import arrow, column_texts
-from bandit.logfiles.sources.source import Chunk, Progress, require_columns
+from bandit.logfiles.sources.source import Chunk, require_columns
 
 FRAME = Path("the frame")
 """What messages call it."""

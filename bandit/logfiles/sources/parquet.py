@@ -10,10 +10,11 @@ from typing import Any
 
 import numpy as np
 
+from bandit.domain import Progress
 from bandit.errors import LogFileError
 from bandit.logfiles.columns.arrow import arrow, column_texts
 from bandit.logfiles.sources.csv import MAX_COLUMNS
-from bandit.logfiles.sources.source import Chunk, Progress, require_columns
+from bandit.logfiles.sources.source import Chunk, require_columns
 
 PARQUET = b"PAR1"
 

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Protocol
 
-from bandit.domain import IntArray
+from bandit.domain import IntArray, Progress
 from bandit.errors import LogFileError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-Progress: TypeAlias = Callable[[int, int], None]
-"""Called with the bytes read so far and the bytes to be read."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -7,6 +7,7 @@ from contextlib import closing
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from bandit.domain import Progress
 from bandit.errors import StoreError
 from bandit.store.database_file import file_size, wal_path
 from bandit.store.maintenance.copy import BackupReport, copy_of

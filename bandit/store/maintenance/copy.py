@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
-from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
+from bandit.domain import Progress
 from bandit.errors import StoreError
 from bandit.store.database_file import sync_directory
 from bandit.store.schema import APPLICATION_ID
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-Progress: TypeAlias = Callable[[int, int], None]
-"""Called with (pages copied, pages in all)."""
 
 PAGES = 2_048
 """Pages copied in one step: between two steps others get at the file."""

@@ -31,7 +31,7 @@ from bandit import Catalogue
 from bandit.errors import InputError
 from bandit.store import wal_path
 from simulator.bench.durability import activities as work
-from simulator.bench.durability import templates as templates
+from simulator.bench.durability import templates
 from simulator.bench.durability.acknowledgements import Before
 from simulator.bench.durability.recovery_check import examine
 from simulator.bench.durability.worker import CATALOGUE, MANY, Durability, Notes, Worker
