@@ -3,13 +3,12 @@
 Shapes: n rows of a batch, N offers of the catalogue. Times are whole microseconds since 1970-01-01 UTC.
 """
 
-from bandit.domain import Progress
 from bandit.domain.arrays import MICROSECONDS, BoolArray, FloatArray, IntArray, ObjectArray
 from bandit.domain.contexts import Contexts
 from bandit.domain.decisions import Decision, DecisionBatch
 from bandit.domain.offers import EligibleSets, FactoredColumns, Removal, SparseProbabilities
 from bandit.domain.outcomes import LoggedBatch, Outcomes
-from bandit.domain.protocols import Log, Policy, SparsePolicy
+from bandit.domain.protocols import Log, Policy, Progress, SparsePolicy
 
 __all__ = [
     "MICROSECONDS",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bandit.clock import now
+from bandit.domain import Progress
 from bandit.errors import InputError, LogFileError
 from bandit.logfiles.rejections import ImportReport, Rejections
 from bandit.logfiles.row_reader import BatchReader
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from bandit.catalogue import Catalogue
     from bandit.domain import LoggedBatch
     from bandit.logfiles.mapping.mapping import LogMapping
-    from bandit.logfiles.sources.source import Progress, Source
+    from bandit.logfiles.sources.source import Source
 
 _CHUNK_ROWS = 65_536
 

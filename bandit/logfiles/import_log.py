@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bandit.domain import MICROSECONDS
+from bandit.domain import MICROSECONDS, Progress
 from bandit.errors import CatalogueError, DuplicateError, LogFileError
 from bandit.logfiles.columns.contexts import ContextReader
 from bandit.logfiles.columns.eligibility import CELLS, eligibility_reader
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from bandit.catalogue import Catalogue
     from bandit.domain import BoolArray, IntArray
     from bandit.logfiles.rejections import RowRejections
-    from bandit.logfiles.sources.source import Chunk, Progress, Source
+    from bandit.logfiles.sources.source import Chunk, Source
     from bandit.store import Store
 
 _CHUNK_ROWS = 50_000

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
+from bandit.domain import Progress
 from bandit.errors import LogFileError
 from bandit.logfiles.column_log import ColumnLog
 from bandit.logfiles.import_log import open_source
@@ -17,7 +18,7 @@ from bandit.logfiles.sources.parquet import ParquetSource
 
 if TYPE_CHECKING:
     from bandit.catalogue import Catalogue
-    from bandit.logfiles.sources.source import Progress, Source
+    from bandit.logfiles.sources.source import Source
 
 Given: TypeAlias = Mapping[str, object] | LogMapping | None
 """A mapping as its TOML file has it, one that is read already, or None where the columns are named as in an export."""

@@ -17,8 +17,6 @@ from bandit.store.schema import APPLICATION_ID
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from bandit.store.maintenance.copy import Progress
-
 
 def backup(source: Path, target: Path, *, force: bool = False, progress: Progress | None = None) -> BackupReport:
     """Copy a store to a file of the caller's choice; StoreError where it is there already, unless `force`.
