@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import msgspec
 from rich.console import Console
-from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from bandit.domain import Progress
 from bandit.printable import plain
 
 if TYPE_CHECKING:

@@ -8,8 +8,9 @@ from dataclasses import asdict, dataclass, field
 
 import numpy as np
 from rich.console import Console
+from rich.progress import Progress
 
-from bandit.domain import FloatArray, Progress
+from bandit.domain import FloatArray
 from bandit.policies import ThompsonSampling
 from simulator.bench.earnings.world import BATCH, Place, World
 from simulator.simulation.regret import Yardstick

@@ -13,9 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from bandit.domain import Progress
 from bandit.errors import MissingExtraError
 from simulator.bench.earnings.cells import REFERENCES, Cell, Key, append, read, valid
 from simulator.bench.earnings.contestants import Contestant
