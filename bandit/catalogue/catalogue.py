@@ -7,6 +7,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import repeat
 from pathlib import Path
 from typing import Literal
 
@@ -15,6 +16,7 @@ import numpy as np
 
 from bandit.catalogue.conditions import compile_condition
 from bandit.catalogue.eligibility import Eligibility, Grid, Named, Rule
+from bandit.catalogue.fact_values import FactValues
 from bandit.catalogue.facts import Fact, parse_contexts
 from bandit.catalogue.objective import Money, Objective
 from bandit.catalogue.schema import CatalogueFile, decode, encode
@@ -172,12 +174,12 @@ class Catalogue:
         for place, dimension in enumerate(self.dimensions):
             codes = {name: code for code, name in enumerate(dimension.names)}
             given = columns[dimension.name]
-            options[:, place] = np.fromiter((codes.get(name, -1) for name in given), dtype=np.int64, count=n)
+            options[:, place] = np.fromiter(map(codes.get, given, repeat(-1)), dtype=np.int64, count=n)
         return self.grid.find(options)
 
     def contexts(
         self,
-        given: Mapping[str, Sequence[object] | ObjectArray] | Sequence[Mapping[str, object]],
+        given: Mapping[str, FactValues] | Sequence[Mapping[str, object]],
         customers: Sequence[str] | ObjectArray | None = None,
     ) -> Contexts:
         """Return a checked batch from columns or from one mapping a row; ContextError says what does not fit."""

@@ -59,8 +59,6 @@ def _values(fact: Fact, contexts: Contexts) -> Sequence[object]:
     if fact.kind == "categorical":
         return contexts.text[fact.name].tolist()  # type: ignore[no-any-return]
     column = contexts.columns[fact.name]
-    missing = np.isnan(column)
-    values: list[object] = (column == 1.0 if fact.kind == "boolean" else column).tolist()
-    for row in np.flatnonzero(missing).tolist():
-        values[row] = None
-    return values
+    values = (column == 1.0 if fact.kind == "boolean" else column).astype(object)
+    values[np.isnan(column)] = None
+    return values.tolist()  # type: ignore[no-any-return]

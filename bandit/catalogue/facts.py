@@ -4,13 +4,24 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from functools import cache
+from dataclasses import dataclass, field
+from itertools import repeat
 from typing import Any, Literal
 
 import numpy as np
 
-from bandit.domain import Contexts, FloatArray, IntArray, ObjectArray
+from bandit.catalogue.fact_values import (
+    MAX_SORTED,
+    CodedColumn,
+    FactValues,
+    all_texts,
+    are_nan,
+    columns_of,
+    is_fixed_width,
+    listed,
+    number_array,
+)
+from bandit.domain import BoolArray, Contexts, FloatArray, IntArray, ObjectArray
 from bandit.errors import ContextError
 
 Kind = Literal["categorical", "numeric", "boolean"]
@@ -25,14 +36,11 @@ _SHOWN = 80
 
 _TRUE, _FALSE = frozenset({"true", "1", "yes"}), frozenset({"false", "0", "no"})
 
-
-class _Codes(dict[object, int]):
-    """Value -> code; a value unseen gets the code after the last."""
-
-    def __missing__(self, key: object) -> int:
-        if not isinstance(key, str):
-            raise KeyError(key)
-        return len(self) - 1  # the entry for None is not a value
+_BLANK: dict[object, float] = {None: math.nan, "": math.nan}
+_COUNTED = frozenset[type]({int, float, type(None)})
+_TEXTS = frozenset[type]({str, np.str_, int, type(None)})
+_SCALARS = _COUNTED | _TEXTS | {np.float16, np.float32, np.float64}
+_SCALARS |= {np.int8, np.int16, np.int32, np.int64, np.uint8, np.uint16, np.uint32, np.uint64}
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,24 +52,37 @@ class Fact:
     values: tuple[str, ...] = ()
     center: float | None = None
     scale: float | None = None
+    _codes: dict[object, int] = field(init=False, repr=False, compare=False)
 
-    def parse(self, given: Sequence[object] | ObjectArray) -> tuple[IntArray | FloatArray, ObjectArray | None]:
+    def __post_init__(self) -> None:
+        codes: dict[object, int] = dict(zip(self.values, range(len(self.values)), strict=True))
+        codes[None] = codes[""] = MISSING
+        object.__setattr__(self, "_codes", codes)
+
+    def parse(self, given: FactValues) -> tuple[IntArray | FloatArray, ObjectArray | None]:
         """Return the canonical column and, for a categorical fact, the texts as given.
 
         Numeric and boolean facts may come as numbers, booleans or their usual texts; None and "" are missing, and
         so is NaN in a numpy column, where it is the custom. Raises ContextError for a value of the wrong type, for
         infinity, and for NaN in anything but a numpy column.
         """
+        if isinstance(given, CodedColumn):
+            column, text = self.parse(given.distinct)
+            return column[given.codes], None if text is None else text[given.codes]
         if self.kind == "categorical":
             return self._categorical(given)
-        numbers = self._fast_numbers(given)
-        if numbers is None:
-            numbers = np.fromiter(map(self.number, given), dtype=np.float64, count=len(given))
+        numbers = self._numbers(given)
         if np.isinf(numbers).any():
             raise ContextError(f'fact "{self.name}" is infinite; send a finite number, or leave it out if not known')
         if self.kind == "boolean" and not ((numbers == 0) | (numbers == 1) | np.isnan(numbers)).all():
             raise ContextError(f'fact "{self.name}" is boolean; send true or false, not a number beside 0 and 1')
         return numbers, None
+
+    def missing(self, n: int) -> tuple[IntArray | FloatArray, ObjectArray | None]:
+        """Return what `parse` returns for n missing values."""
+        if self.kind == "categorical":
+            return np.full(n, MISSING, dtype=np.int64), np.full(n, None, dtype=object)
+        return np.full(n, np.nan), None
 
     def number(self, value: object) -> float:
         """Return one value of a numeric or boolean fact, NaN where it is missing; ContextError as in `parse`."""
@@ -71,64 +92,111 @@ class Fact:
 
     def code(self, value: object) -> tuple[int, str | None]:
         """Return the code and the text of one value of a categorical fact; ContextError as in `parse`."""
-        codes, _ = _codes(self.values)
         if type(value) is str and len(value) <= MAX_TEXT:
-            code = codes[value]
-            return min(code, len(self.values)), None if code == MISSING else value
+            code = self._codes.get(value, len(self.values))
+            return code, None if code == MISSING else value
         column, text = self._categorical([value])
         return int(column[0]), text[0]
 
     def _categorical(self, given: Sequence[object] | ObjectArray) -> tuple[IntArray, ObjectArray]:
-        values = given.tolist() if isinstance(given, np.ndarray) else given
+        if isinstance(given, np.ndarray) and is_fixed_width(given) and len(self.values) <= MAX_SORTED:
+            return self._sorted_lookup(given)
+        values = listed(given)
         text = np.empty(len(values), dtype=object)
         text[:] = values
-        codes, offset = _codes(self.values)
+        unseen = len(self.values)
         try:
-            column = np.fromiter(map(codes.__getitem__, values), dtype=np.int64, count=len(values))
-        except (KeyError, TypeError) as fault:
-            nan = np.fromiter((isinstance(value, float) and math.isnan(value) for value in text), dtype=np.bool_)
-            if nan.any():  # dataframes mark a missing text so
-                text[nan] = None
-                return self._categorical(text)
-            seen = next(value for value in text if not isinstance(value, str) and value is not None)
-            raise ContextError(f'fact "{self.name}" is categorical and must be text; seen {shown(seen)}') from fault
-        unseen = bool((column >= len(self.values)).any())
-        if unseen and any(isinstance(value, str) and len(value) > MAX_TEXT for value in values):
-            raise ContextError(
-                f'fact "{self.name}" has a text of more than {MAX_TEXT:,} characters; send a shorter one'
-            )
-        column[column >= len(self.values)] -= offset
+            column = np.fromiter(map(self._codes.get, values, repeat(unseen)), dtype=np.int64, count=len(values))
+        except (TypeError, ValueError) as fault:  # a value without a hash
+            raise self._no_text(text) from fault
+        rows = np.flatnonzero(column == unseen)
+        if len(rows):
+            column[rows[self._check_unseen(text[rows], text)]] = MISSING
         text[column == MISSING] = None
         return column, text
 
-    def _fast_numbers(self, given: Sequence[object] | ObjectArray) -> FloatArray | None:
-        """Convert whole columns of numbers at once; None where a value needs a look of its own."""
-        if isinstance(given, np.ndarray) and given.dtype.kind != "O":
-            array = given
-        else:
-            plain = given.tolist() if isinstance(given, np.ndarray) else given
-            types = set(map(type, plain))
-            if not (types <= {int, float} or (types == {bool} and self.kind == "boolean")):
-                return None
-            try:
-                array = np.asarray(plain)
-            except OverflowError:  # an integer beyond what a float holds, among floats
-                return None
-        if array.dtype.kind not in "biuf":
-            return None
-        if array.dtype.kind == "b" and self.kind == "numeric":
-            return None
-        numbers = array.astype(np.float64)
-        if array is not given and np.isnan(numbers).any():
-            raise ContextError(f'fact "{self.name}" is NaN; send a finite number, or leave it out if it is not known')
-        return numbers
+    def _check_unseen(self, others: ObjectArray, text: ObjectArray) -> BoolArray:
+        """Return which values that are not declared are missing; ContextError for a wrong type, or too long a text."""
+        nan = np.zeros(len(others), dtype=np.bool_)
+        if not all_texts(others.tolist()):
+            nan = are_nan(others)  # dataframes mark a missing text so
+            others = others[~nan]
+            if not all_texts(others.tolist()):
+                raise self._no_text(text)
+        if max(map(len, others.tolist()), default=0) > MAX_TEXT:
+            raise ContextError(
+                f'fact "{self.name}" has a text of more than {MAX_TEXT:,} characters; send a shorter one'
+            )
+        return nan
+
+    def _no_text(self, text: ObjectArray) -> ContextError:
+        """Return the error about the first value that is neither a text nor missing."""
+        fits = np.fromiter(map(isinstance, text, repeat((str, type(None)))), dtype=np.bool_, count=len(text))
+        others = text[~fits]
+        seen = next(iter(others[~are_nan(others)].tolist() or text))
+        return ContextError(f'fact "{self.name}" is categorical and must be text; seen {shown(seen)}')
+
+    def _sorted_lookup(self, texts: ObjectArray) -> tuple[IntArray, ObjectArray]:
+        """Look up numpy's texts of fixed width among the sorted values, so that no row needs a Python object."""
+        width = texts.dtype.itemsize // np.dtype("U1").itemsize
+        fitting = [value for value in self._codes if isinstance(value, str) and len(value) <= width]
+        table = sorted(value for value in fitting if not value.endswith("\0"))  # which no text of numpy's does
+        sorted_texts = np.array(table, dtype=texts.dtype)
+        place = np.minimum(np.searchsorted(sorted_texts, texts), len(table) - 1)
+        unseen = np.flatnonzero(sorted_texts[place] != texts)
+        column = np.array([self._codes[value] for value in table], dtype=np.int64)[place]
+        text = np.array([value or None for value in table], dtype=object)[place]
+        column[unseen] = len(self.values)
+        text[unseen] = texts[unseen]
+        return column, text
+
+    def _numbers(self, given: Sequence[object] | ObjectArray) -> FloatArray:
+        """Convert a column of numbers or texts at once, or each distinct value where one needs a look of its own."""
+        if isinstance(given, np.ndarray) and given.dtype.kind in ("iuf" if self.kind == "numeric" else "biuf"):
+            return given.astype(np.float64)
+        values = listed(given) if not isinstance(given, np.ndarray) or given.dtype.kind in "OUT" else list(given)
+        types = set(map(type, values))
+        if types <= {int, float} or (types == {bool} and self.kind == "boolean"):
+            array = number_array(values)
+            if array is not None:
+                if np.isnan(array).any():
+                    raise ContextError(
+                        f'fact "{self.name}" is NaN; send a finite number, or leave it out if it is not known'
+                    )
+                return array
+        numbers = self._floats(values, types)
+        if numbers is not None:
+            sound = np.isfinite(numbers) if self.kind == "numeric" else (numbers == 0) | (numbers == 1)
+            if set(map(values.__getitem__, np.flatnonzero(~sound).tolist())) <= _BLANK.keys():
+                return numbers
+        return self._each_distinct(list(given))
+
+    def _floats(self, values: Sequence[object], types: set[type]) -> FloatArray | None:
+        """Return the numbers that Python's `float` makes of a column, NaN for a blank; None where it makes none."""
+        try:
+            if types <= (_COUNTED if self.kind == "numeric" else _COUNTED | {bool}):
+                return np.array(values, dtype=np.float64)
+            if self.kind == "numeric" and types <= _SCALARS:
+                given: Any = map(_BLANK.get, values, values)
+                return np.fromiter(map(float, given), dtype=np.float64, count=len(values))
+        except (ValueError, OverflowError):  # not a number, or an integer beyond what a float holds
+            pass
+        return None
+
+    def _each_distinct(self, values: Sequence[object]) -> FloatArray:
+        """Convert each distinct value once, in the order in which they come; one by one where equal ones may differ."""
+        if not set(map(type, values)) <= (_TEXTS if self.kind == "numeric" else _TEXTS | {bool, np.bool_}):
+            return np.fromiter(map(self.number, values), dtype=np.float64, count=len(values))
+        distinct = dict.fromkeys(values)
+        table = dict(zip(distinct, map(self.number, distinct), strict=True))
+        return np.fromiter(map(table.__getitem__, values), dtype=np.float64, count=len(values))
 
     def _number(self, value: object) -> float:
         if type(value) is int or type(value) is float:
             number = _float(value)
             if math.isfinite(number):
                 return number
-        if value is None or value == "":
+        if value is None or (isinstance(value, str) and not value):
             return math.nan
         if isinstance(value, (str, int, float, np.integer, np.floating)) and not isinstance(value, bool):
             number = _float(value)
@@ -143,21 +211,13 @@ class Fact:
         raise ContextError(f'fact "{self.name}" is numeric; seen {shown(value)}; send a number, or nothing')
 
     def _boolean(self, value: object) -> float:
-        if value is None or value == "":
+        if value is None or (isinstance(value, str) and not value):
             return math.nan
         if isinstance(value, (bool, np.bool_)) or (isinstance(value, (int, float)) and value in {0, 1}):
             return float(value)
         if isinstance(value, str) and value.lower() in _TRUE | _FALSE:
             return float(value.lower() in _TRUE)
         raise ContextError(f'fact "{self.name}" is boolean; seen {shown(value)}; send true, false or nothing')
-
-
-@cache
-def _codes(values: tuple[str, ...]) -> tuple[_Codes, int]:
-    """Return the codes of the values, and how far above its code a value unseen comes out."""
-    codes = _Codes(zip(values, range(len(values)), strict=True))
-    codes[None] = codes[""] = MISSING
-    return codes, len(codes) - 1 - len(values)
 
 
 def _float(value: str | float | np.integer[Any] | np.floating[Any]) -> float:
@@ -181,7 +241,7 @@ def shown(value: object) -> str:
 def parse_contexts(
     facts: Mapping[str, Fact],
     undeclared: Literal["refuse", "drop"],
-    given: Mapping[str, Sequence[object] | ObjectArray] | Sequence[Mapping[str, object]],
+    given: Mapping[str, FactValues] | Sequence[Mapping[str, object]],
     customers: Sequence[str] | ObjectArray | None,
 ) -> Contexts:
     """Return the checked batch; a fact left out is missing, one that is not declared is refused or dropped."""
@@ -197,7 +257,7 @@ def parse_contexts(
             return _parse_one(facts, given[0], customers)  # what a service asks for, one at a time
         n = len(given)
         names = set().union(*given) if n else set()
-        columns = {name: [row.get(name) for row in given] for name in facts if name in names}
+        columns = columns_of(given, [name for name in facts if name in names])
     unknown = names - facts.keys()
     if unknown and undeclared == "refuse":
         raise ContextError(
@@ -209,7 +269,7 @@ def parse_contexts(
     numbers: dict[str, IntArray | FloatArray] = {}
     text: dict[str, ObjectArray] = {}
     for name, fact in facts.items():
-        column, texts = fact.parse(columns[name] if name in columns else [None] * n)
+        column, texts = fact.parse(columns[name]) if name in columns else fact.missing(n)
         numbers[name] = column
         if texts is not None:
             text[name] = texts

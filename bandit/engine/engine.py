@@ -6,6 +6,8 @@ import contextlib
 import secrets
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from itertools import compress, repeat
+from operator import is_not
 from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self
@@ -314,7 +316,8 @@ class Engine:
         """Record many events in one transaction; the rules are those of `record`, and all are written or none."""
         n = len(decision_ids)
         check_texts("event", [event] if isinstance(event, str) else event)
-        check_texts("decision or event id", [*decision_ids, *(given for given in event_ids or () if given is not None)])
+        own = () if event_ids is None else compress(event_ids, map(is_not, event_ids, repeat(None)))
+        check_texts("decision or event id", [*decision_ids, *own])
         times = checked_times(time, n, self._clock)
         rows = EventRows(
             event=event,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -9,6 +10,7 @@ import numpy as np
 
 from bandit.domain import BoolArray, Contexts, FloatArray, IntArray, LoggedBatch, ObjectArray
 from bandit.errors import ContextError, OfferError, StoreError
+from bandit.store.records import object_array
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,6 +26,8 @@ _PLAIN = {
     "boolean": frozenset({bool, type(None)}),
     "categorical": frozenset[type](),
 }
+
+_PLAIN_JSON = frozenset[type]({str, int, float, bool, type(None)})
 
 
 class ContextReader:
@@ -54,13 +58,13 @@ class ContextReader:
                 "from a backup"
             ) from fault
         columns = {
-            name: _column([getattr(row, f"f{place}") for row in rows], fact.kind)
+            name: _column(list(map(attrgetter(f"f{place}"), rows)), fact.kind)
             for place, (name, fact) in enumerate(self._facts)
         }
         try:
             return self._catalogue.contexts(columns, customers)
         except ContextError:
-            fitting = {name: [_if_fits(fact, value) for value in columns[name]] for name, fact in self._facts}
+            fitting = {name: _fitting(fact, columns[name]) for name, fact in self._facts}
             return self._catalogue.contexts(fitting, customers)
 
 
@@ -166,12 +170,30 @@ def _no_masks(n: int) -> BoolArray:
     return np.zeros((n, 0), dtype=np.bool_)
 
 
-def _if_fits(fact: Fact, value: object) -> object:
+def _fitting(fact: Fact, values: Sequence[object] | ObjectArray) -> Sequence[object] | ObjectArray:
+    """Return the column with None in place of what does not fit; each distinct value of a type is tried once."""
     try:
-        fact.parse([value if value == value else None])  # noqa: PLR0124 - NaN, which is what is missing
+        fact.parse(values)
     except ContextError:
-        return None
-    return value if value == value else None  # noqa: PLR0124
+        kinds = list(map(type, values))
+        keys = list(zip(kinds, values, strict=True))
+        if set(kinds) <= _PLAIN_JSON:
+            table = {key: _fits(fact, key[1]) for key in set(keys)}
+            fits = np.fromiter(map(table.__getitem__, keys), dtype=np.bool_, count=len(keys))
+        else:  # a list or an object has no hash
+            fits = np.array([_fits(fact, value) for value in values])
+        fitting = object_array(list(values))
+        fitting[~fits] = None
+        return fitting.tolist()  # type: ignore[no-any-return]
+    return values
+
+
+def _fits(fact: Fact, value: object) -> bool:
+    try:
+        fact.parse([value])
+    except ContextError:
+        return False
+    return True
 
 
 def _column(values: Sequence[object], kind: str) -> Sequence[object] | ObjectArray:

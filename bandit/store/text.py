@@ -19,7 +19,7 @@ def refuse_zeros(what: str, texts: str | Iterable[str | None] | None) -> None:
     if isinstance(texts, str):
         found: str | None = texts if ZERO in texts else None
     else:
-        given = [text for text in texts if text is not None]
+        given = list(filter(None, texts))
         found = next(text for text in given if ZERO in text) if ZERO in "".join(given) else None
     if found is not None:
         raise InputError(f"the {what} {found[:80]!r} has a zero character, which cannot be stored; take it out")

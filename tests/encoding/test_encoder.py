@@ -1,11 +1,14 @@
+import json
+
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 import bandit
 from bandit.catalogue.context_json import contexts_json
 from bandit.encoding.encoder import CLIP, Encoder, Scale, settle_scales
+from bandit.errors import ContextError
 from bandit.store import ContextReader
 from tests.conftest import SPRING, draw_contexts
 
@@ -91,6 +94,27 @@ def test_odd_texts_survive_the_log(text):
     (stored,) = contexts_json(catalogue.facts, contexts)
     again = ContextReader(catalogue).read(np.array([stored], dtype=object), contexts.customers)
     assert again.text["gender"][0] == (text or None)
+
+
+STORED = st.one_of(
+    st.sampled_from(["f", "", "2.5", "yes", "soon"]), st.integers(-2, 2), st.floats(-2.0, 2.0), st.booleans(), st.none()
+)
+
+
+@given(st.lists(st.fixed_dictionaries({}, optional=dict.fromkeys(SPRING["context"], STORED)), min_size=1, max_size=6))
+@example([{"gender": ["f"]}, {"gender": "f", "recency": {"days": 3}}])
+def test_stored_values_that_do_not_fit_are_missing_and_the_others_are_kept(rows):
+    """Each value is taken where its fact would take it in a context of its own."""
+    catalogue = bandit.Catalogue.from_dict(SPRING)
+    texts = np.array([json.dumps(row) for row in rows], dtype=object)
+    again = ContextReader(catalogue).read(texts, np.array(["c"] * len(rows), dtype=object))
+    for name in catalogue.facts:
+        for place, row in enumerate(rows):
+            try:
+                alone = catalogue.contexts([{name: row.get(name)}])
+            except ContextError:
+                alone = catalogue.contexts([{}])
+            np.testing.assert_array_equal(again.columns[name][place], alone.columns[name][0])
 
 
 def test_a_stored_value_of_another_type_is_missing(spring):

@@ -26,6 +26,16 @@ def test_a_purchase_converts_and_silence_does_not(store):
     assert outcome(store, "b") == (False, 0.0, 0.0, False)
 
 
+def test_an_event_without_an_id_has_its_name_for_one(store):
+    """With one name for all events and with a name each; an event sent again under that name is a repeat."""
+    assert store.append_events(events(["a", "a"], event="upsell", event_ids=[None, "own"])) == EventReceipt(2, 0, 0)
+    assert store.append_events(events(["a"], event="upsell", event_ids=["upsell"])) == EventReceipt(0, 1, 0)
+    named = EventRows(["upsell", "view"], np.zeros(2, int), *np.full((2, 2), NAN), ["a", "b"], event_ids=["own", None])
+    assert store.append_events(named) == EventReceipt(1, 1, 0)
+    again = EventRows(["view"], np.zeros(1, int), *np.full((2, 1), NAN), ["b"], event_ids=["view"])
+    assert store.append_events(again) == EventReceipt(0, 1, 0)
+
+
 def test_another_event_does_not_convert_but_its_money_counts(store):
     store.append_events(events(["a"], event="upsell", revenue=5.0))
     assert outcome(store, "a") == (False, 5.0, 0.0, False)

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import overload
 
+import numpy as np
+
 from bandit.domain import FloatArray, IntArray
 
 
@@ -32,6 +34,21 @@ class CodedTexts(Sequence[str]):
         if isinstance(row, slice):
             return CodedTexts(self.distinct, self.codes[row])
         return self.distinct[int(self.codes[row])]
+
+
+def coded(texts: Sequence[str], rows: Sequence[int] | None = None) -> CodedTexts:
+    """Return a column of texts, or some of its rows, with each distinct text once; of some rows, only theirs."""
+    if isinstance(texts, CodedTexts):
+        if rows is None:
+            return texts
+        used, codes = np.unique(texts.codes[rows], return_inverse=True)
+        return CodedTexts(list(map(texts.distinct.__getitem__, used.tolist())), codes.reshape(-1))
+    if rows is not None:
+        every = texts if isinstance(texts, list) else list(texts)
+        texts = list(map(every.__getitem__, rows))
+    distinct = list(dict.fromkeys(texts))
+    places = dict(zip(distinct, range(len(distinct)), strict=True))
+    return CodedTexts(distinct, np.fromiter(map(places.__getitem__, texts), dtype=np.int64, count=len(texts)))
 
 
 class _Written(Sequence[str]):

@@ -5,14 +5,17 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from operator import methodcaller
+from itertools import repeat
+from operator import is_, methodcaller
 from typing import TYPE_CHECKING
 
 import msgspec
 import numpy as np
 
+from bandit.catalogue.fact_values import CodedColumn, FactValues
 from bandit.catalogue.facts import MAX_TEXT
 from bandit.errors import CatalogueError
+from bandit.logfiles.columns.coded_text import coded
 from bandit.logfiles.columns.values import BAD, by_value, is_blank, number, truth
 from bandit.logfiles.mapping.schema import FactSource, Scalar
 
@@ -25,6 +28,8 @@ if TYPE_CHECKING:
     from bandit.logfiles.mapping.mapping import LogMapping
     from bandit.logfiles.rejections import RowRejections
     from bandit.logfiles.sources.source import Chunk
+
+_NOTHING: dict[str | None, str] = {None: ""}
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,26 +105,24 @@ class ContextReader:
         """Return the facts of each row as a JSON object; rows with a fact of the wrong type are refused."""
         if not self.facts:
             return ["{}"] * len(chunk)
-        pieces: list[Sequence[str]] = []
+        pieces: list[Sequence[str | None]] = []
         for fact in self.facts:
             texts = chunk.columns[fact.column]
             fragments = by_value(texts, fact.fragment)
             if None in fragments:
-                bad = np.fromiter((piece is None for piece in fragments), dtype=np.bool_, count=len(fragments))
+                bad = np.fromiter(map(is_, fragments, repeat(None)), dtype=np.bool_, count=len(fragments))
                 refused.refuse(bad, fact.wrong, wrong_type(fact, texts))
-                pieces.append([piece or "" for piece in fragments])
-            else:
-                pieces.append([piece for piece in fragments if piece is not None])
+                fragments = list(map(_NOTHING.get, fragments, fragments))
+            pieces.append(fragments)
         joined = map("".join, zip(*pieces, strict=True))
         return list(map("{%s}".__mod__, map(methodcaller("rstrip", ","), joined)))
 
     def contexts(self, chunk: Chunk, rows: Sequence[int]) -> Contexts:
         """Return some rows as the batch that the catalogue's rules look at; the rows must not be refused."""
-        columns: dict[str, Sequence[object]] = {}
+        columns: dict[str, FactValues] = {}
         for fact in self.facts:
-            texts = chunk.columns[fact.column]
-            chosen = [texts[row] for row in rows]
-            columns[fact.fact.name] = by_value(chosen, fact.value)
+            texts = coded(chunk.columns[fact.column], rows)
+            columns[fact.fact.name] = CodedColumn(list(map(fact.value, texts.distinct)), texts.codes)
         if not columns:
             return self.catalogue.contexts([{}] * len(rows))
         return self.catalogue.contexts(columns)

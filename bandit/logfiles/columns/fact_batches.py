@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bandit.catalogue.fact_values import CodedColumn
 from bandit.catalogue.facts import MAX_TEXT
 from bandit.domain import Contexts, FloatArray, ObjectArray
-from bandit.logfiles.columns.coded_text import CodedTexts, NumberTexts
+from bandit.logfiles.columns.coded_text import NumberTexts, coded
 from bandit.logfiles.columns.contexts import ContextReader, FactColumn, wrong_type
 from bandit.logfiles.columns.values import BAD, floats, number, truth
 from bandit.store.records import object_array
@@ -36,15 +37,15 @@ class FactBatches:
         columns: dict[str, Any] = {}
         for fact in self._reader.facts:
             texts = chunk.columns[fact.column]
-            values = _values(fact, texts)
-            if fact.fact.kind != "categorical" and (bad := values == BAD).any():
+            name = fact.fact.name
+            if fact.fact.kind == "categorical":
+                columns[name] = _texts(fact, texts, refused)
+                continue
+            values = _numbers(fact, texts)
+            if (bad := values == BAD).any():
                 refused.refuse(bad, fact.wrong, wrong_type(fact, texts))
                 values = np.where(bad, np.nan, values)
-            if fact.fact.kind == "categorical":
-                long = np.fromiter(map(_is_long, values), dtype=np.bool_, count=len(values))
-                refused.refuse(long, fact.wrong, wrong_type(fact, texts))
-                values[long] = None
-            columns[fact.fact.name] = values
+            columns[name] = values
         if columns or customers is not None:
             contexts = self._catalogue.contexts(columns, customers)
         else:
@@ -59,14 +60,19 @@ class FactBatches:
         return self._last[1].take(np.array(rows, dtype=np.int64))
 
 
-def _is_long(text: str | None) -> bool:
-    return text is not None and len(text) > MAX_TEXT
+def _texts(fact: FactColumn, texts: Sequence[str], refused: RowRefusals) -> CodedColumn:
+    """Return the texts, None where missing; rows with one that is too long are refused, and it is missing there."""
+    rows = coded(texts)
+    values = object_array(list(map(fact.text, rows.distinct)))
+    long = np.fromiter(map(len, values), dtype=np.int64, count=len(values)) > MAX_TEXT
+    if (bad := long[rows.codes]).any():
+        refused.refuse(bad, fact.wrong, wrong_type(fact, texts))
+    values[long] = None
+    return CodedColumn(values.tolist(), rows.codes)
 
 
-def _values(fact: FactColumn, texts: Sequence[str]) -> FloatArray | ObjectArray:
-    """Return texts (None where missing), or numbers: NaN where missing, BAD where they are none."""
-    if fact.fact.kind == "categorical":
-        return _spread(texts, lambda text: fact.text(text) or None)
+def _numbers(fact: FactColumn, texts: Sequence[str]) -> FloatArray:
+    """Return the numbers, NaN where missing, BAD where they are none; each distinct text is converted once."""
     convert = number if fact.fact.kind == "numeric" else truth
     if not fact.map and fact.blank is None and isinstance(texts, NumberTexts):
         return floats(texts, convert)
@@ -76,12 +82,5 @@ def _values(fact: FactColumn, texts: Sequence[str]) -> FloatArray | ObjectArray:
         value = convert(meant)
         return BAD if meant and np.isnan(value) else value
 
-    return _spread(texts, plain).astype(np.float64)
-
-
-def _spread(texts: Sequence[str], convert: Callable[[str], object]) -> ObjectArray:
-    """Return what each text becomes, each distinct text converted once."""
-    if isinstance(texts, CodedTexts):
-        return object_array(list(map(convert, texts.distinct)))[texts.codes]
-    table = {text: convert(text) for text in set(texts)}
-    return object_array(list(map(table.__getitem__, texts)))
+    rows = coded(texts)
+    return np.array(list(map(plain, rows.distinct)), dtype=np.float64)[rows.codes]

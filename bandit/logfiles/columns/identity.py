@@ -48,7 +48,7 @@ class IdentityReader:
             return
         rows = np.flatnonzero(refused.ok)
         again = np.zeros(len(ids), dtype=np.bool_)
-        again[rows] = self._seen.again([ids[row] for row in rows.tolist()])
+        again[rows] = self._seen.again(list(map(ids.__getitem__, rows.tolist())))
         refused.refuse(
             again,
             "decision id twice in the file",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bandit.domain import BoolArray, IntArray
-from bandit.logfiles.columns.coded_text import CodedTexts
+from bandit.logfiles.columns.coded_text import coded
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -87,9 +87,6 @@ class LoggedEligibility:
 
 
 def _distinct(texts: Sequence[str]) -> tuple[list[str], IntArray]:
-    if isinstance(texts, CodedTexts):
-        used, which = np.unique(texts.codes, return_inverse=True)
-        return [texts.distinct[code] for code in used.tolist()], which.reshape(-1)
-    places: dict[str, int] = {}
-    which = np.fromiter((places.setdefault(text, len(places)) for text in texts), dtype=np.int64, count=len(texts))
-    return list(places), which
+    rows = coded(texts)
+    used, which = np.unique(rows.codes, return_inverse=True)
+    return list(map(rows.distinct.__getitem__, used.tolist())), which.reshape(-1)

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from bandit.catalogue.context_json import contexts_json
 from bandit.domain import Contexts
 from bandit.logfiles.export.table import columns
+from bandit.store.records import object_array
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -135,16 +136,17 @@ def _encoded(contexts: Contexts) -> Contexts:
     text: dict[str, ObjectArray] = {}
     for name, column in contexts.text.items():
         table = {value: None if value is None else quote(value, safe="") for value in set(column.tolist())}
-        text[name] = np.array([table[value] for value in column.tolist()] or [None], dtype=object)[: contexts.n]
+        text[name] = object_array(list(map(table.__getitem__, column.tolist())))
     return Contexts(contexts.n, contexts.columns, text, contexts.customers)
 
 
 def _plain(values: NDArray[Any], kind: str) -> Sequence[object]:
     """Return plain values, None for what is missing."""
-    plain: list[object] = values.tolist()
-    if kind == "number":
-        return [None if value != value else value for value in plain]  # noqa: PLR0124 - NaN
-    return [None if value == -1 else value for value in plain] if kind == "count" else plain
+    if kind in {"number", "count"}:
+        missing = np.isnan(values) if kind == "number" else values == -1
+        values = values.astype(object)
+        values[missing] = None
+    return values.tolist()  # type: ignore[no-any-return]
 
 
 def _chosen_first(place: int, n: int) -> list[int]:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bandit.logfiles.columns.logged_eligibility import mask_text
+from bandit.store.records import object_array
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -50,15 +51,16 @@ class Column:
             return np.datetime_as_string(self.values.astype("datetime64[us]"), timezone="UTC").tolist()  # type: ignore[no-any-return]
         plain = self.values.tolist()
         if self.kind == "text":
-            return [value or "" for value in plain]
-        if self.kind == "number":
-            return ["" if value != value else repr(value) for value in plain]  # noqa: PLR0124 - NaN
-        if self.kind == "count":
-            return ["" if value < 0 else str(value) for value in plain]
-        return [_TRUTHS[value] for value in plain]
+            return list(map(_NOTHING.get, plain, plain))
+        if self.kind == "truth":
+            return list(map(_TRUTHS.__getitem__, plain))
+        texts = object_array(list(map(repr, plain)))
+        texts[np.isnan(self.values) if self.kind == "number" else self.values < 0] = ""
+        return texts.tolist()  # type: ignore[no-any-return]
 
 
 _TRUTHS = {True: "true", False: "false", None: ""}
+_NOTHING: dict[str | None, str] = {None: ""}
 
 
 def kinds(layout: Layout, catalogue: Catalogue) -> dict[str, Kind]:

@@ -5,14 +5,15 @@ from __future__ import annotations
 import sqlite3
 import time
 from itertools import repeat
+from operator import is_, itemgetter
 from typing import TYPE_CHECKING
 
 import msgspec
 import numpy as np
 
-from bandit.domain import MICROSECONDS
+from bandit.domain import MICROSECONDS, FloatArray
 from bandit.errors import DuplicateError, NumberError, StoreError, UnknownDecisionError
-from bandit.store.records import EventReceipt, EventRows
+from bandit.store.records import EventReceipt, EventRows, object_array
 from bandit.store.text import refuse_zeros
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ class EventWriter:
         if n == 0:
             return EventReceipt(0, 0, 0)
         names = [rows.event] * n if isinstance(rows.event, str) else rows.event
-        ids = names if rows.event_ids is None else list(map(_or, rows.event_ids, names))
+        ids = names if rows.event_ids is None else _or(rows.event_ids, rows.event)
         now = time.time_ns() * MICROSECONDS // 1_000_000_000 if rows.recorded_at is None else rows.recorded_at
         with self._connection.transaction():
             raw = self._connection.raw
@@ -89,8 +90,8 @@ class EventWriter:
                 "SELECT d.seq FROM json_each(?) j LEFT JOIN decisions d ON d.decision_id = j.value ORDER BY j.key",
                 (text,),
             )
-            found = [row[0] for row in rows_found]
-        seqs = [seq for seq in found if seq is not None]
+            found = list(map(itemgetter(0), rows_found))
+        seqs = list(filter(None, found))  # numbers begin with 1
         if len(seqs) < len(found):
             more = len(found) - len(seqs) - 1
             raise UnknownDecisionError(
@@ -112,8 +113,8 @@ class EventWriter:
         """Go through a batch in which ids were seen before, in order; return how many events were corrected."""
         raw, n_corrected = self._connection.raw, 0
         times = rows.time.tolist()
-        revenue = _none_for_nan(rows.revenue.tolist())
-        reward = _none_for_nan(rows.reward.tolist())
+        revenue = _none_for_nan(rows.revenue)
+        reward = _none_for_nan(rows.reward)
         for row, key in enumerate(zip(seqs, ids, strict=True)):
             number, version, old_time, *there = raw.execute(_CURRENT, key).fetchone()
             came = [names[row], revenue[row], reward[row]]
@@ -136,12 +137,20 @@ class EventWriter:
         )
 
 
-def _or(event_id: str | None, name: str) -> str:
-    return name if event_id is None else event_id
+def _or(event_ids: Sequence[str | None], event: str | Sequence[str]) -> list[str]:
+    """Return the event ids, the event's name where there is none."""
+    if isinstance(event, str):
+        return list(map({None: event}.get, event_ids, event_ids))  # type: ignore[arg-type]  # none is None
+    ids = object_array(event_ids)
+    unnamed = np.fromiter(map(is_, event_ids, repeat(None)), dtype=np.bool_, count=len(ids))
+    ids[unnamed] = object_array(event)[unnamed]
+    return ids.tolist()  # type: ignore[no-any-return]
 
 
-def _none_for_nan(numbers: list[float]) -> list[float | None]:
-    return [number if number == number else None for number in numbers]  # noqa: PLR0124 - NaN differs from itself
+def _none_for_nan(numbers: FloatArray) -> list[float | None]:
+    values = numbers.astype(object)
+    values[np.isnan(numbers)] = None
+    return values.tolist()  # type: ignore[no-any-return]
 
 
 def _show(content: Sequence[object]) -> str:
