@@ -60,7 +60,7 @@ class FactBatches:
         return self._last[1].take(np.array(rows, dtype=np.int64))
 
 
-def _texts(fact: FactColumn, texts: Sequence[str], refused: RowRefusals) -> CodedColumn:
+def _texts(fact: FactColumn, texts: Sequence[str], refused: RowRejections) -> CodedColumn:
     """Return the texts, None where missing; rows with one that is too long are refused, and it is missing there."""
     rows = coded(texts)
     values = object_array(list(map(fact.text, rows.distinct)))
