@@ -1,9 +1,12 @@
-"""What sb-obp answers on the arrays of a file; run by the python of an environment that has it, not by ours.
+"""What sb-obp answers on the arrays of `obp_inputs`; run by the Python of an environment that has it, not by ours.
 
-Usage: python obp_values.py arrays.npz values.npz
+Usage, from the root of the repository: obp/bin/python -m tests.ope.obp_values answers.json
 """
 
+import json
 import sys
+from importlib.metadata import version
+from pathlib import Path
 
 import numpy as np
 from obp.ope import (
@@ -20,8 +23,9 @@ from obp.ope import (
 )
 from sklearn.linear_model import LinearRegression
 
-source, sink = sys.argv[1:]
-given = dict(np.load(source))
+from tests.ope.obp_inputs import digest, inputs
+
+given = inputs()
 n, n_offers = given["target"].shape
 parameter = {name: float(given[name]) for name in ("largest", "threshold", "shrinkage")}
 log = {
@@ -58,11 +62,19 @@ predicted = model.fit_predict(context=given["context"], action_dist=sure, **log)
 values["mrdr"] = DoublyRobust().estimate_policy_value(**log, action_dist=sure, estimated_rewards_by_reg_model=predicted)
 
 # The clipping that is chosen for each part of the rows.
+chosen = []
 for part in range(int(given["parts"])):
     rows = slice(part, None, int(given["parts"]))
     tuned = InverseProbabilityWeightingTuning(lambdas=list(given["clips"]))
     tuned.estimate_policy_value_with_tuning(
         **{name: column[rows] for name, column in log.items()}, action_dist=target[rows]
     )
-    values[f"clip {part}"] = tuned.best_hyperparam
-np.savez(sink, **values)
+    chosen.append(float(tuned.best_hyperparam))
+
+answers = {
+    "versions": {name: version(name) for name in ("sb-obp", "numpy", "scikit-learn")},
+    "inputs": digest(given),
+    "values": {name: float(value) for name, value in values.items()},
+    "clips": chosen,
+}
+Path(sys.argv[1]).write_text(json.dumps(answers, indent=2) + "\n", encoding="utf-8")
