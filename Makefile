@@ -4,6 +4,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
+# The oldest versions that pyproject.toml allows have an environment of their own.
+LOWEST_VENV := .venv-lowest
+LOWEST_PYTHON := $(LOWEST_VENV)/bin/python
+LOWEST_STAMP := $(LOWEST_VENV)/.installed
+
 # The benchmark has an environment of its own: nobody who installs the engine should get its peers.
 BENCH_VENV := .venv-bench
 BENCH_PYTHON := $(BENCH_VENV)/bin/python
@@ -17,7 +22,7 @@ BENCH_OUT ?= bench
 export OPENBLAS_NUM_THREADS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check lint types imports slow notebooks calibrate bench clean
+.PHONY: help install demo test lowest check lint types imports slow notebooks calibrate bench clean
 
 help: ## Show this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -36,6 +41,16 @@ demo: $(STAMP) ## Run one retail campaign from segment rules to a learning engin
 
 test: $(STAMP) ## Run the fast tests
 	$(BIN)/python -m pytest -q -n 2 -m "not slow"
+
+$(LOWEST_STAMP): pyproject.toml constraints-lowest.txt
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 13))' || \
+		{ echo "The oldest versions are published for Python 3.11 and 3.12 only; $(PYTHON) is $$($(PYTHON) --version 2>&1). Try: make lowest PYTHON=python3.11"; exit 1; }
+	$(PYTHON) -m venv $(LOWEST_VENV)
+	$(LOWEST_PYTHON) -m pip install --quiet --constraint constraints-lowest.txt --editable '.[parquet,notebooks,test]'
+	@touch $@
+
+lowest: $(LOWEST_STAMP) ## Run the fast tests with the lowest versions that pyproject.toml allows
+	$(LOWEST_PYTHON) -m pytest -q -n 2 -m "not slow"
 
 slow: $(STAMP)
 	$(BIN)/python -m pytest -q -n 2 -m slow
@@ -76,5 +91,5 @@ bench: $(BENCH_STAMP) ## Compare the engine with other libraries, in earnings an
 	@if [ -n "$$OFFER_BANDIT_OBP_PYTHON" ]; then $(BENCH_PYTHON) -m simulator.bench ope --out $(BENCH_OUT); \
 		else echo "OFFER_BANDIT_OBP_PYTHON is not set: evaluation is not timed beside Open Bandit Pipeline"; fi
 
-clean: ## Remove the environment, caches and the demo's files
-	rm -rf $(VENV) $(BENCH_VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache demo build dist *.egg-info
+clean: ## Remove the environments, caches and the demo's files
+	rm -rf $(VENV) $(LOWEST_VENV) $(BENCH_VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache demo build dist *.egg-info
