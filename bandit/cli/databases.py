@@ -47,7 +47,7 @@ def catalogue_for(store: Store, file: Path | None) -> Catalogue:
     """Return the catalogue of the file named, or the newest that the database knows."""
     if file is not None:
         return Catalogue.from_toml(file)
-    latest = store.latest_catalogue()
+    latest = store.catalogues.latest()
     if latest is None:
         raise InputError(f"{store.path}: the database knows no catalogue yet; name one with --catalogue")
     return latest[1]

@@ -230,7 +230,7 @@ def check_groups(store: Store | None, text: str, policy_id: int | None) -> Sampl
         raise InputError(f'the shares "{text}" cannot be read; write GROUP=SHARE,GROUP=SHARE') from None
     if store is None:
         raise InputError("--groups is for databases, which know every customer's group; import the file first")
-    counts, several = store.customers_by_group(Where(policy_id=policy_id))
+    counts, several = store.decisions.customers_by_group(Where(policy_id=policy_id))
     return sample_ratio(counts, shares, several)
 
 

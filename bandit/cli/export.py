@@ -55,7 +55,7 @@ def export(
             written = export_log(
                 store, target, out, format_name, include_open=include_open, force=force, progress=report
             )
-        if store.customers_in_clear:
+        if store.customers.in_clear:
             note(f"note: customers are in the clear in {out}, as they are in {db}")
     if beside is not None:
         try:

@@ -72,7 +72,7 @@ def decide(
         predicted: FloatArray | None = None
         if isinstance(engine.policy, Predicts):
             predicted = engine.policy.predict(
-                engine.catalogue.contexts([facts], [engine.store.stored_customer(customer)])
+                engine.catalogue.contexts([facts], [engine.store.customers.stored(customer)])
             )[0]
         if as_json:
             show_json(decision_json(decision, engine.catalogue, predicted, top) | {"policy": engine.policy.name})
@@ -97,7 +97,7 @@ def record(
     """Record what happened after a decision; the same event again changes nothing."""
     at = _moment(time)
     with writing(db) as store:
-        receipt = store.append_events(
+        receipt = store.events.append(
             EventRows(
                 event=event,
                 time=np.array([now() if at is None else at], dtype=np.int64),

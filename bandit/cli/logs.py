@@ -94,8 +94,8 @@ def with_objective(catalogue: Catalogue, kind: str | None, event: str | None, wi
 
 def settled_log(store: Store, catalogue: Catalogue, policy_id: int | None) -> StoreLog:
     """Return the decisions, of one policy or of all, that are closed or have their window over by now."""
-    if policy_id is not None and policy_id not in {row.id for row in store.policies()}:
-        known = ", ".join(str(row.id) for row in store.policies()) or "none"
+    if policy_id is not None and policy_id not in {row.id for row in store.catalogues.policies()}:
+        known = ", ".join(str(row.id) for row in store.catalogues.policies()) or "none"
         raise InputError(f"{store.path}: no policy {policy_id} has decided in this database; known are {known}")
     before = now() - catalogue.objective.window
     return StoreLog(store, catalogue, where=Where(policy_id=policy_id, settled_before=before))

@@ -60,13 +60,13 @@ def verify(db: Database, as_json: AsJson = False) -> None:
 def rebuild(db: Database, policy_id: PolicyId = None, as_json: AsJson = False) -> None:
     """Fold the log again and compare with the live state of each policy; exits with 2 where one is not the same."""
     with writing(db) as store:
-        rows = [row for row in store.policies() if policy_id in {None, row.id}]
+        rows = [row for row in store.catalogues.policies() if policy_id in {None, row.id}]
         if policy_id is not None and not rows:
             raise InputError(f"{db}: there is no policy {policy_id}; `offer-bandit doctor` lists what there is")
         rebuilt, problems = {}, []
         for row in rows:
             try:
-                catalogue = store.catalogue(row.catalogue_id)
+                catalogue = store.catalogues.get(row.catalogue_id)
                 policy = build(catalogue, row.spec)
                 if policy.learns:
                     with progress(f"folding policy {row.id}") as report:
@@ -158,19 +158,19 @@ def _database(store: Store, problems: list[str], notes: list[str]) -> dict[str, 
     except OfferBanditError as fault:
         problems.append(str(fault))
     counts = store.counts()
-    if store.customers_in_clear and counts.decisions:
+    if store.customers.in_clear and counts.decisions:
         notes.append(f"customers are stored in the clear in {store.path}; a key keeps them hashed from the start")
-    latest = store.latest_catalogue()
-    runs = store.upkeep()
+    latest = store.catalogues.latest()
+    runs = store.journal()
     backups = [run for run in runs if run.kind == "backup"]
-    if store.removal.scrub_is_due():
+    if store.deletion.scrub_is_due():
         problems.append(
             f"{store.path}: an erasure or a retention run ended before the file was rewritten; give the command again"
         )
-    notes += [f"{path} is a copy of this database, as it was" for path in store.removal.copies()]
+    notes += [f"{path} is a copy of this database, as it was" for path in store.deletion.copies()]
     notes += [
         f"{path} is a copy that is being made, or whose making was ended early: delete it in that case"
-        for path in store.removal.unfinished_copies()
+        for path in store.deletion.unfinished_copies()
     ]
     return {
         "path": str(store.path),
@@ -178,7 +178,7 @@ def _database(store: Store, problems: list[str], notes: list[str]) -> dict[str, 
         "decisions": counts.decisions,
         "events": counts.events,
         "customers": counts.customers,
-        "customers in the clear": store.customers_in_clear,
+        "customers in the clear": store.customers.in_clear,
         "catalogues": counts.catalogues,
         "newest catalogue": None if latest is None else f"{latest[1].name} ({latest[1].n_offers:,} offers)",
         "policies": counts.policies,
@@ -196,11 +196,11 @@ def _database(store: Store, problems: list[str], notes: list[str]) -> dict[str, 
 
 def _left_to_learn(store: Store) -> dict[str, object]:
     left: dict[str, object] = {}
-    for row in store.policies():
-        objective = store.catalogue(row.catalogue_id).objective
+    for row in store.catalogues.policies():
+        objective = store.catalogues.get(row.catalogue_id).objective
         name = f"policy {row.id} ({row.spec.get('kind')})"
         try:
-            due = store.due(
+            due = store.ledger.due(
                 row.id,
                 objective.event,
                 objective.window,

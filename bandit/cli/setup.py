@@ -154,7 +154,7 @@ def import_(
             _require_some(
                 result.n_imported + result.n_repeated, result.refused[0].reason if result.refused else "", log
             )
-        if store.customers_in_clear:
+        if store.customers.in_clear:
             note(f"note: customers are stored in the clear in {db}; set {KEY_VARIABLE} to store a keyed hash instead")
     if as_json:
         show_json(import_json(result) | ({} if read.propensities_known else {"propensities": UNKNOWN}))

@@ -188,14 +188,14 @@ def exploration(
 
 def _remembered(store: Store, policy_id: int | None) -> tuple[int, Policy]:
     """Return a policy of the database as it stands now; nothing is written."""
-    known = [row.id for row in store.policies()]
+    known = [row.id for row in store.catalogues.policies()]
     if not known:
         raise InputError(f"{store.path}: the database knows no policy yet; decide or learn with one first")
     if policy_id is not None and policy_id not in known:
         raise InputError(f"{store.path}: there is no policy {policy_id}; known are {', '.join(map(str, known))}")
     number = known[-1] if policy_id is None else policy_id
-    catalogue_id, spec = store.policy_spec(number)
-    catalogue = store.catalogue(catalogue_id)
+    catalogue_id, spec = store.catalogues.policy_spec(number)
+    catalogue = store.catalogues.get(catalogue_id)
     policy = build(catalogue, spec)
     PolicyLearner(store, catalogue, catalogue_id, policy)  # takes the policy to where the log says it stands
     return number, policy

@@ -176,10 +176,10 @@ class DecisionService:
         """Return a decision that is in the database; None also where it cannot be asked, as when it is spooled."""
         objective = self.catalogue.objective
         try:
-            if not self.store.has_decision(decision_id):
+            if not self.store.decisions.has(decision_id):
                 return None
-            row = self.store.decision(decision_id, objective.event, objective.window)
-            eligible = self.store.eligible_set(int(row.eligible_set_id[0]))
+            row = self.store.decisions.one(decision_id, objective.event, objective.window)
+            eligible = self.store.eligible_sets.mask(int(row.eligible_set_id[0]))
         except StoreError as fault:
             if outage(fault):
                 return None
@@ -204,7 +204,7 @@ class DecisionService:
         known = next((name for name in ids if self.writer.waiting(name) is not None), None)
         if known is None:
             try:
-                known = self.store.known_decision(ids)
+                known = self.store.decision_writer.known(ids)
             except StoreError as fault:
                 if not outage(fault):
                     raise

@@ -80,7 +80,7 @@ class Engine:
         self._counters = Counters()
         with contextlib.suppress(StoreError, OSError):  # what is beside the database waits on
             store.fold_spools()
-        self.catalogue_id = store.register_catalogue(catalogue)
+        self.catalogue_id = store.catalogues.register(catalogue)
         self.learner = PolicyLearner(store, catalogue, self.catalogue_id, policy, serving=True)
         self.learner.deciding = self._lock
         self._worker = BackgroundWorker(store, self.learner, self._counters, follow)
@@ -156,13 +156,13 @@ class Engine:
             raise InputError(f"{path}: there is no such database; create one with an import or by opening an engine")
         store = open_store(path, customer_key, durability, busy_timeout)
         try:
-            known = [row.id for row in store.policies()]
+            known = [row.id for row in store.catalogues.policies()]
             if not known:
                 raise InputError(f"{path}: the database knows no policy yet; name one")
             if policy_id is not None and policy_id not in known:
                 raise InputError(f"{path}: there is no policy {policy_id}; known are {', '.join(map(str, known))}")
-            catalogue_id, spec = store.policy_spec(known[-1] if policy_id is None else policy_id)
-            catalogue = store.catalogue(catalogue_id)
+            catalogue_id, spec = store.catalogues.policy_spec(known[-1] if policy_id is None else policy_id)
+            catalogue = store.catalogues.get(catalogue_id)
             policy = build(catalogue, spec)
             return Engine(
                 store,
@@ -216,7 +216,7 @@ class Engine:
         with self._lock:
             self._must_be_open()
             contexts = self.catalogue.contexts(
-                [context], [self.store.stored_customer(checked_text("customer", customer))]
+                [context], [self.store.customers.stored(checked_text("customer", customer))]
             )
             if decision_id is not None:
                 checked_text("decision id", decision_id)
@@ -245,7 +245,7 @@ class Engine:
         with self._lock:
             self._must_be_open()
             check_texts("customer", customers)
-            checked = self.catalogue.contexts(contexts, self.store.stored_customers(customers))
+            checked = self.catalogue.contexts(contexts, self.store.customers.all_stored(customers))
             n = checked.n
             ids = new_ids(n) if decision_ids is None else tuple(decision_ids)
             if len(ids) != n:

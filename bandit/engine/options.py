@@ -17,7 +17,7 @@ def open_store(
     """Open a store with the key given or the environment's; a warning where there is none and none was needed yet."""
     key = customer_key if customer_key is not None else key_given()
     store = Store.open(path, customer_key=key, durability=durability, busy_timeout=busy_timeout)
-    if store.customers_in_clear:
+    if store.customers.in_clear:
         warnings.warn(
             f"customers are stored in the clear in {path}; set {KEY_VARIABLE} or {FILE_VARIABLE}, or pass "
             "customer_key=, to store a keyed hash instead",

@@ -103,7 +103,7 @@ def _newest(store: Store, policy_id: int) -> int | None:
         if not free:
             return None
         with store.patience(PATIENCE):
-            return store.latest_step(policy_id)
+            return store.ledger.latest_step(policy_id)
 
 
 def _size(path: Path) -> int | None:

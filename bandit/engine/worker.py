@@ -95,7 +95,7 @@ class BackgroundWorker:
             version = self._front.data_version()
             if version == self._seen and self._learner.current.fault is None:
                 return
-            self._newest = self._front.latest_step(self._learner.policy_id) or 0
+            self._newest = self._front.ledger.latest_step(self._learner.policy_id) or 0
             self._seen = version
             behind = self._newest != self._learner.step or self._learner.current.fault is not None
             if behind and not self._working.locked():

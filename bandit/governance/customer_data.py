@@ -32,14 +32,14 @@ def held_on(store: Store, customer: str) -> dict[str, object]:
     are those of the newest state of each policy that keeps any, on the scale of the logit. InputError where the store
     has nothing of that customer.
     """
-    key = store.stored_customer(customer)
-    seqs = store.decisions_of(key)
+    key = store.customers.stored(customer)
+    seqs = store.decisions.of_customer(key)
     decisions = [
         decision
         for start in range(0, len(seqs), _CHUNK)
         for decision in _decisions(store, seqs[start : start + _CHUNK].tolist())
     ]
-    kept = [entry for row in store.policies() if (entry := _kept(store, row, key)) is not None]
+    kept = [entry for row in store.catalogues.policies() if (entry := _kept(store, row, key)) is not None]
     if not decisions and not kept:
         raise InputError(f"{store.path}: there is nothing of such a customer; check the key")
     return {"customer": customer, "stored_as": key, "decisions": decisions, "policies": kept}
@@ -48,10 +48,10 @@ def held_on(store: Store, customer: str) -> dict[str, object]:
 def _decisions(store: Store, seqs: Sequence[int]) -> list[dict[str, object]]:
     found: list[dict[str, object]] = []
     numbers = np.array(seqs, dtype=np.int64)
-    for catalogue_id in store.catalogues():
-        catalogue = store.catalogue(catalogue_id.id)
+    for catalogue_id in store.catalogues.all():
+        catalogue = store.catalogues.get(catalogue_id.id)
         objective = catalogue.objective
-        columns = store.these_decisions(numbers, objective.event, objective.window)
+        columns = store.decisions.these(numbers, objective.event, objective.window)
         rows = columns.take(columns.catalogue_id == catalogue_id.id)
         found += [_decision(store, rows, row) for row in range(len(rows))]
     order = np.argsort([str(entry["time"]) for entry in found], kind="stable")
@@ -59,7 +59,7 @@ def _decisions(store: Store, seqs: Sequence[int]) -> list[dict[str, object]]:
 
 
 def _decision(store: Store, rows: DecisionColumns, row: int) -> dict[str, object]:
-    catalogue = store.catalogue(int(rows.catalogue_id[row]))
+    catalogue = store.catalogues.get(int(rows.catalogue_id[row]))
     policy = int(rows.policy_id[row])
     return {
         "decision_id": rows.decision_id[row],
@@ -68,7 +68,7 @@ def _decision(store: Store, rows: DecisionColumns, row: int) -> dict[str, object
         "catalogue_version": catalogue.version,
         "context": msgspec.json.decode(rows.context[row]),
         "offer": catalogue.offer(int(rows.offer[row])),
-        "eligible_offers": int(store.eligible_set(int(rows.eligible_set_id[row])).sum()),
+        "eligible_offers": int(store.eligible_sets.mask(int(rows.eligible_set_id[row])).sum()),
         "propensity": float(rows.propensity[row]),
         "group": rows.group[row],
         "policy": None if policy < 0 else policy,
@@ -82,7 +82,7 @@ def _decision(store: Store, rows: DecisionColumns, row: int) -> dict[str, object
 
 
 def _events(store: Store, decision_id: str) -> list[dict[str, object]]:
-    events = store.events_of(decision_id)
+    events = store.decisions.events_of(decision_id)
     number = {int(event): place for place, event in enumerate(events.id.tolist())}
     return [
         {
@@ -101,11 +101,11 @@ def _events(store: Store, decision_id: str) -> list[dict[str, object]]:
 
 def _kept(store: Store, row: PolicyRow, key: str) -> dict[str, object] | None:
     """Return what the newest state of a policy keeps of a customer, None where it keeps nothing."""
-    snapshot = store.latest_snapshot(row.id)
+    snapshot = store.ledger.snapshot(row.id, newest=True)
     if snapshot is None:
         return None
     try:
-        policy = build(store.catalogue(row.catalogue_id), row.spec)
+        policy = build(store.catalogues.get(row.catalogue_id), row.spec)
         if not isinstance(policy, KnowsCustomers):
             return None
         policy.loads(snapshot.state)

@@ -76,25 +76,25 @@ def erase(store: Store, customer: str, progress: Progress | None = None, *, pati
     that no byte of the customer is left in it or in its write-ahead log. InputError, and nothing changed, where there
     is no such customer; StoreError where a policy learned meanwhile or others do not let go of the file in time.
     """
-    key = store.stored_customer(customer)
+    key = store.customers.stored(customer)
     store.fold_spools()
-    number = store.removal.customer_number(key)
-    known = [row for row in store.policies() if number is not None or _anywhere(store, row, {key})]
-    in_spools = store.removal.spools_with([key])
+    number = store.deletion.customer_number(key)
+    known = [row for row in store.catalogues.policies() if number is not None or _anywhere(store, row, {key})]
+    in_spools = store.deletion.spools_with([key])
     if number is None and not known and not in_spools:
-        if not store.removal.clean_refused([key]) and not store.removal.scrub_is_due():
+        if not store.deletion.clean_refused([key]) and not store.deletion.scrub_is_due():
             raise InputError(f"{store.path}: there is no such customer, so nothing was changed; check the key")
-        store.removal.scrub(patience)  # what an erasure that was ended early had left to do
+        store.deletion.scrub(patience)  # what an erasure that was ended early had left to do
         return EraseReport(0, 0, (), (), (), _older(store), ())
     doomed = Doomed(customer=number or 0)
     with _alone(store, known, patience) as go_on:
         restarts, warm = _refits(store, known, doomed, {key}, go_on(progress))
-        words = [key, *store.removal.decision_ids(doomed)]
+        words = [key, *store.deletion.decision_ids(doomed)]
         # First, as nobody knows these ids any more once the decisions are gone; then for what came meanwhile.
-        store.removal.clean_refused(words)
-        removed = store.removal.remove(doomed, restarts, "erase", _counts(restarts))
-    store.removal.clean_refused(words)
-    store.removal.scrub(patience)
+        store.deletion.clean_refused(words)
+        removed = store.deletion.remove(doomed, restarts, "erase", _counts(restarts))
+    store.deletion.clean_refused(words)
+    store.deletion.scrub(patience)
     return EraseReport(
         removed.decisions,
         removed.events,
@@ -102,7 +102,7 @@ def erase(store: Store, customer: str, progress: Progress | None = None, *, pati
         tuple(each.policy_id for each in restarts if each.state is None),
         tuple(warm),
         _older(store),
-        store.removal.spools_with(words),
+        store.deletion.spools_with(words),
     )
 
 
@@ -116,20 +116,20 @@ def retain(
     policy that has learned so little that it still keeps outcomes as they came is folded again without them.
     """
     doomed = Doomed(before=before)
-    count = store.removal.counted(doomed)
+    count = store.deletion.counted(doomed)
     if dry_run or not count.decisions:
-        if not dry_run and store.removal.scrub_is_due():
-            store.removal.scrub(patience)
+        if not dry_run and store.deletion.scrub_is_due():
+            store.deletion.scrub(patience)
         return RetentionReport(count.decisions, count.events, count.customers, {}, (), done=not dry_run)
-    gone = store.removal.leaving(before)
-    rows = store.policies()
+    gone = store.deletion.leaving(before)
+    rows = store.catalogues.policies()
     with _alone(store, rows, patience) as go_on:
         restarts = [
             restart for row in rows if (restart := _rebased(store, row, doomed, gone, go_on(progress))) is not None
         ]
-        details = {"before": before, "last_customer": store.removal.last_customer(doomed)} | _counts(restarts)
-        removed = store.removal.remove(doomed, restarts, "retain", details)
-    store.removal.scrub(patience)
+        details = {"before": before, "last_customer": store.deletion.last_customer(doomed)} | _counts(restarts)
+        removed = store.deletion.remove(doomed, restarts, "retain", details)
+    store.deletion.scrub(patience)
     return RetentionReport(
         removed.decisions,
         removed.events,
@@ -146,14 +146,14 @@ def _refits(
     """Return the new states of the policies that learned from a customer, and which of them began with a warm start."""
     restarts, warm = [], []
     for row in rows:
-        states = store.removal.states(row.id)
+        states = store.deletion.states(row.id)
         in_base = row.base_step > 0 and _may_be_in_base(store, doomed)
-        learned = store.removal.last_learned_step(row.id, doomed) is not None
+        learned = store.deletion.last_learned_step(row.id, doomed) is not None
         named = any(knows(state, keys) for state in states.values())
         if not states or not (in_base or learned or named):
             continue
         try:
-            policy = build(store.catalogue(row.catalogue_id), row.spec)
+            policy = build(store.catalogues.get(row.catalogue_id), row.spec)
         except PolicyError:
             restarts.append(Restart(row.id, _newest(store, row), None))
             continue
@@ -175,14 +175,14 @@ def _refits(
 
 def _rebased(store: Store, row: PolicyRow, doomed: Doomed, gone: Container[str], progress: Progress) -> Restart | None:
     """Return a policy's new base and state where it learned from decisions that go, or names who has none left."""
-    last = store.removal.last_learned_step(row.id, doomed)
-    states = store.removal.states(row.id)
+    last = store.deletion.last_learned_step(row.id, doomed)
+    states = store.deletion.states(row.id)
     if not states or (last is None and not any(knows(state, gone) for state in states.values())):
         return None
     seen = _newest(store, row)
     step = max(row.base_step, last or 0)
     try:
-        policy = build(store.catalogue(row.catalogue_id), row.spec)
+        policy = build(store.catalogues.get(row.catalogue_id), row.spec)
     except PolicyError:
         return Restart(row.id, seen, None)
 
@@ -192,11 +192,11 @@ def _rebased(store: Store, row: PolicyRow, doomed: Doomed, gone: Container[str],
     base = _folded(store, row, policy, states[row.base_step], (row.base_step, step), None, progress)
     first = without(states[0], gone)
     if keeps_outcomes(base):
-        fresh = build(store.catalogue(row.catalogue_id), row.spec)
+        fresh = build(store.catalogues.get(row.catalogue_id), row.spec)
         state = _folded(store, row, fresh, first, (0, seen), stays, progress)
         return Restart(row.id, seen, state, decides_from=seen + 1, first=first)
     base = nameless(base, gone)
-    policy = build(store.catalogue(row.catalogue_id), row.spec)
+    policy = build(store.catalogues.get(row.catalogue_id), row.spec)
     state = _folded(store, row, policy, base, (step, seen), None, progress)
     if step == 0:
         return Restart(row.id, seen, state, decides_from=row.decides_from, first=base)
@@ -214,7 +214,7 @@ def _folded(
 ) -> bytes:
     """Return the state after the steps (from, to], those outcomes left out that do not stay."""
     policy.loads(state)
-    catalogue = store.catalogue(row.catalogue_id)
+    catalogue = store.catalogues.get(row.catalogue_id)
     learner = PolicyLearner(store, catalogue, row.catalogue_id, build(catalogue, row.spec))
     for step in range(steps[0] + 1, steps[1] + 1):
         outcomes = learner.learned(step)
@@ -269,7 +269,7 @@ def _may_be_in_base(store: Store, doomed: Doomed) -> bool:
     Customers are numbered as they come, so one with a higher number than all in those decisions came later.
     """
     highest = 0
-    for run in store.upkeep():
+    for run in store.journal():
         if run.kind == "retain":
             number = run.details.get("last_customer")
             highest = max(highest, number if isinstance(number, int) else 0)
@@ -277,15 +277,15 @@ def _may_be_in_base(store: Store, doomed: Doomed) -> bool:
 
 
 def _anywhere(store: Store, row: PolicyRow, keys: Container[str]) -> bool:
-    return any(knows(state, keys) for state in store.removal.states(row.id).values())
+    return any(knows(state, keys) for state in store.deletion.states(row.id).values())
 
 
 def _older(store: Store) -> tuple[Path, ...]:
-    return (*store.removal.copies(), *store.removal.unfinished_copies())
+    return (*store.deletion.copies(), *store.deletion.unfinished_copies())
 
 
 def _newest(store: Store, row: PolicyRow) -> int:
-    return store.latest_step(row.id) or 0
+    return store.ledger.latest_step(row.id) or 0
 
 
 def _counts(restarts: Sequence[Restart]) -> dict[str, object]:

@@ -70,7 +70,7 @@ def verify(store: Store, progress: Progress | None = None) -> VerifyReport:
     for sentence in store.check():
         findings.add(sentence)
     total, done = store.counts().decisions, 0
-    for row in store.policies():
+    for row in store.catalogues.policies():
         try:
             auditor = _Auditor(store, row, findings)
         except OfferBanditError as fault:
@@ -91,12 +91,12 @@ class _Auditor:
         self.policy_id = row.id
         self.findings = findings
         # Others may decide and learn meanwhile: what is there by now was decided by steps that are there by now.
-        self.through = store.last_seq()
-        catalogue_id, spec = store.policy_spec(row.id)
-        self.catalogue = store.catalogue(catalogue_id)
+        self.through = store.decisions.last_seq()
+        catalogue_id, spec = store.catalogues.policy_spec(row.id)
+        self.catalogue = store.catalogues.get(catalogue_id)
         self.translation = CatalogueTranslation(store, self.catalogue)
         self.learner = PolicyLearner(store, self.catalogue, catalogue_id, build(self.catalogue, spec))
-        self.hashes = {step.step: step.state_hash for step in store.steps(row.id)}
+        self.hashes = {step.step: step.state_hash for step in store.ledger.steps(row.id)}
         self.policy: Policy = self.learner.first()
         self.base = self.step = self.learner.base
         self.decides_from = row.decides_from
@@ -111,7 +111,7 @@ class _Auditor:
         carried: DecisionColumns | None = None
         after = 0
         while True:
-            page = self.store.read_decisions(
+            page = self.store.decisions.page(
                 objective.event,
                 objective.window,
                 after_seq=after,
@@ -155,7 +155,7 @@ class _Auditor:
         contexts = self.translation.decisions(batch, masks=False)[1].contexts
         rng = generator_for(str(batch.seed[0]), batch.decision_id.tolist())
         choice = choose(self.policy, self.catalogue, contexts, rng)
-        eligible = self.store.eligible_masks(batch.eligible_set_id, self.catalogue.n_offers)
+        eligible = self.store.eligible_sets.masks(batch.eligible_set_id, self.catalogue.n_offers)
         for wrong, what in (
             ((choice.eligible != eligible).any(axis=1), "other offers are eligible"),
             (choice.offer != batch.offer, "another offer is drawn"),
@@ -188,7 +188,7 @@ class _Auditor:
                 f"policy {self.policy_id}: from step {self.step} on, this machine folds to another state than the one "
                 "logged, in the last digits at least; propensities are compared within 0.05"
             )
-        newest = self.store.latest_snapshot(self.policy_id)
+        newest = self.store.ledger.snapshot(self.policy_id, newest=True)
         if newest is not None and newest.step == self.step and not close(state, newest.state):
             self.findings.add(
                 f"policy {self.policy_id}: folded again, its state after step {self.step} is not the one logged"

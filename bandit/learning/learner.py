@@ -79,9 +79,9 @@ class PolicyLearner:
         self.catalogue = catalogue
         self.deciding: AbstractContextManager[object] = threading.RLock()
         self.copying = threading.Lock()
-        self.policy_id = store.register_policy(catalogue_id, policy.spec())
+        self.policy_id = store.catalogues.register_policy(catalogue_id, policy.spec())
         self.use(store)
-        latest = store.latest_step(self.policy_id)
+        latest = store.ledger.latest_step(self.policy_id)
         if latest is None:
             latest = self._begin(policy)
         self.current = PolicyState(policy, 0, fault="its state was not taken up yet")
@@ -116,7 +116,7 @@ class PolicyLearner:
 
     def behind(self) -> bool:
         """Say whether the ledger is elsewhere than this stands, or this has no state to decide by."""
-        return self.current.fault is not None or self.store.latest_step(self.policy_id) != self.current.step
+        return self.current.fault is not None or self.store.ledger.latest_step(self.policy_id) != self.current.step
 
     def follow(self) -> bool:
         """Come to the newest step of the ledger, whoever learned it, and say whether this stood elsewhere.
@@ -124,7 +124,7 @@ class PolicyLearner:
         A newest snapshot that cannot be read is made good by folding the steps before it. StoreError or PolicyError
         where no state can be had; then `live` stays as it is.
         """
-        latest, current = self.store.latest_step(self.policy_id), self.current
+        latest, current = self.store.ledger.latest_step(self.policy_id), self.current
         if latest is None:
             self.current = replace(current, fault="what it learned was erased; open the engine again")
             raise StoreError(f"{self.store.path}: policy {self.policy_id} has no steps any more; open the engine again")
@@ -201,7 +201,7 @@ class PolicyLearner:
 
     def _learn_all(self, due: DueColumns, moment: int, lease: Lease, progress: Progress | None) -> LearnReport:
         n = is_update = skipped = 0
-        total = self.store.last_seq() if progress is not None else 0
+        total = self.store.decisions.last_seq() if progress is not None else 0
         current = self.current
         with working_copy(self.catalogue, current.policy, self.deciding) as fresh:
             shadow, lost = self._copied(current, fresh), False
@@ -239,14 +239,14 @@ class PolicyLearner:
             state = shadow.policy.dumps()
             digest, size, unsaved = state_hash(state), len(state), 0
         with self.store.transaction():
-            if not lease.renew() or self.store.latest_step(self.policy_id) != shadow.step:
+            if not lease.renew() or self.store.ledger.latest_step(self.policy_id) != shadow.step:
                 return None
-            self.store.record_step(self.policy_id, step, kept, digest, state)
+            self.store.ledger.record_step(self.policy_id, step, kept, digest, state)
         return replace(shadow, step=step, size=size, unsaved=unsaved)
 
     def _due(self, moment: int) -> DueColumns:
         objective = self.catalogue.objective
-        return self.store.due(
+        return self.store.ledger.due(
             self.policy_id,
             objective.event,
             objective.window,
@@ -260,7 +260,7 @@ class PolicyLearner:
     def learned(self, step: int) -> Outcomes:
         """Return the outcomes that one step learned, as they were then."""
         objective = self.catalogue.objective
-        rows = self.store.learned_rows(self.policy_id, step, objective.event, objective.window)
+        rows = self.store.ledger.learned_rows(self.policy_id, step, objective.event, objective.window)
         return self._outcomes.of(rows)[1]
 
     def first(self) -> Policy:
@@ -270,7 +270,7 @@ class PolicyLearner:
     def rebuild(self, progress: Progress | None = None) -> RebuildReport:
         """Fold the log again and take the result as the policy's state; a damaged snapshot is written anew."""
         base, current = self.base, self.current
-        latest = self.store.latest_step(self.policy_id) or 0
+        latest = self.store.ledger.latest_step(self.policy_id) or 0
         policy, n = self.first(), 0
         for step in range(base + 1, latest + 1):
             outcomes = self.learned(step)
@@ -285,23 +285,23 @@ class PolicyLearner:
             with self.deciding:
                 policy.loads(state)
         self.current = PolicyState(policy, latest, len(state), n)
-        self.store.mend_snapshot(self.policy_id, latest, state)
+        self.store.ledger.mend_snapshot(self.policy_id, latest, state)
         return RebuildReport(latest - base, n, same)
 
     def _begin(self, policy: Policy) -> int:
         """Write the state before anything is learned, unless another process was quicker; return the newest step."""
         state = policy.dumps()
         with self.store.transaction():
-            latest = self.store.latest_step(self.policy_id)
+            latest = self.store.ledger.latest_step(self.policy_id)
             if latest is None:
-                self.store.record_step(self.policy_id, 0, None, state_hash(state), state)
+                self.store.ledger.record_step(self.policy_id, 0, None, state_hash(state), state)
         return latest or 0
 
     def _newest(self) -> Snapshot:
-        return self._there(self.store.latest_snapshot(self.policy_id))
+        return self._there(self.store.ledger.snapshot(self.policy_id, newest=True))
 
     def _base(self) -> Snapshot:
-        return self._there(self.store.first_snapshot(self.policy_id))
+        return self._there(self.store.ledger.snapshot(self.policy_id, newest=False))
 
     def _there(self, snapshot: Snapshot | None) -> Snapshot:
         if snapshot is None:

@@ -116,9 +116,9 @@ class _Import:
 
     def all_rows(self, source: Source, progress: Progress | None) -> ImportReport:
         """Bring in every chunk; to be called within a transaction."""
-        catalogue_id = self.store.register_catalogue(self.catalogue)
-        policy_id = None if self.propensities.known else self.store.unknown_policy(catalogue_id)
-        before = self.store.last_seq()
+        catalogue_id = self.store.catalogues.register(self.catalogue)
+        policy_id = None if self.propensities.known else self.store.catalogues.unknown_policy(catalogue_id)
+        before = self.store.decisions.last_seq()
         n_rows = n_imported = n_repeated = 0
         for chunk in source.chunks(self.columns, _CHUNK_ROWS, progress):
             n_rows += len(chunk) + len(chunk.misfits)
@@ -157,7 +157,7 @@ class _Import:
         for start in range(0, len(kept), step):
             rows = kept[start : start + step]
             part = slice(start, start + len(rows))
-            seq = self.store.append_decisions(
+            seq = self.store.decision_writer.append(
                 DecisionRows(
                     decision_ids=ids[part],
                     time=time[rows],
@@ -184,12 +184,12 @@ class _Import:
             happened = outcome.happened[rows]
             if happened.any():
                 at = rows[happened]
-                self.store.append_events(
+                self.store.events.append(
                     EventRows(outcome.event, time[at], outcome.revenue[at], outcome.reward[at], seq=seq[happened])
                 )
         if closed.any():
             none = np.full(int(closed.sum()), np.nan)
-            self.store.append_events(EventRows(CLOSED, time[rows[closed]], none, none, seq=seq[closed]))
+            self.store.events.append(EventRows(CLOSED, time[rows[closed]], none, none, seq=seq[closed]))
 
 
 class TimeReader:

@@ -93,21 +93,21 @@ class OfferMap:
     def masks(self, catalogue_ids: IntArray, set_ids: IntArray) -> BoolArray:
         """Return the (n, N) masks over the catalogue's offers."""
         distinct, first, back = np.unique(set_ids, return_index=True, return_inverse=True)
-        if len(distinct) == 1 and self._store.catalogue(int(catalogue_ids[0])).version == self._catalogue.version:
-            mask = self._store.eligible_set(int(distinct[0]))
+        if len(distinct) == 1 and self._store.catalogues.get(int(catalogue_ids[0])).version == self._catalogue.version:
+            mask = self._store.eligible_sets.mask(int(distinct[0]))
             return np.broadcast_to(mask, (len(set_ids), len(mask)))
         table = np.zeros((len(distinct), self._catalogue.n_offers), dtype=np.bool_)
         for place, (set_id, catalogue_id) in enumerate(
             zip(distinct.tolist(), catalogue_ids[first].tolist(), strict=True)
         ):
-            mapped = self._map(catalogue_id)[self._store.eligible_set(set_id)]
+            mapped = self._map(catalogue_id)[self._store.eligible_sets.mask(set_id)]
             table[place, mapped[mapped >= 0]] = True
         return table[back]
 
     def _map(self, catalogue_id: int) -> IntArray:
         found = self._maps.get(catalogue_id)
         if found is None:
-            older = self._store.catalogue(catalogue_id)
+            older = self._store.catalogues.get(catalogue_id)
             every = np.arange(older.n_offers, dtype=np.int64)
             if older.version == self._catalogue.version:
                 found = every
@@ -160,7 +160,7 @@ class CatalogueTranslation:
     def _propensity(self, columns: DecisionColumns) -> FloatArray:
         newest = int(columns.policy_id.max(initial=-1))
         if newest > self._newest_policy:  # not known yet: an import may have come since the last call
-            self._newest_policy, self._unknown_policies = newest, self._store.unknown_policies()
+            self._newest_policy, self._unknown_policies = newest, self._store.catalogues.unknown_policies()
         if not self._unknown_policies:
             return columns.propensity
         return np.where(np.isin(columns.policy_id, self._unknown_policies), np.nan, columns.propensity)

@@ -44,7 +44,7 @@ class StoreLog:
         self._store = store
         self._where = Where() if where is None else where
         self._translation = CatalogueTranslation(store, catalogue, objective)
-        self._through = store.last_seq()
+        self._through = store.decisions.last_seq()
 
     @property
     def catalogue(self) -> Catalogue:
@@ -69,9 +69,9 @@ class StoreLog:
     @cached_property
     def propensities_known(self) -> bool:
         """Whether each decision that `batches` yields has its propensity, and none was imported without."""
-        for policy_id in self._store.unknown_policies():
+        for policy_id in self._store.catalogues.unknown_policies():
             if self._where.policy_id in {None, policy_id}:
-                ids, offers, _ = self._store.tally(replace(self._where, policy_id=policy_id), self._through)
+                ids, offers, _ = self._store.decisions.tally(replace(self._where, policy_id=policy_id), self._through)
                 if (self._translation.offer_map.offers(ids, offers) >= 0).any():
                     return False
         return True
@@ -83,7 +83,7 @@ class StoreLog:
         objective = self._translation.objective
         after = 0
         while True:
-            page = self._store.read_decisions(
+            page = self._store.decisions.page(
                 objective.event,
                 objective.window,
                 after_seq=after,
@@ -107,9 +107,9 @@ class StoreLog:
 
     @cached_property
     def _tally(self) -> _Tally:
-        catalogue_ids, offers, counts = self._store.tally(self._where, self._through)
+        catalogue_ids, offers, counts = self._store.decisions.tally(self._where, self._through)
         known = self._translation.offer_map.offers(catalogue_ids, offers) >= 0
         every = counts
         if self._where.settled_before is not None:
-            every = self._store.tally(replace(self._where, settled_before=None), self._through)[2]
+            every = self._store.decisions.tally(replace(self._where, settled_before=None), self._through)[2]
         return _Tally(int(counts[known].sum()), int(counts[~known].sum()), int(every.sum() - counts.sum()))

@@ -103,7 +103,7 @@ def _campaign(world: World, database: Path) -> None:
 def _read(world: World, database: Path) -> _Log:
     key = world.plan.customer_key.encode()
     with step("the log is split by customer"), Store.open(database, customer_key=key, read_only=True) as store:
-        lookup = world.population.lookup(store.stored_customer)
+        lookup = world.population.lookup(store.customers.stored)
         return _Log(*halves(history(store, world)), lookup)
 
 

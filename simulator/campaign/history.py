@@ -57,7 +57,7 @@ def write_history(world: World, path: Path, progress: Progress | None = None) ->
 
 def history(store: Store, world: World) -> Log:
     """Return the log that the rules wrote, without what came later."""
-    first = min(row.id for row in store.policies())
+    first = min(row.id for row in store.catalogues.policies())
     return StoreLog(store, world.catalogue, where=Where(policy_id=first))
 
 

@@ -135,7 +135,7 @@ def test_a_key_in_the_environment_keeps_customers_hashed(example, capsys, monkey
     assert said.code == 0
     assert said.err == ""
     with Store.open("keyed.db", customer_key=b"secret") as store:
-        assert not any(str(who).startswith("customer") for who in store.read_decisions("purchase", 1).customer)
+        assert not any(str(who).startswith("customer") for who in store.decisions.page("purchase", 1).customer)
     monkeypatch.setenv("OFFER_BANDIT_KEY", "another")
     assert run(capsys, "verify", "keyed.db").code == 2
 
@@ -238,7 +238,7 @@ def test_decide_logs_what_it_prints(example, capsys):
     assert plain["top"][0]["probability"] >= plain["top"][1]["probability"]
     assert isinstance(plain["top"][0]["predicted_value"], float)
     with Store.open("offers.db") as store:
-        stored = store.decision(plain["decision_id"], "purchase", 1)
+        stored = store.decisions.one(plain["decision_id"], "purchase", 1)
     assert stored.propensity[0] == plain["propensity"]
     assert json.loads(stored.context[0]) == {"gender": "f", "recency": 2.5, "loyal": True}
 
@@ -282,7 +282,7 @@ def test_record_is_idempotent_and_can_correct(example, capsys):
     assert run(capsys, *recorded, "--revenue", "50", "--correct").json["n_corrected"] == 1
     assert "recorded" in run(capsys, "record", "offers.db", "mine", "closed").out
     with Store.open("offers.db") as store:
-        events = store.events_of("mine")
+        events = store.decisions.events_of("mine")
     assert events.revenue[events.current].tolist()[:1] == [50.0]
     assert events.time.tolist()[0] == 1_801_414_800 * MICROSECONDS
 
@@ -442,7 +442,7 @@ def test_names_of_policies_are_told_apart():
 def test_the_sample_draws_only_eligible_offers_with_their_propensities(prepared):
     """Every row was imported, so no rule removes its offer; weights of the logging policy average to 1."""
     with Store.open(prepared / "offers.db", read_only=True) as store:
-        columns = store.read_decisions("purchase", 1)
+        columns = store.decisions.page("purchase", 1)
     assert len(columns) == 2_000
     assert np.unique(columns.propensity.round(6)).size <= 6
 

@@ -88,7 +88,7 @@ def test_plan_from_a_pilot_scales_the_width_that_evaluate_finds(capsys):
     """Four times the pilot's decisions: half its width, up to Student's t and the shape of the interval."""
     names = ("--policy", "offer:discount=10,channel=email,gift=none", "--baseline", "rules:rules.toml")
     with Store.open("offers.db", read_only=True) as store:
-        catalogue = store.latest_catalogue()[1]
+        catalogue = store.catalogues.latest()[1]
         ten = ConstantOffer(catalogue, {"discount": "10", "channel": "email", "gift": "none"}, "ten")
         rules = SegmentRules.from_toml(catalogue, "rules.toml")
         judged = evaluate(StoreLog(store, catalogue), [ten], rules, estimators=("dr",))

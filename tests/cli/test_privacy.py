@@ -31,7 +31,7 @@ def test_erase_asks_first_and_then_leaves_nothing(db, capsys):
     assert "The customer is erased: 15 decisions" in done.out
     assert "Folded again without the customer: policy 1." in done.out
     with Store.open(db, customer_key=KEY) as store:
-        stored = store.stored_customer(WHO)
+        stored = store.customers.stored(WHO)
     assert [trace for trace in traces(stored) if trace in db.read_bytes()] == []
     again = run(capsys, "erase", db, WHO, "--yes")
     assert (again.code, "no such customer" in again.sentence) == (2, True)

@@ -110,7 +110,7 @@ def test_fit_under_a_key_keeps_customers_hashed_and_known(example, capsys, monke
         facts = {"gender": "f", "recency": 2.5, "loyal": True}
         plain, hashed, stranger = (
             engine.policy.predict(engine.catalogue.contexts([facts], [name]))
-            for name in (customer, engine.store.stored_customer(customer), "nobody")
+            for name in (customer, engine.store.customers.stored(customer), "nobody")
         )
     assert (plain == stranger).all()
     assert (hashed != stranger).any()

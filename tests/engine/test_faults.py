@@ -83,8 +83,8 @@ def test_a_locked_database_gets_the_fallback_its_true_propensity_and_is_told_lat
     engine.decide("c", context(2))
     assert engine.store.counts().decisions == 3
     assert engine.store.counts().events == 2
-    assert engine.store.events_of("spooled").revenue.tolist() == [20.0]
-    row = engine.store.decision("spooled", "purchase", 10**15)
+    assert engine.store.decisions.events_of("spooled").revenue.tolist() == [20.0]
+    row = engine.store.decisions.one("spooled", "purchase", 10**15)
     assert (row.fault[0], row.propensity[0], row.time[0]) == (decision.fault, 1.0, decision.time)
     assert spools(path) == []
     assert engine.status().well
@@ -368,6 +368,6 @@ def test_what_a_killed_process_had_spooled_is_there_when_it_is_opened_again(path
         counts = engine.store.counts()
         assert len(said) <= counts.events <= counts.decisions <= len(said) + 1
         for number in range(len(said)):
-            assert engine.store.events_of(f"d{number}").revenue.tolist() == [1.0]
+            assert engine.store.decisions.events_of(f"d{number}").revenue.tolist() == [1.0]
         assert engine.verify().problems == ()
     assert spools(path) == []

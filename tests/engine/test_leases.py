@@ -102,7 +102,7 @@ def test_who_does_not_get_the_lease_learns_nothing_and_says_so(two):
 def test_a_learner_that_was_suspended_until_another_took_over_writes_nothing(two, monkeypatch):
     """The first is stopped between learning a step and writing it; the second learns the same outcomes meanwhile."""
     (one, other), clock = two
-    write = one.store.record_step
+    write = one.store.ledger.record_step
     outcomes = type(one.policy).update
 
     def suspended(policy, rows):
@@ -115,13 +115,13 @@ def test_a_learner_that_was_suspended_until_another_took_over_writes_nothing(two
     def refuse(*_):
         raise AssertionError("it wrote")
 
-    monkeypatch.setattr(one.store, "record_step", refuse)
+    monkeypatch.setattr(one.store.ledger, "record_step", refuse)
     monkeypatch.setattr(type(one.policy), "update", suspended)
     learned = one.learn(clock.now, lease(one, "one", clock))
     assert (learned.n, learned.learner, learned.step) == (0, False, 1)
     assert one.policy.dumps() == other.policy.dumps()
-    assert [step.step for step in one.store.steps(one.policy_id)] == [0, 1]
-    monkeypatch.setattr(one.store, "record_step", write)
+    assert [step.step for step in one.store.ledger.steps(one.policy_id)] == [0, 1]
+    monkeypatch.setattr(one.store.ledger, "record_step", write)
     assert one.rebuild().same
 
 
@@ -144,4 +144,4 @@ def test_a_step_that_another_wrote_without_a_lease_is_not_written_twice(two, mon
     learned = one.learn(clock.now, lease(one, "one", clock))
     monkeypatch.setattr(Lease, "renew", renewed)
     assert (learned.n, learned.step) == (0, 1)
-    assert len(one.store.steps(one.policy_id)) == 2
+    assert len(one.store.ledger.steps(one.policy_id)) == 2

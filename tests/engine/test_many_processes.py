@@ -141,7 +141,7 @@ def test_learning_does_not_keep_decisions_waiting_and_they_are_logged_with_the_s
     thread.join()
     monkeypatch.setattr(type(engine.policy), "update", update)
     after = engine.decide("c", context(0)).decision_id
-    step = {name: engine.store.decision(name, "purchase", DAY).policy_step[0] for name in [*during, after]}
+    step = {name: engine.store.decisions.one(name, "purchase", DAY).policy_step[0] for name in [*during, after]}
     assert {step[name] for name in during} == {0}
     assert step[after] == engine.step == 1
     assert engine.verify().problems == ()
@@ -157,7 +157,7 @@ def test_a_learner_that_fails_leaves_the_policy_as_the_log_knows_it(opened, cloc
         raise RuntimeError("no memory left")
 
     with monkeypatch.context() as broken:
-        broken.setattr(engine._worker._front.__class__, "record_step", fail)
+        broken.setattr(engine._worker._front.ledger.__class__, "record_step", fail)
         with pytest.raises(RuntimeError, match="no memory"):
             engine.learn()
     assert (engine.policy.dumps(), engine.step) == (state, 0)
@@ -369,7 +369,7 @@ from bandit.catalogue import Catalogue
 from tests.conftest import SPRING
 store = Store.open(sys.argv[1])
 with store.transaction():
-    store.register_catalogue(Catalogue.from_dict(SPRING))
+    store.catalogues.register(Catalogue.from_dict(SPRING))
     pid = os.fork()
     if pid == 0:
         try:

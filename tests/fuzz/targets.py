@@ -163,7 +163,7 @@ def facts(data):
     context = {"gender": given.value(), "recency": given.value(), "loyal": given.value()}
     if given.byte() > 200:
         context[given.name()] = given.value()
-    before = engine.store.last_seq()
+    before = engine.store.decisions.last_seq()
     with in_time():
         try:
             decided = engine.decide("anna", context, time=given.one_of(TIMES))
@@ -171,7 +171,7 @@ def facts(data):
             assert decided.fault is None, decided.fault
         except OfferBanditError as fault:
             fit(str(fault))
-            assert engine.store.last_seq() == before, "something was written on refusal"
+            assert engine.store.decisions.last_seq() == before, "something was written on refusal"
 
 
 def events(data):
@@ -189,7 +189,7 @@ def events(data):
                 event_id=given.one_of((None, given.name())),
                 correct=given.byte() % 2 == 0,
             )
-            engine.store.events_of("d1")
+            engine.store.decisions.events_of("d1")
         except OfferBanditError as fault:
             fit(str(fault))
             assert engine.store.counts().events == before, "something was written on refusal"
@@ -199,16 +199,16 @@ def names(data):
     """Customers and decision ids go in and come back as they were."""
     given, engine = Given(data), _served.get()
     decision_id, customer = given.name(), given.name()
-    before = engine.store.last_seq()
+    before = engine.store.decisions.last_seq()
     with in_time():
         try:
             engine.decide(customer, {}, decision_id=decision_id)
-            (stored,) = engine.store.decision(decision_id, "purchase", 0).customer
+            (stored,) = engine.store.decisions.one(decision_id, "purchase", 0).customer
             assert stored == customer
-            assert engine.store.decisions_of(customer).size
+            assert engine.store.decisions.of_customer(customer).size
         except OfferBanditError as fault:
             fit(str(fault))
-            assert engine.store.last_seq() == before, "something was written on refusal"
+            assert engine.store.decisions.last_seq() == before, "something was written on refusal"
 
 
 def _asked(policy):
@@ -358,7 +358,7 @@ def stored_text(data):
                 engine.verify()
         with accepted(), Store.open(path, durability="process") as store:
             with accepted():
-                store.customers_by_group()
+                store.decisions.customers_by_group()
             with accepted():
                 export(store, CATALOGUE, folder / "out.csv", include_open=True, force=True)
 

@@ -46,9 +46,9 @@ def test_hostile_names_come_back_as_they_went_in(tmp_path_factory, dimension, op
         if event != "closed":
             engine.record(own, "closed", time=2)
         assert decided.offer[dimension] in {option, option + "2"}
-        stored = engine.store.decision(own, event, 10)
+        stored = engine.store.decisions.one(own, event, 10)
         assert (stored.decision_id[0], stored.customer[0], stored.group[0]) == (own, who, group)
-        assert engine.store.events_of(own).event_id[0] == who
+        assert engine.store.decisions.events_of(own).event_id[0] == who
         assert not engine.verify().problems
     raw = sqlite3.connect(path)
     try:
@@ -58,7 +58,7 @@ def test_hostile_names_come_back_as_they_went_in(tmp_path_factory, dimension, op
     finally:
         raw.close()
     with Store.open(path, durability="process") as store:
-        assert store.catalogue(1).to_dict() == catalogue.to_dict()
+        assert store.catalogues.get(1).to_dict() == catalogue.to_dict()
         for name in ("out.csv", "out.dsjson", "out.parquet"):
             export(store, catalogue, folder / name, include_open=True)
             read = open_log(folder / name, catalogue, export_mapping(folder / name, catalogue))
@@ -86,6 +86,6 @@ def test_names_of_a_log_are_no_paths(tmp_path):
     }))  # fmt: skip
     assert report.n_imported == len(hostile)
     with Store.open(inside / "offers.db", durability="process") as store:
-        export(store, store.catalogue(1), inside / "out.csv", include_open=True)
+        export(store, store.catalogues.get(1), inside / "out.csv", include_open=True)
     assert sorted(entry.name for entry in tmp_path.iterdir()) == before
     assert {entry.name.split("-")[0] for entry in inside.iterdir()} == {"offers.db", "log.csv", "out.csv"}

@@ -102,7 +102,7 @@ def test_a_hostile_fact_is_refused_and_nothing_is_written(engine, fact, value):
         engine.decide("anna", {fact: value})
     with pytest.raises(ContextError):
         engine.decide_batch(["anna", "bert"], {fact: [1.5 if fact == "recency" else None, value]})
-    assert engine.store.last_seq() == 0
+    assert engine.store.decisions.last_seq() == 0
 
 
 @pytest.mark.parametrize(
@@ -144,7 +144,7 @@ def test_a_name_that_cannot_be_kept_is_refused(engine, name):
         engine.decide("anna", {}, decision_id=name)
     with pytest.raises(InputError):
         engine.record("d1", name)
-    assert (engine.store.last_seq(), engine.store.counts().events) == (1, 0)
+    assert (engine.store.decisions.last_seq(), engine.store.counts().events) == (1, 0)
 
 
 def test_what_sqlite_cannot_take_is_the_callers_fault(engine):
@@ -347,4 +347,4 @@ def test_a_line_of_a_spool_that_fits_nothing_is_put_aside_and_stops_nothing(engi
     folded = engine.store.fold_spools()
     assert (folded.lines, folded.refused, folded.left) == (1, 1, 0)
     assert not beside.exists()
-    assert engine.store.last_seq() == 0
+    assert engine.store.decisions.last_seq() == 0

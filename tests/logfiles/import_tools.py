@@ -62,7 +62,7 @@ def read_back(tmp_path, catalogue=None, db="offers.db"):
 def columns_of(tmp_path, db="offers.db"):
     """The decisions as they are stored."""
     with Store.open(tmp_path / db, durability="process") as store:
-        return store.read_decisions("purchase", 7 * 86_400_000_000)
+        return store.decisions.page("purchase", 7 * 86_400_000_000)
 
 
 def is_empty(tmp_path, db="offers.db"):

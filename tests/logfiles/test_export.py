@@ -156,7 +156,7 @@ def test_customers_leave_as_they_are_stored(tmp_path):
     fill(tmp_path / "made.db", odd(), now=now(), key=b"secret")
     with Store.open(tmp_path / "made.db", customer_key=b"secret") as store:
         export(store, odd(), tmp_path / "log.csv")
-        wanted = store.stored_customer("policy 0")
+        wanted = store.customers.stored("policy 0")
     assert rows_of(tmp_path / "log.csv")[0]["customer"] == wanted != "policy 0"
 
 

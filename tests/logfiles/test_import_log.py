@@ -193,7 +193,7 @@ def test_outcomes_are_events_and_silence_is_closed(tmp_path):
     rows = [row(id="a", rec="2"), row(id="b", rec="1", bought="no", amount=""), row(id="c", bought="", rec="-3")]
     bring(tmp_path, table(*rows), using=mapping(outcomes=outcomes))
     with Store.open(tmp_path / "offers.db") as store:
-        events = {key: store.events_of(key) for key in ("a", "b", "c")}
+        events = {key: store.decisions.events_of(key) for key in ("a", "b", "c")}
     assert events["a"].event.tolist() == ["visit", "purchase", "net", "closed"]
     assert events["b"].event.tolist() == ["net", "closed"]
     assert events["c"].reward.tolist()[0] == -3.0
@@ -211,8 +211,8 @@ def test_eligible_offers_are_those_that_the_rules_leave(tmp_path):
     bring(tmp_path, table(row(id="a"), row(id="b", club="0", gift="none")))
     assert read_back(tmp_path).eligible.sum(axis=1).tolist() == [10, 6]
     with Store.open(tmp_path / "offers.db") as store:
-        page = store.read_decisions("purchase", 7 * DAY)
-        assert store.removals(int(page.eligible_set_id[1])) == '[{"rule":2,"reason":"for the loyal"}]'
+        page = store.decisions.page("purchase", 7 * DAY)
+        assert store.eligible_sets.removals(int(page.eligible_set_id[1])) == '[{"rule":2,"reason":"for the loyal"}]'
 
 
 def test_the_fallback_is_eligible_where_nothing_else_is(tmp_path):

@@ -45,8 +45,8 @@ def test_the_log_knows_whether_any_decision_it_yields_came_without(tmp_path):
         assert log_of(store).propensities_known
     bring(tmp_path, table(row(id="without", disc="0", at="2026-04-01")), using=UNKNOWN)
     with Store.open(tmp_path / "offers.db", read_only=True) as store:
-        (number,) = store.unknown_policies()
-        assert (store.policies(), store.counts().policies) == ((), 0)
+        (number,) = store.catalogues.unknown_policies()
+        assert (store.catalogues.policies(), store.counts().policies) == ((), 0)
         assert not log_of(store).propensities_known
         assert not log_of(store, policy_id=number).propensities_known
         assert log_of(store, policy_id=number).n == 1
@@ -63,9 +63,9 @@ def test_an_open_log_notices_an_import_that_comes_later(tmp_path):
     bring(tmp_path, table(row(id="with")))
     with Store.open(tmp_path / "offers.db", durability="process") as store:
         log = log_of(store)
-        assert len(log.decisions(store.read_decisions("purchase", 1))[1]) == 1
+        assert len(log.decisions(store.decisions.page("purchase", 1))[1]) == 1
         bring(tmp_path, table(row(id="without")), using=UNKNOWN)
-        assert np.isnan(log.decisions(store.read_decisions("purchase", 1))[1].propensity).tolist() == [False, True]
+        assert np.isnan(log.decisions(store.decisions.page("purchase", 1))[1].propensity).tolist() == [False, True]
 
 
 def test_the_same_rows_again_add_nothing_and_with_propensities_they_are_others(tmp_path):

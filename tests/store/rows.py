@@ -42,7 +42,7 @@ def events(ids, event="purchase", time=1, revenue=NAN, reward=NAN, **changes):
 
 def outcome(store, decision_id, window=WEEK):
     """(converted, revenue, value, closed) of one decision."""
-    columns = store.decision(decision_id, "purchase", window)
+    columns = store.decisions.one(decision_id, "purchase", window)
     return (
         bool(columns.converted[0]),
         float(columns.revenue[0]),

@@ -14,7 +14,7 @@ from bandit.errors import InputError, StoreError
 from bandit.governance.erasure import PATIENCE, erase
 from bandit.store import Store, file_size, wal_path
 from bandit.store.maintenance import copy
-from bandit.store.maintenance.deletion import Removal
+from bandit.store.maintenance.deletion import Deletion
 from bandit.store.spool.file import REFUSED, digest, keep_refused
 from bandit.store.tables import leases
 from tests.conftest import SPRING
@@ -30,8 +30,8 @@ def path(tmp_path):
     """A store with one decision of anna's and one of bert's, and a refused line of each."""
     path = tmp_path / "offers.db"
     with Store.open(path, customer_key=KEY) as store:
-        number = store.register_catalogue(bandit.Catalogue.from_dict(SPRING))
-        store.append_decisions(decisions(number, N, ["of-anna", "of-bert"], customers=["anna", "bert"]))
+        number = store.catalogues.register(bandit.Catalogue.from_dict(SPRING))
+        store.decision_writer.append(decisions(number, N, ["of-anna", "of-bert"], customers=["anna", "bert"]))
     for name in ("of-anna", "of-bert"):
         text = json.dumps({"decision_ids": [name]}, separators=(",", ":")).encode()
         keep_refused(path, digest(text) + b" " + text, "a reason")
@@ -85,26 +85,26 @@ def test_a_backup_is_not_put_beside_a_log_that_sqlite_would_take_for_its_own(pat
 
 def test_an_erasure_that_ends_after_its_transaction_leaves_no_refused_line_of_the_customer(path, monkeypatch):
     """Nobody knows the customer's decision ids any more once the decisions are gone."""
-    whole = Removal.remove
+    whole = Deletion.remove
 
     def killed(*given):
         whole(*given)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(Removal, "remove", killed)
+    monkeypatch.setattr(Deletion, "remove", killed)
     with Store.open(path, customer_key=KEY) as store, pytest.raises(KeyboardInterrupt):
         erase(store, "anna")
     monkeypatch.undo()
     assert ["of-anna" in line for line in refused(path)] == [False]
     with Store.open(path, customer_key=KEY) as store:
-        assert store.removal.scrub_is_due()
+        assert store.deletion.scrub_is_due()
         erase(store, "anna")
-        assert not store.removal.scrub_is_due()
+        assert not store.deletion.scrub_is_due()
 
 
 def test_a_customer_who_is_only_in_a_refused_line_is_erased_from_it(path):
     with Store.open(path, customer_key=KEY) as store:
-        stored = store.stored_customer("carl")
+        stored = store.customers.stored("carl")
         text = json.dumps({"customer_keys": [stored]}, separators=(",", ":")).encode()
         keep_refused(path, digest(text) + b" " + text, "a reason")
         assert stored in refused(path)[-1]
@@ -120,10 +120,10 @@ def test_the_refused_lines_that_stay_are_in_a_file_at_every_moment(path, monkeyp
     monkeypatch.setattr("bandit.store.spool.scrub._write", lambda fd, content: (_ for _ in ()).throw(KeyboardInterrupt))
     with Store.open(path, customer_key=KEY) as store:
         with pytest.raises(KeyboardInterrupt):
-            store.removal.clean_refused(["of-anna"])
+            store.deletion.clean_refused(["of-anna"])
         assert refused(path) == before
         monkeypatch.undo()
-        assert store.removal.clean_refused(["of-anna"])
+        assert store.deletion.clean_refused(["of-anna"])
     assert refused(path) == before[1:]
 
 
@@ -144,5 +144,5 @@ def test_a_log_that_grew_while_another_read_is_cut_when_the_reader_is_gone(path)
         assert file_size(wal_path(path)) > 40 << 20
         reader.close()
         for name in ("one", "more"):
-            store.append_decisions(decisions(1, N, [name]))
+            store.decision_writer.append(decisions(1, N, [name]))
         assert file_size(wal_path(path)) <= 32 << 20

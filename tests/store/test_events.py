@@ -15,92 +15,92 @@ N = 10
 @pytest.fixture
 def store(tmp_path, catalogue):
     with Store.open(tmp_path / "offers.db", durability="process") as opened:
-        number = opened.register_catalogue(catalogue)
-        opened.append_decisions(decisions(number, N, ["a", "b", "c"], time=np.zeros(3, int)))
+        number = opened.catalogues.register(catalogue)
+        opened.decision_writer.append(decisions(number, N, ["a", "b", "c"], time=np.zeros(3, int)))
         yield opened
 
 
 def test_a_purchase_converts_and_silence_does_not(store):
-    assert store.append_events(events(["a"], revenue=52.0)) == EventReceipt(1, 0, 0)
+    assert store.events.append(events(["a"], revenue=52.0)) == EventReceipt(1, 0, 0)
     assert outcome(store, "a") == (True, 52.0, 0.0, False)
     assert outcome(store, "b") == (False, 0.0, 0.0, False)
 
 
 def test_an_event_without_an_id_has_its_name_for_one(store):
     """With one name for all events and with a name each; an event sent again under that name is a repeat."""
-    assert store.append_events(events(["a", "a"], event="upsell", event_ids=[None, "own"])) == EventReceipt(2, 0, 0)
-    assert store.append_events(events(["a"], event="upsell", event_ids=["upsell"])) == EventReceipt(0, 1, 0)
+    assert store.events.append(events(["a", "a"], event="upsell", event_ids=[None, "own"])) == EventReceipt(2, 0, 0)
+    assert store.events.append(events(["a"], event="upsell", event_ids=["upsell"])) == EventReceipt(0, 1, 0)
     named = EventRows(["upsell", "view"], np.zeros(2, int), *np.full((2, 2), NAN), ["a", "b"], event_ids=["own", None])
-    assert store.append_events(named) == EventReceipt(1, 1, 0)
+    assert store.events.append(named) == EventReceipt(1, 1, 0)
     again = EventRows(["view"], np.zeros(1, int), *np.full((2, 1), NAN), ["b"], event_ids=["view"])
-    assert store.append_events(again) == EventReceipt(0, 1, 0)
+    assert store.events.append(again) == EventReceipt(0, 1, 0)
 
 
 def test_another_event_does_not_convert_but_its_money_counts(store):
-    store.append_events(events(["a"], event="upsell", revenue=5.0))
+    store.events.append(events(["a"], event="upsell", revenue=5.0))
     assert outcome(store, "a") == (False, 5.0, 0.0, False)
 
 
 def test_closed_closes(store):
-    store.append_events(events(["a"], event="closed", time=99 * DAY))
+    store.events.append(events(["a"], event="closed", time=99 * DAY))
     assert outcome(store, "a") == (False, 0.0, 0.0, True)
 
 
 def test_the_window_has_its_end_inside(store):
     """Decisions at 0 with a window of a week: exactly a week later counts, a microsecond more does not."""
-    store.append_events(events(["a", "b"], time=[WEEK, WEEK + 1], revenue=10.0))
+    store.events.append(events(["a", "b"], time=[WEEK, WEEK + 1], revenue=10.0))
     assert outcome(store, "a")[0]
     assert outcome(store, "b") == (False, 0.0, 0.0, False)
     assert outcome(store, "b", window=2 * WEEK)[:2] == (True, 10.0)
 
 
 def test_an_event_before_its_decision_counts_as_at_the_decision(store):
-    store.append_events(events(["a"], time=-DAY, revenue=10.0))
+    store.events.append(events(["a"], time=-DAY, revenue=10.0))
     assert outcome(store, "a")[:2] == (True, 10.0)
 
 
 def test_a_full_return_undoes_the_conversion_and_a_partial_one_does_not(store):
     """0.1 + 0.2 - 0.3 is 5.6e-17 in floating point and must still be a full return."""
-    store.append_events(events(["a", "a"], revenue=[0.1, 0.2], event_ids=["1", "2"]))
-    store.append_events(events(["a"], event="return", revenue=-0.3))
+    store.events.append(events(["a", "a"], revenue=[0.1, 0.2], event_ids=["1", "2"]))
+    store.events.append(events(["a"], event="return", revenue=-0.3))
     assert outcome(store, "a")[0] is False
-    store.append_events(events(["b"], revenue=50.0))
-    store.append_events(events(["b"], event="return", revenue=-20.0))
+    store.events.append(events(["b"], revenue=50.0))
+    store.events.append(events(["b"], event="return", revenue=-20.0))
     assert outcome(store, "b")[:2] == (True, 30.0)
 
 
 def test_a_conversion_without_revenue_is_one(store):
-    store.append_events(events(["a"]))
+    store.events.append(events(["a"]))
     assert outcome(store, "a")[:2] == (True, 0.0)
 
 
 def test_raw_rewards_add_up(store):
-    store.append_events(events(["a", "a"], event="points", reward=[1.5, -4.0], event_ids=["x", "y"]))
+    store.events.append(events(["a", "a"], event="points", reward=[1.5, -4.0], event_ids=["x", "y"]))
     assert outcome(store, "a") == (False, 0.0, -2.5, False)
 
 
 def test_a_repeat_writes_nothing(store):
-    store.append_events(events(["a"], revenue=52.0))
-    assert store.append_events(events(["a"], revenue=52.0, time=DAY)) == EventReceipt(0, 1, 0)
-    assert store.append_events(events(["a", "b"], revenue=52.0)) == EventReceipt(1, 1, 0)
+    store.events.append(events(["a"], revenue=52.0))
+    assert store.events.append(events(["a"], revenue=52.0, time=DAY)) == EventReceipt(0, 1, 0)
+    assert store.events.append(events(["a", "b"], revenue=52.0)) == EventReceipt(1, 1, 0)
     assert store.counts().events == 2
 
 
 def test_an_event_id_with_other_content_is_refused_with_what_is_there_and_what_came(store):
-    store.append_events(events(["a"], revenue=52.0))
+    store.events.append(events(["a"], revenue=52.0))
     with pytest.raises(DuplicateError, match=r"purchase, revenue 52 and .* purchase, revenue 48; .*--correct"):
-        store.append_events(events(["b", "a"], revenue=[1.0, 48.0]))
+        store.events.append(events(["b", "a"], revenue=[1.0, 48.0]))
     assert store.counts().events == 1
     assert outcome(store, "b")[0] is False
 
 
 def test_a_correction_is_a_new_row_and_the_newest_counts(store):
-    store.append_events(events(["a"], revenue=52.0))
-    assert store.append_events(events(["a"], revenue=48.0), correct=True) == EventReceipt(0, 0, 1)
-    assert store.append_events(events(["a"], revenue=47.0), correct=True) == EventReceipt(0, 0, 1)
-    assert store.append_events(events(["a"], revenue=47.0), correct=True) == EventReceipt(0, 1, 0)
+    store.events.append(events(["a"], revenue=52.0))
+    assert store.events.append(events(["a"], revenue=48.0), correct=True) == EventReceipt(0, 0, 1)
+    assert store.events.append(events(["a"], revenue=47.0), correct=True) == EventReceipt(0, 0, 1)
+    assert store.events.append(events(["a"], revenue=47.0), correct=True) == EventReceipt(0, 1, 0)
     assert outcome(store, "a")[:2] == (True, 47.0)
-    rows = store.events_of("a")
+    rows = store.decisions.events_of("a")
     assert rows.revenue.tolist() == [52.0, 48.0, 47.0]
     assert rows.current.tolist() == [False, False, True]
     assert rows.corrects.tolist() == [-1, int(rows.id[0]), int(rows.id[1])]
@@ -108,41 +108,41 @@ def test_a_correction_is_a_new_row_and_the_newest_counts(store):
 
 
 def test_corrections_within_one_batch_go_in_order(store):
-    receipt = store.append_events(events(["a", "a", "a"], revenue=[52.0, 48.0, 52.0]), correct=True)
+    receipt = store.events.append(events(["a", "a", "a"], revenue=[52.0, 48.0, 52.0]), correct=True)
     assert receipt == EventReceipt(1, 0, 2)
     assert outcome(store, "a")[1] == 52.0
 
 
 def test_a_correction_that_comes_late_keeps_the_time_of_the_event(store):
     """Bought on day 2, corrected on day 9: still inside the week, unless the correction brings a time of its own."""
-    store.append_events(events(["a"], time=2 * DAY, revenue=52.0))
-    store.append_events(events(["a"], time=9 * DAY, revenue=48.0, time_given=False), correct=True)
+    store.events.append(events(["a"], time=2 * DAY, revenue=52.0))
+    store.events.append(events(["a"], time=9 * DAY, revenue=48.0, time_given=False), correct=True)
     assert outcome(store, "a")[:2] == (True, 48.0)
-    store.append_events(events(["a"], time=9 * DAY, revenue=48.0), correct=True)
+    store.events.append(events(["a"], time=9 * DAY, revenue=48.0), correct=True)
     assert outcome(store, "a")[:2] == (False, 0.0)
 
 
 def test_an_unknown_decision_is_named_and_nothing_is_written(store):
     with pytest.raises(UnknownDecisionError, match=r'"nobody".* \(nor 1 more\)'):
-        store.append_events(events(["a", "nobody", "noone"], revenue=1.0))
+        store.events.append(events(["a", "nobody", "noone"], revenue=1.0))
     with pytest.raises(UnknownDecisionError, match='"nobody"'):
-        store.append_events(events(["nobody"], revenue=1.0))
+        store.events.append(events(["nobody"], revenue=1.0))
     one = np.zeros(1)
     with pytest.raises(UnknownDecisionError, match="decision number"):
-        store.append_events(EventRows("purchase", np.zeros(1, int), one, one, seq=np.array([99])))
+        store.events.append(EventRows("purchase", np.zeros(1, int), one, one, seq=np.array([99])))
     assert store.counts().events == 0
 
 
 def test_infinite_money_is_refused(store):
     with pytest.raises(NumberError, match="revenue of event 1 is infinite"):
-        store.append_events(events(["a", "b"], revenue=[1.0, np.inf]))
+        store.events.append(events(["a", "b"], revenue=[1.0, np.inf]))
 
 
 def test_events_by_number_are_those_by_id(store):
-    seq = store.decision("b", "purchase", WEEK).seq
+    seq = store.decisions.one("b", "purchase", WEEK).seq
     rows = EventRows("purchase", np.ones(1, int), np.array([5.0]), np.array([NAN]), seq=seq, event_ids=[None])
-    assert store.append_events(rows) == EventReceipt(1, 0, 0)
-    assert store.append_events(events(["b"], revenue=5.0)) == EventReceipt(0, 1, 0)
+    assert store.events.append(rows) == EventReceipt(1, 0, 0)
+    assert store.events.append(events(["b"], revenue=5.0)) == EventReceipt(0, 1, 0)
 
 
 @settings(max_examples=30)
@@ -161,12 +161,12 @@ def test_events_by_number_are_those_by_id(store):
 def test_outcomes_are_the_fold_that_a_plain_loop_makes(tmp_path_factory, rows):
     """The oracle keeps the newest event a name and adds up, one event at a time."""
     with Store.open(tmp_path_factory.mktemp("s") / "s.db", durability="process") as store:
-        number = store.register_catalogue(Catalogue.from_dict(SPRING))
-        store.append_decisions(decisions(number, N, ["a"]))
+        number = store.catalogues.register(Catalogue.from_dict(SPRING))
+        store.decision_writer.append(decisions(number, N, ["a"]))
         newest = {}
         for event, day, revenue, reward, event_id in rows:
             row = events(["a"], event, day * DAY, revenue, reward, event_ids=[event_id])
-            store.append_events(row, correct=True)
+            store.events.append(row, correct=True)
             newest[event_id or event] = (event, day, revenue, reward)
         window = DAY
         counted = [row for row in newest.values() if row[1] * DAY <= window]

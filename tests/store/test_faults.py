@@ -24,10 +24,10 @@ def sound(tmp_path_factory):
     """The bytes of a store with 120 decisions."""
     path = tmp_path_factory.mktemp("sound") / "offers.db"
     with Store.open(path, durability="process") as store:
-        number = store.register_catalogue(Catalogue.from_dict(SPRING))
-        store.append_decisions(decisions(number, N, [f"d{row}" for row in range(120)]))
-        store.append_events(events([f"d{row}" for row in range(0, 120, 3)], revenue=3.0))
-        store.register_policy(number, {"kind": "uniform"})
+        number = store.catalogues.register(Catalogue.from_dict(SPRING))
+        store.decision_writer.append(decisions(number, N, [f"d{row}" for row in range(120)]))
+        store.events.append(events([f"d{row}" for row in range(0, 120, 3)], revenue=3.0))
+        store.catalogues.register_policy(number, {"kind": "uniform"})
     return path.read_bytes()
 
 
@@ -72,8 +72,8 @@ def read_all(path):
     with Store.open(path, read_only=True) as store:
         problems = store.check()
         store.counts()
-        store.policies()
-        store.latest_catalogue()
+        store.catalogues.policies()
+        store.catalogues.latest()
         list(StoreLog(store, catalogue).batches())
     return problems
 
@@ -110,7 +110,7 @@ def test_a_full_disk_is_said_and_what_was_there_stays(tmp_path, sound):
     with Store.open(path, durability="process") as store:
         store._connection.raw.execute("PRAGMA max_page_count = 1")  # SQLite takes the size that it has
         with pytest.raises(StoreError, match=r"disk is full.*nothing was written"):
-            store.append_decisions(decisions(1, N, [f"e{row}" for row in range(500)]))
+            store.decision_writer.append(decisions(1, N, [f"e{row}" for row in range(500)]))
         assert store.counts().decisions == 120
         assert store.check() == []
 
@@ -125,7 +125,7 @@ store = Store.open(sys.argv[1], durability="process")
 resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, resource.RLIM_INFINITY))
 for turn in range(100):
     try:
-        store.append_decisions(decisions(1, 10, [f"{turn}-{row}" for row in range(200)]))
+        store.decision_writer.append(decisions(1, 10, [f"{turn}-{row}" for row in range(200)]))
     except StoreError as fault:
         print(turn, fault)
         break
@@ -197,7 +197,7 @@ def test_a_text_with_a_zero_character_is_refused(tmp_path, sound, what):
     path.write_bytes(sound)
     with Store.open(path) as store:
         with pytest.raises(InputError, match=f"the {what} .* has a zero character"):
-            store.append_decisions(decisions(1, N, ["new"], **WITH_ZERO[what]))
+            store.decision_writer.append(decisions(1, N, ["new"], **WITH_ZERO[what]))
         assert store.counts().decisions == 120
 
 
@@ -209,7 +209,7 @@ def test_an_event_with_a_zero_character_is_refused(tmp_path, sound, what, option
     path = tmp_path / "offers.db"
     path.write_bytes(sound)
     with Store.open(path) as store, pytest.raises(InputError, match=f"the {what} .* has a zero character"):
-        store.append_events(events(["d1"], **options))
+        store.events.append(events(["d1"], **options))
 
 
 def test_only_declared_context_is_stored(tmp_path):
@@ -217,7 +217,7 @@ def test_only_declared_context_is_stored(tmp_path):
     catalogue = Catalogue.from_dict(SPRING | {"context": SPRING["context"] | {"undeclared": "drop"}})
     with bandit.Engine.open(tmp_path / "offers.db", catalogue, bandit.Uniform(catalogue), customer_key=b"k") as engine:
         engine.decide("c", {"gender": "f", "recency": 1.0, "loyal": True, "email": "anna@example.org"})
-        text = engine.store.read_decisions("purchase", 1).context[0]
+        text = engine.store.decisions.page("purchase", 1).context[0]
     assert set(json.loads(text)) == {"gender", "recency", "loyal"}
     assert b"anna@example.org" not in b"".join(path.read_bytes() for path in tmp_path.iterdir())
 

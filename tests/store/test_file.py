@@ -27,8 +27,8 @@ def path(tmp_path):
 
 def fill(path, ids=("a", "b"), **options):
     with Store.open(path, durability="process", **options) as store:
-        number = store.register_catalogue(Catalogue.from_dict(SPRING))
-        store.append_decisions(decisions(number, N, ids))
+        number = store.catalogues.register(Catalogue.from_dict(SPRING))
+        store.decision_writer.append(decisions(number, N, ids))
 
 
 def test_a_new_file_is_a_strict_wal_database_that_names_its_program(path):
@@ -69,7 +69,7 @@ def test_the_same_key_opens_it_again_and_another_or_none_does_not(path):
 
 def test_a_store_in_the_clear_says_so_and_takes_no_key_later(path):
     with Store.open(path) as store:
-        assert store.customers_in_clear
+        assert store.customers.in_clear
     with pytest.raises(StoreError, match="in the clear there"):
         Store.open(path, customer_key=b"one")
 
@@ -88,7 +88,7 @@ def test_reading_only_reads_and_never_writes(path):
         assert store.counts().decisions == 2
         assert store.check() == []
         with pytest.raises(StoreError, match="reading only"):
-            store.append_decisions(decisions(1, N, ["c"]))
+            store.decision_writer.append(decisions(1, N, ["c"]))
     assert not path.with_name("other.db").exists()
 
 
@@ -172,10 +172,10 @@ def test_migrations_go_forward_one_transaction_each(path, monkeypatch):
 def test_check_finds_what_was_tampered_with(path):
     fill(path)
     with Store.open(path) as store:
-        store.register_policy(1, {})
-        store.record_step(1, 0, None, state_hash(b"state"), b"state")
+        store.catalogues.register_policy(1, {})
+        store.ledger.record_step(1, 0, None, state_hash(b"state"), b"state")
         vectors = np.full((1, N), 1 / N)
-        store.append_decisions(decisions(1, N, ["c"], probabilities=vectors))
+        store.decision_writer.append(decisions(1, N, ["c"], probabilities=vectors))
         assert store.check() == []
     raw = sqlite3.connect(path)
     raw.execute("INSERT INTO meta VALUES ('erasing', '1')")
@@ -223,7 +223,7 @@ def test_a_backup_is_a_store_of_its_own_and_overwrites_nothing(path, tmp_path):
             store.backup(copy)
         with pytest.raises(StoreError, match="does not exist"):
             store.backup(tmp_path / "nowhere" / "copy.db")
-        store.append_decisions(decisions(1, N, ["later"]))
+        store.decision_writer.append(decisions(1, N, ["later"]))
     assert sorted(file.name for file in tmp_path.iterdir()) == ["copy.db", "offers.db"]
     with Store.open(copy) as store:
         assert store.counts().decisions == 2
@@ -233,7 +233,7 @@ def test_a_backup_is_a_store_of_its_own_and_overwrites_nothing(path, tmp_path):
 def test_counts_say_what_is_there(path):
     fill(path)
     with Store.open(path) as store:
-        store.append_events(events(["a"]))
+        store.events.append(events(["a"]))
         counts = store.counts()
     assert (counts.decisions, counts.events, counts.customers, counts.catalogues, counts.policies) == (2, 1, 2, 1, 0)
     assert (counts.first_time, counts.last_time) == (0, 1_000_000)
@@ -245,15 +245,15 @@ def test_a_writer_that_waits_too_long_is_told(path):
     with Store.open(path) as first, Store.open(path, busy_timeout=0.05) as second, first.transaction():
         assert second.counts().decisions == 2  # readers do not wait
         with pytest.raises(StoreError, match="locked by another process"):
-            second.append_decisions(decisions(1, N, ["c"]))
+            second.decision_writer.append(decisions(1, N, ["c"]))
 
 
 def _write_many(path, worker, n):
     with Store.open(path, durability="process", busy_timeout=60) as store:
-        number = store.register_catalogue(Catalogue.from_dict(SPRING))
+        number = store.catalogues.register(Catalogue.from_dict(SPRING))
         for i in range(n):
-            store.append_decisions(decisions(number, N, [f"{worker}-{i}"]))
-            store.append_events(events([f"{worker}-{i}"], revenue=1.0))
+            store.decision_writer.append(decisions(number, N, [f"{worker}-{i}"]))
+            store.events.append(events([f"{worker}-{i}"], revenue=1.0))
 
 
 def test_two_processes_create_and_write_one_file(path):
@@ -266,8 +266,8 @@ def test_two_processes_create_and_write_one_file(path):
     assert [worker.exitcode for worker in workers] == [0, 0]
     with Store.open(path) as store:
         assert store.counts().decisions == 120
-        assert store.read_decisions("purchase", WEEK).converted.all()
-        assert len(store.catalogues()) == 1
+        assert store.decisions.page("purchase", WEEK).converted.all()
+        assert len(store.catalogues.all()) == 1
         assert store.check() == []
 
 
@@ -299,9 +299,9 @@ from tests.store.rows import decisions, events
 store = Store.open(sys.argv[1], durability="process")
 run = sys.argv[2]
 for i in range(1_000_000):
-    store.append_decisions(decisions(1, 10, [f"{run}-{i}"]))
-    store.append_decisions(decisions(1, 10, [f"{run}-{i}-{j}" for j in range(20)]))
-    store.append_events(events([f"{run}-{i}"], revenue=1.0))
+    store.decision_writer.append(decisions(1, 10, [f"{run}-{i}"]))
+    store.decision_writer.append(decisions(1, 10, [f"{run}-{i}-{j}" for j in range(20)]))
+    store.events.append(events([f"{run}-{i}"], revenue=1.0))
     print(i, flush=True)
 """
 
@@ -321,7 +321,7 @@ def test_killed_at_any_moment_it_keeps_all_that_was_said_to_be_written_and_no_ha
         last = int(said[-1]) if said else 0
         with Store.open(path, durability="process") as store:
             assert store.check() == []
-            columns = store.read_decisions("purchase", WEEK, limit=10**7)
+            columns = store.decisions.page("purchase", WEEK, limit=10**7)
             ids = set(columns.decision_id.tolist())
             converted = dict(zip(columns.decision_id.tolist(), columns.converted.tolist(), strict=True))
             for i in range(last + 1):
@@ -333,10 +333,10 @@ def test_killed_at_any_moment_it_keeps_all_that_was_said_to_be_written_and_no_ha
 
 def test_a_file_copied_with_its_log_beside_it_opens_as_it_was(path, tmp_path):
     with Store.open(path, durability="process") as store:
-        number = store.register_catalogue(Catalogue.from_dict(SPRING))
-        store.append_decisions(decisions(number, N, ["a"]))
+        number = store.catalogues.register(Catalogue.from_dict(SPRING))
+        store.decision_writer.append(decisions(number, N, ["a"]))
         copy = tmp_path / "copy.db"
         shutil.copy(path, copy)
         shutil.copy(f"{path}-wal", f"{copy}-wal")
     with Store.open(copy) as store:
-        assert store.has_decision("a")
+        assert store.decisions.has("a")

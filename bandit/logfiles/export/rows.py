@@ -57,7 +57,7 @@ class ExportedLog:
         self._before = now() - catalogue.objective.window
         self._where = Where() if include_open else Where(settled_before=self._before)
         self._translation = CatalogueTranslation(store, catalogue)
-        self._through = store.last_seq()
+        self._through = store.decisions.last_seq()
         log = StoreLog(store, catalogue, where=self._where)
         self.n, self.left_out, self.still_open = log.n, log.left_out, log.still_open
         self.propensities_known = log.propensities_known
@@ -67,9 +67,9 @@ class ExportedLog:
         """Yield the rows in the order in which they were written; with `masks_wanted` what was eligible is read."""
         objective, after = self.catalogue.objective, 0
         masks: dict[int, BoolArray] = {}
-        nobody = self._store.unknown_policies()
+        nobody = self._store.catalogues.unknown_policies()
         while True:
-            page = self._store.read_decisions(
+            page = self._store.decisions.page(
                 objective.event,
                 objective.window,
                 after_seq=after,
@@ -95,7 +95,7 @@ class ExportedLog:
     def same_catalogue(self, rows: Rows) -> BoolArray:
         """Return which rows were decided under this very catalogue, (n,)."""
         ids, back = np.unique(rows.stored.catalogue_id, return_inverse=True)
-        same = [self._store.catalogue(number).version == self._version for number in ids.tolist()]
+        same = [self._store.catalogues.get(number).version == self._version for number in ids.tolist()]
         return np.array(same, dtype=np.bool_)[back.reshape(-1)]
 
     def _add(self, masks: dict[int, BoolArray], rows: DecisionColumns) -> None:

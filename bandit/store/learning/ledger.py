@@ -63,7 +63,14 @@ class Ledger:
         connection.on_rollback(self._idle.clear)
 
     def due(
-        self, policy_id: int, objective_event: str, window: int, now: int, *, limit: int, counts_at_once: bool
+        self,
+        policy_id: int,
+        objective_event: str,
+        window: int,
+        now: int,
+        *,
+        limit: int = 65_536,
+        counts_at_once: bool = False,
     ) -> DueColumns:
         """Return the next decisions that this learner should learn or learn anew, by number, at most `limit`."""
         criterion = msgspec.json.encode([objective_event, window, counts_at_once]).decode()

@@ -83,7 +83,7 @@ class Removed:
     customers: int
 
 
-class Removal:
+class Deletion:
     """Reads what a removal has to know, removes, and rewrites the file."""
 
     def __init__(self, connection: Connection) -> None:

@@ -124,6 +124,10 @@ class Catalogues:
         """Return all lineages, in the order in which they came; what stands for unknown policies is none."""
         return tuple(row for row in self._policy_rows() if row.spec != UNKNOWN_POLICY)
 
+    def unknown_policy(self, catalogue_id: int) -> int:
+        """Return the number of the placeholder policy under which decisions without propensities are imported."""
+        return self.register_policy(catalogue_id, UNKNOWN_POLICY)
+
     def unknown_policies(self) -> tuple[int, ...]:
         """Return the numbers that stand for policies whose propensities are unknown, one a catalogue version."""
         return tuple(row.id for row in self._policy_rows() if row.spec == UNKNOWN_POLICY)

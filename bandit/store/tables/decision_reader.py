@@ -89,6 +89,9 @@ class OutcomeColumns:
     last_event_id: IntArray
 
 
+_EVERYTHING = Where()
+
+
 class DecisionReader:
     """Reads the tables `decisions` and `events`."""
 
@@ -100,11 +103,11 @@ class DecisionReader:
         objective_event: str,
         window: int,
         *,
-        after_seq: int,
-        through_seq: int | None,
-        limit: int,
-        where: Where,
-        probabilities: bool,
+        after_seq: int = 0,
+        through_seq: int | None = None,
+        limit: int = 65_536,
+        where: Where = _EVERYTHING,
+        probabilities: bool = False,
     ) -> DecisionColumns:
         """Return the next decisions after `after_seq`, at most `limit`."""
         with self._connection.reading() as raw:
@@ -169,7 +172,7 @@ class DecisionReader:
             table = np.array(rows, dtype=np.int64).reshape(-1, 3)
         return table[:, 0], table[:, 1], table[:, 2]
 
-    def customers_by_group(self, where: Where) -> tuple[dict[str, int], int]:
+    def customers_by_group(self, where: Where = _EVERYTHING) -> tuple[dict[str, int], int]:
         """Return the number of customers of each group, and of those seen in more than one, who are in no count."""
         with self._connection.reading() as raw:
             counts = dict(raw.execute(_GROUPS, _filter(where)).fetchall())

@@ -44,7 +44,7 @@ class EventWriter:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    def append(self, rows: EventRows, *, correct: bool) -> EventReceipt:
+    def append(self, rows: EventRows, *, correct: bool = False) -> EventReceipt:
         """Write a batch in one transaction.
 
         An event whose id the decision already has is a repeat where event, revenue and reward are the same, a

@@ -86,7 +86,7 @@ def _rows(path: Path, engine: Engine, told: Told, before: Before) -> list[str]:
     gone = _may_be_gone(engine, told, before)
     lost = [name for name in before.decisions if name not in there and name not in gone]
     for name, (customer, offer, propensity) in told.decided.items():
-        if there.get(name) != (engine.store.stored_customer(customer), offer, propensity):
+        if there.get(name) != (engine.store.customers.stored(customer), offer, propensity):
             lost.append(name)
     if lost:
         problems.append(f"{len(lost)} acknowledged decisions are lost or other, {lost[0]} for one")
@@ -133,7 +133,7 @@ def _may_be_gone(engine: Engine, told: Told, before: Before) -> set[str]:
     """Return the decisions that a removal was to take out: all of them, or none, once it began."""
     gone: set[str] = set()
     if "erasing" in told.began:
-        key = engine.store.stored_customer(VICTIM)
+        key = engine.store.customers.stored(VICTIM)
         gone |= {name for name, customer in before.decisions.items() if customer == key}
     if "retaining" in told.began:
         gone |= {name for name, time in before.times.items() if time < KEPT_FROM}

@@ -61,14 +61,14 @@ def finish(worker: Worker, told: Told, before: Before) -> list[str]:
 def _removed(worker: Worker, name: str, told: Told, before: Before) -> list[str]:
     problems = []
     with worker.store() as store:
-        key = store.stored_customer(VICTIM)
+        key = store.customers.stored(VICTIM)
         doomed = [
             each
             for each, customer in before.decisions.items()
             if (customer == key if name == "erasing" else before.times[each] < KEPT_FROM)
         ]
-        there = sum(store.has_decision(each) for each in doomed)
-        due = store.removal.scrub_is_due()
+        there = sum(store.decisions.has(each) for each in doomed)
+        due = store.deletion.scrub_is_due()
     if there not in {0, len(doomed)}:
         problems.append(f"{there} of {len(doomed)} decisions of a removal are there still")
     if due and not any("give the command again" in each for each in _doctor(worker.path)):
@@ -81,7 +81,7 @@ def _removed(worker: Worker, name: str, told: Told, before: Before) -> list[str]
             retain(store, KEPT_FROM)
         elif there or due:
             erase(store, VICTIM)
-        if store.removal.scrub_is_due() or any(store.has_decision(each) for each in doomed):
+        if store.deletion.scrub_is_due() or any(store.decisions.has(each) for each in doomed):
             problems.append("a removal given again is not done")
     words = [*(each.encode() for each in doomed), *([key.encode()] if name == "erasing" else [])]
     for file in sorted(worker.path.parent.glob(f"{worker.path.name}*")):

@@ -242,8 +242,8 @@ def test_sample_ratio_refuses_what_it_cannot_compare(counts, shares, said):
 def test_customers_are_counted_by_group_once_each(tmp_path, catalogue):
     """Six decisions: anna and ben twice in "policy", cleo in "holdout", dora in both."""
     with Store.open(tmp_path / "offers.db") as store:
-        number = store.register_catalogue(catalogue)
-        store.append_decisions(
+        number = store.catalogues.register(catalogue)
+        store.decision_writer.append(
             decisions(
                 number,
                 catalogue.n_offers,
@@ -252,8 +252,8 @@ def test_customers_are_counted_by_group_once_each(tmp_path, catalogue):
                 group=["policy", "policy", "policy", "policy", "holdout", "policy", "holdout"],
             )
         )
-        assert store.customers_by_group() == ({"policy": 2, "holdout": 1}, 1)
-        assert store.customers_by_group(Where(before_time=6_000_000)) == ({"policy": 3, "holdout": 1}, 0)
+        assert store.decisions.customers_by_group() == ({"policy": 2, "holdout": 1}, 1)
+        assert store.decisions.customers_by_group(Where(before_time=6_000_000)) == ({"policy": 3, "holdout": 1}, 0)
 
 
 def test_repeated_rows_are_counted_and_rows_that_differ_are_not():

@@ -78,7 +78,7 @@ def test_neither_the_key_nor_a_customer_is_in_the_database(told):
     assert key.encode() not in bytes_of
     assert b"c000001" not in bytes_of
     with Store.open(told / "offers.db", customer_key=key.encode()) as store:
-        assert store.stored_customer("c000001").encode() in bytes_of
+        assert store.customers.stored("c000001").encode() in bytes_of
 
 
 def test_every_decision_that_the_demo_logged_can_be_computed_again(told):

@@ -250,7 +250,7 @@ def test_the_engines_own_log_has_the_run_to_the_cent(delayed, tmp_path):
         done = run(engine, population, visits, rng, batch=100, delayed=delayed)
         log = StoreLog(engine.store, population.market.catalogue)
         parts = list(log.batches())
-        stored = population.lookup(engine.store.stored_customer)
+        stored = population.lookup(engine.store.customers.stored)
     assert done.responses.returned.any()
     whole = RunLog(population, done)
     for part, want in zip(parts, whole.batches(), strict=True):

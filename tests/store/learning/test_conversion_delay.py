@@ -116,9 +116,9 @@ def stream(store, p, mean, n, until, rng):
     Returns what a weighted count has of conversions and of silences, by the parts of the ledger and by whole ones
     alone (the control).
     """
-    number = store.register_catalogue(Catalogue.from_dict(SPRING))
-    store.register_policy(number, {})
-    store.record_step(1, 0, None, state_hash(b""), b"")
+    number = store.catalogues.register(Catalogue.from_dict(SPRING))
+    store.catalogues.register_policy(number, {})
+    store.ledger.record_step(1, 0, None, state_hash(b""), b"")
     time = np.sort(rng.integers(0, until, n))
     came = time + exponential(mean, n, rng).astype(np.int64)
     came[rng.random(n) >= p] = 2**62
@@ -127,13 +127,13 @@ def stream(store, p, mean, n, until, rng):
     before, moments = -1, np.arange(1, 1 + 14 * until // WEEK) * (WEEK // 14)
     for now in moments.tolist():
         new = (time > before) & (time <= now)
-        store.append_decisions(decisions(number, N, ids[new].tolist(), time=time[new]))
+        store.decision_writer.append(decisions(number, N, ids[new].tolist(), time=time[new]))
         bought = (came > before) & (came <= now)
-        store.append_events(events(ids[bought].tolist(), time=came[bought], revenue=5.0))
+        store.events.append(events(ids[bought].tolist(), time=came[bought], revenue=5.0))
         before = now
-        while len(rows := store.due(1, "purchase", WEEK, now)):
-            step = store.latest_step(1) + 1
-            store.record_step(1, step, rows, state_hash(b""), b"")
+        while len(rows := store.ledger.due(1, "purchase", WEEK, now)):
+            step = store.ledger.latest_step(1) + 1
+            store.ledger.record_step(1, step, rows, state_hash(b""), b"")
             y = rows.decisions.converted
             counted += [rows.weight @ y, rows.weight @ ~y]
             counted -= [rows.previous_weight @ rows.previous_converted, rows.previous_weight @ ~rows.previous_converted]

@@ -19,15 +19,15 @@ N = 10
 @pytest.fixture
 def store(tmp_path, catalogue):
     with Store.open(tmp_path / "offers.db", durability="process") as opened:
-        number = opened.register_catalogue(catalogue)
-        opened.register_policy(number, {"kind": "uniform"})
-        opened.append_decisions(decisions(number, N, list("abcdef"), time=np.zeros(6, int)))
-        opened.record_step(1, 0, None, state_hash(b"0"), b"0")
+        number = opened.catalogues.register(catalogue)
+        opened.catalogues.register_policy(number, {"kind": "uniform"})
+        opened.decision_writer.append(decisions(number, N, list("abcdef"), time=np.zeros(6, int)))
+        opened.ledger.record_step(1, 0, None, state_hash(b"0"), b"0")
         yield opened
 
 
 def due(store, now=0, **options):
-    return store.due(1, "purchase", WEEK, now, **options)
+    return store.ledger.due(1, "purchase", WEEK, now, **options)
 
 
 def names(rows):
@@ -38,9 +38,9 @@ def learn(store, now=0, **options):
     """Learn everything that is due; return the names step by step."""
     done = []
     while len(rows := due(store, now, **options)):
-        step = store.latest_step(1) + 1
+        step = store.ledger.latest_step(1) + 1
         state = str(step).encode()
-        store.record_step(1, step, rows, state_hash(state), state)
+        store.ledger.record_step(1, step, rows, state_hash(state), state)
         done.append(names(rows))
     return done
 
@@ -48,8 +48,8 @@ def learn(store, now=0, **options):
 def weights(store):
     """The weights with which a decision was learned, step by step, by name."""
     found = {}
-    for step in store.steps(1):
-        rows = store.learned_rows(1, step.step, "purchase", WEEK)
+    for step in store.ledger.steps(1):
+        rows = store.ledger.learned_rows(1, step.step, "purchase", WEEK)
         for name, weight in zip(rows.decisions.decision_id, rows.weight.tolist(), strict=True):
             found.setdefault(name, []).append(weight)
     return found
@@ -73,8 +73,8 @@ def test_silence_is_due_in_parts_and_whole_when_the_window_ends(store):
 
 def test_a_conversion_after_parts_of_silence_ends_as_one_whole_conversion(store):
     learn(store, now=WEEK // 2)
-    store.append_events(events(["b"], time=WEEK // 2, revenue=5.0))
-    store.append_events(events(["c"], time=WEEK // 2, event="closed"))
+    store.events.append(events(["b"], time=WEEK // 2, revenue=5.0))
+    store.events.append(events(["c"], time=WEEK // 2, event="closed"))
     rows = due(store, now=WEEK // 2 + 1)
     assert names(rows) == "bc"
     assert (rows.weight.tolist(), rows.previous_weight.tolist()) == ([1.0, 1.0], [0.5, 0.5])
@@ -87,9 +87,9 @@ def test_a_conversion_after_parts_of_silence_ends_as_one_whole_conversion(store)
 
 def test_what_was_learned_in_full_is_never_open_again(store):
     """A purchase that is corrected away within its window was one whole outcome and stays one."""
-    store.append_events(events(["b"], revenue=5.0))
+    store.events.append(events(["b"], revenue=5.0))
     learn(store)
-    store.append_events(events(["b"], event="mistake", event_ids=["purchase"]), correct=True)
+    store.events.append(events(["b"], event="mistake", event_ids=["purchase"]), correct=True)
     rows = due(store, now=2)
     assert names(rows) == "b"
     assert (rows.weight.tolist(), rows.previous_weight.tolist()) == ([1.0], [1.0])
@@ -105,8 +105,8 @@ def test_raw_rewards_know_no_parts(store):
 def test_where_conversions_are_quick_silence_is_known_early(store):
     """40 decisions of a week before, all bought within the hour: of a new one nearly all is known after three."""
     ids = [f"old-{i}" for i in range(40)]
-    store.append_decisions(decisions(1, N, ids, time=np.full(40, -2 * WEEK)))
-    store.append_events(events(ids, time=-2 * WEEK + DAY // 24, revenue=5.0))
+    store.decision_writer.append(decisions(1, N, ids, time=np.full(40, -2 * WEEK)))
+    store.events.append(events(ids, time=-2 * WEEK + DAY // 24, revenue=5.0))
     rows = due(store, now=DAY // 8)
     assert names(rows)[:6] == "abcdef"
     assert rows.weight.tolist() == [0.95] * 6 + [1.0] * 40
@@ -115,9 +115,9 @@ def test_where_conversions_are_quick_silence_is_known_early(store):
 def test_a_conversion_that_is_recorded_late_counts_as_late(store):
     """The same purchases within the hour, each reported after five days: nearly nothing is known after four."""
     ids = [f"old-{i}" for i in range(40)]
-    store.append_decisions(decisions(1, N, ids, time=np.full(40, -2 * WEEK)))
+    store.decision_writer.append(decisions(1, N, ids, time=np.full(40, -2 * WEEK)))
     at = -2 * WEEK + DAY // 24
-    store.append_events(events(ids, time=at, revenue=5.0, recorded_at=-2 * WEEK + 5 * DAY))
+    store.events.append(events(ids, time=at, revenue=5.0, recorded_at=-2 * WEEK + 5 * DAY))
     assert len(due(store, now=DAY // 8)) == 40
     assert due(store, now=4 * DAY).weight.tolist() == [0.25] * 6 + [1.0] * 40
     assert due(store, now=6 * DAY).weight.tolist() == [0.95] * 6 + [1.0] * 40
@@ -132,8 +132,8 @@ def test_a_store_of_the_first_version_goes_on_where_it_stood(tmp_path):
     raw.close()
     with Store.open(path, durability="process") as store:
         assert weights(store) == {"a": [1.0, 1.0], "b": [1.0], "c": [1.0, 1.0]}
-        assert store.learned_rows(1, 1, "purchase", WEEK).previous_weight.tolist() == [0.0, 0.0]
-        assert store.learned_rows(1, 2, "purchase", WEEK).previous_weight.tolist() == [1.0, 0.0]
+        assert store.ledger.learned_rows(1, 1, "purchase", WEEK).previous_weight.tolist() == [0.0, 0.0]
+        assert store.ledger.learned_rows(1, 2, "purchase", WEEK).previous_weight.tolist() == [1.0, 0.0]
         rows = due(store, now=20 * DAY + WEEK // 2)
         assert (names(rows), rows.is_update.tolist()) == ("d", [False])
         assert 0.0 < rows.weight[0] < 1.0
@@ -144,9 +144,9 @@ def test_a_store_of_the_first_version_goes_on_where_it_stood(tmp_path):
 
 
 def test_a_conversion_counts_at_once_and_so_does_closed(store):
-    store.append_events(events(["b"], revenue=5.0))
-    store.append_events(events(["d"], event="closed"))
-    store.append_events(events(["e"], event="opened"))
+    store.events.append(events(["b"], revenue=5.0))
+    store.events.append(events(["d"], event="closed"))
+    store.events.append(events(["e"], event="opened"))
     rows = due(store)
     assert names(rows) == "bd"
     assert rows.decisions.converted.tolist() == [True, False]
@@ -154,17 +154,17 @@ def test_a_conversion_counts_at_once_and_so_does_closed(store):
 
 
 def test_raw_rewards_count_at_once_only_where_asked(store):
-    store.append_events(events(["c"], event="points", reward=2.0))
+    store.events.append(events(["c"], event="points", reward=2.0))
     assert len(due(store)) == 0
     assert names(due(store, counts_at_once=True)) == "c"
 
 
 def test_what_was_learned_is_due_again_only_when_it_changed(store):
-    store.append_events(events(["b"], revenue=5.0))
+    store.events.append(events(["b"], revenue=5.0))
     assert learn(store) == ["b"]
-    store.append_events(events(["b"], event="opened"))
+    store.events.append(events(["b"], event="opened"))
     assert len(due(store)) == 0
-    store.append_events(events(["b"], event="return", revenue=-5.0))
+    store.events.append(events(["b"], event="return", revenue=-5.0))
     rows = due(store)
     assert names(rows) == "b"
     assert rows.is_update.tolist() == [True]
@@ -176,20 +176,20 @@ def test_what_was_learned_is_due_again_only_when_it_changed(store):
 
 def test_an_event_after_the_window_restates_nothing(store):
     assert learn(store, now=2 * WEEK) == ["abcdef"]
-    store.append_events(events(["a"], time=2 * WEEK, revenue=9.0))
+    store.events.append(events(["a"], time=2 * WEEK, revenue=9.0))
     assert len(due(store, now=3 * WEEK)) == 0
 
 
 def test_a_late_event_inside_the_window_restates_silence(store):
     learn(store, now=2 * WEEK)
-    store.append_events(events(["a"], time=DAY, revenue=9.0))
+    store.events.append(events(["a"], time=DAY, revenue=9.0))
     rows = due(store, now=3 * WEEK)
     assert (names(rows), rows.is_update.tolist(), rows.previous_converted.tolist()) == ("a", [True], [False])
 
 
 def test_old_decisions_that_are_imported_later_are_found(store):
     learn(store, now=2 * WEEK)
-    store.append_decisions(decisions(1, N, ["x", "y"], time=np.array([DAY, 10 * DAY])))
+    store.decision_writer.append(decisions(1, N, ["x", "y"], time=np.array([DAY, 10 * DAY])))
     rows = due(store, now=2 * WEEK)
     assert (names(rows), rows.weight.tolist()) == ("xy", [1.0, 0.5])
     learn(store, now=2 * WEEK)
@@ -199,7 +199,7 @@ def test_old_decisions_that_are_imported_later_are_found(store):
 def test_an_open_decision_that_is_written_late_is_found_at_its_level(store):
     learn(store, now=2 * WEEK)
     for place, age in enumerate([0.2, 0.4, 0.7, 0.9]):
-        store.append_decisions(decisions(1, N, [f"late-{place}"], time=np.array([int((2 - age) * WEEK)])))
+        store.decision_writer.append(decisions(1, N, [f"late-{place}"], time=np.array([int((2 - age) * WEEK)])))
     rows = due(store, now=2 * WEEK)
     assert rows.weight.tolist() == [0.25, 0.5, 0.75, 0.95]
 
@@ -207,26 +207,26 @@ def test_an_open_decision_that_is_written_late_is_found_at_its_level(store):
 def test_a_limit_cuts_a_sweep_into_steps_without_losing_what_came_meanwhile(store):
     rows = due(store, now=2 * WEEK, limit=4)
     assert names(rows) == "abcd"
-    store.append_events(events(["a"], revenue=3.0))
-    store.record_step(1, 1, rows, state_hash(b"1"), b"1")
-    store.append_decisions(decisions(1, N, ["z"], time=np.zeros(1, int)))
+    store.events.append(events(["a"], revenue=3.0))
+    store.ledger.record_step(1, 1, rows, state_hash(b"1"), b"1")
+    store.decision_writer.append(decisions(1, N, ["z"], time=np.zeros(1, int)))
     assert learn(store, now=2 * WEEK, limit=4) == ["ef", "az"]
 
 
 def test_rows_left_out_are_not_asked_again_until_an_event_comes(store):
     rows = due(store, now=2 * WEEK)
     kept = rows.take(np.array([0, 1, 2]))
-    store.record_step(1, 1, kept, state_hash(b"1"), None)
+    store.ledger.record_step(1, 1, kept, state_hash(b"1"), None)
     assert len(due(store, now=3 * WEEK)) == 0
-    store.append_events(events(["f"], revenue=1.0))
+    store.events.append(events(["f"], revenue=1.0))
     assert names(due(store, now=3 * WEEK)) == "f"
 
 
 def test_a_clock_set_back_loses_nothing(store):
     learn(store, now=2 * WEEK)
-    store.append_decisions(decisions(1, N, ["x"], time=np.array([6 * DAY])))
+    store.decision_writer.append(decisions(1, N, ["x"], time=np.array([6 * DAY])))
     assert len(due(store, now=DAY)) == 0
-    store.append_events(events(["a"], revenue=1.0))
+    store.events.append(events(["a"], revenue=1.0))
     assert learn(store, now=DAY) == ["a"]
     assert learn(store, now=2 * WEEK) == ["x"]
 
@@ -236,7 +236,7 @@ def test_asking_writes_nothing_and_an_idle_answer_is_kept_in_memory(store):
     for _ in range(3):
         assert len(due(store)) == 0
     assert store._connection.raw.total_changes == before
-    store.append_events(events(["b"], revenue=5.0))
+    store.events.append(events(["b"], revenue=5.0))
     assert names(due(store)) == "b"
 
 
@@ -245,56 +245,56 @@ def test_what_was_seen_in_a_transaction_that_failed_is_looked_at_again(store):
 
     def fail():
         with store.transaction():
-            store.append_events(events(["b"], event="opened"))
+            store.events.append(events(["b"], event="opened"))
             assert len(due(store)) == 0
             raise boom
 
     with pytest.raises(RuntimeError):
         fail()
-    store.append_events(events(["c"], revenue=5.0))  # takes the number that was given back
+    store.events.append(events(["c"], revenue=5.0))  # takes the number that was given back
     assert names(due(store)) == "c"
 
 
 def test_two_lineages_learn_the_same_log_apart(store):
-    other = store.register_policy(1, {"kind": "other"})
+    other = store.catalogues.register_policy(1, {"kind": "other"})
     learn(store, now=2 * WEEK)
-    assert len(store.due(other, "purchase", WEEK, 2 * WEEK)) == 6
+    assert len(store.ledger.due(other, "purchase", WEEK, 2 * WEEK)) == 6
 
 
 def test_another_criterion_begins_from_the_beginning(store):
     learn(store, now=2 * WEEK)
-    store.append_events(events(["a"], time=8 * DAY, revenue=9.0))
+    store.events.append(events(["a"], time=8 * DAY, revenue=9.0))
     assert len(due(store, now=4 * WEEK)) == 0
-    rows = store.due(1, "purchase", 2 * WEEK, 4 * WEEK)
+    rows = store.ledger.due(1, "purchase", 2 * WEEK, 4 * WEEK)
     assert names(rows) == "a"
 
 
 def test_learned_rows_are_as_they_were_learned(store):
-    store.append_events(events(["b"], revenue=5.0))
+    store.events.append(events(["b"], revenue=5.0))
     learn(store)
-    store.append_events(events(["b"], event="return", revenue=-2.0))
+    store.events.append(events(["b"], event="return", revenue=-2.0))
     learn(store)
-    first, second = (store.learned_rows(1, step, "purchase", WEEK) for step in (1, 2))
+    first, second = (store.ledger.learned_rows(1, step, "purchase", WEEK) for step in (1, 2))
     assert first.decisions.revenue.tolist() == [5.0]
     assert first.is_update.tolist() == [False]
     assert (second.decisions.revenue.tolist(), second.previous_revenue.tolist()) == ([3.0], [5.0])
     assert second.is_update.tolist() == [True]
-    assert len(store.learned_rows(1, 0, "purchase", WEEK)) == 0
+    assert len(store.ledger.learned_rows(1, 0, "purchase", WEEK)) == 0
 
 
 def test_steps_have_no_gap_and_the_first_and_newest_state_are_kept(store):
     with pytest.raises(StoreError, match="goes on with step 1 and step 2 came"):
-        store.record_step(1, 2, None, state_hash(b""), b"")
+        store.ledger.record_step(1, 2, None, state_hash(b""), b"")
     with pytest.raises(StoreError, match="step 1 and step 0 came"):
-        store.record_step(1, 0, None, state_hash(b""), b"")
+        store.ledger.record_step(1, 0, None, state_hash(b""), b"")
     with pytest.raises(StoreError, match="hash"):
-        store.record_step(1, 1, None, "0" * 32, b"")
+        store.ledger.record_step(1, 1, None, "0" * 32, b"")
     for step in (1, 2, 3):
         state = b"state %d" % step
-        store.record_step(1, step, None, state_hash(state), state if step < 3 else None)
-    assert [step.step for step in store.steps(1)] == [0, 1, 2, 3]
-    assert store.first_snapshot(1).state == b"0"
-    newest = store.latest_snapshot(1)
+        store.ledger.record_step(1, step, None, state_hash(state), state if step < 3 else None)
+    assert [step.step for step in store.ledger.steps(1)] == [0, 1, 2, 3]
+    assert store.ledger.snapshot(1, newest=False).state == b"0"
+    newest = store.ledger.snapshot(1, newest=True)
     assert (newest.step, newest.state, newest.state_hash) == (2, b"state 2", state_hash(b"state 2"))
     kept = store._connection.raw.execute("SELECT step FROM snapshots").fetchall()
     assert kept == [(0,), (2,)]
@@ -302,10 +302,10 @@ def test_steps_have_no_gap_and_the_first_and_newest_state_are_kept(store):
 
 
 def test_a_lineage_that_learned_nothing_has_no_step(store):
-    other = store.register_policy(1, {"kind": "other"})
-    assert store.latest_step(other) is None
-    assert store.latest_snapshot(other) is None
-    assert store.steps(other) == ()
+    other = store.catalogues.register_policy(1, {"kind": "other"})
+    assert store.ledger.latest_step(other) is None
+    assert store.ledger.snapshot(other, newest=True) is None
+    assert store.ledger.steps(other) == ()
 
 
 _ACTIONS = st.lists(
@@ -327,20 +327,20 @@ def test_after_any_history_what_was_learned_is_what_looking_at_everything_would_
     """The oracle reads the whole log; the last learned outcome of each decision must be its outcome, if settled."""
     path = tmp_path_factory.mktemp("s") / "s.db"
     store = Store.open(path, durability="process")
-    number = store.register_catalogue(Catalogue.from_dict(SPRING))
-    store.register_policy(number, {})
-    store.record_step(1, 0, None, state_hash(b""), b"")
+    number = store.catalogues.register(Catalogue.from_dict(SPRING))
+    store.catalogues.register_policy(number, {})
+    store.ledger.record_step(1, 0, None, state_hash(b""), b"")
     now, n = 0, 0
     for action, *arguments in [*actions, ("learn", 100)]:
         if action == "decide":
-            store.append_decisions(decisions(number, N, [f"d{n}"], time=np.array([arguments[0] * DAY])))
+            store.decision_writer.append(decisions(number, N, [f"d{n}"], time=np.array([arguments[0] * DAY])))
             n += 1
         elif action == "event" and n:
             name = f"e{store.counts().events}"
             row = events([f"d{arguments[0] % n}"], "purchase", arguments[1] * DAY, arguments[2], event_ids=[name])
-            store.append_events(row)
+            store.events.append(row)
         elif action == "close" and n:
-            store.append_events(events([f"d{arguments[0] % n}"], "closed"))
+            store.events.append(events([f"d{arguments[0] % n}"], "closed"))
         elif action == "learn":
             learn(store, now, limit=arguments[0])
         elif action == "reopen":
@@ -349,9 +349,9 @@ def test_after_any_history_what_was_learned_is_what_looking_at_everything_would_
         elif action == "wait":
             now += arguments[0] * DAY
     learned = ledger(store)
-    log = store.read_decisions("purchase", WEEK)
+    log = store.decisions.page("purchase", WEEK)
     settled = log.converted | log.closed | (log.time + WEEK < now)
-    ages = store._ledger._delays.level_ages("purchase", WEEK, now)
+    ages = store.ledger._delays.level_ages("purchase", WEEK, now)
     known = WEIGHTS[(log.time[:, None] <= now - ages).sum(axis=1)]
     for row, seq in enumerate(log.seq.tolist()):
         if settled[row] or known[row] or seq in learned:
@@ -367,8 +367,8 @@ def test_after_any_history_what_was_learned_is_what_looking_at_everything_would_
 def ledger(store):
     """The last (weight, converted, revenue) learned of each decision; each step must go on from the one before."""
     learned = {}
-    for step in store.steps(1):
-        rows = store.learned_rows(1, step.step, "purchase", WEEK)
+    for step in store.ledger.steps(1):
+        rows = store.ledger.learned_rows(1, step.step, "purchase", WEEK)
         came, was = rows.decisions, (rows.previous_weight, rows.previous_converted, rows.previous_revenue)
         for row, seq in enumerate(came.seq.tolist()):
             assert bool(rows.is_update[row]) == (seq in learned)

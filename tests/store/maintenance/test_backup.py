@@ -23,8 +23,8 @@ ROOT = Path(__file__).resolve().parents[3]
 def path(tmp_path):
     path = tmp_path / "offers.db"
     with Store.open(path, durability="process") as store:
-        number = store.register_catalogue(Catalogue.from_dict(SPRING))
-        store.append_decisions(decisions(number, N, [f"d{row}" for row in range(3_000)]))
+        number = store.catalogues.register(Catalogue.from_dict(SPRING))
+        store.decision_writer.append(decisions(number, N, [f"d{row}" for row in range(3_000)]))
     return path
 
 
@@ -36,7 +36,7 @@ def test_a_backup_made_while_others_write_is_one_state(path, tmp_path):
         with Store.open(path, durability="process") as other:
             turn = 0
             while not stop.is_set():
-                other.append_decisions(decisions(1, N, [f"{turn}-{row}" for row in range(10)]))
+                other.decision_writer.append(decisions(1, N, [f"{turn}-{row}" for row in range(10)]))
                 turn += 1
 
     writer = threading.Thread(target=write)
@@ -58,13 +58,13 @@ def test_a_backup_is_recorded_and_overwrites_only_when_told(path, tmp_path):
     with Store.open(path) as store:
         made = store.backup(tmp_path / "copy.db")
         assert made.recorded
-        assert [(run.kind, run.details["file"]) for run in store.upkeep()] == [("backup", str(made.path))]
+        assert [(run.kind, run.details["file"]) for run in store.journal()] == [("backup", str(made.path))]
         with pytest.raises(StoreError, match="--force"):
             store.backup(tmp_path / "copy.db")
         with pytest.raises(StoreError, match="database itself"):
             store.backup(path, force=True)
         store.backup(tmp_path / "copy.db", force=True)
-        assert store.removal.copies() == (made.path,)
+        assert store.deletion.copies() == (made.path,)
     assert sorted(file.name for file in tmp_path.iterdir()) == ["copy.db", "offers.db"]
 
 

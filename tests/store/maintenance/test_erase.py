@@ -64,7 +64,7 @@ def _round(engine, clock, number, n, without):
     who = [WHO if row % 40 == 7 else f"customer-{row % 40}" for row in range(n)]
     bought[7], revenue[7] = True, REVENUE
     rows = [row for row in range(n) if who[row] not in without]
-    engine.store.append_decisions(
+    engine.store.decision_writer.append(
         decisions(
             engine.catalogue_id,
             catalogue.n_offers,
@@ -83,7 +83,7 @@ def _round(engine, clock, number, n, without):
     )
     ids = [f"id-{number}-{who[row].partition('@')[0]}-{row}" for row in rows if bought[row]]
     amounts = [revenue[row] for row in rows if bought[row]]
-    engine.store.append_events(events(ids, time=clock.now + DAY, revenue=amounts))
+    engine.store.events.append(events(ids, time=clock.now + DAY, revenue=amounts))
     clock.now += 8 * DAY
     engine.learn()
 
@@ -99,7 +99,7 @@ def traces(stored):
 
 
 def newest(store, policy_id=1):
-    return store.latest_snapshot(policy_id).state
+    return store.ledger.snapshot(policy_id, newest=True).state
 
 
 @pytest.mark.parametrize("kind", POLICIES)
@@ -120,7 +120,7 @@ def test_after_an_erasure_the_belief_is_that_of_a_log_without_the_customer(tmp_p
 def test_after_an_erasure_no_byte_of_the_customer_is_left_in_any_file(tmp_path, catalogue, key):
     grown(tmp_path / "a.db", catalogue, bandit.ThompsonSampling(catalogue), n=160, key=key)
     with Store.open(tmp_path / "a.db", customer_key=key) as store:
-        stored = store.stored_customer(WHO)
+        stored = store.customers.stored(WHO)
         before = b"".join(files(tmp_path).values())
         hidden = () if key is None else (WHO.encode(),)
         assert all(trace in before for trace in traces(stored)[:4] if trace not in hidden)
@@ -151,7 +151,7 @@ def test_an_erasure_is_recorded_without_the_identity(tmp_path, catalogue):
     grown(tmp_path / "a.db", catalogue, bandit.ThompsonSampling(catalogue))
     with Store.open(tmp_path / "a.db", customer_key=KEY) as store:
         erased = erase(store, WHO)
-        (run,) = store.upkeep()
+        (run,) = store.journal()
         assert run.kind == "erase"
         assert run.details == {
             "policies_folded_again": [1],
@@ -224,7 +224,7 @@ def test_a_policy_that_learned_nothing_of_the_customer_is_left_as_it_is(tmp_path
         engine.decide("somebody new", {"gender": "f", "recency": 1.0, "loyal": True})
         erased = erase(engine.store, "somebody new")
         assert (erased.decisions, erased.refitted) == (1, ())
-        assert engine.store.latest_step(1) == 3
+        assert engine.store.ledger.latest_step(1) == 3
 
 
 def test_a_customer_who_is_not_there_changes_nothing(tmp_path, catalogue):
@@ -233,7 +233,7 @@ def test_a_customer_who_is_not_there_changes_nothing(tmp_path, catalogue):
     with Store.open(tmp_path / "a.db", customer_key=KEY) as store:
         with pytest.raises(InputError, match="no such customer"):
             erase(store, "nobody")
-        assert store.upkeep() == ()
+        assert store.journal() == ()
     assert files(tmp_path) == before
 
 
@@ -247,7 +247,7 @@ def test_an_erased_customer_can_come_back_and_is_a_stranger(tmp_path, catalogue)
         with Store.open(path, customer_key=KEY) as other:
             erase(other, WHO)
         engine.decide(WHO, context)
-        assert len(engine.store.decisions_of(engine.store.stored_customer(WHO))) == 1
+        assert len(engine.store.decisions.of_customer(engine.store.customers.stored(WHO))) == 1
         assert engine.store.check() == []
 
 
@@ -257,7 +257,7 @@ def test_an_engine_that_is_running_takes_up_the_belief_without_the_customer(tmp_
     clock = Clock()
     clock.now = START + 40 * DAY
     with bandit.Engine.resume(path, seed=8, clock=clock, customer_key=KEY, durability="process") as engine:
-        stored = engine.store.stored_customer(WHO)
+        stored = engine.store.customers.stored(WHO)
         assert knows(engine.policy.dumps(), {stored})
         with Store.open(path, customer_key=KEY) as other:
             erase(other, WHO)
@@ -278,11 +278,11 @@ def test_a_reader_that_does_not_let_go_is_waited_for_and_then_named(tmp_path, ca
     with Store.open(path, customer_key=KEY, busy_timeout=0.05) as store:
         with pytest.raises(StoreError, match="give the command again"):
             erase(store, WHO, patience=0.1)
-        assert store.removal.scrub_is_due()
+        assert store.deletion.scrub_is_due()
         reader.close()
         assert erase(store, WHO).decisions == 0  # what was left to do
-        assert not store.removal.scrub_is_due()
-        stored = store.stored_customer(WHO)
+        assert not store.deletion.scrub_is_due()
+        stored = store.customers.stored(WHO)
     assert [trace for trace in traces(stored) if trace in b"".join(files(tmp_path).values())] == []
 
 
@@ -305,8 +305,8 @@ def spooled(path, decision_id):
     """Write a decision of WHO to a spool of this process, as a database that is locked makes an engine do."""
     with Store.open(path, customer_key=KEY) as store:
         spool = Spool(path, sync=False)
-        rows = decisions(1, store.catalogue(1).n_offers, [decision_id], customers=[WHO])
-        spool.append(spooled_decisions(rows, [store.stored_customer(WHO)]))
+        rows = decisions(1, store.catalogues.get(1).n_offers, [decision_id], customers=[WHO])
+        spool.append(spooled_decisions(rows, [store.customers.stored(WHO)]))
     return spool
 
 
@@ -315,7 +315,7 @@ def test_what_a_process_that_is_gone_left_in_its_spool_is_erased_as_well(tmp_pat
     grown(path, catalogue, bandit.Uniform(catalogue), rounds=1)
     spooled(path, "left behind").let_go()
     with Store.open(path, customer_key=KEY) as store:
-        stored = store.stored_customer(WHO)
+        stored = store.customers.stored(WHO)
         erased = erase(store, WHO)
         assert (erased.decisions, erased.spools) == (7, ())
     assert set(files(tmp_path)) == {"a.db"}
@@ -337,7 +337,7 @@ def test_lines_that_the_database_refused_lose_the_customer_and_keep_the_others(t
     path = tmp_path / "a.db"
     grown(path, catalogue, bandit.Uniform(catalogue), rounds=1)
     with Store.open(path, customer_key=KEY) as store:
-        key, refused = store.stored_customer(WHO), path.with_name("a.db-spool-refused")
+        key, refused = store.customers.stored(WHO), path.with_name("a.db-spool-refused")
         for who in ("somebody", key):
             keep_refused(path, b"f00 " + msgspec.json.encode({"customer_keys": [who]}), "a reason")
         keep_refused(path, b"f00 " + msgspec.json.encode({"decision_ids": ["id-0-anna.lindqvist-7"]}), "a reason")
@@ -353,10 +353,10 @@ def test_a_warm_start_loses_the_customers_own_part_and_is_named(tmp_path, catalo
         policy.fit(StoreLog(log, catalogue))
     grown(tmp_path / "a.db", catalogue, policy, rounds=1)
     with Store.open(tmp_path / "a.db", customer_key=KEY) as store:
-        stored = store.stored_customer(WHO)
-        assert knows(store.first_snapshot(1).state, {stored})
+        stored = store.customers.stored(WHO)
+        assert knows(store.ledger.snapshot(1, newest=False).state, {stored})
         assert erase(store, WHO).warm_starts == (1,)
-        assert not knows(store.first_snapshot(1).state, {stored})
+        assert not knows(store.ledger.snapshot(1, newest=False).state, {stored})
         assert not knows(newest(store), {stored})
         assert store.check() == []
 
@@ -364,7 +364,7 @@ def test_a_warm_start_loses_the_customers_own_part_and_is_named(tmp_path, catalo
 def test_taking_a_customer_out_of_a_state_leaves_the_others_as_they_are(tmp_path, catalogue):
     state = grown(tmp_path / "a.db", catalogue, bandit.ThompsonSampling(catalogue))
     with Store.open(tmp_path / "a.db", customer_key=KEY, read_only=True) as store:
-        stored = store.stored_customer(WHO)
+        stored = store.customers.stored(WHO)
     rest = without(state, {stored})
     (_, before), (_, after) = unpack(state), unpack(rest)
     assert len(after["own/natural"]) == len(before["own/natural"]) - 1
@@ -379,7 +379,7 @@ def test_after_retention_an_erasure_gives_up_the_base_that_may_have_the_customer
         assert retained.base_steps == {1: 2}
         erased = erase(store, WHO)
         assert erased.refitted == (1,)
-        assert store.policies()[0].base_step == 0
+        assert store.catalogues.policies()[0].base_step == 0
         assert store.check() == []
         assert verify(store).problems == ()
 
@@ -413,15 +413,15 @@ def test_an_erasure_that_is_killed_took_out_all_or_nothing_and_can_be_ended(tmp_
             os.kill(child.pid, 9)
         child.communicate()
         with Store.open(path, customer_key=KEY) as store:
-            left = len(store.decisions_of(store.stored_customer(WHO)))
+            left = len(store.decisions.of_customer(store.customers.stored(WHO)))
             outcomes.add(left)
             assert left in {0, 30}
             assert store.check() == []
             assert verify(store).problems == ()
             store._connection.raw.execute("DELETE FROM leases")  # that of the killed one runs out in a minute
-            if left or store.removal.scrub_is_due():
+            if left or store.deletion.scrub_is_due():
                 erase(store, WHO)
-            stored = store.stored_customer(WHO)
+            stored = store.customers.stored(WHO)
         raw = b"".join(name.read_bytes() for name in tmp_path.glob(f"{turn}.db*"))
         assert [trace for trace in traces(stored) if trace in raw] == []
     assert outcomes == {0, 30}

@@ -29,7 +29,7 @@ def test_old_decisions_go_with_all_that_hangs_on_them(tmp_path, catalogue):
         assert retained.events + counts.events == n_events
         assert counts.first_time == START + 16 * DAY
         assert store.check() == []
-        (run,) = store.upkeep()
+        (run,) = store.journal()
         assert (run.kind, run.details["before"], run.details["decisions"]) == ("retain", CUT, 480)
 
 
@@ -92,7 +92,7 @@ def test_customers_who_have_no_decision_left_are_no_longer_known(tmp_path, catal
         path, catalogue, bandit.ThompsonSampling(catalogue), seed=7, clock=clock, customer_key=KEY, durability="process"
     ) as engine:
         leave(engine, clock)
-        stored = engine.store.stored_customer(WHO)
+        stored = engine.store.customers.stored(WHO)
         assert knows(engine.policy.dumps(), {stored})
     with Store.open(path, customer_key=KEY) as store:
         before = newest(store)
@@ -136,7 +136,7 @@ def test_with_nothing_so_old_nothing_is_recorded(tmp_path, catalogue):
     grown(tmp_path / "a.db", catalogue, bandit.Uniform(catalogue), rounds=1)
     with Store.open(tmp_path / "a.db", customer_key=KEY) as store:
         assert retain(store, START).decisions == 0
-        assert store.upkeep() == ()
+        assert store.journal() == ()
 
 
 def test_a_batch_that_was_cut_is_not_computed_again(tmp_path, catalogue):

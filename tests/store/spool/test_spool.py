@@ -23,7 +23,7 @@ def path(tmp_path):
 @pytest.fixture
 def store(path, catalogue):
     with Store.open(path, durability="process") as opened:
-        opened.register_catalogue(catalogue)
+        opened.catalogues.register(catalogue)
         yield opened
 
 
@@ -126,21 +126,21 @@ def as_line(rows, *, correct=False):
 
 def test_a_process_killed_after_folding_and_before_deleting_folds_nothing_twice(store, path, monkeypatch):
     """A correction to 7 is folded, the file stays; 9 is recorded; folding again must not bring 7 back."""
-    store.append_decisions(decisions(1, N, ["a"]))
-    store.append_events(events(["a"], revenue=5.0))
+    store.decision_writer.append(decisions(1, N, ["a"]))
+    store.events.append(events(["a"], revenue=5.0))
     where = left(path, as_line(events(["a"], revenue=7.0), correct=True))
     content = where.read_bytes()
     with monkeypatch.context() as killed:
         killed.setattr(SpoolRecovery, "forget", lambda self, token: None)
         store.fold_spools()
     where.write_bytes(content)
-    store.append_events(events(["a"], revenue=9.0), correct=True)
+    store.events.append(events(["a"], revenue=9.0), correct=True)
     store.fold_spools()
-    assert store.decision("a", "purchase", 10**15).revenue.tolist() == [9.0]
+    assert store.decisions.one("a", "purchase", 10**15).revenue.tolist() == [9.0]
 
 
 def test_a_line_the_database_refuses_is_kept_and_stops_nothing(store, path):
-    store.append_decisions(decisions(1, N, ["a"]))
+    store.decision_writer.append(decisions(1, N, ["a"]))
     writer = spooled(store, ["a"], time=np.array([99]))  # the same id with other content
     writer._spool.append(as_line(events(["nobody"])))
     writer._spool.append({"type": "unknown"})
