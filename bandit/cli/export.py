@@ -12,7 +12,7 @@ from bandit.cli.console import note, progress, show, show_json
 from bandit.cli.databases import catalogue_for, reading
 from bandit.cli.options import AsJson, CatalogueFile, Database
 from bandit.errors import InputError
-from bandit.logfiles import FORMATS, Exported, format_of, mapping_toml
+from bandit.logfiles import EXPORT_FORMATS, ExportReport, format_of, mapping_toml
 from bandit.logfiles import export as export_log
 
 _STDOUT = "-"
@@ -24,7 +24,7 @@ def export(
     format_name: Annotated[
         str | None,
         typer.Option(
-            "--format", metavar="NAME", help=f"One of {', '.join(FORMATS)}; default: what the file's name ends in."
+            "--format", metavar="NAME", help=f"One of {', '.join(EXPORT_FORMATS)}; default: what the file's name ends in."
         ),
     ] = None,
     catalogue: CatalogueFile = None,
@@ -70,7 +70,7 @@ def export(
         show([], _sentences(written, beside))
 
 
-def _plain(written: Exported) -> dict[str, object]:
+def _plain(written: ExportReport) -> dict[str, object]:
     return {
         "file": str(written.path),
         "format": written.format,
@@ -82,7 +82,7 @@ def _plain(written: Exported) -> dict[str, object]:
     }
 
 
-def _sentences(written: Exported, mapping: Path | None) -> list[str]:
+def _sentences(written: ExportReport, mapping: Path | None) -> list[str]:
     lines = [f"Written to {written.path}: {written.n:,} decisions, {written.n_bytes:,} bytes of {written.format}."]
     if mapping is not None:
         lines.append(f"Written to {mapping}: the mapping that reads it back.")

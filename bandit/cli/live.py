@@ -20,7 +20,7 @@ from bandit.clock import now
 from bandit.domain import Contexts, FloatArray
 from bandit.engine import Engine
 from bandit.errors import InputError, NumberError
-from bandit.logfiles.columns.values import BAD_TIME, moment
+from bandit.logfiles.columns.values import INVALID_TIME, moment
 from bandit.report import decision_json, decision_tables, learned_table, unit_of
 from bandit.store import EventRows
 
@@ -184,7 +184,7 @@ def _moment(text: str | None) -> int | None:
     if text is None:
         return None
     read = moment(text)
-    if read == BAD_TIME:
+    if read == INVALID_TIME:
         raise InputError(f'the time "{text}" is not an ISO 8601 time; write it as 2026-01-31T18:00:00+01:00')
     return read
 

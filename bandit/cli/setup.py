@@ -17,7 +17,7 @@ from bandit.cli.databases import all_or_nothing, catalogue_for
 from bandit.cli.options import AsJson, CatalogueFile, Database, Seed
 from bandit.cli.sample import sample_log
 from bandit.errors import InputError, LogFileError
-from bandit.logfiles import UNKNOWN, LogMapping, export_mapping, import_log
+from bandit.logfiles import UNKNOWN_PROPENSITY, LogMapping, export_mapping, import_log
 from bandit.policies import SegmentRules
 from bandit.report import import_json, import_tables
 from bandit.store import Store
@@ -157,7 +157,7 @@ def import_(
         if store.customers.in_clear:
             note(f"note: customers are stored in the clear in {db}; set {KEY_VARIABLE} to store a keyed hash instead")
     if as_json:
-        show_json(import_json(result) | ({} if read.propensities_known else {"propensities": UNKNOWN}))
+        show_json(import_json(result) | ({} if read.propensities_known else {"propensities": UNKNOWN_PROPENSITY}))
         return
     show(import_tables(result, list_refused), [] if read.propensities_known else [WITHOUT_PROPENSITIES])
 

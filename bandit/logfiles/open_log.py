@@ -9,23 +9,23 @@ from typing import TYPE_CHECKING, TypeAlias
 from bandit.domain import Progress
 from bandit.errors import LogFileError
 from bandit.logfiles.column_log import ColumnLog
-from bandit.logfiles.import_log import open_source
-from bandit.logfiles.mapping.layout import Layout
+from bandit.logfiles.mapping.layout import ExportLayout
 from bandit.logfiles.mapping.mapping import LogMapping
-from bandit.logfiles.sources.dsjson import OWN, DsjsonSource
-from bandit.logfiles.sources.frame import FRAME, FrameSource
+from bandit.logfiles.sources.dsjson import EXPORT_PROPERTY, DsjsonSource
+from bandit.logfiles.sources.frame import FRAME_NAME, FrameSource
+from bandit.logfiles.sources.open_source import open_source
 from bandit.logfiles.sources.parquet import ParquetSource
 
 if TYPE_CHECKING:
     from bandit.catalogue import Catalogue
     from bandit.logfiles.sources.source import Source
 
-Given: TypeAlias = Mapping[str, object] | LogMapping | None
+MappingLike: TypeAlias = Mapping[str, object] | LogMapping | None
 """A mapping as its TOML file has it, one that is read already, or None where the columns are named as in an export."""
 
 
 def from_frame(
-    frame: object, catalogue: Catalogue, mapping: Given = None, *, progress: Progress | None = None
+    frame: object, catalogue: Catalogue, mapping: MappingLike = None, *, progress: Progress | None = None
 ) -> ColumnLog:
     """Return any dataframe as a log: pandas, polars, a pyarrow table or reader, a DuckDB relation, a dict of columns.
 
@@ -38,11 +38,13 @@ def from_frame(
     the mapping does not fit the catalogue; MissingExtraError without pyarrow.
     """
     source = FrameSource(frame)
-    return ColumnLog(source, catalogue, _chosen(mapping, source, catalogue, str(FRAME)), str(FRAME), progress=progress)
+    return ColumnLog(
+        source, catalogue, _chosen(mapping, source, catalogue, str(FRAME_NAME)), str(FRAME_NAME), progress=progress
+    )
 
 
 def from_parquet(
-    path: str | Path, catalogue: Catalogue, mapping: Given = None, *, progress: Progress | None = None
+    path: str | Path, catalogue: Catalogue, mapping: MappingLike = None, *, progress: Progress | None = None
 ) -> ColumnLog:
     """Return a Parquet file of any size as a log that is read batch by batch, again and again; as `from_frame`.
 
@@ -62,7 +64,7 @@ def from_parquet(
 def open_log(
     path: str | Path,
     catalogue: Catalogue,
-    mapping: Given = None,
+    mapping: MappingLike = None,
     *,
     progress: Progress | None = None,
     max_listed: int = 1_000,
@@ -89,7 +91,7 @@ def export_mapping(path: str | Path, catalogue: Catalogue) -> LogMapping:
     return _of_export(open_source(path), catalogue, str(path))
 
 
-def _chosen(mapping: Given, source: Source, catalogue: Catalogue, name: str) -> LogMapping:
+def _chosen(mapping: MappingLike, source: Source, catalogue: Catalogue, name: str) -> LogMapping:
     if mapping is None:
         return _of_export(source, catalogue, name)
     return mapping if isinstance(mapping, LogMapping) else LogMapping.from_dict(mapping)
@@ -97,10 +99,10 @@ def _chosen(mapping: Given, source: Source, catalogue: Catalogue, name: str) -> 
 
 def _of_export(source: Source, catalogue: Catalogue, name: str) -> LogMapping:
     """Return the mapping of an export's columns, as far as they are there."""
-    layout, present, prefix = Layout.of(catalogue), source.columns, ""
+    layout, present, prefix = ExportLayout.of(catalogue), source.columns, ""
     if isinstance(source, DsjsonSource):
         # What is not known is not written in a line; the first line need not have every fact.
-        prefix = f"{OWN}."
+        prefix = f"{EXPORT_PROPERTY}."
         present = [*layout.names] if present else []
     needed = [*layout.dimensions.values(), "propensity", "reward" if layout.rewarded else "converted"]
     missing = next((column for column in needed if column not in present), None)

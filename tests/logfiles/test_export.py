@@ -15,7 +15,7 @@ from bandit import Uniform
 from bandit.catalogue.toml import read_toml
 from bandit.errors import InputError, MissingExtraError
 from bandit.evaluate import evaluate
-from bandit.logfiles import Layout, LogMapping, export, export_mapping, import_log, mapping_toml, open_log
+from bandit.logfiles import ExportLayout, LogMapping, export, export_mapping, import_log, mapping_toml, open_log
 from bandit.logfiles.columns.logged_eligibility import mask_text, read_mask
 from bandit.store import Store, StoreLog, Where
 from tests.logfiles.tools import DAY, fill, odd
@@ -142,7 +142,7 @@ def test_parquet_has_the_types_of_its_columns(tmp_path, made):
     parquet = pytest.importorskip("pyarrow.parquet")
     write(made, odd(), tmp_path / "log.parquet")
     table = parquet.read_table(tmp_path / "log.parquet")
-    assert tuple(table.column_names) == Layout.of(odd()).names
+    assert tuple(table.column_names) == ExportLayout.of(odd()).names
     assert table.schema.field("time").type == pa.timestamp("us", tz="UTC")
     assert table.column("time")[0].as_py() == dt.datetime(2026, 3, 1, 12, tzinfo=dt.UTC)
     assert table.schema.field("loyal").type == pa.bool_()

@@ -229,7 +229,7 @@ def test_the_fallback_is_eligible_where_nothing_else_is(tmp_path):
 
 
 def test_wide_catalogues_are_written_in_slices(tmp_path, monkeypatch):
-    monkeypatch.setattr(import_module("bandit.logfiles.import_log"), "CELLS", 70)
+    monkeypatch.setattr(import_module("bandit.logfiles.import_log"), "MASK_CELLS", 70)
     bring(tmp_path, table(*sample(40, np.random.default_rng(4))))
     stored = columns_of(tmp_path)
     assert stored.decision_id.tolist() == [f"d{i}" for i in range(40)]
@@ -246,7 +246,7 @@ def test_a_byte_order_mark_other_line_ends_and_delimiters_are_read(tmp_path):
 
 
 def test_progress_rises_to_the_end(tmp_path, monkeypatch):
-    monkeypatch.setattr(import_module("bandit.logfiles.import_log"), "_CHUNK_ROWS", 100)
+    monkeypatch.setattr(import_module("bandit.logfiles.import_log"), "IMPORT_CHUNK_ROWS", 100)
     seen = []
     text = table(*sample(1_000, np.random.default_rng(5)))
     bring(tmp_path, text, progress=lambda done, total: seen.append((done, total)))

@@ -69,7 +69,7 @@ def test_an_id_of_a_refused_row_is_still_free(tmp_path):
 
 def test_ids_are_compared_across_chunks(tmp_path, monkeypatch):
     """With chunks of 10 rows, row 35 repeats the id of row 3."""
-    monkeypatch.setattr(import_module("bandit.logfiles.import_log"), "_CHUNK_ROWS", 10)
+    monkeypatch.setattr(import_module("bandit.logfiles.import_log"), "IMPORT_CHUNK_ROWS", 10)
     rows = sample(60, np.random.default_rng(1))
     rows[35][0] = rows[3][0]
     report = bring(tmp_path, table(*rows))
@@ -127,7 +127,7 @@ def test_a_malformed_end_leaves_nothing_of_the_file(tmp_path, tail, words):
 
 def test_a_fault_after_many_chunks_leaves_nothing_of_them(tmp_path, monkeypatch):
     """Nine chunks were appended within the transaction before the tenth turned out malformed."""
-    monkeypatch.setattr(import_module("bandit.logfiles.import_log"), "_CHUNK_ROWS", 10)
+    monkeypatch.setattr(import_module("bandit.logfiles.import_log"), "IMPORT_CHUNK_ROWS", 10)
     text = table(*sample(95, np.random.default_rng(2))) + '"open,'
     with pytest.raises(LogFileError, match="line 97"):
         bring(tmp_path, text)

@@ -10,7 +10,7 @@ import numpy as np
 
 from bandit.errors import LogFileError, MissingExtraError
 from bandit.logfiles.columns.coded_text import CodedTexts, NumberTexts, TimeTexts
-from bandit.logfiles.columns.values import BAD, BAD_TIME
+from bandit.logfiles.columns.values import INVALID, INVALID_TIME
 
 _FEW = 4
 """A text column is kept by its distinct texts where each stands in so many rows on average."""
@@ -47,7 +47,7 @@ def column_texts(column: Any, where: str, name: str, before: int) -> Sequence[st
     if pa.types.is_timestamp(kind):
         # Drops the zone: what is left is UTC.
         column = column.cast(options=pa.compute.CastOptions(pa.timestamp("us"), allow_time_truncate=True))
-        times = column.cast(pa.int64()).fill_null(BAD_TIME).to_numpy(zero_copy_only=False)
+        times = column.cast(pa.int64()).fill_null(INVALID_TIME).to_numpy(zero_copy_only=False)
         return TimeTexts(times, lambda: _written(pa, column))
     if pa.types.is_integer(kind) or pa.types.is_float64(kind):
         return NumberTexts(_numbers(pa, column), lambda: _written(pa, column))
@@ -76,10 +76,10 @@ def _coded(pa: Any, column: Any, where: str, name: str, before: int) -> CodedTex
 
 
 def _numbers(pa: Any, column: Any) -> Any:  # noqa: ANN401
-    """Return float64 numbers, NaN where null and BAD where there is a number that is not finite."""
+    """Return float64 numbers, NaN where null and INVALID where there is a number that is not finite."""
     numbers = column.cast(pa.float64(), safe=False).fill_null(0.0).to_numpy(zero_copy_only=False)
     if column.null_count or not np.isfinite(numbers).all():
-        numbers = np.where(np.isfinite(numbers), numbers, BAD)
+        numbers = np.where(np.isfinite(numbers), numbers, INVALID)
         numbers[column.is_null().to_numpy(zero_copy_only=False)] = math.nan
     return numbers
 

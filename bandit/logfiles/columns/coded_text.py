@@ -87,7 +87,7 @@ class NumberTexts(_Written):
 
 
 class TimeTexts(_Written):
-    """n times in microseconds, (n,); `values.BAD_TIME` for a blank."""
+    """n times in microseconds, (n,); `values.INVALID_TIME` for a blank."""
 
     def __init__(self, microseconds: IntArray, write: Callable[[], list[str]]) -> None:
         super().__init__(write, len(microseconds))

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bandit.errors import CatalogueError, OfferError
-from bandit.logfiles.columns.values import BAD, floats, is_blank, share
+from bandit.logfiles.columns.values import INVALID, floats, is_blank, share
 from bandit.logfiles.mapping.mapping import LogMapping, fixed_share
-from bandit.logfiles.mapping.schema import LookupFile, OptionSource
+from bandit.logfiles.mapping.schema import LookupSection, OptionSource
 
 if TYPE_CHECKING:
     from bandit.catalogue import Catalogue
     from bandit.domain import FloatArray, IntArray
-    from bandit.logfiles.rejections import RowRejections
-    from bandit.logfiles.sources.source import Chunk
+    from bandit.logfiles.rejections import ChunkRejections
+    from bandit.logfiles.sources.source import SourceChunk
 
 
 class OfferReader:
@@ -30,7 +30,7 @@ class OfferReader:
         self._fixed: dict[str, str] = {}
         self._varying: list[str] = []
         self._lookup: dict[str, int] | None = None
-        if isinstance(mapping.offer, LookupFile):
+        if isinstance(mapping.offer, LookupSection):
             self.columns = [mapping.offer.column]
             self._lookup = {
                 key: _index(catalogue, offer, f'{mapping.where}: [offer.lookup."{key}"]')
@@ -63,7 +63,7 @@ class OfferReader:
         if not self._varying:  # one offer for every row: known now, so wrong now
             _index(catalogue, self._fixed, f"{mapping.where}: [offer]")
 
-    def read(self, chunk: Chunk, refused: RowRejections) -> IntArray:
+    def read(self, chunk: SourceChunk, rejections: ChunkRejections) -> IntArray:
         """Return the numbers of the offers; rows whose offer cannot be used are refused (and have -1)."""
         if not self.columns:
             return np.full(len(chunk), self.catalogue.offer_index(self._fixed), dtype=np.int64)
@@ -74,7 +74,7 @@ class OfferReader:
         for kind in dict.fromkeys(kind for _, kind, _ in table.values() if kind):
             of_kind = {key for key, (_, this, _) in table.items() if this == kind}
             rows = np.fromiter(map(of_kind.__contains__, keys), dtype=np.bool_, count=len(keys))
-            refused.refuse(rows, kind, lambda row: table[keys[row]][2])
+            rejections.reject(rows, kind, lambda row: table[keys[row]][2])
         return offers
 
     def _offer(self, key: tuple[str, ...]) -> tuple[int, str, str]:
@@ -123,7 +123,7 @@ class PropensityReader:
         except CatalogueError as fault:
             raise CatalogueError(f"{mapping.where}: {fault}") from fault
 
-    def read(self, chunk: Chunk, offer: IntArray, refused: RowRejections) -> FloatArray:
+    def read(self, chunk: SourceChunk, offer: IntArray, rejections: ChunkRejections) -> FloatArray:
         """Return the propensities; rows where it is missing or outside (0, 1] are refused.
 
         Where the mapping says "unknown" all are NaN, and nothing is refused.
@@ -132,7 +132,7 @@ class PropensityReader:
             return np.full(len(chunk), np.nan)
         if not self.columns:
             propensity = np.where(offer >= 0, self._by_offer[offer], np.nan)
-            refused.refuse(
+            rejections.reject(
                 np.isnan(propensity),
                 "no propensity for the offer",
                 lambda row: f"no entry of [[propensity]] covers the offer {self.catalogue.label(int(offer[row]))}",
@@ -140,15 +140,15 @@ class PropensityReader:
             return propensity
         texts = chunk.columns[self.columns[0]]
         propensity = floats(texts, share)
-        refused.refuse(
+        rejections.reject(
             np.isnan(propensity), "propensity is blank", lambda _: f'the propensity "{self.columns[0]}" is blank'
         )
-        refused.refuse(
-            propensity == BAD,
+        rejections.reject(
+            propensity == INVALID,
             "propensity is no number",
             lambda row: f'the propensity "{texts[row]}" is not a finite number',
         )
-        refused.refuse(
+        rejections.reject(
             ~((propensity > 0) & (propensity <= 1)),
             "propensity outside (0, 1]",
             lambda row: f"the propensity {texts[row]} is outside (0, 1]",

@@ -17,10 +17,10 @@ from bandit.logfiles.columns.coded_text import CodedTexts, NumberTexts, TimeText
 
 _T = TypeVar("_T")
 
-BAD = math.inf
+INVALID = math.inf
 """Stands for a text that is no finite number; infinity itself is none, so the two need no telling apart."""
 
-BAD_TIME = np.iinfo(np.int64).min
+INVALID_TIME = np.iinfo(np.int64).min
 """Stands for a text that is no time."""
 
 UNITS = {"us": 1, "ms": 1_000, "s": MICROSECONDS, "min": 60 * MICROSECONDS}
@@ -47,28 +47,28 @@ def is_blank(text: str) -> bool:
 
 
 def number(text: str) -> float:
-    """Return a finite number, NaN for a blank, and BAD for anything else."""
+    """Return a finite number, NaN for a blank, and INVALID for anything else."""
     try:
         value = float(text)
     except ValueError:
-        return math.nan if is_blank(text) else BAD
-    return value if math.isfinite(value) and "_" not in text else BAD
+        return math.nan if is_blank(text) else INVALID
+    return value if math.isfinite(value) and "_" not in text else INVALID
 
 
 def truth(text: str) -> float:
-    """Return 1 or 0, NaN for a blank, and BAD for anything that is neither true nor false."""
+    """Return 1 or 0, NaN for a blank, and INVALID for anything that is neither true nor false."""
     value = number(text)
-    if value != BAD:
-        return value if math.isnan(value) or value in {0.0, 1.0} else BAD
+    if value != INVALID:
+        return value if math.isnan(value) or value in {0.0, 1.0} else INVALID
     word = text.strip().lower()
-    return 1.0 if word in _TRUE else 0.0 if word in _FALSE else BAD
+    return 1.0 if word in _TRUE else 0.0 if word in _FALSE else INVALID
 
 
 def share(text: str) -> float:
-    """Return a number or a fraction such as "1/3", NaN for a blank, and BAD for anything else."""
+    """Return a number or a fraction such as "1/3", NaN for a blank, and INVALID for anything else."""
     found = _SHARE.fullmatch(text)
     if found:
-        return float(Fraction(int(found[1]), int(found[2]))) if int(found[2]) else BAD
+        return float(Fraction(int(found[1]), int(found[2]))) if int(found[2]) else INVALID
     return number(text)
 
 
@@ -83,19 +83,19 @@ def floats(texts: Sequence[str], convert: Callable[[str], float] = number) -> Fl
 
 
 def _truths(numbers: FloatArray) -> FloatArray:
-    return np.where(np.isnan(numbers) | (numbers == 0.0) | (numbers == 1.0), numbers, BAD)
+    return np.where(np.isnan(numbers) | (numbers == 0.0) | (numbers == 1.0), numbers, INVALID)
 
 
 def moment(text: str) -> int:
-    """Return an ISO 8601 time in microseconds (UTC where it has no zone), or BAD_TIME."""
+    """Return an ISO 8601 time in microseconds (UTC where it has no zone), or INVALID_TIME."""
     try:
         return _microseconds(datetime.fromisoformat(text.strip()))
     except ValueError:
-        return BAD_TIME
+        return INVALID_TIME
 
 
 def times(texts: Sequence[str], style: str, unit: str, start: int) -> IntArray:
-    """Return a column of text as microseconds, BAD_TIME where a text is no time.
+    """Return a column of text as microseconds, INVALID_TIME where a text is no time.
 
     `style` is "iso", "unix" (numbers of `unit`s since `start`) or a format of strptime.
     """
@@ -103,7 +103,7 @@ def times(texts: Sequence[str], style: str, unit: str, start: int) -> IntArray:
         numbers = floats(texts) * UNITS[unit]
         bad = ~(np.abs(numbers) < _FARTHEST)  # NaN compares false
         whole = np.where(bad, 0.0, np.rint(np.where(bad, 0.0, numbers))).astype(np.int64)
-        return _of_calendars(np.where(bad, BAD_TIME, whole + start))
+        return _of_calendars(np.where(bad, INVALID_TIME, whole + start))
     if style == "iso" and isinstance(texts, TimeTexts):
         return _of_calendars(texts.microseconds)
     if style == "iso" and (fast := _iso(texts)) is not None:
@@ -114,8 +114,8 @@ def times(texts: Sequence[str], style: str, unit: str, start: int) -> IntArray:
 
 
 def _of_calendars(times: IntArray) -> IntArray:
-    """Return BAD_TIME in place of what is outside the years 1 to 9999."""
-    return np.where((times >= EARLIEST) & (times < LATEST), times, BAD_TIME)
+    """Return INVALID_TIME in place of what is outside the years 1 to 9999."""
+    return np.where((times >= EARLIEST) & (times < LATEST), times, INVALID_TIME)
 
 
 def _iso(texts: Sequence[str]) -> IntArray | None:
@@ -140,7 +140,7 @@ def _strptime(style: str) -> Callable[[str], int]:
         try:
             return _microseconds(datetime.strptime(text.strip(), style))  # noqa: DTZ007 - the zone is given below
         except ValueError:
-            return BAD_TIME
+            return INVALID_TIME
 
     return convert
 

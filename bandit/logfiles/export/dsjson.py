@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from bandit.catalogue import Catalogue
     from bandit.domain import BoolArray, FloatArray, ObjectArray
-    from bandit.logfiles.export.rows import ExportedLog, Rows
+    from bandit.logfiles.export.rows import ExportedLog, ExportRows
 
 _MOST_TEXTS = 50_000_000
 """Most characters of actions that are remembered."""
@@ -44,7 +44,7 @@ class DsjsonFile:
         self._own = _record(names)
         self._file = path.open("wb")
 
-    def write(self, rows: Rows) -> None:
+    def write(self, rows: ExportRows) -> None:
         """Add some rows."""
         stored, batch = rows.stored, rows.batch
         table = [
@@ -80,7 +80,7 @@ class DsjsonFile:
         """End the file."""
         self._file.close()
 
-    def _vectors(self, rows: Rows) -> list[FloatArray | None]:
+    def _vectors(self, rows: ExportRows) -> list[FloatArray | None]:
         """Return the (N,) probabilities of each row, None where the log does not have them for these offers."""
         same = self._log.same_catalogue(rows).tolist()
         kept = rows.stored.probabilities.tolist()

@@ -13,34 +13,34 @@ import tomli_w
 from bandit.domain import Progress
 from bandit.errors import InputError
 from bandit.logfiles.export.dsjson import DsjsonFile
-from bandit.logfiles.export.rows import ExportedLog, Rows
+from bandit.logfiles.export.rows import ExportedLog, ExportRows
 from bandit.logfiles.export.table_files import CsvFile, ParquetFile
-from bandit.logfiles.mapping.layout import Layout
-from bandit.logfiles.sources.dsjson import OWN
+from bandit.logfiles.mapping.layout import ExportLayout
+from bandit.logfiles.sources.dsjson import EXPORT_PROPERTY
 
 if TYPE_CHECKING:
     from bandit.catalogue import Catalogue
     from bandit.store import Store
 
-Format: TypeAlias = Literal["parquet", "csv", "csv.gz", "dsjson"]
+ExportFormat: TypeAlias = Literal["parquet", "csv", "csv.gz", "dsjson"]
 
-FORMATS: tuple[Format, ...] = get_args(Format)
+EXPORT_FORMATS: tuple[ExportFormat, ...] = get_args(ExportFormat)
 
 
 class _File(Protocol):
-    def write(self, rows: Rows) -> None: ...
+    def write(self, rows: ExportRows) -> None: ...
     def close(self) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
-class Exported:
+class ExportReport:
     """What was written: `n` decisions; those whose offer the catalogue lacks and open ones may have been left out.
 
     Where a decision was imported without its propensity, `propensities_known` is false and that column is blank there.
     """
 
     path: Path
-    format: Format
+    format: ExportFormat
     n: int
     left_out: int
     still_open: int
@@ -48,16 +48,18 @@ class Exported:
     propensities_known: bool
 
 
-def format_of(path: Path, name: str | None = None) -> Format:
+def format_of(path: Path, name: str | None = None) -> ExportFormat:
     """Return the format that is named, or else the one that the file's name ends in; InputError where it is none."""
     if name is not None:
-        found = next((each for each in FORMATS if each == name), None)
+        found = next((each for each in EXPORT_FORMATS if each == name), None)
         if found is None:
-            raise InputError(f'there is no format "{name}"; choose from {", ".join(FORMATS)}')
+            raise InputError(f'there is no format "{name}"; choose from {", ".join(EXPORT_FORMATS)}')
         return found
-    found = next((each for each in FORMATS if path.name.lower().endswith(f".{each}")), None)
+    found = next((each for each in EXPORT_FORMATS if path.name.lower().endswith(f".{each}")), None)
     if found is None:
-        raise InputError(f"{path}: its name ends in no known format; name one of {', '.join(FORMATS)} with --format")
+        raise InputError(
+            f"{path}: its name ends in no known format; name one of {', '.join(EXPORT_FORMATS)} with --format"
+        )
     return found
 
 
@@ -70,7 +72,7 @@ def export(
     include_open: bool = False,
     force: bool = False,
     progress: Progress | None = None,
-) -> Exported:
+) -> ExportReport:
     """Write the decisions with what came of each, numbered and rewarded by `catalogue`, to a file.
 
     Decisions that are still open are left out unless `include_open`. Customers are written as they are stored. The
@@ -111,17 +113,17 @@ def export(
         raise InputError(f"{path}: cannot be written: {fault.strerror or fault}; choose another place") from fault
     finally:
         part.unlink(missing_ok=True)
-    return Exported(path, chosen, n, log.left_out, log.still_open, n_bytes, log.propensities_known)
+    return ExportReport(path, chosen, n, log.left_out, log.still_open, n_bytes, log.propensities_known)
 
 
-def mapping_toml(catalogue: Catalogue, written: Exported) -> str:
+def mapping_toml(catalogue: Catalogue, written: ExportReport) -> str:
     """Return the mapping file with which `import` reads an export back."""
-    prefix = f"{OWN}." if written.format == "dsjson" else ""
-    mapping = Layout.of(catalogue).mapping(catalogue, prefix=prefix, known=written.propensities_known)
+    prefix = f"{EXPORT_PROPERTY}." if written.format == "dsjson" else ""
+    mapping = ExportLayout.of(catalogue).mapping(catalogue, prefix=prefix, known=written.propensities_known)
     return tomli_w.dumps(mapping)
 
 
-def _begin(path: Path, chosen: Format, log: ExportedLog) -> _File:
+def _begin(path: Path, chosen: ExportFormat, log: ExportedLog) -> _File:
     if chosen == "parquet":
         return ParquetFile(path, log.layout, log.catalogue)
     if chosen == "dsjson":

@@ -10,7 +10,7 @@ import numpy as np
 
 from bandit.clock import now
 from bandit.domain import BoolArray, FloatArray, IntArray, LoggedBatch
-from bandit.logfiles.mapping.layout import Layout
+from bandit.logfiles.mapping.layout import ExportLayout
 from bandit.store import CatalogueTranslation, StoreLog, Where
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ _MASK_CELLS = 32_000_000
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Rows:
+class ExportRows:
     """n decisions to write: as stored, and as a batch of the catalogue's numbers.
 
     `sets` (n,) numbers the distinct eligible sets, whose (N,) masks are `masks`; `settled` (n,) are the decisions of
@@ -52,7 +52,7 @@ class ExportedLog:
 
     def __init__(self, store: Store, catalogue: Catalogue, *, include_open: bool = False) -> None:
         self.catalogue = catalogue
-        self.layout = Layout.of(catalogue)
+        self.layout = ExportLayout.of(catalogue)
         self._store = store
         self._before = now() - catalogue.objective.window
         self._where = Where() if include_open else Where(settled_before=self._before)
@@ -63,7 +63,7 @@ class ExportedLog:
         self.propensities_known = log.propensities_known
         self._version = catalogue.version
 
-    def pages(self, *, masks_wanted: bool, probabilities: bool = False) -> Iterator[Rows]:
+    def pages(self, *, masks_wanted: bool, probabilities: bool = False) -> Iterator[ExportRows]:
         """Yield the rows in the order in which they were written; with `masks_wanted` what was eligible is read."""
         objective, after = self.catalogue.objective, 0
         masks: dict[int, BoolArray] = {}
@@ -90,9 +90,9 @@ class ExportedLog:
             if masks_wanted:
                 self._add(masks, kept)
             settled = kept.closed | (kept.time < self._before)
-            yield Rows(kept, batch, nobody, kept.eligible_set_id, masks, settled)
+            yield ExportRows(kept, batch, nobody, kept.eligible_set_id, masks, settled)
 
-    def same_catalogue(self, rows: Rows) -> BoolArray:
+    def same_catalogue(self, rows: ExportRows) -> BoolArray:
         """Return which rows were decided under this very catalogue, (n,)."""
         ids, back = np.unique(rows.stored.catalogue_id, return_inverse=True)
         same = [self._store.catalogues.get(number).version == self._version for number in ids.tolist()]

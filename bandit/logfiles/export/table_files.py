@@ -11,18 +11,18 @@ from typing import TYPE_CHECKING, Any, BinaryIO, cast
 import numpy as np
 
 from bandit.logfiles.columns.arrow import arrow
-from bandit.logfiles.export.table import Kind, columns, kinds
+from bandit.logfiles.export.table import ColumnKind, columns, kinds
 
 if TYPE_CHECKING:
     from bandit.catalogue import Catalogue
-    from bandit.logfiles.export.rows import Rows
-    from bandit.logfiles.mapping.layout import Layout
+    from bandit.logfiles.export.rows import ExportRows
+    from bandit.logfiles.mapping.layout import ExportLayout
 
 
 class ParquetFile:
     """One Parquet file that is being written: times in microseconds UTC, null for what is missing."""
 
-    def __init__(self, path: Path, layout: Layout, catalogue: Catalogue) -> None:
+    def __init__(self, path: Path, layout: ExportLayout, catalogue: Catalogue) -> None:
         """Begin the file; MissingExtraError without pyarrow."""
         self._arrow: Any = arrow("writing Parquet")
         from pyarrow import parquet  # noqa: PLC0415 - an optional extra
@@ -32,7 +32,7 @@ class ParquetFile:
         self._schema = self._arrow.schema(list(types.items()))
         self._file: Any = parquet.ParquetWriter(path, self._schema, compression="zstd")
 
-    def write(self, rows: Rows) -> None:
+    def write(self, rows: ExportRows) -> None:
         """Add some rows."""
         pa = self._arrow
         arrays = []
@@ -46,7 +46,7 @@ class ParquetFile:
         """End the file."""
         self._file.close()
 
-    def _type(self, kind: Kind) -> Any:  # noqa: ANN401 - pyarrow has no types
+    def _type(self, kind: ColumnKind) -> Any:  # noqa: ANN401 - pyarrow has no types
         pa = self._arrow
         return {
             "text": pa.string(),
@@ -60,7 +60,7 @@ class ParquetFile:
 class CsvFile:
     """One CSV file that is being written, gzipped on request: times in ISO 8601, a blank for what is missing."""
 
-    def __init__(self, path: Path, layout: Layout, catalogue: Catalogue, *, zipped: bool) -> None:
+    def __init__(self, path: Path, layout: ExportLayout, catalogue: Catalogue, *, zipped: bool) -> None:
         self._layout, self._catalogue = layout, catalogue
         self._raw = path.open("wb")
         # The same rows make the same bytes: gzip's header has no name and no time.
@@ -70,7 +70,7 @@ class CsvFile:
         self._csv = csv.writer(self._text, lineterminator="\r\n")
         self._csv.writerow(layout.names)
 
-    def write(self, rows: Rows) -> None:
+    def write(self, rows: ExportRows) -> None:
         """Add some rows."""
         table = [column.texts() for column in columns(rows, self._layout, self._catalogue)]
         self._csv.writerows(zip(*table, strict=True))

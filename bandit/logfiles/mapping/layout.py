@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bandit.logfiles.mapping.mapping import UNKNOWN
+from bandit.logfiles.mapping.mapping import UNKNOWN_PROPENSITY
 
 if TYPE_CHECKING:
     from bandit.catalogue import Catalogue
@@ -19,7 +19,7 @@ _BACK = ("propensity", "converted", "revenue", "reward", "rewarded", "eligible",
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
+class ExportLayout:
     """Which column has what: `dimensions` and `facts` say it of the catalogue's, by name.
 
     A dimension or fact whose name another column has is written as "offer.name" or "fact.name". `rewarded` is there
@@ -32,7 +32,7 @@ class Layout:
     eligible: bool
 
     @staticmethod
-    def of(catalogue: Catalogue) -> Layout:
+    def of(catalogue: Catalogue) -> ExportLayout:
         """Return the layout for a catalogue."""
         taken = {*_FRONT, *_BACK}
 
@@ -46,7 +46,7 @@ class Layout:
                 chosen[name] = column
             return chosen
 
-        return Layout(
+        return ExportLayout(
             dimensions=named(catalogue.dimension_names, "offer"),
             facts=named(tuple(catalogue.facts), "fact"),
             rewarded=catalogue.objective.kind == "reward",
@@ -90,7 +90,7 @@ class Layout:
                 outcomes[-1]["when"] = f"{prefix}rewarded"
         return {
             "closed": f"{prefix}settled" if "settled" in there else True,
-            "columns": columns | {"propensity": f"{prefix}propensity" if known else UNKNOWN},
+            "columns": columns | {"propensity": f"{prefix}propensity" if known else UNKNOWN_PROPENSITY},
             "context": {name: prefix + column for name, column in self.facts.items() if column in there},
             "offer": {name: {"column": prefix + column} for name, column in self.dimensions.items()},
             "outcomes": outcomes,

@@ -10,13 +10,13 @@ from pathlib import Path
 
 from bandit.catalogue.toml import read_toml
 from bandit.errors import CatalogueError
-from bandit.logfiles.columns.values import BAD, share
-from bandit.logfiles.mapping.schema import MappingFile, OfferFile, decode
+from bandit.logfiles.columns.values import INVALID, share
+from bandit.logfiles.mapping.schema import MappingDocument, OfferSection, decode
 
 CLOSED = "closed"
 """The event that says: nothing (more) will come."""
 
-UNKNOWN = "unknown"
+UNKNOWN_PROPENSITY = "unknown"
 """The propensity under [columns] that says: nobody wrote down with which probabilities these offers were chosen."""
 
 
@@ -24,14 +24,14 @@ UNKNOWN = "unknown"
 class LogMapping:
     """A checked mapping file; `where` names it in messages."""
 
-    file: MappingFile
-    offer: OfferFile
+    file: MappingDocument
+    offer: OfferSection
     where: str
 
     @property
     def propensities_known(self) -> bool:
         """Whether the log says how probable each offer was."""
-        return self.file.columns.propensity != UNKNOWN
+        return self.file.columns.propensity != UNKNOWN_PROPENSITY
 
     @staticmethod
     def from_toml(path: str | Path) -> LogMapping:
@@ -49,7 +49,7 @@ class LogMapping:
         return LogMapping(file, offer, where)
 
 
-def _check(file: MappingFile) -> None:
+def _check(file: MappingDocument) -> None:
     columns = file.columns
     if (columns.customer is None) != columns.row_customer:
         raise CatalogueError(
@@ -60,7 +60,7 @@ def _check(file: MappingFile) -> None:
         raise CatalogueError(
             "needs one source of propensities: propensity under [columns] (a column, a number or a fraction such "
             'as "1/3"), or [[propensity]] entries where it depends on the offer; where nobody wrote them down, say so '
-            f'by propensity = "{UNKNOWN}"'
+            f'by propensity = "{UNKNOWN_PROPENSITY}"'
         )
     if columns.time is None and (columns.time_format != "iso" or columns.time_unit != "s"):
         raise CatalogueError("[columns] has time_format or time_unit without time; name the column of the times")
@@ -100,7 +100,7 @@ def fixed_share(value: str | float) -> float | None:
     CatalogueError where it is outside (0, 1].
     """
     number = share(value) if isinstance(value, str) else float(value)
-    if isinstance(value, str) and number == BAD:
+    if isinstance(value, str) and number == INVALID:
         return None
     if not 0.0 < number <= 1.0:
         raise CatalogueError(f"a propensity is above 0 and at most 1; seen {value}")

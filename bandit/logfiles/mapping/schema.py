@@ -13,11 +13,11 @@ from bandit.errors import CatalogueError
 Scalar: TypeAlias = str | int | float | bool
 
 
-class _Strict(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True, frozen=True):
+class _MappingSection(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True, frozen=True):
     """Unknown keys are refused: a misspelt key must not pass in silence."""
 
 
-class ColumnsFile(_Strict, frozen=True):
+class ColumnsSection(_MappingSection, frozen=True):
     """[columns]: who, when, how probable; `time_unit` and `time_start` read times that are plain numbers.
 
     The `propensity` "unknown" says that nobody wrote it down, and names no column.
@@ -37,7 +37,7 @@ class ColumnsFile(_Strict, frozen=True):
     eligible: str | None = None
 
 
-class FactSource(_Strict, frozen=True):
+class FactSource(_MappingSection, frozen=True):
     """Where a fact comes from: a column, other names for its values, and what a blank means (default: missing)."""
 
     column: str
@@ -45,21 +45,21 @@ class FactSource(_Strict, frozen=True):
     blank: Scalar | None = None
 
 
-class OptionSource(_Strict, frozen=True):
+class OptionSource(_MappingSection, frozen=True):
     """Where the option of a dimension comes from: a column, and the option that each of its values means."""
 
     column: str
     map: dict[str, str] = {}
 
 
-class WhenSource(_Strict, frozen=True):
+class WhenSource(_MappingSection, frozen=True):
     """An outcome that happened where a number is above another."""
 
     column: str
     above: float
 
 
-class OutcomeFile(_Strict, frozen=True):
+class OutcomeSection(_MappingSection, frozen=True):
     """One entry of [[outcomes]]; without `when` it happened in every row."""
 
     event: str
@@ -68,38 +68,38 @@ class OutcomeFile(_Strict, frozen=True):
     reward: str | None = None
 
 
-class PropensityFile(_Strict, frozen=True):
+class PropensitySection(_MappingSection, frozen=True):
     """One entry of [[propensity]]: the offers that have the options named (all, where none is), and their share."""
 
     value: str | int | float
     offer: dict[str, str] = {}
 
 
-class LookupFile(_Strict, frozen=True):
+class LookupSection(_MappingSection, frozen=True):
     """[offer] as a whole-offer look-up: the values of one column, and the offer each of them means."""
 
     column: str
     lookup: dict[str, dict[str, str]]
 
 
-class MappingFile(_Strict, frozen=True):
+class MappingDocument(_MappingSection, frozen=True):
     """A whole mapping file, but for [offer], which has two shapes.
 
     `closed` says whether nothing more will come of the decisions: of all, of none, or of those that a column marks.
     """
 
-    columns: ColumnsFile
+    columns: ColumnsSection
     context: dict[str, str | FactSource] = {}
-    propensity: list[PropensityFile] = []
-    outcomes: list[OutcomeFile] = []
+    propensity: list[PropensitySection] = []
+    outcomes: list[OutcomeSection] = []
     closed: bool | str = True
     delimiter: str = ","
 
 
-OfferFile: TypeAlias = LookupFile | dict[str, str | OptionSource]
+OfferSection: TypeAlias = LookupSection | dict[str, str | OptionSource]
 
 
-def decode(mapping: Mapping[str, object], where: str) -> tuple[MappingFile, OfferFile]:
+def decode(mapping: Mapping[str, object], where: str) -> tuple[MappingDocument, OfferSection]:
     """Return the checked structure; CatalogueError names `where` and the path of what does not fit."""
     plain = {key: _plain(value) for key, value in mapping.items()}
     offer = plain.pop("offer", None)
@@ -108,12 +108,12 @@ def decode(mapping: Mapping[str, object], where: str) -> tuple[MappingFile, Offe
             f'{where}: has no [offer]; write an option or {{ column = "..." }} for each dimension there'
         )
     try:
-        file = msgspec.convert(plain, MappingFile)
+        file = msgspec.convert(plain, MappingDocument)
     except msgspec.ValidationError as fault:
         raise CatalogueError(f"{where}: {fault}") from fault
     try:
         return file, (
-            msgspec.convert(offer, LookupFile)
+            msgspec.convert(offer, LookupSection)
             if "lookup" in offer
             else msgspec.convert(offer, dict[str, str | OptionSource])
         )

@@ -20,14 +20,14 @@ import numpy as np
 
 from bandit.domain import IntArray, Progress
 from bandit.errors import LogFileError
-from bandit.logfiles.sources.source import Chunk, require_columns
+from bandit.logfiles.sources.source import SourceChunk, require_columns
 
-GZIP = b"\x1f\x8b"
+GZIP_MAGIC = b"\x1f\x8b"
 
 MAX_LINE = 4 << 20
 """Most bytes of a line of CSV."""
 
-MAX_COLUMNS = 10_000
+MAX_FILE_COLUMNS = 10_000
 """Most columns of a file."""
 
 CHUNK_TEXT = 32 << 20
@@ -65,7 +65,7 @@ class CsvSource:
             except csv.Error as fault:
                 raise LogFileError(f"{self.path}: line 1 is malformed ({fault}); mend its quotes") from fault
 
-    def chunks(self, columns: Sequence[str], size: int, progress: Progress | None) -> Iterator[Chunk]:
+    def chunks(self, columns: Sequence[str], size: int, progress: Progress | None) -> Iterator[SourceChunk]:
         """Yield the rows in order, at most `size` at a time; LogFileError for bad quoting and missing columns."""
         with _faults(self.path), self._opened() as (raw, content):
             text = io.TextIOWrapper(cast("BinaryIO", content), encoding="utf-8-sig", newline="")
@@ -94,8 +94,8 @@ class CsvSource:
 
     def _header(self, reader: Iterator[list[str]]) -> list[str]:
         header = next(reader, [])
-        if len(header) > MAX_COLUMNS:
-            raise LogFileError(f"{self.path}: has {len(header):,} columns; at most {MAX_COLUMNS:,} are read")
+        if len(header) > MAX_FILE_COLUMNS:
+            raise LogFileError(f"{self.path}: has {len(header):,} columns; at most {MAX_FILE_COLUMNS:,} are read")
         return header
 
     def _some(self, reader: Iterator[list[str]], feed: _Feed | None, at_most: int) -> list[list[str]]:
@@ -114,7 +114,7 @@ class CsvSource:
     @contextmanager
     def _opened(self) -> Iterator[tuple[BinaryIO, io.BufferedIOBase]]:
         with self.path.open("rb") as raw:
-            if raw.peek(2)[:2] == GZIP:
+            if raw.peek(2)[:2] == GZIP_MAGIC:
                 with gzip.GzipFile(fileobj=raw) as content:
                     yield raw, content
             else:
@@ -221,7 +221,9 @@ def _faults(path: Path) -> Iterator[None]:
         raise LogFileError(f"{path}: cannot be read: {fault.strerror or fault}; give the path of a log") from fault
 
 
-def _chunk(rows: list[list[str]], before: int, after: int, n_fields: int, pick: dict[str, itemgetter[int]]) -> Chunk:
+def _chunk(
+    rows: list[list[str]], before: int, after: int, n_fields: int, pick: dict[str, itemgetter[int]]
+) -> SourceChunk:
     lines = before + 1 + np.arange(len(rows), dtype=np.int64) if after - before == len(rows) else _lines(rows, before)
     widths = np.fromiter(map(len, rows), dtype=np.int64, count=len(rows))
     misfits: list[tuple[int, int]] = []
@@ -230,7 +232,7 @@ def _chunk(rows: list[list[str]], before: int, after: int, n_fields: int, pick: 
         misfits = list(zip(lines[wrong].tolist(), widths[wrong].tolist(), strict=True))
         kept = np.flatnonzero(widths == n_fields).tolist()
         rows, lines = [rows[row] for row in kept], lines[kept]
-    return Chunk(lines, {name: list(map(get, rows)) for name, get in pick.items()}, misfits, n_fields)
+    return SourceChunk(lines, {name: list(map(get, rows)) for name, get in pick.items()}, misfits, n_fields)
 
 
 def _lines(rows: list[list[str]], before: int) -> IntArray:

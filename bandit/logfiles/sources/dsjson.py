@@ -22,8 +22,8 @@ import numpy as np
 
 from bandit.domain import Progress
 from bandit.errors import LogFileError
-from bandit.logfiles.sources.csv import GZIP, check_inflation
-from bandit.logfiles.sources.source import Chunk
+from bandit.logfiles.sources.csv import GZIP_MAGIC, check_inflation
+from bandit.logfiles.sources.source import SourceChunk
 
 MAX_EVENT = 64 << 20
 """Most bytes of a line: an event with a million short actions has room."""
@@ -31,7 +31,7 @@ MAX_EVENT = 64 << 20
 CHUNK_BYTES = 64 << 20
 """Bytes of a file after which a chunk ends, however few its lines."""
 
-OWN = "offer_bandit"
+EXPORT_PROPERTY = "offer_bandit"
 """The property in which our export keeps the columns of the log."""
 
 REWARD = "reward"
@@ -80,9 +80,9 @@ class DsjsonSource:
         with _faults(self.path), _opened(self.path) as (_, content):
             first = self._line(content, 1)
         with self._faults_of(1):
-            return [f"{OWN}.{name}" for name in _Event(first.removeprefix(_BOM)).own]
+            return [f"{EXPORT_PROPERTY}.{name}" for name in _Event(first.removeprefix(_BOM)).own]
 
-    def chunks(self, columns: Sequence[str], size: int, progress: Progress | None) -> Iterator[Chunk]:
+    def chunks(self, columns: Sequence[str], size: int, progress: Progress | None) -> Iterator[SourceChunk]:
         """Yield the events in order, at most `size` at a time; LogFileError for lines that are none, by their number.
 
         A value that an event does not have is a blank.
@@ -101,7 +101,9 @@ class DsjsonSource:
                         numbers.append(line)
                         values.append(self._read(text.removeprefix(_BOM) if line == 1 else text, line, getters))
                 texts = [list(column) for column in zip(*values, strict=True)] or [[] for _ in columns]
-                yield Chunk(np.array(numbers, dtype=np.int64), dict(zip(columns, texts, strict=True)), (), len(columns))
+                yield SourceChunk(
+                    np.array(numbers, dtype=np.int64), dict(zip(columns, texts, strict=True)), (), len(columns)
+                )
                 if progress:
                     progress(raw.tell(), self.size)
 
@@ -157,8 +159,8 @@ class _Event:
                 "is an event of slates or of a conditional contextual bandit; only those with one choice among "
                 "actions can be imported"
             )
-        if OWN in self.properties:
-            self.own = _OBJECT.decode(self.properties[OWN])
+        if EXPORT_PROPERTY in self.properties:
+            self.own = _OBJECT.decode(self.properties[EXPORT_PROPERTY])
 
     def action(self) -> Mapping[str, msgspec.Raw]:
         """Return the namespaces of the chosen action, nothing where the event says of none."""
@@ -190,7 +192,7 @@ def _getter(column: str) -> Callable[[_Event], str]:
     head, _, rest = column.partition(".")
     if column == REWARD:
         return _reward
-    if head == OWN and rest:
+    if head == EXPORT_PROPERTY and rest:
         return lambda event: _scalar(event.own.get(rest), column)
     if head == SHARED and rest:
         return lambda event: _feature(event.shared, rest, column)
@@ -241,7 +243,7 @@ def _scalar(raw: msgspec.Raw | None, column: str) -> str:
 @contextmanager
 def _opened(path: Path) -> Iterator[tuple[IO[bytes], IO[bytes]]]:
     with path.open("rb") as raw:
-        if raw.peek(2)[:2] == GZIP:
+        if raw.peek(2)[:2] == GZIP_MAGIC:
             with gzip.GzipFile(fileobj=raw) as content:
                 yield raw, cast("IO[bytes]", content)
         else:

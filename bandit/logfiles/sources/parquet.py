@@ -13,10 +13,10 @@ import numpy as np
 from bandit.domain import Progress
 from bandit.errors import LogFileError
 from bandit.logfiles.columns.arrow import arrow, column_texts
-from bandit.logfiles.sources.csv import MAX_COLUMNS
-from bandit.logfiles.sources.source import Chunk, require_columns
+from bandit.logfiles.sources.csv import MAX_FILE_COLUMNS
+from bandit.logfiles.sources.source import SourceChunk, require_columns
 
-PARQUET = b"PAR1"
+PARQUET_MAGIC = b"PAR1"
 
 BATCH_BYTES = 64 << 20
 """Bytes of rows after which a batch ends, however few its rows."""
@@ -48,8 +48,8 @@ class ParquetSource:
     def _check_size(self) -> None:
         """LogFileError where the file claims what cannot be read in bounded memory."""
         about = self._file.metadata
-        if about.num_columns > MAX_COLUMNS:
-            raise LogFileError(f"{self.path}: has {about.num_columns:,} columns; at most {MAX_COLUMNS:,} are read")
+        if about.num_columns > MAX_FILE_COLUMNS:
+            raise LogFileError(f"{self.path}: has {about.num_columns:,} columns; at most {MAX_FILE_COLUMNS:,} are read")
         # What the file says of each column is not asked for: Arrow ends the process where that is damaged.
         if about.num_rows > max(ROWS_FROM, MAX_ROWS_A_BYTE * self.size):
             raise LogFileError(
@@ -69,7 +69,7 @@ class ParquetSource:
         with self.path.open("rb") as content:
             return hashlib.file_digest(content, lambda: hashlib.blake2b(digest_size=8)).hexdigest()
 
-    def chunks(self, columns: Sequence[str], size: int, progress: Progress | None) -> Iterator[Chunk]:
+    def chunks(self, columns: Sequence[str], size: int, progress: Progress | None) -> Iterator[SourceChunk]:
         """Yield the rows in order, at most `size` at a time; lines are the numbers of the rows, from 1."""
         names = self.columns
         require_columns(self.path, "the schema", names, columns)
@@ -83,7 +83,7 @@ class ParquetSource:
                 where = str(self.path)
                 texts = {name: column_texts(batch.column(name), where, name, done) for name in columns}
                 done += batch.num_rows
-                yield Chunk(lines, texts, (), len(names))
+                yield SourceChunk(lines, texts, (), len(names))
                 if progress:
                     progress(self.size * done // max(n_rows, 1), self.size)
         except (self._arrow.ArrowException, OSError, UnicodeDecodeError, OverflowError) as fault:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Chunk:
+class SourceChunk:
     """n rows: their lines and the columns asked for; `misfits` are the lines with another number of fields."""
 
     lines: IntArray
@@ -40,7 +40,7 @@ class Source(Protocol):
         """The names of its columns."""
         ...
 
-    def chunks(self, columns: Sequence[str], size: int, progress: Progress | None) -> Iterator[Chunk]:
+    def chunks(self, columns: Sequence[str], size: int, progress: Progress | None) -> Iterator[SourceChunk]:
         """Yield the rows in order, at most `size` at a time, with the columns named."""
         ...
 
