@@ -7,7 +7,7 @@ from bandit.domain.arrays import MICROSECONDS, BoolArray, FloatArray, IntArray, 
 from bandit.domain.contexts import Contexts
 from bandit.domain.decisions import Decision, DecisionBatch
 from bandit.domain.offers import EligibleSets, FactoredColumns, Removal, SparseProbabilities
-from bandit.domain.outcomes import LoggedBatch, Outcomes
+from bandit.domain.outcomes import LoggedBatch, Outcomes, Previous
 from bandit.domain.protocols import Log, Policy, Progress, SparsePolicy
 
 __all__ = [
@@ -25,6 +25,7 @@ __all__ = [
     "ObjectArray",
     "Outcomes",
     "Policy",
+    "Previous",
     "Progress",
     "Removal",
     "SparsePolicy",

@@ -6,7 +6,7 @@ import numpy as np
 
 from bandit.catalogue import Catalogue
 from bandit.catalogue.eligibility import MANY_OFFERS
-from bandit.domain import Outcomes
+from bandit.domain import Outcomes, Previous
 from bandit.store import CatalogueTranslation, DueColumns, Store
 
 
@@ -27,19 +27,7 @@ class LedgerOutcomes:
         previous_reward = objective.reward(
             money, every, kept.previous_converted, kept.previous_revenue, kept.previous_value
         )
-        return kept, Outcomes(
-            contexts=batch.contexts,
-            offer=batch.offer,
-            eligible=batch.eligible,
-            propensity=batch.propensity,
-            converted=batch.converted,
-            revenue=batch.revenue,
-            reward=batch.reward,
-            is_update=kept.is_update,
-            previous_converted=kept.previous_converted,
-            previous_revenue=kept.previous_revenue,
-            previous_reward=previous_reward,
-            time=batch.time,
-            weight=kept.weight,
-            previous_weight=kept.previous_weight,
+        previous = Previous(
+            kept.is_update, kept.previous_converted, kept.previous_revenue, previous_reward, kept.previous_weight
         )
+        return kept, Outcomes(batch, previous, kept.weight)
