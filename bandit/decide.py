@@ -106,7 +106,7 @@ def choose(
     if fault is None:
         try:
             probabilities = checked(policy.probabilities(contexts, eligible, rng), eligible)
-        except Exception as exception:  # noqa: BLE001 - whatever a learned model does, the service must answer
+        except Exception as exception:  # noqa: BLE001 - a model may raise anything, and the service must answer
             fault = f"{type(exception).__name__}: {exception}"
     if fault is not None:
         probabilities, eligible = _fallback(catalogue, eligible)
@@ -164,7 +164,7 @@ def _choose_of_many(
     if fault is None:
         try:
             shares = checked_shares(policy.shares(contexts, fired, sets, rng), sets)
-        except Exception as exception:  # noqa: BLE001 - whatever a learned model does, the service must answer
+        except Exception as exception:  # noqa: BLE001 - a model may raise anything, and the service must answer
             fault = f"{type(exception).__name__}: {exception}"
     if fault is not None:
         shares, sets = _fallback_of_many(catalogue, sets)
