@@ -24,7 +24,9 @@ def export(
     format_name: Annotated[
         str | None,
         typer.Option(
-            "--format", metavar="NAME", help=f"One of {', '.join(EXPORT_FORMATS)}; default: what the file's name ends in."
+            "--format",
+            metavar="NAME",
+            help=f"One of {', '.join(EXPORT_FORMATS)}; default: what the file's name ends in.",
         ),
     ] = None,
     catalogue: CatalogueFile = None,

@@ -1,4 +1,4 @@
-"""Log files and dataframes: CSV, Parquet, dsjson, Open Bandit Pipeline feedback; import, read in place, export."""
+"""Log files and dataframes (CSV, Parquet, dsjson, Open Bandit Pipeline): imported, read as logs, exported."""
 
 from bandit.logfiles.column_log import ColumnLog
 from bandit.logfiles.export.export import EXPORT_FORMATS, ExportFormat, ExportReport, export, format_of, mapping_toml

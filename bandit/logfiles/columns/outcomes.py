@@ -1,4 +1,4 @@
-"""From columns to what came of each decision."""
+"""The outcomes of each decision: which events happened, and their money."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class OutcomeEvents:
-    """One kind of event over n rows: whether it happened, and its money (NaN: none)."""
+    """One kind of event over n rows: whether it `happened`, and its `revenue` and `reward`, NaN for none; (n,) each."""
 
     event: str
     happened: BoolArray
@@ -30,7 +30,7 @@ class OutcomeEvents:
 
 
 class OutcomeReader:
-    """Reads the outcomes of each row, one kind of event after the other."""
+    """Reads the events of each row, one kind after the other."""
 
     def __init__(self, mapping: LogMapping) -> None:
         self.outcomes: Sequence[OutcomeSection] = mapping.file.outcomes
@@ -40,7 +40,7 @@ class OutcomeReader:
             self.columns += [name for name in (when, outcome.revenue, outcome.reward) if name is not None]
 
     def read(self, chunk: SourceChunk, rejections: ChunkRejections) -> list[OutcomeEvents]:
-        """Return a record an entry of [[outcomes]]; rows with a value that cannot be read are refused."""
+        """Return one record for each entry of [[outcomes]]; rows with a value that cannot be read are rejected."""
         read = []
         for outcome in self.outcomes:
             happened = _happened(outcome, chunk, rejections)

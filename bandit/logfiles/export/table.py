@@ -1,4 +1,4 @@
-"""An export's rows as named columns of a kind each, for formats that are tables."""
+"""The rows of an export as named, typed columns, for formats that are tables."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _OF_FACT: dict[str, ColumnKind] = {"categorical": "text", "numeric": "number", "
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ExportColumn:
-    """One column of n values: texts and truths with None for what is missing, numbers with NaN, counts with -1.
+    """One column of n values; missing are None in texts and truths, NaN in numbers, -1 in counts.
 
     Times are microseconds since 1970 UTC.
     """
@@ -46,7 +46,7 @@ class ExportColumn:
     values: NDArray[Any]
 
     def texts(self) -> Sequence[str]:
-        """Return the values as CSV has them, a blank for what is missing."""
+        """Return the values as texts for CSV, a blank where missing."""
         if self.kind == "time":
             return np.datetime_as_string(self.values.astype("datetime64[us]"), timezone="UTC").tolist()  # type: ignore[no-any-return]
         plain = self.values.tolist()
@@ -78,7 +78,7 @@ def columns(rows: ExportRows, layout: ExportLayout, catalogue: Catalogue) -> lis
         "time": stored.time,
         "customer": stored.customer,
         "group": stored.group,
-        "policy": np.where(np.isin(stored.policy_id, rows.nobody), -1, stored.policy_id),
+        "policy": np.where(np.isin(stored.policy_id, rows.unknown_policies), -1, stored.policy_id),
         "propensity": batch.propensity,
         "converted": batch.converted,
         "revenue": rows.revenue,

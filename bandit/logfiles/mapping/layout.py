@@ -1,4 +1,4 @@
-"""The columns of a log outside the database: their names for a catalogue, and the mapping that reads them back."""
+"""The columns of an exported log: their names for a catalogue, and the mapping that reads them back."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from bandit.catalogue import Catalogue
 
 MASK_OFFERS = 4_096
-"""With more offers the eligible ones are not written down row by row; they are worked out by the rules again."""
+"""With more offers the eligible ones are not written row by row; the reader applies the rules instead."""
 
 _FRONT = ("decision_id", "time", "customer", "group", "policy")
 _BACK = ("propensity", "converted", "revenue", "reward", "rewarded", "eligible", "settled")
@@ -20,10 +20,11 @@ _BACK = ("propensity", "converted", "revenue", "reward", "rewarded", "eligible",
 
 @dataclass(frozen=True, slots=True)
 class ExportLayout:
-    """Which column has what: `dimensions` and `facts` say it of the catalogue's, by name.
+    """The columns of an export: `dimensions` and `facts` have the column of each of the catalogue's, by name.
 
-    A dimension or fact whose name another column has is written as "offer.name" or "fact.name". `rewarded` is there
-    where the objective is a reward of its own, `eligible` where the offers are few enough to write a mask a row.
+    A dimension or fact whose name another column has is written as "offer.name" or "fact.name". `rewarded` is whether
+    there is that column, as with the objective "reward", and `eligible` whether there is one with each row's mask, as
+    with at most `MASK_OFFERS` offers.
     """
 
     dimensions: Mapping[str, str]
@@ -65,10 +66,10 @@ class ExportLayout:
     ) -> dict[str, object]:
         """Return the mapping that reads these columns, in the structure of its TOML file.
 
-        `present` are the columns that a file has, all where it is left out: a customer of its own a row where there is
-        no column of them, ids from the place in the file, times from the order of rows, no fact that is not there,
-        what the rules leave eligible, and all decisions closed. `prefix` stands before each column's name.
-        With `known` false the mapping says that the propensities are unknown.
+        `present` are the columns that a file has (default: all). Without a column, each row is a customer of its own,
+        ids are made of the place in the file, times of the order of rows, a fact is missing, the rules say what is
+        eligible, and all decisions are closed. `prefix` stands before each column's name. With `known` false the
+        mapping says that the propensities are unknown.
         """
         there = set(self.names if present is None else present)
         columns: dict[str, object] = {

@@ -1,4 +1,4 @@
-"""A mapping file: what the columns of a log mean, read and checked."""
+"""Mapping files: read and checked, what each column of a log means."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from bandit.logfiles.columns.values import INVALID, share
 from bandit.logfiles.mapping.schema import MappingDocument, OfferSection, decode
 
 CLOSED = "closed"
-"""The event that says: nothing (more) will come."""
+"""The event after which no more events of a decision are expected."""
 
 UNKNOWN_PROPENSITY = "unknown"
-"""The propensity under [columns] that says: nobody wrote down with which probabilities these offers were chosen."""
+"""The `propensity` under [columns] of a log that does not have the probabilities of its offers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class LogMapping:
 
     @property
     def propensities_known(self) -> bool:
-        """Whether the log says how probable each offer was."""
+        """Whether the log has the propensities of its decisions."""
         return self.file.columns.propensity != UNKNOWN_PROPENSITY
 
     @staticmethod
@@ -87,14 +87,14 @@ def _check_time_format(style: str) -> None:
     if style in {"iso", "unix"}:
         return
     try:
-        datetime.strptime("", style)  # noqa: DTZ007 - only whether it can be asked
+        datetime.strptime("", style)  # noqa: DTZ007 - the format is checked, not the time
     except ValueError:
-        return  # it does not fit an empty text
+        return  # a valid format, which an empty text does not fit
     except re.error as fault:
         raise CatalogueError(f'[columns] time_format "{style}" is none: {fault}') from fault
 
 
-def fixed_share(value: str | float) -> float | None:
+def fixed_propensity(value: str | float) -> float | None:
     """Return a propensity given as a number or a fraction; None for any other text, which names a column.
 
     CatalogueError where it is outside (0, 1].

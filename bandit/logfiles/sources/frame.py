@@ -1,4 +1,4 @@
-"""Frames of any kind as a source of columns: whatever speaks Arrow's C stream interface, and dicts of arrays."""
+"""Dataframes as a source of columns: all with Arrow's C stream interface, and dicts of arrays."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ from bandit.logfiles.columns.arrow import arrow, column_texts
 from bandit.logfiles.sources.source import SourceChunk, require_columns
 
 FRAME_NAME = Path("the frame")
-"""What messages call it."""
+"""The name of a frame in messages, where a file has its path."""
 
 _KINDS = "a pandas or polars frame, a pyarrow table or reader, a DuckDB relation, or a dict of columns"
 
 
 class FrameSource:
-    """One frame, held as an Arrow table: a stream can be read once only, and a log is read again and again."""
+    """One frame, copied to an Arrow table: a stream can be read only once, and a log is read many times."""
 
     def __init__(self, frame: object) -> None:
-        """Take the frame over: MissingExtraError without pyarrow, LogFileError for what is no frame."""
+        """Convert the frame: MissingExtraError without pyarrow, LogFileError for an object that is not a frame."""
         self._arrow: Any = arrow("reading a frame")
-        self._table = self._taken(frame)
+        self._table = self._as_table(frame)
         self.columns: Sequence[str] = self._table.column_names
 
     @property
     def digest(self) -> str:
-        """A name for the frame's shape; a frame has no file whose content could be named."""
+        """A digest of the frame's schema, not of its values: 16 hex digits."""
         return hashlib.blake2b(repr(self._table.schema).encode(), digest_size=8).hexdigest()
 
     def chunks(self, columns: Sequence[str], size: int, progress: Progress | None) -> Iterator[SourceChunk]:
@@ -51,11 +51,11 @@ class FrameSource:
         except (self._arrow.ArrowException, UnicodeDecodeError) as fault:
             raise LogFileError(f"{FRAME_NAME}: cannot be read ({_line(fault)}); make its columns plain") from fault
 
-    def _taken(self, frame: object) -> Any:  # noqa: ANN401 - pyarrow has no types
+    def _as_table(self, frame: object) -> Any:  # noqa: ANN401 - pyarrow has no types
         pa = self._arrow
         try:
             if isinstance(frame, Mapping):
-                return self._of_columns(frame)
+                return self._from_columns(frame)
             if isinstance(frame, pa.RecordBatchReader):
                 return frame.read_all()
             if hasattr(frame, "__arrow_c_stream__") or hasattr(frame, "__arrow_c_array__"):
@@ -68,7 +68,7 @@ class FrameSource:
             ) from fault
         raise LogFileError(f"a frame is {_KINDS}; seen {type(frame).__name__}")
 
-    def _of_columns(self, columns: Mapping[object, Any]) -> Any:  # noqa: ANN401
+    def _from_columns(self, columns: Mapping[object, Any]) -> Any:  # noqa: ANN401
         pa = self._arrow
         arrays = {}
         for name, column in columns.items():
@@ -81,7 +81,7 @@ class FrameSource:
                     f'{FRAME_NAME}: the column "{name}" has the shape {column.shape}; give one value a row'
                 )
             try:
-                # In numpy's columns NaN is what is missing.
+                # In numpy's columns NaN means missing.
                 arrays[str(name)] = pa.array(column, from_pandas=isinstance(column, np.ndarray))
             except (pa.ArrowException, TypeError, ValueError) as fault:
                 raise LogFileError(

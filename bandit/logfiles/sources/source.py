@@ -1,4 +1,4 @@
-"""What a log file is to the importer: chunks of text columns, whatever its format."""
+"""The protocol of log files: chunks of columns of text, whatever the format."""
 
 from __future__ import annotations
 
@@ -16,7 +16,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SourceChunk:
-    """n rows: their lines and the columns asked for; `misfits` are the lines with another number of fields."""
+    """n rows of a source: `lines` (n,) are their line numbers, `columns` the columns asked for, n texts each.
+
+    `misfits` are (line, number of fields) of the rows that do not have the header's `n_fields`; they are not among
+    the n.
+    """
 
     lines: IntArray
     columns: Mapping[str, Sequence[str]]
@@ -28,11 +32,11 @@ class SourceChunk:
 
 
 class Source(Protocol):
-    """A log file; LogFileError where it is malformed."""
+    """A log file or frame that can be read any number of times; LogFileError where it is malformed."""
 
     @property
     def digest(self) -> str:
-        """A name for the content: 16 hex digits."""
+        """A digest of the content: 16 hex digits, the same for the same content."""
         ...
 
     @property
@@ -41,7 +45,10 @@ class Source(Protocol):
         ...
 
     def chunks(self, columns: Sequence[str], size: int, progress: Progress | None) -> Iterator[SourceChunk]:
-        """Yield the rows in order, at most `size` at a time, with the columns named."""
+        """Yield the rows in order, at most `size` at a time, with the columns named.
+
+        `progress` is called after each chunk with what is done and what there is in all, in bytes or rows.
+        """
         ...
 
 
