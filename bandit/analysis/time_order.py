@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bandit.domain import Contexts, IntArray, LoggedBatch
+from bandit.domain import Contexts, IntArray, LoggedBatch, LogView
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,7 +24,7 @@ BINS = 65_536
 """Equal stretches of time that decisions are counted in, to find where to cut."""
 
 
-class TimeOrdered:
+class TimeOrdered(LogView):
     """A `bandit.domain.Log` of another log's decisions by time; those of one moment keep their order.
 
     A log that is in order already is passed through. Else its time is cut into stretches that fit into memory, each
@@ -33,7 +33,7 @@ class TimeOrdered:
 
     def __init__(self, log: Log, *, rows: int = ROWS) -> None:
         """Read the log's times: once where they are in order, twice where they are not."""
-        self._log = log
+        self.log = log
         self.first = self.last = 0
         self._ordered = True
         n_offers, n = 1, 0
@@ -57,10 +57,10 @@ class TimeOrdered:
     def batches(self, size: int = 65_536) -> Iterator[LoggedBatch]:
         """Yield the decisions by time, at most `size` at a time."""
         if self._ordered:
-            yield from self._log.batches(size)
+            yield from self.log.batches(size)
             return
         for low, high in zip(self._cuts[:-1], self._cuts[1:], strict=True):
-            parts = [batch.take((batch.time >= low) & (batch.time < high)) for batch in self._log.batches()]
+            parts = [batch.take((batch.time >= low) & (batch.time < high)) for batch in self.log.batches()]
             stretch = _joined([part for part in parts if len(part)])
             stretch = stretch.take(np.argsort(stretch.time, kind="stable"))
             for start in range(0, len(stretch), size):
@@ -70,7 +70,7 @@ class TimeOrdered:
         """Return times that cut the log into stretches of about `rows` decisions, none of them empty."""
         width = (self.last - self.first) // BINS + 1
         counts = np.zeros(BINS, dtype=np.int64)
-        for batch in self._log.batches():
+        for batch in self.log.batches():
             counts += np.bincount((batch.time - self.first) // width, minlength=BINS)
         filled = np.flatnonzero(counts)
         stretch = (np.cumsum(counts[filled]) - 1) // rows

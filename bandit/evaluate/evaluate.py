@@ -142,7 +142,7 @@ def evaluate(
     for batch in judged.batches(size):
         judge.add(batch, keys)
         report.advance(len(batch))
-    diagnosis = diagnostics.result(int(getattr(log, "still_open", 0)), groups)
+    diagnosis = diagnostics.result(log.still_open, groups)
     return judge.evaluation(asked, learned_on, crossfit or 0, diagnosis, calibration)
 
 
@@ -150,7 +150,7 @@ def _source(log: Log, asked: Propensities | None) -> Propensities:
     """Return where the propensities come from; those that a log does not know are estimated, whatever is asked."""
     if asked not in {None, "logged", "estimated"}:
         raise InputError(f'propensities are "{asked}"; choose logged or estimated')
-    known = bool(getattr(log, "propensities_known", True))
+    known = log.propensities_known
     if asked == "logged" and not known:
         raise InputError(
             'the log does not know the propensities of its decisions; leave propensities out or ask for "estimated"'
@@ -233,7 +233,7 @@ def _structure(catalogue: Catalogue, dimensions: Sequence[str], needs: frozenset
 
 
 def _catalogue_of(log: Log) -> Catalogue:
-    found = getattr(log, "catalogue", None)
+    found = log.catalogue
     if not isinstance(found, Catalogue):
         raise InputError("the log has no catalogue of its own; pass the one its offers are numbered by as catalogue=")
     return found

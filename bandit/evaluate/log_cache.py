@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bandit.domain import Contexts, LoggedBatch
+from bandit.domain import Contexts, LoggedBatch, LogView
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -19,10 +19,10 @@ MOST_HELD = 1_000_000
 
 
 @dataclass(frozen=True, eq=False)
-class HeldLog:
-    """The decisions of a log in memory, each distinct eligible set once; `catalogue` is that of the log."""
+class HeldLog(LogView):
+    """The decisions of a log in memory, each distinct eligible set once."""
 
-    catalogue: object
+    log: Log
     rows: LoggedBatch
     masks: BoolArray
     which: IntArray
@@ -52,7 +52,7 @@ def hold(log: Log, size: int, most: int = MOST_HELD) -> Log:
     for batch in log.batches(size):
         which.append(_numbered(batch.eligible, sets, masks))
         parts.append(_with_masks(batch, np.zeros((len(batch), 0), dtype=np.bool_)))
-    return HeldLog(getattr(log, "catalogue", None), _joined(parts), np.stack(masks), np.concatenate(which))
+    return HeldLog(log, _joined(parts), np.stack(masks), np.concatenate(which))
 
 
 def _numbered(eligible: BoolArray, sets: dict[bytes, int], masks: list[BoolArray]) -> IntArray:

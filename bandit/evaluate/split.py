@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from bandit.domain import LogView
 from bandit.errors import InputError
 from bandit.ope.clusters import Keys
 
@@ -23,18 +24,13 @@ FOLDS = "fold"
 
 
 @dataclass(frozen=True, eq=False)
-class SplitLog:
+class SplitLog(LogView):
     """The decisions of one part of the customers, in order; reads the whole log and passes on the part."""
 
     log: Log
     share: float
     part: Part
     salt: str
-
-    @property
-    def catalogue(self) -> object:
-        """The catalogue of the log, None where it has none of its own."""
-        return getattr(self.log, "catalogue", None)
 
     @cached_property
     def n(self) -> int:
@@ -75,17 +71,12 @@ def fold_log(log: Log, fold: int, folds: int) -> Log:
 
 
 @dataclass(frozen=True, eq=False)
-class _OtherFolds:
+class _OtherFolds(LogView):
     """By the very number of the fold, so that rounding cannot deal a customer to both sides."""
 
     log: Log
     fold: int
     folds: int
-
-    @property
-    def catalogue(self) -> object:
-        """The catalogue of the log, None where it has none of its own."""
-        return getattr(self.log, "catalogue", None)
 
     @cached_property
     def n(self) -> int:

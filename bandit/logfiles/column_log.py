@@ -26,7 +26,7 @@ LOG_CHUNK_ROWS = 65_536
 class ColumnLog:
     """A `bandit.domain.Log` of a source of columns; made by `from_frame`, `from_parquet` and `open_log`.
 
-    Batches come in the order of the rows, whatever their times: `evaluate` accepts any order, and replay and learning,
+    Batches come in the order of the rows, not of their times: `evaluate` accepts any order, and replay and learning,
     which need rows in order of time, sort them by `bandit.analysis.time_order.TimeOrdered`. Every row is checked once,
     when the log is made; `report` says which were rejected. Decisions that are still open, their window not over and
     not marked as closed, are left out: `still_open` counts them. Memory: a batch, and nine bytes a row of a source

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bandit.domain import Log, LoggedBatch, Progress
+from bandit.domain import Log, LogDefaults, LoggedBatch, Progress
 from bandit.engine import Engine
 from bandit.evaluate.split import split_log
 from bandit.store import Store, StoreLog, Where
@@ -20,7 +20,7 @@ SPLIT = 0.5
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Held:
+class Held(LogDefaults):
     """Decisions held in memory as `bandit.domain.Log`."""
 
     batch: LoggedBatch

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from bandit.catalogue import Catalogue
-from bandit.domain import LoggedBatch
+from bandit.domain import LogDefaults, LoggedBatch
 from simulator.market.population import Population
 from simulator.simulation.run import Run
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class RunLog:
+class RunLog(LogDefaults):
     """A run as `bandit.domain.Log`: settled outcomes in order of decision, contexts built anew batch by batch."""
 
     population: Population

@@ -59,7 +59,7 @@ def _check(file: MappingDocument) -> None:
     if (columns.propensity is None) != bool(file.propensity):
         raise CatalogueError(
             "needs one source of propensities: propensity under [columns] (a column, a number or a fraction such "
-            'as "1/3"), or [[propensity]] entries where it depends on the offer; where nobody wrote them down, say so '
+            'as "1/3"), or [[propensity]] entries where it depends on the offer; where the log does not have them, say so '
             f'by propensity = "{UNKNOWN_PROPENSITY}"'
         )
     if columns.time is None and (columns.time_format != "iso" or columns.time_unit != "s"):

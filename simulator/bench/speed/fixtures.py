@@ -15,7 +15,7 @@ import numpy as np
 import vowpalwabbit
 
 from bandit.catalogue import Catalogue
-from bandit.domain import LoggedBatch, Outcomes
+from bandit.domain import LogDefaults, LoggedBatch, Outcomes
 from bandit.errors import InputError
 from bandit.policies import ThompsonSampling
 
@@ -50,7 +50,7 @@ class Size:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Remembered:
+class _Remembered(LogDefaults):
     """A log in memory; obeys `bandit.domain.Log`."""
 
     whole: LoggedBatch
