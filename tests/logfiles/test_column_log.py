@@ -1,4 +1,4 @@
-"""Any dataframe, and a Parquet file of any size, as a log."""
+"""A log of a frame or a file is read many times, without a database, as an import reads it."""
 
 import copy
 
@@ -8,95 +8,13 @@ import pytest
 from bandit import Catalogue, SegmentRules, Uniform
 from bandit.analysis.replay import replay
 from bandit.analysis.time_order import TimeOrdered
-from bandit.domain import Log
 from bandit.errors import CatalogueError, InputError, LogFileError, MissingExtraError
 from bandit.evaluate import evaluate
 from bandit.logfiles import LogMapping, from_frame, from_parquet, open_log
-from tests.logfiles.import_tools import HEADER, MAPPING, bring, mapping, read_back, row, sample, spring, table
+from tests.logfiles.frames import columns, frame
+from tests.logfiles.import_tools import MAPPING, bring, mapping, row, sample, spring, table
 
-pa = pytest.importorskip("pyarrow")
 parquet = pytest.importorskip("pyarrow.parquet")
-
-
-def columns(*rows):
-    """Rows of text as typed columns, None where blank."""
-    plain = {name: list(column) for name, column in zip(HEADER, zip(*rows, strict=True), strict=True)}
-    for name in ("rec", "p", "amount"):
-        plain[name] = [None if value == "" else float(value) for value in plain[name]]
-    plain["club"] = [str(value) in {"1", "true"} for value in plain["club"]]
-    plain["bought"] = [bool(int(value)) for value in plain["bought"]]
-    plain["sex"] = [value or None for value in plain["sex"]]
-    return plain
-
-
-def frame(n=300, seed=3):
-    return pa.table(columns(*sample(n, np.random.default_rng(seed))))
-
-
-def same(batch, wanted):
-    for name in ("offer", "eligible", "propensity", "converted", "revenue", "reward", "time"):
-        assert getattr(batch, name).tolist() == getattr(wanted, name).tolist(), name
-    assert batch.contexts.customers.tolist() == wanted.contexts.customers.tolist()
-    for name, column in wanted.contexts.columns.items():
-        np.testing.assert_array_equal(batch.contexts.columns[name], column)
-    for name, text in wanted.contexts.text.items():
-        assert batch.contexts.text[name].tolist() == text.tolist()
-
-
-def kinds_of_frames():
-    """The same rows as everything that is a frame; pandas, polars and DuckDB where they are installed."""
-    whole = frame()
-    made = {
-        "table": whole,
-        "dict of lists": {name: whole.column(name).to_pylist() for name in whole.column_names},
-        "reader": whole.to_reader(max_chunksize=70),
-        "chunked": pa.Table.from_batches(whole.to_batches(max_chunksize=70)),
-        "dictionaries": whole.set_column(2, "at", whole.column("at").dictionary_encode()),
-        "capsule": Capsule(whole),
-    }
-    numbers = {name: whole.column(name).to_numpy(zero_copy_only=False) for name in whole.column_names}
-    made["dict of arrays"] = numbers
-    try:
-        import pandas as pd  # noqa: PLC0415
-
-        made["pandas"] = pd.DataFrame(numbers)
-    except ImportError:
-        pass
-    try:
-        import polars as pl  # noqa: PLC0415
-
-        made["polars"] = pl.from_arrow(whole)
-    except ImportError:
-        pass
-    return made
-
-
-class Capsule:
-    """All that a frame needs: Arrow's C stream."""
-
-    def __init__(self, table):
-        self.table = table
-
-    def __arrow_c_stream__(self, requested_schema=None):
-        return self.table.__arrow_c_stream__(requested_schema)
-
-
-def test_every_kind_of_frame_is_the_log_that_an_import_of_csv_gives(tmp_path):
-    bring(tmp_path, table(*sample(300, np.random.default_rng(3))))
-    wanted = read_back(tmp_path)
-    for name, given in kinds_of_frames().items():
-        log = from_frame(given, spring(), MAPPING)
-        assert isinstance(log, Log), name
-        for size in (1_000, 77):
-            parts = list(log.batches(size))
-            assert max(map(len, parts)) <= size
-            same(joined(parts), wanted)
-
-
-def joined(parts):
-    from bandit.analysis.time_order import _joined  # noqa: PLC0415 - the one that the engine has
-
-    return _joined(parts)
 
 
 def test_a_parquet_file_is_read_again_and_again_and_evaluated(tmp_path):
@@ -153,44 +71,6 @@ def test_columns_named_as_an_export_names_them_need_no_mapping():
     assert batch.reward.tolist() == [-2.0, 3.0]
 
 
-def test_missing_is_nan_in_numpy_and_null_elsewhere():
-    """Of three rows with NaN: missing in numpy's column, refused in Arrow's."""
-    given = columns(row(), row(id="d2"))
-    nan = np.array([1.0, np.nan])
-    log = from_frame(given | {"rec": nan}, spring(), MAPPING)
-    assert np.isnan(next(iter(log.batches())).contexts.columns["recency"][1])
-    log = from_frame(given | {"rec": pa.array(nan)}, spring(), MAPPING)
-    assert log.report.refused[0].reason == '"nan" in "rec" is not a finite number, which the fact "recency" needs'
-    assert from_frame(given | {"p": np.array([0.5, np.inf])}, spring(), MAPPING).n == 1
-
-
-GOOD = columns(row(), row(id="d2"))
-BAD = {
-    "a number": (7, "a frame is a pandas or polars frame, .*; seen int"),
-    "a text": ("log.csv", "seen str"),
-    "a list of rows": ([{"id": 1}], "seen list"),
-    "nothing": (None, "seen NoneType"),
-    "columns of two lengths": (GOOD | {"p": [0.1]}, r"of one length; seen \[1, 2\]"),
-    "a column that is a text": (GOOD | {"p": "0.1"}, 'the column "p" is a str'),
-    "a column of a matrix": (GOOD | {"p": np.ones((2, 2))}, r'the column "p" has the shape \(2, 2\)'),
-    "mixed types": (GOOD | {"p": [0.5, "half"]}, 'the column "p" cannot be read'),
-    "nested columns": (GOOD | {"rec": [[1.0], [2.0]]}, 'the column "rec" is of the type list'),
-    "bytes": (GOOD | {"ch": [b"sms", b"sms"]}, 'the column "ch" is of the type binary'),
-    "a column too few": ({name: GOOD[name] for name in HEADER[:-1]}, 'it has no column "amount"; the columns are "id"'),
-    "no rows": ({name: [] for name in HEADER}, "the frame: has no rows"),
-    "all rows refused": (GOOD | {"p": [2.0, 3.0]}, "every row is refused, the first because the propensity 2 is"),
-    "a NUL": (GOOD | {"who": ["a\0b", "c"]}, 'row 1 has a NUL in the column "who"'),
-}
-
-
-@pytest.mark.parametrize("case", BAD)
-def test_what_is_no_frame_is_refused_in_one_sentence(case):
-    given, words = BAD[case]
-    with pytest.raises(LogFileError, match=words) as fault:
-        from_frame(given, spring(), MAPPING)
-    assert "\n" not in str(fault.value)
-
-
 def test_a_bad_file_is_refused_in_one_sentence(tmp_path, monkeypatch):
     parquet.write_table(frame(), tmp_path / "log.parquet")
     content = (tmp_path / "log.parquet").read_bytes()
@@ -218,7 +98,7 @@ def test_a_bad_file_is_refused_in_one_sentence(tmp_path, monkeypatch):
         next(log.batches())
     monkeypatch.setitem(__import__("sys").modules, "pyarrow", None)
     with pytest.raises(MissingExtraError, match=r'reading a frame needs .* "offer-bandit\[parquet\]"'):
-        from_frame(GOOD, spring(), MAPPING)
+        from_frame(frame(2), spring(), MAPPING)
 
 
 def test_rules_look_at_the_facts_of_each_row():

@@ -18,7 +18,7 @@ from bandit.evaluate import evaluate
 from bandit.logfiles import ExportLayout, LogMapping, export, export_mapping, import_log, mapping_toml, open_log
 from bandit.logfiles.columns.logged_eligibility import mask_text, read_mask
 from bandit.store import Store, StoreLog, Where
-from tests.logfiles.tools import DAY, fill, odd
+from tests.logfiles.odd_database import DAY, fill, odd
 
 FORMATS = ("parquet", "csv", "csv.gz", "dsjson")
 
