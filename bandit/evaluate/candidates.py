@@ -15,7 +15,7 @@ import numpy as np
 
 from bandit.decide import checked
 from bandit.errors import InputError, PolicyError
-from bandit.evaluate.log_cache import hold
+from bandit.evaluate.log_cache import cache_log
 from bandit.evaluate.split import SplitLog, fold_log, folds_of
 from bandit.policies import ThompsonSampling, build
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Candidate:
+class CandidatePolicy:
     """A policy that is judged: `copies` has one policy, or one a fold, which has not seen the fold's customers."""
 
     name: str
@@ -57,30 +57,30 @@ class Candidate:
             raise PolicyError(f'"{self.name}" cannot be evaluated: {fault}') from fault
 
 
-def frozen(policies: Mapping[str, Policy]) -> tuple[Candidate, ...]:
+def frozen(policies: Mapping[str, Policy]) -> tuple[CandidatePolicy, ...]:
     """Return the policies as they are."""
-    return tuple(Candidate(name, (policy,)) for name, policy in policies.items())
+    return tuple(CandidatePolicy(name, (policy,)) for name, policy in policies.items())
 
 
-def teach_part(candidates: Sequence[Candidate], part: SplitLog, size: int) -> int:
+def teach_part(candidates: Sequence[CandidatePolicy], part: SplitLog, size: int) -> int:
     """Give those that learn one part of a log; return the number of its decisions."""
     learners = [policy for each in candidates for policy in each.copies if policy.learns]
     if not learners:
         return part.n
-    held = hold(part, size)
+    held = cache_log(part, size)
     for policy in learners:
         teach(policy, held, size)
     return held.n
 
 
 def cross_fitted(
-    candidates: Sequence[Candidate],
+    candidates: Sequence[CandidatePolicy],
     catalogue: Catalogue,
     log: Log,
     folds: int,
     size: int,
     advance: Callable[[int], None],
-) -> tuple[Candidate, ...]:
+) -> tuple[CandidatePolicy, ...]:
     """Return the candidates, each that learns as k fresh copies that have learned from the customers of other folds.
 
     `advance` is called with the number of decisions of the log after each copy. InputError with fewer than two folds.
@@ -89,7 +89,7 @@ def cross_fitted(
         raise InputError(f"cross-fitting needs at least 2 folds, not {folds}; leave it at 5 if unsure")
     if not any(policy.learns for each in candidates for policy in each.copies):
         return tuple(candidates)
-    held = hold(log, size)
+    held = cache_log(log, size)
     fitted = []
     for each in candidates:
         (policy,) = each.copies
@@ -100,7 +100,7 @@ def cross_fitted(
         for fold, one in enumerate(copies):
             teach(one, fold_log(held, fold, folds), size)
             advance(log.n)
-        fitted.append(Candidate(each.name, tuple(copies)))
+        fitted.append(CandidatePolicy(each.name, tuple(copies)))
     return tuple(fitted)
 
 

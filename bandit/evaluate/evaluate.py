@@ -11,16 +11,22 @@ from bandit.catalogue import Catalogue
 from bandit.domain import Progress
 from bandit.encoding.encoder import Encoder, settle_scales
 from bandit.errors import InputError
-from bandit.evaluate.candidates import Candidate, cross_fitted, frozen, teach_part
-from bandit.evaluate.diagnostics import LogDiagnostics, SampleRatio
+from bandit.evaluate.candidates import CandidatePolicy, cross_fitted, frozen, teach_part
+from bandit.evaluate.diagnostics import LogDiagnostics, SampleRatioTest
 from bandit.evaluate.evaluator import LOGGED, EvaluationInputs, EvaluationRequest, Evaluator
 from bandit.evaluate.propensity.estimated import EstimatedPropensities
-from bandit.evaluate.propensity.logging_policy import Estimated, EvenlyDrawn, LoggingPolicy, is_uniform, known_logging
+from bandit.evaluate.propensity.logging_policy import (
+    EstimatedLoggingPolicy,
+    LoggingPolicy,
+    UniformLoggingPolicy,
+    is_uniform,
+    known_logging,
+)
 from bandit.evaluate.results import Evaluation
-from bandit.evaluate.rewards.ridge_regression import CrossFitted, RewardModel, RidgeReward
-from bandit.evaluate.rewards.ridge_regression import cross_fitted as cross_fitted_rewards
+from bandit.evaluate.rewards.ridge_regression import CrossFittedReward, RewardModel, RidgeReward
+from bandit.evaluate.rewards.ridge_regression import cross_fitted as cross_fitted_reward
 from bandit.evaluate.segments import Segments
-from bandit.evaluate.split import FOLDS, split_log
+from bandit.evaluate.split import FOLD_SALT, split_log
 from bandit.ope import DEFAULT, DEFAULT_INTERVAL, ESTIMATORS, Estimator, IntervalKind, resolve
 from bandit.ope.clusters import Keys
 from bandit.ope.estimators.mrdr import mrdr_weights
@@ -29,12 +35,12 @@ if TYPE_CHECKING:
     from numpy.random import Generator
 
     from bandit.domain import FloatArray, IntArray, Log, Policy
-    from bandit.evaluate.propensity.calibration import Calibration
+    from bandit.evaluate.propensity.calibration import PropensityFit
     from bandit.ope.feedback import Need
 
 Propensities = Literal["logged", "estimated"]
 
-_CELLS = 2_000_000
+_BATCH_CELLS = 2_000_000
 _EMPTY = "the log has no decisions to judge by; import some, or choose another split"
 _PREFERRED = ("dr", "snips")
 
@@ -57,7 +63,7 @@ def evaluate(
     propensities: Propensities | None = None,
     dimensions: Sequence[str] = (),
     by: Sequence[str] = (),
-    groups: SampleRatio | None = None,
+    groups: SampleRatioTest | None = None,
     now: int | None = None,
     progress: Progress | None = None,
 ) -> Evaluation:
@@ -91,7 +97,7 @@ def evaluate(
     catalogue = _catalogue_of(log) if catalogue is None else catalogue
     rng = np.random.default_rng(1) if rng is None else rng
     named, base = _named(policies, baseline)
-    size = max(256, min(65_536, _CELLS // max(1, catalogue.n_offers)))
+    size = max(256, min(65_536, _BATCH_CELLS // max(1, catalogue.n_offers)))
     if split is not None and crossfit is not None:
         raise InputError("split and crossfit are two ways to judge what learns; give one of them")
     source = _source(log, propensities)
@@ -111,13 +117,13 @@ def evaluate(
     if crossfit is not None:
         candidates = cross_fitted(candidates, catalogue, log, crossfit, size, report.advance)
     known: LoggingPolicy = known_logging(logging, rng)
-    calibration: Calibration | None = None
+    calibration: PropensityFit | None = None
     if source == "estimated":
         model = EstimatedPropensities.fit(judged, catalogue, folds=folds, size=size)
-        known, calibration = Estimated(model, every=propensities == "estimated"), model.calibration
+        known, calibration = EstimatedLoggingPolicy(model, every=propensities == "estimated"), model.calibration
         report.advance(judged.n)
     elif logging is None and needs & {"marginal", "slate"}:
-        known = EvenlyDrawn()
+        known = UniformLoggingPolicy()
     rewards, robust = _fitted(judged, catalogue, candidates, reward_model, folds, size, known, needs, rng, report)
     asked = EvaluationRequest(shown, _default(shown), base, level, interval)
     place = None if base is None else [LOGGED, *named].index(base)
@@ -138,7 +144,7 @@ def evaluate(
     )
     diagnostics = LogDiagnostics(catalogue, now=now)
     judge = Evaluator(candidates, chosen, aids, cut, diagnostics, catalogue.n_offers, rng, place)
-    keys = Keys(FOLDS)
+    keys = Keys(FOLD_SALT)
     for batch in judged.batches(size):
         judge.add(batch, keys)
         report.advance(len(batch))
@@ -183,7 +189,7 @@ def _default(names: Sequence[str]) -> str:
 def _fitted(
     log: Log,
     catalogue: Catalogue,
-    candidates: tuple[Candidate, ...],
+    candidates: tuple[CandidatePolicy, ...],
     make: Callable[[Encoder], RewardModel],
     folds: int,
     size: int,
@@ -191,7 +197,7 @@ def _fitted(
     needs: frozenset[Need],
     rng: Generator,
     report: _Counter,
-) -> tuple[CrossFitted | None, tuple[CrossFitted, ...]]:
+) -> tuple[CrossFittedReward | None, tuple[CrossFittedReward, ...]]:
     """Return the reward model, and one for each candidate, fitted in one pass where they are needed.
 
     Numeric facts are scaled as they are in the first batch.
@@ -199,9 +205,9 @@ def _fitted(
     if not needs & {"predictions", "robust"}:
         return None, ()
     encoder = Encoder(catalogue, settle_scales(catalogue, next(iter(log.batches(size))).contexts))
-    rewards = cross_fitted_rewards(make, encoder, folds)
-    robust = tuple(cross_fitted_rewards(make, encoder, folds) for _ in candidates if "robust" in needs)
-    keys, rngs = Keys(FOLDS), rng.spawn(len(robust))
+    rewards = cross_fitted_reward(make, encoder, folds)
+    robust = tuple(cross_fitted_reward(make, encoder, folds) for _ in candidates if "robust" in needs)
+    keys, rngs = Keys(FOLD_SALT), rng.spawn(len(robust))
     for batch in log.batches(size):
         shares = keys.read(batch.contexts.customers, len(batch))[1]
         rewards.learn(batch, shares)

@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bandit.evaluate.diagnostics import (
-    Contrast,
     Finding,
     LogDiagnosis,
     LogDiagnostics,
+    PolicyContrast,
     TargetSupport,
     TargetWeights,
     findings,
 )
 from bandit.evaluate.diagnostics.target import rarer
 from bandit.evaluate.grounds import of_estimates, of_overlap, verdict_and_reason
-from bandit.evaluate.propensity.estimated import Overlap
+from bandit.evaluate.propensity.estimated import TargetOverlap
 from bandit.evaluate.results import Evaluation, PolicyEvaluation
 from bandit.ope import Feedback, Tally
 from bandit.ope.slate_weights import marginal_weights, slate_weights
@@ -29,10 +29,10 @@ if TYPE_CHECKING:
     from numpy.random import Generator
 
     from bandit.domain import FloatArray, IntArray, LoggedBatch
-    from bandit.evaluate.candidates import Candidate
-    from bandit.evaluate.propensity.calibration import Calibration
+    from bandit.evaluate.candidates import CandidatePolicy
+    from bandit.evaluate.propensity.calibration import PropensityFit
     from bandit.evaluate.propensity.logging_policy import LoggingPolicy, LoggingProbabilities
-    from bandit.evaluate.rewards.ridge_regression import CrossFitted
+    from bandit.evaluate.rewards.ridge_regression import CrossFittedReward
     from bandit.evaluate.segments import Segment, Segments
     from bandit.ope import Estimate, Estimator, IntervalKind
     from bandit.ope.clusters import Keys
@@ -58,8 +58,8 @@ class EvaluationInputs:
     """
 
     logging: LoggingPolicy
-    rewards: CrossFitted | None
-    robust: tuple[CrossFitted, ...]
+    rewards: CrossFittedReward | None
+    robust: tuple[CrossFittedReward, ...]
     labels: IntArray
     columns: FloatArray
     needs: frozenset[Need]
@@ -84,7 +84,7 @@ class Evaluator:
 
     def __init__(
         self,
-        candidates: Sequence[Candidate],
+        candidates: Sequence[CandidatePolicy],
         estimators: Sequence[Estimator],
         aids: EvaluationInputs,
         segments: Segments | None,
@@ -104,8 +104,8 @@ class Evaluator:
         self.shown = np.zeros(n_offers, dtype=np.int64)
         self.wanted = np.zeros((len(self.candidates), n_offers))
         self.weights = [TargetWeights() for _ in self.candidates]
-        self.overlaps = [Overlap() for _ in self.candidates]
-        self.contrasts = [Contrast() for _ in self.candidates]
+        self.overlaps = [TargetOverlap() for _ in self.candidates]
+        self.contrasts = [PolicyContrast() for _ in self.candidates]
         self.outcomes = 0
 
     def add(self, batch: LoggedBatch, keys: Keys) -> None:
@@ -144,7 +144,7 @@ class Evaluator:
         learned_on: int,
         crossfit: int,
         diagnosis: LogDiagnosis,
-        calibration: Calibration | None,
+        calibration: PropensityFit | None,
     ) -> Evaluation:
         """Return the rows of the table; `calibration` is that of estimated propensities."""
         names, base = [LOGGED, *(each.name for each in self.candidates)], self.base
@@ -302,7 +302,7 @@ class Evaluator:
         self,
         of_log: Sequence[Finding],
         supports: Sequence[TargetSupport],
-        calibration: Calibration | None,
+        calibration: PropensityFit | None,
         base: int | None,
     ) -> list[tuple[Finding, ...]]:
         """Return the findings of each candidate; what makes the log or the baseline unfit makes everyone so."""

@@ -6,17 +6,17 @@ from typing import TYPE_CHECKING
 
 from bandit.evaluate.diagnostics import Finding
 from bandit.evaluate.diagnostics.target import MAX_UNSUPPORTED, MIN_EVENTS, too_few_events
-from bandit.evaluate.propensity.calibration import DETERMINISTIC
+from bandit.evaluate.propensity.calibration import DETERMINISTIC_LOGGING
 from bandit.evaluate.verdict import Verdict, verdict_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from bandit.evaluate.propensity.calibration import Calibration
+    from bandit.evaluate.propensity.calibration import PropensityFit
     from bandit.ope import Estimate
 
 
-def of_estimates(calibration: Calibration | None) -> tuple[Finding, ...]:
+def of_estimates(calibration: PropensityFit | None) -> tuple[Finding, ...]:
     """Return what is to be said of estimated propensities, whoever is judged."""
     if calibration is None:
         return ()
@@ -26,12 +26,12 @@ def of_estimates(calibration: Calibration | None) -> tuple[Finding, ...]:
     return (Finding("propensities", "fatal", _bare(calibration.warning)), note)
 
 
-def of_overlap(share: float, calibration: Calibration | None) -> tuple[Finding, ...]:
+def of_overlap(share: float, calibration: PropensityFit | None) -> tuple[Finding, ...]:
     """Return why estimated propensities cannot answer for a policy."""
     if calibration is None or share <= MAX_UNSUPPORTED:
         return ()
     if calibration.deterministic:
-        return (Finding("overlap", "fatal", _bare(DETERMINISTIC)),)
+        return (Finding("overlap", "fatal", _bare(DETERMINISTIC_LOGGING)),)
     sentence = f"{share:.0%} of this policy's choices are offers that the old policy hardly made to such customers"
     return (Finding("overlap", "fatal", sentence),)
 

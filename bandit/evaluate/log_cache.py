@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 
     from bandit.domain import BoolArray, IntArray, Log, ObjectArray
 
-MOST_HELD = 1_000_000
+MOST_CACHED = 1_000_000
 """A longer log is read again instead: so many decisions with a dozen facts are some 200 MB."""
 
 
 @dataclass(frozen=True, eq=False)
-class HeldLog:
+class CachedLog:
     """The decisions of a log in memory, each distinct eligible set once; `catalogue` is that of the log."""
 
     catalogue: object
@@ -42,9 +42,9 @@ class HeldLog:
             yield _with_masks(part, np.broadcast_to(self.masks[0], (len(part), n_offers)) if one else self.masks[which])
 
 
-def hold(log: Log, size: int, most: int = MOST_HELD) -> Log:
+def cache_log(log: Log, size: int, most: int = MOST_CACHED) -> Log:
     """Return the log in memory, or as it is where it is longer than `most` or empty."""
-    if not 0 < log.n <= most or isinstance(log, HeldLog):
+    if not 0 < log.n <= most or isinstance(log, CachedLog):
         return log
     sets: dict[bytes, int] = {}
     masks: list[BoolArray] = []
@@ -52,7 +52,7 @@ def hold(log: Log, size: int, most: int = MOST_HELD) -> Log:
     for batch in log.batches(size):
         which.append(_numbered(batch.eligible, sets, masks))
         parts.append(_with_masks(batch, np.zeros((len(batch), 0), dtype=np.bool_)))
-    return HeldLog(getattr(log, "catalogue", None), _joined(parts), np.stack(masks), np.concatenate(which))
+    return CachedLog(getattr(log, "catalogue", None), _joined(parts), np.stack(masks), np.concatenate(which))
 
 
 def _numbered(eligible: BoolArray, sets: dict[bytes, int], masks: list[BoolArray]) -> IntArray:

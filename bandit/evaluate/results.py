@@ -9,7 +9,7 @@ from bandit.errors import InputError
 
 if TYPE_CHECKING:
     from bandit.evaluate.diagnostics import Finding, LogDiagnosis, TargetSupport
-    from bandit.evaluate.propensity.calibration import Calibration
+    from bandit.evaluate.propensity.calibration import PropensityFit
     from bandit.evaluate.segments import Segment
     from bandit.evaluate.verdict import Verdict
     from bandit.ope import Estimate
@@ -116,7 +116,7 @@ class Evaluation:
     learned_on: int
     crossfit: int
     diagnosis: LogDiagnosis
-    propensities: Calibration | None
+    propensities: PropensityFit | None
     findings: tuple[Finding, ...]
     rows: tuple[PolicyEvaluation, ...]
     segments: tuple[Segment, ...]

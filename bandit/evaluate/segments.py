@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bandit.errors import InputError
-from bandit.evaluate.diagnostics.target import MIN_EVENTS, Contrast, rarer
+from bandit.evaluate.diagnostics.target import MIN_EVENTS, PolicyContrast, rarer
 from bandit.evaluate.verdict import Verdict, verdict_of
 from bandit.ope import Tally
 
@@ -94,7 +94,7 @@ class _Part:
 
     def __init__(self, name: str, policies: int, estimators: Sequence[Estimator]) -> None:
         self.name, self.tally = name, Tally(policies, estimators)
-        self.contrasts = [Contrast() for _ in range(policies)]
+        self.contrasts = [PolicyContrast() for _ in range(policies)]
         self.n = self.paid = 0
 
     def add(self, feedback: Sequence[Feedback], paid: BoolArray, baseline: int | None) -> None:

@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
     from bandit.domain import FloatArray, IntArray, Log, LoggedBatch
 
-Part = Literal["learn", "judge"]
+SplitPart = Literal["learn", "judge"]
 
-FOLDS = "fold"
+FOLD_SALT = "fold"
 """The salt by which customers are dealt to the folds of cross-fitting."""
 
 
@@ -28,7 +28,7 @@ class SplitLog:
 
     log: Log
     share: float
-    part: Part
+    part: SplitPart
     salt: str
 
     @property
@@ -51,7 +51,7 @@ class SplitLog:
                 yield batch.take(chosen)
 
 
-def split_log(log: Log, share: float = 0.5, part: Part = "learn", salt: str = "split") -> SplitLog:
+def split_log(log: Log, share: float = 0.5, part: SplitPart = "learn", salt: str = "split") -> SplitLog:
     """Return one part of a log: "learn" has about `share` of the customers, "judge" the others.
 
     The same log, share and salt always deal a customer to the same part; where the log knows no customers, single
@@ -94,7 +94,7 @@ class _OtherFolds:
 
     def batches(self, size: int = 65_536) -> Iterator[LoggedBatch]:
         """Yield the decisions in order, at most `size` at a time; never an empty batch."""
-        keys = Keys(FOLDS)
+        keys = Keys(FOLD_SALT)
         for batch in self.log.batches(size):
             shares = keys.read(batch.contexts.customers, len(batch))[1]
             others = folds_of(shares, self.folds) != self.fold

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import numpy as np
 
-from bandit.evaluate.diagnostics.target import MIN_EFFECTIVE
+from bandit.evaluate.diagnostics.target import MIN_EFFECTIVE_SIZE
 
 if TYPE_CHECKING:
     from bandit.evaluate.results import Evaluation
@@ -29,7 +29,7 @@ def verdict_of(difference: Estimate) -> Verdict:
 
 def too_few(estimate: Estimate) -> bool:
     """Return whether too few decisions or customers say anything for an interval to be trusted."""
-    return min(estimate.effective_sample_size, estimate.clusters) < MIN_EFFECTIVE
+    return min(estimate.effective_sample_size, estimate.clusters) < MIN_EFFECTIVE_SIZE
 
 
 def verdicts(evaluation: Evaluation) -> dict[str, Verdict]:

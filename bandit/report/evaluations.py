@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from rich.markup import escape
 from rich.table import Table
 
-from bandit.report.numbers import UNKNOWN, Scale, count
+from bandit.report.numbers import UNKNOWN_NUMBER, NumberFormat, count
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -46,7 +46,7 @@ def evaluation_table(evaluation: Evaluation, unit: str) -> Table:
     table.add_column("largest weight", justify="right")
     rows = [row.estimate(name) for row in evaluation.rows]
     differences = [each for row in evaluation.rows if (each := row.against_baseline(name)) is not None]
-    scale = Scale.of([evaluation.realised, *rows, *differences])
+    scale = NumberFormat.of([evaluation.realised, *rows, *differences])
     for row in evaluation.rows:
         table.add_row(*_policy_cells(evaluation, row, scale))
     realised = evaluation.realised
@@ -58,7 +58,7 @@ def evaluation_table(evaluation: Evaluation, unit: str) -> Table:
     return table
 
 
-def _policy_cells(evaluation: Evaluation, row: PolicyEvaluation, scale: Scale) -> list[str]:
+def _policy_cells(evaluation: Evaluation, row: PolicyEvaluation, scale: NumberFormat) -> list[str]:
     value, difference = row.estimate(evaluation.default), row.against_baseline(evaluation.default)
     told = row.support_ok
     cells = [
@@ -135,7 +135,7 @@ def segment_table(evaluation: Evaluation) -> Table:
         for heading in (f"minus {escape(evaluation.baseline)}", "paired interval"):
             table.add_column(heading, justify="right")
         table.add_column("so it is")
-    scale = Scale.of([row.value for segment in evaluation.segments for row in segment.rows])
+    scale = NumberFormat.of([row.value for segment in evaluation.segments for row in segment.rows])
     for segment in evaluation.segments:
         table.add_section()
         for row in segment.rows:
@@ -166,7 +166,7 @@ def all_estimates_table(evaluation: Evaluation) -> Table:
         table.add_column(heading, justify="right", no_wrap=True)
     for row in evaluation.rows:
         table.add_section()
-        scale = Scale.of([*row.estimates, *(row.difference or ())])
+        scale = NumberFormat.of([*row.estimates, *(row.difference or ())])
         for each in row.estimates:
             difference = row.against_baseline(each.name)
             table.add_row(
@@ -189,16 +189,16 @@ def replay_table(replays: Sequence[Replay], unit: str) -> Table:
     table.add_column("policy", overflow="fold")
     for heading in ("value", "interval", "first tenth", "last tenth", "decisions it would have made", "log's mean"):
         table.add_column(heading, justify="right")
-    scale = Scale.of([each.value for each in replays if each.value is not None])
+    scale = NumberFormat.of([each.value for each in replays if each.value is not None])
     for each in replays:
         tenth = max(len(each.curve) // 10, 1)
         first, last = each.curve[:tenth], each.curve[-tenth:]
         table.add_row(
             escape(each.name),
-            UNKNOWN if each.value is None else scale.number(each.value.value),
-            UNKNOWN if each.value is None else scale.interval(each.value),
-            scale.number(first[-1].mean) if first else UNKNOWN,
-            scale.number(last[-1].mean_since) if last else UNKNOWN,
+            UNKNOWN_NUMBER if each.value is None else scale.number(each.value.value),
+            UNKNOWN_NUMBER if each.value is None else scale.interval(each.value),
+            scale.number(first[-1].mean) if first else UNKNOWN_NUMBER,
+            scale.number(last[-1].mean_since) if last else UNKNOWN_NUMBER,
             f"{count(each.accepted)} of {count(each.n)}",
             scale.number(each.realised_mean),
         )

@@ -8,7 +8,7 @@ import pytest
 from bandit import ThompsonSampling
 from bandit.errors import InputError
 from bandit.evaluate import evaluate
-from bandit.evaluate.log_cache import HeldLog, hold
+from bandit.evaluate.log_cache import CachedLog, cache_log
 from tests.evaluate.tools import CATALOGUE, Log, N, Tilted, draw
 
 
@@ -100,10 +100,10 @@ def test_held_log_is_the_log(size):
     whole = type(log.whole)(
         *(mixed if name == "eligible" else getattr(log.whole, name) for name in log.whole.__slots__)
     )
-    held = hold(Log(whole), size)
-    assert isinstance(held, HeldLog)
-    assert (held.n, len(held.masks), held.catalogue) == (300, 3, CATALOGUE)
-    for batch, again in zip(Log(whole).batches(70), held.batches(70), strict=True):
+    cached = cache_log(Log(whole), size)
+    assert isinstance(cached, CachedLog)
+    assert (cached.n, len(cached.masks), cached.catalogue) == (300, 3, CATALOGUE)
+    for batch, again in zip(Log(whole).batches(70), cached.batches(70), strict=True):
         for name in ("offer", "eligible", "propensity", "converted", "revenue", "reward", "time"):
             np.testing.assert_array_equal(getattr(batch, name), getattr(again, name))
         np.testing.assert_array_equal(batch.contexts.columns["age"], again.contexts.columns["age"])
@@ -112,4 +112,4 @@ def test_held_log_is_the_log(size):
 
 def test_long_logs_are_not_held():
     log = draw(np.random.default_rng(7), 300)
-    assert hold(log, 64, most=299) is log
+    assert cache_log(log, 64, most=299) is log

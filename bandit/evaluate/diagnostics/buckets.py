@@ -14,17 +14,17 @@ import numpy as np
 if TYPE_CHECKING:
     from bandit.domain import FloatArray, IntArray
 
-MOST = 1_024
+MOST_BUCKETS = 1_024
 """Buckets, where memory allows."""
 
-FEWEST = 32
+FEWEST_BUCKETS = 32
 
-_CELLS = 4_000_000
+_BUCKET_CELLS = 4_000_000
 
 
 def number_of_buckets(columns: int) -> int:
     """Return how many buckets to use for tables of so many columns."""
-    return int(np.clip(_CELLS // max(columns, 1), FEWEST, MOST))
+    return int(np.clip(_BUCKET_CELLS // max(columns, 1), FEWEST_BUCKETS, MOST_BUCKETS))
 
 
 def bucket_of(ids: IntArray, buckets: int) -> IntArray:

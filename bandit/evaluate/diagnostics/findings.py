@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 Severity: TypeAlias = Literal["note", "doubt", "fatal"]
 """A note changes no verdict, a doubt is to be read beside it, and after what is fatal the log cannot tell."""
 
-DOUBTFUL = 0.001
+SIGNIFICANCE = 0.001
 """The p-value below which a check speaks: of a thousand sound logs it accuses at most one."""
 
 _GRAVITY: dict[Severity, int] = {"fatal": 0, "doubt": 1, "note": 2}
@@ -32,7 +32,7 @@ class Finding:
         return {"check": self.check, "severity": self.severity, "sentence": self.sentence}
 
 
-class Check(ABC):
+class DiagnosticCheck(ABC):
     """The record of one check."""
 
     __slots__ = ()
@@ -61,19 +61,19 @@ class Check(ABC):
         found = self.finding()
         return None if found is None else found.severity
 
-    def _found(self, severity: Severity, sentence: str) -> Finding:
+    def _finding(self, severity: Severity, sentence: str) -> Finding:
         return Finding(self.name, severity, sentence)
 
-    def _plain(self, *fields: str) -> dict[str, object]:
+    def _to_json(self, *fields: str) -> dict[str, object]:
         """Return some fields as plain JSON values, after the sentence."""
         found = self.finding()
         said: dict[str, object] = {"severity": None, "sentence": None}
         if found is not None:
             said = {"severity": found.severity, "sentence": found.sentence}
-        return said | {field: plain(getattr(self, field)) for field in fields}
+        return said | {field: to_json(getattr(self, field)) for field in fields}
 
 
-def findings(checks: Iterable[Check | None]) -> tuple[Finding, ...]:
+def findings(checks: Iterable[DiagnosticCheck | None]) -> tuple[Finding, ...]:
     """Return what the checks have to say, the gravest first; a check that was not made is None."""
     found = [said for check in checks if check is not None and (said := check.finding()) is not None]
     return tuple(sorted(found, key=lambda each: _GRAVITY[each.severity]))
@@ -84,7 +84,7 @@ def gravest(found: Iterable[Finding]) -> Severity | None:
     return min((each.severity for each in found), key=_GRAVITY.__getitem__, default=None)
 
 
-def plain(value: object) -> object:
+def to_json(value: object) -> object:
     """Return None in place of a number that is not finite."""
     return None if isinstance(value, float) and not math.isfinite(value) else value
 

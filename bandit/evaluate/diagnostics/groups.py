@@ -9,11 +9,11 @@ import numpy as np
 from scipy.special import chdtrc
 
 from bandit.errors import InputError
-from bandit.evaluate.diagnostics.findings import DOUBTFUL, Check, Finding, share
+from bandit.evaluate.diagnostics.findings import SIGNIFICANCE, DiagnosticCheck, Finding, share
 
 
 @dataclass(frozen=True, slots=True)
-class SampleRatio(Check):
+class SampleRatioTest(DiagnosticCheck):
     """Customers by group, `expected` by the shares meant; `several` customers were seen in more than one group."""
 
     counts: Mapping[str, int]
@@ -29,18 +29,18 @@ class SampleRatio(Check):
 
     def finding(self) -> Finding | None:
         """Return what makes the groups incomparable, which is fatal."""
-        if self.p_value < DOUBTFUL:
+        if self.p_value < SIGNIFICANCE:
             worst = max(self.counts, key=lambda group: abs(self.counts[group] - self.expected[group]))
             total = sum(self.counts.values())
-            return self._found(
+            return self._finding(
                 "fatal",
                 f'the groups are not of the sizes that were meant: "{worst}" has {self.counts[worst]:,} of {total:,} '
                 f"customers where {self.expected[worst]:,.0f} were to be expected (p = {self.p_value:.1g}), so what "
                 "put customers into groups, or lost them, differs between groups",
             )
         total = sum(self.counts.values()) + self.several
-        if total and self.several / total > DOUBTFUL:
-            return self._found(
+        if total and self.several / total > SIGNIFICANCE:
+            return self._finding(
                 "doubt",
                 f"{self.several:,} of {total:,} customers ({share(self.several / total)}) were in more than one "
                 "group, where each is to keep one",
@@ -50,10 +50,10 @@ class SampleRatio(Check):
     def to_dict(self) -> dict[str, object]:
         """Return plain JSON values."""
         tables = {"counts": dict(self.counts), "expected": dict(self.expected)}
-        return self._plain("several", "chi_square", "p_value") | tables
+        return self._to_json("several", "chi_square", "p_value") | tables
 
 
-def sample_ratio(counts: Mapping[str, int], shares: Mapping[str, float], several: int = 0) -> SampleRatio:
+def sample_ratio(counts: Mapping[str, int], shares: Mapping[str, float], several: int = 0) -> SampleRatioTest:
     """Return whether `counts` customers by group fit the `shares` meant, by Pearson's chi-square test.
 
     Shares need not sum to 1. A group without customers counts as 0; `several` are customers of more than one group,
@@ -77,4 +77,4 @@ def sample_ratio(counts: Mapping[str, int], shares: Mapping[str, float], several
     expected = {group: total * part / whole for group, part in shares.items()}
     statistic = sum((seen[group] - expected[group]) ** 2 / expected[group] for group in shares) if total else 0.0
     p = float(chdtrc(len(shares) - 1, statistic))
-    return SampleRatio(seen, expected, several, float(statistic), p)
+    return SampleRatioTest(seen, expected, several, float(statistic), p)

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 from bandit.evaluate.diagnostics.choices import ChoiceCalibration, ChoiceCounts
 from bandit.evaluate.diagnostics.findings import Finding, findings
 from bandit.evaluate.diagnostics.maturity import MaturityCounts, OutcomeMaturity
-from bandit.evaluate.diagnostics.propensities import MOST_OFFERS, InverseCounts, PropensityCalibration
-from bandit.evaluate.diagnostics.repeats import RepeatCounts, Repeats
+from bandit.evaluate.diagnostics.propensities import MOST_CHECKED_OFFERS, InversePropensitySums, PropensityCalibration
+from bandit.evaluate.diagnostics.repeats import RepeatCounts, RepeatedDecisions
 from bandit.evaluate.diagnostics.self_test import SelfTest, SelfTestSums
 
 if TYPE_CHECKING:
     from bandit.catalogue import Catalogue
     from bandit.domain import FloatArray, IntArray, LoggedBatch
-    from bandit.evaluate.diagnostics.groups import SampleRatio
+    from bandit.evaluate.diagnostics.groups import SampleRatioTest
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,9 +29,9 @@ class LogDiagnosis:
     self_test: SelfTest
     propensities: PropensityCalibration | None
     choices: ChoiceCalibration | None
-    repeats: Repeats | None
+    repeats: RepeatedDecisions | None
     maturity: OutcomeMaturity | None
-    sample_ratio: SampleRatio | None
+    sample_ratio: SampleRatioTest | None
 
     @property
     def findings(self) -> tuple[Finding, ...]:
@@ -59,7 +59,7 @@ class LogDiagnostics:
 
     def __init__(self, catalogue: Catalogue, *, now: int | None = None) -> None:
         self._self_test = SelfTestSums()
-        self._propensities = InverseCounts(catalogue) if catalogue.n_offers <= MOST_OFFERS else None
+        self._propensities = InversePropensitySums(catalogue) if catalogue.n_offers <= MOST_CHECKED_OFFERS else None
         self._catalogue = catalogue
         self._choices: ChoiceCounts | None = None
         self._repeats: RepeatCounts | None = None
@@ -84,7 +84,7 @@ class LogDiagnostics:
         if self._maturity is not None:
             self._maturity.add(batch.time, batch.converted)
 
-    def result(self, left_open: int = 0, sample_ratio: SampleRatio | None = None) -> LogDiagnosis:
+    def result(self, left_open: int = 0, sample_ratio: SampleRatioTest | None = None) -> LogDiagnosis:
         """Return the diagnosis; `left_open` decisions were not judged since they are still open."""
         propensities = None if self._propensities is None else self._propensities.result()
         effect = 1.0 if propensities is None else propensities.design_effect

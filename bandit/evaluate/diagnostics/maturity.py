@@ -9,19 +9,19 @@ from typing import TYPE_CHECKING
 from scipy.special import ndtr
 
 from bandit.domain import MICROSECONDS
-from bandit.evaluate.diagnostics.findings import DOUBTFUL, Check, Finding, share
+from bandit.evaluate.diagnostics.findings import SIGNIFICANCE, DiagnosticCheck, Finding, share
 
 if TYPE_CHECKING:
     from bandit.domain import BoolArray, IntArray
 
-MANY_OPEN = 0.5
+MAX_OPEN_SHARE = 0.5
 """The share of open decisions above which those that are judged are a doubtful part of the log."""
 
 _DAY = 86_400 * MICROSECONDS
 
 
 @dataclass(frozen=True, slots=True)
-class OutcomeMaturity(Check):
+class OutcomeMaturity(DiagnosticCheck):
     """How many decisions are `left_open` for later, and how old those judged are; ages and `window` in microseconds.
 
     `young` of the `judged` were closed before their window ended; of these `young_converted` converted, and
@@ -49,8 +49,8 @@ class OutcomeMaturity(Check):
     def finding(self) -> Finding | None:
         """Return a doubt where the judged are a selection of their time, a note where some are open."""
         old = self.judged - self.young
-        if self.left_open and self.young and old and self._p_value(old) < DOUBTFUL:
-            return self._found(
+        if self.left_open and self.young and old and self._p_value(old) < SIGNIFICANCE:
+            return self._finding(
                 "doubt",
                 f"{self.young:,} decisions are judged before their window ended, because they were closed, and "
                 f"{share(self.young_converted / self.young)} of them converted against "
@@ -61,8 +61,8 @@ class OutcomeMaturity(Check):
             return None
         every = self.judged + self.left_open
         youngest = "" if self.youngest is None else f", and the youngest judged is {_days(self.youngest)} old"
-        return self._found(
-            "doubt" if self.open_share > MANY_OPEN else "note",
+        return self._finding(
+            "doubt" if self.open_share > MAX_OPEN_SHARE else "note",
             f"{self.left_open:,} of {every:,} decisions ({share(self.open_share)}) are left out because they are "
             f"still open: their window of {_days(self.window)} has not ended{youngest}",
         )
@@ -70,7 +70,7 @@ class OutcomeMaturity(Check):
     def to_dict(self) -> dict[str, object]:
         """Return plain JSON values, without the age of the youngest: the same log is to give the same document."""
         fields = ("judged", "left_open", "open_share", "window", "young", "young_converted")
-        return self._plain(*fields, "old_converted")
+        return self._to_json(*fields, "old_converted")
 
     def _p_value(self, old: int) -> float:
         """Return the two-sided p-value of equal shares of conversion, by the pooled z-test."""

@@ -31,22 +31,22 @@ import numpy as np
 from scipy.special import stdtr
 
 from bandit.evaluate.diagnostics.buckets import bucket_of, number_of_buckets, variance_of_total
-from bandit.evaluate.diagnostics.findings import DOUBTFUL, Check, Finding, plain
+from bandit.evaluate.diagnostics.findings import SIGNIFICANCE, DiagnosticCheck, Finding, to_json
 from bandit.evaluate.diagnostics.labels import OfferLabels
 
 if TYPE_CHECKING:
     from bandit.catalogue import Catalogue
     from bandit.domain import BoolArray, FloatArray, IntArray
 
-MOST_OFFERS = 100_000
+MOST_CHECKED_OFFERS = 100_000
 """Of more offers than this nothing is checked: their eligibility is not known as a table."""
 
-ENOUGH = 30
+MIN_LISTED_DECISIONS = 30
 """Decisions from which an offer is listed by itself; options are always listed."""
 
 
 @dataclass(frozen=True, slots=True)
-class Counted:
+class InversePropensityRatio:
     """All offers, one option or one offer: what its inverse propensities add up to, over how often it was eligible.
 
     `ratio` is sum(1 / propensity) over its decisions, divided by the (decision, eligible offer) pairs that have it;
@@ -64,11 +64,11 @@ class Counted:
 
     def to_dict(self) -> dict[str, object]:
         """Return plain JSON values."""
-        return {name: plain(getattr(self, name)) for name in self.__slots__}
+        return {name: to_json(getattr(self, name)) for name in self.__slots__}
 
 
 @dataclass(frozen=True, slots=True)
-class PropensityCalibration(Check):
+class PropensityCalibration(DiagnosticCheck):
     """Whether inverse propensities add up, over `n` decisions; `counted` has the options and the frequent offers.
 
     `smallest` is the smallest logged propensity and `smallest_p` bounds the chance that one so small is ever seen;
@@ -81,7 +81,7 @@ class PropensityCalibration(Check):
     smallest_p: float
     certain: float
     design_effect: float
-    counted: tuple[Counted, ...]
+    counted: tuple[InversePropensityRatio, ...]
 
     @property
     def name(self) -> str:
@@ -96,28 +96,28 @@ class PropensityCalibration(Check):
     def finding(self) -> Finding | None:
         """Return what is wrong: too large a ratio is fatal, too small a one a doubt, and so is no chance at all."""
         if self.deterministic:
-            return self._found(
+            return self._finding(
                 "doubt",
                 "every logged propensity is 1: the policy that wrote the log left nothing to chance, so the log says "
                 "nothing of what another offer would have brought",
             )
-        if self.smallest_p < DOUBTFUL:
-            return self._found(
+        if self.smallest_p < SIGNIFICANCE:
+            return self._finding(
                 "fatal",
                 f"the logged propensities are wrong: one is {self.smallest:.2g}, and in {self.n:,} decisions nothing "
                 f"so improbable should ever be chosen (p < {self.smallest_p:.1g})",
             )
-        off = [each for each in self.counted if each.p < DOUBTFUL]
+        off = [each for each in self.counted if each.p < SIGNIFICANCE]
         above = max((each for each in off if each.ratio > 1.0), key=lambda each: each.z, default=None)
         if above is not None:
-            return self._found(
+            return self._finding(
                 "fatal",
                 f"the logged propensities are wrong: weighted by 1 / propensity, {above.label} was chosen "
                 f"{above.ratio:.2f} times as often as it was eligible, where 1 is the most there can be",
             )
         below = min((each for each in off if each.ratio < 1.0), key=lambda each: each.z, default=None)
         if below is not None:
-            return self._found(
+            return self._finding(
                 "doubt",
                 f"weighted by 1 / propensity, {below.label} was chosen only {below.ratio:.2f} times as often "
                 "as it was eligible: part of the customers never get it although they may, or the logged propensities "
@@ -128,10 +128,10 @@ class PropensityCalibration(Check):
     def to_dict(self) -> dict[str, object]:
         """Return plain JSON values."""
         fields = ("n", "smallest", "smallest_p", "certain", "deterministic", "design_effect")
-        return self._plain(*fields) | {"counted": [each.to_dict() for each in self.counted]}
+        return self._to_json(*fields) | {"counted": [each.to_dict() for each in self.counted]}
 
 
-class InverseCounts:
+class InversePropensitySums:
     """Adds up inverse propensities, batch by batch; memory is two tables of (buckets, offers), at most 64 MB."""
 
     def __init__(self, catalogue: Catalogue) -> None:
@@ -172,7 +172,7 @@ class InverseCounts:
         certain = self._certain / self._n if self._n else 0.0
         surprise = min(self._smallest * float(self._expected.sum()), 1.0) if self._n else 1.0
         effect = self._design_effect()
-        counted: list[Counted] = []
+        counted: list[InversePropensityRatio] = []
         if self._n and certain < 1.0:
             counted = self._counted(effect)
         return PropensityCalibration(self._n, self._smallest, surprise, certain, effect, tuple(counted))
@@ -188,7 +188,7 @@ class InverseCounts:
         rows = (squares - off.sum(axis=0) ** 2 / self._n).sum()
         return max(1.0, float(seen / rows)) if rows > 0 and np.isfinite(seen) else 1.0
 
-    def _counted(self, effect: float) -> list[Counted]:
+    def _counted(self, effect: float) -> list[InversePropensityRatio]:
         """Return all offers, every option that was ever eligible and every offer chosen often enough."""
         labels = self.labels
         observed, expected = labels.with_sums(self._observed), labels.with_sums(self._expected)
@@ -201,7 +201,7 @@ class InverseCounts:
         z, p = self._test(total, could, variance, effect)
         adjusted = np.minimum(p * len(p), 1.0)
         return [
-            Counted(
+            InversePropensityRatio(
                 label=labels.label(place),
                 kind=labels.kind(place),
                 decisions=int(shown[column]),
@@ -211,7 +211,7 @@ class InverseCounts:
                 p=float(adjusted[column]),
             )
             for column, place in enumerate(tested.tolist())
-            if labels.kind(place) != "offer" or shown[column] >= ENOUGH
+            if labels.kind(place) != "offer" or shown[column] >= MIN_LISTED_DECISIONS
         ]
 
     def _test(

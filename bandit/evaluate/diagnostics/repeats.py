@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from bandit.evaluate.diagnostics.findings import Check, Finding, share
+from bandit.evaluate.diagnostics.findings import DiagnosticCheck, Finding, share
 
 if TYPE_CHECKING:
     from bandit.domain import Contexts, IntArray
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 MOST_KEPT = 4_000_000
 """Most hashes kept, of 8 bytes each; of a longer log a sample of the distinct rows is looked at."""
 
-MANY = 0.01
+MANY_REPEATED = 0.01
 """The share of repeated rows from which intervals are in doubt."""
 
 
 @dataclass(frozen=True, slots=True)
-class Repeats(Check):
+class RepeatedDecisions(DiagnosticCheck):
     """How many of `n` decisions repeat an earlier one; estimated from `looked_at` rows where these are fewer."""
 
     n: int
@@ -43,15 +43,15 @@ class Repeats(Check):
         if not self.repeated:
             return None
         about = f"{self.repeated:,}" if self.looked_at == self.n else f"about {round(self.share * self.n):,}"
-        return self._found(
-            "doubt" if self.share > MANY else "note",
+        return self._finding(
+            "doubt" if self.share > MANY_REPEATED else "note",
             f"{about} of {self.n:,} decisions ({share(self.share)}) repeat another one - same customer, time, offer "
             "and context - under another id, so they may have been logged twice",
         )
 
     def to_dict(self) -> dict[str, object]:
         """Return plain JSON values."""
-        return self._plain("n", "looked_at", "repeated", "share")
+        return self._to_json("n", "looked_at", "repeated", "share")
 
 
 class RepeatCounts:
@@ -86,12 +86,12 @@ class RepeatCounts:
             for part in parts:
                 self._keep(part)
 
-    def result(self) -> Repeats:
+    def result(self) -> RepeatedDecisions:
         """Return how many rows repeat an earlier one, of those added so far."""
         if not self._kept or self._first == self._last:
-            return Repeats(self._n, 0, 0)
+            return RepeatedDecisions(self._n, 0, 0)
         distinct = len(np.unique(np.concatenate(self._parts)))
-        return Repeats(self._n, self._kept, self._kept - distinct)
+        return RepeatedDecisions(self._n, self._kept, self._kept - distinct)
 
     def _keep(self, hashes: NDArray[np.uint64]) -> None:
         kept = hashes[(hashes & np.uint64((1 << self._bits) - 1)) == 0] if self._bits else hashes

@@ -7,18 +7,18 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bandit.evaluate.diagnostics.findings import Check, Finding, share
+from bandit.evaluate.diagnostics.findings import DiagnosticCheck, Finding, share
 from bandit.ope import Feedback
 
 if TYPE_CHECKING:
     from bandit.domain import FloatArray, IntArray
 
-AGREES = 1e-6
+MAX_ROUNDING = 1e-6
 """Probabilities that differ by no more are the same."""
 
 
 @dataclass(frozen=True, slots=True)
-class Recomputed:
+class PropensityAgreement:
     """Logged propensities against those that the policy said to have written the log gives again."""
 
     largest: float
@@ -31,7 +31,7 @@ class Recomputed:
 
 
 @dataclass(frozen=True, slots=True)
-class SelfTest(Check):
+class SelfTest(DiagnosticCheck):
     """The logging policy on its own log: weights are to be 1, and ips is to be the realised mean.
 
     `weight_error` is the largest |weight - 1|, `value_error` |ips - realised mean| in units of the mean |reward|.
@@ -41,7 +41,7 @@ class SelfTest(Check):
     n: int
     weight_error: float
     value_error: float
-    recomputed: Recomputed | None
+    recomputed: PropensityAgreement | None
 
     @property
     def name(self) -> str:
@@ -50,16 +50,16 @@ class SelfTest(Check):
 
     def finding(self) -> Finding | None:
         """Return what is wrong: fatal where arithmetic fails, a doubt where the policy is not the one that wrote."""
-        if max(self.weight_error, self.value_error) > AGREES:
-            return self._found(
+        if max(self.weight_error, self.value_error) > MAX_ROUNDING:
+            return self._finding(
                 "fatal",
                 f"the policy that wrote the log, judged on its own log, has weights up to {self.weight_error:.2g} "
                 "from 1 and does not give the realised mean",
             )
         again = self.recomputed
-        if again is None or again.largest <= AGREES:
+        if again is None or again.largest <= MAX_ROUNDING:
             return None
-        return self._found(
+        return self._finding(
             "doubt",
             f"the policy said to have written the log gives {again.differing:,} of {self.n:,} decisions "
             f"({share(again.differing / self.n)}) another probability than was logged, up to {again.largest:.2g} apart "
@@ -69,7 +69,7 @@ class SelfTest(Check):
     def to_dict(self) -> dict[str, object]:
         """Return plain JSON values."""
         again = None if self.recomputed is None else self.recomputed.to_dict()
-        return self._plain("n", "weight_error", "value_error") | {"recomputed": again}
+        return self._to_json("n", "weight_error", "value_error") | {"recomputed": again}
 
 
 class SelfTestSums:
@@ -97,12 +97,12 @@ class SelfTestSums:
             self._recomputed = True
             self._largest = max(self._largest, float(apart.max()))
             self._apart += float(apart.sum())
-            self._differing += int((apart > AGREES).sum())
+            self._differing += int((apart > MAX_ROUNDING).sum())
 
     def result(self) -> SelfTest:
         """Return what was found so far."""
         again = None
         if self._recomputed:
-            again = Recomputed(self._largest, self._apart / self._n, self._differing)
+            again = PropensityAgreement(self._largest, self._apart / self._n, self._differing)
         error = abs(self._weighted - self._reward) / self._size if self._size else 0.0
         return SelfTest(self._n, self._weight_error, error, again)

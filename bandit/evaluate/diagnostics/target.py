@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bandit.evaluate.diagnostics.findings import Check, Finding, share
+from bandit.evaluate.diagnostics.findings import DiagnosticCheck, Finding, share
 
 if TYPE_CHECKING:
     from bandit.domain import FloatArray, IntArray
     from bandit.ope import Estimate
 
-MIN_EFFECTIVE = 30.0
+MIN_EFFECTIVE_SIZE = 30.0
 """With fewer effective decisions, or fewer customers, than this the log cannot tell."""
 
 MAX_UNSUPPORTED = 0.05
@@ -33,16 +33,16 @@ it; where no offer changes anything "worse" was announced in 11.4 % without it, 
 FEW_EVENTS = 30.0
 """With fewer than this, intervals may be too narrow where some outcomes are worth far more than others."""
 
-ONE_CUSTOMER = 0.1
+MAX_CUSTOMER_SHARE = 0.1
 """A larger share of all weight in one customer is a doubt."""
 
-_ROUNDING = 1e-6
+_WEIGHT_ROUNDING = 1e-6
 
 _ALIKE = 0.01
 
 
 @dataclass(frozen=True, slots=True)
-class TargetSupport(Check):
+class TargetSupport(DiagnosticCheck):
     """What the weights w = target / propensity of one policy say about how much the log knows of it.
 
     `effective_rows` is sum(w)^2 / sum(w^2) over rows, `effective_customers` the same over the sums of w by customer
@@ -51,7 +51,7 @@ class TargetSupport(Check):
     (99.9 %), so that it seldom cries wolf. `unsupported` is the share of the policy's probability on offers that the
     log never shows, and `impossible` that on offers which the logging policy rules out in the very context, None
     where its whole probabilities are not known. `events` is the number of outcomes of the rarer kind to be expected
-    where the policy differs from the one that wrote the log (`Contrast`). `slack` is by how much the mean weight may
+    where the policy differs from the one that wrote the log (`PolicyContrast`). `slack` is by how much the mean weight may
     miss 1 beyond its interval: rounding, and more where propensities are estimates.
     """
 
@@ -65,7 +65,7 @@ class TargetSupport(Check):
     unsupported: float
     impossible: float | None
     events: float = np.inf
-    slack: float = _ROUNDING
+    slack: float = _WEIGHT_ROUNDING
 
     @property
     def name(self) -> str:
@@ -75,38 +75,38 @@ class TargetSupport(Check):
     def finding(self) -> Finding | None:
         """Return the gravest thing that is wrong."""
         customers = np.inf if self.effective_customers is None else self.effective_customers
-        if self.effective_rows < MIN_EFFECTIVE:
+        if self.effective_rows < MIN_EFFECTIVE_SIZE:
             of = f"of {self.n:,} decisions only {self.effective_rows:.0f} (effective)"
-            return self._found("fatal", f"{of} say anything about this policy")
-        if customers < MIN_EFFECTIVE:
-            return self._found("fatal", f"what the log says about this policy comes from {customers:.0f} customers")
+            return self._finding("fatal", f"{of} say anything about this policy")
+        if customers < MIN_EFFECTIVE_SIZE:
+            return self._finding("fatal", f"what the log says about this policy comes from {customers:.0f} customers")
         if self.events < MIN_EVENTS:
-            return self._found("fatal", too_few_events(self.events, "the policy that wrote the log"))
+            return self._finding("fatal", too_few_events(self.events, "the policy that wrote the log"))
         out_of_reach = max(self.unsupported, self.impossible or 0.0)
         if out_of_reach > MAX_UNSUPPORTED:
             where = (
                 "the log never shows" if self.unsupported > MAX_UNSUPPORTED else "the logging policy rules out there"
             )
-            return self._found("fatal", f"{share(out_of_reach)} of this policy's choices are offers that {where}")
+            return self._finding("fatal", f"{share(out_of_reach)} of this policy's choices are offers that {where}")
         mean = self.mean_weight
         if not mean.low - self.slack <= 1.0 <= mean.high + self.slack:
-            return self._found(
+            return self._finding(
                 "fatal",
                 f"the weights average {mean.value:.3f} instead of 1, so the logged propensities are wrong or rule out "
                 "part of this policy's choices",
             )
-        if self.largest_share > ONE_CUSTOMER:
+        if self.largest_share > MAX_CUSTOMER_SHARE:
             one = "decision" if self.effective_customers is None else "customer"
-            return self._found("doubt", f"one single {one} has {share(self.largest_share)} of the whole weight")
+            return self._finding("doubt", f"one single {one} has {share(self.largest_share)} of the whole weight")
         if min(self.effective_rows, customers) < FEW_EFFECTIVE:
-            return self._found(
+            return self._finding(
                 "doubt",
                 f"{min(self.effective_rows, customers):.0f} effective "
                 f"{'decisions' if self.effective_rows <= customers else 'customers'} are few: the interval may be too "
                 "narrow",
             )
         if self.events < FEW_EVENTS:
-            return self._found(
+            return self._finding(
                 "doubt", f"some {self.events:.0f} outcomes tell it from the old policy: the interval may be too narrow"
             )
         return None
@@ -123,11 +123,11 @@ class TargetSupport(Check):
             "events",
         )
         return (
-            {"policy": self.policy} | self._plain(*fields, "impossible") | {"mean_weight": self.mean_weight.to_dict()}
+            {"policy": self.policy} | self._to_json(*fields, "impossible") | {"mean_weight": self.mean_weight.to_dict()}
         )
 
 
-class Contrast:
+class PolicyContrast:
     """How many decisions tell one policy from another: the smaller effective number of two.
 
     With the difference d of the two policies' weights, of the rows that speak for the one (d > 0) and of those that
@@ -175,7 +175,7 @@ class TargetWeights:
         self._n, self._sum, self._squares, self._largest = 0, 0.0, 0.0, 0.0
         self._by_customer = np.zeros(0)
         self._impossible: float | None = None
-        self.contrast = Contrast()
+        self.contrast = PolicyContrast()
 
     def add(
         self,
@@ -207,7 +207,7 @@ class TargetWeights:
         unsupported: float,
         *,
         rarer: float = 1.0,
-        slack: float = _ROUNDING,
+        slack: float = _WEIGHT_ROUNDING,
     ) -> TargetSupport:
         """Return the support so far; `mean_weight` as of `Tally.mean_weight` at 99.9 %.
 

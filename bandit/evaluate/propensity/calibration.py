@@ -10,25 +10,25 @@ import numpy as np
 if TYPE_CHECKING:
     from bandit.domain import BoolArray, FloatArray, IntArray
 
-EDGES = (0.0, 0.001, 0.003, 0.01, 0.03, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.98, 1.0)
+PREDICTED_EDGES = (0.0, 0.001, 0.003, 0.01, 0.03, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.98, 1.0)
 """Edges of the bins of predicted probability, fine near 0, where a small error is a large one in a weight."""
 
-CERTAIN = 0.98
+CERTAIN_PROBABILITY = 0.98
 """Above it an offer is all but certain."""
 
-MOST = 0.85
+MIN_CERTAIN_SHARE = 0.85
 """Share of decisions whose own offer was all but certain, from which on the old policy seems to be deterministic."""
 
-SURPRISES = 0.005
+MAX_SURPRISING_SHARE = 0.005
 """Share of decisions whose own offer was all but ruled out; with more, the old policy left something to chance."""
 
-CHANCE = 0.001
+MAX_CHANCE = 0.001
 """A floor above it, or more pairs of equal facts and different offers, and the old policy left something to chance."""
 
-MAX_ERROR = 0.05
+MAX_CALIBRATION_ERROR = 0.05
 """A larger calibration error, beyond about 1 / sqrt(n) which is chance, and the estimates are not to be trusted."""
 
-DETERMINISTIC = (
+DETERMINISTIC_LOGGING = (
     "cannot tell: the old policy gave the same customer always the same offer, so the log shows one side only; judge "
     "by an experiment that leaves a share to chance (see `offer-bandit plan`)"
 )
@@ -47,7 +47,7 @@ class ReliabilityBin:
 
 
 @dataclass(frozen=True, slots=True)
-class Calibration:
+class PropensityFit:
     """How good estimated propensities are, out of fold, over `n` sampled decisions of the log's `n_log`.
 
     `bins` is the reliability table. `error` is the expected calibration error: half the sum over bins of
@@ -82,8 +82,10 @@ class Calibration:
         Either as far as the model can tell, or since most customers have the facts of another and got the same offer.
         Rules that the model cannot say (two facts crosswise), of facts that no two customers share, go unnoticed.
         """
-        foreseen = self.certain >= MOST and self.surprising <= SURPRISES and self.floor <= CHANCE
-        return foreseen or (self.repeats >= self.n / 2 and self.agreeing >= 1.0 - CHANCE)
+        foreseen = (
+            self.certain >= MIN_CERTAIN_SHARE and self.surprising <= MAX_SURPRISING_SHARE and self.floor <= MAX_CHANCE
+        )
+        return foreseen or (self.repeats >= self.n / 2 and self.agreeing >= 1.0 - MAX_CHANCE)
 
     @property
     def note(self) -> str:
@@ -97,8 +99,8 @@ class Calibration:
     def warning(self) -> str | None:
         """Why nothing can be told by these propensities, a sentence that begins with "cannot tell", or None."""
         if self.deterministic:
-            return DETERMINISTIC
-        if self.error > MAX_ERROR + self.n**-0.5:
+            return DETERMINISTIC_LOGGING
+        if self.error > MAX_CALIBRATION_ERROR + self.n**-0.5:
             return (
                 f"cannot tell: the estimated propensities are off by {self.error:.1%} on average, so weights made of "
                 "them are not to be trusted; log the probabilities that decisions are made with"
@@ -128,12 +130,12 @@ class Calibration:
         }
 
 
-class Reliability:
+class ReliabilityTable:
     """Gathers predicted probabilities and what was chosen, batch by batch."""
 
     def __init__(self) -> None:
-        self._edges = np.array(EDGES[1:-1])
-        self._sums = np.zeros((3, len(EDGES) - 1))
+        self._edges = np.array(PREDICTED_EDGES[1:-1])
+        self._sums = np.zeros((3, len(PREDICTED_EDGES) - 1))
         self._n = self._certain = self._surprising = 0
         self._log = 0.0
 
@@ -147,8 +149,8 @@ class Reliability:
         self._sums[2] += np.bincount(place, minlength=width)
         self._n += len(offer)
         self._log += float(np.log(own).sum())
-        self._certain += int((own > CERTAIN).sum())
-        self._surprising += int((own < 1.0 - CERTAIN).sum())
+        self._certain += int((own > CERTAIN_PROBABILITY).sum())
+        self._surprising += int((own < 1.0 - CERTAIN_PROBABILITY).sum())
 
     def result(
         self,
@@ -159,11 +161,11 @@ class Reliability:
         temperature: float,
         floor: float,
         pairs: tuple[int, float] = (0, 0.0),
-    ) -> Calibration:
+    ) -> PropensityFit:
         """Return the record; at least one decision was added."""
         filled = self._sums[:, self._sums[2] > 0]
         n = self._n
-        return Calibration(
+        return PropensityFit(
             n=n,
             n_log=n_log,
             folds=folds,

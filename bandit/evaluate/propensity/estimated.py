@@ -14,8 +14,8 @@ from scipy.optimize import minimize_scalar
 from bandit.domain import Progress
 from bandit.encoding.encoder import Encoder
 from bandit.errors import InputError
-from bandit.evaluate.propensity.calibration import Calibration, Reliability, agreement
-from bandit.evaluate.propensity.sample import FactColumns, Sample
+from bandit.evaluate.propensity.calibration import PropensityFit, ReliabilityTable, agreement
+from bandit.evaluate.propensity.sample import ChoiceSample, FactColumns
 from bandit.models.multinomial import CELLS, Choices, MultinomialFit, MultinomialLogit, choose_penalty
 from bandit.ope.clusters import Keys
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from bandit.catalogue import Catalogue
     from bandit.domain import BoolArray, Contexts, FloatArray, Log, LoggedBatch
 
-LEVEL = 0.01
+THIN_PROPENSITY = 0.01
 """An estimated propensity below it, and below a twentieth of an even share, says that the offer was hardly made."""
 
 OWN_OFFERS = 400
@@ -62,7 +62,7 @@ class EstimatedPropensities:
         models: list[MultinomialLogit],
         temperature: float,
         floor: float,
-        calibration: Calibration,
+        calibration: PropensityFit,
     ) -> None:
         """Take what `fit` has made."""
         self.calibration = calibration
@@ -88,7 +88,7 @@ class EstimatedPropensities:
         if folds < 2:
             raise InputError(f"cross-fitting needs at least 2 folds, not {folds}; leave it at 2 if unsure")
         most = int(np.clip(MAX_CELLS // catalogue.n_offers, MIN_ROWS, MAX_ROWS))
-        sample = Sample(most, np.random.default_rng(1) if rng is None else rng)
+        sample = ChoiceSample(most, np.random.default_rng(1) if rng is None else rng)
         keys, total = Keys("fold"), 2 * log.n
         done = 0
         for batch in log.batches(size):
@@ -139,14 +139,14 @@ class EstimatedPropensities:
         return np.where(np.isnan(batch.propensity), own, batch.propensity)
 
 
-class Overlap:
+class TargetOverlap:
     """How much of a target policy's probability lies on offers that the old policy hardly made in that context.
 
     With estimated propensities it is not enough that an offer was ever shown. An estimate counts as "hardly" below
     `level` and below a twentieth of an even share: of 144 offers none has one in a hundred.
     """
 
-    def __init__(self, level: float = LEVEL) -> None:
+    def __init__(self, level: float = THIN_PROPENSITY) -> None:
         self.level, self.n = level, 0
         self._outside = 0.0
 
@@ -194,7 +194,7 @@ def _softened(scores: FloatArray, eligible: BoolArray, temperature: float, floor
 
 def _calibrated(
     choices: Choices, fold: FloatArray, models: list[MultinomialLogit], n_log: int, pairs: tuple[int, float]
-) -> tuple[float, float, Calibration]:
+) -> tuple[float, float, PropensityFit]:
     """Return the temperature and the floor of the largest likelihood out of fold, and how good they make it."""
     n, n_offers = len(choices), choices.masks.shape[1]
     step = max(1, CELLS // n_offers)
@@ -225,7 +225,7 @@ def _calibrated(
     blocks = _blocks(n, step)
     even = 1.0 / sizes[choices.which]
     floor = _best_floor(np.concatenate([chances(temperature, rows, scores(rows)) for rows in blocks]), even)[0]
-    reliability, marginal = Reliability(), 0.0
+    reliability, marginal = ReliabilityTable(), 0.0
     counts = np.bincount(choices.offer, minlength=n_offers)
     shares = (counts + 0.5) / np.maximum(np.bincount(choices.which, minlength=len(choices.masks)) @ choices.masks, 1)
     for rows in blocks:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from bandit.evaluate.candidates import Candidate
+from bandit.evaluate.candidates import CandidatePolicy
 
 if TYPE_CHECKING:
     from numpy.random import Generator
@@ -45,7 +45,7 @@ class LoggingPolicy(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class AsLogged:
+class LoggedPropensities:
     """The propensities of the log, and nothing else."""
 
     whole = False
@@ -57,7 +57,7 @@ class AsLogged:
 
 
 @dataclass(frozen=True, slots=True)
-class EvenlyDrawn:
+class UniformLoggingPolicy:
     """The log of uniform choice: every propensity is one over the number of eligible offers."""
 
     whole = True
@@ -69,10 +69,10 @@ class EvenlyDrawn:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Recomputed:
+class KnownLoggingPolicy:
     """The log of a policy that is at hand; the propensities stay those of the log."""
 
-    policy: Candidate
+    policy: CandidatePolicy
     rng: Generator
     whole = True
 
@@ -82,7 +82,7 @@ class Recomputed:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Estimated:
+class EstimatedLoggingPolicy:
     """A log without propensities, or one whose propensities are to be left aside (`every`)."""
 
     model: EstimatedPropensities
@@ -99,7 +99,7 @@ class Estimated:
 
 def known_logging(policy: Policy | None, rng: Generator) -> LoggingPolicy:
     """Return the logging policy where it is at hand, and what the log says where it is not."""
-    return AsLogged() if policy is None else Recomputed(Candidate(policy.name, (policy,)), rng)
+    return LoggedPropensities() if policy is None else KnownLoggingPolicy(CandidatePolicy(policy.name, (policy,)), rng)
 
 
 def is_uniform(log: Log, size: int) -> bool:

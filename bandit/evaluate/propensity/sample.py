@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     from bandit.catalogue import Catalogue
     from bandit.domain import BoolArray, FloatArray, IntArray, LoggedBatch
 
-STEPS = 16
+NUMERIC_STEPS = 16
 """Parts of about equally many decisions that a numeric fact is cut into."""
 
-_NOBODY: ObjectArray = np.empty(0, dtype=object)
+_NO_CUSTOMERS: ObjectArray = np.empty(0, dtype=object)
 
 
 class FactColumns:
@@ -35,7 +35,7 @@ class FactColumns:
             column = contexts.columns[name]
             known = column[~np.isnan(column)] if fact.kind == "numeric" else column[:0]
             if len(known):
-                cuts = np.unique(np.quantile(known, np.arange(1, STEPS) / STEPS, method="lower"))
+                cuts = np.unique(np.quantile(known, np.arange(1, NUMERIC_STEPS) / NUMERIC_STEPS, method="lower"))
                 self._cuts[name] = np.asarray(cuts[cuts < known.max()], dtype=np.float64)
 
     def of(self, contexts: Contexts) -> FloatArray:
@@ -46,7 +46,7 @@ class FactColumns:
         return np.concatenate(parts, axis=1)
 
 
-class Sample:
+class ChoiceSample:
     """At most `most` decisions of those added, each equally likely to be among them, in random order.
 
     Once a decision comes whose propensity nobody knows (NaN), only such decisions are kept.
@@ -74,7 +74,7 @@ class Sample:
         if not len(rows):
             return
         contexts = batch.contexts.take(rows)
-        plain = Contexts(contexts.n, contexts.columns, {}, _NOBODY)
+        plain = Contexts(contexts.n, contexts.columns, {}, _NO_CUSTOMERS)
         self._parts.append((tickets[rows], plain, batch.offer[rows], self._sets(batch.eligible, rows), shares[rows]))
         self._kept += len(rows)
         if self._kept > 2 * self.most:
@@ -86,13 +86,13 @@ class Sample:
             self._thin()
         if not self._parts:
             none = np.empty(0, dtype=np.int64)
-            return Contexts(0, {}, {}, _NOBODY), none, np.zeros((0, 0), dtype=np.bool_), none, np.empty(0)
+            return Contexts(0, {}, {}, _NO_CUSTOMERS), none, np.zeros((0, 0), dtype=np.bool_), none, np.empty(0)
         order = np.argsort(np.concatenate([part[0] for part in self._parts]))
         names = self._parts[0][1].columns
         columns = {name: np.concatenate([part[1].columns[name] for part in self._parts])[order] for name in names}
         offer, which = (np.concatenate([part[place] for part in self._parts])[order] for place in (2, 3))
         shares = np.concatenate([part[4] for part in self._parts])[order]
-        return Contexts(len(order), columns, {}, _NOBODY), offer, np.stack(self._distinct), which, shares
+        return Contexts(len(order), columns, {}, _NO_CUSTOMERS), offer, np.stack(self._distinct), which, shares
 
     def _thin(self) -> None:
         tickets = np.concatenate([part[0] for part in self._parts])

@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from bandit.domain import Contexts, FloatArray, IntArray, LoggedBatch
     from bandit.encoding.encoder import Encoder
 
-MAX_COLUMNS = 1_500
+MAX_REGRESSION_COLUMNS = 1_500
 """Most columns of the regression; above it, pairs go first and then the terms of context times option."""
 
-_CELLS = 1_000_000
+_PRODUCT_CELLS = 1_000_000
 # Penalties tried, relative to a column's own sum of squares; the last is close to predicting the mean.
 _PENALTIES = 10.0 ** np.arange(-6.0, 4.5, 0.5)
 
@@ -52,7 +52,7 @@ class RidgeReward:
     method for choosing a good ridge parameter"), over a grid.
 
     With d context columns, K option columns and P pairs there are d (K + 1) + P columns; where these are more than
-    MAX_COLUMNS the pairs are left out, and then x times a.
+    MAX_REGRESSION_COLUMNS the pairs are left out, and then x times a.
     """
 
     def __init__(self, encoder: Encoder) -> None:
@@ -76,7 +76,7 @@ class RidgeReward:
         if weight is not None:
             root = np.sqrt(weight[order])
             x, reward = x * root[:, None], reward * root
-        step = max(1, _CELLS // x.shape[1] ** 2)
+        step = max(1, _PRODUCT_CELLS // x.shape[1] ** 2)
         for start in range(0, len(batch), step):
             rows = slice(start, start + step)
             self._gather(x[rows], offer[rows], reward[rows])
@@ -153,14 +153,14 @@ def ridge(gram: FloatArray, products: FloatArray, squares: float, n: int) -> tup
     return coefficients, float(level - mean @ coefficients)
 
 
-def cross_fitted(make: Callable[[Encoder], RewardModel], encoder: Encoder, folds: int) -> CrossFitted:
+def cross_fitted_reward(make: Callable[[Encoder], RewardModel], encoder: Encoder, folds: int) -> CrossFittedReward:
     """Return one model a fold, each to be learned on the other folds; InputError with fewer than two."""
     if folds < 2:
         raise InputError(f"cross-fitting needs at least 2 folds, not {folds}; leave it at 2 if unsure")
-    return CrossFitted([make(encoder) for _ in range(folds)])
+    return CrossFittedReward([make(encoder) for _ in range(folds)])
 
 
-class CrossFitted:
+class CrossFittedReward:
     """A reward model that predicts each row by a model that has not seen the row's customer.
 
     Chernozhukov et al. 2018, "Double/debiased machine learning for treatment and structural parameters". The share
@@ -203,6 +203,6 @@ def _layout(d: int, main: FloatArray, pairs: FloatArray) -> tuple[FloatArray, Fl
         (one, main),
     ]
     for crossed, alone in richest_first:
-        if d * crossed.shape[1] + alone.shape[1] <= MAX_COLUMNS:
+        if d * crossed.shape[1] + alone.shape[1] <= MAX_REGRESSION_COLUMNS:
             return crossed, alone
     return richest_first[-1]

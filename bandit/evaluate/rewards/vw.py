@@ -13,10 +13,10 @@ if TYPE_CHECKING:
     from bandit.domain import Contexts, FloatArray, LoggedBatch
     from bandit.encoding.encoder import Encoder
 
-RATE = 0.005
+CONVERSION_STEP = 0.005
 """Step of the logistic regression of conversions."""
 
-REWARD_RATE = 0.001
+REWARD_STEP = 0.001
 """Step of the regression of rewards, in units of their deviation."""
 
 
@@ -42,7 +42,7 @@ class VwReward:
             encoder.offers.pairs,
             encoder.n_context,
             loss="squared" if self._rewards else "logistic",
-            rate=REWARD_RATE if self._rewards else RATE,
+            rate=REWARD_STEP if self._rewards else CONVERSION_STEP,
         )
         self._n, self._converted, self._revenue = 0, 0, 0.0
         self._center, self._scale = 0.0, 1.0

@@ -11,10 +11,10 @@ from bandit.domain import LoggedBatch
 from bandit.errors import InputError
 from bandit.evaluate.diagnostics import (
     ChoiceCounts,
-    Contrast,
-    InverseCounts,
+    InversePropensitySums,
     LogDiagnostics,
     MaturityCounts,
+    PolicyContrast,
     RepeatCounts,
     SelfTestSums,
     TargetWeights,
@@ -55,7 +55,7 @@ def draw(table, rng):
 
 
 def counted(offer, propensity, cluster=None, eligible=None):
-    counts = InverseCounts(CATALOGUE)
+    counts = InversePropensitySums(CATALOGUE)
     everything = np.broadcast_to(np.ones(N, dtype=bool), (len(offer), N))
     counts.add(offer, propensity, everything if eligible is None else eligible, cluster)
     return counts.result()
@@ -166,7 +166,7 @@ def test_batches_and_shared_eligible_sets_change_nothing():
     offer, customers = draw(table, rng), rng.integers(0, 300, 2_000)
     propensity = table[np.arange(2_000), offer]
     eligible = np.ones((2_000, N), dtype=bool)
-    parts = InverseCounts(CATALOGUE)
+    parts = InversePropensitySums(CATALOGUE)
     for rows in (slice(0, 700), slice(700, 700), slice(700, 2_000)):
         parts.add(offer[rows], propensity[rows], eligible[rows], customers[rows])
     whole, once = counted(offer, propensity, customers), parts.result()
@@ -379,13 +379,13 @@ def test_policies_are_told_apart_by_the_smaller_of_two_effective_numbers():
 
     With one outcome in five these are 4 events. Hardly any difference, such as an estimate's error, is none.
     """
-    contrast = Contrast()
+    contrast = PolicyContrast()
     contrast.add(np.repeat([2.0, -1.0, 0.0], [20, 40, 500]))
     assert contrast.size == pytest.approx(20.0)
-    alike = Contrast()
+    alike = PolicyContrast()
     alike.add(np.full(100, 1e-3))
     assert alike.size == np.inf
-    one_side = Contrast()
+    one_side = PolicyContrast()
     one_side.add(np.array([-1.0] * 5 + [0.0] * 95))
     assert one_side.size == 0.0
     found = TargetWeights()

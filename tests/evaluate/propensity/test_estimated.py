@@ -10,10 +10,10 @@ from bandit.catalogue import Catalogue
 from bandit.domain import LoggedBatch
 from bandit.encoding.encoder import Encoder, settle_scales
 from bandit.errors import InputError
-from bandit.evaluate.propensity.calibration import DETERMINISTIC, Reliability, agreement
-from bandit.evaluate.propensity.estimated import EstimatedPropensities, Overlap, offer_effects
-from bandit.evaluate.propensity.sample import FactColumns, Sample
-from bandit.evaluate.rewards.ridge_regression import RidgeReward, cross_fitted
+from bandit.evaluate.propensity.calibration import DETERMINISTIC_LOGGING, ReliabilityTable, agreement
+from bandit.evaluate.propensity.estimated import EstimatedPropensities, TargetOverlap, offer_effects
+from bandit.evaluate.propensity.sample import ChoiceSample, FactColumns
+from bandit.evaluate.rewards.ridge_regression import RidgeReward, cross_fitted_reward
 from bandit.ope import Feedback, estimate
 from bandit.ope.clusters import Keys
 
@@ -105,7 +105,7 @@ def judge(log, table, target, names):
     batch, n = log.whole, log.n
     at = np.arange(n), batch.offer
     scales = settle_scales(CATALOGUE, batch.contexts)
-    model = cross_fitted(RidgeReward, Encoder(CATALOGUE, scales), 2)
+    model = cross_fitted_reward(RidgeReward, Encoder(CATALOGUE, scales), 2)
     model.learn(batch, shares_of(batch))
     expected = model.predict(batch.contexts, shares_of(batch), N)
     feedback = Feedback(batch.reward, table[at], target[at], expected[at], (target * expected).sum(axis=1))
@@ -167,8 +167,8 @@ def test_rules_without_exploration_cannot_be_judged_and_rules_with_two_hundredth
     contexts = facts(rng, 8_000)
     sure, _ = estimated(log_by(contexts, rules(contexts, 0.0), rng))
     assert sure.calibration.deterministic
-    assert sure.calibration.warning == DETERMINISTIC
-    assert DETERMINISTIC.startswith("cannot tell")
+    assert sure.calibration.warning == DETERMINISTIC_LOGGING
+    assert DETERMINISTIC_LOGGING.startswith("cannot tell")
     loose, _ = estimated(log_by(contexts, rules(contexts, 0.02), rng))
     assert not loose.calibration.deterministic
 
@@ -213,7 +213,7 @@ def test_reliability_is_counted_by_hand():
 
     Bins: .85 (1 of 1), .15 (0 of 1), .6 (0 of 1), .4 (1 of 1); error (.15 + .15 + .6 + .6) / (2 x 2) = .375.
     """
-    reliability = Reliability()
+    reliability = ReliabilityTable()
     yes = np.ones((1, 2), dtype=bool)
     reliability.add(np.array([[0.85, 0.15]]), yes, np.array([0]))
     reliability.add(np.array([[0.6, 0.4]]), yes, np.array([1]))
@@ -233,14 +233,14 @@ def test_reliability_is_counted_by_hand():
 
 def test_overlap_is_the_share_of_the_target_on_offers_that_were_hardly_made():
     """Of six offers hardly is below .05 / 6 = .0083: half the target of the first row, none of the second."""
-    overlap = Overlap()
+    overlap = TargetOverlap()
     old = np.array([[0.004, 0.9, 0.02, 0.02, 0.02, 0.036], [0.5, 0.5, 0.0, 0.0, 0.0, 0.0]])
     new = np.array([[0.5, 0.5, 0.0, 0.0, 0.0, 0.0], [0.3, 0.7, 0.0, 0.0, 0.0, 0.0]])
     assert overlap.share == 0.0
     overlap.add(old[:1], new[:1])
     overlap.add(old[1:], new[1:])
     assert overlap.share == pytest.approx(0.25)
-    many = Overlap()
+    many = TargetOverlap()
     many.add(np.full((1, 144), 1 / 144), np.full((1, 144), 1 / 144))
     assert many.share == 0.0
 
@@ -308,7 +308,7 @@ def test_a_sample_is_even_over_the_log_and_no_larger_than_asked():
     rng = np.random.default_rng(9)
     contexts = facts(rng, 10_000)
     whole = log_by(contexts, soft(contexts), rng).whole
-    sample = Sample(1_000, rng)
+    sample = ChoiceSample(1_000, rng)
     for start in range(0, 10_000, 500):
         sample.add(whole.take(slice(start, start + 500)), np.full(500, start / 10_000))
     drawn, offer, masks, which, shares = sample.rows()

@@ -53,8 +53,8 @@ def design(batch, model):
 @pytest.mark.parametrize("limit", [1_500, 48, 40, 2])
 def test_streamed_cross_products_are_those_of_the_rows(limit, monkeypatch):
     """The layout shrinks with the limit; whatever it is, solving from the rows gives the same predictions."""
-    monkeypatch.setattr(ridge_regression, "MAX_COLUMNS", limit)
-    monkeypatch.setattr(ridge_regression, "_CELLS", 36 * 50)
+    monkeypatch.setattr(ridge_regression, "MAX_REGRESSION_COLUMNS", limit)
+    monkeypatch.setattr(ridge_regression, "_PRODUCT_CELLS", 36 * 50)
     rng = np.random.default_rng(1)
     batch, new = draw(rng, 700), draw(rng, 20)
     model = RidgeReward(Encoder(CATALOGUE))
@@ -72,7 +72,7 @@ def test_layout_drops_pairs_first_and_crossed_terms_then(monkeypatch):
     encoder = Encoder(CATALOGUE)
     assert (encoder.n_context, encoder.offers.main.shape[1], encoder.offers.pairs.shape[1]) == (7, 6, 6)
     for limit, columns in ((55, 55), (54, 49), (48, 19), (18, 13), (1, 13)):
-        monkeypatch.setattr(ridge_regression, "MAX_COLUMNS", limit)
+        monkeypatch.setattr(ridge_regression, "MAX_REGRESSION_COLUMNS", limit)
         model = RidgeReward(encoder)
         assert 7 * model._crossed.shape[1] + model._alone.shape[1] == columns
 
