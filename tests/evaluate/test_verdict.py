@@ -87,7 +87,7 @@ def test_gate_says_what_the_worst_of_the_verdicts_is():
     assert [gate(asked(*offers)) for offers in [(1,), (1, 2), (1, 2, 3), (1, 3, 4)]] == [0, 3, 4, 5]
     reason = asked(4).row("4").reason
     assert reason.startswith("cannot tell: ")
-    assert asked(1).row("1").reason.startswith("it earns +0.")
+    assert asked(1).row("1").reason.startswith("it earns 0.")
     assert verdicts(evaluate(Short(), {"1": bandit.ConstantOffer(catalogue, 1)}, estimators=("snips",))) == {}
 
 

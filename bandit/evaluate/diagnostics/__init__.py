@@ -1,7 +1,7 @@
-"""What may be wrong with a log, or with judging a policy by it: each check a record with a sentence and a severity.
+"""Checks of a log, and of how far it supports a policy: each has a record with a sentence and a severity.
 
-`LogDiagnostics` looks at a log and `TargetWeights` at one target policy, batch by batch in the pass that judges;
-`sample_ratio` compares the sizes of groups with those that were meant.
+`LogDiagnostics` checks a log and `TargetWeights` one target policy, batch by batch during the evaluation;
+`sample_ratio` compares the sizes of an experiment's groups with the intended shares.
 """
 
 from bandit.evaluate.diagnostics.choices import ChoiceCalibration, ChoiceCounts, ChoiceFrequency

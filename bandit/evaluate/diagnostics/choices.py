@@ -1,8 +1,9 @@
-"""Do the offers chosen fit the whole probabilities of the policy that is said to have chosen them?
+"""Check of the chosen offers against all probabilities of the policy that is said to have chosen them.
 
-Exact where `propensities` can only bound: per option the number of decisions that have it, against the sum of its
-probabilities, with the Poisson-binomial variance sum p (1 - p); and how often what had a probability around p was
-chosen (a reliability table). Deviations are bounded by Bernstein's inequality, so that rare options cry no wolf.
+This is exact where `propensities` can only give bounds: the number of decisions that chose an option is compared with
+the sum of its probabilities, with the Poisson-binomial variance sum p (1 - p), and a reliability table shows how often
+offers of a probability around p were chosen. Deviations are bounded by Bernstein's inequality, so that rare options
+cause no false alarms.
 """
 
 from __future__ import annotations
@@ -20,12 +21,12 @@ if TYPE_CHECKING:
     from bandit.domain import FloatArray, IntArray
 
 PROBABILITY_EDGES = np.array([0.0, 0.001, 0.003, 0.01, 0.03, 0.1, 0.2, 0.4, 0.6, 0.8, 0.95, 1.0])
-"""Bounds of the bins of probability; a bin has its upper bound, and 0 is in none."""
+"""Bounds of the bins of probability; a bin contains its upper bound, and 0 is in no bin."""
 
 
 @dataclass(frozen=True, slots=True)
 class ChoiceFrequency:
-    """How often something was chosen, against the sum of its probabilities; `p` is adjusted for all of its kind.
+    """How often an option or a bin was chosen, and the sum of its probabilities; `p` is adjusted for all of its kind.
 
     For an option, `low` and `high` are 0 and 1; for a bin of the reliability table they are its bounds.
     """
@@ -45,9 +46,9 @@ class ChoiceFrequency:
 
 @dataclass(frozen=True, slots=True)
 class ChoiceCalibration(DiagnosticCheck):
-    """Whether what was chosen fits whole vectors of probabilities, by option and by bin of probability.
+    """Whether the choices fit the probabilities they were drawn from, by option and by bin of probability.
 
-    `impossible` counts decisions for an offer to which the policy gives no probability.
+    `impossible` counts decisions for an offer to which the policy gives the probability 0.
     """
 
     n: int
@@ -66,7 +67,7 @@ class ChoiceCalibration(DiagnosticCheck):
             return self._finding(
                 "doubt",
                 f"{self.impossible:,} of {self.n:,} decisions chose an offer to which the policy said to have written "
-                "the log gives no probability",
+                "the log gives the probability 0",
             )
         off = [each for each in (*self.options, *self.bins) if each.p < SIGNIFICANCE / 2.0]
         worst = max(off, key=lambda each: abs(each.z), default=None)
@@ -115,12 +116,12 @@ class ChoiceCounts:
         self._n += len(offer)
 
     def result(self, design_effect: float = 1.0) -> ChoiceCalibration:
-        """Return the calibration so far; `design_effect` widens it where choices hang together within a customer."""
+        """Return the calibration so far; `design_effect` widens the errors for choices that depend on the customer."""
         names = [self.labels.label(1 + place) for place in range(self._options.shape[1])]
         options = _compared(self._options, design_effect, names, np.zeros(len(names)), np.ones(len(names)))
         lows, highs = PROBABILITY_EDGES[:-1], PROBABILITY_EDGES[1:]
         named = [
-            f"what had a probability of {low:g} to {high:g}"
+            f"the offers with a probability of {low:g} to {high:g}"
             for low, high in zip(lows.tolist(), highs.tolist(), strict=True)
         ]
         return ChoiceCalibration(

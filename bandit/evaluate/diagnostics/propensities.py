@@ -1,4 +1,4 @@
-"""Are the logged propensities right? What can be said where only the chosen offer's is known.
+"""Check of the logged propensities where only that of the chosen offer is known.
 
 For an offer a, the sum over its decisions of 1 / propensity is on average the number of decisions in which it was
 eligible and had a probability above 0 (Horvitz and Thompson 1952, "A generalization of sampling without replacement
@@ -7,19 +7,19 @@ at most 1, and it is 1 where the logging policy never rules the offer out. Above
 the offer is never shown in part of the contexts, or propensities are wrong. The same holds for sums over the offers
 of an option.
 
-1 / propensity has a heavy tail, and the two sides are tested each in the way that survives it:
+1 / propensity has a heavy tail, so the two sides are tested in different ways:
 
 - above: Student's t with the clustered standard error of the sample. A rare large 1 / propensity also makes the
-  standard error large, so this side errs towards silence. An absurdly small propensity is caught by itself: the
-  chance that anything of probability p or less is ever chosen is at most p x (eligible offers of all decisions).
-- below: what the sample lacks is not in its standard error either, so the variance is bounded from the design: with
-  no probability below the smallest p seen, the sum of squares is on average at most (eligible decisions) / p, and
-  the chance of falling z such deviations short is at most exp(-z^2 / 2) (Maurer 2003, "A bound on the deviation
-  probability for sums of non-negative random variables"). Where choices hang together within a customer, the
-  variance is multiplied by the design effect seen.
+  standard error large, so this test is conservative. An absurdly small propensity is tested by itself: the chance
+  that anything of probability p or less is ever chosen is at most p x (eligible offers of all decisions).
+- below: values that the sample lacks are missing from its standard error, too, so the variance is bounded by design:
+  with no probability below the smallest p seen, the sum of squares is on average at most (eligible decisions) / p,
+  and the chance of falling z such deviations short is at most exp(-z^2 / 2) (Maurer 2003, "A bound on the deviation
+  probability for sums of non-negative random variables"). Where choices depend on each other within a customer, the
+  variance is multiplied by the observed design effect.
 
 All offers together, options and single offers are tested at once: each p-value is multiplied by their number
-(Bonferroni). A log of the wrong propensities may pass where its marginal counts happen to be right.
+(Bonferroni). Wrong propensities pass if the marginal counts happen to be right.
 """
 
 from __future__ import annotations
@@ -39,15 +39,15 @@ if TYPE_CHECKING:
     from bandit.domain import BoolArray, FloatArray, IntArray
 
 MOST_CHECKED_OFFERS = 100_000
-"""Of more offers than this nothing is checked: their eligibility is not known as a table."""
+"""With more offers than this nothing is checked, since their eligibility is not known as a table."""
 
 MIN_LISTED_DECISIONS = 30
-"""Decisions from which an offer is listed by itself; options are always listed."""
+"""An offer chosen in at least this many decisions is listed by itself; options are always listed."""
 
 
 @dataclass(frozen=True, slots=True)
 class InversePropensityRatio:
-    """All offers, one option or one offer: what its inverse propensities add up to, over how often it was eligible.
+    """The sum of inverse propensities of an option, an offer or all offers, over how often it was eligible.
 
     `ratio` is sum(1 / propensity) over its decisions, divided by the (decision, eligible offer) pairs that have it;
     `error` is its standard error, clustered; `z` is (ratio - 1) in errors, where below 1 the error is the larger one
@@ -69,7 +69,7 @@ class InversePropensityRatio:
 
 @dataclass(frozen=True, slots=True)
 class PropensityCalibration(DiagnosticCheck):
-    """Whether inverse propensities add up, over `n` decisions; `counted` has the options and the frequent offers.
+    """Whether inverse propensities of `n` decisions add up; `counted` has the options and the frequent offers.
 
     `smallest` is the smallest logged propensity and `smallest_p` bounds the chance that one so small is ever seen;
     `certain` is the share of decisions with propensity 1, and `design_effect` how much more the counts vary between
@@ -90,16 +90,16 @@ class PropensityCalibration(DiagnosticCheck):
 
     @property
     def deterministic(self) -> bool:
-        """Whether the log says of every decision that nothing was left to chance."""
+        """Whether every logged propensity is 1."""
         return self.certain == 1.0
 
     def finding(self) -> Finding | None:
-        """Return what is wrong: too large a ratio is fatal, too small a one a doubt, and so is no chance at all."""
+        """Return a fatal finding for too large a ratio, a doubt for too small a one or if all propensities are 1."""
         if self.deterministic:
             return self._finding(
                 "doubt",
-                "every logged propensity is 1: the policy that wrote the log left nothing to chance, so the log says "
-                "nothing of what another offer would have brought",
+                "every logged propensity is 1: the policy that wrote the log left nothing to chance, so the log does "
+                "not show what another offer would have earned",
             )
         if self.smallest_p < SIGNIFICANCE:
             return self._finding(
@@ -120,8 +120,8 @@ class PropensityCalibration(DiagnosticCheck):
             return self._finding(
                 "doubt",
                 f"weighted by 1 / propensity, {below.label} was chosen only {below.ratio:.2f} times as often "
-                "as it was eligible: part of the customers never get it although they may, or the logged propensities "
-                "are wrong",
+                "as it was eligible: part of the customers never get it although they are eligible, or the logged "
+                "propensities are wrong",
             )
         return None
 
@@ -132,7 +132,7 @@ class PropensityCalibration(DiagnosticCheck):
 
 
 class InversePropensitySums:
-    """Adds up inverse propensities, batch by batch; memory is two tables of (buckets, offers), at most 64 MB."""
+    """Adds up inverse propensities, batch by batch, in two tables of (buckets, offers) of at most 64 MB."""
 
     def __init__(self, catalogue: Catalogue) -> None:
         self.labels = OfferLabels(catalogue)

@@ -1,4 +1,4 @@
-"""The logging policy judged on its own log: what must come out is known."""
+"""The self-test: the logging policy judged on its own log, where the result is known."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MAX_ROUNDING = 1e-6
 
 @dataclass(frozen=True, slots=True)
 class PropensityAgreement:
-    """Logged propensities against those that the policy said to have written the log gives again."""
+    """How far logged propensities are from those recomputed by the policy said to have written the log."""
 
     largest: float
     mean: float
@@ -32,7 +32,7 @@ class PropensityAgreement:
 
 @dataclass(frozen=True, slots=True)
 class SelfTest(DiagnosticCheck):
-    """The logging policy on its own log: weights are to be 1, and ips is to be the realised mean.
+    """The logging policy on its own log: weights must be 1, and ips must be the realised mean.
 
     `weight_error` is the largest |weight - 1|, `value_error` |ips - realised mean| in units of the mean |reward|.
     `recomputed` is None where the policy that wrote the log is not at hand.
@@ -49,7 +49,7 @@ class SelfTest(DiagnosticCheck):
         return "self-test"
 
     def finding(self) -> Finding | None:
-        """Return what is wrong: fatal where arithmetic fails, a doubt where the policy is not the one that wrote."""
+        """Return a fatal finding where the sums are wrong, a doubt where another policy wrote the log."""
         if max(self.weight_error, self.value_error) > MAX_ROUNDING:
             return self._finding(
                 "fatal",
@@ -63,7 +63,7 @@ class SelfTest(DiagnosticCheck):
             "doubt",
             f"the policy said to have written the log gives {again.differing:,} of {self.n:,} decisions "
             f"({share(again.differing / self.n)}) another probability than was logged, up to {again.largest:.2g} apart "
-            f"({again.mean:.2g} on average): it is another policy, or has learned since",
+            f"({again.mean:.2g} on average): it is another policy, or it has learned since",
         )
 
     def to_dict(self) -> dict[str, object]:
@@ -73,7 +73,7 @@ class SelfTest(DiagnosticCheck):
 
 
 class SelfTestSums:
-    """Adds up what the self-test compares, batch by batch; memory is fixed."""
+    """Adds up what the self-test compares, batch by batch, in fixed memory."""
 
     def __init__(self) -> None:
         self._n, self._weight_error = 0, 0.0
@@ -100,7 +100,7 @@ class SelfTestSums:
             self._differing += int((apart > MAX_ROUNDING).sum())
 
     def result(self) -> SelfTest:
-        """Return what was found so far."""
+        """Return the self-test of the decisions added so far."""
         again = None
         if self._recomputed:
             again = PropensityAgreement(self._largest, self._apart / self._n, self._differing)

@@ -1,4 +1,4 @@
-"""An even sample of a log's choices in bounded memory, and its facts as columns with steps."""
+"""A uniform sample of a log's choices in bounded memory, and its facts as columns with steps."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import numpy as np
 
 from bandit.domain import Contexts, ObjectArray
 from bandit.encoding.encoder import Encoder, settle_scales
+from bandit.evaluate.distinct_masks import DistinctMasks
 
 if TYPE_CHECKING:
     from numpy.random import Generator
@@ -16,16 +17,16 @@ if TYPE_CHECKING:
     from bandit.domain import BoolArray, FloatArray, IntArray, LoggedBatch
 
 NUMERIC_STEPS = 16
-"""Parts of about equally many decisions that a numeric fact is cut into."""
+"""How many parts of about equally many decisions a numeric fact is cut into."""
 
 _NO_CUSTOMERS: ObjectArray = np.empty(0, dtype=object)
 
 
 class FactColumns:
-    """Facts as numbers: the encoder's columns without the intercept, and for a numeric fact a column a step.
+    """Facts as numbers: the encoder's columns without the intercept, and for a numeric fact one column a step.
 
-    A step's column is 1 where the fact is above one of its quantiles, so that effects of neighbouring parts are alike
-    unless the data say otherwise. Quantiles and scales are those of the contexts given.
+    A step's column is 1 where the fact is above one of its quantiles, so that the penalty makes neighbouring parts
+    alike unless the data say otherwise. Quantiles and scales are those of the contexts given.
     """
 
     def __init__(self, catalogue: Catalogue, contexts: Contexts) -> None:
@@ -41,7 +42,7 @@ class FactColumns:
     def of(self, contexts: Contexts) -> FloatArray:
         """Return the (n, d) columns."""
         parts = [self._encoder.context_matrix(contexts)[:, 1:]]
-        # A comparison with NaN is false: a fact that is missing is above nothing, and has a column that says so.
+        # A comparison with NaN is false: a missing fact is above no quantile; the encoder has a column for missing.
         parts += [(contexts.columns[name][:, None] > cuts).astype(np.float64) for name, cuts in self._cuts.items()]
         return np.concatenate(parts, axis=1)
 
@@ -49,15 +50,14 @@ class FactColumns:
 class ChoiceSample:
     """At most `most` decisions of those added, each equally likely to be among them, in random order.
 
-    Once a decision comes whose propensity nobody knows (NaN), only such decisions are kept.
+    Once a decision of unknown propensity (NaN) is added, only such decisions are kept.
     """
 
     def __init__(self, most: int, rng: Generator) -> None:
         self.most, self.n_seen = most, 0
         self._rng, self._highest = rng, 1.0
         self._unknown_only = False
-        self._masks: dict[bytes, int] = {}
-        self._distinct: list[BoolArray] = []
+        self._masks = DistinctMasks()
         self._parts: list[tuple[FloatArray, Contexts, IntArray, IntArray, FloatArray]] = []
         self._kept = 0
 
@@ -74,8 +74,12 @@ class ChoiceSample:
         if not len(rows):
             return
         contexts = batch.contexts.take(rows)
-        plain = Contexts(contexts.n, contexts.columns, {}, _NO_CUSTOMERS)
-        self._parts.append((tickets[rows], plain, batch.offer[rows], self._sets(batch.eligible, rows), shares[rows]))
+        facts = Contexts(contexts.n, contexts.columns, {}, _NO_CUSTOMERS)
+        eligible = batch.eligible
+        # All rows of a batch may share one set without a copy each; indexing by rows would make the copies.
+        chosen = eligible[: len(rows)] if eligible.strides[0] == 0 else eligible[rows]
+        which = self._masks.number(chosen)
+        self._parts.append((tickets[rows], facts, batch.offer[rows], which, shares[rows]))
         self._kept += len(rows)
         if self._kept > 2 * self.most:
             self._thin()
@@ -92,7 +96,7 @@ class ChoiceSample:
         columns = {name: np.concatenate([part[1].columns[name] for part in self._parts])[order] for name in names}
         offer, which = (np.concatenate([part[place] for part in self._parts])[order] for place in (2, 3))
         shares = np.concatenate([part[4] for part in self._parts])[order]
-        return Contexts(len(order), columns, {}, _NO_CUSTOMERS), offer, np.stack(self._distinct), which, shares
+        return Contexts(len(order), columns, {}, _NO_CUSTOMERS), offer, self._masks.stack(), which, shares
 
     def _thin(self) -> None:
         tickets = np.concatenate([part[0] for part in self._parts])
@@ -102,19 +106,3 @@ class ChoiceSample:
             kept = ticket < self._highest
             self._parts.append((ticket[kept], contexts.take(kept), offer[kept], which[kept], shares[kept]))
             self._kept += int(kept.sum())
-
-    def _sets(self, eligible: BoolArray, rows: IntArray) -> IntArray:
-        """Return the number of each row's set of eligible offers."""
-        if eligible.strides[0] == 0:  # all rows of the batch share one
-            return np.full(len(rows), self._number(eligible[0]), dtype=np.int64)
-        packed = np.packbits(eligible[rows], axis=1)
-        _, first, back = np.unique(packed.view(f"V{packed.shape[1]}").ravel(), return_index=True, return_inverse=True)
-        numbers = np.array([self._number(eligible[rows[row]]) for row in first.tolist()], dtype=np.int64)
-        return numbers[back]
-
-    def _number(self, mask: BoolArray) -> int:
-        key = np.packbits(mask).tobytes()
-        if key not in self._masks:
-            self._masks[key] = len(self._distinct)
-            self._distinct.append(np.array(mask))
-        return self._masks[key]

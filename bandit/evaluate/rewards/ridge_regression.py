@@ -1,45 +1,25 @@
-"""Expected rewards q(x, a) for the direct and doubly robust estimators, independent of every policy.
+"""Ridge regression of rewards over the structure of the offers: the default reward model.
 
-The default is ridge regression over the structure of the offers. What it misses widens intervals of `dr`; it does
-not make them wrong, since it is cross-fitted and corrected.
+It gives q(x, a) to the direct and the doubly robust estimators and does not depend on any policy. An effect that it
+cannot express makes the intervals of `dr` wider, not wrong, since the model is cross-fitted and `dr` corrects it.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bandit.errors import InputError
-from bandit.evaluate.split import folds_of
-
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from bandit.domain import Contexts, FloatArray, IntArray, LoggedBatch
     from bandit.encoding.encoder import Encoder
 
 MAX_REGRESSION_COLUMNS = 1_500
-"""Most columns of the regression; above it, pairs go first and then the terms of context times option."""
+"""Most columns of the regression; above it the pairs are left out first, then the terms of context times option."""
 
 _PRODUCT_CELLS = 1_000_000
 # Penalties tried, relative to a column's own sum of squares; the last is close to predicting the mean.
 _PENALTIES = 10.0 ** np.arange(-6.0, 4.5, 0.5)
-
-
-class RewardModel(Protocol):
-    """Something that learns expected rewards from logged decisions, batch by batch."""
-
-    def learn(self, batch: LoggedBatch, weight: FloatArray | None = None) -> None:
-        """Add what a batch says; called for every batch before the first prediction.
-
-        `weight` (n,), which only mrdr gives, says how often each row counts.
-        """
-        ...
-
-    def predict(self, contexts: Contexts) -> FloatArray:
-        """Return the expected reward of every offer, (n, N)."""
-        ...
 
 
 class RidgeReward:
@@ -151,44 +131,6 @@ def ridge(gram: FloatArray, products: FloatArray, squares: float, n: int) -> tup
     best = len(score) - 1 - int(np.argmin(score[::-1]))
     coefficients = vectors @ (turned / shrunk[:, best]) / scale
     return coefficients, float(level - mean @ coefficients)
-
-
-def cross_fitted_reward(make: Callable[[Encoder], RewardModel], encoder: Encoder, folds: int) -> CrossFittedReward:
-    """Return one model a fold, each to be learned on the other folds; InputError with fewer than two."""
-    if folds < 2:
-        raise InputError(f"cross-fitting needs at least 2 folds, not {folds}; leave it at 2 if unsure")
-    return CrossFittedReward([make(encoder) for _ in range(folds)])
-
-
-class CrossFittedReward:
-    """A reward model that predicts each row by a model that has not seen the row's customer.
-
-    Chernozhukov et al. 2018, "Double/debiased machine learning for treatment and structural parameters". The share
-    in [0, 1) of each row's customer says in which fold the row is.
-    """
-
-    def __init__(self, models: list[RewardModel]) -> None:
-        self.models = models
-
-    def learn(self, batch: LoggedBatch, shares: FloatArray, weight: FloatArray | None = None) -> None:
-        """Add a batch to the models of all folds but the rows' own."""
-        fold = folds_of(shares, len(self.models))
-        for place, model in enumerate(self.models):
-            others = fold != place
-            if weight is None:
-                model.learn(batch.take(others))
-            else:
-                model.learn(batch.take(others), weight[others])
-
-    def predict(self, contexts: Contexts, shares: FloatArray, n_offers: int) -> FloatArray:
-        """Return the expected reward of every offer, (n, N)."""
-        fold = folds_of(shares, len(self.models))
-        table = np.empty((contexts.n, n_offers))
-        for place, model in enumerate(self.models):
-            rows = fold == place
-            if rows.any():
-                table[rows] = model.predict(contexts.take(rows))
-        return table
 
 
 def _layout(d: int, main: FloatArray, pairs: FloatArray) -> tuple[FloatArray, FloatArray]:

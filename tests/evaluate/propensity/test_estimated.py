@@ -11,9 +11,11 @@ from bandit.domain import LoggedBatch
 from bandit.encoding.encoder import Encoder, settle_scales
 from bandit.errors import InputError
 from bandit.evaluate.propensity.calibration import DETERMINISTIC_LOGGING, ReliabilityTable, agreement
-from bandit.evaluate.propensity.estimated import EstimatedPropensities, TargetOverlap, offer_effects
+from bandit.evaluate.propensity.estimated import EstimatedPropensities, offer_effects
+from bandit.evaluate.propensity.overlap import TargetOverlap
 from bandit.evaluate.propensity.sample import ChoiceSample, FactColumns
-from bandit.evaluate.rewards.ridge_regression import RidgeReward, cross_fitted_reward
+from bandit.evaluate.rewards.cross_fitting import cross_fitted_reward
+from bandit.evaluate.rewards.ridge_regression import RidgeReward
 from bandit.ope import Feedback, estimate
 from bandit.ope.clusters import Keys
 
@@ -126,8 +128,8 @@ def test_weights_by_estimated_propensities_find_the_truth_where_the_facts_are_al
     plain = np.broadcast_to(np.bincount(log.whole.offer, minlength=N) / log.n, table.shape)
     for each in judge(log, plain, target, ("ips", "snips")):
         assert not each.low < truth < each.high, each.name
-    assert found.calibration.error < 0.02
-    assert found.calibration.warning is None
+    assert found.fit_quality.error < 0.02
+    assert found.fit_quality.warning is None
 
 
 def test_a_confounder_that_the_log_leaves_out_biases_every_estimate_and_no_table_shows_it():
@@ -143,8 +145,8 @@ def test_a_confounder_that_the_log_leaves_out_biases_every_estimate_and_no_table
     truth = worth(contexts)[:, N - 1].mean()
     for each in judge(log, table, target, ("ips", "snips", "dr")):
         assert each.low > truth + 0.3, each.name
-    assert found.calibration.error < 0.02
-    assert "only if the facts in the log are all" in found.calibration.note
+    assert found.fit_quality.error < 0.02
+    assert "used nothing but the facts in the log" in found.fit_quality.note
 
 
 def test_rules_that_explore_are_found_with_their_share_of_chance():
@@ -153,7 +155,7 @@ def test_rules_that_explore_are_found_with_their_share_of_chance():
     contexts = facts(rng, 20_000)
     truth = rules(contexts, 0.1)
     found, table = estimated(log_by(contexts, truth, rng))
-    calibration = found.calibration
+    calibration = found.fit_quality
     assert calibration.floor == pytest.approx(0.1, abs=0.015)
     assert calibration.error < 0.02
     assert not calibration.deterministic
@@ -166,11 +168,11 @@ def test_rules_without_exploration_cannot_be_judged_and_rules_with_two_hundredth
     rng = np.random.default_rng(4)
     contexts = facts(rng, 8_000)
     sure, _ = estimated(log_by(contexts, rules(contexts, 0.0), rng))
-    assert sure.calibration.deterministic
-    assert sure.calibration.warning == DETERMINISTIC_LOGGING
+    assert sure.fit_quality.deterministic
+    assert sure.fit_quality.warning == DETERMINISTIC_LOGGING
     assert DETERMINISTIC_LOGGING.startswith("cannot tell")
     loose, _ = estimated(log_by(contexts, rules(contexts, 0.02), rng))
-    assert not loose.calibration.deterministic
+    assert not loose.fit_quality.deterministic
 
 
 def test_customers_with_the_same_facts_tell_what_the_model_cannot():
@@ -182,7 +184,7 @@ def test_customers_with_the_same_facts_tell_what_the_model_cannot():
     for exploration, deterministic in ((0.0, True), (0.02, False)):
         truth = np.full((contexts.n, N), exploration / N)
         truth[np.arange(contexts.n), np.where(cross, 1, 4)] += 1.0 - exploration
-        calibration = estimated(log_by(contexts, truth, rng))[0].calibration
+        calibration = estimated(log_by(contexts, truth, rng))[0].fit_quality
         assert calibration.certain < 0.5
         assert calibration.deterministic is deterministic
 
@@ -205,7 +207,7 @@ def test_facts_that_matter_only_together_and_crosswise_are_beyond_it():
     truth[np.arange(contexts.n), np.where(cross, 1, 4)] += 0.9
     found, table = estimated(log_by(contexts, truth, rng))
     assert np.abs(table - truth).max(axis=1).mean() > 0.2
-    assert found.calibration.error < 0.02  # right on average, which is all that a reliability table can show
+    assert found.fit_quality.error < 0.02  # right on average, which is all that a reliability table can show
 
 
 def test_reliability_is_counted_by_hand():
@@ -278,11 +280,11 @@ def test_only_decisions_whose_propensity_nobody_knows_are_learned_from():
         whole.time,
     )
     found, table = estimated(Memory(mixed), size=500)
-    assert found.calibration.n == found.calibration.n_log == 2_400
+    assert found.fit_quality.n == found.fit_quality.n_log == 2_400
     filled = found.propensity(mixed, table)
     assert (filled[known] == 0.25).all()
     assert (filled[~known] == table[np.arange(3_000), mixed.offer][~known]).all()
-    assert found.calibration.error < 0.03
+    assert found.fit_quality.error < 0.03
 
 
 def test_offers_that_are_not_eligible_have_no_probability_and_all_others_some():
@@ -300,7 +302,7 @@ def test_offers_that_are_not_eligible_have_no_probability_and_all_others_some():
     assert ((answer > 0.0) == eligible).all()
     assert steps == sorted(steps)
     assert steps[-1] == (4_000, 4_000)
-    assert found.calibration.n == 2_000
+    assert found.fit_quality.n == 2_000
 
 
 def test_a_sample_is_even_over_the_log_and_no_larger_than_asked():
