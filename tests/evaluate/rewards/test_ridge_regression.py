@@ -1,4 +1,6 @@
-"""The ridge regression of rewards: the same as one done the long way."""
+"""The ridge regression of rewards, compared with a direct solution from the rows."""
+
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,6 +11,8 @@ from bandit.encoding.encoder import Encoder
 from bandit.evaluate import RidgeReward
 from bandit.evaluate.rewards import ridge_regression
 from bandit.evaluate.rewards.ridge_regression import ridge
+from tests.evaluate.additive_market import CATALOGUE as ADDITIVE
+from tests.evaluate.additive_market import draw as draw_log
 
 CATALOGUE = Catalogue.from_dict(
     {
@@ -108,11 +112,7 @@ def test_noise_is_predicted_by_its_mean():
     batch = draw(rng, 2_000)
     noise = rng.normal(7.0, 1.0, 2_000)
     model = RidgeReward(Encoder(CATALOGUE))
-    model.learn(
-        LoggedBatch(
-            batch.contexts, batch.offer, batch.eligible, batch.propensity, batch.converted, noise, noise, batch.time
-        )
-    )
+    model.learn(replace(batch, revenue=noise, reward=noise))
     assert np.abs(model.predict(batch.contexts) - 7.0).max() < 0.5
 
 
@@ -123,3 +123,26 @@ def test_before_anything_is_learned_the_prediction_is_zero_and_after_one_row_tha
     model.learn(batch.take(slice(0, 0)))
     model.learn(batch)
     assert model.predict(batch.contexts) == pytest.approx(np.full((1, 6), batch.reward[0]))
+
+
+def test_weight_of_two_counts_like_two_rows():
+    batch = draw_log(np.random.default_rng(6), 400).whole
+    twice = np.arange(400) < 150
+    weighted, repeated = RidgeReward(Encoder(ADDITIVE)), RidgeReward(Encoder(ADDITIVE))
+    weighted.learn(batch, np.where(twice, 2.0, 1.0))
+    repeated.learn(batch)
+    repeated.learn(batch.take(twice))
+    # The number of rows decides on the penalty, and repeating says there are more.
+    weighted._n = repeated._n
+    np.testing.assert_allclose(weighted.predict(batch.contexts), repeated.predict(batch.contexts), atol=1e-9)
+
+
+def test_weights_matter_by_their_ratios_alone():
+    batch = draw_log(np.random.default_rng(7), 400).whole
+    weight = np.random.default_rng(8).uniform(0.0, 3.0, 400)
+    models = []
+    for scale in (1.0, 1_000.0):
+        model = RidgeReward(Encoder(ADDITIVE))
+        model.learn(batch, weight * scale)
+        models.append(model.predict(batch.contexts))
+    np.testing.assert_allclose(*models, atol=1e-9)
