@@ -1,4 +1,4 @@
-"""Numbers as a person reads them: no more digits than the noise leaves."""
+"""Formatting of numbers for people: no more digits than the standard error allows."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ if TYPE_CHECKING:
     from bandit.ope import Estimate
 
 UNKNOWN_NUMBER = "?"
-"""Stands for a number that the log cannot give."""
+"""Shown instead of a number that is not known."""
 
 _MOST_DECIMALS = 6
 
 
 @dataclass(frozen=True, slots=True)
 class NumberFormat:
-    """How many decimals a column of numbers has."""
+    """How the numbers of one column are formatted: with how many decimals."""
 
     decimals: int
 
     @staticmethod
     def of(estimates: Iterable[Estimate]) -> NumberFormat:
-        """Return the scale at which the smallest standard error has two figures."""
+        """Return the format in which the smallest standard error has two significant figures."""
         errors = [each.standard_error for each in estimates]
         errors = [error for error in errors if math.isfinite(error) and error > 0]
         if not errors:
@@ -32,18 +32,22 @@ class NumberFormat:
         return NumberFormat(min(max(1 - math.floor(math.log10(min(errors))), 0), _MOST_DECIMALS))
 
     def number(self, value: float, *, signed: bool = False) -> str:
-        """Return one number."""
+        """Return a number as text, "?" where it is not finite."""
         if not math.isfinite(value):
             return UNKNOWN_NUMBER
         return f"{value:{'+' if signed else ''},.{self.decimals}f}"
 
     def interval(self, estimate: Estimate, *, signed: bool = False) -> str:
-        """Return the interval of an estimate, as "0.12 to 0.15"."""
+        """Return the interval of an estimate as text, such as "0.12 to 0.15".
+
+        >>> NumberFormat(2).number(1234.567)
+        '1,234.57'
+        """
         if not (math.isfinite(estimate.low) and math.isfinite(estimate.high)):
             return UNKNOWN_NUMBER
         return f"{self.number(estimate.low, signed=signed)} to {self.number(estimate.high, signed=signed)}"
 
 
 def count(number: int) -> str:
-    """Return a number of things."""
+    """Return a count with thousands separators."""
     return f"{number:,}"
