@@ -43,7 +43,7 @@ class PolicyEvaluation:
 
     @property
     def effective_sample_size(self) -> float:
-        """How many decisions, had the policy made them itself, would say as much (Kish's effective sample size)."""
+        """Kish's effective sample size: how many decisions made by the policy itself would be as informative."""
         return self.support.effective_rows
 
     @property

@@ -108,7 +108,8 @@ def overlap_findings(share: float, fit: PropensityFit | None) -> tuple[Finding, 
     if fit.deterministic:
         return (Finding("overlap", "fatal", _without_verdict(DETERMINISTIC_LOGGING)),)
     sentence = (
-        f"{share:.0%} of this policy's choices are offers that the old policy hardly ever made to customers like these"
+        f"{share:.0%} of this policy's choices are offers that the policy that wrote the log hardly ever made to "
+        "such customers"
     )
     return (Finding("overlap", "fatal", sentence),)
 

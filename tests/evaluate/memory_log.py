@@ -1,4 +1,4 @@
-"""A log held in memory, for tests."""
+"""A log in memory, for tests."""
 
 
 class MemoryLog:

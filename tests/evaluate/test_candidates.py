@@ -58,18 +58,18 @@ def test_no_copy_has_seen_the_customers_it_is_judged_on(monkeypatch):
     original = copy.deepcopy
     monkeypatch.setattr(copy, "deepcopy", lambda policy: copies.append(original(policy)) or copies[-1])
     log = draw(np.random.default_rng(2), 1_000, customers=200)
-    asked = []
+    queried = []
     plain = Memoriser.probabilities
     monkeypatch.setattr(
         Memoriser,
         "probabilities",
-        lambda self, contexts, *rest: asked.append((self, set(contexts.customers))) or plain(self, contexts, *rest),
+        lambda self, contexts, *rest: queried.append((self, set(contexts.customers))) or plain(self, contexts, *rest),
     )
     answer = evaluate(log, [Memoriser()], estimators=("snips",), crossfit=4)
     assert (len(copies), answer.crossfit, answer.n) == (4, 4, 1_000)
-    assert len({id(policy) for policy, _ in asked}) == 4
-    assert all(not policy.seen & customers for policy, customers in asked)
-    assert set.union(*(customers for _, customers in asked)) == set(log.whole.contexts.customers)
+    assert len({id(policy) for policy, _ in queried}) == 4
+    assert all(not policy.seen & customers for policy, customers in queried)
+    assert set.union(*(customers for _, customers in queried)) == set(log.whole.contexts.customers)
 
 
 def test_thompson_sampling_is_judged_on_every_decision_of_a_log_without_customers():
@@ -82,8 +82,8 @@ def test_thompson_sampling_is_judged_on_every_decision_of_a_log_without_customer
 def test_frozen_policies_are_not_copied_by_crossfit():
     log = draw(np.random.default_rng(4), 500)
     policy = Tilted("one", np.ones(N), np.ones(N))
-    asked = {name: evaluate(log, [policy], estimators=("dr",), crossfit=name).rows[0] for name in (None, 5)}
-    assert asked[None].estimates == asked[5].estimates
+    queried = {name: evaluate(log, [policy], estimators=("dr",), crossfit=name).rows[0] for name in (None, 5)}
+    assert queried[None].estimates == queried[5].estimates
 
 
 @pytest.mark.parametrize("wrong", [{"crossfit": 1}, {"crossfit": 3, "split": 0.5}])

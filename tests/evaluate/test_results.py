@@ -19,7 +19,7 @@ def test_record_is_plain_json():
     assert plain["policies"][1]["difference"] is None
 
 
-def test_unknown_names_in_an_answer_are_refused():
+def test_unknown_names_in_a_result_are_refused():
     answer = judge(market(np.random.default_rng(20), 100), [FixedPreferences(GREEDY)])
     with pytest.raises(InputError, match="no policy"):
         answer.row("other")

@@ -12,7 +12,7 @@ from tests.evaluate.additive_market import CATALOGUE, GOOD, WARM, draw
 from tests.evaluate.memory_log import MemoryLog
 
 
-def test_segments_are_the_judgement_of_parts_of_the_log():
+def test_segments_are_evaluations_of_parts_of_the_log():
     log = draw(np.random.default_rng(11), 6_000, WARM, customers=1_500)
     whole = evaluate(log, [GOOD, WARM], "warm", estimators=("snips",), by=["kind", "age"])
     by_kind = [each for each in whole.segments if each.fact == "kind"]
@@ -45,8 +45,8 @@ def test_no_segment_is_called_better_or_worse_by_a_handful_of_outcomes():
     The control: the same log with every reward there tells in both segments.
     """
     log = draw(np.random.default_rng(13), 6_000, customers=3_000)
-    for share, told in ((200, {"cannot tell"}), (1, {"better", "worse", "no difference found"})):
+    for share, possible in ((200, {"cannot tell"}), (1, {"better", "worse", "no difference found"})):
         reward = np.where(np.arange(6_000) % share == 0, log.whole.reward, 0.0)
         whole = replace(log.whole, reward=reward)
         answer = evaluate(MemoryLog(whole, CATALOGUE), [GOOD], "logged", estimators=("snips",), by=["kind"])
-        assert {each.rows[0].verdict for each in answer.segments} <= told
+        assert {each.rows[0].verdict for each in answer.segments} <= possible

@@ -20,7 +20,7 @@ def test_too_few_effective_decisions_are_cannot_tell():
 
 def test_few_customers_are_cannot_tell_however_many_their_decisions():
     warning = judge(market(np.random.default_rng(22), 2_000, customers=12), [FixedPreferences(GREEDY)]).rows[0].warning
-    assert warning == "cannot tell: what the log says about this policy comes from 12 customers"
+    assert warning == "cannot tell: only 12 customers (effective number) say anything about this policy"
 
 
 def test_offers_that_the_log_never_shows_are_cannot_tell():

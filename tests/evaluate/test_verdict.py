@@ -28,8 +28,8 @@ def test_the_best_of_many_equal_offers_is_not_announced_as_a_winner():
     for seed in range(40):
         rng = np.random.default_rng(seed)
         result = evaluate(null_log(catalogue, rng), policies, "0", catalogue=catalogue, rng=rng, estimators=("snips",))
-        said = verdicts(result)
-        together += bool({"better", "worse"} & set(said.values()))
+        found = verdicts(result)
+        together += bool({"better", "worse"} & set(found.values()))
         differences = [row.against_baseline("snips") for row in result.rows[1:]]
         apart += any(each.low > 0 or each.high < 0 for each in differences)
     assert together <= 7
@@ -45,7 +45,7 @@ def test_without_a_baseline_there_is_no_verdict():
     assert verdicts(against_itself) == {"uniform": "no difference found"}
 
 
-def test_gate_says_what_the_worst_of_the_verdicts_is():
+def test_gate_is_the_exit_code_of_the_worst_verdict():
     """Against offer 0, which earns .1: 1 earns .5, 2 earns 0, 3 the same as 0, and 4 is never shown."""
     options = [{"name": str(number)} for number in range(5)]
     catalogue = bandit.Catalogue.from_dict({"dimensions": [{"name": "d", "options": options}]})
@@ -59,26 +59,26 @@ def test_gate_says_what_the_worst_of_the_verdicts_is():
 
     log = MemoryLog(batch, catalogue)
 
-    def asked(*offers):
+    def evaluated(*offers):
         policies = {str(each): bandit.ConstantOffer(catalogue, each) for each in (0, *offers)}
         return evaluate(log, policies, "0", estimators=("snips",), rng=rng)
 
-    said = verdicts(asked(1, 2, 3, 4))
-    assert said == {
+    found = verdicts(evaluated(1, 2, 3, 4))
+    assert found == {
         "0": "the baseline",
         "1": "better",
         "2": "worse",
         "3": "no difference found",
         "4": "cannot tell",
     }
-    assert [gate(asked(*offers)) for offers in [(1,), (1, 2), (1, 2, 3), (1, 3, 4)]] == [0, 3, 4, 5]
-    reason = asked(4).row("4").reason
+    assert [gate(evaluated(*offers)) for offers in [(1,), (1, 2), (1, 2, 3), (1, 3, 4)]] == [0, 3, 4, 5]
+    reason = evaluated(4).row("4").reason
     assert reason.startswith("cannot tell: ")
-    assert asked(1).row("1").reason.startswith("it earns 0.")
+    assert evaluated(1).row("1").reason.startswith("it earns 0.")
     assert verdicts(evaluate(log, {"1": bandit.ConstantOffer(catalogue, 1)}, estimators=("snips",))) == {}
 
 
-def test_baseline_that_the_log_does_not_support_makes_everyone_untellable():
+def test_no_policy_can_be_judged_against_a_baseline_that_the_log_does_not_support():
     options = [{"name": str(number)} for number in range(20)]
     catalogue = bandit.Catalogue.from_dict({"dimensions": [{"name": "d", "options": [*options, {"name": "new"}]}]})
     log = null_log(catalogue, np.random.default_rng(1))

@@ -71,7 +71,7 @@ class InversePropensityRatio:
 class PropensityCalibration(DiagnosticCheck):
     """Whether inverse propensities of `n` decisions add up; `counted` has the options and the frequent offers.
 
-    `smallest` is the smallest logged propensity and `smallest_p` bounds the chance that one so small is ever seen;
+    `smallest` is the smallest logged propensity and `smallest_p` bounds the chance of seeing one so small;
     `certain` is the share of decisions with propensity 1, and `design_effect` how much more the counts vary between
     customers than between rows.
     """
@@ -104,8 +104,8 @@ class PropensityCalibration(DiagnosticCheck):
         if self.smallest_p < SIGNIFICANCE:
             return self._finding(
                 "fatal",
-                f"the logged propensities are wrong: one is {self.smallest:.2g}, and in {self.n:,} decisions nothing "
-                f"so improbable should ever be chosen (p < {self.smallest_p:.1g})",
+                f"the logged propensities are wrong: one is {self.smallest:.2g}, and and in {self.n:,} decisions "
+                f"an offer so improbable should never have been chosen (p < {self.smallest_p:.1g})",
             )
         off = [each for each in self.counted if each.p < SIGNIFICANCE]
         above = max((each for each in off if each.ratio > 1.0), key=lambda each: each.z, default=None)
@@ -181,48 +181,53 @@ class InversePropensitySums:
         """Return how much more the offers' counts vary between buckets than they would were rows independent."""
         if not self._n:
             return 1.0
-        off = self._observed - self._expected
-        seen = variance_of_total(off, self._rows).sum()
+        excess = self._observed - self._expected
+        observed = variance_of_total(excess, self._rows).sum()
         # Per row and offer t = 1{chosen} / p and E = 1{eligible}: (t - E)^2 = t^2 - 2 t + E, since t E = t.
         squares = self._squares - 2.0 * self._observed.sum(axis=0) + self._expected.sum(axis=0)
-        rows = (squares - off.sum(axis=0) ** 2 / self._n).sum()
-        return max(1.0, float(seen / rows)) if rows > 0 and np.isfinite(seen) else 1.0
+        rows = (squares - excess.sum(axis=0) ** 2 / self._n).sum()
+        return max(1.0, float(observed / rows)) if rows > 0 and np.isfinite(observed) else 1.0
 
     def _counted(self, effect: float) -> list[InversePropensityRatio]:
-        """Return all offers, every option that was ever eligible and every offer chosen often enough."""
+        """Return all offers, every option that was eligible at least once and every offer chosen often enough."""
         labels = self.labels
         observed, expected = labels.with_sums(self._observed), labels.with_sums(self._expected)
-        shown = labels.with_sums(self._shown[None, :])[0]
-        could = expected.sum(axis=0)
-        tested = np.flatnonzero(could > 0)
-        observed, expected, shown, could = observed[:, tested], expected[:, tested], shown[tested], could[tested]
+        decisions = labels.with_sums(self._shown[None, :])[0]
+        eligible = expected.sum(axis=0)
+        tested = np.flatnonzero(eligible > 0)
+        observed, expected, decisions, eligible = (
+            observed[:, tested],
+            expected[:, tested],
+            decisions[tested],
+            eligible[tested],
+        )
         total = observed.sum(axis=0)
         variance = variance_of_total(observed - expected, self._rows)
-        z, p = self._test(total, could, variance, effect)
+        z, p = self._test(total, eligible, variance, effect)
         adjusted = np.minimum(p * len(p), 1.0)
         return [
             InversePropensityRatio(
                 label=labels.label(place),
                 kind=labels.kind(place),
-                decisions=int(shown[column]),
-                ratio=float(total[column] / could[column]),
-                error=float(np.sqrt(variance[column]) / could[column]),
+                decisions=int(decisions[column]),
+                ratio=float(total[column] / eligible[column]),
+                error=float(np.sqrt(variance[column]) / eligible[column]),
                 z=float(z[column]),
                 p=float(adjusted[column]),
             )
             for column, place in enumerate(tested.tolist())
-            if labels.kind(place) != "offer" or shown[column] >= MIN_LISTED_DECISIONS
+            if labels.kind(place) != "offer" or decisions[column] >= MIN_LISTED_DECISIONS
         ]
 
     def _test(
-        self, total: FloatArray, could: FloatArray, variance: FloatArray, effect: float
+        self, total: FloatArray, eligible: FloatArray, variance: FloatArray, effect: float
     ) -> tuple[FloatArray, FloatArray]:
         """Return z and the two-sided p-value of each ratio being 1."""
         freedom = max(int((self._rows > 0).sum()) - 1, 1)
-        off = total - could
-        # Up to rounding, every choice certain gives counts that are exact and do not vary.
-        off[np.abs(off) <= 1e-9 * could] = 0.0
-        widest = np.maximum(variance, effect * could / self._smallest)
+        excess = total - eligible
+        # Up to rounding, choices that are all certain give counts that are exact and do not vary.
+        excess[np.abs(excess) <= 1e-9 * eligible] = 0.0
+        widest = np.maximum(variance, effect * eligible / self._smallest)
         with np.errstate(divide="ignore", invalid="ignore"):
-            z = np.where(off == 0, 0.0, off / np.sqrt(np.where(off > 0, variance, widest)))
-        return z, np.minimum(2.0 * np.where(off > 0, stdtr(freedom, -z), np.exp(-(z**2) / 2.0)), 1.0)
+            z = np.where(excess == 0, 0.0, excess / np.sqrt(np.where(excess > 0, variance, widest)))
+        return z, np.minimum(2.0 * np.where(excess > 0, stdtr(freedom, -z), np.exp(-(z**2) / 2.0)), 1.0)

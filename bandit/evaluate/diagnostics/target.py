@@ -82,7 +82,9 @@ class TargetSupport(DiagnosticCheck):
                 "this policy",
             )
         if customers < MIN_EFFECTIVE_SIZE:
-            return self._finding("fatal", f"what the log says about this policy comes from {customers:.0f} customers")
+            return self._finding(
+                "fatal", f"only {customers:.0f} customers (effective number) say anything about this policy"
+            )
         if self.events < MIN_EVENTS:
             return self._finding("fatal", too_few_events(self.events, "the policy that wrote the log"))
         out_of_reach = max(self.unsupported, self.impossible or 0.0)
@@ -90,7 +92,7 @@ class TargetSupport(DiagnosticCheck):
             where = (
                 "the log never shows"
                 if self.unsupported > MAX_UNSUPPORTED
-                else "the logging policy never makes to such customers"
+                else "the policy that wrote the log never makes to such customers"
             )
             return self._finding("fatal", f"{share(out_of_reach)} of this policy's choices are offers that {where}")
         mean = self.mean_weight
@@ -106,15 +108,15 @@ class TargetSupport(DiagnosticCheck):
         if min(self.effective_rows, customers) < FEW_EFFECTIVE:
             return self._finding(
                 "doubt",
-                f"{min(self.effective_rows, customers):.0f} effective "
-                f"{'decisions' if self.effective_rows <= customers else 'customers'} are few: the interval may be too "
-                "narrow",
+                f"only {min(self.effective_rows, customers):.0f} effective "
+                f"{'decisions' if self.effective_rows <= customers else 'customers'} support this policy: the interval "
+                "may be too narrow",
             )
         if self.events < FEW_EVENTS:
             return self._finding(
                 "doubt",
-                f"where it differs from the old policy only about {self.events:.0f} outcomes of the rarer kind are to "
-                "be expected: the interval may be too narrow",
+                f"where it differs from the policy that wrote the log only about {self.events:.0f} outcomes of the "
+                "rarer kind are to be expected: the interval may be too narrow",
             )
         return None
 

@@ -29,8 +29,8 @@ MAX_CALIBRATION_ERROR = 0.05
 """With a larger calibration error, apart from 1 / sqrt(n) for chance, the estimates must not be trusted."""
 
 DETERMINISTIC_LOGGING = (
-    "cannot tell: the old policy always gave the same customer the same offer, so the log shows one side only; judge "
-    "by an experiment that gives a share of the customers a random offer (see `offer-bandit plan`)"
+    "cannot tell: the policy that wrote the log always gave the same customer the same offer, so the log shows one "
+    "side only; judge by an experiment that gives a share of the customers a random offer (see `offer-bandit plan`)"
 )
 
 
@@ -92,7 +92,7 @@ class PropensityFit:
         """The assumption that the numbers depend on, as a sentence without its full stop."""
         return (
             f"propensities are estimated from {self.n:,} decisions (calibration error {self.error:.1%}): the numbers "
-            "hold only if the old policy used nothing but the facts in the log"
+            "hold only if the policy that wrote the log used nothing but the facts in it"
         )
 
     @property

@@ -27,7 +27,7 @@ def test_choices_fit_the_probabilities_they_were_drawn_from_and_no_others():
     assert (sound, wrong) == (0, 20)
 
 
-def test_a_choice_of_probability_zero_is_told():
+def test_a_choice_of_probability_zero_is_found():
     table = np.zeros((50, N))
     table[:, 0] = 1.0
     counts = ChoiceCounts(CATALOGUE)

@@ -24,15 +24,15 @@ def test_sample_ratio_is_pearsons_chi_square():
 
 
 @pytest.mark.parametrize(
-    ("counts", "shares", "said"),
+    ("counts", "shares", "words"),
     [
         ({"a": 5}, {"a": 1.0}, "at least two groups"),
         ({"a": 5}, {"a": 1.0, "b": 0.0}, "above 0"),
         ({"c": 5}, {"a": 0.5, "b": 0.5}, "has no share"),
     ],
 )
-def test_sample_ratio_refuses_what_it_cannot_compare(counts, shares, said):
-    with pytest.raises(InputError, match=said):
+def test_sample_ratio_refuses_what_it_cannot_compare(counts, shares, words):
+    with pytest.raises(InputError, match=words):
         sample_ratio(counts, shares)
 
 

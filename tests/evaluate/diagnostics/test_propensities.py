@@ -25,11 +25,11 @@ def test_inverse_propensities_are_added_up_per_option():
 
 
 @pytest.mark.parametrize("kind", ["uniform", "rules", "soft"])
-def test_a_sound_log_is_not_accused_and_wrong_propensities_are(kind):
+def test_sound_log_has_no_finding_and_wrong_propensities_are_fatal(kind):
     """At p < 0.001, 40 sound logs are all silent with a chance of 96 %. Negative control: half as large, fatal.
 
     With rules, 150 of 3,000 decisions explore: a ratio of 2 is (2 - 1) / (2 / sqrt(150)) = 6 errors above 1, and about
-    4 are asked for.
+    4 are evaluated for.
     """
     rng = np.random.default_rng(1)
     accused, caught = 0, 0
@@ -65,14 +65,14 @@ def test_a_single_absurd_propensity_is_fatal():
     assert "1e-09" in found.sentence()
 
 
-def test_a_log_without_chance_is_told_as_such():
+def test_a_log_without_random_choices_is_a_doubt():
     found = counted(np.arange(100) % 3, np.ones(100))
     assert found.deterministic
     assert found.severity == "doubt"
     assert "left nothing to chance" in found.sentence()
 
 
-def test_an_offer_that_sticks_to_a_customer_is_no_wrong_propensity():
+def test_offers_that_stick_to_customers_are_no_false_alarm():
     """60 customers of 50 decisions, each with one uniform draw for good. Negative control: without customers, fatal."""
     rng = np.random.default_rng(3)
     customers = np.repeat(np.arange(60), 50)

@@ -31,7 +31,7 @@ def test_repeated_rows_are_counted_and_rows_that_differ_are_not():
     assert counts.result().repeated == 30
 
 
-def test_a_log_that_knows_no_times_is_not_said_to_repeat_itself():
+def test_log_with_one_single_time_has_no_repeats():
     batch, customer = log_of(200, np.random.default_rng(12))
     counts = RepeatCounts()
     for _ in range(2):

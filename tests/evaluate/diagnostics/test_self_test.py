@@ -8,7 +8,7 @@ from bandit.evaluate.diagnostics import (
 from tests.evaluate.diagnostics.logs import N, draw, logging_of
 
 
-def test_the_self_test_is_exact_and_tells_another_policy():
+def test_self_test_is_exact_and_detects_another_policy():
     rng = np.random.default_rng(9)
     table = logging_of("soft", 500, rng)
     offer, reward = draw(table, rng), rng.normal(3.0, 1.0, 500)

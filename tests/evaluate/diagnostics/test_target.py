@@ -32,7 +32,7 @@ def test_effective_sizes_are_kishs_by_row_and_by_customer():
     assert (found.largest_weight, found.largest_share) == (2.0, 0.5)
 
 
-def test_support_says_the_gravest_thing_that_is_wrong():
+def test_support_reports_the_gravest_finding():
     even, customers = np.ones(1_000), np.arange(1_000)
     assert support(even, customers).sentence() is None
     assert support([1, 1, 2]).severity == "fatal"
@@ -42,11 +42,11 @@ def test_support_says_the_gravest_thing_that_is_wrong():
     regular = np.where(customers < 130, 0, customers)
     assert "one single customer has 13%" in support(even, regular).sentence()
     assert support(even, regular).severity == "doubt"
-    assert "100 effective decisions are few" in support(np.ones(100), np.arange(100)).sentence()
+    assert "only 100 effective decisions support this policy" in support(np.ones(100), np.arange(100)).sentence()
 
 
-def test_policies_are_told_apart_by_the_smaller_of_two_effective_numbers():
-    """Weights 3 and 0 against 1: 20 rows speak for the one by 2 each, 40 for the other by 1 each: 20 and 40 rows.
+def test_contrast_is_the_smaller_of_two_effective_numbers():
+    """Weights 3 and 0 against 1: 20 rows prefer the one by 2 each, 40 the other by 1 each: 20 and 40 rows.
 
     With one outcome in five these are 4 events. Hardly any difference, such as an estimate's error, is none.
     """
@@ -61,17 +61,17 @@ def test_policies_are_told_apart_by_the_smaller_of_two_effective_numbers():
     assert one_side.size == 0.0
     found = TargetWeights()
     found.add(np.repeat([3.0, 0.0, 1.0], [20, 40, 500]), np.arange(560))
-    said = found.result("p", mean_weight(), 0.0, rarer=0.2)
-    assert said.events == pytest.approx(4.0)
-    assert said.severity == "fatal"
-    assert "only 4 outcomes of the rarer kind" in said.sentence()
+    result = found.result("p", mean_weight(), 0.0, rarer=0.2)
+    assert result.events == pytest.approx(4.0)
+    assert result.severity == "fatal"
+    assert "only 4 outcomes of the rarer kind" in result.sentence()
 
 
-def test_what_the_logging_policy_rules_out_is_told_where_it_is_known():
+def test_choices_that_the_logging_policy_rules_out_are_fatal():
     logging, target = np.zeros((400, N)), np.zeros((400, N))
     logging[:, 0], target[:, 0], target[:, 1] = 1.0, 0.75, 0.25
     found = TargetWeights()
     found.add(np.full(400, 0.75), np.arange(400), target, logging)
-    said = found.result("p", mean_weight(), 0.0)
-    assert said.impossible == pytest.approx(0.25)
-    assert said.severity == "fatal"
+    result = found.result("p", mean_weight(), 0.0)
+    assert result.impossible == pytest.approx(0.25)
+    assert result.severity == "fatal"

@@ -54,10 +54,10 @@ def test_a_confounder_that_the_log_leaves_out_biases_every_estimate_and_no_table
     for each in judge(log, table, target, ("ips", "snips", "dr")):
         assert each.low > truth + 0.3, each.name
     assert found.fit_quality.error < 0.02
-    assert "used nothing but the facts in the log" in found.fit_quality.note
+    assert "used nothing but the facts in it" in found.fit_quality.note
 
 
-def test_facts_that_matter_only_together_and_crosswise_are_beyond_it():
+def test_interactions_of_facts_cannot_be_expressed():
     """One offer to the loyal of kind a and to those of kind b who are not, another to the rest: sums cannot say so."""
     rng = np.random.default_rng(5)
     contexts = facts(rng, 10_000)
@@ -83,7 +83,7 @@ def test_no_row_is_estimated_by_a_model_that_saw_its_customer():
     assert (one[1].coefficients != two[1].coefficients).any()
 
 
-def test_only_decisions_whose_propensity_nobody_knows_are_learned_from():
+def test_only_decisions_of_unknown_propensity_are_learned_from():
     """The first 600 have theirs and always got offer 0; of the rest, drawn from `soft`, nobody knows."""
     rng = np.random.default_rng(7)
     contexts = facts(rng, 3_000)
@@ -115,7 +115,7 @@ def test_offers_that_are_not_eligible_have_no_probability_and_all_others_some():
     assert found.fit_quality.n == 2_000
 
 
-def test_own_columns_leave_the_structure_as_it_is():
+def test_offer_effects_add_the_identity_to_the_gram_matrix():
     """phi phi' is main main' + I, whatever the columns."""
     main = Encoder(CATALOGUE).offers.main
     phi = offer_effects(main)

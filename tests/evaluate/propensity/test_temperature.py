@@ -6,7 +6,7 @@ import pytest
 from tests.evaluate.propensity.choice_market import estimated, facts, log_by, rules
 
 
-def test_rules_that_explore_are_found_with_their_share_of_chance():
+def test_floor_is_the_share_that_rules_leave_to_chance():
     """A tenth to chance; 20,000 decisions say so to within 3 x sqrt(.1 x .9 / 20,000) = .0064 where rules are met."""
     rng = np.random.default_rng(3)
     contexts = facts(rng, 20_000)

@@ -97,7 +97,7 @@ def test_ridge_is_the_textbook_formula_at_the_penalty_with_the_best_cross_valida
     assert z @ coefficients + constant == pytest.approx(fits[int(np.argmin(scores))], abs=1e-9)
 
 
-def test_predictions_come_close_to_a_truth_that_the_columns_can_say():
+def test_predictions_come_close_to_a_truth_that_the_columns_can_express():
     rng = np.random.default_rng(3)
     model = RidgeReward(Encoder(CATALOGUE))
     model.learn(draw(rng, 20_000))
