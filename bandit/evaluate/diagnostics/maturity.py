@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 MAX_OPEN_SHARE = 0.5
 """With a larger share of open decisions, the judged part of the log is in doubt."""
 
-_DAY = 86_400 * MICROSECONDS
+_DAY_MICROSECONDS = 86_400 * MICROSECONDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,5 +117,5 @@ class MaturityCounts:
 
 
 def _days(microseconds: int) -> str:
-    days = microseconds / _DAY
+    days = microseconds / _DAY_MICROSECONDS
     return f"{days:,.0f} days" if days >= 10 else f"{days:.2g} days"

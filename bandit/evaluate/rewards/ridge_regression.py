@@ -38,7 +38,7 @@ class RidgeReward:
     def __init__(self, encoder: Encoder) -> None:
         self.encoder = encoder
         d = encoder.n_context
-        # Columns of the offer that are multiplied with all of x, and those that stand alone.
+        # Offer columns that are crossed with all of x, and those that are not.
         self._crossed, self._alone = _layout(d, encoder.offers.main, encoder.offers.pairs)
         j, e = self._crossed.shape[1], self._alone.shape[1]
         self._n, self._weight, self._squares = 0, 0.0, 0.0
@@ -99,7 +99,7 @@ class RidgeReward:
         gram[d * j :, : d * j] = gram[: d * j, d * j :].T
         gram[d * j :, d * j :] = self._aa
         products = np.concatenate([self._cy.ravel(), self._ay])
-        # Weights matter by their ratios alone: they are scaled so that the rows count as many as they are.
+        # Only ratios of weights matter: they are scaled so that their sum is the number of rows.
         scale = self._n / self._weight if self._weight > 0.0 else 0.0
         coefficients, constant = ridge(gram * scale, products * scale, self._squares * scale, self._n if scale else 0)
         return coefficients[: d * j].reshape(d, j), coefficients[d * j :], constant
@@ -127,14 +127,14 @@ def ridge(gram: FloatArray, products: FloatArray, squares: float, n: int) -> tup
     error = np.maximum(squares / n - level**2 - fitted, 0.0)
     freedom = 1.0 - (1.0 + (values[:, None] / shrunk).sum(axis=0)) / n
     score = np.where(freedom > 0.0, error / np.maximum(freedom, 1e-12) ** 2, np.inf)
-    # Of equal scores the largest penalty.
+    # The largest penalty of those with equal scores.
     best = len(score) - 1 - int(np.argmin(score[::-1]))
     coefficients = vectors @ (turned / shrunk[:, best]) / scale
     return coefficients, float(level - mean @ coefficients)
 
 
 def _layout(d: int, main: FloatArray, pairs: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Return the offers' columns that are multiplied with all of x, and those that stand alone."""
+    """Return the offer columns that are crossed with all of x, and those that are not."""
     one = np.ones((len(main), 1))
     with_main = np.concatenate([one, main], axis=1)
     none = np.zeros((len(main), 0))
