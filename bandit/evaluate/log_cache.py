@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bandit.domain import Contexts, LoggedBatch
+from bandit.domain import LoggedBatch
 from bandit.evaluate.distinct_masks import DistinctMasks
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
-    from bandit.domain import BoolArray, IntArray, Log, ObjectArray
+    from bandit.domain import BoolArray, IntArray, Log
 
 MOST_CACHED = 1_000_000
 """A log of more decisions is read again instead: this many with a dozen facts take some 200 MB."""
@@ -55,15 +55,7 @@ def cache_log(log: Log, size: int, most: int = MOST_CACHED) -> Log:
     parts, which = [], []
     for batch in log.batches(size):
         which.append(masks.number(batch.eligible))
-        parts.append(replace(batch, eligible=np.zeros((len(batch), 0), dtype=np.bool_)))
-    return CachedLog(getattr(log, "catalogue", None), _joined(parts), masks.stack(), np.concatenate(which))
-
-
-def _joined(parts: Sequence[LoggedBatch]) -> LoggedBatch:
-    """Return all batches as one, without the texts of categorical facts."""
-    first = parts[0].contexts
-    columns = {name: np.concatenate([part.contexts.columns[name] for part in parts]) for name in first.columns}
-    customers: ObjectArray = np.concatenate([part.contexts.customers for part in parts])
-    contexts = Contexts(sum(len(part) for part in parts), columns, {}, customers)
-    names = ("offer", "eligible", "propensity", "converted", "revenue", "reward", "time")
-    return LoggedBatch(contexts, *(np.concatenate([getattr(part, name) for part in parts]) for name in names))
+        no_masks = np.zeros((len(batch), 0), dtype=np.bool_)
+        parts.append(replace(batch, contexts=batch.contexts.without_text(), eligible=no_masks))
+    rows = LoggedBatch.concat(parts)
+    return CachedLog(getattr(log, "catalogue", None), rows, masks.stack(), np.concatenate(which))

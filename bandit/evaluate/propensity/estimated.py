@@ -91,27 +91,27 @@ class EstimatedPropensities:
             done += len(batch)
             if progress is not None:
                 progress(done, total)
-        contexts, offer, masks, which, shares = sample.rows()
-        if not len(offer):
+        rows = sample.result()
+        if not len(rows):
             raise InputError("the log has no decisions to estimate propensities from; import some first")
-        columns = FactColumns(catalogue, contexts)
-        choices = Choices(columns.of(contexts), offer, masks, which)
+        columns = FactColumns(catalogue, rows.contexts)
+        choices = Choices(columns.of(rows.contexts), rows.offer, rows.masks, rows.which)
         offers = offer_effects(Encoder(catalogue, pairs=False).offers.main)
-        fold = np.floor(shares * folds)
+        fold = np.floor(rows.shares * folds)
         models = []
         for place in range(folds):
             train = fold != place
             if not train.any():
                 raise InputError(
-                    f"propensities cannot be estimated from {len(offer):,} decisions whose customers are too few to "
+                    f"propensities cannot be estimated from {len(rows):,} decisions whose customers are too few to "
                     "make two parts; give a log of more customers"
                 )
-            models.append(_fitted(choices.take(train), (shares * folds % 1.0)[train], offers))
+            models.append(_fitted(choices.take(train), (rows.shares * folds % 1.0)[train], offers))
             if progress is not None:
                 progress(log.n + (place + 1) * log.n // (folds + 1), total)
         scores = OutOfFoldScores(choices, fold, models)
         softmax = scores.best_shape()
-        quality = scores.fit_quality(softmax, sample.n_seen, agreement(choices.x, which, shares, offer))
+        quality = scores.fit_quality(softmax, sample.n_seen, agreement(choices.x, rows.which, rows.shares, rows.offer))
         if progress is not None:
             progress(total, total)
         return EstimatedPropensities(columns, models, softmax, quality)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,6 +12,8 @@ from bandit.encoding.encoder import Encoder, settle_scales
 from bandit.evaluate.distinct_masks import DistinctMasks
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.random import Generator
 
     from bandit.catalogue import Catalogue
@@ -47,6 +50,49 @@ class FactColumns:
         return np.concatenate(parts, axis=1)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class SampledChoices:
+    """n sampled decisions: contexts, chosen offers, distinct eligible sets (u, N) and that of each row, shares.
+
+    `shares` (n,) in [0, 1) are those of the rows' customers.
+    """
+
+    contexts: Contexts
+    offer: IntArray
+    masks: BoolArray
+    which: IntArray
+    shares: FloatArray
+
+    def __len__(self) -> int:
+        return len(self.offer)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Part:
+    """Decisions of the sample with a random number each, (n,): those with the smallest numbers are kept."""
+
+    numbers: FloatArray
+    contexts: Contexts
+    offer: IntArray
+    which: IntArray
+    shares: FloatArray
+
+    def take(self, rows: IntArray | BoolArray) -> _Part:
+        return _Part(
+            self.numbers[rows], self.contexts.take(rows), self.offer[rows], self.which[rows], self.shares[rows]
+        )
+
+    @staticmethod
+    def concat(parts: Sequence[_Part]) -> _Part:
+        return _Part(
+            np.concatenate([part.numbers for part in parts]),
+            Contexts.concat([part.contexts for part in parts]),
+            np.concatenate([part.offer for part in parts]),
+            np.concatenate([part.which for part in parts]),
+            np.concatenate([part.shares for part in parts]),
+        )
+
+
 class ChoiceSample:
     """At most `most` decisions of those added, each equally likely to be among them, in random order.
 
@@ -55,54 +101,49 @@ class ChoiceSample:
 
     def __init__(self, most: int, rng: Generator) -> None:
         self.most, self.n_seen = most, 0
-        self._rng, self._highest = rng, 1.0
+        self._rng, self._limit = rng, 1.0
         self._unknown_only = False
         self._masks = DistinctMasks()
-        self._parts: list[tuple[FloatArray, Contexts, IntArray, IntArray, FloatArray]] = []
+        self._parts: list[_Part] = []
         self._kept = 0
 
     def add(self, batch: LoggedBatch, shares: FloatArray) -> None:
         """Add decisions with the share in [0, 1) of each one's customer."""
         unknown = np.isnan(batch.propensity)
         if unknown.any() and not self._unknown_only:
-            self._unknown_only, self._highest, self._kept, self.n_seen = True, 1.0, 0, 0
+            self._unknown_only, self._limit, self._kept, self.n_seen = True, 1.0, 0, 0
             self._parts.clear()
-        tickets = self._rng.random(len(batch))
+        numbers = self._rng.random(len(batch))
         usable = unknown if self._unknown_only else np.ones(len(batch), dtype=np.bool_)
         self.n_seen += int(usable.sum())
-        rows = np.flatnonzero(usable & (tickets < self._highest))
+        rows = np.flatnonzero(usable & (numbers < self._limit))
         if not len(rows):
             return
-        contexts = batch.contexts.take(rows)
+        contexts, eligible = batch.contexts.take(rows), batch.eligible
         facts = Contexts(contexts.n, contexts.columns, {}, _NO_CUSTOMERS)
-        eligible = batch.eligible
         # All rows of a batch may share one set without a copy each; indexing by rows would make the copies.
-        chosen = eligible[: len(rows)] if eligible.strides[0] == 0 else eligible[rows]
-        which = self._masks.number(chosen)
-        self._parts.append((tickets[rows], facts, batch.offer[rows], which, shares[rows]))
+        which = self._masks.number(eligible[: len(rows)] if eligible.strides[0] == 0 else eligible[rows])
+        self._parts.append(_Part(numbers[rows], facts, batch.offer[rows], which, shares[rows]))
         self._kept += len(rows)
         if self._kept > 2 * self.most:
             self._thin()
 
-    def rows(self) -> tuple[Contexts, IntArray, BoolArray, IntArray, FloatArray]:
-        """Return the contexts, the offers (n,), the distinct masks (u, N), which each had (n,), and the shares (n,)."""
+    def result(self) -> SampledChoices:
+        """Return the sample so far."""
         if self._kept > self.most:
             self._thin()
         if not self._parts:
             none = np.empty(0, dtype=np.int64)
-            return Contexts(0, {}, {}, _NO_CUSTOMERS), none, np.zeros((0, 0), dtype=np.bool_), none, np.empty(0)
-        order = np.argsort(np.concatenate([part[0] for part in self._parts]))
-        names = self._parts[0][1].columns
-        columns = {name: np.concatenate([part[1].columns[name] for part in self._parts])[order] for name in names}
-        offer, which = (np.concatenate([part[place] for part in self._parts])[order] for place in (2, 3))
-        shares = np.concatenate([part[4] for part in self._parts])[order]
-        return Contexts(len(order), columns, {}, _NO_CUSTOMERS), offer, self._masks.stack(), which, shares
+            return SampledChoices(
+                Contexts(0, {}, {}, _NO_CUSTOMERS), none, np.zeros((0, 0), dtype=np.bool_), none, np.empty(0)
+            )
+        whole = _Part.concat(self._parts)
+        rows = whole.take(np.argsort(whole.numbers))
+        return SampledChoices(rows.contexts, rows.offer, self._masks.stack(), rows.which, rows.shares)
 
     def _thin(self) -> None:
-        tickets = np.concatenate([part[0] for part in self._parts])
-        self._highest = float(np.partition(tickets, self.most)[self.most])
-        parts, self._parts, self._kept = self._parts, [], 0
-        for ticket, contexts, offer, which, shares in parts:
-            kept = ticket < self._highest
-            self._parts.append((ticket[kept], contexts.take(kept), offer[kept], which[kept], shares[kept]))
-            self._kept += int(kept.sum())
+        """Drop the decisions with the largest numbers, so that `most` are left."""
+        numbers = np.concatenate([part.numbers for part in self._parts])
+        self._limit = float(np.partition(numbers, self.most)[self.most])
+        self._parts = [part.take(part.numbers < self._limit) for part in self._parts]
+        self._kept = sum(len(part.offer) for part in self._parts)

@@ -15,10 +15,10 @@ def test_a_sample_is_even_over_the_log_and_no_larger_than_asked():
     sample = ChoiceSample(1_000, rng)
     for start in range(0, 10_000, 500):
         sample.add(whole.take(slice(start, start + 500)), np.full(500, start / 10_000))
-    drawn, offer, masks, which, shares = sample.rows()
-    assert (drawn.n, len(offer), sample.n_seen, masks.shape) == (1_000, 1_000, 10_000, (1, N))
-    assert (which == 0).all()
-    assert np.abs(np.unique(shares, return_counts=True)[1] - 50).max() < 34
+    rows = sample.result()
+    assert (rows.contexts.n, len(rows), sample.n_seen, rows.masks.shape) == (1_000, 1_000, 10_000, (1, N))
+    assert (rows.which == 0).all()
+    assert np.abs(np.unique(rows.shares, return_counts=True)[1] - 50).max() < 34
 
 
 def test_missing_numbers_are_above_no_step():
