@@ -11,8 +11,8 @@ if TYPE_CHECKING:
 class LogDefaults:
     """The attributes of a log that has no catalogue, knows all propensities and leaves no decision out.
 
-    A log of your own is a subclass with `n` and `batches`. A dataclass that has its own `catalogue` declares it as
-    `catalogue: Catalogue = field()`, since the property here would be taken for the field's default.
+    A log of your own is a subclass with `n` and `batches`, and overrides what it knows better. A dataclass with a field
+    `catalogue` declares it as `catalogue: Catalogue = field()`, since the property here would be taken for its default.
     """
 
     __slots__ = ()

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from bandit.catalogue import Catalogue
-from bandit.domain import LoggedBatch
+from bandit.domain import LogDefaults, LoggedBatch
 from bandit.errors import InputError
 from bandit.evaluate import evaluate
 from bandit.ope import ESTIMATORS, Tally
@@ -240,7 +240,7 @@ class TablePolicy(Stateless):
         return {"kind": self.name}
 
 
-class SampleLog:
+class SampleLog(LogDefaults):
     """A sample as the log that `evaluate` reads."""
 
     def __init__(self, sample: Sample):
