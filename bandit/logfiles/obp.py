@@ -82,6 +82,11 @@ def from_obp(feedback: Mapping[str, Any], *, position: int | None = None) -> Arr
     `position` are taken. OBP has neither customers nor times: each round is a customer of its own, a second after the
     one before.
 
+    >>> feedback = {"n_actions": 2, "action": [0, 1, 1], "reward": [1.0, 0.0, 1.0], "pscore": [0.5, 0.5, 0.5]}
+    >>> log = from_obp(feedback)
+    >>> log.n, log.catalogue.n_offers, to_obp(log)["action"].tolist()
+    (3, 2, [0, 1, 1])
+
     Raises InputError for a missing key, a wrong shape and actions outside 0 to n_actions - 1; NumberError for numbers
     that are not finite and propensities outside (0, 1].
     """

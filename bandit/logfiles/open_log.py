@@ -35,6 +35,14 @@ def from_frame(
 
     Raises LogFileError for an object that is not a frame, for a missing column and where no row can be used;
     CatalogueError where the mapping does not fit the catalogue; MissingExtraError without pyarrow.
+
+    >>> from bandit import Catalogue
+    >>> channels = {"name": "channel", "options": [{"name": "email"}, {"name": "sms"}]}
+    >>> catalogue = Catalogue.from_dict({"objective": {"kind": "conversion"}, "dimensions": [channels]})
+    >>> frame = {"channel": ["email", "sms", "fax"], "propensity": [0.5] * 3, "converted": [True, False, False]}
+    >>> log = from_frame(frame, catalogue)
+    >>> log.n, log.report.n_refused, log.report.refused[0].reason
+    (2, 1, '"fax" is not an option of "channel"')
     """
     source = FrameSource(frame)
     return ColumnLog(

@@ -19,7 +19,11 @@ if TYPE_CHECKING:
 
 
 def mask_text(mask: BoolArray) -> str:
-    """Return the text of an (N,) mask."""
+    """Return the text of an (N,) mask.
+
+    >>> mask_text(np.array([True, False, False, True, False]))
+    '90'
+    """
     return np.packbits(mask).tobytes().hex()
 
 

@@ -40,7 +40,17 @@ class LogMapping:
 
     @staticmethod
     def from_dict(mapping: Mapping[str, object], where: str = "mapping") -> LogMapping:
-        """Build a mapping from the structure of its TOML file; CatalogueError says what is wrong."""
+        """Build a mapping from the structure of its TOML file; CatalogueError says what is wrong.
+
+        >>> LogMapping.from_dict(
+        ...     {
+        ...         "columns": {"customer": "customer", "propensity": "1/2"},
+        ...         "offer": {"channel": {"column": "channel"}},
+        ...         "outcomes": [{"event": "purchase", "when": "bought", "revenue": "amount"}],
+        ...     }
+        ... ).propensities_known
+        True
+        """
         file, offer = decode(mapping, where)
         try:
             _check(file)
@@ -59,8 +69,8 @@ def _check(file: MappingDocument) -> None:
     if (columns.propensity is None) != bool(file.propensity):
         raise CatalogueError(
             "needs one source of propensities: propensity under [columns] (a column, a number or a fraction such "
-            'as "1/3"), or [[propensity]] entries where it depends on the offer; where the log does not have them, say so '
-            f'by propensity = "{UNKNOWN_PROPENSITY}"'
+            'as "1/3"), or [[propensity]] entries where it depends on the offer; where the log does not have them, say '
+            f'so by propensity = "{UNKNOWN_PROPENSITY}"'
         )
     if columns.time is None and (columns.time_format != "iso" or columns.time_unit != "s"):
         raise CatalogueError("[columns] has time_format or time_unit without time; name the column of the times")
