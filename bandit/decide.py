@@ -43,7 +43,7 @@ class Choice:
     That is the (n, N) probabilities or, of many offers, their shares; `eligible` is (n, N). `fault` says why the
     fallback was served to all of them, and is None where the policy chose. `fired` is (n, R), which of the
     catalogue's conditional rules held for whom. `sets` has what is eligible once more, each distinct set once, where
-    there are many offers.
+    there are many offers. `logged` is False once the engine could write the choice nowhere.
     """
 
     offer: IntArray
@@ -53,6 +53,7 @@ class Choice:
     fault: str | None = None
     fired: BoolArray | None = None
     sets: EligibleSets | None = None
+    logged: bool = True
 
     @property
     def probabilities(self) -> FloatArray:

@@ -202,12 +202,12 @@ def test_silence_counts_in_parts_until_the_window_ends_or_the_decision_is_closed
     clock.now += 3 * DAY
     learned = engine.learn()
     assert (learned.n, learned.n_restated) == (1, 0)
-    assert 0.0 < engine.learner.learned(engine.step).weight[0] < 1.0
+    assert 0.0 < engine.learner.history.outcomes_of_step(engine.step).weight[0] < 1.0
     assert engine.learn().n == 0
     clock.now += 4 * DAY + 1
     learned = engine.learn()
     assert (learned.n, learned.n_restated) == (1, 1)
-    last = engine.learner.learned(engine.step)
+    last = engine.learner.history.outcomes_of_step(engine.step)
     assert last.weight.tolist() == [1.0]
     assert 0.0 < last.previous.weight[0] < 1.0
     clock.now += 30 * DAY

@@ -269,13 +269,13 @@ def test_a_damaged_snapshot_ends_in_the_fallback_until_the_ledger_is_folded(open
     damaged = bytearray(state)
     damaged[-1000] ^= 1
     damage(path, "UPDATE snapshots SET state = ? WHERE step = 1", b"" if how == "gone" else bytes(damaged))
-    engine = opened(follow=None)
+    engine = opened(sync=None)
     decision = engine.decide("c", context(0))
     assert decision.offer_index == catalogue.fallback
     assert "rebuild it" in decision.fault
     assert not engine.status().well
     assert "rebuild it" in engine.status().policy_fault
-    assert engine.follow() == 1
+    assert engine.sync() == 1
     assert engine.policy.dumps() == state
     assert engine.decide("c", context(0)).fault is None
     assert engine.rebuild().steps == 1
@@ -285,19 +285,19 @@ def test_a_damaged_snapshot_ends_in_the_fallback_until_the_ledger_is_folded(open
 def test_without_any_snapshot_the_fallback_is_served_and_following_says_why_not(opened, clock, path, catalogue):
     learned_once(opened, clock)
     damage(path, "DELETE FROM snapshots")
-    engine = opened(follow=None)
+    engine = opened(sync=None)
     decision = engine.decide("c", context(0))
     assert decision.offer_index == catalogue.fallback
     assert "lost its first state" in decision.fault
     with pytest.raises(StoreError, match="lost its first state"):
-        engine.follow()
+        engine.sync()
     assert engine.decide("c", context(0)).fault is not None
 
 
 def test_a_damaged_snapshot_heals_by_itself_in_a_while(opened, clock, path):
     state = learned_once(opened, clock)
     damage(path, "UPDATE snapshots SET state = x'00' WHERE step = 1")
-    engine = opened(follow=0.0)
+    engine = opened(sync=0.0)
     assert engine.decide("c", context(0)).fault is not None
     engine._worker._thread.join()
     assert engine.decide("c", context(0)).fault is None

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import bandit
-from bandit.learning.learner import PolicyLearner
+from bandit.learning import PolicyLearner
 from bandit.store import Lease, Store
 from bandit.store.tables.leases import LENGTH
 from tests.engine.test_engine import DAY, KEY, Clock, live

@@ -32,7 +32,7 @@ def opened(tmp_path, catalogue, clock):
     engines = []
 
     def open_engine(policy=None, **settings):
-        options = {"seed": 7, "customer_key": KEY, "clock": clock, "durability": "process", "follow": None}
+        options = {"seed": 7, "customer_key": KEY, "clock": clock, "durability": "process", "sync": None}
         engine = bandit.Engine.open(
             tmp_path / "offers.db", catalogue, policy or bandit.ThompsonSampling(catalogue), **options | settings
         )
@@ -65,7 +65,7 @@ def test_a_followers_state_is_the_learners_to_the_last_byte(opened, clock, catal
         learner.learn()
         live(follower, clock, 5, rng, prefix=f"f{number}-")
         if number != 1:
-            assert follower.follow() == learner.step
+            assert follower.sync() == learner.step
             assert follower.policy.dumps() == learner.policy.dumps()
     late = opened(policy())
     assert late.policy.dumps() == learner.policy.dumps()
@@ -74,7 +74,7 @@ def test_a_followers_state_is_the_learners_to_the_last_byte(opened, clock, catal
 
 
 def test_decisions_notice_that_another_has_learned_and_do_not_wait(opened, clock):
-    learner, follower = opened(), opened(follow=0.0)
+    learner, follower = opened(), opened(sync=0.0)
     live(learner, clock, 200, np.random.default_rng(1))
     clock.now += 8 * DAY
     learner.learn()
@@ -97,7 +97,7 @@ def test_a_follower_learns_on_from_where_the_learner_stopped(opened, clock):
         clock.now += 8 * DAY
         learned = engine.learn()
         assert (learned.n, learned.learner, learned.step) == (50, True, number + 1)
-    assert one.follow() == 4
+    assert one.sync() == 4
     assert one.policy.dumps() == two.policy.dumps()
     assert two.rebuild().same
 
@@ -180,12 +180,12 @@ def test_a_policy_that_cannot_be_copied_learns_in_place(opened, clock, catalogue
     clock.now += 8 * DAY
     assert one.learn().n == 60
     assert one.policy is policy
-    assert two.follow() == 1
+    assert two.sync() == 1
     assert two.policy.dumps() == policy.dumps()
 
 
 def test_threads_decide_record_learn_follow_and_ask_at_once(opened, clock):
-    engines = [opened(follow=0.0), opened(follow=0.0)]
+    engines = [opened(sync=0.0), opened(sync=0.0)]
     faults, ids = [], []
 
     def serve(name):
@@ -204,7 +204,7 @@ def test_threads_decide_record_learn_follow_and_ask_at_once(opened, clock):
         try:
             for _ in range(8):
                 engine.learn()
-                engine.follow()
+                engine.sync()
                 assert engine.status().last_fault is None
         except Exception as fault:  # noqa: BLE001
             faults.append(fault)
@@ -220,7 +220,7 @@ def test_threads_decide_record_learn_follow_and_ask_at_once(opened, clock):
     counts = engines[0].store.counts()
     assert (counts.decisions, counts.events) == (160, 160)
     engines[0].learn()
-    engines[1].follow()
+    engines[1].sync()
     assert engines[0].policy.dumps() == engines[1].policy.dumps()
     assert engines[0].rebuild().same
     assert engines[1].verify().problems == ()
@@ -233,7 +233,7 @@ from tests.conftest import SPRING
 catalogue = bandit.Catalogue.from_dict(SPRING)
 def policy():
     return bandit.ThompsonSampling(catalogue)
-engine = bandit.Engine.open(sys.argv[1], catalogue, policy(), seed=7, customer_key=b"a key for tests", follow=None)
+engine = bandit.Engine.open(sys.argv[1], catalogue, policy(), seed=7, customer_key=b"a key for tests", sync=None)
 before = [engine.decide("c", {}).decision_id for _ in range(5)]
 for name in before:
     engine.record(name, "closed")
@@ -274,7 +274,7 @@ for pid, read in children:
     assert status == 0
 stop.set()
 thread.join()
-engine.follow()
+engine.sync()
 verified = engine.verify()
 print(json.dumps({"told": told, "problems": verified.problems, "counts": engine.store.counts().decisions,
                   "same": engine.rebuild().same, "here": engine.status().decisions}))
@@ -396,7 +396,7 @@ def test_a_reloaded_engine_repeats_nothing(opened):
 def _work(path, name, n, events):
     catalogue = bandit.Catalogue.from_dict(SPRING)
     with bandit.Engine.open(
-        path, catalogue, bandit.ThompsonSampling(catalogue), customer_key=KEY, durability="process", follow=0.05
+        path, catalogue, bandit.ThompsonSampling(catalogue), customer_key=KEY, durability="process", sync=0.05
     ) as engine:
         for row in range(n):
             decision = engine.decide(f"{name}-{row % 50}", context(row), decision_id=f"{name}-{row}")
@@ -404,7 +404,7 @@ def _work(path, name, n, events):
                 engine.record(decision.decision_id, "purchase", revenue=20.0)
             if row % 100 == 99:
                 engine.learn()
-        engine.follow()
+        engine.sync()
 
 
 @pytest.mark.slow

@@ -13,7 +13,8 @@ import bandit
 from bandit.domain import MICROSECONDS
 from bandit.errors import InputError, StoreError
 from bandit.evaluate import evaluate
-from bandit.governance.erasure import erase, retain
+from bandit.governance.erasure import erase
+from bandit.governance.retention import retain
 from bandit.governance.verify import verify
 from bandit.policies.state import ROUNDING, close, unpack
 from bandit.policies.state_erasure import knows, without
@@ -277,7 +278,7 @@ def test_a_reader_that_does_not_let_go_is_waited_for_and_then_named(tmp_path, ca
     reader.execute("SELECT count(*) FROM decisions").fetchone()
     with Store.open(path, customer_key=KEY, busy_timeout=0.05) as store:
         with pytest.raises(StoreError, match="give the command again"):
-            erase(store, WHO, patience=0.1)
+            erase(store, WHO, timeout=0.1)
         assert store.deletion.scrub_is_due()
         reader.close()
         assert erase(store, WHO).decisions == 0  # what was left to do
@@ -292,7 +293,7 @@ def test_while_another_learns_an_erasure_waits_and_then_says_so(tmp_path, catalo
     with Store.open(path, customer_key=KEY) as store, Store.open(path, customer_key=KEY) as other:
         other.leases.take("learn/1", "another", bandit.clock.now())
         with pytest.raises(StoreError, match="another process is learning"):
-            erase(store, WHO, patience=0.1)
+            erase(store, WHO, timeout=0.1)
         assert store.counts().decisions == 240
         release = threading.Timer(0.2, other.leases.release, ("learn/1", "another"))
         release.start()

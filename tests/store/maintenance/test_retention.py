@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 import bandit
-from bandit.governance.erasure import retain
+from bandit.governance.retention import retain
 from bandit.governance.verify import verify
 from bandit.policies.state_erasure import knows
 from bandit.store import Store
