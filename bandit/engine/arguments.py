@@ -58,6 +58,9 @@ def checked_amounts(name: str, values: FloatArray | Sequence[float] | None, n: i
     """Return n amounts, NaN where no values are given.
 
     InputError for another number of values, NumberError for a value that is not a finite number.
+
+    >>> checked_amounts("revenue", [52, 25.0], 2)
+    array([52., 25.])
     """
     if values is None:
         return np.full(n, np.nan)

@@ -9,7 +9,8 @@ import msgspec
 
 from bandit.catalogue import Catalogue
 from bandit.catalogue.context_json import contexts_json
-from bandit.catalogue.eligibility import MANY_OFFERS, MASK_BYTES
+from bandit.catalogue.eligibility import MASK_CACHE_BYTES
+from bandit.catalogue.offer_grid import MAX_DENSE_OFFERS
 from bandit.decide import Choice, choose, generator_for
 from bandit.domain import Contexts, DecisionBatch, IntArray, SparsePolicy
 from bandit.engine.counters import EngineCounters
@@ -39,10 +40,10 @@ class DecisionService:
     def __post_init__(self) -> None:
         """Raise PolicyError if the policy computes a probability for each of more offers than it can."""
         policy, n_offers = self.learner.policy, self.catalogue.n_offers
-        if n_offers > MANY_OFFERS and not (isinstance(policy, SparsePolicy) and policy.sparse):
+        if n_offers > MAX_DENSE_OFFERS and not (isinstance(policy, SparsePolicy) and policy.sparse):
             raise PolicyError(
                 f'the policy "{policy.name}" weighs every offer, and the catalogue has {n_offers:,} (at most '
-                f"{MANY_OFFERS:,}); use Thompson sampling, which searches, or leave out options"
+                f"{MAX_DENSE_OFFERS:,}); use Thompson sampling, which searches, or leave out options"
             )
 
     def decide(self, contexts: Contexts, ids: Sequence[str], customers: Sequence[str], times: IntArray) -> Choice:
@@ -79,7 +80,7 @@ class DecisionService:
         """Do what `decide` does in parts that bound the memory for masks, and return all choices as columns."""
         n = contexts.n
         # The eligible offers of a part, a byte each, are kept until the part is logged.
-        size = max(1, min(MAX_DECISIONS_AT_ONCE, MASK_BYTES // self.catalogue.n_offers))
+        size = max(1, min(MAX_DECISIONS_AT_ONCE, MASK_CACHE_BYTES // self.catalogue.n_offers))
         parts = [
             self.decide(
                 contexts if n <= size else contexts.take(slice(start, start + size)),

@@ -45,8 +45,8 @@ class Engine:
     A decision never fails because of the database or the policy. If the policy has no valid answer, or the database
     does not take the decision within `busy_timeout`, the catalogue's fallback is served (an even draw over what is
     eligible if it has none), with its true propensity and the reason in `fault`. What the database does not take is
-    kept in a file beside it (`status` names it) and folded in, in order and exactly once, with the next writes that
-    succeed, at `close`, or when the database is next opened.
+    kept in a spool, a file beside it (`status` names it), and written to it in order and exactly once: with the next
+    writes that succeed, at `close`, or when the database is next opened.
 
     >>> import bandit, tempfile
     >>> catalogue = bandit.Catalogue.from_dict({"dimensions": [{"name": "gift", "options": [{"name": "tote"}]}]})
@@ -78,7 +78,7 @@ class Engine:
         self._closed = False
         self._writer = store.writer()
         self._counters = EngineCounters()
-        with contextlib.suppress(StoreError, OSError):  # spools that cannot be folded in now stay beside the database
+        with contextlib.suppress(StoreError, OSError):  # lines that cannot be written now stay in their spools
             store.fold_spools()
         self.catalogue_id = store.catalogues.register(catalogue)
         self.learner = PolicyLearner(
@@ -150,7 +150,7 @@ class Engine:
         self.close()
 
     def close(self) -> None:
-        """Close the database; what waits in the spool is folded in first or, if it cannot be, at the next opening."""
+        """Close the database; the spool is written to it first or, if that fails, at the next opening."""
         with self._lock:
             if not self._closed:
                 with contextlib.suppress(StoreError, OSError):
@@ -243,7 +243,7 @@ class Engine:
         nothing more will come. With the same id and other content, DuplicateError, unless `correct` says that the
         new content replaces the old. UnknownDecisionError for a decision that the log does not have; NumberError for
         NaN or infinity. If the database does not take the event in time, it is kept in the spool (`n_spooled`) and
-        checked when it is folded in; StoreError if it cannot be kept there either.
+        checked when it is written to the database; StoreError if it cannot be kept there either.
         """
         return self.record_batch(
             [decision_id],
@@ -301,7 +301,7 @@ class Engine:
         return self.sync()
 
     def rebuild(self, *, progress: Progress | None = None) -> RebuildReport:
-        """Replay the log step by step, take the result as the policy's state, and report whether it is the same."""
+        """Fold the log step by step, take the result as the policy's state, and report whether it is the same."""
         return self._worker.rebuild(progress)
 
     def verify(self, *, progress: Progress | None = None) -> VerifyReport:

@@ -17,7 +17,11 @@ Function = TypeVar("Function", bound=Callable[..., object])
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineOptions:
-    """The settings of an engine, as `Engine.open` describes them; InputError for a value that cannot be used."""
+    """The settings of an engine, as `Engine.open` describes them; InputError for a value that cannot be used.
+
+    >>> EngineOptions(seed=7, sync=None)  # doctest: +ELLIPSIS
+    EngineOptions(seed=7, group='policy', durability='full', ..., busy_timeout=5.0, sync=None)
+    """
 
     seed: int | None = None
     group: str = "policy"

@@ -74,7 +74,7 @@ class BackgroundWorker:
         return self._learner.step
 
     def rebuild(self, progress: Progress | None) -> RebuildReport:
-        """Replay the log and take the result as the policy's state."""
+        """Fold the log and take the result as the policy's state."""
         with self._working, self._store():
             return self._learner.rebuild(progress)
 

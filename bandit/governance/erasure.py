@@ -12,11 +12,11 @@ from bandit.domain import BoolArray, Outcomes, Progress
 from bandit.errors import InputError, PolicyError
 from bandit.governance.removal import (
     REMOVAL_WAIT,
+    fold,
+    folded_policies,
     journal_details,
     learner_leases,
     newest_step,
-    replay,
-    replayed_policies,
     restarted_policies,
 )
 from bandit.learning.policy_state import StateHistory
@@ -30,11 +30,11 @@ from bandit.store.maintenance.deletion import Doomed, Restart
 class EraseReport:
     """The numbers of deleted rows, and what an erasure did with the policies.
 
-    `refitted` are the policies whose log was replayed without the customer, `begun_anew` those that only their program
+    `refitted` are the policies whose log was folded without the customer, `begun_anew` those that only their program
     can build, which learn the log anew when it next opens the database. `warm_starts` are the policies whose first
     state was learned from another log, which may contain the customer. `older_copies` are files that may still contain
     the customer and are to be deleted by hand. `spools` belong to running processes and contain the customer: once they
-    are folded in, the customer is to be erased again.
+    are in the database, the customer is to be erased again.
     """
 
     decisions: int
@@ -51,7 +51,7 @@ def erase(
 ) -> EraseReport:
     """Delete a customer: decisions, events, personal state, and what every policy learned from them.
 
-    Each policy that learned from the customer is replayed from its first state, step by step as it learned, over all
+    Each policy that learned from the customer is folded from its first state, step by step as it learned, over all
     outcomes but the customer's; its state is then the one it would have without that customer. The base that a
     retention run kept is given up if the customer may be in it. Then the file is rewritten, so that no byte of the
     customer is left in it or in its write-ahead log. InputError, and nothing changed, if there is no such customer;
@@ -79,7 +79,7 @@ def erase(
     return EraseReport(
         removed.decisions,
         removed.events,
-        replayed_policies(restarts),
+        folded_policies(restarts),
         restarted_policies(restarts),
         tuple(warm_starts),
         _older_copies(store),
@@ -113,11 +113,11 @@ def _refit(
         if policy.dumps() != states[0]:
             warm_starts.append(row.id)
         first = without(states[0], keys)
-        # A base without the customer stays: the replay begins from it, as before.
+        # A base without the customer stays: the fold begins from it, as before.
         base = None if in_base or not row.base_step or knows(states[row.base_step], keys) else states[row.base_step]
         begin = 0 if base is None else row.base_step
         history = StateHistory(store, catalogue, row.id)
-        state = replay(history, policy, first if base is None else base, (begin, newest), of_others, progress)
+        state = fold(history, policy, first if base is None else base, (begin, newest), of_others, progress)
         restarts.append(Restart(row.id, newest, state, begin, base, decides_from=newest + 1, first=first))
     return restarts, warm_starts
 

@@ -1,7 +1,7 @@
-"""The steps that erasure and retention share: hold the learners' leases, and replay a policy's log in part.
+"""The steps that erasure and retention share: hold the learners' leases, and fold a policy's log in part.
 
 A policy's state is the result of learning the log's steps in order, so what it learned from some decisions is removed
-by replaying the steps without them.
+by folding the steps without them.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ REMOVAL_WAIT = 75.0
 60."""
 
 LEASE_RENEWAL = 15.0
-"""Seconds between two renewals of a lease while a policy is replayed."""
+"""Seconds between two renewals of a lease while a policy is folded."""
 
 KeepRows = Callable[[Outcomes], BoolArray]
-"""Returns which outcomes of a step, (n,), stay in the replay."""
+"""Returns which outcomes of a step, (n,), stay in the fold."""
 
 
-def replay(
+def fold(
     history: StateHistory,
     policy: Policy,
     state: bytes,
@@ -92,7 +92,7 @@ def newest_step(store: Store, row: PolicyRow) -> int:
     return store.ledger.latest_step(row.id) or 0
 
 
-def replayed_policies(restarts: Sequence[Restart]) -> tuple[int, ...]:
+def folded_policies(restarts: Sequence[Restart]) -> tuple[int, ...]:
     """Return the policies that have a new state."""
     return tuple(each.policy_id for each in restarts if each.state is not None)
 
@@ -105,6 +105,6 @@ def restarted_policies(restarts: Sequence[Restart]) -> tuple[int, ...]:
 def journal_details(restarts: Sequence[Restart]) -> dict[str, object]:
     """Return what the journal says of the policies."""
     return {
-        "policies_folded_again": list(replayed_policies(restarts)),
+        "policies_folded_again": list(folded_policies(restarts)),
         "policies_begun_anew": list(restarted_policies(restarts)),
     }

@@ -9,10 +9,10 @@ from bandit.domain import BoolArray, Outcomes, Progress
 from bandit.errors import PolicyError
 from bandit.governance.removal import (
     REMOVAL_WAIT,
+    fold,
     journal_details,
     learner_leases,
     newest_step,
-    replay,
     restarted_policies,
 )
 from bandit.learning.policy_state import StateHistory
@@ -26,7 +26,7 @@ from bandit.store.maintenance.deletion import Doomed, Restart
 class RetentionReport:
     """The numbers of deleted rows or, of a dry run, of those that would be deleted.
 
-    `base_steps` has for each policy the step that its replay begins from now. `begun_anew` are the policies that only
+    `base_steps` has for each policy the step that its fold begins from now. `begun_anew` are the policies that only
     their program can build, which learn the log anew when it next opens the database. `done` is False for a dry run.
     """
 
@@ -50,7 +50,7 @@ def retain(
 
     The policies keep what they learned from them; customers who have no decision left stay in their states without a
     name. The state after the last step that learned one of these decisions becomes the base that `rebuild` and
-    `verify` begin from. A policy that has learned so little that its state still contains single outcomes is replayed
+    `verify` begin from. A policy that has learned so little that its state still contains single outcomes is folded
     without the old ones. StoreError if another process does not release a lease or the file within `timeout` seconds.
     """
     doomed = Doomed(before=before)
@@ -97,14 +97,14 @@ def _rebase(
         return outcomes.time >= doomed.value
 
     history = StateHistory(store, catalogue, row.id)
-    base = replay(history, policy, states[row.base_step], (row.base_step, step), None, progress)
+    base = fold(history, policy, states[row.base_step], (row.base_step, step), None, progress)
     first = without(states[0], leaving)
     policy = build(catalogue, row.spec)
     if keeps_outcomes(base):
-        state = replay(history, policy, first, (0, newest), recent, progress)
+        state = fold(history, policy, first, (0, newest), recent, progress)
         return Restart(row.id, newest, state, decides_from=newest + 1, first=first)
     base = nameless(base, leaving)
-    state = replay(history, policy, base, (step, newest), None, progress)
+    state = fold(history, policy, base, (step, newest), None, progress)
     if step == 0:
         return Restart(row.id, newest, state, decides_from=row.decides_from, first=base)
     return Restart(row.id, newest, state, step, base, max(step, row.decides_from), first)

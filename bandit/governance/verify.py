@@ -60,7 +60,7 @@ class _Findings:
 
 
 def verify(store: Store, progress: Progress | None = None) -> VerifyReport:
-    """Check the database itself, then replay each policy's log and recompute its decisions.
+    """Check the database itself, then fold each policy's log and recompute its decisions.
 
     Imported decisions, those that ended in the fallback because of a fault, and those of a policy that only its
     program can build, are checked as far as the store can, and not recomputed. On the machine that decided, states
@@ -105,10 +105,10 @@ class _PolicyVerifier:
         self.n_not_recomputable = 0
         self.tolerance = PROPENSITY_TOLERANCE
         self.compared_step = self.base_step
-        self.other_state: tuple[Policy, int] | None = None  # a second policy at another step, so as to replay less
+        self.other_state: tuple[Policy, int] | None = None  # a second policy at another step, so as to fold less
 
     def run(self) -> Iterator[int]:
-        """Yield the number of recomputed decisions of each page; then replay to the last step."""
+        """Yield the number of recomputed decisions of each page; then fold to the last step."""
         objective = self.catalogue.objective
         carried: DecisionColumns | None = None
         after = 0
@@ -142,7 +142,7 @@ class _PolicyVerifier:
     def _recompute_batches(self, columns: DecisionColumns) -> int:
         starts = np.append(_starts(columns), len(columns))
         n = 0
-        # Processes decide with states a few steps apart: in order of step, no step is replayed more than twice.
+        # Processes decide with states a few steps apart: in order of step, no step is folded more than twice.
         for place in np.argsort(columns.policy_step[starts[:-1]], kind="stable").tolist():
             n += self._recompute(columns.take(np.arange(starts[place], starts[place + 1])))
         return n

@@ -20,7 +20,7 @@ MAX_STEP_OUTCOMES = 2_048
 
 SNAPSHOT_BYTES_PER_OUTCOME = 8_192
 """Most bytes of a policy's state that are written for each outcome learned, so that a large state is not written at
-every step. If a process ends before the next snapshot, the steps since the last one are replayed on opening."""
+every step. If a process ends before the next snapshot, the steps since the last one are folded on opening."""
 
 
 class PolicyLearner:
@@ -57,7 +57,7 @@ class PolicyLearner:
         self.current = PolicyState(policy, 0, fault="its state was not loaded yet")
         try:
             newest = self.history.newest_snapshot()
-            self.current = self.history.replay(self.history.load(newest, policy), latest)
+            self.current = self.history.fold(self.history.load(newest, policy), latest)
         except Exception as fault:
             if not serving:
                 raise
@@ -75,7 +75,7 @@ class PolicyLearner:
 
     @property
     def base_step(self) -> int:
-        """The step that a replay begins from: 0, or the one that a retention run kept."""
+        """The step that a fold begins from: 0, or the one that a retention run kept."""
         return self.history.base_snapshot().step
 
     def use(self, store: Store) -> None:
@@ -101,7 +101,7 @@ class PolicyLearner:
     def sync(self) -> bool:
         """Bring the current state to the ledger's newest step, and say whether it was at another.
 
-        If the newest snapshot is damaged, the steps are replayed from an older state. StoreError or PolicyError if no
+        If the newest snapshot is damaged, the steps are folded from an older state. StoreError or PolicyError if no
         state can be had; `current` then stays as it is.
         """
         latest, current = self.store.ledger.latest_step(self.policy_id), self.current
@@ -112,7 +112,7 @@ class PolicyLearner:
             return False
         with working_copy(self.catalogue, current.policy, self.decision_lock) as policy:
             try:
-                self.current = self.history.replay(self._nearest_state(latest, policy), latest)
+                self.current = self.history.fold(self._nearest_state(latest, policy), latest)
             except BaseException:
                 if policy is current.policy:  # changed in place and incomplete
                     self.current = replace(current, fault="its state was lost while it was synced with other engines")
@@ -120,7 +120,7 @@ class PolicyLearner:
         return True
 
     def _nearest_state(self, latest: int, policy: Policy) -> PolicyState:
-        """Load into a policy the state from which the fewest steps are to be replayed."""
+        """Load into a policy the state from which the fewest steps are to be folded."""
         current, newest = self.current, self.history.newest_snapshot()
         usable = current.fault is None and current.step <= latest
         if usable and newest.step <= current.step:
@@ -228,7 +228,7 @@ class PolicyLearner:
         return self.history.load(self.history.base_snapshot(), build(self.catalogue, self.policy.spec())).policy
 
     def rebuild(self, progress: Progress | None = None) -> RebuildReport:
-        """Replay the log's steps from the base, take the result as the current state, and write its snapshot anew."""
+        """Fold the log's steps from the base, take the result as the current state, and write its snapshot anew."""
         base, current = self.base_step, self.current
         latest = self.store.ledger.latest_step(self.policy_id) or 0
         policy, n = self.base_policy(), 0

@@ -1,4 +1,4 @@
-"""A policy's state after a step, read from a snapshot and by replaying the steps after it."""
+"""A policy's state after a step, read from a snapshot and by folding the steps after it."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class PolicyState:
 class StateHistory:
     """The states that one policy had in one store: its snapshots, and the outcomes that each step learned.
 
-    The replay begins from the base: step 0, or the step whose state a retention run kept.
+    The fold begins from the base: step 0, or the step whose state a retention run kept.
     """
 
     def __init__(self, store: Store, catalogue: Catalogue, policy_id: int) -> None:
@@ -43,7 +43,7 @@ class StateHistory:
         return self._required(self.store.ledger.snapshot(self.policy_id, newest=True))
 
     def base_snapshot(self) -> Snapshot:
-        """Return the snapshot that the replay begins from."""
+        """Return the snapshot that the fold begins from."""
         return self._required(self.store.ledger.snapshot(self.policy_id, newest=False))
 
     def _required(self, snapshot: Snapshot | None) -> Snapshot:
@@ -67,7 +67,7 @@ class StateHistory:
         rows = self.store.ledger.learned_rows(self.policy_id, step, objective.event, objective.window)
         return self.training.of(rows)[1]
 
-    def replay(self, state: PolicyState, latest: int) -> PolicyState:
+    def fold(self, state: PolicyState, latest: int) -> PolicyState:
         """Return the state after the steps up to `latest`, which its policy learns in place."""
         step, unsaved = state.step, state.unsaved
         while step < latest:

@@ -24,7 +24,7 @@ class LearnReport:
 
 @dataclass(frozen=True, slots=True)
 class RebuildReport:
-    """The result of replaying the log: steps and outcomes replayed, and whether the state was the current one.
+    """The result of folding the log: steps and outcomes folded, and whether the state was the current one.
 
     States are the same if they agree up to rounding.
     """

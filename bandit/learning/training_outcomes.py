@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from bandit.catalogue import Catalogue
-from bandit.catalogue.eligibility import MANY_OFFERS
+from bandit.catalogue.offer_grid import MAX_DENSE_OFFERS
 from bandit.domain import Outcomes, Previous
 from bandit.store import CatalogueTranslation, DueColumns, Store
 
@@ -20,7 +20,7 @@ class TrainingOutcomes:
         """Return the rows whose offers the catalogue has, and their outcomes with what was learned of each before."""
         catalogue = self._translation.catalogue
         # Policies for catalogues of more offers do not read which offers were eligible.
-        rows, batch = self._translation.decisions(due.decisions, masks=catalogue.n_offers <= MANY_OFFERS)
+        rows, batch = self._translation.decisions(due.decisions, masks=catalogue.n_offers <= MAX_DENSE_OFFERS)
         kept = due.take(rows)
         money, objective = catalogue.money_of(batch.offer), catalogue.objective
         every = np.arange(len(batch.offer))

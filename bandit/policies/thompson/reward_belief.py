@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.special import expit
 
 from bandit.catalogue import Catalogue
-from bandit.catalogue.eligibility import MANY_OFFERS
+from bandit.catalogue.offer_grid import MAX_DENSE_OFFERS
 from bandit.domain import BoolArray, Contexts, FloatArray, IntArray, Log, LoggedBatch, Outcomes
 from bandit.encoding.encoder import Encoder
 from bandit.models.customer_effects import CustomerEffects
@@ -57,7 +57,7 @@ class RewardBelief:
         self.encoder = encoder
         self._raw = catalogue.objective.kind == "reward"
         # Of more offers the best is searched for, by dimension.
-        self._ladders = ladders(catalogue) if catalogue.n_offers <= MANY_OFFERS else ()
+        self._ladders = ladders(catalogue) if catalogue.n_offers <= MAX_DENSE_OFFERS else ()
         self.main = OfferModel("amount" if self._raw else "response", encoder, pairs, unit if self._raw else None)
         money = catalogue.objective.kind in {"revenue", "profit"}
         self.amount = OfferModel("revenue", encoder, pairs=False, unit=unit) if money else None
