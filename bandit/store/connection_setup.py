@@ -20,8 +20,10 @@ _CACHE_KIB = 32_768
 _LOG_BYTES = 32 << 20
 
 
-def prepare(raw: sqlite3.Connection, path: Path, durability: Durability, busy_timeout: float, *, read_only: bool) -> None:
-    """Prepare a connection; StoreError where the file is not a store of a version that this program can use."""
+def prepare(
+    raw: sqlite3.Connection, path: Path, durability: Durability, busy_timeout: float, *, read_only: bool
+) -> None:
+    """Check and set up a connection; StoreError if the file is not a store that this program can use."""
     version = _checked_version(raw, path)
     raw.execute("PRAGMA foreign_keys = ON")
     raw.execute("PRAGMA recursive_triggers = ON")  # without it, REPLACE would delete rows behind the guards

@@ -36,7 +36,7 @@ def sync_directory(folder: Path) -> None:
 
 
 def check_before_opening(path: Path, *, read_only: bool) -> None:
-    """StoreError for a path that cannot be a store, or a file cut short, which SQLite would notice late or not plainly."""
+    """StoreError for a path that cannot be a store, and for a truncated file, which SQLite would notice late."""
     try:
         if path.is_dir():
             raise StoreError(f"{path}: is a directory; give the path of a file in it")

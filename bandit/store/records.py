@@ -28,8 +28,8 @@ PLACEHOLDER = 1.0
 class DecisionRows:
     """n decisions to append, all under one catalogue, policy and step.
 
-    `eligible` is (n, N), or (1, N) where all rows share one set. `policy_id` is None for imported decisions; where their
-    propensities are unknown it is `Catalogues.unknown_policy` and `propensity` is the `PLACEHOLDER`. `removals(row)`
+    `eligible` is (n, N), or (1, N) where all rows share one set. `policy_id` is None for imported decisions; if their
+    propensities are unknown, it is `Catalogues.unknown_policy` and `propensity` is the `PLACEHOLDER`. `removals(row)`
     returns the JSON of what the rules removed for a row; it is called only for eligible sets that are new.
     Row i has the position `first_position + i` in its batch. `customer_keys` are the customers in stored form, if the
     caller has them already; otherwise the store computes them.
@@ -212,4 +212,3 @@ def object_array(values: Sequence[object]) -> ObjectArray:
     array = np.empty(len(values), dtype=object)
     array[:] = values
     return array
-

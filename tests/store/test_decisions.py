@@ -9,10 +9,11 @@ from bandit.catalogue import Catalogue
 from bandit.domain import Log
 from bandit.errors import DuplicateError, NumberError, OfferError, StoreError, UnknownDecisionError
 from bandit.store import Store, StoreLog, Where
-from bandit.store.tables.decision_writer import AT_ONCE
+from bandit.store.tables.decision_writer import ROWS_PER_STATEMENT
 from tests.store.rows import DAY, WEEK, decisions, events
 
 N = 10
+FULL = ROWS_PER_STATEMENT
 
 
 @pytest.fixture
@@ -154,7 +155,7 @@ def test_an_id_with_other_content_is_refused_and_the_batch_with_it(store, number
     assert read(store).decision_id.tolist() == ["a"]
 
 
-@pytest.mark.parametrize("n", [1, 2, AT_ONCE - 1, AT_ONCE, AT_ONCE + 1, 2 * AT_ONCE + 3])
+@pytest.mark.parametrize("n", [1, 2, FULL - 1, FULL, FULL + 1, 2 * FULL + 3])
 def test_a_batch_of_any_size_is_written_row_by_row_in_order(store, number, n):
     """Many rows go in one statement: each keeps its own columns, and a repeat in their midst keeps its number."""
     ids = [f"{place:03d}" for place in range(n)]
@@ -195,9 +196,9 @@ def test_customers_in_the_clear_may_have_any_character_but_zero(tmp_path, catalo
 
 def test_the_first_known_id_is_named(store, number):
     store.decision_writer.append(decisions(number, N, ["b", "c"]))
-    assert store.decision_writer.known(["a", "c", "b"]) == "c"
-    assert store.decision_writer.known(["a"]) is None
-    assert store.decision_writer.known([]) is None
+    assert store.decisions.first_existing(["a", "c", "b"]) == "c"
+    assert store.decisions.first_existing(["a"]) is None
+    assert store.decisions.first_existing([]) is None
 
 
 def test_an_id_twice_in_a_batch_is_a_conflict_unless_the_rows_are_the_same(store, number):

@@ -158,7 +158,6 @@ def test_migrations_go_forward_one_transaction_each(path, monkeypatch):
     monkeypatch.setattr(schema, "MIGRATIONS", (*schema.MIGRATIONS, second, broken))
     version = schema.VERSION
     monkeypatch.setattr(schema, "VERSION", version + 2)
-    monkeypatch.setattr("bandit.store.connection.VERSION", version + 2)
     with pytest.raises(StoreError, match="open it once for writing"):
         Store.open(path, read_only=True)
     with pytest.raises(StoreError):

@@ -45,7 +45,7 @@ class Customers:
         return self._key is None
 
     def stored(self, customer: str) -> str:
-        """Return the stored form of a customer: blake2b-128 with the key, in hex (RFC 7693); unchanged without a key."""
+        """Return a customer's stored form: blake2b-128 with the key, in hex (RFC 7693); unchanged without a key."""
         if self._key is None:
             return customer
         return hashlib.blake2b(customer.encode(), digest_size=16, key=self._key).hexdigest()
@@ -58,7 +58,7 @@ class Customers:
         return [hashlib.blake2b(customer.encode(), digest_size=16, key=key).hexdigest() for customer in customers]
 
     def ids(self, keys: Sequence[str] | ObjectArray) -> list[int]:
-        """Return the numbers of customers given in stored form, inside the caller's transaction; new ones are inserted."""
+        """Return the numbers of customers in stored form, inside the caller's transaction; new ones are inserted."""
         keys = keys.tolist() if isinstance(keys, np.ndarray) else keys
         if len(keys) == 1:
             return [self._find_or_insert_one(keys[0])]

@@ -47,10 +47,10 @@ class Leases:
         self._connection = connection
 
     def take(self, name: str, owner: str, now: int, duration: int = LEASE_DURATION) -> bool:
-        """Take a lease that is free, expired or already the owner's, until `now + duration`; say whether that succeeded."""
+        """Take a lease that is free, expired or already the owner's, until `now + duration`; False if it is not."""
         with self._connection.transaction():
-            cursor = self._connection.raw.execute(_TAKE, {"name": name, "owner": owner, "now": now, "duration": duration})
-            return cursor.rowcount == 1
+            values = {"name": name, "owner": owner, "now": now, "duration": duration}
+            return self._connection.raw.execute(_TAKE, values).rowcount == 1
 
     def renew(self, name: str, owner: str, now: int, duration: int = LEASE_DURATION) -> bool:
         """Renew the owner's lease; False if another owner has taken it.

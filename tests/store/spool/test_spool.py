@@ -7,9 +7,9 @@ import pytest
 
 from bandit.errors import StoreError
 from bandit.store import Store
-from bandit.store.spool.file import REFUSED, Spool, left_spool, read_lines, spools
+from bandit.store.spool.file import REFUSED, Spool, abandoned_spool, read_lines, spools
 from bandit.store.spool.records import spooled_events
-from bandit.store.spool.writer import SpoolRecovery
+from bandit.store.spool.recovery import SpoolRecovery
 from tests.store.rows import decisions, events
 
 N = 10
@@ -33,7 +33,7 @@ def left(path, *records):
     for record in records:
         spool.append(record)
     where = spool.path
-    spool.let_go()
+    spool.release()
     return where
 
 
@@ -76,14 +76,14 @@ def test_a_line_cut_short_was_never_promised_and_a_changed_one_is_known(path):
 def test_the_spool_of_a_writer_that_lives_is_left_alone(path):
     spool = Spool(path, sync=False)
     spool.append({"a": 1})
-    with left_spool(spool.path) as mine:
+    with abandoned_spool(spool.path) as mine:
         assert mine is None
     where = spool.path
-    spool.let_go()
-    with left_spool(where) as mine:
+    spool.release()
+    with abandoned_spool(where) as mine:
         assert mine is not None
         assert mine.token == where.name[-16:]
-        with left_spool(where) as again:
+        with abandoned_spool(where) as again:
             assert again is None
 
 
@@ -111,7 +111,7 @@ def test_what_is_left_is_folded_in_order_and_once(store, path):
     writer = spooled(store, ["a", "b"])
     rows = events(["a"], revenue=5.0)
     writer._spool.append(as_line(rows))
-    writer.let_go()
+    writer.release()
     folded = store.fold_spools()
     assert (folded.lines, folded.refused, folded.left) == (2, 0, 0)
     assert (store.counts().decisions, store.counts().events) == (2, 1)
@@ -145,7 +145,7 @@ def test_a_line_the_database_refuses_is_kept_and_stops_nothing(store, path):
     writer._spool.append(as_line(events(["nobody"])))
     writer._spool.append({"type": "unknown"})
     writer._spool.append(as_line(events(["a"], revenue=1.0)))
-    writer.let_go()
+    writer.release()
     folded = store.fold_spools()
     assert (folded.lines, folded.refused) == (4, 3)
     assert store.counts().events == 1
@@ -154,7 +154,7 @@ def test_a_line_the_database_refuses_is_kept_and_stops_nothing(store, path):
 
 
 def test_a_long_spool_is_folded_in_parts(store, monkeypatch):
-    monkeypatch.setattr("bandit.store.spool.writer.AT_ONCE", 3)
+    monkeypatch.setattr("bandit.store.spool.recovery.LINES_PER_FOLD", 3)
     writer = store.writer()
     for number in range(10):
         rows = decisions(1, N, [f"d{number}"])
