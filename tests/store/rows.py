@@ -1,8 +1,13 @@
-"""What the tests of the store share: rows made in one line."""
+"""Rows of decisions and events in one line, and files filled with them."""
+
+import json
 
 import numpy as np
 
-from bandit.store import DecisionRows, EventRows
+from bandit.catalogue import Catalogue
+from bandit.store import DecisionRows, EventRows, Store
+from bandit.store.spool.file import REFUSED, digest, keep_refused
+from tests.conftest import SPRING
 
 DAY = 86_400_000_000
 WEEK = 7 * DAY
@@ -49,3 +54,36 @@ def outcome(store, decision_id, window=WEEK):
         float(columns.value[0]),
         bool(columns.closed[0]),
     )
+
+
+def read(store, **options):
+    """A page of decisions with their outcomes within a week."""
+    return store.decisions.page("purchase", WEEK, **options)
+
+
+def fill(path, ids=("a", "b"), **options):
+    """Append these decisions to the store of a path."""
+    with Store.open(path, durability="process", **options) as store:
+        number = store.catalogues.register(Catalogue.from_dict(SPRING))
+        store.decision_writer.append(decisions(number, 10, ids))
+
+
+def refuse(path, **content):
+    """Keep a line with this content as one that the database refused."""
+    text = json.dumps(content, separators=(",", ":")).encode()
+    keep_refused(path, digest(text) + b" " + text, "a reason")
+
+
+def refused(path):
+    """The lines that the database refused."""
+    return path.with_name(path.name + REFUSED).read_text().splitlines()
+
+
+def two_customers(path, key):
+    """A store with one decision of anna's and one of bert's, and a refused line of each."""
+    with Store.open(path, customer_key=key) as store:
+        number = store.catalogues.register(Catalogue.from_dict(SPRING))
+        store.decision_writer.append(decisions(number, 10, ["of-anna", "of-bert"], customers=["anna", "bert"]))
+    for name in ("of-anna", "of-bert"):
+        refuse(path, decision_ids=[name])
+    return path
