@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import numpy as np
 
+from bandit.domain import EligibleSets
 from bandit.store.records import DecisionRows, EventRows
 
 if TYPE_CHECKING:
@@ -102,9 +103,9 @@ Spooled = SpooledDecisions | SpooledEvents
 
 def spooled_decisions(rows: DecisionRows, customer_keys: Sequence[str]) -> dict[str, object]:
     """Return a batch of decisions as plain JSON values."""
-    packed = np.packbits(rows.eligible, axis=1)
-    distinct, first, which = np.unique(packed, axis=0, return_index=True, return_inverse=True)
-    set_of_row = np.broadcast_to(which.ravel(), len(rows)) if len(packed) == 1 else which.ravel()
+    sets = EligibleSets.of(rows.eligible)
+    _, first = np.unique(sets.which, return_index=True)
+    set_of_row = np.broadcast_to(sets.which, len(rows)) if len(sets) == 1 else sets.which
     removals = [None if rows.removals is None else rows.removals(row) for row in first.tolist()]
     return msgspec.to_builtins(  # type: ignore[no-any-return]
         SpooledDecisions(
@@ -116,7 +117,7 @@ def spooled_decisions(rows: DecisionRows, customer_keys: Sequence[str]) -> dict[
             policy_step=rows.policy_step,
             contexts=list(rows.contexts_json),
             n_offers=rows.eligible.shape[1],
-            masks=[base64.b64encode(mask.tobytes()).decode() for mask in distinct],
+            masks=[base64.b64encode(mask.tobytes()).decode() for mask in np.packbits(sets.masks, axis=1)],
             which=set_of_row.tolist(),
             removals=removals,
             offer=rows.offer.tolist(),

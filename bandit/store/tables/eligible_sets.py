@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bandit.domain import BoolArray, IntArray
+from bandit.domain import BoolArray, EligibleSets, IntArray
 from bandit.errors import StoreError
 from bandit.store.tables.cache import Cache
 
@@ -47,15 +47,14 @@ class EligibleSetTable:
             return [self._id_by_identity(catalogue_id, eligible, removals)]
         if len(eligible) == 1:
             return [self._id_by_bits(catalogue_id, np.packbits(eligible).tobytes(), n_offers, removals, 0)]
-        packed = np.packbits(eligible, axis=1)
-        if (packed == packed[0]).all():
-            return [self._id_by_bits(catalogue_id, packed[0].tobytes(), n_offers, removals, 0)] * len(packed)
-        rows: list[bytes] = packed.view(f"V{packed.shape[1]}").ravel().tolist()
-        numbers: dict[bytes, int] = {}
-        for row, bits in enumerate(rows):
-            if bits not in numbers:
-                numbers[bits] = self._id_by_bits(catalogue_id, bits, n_offers, removals, row)
-        return list(map(numbers.__getitem__, rows))
+        sets = EligibleSets.of(eligible)
+        packed = np.packbits(sets.masks, axis=1)
+        _, first = np.unique(sets.which, return_index=True)
+        numbers = np.empty(len(packed), dtype=np.int64)
+        for place in np.argsort(first).tolist():  # new sets are numbered in the order of their first rows
+            bits = packed[place].tobytes()
+            numbers[place] = self._id_by_bits(catalogue_id, bits, n_offers, removals, int(first[place]))
+        return numbers[sets.which].tolist()  # type: ignore[no-any-return]
 
     def mask(self, set_id: int) -> BoolArray:
         """Return the (N,) mask of a set, read-only; StoreError for an unknown number."""
