@@ -7,7 +7,7 @@ import bandit
 from bandit.clock import now
 from bandit.store import Store
 from tests.cli.tools import run
-from tests.governance.campaigns import KEY, RECENCY, WHO, grown, traces
+from tests.store.maintenance.test_erase import KEY, RECENCY, WHO, grown, traces
 from tests.store.rows import DAY
 
 KEY_TEXT = KEY.decode()

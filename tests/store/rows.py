@@ -1,12 +1,9 @@
 """Rows of decisions and events in one line, and files filled with them."""
 
-import json
-
 import numpy as np
 
 from bandit.catalogue import Catalogue
 from bandit.store import DecisionRows, EventRows, Store
-from bandit.store.spool.file import REFUSED, digest, keep_refused
 from tests.conftest import SPRING
 
 DAY = 86_400_000_000
@@ -66,24 +63,3 @@ def fill(path, ids=("a", "b"), **options):
     with Store.open(path, durability="process", **options) as store:
         number = store.catalogues.register(Catalogue.from_dict(SPRING))
         store.decision_writer.append(decisions(number, 10, ids))
-
-
-def refuse(path, **content):
-    """Keep a line with this content as one that the database refused."""
-    text = json.dumps(content, separators=(",", ":")).encode()
-    keep_refused(path, digest(text) + b" " + text, "a reason")
-
-
-def refused(path):
-    """The lines that the database refused."""
-    return path.with_name(path.name + REFUSED).read_text().splitlines()
-
-
-def two_customers(path, key):
-    """A store with one decision of anna's and one of bert's, and a refused line of each."""
-    with Store.open(path, customer_key=key) as store:
-        number = store.catalogues.register(Catalogue.from_dict(SPRING))
-        store.decision_writer.append(decisions(number, 10, ["of-anna", "of-bert"], customers=["anna", "bert"]))
-    for name in ("of-anna", "of-bert"):
-        refuse(path, decision_ids=[name])
-    return path

@@ -3,7 +3,6 @@
 import multiprocessing
 import os
 import signal
-import sqlite3
 import subprocess
 import sys
 import threading
@@ -15,7 +14,7 @@ import pytest
 
 from bandit.catalogue import Catalogue
 from bandit.errors import DuplicateError, StoreError
-from bandit.store import Store, file_size, wal_path
+from bandit.store import Store
 from tests.conftest import SPRING
 from tests.store.rows import WEEK, decisions, events, fill, read
 
@@ -136,21 +135,3 @@ def test_killed_at_any_moment_it_keeps_all_that_was_said_to_be_written_and_no_ha
                 assert f"{run}-{i}-19" in ids
             later = [f"{run}-{last + 1}-{j}" in ids for j in range(20)]
             assert len(set(later)) == 1
-
-
-def test_a_log_that_grew_while_another_read_is_cut_when_the_reader_is_gone(path):
-    """A reader keeps the log from being begun anew: 40 MiB of it, and at most 32 after the next writes."""
-    fill(path)
-    reader = sqlite3.connect(path, isolation_level=None)
-    reader.execute("BEGIN")
-    reader.execute("SELECT count(*) FROM decisions").fetchone()
-    with Store.open(path, durability="process") as store:
-        raw = store._connection.raw
-        raw.execute("CREATE TABLE filler (content BLOB)")
-        for _ in range(10):
-            raw.execute("INSERT INTO filler VALUES (zeroblob(4 << 20))")
-        assert file_size(wal_path(path)) > 40 << 20
-        reader.close()
-        for name in ("one", "more"):
-            store.decision_writer.append(decisions(1, N, [name]))
-        assert file_size(wal_path(path)) <= 32 << 20

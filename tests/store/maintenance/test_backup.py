@@ -149,30 +149,3 @@ def test_a_migration_that_is_killed_leaves_one_version_or_the_other(tmp_path):
             assert store.counts().decisions == 4
         assert copy.beside(path)[0].stat().st_size > 0
     assert seen == {1, 2, schema.VERSION}
-
-
-@pytest.mark.filterwarnings("ignore:.*of the schema; as it was before")
-def test_the_copy_that_a_killed_migration_did_not_finish_goes_with_the_next(tmp_path):
-    path = old(tmp_path / "offers.db", 1)
-    left = tmp_path / "offers.db.version-1.20260101T000000.000000Z.backup.partial"
-    for name in (left, left.with_name(left.name + "-journal")):
-        name.write_bytes(b"half a copy")
-    another = tmp_path / "other.db.version-1.20260101T000000.000000Z.backup.partial"
-    another.write_bytes(b"of another database")
-    Store.open(path).close()
-    assert not list(tmp_path.glob("offers.db*.partial*"))
-    assert another.exists()
-
-
-@pytest.mark.parametrize("force", [False, True])
-def test_a_backup_is_not_put_beside_a_log_that_sqlite_would_take_for_its_own(path, tmp_path, force):
-    """The log of a database that was not closed would be read as that of the copy: it has other pages."""
-    target = tmp_path / "copy.db"
-    (tmp_path / "copy.db-wal").write_bytes(b"a log")
-    with Store.open(path) as store:
-        with pytest.raises(StoreError, match=r"copy\.db-wal lies beside it"):
-            store.backup(target, force=force)
-        assert not target.exists()
-        (tmp_path / "copy.db-wal").write_bytes(b"")
-        store.backup(target)
-    assert copy.unfinished(tmp_path) == []

@@ -1,5 +1,3 @@
-"""Dropping old decisions and keeping what was learned of them."""
-
 import numpy as np
 import pytest
 
@@ -8,7 +6,7 @@ from bandit.governance.erasure import retain
 from bandit.governance.verify import verify
 from bandit.policies.state_erasure import knows
 from bandit.store import Store
-from tests.governance.campaigns import KEY, POLICIES, START, WHO, Clock, files, grown, lived, newest
+from tests.store.maintenance.test_erase import KEY, POLICIES, START, WHO, Clock, files, grown, lived, newest
 from tests.store.rows import DAY
 
 CUT = START + 12 * DAY
