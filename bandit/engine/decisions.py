@@ -17,7 +17,7 @@ from bandit.engine.counters import EngineCounters
 from bandit.engine.results import join_choices
 from bandit.errors import PolicyError, StoreError
 from bandit.learning import PolicyLearner
-from bandit.store import DecisionRows, SpooledWriter, Store, closed
+from bandit.store import DecisionRows, SpooledWriter, Store, is_closed
 
 MAX_DECISIONS_AT_ONCE = 512
 """Most decisions that share one generator and one transaction; fewer if there are many offers."""
@@ -52,14 +52,14 @@ class DecisionService:
         If the database does not take them in time, the fallback is chosen for them and kept in the spool.
         """
         current = self.learner.current
-        outage = self.writer.why_not()
+        outage = self.writer.outage()
         if outage is None:
             rng = generator_for(self.seed, ids)
             choice = choose(current.policy, self.catalogue, contexts, rng, current.fault)
             try:
                 self.writer.decisions(self._rows(contexts, ids, customers, times, choice, current.step))
             except StoreError as fault:
-                if closed(fault):
+                if is_closed(fault):
                     raise
                 outage = fault
             else:

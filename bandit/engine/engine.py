@@ -31,7 +31,7 @@ from bandit.policies import build
 from bandit.store import EventReceipt, Store
 from bandit.store.customer_key import FILE_VARIABLE, KEY_VARIABLE
 from bandit.store.customer_key import customer_key as environment_key
-from bandit.store.fork_safety import watch
+from bandit.store.fork_safety import register_for_fork
 
 
 class Engine:
@@ -97,7 +97,7 @@ class Engine:
             self.group,
             options.keep_probabilities,
         )
-        watch(self, outer=True)
+        register_for_fork(self, outer=True)
 
     @staticmethod
     @with_engine_settings
@@ -155,7 +155,7 @@ class Engine:
             if not self._closed:
                 with contextlib.suppress(StoreError, OSError):
                     self._writer.fold_all()
-            self._writer.let_go()
+            self._writer.release()
             self._closed = True
         self._worker.close()
         self.store.close()
@@ -344,7 +344,7 @@ class Engine:
     def after_fork(self, *, child: bool) -> None:
         """Admit threads again; the child becomes another engine, with no decisions counted and nothing spooled."""
         if child:
-            self._writer.let_go()
+            self._writer.release()
             self._worker.begin_child()
             self._counters.reset()
         self.learner.copy_lock.release()

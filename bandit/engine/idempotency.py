@@ -14,7 +14,7 @@ from bandit.decide import Choice
 from bandit.domain import Contexts, Decision, FloatArray
 from bandit.engine.results import decision_of
 from bandit.errors import DuplicateError, StoreError
-from bandit.store import SpooledWriter, Store, outage
+from bandit.store import SpooledWriter, Store, is_outage
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ class DecisionLookup:
             row = self.store.decisions.one(decision_id, objective.event, objective.window)
             eligible = self.store.eligible_sets.mask(int(row.eligible_set_id[0]))
         except StoreError as fault:
-            if outage(fault):
+            if is_outage(fault):
                 return None
             raise
         self._check_same_request(decision_id, contexts, row.customer[0], int(row.catalogue_id[0]), row.context[0])
@@ -98,9 +98,9 @@ class DecisionLookup:
         known = next((name for name in ids if self.writer.waiting(name) is not None), None)
         if known is None:
             try:
-                known = self.store.decision_writer.known(ids)
+                known = self.store.decisions.first_existing(ids)
             except StoreError as fault:
-                if not outage(fault):
+                if not is_outage(fault):
                     raise
         if known is not None:
             raise DuplicateError(f'the decision id "{known}" is already in the log; send a new id with a new request')

@@ -100,10 +100,10 @@ def status_of(
 
 
 def _newest_step(store: Store, policy_id: int) -> int | None:
-    with store.free_within(STATUS_WAIT) as free:
+    with store.exclusive_within(STATUS_WAIT) as free:
         if not free:
             return None
-        with store.patience(STATUS_WAIT):
+        with store.lock_timeout(STATUS_WAIT):
             return store.ledger.latest_step(policy_id)
 
 

@@ -14,7 +14,7 @@ from bandit.engine.counters import EngineCounters
 from bandit.errors import OfferBanditError
 from bandit.governance.verify import VerifyReport, verify
 from bandit.learning import LearnReport, PolicyLearner, RebuildReport
-from bandit.store import Lease, Store, learner
+from bandit.store import Lease, Store, learning_lease
 
 POLL_WAIT = 0.05
 """Seconds that a poll waits for another process's lock on the database."""
@@ -60,7 +60,7 @@ class BackgroundWorker:
     def learn(self, moment: int, progress: Progress | None) -> LearnReport:
         """Learn what is due, unless another engine is learning."""
         with self._working, self._store() as store:
-            lease = Lease(store.leases, learner(self._learner.policy_id), self.owner, self.clock)
+            lease = Lease(store.leases, learning_lease(self._learner.policy_id), self.owner, self.clock)
             self.learning = True
             try:
                 return self._learner.learn(moment, lease, progress)
@@ -94,7 +94,7 @@ class BackgroundWorker:
         if self.syncing or not (self._learner.policy.learns or self._learner.current.fault):
             return
         # The decision is made already, so an error here, most likely a lock, only delays the sync to the next poll.
-        with contextlib.suppress(OfferBanditError, RuntimeError), self._front.patience(POLL_WAIT):
+        with contextlib.suppress(OfferBanditError, RuntimeError), self._front.lock_timeout(POLL_WAIT):
             version = self._front.data_version()
             if version == self._polled_version and self._learner.current.fault is None:
                 return

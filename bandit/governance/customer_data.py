@@ -52,7 +52,7 @@ def _decisions(store: Store, seqs: Sequence[int]) -> list[dict[str, object]]:
     numbers = np.array(seqs, dtype=np.int64)
     for catalogue_row in store.catalogues.all():
         objective = store.catalogues.get(catalogue_row.id).objective
-        columns = store.decisions.these(numbers, objective.event, objective.window)
+        columns = store.decisions.by_seq(numbers, objective.event, objective.window)
         columns = columns.take(columns.catalogue_id == catalogue_row.id)
         entries += [_decision(store, columns, row) for row in range(len(columns))]
     order = np.argsort([str(entry["time"]) for entry in entries], kind="stable")

@@ -22,8 +22,7 @@ from bandit.governance.removal import (
 from bandit.learning.policy_state import StateHistory
 from bandit.policies import build
 from bandit.policies.state_erasure import knows, without
-from bandit.store import PolicyRow, Store
-from bandit.store.maintenance.deletion import Doomed, Restart
+from bandit.store import DeletionTarget, PolicyRow, StateReplacement, Store
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,18 +62,18 @@ def erase(
     policies = [row for row in store.catalogues.policies() if number is not None or _is_in_states(store, row, {key})]
     in_spools = store.deletion.spools_with([key])
     if number is None and not policies and not in_spools:
-        if not store.deletion.clean_refused([key]) and not store.deletion.scrub_is_due():
+        if not store.deletion.remove_refused([key]) and not store.deletion.scrub_is_due():
             raise InputError(f"{store.path}: there is no such customer, so nothing was changed; check the key")
         store.deletion.scrub(timeout)  # the last part of an erasure that was interrupted
         return EraseReport(0, 0, (), (), (), _older_copies(store), ())
-    doomed = Doomed(customer=number or 0)
+    doomed = DeletionTarget(customer=number or 0)
     with learner_leases(store, policies, timeout) as renewing:
         restarts, warm_starts = _refit(store, policies, doomed, {key}, renewing(progress))
         words = [key, *store.deletion.decision_ids(doomed)]
         # Before the deletion, which makes these ids unknown, and again after it, for lines added meanwhile.
-        store.deletion.clean_refused(words)
-        removed = store.deletion.remove(doomed, restarts, "erase", journal_details(restarts))
-    store.deletion.clean_refused(words)
+        store.deletion.remove_refused(words)
+        removed = store.deletion.delete(doomed, restarts, "erase", journal_details(restarts))
+    store.deletion.remove_refused(words)
     store.deletion.scrub(timeout)
     return EraseReport(
         removed.decisions,
@@ -88,8 +87,8 @@ def erase(
 
 
 def _refit(
-    store: Store, rows: Sequence[PolicyRow], doomed: Doomed, keys: Container[str], progress: Progress
-) -> tuple[list[Restart], list[int]]:
+    store: Store, rows: Sequence[PolicyRow], doomed: DeletionTarget, keys: Container[str], progress: Progress
+) -> tuple[list[StateReplacement], list[int]]:
     """Return the new states of the policies that learned from a customer, and which of them had a warm start."""
 
     def of_others(outcomes: Outcomes) -> BoolArray:
@@ -108,7 +107,7 @@ def _refit(
         try:
             policy = build(catalogue, row.spec)
         except PolicyError:
-            restarts.append(Restart(row.id, newest, None))
+            restarts.append(StateReplacement(row.id, newest, None))
             continue
         if policy.dumps() != states[0]:
             warm_starts.append(row.id)
@@ -118,11 +117,11 @@ def _refit(
         begin = 0 if base is None else row.base_step
         history = StateHistory(store, catalogue, row.id)
         state = fold(history, policy, first if base is None else base, (begin, newest), of_others, progress)
-        restarts.append(Restart(row.id, newest, state, begin, base, decides_from=newest + 1, first=first))
+        restarts.append(StateReplacement(row.id, newest, state, begin, base, decides_from=newest + 1, first=first))
     return restarts, warm_starts
 
 
-def _may_be_in_base(store: Store, doomed: Doomed) -> bool:
+def _may_be_in_base(store: Store, doomed: DeletionTarget) -> bool:
     """Say whether a retention run may have removed decisions of this customer.
 
     Customers are numbered in order of arrival, so one whose number is above all of the removed decisions came later.

@@ -15,8 +15,7 @@ from bandit.clock import now
 from bandit.domain import BoolArray, Outcomes, Policy, Progress
 from bandit.errors import StoreError
 from bandit.learning.policy_state import StateHistory
-from bandit.store import Lease, PolicyRow, Store, learner
-from bandit.store.maintenance.deletion import Restart
+from bandit.store import Lease, PolicyRow, StateReplacement, Store, learning_lease
 
 REMOVAL_WAIT = 75.0
 """Seconds that a removal waits for others to release a lease or the file: the lease of a killed process ends within
@@ -56,7 +55,7 @@ def learner_leases(
     StoreError if one is not free within `timeout` seconds.
     """
     owner = f"removal-{secrets.token_hex(8)}"
-    leases = [Lease(store.leases, learner(row.id), owner, now) for row in rows]
+    leases = [Lease(store.leases, learning_lease(row.id), owner, now) for row in rows]
     deadline = renewed = time.monotonic() + timeout
 
     def renewing(progress: Progress | None) -> Progress:
@@ -92,17 +91,17 @@ def newest_step(store: Store, row: PolicyRow) -> int:
     return store.ledger.latest_step(row.id) or 0
 
 
-def folded_policies(restarts: Sequence[Restart]) -> tuple[int, ...]:
+def folded_policies(restarts: Sequence[StateReplacement]) -> tuple[int, ...]:
     """Return the policies that have a new state."""
     return tuple(each.policy_id for each in restarts if each.state is not None)
 
 
-def restarted_policies(restarts: Sequence[Restart]) -> tuple[int, ...]:
+def restarted_policies(restarts: Sequence[StateReplacement]) -> tuple[int, ...]:
     """Return the policies that only their program can build, and that therefore begin anew."""
     return tuple(each.policy_id for each in restarts if each.state is None)
 
 
-def journal_details(restarts: Sequence[Restart]) -> dict[str, object]:
+def journal_details(restarts: Sequence[StateReplacement]) -> dict[str, object]:
     """Return what the journal says of the policies."""
     return {
         "policies_folded_again": list(folded_policies(restarts)),

@@ -18,8 +18,7 @@ from bandit.governance.removal import (
 from bandit.learning.policy_state import StateHistory
 from bandit.policies import build
 from bandit.policies.state_erasure import keeps_outcomes, knows, nameless, without
-from bandit.store import PolicyRow, Store
-from bandit.store.maintenance.deletion import Doomed, Restart
+from bandit.store import DeletionTarget, PolicyRow, StateReplacement, Store
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,19 +52,19 @@ def retain(
     `verify` begin from. A policy that has learned so little that its state still contains single outcomes is folded
     without the old ones. StoreError if another process does not release a lease or the file within `timeout` seconds.
     """
-    doomed = Doomed(before=before)
-    count = store.deletion.counted(doomed)
+    doomed = DeletionTarget(before=before)
+    count = store.deletion.count(doomed)
     if dry_run or not count.decisions:
         if not dry_run and store.deletion.scrub_is_due():
             store.deletion.scrub(timeout)
         return RetentionReport(count.decisions, count.events, count.customers, {}, (), done=not dry_run)
-    leaving = store.deletion.leaving(before)
+    leaving = store.deletion.customers_without_decisions_since(before)
     rows = store.catalogues.policies()
     with learner_leases(store, rows, timeout) as renewing:
         rebased = [_rebase(store, row, doomed, leaving, renewing(progress)) for row in rows]
         restarts = [restart for restart in rebased if restart is not None]
         details = {"before": before, "last_customer": store.deletion.last_customer(doomed)} | journal_details(restarts)
-        removed = store.deletion.remove(doomed, restarts, "retain", details)
+        removed = store.deletion.delete(doomed, restarts, "retain", details)
     store.deletion.scrub(timeout)
     return RetentionReport(
         removed.decisions,
@@ -78,8 +77,8 @@ def retain(
 
 
 def _rebase(
-    store: Store, row: PolicyRow, doomed: Doomed, leaving: Container[str], progress: Progress
-) -> Restart | None:
+    store: Store, row: PolicyRow, doomed: DeletionTarget, leaving: Container[str], progress: Progress
+) -> StateReplacement | None:
     """Return a policy's new base and state; None if it learned from none of the decisions and names no one leaving."""
     last = store.deletion.last_learned_step(row.id, doomed)
     states = store.deletion.states(row.id)
@@ -91,7 +90,7 @@ def _rebase(
     try:
         policy = build(catalogue, row.spec)
     except PolicyError:
-        return Restart(row.id, newest, None)
+        return StateReplacement(row.id, newest, None)
 
     def recent(outcomes: Outcomes) -> BoolArray:
         return outcomes.time >= doomed.value
@@ -102,9 +101,9 @@ def _rebase(
     policy = build(catalogue, row.spec)
     if keeps_outcomes(base):
         state = fold(history, policy, first, (0, newest), recent, progress)
-        return Restart(row.id, newest, state, decides_from=newest + 1, first=first)
+        return StateReplacement(row.id, newest, state, decides_from=newest + 1, first=first)
     base = nameless(base, leaving)
     state = fold(history, policy, base, (step, newest), None, progress)
     if step == 0:
-        return Restart(row.id, newest, state, decides_from=row.decides_from, first=base)
-    return Restart(row.id, newest, state, step, base, max(step, row.decides_from), first)
+        return StateReplacement(row.id, newest, state, decides_from=row.decides_from, first=base)
+    return StateReplacement(row.id, newest, state, step, base, max(step, row.decides_from), first)

@@ -245,5 +245,5 @@ class PolicyLearner:
             with self.decision_lock:
                 policy.loads(state)
         self.current = PolicyState(policy, latest, len(state), n)
-        self.store.ledger.mend_snapshot(self.policy_id, latest, state)
+        self.store.ledger.repair_snapshot(self.policy_id, latest, state)
         return RebuildReport(latest - base, n, same)

@@ -8,7 +8,7 @@ import pytest
 
 import bandit
 from bandit.store import Lease
-from bandit.store.tables.leases import LENGTH
+from bandit.store.tables.leases import LEASE_DURATION
 from tests.engine.conftest import DAY, Clock, context, serve
 
 
@@ -86,6 +86,6 @@ def test_while_one_holds_the_lease_the_other_learns_nothing_and_says_so(open_eng
     assert lease.take()
     learned = two.learn()
     assert (learned.n, learned.learner) == (0, False)
-    wall.now += LENGTH
+    wall.now += LEASE_DURATION
     assert two.learn().n == 50
-    assert one.store.leases.held(lease.name) is None
+    assert one.store.leases.get(lease.name) is None

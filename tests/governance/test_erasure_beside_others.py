@@ -48,13 +48,13 @@ def test_while_another_learns_an_erasure_waits_and_then_says_so(tmp_path, catalo
         release.start()
         assert erase(store, WHO).decisions == 6
         release.join()
-        assert all(held.name != "learn/1" for held in store.held_leases())
+        assert all(held.name != "learn/1" for held in store.leases.all())
 
 
 def test_what_a_process_that_is_gone_left_in_its_spool_is_erased_as_well(tmp_path, catalogue):
     path = tmp_path / "a.db"
     explored_log(path, catalogue, bandit.Uniform(catalogue), rounds=1)
-    spooled_decision(path, "left behind").let_go()
+    spooled_decision(path, "left behind").release()
     with Store.open(path, customer_key=KEY) as store:
         stored = store.customers.stored(WHO)
         erased = erase(store, WHO)
@@ -69,7 +69,7 @@ def test_the_spool_of_a_process_that_is_running_is_named(tmp_path, catalogue):
     spool = spooled_decision(path, "on its way")
     with Store.open(path, customer_key=KEY) as store:
         assert erase(store, WHO).spools == (spool.path,)
-        spool.let_go()
+        spool.release()
         erased = erase(store, WHO)
         assert (erased.decisions, erased.spools) == (1, ())
 

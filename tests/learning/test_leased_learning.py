@@ -6,7 +6,7 @@ import pytest
 import bandit
 from bandit.learning import PolicyLearner
 from bandit.store import Lease
-from bandit.store.tables.leases import LENGTH
+from bandit.store.tables.leases import LEASE_DURATION
 from tests.engine.conftest import DAY, KEY, Clock, serve
 
 
@@ -44,7 +44,7 @@ def test_a_learner_without_the_lease_learns_nothing_and_says_so(two):
     assert lease(one, "one", clock).take()
     learned = other.learn(clock.now, lease(other, "other", clock))
     assert (learned.n, learned.step, learned.learner) == (0, 0, False)
-    clock.now += LENGTH
+    clock.now += LEASE_DURATION
     learned = other.learn(clock.now, lease(other, "other", clock))
     assert (learned.n, learned.step, learned.learner) == (300, 1, True)
 
@@ -59,7 +59,7 @@ def test_a_learner_that_was_suspended_until_another_took_over_writes_nothing(two
         outcomes(policy, rows)
         if policy is not one.policy:
             monkeypatch.setattr(type(one.policy), "update", outcomes)
-            clock.now += LENGTH
+            clock.now += LEASE_DURATION
             assert other.learn(clock.now, lease(other, "other", clock)).n == 300
 
     def refuse(*_):

@@ -1,8 +1,10 @@
-"""What the tests of the store share: rows made in one line."""
+"""Rows of decisions and events in one line, and files filled with them."""
 
 import numpy as np
 
-from bandit.store import DecisionRows, EventRows
+from bandit.catalogue import Catalogue
+from bandit.store import DecisionRows, EventRows, Store
+from tests.conftest import SPRING
 
 DAY = 86_400_000_000
 WEEK = 7 * DAY
@@ -49,3 +51,15 @@ def outcome(store, decision_id, window=WEEK):
         float(columns.value[0]),
         bool(columns.closed[0]),
     )
+
+
+def read(store, **options):
+    """A page of decisions with their outcomes within a week."""
+    return store.decisions.page("purchase", WEEK, **options)
+
+
+def fill(path, ids=("a", "b"), **options):
+    """Append these decisions to the store of a path."""
+    with Store.open(path, durability="process", **options) as store:
+        number = store.catalogues.register(Catalogue.from_dict(SPRING))
+        store.decision_writer.append(decisions(number, 10, ids))

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from bandit.catalogue import Catalogue
 from bandit.errors import StoreError
 from bandit.store import Store, state_hash
-from bandit.store.learning.conversion_delay import WEIGHTS
+from bandit.store.learning.conversion_delay import LEVEL_WEIGHTS
 from tests.conftest import SPRING
 from tests.store.rows import DAY, WEEK, decisions, events
 
@@ -283,9 +283,9 @@ def test_learned_rows_are_as_they_were_learned(store):
 
 
 def test_steps_have_no_gap_and_the_first_and_newest_state_are_kept(store):
-    with pytest.raises(StoreError, match="goes on with step 1 and step 2 came"):
+    with pytest.raises(StoreError, match="expects step 1 and was given step 2"):
         store.ledger.record_step(1, 2, None, state_hash(b""), b"")
-    with pytest.raises(StoreError, match="step 1 and step 0 came"):
+    with pytest.raises(StoreError, match="step 1 and was given step 0"):
         store.ledger.record_step(1, 0, None, state_hash(b""), b"")
     with pytest.raises(StoreError, match="hash"):
         store.ledger.record_step(1, 1, None, "0" * 32, b"")
@@ -351,8 +351,8 @@ def test_after_any_history_what_was_learned_is_what_looking_at_everything_would_
     learned = ledger(store)
     log = store.decisions.page("purchase", WEEK)
     settled = log.converted | log.closed | (log.time + WEEK < now)
-    ages = store.ledger._delays.level_ages("purchase", WEEK, now)
-    known = WEIGHTS[(log.time[:, None] <= now - ages).sum(axis=1)]
+    ages = store.ledger._due._delays.level_ages("purchase", WEEK, now)
+    known = LEVEL_WEIGHTS[(log.time[:, None] <= now - ages).sum(axis=1)]
     for row, seq in enumerate(log.seq.tolist()):
         if settled[row] or known[row] or seq in learned:
             assert learned[seq][1:] == (log.converted[row], log.revenue[row])

@@ -1,3 +1,5 @@
+"""Backups, and the copies that migrations make."""
+
 import signal
 import sqlite3
 import subprocess
@@ -16,6 +18,7 @@ from tests.store.rows import decisions
 from tests.store.schema.test_migrations import EARLIER, everything, old
 
 N = 10
+
 ROOT = Path(__file__).resolve().parents[3]
 
 

@@ -1,15 +1,5 @@
 """Leases, by a clock of whole numbers."""
 
-import pytest
-
-from bandit.store import Store
-
-
-@pytest.fixture
-def store(tmp_path):
-    with Store.open(tmp_path / "offers.db", durability="process", customer_key=b"a key for tests") as opened:
-        yield opened
-
 
 def test_a_lease_has_one_owner_until_it_runs_out(store):
     """Taken at 0 for 10: not free at 9, free at 10."""
@@ -19,8 +9,8 @@ def test_a_lease_has_one_owner_until_it_runs_out(store):
     assert leases.take("y", "two", 9, 10)
     assert leases.take("x", "two", 10, 10)
     assert not leases.renew("x", "one", 11, 10)
-    assert leases.held("x").owner == "two"
-    assert leases.held("x").until == 20
+    assert leases.get("x").owner == "two"
+    assert leases.get("x").until == 20
 
 
 def test_renewing_makes_it_longer_and_never_shorter(store):
@@ -29,7 +19,7 @@ def test_renewing_makes_it_longer_and_never_shorter(store):
     assert leases.renew("x", "one", 8, 10)
     assert not leases.take("x", "two", 17, 10)
     assert leases.renew("x", "one", 2, 10)
-    assert leases.held("x").until == 18
+    assert leases.get("x").until == 18
 
 
 def test_a_lease_that_ran_out_is_still_ones_own_until_another_takes_it(store):
@@ -43,9 +33,9 @@ def test_only_the_owner_gives_it_back(store):
     leases = store.leases
     assert leases.take("x", "one", 0, 10)
     leases.release("x", "two")
-    assert leases.held("x") is not None
+    assert leases.get("x") is not None
     leases.release("x", "one")
-    assert leases.held("x") is None
+    assert leases.get("x") is None
     assert leases.take("x", "two", 1, 10)
 
 

@@ -1,3 +1,5 @@
+"""Appending events: repeats, corrections, and the outcomes that they make."""
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
