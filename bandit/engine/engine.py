@@ -6,7 +6,7 @@ import contextlib
 import secrets
 import threading
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self, Unpack
@@ -44,9 +44,9 @@ class Engine:
 
     A decision never fails because of the database or the policy. If the policy has no valid answer, or the database
     does not take the decision within `busy_timeout`, the catalogue's fallback is served (an even draw over what is
-    eligible if it has none), with its true propensity and the reason in `fault`. What the database does not take is
-    kept in a spool, a file beside it (`status` names it), and written to it in order and exactly once: with the next
-    writes that succeed, at `close`, or when the database is next opened.
+    eligible if it has none), with its true propensity and the reason in `fault`. Decisions and events that the
+    database does not take wait in a spool, a file beside it (`status` names it). They are written to the database in
+    order and exactly once: with the next writes that succeed, at `close`, or when the database is next opened.
 
     >>> import bandit, tempfile
     >>> catalogue = bandit.Catalogue.from_dict({"dimensions": [{"name": "gift", "options": [{"name": "tote"}]}]})
@@ -113,12 +113,8 @@ class Engine:
         StoreError for a database that cannot be used.
         """
         options = engine_options(settings)
-        store = _open_store(path, options)
-        try:
+        with _opened_store(path, options) as store:
             return Engine(store, catalogue, policy, options)
-        except BaseException:
-            store.close()
-            raise
 
     @staticmethod
     @with_engine_settings
@@ -127,8 +123,7 @@ class Engine:
         options = engine_options(settings)
         if not Path(path).exists():
             raise InputError(f"{path}: there is no such database; create one with an import or by opening an engine")
-        store = _open_store(path, options)
-        try:
+        with _opened_store(path, options) as store:
             known = [row.id for row in store.catalogues.policies()]
             if not known:
                 raise InputError(f"{path}: the database knows no policy yet; name one")
@@ -137,9 +132,6 @@ class Engine:
             catalogue_id, spec = store.catalogues.policy_spec(known[-1] if policy_id is None else policy_id)
             catalogue = store.catalogues.get(catalogue_id)
             return Engine(store, catalogue, build(catalogue, spec), options)
-        except BaseException:
-            store.close()
-            raise
 
     def __enter__(self) -> Self:
         return self
@@ -150,7 +142,7 @@ class Engine:
         self.close()
 
     def close(self) -> None:
-        """Close the database; the spool is written to it first or, if that fails, at the next opening."""
+        """Write the spool to the database and close it; what cannot be written now is written at the next opening."""
         with self._lock:
             if not self._closed:
                 with contextlib.suppress(StoreError, OSError):
@@ -290,7 +282,7 @@ class Engine:
     def sync(self) -> int:
         """Bring the policy to the newest step that any engine has learned, and return it; decisions go on meanwhile.
 
-        Decisions do so by themselves every so often (`sync` in `open`); call it if the service knows a better time.
+        Decisions start a sync by themselves every so often (`sync` in `open`); call it if you know a better time.
         StoreError or PolicyError if it cannot be done; the policy then stays as it was.
         """
         return self._worker.sync()
@@ -351,14 +343,22 @@ class Engine:
         self._lock.release()
 
 
-def _open_store(path: str | Path, options: EngineOptions) -> Store:
-    """Open a store with the key given or the environment's; warn if there is none and customers are in the clear."""
+@contextlib.contextmanager
+def _opened_store(path: str | Path, options: EngineOptions) -> Iterator[Store]:
+    """Yield a store opened with the key given or the environment's, and close it if the engine cannot be made.
+
+    Warns the caller of `Engine.open` if there is no key and customers are stored in the clear.
+    """
     key = options.customer_key if options.customer_key is not None else environment_key()
     store = Store.open(path, customer_key=key, durability=options.durability, busy_timeout=options.busy_timeout)
     if store.customers.in_clear:
         warnings.warn(
             f"customers are stored in the clear in {path}; set {KEY_VARIABLE} or {FILE_VARIABLE}, or pass "
             "customer_key=, to store a keyed hash instead",
-            stacklevel=3,
+            stacklevel=4,
         )
-    return store
+    try:
+        yield store
+    except BaseException:
+        store.close()
+        raise

@@ -1,4 +1,4 @@
-"""A policy in one store: takes up its state, learns what is due, follows other learners, and rebuilds its state."""
+"""A policy in one store: takes up its state, learns what is due, syncs with other learners, and rebuilds its state."""
 
 from __future__ import annotations
 

@@ -6,7 +6,8 @@ from dataclasses import fields
 import pytest
 
 import bandit
-from bandit.engine.options import EngineOptions, EngineSettings
+from bandit.engine import EngineOptions
+from bandit.engine.options import EngineSettings
 from bandit.errors import InputError, StoreError
 from tests.engine.conftest import KEY, context
 
@@ -21,8 +22,9 @@ def test_customers_are_stored_under_a_keyed_hash(open_engine, tmp_path):
 
 def test_without_a_key_there_is_a_warning_and_with_another_a_refusal(tmp_path, catalogue, monkeypatch):
     monkeypatch.delenv("OFFER_BANDIT_KEY", raising=False)
-    with pytest.warns(UserWarning, match="in the clear"):
+    with pytest.warns(UserWarning, match="in the clear") as caught:
         bandit.Engine.open(tmp_path / "clear.db", catalogue, bandit.Uniform(catalogue)).close()
+    assert caught[0].filename == __file__
     monkeypatch.setenv("OFFER_BANDIT_KEY", "one")
     bandit.Engine.open(tmp_path / "keyed.db", catalogue, bandit.Uniform(catalogue)).close()
     monkeypatch.setenv("OFFER_BANDIT_KEY", "another")

@@ -12,8 +12,7 @@ import numpy.typing as npt
 import bandit
 from bandit import ope
 from bandit.domain import Contexts, Log, LoggedBatch, Outcomes, Policy, Removal
-from bandit.engine.options import EngineOptions
-from bandit.engine.status import EngineStatus
+from bandit.engine import EngineOptions, EngineStatus
 from bandit.evaluate import Evaluation, PolicyEvaluation, SplitLog, evaluate, split_log
 from bandit.governance.verify import VerifyReport
 from bandit.learning import LearnReport, RebuildReport

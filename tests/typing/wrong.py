@@ -6,7 +6,7 @@ from typing import assert_type
 
 import bandit
 from bandit import ope
-from bandit.engine.options import EngineOptions
+from bandit.engine import EngineOptions
 from bandit.evaluate import evaluate
 from bandit.store import StoreLog
 
