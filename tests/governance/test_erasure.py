@@ -216,3 +216,16 @@ def test_after_retention_an_erasure_gives_up_the_base_that_may_have_the_customer
 
 def test_the_tolerance_is_that_of_a_rebuild():
     assert ROUNDING == 1e-6
+
+
+def test_a_damaged_snapshot_does_not_keep_a_customer_from_being_erased(tmp_path, catalogue):
+    """The state without the customer is folded from the base, and the newest snapshot is not read for it."""
+    path = tmp_path / "a.db"
+    explored_log(path, catalogue, bandit.ThompsonSampling(catalogue))
+    never = explored_log(tmp_path / "b.db", catalogue, bandit.ThompsonSampling(catalogue), without=(WHO,))
+    with Store.open(path, customer_key=KEY) as store:
+        state = bytearray(newest_state(store))
+        state[-1000] ^= 1
+        store._connection.raw.execute("UPDATE snapshots SET state = ? WHERE step > 0", (bytes(state),))
+        assert erase(store, WHO).refitted == (1,)
+        assert newest_state(store) == never
