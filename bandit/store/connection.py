@@ -42,7 +42,7 @@ class Connection:
         self._open: sqlite3.Connection | None = None
         self._kept_by_parent: sqlite3.Connection | None = None
         self._closed = False
-        # To look at the file, one opens and closes it, which drops all locks that this process has on it, SQLite's too.
+        # The check opens and closes the file, which drops all locks of this process on it, those of SQLite too.
         if not any(other.holds(path) for other in list(_OPEN)):
             check_before_opening(path, read_only=read_only)
         self._connect()

@@ -208,7 +208,11 @@ class StoreCounts:
 
 
 def object_array(values: Sequence[object]) -> ObjectArray:
-    """Return a (n,) object array of any values, also of sequences, which numpy would make a second dimension of."""
+    """Return a (n,) object array of any values, also of sequences, which numpy would make a second dimension of.
+
+    >>> object_array([(1, 2), (3, 4)]).shape
+    (2,)
+    """
     array = np.empty(len(values), dtype=object)
     array[:] = values
     return array

@@ -3,7 +3,7 @@
 import numpy as np
 
 from bandit.catalogue import Catalogue
-from bandit.store import DecisionRows, EventRows, Store
+from bandit.store import DecisionRows, EventRows, Store, state_hash
 from tests.conftest import SPRING
 
 DAY = 86_400_000_000
@@ -63,3 +63,32 @@ def fill(path, ids=("a", "b"), **options):
     with Store.open(path, durability="process", **options) as store:
         number = store.catalogues.register(Catalogue.from_dict(SPRING))
         store.decision_writer.append(decisions(number, 10, ids))
+
+
+def due(store, now=0, **options):
+    return store.ledger.due(1, "purchase", WEEK, now, **options)
+
+
+def names(rows):
+    return "".join(rows.decisions.decision_id)
+
+
+def learn(store, now=0, **options):
+    """Learn everything that is due; return the names step by step."""
+    done = []
+    while len(rows := due(store, now, **options)):
+        step = store.ledger.latest_step(1) + 1
+        state = str(step).encode()
+        store.ledger.record_step(1, step, rows, state_hash(state), state)
+        done.append(names(rows))
+    return done
+
+
+def weights(store):
+    """The weights with which a decision was learned, step by step, by name."""
+    found = {}
+    for step in store.ledger.steps(1):
+        rows = store.ledger.learned_rows(1, step.step, "purchase", WEEK)
+        for name, weight in zip(rows.decisions.decision_id, rows.weight.tolist(), strict=True):
+            found.setdefault(name, []).append(weight)
+    return found

@@ -42,7 +42,11 @@ class DelayDistribution:
     share: FloatArray
 
     def at(self, age: FloatArray) -> FloatArray:
-        """Return the (n,) shares, in [0, 1], of conversions that have come by these (n,) ages."""
+        """Return the (n,) shares, in [0, 1], of conversions that have come by these (n,) ages.
+
+        >>> DelayDistribution(np.array([0.0, 10.0]), np.array([0.0, 1.0])).at(np.array([2.5, 20.0])).tolist()
+        [0.25, 1.0]
+        """
         return np.interp(age, self.age, self.share).astype(np.float64)
 
     def level_ages(self) -> IntArray:

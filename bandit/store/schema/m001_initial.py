@@ -130,6 +130,17 @@ BEGIN SELECT RAISE(ABORT, 'what was learned is append-only: a rebuild needs it a
 
 def apply(db: sqlite_utils.Database) -> None:
     """Create all tables, indices, triggers and views; in SQL what sqlite-utils cannot express."""
+    _create_catalogues(db)
+    _create_log(db)
+    _create_ledger(db)
+    for guard in _GUARDS:
+        db.execute(guard)
+    db.create_view("event_log", views.EVENT_LOG)
+    db.create_view("counted_events", views.COUNTED_EVENTS)
+    db.create_view("decision_log", views.DECISION_LOG)
+
+
+def _create_catalogues(db: sqlite_utils.Database) -> None:
     db.execute(_META)
     db.create_table(
         "catalogues",
@@ -164,6 +175,9 @@ def apply(db: sqlite_utils.Database) -> None:
         strict=True,
     )
     db.table("policies").create_index(["catalogue_id", "spec"], "policies_by_spec", unique=True)
+
+
+def _create_log(db: sqlite_utils.Database) -> None:
     db.execute(_CUSTOMERS)
     db.execute(_ELIGIBLE_SETS)
     db.execute(_DECISIONS)
@@ -171,6 +185,9 @@ def apply(db: sqlite_utils.Database) -> None:
     db.execute(_EVENTS)
     # Holds corrections alone, so that asking whether an event is current costs next to nothing.
     db.execute("CREATE UNIQUE INDEX events_by_corrects ON events (corrects) WHERE corrects IS NOT NULL")
+
+
+def _create_ledger(db: sqlite_utils.Database) -> None:
     db.create_table(
         "policy_steps",
         {"policy_id": int, "step": int, "n": int, "state_hash": str, "recorded_at": int},
@@ -207,8 +224,3 @@ def apply(db: sqlite_utils.Database) -> None:
         not_null=("criterion", "event", "seq", "time"),
         strict=True,
     )
-    for guard in _GUARDS:
-        db.execute(guard)
-    db.create_view("event_log", views.EVENT_LOG)
-    db.create_view("counted_events", views.COUNTED_EVENTS)
-    db.create_view("decision_log", views.DECISION_LOG)

@@ -10,7 +10,14 @@ V = TypeVar("V")
 
 
 class Cache(Generic[K, V]):
-    """Keeps at most `size` entries; the least recently used one is dropped first."""
+    """Keeps at most `size` entries; the least recently used one is dropped first.
+
+    >>> cache = Cache(2)
+    >>> cache.put("a", 1), cache.put("b", 2), cache.get("a"), cache.put("c", 3)
+    (None, None, 1, None)
+    >>> cache.get("a"), cache.get("b")
+    (1, None)
+    """
 
     def __init__(self, size: int) -> None:
         self._size = size

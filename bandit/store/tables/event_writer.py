@@ -131,7 +131,7 @@ class EventWriter:
     def _conflict(self, key: tuple[int, str], old: Sequence[object], new: Sequence[object]) -> str:
         row = self._connection.raw.execute("SELECT decision_id FROM decisions WHERE seq = ?", key[:1]).fetchone()
         return (
-            f'the event "{key[1]}" of decision "{row[0]}" is already there as {_show(old)} and came again as '
+            f'the event "{key[1]}" of decision "{row[0]}" is already there as {_show(old)} and was sent again as '
             f"{_show(new)}; send another event under an event id of its own, or replace this one with correct=True "
             "(--correct)"
         )

@@ -17,7 +17,11 @@ LEASE_DURATION = 60 * MICROSECONDS
 
 
 def learning_lease(policy_id: int) -> str:
-    """Return the name of the lease that is needed to change what a policy has learned."""
+    """Return the name of the lease that is needed to change what a policy has learned.
+
+    >>> learning_lease(3)
+    'learn/3'
+    """
     return f"learn/{policy_id}"
 
 

@@ -18,7 +18,7 @@ def test_a_catalogue_is_registered_once_and_comes_back_whole(store, catalogue, s
         store.catalogues.get(99)
 
 
-def test_a_lineage_is_one_catalogue_and_one_set_of_settings_in_any_order(store, number):
+def test_a_policy_is_one_catalogue_and_one_set_of_settings_in_any_order(store, number):
     policy = store.catalogues.register_policy(number, {"kind": "uniform", "floor": 0.01})
     assert store.catalogues.register_policy(number, {"floor": 0.01, "kind": "uniform"}) == policy
     assert store.catalogues.register_policy(number, {"floor": 0.02, "kind": "uniform"}) != policy
