@@ -17,7 +17,7 @@ from bandit.governance.removal import (
     journal_details,
     learner_leases,
     newest_step,
-    restarted_policies,
+    unbuildable_policies,
 )
 from bandit.learning.policy_state import StateHistory
 from bandit.policies import build
@@ -30,7 +30,7 @@ class EraseReport:
     """The numbers of deleted rows, and what an erasure did with the policies.
 
     `refitted` are the policies whose log was folded without the customer, `begun_anew` those that only their program
-    can build, which learn the log anew when it next opens the database. `warm_starts` are the policies whose first
+    can build, which learn the log again when it next opens the database. `warm_starts` are the policies whose first
     state was learned from another log, which may contain the customer. `older_copies` are files that may still contain
     the customer and are to be deleted by hand. `spools` belong to running processes and contain the customer: once they
     are in the database, the customer is to be erased again.
@@ -66,20 +66,20 @@ def erase(
             raise InputError(f"{store.path}: there is no such customer, so nothing was changed; check the key")
         store.deletion.scrub(timeout)  # the last part of an erasure that was interrupted
         return EraseReport(0, 0, (), (), (), _older_copies(store), ())
-    doomed = DeletionTarget(customer=number or 0)
+    target = DeletionTarget(customer=number or 0)
     with learner_leases(store, policies, timeout) as renewing:
-        restarts, warm_starts = _refit(store, policies, doomed, {key}, renewing(progress))
-        words = [key, *store.deletion.decision_ids(doomed)]
+        replacements, warm_starts = _refit(store, policies, target, {key}, renewing(progress))
+        words = [key, *store.deletion.decision_ids(target)]
         # Before the deletion, which makes these ids unknown, and again after it, for lines added meanwhile.
         store.deletion.remove_refused(words)
-        removed = store.deletion.delete(doomed, restarts, "erase", journal_details(restarts))
+        removed = store.deletion.delete(target, replacements, "erase", journal_details(replacements))
     store.deletion.remove_refused(words)
     store.deletion.scrub(timeout)
     return EraseReport(
         removed.decisions,
         removed.events,
-        folded_policies(restarts),
-        restarted_policies(restarts),
+        folded_policies(replacements),
+        unbuildable_policies(replacements),
         tuple(warm_starts),
         _older_copies(store),
         store.deletion.spools_with(words),
@@ -87,18 +87,18 @@ def erase(
 
 
 def _refit(
-    store: Store, rows: Sequence[PolicyRow], doomed: DeletionTarget, keys: Container[str], progress: Progress
+    store: Store, rows: Sequence[PolicyRow], target: DeletionTarget, keys: Container[str], progress: Progress
 ) -> tuple[list[StateReplacement], list[int]]:
     """Return the new states of the policies that learned from a customer, and which of them had a warm start."""
 
     def of_others(outcomes: Outcomes) -> BoolArray:
         return np.array([key not in keys for key in outcomes.contexts.customers.tolist()], dtype=np.bool_)
 
-    restarts, warm_starts = [], []
+    replacements, warm_starts = [], []
     for row in rows:
         states = store.deletion.states(row.id)
-        in_base = row.base_step > 0 and _may_be_in_base(store, doomed)
-        learned = store.deletion.last_learned_step(row.id, doomed) is not None
+        in_base = row.base_step > 0 and _may_be_in_base(store, target)
+        learned = store.deletion.last_learned_step(row.id, target) is not None
         named = any(knows(state, keys) for state in states.values())
         if not states or not (in_base or learned or named):
             continue
@@ -107,7 +107,7 @@ def _refit(
         try:
             policy = build(catalogue, row.spec)
         except PolicyError:
-            restarts.append(StateReplacement(row.id, newest, None))
+            replacements.append(StateReplacement(row.id, newest, None))
             continue
         if policy.dumps() != states[0]:
             warm_starts.append(row.id)
@@ -117,11 +117,11 @@ def _refit(
         begin = 0 if base is None else row.base_step
         history = StateHistory(store, catalogue, row.id)
         state = fold(history, policy, first if base is None else base, (begin, newest), of_others, progress)
-        restarts.append(StateReplacement(row.id, newest, state, begin, base, decides_from=newest + 1, first=first))
-    return restarts, warm_starts
+        replacements.append(StateReplacement(row.id, newest, state, begin, base, decides_from=newest + 1, first=first))
+    return replacements, warm_starts
 
 
-def _may_be_in_base(store: Store, doomed: DeletionTarget) -> bool:
+def _may_be_in_base(store: Store, target: DeletionTarget) -> bool:
     """Say whether a retention run may have removed decisions of this customer.
 
     Customers are numbered in order of arrival, so one whose number is above all of the removed decisions came later.
@@ -131,7 +131,7 @@ def _may_be_in_base(store: Store, doomed: DeletionTarget) -> bool:
         if run.kind == "retain":
             number = run.details.get("last_customer")
             highest = max(highest, number if isinstance(number, int) else 0)
-    return doomed.value <= highest
+    return target.value <= highest
 
 
 def _is_in_states(store: Store, row: PolicyRow, keys: Container[str]) -> bool:

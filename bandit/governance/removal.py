@@ -91,19 +91,19 @@ def newest_step(store: Store, row: PolicyRow) -> int:
     return store.ledger.latest_step(row.id) or 0
 
 
-def folded_policies(restarts: Sequence[StateReplacement]) -> tuple[int, ...]:
+def folded_policies(replacements: Sequence[StateReplacement]) -> tuple[int, ...]:
     """Return the policies that have a new state."""
-    return tuple(each.policy_id for each in restarts if each.state is not None)
+    return tuple(each.policy_id for each in replacements if each.state is not None)
 
 
-def restarted_policies(restarts: Sequence[StateReplacement]) -> tuple[int, ...]:
-    """Return the policies that only their program can build, and that therefore begin anew."""
-    return tuple(each.policy_id for each in restarts if each.state is None)
+def unbuildable_policies(replacements: Sequence[StateReplacement]) -> tuple[int, ...]:
+    """Return the policies that only their program can build: they have no new state and learn the log again."""
+    return tuple(each.policy_id for each in replacements if each.state is None)
 
 
-def journal_details(restarts: Sequence[StateReplacement]) -> dict[str, object]:
+def journal_details(replacements: Sequence[StateReplacement]) -> dict[str, object]:
     """Return what the journal says of the policies."""
     return {
-        "policies_folded_again": list(folded_policies(restarts)),
-        "policies_begun_anew": list(restarted_policies(restarts)),
+        "policies_folded_again": list(folded_policies(replacements)),
+        "policies_begun_anew": list(unbuildable_policies(replacements)),
     }

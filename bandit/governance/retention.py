@@ -13,7 +13,7 @@ from bandit.governance.removal import (
     journal_details,
     learner_leases,
     newest_step,
-    restarted_policies,
+    unbuildable_policies,
 )
 from bandit.learning.policy_state import StateHistory
 from bandit.policies import build
@@ -26,7 +26,7 @@ class RetentionReport:
     """The numbers of deleted rows or, of a dry run, of those that would be deleted.
 
     `base_steps` has for each policy the step that its fold begins from now. `begun_anew` are the policies that only
-    their program can build, which learn the log anew when it next opens the database. `done` is False for a dry run.
+    their program can build, which learn the log again when it next opens the database. `done` is False for a dry run.
     """
 
     decisions: int
@@ -52,8 +52,8 @@ def retain(
     `verify` begin from. A policy that has learned so little that its state still contains single outcomes is folded
     without the old ones. StoreError if another process does not release a lease or the file within `timeout` seconds.
     """
-    doomed = DeletionTarget(before=before)
-    count = store.deletion.count(doomed)
+    target = DeletionTarget(before=before)
+    count = store.deletion.count(target)
     if dry_run or not count.decisions:
         if not dry_run and store.deletion.scrub_is_due():
             store.deletion.scrub(timeout)
@@ -61,26 +61,28 @@ def retain(
     leaving = store.deletion.customers_without_decisions_since(before)
     rows = store.catalogues.policies()
     with learner_leases(store, rows, timeout) as renewing:
-        rebased = [_rebase(store, row, doomed, leaving, renewing(progress)) for row in rows]
-        restarts = [restart for restart in rebased if restart is not None]
-        details = {"before": before, "last_customer": store.deletion.last_customer(doomed)} | journal_details(restarts)
-        removed = store.deletion.delete(doomed, restarts, "retain", details)
+        rebased = [_rebase(store, row, target, leaving, renewing(progress)) for row in rows]
+        replacements = [each for each in rebased if each is not None]
+        details = {"before": before, "last_customer": store.deletion.last_customer(target)} | journal_details(
+            replacements
+        )
+        removed = store.deletion.delete(target, replacements, "retain", details)
     store.deletion.scrub(timeout)
     return RetentionReport(
         removed.decisions,
         removed.events,
         removed.customers,
-        {each.policy_id: each.base_step for each in restarts if each.state is not None},
-        restarted_policies(restarts),
+        {each.policy_id: each.base_step for each in replacements if each.state is not None},
+        unbuildable_policies(replacements),
         done=True,
     )
 
 
 def _rebase(
-    store: Store, row: PolicyRow, doomed: DeletionTarget, leaving: Container[str], progress: Progress
+    store: Store, row: PolicyRow, target: DeletionTarget, leaving: Container[str], progress: Progress
 ) -> StateReplacement | None:
     """Return a policy's new base and state; None if it learned from none of the decisions and names no one leaving."""
-    last = store.deletion.last_learned_step(row.id, doomed)
+    last = store.deletion.last_learned_step(row.id, target)
     states = store.deletion.states(row.id)
     if not states or (last is None and not any(knows(state, leaving) for state in states.values())):
         return None
@@ -93,7 +95,7 @@ def _rebase(
         return StateReplacement(row.id, newest, None)
 
     def recent(outcomes: Outcomes) -> BoolArray:
-        return outcomes.time >= doomed.value
+        return outcomes.time >= target.value
 
     history = StateHistory(store, catalogue, row.id)
     base = fold(history, policy, states[row.base_step], (row.base_step, step), None, progress)

@@ -228,7 +228,7 @@ class PolicyLearner:
         return self.history.load(self.history.base_snapshot(), build(self.catalogue, self.policy.spec())).policy
 
     def rebuild(self, progress: Progress | None = None) -> RebuildReport:
-        """Fold the log's steps from the base, take the result as the current state, and write its snapshot anew."""
+        """Fold the log's steps from the base, take the result as the current state, and rewrite its snapshot."""
         base, current = self.base_step, self.current
         latest = self.store.ledger.latest_step(self.policy_id) or 0
         policy, n = self.base_policy(), 0

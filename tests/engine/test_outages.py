@@ -196,13 +196,13 @@ def test_what_a_killed_process_had_spooled_is_there_when_it_is_opened_again(path
     child = subprocess.Popen(  # noqa: S603 - our own interpreter
         [sys.executable, "-c", KILLED, str(path)], cwd=ROOT, stdout=subprocess.PIPE, text=True
     )
-    said = [child.stdout.readline() for _ in range(20)]
+    printed = [child.stdout.readline() for _ in range(20)]
     os.kill(child.pid, signal.SIGKILL)
-    said += [line for line in child.communicate()[0].splitlines(keepends=True) if line.endswith("\n")]
+    printed += [line for line in child.communicate()[0].splitlines(keepends=True) if line.endswith("\n")]
     with bandit.Engine.open(path, catalogue, bandit.Uniform(catalogue), customer_key=KEY) as engine:
         counts = engine.store.counts()
-        assert len(said) <= counts.events <= counts.decisions <= len(said) + 1
-        for number in range(len(said)):
+        assert len(printed) <= counts.events <= counts.decisions <= len(printed) + 1
+        for number in range(len(printed)):
             assert engine.store.decisions.events_of(f"d{number}").revenue.tolist() == [1.0]
         assert engine.verify().problems == ()
     assert spools(path) == []

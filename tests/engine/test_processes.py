@@ -42,36 +42,36 @@ for child in range(3):
         for each in made:
             engine.record(each.decision_id, "purchase", revenue=5.0)
         learned = engine.learn()
-        told = {"ids": [each.decision_id for each in made], "offers": [each.offer_index for each in made],
+        reports = {"ids": [each.decision_id for each in made], "offers": [each.offer_index for each in made],
                 "owner": engine._worker.owner, "decisions": engine.status().decisions,
                 "faults": engine.status().faults}
         engine.close()
-        os.write(write, json.dumps(told).encode())
+        os.write(write, json.dumps(reports).encode())
         os._exit(0)
     os.close(write)
     children.append((pid, read))
 mine = [engine.decide("c", {}) for _ in range(20)]
-told = [{"ids": [each.decision_id for each in mine], "offers": [each.offer_index for each in mine],
+reports = [{"ids": [each.decision_id for each in mine], "offers": [each.offer_index for each in mine],
          "owner": engine._worker.owner, "decisions": 20, "faults": engine.status().faults}]
 for pid, read in children:
     text = b""
     while piece := os.read(read, 65536):
         text += piece
-    told.append(json.loads(text))
+    reports.append(json.loads(text))
     _, status = os.waitpid(pid, 0)
     assert status == 0
 stop.set()
 thread.join()
 engine.sync()
 verified = engine.verify()
-print(json.dumps({"told": told, "problems": verified.problems, "counts": engine.store.counts().decisions,
+print(json.dumps({"reports": reports, "problems": verified.problems, "counts": engine.store.counts().decisions,
                   "same": engine.rebuild().same, "here": engine.status().decisions}))
 engine.close()
 """
 
 
 def test_a_forked_engine_is_another_engine(tmp_path):
-    """Three children of a process with a thread that decides: nobody repeats an id, an offer or an owner's name."""
+    """Three children of a process with a thread that decides: no id, sequence of offers or owner's name is repeated."""
     out = subprocess.run(  # noqa: S603 - our own interpreter
         [sys.executable, "-W", "ignore", "-c", FORKED, str(tmp_path / "offers.db")],
         cwd=ROOT,
@@ -80,17 +80,17 @@ def test_a_forked_engine_is_another_engine(tmp_path):
         timeout=120,
         check=True,
     )
-    said = json.loads(out.stdout)
-    told = said["told"]
-    ids = [name for each in told for name in each["ids"]]
+    result = json.loads(out.stdout)
+    reports = result["reports"]
+    ids = [name for each in reports for name in each["ids"]]
     assert len(set(ids)) == 80
-    assert len({each["owner"] for each in told}) == 4
-    assert len({tuple(each["offers"]) for each in told}) == 4
-    assert [each["decisions"] for each in told] == [20] * 4
-    assert [each["faults"] for each in told] == [{}] * 4
-    assert said["problems"] == []
-    assert said["same"]
-    assert said["counts"] == said["here"] + 60
+    assert len({each["owner"] for each in reports}) == 4
+    assert len({tuple(each["offers"]) for each in reports}) == 4
+    assert [each["decisions"] for each in reports] == [20] * 4
+    assert [each["faults"] for each in reports] == [{}] * 4
+    assert result["problems"] == []
+    assert result["same"]
+    assert result["counts"] == result["here"] + 60
 
 
 SWITCH = """
@@ -103,7 +103,7 @@ except sqlite3.OperationalError as fault:
 
 
 def switched(path):
-    """What another process is told that wants the file for itself, as one may that believes to be alone with it."""
+    """What another process is reports that wants the file for itself, as one may that believes to be alone with it."""
     done = subprocess.run(  # noqa: S603 - our own interpreter
         [sys.executable, "-c", SWITCH, str(path)], capture_output=True, text=True, check=True
     )
@@ -111,7 +111,7 @@ def switched(path):
 
 
 def test_opening_a_file_twice_leaves_the_first_ones_locks(open_engine, tmp_path):
-    """A process that closes a file gives up all its locks on it, also SQLite's: so nobody may look into it by hand."""
+    """Closing a file descriptor releases all of the process's locks on the file, also SQLite's: never open it by hand."""
     path = tmp_path / "offers.db"
     one, two = open_engine(), open_engine()
     two.close()

@@ -14,7 +14,7 @@ from tests.engine.conftest import DAY, Clock, context, serve
 
 @pytest.fixture
 def open_engine(open_engine):
-    """A function that opens the test's database as another engine each time, which syncs only when told to."""
+    """A function that opens the test's database as another engine each time, which syncs only when asked to."""
     return functools.partial(open_engine, sync=None)
 
 

@@ -48,7 +48,7 @@ def test_while_another_learns_an_erasure_waits_and_then_says_so(tmp_path, catalo
         release.start()
         assert erase(store, WHO).decisions == 6
         release.join()
-        assert all(held.name != "learn/1" for held in store.leases.all())
+        assert all(lease.name != "learn/1" for lease in store.leases.all())
 
 
 def test_what_a_process_that_is_gone_left_in_its_spool_is_erased_as_well(tmp_path, catalogue):

@@ -37,10 +37,10 @@ def test_old_decisions_go_with_all_that_hangs_on_them(tmp_path, catalogue):
 
 @pytest.mark.parametrize("kind", POLICIES)
 def test_what_was_learned_stays_and_is_the_base_of_the_fold(tmp_path, catalogue, kind):
-    live = explored_log(tmp_path / "a.db", catalogue, POLICIES[kind](catalogue), n=280)
+    state = explored_log(tmp_path / "a.db", catalogue, POLICIES[kind](catalogue), n=280)
     with Store.open(tmp_path / "a.db", customer_key=KEY) as store:
         assert retain(store, CUT).base_steps == {1: 2}
-        assert newest_state(store) == live
+        assert newest_state(store) == state
         assert verify(store).problems == ()
     engine, clock = resumed(tmp_path / "a.db", 40)
     with engine:
