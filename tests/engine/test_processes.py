@@ -111,7 +111,7 @@ def switched(path):
 
 
 def test_opening_a_file_twice_leaves_the_first_ones_locks(open_engine, tmp_path):
-    """Closing a file descriptor releases all of the process's locks on the file, also SQLite's: never open it by hand."""
+    """Closing a file descriptor releases all of the process's locks on the file, also those of SQLite."""
     path = tmp_path / "offers.db"
     one, two = open_engine(), open_engine()
     two.close()
