@@ -16,7 +16,7 @@ from bandit.catalogue import Catalogue
 from bandit.domain import FloatArray, Log, LoggedBatch, Progress
 from bandit.errors import InputError, PolicyError
 from bandit.ope import Estimate, Feedback, Tally, resolve
-from bandit.ope.clusters import Keys
+from bandit.ope.clusters import ClusterIndex
 from bandit.ope.estimate import check_level
 from bandit.policies import ThompsonSampling
 
@@ -211,7 +211,7 @@ class _Run:
 
     def __init__(self, learners: Sequence[ThompsonSampling], *, raw: bool, even: bool) -> None:
         self.learners, self.raw, self.even = learners, raw, even
-        self.keys = Keys()
+        self.keys = ClusterIndex()
         # With nothing expected and nothing earned, what is left of it is the weighted mean of the losses.
         self.tally = Tally(len(learners), resolve(("sndr",), predictions=True))
         self.known_customers = False

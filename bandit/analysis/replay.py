@@ -14,7 +14,7 @@ from bandit.decide import checked
 from bandit.domain import Progress
 from bandit.errors import InputError
 from bandit.ope import Estimate, Feedback, Tally, resolve
-from bandit.ope.clusters import Keys
+from bandit.ope.clusters import ClusterIndex
 
 if TYPE_CHECKING:
     from numpy.random import Generator
@@ -150,7 +150,7 @@ class _Run:
 
     def __init__(self, policy: Policy, rng: Generator, bound: float, n: int, bins: int) -> None:
         self.policy, self.rng, self.bound, self.bins, self.expected = policy, rng, bound, bins, n
-        self.keys = Keys()
+        self.keys = ClusterIndex()
         self.tally = Tally(1, resolve(("snips",), predictions=False))
         self.n = self.accepted = self.clipped = 0
         self.earned = 0.0

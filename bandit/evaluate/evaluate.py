@@ -22,7 +22,7 @@ from bandit.evaluate.rewards.ridge_regression import cross_fitted as cross_fitte
 from bandit.evaluate.segments import Segments
 from bandit.evaluate.split import FOLDS, split_log
 from bandit.ope import DEFAULT, DEFAULT_INTERVAL, ESTIMATORS, Estimator, IntervalKind, resolve
-from bandit.ope.clusters import Keys
+from bandit.ope.clusters import ClusterIndex
 from bandit.ope.estimators.mrdr import mrdr_weights
 
 if TYPE_CHECKING:
@@ -138,7 +138,7 @@ def evaluate(
     )
     diagnostics = LogDiagnostics(catalogue, now=now)
     judge = Evaluator(candidates, chosen, aids, cut, diagnostics, catalogue.n_offers, rng, place)
-    keys = Keys(FOLDS)
+    keys = ClusterIndex(FOLDS)
     for batch in judged.batches(size):
         judge.add(batch, keys)
         report.advance(len(batch))
@@ -201,7 +201,7 @@ def _fitted(
     encoder = Encoder(catalogue, settle_scales(catalogue, next(iter(log.batches(size))).contexts))
     rewards = cross_fitted_rewards(make, encoder, folds)
     robust = tuple(cross_fitted_rewards(make, encoder, folds) for _ in candidates if "robust" in needs)
-    keys, rngs = Keys(FOLDS), rng.spawn(len(robust))
+    keys, rngs = ClusterIndex(FOLDS), rng.spawn(len(robust))
     for batch in log.batches(size):
         shares = keys.read(batch.contexts.customers, len(batch))[1]
         rewards.learn(batch, shares)

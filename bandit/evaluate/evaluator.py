@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from bandit.evaluate.rewards.ridge_regression import CrossFitted
     from bandit.evaluate.segments import Segment, Segments
     from bandit.ope import Estimate, Estimator, IntervalKind
-    from bandit.ope.clusters import Keys
+    from bandit.ope.clusters import ClusterIndex
     from bandit.ope.feedback import Need
 
 LOGGED = "logged"
@@ -108,7 +108,7 @@ class Evaluator:
         self.contrasts = [Contrast() for _ in self.candidates]
         self.outcomes = 0
 
-    def add(self, batch: LoggedBatch, keys: Keys) -> None:
+    def add(self, batch: LoggedBatch, keys: ClusterIndex) -> None:
         """Add a batch, whose (n, N) tables live only here."""
         n = len(batch)
         cluster, shares = keys.read(batch.contexts.customers, n)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from bandit.errors import InputError
-from bandit.ope.clusters import Keys
+from bandit.ope.clusters import ClusterIndex
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,7 +43,7 @@ class SplitLog:
 
     def batches(self, size: int = 65_536) -> Iterator[LoggedBatch]:
         """Yield the part's decisions in order, at most `size` at a time; never an empty batch."""
-        keys = Keys(self.salt)
+        keys = ClusterIndex(self.salt)
         for batch in self.log.batches(size):
             shares = keys.read(batch.contexts.customers, len(batch))[1]
             chosen = (shares < self.share) == (self.part == "learn")
@@ -94,7 +94,7 @@ class _OtherFolds:
 
     def batches(self, size: int = 65_536) -> Iterator[LoggedBatch]:
         """Yield the decisions in order, at most `size` at a time; never an empty batch."""
-        keys = Keys(FOLDS)
+        keys = ClusterIndex(FOLDS)
         for batch in self.log.batches(size):
             shares = keys.read(batch.contexts.customers, len(batch))[1]
             others = folds_of(shares, self.folds) != self.fold

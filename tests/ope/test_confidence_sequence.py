@@ -8,7 +8,7 @@ from scipy.integrate import quad
 
 from bandit.errors import InputError, NumberError
 from bandit.ope import ConfidenceSequence, Feedback, Tally, resolve
-from bandit.ope.confidence_sequence import _log_mixture, _Side
+from bandit.ope.confidence_sequence import _log_mixture, _LowerBound
 
 LOGGING = np.array([0.6, 0.3, 0.1])
 TARGET = np.array([0.1, 0.2, 0.7])
@@ -57,7 +57,7 @@ def test_mixture_in_closed_form_is_its_integral(s, v, rho):
 
 def test_bound_of_two_rows_is_where_the_mixture_reaches_the_odds():
     """Outcomes .5, 2: guesses .5 and (.5 + .5) / 2, so V = 0 + 1.5^2; the bound b has mixture(2.5 - 2 b) = 40."""
-    side = _Side(0.0, 0.0)
+    side = _LowerBound(0.0, 0.0)
     side.add(np.array([0.5, 2.0]))
     assert side.squares == pytest.approx(2.25)
     log = np.log(40)
@@ -216,12 +216,12 @@ def test_rows_beyond_the_declared_bounds_are_refused_and_leave_no_trace():
     feedback, sequence = seen(a, reward), ConfidenceSequence((0.0, 1.0), "dr", max_weight=7.0)
     sequence.add(feedback)
     before = sequence.estimate()
-    with pytest.raises(NumberError, match="reward reaches from 0 to 2"):
+    with pytest.raises(NumberError, match="reward ranges from 0 to 2"):
         sequence.add(seen(a, 2 * reward))
     high = Feedback(reward, LOGGING[a], TARGET[a], MODEL[a], np.full(50, 1.5))
-    with pytest.raises(NumberError, match="predicted_target reaches"):
+    with pytest.raises(NumberError, match="predicted_target ranges"):
         sequence.add(high)
-    with pytest.raises(NumberError, match="a row weighs 10, more than max_weight 7"):
+    with pytest.raises(NumberError, match="a row has weight 10, more than max_weight 7"):
         sequence.add(seen(a, reward, np.array([0.0, 0.0, 1.0])))
     with pytest.raises(InputError, match="dr needs predicted_logged"):
         sequence.add(Feedback(reward, LOGGING[a], TARGET[a]))

@@ -8,11 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bandit.ope import Tally, compare, estimate
-from bandit.ope.feedback import COLUMNS
+from bandit.ope.feedback import NEED_COLUMNS
 from tests.ope.tools import NAMES, SHARP, another_policy, make, modelled, numbers, rows
 
-OPTIONAL = tuple(name for columns in COLUMNS.values() for name in columns)
-PREDICTED = (*COLUMNS["predictions"], *COLUMNS["robust"])
+OPTIONAL = tuple(name for columns in NEED_COLUMNS.values() for name in columns)
+PREDICTED = (*NEED_COLUMNS["predictions"], *NEED_COLUMNS["robust"])
 
 
 def influences(name, feedback):
@@ -167,6 +167,6 @@ class TestEveryEstimator:
 
     def test_columns_it_does_not_need_do_not_move_it(self, estimator):
         feedback = make(np.random.default_rng(16), 50)
-        needed = () if estimator.needs is None else COLUMNS[estimator.needs]
+        needed = () if estimator.needs is None else NEED_COLUMNS[estimator.needs]
         bare = replace(feedback, **{name: None for name in OPTIONAL if name not in needed})
         assert estimate(bare, (estimator,)) == estimate(feedback, (estimator,))

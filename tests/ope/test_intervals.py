@@ -13,7 +13,7 @@ from bandit.ope import Feedback, IntervalKind, Tally, compare, estimate, resolve
 from bandit.ope.estimators.snips import Snips
 from bandit.ope.intervals.bootstrap import REPLICATES, replicates, resamples
 from bandit.ope.intervals.skew import Transformation, transformation
-from bandit.ope.sums import BLOCKS, ClusterScatter, RowScatter
+from bandit.ope.sums import SUM_BLOCKS, ClusterSums, RowSums
 
 KINDS = get_args(IntervalKind)
 NAMES = ("ips", "snips", "dm", "dr", "sndr", "switch-dr", "dr-os")
@@ -113,8 +113,8 @@ def test_an_unknown_interval_is_refused():
 def test_halls_transformation_is_undone_by_its_inverse(a, b, t):
     g = Transformation(a, b, 10.0)
     # The slope (1 + a t)^2 may be 0, where a cube root keeps a third of the digits.
-    assert g.back(g.forth(t)) == pytest.approx(t, abs=2e-4)
-    assert g.forth(t + 0.1) >= g.forth(t)
+    assert g.invert(g.apply(t)) == pytest.approx(t, abs=2e-4)
+    assert g.apply(t + 0.1) >= g.apply(t)
 
 
 def test_skew_interval_of_a_mean_is_the_sum_done_by_hand():
@@ -246,10 +246,10 @@ def test_a_row_a_cluster_is_no_clusters_whatever_the_interval(kind):
 
 def test_blocks_of_rows_are_every_blocks_th_row_in_any_batches_and_after_a_merge():
     rng = np.random.default_rng(9)
-    terms = rng.normal(5.0, 1.0, (2, 3 * BLOCKS + 100))
-    want = np.zeros((2, BLOCKS))
-    np.add.at(want, (slice(None), np.arange(terms.shape[1]) % BLOCKS), terms)
-    whole, pieces, left, right = (RowScatter(2) for _ in range(4))
+    terms = rng.normal(5.0, 1.0, (2, 3 * SUM_BLOCKS + 100))
+    want = np.zeros((2, SUM_BLOCKS))
+    np.add.at(want, (slice(None), np.arange(terms.shape[1]) % SUM_BLOCKS), terms)
+    whole, pieces, left, right = (RowSums(2) for _ in range(4))
     whole.add(terms)
     for start in range(0, terms.shape[1], 1_000):
         pieces.add(terms[:, start : start + 1_000])
@@ -261,20 +261,20 @@ def test_blocks_of_rows_are_every_blocks_th_row_in_any_batches_and_after_a_merge
         assert summary.counts.sum() == summary.n
 
 
-@pytest.mark.parametrize("scatter", [RowScatter, ClusterScatter])
+@pytest.mark.parametrize("scatter", [RowSums, ClusterSums])
 def test_skewness_from_blocks_is_that_of_all_groups_up_to_its_noise(scatter):
-    """The total's skewness is 2 / sqrt(n) for exponential rows; blocks add noise of sqrt(15) / BLOCKS = .0005."""
+    """The total's skewness is 2 / sqrt(n) for exponential rows; blocks add noise of sqrt(15) / SUM_BLOCKS = .0005."""
     rng = np.random.default_rng(10)
-    rows = rng.exponential(1.0, 3 * BLOCKS)
+    rows = rng.exponential(1.0, 3 * SUM_BLOCKS)
     seen = scatter(1)
     seen.add(rows[None], np.arange(len(rows)))
     summary = seen.summary()
     centred = rows - rows.mean()
     exact = np.sum(centred**3) / np.sum(centred**2) ** 1.5
     blocks = np.sum(summary.deviations[0] ** 3) / summary.scatter[0, 0] ** 1.5
-    assert summary.deviations.shape == (1, BLOCKS)
-    assert blocks == pytest.approx(exact, abs=4 * np.sqrt(15) / BLOCKS)
-    assert exact > 6 * np.sqrt(15) / BLOCKS
+    assert summary.deviations.shape == (1, SUM_BLOCKS)
+    assert blocks == pytest.approx(exact, abs=4 * np.sqrt(15) / SUM_BLOCKS)
+    assert exact > 6 * np.sqrt(15) / SUM_BLOCKS
 
 
 def test_a_selection_answers_with_the_value_it_chooses_and_the_interval_of_its_first_candidate():

@@ -14,8 +14,8 @@ from bandit.ope import ESTIMATORS, Feedback, Tally, estimate, resolve
 from bandit.ope.estimator import Selection
 from bandit.ope.estimators.clipped_ips import ClippedIps
 from bandit.ope.estimators.dm import DirectMethod
-from bandit.ope.estimators.slope import LARGEST, Slope
-from bandit.ope.feedback import COLUMNS
+from bandit.ope.estimators.slope import SLOPE_MAX_WEIGHTS, Slope
+from bandit.ope.feedback import NEED_COLUMNS
 from tests.ope.tools import make, rows
 
 SLOPES = ("clipped-ips-slope", "switch-dr-slope", "dr-os-slope")
@@ -70,8 +70,8 @@ def test_the_registered_ones_are_selections_with_candidates_in_the_order_of_bias
     assert isinstance(slope, Selection)
     assert slope.name == name
     assert {each.needs for each in slope.candidates} == {slope.needs}
-    assert list(LARGEST) == sorted(LARGEST, reverse=True)
-    assert (LARGEST[0], LARGEST[-1]) == (np.inf, 1.0)
+    assert list(SLOPE_MAX_WEIGHTS) == sorted(SLOPE_MAX_WEIGHTS, reverse=True)
+    assert (SLOPE_MAX_WEIGHTS[0], SLOPE_MAX_WEIGHTS[-1]) == (np.inf, 1.0)
 
 
 def test_candidates_go_from_no_clipping_to_the_direct_method():
@@ -129,7 +129,7 @@ def test_order_parts_and_the_unit_of_the_reward_do_not_change_the_choice(name, s
         piece.add(rows(feedback, part))
         merged = merged + piece
     assert merged.estimates()[0].value == pytest.approx(want.value, rel=1e-9, abs=1e-12)
-    scaled = {column: factor * getattr(feedback, column) for column in ("reward", *COLUMNS["predictions"])}
+    scaled = {column: factor * getattr(feedback, column) for column in ("reward", *NEED_COLUMNS["predictions"])}
     (other,) = estimate(replace(feedback, **scaled), (name,))
     assert other.value == pytest.approx(factor * want.value, rel=1e-9, abs=1e-12)
 

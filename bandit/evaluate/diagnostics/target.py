@@ -168,7 +168,7 @@ def too_few_events(events: float, other: str) -> str:
 class TargetWeights:
     """Adds up one policy's weights, batch by batch; memory is 8 bytes a customer.
 
-    Customers are numbered from 0 in order of appearance, as `bandit.ope.clusters.Keys` numbers them.
+    Customers are numbered from 0 in order of appearance, as `bandit.ope.clusters.ClusterIndex` numbers them.
     """
 
     def __init__(self) -> None:

@@ -15,7 +15,7 @@ from bandit.evaluate.propensity.estimated import EstimatedPropensities, Overlap,
 from bandit.evaluate.propensity.sample import FactColumns, Sample
 from bandit.evaluate.rewards.ridge_regression import RidgeReward, cross_fitted
 from bandit.ope import Feedback, estimate
-from bandit.ope.clusters import Keys
+from bandit.ope.clusters import ClusterIndex
 
 CATALOGUE = Catalogue.from_dict(
     {
@@ -97,7 +97,7 @@ def estimated(log, **named):
 
 
 def shares_of(batch):
-    return Keys("fold").read(batch.contexts.customers, len(batch))[1]
+    return ClusterIndex("fold").read(batch.contexts.customers, len(batch))[1]
 
 
 def judge(log, table, target, names):
