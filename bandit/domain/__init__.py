@@ -8,7 +8,7 @@ from bandit.domain.contexts import Contexts
 from bandit.domain.decisions import Decision, DecisionBatch
 from bandit.domain.offers import EligibleSets, FactoredColumns, Removal, SparseProbabilities
 from bandit.domain.outcomes import LoggedBatch, Outcomes
-from bandit.domain.protocols import Log, Policy, Progress, SparsePolicy
+from bandit.domain.protocols import Log, Policy, Progress, RewardPredictor, SparsePolicy
 
 __all__ = [
     "MICROSECONDS",
@@ -27,6 +27,7 @@ __all__ = [
     "Policy",
     "Progress",
     "Removal",
+    "RewardPredictor",
     "SparsePolicy",
     "SparseProbabilities",
 ]

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from bandit.domain import FloatArray
     from bandit.ope.sums import Summary
 
+MIN_EFFECTIVE_SAMPLE_SIZE = 30.0
+"""With a smaller effective sample size, or fewer clusters, no interval is reliable."""
+
 QUADRATIC_FORM_ROUNDING = 1e-13
 """Relative rounding error of a quadratic form: values below this share of its largest terms are 0."""
 

@@ -61,7 +61,7 @@ def test_a_market_that_turns_names_a_half_life_and_a_still_one_names_never(kind)
     found = choose_half_life(Memory(moving), catalogue, ("7d", "14d"))
     assert found.choice in {"7d", "14d"}
     assert found.half_life == found.choice
-    assert found.row(found.choice).standing == "better"
+    assert found.candidate(found.choice).verdict == "better"
     control = choose_half_life(Memory(still), catalogue, ("7d", "14d"))
     assert (control.choice, control.half_life) == ("never", None)
     assert (control.n, control.customers) == (N, len(set(still.contexts.customers)))
@@ -74,8 +74,8 @@ def test_before_anything_is_learned_the_loss_is_that_of_the_prior():
     found = choose_half_life(Memory(log), catalogue, ("7d",), block=100)
     chance = bandit.ThompsonSampling(catalogue).predict(log.contexts)[np.arange(100), log.offer]
     by_hand = -np.log(np.where(log.converted, chance, 1 - chance)).mean()
-    assert found.row("7d").loss.value == pytest.approx(by_hand)
-    assert found.row("7d").difference.value == 0.0
+    assert found.candidate("7d").loss.value == pytest.approx(by_hand)
+    assert found.candidate("7d").difference.value == 0.0
     assert found.choice == "never"
 
 
@@ -98,10 +98,10 @@ def test_weights_count_every_offer_alike():
     losses = -np.log(np.where(log.converted, chance, 1 - chance))
     by_offer = [losses[offer == each].mean() for each in range(3)]
     even = choose_half_life(Memory(log), catalogue, ("7d",), block=1_000)
-    assert even.row("7d").loss.value == pytest.approx(np.mean(by_offer))
+    assert even.candidate("7d").loss.value == pytest.approx(np.mean(by_offer))
     logged = choose_half_life(Memory(log), catalogue, ("7d",), block=1_000, even=False)
-    assert logged.row("7d").loss.value == pytest.approx(losses.mean())
-    assert even.row("7d").loss.effective_sample_size < logged.row("7d").loss.effective_sample_size == 1_000
+    assert logged.candidate("7d").loss.value == pytest.approx(losses.mean())
+    assert even.candidate("7d").loss.effective_sample_size < logged.candidate("7d").loss.effective_sample_size == 1_000
 
 
 def test_a_log_in_another_order_says_the_same():
@@ -110,7 +110,7 @@ def test_a_log_in_another_order_says_the_same():
     log = draw_log(catalogue, np.random.default_rng(4), turns=True, n=800)
     shuffled = log.take(np.argsort(log.contexts.customers, kind="stable"))
     one, other = (choose_half_life(Memory(each), catalogue, ("7d",)) for each in (log, shuffled))
-    assert one.row("7d").difference.value == pytest.approx(other.row("7d").difference.value, rel=1e-9)
+    assert one.candidate("7d").difference.value == pytest.approx(other.candidate("7d").difference.value, rel=1e-9)
     assert (one.first_time, one.last_time) == (other.first_time, other.last_time)
 
 
@@ -150,8 +150,8 @@ def test_few_customers_cannot_tell():
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ({"candidates": ("soon",)}, '"soon" is no half-life'),
-        ({"candidates": ("0d",)}, '"0d" is no half-life'),
+        ({"candidates": ("soon",)}, '"soon" is not a half-life'),
+        ({"candidates": ("0d",)}, '"0d" is not a half-life'),
         ({"candidates": ("never",)}, "nothing to compare"),
         ({"block": 0}, "block is 0"),
         ({"level": 1.0}, "level is 1.0"),

@@ -45,10 +45,10 @@ def correlation(one, other):
 def test_the_summary_counts_what_was_learned_and_who_wins(fitted, outcomes, catalogue):
     policy, start = fitted
     assert (start.n, start.conversions) == (N, int(outcomes.converted.sum()))
-    assert sum(each.n for each in start.favourites) == N
+    assert sum(each.n for each in start.best_offers) == N
     predicted = np.where(outcomes.eligible, policy.predict(outcomes.contexts), -np.inf)
     best = predicted.argmax(axis=1)
-    first = start.favourites[0]
+    first = start.best_offers[0]
     assert first.n == int((best == first.offer).sum()) == np.bincount(best).max()
     assert first.predicted == pytest.approx(predicted.max(axis=1)[best == first.offer].mean())
 

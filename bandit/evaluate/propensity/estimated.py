@@ -123,7 +123,7 @@ class EstimatedPropensities:
     def probabilities(self, contexts: Contexts, eligible: BoolArray, shares: FloatArray) -> FloatArray:
         """Return the (n, N) probabilities: rows sum to 1, above 0 where eligible and 0 elsewhere.
 
-        `shares` (n,) in [0, 1) are the customers', by `ClusterIndex("fold")` over the log, and say in which fold a row is.
+        `shares` (n,) in [0, 1) are the customers', by `ClusterIndex("fold")` over the log; they determine the fold.
         """
         x, table = self._columns.of(contexts), np.empty(eligible.shape)
         fold = np.floor(shares * len(self._models))
