@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bandit.ope import DEFAULT, Feedback, ShrunkDR, SwitchDR, Tally, estimate
+from bandit.ope import DEFAULT, Feedback, ShrunkDR, SwitchDR, estimate
 from bandit.ope.estimators.clipped_ips import ClippedIps
-from tests.ope.tools import SHARP, make, modelled, numbers
+from tests.ope.tools import SHARP, make, modelled
 
 UNBIASED = ("ips", "dr", "mrdr", "mips", "pi")
 
@@ -176,15 +176,3 @@ def test_clipping_takes_from_rewards_that_are_not_negative():
     positive = replace(feedback, reward=np.abs(feedback.reward))
     values = [estimate(positive, (ClippedIps(largest),))[0].value for largest in (0.5, 1.0, 2.0, 4.0, np.inf)]
     assert (np.diff(values) > 0).all()
-
-
-def test_merging_leaves_the_parts_as_they_were():
-    rng = np.random.default_rng(15)
-    for groups in (None, 10):
-        one, other = Tally(1, SHARP), Tally(1, SHARP)
-        one.add(make(rng, 50, groups))
-        other.add(make(rng, 50, groups))
-        before = numbers(one.estimates())
-        both = one + other
-        both.add(make(rng, 50, groups))
-        assert (numbers(one.estimates()) == before).all()
