@@ -10,7 +10,7 @@ import typer
 
 from bandit.analysis.exploration_cost import PeriodUnit
 from bandit.analysis.exploration_cost import exploration as exploration_of
-from bandit.analysis.half_life import CANDIDATE_HALF_LIVES, PREQUENTIAL_BLOCK, choose_half_life
+from bandit.analysis.half_life import CANDIDATE_HALF_LIVES, PREQUENTIAL_BLOCK, HalfLifeOptions, choose_half_life
 from bandit.analysis.warm_start import warm_start
 from bandit.cli.console import progress, show, show_json
 from bandit.cli.databases import all_or_nothing, catalogue_for, reading, require
@@ -139,10 +139,7 @@ def half_life(
                 log,
                 target,
                 [name for name in candidates.split(",") if name.strip()],
-                personal=personal,
-                even=even,
-                block=block,
-                level=level,
+                HalfLifeOptions(personal=personal, even=even, block=block, level=level),
                 progress=report,
             )
     if as_json:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import bandit
-from bandit.analysis.half_life import choose_half_life
+from bandit.analysis.half_life import HalfLifeOptions, choose_half_life
 from bandit.analysis.time_order import TimeOrdered
 from bandit.domain import MICROSECONDS, LoggedBatch
 from bandit.errors import InputError
@@ -71,7 +71,7 @@ def test_before_anything_is_learned_the_loss_is_that_of_the_prior():
     """One block holds all: each candidate predicts it with its prior, P = 1/2, and the loss is log 2 whatever comes."""
     catalogue = market()
     log = draw_log(catalogue, np.random.default_rng(2), turns=True, n=100)
-    found = choose_half_life(Memory(log), catalogue, ("7d",), block=100)
+    found = choose_half_life(Memory(log), catalogue, ("7d",), HalfLifeOptions(block=100))
     chance = bandit.ThompsonSampling(catalogue).predict(log.contexts)[np.arange(100), log.offer]
     by_hand = -np.log(np.where(log.converted, chance, 1 - chance)).mean()
     assert found.candidate("7d").loss.value == pytest.approx(by_hand)
@@ -97,9 +97,9 @@ def test_weights_count_every_offer_alike():
     chance = bandit.ThompsonSampling(catalogue).predict(log.contexts)[np.arange(1_000), offer]
     losses = -np.log(np.where(log.converted, chance, 1 - chance))
     by_offer = [losses[offer == each].mean() for each in range(3)]
-    even = choose_half_life(Memory(log), catalogue, ("7d",), block=1_000)
+    even = choose_half_life(Memory(log), catalogue, ("7d",), HalfLifeOptions(block=1_000))
     assert even.candidate("7d").loss.value == pytest.approx(np.mean(by_offer))
-    logged = choose_half_life(Memory(log), catalogue, ("7d",), block=1_000, even=False)
+    logged = choose_half_life(Memory(log), catalogue, ("7d",), HalfLifeOptions(block=1_000, even=False))
     assert logged.candidate("7d").loss.value == pytest.approx(losses.mean())
     assert even.candidate("7d").loss.effective_sample_size < logged.candidate("7d").loss.effective_sample_size == 1_000
 
@@ -153,8 +153,6 @@ def test_few_customers_cannot_tell():
         ({"candidates": ("soon",)}, '"soon" is not a half-life'),
         ({"candidates": ("0d",)}, '"0d" is not a half-life'),
         ({"candidates": ("never",)}, "nothing to compare"),
-        ({"block": 0}, "block is 0"),
-        ({"level": 1.0}, "level is 1.0"),
     ],
 )
 def test_what_makes_no_comparison_is_refused(settings, words):
@@ -162,6 +160,12 @@ def test_what_makes_no_comparison_is_refused(settings, words):
     log = draw_log(catalogue, np.random.default_rng(9), turns=False, n=10)
     with pytest.raises(InputError, match=words):
         choose_half_life(Memory(log), catalogue, **settings)
+
+
+@pytest.mark.parametrize(("settings", "words"), [({"block": 0}, "block is 0"), ({"level": 1.0}, "level is 1.0")])
+def test_options_out_of_range_are_rejected(settings, words):
+    with pytest.raises(InputError, match=words):
+        HalfLifeOptions(**settings)
 
 
 def test_a_log_without_decisions_or_without_time_is_refused():
