@@ -192,8 +192,8 @@ class _RejectionSampler:
         self.accepted += len(reward)
         if self.policy.learns:
             # Accepted rows are distributed as draws from the policy, so its probability is their propensity.
-            outcomes = rows.take(accept).outcomes()
-            self.policy.update(replace(outcomes, propensity=target[accept]))
+            taken = replace(rows.take(accept), propensity=target[accept])
+            self.policy.update(taken.outcomes())
 
     def flush(self) -> None:
         """Add the pending accepted rows to the tally, many blocks at once for speed."""

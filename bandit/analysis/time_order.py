@@ -7,11 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bandit.domain import Contexts, IntArray, LoggedBatch
+from bandit.domain import IntArray, LoggedBatch
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from bandit.domain import Log
 
 SORTED_ROWS = 262_144
@@ -62,7 +60,7 @@ class TimeOrdered:
             return
         for low, high in zip(self._cuts[:-1], self._cuts[1:], strict=True):
             parts = [batch.take((batch.time >= low) & (batch.time < high)) for batch in self._log.batches()]
-            joined = _joined([part for part in parts if len(part)])
+            joined = LoggedBatch.concat([part for part in parts if len(part)])
             joined = joined.take(np.argsort(joined.time, kind="stable"))
             for start in range(0, len(joined), size):
                 yield joined.take(slice(start, start + size))
@@ -77,26 +75,3 @@ class TimeOrdered:
         interval = (np.cumsum(counts[filled]) - 1) // rows
         starts: IntArray = filled[np.flatnonzero(np.diff(interval, prepend=-1))]
         return [*(self.first + starts * width).tolist(), self.last + 1]
-
-
-def _joined(parts: Sequence[LoggedBatch]) -> LoggedBatch:
-    """Return the rows of all parts, of which there is at least one, in one batch."""
-    if len(parts) == 1:
-        return parts[0]
-    each = [part.contexts for part in parts]
-    contexts = Contexts(
-        sum(context.n for context in each),
-        {name: np.concatenate([context.columns[name] for context in each]) for name in each[0].columns},
-        {name: np.concatenate([context.text[name] for context in each]) for name in each[0].text},
-        np.concatenate([context.customers for context in each]),
-    )
-    return LoggedBatch(
-        contexts,
-        np.concatenate([part.offer for part in parts]),
-        np.concatenate([part.eligible for part in parts]),
-        np.concatenate([part.propensity for part in parts]),
-        np.concatenate([part.converted for part in parts]),
-        np.concatenate([part.revenue for part in parts]),
-        np.concatenate([part.reward for part in parts]),
-        np.concatenate([part.time for part in parts]),
-    )
