@@ -57,7 +57,7 @@ def test_live_groups_share_customers_and_not_decisions():
     assert live_variance(response, 0.25, visits=5, correlation=0.1) == pytest.approx(38.5 * 16 / 3 * 1.4)
 
 
-def test_only_a_difference_that_customers_share_widens_what_a_log_tells():
+def test_only_a_difference_shared_by_a_customers_decisions_increases_the_variance_of_a_log():
     response = ResponseModel(0.1, 20.0, 5.0)
     once, often = (logged_variance(response, 6, 0.1, visits=visits) for visits in (1, 10))
     assert once == often
@@ -65,7 +65,7 @@ def test_only_a_difference_that_customers_share_widens_what_a_log_tells():
     assert often - once == pytest.approx(9 * 0.2**2)
 
 
-def test_conversions_behind_an_estimate_are_those_of_the_offers_that_chance_showed():
+def test_conversions_that_support_an_estimate_are_those_of_explored_candidate_offers():
     """A fifth agrees, a tenth over 5 offers, 0.3 convert: 0.8 x 0.02 x 0.3 = 0.0048 a decision."""
     assert logged_conversions(ResponseModel(0.3, 1.0, 0.0), 5, 0.1, 0.2) == pytest.approx(0.0048)
 

@@ -1,4 +1,4 @@
-"""Half-lives compared by what each would have predicted: a still market, one that turns, and logs in any order."""
+"""Half-lives compared by predictive loss: stationary and changing markets, weights, and logs in any order."""
 
 import math
 
@@ -53,7 +53,7 @@ def draw_log(catalogue, rng, *, turns, n=N, customers=2_000):
 
 
 @pytest.mark.parametrize("kind", ["conversion", pytest.param("reward", marks=pytest.mark.slow)])
-def test_a_market_that_turns_names_a_half_life_and_a_still_one_names_never(kind):
+def test_a_changing_market_selects_a_half_life_and_a_stationary_one_never(kind):
     """The best gift changes every 20 days: to remember all of 60 days is to be wrong for most of two thirds."""
     catalogue = market(kind)
     moving = draw_log(catalogue, np.random.default_rng(1), turns=True)
@@ -68,7 +68,7 @@ def test_a_market_that_turns_names_a_half_life_and_a_still_one_names_never(kind)
 
 
 def test_before_anything_is_learned_the_loss_is_that_of_the_prior():
-    """One block holds all: each candidate predicts it with its prior, P = 1/2, and the loss is log 2 whatever comes."""
+    """One block holds all rows: each candidate predicts with its prior, P = 1/2, so every loss is log 2."""
     catalogue = market()
     log = draw_log(catalogue, np.random.default_rng(2), turns=True, n=100)
     found = choose_half_life(Memory(log), catalogue, ("7d",), HalfLifeOptions(block=100))
@@ -104,7 +104,7 @@ def test_weights_count_every_offer_alike():
     assert even.candidate("7d").loss.effective_sample_size < logged.candidate("7d").loss.effective_sample_size == 1_000
 
 
-def test_a_log_in_another_order_says_the_same():
+def test_the_order_of_the_log_does_not_matter():
     """Exported customer by customer, as campaigns often are; the times are all different, so the order is one."""
     catalogue = market()
     log = draw_log(catalogue, np.random.default_rng(4), turns=True, n=800)
@@ -114,7 +114,7 @@ def test_a_log_in_another_order_says_the_same():
     assert (one.first_time, one.last_time) == (other.first_time, other.last_time)
 
 
-def test_a_log_is_put_in_order_stretch_by_stretch_and_loses_nothing():
+def test_a_log_is_sorted_interval_by_interval_without_loss():
     catalogue = market()
     log = draw_log(catalogue, np.random.default_rng(5), turns=True, n=1_000)
     mixed = log.take(np.random.default_rng(6).permutation(1_000))
@@ -126,7 +126,7 @@ def test_a_log_is_put_in_order_stretch_by_stretch_and_loses_nothing():
     assert np.concatenate([part.contexts.customers for part in parts]).tolist() == log.contexts.customers.tolist()
 
 
-def test_decisions_of_one_moment_stay_together_in_their_order():
+def test_decisions_of_equal_time_keep_their_order():
     """Two waves, told customer by customer: all of the first come before all of the second."""
     catalogue = market()
     log = draw_log(catalogue, np.random.default_rng(7), turns=False, n=400)
@@ -139,7 +139,7 @@ def test_decisions_of_one_moment_stay_together_in_their_order():
     assert np.array_equal(offers, np.concatenate([log.offer[::2], log.offer[1::2]]))
 
 
-def test_few_customers_cannot_tell():
+def test_few_customers_give_the_warning_cannot_tell():
     catalogue = market()
     log = draw_log(catalogue, np.random.default_rng(8), turns=True, n=600, customers=20)
     found = choose_half_life(Memory(log), catalogue, ("7d",))
@@ -155,7 +155,7 @@ def test_few_customers_cannot_tell():
         ({"candidates": ("never",)}, "nothing to compare"),
     ],
 )
-def test_what_makes_no_comparison_is_refused(settings, words):
+def test_invalid_candidates_are_rejected(settings, words):
     catalogue = market()
     log = draw_log(catalogue, np.random.default_rng(9), turns=False, n=10)
     with pytest.raises(InputError, match=words):
@@ -168,7 +168,7 @@ def test_options_out_of_range_are_rejected(settings, words):
         HalfLifeOptions(**settings)
 
 
-def test_a_log_without_decisions_or_without_time_is_refused():
+def test_a_log_without_decisions_or_without_time_is_rejected():
     catalogue = market()
     log = draw_log(catalogue, np.random.default_rng(9), turns=False, n=10)
     with pytest.raises(InputError, match="no decisions"):

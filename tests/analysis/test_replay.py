@@ -1,4 +1,4 @@
-"""A learning policy run through a log: unbiased by rejection, biased without."""
+"""Replay of learning policies: unbiased with rejection by propensity, biased without."""
 
 import json
 from dataclasses import dataclass, field
@@ -185,7 +185,7 @@ def test_block_of_one_learns_before_the_next_decision():
     assert all(len(each) == 1 for each in policy.seen)
 
 
-def test_bound_that_is_too_small_is_counted_weighted_and_said():
+def test_a_bound_that_is_too_small_is_counted_weighted_and_reported():
     log = market(np.random.default_rng(6), 20_000, UNEVEN)
     target = np.array([1.0, 4.0, 1.0, 1.0])
     exact, quick = run(log, Fixed(target)), run(log, Fixed(target), bound=1.5)
@@ -237,12 +237,12 @@ def test_same_generator_gives_the_same_replay_and_progress_ends_at_the_total():
 
 
 @pytest.mark.parametrize("named", [{"bound": 0.5}, {"bound": np.nan}, {"block": 0}, {"bins": 0}, {"level": 1.0}])
-def test_numbers_out_of_range_are_refused(named):
+def test_numbers_out_of_range_are_rejected(named):
     with pytest.raises(InputError):
         run(market(np.random.default_rng(11), 50), Fixed(np.ones(N)), **named)
 
 
-def test_empty_log_and_a_policy_that_ignores_the_mask_are_refused():
+def test_empty_log_and_a_policy_that_ignores_the_mask_are_rejected():
     log = market(np.random.default_rng(12), 50)
     with pytest.raises(InputError, match="no decisions"):
         run(Memory(log.whole.take(slice(0, 0))), Fixed(np.ones(N)))

@@ -9,7 +9,7 @@ from bandit.catalogue import Catalogue
 from bandit.errors import InputError
 
 
-def test_a_response_is_a_conversion_and_what_it_is_worth():
+def test_moments_of_a_response_by_hand():
     """c = 0.1, w = 20, t = 5, h = 0.5: mean 2 - 0.5 = 1.5, variance 0.1 (25 + 400) - 4 = 38.5, square 40.75."""
     response = ResponseModel(0.1, 20.0, 5.0, 0.5)
     assert (response.value, response.variance, response.second_moment) == pytest.approx((1.5, 38.5, 40.75))

@@ -1,4 +1,4 @@
-"""A policy fitted on a log: what it goes live with, and that it is what learning online comes near to."""
+"""A policy fitted on a log: the summary, the state that goes live, and its agreement with online learning."""
 
 import numpy as np
 import pytest
@@ -53,7 +53,7 @@ def test_the_summary_counts_what_was_learned_and_who_wins(fitted, outcomes, cata
     assert first.predicted == pytest.approx(predicted.max(axis=1)[best == first.offer].mean())
 
 
-def test_an_empty_log_is_refused(catalogue, outcomes):
+def test_an_empty_log_is_rejected(catalogue, outcomes):
     with pytest.raises(InputError, match="no decisions"):
         warm_start(Memory(outcomes.take(slice(0, 0))), ThompsonSampling(catalogue))
 

@@ -6,7 +6,7 @@ import pytest
 from bandit.ope.clusters import ClusterIndex
 
 
-def test_keys_are_numbered_as_they_appear_and_dealt_alike_in_any_batches():
+def test_keys_have_ids_in_order_of_appearance_and_the_same_hashes_in_any_batches():
     names = np.array([f"customer-{i % 700}" for i in range(2_000)], dtype=object)
     numbers, shares = ClusterIndex("a").read(names, 2_000)
     again = ClusterIndex("a")
@@ -18,7 +18,7 @@ def test_keys_are_numbered_as_they_appear_and_dealt_alike_in_any_batches():
 
 
 @pytest.mark.parametrize("named", [True, False])
-def test_shares_are_uniform_and_those_of_two_salts_independent(named):
+def test_hashes_are_uniform_and_independent_between_salts(named):
     """4,000 keys in a 4 x 4 table of two salts: chi-square with 15 degrees stays below its 99.9 % point, 37.7."""
     keys = np.array([f"c{i}" for i in range(4_000)], dtype=object) if named else np.empty(0, dtype=object)
     one, other = (ClusterIndex(salt).read(keys, 4_000)[1] for salt in ("fold", "split"))

@@ -1,4 +1,4 @@
-"""Confidence sequences hold at every look at once, where intervals for one look do not; batches leave no trace."""
+"""Confidence sequences: joint coverage over looks, equality over batches, and rejected arguments."""
 
 import numpy as np
 import pytest
@@ -120,7 +120,7 @@ def ever_missed(path, truth):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("estimator", "policies"), [("ips", 1), ("dr", 2)])
-def test_sequences_hold_at_all_looks_at_once_where_intervals_for_one_look_do_not(estimator, policies):
+def test_sequences_have_joint_coverage_over_looks_where_fixed_n_intervals_do_not(estimator, policies):
     """200 logs, 20 looks: at most 5 % + 3 sqrt(.05 .95 / 200) may ever miss; ordinary intervals must miss more."""
     truth = TARGET @ CHANCE - (NEAR @ CHANCE if policies == 2 else 0.0)
     limit = 0.05 + 3 * np.sqrt(0.05 * 0.95 / 200)
@@ -150,7 +150,7 @@ def test_sequences_hold_at_all_looks_at_once_where_intervals_for_one_look_do_not
     assert missed["skew"] / 200 > limit
 
 
-def test_customers_who_return_do_no_harm_to_the_mean_of_the_logs_own_decisions():
+def test_returning_customers_do_not_affect_coverage_of_the_logs_own_mean():
     """20 customers with some 200 decisions each: the mean is that of the chances of these 20.
 
     The same interval misses the mean over all customers there might be, which is what clusters are for.
@@ -172,7 +172,7 @@ def test_customers_who_return_do_no_harm_to_the_mean_of_the_logs_own_decisions()
     assert other / 200 > limit
 
 
-def test_mean_of_a_value_that_changes_is_bounded_and_the_running_intersection_starts_anew():
+def test_mean_of_a_changing_value_is_covered_and_the_running_intersection_restarts():
     """Everybody buys at first and nobody later: after 2,000 rows of each the mean value is 1/2."""
     one, sequence = np.ones(2_000), ConfidenceSequence((0.0, 1.0))
     sequence.add(Feedback(one, one, one))
@@ -206,12 +206,12 @@ def test_running_intersection_never_widens():
         ({"level": 95}, "level is 95"),
     ],
 )
-def test_a_sequence_that_cannot_be_had_is_refused(arguments, words):
+def test_invalid_arguments_of_a_sequence_are_rejected(arguments, words):
     with pytest.raises(InputError, match=words):
         ConfidenceSequence(**{"reward_range": (0.0, 1.0), **arguments})
 
 
-def test_rows_beyond_the_declared_bounds_are_refused_and_leave_no_trace():
+def test_rows_beyond_the_declared_bounds_are_rejected_and_not_added():
     a, reward = draw(np.random.default_rng(5), 50)
     feedback, sequence = seen(a, reward), ConfidenceSequence((0.0, 1.0), "dr", max_weight=7.0)
     sequence.add(feedback)
@@ -230,6 +230,6 @@ def test_rows_beyond_the_declared_bounds_are_refused_and_leave_no_trace():
     assert sequence.estimate() == before
 
 
-def test_no_rows_have_no_sequence():
+def test_no_rows_are_rejected():
     with pytest.raises(InputError, match="no rows"):
         ConfidenceSequence((0.0, 1.0)).estimate()

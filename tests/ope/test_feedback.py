@@ -35,12 +35,12 @@ GOOD = {"reward": [1.0, 0.0], "propensity": [0.5, 0.5], "target": [0.2, 1.0]}
         ({"slate_weight": [np.inf, 0.0]}, NumberError, "slate_weight has inf in row 0"),
     ],
 )
-def test_bad_rows_are_refused_with_one_sentence(fault, error, words):
+def test_invalid_columns_are_rejected_with_one_sentence(fault, error, words):
     with pytest.raises(error, match=words):
         estimate(Feedback(**{**GOOD, **fault}))
 
 
-def test_feedback_says_what_it_has():
+def test_feedback_has_the_needs_whose_columns_are_given():
     assert Feedback(**GOOD).has == frozenset()
     two = [0.0, 1.0]
     pairs = {"predicted_logged": two, "predicted_target": two, "robust_logged": two, "robust_target": two}
@@ -51,7 +51,7 @@ def test_feedback_says_what_it_has():
     assert Feedback(**GOOD).rows().slate_weight.shape == (0,)
 
 
-def test_comparing_different_rows_is_refused():
+def test_comparing_different_rows_is_rejected():
     with pytest.raises(InputError, match="same rows"):
         compare(Feedback(**GOOD), Feedback(**{**GOOD, "reward": [1.0, 0.5]}))
     with pytest.raises(InputError, match="same rows"):

@@ -11,12 +11,12 @@ GOOD = {"reward": [1.0, 0.0], "propensity": [0.5, 0.5], "target": [0.2, 1.0]}
 
 
 @pytest.mark.parametrize("level", [0.0, 1.0, 95, -0.5, np.nan])
-def test_a_level_outside_zero_and_one_is_refused(level):
+def test_a_level_outside_zero_and_one_is_rejected(level):
     with pytest.raises(InputError, match="level is"):
         estimate(Feedback(**GOOD), level=level)
 
 
-def test_no_rows_are_refused():
+def test_no_rows_are_rejected():
     with pytest.raises(InputError, match="no rows"):
         estimate(Feedback([], [], []))
 
@@ -37,7 +37,7 @@ def test_tallies_of_different_estimators_do_not_merge():
         _ = Tally(1, (SwitchDR(1.0),)) + Tally(1, (SwitchDR(2.0),))
 
 
-def test_no_weight_at_all_is_not_a_number_and_has_no_bounds():
+def test_weights_that_are_all_zero_give_nan_and_no_bounds():
     ips, snips = estimate(Feedback([1.0, 2.0], [0.5, 0.5], [0.0, 0.0]))
     assert (ips.value, ips.effective_sample_size) == (0.0, 0.0)
     assert np.isnan(snips.value)
@@ -50,7 +50,7 @@ def test_rewards_whose_squares_overflow_have_no_bounds():
     assert (answer.low, answer.high) == (-np.inf, np.inf)
 
 
-def test_merging_leaves_the_parts_as_they_were():
+def test_merging_does_not_change_the_parts():
     rng = np.random.default_rng(15)
     for groups in (None, 10):
         one, other = Tally(1, SHARP), Tally(1, SHARP)

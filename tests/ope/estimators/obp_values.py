@@ -1,4 +1,4 @@
-"""What sb-obp answers on the arrays of `obp_inputs`; run by the Python of an environment that has it, not by ours.
+"""The values of sb-obp on the arrays of `obp_inputs`; run by the Python of an environment that has sb-obp.
 
 Usage, from the root of the repository: obp/bin/python -m tests.ope.estimators.obp_values answers.json
 """

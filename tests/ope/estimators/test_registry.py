@@ -15,7 +15,7 @@ def test_without_predictions_the_default_set_is_what_needs_none():
     assert [each.name for each in estimate(Feedback(**GOOD))] == ["ips", "snips"]
 
 
-def test_asking_for_dr_without_predictions_is_refused():
+def test_asking_for_dr_without_predictions_is_rejected():
     with pytest.raises(InputError, match="dr needs predicted_logged and predicted_target"):
         estimate(Feedback(**GOOD), ("ips", "dr"))
 
@@ -29,7 +29,7 @@ def test_asking_for_dr_without_predictions_is_refused():
         ("dr-os-slope", "dr-os-slope needs predicted_logged and predicted_target"),
     ],
 )
-def test_asking_for_what_the_log_does_not_have_is_refused(name, words):
+def test_estimators_whose_columns_are_missing_are_rejected(name, words):
     with pytest.raises(InputError, match=words):
         resolve((name, "ips"), Feedback(**GOOD).has)
 
@@ -49,7 +49,7 @@ def test_all_are_those_whose_needs_are_met():
 
 
 @pytest.mark.parametrize("names", [("ips", "magic"), (), "ips", ("ips", "ips")])
-def test_a_wrong_list_of_estimators_is_refused(names):
+def test_a_wrong_list_of_estimators_is_rejected(names):
     with pytest.raises(InputError):
         estimate(Feedback(**GOOD), names)
 
@@ -60,7 +60,7 @@ def test_default_has_the_seven_in_order():
         assert [each.name for each in chosen] == list(DEFAULT)
 
 
-def test_thresholds_out_of_range_are_refused():
+def test_thresholds_out_of_range_are_rejected():
     for build in (lambda: SwitchDR(-1.0), lambda: SwitchDR(np.nan), lambda: ShrunkDR(0.0), lambda: ClippedIps(0.0)):
         with pytest.raises(InputError, match="give a number"):
             build()

@@ -47,6 +47,6 @@ def test_bernstein_has_no_bounds_where_weights_have_none():
 
 
 @pytest.mark.parametrize("given", [(0.0, 1.0), (2.0, 0.0), (0.0, np.inf)])
-def test_a_reward_range_that_cannot_be_is_refused(given):
+def test_an_invalid_reward_range_is_rejected(given):
     with pytest.raises(InputError, match="reward_range is"):
         estimate(THREE, ("ips",), interval="bernstein", reward_range=given)

@@ -50,7 +50,7 @@ def test_bootstrap_takes_the_quantiles_of_the_studentised_replicates():
     assert answer.high == pytest.approx(answer.value - answer.standard_error * t[99], rel=1e-12)
 
 
-def test_bootstrap_answers_the_same_question_with_the_same_numbers():
+def test_bootstrap_is_deterministic_without_a_generator():
     (feedback, _) = make(np.random.default_rng(7), 50)
     assert (ends(estimate(feedback, interval="bootstrap")) == ends(estimate(feedback, interval="bootstrap"))).all()
     times = resamples(50)

@@ -31,7 +31,7 @@ def test_anytime_interval_of_three_rows_is_the_sum_done_by_hand():
     assert answer.high - answer.value == pytest.approx(factor * np.sqrt(13 / 9), rel=1e-5)
 
 
-def test_an_unknown_interval_is_refused():
+def test_an_unknown_interval_is_rejected():
     with pytest.raises(InputError, match='there is no interval "wald"; choose from skew, normal'):
         estimate(THREE, ("ips",), interval="wald")
 
@@ -55,7 +55,7 @@ def test_every_kind_of_interval_is_that_of_all_rows_after_a_merge_of_parts(group
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_row_a_cluster_is_no_clusters_whatever_the_interval(kind):
+def test_a_row_per_cluster_is_no_clusters_for_every_kind(kind):
     (feedback, _) = make(np.random.default_rng(8), 100)
     own = Feedback(
         feedback.reward,

@@ -12,7 +12,7 @@ from tests.ope.intervals.tools import VALUE, make, tally_of
 
 
 @given(a=st.floats(-0.5, 0.5), b=st.floats(-0.3, 0.3), t=st.floats(-6, 6))
-def test_halls_transformation_is_undone_by_its_inverse(a, b, t):
+def test_halls_transformation_is_inverted(a, b, t):
     g = Transformation(a, b, 10.0)
     # The slope (1 + a t)^2 may be 0, where a cube root keeps a third of the digits.
     assert g.invert(g.apply(t)) == pytest.approx(t, abs=2e-4)
