@@ -9,6 +9,7 @@ from bandit.domain import MICROSECONDS, LoggedBatch
 from bandit.errors import InputError
 from simulator import FactsClairvoyant, Market, Population, RunLog, run, scenario
 from simulator.market.ceilings import chosen_values
+from tests.analysis.memory import MemoryLog
 
 DAY = 86_400 * MICROSECONDS
 
@@ -25,15 +26,6 @@ class Known:
         return np.tile(self.values, (contexts.n, 1))
 
 
-class Memory:
-    def __init__(self, columns):
-        self.columns, self.n = columns, len(columns)
-
-    def batches(self, size=65_536):
-        for start in range(0, self.n, size):
-            yield self.columns.take(slice(start, start + size))
-
-
 def log_of(offers, eligible, time):
     catalogue = bandit.Catalogue.from_dict(
         {"dimensions": [{"name": "gift", "options": [{"name": name} for name in "abc"]}]}
@@ -41,7 +33,7 @@ def log_of(offers, eligible, time):
     n = len(offers)
     contexts = catalogue.contexts({}, [f"c{number}" for number in range(n)])
     zero = np.zeros(n)
-    return Memory(
+    return MemoryLog(
         LoggedBatch(
             contexts,
             np.array(offers),
@@ -88,7 +80,7 @@ def test_batches_change_nothing():
     log = log_of(rng.integers(0, 3, n), np.ones((n, 3)), rng.integers(0, 100, n) * DAY)
     found = exploration(log, Known([1.0, 2.0, 4.0]))
     assert [period.n for period in found.periods] == [900] * 10
-    assert found.total.cost == pytest.approx(float(np.array([3.0, 2.0, 0.0])[log.columns.offer].sum()))
+    assert found.total.cost == pytest.approx(float(np.array([3.0, 2.0, 0.0])[log.rows.offer].sum()))
 
 
 def test_no_decisions_are_rejected():

@@ -10,6 +10,7 @@ from bandit.analysis.half_life import HalfLifeOptions, choose_half_life
 from bandit.analysis.time_order import TimeOrdered
 from bandit.domain import MICROSECONDS, LoggedBatch
 from bandit.errors import InputError
+from tests.analysis.memory import MemoryLog
 
 DAY = 86_400 * MICROSECONDS
 N, DAYS = 3_000, 60
@@ -24,17 +25,6 @@ def market(kind="conversion"):
             "dimensions": [{"name": "gift", "options": options}],
         }
     )
-
-
-class Memory:
-    """Columns as a log."""
-
-    def __init__(self, columns):
-        self.columns, self.n = columns, len(columns)
-
-    def batches(self, size=65_536):
-        for start in range(0, self.n, size):
-            yield self.columns.take(slice(start, start + size))
 
 
 def draw_log(catalogue, rng, *, turns, n=N, customers=2_000):
@@ -58,11 +48,11 @@ def test_a_changing_market_selects_a_half_life_and_a_stationary_one_never(kind):
     catalogue = market(kind)
     moving = draw_log(catalogue, np.random.default_rng(1), turns=True)
     still = draw_log(catalogue, np.random.default_rng(1), turns=False)
-    found = choose_half_life(Memory(moving), catalogue, ("7d", "14d"))
+    found = choose_half_life(MemoryLog(moving), catalogue, ("7d", "14d"))
     assert found.choice in {"7d", "14d"}
     assert found.half_life == found.choice
     assert found.candidate(found.choice).verdict == "better"
-    control = choose_half_life(Memory(still), catalogue, ("7d", "14d"))
+    control = choose_half_life(MemoryLog(still), catalogue, ("7d", "14d"))
     assert (control.choice, control.half_life) == ("never", None)
     assert (control.n, control.customers) == (N, len(set(still.contexts.customers)))
 
@@ -71,7 +61,7 @@ def test_before_anything_is_learned_the_loss_is_that_of_the_prior():
     """One block holds all rows: each candidate predicts with its prior, P = 1/2, so every loss is log 2."""
     catalogue = market()
     log = draw_log(catalogue, np.random.default_rng(2), turns=True, n=100)
-    found = choose_half_life(Memory(log), catalogue, ("7d",), HalfLifeOptions(block=100))
+    found = choose_half_life(MemoryLog(log), catalogue, ("7d",), HalfLifeOptions(block=100))
     chance = bandit.ThompsonSampling(catalogue).predict(log.contexts)[np.arange(100), log.offer]
     by_hand = -np.log(np.where(log.converted, chance, 1 - chance)).mean()
     assert found.candidate("7d").loss.value == pytest.approx(by_hand)
@@ -97,9 +87,9 @@ def test_weights_count_every_offer_alike():
     chance = bandit.ThompsonSampling(catalogue).predict(log.contexts)[np.arange(1_000), offer]
     losses = -np.log(np.where(log.converted, chance, 1 - chance))
     by_offer = [losses[offer == each].mean() for each in range(3)]
-    even = choose_half_life(Memory(log), catalogue, ("7d",), HalfLifeOptions(block=1_000))
+    even = choose_half_life(MemoryLog(log), catalogue, ("7d",), HalfLifeOptions(block=1_000))
     assert even.candidate("7d").loss.value == pytest.approx(np.mean(by_offer))
-    logged = choose_half_life(Memory(log), catalogue, ("7d",), HalfLifeOptions(block=1_000, even=False))
+    logged = choose_half_life(MemoryLog(log), catalogue, ("7d",), HalfLifeOptions(block=1_000, even=False))
     assert logged.candidate("7d").loss.value == pytest.approx(losses.mean())
     assert even.candidate("7d").loss.effective_sample_size < logged.candidate("7d").loss.effective_sample_size == 1_000
 
@@ -109,7 +99,7 @@ def test_the_order_of_the_log_does_not_matter():
     catalogue = market()
     log = draw_log(catalogue, np.random.default_rng(4), turns=True, n=800)
     shuffled = log.take(np.argsort(log.contexts.customers, kind="stable"))
-    one, other = (choose_half_life(Memory(each), catalogue, ("7d",)) for each in (log, shuffled))
+    one, other = (choose_half_life(MemoryLog(each), catalogue, ("7d",)) for each in (log, shuffled))
     assert one.candidate("7d").difference.value == pytest.approx(other.candidate("7d").difference.value, rel=1e-9)
     assert (one.first_time, one.last_time) == (other.first_time, other.last_time)
 
@@ -118,7 +108,7 @@ def test_a_log_is_sorted_interval_by_interval_without_loss():
     catalogue = market()
     log = draw_log(catalogue, np.random.default_rng(5), turns=True, n=1_000)
     mixed = log.take(np.random.default_rng(6).permutation(1_000))
-    ordered = TimeOrdered(Memory(mixed), rows=64)
+    ordered = TimeOrdered(MemoryLog(mixed), rows=64)
     parts = list(ordered.batches(50))
     assert max(map(len, parts)) <= 50
     assert np.array_equal(np.concatenate([part.time for part in parts]), log.time)
@@ -134,7 +124,7 @@ def test_decisions_of_equal_time_keep_their_order():
     mixed = LoggedBatch(
         log.contexts, log.offer, log.eligible, log.propensity, log.converted, log.revenue, log.reward, waves
     )
-    read = list(TimeOrdered(Memory(mixed), rows=32).batches())
+    read = list(TimeOrdered(MemoryLog(mixed), rows=32).batches())
     offers = np.concatenate([part.offer for part in read])
     assert np.array_equal(offers, np.concatenate([log.offer[::2], log.offer[1::2]]))
 
@@ -142,7 +132,7 @@ def test_decisions_of_equal_time_keep_their_order():
 def test_few_customers_give_the_warning_cannot_tell():
     catalogue = market()
     log = draw_log(catalogue, np.random.default_rng(8), turns=True, n=600, customers=20)
-    found = choose_half_life(Memory(log), catalogue, ("7d",))
+    found = choose_half_life(MemoryLog(log), catalogue, ("7d",))
     assert found.choice == "never"
     assert found.warning.startswith("cannot tell")
 
@@ -159,7 +149,7 @@ def test_invalid_candidates_are_rejected(settings, words):
     catalogue = market()
     log = draw_log(catalogue, np.random.default_rng(9), turns=False, n=10)
     with pytest.raises(InputError, match=words):
-        choose_half_life(Memory(log), catalogue, **settings)
+        choose_half_life(MemoryLog(log), catalogue, **settings)
 
 
 @pytest.mark.parametrize(("settings", "words"), [({"block": 0}, "block is 0"), ({"level": 1.0}, "level is 1.0")])
@@ -172,14 +162,14 @@ def test_a_log_without_decisions_or_without_time_is_rejected():
     catalogue = market()
     log = draw_log(catalogue, np.random.default_rng(9), turns=False, n=10)
     with pytest.raises(InputError, match="no decisions"):
-        choose_half_life(Memory(log.take(slice(0, 0))), catalogue)
+        choose_half_life(MemoryLog(log.take(slice(0, 0))), catalogue)
     with pytest.raises(InputError, match="the same time"):
-        choose_half_life(Memory(log.take(slice(0, 1))), catalogue)
+        choose_half_life(MemoryLog(log.take(slice(0, 1))), catalogue)
 
 
 def test_the_answer_is_plain_json():
     catalogue = market()
     log = draw_log(catalogue, np.random.default_rng(10), turns=True, n=200)
-    plain = choose_half_life(Memory(log), catalogue, ("7d",)).to_dict()
+    plain = choose_half_life(MemoryLog(log), catalogue, ("7d",)).to_dict()
     assert [each["half_life"] for each in plain["candidates"]] == ["7d", "never"]
     assert all(math.isfinite(each["loss"]["value"]) for each in plain["candidates"])

@@ -8,23 +8,16 @@ from bandit.analysis.warm_start import warm_start
 from bandit.domain import LoggedBatch
 from bandit.errors import InputError
 from bandit.policies import ThompsonSampling
+from tests.analysis.memory import MemoryLog
 from tests.conftest import SPRING, draw_contexts, draw_outcomes
 
 N = 4_000
 
 
-class Memory:
-    """Outcomes as a log."""
-
-    def __init__(self, outcomes):
-        self.outcomes, self.n = outcomes, len(outcomes)
-
-    def batches(self, size=65_536):
-        for start in range(0, self.n, size):
-            part = self.outcomes.take(slice(start, start + size))
-            names = ("contexts", "offer", "eligible", "propensity", "converted", "revenue", "reward")
-            time = np.arange(start, start + len(part), dtype=np.int64)
-            yield LoggedBatch(*(getattr(part, name) for name in names), time)
+def log_of(outcomes):
+    """The outcomes as a log, one decision a microsecond."""
+    names = ("contexts", "offer", "eligible", "propensity", "converted", "revenue", "reward")
+    return MemoryLog(LoggedBatch(*(getattr(outcomes, name) for name in names), np.arange(len(outcomes))))
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +28,7 @@ def outcomes():
 @pytest.fixture
 def fitted(catalogue, outcomes):
     policy = ThompsonSampling(catalogue)
-    return policy, warm_start(Memory(outcomes), policy)
+    return policy, warm_start(log_of(outcomes), policy)
 
 
 def correlation(one, other):
@@ -55,7 +48,7 @@ def test_the_summary_counts_what_was_learned_and_who_wins(fitted, outcomes, cata
 
 def test_an_empty_log_is_rejected(catalogue, outcomes):
     with pytest.raises(InputError, match="no decisions"):
-        warm_start(Memory(outcomes.take(slice(0, 0))), ThompsonSampling(catalogue))
+        warm_start(log_of(outcomes.take(slice(0, 0))), ThompsonSampling(catalogue))
 
 
 def test_the_fit_is_what_learning_online_comes_near_to_and_far_from_knowing_nothing(fitted, outcomes, catalogue):
