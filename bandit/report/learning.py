@@ -11,7 +11,7 @@ from rich.table import Table
 
 from bandit.analysis.half_life import NO_FORGETTING
 from bandit.domain import MICROSECONDS
-from bandit.report.numbers import UNKNOWN, Scale, count
+from bandit.report.numbers import UNKNOWN_NUMBER, NumberFormat, count
 
 if TYPE_CHECKING:
     from bandit.analysis.exploration_cost import ExplorationCost, Period
@@ -76,7 +76,7 @@ def half_life_table(found: HalfLifeComparison) -> Table:
     for heading in ("mean loss", f"minus {NO_FORGETTING}", f"paired interval, {found.level:.0%} jointly"):
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("verdict")
-    scale = Scale.of([row.difference for row in found.candidates if row.difference is not None])
+    scale = NumberFormat.of([row.difference for row in found.candidates if row.difference is not None])
     for row in found.candidates:
         cells = ["", ""]
         if row.difference is not None:
@@ -151,7 +151,7 @@ def _cells(period: Period) -> list[str]:
 def _number(value: float) -> str:
     """Return a number with at least three significant figures, and no decimals from 1,000."""
     if not math.isfinite(value):
-        return UNKNOWN
+        return UNKNOWN_NUMBER
     size = abs(value)
     if 0.0 < size < 1.0:
         return f"{value:,.{min(_FIGURES - 1 - math.floor(math.log10(size)), 6)}f}"
