@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from bandit.ope.sums import Summary
 
 MIN_EFFECTIVE_SAMPLE_SIZE = 30.0
-"""With a smaller effective sample size, or fewer clusters, no interval is reliable."""
+"""With a smaller effective sample size, or fewer clusters, no interval is reliable: the verdict is "cannot tell"."""
 
 QUADRATIC_FORM_ROUNDING = 1e-13
 """Relative rounding error of a quadratic form: values below this share of its largest terms are 0."""
