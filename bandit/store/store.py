@@ -107,7 +107,7 @@ class Store:
         return SpooledWriter(self._connection, self.decision_writer, self.events)
 
     def fold_spools(self) -> FoldReport:
-        """Fold the spools that processes which are gone have left beside the database."""
+        """Fold the spools of ended processes into the database."""
         return SpoolRecovery(self._connection, self.decision_writer, self.events).fold_abandoned()
 
     def data_version(self) -> int:

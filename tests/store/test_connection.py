@@ -46,7 +46,7 @@ def test_threads_share_a_store(store, number):
     assert columns.converted.all()
 
 
-def test_a_writer_that_waits_too_long_is_told(path):
+def test_a_writer_that_waits_too_long_gets_an_error(path):
     fill(path)
     with Store.open(path) as first, Store.open(path, busy_timeout=0.05) as second, first.transaction():
         assert second.counts().decisions == 2  # readers do not wait
@@ -113,7 +113,7 @@ for i in range(1_000_000):
 
 
 @pytest.mark.slow
-def test_killed_at_any_moment_it_keeps_all_that_was_said_to_be_written_and_no_half_batch(path):
+def test_a_killed_writer_leaves_all_acknowledged_rows_and_no_half_batch(path):
     fill(path, ids=["first"])
     root = Path(__file__).resolve().parents[2]
     for run in range(4):

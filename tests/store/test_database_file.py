@@ -100,7 +100,7 @@ def read_all(path):
     return problems
 
 
-def test_wherever_a_bit_is_flipped_it_is_refused_found_or_harmless_and_reading_changes_nothing(tmp_path, sound):
+def test_a_flipped_bit_is_refused_found_or_harmless_and_reading_changes_nothing(tmp_path, sound):
     """150 flips, a third of them in the header; any other fault than the program's own fails the test."""
     rng, path = np.random.default_rng(20), tmp_path / "offers.db"
     seen = {"refused": 0, "found": 0, "not seen": 0}

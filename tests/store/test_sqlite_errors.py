@@ -16,7 +16,7 @@ N = 10
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def test_a_full_disk_is_said_and_what_was_there_stays(tmp_path, sound):
+def test_a_full_disk_is_reported_and_the_stored_rows_stay(tmp_path, sound):
     path = tmp_path / "offers.db"
     path.write_bytes(sound)
     with Store.open(path, durability="process") as store:
@@ -45,7 +45,7 @@ for turn in range(100):
 
 
 @pytest.mark.skipif(not hasattr(resource, "RLIMIT_FSIZE"), reason="there are no limits of file sizes here")
-def test_a_file_that_may_not_grow_is_said_and_all_that_was_acknowledged_is_there(tmp_path, sound):
+def test_a_size_limit_is_reported_and_all_acknowledged_rows_stay(tmp_path, sound):
     path = tmp_path / "offers.db"
     path.write_bytes(sound)
     run = subprocess.run(  # noqa: S603 - our own interpreter
@@ -58,7 +58,7 @@ def test_a_file_that_may_not_grow_is_said_and_all_that_was_acknowledged_is_there
         assert store.check() == []
 
 
-_NOBODY = """
+_UNPRIVILEGED = """
 import os, sys
 from bandit.errors import StoreError
 from bandit.store import Store
@@ -72,7 +72,7 @@ for name in ("offers.db", "new.db"):
 """
 
 
-def test_a_directory_that_may_not_be_written_to_is_said(tmp_path, sound):
+def test_a_read_only_directory_is_reported(tmp_path, sound):
     folder = tmp_path / "closed"
     folder.mkdir()
     path = folder / "offers.db"
@@ -82,7 +82,7 @@ def test_a_directory_that_may_not_be_written_to_is_said(tmp_path, sound):
     for parent in (tmp_path, tmp_path.parent, tmp_path.parent.parent):
         parent.chmod(0o755)  # another user is to come to it
     run = subprocess.run(  # noqa: S603 - our own interpreter
-        [sys.executable, "-c", _NOBODY, str(folder)], cwd=ROOT, capture_output=True, text=True, check=False
+        [sys.executable, "-c", _UNPRIVILEGED, str(folder)], cwd=ROOT, capture_output=True, text=True, check=False
     )
     folder.chmod(0o755)
     assert run.returncode == 0, run.stderr

@@ -32,7 +32,7 @@ def test_a_new_file_is_a_strict_wal_database_that_names_its_program(path):
 
 
 @pytest.mark.parametrize(("durability", "level"), [("full", 2), ("process", 1)])
-def test_durability_is_what_sqlite_is_told(path, durability, level):
+def test_durability_sets_the_pragma_of_sqlite(path, durability, level):
     with Store.open(path, durability=durability) as store:
         assert store._connection.raw.execute("PRAGMA synchronous").fetchone()[0] == level
         assert store._connection.raw.execute("PRAGMA foreign_keys").fetchone()[0] == 1

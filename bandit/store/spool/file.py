@@ -2,7 +2,7 @@
 
 A line is the blake2b-64 hash of a JSON text in hex, a space, and that text. The file's name is that of the database
 with "-spool-", the process id and a random token. Its writer holds a lock (flock) on it while it may append, so a
-process that gets the lock knows that the writer is gone.
+process that gets the lock knows that the writer has ended.
 """
 
 from __future__ import annotations
@@ -124,7 +124,7 @@ class Spool:
 
 @dataclass(frozen=True, slots=True)
 class AbandonedSpool:
-    """A spool whose writer is gone, locked by this process."""
+    """A spool whose writer has ended, locked by this process."""
 
     path: Path
     fd: int
@@ -150,7 +150,7 @@ def spools(database: Path) -> list[Path]:
 
 @contextlib.contextmanager
 def abandoned_spool(path: Path) -> Iterator[AbandonedSpool | None]:
-    """Lock a spool whose writer is gone; yields None if the writer is running or the file was deleted."""
+    """Lock a spool whose writer has ended; yields None if the writer is running or the file was deleted."""
     try:
         fd = os.open(path, os.O_RDWR)
     except OSError:

@@ -49,7 +49,7 @@ class SpoolRecovery:
         self._events = events
 
     def fold_abandoned(self) -> FoldReport:
-        """Fold the spools of processes that are gone, and delete them; StoreError if the database cannot be written."""
+        """Fold the spools of ended processes, and delete them; StoreError if the database cannot be written."""
         lines = refused = left = 0
         for path in spools(self._connection.path):
             with abandoned_spool(path) as spool:

@@ -86,7 +86,7 @@ def test_a_conversion_that_is_recorded_late_counts_as_late(store):
 
 
 @pytest.mark.filterwarnings("ignore:.*of the schema; as it was before")
-def test_a_store_of_the_first_version_goes_on_where_it_stood(tmp_path):
+def test_a_store_of_the_first_version_continues_from_its_watermark(tmp_path):
     """Its learner learned "a", "b" (and "a" anew), "c" and its return; "d" is open, and half a week old."""
     path = tmp_path / "old.db"
     raw = sqlite3.connect(path)
@@ -166,7 +166,7 @@ def test_an_open_decision_that_is_written_late_is_found_at_its_level(store):
     assert rows.weight.tolist() == [0.25, 0.5, 0.75, 0.95]
 
 
-def test_a_limit_cuts_a_scan_into_steps_without_losing_what_came_meanwhile(store):
+def test_a_limit_cuts_a_scan_into_steps_without_losing_new_events(store):
     rows = due(store, now=2 * WEEK, limit=4)
     assert names(rows) == "abcd"
     store.events.append(events(["a"], revenue=3.0))

@@ -35,7 +35,7 @@ def test_what_is_written_is_read_back_from_any_line(path):
     spool.remove()
 
 
-def test_a_line_cut_short_was_never_promised_and_a_changed_one_is_known(path):
+def test_a_truncated_line_is_skipped_and_a_changed_one_is_detected(path):
     where = left(path, {"number": 1}, {"number": 2}, {"number": 3})
     content = bytearray(where.read_bytes())
     content[content.index(b'"number":2') + 9] ^= 1

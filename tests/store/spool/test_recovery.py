@@ -21,7 +21,7 @@ def left(path, *records):
 
 
 def spooled(store, ids, **changes):
-    """A spool of one line of decisions, left behind by an writer."""
+    """A spool of one line of decisions, left behind by a writer."""
     writer = store.writer()
     rows = decisions(1, N, ids, **changes)
     assert writer.spool_decisions(rows, rows.customers) is None

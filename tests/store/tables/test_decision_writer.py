@@ -106,7 +106,7 @@ def test_a_repeat_is_skipped_and_keeps_its_number(store, number):
         ({"group": "control"}, "group"),
     ],
 )
-def test_an_id_with_other_content_is_refused_and_the_batch_with_it(store, number, change, word):
+def test_an_id_with_other_content_is_refused_with_its_whole_batch(store, number, change, word):
     store.decision_writer.append(decisions(number, N, ["a"]))
     with pytest.raises(DuplicateError, match=f'"a" is already there with another {word}'):
         store.decision_writer.append(decisions(number, N, ["a"], **change))
