@@ -74,7 +74,7 @@ from bandit.domain.decisions import Decision, DecisionBatch
 from bandit.domain.logs import LogDefaults, LogView
 from bandit.domain.offers import EligibleSets, FactoredColumns, Removal, SparseProbabilities
 from bandit.domain.outcomes import LoggedBatch, Outcomes, Previous
-from bandit.domain.protocols import Log, Policy, Progress, SparsePolicy
+from bandit.domain.protocols import Log, Policy, Progress, RewardPredictor, SparsePolicy
 
 __all__ = [
     "MICROSECONDS",
@@ -96,6 +96,7 @@ __all__ = [
     "Previous",
     "Progress",
     "Removal",
+    "RewardPredictor",
     "SparsePolicy",
     "SparseProbabilities",
 ]
