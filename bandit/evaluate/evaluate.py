@@ -9,7 +9,8 @@ import numpy as np
 
 from bandit.catalogue import Catalogue
 from bandit.domain import Progress
-from bandit.encoding.encoder import Encoder, settle_scales
+from bandit.encoding.encoder import Encoder
+from bandit.encoding.scales import fit_scales
 from bandit.errors import InputError
 from bandit.evaluate.candidates import Candidate, cross_fitted, frozen, teach_part
 from bandit.evaluate.diagnostics import LogDiagnostics, SampleRatio
@@ -198,7 +199,7 @@ def _fitted(
     """
     if not needs & {"predictions", "robust"}:
         return None, ()
-    encoder = Encoder(catalogue, settle_scales(catalogue, next(iter(log.batches(size))).contexts))
+    encoder = Encoder(catalogue, fit_scales(catalogue, next(iter(log.batches(size))).contexts))
     rewards = cross_fitted_rewards(make, encoder, folds)
     robust = tuple(cross_fitted_rewards(make, encoder, folds) for _ in candidates if "robust" in needs)
     keys, rngs = Keys(FOLDS), rng.spawn(len(robust))

@@ -22,7 +22,7 @@ from bandit.domain import BoolArray, Outcomes, Policy, Progress
 from bandit.errors import InputError, PolicyError, StoreError
 from bandit.learning.learner import PolicyLearner
 from bandit.policies import build
-from bandit.policies.state_erasure import keeps_outcomes, knows, nameless, without
+from bandit.policies.state_erasure import anonymise_customers, has_customers, has_warmup_outcomes, remove_customers
 from bandit.store import Lease, PolicyRow, Store, learner
 from bandit.store.maintenance.deletion import Doomed, Restart
 
@@ -149,7 +149,7 @@ def _refits(
         states = store.deletion.states(row.id)
         in_base = row.base_step > 0 and _may_be_in_base(store, doomed)
         learned = store.deletion.last_learned_step(row.id, doomed) is not None
-        named = any(knows(state, keys) for state in states.values())
+        named = any(has_customers(state, keys) for state in states.values())
         if not states or not (in_base or learned or named):
             continue
         try:
@@ -159,13 +159,17 @@ def _refits(
             continue
         if policy.dumps() != states[0]:
             warm.append(row.id)
-        first = without(states[0], keys)
+        first = remove_customers(states[0], keys)
 
         def stays(outcomes: Outcomes) -> BoolArray:
             return np.array([key not in keys for key in outcomes.contexts.customers.tolist()], dtype=np.bool_)
 
         # A base without the customer stays: the fold begins from it, as it did.
-        base = None if in_base or not row.base_step or knows(states[row.base_step], keys) else states[row.base_step]
+        base = (
+            None
+            if in_base or not row.base_step or has_customers(states[row.base_step], keys)
+            else states[row.base_step]
+        )
         begin = 0 if base is None else row.base_step
         seen = _newest(store, row)
         state = _folded(store, row, policy, first if base is None else base, (begin, seen), stays, progress)
@@ -177,7 +181,7 @@ def _rebased(store: Store, row: PolicyRow, doomed: Doomed, gone: Container[str],
     """Return a policy's new base and state where it learned from decisions that go, or names who has none left."""
     last = store.deletion.last_learned_step(row.id, doomed)
     states = store.deletion.states(row.id)
-    if not states or (last is None and not any(knows(state, gone) for state in states.values())):
+    if not states or (last is None and not any(has_customers(state, gone) for state in states.values())):
         return None
     seen = _newest(store, row)
     step = max(row.base_step, last or 0)
@@ -190,12 +194,12 @@ def _rebased(store: Store, row: PolicyRow, doomed: Doomed, gone: Container[str],
         return outcomes.time >= doomed.value
 
     base = _folded(store, row, policy, states[row.base_step], (row.base_step, step), None, progress)
-    first = without(states[0], gone)
-    if keeps_outcomes(base):
+    first = remove_customers(states[0], gone)
+    if has_warmup_outcomes(base):
         fresh = build(store.catalogues.get(row.catalogue_id), row.spec)
         state = _folded(store, row, fresh, first, (0, seen), stays, progress)
         return Restart(row.id, seen, state, decides_from=seen + 1, first=first)
-    base = nameless(base, gone)
+    base = anonymise_customers(base, gone)
     policy = build(store.catalogues.get(row.catalogue_id), row.spec)
     state = _folded(store, row, policy, base, (step, seen), None, progress)
     if step == 0:
@@ -277,7 +281,7 @@ def _may_be_in_base(store: Store, doomed: Doomed) -> bool:
 
 
 def _anywhere(store: Store, row: PolicyRow, keys: Container[str]) -> bool:
-    return any(knows(state, keys) for state in store.deletion.states(row.id).values())
+    return any(has_customers(state, keys) for state in store.deletion.states(row.id).values())
 
 
 def _older(store: Store) -> tuple[Path, ...]:

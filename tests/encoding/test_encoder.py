@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 import bandit
 from bandit.catalogue.context_json import contexts_json
-from bandit.encoding.encoder import CLIP, Encoder, Scale, settle_scales
+from bandit.encoding.encoder import Encoder
+from bandit.encoding.scales import CLIP, FactScale, fit_scales
 from bandit.errors import ContextError
 from bandit.store import ContextReader
 from tests.conftest import SPRING, draw_contexts
@@ -15,7 +16,7 @@ from tests.conftest import SPRING, draw_contexts
 
 def test_context_columns_are_what_their_names_say(catalogue):
     """recency (3 - 1) / 2 = 1; loyal false = -1; gender x is the bucket "other"."""
-    encoder = Encoder(catalogue, {"recency": Scale(1.0, 2.0)})
+    encoder = Encoder(catalogue, {"recency": FactScale(1.0, 2.0)})
     rows = [{"gender": "m", "recency": 3.0, "loyal": False}, {"gender": "x"}]
     matrix = encoder.context_matrix(catalogue.contexts(rows))
     first, second = (dict(zip(encoder.context_names, row, strict=True)) for row in matrix.tolist())
@@ -35,7 +36,7 @@ def test_context_columns_are_what_their_names_say(catalogue):
 
 
 def test_numeric_facts_are_kept_within_the_clip(catalogue):
-    matrix = Encoder(catalogue, {"recency": Scale(0.0, 1.0)}).context_matrix(
+    matrix = Encoder(catalogue, {"recency": FactScale(0.0, 1.0)}).context_matrix(
         catalogue.contexts({"recency": np.array([1e9, -1e9])})
     )
     assert matrix.max() == CLIP
@@ -46,12 +47,10 @@ def test_scales_are_declared_or_settled_on_what_is_known(spring):
     """Of 1, 3 and a missing value: mean 2, deviation 1."""
     catalogue = bandit.Catalogue.from_dict(spring)
     contexts = catalogue.contexts({"recency": np.array([1.0, 3.0, np.nan])})
-    assert settle_scales(catalogue, contexts) == {"recency": Scale(2.0, 1.0)}
+    assert fit_scales(catalogue, contexts) == {"recency": FactScale(2.0, 1.0)}
     spring["context"]["recency"] |= {"center": 10.0, "scale": 5.0}
     declared = bandit.Catalogue.from_dict(spring)
-    assert settle_scales(declared, contexts) == {"recency": Scale(10.0, 5.0)}
-    assert Encoder(declared).settled
-    assert not Encoder(catalogue).settled
+    assert fit_scales(declared, contexts) == {"recency": FactScale(10.0, 5.0)}
 
 
 def test_offer_columns_hold_one_option_a_dimension_and_one_pair_a_pair_of_dimensions(catalogue):
@@ -72,7 +71,7 @@ def test_pairs_can_be_chosen_or_left_out(catalogue):
 
 def test_a_batch_is_encoded_as_its_rows(catalogue):
     contexts = draw_contexts(catalogue, 40, np.random.default_rng(3))
-    encoder = Encoder(catalogue, settle_scales(catalogue, contexts))
+    encoder = Encoder(catalogue, fit_scales(catalogue, contexts))
     together = encoder.context_matrix(contexts)
     apart = np.concatenate([encoder.context_matrix(contexts.take(slice(row, row + 1))) for row in range(40)])
     np.testing.assert_array_equal(together, apart)

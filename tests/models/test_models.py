@@ -4,7 +4,7 @@ from scipy.special import expit
 
 from bandit.models import BayesianLinear, BayesianLogistic, Gaussian
 from bandit.models.customer_effects import CustomerEffects
-from bandit.models.prior import Group, Prior
+from bandit.models.prior import Prior, WeightGroup
 from bandit.models.shared_design import SharedDesign
 
 
@@ -147,7 +147,7 @@ def test_forgetting_ends_at_the_prior_and_never_at_zero_precision():
     """Half kept, a thousand times over without anything new: the prior again, to 1e-9."""
     rows, y, variance = problem(80, 7, np.random.default_rng(16), kind="linear")
     model = BayesianLinear(np.zeros(7), variance)
-    prior = Prior([Group("all", float(np.sqrt(0.5)))], np.zeros(7, dtype=np.int64), np.zeros(7))
+    prior = Prior([WeightGroup("all", float(np.sqrt(0.5)))], np.zeros(7, dtype=np.int64), np.zeros(7))
     model.update(rows, y)
     once = Gaussian(np.zeros(7), variance)
     once.condition(rows, y, np.full(80, 2.0))
@@ -166,7 +166,7 @@ def test_variances_of_the_prior_are_found_in_the_data():
     truth = np.concatenate([rng.normal(size=200), 0.05 * rng.normal(size=200)])
     rows = rng.normal(size=(3000, 400))
     labels = np.repeat([0, 1], 200)
-    prior = Prior([Group("strong", 0.3), Group("weak", 0.3)], labels, np.zeros(400))
+    prior = Prior([WeightGroup("strong", 0.3), WeightGroup("weak", 0.3)], labels, np.zeros(400))
     belief = Gaussian(np.zeros(400), prior.variance)
     belief.condition(rows, rows @ truth + rng.normal(size=3000), np.ones(3000))
     prior.estimate(belief, rounds=20)
@@ -177,7 +177,7 @@ def test_variances_of_the_prior_are_found_in_the_data():
 
 def test_a_batch_fit_is_the_mode_under_the_variances_it_ends_with():
     rows, y, variance = problem(2000, 15, np.random.default_rng(18), kind="logistic")
-    prior = Prior([Group("all", float(np.sqrt(variance[0])))], np.zeros(15, dtype=np.int64), np.zeros(15))
+    prior = Prior([WeightGroup("all", float(np.sqrt(variance[0])))], np.zeros(15, dtype=np.int64), np.zeros(15))
     model = BayesianLogistic(np.zeros(15), variance)
 
     def batches():
@@ -209,10 +209,10 @@ class TestPersonal:
     def test_one_outcome_of_one_customer_by_hand(self):
         """Variance 1/4 on one column, score 0, bought: p = 1/2, w = 1/4; the mean moves by
         (1/4)(1/2) / (1 + 1/16) = 2/17, and the precision from 4 to 4 + 1/4."""
-        personal = CustomerEffects(np.zeros(1, dtype=np.int64), np.array([0.5]))
+        effects = CustomerEffects(np.zeros(1, dtype=np.int64), np.array([0.5]))
         one = np.ones(1)
-        personal.learn(np.array(["c"], dtype=object), np.ones((1, 1)), np.zeros(1), one, one)
-        mean, variance = personal.means_and_variances(personal.places(np.array(["c", "stranger"], dtype=object)))
+        effects.learn(np.array(["c"], dtype=object), np.ones((1, 1)), np.zeros(1), one, one)
+        mean, variance = effects.means_and_variances(effects.places(np.array(["c", "stranger"], dtype=object)))
         np.testing.assert_allclose(mean[:, 0], [2 / 17, 0.0], atol=1e-6)
         np.testing.assert_allclose(1.0 / variance[:, 0], [4.25, 4.0], rtol=1e-6)
 
@@ -221,13 +221,13 @@ class TestPersonal:
         """Mean squared error of each customer's own deviation, against 0 (what leaving it out says)."""
         rng = np.random.default_rng(19)
         own, _, names, columns, score, y = self.simulated(rng, 4000 // visits, visits, 0.4)
-        personal = CustomerEffects(np.array([0, 1, 1, 1]), np.array([0.25, 0.25]))
+        effects = CustomerEffects(np.array([0, 1, 1, 1]), np.array([0.25, 0.25]))
         for start in range(0, len(y), 500):
             part = slice(start, start + 500)
-            personal.learn(names[part], columns[part], score[part], y[part], np.ones(len(y[part])))
-            personal.estimate()
+            effects.learn(names[part], columns[part], score[part], y[part], np.ones(len(y[part])))
+            effects.estimate()
         everybody = np.array([f"c{each}" for each in range(len(own))], dtype=object)
-        mean, _ = personal.means_and_variances(personal.places(everybody))
+        mean, _ = effects.means_and_variances(effects.places(everybody))
         assert ((mean - own) ** 2).mean() < (own**2).mean()
 
     def test_how_much_customers_differ_is_found_in_their_histories(self):
@@ -235,12 +235,12 @@ class TestPersonal:
         found = []
         for deviation in (0.0, 0.4):
             _, _, names, columns, score, y = self.simulated(np.random.default_rng(20), 200, 40, deviation)
-            personal = CustomerEffects(np.array([0, 1, 1, 1]), np.array([0.25, 0.25]))
+            effects = CustomerEffects(np.array([0, 1, 1, 1]), np.array([0.25, 0.25]))
             for start in range(0, len(y), 500):
                 part = slice(start, start + 500)
-                personal.learn(names[part], columns[part], score[part], y[part], np.ones(len(y[part])))
-                personal.estimate()
-            found.append(np.sqrt(personal.variances))
+                effects.learn(names[part], columns[part], score[part], y[part], np.ones(len(y[part])))
+                effects.estimate()
+            found.append(np.sqrt(effects.variances))
         assert (found[0] < 0.23).all()
         assert (found[1] > 0.30).all()
 
@@ -262,12 +262,10 @@ class TestPersonal:
     def test_a_state_comes_back_whole(self):
         rng = np.random.default_rng(22)
         _, _, names, columns, score, y = self.simulated(rng, 20, 3, 0.4)
-        personal, other = (CustomerEffects(np.array([0, 1, 1, 1]), np.array([0.3, 0.3])) for _ in range(2))
-        personal.learn(names, columns, score, y, np.ones(len(y)))
-        other.restore(personal.state())
-        for one, same in zip(
-            *(each.means_and_variances(each.places(names)) for each in (personal, other)), strict=True
-        ):
+        effects, other = (CustomerEffects(np.array([0, 1, 1, 1]), np.array([0.3, 0.3])) for _ in range(2))
+        effects.learn(names, columns, score, y, np.ones(len(y)))
+        other.restore(effects.state())
+        for one, same in zip(*(each.means_and_variances(each.places(names)) for each in (effects, other)), strict=True):
             assert np.array_equal(one, same)
 
 
@@ -304,40 +302,40 @@ def test_a_column_that_appears_later_costs_nothing():
     np.testing.assert_allclose(part.weights.covariance, whole.weights.covariance, atol=1e-9)
 
 
-def structure_and_belief(rng, *, n_context=4, n_pairs=5):
+def design_and_belief(rng, *, n_context=4, n_pairs=5):
     main = np.kron(np.eye(3), np.ones((2, 1)))
     pairs = np.eye(6)[:, :n_pairs]
-    structure = SharedDesign(main, pairs, n_context)
-    belief = Gaussian(rng.normal(size=structure.size), rng.uniform(0.1, 2.0, size=structure.size))
-    rows = rng.normal(size=(30, structure.size))
+    design = SharedDesign(main, pairs, n_context)
+    belief = Gaussian(rng.normal(size=design.size), rng.uniform(0.1, 2.0, size=design.size))
+    rows = rng.normal(size=(30, design.size))
     belief.condition(rows, rng.normal(size=30), np.ones(30))
-    return structure, belief
+    return design, belief
 
 
 def test_mean_scores_are_those_of_the_rows():
     """Score of (x, offer) = row @ w, by the long way round."""
     rng = np.random.default_rng(8)
-    structure, belief = structure_and_belief(rng)
+    design, belief = design_and_belief(rng)
     contexts = np.column_stack([np.ones(3), rng.normal(size=(3, 3))])
-    scores = structure.mean_scores(belief, contexts)
+    scores = design.mean_scores(belief, contexts)
     for place, context in enumerate(contexts):
-        rows = structure.rows(np.tile(context, (6, 1)), np.arange(6))
+        rows = design.rows(np.tile(context, (6, 1)), np.arange(6))
         np.testing.assert_allclose(scores[place], rows @ belief.mean, atol=1e-10)
 
 
-def drawn_scores(structure, belief, context, draws, width, rng):
-    return structure.draw_scores(structure.draw(belief, draws, width, rng), context)[0]
+def drawn_scores(design, belief, context, draws, width, rng):
+    return design.draw_scores(design.draw(belief, draws, width, rng), context)[0]
 
 
 def test_draws_follow_a_belief_that_changes():
     """The factor that is kept is that of now: a weight learned to certainty no longer scatters."""
     rng = np.random.default_rng(11)
-    structure, belief = structure_and_belief(rng)
+    design, belief = design_and_belief(rng)
     context = np.array([[1.0, 0.3, -0.7, 0.2]])
-    before = drawn_scores(structure, belief, context, 4000, 1.0, rng).std(axis=0)
-    rows = structure.rows(np.tile(context, (6, 1)), np.arange(6))
+    before = drawn_scores(design, belief, context, 4000, 1.0, rng).std(axis=0)
+    rows = design.rows(np.tile(context, (6, 1)), np.arange(6))
     belief.condition(rows, np.zeros(6), np.full(6, 1e-8))
-    after = drawn_scores(structure, belief, context, 4000, 1.0, rng).std(axis=0)
+    after = drawn_scores(design, belief, context, 4000, 1.0, rng).std(axis=0)
     assert (before > 0.1).all()
     assert (after < 1e-2).all()
 
@@ -347,11 +345,11 @@ def test_draws_scatter_as_the_belief_says_and_offers_are_not_drawn_apart(n_pairs
     """With 40,000 draws the covariance of the scores is right to 5 standard errors, and so is the correlation that
     offers have through shared weights; draws made apart for each offer (the control) miss it."""
     rng = np.random.default_rng(9)
-    structure, belief = structure_and_belief(rng, n_pairs=n_pairs)
+    design, belief = design_and_belief(rng, n_pairs=n_pairs)
     context = np.array([[1.0, 0.3, -0.7, 0.2]])
     draws, width = 40_000, 0.5
-    scores = drawn_scores(structure, belief, context, draws, width, rng).astype(np.float64)
-    rows = structure.rows(np.tile(context, (6, 1)), np.arange(6))
+    scores = drawn_scores(design, belief, context, draws, width, rng).astype(np.float64)
+    rows = design.rows(np.tile(context, (6, 1)), np.arange(6))
     exact = width**2 * rows @ belief.covariance @ rows.T
     variance = np.diag(exact)
     error = np.sqrt((np.outer(variance, variance) + exact**2) / draws)
@@ -364,23 +362,23 @@ def test_draws_scatter_as_the_belief_says_and_offers_are_not_drawn_apart(n_pairs
 def test_every_context_of_a_batch_meets_the_same_draws():
     """Two customers alone and together: the same scores; `own` effects are added to the columns' effects."""
     rng = np.random.default_rng(12)
-    structure, belief = structure_and_belief(rng)
+    design, belief = design_and_belief(rng)
     contexts = np.column_stack([np.ones(2), rng.normal(size=(2, 3))])
-    drawn = structure.draw(belief, 50, 1.0, rng)
-    both = structure.draw_scores(drawn, contexts)
+    drawn = design.draw(belief, 50, 1.0, rng)
+    both = design.draw_scores(drawn, contexts)
     for row in range(2):
-        np.testing.assert_allclose(both[row], structure.draw_scores(drawn, contexts[row : row + 1])[0], atol=1e-5)
+        np.testing.assert_allclose(both[row], design.draw_scores(drawn, contexts[row : row + 1])[0], atol=1e-5)
     own = rng.normal(size=(2, 4)).astype(np.float32)
-    moved = structure.draw_scores(drawn, contexts, own)
-    np.testing.assert_allclose(moved - both, np.tile((own @ structure.columns.T)[:, None], (1, 50, 1)), atol=1e-5)
+    moved = design.draw_scores(drawn, contexts, own)
+    np.testing.assert_allclose(moved - both, np.tile((own @ design.columns.T)[:, None], (1, 50, 1)), atol=1e-5)
 
 
 def test_places_after_growth_keep_every_weight_where_its_column_went():
     rng = np.random.default_rng(10)
-    structure, belief = structure_and_belief(rng, n_context=2)
-    grown = SharedDesign(structure.columns[:, 1:], structure.pairs, 4)
-    places = structure.places_after_growth(np.array([0, 2]), 4)
+    design, belief = design_and_belief(rng, n_context=2)
+    grown = SharedDesign(design.columns[:, 1:], design.pairs, 4)
+    places = design.places_after_growth(np.array([0, 2]), 4)
     contexts = np.column_stack([np.ones(5), np.zeros(5), rng.normal(size=5), np.zeros(5)])
-    before = structure.mean_scores(belief, contexts[:, [0, 2]])
+    before = design.mean_scores(belief, contexts[:, [0, 2]])
     belief.grow(places, np.zeros(grown.size), np.ones(grown.size))
     np.testing.assert_allclose(grown.mean_scores(belief, contexts), before, atol=1e-12)

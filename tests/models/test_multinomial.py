@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.optimize import minimize
 
-from bandit.models.multinomial import Choices, MultinomialFit, MultinomialLogit, choose_penalty
+from bandit.models.multinomial import MultinomialFit, MultinomialLogit, ObservedChoices, choose_penalty
 
 N, D = 6, 3
 
@@ -26,7 +26,7 @@ def draw(rng, n, effects, level, sets=4):
     x = rng.normal(size=(n, len(effects)))
     chance = softmax(x @ effects + level, masks[which])
     offer = (chance.cumsum(axis=1) < rng.random((n, 1))).sum(axis=1)
-    return Choices(x, offer, masks, which), chance
+    return ObservedChoices(x, offer, masks, which), chance
 
 
 def structured(rng):

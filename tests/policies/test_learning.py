@@ -10,7 +10,7 @@ from scipy.special import expit
 import bandit
 from bandit.domain import LoggedBatch, Outcomes
 from bandit.errors import CatalogueError, InputError, PolicyError
-from bandit.policies.thompson.monotone import ladders
+from bandit.policies.thompson.monotone import monotone_constraints
 from tests.conftest import SPRING, amended
 
 DAY = 86_400_000_000
@@ -109,9 +109,9 @@ class TestMonotone:
                 }
             ],
         }
-        (ladder,) = ladders(bandit.Catalogue.from_dict(plain))
+        (constraint,) = monotone_constraints(bandit.Catalogue.from_dict(plain))
         scores = np.array([[3.0, 1.0, 2.0], [0.0, 2.0, 1.0]])
-        ladder.apply(scores)
+        constraint.apply(scores)
         assert scores.tolist() == [[2.0, 2.0, 2.5], [0.0, 2.0, 1.0]]
 
     def test_an_attribute_that_no_option_has_is_refused(self):
@@ -256,7 +256,7 @@ def test_a_large_batch_on_all_cores_is_the_same_as_in_pieces(monkeypatch):
     contexts = outcomes_of(catalogue, world, 700, np.random.default_rng(11)).contexts
     eligible = catalogue.eligible(contexts)
     whole = policy.probabilities(contexts, eligible, np.random.default_rng(12))
-    monkeypatch.setattr("bandit.policies.thompson.policy.CELLS", 10_000)
+    monkeypatch.setattr("bandit.policies.thompson.policy.SCORE_CELLS", 10_000)
     assert np.array_equal(policy.probabilities(contexts, eligible, np.random.default_rng(12)), whole)
 
 

@@ -9,7 +9,7 @@ from bandit import decide
 from bandit.catalogue import eligibility, offer_grid
 from bandit.decide import checked_shares, choose, draw_shares
 from bandit.domain import MICROSECONDS, EligibleSets, SparseProbabilities
-from bandit.encoding.encoder import offer_columns
+from bandit.encoding.offer_columns import offer_columns
 from bandit.engine import decisions
 from bandit.errors import NoEligibleOfferError, PolicyError
 from bandit.policies.thompson import policy

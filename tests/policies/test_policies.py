@@ -10,7 +10,7 @@ from bandit.policies import build, close
 from bandit.policies.probabilities import uniform_over
 from bandit.policies.state import pack, unpack
 from bandit.policies.thompson.offer_model import FIRST_ESTIMATE
-from bandit.policies.thompson.online import WARM_UP
+from bandit.policies.warmup import WARMUP_OUTCOMES
 from tests.conftest import SPRING, amended, draw_contexts, draw_outcomes
 
 RULES = {
@@ -223,7 +223,7 @@ class TestThompsonSampling:
     def test_learning_is_the_same_however_the_outcomes_are_split(self):
         """Kind "reward" is a linear model: exact but for rounding; the scale settles on the same 500 outcomes."""
         catalogue = catalogue_for("reward")
-        outcomes = draw_outcomes(catalogue, WARM_UP + 300, np.random.default_rng(10))
+        outcomes = draw_outcomes(catalogue, WARMUP_OUTCOMES + 300, np.random.default_rng(10))
         whole, parts = bandit.ThompsonSampling(catalogue), bandit.ThompsonSampling(catalogue)
         whole.update(outcomes)
         for start in range(0, len(outcomes), 90):
@@ -233,12 +233,12 @@ class TestThompsonSampling:
 
     def test_scales_are_frozen_after_the_warm_up(self, catalogue):
         policy = bandit.ThompsonSampling(catalogue)
-        policy.update(draw_outcomes(catalogue, WARM_UP, np.random.default_rng(12)))
-        settled = dict(policy._learner.outlook.encoder.scales)
+        policy.update(draw_outcomes(catalogue, WARMUP_OUTCOMES, np.random.default_rng(12)))
+        settled = dict(policy._learning.belief.encoder.scales)
         outcomes = draw_outcomes(catalogue, 400, np.random.default_rng(13))
         far = {**outcomes.contexts.columns, "recency": outcomes.contexts.columns["recency"] + 1000.0}
         policy.update(amended(outcomes, contexts=Contexts(400, far, outcomes.contexts.text)))
-        assert policy._learner.outlook.encoder.scales == settled
+        assert policy._learning.belief.encoder.scales == settled
 
     @pytest.mark.parametrize("objective", OBJECTIVES)
     @pytest.mark.parametrize("n", [80, 200, 900], ids=["at the start", "in the warm-up", "after it"])

@@ -16,7 +16,7 @@ from bandit.encoding.encoder import Encoder
 from bandit.errors import InputError
 from bandit.evaluate.propensity.calibration import Calibration, Reliability, agreement
 from bandit.evaluate.propensity.sample import FactColumns, Sample
-from bandit.models.multinomial import CELLS, Choices, MultinomialFit, MultinomialLogit, choose_penalty
+from bandit.models.multinomial import CHOICE_CELLS, MultinomialFit, MultinomialLogit, ObservedChoices, choose_penalty
 from bandit.ope.clusters import Keys
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ class EstimatedPropensities:
         if not len(offer):
             raise InputError("the log has no decisions to estimate propensities from; import some first")
         columns = FactColumns(catalogue, contexts)
-        choices = Choices(columns.of(contexts), offer, masks, which)
+        choices = ObservedChoices(columns.of(contexts), offer, masks, which)
         offers = offer_effects(Encoder(catalogue, pairs=False).offers.main)
         fold = np.floor(shares * folds)
         models = []
@@ -175,7 +175,7 @@ def offer_effects(main: FloatArray) -> FloatArray:
     return np.asarray(axes * np.sqrt(size))
 
 
-def _fitted(choices: Choices, within: FloatArray, offers: FloatArray) -> MultinomialLogit:
+def _fitted(choices: ObservedChoices, within: FloatArray, offers: FloatArray) -> MultinomialLogit:
     """Return the model of one fold's choices; `within` (n,) in [0, 1) deals its customers for the penalty."""
     some = np.arange(min(len(choices), _PENALTY_ROWS))  # the rows come in random order
     penalty = choose_penalty(choices.take(some), offers, within[some] < _HELD_OUT)
@@ -193,11 +193,11 @@ def _softened(scores: FloatArray, eligible: BoolArray, temperature: float, floor
 
 
 def _calibrated(
-    choices: Choices, fold: FloatArray, models: list[MultinomialLogit], n_log: int, pairs: tuple[int, float]
+    choices: ObservedChoices, fold: FloatArray, models: list[MultinomialLogit], n_log: int, pairs: tuple[int, float]
 ) -> tuple[float, float, Calibration]:
     """Return the temperature and the floor of the largest likelihood out of fold, and how good they make it."""
     n, n_offers = len(choices), choices.masks.shape[1]
-    step = max(1, CELLS // n_offers)
+    step = max(1, CHOICE_CELLS // n_offers)
     sizes = choices.masks.sum(axis=1)
 
     def scores(rows: slice) -> FloatArray:

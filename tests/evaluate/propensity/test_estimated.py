@@ -8,7 +8,8 @@ import pytest
 
 from bandit.catalogue import Catalogue
 from bandit.domain import LoggedBatch
-from bandit.encoding.encoder import Encoder, settle_scales
+from bandit.encoding.encoder import Encoder
+from bandit.encoding.scales import fit_scales
 from bandit.errors import InputError
 from bandit.evaluate.propensity.calibration import DETERMINISTIC, Reliability, agreement
 from bandit.evaluate.propensity.estimated import EstimatedPropensities, Overlap, offer_effects
@@ -104,7 +105,7 @@ def judge(log, table, target, names):
     """The value of a target policy by the estimators named, as an evaluation makes it."""
     batch, n = log.whole, log.n
     at = np.arange(n), batch.offer
-    scales = settle_scales(CATALOGUE, batch.contexts)
+    scales = fit_scales(CATALOGUE, batch.contexts)
     model = cross_fitted(RidgeReward, Encoder(CATALOGUE, scales), 2)
     model.learn(batch, shares_of(batch))
     expected = model.predict(batch.contexts, shares_of(batch), N)

@@ -12,13 +12,14 @@ from scipy.special import expit
 
 import bandit
 from bandit.domain import LoggedBatch, Outcomes
-from bandit.encoding.encoder import Encoder, settle_scales
+from bandit.encoding.encoder import Encoder
+from bandit.encoding.scales import fit_scales
 from bandit.errors import PolicyError
 from bandit.evaluate.rewards.vw import VwReward
 from bandit.policies import build
-from bandit.policies.vw import Regression, VowpalWabbitSlates, sides
+from bandit.policies.vw import Regression, VowpalWabbitSlates, signed_labels
 from bandit.policies.vw.text import context_lines, offer_lines
-from bandit.policies.vw.workspace import Asked, Workspace, allowed
+from bandit.policies.vw.workspace import Workspace, WorkspacePair, check_arguments
 from tests.conftest import SPRING, amended, draw_contexts, draw_outcomes
 
 ODD = st.text(min_size=1, max_size=6).filter(lambda text: text.strip() and "\0" not in text)
@@ -197,7 +198,7 @@ class TestArguments:
             bandit.VowpalWabbit(catalogue, args="--no_such_option")
 
     def test_arguments_of_interactions_pass(self):
-        assert allowed("-q ca --cubic caa -l 0.5 --cb_type dr") == "-q ca --cubic caa -l 0.5 --cb_type dr"
+        assert check_arguments("-q ca --cubic caa -l 0.5 --cb_type dr") == "-q ca --cubic caa -l 0.5 --cb_type dr"
 
 
 class TestSlates:
@@ -214,7 +215,7 @@ class TestSlates:
         chosen = probabilities(policy, contexts)[0]
         ends = [f"slates slot |s {place}" for place in range(3)]
         every = [np.arange(len(dimension.options)) for dimension in catalogue.dimensions]
-        asked = policy._vw.ask(
+        asked = policy._vw.predict(
             [f"slates shared {context_lines(policy._encoder, contexts)[0]}", *policy._lines(every), *ends]
         )
         slots = [dict(answer) for answer in asked]
@@ -267,7 +268,7 @@ class TestRegression:
         rng, n = np.random.default_rng(20), 60_000
         x = np.column_stack([np.ones(n), rng.choice([-1.0, 1.0], n)])
         offer = rng.integers(0, 2, n)
-        won = sides(rng.random(n) < expit(0.5 - offer + 0.8 * x[:, 1] * offer))
+        won = signed_labels(rng.random(n) < expit(0.5 - offer + 0.8 * x[:, 1] * offer))
         truth, corners = np.array([[0.5, -1.3], [0.5, 0.3]]), np.array([[1.0, -1.0], [1.0, 1.0]])
         off = []
         for seen in (x, x[:, :1]):
@@ -278,7 +279,7 @@ class TestRegression:
 
     def test_a_model_goes_on_where_it_stood(self):
         rng = np.random.default_rng(21)
-        x, offer, label = rng.normal(size=(60, 3)), rng.integers(0, 4, 60), sides(rng.random(60) < 0.5)
+        x, offer, label = rng.normal(size=(60, 3)), rng.integers(0, 4, 60), signed_labels(rng.random(60) < 0.5)
         one = Regression(np.eye(4), np.zeros((4, 0)), 3, loss="logistic", rate=0.05)
         one.learn(x[:30], offer[:30], label[:30])
         other = Regression(np.eye(4), np.zeros((4, 0)), 3, loss="logistic", rate=0.05, model=one.model())
@@ -292,7 +293,7 @@ class TestReward:
     def test_it_is_the_objective_of_the_chance_and_the_mean_basket(self, catalogue):
         """Profit of an offer = p x (basket x (0.35 - rate) - redemption) - contact; 0 before anything is learned."""
         batch = logged(catalogue, 800, 22)
-        model = VwReward(Encoder(catalogue, settle_scales(catalogue, batch.contexts)))
+        model = VwReward(Encoder(catalogue, fit_scales(catalogue, batch.contexts)))
         assert not model.predict(batch.contexts).any()
         model.learn(batch.take(slice(0, 300)))
         model.learn(batch.take(slice(300, 800)))
@@ -308,7 +309,7 @@ class TestReward:
         catalogue = catalogue_for("reward")
         batch = logged(catalogue, 20_000, 23)
         batch = dataclasses.replace(batch, reward=1_000.0 + 100.0 * (batch.offer == 0))
-        model = VwReward(Encoder(catalogue, settle_scales(catalogue, batch.contexts)))
+        model = VwReward(Encoder(catalogue, fit_scales(catalogue, batch.contexts)))
         model.learn(batch)
         said = model.predict(batch.contexts.take(slice(0, 200))).mean(axis=0)
         assert abs(said[0] - 1_100.0) < 15.0 < abs(batch.reward.mean() - 1_100.0)
@@ -328,14 +329,14 @@ class TestWorkspaces:
         workspace.close()
 
     def test_asking_teaches_nothing_and_what_is_learned_is_answered_next(self):
-        asked = Asked("--cb_explore_adf --epsilon 0 -l 5")
+        asked = WorkspacePair("--cb_explore_adf --epsilon 0 -l 5")
         lines = ["shared |c x", "|a p", "|a q"]
         before = asked.model()
-        asked.ask(lines)
+        asked.predict(lines)
         assert asked.model() == before
         for _ in range(20):
             asked.learn([lines[0], lines[1], "0:-1:0.5 " + lines[2]])
-        assert asked.ask(lines)[1] == pytest.approx(1.0)
+        assert asked.predict(lines)[1] == pytest.approx(1.0)
         asked.close()
 
     def test_what_vw_cannot_read_is_refused(self):

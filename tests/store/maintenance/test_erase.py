@@ -15,8 +15,8 @@ from bandit.errors import InputError, StoreError
 from bandit.evaluate import evaluate
 from bandit.governance.erasure import erase, retain
 from bandit.governance.verify import verify
-from bandit.policies.state import ROUNDING, close, unpack
-from bandit.policies.state_erasure import knows, without
+from bandit.policies.state import STATE_TOLERANCE, close, unpack
+from bandit.policies.state_erasure import has_customers, remove_customers
 from bandit.store import Store, StoreLog
 from bandit.store.spool.file import Spool, keep_refused
 from bandit.store.spool.records import spooled_decisions
@@ -258,14 +258,14 @@ def test_an_engine_that_is_running_takes_up_the_belief_without_the_customer(tmp_
     clock.now = START + 40 * DAY
     with bandit.Engine.resume(path, seed=8, clock=clock, customer_key=KEY, durability="process") as engine:
         stored = engine.store.customers.stored(WHO)
-        assert knows(engine.policy.dumps(), {stored})
+        assert has_customers(engine.policy.dumps(), {stored})
         with Store.open(path, customer_key=KEY) as other:
             erase(other, WHO)
         engine.decide("customer-1", {"gender": "f", "recency": 1.0, "loyal": True})
         clock.now += 8 * DAY
         engine.learn()
-        assert not knows(engine.policy.dumps(), {stored})
-        assert not knows(newest(engine.store), {stored})
+        assert not has_customers(engine.policy.dumps(), {stored})
+        assert not has_customers(newest(engine.store), {stored})
         assert engine.rebuild().same
 
 
@@ -354,10 +354,10 @@ def test_a_warm_start_loses_the_customers_own_part_and_is_named(tmp_path, catalo
     grown(tmp_path / "a.db", catalogue, policy, rounds=1)
     with Store.open(tmp_path / "a.db", customer_key=KEY) as store:
         stored = store.customers.stored(WHO)
-        assert knows(store.ledger.snapshot(1, newest=False).state, {stored})
+        assert has_customers(store.ledger.snapshot(1, newest=False).state, {stored})
         assert erase(store, WHO).warm_starts == (1,)
-        assert not knows(store.ledger.snapshot(1, newest=False).state, {stored})
-        assert not knows(newest(store), {stored})
+        assert not has_customers(store.ledger.snapshot(1, newest=False).state, {stored})
+        assert not has_customers(newest(store), {stored})
         assert store.check() == []
 
 
@@ -365,11 +365,11 @@ def test_taking_a_customer_out_of_a_state_leaves_the_others_as_they_are(tmp_path
     state = grown(tmp_path / "a.db", catalogue, bandit.ThompsonSampling(catalogue))
     with Store.open(tmp_path / "a.db", customer_key=KEY, read_only=True) as store:
         stored = store.customers.stored(WHO)
-    rest = without(state, {stored})
+    rest = remove_customers(state, {stored})
     (_, before), (_, after) = unpack(state), unpack(rest)
     assert len(after["own/natural"]) == len(before["own/natural"]) - 1
     assert after["main/mean"].tolist() == before["main/mean"].tolist()
-    assert not knows(rest, {stored})
+    assert not has_customers(rest, {stored})
 
 
 def test_after_retention_an_erasure_gives_up_the_base_that_may_have_the_customer(tmp_path, catalogue):
@@ -428,4 +428,4 @@ def test_an_erasure_that_is_killed_took_out_all_or_nothing_and_can_be_ended(tmp_
 
 
 def test_the_tolerance_is_that_of_a_rebuild():
-    assert ROUNDING == 1e-6
+    assert STATE_TOLERANCE == 1e-6
