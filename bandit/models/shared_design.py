@@ -123,7 +123,7 @@ class SharedDesign:
         if customer_effects is not None:
             effects += customer_effects[:, None, :]
         table = self.table if sign == 1 else self._negative
-        scores = (effects.reshape(-1, k) @ table).reshape(n, drawn.draws, -1)
+        scores = (effects.reshape(-1, k) @ table).reshape(n, drawn.draws, table.shape[1])
         if self.pairs.shape[1]:
             (np.add if sign == 1 else np.subtract)(scores, drawn.pairs, out=scores)
         return np.asarray(scores)

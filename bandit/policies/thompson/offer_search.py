@@ -36,11 +36,13 @@ class OfferSearch:
         `fired` (n, R) says which of the conditional rules hold.
         """
         n, k = len(encoded.matrix), len(self._table)
+        if n == 0:
+            return np.empty((0, drawn.draws), dtype=np.int64)
         context = encoded.matrix[:, belief.main.active].astype(np.float32)
         effects: Float32Array = (context @ drawn.effects.T).reshape(n, drawn.draws, k)
         if encoded.customer_effects is not None:
             effects += encoded.customer_effects[:, None, :].astype(np.float32)
-        added: Float32Array = (effects.reshape(-1, k) @ self._table).reshape(n, drawn.draws, -1)
+        added: Float32Array = (effects.reshape(-1, k) @ self._table).reshape(n, drawn.draws, self._table.shape[1])
         scores = np.split(added, self._ends, axis=2)
         for dimension_scores, constraints in zip(scores, self._constraints, strict=True):
             for constraint in constraints:
