@@ -28,7 +28,7 @@ def has_customers(state: bytes, customers: Container[str]) -> bool:
 
 
 def has_warmup_outcomes(state: bytes) -> bool:
-    """Return whether a state holds the outcomes of a warm-up, with their contexts."""
+    """Return whether a state holds the outcomes of a warm-up, with their contexts; True for an unreadable state."""
     try:
         return any(part in unpack(state)[1] for part in _WARMUP_NAMES)
     except PolicyError:
