@@ -8,8 +8,8 @@ from bandit.encoding.scales import fit_scales
 from bandit.policies.thompson import offer_model, reward_belief
 
 
-def test_curves_are_no_lines_and_of_mean_square_one():
-    """Over the values they were settled on, the columns are orthogonal to 1 and x, and their squares sum to 1."""
+def test_binned_effects_are_orthogonal_to_the_line_and_of_mean_square_one():
+    """Over the values they were fitted to, the columns are orthogonal to 1 and x, and their squares sum to 1."""
     x = np.random.default_rng(1).normal(size=400)
     effects = fit({"age": x})["age"]
     columns = effects.columns(x)
@@ -19,11 +19,11 @@ def test_curves_are_no_lines_and_of_mean_square_one():
     assert effects.n_columns == 3
 
 
-def test_a_fact_of_few_values_or_few_customers_has_no_curve():
+def test_a_fact_of_few_values_or_few_customers_has_no_binned_effects():
     assert not fit({"switch": np.repeat([0.0, 1.0], 100), "rare": np.arange(20.0), "same": np.zeros(100)})
 
 
-def test_plain_numbers_make_the_same_curve_and_others_none():
+def test_plain_numbers_restore_the_same_effects_and_others_are_refused():
     effects = fit({"age": np.random.default_rng(2).normal(size=300)})["age"]
     same = BinnedEffects.from_plain(effects.to_plain())
     x = np.linspace(-3, 3, 50)
@@ -49,7 +49,7 @@ def test_one_context_and_a_batch_have_the_same_columns_and_missing_is_zero(catal
 
 def test_a_threshold_is_learned_once_there_is_enough_to_learn_it_from(monkeypatch):
     """Text messages work between the quantiles of .4 and .6 of a fact and nowhere else, which no straight line says:
-    with curves (from 1,000 outcomes here), the predicted gain there is twice what it is without (the control)."""
+    with binned effects (from 1,000 outcomes here), the predicted gain there is twice what it is without (the control)."""
     plain = {
         "objective": {"kind": "conversion"},
         "context": {"age": {"type": "numeric"}},

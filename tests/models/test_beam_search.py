@@ -86,7 +86,7 @@ def test_the_best_of_ten_thousand_offers_is_found_and_proven(sizes, margin):
     np.testing.assert_allclose(np.take_along_axis(value, chosen[..., None], axis=2)[..., 0], best, rtol=2e-6, atol=2e-6)
 
 
-def test_what_is_said_to_be_proven_is_and_a_narrow_beam_does_not_find_everything():
+def test_proven_offers_are_the_best_and_a_narrow_beam_misses_some():
     """Two kept of 3^8, over 40 markets: proven is the best up to 2 in 100,000; of others (the control) some are not."""
     missed = 0
     for seed in range(40):

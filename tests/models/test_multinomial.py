@@ -78,7 +78,7 @@ def test_it_finds_the_probabilities_that_made_the_choices():
     assert np.sqrt(((reversed_.probabilities(fresh.x, fresh.masks[fresh.which]) - chance) ** 2).mean()) > 0.1
 
 
-def test_under_an_endless_penalty_only_the_shares_are_left():
+def test_an_infinite_penalty_leaves_only_the_shares():
     rng = np.random.default_rng(4)
     effects, level, options = structured(rng)
     choices, _ = draw(rng, 3_000, effects, level, sets=1)

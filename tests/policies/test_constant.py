@@ -5,7 +5,7 @@ from bandit.errors import OfferError
 from tests.policies.tools import probabilities
 
 
-def test_a_constant_offer_that_is_barred_gives_way_to_the_fallback(catalogue):
+def test_a_constant_offer_that_is_not_eligible_gives_way_to_the_fallback(catalogue):
     tote = {"discount": "10", "channel": "email", "gift": "tote"}
     policy = bandit.ConstantOffer(catalogue, tote)
     contexts = catalogue.contexts([{"loyal": True}, {"loyal": False}])

@@ -65,7 +65,7 @@ class TestDrawing:
         np.testing.assert_allclose(shares.of(drawn), p[drawn])
         np.testing.assert_allclose(shares.dense(sets.dense())[0], p)
 
-    def test_the_one_eligible_offer_of_many_is_found_where_picking_at_random_does_not(self):
+    def test_the_only_eligible_offer_of_many_is_found_where_random_picks_miss_it(self):
         """One of 200,000 is eligible: 32 picks miss it all but always, and it is drawn all the same."""
         masks = np.zeros((1, 200_000), dtype=bool)
         masks[0, 123_456] = True
@@ -166,7 +166,7 @@ def test_thousands_of_offers_are_decided_logged_learned_and_verified(tmp_path):
         assert found.n_recomputed == 70
 
 
-def test_whole_vectors_are_kept_on_request(tmp_path, search_all):
+def test_probability_vectors_are_kept_on_request(tmp_path, search_all):
     catalogue = bandit.Catalogue.from_dict(SPRING)
     policy = bandit.ThompsonSampling(catalogue, pairs=False)
     with bandit.Engine.open(
@@ -180,13 +180,13 @@ def test_whole_vectors_are_kept_on_request(tmp_path, search_all):
         assert engine.verify().problems == ()
 
 
-def test_more_offers_than_can_be_weighed_are_refused_for_a_policy_that_weighs_them(tmp_path, catalogue, monkeypatch):
+def test_many_offers_are_refused_for_a_policy_that_scores_every_offer(tmp_path, catalogue, monkeypatch):
     monkeypatch.setattr(decisions, "MAX_DENSE_OFFERS", 9)
     with pytest.raises(PolicyError, match='"uniform" weighs every offer, and the catalogue has 10'):
         bandit.Engine.open(tmp_path / "offers.db", catalogue, bandit.Uniform(catalogue), customer_key=KEY)
 
 
-def test_compact_columns_say_the_same_as_plain_ones(spring, monkeypatch):
+def test_compact_columns_equal_plain_ones(spring, monkeypatch):
     """Above a number of offers options take a byte each and rules' masks are made when asked for; all is as before."""
     few = bandit.Catalogue.from_dict(spring)
     contexts = draw_contexts(few, 40, np.random.default_rng(1))

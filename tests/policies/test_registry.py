@@ -9,7 +9,7 @@ from tests.policies.tools import without_coupling
 NOTHING = {"discount": "0", "channel": "email", "gift": "none"}
 
 
-def test_a_description_of_nothing_known_is_refused(catalogue):
+def test_an_unknown_kind_or_setting_is_refused(catalogue):
     with pytest.raises(PolicyError, match="no policy of kind"):
         build(catalogue, {"kind": "oracle"})
     with pytest.raises(PolicyError, match="setting"):

@@ -38,7 +38,7 @@ class TestMonotone:
         return fallen
 
     def test_response_never_falls_with_depth_where_that_is_declared(self):
-        """Customers of this world like the depth of 10 best; the control learns that, the declared one must not."""
+        """Customers here respond best to a depth of 10; the control learns that, the constrained policy must not."""
         for declared in (True, False):
             catalogue = self.catalogue(declared=declared)
             policy = bandit.ThompsonSampling(catalogue)
@@ -47,8 +47,8 @@ class TestMonotone:
             contexts = catalogue.contexts([{"gender": "f", "loyal": True}, {"recency": 2.0}])
             assert self.falls(catalogue, policy.predict(contexts)) is not declared
 
-    def test_draws_rise_along_every_flight_and_offers_of_one_height_are_not_ordered(self):
-        """Flight 3, 1, 2 at heights 0, 1, 1: the first may stand no higher than either of the others, and these need
+    def test_scores_rise_along_every_sequence_and_equal_values_are_not_ordered(self):
+        """Scores 3, 1, 2 at values 0, 1, 1: the first may be no higher than either of the others, and these need
         not rise. Lifted to (3, 3, 3), lowered to (1, 1, 2), halfway (2, 2, 2.5)."""
         plain = {
             "objective": {"kind": "conversion"},

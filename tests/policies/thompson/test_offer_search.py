@@ -41,7 +41,7 @@ def test_searching_gives_the_probabilities_that_scoring_every_offer_gives(
     spring["objective"]["kind"] = kind
     if monotone:
         spring["dimensions"][0]["attributes"] = {"depth": {"monotone": "increasing"}}
-        spring["rules"].pop(0)  # a flight of offers with a gap is lifted otherwise than its options
+        spring["rules"].pop(0)  # a sequence of offers with a gap is constrained differently from its options
     catalogue = bandit.Catalogue.from_dict(spring)
     scored, searching = pair_of(catalogue, monkeypatch, personal=personal, width=1.0)
     contexts = draw_contexts(catalogue, 200, np.random.default_rng(2))

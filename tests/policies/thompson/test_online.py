@@ -76,7 +76,7 @@ def test_a_restated_outcome_leaves_the_belief_of_the_right_outcome(objective, n)
     )
 
 
-def test_a_silence_in_parts_is_a_silence_and_a_late_purchase_a_purchase():
+def test_partial_silences_and_late_purchases_are_learned_as_the_whole_outcome():
     """Learned as 0.3 and then 0.7 of a silence, or as 0.4 of a silence that then became a purchase: within a tenth of
     the difference that the outcomes make of the belief that learned them whole."""
     catalogue = conversion()
@@ -97,7 +97,7 @@ def test_a_silence_in_parts_is_a_silence_and_a_late_purchase_a_purchase():
     assert np.abs(parts.predict(contexts) - whole.predict(contexts)).mean() < 0.1 * made
 
 
-def test_what_is_forgotten_no_longer_misleads():
+def test_a_half_life_follows_a_change_of_the_world_that_full_memory_averages():
     """1,500 outcomes of one world, 60 days later 1,500 of another in which channels have changed places: a half-life of
     ten days predicts the new world better than remembering everything (the control)."""
     catalogue = conversion()
@@ -114,12 +114,12 @@ def test_what_is_forgotten_no_longer_misleads():
 
 
 @pytest.mark.parametrize("half_life", ["soon", "0d", "-3d"])
-def test_a_half_life_that_is_none_is_refused(half_life):
+def test_an_invalid_half_life_is_refused(half_life):
     with pytest.raises(PolicyError, match="half_life"):
         bandit.ThompsonSampling(conversion(), half_life=half_life)
 
 
-def test_fitting_a_log_is_what_learning_it_online_comes_near_to():
+def test_online_learning_approximates_the_fit_of_the_same_log():
     """Online, in batches of 50, and fitted at once: predictions within a hundredth of each other in the mean, both
     nearer to the truth than an unlearned policy (the control) by a factor of 3."""
     catalogue = conversion()

@@ -52,14 +52,14 @@ def test_shares_of_wins_are_the_probability_to_win(catalogue):
     assert (np.abs(one - mean) < 5 * error).all()
 
 
-def test_another_generator_explores_otherwise(catalogue):
+def test_another_state_of_the_generator_gives_other_probabilities(catalogue):
     policy = bandit.ThompsonSampling(catalogue)
     context = draw_contexts(catalogue, 1, np.random.default_rng(7))
     eligible = catalogue.eligible(context)
     assert len(np.unique([probabilities(policy, context, eligible, seed) for seed in range(40)], axis=0)) > 1
 
 
-def test_what_was_learned_is_explored_anew_and_a_reloaded_copy_decides_alike(catalogue):
+def test_an_update_renews_the_draws_and_a_reloaded_copy_has_the_same(catalogue):
     policy, copy = (bandit.ThompsonSampling(catalogue, width=1.0) for _ in range(2))
     outcomes = draw_outcomes(catalogue, 600, np.random.default_rng(23))
     contexts = draw_contexts(catalogue, 20, np.random.default_rng(24))
@@ -72,7 +72,7 @@ def test_what_was_learned_is_explored_anew_and_a_reloaded_copy_decides_alike(cat
     assert (probabilities(policy, contexts, eligible) != before).any()
 
 
-def test_no_width_is_the_best_offer_at_the_mean(catalogue):
+def test_width_0_chooses_the_best_offer_at_the_mean(catalogue):
     policy = bandit.ThompsonSampling(catalogue, width=0.0, floor=0.0)
     policy.update(draw_outcomes(catalogue, 900, np.random.default_rng(8)))
     contexts = draw_contexts(catalogue, 40, np.random.default_rng(9))
@@ -97,7 +97,7 @@ def test_before_anything_is_known_every_option_is_tried(catalogue):
 
 
 @pytest.mark.parametrize("settings", [{"draws": 0}, {"width": -1.0}, {"width": np.inf}, {"floor": 1.5}])
-def test_settings_that_make_no_policy_are_refused(catalogue, settings):
+def test_invalid_settings_are_refused(catalogue, settings):
     with pytest.raises(PolicyError):
         bandit.ThompsonSampling(catalogue, **settings)
 

@@ -6,7 +6,7 @@ import bandit
 from tests.policies.tools import conversion, outcomes_of
 
 
-class TestPersonal:
+class TestCustomerEffects:
     def learned(self, catalogue, personal):
         """Anna answers every text message and no e-mail; 2,000 others answer both alike, one in five."""
         rng = np.random.default_rng(9)
@@ -22,7 +22,7 @@ class TestPersonal:
         text = catalogue.options[:, 1] == 1
         return predicted[text].mean() - predicted[~text].mean()
 
-    def test_a_customer_is_known_by_her_own_history_and_nobody_else_is(self):
+    def test_a_customers_history_changes_the_predictions_for_that_customer_only(self):
         catalogue = conversion()
         policy = self.learned(catalogue, personal=True)
         stranger = self.by_text(catalogue, policy, "stranger")
@@ -31,7 +31,7 @@ class TestPersonal:
         alike = self.learned(catalogue, personal=False)
         assert self.by_text(catalogue, alike, "anna") == self.by_text(catalogue, alike, "stranger")
 
-    def test_what_was_learned_of_a_customer_comes_back_with_the_state(self):
+    def test_customer_effects_are_restored_with_the_state(self):
         catalogue = conversion()
         policy, other = self.learned(catalogue, personal=True), bandit.ThompsonSampling(catalogue)
         other.loads(policy.dumps())

@@ -77,7 +77,7 @@ def test_what_it_cannot_unlearn_is_counted_and_changes_nothing(maker):
     np.testing.assert_array_equal(probabilities(policy, contexts), before)
 
 
-def test_threads_that_ask_while_one_teaches_get_probabilities(maker):
+def test_threads_get_probabilities_while_another_updates(maker):
     catalogue = bandit.Catalogue.from_dict(without_coupling())
     policy = maker(catalogue, warm_up=20)
     rng = np.random.default_rng(9)
@@ -89,7 +89,7 @@ def test_threads_that_ask_while_one_teaches_get_probabilities(maker):
         for _ in range(20):
             try:
                 np.testing.assert_allclose(probabilities(policy, contexts).sum(axis=1), 1.0, atol=1e-9)
-            except Exception as fault:  # noqa: BLE001 - it is told after the threads have ended
+            except Exception as fault:  # noqa: BLE001 - it is reported after the threads have ended
                 wrong.append(fault)
 
     threads = [threading.Thread(target=ask) for _ in range(3)]
@@ -126,7 +126,7 @@ def test_odd_names_are_learned_like_plain_ones(name, which):
     assert (chosen[:, 0] > chosen[:, 1]).all()
 
 
-def test_settings_that_make_no_policy_are_refused(maker):
+def test_invalid_settings_are_refused(maker):
     catalogue = bandit.Catalogue.from_dict(without_coupling())
     for wrong in ({"floor": 1.5}, {"warm_up": 0}):
         with pytest.raises(PolicyError):

@@ -37,7 +37,7 @@ def test_it_finds_a_logit_that_it_can_represent():
     assert off[0] < 0.18 < off[1]
 
 
-def test_a_model_goes_on_where_it_stood():
+def test_a_reloaded_model_learns_on_as_the_one_that_was_never_saved():
     rng = np.random.default_rng(21)
     x, offer, label = rng.normal(size=(60, 3)), rng.integers(0, 4, 60), signed_labels(rng.random(60) < 0.5)
     one = Regression(np.eye(4), np.zeros((4, 0)), 3, loss="logistic", rate=0.05)

@@ -45,7 +45,7 @@ def test_an_eligible_set_that_is_no_product_is_conditioned_on():
     np.testing.assert_allclose(probabilities(policy, contexts, eligible)[0], whole / whole.sum(), rtol=1e-9)
 
 
-def test_an_option_that_nobody_may_have_is_not_offered_to_vw():
+def test_an_option_that_no_eligible_offer_has_is_not_offered_to_vw():
     """Not loyal: no tote, and only the other dimensions share the probability."""
     catalogue = bandit.Catalogue.from_dict(without_coupling())
     policy = VowpalWabbitSlates(catalogue)

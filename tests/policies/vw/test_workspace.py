@@ -6,17 +6,17 @@ from bandit.policies.vw.workspace import Workspace, WorkspacePair, check_argumen
 
 
 @pytest.mark.parametrize("args", ["-f stolen", "-fstolen", "--cache_file=x", "--invert_hash x", "--daemon", "-c"])
-def test_what_touches_files_or_the_network_is_refused(args, catalogue):
+def test_arguments_that_use_files_or_the_network_are_refused(args, catalogue):
     with pytest.raises(PolicyError, match=args.split()[0].split("=")[0][:2]):
         bandit.VowpalWabbit(catalogue, args=args)
 
 
-def test_what_the_policy_sets_is_refused(catalogue):
+def test_arguments_that_the_policy_sets_are_refused(catalogue):
     with pytest.raises(PolicyError, match="cb_explore_adf"):
         bandit.VowpalWabbit(catalogue, args="--cb_explore_adf")
 
 
-def test_what_vw_does_not_know_is_refused(catalogue):
+def test_arguments_that_vw_does_not_know_are_refused(catalogue):
     with pytest.raises(PolicyError, match="does not start"):
         bandit.VowpalWabbit(catalogue, args="--no_such_option")
 
@@ -31,7 +31,7 @@ def test_closing_twice_does_nothing():
     workspace.close()
 
 
-def test_asking_teaches_nothing_and_what_is_learned_is_answered_next():
+def test_predictions_do_not_change_the_model_and_follow_the_last_update():
     asked = WorkspacePair("--cb_explore_adf --epsilon 0 -l 5")
     lines = ["shared |c x", "|a p", "|a q"]
     before = asked.model()
@@ -43,7 +43,7 @@ def test_asking_teaches_nothing_and_what_is_learned_is_answered_next():
     asked.close()
 
 
-def test_what_vw_cannot_read_is_refused():
+def test_models_and_examples_that_vw_cannot_read_are_refused():
     with pytest.raises(PolicyError, match="does not start"):
         Workspace("--cb_explore_adf", b"rubbish")
     with pytest.raises(PolicyError, match="cannot"):
