@@ -26,7 +26,11 @@ def now() -> int:
 
 
 def microseconds(time: object, clock: Callable[[], int] = now) -> int:
-    """Return a time in microseconds since 1970 UTC; InputError without a time zone or outside the years 1 to 9999."""
+    """Return a time in microseconds since 1970 UTC; InputError without a time zone or outside the years 1 to 9999.
+
+    >>> microseconds(datetime(2026, 11, 26, tzinfo=UTC))
+    1795651200000000
+    """
     if time is None:
         return clock()
     if isinstance(time, datetime):

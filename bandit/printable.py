@@ -9,7 +9,11 @@ _CUT = " [...] "
 
 
 def plain(text: str, most: int = MAX_MESSAGE) -> str:
-    """Return a text of at most `most` characters on one line, with unprintable characters escaped."""
+    r"""Return a text of at most `most` characters on one line, with unprintable characters escaped.
+
+    >>> plain("red\x1b[31m\nalert")
+    'red\\x1b[31m alert'
+    """
     text = _short(text, most)
     if text.isprintable():
         return text

@@ -62,7 +62,14 @@ class Catalogue:
 
     @staticmethod
     def from_dict(mapping: Mapping[str, object], where: str = "catalogue") -> Catalogue:
-        """Build a catalogue from the structure of its TOML file; CatalogueError says where and what is wrong."""
+        """Build a catalogue from the structure of its TOML file; CatalogueError says where and what is wrong.
+
+        >>> discount = {"name": "discount", "options": [{"name": "0"}, {"name": "10", "rate": 0.1}]}
+        >>> channel = {"name": "channel", "options": [{"name": "email"}, {"name": "sms"}]}
+        >>> catalogue = Catalogue.from_dict({"dimensions": [discount, channel]})
+        >>> catalogue.n_offers, catalogue.label(3)
+        (4, '10 · sms')
+        """
         return _build(decode(mapping, where), where)
 
     def to_dict(self) -> dict[str, object]:

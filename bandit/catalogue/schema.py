@@ -106,7 +106,11 @@ class CatalogueFile(_Strict, frozen=True):
 
 
 def window_microseconds(text: str) -> int:
-    """Return a duration such as "36h" or "7d" in microseconds; CatalogueError for any other text."""
+    """Return a duration such as "36h" or "7d" in microseconds; CatalogueError for any other text.
+
+    >>> window_microseconds("36h")
+    129600000000
+    """
     found = _WINDOW.fullmatch(text.strip())
     if not found:
         raise CatalogueError(f'"{text}" is not a duration; write a number and one of {", ".join(_UNITS)}, as "7d"')

@@ -72,7 +72,12 @@ class EligibleSets:
 
     @staticmethod
     def of(masks: BoolArray) -> EligibleSets:
-        """Return the (n, N) masks with each distinct one kept once, in the order of their packed bits."""
+        """Return the (n, N) masks with each distinct one kept once, in the order of their packed bits.
+
+        >>> sets = EligibleSets.of(np.array([[True, False], [True, True], [True, False]]))
+        >>> len(sets.masks), sets.n_eligible.tolist()
+        (2, [1, 2, 1])
+        """
         n = len(masks)
         if (n and masks.strides[0] == 0) or masks.shape[1] == 0:  # one mask, broadcast over all rows
             distinct, which = masks[:1].copy(), np.zeros(n, dtype=np.int64)

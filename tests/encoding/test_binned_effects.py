@@ -49,7 +49,7 @@ def test_one_context_and_a_batch_have_the_same_columns_and_missing_is_zero(catal
 
 def test_a_threshold_is_learned_once_there_is_enough_to_learn_it_from(monkeypatch):
     """Text messages work between the quantiles of .4 and .6 of a fact and nowhere else, which no straight line says:
-    with binned effects (from 1,000 outcomes here), the predicted gain there is twice what it is without (the control)."""
+    with binned effects (from 1,000 outcomes here) the predicted gain there is twice that without (the control)."""
     plain = {
         "objective": {"kind": "conversion"},
         "context": {"age": {"type": "numeric"}},
