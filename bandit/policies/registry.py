@@ -20,7 +20,13 @@ POLICY_KINDS = ("uniform", "constant", "rules", "thompson", "vw", "vw-slates")
 
 
 def build(catalogue: Catalogue, spec: Mapping[str, object]) -> Policy:
-    """Return the untrained policy of a description; PolicyError for an unknown kind or setting."""
+    """Return the untrained policy of a description; PolicyError for an unknown kind or setting.
+
+    >>> from bandit import Catalogue
+    >>> channels = {"name": "channel", "options": [{"name": "email"}, {"name": "sms"}]}
+    >>> build(Catalogue.from_dict({"dimensions": [channels]}), {"kind": "uniform"}).name
+    'uniform'
+    """
     settings: dict[str, Any] = {key: value for key, value in spec.items() if key != "kind"}
     try:
         match spec.get("kind"):

@@ -43,6 +43,18 @@ class SegmentRules(Stateless):
 
     Where no segment matches it is the offer of `otherwise`, then the catalogue's fallback; where neither is eligible,
     every eligible offer has the same probability.
+
+    >>> import numpy as np
+    >>> from bandit import Catalogue
+    >>> channels = {"name": "channel", "options": [{"name": "email"}, {"name": "sms"}]}
+    >>> catalogue = Catalogue.from_dict({"dimensions": [channels], "context": {"loyal": {"type": "boolean"}}})
+    >>> segments = [{"when": "loyal", "offer": {"channel": "sms"}}]
+    >>> policy = SegmentRules.from_dict(
+    ...     catalogue, {"segments": segments, "otherwise": {"channel": "email"}, "exploration": 0.2}
+    ... )
+    >>> contexts = catalogue.contexts([{"loyal": True}, {"loyal": False}])
+    >>> policy.probabilities(contexts, catalogue.eligible(contexts), np.random.default_rng(1)).round(9).tolist()
+    [[0.1, 0.9], [0.9, 0.1]]
     """
 
     def __init__(self, catalogue: Catalogue, file: _RulesFile, where: str) -> None:

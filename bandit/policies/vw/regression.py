@@ -77,7 +77,7 @@ class Regression:
         return self._vw.model()
 
     def close(self) -> None:
-        """Give back what VW holds."""
+        """Release VW's memory."""
         self._vw.close()
 
     def _columns(self, x: FloatArray, offer: IntArray) -> FloatArray:
