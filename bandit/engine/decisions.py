@@ -26,7 +26,7 @@ from bandit.domain import (
 from bandit.engine.counters import Counters
 from bandit.errors import DuplicateError, PolicyError, StoreError
 from bandit.learning.learner import PolicyLearner
-from bandit.store import DecisionRows, SpooledWriter, Store, closed, outage
+from bandit.store import DecisionRows, SpooledWriter, Store, is_closed, is_outage
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -80,13 +80,13 @@ class DecisionService:
         Where the database does not take them in time, the fallback is chosen for them, and logged beside it.
         """
         current, rng = self.learner.current, generator_for(self.seed, ids)
-        why = self.writer.why_not()
+        why = self.writer.outage()
         if why is None:
             choice = choose(current.policy, self.catalogue, contexts, rng, current.fault)
             try:
                 self.writer.decisions(self._rows(contexts, ids, customers, times, choice, current.step))
             except StoreError as fault:
-                if closed(fault):
+                if is_closed(fault):
                     raise
                 why = fault
             else:
@@ -181,7 +181,7 @@ class DecisionService:
             row = self.store.decisions.one(decision_id, objective.event, objective.window)
             eligible = self.store.eligible_sets.mask(int(row.eligible_set_id[0]))
         except StoreError as fault:
-            if outage(fault):
+            if is_outage(fault):
                 return None
             raise
         kept = row.probabilities[0]
@@ -204,9 +204,9 @@ class DecisionService:
         known = next((name for name in ids if self.writer.waiting(name) is not None), None)
         if known is None:
             try:
-                known = self.store.decision_writer.known(ids)
+                known = self.store.decisions.first_existing(ids)
             except StoreError as fault:
-                if not outage(fault):
+                if not is_outage(fault):
                     raise
         if known is not None:
             raise DuplicateError(f'the decision id "{known}" is already in the log; send a new id with a new request')

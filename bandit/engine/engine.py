@@ -29,7 +29,7 @@ from bandit.governance.verify import VerifyReport
 from bandit.learning.learner import LearnReport, PolicyLearner, RebuildReport
 from bandit.policies import build
 from bandit.store import EventReceipt, EventRows, Store
-from bandit.store.fork_safety import watch
+from bandit.store.fork_safety import register_for_fork
 
 BATCH = 512
 """Most decisions that share one generator and one transaction; fewer where there are many offers."""
@@ -95,7 +95,7 @@ class Engine:
             group,
             keep_probabilities,
         )
-        watch(self, outer=True)
+        register_for_fork(self, outer=True)
 
     @staticmethod
     def open(
@@ -192,7 +192,7 @@ class Engine:
             if not self._closed:
                 with contextlib.suppress(StoreError, OSError):
                     self._writer.fold_all()
-            self._writer.let_go()
+            self._writer.release()
             self._closed = True
         self._worker.close()
         self.store.close()
@@ -400,7 +400,7 @@ class Engine:
     def after_fork(self, *, child: bool) -> None:
         """Go on; the child as another engine, which has decided nothing and has nothing spooled."""
         if child:
-            self._writer.let_go()
+            self._writer.release()
             self._worker.begin_child()
             self._counters.reset()
         self.learner.copying.release()

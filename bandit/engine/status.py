@@ -99,10 +99,10 @@ def status_of(
 
 
 def _newest(store: Store, policy_id: int) -> int | None:
-    with store.free_within(PATIENCE) as free:
+    with store.exclusive_within(PATIENCE) as free:
         if not free:
             return None
-        with store.patience(PATIENCE):
+        with store.lock_timeout(PATIENCE):
             return store.ledger.latest_step(policy_id)
 
 

@@ -14,7 +14,7 @@ from bandit.engine.counters import Counters
 from bandit.errors import OfferBanditError
 from bandit.governance.verify import VerifyReport, verify
 from bandit.learning.learner import LearnReport, PolicyLearner, RebuildReport
-from bandit.store import Lease, Store, learner
+from bandit.store import Lease, Store, learning_lease
 
 PATIENCE = 0.05
 """Seconds that a look waits for another's lock on the database."""
@@ -60,7 +60,7 @@ class BackgroundWorker:
     def learn(self, moment: int, progress: Progress | None) -> LearnReport:
         """Learn what is due, unless another does."""
         with self._working, self._store() as store:
-            lease = Lease(store.leases, learner(self._learner.policy_id), self.owner, self.clock)
+            lease = Lease(store.leases, learning_lease(self._learner.policy_id), self.owner, self.clock)
             self.learning = True
             try:
                 return self._learner.learn(moment, lease, progress)
@@ -91,7 +91,7 @@ class BackgroundWorker:
         if self.following or not (self._learner.policy.learns or self._learner.current.fault):
             return
         # Whatever is wrong, a lock most likely, the decision was made; and the next look is soon.
-        with contextlib.suppress(OfferBanditError, RuntimeError), self._front.patience(PATIENCE):
+        with contextlib.suppress(OfferBanditError, RuntimeError), self._front.lock_timeout(PATIENCE):
             version = self._front.data_version()
             if version == self._seen and self._learner.current.fault is None:
                 return

@@ -51,7 +51,7 @@ def _decisions(store: Store, seqs: Sequence[int]) -> list[dict[str, object]]:
     for catalogue_id in store.catalogues.all():
         catalogue = store.catalogues.get(catalogue_id.id)
         objective = catalogue.objective
-        columns = store.decisions.these(numbers, objective.event, objective.window)
+        columns = store.decisions.by_seq(numbers, objective.event, objective.window)
         rows = columns.take(columns.catalogue_id == catalogue_id.id)
         found += [_decision(store, rows, row) for row in range(len(rows))]
     order = np.argsort([str(entry["time"]) for entry in found], kind="stable")

@@ -23,8 +23,7 @@ from bandit.errors import InputError, PolicyError, StoreError
 from bandit.learning.learner import PolicyLearner
 from bandit.policies import build
 from bandit.policies.state_erasure import anonymise_customers, has_customers, has_warmup_outcomes, remove_customers
-from bandit.store import Lease, PolicyRow, Store, learner
-from bandit.store.maintenance.deletion import Doomed, Restart
+from bandit.store import DeletionTarget, Lease, PolicyRow, StateReplacement, Store, learning_lease
 
 PATIENCE = 75.0
 """Seconds that a removal waits for others to let go of a lease or of the file: one of a process that was killed runs
@@ -82,18 +81,18 @@ def erase(store: Store, customer: str, progress: Progress | None = None, *, pati
     known = [row for row in store.catalogues.policies() if number is not None or _anywhere(store, row, {key})]
     in_spools = store.deletion.spools_with([key])
     if number is None and not known and not in_spools:
-        if not store.deletion.clean_refused([key]) and not store.deletion.scrub_is_due():
+        if not store.deletion.remove_refused([key]) and not store.deletion.scrub_is_due():
             raise InputError(f"{store.path}: there is no such customer, so nothing was changed; check the key")
         store.deletion.scrub(patience)  # what an erasure that was ended early had left to do
         return EraseReport(0, 0, (), (), (), _older(store), ())
-    doomed = Doomed(customer=number or 0)
+    doomed = DeletionTarget(customer=number or 0)
     with _alone(store, known, patience) as go_on:
         restarts, warm = _refits(store, known, doomed, {key}, go_on(progress))
         words = [key, *store.deletion.decision_ids(doomed)]
         # First, as nobody knows these ids any more once the decisions are gone; then for what came meanwhile.
-        store.deletion.clean_refused(words)
-        removed = store.deletion.remove(doomed, restarts, "erase", _counts(restarts))
-    store.deletion.clean_refused(words)
+        store.deletion.remove_refused(words)
+        removed = store.deletion.delete(doomed, restarts, "erase", _counts(restarts))
+    store.deletion.remove_refused(words)
     store.deletion.scrub(patience)
     return EraseReport(
         removed.decisions,
@@ -115,20 +114,20 @@ def retain(
     the state after the last step that learned one of them becomes the base that `rebuild` and `verify` begin from. A
     policy that has learned so little that it still keeps outcomes as they came is folded again without them.
     """
-    doomed = Doomed(before=before)
-    count = store.deletion.counted(doomed)
+    doomed = DeletionTarget(before=before)
+    count = store.deletion.count(doomed)
     if dry_run or not count.decisions:
         if not dry_run and store.deletion.scrub_is_due():
             store.deletion.scrub(patience)
         return RetentionReport(count.decisions, count.events, count.customers, {}, (), done=not dry_run)
-    gone = store.deletion.leaving(before)
+    gone = store.deletion.customers_without_decisions_since(before)
     rows = store.catalogues.policies()
     with _alone(store, rows, patience) as go_on:
         restarts = [
             restart for row in rows if (restart := _rebased(store, row, doomed, gone, go_on(progress))) is not None
         ]
         details = {"before": before, "last_customer": store.deletion.last_customer(doomed)} | _counts(restarts)
-        removed = store.deletion.remove(doomed, restarts, "retain", details)
+        removed = store.deletion.delete(doomed, restarts, "retain", details)
     store.deletion.scrub(patience)
     return RetentionReport(
         removed.decisions,
@@ -141,8 +140,8 @@ def retain(
 
 
 def _refits(
-    store: Store, rows: Sequence[PolicyRow], doomed: Doomed, keys: Container[str], progress: Progress
-) -> tuple[list[Restart], list[int]]:
+    store: Store, rows: Sequence[PolicyRow], doomed: DeletionTarget, keys: Container[str], progress: Progress
+) -> tuple[list[StateReplacement], list[int]]:
     """Return the new states of the policies that learned from a customer, and which of them began with a warm start."""
     restarts, warm = [], []
     for row in rows:
@@ -155,7 +154,7 @@ def _refits(
         try:
             policy = build(store.catalogues.get(row.catalogue_id), row.spec)
         except PolicyError:
-            restarts.append(Restart(row.id, _newest(store, row), None))
+            restarts.append(StateReplacement(row.id, _newest(store, row), None))
             continue
         if policy.dumps() != states[0]:
             warm.append(row.id)
@@ -173,11 +172,13 @@ def _refits(
         begin = 0 if base is None else row.base_step
         seen = _newest(store, row)
         state = _folded(store, row, policy, first if base is None else base, (begin, seen), stays, progress)
-        restarts.append(Restart(row.id, seen, state, begin, base, decides_from=seen + 1, first=first))
+        restarts.append(StateReplacement(row.id, seen, state, begin, base, decides_from=seen + 1, first=first))
     return restarts, warm
 
 
-def _rebased(store: Store, row: PolicyRow, doomed: Doomed, gone: Container[str], progress: Progress) -> Restart | None:
+def _rebased(
+    store: Store, row: PolicyRow, doomed: DeletionTarget, gone: Container[str], progress: Progress
+) -> StateReplacement | None:
     """Return a policy's new base and state where it learned from decisions that go, or names who has none left."""
     last = store.deletion.last_learned_step(row.id, doomed)
     states = store.deletion.states(row.id)
@@ -188,7 +189,7 @@ def _rebased(store: Store, row: PolicyRow, doomed: Doomed, gone: Container[str],
     try:
         policy = build(store.catalogues.get(row.catalogue_id), row.spec)
     except PolicyError:
-        return Restart(row.id, seen, None)
+        return StateReplacement(row.id, seen, None)
 
     def stays(outcomes: Outcomes) -> BoolArray:
         return outcomes.time >= doomed.value
@@ -198,13 +199,13 @@ def _rebased(store: Store, row: PolicyRow, doomed: Doomed, gone: Container[str],
     if has_warmup_outcomes(base):
         fresh = build(store.catalogues.get(row.catalogue_id), row.spec)
         state = _folded(store, row, fresh, first, (0, seen), stays, progress)
-        return Restart(row.id, seen, state, decides_from=seen + 1, first=first)
+        return StateReplacement(row.id, seen, state, decides_from=seen + 1, first=first)
     base = anonymise_customers(base, gone)
     policy = build(store.catalogues.get(row.catalogue_id), row.spec)
     state = _folded(store, row, policy, base, (step, seen), None, progress)
     if step == 0:
-        return Restart(row.id, seen, state, decides_from=row.decides_from, first=base)
-    return Restart(row.id, seen, state, step, base, max(step, row.decides_from), first)
+        return StateReplacement(row.id, seen, state, decides_from=row.decides_from, first=base)
+    return StateReplacement(row.id, seen, state, step, base, max(step, row.decides_from), first)
 
 
 def _folded(
@@ -236,7 +237,7 @@ def _alone(store: Store, rows: Sequence[PolicyRow], patience: float) -> Iterator
     StoreError where one cannot be had in `patience` seconds.
     """
     owner = f"removal-{secrets.token_hex(8)}"
-    leases = [Lease(store.leases, learner(row.id), owner, now) for row in rows]
+    leases = [Lease(store.leases, learning_lease(row.id), owner, now) for row in rows]
     deadline = renewed = time.monotonic() + patience
 
     def keeping(progress: Progress | None) -> Progress:
@@ -267,7 +268,7 @@ def _alone(store: Store, rows: Sequence[PolicyRow], patience: float) -> Iterator
             lease.release()
 
 
-def _may_be_in_base(store: Store, doomed: Doomed) -> bool:
+def _may_be_in_base(store: Store, doomed: DeletionTarget) -> bool:
     """Say whether decisions of this customer may be among those that a retention run removed.
 
     Customers are numbered as they come, so one with a higher number than all in those decisions came later.
@@ -292,7 +293,7 @@ def _newest(store: Store, row: PolicyRow) -> int:
     return store.ledger.latest_step(row.id) or 0
 
 
-def _counts(restarts: Sequence[Restart]) -> dict[str, object]:
+def _counts(restarts: Sequence[StateReplacement]) -> dict[str, object]:
     return {
         "policies_folded_again": [each.policy_id for each in restarts if each.state is not None],
         "policies_begun_anew": [each.policy_id for each in restarts if each.state is None],

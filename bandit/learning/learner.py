@@ -285,7 +285,7 @@ class PolicyLearner:
             with self.deciding:
                 policy.loads(state)
         self.current = PolicyState(policy, latest, len(state), n)
-        self.store.ledger.mend_snapshot(self.policy_id, latest, state)
+        self.store.ledger.repair_snapshot(self.policy_id, latest, state)
         return RebuildReport(latest - base, n, same)
 
     def _begin(self, policy: Policy) -> int:

@@ -6,7 +6,7 @@ import pytest
 import bandit
 from bandit.learning.learner import PolicyLearner
 from bandit.store import Lease, Store
-from bandit.store.tables.leases import LENGTH
+from bandit.store.tables.leases import LEASE_DURATION
 from tests.engine.test_engine import DAY, KEY, Clock, live
 
 
@@ -24,8 +24,8 @@ def test_a_lease_has_one_owner_until_it_runs_out(store):
     assert leases.take("y", "two", 9, 10)
     assert leases.take("x", "two", 10, 10)
     assert not leases.renew("x", "one", 11, 10)
-    assert leases.held("x").owner == "two"
-    assert leases.held("x").until == 20
+    assert leases.get("x").owner == "two"
+    assert leases.get("x").until == 20
 
 
 def test_renewing_makes_it_longer_and_never_shorter(store):
@@ -34,7 +34,7 @@ def test_renewing_makes_it_longer_and_never_shorter(store):
     assert leases.renew("x", "one", 8, 10)
     assert not leases.take("x", "two", 17, 10)
     assert leases.renew("x", "one", 2, 10)
-    assert leases.held("x").until == 18
+    assert leases.get("x").until == 18
 
 
 def test_a_lease_that_ran_out_is_still_ones_own_until_another_takes_it(store):
@@ -48,9 +48,9 @@ def test_only_the_owner_gives_it_back(store):
     leases = store.leases
     assert leases.take("x", "one", 0, 10)
     leases.release("x", "two")
-    assert leases.held("x") is not None
+    assert leases.get("x") is not None
     leases.release("x", "one")
-    assert leases.held("x") is None
+    assert leases.get("x") is None
     assert leases.take("x", "two", 1, 10)
 
 
@@ -94,7 +94,7 @@ def test_who_does_not_get_the_lease_learns_nothing_and_says_so(two):
     assert lease(one, "one", clock).take()
     learned = other.learn(clock.now, lease(other, "other", clock))
     assert (learned.n, learned.step, learned.learner) == (0, 0, False)
-    clock.now += LENGTH
+    clock.now += LEASE_DURATION
     learned = other.learn(clock.now, lease(other, "other", clock))
     assert (learned.n, learned.step, learned.learner) == (300, 1, True)
 
@@ -109,7 +109,7 @@ def test_a_learner_that_was_suspended_until_another_took_over_writes_nothing(two
         outcomes(policy, rows)
         if policy is not one.policy:
             monkeypatch.setattr(type(one.policy), "update", outcomes)
-            clock.now += LENGTH
+            clock.now += LEASE_DURATION
             assert other.learn(clock.now, lease(other, "other", clock)).n == 300
 
     def refuse(*_):

@@ -14,7 +14,7 @@ import pytest
 import bandit
 from bandit.errors import UnknownDecisionError
 from bandit.store import Lease
-from bandit.store.tables.leases import LENGTH
+from bandit.store.tables.leases import LEASE_DURATION
 from tests.conftest import SPRING
 from tests.engine.test_engine import DAY, KEY, Clock, context, live
 
@@ -112,9 +112,9 @@ def test_while_one_holds_the_lease_the_other_learns_nothing_and_says_so(opened, 
     assert lease.take()
     learned = two.learn()
     assert (learned.n, learned.learner) == (0, False)
-    wall.now += LENGTH
+    wall.now += LEASE_DURATION
     assert two.learn().n == 50
-    assert one.store.leases.held(lease.name) is None
+    assert one.store.leases.get(lease.name) is None
 
 
 def test_learning_does_not_keep_decisions_waiting_and_they_are_logged_with_the_state_they_used(

@@ -298,7 +298,7 @@ def test_while_another_learns_an_erasure_waits_and_then_says_so(tmp_path, catalo
         release.start()
         assert erase(store, WHO).decisions == 6
         release.join()
-        assert all(held.name != "learn/1" for held in store.held_leases())
+        assert all(held.name != "learn/1" for held in store.leases.all())
 
 
 def spooled(path, decision_id):
@@ -313,7 +313,7 @@ def spooled(path, decision_id):
 def test_what_a_process_that_is_gone_left_in_its_spool_is_erased_as_well(tmp_path, catalogue):
     path = tmp_path / "a.db"
     grown(path, catalogue, bandit.Uniform(catalogue), rounds=1)
-    spooled(path, "left behind").let_go()
+    spooled(path, "left behind").release()
     with Store.open(path, customer_key=KEY) as store:
         stored = store.customers.stored(WHO)
         erased = erase(store, WHO)
@@ -328,7 +328,7 @@ def test_the_spool_of_a_process_that_is_running_is_named(tmp_path, catalogue):
     spool = spooled(path, "on its way")
     with Store.open(path, customer_key=KEY) as store:
         assert erase(store, WHO).spools == (spool.path,)
-        spool.let_go()
+        spool.release()
         erased = erase(store, WHO)
         assert (erased.decisions, erased.spools) == (1, ())
 

@@ -1,6 +1,6 @@
-"""What sb-obp answers on the arrays of `obp_inputs`; run by the Python of an environment that has it, not by ours.
+"""The values of sb-obp on the arrays of `obp_inputs`; run by the Python of an environment that has sb-obp.
 
-Usage, from the root of the repository: obp/bin/python -m tests.ope.obp_values answers.json
+Usage, from the root of the repository: obp/bin/python -m tests.ope.estimators.obp_values answers.json
 """
 
 import json
@@ -23,7 +23,7 @@ from obp.ope import (
 )
 from sklearn.linear_model import LinearRegression
 
-from tests.ope.obp_inputs import digest, inputs
+from tests.ope.estimators.obp_inputs import digest, inputs
 
 given = inputs()
 n, n_offers = given["target"].shape

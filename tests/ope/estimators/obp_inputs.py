@@ -1,4 +1,4 @@
-"""The arrays on which our estimators and those of sb-obp are compared.
+"""The arrays on which the estimators of this package and of sb-obp are compared.
 
 Every number comes from PCG64's raw integers, whose sequence numpy guarantees for a seed, by sums and products that are
 exact in double precision, and by single divisions: the arrays are the same, bit by bit, with every version of numpy
@@ -14,7 +14,7 @@ EVERY = np.arange(ROWS)
 
 
 def inputs():
-    """Make a log with weights up to about 500, a policy, one that is sure, and a reward model that is wrong."""
+    """Make a log with weights up to about 500, a stochastic and a deterministic target, and a biased reward model."""
     source = np.random.PCG64(20)
 
     def integers(shape, bits):

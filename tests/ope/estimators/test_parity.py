@@ -5,7 +5,7 @@ sb-obp needs an older numpy than ours and an environment of its own, so that its
 (`obp_inputs.py` makes these exactly, with any version of numpy). The file was made, and is made again, by
 
     python3.11 -m venv obp && obp/bin/pip install sb-obp "numpy<2"
-    obp/bin/python -m tests.ope.obp_values tests/fixtures/obp_values.json
+    obp/bin/python -m tests.ope.estimators.obp_values tests/fixtures/obp_values.json
 
 With OFFER_BANDIT_OBP_PYTHON=obp/bin/python in the environment the file is also compared with what sb-obp answers now.
 
@@ -29,27 +29,27 @@ from bandit.ope import ESTIMATORS, Feedback, ShrunkDR, SwitchDR, estimate
 from bandit.ope.estimators.clipped_ips import ClippedIps
 from bandit.ope.estimators.mrdr import mrdr_weights
 from bandit.ope.slate_weights import marginal_weights
-from tests.ope.obp_inputs import EVERY, OFFERS, PARTS, ROWS, digest, inputs
+from tests.ope.estimators.obp_inputs import EVERY, OFFERS, PARTS, ROWS, digest, inputs
 
-TESTS = Path(__file__).resolve().parents[1]
+TESTS = Path(__file__).resolve().parents[2]
 PYTHON = os.environ.get("OFFER_BANDIT_OBP_PYTHON", "")
 
 
 @pytest.fixture(scope="module")
 def arrays():
-    """A log, a policy, one that is sure, and a reward model that is wrong."""
+    """A log, a stochastic and a deterministic target, and a biased reward model."""
     return inputs()
 
 
 @pytest.fixture(scope="module")
 def theirs():
-    """What sb-obp answered."""
+    """The stored values of sb-obp."""
     return json.loads((TESTS / "fixtures" / "obp_values.json").read_text(encoding="utf-8"))
 
 
 @pytest.fixture(scope="module")
 def ours(arrays):
-    """The same from here."""
+    """The values of this package on the same arrays."""
     logging, target, offer = arrays["logging"], arrays["target"], arrays["offer"]
     feedback = Feedback(
         arrays["reward"],
@@ -69,9 +69,9 @@ def test_the_arrays_are_those_that_sb_obp_was_asked_about(arrays, theirs):
 
 @pytest.mark.slow
 @pytest.mark.skipif(not PYTHON, reason="OFFER_BANDIT_OBP_PYTHON names no python that has sb-obp")
-def test_sb_obp_still_answers_what_the_file_says(theirs, tmp_path):
+def test_sb_obp_still_gives_the_stored_values(theirs, tmp_path):
     subprocess.run(  # noqa: S603 - our own script, by the interpreter that the caller named
-        [PYTHON, "-W", "ignore", "-m", "tests.ope.obp_values", tmp_path / "now.json"],
+        [PYTHON, "-W", "ignore", "-m", "tests.ope.estimators.obp_values", tmp_path / "now.json"],
         check=True,
         env={**os.environ, "PYTHONPATH": str(TESTS.parent)},
     )
@@ -86,7 +86,7 @@ def test_values_are_those_of_sb_obp(name, ours, theirs):
     assert ours[name] == pytest.approx(theirs["values"][name], rel=1e-9, abs=1e-9)
 
 
-def test_mrdr_of_a_sure_target_is_that_of_sb_obp(arrays, theirs):
+def test_mrdr_of_a_deterministic_target_is_that_of_sb_obp(arrays, theirs):
     """Least squares on context and offer with our weights; the offers that no weight identifies have no part in it."""
     offer, sure = arrays["offer"], arrays["sure"]
     propensity, target = arrays["logging"][EVERY, offer], sure[EVERY, offer]

@@ -1,4 +1,4 @@
-"""Intervals cover the truth as often as they say, and where they must not, they do not."""
+"""Coverage of intervals at their nominal level, with negative controls that must undercover."""
 
 import numpy as np
 import pytest
@@ -13,20 +13,20 @@ TARGET = np.array([[0.1, 0.2, 0.7], [0.5, 0.3, 0.2]])
 NEAR = np.array([[0.1, 0.2, 0.7], [0.5, 0.25, 0.25]])
 CHANCE = np.array([[0.1, 0.3, 0.4], [0.2, 0.1, 0.6]])
 MODEL = 0.4 * CHANCE + 0.2
-SURE = ("ips", "snips", "dr", "sndr", "switch-dr", "dr-os")
+UNBIASED = ("ips", "snips", "dr", "sndr", "switch-dr", "dr-os")
 
 
-def draw(rng, n, cluster_size=1, mood=0.0):
-    """n rows of a Bernoulli market; a customer's rows share context, offer and a mood of this size."""
+def draw(rng, n, cluster_size=1, effect=0.0):
+    """n rows of a Bernoulli market; a customer's rows share context, offer and a random effect of this deviation."""
     groups = n // cluster_size
     x = np.repeat(rng.integers(0, 2, groups), cluster_size)
     a = np.repeat(rng.choice(3, size=groups, p=LOGGING), cluster_size)
-    swing = np.repeat(rng.normal(0.0, mood, groups), cluster_size) if mood else 0.0
+    swing = np.repeat(rng.normal(0.0, effect, groups), cluster_size) if effect else 0.0
     return x, a, (rng.random(n) < CHANCE[x, a]) + swing, np.repeat(np.arange(groups), cluster_size)
 
 
-def seen(market, target):
-    """What a market says of a target policy."""
+def feedback_of(market, target):
+    """The feedback of a market on a target policy."""
     x, a, reward, cluster = market
     return Feedback(reward, LOGGING[a], target[x, a], MODEL[x, a], (target * MODEL).sum(axis=1)[x], cluster)
 
@@ -49,28 +49,28 @@ def covers(answer, truth):
     return answer.low <= truth <= answer.high
 
 
-def test_intervals_cover_at_their_level_but_not_the_direct_method_of_a_wrong_model():
+def test_intervals_cover_at_their_level_except_dm_with_a_biased_model():
     rng = np.random.default_rng(20)
-    hits = dict.fromkeys((*SURE, "dm"), 0)
+    hits = dict.fromkeys((*UNBIASED, "dm"), 0)
     for _ in range(RUNS):
-        for answer in estimate(without_clusters(seen(draw(rng, 500), TARGET))):
+        for answer in estimate(without_clusters(feedback_of(draw(rng, 500), TARGET))):
             hits[answer.name] += covers(answer, TRUTH)
-    for name in SURE:
+    for name in UNBIASED:
         assert hits[name] / RUNS == pytest.approx(0.95, abs=SLACK), name
     assert hits["dm"] / RUNS < 0.5
 
 
 @pytest.mark.slow
-def test_clustered_intervals_cover_where_rows_hang_together_and_unclustered_ones_do_not():
+def test_clustered_intervals_cover_where_rows_are_dependent_and_unclustered_ones_do_not():
     rng = np.random.default_rng(21)
-    clustered, single = dict.fromkeys(SURE, 0), dict.fromkeys(SURE, 0)
+    clustered, single = dict.fromkeys(UNBIASED, 0), dict.fromkeys(UNBIASED, 0)
     for _ in range(RUNS):
-        feedback = seen(draw(rng, 1_200, cluster_size=6, mood=0.5), TARGET)
-        for answer in estimate(feedback, SURE):
+        feedback = feedback_of(draw(rng, 1_200, cluster_size=6, effect=0.5), TARGET)
+        for answer in estimate(feedback, UNBIASED):
             clustered[answer.name] += covers(answer, TRUTH)
-        for answer in estimate(without_clusters(feedback), SURE):
+        for answer in estimate(without_clusters(feedback), UNBIASED):
             single[answer.name] += covers(answer, TRUTH)
-    for name in SURE:
+    for name in UNBIASED:
         assert clustered[name] / RUNS == pytest.approx(0.95, abs=SLACK + 0.01), name
         assert single[name] / RUNS < 0.8, name
 
@@ -78,15 +78,15 @@ def test_clustered_intervals_cover_where_rows_hang_together_and_unclustered_ones
 @pytest.mark.slow
 def test_paired_intervals_cover_the_difference_and_are_narrower_than_two_apart():
     rng = np.random.default_rng(22)
-    hits = dict.fromkeys(SURE, 0)
+    hits = dict.fromkeys(UNBIASED, 0)
     for _ in range(RUNS):
         market = draw(rng, 500)
-        one, other = seen(market, TARGET), seen(market, NEAR)
-        apart = {each.name: each.standard_error for each in estimate(one, SURE)}
-        for answer in compare(one, other, SURE):
+        one, other = feedback_of(market, TARGET), feedback_of(market, NEAR)
+        apart = {each.name: each.standard_error for each in estimate(one, UNBIASED)}
+        for answer in compare(one, other, UNBIASED):
             hits[answer.name] += covers(answer, GAIN)
             assert answer.standard_error < 0.5 * apart[answer.name] * np.sqrt(2)
-    for name in SURE:
+    for name in UNBIASED:
         assert hits[name] / RUNS == pytest.approx(0.95, abs=SLACK + 0.01), name
 
 

@@ -1,3 +1,5 @@
+"""Appending events: repeats, corrections, and the outcomes that they make."""
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -86,7 +88,7 @@ def test_a_repeat_writes_nothing(store):
     assert store.counts().events == 2
 
 
-def test_an_event_id_with_other_content_is_refused_with_what_is_there_and_what_came(store):
+def test_an_event_id_with_other_content_is_refused_with_both_contents(store):
     store.events.append(events(["a"], revenue=52.0))
     with pytest.raises(DuplicateError, match=r"purchase, revenue 52 and .* purchase, revenue 48; .*--correct"):
         store.events.append(events(["b", "a"], revenue=[1.0, 48.0]))

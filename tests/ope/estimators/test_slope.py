@@ -1,4 +1,4 @@
-"""SLOPE: its rule by hand and against a plain loop, its candidates, and what it is for."""
+"""SLOPE: its rule by hand and against a plain loop, its candidates, and its mean squared error."""
 
 from dataclasses import replace
 from types import SimpleNamespace
@@ -14,8 +14,8 @@ from bandit.ope import ESTIMATORS, Feedback, Tally, estimate, resolve
 from bandit.ope.estimator import Selection
 from bandit.ope.estimators.clipped_ips import ClippedIps
 from bandit.ope.estimators.dm import DirectMethod
-from bandit.ope.estimators.slope import LARGEST, Slope
-from bandit.ope.feedback import COLUMNS
+from bandit.ope.estimators.slope import SLOPE_MAX_WEIGHTS, Slope
+from bandit.ope.feedback import NEED_COLUMNS
 from tests.ope.tools import make, rows
 
 SLOPES = ("clipped-ips-slope", "switch-dr-slope", "dr-os-slope")
@@ -70,8 +70,8 @@ def test_the_registered_ones_are_selections_with_candidates_in_the_order_of_bias
     assert isinstance(slope, Selection)
     assert slope.name == name
     assert {each.needs for each in slope.candidates} == {slope.needs}
-    assert list(LARGEST) == sorted(LARGEST, reverse=True)
-    assert (LARGEST[0], LARGEST[-1]) == (np.inf, 1.0)
+    assert list(SLOPE_MAX_WEIGHTS) == sorted(SLOPE_MAX_WEIGHTS, reverse=True)
+    assert (SLOPE_MAX_WEIGHTS[0], SLOPE_MAX_WEIGHTS[-1]) == (np.inf, 1.0)
 
 
 def test_candidates_go_from_no_clipping_to_the_direct_method():
@@ -129,7 +129,7 @@ def test_order_parts_and_the_unit_of_the_reward_do_not_change_the_choice(name, s
         piece.add(rows(feedback, part))
         merged = merged + piece
     assert merged.estimates()[0].value == pytest.approx(want.value, rel=1e-9, abs=1e-12)
-    scaled = {column: factor * getattr(feedback, column) for column in ("reward", *COLUMNS["predictions"])}
+    scaled = {column: factor * getattr(feedback, column) for column in ("reward", *NEED_COLUMNS["predictions"])}
     (other,) = estimate(replace(feedback, **scaled), (name,))
     assert other.value == pytest.approx(factor * want.value, rel=1e-9, abs=1e-12)
 
@@ -167,7 +167,7 @@ def runs_of(n, rare, runs):
     return off, width
 
 
-def test_it_does_not_clip_where_that_is_seen_to_be_wrong():
+def test_slope_does_not_clip_where_the_bias_is_detectable():
     """rare = .2, n = 20,000: ips errs by sqrt((2/.2 - 1)/20000) = .021, weights of at most 1 by .8; SLOPE as ips does.
 
     To clip 5 at 4 takes away .2, more than 2 (.021 + .017): it is seen.
@@ -178,7 +178,7 @@ def test_it_does_not_clip_where_that_is_seen_to_be_wrong():
     assert slope == pytest.approx(ips, rel=1e-12)
 
 
-def test_it_clips_where_the_noise_is_larger_than_the_bias():
+def test_slope_clips_where_the_noise_is_larger_than_the_bias():
     """rare = .001, n = 100: one row in ten logs has the weight 1,000, ips errs by sqrt((2000 - 1)/100) = 4.5."""
     ips, clipped, slope = np.sqrt(np.mean(runs_of(100, 0.001, 600)[0] ** 2, axis=0))
     assert ips > 2.5
@@ -186,7 +186,7 @@ def test_it_clips_where_the_noise_is_larger_than_the_bias():
     assert slope < 0.5 * ips
 
 
-def test_its_interval_does_not_hold_the_bias_that_it_accepts():
+def test_the_selected_candidates_own_interval_does_not_cover_the_accepted_bias():
     """rare = .2, n = 2,000: to clip 5 at 4 takes away .2, less than 2 (.067 + .054), and is four standard errors.
 
     Its intervals cover the truth in no more than one log of five. They must not be what a verdict rests on.
@@ -196,7 +196,7 @@ def test_its_interval_does_not_hold_the_bias_that_it_accepts():
     assert np.sqrt(np.mean(off[:, 2] ** 2)) < 0.35 * np.sqrt(np.mean(off[:, 1] ** 2))
 
 
-def test_candidates_must_be_there_and_need_the_same():
+def test_a_selection_needs_candidates_with_the_same_needs():
     with pytest.raises(InputError, match="has no candidates"):
         Slope("empty", ())
     with pytest.raises(InputError, match="need different columns"):

@@ -1,4 +1,4 @@
-"""The weights of the reward model that makes dr narrow, by hand and against the variance itself."""
+"""The weights of mrdr's reward model, by hand and against the exact variance of the estimator."""
 
 from itertools import product
 
@@ -18,7 +18,7 @@ def test_weights_are_the_products_done_by_hand():
     assert weights == pytest.approx([3.0, 0.5, 0.0, 0.0], abs=1e-15)
 
 
-def test_a_sure_target_has_the_weights_of_the_paper():
+def test_a_deterministic_target_has_the_weights_of_the_paper():
     """(1 - p) / p^2 where the target takes the logged offer, 0 where it does not."""
     propensity = np.array([0.1, 0.4, 0.9, 0.3])
     weights = mrdr_weights(propensity, np.array([1.0, 1.0, 1.0, 0.0]))
@@ -60,7 +60,7 @@ class World:
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_no_model_has_less_variance_than_the_one_so_fitted_to_a_sure_target(seed):
+def test_the_weighted_fit_minimises_the_variance_for_a_deterministic_target(seed):
     """Moved in any direction it is worse; the plain fit, the negative control, gets better when moved towards it."""
     world = World(seed, sure=True)
     robust, plain = world.robust(), world.fit(np.ones(len(world.x)))
@@ -90,7 +90,7 @@ def test_its_objective_is_the_variance_less_the_products_of_two_offers_errors(se
     assert diagonal - products == pytest.approx(whole, rel=1e-10)
 
 
-def test_the_model_so_fitted_is_mostly_narrower_where_the_target_is_not_sure():
+def test_the_weighted_fit_mostly_reduces_the_variance_for_a_stochastic_target():
     """The products that are left out may matter: of 200 worlds the fit is better than the plain one in most."""
     better = 0
     for seed in range(200):
@@ -107,7 +107,7 @@ def test_mrdr_is_dr_with_the_other_model():
     assert (as_mrdr.value, as_mrdr.standard_error) == (as_dr.value, as_dr.standard_error)
 
 
-def test_numbers_that_are_no_probabilities_are_refused():
+def test_numbers_that_are_not_probabilities_are_rejected():
     for propensity, target in (([0.0], [1.0]), ([0.5], [1.5]), ([np.nan], [0.5])):
         with pytest.raises(NumberError):
             mrdr_weights(np.array(propensity), np.array(target))
