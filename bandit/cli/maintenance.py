@@ -21,7 +21,7 @@ from bandit.cli.setup import COMMANDS
 from bandit.clock import now
 from bandit.errors import InputError, OfferBanditError, PolicyError, StoreError
 from bandit.governance.verify import verify as verify_store
-from bandit.learning.learner import PolicyLearner
+from bandit.learning import PolicyLearner
 from bandit.policies import build
 from bandit.report import doctor_tables, rebuilt_lines, verified_lines
 from bandit.store import Store

@@ -19,7 +19,7 @@ from bandit.cli.options import AsJson, CatalogueFile, Database, Event, Level, Ob
 from bandit.domain import Policy
 from bandit.engine import Engine
 from bandit.errors import InputError, PolicyError
-from bandit.learning.learner import PolicyLearner
+from bandit.learning import PolicyLearner
 from bandit.policies import ThompsonSampling, build
 from bandit.report import unit_of
 from bandit.report.learning import (

@@ -11,7 +11,8 @@ import typer
 import bandit
 from bandit.cli.maintenance import doctor
 from bandit.errors import InputError, StoreError
-from bandit.governance.erasure import PATIENCE, erase
+from bandit.governance.erasure import erase
+from bandit.governance.removal import REMOVAL_WAIT
 from bandit.store import Store, file_size, wal_path
 from bandit.store.maintenance import copy
 from bandit.store.maintenance.deletion import Deletion
@@ -128,7 +129,7 @@ def test_the_refused_lines_that_stay_are_in_a_file_at_every_moment(path, monkeyp
 
 
 def test_a_removal_outwaits_the_lease_of_a_process_that_was_killed():
-    assert leases.LEASE_DURATION / 1e6 + 10.0 <= PATIENCE
+    assert leases.LEASE_DURATION / 1e6 + 10.0 <= REMOVAL_WAIT
 
 
 def test_a_log_that_grew_while_another_read_is_cut_when_the_reader_is_gone(path):

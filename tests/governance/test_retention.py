@@ -1,12 +1,14 @@
+"""Retention removes old decisions and keeps what was learned of them."""
+
 import numpy as np
 import pytest
 
 import bandit
-from bandit.governance.erasure import retain
+from bandit.governance.retention import retain
 from bandit.governance.verify import verify
 from bandit.policies.state_erasure import has_customers
 from bandit.store import Store
-from tests.store.maintenance.test_erase import KEY, POLICIES, START, WHO, Clock, files, grown, lived, newest
+from tests.governance.conftest import KEY, POLICIES, START, WHO, Clock, explored_log, files, newest_state, served_log
 from tests.store.rows import DAY
 
 CUT = START + 12 * DAY
@@ -20,7 +22,7 @@ def resumed(path, days):
 
 def test_old_decisions_go_with_all_that_hangs_on_them(tmp_path, catalogue):
     """Rounds at day 0 and 8 are before day 12; the third, at day 16, stays with its 240 decisions."""
-    grown(tmp_path / "a.db", catalogue, bandit.ThompsonSampling(catalogue))
+    explored_log(tmp_path / "a.db", catalogue, bandit.ThompsonSampling(catalogue))
     with Store.open(tmp_path / "a.db", customer_key=KEY) as store:
         n_events = store.counts().events
         retained = retain(store, CUT)
@@ -35,10 +37,10 @@ def test_old_decisions_go_with_all_that_hangs_on_them(tmp_path, catalogue):
 
 @pytest.mark.parametrize("kind", POLICIES)
 def test_what_was_learned_stays_and_is_the_base_of_the_fold(tmp_path, catalogue, kind):
-    live = grown(tmp_path / "a.db", catalogue, POLICIES[kind](catalogue), n=280)
+    state = explored_log(tmp_path / "a.db", catalogue, POLICIES[kind](catalogue), n=280)
     with Store.open(tmp_path / "a.db", customer_key=KEY) as store:
         assert retain(store, CUT).base_steps == {1: 2}
-        assert newest(store) == live
+        assert newest_state(store) == state
         assert verify(store).problems == ()
     engine, clock = resumed(tmp_path / "a.db", 40)
     with engine:
@@ -54,7 +56,7 @@ def test_what_was_learned_stays_and_is_the_base_of_the_fold(tmp_path, catalogue,
 
 def test_decisions_made_since_the_base_are_still_computed_again(tmp_path, catalogue):
     """Three rounds of 92; the first is learned at step 1, so that decisions made with step 1 and later are checked."""
-    lived(tmp_path / "a.db", catalogue, bandit.ThompsonSampling(catalogue), rounds=8)
+    served_log(tmp_path / "a.db", catalogue, bandit.ThompsonSampling(catalogue), rounds=8)
     with Store.open(tmp_path / "a.db", customer_key=KEY) as store:
         assert verify(store).n_recomputed == 736
         assert retain(store, START + 44 * DAY).base_steps == {1: 6}
@@ -63,7 +65,7 @@ def test_decisions_made_since_the_base_are_still_computed_again(tmp_path, catalo
 
 
 def test_a_second_run_begins_from_the_base_of_the_first(tmp_path, catalogue):
-    lived(tmp_path / "a.db", catalogue, bandit.ThompsonSampling(catalogue), rounds=10)
+    served_log(tmp_path / "a.db", catalogue, bandit.ThompsonSampling(catalogue), rounds=10)
     with Store.open(tmp_path / "a.db", customer_key=KEY) as store:
         assert retain(store, START + 44 * DAY).base_steps == {1: 6}
         assert retain(store, START + 60 * DAY).base_steps == {1: 8}
@@ -95,10 +97,10 @@ def test_customers_who_have_no_decision_left_are_no_longer_known(tmp_path, catal
         stored = engine.store.customers.stored(WHO)
         assert has_customers(engine.policy.dumps(), {stored})
     with Store.open(path, customer_key=KEY) as store:
-        before = newest(store)
+        before = newest_state(store)
         assert retain(store, CUT).customers == 1
-        assert not has_customers(newest(store), {stored})
-        assert newest(store) != before
+        assert not has_customers(newest_state(store), {stored})
+        assert newest_state(store) != before
         assert verify(store).problems == ()
     assert stored.encode() not in b"".join(files(tmp_path).values())
     engine, _ = resumed(path, 60)
@@ -109,11 +111,11 @@ def test_customers_who_have_no_decision_left_are_no_longer_known(tmp_path, catal
 
 def test_a_policy_that_still_keeps_outcomes_as_they_came_forgets_the_old_ones(tmp_path, catalogue):
     """Below 500 outcomes the state has the outcomes themselves; afterwards it is that of the last round alone."""
-    grown(tmp_path / "a.db", catalogue, bandit.ThompsonSampling(catalogue), n=120)
+    explored_log(tmp_path / "a.db", catalogue, bandit.ThompsonSampling(catalogue), n=120)
     with Store.open(tmp_path / "a.db", customer_key=KEY) as store:
-        before = newest(store)
+        before = newest_state(store)
         assert retain(store, CUT).base_steps == {1: 0}
-        assert len(newest(store)) < len(before)
+        assert len(newest_state(store)) < len(before)
         assert verify(store).problems == ()
     engine, _ = resumed(tmp_path / "a.db", 60)
     with engine:
@@ -121,7 +123,7 @@ def test_a_policy_that_still_keeps_outcomes_as_they_came_forgets_the_old_ones(tm
 
 
 def test_a_dry_run_says_what_would_go_and_changes_nothing(tmp_path, catalogue):
-    grown(tmp_path / "a.db", catalogue, bandit.ThompsonSampling(catalogue))
+    explored_log(tmp_path / "a.db", catalogue, bandit.ThompsonSampling(catalogue))
     before = files(tmp_path)
     with Store.open(tmp_path / "a.db", customer_key=KEY) as store:
         would = retain(store, CUT, dry_run=True)
@@ -133,7 +135,7 @@ def test_a_dry_run_says_what_would_go_and_changes_nothing(tmp_path, catalogue):
 
 
 def test_with_nothing_so_old_nothing_is_recorded(tmp_path, catalogue):
-    grown(tmp_path / "a.db", catalogue, bandit.Uniform(catalogue), rounds=1)
+    explored_log(tmp_path / "a.db", catalogue, bandit.Uniform(catalogue), rounds=1)
     with Store.open(tmp_path / "a.db", customer_key=KEY) as store:
         assert retain(store, START).decisions == 0
         assert store.journal() == ()

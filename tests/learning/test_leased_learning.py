@@ -1,68 +1,18 @@
-"""Leases by a clock of whole numbers, and two lineages that both want to learn."""
+"""Two learners of one policy that both want to learn."""
 
 import numpy as np
 import pytest
 
 import bandit
-from bandit.learning.learner import PolicyLearner
-from bandit.store import Lease, Store
+from bandit.learning import PolicyLearner
+from bandit.store import Lease
 from bandit.store.tables.leases import LEASE_DURATION
-from tests.engine.test_engine import DAY, KEY, Clock, live
-
-
-@pytest.fixture
-def store(tmp_path):
-    with Store.open(tmp_path / "offers.db", durability="process", customer_key=KEY) as opened:
-        yield opened
-
-
-def test_a_lease_has_one_owner_until_it_runs_out(store):
-    """Taken at 0 for 10: not free at 9, free at 10."""
-    leases = store.leases
-    assert leases.take("x", "one", 0, 10)
-    assert not leases.take("x", "two", 9, 10)
-    assert leases.take("y", "two", 9, 10)
-    assert leases.take("x", "two", 10, 10)
-    assert not leases.renew("x", "one", 11, 10)
-    assert leases.get("x").owner == "two"
-    assert leases.get("x").until == 20
-
-
-def test_renewing_makes_it_longer_and_never_shorter(store):
-    leases = store.leases
-    assert leases.take("x", "one", 0, 10)
-    assert leases.renew("x", "one", 8, 10)
-    assert not leases.take("x", "two", 17, 10)
-    assert leases.renew("x", "one", 2, 10)
-    assert leases.get("x").until == 18
-
-
-def test_a_lease_that_ran_out_is_still_ones_own_until_another_takes_it(store):
-    leases = store.leases
-    assert leases.take("x", "one", 0, 10)
-    assert leases.renew("x", "one", 99, 10)
-    assert leases.take("x", "one", 99, 10)
-
-
-def test_only_the_owner_gives_it_back(store):
-    leases = store.leases
-    assert leases.take("x", "one", 0, 10)
-    leases.release("x", "two")
-    assert leases.get("x") is not None
-    leases.release("x", "one")
-    assert leases.get("x") is None
-    assert leases.take("x", "two", 1, 10)
-
-
-def test_a_lease_of_a_clock_that_was_wrong_does_not_last_for_ever(store):
-    leases = store.leases
-    assert leases.take("x", "from the future", 10**15, 10)
-    assert leases.take("x", "one", 100, 10)
+from tests.engine.conftest import DAY, KEY, Clock, serve
 
 
 @pytest.fixture
 def two(tmp_path, catalogue):
-    """Two lineages of one policy, on connections of their own, with 300 outcomes to learn; and the clock."""
+    """Two learners of one policy, on connections of their own, with 300 outcomes to learn; and the clock."""
     clock = Clock()
     with bandit.Engine.open(
         tmp_path / "offers.db",
@@ -73,7 +23,7 @@ def two(tmp_path, catalogue):
         clock=clock,
         durability="process",
     ) as engine:
-        live(engine, clock, 300, np.random.default_rng(1))
+        serve(engine, clock, 300, np.random.default_rng(1))
         clock.now += 8 * DAY
         with engine.store.another() as one, engine.store.another() as other:
             yield (
@@ -89,7 +39,7 @@ def lease(learner, owner, clock):
     return Lease(learner.store.leases, "learn", owner, clock)
 
 
-def test_who_does_not_get_the_lease_learns_nothing_and_says_so(two):
+def test_a_learner_without_the_lease_learns_nothing_and_says_so(two):
     (one, other), clock = two
     assert lease(one, "one", clock).take()
     learned = other.learn(clock.now, lease(other, "other", clock))
@@ -140,7 +90,7 @@ def test_a_step_that_another_wrote_without_a_lease_is_not_written_twice(two, mon
         return rows
 
     monkeypatch.setattr(one, "_due", late)
-    # It follows what the other wrote, finds nothing more to learn, and writes nothing.
+    # It syncs with what the other wrote, finds nothing more to learn, and writes nothing.
     learned = one.learn(clock.now, lease(one, "one", clock))
     monkeypatch.setattr(Lease, "renew", renewed)
     assert (learned.n, learned.step) == (0, 1)
