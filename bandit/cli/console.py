@@ -7,10 +7,6 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeAlias
 
-import msgspec
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-
 from bandit.printable import plain
 
 if TYPE_CHECKING:
@@ -26,6 +22,8 @@ _PIPED_WIDTH = 200
 
 def show(tables: Iterable[Table], lines: Iterable[str] = ()) -> None:
     """Print tables and sentences on stdout."""
+    from rich.console import Console
+
     console = Console(file=sys.stdout, highlight=False)
     if not console.is_terminal:
         console.width = _PIPED_WIDTH
@@ -37,6 +35,8 @@ def show(tables: Iterable[Table], lines: Iterable[str] = ()) -> None:
 
 def show_json(value: object) -> None:
     """Print one JSON document on stdout, and nothing else."""
+    import msgspec
+
     text = msgspec.json.format(msgspec.json.encode(value), indent=2).decode()
     sys.stdout.write(text + "\n")
 
@@ -49,6 +49,16 @@ def note(sentence: str) -> None:
 @contextmanager
 def progress(label: str) -> Iterator[Report]:
     """Show a bar on stderr while the work goes on, where stderr is a terminal; yields what the work calls."""
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        Progress,
+        TaskProgressColumn,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
     console = Console(file=sys.stderr)
     if not console.is_terminal:
         yield lambda done, total: None  # noqa: ARG005

@@ -2,49 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Annotated, cast, get_args
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Annotated, cast
 
-import numpy as np
 import typer
 
-from bandit.analysis.replay import replay as replay_log
+from bandit.cli.choices import ESTIMATOR_NAMES, INTERVAL_KINDS, REWARD_MODEL_NAMES
 from bandit.cli.console import progress, show, show_json
-from bandit.cli.logs import MappingFile, WrittenBy, opened, unused
 from bandit.cli.options import (
     AsJson,
     CatalogueFile,
     Database,
     Event,
     Level,
+    MappingFile,
     Objective,
     Policies,
     Seed,
     Window,
+    WrittenBy,
 )
-from bandit.cli.policies import parse_policies, parse_policy
-from bandit.clock import now
-from bandit.encoding.encoder import Encoder
 from bandit.errors import InputError
-from bandit.evaluate import Propensities, RewardModel, RidgeReward, verdicts
-from bandit.evaluate import evaluate as evaluate_log
-from bandit.evaluate import gate as gate_of
-from bandit.evaluate.diagnostics import SampleRatioTest, sample_ratio
-from bandit.evaluate.rewards.vw import VwReward
-from bandit.ope import DEFAULT_INTERVAL, ESTIMATORS, IntervalKind
-from bandit.report import (
-    all_estimates_table,
-    evaluation_lines,
-    evaluation_table,
-    replay_table,
-    segment_table,
-    unit_of,
-)
-from bandit.store import Store, Where
 
-INTERVALS: tuple[str, ...] = get_args(IntervalKind)
+if TYPE_CHECKING:
+    from bandit.encoding.encoder import Encoder
+    from bandit.evaluate import Propensities, RewardModel
+    from bandit.evaluate.diagnostics import SampleRatioTest
+    from bandit.ope import IntervalKind
+    from bandit.store import Store
 
-REWARD_MODELS: Mapping[str, Callable[[Encoder], RewardModel]] = {"ridge": RidgeReward, "vw": VwReward}
 
 Baseline = Annotated[
     str | None,
@@ -52,11 +38,12 @@ Baseline = Annotated[
 ]
 
 Intervals = Annotated[
-    str, typer.Option("--interval", metavar="KIND", help=f"How intervals are made: {', '.join(INTERVALS)}.")
+    str, typer.Option("--interval", metavar="KIND", help=f"How intervals are made: {', '.join(INTERVAL_KINDS)}.")
 ]
 
 RewardModels = Annotated[
-    str, typer.Option(metavar="NAME", help=f"What predicts rewards for dm, dr and kin: {', '.join(REWARD_MODELS)}.")
+    str,
+    typer.Option(metavar="NAME", help=f"What predicts rewards for dm, dr and kin: {', '.join(REWARD_MODEL_NAMES)}."),
 ]
 
 PropensitySource = Annotated[
@@ -85,9 +72,9 @@ def evaluate(
         typer.Option(metavar="FOLDS", help="Judge on all customers, by copies that learned from the others instead."),
     ] = None,
     estimators: Annotated[
-        str, typer.Option(metavar="NAMES", help=f"Separated by commas, of {', '.join(ESTIMATORS)}.")
+        str, typer.Option(metavar="NAMES", help=f"Separated by commas, of {', '.join(ESTIMATOR_NAMES)}.")
     ] = "dr,snips",
-    interval: Intervals = DEFAULT_INTERVAL,
+    interval: Intervals = INTERVAL_KINDS[0],
     reward_model: RewardModels = "ridge",
     logging: Annotated[
         str | None,
@@ -122,6 +109,22 @@ def evaluate(
     With --gate the exit code says so to a pipeline: 0 better, 3 worse, 4 no difference found, 5 cannot tell (of several
     policies the highest).
     """
+    import numpy as np
+
+    from bandit.cli.logs import opened, unused
+    from bandit.cli.policies import parse_policies, parse_policy
+    from bandit.clock import now
+    from bandit.evaluate import evaluate as evaluate_log
+    from bandit.evaluate import gate as gate_of
+    from bandit.evaluate import verdicts
+    from bandit.report.evaluations import (
+        all_estimates_table,
+        evaluation_lines,
+        evaluation_table,
+        segment_table,
+        unit_of,
+    )
+
     require_gate(gate, baseline)
     with opened(db, catalogue, mapping, (objective, event, window), written_by) as found:
         target, log, store = found.catalogue, found.log, found.store
@@ -140,10 +143,10 @@ def evaluate(
                 rng=np.random.default_rng(seed),
                 estimators=names,
                 level=level,
-                interval=cast("IntervalKind", one_of(interval, INTERVALS, "kind of interval")),
+                interval=cast("IntervalKind", one_of(interval, INTERVAL_KINDS, "kind of interval")),
                 split=split,
                 crossfit=crossfit,
-                reward_model=REWARD_MODELS[one_of(reward_model, tuple(REWARD_MODELS), "reward model")],
+                reward_model=reward_model_named(reward_model),
                 logging=wrote,
                 propensities=None if propensities is None else cast("Propensities", propensities),
                 dimensions=kept,
@@ -187,6 +190,13 @@ def replay(
 
     Never to be mixed with `evaluate`, which judges policies that stand still.
     """
+    import numpy as np
+
+    from bandit.analysis.replay import replay as replay_log
+    from bandit.cli.logs import opened, unused
+    from bandit.cli.policies import parse_policies
+    from bandit.report.evaluations import replay_table, unit_of
+
     with opened(db, catalogue, None, (objective, event, window), written_by) as found:
         target, log = found.catalogue, found.log
         replays = []
@@ -208,6 +218,15 @@ def replay(
         show([replay_table(replays, unit_of(target.objective, target.currency))], [*lines, *unused(log)])
 
 
+def reward_model_named(name: str) -> Callable[[Encoder], RewardModel]:
+    """Return what builds the reward model of a name; InputError for an unknown name."""
+    from bandit.evaluate import RidgeReward
+    from bandit.evaluate.rewards.vw import VwReward
+
+    one_of(name, REWARD_MODEL_NAMES, "reward model")
+    return VwReward if name == "vw" else RidgeReward
+
+
 def require_gate(gate: bool, baseline: str | None) -> None:
     """InputError for a gate without anything to be better than."""
     if gate and baseline is None:
@@ -223,6 +242,9 @@ def one_of(given: str, allowed: Sequence[str], what: str) -> str:
 
 def check_groups(store: Store | None, text: str, policy_id: int | None) -> SampleRatioTest:
     """Return whether the customers of each group are as many as its share; InputError for what names no shares."""
+    from bandit.evaluate.diagnostics import sample_ratio
+    from bandit.store import Where
+
     pairs = [part.partition("=") for part in split_names(text)]
     try:
         shares = {name.strip(): float(share) for name, _, share in pairs}
@@ -241,5 +263,7 @@ def split_names(text: str) -> tuple[str, ...]:
 
 def every_estimator(dimensions: bool, logging: bool) -> tuple[str, ...]:
     """Return all estimators that can be asked for: mips and pi only where what they need is named."""
+    from bandit.ope import ESTIMATORS
+
     met = {None, "predictions", "robust"} | ({"slate"} if logging else set()) | ({"marginal"} if dimensions else set())
     return tuple(name for name, each in ESTIMATORS.items() if each.needs in met)

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from bandit.cli.choices import EXPORT_FORMATS
 from bandit.cli.console import note, progress, show, show_json
-from bandit.cli.databases import catalogue_for, reading
 from bandit.cli.options import AsJson, CatalogueFile, Database
 from bandit.errors import InputError
-from bandit.logfiles import FORMATS, Exported, format_of, mapping_toml
-from bandit.logfiles import export as export_log
+
+if TYPE_CHECKING:
+    from bandit.logfiles import Exported
+
 
 _STDOUT = "-"
 
@@ -24,7 +26,9 @@ def export(
     format_name: Annotated[
         str | None,
         typer.Option(
-            "--format", metavar="NAME", help=f"One of {', '.join(FORMATS)}; default: what the file's name ends in."
+            "--format",
+            metavar="NAME",
+            help=f"One of {', '.join(EXPORT_FORMATS)}; default: what the file's name ends in.",
         ),
     ] = None,
     catalogue: CatalogueFile = None,
@@ -43,6 +47,10 @@ def export(
     A row a decision: who, when, which offer, the facts, the propensity, what came of it. `offer-bandit import` reads
     all formats back. Customers are written as they are stored: under a hash where the database has a key.
     """
+    from bandit.cli.databases import catalogue_for, reading
+    from bandit.logfiles import export as export_log
+    from bandit.logfiles import format_of, mapping_toml
+
     format_of(out, format_name)
     beside = None if mapping in {None, _STDOUT} else Path(str(mapping))
     if mapping == _STDOUT and as_json:

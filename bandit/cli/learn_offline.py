@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import shlex
 from pathlib import Path
-from typing import Annotated, cast
+from typing import TYPE_CHECKING, Annotated, cast
 
-import numpy as np
 import typer
 
-from bandit.catalogue import Catalogue
+from bandit.cli.choices import INTERVAL_KINDS
 from bandit.cli.console import progress, show, show_json
-from bandit.cli.databases import all_or_nothing
 from bandit.cli.evaluate import (
-    INTERVALS,
-    REWARD_MODELS,
     Baseline,
     Gate,
     Intervals,
@@ -22,19 +18,18 @@ from bandit.cli.evaluate import (
     RewardModels,
     one_of,
     require_gate,
+    reward_model_named,
 )
-from bandit.cli.logs import MappingFile, WrittenBy, opened, unused
-from bandit.cli.options import AsJson, CatalogueFile, Event, Level, Objective, Seed, Window
-from bandit.cli.policies import parse_policies, parse_policy
+from bandit.cli.options import AsJson, CatalogueFile, Event, Level, MappingFile, Objective, Seed, Window, WrittenBy
 from bandit.cli.tuning import require_new
-from bandit.clock import now
-from bandit.domain import Log, Policy
-from bandit.engine import Engine
 from bandit.errors import InputError
-from bandit.evaluate import Propensities, gate, teach, untrained_copy, verdicts
-from bandit.evaluate import evaluate as evaluate_log
-from bandit.ope import DEFAULT_INTERVAL, IntervalKind
-from bandit.report import evaluation_lines, evaluation_table, unit_of
+
+if TYPE_CHECKING:
+    from bandit.catalogue import Catalogue
+    from bandit.domain import Log, Policy
+    from bandit.evaluate import Propensities
+    from bandit.ope import IntervalKind
+
 
 _BATCH = 8_192
 
@@ -57,7 +52,7 @@ def learn_offline(
     objective: Objective = None,
     event: Event = None,
     window: Window = None,
-    interval: Intervals = DEFAULT_INTERVAL,
+    interval: Intervals = INTERVAL_KINDS[0],
     reward_model: RewardModels = "ridge",
     propensities: PropensitySource = None,
     written_by: WrittenBy = None,
@@ -76,6 +71,15 @@ def learn_offline(
     decide` goes on with it. With --gate that is done only if it is better than the baseline, and the exit code
     says so: 0 better, 3 worse, 4 no difference found, 5 cannot tell.
     """
+    import numpy as np
+
+    from bandit.cli.logs import opened, unused
+    from bandit.cli.policies import parse_policies, parse_policy
+    from bandit.clock import now
+    from bandit.evaluate import evaluate as evaluate_log
+    from bandit.evaluate import gate, untrained_copy, verdicts
+    from bandit.report.evaluations import evaluation_lines, evaluation_table, unit_of
+
     require_gate(gate_, baseline)
     if into is not None:
         require_new(db, into)
@@ -94,9 +98,9 @@ def learn_offline(
                 rng=np.random.default_rng(seed),
                 estimators=("dr", "snips"),
                 level=level,
-                interval=cast("IntervalKind", one_of(interval, INTERVALS, "kind of interval")),
+                interval=cast("IntervalKind", one_of(interval, INTERVAL_KINDS, "kind of interval")),
                 crossfit=folds,
-                reward_model=REWARD_MODELS[one_of(reward_model, tuple(REWARD_MODELS), "reward model")],
+                reward_model=reward_model_named(reward_model),
                 propensities=None if propensities is None else cast("Propensities", propensities),
                 now=now(),
                 progress=report,
@@ -124,6 +128,10 @@ def learn_offline(
 
 
 def _make(into: Path, catalogue: Catalogue, policy: Policy, log: Log) -> None:
+    from bandit.cli.databases import all_or_nothing
+    from bandit.engine import Engine
+    from bandit.evaluate import teach
+
     teach(policy, log, _BATCH)
     with all_or_nothing(into), Engine.open(into, catalogue, policy):
         pass

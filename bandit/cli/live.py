@@ -6,23 +6,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Annotated, Protocol, runtime_checkable
 
-import numpy as np
 import typer
 
-from bandit.catalogue import Catalogue
 from bandit.cli.console import progress, show, show_json
-from bandit.cli.databases import all_or_nothing, catalogue_for, reading, writing
 from bandit.cli.options import AsJson, CatalogueFile, Database, OnePolicy, PolicyId
-from bandit.cli.policies import parse_json, parse_policy
-from bandit.clock import now
-from bandit.domain import Contexts, FloatArray
-from bandit.engine import Engine
 from bandit.errors import InputError, NumberError
-from bandit.logfiles.columns.values import BAD_TIME, moment
-from bandit.report import decision_json, decision_tables, learned_table, unit_of
-from bandit.store import EventRows
+
+if TYPE_CHECKING:
+    from bandit.catalogue import Catalogue
+    from bandit.domain import Contexts, FloatArray
+    from bandit.engine import Engine
+
 
 EngineSeed = Annotated[
     int | None, typer.Option("--seed", min=0, help="Seed of the draw: with the same decision id, the same offer.")
@@ -59,6 +55,10 @@ def decide(
     as_json: AsJson = False,
 ) -> None:
     """Choose an offer for one customer, and log the decision before it is printed."""
+    from bandit.cli.policies import parse_json
+    from bandit.report.decisions import decision_json, decision_tables
+    from bandit.report.evaluations import unit_of
+
     facts = parse_json(context, "the context") if context is not None else {}
     for text in fact or []:
         name, sign, value = text.partition("=")
@@ -95,6 +95,12 @@ def record(
     as_json: AsJson = False,
 ) -> None:
     """Record what happened after a decision; the same event again changes nothing."""
+    import numpy as np
+
+    from bandit.cli.databases import writing
+    from bandit.clock import now
+    from bandit.store import EventRows
+
     at = _moment(time)
     with writing(db) as store:
         receipt = store.events.append(
@@ -129,6 +135,8 @@ def learn(
     as_json: AsJson = False,
 ) -> None:
     """Fold what is new in the log into a policy."""
+    from bandit.report.decisions import learned_table
+
     moment_given = _moment(time)
     with _engine(db, policy, policy_id, catalogue) as engine:
         with progress("learning") as report:
@@ -158,6 +166,11 @@ def _engine(
     With `facts`, the context is checked before anything is written; a database that was not there before goes again
     where the command fails.
     """
+    from bandit.catalogue import Catalogue
+    from bandit.cli.databases import all_or_nothing
+    from bandit.cli.policies import parse_policy
+    from bandit.engine import Engine
+
     if policy is not None and policy_id is not None:
         raise InputError("--policy and --policy-id both name the policy; give one of them")
     with all_or_nothing(db):
@@ -176,11 +189,15 @@ def _engine(
 
 
 def _newest_catalogue(db: Path) -> Catalogue:
+    from bandit.cli.databases import catalogue_for, reading
+
     with reading(db) as store:
         return catalogue_for(store, None)
 
 
 def _moment(text: str | None) -> int | None:
+    from bandit.logfiles.columns.values import BAD_TIME, moment
+
     if text is None:
         return None
     read = moment(text)
@@ -190,6 +207,8 @@ def _moment(text: str | None) -> int | None:
 
 
 def _amount(name: str, value: float | None) -> FloatArray:
+    import numpy as np
+
     if value is not None and not np.isfinite(value):
         raise NumberError(f"{name} must be a finite number; seen {value}: send the amount, or leave it out")
     return np.array([np.nan if value is None else value])

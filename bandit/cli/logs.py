@@ -6,9 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, get_args
-
-import typer
+from typing import get_args
 
 from bandit.catalogue import Catalogue
 from bandit.catalogue.objective import ObjectiveKind
@@ -18,16 +16,6 @@ from bandit.clock import now
 from bandit.errors import InputError
 from bandit.logfiles import ColumnLog, LogMapping, open_log
 from bandit.store import Store, StoreLog, Where
-
-WrittenBy = Annotated[
-    int | None,
-    typer.Option(metavar="ID", help="Use only the decisions that this policy of the database made (see doctor)."),
-]
-
-MappingFile = Annotated[
-    Path | None,
-    typer.Option("--mapping", metavar="FILE", help="What the columns mean, where a file is judged; not of an export."),
-]
 
 KINDS: tuple[str, ...] = get_args(ObjectiveKind)
 

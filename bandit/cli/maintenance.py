@@ -9,25 +9,19 @@ from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from importlib import metadata
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from bandit._version import __version__
 from bandit.cli.console import progress, show, show_json
-from bandit.cli.databases import reading, require, writing
 from bandit.cli.options import AsJson, Database, PolicyId
 from bandit.cli.setup import COMMANDS
-from bandit.clock import now
 from bandit.errors import InputError, OfferBanditError, PolicyError, StoreError
-from bandit.governance.verify import verify as verify_store
-from bandit.learning.learner import PolicyLearner
-from bandit.policies import build
-from bandit.report import doctor_tables, rebuilt_lines, verified_lines
-from bandit.store import Store
-from bandit.store.maintenance.backup import backup as backup_store
-from bandit.store.schema import VERSION
-from bandit.store.spool.file import spools
+
+if TYPE_CHECKING:
+    from bandit.store import Store
+
 
 NEEDED = ("numpy", "scipy", "vowpalwabbit", "sqlite-utils", "typer", "rich", "msgspec")
 EXTRA = ("pyarrow",)
@@ -39,6 +33,10 @@ _MOST_DUE = 100_000
 
 def verify(db: Database, as_json: AsJson = False) -> None:
     """Check the database and compute its decisions again; exits with 2 where a problem is found."""
+    from bandit.cli.databases import writing
+    from bandit.governance.verify import verify as verify_store
+    from bandit.report.maintenance import verified_lines
+
     with writing(db) as store, progress("verifying") as report:
         verified = verify_store(store, report)
     if as_json:
@@ -59,6 +57,11 @@ def verify(db: Database, as_json: AsJson = False) -> None:
 
 def rebuild(db: Database, policy_id: PolicyId = None, as_json: AsJson = False) -> None:
     """Fold the log again and compare with the live state of each policy; exits with 2 where one is not the same."""
+    from bandit.cli.databases import writing
+    from bandit.learning.learner import PolicyLearner
+    from bandit.policies import build
+    from bandit.report.maintenance import rebuilt_lines
+
     with writing(db) as store:
         rows = [row for row in store.catalogues.policies() if policy_id in {None, row.id}]
         if policy_id is not None and not rows:
@@ -95,6 +98,9 @@ def backup(
     The copy is one consistent state; it appears under its name when it has been read to its end. A customer who is
     erased later is still in it.
     """
+    from bandit.cli.databases import require
+    from bandit.store.maintenance.backup import backup as backup_store
+
     require(db)
     with progress("copying") as report:
         made = backup_store(db, file, force=force, progress=report)
@@ -117,12 +123,16 @@ def doctor(
     notes: list[str] = []
     sections: dict[str, dict[str, object]] = {"installation": _installation(problems)}
     if db is not None:
+        from bandit.cli.databases import reading
+
         with reading(db) as store:
             sections["database"] = _database(store, problems, notes)
             sections["left to learn"] = _left_to_learn(store)
     if as_json:
         show_json({"ok": not problems, **sections, "problems": problems, "notes": notes})
     else:
+        from bandit.report.maintenance import doctor_tables
+
         said = [*(f"problem: {each}" for each in problems), *(f"note: {each}" for each in notes)]
         show(doctor_tables({name: rows for name, rows in sections.items() if rows}), said or ["Nothing is wrong."])
     if problems:
@@ -153,6 +163,9 @@ def _installation(problems: list[str]) -> dict[str, object]:
 
 
 def _database(store: Store, problems: list[str], notes: list[str]) -> dict[str, object]:
+    from bandit.store.schema import VERSION
+    from bandit.store.spool.file import spools
+
     try:
         problems += store.check()
     except OfferBanditError as fault:
@@ -195,6 +208,8 @@ def _database(store: Store, problems: list[str], notes: list[str]) -> dict[str, 
 
 
 def _left_to_learn(store: Store) -> dict[str, object]:
+    from bandit.clock import now
+
     left: dict[str, object] = {}
     for row in store.catalogues.policies():
         objective = store.catalogues.get(row.catalogue_id).objective

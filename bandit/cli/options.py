@@ -7,7 +7,7 @@ from typing import Annotated, TypeAlias
 
 import typer
 
-from bandit.cli.policies import NAMES
+from bandit.cli.choices import POLICY_FORMS
 
 Database: TypeAlias = Annotated[Path, typer.Argument(metavar="DB", help="The database: one SQLite file.")]
 AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="Print JSON on stdout instead of tables.")]
@@ -16,11 +16,13 @@ CatalogueFile: TypeAlias = Annotated[
     typer.Option("--catalogue", metavar="FILE", help="The catalogue (TOML); default: the newest the database knows."),
 ]
 Policies: TypeAlias = Annotated[
-    list[str], typer.Option("--policy", metavar="POLICY", help=f"A policy; may be repeated. One of {NAMES}.")
+    list[str], typer.Option("--policy", metavar="POLICY", help=f"A policy; may be repeated. One of {POLICY_FORMS}.")
 ]
 OnePolicy: TypeAlias = Annotated[
     str | None,
-    typer.Option("--policy", metavar="POLICY", help=f"One of {NAMES}; default: the newest policy the database knows."),
+    typer.Option(
+        "--policy", metavar="POLICY", help=f"One of {POLICY_FORMS}; default: the newest policy the database knows."
+    ),
 ]
 PolicyId: TypeAlias = Annotated[
     int | None, typer.Option("--policy-id", metavar="N", help="A policy by its number in the database.")
@@ -39,4 +41,12 @@ Event: TypeAlias = Annotated[
 Window: TypeAlias = Annotated[
     str | None,
     typer.Option("--window", metavar="DURATION", help='Later events do not count, as "7d"; default: the catalogue\'s.'),
+]
+WrittenBy: TypeAlias = Annotated[
+    int | None,
+    typer.Option(metavar="ID", help="Use only the decisions that this policy of the database made (see doctor)."),
+]
+MappingFile: TypeAlias = Annotated[
+    Path | None,
+    typer.Option("--mapping", metavar="FILE", help="What the columns mean, where a file is judged; not of an export."),
 ]

@@ -3,34 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
-import numpy as np
 import typer
 
-from bandit.analysis.sample_size import (
-    Goal,
-    PlanRow,
-    Way,
-    live_variance,
-    logged_conversions,
-    logged_variance,
-    pilot_variance,
-    response_of,
-    two_groups,
-)
-from bandit.analysis.sample_size import plan as plan_of
-from bandit.catalogue import Catalogue
+from bandit.cli.choices import POLICY_FORMS
 from bandit.cli.console import progress, show, show_json
-from bandit.cli.databases import reading
-from bandit.cli.logs import WrittenBy, require_rows, settled_log, unused
-from bandit.cli.options import AsJson, Level, Seed
-from bandit.cli.policies import NAMES, parse_policies
+from bandit.cli.options import AsJson, Level, Seed, WrittenBy
 from bandit.errors import InputError
-from bandit.evaluate import LOGGED, Evaluation
-from bandit.evaluate import evaluate as evaluate_log
-from bandit.policies import Uniform
-from bandit.report.sample_size import amount, plan_lines, plan_table
+
+if TYPE_CHECKING:
+    from bandit.analysis.sample_size import Goal, PlanRow
+    from bandit.catalogue import Catalogue
+    from bandit.evaluate import Evaluation
+
 
 SHARES = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 """Shares left to chance that the table compares, beside the one asked about."""
@@ -85,7 +71,7 @@ def plan(
         Path | None, typer.Option("--from", metavar="LOG.db", help="Take the variance from this log instead.")
     ] = None,
     policy: Annotated[
-        str | None, typer.Option(metavar="POLICY", help=f"With --from: the policy to come. One of {NAMES}.")
+        str | None, typer.Option(metavar="POLICY", help=f"With --from: the policy to come. One of {POLICY_FORMS}.")
     ] = None,
     baseline: Annotated[
         str | None, typer.Option(metavar="POLICY", help='With --from: the rules; default: "logged".')
@@ -106,6 +92,19 @@ def plan(
     The formula knows no luck: where fewer than about thirty decisions of a log show the policy's offer and convert,
     the interval itself is uncertain.
     """
+    from bandit.analysis.sample_size import (
+        Way,
+        live_variance,
+        logged_conversions,
+        logged_variance,
+        pilot_variance,
+        response_of,
+        two_groups,
+    )
+    from bandit.analysis.sample_size import plan as plan_of
+    from bandit.catalogue import Catalogue
+    from bandit.report.sample_size import amount, plan_lines, plan_table
+
     target = Catalogue.from_toml(catalogue)
     if difference is not None and width is not None:
         raise InputError("--difference and --width are two goals; give one of them")
@@ -155,6 +154,8 @@ def plan(
 
 
 def _goal(difference: float | None, width: float | None, worth: float, level: float, power: float) -> Goal:
+    from bandit.analysis.sample_size import Goal
+
     if width is not None:
         return Goal("width", width, level, power)
     if difference is None and worth == 0.0:
@@ -164,6 +165,8 @@ def _goal(difference: float | None, width: float | None, worth: float, level: fl
 
 def _given_up(asked: PlanRow, catalogue: Catalogue) -> list[str]:
     """Return what exploring costs until the goal is reached, where that is known."""
+    from bandit.report.sample_size import amount
+
     if asked.cost is None or asked.cost <= 0.0:
         return []
     total = asked.cost * asked.decisions
@@ -180,6 +183,15 @@ def _judged(
     seed: int,
 ) -> tuple[Evaluation, str, list[str]]:
     """Return the evaluation of a pilot log, the name of the policy in it, and what is to be said of it."""
+    import numpy as np
+
+    from bandit.cli.databases import reading
+    from bandit.cli.logs import require_rows, settled_log, unused
+    from bandit.cli.policies import parse_policies
+    from bandit.evaluate import LOGGED
+    from bandit.evaluate import evaluate as evaluate_log
+    from bandit.policies import Uniform
+
     if policy is None:
         raise InputError("--from needs the policy whose difference is to be learned; name it with --policy")
     with reading(pilot) as store:
@@ -211,6 +223,8 @@ def _judged(
 
 def _exploring(judged: Evaluation, target: Catalogue) -> list[str]:
     """Return what an offer at random earns less than the log did, where the log can tell."""
+    from bandit.report.sample_size import amount
+
     row = judged.row(_UNIFORM)
     if row.warning is not None:
         return []

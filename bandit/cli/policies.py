@@ -9,18 +9,12 @@ from pathlib import Path
 import msgspec
 
 from bandit.catalogue import Catalogue
+from bandit.cli.choices import POLICY_FORMS
 from bandit.domain import Policy
 from bandit.errors import InputError, PolicyError
 from bandit.evaluate import LOGGED
 from bandit.policies import ConstantOffer, SegmentRules, ThompsonSampling, Uniform, VowpalWabbit
 from bandit.policies.vw import VowpalWabbitSlates
-
-NAMES = (
-    'uniform, thompson (or "thompson:half_life=30d,..."), vw (or "vw:ARGUMENTS"), '
-    'vw-slates (or "vw-slates:ARGUMENTS"), '
-    "rules:FILE.toml, offer:DIMENSION=OPTION,..., everyone"
-)
-"""What may be written."""
 
 MOST_OFFERS = 50
 """Most offers for which `everyone` stands for one policy each."""
@@ -67,7 +61,7 @@ def parse_policy(catalogue: Catalogue, text: str) -> Policy:
                 return ConstantOffer(catalogue, parse_offer(rest))
     except PolicyError as fault:
         raise InputError(f'the policy "{text}" cannot be used: {fault}') from fault
-    raise InputError(f'"{text}" is no policy; write one of {NAMES}')
+    raise InputError(f'"{text}" is no policy; write one of {POLICY_FORMS}')
 
 
 class _Settings(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):

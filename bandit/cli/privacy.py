@@ -8,19 +8,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated
 
-import msgspec
 import typer
 
-from bandit.catalogue.schema import window_microseconds
 from bandit.cli.console import note, progress, show, show_json
-from bandit.cli.databases import reading, writing
 from bandit.cli.options import AsJson, Database
-from bandit.clock import now
 from bandit.errors import CatalogueError, InputError
-from bandit.governance.customer_data import held_on
-from bandit.governance.erasure import erase as erase_customer
-from bandit.governance.erasure import retain as retain_since
-from bandit.report import erased_lines, retained_lines
 
 Customer = Annotated[str, typer.Argument(metavar="CUSTOMER", help="The customer's key, as it was given to decide.")]
 Yes = Annotated[bool, typer.Option("--yes", help="Do it without asking.")]
@@ -32,6 +24,10 @@ def erase(db: Database, customer: Customer, yes: Yes = False, as_json: AsJson = 
     Every policy that learned from the customer is folded again without them, and the file is rewritten, so that no
     byte of the customer is left in it. Copies elsewhere are not reached: those that are known are named.
     """
+    from bandit.cli.databases import writing
+    from bandit.governance.erasure import erase as erase_customer
+    from bandit.report.maintenance import erased_lines
+
     with writing(db) as store:
         if not yes:
             _ask(f"Erase all that {db} has of this customer? This cannot be undone.", "--yes")
@@ -58,6 +54,11 @@ def retain(
     Customers who have no decision left are no longer known. `verify` and `rebuild` begin from the state that is kept
     from then on.
     """
+    from bandit.cli.databases import writing
+    from bandit.clock import now
+    from bandit.governance.erasure import retain as retain_since
+    from bandit.report.maintenance import retained_lines
+
     if (days is None) == (older_than is None):
         raise InputError("the age is given by one of --days and --older-than; give one, as --days 400")
     age = timedelta(days=days).days * _DAY if days is not None else _age(str(older_than))
@@ -89,6 +90,11 @@ def export_customer(
 
     Contexts, offers by name, propensities, events, and how each policy believes that the customer deviates from others.
     """
+    import msgspec
+
+    from bandit.cli.databases import reading
+    from bandit.governance.customer_data import held_on
+
     with reading(db) as store:
         held = held_on(store, customer)
     if out is None:
@@ -120,6 +126,8 @@ def _ask(question: str, option: str) -> None:
 
 
 def _age(text: str) -> int:
+    from bandit.catalogue.schema import window_microseconds
+
     try:
         age = window_microseconds(text)
     except CatalogueError as fault:

@@ -8,20 +8,11 @@ from importlib import metadata, resources
 from pathlib import Path
 from typing import Annotated, Protocol, cast
 
-import numpy as np
 import typer
 
-from bandit.catalogue import Catalogue
 from bandit.cli.console import note, progress, show, show_json
-from bandit.cli.databases import all_or_nothing, catalogue_for
 from bandit.cli.options import AsJson, CatalogueFile, Database, Seed
-from bandit.cli.sample import sample_log
 from bandit.errors import InputError, LogFileError
-from bandit.logfiles import UNKNOWN, LogMapping, export_mapping, import_log
-from bandit.policies import SegmentRules
-from bandit.report import import_json, import_tables
-from bandit.store import Store
-from bandit.store.customer_key import KEY_VARIABLE, customer_key
 
 COMMANDS = "offer_bandit.commands"
 """The entry-point group in which other packages offer commands."""
@@ -66,6 +57,12 @@ def init(
     as_json: AsJson = False,
 ) -> None:
     """Write a working example: a catalogue, segment rules, a small made-up log, and its mapping."""
+    import numpy as np
+
+    from bandit.catalogue import Catalogue
+    from bandit.cli.sample import sample_log
+    from bandit.policies import SegmentRules
+
     templates = resources.files("bandit") / "examples"
     texts = {name: (templates / name).read_text(encoding="utf-8") for name in _TEMPLATES}
     there = [name for name in (*texts, "log.csv") if (directory / name).exists()]
@@ -138,6 +135,13 @@ def import_(
     init` writes a mapping to begin with. Where nobody wrote down with which probabilities the offers were chosen, the
     mapping says so by propensity = "unknown" under [columns].
     """
+    from bandit.catalogue import Catalogue
+    from bandit.cli.databases import all_or_nothing, catalogue_for
+    from bandit.logfiles import UNKNOWN, LogMapping, export_mapping, import_log
+    from bandit.report.imports import import_json, import_tables
+    from bandit.store import Store
+    from bandit.store.customer_key import KEY_VARIABLE, customer_key
+
     read = None if mapping is None else LogMapping.from_toml(mapping)
     given = None if catalogue is None else Catalogue.from_toml(catalogue)
     if given is None and not db.exists():

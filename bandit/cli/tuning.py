@@ -4,35 +4,19 @@ from __future__ import annotations
 
 import shlex
 from pathlib import Path
-from typing import Annotated, cast, get_args
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from bandit.analysis.exploration_cost import Periods
-from bandit.analysis.exploration_cost import exploration as exploration_of
-from bandit.analysis.half_life import BLOCK, CANDIDATES, choose_half_life
-from bandit.analysis.warm_start import warm_start
+from bandit.cli.choices import EXPLORATION_PERIODS, HALF_LIFE_BLOCK, HALF_LIVES
 from bandit.cli.console import progress, show, show_json
-from bandit.cli.databases import all_or_nothing, catalogue_for, reading, require
-from bandit.cli.logs import WrittenBy, require_rows, settled_log, unused, with_objective
-from bandit.cli.options import AsJson, CatalogueFile, Database, Event, Level, Objective, PolicyId, Window
-from bandit.domain import Policy
-from bandit.engine import Engine
+from bandit.cli.options import AsJson, CatalogueFile, Database, Event, Level, Objective, PolicyId, Window, WrittenBy
 from bandit.errors import InputError, PolicyError
-from bandit.learning.learner import PolicyLearner
-from bandit.policies import ThompsonSampling, build
-from bandit.report import unit_of
-from bandit.report.learning import (
-    exploration_lines,
-    exploration_table,
-    half_life_lines,
-    half_life_table,
-    warm_start_json,
-    warm_start_tables,
-)
-from bandit.store import Store, StoreLog, Where
 
-BY: tuple[str, ...] = get_args(Periods)
+if TYPE_CHECKING:
+    from bandit.analysis.exploration_cost import Periods
+    from bandit.domain import Policy
+    from bandit.store import Store
 
 
 def fit(
@@ -74,6 +58,14 @@ def fit(
       policy.fit(log)
       with bandit.Engine.open("NEW.db", catalogue, policy) as engine: ...
     """  # noqa: D301 - click reads the backspace
+    from bandit.analysis.warm_start import warm_start
+    from bandit.cli.databases import all_or_nothing, catalogue_for, reading
+    from bandit.cli.logs import require_rows, settled_log, unused
+    from bandit.engine import Engine
+    from bandit.policies import ThompsonSampling
+    from bandit.report.evaluations import unit_of
+    from bandit.report.learning import warm_start_json, warm_start_tables
+
     require_new(db, into)
     with reading(db) as store:
         target = catalogue_for(store, catalogue)
@@ -103,14 +95,14 @@ def half_life(
     db: Database,
     candidates: Annotated[
         str, typer.Option(metavar="DURATIONS", help="Half-lives to compare, separated by commas.")
-    ] = ",".join(CANDIDATES),
+    ] = ",".join(HALF_LIVES),
     even: Annotated[
         bool,
         typer.Option(
             "--even/--as-logged", help="Count every eligible offer alike, by its propensity, or as often as logged."
         ),
     ] = True,
-    block: Annotated[int, typer.Option(help="Decisions predicted before they are learned.")] = BLOCK,
+    block: Annotated[int, typer.Option(help="Decisions predicted before they are learned.")] = HALF_LIFE_BLOCK,
     personal: Annotated[
         bool, typer.Option("--personal/--no-personal", help="Learn how each customer differs, too.")
     ] = False,
@@ -130,6 +122,11 @@ def half_life(
     to choose well, all have to be known. Named is the best candidate if it is better than "never" beyond doubt; where
     none is, forget nothing. A still market says never, and so may a log that is short or explored little.
     """
+    from bandit.analysis.half_life import choose_half_life
+    from bandit.cli.databases import catalogue_for, reading
+    from bandit.cli.logs import require_rows, settled_log, unused, with_objective
+    from bandit.report.learning import half_life_lines, half_life_table
+
     with reading(db) as store:
         target = with_objective(catalogue_for(store, catalogue), objective, event, window)
         log = settled_log(store, target, written_by)
@@ -154,7 +151,9 @@ def half_life(
 def exploration(
     db: Database,
     policy_id: PolicyId = None,
-    by: Annotated[str, typer.Option(metavar="PERIOD", help=f"Rows of the table: {' or '.join(BY)}.")] = BY[0],
+    by: Annotated[
+        str, typer.Option(metavar="PERIOD", help=f"Rows of the table: {' or '.join(EXPLORATION_PERIODS)}.")
+    ] = EXPLORATION_PERIODS[0],
     as_json: AsJson = False,
 ) -> None:
     """Say what a policy's exploration has cost so far, in money, as far as it can tell.
@@ -165,8 +164,15 @@ def exploration(
     It is an estimate, not a measurement: the best of offers that are nearly equal looks better than it is. What is
     recorded but not learned yet does not count; run `offer-bandit learn` first.
     """
-    if by not in BY:
-        raise InputError(f'there is no period "{by}"; choose from {", ".join(BY)}')
+    from bandit.analysis.exploration_cost import exploration as exploration_of
+    from bandit.cli.databases import reading
+    from bandit.policies import ThompsonSampling
+    from bandit.report.evaluations import unit_of
+    from bandit.report.learning import exploration_lines, exploration_table
+    from bandit.store import StoreLog, Where
+
+    if by not in EXPLORATION_PERIODS:
+        raise InputError(f'there is no period "{by}"; choose from {", ".join(EXPLORATION_PERIODS)}')
     with reading(db) as store:
         number, policy = _remembered(store, policy_id)
         if not isinstance(policy, ThompsonSampling):
@@ -188,6 +194,9 @@ def exploration(
 
 def _remembered(store: Store, policy_id: int | None) -> tuple[int, Policy]:
     """Return a policy of the database as it stands now; nothing is written."""
+    from bandit.learning.learner import PolicyLearner
+    from bandit.policies import build
+
     known = [row.id for row in store.catalogues.policies()]
     if not known:
         raise InputError(f"{store.path}: the database knows no policy yet; decide or learn with one first")
@@ -203,6 +212,8 @@ def _remembered(store: Store, policy_id: int | None) -> tuple[int, Policy]:
 
 def require_new(db: Path, into: Path) -> None:
     """InputError where the decisions would be learned twice, and where something is in the way."""
+    from bandit.cli.databases import require
+
     require(db)
     if into.exists():
         if into.samefile(db):

@@ -6,7 +6,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import numpy as np
-from scipy.optimize import brentq
 from scipy.special import gammainc, gammaln
 
 from bandit.errors import InputError, NumberError
@@ -235,6 +234,8 @@ class _Side:
     def bound(self, alpha: float) -> float:
         """Return the lower bound of the mean of the outcomes' conditional means."""
         log = -np.log(alpha)
+        from scipy.optimize import brentq  # noqa: PLC0415 - slow to import
+
         # Howard et al. 2021, equation 3.16 at its leading order, with V = TUNED_FOR rows of variance 1.
         rho = TUNED_FOR / self.scale**2 / (2.0 * log + np.log1p(2.0 * log))
         high = log + np.sqrt(2.0 * log * (self.squares + 1.0))
