@@ -196,10 +196,10 @@ def _newest_catalogue(db: Path) -> Catalogue:
 
 
 def _moment(text: str | None) -> int | None:
-    from bandit.logfiles.columns.values import BAD_TIME, moment
-
     if text is None:
         return None
+    from bandit.logfiles.columns.values import BAD_TIME, moment
+
     read = moment(text)
     if read == BAD_TIME:
         raise InputError(f'the time "{text}" is not an ISO 8601 time; write it as 2026-01-31T18:00:00+01:00')

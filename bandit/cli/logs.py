@@ -17,9 +17,9 @@ from bandit.errors import InputError
 from bandit.logfiles import ColumnLog, LogMapping, open_log
 from bandit.store import Store, StoreLog, Where
 
-KINDS: tuple[str, ...] = get_args(ObjectiveKind)
+OBJECTIVE_KINDS: tuple[str, ...] = get_args(ObjectiveKind)
 
-FILES = (".parquet", ".csv", ".csv.gz", ".dsjson")
+LOG_FILE_ENDINGS = (".parquet", ".csv", ".csv.gz", ".dsjson")
 """Endings of logs that are read as they are, without a database."""
 
 
@@ -42,7 +42,7 @@ def opened(
     purpose: str = "judge by",
 ) -> Iterator[Opened]:
     """Open the settled decisions of a database or of a file; InputError where there are none."""
-    if path.name.endswith(FILES):
+    if path.name.endswith(LOG_FILE_ENDINGS):
         if catalogue is None:
             raise InputError(f"{path}: a file does not know its catalogue; name it with --catalogue")
         target = with_objective(Catalogue.from_toml(catalogue), *objective)
@@ -58,7 +58,9 @@ def opened(
         yield Opened(target, read, None)
         return
     if mapping is not None:
-        raise InputError(f"--mapping is for files ({', '.join(FILES)}); {path} is read as a database, which needs none")
+        raise InputError(
+            f"--mapping is for files ({', '.join(LOG_FILE_ENDINGS)}); {path} is read as a database, which needs none"
+        )
     with reading(path) as store:
         target = with_objective(catalogue_for(store, catalogue), *objective)
         log = settled_log(store, target, written_by)
@@ -68,8 +70,8 @@ def opened(
 
 def with_objective(catalogue: Catalogue, kind: str | None, event: str | None, window: str | None) -> Catalogue:
     """Return the catalogue with another objective where the command line asks for one."""
-    if kind is not None and kind not in KINDS:
-        raise InputError(f'there is no objective "{kind}"; choose from {", ".join(KINDS)}')
+    if kind is not None and kind not in OBJECTIVE_KINDS:
+        raise InputError(f'there is no objective "{kind}"; choose from {", ".join(OBJECTIVE_KINDS)}')
     given = {"kind": kind, "event": event, "window": window}
     changed = {key: value for key, value in given.items() if value is not None}
     if not changed:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from bandit.evaluate import Evaluation
 
 
-SHARES = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
+COMPARED_SHARES = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 """Shares left to chance that the table compares, beside the one asked about."""
 
 DEFAULT_GOAL = 0.1
@@ -124,7 +124,7 @@ def plan(
                 logged_variance(earned, offers, share, agreement=agreement, explained=explained, visits=visits),
                 logged_conversions(earned, offers, share, agreement),
             )
-            for share in sorted({*SHARES, explore})
+            for share in sorted({*COMPARED_SHARES, explore})
         ]
         live = live_variance(earned, live_share, visits=visits, correlation=correlation)
         seen = min(live_share, 1.0 - live_share) * earned.rate

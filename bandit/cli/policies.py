@@ -12,7 +12,6 @@ from bandit.catalogue import Catalogue
 from bandit.cli.choices import POLICY_FORMS
 from bandit.domain import Policy
 from bandit.errors import InputError, PolicyError
-from bandit.evaluate import LOGGED
 from bandit.policies import ConstantOffer, SegmentRules, ThompsonSampling, Uniform, VowpalWabbit
 from bandit.policies.vw import VowpalWabbitSlates
 
@@ -27,6 +26,8 @@ def parse_policies(
 
     InputError for what names no policy. The same policy written twice is one.
     """
+    from bandit.evaluate import LOGGED
+
     if baseline == "everyone":
         raise InputError("the baseline is one policy, and everyone names many; write offer:DIMENSION=OPTION,...")
     named: dict[str, Policy] = {}

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from bandit.domain import Policy
 
 N_ROWS = 8_000
-EXPLORATION = 0.8
+SAMPLE_EXPLORATION = 0.8
 
 _HEADER = "id,sent_at,customer,gender,months_since_purchase,club,discount,channel,gift,probability,bought,amount"
 _START = datetime(2026, 3, 1, 9, tzinfo=UTC)
@@ -34,7 +34,7 @@ def sample_log(catalogue: Catalogue, rules: Policy, rng: Generator) -> str:
     facts = {"gender": np.where(female, "f", "m").astype(object), "recency": recency, "loyal": loyal}
     contexts = catalogue.contexts(facts)
     eligible = catalogue.eligible(contexts)
-    table = mix_floor(rules.probabilities(contexts, eligible, rng), eligible, EXPLORATION)
+    table = mix_floor(rules.probabilities(contexts, eligible, rng), eligible, SAMPLE_EXPLORATION)
     draw = rng.random((N_ROWS, 1)) * table.sum(axis=1, keepdims=True)
     offer = np.minimum((np.cumsum(table, axis=1) <= draw).sum(axis=1), catalogue.n_offers - 1)
     chance = _chance(catalogue, offer, female, loyal, recency)
