@@ -1,4 +1,4 @@
-"""What is printed where: results on stdout, notes and progress on stderr, JSON alone on stdout."""
+"""Output of the commands: results on stdout, notes and progress on stderr; with --json, only JSON on stdout."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Report: TypeAlias = Callable[[int, int], None]
 _LONGEST_NOTE = 10_000
 
 _PIPED_WIDTH = 200
-"""Columns of a table that no terminal has to show: a file has room."""
+"""Width of a table, in characters, if stdout is not a terminal."""
 
 
 def show(tables: Iterable[Table], lines: Iterable[str] = ()) -> None:
@@ -42,13 +42,13 @@ def show_json(value: object) -> None:
 
 
 def note(sentence: str) -> None:
-    """Print a sentence on stderr, on one line and with nothing that steers the terminal."""
+    """Print a sentence on stderr, on one line and without control characters."""
     sys.stderr.write(plain(sentence.rstrip(), _LONGEST_NOTE) + "\n")
 
 
 @contextmanager
 def progress(label: str) -> Iterator[Report]:
-    """Show a bar on stderr while the work goes on, where stderr is a terminal; yields what the work calls."""
+    """Yield a progress callback; it draws a bar on stderr if that is a terminal."""
     from rich.console import Console
     from rich.progress import (
         BarColumn,

@@ -1,4 +1,4 @@
-"""The commands that judge policies by a log: evaluate and replay."""
+"""The commands that evaluate policies on a log: evaluate, replay."""
 
 from __future__ import annotations
 
@@ -34,24 +34,29 @@ if TYPE_CHECKING:
 
 Baseline = Annotated[
     str | None,
-    typer.Option(metavar="POLICY", help='A policy to compare with, or "logged" for what wrote the log.'),
+    typer.Option(metavar="POLICY", help='A policy to compare with, or "logged" for the policy that wrote the log.'),
 ]
 
 Intervals = Annotated[
-    str, typer.Option("--interval", metavar="KIND", help=f"How intervals are made: {', '.join(INTERVAL_KINDS)}.")
+    str,
+    typer.Option("--interval", metavar="KIND", help=f"The kind of confidence interval: {', '.join(INTERVAL_KINDS)}."),
 ]
 
 RewardModels = Annotated[
     str,
-    typer.Option(metavar="NAME", help=f"What predicts rewards for dm, dr and kin: {', '.join(REWARD_MODEL_NAMES)}."),
+    typer.Option(
+        metavar="NAME", help=f"The reward model of dm, dr and related estimators: {', '.join(REWARD_MODEL_NAMES)}."
+    ),
 ]
 
 PropensitySource = Annotated[
     str | None,
-    typer.Option(metavar="SOURCE", help="logged, or estimated from the log; default: logged where they are known."),
+    typer.Option(metavar="SOURCE", help="logged, or estimated from the log; default: logged if they are known."),
 ]
 
-Gate = Annotated[bool, typer.Option("--gate", help="End with 0 better, 3 worse, 4 no difference found, 5 cannot tell.")]
+Gate = Annotated[
+    bool, typer.Option("--gate", help="Exit with 0 better, 3 worse, 4 no difference found, 5 cannot tell.")
+]
 
 
 def evaluate(
@@ -65,49 +70,53 @@ def evaluate(
     window: Window = None,
     split: Annotated[
         float | None,
-        typer.Option(help="Share of the customers to learn on; default: 0.5 where a policy learns, else nobody."),
+        typer.Option(help="Share of the customers to learn from; default: 0.5 if a policy learns, else 0."),
     ] = None,
     crossfit: Annotated[
         int | None,
-        typer.Option(metavar="FOLDS", help="Judge on all customers, by copies that learned from the others instead."),
+        typer.Option(
+            metavar="FOLDS", help="Cross-fit: evaluate on all customers, with copies that learned from the other folds."
+        ),
     ] = None,
     estimators: Annotated[
-        str, typer.Option(metavar="NAMES", help=f"Separated by commas, of {', '.join(ESTIMATOR_NAMES)}.")
+        str, typer.Option(metavar="NAMES", help=f"Names separated by commas: {', '.join(ESTIMATOR_NAMES)}.")
     ] = "dr,snips",
     interval: Intervals = INTERVAL_KINDS[0],
     reward_model: RewardModels = "ridge",
     logging: Annotated[
         str | None,
-        typer.Option(metavar="POLICY", help="The policy that wrote the log, for mips and pi; not needed if uniform."),
+        typer.Option(metavar="POLICY", help="The policy that wrote the log, for mips and pi; default: uniform."),
     ] = None,
     dimensions: Annotated[
-        str, typer.Option(metavar="NAMES", help="Dimensions that mips keeps, separated by commas.")
+        str, typer.Option(metavar="NAMES", help="Dimensions on which mips conditions, separated by commas.")
     ] = "",
     propensities: PropensitySource = None,
     by: Annotated[
         list[str] | None,
-        typer.Option(metavar="FACT", help="Judge within the segments of a fact, too; may be repeated."),
+        typer.Option(metavar="FACT", help="Evaluate also within the segments of a fact; can be repeated."),
     ] = None,
     groups: Annotated[
         str | None,
-        typer.Option(metavar="SHARES", help='Shares that the groups were meant to have, as "policy=0.9,control=0.1".'),
+        typer.Option(metavar="SHARES", help='Planned shares of the groups, such as "policy=0.9,control=0.1".'),
     ] = None,
     written_by: WrittenBy = None,
-    all_estimators: Annotated[bool, typer.Option("--all-estimators", help="Show every estimator's answer.")] = False,
+    all_estimators: Annotated[
+        bool, typer.Option("--all-estimators", help="Show the results of all estimators.")
+    ] = False,
     gate: Gate = False,
     level: Level = 0.95,
     seed: Seed = 1,
     as_json: AsJson = False,
 ) -> None:
-    """Say what frozen policies would have earned per decision, from the log of another one.
+    """Estimate what policies would have earned per decision, from the log of another policy.
 
-    Where a policy learns (thompson, vw and kin), the log is split by customer: it learns from one part, and all
-    policies are judged on the other. `offer-bandit learn-offline` judges it on all of them. DB may also be a file that
-    could be imported (Parquet, CSV, dsjson), with --catalogue and, unless it is an export, --mapping.
+    If a policy learns (thompson, vw, vw-slates), the log is split by customer: it learns from one part, and all
+    policies are evaluated on the other. `offer-bandit learn-offline` evaluates it on all customers. DB can also be a
+    log file (Parquet, CSV, dsjson), with --catalogue and, unless it is an export, --mapping.
 
     Each policy is called better or worse than the baseline, "no difference found" or, with the reason, "cannot tell".
-    With --gate the exit code says so to a pipeline: 0 better, 3 worse, 4 no difference found, 5 cannot tell (of several
-    policies the highest).
+    With --gate the exit code carries the verdict to a pipeline: 0 better, 3 worse, 4 no difference found, 5 cannot
+    tell; of several policies, the highest code.
     """
     import numpy as np
 
@@ -178,17 +187,17 @@ def replay(
     window: Window = None,
     bound: Annotated[
         float | None,
-        typer.Option(help="Largest ratio of probabilities accepted as it is; default: 1 / smallest propensity."),
+        typer.Option(help="Largest ratio of probabilities without rejection; default: 1 / smallest propensity."),
     ] = None,
     written_by: WrittenBy = None,
-    block: Annotated[int, typer.Option(help="Decisions answered before what they taught is learned.")] = 64,
+    block: Annotated[int, typer.Option(help="Decisions per learning step.")] = 64,
     level: Level = 0.95,
     seed: Seed = 1,
     as_json: AsJson = False,
 ) -> None:
-    """Run a policy that learns through the log, keeping the decisions that it would have made itself.
+    """Replay the log: a policy learns from the decisions that it would have made itself.
 
-    Never to be mixed with `evaluate`, which judges policies that stand still.
+    The result is the value of a policy while it learns; `evaluate` gives the value of policies that do not change.
     """
     import numpy as np
 
@@ -228,20 +237,20 @@ def reward_model_named(name: str) -> Callable[[Encoder], RewardModel]:
 
 
 def require_gate(gate: bool, baseline: str | None) -> None:
-    """InputError for a gate without anything to be better than."""
+    """Raise InputError for a gate without a baseline."""
     if gate and baseline is None:
-        raise InputError("--gate needs a --baseline to be better than; name today's rules, or logged")
+        raise InputError("--gate needs a --baseline to compare with; give today's rules, or logged")
 
 
 def one_of(given: str, allowed: Sequence[str], what: str) -> str:
-    """Return what was given; InputError where it is not allowed."""
+    """Return the value; InputError if it is not allowed."""
     if given not in allowed:
         raise InputError(f'there is no {what} "{given}"; choose from {", ".join(allowed)}')
     return given
 
 
 def check_groups(store: Store | None, text: str, policy_id: int | None) -> SampleRatioTest:
-    """Return whether the customers of each group are as many as its share; InputError for what names no shares."""
+    """Test whether the sizes of the groups match their planned shares; InputError for text that cannot be read."""
     from bandit.evaluate.diagnostics import sample_ratio
     from bandit.store import Where
 
@@ -251,7 +260,7 @@ def check_groups(store: Store | None, text: str, policy_id: int | None) -> Sampl
     except ValueError:
         raise InputError(f'the shares "{text}" cannot be read; write GROUP=SHARE,GROUP=SHARE') from None
     if store is None:
-        raise InputError("--groups is for databases, which know every customer's group; import the file first")
+        raise InputError("--groups needs a database, which has every customer's group; import the file first")
     counts, several = store.decisions.customers_by_group(Where(policy_id=policy_id))
     return sample_ratio(counts, shares, several)
 
@@ -262,7 +271,7 @@ def split_names(text: str) -> tuple[str, ...]:
 
 
 def every_estimator(dimensions: bool, logging: bool) -> tuple[str, ...]:
-    """Return all estimators that can be asked for: mips and pi only where what they need is named."""
+    """Return the names of all estimators that can be used: mips needs dimensions, pi the logging policy."""
     from bandit.ope import ESTIMATORS
 
     met = {None, "predictions", "robust"} | ({"slate"} if logging else set()) | ({"marginal"} if dimensions else set())

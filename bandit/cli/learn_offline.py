@@ -1,4 +1,4 @@
-"""The command that learns a policy from a log and says honestly what it is worth."""
+"""The command that learns a policy from a log and estimates its value: learn-offline."""
 
 from __future__ import annotations
 
@@ -40,12 +40,10 @@ def learn_offline(
         str, typer.Option("--policy", metavar="POLICY", help="The policy that learns, such as thompson or vw.")
     ] = "thompson",
     baseline: Baseline = "logged",
-    folds: Annotated[int, typer.Option(min=2, help="Parts that the customers are dealt into.")] = 5,
+    folds: Annotated[int, typer.Option(min=2, help="Number of folds of customers.")] = 5,
     into: Annotated[
         Path | None,
-        typer.Option(
-            "--into", metavar="NEW.db", help="A database to make with the policy learned from all of the log."
-        ),
+        typer.Option("--into", metavar="NEW.db", help="A new database for the policy, learned from all of the log."),
     ] = None,
     catalogue: CatalogueFile = None,
     mapping: MappingFile = None,
@@ -61,15 +59,15 @@ def learn_offline(
     seed: Seed = 1,
     as_json: AsJson = False,
 ) -> None:
-    """Learn a policy from a log, and say honestly what it is worth.
+    """Learn a policy from a log, and estimate its value by cross-fitting.
 
-    The customers are dealt into folds. A copy of the policy learns from all folds but one and is judged on that one,
-    fold by fold, so every decision of the log counts and none is judged by a policy that has seen its customer. The
-    value is that of policies learned from 4 in 5 of the customers (with 5 folds).
+    The customers are split into folds. For each fold, a copy of the policy learns from the other folds and is evaluated
+    on this one, so every decision of the log is used and no copy has seen the customers it is evaluated on. The value
+    is that of policies learned from 4 in 5 of the customers (with 5 folds).
 
-    With --into the policy is then learned from all of the log and put into a database of its own, where `offer-bandit
-    decide` goes on with it. With --gate that is done only if it is better than the baseline, and the exit code
-    says so: 0 better, 3 worse, 4 no difference found, 5 cannot tell.
+    With --into the policy is then learned from all of the log and written to a new database, where `offer-bandit
+    decide` uses it. With --gate this is done only if it is better than the baseline, and the exit code is the
+    verdict: 0 better, 3 worse, 4 no difference found, 5 cannot tell.
     """
     import numpy as np
 
@@ -87,7 +85,7 @@ def learn_offline(
         target, log = found.catalogue, found.log
         learner = parse_policy(target, policy)
         if not learner.learns:
-            raise InputError(f'the policy "{policy}" does not learn; judge it with `offer-bandit evaluate`')
+            raise InputError(f'the policy "{policy}" does not learn; evaluate it with `offer-bandit evaluate`')
         named, base = parse_policies(target, [policy], baseline)
         with progress("learning and judging") as report:
             result = evaluate_log(
@@ -120,7 +118,7 @@ def learn_offline(
                     f"{into} has the policy, learned from all {log.n:,} decisions. "
                     f"Next: offer-bandit decide {shlex.quote(str(into))} CUSTOMER"
                     if made
-                    else f"{into} is not made: the policy did not pass the gate."
+                    else f"{into} was not created: the policy did not pass the gate."
                 )
             show([evaluation_table(result, unit_of(target.objective, target.currency))], lines)
     if code:

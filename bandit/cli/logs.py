@@ -1,4 +1,4 @@
-"""The logs that commands learn from and judge by: a database, or a file that could be imported."""
+"""Open the log of a command: a database, or a log file."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from bandit.store import Store, StoreLog, Where
 OBJECTIVE_KINDS: tuple[str, ...] = get_args(ObjectiveKind)
 
 LOG_FILE_ENDINGS = (".parquet", ".csv", ".csv.gz", ".dsjson")
-"""Endings of logs that are read as they are, without a database."""
+"""Endings of log files that are read without a database."""
 
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """A log with the catalogue that it is read by; `store` is None where it is a file."""
+    """A log with its catalogue; `store` is None for a log file."""
 
     catalogue: Catalogue
     log: StoreLog | ColumnLog
@@ -41,10 +41,10 @@ def opened(
     written_by: int | None,
     purpose: str = "judge by",
 ) -> Iterator[Opened]:
-    """Open the settled decisions of a database or of a file; InputError where there are none."""
+    """Open the settled decisions of a database or of a file; InputError if there are none."""
     if path.name.endswith(LOG_FILE_ENDINGS):
         if catalogue is None:
-            raise InputError(f"{path}: a file does not know its catalogue; name it with --catalogue")
+            raise InputError(f"{path}: a log file has no catalogue; give one with --catalogue")
         target = with_objective(Catalogue.from_toml(catalogue), *objective)
         with progress("reading") as report:
             read = open_log(path, target, None if mapping is None else LogMapping.from_toml(mapping), progress=report)
@@ -69,7 +69,7 @@ def opened(
 
 
 def with_objective(catalogue: Catalogue, kind: str | None, event: str | None, window: str | None) -> Catalogue:
-    """Return the catalogue with another objective where the command line asks for one."""
+    """Return the catalogue, with the objective of the command line if there is one."""
     if kind is not None and kind not in OBJECTIVE_KINDS:
         raise InputError(f'there is no objective "{kind}"; choose from {", ".join(OBJECTIVE_KINDS)}')
     given = {"kind": kind, "event": event, "window": window}
@@ -92,16 +92,16 @@ def settled_log(store: Store, catalogue: Catalogue, policy_id: int | None) -> St
 
 
 def require_rows(name: str, log: StoreLog | ColumnLog, purpose: str = "judge by") -> None:
-    """InputError where the log has nothing to `purpose`."""
+    """Raise InputError if the log has no decisions."""
     if log.n == 0:
         raise InputError(" ".join([f"{name}: the log has no decisions to {purpose}; import some first.", *unused(log)]))
 
 
 def unused(log: StoreLog | ColumnLog) -> list[str]:
-    """Return what to say of decisions that were left out."""
+    """Return sentences about the decisions that were left out."""
     lines = []
     if log.left_out:
-        lines.append(f"{log.left_out:,} decisions were left out: the catalogue does not have their offers.")
+        lines.append(f"{log.left_out:,} decisions were left out: their offers are not in the catalogue.")
     if log.still_open:
-        lines.append(f"{log.still_open:,} decisions were left out: they are still open, their window has not ended.")
+        lines.append(f"{log.still_open:,} decisions were left out: they are still open (their window has not ended).")
     return lines

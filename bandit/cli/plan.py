@@ -1,4 +1,4 @@
-"""The command that says, before launch, how many decisions it takes: plan."""
+"""The command that plans the sample size before launch: plan."""
 
 from __future__ import annotations
 
@@ -29,18 +29,22 @@ _UNIFORM = "uniform choice"
 
 def plan(
     catalogue: Annotated[Path, typer.Argument(metavar="CATALOGUE.toml", help="The offers and what they cost.")],
-    per_week: Annotated[float, typer.Option("--decisions-per-week", metavar="N", help="Decisions a week.")] = 10_000.0,
-    weeks: Annotated[float, typer.Option(metavar="N", help="Weeks after which the table says what is known.")] = 4.0,
+    per_week: Annotated[
+        float, typer.Option("--decisions-per-week", metavar="N", help="Decisions per week.")
+    ] = 10_000.0,
+    weeks: Annotated[
+        float, typer.Option(metavar="N", help="Weeks for which the table shows the interval's width.")
+    ] = 4.0,
     difference: Annotated[
         float | None,
         typer.Option(
-            metavar="X", help="The difference a decision to tell from nothing; default: a tenth of what one is worth."
+            metavar="X", help="The difference per decision to detect; default: a tenth of the value of a decision."
         ),
     ] = None,
     width: Annotated[
-        float | None, typer.Option(metavar="X", help="Or: the width that the difference's interval is to have.")
+        float | None, typer.Option(metavar="X", help="Or: the planned width of the difference's interval.")
     ] = None,
-    explore: Annotated[float, typer.Option(metavar="SHARE", help="Share of decisions left to chance.")] = 0.1,
+    explore: Annotated[float, typer.Option(metavar="SHARE", help="Share of decisions made at random.")] = 0.1,
     response: Annotated[float, typer.Option(metavar="SHARE", help="Share of decisions that convert.")] = 0.05,
     basket: Annotated[
         float, typer.Option(metavar="MONEY", help='Mean revenue of a conversion; for objective "reward", mean reward.')
@@ -57,7 +61,7 @@ def plan(
     explained: Annotated[
         float, typer.Option(metavar="SHARE", help="Share of the reward's variance that a reward model explains.")
     ] = 0.0,
-    visits: Annotated[float, typer.Option(metavar="N", help="Decisions a customer.")] = 1.0,
+    visits: Annotated[float, typer.Option(metavar="N", help="Decisions per customer.")] = 1.0,
     correlation: Annotated[
         float, typer.Option(metavar="SHARE", help="Correlation of the rewards of one customer.")
     ] = 0.1,
@@ -65,31 +69,32 @@ def plan(
         float, typer.Option(metavar="SHARE", help="Share of the customers on the policy, side by side with the rules.")
     ] = 0.5,
     uniform_value: Annotated[
-        float | None, typer.Option(metavar="MONEY", help="What a decision is worth with an offer at random, if known.")
+        float | None, typer.Option(metavar="MONEY", help="Value of a decision with a random offer, if known.")
     ] = None,
     pilot: Annotated[
         Path | None, typer.Option("--from", metavar="LOG.db", help="Take the variance from this log instead.")
     ] = None,
     policy: Annotated[
-        str | None, typer.Option(metavar="POLICY", help=f"With --from: the policy to come. One of {POLICY_FORMS}.")
+        str | None, typer.Option(metavar="POLICY", help=f"With --from: the planned policy. One of {POLICY_FORMS}.")
     ] = None,
     baseline: Annotated[
         str | None, typer.Option(metavar="POLICY", help='With --from: the rules; default: "logged".')
     ] = None,
     written_by: WrittenBy = None,
     level: Level = 0.95,
-    power: Annotated[float, typer.Option(help="How often a true difference is to be told.")] = 0.8,
+    power: Annotated[float, typer.Option(help="Probability of detecting a true difference.")] = 0.8,
     seed: Seed = 1,
     as_json: AsJson = False,
 ) -> None:
-    """Say how many decisions it takes until a policy's difference to the rules is told from nothing.
+    """Compute how many decisions it takes to detect the difference between a policy and the rules.
 
     By formula, from what you expect: how many respond, what they spend, and how many decisions come a week. Learned
     either from the log of the rules, which leave a share of their decisions to chance, evenly over the eligible
     offers - no customer meets the policy - or live, side by side. With --from, the variance is that of a pilot log,
     with its own share left to chance, in place of the formula.
 
-    The formula knows no luck: where fewer than about thirty decisions of a log show the policy's offer and convert,
+    The formula assumes a normal distribution: if fewer than about thirty decisions of a log show the policy's offer and
+    convert,
     the interval itself is uncertain.
     """
     from bandit.analysis.sample_size import (

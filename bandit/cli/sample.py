@@ -1,4 +1,4 @@
-"""The small made-up log that `init` writes: segment rules with most offers drawn at random."""
+"""The small synthetic log that `init` writes: segment rules with most offers drawn at random."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _BUYS = {"discount": (0.0, 0.45, 0.9), "channel": (0.0, 0.15), "gift": (0.0, 0.3
 
 
 def sample_log(catalogue: Catalogue, rules: Policy, rng: Generator) -> str:
-    """Return the log of a made-up campaign of the example catalogue as CSV text; nobody's data."""
+    """Return the log of a synthetic campaign of the example catalogue as CSV text."""
     customer = rng.integers(0, N_ROWS // 3, N_ROWS)
     people = rng.random((N_ROWS, 3))[customer]
     female, loyal = people[:, 0] < 0.55, people[:, 1] < 0.4
