@@ -94,8 +94,7 @@ def plan(
     with its own share left to chance, in place of the formula.
 
     The formula assumes a normal distribution: if fewer than about thirty decisions of a log show the policy's offer and
-    convert,
-    the interval itself is uncertain.
+    convert, the interval itself is uncertain.
     """
     from bandit.analysis.sample_size import (
         Way,
