@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -16,7 +16,7 @@ from bandit.errors import InputError, NumberError
 
 if TYPE_CHECKING:
     from bandit.catalogue import Catalogue
-    from bandit.domain import Contexts, FloatArray
+    from bandit.domain import FloatArray
     from bandit.engine import Engine
 
 
@@ -26,15 +26,6 @@ EngineSeed = Annotated[
 Moment = Annotated[
     str | None, typer.Option("--time", metavar="ISO", help="Time of the decision or event; default: now.")
 ]
-
-
-@runtime_checkable
-class Predicts(Protocol):
-    """A policy that has an expected reward for each offer."""
-
-    def predict(self, contexts: Contexts) -> FloatArray:
-        """Return the (n, N) predicted response."""
-        ...
 
 
 def decide(
@@ -63,6 +54,7 @@ def decide(
 ) -> None:
     """Choose an offer for one customer, and log the decision before it is printed."""
     from bandit.cli.policies import parse_json
+    from bandit.domain import RewardPredictor
     from bandit.report.decisions import decision_json, decision_tables
     from bandit.report.evaluations import unit_of
 
@@ -77,7 +69,7 @@ def decide(
     with _engine(db, policy, policy_id, catalogue, seed=seed, group=group, facts=facts) as engine:
         decision = engine.decide(customer, facts, decision_id=decision_id, time=_moment(time))
         predicted: FloatArray | None = None
-        if isinstance(engine.policy, Predicts):
+        if isinstance(engine.policy, RewardPredictor):
             predicted = engine.policy.predict(
                 engine.catalogue.contexts([facts], [engine.store.customers.stored(customer)])
             )[0]

@@ -58,7 +58,7 @@ def verify(db: Database, as_json: AsJson = False) -> None:
 def rebuild(db: Database, policy_id: PolicyId = None, as_json: AsJson = False) -> None:
     """Learn the log again and compare with the stored state of each policy; exit with 2 if one differs."""
     from bandit.cli.databases import writing
-    from bandit.learning.learner import PolicyLearner
+    from bandit.learning import PolicyLearner
     from bandit.policies import build
     from bandit.report.maintenance import rebuilt_lines
 
@@ -206,7 +206,7 @@ def _database(store: Store, problems: list[str], notes: list[str]) -> dict[str, 
         "bytes of the file": counts.file_bytes,
         "bytes of the write-ahead log": counts.wal_bytes,
         "spools beside it": len(spools(store.path)),
-        "leases": ", ".join(f"{held.name} until {_iso(held.until)}" for held in store.held_leases()) or None,
+        "leases": ", ".join(f"{held.name} until {_iso(held.until)}" for held in store.leases.all()) or None,
         "last backup": _iso(backups[-1].time) if backups else None,
         "erasures": sum(run.kind == "erase" for run in runs),
         "retention runs": sum(run.kind == "retain" for run in runs),

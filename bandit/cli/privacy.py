@@ -56,7 +56,7 @@ def retain(
     """
     from bandit.cli.databases import writing
     from bandit.clock import now
-    from bandit.governance.erasure import retain as retain_since
+    from bandit.governance.retention import retain as retain_since
     from bandit.report.maintenance import retained_lines
 
     if (days is None) == (older_than is None):
@@ -93,10 +93,10 @@ def export_customer(
     import msgspec
 
     from bandit.cli.databases import reading
-    from bandit.governance.customer_data import held_on
+    from bandit.governance.customer_data import customer_data
 
     with reading(db) as store:
-        held = held_on(store, customer)
+        held = customer_data(store, customer)
     if out is None:
         show_json(held)
         return

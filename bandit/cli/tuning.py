@@ -14,7 +14,7 @@ from bandit.cli.options import AsJson, CatalogueFile, Database, Event, Level, Ob
 from bandit.errors import InputError, PolicyError
 
 if TYPE_CHECKING:
-    from bandit.analysis.exploration_cost import Periods
+    from bandit.analysis.exploration_cost import PeriodUnit
     from bandit.domain import Policy
     from bandit.store import Store
 
@@ -122,7 +122,7 @@ def half_life(
     to choose well, all have to be known. The best candidate is chosen if it is significantly better than "never";
     otherwise "never". A stable market gives "never", and so may a log that is short or has little exploration.
     """
-    from bandit.analysis.half_life import choose_half_life
+    from bandit.analysis.half_life import HalfLifeOptions, choose_half_life
     from bandit.cli.databases import catalogue_for, reading
     from bandit.cli.logs import require_rows, settled_log, unused, with_objective
     from bandit.report.learning import half_life_lines, half_life_table
@@ -136,10 +136,7 @@ def half_life(
                 log,
                 target,
                 [name for name in candidates.split(",") if name.strip()],
-                personal=personal,
-                even=even,
-                block=block,
-                level=level,
+                HalfLifeOptions(personal=personal, even=even, block=block, level=level),
                 progress=report,
             )
     if as_json:
@@ -182,7 +179,7 @@ def exploration(
             )
         log = StoreLog(store, policy.catalogue, where=Where(policy_id=number))
         with progress("counting") as report:
-            found = exploration_of(log, policy, by=cast("Periods", by), progress=report)
+            found = exploration_of(log, policy, by=cast("PeriodUnit", by), progress=report)
     if as_json:
         show_json({"policy_id": number, "policy": policy.name} | found.to_dict())
         return
@@ -194,7 +191,7 @@ def exploration(
 
 def _remembered(store: Store, policy_id: int | None) -> tuple[int, Policy]:
     """Return a policy of the database in its current state; nothing is written."""
-    from bandit.learning.learner import PolicyLearner
+    from bandit.learning import PolicyLearner
     from bandit.policies import build
 
     known = [row.id for row in store.catalogues.policies()]

@@ -22,7 +22,9 @@ from rich.console import Console
 from rich.table import Table
 from scipy.special import ndtri
 
-from bandit.analysis.sample_size import Response, live_variance, logged_conversions, logged_variance, response_of, width
+from bandit.analysis.design_variance import live_variance, logged_conversions, logged_variance
+from bandit.analysis.response_model import ResponseModel, response_model_of
+from bandit.analysis.sample_size import width
 from bandit.domain import FloatArray, Policy
 from bandit.errors import OfferBanditError
 from bandit.evaluate import evaluate
@@ -207,12 +209,12 @@ def _truth(played: _Played) -> tuple[float, float, float]:
     return float((rules == candidate).mean()), uplift, float(eligible.sum(axis=1).mean())
 
 
-def _response(played: _Played, seen: Run) -> Response:
+def _response(played: _Played, seen: Run) -> ResponseModel:
     """Return what a planner would gather from a run: how many convert, and the mean and deviation of their baskets."""
     kept = seen.responses.kept
     baskets = seen.responses.revenue[kept]
     catalogue = played.population.market.catalogue
-    return response_of(catalogue, float(kept.mean()), float(baskets.mean()), float(baskets.std()))
+    return response_model_of(catalogue, float(kept.mean()), float(baskets.mean()), float(baskets.std()))
 
 
 def _mean_variance(part: Run) -> float:

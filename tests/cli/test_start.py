@@ -4,8 +4,8 @@ from typing import get_args
 
 import pytest
 
-from bandit.analysis.exploration_cost import Periods
-from bandit.analysis.half_life import BLOCK, CANDIDATES
+from bandit.analysis.exploration_cost import PeriodUnit
+from bandit.analysis.half_life import CANDIDATE_HALF_LIVES, PREQUENTIAL_BLOCK
 from bandit.cli import choices
 from bandit.cli.app import app
 from bandit.logfiles import FORMATS
@@ -34,5 +34,5 @@ def test_the_names_that_help_lists_are_those_that_are_there():
     assert choices.INTERVAL_KINDS[0] == DEFAULT_INTERVAL
     assert tuple(ESTIMATORS) == choices.ESTIMATOR_NAMES
     assert choices.EXPORT_FORMATS == FORMATS
-    assert get_args(Periods) == choices.EXPLORATION_PERIODS
-    assert (choices.HALF_LIVES, choices.HALF_LIFE_BLOCK) == (CANDIDATES, BLOCK)
+    assert get_args(PeriodUnit) == choices.EXPLORATION_PERIODS
+    assert (choices.HALF_LIVES, choices.HALF_LIFE_BLOCK) == (CANDIDATE_HALF_LIVES, PREQUENTIAL_BLOCK)

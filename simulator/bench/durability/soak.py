@@ -127,7 +127,7 @@ class Soak:
             customer_key=b"soak",
             durability="process",
             clock=self.clock,
-            follow=None,
+            sync=None,
         )
 
     def run(self, decisions: int, every: int, told: Callable[[Row], None]) -> None:

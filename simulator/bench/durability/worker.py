@@ -116,7 +116,7 @@ class Worker:
             durability=self.durability,
             clock=self.clock,
             busy_timeout=busy_timeout,
-            follow=None,
+            sync=None,
         )
 
     def store(self) -> Store:
