@@ -1,70 +1,62 @@
-"""The commands that judge policies by a log: evaluate and replay."""
+"""The commands that evaluate policies on a log: evaluate, replay."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Annotated, cast, get_args
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Annotated, cast
 
-import numpy as np
 import typer
 
-from bandit.analysis.replay import replay as replay_log
+from bandit.cli.choices import ESTIMATOR_NAMES, INTERVAL_KINDS, REWARD_MODEL_NAMES
 from bandit.cli.console import progress, show, show_json
-from bandit.cli.logs import MappingFile, WrittenBy, opened, unused
 from bandit.cli.options import (
     AsJson,
     CatalogueFile,
     Database,
     Event,
     Level,
+    MappingFile,
     Objective,
     Policies,
     Seed,
     Window,
+    WrittenBy,
 )
-from bandit.cli.policies import parse_policies, parse_policy
-from bandit.clock import now
-from bandit.encoding.encoder import Encoder
 from bandit.errors import InputError
-from bandit.evaluate import Propensities, RewardModel, RidgeReward, verdicts
-from bandit.evaluate import evaluate as evaluate_log
-from bandit.evaluate import gate as gate_of
-from bandit.evaluate.diagnostics import SampleRatioTest, sample_ratio
-from bandit.evaluate.rewards.vw import VwReward
-from bandit.ope import DEFAULT_INTERVAL, ESTIMATORS, IntervalKind
-from bandit.report import (
-    all_estimates_table,
-    evaluation_lines,
-    evaluation_table,
-    replay_table,
-    segment_table,
-    unit_of,
-)
-from bandit.store import Store, Where
 
-INTERVALS: tuple[str, ...] = get_args(IntervalKind)
+if TYPE_CHECKING:
+    from bandit.encoding.encoder import Encoder
+    from bandit.evaluate import Propensities, RewardModel
+    from bandit.evaluate.diagnostics import SampleRatioTest
+    from bandit.ope import IntervalKind
+    from bandit.store import Store
 
-REWARD_MODELS: Mapping[str, Callable[[Encoder], RewardModel]] = {"ridge": RidgeReward, "vw": VwReward}
 
 Baseline = Annotated[
     str | None,
-    typer.Option(metavar="POLICY", help='A policy to compare with, or "logged" for what wrote the log.'),
+    typer.Option(metavar="POLICY", help='A policy to compare with, or "logged" for the policy that wrote the log.'),
 ]
 
 Intervals = Annotated[
-    str, typer.Option("--interval", metavar="KIND", help=f"How intervals are made: {', '.join(INTERVALS)}.")
+    str,
+    typer.Option("--interval", metavar="KIND", help=f"The kind of confidence interval: {', '.join(INTERVAL_KINDS)}."),
 ]
 
 RewardModels = Annotated[
-    str, typer.Option(metavar="NAME", help=f"What predicts rewards for dm, dr and kin: {', '.join(REWARD_MODELS)}.")
+    str,
+    typer.Option(
+        metavar="NAME", help=f"The reward model of dm, dr and related estimators: {', '.join(REWARD_MODEL_NAMES)}."
+    ),
 ]
 
 PropensitySource = Annotated[
     str | None,
-    typer.Option(metavar="SOURCE", help="logged, or estimated from the log; default: logged where they are known."),
+    typer.Option(metavar="SOURCE", help="logged, or estimated from the log; default: logged if they are known."),
 ]
 
-Gate = Annotated[bool, typer.Option("--gate", help="End with 0 better, 3 worse, 4 no difference found, 5 cannot tell.")]
+Gate = Annotated[
+    bool, typer.Option("--gate", help="Exit with 0 better, 3 worse, 4 no difference found, 5 cannot tell.")
+]
 
 
 def evaluate(
@@ -78,50 +70,70 @@ def evaluate(
     window: Window = None,
     split: Annotated[
         float | None,
-        typer.Option(help="Share of the customers to learn on; default: 0.5 where a policy learns, else nobody."),
+        typer.Option(help="Share of the customers to learn from; default: 0.5 if a policy learns, else 0."),
     ] = None,
     crossfit: Annotated[
         int | None,
-        typer.Option(metavar="FOLDS", help="Judge on all customers, by copies that learned from the others instead."),
+        typer.Option(
+            metavar="FOLDS", help="Cross-fit: evaluate on all customers, with copies that learned from the other folds."
+        ),
     ] = None,
     estimators: Annotated[
-        str, typer.Option(metavar="NAMES", help=f"Separated by commas, of {', '.join(ESTIMATORS)}.")
+        str, typer.Option(metavar="NAMES", help=f"Names separated by commas: {', '.join(ESTIMATOR_NAMES)}.")
     ] = "dr,snips",
-    interval: Intervals = DEFAULT_INTERVAL,
+    interval: Intervals = INTERVAL_KINDS[0],
     reward_model: RewardModels = "ridge",
     logging: Annotated[
         str | None,
-        typer.Option(metavar="POLICY", help="The policy that wrote the log, for mips and pi; not needed if uniform."),
+        typer.Option(metavar="POLICY", help="The policy that wrote the log, for mips and pi; default: uniform."),
     ] = None,
     dimensions: Annotated[
-        str, typer.Option(metavar="NAMES", help="Dimensions that mips keeps, separated by commas.")
+        str, typer.Option(metavar="NAMES", help="Dimensions on which mips conditions, separated by commas.")
     ] = "",
     propensities: PropensitySource = None,
     by: Annotated[
         list[str] | None,
-        typer.Option(metavar="FACT", help="Judge within the segments of a fact, too; may be repeated."),
+        typer.Option(metavar="FACT", help="Evaluate also within the segments of a fact; can be repeated."),
     ] = None,
     groups: Annotated[
         str | None,
-        typer.Option(metavar="SHARES", help='Shares that the groups were meant to have, as "policy=0.9,control=0.1".'),
+        typer.Option(metavar="SHARES", help='Planned shares of the groups, such as "policy=0.9,control=0.1".'),
     ] = None,
     written_by: WrittenBy = None,
-    all_estimators: Annotated[bool, typer.Option("--all-estimators", help="Show every estimator's answer.")] = False,
+    all_estimators: Annotated[
+        bool, typer.Option("--all-estimators", help="Show the results of all estimators.")
+    ] = False,
     gate: Gate = False,
     level: Level = 0.95,
     seed: Seed = 1,
     as_json: AsJson = False,
 ) -> None:
-    """Say what frozen policies would have earned per decision, from the log of another one.
+    """Estimate what policies would have earned per decision, from the log of another policy.
 
-    Where a policy learns (thompson, vw and kin), the log is split by customer: it learns from one part, and all
-    policies are judged on the other. `offer-bandit learn-offline` judges it on all of them. DB may also be a file that
-    could be imported (Parquet, CSV, dsjson), with --catalogue and, unless it is an export, --mapping.
+    If a policy learns (thompson, vw, vw-slates), the log is split by customer: it learns from one part, and all
+    policies are evaluated on the other. `offer-bandit learn-offline` evaluates it on all customers. DB can also be a
+    log file (Parquet, CSV, dsjson), with --catalogue and, unless it is an export, --mapping.
 
     Each policy is called better or worse than the baseline, "no difference found" or, with the reason, "cannot tell".
-    With --gate the exit code says so to a pipeline: 0 better, 3 worse, 4 no difference found, 5 cannot tell (of several
-    policies the highest).
+    With --gate the exit code carries the verdict to a pipeline: 0 better, 3 worse, 4 no difference found, 5 cannot
+    tell; of several policies, the highest code.
     """
+    import numpy as np
+
+    from bandit.cli.logs import opened, unused
+    from bandit.cli.policies import parse_policies, parse_policy
+    from bandit.clock import now
+    from bandit.evaluate import evaluate as evaluate_log
+    from bandit.evaluate import gate as gate_of
+    from bandit.evaluate import verdicts
+    from bandit.report.evaluations import (
+        all_estimates_table,
+        evaluation_lines,
+        evaluation_table,
+        segment_table,
+        unit_of,
+    )
+
     require_gate(gate, baseline)
     with opened(db, catalogue, mapping, (objective, event, window), written_by) as found:
         target, log, store = found.catalogue, found.log, found.store
@@ -140,10 +152,10 @@ def evaluate(
                 rng=np.random.default_rng(seed),
                 estimators=names,
                 level=level,
-                interval=cast("IntervalKind", one_of(interval, INTERVALS, "kind of interval")),
+                interval=cast("IntervalKind", one_of(interval, INTERVAL_KINDS, "kind of interval")),
                 split=split,
                 crossfit=crossfit,
-                reward_model=REWARD_MODELS[one_of(reward_model, tuple(REWARD_MODELS), "reward model")],
+                reward_model=reward_model_named(reward_model),
                 logging=wrote,
                 propensities=None if propensities is None else cast("Propensities", propensities),
                 dimensions=kept,
@@ -175,18 +187,25 @@ def replay(
     window: Window = None,
     bound: Annotated[
         float | None,
-        typer.Option(help="Largest ratio of probabilities accepted as it is; default: 1 / smallest propensity."),
+        typer.Option(help="Largest ratio of probabilities without rejection; default: 1 / smallest propensity."),
     ] = None,
     written_by: WrittenBy = None,
-    block: Annotated[int, typer.Option(help="Decisions answered before what they taught is learned.")] = 64,
+    block: Annotated[int, typer.Option(help="Decisions per learning step.")] = 64,
     level: Level = 0.95,
     seed: Seed = 1,
     as_json: AsJson = False,
 ) -> None:
-    """Run a policy that learns through the log, keeping the decisions that it would have made itself.
+    """Replay the log: a policy learns from the decisions that it would have made itself.
 
-    Never to be mixed with `evaluate`, which judges policies that stand still.
+    The result is the value of a policy while it learns; `evaluate` gives the value of policies that do not change.
     """
+    import numpy as np
+
+    from bandit.analysis.replay import replay as replay_log
+    from bandit.cli.logs import opened, unused
+    from bandit.cli.policies import parse_policies
+    from bandit.report.evaluations import replay_table, unit_of
+
     with opened(db, catalogue, None, (objective, event, window), written_by) as found:
         target, log = found.catalogue, found.log
         replays = []
@@ -208,28 +227,40 @@ def replay(
         show([replay_table(replays, unit_of(target.objective, target.currency))], [*lines, *unused(log)])
 
 
+def reward_model_named(name: str) -> Callable[[Encoder], RewardModel]:
+    """Return what builds the reward model of a name; InputError for an unknown name."""
+    from bandit.evaluate import RidgeReward
+    from bandit.evaluate.rewards.vw import VwReward
+
+    one_of(name, REWARD_MODEL_NAMES, "reward model")
+    return VwReward if name == "vw" else RidgeReward
+
+
 def require_gate(gate: bool, baseline: str | None) -> None:
-    """InputError for a gate without anything to be better than."""
+    """Raise InputError for a gate without a baseline."""
     if gate and baseline is None:
-        raise InputError("--gate needs a --baseline to be better than; name today's rules, or logged")
+        raise InputError("--gate needs a --baseline to compare with; give today's rules, or logged")
 
 
 def one_of(given: str, allowed: Sequence[str], what: str) -> str:
-    """Return what was given; InputError where it is not allowed."""
+    """Return the value; InputError if it is not allowed."""
     if given not in allowed:
         raise InputError(f'there is no {what} "{given}"; choose from {", ".join(allowed)}')
     return given
 
 
 def check_groups(store: Store | None, text: str, policy_id: int | None) -> SampleRatioTest:
-    """Return whether the customers of each group are as many as its share; InputError for what names no shares."""
+    """Test whether the sizes of the groups match their planned shares; InputError for text that cannot be read."""
+    from bandit.evaluate.diagnostics import sample_ratio
+    from bandit.store import Where
+
     pairs = [part.partition("=") for part in split_names(text)]
     try:
         shares = {name.strip(): float(share) for name, _, share in pairs}
     except ValueError:
         raise InputError(f'the shares "{text}" cannot be read; write GROUP=SHARE,GROUP=SHARE') from None
     if store is None:
-        raise InputError("--groups is for databases, which know every customer's group; import the file first")
+        raise InputError("--groups needs a database, which has every customer's group; import the file first")
     counts, several = store.decisions.customers_by_group(Where(policy_id=policy_id))
     return sample_ratio(counts, shares, several)
 
@@ -240,6 +271,8 @@ def split_names(text: str) -> tuple[str, ...]:
 
 
 def every_estimator(dimensions: bool, logging: bool) -> tuple[str, ...]:
-    """Return all estimators that can be asked for: mips and pi only where what they need is named."""
+    """Return the names of all estimators that can be used: mips needs dimensions, pi the logging policy."""
+    from bandit.ope import ESTIMATORS
+
     met = {None, "predictions", "robust"} | ({"slate"} if logging else set()) | ({"marginal"} if dimensions else set())
     return tuple(name for name, each in ESTIMATORS.items() if each.needs in met)

@@ -1,20 +1,16 @@
-"""The command that learns a policy from a log and says honestly what it is worth."""
+"""The command that learns a policy from a log and estimates its value: learn-offline."""
 
 from __future__ import annotations
 
 import shlex
 from pathlib import Path
-from typing import Annotated, cast
+from typing import TYPE_CHECKING, Annotated, cast
 
-import numpy as np
 import typer
 
-from bandit.catalogue import Catalogue
+from bandit.cli.choices import INTERVAL_KINDS
 from bandit.cli.console import progress, show, show_json
-from bandit.cli.databases import all_or_nothing
 from bandit.cli.evaluate import (
-    INTERVALS,
-    REWARD_MODELS,
     Baseline,
     Gate,
     Intervals,
@@ -22,19 +18,18 @@ from bandit.cli.evaluate import (
     RewardModels,
     one_of,
     require_gate,
+    reward_model_named,
 )
-from bandit.cli.logs import MappingFile, WrittenBy, opened, unused
-from bandit.cli.options import AsJson, CatalogueFile, Event, Level, Objective, Seed, Window
-from bandit.cli.policies import parse_policies, parse_policy
+from bandit.cli.options import AsJson, CatalogueFile, Event, Level, MappingFile, Objective, Seed, Window, WrittenBy
 from bandit.cli.tuning import require_new
-from bandit.clock import now
-from bandit.domain import Log, Policy
-from bandit.engine import Engine
 from bandit.errors import InputError
-from bandit.evaluate import Propensities, gate, teach, untrained_copy, verdicts
-from bandit.evaluate import evaluate as evaluate_log
-from bandit.ope import DEFAULT_INTERVAL, IntervalKind
-from bandit.report import evaluation_lines, evaluation_table, unit_of
+
+if TYPE_CHECKING:
+    from bandit.catalogue import Catalogue
+    from bandit.domain import Log, Policy
+    from bandit.evaluate import Propensities
+    from bandit.ope import IntervalKind
+
 
 _BATCH = 8_192
 
@@ -45,19 +40,17 @@ def learn_offline(
         str, typer.Option("--policy", metavar="POLICY", help="The policy that learns, such as thompson or vw.")
     ] = "thompson",
     baseline: Baseline = "logged",
-    folds: Annotated[int, typer.Option(min=2, help="Parts that the customers are dealt into.")] = 5,
+    folds: Annotated[int, typer.Option(min=2, help="Number of folds of customers.")] = 5,
     into: Annotated[
         Path | None,
-        typer.Option(
-            "--into", metavar="NEW.db", help="A database to make with the policy learned from all of the log."
-        ),
+        typer.Option("--into", metavar="NEW.db", help="A new database for the policy, learned from all of the log."),
     ] = None,
     catalogue: CatalogueFile = None,
     mapping: MappingFile = None,
     objective: Objective = None,
     event: Event = None,
     window: Window = None,
-    interval: Intervals = DEFAULT_INTERVAL,
+    interval: Intervals = INTERVAL_KINDS[0],
     reward_model: RewardModels = "ridge",
     propensities: PropensitySource = None,
     written_by: WrittenBy = None,
@@ -66,16 +59,25 @@ def learn_offline(
     seed: Seed = 1,
     as_json: AsJson = False,
 ) -> None:
-    """Learn a policy from a log, and say honestly what it is worth.
+    """Learn a policy from a log, and estimate its value by cross-fitting.
 
-    The customers are dealt into folds. A copy of the policy learns from all folds but one and is judged on that one,
-    fold by fold, so every decision of the log counts and none is judged by a policy that has seen its customer. The
-    value is that of policies learned from 4 in 5 of the customers (with 5 folds).
+    The customers are split into folds. For each fold, a copy of the policy learns from the other folds and is evaluated
+    on this one, so every decision of the log is used and no copy has seen the customers it is evaluated on. The value
+    is that of policies learned from 4 in 5 of the customers (with 5 folds).
 
-    With --into the policy is then learned from all of the log and put into a database of its own, where `offer-bandit
-    decide` goes on with it. With --gate that is done only if it is better than the baseline, and the exit code
-    says so: 0 better, 3 worse, 4 no difference found, 5 cannot tell.
+    With --into the policy is then learned from all of the log and written to a new database, where `offer-bandit
+    decide` uses it. With --gate this is done only if it is better than the baseline, and the exit code is the
+    verdict: 0 better, 3 worse, 4 no difference found, 5 cannot tell.
     """
+    import numpy as np
+
+    from bandit.cli.logs import opened, unused
+    from bandit.cli.policies import parse_policies, parse_policy
+    from bandit.clock import now
+    from bandit.evaluate import evaluate as evaluate_log
+    from bandit.evaluate import gate, untrained_copy, verdicts
+    from bandit.report.evaluations import evaluation_lines, evaluation_table, unit_of
+
     require_gate(gate_, baseline)
     if into is not None:
         require_new(db, into)
@@ -83,7 +85,7 @@ def learn_offline(
         target, log = found.catalogue, found.log
         learner = parse_policy(target, policy)
         if not learner.learns:
-            raise InputError(f'the policy "{policy}" does not learn; judge it with `offer-bandit evaluate`')
+            raise InputError(f'the policy "{policy}" does not learn; evaluate it with `offer-bandit evaluate`')
         named, base = parse_policies(target, [policy], baseline)
         with progress("learning and judging") as report:
             result = evaluate_log(
@@ -94,9 +96,9 @@ def learn_offline(
                 rng=np.random.default_rng(seed),
                 estimators=("dr", "snips"),
                 level=level,
-                interval=cast("IntervalKind", one_of(interval, INTERVALS, "kind of interval")),
+                interval=cast("IntervalKind", one_of(interval, INTERVAL_KINDS, "kind of interval")),
                 crossfit=folds,
-                reward_model=REWARD_MODELS[one_of(reward_model, tuple(REWARD_MODELS), "reward model")],
+                reward_model=reward_model_named(reward_model),
                 propensities=None if propensities is None else cast("Propensities", propensities),
                 now=now(),
                 progress=report,
@@ -116,7 +118,7 @@ def learn_offline(
                     f"{into} has the policy, learned from all {log.n:,} decisions. "
                     f"Next: offer-bandit decide {shlex.quote(str(into))} CUSTOMER"
                     if made
-                    else f"{into} is not made: the policy did not pass the gate."
+                    else f"{into} was not created: the policy did not pass the gate."
                 )
             show([evaluation_table(result, unit_of(target.objective, target.currency))], lines)
     if code:
@@ -124,6 +126,10 @@ def learn_offline(
 
 
 def _make(into: Path, catalogue: Catalogue, policy: Policy, log: Log) -> None:
+    from bandit.cli.databases import all_or_nothing
+    from bandit.engine import Engine
+    from bandit.evaluate import teach
+
     teach(policy, log, _BATCH)
     with all_or_nothing(into), Engine.open(into, catalogue, policy):
         pass

@@ -1,36 +1,24 @@
-"""The command that says, before launch, how many decisions it takes: plan."""
+"""The command that plans the sample size before launch: plan."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
-import numpy as np
 import typer
 
-from bandit.analysis.design_variance import (
-    live_variance,
-    logged_conversions,
-    logged_variance,
-    pilot_variance,
-    two_group_factor,
-)
-from bandit.analysis.response_model import response_model_of
-from bandit.analysis.sample_size import Design, PlanRow, PrecisionTarget
-from bandit.analysis.sample_size import plan as plan_of
-from bandit.catalogue import Catalogue
+from bandit.cli.choices import POLICY_FORMS
 from bandit.cli.console import progress, show, show_json
-from bandit.cli.databases import reading
-from bandit.cli.logs import WrittenBy, require_rows, settled_log, unused
-from bandit.cli.options import AsJson, Level, Seed
-from bandit.cli.policies import NAMES, parse_policies
+from bandit.cli.options import AsJson, Level, Seed, WrittenBy
 from bandit.errors import InputError
-from bandit.evaluate import LOGGED, Evaluation
-from bandit.evaluate import evaluate as evaluate_log
-from bandit.policies import Uniform
-from bandit.report.sample_size import amount, plan_lines, plan_table
 
-SHARES = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
+if TYPE_CHECKING:
+    from bandit.analysis.sample_size import PlanRow, PrecisionTarget
+    from bandit.catalogue import Catalogue
+    from bandit.evaluate import Evaluation
+
+
+COMPARED_SHARES = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 """Shares left to chance that the table compares, beside the one asked about."""
 
 DEFAULT_GOAL = 0.1
@@ -41,18 +29,22 @@ _UNIFORM = "uniform choice"
 
 def plan(
     catalogue: Annotated[Path, typer.Argument(metavar="CATALOGUE.toml", help="The offers and what they cost.")],
-    per_week: Annotated[float, typer.Option("--decisions-per-week", metavar="N", help="Decisions a week.")] = 10_000.0,
-    weeks: Annotated[float, typer.Option(metavar="N", help="Weeks after which the table says what is known.")] = 4.0,
+    per_week: Annotated[
+        float, typer.Option("--decisions-per-week", metavar="N", help="Decisions per week.")
+    ] = 10_000.0,
+    weeks: Annotated[
+        float, typer.Option(metavar="N", help="Weeks for which the table shows the interval's width.")
+    ] = 4.0,
     difference: Annotated[
         float | None,
         typer.Option(
-            metavar="X", help="The difference a decision to tell from nothing; default: a tenth of what one is worth."
+            metavar="X", help="The difference per decision to detect; default: a tenth of the value of a decision."
         ),
     ] = None,
     width: Annotated[
-        float | None, typer.Option(metavar="X", help="Or: the width that the difference's interval is to have.")
+        float | None, typer.Option(metavar="X", help="Or: the planned width of the difference's interval.")
     ] = None,
-    explore: Annotated[float, typer.Option(metavar="SHARE", help="Share of decisions left to chance.")] = 0.1,
+    explore: Annotated[float, typer.Option(metavar="SHARE", help="Share of decisions made at random.")] = 0.1,
     response: Annotated[float, typer.Option(metavar="SHARE", help="Share of decisions that convert.")] = 0.05,
     basket: Annotated[
         float, typer.Option(metavar="MONEY", help='Mean revenue of a conversion; for objective "reward", mean reward.')
@@ -69,7 +61,7 @@ def plan(
     explained: Annotated[
         float, typer.Option(metavar="SHARE", help="Share of the reward's variance that a reward model explains.")
     ] = 0.0,
-    visits: Annotated[float, typer.Option(metavar="N", help="Decisions a customer.")] = 1.0,
+    visits: Annotated[float, typer.Option(metavar="N", help="Decisions per customer.")] = 1.0,
     correlation: Annotated[
         float, typer.Option(metavar="SHARE", help="Correlation of the rewards of one customer.")
     ] = 0.1,
@@ -77,33 +69,46 @@ def plan(
         float, typer.Option(metavar="SHARE", help="Share of the customers on the policy, side by side with the rules.")
     ] = 0.5,
     uniform_value: Annotated[
-        float | None, typer.Option(metavar="MONEY", help="What a decision is worth with an offer at random, if known.")
+        float | None, typer.Option(metavar="MONEY", help="Value of a decision with a random offer, if known.")
     ] = None,
     pilot: Annotated[
         Path | None, typer.Option("--from", metavar="LOG.db", help="Take the variance from this log instead.")
     ] = None,
     policy: Annotated[
-        str | None, typer.Option(metavar="POLICY", help=f"With --from: the policy to come. One of {NAMES}.")
+        str | None, typer.Option(metavar="POLICY", help=f"With --from: the planned policy. One of {POLICY_FORMS}.")
     ] = None,
     baseline: Annotated[
         str | None, typer.Option(metavar="POLICY", help='With --from: the rules; default: "logged".')
     ] = None,
     written_by: WrittenBy = None,
     level: Level = 0.95,
-    power: Annotated[float, typer.Option(help="How often a true difference is to be told.")] = 0.8,
+    power: Annotated[float, typer.Option(help="Probability of detecting a true difference.")] = 0.8,
     seed: Seed = 1,
     as_json: AsJson = False,
 ) -> None:
-    """Say how many decisions it takes until a policy's difference to the rules is told from nothing.
+    """Compute how many decisions it takes to detect the difference between a policy and the rules.
 
     By formula, from what you expect: how many respond, what they spend, and how many decisions come a week. Learned
     either from the log of the rules, which leave a share of their decisions to chance, evenly over the eligible
     offers - no customer meets the policy - or live, side by side. With --from, the variance is that of a pilot log,
     with its own share left to chance, in place of the formula.
 
-    The formula knows no luck: where fewer than about thirty decisions of a log show the policy's offer and convert,
-    the interval itself is uncertain.
+    The formula assumes a normal distribution: if fewer than about thirty decisions of a log show the policy's offer and
+    convert, the interval itself is uncertain.
     """
+    from bandit.analysis.design_variance import (
+        live_variance,
+        logged_conversions,
+        logged_variance,
+        pilot_variance,
+        two_group_factor,
+    )
+    from bandit.analysis.response_model import response_model_of
+    from bandit.analysis.sample_size import Design
+    from bandit.analysis.sample_size import plan as plan_of
+    from bandit.catalogue import Catalogue
+    from bandit.report.sample_size import amount, plan_lines, plan_table
+
     target = Catalogue.from_toml(catalogue)
     if difference is not None and width is not None:
         raise InputError("--difference and --width are two goals; give one of them")
@@ -123,7 +128,7 @@ def plan(
                 logged_variance(earned, offers, share, agreement=agreement, explained=explained, visits=visits),
                 logged_conversions(earned, offers, share, agreement),
             )
-            for share in sorted({*SHARES, explore})
+            for share in sorted({*COMPARED_SHARES, explore})
         ]
         live = live_variance(earned, live_share, visits=visits, correlation=correlation)
         seen = min(live_share, 1.0 - live_share) * earned.rate
@@ -153,6 +158,8 @@ def plan(
 
 
 def _goal(difference: float | None, width: float | None, worth: float, level: float, power: float) -> PrecisionTarget:
+    from bandit.analysis.sample_size import PrecisionTarget
+
     if width is not None:
         return PrecisionTarget("width", width, level, power)
     if difference is None and worth == 0.0:
@@ -162,6 +169,8 @@ def _goal(difference: float | None, width: float | None, worth: float, level: fl
 
 def _given_up(asked: PlanRow, catalogue: Catalogue) -> list[str]:
     """Return what exploring costs until the goal is reached, where that is known."""
+    from bandit.report.sample_size import amount
+
     if asked.cost is None or asked.cost <= 0.0:
         return []
     total = asked.cost * asked.decisions
@@ -178,6 +187,15 @@ def _judged(
     seed: int,
 ) -> tuple[Evaluation, str, list[str]]:
     """Return the evaluation of a pilot log, the name of the policy in it, and what is to be said of it."""
+    import numpy as np
+
+    from bandit.cli.databases import reading
+    from bandit.cli.logs import require_rows, settled_log, unused
+    from bandit.cli.policies import parse_policies
+    from bandit.evaluate import LOGGED
+    from bandit.evaluate import evaluate as evaluate_log
+    from bandit.policies import Uniform
+
     if policy is None:
         raise InputError("--from needs the policy whose difference is to be learned; name it with --policy")
     with reading(pilot) as store:
@@ -209,6 +227,8 @@ def _judged(
 
 def _exploring(judged: Evaluation, target: Catalogue) -> list[str]:
     """Return what an offer at random earns less than the log did, where the log can tell."""
+    from bandit.report.sample_size import amount
+
     row = judged.row(_UNIFORM)
     if row.warning is not None:
         return []

@@ -21,7 +21,7 @@ from simulator.bench.earnings import settings
 from simulator.bench.earnings.contestants import named
 from simulator.bench.earnings.tournament import PICTURE, TABLE, Match
 from simulator.bench.earnings.world import Place
-from simulator.bench.speed import obp_speed, opening, processes, speed
+from simulator.bench.speed import obp_speed, opening, processes, speed, start
 from simulator.campaign.threads import run_with_one_thread
 from simulator.scenarios import SCENARIOS
 
@@ -37,8 +37,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if given.command == "settings":
             return _settings(given, console)
-        if given.command in {"many", "crash", "soak", "ope", "opening"}:
-            does = {"many": _many, "crash": _crash, "soak": _soak, "ope": _evaluation, "opening": _opening}
+        if given.command in {"many", "crash", "soak", "ope", "opening", "start"}:
+            does = {
+                "many": _many,
+                "crash": _crash,
+                "soak": _soak,
+                "ope": _evaluation,
+                "opening": _opening,
+                "start": _start,
+            }
             return does[given.command](given, console)
         return _speed(given, console) if given.command == "speed" else _earned(given, console)
     except OfferBanditError as fault:
@@ -51,7 +58,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m simulator.bench", description="Compare the engine with other libraries on simulated customers."
     )
     _earned_options(parser)
-    known = "earned | speed | settings | ope | many | crash | soak | opening"
+    known = "earned | speed | settings | ope | many | crash | soak | opening | start"
     commands = parser.add_subparsers(dest="command", metavar=f"[{known}]")
     _earned_options(commands.add_parser("earned", help="what engine and peers earn (the default)"))
     quick = commands.add_parser("speed", help="microseconds of the engine and of Vowpal Wabbit, as ratios")
@@ -95,6 +102,9 @@ def _parser() -> argparse.ArgumentParser:
     judged.add_argument("--rounds", type=int, default=5, help="of each side at each size (default: %(default)s)")
     judged.add_argument("--seed", type=int, default=1, help="seed of the log (default: %(default)s)")
     judged.add_argument("--out", type=Path, default=OUT, help="folder of the results (default: %(default)s)")
+    begun = commands.add_parser("start", help="milliseconds of starting the command line, beside sqlite-utils")
+    begun.add_argument("--rounds", type=int, default=start.START_ROUNDS, help="of all commands (default: %(default)s)")
+    begun.add_argument("--out", type=Path, default=OUT, help="folder of the results (default: %(default)s)")
     first = commands.add_parser("opening", help="milliseconds until an engine has decided, by the size of the log")
     first.add_argument("--decisions", type=_numbers, default=opening.LOG_SIZES, help="sizes of the log, with commas")
     first.add_argument("--rounds", type=int, default=opening.ROUNDS_A_SIZE, help="at each size (default: %(default)s)")
@@ -258,6 +268,18 @@ def _opening(given: argparse.Namespace, console: Console) -> int:
     (given.out / "opening.json").write_text(numbers + "\n", encoding="utf-8")
     console.print(text, soft_wrap=True, markup=False)
     console.print(f"in {given.out / 'opening.md'}")
+    return 0
+
+
+def _start(given: argparse.Namespace, console: Console) -> int:
+    given.out.mkdir(parents=True, exist_ok=True)
+    timings = start.measure(given.rounds)
+    text = start.markdown(timings)
+    (given.out / "start.md").write_text(f"# Starting the command line\n\n{text}", encoding="utf-8")
+    numbers = json.dumps([each.to_dict() for each in timings], indent=2)
+    (given.out / "start.json").write_text(numbers + "\n", encoding="utf-8")
+    console.print(text, soft_wrap=True, markup=False)
+    console.print(f"in {given.out / 'start.md'}")
     return 0
 
 

@@ -134,7 +134,7 @@ BAD = {
     "a refused row under strict": (f"import offers.db refused.csv {FILES} --strict", "300 of 300 rows are refused"),
     "a decision that is there with other content": (f"import offers.db conflict.csv {FILES}", '"s00000"'),
     "a context that is not JSON": ("decide offers.db anna --context {gender}", "the context is not JSON"),
-    "a context that is a list": ("decide offers.db anna --context [1]", "is to be a JSON object"),
+    "a context that is a list": ("decide offers.db anna --context [1]", "must be a JSON object"),
     "a fact that is not declared": ("decide offers.db anna --fact age=7", '"age", which the catalogue does not'),
     "a fact of the wrong type": ("decide offers.db anna --fact recency=often", 'fact "recency" is numeric'),
     "a fact that is NaN": ("decide offers.db anna --fact recency=nan", 'fact "recency" is numeric'),

@@ -392,7 +392,7 @@ def test_our_own_fault_is_a_sentence_and_a_traceback_only_when_asked(example, ca
     def fails(*_, **__):
         raise ZeroDivisionError("one\ntwo")
 
-    monkeypatch.setattr("bandit.cli.evaluate.evaluate_log", fails)
+    monkeypatch.setattr("bandit.evaluate.evaluate", fails)
     said = run(capsys, "evaluate", "offers.db", "--policy", "uniform")
     assert said.code == 1
     assert "ZeroDivisionError: one two" in said.sentence
@@ -405,7 +405,7 @@ def test_an_interruption_ends_with_its_own_code(example, capsys, monkeypatch):
     def stops(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("bandit.cli.evaluate.evaluate_log", stops)
+    monkeypatch.setattr("bandit.evaluate.evaluate", stops)
     assert run(capsys, "evaluate", "offers.db", "--policy", "uniform").code == 130
 
 

@@ -29,7 +29,7 @@ def test_erase_asks_first_and_then_leaves_nothing(db, capsys):
     done = run(capsys, "erase", db, WHO, "--yes")
     assert done.code == 0
     assert "The customer is erased: 15 decisions" in done.out
-    assert "Folded again without the customer: policy 1." in done.out
+    assert "Rebuilt without the customer: policy 1." in done.out
     with Store.open(db, customer_key=KEY) as store:
         stored = store.customers.stored(WHO)
     assert [trace for trace in traces(stored) if trace in db.read_bytes()] == []
@@ -101,7 +101,7 @@ def test_rebuild_compares_with_the_live_state(db, capsys):
     same = run(capsys, "rebuild", db, "--json").json
     assert same["ok"]
     assert same["policies"] == [{"policy_id": 1, "steps": 3, "n": 540, "same": True}]
-    assert "the same as the live state" in run(capsys, "rebuild", db).out
+    assert "the same as the stored state" in run(capsys, "rebuild", db).out
     assert run(capsys, "rebuild", db, "--policy-id", "9").code == 2
 
 
