@@ -8,7 +8,7 @@ from bandit.analysis.exploration_cost import PeriodUnit
 from bandit.analysis.half_life import CANDIDATE_HALF_LIVES, PREQUENTIAL_BLOCK
 from bandit.cli import choices
 from bandit.cli.app import app
-from bandit.logfiles import FORMATS
+from bandit.logfiles import EXPORT_FORMATS
 from bandit.ope import DEFAULT_INTERVAL, ESTIMATORS, IntervalKind
 from tests.test_lazy import HEAVY, loaded_after
 
@@ -33,6 +33,6 @@ def test_the_names_that_help_lists_are_those_that_are_there():
     assert set(choices.INTERVAL_KINDS) == set(get_args(IntervalKind))
     assert choices.INTERVAL_KINDS[0] == DEFAULT_INTERVAL
     assert tuple(ESTIMATORS) == choices.ESTIMATOR_NAMES
-    assert choices.EXPORT_FORMAT_NAMES == FORMATS
+    assert choices.EXPORT_FORMAT_NAMES == EXPORT_FORMATS
     assert get_args(PeriodUnit) == choices.EXPLORATION_PERIODS
     assert (choices.HALF_LIVES, choices.HALF_LIFE_BLOCK) == (CANDIDATE_HALF_LIVES, PREQUENTIAL_BLOCK)
