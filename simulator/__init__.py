@@ -1,6 +1,6 @@
 """Synthetic customers whose truth is known."""
 
-from simulator.market.ceilings import Clairvoyant, FactsClairvoyant, Scale
+from simulator.market.ceilings import Clairvoyant, FactsClairvoyant, ValueScale
 from simulator.market.market import Market
 from simulator.market.population import Population
 from simulator.market.responses import Noise, Responses
@@ -9,7 +9,7 @@ from simulator.market.spec import Scenario
 from simulator.market.visits import Visits
 from simulator.scenarios import SCENARIOS, scenario
 from simulator.simulation.log import RunLog
-from simulator.simulation.regret import Yardstick
+from simulator.simulation.regret import ReferenceValues
 from simulator.simulation.run import Run, run
 from simulator.simulation.table import run_table, write_table
 
@@ -23,10 +23,10 @@ __all__ = [
     "Responses",
     "Run",
     "RunLog",
-    "Scale",
+    "ValueScale",
     "Scenario",
     "Visits",
-    "Yardstick",
+    "ReferenceValues",
     "best_segment_rules",
     "run",
     "run_table",

@@ -19,14 +19,14 @@ from bandit.errors import InputError, MissingExtraError, OfferBanditError
 from simulator.bench.durability import crash, soak, soak_rows
 from simulator.bench.earnings import settings
 from simulator.bench.earnings.contestants import named
-from simulator.bench.earnings.tournament import PICTURE, TABLE, Match
-from simulator.bench.earnings.world import Place
+from simulator.bench.earnings.tournament import EARNED_PICTURE, EARNED_TABLE, Tournament
+from simulator.bench.earnings.world import WorldSpec
 from simulator.bench.speed import obp_speed, opening, processes, speed
-from simulator.campaign.threads import run_with_one_thread
 from simulator.scenarios import SCENARIOS
+from simulator.single_thread import run_single_threaded
 
-OUT = Path("bench")
-LEFT_OUT = ("tiny",)
+BENCH_FOLDER = Path("bench")
+LEFT_OUT_SCENARIOS = ("tiny",)
 """Scenarios that are for examples and tests."""
 
 
@@ -59,13 +59,13 @@ def _parser() -> argparse.ArgumentParser:
     quick.add_argument("--facts", type=_numbers, default=speed.FACTS, help="numbers of facts, with commas")
     quick.add_argument("--seconds", type=float, default=8.0, help="of timing at each size (default: %(default)s)")
     quick.add_argument("--seed", type=int, default=1, help="seed of the contexts (default: %(default)s)")
-    quick.add_argument("--out", type=Path, default=OUT, help="folder of the results (default: %(default)s)")
+    quick.add_argument("--out", type=Path, default=BENCH_FOLDER, help="folder of the results (default: %(default)s)")
     tried = commands.add_parser("settings", help="what draws, floor and width of Thompson sampling cost, by scenario")
     tried.add_argument("--scenarios", type=_names, default=list(settings.SCENARIOS), help="names, with commas")
     tried.add_argument("--seeds", type=int, default=5, help="draws of each scenario (default: %(default)s)")
     tried.add_argument("--seed", type=int, default=2, help="the seed of all draws (default: %(default)s)")
     tried.add_argument("--visits", type=int, default=None, help="(default: what the scenario recommends)")
-    tried.add_argument("--out", type=Path, default=OUT, help="folder of the results (default: %(default)s)")
+    tried.add_argument("--out", type=Path, default=BENCH_FOLDER, help="folder of the results (default: %(default)s)")
     crowd = commands.add_parser("many", help="many processes on one file, beside plain sqlite3")
     crowd.add_argument("--processes", type=int, default=8, help="(default: %(default)s)")
     crowd.add_argument("--decisions", type=int, default=10_000, help="of each process (default: %(default)s)")
@@ -79,32 +79,32 @@ def _parser() -> argparse.ArgumentParser:
         "--learn-every", type=int, default=0, help="decisions after which a process learns (default: never)"
     )
     crowd.add_argument("--seed", type=int, default=1, help="seed of the contexts (default: %(default)s)")
-    crowd.add_argument("--out", type=Path, default=OUT, help="folder of the results (default: %(default)s)")
+    crowd.add_argument("--out", type=Path, default=BENCH_FOLDER, help="folder of the results (default: %(default)s)")
     killed = commands.add_parser("crash", help="kill processes at their work, and look for what was lost")
     killed.add_argument("--kills", type=int, default=500, help="(default: %(default)s)")
     killed.add_argument("--only", type=_names, default=None, help="activities, with commas (default: all)")
     killed.add_argument("--seed", type=int, default=1, help="seed of the moments (default: %(default)s)")
-    killed.add_argument("--out", type=Path, default=OUT, help="folder of the results (default: %(default)s)")
+    killed.add_argument("--out", type=Path, default=BENCH_FOLDER, help="folder of the results (default: %(default)s)")
     long = commands.add_parser("soak", help="millions of decisions on one engine: memory, latency, the belief")
     long.add_argument("--decisions", type=int, default=2_000_000, help="(default: %(default)s)")
     long.add_argument("--every", type=int, default=50_000, help="decisions a row (default: %(default)s)")
     long.add_argument("--seed", type=int, default=1, help="seed of customers and decisions (default: %(default)s)")
-    long.add_argument("--out", type=Path, default=OUT, help="folder of the results (default: %(default)s)")
+    long.add_argument("--out", type=Path, default=BENCH_FOLDER, help="folder of the results (default: %(default)s)")
     judged = commands.add_parser("ope", help="evaluation beside Open Bandit Pipeline, in seconds and memory")
     judged.add_argument("--rows", type=_numbers, default=obp_speed.ROWS, help="sizes of the log, with commas")
     judged.add_argument("--rounds", type=int, default=5, help="of each side at each size (default: %(default)s)")
     judged.add_argument("--seed", type=int, default=1, help="seed of the log (default: %(default)s)")
-    judged.add_argument("--out", type=Path, default=OUT, help="folder of the results (default: %(default)s)")
+    judged.add_argument("--out", type=Path, default=BENCH_FOLDER, help="folder of the results (default: %(default)s)")
     first = commands.add_parser("opening", help="milliseconds until an engine has decided, by the size of the log")
     first.add_argument("--decisions", type=_numbers, default=opening.LOG_SIZES, help="sizes of the log, with commas")
     first.add_argument("--rounds", type=int, default=opening.ROUNDS_A_SIZE, help="at each size (default: %(default)s)")
     first.add_argument("--seed", type=int, default=1, help="seed of the log (default: %(default)s)")
-    first.add_argument("--out", type=Path, default=OUT, help="folder of the results (default: %(default)s)")
+    first.add_argument("--out", type=Path, default=BENCH_FOLDER, help="folder of the results (default: %(default)s)")
     return parser
 
 
 def _earned_options(parser: argparse.ArgumentParser) -> None:
-    wanted = [name for name in SCENARIOS if name not in LEFT_OUT]
+    wanted = [name for name in SCENARIOS if name not in LEFT_OUT_SCENARIOS]
     parser.add_argument("--scenarios", type=_names, default=wanted, help="names, with commas (default: all but tiny)")
     parser.add_argument("--only", type=_names, default=None, help="contestants, with commas (default: all there are)")
     parser.add_argument("--seeds", type=int, default=5, help="draws of each scenario (default: %(default)s)")
@@ -113,7 +113,7 @@ def _earned_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--visits", type=int, default=None, help="(default: what the scenario recommends)")
     parser.add_argument("--processes", type=int, choices=(1, 2), default=1, help="at a time (default: %(default)s)")
     parser.add_argument("--again", action="store_true", help="play again what has a result already")
-    parser.add_argument("--out", type=Path, default=OUT, help="folder of the results (default: %(default)s)")
+    parser.add_argument("--out", type=Path, default=BENCH_FOLDER, help="folder of the results (default: %(default)s)")
 
 
 def _names(text: str) -> list[str]:
@@ -128,26 +128,26 @@ def _earned(given: argparse.Namespace, console: Console) -> int:
     contestants, absent = named(given.only)
     for name, why in absent.items():
         console.print(f"{name} does not play: {why}")
-    places = tuple(
-        Place.of(name, given.seed, number, given.customers, given.visits)
+    specs = tuple(
+        WorldSpec.of(name, given.seed, number, given.customers, given.visits)
         for name in given.scenarios
         for number in range(given.seeds)
     )
-    match = Match(places, contestants, absent, given.out, given.processes, given.again)
-    match.run(console)
-    console.print((given.out / TABLE).read_text(encoding="utf-8"), soft_wrap=True, markup=False)
-    console.print(f"in {given.out / TABLE}, drawn in {given.out / PICTURE}")
+    tournament = Tournament(specs, contestants, absent, given.out, given.processes, given.again)
+    tournament.run(console)
+    console.print((given.out / EARNED_TABLE).read_text(encoding="utf-8"), soft_wrap=True, markup=False)
+    console.print(f"in {given.out / EARNED_TABLE}, drawn in {given.out / EARNED_PICTURE}")
     return 0
 
 
 def _settings(given: argparse.Namespace, console: Console) -> int:
     begun = time.perf_counter()
     given.out.mkdir(parents=True, exist_ok=True)
-    places = [
-        [Place.of(name, given.seed, number, visits=given.visits) for number in range(given.seeds)]
+    specs = [
+        [WorldSpec.of(name, given.seed, number, visits=given.visits) for number in range(given.seeds)]
         for name in given.scenarios
     ]
-    found = settings.measure(places, console)
+    found = settings.measure(specs, console)
     (given.out / "settings.md").write_text(settings.markdown(found), encoding="utf-8")
     (given.out / "settings.json").write_text(settings.as_json(found), encoding="utf-8")
     console.print(settings.markdown(found), soft_wrap=True, markup=False)
@@ -184,9 +184,9 @@ def _crash(given: argparse.Namespace, console: Console) -> int:
 
 def _soak(given: argparse.Namespace, console: Console) -> int:
     given.out.mkdir(parents=True, exist_ok=True)
-    rows: list[soak_rows.Row] = []
+    rows: list[soak_rows.SoakRow] = []
 
-    def told(row: soak_rows.Row) -> None:
+    def report(row: soak_rows.SoakRow) -> None:
         rows.append(row)
         console.print(soak_rows.line(row), soft_wrap=True, markup=False)
         numbers = json.dumps([each.to_dict() for each in rows], indent=2)
@@ -195,7 +195,7 @@ def _soak(given: argparse.Namespace, console: Console) -> int:
 
     console.print(soak_rows.HEAD, soft_wrap=True, markup=False)
     with tempfile.TemporaryDirectory() as folder:
-        soak.Soak(Path(folder), given.seed).run(given.decisions, given.every, told)
+        soak.Soak(Path(folder), given.seed).run(given.decisions, given.every, report)
     found = soak_rows.problems(rows)
     console.print("; ".join(found) or "no fault, and every covariance stayed one")
     try:
@@ -262,4 +262,4 @@ def _opening(given: argparse.Namespace, console: Console) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(run_with_one_thread("simulator.bench", main))
+    sys.exit(run_single_threaded("simulator.bench", main))

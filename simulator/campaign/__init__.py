@@ -1,10 +1,22 @@
 """A pilot campaign, from today's rules to a learning engine: the story of the demo in steps that can be taken alone."""
 
-from simulator.campaign.evaluation import ALL, FACTS, RULES, THOMPSON, VW, Frozen, Truth, ceilings, judge, learn, truths
-from simulator.campaign.history import Held, halves, write_history
-from simulator.campaign.live import engine_learns, engine_live, live_values, more_than, policy_live
-from simulator.campaign.plan import Plan, World, pilot_scenario
-from simulator.campaign.results import Results, Row, results
+from simulator.campaign.evaluation import (
+    CLAIRVOYANT,
+    FACTS_CLAIRVOYANT,
+    RULES_POLICY,
+    THOMPSON_POLICY,
+    VW_POLICY,
+    FrozenPolicy,
+    TrueValue,
+    ceilings,
+    evaluate_offline,
+    train,
+    true_values,
+)
+from simulator.campaign.history import MemoryLog, split_halves, write_history
+from simulator.campaign.live import engine_learns, engine_live, live_values, paired_difference, policy_live
+from simulator.campaign.plan import CampaignPlan, CampaignWorld, pilot_scenario
+from simulator.campaign.results import PolicyRow, Results, results
 from simulator.campaign.table import markdown, table
 
 __all__ = [

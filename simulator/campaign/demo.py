@@ -19,14 +19,14 @@ from bandit.errors import OfferBanditError
 from bandit.policies import ThompsonSampling, VowpalWabbit
 from bandit.store import Store
 from simulator.campaign import files, rival
-from simulator.campaign.evaluation import RULES, THOMPSON, VW, judge, learn, truths
-from simulator.campaign.history import Held, halves, history, write_history
+from simulator.campaign.evaluation import RULES_POLICY, THOMPSON_POLICY, VW_POLICY, evaluate_offline, train, true_values
+from simulator.campaign.history import MemoryLog, history, split_halves, write_history
 from simulator.campaign.live import engine_learns, engine_live, live_values, policy_live
-from simulator.campaign.plan import Plan, World
+from simulator.campaign.plan import CampaignPlan, CampaignWorld
 from simulator.campaign.results import Results, results
 from simulator.campaign.steps import step
 from simulator.campaign.table import legend, markdown, table
-from simulator.campaign.threads import run_with_one_thread
+from simulator.single_thread import run_single_threaded
 
 _PIPED_WIDTH = 120
 
@@ -34,14 +34,14 @@ _PIPED_WIDTH = 120
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the demo and print its table; returns 0 where done, 2 for input that cannot be used."""
     given = _parser().parse_args(arguments)
-    plan = Plan(
+    plan = CampaignPlan(
         seed=given.seed, customers=given.customers, decisions=given.decisions, live=given.live, truth=given.truth
     )
     try:
         files.prepare(given.out)
-        world = World.draw(plan)
+        world = CampaignWorld.draw(plan)
         files.write_world(given.out, world)
-        found = tell(world, given.out)
+        found = run_demo(world, given.out)
     except OfferBanditError as fault:
         sys.stderr.write(f"error: {fault}\n")
         return 2
@@ -54,19 +54,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def tell(world: World, out: Path) -> Results:
+def run_demo(world: CampaignWorld, out: Path) -> Results:
     """Run the pilot in a directory that `files.prepare` made.
 
     Vowpal Wabbit works in a process of its own beside everything else.
     """
-    database = out / files.DATABASE
+    database = out / files.DATABASE_FILE
     _campaign(world, database)
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as beside:
         half = beside.submit(rival.learn_half, world.plan, database)
         log = _read(world, database)
         thompson = ThompsonSampling(world.catalogue)
         with step("Thompson sampling learns from one half") as report:
-            learn(thompson, log.learned_from, report)
+            train(thompson, log.learned_from, report)
         # Nothing is decided by it yet; it is done here because the other process is still at work.
         with step("the engine learns from the whole log, to go live later") as report:
             n_learned = engine_learns(world, database, report)
@@ -75,14 +75,14 @@ def tell(world: World, out: Path) -> Results:
         rival_live = beside.submit(rival.go_live, world.plan, database, state)
         wabbit = VowpalWabbit(world.catalogue)
         wabbit.loads(state)
-        learned: dict[str, Policy] = {THOMPSON: thompson, VW: wabbit}
+        learned: dict[str, Policy] = {THOMPSON_POLICY: thompson, VW_POLICY: wabbit}
         with step("all are judged on the other half") as report:
-            evaluation = judge(world, log.judged, learned, log.lookup, report)
+            evaluation = evaluate_offline(world, log.judged, learned, log.lookup, report)
         with step("the truth, known to the simulator") as report:
-            truth = truths(world, learned, report)
+            truth = true_values(world, learned, report)
         values = _live(world, database)
         with step("Vowpal Wabbit live, in a process of its own"):
-            values[VW] = rival_live.result()
+            values[VW_POLICY] = rival_live.result()
     return results(world, evaluation, truth, values, n_learned)
 
 
@@ -90,43 +90,43 @@ def tell(world: World, out: Path) -> Results:
 class _Log:
     """The halves of the log, and the way from stored customers to those of the population."""
 
-    learned_from: Held
-    judged: Held
+    learned_from: MemoryLog
+    judged: MemoryLog
     lookup: Mapping[str, int]
 
 
-def _campaign(world: World, database: Path) -> None:
+def _campaign(world: CampaignWorld, database: Path) -> None:
     with step(f"{world.plan.decisions:,} visits under today's rules") as report:
         write_history(world, database, report)
 
 
-def _read(world: World, database: Path) -> _Log:
+def _read(world: CampaignWorld, database: Path) -> _Log:
     key = world.plan.customer_key.encode()
     with step("the log is split by customer"), Store.open(database, customer_key=key, read_only=True) as store:
         lookup = world.population.lookup(store.customers.stored)
-        return _Log(*halves(history(store, world)), lookup)
+        return _Log(*split_halves(history(store, world)), lookup)
 
 
-def _live(world: World, database: Path) -> dict[str, FloatArray]:
+def _live(world: CampaignWorld, database: Path) -> dict[str, FloatArray]:
     """Return what was to be expected of the offers made at each live visit, but for Vowpal Wabbit."""
     with step(f"the engine live at {world.plan.live:,} visits, learning on") as report:
-        values = {THOMPSON: engine_live(world, database, report).expected}
+        values = {THOMPSON_POLICY: engine_live(world, database, report).expected}
     with step("the rules, and the best there was, at the same visits"):
-        values[RULES] = policy_live(world, world.segment_rules()).expected
+        values[RULES_POLICY] = policy_live(world, world.segment_rules()).expected
         values.update(live_values(world))
     return values
 
 
-def _commands(world: World, out: Path) -> tuple[str, ...]:
+def _commands(world: CampaignWorld, out: Path) -> tuple[str, ...]:
     """Return commands to try next."""
     beside = Path(sys.executable).parent / "offer-bandit"
     here = Path.cwd()
     program = str(beside.relative_to(here)) if beside.is_file() and beside.is_relative_to(here) else "offer-bandit"
-    database, rules = shlex.quote(str(out / files.DATABASE)), shlex.quote(str(out / files.RULES))
+    database, rules = shlex.quote(str(out / files.DATABASE_FILE)), shlex.quote(str(out / files.RULES_FILE))
     facts = {name: column.tolist()[0] for name, column in world.population.columns(world.live.customers[:1]).items()}
     customer = world.population.names(world.live.customers[:1])[0]
     return (
-        f'export OFFER_BANDIT_KEY="$(cat {shlex.quote(str(out / files.KEY))})"',
+        f'export OFFER_BANDIT_KEY="$(cat {shlex.quote(str(out / files.KEY_FILE))})"',
         f"{program} doctor {database}",
         f"{program} decide {database} {customer} --context {shlex.quote(json.dumps(facts))}",
         f"{program} evaluate {database} --policy thompson --baseline rules:{rules} --written-by 1",
@@ -145,14 +145,16 @@ def _show(found: Results, out: Path, commands: Sequence[str]) -> None:
     console.print()
     for sentence in found.reading():
         console.print(sentence, markup=False)
-    console.print(f"\nLeft in {out}: {', '.join(name for name in files.LEFT if (out / name).exists())}", markup=False)
+    console.print(
+        f"\nLeft in {out}: {', '.join(name for name in files.DEMO_FILES if (out / name).exists())}", markup=False
+    )
     console.print("Try next:", markup=False)
     for command in commands:
         console.print(f"  {command}", markup=False, soft_wrap=True)
 
 
 def _parser() -> argparse.ArgumentParser:
-    plan = Plan()
+    plan = CampaignPlan()
     parser = argparse.ArgumentParser(
         prog="python -m simulator.campaign.demo",
         description="One retail campaign: customers arrive under today's segment rules, policies are judged from that "
@@ -184,4 +186,4 @@ def _count(text: str) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(run_with_one_thread("simulator.campaign.demo", main))
+    sys.exit(run_single_threaded("simulator.campaign.demo", main))

@@ -11,13 +11,13 @@ from numpy.random import Generator
 from bandit.domain import BoolArray, Contexts, FloatArray, IntArray, Outcomes, Policy, Progress
 from bandit.evaluate import Evaluation, evaluate
 from bandit.policies import Uniform
-from simulator.campaign.history import Held
-from simulator.campaign.plan import World
+from simulator.campaign.history import MemoryLog
+from simulator.campaign.plan import CampaignWorld
 from simulator.market.ceilings import Clairvoyant, FactsClairvoyant
 from simulator.market.names import Lookup
 from simulator.market.population import Population
 
-RULES, THOMPSON, VW, FACTS, ALL = (
+RULES_POLICY, THOMPSON_POLICY, VW_POLICY, FACTS_CLAIRVOYANT, CLAIRVOYANT = (
     "segment rules",
     "thompson sampling",
     "vowpal wabbit",
@@ -27,13 +27,13 @@ RULES, THOMPSON, VW, FACTS, ALL = (
 
 UNIFORM = "uniform"
 
-RULES_VISITS = 10
+RULES_VISIT_FACTOR = 10
 """The rules are cheap to ask: their truth is taken on this many times as many visits as that of the others."""
 
 _LEARNED_AT_ONCE = 8_192
 
 
-class Frozen:
+class FrozenPolicy:
     """A learned policy as it stands, which nothing teaches any more; obeys `bandit.domain.Policy`.
 
     Rows of a batch with equal facts and eligible offers are asked about once and share the answer: a visitor who
@@ -70,7 +70,7 @@ class Frozen:
         self.policy.loads(state)
 
 
-def learn(policy: Policy, held: Held, progress: Progress | None = None) -> None:
+def train(policy: Policy, held: MemoryLog, progress: Progress | None = None) -> None:
     """Teach a policy everything in order."""
     done = 0
     for batch in held.batches(_LEARNED_AT_ONCE):
@@ -83,14 +83,14 @@ def learn(policy: Policy, held: Held, progress: Progress | None = None) -> None:
 def ceilings(population: Population, times: IntArray, lookup: Lookup | None = None) -> dict[str, Policy]:
     """Return the two best possible policies, for customers known by `lookup` and a season known only by `times`."""
     return {
-        FACTS: FactsClairvoyant(population, times),
-        ALL: Clairvoyant(population, times, lookup),
+        FACTS_CLAIRVOYANT: FactsClairvoyant(population, times),
+        CLAIRVOYANT: Clairvoyant(population, times, lookup),
     }
 
 
-def judge(
-    world: World,
-    held: Held,
+def evaluate_offline(
+    world: CampaignWorld,
+    held: MemoryLog,
     learned: Mapping[str, Policy],
     lookup: Lookup | None = None,
     progress: Progress | None = None,
@@ -100,14 +100,14 @@ def judge(
     `lookup` leads from customers as the log stores them to rows of the population.
     """
     policies: dict[str, Policy] = {
-        RULES: world.segment_rules(),
-        **{name: Frozen(policy) for name, policy in learned.items()},
+        RULES_POLICY: world.segment_rules(),
+        **{name: FrozenPolicy(policy) for name, policy in learned.items()},
         **ceilings(world.population, world.visits.times, lookup),
     }
     return evaluate(
         held.by_customer(),
         policies,
-        RULES,
+        RULES_POLICY,
         catalogue=world.catalogue,
         rng=world.plan.rng("draws"),
         estimators=("dr",),
@@ -116,7 +116,7 @@ def judge(
 
 
 @dataclass(frozen=True, slots=True)
-class Truth:
+class TrueValue:
     """What a frozen policy is truly worth a decision, and how much more than the rules.
 
     Expectations are exact for each visit; the errors are the standard errors of having so many visits and not more.
@@ -128,14 +128,16 @@ class Truth:
     difference_error: float
 
 
-def truths(world: World, learned: Mapping[str, Policy], progress: Progress | None = None) -> dict[str, Truth]:
-    """Return the truth of the policies that `judge` judges, and of uniform choice.
+def true_values(
+    world: CampaignWorld, learned: Mapping[str, Policy], progress: Progress | None = None
+) -> dict[str, TrueValue]:
+    """Return the truth of the policies that `evaluate_offline` judges, and of uniform choice.
 
     It is taken on fresh customers of the same market who come as often, and in the same season, as those of the log:
     that is what an interval from the log is about. The rules are taken on ten times as many visits as the others,
     and each other policy as its difference to the rules on the same visits.
     """
-    others, visits = world.fresh(RULES_VISITS * world.plan.truth)
+    others, visits = world.fresh(RULES_VISIT_FACTOR * world.plan.truth)
     policies: dict[str, Policy] = {
         UNIFORM: Uniform(world.catalogue),
         **learned,
@@ -144,13 +146,15 @@ def truths(world: World, learned: Mapping[str, Policy], progress: Progress | Non
     rng = world.plan.rng("draws")
     base = others.values(world.segment_rules(), rng, visits.customers, visits.times)
     rules, rules_error = float(base.mean()), _error(base)
-    found = {RULES: Truth(rules, rules_error, 0.0, 0.0)}
+    found = {RULES_POLICY: TrueValue(rules, rules_error, 0.0, 0.0)}
     # Visits are in order of time, so every tenth one is spread over the season.
-    some = visits.take(slice(None, None, RULES_VISITS))
+    some = visits.take(slice(None, None, RULES_VISIT_FACTOR))
     for done, (name, policy) in enumerate(policies.items(), start=1):
-        more = others.values(policy, rng, some.customers, some.times) - base[::RULES_VISITS]
+        more = others.values(policy, rng, some.customers, some.times) - base[::RULES_VISIT_FACTOR]
         error = _error(more)
-        found[name] = Truth(rules + float(more.mean()), float(np.hypot(rules_error, error)), float(more.mean()), error)
+        found[name] = TrueValue(
+            rules + float(more.mean()), float(np.hypot(rules_error, error)), float(more.mean()), error
+        )
         if progress is not None:
             progress(done, len(policies))
     return found

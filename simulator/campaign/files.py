@@ -9,9 +9,9 @@ from pathlib import Path
 import tomli_w
 
 from bandit.errors import InputError
-from simulator.campaign.plan import World
+from simulator.campaign.plan import CampaignWorld
 
-DATABASE, KEY, CATALOGUE, RULES, RESULTS, TABLE = (
+DATABASE_FILE, KEY_FILE, CATALOGUE_FILE, RULES_FILE, RESULTS_FILE, TABLE_FILE = (
     "offers.db",
     "customer.key",
     "catalogue.toml",
@@ -20,10 +20,10 @@ DATABASE, KEY, CATALOGUE, RULES, RESULTS, TABLE = (
     "table.md",
 )
 
-LEFT = (DATABASE, KEY, CATALOGUE, RULES, RESULTS, TABLE)
+DEMO_FILES = (DATABASE_FILE, KEY_FILE, CATALOGUE_FILE, RULES_FILE, RESULTS_FILE, TABLE_FILE)
 """What a demo leaves."""
 
-_OWN = (*LEFT, f"{DATABASE}-wal", f"{DATABASE}-shm")
+_OWN = (*DEMO_FILES, f"{DATABASE_FILE}-wal", f"{DATABASE_FILE}-shm")
 
 _MARK = ".offer-bandit-demo"
 """Says that the files beside it are a demo's, which the next one may replace."""
@@ -43,16 +43,16 @@ def prepare(out: Path) -> None:
         raise InputError(f"{out}: cannot be written: {fault.strerror}; choose another directory with --out") from fault
 
 
-def write_world(out: Path, world: World) -> None:
+def write_world(out: Path, world: CampaignWorld) -> None:
     """Write the key of the customers, the catalogue and today's rules."""
-    key = out / KEY
+    key = out / KEY_FILE
     key.touch(mode=0o600)
     key.write_text(world.plan.customer_key + "\n", encoding="utf-8")
-    (out / CATALOGUE).write_text(tomli_w.dumps(world.catalogue.to_dict()), encoding="utf-8")
-    (out / RULES).write_text(tomli_w.dumps(world.rules), encoding="utf-8")
+    (out / CATALOGUE_FILE).write_text(tomli_w.dumps(world.catalogue.to_dict()), encoding="utf-8")
+    (out / RULES_FILE).write_text(tomli_w.dumps(world.rules), encoding="utf-8")
 
 
 def write_results(out: Path, found: Mapping[str, object], table: str) -> None:
     """Write the results as JSON and the table as Markdown."""
-    (out / RESULTS).write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
-    (out / TABLE).write_text(table, encoding="utf-8")
+    (out / RESULTS_FILE).write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+    (out / TABLE_FILE).write_text(table, encoding="utf-8")

@@ -12,15 +12,15 @@ from bandit.domain import Log, LoggedBatch, Progress
 from bandit.engine import Engine
 from bandit.evaluate.split import split_log
 from bandit.store import Store, StoreLog, Where
-from simulator.campaign.plan import EXPLORATION, World
+from simulator.campaign.plan import RULES_EXPLORATION, CampaignWorld
 from simulator.simulation.run import Run, run
 
-SPLIT = 0.5
+LEARNING_SHARE = 0.5
 """Share of the customers that policies learn from before they are judged on the others."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Held:
+class MemoryLog:
     """Decisions held in memory as `bandit.domain.Log`."""
 
     batch: LoggedBatch
@@ -35,15 +35,15 @@ class Held:
         for start in range(0, self.n, size):
             yield self.batch.take(slice(start, start + size))
 
-    def by_customer(self) -> Held:
+    def by_customer(self) -> MemoryLog:
         """Return the decisions customer by customer, each customer's in order."""
         numbers = np.unique(self.batch.contexts.customers, return_inverse=True)[1]
-        return Held(self.batch.take(np.argsort(numbers, kind="stable")))
+        return MemoryLog(self.batch.take(np.argsort(numbers, kind="stable")))
 
 
-def write_history(world: World, path: Path, progress: Progress | None = None) -> Run:
+def write_history(world: CampaignWorld, path: Path, progress: Progress | None = None) -> Run:
     """Let the customers arrive under today's rules with exploration; an engine writes every decision and outcome."""
-    rules = world.segment_rules(EXPLORATION)
+    rules = world.segment_rules(RULES_EXPLORATION)
     with Engine.open(
         path,
         world.catalogue,
@@ -55,15 +55,17 @@ def write_history(world: World, path: Path, progress: Progress | None = None) ->
         return run(engine, world.population, world.visits, world.plan.rng("draws"), batch=4_096, progress=progress)
 
 
-def history(store: Store, world: World) -> Log:
+def history(store: Store, world: CampaignWorld) -> Log:
     """Return the log that the rules wrote, without what came later."""
     first = min(row.id for row in store.catalogues.policies())
     return StoreLog(store, world.catalogue, where=Where(policy_id=first))
 
 
-def halves(log: Log) -> tuple[Held, Held]:
+def split_halves(log: Log) -> tuple[MemoryLog, MemoryLog]:
     """Return the decisions to learn from and those to judge by, dealt by customer and held in memory."""
     size = max(log.n, 1)
-    whole = Held(next(log.batches(size)))
-    learn, judge = (Held(next(split_log(whole, SPLIT, part).batches(size))) for part in ("learn", "judge"))
-    return learn, judge
+    whole = MemoryLog(next(log.batches(size)))
+    train, evaluate_offline = (
+        MemoryLog(next(split_log(whole, LEARNING_SHARE, part).batches(size))) for part in ("learn", "judge")
+    )
+    return train, evaluate_offline

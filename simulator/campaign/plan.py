@@ -12,7 +12,7 @@ import numpy as np
 from bandit.catalogue import Catalogue
 from bandit.policies import SegmentRules
 from simulator.market.market import Market
-from simulator.market.population import START, Population
+from simulator.market.population import CALENDAR_START, Population
 from simulator.market.responses import Noise
 from simulator.market.season import DAY
 from simulator.market.segments import todays_rules
@@ -20,7 +20,7 @@ from simulator.market.spec import Scenario
 from simulator.market.visits import Visits
 from simulator.scenarios import scenario
 
-EXPLORATION = 0.1
+RULES_EXPLORATION = 0.1
 """Share of the decisions that the rules leave to chance while the log is written."""
 
 _STREAMS = ("world", "visits", "fresh", "live", "draws")
@@ -29,7 +29,7 @@ _PILOT: Mapping[str, tuple[str, ...]] = {"discount": ("0", "5", "10", "20"), "ch
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
+class CampaignPlan:
     """How large a pilot is.
 
     `decisions` of `customers` are logged over `days` under the rules; `live` visits over `live_days` follow. The truth
@@ -83,13 +83,13 @@ def pilot_scenario() -> Scenario:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class World:
+class CampaignWorld:
     """A market with its customers, the rules of the house, and who comes when; the same plan gives the same world.
 
     `rules` are today's, without exploration. `noise` is the chance of the live visits, which every policy meets.
     """
 
-    plan: Plan
+    plan: CampaignPlan
     market: Market
     population: Population
     rules: Mapping[str, Any]
@@ -98,15 +98,17 @@ class World:
     noise: Noise
 
     @staticmethod
-    def draw(plan: Plan) -> World:
+    def draw(plan: CampaignPlan) -> CampaignWorld:
         """Draw the world of a plan."""
         rng = plan.rng("world")
         market = Market.draw(pilot_scenario(), rng)
         population = Population.draw(market, plan.customers, rng)
         visits = population.visits(plan.decisions, plan.rng("visits"), days=plan.days)
         rng = plan.rng("live")
-        live = population.visits(plan.live, rng, START + round(plan.days * DAY), plan.live_days)
-        return World(plan, market, population, todays_rules(population), visits, live, Noise.draw(plan.live, rng))
+        live = population.visits(plan.live, rng, CALENDAR_START + round(plan.days * DAY), plan.live_days)
+        return CampaignWorld(
+            plan, market, population, todays_rules(population), visits, live, Noise.draw(plan.live, rng)
+        )
 
     @property
     def catalogue(self) -> Catalogue:

@@ -8,14 +8,22 @@ from dataclasses import asdict, dataclass
 from bandit.domain import FloatArray, IntArray
 from bandit.evaluate import Evaluation, PolicyEvaluation
 from bandit.ope import Estimate
-from simulator.campaign.evaluation import ALL, FACTS, RULES, THOMPSON, UNIFORM, VW, Truth
-from simulator.campaign.live import more_than
-from simulator.campaign.plan import Plan, World
-from simulator.market.ceilings import Scale
+from simulator.campaign.evaluation import (
+    CLAIRVOYANT,
+    FACTS_CLAIRVOYANT,
+    RULES_POLICY,
+    THOMPSON_POLICY,
+    UNIFORM,
+    VW_POLICY,
+    TrueValue,
+)
+from simulator.campaign.live import paired_difference
+from simulator.campaign.plan import CampaignPlan, CampaignWorld
+from simulator.market.ceilings import ValueScale
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class PolicyRow:
     """One policy: what the log says of it, what is true, and what it earned live a decision.
 
     `difference` and `live_difference` are to the rules, None for the rules themselves. `share` is the truth on the
@@ -26,7 +34,7 @@ class Row:
     estimate: Estimate
     difference: Estimate | None
     warning: str | None
-    truth: Truth
+    truth: TrueValue
     share: float
     live: float
     live_difference: Estimate | None
@@ -55,16 +63,16 @@ class Row:
 class Results:
     """Everything a pilot found. `uniform` is the true value of uniform choice, `learned` what the engine learned."""
 
-    plan: Plan
+    plan: CampaignPlan
     offers: int
     currency: str
     judged: int
     judged_customers: int
     learned: int
     uniform: float
-    rows: tuple[Row, ...]
+    rows: tuple[PolicyRow, ...]
 
-    def row(self, name: str) -> Row:
+    def row(self, name: str) -> PolicyRow:
         """Return one policy's row."""
         return next(row for row in self.rows if row.name == name)
 
@@ -88,10 +96,14 @@ class Results:
 
 
 def results(
-    world: World, evaluation: Evaluation, truth: Mapping[str, Truth], live: Mapping[str, FloatArray], learned: int
+    world: CampaignWorld,
+    evaluation: Evaluation,
+    truth: Mapping[str, TrueValue],
+    live: Mapping[str, FloatArray],
+    learned: int,
 ) -> Results:
     """Put together what was judged, what is true, and what was to be expected at each live visit, by policy."""
-    scale = Scale(truth[UNIFORM].value, truth[FACTS].value, truth[ALL].value)
+    scale = ValueScale(truth[UNIFORM].value, truth[FACTS_CLAIRVOYANT].value, truth[CLAIRVOYANT].value)
     return Results(
         plan=world.plan,
         offers=world.catalogue.n_offers,
@@ -104,9 +116,11 @@ def results(
     )
 
 
-def _row(row: PolicyEvaluation, truth: Truth, scale: Scale, live: Mapping[str, FloatArray], customers: IntArray) -> Row:
+def _row(
+    row: PolicyEvaluation, truth: TrueValue, scale: ValueScale, live: Mapping[str, FloatArray], customers: IntArray
+) -> PolicyRow:
     earned = live[row.name]
-    return Row(
+    return PolicyRow(
         name=row.name,
         estimate=row.estimate("dr"),
         difference=row.against_baseline("dr"),
@@ -114,22 +128,22 @@ def _row(row: PolicyEvaluation, truth: Truth, scale: Scale, live: Mapping[str, F
         truth=truth,
         share=scale.share(truth.value),
         live=float(earned.mean()),
-        live_difference=None if row.name == RULES else more_than(earned, live[RULES], customers),
+        live_difference=None if row.name == RULES_POLICY else paired_difference(earned, live[RULES_POLICY], customers),
     )
 
 
-_CALLED = {THOMPSON: "Thompson sampling", VW: "Vowpal Wabbit"}
+_CALLED = {THOMPSON_POLICY: "Thompson sampling", VW_POLICY: "Vowpal Wabbit"}
 
 
 def _offline_sentence(found: Results) -> str:
-    said = [_shown(found.row(name), found.currency) for name in (THOMPSON, VW)]
+    said = [_shown(found.row(name), found.currency) for name in (THOMPSON_POLICY, VW_POLICY)]
     return (
         f"Before anything went live, from {found.judged:,} logged decisions of customers that nothing was learned "
         f"from: {said[0]}; {said[1]}."
     )
 
 
-def _shown(row: Row, currency: str) -> str:
+def _shown(row: PolicyRow, currency: str) -> str:
     called, difference = _CALLED[row.name], row.difference
     if row.warning is not None or difference is None:
         return f"of {called} the log cannot tell"
@@ -142,15 +156,15 @@ def _shown(row: Row, currency: str) -> str:
 
 
 def _live_sentence(found: Results) -> str:
-    rules = found.row(RULES).live
-    said = [_earned(found.row(name), rules, found.currency) for name in (THOMPSON, VW)]
+    rules = found.row(RULES_POLICY).live
+    said = [_earned(found.row(name), rules, found.currency) for name in (THOMPSON_POLICY, VW_POLICY)]
     return (
         f"Live, at {found.plan.live:,} visits that all of them met and at which the rules earned {rules:,.2f} "
         f"{found.currency} a decision: {said[0]}; {said[1]}."
     )
 
 
-def _earned(row: Row, rules: float, currency: str) -> str:
+def _earned(row: PolicyRow, rules: float, currency: str) -> str:
     called, difference = _CALLED[row.name], row.live_difference
     earned = f"{called} earned {row.live:,.2f} {currency}"
     if difference is None or difference.low <= 0 <= difference.high:

@@ -8,9 +8,9 @@ from rich.box import SIMPLE_HEAD
 from rich.markup import escape
 from rich.table import Table
 
-from simulator.campaign.results import Results, Row
+from simulator.campaign.results import PolicyRow, Results
 
-HEADINGS = (
+TABLE_HEADINGS = (
     "policy",
     "from the log",
     "95 % interval",
@@ -26,7 +26,7 @@ HEADINGS = (
 def table(found: Results) -> Table:
     """Return one row a policy, with each interval below its estimate: narrow enough for 80 columns."""
     shown = Table(title=escape(title(found)), title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    for heading in (*HEADINGS[:2], HEADINGS[3], *HEADINGS[5:]):
+    for heading in (*TABLE_HEADINGS[:2], TABLE_HEADINGS[3], *TABLE_HEADINGS[5:]):
         shown.add_column(heading, justify="left" if heading == "policy" else "right", overflow="fold")
     for row in found.rows:
         name, value, interval, more, more_interval, *rest = map(escape, cells(row))
@@ -37,8 +37,8 @@ def table(found: Results) -> Table:
 def markdown(found: Results, commands: Sequence[str] = ()) -> str:
     """Return the table, its legend, the reading and commands to try as Markdown."""
     bars = [
-        f"| {' | '.join(HEADINGS)} |",
-        "|" + "|".join([" --- ", *[" ---: "] * (len(HEADINGS) - 1)]) + "|",
+        f"| {' | '.join(TABLE_HEADINGS)} |",
+        "|" + "|".join([" --- ", *[" ---: "] * (len(TABLE_HEADINGS) - 1)]) + "|",
         *(f"| {' | '.join(cells(row))} |" for row in found.rows),
     ]
     listed = "\n".join(f"- {line}" for line in legend(found))
@@ -76,7 +76,7 @@ def legend(found: Results) -> tuple[str, ...]:
     return log, truth, share, live
 
 
-def cells(row: Row) -> tuple[str, ...]:
+def cells(row: PolicyRow) -> tuple[str, ...]:
     """Return the texts of a row."""
     told = row.warning is None
     estimate, difference = row.estimate, row.difference

@@ -18,7 +18,7 @@ from simulator.market.population import Population, blocks
 from simulator.market.spec import SEASON_FACTS
 
 
-class _Best(ABC):
+class _Ceiling(ABC):
     """The eligible offer of the highest expectation, always; obeys `bandit.domain.Policy`.
 
     No policy is told the time. Where the catalogue declares the season's facts they are used; otherwise the season
@@ -103,7 +103,7 @@ class _Best(ABC):
         """Return the (n, N) expected objective as far as this ceiling can see; `season` is None to integrate it."""
 
 
-class FactsClairvoyant(_Best):
+class FactsClairvoyant(_Ceiling):
     """The best policy that sees only the observed facts; a fact that is missing counts as the average."""
 
     @property
@@ -121,7 +121,7 @@ class FactsClairvoyant(_Best):
         return truth.facts_value(market, features, offers, season)
 
 
-class Clairvoyant(_Best):
+class Clairvoyant(_Ceiling):
     """The best policy that sees every taste of every customer; it knows customers by key.
 
     Where the log keeps customers under other keys (hashed, say), `lookup` leads from those to rows.
@@ -154,7 +154,7 @@ class Clairvoyant(_Best):
 
 
 @dataclass(frozen=True, slots=True)
-class Scale:
+class ValueScale:
     """Exact values a decision of uniform choice and of the two ceilings on the same visits."""
 
     uniform: float
@@ -162,7 +162,7 @@ class Scale:
     clairvoyant: float
 
     @staticmethod
-    def measure(population: Population, customers: IntArray | None = None, times: IntArray | None = None) -> Scale:
+    def measure(population: Population, customers: IntArray | None = None, times: IntArray | None = None) -> ValueScale:
         """Measure the scale on these visits, or on every customer once at an average moment.
 
         In a market that drifts both ceilings know the time of a visit; in the others, where time moves all offers
@@ -172,7 +172,7 @@ class Scale:
         ceilings = FactsClairvoyant(population, times), Clairvoyant(population, times)
         values = [uniform_values(population, chosen, times)]
         values += [chosen_values(population, ceiling, chosen, times) for ceiling in ceilings]
-        return Scale(*(float(each.mean()) for each in values))
+        return ValueScale(*(float(each.mean()) for each in values))
 
     def share(self, value: float) -> float:
         """Return where a value a decision lies: 0 as uniform choice, 1 as the best that facts allow.
@@ -210,6 +210,6 @@ def chosen_values(
     for rows in blocks(len(who), population.market.n_offers):
         at = times[rows] if moving and times is not None else None
         contexts = population.contexts(who[rows], at)
-        told = policy.at(at) if isinstance(policy, _Best) and at is not None and scenario.drift.moves else policy
+        told = policy.at(at) if isinstance(policy, _Ceiling) and at is not None and scenario.drift.moves else policy
         offers[rows] = told.probabilities(contexts, population.eligible(contexts), rng).argmax(axis=1)
     return population.expected_chosen(customers, offers[back], times)

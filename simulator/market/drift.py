@@ -9,10 +9,10 @@ import numpy as np
 from bandit.domain import FloatArray, IntArray
 from simulator.market.season import DAY
 
-START = 1_767_571_200_000_000
+CALENDAR_START = 1_767_571_200_000_000
 """Monday, 2026-01-05 00:00 UTC, where visits start unless told otherwise and a drift has its beginning."""
 
-MOMENTS = 12
+DRIFT_MOMENTS = 12
 """Moments that stand for all times where somebody who is not told the time looks for the best on average."""
 
 
@@ -21,7 +21,7 @@ class Drift:
     """A rotation: what facts explain of tastes is cos(w) A + sin(w) B, and what options do beyond that turns alike.
 
     A and B are drawn independently from the same law: the deviations that the scenario names hold at every time. w
-    grows evenly from 0 at `START`; after `quarter_days` it is a quarter turn, and the tastes of the beginning tell
+    grows evenly from 0 at `CALENDAR_START`; after `quarter_days` it is a quarter turn, and the tastes of the beginning tell
     nothing any more (0: nothing moves). `effect` is the deviation, in logits, of the moving part of an option's mean.
     Hidden tastes, the own base rate and threshold rules stay as they are.
     """
@@ -38,7 +38,7 @@ class Drift:
         """Return w in radians at times in microseconds; 0, the beginning, where no time is given."""
         if time is None:
             return np.zeros(())
-        return np.asarray((np.asarray(time, dtype=np.int64) - START) * (np.pi / 2 / (self.quarter_days * DAY)))
+        return np.asarray((np.asarray(time, dtype=np.int64) - CALENDAR_START) * (np.pi / 2 / (self.quarter_days * DAY)))
 
     def features(self, facts: FloatArray, time: IntArray | int | None) -> FloatArray:
         """Return (n, 2 + 2 F) features, 0 at the beginning: cos(w) - 1 and sin(w), by themselves and times facts."""
@@ -50,4 +50,4 @@ class Drift:
         """Return a few moments, equally weighted, that stand for these times; the beginning for None."""
         if times is None or not len(times):
             return [None]
-        return [int(time) for time in np.quantile(times, (np.arange(MOMENTS) + 0.5) / MOMENTS)]
+        return [int(time) for time in np.quantile(times, (np.arange(DRIFT_MOMENTS) + 0.5) / DRIFT_MOMENTS)]

@@ -18,13 +18,13 @@ from simulator.market.names import Lookup
 from simulator.market.responses import Noise, Responses, buy
 from simulator.market.visits import Visits, draw_visits
 
-Known: TypeAlias = Literal["tastes", "facts"]
+Conditioning: TypeAlias = Literal["tastes", "facts"]
 """What an expectation is conditioned on: every taste, or the observed facts only."""
 
-CELLS = 1_000_000
+BLOCK_CELLS = 1_000_000
 """Cells of a (rows, offers) block that is worked on at a time: 8 MB."""
 
-START = drift.START
+CALENDAR_START = drift.CALENDAR_START
 """Where visits start unless told otherwise, in microseconds."""
 
 
@@ -102,7 +102,7 @@ class Population:
         customers: IntArray | None = None,
         offers: IntArray | None = None,
         time: IntArray | int | None = None,
-        known: Known = "tastes",
+        known: Conditioning = "tastes",
     ) -> FloatArray:
         """Return the exact (n, m) expected objective of m offers for n customers.
 
@@ -134,7 +134,7 @@ class Population:
         rng: np.random.Generator,
         customers: IntArray | None = None,
         time: IntArray | int | None = None,
-        known: Known = "tastes",
+        known: Conditioning = "tastes",
     ) -> FloatArray:
         """Return the exact (n,) expected objective of a policy: sum over offers of probability times expectation.
 
@@ -158,7 +158,7 @@ class Population:
         rng: np.random.Generator,
         customers: IntArray | None = None,
         time: IntArray | int | None = None,
-        known: Known = "tastes",
+        known: Conditioning = "tastes",
     ) -> float:
         """Return the exact expected objective of a policy a decision, the mean of `values`."""
         return float(self.values(policy, rng, customers, time, known).mean())
@@ -170,7 +170,9 @@ class Population:
 
     # What happens
 
-    def visits(self, n: int, rng: np.random.Generator, start: int = START, days: float | None = None) -> Visits:
+    def visits(
+        self, n: int, rng: np.random.Generator, start: int = CALENDAR_START, days: float | None = None
+    ) -> Visits:
         """Draw n visits in order of time, from `start` (microseconds) over `days` (the scenario's by default)."""
         scenario = self.market.scenario
         return draw_visits(self.frequency, scenario.season, n, rng, start, scenario.days if days is None else days)
@@ -209,7 +211,9 @@ class Population:
         score = truth.score_of(self.market, features, hidden, offers) + self.market.season(time)
         return expit(score), truth.basket_of(self.market, features, hidden, offers)
 
-    def _block(self, customers: IntArray, offers: IntArray, time: IntArray | int | None, known: Known) -> FloatArray:
+    def _block(
+        self, customers: IntArray, offers: IntArray, time: IntArray | int | None, known: Conditioning
+    ) -> FloatArray:
         season = self.market.season(time)
         shift = season[:, None] if isinstance(season, np.ndarray) and season.ndim else season
         features = self.features(customers, time)
@@ -222,8 +226,8 @@ class Population:
 
 
 def blocks(n: int, n_offers: int) -> Iterator[slice]:
-    """Yield slices of n rows, each of about `CELLS` cells of (rows, offers)."""
-    size = max(1, CELLS // max(n_offers, 1))
+    """Yield slices of n rows, each of about `BLOCK_CELLS` cells of (rows, offers)."""
+    size = max(1, BLOCK_CELLS // max(n_offers, 1))
     for start in range(0, n, size):
         yield slice(start, min(start + size, n))
 

@@ -25,7 +25,7 @@ Cuts: TypeAlias = Sequence[tuple[str, tuple[float, ...]]]
 
 RulesMapping: TypeAlias = dict[str, Any]
 
-TESTED = 2_000
+TESTED_CUSTOMERS = 2_000
 """Members of a segment on which a house tests its levers."""
 
 
@@ -136,7 +136,7 @@ def _fill(population: Population, rule: PracticeRule, members: BoolArray) -> Map
     market = population.market
     catalogue = market.catalogue
     customers = np.flatnonzero(members) if members.any() else np.arange(population.n)
-    asked = customers[:TESTED]
+    asked = customers[:TESTED_CUSTOMERS]
     score = truth.scores(market, population.features(asked), population.hidden[asked], np.arange(market.n_offers))
     response = expit(score).mean(axis=0)
     legal: BoolArray = np.asarray(population.eligible(population.contexts(asked)).all(axis=0))

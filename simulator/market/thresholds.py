@@ -18,7 +18,7 @@ from simulator.market.demographics import Boolean, Categorical, FactSpec, Numeri
 
 Columns = Mapping[str, IntArray | FloatArray]
 
-CUTS = (0.15, 0.85)
+CUT_QUANTILES = (0.15, 0.85)
 """Numeric facts are cut between these quantiles."""
 
 ALL_BUT_ONE = 0.3
@@ -43,7 +43,7 @@ class Thresholds:
 
 
 @dataclass(frozen=True, slots=True)
-class Check(ABC):
+class FactCondition(ABC):
     """One test of one fact."""
 
     fact: str
@@ -54,7 +54,7 @@ class Check(ABC):
 
 
 @dataclass(frozen=True, slots=True)
-class Within(Check):
+class Within(FactCondition):
     """A number in [low, high), one end of which is open to infinity."""
 
     low: float
@@ -69,7 +69,7 @@ class Within(Check):
 
 
 @dataclass(frozen=True, slots=True)
-class Among(Check):
+class Among(FactCondition):
     """One of some codes (0 and 1 for yes and no); `words` says it in words."""
 
     codes: tuple[int, ...]
@@ -90,7 +90,7 @@ class Threshold:
     `acts_on` are one or two places among the market's columns: its options in order, then the response to discounts.
     """
 
-    checks: tuple[Check, ...]
+    checks: tuple[FactCondition, ...]
     acts_on: tuple[int, ...]
     effect: float
     basket: float
@@ -121,7 +121,7 @@ def draw_rules(
 
 def indicators(rules: Sequence[Threshold], columns: Columns) -> FloatArray:
     """Return (n, R): 1 where all checks of a rule hold."""
-    known: dict[Check, BoolArray] = {}
+    known: dict[FactCondition, BoolArray] = {}
     hits = []
     for rule in rules:
         for check in rule.checks:
@@ -138,9 +138,9 @@ def effects(rules: Sequence[Threshold], columns: FloatArray) -> tuple[FloatArray
     return logits[:, None] * reach, baskets[:, None] * reach
 
 
-def _check(fact: FactSpec, rng: np.random.Generator) -> Check:
+def _check(fact: FactSpec, rng: np.random.Generator) -> FactCondition:
     if isinstance(fact, Numeric):
-        cut = float(fact.draw(ndtri(rng.uniform(*CUTS, size=1)))[0])
+        cut = float(fact.draw(ndtri(rng.uniform(*CUT_QUANTILES, size=1)))[0])
         return Within(fact.name, -np.inf, cut) if rng.random() < 0.5 else Within(fact.name, cut, np.inf)
     if isinstance(fact, Boolean):
         yes = int(rng.random() < fact.share)

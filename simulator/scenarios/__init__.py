@@ -20,7 +20,7 @@ from simulator.scenarios.delayed import DELAYED
 from simulator.scenarios.drift import DRIFT
 from simulator.scenarios.heavy_tail import HEAVY_TAIL
 from simulator.scenarios.loyalty import LOYALTY
-from simulator.scenarios.many_offers import MANY_OFFERS
+from simulator.scenarios.many_offers import MANY_OFFERS_SCENARIO
 from simulator.scenarios.null import NULL
 from simulator.scenarios.ordered import ORDERED
 from simulator.scenarios.retail import RETAIL
@@ -37,7 +37,7 @@ _ALL = (
     SPARSE,
     HEAVY_TAIL,
     SURE_THINGS,
-    MANY_OFFERS,
+    MANY_OFFERS_SCENARIO,
     RUGGED,
     ORDERED,
     DELAYED,
@@ -47,7 +47,7 @@ _ALL = (
 
 SCENARIOS: Mapping[str, Scenario] = MappingProxyType({one.name: one for one in _ALL})
 
-_RULES: Mapping[str, tuple[Mapping[str, object], ...]] = MappingProxyType({"retail": retail.RULES})
+_RULES: Mapping[str, tuple[Mapping[str, object], ...]] = MappingProxyType({"retail": retail.RETAIL_RULES})
 
 
 def scenario(name: str, *, rules: bool = False) -> Scenario:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from simulator.market.demographics import Boolean, Categorical, Numeric
 from simulator.market.season import Season
 from simulator.market.spec import DimensionSpec, OptionSpec, PracticeRule, Scenario, Sensitivity
+from simulator.scenarios.discounts import discounts
 
 BUSY = Scenario(
     name="busy",
@@ -48,10 +49,7 @@ BUSY = Scenario(
     dimensions=(
         DimensionSpec(
             name="discount",
-            options=tuple(
-                OptionSpec(name=f"{depth}%", rate=depth / 100, attributes={"depth": depth}, tastes=False)
-                for depth in (0, 5, 10, 15)
-            ),
+            options=discounts(0, 5, 10, 15, unit="%"),
         ),
         DimensionSpec(
             name="department",

@@ -9,6 +9,7 @@ from __future__ import annotations
 from simulator.market.demographics import Boolean, Categorical, Numeric
 from simulator.market.season import Season
 from simulator.market.spec import DimensionSpec, OptionSpec, PracticeRule, Scenario, Sensitivity
+from simulator.scenarios.discounts import discounts
 
 LOYALTY = Scenario(
     name="loyalty",
@@ -26,10 +27,7 @@ LOYALTY = Scenario(
     dimensions=(
         DimensionSpec(
             name="discount",
-            options=tuple(
-                OptionSpec(name=str(depth), rate=depth / 100, attributes={"depth": depth}, tastes=False)
-                for depth in (0, 5, 10, 20)
-            ),
+            options=discounts(0, 5, 10, 20),
         ),
         DimensionSpec(
             name="category",

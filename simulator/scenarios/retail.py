@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from simulator.market.demographics import Boolean, Categorical, FactSpec, Numeric
 from simulator.market.season import Season
 from simulator.market.spec import DimensionSpec, OptionSpec, PracticeRule, Scenario, Sensitivity
+from simulator.scenarios.discounts import discounts
 
-FACTS: tuple[FactSpec, ...] = (
+RETAIL_FACTS: tuple[FactSpec, ...] = (
     # Adults; tastes for categories and channels go with age more than with most else.
     Numeric(name="age", center=44, spread=15, low=18, high=85, engagement=0.15, taste=1.0, basket=0.05),
     # Shares of a shop that sells fashion and home first.
@@ -55,10 +56,7 @@ FACTS: tuple[FactSpec, ...] = (
 
 DISCOUNT = DimensionSpec(
     name="discount",
-    options=tuple(
-        OptionSpec(name=str(depth), rate=depth / 100, attributes={"depth": depth}, tastes=False)
-        for depth in (0, 5, 10, 15, 20, 25)
-    ),
+    options=discounts(0, 5, 10, 15, 20, 25),
 )
 
 CATEGORY = DimensionSpec(
@@ -101,7 +99,7 @@ GIFT = DimensionSpec(
 RETAIL = Scenario(
     name="retail",
     describes="A shop for fashion, home, sport and beauty mails its customers: 144 offers, profit counts.",
-    facts=FACTS,
+    facts=RETAIL_FACTS,
     dimensions=(DISCOUNT, CATEGORY, CHANNEL, GIFT),
     # At 25 % off, response about doubles for the average customer (+0.85 in logits) while the margin falls to a
     # third: on average discounts lose money, for the deal-prone fifth they pay.
@@ -133,7 +131,7 @@ RETAIL = Scenario(
     practice_otherwise={"discount": "10", "gift": "none"},
 )
 
-RULES: tuple[Mapping[str, object], ...] = (
+RETAIL_RULES: tuple[Mapping[str, object], ...] = (
     {"forbid": {"discount": ["20", "25"], "gift": ["tote"]}, "reason": "margin floor"},
     {"when": "not newsletter", "forbid": {"channel": ["push"]}, "reason": "no app without the newsletter"},
 )

@@ -10,6 +10,7 @@ from __future__ import annotations
 from simulator.market.demographics import Boolean, Categorical, Numeric
 from simulator.market.season import Season
 from simulator.market.spec import DimensionSpec, OptionSpec, PracticeRule, Scenario, Sensitivity
+from simulator.scenarios.discounts import discounts
 
 SPARSE = Scenario(
     name="sparse",
@@ -31,10 +32,7 @@ SPARSE = Scenario(
     dimensions=(
         DimensionSpec(
             name="discount",
-            options=tuple(
-                OptionSpec(name=str(depth), rate=depth / 100, attributes={"depth": depth}, tastes=False)
-                for depth in (0, 10, 15, 20)
-            ),
+            options=discounts(0, 10, 15, 20),
         ),
         DimensionSpec(
             name="theme",

@@ -9,6 +9,7 @@ from __future__ import annotations
 from simulator.market.demographics import Boolean, Categorical, Numeric
 from simulator.market.season import Season
 from simulator.market.spec import DimensionSpec, OptionSpec, PracticeRule, Scenario, Sensitivity
+from simulator.scenarios.discounts import discounts
 
 SURE_THINGS = Scenario(
     name="sure-things",
@@ -28,10 +29,7 @@ SURE_THINGS = Scenario(
     dimensions=(
         DimensionSpec(
             name="discount",
-            options=tuple(
-                OptionSpec(name=str(depth), rate=depth / 100, attributes={"depth": depth}, tastes=False)
-                for depth in (0, 5, 10, 15, 20)
-            ),
+            options=discounts(0, 5, 10, 15, 20),
         ),
         DimensionSpec(
             name="menu",

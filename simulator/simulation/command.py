@@ -18,12 +18,12 @@ from simulator.scenarios import scenario as scenario_named
 from simulator.simulation.run import run
 from simulator.simulation.table import write_table
 
-EXPLORATION = 0.1
+RULES_EXPLORATION = 0.1
 """Share of the decisions that the rules leave to chance, so that the log can answer questions."""
 
-FILES = ("catalogue.toml", "rules.toml", "mapping.toml", "log.csv")
+CAMPAIGN_FILES = ("catalogue.toml", "rules.toml", "mapping.toml", "log.csv")
 
-IMPORT = "offer-bandit import offers.db log.csv --catalogue catalogue.toml --mapping mapping.toml"
+IMPORT_COMMAND = "offer-bandit import offers.db log.csv --catalogue catalogue.toml --mapping mapping.toml"
 """What reads the files back, in their directory."""
 
 
@@ -40,14 +40,14 @@ def simulate_campaign(
     The log is that of today's segment rules with 10 % of exploration. Raises InputError for an unknown scenario, for
     a directory that cannot be written and for one that has such files already.
     """
-    there = [name for name in FILES if (out / name).exists()]
+    there = [name for name in CAMPAIGN_FILES if (out / name).exists()]
     if there:
         raise InputError(f"{out}: has {', '.join(there)} already; choose another directory")
     drawn = scenario_named(scenario)
     world, log = (np.random.default_rng(each) for each in np.random.SeedSequence(seed).spawn(2))
     market = Market.draw(drawn, world)
     population = Population.draw(market, customers, world)
-    rules = todays_rules(population, exploration=EXPLORATION)
+    rules = todays_rules(population, exploration=RULES_EXPLORATION)
     policy = SegmentRules.from_dict(market.catalogue, rules)
     campaign = run(policy, population, population.visits(decisions, log), log, progress=progress)
     try:
@@ -67,8 +67,8 @@ def simulate_campaign(
         "offers": market.n_offers,
         "seed": seed,
         "true_value": campaign.value,
-        "files": list(FILES),
-        "next": f"cd {shlex.quote(str(out))} && {IMPORT}",
+        "files": list(CAMPAIGN_FILES),
+        "next": f"cd {shlex.quote(str(out))} && {IMPORT_COMMAND}",
     }
 
 

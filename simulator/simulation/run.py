@@ -11,7 +11,15 @@ from bandit.domain import BoolArray, FloatArray, IntArray, ObjectArray, Policy, 
 from simulator.market.population import Population
 from simulator.market.responses import Noise, Responses
 from simulator.market.visits import Visits
-from simulator.simulation.targets import LAST, Book, EngineDesk, EngineLike, News, PolicyDesk, Waiting
+from simulator.simulation.targets import (
+    END_OF_TIME,
+    EngineLike,
+    EngineTarget,
+    ObservedOutcomes,
+    PendingOutcomes,
+    PolicyTarget,
+    RunRecord,
+)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -72,36 +80,36 @@ def run(
     """
     n = len(visits)
     chance = Noise.draw(n, rng) if noise is None else noise
-    desk = PolicyDesk(target, population, rng) if isinstance(target, Policy) else EngineDesk(target, population)
-    book = Book.empty(visits, population, prefix)
-    waiting = Waiting(population.market.catalogue.objective.window)
+    desk = PolicyTarget(target, population, rng) if isinstance(target, Policy) else EngineTarget(target, population)
+    record = RunRecord.empty(visits, population, prefix)
+    waiting = PendingOutcomes(population.market.catalogue.objective.window)
     for number, start in enumerate(range(0, n, batch), start=1):
         rows = np.arange(start, min(start + batch, n))
         if delayed:
-            desk.hear(book, waiting.due(int(visits.times[start])))
-        desk.decide(book, rows)
+            desk.observe(record, waiting.due(int(visits.times[start])))
+        desk.decide(record, rows)
         outcome = population.respond(
-            visits.customers[rows], book.offer[rows], visits.times[rows], noise=chance.take(rows)
+            visits.customers[rows], record.offer[rows], visits.times[rows], noise=chance.take(rows)
         )
-        book.write(rows, outcome)
+        record.write(rows, outcome)
         if delayed:
-            waiting.add(book, rows)
+            waiting.add(record, rows)
         else:
-            desk.hear(book, News.at_once(book, rows))
+            desk.observe(record, ObservedOutcomes.immediate(record, rows))
         if number % learn_every == 0:
-            desk.learn(book, int(visits.times[rows[-1]]))
+            desk.learn(record, int(visits.times[rows[-1]]))
         if progress is not None:
             progress(int(rows[-1]) + 1, n)
     if n:
-        desk.hear(book, waiting.due(LAST))
-        desk.learn(book, int(visits.times[-1]) + (population.market.catalogue.objective.window if delayed else 0))
+        desk.observe(record, waiting.due(END_OF_TIME))
+        desk.learn(record, int(visits.times[-1]) + (population.market.catalogue.objective.window if delayed else 0))
     return Run(
         visits,
-        book.decision_ids,
-        book.offer,
-        book.propensity,
-        book.packed,
-        book.responses,
-        population.expected_chosen(visits.customers, book.offer, visits.times),
-        book.n_offers,
+        record.decision_ids,
+        record.offer,
+        record.propensity,
+        record.packed,
+        record.responses,
+        population.expected_chosen(visits.customers, record.offer, visits.times),
+        record.n_offers,
     )

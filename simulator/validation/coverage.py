@@ -24,16 +24,16 @@ from bandit.domain import Policy
 from bandit.errors import OfferBanditError
 from bandit.ope import Estimate
 from bandit.policies import ThompsonSampling, VowpalWabbit
-from simulator.campaign.evaluation import THOMPSON, VW, judge, learn, truths
-from simulator.campaign.history import halves
-from simulator.campaign.plan import EXPLORATION, Plan, World
-from simulator.campaign.threads import run_with_one_thread
+from simulator.campaign.evaluation import THOMPSON_POLICY, VW_POLICY, evaluate_offline, train, true_values
+from simulator.campaign.history import split_halves
+from simulator.campaign.plan import RULES_EXPLORATION, CampaignPlan, CampaignWorld
 from simulator.simulation.log import RunLog
 from simulator.simulation.run import run
+from simulator.single_thread import run_single_threaded
 
 
 @dataclass(frozen=True, slots=True)
-class Case:
+class CoverageCase:
     """One policy in one world: the log's answer and the truth; also for the difference to the rules."""
 
     policy: str
@@ -42,11 +42,11 @@ class Case:
     truth: float
     difference: Estimate | None
     true_difference: float
-    told: bool
+    answered: bool
 
 
 @dataclass(frozen=True, slots=True)
-class Coverage:
+class DemoCoverage:
     """One policy over n worlds, in the unit of the objective.
 
     `covered` is how many intervals of the value cover the truth, `difference_covered` how many of the paired
@@ -69,44 +69,44 @@ class Coverage:
         return {name: getattr(self, name) for name in self.__slots__}
 
 
-def judge_world(plan: Plan, *, vw: bool = True) -> tuple[Case, ...]:
+def evaluate_world(plan: CampaignPlan, *, vw: bool = True) -> tuple[CoverageCase, ...]:
     """Judge the policies of the demo in the world of a plan, from a log in memory."""
-    world = World.draw(plan)
-    log = run(world.segment_rules(EXPLORATION), world.population, world.visits, plan.rng("draws"), batch=8_192)
-    learned_from, judged = halves(RunLog(world.population, log))
-    learned: dict[str, Policy] = {THOMPSON: ThompsonSampling(world.catalogue)}
+    world = CampaignWorld.draw(plan)
+    log = run(world.segment_rules(RULES_EXPLORATION), world.population, world.visits, plan.rng("draws"), batch=8_192)
+    learned_from, judged = split_halves(RunLog(world.population, log))
+    learned: dict[str, Policy] = {THOMPSON_POLICY: ThompsonSampling(world.catalogue)}
     if vw:
-        learned[VW] = VowpalWabbit(world.catalogue)
+        learned[VW_POLICY] = VowpalWabbit(world.catalogue)
     for policy in learned.values():
-        learn(policy, learned_from)
-    truth = truths(world, learned)
+        train(policy, learned_from)
+    truth = true_values(world, learned)
     return tuple(
-        Case(
+        CoverageCase(
             policy=row.name,
             seed=plan.seed,
             estimate=row.estimate("dr"),
             truth=truth[row.name].value,
             difference=row.against_baseline("dr"),
             true_difference=truth[row.name].difference,
-            told=row.support_ok,
+            answered=row.support_ok,
         )
-        for row in judge(world, judged, learned).rows
+        for row in evaluate_offline(world, judged, learned).rows
     )
 
 
-def summarise(cases: Iterable[Case]) -> tuple[Coverage, ...]:
+def summarise(cases: Iterable[CoverageCase]) -> tuple[DemoCoverage, ...]:
     """Return one row a policy, in the order in which policies first appear."""
-    named: dict[str, list[Case]] = {}
+    named: dict[str, list[CoverageCase]] = {}
     for case in cases:
         named.setdefault(case.policy, []).append(case)
     return tuple(_coverage(name, of) for name, of in named.items())
 
 
-def _coverage(policy: str, cases: Sequence[Case]) -> Coverage:
+def _coverage(policy: str, cases: Sequence[CoverageCase]) -> DemoCoverage:
     n = len(cases)
     off = np.array([case.estimate.value - case.truth for case in cases])
     differences = [(case.difference, case.true_difference) for case in cases if case.difference is not None]
-    return Coverage(
+    return DemoCoverage(
         policy=policy,
         n=n,
         covered=sum(_covers(case.estimate, case.truth) for case in cases),
@@ -114,7 +114,7 @@ def _coverage(policy: str, cases: Sequence[Case]) -> Coverage:
         bias=float(off.mean()),
         bias_error=float(off.std(ddof=1) / np.sqrt(n)) if n > 1 else float("nan"),
         width=float(np.mean([case.estimate.high - case.estimate.low for case in cases])),
-        cannot_tell=sum(not case.told for case in cases),
+        cannot_tell=sum(not case.answered for case in cases),
     )
 
 
@@ -122,7 +122,7 @@ def _covers(estimate: Estimate, truth: float) -> bool:
     return estimate.low <= truth <= estimate.high
 
 
-def table(rows: Sequence[Coverage], title: str) -> Table:
+def table(rows: Sequence[DemoCoverage], title: str) -> Table:
     """Return the rows as a table."""
     shown = Table(title=title, title_justify="left")
     shown.add_column("policy", no_wrap=True)
@@ -143,12 +143,12 @@ def table(rows: Sequence[Coverage], title: str) -> Table:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Judge many worlds and print how often intervals cover; returns 0 where done, 2 for input that cannot be used."""
     given = _parser().parse_args(arguments)
-    cases: list[Case] = []
+    cases: list[CoverageCase] = []
     begun = time.perf_counter()
     for seed in range(given.first_seed, given.first_seed + given.seeds):
-        plan = Plan(seed=seed, customers=given.customers, decisions=given.decisions, truth=given.truth, live=1)
+        plan = CampaignPlan(seed=seed, customers=given.customers, decisions=given.decisions, truth=given.truth, live=1)
         try:
-            cases += judge_world(plan, vw=given.vw)
+            cases += evaluate_world(plan, vw=given.vw)
         except OfferBanditError as fault:
             sys.stderr.write(f"error: {fault}\n")
             return 2
@@ -171,7 +171,7 @@ def _parser() -> argparse.ArgumentParser:
         "interval covers the truth.",
     )
     add = parser.add_argument
-    plan = Plan()
+    plan = CampaignPlan()
     add("--seeds", type=int, default=20, help="how many worlds (default: %(default)s)")
     add("--first-seed", type=int, default=1, help="seed of the first; the others follow (default: %(default)s)")
     add("--decisions", type=int, default=plan.decisions, help="decisions in each log (default: %(default)s)")
@@ -183,4 +183,4 @@ def _parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
-    sys.exit(run_with_one_thread("simulator.validation.coverage", main))
+    sys.exit(run_single_threaded("simulator.validation.coverage", main))

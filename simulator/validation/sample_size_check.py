@@ -28,7 +28,6 @@ from bandit.errors import OfferBanditError
 from bandit.evaluate import evaluate
 from bandit.policies import SegmentRules
 from simulator.campaign.plan import pilot_scenario
-from simulator.campaign.threads import run_with_one_thread
 from simulator.market.market import Market
 from simulator.market.population import Population
 from simulator.market.segments import best_segment_rules, todays_rules
@@ -36,16 +35,17 @@ from simulator.market.visits import Visits
 from simulator.scenarios import scenario
 from simulator.simulation.log import RunLog
 from simulator.simulation.run import Run, run
+from simulator.single_thread import run_single_threaded
 
-By = Literal["ips", "dr", "live"]
+WidthSource = Literal["ips", "dr", "live"]
 
-RULES, CANDIDATE = "rules", "candidate"
+RULES_NAME, CANDIDATE_NAME = "rules", "candidate"
 
 _SHOWN = ("conversions", "foretold", "measured", "reported")
 
 _Z = float(ndtri(0.975))
 
-PILOT = "pilot"
+PILOT_SCENARIO = "pilot"
 """The retail market with the offers of the pilot: fewer, so that logs of moderate size tell something."""
 
 
@@ -56,15 +56,15 @@ class Setting:
     decisions: int
     exploration: float
     visits: float = 2.0
-    scenario: str = PILOT
+    scenario: str = PILOT_SCENARIO
 
 
 @dataclass(frozen=True, slots=True)
-class Measured:
+class MeasuredWidths:
     """Width foretold, normal width measured and width reported, in one world."""
 
     setting: Setting
-    way: By
+    way: WidthSource
     conversions: float
     foretold: float
     measured: float
@@ -72,11 +72,11 @@ class Measured:
 
 
 @dataclass(frozen=True, slots=True)
-class Compared:
+class WidthComparison:
     """Widths over `n` seeds: `foretold` and `measured` are roots of mean squares, `reported` is a mean."""
 
     setting: Setting
-    way: By
+    way: WidthSource
     n: int
     conversions: float
     foretold: float
@@ -96,7 +96,7 @@ class Compared:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Played:
+class _Campaign:
     """One world, and what its rules and its candidate are."""
 
     population: Population
@@ -106,16 +106,16 @@ class _Played:
     candidate: SegmentRules
 
 
-def measure(setting: Setting, seed: int) -> tuple[Measured, ...]:
+def measure(setting: Setting, seed: int) -> tuple[MeasuredWidths, ...]:
     """Play one world and return the widths, by ips and dr from the log and live side by side."""
     rng = np.random.default_rng(seed)
-    played = _play(setting, rng)
-    log = run(played.logging, played.population, played.visits, rng, batch=8_192)
-    policies: dict[str, Policy] = {RULES: played.rules, CANDIDATE: played.candidate}
-    judged = evaluate(RunLog(played.population, log), policies, RULES, rng=rng, estimators=("ips", "dr"))
-    agreement, uplift, eligible = _truth(played)
-    response = _response(played, log)
-    found: list[Measured] = []
+    campaign = _draw_campaign(setting, rng)
+    log = run(campaign.logging, campaign.population, campaign.visits, rng, batch=8_192)
+    policies: dict[str, Policy] = {RULES_NAME: campaign.rules, CANDIDATE_NAME: campaign.candidate}
+    judged = evaluate(RunLog(campaign.population, log), policies, RULES_NAME, rng=rng, estimators=("ips", "dr"))
+    agreement, uplift, eligible = _truth(campaign)
+    response = _response(campaign, log)
+    found: list[MeasuredWidths] = []
     ways: tuple[Literal["ips", "dr"], ...] = ("ips", "dr")
     for way in ways:
         variance = logged_variance(
@@ -127,42 +127,42 @@ def measure(setting: Setting, seed: int) -> tuple[Measured, ...]:
             visits=setting.visits,
             estimator=way,
         )
-        difference = judged.row(CANDIDATE).against_baseline(way)
+        difference = judged.row(CANDIDATE_NAME).against_baseline(way)
         error = np.nan if difference is None else difference.standard_error
         reported = np.nan if difference is None else difference.high - difference.low
         behind = setting.decisions * logged_conversions(response, eligible, setting.exploration, agreement)
         foretold = width(variance, setting.decisions)
-        found.append(Measured(setting, way, behind, foretold, 2.0 * _Z * error, reported))
-    treated = rng.random(played.population.n)[played.visits.customers] < 0.5
+        found.append(MeasuredWidths(setting, way, behind, foretold, 2.0 * _Z * error, reported))
+    treated = rng.random(campaign.population.n)[campaign.visits.customers] < 0.5
     arms = [
-        run(policy, played.population, played.visits.take(rows), rng, batch=8_192)
-        for policy, rows in ((played.candidate, treated), (played.rules, ~treated))
+        run(policy, campaign.population, campaign.visits.take(rows), rng, batch=8_192)
+        for policy, rows in ((campaign.candidate, treated), (campaign.rules, ~treated))
     ]
-    response = _response(played, arms[1])
+    response = _response(campaign, arms[1])
     variance = live_variance(
         response,
         0.5,
         uplift=uplift,
-        visits=_mean_visits(played.visits),
+        visits=_mean_visits(campaign.visits),
         correlation=_correlation(arms[1].reward, arms[1].visits),
     )
     seen = 2.0 * _Z * float(np.sqrt(sum(_mean_variance(arm) for arm in arms)))
     behind = setting.decisions / 2 * response.rate
-    found.append(Measured(setting, "live", behind, width(variance, setting.decisions), seen, seen))
+    found.append(MeasuredWidths(setting, "live", behind, width(variance, setting.decisions), seen, seen))
     return tuple(found)
 
 
-def compare(settings: Sequence[Setting], seeds: Sequence[int]) -> tuple[Compared, ...]:
+def compare(settings: Sequence[Setting], seeds: Sequence[int]) -> tuple[WidthComparison, ...]:
     """Return the widths over the seeds, a row a setting and way."""
-    rows: list[Compared] = []
+    rows: list[WidthComparison] = []
     for setting in settings:
         runs = [measure(setting, seed) for seed in seeds]
         rows += [_compared(setting, same) for same in zip(*runs, strict=True)]
     return tuple(rows)
 
 
-def _compared(setting: Setting, same: Sequence[Measured]) -> Compared:
-    return Compared(
+def _compared(setting: Setting, same: Sequence[MeasuredWidths]) -> WidthComparison:
+    return WidthComparison(
         setting=setting,
         way=same[0].way,
         n=len(same),
@@ -178,40 +178,40 @@ def _root_mean(widths: Sequence[float]) -> float:
     return float(np.sqrt(np.mean(np.square(widths))))
 
 
-def _play(setting: Setting, rng: np.random.Generator) -> _Played:
-    drawn_from = pilot_scenario() if setting.scenario == PILOT else scenario(setting.scenario)
+def _draw_campaign(setting: Setting, rng: np.random.Generator) -> _Campaign:
+    drawn_from = pilot_scenario() if setting.scenario == PILOT_SCENARIO else scenario(setting.scenario)
     market = Market.draw(drawn_from, rng)
     population = Population.draw(market, max(round(setting.decisions / setting.visits), 2), rng)
     rules = todays_rules(population)
     catalogue = market.catalogue
-    return _Played(
+    return _Campaign(
         population,
         population.visits(setting.decisions, rng),
-        SegmentRules.from_dict(catalogue, {**rules, "name": RULES}),
+        SegmentRules.from_dict(catalogue, {**rules, "name": RULES_NAME}),
         SegmentRules.from_dict(catalogue, {**rules, "exploration": setting.exploration}),
-        SegmentRules.from_dict(catalogue, {**best_segment_rules(population), "name": CANDIDATE}),
+        SegmentRules.from_dict(catalogue, {**best_segment_rules(population), "name": CANDIDATE_NAME}),
     )
 
 
-def _truth(played: _Played) -> tuple[float, float, float]:
+def _truth(campaign: _Campaign) -> tuple[float, float, float]:
     """Return how often candidate and rules agree, what the candidate is worth more, and how many offers there are."""
-    population, visits = played.population, played.visits
+    population, visits = campaign.population, campaign.visits
     contexts = population.contexts(visits.customers, visits.times)
     eligible = population.eligible(contexts)
     rng = np.random.default_rng(0)  # neither draws
     rules, candidate = (
-        policy.probabilities(contexts, eligible, rng).argmax(axis=1) for policy in (played.rules, played.candidate)
+        policy.probabilities(contexts, eligible, rng).argmax(axis=1) for policy in (campaign.rules, campaign.candidate)
     )
     worth = [population.expected_chosen(visits.customers, offer, visits.times) for offer in (candidate, rules)]
     uplift = float(worth[0].mean() - worth[1].mean())
     return float((rules == candidate).mean()), uplift, float(eligible.sum(axis=1).mean())
 
 
-def _response(played: _Played, seen: Run) -> Response:
+def _response(campaign: _Campaign, seen: Run) -> Response:
     """Return what a planner would gather from a run: how many convert, and the mean and deviation of their baskets."""
     kept = seen.responses.kept
     baskets = seen.responses.revenue[kept]
-    catalogue = played.population.market.catalogue
+    catalogue = campaign.population.market.catalogue
     return response_of(catalogue, float(kept.mean()), float(baskets.mean()), float(baskets.std()))
 
 
@@ -236,7 +236,7 @@ def _correlation(reward: FloatArray, visits: Visits) -> float:
     return float(np.clip((effect - 1.0) / max(_mean_visits(visits) - 1.0, 1e-9), 0.0, 1.0))
 
 
-def table(rows: Sequence[Compared]) -> Table:
+def table(rows: Sequence[WidthComparison]) -> Table:
     """Return the rows as a table."""
     shown = Table(title="width of the 95 % interval of the difference to the rules", title_justify="left")
     for heading in ("scenario", "decisions", "left to chance", "by", *_SHOWN, "ratio"):
@@ -280,7 +280,7 @@ def _parser() -> argparse.ArgumentParser:
         description="Compare the interval widths that a plan foretells with those that simulated logs give.",
     )
     add = parser.add_argument
-    add("--scenario", default=PILOT, help="the market (default: %(default)s)")
+    add("--scenario", default=PILOT_SCENARIO, help="the market (default: %(default)s)")
     add("--decisions", default="10000,40000", help="sizes of the log (default: %(default)s)")
     add("--exploration", default="0.05,0.1,0.3,1", help="shares left to chance (default: %(default)s)")
     add("--visits", type=float, default=2.0, help="decisions a customer, on average (default: %(default)s)")
@@ -290,4 +290,4 @@ def _parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
-    sys.exit(run_with_one_thread("simulator.validation.sample_size_check", main))
+    sys.exit(run_single_threaded("simulator.validation.sample_size_check", main))

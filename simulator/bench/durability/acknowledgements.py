@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from simulator.bench.durability.worker import Notes
+from simulator.bench.durability.worker import AcknowledgementLog
 
 
 @dataclass(slots=True)
-class Told:
+class Acknowledged:
     """What killed processes had acknowledged, what the last was at, and all decisions that were asked for."""
 
     decided: dict[str, tuple[str, int, float]] = field(default_factory=dict)
@@ -26,39 +26,39 @@ class Told:
     fault: str | None = None
 
     @staticmethod
-    def read(notes: Notes) -> Told:
+    def read(notes: AcknowledgementLog) -> Acknowledged:
         """Read the acknowledgements."""
-        told = Told()
+        acknowledged = Acknowledged()
         for line in notes.read():
             what = line["what"]
             if what == "decided":
                 rows = zip(line["customers"], line["offers"], line["propensities"], strict=True)
-                told.decided |= dict(zip(line["ids"], rows, strict=True))
-                told.began.pop("deciding", None)
+                acknowledged.decided |= dict(zip(line["ids"], rows, strict=True))
+                acknowledged.began.pop("deciding", None)
             elif what == "recorded":
-                told.recorded |= {
+                acknowledged.recorded |= {
                     (name, line["event"]): amount for name, amount in zip(line["ids"], line["revenue"], strict=True)
                 }
-                told.began.pop("recording", None)
+                acknowledged.began.pop("recording", None)
             elif what == "learned":
-                told.learned = (line["step"], line["state"])
+                acknowledged.learned = (line["step"], line["state"])
             elif what == "backed up":
-                told.backups.append(line["name"])
+                acknowledged.backups.append(line["name"])
             elif what == "refused":
-                told.refusals.append(line["sentence"])
-                told.began.pop("recording", None)
+                acknowledged.refusals.append(line["sentence"])
+                acknowledged.began.pop("recording", None)
             elif what == "fault":
-                told.fault = line["text"]
+                acknowledged.fault = line["text"]
             elif what in {"deciding", "recording", "erasing", "retaining", "importing"}:
-                told.began[what] = line
-                told.called |= set(line.get("ids", []))
+                acknowledged.began[what] = line
+                acknowledged.called |= set(line.get("ids", []))
             else:
-                told.finished.add(what)
-        return told
+                acknowledged.finished.add(what)
+        return acknowledged
 
 
 @dataclass(frozen=True, slots=True)
-class Before:
+class DatabaseContent:
     """What a database had before a process began on it: customers by decision, amounts by decision and event."""
 
     decisions: dict[str, str]
@@ -66,15 +66,15 @@ class Before:
     events: dict[tuple[str, str], float]
 
     @staticmethod
-    def of(path: Path) -> Before:
+    def of(path: Path) -> DatabaseContent:
         """Read a database, of whatever version; nothing where there is none."""
         if not path.exists():
-            return Before({}, {}, {})
+            return DatabaseContent({}, {}, {})
         with contextlib.closing(sqlite3.connect(path)) as raw:
             rows = raw.execute(
                 "SELECT d.decision_id, k.key, d.time FROM decisions d JOIN customers k ON k.id = d.customer_id"
             ).fetchall()
-            return Before(
+            return DatabaseContent(
                 {name: key for name, key, _ in rows}, {name: time for name, _, time in rows}, events_in(raw)[0]
             )
 

@@ -11,7 +11,7 @@ from bandit.governance.erasure import erase, retain
 from bandit.logfiles import LogMapping, import_log
 from bandit.store.connection import Connection
 from bandit.store.spool import writer
-from simulator.bench.durability.worker import DAY, KEPT_FROM, MAPPING, VICTIM, Worker
+from simulator.bench.durability.worker import CRASH_MAPPING, DAY, ERASED_CUSTOMER, RETAINED_FROM, Worker
 
 
 def deciding(worker: Worker) -> None:
@@ -55,7 +55,7 @@ def importing(worker: Worker) -> None:
     """Import a campaign."""
     with worker.store() as store:
         worker.notes.write("importing")
-        import_log(store, worker.catalogue, LogMapping.from_dict(MAPPING), worker.path.with_name("log.csv"))
+        import_log(store, worker.catalogue, LogMapping.from_dict(CRASH_MAPPING), worker.path.with_name("log.csv"))
         worker.notes.write("imported")
 
 
@@ -70,7 +70,7 @@ def erasing(worker: Worker) -> None:
     """Erase a customer."""
     with worker.store() as store:
         worker.notes.write("erasing")
-        erase(store, VICTIM)
+        erase(store, ERASED_CUSTOMER)
         worker.notes.write("erased")
 
 
@@ -78,7 +78,7 @@ def retaining(worker: Worker) -> None:
     """Remove old decisions."""
     with worker.store() as store:
         worker.notes.write("retaining")
-        retain(store, KEPT_FROM)
+        retain(store, RETAINED_FROM)
         worker.notes.write("retained")
 
 
@@ -106,11 +106,11 @@ def spooling(worker: Worker) -> None:
                 other.execute("ROLLBACK")
 
 
-def _short(worker: Worker, hinder: Callable[[], None]) -> None:
+def _work_without_room(worker: Worker, block: Callable[[], None]) -> None:
     """Decide, record and learn where the database cannot grow; refusals are noted, and must be one sentence."""
     writer.RETRY = 0.0
     with worker.engine(busy_timeout=0.05) as engine:
-        hinder()
+        block()
         for turn in range(25):
             try:
                 ids = worker.decide(engine, 1 if turn % 3 else 60)
@@ -124,31 +124,31 @@ def _short(worker: Worker, hinder: Callable[[], None]) -> None:
 def full_disk(worker: Worker) -> None:
     """Work where no file may grow beyond a size, the spool neither."""
     room = worker.path.stat().st_size + 60_000
-    _short(worker, lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (room, resource.RLIM_INFINITY)))
+    _work_without_room(worker, lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (room, resource.RLIM_INFINITY)))
 
 
 def full_database(worker: Worker) -> None:
     """Work where the database has no page left, and the spool has room."""
-    _with_every_connection("PRAGMA max_page_count = 1")
-    _short(worker, lambda: None)
+    _start_connections_with("PRAGMA max_page_count = 1")
+    _work_without_room(worker, lambda: None)
 
 
 def read_only(worker: Worker) -> None:
     """Work where the database may not be written any more, and the spool may."""
     with worker.engine():
         pass
-    _with_every_connection("PRAGMA query_only = ON")
-    _short(worker, lambda: None)
+    _start_connections_with("PRAGMA query_only = ON")
+    _work_without_room(worker, lambda: None)
 
 
-def _with_every_connection(statement: str) -> None:
+def _start_connections_with(statement: str) -> None:
     """Have every connection that is opened from now on in this process begin with a statement."""
     name = "_connect"
     connect = getattr(Connection, name)
 
-    def hindered(connection: Connection) -> sqlite3.Connection:
+    def prepared(connection: Connection) -> sqlite3.Connection:
         raw: sqlite3.Connection = connect(connection)
         raw.execute(statement)
         return raw
 
-    setattr(Connection, name, hindered)
+    setattr(Connection, name, prepared)

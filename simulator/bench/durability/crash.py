@@ -32,17 +32,17 @@ from bandit.errors import InputError
 from bandit.store import wal_path
 from simulator.bench.durability import activities as work
 from simulator.bench.durability import templates
-from simulator.bench.durability.acknowledgements import Before
-from simulator.bench.durability.recovery_check import examine
-from simulator.bench.durability.worker import CATALOGUE, MANY, Durability, Notes, Worker
+from simulator.bench.durability.acknowledgements import DatabaseContent
+from simulator.bench.durability.recovery_check import check_recovery
+from simulator.bench.durability.worker import CRASH_CATALOGUE, WAITING_DECISIONS, AcknowledgementLog, Durability, Worker
 
-WRITING = 120
+WRITER_LOCK_BYTE = 120
 """The byte of the -shm file that a writer locks; the next two are those of a checkpoint and of a recovery (SQLite)."""
 
-HUNT = 0.002
+LOCK_POLL_SECONDS = 0.002
 """Longest pause, in seconds, between two looks at the locks of a process that is to die while it holds one."""
 
-LONGEST = 60.0
+HANG_SECONDS = 60.0
 """Seconds after which a process that was to be killed is taken to hang."""
 
 
@@ -75,7 +75,7 @@ ACTIVITIES: Mapping[str, Activity] = {
 
 
 @dataclass(slots=True)
-class Tally:
+class KillCounts:
     """What came of one activity's kills.
 
     `within` of them came while it held the lock of a writer, a checkpoint or a recovery, `torn` left pages of an
@@ -96,7 +96,7 @@ class Tally:
         return asdict(self)
 
 
-def run(kills: int, only: Sequence[str] | None, seed: int, console: Console) -> list[Tally]:
+def run(kills: int, only: Sequence[str] | None, seed: int, console: Console) -> list[KillCounts]:
     """Kill so many processes, the same number at each activity, and say what was lost."""
     names = list(ACTIVITIES) if only is None else list(only)
     for name in names:
@@ -107,69 +107,73 @@ def run(kills: int, only: Sequence[str] | None, seed: int, console: Console) -> 
     shares = [kills // len(names) + (place < kills % len(names)) for place in range(len(names))]
     found = []
     with tempfile.TemporaryDirectory() as folder:
-        scene = Scene(Path(folder), seed)
+        runner = KillRunner(Path(folder), seed)
         for name, share in zip(names, shares, strict=True):
-            tally = scene.kill(name, share)
-            found.append(tally)
-            console.print(f"{name}: {tally.kills} kills, {tally.within} within, {len(tally.problems)} problems")
-            for each in tally.problems[:5]:
+            counts = runner.kill(name, share)
+            found.append(counts)
+            console.print(f"{name}: {counts.kills} kills, {counts.within} within, {len(counts.problems)} problems")
+            for each in counts.problems[:5]:
                 console.print(f"  {each}", soft_wrap=True, markup=False)
     return found
 
 
-class Scene:
+class KillRunner:
     """Where it happens: the databases that processes find, and a folder for each kill."""
 
     def __init__(self, folder: Path, seed: int) -> None:
         self.folder = folder
         self.seed = seed
-        self.catalogue = Catalogue.from_dict(CATALOGUE)
+        self.catalogue = Catalogue.from_dict(CRASH_CATALOGUE)
         self.templates = folder / "templates"
         self.templates.mkdir()
         templates.write_log(self.templates / "log.csv")
         templates.grow(self.templates / "grown.db", self.catalogue)
-        templates.grow(self.templates / "waiting.db", self.catalogue, waiting=MANY)
+        templates.grow(self.templates / "waiting.db", self.catalogue, waiting=WAITING_DECISIONS)
         templates.grow(self.templates / "whole.db", self.catalogue, whole=True)
         for version in (1, 2):
             templates.earlier_version(self.templates / "whole.db", self.templates / f"version {version}.db", version)
 
-    def kill(self, name: str, kills: int) -> Tally:
+    def kill(self, name: str, kills: int) -> KillCounts:
         """Kill so many processes at one activity."""
-        activity, tally = ACTIVITIES[name], Tally(name)
+        activity, counts = ACTIVITIES[name], KillCounts(name)
         place = list(ACTIVITIES).index(name)
         for number in range(-1, kills + 1):
             rng = np.random.default_rng([self.seed, place, number + 1])
             durability: Durability = "full" if number % 4 < 2 else "process"
             # The first two are let be, to see how long it takes; the others die at any moment of that time, and every
             # second of them at the next moment from then on at which it holds a lock.
-            after = None if number <= 0 else float(rng.uniform(0.0, tally.milliseconds / 1_000))
-            hunt = rng if number % 2 else None
-            with self._set_up(activity, rng) as folder:
-                worker = Worker(folder / "work.db", Notes(folder / "notes"), durability, rng, self.catalogue)
-                before = Before.of(worker.path)
-                death = _die(lambda: activity.work(worker), worker, after, hunt)  # noqa: B023 - done with before the next
+            after = None if number <= 0 else float(rng.uniform(0.0, counts.milliseconds / 1_000))
+            lock_rng = rng if number % 2 else None
+            with self._prepared(activity, rng) as folder:
+                worker = Worker(
+                    folder / "work.db", AcknowledgementLog(folder / "notes"), durability, rng, self.catalogue
+                )
+                before = DatabaseContent.of(worker.path)
+                killed = run_and_kill(lambda: activity.work(worker), worker, after, lock_rng)  # noqa: B023 - done with before the next
                 if after is None:
-                    tally.milliseconds = min(death.milliseconds, tally.milliseconds or np.inf)
+                    counts.milliseconds = min(killed.milliseconds, counts.milliseconds or np.inf)
                 else:
-                    tally.kills += 1
-                    tally.within += death.within
-                    tally.ended += death.ended
-                    tally.torn += torn(wal_path(worker.path))
-                    tally.acknowledged += sum("decided" in str(line["what"]) for line in worker.notes.read())
+                    counts.kills += 1
+                    counts.within += killed.within
+                    counts.ended += killed.ended
+                    counts.torn += torn(wal_path(worker.path))
+                    counts.acknowledged += sum("decided" in str(line["what"]) for line in worker.notes.read())
                 if number >= 0:
-                    tally.problems += [f"kill {number}: {each}" for each in examine(worker, before)]
-        return tally
+                    counts.problems += [f"kill {number}: {each}" for each in check_recovery(worker, before)]
+        return counts
 
     @contextlib.contextmanager
-    def _set_up(self, activity: Activity, rng: Generator) -> Iterator[Path]:
+    def _prepared(self, activity: Activity, rng: Generator) -> Iterator[Path]:
         folder = Path(tempfile.mkdtemp(dir=self.folder))
         try:
             shutil.copy(self.templates / "log.csv", folder)
             path = folder / "work.db"
             if activity.template == "killed":
                 shutil.copy(self.templates / "grown.db", path)
-                first = Worker(path, Notes(folder / "notes"), "process", rng, self.catalogue, prefix="first")
-                _die(lambda: work.spooling(first), first, float(rng.uniform(0.02, 0.1)))
+                first = Worker(
+                    path, AcknowledgementLog(folder / "notes"), "process", rng, self.catalogue, prefix="first"
+                )
+                run_and_kill(lambda: work.spooling(first), first, float(rng.uniform(0.02, 0.1)))
             elif activity.template is not None:
                 shutil.copy(self.templates / f"{activity.template}.db", path)
             yield folder
@@ -181,7 +185,7 @@ class Scene:
 
 
 @dataclass(frozen=True, slots=True)
-class Death:
+class KilledProcess:
     """How a process died: whether it held a lock, whether its work was done, and how long it had lived."""
 
     within: bool
@@ -189,20 +193,22 @@ class Death:
     milliseconds: float
 
 
-def _die(work: Callable[[], None], worker: Worker, after: float | None, hunt: Generator | None = None) -> Death:
+def run_and_kill(
+    work: Callable[[], None], worker: Worker, after: float | None, lock_rng: Generator | None = None
+) -> KilledProcess:
     """Fork a process that works, and kill it after so many seconds; None kills it when it is done.
 
-    With `hunt` it is killed at one of the moments after that at which it holds a lock, if there is one.
+    With `lock_rng` it is killed at one of the moments after that at which it holds a lock, if there is one.
     """
     done, said = os.pipe()
     begun = time.perf_counter()
     pid = os.fork()
     if not pid:
-        _live(work, worker.notes, said)
+        _work_until_killed(work, worker.notes, said)
     os.close(said)
     try:
         if after is None:
-            _wait(done, LONGEST)
+            _wait(done, HANG_SECONDS)
         else:
             time.sleep(after)
         spent = 1e3 * (time.perf_counter() - begun)
@@ -210,18 +216,18 @@ def _die(work: Callable[[], None], worker: Worker, after: float | None, hunt: Ge
             os.kill(pid, signal.SIGSTOP)
             os.waitpid(pid, os.WUNTRACED)
             ended, within = _ready(done), holds_a_lock(worker.path)
-            if hunt is None or ended or within:
+            if lock_rng is None or ended or within:
                 break
             os.kill(pid, signal.SIGCONT)
-            time.sleep(hunt.uniform(0.0, HUNT))
+            time.sleep(lock_rng.uniform(0.0, LOCK_POLL_SECONDS))
     finally:
         os.kill(pid, signal.SIGKILL)
         os.waitpid(pid, 0)
         os.close(done)
-    return Death(within, ended, spent)
+    return KilledProcess(within, ended, spent)
 
 
-def _live(work: Callable[[], None], notes: Notes, said: int) -> NoReturn:
+def _work_until_killed(work: Callable[[], None], notes: AcknowledgementLog, said: int) -> NoReturn:
     """Work, say that it is done, and wait for the end; never return into the parent's code."""
     try:
         warnings.simplefilter("ignore")  # a migration says where it keeps its copy
@@ -245,7 +251,7 @@ def _ready(fd: int) -> bool:
 def holds_a_lock(path: Path) -> bool:
     """Say whether another process writes to a database, checkpoints or recovers it, or changes it by a journal."""
     shared = path.with_name(path.name + "-shm")
-    return _locked(shared, WRITING, 3) or _locked(path, 0x40000000, 2)
+    return _locked(shared, WRITER_LOCK_BYTE, 3) or _locked(path, 0x40000000, 2)
 
 
 def _locked(path: Path, start: int, length: int) -> bool:
@@ -283,13 +289,13 @@ def torn(wal: Path) -> bool:
     return last == 0
 
 
-def markdown(found: Sequence[Tally]) -> str:
+def markdown(found: Sequence[KillCounts]) -> str:
     """Return the table, and every problem."""
     text = [
         "| activity | kills | holding a lock | torn | when done | acknowledged | ms | lost, doubled, half done |",
         "|---|---:|---:|---:|---:|---:|---:|---:|",
     ]
-    total = Tally("all")
+    total = KillCounts("all")
     for each in found:
         total.kills += each.kills
         total.within += each.within

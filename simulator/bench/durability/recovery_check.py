@@ -14,27 +14,27 @@ from bandit.learning.learner import PolicyLearner
 from bandit.policies import build
 from bandit.store import state_hash
 from bandit.store.spool.file import REFUSED, spools
-from simulator.bench.durability.acknowledgements import Before, Told, events_in, same
-from simulator.bench.durability.resume import again, finish
-from simulator.bench.durability.worker import DAY, IMPORTED, KEPT_FROM, VICTIM, Worker
+from simulator.bench.durability.acknowledgements import Acknowledged, DatabaseContent, events_in, same
+from simulator.bench.durability.resume import repeat_commands, repeat_requests
+from simulator.bench.durability.worker import DAY, ERASED_CUSTOMER, IMPORTED_ROWS, RETAINED_FROM, Worker
 
 
-def examine(worker: Worker, before: Before) -> list[str]:
+def check_recovery(worker: Worker, before: DatabaseContent) -> list[str]:
     """Open the database again, hold it against what was acknowledged, and go on with it; return what is wrong."""
-    told = Told.read(worker.notes)
-    problems = [] if told.fault is None else [f"the process itself failed: {told.fault}"]
-    problems += [f"refused in more than a sentence: {each!r}" for each in told.refusals if "\n" in each]
+    acknowledged = Acknowledged.read(worker.notes)
+    problems = [] if acknowledged.fault is None else [f"the process itself failed: {acknowledged.fault}"]
+    problems += [f"refused in more than a sentence: {each!r}" for each in acknowledged.refusals if "\n" in each]
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # a migration says where it keeps the copy
-            _time_passes(worker.path)
+            _expire_leases(worker.path)
             with worker.engine() as engine:
-                problems += _states(engine, worker.catalogue, told)
-                problems += _rows(worker.path, engine, told, before)
+                problems += _states(engine, worker.catalogue, acknowledged)
+                problems += _rows(worker.path, engine, acknowledged, before)
                 problems += _files(worker.path)
-                problems += again(engine, told)
-            _time_passes(worker.path)
-            problems += finish(worker, told, before)
+                problems += repeat_requests(engine, acknowledged)
+            _expire_leases(worker.path)
+            problems += repeat_commands(worker, acknowledged, before)
             with worker.store() as store:
                 problems += [f"verify: {each}" for each in verify(store).problems]
             with worker.engine() as engine:
@@ -46,7 +46,7 @@ def examine(worker: Worker, before: Before) -> list[str]:
     return problems
 
 
-def _time_passes(path: Path) -> None:
+def _expire_leases(path: Path) -> None:
     """Let the leases of the killed process run out, as they do within a minute."""
     if not path.exists():
         return
@@ -55,14 +55,14 @@ def _time_passes(path: Path) -> None:
         raw.commit()
 
 
-def _states(engine: Engine, catalogue: Catalogue, told: Told) -> list[str]:
+def _states(engine: Engine, catalogue: Catalogue, acknowledged: Acknowledged) -> list[str]:
     """Fold the ledger from its beginning and compare, byte for byte, with what is live and with what was."""
     learner = engine.learner
     problems = []
     if learner.current.fault is not None:
         return [f"the policy cannot be taken up: {learner.current.fault}"]
     folded = PolicyLearner(engine.store, catalogue, engine.catalogue_id, build(catalogue, learner.policy.spec()))
-    policy, before = folded.first(), told.learned
+    policy, before = folded.first(), acknowledged.learned
     for step in range(folded.base + 1, learner.step + 1):
         policy.update(folded.learned(step))
         if before is not None and step == before[0] and state_hash(policy.dumps()) != before[1]:
@@ -74,7 +74,7 @@ def _states(engine: Engine, catalogue: Catalogue, told: Told) -> list[str]:
     return problems
 
 
-def _rows(path: Path, engine: Engine, told: Told, before: Before) -> list[str]:
+def _rows(path: Path, engine: Engine, acknowledged: Acknowledged, before: DatabaseContent) -> list[str]:
     problems = []
     with contextlib.closing(sqlite3.connect(path)) as raw:
         rows = raw.execute(
@@ -83,15 +83,15 @@ def _rows(path: Path, engine: Engine, told: Told, before: Before) -> list[str]:
         ).fetchall()
         events, twice = events_in(raw)
     there = {name: (key, offer, propensity) for name, key, offer, propensity in rows}
-    gone = _may_be_gone(engine, told, before)
+    gone = _removable(engine, acknowledged, before)
     lost = [name for name in before.decisions if name not in there and name not in gone]
-    for name, (customer, offer, propensity) in told.decided.items():
+    for name, (customer, offer, propensity) in acknowledged.decided.items():
         if there.get(name) != (engine.store.customers.stored(customer), offer, propensity):
             lost.append(name)
     if lost:
         problems.append(f"{len(lost)} acknowledged decisions are lost or other, {lost[0]} for one")
-    known = before.events | told.recorded
-    began = told.began.get("recording", {})
+    known = before.events | acknowledged.recorded
+    began = acknowledged.began.get("recording", {})
     at = {(name, began["event"]) for name in began["ids"]} if began else set()
     missing = [
         key
@@ -102,18 +102,23 @@ def _rows(path: Path, engine: Engine, told: Told, before: Before) -> list[str]:
         problems.append(f"{len(missing)} acknowledged events are lost or other, {missing[0]} for one")
     if len(there) != len(rows) or twice:
         problems.append(f"{len(rows) - len(there) + twice} rows are there twice")
-    problems += _halves(told, before, there, events)
+    problems += _partial_writes(acknowledged, before, there, events)
     return problems
 
 
-def _halves(told: Told, before: Before, there: Mapping[str, object], events: dict[tuple[str, str], float]) -> list[str]:
+def _partial_writes(
+    acknowledged: Acknowledged,
+    before: DatabaseContent,
+    there: Mapping[str, object],
+    events: dict[tuple[str, str], float],
+) -> list[str]:
     """Say what is there only in part: one call's decisions, one call's events, an import, a removal."""
     problems = []
-    began = {what: line.get("ids", []) for what, line in told.began.items()}
+    began = {what: line.get("ids", []) for what, line in acknowledged.began.items()}
     if 0 < sum(name in there for name in began.get("deciding", [])) < len(began.get("deciding", [])):
         problems.append("a batch of decisions is there in part")
     if "recording" in began:
-        line = told.began["recording"]
+        line = acknowledged.began["recording"]
         new = [
             same(events.get((name, line["event"])), amount)
             for name, amount in zip(line["ids"], line["revenue"], strict=True)
@@ -121,22 +126,24 @@ def _halves(told: Told, before: Before, there: Mapping[str, object], events: dic
         if 0 < sum(new) < len(new):
             problems.append("a batch of events is there in part")
     imported = sum(name.startswith("row-") for name in there)
-    if imported not in {0, IMPORTED} or ("imported" in told.finished and not imported):
+    if imported not in {0, IMPORTED_ROWS} or ("imported" in acknowledged.finished and not imported):
         problems.append(f"{imported} rows of an import are there")
-    strange = [name for name in there if not (name in before.decisions or name in told.called or name[:4] == "row-")]
+    strange = [
+        name for name in there if not (name in before.decisions or name in acknowledged.called or name[:4] == "row-")
+    ]
     if strange:
         problems.append(f"{len(strange)} decisions are there that nobody made, {strange[0]} for one")
     return problems
 
 
-def _may_be_gone(engine: Engine, told: Told, before: Before) -> set[str]:
+def _removable(engine: Engine, acknowledged: Acknowledged, before: DatabaseContent) -> set[str]:
     """Return the decisions that a removal was to take out: all of them, or none, once it began."""
     gone: set[str] = set()
-    if "erasing" in told.began:
-        key = engine.store.customers.stored(VICTIM)
+    if "erasing" in acknowledged.began:
+        key = engine.store.customers.stored(ERASED_CUSTOMER)
         gone |= {name for name, customer in before.decisions.items() if customer == key}
-    if "retaining" in told.began:
-        gone |= {name for name, time in before.times.items() if time < KEPT_FROM}
+    if "retaining" in acknowledged.began:
+        gone |= {name for name, time in before.times.items() if time < RETAINED_FROM}
     return gone
 
 

@@ -19,19 +19,26 @@ from bandit.governance.erasure import erase, retain
 from bandit.logfiles import LogMapping, import_log
 from bandit.store import Store
 from bandit.store.customer_key import KEY_VARIABLE
-from simulator.bench.durability.acknowledgements import Before, Told
-from simulator.bench.durability.worker import IMPORTED, KEPT_FROM, KEY, MAPPING, VICTIM, Worker
+from simulator.bench.durability.acknowledgements import Acknowledged, DatabaseContent
+from simulator.bench.durability.worker import (
+    BENCH_KEY,
+    CRASH_MAPPING,
+    ERASED_CUSTOMER,
+    IMPORTED_ROWS,
+    RETAINED_FROM,
+    Worker,
+)
 
 
-def again(engine: Engine, told: Told) -> list[str]:
+def repeat_requests(engine: Engine, acknowledged: Acknowledged) -> list[str]:
     """Do once more what was under way, as a client does who had no answer."""
-    line = told.began.get("deciding")
+    line = acknowledged.began.get("deciding")
     if line is not None and len(line["ids"]) == 1:
         context = {"age": line["ages"][0], "member": line["members"][0]}
         first, second = (engine.decide(line["customers"][0], context, decision_id=line["ids"][0]) for _ in range(2))
         if (first.offer_index, first.propensity) != (second.offer_index, second.propensity):
             return ["a request that is made again gets another decision"]
-    line = told.began.get("recording")
+    line = acknowledged.began.get("recording")
     if line is not None:
         amounts = np.array(line["revenue"])
         engine.record_batch(line["ids"], line["event"], revenue=amounts, correct=line["correct"])
@@ -40,58 +47,58 @@ def again(engine: Engine, told: Told) -> list[str]:
     return []
 
 
-def finish(worker: Worker, told: Told, before: Before) -> list[str]:
+def repeat_commands(worker: Worker, acknowledged: Acknowledged, before: DatabaseContent) -> list[str]:
     """Give the interrupted command again; what it was to do is done then."""
     problems: list[str] = []
-    if "importing" in told.began:
+    if "importing" in acknowledged.began:
         with worker.store() as store:
             report = import_log(
-                store, worker.catalogue, LogMapping.from_dict(MAPPING), worker.path.with_name("log.csv")
+                store, worker.catalogue, LogMapping.from_dict(CRASH_MAPPING), worker.path.with_name("log.csv")
             )
-            if report.n_imported + report.n_repeated != IMPORTED:
+            if report.n_imported + report.n_repeated != IMPORTED_ROWS:
                 problems.append("the import given again is not whole")
     for name in ("erasing", "retaining"):
-        if name in told.began:
-            problems += _removed(worker, name, told, before)
-    if told.backups or "backed up" in told.finished or any(worker.path.parent.glob("backup-*")):
-        problems += _backups(worker, told)
+        if name in acknowledged.began:
+            problems += _removed(worker, name, acknowledged, before)
+    if acknowledged.backups or "backed up" in acknowledged.finished or any(worker.path.parent.glob("backup-*")):
+        problems += _backups(worker, acknowledged)
     return problems
 
 
-def _removed(worker: Worker, name: str, told: Told, before: Before) -> list[str]:
+def _removed(worker: Worker, name: str, acknowledged: Acknowledged, before: DatabaseContent) -> list[str]:
     problems = []
     with worker.store() as store:
-        key = store.customers.stored(VICTIM)
-        doomed = [
+        key = store.customers.stored(ERASED_CUSTOMER)
+        removed = [
             each
             for each, customer in before.decisions.items()
-            if (customer == key if name == "erasing" else before.times[each] < KEPT_FROM)
+            if (customer == key if name == "erasing" else before.times[each] < RETAINED_FROM)
         ]
-        there = sum(store.decisions.has(each) for each in doomed)
+        there = sum(store.decisions.has(each) for each in removed)
         due = store.deletion.scrub_is_due()
-    if there not in {0, len(doomed)}:
-        problems.append(f"{there} of {len(doomed)} decisions of a removal are there still")
+    if there not in {0, len(removed)}:
+        problems.append(f"{there} of {len(removed)} decisions of a removal are there still")
     if due and not any("give the command again" in each for each in _doctor(worker.path)):
         problems.append("doctor does not say that a removal is unfinished")
-    finished = "erased" in told.finished or "retained" in told.finished
+    finished = "erased" in acknowledged.finished or "retained" in acknowledged.finished
     if finished and (there or due):
         problems.append("a removal that was acknowledged is not done")
     with worker.store() as store:
         if name == "retaining":
-            retain(store, KEPT_FROM)
+            retain(store, RETAINED_FROM)
         elif there or due:
-            erase(store, VICTIM)
-        if store.deletion.scrub_is_due() or any(store.decisions.has(each) for each in doomed):
+            erase(store, ERASED_CUSTOMER)
+        if store.deletion.scrub_is_due() or any(store.decisions.has(each) for each in removed):
             problems.append("a removal given again is not done")
-    words = [*(each.encode() for each in doomed), *([key.encode()] if name == "erasing" else [])]
+    words = [*(each.encode() for each in removed), *([key.encode()] if name == "erasing" else [])]
     for file in sorted(worker.path.parent.glob(f"{worker.path.name}*")):
         content = file.read_bytes()
-        if any(_stands(word, content) for word in words):
+        if any(_contains(word, content) for word in words):
             problems.append(f"bytes of what was removed are in {file.name}")
     return problems
 
 
-def _stands(word: bytes, content: bytes) -> bool:
+def _contains(word: bytes, content: bytes) -> bool:
     """Say whether a text is there, not as the beginning of a longer one (day1-1, day1-10)."""
     place = content.find(word)
     while place >= 0:
@@ -104,7 +111,7 @@ def _stands(word: bytes, content: bytes) -> bool:
 def _doctor(path: Path) -> list[str]:
     said = io.StringIO()
     with (
-        mock.patch.dict(os.environ, {KEY_VARIABLE: KEY.decode()}),
+        mock.patch.dict(os.environ, {KEY_VARIABLE: BENCH_KEY.decode()}),
         contextlib.redirect_stdout(said),
         contextlib.suppress(typer.Exit),
     ):
@@ -113,16 +120,16 @@ def _doctor(path: Path) -> list[str]:
     return problems
 
 
-def _backups(worker: Worker, told: Told) -> list[str]:
+def _backups(worker: Worker, acknowledged: Acknowledged) -> list[str]:
     problems = [
-        f"{name} was made and is not there" for name in told.backups if not worker.path.with_name(name).exists()
+        f"{name} was made and is not there" for name in acknowledged.backups if not worker.path.with_name(name).exists()
     ]
     for turn in range(4):
         target = worker.path.with_name(f"backup-{turn}.db")
         if not target.exists():
             with worker.store() as store:
                 store.backup(target)
-        with _as_it_is(target) as copy, Store.open(copy, customer_key=KEY) as store:
+        with _copied(target) as copy, Store.open(copy, customer_key=BENCH_KEY) as store:
             problems += [f"{target.name}: {each}" for each in store.check()]
     if list(worker.path.parent.glob("*.partial*")):
         problems.append("an unfinished backup is there still")
@@ -130,7 +137,7 @@ def _backups(worker: Worker, told: Told) -> list[str]:
 
 
 @contextlib.contextmanager
-def _as_it_is(path: Path) -> Iterator[Path]:
+def _copied(path: Path) -> Iterator[Path]:
     copy = path.with_name(f"look-{path.name}")
     copy.write_bytes(path.read_bytes())
     yield copy

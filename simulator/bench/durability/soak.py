@@ -21,30 +21,30 @@ from bandit import Catalogue, Engine, ThompsonSampling
 from bandit.domain import MICROSECONDS, FloatArray, IntArray
 from bandit.policies.state import unpack
 from bandit.store import file_size, wal_path
-from simulator.bench.durability.soak_rows import Row
-from simulator.bench.speed.fixtures import Size, structure
+from simulator.bench.durability.soak_rows import SoakRow
+from simulator.bench.speed.fixtures import ProblemSize, catalogue_mapping
 
-SIZE = Size(48, 12)
+SOAK_SIZE = ProblemSize(48, 12)
 """Offers and facts of the catalogue that is decided for."""
 
-CUSTOMERS = 50_000
-SINGLES = 0.04
+SOAK_CUSTOMERS = 50_000
+SINGLE_SHARE = 0.04
 """Share of the decisions that are made one at a time."""
 
-BATCHES = (100, 1_000)
+BATCH_SIZES = (100, 1_000)
 """Smallest and largest batch of the others."""
 
-ROUND = 10_000
+ROUND_DECISIONS = 10_000
 """Decisions between two times of recording and learning."""
 
 WINDOW_DAYS = 2
 DAYS_IN_ALL = 90
 """Days that 2,000,000 decisions take by the program's clock; fewer take as much less."""
 
-PERCENTILES = (50.0, 99.0)
+SOAK_PERCENTILES = (50.0, 99.0)
 
 
-class Clock:
+class ManualClock:
     """A clock that is moved."""
 
     def __init__(self) -> None:
@@ -56,7 +56,7 @@ class Clock:
 
 
 @dataclass(slots=True)
-class _Shop:
+class _SimulatedShop:
     """Customers who come, what they are like, and what they buy: a truth that is worth learning."""
 
     rng: Generator
@@ -65,20 +65,20 @@ class _Shop:
     by_offer: FloatArray
 
     @staticmethod
-    def new(rng: Generator) -> _Shop:
+    def new(rng: Generator) -> _SimulatedShop:
         """Draw the customers and what moves them."""
-        return _Shop(
+        return _SimulatedShop(
             rng,
-            np.round(rng.standard_normal((CUSTOMERS, SIZE.facts)), 3),
-            0.3 * rng.standard_normal(SIZE.facts),
-            0.3 * rng.standard_normal((SIZE.facts + 1, SIZE.offers)) / np.sqrt(SIZE.facts),
+            np.round(rng.standard_normal((SOAK_CUSTOMERS, SOAK_SIZE.facts)), 3),
+            0.3 * rng.standard_normal(SOAK_SIZE.facts),
+            0.3 * rng.standard_normal((SOAK_SIZE.facts + 1, SOAK_SIZE.offers)) / np.sqrt(SOAK_SIZE.facts),
         )
 
-    def come(self, n: int) -> IntArray:
+    def draw_customers(self, n: int) -> IntArray:
         """Return n customers, some of whom come far more often than others."""
-        return np.minimum((CUSTOMERS * self.rng.random(n) ** 1.5).astype(np.int64), CUSTOMERS - 1)
+        return np.minimum((SOAK_CUSTOMERS * self.rng.random(n) ** 1.5).astype(np.int64), SOAK_CUSTOMERS - 1)
 
-    def buys(self, who: IntArray, offer: IntArray) -> tuple[IntArray, FloatArray]:
+    def draw_purchases(self, who: IntArray, offer: IntArray) -> tuple[IntArray, FloatArray]:
         """Return the rows of those who buy, and for how much."""
         facts = self.facts[who]
         score = -2.6 + facts @ self.by_fact + self.by_offer[-1, offer]
@@ -112,12 +112,12 @@ class Soak:
     def __init__(self, folder: Path, seed: int) -> None:
         self.path = folder / "soak.db"
         self.catalogue = Catalogue.from_dict(
-            structure(SIZE) | {"objective": {"kind": "profit", "margin": 0.4, "window": f"{WINDOW_DAYS}d"}}
+            catalogue_mapping(SOAK_SIZE) | {"objective": {"kind": "profit", "margin": 0.4, "window": f"{WINDOW_DAYS}d"}}
         )
-        self.shop = _Shop.new(np.random.default_rng(seed))
-        self.clock = Clock()
-        self.names = [f"fact{place}" for place in range(SIZE.facts)]
-        self.customers = np.array([f"customer-{number}" for number in range(CUSTOMERS)], dtype=object)
+        self.shop = _SimulatedShop.new(np.random.default_rng(seed))
+        self.clock = ManualClock()
+        self.names = [f"fact{place}" for place in range(SOAK_SIZE.facts)]
+        self.customers = np.array([f"customer-{number}" for number in range(SOAK_CUSTOMERS)], dtype=object)
         self.tick = DAYS_IN_ALL * 86_400 * MICROSECONDS // 2_000_000
         self.engine = Engine.open(
             self.path,
@@ -130,7 +130,7 @@ class Soak:
             follow=None,
         )
 
-    def run(self, decisions: int, every: int, told: Callable[[Row], None]) -> None:
+    def run(self, decisions: int, every: int, report: Callable[[SoakRow], None]) -> None:
         """Decide, record and learn; a row after each `every` decisions."""
         begun = time.perf_counter()
         done = 0
@@ -142,7 +142,7 @@ class Soak:
                 in_batches = learned = faults = 0
                 while done < upto:
                     waiting: list[tuple[Sequence[str], IntArray, IntArray]] = []
-                    part = min(ROUND, upto - done)
+                    part = min(ROUND_DECISIONS, upto - done)
                     took, failed = self._decide(part, waiting, batches)
                     single += took
                     in_batches, faults = in_batches + part - len(took), faults + failed
@@ -150,7 +150,7 @@ class Soak:
                     self._record(waiting)
                     with learning:
                         learned += self.engine.learn().n
-                told(
+                report(
                     self._row(
                         done,
                         time.perf_counter() - begun,
@@ -165,15 +165,15 @@ class Soak:
         self, n: int, waiting: list[tuple[Sequence[str], IntArray, IntArray]], batches: Spent
     ) -> tuple[list[float], int]:
         """Decide n times; return the seconds of the single ones, and faults."""
-        singles = round(SINGLES * n)
+        singles = round(SINGLE_SHARE * n)
         took: list[float] = []
         faults, left = 0, n
         while left > 0:
             # Single decisions come between the batches, as evenly as their share has it.
-            size = min(int(self.shop.rng.integers(*BATCHES, endpoint=True)), left)
+            size = min(int(self.shop.rng.integers(*BATCH_SIZES, endpoint=True)), left)
             alone = min(left, max(0, round(singles * (n - left + size) / n) - len(took)))
             for _ in range(alone):
-                who = self.shop.come(1)
+                who = self.shop.draw_customers(1)
                 context = dict(zip(self.names, self.shop.facts[who[0]].tolist(), strict=True))
                 before = time.perf_counter()
                 made = self.engine.decide(self.customers[who[0]], context)
@@ -185,7 +185,7 @@ class Soak:
             size = min(size - alone, left)
             if size <= 0:
                 continue
-            who = self.shop.come(size)
+            who = self.shop.draw_customers(size)
             columns = dict(zip(self.names, self.shop.facts[who].T.tolist(), strict=True))
             with batches:
                 batch = self.engine.decide_batch(self.customers[who].tolist(), columns)
@@ -197,7 +197,7 @@ class Soak:
 
     def _record(self, waiting: list[tuple[Sequence[str], IntArray, IntArray]]) -> None:
         ids = [name for names, _, _ in waiting for name in names]
-        bought, revenue = self.shop.buys(
+        bought, revenue = self.shop.draw_purchases(
             np.concatenate([who for _, who, _ in waiting]), np.concatenate([offer for _, _, offer in waiting])
         )
         if len(bought):
@@ -211,11 +211,11 @@ class Soak:
         batch: tuple[float, float],
         learned: tuple[int, float, float],
         faults: int,
-    ) -> Row:
+    ) -> SoakRow:
         smallest, condition, asymmetry = definiteness(self.engine.policy.dumps())
         gc.collect()
-        p50, p99 = (float(value) for value in np.percentile(single, PERCENTILES))
-        return Row(
+        p50, p99 = (float(value) for value in np.percentile(single, SOAK_PERCENTILES))
+        return SoakRow(
             decisions=done,
             seconds=seconds,
             rss=resident(),

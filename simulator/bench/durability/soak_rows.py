@@ -10,7 +10,7 @@ from bandit.errors import MissingExtraError
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class SoakRow:
     """How the engine is after so many decisions.
 
     Milliseconds of single decisions; microseconds of a decision in a batch and of a learned outcome, and how much of
@@ -48,12 +48,12 @@ HEAD = (
 )
 
 
-def markdown(rows: Sequence[Row]) -> str:
+def markdown(rows: Sequence[SoakRow]) -> str:
     """Return the table."""
     return "\n".join([HEAD, "|" + "---:|" * HEAD.count(" |"), *(line(row) for row in rows)]) + "\n"
 
 
-def line(row: Row) -> str:
+def line(row: SoakRow) -> str:
     """Return one row of the table."""
     shown = (
         f"{row.decisions:,}",
@@ -76,7 +76,7 @@ def line(row: Row) -> str:
     return f"| {' | '.join(shown)} |"
 
 
-def draw(rows: Sequence[Row], path: Path) -> None:
+def draw(rows: Sequence[SoakRow], path: Path) -> None:
     """Write the curves as PNG; MissingExtraError where matplotlib is not installed."""
     try:
         from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: PLC0415 - an extra
@@ -113,7 +113,7 @@ def draw(rows: Sequence[Row], path: Path) -> None:
     figure.savefig(path, dpi=130)
 
 
-def problems(rows: Sequence[Row]) -> tuple[str, ...]:
+def problems(rows: Sequence[SoakRow]) -> tuple[str, ...]:
     """Return what is not as it should be, in sentences: faults, and a covariance that is none any more."""
     found = []
     if any(row.faults for row in rows):

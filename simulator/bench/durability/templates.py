@@ -11,7 +11,16 @@ import sqlite_utils
 
 from bandit import Catalogue
 from bandit.store import schema
-from simulator.bench.durability.worker import CUSTOMERS, DAY, GROWN, IMPORTED, START, Clock, Notes, Worker
+from simulator.bench.durability.worker import (
+    CRASH_CUSTOMERS,
+    CRASH_START,
+    DAY,
+    GROWN_DAYS,
+    IMPORTED_ROWS,
+    AcknowledgementLog,
+    ManualClock,
+    Worker,
+)
 
 
 def grow(path: Path, catalogue: Catalogue, *, whole: bool = False, waiting: int = 0) -> None:
@@ -19,12 +28,20 @@ def grow(path: Path, catalogue: Catalogue, *, whole: bool = False, waiting: int 
 
     With `whole`, nothing was learned in part.
     """
-    worker = Worker(path, Notes(path), "process", np.random.default_rng(5), catalogue, Clock(START), "waiting")
+    worker = Worker(
+        path,
+        AcknowledgementLog(path),
+        "process",
+        np.random.default_rng(5),
+        catalogue,
+        ManualClock(CRASH_START),
+        "waiting",
+    )
     with worker.engine() as engine:
-        for day in range(GROWN):
-            worker.clock.now = START + day * DAY
+        for day in range(GROWN_DAYS):
+            worker.clock.now = CRASH_START + day * DAY
             ids = [f"day{day}-{row}" for row in range(40)]
-            customers = [f"customer-{row % CUSTOMERS}" for row in range(40)]
+            customers = [f"customer-{row % CRASH_CUSTOMERS}" for row in range(40)]
             context: dict[str, Sequence[object]] = {
                 "age": [20.0 + row for row in range(40)],
                 "member": [row % 3 > 0 for row in range(40)],
@@ -59,10 +76,10 @@ def earlier_version(source: Path, target: Path, version: int) -> None:
 def write_log(path: Path) -> None:
     """Write a campaign as CSV."""
     lines = ["id,who,at,age,member,discount,channel,p,bought,amount"]
-    for row in range(IMPORTED):
+    for row in range(IMPORTED_ROWS):
         bought = row % 4 == 0
         lines.append(
-            f"row-{row},customer-{row % CUSTOMERS},2025-06-{1 + row % 28:02d},{20 + row % 50},{('no', 'yes')[row % 2]}"
+            f"row-{row},customer-{row % CRASH_CUSTOMERS},2025-06-{1 + row % 28:02d},{20 + row % 50},{('no', 'yes')[row % 2]}"
             f",{(0, 10)[row % 2]},{('email', 'sms')[row // 2 % 2]},0.25,{int(bought)},{row / 4 if bought else ''}"
         )
     path.write_text("\n".join(lines).replace(",yes,", ",1,").replace(",no,", ",0,") + "\n", encoding="utf-8")

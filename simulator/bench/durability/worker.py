@@ -20,25 +20,25 @@ from bandit import Catalogue, Engine, ThompsonSampling
 from bandit.domain import MICROSECONDS
 from bandit.store import Store, state_hash
 
-KEY = b"crash"
+BENCH_KEY = b"crash"
 DAY = 86_400 * MICROSECONDS
-START = 1_750_000_000 * MICROSECONDS
-CUSTOMERS = 20
-VICTIM = "customer-7"
+CRASH_START = 1_750_000_000 * MICROSECONDS
+CRASH_CUSTOMERS = 20
+ERASED_CUSTOMER = "customer-7"
 """Who is erased."""
 
-GROWN = 6
+GROWN_DAYS = 6
 """Days that the database has behind it, of 40 decisions each."""
 
-KEPT_FROM = START + 3 * DAY
+RETAINED_FROM = CRASH_START + 3 * DAY
 """Decisions before this go when a retention run is killed."""
 
-MANY = 2_500
+WAITING_DECISIONS = 2_500
 """Decisions that wait to be learned in large steps."""
 
-IMPORTED = 1_500
+IMPORTED_ROWS = 1_500
 
-CATALOGUE: Mapping[str, Any] = {
+CRASH_CATALOGUE: Mapping[str, Any] = {
     "name": "crash",
     "objective": {"kind": "profit", "margin": 0.4, "window": "7d"},
     "context": {"age": {"type": "numeric"}, "member": {"type": "boolean"}},
@@ -49,7 +49,7 @@ CATALOGUE: Mapping[str, Any] = {
     "rules": [{"when": "not member", "forbid": {"discount": ["20"]}, "reason": "for members"}],
     "fallback": {"discount": "0", "channel": "email"},
 }
-MAPPING: Mapping[str, Any] = {
+CRASH_MAPPING: Mapping[str, Any] = {
     "columns": {"customer": "who", "decision_id": "id", "time": "at", "propensity": "p"},
     "context": {"age": "age", "member": "member"},
     "offer": {"discount": {"column": "discount"}, "channel": {"column": "channel"}},
@@ -60,10 +60,10 @@ Durability = Literal["full", "process"]
 
 
 @dataclass(slots=True)
-class Clock:
+class ManualClock:
     """A clock that is moved."""
 
-    now: int = START
+    now: int = CRASH_START
 
     def __call__(self) -> int:
         """Return microseconds since 1970 UTC."""
@@ -71,7 +71,7 @@ class Clock:
 
 
 @dataclass(slots=True)
-class Notes:
+class AcknowledgementLog:
     """The file of acknowledgements, appended to by one system call a line: what is written survives the writer."""
 
     path: Path
@@ -97,11 +97,11 @@ class Worker:
     """A process at work on one database."""
 
     path: Path
-    notes: Notes
+    notes: AcknowledgementLog
     durability: Durability
     rng: Generator
     catalogue: Catalogue
-    clock: Clock = field(default_factory=lambda: Clock(START + (GROWN + 1) * DAY))
+    clock: ManualClock = field(default_factory=lambda: ManualClock(CRASH_START + (GROWN_DAYS + 1) * DAY))
     prefix: str = "at"
     turn: int = 0
 
@@ -112,7 +112,7 @@ class Worker:
             self.catalogue,
             ThompsonSampling(self.catalogue),
             seed=int(self.rng.integers(2**62)),
-            customer_key=KEY,
+            customer_key=BENCH_KEY,
             durability=self.durability,
             clock=self.clock,
             busy_timeout=busy_timeout,
@@ -121,14 +121,14 @@ class Worker:
 
     def store(self) -> Store:
         """Open the store alone."""
-        return Store.open(self.path, customer_key=KEY, durability=self.durability)
+        return Store.open(self.path, customer_key=BENCH_KEY, durability=self.durability)
 
     def decide(self, engine: Engine, n: int, *, tell: bool = True) -> list[str]:
         """Decide for n customers, in one call, and acknowledge what is logged."""
         self.turn += 1
         self.clock.now += MICROSECONDS
         ids = [f"{self.prefix}-{self.turn}-{row}" for row in range(n)]
-        customers = [f"customer-{number}" for number in self.rng.integers(CUSTOMERS, size=n)]
+        customers = [f"customer-{number}" for number in self.rng.integers(CRASH_CUSTOMERS, size=n)]
         ages, members = np.round(50 + 10 * self.rng.standard_normal(n), 1).tolist(), (self.rng.random(n) < 0.5).tolist()
         if tell:
             self.notes.write("deciding", ids=ids, customers=customers, ages=ages, members=members)

@@ -9,17 +9,17 @@ from pathlib import Path
 from typing import TypeAlias
 
 from bandit.errors import InputError
-from simulator.bench.earnings.world import Place
+from simulator.bench.earnings.world import WorldSpec
 
-UNIFORM, RULE, FACTS, CLAIRVOYANT = "uniform", "segment rule", "facts-clairvoyant", "clairvoyant"
-REFERENCES = (UNIFORM, RULE, FACTS, CLAIRVOYANT)
+UNIFORM, BEST_RULE, FACTS_CLAIRVOYANT, CLAIRVOYANT = "uniform", "segment rule", "facts-clairvoyant", "clairvoyant"
+REFERENCES = (UNIFORM, BEST_RULE, FACTS_CLAIRVOYANT, CLAIRVOYANT)
 """What needs no learning and is known exactly."""
 
-Key: TypeAlias = tuple[Place, str]
+CellKey: TypeAlias = tuple[WorldSpec, str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Cell:
+class TournamentCell:
     """One contestant at one place.
 
     `all`, `last` and `first` are its exact expected objective a decision over all visits, the last quarter and the
@@ -47,33 +47,33 @@ class Cell:
     fault: str = ""
 
     @property
-    def place(self) -> Place:
+    def spec(self) -> WorldSpec:
         """Where it was played."""
-        return Place(self.scenario, self.seed, self.draw, self.customers, self.visits)
+        return WorldSpec(self.scenario, self.seed, self.draw, self.customers, self.visits)
 
     @property
-    def key(self) -> Key:
+    def key(self) -> CellKey:
         """What a later cell of the same contestant at the same place replaces."""
-        return self.place, self.contestant
+        return self.spec, self.contestant
 
     def value(self, window: str) -> float:
         """Return the expected objective a decision in a window: "all", "last" or "first"."""
         return {"all": self.all, "last": self.last, "first": self.first}[window]
 
 
-def read(path: Path) -> dict[Key, Cell]:
+def read(path: Path) -> dict[CellKey, TournamentCell]:
     """Return the cells of a file, the last of each key; none where there is no file.
 
     Raises InputError for a line that is none of ours.
     """
     if not path.exists():
         return {}
-    known = {field.name for field in fields(Cell)}
+    known = {field.name for field in fields(TournamentCell)}
     cells = {}
     for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
         try:
             given = json.loads(line)
-            cell = Cell(**{name: value for name, value in given.items() if name in known})
+            cell = TournamentCell(**{name: value for name, value in given.items() if name in known})
         except (ValueError, TypeError, AttributeError) as fault:
             raise InputError(
                 f"{path}, line {number}: this is no result of the benchmark ({fault}); delete the line or the file"
@@ -82,13 +82,13 @@ def read(path: Path) -> dict[Key, Cell]:
     return cells
 
 
-def append(path: Path, cells: Iterable[Cell]) -> None:
+def append(path: Path, cells: Iterable[TournamentCell]) -> None:
     """Add cells at the end of a file."""
     with path.open("a", encoding="utf-8") as file:
         file.writelines(json.dumps(asdict(cell)) + "\n" for cell in cells)
 
 
-def valid(cells: Mapping[Key, Cell]) -> dict[Key, Cell]:
+def valid(cells: Mapping[CellKey, TournamentCell]) -> dict[CellKey, TournamentCell]:
     """Return the cells whose scenario is still as it was when they were played."""
-    stamps = {place: place.stamp for place in {cell.place for cell in cells.values()}}
-    return {key: cell for key, cell in cells.items() if stamps[cell.place] == cell.stamp}
+    stamps = {spec: spec.stamp for spec in {cell.spec for cell in cells.values()}}
+    return {key: cell for key, cell in cells.items() if stamps[cell.spec] == cell.stamp}

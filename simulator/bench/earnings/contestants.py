@@ -18,10 +18,10 @@ from bandit.engine import Engine
 from bandit.errors import InputError
 from bandit.policies import ThompsonSampling, Uniform, VowpalWabbit
 
-ENGINE, VW, CHANCE = "engine", "vw", "chance"
+ENGINE, VW_CONTESTANT, CHANCE = "engine", "vw", "chance"
 
-Target: TypeAlias = Policy | Engine
-Open: TypeAlias = Callable[[Catalogue, int, Path], AbstractContextManager[Target]]
+BenchTarget: TypeAlias = Policy | Engine
+OpenContestant: TypeAlias = Callable[[Catalogue, int, Path], AbstractContextManager[BenchTarget]]
 """Opens a contestant that knows nothing: of a catalogue, a seed and an empty folder of its own."""
 
 
@@ -34,7 +34,7 @@ class Contestant:
 
     name: str
     package: str
-    open: Open
+    open: OpenContestant
     slow: str = ""
 
     @property
@@ -54,7 +54,7 @@ class Contestant:
 
 
 @contextmanager
-def _engine(catalogue: Catalogue, seed: int, folder: Path) -> Iterator[Target]:
+def _engine(catalogue: Catalogue, seed: int, folder: Path) -> Iterator[BenchTarget]:
     """The engine as a service would run it, its log in the hands of the operating system; nothing is set."""
     with Engine.open(
         folder / "offers.db",
@@ -68,22 +68,22 @@ def _engine(catalogue: Catalogue, seed: int, folder: Path) -> Iterator[Target]:
 
 
 @contextmanager
-def _vw(catalogue: Catalogue, seed: int, folder: Path) -> Iterator[Target]:  # noqa: ARG001 - the same for all
+def _vw(catalogue: Catalogue, seed: int, folder: Path) -> Iterator[BenchTarget]:  # noqa: ARG001 - the same for all
     """Vowpal Wabbit with the arguments of this project's policy, the best of those tried on retail markets."""
     yield VowpalWabbit(catalogue)
 
 
 @contextmanager
-def _chance(catalogue: Catalogue, seed: int, folder: Path) -> Iterator[Target]:  # noqa: ARG001 - the same for all
+def _chance(catalogue: Catalogue, seed: int, folder: Path) -> Iterator[BenchTarget]:  # noqa: ARG001 - the same for all
     """Uniform choice that draws: its distance from the exact value is the luck of the draws."""
     yield Uniform(catalogue)
 
 
-def _peer(module: str, kind: str) -> Open:
+def _peer(module: str, kind: str) -> OpenContestant:
     """Return how to open a peer's adapter, whose module is imported only then: it needs the peer."""
 
     @contextmanager
-    def opened(catalogue: Catalogue, seed: int, folder: Path) -> Iterator[Target]:  # noqa: ARG001 - the same for all
+    def opened(catalogue: Catalogue, seed: int, folder: Path) -> Iterator[BenchTarget]:  # noqa: ARG001 - the same for all
         adapter = getattr(import_module(f"simulator.bench.peers.{module}"), kind)
         policy: Policy = adapter(catalogue, seed)
         yield policy
@@ -93,7 +93,7 @@ def _peer(module: str, kind: str) -> Open:
 
 _ALL = (
     Contestant(ENGINE, "offer-bandit", _engine),
-    Contestant(VW, "vowpalwabbit", _vw),
+    Contestant(VW_CONTESTANT, "vowpalwabbit", _vw),
     Contestant("bayesianbandits", "bayesianbandits", _peer("shared_glm", "SharedGlm")),
     Contestant("mabwiser", "mabwiser", _peer("linear_arms", "LinearArms")),
     Contestant("gittins", "gittins", _peer("hashed", "Hashed")),

@@ -16,7 +16,7 @@ from bandit.domain import BoolArray, Contexts, DecisionBatch, FloatArray, IntArr
 from simulator.simulation.targets import EngineLike
 
 
-class Watch:
+class Stopwatch:
     """Processor time spent on pieces of work."""
 
     def __init__(self) -> None:
@@ -42,7 +42,7 @@ class TimedPolicy:
 
     def __init__(self, policy: Policy) -> None:
         self.policy = policy
-        self.deciding, self.learning = Watch(), Watch()
+        self.deciding, self.learning = Stopwatch(), Stopwatch()
 
     @property
     def name(self) -> str:
@@ -82,7 +82,7 @@ class TimedEngine:
 
     def __init__(self, engine: EngineLike) -> None:
         self.engine = engine
-        self.deciding, self.learning = Watch(), Watch()
+        self.deciding, self.learning = Stopwatch(), Stopwatch()
 
     def decide_batch(
         self,

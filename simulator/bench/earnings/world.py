@@ -13,15 +13,15 @@ from simulator.market.responses import Noise
 from simulator.market.visits import Visits
 from simulator.scenarios import scenario
 
-FIRST = 2_000
+FIRST_DECISIONS = 2_000
 """The first decisions, which are looked at apart: what a cold start costs."""
 
-BATCH = 100
+TOURNAMENT_BATCH = 100
 """Decisions between two moments of learning."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Place:
+class WorldSpec:
     """Where a contestant plays: a scenario, the main seed, the number of the draw under it, and the size."""
 
     scenario: str
@@ -31,10 +31,10 @@ class Place:
     visits: int
 
     @staticmethod
-    def of(name: str, seed: int, draw: int, customers: int | None = None, visits: int | None = None) -> Place:
+    def of(name: str, seed: int, draw: int, customers: int | None = None, visits: int | None = None) -> WorldSpec:
         """Return the place of a scenario in the size that it recommends, or in another."""
         spec = scenario(name)
-        return Place(
+        return WorldSpec(
             name,
             seed,
             draw,
@@ -58,24 +58,24 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class World:
+class TournamentWorld:
     """A market, its customers, n visits and the chance of those visits."""
 
-    place: Place
+    spec: WorldSpec
     population: Population
     visits: Visits
     noise: Noise
 
     @staticmethod
-    def draw(place: Place) -> World:
+    def draw(spec: WorldSpec) -> TournamentWorld:
         """Draw the world of this place; always the same one."""
-        market = Market.draw(scenario(place.scenario), np.random.default_rng(place.sequence("market")))
-        population = Population.draw(market, place.customers, np.random.default_rng(place.sequence("population")))
-        visits = population.visits(place.visits, np.random.default_rng(place.sequence("visits")))
-        noise = Noise.draw(place.visits, np.random.default_rng(place.sequence("noise")))
-        return World(place, population, visits, noise)
+        market = Market.draw(scenario(spec.scenario), np.random.default_rng(spec.sequence("market")))
+        population = Population.draw(market, spec.customers, np.random.default_rng(spec.sequence("population")))
+        visits = population.visits(spec.visits, np.random.default_rng(spec.sequence("visits")))
+        noise = Noise.draw(spec.visits, np.random.default_rng(spec.sequence("noise")))
+        return TournamentWorld(spec, population, visits, noise)
 
 
 def windows(n: int) -> dict[str, slice]:
     """Return the rows of each window of n visits: all of them, the last quarter, the first 2,000."""
-    return {"all": slice(0, n), "last": slice(n - max(1, n // 4), n), "first": slice(0, min(FIRST, n))}
+    return {"all": slice(0, n), "last": slice(n - max(1, n // 4), n), "first": slice(0, min(FIRST_DECISIONS, n))}

@@ -13,7 +13,7 @@ from bandit.domain import BoolArray, Contexts, FloatArray, IntArray, Outcomes
 from bandit.encoding.encoder import Encoder
 from bandit.errors import PolicyError
 
-UNIT_FROM = 500
+SETTLED_AFTER = 500
 """Outcomes after which the unit of rewards is settled for good."""
 
 
@@ -62,7 +62,7 @@ class Chooser(ABC):
         raise PolicyError(f"the adapter of {self.name} does not read states ({len(state)} bytes were sent)")
 
 
-class Columns:
+class PeerColumns:
     """Contexts and offers as numbers, the same that the engine sees, without columns that are always 0 here.
 
     Simulated facts are never missing and never unheard of, so those columns go; numeric facts come standardised
@@ -86,7 +86,7 @@ class Columns:
         return self._encoder.context_matrix(contexts)[:, self._used]
 
 
-class Unit:
+class RewardUnit:
     """The root mean square of rewards so far, settled after 500 outcomes: brings money to about 1."""
 
     def __init__(self) -> None:
@@ -95,7 +95,7 @@ class Unit:
 
     def scaled(self, reward: FloatArray) -> FloatArray:
         """Take rewards in, and return them in units."""
-        if self.n < UNIT_FROM:
+        if self.n < SETTLED_AFTER:
             self.n += len(reward)
             self.squares += float((reward**2).sum())
         return np.asarray(reward / np.sqrt(self.squares / self.n if self.squares > 0 else 1.0))

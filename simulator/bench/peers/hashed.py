@@ -10,9 +10,9 @@ import numpy as np
 from bandit.catalogue import Catalogue
 from bandit.domain import BoolArray, Contexts, IntArray, Outcomes
 from bandit.encoding.encoder import CLIP
-from simulator.bench.peers.chooser import Chooser, Unit
+from simulator.bench.peers.chooser import Chooser, RewardUnit
 
-Value = str | float | None
+FeatureValue = str | float | None
 
 
 class Hashed(Chooser):
@@ -38,14 +38,14 @@ class Hashed(Chooser):
         self._state = gittins.create(
             bits=bits, horizon=1e15, default_reward=0.0, epsilon=epsilon, forgetfulness=forgetfulness
         )
-        self._unit = Unit()
+        self._unit = RewardUnit()
         self._clock = 0
         self._candidates = [(str(offer), self._features(offer)) for offer in range(catalogue.n_offers)]
         # An outcome does not say which decision it is of; two of one customer under one offer may stand for each other.
         self._open: defaultdict[tuple[str, int], deque[str]] = defaultdict(deque)
 
-    def _features(self, offer: int) -> dict[str, Value]:
-        features: dict[str, Value] = dict(self.catalogue.offer(offer))
+    def _features(self, offer: int) -> dict[str, FeatureValue]:
+        features: dict[str, FeatureValue] = dict(self.catalogue.offer(offer))
         for place, dimension in enumerate(self.catalogue.dimensions):
             for key in sorted({key for option in dimension.options for key in option.attributes}):
                 largest = max(abs(option.attributes.get(key, 0.0)) for option in dimension.options) or 1.0
@@ -53,8 +53,8 @@ class Hashed(Chooser):
                 features[f"{dimension.name}.{key}"] = option.attributes.get(key, 0.0) / largest
         return features
 
-    def _facts(self, contexts: Contexts) -> list[dict[str, Value]]:
-        columns: dict[str, list[Value]] = {}
+    def _facts(self, contexts: Contexts) -> list[dict[str, FeatureValue]]:
+        columns: dict[str, list[FeatureValue]] = {}
         for name, fact in self.catalogue.facts.items():
             if fact.kind == "categorical":
                 columns[name] = contexts.text[name].tolist()

@@ -9,7 +9,7 @@ from mabwiser.mab import MAB, LearningPolicy
 
 from bandit.catalogue import Catalogue
 from bandit.domain import BoolArray, Contexts, IntArray, Outcomes
-from simulator.bench.peers.chooser import Chooser, Columns, Unit
+from simulator.bench.peers.chooser import Chooser, PeerColumns, RewardUnit
 
 
 class LinearArms(Chooser):
@@ -38,7 +38,7 @@ class LinearArms(Chooser):
         arms: Literal["option", "offer"] = "option",
     ) -> None:
         super().__init__(catalogue, seed)
-        self._columns, self._unit = Columns(catalogue), Unit()
+        self._columns, self._unit = PeerColumns(catalogue), RewardUnit()
         self._rng = np.random.default_rng(seed)
         policy = getattr(LearningPolicy, kind)(alpha=alpha, l2_lambda=l2_lambda)
         numbers = catalogue.options if arms == "option" else np.arange(catalogue.n_offers)[:, None]
@@ -56,8 +56,8 @@ class LinearArms(Chooser):
         matrix = self._columns.contexts(contexts)
         total = np.zeros(eligible.shape)
         for bandit, arms in zip(self._bandits, self._arm_of.T, strict=True):
-            told = bandit.predict_expectations(matrix)
-            rows = told if isinstance(told, list) else [told]  # the library answers one row as no list
+            predicted = bandit.predict_expectations(matrix)
+            rows = predicted if isinstance(predicted, list) else [predicted]  # the library answers one row as no list
             total += np.array([list(row.values()) for row in rows])[:, arms]
         return np.asarray(np.where(eligible, total, -np.inf).argmax(axis=1))
 

@@ -7,9 +7,9 @@ from pybandits.cmab import CmabBernoulliDP
 
 from bandit.catalogue import Catalogue
 from bandit.domain import BoolArray, Contexts, FloatArray, IntArray, Outcomes
-from simulator.bench.peers.chooser import Chooser, Columns
+from simulator.bench.peers.chooser import Chooser, PeerColumns
 
-EVERY = 2_000
+UPDATE_EVERY = 2_000
 """Outcomes that are waited for before the network learns: an update takes half a minute, whatever its size."""
 
 
@@ -27,7 +27,7 @@ class Network(Chooser):
 
     def __init__(self, catalogue: Catalogue, seed: int, *, hidden: int = 16, steps: int = 1_000) -> None:
         super().__init__(catalogue, seed)
-        self._columns = Columns(catalogue)
+        self._columns = PeerColumns(catalogue)
         self._rng = np.random.default_rng(seed)
         self._ids = [f"{offer:06d}" for offer in range(catalogue.n_offers)]
         self._bandit = CmabBernoulliDP.cold_start(
@@ -63,7 +63,7 @@ class Network(Chooser):
         self._n += len(outcomes)
         self._bought += int(outcomes.converted.sum())
         self._spent += float(outcomes.revenue[outcomes.converted].sum())
-        if sum(len(offer) for _, offer, _ in self._waiting) < EVERY:
+        if sum(len(offer) for _, offer, _ in self._waiting) < UPDATE_EVERY:
             return
         contexts, offers, converted = (np.concatenate(part) for part in zip(*self._waiting, strict=True))
         self._waiting.clear()

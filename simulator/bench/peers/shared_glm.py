@@ -17,7 +17,7 @@ from bayesianbandits import (
 
 from bandit.catalogue import Catalogue
 from bandit.domain import BoolArray, Contexts, FloatArray, IntArray, Outcomes
-from simulator.bench.peers.chooser import Chooser, Columns
+from simulator.bench.peers.chooser import Chooser, PeerColumns
 
 
 class SharedGlm(Chooser):
@@ -41,7 +41,7 @@ class SharedGlm(Chooser):
         self, catalogue: Catalogue, seed: int, *, alpha: float = 10.0, learner: BayesianGLM | None = None
     ) -> None:
         super().__init__(catalogue, seed)
-        self._columns = Columns(catalogue)
+        self._columns = PeerColumns(catalogue)
         self._crossed = _Crossed(self._columns)
         self._glm = EmpiricalBayesGLM(alpha) if learner is None else learner
         self._agent = LipschitzContextualAgent(
@@ -100,7 +100,7 @@ class SharedGlm(Chooser):
 class _Crossed(ArmFeaturizer):  # type: ignore[misc]  # the library's class may be untyped here
     """Context, option x context, and pairs of options, as one row an offer."""
 
-    def __init__(self, columns: Columns) -> None:
+    def __init__(self, columns: PeerColumns) -> None:
         self.options, self.pairs = columns.offers, columns.pairs
 
     def rows(self, matrix: FloatArray, offers: IntArray) -> FloatArray:

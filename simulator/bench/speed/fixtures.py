@@ -19,10 +19,10 @@ from bandit.domain import LoggedBatch, Outcomes
 from bandit.errors import InputError
 from bandit.policies import ThompsonSampling
 
-ARGS = "--cb_explore_adf -q ca --quiet --random_seed 1"
+VW_ARGUMENTS = "--cb_explore_adf -q ca --quiet --random_seed 1"
 """The plainest contextual bandit of VW with context times option, as the engine has it."""
 
-LEVERS: Mapping[int, tuple[int, ...]] = {
+OPTIONS_BY_OFFERS: Mapping[int, tuple[int, ...]] = {
     6: (3, 2),
     48: (6, 4, 2),
     144: (6, 4, 3, 2),
@@ -31,15 +31,15 @@ LEVERS: Mapping[int, tuple[int, ...]] = {
 }
 """Options of each lever, by the number of offers that they make."""
 
-KNOWN = 2_000
-"""Outcomes that a learner knows before it is timed, or as many as it learns in `PATIENCE`."""
+FIXTURE_ROWS = 2_000
+"""Outcomes that a learner knows before it is timed, or as many as it learns in `TEACHING_SECONDS`."""
 
-PATIENCE = 5.0
+TEACHING_SECONDS = 5.0
 """Seconds in which a learner is taught at most."""
 
 
 @dataclass(frozen=True, slots=True)
-class Size:
+class ProblemSize:
     """The size of a problem: offers of a catalogue and facts of a context."""
 
     offers: int
@@ -66,33 +66,37 @@ class _Remembered:
             yield self.whole.take(slice(start, start + size))
 
 
-class Stage:
+class SpeedFixture:
     """A catalogue, contexts in every form a contestant wants them, and outcomes."""
 
-    def __init__(self, size: Size, seed: int) -> None:
-        if size.offers not in LEVERS:
-            raise InputError(f"{size.offers} offers are not among the sizes; take one of {', '.join(map(str, LEVERS))}")
+    def __init__(self, size: ProblemSize, seed: int) -> None:
+        if size.offers not in OPTIONS_BY_OFFERS:
+            raise InputError(
+                f"{size.offers} offers are not among the sizes; take one of {', '.join(map(str, OPTIONS_BY_OFFERS))}"
+            )
         rng = np.random.default_rng(seed)
         self.size = size
-        self.catalogue = Catalogue.from_dict(structure(size))
+        self.catalogue = Catalogue.from_dict(catalogue_mapping(size))
         self.columns: dict[str, Any] = {
-            f"fact{place}": np.round(rng.standard_normal(KNOWN), 3) for place in range(size.facts)
+            f"fact{place}": np.round(rng.standard_normal(FIXTURE_ROWS), 3) for place in range(size.facts)
         }
-        self.customers = [f"c{row:05d}" for row in range(KNOWN)]
+        self.customers = [f"c{row:05d}" for row in range(FIXTURE_ROWS)]
         names = list(self.columns)
         self.rows = [
             dict(zip(names, row, strict=True)) for row in np.column_stack(list(self.columns.values())).tolist()
         ]
         self.contexts = self.catalogue.contexts(self.columns, self.customers)
-        offer = rng.integers(0, size.offers, KNOWN)
-        converted = rng.random(KNOWN) < 0.05
-        revenue = np.where(converted, np.exp(4.0 + 0.5 * rng.standard_normal(KNOWN)), 0.0)
-        reward = self.catalogue.objective.reward(self.catalogue.money, offer, converted, revenue, np.zeros(KNOWN))
-        eligible = np.broadcast_to(np.ones(size.offers, dtype=np.bool_), (KNOWN, size.offers))
-        self.outcomes = Outcomes.new(
-            self.contexts, offer, eligible, np.full(KNOWN, 1.0 / size.offers), converted, revenue, reward
+        offer = rng.integers(0, size.offers, FIXTURE_ROWS)
+        converted = rng.random(FIXTURE_ROWS) < 0.05
+        revenue = np.where(converted, np.exp(4.0 + 0.5 * rng.standard_normal(FIXTURE_ROWS)), 0.0)
+        reward = self.catalogue.objective.reward(
+            self.catalogue.money, offer, converted, revenue, np.zeros(FIXTURE_ROWS)
         )
-        times = np.arange(KNOWN)
+        eligible = np.broadcast_to(np.ones(size.offers, dtype=np.bool_), (FIXTURE_ROWS, size.offers))
+        self.outcomes = Outcomes.new(
+            self.contexts, offer, eligible, np.full(FIXTURE_ROWS, 1.0 / size.offers), converted, revenue, reward
+        )
+        times = np.arange(FIXTURE_ROWS)
         propensity = self.outcomes.propensity
         self.log = _Remembered(
             LoggedBatch(self.contexts, offer, eligible, propensity, converted, revenue, reward, times)
@@ -105,8 +109,8 @@ class Stage:
     def policy(self) -> ThompsonSampling:
         """Return Thompson sampling that has learned."""
         policy = ThompsonSampling(self.catalogue)
-        until = time.perf_counter() + PATIENCE
-        for start in range(0, KNOWN, 200):
+        until = time.perf_counter() + TEACHING_SECONDS
+        for start in range(0, FIXTURE_ROWS, 200):
             policy.update(self.outcomes.take(slice(start, start + 200)))
             if time.perf_counter() > until:
                 break
@@ -114,9 +118,9 @@ class Stage:
 
     def workspace(self) -> vowpalwabbit.Workspace:
         """Return a workspace that has learned."""
-        workspace = vowpalwabbit.Workspace(ARGS)
-        until = time.perf_counter() + PATIENCE
-        for row in range(KNOWN):
+        workspace = vowpalwabbit.Workspace(VW_ARGUMENTS)
+        until = time.perf_counter() + TEACHING_SECONDS
+        for row in range(FIXTURE_ROWS):
             workspace.learn(self.labelled(row))
             if time.perf_counter() > until:
                 break
@@ -135,7 +139,7 @@ class Stage:
         return lines
 
 
-def structure(size: Size) -> dict[str, object]:
+def catalogue_mapping(size: ProblemSize) -> dict[str, object]:
     """Return the catalogue of a size as a mapping; the first lever is a discount."""
     dimensions = [
         {
@@ -145,7 +149,7 @@ def structure(size: Size) -> dict[str, object]:
                 for number in range(options)
             ],
         }
-        for place, options in enumerate(LEVERS[size.offers])
+        for place, options in enumerate(OPTIONS_BY_OFFERS[size.offers])
     ]
     return {
         "name": f"speed-{size.offers}-{size.facts}",

@@ -16,10 +16,10 @@ from typing import Any
 
 import numpy as np
 
-SAMPLES = 100
+BOOTSTRAP_SAMPLES = 100
 """Bootstrap samples of Open Bandit Pipeline."""
 
-THRESHOLD, SHRINKAGE = 100.0, 10_000.0
+SWITCH_LAMBDA, SHRINKAGE_LAMBDA = 100.0, 10_000.0
 """Settings of switch-dr and dr-os on both sides."""
 
 
@@ -29,12 +29,12 @@ def main(side: str, folder: Path) -> None:
     `seconds` are those that the processor worked for this process, `wall` those that went by.
     """
     run = {"ours": ours, "clustered": clustered, "obp": obp}[side](folder)
-    say(ready=True, memory=memory())
+    write_line(ready=True, memory=memory())
     for _ in sys.stdin:
         begun, worked = time.perf_counter(), time.process_time()
         values = run()
         seconds, wall = time.process_time() - worked, time.perf_counter() - begun
-        say(seconds=seconds, wall=wall, memory=memory(), values=values)
+        write_line(seconds=seconds, wall=wall, memory=memory(), values=values)
 
 
 def ours(folder: Path, *, by_customer: bool = False) -> Callable[[], dict[str, float]]:
@@ -82,8 +82,8 @@ def obp(folder: Path) -> Callable[[], dict[str, float]]:
             ope.DirectMethod(estimator_name="dm"),
             ope.DoublyRobust(estimator_name="dr"),
             ope.SelfNormalizedDoublyRobust(estimator_name="sndr"),
-            ope.SwitchDoublyRobust(lambda_=THRESHOLD, estimator_name="switch-dr"),
-            ope.DoublyRobustWithShrinkage(lambda_=SHRINKAGE, estimator_name="dr-os"),
+            ope.SwitchDoublyRobust(lambda_=SWITCH_LAMBDA, estimator_name="switch-dr"),
+            ope.DoublyRobustWithShrinkage(lambda_=SHRINKAGE_LAMBDA, estimator_name="dr-os"),
         ],
     )
     dense_target, dense_predicted = target[:, :, None], predicted[:, :, None]
@@ -92,7 +92,7 @@ def obp(folder: Path) -> Callable[[], dict[str, float]]:
         found = judge.estimate_intervals(
             action_dist=dense_target,
             estimated_rewards_by_reg_model=dense_predicted,
-            n_bootstrap_samples=SAMPLES,
+            n_bootstrap_samples=BOOTSTRAP_SAMPLES,
             random_state=1,
         )
         return {name: float(interval["mean"]) for name, interval in found.items()}
@@ -117,7 +117,7 @@ def memory() -> int:
     return most if sys.platform == "darwin" else most * 1024
 
 
-def say(**what: object) -> None:
+def write_line(**what: object) -> None:
     """Write one line of JSON."""
     sys.stdout.write(json.dumps(what) + "\n")
     sys.stdout.flush()

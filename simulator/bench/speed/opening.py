@@ -51,7 +51,7 @@ _CUSTOMERS = 300
 _DAYS = 90
 """Days that the log of each size has grown by, so that most windows are over."""
 
-OPENING_KEY = b"bench"
+BENCH_KEY = b"bench"
 _STEPS = ("open", "first decision", "close", "all", "of it CPU")
 
 
@@ -110,7 +110,7 @@ class GrowingLog:
             self.catalogue,
             ThompsonSampling(self.catalogue),
             seed=self._seed,
-            customer_key=OPENING_KEY,
+            customer_key=BENCH_KEY,
             durability="process",
             clock=lambda: self.now,
             follow=None,

@@ -27,31 +27,31 @@ from bandit import Catalogue, Engine, ThompsonSampling
 from bandit.domain import FloatArray
 from bandit.governance.verify import verify
 from bandit.store import Store
-from simulator.bench.speed.fixtures import Size, structure
+from simulator.bench.speed.fixtures import ProblemSize, catalogue_mapping
 
-KEY = b"many"
+BENCH_KEY = b"many"
 Durability: TypeAlias = Literal["full", "process"]
-DURABILITIES: tuple[Durability, ...] = ("process", "full")
+TIMED_DURABILITIES: tuple[Durability, ...] = ("process", "full")
 
-SIZE = Size(144, 12)
+CROWD_SIZE = ProblemSize(144, 12)
 """Offers and facts of the catalogue that is decided for."""
 
-EVENTS = 0.2
+PURCHASE_SHARE = 0.2
 """Share of the decisions of which a purchase is recorded."""
 
-PERCENTILES = (50, 95, 99, 100)
+LATENCY_PERCENTILES = (50, 95, 99, 100)
 
-WAIT = 60.0
+BUSY_SECONDS = 60.0
 """Seconds that anybody waits for the file, so that the wait is measured and not cut short."""
 
-START = 600.0
+BARRIER_SECONDS = 600.0
 """Seconds that the processes wait for each other to begin."""
 
 
-TABLES = {"decisions": "time", "events": "time"}
+COPIED_TABLES = {"decisions": "time", "events": "time"}
 """The tables whose rows are inserted once more, and what orders them."""
 
-KINDS = 500
+DISTINCT_CUSTOMERS = 500
 """Customers, and contexts, of one process."""
 
 Argument = TypeVar("Argument")
@@ -59,7 +59,7 @@ Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, slots=True)
-class Task:
+class ProcessTask:
     """What one process does, and on which files."""
 
     path: Path
@@ -73,7 +73,7 @@ class Task:
 
 
 @dataclass(frozen=True, slots=True)
-class Share:
+class ProcessResult:
     """What one process did: decisions and events acknowledged, its faults, and the seconds that each call took."""
 
     decisions: tuple[str, ...]
@@ -87,7 +87,7 @@ class Share:
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class ThroughputRow:
     """One row of the table: what was done, how many a second, and percentiles of milliseconds."""
 
     durability: str
@@ -102,34 +102,34 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class DurabilityResult:
     """One durability's lines, what was wrong at the end (nothing, it is hoped), and what the run was like."""
 
     durability: str
-    lines: tuple[Line, ...]
+    lines: tuple[ThroughputRow, ...]
     problems: tuple[str, ...]
     faults: int
     learned: int
     bytes_per_decision: float
 
 
-def measure(processes: int, decisions: int, durability: Durability, learn_every: int, seed: int) -> Found:
+def measure(processes: int, decisions: int, durability: Durability, learn_every: int, seed: int) -> DurabilityResult:
     """Let processes decide and record on one new file, then insert the same rows by plain sqlite3."""
     with tempfile.TemporaryDirectory() as folder:
         path, plain = Path(folder) / "many.db", Path(folder) / "plain.db"
-        _engine(path, seed, durability).close()  # the file and its tables are there before the clock runs
+        open_engine(path, seed, durability).close()  # the file and its tables are there before the clock runs
         tasks = [
-            Task(path, plain, number, processes, decisions, durability, learn_every, seed)
+            ProcessTask(path, plain, number, processes, decisions, durability, learn_every, seed)
             for number in range(processes)
         ]
-        shares = _together(_serve, tasks)
-        problems = _check(path, shares)
+        results = _together(serve, tasks)
+        problems = _check(path, results)
         size = path.stat().st_size / (processes * decisions)
         _same_tables(path, plain)
-        inserted = _together(_insert, tasks)
-    spent = max(share.ended for share in shares) - min(share.begun for share in shares)
+        inserted = _together(insert, tasks)
+    spent = max(result.ended for result in results) - min(result.begun for result in results)
     plainly = max(ended for _, _, ended in inserted) - min(begun for _, begun, _ in inserted)
-    decide, record = (np.concatenate([getattr(share, name) for share in shares]) for name in ("decide", "record"))
+    decide, record = (np.concatenate([getattr(result, name) for result in results]) for name in ("decide", "record"))
     single = np.concatenate([times for times, _, _ in inserted])
     lines = (
         _line(durability, "decide", decide, spent),
@@ -137,15 +137,15 @@ def measure(processes: int, decisions: int, durability: Durability, learn_every:
         _line(durability, "decide and record", np.concatenate([decide, record]), spent),
         _line(durability, "plain sqlite3 inserts of the same rows", single, plainly),
     )
-    faults, learned = sum(share.faults for share in shares), sum(share.learned for share in shares)
-    return Found(durability, lines, problems, faults, learned, size)
+    faults, learned = sum(result.faults for result in results), sum(result.learned for result in results)
+    return DurabilityResult(durability, lines, problems, faults, learned, size)
 
 
-def markdown(found: list[Found]) -> str:
+def markdown(found: list[DurabilityResult]) -> str:
     """Return the table and what was found at the end."""
     text = [
-        f"| durability | what | calls | a second | {' | '.join(f'p{each} ms' for each in PERCENTILES)} |",
-        f"|---|---|{'---:|' * (2 + len(PERCENTILES))}",
+        f"| durability | what | calls | a second | {' | '.join(f'p{each} ms' for each in LATENCY_PERCENTILES)} |",
+        f"|---|---|{'---:|' * (2 + len(LATENCY_PERCENTILES))}",
     ]
     for each in found:
         for line in each.lines:
@@ -163,7 +163,7 @@ def markdown(found: list[Found]) -> str:
 
 def run(
     processes: int, decisions: int, durabilities: tuple[Durability, ...], learn_every: int, seed: int, console: Console
-) -> list[Found]:
+) -> list[DurabilityResult]:
     """Measure each durability and say so as it goes."""
     found = []
     for durability in durabilities:
@@ -172,9 +172,11 @@ def run(
     return found
 
 
-def _line(durability: str, what: str, seconds: FloatArray, spent: float) -> Line:
-    shown = tuple(float(value) for value in 1_000 * np.percentile(seconds, PERCENTILES)) if len(seconds) else ()
-    return Line(durability, what, len(seconds), len(seconds) / spent, shown or (0.0,) * len(PERCENTILES))
+def _line(durability: str, what: str, seconds: FloatArray, spent: float) -> ThroughputRow:
+    shown = tuple(float(value) for value in 1_000 * np.percentile(seconds, LATENCY_PERCENTILES)) if len(seconds) else ()
+    return ThroughputRow(
+        durability, what, len(seconds), len(seconds) / spent, shown or (0.0,) * len(LATENCY_PERCENTILES)
+    )
 
 
 def _together(work: Callable[[Argument], Result], arguments: list[Argument]) -> list[Result]:
@@ -192,24 +194,24 @@ def _meet(barrier: Barrier) -> None:
     _gates.append(barrier)
 
 
-def _serve(task: Task) -> Share:
+def serve(task: ProcessTask) -> ProcessResult:
     """Decide, record a purchase of some, and learn now and then; note what was acknowledged."""
     rng = np.random.default_rng([task.seed, task.number])
-    facts = np.round(rng.standard_normal((KINDS, SIZE.facts)), 3).tolist()
+    facts = np.round(rng.standard_normal((DISTINCT_CUSTOMERS, CROWD_SIZE.facts)), 3).tolist()
     contexts = [{f"fact{place}": value for place, value in enumerate(row)} for row in facts]
-    bought = rng.random(task.decisions) < EVENTS
+    bought = rng.random(task.decisions) < PURCHASE_SHARE
     decide, record = np.zeros(task.decisions), np.zeros(int(bought.sum()))
     decisions: list[str] = []
     events: list[str] = []
     faults = learned = 0
     clock = time.perf_counter
-    with _engine(task.path, task.seed, task.durability) as engine:
+    with open_engine(task.path, task.seed, task.durability) as engine:
         engine.decide("warm", contexts[0], decision_id=f"warm-{task.number}")
-        _gates[0].wait(START)
+        _gates[0].wait(BARRIER_SECONDS)
         begun = time.time()
         for row in range(task.decisions):
             before = clock()
-            made = engine.decide(f"c{row % KINDS}", contexts[row % KINDS])
+            made = engine.decide(f"c{row % DISTINCT_CUSTOMERS}", contexts[row % DISTINCT_CUSTOMERS])
             decide[row] = clock() - before
             decisions.append(made.decision_id)
             faults += made.fault is not None
@@ -221,28 +223,28 @@ def _serve(task: Task) -> Share:
             if task.learn_every and row % task.learn_every == task.learn_every - 1:
                 learned += engine.learn().n
         ended = time.time()
-    return Share(tuple(decisions), tuple(events), faults, learned, decide, record, begun, ended)
+    return ProcessResult(tuple(decisions), tuple(events), faults, learned, decide, record, begun, ended)
 
 
-def _insert(task: Task) -> tuple[FloatArray, float, float]:
+def insert(task: ProcessTask) -> tuple[FloatArray, float, float]:
     """Insert one process's part of the rows by plain sqlite3, one transaction each, in the order they had."""
     with contextlib.closing(sqlite3.connect(task.path)) as source:
         rows = [
             (time_of, place, row)
-            for place, table in enumerate(TABLES)
-            for time_of, *row in source.execute(f"SELECT {TABLES[table]}, * FROM {table}")  # noqa: S608 - constants
+            for place, table in enumerate(COPIED_TABLES)
+            for time_of, *row in source.execute(f"SELECT {COPIED_TABLES[table]}, * FROM {table}")  # noqa: S608 - constants
             if row[0] % task.processes == task.number
         ]
     rows.sort(key=lambda each: each[0])
     statements = [
         f"INSERT INTO {table} VALUES ({', '.join('?' * next(len(row) for _, at, row in rows if at == place))})"  # noqa: S608
-        for place, table in enumerate(TABLES)
+        for place, table in enumerate(COPIED_TABLES)
     ]
     taken = np.zeros(len(rows))
-    raw = sqlite3.connect(task.plain, timeout=WAIT, isolation_level=None)
+    raw = sqlite3.connect(task.plain, timeout=BUSY_SECONDS, isolation_level=None)
     with contextlib.closing(raw):
         raw.execute(f"PRAGMA synchronous = {'FULL' if task.durability == 'full' else 'NORMAL'}")
-        _gates[0].wait(START)
+        _gates[0].wait(BARRIER_SECONDS)
         begun = time.time()
         for number, (_, place, row) in enumerate(rows):
             before = time.perf_counter()
@@ -265,12 +267,12 @@ def _same_tables(path: Path, plain: Path) -> None:
         raw.commit()
 
 
-def _check(path: Path, shares: list[Share]) -> tuple[str, ...]:
+def _check(path: Path, results: list[ProcessResult]) -> tuple[str, ...]:
     """Return what is wrong: an acknowledged decision or event that is not there, or is there twice."""
-    decisions = [name for share in shares for name in share.decisions]
-    events = [name for share in shares for name in share.events]
+    decisions = [name for result in results for name in result.decisions]
+    events = [name for result in results for name in result.events]
     problems = [] if len(set(decisions)) == len(decisions) else ["two processes gave the same decision id"]
-    with Store.open(path, customer_key=KEY) as store:
+    with Store.open(path, customer_key=BENCH_KEY) as store:
         store.fold_spools()
         problems += verify(store).problems
     with contextlib.closing(sqlite3.connect(path)) as raw:
@@ -285,14 +287,14 @@ def _check(path: Path, shares: list[Share]) -> tuple[str, ...]:
     return tuple(problems)
 
 
-def _engine(path: Path, seed: int, durability: Durability) -> Engine:
-    catalogue = Catalogue.from_dict(structure(SIZE))
+def open_engine(path: Path, seed: int, durability: Durability) -> Engine:
+    catalogue = Catalogue.from_dict(catalogue_mapping(CROWD_SIZE))
     return Engine.open(
         path,
         catalogue,
         ThompsonSampling(catalogue),
         seed=seed,
-        customer_key=KEY,
+        customer_key=BENCH_KEY,
         durability=durability,
-        busy_timeout=WAIT,
+        busy_timeout=BUSY_SECONDS,
     )

@@ -13,21 +13,21 @@ import numpy as np
 from bandit.catalogue import Catalogue
 from bandit.domain import FloatArray, IntArray
 from bandit.errors import MissingExtraError
-from simulator.validation.calibration.world import World, mixed, one_hot, softmax
+from simulator.validation.calibration.world import CalibrationWorld, mixed, one_hot, softmax
 
-SETS = ("digits", "cancer", "wine")
+CLASS_SETS = ("digits", "cancer", "wine")
 """The data sets, all of which come with scikit-learn."""
 
 COMPONENTS = 16
 """Principal components that are kept as facts where there are more features."""
 
-TAUGHT = 60
+POOR_CLASSIFIER_ROWS = 60
 """Rows that the classifier which writes the log has seen: it is often wrong, as rules are."""
 
 EPSILONS = (1.0, 0.5, 0.1, 0.03)
 
 
-def class_world(name: str, seed: np.random.SeedSequence) -> World:
+def class_world(name: str, seed: np.random.SeedSequence) -> CalibrationWorld:
     """Return a data set as a world; MissingExtraError where scikit-learn is not installed.
 
     The log is written by a poor classifier with some chance mixed in, or by a softmax of its noisy scores. Targets:
@@ -38,14 +38,14 @@ def class_world(name: str, seed: np.random.SeedSequence) -> World:
     features, label, classifier = _load(name)
     catalogue = _catalogue(name, features.shape[1], int(label.max()) + 1)
     pool, n_classes = len(label), catalogue.n_offers
-    poor = _scores(classifier, features, label, rng, TAUGHT)
+    poor = _scores(classifier, features, label, rng, POOR_CLASSIFIER_ROWS)
     good = _scores(classifier, features, label, rng, pool // 3)
     seen = one_hot(poor.argmax(axis=1), n_classes)
     logging = {f"rules, {epsilon:.0%} chance": mixed(seen, epsilon) for epsilon in EPSILONS}
     logging["softmax"] = softmax(poor + poor.std(axis=1, keepdims=True) * rng.standard_normal(poor.shape), 1.5)
     best = good.argmax(axis=1)
     expected = one_hot(label, n_classes)
-    return World(
+    return CalibrationWorld(
         name=name,
         catalogue=catalogue,
         contexts=catalogue.contexts({f"x{place}": column.tolist() for place, column in enumerate(features.T)}),

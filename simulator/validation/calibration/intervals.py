@@ -6,11 +6,14 @@ from typing import get_args
 
 from bandit.ope.intervals import DEFAULT_INTERVAL, IntervalKind
 
-LEVEL = 0.95
+CONFIDENCE_LEVEL = 0.95
 
-DEFAULT: IntervalKind = DEFAULT_INTERVAL
+DEFAULT_INTERVAL: IntervalKind = DEFAULT_INTERVAL
 
-KINDS: tuple[IntervalKind, ...] = (DEFAULT, *(kind for kind in get_args(IntervalKind) if kind != DEFAULT))
+INTERVAL_KINDS: tuple[IntervalKind, ...] = (
+    DEFAULT_INTERVAL,
+    *(kind for kind in get_args(IntervalKind) if kind != DEFAULT_INTERVAL),
+)
 
-PLAIN = ("ips", "snips", "dr", "sndr")
+PLAIN_ESTIMATORS = ("ips", "snips", "dr", "sndr")
 """Estimators that are given every kind of interval; all are given the default."""

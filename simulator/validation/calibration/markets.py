@@ -16,22 +16,22 @@ from simulator.market.responses import Noise, buy
 from simulator.market.segments import todays_rules
 from simulator.scenarios import scenario
 from simulator.validation.calibration.reward import pool_predictions
-from simulator.validation.calibration.world import Draw, World, mixed, one_hot, softmax
+from simulator.validation.calibration.world import CalibrationWorld, RewardDraw, mixed, one_hot, softmax
 
-POOL = 2_000
+POOL_CUSTOMERS = 2_000
 """Customers in the pool of a market."""
 
-LEARNED_ON = 10_000
+GREEDY_DECISIONS = 10_000
 """Decisions, at random, that the policy "greedy" has learned from; no log that is judged has them."""
 
 EPSILONS = (1.0, 0.5, 0.1, 0.03)
 """Shares of chance in the policies that write the logs, from uniform to nearly deterministic."""
 
-SINGLES = 36
+SINGLE_OFFERS = 36
 """Single offers that are compared in the market of "many" offers."""
 
 
-def market_world(name: str, seed: np.random.SeedSequence) -> World:
+def market_world(name: str, seed: np.random.SeedSequence) -> CalibrationWorld:
     """Return a scenario as a world.
 
     The log is written by the scenario's segment rules with some chance mixed in, or by a softmax of a noisy score.
@@ -42,17 +42,17 @@ def market_world(name: str, seed: np.random.SeedSequence) -> World:
     drawn, learning, noise = (np.random.default_rng(each) for each in seed.spawn(3))
     spec = scenario(name)
     market = Market.draw(spec, drawn)
-    population = Population.draw(market, POOL, drawn)
+    population = Population.draw(market, POOL_CUSTOMERS, drawn)
     contexts, expected = population.contexts(), population.expected_value()
     n_offers = market.n_offers
     rules = SegmentRules.from_dict(market.catalogue, todays_rules(population)).probabilities(
         contexts, population.eligible(contexts), noise
     )
-    uniform = np.full((POOL, n_offers), 1.0 / n_offers)
+    uniform = np.full((POOL_CUSTOMERS, n_offers), 1.0 / n_offers)
     score = expected + expected.std(axis=1, keepdims=True) * noise.standard_normal(expected.shape)
     logging = {f"rules, {epsilon:.0%} chance": mixed(rules, epsilon) for epsilon in EPSILONS}
     logging["softmax"] = softmax(score, 1.5)
-    frame = World(
+    frame = CalibrationWorld(
         name=name,
         catalogue=market.catalogue,
         contexts=contexts,
@@ -66,9 +66,9 @@ def market_world(name: str, seed: np.random.SeedSequence) -> World:
     return _learned(frame, learning)
 
 
-def near_equal(world: World) -> Mapping[str, FloatArray]:
+def single_offers(world: CalibrationWorld) -> Mapping[str, FloatArray]:
     """Return single offers as policies, evenly chosen from all there are, by name."""
-    places = np.linspace(0, world.n_offers - 1, SINGLES).astype(np.int64)
+    places = np.linspace(0, world.n_offers - 1, SINGLE_OFFERS).astype(np.int64)
     pool = len(world.expected)
     return {f"offer {place}": one_hot(np.full(pool, place), world.n_offers) for place in places.tolist()}
 
@@ -84,17 +84,19 @@ def _targets(expected: FloatArray, rules: FloatArray, uniform: FloatArray) -> di
     }
 
 
-def _learned(frame: World, rng: np.random.Generator) -> World:
+def _learned(frame: CalibrationWorld, rng: np.random.Generator) -> CalibrationWorld:
     """Return the world with the policies that a reward model makes of a log of its own."""
-    log = frame.sample(next(iter(frame.logging)), LEARNED_ON, rng)
+    log = frame.sample(next(iter(frame.logging)), GREEDY_DECISIONS, rng)
     predicted = pool_predictions(log)
     frame_targets = dict(frame.targets)
     frame_targets["greedy"] = one_hot(predicted.argmax(axis=1), frame.n_offers)
     frame_targets["soft"] = softmax(predicted, 1.5)
-    return World(**{**{name: getattr(frame, name) for name in frame.__dataclass_fields__}, "targets": frame_targets})
+    return CalibrationWorld(
+        **{**{name: getattr(frame, name) for name in frame.__dataclass_fields__}, "targets": frame_targets}
+    )
 
 
-def _draws(population: Population) -> Draw:
+def _draws(population: Population) -> RewardDraw:
     """Return what draws rewards, from tables of every customer's response and basket."""
     market = population.market
     offers = np.arange(market.n_offers)

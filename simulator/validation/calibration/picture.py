@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bandit.errors import MissingExtraError
-from simulator.validation.calibration.claims import COVERED
-from simulator.validation.calibration.grid import LOGGING
+from simulator.validation.calibration.claims import COVERAGE_LIMITS
+from simulator.validation.calibration.grid import LOGGING_POLICIES
 from simulator.validation.calibration.summary import (
-    ENOUGH,
-    Played,
+    LEAST_ANSWERS,
+    GridResults,
     coverage,
     errors,
     estimators,
@@ -21,47 +21,47 @@ from simulator.validation.calibration.summary import (
     kinds,
     relative_errors,
 )
-from simulator.validation.calibration.worlds import NULL
+from simulator.validation.calibration.worlds import NULL_MARKET
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-EDGES = (5.0, 10.0, 20.0, 30.0, 50.0, 100.0, 200.0, 500.0, 1_000.0, 3_000.0, 10_000.0, 100_000.0)
+EFFECTIVE_SIZE_EDGES = (5.0, 10.0, 20.0, 30.0, 50.0, 100.0, 200.0, 500.0, 1_000.0, 3_000.0, 10_000.0, 100_000.0)
 """Effective sample sizes between which coverage is counted."""
 
-EVENT_EDGES = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 2_000.0, 10_000.0)
+RARE_OUTCOME_EDGES = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 2_000.0, 10_000.0)
 """Numbers of rarer outcomes between which coverage is counted."""
 
-LEAST = 200
+LEAST_INTERVALS = 200
 """A point is drawn where at least so many intervals were counted."""
 
-COLUMNS = 4
+COVERAGE_PANELS = 4
 _LOWEST = 0.75
 
 
-def draw_coverage(played: Played, path: Path) -> None:
+def draw_coverage(results: GridResults, path: Path) -> None:
     """Write coverage by effective sample size, a panel an estimator and a line a kind of interval, as PNG."""
-    worth = {cell: said for cell, said in played.items() if cell.world != NULL}
+    worth = {cell: replications for cell, replications in results.items() if cell.world != NULL_MARKET}
     names, lines = estimators(worth), kinds(worth)
-    height = -(-len(names) // COLUMNS)
-    figure, axes = _figure(3.4 * COLUMNS, 1.0 + 2.35 * height, height, COLUMNS)
+    height = -(-len(names) // COVERAGE_PANELS)
+    figure, axes = _figure(3.4 * COVERAGE_PANELS, 1.0 + 2.35 * height, height, COVERAGE_PANELS)
     for place, name in enumerate(names):
         axis = axes[place]
-        axis.axhspan(*COVERED, color="tab:green", alpha=0.15, linewidth=0)
+        axis.axhspan(*COVERAGE_LIMITS, color="tab:green", alpha=0.15, linewidth=0)
         axis.axhline(0.95, color="tab:green", linewidth=0.8)
         axis.axvline(30.0, color="0.5", linewidth=0.8, linestyle="--")
         for number, kind in enumerate(lines):
             _line(axis, worth, name, kind, number)
         axis.set_xscale("log")
         axis.set_ylim(_LOWEST, 1.005)
-        axis.set_xlim(EDGES[0], EDGES[-1])
+        axis.set_xlim(EFFECTIVE_SIZE_EDGES[0], EFFECTIVE_SIZE_EDGES[-1])
         axis.set_title(name, fontsize=10)
         axis.yaxis.set_major_formatter(lambda share, _: f"{share:.0%}")
         axis.grid(color="0.92")
         axis.set_axisbelow(True)
-        if place % COLUMNS:
+        if place % COVERAGE_PANELS:
             axis.set_yticklabels([])
-        if place + COLUMNS >= len(names):
+        if place + COVERAGE_PANELS >= len(names):
             axis.set_xlabel("effective sample size", fontsize=9)
     for axis in axes[len(names) :]:
         axis.set_axis_off()
@@ -76,25 +76,27 @@ def draw_coverage(played: Played, path: Path) -> None:
     figure.savefig(path, dpi=120)
 
 
-def draw_errors(played: Played, path: Path) -> None:
+def draw_errors(results: GridResults, path: Path) -> None:
     """Write each estimator's RMSE in units of that of ips, a dot a policy in a cell, as PNG."""
-    worth = {cell: said for cell, said in played.items() if cell.world != NULL}
+    worth = {cell: replications for cell, replications in results.items() if cell.world != NULL_MARKET}
     found = errors(worth)
     ratios = relative_errors(found)
-    base = {(each.cell, each.target): each.rmse for each in found if each.estimator == "ips" and each.n >= ENOUGH}
+    base = {
+        (each.cell, each.target): each.rmse for each in found if each.estimator == "ips" and each.n >= LEAST_ANSWERS
+    }
     names = sorted(ratios, key=lambda name: -geometric_mean(ratios[name]))
     figure, axes = _figure(9.0, 1.6 + 0.42 * len(names), 1, 1)
     axis = axes[0]
-    palette = _palette(len(LOGGING))
+    palette = _palette(len(LOGGING_POLICIES))
     rng = np.random.default_rng(0)
-    for number, logging in enumerate(LOGGING):
+    for number, logging in enumerate(LOGGING_POLICIES):
         across, along = [], []
         for each in found:
             other = base.get((each.cell, each.target), 0.0)
-            if each.cell.logging == logging and each.n >= ENOUGH and other > 0.0 and each.rmse > 0.0:
+            if each.cell.logging == logging and each.n >= LEAST_ANSWERS and other > 0.0 and each.rmse > 0.0:
                 across.append(each.rmse / other)
                 along.append(names.index(each.estimator))
-        nudge = (number - (len(LOGGING) - 1) / 2) * 0.13 + rng.uniform(-0.045, 0.045, len(along))
+        nudge = (number - (len(LOGGING_POLICIES) - 1) / 2) * 0.13 + rng.uniform(-0.045, 0.045, len(along))
         axis.scatter(
             across, np.array(along) + nudge, s=7, alpha=0.45, color=palette[number], label=logging, linewidths=0
         )
@@ -111,7 +113,9 @@ def draw_errors(played: Played, path: Path) -> None:
     axis.set_xlabel("RMSE in units of the RMSE of ips (log scale)")
     axis.grid(axis="x", color="0.92")
     axis.set_axisbelow(True)
-    legend = figure.legend(loc="outside lower center", ncols=len(LOGGING), fontsize=8, frameon=False, markerscale=2.5)
+    legend = figure.legend(
+        loc="outside lower center", ncols=len(LOGGING_POLICIES), fontsize=8, frameon=False, markerscale=2.5
+    )
     for handle in legend.legend_handles:
         if handle is not None:
             handle.set_alpha(1.0)
@@ -123,24 +127,24 @@ def draw_errors(played: Played, path: Path) -> None:
     figure.savefig(path, dpi=120)
 
 
-def draw_events(played: Played, estimator: str, kind: str, path: Path) -> None:
+def draw_events(results: GridResults, estimator: str, kind: str, path: Path) -> None:
     """Write coverage of one estimator by the rarer outcomes that tell the policy from the log's, as PNG."""
-    worth = {cell: said for cell, said in played.items() if cell.world != NULL}
-    nothing = {cell: said for cell, said in played.items() if cell.world == NULL}
+    worth = {cell: replications for cell, replications in results.items() if cell.world != NULL_MARKET}
+    nothing = {cell: replications for cell, replications in results.items() if cell.world == NULL_MARKET}
     figure, axes = _figure(7.5, 4.6, 1, 1)
     axis = axes[0]
-    axis.axhspan(*COVERED, color="tab:green", alpha=0.15, linewidth=0)
+    axis.axhspan(*COVERAGE_LIMITS, color="tab:green", alpha=0.15, linewidth=0)
     axis.axhline(0.95, color="tab:green", linewidth=0.8)
-    lines: tuple[tuple[str, Played, bool], ...] = (
+    lines: tuple[tuple[str, GridResults, bool], ...] = (
         ("the value", worth, False),
         ("the difference to the policy that wrote the log", worth, True),
         ("the difference where there is none", nothing, True),
     )
     for number, (label, of, difference) in enumerate(lines):
         across, along, noise = [], [], []
-        for low, high in pairwise(EVENT_EDGES):
+        for low, high in pairwise(RARE_OUTCOME_EDGES):
             found = coverage(of, estimator, kind, difference=difference, answered=False, events=(low, high)).covered
-            if found.n >= LEAST / 4:
+            if found.n >= LEAST_INTERVALS / 4:
                 across.append(float(np.sqrt(low * high)))
                 along.append(found.value)
                 noise.append(2.0 * found.error)
@@ -159,11 +163,11 @@ def draw_events(played: Played, estimator: str, kind: str, path: Path) -> None:
     figure.savefig(path, dpi=120)
 
 
-def _line(axis: Axes, played: Played, name: str, kind: str, number: int) -> None:
+def _line(axis: Axes, results: GridResults, name: str, kind: str, number: int) -> None:
     across, along, noise = [], [], []
-    for low, high in pairwise(EDGES):
-        found = coverage(played, name, kind, answered=False, effective=(low, high)).covered
-        if found.n >= LEAST:
+    for low, high in pairwise(EFFECTIVE_SIZE_EDGES):
+        found = coverage(results, name, kind, answered=False, effective=(low, high)).covered
+        if found.n >= LEAST_INTERVALS:
             across.append(float(np.sqrt(low * high)))
             along.append(found.value)
             noise.append(2.0 * found.error)

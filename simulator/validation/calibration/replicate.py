@@ -15,12 +15,12 @@ from bandit.ope import ESTIMATORS, Estimate, Feedback, Tally
 from bandit.ope.estimators.mrdr import mrdr_weights
 from bandit.ope.intervals import IntervalKind
 from bandit.ope.slate_weights import marginal_weights, slate_weights
-from simulator.validation.calibration.intervals import DEFAULT, LEVEL, PLAIN
-from simulator.validation.calibration.replications import Said
+from simulator.validation.calibration.intervals import CONFIDENCE_LEVEL, DEFAULT_INTERVAL, PLAIN_ESTIMATORS
+from simulator.validation.calibration.replications import Replications
 from simulator.validation.calibration.reward import cross_fitted, shares_of
-from simulator.validation.calibration.world import Sample, World
+from simulator.validation.calibration.world import CalibrationWorld, SampledLog
 
-STRICT = 0.999
+SUPPORT_LEVEL = 0.999
 """Level of the interval of the mean weight by which support is judged, as in an evaluation."""
 
 CHOSEN_DIMENSIONS = 2
@@ -28,7 +28,7 @@ CHOSEN_DIMENSIONS = 2
 
 
 @dataclass(frozen=True, slots=True)
-class Cell:
+class CalibrationCell:
     """A world, the policy that writes its logs, and their number of rows.
 
     `intervals` are the kinds of interval and `estimators` the names of those that take part, or all that can where
@@ -39,7 +39,7 @@ class Cell:
     logging: str
     n: int
     replications: int
-    intervals: tuple[IntervalKind, ...] = (DEFAULT,)
+    intervals: tuple[IntervalKind, ...] = (DEFAULT_INTERVAL,)
     estimators: tuple[str, ...] = ()
     structure: bool = False
 
@@ -59,14 +59,16 @@ def seed_of(name: str) -> list[int]:
     return [int.from_bytes(digest[place : place + 4], "big") for place in range(0, 16, 4)]
 
 
-def play(world: World, cell: Cell, targets: Mapping[str, FloatArray] | None = None) -> Said:
+def replicate(
+    world: CalibrationWorld, cell: CalibrationCell, targets: Mapping[str, FloatArray] | None = None
+) -> Replications:
     """Play all replications of a cell; `targets` are the world's own unless given."""
     policies = world.policies(cell.logging) if targets is None else targets
-    return Said.join([_judge(world, cell, policies, cell.rng(number)) for number in range(cell.replications)])
+    return Replications.join([_judge(world, cell, policies, cell.rng(number)) for number in range(cell.replications)])
 
 
 def feedback_of(
-    sample: Sample, logging: str, policies: Mapping[str, FloatArray], shares: FloatArray, *, structure: bool = False
+    sample: SampledLog, logging: str, policies: Mapping[str, FloatArray], shares: FloatArray, *, structure: bool = False
 ) -> list[Feedback]:
     """Return what a log says of the policy that wrote it and of each target, as an evaluation does.
 
@@ -92,7 +94,7 @@ def feedback_of(
     return found
 
 
-def _structure(sample: Sample, logging: FloatArray, target: FloatArray) -> dict[str, FloatArray]:
+def _structure(sample: SampledLog, logging: FloatArray, target: FloatArray) -> dict[str, FloatArray]:
     """Return the weights of mips and pi."""
     options = sample.world.catalogue.options
     _, labels = np.unique(options[:, :CHOSEN_DIMENSIONS], axis=0, return_inverse=True)
@@ -106,7 +108,9 @@ def _structure(sample: Sample, logging: FloatArray, target: FloatArray) -> dict[
     }
 
 
-def _judge(world: World, cell: Cell, policies: Mapping[str, FloatArray], rng: np.random.Generator) -> Said:
+def _judge(
+    world: CalibrationWorld, cell: CalibrationCell, policies: Mapping[str, FloatArray], rng: np.random.Generator
+) -> Replications:
     """Return what one log says of all policies."""
     sample = world.sample(cell.logging, cell.n, rng)
     feedback = feedback_of(sample, cell.logging, policies, shares_of(sample, rng), structure=cell.structure)
@@ -116,35 +120,35 @@ def _judge(world: World, cell: Cell, policies: Mapping[str, FloatArray], rng: np
         chosen = [each for each in chosen if each.name in cell.estimators]
     tally = Tally(len(feedback), chosen)
     tally.add(*feedback)
-    plain = Tally(len(feedback), [each for each in chosen if each.name in PLAIN])
-    if set(cell.intervals) != {DEFAULT}:
+    plain = Tally(len(feedback), [each for each in chosen if each.name in PLAIN_ESTIMATORS])
+    if set(cell.intervals) != {DEFAULT_INTERVAL}:
         plain.add(*feedback)
     value: list[list[_Answers]] = [[] for _ in policies]
-    more: list[list[_Answers]] = [[] for _ in policies]
+    difference: list[list[_Answers]] = [[] for _ in policies]
     for kind in cell.intervals:
-        asked = tally if kind == DEFAULT else plain
+        asked = tally if kind == DEFAULT_INTERVAL else plain
         for place in range(len(policies)):
-            found = asked.estimates(place + 1, LEVEL, kind, world.reward_range, rng)
+            found = asked.estimates(place + 1, CONFIDENCE_LEVEL, kind, world.reward_range, rng)
             value[place].append({each.name: each for each in found})
-            found = asked.difference(place + 1, 0, LEVEL, kind, world.reward_range, rng)
-            more[place].append({each.name: each for each in found})
+            found = asked.difference(place + 1, 0, CONFIDENCE_LEVEL, kind, world.reward_range, rng)
+            difference[place].append({each.name: each for each in found})
     names = tuple(each.name for each in chosen)
-    return Said(
+    return Replications(
         targets=tuple(policies),
         estimators=names,
         intervals=cell.intervals,
         truth=np.array([world.truth(table) for table in policies.values()]),
         logged=world.truth(world.logging[cell.logging]),
-        told=np.array([list(told(sample, tally, policies))]),
+        answerable=np.array([list(answerable(sample, tally, policies))]),
         effective=np.array([[of[0][names[0]].effective_sample_size for of in value]]),
         contrast=np.array([[contrast(each) for each in feedback[1:]]]),
         events=np.array([[events(each) for each in feedback[1:]]]),
         value=_numbers(value, names, "value")[..., 0],
         low=_numbers(value, names, "low"),
         high=_numbers(value, names, "high"),
-        more=_numbers(more, names, "value")[..., 0],
-        more_low=_numbers(more, names, "low"),
-        more_high=_numbers(more, names, "high"),
+        difference=_numbers(difference, names, "value")[..., 0],
+        difference_low=_numbers(difference, names, "low"),
+        difference_high=_numbers(difference, names, "high"),
     )
 
 
@@ -152,7 +156,7 @@ _Answers: TypeAlias = dict[str, Estimate]
 """Estimates by the estimator's name."""
 
 
-def told(sample: Sample, tally: Tally, policies: Mapping[str, FloatArray]) -> Iterator[bool]:
+def answerable(sample: SampledLog, tally: Tally, policies: Mapping[str, FloatArray]) -> Iterator[bool]:
     """Yield for each policy whether an evaluation would answer."""
     visits, share = sample.visits(), float((sample.reward > 0.0).mean())
     never = np.bincount(sample.offer, minlength=sample.world.n_offers) == 0
@@ -160,7 +164,7 @@ def told(sample: Sample, tally: Tally, policies: Mapping[str, FloatArray]) -> It
         unsupported = float((visits @ table)[never].sum() / len(sample))
         weights = TargetWeights()
         weights.add(table[sample.rows, sample.offer] / sample.propensity, sample.cluster)
-        strict = tally.mean_weight(place, STRICT)
+        strict = tally.mean_weight(place, SUPPORT_LEVEL)
         yield weights.result("", strict, unsupported, rarer=min(share, 1.0 - share)).severity != "fatal"
 
 

@@ -17,14 +17,14 @@ _ROWS = ("told", "effective", "contrast", "events", "value", "low", "high", "mor
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Said:
+class Replications:
     """R logs, T target policies, E estimators, K kinds of interval.
 
-    `truth` (T,) is each policy's value and `logged` that of the policy that wrote the logs. `told` (R, T) is where an
+    `truth` (T,) is each policy's value and `logged` that of the policy that wrote the logs. `answered` (R, T) is where an
     evaluation would not say "cannot tell", `effective` (R, T) the effective sample size, `contrast` (R, T) that of the
     difference and `events` (R, T) how many of the rarer outcomes that is. `value` (R, T, E) with `low` and
     `high` (R, T, E, K) are the estimates, NaN where there is none (and an interval that is not known is infinite);
-    `more`, `more_low` and `more_high` those of the paired difference to the policy that wrote the log.
+    `difference`, `difference_low` and `difference_high` those of the paired difference to the policy that wrote the log.
     """
 
     targets: tuple[str, ...]
@@ -32,22 +32,22 @@ class Said:
     intervals: tuple[str, ...]
     truth: FloatArray
     logged: float
-    told: BoolArray
+    answered: BoolArray
     effective: FloatArray
     contrast: FloatArray
     events: FloatArray
     value: FloatArray
     low: FloatArray
     high: FloatArray
-    more: FloatArray
-    more_low: FloatArray
-    more_high: FloatArray
+    difference: FloatArray
+    difference_low: FloatArray
+    difference_high: FloatArray
 
     def __len__(self) -> int:
-        return len(self.told)
+        return len(self.answered)
 
     @staticmethod
-    def join(parts: Sequence[Said]) -> Said:
+    def join(parts: Sequence[Replications]) -> Replications:
         """Return the logs of all parts, which must be of the same policies, estimators and intervals."""
         rows: dict[str, Any] = {name: np.concatenate([getattr(part, name) for part in parts]) for name in _ROWS}
         return replace(parts[0], **rows)
@@ -60,7 +60,7 @@ class Said:
         part.replace(path)
 
     @staticmethod
-    def load(path: Path, stamp: str) -> Said | None:
+    def load(path: Path, stamp: str) -> Replications | None:
         """Return what a file has; None where there is none, or where it was played under another stamp."""
         try:
             with np.load(path, allow_pickle=False) as file:
@@ -72,4 +72,4 @@ class Said:
         for name in _NAMES:
             found[name] = tuple(found[name].tolist())
         found["logged"] = float(found["logged"])
-        return Said(**found)
+        return Replications(**found)

@@ -10,28 +10,30 @@ import numpy as np
 from bandit.domain import FloatArray, IntArray
 from bandit.encoding.encoder import Encoder, settle_scales
 from bandit.evaluate import RidgeReward
-from simulator.validation.calibration.world import Sample
+from simulator.validation.calibration.world import SampledLog
 
-FOLDS = 2
+REWARD_FOLDS = 2
 
 
-def shares_of(sample: Sample, rng: np.random.Generator) -> FloatArray:
+def shares_of(sample: SampledLog, rng: np.random.Generator) -> FloatArray:
     """Return a share in [0, 1) a row by which it is dealt to a fold, the same for all rows of a customer."""
     if sample.cluster is None:
         return rng.random(len(sample))
     return rng.random(int(sample.cluster.max()) + 1)[sample.cluster]
 
 
-def cross_fitted(sample: Sample, shares: FloatArray, weight: FloatArray | None = None) -> tuple[FloatArray, IntArray]:
+def cross_fitted(
+    sample: SampledLog, shares: FloatArray, weight: FloatArray | None = None
+) -> tuple[FloatArray, IntArray]:
     """Return (FOLDS, P, N) predictions of models that have not seen the fold, and the (n,) fold of each row.
 
     `weight` (n,) is that of the squared errors, 1 unless given.
     """
     batch, pool = sample.batch(), sample.world.contexts
     encoder = Encoder(sample.world.catalogue, settle_scales(sample.world.catalogue, batch.contexts))
-    fold = np.floor(shares * FOLDS).astype(np.int64)
+    fold = np.floor(shares * REWARD_FOLDS).astype(np.int64)
     tables = []
-    for place in range(FOLDS):
+    for place in range(REWARD_FOLDS):
         model = RidgeReward(encoder)
         others = fold != place
         model.learn(batch.take(others), None if weight is None else weight[others])
@@ -39,7 +41,7 @@ def cross_fitted(sample: Sample, shares: FloatArray, weight: FloatArray | None =
     return np.stack(tables), fold
 
 
-def pool_predictions(sample: Sample) -> FloatArray:
+def pool_predictions(sample: SampledLog) -> FloatArray:
     """Return the (P, N) predictions of one model that has seen the whole sample."""
     batch, pool = sample.batch(), sample.world.contexts
     model = RidgeReward(Encoder(sample.world.catalogue, settle_scales(sample.world.catalogue, batch.contexts)))

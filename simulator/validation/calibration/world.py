@@ -16,15 +16,15 @@ import numpy as np
 from bandit.catalogue import Catalogue
 from bandit.domain import Contexts, FloatArray, IntArray, LoggedBatch
 
-Draw: TypeAlias = Callable[[IntArray, IntArray, np.random.Generator], FloatArray]
+RewardDraw: TypeAlias = Callable[[IntArray, IntArray, np.random.Generator], FloatArray]
 """Draws the (n,) rewards of n (row of the pool, offer)."""
 
-NEAR = 0.2
+NEAR_SHARE = 0.2
 """Share of the target "near" that is "greedy"; the rest is the policy that wrote the log."""
 
 
 @dataclass(frozen=True, eq=False)
-class World:
+class CalibrationWorld:
     """P contexts, N offers, and everything about them that is true.
 
     `expected` is (P, N), the exact expected reward of every offer; `draw` draws rewards. `frequency` (P,) is how often
@@ -39,7 +39,7 @@ class World:
     expected: FloatArray
     frequency: FloatArray
     visits: float
-    draw: Draw
+    draw: RewardDraw
     logging: Mapping[str, FloatArray]
     targets: Mapping[str, FloatArray]
     reward_range: tuple[float, float] | None = None
@@ -51,7 +51,7 @@ class World:
 
     def policies(self, logging: str) -> dict[str, FloatArray]:
         """Return the target policies; "near" is mostly the policy that writes the log."""
-        near = (1.0 - NEAR) * self.logging[logging] + NEAR * self.targets["greedy"]
+        near = (1.0 - NEAR_SHARE) * self.logging[logging] + NEAR_SHARE * self.targets["greedy"]
         return {**self.targets, "near": near}
 
     def truth(self, policy: FloatArray) -> float:
@@ -64,7 +64,7 @@ class World:
         """The cumulated probabilities of each logging policy, each row of the pool one higher: (P N,)."""
         return {name: _ladder(table) for name, table in self.logging.items()}
 
-    def sample(self, logging: str, n: int, rng: np.random.Generator) -> Sample:
+    def sample(self, logging: str, n: int, rng: np.random.Generator) -> SampledLog:
         """Draw a log of n decisions: customers at random, their visits in proportion to how often they come."""
         if self.visits > 0:
             drawn = rng.integers(len(self.expected), size=max(1, round(n / self.visits)))
@@ -78,14 +78,14 @@ class World:
         step = np.searchsorted(self.ladders[logging], rows + rng.random(n), side="right")
         offer = np.clip(step - rows * self.n_offers, 0, self.n_offers - 1).astype(np.int64)
         propensity = self.logging[logging][rows, offer]
-        return Sample(self, rows, cluster, offer, propensity, self.draw(rows, offer, rng))
+        return SampledLog(self, rows, cluster, offer, propensity, self.draw(rows, offer, rng))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Sample:
+class SampledLog:
     """A log of n decisions: `rows` are places in the pool, `cluster` the customers drawn, None where all differ."""
 
-    world: World
+    world: CalibrationWorld
     rows: IntArray
     cluster: IntArray | None
     offer: IntArray

@@ -12,30 +12,46 @@ from rich.console import Console
 from bandit.domain import Policy
 from bandit.errors import InputError, OfferBanditError
 from simulator.bench import __main__ as command
-from simulator.bench.earnings.cells import CLAIRVOYANT, FACTS, REFERENCES, UNIFORM, Cell, append, read, valid
+from simulator.bench.earnings.cells import (
+    CLAIRVOYANT,
+    FACTS_CLAIRVOYANT,
+    REFERENCES,
+    UNIFORM,
+    TournamentCell,
+    append,
+    read,
+    valid,
+)
 from simulator.bench.earnings.contestants import CHANCE, CONTESTANTS, ENGINE, named
 from simulator.bench.earnings.picture import draw
 from simulator.bench.earnings.play import play, references
 from simulator.bench.earnings.summary import Mean, markdown, rows
-from simulator.bench.earnings.tournament import CELLS, NUMBERS, PICTURE, REFERENCE, TABLE, Match
-from simulator.bench.earnings.world import FIRST, Place, World, windows
+from simulator.bench.earnings.tournament import (
+    EARNED_CELLS,
+    EARNED_NUMBERS,
+    EARNED_PICTURE,
+    EARNED_TABLE,
+    REFERENCE_TASK,
+    Tournament,
+)
+from simulator.bench.earnings.world import FIRST_DECISIONS, TournamentWorld, WorldSpec, windows
 from simulator.bench.speed import speed
-from simulator.bench.speed.fixtures import LEVERS, Size, Stage
+from simulator.bench.speed.fixtures import OPTIONS_BY_OFFERS, ProblemSize, SpeedFixture
 
 PEERS = ("bayesianbandits", "mabwiser", "gittins", "pybandits")
 
 SILENT = Console(quiet=True)
 
 
-def place(name="tiny", draw=0, customers=150, visits=800):
-    return Place.of(name, 7, draw, customers, visits)
+def spec(name="tiny", draw=0, customers=150, visits=800):
+    return WorldSpec.of(name, 7, draw, customers, visits)
 
 
 def cell(contestant, all_, draw=0, **more):
     """A cell of the place above that is worth so much in every window."""
-    where = place(draw=draw)
+    where = spec(draw=draw)
     given = {"all": all_, "last": all_, "first": all_} | more
-    return Cell(
+    return TournamentCell(
         scenario=where.scenario,
         seed=where.seed,
         draw=where.draw,
@@ -47,16 +63,16 @@ def cell(contestant, all_, draw=0, **more):
     )
 
 
-def match(folder, contestants=(CHANCE,), places=None, **more):
+def tournament(folder, contestants=(CHANCE,), specs=None, **more):
     chosen, absent = named(list(contestants))
-    return Match(places or (place(),), chosen, absent, folder, **more)
+    return Tournament(specs or (spec(),), chosen, absent, folder, **more)
 
 
 # -- the stage ---------------------------------------------------------------------------------------------------------
 
 
 def test_a_place_is_always_the_same_world():
-    one, again = World.draw(place()), World.draw(place())
+    one, again = TournamentWorld.draw(spec()), TournamentWorld.draw(spec())
     assert np.array_equal(one.visits.times, again.visits.times)
     assert np.array_equal(one.noise.buys, again.noise.buys)
     assert np.array_equal(one.population.market.score_offset, again.population.market.score_offset)
@@ -65,18 +81,22 @@ def test_a_place_is_always_the_same_world():
 def test_places_and_the_things_of_a_place_have_no_seed_in_common():
     things = [
         tuple(where.sequence(of).generate_state(2).tolist())
-        for where in (place(), place(draw=1), place("null"), replace(place(), seed=8))
+        for where in (spec(), spec(draw=1), spec("null"), replace(spec(), seed=8))
         for of in ("market", "population", "visits", "noise", ENGINE)
     ]
     assert len(set(things)) == len(things)
 
 
 def test_a_place_takes_the_size_that_its_scenario_recommends():
-    assert (Place.of("loyalty", 1, 0).customers, Place.of("loyalty", 1, 0).visits) == (400, 20_000)
+    assert (WorldSpec.of("loyalty", 1, 0).customers, WorldSpec.of("loyalty", 1, 0).visits) == (400, 20_000)
 
 
 def test_windows_are_all_visits_the_last_quarter_and_the_first_two_thousand():
-    assert windows(20_000) == {"all": slice(0, 20_000), "last": slice(15_000, 20_000), "first": slice(0, FIRST)}
+    assert windows(20_000) == {
+        "all": slice(0, 20_000),
+        "last": slice(15_000, 20_000),
+        "first": slice(0, FIRST_DECISIONS),
+    }
     assert windows(800) == {"all": slice(0, 800), "last": slice(600, 800), "first": slice(0, 800)}
 
 
@@ -88,9 +108,9 @@ def test_uniform_choice_plays_to_a_share_of_nothing_and_the_engine_to_no_more_th
 
     Its share has a standard error below .1 here, from 800 draws of six offers; the clairvoyant bounds every policy.
     """
-    cells = [*references(place()), play(place(), CHANCE), play(place(), ENGINE)]
+    cells = [*references(spec()), play(spec(), CHANCE), play(spec(), ENGINE)]
     worth = {each.contestant: each.all for each in cells}
-    way = worth[FACTS] - worth[UNIFORM]
+    way = worth[FACTS_CLAIRVOYANT] - worth[UNIFORM]
     assert abs(worth[CHANCE] - worth[UNIFORM]) < 0.3 * way
     assert worth[CHANCE] < worth[ENGINE] <= worth[CLAIRVOYANT]
     assert cells[-1].fault == ""
@@ -98,7 +118,7 @@ def test_uniform_choice_plays_to_a_share_of_nothing_and_the_engine_to_no_more_th
 
 
 def test_a_contestant_plays_a_place_the_same_way_again():
-    one, again = play(place(visits=300), ENGINE), play(place(visits=300), ENGINE)
+    one, again = play(spec(visits=300), ENGINE), play(spec(visits=300), ENGINE)
     assert (one.all, one.last, one.realised) == (again.all, again.last, again.realised)
 
 
@@ -109,9 +129,9 @@ def test_a_contestant_that_fails_leaves_a_cell_that_says_why(monkeypatch):
     monkeypatch.setattr(
         "simulator.bench.earnings.play.CONTESTANTS", {CHANCE: replace(CONTESTANTS[CHANCE], open=opened)}
     )
-    failed = play(place(visits=200), CHANCE)
+    failed = play(spec(visits=200), CHANCE)
     assert failed.fault == "RuntimeError: no cards left"
-    (row,) = [each for each in rows([*references(place(visits=200)), failed]) if each.contestant == CHANCE]
+    (row,) = [each for each in rows([*references(spec(visits=200)), failed]) if each.contestant == CHANCE]
     assert row.faults == ("RuntimeError: no cards left",)
 
 
@@ -122,7 +142,7 @@ def test_a_peer_learns_the_strong_tastes_of_the_tiny_market(name):
     gittins keeps a diagonal model and is only asked to play without a fault.
     """
     pytest.importorskip(name)
-    where = place(customers=400, visits=2_000)
+    where = spec(customers=400, visits=2_000)
     played = play(where, name)
     known = {each.contestant: each for each in references(where)}
     assert played.fault == ""
@@ -136,7 +156,7 @@ def test_a_peer_learns_the_strong_tastes_of_the_tiny_market(name):
 @pytest.mark.parametrize("name", PEERS)
 def test_an_adapter_obeys_the_protocol_and_keeps_to_what_is_eligible(name, tmp_path):
     pytest.importorskip(name)
-    world = World.draw(place(visits=50))
+    world = TournamentWorld.draw(spec(visits=50))
     contexts = world.population.contexts(world.visits.customers, world.visits.times)
     eligible = np.zeros((50, 6), dtype=np.bool_)
     eligible[:, [1, 4]] = True
@@ -157,7 +177,7 @@ def test_who_is_not_installed_is_left_out_with_the_reason(monkeypatch):
 
 
 def test_a_contestant_nobody_knows_is_refused_by_name():
-    with pytest.raises(InputError, match='"oracle" is not a contestant'):
+    with pytest.raises(InputError, tournament='"oracle" is not a contestant'):
         named(["oracle"])
 
 
@@ -165,17 +185,17 @@ def test_a_contestant_nobody_knows_is_refused_by_name():
 
 
 def test_results_are_read_as_they_were_written_and_the_last_of_a_key_counts(tmp_path):
-    path = tmp_path / CELLS
+    path = tmp_path / EARNED_CELLS
     append(path, [cell("a", 1.0), cell("b", 2.0)])
     append(path, [cell("a", 3.0)])
     assert {key[1]: each.all for key, each in read(path).items()} == {"a": 3.0, "b": 2.0}
 
 
 def test_a_line_that_is_no_result_is_refused_with_its_number(tmp_path):
-    path = tmp_path / CELLS
+    path = tmp_path / EARNED_CELLS
     append(path, [cell("a", 1.0)])
     path.write_text(path.read_text() + '{"scenario": "tiny"}\n')
-    with pytest.raises(InputError, match="line 2"):
+    with pytest.raises(InputError, tournament="line 2"):
         read(path)
 
 
@@ -186,28 +206,30 @@ def test_results_of_a_scenario_that_was_changed_since_do_not_count():
 
 
 def test_a_run_is_resumed_where_it_was_left_and_extended(tmp_path):
-    first = match(tmp_path)
-    assert first.tasks() == [(place(), REFERENCE), (place(), CHANCE)]
+    first = tournament(tmp_path)
+    assert first.tasks() == [(spec(), REFERENCE_TASK), (spec(), CHANCE)]
     first.run(SILENT)
     assert first.tasks() == []
-    more = match(tmp_path, (CHANCE, ENGINE), (place(), place(draw=1)))
+    more = tournament(tmp_path, (CHANCE, ENGINE), (spec(), spec(draw=1)))
     assert more.tasks() == [
-        (place(), ENGINE),
-        (place(draw=1), REFERENCE),
-        (place(draw=1), CHANCE),
-        (place(draw=1), ENGINE),
+        (spec(), ENGINE),
+        (spec(draw=1), REFERENCE_TASK),
+        (spec(draw=1), CHANCE),
+        (spec(draw=1), ENGINE),
     ]
-    assert match(tmp_path, again=True).tasks() == [(place(), CHANCE)]
+    assert tournament(tmp_path, again=True).tasks() == [(spec(), CHANCE)]
 
 
 def test_what_failed_is_played_again(tmp_path):
-    append(tmp_path / CELLS, [*references(place()), replace(cell(CHANCE, 0.0), fault="RuntimeError: no cards left")])
-    assert match(tmp_path).tasks() == [(place(), CHANCE)]
+    append(
+        tmp_path / EARNED_CELLS, [*references(spec()), replace(cell(CHANCE, 0.0), fault="RuntimeError: no cards left")]
+    )
+    assert tournament(tmp_path).tasks() == [(spec(), CHANCE)]
 
 
 def test_two_processes_play_what_one_plays(tmp_path):
-    places = (place(visits=200), place(draw=1, visits=200))
-    alone, together = match(tmp_path / "one", places=places), match(tmp_path / "two", places=places, processes=2)
+    specs = (spec(visits=200), spec(draw=1, visits=200))
+    alone, together = tournament(tmp_path / "one", specs=specs), tournament(tmp_path / "two", specs=specs, processes=2)
     values = [{(row.contestant, row.all.value) for row in each.run(SILENT)} for each in (alone, together)]
     assert values[0] == values[1]
 
@@ -232,7 +254,7 @@ def test_a_share_is_the_way_from_uniform_to_the_facts_clairvoyant():
     assert found["x"].all.error == pytest.approx(0.1)
     assert found["x"].regret.value == pytest.approx(320.0)
     assert found[UNIFORM].all.value == 0.0
-    assert found[FACTS].last.value == 1.0
+    assert found[FACTS_CLAIRVOYANT].last.value == 1.0
     assert table[0].contestant == CLAIRVOYANT
 
 
@@ -260,16 +282,16 @@ def test_the_table_names_every_contestant_and_who_is_missing():
 
 
 def test_a_picture_is_drawn_where_there_is_something_to_gain(tmp_path):
-    draw(rows([*references_worth(), cell(ENGINE, 1.9), cell("vw", 1.5)]), tmp_path / PICTURE)
-    assert (tmp_path / PICTURE).read_bytes().startswith(b"\x89PNG")
+    draw(rows([*references_worth(), cell(ENGINE, 1.9), cell("vw", 1.5)]), tmp_path / EARNED_PICTURE)
+    assert (tmp_path / EARNED_PICTURE).read_bytes().startswith(b"\x89PNG")
 
 
 def test_the_command_writes_table_numbers_and_picture(tmp_path, capsys):
     size = ["--scenarios", "tiny", "--seeds", "1", "--visits", "200", "--customers", "100"]
     assert command.main([*size, "--only", "chance", "--out", str(tmp_path)]) == 0
     assert "## tiny" in capsys.readouterr().out
-    assert {TABLE, NUMBERS, PICTURE, CELLS} <= {path.name for path in tmp_path.iterdir()}
-    assert {row["contestant"] for row in json.loads((tmp_path / NUMBERS).read_text())} == {*REFERENCES, CHANCE}
+    assert {EARNED_TABLE, EARNED_NUMBERS, EARNED_PICTURE, EARNED_CELLS} <= {path.name for path in tmp_path.iterdir()}
+    assert {row["contestant"] for row in json.loads((tmp_path / EARNED_NUMBERS).read_text())} == {*REFERENCES, CHANCE}
 
 
 def test_the_command_refuses_a_scenario_that_is_none(tmp_path, capsys):
@@ -280,20 +302,20 @@ def test_the_command_refuses_a_scenario_that_is_none(tmp_path, capsys):
 # -- speed -------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("offers", LEVERS)
+@pytest.mark.parametrize("offers", OPTIONS_BY_OFFERS)
 def test_a_size_has_as_many_offers_as_its_levers_make(offers):
-    assert math.prod(LEVERS[offers]) == offers
+    assert math.prod(OPTIONS_BY_OFFERS[offers]) == offers
 
 
 def test_a_size_without_levers_is_refused():
-    with pytest.raises(InputError, match="7 offers are not among the sizes"):
-        Stage(Size(7, 2), 1)
+    with pytest.raises(InputError, tournament="7 offers are not among the sizes"):
+        SpeedFixture(ProblemSize(7, 2), 1)
 
 
 def test_the_speed_table_times_every_contestant_beside_vowpal_wabbit():
-    timings = speed.measure(Size(6, 3), seconds=0.3)
+    timings = speed.measure(ProblemSize(6, 3), seconds=0.3)
     assert {timing.beside for timing in timings} == {speed.VW_PREDICT, speed.VW_LEARN}
     assert all(timing.median > 0 and timing.calls >= 3 for timing in timings)
-    assert all(timing.calls >= speed.ROUNDS for timing in timings if timing.median * 512 < 1e5)
+    assert all(timing.calls >= speed.TIMING_ROUNDS for timing in timings if timing.median * 512 < 1e5)
     assert speed.markdown(timings).count("\n") == len(timings) + 2
     assert speed.table(timings).row_count == len(timings)

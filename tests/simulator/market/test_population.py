@@ -13,7 +13,7 @@ from bandit.errors import ContextError
 from simulator import Market, Population, scenario
 from simulator.market.demographics import Boolean, Categorical, Numeric
 from simulator.market.names import names, rows, width
-from simulator.market.population import START
+from simulator.market.population import CALENDAR_START
 from simulator.market.season import DAY, HOUR, Season
 
 
@@ -83,7 +83,7 @@ def test_contexts_are_the_facts_in_canonical_form_with_the_keys():
 
 def test_season_facts_are_columns_only_where_declared_and_only_with_a_time():
     plain = world("tiny")
-    assert "season" not in plain.columns(time=START)
+    assert "season" not in plain.columns(time=CALENDAR_START)
     shown = world("tiny", season=Season(yearly=0.2, observed=True))
     assert "season" not in shown.columns()
     peak = round(335 * DAY)
@@ -114,10 +114,10 @@ def test_keys_of_nobody_are_refused(key):
 
 def test_visits_come_in_order_inside_their_days_and_opening_hours():
     population = world(n=1_000)
-    visits = population.visits(20_000, np.random.default_rng(2), start=START, days=10)
+    visits = population.visits(20_000, np.random.default_rng(2), start=CALENDAR_START, days=10)
     assert np.all(np.diff(visits.times) >= 0)
-    assert visits.times[0] >= START
-    assert visits.times[-1] < START + 10 * DAY
+    assert visits.times[0] >= CALENDAR_START
+    assert visits.times[-1] < CALENDAR_START + 10 * DAY
     clock = visits.times // HOUR % 24
     season = population.market.scenario.season
     assert set(clock.tolist()) == set(range(season.opens, season.closes))

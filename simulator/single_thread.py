@@ -14,7 +14,7 @@ from collections.abc import Callable
 _VARIABLES = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 
 
-def run_with_one_thread(module: str, main: Callable[[], int]) -> int:
+def run_single_threaded(module: str, main: Callable[[], int]) -> int:
     """Call `main`, or where the environment does not settle the threads, run `python -m module` anew with one.
 
     The libraries read their number of threads when they are loaded, which is before any code here runs.
