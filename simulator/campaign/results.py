@@ -1,4 +1,4 @@
-"""What a pilot found: one row a policy, and a reading of it that claims no more than the intervals show."""
+"""The results of a pilot: one row for each policy, and two sentences that claim no more than the intervals show."""
 
 from __future__ import annotations
 
@@ -8,26 +8,18 @@ from dataclasses import asdict, dataclass
 from bandit.domain import FloatArray, IntArray
 from bandit.evaluate import Evaluation, PolicyEvaluation
 from bandit.ope import Estimate
-from simulator.campaign.evaluation import (
-    CLAIRVOYANT,
-    FACTS_CLAIRVOYANT,
-    RULES_POLICY,
-    THOMPSON_POLICY,
-    UNIFORM,
-    VW_POLICY,
-    TrueValue,
-)
+from simulator.campaign.evaluation import RULES_POLICY, THOMPSON_POLICY, VW_POLICY, TrueValue
 from simulator.campaign.live import paired_difference
 from simulator.campaign.plan import CampaignPlan, CampaignWorld
-from simulator.market.ceilings import ValueScale
+from simulator.market.ceilings import CLAIRVOYANT, FACTS_CLAIRVOYANT, UNIFORM, ValueScale
 
 
 @dataclass(frozen=True, slots=True)
 class PolicyRow:
-    """One policy: what the log says of it, what is true, and what it earned live a decision.
+    """One policy: its estimate from the log, its true value, and what it earned live a decision.
 
-    `difference` and `live_difference` are to the rules, None for the rules themselves. `share` is the truth on the
-    way from uniform choice, 0, to the best that observed facts allow, 1.
+    `difference` and `live_difference` are to the rules, None for the rules themselves. `share` is where the true value
+    lies between uniform choice, 0, and the best that observed facts allow, 1.
     """
 
     name: str
@@ -61,7 +53,11 @@ class PolicyRow:
 
 @dataclass(frozen=True, slots=True)
 class Results:
-    """Everything a pilot found. `uniform` is the true value of uniform choice, `learned` what the engine learned."""
+    """All results of a pilot.
+
+    `judged` decisions of `judged_customers` were evaluated on; `learned` is the number of outcomes that the engine
+    learned, `uniform` the true value of uniform choice.
+    """
 
     plan: CampaignPlan
     offers: int
@@ -77,7 +73,7 @@ class Results:
         return next(row for row in self.rows if row.name == name)
 
     def reading(self) -> tuple[str, str]:
-        """Return two sentences: what the log showed beforehand, and what happened live."""
+        """Return two sentences: what the log showed before the live phase, and what happened live."""
         return _offline_sentence(self), _live_sentence(self)
 
     def to_dict(self) -> dict[str, object]:
@@ -102,7 +98,7 @@ def results(
     live: Mapping[str, FloatArray],
     learned: int,
 ) -> Results:
-    """Put together what was judged, what is true, and what was to be expected at each live visit, by policy."""
+    """Return the results from an evaluation, true values and (n,) expected objectives at the live visits."""
     scale = ValueScale(truth[UNIFORM].value, truth[FACTS_CLAIRVOYANT].value, truth[CLAIRVOYANT].value)
     return Results(
         plan=world.plan,
@@ -132,42 +128,42 @@ def _row(
     )
 
 
-_CALLED = {THOMPSON_POLICY: "Thompson sampling", VW_POLICY: "Vowpal Wabbit"}
+_DISPLAY_NAMES = {THOMPSON_POLICY: "Thompson sampling", VW_POLICY: "Vowpal Wabbit"}
 
 
 def _offline_sentence(found: Results) -> str:
-    said = [_shown(found.row(name), found.currency) for name in (THOMPSON_POLICY, VW_POLICY)]
+    clauses = [_offline_clause(found.row(name), found.currency) for name in (THOMPSON_POLICY, VW_POLICY)]
     return (
-        f"Before anything went live, from {found.judged:,} logged decisions of customers that nothing was learned "
-        f"from: {said[0]}; {said[1]}."
+        f"Before going live, from {found.judged:,} logged decisions of customers that the policies did not learn "
+        f"from: {clauses[0]}; {clauses[1]}."
     )
 
 
-def _shown(row: PolicyRow, currency: str) -> str:
-    called, difference = _CALLED[row.name], row.difference
+def _offline_clause(row: PolicyRow, currency: str) -> str:
+    name, difference = _DISPLAY_NAMES[row.name], row.difference
     if row.warning is not None or difference is None:
-        return f"of {called} the log cannot tell"
+        return f"the log cannot tell what {name} would earn"
     low, high = difference.low, difference.high
     if low > 0:
-        return f"{called} would earn {low:,.2f} to {high:,.2f} {currency} a decision more than today's rules"
+        return f"{name} would earn {low:,.2f} to {high:,.2f} {currency} a decision more than today's rules"
     if high < 0:
-        return f"{called} would earn {-high:,.2f} to {-low:,.2f} {currency} a decision less than today's rules"
-    return f"{called} may earn less or more than today's rules ({low:+,.2f} to {high:+,.2f} {currency} a decision)"
+        return f"{name} would earn {-high:,.2f} to {-low:,.2f} {currency} a decision less than today's rules"
+    return f"{name} may earn less or more than today's rules ({low:+,.2f} to {high:+,.2f} {currency} a decision)"
 
 
 def _live_sentence(found: Results) -> str:
     rules = found.row(RULES_POLICY).live
-    said = [_earned(found.row(name), rules, found.currency) for name in (THOMPSON_POLICY, VW_POLICY)]
+    clauses = [_live_clause(found.row(name), rules, found.currency) for name in (THOMPSON_POLICY, VW_POLICY)]
     return (
-        f"Live, at {found.plan.live:,} visits that all of them met and at which the rules earned {rules:,.2f} "
-        f"{found.currency} a decision: {said[0]}; {said[1]}."
+        f"Live, at {found.plan.live:,} visits, the same for all policies, at which the rules earned {rules:,.2f} "
+        f"{found.currency} a decision: {clauses[0]}; {clauses[1]}."
     )
 
 
-def _earned(row: PolicyRow, rules: float, currency: str) -> str:
-    called, difference = _CALLED[row.name], row.live_difference
-    earned = f"{called} earned {row.live:,.2f} {currency}"
+def _live_clause(row: PolicyRow, rules: float, currency: str) -> str:
+    name, difference = _DISPLAY_NAMES[row.name], row.live_difference
+    earned = f"{name} earned {row.live:,.2f} {currency}"
     if difference is None or difference.low <= 0 <= difference.high:
-        return f"{earned}, which is no clear difference"
+        return f"{earned}, no clear difference"
     more = f" ({difference.value / rules:+.0%})" if rules > 0 else ""
     return f"{earned}, {abs(difference.value):,.2f} {'more' if difference.value > 0 else 'less'}{more}"

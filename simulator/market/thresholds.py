@@ -1,7 +1,7 @@
-"""Threshold rules: "age < 30 and region north and not loyal: channel sms +0.8", drawn at random.
+"""Threshold rules drawn at random, such as "age < 30 and region north and not loyal: channel sms +0.8".
 
-Each is one more feature of a customer, 1 where all its checks hold and 0 elsewhere, with an effect on some offers.
-A check of a fact that is missing does not hold.
+Each is a feature of a customer, 1 where all its conditions hold and 0 elsewhere, with an effect on some offers. A
+condition on a missing fact does not hold.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 from scipy.special import ndtri
@@ -16,7 +17,8 @@ from scipy.special import ndtri
 from bandit.domain import BoolArray, FloatArray, IntArray
 from simulator.market.demographics import Boolean, Categorical, FactSpec, Numeric
 
-Columns = Mapping[str, IntArray | FloatArray]
+FactColumns: TypeAlias = Mapping[str, IntArray | FloatArray]
+"""Canonical columns of facts by name."""
 
 CUT_QUANTILES = (0.15, 0.85)
 """Numeric facts are cut between these quantiles."""
@@ -27,7 +29,7 @@ ALL_BUT_ONE = 0.3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Thresholds:
-    """How many rules, and of what kind.
+    """The number of threshold rules and their distribution.
 
     `depths` are the shares of rules with one check, two, three and so on, each of another fact, chosen in proportion
     to the facts' `taste`. A rule adds a normal of deviation `effect` (logits) to an option, or to the whole response to
@@ -44,24 +46,24 @@ class Thresholds:
 
 @dataclass(frozen=True, slots=True)
 class FactCondition(ABC):
-    """One test of one fact."""
+    """A condition on one fact."""
 
     fact: str
 
     @abstractmethod
     def holds(self, column: IntArray | FloatArray) -> BoolArray:
-        """Return where it holds in a canonical column; nowhere where the fact is missing."""
+        """Return the (n,) mask where it holds in a canonical column; False where the fact is missing."""
 
 
 @dataclass(frozen=True, slots=True)
 class Within(FactCondition):
-    """A number in [low, high), one end of which is open to infinity."""
+    """A numeric fact lies in [low, high), one end of which is infinite."""
 
     low: float
     high: float
 
     def holds(self, column: IntArray | FloatArray) -> BoolArray:
-        """Return where the number lies within."""
+        """Return the (n,) mask where the number lies within."""
         return np.asarray((column >= self.low) & (column < self.high))
 
     def __str__(self) -> str:
@@ -70,13 +72,13 @@ class Within(FactCondition):
 
 @dataclass(frozen=True, slots=True)
 class Among(FactCondition):
-    """One of some codes (0 and 1 for yes and no); `words` says it in words."""
+    """A fact has one of some codes (0 and 1 for false and true); `words` is the condition as text."""
 
     codes: tuple[int, ...]
     words: str
 
     def holds(self, column: IntArray | FloatArray) -> BoolArray:
-        """Return where the code is one of these."""
+        """Return the (n,) mask where the code is one of these."""
         return np.asarray(np.isin(column, self.codes))
 
     def __str__(self) -> str:
@@ -119,8 +121,8 @@ def draw_rules(
     return tuple(rules)
 
 
-def indicators(rules: Sequence[Threshold], columns: Columns) -> FloatArray:
-    """Return (n, R): 1 where all checks of a rule hold."""
+def indicators(rules: Sequence[Threshold], columns: FactColumns) -> FloatArray:
+    """Return (n, R): 1 where all conditions of a rule hold, 0 elsewhere."""
     known: dict[FactCondition, BoolArray] = {}
     hits = []
     for rule in rules:

@@ -1,4 +1,4 @@
-"""Who comes when."""
+"""Visits: which customers come at which times."""
 
 from __future__ import annotations
 

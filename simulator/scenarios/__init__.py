@@ -1,9 +1,9 @@
-"""The scenarios by name. Their numbers are chosen to be plausible, not fitted to anybody's data.
+"""The scenarios by name, with numbers that are chosen to be plausible and are not fitted to any data.
 
-Where a magnitude follows common reports of retail e-mail and coupon campaigns it says so; the rest is set so that
-a learner faces what a real one does: most tastes partly visible, discounts that pay for some and burn money for
-others, and a good deal that only history shows. Each scenario is a module of its own and stresses one point more
-than the others; a new one is one more `Scenario` in `SCENARIOS`.
+Where a magnitude follows common reports of retail e-mail and coupon campaigns the module says so; the rest is set to
+give a learner a realistic problem: most tastes are partly explained by facts, discounts pay for some customers and lose
+money with others, and a good deal shows only in a customer's history. Each scenario has a module and stresses one
+difficulty; to add one, add its `Scenario` to `SCENARIOS`.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ _RULES: Mapping[str, tuple[Mapping[str, object], ...]] = MappingProxyType({"reta
 def scenario(name: str, *, rules: bool = False) -> Scenario:
     """Return a scenario by name, with its stacking and eligibility rules if wanted.
 
-    Raises InputError for a name that is none, and where rules are wanted of a scenario that has none.
+    Raises InputError for an unknown name, and where rules are wanted of a scenario without rules.
     """
     if name not in SCENARIOS:
         raise InputError(f'"{name}" is not a scenario; scenarios are {", ".join(SCENARIOS)}')

@@ -1,4 +1,4 @@
-"""A programme of few members who come again and again: what they want shows in what they did, not in who they are.
+"""A loyalty programme of few members who come often: their tastes show in their history more than in their facts.
 
 All numbers are chosen. Hidden tastes are about one and a half times as strong as what facts explain, so that the best
 policy that sees facts only is far from the best there is; 50 visits a member are about one a week in a year.

@@ -13,22 +13,33 @@ from simulator.market.demographics import Numeric
 from simulator.market.season import Season
 from simulator.market.spec import PracticeRule, Scenario, Sensitivity
 from simulator.market.thresholds import Thresholds
-from simulator.scenarios.retail import CATEGORY, CHANNEL, DISCOUNT, GIFT, RETAIL, RETAIL_FACTS
-
-_AGE, _GENDER, _REGION, _LOYAL, _RECENCY, _SPEND, _NEWSLETTER = RETAIL_FACTS
+from simulator.scenarios.retail import (
+    AGE,
+    CATEGORY,
+    CHANNEL,
+    DISCOUNT,
+    GENDER,
+    GIFT,
+    LOYAL,
+    NEWSLETTER,
+    RECENCY,
+    REGION,
+    RETAIL,
+    SPEND_HISTORY,
+)
 
 RUGGED: Scenario = replace(
     RETAIL,
     name="rugged",
     describes="A shop where tastes follow 80 threshold rules over eight facts: 144 offers, no model family is right.",
     facts=(
-        replace(_AGE, engagement=0.1, basket=0.0),
-        replace(_GENDER, shares=(0.55, 0.45), taste=0.9, basket=0.0),
-        replace(_REGION, taste=0.8),
-        replace(_LOYAL, share=0.35, taste=0.9, base=0.25, visits=0.25),
-        replace(_RECENCY, base=-0.15),
-        replace(_SPEND, base=0.0),
-        _NEWSLETTER,
+        replace(AGE, engagement=0.1, basket=0.0),
+        replace(GENDER, shares=(0.55, 0.45), taste=0.9, basket=0.0),
+        replace(REGION, taste=0.8),
+        replace(LOYAL, share=0.35, taste=0.9, base=0.25, visits=0.25),
+        replace(RECENCY, base=-0.15),
+        replace(SPEND_HISTORY, base=0.0),
+        NEWSLETTER,
         Numeric(name="tenure", center=2.5, spread=0.8, log=True, low=0.0, high=20.0, decimals=1, taste=0.5),
     ),
     dimensions=(

@@ -1,4 +1,4 @@
-"""A mailing to people who hardly know the shop: about one contact in a hundred ends in a purchase.
+"""A mailing to people who hardly know the shop: about one contact in a hundred leads to a purchase.
 
 The order of the conversion, one in a hundred, is what is commonly reported of cold e-mail; all other numbers are
 chosen. 20,000 contacts bring some 200 purchases, so that most of what is learned early is learned from costs and from

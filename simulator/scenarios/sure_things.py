@@ -1,7 +1,8 @@
-"""A weekly box that two thirds order anyway: what is given to them is given away.
+"""A weekly box that two thirds order anyway, so that incentives mostly lose money.
 
 All numbers are chosen. A discount moves response by a few points in a hundred and costs a share of every order, so that
-it loses money with nearly all. Who skips weeks, or is new, is less sure; facts tell them in part.
+it loses money with nearly all. Customers who skip weeks, or are new, are less certain to order, which facts tell in
+part.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""What stands between a run and its target: the book of the run, outcomes on their way, and the two ways to ask.
+"""Targets of a run: adapters that ask an engine or a bare policy for offers and report the outcomes back.
 
-A desk asks a target for offers and tells it what was heard; one speaks to an engine, one to a bare policy.
+Also the columns of a run while it goes on, and the outcomes that have not been observed yet.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from simulator.market.responses import Responses
 from simulator.market.visits import Visits
 
 END_OF_TIME = int(np.iinfo(np.int64).max)
-"""A time after everything."""
+"""A time later than every event."""
 
 
 class EngineLike(Protocol):
-    """What is used of an engine."""
+    """The methods of an engine that a run calls."""
 
     def decide_batch(
         self,
@@ -43,16 +43,19 @@ class EngineLike(Protocol):
         revenue: FloatArray | None = None,
         time: IntArray | None = None,
     ) -> object:
-        """Record one event a decision."""
+        """Record one event for each decision."""
         ...
 
     def learn(self, *, now: int | None = None) -> object:
-        """Fold what is new into the policy."""
+        """Update the policy with the outcomes that are new."""
         ...
 
 
 class RunRecord:
-    """The columns of a run while it is being written."""
+    """The columns of a run of n visits, filled batch by batch.
+
+    `offer` and `propensity` are (n,), `packed` the (n, N) eligible offers as bits; `responses` are the outcomes.
+    """
 
     def __init__(self, visits: Visits, n_offers: int, decision_ids: ObjectArray) -> None:
         n = len(visits)
@@ -62,13 +65,12 @@ class RunRecord:
         self.propensity = np.zeros(n)
         self.packed = np.zeros((n, -(-n_offers // 8)), dtype=np.uint8)
         self.n_offers = n_offers
-        none = np.zeros(n, dtype=np.bool_)
-        still = np.zeros(n, dtype=np.int64)
-        self.responses = Responses(none, np.zeros(n), still, none.copy(), still.copy(), np.zeros(n))
+        no, zero = np.zeros(n, dtype=np.bool_), np.zeros(n, dtype=np.int64)
+        self.responses = Responses(no, np.zeros(n), zero, no.copy(), zero.copy(), np.zeros(n))
 
     @staticmethod
     def empty(visits: Visits, population: Population, prefix: str) -> RunRecord:
-        """Open the book of these visits; decisions are named prefix + row."""
+        """Return the record of these visits before any decision; decision ids are prefix + row."""
         ids = np.strings.add(prefix, np.arange(len(visits)).astype(np.str_)).astype(object)
         return RunRecord(visits, population.market.n_offers, ids)
 
@@ -86,7 +88,10 @@ class RunRecord:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ObservedOutcomes:
-    """Rows of the book whose outcome is heard of now: purchases, returns, and rows that are settled for good."""
+    """Rows of a run whose outcome is observed now: purchases, returns, and rows whose outcome is final.
+
+    `instant` says that outcomes are known at the time of the visit instead of after their delay.
+    """
 
     bought: IntArray
     returned: IntArray
@@ -95,33 +100,33 @@ class ObservedOutcomes:
 
     @staticmethod
     def immediate(record: RunRecord, rows: IntArray) -> ObservedOutcomes:
-        """Return the news of these visits where everything is known in the moment of the visit."""
+        """Return the outcomes of these visits, all known at the time of the visit."""
         responses = record.responses
         return ObservedOutcomes(rows[responses.converted[rows]], rows[responses.returned[rows]], rows, instant=True)
 
 
 class PendingOutcomes:
-    """Outcomes on their way: three queues of (due, row), for purchases, returns and settlement."""
+    """Outcomes not observed yet: three queues of (due time, row), for purchases, returns and final outcomes."""
 
     def __init__(self, window: int) -> None:
         self.window = window
         self.queues = [(np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)) for _ in range(3)]
 
     def add(self, record: RunRecord, rows: IntArray) -> None:
-        """Put the outcomes of these visits on their way."""
+        """Add the outcomes of these visits."""
         responses, times = record.responses, record.visits.times[rows]
         bought = times + responses.delay[rows]
         back = bought + responses.return_delay[rows]
         converted, returned = responses.converted[rows], responses.returned[rows]
         settled = np.where(returned, back, np.where(converted, bought, times + self.window))
-        observed = ((bought[converted], rows[converted]), (back[returned], rows[returned]), (settled, rows))
+        added = ((bought[converted], rows[converted]), (back[returned], rows[returned]), (settled, rows))
         self.queues = [
             (np.concatenate([due, more]), np.concatenate([old, new]))
-            for (due, old), (more, new) in zip(self.queues, observed, strict=True)
+            for (due, old), (more, new) in zip(self.queues, added, strict=True)
         ]
 
     def due(self, now: int) -> ObservedOutcomes:
-        """Take out what has arrived by now, in order of time."""
+        """Remove and return the outcomes that are due by now, in order of time."""
         arrived = []
         for place, (due, rows) in enumerate(self.queues):
             here = due <= now
@@ -132,13 +137,13 @@ class PendingOutcomes:
 
 
 class EngineTarget:
-    """Asks an engine and tells it what was heard, as events."""
+    """An engine as the target of a run: it decides batches, and observes outcomes as events."""
 
     def __init__(self, engine: EngineLike, population: Population) -> None:
         self.engine, self.population = engine, population
 
     def decide(self, record: RunRecord, rows: IntArray) -> None:
-        """Ask for offers for these visits and write them into the book."""
+        """Ask for offers for these visits and enter them into the record."""
         customers, times = record.visits.customers[rows], record.visits.times[rows]
         decided = self.engine.decide_batch(
             self.population.names(customers).tolist(),
@@ -150,35 +155,37 @@ class EngineTarget:
         record.packed[rows] = np.packbits(decided.eligible, axis=1)
 
     def observe(self, record: RunRecord, observed: ObservedOutcomes) -> None:
-        """Record what was heard as events; "closed" only where everything is known at once."""
+        """Record outcomes as events; "closed" only where everything is known at the time of the visit."""
         responses, times = record.responses, record.visits.times
         objective = self.population.market.catalogue.objective
         after = np.int64(0 if observed.instant else 1)
         bought = times[observed.bought] + after * responses.delay[observed.bought]
-        self._tell(record, observed.bought, objective.event, responses.revenue[observed.bought], bought)
+        self._record(record, observed.bought, objective.event, responses.revenue[observed.bought], bought)
         back = times[observed.returned] + after * (responses.delay + responses.return_delay)[observed.returned]
-        self._tell(record, observed.returned, "return", -responses.revenue[observed.returned], back)
+        self._record(record, observed.returned, "return", -responses.revenue[observed.returned], back)
         if observed.instant:
-            self._tell(record, observed.settled, "closed", None, times[observed.settled])
+            self._record(record, observed.settled, "closed", None, times[observed.settled])
 
-    def _tell(self, record: RunRecord, rows: IntArray, event: str, revenue: FloatArray | None, time: IntArray) -> None:
+    def _record(
+        self, record: RunRecord, rows: IntArray, event: str, revenue: FloatArray | None, time: IntArray
+    ) -> None:
         if len(rows):
             self.engine.record_batch(record.decision_ids[rows].tolist(), event, revenue=revenue, time=time)
 
-    def learn(self, record: RunRecord, now: int) -> None:  # noqa: ARG002 - the engine has a book of its own
+    def learn(self, record: RunRecord, now: int) -> None:  # noqa: ARG002 - the engine has its own log
         """Let the engine learn what is known at this time."""
         self.engine.learn(now=now)
 
 
 class PolicyTarget:
-    """Asks a bare policy for probabilities, draws from them, and hands it each outcome once it is settled."""
+    """A bare policy as the target of a run: offers are drawn from its probabilities, final outcomes update it."""
 
     def __init__(self, policy: Policy, population: Population, rng: np.random.Generator) -> None:
         self.policy, self.population, self.rng = policy, population, rng
         self.settled: list[IntArray] = []
 
     def decide(self, record: RunRecord, rows: IntArray) -> None:
-        """Draw an offer for these visits from the policy's probabilities and write it into the book."""
+        """Draw an offer for these visits from the policy's probabilities and enter it into the record."""
         contexts = self.population.contexts(record.visits.customers[rows], record.visits.times[rows])
         eligible = self.population.eligible(contexts)
         shares = checked(self.policy.probabilities(contexts, eligible, self.rng), eligible)
@@ -187,12 +194,12 @@ class PolicyTarget:
         record.packed[rows] = np.packbits(eligible, axis=1)
 
     def observe(self, record: RunRecord, observed: ObservedOutcomes) -> None:  # noqa: ARG002 - the rows are enough
-        """Keep the settled rows until the policy learns."""
+        """Keep the rows with a final outcome until the policy learns."""
         if self.policy.learns and len(observed.settled):
             self.settled.append(observed.settled)
 
     def learn(self, record: RunRecord, now: int) -> None:  # noqa: ARG002 - a bare policy has no clock
-        """Hand the policy what was heard since the last time."""
+        """Update the policy with the outcomes observed since the last call."""
         if not self.settled:
             return
         rows = np.concatenate(self.settled)

@@ -1,10 +1,10 @@
-"""How often do the intervals of the demo cover the truth? `python -m simulator.validation.coverage` asks many worlds.
+"""Coverage of the demo's intervals over many simulated worlds: `python -m simulator.validation.coverage`.
 
-Each seed is another market, other customers and another log, judged as in the demo and by default at its size.
+Each seed is another market with other customers and another log, evaluated as in the demo and by default at its size.
 
-In a policy unlike the rules only a few hundred decisions agree, and of these one in six buys: the estimate is skewed,
-and a low one comes with an interval that is too narrow. An interval of 95 % then covers 92 to 94 %, and what it misses
-lies above it; with fewer decisions it is less.
+For a policy unlike the rules only a few hundred decisions agree, and of these one in six buys: the estimate is skewed,
+and a low one has an interval that is too narrow. A 95 % interval then covers 92 to 94 %, and the truths that it misses
+lie above it; with fewer decisions coverage is lower.
 """
 
 from __future__ import annotations
@@ -26,15 +26,16 @@ from bandit.ope import Estimate
 from bandit.policies import ThompsonSampling, VowpalWabbit
 from simulator.campaign.evaluation import THOMPSON_POLICY, VW_POLICY, evaluate_offline, train, true_values
 from simulator.campaign.history import split_halves
-from simulator.campaign.plan import RULES_EXPLORATION, CampaignPlan, CampaignWorld
+from simulator.campaign.plan import CampaignPlan, CampaignWorld
+from simulator.market.segments import RULES_EXPLORATION
 from simulator.simulation.log import RunLog
-from simulator.simulation.run import run
+from simulator.simulation.run import RunOptions, run
 from simulator.single_thread import run_single_threaded
 
 
 @dataclass(frozen=True, slots=True)
 class CoverageCase:
-    """One policy in one world: the log's answer and the truth; also for the difference to the rules."""
+    """One policy in one world: estimates of its value and of its difference to the rules, and their true values."""
 
     policy: str
     seed: int
@@ -47,12 +48,12 @@ class CoverageCase:
 
 @dataclass(frozen=True, slots=True)
 class DemoCoverage:
-    """One policy over n worlds, in the unit of the objective.
+    """The coverage of one policy's intervals over n worlds, in the unit of the objective.
 
-    `covered` is how many intervals of the value cover the truth, `difference_covered` how many of the paired
+    `covered` is the number of intervals of the value that cover the truth, `difference_covered` that of the paired
     difference to the rules (None for the rules). `bias` is the mean of estimate - truth, and `bias_error` its standard
-    error; `width` is the mean width of the interval. `cannot_tell` is how often the log was too thin for an answer:
-    these are counted like the others.
+    error; `width` is the mean width of the interval. `cannot_tell` is the number of worlds whose log had too little
+    support for an answer; they are counted like the others.
     """
 
     policy: str
@@ -70,15 +71,21 @@ class DemoCoverage:
 
 
 def evaluate_world(plan: CampaignPlan, *, vw: bool = True) -> tuple[CoverageCase, ...]:
-    """Judge the policies of the demo in the world of a plan, from a log in memory."""
+    """Evaluate the policies of the demo in the world of a plan, from a log in memory."""
     world = CampaignWorld.draw(plan)
-    log = run(world.segment_rules(RULES_EXPLORATION), world.population, world.visits, plan.rng("draws"), batch=8_192)
-    learned_from, judged = split_halves(RunLog(world.population, log))
+    log = run(
+        world.segment_rules(RULES_EXPLORATION),
+        world.population,
+        world.visits,
+        plan.rng("draws"),
+        RunOptions(batch=8_192),
+    )
+    learning, evaluation = split_halves(RunLog(world.population, log))
     learned: dict[str, Policy] = {THOMPSON_POLICY: ThompsonSampling(world.catalogue)}
     if vw:
         learned[VW_POLICY] = VowpalWabbit(world.catalogue)
     for policy in learned.values():
-        train(policy, learned_from)
+        train(policy, learning)
     truth = true_values(world, learned)
     return tuple(
         CoverageCase(
@@ -90,19 +97,19 @@ def evaluate_world(plan: CampaignPlan, *, vw: bool = True) -> tuple[CoverageCase
             true_difference=truth[row.name].difference,
             answered=row.support_ok,
         )
-        for row in evaluate_offline(world, judged, learned).rows
+        for row in evaluate_offline(world, evaluation, learned).rows
     )
 
 
 def summarise(cases: Iterable[CoverageCase]) -> tuple[DemoCoverage, ...]:
     """Return one row a policy, in the order in which policies first appear."""
-    named: dict[str, list[CoverageCase]] = {}
+    by_policy: dict[str, list[CoverageCase]] = {}
     for case in cases:
-        named.setdefault(case.policy, []).append(case)
-    return tuple(_coverage(name, of) for name, of in named.items())
+        by_policy.setdefault(case.policy, []).append(case)
+    return tuple(_coverage_of(name, of) for name, of in by_policy.items())
 
 
-def _coverage(policy: str, cases: Sequence[CoverageCase]) -> DemoCoverage:
+def _coverage_of(policy: str, cases: Sequence[CoverageCase]) -> DemoCoverage:
     n = len(cases)
     off = np.array([case.estimate.value - case.truth for case in cases])
     differences = [(case.difference, case.true_difference) for case in cases if case.difference is not None]
@@ -141,7 +148,7 @@ def table(rows: Sequence[DemoCoverage], title: str) -> Table:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Judge many worlds and print how often intervals cover; returns 0 where done, 2 for input that cannot be used."""
+    """Evaluate many worlds and print how often intervals cover; return 0 on success, 2 for invalid input."""
     given = _parser().parse_args(arguments)
     cases: list[CoverageCase] = []
     begun = time.perf_counter()
@@ -159,7 +166,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.write(json.dumps(plain | {"policies": [row.to_dict() for row in rows]}, indent=2) + "\n")
         return 0
     size = f"{given.decisions:,} decisions of {given.customers:,} customers"
-    title = f"95 % intervals of dr in {given.seeds} worlds, {size}, half of them judged"
+    title = f"95 % intervals of dr in {given.seeds} worlds, {size}, half of them for evaluation"
     Console(file=sys.stdout, highlight=False, width=None if sys.stdout.isatty() else 120).print(table(rows, title))
     return 0
 
@@ -167,16 +174,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m simulator.validation.coverage",
-        description="Repeat the demo's judgement from the log in many simulated worlds, and count how often the 95 %% "
-        "interval covers the truth.",
+        description="Repeat the demo's evaluation in many simulated worlds, and count how often the 95 %% interval "
+        "covers the truth.",
     )
     add = parser.add_argument
     plan = CampaignPlan()
-    add("--seeds", type=int, default=20, help="how many worlds (default: %(default)s)")
-    add("--first-seed", type=int, default=1, help="seed of the first; the others follow (default: %(default)s)")
+    add("--seeds", type=int, default=20, help="number of worlds (default: %(default)s)")
+    add("--first-seed", type=int, default=1, help="seed of the first world; the others follow (default: %(default)s)")
     add("--decisions", type=int, default=plan.decisions, help="decisions in each log (default: %(default)s)")
     add("--customers", type=int, default=plan.customers, help="customers of each world (default: %(default)s)")
-    add("--truth", type=int, default=plan.truth // 2, help="visits to take the truth on (default: %(default)s)")
+    add(
+        "--truth",
+        type=int,
+        default=plan.truth // 2,
+        help="visits on which true values are computed (default: %(default)s)",
+    )
     add("--no-vw", dest="vw", action="store_false", help="leave out Vowpal Wabbit, which takes most of the time")
     add("--json", action="store_true", help="print JSON instead of the table")
     return parser

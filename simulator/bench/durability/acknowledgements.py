@@ -1,4 +1,4 @@
-"""What a killed process had acknowledged, what it was at, and what its database had before."""
+"""What a killed process had acknowledged or begun, and the content of its database before."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from simulator.bench.durability.worker import AcknowledgementLog
 
 @dataclass(slots=True)
 class Acknowledged:
-    """What killed processes had acknowledged, what the last was at, and all decisions that were asked for."""
+    """What killed processes had acknowledged, what the last one had begun, and all decisions that were requested."""
 
     decided: dict[str, tuple[str, int, float]] = field(default_factory=dict)
     recorded: dict[tuple[str, str], float] = field(default_factory=dict)
@@ -59,15 +59,15 @@ class Acknowledged:
 
 @dataclass(frozen=True, slots=True)
 class DatabaseContent:
-    """What a database had before a process began on it: customers by decision, amounts by decision and event."""
+    """The content of a database before a process worked on it: customers by decision, amounts by decision and event."""
 
     decisions: dict[str, str]
     times: dict[str, int]
     events: dict[tuple[str, str], float]
 
     @staticmethod
-    def of(path: Path) -> DatabaseContent:
-        """Read a database, of whatever version; nothing where there is none."""
+    def read(path: Path) -> DatabaseContent:
+        """Read a database of any version; empty where there is none."""
         if not path.exists():
             return DatabaseContent({}, {}, {})
         with contextlib.closing(sqlite3.connect(path)) as raw:
@@ -80,7 +80,7 @@ class DatabaseContent:
 
 
 def events_in(raw: sqlite3.Connection) -> tuple[dict[tuple[str, str], float], int]:
-    """Return the current amount of each event, and how many are current twice."""
+    """Return the current amount of each event, and the number of events that are current twice."""
     rows = raw.execute(
         "SELECT d.decision_id, e.event, e.revenue FROM events e JOIN decisions d ON d.seq = e.seq "
         "WHERE NOT EXISTS (SELECT 1 FROM events n WHERE n.corrects = e.id)"
@@ -90,5 +90,5 @@ def events_in(raw: sqlite3.Connection) -> tuple[dict[tuple[str, str], float], in
 
 
 def same(found: float | None, amount: float) -> bool:
-    """Say whether an amount is there and is this one; NaN stands for none."""
+    """Return whether an amount was found and is this one; NaN means no amount."""
     return found is not None and (found == amount or (found != found and amount != amount))  # noqa: PLR0124 - NaN

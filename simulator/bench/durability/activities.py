@@ -1,4 +1,4 @@
-"""What a process is at when it is killed: activities on a small database, each acknowledged as it is done."""
+"""Activities on a small database at which a process is killed; each step is acknowledged when it is done."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from bandit.governance.erasure import erase, retain
 from bandit.logfiles import LogMapping, import_log
 from bandit.store.connection import Connection
 from bandit.store.spool import writer
-from simulator.bench.durability.worker import CRASH_MAPPING, DAY, ERASED_CUSTOMER, RETAINED_FROM, Worker
+from simulator.bench.durability.worker import CRASH_MAPPING, ERASED_CUSTOMER, RETAINED_FROM, Worker
+from simulator.market.season import DAY
 
 
 def deciding(worker: Worker) -> None:
@@ -44,7 +45,7 @@ def learning_often(worker: Worker) -> None:
 
 
 def learning_much(worker: Worker) -> None:
-    """Learn what waits, in steps of some thousands."""
+    """Learn waiting outcomes, in steps of some thousands."""
     with worker.engine() as engine:
         worker.learn(engine, later=40 * DAY)
         worker.decide(engine, 200)
@@ -60,7 +61,7 @@ def importing(worker: Worker) -> None:
 
 
 def opening(worker: Worker) -> None:
-    """Open the database: create it, migrate it, or take in what a killed process left; then decide."""
+    """Open the database (creating, migrating or recovering it), then decide."""
     with worker.engine() as engine:
         worker.notes.write("opened")
         worker.decide(engine, 5)
@@ -92,7 +93,7 @@ def backing_up(worker: Worker) -> None:
 
 
 def spooling(worker: Worker) -> None:
-    """Decide and record while another holds the database for some of the time."""
+    """Decide and record while another connection locks the database for some of the time."""
     writer.RETRY = 0.0
     other = sqlite3.connect(worker.path, isolation_level=None)
     with worker.engine(busy_timeout=0.002) as engine:
@@ -107,7 +108,7 @@ def spooling(worker: Worker) -> None:
 
 
 def _work_without_room(worker: Worker, block: Callable[[], None]) -> None:
-    """Decide, record and learn where the database cannot grow; refusals are noted, and must be one sentence."""
+    """Decide, record and learn where the database cannot grow; errors are logged, and must be one sentence."""
     writer.RETRY = 0.0
     with worker.engine(busy_timeout=0.05) as engine:
         block()
@@ -122,19 +123,19 @@ def _work_without_room(worker: Worker, block: Callable[[], None]) -> None:
 
 
 def full_disk(worker: Worker) -> None:
-    """Work where no file may grow beyond a size, the spool neither."""
+    """Work where no file may grow beyond a size, including the spool."""
     room = worker.path.stat().st_size + 60_000
     _work_without_room(worker, lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (room, resource.RLIM_INFINITY)))
 
 
 def full_database(worker: Worker) -> None:
-    """Work where the database has no page left, and the spool has room."""
+    """Work where the database has no page left; the spool has room."""
     _start_connections_with("PRAGMA max_page_count = 1")
     _work_without_room(worker, lambda: None)
 
 
 def read_only(worker: Worker) -> None:
-    """Work where the database may not be written any more, and the spool may."""
+    """Work where the database cannot be written; the spool can."""
     with worker.engine():
         pass
     _start_connections_with("PRAGMA query_only = ON")
@@ -142,7 +143,7 @@ def read_only(worker: Worker) -> None:
 
 
 def _start_connections_with(statement: str) -> None:
-    """Have every connection that is opened from now on in this process begin with a statement."""
+    """Make every connection that this process opens from now on begin with a statement."""
     name = "_connect"
     connect = getattr(Connection, name)
 

@@ -1,4 +1,4 @@
-"""Results, a cell each: one contestant at one place. Kept as JSON lines, so that a run can be resumed and extended."""
+"""Results as cells, one contestant in one world, kept as JSON lines so that a run can be resumed and extended."""
 
 from __future__ import annotations
 
@@ -10,22 +10,25 @@ from typing import TypeAlias
 
 from bandit.errors import InputError
 from simulator.bench.earnings.world import WorldSpec
+from simulator.market.ceilings import CLAIRVOYANT, FACTS_CLAIRVOYANT, UNIFORM
 
-UNIFORM, BEST_RULE, FACTS_CLAIRVOYANT, CLAIRVOYANT = "uniform", "segment rule", "facts-clairvoyant", "clairvoyant"
+BEST_RULE = "segment rule"
+"""The best segment rule that could be written with full knowledge."""
+
 REFERENCES = (UNIFORM, BEST_RULE, FACTS_CLAIRVOYANT, CLAIRVOYANT)
-"""What needs no learning and is known exactly."""
+"""The policies that need no learning, whose values are exact."""
 
 CellKey: TypeAlias = tuple[WorldSpec, str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TournamentCell:
-    """One contestant at one place.
+    """The result of one contestant in one world.
 
     `all`, `last` and `first` are its exact expected objective a decision over all visits, the last quarter and the
-    first 2,000. `realised` is the mean reward that came, `error` its standard error. `decide` and `learn` are
-    microseconds of processor time a decision and a learned outcome (0 for a reference), `seconds` what the cell took.
-    `fault` says why there is no result. `stamp` is the place's when it was played.
+    first 2,000. `realised` is the mean realised reward, `error` its standard error. `decide` and `learn` are
+    microseconds of processor time a decision and a learned outcome (0 for a reference), `seconds` the duration of the
+    cell. `fault` is the reason for a missing result. `stamp` is the checksum of the scenario at that time.
     """
 
     scenario: str
@@ -48,12 +51,12 @@ class TournamentCell:
 
     @property
     def spec(self) -> WorldSpec:
-        """Where it was played."""
+        """The world of the result."""
         return WorldSpec(self.scenario, self.seed, self.draw, self.customers, self.visits)
 
     @property
     def key(self) -> CellKey:
-        """What a later cell of the same contestant at the same place replaces."""
+        """The key by which a later cell of the same contestant in the same world replaces this one."""
         return self.spec, self.contestant
 
     def value(self, window: str) -> float:
@@ -64,7 +67,7 @@ class TournamentCell:
 def read(path: Path) -> dict[CellKey, TournamentCell]:
     """Return the cells of a file, the last of each key; none where there is no file.
 
-    Raises InputError for a line that is none of ours.
+    Raises InputError for a line that is not a result.
     """
     if not path.exists():
         return {}
@@ -76,7 +79,7 @@ def read(path: Path) -> dict[CellKey, TournamentCell]:
             cell = TournamentCell(**{name: value for name, value in given.items() if name in known})
         except (ValueError, TypeError, AttributeError) as fault:
             raise InputError(
-                f"{path}, line {number}: this is no result of the benchmark ({fault}); delete the line or the file"
+                f"{path}, line {number}: not a result of the benchmark ({fault}); delete the line or the file"
             ) from fault
         cells[cell.key] = cell
     return cells
@@ -89,6 +92,6 @@ def append(path: Path, cells: Iterable[TournamentCell]) -> None:
 
 
 def valid(cells: Mapping[CellKey, TournamentCell]) -> dict[CellKey, TournamentCell]:
-    """Return the cells whose scenario is still as it was when they were played."""
+    """Return the cells whose scenario has not changed since."""
     stamps = {spec: spec.stamp for spec in {cell.spec for cell in cells.values()}}
     return {key: cell for key, cell in cells.items() if stamps[cell.spec] == cell.stamp}

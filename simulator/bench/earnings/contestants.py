@@ -1,4 +1,4 @@
-"""Who plays: the engine, Vowpal Wabbit, and the peers that are installed, each by a name."""
+"""The contestants by name: the engine, Vowpal Wabbit, and the other libraries that are installed."""
 
 from __future__ import annotations
 
@@ -17,19 +17,20 @@ from bandit.domain import Policy
 from bandit.engine import Engine
 from bandit.errors import InputError
 from bandit.policies import ThompsonSampling, Uniform, VowpalWabbit
+from simulator.bench.engines import BENCH_KEY
 
 ENGINE, VW_CONTESTANT, CHANCE = "engine", "vw", "chance"
 
 BenchTarget: TypeAlias = Policy | Engine
 OpenContestant: TypeAlias = Callable[[Catalogue, int, Path], AbstractContextManager[BenchTarget]]
-"""Opens a contestant that knows nothing: of a catalogue, a seed and an empty folder of its own."""
+"""Opens a contestant without knowledge from a catalogue, a seed and an empty folder of its own."""
 
 
 @dataclass(frozen=True, slots=True)
 class Contestant:
-    """A learner that can be opened anew for each cell; `package` is where it comes from, `slow` says why it waits.
+    """A learner that is opened anew for each cell, from a `package`.
 
-    One that is `slow` plays only where it is named.
+    `slow` is the reason for which it takes part only where it is named; empty where it always does.
     """
 
     name: str
@@ -47,7 +48,7 @@ class Contestant:
 
     @property
     def missing(self) -> str:
-        """Why it cannot play here; empty where it can."""
+        """The reason for which it cannot take part; empty where it can."""
         if self.package == "offer-bandit" or find_spec(self.package) is not None:
             return ""
         return f"{self.package} is not installed; `make bench` makes an environment that has it"
@@ -55,13 +56,13 @@ class Contestant:
 
 @contextmanager
 def _engine(catalogue: Catalogue, seed: int, folder: Path) -> Iterator[BenchTarget]:
-    """The engine as a service would run it, its log in the hands of the operating system; nothing is set."""
+    """The engine as a service would run it, with durability "process" and default settings."""
     with Engine.open(
         folder / "offers.db",
         catalogue,
         ThompsonSampling(catalogue),
         seed=seed,
-        customer_key=b"bench",
+        customer_key=BENCH_KEY,
         durability="process",
     ) as engine:
         yield engine
@@ -75,12 +76,12 @@ def _vw(catalogue: Catalogue, seed: int, folder: Path) -> Iterator[BenchTarget]:
 
 @contextmanager
 def _chance(catalogue: Catalogue, seed: int, folder: Path) -> Iterator[BenchTarget]:  # noqa: ARG001 - the same for all
-    """Uniform choice that draws: its distance from the exact value is the luck of the draws."""
+    """Uniform choice by random draws: its distance from the exact value is the noise of the draws."""
     yield Uniform(catalogue)
 
 
 def _peer(module: str, kind: str) -> OpenContestant:
-    """Return how to open a peer's adapter, whose module is imported only then: it needs the peer."""
+    """Return what opens the adapter of a library; its module, which needs the library, is imported only then."""
 
     @contextmanager
     def opened(catalogue: Catalogue, seed: int, folder: Path) -> Iterator[BenchTarget]:  # noqa: ARG001 - the same for all
@@ -110,9 +111,9 @@ CONTESTANTS: Mapping[str, Contestant] = MappingProxyType({each.name: each for ea
 
 
 def named(names: list[str] | None) -> tuple[tuple[Contestant, ...], dict[str, str]]:
-    """Return who plays and who does not, with the reason; all that are installed and not slow where none is named.
+    """Return the contestants of these names, and those left out with the reason.
 
-    Raises InputError for a name that is none.
+    Without names, all that are installed and not slow. Raises InputError for an unknown name.
     """
     unknown = [name for name in names or [] if name not in CONTESTANTS]
     if unknown:

@@ -1,4 +1,4 @@
-"""One contestant at one place: the same visits, the same chance, learning after every batch."""
+"""One contestant in one world: the same visits and noise for all, learning after every batch."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from simulator.bench.earnings.contestants import CONTESTANTS
 from simulator.bench.earnings.timed import TimedEngine, TimedPolicy
 from simulator.bench.earnings.world import TOURNAMENT_BATCH, TournamentWorld, WorldSpec, windows
 from simulator.simulation.regret import ReferenceValues
-from simulator.simulation.run import run
+from simulator.simulation.run import RunOptions, run
 
 
 @lru_cache(maxsize=1)
@@ -29,7 +29,7 @@ def _world(spec: WorldSpec) -> TournamentWorld:
 
 
 def references(spec: WorldSpec) -> tuple[TournamentCell, ...]:
-    """Return what uniform choice, the best segment rule and the two ceilings are worth at a place, exactly."""
+    """Return the exact values of uniform choice, the best segment rule and the two ceilings in a world."""
     begun = time.perf_counter()
     world = _world(spec)
     reference = ReferenceValues.measure(world.population, world.visits.customers, world.visits.times)
@@ -42,37 +42,36 @@ def references(spec: WorldSpec) -> tuple[TournamentCell, ...]:
 
 
 def play(spec: WorldSpec, name: str) -> TournamentCell:
-    """Let one contestant meet the visits of a place; a cell with its fault where it fails."""
+    """Run one contestant on the visits of a world; return its cell, with a fault where it fails."""
     contestant = CONTESTANTS[name]
     begun = time.perf_counter()
     world = _world(spec)
-    chance = spec.sequence(name)
+    seeds = spec.sequence(name)
     scenario = world.population.market.scenario
     blank = replace(_blank(spec, name), version=contestant.version)
     try:
         with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings(), _quiet():
-            warnings.simplefilter("ignore")  # of the peers, about themselves
-            seed = int(chance.generate_state(1)[0] >> 1)
+            warnings.simplefilter("ignore")  # warnings of other libraries
+            seed = int(seeds.generate_state(1)[0] >> 1)
             with contestant.open(world.population.market.catalogue, seed, Path(folder)) as target:
                 timed = TimedPolicy(target) if isinstance(target, Policy) else TimedEngine(target)
                 played = run(
                     timed,
                     world.population,
                     world.visits,
-                    np.random.default_rng(chance),
-                    batch=TOURNAMENT_BATCH,
-                    delayed=scenario.delayed,
+                    np.random.default_rng(seeds),
+                    RunOptions(batch=TOURNAMENT_BATCH, delayed=scenario.delayed),
                     noise=world.noise,
                 )
-    except Exception as fault:  # noqa: BLE001 - whatever a peer raises, the others play on and the table says it
+    except Exception as fault:  # noqa: BLE001 - a library may raise anything; the table reports it
         return replace(blank, fault=f"{type(fault).__name__}: {fault}"[:500])
     learned = timed.learning.pieces or len(played)
     return replace(
         _valued(blank, played.expected),
         realised=float(played.reward.mean()),
         error=float(played.reward.std() / np.sqrt(len(played))),
-        decide=timed.deciding.microseconds,
-        learn=timed.learning.nanoseconds / 1_000 / learned,
+        decide=timed.deciding.cpu_microseconds,
+        learn=timed.learning.cpu_ns / 1_000 / learned,
         seconds=time.perf_counter() - begun,
     )
 
@@ -97,7 +96,7 @@ def _valued(blank: TournamentCell, expected: FloatArray) -> TournamentCell:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep what a peer writes while it works out of the benchmark's own output."""
+    """Discard what a library prints while it works."""
     with (
         Path(os.devnull).open("w") as nowhere,
         contextlib.redirect_stdout(nowhere),

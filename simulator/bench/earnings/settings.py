@@ -1,4 +1,4 @@
-"""What exploration costs: the regret of Thompson sampling by its draws, floor and width, on the same customers."""
+"""The cost of exploration: regret of Thompson sampling by its draws, floor and width, on the same customers."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from bandit.domain import FloatArray
 from bandit.policies import ThompsonSampling
 from simulator.bench.earnings.world import TOURNAMENT_BATCH, TournamentWorld, WorldSpec
 from simulator.simulation.regret import ReferenceValues
-from simulator.simulation.run import run
+from simulator.simulation.run import RunOptions, run
 
 SETTINGS_SCENARIOS = ("retail", "busy", "loyalty", "sparse", "rugged", "null")
 
@@ -29,15 +29,15 @@ SETTINGS: tuple[Mapping[str, float], ...] = (
     {**DEFAULT_SETTING, "width": 0.25},
     {**DEFAULT_SETTING, "width": 1.0},
 )
-"""The default, and one setting moved at a time."""
+"""The default settings, and variants that change one of them."""
 
 
 @dataclass(frozen=True, slots=True)
 class SettingResult:
-    """One setting in one scenario, means over draws of the scenario.
+    """The regret of one setting in one scenario, as means over draws of the scenario.
 
-    `regret` is the money a decision that the best policy on observed facts would have earned more, `regret_last` that
-    of the last quarter; `against` is the paired difference of `regret` to the default's, `error` its standard error.
+    `regret` is the money a decision that the best policy on observed facts earns more, `regret_last` that of the last
+    quarter; `against` is the paired difference of `regret` to the default's, `error` its standard error.
     """
 
     scenario: str
@@ -50,7 +50,7 @@ class SettingResult:
 
 
 def measure(specs: Sequence[Sequence[WorldSpec]], console: Console) -> tuple[SettingResult, ...]:
-    """Run every setting at every place, the same visits and chance for all; `specs` are those of each scenario."""
+    """Run every setting in every world with the same visits and noise; `specs` are the worlds of each scenario."""
     found: list[SettingResult] = []
     with Progress(console=console, disable=not console.is_terminal) as progress:
         task = progress.add_task("settings", total=sum(map(len, specs)) * len(SETTINGS))
@@ -60,7 +60,7 @@ def measure(specs: Sequence[Sequence[WorldSpec]], console: Console) -> tuple[Set
                 world = TournamentWorld.draw(spec)
                 reference = ReferenceValues.measure(world.population, world.visits.customers, world.visits.times)
                 for column, settings in enumerate(SETTINGS):
-                    expected = _play(world, settings, column)
+                    expected = _run(world, settings, column)
                     lost = reference.facts_clairvoyant - expected
                     regrets[row, column] = lost.mean(), lost[-len(lost) // 4 :].mean()
                     progress.advance(task)
@@ -68,7 +68,7 @@ def measure(specs: Sequence[Sequence[WorldSpec]], console: Console) -> tuple[Set
     return tuple(found)
 
 
-def _play(world: TournamentWorld, settings: Mapping[str, float], number: int) -> FloatArray:
+def _run(world: TournamentWorld, settings: Mapping[str, float], number: int) -> FloatArray:
     policy = ThompsonSampling(
         world.population.market.catalogue,
         draws=int(settings["draws"]),
@@ -78,7 +78,12 @@ def _play(world: TournamentWorld, settings: Mapping[str, float], number: int) ->
     rng = np.random.default_rng(world.spec.sequence(f"settings {number}"))
     delayed = world.population.market.scenario.delayed
     played = run(
-        policy, world.population, world.visits, rng, batch=TOURNAMENT_BATCH, noise=world.noise, delayed=delayed
+        policy,
+        world.population,
+        world.visits,
+        rng,
+        RunOptions(batch=TOURNAMENT_BATCH, delayed=delayed),
+        noise=world.noise,
     )
     return played.expected
 
@@ -119,6 +124,6 @@ def markdown(found: Sequence[SettingResult]) -> str:
 
 
 def as_json(found: Sequence[SettingResult]) -> str:
-    """Return the same for machines."""
+    """Return the results as JSON."""
     plain = [{**asdict(each), "settings": dict(each.settings)} for each in found]
     return json.dumps(plain, indent=2) + "\n"

@@ -1,4 +1,4 @@
-"""The side-by-side comparison: every contestant in every scenario and draw, resumed where it was left."""
+"""The comparison of all contestants in every scenario and draw, which continues where it was interrupted."""
 
 from __future__ import annotations
 
@@ -24,15 +24,18 @@ from simulator.bench.earnings.summary import ContestantRow, markdown, rows
 from simulator.bench.earnings.world import WorldSpec
 
 EARNED_CELLS, EARNED_TABLE, EARNED_NUMBERS, EARNED_PICTURE = "cells.jsonl", "earned.md", "earned.json", "earned.png"
-"""The files of a folder of results."""
+"""The files of results."""
 
 REFERENCE_TASK = "references"
-"""The task that measures what needs no learning."""
+"""The name of the task that computes the exact values of the references."""
 
 
 @dataclass(frozen=True, slots=True)
 class Tournament:
-    """What is to be compared: contestants at places, with results kept in a folder."""
+    """A comparison: contestants in worlds, with results kept in a folder.
+
+    `absent` are contestants left out, with the reason; with `again` existing results are replaced.
+    """
 
     specs: tuple[WorldSpec, ...]
     contestants: tuple[Contestant, ...]
@@ -42,7 +45,7 @@ class Tournament:
     again: bool = False
 
     def tasks(self) -> list[tuple[WorldSpec, str]]:
-        """Return what is still to be played, what failed among it: (place, contestant or the references)."""
+        """Return the tasks without a valid result, as (world, contestant or the references)."""
         done = {key for key, cell in valid(read(self.folder / EARNED_CELLS)).items() if not cell.fault}
         found: list[tuple[WorldSpec, str]] = []
         for spec in self.specs:
@@ -53,17 +56,17 @@ class Tournament:
         return found
 
     def run(self, console: Console) -> tuple[ContestantRow, ...]:
-        """Play what is missing and write the table, the numbers and the picture; each result is kept at once."""
+        """Run the missing tasks and write the table, the numbers and the picture; each result is saved at once."""
         self.folder.mkdir(parents=True, exist_ok=True)
         begun = time.perf_counter()
         tasks = self.tasks()
         console.print(
-            f"{len(tasks)} of {len(self.specs) * (len(self.contestants) + 1)} cells to play, "
+            f"{len(tasks)} of {len(self.specs) * (len(self.contestants) + 1)} cells to run, "
             f"{self.processes} at a time; results so far are in {self.folder / EARNED_CELLS}"
         )
         with _progress(console) as step:
             step(0, len(tasks), "")
-            for number, cells in enumerate(_played(tasks, self.processes), start=1):
+            for number, cells in enumerate(_results(tasks, self.processes), start=1):
                 append(self.folder / EARNED_CELLS, cells)
                 step(number, len(tasks), _line(cells))
         table = self.write(console)
@@ -71,13 +74,13 @@ class Tournament:
         return table
 
     def write(self, console: Console) -> tuple[ContestantRow, ...]:
-        """Write table, numbers and picture of all results of the asked places, whoever played them."""
+        """Write table, numbers and picture of all results in these worlds, those of earlier runs included."""
         cells = valid(read(self.folder / EARNED_CELLS))
         wanted = tuple(self._wanted(cells))
         table = rows(wanted)
         minutes = sum(cell.seconds for cell in wanted) / 60
-        played = f"{self._told()} All of it took {minutes:,.0f} minutes of one process."
-        (self.folder / EARNED_TABLE).write_text(markdown(table, self.absent, played), encoding="utf-8")
+        sizes = f"{self._sizes()} In all {minutes:,.0f} minutes of one process."
+        (self.folder / EARNED_TABLE).write_text(markdown(table, self.absent, sizes), encoding="utf-8")
         numbers = json.dumps([_plain(row.to_dict()) for row in table], indent=2)
         (self.folder / EARNED_NUMBERS).write_text(numbers + "\n", encoding="utf-8")
         try:
@@ -90,7 +93,7 @@ class Tournament:
         for spec in self.specs:
             yield from (cell for (where, _), cell in cells.items() if where == spec)
 
-    def _told(self) -> str:
+    def _sizes(self) -> str:
         draws = len({spec.draw for spec in self.specs})
         seeds = sorted({spec.seed for spec in self.specs})
         sizes = sorted({(spec.customers, spec.visits) for spec in self.specs})
@@ -111,7 +114,7 @@ def _task(spec: WorldSpec, name: str) -> tuple[TournamentCell, ...]:
     return references(spec) if name == REFERENCE_TASK else (play(spec, name),)
 
 
-def _played(tasks: Sequence[tuple[WorldSpec, str]], processes: int) -> Iterator[tuple[TournamentCell, ...]]:
+def _results(tasks: Sequence[tuple[WorldSpec, str]], processes: int) -> Iterator[tuple[TournamentCell, ...]]:
     """Yield the cells of each task as it is done."""
     if processes <= 1:
         for task in tasks:
@@ -135,7 +138,7 @@ def _line(cells: Sequence[TournamentCell]) -> str:
 
 @contextmanager
 def _progress(console: Console) -> Iterator[Callable[[int, int, str], None]]:
-    """Show a bar, and on anything but a terminal a line a cell."""
+    """Show a bar on a terminal, and elsewhere print a line for each cell."""
     columns = (
         BarColumn(),
         MofNCompleteColumn(),

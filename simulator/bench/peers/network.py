@@ -10,7 +10,7 @@ from bandit.domain import BoolArray, Contexts, FloatArray, IntArray, Outcomes
 from simulator.bench.peers.chooser import Chooser, PeerColumns
 
 UPDATE_EVERY = 2_000
-"""Outcomes that are waited for before the network learns: an update takes half a minute, whatever its size."""
+"""Outcomes collected before the network learns: an update takes half a minute, whatever its size."""
 
 
 class Network(Chooser):
@@ -43,7 +43,7 @@ class Network(Chooser):
         self._learned = False
 
     def choose(self, contexts: Contexts, eligible: BoolArray) -> IntArray:
-        """Predict, customers with the same eligible offers together."""
+        """Predict for customers with the same eligible offers together."""
         if not self._learned:
             return np.asarray(np.where(eligible, self._rng.random(eligible.shape), -1.0).argmax(axis=1))
         matrix = self._columns.contexts(contexts)[:, 1:]
@@ -57,7 +57,7 @@ class Network(Chooser):
         return offers
 
     def update(self, outcomes: Outcomes) -> None:
-        """Wait until there is enough, then learn it."""
+        """Collect outcomes, and update the network once there are enough."""
         matrix = self._columns.contexts(outcomes.contexts)[:, 1:]
         self._waiting.append((matrix, outcomes.offer, outcomes.converted))
         self._n += len(outcomes)

@@ -66,7 +66,7 @@ class SharedGlm(Chooser):
         return offers
 
     def update(self, outcomes: Outcomes) -> None:
-        """Learn who converted, and what purchases were worth."""
+        """Update the model of conversion and the model of revenue."""
         matrix = self._columns.contexts(outcomes.contexts)
         self._glm.partial_fit(self._crossed.rows(matrix, outcomes.offer), outcomes.converted.astype(np.float64))
         bought = outcomes.converted
@@ -83,9 +83,9 @@ class SharedGlm(Chooser):
         return np.concatenate([matrix, self._columns.offers[offers]], axis=1)
 
     def _revenue(self, matrix: FloatArray) -> FloatArray:
-        """Return (N,) what a purchase of this one customer would be worth under each offer."""
+        """Return the (N,) expected revenue of a purchase of one customer under each offer."""
         if not self._bought:
-            return np.ones(self.catalogue.n_offers)  # nothing is known, least of all the currency
+            return np.ones(self.catalogue.n_offers)  # nothing is known yet
         offers = np.arange(self.catalogue.n_offers)
         ahead = self._basket.predict(self._plain(np.broadcast_to(matrix, (len(offers), matrix.shape[1])), offers))
         return np.asarray(np.maximum(self._usual * (1.0 + ahead), 0.0))

@@ -1,13 +1,13 @@
-"""What the speed table is measured on: a catalogue of a given size, contexts in every form, outcomes to learn.
+"""Fixtures of the speed table: a catalogue of a given size, contexts in every form, outcomes to learn.
 
-Nothing here is worth learning; only sizes matter. Facts are numbers, so that a context has as many columns as facts
+The outcomes are random noise; only sizes matter. Facts are numbers, so that a context has as many columns as facts
 (the engine adds one for each that may be missing). One offer in twenty converts.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,9 +18,10 @@ from bandit.catalogue import Catalogue
 from bandit.domain import LoggedBatch, Outcomes
 from bandit.errors import InputError
 from bandit.policies import ThompsonSampling
+from simulator.simulation.log import MemoryLog
 
 VW_ARGUMENTS = "--cb_explore_adf -q ca --quiet --random_seed 1"
-"""The plainest contextual bandit of VW with context times option, as the engine has it."""
+"""The simplest contextual bandit of VW with interactions of context and option, as the engine has them."""
 
 OPTIONS_BY_OFFERS: Mapping[int, tuple[int, ...]] = {
     6: (3, 2),
@@ -29,13 +30,13 @@ OPTIONS_BY_OFFERS: Mapping[int, tuple[int, ...]] = {
     1_152: (6, 4, 4, 4, 3),
     10_000: (10, 10, 10, 10),
 }
-"""Options of each lever, by the number of offers that they make."""
+"""Options of each dimension, by the number of offers that they combine to."""
 
 FIXTURE_ROWS = 2_000
-"""Outcomes that a learner knows before it is timed, or as many as it learns in `TEACHING_SECONDS`."""
+"""Rows of a fixture: outcomes learned before the timing, or as many as are learned in `TEACHING_SECONDS`."""
 
 TEACHING_SECONDS = 5.0
-"""Seconds in which a learner is taught at most."""
+"""Most seconds of learning before the timing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,30 +50,13 @@ class ProblemSize:
         return f"{self.offers:,} offers, {self.facts} facts"
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Remembered:
-    """A log in memory; obeys `bandit.domain.Log`."""
-
-    whole: LoggedBatch
-
-    @property
-    def n(self) -> int:
-        """The number of decisions."""
-        return len(self.whole)
-
-    def batches(self, size: int = 65_536) -> Iterator[LoggedBatch]:
-        """Yield the decisions in order."""
-        for start in range(0, self.n, size):
-            yield self.whole.take(slice(start, start + size))
-
-
 class SpeedFixture:
-    """A catalogue, contexts in every form a contestant wants them, and outcomes."""
+    """A catalogue, contexts in the form of each contestant, and outcomes."""
 
     def __init__(self, size: ProblemSize, seed: int) -> None:
         if size.offers not in OPTIONS_BY_OFFERS:
             raise InputError(
-                f"{size.offers} offers are not among the sizes; take one of {', '.join(map(str, OPTIONS_BY_OFFERS))}"
+                f"{size.offers} offers are not among the sizes; choose one of {', '.join(map(str, OPTIONS_BY_OFFERS))}"
             )
         rng = np.random.default_rng(seed)
         self.size = size
@@ -98,16 +82,14 @@ class SpeedFixture:
         )
         times = np.arange(FIXTURE_ROWS)
         propensity = self.outcomes.propensity
-        self.log = _Remembered(
-            LoggedBatch(self.contexts, offer, eligible, propensity, converted, revenue, reward, times)
-        )
+        self.log = MemoryLog(LoggedBatch(self.contexts, offer, eligible, propensity, converted, revenue, reward, times))
         self.offer_lines = [self._offer_line(number) for number in range(size.offers)]
 
     def _offer_line(self, number: int) -> str:
         return "|a " + " ".join(f"{lever}={option}" for lever, option in self.catalogue.offer(number).items())
 
     def policy(self) -> ThompsonSampling:
-        """Return Thompson sampling that has learned."""
+        """Return a Thompson sampling policy that has learned the outcomes."""
         policy = ThompsonSampling(self.catalogue)
         until = time.perf_counter() + TEACHING_SECONDS
         for start in range(0, FIXTURE_ROWS, 200):
@@ -117,7 +99,7 @@ class SpeedFixture:
         return policy
 
     def workspace(self) -> vowpalwabbit.Workspace:
-        """Return a workspace that has learned."""
+        """Return a workspace of VW that has learned the outcomes."""
         workspace = vowpalwabbit.Workspace(VW_ARGUMENTS)
         until = time.perf_counter() + TEACHING_SECONDS
         for row in range(FIXTURE_ROWS):
@@ -127,12 +109,12 @@ class SpeedFixture:
         return workspace
 
     def text(self, row: int) -> list[str]:
-        """Return VW's text of one decision."""
+        """Return one decision in VW's text format."""
         shared = "shared |c " + " ".join(f"{name}:{value:.6g}" for name, value in self.rows[row].items())
         return [shared, *self.offer_lines]
 
     def labelled(self, row: int) -> list[str]:
-        """Return VW's text of one outcome."""
+        """Return one outcome in VW's text format."""
         lines = self.text(row)
         offer = 1 + int(self.outcomes.offer[row])
         lines[offer] = f"0:{-self.outcomes.reward[row]:.6g}:{self.outcomes.propensity[row]:.6g} {lines[offer]}"
@@ -140,7 +122,7 @@ class SpeedFixture:
 
 
 def catalogue_mapping(size: ProblemSize) -> dict[str, object]:
-    """Return the catalogue of a size as a mapping; the first lever is a discount."""
+    """Return the catalogue of a size as a mapping; the first dimension is a discount."""
     dimensions = [
         {
             "name": f"lever{place}",

@@ -1,6 +1,6 @@
-"""The engine's speed beside Vowpal Wabbit's, side by side in one run on one catalogue of each size.
+"""Speed of the engine beside Vowpal Wabbit, timed in one run on one catalogue of each size.
 
-All contestants take turns, a few calls each, so that a busy machine slows all of them.
+All take turns, a few calls each, so that a busy machine slows all of them.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from itertools import count
 from pathlib import Path
-from typing import Literal
+from typing import TypeAlias
 
 import numpy as np
 from rich.table import Table
@@ -24,24 +24,29 @@ from rich.table import Table
 from bandit.domain import FloatArray, Policy
 from bandit.engine import Engine
 from bandit.errors import InputError
+from bandit.store.connection import Durability
+from simulator.bench.engines import BENCH_KEY
 from simulator.bench.speed.fixtures import FIXTURE_ROWS, OPTIONS_BY_OFFERS, ProblemSize, SpeedFixture
 
 OFFER_COUNTS, FACT_COUNTS = (48, 144, 1_152, 10_000), (12, 40, 200)
 
 TIMING_ROUNDS, SLOW_ROUNDS = 10, 3
-"""Rounds in which all take turns; a call of more than `SLOW_CALL_SECONDS` seconds is made in the first three only."""
+"""Rounds in which all take turns; calls of more than `SLOW_CALL_SECONDS` are made in the first three only."""
 
 SLOW_CALL_SECONDS = 0.3
-BENCH_KEY = b"bench"
 
 VW_PREDICT, VW_LEARN = "VW predict, text at hand", "VW learn, text at hand"
 
-Call = Callable[[int], object]
+Call: TypeAlias = Callable[[int], object]
+"""A call that is timed, of the number of a row."""
+
+SecondsClock: TypeAlias = Callable[[], float]
+"""Returns seconds since any fixed moment, as `time.perf_counter` does."""
 
 
 @dataclass(frozen=True, slots=True)
 class TimedCall:
-    """Something timed call by call; a call does `per` pieces of work and is compared with VW's `beside`."""
+    """A call that is timed: it does `per` pieces of work and is compared with the call `beside` of VW."""
 
     name: str
     call: Call
@@ -52,7 +57,7 @@ class TimedCall:
 
 @dataclass(frozen=True, slots=True)
 class CallTiming:
-    """Microseconds a piece of work; `ratio` is the median in units of VW's median, `target` the most it should be."""
+    """Microseconds a piece of work; `ratio` is the median over VW's median, `target` the largest ratio wanted."""
 
     offers: int
     facts: int
@@ -77,7 +82,7 @@ def sizes(offers: Sequence[int] = OFFER_COUNTS, facts: Sequence[int] = FACT_COUN
 
 
 def measure_apart(size: ProblemSize, seconds: float, seed: int = 1) -> tuple[CallTiming, ...]:
-    """Measure a size in a process of its own with half of the machine's memory; InputError where it fails."""
+    """Measure a size in a process of its own, limited to half of the machine's memory; InputError where it fails."""
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn"), initializer=_bound_memory) as pool:
         try:
             return pool.submit(measure, size, seconds, seed).result()
@@ -93,16 +98,18 @@ def _bound_memory() -> None:
     resource.setrlimit(resource.RLIMIT_AS, (half, half))
 
 
-def measure(size: ProblemSize, seconds: float, seed: int = 1) -> tuple[CallTiming, ...]:
-    """Time every contestant at a size for about this many seconds, three calls of each at the least."""
+def measure(
+    size: ProblemSize, seconds: float, seed: int = 1, clock: SecondsClock = time.perf_counter
+) -> tuple[CallTiming, ...]:
+    """Time all calls at a size for about this many seconds, at least three times each, by `clock`."""
     fixture = SpeedFixture(size, seed)
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
-        return _timings(size, tuple(_contestants(fixture, Path(folder), stack)), seconds)
+        return _timings(size, tuple(_timed_calls(fixture, Path(folder), stack)), seconds, clock)
 
 
-def _contestants(fixture: SpeedFixture, folder: Path, stack: ExitStack) -> Iterator[TimedCall]:
+def _timed_calls(fixture: SpeedFixture, folder: Path, stack: ExitStack) -> Iterator[TimedCall]:
     workspace, pupil = fixture.workspace(), fixture.workspace()
-    policy = fixture.policy()  # one for all: with many facts a belief is large
+    policy = fixture.policy()  # one for all: with many facts its state is large
     texts = [fixture.text(row) for row in range(100)]
     labelled = [fixture.labelled(row) for row in range(100)]
     rng = np.random.default_rng(2)
@@ -146,15 +153,15 @@ def _contestants(fixture: SpeedFixture, folder: Path, stack: ExitStack) -> Itera
 
 
 def _targets(size: ProblemSize) -> dict[str, float]:
-    """Return the targets of this size: for the size that most have, and for very many offers."""
+    """Return the targets at this size: of the usual size, and of very many offers."""
     if (size.offers, size.facts) == (144, 12):
         return {"decide": 1 / 3, "decide_batch": 1 / 20, "learn": 1 / 4}
     return {"decide": 1 / 20} if size.offers >= 10_000 else {}
 
 
 def _engine(fixture: SpeedFixture, policy: Policy, folder: Path, name: str) -> Engine:
-    """Open an engine that only decides, with what the policy has learned."""
-    durability: Literal["full", "process"] = "process" if name == "process" else "full"
+    """Open an engine that only decides, with a policy that has learned."""
+    durability: Durability = "process" if name == "process" else "full"
     path = folder / f"{name}.db"
     return Engine.open(path, fixture.catalogue, policy, seed=1, customer_key=BENCH_KEY, durability=durability)
 
@@ -169,28 +176,30 @@ def _decide_batch(fixture: SpeedFixture, engine: Engine, batch: int) -> Call:
     return lambda _row: engine.decide_batch(customers, columns)
 
 
-def _timings(size: ProblemSize, contestants: Sequence[TimedCall], seconds: float) -> tuple[CallTiming, ...]:
-    """Let all take turns in rounds; each has its share of the seconds."""
-    taken: dict[str, list[float]] = {each.name: [] for each in contestants}
-    rows = {each.name: count() for each in contestants}
+def _timings(
+    size: ProblemSize, calls: Sequence[TimedCall], seconds: float, clock: SecondsClock
+) -> tuple[CallTiming, ...]:
+    """Time the calls in turns, in rounds; each has an equal share of the seconds."""
+    taken: dict[str, list[float]] = {each.name: [] for each in calls}
+    rows = {each.name: count() for each in calls}
     turns: dict[str, int] = {}
     least: dict[str, int] = {}
-    for each in contestants:  # what a first call sets up is not timed; the second tells how many there is time for
+    for each in calls:  # the first call, which may set things up, is not timed; the second tells the number of turns
         each.call(next(rows[each.name]))
-        begun = time.perf_counter()
+        begun = clock()
         each.call(next(rows[each.name]))
-        once = max(time.perf_counter() - begun, 1e-7)
-        turns[each.name] = int(np.clip(seconds / len(contestants) / once / TIMING_ROUNDS, 0, 500))
+        once = max(clock() - begun, 1e-7)
+        turns[each.name] = int(np.clip(seconds / len(calls) / once / TIMING_ROUNDS, 0, 500))
         least[each.name] = TIMING_ROUNDS if once < SLOW_CALL_SECONDS else SLOW_ROUNDS
     for number in range(TIMING_ROUNDS):
-        for each in contestants:
+        for each in calls:
             for _turn in range(max(turns[each.name], int(number < least[each.name]))):
                 row = next(rows[each.name]) % FIXTURE_ROWS
-                begun = time.perf_counter()
+                begun = clock()
                 each.call(row)
-                taken[each.name].append((time.perf_counter() - begun) * 1e6 / each.per)
+                taken[each.name].append((clock() - begun) * 1e6 / each.per)
     found = {name: np.array(microseconds) for name, microseconds in taken.items()}
-    return tuple(_timing(size, each, found) for each in contestants)
+    return tuple(_timing(size, each, found) for each in calls)
 
 
 def _timing(size: ProblemSize, each: TimedCall, found: Mapping[str, FloatArray]) -> CallTiming:

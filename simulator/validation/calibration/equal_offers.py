@@ -1,4 +1,4 @@
-"""The winner's curse: of many offers that are all worth the same, how often is one announced as better or worse?"""
+"""False announcements: how often one of many equal offers is found to be better or worse (the winner's curse)."""
 
 from __future__ import annotations
 
@@ -8,19 +8,26 @@ import numpy as np
 
 from bandit.domain import BoolArray
 from bandit.ope import ESTIMATORS, Tally
-from simulator.validation.calibration.intervals import CONFIDENCE_LEVEL, DEFAULT_INTERVAL
+from bandit.ope.intervals import DEFAULT_INTERVAL
+from simulator.validation.calibration.intervals import CONFIDENCE_LEVEL
 from simulator.validation.calibration.markets import single_offers
 from simulator.validation.calibration.replicate import CalibrationCell, answerable, feedback_of
 from simulator.validation.calibration.reward import shares_of
 from simulator.validation.calibration.summary import EstimatedShare, share
 from simulator.validation.calibration.worlds import NULL_MARKET, world_named
 
+EQUAL_OFFER_ROWS = (10_000, 60_000)
+"""Rows of the logs in which equal offers are compared."""
+
+QUICK_EQUAL_LOGS, FULL_EQUAL_LOGS = 15, 100
+"""Logs of each size."""
+
 
 @dataclass(frozen=True, slots=True)
 class FalseAnnouncements:
-    """Shares of logs in which any offer is announced that is answered for: each by itself, or all at once.
+    """Shares of logs in which any of many equal offers is announced, each compared alone or all together.
 
-    `compared` is the mean number of offers that are answered for, in logs of `rows` rows.
+    `compared` is the mean number of offers for which there is an answer, in logs of `rows` rows.
     """
 
     rows: int
@@ -37,9 +44,9 @@ class FalseAnnouncements:
 
 
 def count_announcements(estimator: str, n: int, replications: int) -> FalseAnnouncements:
-    """Compare single offers with the policy that wrote the logs, uniform choice, where nothing is better.
+    """Compare single offers with uniform choice, which wrote the logs, in the market where all are worth the same.
 
-    By themselves: by each offer's own 95 % interval of the difference. Together: by simultaneous ones.
+    Alone: by each offer's own 95 % interval of the difference. Together: by simultaneous intervals.
     """
     world = world_named(NULL_MARKET)
     cell = CalibrationCell(NULL_MARKET, next(iter(world.logging)), n, replications)

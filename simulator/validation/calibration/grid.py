@@ -1,4 +1,4 @@
-"""Which cells are played, and playing them: at most two at a time, each kept in a file as soon as it is done."""
+"""The grid of cells, and running it in up to two processes; each cell is saved to a file as soon as it is done."""
 
 from __future__ import annotations
 
@@ -10,43 +10,46 @@ from dataclasses import asdict
 from pathlib import Path
 
 from bandit.ope import ESTIMATORS
-from bandit.ope.intervals import IntervalKind
+from bandit.ope.intervals import DEFAULT_INTERVAL, IntervalKind
 from simulator.validation.calibration.classes import CLASS_SETS
-from simulator.validation.calibration.intervals import DEFAULT_INTERVAL, INTERVAL_KINDS
+from simulator.validation.calibration.intervals import INTERVAL_KINDS
 from simulator.validation.calibration.replicate import CalibrationCell, replicate
 from simulator.validation.calibration.replications import Replications
 from simulator.validation.calibration.summary import LEAST_ANSWERS
 from simulator.validation.calibration.worlds import MARKET_WORLDS, NULL_MARKET, world_named
 
 DRAWS_BY_SIZE = {1_000: 1.0, 10_000: 0.5, 100_000: 0.1}
-"""Rows of a log, and how often a log is drawn in units of the smallest."""
+"""Logs to draw by their number of rows, relative to the smallest."""
 
 LARGEST_LOG = max(DRAWS_BY_SIZE)
 LARGE_LOG_WORLDS = ("retail", "heavy-tail", "loyalty", "digits", NULL_MARKET)
-"""Worlds with logs of the largest size, written by rules with little chance: those with more are easy by then."""
+"""Worlds with logs of the largest size, written by rules with little uniform choice; with more they are easy."""
 
 STRUCTURED_MARKETS = ("retail", "loyalty", NULL_MARKET)
-"""Markets in which the estimators that use the structure of offers take part, in smaller logs of rules."""
+"""Markets with the estimators that use the structure of offers, in smaller logs written by rules."""
 
 FAST_INTERVALS: tuple[IntervalKind, ...] = tuple(kind for kind in INTERVAL_KINDS if kind != "bootstrap")
-"""What takes part in all smaller logs."""
+"""Kinds of interval in all smaller logs."""
 
 LARGE_LOG_INTERVALS: tuple[IntervalKind, ...] = (DEFAULT_INTERVAL, "normal")
 
 BOOTSTRAP_CELLS = (("retail", "rules, 50% chance"), ("digits", "rules, 10% chance"), (NULL_MARKET, "rules, 50% chance"))
-"""Where the bootstrap takes part: it takes ten times as long as all the others."""
+"""Cells with the bootstrap, which takes ten times as long as all other kinds of interval."""
 
 LOGGING_POLICIES = ("rules, 100% chance", "rules, 50% chance", "rules, 10% chance", "rules, 3% chance", "softmax")
 
 QUICK_ESTIMATORS = ("ips", "snips", "dr", "sndr")
-"""Estimators of the quick plan."""
+"""Estimators of the quick grid."""
+
+QUICK_REPLICATIONS, FULL_REPLICATIONS = 45, 500
+"""Logs of the smallest size in each cell."""
 
 CellProgress = Callable[[CalibrationCell, int, int], None]
 """Called with each cell that is done, how many are done and how many there are."""
 
 
 def full(replications: int) -> tuple[CalibrationCell, ...]:
-    """Return all worlds, logging policies and sizes; larger logs are drawn less often, the largest in some only."""
+    """Return all worlds, logging policies and sizes; larger logs are drawn less often, the largest in some worlds."""
     cells = []
     for n, often in DRAWS_BY_SIZE.items():
         for world in (*MARKET_WORLDS, *CLASS_SETS):
@@ -66,7 +69,7 @@ def full(replications: int) -> tuple[CalibrationCell, ...]:
 
 
 def quick(replications: int) -> tuple[CalibrationCell, ...]:
-    """Return a small part of the full plan, for a minute."""
+    """Return a small part of the full grid, which takes a minute."""
     return tuple(
         CalibrationCell(world, logging, n, replications, (DEFAULT_INTERVAL,), QUICK_ESTIMATORS)
         for world in ("retail", "digits", NULL_MARKET)
@@ -78,7 +81,7 @@ def quick(replications: int) -> tuple[CalibrationCell, ...]:
 def run(
     cells: Sequence[CalibrationCell], folder: Path | None, processes: int, report: CellProgress, *, again: bool = False
 ) -> dict[CalibrationCell, Replications]:
-    """Play the cells, save for those that a folder has already; return all in the order of the plan."""
+    """Run the cells that a folder does not have yet; return the results of all cells in order."""
     results: dict[CalibrationCell, Replications] = {}
     if folder is not None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -87,7 +90,7 @@ def run(
         if kept is not None:
             results[cell] = kept
     missing = [cell for cell in cells if cell not in results]
-    for cell, replications in _play(missing, processes):
+    for cell, replications in _replicate_all(missing, processes):
         if folder is not None:
             replications.save(_path(folder, cell), _stamp(cell))
         results[cell] = replications
@@ -95,7 +98,7 @@ def run(
     return {cell: results[cell] for cell in cells}
 
 
-def _play(cells: Sequence[CalibrationCell], processes: int) -> Iterator[tuple[CalibrationCell, Replications]]:
+def _replicate_all(cells: Sequence[CalibrationCell], processes: int) -> Iterator[tuple[CalibrationCell, Replications]]:
     if processes == 1:
         for cell in cells:
             yield cell, _one(cell)
@@ -111,7 +114,7 @@ def _one(cell: CalibrationCell) -> Replications:
 
 
 def _stamp(cell: CalibrationCell) -> str:
-    """Return what must be the same for a kept result to be used: the cell, and the estimators there are."""
+    """Return what must be equal for a saved result to be used: the cell, and the names of all estimators."""
     return json.dumps({**asdict(cell), "estimators": sorted(ESTIMATORS)})
 
 

@@ -1,4 +1,4 @@
-"""Scenarios of the simulator as worlds: customers who come again, rewards in money, 144 offers."""
+"""Scenarios as worlds for calibration: customers who return, rewards in money, 144 offers."""
 
 from __future__ import annotations
 
@@ -16,28 +16,26 @@ from simulator.market.responses import Noise, buy
 from simulator.market.segments import todays_rules
 from simulator.scenarios import scenario
 from simulator.validation.calibration.reward import pool_predictions
-from simulator.validation.calibration.world import CalibrationWorld, RewardDraw, mixed, one_hot, softmax
+from simulator.validation.calibration.world import EPSILONS, CalibrationWorld, RewardDraw, mixed, one_hot, softmax
 
 POOL_CUSTOMERS = 2_000
 """Customers in the pool of a market."""
 
 GREEDY_DECISIONS = 10_000
-"""Decisions, at random, that the policy "greedy" has learned from; no log that is judged has them."""
-
-EPSILONS = (1.0, 0.5, 0.1, 0.03)
-"""Shares of chance in the policies that write the logs, from uniform to nearly deterministic."""
+"""Random decisions that the policy "greedy" has learned from; they are in no log that is evaluated."""
 
 SINGLE_OFFERS = 36
-"""Single offers that are compared in the market of "many" offers."""
+"""Number of single offers that are compared with each other."""
 
 
 def market_world(name: str, seed: np.random.SeedSequence) -> CalibrationWorld:
     """Return a scenario as a world.
 
-    The log is written by the scenario's segment rules with some chance mixed in, or by a softmax of a noisy score.
+    The log is written by the scenario's segment rules with some uniform choice mixed in, or by a softmax of a noisy
+    score.
     Targets: uniform; the single offer that is best on the whole; the rules themselves; a reward model's best offer
-    ("greedy", learned from a log of its own) and a softmax of its scores; and what nobody could find from facts, the
-    best offer given all tastes ("far"). In the scenario "null" all of these are worth the same.
+    ("greedy", learned from a log of its own) and a softmax of its scores; and the best offer given all tastes, which
+    facts alone do not tell ("far"). In the scenario "null" all of these are worth the same.
     """
     drawn, learning, noise = (np.random.default_rng(each) for each in seed.spawn(3))
     spec = scenario(name)
@@ -67,7 +65,7 @@ def market_world(name: str, seed: np.random.SeedSequence) -> CalibrationWorld:
 
 
 def single_offers(world: CalibrationWorld) -> Mapping[str, FloatArray]:
-    """Return single offers as policies, evenly chosen from all there are, by name."""
+    """Return single offers as policies by name, evenly spaced among all offers."""
     places = np.linspace(0, world.n_offers - 1, SINGLE_OFFERS).astype(np.int64)
     pool = len(world.expected)
     return {f"offer {place}": one_hot(np.full(pool, place), world.n_offers) for place in places.tolist()}
@@ -85,7 +83,7 @@ def _targets(expected: FloatArray, rules: FloatArray, uniform: FloatArray) -> di
 
 
 def _learned(frame: CalibrationWorld, rng: np.random.Generator) -> CalibrationWorld:
-    """Return the world with the policies that a reward model makes of a log of its own."""
+    """Return the world with the policies of a reward model that is fitted to a log of its own."""
     log = frame.sample(next(iter(frame.logging)), GREEDY_DECISIONS, rng)
     predicted = pool_predictions(log)
     frame_targets = dict(frame.targets)
@@ -97,7 +95,7 @@ def _learned(frame: CalibrationWorld, rng: np.random.Generator) -> CalibrationWo
 
 
 def _draws(population: Population) -> RewardDraw:
-    """Return what draws rewards, from tables of every customer's response and basket."""
+    """Return a function that draws rewards, from tables of every customer's response and basket."""
     market = population.market
     offers = np.arange(market.n_offers)
     features = population.features()

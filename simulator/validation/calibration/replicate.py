@@ -1,4 +1,4 @@
-"""One cell: fresh logs of one world, drawn and judged again and again."""
+"""Replications of one cell: fresh logs of one world are drawn and evaluated many times."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ from bandit.domain import FloatArray
 from bandit.evaluate.diagnostics import TargetWeights
 from bandit.ope import ESTIMATORS, Estimate, Feedback, Tally
 from bandit.ope.estimators.mrdr import mrdr_weights
-from bandit.ope.intervals import IntervalKind
+from bandit.ope.intervals import DEFAULT_INTERVAL, IntervalKind
 from bandit.ope.slate_weights import marginal_weights, slate_weights
-from simulator.validation.calibration.intervals import CONFIDENCE_LEVEL, DEFAULT_INTERVAL, PLAIN_ESTIMATORS
+from simulator.validation.calibration.intervals import CONFIDENCE_LEVEL, PLAIN_ESTIMATORS
 from simulator.validation.calibration.replications import Replications
 from simulator.validation.calibration.reward import cross_fitted, shares_of
 from simulator.validation.calibration.world import CalibrationWorld, SampledLog
 
 SUPPORT_LEVEL = 0.999
-"""Level of the interval of the mean weight by which support is judged, as in an evaluation."""
+"""Level of the interval of the mean weight by which support is assessed, as in an evaluation."""
 
 CHOSEN_DIMENSIONS = 2
-"""mips is given the first so many dimensions of the offers."""
+"""Number of leading dimensions of the offers that mips uses."""
 
 
 @dataclass(frozen=True, slots=True)
 class CalibrationCell:
     """A world, the policy that writes its logs, and their number of rows.
 
-    `intervals` are the kinds of interval and `estimators` the names of those that take part, or all that can where
-    there are none. With `structure` mrdr, mips and pi get what they need, which takes longer.
+    `intervals` are the kinds of interval and `estimators` the names of the estimators, or all that are possible where
+    there are none. With `structure` mrdr, mips and pi get the columns that they need, which takes longer.
     """
 
     world: str
@@ -45,16 +45,16 @@ class CalibrationCell:
 
     @property
     def name(self) -> str:
-        """A name, from which all of the cell's randomness follows."""
+        """A name, which seeds all random numbers of the cell."""
         return f"{self.world}; {self.logging}; {self.n}"
 
     def rng(self, replication: int) -> np.random.Generator:
-        """Return the generator of one replication, the same however many there are."""
+        """Return the generator of one replication, independent of the number of replications."""
         return np.random.default_rng(np.random.SeedSequence([*seed_of(self.name), replication]))
 
 
 def seed_of(name: str) -> list[int]:
-    """Return four numbers that follow from a name."""
+    """Return four numbers of a seed from a name."""
     digest = hashlib.blake2b(name.encode(), digest_size=16).digest()
     return [int.from_bytes(digest[place : place + 4], "big") for place in range(0, 16, 4)]
 
@@ -62,17 +62,19 @@ def seed_of(name: str) -> list[int]:
 def replicate(
     world: CalibrationWorld, cell: CalibrationCell, targets: Mapping[str, FloatArray] | None = None
 ) -> Replications:
-    """Play all replications of a cell; `targets` are the world's own unless given."""
+    """Draw and evaluate all logs of a cell; `targets` are those of the world unless given."""
     policies = world.policies(cell.logging) if targets is None else targets
-    return Replications.join([_judge(world, cell, policies, cell.rng(number)) for number in range(cell.replications)])
+    return Replications.join(
+        [_evaluate(world, cell, policies, cell.rng(number)) for number in range(cell.replications)]
+    )
 
 
 def feedback_of(
     sample: SampledLog, logging: str, policies: Mapping[str, FloatArray], shares: FloatArray, *, structure: bool = False
 ) -> list[Feedback]:
-    """Return what a log says of the policy that wrote it and of each target, as an evaluation does.
+    """Return the feedback of the policy that wrote a log and of each target, as an evaluation makes it.
 
-    `shares` (n,) deal the rows to the folds of the reward model.
+    `shares` (n,) in [0, 1) assign the rows to the folds of the reward model.
     """
     rows, offer, reward, cluster = sample.rows, sample.offer, sample.reward, sample.cluster
     predicted, fold = cross_fitted(sample, shares)
@@ -95,7 +97,7 @@ def feedback_of(
 
 
 def _structure(sample: SampledLog, logging: FloatArray, target: FloatArray) -> dict[str, FloatArray]:
-    """Return the weights of mips and pi."""
+    """Return the (n,) weights of mips and pi."""
     options = sample.world.catalogue.options
     _, labels = np.unique(options[:, :CHOSEN_DIMENSIONS], axis=0, return_inverse=True)
     columns = np.concatenate(
@@ -108,10 +110,10 @@ def _structure(sample: SampledLog, logging: FloatArray, target: FloatArray) -> d
     }
 
 
-def _judge(
+def _evaluate(
     world: CalibrationWorld, cell: CalibrationCell, policies: Mapping[str, FloatArray], rng: np.random.Generator
 ) -> Replications:
-    """Return what one log says of all policies."""
+    """Draw one log and return the results of all policies."""
     sample = world.sample(cell.logging, cell.n, rng)
     feedback = feedback_of(sample, cell.logging, policies, shares_of(sample, rng), structure=cell.structure)
     has = feedback[0].has
@@ -139,7 +141,7 @@ def _judge(
         intervals=cell.intervals,
         truth=np.array([world.truth(table) for table in policies.values()]),
         logged=world.truth(world.logging[cell.logging]),
-        answerable=np.array([list(answerable(sample, tally, policies))]),
+        answered=np.array([list(answerable(sample, tally, policies))]),
         effective=np.array([[of[0][names[0]].effective_sample_size for of in value]]),
         contrast=np.array([[contrast(each) for each in feedback[1:]]]),
         events=np.array([[events(each) for each in feedback[1:]]]),
@@ -169,11 +171,10 @@ def answerable(sample: SampledLog, tally: Tally, policies: Mapping[str, FloatArr
 
 
 def contrast(feedback: Feedback) -> float:
-    """Return how many rows tell the policy from the one that wrote the log: the smaller effective number of two.
+    """Return how many rows distinguish the policy from the log's: the smaller of two effective numbers.
 
-    With w = target / propensity, of the rows that speak for it (w > 1) and of those that speak against it (w < 1),
-    sum(|w - 1|)^2 / sum((w - 1)^2). 0 where one side has no rows, infinite where no weight
-    differs from 1.
+    With w = target / propensity, the effective number of the rows with w > 1, and of those with w < 1, is
+    sum(|w - 1|)^2 / sum((w - 1)^2). 0 where one side has no rows, infinite where no weight differs from 1.
     """
     apart = feedback.target / feedback.propensity - 1.0
     if not apart.any():
@@ -183,15 +184,15 @@ def contrast(feedback: Feedback) -> float:
 
 
 def events(feedback: Feedback) -> float:
-    """Return how many outcomes of the rarer kind, a reward above 0 or none, the contrast holds, going by the whole log.
+    """Return the expected number of rarer outcomes (a reward above 0, or none) in the contrast, from the log's rate.
 
-    Where hardly any are to be expected most logs have none of them, and their intervals are too narrow.
+    Where it is small most logs have no such outcome, and their intervals are too narrow.
     """
     share = float((feedback.reward > 0.0).mean())
     return contrast(feedback) * min(share, 1.0 - share)
 
 
 def _numbers(found: list[list[_Answers]], names: tuple[str, ...], what: str) -> FloatArray:
-    """Return (1, T, E, K) numbers from estimates by target and kind, NaN where an estimator was not given a kind."""
+    """Return (1, T, E, K) numbers from estimates by target and kind, NaN where an estimator lacks a kind."""
     table = [[[getattr(of.get(name), what, np.nan) for of in kinds] for name in names] for kinds in found]
     return np.array(table, dtype=np.float64)[None]

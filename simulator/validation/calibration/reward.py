@@ -1,6 +1,6 @@
-"""The product's own reward model, cross-fitted on a sample, and what it predicts over the whole pool.
+"""The reward model of an evaluation, cross-fitted on a sampled log, and its predictions over the whole pool.
 
-A row of the pool comes many times in a log; its predictions are made once a fold and looked up.
+A row of the pool occurs many times in a log; its predictions are made once for each fold and looked up.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ REWARD_FOLDS = 2
 
 
 def shares_of(sample: SampledLog, rng: np.random.Generator) -> FloatArray:
-    """Return a share in [0, 1) a row by which it is dealt to a fold, the same for all rows of a customer."""
+    """Return (n,) numbers in [0, 1) that assign rows to folds, equal for all rows of a customer."""
     if sample.cluster is None:
         return rng.random(len(sample))
     return rng.random(int(sample.cluster.max()) + 1)[sample.cluster]
@@ -25,9 +25,9 @@ def shares_of(sample: SampledLog, rng: np.random.Generator) -> FloatArray:
 def cross_fitted(
     sample: SampledLog, shares: FloatArray, weight: FloatArray | None = None
 ) -> tuple[FloatArray, IntArray]:
-    """Return (FOLDS, P, N) predictions of models that have not seen the fold, and the (n,) fold of each row.
+    """Return (REWARD_FOLDS, P, N) predictions of models that have not seen the fold, and the (n,) fold of each row.
 
-    `weight` (n,) is that of the squared errors, 1 unless given.
+    `weight` (n,) are weights of the squared errors, 1 unless given.
     """
     batch, pool = sample.batch(), sample.world.contexts
     encoder = Encoder(sample.world.catalogue, settle_scales(sample.world.catalogue, batch.contexts))

@@ -1,4 +1,4 @@
-"""What the cells add up to: shares over logs with their Monte Carlo errors, and the errors of each estimator."""
+"""Summaries over cells: shares of logs with their Monte Carlo errors, and the errors of each estimator."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from simulator.validation.calibration.replications import Replications
 GridResults = Mapping[CalibrationCell, Replications]
 
 LEAST_ANSWERS = 20
-"""Fewer answers than this of one policy in one cell say nothing about an estimator's error there."""
+"""Least number of answers about one policy in one cell from which an estimator's error is computed."""
 
 
 @dataclass(frozen=True, slots=True)
 class EstimatedShare:
-    """A share over `n` answers and its Monte Carlo standard error, which counts the logs and not the policies."""
+    """A share over `n` answers, with a Monte Carlo standard error over logs (answers about policies are dependent)."""
 
     value: float
     error: float
@@ -32,7 +32,7 @@ class EstimatedShare:
 
 @dataclass(frozen=True, slots=True)
 class IntervalCoverage:
-    """How often intervals cover, and on which side they miss: `above` is the share that lies above the truth."""
+    """The share of intervals that cover the truth, and the shares that lie below and above it."""
 
     covered: EstimatedShare
     below: EstimatedShare
@@ -45,9 +45,9 @@ class IntervalCoverage:
 
 @dataclass(frozen=True, slots=True)
 class EstimatorErrors:
-    """One estimator's errors for one policy in one cell, over the `n` logs that answer, in the unit of the reward.
+    """One estimator's errors for one policy in one cell, over the `n` logs with an answer, in the unit of the reward.
 
-    `answered` is their share. `width` is the median width of the interval of the first kind.
+    `answered` is the share of these logs. `width` is the median width of the interval of the first kind.
     """
 
     cell: CalibrationCell
@@ -71,7 +71,7 @@ class EstimatorErrors:
 def share(hits: Sequence[BoolArray], among: Sequence[BoolArray]) -> EstimatedShare:
     """Return the share of hits among the (R, T) answers of each cell; NaN where there are none.
 
-    The error is that of a ratio of sums over logs: a log's answers about several policies hang together.
+    The error is that of a ratio of sums over logs, since answers about several policies of one log are dependent.
     """
     hit = np.concatenate([(h & a).sum(axis=1) for h, a in zip(hits, among, strict=True)]).astype(np.float64)
     asked = np.concatenate([a.sum(axis=1) for a in among]).astype(np.float64)
@@ -99,8 +99,8 @@ def coverage(
     """Return the coverage over all cells that have the estimator and the kind of interval.
 
     Of the value, or of the `difference` to the policy that wrote the log; among the answers that an evaluation would
-    give, or all; where effective sample size, that of the difference
-    (`contrast`) and the rarer outcomes in it (`events`) are in a range.
+    give, or all; where the effective sample size, that of the difference (`contrast`) and the rarer outcomes in it
+    (`events`) are in a range.
     """
     covered, below, above, among = [], [], [], []
     for replications in results.values():
@@ -108,7 +108,7 @@ def coverage(
             continue
         low, high = bounds(replications, estimator, kind, difference=difference)
         if np.isnan(low).all():
-            continue  # this estimator was not given this kind of interval
+            continue  # this estimator has no interval of this kind
         truth = replications.truth - replications.logged if difference else replications.truth
         slack = 1e-12 * np.abs(replications.truth)
         below.append(high < truth - slack)
@@ -128,7 +128,7 @@ def coverage(
 def bounds(
     replications: Replications, estimator: str, kind: str, *, difference: bool = False
 ) -> tuple[FloatArray, FloatArray]:
-    """Return the (R, T) lower and upper ends."""
+    """Return the (R, T) lower and upper ends of the intervals."""
     e, k = replications.estimators.index(estimator), replications.intervals.index(kind)
     low, high = (
         (replications.difference_low, replications.difference_high)
@@ -140,8 +140,8 @@ def bounds(
 
 def answered(results: GridResults) -> EstimatedShare:
     """Return the share of questions that an evaluation would answer."""
-    answered = [replications.answered for replications in results.values()]
-    return share(answered, [np.ones_like(each) for each in answered])
+    hits = [replications.answered for replications in results.values()]
+    return share(hits, [np.ones_like(each) for each in hits])
 
 
 def errors(results: GridResults) -> list[EstimatorErrors]:
@@ -174,9 +174,9 @@ def errors(results: GridResults) -> list[EstimatorErrors]:
 
 
 def relative_errors(found: Sequence[EstimatorErrors], beside: str = "ips") -> dict[str, FloatArray]:
-    """Return for each estimator its RMSE in units of another one's, a number for each policy in each cell.
+    """Return for each estimator its RMSE relative to another one's, a number for each policy in each cell.
 
-    Only where there are enough answers and the other one's error is not 0.
+    Only where there are enough answers and the error of the other one is not 0.
     """
     base = {
         (each.cell, each.target): each.rmse for each in found if each.estimator == beside and each.n >= LEAST_ANSWERS

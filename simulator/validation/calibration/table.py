@@ -1,4 +1,4 @@
-"""The figures as tables."""
+"""The results of calibration as tables."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ from simulator.validation.calibration.summary import (
 from simulator.validation.calibration.worlds import NULL_MARKET
 
 EFFECTIVE_SIZE_BINS = ((0.0, 30.0), (30.0, 100.0), (100.0, 300.0), (300.0, 1_000.0), (1_000.0, np.inf))
-"""Effective sample sizes that are told apart; below the first edge an evaluation says "cannot tell"."""
+"""Bins of effective sample size; below the end of the first an evaluation says "cannot tell"."""
 
 
 RARE_OUTCOME_BINS = ((0.0, 2.0), (2.0, 5.0), (5.0, 10.0), (10.0, 20.0), (20.0, 50.0), (50.0, 200.0), (200.0, np.inf))
-"""Numbers of rarer outcomes that are told apart."""
+"""Bins of the number of rarer outcomes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class Sheet:
     rows: tuple[tuple[str, ...], ...]
 
     def rich(self) -> Table:
-        """Return it for a terminal."""
+        """Return the table for a terminal."""
         shown = Table(title=self.title, title_justify="left")
         for place, name in enumerate(self.columns):
             shown.add_column(name, justify="right" if place else "left", no_wrap=not place)
@@ -51,30 +51,30 @@ class Sheet:
         return shown
 
     def markdown(self) -> str:
-        """Return it as Markdown."""
+        """Return the table as Markdown."""
         lines = [self.columns, ("---", *("---:" for _ in self.columns[1:])), *self.rows]
         return f"### {self.title}\n\n" + "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
 
 
 def sheets(results: GridResults, estimator: str, kind: str) -> list[Sheet]:
-    """Return all tables; those of one estimator and one kind of interval are of these."""
-    worth = {cell: replications for cell, replications in results.items() if cell.world != NULL_MARKET}
-    nothing = {cell: replications for cell, replications in results.items() if cell.world == NULL_MARKET}
-    found = [_estimators(worth, kind), _kinds(worth), _supported(worth, kind)]
+    """Return all tables; some are about the given estimator and kind of interval only."""
+    differing = {cell: replications for cell, replications in results.items() if cell.world != NULL_MARKET}
+    equal = {cell: replications for cell, replications in results.items() if cell.world == NULL_MARKET}
+    found = [_estimators(differing, kind), _kinds(differing), _supported(differing, kind)]
     groups: dict[str, Mapping[str, GridResults]] = {
-        "world": _by(worth, world=True),
-        "log written by": _by(worth, world=False),
-        "rows": {f"{n:,}": {c: s for c, s in worth.items() if c.n == n} for n in sorted({c.n for c in worth})},
+        "world": _by(differing, world=True),
+        "log written by": _by(differing, world=False),
+        "rows": {f"{n:,}": {c: s for c, s in differing.items() if c.n == n} for n in sorted({c.n for c in differing})},
     }
     found += [_groups(of, heading, estimator, kind) for heading, of in groups.items()]
-    found.append(_rare(worth, nothing, estimator, kind))
-    if nothing:
-        found.append(_false(nothing, kind))
+    found.append(_rare(differing, equal, estimator, kind))
+    if equal:
+        found.append(_false(equal, kind))
     return [sheet for sheet in found if sheet.rows]
 
 
 def claims_sheet(found: Iterable[Claim]) -> Sheet:
-    """Return what is claimed and what was found."""
+    """Return the claims with the shares found."""
     rows = [
         (each.says, _share(each.found), f"{each.low:.1%} to {each.high:.1%}", "yes" if each.holds else "NO")
         for each in found
@@ -83,13 +83,13 @@ def claims_sheet(found: Iterable[Claim]) -> Sheet:
 
 
 def equal_offers_sheet(found: Sequence[FalseAnnouncements]) -> Sheet:
-    """Return how often one of many equal offers is announced."""
+    """Return how often one of many equal offers is announced as better or worse."""
     rows = []
     for each in found:
         size, compared = f"{each.rows:,}", f"{each.compared:.0f}"
         rows.append((size, compared, "each by itself", _share(each.alone_better), _share(each.alone_worse)))
         rows.append((size, compared, "all together", _share(each.together_better), _share(each.together_worse)))
-    title = "One of many offers that are worth the same is announced as better or worse"
+    title = "One of many offers that are differing the same is announced as better or worse"
     return Sheet(title, ("rows", "offers answered for", "compared", "better", "worse"), tuple(rows))
 
 
@@ -183,15 +183,15 @@ def _groups(of: Mapping[str, GridResults], heading: str, estimator: str, kind: s
     return Sheet(f"{estimator} with {kind} intervals, by {heading}", (heading, *columns), tuple(rows))
 
 
-def _rare(worth: GridResults, nothing: GridResults, estimator: str, kind: str) -> Sheet:
+def _rare(differing: GridResults, equal: GridResults, estimator: str, kind: str) -> Sheet:
     """Return coverage by the number of rarer outcomes in the contrast, answered or not."""
     rows = []
     for bounds in RARE_OUTCOME_BINS:
         of, more, null = (
             coverage(results, estimator, kind, difference=difference, answered=False, events=bounds)
-            for results, difference in ((worth, False), (worth, True), (nothing, True))
+            for results, difference in ((differing, False), (differing, True), (equal, True))
         )
-        answered = coverage(worth, estimator, kind, events=bounds)
+        answered = coverage(differing, estimator, kind, events=bounds)
         rows.append(
             (
                 _range(*bounds),
@@ -203,7 +203,9 @@ def _rare(worth: GridResults, nothing: GridResults, estimator: str, kind: str) -
             )
         )
     columns = ("answered", *_COVER, "covers difference", "false better", "false worse")
-    title = f"{estimator} with {kind} intervals, answered or not, by outcomes that tell the policy from the log's"
+    title = (
+        f"{estimator} with {kind} intervals, answered or not, by outcomes that distinguish the policy from the log's"
+    )
     return Sheet(title, ("rarer outcomes", *columns), tuple(rows))
 
 

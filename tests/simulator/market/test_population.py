@@ -13,8 +13,7 @@ from bandit.errors import ContextError
 from simulator import Market, Population, scenario
 from simulator.market.demographics import Boolean, Categorical, Numeric
 from simulator.market.names import names, rows, width
-from simulator.market.population import CALENDAR_START
-from simulator.market.season import DAY, HOUR, Season
+from simulator.market.season import CALENDAR_START, DAY, HOUR, Season
 
 
 def world(name="retail", n=500, seed=1, **changes):

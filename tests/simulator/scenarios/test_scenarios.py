@@ -25,8 +25,8 @@ from simulator import (
     scenario,
 )
 from simulator.market import truth
-from simulator.market.drift import CALENDAR_START, DRIFT_MOMENTS, Drift
-from simulator.market.season import DAY, Season
+from simulator.market.drift import DRIFT_MOMENTS, Drift
+from simulator.market.season import CALENDAR_START, DAY, Season
 from simulator.market.thresholds import Thresholds
 
 # Offers, and the range of the mean conversion under uniform choice over three markets.

@@ -15,7 +15,18 @@ from bandit.domain import DecisionBatch, Log
 from bandit.errors import InputError
 from bandit.policies.uniform import Uniform
 from bandit.store.log import StoreLog
-from simulator import FactsClairvoyant, Market, Noise, Population, RunLog, run, run_table, scenario, write_table
+from simulator import (
+    FactsClairvoyant,
+    Market,
+    Noise,
+    Population,
+    RunLog,
+    RunOptions,
+    run,
+    run_table,
+    scenario,
+    write_table,
+)
 from simulator.market.season import DAY
 
 
@@ -101,7 +112,7 @@ def test_a_run_does_not_depend_on_the_size_of_its_batches():
     population = world()
     visits = population.visits(500, np.random.default_rng(4))
     first, second = (
-        run(Uniform(population.market.catalogue), population, visits, np.random.default_rng(2), batch=size)
+        run(Uniform(population.market.catalogue), population, visits, np.random.default_rng(2), RunOptions(batch=size))
         for size in (500, 7)
     )
     assert np.array_equal(first.offer, second.offer)
@@ -124,7 +135,7 @@ def test_a_bare_policy_is_told_every_decision_once_with_its_outcome(delayed):
     population, rng = world(), np.random.default_rng(5)
     visits = population.visits(1_000, rng, days=10)
     diary = Diary(population.market.catalogue)
-    done = run(diary, population, visits, rng, batch=100, learn_every=3, delayed=delayed)
+    done = run(diary, population, visits, rng, RunOptions(batch=100, learn_every=3, delayed=delayed))
     told = [(len(part), float(part.reward.sum())) for part in diary.told]
     assert sum(n for n, _ in told) == 1_000
     assert sum(total for _, total in told) == pytest.approx(done.reward.sum())
@@ -147,8 +158,7 @@ def test_with_delay_nothing_is_heard_before_its_time():
         population,
         visits,
         rng,
-        batch=90,
-        delayed=True,
+        RunOptions(batch=90, delayed=True),
         progress=lambda seen, _: heard.append((seen, sum(map(len, diary.told)))),
     )
     due = visits.times + np.where(done.responses.converted, done.responses.delay, 3 * DAY)
@@ -164,13 +174,7 @@ def test_an_engine_is_asked_and_told_through_its_batches():
     visits = population.visits(250, rng)
     engine, calls = PaperEngine(population.market.catalogue), []
     done = run(
-        engine,
-        population,
-        visits,
-        rng,
-        batch=100,
-        prefix="live-",
-        progress=lambda *at: calls.append(at),
+        engine, population, visits, rng, RunOptions(batch=100, prefix="live-"), progress=lambda *at: calls.append(at)
     )
     assert calls == [(100, 250), (200, 250), (250, 250)]
     assert [len(decided[0]) for decided in engine.decided] == [100, 100, 50]
@@ -193,7 +197,7 @@ def test_an_engine_hears_of_delayed_purchases_in_their_own_time_and_of_silence_n
     population, rng = world(), np.random.default_rng(6)
     visits = population.visits(600, rng, days=8)
     engine = PaperEngine(population.market.catalogue)
-    done = run(engine, population, visits, rng, batch=50, delayed=True)
+    done = run(engine, population, visits, rng, RunOptions(batch=50, delayed=True))
     assert {event for _, event, *_ in engine.events} == {"purchase"}
     row = {key: place for place, key in enumerate(done.decision_ids)}
     for key, _, _, time in engine.events:
@@ -247,7 +251,7 @@ def test_the_engines_own_log_has_the_run_to_the_cent(delayed, tmp_path):
     with Engine.open(
         tmp_path / "run.db", population.market.catalogue, policy, seed=3, customer_key=b"k" * 32
     ) as engine:
-        done = run(engine, population, visits, rng, batch=100, delayed=delayed)
+        done = run(engine, population, visits, rng, RunOptions(batch=100, delayed=delayed))
         log = StoreLog(engine.store, population.market.catalogue)
         parts = list(log.batches())
         stored = population.lookup(engine.store.customers.stored)

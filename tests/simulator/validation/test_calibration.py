@@ -10,11 +10,11 @@ from bandit.errors import InputError
 from bandit.evaluate import evaluate
 from bandit.ope import ESTIMATORS, Tally
 from bandit.ope.clusters import Keys
+from bandit.ope.intervals import DEFAULT_INTERVAL
 from bandit.policies.stateless import Stateless
-from simulator.bench.speed import obp_speed
 from simulator.validation.calibration import grid
 from simulator.validation.calibration.claims import Claim, claims
-from simulator.validation.calibration.intervals import CONFIDENCE_LEVEL, DEFAULT_INTERVAL
+from simulator.validation.calibration.intervals import CONFIDENCE_LEVEL
 from simulator.validation.calibration.replicate import CalibrationCell, contrast, events, feedback_of, replicate
 from simulator.validation.calibration.replications import Replications
 from simulator.validation.calibration.summary import EstimatedShare, coverage, errors, relative_errors, share
@@ -52,7 +52,7 @@ def test_nothing_is_better_than_anything_in_the_null_world():
 
 
 @pytest.mark.parametrize("name", ["retail", "cancer"])
-def test_logs_are_drawn_with_the_propensities_they_say(name):
+def test_logs_are_drawn_with_their_propensities(name):
     """The mean of 1 / (N p) over what was drawn with probability p is 1: the sum over N offers of p / (N p)."""
     world = world_named(name)
     sample = world.sample("softmax", 50_000, np.random.default_rng(2))
@@ -61,7 +61,7 @@ def test_logs_are_drawn_with_the_propensities_they_say(name):
     assert (sample.propensity == world.logging["softmax"][sample.rows, sample.offer]).all()
 
 
-def test_calibration_judges_as_an_evaluation_does():
+def test_calibration_evaluates_as_an_evaluation_does():
     """The same log, the same folds: values and intervals of `evaluate` to nine digits."""
     world = world_named("retail")
     logging = "rules, 50% chance"
@@ -88,7 +88,7 @@ def test_calibration_judges_as_an_evaluation_does():
             assert [mine.value, mine.low, mine.high] == pytest.approx([theirs.value, theirs.low, theirs.high], rel=1e-9)
 
 
-def test_a_cell_says_the_same_again_and_more_logs_leave_the_first_as_they_were():
+def test_a_cell_has_the_same_results_again_and_more_logs_leave_the_first_unchanged():
     cell = CalibrationCell("wine", "softmax", 200, 2, estimators=PLAIN_ESTIMATORS)
     first, longer = replicate(world_named("wine"), cell), replicate(world_named("wine"), replace(cell, replications=3))
     assert len(longer) == 3
@@ -104,11 +104,11 @@ def test_the_estimators_that_use_the_structure_of_offers_take_part_where_asked()
     assert "mips" not in replicate(world_named("retail"), replace(cell, structure=False)).estimators
 
 
-def test_a_result_that_is_kept_is_not_played_again(tmp_path):
+def test_a_saved_result_is_not_run_again(tmp_path):
     cell = CalibrationCell("wine", "softmax", 200, 2, estimators=PLAIN_ESTIMATORS)
     answered = []
     first = grid.run([cell], tmp_path, 1, lambda cell, done, of: answered.append((cell.name, done, of)))
-    again = grid.run([cell], tmp_path, 1, lambda *_: pytest.fail("played again"))
+    again = grid.run([cell], tmp_path, 1, lambda *_: pytest.fail("run again"))
     assert answered == [("wine; softmax; 200", 1, 1)]
     np.testing.assert_array_equal(first[cell].high, again[cell].high)
     longer = replace(cell, replications=3)
@@ -122,7 +122,7 @@ def test_the_error_of_a_share_counts_logs_and_not_policies():
     assert share([hits], [np.zeros_like(hits)]).n == 0
 
 
-def test_who_differs_by_few_rows_has_a_small_contrast_however_large_its_sample():
+def test_a_policy_that_differs_in_few_rows_has_a_small_contrast_however_large_the_sample():
     """w = 0.9 where another offer was logged and 1.2 where it is the single one: each side counts its rows."""
     world = world_named("wine")
     sample = world.sample("rules, 100% chance", 300, np.random.default_rng(4))
@@ -192,21 +192,8 @@ def test_tables_name_every_estimator_and_errors_are_relative_to_ips():
 
 
 def test_an_unknown_world_is_refused():
-    with pytest.raises(InputError, match="no world of the calibration"):
+    with pytest.raises(InputError, match="not a world of the calibration"):
         world_named("atlantis")
-
-
-def test_speed_beside_open_bandit_pipeline_needs_its_python(monkeypatch):
-    monkeypatch.delenv(obp_speed.OBP_VARIABLE, raising=False)
-    with pytest.raises(InputError, match="sb-obp"):
-        obp_speed.measure(100, 1)
-
-
-def test_the_log_that_is_timed_is_one_of_probabilities():
-    drawn = obp_speed.log(500, 10, np.random.default_rng(1))
-    assert np.allclose(drawn["target"].sum(axis=1), 1.0)
-    assert ((drawn["propensity"] > 0) & (drawn["propensity"] < 1)).all()
-    assert set(np.unique(drawn["reward"])) == {0.0, 1.0}
 
 
 def made_up(half: float) -> Replications:
