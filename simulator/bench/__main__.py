@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from rich.console import Console
 
 from bandit.errors import OfferBanditError
-from simulator.bench.commands import COMMANDS
+from simulator.bench.commands import BENCH_COMMANDS
 from simulator.bench.options import bench_parser
 from simulator.single_thread import run_single_threaded
 
@@ -18,7 +18,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = bench_parser().parse_args(arguments)
     console = Console(file=sys.stdout, highlight=False, width=None if sys.stdout.isatty() else 160)
     try:
-        return COMMANDS[given.command or "earned"](given, console)
+        return BENCH_COMMANDS[given.command or "earned"](given, console)
     except OfferBanditError as fault:
         sys.stderr.write(f"{fault}\n")
         return 2

@@ -166,7 +166,7 @@ def _print_duration(console: Console, begun: float, path: Path) -> None:
     console.print(f"took {(time.perf_counter() - begun) / 60:.1f} minutes; table: {path}")
 
 
-COMMANDS: Mapping[str, Callable[[argparse.Namespace, Console], int]] = MappingProxyType(
+BENCH_COMMANDS: Mapping[str, Callable[[argparse.Namespace, Console], int]] = MappingProxyType(
     {
         "earned": earned,
         "speed": speed_beside_vw,

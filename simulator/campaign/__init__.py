@@ -14,7 +14,7 @@ from simulator.campaign.evaluation import (
 from simulator.campaign.history import split_halves, write_history
 from simulator.campaign.live import engine_learns, engine_live, live_values, paired_difference, policy_live
 from simulator.campaign.plan import CampaignPlan, CampaignWorld, pilot_scenario
-from simulator.campaign.results import PolicyRow, Results, results
+from simulator.campaign.results import CampaignRow, Results, results
 from simulator.campaign.table import markdown, table
 
 __all__ = [
@@ -22,9 +22,9 @@ __all__ = [
     "THOMPSON_POLICY",
     "VW_POLICY",
     "CampaignPlan",
+    "CampaignRow",
     "CampaignWorld",
     "FrozenPolicy",
-    "PolicyRow",
     "Results",
     "TrueValue",
     "clairvoyant_policies",

@@ -15,7 +15,7 @@ from simulator.market.ceilings import CLAIRVOYANT, FACTS_CLAIRVOYANT, UNIFORM, V
 
 
 @dataclass(frozen=True, slots=True)
-class PolicyRow:
+class CampaignRow:
     """One policy: its estimate from the log, its true value, and what it earned live a decision.
 
     `difference` and `live_difference` are to the rules, None for the rules themselves. `share` is where the true value
@@ -66,9 +66,9 @@ class Results:
     judged_customers: int
     learned: int
     uniform: float
-    rows: tuple[PolicyRow, ...]
+    rows: tuple[CampaignRow, ...]
 
-    def row(self, name: str) -> PolicyRow:
+    def row(self, name: str) -> CampaignRow:
         """Return one policy's row."""
         return next(row for row in self.rows if row.name == name)
 
@@ -114,9 +114,9 @@ def results(
 
 def _row(
     row: PolicyEvaluation, truth: TrueValue, scale: ValueScale, live: Mapping[str, FloatArray], customers: IntArray
-) -> PolicyRow:
+) -> CampaignRow:
     earned = live[row.name]
-    return PolicyRow(
+    return CampaignRow(
         name=row.name,
         estimate=row.estimate("dr"),
         difference=row.against_baseline("dr"),
@@ -139,7 +139,7 @@ def _offline_sentence(found: Results) -> str:
     )
 
 
-def _offline_clause(row: PolicyRow, currency: str) -> str:
+def _offline_clause(row: CampaignRow, currency: str) -> str:
     name, difference = _DISPLAY_NAMES[row.name], row.difference
     if row.warning is not None or difference is None:
         return f"the log cannot tell what {name} would earn"
@@ -160,7 +160,7 @@ def _live_sentence(found: Results) -> str:
     )
 
 
-def _live_clause(row: PolicyRow, rules: float, currency: str) -> str:
+def _live_clause(row: CampaignRow, rules: float, currency: str) -> str:
     name, difference = _DISPLAY_NAMES[row.name], row.live_difference
     earned = f"{name} earned {row.live:,.2f} {currency}"
     if difference is None or difference.low <= 0 <= difference.high:

@@ -8,7 +8,7 @@ from rich.box import SIMPLE_HEAD
 from rich.markup import escape
 from rich.table import Table
 
-from simulator.campaign.results import PolicyRow, Results
+from simulator.campaign.results import CampaignRow, Results
 
 TABLE_HEADINGS = (
     "policy",
@@ -76,7 +76,7 @@ def legend(found: Results) -> tuple[str, ...]:
     return log, truth, share, live
 
 
-def cells(row: PolicyRow) -> tuple[str, ...]:
+def cells(row: CampaignRow) -> tuple[str, ...]:
     """Return the cells of a row as text."""
     answered = row.warning is None
     estimate, difference = row.estimate, row.difference

@@ -17,7 +17,7 @@ from scipy.special import ndtri
 from bandit.domain import BoolArray, FloatArray, IntArray
 from simulator.market.demographics import Boolean, Categorical, FactSpec, Numeric
 
-FactColumns: TypeAlias = Mapping[str, IntArray | FloatArray]
+ColumnsByFact: TypeAlias = Mapping[str, IntArray | FloatArray]
 """Canonical columns of facts by name."""
 
 CUT_QUANTILES = (0.15, 0.85)
@@ -121,7 +121,7 @@ def draw_rules(
     return tuple(rules)
 
 
-def indicators(rules: Sequence[Threshold], columns: FactColumns) -> FloatArray:
+def indicators(rules: Sequence[Threshold], columns: ColumnsByFact) -> FloatArray:
     """Return (n, R): 1 where all conditions of a rule hold, 0 elsewhere."""
     known: dict[FactCondition, BoolArray] = {}
     hits = []

@@ -19,7 +19,7 @@ from bandit.errors import InputError
 from bandit.policies import ThompsonSampling, Uniform, VowpalWabbit
 from simulator.bench.engines import BENCH_KEY
 
-ENGINE, VW_CONTESTANT, CHANCE = "engine", "vw", "chance"
+ENGINE, VW_CONTESTANT, RANDOM_CONTESTANT = "engine", "vw", "chance"
 
 BenchTarget: TypeAlias = Policy | Engine
 OpenContestant: TypeAlias = Callable[[Catalogue, int, Path], AbstractContextManager[BenchTarget]]
@@ -104,7 +104,9 @@ _ALL = (
         _peer("network", "Network"),
         slow="its network is compiled anew at each update, half a minute with 144 offers",
     ),
-    Contestant(CHANCE, "offer-bandit", _chance, slow="the exact value of uniform choice is a reference already"),
+    Contestant(
+        RANDOM_CONTESTANT, "offer-bandit", _chance, slow="the exact value of uniform choice is a reference already"
+    ),
 )
 
 CONTESTANTS: Mapping[str, Contestant] = MappingProxyType({each.name: each for each in _ALL})
@@ -122,5 +124,5 @@ def named(names: list[str] | None) -> tuple[tuple[Contestant, ...], dict[str, st
     absent = {each.name: each.missing for each in asked if each.missing}
     if not names:
         absent |= {each.name: each.slow for each in asked if each.slow and not each.missing}
-    absent.pop(CHANCE, None)
+    absent.pop(RANDOM_CONTESTANT, None)
     return tuple(each for each in asked if not each.missing and (names or not each.slow)), absent

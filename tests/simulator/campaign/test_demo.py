@@ -16,9 +16,9 @@ from simulator.campaign import (
     THOMPSON_POLICY,
     VW_POLICY,
     CampaignPlan,
+    CampaignRow,
     CampaignWorld,
     FrozenPolicy,
-    PolicyRow,
     TrueValue,
     demo,
     markdown,
@@ -49,7 +49,7 @@ def estimate(value, low, high):
 
 
 def row(name, difference=None, live=None, warning=None):
-    return PolicyRow(
+    return CampaignRow(
         name, estimate(3.0, 2.0, 4.0), difference, warning, TrueValue(3.5, 0.01, 0.5, 0.01), 0.5, 3.2, live
     )
 

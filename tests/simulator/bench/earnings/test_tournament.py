@@ -18,7 +18,7 @@ from simulator.bench.earnings.cells import (
     read,
     valid,
 )
-from simulator.bench.earnings.contestants import CHANCE, CONTESTANTS, ENGINE, named
+from simulator.bench.earnings.contestants import CONTESTANTS, ENGINE, RANDOM_CONTESTANT, named
 from simulator.bench.earnings.picture import draw
 from simulator.bench.earnings.play import play, references
 from simulator.bench.earnings.summary import Mean, markdown, rows
@@ -53,7 +53,7 @@ def cell(contestant, all_, draw=0, **more):
     )
 
 
-def tournament(folder, contestants=(CHANCE,), specs=None, **more):
+def tournament(folder, contestants=(RANDOM_CONTESTANT,), specs=None, **more):
     chosen, absent = named(list(contestants))
     return Tournament(specs or (spec(),), chosen, absent, folder, **more)
 
@@ -66,11 +66,11 @@ def test_uniform_choice_earns_its_exact_value_and_the_engine_at_most_the_clairvo
 
     Its share has a standard error below .1 here, from 800 draws of six offers; the clairvoyant bounds every policy.
     """
-    cells = [*references(spec()), play(spec(), CHANCE), play(spec(), ENGINE)]
+    cells = [*references(spec()), play(spec(), RANDOM_CONTESTANT), play(spec(), ENGINE)]
     worth = {each.contestant: each.all for each in cells}
     way = worth[FACTS_CLAIRVOYANT] - worth[UNIFORM]
-    assert abs(worth[CHANCE] - worth[UNIFORM]) < 0.3 * way
-    assert worth[CHANCE] < worth[ENGINE] <= worth[CLAIRVOYANT]
+    assert abs(worth[RANDOM_CONTESTANT] - worth[UNIFORM]) < 0.3 * way
+    assert worth[RANDOM_CONTESTANT] < worth[ENGINE] <= worth[CLAIRVOYANT]
     assert cells[-1].fault == ""
     assert cells[-1].learn > 0
 
@@ -85,11 +85,12 @@ def test_a_contestant_that_fails_leaves_a_cell_that_says_why(monkeypatch):
         raise RuntimeError("no memory left")
 
     monkeypatch.setattr(
-        "simulator.bench.earnings.play.CONTESTANTS", {CHANCE: replace(CONTESTANTS[CHANCE], open=opened)}
+        "simulator.bench.earnings.play.CONTESTANTS",
+        {RANDOM_CONTESTANT: replace(CONTESTANTS[RANDOM_CONTESTANT], open=opened)},
     )
-    failed = play(spec(visits=200), CHANCE)
+    failed = play(spec(visits=200), RANDOM_CONTESTANT)
     assert failed.fault == "RuntimeError: no memory left"
-    (row,) = [each for each in rows([*references(spec(visits=200)), failed]) if each.contestant == CHANCE]
+    (row,) = [each for each in rows([*references(spec(visits=200)), failed]) if each.contestant == RANDOM_CONTESTANT]
     assert row.faults == ("RuntimeError: no memory left",)
 
 
@@ -131,24 +132,25 @@ def test_results_of_a_scenario_that_was_changed_since_do_not_count():
 
 def test_a_run_is_resumed_where_it_was_left_and_extended(tmp_path):
     first = tournament(tmp_path)
-    assert first.tasks() == [(spec(), REFERENCE_TASK), (spec(), CHANCE)]
+    assert first.tasks() == [(spec(), REFERENCE_TASK), (spec(), RANDOM_CONTESTANT)]
     first.run(SILENT)
     assert first.tasks() == []
-    more = tournament(tmp_path, (CHANCE, ENGINE), (spec(), spec(draw=1)))
+    more = tournament(tmp_path, (RANDOM_CONTESTANT, ENGINE), (spec(), spec(draw=1)))
     assert more.tasks() == [
         (spec(), ENGINE),
         (spec(draw=1), REFERENCE_TASK),
-        (spec(draw=1), CHANCE),
+        (spec(draw=1), RANDOM_CONTESTANT),
         (spec(draw=1), ENGINE),
     ]
-    assert tournament(tmp_path, again=True).tasks() == [(spec(), CHANCE)]
+    assert tournament(tmp_path, again=True).tasks() == [(spec(), RANDOM_CONTESTANT)]
 
 
 def test_what_failed_is_run_again(tmp_path):
     append(
-        tmp_path / EARNED_CELLS, [*references(spec()), replace(cell(CHANCE, 0.0), fault="RuntimeError: no memory left")]
+        tmp_path / EARNED_CELLS,
+        [*references(spec()), replace(cell(RANDOM_CONTESTANT, 0.0), fault="RuntimeError: no memory left")],
     )
-    assert tournament(tmp_path).tasks() == [(spec(), CHANCE)]
+    assert tournament(tmp_path).tasks() == [(spec(), RANDOM_CONTESTANT)]
 
 
 def test_two_processes_have_the_results_of_one(tmp_path):
