@@ -207,12 +207,12 @@ def chosen_values(
     """
     scenario = population.market.scenario
     moving = times is not None and (scenario.season.observed or scenario.drift.moves)
-    who, back = (customers, np.arange(len(customers))) if moving else np.unique(customers, return_inverse=True)
+    distinct, back = (customers, np.arange(len(customers))) if moving else np.unique(customers, return_inverse=True)
     rng = np.random.default_rng(0)  # unused by a deterministic policy; the protocol requires one
-    offers = np.empty(len(who), dtype=np.int64)
-    for rows in blocks(len(who), population.market.n_offers):
+    offers = np.empty(len(distinct), dtype=np.int64)
+    for rows in blocks(len(distinct), population.market.n_offers):
         at = times[rows] if moving and times is not None else None
-        contexts = population.contexts(who[rows], at)
+        contexts = population.contexts(distinct[rows], at)
         chooser = policy.at(at) if isinstance(policy, _Ceiling) and at is not None and scenario.drift.moves else policy
         offers[rows] = chooser.probabilities(contexts, population.eligible(contexts), rng).argmax(axis=1)
     return population.expected_chosen(customers, offers[back], times)

@@ -53,8 +53,8 @@ class Season:
         hours = start + np.arange(max(1, round(days * 24)), dtype=np.int64) * HOUR
         clock = (hours // HOUR) % 24
         rate = np.exp(self.visits * self.shift(hours)) * ((clock >= self.opens) & (clock < self.closes))
-        heap = np.cumsum(rate if rate.any() else np.ones_like(rate))
-        hour = np.minimum(np.searchsorted(heap, rng.random(n) * heap[-1], side="right"), len(hours) - 1)
+        cumulative = np.cumsum(rate if rate.any() else np.ones_like(rate))
+        hour = np.minimum(np.searchsorted(cumulative, rng.random(n) * cumulative[-1], side="right"), len(hours) - 1)
         times: IntArray = hours[hour] + rng.integers(0, HOUR, size=n)
         times.sort()
         return times

@@ -26,7 +26,7 @@ Cuts: TypeAlias = Sequence[tuple[str, tuple[float, ...]]]
 RulesMapping: TypeAlias = dict[str, Any]
 
 RULES_EXPLORATION = 0.1
-"""Share of the decisions that today's rules leave to chance while a log is written, so that it supports evaluation."""
+"""Share of exploration in today's rules while a log is written, so that the log supports evaluation."""
 
 TESTED_CUSTOMERS = 2_000
 """Members of a segment on which the options are tested."""

@@ -6,7 +6,7 @@ from simulator.market.spec import OptionSpec
 
 
 def discounts(*percents: int, unit: str = "") -> tuple[OptionSpec, ...]:
-    """Return an option for each discount in percent, named by the number and `unit`; nobody has tastes for a depth.
+    """Return an option for each discount in percent, named by the number and `unit`, without tastes.
 
     What a discount does to customers is the scenario's `Sensitivity`.
     """

@@ -90,7 +90,7 @@ def run(
     """
     chosen = RunOptions() if options is None else options
     n, window = len(visits), population.market.catalogue.objective.window
-    chance = Noise.draw(n, rng) if noise is None else noise
+    random_part = Noise.draw(n, rng) if noise is None else noise
     asked = PolicyTarget(target, population, rng) if isinstance(target, Policy) else EngineTarget(target, population)
     record = RunRecord.empty(visits, population, chosen.prefix)
     pending = PendingOutcomes(window)
@@ -100,7 +100,7 @@ def run(
             asked.observe(record, pending.due(int(visits.times[start])))
         asked.decide(record, rows)
         customers, times = visits.customers[rows], visits.times[rows]
-        record.write(rows, population.respond(customers, record.offer[rows], times, noise=chance.take(rows)))
+        record.write(rows, population.respond(customers, record.offer[rows], times, noise=random_part.take(rows)))
         if chosen.delayed:
             pending.add(record, rows)
         else:

@@ -1,6 +1,6 @@
 """A process that works on a small database and logs to a file what the database acknowledged.
 
-It also logs what it is about to do, so that interrupted work can be told from lost work.
+It also logs what it is about to do, so that interrupted work can be distinguished from lost work.
 """
 
 from __future__ import annotations

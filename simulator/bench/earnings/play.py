@@ -55,7 +55,7 @@ def play(spec: WorldSpec, name: str) -> TournamentCell:
             seed = int(seeds.generate_state(1)[0] >> 1)
             with contestant.open(world.population.market.catalogue, seed, Path(folder)) as target:
                 timed = TimedPolicy(target) if isinstance(target, Policy) else TimedEngine(target)
-                played = run(
+                result = run(
                     timed,
                     world.population,
                     world.visits,
@@ -65,11 +65,11 @@ def play(spec: WorldSpec, name: str) -> TournamentCell:
                 )
     except Exception as fault:  # noqa: BLE001 - a library may raise anything; the table reports it
         return replace(blank, fault=f"{type(fault).__name__}: {fault}"[:500])
-    learned = timed.learning.pieces or len(played)
+    learned = timed.learning.pieces or len(result)
     return replace(
-        _valued(blank, played.expected),
-        realised=float(played.reward.mean()),
-        error=float(played.reward.std() / np.sqrt(len(played))),
+        _valued(blank, result.expected),
+        realised=float(result.reward.mean()),
+        error=float(result.reward.std() / np.sqrt(len(result))),
         decide=timed.deciding.cpu_microseconds,
         learn=timed.learning.cpu_ns / 1_000 / learned,
         seconds=time.perf_counter() - begun,

@@ -77,7 +77,7 @@ def _run(world: TournamentWorld, settings: Mapping[str, float], number: int) -> 
     )
     rng = np.random.default_rng(world.spec.sequence(f"settings {number}"))
     delayed = world.population.market.scenario.delayed
-    played = run(
+    result = run(
         policy,
         world.population,
         world.visits,
@@ -85,7 +85,7 @@ def _run(world: TournamentWorld, settings: Mapping[str, float], number: int) -> 
         RunOptions(batch=TOURNAMENT_BATCH, delayed=delayed),
         noise=world.noise,
     )
-    return played.expected
+    return result.expected
 
 
 def _tried(scenario: str, regrets: FloatArray, column: int) -> SettingResult:

@@ -94,23 +94,23 @@ def _gain(found: Mapping[str, TournamentCell], window: str) -> float:
 
 
 def _row(scenario: str, who: str, draws: Sequence[Mapping[str, TournamentCell]], money: bool) -> ContestantRow:
-    played = [found for found in draws if not found[who].fault]
-    mine = [found[who] for found in played]
+    complete = [found for found in draws if not found[who].fault]
+    mine = [found[who] for found in complete]
 
     def share(window: str) -> Mean:
-        gained = [found[who].value(window) - found[UNIFORM].value(window) for found in played]
+        gained = [found[who].value(window) - found[UNIFORM].value(window) for found in complete]
         if money:
             return Mean.of(gained)
-        return Mean.of([each / _gain(found, window) for each, found in zip(gained, played, strict=True)])
+        return Mean.of([each / _gain(found, window) for each, found in zip(gained, complete, strict=True)])
 
     regret = [
         (found[FACTS_CLAIRVOYANT].first - found[who].first) * min(FIRST_DECISIONS, found[who].visits)
-        for found in played
+        for found in complete
     ]
     return ContestantRow(
         scenario=scenario,
         contestant=who,
-        draws=len(played),
+        draws=len(complete),
         money=money,
         all=share("all"),
         last=share("last"),

@@ -18,7 +18,7 @@ class LinearArms(Chooser):
     The library knows arms only, each with a ridge regression of its own. One arm for each offer would be 144 arms with
     some 140 outcomes each; one bandit for each dimension has fifteen arms in all that learn from every outcome, and the
     sums of `predict_expectations` rank the eligible offers. The reward is the objective's money in
-    units of its root mean square. The first batch is drawn by chance: the library has to be fitted before it answers.
+    units of its root mean square. The first batch is random: the library has to be fitted before it answers.
 
     Settings were tried on two retail markets that are not reported: LinTS and LinUCB, alpha .1 to 1, lambda 1 to 100,
     one arm an option or an offer, not every setting on both. An arm an offer earned .40 to .51 where an arm an option

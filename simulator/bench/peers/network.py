@@ -19,7 +19,7 @@ class Network(Chooser):
     The strategy takes the offer of the highest price x P(purchase), a draw of the posterior each; the price of an
     offer is what a purchase earns under it at the mean revenue so far, less its contact cost a purchase. The library
     compiles its model at every update, about 30 s with a shared encoder and 144 offers (2 s an offer without one), so
-    it learns after 2,000 outcomes at a time, and the first of those are drawn by chance. Refused offers go in as
+    it learns after 2,000 outcomes at a time, and the first of those are random. Refused offers go in as
     forbidden actions.
     """
 

@@ -86,7 +86,7 @@ class SpeedFixture:
         self.offer_lines = [self._offer_line(number) for number in range(size.offers)]
 
     def _offer_line(self, number: int) -> str:
-        return "|a " + " ".join(f"{lever}={option}" for lever, option in self.catalogue.offer(number).items())
+        return "|a " + " ".join(f"{dimension}={option}" for dimension, option in self.catalogue.offer(number).items())
 
     def policy(self) -> ThompsonSampling:
         """Return a Thompson sampling policy that has learned the outcomes."""

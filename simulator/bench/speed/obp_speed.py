@@ -213,6 +213,6 @@ def _same_answers(values: Mapping[str, Mapping[str, float]]) -> None:
         for side, found in values.items():
             if abs(found[name] - value) > VALUE_TOLERANCE * abs(value):
                 raise InputError(
-                    f"{EVALUATION_SIDES[side]} says {found[name]:.4f} by {name} and the engine {value:.4f}; "
+                    f"{EVALUATION_SIDES[side]} estimates {found[name]:.4f} by {name} and the engine {value:.4f}; "
                     "they have not evaluated the same log, so their times cannot be compared"
                 )

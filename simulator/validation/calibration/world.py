@@ -71,8 +71,8 @@ class CalibrationWorld:
         """Draw a log of n decisions: customers at random, visits in proportion to their frequency."""
         if self.visits > 0:
             drawn = rng.integers(len(self.expected), size=max(1, round(n / self.visits)))
-            heap = np.cumsum(self.frequency[drawn])
-            cluster = np.searchsorted(heap, rng.random(n) * heap[-1], side="right")
+            cumulated = np.cumsum(self.frequency[drawn])
+            cluster = np.searchsorted(cumulated, rng.random(n) * cumulated[-1], side="right")
             cluster = np.minimum(cluster, len(drawn) - 1).astype(np.int64)
             rows = drawn[cluster]
         else:
