@@ -18,11 +18,12 @@ BENCH_SEEDS ?= 5
 BENCH_PROCESSES ?= 2
 BENCH_OUT ?= bench
 
-# Small matrices: two libraries that each start a thread a core only get in each other's way.
+# The matrices are small: one thread of linear algebra for each process is fastest.
 export OPENBLAS_NUM_THREADS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lowest check lint types imports slow notebooks calibrate bench clean
+.PHONY: help install demo test lowest slow lint types imports check bench clean
+.NOTPARALLEL:
 
 help: ## Show this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -40,7 +41,7 @@ demo: $(STAMP) ## Run one retail campaign from segment rules to a learning engin
 	$(BIN)/python -m simulator.campaign.demo --out demo
 
 test: $(STAMP) ## Run the fast tests
-	$(BIN)/python -m pytest -q -n 2 -m "not slow"
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow"
 
 $(LOWEST_STAMP): pyproject.toml constraints-lowest.txt
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 13))' || \
@@ -52,26 +53,21 @@ $(LOWEST_STAMP): pyproject.toml constraints-lowest.txt
 lowest: $(LOWEST_STAMP) ## Run the fast tests with the lowest versions that pyproject.toml allows
 	$(LOWEST_PYTHON) -m pytest -q -n 2 -m "not slow"
 
-slow: $(STAMP)
-	$(BIN)/python -m pytest -q -n 2 -m slow
+slow: $(STAMP) ## Run the slow tests: statistics, notebooks, calibration, kills, the installed package
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m slow
 
-lint: $(STAMP)
+lint: $(STAMP) ## Lint and check the format
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-types: $(STAMP)
+types: $(STAMP) ## Check the types
 	$(BIN)/mypy
 
-imports: $(STAMP)
+imports: $(STAMP) ## Check that imports go one way
 	$(BIN)/lint-imports
 
-notebooks: $(STAMP) ## Execute the notebooks; fail on an error or on stored outputs
-	$(BIN)/python notebooks/execute.py
-
-calibrate: $(STAMP) ## Hold intervals and verdicts against worlds whose truth is known (a minute)
-	$(BIN)/python -m simulator.validation.calibration --quick
-
-check: lint types imports test slow notebooks calibrate ## Everything CI runs
+# The fast tests come last, so that the last line of a run is their sum.
+check: lint types imports slow test ## Everything CI runs
 
 $(BENCH_STAMP): pyproject.toml simulator/bench/constraints.txt
 	$(PYTHON) -m venv $(BENCH_VENV)

@@ -1,4 +1,4 @@
-"""Moments in microseconds since 1970 UTC, and ids that sort by them."""
+"""Times in microseconds since 1970 UTC, and decision ids that sort by time."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from bandit.domain import MICROSECONDS, IntArray
 from bandit.errors import InputError
 
 Time = int | datetime | None
-"""A moment as a caller may give it: microseconds since 1970 UTC, a datetime with its zone, or None for now."""
+"""A time as a caller gives it: microseconds since 1970 UTC, a datetime with a time zone, or None for now."""
 
 
 EARLIEST, LATEST = -62_135_596_800 * MICROSECONDS, 253_402_300_800 * MICROSECONDS
-"""The first microsecond of year 1 and the first after year 9999, UTC: what calendars, SQLite and Arrow all know."""
+"""The first microsecond of year 1 and the first after year 9999, UTC: the range of datetime, SQLite and Arrow."""
 
 
 def now() -> int:
@@ -26,7 +26,11 @@ def now() -> int:
 
 
 def microseconds(time: object, clock: Callable[[], int] = now) -> int:
-    """Return a moment in microseconds since 1970 UTC; InputError without a time zone and outside years 1 to 9999."""
+    """Return a time in microseconds since 1970 UTC; InputError without a time zone or outside the years 1 to 9999.
+
+    >>> microseconds(datetime(2026, 11, 26, tzinfo=UTC))
+    1795651200000000
+    """
     if time is None:
         return clock()
     if isinstance(time, datetime):
@@ -57,7 +61,7 @@ def new_id() -> str:
 
 
 def new_ids(n: int) -> tuple[str, ...]:
-    """Return n new decision ids of one moment; the random bits of all are asked for at once."""
+    """Return n new decision ids with the same time; their random bits are drawn in one call."""
     moment = (clock_module.time_ns() // 1_000_000).to_bytes(6, "big").hex()
     random = os.urandom(10 * n).hex()
     return tuple([moment + random[start : start + 20] for start in range(0, 20 * n, 20)])

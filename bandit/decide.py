@@ -1,4 +1,7 @@
-"""The only place where an offer is drawn: check the policy's probabilities, draw from those very numbers."""
+"""Drawing of offers: check a policy's probabilities, draw from exactly those, fall back where the policy fails.
+
+This is the only module that draws an offer, so the logged propensity is the probability it was drawn with.
+"""
 
 from __future__ import annotations
 
@@ -30,20 +33,19 @@ SUM_TOLERANCE = 1e-9
 """Largest distance from 1 that a row of probabilities may sum to."""
 
 FEW_OFFERS = 1_000
-"""So many are added up one by one sooner than in blocks, for one row."""
+"""Most offers for which a single row is summed offer by offer, which is then faster than by blocks."""
 
 TRIES = 32
-"""Offers that are picked at random, to find an eligible one, before the eligible ones are listed."""
+"""Random offers tried per row to find an eligible one, before the eligible ones are listed."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Choice:
-    """What was drawn for n contexts: offers and propensities (n,), and what they were drawn from.
+    """Offers drawn for n contexts, with their propensities (n,) and the probabilities they were drawn from.
 
-    That is the (n, N) probabilities or, of many offers, their shares; `eligible` is (n, N). `fault` says why the
-    fallback was served to all of them, and is None where the policy chose. `fired` is (n, R), which of the
-    catalogue's conditional rules held for whom. `sets` has what is eligible once more, each distinct set once, where
-    there are many offers.
+    `drawn_from` is the (n, N) probabilities or, with many offers, their sparse form; `eligible` is (n, N). `fault`
+    says why the fallback was served to all rows, and is None where the policy chose. `fired` is (n, R): which of the
+    catalogue's conditional rules hold for each context. With many offers, `sets` has the distinct eligible sets.
     """
 
     offer: IntArray
@@ -65,7 +67,7 @@ class Choice:
 
 
 class _Digest(ISeedSequence):
-    """256 bits of a hash as a bit generator's first state: they need none of the mixing that a short seed does."""
+    """A 256-bit hash as the initial state of a bit generator; it needs no mixing, unlike a short seed."""
 
     def __init__(self, text: str) -> None:
         self.bits = hashlib.blake2b(text.encode(), digest_size=32).digest()
@@ -77,9 +79,9 @@ class _Digest(ISeedSequence):
 
 
 def generator_for(seed: str, decision_ids: Sequence[str]) -> Generator:
-    """Return the generator of a batch of decisions: another for every seed and every list of ids.
+    """Return the generator of a batch of decisions, a different one for every seed and list of ids.
 
-    It is PCG64 (O'Neill 2014) that starts from the blake2b-256 hash of the seed and the ids.
+    PCG64 (O'Neill 2014), initialised with the blake2b-256 hash of the seed and the ids.
     """
     bits = _Digest("\0".join([seed, *decision_ids]))
     return Generator(PCG64(bits))  # type: ignore[arg-type]  # numpy takes any ISeedSequence; its stub does not say so
@@ -90,21 +92,21 @@ def choose(
 ) -> Choice:
     """Draw one offer for each context.
 
-    Where the rules leave nothing, the fallback is the one eligible offer; NoEligibleOfferError where there is none.
-    A policy's fault ends in the fallback (or an even draw over the eligible offers), never in an exception; so does
-    `known_fault`, without asking the policy.
+    Where the rules leave no offer, the fallback is the only eligible one; NoEligibleOfferError where none is declared.
+    A policy that fails never raises: the fallback is served (or an even draw over the eligible offers). With
+    `known_fault` the policy is not asked.
     """
     fired = catalogue.fired(contexts)
     if catalogue.n_offers > FEW_OFFERS and isinstance(policy, SparsePolicy) and policy.sparse:
         return _choose_of_many(policy, catalogue, contexts, fired, rng, known_fault)
     eligible = catalogue.eligible(contexts, fired)
-    if fired.size and fired.any():  # where no rule holds, every offer is there
+    if fired.size and fired.any():  # where no rule holds, every offer is eligible
         eligible = with_fallback(catalogue, eligible, contexts)
     fault = known_fault
     if fault is None:
         try:
             probabilities = checked(policy.probabilities(contexts, eligible, rng), eligible)
-        except Exception as exception:  # noqa: BLE001 - whatever a learned model does, the service must answer
+        except Exception as exception:  # noqa: BLE001 - a model may raise anything, and the service must answer
             fault = f"{type(exception).__name__}: {exception}"
     if fault is not None:
         probabilities, eligible = _fallback(catalogue, eligible)
@@ -114,7 +116,7 @@ def choose(
 
 
 def with_fallback(catalogue: Catalogue, eligible: BoolArray, contexts: Contexts) -> BoolArray:
-    """Return the masks with the fallback in those rows that have nothing."""
+    """Return the masks with the fallback added to rows without any eligible offer."""
     some = eligible.any(axis=1)
     if not some.all():
         empty, eligible = ~some, eligible.copy()
@@ -135,7 +137,7 @@ def checked(probabilities: FloatArray, eligible: BoolArray) -> FloatArray:
         raise PolicyError(f"the policy gave probabilities of shape {probabilities.shape}, not {eligible.shape}")
     if not len(probabilities):
         return probabilities
-    # One that is not finite shows in its row's sum; every comparison with NaN is false.
+    # A value that is not finite shows in its row's sum; comparisons with NaN are false.
     off = abs(probabilities.sum() - 1.0) if len(probabilities) == 1 else np.abs(probabilities.sum(axis=1) - 1.0).max()
     if not (probabilities.min() >= 0.0 and off < np.inf):
         raise PolicyError("the policy gave probabilities that are negative or not finite")
@@ -154,7 +156,7 @@ def _choose_of_many(
     rng: Generator,
     known_fault: str | None,
 ) -> Choice:
-    """Do what `choose` does without a number for every offer."""
+    """Do what `choose` does with sparse probabilities, for catalogues of many offers."""
     sets = catalogue.eligible_sets(fired)
     if not sets.counts.all():
         sets = _sets_of(with_fallback(catalogue, sets.masks, contexts.take(_first_rows(sets))), sets.which)
@@ -162,7 +164,7 @@ def _choose_of_many(
     if fault is None:
         try:
             shares = checked_shares(policy.shares(contexts, fired, sets, rng), sets)
-        except Exception as exception:  # noqa: BLE001 - whatever a learned model does, the service must answer
+        except Exception as exception:  # noqa: BLE001 - a model may raise anything, and the service must answer
             fault = f"{type(exception).__name__}: {exception}"
     if fault is not None:
         shares, sets = _fallback_of_many(catalogue, sets)
@@ -171,7 +173,7 @@ def _choose_of_many(
 
 
 def checked_shares(shares: SparseProbabilities, eligible: EligibleSets) -> SparseProbabilities:
-    """Return the shares; PolicyError unless they are probabilities over eligible offers."""
+    """Return the sparse probabilities; PolicyError unless they sum to 1 over eligible offers."""
     n = len(eligible)
     if not (shares.offers.shape == shares.share.shape and len(shares.offers) == len(shares.floor) == n):
         raise PolicyError(f"the policy gave shares of shape {shares.share.shape}, not {n} rows")
@@ -186,7 +188,7 @@ def checked_shares(shares: SparseProbabilities, eligible: EligibleSets) -> Spars
 
 
 def draw_shares(shares: SparseProbabilities, eligible: EligibleSets, rng: Generator) -> IntArray:
-    """Draw one offer a row: one of the few by its share, or else any of the eligible, all as probable."""
+    """Draw one offer for each row: a listed one by its share, or else any eligible offer uniformly."""
     steps = np.concatenate([shares.share, shares.floor[:, None]], axis=1).cumsum(axis=1)
     place = _first_above(steps, rng.random(len(steps)) * steps[:, -1])
     few = shares.offers.shape[1]
@@ -199,7 +201,7 @@ def draw_shares(shares: SparseProbabilities, eligible: EligibleSets, rng: Genera
 
 
 def _any_of(eligible: EligibleSets, rng: Generator) -> IntArray:
-    """Draw one of the eligible offers a row: the first eligible of some at random, or one of their list."""
+    """Draw an eligible offer uniformly for each row, by rejection and, where that fails, by rank."""
     tried = rng.integers(eligible.masks.shape[1], size=(len(eligible), TRIES))
     found = eligible.has(tried)
     offer: IntArray = tried[np.arange(len(tried)), found.argmax(axis=1)]
@@ -234,10 +236,10 @@ def _fallback_of_many(catalogue: Catalogue, sets: EligibleSets) -> tuple[SparseP
 
 
 def draw(probabilities: FloatArray, rng: Generator) -> IntArray:
-    """Draw one offer a row from its probabilities, by inverting the distribution function.
+    """Draw one offer for each row from its probabilities, by inverting the distribution function.
 
-    A sum from the first offer to the last cannot be hurried, so where there is much to add each row looks first for
-    the block of offers that its level falls into, by the blocks' sums, and adds up single offers in that block alone.
+    A cumulative sum over all offers is slow, so with many offers or rows each row first finds the block of offers that
+    its level falls into, from the sums of blocks, and then sums offer by offer within that block only.
     """
     n, n_offers = probabilities.shape
     if n == 1 and n_offers <= FEW_OFFERS:

@@ -1,4 +1,4 @@
-"""The tree of errors: few, and each message says what, what was seen, and what to do.
+"""The tree of errors; each message says what is wrong, what was seen, and what to do.
 
 OfferBanditError
 ├── InputError                 the caller's input; exit code 2 on the command line
@@ -12,7 +12,7 @@ OfferBanditError
 │   ├── LogFileError           a log file that cannot be imported
 │   └── MissingExtraError      an optional dependency that is not installed
 ├── StoreError                 a database that cannot be opened, read or written; exit code 2
-└── PolicyError                a policy's fault; inside the engine it ends in the fallback offer
+└── PolicyError                a policy that fails; inside the engine the fallback offer is served instead
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from bandit.printable import plain
 
 
 class OfferBanditError(Exception):
-    """Root of every error this project raises on purpose; its message is short and plain whatever was seen."""
+    """Base class of all errors of this project; its message is kept short and printable."""
 
     def __init__(self, *seen: object) -> None:
         super().__init__(*(plain(each) if isinstance(each, str) else each for each in seen))

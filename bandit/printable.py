@@ -1,15 +1,19 @@
-"""What a message may show of what was seen: not more than a few lines, and nothing that steers a terminal."""
+"""Text that is safe on a terminal: short, on one line, with control characters escaped."""
 
 from __future__ import annotations
 
 MAX_MESSAGE = 1_000
-"""Longest message in characters; of a longer one the middle is left out."""
+"""Longest message in characters; the middle of a longer one is left out."""
 
 _CUT = " [...] "
 
 
 def plain(text: str, most: int = MAX_MESSAGE) -> str:
-    """Return a text of at most `most` characters on one line, what is not printable written as an escape."""
+    r"""Return a text of at most `most` characters on one line, with unprintable characters escaped.
+
+    >>> plain("red\x1b[31m\nalert")
+    'red\\x1b[31m alert'
+    """
     text = _short(text, most)
     if text.isprintable():
         return text
@@ -27,5 +31,5 @@ def _short(text: str, most: int) -> str:
 def _shown(character: str) -> str:
     if character.isprintable():
         return character
-    # Also half characters and what turns the direction of writing round.
+    # Also lone surrogates and marks that change the direction of writing.
     return " " if character in "\t\n\r" else character.encode("unicode_escape").decode()

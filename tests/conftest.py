@@ -1,6 +1,7 @@
 """What the tests share: small catalogues, and where real campaigns lie if they are there."""
 
 import copy
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -85,3 +86,14 @@ def draw_outcomes(catalogue, n, rng):
     revenue = np.where(converted, rng.lognormal(4.0, 0.5, n), 0.0)
     reward = catalogue.objective.reward(catalogue.money, offer, converted, revenue, revenue)
     return Outcomes.new(contexts, offer, eligible, chance[np.arange(n), offer], converted, revenue, reward)
+
+
+def amended(outcomes, **changes):
+    """Outcomes with other columns: those of the batch by name, those learned before as previous_..., or weight."""
+    previous = {
+        name.removeprefix("previous_"): changes.pop(name)
+        for name in tuple(changes)
+        if name.startswith("previous_") or name == "is_update"
+    }
+    weight = changes.pop("weight", outcomes.weight)
+    return Outcomes(replace(outcomes.batch, **changes), replace(outcomes.previous, **previous), weight)

@@ -191,8 +191,8 @@ class _Run:
         self.accepted += len(reward)
         if self.policy.learns:
             # Accepted rows are draws from the policy, so the policy's probability is their propensity.
-            outcomes = rows.take(accept).outcomes()
-            self.policy.update(replace(outcomes, propensity=target[accept]))
+            taken = replace(rows.take(accept), propensity=target[accept])
+            self.policy.update(taken.outcomes())
 
     def flush(self) -> None:
         """Hand what was accepted to the tally, many blocks at a time: one block alone is too small to be quick."""

@@ -1,11 +1,11 @@
-"""The catalogue: dimensions, options, rules, objective and declared context, and the legal offers they leave."""
+"""The catalogue: its legal offers as arrays, with eligibility, costs, names and the checked context."""
 
 from __future__ import annotations
 
 import hashlib
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import repeat
 from pathlib import Path
@@ -15,10 +15,13 @@ import msgspec
 import numpy as np
 
 from bandit.catalogue.conditions import compile_condition
-from bandit.catalogue.eligibility import Eligibility, Grid, Named, Rule
+from bandit.catalogue.context_batch import parse_contexts
+from bandit.catalogue.dimensions import Dimension, Option
+from bandit.catalogue.eligibility import Eligibility, Rule
 from bandit.catalogue.fact_values import FactValues
-from bandit.catalogue.facts import Fact, parse_contexts
+from bandit.catalogue.facts import Fact
 from bandit.catalogue.objective import Money, Objective
+from bandit.catalogue.offer_grid import OfferGrid, OptionMasks
 from bandit.catalogue.schema import CatalogueFile, decode, encode
 from bandit.catalogue.toml import read_toml
 from bandit.domain import BoolArray, Contexts, EligibleSets, FloatArray, IntArray, ObjectArray, Removal
@@ -33,40 +36,12 @@ MAX_DIMENSIONS = 1_000
 _MOST_SHOWN = 10**18
 
 
-@dataclass(frozen=True, slots=True)
-class Option:
-    """One value of a dimension, with its costs and free numeric attributes."""
-
-    name: str
-    rate: float = 0.0
-    contact_cost: float = 0.0
-    redemption_cost: float = 0.0
-    attributes: Mapping[str, float] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Dimension:
-    """One lever and its options, in the order of the catalogue.
-
-    `monotone` has the attributes (or "rate") along which response is known to go one way, "increasing" or "decreasing".
-    """
-
-    name: str
-    options: tuple[Option, ...]
-    monotone: Mapping[str, str] = field(default_factory=dict)
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """The options' names."""
-        return tuple(option.name for option in self.options)
-
-
 @dataclass(frozen=True, eq=False)
 class Catalogue:
-    """What may be offered, to whom, and what it is worth; legal offers are numbered once.
+    """What may be offered, to whom, and what it is worth; every legal offer has a number.
 
-    Offers are in the order of the catalogue, the last dimension running fastest, without those that a stacking rule
-    forbids.
+    Offers are numbered in the order of the catalogue, the last dimension running fastest; combinations that a stacking
+    rule forbids have no number.
     """
 
     name: str
@@ -75,7 +50,7 @@ class Catalogue:
     undeclared: Literal["refuse", "drop"]
     facts: Mapping[str, Fact]
     dimensions: tuple[Dimension, ...]
-    grid: Grid
+    grid: OfferGrid
     rules: tuple[Rule, ...]
     fallback: int | None
     file: CatalogueFile
@@ -87,7 +62,14 @@ class Catalogue:
 
     @staticmethod
     def from_dict(mapping: Mapping[str, object], where: str = "catalogue") -> Catalogue:
-        """Build a catalogue from the structure of its TOML file; CatalogueError says where and what is wrong."""
+        """Build a catalogue from the structure of its TOML file; CatalogueError says where and what is wrong.
+
+        >>> discount = {"name": "discount", "options": [{"name": "0"}, {"name": "10", "rate": 0.1}]}
+        >>> channel = {"name": "channel", "options": [{"name": "email"}, {"name": "sms"}]}
+        >>> catalogue = Catalogue.from_dict({"dimensions": [discount, channel]})
+        >>> catalogue.n_offers, catalogue.label(3)
+        (4, '10 · sms')
+        """
         return _build(decode(mapping, where), where)
 
     def to_dict(self) -> dict[str, object]:
@@ -96,7 +78,7 @@ class Catalogue:
 
     @cached_property
     def version(self) -> str:
-        """A name for the content: 16 hex digits that change when anything in the catalogue does."""
+        """A hash of the content: 16 hex digits that change when anything in the catalogue does."""
         return hashlib.blake2b(msgspec.json.encode(self.to_dict(), order="sorted"), digest_size=8).hexdigest()
 
     @property
@@ -113,11 +95,11 @@ class Catalogue:
 
     @cached_property
     def money(self) -> Money:
-        """What each offer costs, (N,) each; `money_of` tells it of a few."""
+        """The costs of every offer, (N,) each; use `money_of` for a few offers."""
         return self._costs(self.options)
 
     def money_of(self, offer: IntArray) -> Money:
-        """Return what some offers cost, (n,) each."""
+        """Return the costs of n offers, (n,) each."""
         return self._costs(self.options[offer])
 
     def _costs(self, options: IntArray) -> Money:
@@ -146,12 +128,12 @@ class Catalogue:
         return {name: options[option] for (name, options, _), option in zip(self._names, row, strict=True)}
 
     def offers(self, indices: IntArray) -> dict[str, ObjectArray]:
-        """Return the names of the options of many offers, a column a dimension."""
+        """Return the option names of n offers, one column for each dimension."""
         chosen = self.options[indices].T
         return {name: column[options] for (name, _, column), options in zip(self._names, chosen, strict=True)}
 
     def label(self, index: int) -> str:
-        """Return one offer in a line, as "10 · email · tote"."""
+        """Return one offer as text, such as "10 · email · tote"."""
         return " · ".join(self.offer(index).values())
 
     def offer_index(self, offer: Mapping[str, str]) -> int:
@@ -164,7 +146,7 @@ class Catalogue:
         return index
 
     def offer_indices(self, columns: Mapping[str, Sequence[str] | ObjectArray]) -> IntArray:
-        """Return the numbers of n offers given as a column a dimension; -1 where unknown or not legal.
+        """Return the numbers of n offers given as one column for each dimension; -1 where unknown or not legal.
 
         Raises OfferError where a dimension is missing or unknown.
         """
@@ -182,7 +164,7 @@ class Catalogue:
         given: Mapping[str, FactValues] | Sequence[Mapping[str, object]],
         customers: Sequence[str] | ObjectArray | None = None,
     ) -> Contexts:
-        """Return a checked batch from columns or from one mapping a row; ContextError says what does not fit."""
+        """Return a checked batch from columns, or from one mapping a row; ContextError says what does not fit."""
         return parse_contexts(self.facts, self.undeclared, given, customers)
 
     def fired(self, contexts: Contexts) -> BoolArray:
@@ -190,14 +172,14 @@ class Catalogue:
         return self._eligibility.fired(contexts)
 
     def eligible(self, contexts: Contexts, fired: BoolArray | None = None) -> BoolArray:
-        """Return the (n, N) mask of what the rules leave for each context; the caller's own to write to.
+        """Return the (n, N) mask of the eligible offers of each context, as a copy that the caller may change.
 
-        With `fired` given, a single context's mask is shared with others for whom the same rules hold, and read-only.
+        With `fired` given, the mask of a single context is shared between calls and read-only.
         """
         return self._eligibility.masks(self.fired(contexts)).copy() if fired is None else self._eligibility.masks(fired)
 
     def eligible_sets(self, fired: BoolArray) -> EligibleSets:
-        """Return what the rules that hold, (n, R) as from `fired`, leave for each context; each distinct set once."""
+        """Return the eligible sets of n contexts from `fired` (n, R), each distinct set once."""
         return self._eligibility.sets(fired)
 
     def removals(self, context: Contexts, fired: BoolArray | None = None) -> tuple[Removal, ...]:
@@ -291,7 +273,7 @@ def _build(file: CatalogueFile, where: str) -> Catalogue:
     return replace(catalogue, fallback=fallback)
 
 
-def _grid(dimensions: tuple[Dimension, ...], forbidden: Sequence[Named], where: str) -> Grid:
+def _grid(dimensions: tuple[Dimension, ...], forbidden: Sequence[OptionMasks], where: str) -> OfferGrid:
     sizes = [len(dimension.options) for dimension in dimensions]
     n_combinations = math.prod(sizes)
     if n_combinations > MAX_COMBINATIONS:
@@ -300,13 +282,13 @@ def _grid(dimensions: tuple[Dimension, ...], forbidden: Sequence[Named], where: 
             f"{where}: the dimensions make {seen} combinations; at most {MAX_COMBINATIONS:,} can be "
             "looked through: leave out options or a dimension"
         )
-    grid = Grid(sizes, forbidden)
+    grid = OfferGrid(sizes, forbidden)
     if not grid.n_offers:
         raise CatalogueError(f"{where}: the stacking rules leave no legal offer; take one of them away")
     return grid
 
 
-def _named(dimensions: tuple[Dimension, ...], forbid: Mapping[str, Sequence[str]]) -> Named:
+def _named(dimensions: tuple[Dimension, ...], forbid: Mapping[str, Sequence[str]]) -> OptionMasks:
     """Return the options that a rule names, a mask for each dimension that it looks at."""
     return tuple(
         np.array([name in forbid[dimension.name] for name in dimension.names]) if dimension.name in forbid else None

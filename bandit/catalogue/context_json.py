@@ -1,4 +1,4 @@
-"""A checked batch of contexts as JSON texts, one a row: what the log keeps."""
+"""Serialisation of contexts: one JSON object for each row, as the log stores them."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from bandit.catalogue.facts import Fact
 from bandit.domain import Contexts
 from bandit.errors import ContextError
 
-_ENCODER = msgspec.json.Encoder(enc_hook=str)  # a text may be of a kind of its own, as numpy's are
+_ENCODER = msgspec.json.Encoder(enc_hook=str)  # texts may be subclasses of str, such as numpy.str_
 
 
 def contexts_json(facts: Mapping[str, Fact], contexts: Contexts) -> list[str]:
-    """Return n JSON objects of the facts that are known; `Catalogue.contexts` reads them back as they were."""
+    """Return n JSON objects with the facts that are known; `Catalogue.contexts` reads them back unchanged."""
     row = _row_type(tuple(facts))
     try:
         if contexts.n == 1:
             return [_ENCODER.encode(row(*_values_of_one(facts, contexts))).decode()]
         columns = [_values(fact, contexts) for fact in facts.values()]
         rows = list(map(row, *columns)) if columns else [row()] * contexts.n
-        return _ENCODER.encode_lines(rows).decode().split("\n")[:-1]  # JSON has no line end within
+        return _ENCODER.encode_lines(rows).decode().split("\n")[:-1]  # JSON contains no line ends
     except UnicodeEncodeError as fault:
         raise ContextError(
             f"the text {fault.object!r} of a fact is not valid Unicode; send whole characters"
@@ -32,14 +32,14 @@ def contexts_json(facts: Mapping[str, Fact], contexts: Contexts) -> list[str]:
 
 @cache
 def _row_type(names: tuple[str, ...]) -> type[msgspec.Struct]:
-    """Return a record of these facts that leaves out of its JSON what is None."""
+    """Return a record type of these facts whose JSON omits None."""
     fields = [(f"fact_{place}", object, None) for place in range(len(names))]
     rename = {f"fact_{place}": name for place, name in enumerate(names)}
     return msgspec.defstruct("Row", fields, rename=rename, omit_defaults=True, gc=False)
 
 
 def _values_of_one(facts: Mapping[str, Fact], contexts: Contexts) -> list[object]:
-    """Return each fact's one value, None where it is missing."""
+    """Return the facts of a batch of one, None where missing."""
     columns, text = contexts.columns, contexts.text
     values: list[object] = []
     for name, fact in facts.items():
@@ -55,7 +55,7 @@ def _values_of_one(facts: Mapping[str, Fact], contexts: Contexts) -> list[object
 
 
 def _values(fact: Fact, contexts: Contexts) -> Sequence[object]:
-    """Return the n values of a fact, None where it is missing."""
+    """Return the n values of a fact, None where missing."""
     if fact.kind == "categorical":
         return contexts.text[fact.name].tolist()  # type: ignore[no-any-return]
     column = contexts.columns[fact.name]

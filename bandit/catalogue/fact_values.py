@@ -1,4 +1,4 @@
-"""The forms in which a fact's column of values may come, and what can be said of a whole column at once."""
+"""Columns of fact values as callers give them, and tests on whole columns."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ MAX_WIDTH = 64
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CodedColumn:
-    """A column of n values of which few are distinct: `distinct`, and which of them each row has, `codes` (n,).
+    """A dictionary-encoded column of n values: the distinct values, and the index of each row's value, `codes` (n,).
 
-    Each of the distinct values is checked, also one that no row has.
+    Every distinct value is validated, even one that no row uses.
     """
 
     distinct: Sequence[object]

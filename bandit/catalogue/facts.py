@@ -1,9 +1,9 @@
-"""The declared context: what each fact is, and the only way from a caller's values to checked columns."""
+"""Declared facts: their types, and the validation of a column of values."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import repeat
 from typing import Any, Literal
@@ -16,18 +16,17 @@ from bandit.catalogue.fact_values import (
     FactValues,
     all_texts,
     are_nan,
-    columns_of,
     is_fixed_width,
     listed,
     number_array,
 )
-from bandit.domain import BoolArray, Contexts, FloatArray, IntArray, ObjectArray
+from bandit.domain import BoolArray, FloatArray, IntArray, ObjectArray
 from bandit.errors import ContextError
 
 Kind = Literal["categorical", "numeric", "boolean"]
 
 MISSING = -1
-"""Code of a categorical fact that is not known."""
+"""Code of a missing categorical fact."""
 
 MAX_TEXT = 10_000
 """Longest text of a categorical fact in characters."""
@@ -45,7 +44,7 @@ _SCALARS |= {np.int8, np.int16, np.int32, np.int64, np.uint8, np.uint16, np.uint
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """One declared fact; `center` and `scale` standardise a numeric one where they are declared."""
+    """One declared fact; `center` and `scale`, where declared, standardise a numeric fact."""
 
     name: str
     kind: Kind
@@ -107,7 +106,7 @@ class Fact:
         unseen = len(self.values)
         try:
             column = np.fromiter(map(self._codes.get, values, repeat(unseen)), dtype=np.int64, count=len(values))
-        except (TypeError, ValueError) as fault:  # a value without a hash
+        except (TypeError, ValueError) as fault:  # an unhashable value
             raise self._no_text(text) from fault
         rows = np.flatnonzero(column == unseen)
         if len(rows):
@@ -116,10 +115,10 @@ class Fact:
         return column, text
 
     def _check_unseen(self, others: ObjectArray, text: ObjectArray) -> BoolArray:
-        """Return which values that are not declared are missing; ContextError for a wrong type, or too long a text."""
+        """Return which undeclared values are missing (NaN); ContextError for a wrong type or too long a text."""
         nan = np.zeros(len(others), dtype=np.bool_)
         if not all_texts(others.tolist()):
-            nan = are_nan(others)  # dataframes mark a missing text so
+            nan = are_nan(others)  # dataframes mark a missing text with NaN
             others = others[~nan]
             if not all_texts(others.tolist()):
                 raise self._no_text(text)
@@ -140,7 +139,7 @@ class Fact:
         """Look up numpy's texts of fixed width among the sorted values, so that no row needs a Python object."""
         width = texts.dtype.itemsize // np.dtype("U1").itemsize
         fitting = [value for value in self._codes if isinstance(value, str) and len(value) <= width]
-        table = sorted(value for value in fitting if not value.endswith("\0"))  # which no text of numpy's does
+        table = sorted(value for value in fitting if not value.endswith("\0"))  # numpy strips trailing zeros
         sorted_texts = np.array(table, dtype=texts.dtype)
         place = np.minimum(np.searchsorted(sorted_texts, texts), len(table) - 1)
         unseen = np.flatnonzero(sorted_texts[place] != texts)
@@ -151,7 +150,7 @@ class Fact:
         return column, text
 
     def _numbers(self, given: Sequence[object] | ObjectArray) -> FloatArray:
-        """Convert a column of numbers or texts at once, or each distinct value where one needs a look of its own."""
+        """Convert a column of numbers or texts at once, or value by distinct value where some need special handling."""
         if isinstance(given, np.ndarray) and given.dtype.kind in ("iuf" if self.kind == "numeric" else "biuf"):
             return given.astype(np.float64)
         values = listed(given) if not isinstance(given, np.ndarray) or given.dtype.kind in "OUT" else list(given)
@@ -172,7 +171,7 @@ class Fact:
         return self._each_distinct(list(given))
 
     def _floats(self, values: Sequence[object], types: set[type]) -> FloatArray | None:
-        """Return the numbers that Python's `float` makes of a column, NaN for a blank; None where it makes none."""
+        """Return `float` of every value, NaN for a blank; None where a value is not a number."""
         try:
             if types <= (_COUNTED if self.kind == "numeric" else _COUNTED | {bool}):
                 return np.array(values, dtype=np.float64)
@@ -184,7 +183,7 @@ class Fact:
         return None
 
     def _each_distinct(self, values: Sequence[object]) -> FloatArray:
-        """Convert each distinct value once, in the order in which they come; one by one where equal ones may differ."""
+        """Convert each distinct value once; value by value where equal values may convert differently."""
         if not set(map(type, values)) <= (_TEXTS if self.kind == "numeric" else _TEXTS | {bool, np.bool_}):
             return np.fromiter(map(self.number, values), dtype=np.float64, count=len(values))
         distinct = dict.fromkeys(values)
@@ -236,84 +235,3 @@ def shown(value: object) -> str:
         return f"{repr(value[:_SHOWN] if isinstance(value, str) else value)[:_SHOWN]} ({kind})"
     except Exception:  # noqa: BLE001 - a stranger's value, or an integer of too many digits to be written
         return f"a value that cannot be shown ({kind})"
-
-
-def parse_contexts(
-    facts: Mapping[str, Fact],
-    undeclared: Literal["refuse", "drop"],
-    given: Mapping[str, FactValues] | Sequence[Mapping[str, object]],
-    customers: Sequence[str] | ObjectArray | None,
-) -> Contexts:
-    """Return the checked batch; a fact left out is missing, one that is not declared is refused or dropped."""
-    if isinstance(given, Mapping):
-        columns = dict(given)
-        sizes = {len(column) for column in columns.values()}
-        if len(sizes) > 1:
-            raise ContextError(f"the columns of a batch must be of one length; seen {sorted(sizes)}")
-        n = sizes.pop() if sizes else len(customers) if customers is not None else 1
-        names: set[str] = set(columns)
-    else:
-        if len(given) == 1 and given[0].keys() <= facts.keys():
-            return _parse_one(facts, given[0], customers)  # what a service asks for, one at a time
-        n = len(given)
-        names = set().union(*given) if n else set()
-        columns = columns_of(given, [name for name in facts if name in names])
-    unknown = names - facts.keys()
-    if unknown and undeclared == "refuse":
-        raise ContextError(
-            f"the context has {_quoted(unknown)}, which the catalogue does not declare; "
-            f"declared are {_quoted(facts) if facts else 'no facts'}; "
-            'leave it out, declare it under [context], or set undeclared = "drop" there'
-        )
-    keys = _keys(n, customers)
-    numbers: dict[str, IntArray | FloatArray] = {}
-    text: dict[str, ObjectArray] = {}
-    for name, fact in facts.items():
-        column, texts = fact.parse(columns[name]) if name in columns else fact.missing(n)
-        numbers[name] = column
-        if texts is not None:
-            text[name] = texts
-    return Contexts(n, numbers, text, keys)
-
-
-def _parse_one(
-    facts: Mapping[str, Fact], given: Mapping[str, object], customers: Sequence[str] | ObjectArray | None
-) -> Contexts:
-    """The same for one context without a fact that is not declared: each column is a part of one array."""
-    codes: list[int] = []
-    texts: list[str | None] = []
-    values: list[float] = []
-    for name, fact in facts.items():
-        value = given.get(name)
-        if fact.kind != "categorical":
-            plain = type(value) is float and fact.kind == "numeric" and math.isfinite(value)
-            values.append(value if plain else fact.number(value))  # type: ignore[arg-type]  # plain is a float
-        else:
-            code, text = fact.code(value)
-            codes.append(code)
-            texts.append(text)
-    keys = _keys(1, customers)
-    code_columns, value_columns = iter(np.array(codes, dtype=np.int64)[:, None]), iter(np.array(values)[:, None])
-    text_columns = iter(np.array(texts, dtype=object)[:, None])
-    columns: dict[str, IntArray | FloatArray] = {}
-    text_of: dict[str, ObjectArray] = {}
-    for name, fact in facts.items():
-        if fact.kind == "categorical":
-            columns[name], text_of[name] = next(code_columns), next(text_columns)
-        else:
-            columns[name] = next(value_columns)
-    return Contexts(1, columns, text_of, keys)
-
-
-def _keys(n: int, customers: Sequence[str] | ObjectArray | None) -> ObjectArray:
-    if customers is None:
-        return np.empty(0, dtype=object)
-    if len(customers) != n:
-        raise ContextError(f"there are {len(customers)} customers for {n} contexts; send one a context")
-    keys = np.empty(n, dtype=object)
-    keys[:] = customers.tolist() if isinstance(customers, np.ndarray) else list(customers)
-    return keys
-
-
-def _quoted(names: Mapping[str, object] | set[str]) -> str:
-    return ", ".join(f'"{name}"' for name in sorted(map(str, names)))

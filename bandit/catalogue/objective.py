@@ -1,4 +1,4 @@
-"""The objective: what a decision is worth, realised and expected."""
+"""The objective: realised and expected reward of a decision in the catalogue's currency."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ ObjectiveKind = Literal["conversion", "revenue", "profit", "reward"]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Money:
-    """What each of the N offers costs.
+    """Costs of n offers, (n,) each.
 
-    `rate` is a share of the revenue given away, `redemption_cost` is paid when a customer converts, `contact_cost`
-    whenever the offer is sent; the two costs are in the catalogue's currency.
+    `rate` is the share of revenue given away, `redemption_cost` is paid when the customer converts, `contact_cost`
+    whenever the offer is sent. Both costs are in the catalogue's currency.
     """
 
     rate: FloatArray
@@ -51,9 +51,9 @@ class Objective:
         return np.where(converted, earned, 0.0) - money.contact_cost[offer]
 
     def worth(self, money: Money, revenue: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Return what a conversion is worth (n, N) and what is paid without one (N,), from E[revenue | convert].
+        """Return the value of a conversion (n, N) and the cost of an offer without one (N,), from E[revenue | convert].
 
-        The expected reward is P(convert) x the one - the other; for the kinds where revenue counts.
+        The expected reward is P(convert) x value - cost. Only for the kinds "revenue" and "profit".
         """
         if self.kind == "revenue":
             return revenue, np.zeros(revenue.shape[-1])

@@ -1,4 +1,4 @@
-"""The structure of a catalogue file: what may stand where, checked with the path of whatever does not fit."""
+"""The structure of a catalogue file, validated: an error names the path of the key that does not fit."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from bandit.domain import MICROSECONDS
 from bandit.errors import CatalogueError
 
 MAX_WINDOW_DAYS = 36_525
-"""Longest duration, a hundred years: with it a time stays one that a calendar has."""
+"""Longest duration: a hundred years, so that adding one to a time gives a valid calendar date."""
 
 MAX_NAME = 1_000
 """Longest name in a catalogue in characters."""
@@ -24,7 +24,7 @@ _WINDOW = re.compile(r"(\d+(?:\.\d+)?)\s*(s|min|h|d|w)")
 
 
 class _Strict(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
-    """Unknown keys are refused: a misspelt key must not pass in silence."""
+    """A section of the file; unknown keys are refused, so that a misspelt key is an error."""
 
 
 class FactFile(_Strict, frozen=True):
@@ -37,7 +37,7 @@ class FactFile(_Strict, frozen=True):
 
 
 class OptionFile(_Strict, frozen=True):
-    """One option; keys that are none of the costs are its free numeric attributes."""
+    """One option; keys other than the costs are free numeric attributes."""
 
     name: str
     rate: float = 0.0
@@ -47,7 +47,7 @@ class OptionFile(_Strict, frozen=True):
 
 
 class AttributeFile(_Strict, frozen=True):
-    """What is known of an attribute of a dimension's options (its `rate` is one too): how response goes with it."""
+    """Prior knowledge about an attribute of a dimension's options (`rate` is one too): how response depends on it."""
 
     monotone: Literal["increasing", "decreasing"]
 
@@ -69,12 +69,12 @@ class RuleFile(_Strict, frozen=True):
 
     @property
     def words(self) -> str:
-        """The reason, or what the rule says where none is given."""
+        """The declared reason, or a sentence made from the rule."""
         combination = " with ".join(f"{name} {' or '.join(options)}" for name, options in self.forbid.items())
         return self.reason or (f"no {combination}" if self.when is None else f"no {combination} when {self.when}")
 
     def forbids(self, offer: Mapping[str, str]) -> bool:
-        """Say whether one offer has, in every dimension named, one of the options named."""
+        """Return whether an offer has a forbidden option in every dimension that the rule names."""
         return all(offer.get(name) in options for name, options in self.forbid.items())
 
 
@@ -106,7 +106,11 @@ class CatalogueFile(_Strict, frozen=True):
 
 
 def window_microseconds(text: str) -> int:
-    """Return a duration such as "36h" or "7d" in microseconds; CatalogueError where it is not one."""
+    """Return a duration such as "36h" or "7d" in microseconds; CatalogueError for any other text.
+
+    >>> window_microseconds("36h")
+    129600000000
+    """
     found = _WINDOW.fullmatch(text.strip())
     if not found:
         raise CatalogueError(f'"{text}" is not a duration; write a number and one of {", ".join(_UNITS)}, as "7d"')
@@ -117,7 +121,7 @@ def window_microseconds(text: str) -> int:
 
 
 def decode(mapping: Mapping[str, object], where: str) -> CatalogueFile:
-    """Return the checked structure; CatalogueError names `where` and the path of what does not fit."""
+    """Return the validated structure of a file; CatalogueError names `where` and the path of the faulty key."""
     plain = dict(mapping)
     context = plain.get("context")
     if isinstance(context, Mapping) and isinstance(context.get("undeclared"), str):
@@ -137,7 +141,7 @@ def decode(mapping: Mapping[str, object], where: str) -> CatalogueFile:
 
 
 def encode(file: CatalogueFile) -> dict[str, object]:
-    """Return the structure as plain values, the way it is written in TOML; what is empty is left out."""
+    """Return the structure as plain values as they stand in TOML; empty keys are left out."""
     plain: dict[str, object] = _without_empty(msgspec.to_builtins(file))
     for dimension in cast("list[dict[str, Any]]", plain["dimensions"]):
         dimension["options"] = [
@@ -159,7 +163,7 @@ def _without_empty(value: Any) -> Any:  # noqa: ANN401 - any plain value
 
 
 def _gather_attributes(dimensions: object) -> object:
-    """Move the free keys of each option below `attributes`, where the structure has them."""
+    """Move the free keys of each option under `attributes`, where `OptionFile` has them."""
     if not isinstance(dimensions, Sequence) or isinstance(dimensions, str):
         return dimensions
     costs = set(OptionFile.__struct_fields__) - {"attributes"}
@@ -199,7 +203,7 @@ def _check(file: CatalogueFile) -> None:
 
 
 def _texts(file: CatalogueFile) -> Iterator[tuple[str, str]]:
-    """Yield every text of a catalogue that is stored or shown, with what it is."""
+    """Yield (kind, text) for every text of a catalogue that is stored or shown."""
     yield from (("name", file.name), ("currency", file.currency), ("event", file.objective.event))
     for dimension in file.dimensions:
         yield "dimension", dimension.name

@@ -1,4 +1,4 @@
-"""Reading TOML files, with one sentence for every way in which that can fail."""
+"""Reading of TOML files, with one clear sentence for each kind of failure."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ MAX_TOML_BYTES = 2_000_000
 
 
 def read_toml(path: Path, what: str) -> dict[str, object]:
-    """Return the content of a TOML file; CatalogueError names the file, `what` it should be, and the line."""
+    """Return the content of a TOML file; CatalogueError names the file, the expected kind (`what`) and the line."""
     try:
         with path.open("rb") as content:
             raw = content.read(MAX_TOML_BYTES + 1)

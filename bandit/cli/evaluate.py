@@ -29,7 +29,7 @@ from bandit.errors import InputError
 from bandit.evaluate import Propensities, RewardModel, RidgeReward, verdicts
 from bandit.evaluate import evaluate as evaluate_log
 from bandit.evaluate import gate as gate_of
-from bandit.evaluate.diagnostics import SampleRatio, sample_ratio
+from bandit.evaluate.diagnostics import SampleRatioTest, sample_ratio
 from bandit.evaluate.rewards.vw import VwReward
 from bandit.ope import DEFAULT_INTERVAL, ESTIMATORS, IntervalKind
 from bandit.report import (
@@ -221,7 +221,7 @@ def one_of(given: str, allowed: Sequence[str], what: str) -> str:
     return given
 
 
-def check_groups(store: Store | None, text: str, policy_id: int | None) -> SampleRatio:
+def check_groups(store: Store | None, text: str, policy_id: int | None) -> SampleRatioTest:
     """Return whether the customers of each group are as many as its share; InputError for what names no shares."""
     pairs = [part.partition("=") for part in split_names(text)]
     try:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from bandit.domain.arrays import BoolArray, FloatArray, IntArray, ObjectArray
 
@@ -37,3 +37,21 @@ class Contexts:
         text = {name: column[rows] for name, column in self.text.items()}
         n = len(np.arange(self.n)[rows])
         return Contexts(n, columns, text, self.customers[rows] if len(self.customers) else self.customers)
+
+    @staticmethod
+    def concat(parts: Sequence[Contexts]) -> Contexts:
+        """Return the rows of one or more batches of the same facts as one; customers are kept where all have them."""
+        if len(parts) == 1:
+            return parts[0]
+        n = sum(map(len, parts))
+        customers = np.concatenate([part.customers for part in parts])
+        return Contexts(
+            n,
+            {name: np.concatenate([part.columns[name] for part in parts]) for name in parts[0].columns},
+            {name: np.concatenate([part.text[name] for part in parts]) for name in parts[0].text},
+            customers if len(customers) == n else customers[:0],
+        )
+
+    def without_text(self) -> Contexts:
+        """Return the same rows without the texts of the categorical facts, which no model reads."""
+        return Contexts(self.n, self.columns, {}, self.customers)

@@ -70,6 +70,25 @@ class EligibleSets:
     counts: IntArray
     which: IntArray
 
+    @staticmethod
+    def of(masks: BoolArray) -> EligibleSets:
+        """Return the (n, N) masks with each distinct one kept once, in the order of their packed bits.
+
+        >>> sets = EligibleSets.of(np.array([[True, False], [True, True], [True, False]]))
+        >>> len(sets.masks), sets.n_eligible.tolist()
+        (2, [1, 2, 1])
+        """
+        n = len(masks)
+        if (n and masks.strides[0] == 0) or masks.shape[1] == 0:  # one mask, broadcast over all rows
+            distinct, which = masks[:1].copy(), np.zeros(n, dtype=np.int64)
+        else:
+            packed = np.ascontiguousarray(np.packbits(masks, axis=1))
+            keys = packed.view(f"V{packed.shape[1]}").ravel()
+            _, first, back = np.unique(keys, return_index=True, return_inverse=True)
+            distinct, which = masks[first], back.astype(np.int64).ravel()
+        distinct.flags.writeable = False
+        return EligibleSets(distinct, np.count_nonzero(distinct, axis=1), which)
+
     def __len__(self) -> int:
         return len(self.which)
 

@@ -1,4 +1,4 @@
-"""Logged decisions with what came of each, and what a policy learns from them."""
+"""Logged decisions with what came of each, and the outcomes that a policy learns from."""
 
 from __future__ import annotations
 
@@ -7,14 +7,27 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bandit.domain.contexts import Contexts
+
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from bandit.domain.arrays import BoolArray, FloatArray, IntArray
-    from bandit.domain.contexts import Contexts
+
+
+def _no_numbers() -> FloatArray:
+    return np.empty(0)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LoggedBatch:
-    """n decisions read from a log with what came of each, in order of decision; fields as in `Outcomes`."""
+    """n decisions read from a log with what came of each, in order of decision.
+
+    `offer` (n,) indexes the catalogue's offers. `eligible` is (n, N), or (n, 0) where the reader does not need it, as
+    with more than 100,000 offers. `propensity` (n,) is in (0, 1], NaN where it is not known. `converted` (n,) is the
+    objective's event within its window, `revenue` (n,) the net revenue and `reward` (n,) the value of the outcome in
+    the objective's unit. `time` (n,) is when each was decided, or empty where times are not known.
+    """
 
     contexts: Contexts
     offer: IntArray
@@ -29,17 +42,8 @@ class LoggedBatch:
         return len(self.offer)
 
     def outcomes(self) -> Outcomes:
-        """Return what a policy would learn from these decisions, each for the first time."""
-        return Outcomes.new(
-            self.contexts,
-            self.offer,
-            self.eligible,
-            self.propensity,
-            self.converted,
-            self.revenue,
-            self.reward,
-            self.time,
-        )
+        """Return what a policy learns from these decisions, each for the first time."""
+        return Outcomes(self, Previous.nothing(len(self)))
 
     def take(self, rows: IntArray | BoolArray | slice) -> LoggedBatch:
         """Return the chosen rows."""
@@ -51,69 +55,145 @@ class LoggedBatch:
             self.converted[rows],
             self.revenue[rows],
             self.reward[rows],
-            self.time[rows],
+            self.time[rows] if len(self.time) else self.time,
+        )
+
+    @staticmethod
+    def concat(parts: Sequence[LoggedBatch]) -> LoggedBatch:
+        """Return the rows of one or more batches as one; times are kept where every batch has them."""
+        if len(parts) == 1:
+            return parts[0]
+        n = sum(map(len, parts))
+        time = np.concatenate([part.time for part in parts])
+        return LoggedBatch(
+            Contexts.concat([part.contexts for part in parts]),
+            np.concatenate([part.offer for part in parts]),
+            np.concatenate([part.eligible for part in parts]),
+            np.concatenate([part.propensity for part in parts]),
+            np.concatenate([part.converted for part in parts]),
+            np.concatenate([part.revenue for part in parts]),
+            np.concatenate([part.reward for part in parts]),
+            time if len(time) == n else time[:0],
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Previous:
+    """What a policy learned of each of n decisions before; all zero where `is_update` (n,) is false.
+
+    `weight` (n,) in [0, 1] is how much of the outcome was learned; left empty, every earlier outcome was complete.
+    """
+
+    is_update: BoolArray
+    converted: BoolArray
+    revenue: FloatArray
+    reward: FloatArray
+    weight: FloatArray = field(default_factory=_no_numbers)
+
+    @staticmethod
+    def nothing(n: int) -> Previous:
+        """Return the record of n decisions of which nothing was learned before."""
+        no, zero = np.zeros(n, dtype=np.bool_), np.zeros(n)
+        return Previous(no, no, zero, zero)
+
+    @property
+    def weights(self) -> FloatArray:
+        """How much of each outcome was learned before, (n,) in [0, 1], 0 where it is new."""
+        return self.weight if len(self.weight) else self.is_update.astype(np.float64)
+
+    def take(self, rows: IntArray | BoolArray | slice) -> Previous:
+        """Return the chosen rows."""
+        return Previous(
+            self.is_update[rows],
+            self.converted[rows],
+            self.revenue[rows],
+            self.reward[rows],
+            self.weight[rows] if len(self.weight) else self.weight,
         )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Outcomes:
-    """What a policy learns from: n decisions with what came of each.
+    """What a policy learns from: n logged decisions, what was learned of each before, and how much is known now.
 
-    `offer` indexes the catalogue's offers; `eligible` is (n, N), or (n, 0) of more than 100,000 offers, where no policy
-    looks at it; `propensity` is in (0, 1], NaN where nobody knows it; `converted` is the objective's event within its
-    window, `revenue` the net revenue and `reward` the money (the objective's unit).
-    Where `restated` is true the policy has learned this decision before, as `was_converted`, `was_revenue` and
-    `was_reward`, and must now hold the belief it would hold had it learned the new outcome instead.
-    `time` (n,) is when each was decided; it is empty where times are not known.
-    `weight` (n,) is how much of a whole outcome is known, in (0, 1]: below 1 for a decision that is still open and
-    has not converted, of which a policy learns that part of a silence. `was_weight` (n,) is how much of it was learned
-    before, 0 where it is new. Left empty, every outcome is whole, and so is what was learned before; `weights` and
-    `was_weights` are always (n,).
+    Where `is_update` is true the policy has learned the decision before, as `previous` states, and must afterwards
+    hold the belief it would hold had it learned the new outcome instead (an updated outcome).
+
+    `weight` (n,) is how much of each outcome is known, in (0, 1]: below 1 for a decision that is still open and has
+    not converted, of which a policy learns that share of a non-conversion. Left empty, every outcome is complete.
     """
 
-    contexts: Contexts
-    offer: IntArray
-    eligible: BoolArray
-    propensity: FloatArray
-    converted: BoolArray
-    revenue: FloatArray
-    reward: FloatArray
-    is_update: BoolArray
-    previous_converted: BoolArray
-    previous_revenue: FloatArray
-    previous_reward: FloatArray
-    time: IntArray = field(default_factory=lambda: np.empty(0, dtype=np.int64))
-    weight: FloatArray = field(default_factory=lambda: np.empty(0))
-    previous_weight: FloatArray = field(default_factory=lambda: np.empty(0))
+    batch: LoggedBatch
+    previous: Previous
+    weight: FloatArray = field(default_factory=_no_numbers)
 
     def __len__(self) -> int:
-        return len(self.offer)
+        return len(self.batch)
+
+    @property
+    def contexts(self) -> Contexts:
+        """The contexts, n rows."""
+        return self.batch.contexts
+
+    @property
+    def offer(self) -> IntArray:
+        """The chosen offers, (n,)."""
+        return self.batch.offer
+
+    @property
+    def eligible(self) -> BoolArray:
+        """The offers that were eligible, (n, N) or (n, 0)."""
+        return self.batch.eligible
+
+    @property
+    def propensity(self) -> FloatArray:
+        """The propensities, (n,), NaN where not known."""
+        return self.batch.propensity
+
+    @property
+    def converted(self) -> BoolArray:
+        """Whether each converted, (n,)."""
+        return self.batch.converted
+
+    @property
+    def revenue(self) -> FloatArray:
+        """The net revenues, (n,)."""
+        return self.batch.revenue
+
+    @property
+    def reward(self) -> FloatArray:
+        """The rewards in the objective's unit, (n,)."""
+        return self.batch.reward
+
+    @property
+    def time(self) -> IntArray:
+        """When each was decided, (n,) or empty."""
+        return self.batch.time
+
+    @property
+    def is_update(self) -> BoolArray:
+        """Whether the policy learned the decision before, (n,)."""
+        return self.previous.is_update
 
     @property
     def weights(self) -> FloatArray:
         """How much of each outcome is known, (n,) in (0, 1]."""
         return self.weight if len(self.weight) else np.ones(len(self))
 
-    @property
-    def previous_weights(self) -> FloatArray:
-        """How much of each outcome was learned before, (n,) in [0, 1], 0 where it is new."""
-        return self.previous_weight if len(self.previous_weight) else self.is_update.astype(np.float64)
-
     def only_complete(self) -> Outcomes:
-        """Return those that are known in full, new where only a part was learned before: for who learns no parts."""
-        if not len(self.weight) and not len(self.previous_weight):
+        """Return the complete outcomes, as new where only a part was learned: for policies that learn no parts."""
+        if not len(self.weight) and not len(self.previous.weight):
             return self
         kept = self.take(self.weights == 1.0)
-        is_update = kept.is_update & (kept.previous_weights == 1.0)
-        return replace(
-            kept,
-            is_update=is_update,
-            previous_converted=kept.previous_converted & is_update,
-            previous_revenue=np.where(is_update, kept.previous_revenue, 0.0),
-            previous_reward=np.where(is_update, kept.previous_reward, 0.0),
-            weight=np.empty(0),
-            previous_weight=np.empty(0),
+        before = kept.previous
+        is_update = before.is_update & (before.weights == 1.0)
+        previous = Previous(
+            is_update,
+            before.converted & is_update,
+            np.where(is_update, before.revenue, 0.0),
+            np.where(is_update, before.reward, 0.0),
         )
+        return replace(kept, previous=previous, weight=np.empty(0))
 
     @staticmethod
     def new(
@@ -126,27 +206,26 @@ class Outcomes:
         reward: FloatArray,
         time: IntArray | None = None,
     ) -> Outcomes:
-        """Return outcomes none of which was learned before."""
-        n = len(offer)
-        no, zero = np.zeros(n, dtype=np.bool_), np.zeros(n)
+        """Return complete outcomes of which nothing was learned before."""
         times = np.empty(0, dtype=np.int64) if time is None else time
-        return Outcomes(contexts, offer, eligible, propensity, converted, revenue, reward, no, no, zero, zero, times)
+        return LoggedBatch(contexts, offer, eligible, propensity, converted, revenue, reward, times).outcomes()
 
     def take(self, rows: IntArray | BoolArray | slice) -> Outcomes:
         """Return the chosen rows."""
         return Outcomes(
-            self.contexts.take(rows),
-            self.offer[rows],
-            self.eligible[rows],
-            self.propensity[rows],
-            self.converted[rows],
-            self.revenue[rows],
-            self.reward[rows],
-            self.is_update[rows],
-            self.previous_converted[rows],
-            self.previous_revenue[rows],
-            self.previous_reward[rows],
-            self.time[rows] if len(self.time) else self.time,
-            self.weight[rows] if len(self.weight) else self.weight,
-            self.previous_weight[rows] if len(self.previous_weight) else self.previous_weight,
+            self.batch.take(rows), self.previous.take(rows), self.weight[rows] if len(self.weight) else self.weight
         )
+
+    @staticmethod
+    def concat(parts: Sequence[Outcomes]) -> Outcomes:
+        """Return the rows of one or more as one."""
+        partial = any(len(part.weight) or len(part.previous.weight) for part in parts)
+        previous = Previous(
+            np.concatenate([part.previous.is_update for part in parts]),
+            np.concatenate([part.previous.converted for part in parts]),
+            np.concatenate([part.previous.revenue for part in parts]),
+            np.concatenate([part.previous.reward for part in parts]),
+            np.concatenate([part.previous.weights for part in parts]) if partial else np.empty(0),
+        )
+        weight = np.concatenate([part.weights for part in parts]) if partial else np.empty(0)
+        return Outcomes(LoggedBatch.concat([part.batch for part in parts]), previous, weight)

@@ -10,8 +10,8 @@ from itertools import combinations, pairwise
 import numpy as np
 
 from bandit.catalogue import Catalogue, Dimension
-from bandit.catalogue.eligibility import MANY_OFFERS
 from bandit.catalogue.facts import MISSING
+from bandit.catalogue.offer_grid import MAX_DENSE_OFFERS
 from bandit.domain import Contexts, FactoredColumns, FloatArray, IntArray
 from bandit.encoding import binned_effects
 from bandit.encoding.binned_effects import Curve
@@ -152,7 +152,7 @@ def offer_columns(catalogue: Catalogue, pairs: bool | Sequence[tuple[str, str]] 
 def _n_pairs(catalogue: Catalogue, wanted: Sequence[tuple[str, str]]) -> int:
     """Return how many pairs of options of these dimensions some legal offer has."""
     sizes = {dimension.name: len(dimension.options) for dimension in catalogue.dimensions}
-    if catalogue.n_offers > MANY_OFFERS:  # too many to look through for the pairs that rules leave none of
+    if catalogue.n_offers > MAX_DENSE_OFFERS:  # too many to look through for the pairs that rules leave none of
         return sum(sizes[one] * sizes[other] for one, other in wanted)
     at = {name: place for place, name in enumerate(catalogue.dimension_names)}
     n = 0

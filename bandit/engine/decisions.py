@@ -11,7 +11,7 @@ import numpy as np
 
 from bandit.catalogue import Catalogue
 from bandit.catalogue.context_json import contexts_json
-from bandit.catalogue.eligibility import MANY_OFFERS
+from bandit.catalogue.offer_grid import MAX_DENSE_OFFERS
 from bandit.decide import Choice, choose, generator_for
 from bandit.domain import (
     BoolArray,
@@ -68,10 +68,10 @@ class DecisionService:
     def __post_init__(self) -> None:
         """PolicyError where the policy would weigh every one of more offers than it can."""
         policy, n_offers = self.learner.policy, self.catalogue.n_offers
-        if n_offers > MANY_OFFERS and not (isinstance(policy, SparsePolicy) and policy.sparse):
+        if n_offers > MAX_DENSE_OFFERS and not (isinstance(policy, SparsePolicy) and policy.sparse):
             raise PolicyError(
                 f'the policy "{policy.name}" weighs every offer, and the catalogue has {n_offers:,} (at most '
-                f"{MANY_OFFERS:,}); use Thompson sampling, which searches, or leave out options"
+                f"{MAX_DENSE_OFFERS:,}); use Thompson sampling, which searches, or leave out options"
             )
 
     def decide(self, contexts: Contexts, ids: Sequence[str], customers: Sequence[str], times: IntArray) -> Answer:

@@ -15,7 +15,7 @@ from typing import Literal, Self
 import numpy as np
 
 from bandit.catalogue import Catalogue
-from bandit.catalogue.eligibility import MASK_BYTES
+from bandit.catalogue.eligibility import MASK_CACHE_BYTES
 from bandit.clock import Time, microseconds, new_id, new_ids, now
 from bandit.domain import Decision, DecisionBatch, FloatArray, IntArray, ObjectArray, Policy, Progress
 from bandit.engine.arguments import check_texts, checked_amounts, checked_text, checked_times
@@ -257,7 +257,7 @@ class Engine:
             if len(times) != n:
                 raise InputError(f"there are {len(times)} times for {n} contexts; send one each, or one for all")
             # A mask an offer is kept for each of them until they are logged.
-            at_once = max(1, min(BATCH, MASK_BYTES // self.catalogue.n_offers))
+            at_once = max(1, min(BATCH, MASK_CACHE_BYTES // self.catalogue.n_offers))
             parts = [
                 self._service.decide(
                     checked if n <= at_once else checked.take(slice(start, start + at_once)),

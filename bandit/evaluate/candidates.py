@@ -1,7 +1,7 @@
-"""What the judged policies answer to a log: one frozen policy, or one copy for each fold of the customers.
+"""The policies to judge: each as it is, or as one copy for each fold of the customers.
 
-A policy that learns from the very log it is judged on would be judged on what it has seen. Cross-fitting gives it the
-whole log all the same: with k folds there are k copies, each of which learns from the other k - 1 folds, and each
+A policy that learns from the log it is judged on would be judged on decisions it has seen. Cross-fitting uses the
+whole log without that: with k folds there are k copies, each of which learns from the other k - 1 folds, and each
 decision is judged by the copy that has not seen its customer.
 """
 
@@ -15,8 +15,8 @@ import numpy as np
 
 from bandit.decide import checked
 from bandit.errors import InputError, PolicyError
-from bandit.evaluate.log_cache import hold
-from bandit.evaluate.split import SplitLog, fold_log, folds_of
+from bandit.evaluate.log_cache import cache_log
+from bandit.evaluate.split import OtherFolds, folds_of
 from bandit.policies import ThompsonSampling, build
 
 if TYPE_CHECKING:
@@ -29,59 +29,59 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Candidate:
-    """A policy that is judged: `copies` has one policy, or one a fold, which has not seen the fold's customers."""
+class CandidatePolicy:
+    """A policy to judge: `copies` is the policy itself, or one copy a fold that has not seen the fold's customers."""
 
     name: str
     copies: tuple[Policy, ...]
 
     def probabilities(self, batch: LoggedBatch, shares: FloatArray, rng: Generator) -> FloatArray:
-        """Return the (n, N) probabilities, checked; `shares` (n,) in [0, 1) deal the customers to the folds.
+        """Return the (n, N) probabilities, checked; `shares` (n,) in [0, 1) say in which fold a customer is.
 
-        PolicyError, with the policy's name, where they are no probabilities.
+        PolicyError, with the policy's name, where a row does not sum to 1 over the eligible offers.
         """
         if len(self.copies) == 1:
-            return self._ask(self.copies[0], batch, rng)
+            return self._probabilities_of(self.copies[0], batch, rng)
         table = np.empty((len(batch), batch.eligible.shape[1]))
         fold = folds_of(shares, len(self.copies))
         for place, policy in enumerate(self.copies):
             rows = fold == place
             if rows.any():
-                table[rows] = self._ask(policy, batch.take(rows), rng)
+                table[rows] = self._probabilities_of(policy, batch.take(rows), rng)
         return table
 
-    def _ask(self, policy: Policy, batch: LoggedBatch, rng: Generator) -> FloatArray:
+    def _probabilities_of(self, policy: Policy, batch: LoggedBatch, rng: Generator) -> FloatArray:
         try:
             return checked(policy.probabilities(batch.contexts, batch.eligible, rng), batch.eligible)
         except PolicyError as fault:
             raise PolicyError(f'"{self.name}" cannot be evaluated: {fault}') from fault
 
 
-def frozen(policies: Mapping[str, Policy]) -> tuple[Candidate, ...]:
+def frozen_candidates(policies: Mapping[str, Policy]) -> tuple[CandidatePolicy, ...]:
     """Return the policies as they are."""
-    return tuple(Candidate(name, (policy,)) for name, policy in policies.items())
+    return tuple(CandidatePolicy(name, (policy,)) for name, policy in policies.items())
 
 
-def teach_part(candidates: Sequence[Candidate], part: SplitLog, size: int) -> int:
-    """Give those that learn one part of a log; return the number of its decisions."""
+def teach_part(candidates: Sequence[CandidatePolicy], part: Log, size: int) -> int:
+    """Let the policies that learn do so from one part of a log; return the part's number of decisions."""
     learners = [policy for each in candidates for policy in each.copies if policy.learns]
     if not learners:
         return part.n
-    held = hold(part, size)
+    cached = cache_log(part, size)
     for policy in learners:
-        teach(policy, held, size)
-    return held.n
+        teach(policy, cached, size)
+    return cached.n
 
 
-def cross_fitted(
-    candidates: Sequence[Candidate],
+def cross_fit(
+    candidates: Sequence[CandidatePolicy],
     catalogue: Catalogue,
     log: Log,
     folds: int,
     size: int,
     advance: Callable[[int], None],
-) -> tuple[Candidate, ...]:
-    """Return the candidates, each that learns as k fresh copies that have learned from the customers of other folds.
+) -> tuple[CandidatePolicy, ...]:
+    """Return the candidates, those that learn as one untrained copy a fold, taught on the customers of other folds.
 
     `advance` is called with the number of decisions of the log after each copy. InputError with fewer than two folds.
     """
@@ -89,7 +89,7 @@ def cross_fitted(
         raise InputError(f"cross-fitting needs at least 2 folds, not {folds}; leave it at 5 if unsure")
     if not any(policy.learns for each in candidates for policy in each.copies):
         return tuple(candidates)
-    held = hold(log, size)
+    cached = cache_log(log, size)
     fitted = []
     for each in candidates:
         (policy,) = each.copies
@@ -98,14 +98,14 @@ def cross_fitted(
             continue
         copies = [untrained_copy(policy, catalogue) for _ in range(folds)]
         for fold, one in enumerate(copies):
-            teach(one, fold_log(held, fold, folds), size)
+            teach(one, OtherFolds(cached, fold, folds), size)
             advance(log.n)
-        fitted.append(Candidate(each.name, tuple(copies)))
+        fitted.append(CandidatePolicy(each.name, tuple(copies)))
     return tuple(fitted)
 
 
 def teach(policy: Policy, log: Log, size: int) -> None:
-    """Let a policy learn a whole log: to convergence where it can, else batch by batch in order."""
+    """Let a policy learn from a whole log: by `fit` where it has one, else batch by batch in order."""
     if isinstance(policy, ThompsonSampling):
         policy.fit(log)
         return
@@ -114,7 +114,10 @@ def teach(policy: Policy, log: Log, size: int) -> None:
 
 
 def untrained_copy(policy: Policy, catalogue: Catalogue) -> Policy:
-    """Return the policy with its settings and nothing learned: built from its spec, or copied where it has none."""
+    """Return a policy of the same settings that has learned nothing, built from its spec.
+
+    A policy that cannot be built from a spec is copied as it is.
+    """
     try:
         return build(catalogue, policy.spec())
     except (PolicyError, AttributeError):

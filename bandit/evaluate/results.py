@@ -1,4 +1,4 @@
-"""What an evaluation answers: one row a policy, ready for a table or for JSON."""
+"""The result of an evaluation: one row a policy, ready for a table or for JSON."""
 
 from __future__ import annotations
 
@@ -9,10 +9,13 @@ from bandit.errors import InputError
 
 if TYPE_CHECKING:
     from bandit.evaluate.diagnostics import Finding, LogDiagnosis, TargetSupport
-    from bandit.evaluate.propensity.calibration import Calibration
+    from bandit.evaluate.propensity.calibration import PropensityFit
     from bandit.evaluate.segments import Segment
     from bandit.evaluate.verdict import Verdict
     from bandit.ope import Estimate
+
+LOGGED = "logged"
+"""The name of the policy that wrote the log; it may be named as the baseline."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,11 +23,11 @@ class PolicyEvaluation:
     """One policy's value per decision by each estimator, and whether the log supports it.
 
     `difference` is value - baseline, paired row by row, and None for the baseline itself and without one.
-    `together` is the difference by the default estimator with an interval that holds for all policies compared at
-    once, `p_value` its p-value, adjusted likewise; both are None where `difference` is, and where the log cannot
-    answer. `support` is what the policy's weights say, `findings` all that is to be known beside the numbers, the
-    gravest first. `verdict` follows from `together` and `findings`, and `reason` says why in one sentence; both are
-    None without a baseline, unless the log cannot answer.
+    `together` is the difference by the default estimator with an interval that holds for all compared policies at
+    once, `p_value` its p-value, adjusted likewise; both are None where `difference` is None, and where the log cannot
+    judge the policy. `support` says how far the log supports the policy, by its weights, and `findings` lists what
+    limits the numbers, the gravest first. `verdict` follows from `together` and `findings`, and `reason` gives the
+    reason in one sentence; both are None without a baseline, unless the log cannot judge the policy.
     """
 
     name: str
@@ -40,7 +43,7 @@ class PolicyEvaluation:
 
     @property
     def effective_sample_size(self) -> float:
-        """How many decisions of the policy's own log these are worth."""
+        """Kish's effective sample size: how many decisions made by the policy itself would be as informative."""
         return self.support.effective_rows
 
     @property
@@ -60,7 +63,7 @@ class PolicyEvaluation:
 
     @property
     def warning(self) -> str | None:
-        """A sentence that begins with "cannot tell" where the numbers are not to be acted on, and None otherwise."""
+        """Why the numbers must not be acted on, a sentence that begins with "cannot tell"; None where they may be."""
         fatal = next((each.sentence for each in self.findings if each.severity == "fatal"), None)
         return None if fatal is None else f"cannot tell: {fatal}"
 
@@ -99,13 +102,12 @@ class PolicyEvaluation:
 class Evaluation:
     """The policies' values on one log of `n` decisions.
 
-    `customers` is None where the log knows none. `realised` is the mean reward of the log with its interval, which
-    is what the policy that wrote it earned. `default` names the estimator to show first and to judge by.
+    `customers` is None where the log does not know customers. `realised` is the mean reward of the log with its
+    interval: what the policy that wrote the log earned. `default` names the estimator that verdicts are based on.
     `learned_on` is the number of decisions that were kept for learning, 0 where all were judged; `crossfit` the
-    number of copies of each policy that learns, 0 where there is one. `diagnosis` is about the log itself,
-    `propensities` about the model of the old policy where its propensities were estimated; `findings` is what both
-    have to say.
-    `segments` is the same judgement in parts of the log.
+    number of copies of each policy that learns, 0 where policies were not copied. `diagnosis` is about the log itself,
+    `propensities` about the model of the logging policy where propensities were estimated; `findings` are those of
+    both. `segments` is the same evaluation within parts of the log.
     """
 
     n: int
@@ -116,7 +118,7 @@ class Evaluation:
     learned_on: int
     crossfit: int
     diagnosis: LogDiagnosis
-    propensities: Calibration | None
+    propensities: PropensityFit | None
     findings: tuple[Finding, ...]
     rows: tuple[PolicyEvaluation, ...]
     segments: tuple[Segment, ...]

@@ -1,4 +1,4 @@
-"""The same judgement within each segment of the customers, all of them together held to one level."""
+"""The evaluation within each segment of the customers; the differences of all segments hold together."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bandit.errors import InputError
-from bandit.evaluate.diagnostics.target import MIN_EVENTS, Contrast, rarer
+from bandit.evaluate.diagnostics.target import MIN_EVENTS, PolicyContrast, rarer_share
 from bandit.evaluate.verdict import Verdict, verdict_of
 from bandit.ope import Tally
 
@@ -18,9 +18,11 @@ if TYPE_CHECKING:
 
     from bandit.catalogue import Catalogue
     from bandit.domain import BoolArray, Contexts, IntArray
-    from bandit.ope import Estimate, Estimator, Feedback, IntervalKind
+    from bandit.evaluate.request import EvaluationRequest
+    from bandit.ope import Estimate, Feedback, IntervalKind
+    from bandit.ope.estimator import AnyEstimator
 
-_QUARTERS = (0.25, 0.5, 0.75)
+_QUARTILES = (0.25, 0.5, 0.75)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +46,7 @@ class SegmentRow:
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """The decisions with one value of a fact, and the policies in them."""
+    """The `n` decisions with one value of a fact, and a row for each policy."""
 
     fact: str
     name: str
@@ -56,8 +58,8 @@ class Segment:
         return {"fact": self.fact, "segment": self.name, "n": self.n, "rows": [row.to_dict() for row in self.rows]}
 
 
-class _Cut:
-    """Deals contexts to the segments of one fact; a numeric fact is cut at the quartiles of the first batch."""
+class _FactSegmentation:
+    """Assigns contexts to the segments of one fact; a numeric fact is cut at the quartiles of the first batch."""
 
     def __init__(self, catalogue: Catalogue, fact: str) -> None:
         if fact not in catalogue.facts:
@@ -70,16 +72,16 @@ class _Cut:
         self.values = tuple(declared.values) if self.kind == "categorical" else ("no", "yes")
         self.edges: tuple[float, ...] | None = None
 
-    def read(self, contexts: Contexts) -> tuple[IntArray, tuple[str, ...]]:
-        """Return the number of each row's segment and the names of the segments."""
+    def assign(self, contexts: Contexts) -> tuple[IntArray, tuple[str, ...]]:
+        """Return the number of each row's segment, (n,), and the names of the segments."""
         column = contexts.columns[self.fact]
         if self.kind == "numeric":
             known = column[~np.isnan(column)]
             if self.edges is None:
-                cuts = np.unique(np.quantile(known, _QUARTERS)) if len(known) else np.empty(0)
+                cuts = np.unique(np.quantile(known, _QUARTILES)) if len(known) else np.empty(0)
                 self.edges = tuple(cuts.tolist())
             codes = np.searchsorted(np.array(self.edges), column)
-            names = _bins(self.edges)
+            names = _ranges(self.edges)
         elif self.kind == "boolean":
             codes, names = np.nan_to_num(column, nan=2.0).astype(np.int64), self.values
         else:
@@ -89,72 +91,69 @@ class _Cut:
         return np.where(np.isnan(column), len(names), codes).astype(np.int64), (*names, "missing")
 
 
-class _Part:
-    """What is known of one segment: its tally, what tells the policies from the baseline, and what was paid for."""
+class _SegmentSums:
+    """What is added up in one segment: a tally, the contrasts with the baseline, and how many decisions earned."""
 
-    def __init__(self, name: str, policies: int, estimators: Sequence[Estimator]) -> None:
+    def __init__(self, name: str, policies: int, estimators: Sequence[AnyEstimator]) -> None:
         self.name, self.tally = name, Tally(policies, estimators)
-        self.contrasts = [Contrast() for _ in range(policies)]
-        self.n = self.paid = 0
+        self.contrasts = [PolicyContrast() for _ in range(policies)]
+        self.n = self.earning = 0
 
-    def add(self, feedback: Sequence[Feedback], paid: BoolArray, baseline: int | None) -> None:
+    def add(self, feedback: Sequence[Feedback], earned: BoolArray, baseline: int | None) -> None:
+        """Add the segment's rows of a batch."""
         self.tally.add(*feedback)
-        self.n, self.paid = self.n + len(paid), self.paid + int(paid.sum())
+        self.n, self.earning = self.n + len(earned), self.earning + int(earned.sum())
         if baseline is not None:
-            base = feedback[baseline].target
+            target = feedback[baseline].target
             for contrast, each in zip(self.contrasts, feedback, strict=True):
-                contrast.add((each.target - base) / each.propensity)
+                contrast.add((each.target - target) / each.propensity)
 
 
 class Segments:
-    """Tallies of every segment of the facts asked for, streaming."""
+    """Adds up every segment of some facts, batch by batch, by ips and by the default estimator."""
 
-    def __init__(
-        self,
-        catalogue: Catalogue,
-        facts: Sequence[str],
-        policies: Sequence[str],
-        estimators: Sequence[Estimator],
-        baseline: int | None,
-    ) -> None:
-        self._cuts = [_Cut(catalogue, fact) for fact in dict.fromkeys(facts)]
-        self._policies, self._estimators, self._baseline = tuple(policies), tuple(estimators), baseline
-        self._binary = catalogue.objective.kind == "conversion"
-        self._parts: dict[tuple[str, int], _Part] = {}
+    def __init__(self, request: EvaluationRequest, facts: Sequence[str]) -> None:
+        self._segmentations = [_FactSegmentation(request.catalogue, fact) for fact in dict.fromkeys(facts)]
+        self._policies, self._baseline = request.names, request.baseline_place
+        kept = {"ips", request.estimators.default}
+        self._estimators = [each for each in request.estimators.computed if each.name in kept]
+        self._binary = request.catalogue.objective.kind == "conversion"
+        self._segments: dict[tuple[str, int], _SegmentSums] = {}
 
-    def add(self, contexts: Contexts, feedback: Sequence[Feedback], paid: BoolArray) -> None:
-        """Add a batch, one feedback a policy, the logged one first; `paid` (n,) says which rows earned something."""
-        for cut in self._cuts:
-            codes, names = cut.read(contexts)
+    def add(self, contexts: Contexts, feedback: Sequence[Feedback], earned: BoolArray) -> None:
+        """Add a batch, one feedback a policy, the logging policy's first; `earned` (n,) says which rows earned."""
+        for segmentation in self._segmentations:
+            codes, names = segmentation.assign(contexts)
             for code in np.unique(codes).tolist():
-                key = (cut.fact, code)
-                if key not in self._parts:
-                    self._parts[key] = _Part(names[code], len(self._policies), self._estimators)
+                key = (segmentation.fact, code)
+                if key not in self._segments:
+                    self._segments[key] = _SegmentSums(names[code], len(self._policies), self._estimators)
                 rows = codes == code
-                self._parts[key].add([_rows_of(each, rows) for each in feedback], paid[rows], self._baseline)
+                self._segments[key].add([_rows_of(each, rows) for each in feedback], earned[rows], self._baseline)
 
-    def answers(
+    def results(
         self, estimator: str, level: float, interval: IntervalKind, unfit: frozenset[str]
     ) -> tuple[Segment, ...]:
         """Return the segments in order of fact and value; differences hold together at `level` (Bonferroni).
 
-        Of policies that are `unfit` to be judged by the whole log no segment tells.
+        The verdict on policies that are `unfit`, which the whole log cannot judge, is "cannot tell" in every segment.
         """
         judged = [place for place in range(1, len(self._policies)) if place != self._baseline]
-        joint = 1.0 - (1.0 - level) / max(1, len(judged) * len(self._parts))
+        joint = 1.0 - (1.0 - level) / max(1, len(judged) * len(self._segments))
         found = []
-        for (fact, _), part in sorted(self._parts.items()):
+        for (fact, _), sums in sorted(self._segments.items()):
             rows = []
             for place, policy in enumerate(self._policies[1:], start=1):
-                value = _by(part.tally.estimates(place, level, interval), estimator)
+                value = _by(sums.tally.estimates(place, level, interval), estimator)
                 difference: Estimate | None = None
                 verdict: Verdict | None = None
                 if self._baseline is not None and place in judged:
-                    difference = _by(part.tally.difference(place, self._baseline, joint, interval), estimator)
-                    few = part.contrasts[place].size * rarer(part.paid, part.n, self._binary) < MIN_EVENTS
-                    verdict = "cannot tell" if few or policy in unfit else verdict_of(difference)
+                    difference = _by(sums.tally.difference(place, self._baseline, joint, interval), estimator)
+                    events = sums.contrasts[place].size * rarer_share(sums.earning, sums.n, binary=self._binary)
+                    untellable = events < MIN_EVENTS or policy in unfit
+                    verdict = "cannot tell" if untellable else verdict_of(difference)
                 rows.append(SegmentRow(policy, value, difference, verdict))
-            found.append(Segment(fact, part.name, part.n, tuple(rows)))
+            found.append(Segment(fact, sums.name, sums.n, tuple(rows)))
         return tuple(found)
 
 
@@ -163,11 +162,11 @@ def _by(estimates: Sequence[Estimate], name: str) -> Estimate:
 
 
 def _rows_of(feedback: Feedback, rows: BoolArray) -> Feedback:
-    given = {field.name: getattr(feedback, field.name) for field in fields(feedback)}
-    return replace(feedback, **{name: column[rows] for name, column in given.items() if column is not None})
+    columns = {field.name: getattr(feedback, field.name) for field in fields(feedback)}
+    return replace(feedback, **{name: column[rows] for name, column in columns.items() if column is not None})
 
 
-def _bins(edges: Sequence[float]) -> tuple[str, ...]:
+def _ranges(edges: Sequence[float]) -> tuple[str, ...]:
     if not edges:
         return ("all",)
     between = [f"{low:.4g} to {high:.4g}" for low, high in pairwise(edges)]

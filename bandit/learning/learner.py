@@ -200,7 +200,7 @@ class PolicyLearner:
             lease.release()
 
     def _learn_all(self, due: DueColumns, moment: int, lease: Lease, progress: Progress | None) -> LearnReport:
-        n = is_update = skipped = 0
+        n = restated = skipped = 0
         total = self.store.decisions.last_seq() if progress is not None else 0
         current = self.current
         with working_copy(self.catalogue, current.policy, self.deciding) as fresh:
@@ -214,7 +214,7 @@ class PolicyLearner:
                         break
                     shadow = after
                     n, skipped = n + len(outcomes), skipped + len(due) - len(outcomes)
-                    is_update += int(outcomes.is_update.sum())
+                    restated += int(outcomes.is_update.sum())
                     if progress is not None:
                         progress(n + skipped, max(total, n + skipped))
                     due = self._due(moment)
@@ -224,11 +224,11 @@ class PolicyLearner:
                 raise
             if not lost:
                 self.current = shadow
-                return LearnReport(n, is_update, skipped, self.step)
+                return LearnReport(n, restated, skipped, self.step)
             if fresh is current.policy:
                 self.current = replace(current, fault="it was learning when another took over")
         self.follow()
-        return LearnReport(n, is_update, skipped, self.step, learner=False)
+        return LearnReport(n, restated, skipped, self.step, learner=False)
 
     def _step(self, shadow: PolicyState, kept: DueColumns, outcomes: Outcomes, lease: Lease) -> PolicyState | None:
         """Learn one step and log it; None, and nothing logged, where the lease was lost."""

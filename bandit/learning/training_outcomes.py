@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from bandit.catalogue import Catalogue
-from bandit.catalogue.eligibility import MANY_OFFERS
-from bandit.domain import Outcomes
+from bandit.catalogue.offer_grid import MAX_DENSE_OFFERS
+from bandit.domain import Outcomes, Previous
 from bandit.store import CatalogueTranslation, DueColumns, Store
 
 
@@ -20,26 +20,14 @@ class LedgerOutcomes:
         """Return the rows whose offers the catalogue has, and them as outcomes, each with what it was learned as."""
         catalogue = self._translation.catalogue
         # Policies that can do with more offers do not look at what was eligible.
-        rows, batch = self._translation.decisions(due.decisions, masks=catalogue.n_offers <= MANY_OFFERS)
+        rows, batch = self._translation.decisions(due.decisions, masks=catalogue.n_offers <= MAX_DENSE_OFFERS)
         kept = due.take(rows)
         money, objective = catalogue.money_of(batch.offer), catalogue.objective
         every = np.arange(len(batch.offer))
         previous_reward = objective.reward(
             money, every, kept.previous_converted, kept.previous_revenue, kept.previous_value
         )
-        return kept, Outcomes(
-            contexts=batch.contexts,
-            offer=batch.offer,
-            eligible=batch.eligible,
-            propensity=batch.propensity,
-            converted=batch.converted,
-            revenue=batch.revenue,
-            reward=batch.reward,
-            is_update=kept.is_update,
-            previous_converted=kept.previous_converted,
-            previous_revenue=kept.previous_revenue,
-            previous_reward=previous_reward,
-            time=batch.time,
-            weight=kept.weight,
-            previous_weight=kept.previous_weight,
+        previous = Previous(
+            kept.is_update, kept.previous_converted, kept.previous_revenue, previous_reward, kept.previous_weight
         )
+        return kept, Outcomes(batch, previous, kept.weight)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bandit.catalogue import Catalogue
 from bandit.catalogue.facts import MISSING
-from bandit.domain import Contexts, Outcomes
+from bandit.domain import BoolArray, Contexts, LoggedBatch, Outcomes, Previous
 
 
 @dataclass(slots=True)
@@ -28,19 +29,32 @@ class Warmup:
     def add(self, outcomes: Outcomes) -> None:
         """Keep a batch; it must not be larger than the room left."""
         if len(outcomes):
-            self.batches.append(outcomes)
+            batch = replace(outcomes.batch, contexts=outcomes.contexts.without_text())
+            self.batches.append(replace(outcomes, batch=batch))
 
     def outcomes(self) -> Outcomes:
         """Return all that is kept as one batch."""
-        return join(self.batches)
+        return Outcomes.concat(self.batches)
 
     def state(self) -> tuple[list[int], dict[str, NDArray[np.generic]]]:
         """Return the sizes of the batches and their columns."""
         if not self.batches:
             return [], {}
         kept = self.outcomes()
+        batch, previous = kept.batch, kept.previous
         arrays: dict[str, NDArray[np.generic]] = {
-            _STATE_NAMES.get(name, name): getattr(kept, name) for name in _columns() if name != "eligible"
+            "offer": batch.offer,
+            "propensity": batch.propensity,
+            "converted": batch.converted,
+            "revenue": batch.revenue,
+            "reward": batch.reward,
+            "restated": previous.is_update,
+            "was_converted": previous.converted,
+            "was_revenue": previous.revenue,
+            "was_reward": previous.reward,
+            "time": batch.time,
+            "weight": kept.weight,
+            "was_weight": previous.weight,
         }
         arrays["eligible"] = np.packbits(kept.eligible, axis=1)
         arrays["customers"] = np.array(kept.contexts.customers.tolist(), dtype=np.str_)
@@ -71,9 +85,9 @@ class Warmup:
         customers = np.array(_column(arrays["customers"], n, "U", empty=True).tolist(), dtype=object)
         contexts = Contexts(n, columns, {}, customers)  # type: ignore[arg-type]
         values = {
-            name: _column(arrays[_STATE_NAMES.get(name, name)], n, kind, empty=name in _MAY_BE_EMPTY)
+            name: _column(arrays[name], n, kind, empty=name in _MAY_BE_EMPTY)
             for name, kind in _KINDS.items()
-            if _STATE_NAMES.get(name, name) in arrays
+            if name in arrays or name not in _MAY_BE_EMPTY
         }
         if values["offer"].min() < 0 or values["offer"].max() >= catalogue.n_offers:
             raise ValueError("its warm-up has other offers")
@@ -81,34 +95,52 @@ class Warmup:
         if packed.shape not in {(n, 0), (n, -(-catalogue.n_offers // 8))}:
             raise ValueError("its warm-up has other eligible offers")
         count = catalogue.n_offers if packed.shape[1] else 0  # 0 where the policy does not look at it
-        values["eligible"] = np.unpackbits(packed, axis=1, count=count).astype(np.bool_)
-        kept = Outcomes(contexts=contexts, **values)  # type: ignore[arg-type]
+        eligible = np.unpackbits(packed, axis=1, count=count).astype(np.bool_)
+        kept = _outcomes(contexts, eligible, values)
         stops = np.cumsum(sizes)
         for start, stop in zip(stops - np.asarray(sizes), stops, strict=True):
             warmup.add(kept.take(slice(int(start), int(stop))))
         return warmup
 
 
-_STATE_NAMES = {"is_update": "restated"} | {
-    f"previous_{name}": f"was_{name}" for name in ("converted", "revenue", "reward", "weight")
-}
-# The columns whose names in a policy's state, which must not change, are not those of the record.
-
-_MAY_BE_EMPTY = {"time", "weight", "previous_weight"}
+_MAY_BE_EMPTY = {"time", "weight", "was_weight"}
 _KINDS = {
     "offer": "i",
     "propensity": "f",
     "converted": "b",
     "revenue": "f",
     "reward": "f",
-    "is_update": "b",
-    "previous_converted": "b",
-    "previous_revenue": "f",
-    "previous_reward": "f",
+    "restated": "b",
+    "was_converted": "b",
+    "was_revenue": "f",
+    "was_reward": "f",
     "time": "i",
     "weight": "f",
-    "previous_weight": "f",
+    "was_weight": "f",
 }
+# The names in a policy's state, which do not change.
+
+
+def _outcomes(contexts: Contexts, eligible: BoolArray, values: Mapping[str, Any]) -> Outcomes:
+    """Return the outcomes whose columns a state has; one written before there were weights has complete ones."""
+    batch = LoggedBatch(
+        contexts,
+        values["offer"],
+        eligible,
+        values["propensity"],
+        values["converted"],
+        values["revenue"],
+        values["reward"],
+        values.get("time", np.empty(0, dtype=np.int64)),
+    )
+    previous = Previous(
+        values["restated"],
+        values["was_converted"],
+        values["was_revenue"],
+        values["was_reward"],
+        values.get("was_weight", np.empty(0)),
+    )
+    return Outcomes(batch, previous, values.get("weight", np.empty(0)))
 
 
 def _column(array: NDArray[np.generic], n: int, kind: str, *, empty: bool = False) -> NDArray[np.generic]:
@@ -119,23 +151,3 @@ def _column(array: NDArray[np.generic], n: int, kind: str, *, empty: bool = Fals
     if empty and array.shape == (0,):
         return array
     raise ValueError("its warm-up has columns of another kind")
-
-
-def join(batches: Sequence[Outcomes]) -> Outcomes:
-    """Return batches as one; the texts of categorical facts, which no belief reads, are left out."""
-    first = batches[0].contexts
-    columns = {name: np.concatenate([batch.contexts.columns[name] for batch in batches]) for name in first.columns}
-    n = sum(map(len, batches))
-    customers = np.concatenate([batch.contexts.customers for batch in batches])
-    contexts = Contexts(n, columns, {}, customers if len(customers) == n else customers[:0])
-    values = {name: np.concatenate([getattr(batch, name) for batch in batches]) for name in _columns()}
-    if len(values["time"]) != n:  # some of them do not say
-        values["time"] = values["time"][:0]
-    if len(values["weight"]) + len(values["previous_weight"]):  # some are known in part: say it of all
-        values["weight"] = np.concatenate([batch.weights for batch in batches])
-        values["previous_weight"] = np.concatenate([batch.previous_weights for batch in batches])
-    return Outcomes(contexts=contexts, **values)
-
-
-def _columns() -> list[str]:
-    return [column.name for column in fields(Outcomes) if column.name != "contexts"]

@@ -11,10 +11,10 @@ from bandit.report.evaluations import (
 )
 from bandit.report.imports import import_json, import_tables
 from bandit.report.maintenance import doctor_tables, erased_lines, rebuilt_lines, retained_lines, verified_lines
-from bandit.report.numbers import Scale
+from bandit.report.numbers import NumberFormat
 
 __all__ = [
-    "Scale",
+    "NumberFormat",
     "all_estimates_table",
     "decision_json",
     "decision_tables",

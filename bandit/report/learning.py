@@ -11,7 +11,7 @@ from rich.table import Table
 
 from bandit.analysis.half_life import NEVER
 from bandit.domain import MICROSECONDS
-from bandit.report.numbers import UNKNOWN, Scale, count
+from bandit.report.numbers import UNKNOWN_NUMBER, NumberFormat, count
 
 if TYPE_CHECKING:
     from bandit.analysis.exploration_cost import Exploration, Period
@@ -76,7 +76,7 @@ def half_life_table(found: HalfLives) -> Table:
     for heading in ("mean loss", f"minus {NEVER}", f"paired interval, {found.level:.0%} for all together"):
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("so it is")
-    scale = Scale.of([row.difference for row in found.rows if row.difference is not None])
+    scale = NumberFormat.of([row.difference for row in found.rows if row.difference is not None])
     for row in found.rows:
         cells = ["", ""]
         if row.difference is not None:
@@ -151,7 +151,7 @@ def _cells(period: Period) -> list[str]:
 def _number(value: float) -> str:
     """Return a number with at least three figures, and no fraction where it is large."""
     if not math.isfinite(value):
-        return UNKNOWN
+        return UNKNOWN_NUMBER
     size = abs(value)
     if 0.0 < size < 1.0:
         return f"{value:,.{min(_FIGURES - 1 - math.floor(math.log10(size)), 6)}f}"

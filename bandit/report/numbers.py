@@ -1,4 +1,4 @@
-"""Numbers as a person reads them: no more digits than the noise leaves."""
+"""Formatting of numbers for people: no more digits than the standard error allows."""
 
 from __future__ import annotations
 
@@ -10,40 +10,44 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from bandit.ope import Estimate
 
-UNKNOWN = "?"
-"""Stands for a number that the log cannot give."""
+UNKNOWN_NUMBER = "?"
+"""Shown instead of a number that is not known."""
 
 _MOST_DECIMALS = 6
 
 
 @dataclass(frozen=True, slots=True)
-class Scale:
-    """How many decimals a column of numbers has."""
+class NumberFormat:
+    """How the numbers of one column are formatted: with how many decimals."""
 
     decimals: int
 
     @staticmethod
-    def of(estimates: Iterable[Estimate]) -> Scale:
-        """Return the scale at which the smallest standard error has two figures."""
+    def of(estimates: Iterable[Estimate]) -> NumberFormat:
+        """Return the format in which the smallest standard error has two significant figures."""
         errors = [each.standard_error for each in estimates]
         errors = [error for error in errors if math.isfinite(error) and error > 0]
         if not errors:
-            return Scale(4)
-        return Scale(min(max(1 - math.floor(math.log10(min(errors))), 0), _MOST_DECIMALS))
+            return NumberFormat(4)
+        return NumberFormat(min(max(1 - math.floor(math.log10(min(errors))), 0), _MOST_DECIMALS))
 
     def number(self, value: float, *, signed: bool = False) -> str:
-        """Return one number."""
+        """Return a number as text, "?" where it is not finite."""
         if not math.isfinite(value):
-            return UNKNOWN
+            return UNKNOWN_NUMBER
         return f"{value:{'+' if signed else ''},.{self.decimals}f}"
 
     def interval(self, estimate: Estimate, *, signed: bool = False) -> str:
-        """Return the interval of an estimate, as "0.12 to 0.15"."""
+        """Return the interval of an estimate as text, such as "0.12 to 0.15".
+
+        >>> NumberFormat(2).number(1234.567)
+        '1,234.57'
+        """
         if not (math.isfinite(estimate.low) and math.isfinite(estimate.high)):
-            return UNKNOWN
+            return UNKNOWN_NUMBER
         return f"{self.number(estimate.low, signed=signed)} to {self.number(estimate.high, signed=signed)}"
 
 
 def count(number: int) -> str:
-    """Return a number of things."""
+    """Return a count with thousands separators."""
     return f"{number:,}"

@@ -11,7 +11,7 @@ import bandit
 from bandit.catalogue import eligibility
 from bandit.catalogue.catalogue import MAX_COMBINATIONS
 from bandit.catalogue.context_json import contexts_json
-from bandit.catalogue.eligibility import Grid
+from bandit.catalogue.offer_grid import OfferGrid
 from bandit.errors import CatalogueError, ContextError, OfferError
 from tests.conftest import SPRING, draw_contexts
 
@@ -204,7 +204,7 @@ def test_the_grid_numbers_what_looking_at_every_combination_leaves(sizes, n_rule
 
     every = list(itertools.product(*map(range, sizes)))
     left = [offer for offer in every if not any(hit(offer, rule) for rule in rules)]
-    grid = Grid(sizes, rules)
+    grid = OfferGrid(sizes, rules)
     assert grid.n_offers == len(left)
     if left:
         assert [tuple(offer) for offer in grid.options().tolist()] == left
@@ -286,7 +286,7 @@ def test_eligible_for_a_batch_is_eligible_for_each(catalogue):
 
 
 def test_the_mask_of_one_context_is_shared_by_those_for_whom_the_same_rules_hold(catalogue, monkeypatch):
-    monkeypatch.setattr(eligibility, "MASK_BYTES", 2 * catalogue.n_offers)
+    monkeypatch.setattr(eligibility, "MASK_CACHE_BYTES", 2 * catalogue.n_offers)
     loyal, other = catalogue.contexts([{"loyal": True}]), catalogue.contexts([{"loyal": False}])
     mask = catalogue.eligible(loyal, catalogue.fired(loyal))
     same = catalogue.contexts([{"loyal": True, "gender": "f"}])
@@ -305,7 +305,7 @@ def test_masks_are_remembered_within_a_bound(spring, monkeypatch):
         {"when": f"recency > {days}", "forbid": {"discount": [name]}} for days, name in ((1, "0"), (2, "10"))
     ]
     catalogue = bandit.Catalogue.from_dict(spring)
-    monkeypatch.setattr(eligibility, "MASK_BYTES", 2 * catalogue.n_offers)
+    monkeypatch.setattr(eligibility, "MASK_CACHE_BYTES", 2 * catalogue.n_offers)
     contexts = catalogue.contexts([{"loyal": row % 2 == 0, "recency": float(row % 4)} for row in range(40)])
     apart = [catalogue.eligible(contexts.take(slice(row, row + 1)))[0] for row in range(40)]
     np.testing.assert_array_equal(np.array(apart), catalogue.eligible(contexts))

@@ -209,7 +209,7 @@ def test_silence_counts_in_parts_until_the_window_ends_or_the_decision_is_closed
     assert (learned.n, learned.n_restated) == (1, 1)
     last = engine.learner.learned(engine.step)
     assert last.weight.tolist() == [1.0]
-    assert 0.0 < last.previous_weight[0] < 1.0
+    assert 0.0 < last.previous.weight[0] < 1.0
     clock.now += 30 * DAY
     assert engine.learn().n == 0
     assert engine.rebuild().same

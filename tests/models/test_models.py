@@ -96,15 +96,15 @@ def test_a_restated_response_moves_the_belief_to_where_the_new_one_would_have():
     rows, y, variance = problem(3000, 12, np.random.default_rng(5), kind="logistic")
     wrong = y.copy()
     wrong[::20] = 1.0 - y[::20]
-    right, is_update, left = (BayesianLogistic(np.zeros(12), variance) for _ in range(3))
+    right, restated, left = (BayesianLogistic(np.zeros(12), variance) for _ in range(3))
     right.update(rows, y)
-    for model in (is_update, left):
+    for model in (restated, left):
         model.update(rows, wrong)
-    is_update.restate(rows, y - wrong)
+    restated.restate(rows, y - wrong)
     deviation = np.sqrt(np.diag(right.weights.covariance))
     off = np.abs((left.weights.mean - right.weights.mean) / deviation).mean()
     assert off > 0.5
-    assert np.abs((is_update.weights.mean - right.weights.mean) / deviation).mean() < 0.25 * off
+    assert np.abs((restated.weights.mean - right.weights.mean) / deviation).mean() < 0.25 * off
 
 
 def test_one_outcome_is_a_block_of_one():

@@ -11,7 +11,7 @@ import bandit
 from bandit.domain import LoggedBatch, Outcomes
 from bandit.errors import CatalogueError, InputError, PolicyError
 from bandit.policies.thompson.monotone import ladders
-from tests.conftest import SPRING
+from tests.conftest import SPRING, amended
 
 DAY = 86_400_000_000
 
@@ -242,11 +242,9 @@ def test_a_silence_in_parts_is_a_silence_and_a_late_purchase_a_purchase():
     whole.update(late)
     first = np.where(late.converted, 0.4, 0.3)
     silent = np.zeros(40, dtype=bool)
-    parts.update(
-        dataclasses.replace(late, converted=silent, reward=np.zeros(40), weight=first, previous_weight=np.zeros(40))
-    )
-    again = dataclasses.replace(late, is_update=np.ones(40, dtype=bool), previous_converted=silent)
-    parts.update(dataclasses.replace(again, weight=np.ones(40), previous_weight=first))
+    parts.update(amended(late, converted=silent, reward=np.zeros(40), weight=first, previous_weight=np.zeros(40)))
+    again = amended(late, is_update=np.ones(40, dtype=bool), previous_converted=silent)
+    parts.update(amended(again, weight=np.ones(40), previous_weight=first))
     contexts = before.contexts.take(slice(0, 300))
     made = np.abs(whole.predict(contexts) - without.predict(contexts)).mean()
     assert np.abs(parts.predict(contexts) - whole.predict(contexts)).mean() < 0.1 * made

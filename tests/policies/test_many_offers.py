@@ -6,7 +6,7 @@ import pytest
 
 import bandit
 from bandit import decide
-from bandit.catalogue import eligibility
+from bandit.catalogue import eligibility, offer_grid
 from bandit.decide import checked_shares, choose, draw_shares
 from bandit.domain import MICROSECONDS, EligibleSets, SparseProbabilities
 from bandit.encoding.encoder import offer_columns
@@ -265,7 +265,7 @@ def test_whole_vectors_are_kept_on_request(tmp_path, search_all):
 
 
 def test_more_offers_than_can_be_weighed_are_refused_for_a_policy_that_weighs_them(tmp_path, catalogue, monkeypatch):
-    monkeypatch.setattr(decisions, "MANY_OFFERS", 9)
+    monkeypatch.setattr(decisions, "MAX_DENSE_OFFERS", 9)
     with pytest.raises(PolicyError, match='"uniform" weighs every offer, and the catalogue has 10'):
         bandit.Engine.open(tmp_path / "offers.db", catalogue, bandit.Uniform(catalogue), customer_key=KEY)
 
@@ -275,7 +275,8 @@ def test_compact_columns_say_the_same_as_plain_ones(spring, monkeypatch):
     few = bandit.Catalogue.from_dict(spring)
     contexts = draw_contexts(few, 40, np.random.default_rng(1))
     masks, options = few.eligible(contexts), few.options
-    monkeypatch.setattr(eligibility, "MANY_OFFERS", 5)
+    for module in (eligibility, offer_grid):
+        monkeypatch.setattr(module, "MAX_DENSE_OFFERS", 5)
     many = bandit.Catalogue.from_dict(spring)
     assert many.options.dtype == np.uint8
     np.testing.assert_array_equal(many.options, options)

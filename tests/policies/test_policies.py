@@ -1,7 +1,5 @@
 """One contract for every policy, then what each promises beyond it."""
 
-import dataclasses
-
 import numpy as np
 import pytest
 
@@ -13,7 +11,7 @@ from bandit.policies.probabilities import uniform_over
 from bandit.policies.state import pack, unpack
 from bandit.policies.thompson.offer_model import FIRST_ESTIMATE
 from bandit.policies.thompson.online import WARM_UP
-from tests.conftest import SPRING, draw_contexts, draw_outcomes
+from tests.conftest import SPRING, amended, draw_contexts, draw_outcomes
 
 RULES = {
     "exploration": 0.1,
@@ -139,7 +137,7 @@ def test_probabilities_permute_with_the_offers():
     place = other.offer_indices(one.offers(np.arange(one.n_offers)))
     outcomes = draw_outcomes(one, 800, np.random.default_rng(9))
     order = np.argsort(place)
-    moved = dataclasses.replace(outcomes, offer=place[outcomes.offer], eligible=outcomes.eligible[:, order])
+    moved = amended(outcomes, offer=place[outcomes.offer], eligible=outcomes.eligible[:, order])
     policies = bandit.ThompsonSampling(one, draws=1_000), bandit.ThompsonSampling(other, draws=1_000)
     for policy, seen in zip(policies, (outcomes, moved), strict=True):
         policy.update(seen)
@@ -239,7 +237,7 @@ class TestThompsonSampling:
         settled = dict(policy._learner.outlook.encoder.scales)
         outcomes = draw_outcomes(catalogue, 400, np.random.default_rng(13))
         far = {**outcomes.contexts.columns, "recency": outcomes.contexts.columns["recency"] + 1000.0}
-        policy.update(dataclasses.replace(outcomes, contexts=Contexts(400, far, outcomes.contexts.text)))
+        policy.update(amended(outcomes, contexts=Contexts(400, far, outcomes.contexts.text)))
         assert policy._learner.outlook.encoder.scales == settled
 
     @pytest.mark.parametrize("objective", OBJECTIVES)
@@ -254,22 +252,22 @@ class TestThompsonSampling:
         converted, revenue, reward = wrong.converted.copy(), wrong.revenue.copy(), wrong.reward.copy()
         converted[returned], revenue[returned] = False, 0.0
         reward = catalogue.objective.reward(catalogue.money, wrong.offer, converted, revenue, revenue)
-        right = dataclasses.replace(wrong, converted=converted, revenue=revenue, reward=reward)
-        again = dataclasses.replace(
+        right = amended(wrong, converted=converted, revenue=revenue, reward=reward)
+        again = amended(
             right,
             is_update=np.ones(n, dtype=bool),
             previous_converted=wrong.converted,
             previous_revenue=wrong.revenue,
             previous_reward=wrong.reward,
         ).take(returned)
-        is_update, other = bandit.ThompsonSampling(catalogue), bandit.ThompsonSampling(catalogue)
-        is_update.update(wrong)
+        restated, other = bandit.ThompsonSampling(catalogue), bandit.ThompsonSampling(catalogue)
+        restated.update(wrong)
         other.update(right)
         contexts = draw_contexts(catalogue, 50, np.random.default_rng(15))
-        off = np.abs(is_update.predict(contexts) - other.predict(contexts)).mean()
-        is_update.update(again)
+        off = np.abs(restated.predict(contexts) - other.predict(contexts)).mean()
+        restated.update(again)
         assert (
-            np.abs(is_update.predict(contexts) - other.predict(contexts)).mean()
+            np.abs(restated.predict(contexts) - other.predict(contexts)).mean()
             < (0.01 if objective == "reward" and n < FIRST_ESTIMATE else 0.25) * off
         )
 
@@ -367,7 +365,7 @@ class TestVowpalWabbit:
     def test_what_it_cannot_unlearn_is_counted(self, catalogue):
         policy = bandit.VowpalWabbit(catalogue)
         outcomes = draw_outcomes(catalogue, 10, np.random.default_rng(1))
-        policy.update(dataclasses.replace(outcomes, is_update=np.ones(10, dtype=bool)))
+        policy.update(amended(outcomes, is_update=np.ones(10, dtype=bool)))
         assert policy.not_restated == 10
 
 

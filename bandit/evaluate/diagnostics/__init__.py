@@ -1,37 +1,41 @@
-"""What may be wrong with a log, or with judging a policy by it: each check a record with a sentence and a severity.
+"""Checks of a log, and of how far it supports a policy: each has a record with a sentence and a severity.
 
-`LogDiagnostics` looks at a log and `TargetWeights` at one target policy, batch by batch in the pass that judges;
-`sample_ratio` compares the sizes of groups with those that were meant.
+`LogDiagnostics` checks a log and `TargetWeights` one target policy, batch by batch during the evaluation;
+`sample_ratio` compares the sizes of an experiment's groups with the intended shares.
 """
 
-from bandit.evaluate.diagnostics.choices import ChoiceCalibration, ChoiceCounts, Chosen
-from bandit.evaluate.diagnostics.findings import Check, Finding, Severity, findings, gravest
-from bandit.evaluate.diagnostics.groups import SampleRatio, sample_ratio
+from bandit.evaluate.diagnostics.choices import ChoiceCalibration, ChoiceCounts, ChoiceFrequency
+from bandit.evaluate.diagnostics.findings import DiagnosticCheck, Finding, Severity, findings, gravest
+from bandit.evaluate.diagnostics.groups import SampleRatioTest, sample_ratio
 from bandit.evaluate.diagnostics.log import LogDiagnosis, LogDiagnostics
 from bandit.evaluate.diagnostics.maturity import MaturityCounts, OutcomeMaturity
-from bandit.evaluate.diagnostics.propensities import Counted, InverseCounts, PropensityCalibration
-from bandit.evaluate.diagnostics.repeats import RepeatCounts, Repeats
-from bandit.evaluate.diagnostics.self_test import Recomputed, SelfTest, SelfTestSums
-from bandit.evaluate.diagnostics.target import Contrast, TargetSupport, TargetWeights
+from bandit.evaluate.diagnostics.propensities import (
+    InversePropensityRatio,
+    InversePropensitySums,
+    PropensityCalibration,
+)
+from bandit.evaluate.diagnostics.repeats import RepeatCounts, RepeatedDecisions
+from bandit.evaluate.diagnostics.self_test import PropensityAgreement, SelfTest, SelfTestSums
+from bandit.evaluate.diagnostics.target import PolicyContrast, TargetSupport, TargetWeights
 
 __all__ = [
-    "Check",
     "ChoiceCalibration",
     "ChoiceCounts",
-    "Chosen",
-    "Contrast",
-    "Counted",
+    "ChoiceFrequency",
+    "DiagnosticCheck",
     "Finding",
-    "InverseCounts",
+    "InversePropensityRatio",
+    "InversePropensitySums",
     "LogDiagnosis",
     "LogDiagnostics",
     "MaturityCounts",
     "OutcomeMaturity",
+    "PolicyContrast",
+    "PropensityAgreement",
     "PropensityCalibration",
-    "Recomputed",
     "RepeatCounts",
-    "Repeats",
-    "SampleRatio",
+    "RepeatedDecisions",
+    "SampleRatioTest",
     "SelfTest",
     "SelfTestSums",
     "Severity",

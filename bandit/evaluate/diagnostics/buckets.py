@@ -1,8 +1,8 @@
-"""Rows gathered into a fixed number of buckets, all rows of a cluster in the same one, so that memory is bounded.
+"""Clustered variances in bounded memory: rows are summed in a fixed number of buckets, each cluster in one bucket.
 
-Sums over buckets are independent of each other where clusters are, whatever goes on within a cluster; their scatter
-estimates the variance of a total (the method of random groups; Wolter 2007, "Introduction to Variance Estimation",
-chapter 2). With 1,024 buckets the standard error is known to about 2 %.
+Sums over buckets are independent of each other where clusters are, however rows depend on each other within a
+cluster; their scatter estimates the variance of a total (the method of random groups; Wolter 2007, "Introduction to
+Variance Estimation", chapter 2). With 1,024 buckets the standard error is known to about 2 %.
 """
 
 from __future__ import annotations
@@ -14,21 +14,21 @@ import numpy as np
 if TYPE_CHECKING:
     from bandit.domain import FloatArray, IntArray
 
-MOST = 1_024
-"""Buckets, where memory allows."""
+MOST_BUCKETS = 1_024
+"""The number of buckets where memory allows."""
 
-FEWEST = 32
+FEWEST_BUCKETS = 32
 
-_CELLS = 4_000_000
+_BUCKET_CELLS = 4_000_000
 
 
 def number_of_buckets(columns: int) -> int:
-    """Return how many buckets to use for tables of so many columns."""
-    return int(np.clip(_CELLS // max(columns, 1), FEWEST, MOST))
+    """Return how many buckets to use for tables of this many columns."""
+    return int(np.clip(_BUCKET_CELLS // max(columns, 1), FEWEST_BUCKETS, MOST_BUCKETS))
 
 
 def bucket_of(ids: IntArray, buckets: int) -> IntArray:
-    """Return the (n,) bucket of each id: the same for the same id, and spread as if at random."""
+    """Return the (n,) bucket of each id: a hash, so equal ids share a bucket."""
     mixed = ids.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)
     mixed ^= mixed >> np.uint64(29)
     mixed *= np.uint64(0xBF58476D1CE4E5B9)

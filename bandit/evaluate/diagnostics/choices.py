@@ -1,8 +1,9 @@
-"""Do the offers chosen fit the whole probabilities of the policy that is said to have chosen them?
+"""Check of the chosen offers against all probabilities of the policy that is said to have chosen them.
 
-Exact where `propensities` can only bound: per option the number of decisions that have it, against the sum of its
-probabilities, with the Poisson-binomial variance sum p (1 - p); and how often what had a probability around p was
-chosen (a reliability table). Deviations are bounded by Bernstein's inequality, so that rare options cry no wolf.
+This is exact where `propensities` can only give bounds: the number of decisions that chose an option is compared with
+the sum of its probabilities, with the Poisson-binomial variance sum p (1 - p), and a reliability table shows how often
+offers of a probability around p were chosen. Deviations are bounded by Bernstein's inequality, so that rare options
+cause no false alarms.
 """
 
 from __future__ import annotations
@@ -12,20 +13,20 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bandit.evaluate.diagnostics.findings import DOUBTFUL, Check, Finding, plain
+from bandit.evaluate.diagnostics.findings import SIGNIFICANCE, DiagnosticCheck, Finding, to_json
 from bandit.evaluate.diagnostics.labels import OfferLabels
 
 if TYPE_CHECKING:
     from bandit.catalogue import Catalogue
     from bandit.domain import FloatArray, IntArray
 
-EDGES = np.array([0.0, 0.001, 0.003, 0.01, 0.03, 0.1, 0.2, 0.4, 0.6, 0.8, 0.95, 1.0])
-"""Bounds of the bins of probability; a bin has its upper bound, and 0 is in none."""
+PROBABILITY_EDGES = np.array([0.0, 0.001, 0.003, 0.01, 0.03, 0.1, 0.2, 0.4, 0.6, 0.8, 0.95, 1.0])
+"""Bounds of the bins of probability; a bin contains its upper bound, and 0 is in no bin."""
 
 
 @dataclass(frozen=True, slots=True)
-class Chosen:
-    """How often something was chosen, against the sum of its probabilities; `p` is adjusted for all of its kind.
+class ChoiceFrequency:
+    """How often an option or a bin was chosen, and the sum of its probabilities; `p` is adjusted for all of its kind.
 
     For an option, `low` and `high` are 0 and 1; for a bin of the reliability table they are its bounds.
     """
@@ -40,20 +41,20 @@ class Chosen:
 
     def to_dict(self) -> dict[str, object]:
         """Return plain JSON values."""
-        return {name: plain(getattr(self, name)) for name in self.__slots__}
+        return {name: to_json(getattr(self, name)) for name in self.__slots__}
 
 
 @dataclass(frozen=True, slots=True)
-class ChoiceCalibration(Check):
-    """Whether what was chosen fits whole vectors of probabilities, by option and by bin of probability.
+class ChoiceCalibration(DiagnosticCheck):
+    """Whether the choices fit the probabilities they were drawn from, by option and by bin of probability.
 
-    `impossible` counts decisions for an offer to which the policy gives no probability.
+    `impossible` counts decisions for an offer to which the policy gives the probability 0.
     """
 
     n: int
     impossible: int
-    options: tuple[Chosen, ...]
-    bins: tuple[Chosen, ...]
+    options: tuple[ChoiceFrequency, ...]
+    bins: tuple[ChoiceFrequency, ...]
 
     @property
     def name(self) -> str:
@@ -63,16 +64,16 @@ class ChoiceCalibration(Check):
     def finding(self) -> Finding | None:
         """Return a doubt where the choices are not those of these probabilities."""
         if self.impossible:
-            return self._found(
+            return self._finding(
                 "doubt",
                 f"{self.impossible:,} of {self.n:,} decisions chose an offer to which the policy said to have written "
-                "the log gives no probability",
+                "the log gives the probability 0",
             )
-        off = [each for each in (*self.options, *self.bins) if each.p < DOUBTFUL / 2.0]
+        off = [each for each in (*self.options, *self.bins) if each.p < SIGNIFICANCE / 2.0]
         worst = max(off, key=lambda each: abs(each.z), default=None)
         if worst is None:
             return None
-        return self._found(
+        return self._finding(
             "doubt",
             f"the choices do not fit the probabilities of the policy said to have written the log: {worst.label} was "
             f"chosen {worst.observed:,} times where {worst.expected:,.0f} were to be expected",
@@ -81,7 +82,7 @@ class ChoiceCalibration(Check):
     def to_dict(self) -> dict[str, object]:
         """Return plain JSON values."""
         tables = {"options": self.options, "bins": self.bins}
-        return self._plain("n", "impossible") | {
+        return self._to_json("n", "impossible") | {
             key: [each.to_dict() for each in table] for key, table in tables.items()
         }
 
@@ -91,7 +92,7 @@ class ChoiceCounts:
 
     def __init__(self, catalogue: Catalogue) -> None:
         self.labels = OfferLabels(catalogue)
-        k, bins = self.labels.options.shape[1], len(EDGES) - 1
+        k, bins = self.labels.options.shape[1], len(PROBABILITY_EDGES) - 1
         self._options, self._bins = np.zeros((3, k)), np.zeros((3, bins))
         self._n, self._impossible = 0, 0
 
@@ -105,7 +106,7 @@ class ChoiceCounts:
             np.maximum(by_option * (1.0 - by_option), 0.0).sum(axis=0),
         ]
         cells = probabilities[probabilities > 0.0]
-        bins, size = _bin_of(cells), len(EDGES) - 1
+        bins, size = _bin_of(cells), len(PROBABILITY_EDGES) - 1
         self._bins += [
             np.bincount(_bin_of(chosen[chosen > 0.0]), minlength=size),
             np.bincount(bins, weights=cells, minlength=size),
@@ -115,12 +116,12 @@ class ChoiceCounts:
         self._n += len(offer)
 
     def result(self, design_effect: float = 1.0) -> ChoiceCalibration:
-        """Return the calibration so far; `design_effect` widens it where choices hang together within a customer."""
+        """Return the calibration so far; `design_effect` widens the errors for choices that depend on the customer."""
         names = [self.labels.label(1 + place) for place in range(self._options.shape[1])]
         options = _compared(self._options, design_effect, names, np.zeros(len(names)), np.ones(len(names)))
-        lows, highs = EDGES[:-1], EDGES[1:]
+        lows, highs = PROBABILITY_EDGES[:-1], PROBABILITY_EDGES[1:]
         named = [
-            f"what had a probability of {low:g} to {high:g}"
+            f"the offers with a probability of {low:g} to {high:g}"
             for low, high in zip(lows.tolist(), highs.tolist(), strict=True)
         ]
         return ChoiceCalibration(
@@ -131,14 +132,14 @@ class ChoiceCounts:
 def _bin_of(cells: FloatArray) -> IntArray:
     """Return the bin of each probability: a few comparisons, which are faster here than a search."""
     bins = np.zeros(len(cells), dtype=np.int64)
-    for edge in EDGES[1:-1].tolist():
+    for edge in PROBABILITY_EDGES[1:-1].tolist():
         bins += cells > edge
     return bins
 
 
 def _compared(
     sums: FloatArray, effect: float, labels: list[str], low: FloatArray, high: FloatArray
-) -> tuple[Chosen, ...]:
+) -> tuple[ChoiceFrequency, ...]:
     """Return one record a column of (3, C) sums: observed, expected, variance."""
     kept = np.flatnonzero(sums[:2].any(axis=0))
     observed, expected, variance = sums[:, kept]
@@ -151,7 +152,7 @@ def _compared(
         exponent = off**2 / (2.0 * (error**2 + effect * np.abs(off) / 3.0))
     p = np.minimum(2.0 * len(kept) * np.exp(-np.where(off == 0.0, 0.0, exponent)), 1.0)
     return tuple(
-        Chosen(
+        ChoiceFrequency(
             labels[place],
             float(low[place]),
             float(high[place]),

@@ -1,4 +1,4 @@
-"""What every check answers: nothing where all is well, else one sentence and how grave it is."""
+"""The result of a check: nothing where all is well, else a finding of one sentence with its severity."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 Severity: TypeAlias = Literal["note", "doubt", "fatal"]
-"""A note changes no verdict, a doubt is to be read beside it, and after what is fatal the log cannot tell."""
+"""A note changes nothing, a doubt limits the verdict, and with a fatal finding the verdict is "cannot tell"."""
 
-DOUBTFUL = 0.001
-"""The p-value below which a check speaks: of a thousand sound logs it accuses at most one."""
+SIGNIFICANCE = 0.001
+"""The p-value below which a check has a finding: of a thousand sound logs at most one has a false alarm."""
 
 _GRAVITY: dict[Severity, int] = {"fatal": 0, "doubt": 1, "note": 2}
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What one check has to say; `sentence` begins in lower case and has no full stop, like a warning."""
+    """A finding of one check; `sentence` begins in lower case and has no full stop."""
 
     check: str
     severity: Severity
@@ -32,8 +32,8 @@ class Finding:
         return {"check": self.check, "severity": self.severity, "sentence": self.sentence}
 
 
-class Check(ABC):
-    """The record of one check."""
+class DiagnosticCheck(ABC):
+    """The record of one check: its numbers, and the finding they lead to."""
 
     __slots__ = ()
 
@@ -57,25 +57,25 @@ class Check(ABC):
 
     @property
     def severity(self) -> Severity | None:
-        """How grave it is, None where nothing is wrong."""
+        """The severity of the finding, None where nothing is wrong."""
         found = self.finding()
         return None if found is None else found.severity
 
-    def _found(self, severity: Severity, sentence: str) -> Finding:
+    def _finding(self, severity: Severity, sentence: str) -> Finding:
         return Finding(self.name, severity, sentence)
 
-    def _plain(self, *fields: str) -> dict[str, object]:
-        """Return some fields as plain JSON values, after the sentence."""
+    def _to_json(self, *fields: str) -> dict[str, object]:
+        """Return the severity, the sentence and some fields as plain JSON values."""
         found = self.finding()
-        said: dict[str, object] = {"severity": None, "sentence": None}
+        head: dict[str, object] = {"severity": None, "sentence": None}
         if found is not None:
-            said = {"severity": found.severity, "sentence": found.sentence}
-        return said | {field: plain(getattr(self, field)) for field in fields}
+            head = {"severity": found.severity, "sentence": found.sentence}
+        return head | {field: to_json(getattr(self, field)) for field in fields}
 
 
-def findings(checks: Iterable[Check | None]) -> tuple[Finding, ...]:
-    """Return what the checks have to say, the gravest first; a check that was not made is None."""
-    found = [said for check in checks if check is not None and (said := check.finding()) is not None]
+def findings(checks: Iterable[DiagnosticCheck | None]) -> tuple[Finding, ...]:
+    """Return the findings of some checks, the gravest first; a check that was not made is None."""
+    found = [finding for check in checks if check is not None and (finding := check.finding()) is not None]
     return tuple(sorted(found, key=lambda each: _GRAVITY[each.severity]))
 
 
@@ -84,13 +84,13 @@ def gravest(found: Iterable[Finding]) -> Severity | None:
     return min((each.severity for each in found), key=_GRAVITY.__getitem__, default=None)
 
 
-def plain(value: object) -> object:
+def to_json(value: object) -> object:
     """Return None in place of a number that is not finite."""
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def share(part: float) -> str:
-    """Return a share as a person reads it, to at least one figure."""
+    """Return a share as a percentage with at least one significant figure."""
     if part in {0.0, 1.0}:
         return f"{part:.0%}"
     if part < 0.000_1:

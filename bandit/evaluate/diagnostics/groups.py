@@ -1,4 +1,4 @@
-"""Did customers come into the groups of an experiment in the shares that were meant?"""
+"""Check for a sample ratio mismatch: whether an experiment's groups have the intended sizes."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import numpy as np
 from scipy.special import chdtrc
 
 from bandit.errors import InputError
-from bandit.evaluate.diagnostics.findings import DOUBTFUL, Check, Finding, share
+from bandit.evaluate.diagnostics.findings import SIGNIFICANCE, DiagnosticCheck, Finding, share
 
 
 @dataclass(frozen=True, slots=True)
-class SampleRatio(Check):
-    """Customers by group, `expected` by the shares meant; `several` customers were seen in more than one group."""
+class SampleRatioTest(DiagnosticCheck):
+    """Customers by group, and how many were `expected`; `several` customers were seen in more than one group."""
 
     counts: Mapping[str, int]
     expected: Mapping[str, float]
@@ -29,40 +29,44 @@ class SampleRatio(Check):
 
     def finding(self) -> Finding | None:
         """Return what makes the groups incomparable, which is fatal."""
-        if self.p_value < DOUBTFUL:
+        if self.p_value < SIGNIFICANCE:
             worst = max(self.counts, key=lambda group: abs(self.counts[group] - self.expected[group]))
             total = sum(self.counts.values())
-            return self._found(
+            return self._finding(
                 "fatal",
-                f'the groups are not of the sizes that were meant: "{worst}" has {self.counts[worst]:,} of {total:,} '
-                f"customers where {self.expected[worst]:,.0f} were to be expected (p = {self.p_value:.1g}), so what "
-                "put customers into groups, or lost them, differs between groups",
+                f'the groups do not have the intended sizes: "{worst}" has {self.counts[worst]:,} of {total:,} '
+                f"customers where {self.expected[worst]:,.0f} were to be expected (p = {self.p_value:.1g}), so the "
+                "assignment is biased, or one group has lost more customers than another",
             )
         total = sum(self.counts.values()) + self.several
-        if total and self.several / total > DOUBTFUL:
-            return self._found(
+        if total and self.several / total > SIGNIFICANCE:
+            return self._finding(
                 "doubt",
                 f"{self.several:,} of {total:,} customers ({share(self.several / total)}) were in more than one "
-                "group, where each is to keep one",
+                "group, although each should stay in one",
             )
         return None
 
     def to_dict(self) -> dict[str, object]:
         """Return plain JSON values."""
         tables = {"counts": dict(self.counts), "expected": dict(self.expected)}
-        return self._plain("several", "chi_square", "p_value") | tables
+        return self._to_json("several", "chi_square", "p_value") | tables
 
 
-def sample_ratio(counts: Mapping[str, int], shares: Mapping[str, float], several: int = 0) -> SampleRatio:
-    """Return whether `counts` customers by group fit the `shares` meant, by Pearson's chi-square test.
+def sample_ratio(counts: Mapping[str, int], shares: Mapping[str, float], several: int = 0) -> SampleRatioTest:
+    """Return whether the `counts` of customers by group fit the intended `shares`, by Pearson's chi-square test.
 
-    Shares need not sum to 1. A group without customers counts as 0; `several` are customers of more than one group,
-    who are in no count. p < 0.001 is a mismatch (Fabijan et al. 2019, "Diagnosing sample ratio mismatch in online
-    controlled experiments"). Raises InputError for fewer than two groups, for a group that no share is given for,
-    and for shares that are not above 0.
+    Shares need not sum to 1. A group without customers counts as 0; `several` is the number of customers in more than
+    one group, who are not counted in any. p < 0.001 is a mismatch (Fabijan et al. 2019, "Diagnosing sample ratio
+    mismatch in online controlled experiments"). Raises InputError for fewer than two groups, for a group without a
+    share, and for shares that are not above 0.
+
+    >>> check = sample_ratio({"policy": 5_200, "holdout": 4_800}, {"policy": 0.5, "holdout": 0.5})
+    >>> round(check.chi_square, 6), check.severity
+    (16.0, 'fatal')
     """
     if len(shares) < 2:
-        raise InputError(f"{len(shares)} group is given a share; name at least two groups and the share of each")
+        raise InputError(f"a share is given for {len(shares)} group; name at least two groups and the share of each")
     wrong = next((group for group, part in shares.items() if not (np.isfinite(part) and part > 0)), None)
     if wrong is not None:
         raise InputError(f'the share of the group "{wrong}" is {shares[wrong]}; give a number above 0')
@@ -77,4 +81,4 @@ def sample_ratio(counts: Mapping[str, int], shares: Mapping[str, float], several
     expected = {group: total * part / whole for group, part in shares.items()}
     statistic = sum((seen[group] - expected[group]) ** 2 / expected[group] for group in shares) if total else 0.0
     p = float(chdtrc(len(shares) - 1, statistic))
-    return SampleRatio(seen, expected, several, float(statistic), p)
+    return SampleRatioTest(seen, expected, several, float(statistic), p)

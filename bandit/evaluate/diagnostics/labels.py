@@ -1,4 +1,4 @@
-"""All offers, options and single offers in one row of columns: which offer belongs to which, and what to call each."""
+"""Columns for all offers together, for each option and for each single offer, with their labels."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class OfferLabels:
         """(N, K): 1 where the offer has the option."""
 
     def with_sums(self, by_offer: FloatArray | IntArray) -> FloatArray:
-        """Return the (G, 1 + K + N) columns of (G, N) numbers by offer."""
+        """Return the (G, 1 + K + N) sums over all offers, by option and by offer, of (G, N) numbers by offer."""
         every = by_offer.sum(axis=1, keepdims=True)
         return np.concatenate([every, by_offer @ self.options, by_offer], axis=1)
 
@@ -39,7 +39,7 @@ class OfferLabels:
         """Return the name of a column of `with_sums`, as "discount=10" or, of an offer, "10 · email"."""
         kind = self.kind(place)
         if kind == "all":
-            return "an offer, whichever it is,"
+            return "any offer at all"
         return (
             self._names[place - 1] if kind == "option" else f'"{self._catalogue.label(place - 1 - len(self._names))}"'
         )

@@ -1,4 +1,4 @@
-"""All checks of a log in one pass beside its evaluation."""
+"""All checks of a log, made in the same pass as its evaluation."""
 
 from __future__ import annotations
 
@@ -8,30 +8,30 @@ from typing import TYPE_CHECKING
 from bandit.evaluate.diagnostics.choices import ChoiceCalibration, ChoiceCounts
 from bandit.evaluate.diagnostics.findings import Finding, findings
 from bandit.evaluate.diagnostics.maturity import MaturityCounts, OutcomeMaturity
-from bandit.evaluate.diagnostics.propensities import MOST_OFFERS, InverseCounts, PropensityCalibration
-from bandit.evaluate.diagnostics.repeats import RepeatCounts, Repeats
+from bandit.evaluate.diagnostics.propensities import MOST_CHECKED_OFFERS, InversePropensitySums, PropensityCalibration
+from bandit.evaluate.diagnostics.repeats import RepeatCounts, RepeatedDecisions
 from bandit.evaluate.diagnostics.self_test import SelfTest, SelfTestSums
 
 if TYPE_CHECKING:
     from bandit.catalogue import Catalogue
     from bandit.domain import FloatArray, IntArray, LoggedBatch
-    from bandit.evaluate.diagnostics.groups import SampleRatio
+    from bandit.evaluate.diagnostics.groups import SampleRatioTest
 
 
 @dataclass(frozen=True, slots=True)
 class LogDiagnosis:
-    """What is known about a log, whichever policy is judged by it; None is what could not be checked.
+    """The checks of a log, which do not depend on the judged policies; a check that was not possible is None.
 
-    `propensities` is None of more than 100,000 offers, `choices` without the logging policy's whole probabilities,
-    `repeats` where customers are not known, `maturity` without a clock, `sample_ratio` where no shares were meant.
+    `propensities` is None for more than 100,000 offers, `choices` without the logging policy's probabilities of all
+    offers, `repeats` where customers are not known, `maturity` without a time `now`, `sample_ratio` without groups.
     """
 
     self_test: SelfTest
     propensities: PropensityCalibration | None
     choices: ChoiceCalibration | None
-    repeats: Repeats | None
+    repeats: RepeatedDecisions | None
     maturity: OutcomeMaturity | None
-    sample_ratio: SampleRatio | None
+    sample_ratio: SampleRatioTest | None
 
     @property
     def findings(self) -> tuple[Finding, ...]:
@@ -50,16 +50,16 @@ class LogDiagnosis:
 
 
 class LogDiagnostics:
-    """Looks at the batches of a log as they are judged.
+    """Checks a log batch by batch, while it is judged.
 
-    With `now` (microseconds since 1970 UTC) given, the age of the outcomes is looked at. Memory is a few MB for a
-    short log and 144 offers; 32 MB more for a log of 4,000,000 decisions or more, three times that while it answers,
-    and 64 MB for a catalogue of 4,000 offers or more.
+    With `now` (microseconds since 1970 UTC) the age of the outcomes is checked, too. Memory is a few MB for a short
+    log and 144 offers; 32 MB more for a log of 4,000,000 decisions or more, three times that in `result`, and 64 MB
+    for a catalogue of 4,000 offers or more.
     """
 
     def __init__(self, catalogue: Catalogue, *, now: int | None = None) -> None:
         self._self_test = SelfTestSums()
-        self._propensities = InverseCounts(catalogue) if catalogue.n_offers <= MOST_OFFERS else None
+        self._propensities = InversePropensitySums(catalogue) if catalogue.n_offers <= MOST_CHECKED_OFFERS else None
         self._catalogue = catalogue
         self._choices: ChoiceCounts | None = None
         self._repeats: RepeatCounts | None = None
@@ -68,7 +68,7 @@ class LogDiagnostics:
     def add(self, batch: LoggedBatch, cluster: IntArray | None, logging: FloatArray | None = None) -> None:
         """Add a batch with the numbers of its customers, (n,), None where they are not known.
 
-        `logging` (n, N) are the whole probabilities of the policy said to have written the log.
+        `logging` (n, N) are the probabilities of all offers of the policy said to have written the log.
         """
         self._self_test.add(batch.reward, batch.propensity, batch.offer, logging)
         if self._propensities is not None:
@@ -84,8 +84,8 @@ class LogDiagnostics:
         if self._maturity is not None:
             self._maturity.add(batch.time, batch.converted)
 
-    def result(self, left_open: int = 0, sample_ratio: SampleRatio | None = None) -> LogDiagnosis:
-        """Return the diagnosis; `left_open` decisions were not judged since they are still open."""
+    def result(self, left_open: int = 0, sample_ratio: SampleRatioTest | None = None) -> LogDiagnosis:
+        """Return the diagnosis; `left_open` decisions were not judged because they are still open."""
         propensities = None if self._propensities is None else self._propensities.result()
         effect = 1.0 if propensities is None else propensities.design_effect
         return LogDiagnosis(

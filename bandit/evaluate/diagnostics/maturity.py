@@ -1,4 +1,4 @@
-"""Are the outcomes complete, or are decisions judged whose customers may still answer?"""
+"""Check that outcomes are complete: decisions whose customers may still convert bias what is judged."""
 
 from __future__ import annotations
 
@@ -9,23 +9,24 @@ from typing import TYPE_CHECKING
 from scipy.special import ndtr
 
 from bandit.domain import MICROSECONDS
-from bandit.evaluate.diagnostics.findings import DOUBTFUL, Check, Finding, share
+from bandit.evaluate.diagnostics.findings import SIGNIFICANCE, DiagnosticCheck, Finding, share
 
 if TYPE_CHECKING:
     from bandit.domain import BoolArray, IntArray
 
-MANY_OPEN = 0.5
-"""The share of open decisions above which those that are judged are a doubtful part of the log."""
+MAX_OPEN_SHARE = 0.5
+"""With a larger share of open decisions, the judged part of the log is in doubt."""
 
-_DAY = 86_400 * MICROSECONDS
+_DAY_MICROSECONDS = 86_400 * MICROSECONDS
 
 
 @dataclass(frozen=True, slots=True)
-class OutcomeMaturity(Check):
-    """How many decisions are `left_open` for later, and how old those judged are; ages and `window` in microseconds.
+class OutcomeMaturity(DiagnosticCheck):
+    """How many decisions are still open, and how old the judged ones are; ages and `window` in microseconds.
 
-    `young` of the `judged` were closed before their window ended; of these `young_converted` converted, and
-    `old_converted` of the others. `youngest` is the age of the youngest judged, None where there is none.
+    `left_open` decisions are not judged. Of the `judged` ones `young` were closed before their window ended, and
+    `young_converted` of these and `old_converted` of the others converted. `youngest` is the age of the youngest
+    judged decision, None where there is none.
     """
 
     judged: int
@@ -47,30 +48,30 @@ class OutcomeMaturity(Check):
         return self.left_open / max(self.judged + self.left_open, 1)
 
     def finding(self) -> Finding | None:
-        """Return a doubt where the judged are a selection of their time, a note where some are open."""
+        """Return a doubt where young decisions were judged only if they converted, a note where some are open."""
         old = self.judged - self.young
-        if self.left_open and self.young and old and self._p_value(old) < DOUBTFUL:
-            return self._found(
+        if self.left_open and self.young and old and self._p_value(old) < SIGNIFICANCE:
+            return self._finding(
                 "doubt",
                 f"{self.young:,} decisions are judged before their window ended, because they were closed, and "
-                f"{share(self.young_converted / self.young)} of them converted against "
-                f"{share(self.old_converted / old)} of the older ones, while {self.left_open:,} are still open: who "
-                "answers early may be counted and who does not left out",
+                f"{share(self.young_converted / self.young)} of them converted, compared with "
+                f"{share(self.old_converted / old)} of the older ones, while {self.left_open:,} are still open: "
+                "customers who convert early may be counted while the others are left out",
             )
         if not self.left_open:
             return None
         every = self.judged + self.left_open
         youngest = "" if self.youngest is None else f", and the youngest judged is {_days(self.youngest)} old"
-        return self._found(
-            "doubt" if self.open_share > MANY_OPEN else "note",
+        return self._finding(
+            "doubt" if self.open_share > MAX_OPEN_SHARE else "note",
             f"{self.left_open:,} of {every:,} decisions ({share(self.open_share)}) are left out because they are "
             f"still open: their window of {_days(self.window)} has not ended{youngest}",
         )
 
     def to_dict(self) -> dict[str, object]:
-        """Return plain JSON values, without the age of the youngest: the same log is to give the same document."""
+        """Return plain JSON values without the age of the youngest, so that the same log gives the same document."""
         fields = ("judged", "left_open", "open_share", "window", "young", "young_converted")
-        return self._plain(*fields, "old_converted")
+        return self._to_json(*fields, "old_converted")
 
     def _p_value(self, old: int) -> float:
         """Return the two-sided p-value of equal shares of conversion, by the pooled z-test."""
@@ -116,5 +117,5 @@ class MaturityCounts:
 
 
 def _days(microseconds: int) -> str:
-    days = microseconds / _DAY
+    days = microseconds / _DAY_MICROSECONDS
     return f"{days:,.0f} days" if days >= 10 else f"{days:.2g} days"

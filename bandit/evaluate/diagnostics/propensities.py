@@ -1,4 +1,4 @@
-"""Are the logged propensities right? What can be said where only the chosen offer's is known.
+"""Check of the logged propensities where only that of the chosen offer is known.
 
 For an offer a, the sum over its decisions of 1 / propensity is on average the number of decisions in which it was
 eligible and had a probability above 0 (Horvitz and Thompson 1952, "A generalization of sampling without replacement
@@ -7,19 +7,19 @@ at most 1, and it is 1 where the logging policy never rules the offer out. Above
 the offer is never shown in part of the contexts, or propensities are wrong. The same holds for sums over the offers
 of an option.
 
-1 / propensity has a heavy tail, and the two sides are tested each in the way that survives it:
+1 / propensity has a heavy tail, so the two sides are tested in different ways:
 
 - above: Student's t with the clustered standard error of the sample. A rare large 1 / propensity also makes the
-  standard error large, so this side errs towards silence. An absurdly small propensity is caught by itself: the
-  chance that anything of probability p or less is ever chosen is at most p x (eligible offers of all decisions).
-- below: what the sample lacks is not in its standard error either, so the variance is bounded from the design: with
-  no probability below the smallest p seen, the sum of squares is on average at most (eligible decisions) / p, and
-  the chance of falling z such deviations short is at most exp(-z^2 / 2) (Maurer 2003, "A bound on the deviation
-  probability for sums of non-negative random variables"). Where choices hang together within a customer, the
-  variance is multiplied by the design effect seen.
+  standard error large, so this test is conservative. An absurdly small propensity is tested by itself: the chance
+  that anything of probability p or less is ever chosen is at most p x (eligible offers of all decisions).
+- below: values that the sample lacks are missing from its standard error, too, so the variance is bounded by design:
+  with no probability below the smallest p seen, the sum of squares is on average at most (eligible decisions) / p,
+  and the chance of falling z such deviations short is at most exp(-z^2 / 2) (Maurer 2003, "A bound on the deviation
+  probability for sums of non-negative random variables"). Where choices depend on each other within a customer, the
+  variance is multiplied by the observed design effect.
 
 All offers together, options and single offers are tested at once: each p-value is multiplied by their number
-(Bonferroni). A log of the wrong propensities may pass where its marginal counts happen to be right.
+(Bonferroni). Wrong propensities pass if the marginal counts happen to be right.
 """
 
 from __future__ import annotations
@@ -31,23 +31,23 @@ import numpy as np
 from scipy.special import stdtr
 
 from bandit.evaluate.diagnostics.buckets import bucket_of, number_of_buckets, variance_of_total
-from bandit.evaluate.diagnostics.findings import DOUBTFUL, Check, Finding, plain
+from bandit.evaluate.diagnostics.findings import SIGNIFICANCE, DiagnosticCheck, Finding, to_json
 from bandit.evaluate.diagnostics.labels import OfferLabels
 
 if TYPE_CHECKING:
     from bandit.catalogue import Catalogue
     from bandit.domain import BoolArray, FloatArray, IntArray
 
-MOST_OFFERS = 100_000
-"""Of more offers than this nothing is checked: their eligibility is not known as a table."""
+MOST_CHECKED_OFFERS = 100_000
+"""With more offers than this nothing is checked, since their eligibility is not known as a table."""
 
-ENOUGH = 30
-"""Decisions from which an offer is listed by itself; options are always listed."""
+MIN_LISTED_DECISIONS = 30
+"""An offer chosen in at least this many decisions is listed by itself; options are always listed."""
 
 
 @dataclass(frozen=True, slots=True)
-class Counted:
-    """All offers, one option or one offer: what its inverse propensities add up to, over how often it was eligible.
+class InversePropensityRatio:
+    """The sum of inverse propensities of an option, an offer or all offers, over how often it was eligible.
 
     `ratio` is sum(1 / propensity) over its decisions, divided by the (decision, eligible offer) pairs that have it;
     `error` is its standard error, clustered; `z` is (ratio - 1) in errors, where below 1 the error is the larger one
@@ -64,14 +64,14 @@ class Counted:
 
     def to_dict(self) -> dict[str, object]:
         """Return plain JSON values."""
-        return {name: plain(getattr(self, name)) for name in self.__slots__}
+        return {name: to_json(getattr(self, name)) for name in self.__slots__}
 
 
 @dataclass(frozen=True, slots=True)
-class PropensityCalibration(Check):
-    """Whether inverse propensities add up, over `n` decisions; `counted` has the options and the frequent offers.
+class PropensityCalibration(DiagnosticCheck):
+    """Whether inverse propensities of `n` decisions add up; `counted` has the options and the frequent offers.
 
-    `smallest` is the smallest logged propensity and `smallest_p` bounds the chance that one so small is ever seen;
+    `smallest` is the smallest logged propensity and `smallest_p` bounds the chance of seeing one so small;
     `certain` is the share of decisions with propensity 1, and `design_effect` how much more the counts vary between
     customers than between rows.
     """
@@ -81,7 +81,7 @@ class PropensityCalibration(Check):
     smallest_p: float
     certain: float
     design_effect: float
-    counted: tuple[Counted, ...]
+    counted: tuple[InversePropensityRatio, ...]
 
     @property
     def name(self) -> str:
@@ -90,49 +90,49 @@ class PropensityCalibration(Check):
 
     @property
     def deterministic(self) -> bool:
-        """Whether the log says of every decision that nothing was left to chance."""
+        """Whether every logged propensity is 1."""
         return self.certain == 1.0
 
     def finding(self) -> Finding | None:
-        """Return what is wrong: too large a ratio is fatal, too small a one a doubt, and so is no chance at all."""
+        """Return a fatal finding for too large a ratio, a doubt for too small a one or if all propensities are 1."""
         if self.deterministic:
-            return self._found(
+            return self._finding(
                 "doubt",
-                "every logged propensity is 1: the policy that wrote the log left nothing to chance, so the log says "
-                "nothing of what another offer would have brought",
+                "every logged propensity is 1: the policy that wrote the log left nothing to chance, so the log does "
+                "not show what another offer would have earned",
             )
-        if self.smallest_p < DOUBTFUL:
-            return self._found(
+        if self.smallest_p < SIGNIFICANCE:
+            return self._finding(
                 "fatal",
-                f"the logged propensities are wrong: one is {self.smallest:.2g}, and in {self.n:,} decisions nothing "
-                f"so improbable should ever be chosen (p < {self.smallest_p:.1g})",
+                f"the logged propensities are wrong: one is {self.smallest:.2g}, and and in {self.n:,} decisions "
+                f"an offer so improbable should never have been chosen (p < {self.smallest_p:.1g})",
             )
-        off = [each for each in self.counted if each.p < DOUBTFUL]
+        off = [each for each in self.counted if each.p < SIGNIFICANCE]
         above = max((each for each in off if each.ratio > 1.0), key=lambda each: each.z, default=None)
         if above is not None:
-            return self._found(
+            return self._finding(
                 "fatal",
                 f"the logged propensities are wrong: weighted by 1 / propensity, {above.label} was chosen "
                 f"{above.ratio:.2f} times as often as it was eligible, where 1 is the most there can be",
             )
         below = min((each for each in off if each.ratio < 1.0), key=lambda each: each.z, default=None)
         if below is not None:
-            return self._found(
+            return self._finding(
                 "doubt",
                 f"weighted by 1 / propensity, {below.label} was chosen only {below.ratio:.2f} times as often "
-                "as it was eligible: part of the customers never get it although they may, or the logged propensities "
-                "are wrong",
+                "as it was eligible: part of the customers never get it although they are eligible, or the logged "
+                "propensities are wrong",
             )
         return None
 
     def to_dict(self) -> dict[str, object]:
         """Return plain JSON values."""
         fields = ("n", "smallest", "smallest_p", "certain", "deterministic", "design_effect")
-        return self._plain(*fields) | {"counted": [each.to_dict() for each in self.counted]}
+        return self._to_json(*fields) | {"counted": [each.to_dict() for each in self.counted]}
 
 
-class InverseCounts:
-    """Adds up inverse propensities, batch by batch; memory is two tables of (buckets, offers), at most 64 MB."""
+class InversePropensitySums:
+    """Adds up inverse propensities, batch by batch, in two tables of (buckets, offers) of at most 64 MB."""
 
     def __init__(self, catalogue: Catalogue) -> None:
         self.labels = OfferLabels(catalogue)
@@ -172,7 +172,7 @@ class InverseCounts:
         certain = self._certain / self._n if self._n else 0.0
         surprise = min(self._smallest * float(self._expected.sum()), 1.0) if self._n else 1.0
         effect = self._design_effect()
-        counted: list[Counted] = []
+        counted: list[InversePropensityRatio] = []
         if self._n and certain < 1.0:
             counted = self._counted(effect)
         return PropensityCalibration(self._n, self._smallest, surprise, certain, effect, tuple(counted))
@@ -181,48 +181,53 @@ class InverseCounts:
         """Return how much more the offers' counts vary between buckets than they would were rows independent."""
         if not self._n:
             return 1.0
-        off = self._observed - self._expected
-        seen = variance_of_total(off, self._rows).sum()
+        excess = self._observed - self._expected
+        observed = variance_of_total(excess, self._rows).sum()
         # Per row and offer t = 1{chosen} / p and E = 1{eligible}: (t - E)^2 = t^2 - 2 t + E, since t E = t.
         squares = self._squares - 2.0 * self._observed.sum(axis=0) + self._expected.sum(axis=0)
-        rows = (squares - off.sum(axis=0) ** 2 / self._n).sum()
-        return max(1.0, float(seen / rows)) if rows > 0 and np.isfinite(seen) else 1.0
+        rows = (squares - excess.sum(axis=0) ** 2 / self._n).sum()
+        return max(1.0, float(observed / rows)) if rows > 0 and np.isfinite(observed) else 1.0
 
-    def _counted(self, effect: float) -> list[Counted]:
-        """Return all offers, every option that was ever eligible and every offer chosen often enough."""
+    def _counted(self, effect: float) -> list[InversePropensityRatio]:
+        """Return all offers, every option that was eligible at least once and every offer chosen often enough."""
         labels = self.labels
         observed, expected = labels.with_sums(self._observed), labels.with_sums(self._expected)
-        shown = labels.with_sums(self._shown[None, :])[0]
-        could = expected.sum(axis=0)
-        tested = np.flatnonzero(could > 0)
-        observed, expected, shown, could = observed[:, tested], expected[:, tested], shown[tested], could[tested]
+        decisions = labels.with_sums(self._shown[None, :])[0]
+        eligible = expected.sum(axis=0)
+        tested = np.flatnonzero(eligible > 0)
+        observed, expected, decisions, eligible = (
+            observed[:, tested],
+            expected[:, tested],
+            decisions[tested],
+            eligible[tested],
+        )
         total = observed.sum(axis=0)
         variance = variance_of_total(observed - expected, self._rows)
-        z, p = self._test(total, could, variance, effect)
+        z, p = self._test(total, eligible, variance, effect)
         adjusted = np.minimum(p * len(p), 1.0)
         return [
-            Counted(
+            InversePropensityRatio(
                 label=labels.label(place),
                 kind=labels.kind(place),
-                decisions=int(shown[column]),
-                ratio=float(total[column] / could[column]),
-                error=float(np.sqrt(variance[column]) / could[column]),
+                decisions=int(decisions[column]),
+                ratio=float(total[column] / eligible[column]),
+                error=float(np.sqrt(variance[column]) / eligible[column]),
                 z=float(z[column]),
                 p=float(adjusted[column]),
             )
             for column, place in enumerate(tested.tolist())
-            if labels.kind(place) != "offer" or shown[column] >= ENOUGH
+            if labels.kind(place) != "offer" or decisions[column] >= MIN_LISTED_DECISIONS
         ]
 
     def _test(
-        self, total: FloatArray, could: FloatArray, variance: FloatArray, effect: float
+        self, total: FloatArray, eligible: FloatArray, variance: FloatArray, effect: float
     ) -> tuple[FloatArray, FloatArray]:
         """Return z and the two-sided p-value of each ratio being 1."""
         freedom = max(int((self._rows > 0).sum()) - 1, 1)
-        off = total - could
-        # Up to rounding, every choice certain gives counts that are exact and do not vary.
-        off[np.abs(off) <= 1e-9 * could] = 0.0
-        widest = np.maximum(variance, effect * could / self._smallest)
+        excess = total - eligible
+        # Up to rounding, choices that are all certain give counts that are exact and do not vary.
+        excess[np.abs(excess) <= 1e-9 * eligible] = 0.0
+        widest = np.maximum(variance, effect * eligible / self._smallest)
         with np.errstate(divide="ignore", invalid="ignore"):
-            z = np.where(off == 0, 0.0, off / np.sqrt(np.where(off > 0, variance, widest)))
-        return z, np.minimum(2.0 * np.where(off > 0, stdtr(freedom, -z), np.exp(-(z**2) / 2.0)), 1.0)
+            z = np.where(excess == 0, 0.0, excess / np.sqrt(np.where(excess > 0, variance, widest)))
+        return z, np.minimum(2.0 * np.where(excess > 0, stdtr(freedom, -z), np.exp(-(z**2) / 2.0)), 1.0)

@@ -1,4 +1,4 @@
-"""Decisions that were written twice under two ids: same customer, time, offer and context."""
+"""Repeated decisions: the same customer, time, offer and context under two ids."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from bandit.evaluate.diagnostics.findings import Check, Finding, share
+from bandit.evaluate.diagnostics.findings import DiagnosticCheck, Finding, share
 
 if TYPE_CHECKING:
     from bandit.domain import Contexts, IntArray
 
 MOST_KEPT = 4_000_000
-"""Most hashes kept, of 8 bytes each; of a longer log a sample of the distinct rows is looked at."""
+"""Most hashes kept, of 8 bytes each; of a longer log a sample of the distinct rows is checked."""
 
-MANY = 0.01
-"""The share of repeated rows from which intervals are in doubt."""
+MANY_REPEATED = 0.01
+"""With a larger share of repeated decisions, intervals are in doubt."""
 
 
 @dataclass(frozen=True, slots=True)
-class Repeats(Check):
-    """How many of `n` decisions repeat an earlier one; estimated from `looked_at` rows where these are fewer."""
+class RepeatedDecisions(DiagnosticCheck):
+    """How many of `n` decisions repeat an earlier one, estimated from `looked_at` rows where these are fewer."""
 
     n: int
     looked_at: int
@@ -39,27 +39,27 @@ class Repeats(Check):
         return self.repeated / self.looked_at if self.looked_at else 0.0
 
     def finding(self) -> Finding | None:
-        """Return that there are some: a note, and a doubt where they are more than 1 %."""
+        """Return a note where decisions repeat, and a doubt where more than 1 % do."""
         if not self.repeated:
             return None
         about = f"{self.repeated:,}" if self.looked_at == self.n else f"about {round(self.share * self.n):,}"
-        return self._found(
-            "doubt" if self.share > MANY else "note",
-            f"{about} of {self.n:,} decisions ({share(self.share)}) repeat another one - same customer, time, offer "
-            "and context - under another id, so they may have been logged twice",
+        return self._finding(
+            "doubt" if self.share > MANY_REPEATED else "note",
+            f"{about} of {self.n:,} decisions ({share(self.share)}) repeat another one (same customer, time, offer "
+            "and context) under another id, so they may have been logged twice",
         )
 
     def to_dict(self) -> dict[str, object]:
         """Return plain JSON values."""
-        return self._plain("n", "looked_at", "repeated", "share")
+        return self._to_json("n", "looked_at", "repeated", "share")
 
 
 class RepeatCounts:
-    """Looks for repeated rows by 64-bit hashes; at most 32 MB, and three times that while it answers.
+    """Counts repeated rows by 64-bit hashes in at most 32 MB, and three times that in `result`.
 
     Of a log with more rows than fit, those are kept whose hash ends in enough zero bits: all copies of a row or none
     (Flajolet 1990, "On adaptive sampling"). Two different rows have the same hash once in 10^19 pairs. A log in which
-    all decisions have the same time knows no times, and of such a one nothing is said.
+    all decisions have the same time has no real times, and no repeats are counted.
     """
 
     def __init__(self, most: int = MOST_KEPT) -> None:
@@ -86,12 +86,12 @@ class RepeatCounts:
             for part in parts:
                 self._keep(part)
 
-    def result(self) -> Repeats:
+    def result(self) -> RepeatedDecisions:
         """Return how many rows repeat an earlier one, of those added so far."""
         if not self._kept or self._first == self._last:
-            return Repeats(self._n, 0, 0)
+            return RepeatedDecisions(self._n, 0, 0)
         distinct = len(np.unique(np.concatenate(self._parts)))
-        return Repeats(self._n, self._kept, self._kept - distinct)
+        return RepeatedDecisions(self._n, self._kept, self._kept - distinct)
 
     def _keep(self, hashes: NDArray[np.uint64]) -> None:
         kept = hashes[(hashes & np.uint64((1 << self._bits) - 1)) == 0] if self._bits else hashes

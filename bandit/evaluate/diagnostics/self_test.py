@@ -1,4 +1,4 @@
-"""The logging policy judged on its own log: what must come out is known."""
+"""The self-test: the logging policy judged on its own log, where the result is known."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bandit.evaluate.diagnostics.findings import Check, Finding, share
+from bandit.evaluate.diagnostics.findings import DiagnosticCheck, Finding, share
 from bandit.ope import Feedback
 
 if TYPE_CHECKING:
     from bandit.domain import FloatArray, IntArray
 
-AGREES = 1e-6
+MAX_ROUNDING = 1e-6
 """Probabilities that differ by no more are the same."""
 
 
 @dataclass(frozen=True, slots=True)
-class Recomputed:
-    """Logged propensities against those that the policy said to have written the log gives again."""
+class PropensityAgreement:
+    """How far logged propensities are from those recomputed by the policy said to have written the log."""
 
     largest: float
     mean: float
@@ -31,8 +31,8 @@ class Recomputed:
 
 
 @dataclass(frozen=True, slots=True)
-class SelfTest(Check):
-    """The logging policy on its own log: weights are to be 1, and ips is to be the realised mean.
+class SelfTest(DiagnosticCheck):
+    """The logging policy on its own log: weights must be 1, and ips must be the realised mean.
 
     `weight_error` is the largest |weight - 1|, `value_error` |ips - realised mean| in units of the mean |reward|.
     `recomputed` is None where the policy that wrote the log is not at hand.
@@ -41,7 +41,7 @@ class SelfTest(Check):
     n: int
     weight_error: float
     value_error: float
-    recomputed: Recomputed | None
+    recomputed: PropensityAgreement | None
 
     @property
     def name(self) -> str:
@@ -49,31 +49,31 @@ class SelfTest(Check):
         return "self-test"
 
     def finding(self) -> Finding | None:
-        """Return what is wrong: fatal where arithmetic fails, a doubt where the policy is not the one that wrote."""
-        if max(self.weight_error, self.value_error) > AGREES:
-            return self._found(
+        """Return a fatal finding where the sums are wrong, a doubt where another policy wrote the log."""
+        if max(self.weight_error, self.value_error) > MAX_ROUNDING:
+            return self._finding(
                 "fatal",
                 f"the policy that wrote the log, judged on its own log, has weights up to {self.weight_error:.2g} "
                 "from 1 and does not give the realised mean",
             )
         again = self.recomputed
-        if again is None or again.largest <= AGREES:
+        if again is None or again.largest <= MAX_ROUNDING:
             return None
-        return self._found(
+        return self._finding(
             "doubt",
             f"the policy said to have written the log gives {again.differing:,} of {self.n:,} decisions "
             f"({share(again.differing / self.n)}) another probability than was logged, up to {again.largest:.2g} apart "
-            f"({again.mean:.2g} on average): it is another policy, or has learned since",
+            f"({again.mean:.2g} on average): it is another policy, or it has learned since",
         )
 
     def to_dict(self) -> dict[str, object]:
         """Return plain JSON values."""
         again = None if self.recomputed is None else self.recomputed.to_dict()
-        return self._plain("n", "weight_error", "value_error") | {"recomputed": again}
+        return self._to_json("n", "weight_error", "value_error") | {"recomputed": again}
 
 
 class SelfTestSums:
-    """Adds up what the self-test compares, batch by batch; memory is fixed."""
+    """Adds up what the self-test compares, batch by batch, in fixed memory."""
 
     def __init__(self) -> None:
         self._n, self._weight_error = 0, 0.0
@@ -97,12 +97,12 @@ class SelfTestSums:
             self._recomputed = True
             self._largest = max(self._largest, float(apart.max()))
             self._apart += float(apart.sum())
-            self._differing += int((apart > AGREES).sum())
+            self._differing += int((apart > MAX_ROUNDING).sum())
 
     def result(self) -> SelfTest:
-        """Return what was found so far."""
+        """Return the self-test of the decisions added so far."""
         again = None
         if self._recomputed:
-            again = Recomputed(self._largest, self._apart / self._n, self._differing)
+            again = PropensityAgreement(self._largest, self._apart / self._n, self._differing)
         error = abs(self._weighted - self._reward) / self._size if self._size else 0.0
         return SelfTest(self._n, self._weight_error, error, again)

@@ -1,4 +1,4 @@
-"""How far a log supports one target policy: what its weights say."""
+"""How far a log supports one target policy, by the policy's weights."""
 
 from __future__ import annotations
 
@@ -7,52 +7,52 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bandit.evaluate.diagnostics.findings import Check, Finding, share
+from bandit.evaluate.diagnostics.findings import DiagnosticCheck, Finding, share
 
 if TYPE_CHECKING:
     from bandit.domain import FloatArray, IntArray
     from bandit.ope import Estimate
 
-MIN_EFFECTIVE = 30.0
-"""With fewer effective decisions, or fewer customers, than this the log cannot tell."""
+MIN_EFFECTIVE_SIZE = 30.0
+"""With fewer effective decisions or customers than this, the verdict is "cannot tell"."""
 
 MAX_UNSUPPORTED = 0.05
-"""With a larger share of choices that the log never shows it cannot tell."""
+"""With a larger share of choices that the log never shows, the verdict is "cannot tell"."""
 
 FEW_EFFECTIVE = 200.0
 """With fewer effective decisions or customers than this, intervals may be too narrow."""
 
 MIN_EVENTS = 10.0
-"""With fewer outcomes than this to tell two policies apart the log cannot tell.
+"""With fewer outcomes than this where two policies differ, the verdict is "cannot tell".
 
 Over 97 simulated cells (markets and multi-class data, 1,000 to 100,000 decisions, logs from uniform to 97 % rules) the
 95 % intervals of dr covered 92.4 % of the values and 91.8 % of the differences without this rule, 94.6 and 94.5 % with
-it; where no offer changes anything "worse" was announced in 11.4 % without it, in 2.1 % with it.
+it; where all offers are equal, the verdict was "worse" in 11.4 % of the logs without it, in 2.1 % with it.
 """
 
 FEW_EVENTS = 30.0
 """With fewer than this, intervals may be too narrow where some outcomes are worth far more than others."""
 
-ONE_CUSTOMER = 0.1
-"""A larger share of all weight in one customer is a doubt."""
+MAX_CUSTOMER_SHARE = 0.1
+"""A larger share of the whole weight on one customer is a doubt."""
 
-_ROUNDING = 1e-6
+_WEIGHT_ROUNDING = 1e-6
 
 _ALIKE = 0.01
 
 
 @dataclass(frozen=True, slots=True)
-class TargetSupport(Check):
-    """What the weights w = target / propensity of one policy say about how much the log knows of it.
+class TargetSupport(DiagnosticCheck):
+    """How far the log supports one policy, by its weights w = target / propensity.
 
     `effective_rows` is sum(w)^2 / sum(w^2) over rows, `effective_customers` the same over the sums of w by customer
-    (Kish 1965, "Survey sampling"), None where customers are not known. `largest_share` is the largest part of all
-    weight that one customer has (one row, where customers are not known). `mean_weight` comes with a wide interval
-    (99.9 %), so that it seldom cries wolf. `unsupported` is the share of the policy's probability on offers that the
-    log never shows, and `impossible` that on offers which the logging policy rules out in the very context, None
-    where its whole probabilities are not known. `events` is the number of outcomes of the rarer kind to be expected
-    where the policy differs from the one that wrote the log (`Contrast`). `slack` is by how much the mean weight may
-    miss 1 beyond its interval: rounding, and more where propensities are estimates.
+    (Kish 1965, "Survey sampling"), None where customers are not known. `largest_share` is the largest share of the
+    whole weight that one customer has (one row, where customers are not known). `mean_weight` has a wide interval
+    (99.9 %), so that false alarms are rare. `unsupported` is the share of the policy's probability on offers that the
+    log never shows, and `impossible` that on offers which the logging policy rules out in the same context, None
+    where its probabilities of all offers are not known. `events` is the number of outcomes of the rarer kind to be
+    expected where the policy differs from the one that wrote the log (`PolicyContrast`). `slack` is by how much the
+    mean weight may miss 1 beyond its interval: rounding, and more where propensities are estimates.
     """
 
     policy: str
@@ -65,7 +65,7 @@ class TargetSupport(Check):
     unsupported: float
     impossible: float | None
     events: float = np.inf
-    slack: float = _ROUNDING
+    slack: float = _WEIGHT_ROUNDING
 
     @property
     def name(self) -> str:
@@ -75,39 +75,48 @@ class TargetSupport(Check):
     def finding(self) -> Finding | None:
         """Return the gravest thing that is wrong."""
         customers = np.inf if self.effective_customers is None else self.effective_customers
-        if self.effective_rows < MIN_EFFECTIVE:
-            of = f"of {self.n:,} decisions only {self.effective_rows:.0f} (effective)"
-            return self._found("fatal", f"{of} say anything about this policy")
-        if customers < MIN_EFFECTIVE:
-            return self._found("fatal", f"what the log says about this policy comes from {customers:.0f} customers")
+        if self.effective_rows < MIN_EFFECTIVE_SIZE:
+            return self._finding(
+                "fatal",
+                f"of {self.n:,} decisions only {self.effective_rows:.0f} (effective sample size) say anything about "
+                "this policy",
+            )
+        if customers < MIN_EFFECTIVE_SIZE:
+            return self._finding(
+                "fatal", f"only {customers:.0f} customers (effective number) say anything about this policy"
+            )
         if self.events < MIN_EVENTS:
-            return self._found("fatal", too_few_events(self.events, "the policy that wrote the log"))
+            return self._finding("fatal", too_few_events(self.events, "the policy that wrote the log"))
         out_of_reach = max(self.unsupported, self.impossible or 0.0)
         if out_of_reach > MAX_UNSUPPORTED:
             where = (
-                "the log never shows" if self.unsupported > MAX_UNSUPPORTED else "the logging policy rules out there"
+                "the log never shows"
+                if self.unsupported > MAX_UNSUPPORTED
+                else "the policy that wrote the log never makes to such customers"
             )
-            return self._found("fatal", f"{share(out_of_reach)} of this policy's choices are offers that {where}")
+            return self._finding("fatal", f"{share(out_of_reach)} of this policy's choices are offers that {where}")
         mean = self.mean_weight
         if not mean.low - self.slack <= 1.0 <= mean.high + self.slack:
-            return self._found(
+            return self._finding(
                 "fatal",
                 f"the weights average {mean.value:.3f} instead of 1, so the logged propensities are wrong or rule out "
                 "part of this policy's choices",
             )
-        if self.largest_share > ONE_CUSTOMER:
+        if self.largest_share > MAX_CUSTOMER_SHARE:
             one = "decision" if self.effective_customers is None else "customer"
-            return self._found("doubt", f"one single {one} has {share(self.largest_share)} of the whole weight")
+            return self._finding("doubt", f"one single {one} has {share(self.largest_share)} of the total weight")
         if min(self.effective_rows, customers) < FEW_EFFECTIVE:
-            return self._found(
+            return self._finding(
                 "doubt",
-                f"{min(self.effective_rows, customers):.0f} effective "
-                f"{'decisions' if self.effective_rows <= customers else 'customers'} are few: the interval may be too "
-                "narrow",
+                f"only {min(self.effective_rows, customers):.0f} effective "
+                f"{'decisions' if self.effective_rows <= customers else 'customers'} support this policy: the interval "
+                "may be too narrow",
             )
         if self.events < FEW_EVENTS:
-            return self._found(
-                "doubt", f"some {self.events:.0f} outcomes tell it from the old policy: the interval may be too narrow"
+            return self._finding(
+                "doubt",
+                f"where it differs from the policy that wrote the log only about {self.events:.0f} outcomes of the "
+                "rarer kind are to be expected: the interval may be too narrow",
             )
         return None
 
@@ -123,23 +132,23 @@ class TargetSupport(Check):
             "events",
         )
         return (
-            {"policy": self.policy} | self._plain(*fields, "impossible") | {"mean_weight": self.mean_weight.to_dict()}
+            {"policy": self.policy} | self._to_json(*fields, "impossible") | {"mean_weight": self.mean_weight.to_dict()}
         )
 
 
-class Contrast:
-    """How many decisions tell one policy from another: the smaller effective number of two.
+class PolicyContrast:
+    """The effective number of decisions in which two policies differ.
 
-    With the difference d of the two policies' weights, of the rows that speak for the one (d > 0) and of those that
-    speak for the other (d < 0), sum(|d|)^2 / sum(d^2). Few outcomes that matter on either side make intervals that are
-    too narrow, since most logs hold none of them.
+    With the difference d of the two policies' weights it is sum(|d|)^2 / sum(d^2), once over the rows that one policy
+    prefers (d > 0) and once over those that the other prefers (d < 0); the smaller of the two counts. Where a side has
+    few outcomes that matter, intervals are too narrow, since most logs of this size have none of them.
     """
 
     def __init__(self) -> None:
         self._sums, self._squares = np.zeros(2), np.zeros(2)
 
     def add(self, apart: FloatArray) -> None:
-        """Add the (n,) differences of two policies' weights; hardly any is none."""
+        """Add the (n,) differences of two policies' weights; those below 0.01 count as 0."""
         apart = np.where(np.abs(apart) < _ALIKE, 0.0, apart)
         for side, part in enumerate((np.maximum(apart, 0.0), np.maximum(-apart, 0.0))):
             self._sums[side] += float(part.sum())
@@ -154,14 +163,17 @@ class Contrast:
         return min(_kish(total, squares) for total, squares in sides)
 
 
-def rarer(paid: int, n: int, binary: bool) -> float:
-    """Return the share of the rarer kind of outcome; where amounts differ, what is paid for is one kind."""
-    share_paid = paid / max(n, 1)
-    return min(share_paid, 1.0 - share_paid) if binary else share_paid
+def rarer_share(earning: int, n: int, *, binary: bool) -> float:
+    """Return the share of the rarer kind of outcome among n decisions, of which `earning` earned something.
+
+    Where outcomes are not binary, those that earned something are one kind, whatever they earned.
+    """
+    part = earning / max(n, 1)
+    return min(part, 1.0 - part) if binary else part
 
 
 def too_few_events(events: float, other: str) -> str:
-    """Return the sentence where too few outcomes tell a policy from another."""
+    """Return the sentence for a finding of too few outcomes where a policy differs from another."""
     return f"where it differs from {other} only {events:.0f} outcomes of the rarer kind are to be expected"
 
 
@@ -175,7 +187,7 @@ class TargetWeights:
         self._n, self._sum, self._squares, self._largest = 0, 0.0, 0.0, 0.0
         self._by_customer = np.zeros(0)
         self._impossible: float | None = None
-        self.contrast = Contrast()
+        self.contrast = PolicyContrast()
 
     def add(
         self,
@@ -184,7 +196,7 @@ class TargetWeights:
         target: FloatArray | None = None,
         logging: FloatArray | None = None,
     ) -> None:
-        """Add n decisions: weights (n,), customers (n,) or None; the (n, N) of both policies where both are known."""
+        """Add n decisions: weights (n,), customers (n,) or None, both policies' (n, N) probabilities where known."""
         if not len(weight):
             return
         self._n += len(weight)
@@ -207,9 +219,9 @@ class TargetWeights:
         unsupported: float,
         *,
         rarer: float = 1.0,
-        slack: float = _ROUNDING,
+        slack: float = _WEIGHT_ROUNDING,
     ) -> TargetSupport:
-        """Return the support so far; `mean_weight` as of `Tally.mean_weight` at 99.9 %.
+        """Return the support so far; `mean_weight` is that of `Tally.mean_weight` at the level 99.9 %.
 
         `rarer` is the share of the rarer kind of outcome in the log, 1 where outcomes are not of two kinds.
         """

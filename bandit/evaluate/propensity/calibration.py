@@ -1,4 +1,4 @@
-"""Whether estimated propensities are right: reliability out of fold, what they explain, and what they cannot know."""
+"""How good estimated propensities are: calibration out of fold, likelihood, and signs of a deterministic policy."""
 
 from __future__ import annotations
 
@@ -10,27 +10,27 @@ import numpy as np
 if TYPE_CHECKING:
     from bandit.domain import BoolArray, FloatArray, IntArray
 
-EDGES = (0.0, 0.001, 0.003, 0.01, 0.03, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.98, 1.0)
-"""Edges of the bins of predicted probability, fine near 0, where a small error is a large one in a weight."""
+PREDICTED_EDGES = (0.0, 0.001, 0.003, 0.01, 0.03, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.98, 1.0)
+"""Edges of the bins of predicted probability; narrow near 0, where a small error makes a large error in a weight."""
 
-CERTAIN = 0.98
-"""Above it an offer is all but certain."""
+CERTAIN_PROBABILITY = 0.98
+"""An offer with a larger probability is nearly certain."""
 
-MOST = 0.85
-"""Share of decisions whose own offer was all but certain, from which on the old policy seems to be deterministic."""
+MIN_CERTAIN_SHARE = 0.85
+"""From this share of decisions with a nearly certain offer on, the logging policy seems to be deterministic."""
 
-SURPRISES = 0.005
-"""Share of decisions whose own offer was all but ruled out; with more, the old policy left something to chance."""
+MAX_SURPRISING_SHARE = 0.005
+"""With a larger share of decisions whose offer was nearly ruled out, the logging policy made random choices."""
 
-CHANCE = 0.001
-"""A floor above it, or more pairs of equal facts and different offers, and the old policy left something to chance."""
+MAX_CHANCE = 0.001
+"""With a larger floor, or a larger share of pairs of equal facts and different offers, it made random choices, too."""
 
-MAX_ERROR = 0.05
-"""A larger calibration error, beyond about 1 / sqrt(n) which is chance, and the estimates are not to be trusted."""
+MAX_CALIBRATION_ERROR = 0.05
+"""With a larger calibration error, apart from 1 / sqrt(n) for chance, the estimates must not be trusted."""
 
-DETERMINISTIC = (
-    "cannot tell: the old policy gave the same customer always the same offer, so the log shows one side only; judge "
-    "by an experiment that leaves a share to chance (see `offer-bandit plan`)"
+DETERMINISTIC_LOGGING = (
+    "cannot tell: the policy that wrote the log always gave the same customer the same offer, so the log shows one "
+    "side only; judge by an experiment that gives a share of the customers a random offer (see `offer-bandit plan`)"
 )
 
 
@@ -47,17 +47,17 @@ class ReliabilityBin:
 
 
 @dataclass(frozen=True, slots=True)
-class Calibration:
+class PropensityFit:
     """How good estimated propensities are, out of fold, over `n` sampled decisions of the log's `n_log`.
 
-    `bins` is the reliability table. `error` is the expected calibration error: half the sum over bins of
-    |predicted - observed| n, a decision, which is the probability that is in the wrong bin. `log_likelihood` is a
-    decision's, beside that of the eligible offers being all alike (`uniform`) and of shares that do not depend on the
-    customer (`marginal`). `temperature` and `floor` are those of the fitted probabilities: softmax(score /
-    temperature), mixed with a share `floor` that is spread evenly over the eligible offers. `certain` is the share of
-    decisions whose own offer had a probability above 0.98, `surprising` of those whose own had one below 0.02.
-    `repeats` counts the customers with the same facts as another one, and `agreeing` is the share of such pairs of
-    customers that got the same offer, 0 where there are none.
+    `bins` is the reliability table. `error` is the expected calibration error: per decision, half the sum over bins of
+    |predicted - observed| n, which is the probability that is in the wrong bin. `log_likelihood` is the mean of a
+    decision, to be compared with that of uniform choice (`uniform`) and of shares that do not depend on the customer
+    (`marginal`). `temperature` and `floor` are those of the fitted probabilities: softmax(score / temperature), mixed
+    with a share `floor` that is spread evenly over the eligible offers. `certain` is the share of decisions whose
+    chosen offer had a probability above 0.98, `surprising` of those whose chosen offer had one below 0.02. `repeats`
+    counts the customers with the same facts as another one, and `agreeing` is the share of such pairs of customers
+    that got the same offer, 0 where there are none.
     """
 
     n: int
@@ -77,31 +77,33 @@ class Calibration:
 
     @property
     def deterministic(self) -> bool:
-        """Whether the old policy seems to give each context one offer only, and nothing to chance.
+        """Whether the logging policy seems to give each context always the same offer.
 
-        Either as far as the model can tell, or since most customers have the facts of another and got the same offer.
-        Rules that the model cannot say (two facts crosswise), of facts that no two customers share, go unnoticed.
+        Either the model predicts nearly every choice, or most customers share their facts with another one and got
+        the same offer. Rules that the model cannot express (interactions of two facts), on facts that no two customers
+        share, go unnoticed.
         """
-        foreseen = self.certain >= MOST and self.surprising <= SURPRISES and self.floor <= CHANCE
-        return foreseen or (self.repeats >= self.n / 2 and self.agreeing >= 1.0 - CHANCE)
+        surprises = self.surprising > MAX_SURPRISING_SHARE or self.floor > MAX_CHANCE
+        predicted = self.certain >= MIN_CERTAIN_SHARE and not surprises
+        return predicted or (self.repeats >= self.n / 2 and self.agreeing >= 1.0 - MAX_CHANCE)
 
     @property
     def note(self) -> str:
-        """What the numbers rest on, as a sentence without its full stop."""
+        """The assumption that the numbers depend on, as a sentence without its full stop."""
         return (
             f"propensities are estimated from {self.n:,} decisions (calibration error {self.error:.1%}): the numbers "
-            "hold only if the facts in the log are all that the old policy looked at"
+            "hold only if the policy that wrote the log used nothing but the facts in it"
         )
 
     @property
     def warning(self) -> str | None:
-        """Why nothing can be told by these propensities, a sentence that begins with "cannot tell", or None."""
+        """Why these propensities must not be used, a sentence that begins with "cannot tell"; None if they may."""
         if self.deterministic:
-            return DETERMINISTIC
-        if self.error > MAX_ERROR + self.n**-0.5:
+            return DETERMINISTIC_LOGGING
+        if self.error > MAX_CALIBRATION_ERROR + self.n**-0.5:
             return (
                 f"cannot tell: the estimated propensities are off by {self.error:.1%} on average, so weights made of "
-                "them are not to be trusted; log the probabilities that decisions are made with"
+                "them must not be trusted; log the probabilities that decisions are made with"
             )
         return None
 
@@ -128,12 +130,36 @@ class Calibration:
         }
 
 
-class Reliability:
-    """Gathers predicted probabilities and what was chosen, batch by batch."""
+@dataclass(frozen=True, slots=True)
+class SoftmaxShape:
+    """What turns scores into probabilities: the softmax's temperature and the share `floor` that is spread evenly."""
+
+    temperature: float
+    floor: float
+
+
+@dataclass(frozen=True, slots=True)
+class LikelihoodBaselines:
+    """Mean log-likelihoods to compare a model's with: of uniform choice, and of the offers' shares (`marginal`)."""
+
+    uniform: float
+    marginal: float
+
+
+@dataclass(frozen=True, slots=True)
+class SameFactPairs:
+    """How many customers share their facts with another one, and the share of such pairs that got the same offer."""
+
+    repeats: int = 0
+    agreeing: float = 0.0
+
+
+class ReliabilityTable:
+    """Compares predicted probabilities with the choices made, in bins of probability, batch by batch."""
 
     def __init__(self) -> None:
-        self._edges = np.array(EDGES[1:-1])
-        self._sums = np.zeros((3, len(EDGES) - 1))
+        self._edges = np.array(PREDICTED_EDGES[1:-1])
+        self._sums = np.zeros((3, len(PREDICTED_EDGES) - 1))
         self._n = self._certain = self._surprising = 0
         self._log = 0.0
 
@@ -147,23 +173,16 @@ class Reliability:
         self._sums[2] += np.bincount(place, minlength=width)
         self._n += len(offer)
         self._log += float(np.log(own).sum())
-        self._certain += int((own > CERTAIN).sum())
-        self._surprising += int((own < 1.0 - CERTAIN).sum())
+        self._certain += int((own > CERTAIN_PROBABILITY).sum())
+        self._surprising += int((own < 1.0 - CERTAIN_PROBABILITY).sum())
 
     def result(
-        self,
-        n_log: int,
-        folds: int,
-        uniform: float,
-        marginal: float,
-        temperature: float,
-        floor: float,
-        pairs: tuple[int, float] = (0, 0.0),
-    ) -> Calibration:
+        self, n_log: int, folds: int, baselines: LikelihoodBaselines, softmax: SoftmaxShape, pairs: SameFactPairs
+    ) -> PropensityFit:
         """Return the record; at least one decision was added."""
         filled = self._sums[:, self._sums[2] > 0]
         n = self._n
-        return Calibration(
+        return PropensityFit(
             n=n,
             n_log=n_log,
             folds=folds,
@@ -173,30 +192,31 @@ class Reliability:
             ),
             error=float(np.abs(filled[0] - filled[1]).sum() / (2.0 * n)),
             log_likelihood=self._log / n,
-            uniform=uniform,
-            marginal=marginal,
-            temperature=temperature,
-            floor=floor,
+            uniform=baselines.uniform,
+            marginal=baselines.marginal,
+            temperature=softmax.temperature,
+            floor=softmax.floor,
             certain=self._certain / n,
             surprising=self._surprising / n,
-            repeats=pairs[0],
-            agreeing=pairs[1],
+            repeats=pairs.repeats,
+            agreeing=pairs.agreeing,
         )
 
 
-def agreement(x: FloatArray, which: IntArray, customer: FloatArray, offer: IntArray) -> tuple[int, float]:
-    """Return how many customers have the facts of another, and the share of such pairs that got the same offer.
+def agreement(x: FloatArray, which: IntArray, customer: FloatArray, offer: IntArray) -> SameFactPairs:
+    """Return how many customers share their facts with another one, and how many of these pairs got the same offer.
 
-    n decisions of facts `x` (n, d), sets `which` (n,), customers by a number of each (n,) and offers (n,). Of a
-    customer's decisions with the same facts one is taken: that a customer keeps an offer once drawn is no rule.
+    n decisions with facts `x` (n, d), eligible sets `which` (n,), a number of each customer (n,) and offers (n,). Of a
+    customer's decisions with the same facts one is counted: a customer who keeps an offer drawn once proves no rule.
     """
-    # Equal rows have equal sums, up to rounding; those of unequal ones are all but never equal.
-    sums = (
+    # Equal rows have equal random projections up to rounding; unequal rows practically never have.
+    projected = (
         x @ np.random.default_rng(1).normal(size=x.shape[1]) + np.random.default_rng(2).random(which.max() + 1)[which]
     )
-    facts = np.unique(np.round(sums, 9), return_inverse=True)[1]
+    facts = np.unique(np.round(projected, 9), return_inverse=True)[1]
     _, first = np.unique(np.stack([facts, customer], axis=1), axis=0, return_index=True)
     alike = np.bincount(facts[first]).astype(np.float64)
     same = np.unique(np.stack([facts[first], offer[first]], axis=1), axis=0, return_counts=True)[1].astype(np.float64)
     pairs = float((alike * (alike - 1.0)).sum())
-    return int((alike[alike > 0] - 1.0).sum()), float((same * (same - 1.0)).sum()) / pairs if pairs else 0.0
+    agreeing = float((same * (same - 1.0)).sum()) / pairs if pairs else 0.0
+    return SameFactPairs(int((alike[alike > 0] - 1.0).sum()), agreeing)

@@ -1,8 +1,8 @@
-"""What is known of the policy that wrote the log: its propensities, and sometimes all of its probabilities.
+"""The probabilities of the policy that wrote the log: of the chosen offers, and where they are known of all offers.
 
-Most logs know only how probable the offer was that was chosen. Estimators that use the structure of offers, and the
-self-test, need the probabilities of all offers: of a policy that is at hand, of uniform choice, which shows in the
-propensities, or estimated ones.
+Most logs know only how probable the chosen offer was. Estimators that use the structure of offers, and the self-test,
+need the probabilities of all offers. These come from the policy itself where it is at hand, from the propensities
+where they show that the choice was uniform, or from a model.
 """
 
 from __future__ import annotations
@@ -12,94 +12,104 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from bandit.evaluate.candidates import Candidate
+from bandit.evaluate.candidates import CandidatePolicy
+from bandit.evaluate.propensity.estimated import EstimatedPropensities
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.random import Generator
 
-    from bandit.domain import FloatArray, Log, LoggedBatch, Policy
-    from bandit.evaluate.propensity.estimated import EstimatedPropensities
+    from bandit.domain import FloatArray, Log, LoggedBatch
+    from bandit.evaluate.propensity.calibration import PropensityFit
+    from bandit.evaluate.request import EvaluationRequest
 
 _EXACT = 1e-9
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LoggingProbabilities:
-    """How probable what was logged was: `propensity` (n,) and, where it is known, `table` (n, N) of all offers."""
+    """The logging policy's probabilities: `propensity` (n,) of the chosen offers and `table` (n, N) of all offers.
+
+    `table` is None where it is not known.
+    """
 
     propensity: FloatArray
     table: FloatArray | None
 
 
 class LoggingPolicy(Protocol):
-    """Where the probabilities of the policy that wrote the log come from."""
+    """A source of the probabilities of the policy that wrote the log."""
 
-    @property
-    def whole(self) -> bool:
-        """Whether the probabilities of all offers are known."""
-        ...
-
-    def chances(self, batch: LoggedBatch, shares: FloatArray) -> LoggingProbabilities:
-        """Return them for a batch; `shares` (n,) in [0, 1) deal the customers to the folds."""
+    def probabilities(self, batch: LoggedBatch, shares: FloatArray) -> LoggingProbabilities:
+        """Return the probabilities for a batch; `shares` (n,) in [0, 1) say in which fold a customer is."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
-class AsLogged:
-    """The propensities of the log, and nothing else."""
+class LoggedPropensities:
+    """The propensities of the log; the other offers' probabilities are not known."""
 
-    whole = False
-
-    def chances(self, batch: LoggedBatch, shares: FloatArray) -> LoggingProbabilities:
-        """Return the propensities."""
+    def probabilities(self, batch: LoggedBatch, shares: FloatArray) -> LoggingProbabilities:
+        """Return the logged propensities."""
         del shares
         return LoggingProbabilities(batch.propensity, None)
 
 
 @dataclass(frozen=True, slots=True)
-class EvenlyDrawn:
-    """The log of uniform choice: every propensity is one over the number of eligible offers."""
+class UniformLoggingPolicy:
+    """Uniform choice: every probability is one over the number of eligible offers."""
 
-    whole = True
-
-    def chances(self, batch: LoggedBatch, shares: FloatArray) -> LoggingProbabilities:
-        """Return the propensities and the even table."""
+    def probabilities(self, batch: LoggedBatch, shares: FloatArray) -> LoggingProbabilities:
+        """Return the logged propensities and the uniform table."""
         del shares
         return LoggingProbabilities(batch.propensity, batch.eligible / batch.eligible.sum(axis=1, keepdims=True))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Recomputed:
-    """The log of a policy that is at hand; the propensities stay those of the log."""
+class KnownLoggingPolicy:
+    """A logging policy that is at hand and recomputes its table; the propensities stay those of the log."""
 
-    policy: Candidate
+    policy: CandidatePolicy
     rng: Generator
-    whole = True
 
-    def chances(self, batch: LoggedBatch, shares: FloatArray) -> LoggingProbabilities:
-        """Return the propensities and what the policy says now."""
+    def probabilities(self, batch: LoggedBatch, shares: FloatArray) -> LoggingProbabilities:
+        """Return the logged propensities and the policy's probabilities of all offers."""
         return LoggingProbabilities(batch.propensity, self.policy.probabilities(batch, shares, self.rng))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Estimated:
-    """A log without propensities, or one whose propensities are to be left aside (`every`)."""
+class EstimatedLoggingPolicy:
+    """A cross-fitted model of the logging policy; with `replace_known` it also replaces logged propensities."""
 
     model: EstimatedPropensities
-    every: bool
-    whole = True
+    replace_known: bool
 
-    def chances(self, batch: LoggedBatch, shares: FloatArray) -> LoggingProbabilities:
-        """Return what a model that has not seen the rows' customers estimates; a propensity that is known stays."""
+    def probabilities(self, batch: LoggedBatch, shares: FloatArray) -> LoggingProbabilities:
+        """Return the estimates of models that have not seen the rows' customers."""
         table = self.model.probabilities(batch.contexts, batch.eligible, shares)
-        if self.every:
+        if self.replace_known:
             return LoggingProbabilities(table[np.arange(len(batch)), batch.offer], table)
         return LoggingProbabilities(self.model.propensity(batch, table), table)
 
 
-def known_logging(policy: Policy | None, rng: Generator) -> LoggingPolicy:
-    """Return the logging policy where it is at hand, and what the log says where it is not."""
-    return AsLogged() if policy is None else Recomputed(Candidate(policy.name, (policy,)), rng)
+def logging_policy(
+    log: Log, request: EvaluationRequest, rng: Generator, advance: Callable[[int], None]
+) -> tuple[LoggingPolicy, PropensityFit | None]:
+    """Return the source of the logging probabilities, and how good it is where it is a model fitted to the log.
+
+    `advance` is called with the number of decisions of the log where a model is fitted.
+    """
+    if request.estimated:
+        model = EstimatedPropensities.fit(log, request.catalogue, folds=request.folds, size=request.batch_size)
+        advance(log.n)
+        return EstimatedLoggingPolicy(model, request.replace_known), model.fit_quality
+    policy = request.logging
+    if policy is not None:
+        return KnownLoggingPolicy(CandidatePolicy(policy.name, (policy,)), rng), None
+    if request.estimators.needs & {"marginal", "slate"}:
+        return UniformLoggingPolicy(), None
+    return LoggedPropensities(), None
 
 
 def is_uniform(log: Log, size: int) -> bool:

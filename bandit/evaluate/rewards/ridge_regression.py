@@ -1,45 +1,25 @@
-"""Expected rewards q(x, a) for the direct and doubly robust estimators, independent of every policy.
+"""Ridge regression of rewards over the structure of the offers: the default reward model.
 
-The default is ridge regression over the structure of the offers. What it misses widens intervals of `dr`; it does
-not make them wrong, since it is cross-fitted and corrected.
+It gives q(x, a) to the direct and the doubly robust estimators and does not depend on any policy. An effect that it
+cannot express makes the intervals of `dr` wider, not wrong, since the model is cross-fitted and `dr` corrects it.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bandit.errors import InputError
-from bandit.evaluate.split import folds_of
-
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from bandit.domain import Contexts, FloatArray, IntArray, LoggedBatch
     from bandit.encoding.encoder import Encoder
 
-MAX_COLUMNS = 1_500
-"""Most columns of the regression; above it, pairs go first and then the terms of context times option."""
+MAX_REGRESSION_COLUMNS = 1_500
+"""Most columns of the regression; above it the pairs are left out first, then the terms of context times option."""
 
-_CELLS = 1_000_000
+_PRODUCT_CELLS = 1_000_000
 # Penalties tried, relative to a column's own sum of squares; the last is close to predicting the mean.
 _PENALTIES = 10.0 ** np.arange(-6.0, 4.5, 0.5)
-
-
-class RewardModel(Protocol):
-    """Something that learns expected rewards from logged decisions, batch by batch."""
-
-    def learn(self, batch: LoggedBatch, weight: FloatArray | None = None) -> None:
-        """Add what a batch says; called for every batch before the first prediction.
-
-        `weight` (n,), which only mrdr gives, says how often each row counts.
-        """
-        ...
-
-    def predict(self, contexts: Contexts) -> FloatArray:
-        """Return the expected reward of every offer, (n, N)."""
-        ...
 
 
 class RidgeReward:
@@ -52,13 +32,13 @@ class RidgeReward:
     method for choosing a good ridge parameter"), over a grid.
 
     With d context columns, K option columns and P pairs there are d (K + 1) + P columns; where these are more than
-    MAX_COLUMNS the pairs are left out, and then x times a.
+    MAX_REGRESSION_COLUMNS the pairs are left out, and then x times a.
     """
 
     def __init__(self, encoder: Encoder) -> None:
         self.encoder = encoder
         d = encoder.n_context
-        # Columns of the offer that are multiplied with all of x, and those that stand alone.
+        # Offer columns that are crossed with all of x, and those that are not.
         self._crossed, self._alone = _layout(d, encoder.offers.main, encoder.offers.pairs)
         j, e = self._crossed.shape[1], self._alone.shape[1]
         self._n, self._weight, self._squares = 0, 0.0, 0.0
@@ -76,7 +56,7 @@ class RidgeReward:
         if weight is not None:
             root = np.sqrt(weight[order])
             x, reward = x * root[:, None], reward * root
-        step = max(1, _CELLS // x.shape[1] ** 2)
+        step = max(1, _PRODUCT_CELLS // x.shape[1] ** 2)
         for start in range(0, len(batch), step):
             rows = slice(start, start + step)
             self._gather(x[rows], offer[rows], reward[rows])
@@ -119,7 +99,7 @@ class RidgeReward:
         gram[d * j :, : d * j] = gram[: d * j, d * j :].T
         gram[d * j :, d * j :] = self._aa
         products = np.concatenate([self._cy.ravel(), self._ay])
-        # Weights matter by their ratios alone: they are scaled so that the rows count as many as they are.
+        # Only ratios of weights matter: they are scaled so that their sum is the number of rows.
         scale = self._n / self._weight if self._weight > 0.0 else 0.0
         coefficients, constant = ridge(gram * scale, products * scale, self._squares * scale, self._n if scale else 0)
         return coefficients[: d * j].reshape(d, j), coefficients[d * j :], constant
@@ -147,52 +127,14 @@ def ridge(gram: FloatArray, products: FloatArray, squares: float, n: int) -> tup
     error = np.maximum(squares / n - level**2 - fitted, 0.0)
     freedom = 1.0 - (1.0 + (values[:, None] / shrunk).sum(axis=0)) / n
     score = np.where(freedom > 0.0, error / np.maximum(freedom, 1e-12) ** 2, np.inf)
-    # Of equal scores the largest penalty.
+    # The largest penalty of those with equal scores.
     best = len(score) - 1 - int(np.argmin(score[::-1]))
     coefficients = vectors @ (turned / shrunk[:, best]) / scale
     return coefficients, float(level - mean @ coefficients)
 
 
-def cross_fitted(make: Callable[[Encoder], RewardModel], encoder: Encoder, folds: int) -> CrossFitted:
-    """Return one model a fold, each to be learned on the other folds; InputError with fewer than two."""
-    if folds < 2:
-        raise InputError(f"cross-fitting needs at least 2 folds, not {folds}; leave it at 2 if unsure")
-    return CrossFitted([make(encoder) for _ in range(folds)])
-
-
-class CrossFitted:
-    """A reward model that predicts each row by a model that has not seen the row's customer.
-
-    Chernozhukov et al. 2018, "Double/debiased machine learning for treatment and structural parameters". The share
-    in [0, 1) of each row's customer says in which fold the row is.
-    """
-
-    def __init__(self, models: list[RewardModel]) -> None:
-        self.models = models
-
-    def learn(self, batch: LoggedBatch, shares: FloatArray, weight: FloatArray | None = None) -> None:
-        """Add a batch to the models of all folds but the rows' own."""
-        fold = folds_of(shares, len(self.models))
-        for place, model in enumerate(self.models):
-            others = fold != place
-            if weight is None:
-                model.learn(batch.take(others))
-            else:
-                model.learn(batch.take(others), weight[others])
-
-    def predict(self, contexts: Contexts, shares: FloatArray, n_offers: int) -> FloatArray:
-        """Return the expected reward of every offer, (n, N)."""
-        fold = folds_of(shares, len(self.models))
-        table = np.empty((contexts.n, n_offers))
-        for place, model in enumerate(self.models):
-            rows = fold == place
-            if rows.any():
-                table[rows] = model.predict(contexts.take(rows))
-        return table
-
-
 def _layout(d: int, main: FloatArray, pairs: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Return the offers' columns that are multiplied with all of x, and those that stand alone."""
+    """Return the offer columns that are crossed with all of x, and those that are not."""
     one = np.ones((len(main), 1))
     with_main = np.concatenate([one, main], axis=1)
     none = np.zeros((len(main), 0))
@@ -203,6 +145,6 @@ def _layout(d: int, main: FloatArray, pairs: FloatArray) -> tuple[FloatArray, Fl
         (one, main),
     ]
     for crossed, alone in richest_first:
-        if d * crossed.shape[1] + alone.shape[1] <= MAX_COLUMNS:
+        if d * crossed.shape[1] + alone.shape[1] <= MAX_REGRESSION_COLUMNS:
             return crossed, alone
     return richest_first[-1]

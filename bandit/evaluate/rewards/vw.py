@@ -13,24 +13,24 @@ if TYPE_CHECKING:
     from bandit.domain import Contexts, FloatArray, LoggedBatch
     from bandit.encoding.encoder import Encoder
 
-RATE = 0.005
-"""Step of the logistic regression of conversions."""
+CONVERSION_LEARNING_RATE = 0.005
+"""Learning rate of the logistic regression of conversions."""
 
-REWARD_RATE = 0.001
-"""Step of the regression of rewards, in units of their deviation."""
+REWARD_LEARNING_RATE = 0.001
+"""Learning rate of the regression of rewards, which are in units of their standard deviation."""
 
 
 class VwReward:
     """VW's regression of what an offer earns: a reward model like `RidgeReward`, learned in one pass.
 
-    Where the objective is made of conversions VW learns P(convert) by logistic regression on x, a, x times a and
-    pairs(a), and the objective joins it with the mean revenue of a conversion: costs are known and not learned. With
-    the objective "reward" it learns the reward, centred and scaled by the first batch.
+    Where the objective counts conversions, VW learns P(convert) by logistic regression on x, a, x times a and
+    pairs(a); the objective combines it with the mean revenue of a conversion and with the costs, which are known. With
+    the objective "reward" it learns the reward itself, centred and scaled by the first batch.
 
-    Prefer `RidgeReward`, the default: it does not depend on the order of the log, has no step to choose, is faster,
-    and made `dr` a little more exact on simulated retail logs. Prefer this one where facts and options make so many
-    columns that the ridge regression, which solves for all at once, leaves pairs or crossings out (more than 1,500),
-    and as a second opinion: where `dr` moves by much from one to the other, the model matters and the log is thin.
+    Prefer `RidgeReward`, the default: it does not depend on the order of the log, has no step size to choose, is
+    faster, and made `dr` a little more accurate on simulated retail logs. Prefer this model where facts and options
+    make more than 1,500 columns, above which the ridge regression leaves out pairs or crossed terms, and as a second
+    opinion: if `dr` changes a lot between the two, the estimate depends on the model and the log has little data.
     """
 
     def __init__(self, encoder: Encoder) -> None:
@@ -42,13 +42,13 @@ class VwReward:
             encoder.offers.pairs,
             encoder.n_context,
             loss="squared" if self._rewards else "logistic",
-            rate=REWARD_RATE if self._rewards else RATE,
+            rate=REWARD_LEARNING_RATE if self._rewards else CONVERSION_LEARNING_RATE,
         )
         self._n, self._converted, self._revenue = 0, 0, 0.0
         self._center, self._scale = 0.0, 1.0
 
     def learn(self, batch: LoggedBatch, weight: FloatArray | None = None) -> None:
-        """Learn a batch, outcome by outcome; weights count by their ratio to the batch's mean."""
+        """Learn a batch, outcome by outcome; weights are divided by the batch's mean weight."""
         if not len(batch):
             return
         if self._rewards and not self._n:

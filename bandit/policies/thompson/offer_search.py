@@ -26,7 +26,7 @@ class OfferSearch:
         sizes = [len(dimension.options) for dimension in catalogue.dimensions]
         self._ends = np.cumsum(sizes)[:-1]
         self._table = option_table(catalogue).astype(np.float32)
-        self._stacking = RuleBits.of(sizes, [rule.named for rule in catalogue.rules])
+        self._stacking = RuleBits.of(sizes, [rule.options for rule in catalogue.rules])
         self._conditional = np.array([rule.when is not None for rule in catalogue.rules], dtype=np.bool_)
         self._ladders = [_ladders_of(catalogue, place) for place in range(len(sizes))]
         self._costs = [_costs(dimension, catalogue.objective.kind == "profit") for dimension in catalogue.dimensions]

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.special import expit
 
 from bandit.catalogue import Catalogue
-from bandit.catalogue.eligibility import MANY_OFFERS
+from bandit.catalogue.offer_grid import MAX_DENSE_OFFERS
 from bandit.domain import BoolArray, Contexts, FloatArray, IntArray, Log, LoggedBatch, Outcomes
 from bandit.encoding.encoder import Encoder
 from bandit.models.customer_effects import CustomerEffects
@@ -57,7 +57,7 @@ class RewardBelief:
         self.encoder = encoder
         self._raw = catalogue.objective.kind == "reward"
         # Of more offers the best is searched for, by dimension.
-        self._ladders = ladders(catalogue) if catalogue.n_offers <= MANY_OFFERS else ()
+        self._ladders = ladders(catalogue) if catalogue.n_offers <= MAX_DENSE_OFFERS else ()
         self.main = OfferModel("amount" if self._raw else "response", encoder, pairs, unit if self._raw else None)
         money = catalogue.objective.kind in {"revenue", "profit"}
         self.amount = OfferModel("revenue", encoder, pairs=False, unit=unit) if money else None
@@ -135,8 +135,8 @@ class RewardBelief:
         """Learn outcomes: what is new of each, and what was learned of it otherwise before."""
         matrix = self._matrix(outcomes.contexts)
         y = outcomes.reward if self._raw else outcomes.converted.astype(np.float64)
-        was = outcomes.previous_reward if self._raw else outcomes.previous_converted.astype(np.float64)
-        weight, before = outcomes.weights, outcomes.previous_weights
+        was = outcomes.previous.reward if self._raw else outcomes.previous.converted.astype(np.float64)
+        weight, before = outcomes.weights, outcomes.previous.weights
         more = weight > before if not self._raw else before == 0.0
         self._learn(matrix[more], outcomes.take(more), y[more], (weight - before)[more])
         # After what is new: a batch may hold a decision and, later in it, what re-states it.
@@ -179,16 +179,16 @@ class RewardBelief:
     def _learn_amount(self, matrix: FloatArray, outcomes: Outcomes) -> None:
         if self.amount is None:
             return
-        was = positive(outcomes.previous_revenue, outcomes.previous_converted) & outcomes.is_update
+        was = positive(outcomes.previous.revenue, outcomes.previous.converted) & outcomes.is_update
         now = positive(outcomes.revenue, outcomes.converted)
         # What did not change is neither taken back nor learned again.
-        same = was & now & (outcomes.previous_revenue == outcomes.revenue)
+        same = was & now & (outcomes.previous.revenue == outcomes.revenue)
         was, now = was & ~same, now & ~same
         for rows in (now & ~outcomes.is_update, now & outcomes.is_update):
             if rows.any():
                 self.amount.learn(matrix[rows], outcomes.offer[rows], np.log(outcomes.revenue[rows]))
         if was.any():
-            self.amount.retract(matrix[was], outcomes.offer[was], np.log(outcomes.previous_revenue[was]))
+            self.amount.retract(matrix[was], outcomes.offer[was], np.log(outcomes.previous.revenue[was]))
 
     def decay(self, kept: float) -> None:
         """Keep a share of what was learned; the rest goes back to the prior."""

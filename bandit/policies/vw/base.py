@@ -88,11 +88,12 @@ class VwPolicy(ABC):
 
     def update(self, outcomes: Outcomes) -> None:
         """Learn each outcome that is new and whole; one whose propensity nobody knows counts once, as if it were 1."""
-        whole = outcomes.only_complete()
-        whole = replace(whole, propensity=np.where(np.isnan(whole.propensity), 1.0, whole.propensity))
+        complete = outcomes.only_complete()
+        known = np.where(np.isnan(complete.propensity), 1.0, complete.propensity)
+        complete = replace(complete, batch=replace(complete.batch, propensity=known))
         with self._lock:
-            self.not_restated += int(whole.is_update.sum())
-            new = whole.take(~whole.is_update)
+            self.not_restated += int(complete.is_update.sum())
+            new = complete.take(~complete.is_update)
             if self._warmup is None:
                 self._learn(new)
                 return

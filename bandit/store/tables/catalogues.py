@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from bandit.catalogue import Catalogue
-from bandit.catalogue.eligibility import MANY_OFFERS
+from bandit.catalogue.offer_grid import MAX_DENSE_OFFERS
 from bandit.errors import StoreError
 from bandit.store.corruption import as_written
 from bandit.store.records import UNKNOWN_POLICY, CatalogueRow, PolicyRow
@@ -61,7 +61,7 @@ class Catalogues:
                 "INSERT INTO offers (catalogue_id, offer, options) VALUES (?, ?, ?)",
                 (
                     (number, offer, msgspec.json.encode(catalogue.offer(offer)).decode())
-                    for offer in range(catalogue.n_offers if catalogue.n_offers <= MANY_OFFERS else 0)
+                    for offer in range(catalogue.n_offers if catalogue.n_offers <= MAX_DENSE_OFFERS else 0)
                 ),
             )
         return number

@@ -19,7 +19,7 @@ from bandit.policies import build
 from bandit.policies.vw import Regression, VowpalWabbitSlates, sides
 from bandit.policies.vw.text import context_lines, offer_lines
 from bandit.policies.vw.workspace import Asked, Workspace, allowed
-from tests.conftest import SPRING, draw_contexts, draw_outcomes
+from tests.conftest import SPRING, amended, draw_contexts, draw_outcomes
 
 ODD = st.text(min_size=1, max_size=6).filter(lambda text: text.strip() and "\0" not in text)
 """Names with bars, colons, spaces, line ends or emoji."""
@@ -114,7 +114,7 @@ class TestEveryOne:
         policy.update(outcomes)
         contexts = draw_contexts(catalogue, 10, np.random.default_rng(8))
         before = probabilities(policy, contexts)
-        policy.update(dataclasses.replace(outcomes, is_update=np.ones(10, dtype=bool)))
+        policy.update(amended(outcomes, is_update=np.ones(10, dtype=bool)))
         assert policy.not_restated == 10
         np.testing.assert_array_equal(probabilities(policy, contexts), before)
 

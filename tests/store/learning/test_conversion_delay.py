@@ -1,16 +1,13 @@
-from dataclasses import replace
-
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from bandit.catalogue import Catalogue
-from bandit.domain import Outcomes
 from bandit.policies.warmup import Warmup
 from bandit.store import Store, state_hash
 from bandit.store.learning.conversion_delay import LEVELS, estimate
-from tests.conftest import SPRING, draw_outcomes
+from tests.conftest import SPRING, amended, draw_outcomes
 from tests.store.rows import WEEK, decisions, events
 
 N = 10
@@ -75,22 +72,19 @@ def test_levels_rise_and_none_of_them_is_whole():
 
 def test_whole_outcomes_leave_parts_out_and_are_new_where_only_parts_were_learned():
     rows = draw_outcomes(Catalogue.from_dict(SPRING), 4, np.random.default_rng(0))
-    columns = {name: getattr(rows, name) for name in Outcomes.__slots__}
-    learned = Outcomes(
-        **columns
-        | {
-            "is_update": np.array([False, True, True, True]),
-            "previous_revenue": np.array([0.0, 0.0, 1.0, 2.0]),
-            "weight": np.array([1.0, 0.5, 1.0, 1.0]),
-            "previous_weight": np.array([0.0, 0.25, 0.75, 1.0]),
-        }
+    learned = amended(
+        rows,
+        is_update=np.array([False, True, True, True]),
+        previous_revenue=np.array([0.0, 0.0, 1.0, 2.0]),
+        weight=np.array([1.0, 0.5, 1.0, 1.0]),
+        previous_weight=np.array([0.0, 0.25, 0.75, 1.0]),
     )
     whole = learned.only_complete()
     assert whole.offer.tolist() == rows.offer[[0, 2, 3]].tolist()
     assert whole.is_update.tolist() == [False, False, True]
-    assert whole.previous_revenue.tolist() == [0.0, 0.0, 2.0]
+    assert whole.previous.revenue.tolist() == [0.0, 0.0, 2.0]
     assert whole.weights.tolist() == [1.0, 1.0, 1.0]
-    assert whole.previous_weights.tolist() == [0.0, 0.0, 1.0]
+    assert whole.previous.weights.tolist() == [0.0, 0.0, 1.0]
     assert rows.only_complete() is rows
     assert learned.take(np.array([1])).weights.tolist() == [0.5]
 
@@ -99,13 +93,13 @@ def test_a_warm_up_keeps_how_much_of_each_outcome_is_known():
     """Two batches, the first whole and without weights; a state from before there were weights is read as whole."""
     catalogue = Catalogue.from_dict(SPRING)
     whole = draw_outcomes(catalogue, 3, np.random.default_rng(0))
-    part = replace(whole.take(slice(0, 2)), weight=np.array([0.5, 1.0]), previous_weight=np.array([0.0, 0.25]))
+    part = amended(whole.take(slice(0, 2)), weight=np.array([0.5, 1.0]), previous_weight=np.array([0.0, 0.25]))
     warmup = Warmup(10, [whole, part])
     assert warmup.outcomes().weights.tolist() == [1.0, 1.0, 1.0, 0.5, 1.0]
     sizes, arrays = warmup.state()
     again = Warmup.restore(10, catalogue, sizes, arrays)
     assert again.batches[1].weights.tolist() == [0.5, 1.0]
-    assert again.outcomes().previous_weights.tolist() == [0.0, 0.0, 0.0, 0.0, 0.25]
+    assert again.outcomes().previous.weights.tolist() == [0.0, 0.0, 0.0, 0.0, 0.25]
     older = {name: array for name, array in arrays.items() if name not in {"time", "weight", "was_weight"}}
     assert Warmup.restore(10, catalogue, sizes, older).outcomes().weights.tolist() == [1.0] * 5
 

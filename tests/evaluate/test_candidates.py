@@ -1,6 +1,7 @@
-"""Policies that learn from the log that they are judged on: by copies that have not seen the customer."""
+"""Policies that learn from the log they are judged on, by copies that have not seen the customer."""
 
 import copy
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,8 +9,8 @@ import pytest
 from bandit import ThompsonSampling
 from bandit.errors import InputError
 from bandit.evaluate import evaluate
-from bandit.evaluate.log_cache import HeldLog, hold
-from tests.evaluate.tools import CATALOGUE, Log, N, Tilted, draw
+from tests.evaluate.additive_market import CATALOGUE, N, Tilted, draw
+from tests.evaluate.memory_log import MemoryLog
 
 
 class Memoriser:
@@ -43,7 +44,7 @@ def test_policy_that_memorises_its_log_gains_nothing_by_it():
     rng = np.random.default_rng(1)
     log = draw(rng, 3_000, customers=300)
     noise = rng.normal(1.0, 1.0, log.n)
-    log = Log(type(log.whole)(*(getattr(log.whole, name) for name in log.whole.__slots__[:6]), noise, log.whole.time))
+    log = MemoryLog(replace(log.whole, reward=noise), CATALOGUE)
     honest = evaluate(log, [Memoriser()], estimators=("dr", "snips"), crossfit=5).rows[0].estimate("dr")
     assert honest.low < 1.0 < honest.high
     taught = Memoriser()
@@ -57,18 +58,18 @@ def test_no_copy_has_seen_the_customers_it_is_judged_on(monkeypatch):
     original = copy.deepcopy
     monkeypatch.setattr(copy, "deepcopy", lambda policy: copies.append(original(policy)) or copies[-1])
     log = draw(np.random.default_rng(2), 1_000, customers=200)
-    asked = []
+    queried = []
     plain = Memoriser.probabilities
     monkeypatch.setattr(
         Memoriser,
         "probabilities",
-        lambda self, contexts, *rest: asked.append((self, set(contexts.customers))) or plain(self, contexts, *rest),
+        lambda self, contexts, *rest: queried.append((self, set(contexts.customers))) or plain(self, contexts, *rest),
     )
     answer = evaluate(log, [Memoriser()], estimators=("snips",), crossfit=4)
     assert (len(copies), answer.crossfit, answer.n) == (4, 4, 1_000)
-    assert len({id(policy) for policy, _ in asked}) == 4
-    assert all(not policy.seen & customers for policy, customers in asked)
-    assert set.union(*(customers for _, customers in asked)) == set(log.whole.contexts.customers)
+    assert len({id(policy) for policy, _ in queried}) == 4
+    assert all(not policy.seen & customers for policy, customers in queried)
+    assert set.union(*(customers for _, customers in queried)) == set(log.whole.contexts.customers)
 
 
 def test_thompson_sampling_is_judged_on_every_decision_of_a_log_without_customers():
@@ -81,35 +82,11 @@ def test_thompson_sampling_is_judged_on_every_decision_of_a_log_without_customer
 def test_frozen_policies_are_not_copied_by_crossfit():
     log = draw(np.random.default_rng(4), 500)
     policy = Tilted("one", np.ones(N), np.ones(N))
-    asked = {name: evaluate(log, [policy], estimators=("dr",), crossfit=name).rows[0] for name in (None, 5)}
-    assert asked[None].estimates == asked[5].estimates
+    queried = {name: evaluate(log, [policy], estimators=("dr",), crossfit=name).rows[0] for name in (None, 5)}
+    assert queried[None].estimates == queried[5].estimates
 
 
 @pytest.mark.parametrize("wrong", [{"crossfit": 1}, {"crossfit": 3, "split": 0.5}])
 def test_folds_below_two_and_two_ways_at_once_are_refused(wrong):
     with pytest.raises(InputError):
         evaluate(draw(np.random.default_rng(5), 200), [ThompsonSampling(CATALOGUE)], estimators=("dr",), **wrong)
-
-
-@pytest.mark.parametrize("size", [64, 1_000])
-def test_held_log_is_the_log(size):
-    log = draw(np.random.default_rng(6), 300, customers=20)
-    mixed = log.whole.eligible.copy()
-    mixed[::3, 4] = False
-    mixed[1::3, 7] = False
-    whole = type(log.whole)(
-        *(mixed if name == "eligible" else getattr(log.whole, name) for name in log.whole.__slots__)
-    )
-    held = hold(Log(whole), size)
-    assert isinstance(held, HeldLog)
-    assert (held.n, len(held.masks), held.catalogue) == (300, 3, CATALOGUE)
-    for batch, again in zip(Log(whole).batches(70), held.batches(70), strict=True):
-        for name in ("offer", "eligible", "propensity", "converted", "revenue", "reward", "time"):
-            np.testing.assert_array_equal(getattr(batch, name), getattr(again, name))
-        np.testing.assert_array_equal(batch.contexts.columns["age"], again.contexts.columns["age"])
-        np.testing.assert_array_equal(batch.contexts.customers, again.contexts.customers)
-
-
-def test_long_logs_are_not_held():
-    log = draw(np.random.default_rng(7), 300)
-    assert hold(log, 64, most=299) is log

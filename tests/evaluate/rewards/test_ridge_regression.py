@@ -1,4 +1,6 @@
-"""The ridge regression of rewards: the same as one done the long way."""
+"""The ridge regression of rewards, compared with a direct solution from the rows."""
+
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,6 +11,8 @@ from bandit.encoding.encoder import Encoder
 from bandit.evaluate import RidgeReward
 from bandit.evaluate.rewards import ridge_regression
 from bandit.evaluate.rewards.ridge_regression import ridge
+from tests.evaluate.additive_market import CATALOGUE as ADDITIVE
+from tests.evaluate.additive_market import draw as draw_log
 
 CATALOGUE = Catalogue.from_dict(
     {
@@ -53,8 +57,8 @@ def design(batch, model):
 @pytest.mark.parametrize("limit", [1_500, 48, 40, 2])
 def test_streamed_cross_products_are_those_of_the_rows(limit, monkeypatch):
     """The layout shrinks with the limit; whatever it is, solving from the rows gives the same predictions."""
-    monkeypatch.setattr(ridge_regression, "MAX_COLUMNS", limit)
-    monkeypatch.setattr(ridge_regression, "_CELLS", 36 * 50)
+    monkeypatch.setattr(ridge_regression, "MAX_REGRESSION_COLUMNS", limit)
+    monkeypatch.setattr(ridge_regression, "_PRODUCT_CELLS", 36 * 50)
     rng = np.random.default_rng(1)
     batch, new = draw(rng, 700), draw(rng, 20)
     model = RidgeReward(Encoder(CATALOGUE))
@@ -72,7 +76,7 @@ def test_layout_drops_pairs_first_and_crossed_terms_then(monkeypatch):
     encoder = Encoder(CATALOGUE)
     assert (encoder.n_context, encoder.offers.main.shape[1], encoder.offers.pairs.shape[1]) == (7, 6, 6)
     for limit, columns in ((55, 55), (54, 49), (48, 19), (18, 13), (1, 13)):
-        monkeypatch.setattr(ridge_regression, "MAX_COLUMNS", limit)
+        monkeypatch.setattr(ridge_regression, "MAX_REGRESSION_COLUMNS", limit)
         model = RidgeReward(encoder)
         assert 7 * model._crossed.shape[1] + model._alone.shape[1] == columns
 
@@ -93,7 +97,7 @@ def test_ridge_is_the_textbook_formula_at_the_penalty_with_the_best_cross_valida
     assert z @ coefficients + constant == pytest.approx(fits[int(np.argmin(scores))], abs=1e-9)
 
 
-def test_predictions_come_close_to_a_truth_that_the_columns_can_say():
+def test_predictions_come_close_to_a_truth_that_the_columns_can_express():
     rng = np.random.default_rng(3)
     model = RidgeReward(Encoder(CATALOGUE))
     model.learn(draw(rng, 20_000))
@@ -108,11 +112,7 @@ def test_noise_is_predicted_by_its_mean():
     batch = draw(rng, 2_000)
     noise = rng.normal(7.0, 1.0, 2_000)
     model = RidgeReward(Encoder(CATALOGUE))
-    model.learn(
-        LoggedBatch(
-            batch.contexts, batch.offer, batch.eligible, batch.propensity, batch.converted, noise, noise, batch.time
-        )
-    )
+    model.learn(replace(batch, revenue=noise, reward=noise))
     assert np.abs(model.predict(batch.contexts) - 7.0).max() < 0.5
 
 
@@ -123,3 +123,26 @@ def test_before_anything_is_learned_the_prediction_is_zero_and_after_one_row_tha
     model.learn(batch.take(slice(0, 0)))
     model.learn(batch)
     assert model.predict(batch.contexts) == pytest.approx(np.full((1, 6), batch.reward[0]))
+
+
+def test_weight_of_two_counts_like_two_rows():
+    batch = draw_log(np.random.default_rng(6), 400).whole
+    twice = np.arange(400) < 150
+    weighted, repeated = RidgeReward(Encoder(ADDITIVE)), RidgeReward(Encoder(ADDITIVE))
+    weighted.learn(batch, np.where(twice, 2.0, 1.0))
+    repeated.learn(batch)
+    repeated.learn(batch.take(twice))
+    # The number of rows decides on the penalty, and repeating says there are more.
+    weighted._n = repeated._n
+    np.testing.assert_allclose(weighted.predict(batch.contexts), repeated.predict(batch.contexts), atol=1e-9)
+
+
+def test_weights_matter_by_their_ratios_alone():
+    batch = draw_log(np.random.default_rng(7), 400).whole
+    weight = np.random.default_rng(8).uniform(0.0, 3.0, 400)
+    models = []
+    for scale in (1.0, 1_000.0):
+        model = RidgeReward(Encoder(ADDITIVE))
+        model.learn(batch, weight * scale)
+        models.append(model.predict(batch.contexts))
+    np.testing.assert_allclose(*models, atol=1e-9)

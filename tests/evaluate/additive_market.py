@@ -1,4 +1,4 @@
-"""A small market with exact truth, for the tests of evaluation: two facts, two levers, additive rewards."""
+"""A small market of known truth: two facts, two dimensions, additive rewards."""
 
 from dataclasses import replace
 
@@ -6,6 +6,7 @@ import numpy as np
 
 from bandit.catalogue import Catalogue
 from bandit.domain import LoggedBatch
+from tests.evaluate.memory_log import MemoryLog
 
 CATALOGUE = Catalogue.from_dict(
     {
@@ -19,17 +20,6 @@ CATALOGUE = Catalogue.from_dict(
     }
 )
 N = CATALOGUE.n_offers
-
-
-class Log:
-    """A log held in memory."""
-
-    def __init__(self, whole, catalogue=CATALOGUE):
-        self.whole, self.n, self.catalogue = whole, len(whole), catalogue
-
-    def batches(self, size=65_536):
-        for start in range(0, self.n, size):
-            yield self.whole.take(slice(start, start + size))
 
 
 class Tilted:
@@ -74,7 +64,7 @@ def draw(rng, n, policy=None, customers=None):
     rows = np.arange(n)
     reward = expected(contexts)[rows, offer] + rng.normal(0.0, 0.5, n)
     yes = np.ones(n, dtype=bool)
-    return Log(LoggedBatch(contexts, offer, eligible, table[rows, offer], yes, reward, reward, rows))
+    return MemoryLog(LoggedBatch(contexts, offer, eligible, table[rows, offer], yes, reward, reward, rows), CATALOGUE)
 
 
 def truth(policy, contexts):
@@ -84,7 +74,11 @@ def truth(policy, contexts):
 
 
 def without_propensities(log):
-    """The same log, of which nobody knows how probable its offers were."""
-    short = Log(replace(log.whole, propensity=np.full(log.n, np.nan)))
+    """The same log with unknown propensities."""
+    short = MemoryLog(replace(log.whole, propensity=np.full(log.n, np.nan)), CATALOGUE)
     short.propensities_known = False
     return short
+
+
+GOOD = Tilted("good", [0, 0, 0, 0, 0, 0, 0, 0, 1], [0, 0, 1, 0, 0, 0, 0, 0, 0])
+WARM = Tilted("warm", [1, 1, 1, 1, 1, 1, 1, 2, 3], [3, 2, 1, 1, 1, 1, 1, 1, 1])

@@ -1,0 +1,102 @@
+"""Parsing of contexts: a caller's columns or rows become one checked batch."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+import numpy as np
+
+from bandit.catalogue.fact_values import FactValues, columns_of
+from bandit.catalogue.facts import Fact
+from bandit.domain import Contexts, FloatArray, IntArray, ObjectArray
+from bandit.errors import ContextError
+
+
+def parse_contexts(
+    facts: Mapping[str, Fact],
+    undeclared: Literal["refuse", "drop"],
+    given: Mapping[str, FactValues] | Sequence[Mapping[str, object]],
+    customers: Sequence[str] | ObjectArray | None,
+) -> Contexts:
+    """Return a checked batch from columns, or from one mapping for each row; a fact that is left out is missing.
+
+    `undeclared` says whether a fact that the catalogue does not declare is refused or dropped. ContextError for values
+    that do not fit their fact, columns of different lengths, and undeclared facts where they are refused.
+    """
+    if isinstance(given, Mapping):
+        columns = dict(given)
+        sizes = {len(column) for column in columns.values()}
+        if len(sizes) > 1:
+            raise ContextError(f"the columns of a batch must be of one length; seen {sorted(sizes)}")
+        n = sizes.pop() if sizes else len(customers) if customers is not None else 1
+        names: set[str] = set(columns)
+    else:
+        if len(given) == 1 and given[0].keys() <= facts.keys():
+            return _parse_one(facts, given[0], customers)  # the path of one decision
+        n = len(given)
+        names = set().union(*given) if n else set()
+        columns = columns_of(given, [name for name in facts if name in names])
+    unknown = names - facts.keys()
+    if unknown and undeclared == "refuse":
+        raise ContextError(
+            f"the context has {_quoted(unknown)}, which the catalogue does not declare; "
+            f"declared are {_quoted(facts) if facts else 'no facts'}; "
+            'leave it out, declare it under [context], or set undeclared = "drop" there'
+        )
+    keys = _keys(n, customers)
+    numbers: dict[str, IntArray | FloatArray] = {}
+    text: dict[str, ObjectArray] = {}
+    for name, fact in facts.items():
+        column, texts = fact.parse(columns[name]) if name in columns else fact.missing(n)
+        numbers[name] = column
+        if texts is not None:
+            text[name] = texts
+    return Contexts(n, numbers, text, keys)
+
+
+def _parse_one(
+    facts: Mapping[str, Fact], given: Mapping[str, object], customers: Sequence[str] | ObjectArray | None
+) -> Contexts:
+    """Do what `parse_contexts` does for a single context with declared facts only: the path of one decision.
+
+    All categorical columns are views of one array, as are all other columns.
+    """
+    codes: list[int] = []
+    texts: list[str | None] = []
+    values: list[float] = []
+    for name, fact in facts.items():
+        value = given.get(name)
+        if fact.kind != "categorical":
+            plain = type(value) is float and fact.kind == "numeric" and math.isfinite(value)
+            values.append(value if plain else fact.number(value))  # type: ignore[arg-type]  # plain is a float
+        else:
+            code, text = fact.code(value)
+            codes.append(code)
+            texts.append(text)
+    keys = _keys(1, customers)
+    code_columns, value_columns = iter(np.array(codes, dtype=np.int64)[:, None]), iter(np.array(values)[:, None])
+    text_columns = iter(np.array(texts, dtype=object)[:, None])
+    columns: dict[str, IntArray | FloatArray] = {}
+    text_of: dict[str, ObjectArray] = {}
+    for name, fact in facts.items():
+        if fact.kind == "categorical":
+            columns[name], text_of[name] = next(code_columns), next(text_columns)
+        else:
+            columns[name] = next(value_columns)
+    return Contexts(1, columns, text_of, keys)
+
+
+def _keys(n: int, customers: Sequence[str] | ObjectArray | None) -> ObjectArray:
+    if customers is None:
+        return np.empty(0, dtype=object)
+    if len(customers) != n:
+        raise ContextError(f"there are {len(customers)} customers for {n} contexts; send one a context")
+    keys = np.empty(n, dtype=object)
+    keys[:] = customers.tolist() if isinstance(customers, np.ndarray) else list(customers)
+    return keys
+
+
+def _quoted(names: Mapping[str, object] | set[str]) -> str:
+    return ", ".join(f'"{name}"' for name in sorted(map(str, names)))

@@ -1,0 +1,34 @@
+"""Dimensions and their options: the levers of a catalogue and their values, costs and attributes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One value of a dimension, with its costs and free numeric attributes."""
+
+    name: str
+    rate: float = 0.0
+    contact_cost: float = 0.0
+    redemption_cost: float = 0.0
+    attributes: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Dimension:
+    """One lever and its options, in the order of the catalogue.
+
+    `monotone` has the attributes (or "rate") along which response is known to go one way, "increasing" or "decreasing".
+    """
+
+    name: str
+    options: tuple[Option, ...]
+    monotone: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The options' names."""
+        return tuple(option.name for option in self.options)

@@ -1,0 +1,107 @@
+"""Cross-fitted reward models: each row is predicted by a model that has not seen the row's customer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from bandit.encoding.encoder import Encoder, settle_scales
+from bandit.errors import InputError
+from bandit.evaluate.split import FOLD_SALT, folds_of
+from bandit.ope.clusters import Keys
+from bandit.ope.estimators.mrdr import mrdr_weights
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from numpy.random import Generator
+
+    from bandit.domain import Contexts, FloatArray, Log, LoggedBatch
+    from bandit.evaluate.candidates import CandidatePolicy
+    from bandit.evaluate.propensity.logging_policy import LoggingPolicy
+    from bandit.evaluate.request import EvaluationRequest
+    from bandit.evaluate.rewards.reward_model import RewardModel
+
+
+class CrossFittedReward:
+    """A reward model of one copy a fold, each learned on the other folds.
+
+    Chernozhukov et al. 2018, "Double/debiased machine learning for treatment and structural parameters". The share
+    in [0, 1) of each row's customer says in which fold the row is.
+    """
+
+    def __init__(self, models: list[RewardModel]) -> None:
+        self.models = models
+
+    def learn(self, batch: LoggedBatch, shares: FloatArray, weight: FloatArray | None = None) -> None:
+        """Add a batch to the models of all folds but the rows' own."""
+        fold = folds_of(shares, len(self.models))
+        for place, model in enumerate(self.models):
+            others = fold != place
+            if weight is None:
+                model.learn(batch.take(others))
+            else:
+                model.learn(batch.take(others), weight[others])
+
+    def predict(self, contexts: Contexts, shares: FloatArray, n_offers: int) -> FloatArray:
+        """Return the expected reward of every offer, (n, N)."""
+        fold = folds_of(shares, len(self.models))
+        table = np.empty((contexts.n, n_offers))
+        for place, model in enumerate(self.models):
+            rows = fold == place
+            if rows.any():
+                table[rows] = model.predict(contexts.take(rows))
+        return table
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FittedRewards:
+    """The reward models of an evaluation: `shared` by all policies, and `robust`, one a policy, for mrdr.
+
+    `shared` is None and `robust` empty where no estimator needs them.
+    """
+
+    shared: CrossFittedReward | None = None
+    robust: tuple[CrossFittedReward, ...] = ()
+
+
+def cross_fitted_reward(make: Callable[[Encoder], RewardModel], encoder: Encoder, folds: int) -> CrossFittedReward:
+    """Return a model that has learned nothing yet, of one copy a fold; InputError with fewer than two folds."""
+    if folds < 2:
+        raise InputError(f"cross-fitting needs at least 2 folds, not {folds}; leave it at 2 if unsure")
+    return CrossFittedReward([make(encoder) for _ in range(folds)])
+
+
+def fit_rewards(
+    log: Log,
+    request: EvaluationRequest,
+    candidates: Sequence[CandidatePolicy],
+    logging: LoggingPolicy,
+    make: Callable[[Encoder], RewardModel],
+    rng: Generator,
+    advance: Callable[[int], None],
+) -> FittedRewards:
+    """Return the reward models that the estimators need, fitted in one pass over the log.
+
+    Numeric facts are scaled by the first batch. `advance` is called with the number of decisions of each batch.
+    """
+    needs = request.estimators.needs
+    if not needs & {"predictions", "robust"}:
+        return FittedRewards()
+    catalogue, size = request.catalogue, request.batch_size
+    encoder = Encoder(catalogue, settle_scales(catalogue, next(iter(log.batches(size))).contexts))
+    shared = cross_fitted_reward(make, encoder, request.folds)
+    robust = tuple(cross_fitted_reward(make, encoder, request.folds) for _ in candidates if "robust" in needs)
+    keys, rngs = Keys(FOLD_SALT), rng.spawn(len(robust))
+    for batch in log.batches(size):
+        shares = keys.read(batch.contexts.customers, len(batch))[1]
+        shared.learn(batch, shares)
+        propensity = logging.probabilities(batch, shares).propensity if robust else batch.propensity
+        for candidate, model, own_rng in zip(candidates, robust, rngs, strict=False):
+            table = candidate.probabilities(batch, shares, own_rng)
+            target = np.minimum(table[np.arange(len(batch)), batch.offer], 1.0)
+            model.learn(batch, shares, mrdr_weights(propensity, target))
+        advance(len(batch))
+    return FittedRewards(shared, robust)

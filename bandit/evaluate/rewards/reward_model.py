@@ -1,0 +1,23 @@
+"""The protocol of reward models: expected rewards q(x, a), learned from a log."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from bandit.domain import Contexts, FloatArray, LoggedBatch
+
+
+class RewardModel(Protocol):
+    """A model that learns expected rewards from logged decisions, batch by batch."""
+
+    def learn(self, batch: LoggedBatch, weight: FloatArray | None = None) -> None:
+        """Add a batch; called for every batch before the first prediction.
+
+        `weight` (n,), which only mrdr gives, says how often each row counts.
+        """
+        ...
+
+    def predict(self, contexts: Contexts) -> FloatArray:
+        """Return the expected reward of every offer, (n, N)."""
+        ...
