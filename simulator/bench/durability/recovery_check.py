@@ -62,10 +62,10 @@ def _states(engine: Engine, catalogue: Catalogue, acknowledged: Acknowledged) ->
     problems = []
     if learner.current.fault is not None:
         return [f"the policy cannot be restored: {learner.current.fault}"]
-    folded = PolicyLearner(engine.store, catalogue, engine.catalogue_id, build(catalogue, learner.policy.spec()))
-    policy, before = folded.first(), acknowledged.learned
-    for step in range(folded.base + 1, learner.step + 1):
-        policy.update(folded.learned(step))
+    replayed = PolicyLearner(engine.store, catalogue, engine.catalogue_id, build(catalogue, learner.policy.spec()))
+    policy, before = replayed.first(), acknowledged.learned
+    for step in range(replayed.base + 1, learner.step + 1):
+        policy.update(replayed.learned(step))
         if before is not None and step == before[0] and state_hash(policy.dumps()) != before[1]:
             problems.append(f"the state replayed to step {step} is not the one that was live")
     if policy.dumps() != engine.policy.dumps():
@@ -83,40 +83,40 @@ def _rows(path: Path, engine: Engine, acknowledged: Acknowledged, before: Databa
             "JOIN customers k ON k.id = d.customer_id"
         ).fetchall()
         events, twice = events_in(raw)
-    there = {name: (key, offer, propensity) for name, key, offer, propensity in rows}
-    gone = _removable(engine, acknowledged, before)
-    lost = [name for name in before.decisions if name not in there and name not in gone]
+    stored = {name: (key, offer, propensity) for name, key, offer, propensity in rows}
+    removable = _removable(engine, acknowledged, before)
+    lost = [name for name in before.decisions if name not in stored and name not in removable]
     for name, (customer, offer, propensity) in acknowledged.decided.items():
-        if there.get(name) != (engine.store.customers.stored(customer), offer, propensity):
+        if stored.get(name) != (engine.store.customers.stored(customer), offer, propensity):
             lost.append(name)
     if lost:
         problems.append(f"{len(lost)} acknowledged decisions are lost or changed, for example {lost[0]}")
     known = before.events | acknowledged.recorded
     began = acknowledged.began.get("recording", {})
-    at = {(name, began["event"]) for name in began["ids"]} if began else set()
+    unanswered = {(name, began["event"]) for name in began["ids"]} if began else set()
     missing = [
         key
         for key, amount in known.items()
-        if key[0] not in gone and key not in at and not same(events.get(key), amount)
+        if key[0] not in removable and key not in unanswered and not same(events.get(key), amount)
     ]
     if missing:
         problems.append(f"{len(missing)} acknowledged events are lost or changed, for example {missing[0]}")
-    if len(there) != len(rows) or twice:
-        problems.append(f"{len(rows) - len(there) + twice} rows exist twice")
-    problems += _partial_writes(acknowledged, before, there, events)
+    if len(stored) != len(rows) or twice:
+        problems.append(f"{len(rows) - len(stored) + twice} rows exist twice")
+    problems += _partial_writes(acknowledged, before, stored, events)
     return problems
 
 
 def _partial_writes(
     acknowledged: Acknowledged,
     before: DatabaseContent,
-    there: Mapping[str, object],
+    stored: Mapping[str, object],
     events: dict[tuple[str, str], float],
 ) -> list[str]:
     """Return what was written only in part: the decisions or events of one call, an import."""
     problems = []
     began = {what: line.get("ids", []) for what, line in acknowledged.began.items()}
-    if 0 < sum(name in there for name in began.get("deciding", [])) < len(began.get("deciding", [])):
+    if 0 < sum(name in stored for name in began.get("deciding", [])) < len(began.get("deciding", [])):
         problems.append("a batch of decisions was written in part")
     if "recording" in began:
         line = acknowledged.began["recording"]
@@ -126,26 +126,26 @@ def _partial_writes(
         ]
         if 0 < sum(new) < len(new):
             problems.append("a batch of events was written in part")
-    imported = sum(name.startswith("row-") for name in there)
+    imported = sum(name.startswith("row-") for name in stored)
     if imported not in {0, IMPORTED_ROWS} or ("imported" in acknowledged.finished and not imported):
         problems.append(f"{imported} rows of an import were written")
-    strange = [
-        name for name in there if not (name in before.decisions or name in acknowledged.called or name[:4] == "row-")
+    unexpected = [
+        name for name in stored if not (name in before.decisions or name in acknowledged.called or name[:4] == "row-")
     ]
-    if strange:
-        problems.append(f"{len(strange)} decisions exist that no call made, for example {strange[0]}")
+    if unexpected:
+        problems.append(f"{len(unexpected)} decisions exist that no call made, for example {unexpected[0]}")
     return problems
 
 
 def _removable(engine: Engine, acknowledged: Acknowledged, before: DatabaseContent) -> set[str]:
     """Return the decisions that a removal in progress may have removed."""
-    gone: set[str] = set()
+    removable: set[str] = set()
     if "erasing" in acknowledged.began:
         key = engine.store.customers.stored(ERASED_CUSTOMER)
-        gone |= {name for name, customer in before.decisions.items() if customer == key}
+        removable |= {name for name, customer in before.decisions.items() if customer == key}
     if "retaining" in acknowledged.began:
-        gone |= {name for name, time in before.times.items() if time < RETAINED_FROM}
-    return gone
+        removable |= {name for name, time in before.times.items() if time < RETAINED_FROM}
+    return removable
 
 
 def _files(path: Path) -> list[str]:

@@ -33,7 +33,7 @@ FIVE = [RULES_POLICY, THOMPSON_POLICY, VW_POLICY, FACTS_CLAIRVOYANT, CLAIRVOYANT
 
 
 @pytest.fixture(scope="module")
-def answered(tmp_path_factory):
+def demo_folder(tmp_path_factory):
     """The directory of one tiny demo."""
     out = tmp_path_factory.mktemp("demo")
     assert demo.main([*TINY, "--out", str(out)]) == 0
@@ -61,52 +61,52 @@ def found(thompson, wabbit=None):
     return Results(plan(), 56, "EUR", 1_000, 100, 2_000, 2.0, rows)
 
 
-# -- what is left ------------------------------------------------------------------------------------------------------
+# -- files ----------------------------------------------------------------------------------------------------------
 
 
-def test_the_demo_writes_files_that_can_be_read(answered):
-    assert all((answered / name).is_file() for name in DEMO_FILES)
-    catalogue = bandit.Catalogue.from_toml(answered / "catalogue.toml")
+def test_the_demo_writes_files_that_can_be_read(demo_folder):
+    assert all((demo_folder / name).is_file() for name in DEMO_FILES)
+    catalogue = bandit.Catalogue.from_toml(demo_folder / "catalogue.toml")
     assert catalogue.n_offers == 4 * 4 * 2 * 2 - 4 * 2  # less the tote at 20 % off
-    assert bandit.SegmentRules.from_toml(catalogue, answered / "rules.toml").exploration == 0.0
-    results = json.loads((answered / "results.json").read_text())
+    assert bandit.SegmentRules.from_toml(catalogue, demo_folder / "rules.toml").exploration == 0.0
+    results = json.loads((demo_folder / "results.json").read_text())
     assert [policy["name"] for policy in results["policies"]] == FIVE
     assert all({"estimate", "truth", "covered", "share", "live"} <= policy.keys() for policy in results["policies"])
     assert results["learned"] == 2_000
 
 
-def test_the_table_has_a_line_for_each_of_the_five_policies(answered):
-    lines = [line.split("|") for line in (answered / "table.md").read_text().splitlines() if line.startswith("| ")]
+def test_the_table_has_a_line_for_each_of_the_five_policies(demo_folder):
+    lines = [line.split("|") for line in (demo_folder / "table.md").read_text().splitlines() if line.startswith("| ")]
     heading, _, *rows = [[cell.strip() for cell in line[1:-1]] for line in lines]
     assert heading[0] == "policy"
     assert [row[0] for row in rows] == FIVE
     assert all(len(row) == len(heading) for row in rows)
 
 
-def test_neither_the_key_nor_a_customer_is_in_the_database(answered):
-    key = (answered / "customer.key").read_text().strip()
-    assert stat.S_IMODE((answered / "customer.key").stat().st_mode) == 0o600
-    bytes_of = b"".join(path.read_bytes() for path in answered.glob("offers.db*"))
+def test_neither_the_key_nor_a_customer_is_in_the_database(demo_folder):
+    key = (demo_folder / "customer.key").read_text().strip()
+    assert stat.S_IMODE((demo_folder / "customer.key").stat().st_mode) == 0o600
+    bytes_of = b"".join(path.read_bytes() for path in demo_folder.glob("offers.db*"))
     assert key.encode() not in bytes_of
     assert b"c000001" not in bytes_of
-    with Store.open(answered / "offers.db", customer_key=key.encode()) as store:
+    with Store.open(demo_folder / "offers.db", customer_key=key.encode()) as store:
         assert store.customers.stored("c000001").encode() in bytes_of
 
 
-def test_every_decision_that_the_demo_logged_can_be_computed_again(answered):
-    key = (answered / "customer.key").read_text().strip().encode()
-    with Store.open(answered / "offers.db", customer_key=key) as store:
+def test_every_decision_that_the_demo_logged_can_be_recomputed(demo_folder):
+    key = (demo_folder / "customer.key").read_text().strip().encode()
+    with Store.open(demo_folder / "offers.db", customer_key=key) as store:
         verified = verify(store)
     assert (verified.n_decisions, verified.n_recomputed, verified.problems) == (2_400, 2_400, ())
 
 
 @pytest.mark.slow
-def test_the_same_seed_gives_the_same_results_and_a_second_run_starts_afresh(answered, tmp_path):
-    (answered / "of-somebody-else.txt").write_text("stays")
-    before = (answered / "results.json").read_bytes(), (answered / "table.md").read_text()
-    assert demo.main([*TINY, "--out", str(answered)]) == 0
-    assert ((answered / "results.json").read_bytes(), (answered / "table.md").read_text()) == before
-    assert (answered / "of-somebody-else.txt").read_text() == "stays"
+def test_the_same_seed_gives_the_same_results_and_a_second_run_starts_afresh(demo_folder, tmp_path):
+    (demo_folder / "of-somebody-else.txt").write_text("stays")
+    before = (demo_folder / "results.json").read_bytes(), (demo_folder / "table.md").read_text()
+    assert demo.main([*TINY, "--out", str(demo_folder)]) == 0
+    assert ((demo_folder / "results.json").read_bytes(), (demo_folder / "table.md").read_text()) == before
+    assert (demo_folder / "of-somebody-else.txt").read_text() == "stays"
     assert demo.main([*TINY[:-1], "4", "--out", str(tmp_path)]) == 0
     assert (tmp_path / "results.json").read_bytes() != before[0]
 
@@ -119,7 +119,7 @@ def test_a_database_that_no_demo_made_is_left_alone(tmp_path, capsys):
     assert (tmp_path / "offers.db").read_text() == "precious"
 
 
-# -- what is said ------------------------------------------------------------------------------------------------------
+# -- sentences ------------------------------------------------------------------------------------------------------
 
 
 def test_the_reading_claims_a_win_only_where_the_interval_shows_one():
@@ -149,10 +149,10 @@ def test_the_reading_says_so_where_a_policy_loses_and_where_the_log_cannot_tell(
     assert "| vowpal wabbit | cannot tell |" in text
 
 
-# -- what is compared --------------------------------------------------------------------------------------------------
+# -- values ---------------------------------------------------------------------------------------------------------
 
 
-def test_the_truth_is_taken_over_customers_who_come_as_those_of_the_log_do():
+def test_true_values_are_means_over_customers_who_come_as_often_as_those_of_the_log():
     """Two samples of visits of one distribution; who comes often is worth more, so one visit each is another one."""
     world = CampaignWorld.draw(plan(customers=20_000, decisions=20_000, truth=2_000))
     rules, rng = world.segment_rules(), np.random.default_rng(0)
@@ -164,7 +164,7 @@ def test_the_truth_is_taken_over_customers_who_come_as_those_of_the_log_do():
     assert abs(truth.value - once.mean()) > 4 * np.hypot(truth.error, once.std() / np.sqrt(len(once)))
 
 
-def test_a_frozen_policy_answers_as_it_would_and_is_asked_once_a_context():
+def test_a_frozen_policy_gives_the_same_answers_and_computes_each_context_once():
     world = CampaignWorld.draw(plan())
     asked = []
 

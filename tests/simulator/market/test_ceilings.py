@@ -185,7 +185,7 @@ def test_segment_rules_of_a_world_with_rules_name_eligible_offers_only():
         assert np.all(policy.probabilities(contexts, eligible, rng)[~eligible] == 0)
 
 
-def test_rules_and_ceilings_of_retail_stand_in_the_order_that_the_scenario_promises():
+def test_rules_and_ceilings_of_retail_have_the_order_that_the_scenario_promises():
     """Six markets of 1,500 customers, each value exact; the shares are those that the scenario is meant to have."""
     shares = []
     for seed in range(6):

@@ -21,7 +21,7 @@ def world(name="retail", n=500, seed=1, **changes):
     return Population.draw(Market.draw(replace(scenario(name), **changes), rng), n, rng)
 
 
-def test_the_generator_alone_settles_market_customers_visits_and_outcomes():
+def test_the_generator_alone_determines_market_customers_visits_and_outcomes():
     def story(seed):
         rng = np.random.default_rng(seed)
         population = Population.draw(Market.draw(scenario("tiny"), rng), 200, rng)
@@ -101,7 +101,7 @@ def test_keys_lead_back_to_their_rows(chosen, n):
 @pytest.mark.parametrize(
     "key", ["", "c", "c000500", "x000001", "c00001", "c0000001", "c-00001", "c00000a", "c\u066000001"]
 )
-def test_keys_of_nobody_are_refused(key):
+def test_unknown_keys_are_refused(key):
     population = world("tiny", n=500)
     with pytest.raises(ContextError, match="is not one of the 500 of this population"):
         population.rows([key, key])

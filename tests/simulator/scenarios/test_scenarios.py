@@ -1,4 +1,4 @@
-"""Every scenario is what it says; threshold rules, drift and heavy tails are true to their words."""
+"""Every scenario has the numbers it declares; threshold rules, drift and heavy tails act as specified."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def test_every_scenario_has_its_offers_its_conversion_and_its_ceilings(name):
 
 
 @pytest.mark.parametrize("name", ["drift", "heavy-tail", "rugged"])
-def test_the_seed_alone_settles_what_is_new_in_a_scenario(name):
+def test_the_seed_alone_determines_the_features_of_a_scenario(name):
     def story(seed):
         population = world(name, n=50, seed=seed)
         visits = population.visits(80, np.random.default_rng(seed))
@@ -97,7 +97,7 @@ def test_the_seed_alone_settles_what_is_new_in_a_scenario(name):
     assert not any(map(np.array_equal, story(3), story(4)))
 
 
-def test_scenarios_say_for_what_size_they_are_meant():
+def test_scenarios_recommend_a_size():
     loyalty, delayed = scenario("loyalty"), scenario("delayed")
     assert (loyalty.customers, loyalty.visits) == (400, 20_000)
     assert (delayed.delayed, delayed.days) == (True, 84.0)
@@ -320,7 +320,7 @@ def test_under_drift_the_facts_ceiling_knows_the_time():
         assert not same(drawn, early[0]).all()
 
 
-def test_ceilings_with_a_clock_take_the_best_of_each_moment_and_those_without_the_best_on_average():
+def test_ceilings_with_known_times_choose_the_best_of_each_moment_and_others_the_best_on_average():
     population = world("drift", n=40)
     rng, customers = np.random.default_rng(0), np.tile(np.arange(40), DRIFT_MOMENTS)
     times = np.repeat(CALENDAR_START + (np.arange(DRIFT_MOMENTS) * 84 // DRIFT_MOMENTS) * DAY, 40)
@@ -346,7 +346,7 @@ def test_ceilings_with_a_clock_take_the_best_of_each_moment_and_those_without_th
     assert np.array_equal(beginning.argmax(axis=1)[:40], population.expected_value().argmax(axis=1))
 
 
-def test_a_clock_also_tells_the_season():
+def test_known_times_include_the_season():
     population = world("tiny", n=80, season=Season(yearly=2.5))
     times = CALENDAR_START + np.arange(80) * 4 * DAY
     contexts = population.contexts(None, times)
@@ -400,7 +400,7 @@ def test_one_normal_is_enough_for_a_purchase_and_its_kind():
 
 
 @pytest.mark.parametrize("name", ["rugged", "drift", "tiny"])
-def test_the_yardstick_is_the_value_of_each_policy_at_each_visit(name):
+def test_reference_values_are_the_value_of_each_policy_at_each_visit(name):
     """A customer who returns is asked about once; asking at each visit gives the same."""
     population, rng = world(name, n=30), np.random.default_rng(0)
     visits = population.visits(200, rng)
@@ -432,7 +432,7 @@ def test_the_yardstick_is_the_value_of_each_policy_at_each_visit(name):
     assert reference.share(reference.clairvoyant) == pytest.approx(scale.share(scale.clairvoyant))
 
 
-def test_the_yardstick_of_an_observed_season_asks_at_every_visit():
+def test_reference_values_of_an_observed_season_are_computed_at_every_visit():
     population = world("tiny", n=30, season=Season(yearly=2.5, observed=True))
     visits = population.visits(200, np.random.default_rng(0), days=365)
     reference = ReferenceValues.measure(population, visits.customers, visits.times)

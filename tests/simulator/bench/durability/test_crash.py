@@ -1,4 +1,4 @@
-"""Processes are killed at their work, and what is left is looked at; the controls show that a loss would be seen."""
+"""Processes are killed while they work, and their databases checked; controls show that a loss would be seen."""
 
 import contextlib
 import sqlite3
@@ -27,7 +27,7 @@ QUICK = [
 
 
 @pytest.mark.slow
-def test_nothing_is_lost_doubled_or_half_done_when_processes_are_killed_at_their_work():
+def test_nothing_is_lost_doubled_or_done_in_part_when_processes_are_killed():
     """20 kills, four an activity; every second one waits for a moment at which a lock is held."""
     found = crash.run(20, QUICK, 3, Console(quiet=True))
     assert [each.problems for each in found] == [[]] * len(QUICK)
@@ -76,7 +76,7 @@ def test_a_loss_would_be_seen(worker):
 
 
 @pytest.mark.slow
-def test_a_state_that_is_another_would_be_seen(worker):
+def test_a_changed_state_would_be_seen(worker):
     """The control of the learned state: what was live is not what the ledger gives."""
     before = DatabaseContent.read(worker.path)
     with worker.engine() as engine:

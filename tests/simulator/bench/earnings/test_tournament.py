@@ -94,7 +94,7 @@ def test_a_contestant_that_fails_leaves_a_cell_that_says_why(monkeypatch):
     assert row.faults == ("RuntimeError: no memory left",)
 
 
-def test_who_is_not_installed_is_left_out_with_the_reason(monkeypatch):
+def test_a_contestant_that_is_not_installed_is_left_out_with_the_reason(monkeypatch):
     monkeypatch.setattr("simulator.bench.earnings.contestants.find_spec", lambda _name: None)
     chosen, absent = named(None)
     assert [each.name for each in chosen] == [ENGINE]
