@@ -89,7 +89,7 @@ def equal_offers_sheet(found: Sequence[FalseAnnouncements]) -> Sheet:
         size, compared = f"{each.rows:,}", f"{each.compared:.0f}"
         rows.append((size, compared, "each by itself", _share(each.alone_better), _share(each.alone_worse)))
         rows.append((size, compared, "all together", _share(each.together_better), _share(each.together_worse)))
-    title = "One of many offers that are differing the same is announced as better or worse"
+    title = "One of many offers that are worth the same is announced as better or worse"
     return Sheet(title, ("rows", "offers answered for", "compared", "better", "worse"), tuple(rows))
 
 
