@@ -46,6 +46,7 @@ class Choice:
     `drawn_from` is the (n, N) probabilities or, with many offers, their sparse form; `eligible` is (n, N). `fault`
     says why the fallback was served to all rows, and is None where the policy chose. `fired` is (n, R): which of the
     catalogue's conditional rules hold for each context. With many offers, `sets` has the distinct eligible sets.
+    `logged` is False once the engine could write the choice nowhere.
     """
 
     offer: IntArray
@@ -55,6 +56,7 @@ class Choice:
     fault: str | None = None
     fired: BoolArray | None = None
     sets: EligibleSets | None = None
+    logged: bool = True
 
     @property
     def probabilities(self) -> FloatArray:

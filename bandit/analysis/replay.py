@@ -1,6 +1,6 @@
-"""A learning policy run through a log: decisions that it would have made itself are kept, the others rejected.
+"""Replay: evaluates a learning policy on another policy's log by rejection sampling.
 
-Never to be mixed with `bandit.evaluate`, which judges a policy that does not learn.
+`bandit.evaluate` evaluates a fixed policy; this module evaluates the learning process itself.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from bandit.decide import checked
 from bandit.domain import Progress
 from bandit.errors import InputError
 from bandit.ope import Estimate, Feedback, Tally, resolve
-from bandit.ope.clusters import Keys
+from bandit.ope.clusters import ClusterIndex
+from bandit.ope.estimate import MIN_EFFECTIVE_SAMPLE_SIZE
 
 if TYPE_CHECKING:
     from numpy.random import Generator
@@ -24,10 +25,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class CurvePoint:
-    """Where the replay stood after `rows` decisions of the log, `accepted` of which the policy would have made.
+    """One point of the learning curve: after `rows` decisions of the log, of which `accepted` were accepted.
 
-    `mean` is the mean reward of all accepted so far, `mean_since` that of those accepted since the point before;
-    both are NaN where there are none.
+    `mean` is the mean reward of all decisions accepted so far, `mean_since` of those accepted since the previous point;
+    NaN where there are none.
     """
 
     rows: int
@@ -38,12 +39,12 @@ class CurvePoint:
 
 @dataclass(frozen=True, slots=True)
 class Replay:
-    """What a learning policy earned per decision in its own log, made of the accepted rows of another's.
+    """The mean reward of a learning policy, from the accepted rows of another policy's log.
 
-    `value` has the mean reward with its interval, clustered by customer where the log knows customers; it is None
-    where nothing was accepted. `bound` is c of the acceptance probability, `clipped` the number of decisions whose
-    target / propensity was above it. `curve` is the learning curve. `warning` begins with "cannot tell" where the
-    numbers are not to be acted on, and with "approximate" where decisions were clipped.
+    `value` is the mean reward with its interval, clustered by customer where the log has customer keys; None where
+    nothing was accepted. `bound` is c of the acceptance probability, `clipped` the number of decisions whose
+    target / propensity exceeded it. `curve` is the learning curve. `warning` begins with "cannot tell" where the
+    result is not reliable and with "approximate" where decisions were clipped.
     """
 
     name: str
@@ -62,7 +63,7 @@ class Replay:
         return self.accepted / self.n
 
     def to_dict(self) -> dict[str, object]:
-        """Return plain JSON values; None where a number is not known."""
+        """Return plain JSON values; None where a number is unknown."""
         return {
             "name": self.name,
             "n": self.n,
@@ -96,29 +97,29 @@ def replay(
     level: float = 0.95,
     progress: Progress | None = None,
 ) -> Replay:
-    """Run a policy through a log, learning from each decision that it would have made itself.
+    """Return the mean reward of a policy that learns while it runs on a log, by rejection sampling.
 
-    A decision is accepted with probability target / (c x propensity), target being the policy's probability of the
-    logged offer. With c no smaller than any target / propensity, each context is accepted with the same
-    probability 1 / c, and the accepted rows are distributed as if the policy itself had been running: Dudik, Erhan,
-    Langford and Li 2012, "Sample-efficient nonstationary policy evaluation for contextual bandits". Where the log
-    is uniform over N offers, c = N and this is the replay of Li, Chu, Langford and Wang 2011, "Unbiased offline
-    evaluation of contextual-bandit-based news article recommendation algorithms", algorithm 3 (accept when the
-    offer that the policy draws is the logged one).
+    A decision is accepted with probability target / (c x propensity), target the policy's probability of the logged
+    offer. With c at least as large as every target / propensity, each context is accepted with the same probability
+    1 / c, and the accepted rows are distributed as if the policy itself had been running: Dudik, Erhan, Langford and
+    Li 2012, "Sample-efficient nonstationary policy evaluation for contextual bandits". Where the log is uniform over N
+    offers, c = N and this is the replay of Li, Chu, Langford and Wang 2011, "Unbiased offline evaluation of
+    contextual-bandit-based news article recommendation algorithms", algorithm 3 (accept when the policy's draw equals
+    the logged offer).
 
-    `bound` is c; without it, it is 1 / the smallest propensity of the log, which is always enough. A smaller c
-    accepts more: rows with a larger ratio are then accepted for certain and weigh ratio / c in the mean (their
-    number is `clipped`), but what the policy learns from is no longer quite its own log.
+    `bound` is c; by default 1 / the smallest propensity of the log, which always suffices. A smaller c accepts more:
+    rows with a larger ratio are then accepted with certainty and weighted by ratio / c in the mean (their number is
+    `clipped`), but the distribution of the rows that the policy learns from is then only approximately its own.
 
-    Decisions come in the log's order, in blocks: a block is answered with the belief at its start, its accepted
-    rows are learned at its end, with the policy's own probabilities as propensities. A block of 1 is exactly
-    sequential; a larger one is quicker and delays learning by at most block - 1 decisions of the log. The policy is
-    changed; hand in a fresh one. The interval is of the policy's value averaged over this run of learning. Two
-    passes over the log (one when `bound` is given); memory grows with the number of customers only. `rng` tosses the
-    coins; left out, it is the generator of seed 1.
+    Decisions are processed in the log's order, in blocks: probabilities use the policy's state at the start of a block,
+    and its accepted rows are learned at its end, with the policy's own probabilities as propensities. A block of 1 is
+    exactly sequential; a larger one is faster and delays learning by at most block - 1 decisions of the log. The policy
+    is modified; pass an untrained copy. The interval is that of the policy's value averaged over this learning run. Two
+    passes over the log (one when `bound` is given); memory grows with the number of customers only. `rng` draws the
+    acceptances; the default has seed 1.
 
-    Raises InputError for an empty log, for one whose propensities are not all known, and for numbers out of range,
-    PolicyError for a policy whose answers are not probabilities over the eligible offers.
+    Raises InputError for an empty log, for unknown propensities and for arguments out of range, PolicyError for a
+    policy that does not return probabilities over the eligible offers.
     """
     _check(log, bound, block, bins)
     rng = np.random.default_rng(1) if rng is None else rng
@@ -133,7 +134,7 @@ def replay(
             if progress is not None:
                 progress(done, total)
         bound = 1.0 / smallest
-    run = _Run(policy, rng, bound, log.n, bins)
+    run = _RejectionSampler(policy, rng, bound, log.n, bins)
     for batch in log.batches(max(block, 65_536 // block * block)):
         _require_propensities(batch)
         for start in range(0, len(batch), block):
@@ -145,29 +146,29 @@ def replay(
     return run.result(level)
 
 
-class _Run:
-    """One pass through the log."""
+class _RejectionSampler:
+    """The state of one replay: the sums over accepted rows, by block."""
 
     def __init__(self, policy: Policy, rng: Generator, bound: float, n: int, bins: int) -> None:
         self.policy, self.rng, self.bound, self.bins, self.expected = policy, rng, bound, bins, n
-        self.keys = Keys()
+        self.customers = ClusterIndex()
         self.tally = Tally(1, resolve(("snips",), predictions=False))
         self.n = self.accepted = self.clipped = 0
         self.earned = 0.0
-        # Rows accepted, their weights, and their weighted rewards, in each bin of the log.
+        # In each bin of the log: accepted rows, their weights, and their weighted rewards.
         self.sums = np.zeros((bins, 3))
-        self.kept: list[tuple[FloatArray, FloatArray, IntArray | None]] = []
+        self.pending: list[tuple[FloatArray, FloatArray, IntArray | None]] = []
 
     def block(self, rows: LoggedBatch) -> None:
-        """Answer a block, accept, learn."""
+        """Compute the policy's probabilities for a block, accept rows, and learn them."""
         n = len(rows)
-        cluster, _ = self.keys.read(rows.contexts.customers, n)
-        coins = self.rng.random(n)
+        cluster, _ = self.customers.read(rows.contexts.customers, n)
+        uniform = self.rng.random(n)
         table = checked(self.policy.probabilities(rows.contexts, rows.eligible, self.rng), rows.eligible)
         target = np.minimum(table[np.arange(n), rows.offer], 1.0)
         ratio = target / (rows.propensity * self.bound)
-        accept = coins < ratio
-        # Rounding can lift a ratio of exactly 1 above it; that is no clipping.
+        accept = uniform < ratio
+        # A ratio of exactly 1 may exceed it by rounding; that is not clipping.
         self.clipped += int((ratio > 1.0 + 1e-9).sum())
         self.earned += float(rows.reward.sum())
         if accept.any():
@@ -183,33 +184,33 @@ class _Run:
         cluster: IntArray | None,
     ) -> None:
         reward, heavy = rows.reward[accept], weight[accept]
-        self.kept.append((reward, heavy, None if cluster is None else cluster[accept]))
-        place = (self.n + np.flatnonzero(accept)) * self.bins // self.expected
-        place = np.minimum(place, self.bins - 1)
+        self.pending.append((reward, heavy, None if cluster is None else cluster[accept]))
+        index = (self.n + np.flatnonzero(accept)) * self.bins // self.expected
+        index = np.minimum(index, self.bins - 1)
         for column, terms in enumerate((np.ones(len(reward)), heavy, heavy * reward)):
-            self.sums[:, column] += np.bincount(place, weights=terms, minlength=self.bins)
+            self.sums[:, column] += np.bincount(index, weights=terms, minlength=self.bins)
         self.accepted += len(reward)
         if self.policy.learns:
-            # Accepted rows are draws from the policy, so the policy's probability is their propensity.
+            # Accepted rows are distributed as draws from the policy, so its probability is their propensity.
             taken = replace(rows.take(accept), propensity=target[accept])
             self.policy.update(taken.outcomes())
 
     def flush(self) -> None:
-        """Hand what was accepted to the tally, many blocks at a time: one block alone is too small to be quick."""
-        if not self.kept:
+        """Add the pending accepted rows to the tally, many blocks at once for speed."""
+        if not self.pending:
             return
-        reward = np.concatenate([each[0] for each in self.kept])
-        weight = np.concatenate([each[1] for each in self.kept])
-        clusters = [each[2] for each in self.kept if each[2] is not None]
+        reward = np.concatenate([each[0] for each in self.pending])
+        weight = np.concatenate([each[1] for each in self.pending])
+        clusters = [each[2] for each in self.pending if each[2] is not None]
         cluster = np.concatenate(clusters) if clusters else None
         self.tally.add(Feedback(reward, 1.0 / weight, np.ones(len(reward)), cluster=cluster))
-        self.kept.clear()
+        self.pending.clear()
 
     def result(self, level: float) -> Replay:
-        """Return the record."""
+        """Return the result of the replay."""
         value = self.tally.estimates(0, level)[0] if self.accepted else None
         warning = None
-        if value is None or value.effective_sample_size < 30:
+        if value is None or value.effective_sample_size < MIN_EFFECTIVE_SAMPLE_SIZE:
             warning = (
                 f"cannot tell: only {self.accepted:,} of {self.n:,} decisions are what this policy would have made"
             )
@@ -246,8 +247,8 @@ class _Run:
 def _require_propensities(batch: LoggedBatch) -> None:
     if np.isnan(batch.propensity).any():
         raise InputError(
-            "the log has decisions that were imported without propensities, and a replay accepts decisions by them; "
-            "replay only those of a policy whose propensities are known (--written-by), or judge by `evaluate`"
+            "the log has decisions that were imported without propensities, which a replay needs; "
+            "replay only those of a policy whose propensities are known (--written-by), or use `evaluate`"
         )
 
 
@@ -255,6 +256,6 @@ def _check(log: Log, bound: float | None, block: int, bins: int) -> None:
     if not log.n:
         raise InputError("the log has no decisions to replay; import some first")
     if bound is not None and not (np.isfinite(bound) and bound >= 1.0):
-        raise InputError(f"the bound is {bound}; give a number of at least 1, or none to take it from the log")
+        raise InputError(f"the bound is {bound}; give a number of at least 1, or None to take it from the log")
     if block < 1 or bins < 1:
         raise InputError(f"block is {block} and bins is {bins}; both must be at least 1")

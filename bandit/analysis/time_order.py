@@ -1,4 +1,4 @@
-"""A log in order of time, whatever order it was written in: campaigns are often exported customer by customer."""
+"""A log sorted by time in bounded memory, for logs written in another order, such as customer by customer."""
 
 from __future__ import annotations
 
@@ -7,32 +7,31 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bandit.domain import Contexts, IntArray, LoggedBatch
+from bandit.domain import IntArray, LoggedBatch
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from bandit.domain import Log
 
-ROWS = 262_144
-"""About so many decisions are sorted at once, fewer where there are many offers."""
+SORTED_ROWS = 262_144
+"""About how many decisions are sorted at once; fewer with many offers."""
 
-CELLS = 64_000_000
-"""Most (decision, offer) cells held at once, but for decisions of one moment, which stay together."""
+SORTED_CELLS = 64_000_000
+"""The largest number of (decision, offer) cells in memory at once, except that equal times stay together."""
 
-BINS = 65_536
-"""Equal stretches of time that decisions are counted in, to find where to cut."""
+TIME_BINS = 65_536
+"""The number of equal time bins in which decisions are counted to find the cuts."""
 
 
 class TimeOrdered:
-    """A `bandit.domain.Log` of another log's decisions by time; those of one moment keep their order.
+    """A `bandit.domain.Log` of another log's decisions in order of time; decisions of equal time keep their order.
 
-    A log that is in order already is passed through. Else its time is cut into stretches that fit into memory, each
-    of which is read by a pass over the log and sorted. `first` and `last` are the times of the ends, in microseconds.
+    A sorted log is passed through. Otherwise its time is cut into intervals that fit into memory, each of which is
+    read in one pass over the log and sorted (stable). `first` and `last` are the earliest and latest time, in
+    microseconds since 1970 UTC.
     """
 
-    def __init__(self, log: Log, *, rows: int = ROWS) -> None:
-        """Read the log's times: once where they are in order, twice where they are not."""
+    def __init__(self, log: Log, *, rows: int = SORTED_ROWS) -> None:
+        """Read the log's times: once if they are sorted, twice if not."""
         self._log = log
         self.first = self.last = 0
         self._ordered = True
@@ -47,7 +46,7 @@ class TimeOrdered:
             self.last = ends[1] if not n else max(self.last, ends[1])
             n, n_offers = n + len(batch), batch.eligible.shape[1]
         self._n = n
-        self._cuts = [] if self._ordered else self._find_cuts(max(1, min(rows, CELLS // n_offers)))
+        self._cuts = [] if self._ordered else self._find_cuts(max(1, min(rows, SORTED_CELLS // n_offers)))
 
     @property
     def n(self) -> int:
@@ -55,47 +54,24 @@ class TimeOrdered:
         return self._n
 
     def batches(self, size: int = 65_536) -> Iterator[LoggedBatch]:
-        """Yield the decisions by time, at most `size` at a time."""
+        """Yield the decisions in order of time, at most `size` at a time."""
         if self._ordered:
             yield from self._log.batches(size)
             return
         for low, high in zip(self._cuts[:-1], self._cuts[1:], strict=True):
             parts = [batch.take((batch.time >= low) & (batch.time < high)) for batch in self._log.batches()]
-            stretch = _joined([part for part in parts if len(part)])
-            stretch = stretch.take(np.argsort(stretch.time, kind="stable"))
-            for start in range(0, len(stretch), size):
-                yield stretch.take(slice(start, start + size))
+            joined = LoggedBatch.concat([part for part in parts if len(part)])
+            joined = joined.take(np.argsort(joined.time, kind="stable"))
+            for start in range(0, len(joined), size):
+                yield joined.take(slice(start, start + size))
 
     def _find_cuts(self, rows: int) -> list[int]:
-        """Return times that cut the log into stretches of about `rows` decisions, none of them empty."""
-        width = (self.last - self.first) // BINS + 1
-        counts = np.zeros(BINS, dtype=np.int64)
+        """Return the times that cut the log into non-empty intervals of about `rows` decisions."""
+        width = (self.last - self.first) // TIME_BINS + 1
+        counts = np.zeros(TIME_BINS, dtype=np.int64)
         for batch in self._log.batches():
-            counts += np.bincount((batch.time - self.first) // width, minlength=BINS)
+            counts += np.bincount((batch.time - self.first) // width, minlength=TIME_BINS)
         filled = np.flatnonzero(counts)
-        stretch = (np.cumsum(counts[filled]) - 1) // rows
-        starts: IntArray = filled[np.flatnonzero(np.diff(stretch, prepend=-1))]
+        interval = (np.cumsum(counts[filled]) - 1) // rows
+        starts: IntArray = filled[np.flatnonzero(np.diff(interval, prepend=-1))]
         return [*(self.first + starts * width).tolist(), self.last + 1]
-
-
-def _joined(parts: Sequence[LoggedBatch]) -> LoggedBatch:
-    """Return the rows of all parts, of which there is at least one."""
-    if len(parts) == 1:
-        return parts[0]
-    each = [part.contexts for part in parts]
-    contexts = Contexts(
-        sum(context.n for context in each),
-        {name: np.concatenate([context.columns[name] for context in each]) for name in each[0].columns},
-        {name: np.concatenate([context.text[name] for context in each]) for name in each[0].text},
-        np.concatenate([context.customers for context in each]),
-    )
-    return LoggedBatch(
-        contexts,
-        np.concatenate([part.offer for part in parts]),
-        np.concatenate([part.eligible for part in parts]),
-        np.concatenate([part.propensity for part in parts]),
-        np.concatenate([part.converted for part in parts]),
-        np.concatenate([part.revenue for part in parts]),
-        np.concatenate([part.reward for part in parts]),
-        np.concatenate([part.time for part in parts]),
-    )

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Protocol, runtime_checkable
+from typing import Annotated
 
 import numpy as np
 import typer
@@ -17,7 +17,7 @@ from bandit.cli.databases import all_or_nothing, catalogue_for, reading, writing
 from bandit.cli.options import AsJson, CatalogueFile, Database, OnePolicy, PolicyId
 from bandit.cli.policies import parse_json, parse_policy
 from bandit.clock import now
-from bandit.domain import Contexts, FloatArray
+from bandit.domain import FloatArray, RewardPredictor
 from bandit.engine import Engine
 from bandit.errors import InputError, NumberError
 from bandit.logfiles.columns.values import BAD_TIME, moment
@@ -28,15 +28,6 @@ EngineSeed = Annotated[
     int | None, typer.Option("--seed", min=0, help="Seed of the draw: with the same decision id, the same offer.")
 ]
 Moment = Annotated[str | None, typer.Option("--time", metavar="ISO", help="When it was; default: now.")]
-
-
-@runtime_checkable
-class Predicts(Protocol):
-    """A policy that has an expected reward for each offer."""
-
-    def predict(self, contexts: Contexts) -> FloatArray:
-        """Return the (n, N) predicted response."""
-        ...
 
 
 def decide(
@@ -70,7 +61,7 @@ def decide(
     with _engine(db, policy, policy_id, catalogue, seed=seed, group=group, facts=facts) as engine:
         decision = engine.decide(customer, facts, decision_id=decision_id, time=_moment(time))
         predicted: FloatArray | None = None
-        if isinstance(engine.policy, Predicts):
+        if isinstance(engine.policy, RewardPredictor):
             predicted = engine.policy.predict(
                 engine.catalogue.contexts([facts], [engine.store.customers.stored(customer)])
             )[0]

@@ -21,7 +21,7 @@ from bandit.cli.setup import COMMANDS
 from bandit.clock import now
 from bandit.errors import InputError, OfferBanditError, PolicyError, StoreError
 from bandit.governance.verify import verify as verify_store
-from bandit.learning.learner import PolicyLearner
+from bandit.learning import PolicyLearner
 from bandit.policies import build
 from bandit.report import doctor_tables, rebuilt_lines, verified_lines
 from bandit.store import Store
@@ -187,7 +187,7 @@ def _database(store: Store, problems: list[str], notes: list[str]) -> dict[str, 
         "bytes of the file": counts.file_bytes,
         "bytes of the write-ahead log": counts.wal_bytes,
         "spools beside it": len(spools(store.path)),
-        "leases": ", ".join(f"{held.name} until {_iso(held.until)}" for held in store.held_leases()) or None,
+        "leases": ", ".join(f"{held.name} until {_iso(held.until)}" for held in store.leases.all()) or None,
         "last backup": _iso(backups[-1].time) if backups else None,
         "erasures": sum(run.kind == "erase" for run in runs),
         "retention runs": sum(run.kind == "retain" for run in runs),

@@ -8,17 +8,15 @@ from typing import Annotated
 import numpy as np
 import typer
 
-from bandit.analysis.sample_size import (
-    Goal,
-    PlanRow,
-    Way,
+from bandit.analysis.design_variance import (
     live_variance,
     logged_conversions,
     logged_variance,
     pilot_variance,
-    response_of,
-    two_groups,
+    two_group_factor,
 )
+from bandit.analysis.response_model import response_model_of
+from bandit.analysis.sample_size import Design, PlanRow, PrecisionTarget
 from bandit.analysis.sample_size import plan as plan_of
 from bandit.catalogue import Catalogue
 from bandit.cli.console import progress, show, show_json
@@ -115,11 +113,11 @@ def plan(
             raise InputError("--policy, --baseline and --written-by are for a pilot log; name it with --from LOG.db")
         if target.n_offers < 2:
             raise InputError(f"{catalogue}: the catalogue has only one legal offer, so there is nothing to compare")
-        earned = response_of(target, response, basket, basket if basket_sd is None else basket_sd)
+        earned = response_model_of(target, response, basket, basket if basket_sd is None else basket_sd)
         worth = earned.value
         offers = float(target.n_offers) if eligible is None else eligible
         ways = [
-            Way(
+            Design(
                 "log",
                 share,
                 logged_variance(earned, offers, share, agreement=agreement, explained=explained, visits=visits),
@@ -129,7 +127,7 @@ def plan(
         ]
         live = live_variance(earned, live_share, visits=visits, correlation=correlation)
         seen = min(live_share, 1.0 - live_share) * earned.rate
-        ways.append(Way("live", live_share, live, seen))
+        ways.append(Design("live", live_share, live, seen))
         given_up = None if uniform_value is None else worth - uniform_value
         lines.append(
             f"Assumed: a decision is worth {amount(worth, target)} under the rules, with a standard deviation of "
@@ -141,8 +139,8 @@ def plan(
         if against is None:
             raise InputError(f'the policy "{name}" is the baseline itself; name another with --policy')
         worth = judged.realised_mean
-        live = pilot_variance(judged.realised) * two_groups(live_share)
-        ways = [Way("pilot", None, pilot_variance(against)), Way("live", live_share, live)]
+        live = pilot_variance(judged.realised) * two_group_factor(live_share)
+        ways = [Design("pilot", None, pilot_variance(against)), Design("live", live_share, live)]
         given_up = None
         lines += [*said, *_exploring(judged, target)]
     goal = _goal(difference, width, worth, level, power)
@@ -154,12 +152,12 @@ def plan(
     show([plan_table(planned, target)], [*plan_lines(planned, target, asked), *_given_up(asked, target), *lines])
 
 
-def _goal(difference: float | None, width: float | None, worth: float, level: float, power: float) -> Goal:
+def _goal(difference: float | None, width: float | None, worth: float, level: float, power: float) -> PrecisionTarget:
     if width is not None:
-        return Goal("width", width, level, power)
+        return PrecisionTarget("width", width, level, power)
     if difference is None and worth == 0.0:
         raise InputError("a decision is worth 0 on average, of which no tenth can be told; name a --difference")
-    return Goal("difference", DEFAULT_GOAL * abs(worth) if difference is None else difference, level, power)
+    return PrecisionTarget("difference", DEFAULT_GOAL * abs(worth) if difference is None else difference, level, power)
 
 
 def _given_up(asked: PlanRow, catalogue: Catalogue) -> list[str]:

@@ -17,9 +17,9 @@ from bandit.cli.databases import reading, writing
 from bandit.cli.options import AsJson, Database
 from bandit.clock import now
 from bandit.errors import CatalogueError, InputError
-from bandit.governance.customer_data import held_on
+from bandit.governance.customer_data import customer_data
 from bandit.governance.erasure import erase as erase_customer
-from bandit.governance.erasure import retain as retain_since
+from bandit.governance.retention import retain as retain_since
 from bandit.report import erased_lines, retained_lines
 
 Customer = Annotated[str, typer.Argument(metavar="CUSTOMER", help="The customer's key, as it was given to decide.")]
@@ -90,7 +90,7 @@ def export_customer(
     Contexts, offers by name, propensities, events, and how each policy believes that the customer deviates from others.
     """
     with reading(db) as store:
-        held = held_on(store, customer)
+        held = customer_data(store, customer)
     if out is None:
         show_json(held)
         return

@@ -8,9 +8,9 @@ from typing import Annotated, cast, get_args
 
 import typer
 
-from bandit.analysis.exploration_cost import Periods
+from bandit.analysis.exploration_cost import PeriodUnit
 from bandit.analysis.exploration_cost import exploration as exploration_of
-from bandit.analysis.half_life import BLOCK, CANDIDATES, choose_half_life
+from bandit.analysis.half_life import CANDIDATE_HALF_LIVES, PREQUENTIAL_BLOCK, HalfLifeOptions, choose_half_life
 from bandit.analysis.warm_start import warm_start
 from bandit.cli.console import progress, show, show_json
 from bandit.cli.databases import all_or_nothing, catalogue_for, reading, require
@@ -19,7 +19,7 @@ from bandit.cli.options import AsJson, CatalogueFile, Database, Event, Level, Ob
 from bandit.domain import Policy
 from bandit.engine import Engine
 from bandit.errors import InputError, PolicyError
-from bandit.learning.learner import PolicyLearner
+from bandit.learning import PolicyLearner
 from bandit.policies import ThompsonSampling, build
 from bandit.report import unit_of
 from bandit.report.learning import (
@@ -32,7 +32,7 @@ from bandit.report.learning import (
 )
 from bandit.store import Store, StoreLog, Where
 
-BY: tuple[str, ...] = get_args(Periods)
+BY: tuple[str, ...] = get_args(PeriodUnit)
 
 
 def fit(
@@ -103,14 +103,14 @@ def half_life(
     db: Database,
     candidates: Annotated[
         str, typer.Option(metavar="DURATIONS", help="Half-lives to compare, separated by commas.")
-    ] = ",".join(CANDIDATES),
+    ] = ",".join(CANDIDATE_HALF_LIVES),
     even: Annotated[
         bool,
         typer.Option(
             "--even/--as-logged", help="Count every eligible offer alike, by its propensity, or as often as logged."
         ),
     ] = True,
-    block: Annotated[int, typer.Option(help="Decisions predicted before they are learned.")] = BLOCK,
+    block: Annotated[int, typer.Option(help="Decisions predicted before they are learned.")] = PREQUENTIAL_BLOCK,
     personal: Annotated[
         bool, typer.Option("--personal/--no-personal", help="Learn how each customer differs, too.")
     ] = False,
@@ -139,10 +139,7 @@ def half_life(
                 log,
                 target,
                 [name for name in candidates.split(",") if name.strip()],
-                personal=personal,
-                even=even,
-                block=block,
-                level=level,
+                HalfLifeOptions(personal=personal, even=even, block=block, level=level),
                 progress=report,
             )
     if as_json:
@@ -176,7 +173,7 @@ def exploration(
             )
         log = StoreLog(store, policy.catalogue, where=Where(policy_id=number))
         with progress("counting") as report:
-            found = exploration_of(log, policy, by=cast("Periods", by), progress=report)
+            found = exploration_of(log, policy, by=cast("PeriodUnit", by), progress=report)
     if as_json:
         show_json({"policy_id": number, "policy": policy.name} | found.to_dict())
         return

@@ -73,7 +73,7 @@ from bandit.domain.contexts import Contexts
 from bandit.domain.decisions import Decision, DecisionBatch
 from bandit.domain.offers import EligibleSets, FactoredColumns, Removal, SparseProbabilities
 from bandit.domain.outcomes import LoggedBatch, Outcomes, Previous
-from bandit.domain.protocols import Log, Policy, Progress, SparsePolicy
+from bandit.domain.protocols import Log, Policy, Progress, RewardPredictor, SparsePolicy
 
 __all__ = [
     "MICROSECONDS",
@@ -93,6 +93,7 @@ __all__ = [
     "Previous",
     "Progress",
     "Removal",
+    "RewardPredictor",
     "SparsePolicy",
     "SparseProbabilities",
 ]

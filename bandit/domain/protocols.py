@@ -74,6 +74,15 @@ class SparsePolicy(Policy, Protocol):
 
 
 @runtime_checkable
+class RewardPredictor(Protocol):
+    """Anything that predicts the expected reward of every offer, such as a policy with a reward model."""
+
+    def predict(self, contexts: Contexts) -> FloatArray:
+        """Return the (n, N) expected rewards, in the objective's unit."""
+        ...
+
+
+@runtime_checkable
 class Log(Protocol):
     """A log of decisions that can be read again and again, batch by batch, in order of decision."""
 

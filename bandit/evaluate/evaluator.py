@@ -11,7 +11,7 @@ from bandit.evaluate.diagnostics import PolicyContrast, TargetWeights
 from bandit.evaluate.propensity.overlap import TargetOverlap
 from bandit.evaluate.split import FOLD_SALT
 from bandit.ope import Feedback, Tally
-from bandit.ope.clusters import Keys
+from bandit.ope.clusters import ClusterIndex
 from bandit.ope.slate_weights import marginal_weights, slate_weights
 
 if TYPE_CHECKING:
@@ -83,12 +83,12 @@ class Evaluator:
 
     def read(self, log: Log, advance: Callable[[int], None]) -> None:
         """Add all decisions of a log; `advance` is called with the number of decisions of each batch."""
-        keys = Keys(FOLD_SALT)
+        keys = ClusterIndex(FOLD_SALT)
         for batch in log.batches(self.request.batch_size):
             self.add(batch, keys)
             advance(len(batch))
 
-    def add(self, batch: LoggedBatch, keys: Keys) -> None:
+    def add(self, batch: LoggedBatch, keys: ClusterIndex) -> None:
         """Add a batch, whose (n, N) tables exist only during this call."""
         n_offers, rewards, sums = self.request.catalogue.n_offers, self.inputs.rewards, self.sums
         cluster, shares = keys.read(batch.contexts.customers, len(batch))

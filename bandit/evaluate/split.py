@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from bandit.errors import InputError
-from bandit.ope.clusters import Keys
+from bandit.ope.clusters import ClusterIndex
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,7 +41,7 @@ class _PartOfLog(ABC):
 
     def batches(self, size: int = 65_536) -> Iterator[LoggedBatch]:
         """Yield the part's decisions in order, at most `size` at a time; never an empty batch."""
-        keys = Keys(self.salt)
+        keys = ClusterIndex(self.salt)
         for batch in self.log.batches(size):
             chosen = self._contains(keys.read(batch.contexts.customers, len(batch))[1])
             if chosen.any():

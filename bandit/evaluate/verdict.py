@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 import numpy as np
 
 from bandit.evaluate.diagnostics import Finding
-from bandit.evaluate.diagnostics.target import MAX_UNSUPPORTED, MIN_EFFECTIVE_SIZE, MIN_EVENTS, too_few_events
+from bandit.evaluate.diagnostics.target import MAX_UNSUPPORTED, MIN_EVENTS, too_few_events
 from bandit.evaluate.propensity.calibration import DETERMINISTIC_LOGGING
+from bandit.ope.estimate import MIN_EFFECTIVE_SAMPLE_SIZE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -52,7 +53,7 @@ def verdict_of(difference: Estimate) -> Verdict:
 
 def too_few(estimate: Estimate) -> bool:
     """Return whether an estimate is based on too few effective decisions or customers to trust its interval."""
-    return min(estimate.effective_sample_size, estimate.clusters) < MIN_EFFECTIVE_SIZE
+    return min(estimate.effective_sample_size, estimate.clusters) < MIN_EFFECTIVE_SAMPLE_SIZE
 
 
 def verdict_and_reason(found: Sequence[Finding], comparison: Comparison) -> tuple[Verdict | None, str | None]:

@@ -1,11 +1,11 @@
-"""Off-policy evaluation: what a policy would have earned, from the log of another one.
+"""Off-policy evaluation: the value of a target policy, estimated from decisions that another policy logged.
 
-The estimators know rewards, propensities and target probabilities, and no policy, catalogue or file. `estimate`
-and `compare` take all rows at once; `Tally` takes them batch by batch and merges with `+`.
+Estimators work on arrays of rewards, propensities and target probabilities; they know no policy, catalogue or file.
+`estimate` and `compare` take all rows at once; `Tally` takes them in batches and merges with `+`.
 
-Intervals are clustered where clusters are given, and of five kinds: "skew" (the default), "normal", "bootstrap",
-"bernstein" and "anytime". See `bandit.ope.intervals`; `Tally.simultaneous` makes many of them hold together. Someone
-who looks at every row uses `ConfidenceSequence`, which needs neither many rows nor independent ones.
+Confidence intervals are clustered where cluster ids are given. There are five kinds: "skew" (the default), "normal",
+"bootstrap", "bernstein" and "anytime"; `bandit.ope.intervals` compares them. `Tally.simultaneous` returns intervals
+with joint coverage. For continuous monitoring with exact coverage from the first row use `ConfidenceSequence`.
 """
 
 from __future__ import annotations
@@ -54,12 +54,18 @@ def estimate(
     interval: IntervalKind = DEFAULT_INTERVAL,
     reward_range: tuple[float, float] | None = None,
 ) -> tuple[Estimate, ...]:
-    """Return each estimator's value of the target policy per decision, with its interval.
+    """Return each estimator's value of the target policy per decision, with its confidence interval.
 
-    Of the default set only those are answered whose needs the feedback meets; without predictions that is ips and
-    snips. `reward_range` is used by bernstein intervals, by default that of the rewards seen. Raises InputError for
-    an estimator asked for by name that needs columns which are not there, for no rows, for a level outside (0, 1)
-    and for an unknown interval.
+    The default set is reduced to the estimators whose needs the feedback meets: without predictions, ips and snips.
+    `reward_range` bounds the rewards for bernstein intervals; by default it is the range of the observed rewards.
+    Raises InputError for an estimator named explicitly whose columns are missing, for zero rows, for a level outside
+    (0, 1) and for an unknown interval.
+
+    Three decisions with weights w = target / propensity = 1, 2, 2: ips is (1 + 0 + 4) / 3, snips (1 + 0 + 4) / 5.
+
+    >>> feedback = Feedback(reward=[1, 0, 2], propensity=[0.5, 0.25, 0.5], target=[0.5, 0.5, 1.0])
+    >>> [(each.name, round(each.value, 3)) for each in estimate(feedback)]
+    [('ips', 1.667), ('snips', 1.0)]
     """
     tally = Tally(1, resolve(estimators, feedback.has))
     tally.add(feedback)
@@ -74,10 +80,19 @@ def compare(
     interval: IntervalKind = DEFAULT_INTERVAL,
     reward_range: tuple[float, float] | None = None,
 ) -> tuple[Estimate, ...]:
-    """Return each estimator's value(target) - value(baseline), with the paired interval.
+    """Return each estimator's value(target) - value(baseline), with the paired confidence interval.
 
-    Both must speak of the same rows; the interval is that of the row-by-row difference of influences, so what
-    moves both policies alike does not widen it. Raises InputError where rewards, propensities or clusters differ.
+    Both arguments describe the same logged rows; the interval is that of the row-by-row difference of influence
+    values, so variation that both policies share does not widen it. Raises InputError where rewards, propensities or
+    clusters differ, and as `estimate` does.
+
+    A baseline that logged the rows itself has target = propensity, so each of its weights is 1 and its value 3 / 3:
+
+    >>> target = Feedback(reward=[1, 0, 2], propensity=[0.5, 0.25, 0.5], target=[0.5, 0.5, 1.0])
+    >>> baseline = Feedback(reward=[1, 0, 2], propensity=[0.5, 0.25, 0.5], target=[0.5, 0.25, 0.5])
+    >>> (difference,) = compare(target, baseline, ("ips",))
+    >>> round(difference.value, 3)
+    0.667
     """
     tally = Tally(2, resolve(estimators, target.has & baseline.has))
     tally.add(target, baseline)

@@ -1,6 +1,6 @@
-"""Cluster keys as integers, and a stable share in [0, 1) of each, by which clusters are dealt into parts.
+"""Cluster keys as integer ids, and a stable hash of each key in [0, 1) by which clusters are assigned to folds.
 
-The share depends on the key and the salt alone: not on the run, the order of rows or the size of batches.
+The hash depends on the key and the salt only: not on the run, the order of rows or the size of batches.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ _SHIFT = np.uint64(11)
 _UNIT = 2.0**-53
 
 
-class _Numbers(dict[object, int]):
-    """Key -> number in order of appearance; a new key is hashed once."""
+class _KeyIds(dict[object, int]):
+    """Key -> id in order of first appearance; each key is hashed once, when it first appears."""
 
     def __init__(self, salt: str) -> None:
         super().__init__()
@@ -34,33 +34,34 @@ class _Numbers(dict[object, int]):
         return number
 
 
-class Keys:
-    """Numbers the clusters of a log as they appear, batch after batch; memory grows with their number.
+class ClusterIndex:
+    """Assigns ids to the cluster keys of a log in order of first appearance, batch by batch.
 
-    A log without keys has as many clusters as rows: a row's key is then its place in the log, and nothing is kept.
+    Memory grows with the number of distinct keys. In a log without keys each row is a cluster of its own, whose key is
+    its position in the log; then nothing is stored.
     """
 
     def __init__(self, salt: str = "") -> None:
-        self._numbers = _Numbers(salt)
-        self._seed = np.uint64(int.from_bytes(self._numbers.salt[:8], "big"))
+        self._ids = _KeyIds(salt)
+        self._seed = np.uint64(int.from_bytes(self._ids.salt[:8], "big"))
         self._rows = 0
 
     def read(self, keys: ObjectArray, n: int) -> tuple[IntArray | None, FloatArray]:
-        """Return the numbers (None where `keys` is empty) and the shares of the log's next n rows."""
+        """Return the (n,) ids (None where `keys` is empty) and the (n,) hashes in [0, 1) of the log's next n rows."""
         if not len(keys):
-            places = np.arange(self._rows, self._rows + n, dtype=np.uint64)
+            positions = np.arange(self._rows, self._rows + n, dtype=np.uint64)
             self._rows += n
-            return None, _share(_mix(places + self._seed))
-        numbers = np.fromiter(map(self._numbers.__getitem__, keys), dtype=np.int64, count=n)
-        return numbers, _share(np.array(self._numbers.hashes, dtype=np.uint64)[numbers])
+            return None, _unit_interval(_mix(positions + self._seed))
+        ids = np.fromiter(map(self._ids.__getitem__, keys), dtype=np.int64, count=n)
+        return ids, _unit_interval(np.array(self._ids.hashes, dtype=np.uint64)[ids])
 
 
-def _share(hashes: np.ndarray[tuple[int], np.dtype[np.uint64]]) -> FloatArray:
+def _unit_interval(hashes: np.ndarray[tuple[int], np.dtype[np.uint64]]) -> FloatArray:
     return (hashes >> _SHIFT).astype(np.float64) * _UNIT
 
 
 def _mix(x: np.ndarray[tuple[int], np.dtype[np.uint64]]) -> np.ndarray[tuple[int], np.dtype[np.uint64]]:
-    """Return well mixed 64-bit numbers: the finaliser of Steele, Lea and Flood 2014 (SplitMix)."""
+    """Return well mixed 64-bit numbers: the finaliser of SplitMix64 (Steele, Lea and Flood 2014)."""
     x = x * np.uint64(0x9E3779B97F4A7C15)
     x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)

@@ -1,4 +1,4 @@
-"""The record of one estimate, and the standard error of a function of means."""
+"""The record of one estimate, and the delta-method standard error of a function of means."""
 
 from __future__ import annotations
 
@@ -13,20 +13,23 @@ if TYPE_CHECKING:
     from bandit.domain import FloatArray
     from bandit.ope.sums import Summary
 
-# A quadratic form is known to about this share of its largest terms; what is smaller is rounding.
-_ROUNDING = 1e-13
+MIN_EFFECTIVE_SAMPLE_SIZE = 30.0
+"""With a smaller effective sample size, or fewer clusters, no interval is reliable: the verdict is "cannot tell"."""
+
+QUADRATIC_FORM_ROUNDING = 1e-13
+"""Relative rounding error of a quadratic form: values below this share of its largest terms are 0."""
 
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """One estimator's answer with its interval at `level`, and how far the log supports it.
+    """One estimator's value with its confidence interval at `level`, and how well the log supports it.
 
-    `value`, `low`, `high` and `standard_error` are in the reward's unit; `value` is NaN and the interval is
-    infinite where the log cannot answer. `n` rows in `clusters` independent groups. With w = target / propensity,
-    `effective_sample_size` is sum(w)^2 / sum(w^2) (Kish 1965, "Survey sampling"), `max_weight` the largest w and
-    `mean_weight` their mean, which is 1 up to noise where the log supports the policy. For a difference of two
-    policies the first is the smaller and the second the larger of the two, the third is the target's. `interval` says
-    of which kind it is.
+    `value`, `low`, `high` and `standard_error` are in the reward's unit. Where the estimator is not defined on the
+    rows, `value` is NaN and the interval infinite. The `n` rows form `clusters` independent groups. With
+    w = target / propensity, `effective_sample_size` is sum(w)^2 / sum(w^2) (Kish 1965, "Survey sampling"),
+    `max_weight` the largest w and `mean_weight` their mean, which is 1 up to noise where the log supports the policy.
+    For a difference of two policies the effective sample size is the smaller and the largest weight the larger of the
+    two, and the mean weight that of the target. `interval` names the kind of interval.
     """
 
     name: str
@@ -52,17 +55,17 @@ class Estimate:
 
 
 def check_level(level: float) -> None:
-    """Refuse a level that is not in (0, 1)."""
+    """Raise InputError for a confidence level outside (0, 1)."""
     if not 0 < level < 1:
         raise InputError(f"level is {level}; give a share between 0 and 1, such as 0.95")
 
 
 def standard_error(summary: Summary, gradient: FloatArray) -> float:
-    """Return the standard error of f(mean) with this gradient over all p terms, by the delta method.
+    """Return the standard error of f(mean), by the delta method, from f's (p,) gradient over all terms.
 
-    The variance is G / (G - 1) sum_g (sum of influences in group g)^2 / n^2 over G groups: Liang and Zeger 1986,
-    "Longitudinal data analysis using generalized linear models", with the correction for few groups. Infinite with
-    fewer than two groups.
+    The variance is G / (G - 1) sum_g (sum of influence values in group g)^2 / n^2 over G groups: the cluster-robust
+    sandwich estimator of Liang and Zeger 1986, "Longitudinal data analysis using generalized linear models", with the
+    correction for few groups. Infinite with fewer than two groups.
     """
     if summary.groups < 2 or not np.isfinite(gradient).all():
         return np.inf
@@ -71,6 +74,6 @@ def standard_error(summary: Summary, gradient: FloatArray) -> float:
         largest = float(np.abs(gradient) @ np.sqrt(np.maximum(np.diagonal(summary.scatter), 0.0))) ** 2
     if not np.isfinite(form):
         return np.inf
-    if form <= _ROUNDING * largest:
+    if form <= QUADRATIC_FORM_ROUNDING * largest:
         return 0.0
     return float(np.sqrt(form * summary.groups / (summary.groups - 1)) / summary.n)

@@ -1,8 +1,8 @@
-"""What an estimator is: a smooth function of the means of a few numbers per row.
+"""The protocol of an estimator: a smooth function of the means of a few numbers per row, its terms.
 
-Everything else (streaming, merging, intervals, clusters, paired differences) follows from that and is written
-once, in `tally`. With means m of the terms, value f(m) and gradient g = f'(m), the influence of row i with terms
-t_i is g . (t_i - m) (the delta method; van der Vaart 1998, Asymptotic Statistics, chapter 3).
+Streaming, merging, intervals, clusters and paired differences follow from that and are written once, in `tally`. With
+means m of the terms, value f(m) and gradient g = f'(m), the influence value of row i with terms t_i is g . (t_i - m)
+(the delta method; van der Vaart 1998, "Asymptotic Statistics", chapter 3).
 """
 
 from __future__ import annotations
@@ -11,17 +11,17 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Protocol, TypeAlias, runtime_checkable
 
 from bandit.errors import InputError
-from bandit.ope.feedback import COLUMNS, Need, Rows
+from bandit.ope.feedback import NEED_COLUMNS, FeedbackRows, Need
 
 if TYPE_CHECKING:
     from bandit.domain import FloatArray
 
-Term: TypeAlias = "Callable[[Rows], FloatArray]"
-"""One number a row; hashable, so that estimators which need the same term share it."""
+Term: TypeAlias = "Callable[[FeedbackRows], FloatArray]"
+"""Computes one number per row; hashable, so that estimators with the same term share its sums."""
 
 
 class Estimator(Protocol):
-    """One way to estimate a policy's value from the rows of a log."""
+    """An off-policy estimator: a function of the means of its terms over the rows of a log."""
 
     @property
     def name(self) -> str:
@@ -30,7 +30,7 @@ class Estimator(Protocol):
 
     @property
     def needs(self) -> Need | None:
-        """What is needed besides rewards, propensities and target probabilities."""
+        """The optional columns it needs besides rewards, propensities and target probabilities."""
         ...
 
     @property
@@ -39,13 +39,13 @@ class Estimator(Protocol):
         ...
 
     def at(self, means: FloatArray) -> tuple[float, FloatArray]:
-        """Return the value and its gradient at the means of the terms; NaN where the log cannot answer."""
+        """Return the value and its gradient at the means of the terms; NaN where it is not defined."""
         ...
 
 
 @runtime_checkable
 class Selection(Protocol):
-    """A choice among estimators that depends on the rows: which of them answers is decided by their intervals."""
+    """A data-driven choice among candidate estimators, made from their values and standard errors."""
 
     @property
     def name(self) -> str:
@@ -54,7 +54,7 @@ class Selection(Protocol):
 
     @property
     def needs(self) -> Need | None:
-        """What the candidates need."""
+        """The optional columns that the candidates need."""
         ...
 
     @property
@@ -63,7 +63,7 @@ class Selection(Protocol):
         ...
 
     def choose(self, values: FloatArray, errors: FloatArray) -> int:
-        """Return the index of the candidate that answers, from the candidates' values and standard errors."""
+        """Return the index of the selected candidate, given the (k,) values and standard errors."""
         ...
 
 
@@ -72,7 +72,7 @@ AnyEstimator: TypeAlias = Estimator | Selection
 
 def check_needs(estimators: Sequence[AnyEstimator], has: frozenset[Need]) -> None:
     """Raise InputError where an estimator needs a column that is not given."""
-    for need, columns in COLUMNS.items():
+    for need, columns in NEED_COLUMNS.items():
         lacking = [] if need in has else [each.name for each in estimators if each.needs == need]
         if lacking:
             what = "which are not given; give them" if len(columns) > 1 else "which is not given; give it"
@@ -80,21 +80,21 @@ def check_needs(estimators: Sequence[AnyEstimator], has: frozenset[Need]) -> Non
             raise InputError(f"{', '.join(lacking)} {verb} {' and '.join(columns)}, {what} or ask for ips and snips")
 
 
-def weight(rows: Rows) -> FloatArray:
-    """Return w = target / propensity."""
+def weight(rows: FeedbackRows) -> FloatArray:
+    """Return the (n,) importance weights w = target / propensity."""
     return rows.weight
 
 
-def weighted_reward(rows: Rows) -> FloatArray:
-    """Return w r."""
+def weighted_reward(rows: FeedbackRows) -> FloatArray:
+    """Return the (n,) weighted rewards w r."""
     return rows.weight * rows.reward
 
 
-def prediction(rows: Rows) -> FloatArray:
-    """Return the reward model's mean under the target policy."""
+def prediction(rows: FeedbackRows) -> FloatArray:
+    """Return the (n,) means of the reward model's prediction under the target policy."""
     return rows.predicted_target
 
 
-def weighted_residual(rows: Rows) -> FloatArray:
-    """Return w (r - q), what the reward model missed, weighted."""
+def weighted_residual(rows: FeedbackRows) -> FloatArray:
+    """Return the (n,) weighted residuals w (r - q) of the reward model."""
     return rows.weight * (rows.reward - rows.predicted_logged)

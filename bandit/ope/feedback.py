@@ -1,4 +1,4 @@
-"""The numbers of one policy's evaluation, row by row, checked once at the border."""
+"""The columns that estimators work on: rewards, propensities and target probabilities, validated once."""
 
 from __future__ import annotations
 
@@ -15,30 +15,32 @@ if TYPE_CHECKING:
     from bandit.domain import BoolArray, FloatArray, IntArray
 
 Need: TypeAlias = Literal["predictions", "robust", "marginal", "slate"]
-"""What an estimator may need besides rewards, propensities and target probabilities."""
+"""Optional columns that an estimator may need besides rewards, propensities and target probabilities."""
 
-COLUMNS: dict[Need, tuple[str, ...]] = {
+NEED_COLUMNS: dict[Need, tuple[str, ...]] = {
     "predictions": ("predicted_logged", "predicted_target"),
     "robust": ("robust_logged", "robust_target"),
     "marginal": ("marginal_weight",),
     "slate": ("slate_weight",),
 }
-"""The columns of Feedback that meet a need."""
+"""The columns of `Feedback` that meet each need."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Feedback:
-    """What n logged decisions say about one target policy; every field is a 1-d array of n numbers.
+    """n logged decisions and one target policy's probabilities for them; every field is a 1-d array of n numbers.
 
-    `reward` is what was earned, `propensity` in (0, 1] the probability with which the logged offer was chosen and
-    `target` in [0, 1] the probability with which the target policy would choose it. `predicted_logged` is a
-    reward model's q(x, a) of the logged offer and `predicted_target` its mean under the target policy,
-    sum over a of target(a | x) q(x, a); give both or neither. `cluster` has an integer id a row: rows of the same
-    id (customer) are not independent of each other. `robust_logged` and `robust_target` are the same two numbers of
-    a reward model that was fitted with the weights of `mrdr_weights`, give both or neither; `marginal_weight` >= 0
-    is the ratio of the two policies' probabilities of the logged offer's chosen dimensions and `slate_weight`, which
-    may be negative, the weight of the pseudo-inverse estimator (both from `bandit.ope.slate_weights`). Raises
-    NumberError for NaN, infinity and numbers out of range, InputError for lengths that differ.
+    `reward` is the observed reward, `propensity` in (0, 1] the logging policy's probability of the logged offer and
+    `target` in [0, 1] the target policy's probability of it. `predicted_logged` is a reward model's prediction q(x, a)
+    for the logged offer and `predicted_target` its mean under the target policy, sum over a of target(a | x) q(x, a);
+    give both or neither. `cluster` holds integer ids: rows with the same id (customer) are dependent.
+
+    `robust_logged` and `robust_target` are the same two numbers from a reward model fitted with the weights of
+    `mrdr_weights`; give both or neither. `marginal_weight` >= 0 is the ratio of the two policies' probabilities of the
+    logged offer's embedding, and `slate_weight`, which may be negative, the weight of the pseudo-inverse estimator
+    (both from `bandit.ope.slate_weights`).
+
+    Raises NumberError for NaN, infinity and values out of range, InputError for lengths that differ.
     """
 
     reward: FloatArray
@@ -54,43 +56,43 @@ class Feedback:
 
     def __post_init__(self) -> None:
         n = np.size(self.reward)
-        optional = [name for columns in COLUMNS.values() for name in columns]
+        optional = [name for columns in NEED_COLUMNS.values() for name in columns]
         for name in ("reward", "propensity", "target", *optional):
             given = getattr(self, name)
             if given is not None:
                 object.__setattr__(self, name, _numbers(name, given, n))
-        for columns in COLUMNS.values():
+        for columns in NEED_COLUMNS.values():
             if len({getattr(self, name) is None for name in columns}) > 1:
                 raise InputError(f"only one of {' and '.join(columns)} is given; give both or neither")
         if self.cluster is not None:
             object.__setattr__(self, "cluster", _ids(self.cluster, n))
-        _refuse("propensity", self.propensity, ~((self.propensity > 0) & (self.propensity <= 1)), "(0, 1]")
-        _refuse("target", self.target, ~((self.target >= 0) & (self.target <= 1)), "[0, 1]")
+        _check_values("propensity", self.propensity, ~((self.propensity > 0) & (self.propensity <= 1)), "(0, 1]")
+        _check_values("target", self.target, ~((self.target >= 0) & (self.target <= 1)), "[0, 1]")
         if self.marginal_weight is not None:
-            _refuse("marginal_weight", self.marginal_weight, self.marginal_weight < 0, "[0, infinity)")
+            _check_values("marginal_weight", self.marginal_weight, self.marginal_weight < 0, "[0, infinity)")
 
     def __len__(self) -> int:
         return len(self.reward)
 
     @property
     def has(self) -> frozenset[Need]:
-        """The needs of estimators that are met."""
-        return frozenset(need for need, columns in COLUMNS.items() if getattr(self, columns[0]) is not None)
+        """The needs that the given columns meet."""
+        return frozenset(need for need, columns in NEED_COLUMNS.items() if getattr(self, columns[0]) is not None)
 
-    def rows(self, chosen: slice = slice(None)) -> Rows:
-        """Return the chosen rows as the estimators see them; NumberError where a weight overflows."""
+    def rows(self, chosen: slice = slice(None)) -> FeedbackRows:
+        """Return the chosen rows with their importance weights; NumberError where a weight overflows."""
         with np.errstate(over="ignore"):
             weight = self.target[chosen] / self.propensity[chosen]
         if not np.isfinite(weight).all():
             raise NumberError(
                 "target / propensity is too large for a float64; leave out rows whose propensity is practically 0"
             )
-        given = {name: getattr(self, name) for columns in COLUMNS.values() for name in columns}
+        given = {name: getattr(self, name) for columns in NEED_COLUMNS.values() for name in columns}
         columns = {name: column[chosen] for name, column in given.items() if column is not None}
-        return Rows(weight, self.reward[chosen], **columns)
+        return FeedbackRows(weight, self.reward[chosen], **columns)
 
     def same_log(self, other: Feedback) -> bool:
-        """Whether both speak of the same rows: equal rewards, propensities and clusters."""
+        """Whether both describe the same logged rows: equal rewards, propensities and clusters."""
         if (self.cluster is None) != (other.cluster is None):
             return False
         if self.cluster is not None and other.cluster is not None and not _equal(self.cluster, other.cluster):
@@ -99,10 +101,10 @@ class Feedback:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Rows:
-    """What an estimator sees of n rows: weight = target / propensity, reward, and the optional columns.
+class FeedbackRows:
+    """The input of an estimator for n rows: weight = target / propensity, reward, and the optional columns.
 
-    The optional columns are those of `Feedback`, each empty where it is not given.
+    The optional columns are those of `Feedback`; each is empty where it is not given.
     """
 
     weight: FloatArray
@@ -116,18 +118,18 @@ class Rows:
 
 
 def _numbers(name: str, given: ArrayLike, n: int) -> FloatArray:
-    """Return n finite float64."""
+    """Return the column as (n,) float64; NumberError unless all values are finite."""
     try:
         array = np.asarray(given, dtype=np.float64)
     except (TypeError, ValueError):
         raise NumberError(f"{name} is not an array of numbers; pass float64") from None
     _check_shape(name, array.shape, n)
-    _refuse(name, array, ~np.isfinite(array), "the finite numbers")
+    _check_values(name, array, ~np.isfinite(array), "the finite numbers")
     return array
 
 
 def _ids(given: ArrayLike, n: int) -> IntArray:
-    """Return n int64 ids."""
+    """Return the ids as (n,) int64."""
     array = np.asarray(given)
     _check_shape("cluster", array.shape, n)
     if n and array.dtype.kind not in "iu":
@@ -146,7 +148,7 @@ def _equal(a: FloatArray | IntArray, b: FloatArray | IntArray) -> bool:
     return a is b or np.array_equal(a, b)
 
 
-def _refuse(name: str, array: FloatArray, bad: BoolArray, allowed: str) -> None:
+def _check_values(name: str, array: FloatArray, bad: BoolArray, allowed: str) -> None:
     if bad.any():
         row = int(np.argmax(bad))
         raise NumberError(

@@ -1,4 +1,4 @@
-"""Many intervals that hold together, by the joint correlation of their errors (max-t)."""
+"""Simultaneous confidence intervals by the max-t method: the joint correlation of the estimates' errors."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ if TYPE_CHECKING:
     from bandit.ope.statistic import Statistic
 
 DRAWS = 100_000
-"""Of the largest of m correlated t statistics; its 95 % point is then known to about 0.01."""
+"""Monte Carlo draws of the largest of m correlated t statistics; the 95 % point is known to about 0.01."""
 
 _SEED = 1987
 
 
 @dataclass(frozen=True, slots=True)
 class Simultaneous:
-    """One of several estimates whose intervals hold together at the estimate's level.
+    """One of several estimates whose intervals have joint coverage at the estimate's level.
 
-    `p_value` is that of value 0 against two sides, adjusted for all of them being looked at: it is below
-    1 - level where 0 is outside of the interval.
+    `p_value` is the two-sided p-value of the hypothesis that the value is 0, adjusted for multiple comparisons: it is
+    below 1 - level exactly where the interval excludes 0.
     """
 
     estimate: Estimate
@@ -38,10 +38,10 @@ class Simultaneous:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class MaxT:
-    """The (draws,) sorted largest absolute values of correlated t statistics, and how many of them there are.
+    """The distribution of the largest absolute value of `count` correlated t statistics, as (draws,) sorted draws.
 
     Hothorn, Bretz and Westfall 2008, "Simultaneous inference in general parametric models": the errors are jointly
-    normal with the correlation of the influences, over the root of one chi-square of groups - 1 degrees.
+    normal with the correlation of the influence values, divided by sqrt(chi-square / freedom) of groups - 1 degrees.
     """
 
     largest: FloatArray
@@ -50,7 +50,7 @@ class MaxT:
 
     @classmethod
     def of(cls, statistics: Sequence[Statistic]) -> MaxT:
-        """Return the distribution for these statistics; those without a finite error above 0 take no part."""
+        """Return the distribution for these statistics, without those whose error is 0 or infinite."""
         used = [each for each in statistics if np.isfinite(each.error) and each.error > 0]
         freedom = statistics[0].summary.groups - 1
         if len(used) < 2:
@@ -69,17 +69,17 @@ class MaxT:
         return cls(np.sort(largest / np.sqrt(rng.chisquare(freedom, DRAWS) / freedom)), len(used), freedom)
 
     def level(self, level: float) -> float:
-        """Return the level of each single interval at which all hold together: for one alone the level itself."""
+        """Return the level of each single interval that gives this joint level; for one statistic the level itself."""
         if self.count < 2:
             return level
         critical = float(self.largest[min(int(np.ceil(level * len(self.largest))), len(self.largest)) - 1])
-        # Never narrower than one interval alone nor wider than Bonferroni's, whatever the draws.
+        # Kept between the quantile of one interval and Bonferroni's, against the noise of the draws.
         bonferroni = float(stdtrit(self.freedom, 0.5 + (1.0 - (1.0 - level) / self.count) / 2))
         single = float(stdtrit(self.freedom, 0.5 + level / 2))
         return float(1.0 - 2.0 * stdtr(self.freedom, -min(max(critical, single), bonferroni)))
 
     def p_value(self, t: float) -> float:
-        """Return the chance that the largest is at least |t|, between that of one alone and Bonferroni's."""
+        """Return the probability that the largest is at least |t|, kept between the single and Bonferroni's p-value."""
         single = float(2.0 * stdtr(self.freedom, -abs(t)))
         if self.count < 2:
             return single
@@ -88,9 +88,9 @@ class MaxT:
 
 
 def t_statistic(statistic: Statistic, kind: IntervalKind) -> float:
-    """Return the Student-t statistic against 0, of groups - 1 degrees, whose size decides whether 0 is inside.
+    """Return the t statistic, of groups - 1 degrees of freedom, of the hypothesis that the value is 0.
 
-    For skew it is that with the p-value of the transformed statistic.
+    For skew it is the t statistic with the p-value of the transformed statistic.
     """
     if not np.isfinite(statistic.value) or not np.isfinite(statistic.error):
         return 0.0

@@ -1,4 +1,4 @@
-"""Weights that use what an offer is made of; exact, from the probabilities the logging policy gave to every offer.
+"""Importance weights of mips and pi, computed exactly from the logging policy's probabilities of all offers.
 
 Shapes: n rows, N offers, K options of all dimensions together.
 """
@@ -17,20 +17,20 @@ if TYPE_CHECKING:
     from bandit.domain import FloatArray, IntArray
 
 _CELLS = 2_000_000
-# What sums of probabilities may be off; and below which share of its largest a singular value is rounding.
-_OFF = 1e-6
+# Tolerance for sums of probabilities, and the relative size below which a singular value counts as 0.
+_TOLERANCE = 1e-6
 _RANK = 1e-13
 
 
 def marginal_weights(logging: FloatArray, target: FloatArray, offer: IntArray, labels: IntArray) -> FloatArray:
-    """Return the (n,) ratios of P(any offer of the logged one's label) under target and logging.
+    """Return the (n,) marginal weights: the ratio of target to logging probability of the logged offer's label.
 
-    Saito and Joachims 2022, "Off-policy evaluation for large action spaces via embeddings", the marginal importance
-    weight w(x, e). `logging` and `target` (n, N) are probabilities, `offer` (n,) the logged offers and `labels` (N,)
-    integers, the same for offers with the same combination of the chosen dimensions. With a label for each
-    offer it is the usual weight, with one label for all it is 1.
+    This is w(x, e) of Saito and Joachims 2022, "Off-policy evaluation for large action spaces via embeddings".
+    `logging` and `target` (n, N) are probabilities, `offer` (n,) the logged offers and `labels` (N,) integers, the same
+    for offers with the same embedding (the same options of the chosen dimensions). With one label per offer it is the
+    importance weight of ips, with one label for all offers it is 1.
 
-    Raises InputError for shapes and numbers of offers that do not fit, NumberError for what are no probabilities and
+    Raises InputError for shapes and offer indices that do not fit, NumberError for rows that are not probabilities and
     for a logged offer of probability 0.
     """
     logging, target, offer = _checked(logging, target, offer)
@@ -54,9 +54,9 @@ def slate_weights(logging: FloatArray, target: FloatArray, offer: IntArray, colu
     Swaminathan et al. 2017, "Off-policy evaluation for slate recommendation". `columns` (N, K) has a 1 for each
     option of an offer: one in each dimension, so that all offers have as many. In each row s is that of the logged
     offer, q = sum over a of target(a) columns[a], and G = sum over a of logging(a) columns[a] columns[a]', whose
-    pseudo-inverse is computed once for rows with the same `logging`. Where logging draws the dimensions independently
-    of each other, the weight is the sum of the L dimensions' ratios of probabilities of the logged option, less L - 1.
-    Memory is bounded by working in chunks. Arguments and errors are otherwise those of `marginal_weights`.
+    pseudo-inverse is computed once for rows with the same `logging`. Where logging draws the L dimensions
+    independently, the weight is the sum over dimensions of the probability ratio of the logged option, minus (L - 1).
+    Rows are processed in chunks of bounded memory. Other arguments and errors are those of `marginal_weights`.
     """
     logging, target, offer = _checked(logging, target, offer)
     columns = np.asarray(columns, dtype=np.float64)
@@ -75,25 +75,25 @@ def slate_weights(logging: FloatArray, target: FloatArray, offer: IntArray, colu
 
 
 def _second_moments(logging: FloatArray, columns: FloatArray) -> FloatArray:
-    """Return the (n, K, K) means of s s'."""
+    """Return the (n, K, K) means of s s' under the logging policy."""
     moments = np.empty((len(logging), columns.shape[1], columns.shape[1]))
     for option, column in enumerate(columns.T):
-        # Only the offers that have the option add to its row.
+        # Only offers with the option contribute to its row.
         having = np.flatnonzero(column)
         moments[:, option] = logging[:, having] @ columns[having]
     return moments
 
 
 def _distinct(table: FloatArray) -> tuple[FloatArray, IntArray]:
-    """Return the distinct rows and which of them each row is."""
-    # Compared as bytes: several times faster than number by number, and as exact.
+    """Return the distinct rows and the index of each row among them."""
+    # Compared as bytes: several times faster than by number, with the same result.
     as_bytes = np.ascontiguousarray(table).view(np.dtype((np.void, table.itemsize * table.shape[1])))[:, 0]
     _, first, which = np.unique(as_bytes, return_index=True, return_inverse=True)
     return table[first], which
 
 
 def _chunks(n: int, cells: int) -> Iterator[slice]:
-    """Cut n rows of so many numbers each into slices of bounded memory."""
+    """Yield slices of n rows of `cells` numbers each, of bounded memory."""
     size = max(1, _CELLS // max(1, cells))
     return (slice(start, start + size) for start in range(0, n, size))
 
@@ -112,7 +112,7 @@ def _checked(logging: FloatArray, target: FloatArray, offer: IntArray) -> tuple[
         raise InputError(f"offer has numbers from {offer.min()} to {offer.max()}; there are {n_offers} offers")
     for name, table in (("logging", logging), ("target", target)):
         # Every comparison with NaN is false.
-        if n and not (table.min() >= 0.0 and np.abs(table.sum(axis=1) - 1.0).max() <= _OFF):
+        if n and not (table.min() >= 0.0 and np.abs(table.sum(axis=1) - 1.0).max() <= _TOLERANCE):
             raise NumberError(f"{name} has rows that are no probabilities; give numbers of at least 0 that sum to 1")
     drawn = logging[np.arange(n), offer]
     if not (drawn > 0).all():

@@ -1,7 +1,7 @@
-"""Streaming sums of p terms, over rows or over clusters of rows; parts merge with `+`.
+"""Streaming sums of p terms, over independent rows or over clusters of rows; parts merge with `+`.
 
-Both accumulators end in a `Summary`, of which every value and every interval is a function: means, second moments,
-and the sums of at most `BLOCKS` blocks of whole groups, from which third moments and bootstraps are had.
+Both accumulators return a `Summary`, from which every value and interval is computed: means, second moments, and the
+sums of at most `SUM_BLOCKS` blocks of whole groups, which give third moments and bootstrap replicates.
 """
 
 from __future__ import annotations
@@ -16,10 +16,11 @@ if TYPE_CHECKING:
 
     from bandit.domain import FloatArray, IntArray
 
-BLOCKS = 8_192
-"""Groups beyond this number share blocks: third cumulants of independent groups add up, so nothing but noise is lost.
+SUM_BLOCKS = 8_192
+"""The largest number of blocks; with more groups, groups share blocks.
 
-The skewness of the total, had from B blocks, has a standard error of about sqrt(15) / B = 0.0005.
+Third cumulants of independent groups are additive, so blocks add no bias: the skewness of the total, computed from B
+blocks, has a standard error of about sqrt(15) / B = 0.0005.
 """
 
 _PAGE = 16_384
@@ -27,11 +28,11 @@ _PAGE = 16_384
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Summary:
-    """What p terms add up to: n rows in `groups` independent groups.
+    """Moments of p terms over n rows in `groups` independent groups.
 
     `mean` is (p,), over rows. `scatter` is (p, p), the sum over groups of d d' with d = sum over the group's rows
-    of (term - mean). Where each row is its own group that is the usual centred cross-product matrix. `deviations`
-    is (p, b), the sums of d over blocks of whole groups, and `counts` (b,) their rows; b = groups up to BLOCKS.
+    of (term - mean). Where each row is its own group it is the centred cross-product matrix. `deviations`
+    is (p, b), the sums of d over blocks of whole groups, and `counts` (b,) their rows; b = groups up to SUM_BLOCKS.
     `with_counts` is (p,), the sum over groups of d times the group's number of rows, 0 where groups are rows.
     `largest_group` is the largest group's number of rows and `squared_counts` the sum of their squares.
     """
@@ -48,12 +49,12 @@ class Summary:
 
 
 @dataclass(slots=True, eq=False)
-class RowScatter:
-    """Each row is independent; memory is O(p^2 + p BLOCKS) whatever the number of rows.
+class RowSums:
+    """Sums over independent rows, in memory of O(p^2 + p SUM_BLOCKS) for any number of rows.
 
     Batches are centred before they are squared and joined by the pairwise update of Chan, Golub and LeVeque 1983,
-    "Algorithms for computing the sample variance", so that a large mean costs no digits. The i-th row is part of
-    block i mod BLOCKS; a merge deals the other's rows on from there, so it is what adding them would have been.
+    "Algorithms for computing the sample variance", so that a large mean causes no cancellation. Row i belongs to block
+    i mod SUM_BLOCKS; a merge continues the numbering with the other's rows, so it equals adding them.
     """
 
     p: int
@@ -64,44 +65,44 @@ class RowScatter:
 
     def __post_init__(self) -> None:
         self.mean, self.scatter = np.zeros(self.p), np.zeros((self.p, self.p))
-        self._blocks = np.zeros((self.p, BLOCKS))
+        self._blocks = np.zeros((self.p, SUM_BLOCKS))
 
     def add(self, terms: FloatArray, cluster: IntArray | None = None) -> None:
         """Add the (p, n) terms of n rows; `cluster` is not used."""
         del cluster
         n = terms.shape[1]
         if n:
-            self._deal(terms)
+            self._add_to_blocks(terms)
             mean = terms.mean(axis=1)
             centred = terms - mean[:, None]
             self._join(n, mean, centred @ centred.T)
 
-    def __add__(self, other: RowScatter) -> RowScatter:
-        both = RowScatter(self.p)
-        both._blocks = self._blocks + np.roll(other._blocks, self.n % BLOCKS, axis=1)
+    def __add__(self, other: RowSums) -> RowSums:
+        both = RowSums(self.p)
+        both._blocks = self._blocks + np.roll(other._blocks, self.n % SUM_BLOCKS, axis=1)
         for part in (self, other):
             both._join(part.n, part.mean, part.scatter)
         return both
 
     def summary(self) -> Summary:
-        """Return what was seen so far."""
-        used = min(self.n, BLOCKS)
-        counts = self.n // BLOCKS + (np.arange(used) < self.n % BLOCKS).astype(np.float64)
+        """Return the moments of the rows so far."""
+        used = min(self.n, SUM_BLOCKS)
+        counts = self.n // SUM_BLOCKS + (np.arange(used) < self.n % SUM_BLOCKS).astype(np.float64)
         deviations = self._blocks[:, :used] - self.mean[:, None] * counts
         return Summary(
             self.n, self.n, self.mean, self.scatter, counts, deviations, np.zeros(self.p), min(self.n, 1), float(self.n)
         )
 
-    def _deal(self, terms: FloatArray) -> None:
-        """Add rows to their blocks; to be called before their number is added."""
-        n, place = terms.shape[1], self.n % BLOCKS
-        first = min(BLOCKS - place, n)
+    def _add_to_blocks(self, terms: FloatArray) -> None:
+        """Add rows to their blocks; called before `n` is increased."""
+        n, place = terms.shape[1], self.n % SUM_BLOCKS
+        first = min(SUM_BLOCKS - place, n)
         self._blocks[:, place : place + first] += terms[:, :first]
-        rounds = (n - first) // BLOCKS
+        rounds = (n - first) // SUM_BLOCKS
         for each in range(rounds):
-            start = first + each * BLOCKS
-            self._blocks += terms[:, start : start + BLOCKS]
-        rest = terms[:, first + rounds * BLOCKS :]
+            start = first + each * SUM_BLOCKS
+            self._blocks += terms[:, start : start + SUM_BLOCKS]
+        rest = terms[:, first + rounds * SUM_BLOCKS :]
         self._blocks[:, : rest.shape[1]] += rest
 
     def _join(self, n: int, mean: FloatArray, scatter: FloatArray) -> None:
@@ -114,8 +115,8 @@ class RowScatter:
         self.n = total
 
 
-class _Rows:
-    """Rows of q numbers, as many as are asked for, in pages: to grow copies nothing and leaves no room unused."""
+class _PagedRows:
+    """A growing table of rows of q numbers, stored in pages: growth copies nothing and wastes at most one page."""
 
     def __init__(self, q: int) -> None:
         self.q = q
@@ -143,21 +144,21 @@ class _Rows:
 
 
 @dataclass(slots=True, eq=False)
-class ClusterScatter:
-    """Rows of one cluster hang together; keeps the p sums of every cluster, since its rows may come at any time.
+class ClusterSums:
+    """Sums over clusters of dependent rows; keeps the p sums of each cluster, since its rows may be in any batch.
 
-    Memory is 8 (p + 1) bytes a cluster, and nothing beside it is as large. `_ids` is sorted and `_slots` says in which
-    row of `_sums` each id's sums are; column 0 counts the cluster's rows.
+    Memory is dominated by 8 (p + 1) bytes a cluster. `_ids` is sorted, and `_slots` holds the row of `_sums` of each
+    id; column 0 counts the cluster's rows.
     """
 
     p: int
     _ids: IntArray = field(init=False)
     _slots: IntArray = field(init=False)
-    _sums: _Rows = field(init=False)
+    _sums: _PagedRows = field(init=False)
 
     def __post_init__(self) -> None:
         self._ids, self._slots = np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)
-        self._sums = _Rows(self.p + 1)
+        self._sums = _PagedRows(self.p + 1)
 
     def add(self, terms: FloatArray, cluster: IntArray | None) -> None:
         """Add the (p, n) terms of n rows with the (n,) ids of their clusters."""
@@ -170,22 +171,22 @@ class ClusterScatter:
             sums[:, column] = np.bincount(local, weights=term, minlength=len(ids))
         self._join(ids, sums)
 
-    def __add__(self, other: ClusterScatter) -> ClusterScatter:
-        both = ClusterScatter(self.p)
+    def __add__(self, other: ClusterSums) -> ClusterSums:
+        both = ClusterSums(self.p)
         for part in (self, other):
             for ids, sums in part._in_order():
                 both._join(ids, sums)
         return both
 
     def summary(self) -> Summary:
-        """Return what was seen so far."""
+        """Return the moments of the rows so far."""
         groups = len(self._ids)
         n, totals = 0.0, np.zeros(self.p)
         for _, sums in self._in_order():
             n += float(sums[:, 0].sum())
             totals += sums[:, 1:].sum(axis=0)
         mean = totals / max(n, 1.0)
-        used = min(groups, BLOCKS)
+        used = min(groups, SUM_BLOCKS)
         scatter, by_count = np.zeros((self.p, self.p)), np.zeros(self.p)
         counts, deviations = np.zeros(used), np.zeros((self.p, used))
         largest, squares = 0.0, 0.0
@@ -194,16 +195,16 @@ class ClusterScatter:
             deviation = sums[:, 1:] - count[:, None] * mean
             scatter += deviation.T @ deviation
             by_count += count @ deviation
-            # Group k is part of block k mod BLOCKS, and a part begins with a multiple of it.
+            # Group k belongs to block k mod SUM_BLOCKS, and each part starts at a multiple of SUM_BLOCKS.
             counts[: len(count)] += count
             deviations[:, : len(count)] += deviation.T
             largest, squares = max(largest, float(count.max())), squares + float(count @ count)
         return Summary(round(n), groups, mean, scatter, counts, deviations, by_count, round(largest), squares)
 
     def _in_order(self) -> Iterator[tuple[IntArray, FloatArray]]:
-        """Yield ids and sums, BLOCKS at a time, in order of id: the order in which clusters came leaves no trace."""
-        for start in range(0, len(self._ids), BLOCKS):
-            part = slice(start, start + BLOCKS)
+        """Yield ids and sums in order of id, SUM_BLOCKS at a time, so that results do not depend on row order."""
+        for start in range(0, len(self._ids), SUM_BLOCKS):
+            part = slice(start, start + SUM_BLOCKS)
             yield self._ids[part], self._sums.read(self._slots[part])
 
     def _join(self, ids: IntArray, sums: FloatArray) -> None:

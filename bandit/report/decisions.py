@@ -15,7 +15,7 @@ from bandit.report.numbers import count
 if TYPE_CHECKING:
     from bandit.catalogue import Catalogue
     from bandit.domain import Decision, FloatArray
-    from bandit.learning.learner import LearnReport
+    from bandit.learning import LearnReport
 
 
 def decision_json(

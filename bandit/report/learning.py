@@ -1,4 +1,4 @@
-"""What was learned from a log, which half-life it asks for, and what exploration has cost: tables and sentences."""
+"""Reports of a warm start, a half-life comparison and the cost of exploration, as tables and sentences."""
 
 from __future__ import annotations
 
@@ -9,33 +9,33 @@ from typing import TYPE_CHECKING
 from rich.markup import escape
 from rich.table import Table
 
-from bandit.analysis.half_life import NEVER
+from bandit.analysis.half_life import NO_FORGETTING
 from bandit.domain import MICROSECONDS
 from bandit.report.numbers import UNKNOWN_NUMBER, NumberFormat, count
 
 if TYPE_CHECKING:
-    from bandit.analysis.exploration_cost import Exploration, Period
-    from bandit.analysis.half_life import HalfLives
+    from bandit.analysis.exploration_cost import ExplorationCost, Period
+    from bandit.analysis.half_life import HalfLifeComparison
     from bandit.analysis.warm_start import WarmStart
     from bandit.catalogue import Catalogue
 
 CAUTION = (
-    "This is an estimate under what the policy believes now, not a measurement. The best of offers that are nearly "
-    "equal looks better than it is, which makes the cost look larger; a better offer that is not recognised as such "
-    "yet makes it look smaller. What was not learned yet does not count: run offer-bandit learn first."
+    "This is an estimate under the policy's current model, not a measurement. Where offers are nearly equal the best "
+    "one is overestimated, which makes the cost too large; a better offer that the model does not recognise yet makes "
+    "it too small. Outcomes that were not learned yet are not included: run offer-bandit learn first."
 )
-"""What must stand beside the cost of exploration."""
+"""The caveat that is printed with the cost of exploration."""
 
 _DAY = 86_400 * MICROSECONDS
 _FIGURES = 3
 
 
 def warm_start_json(start: WarmStart, catalogue: Catalogue, top: int) -> dict[str, object]:
-    """Return plain JSON values, with the `top` offers that win most often."""
+    """Return plain JSON values, with the `top` offers that are predicted best most often."""
     return {
         "n": start.n,
         "conversions": start.conversions,
-        "n_favourites": len(start.favourites),
+        "n_favourites": len(start.best_offers),
         "favourites": [
             {
                 "offer": catalogue.offer(each.offer),
@@ -43,41 +43,41 @@ def warm_start_json(start: WarmStart, catalogue: Catalogue, top: int) -> dict[st
                 "share": each.n / start.n,
                 "predicted_value": each.predicted,
             }
-            for each in start.favourites[:top]
+            for each in start.best_offers[:top]
         ],
     }
 
 
 def warm_start_tables(start: WarmStart, catalogue: Catalogue, unit: str, top: int) -> list[Table]:
-    """Return what was learned, and the `top` offers that are believed to be the best most often."""
+    """Return the table of the fit, and that of the `top` offers that are predicted best most often."""
     learned = Table(title="learned from the log", title_justify="left", show_header=False)
     learned.add_column()
     learned.add_column(justify="right")
     learned.add_row("decisions", count(start.n))
     learned.add_row("of these converted", f"{count(start.conversions)} ({start.conversions / start.n:.2%})")
     best = Table(
-        title=f"believed to be the best: {count(len(start.favourites))} of {count(catalogue.n_offers)} offers",
+        title=f"predicted best: {count(len(start.best_offers))} of {count(catalogue.n_offers)} offers",
         title_justify="left",
     )
     best.add_column("offer", overflow="fold")
-    best.add_column("best for", justify="right")
-    best.add_column(f"predicted there: {escape(unit)}", justify="right")
-    for each in start.favourites[:top]:
+    best.add_column("share of decisions", justify="right")
+    best.add_column(f"mean prediction: {escape(unit)}", justify="right")
+    for each in start.best_offers[:top]:
         best.add_row(escape(catalogue.label(each.offer)), f"{each.n / start.n:.1%}", f"{each.predicted:,.4g}")
     return [learned, best] if top else [learned]
 
 
-def half_life_table(found: HalfLives) -> Table:
-    """Return one row a candidate: its loss, and that beside the loss of forgetting nothing."""
+def half_life_table(found: HalfLifeComparison) -> Table:
+    """Return one row per candidate: its loss, and the difference to the loss without forgetting."""
     table = Table(
-        title=f"{found.score} a decision, each predicted before it was learned; less is better", title_justify="left"
+        title=f"{found.score} per decision, predicted before it was learned; lower is better", title_justify="left"
     )
     table.add_column("half-life")
-    for heading in ("mean loss", f"minus {NEVER}", f"paired interval, {found.level:.0%} for all together"):
+    for heading in ("mean loss", f"minus {NO_FORGETTING}", f"paired interval, {found.level:.0%} jointly"):
         table.add_column(heading, justify="right", no_wrap=True)
-    table.add_column("so it is")
-    scale = NumberFormat.of([row.difference for row in found.rows if row.difference is not None])
-    for row in found.rows:
+    table.add_column("verdict")
+    scale = NumberFormat.of([row.difference for row in found.candidates if row.difference is not None])
+    for row in found.candidates:
         cells = ["", ""]
         if row.difference is not None:
             cells = [
@@ -85,27 +85,27 @@ def half_life_table(found: HalfLives) -> Table:
                 scale.interval(row.difference, signed=True),
             ]
         chosen = " (chosen)" if row.half_life == found.choice else ""
-        standing = row.standing if found.warning is None else "cannot tell"
-        table.add_row(escape(row.half_life), scale.number(row.loss.value), *cells, f"{standing}{chosen}")
+        verdict = row.verdict if found.warning is None else "cannot tell"
+        table.add_row(escape(row.half_life), scale.number(row.loss.value), *cells, f"{verdict}{chosen}")
     return table
 
 
-def half_life_lines(found: HalfLives) -> list[str]:
-    """Return what was compared on what, and what to do with it."""
+def half_life_lines(found: HalfLifeComparison) -> list[str]:
+    """Return the data of the comparison and the recommendation, in sentences."""
     of = "" if found.customers is None else f" of {count(found.customers)} customers"
     days = (found.last_time - found.first_time) / _DAY
     lines = [f"Compared on {count(found.n)} decisions{of} over {days:,.1f} days, {count(found.block)} at a time."]
     if found.even:
-        effective = found.rows[0].loss.effective_sample_size
+        effective = found.candidates[0].loss.effective_sample_size
         lines.append(
             f"Weighted as if every offer had been made equally often: they count as {effective:,.0f} decisions."
         )
     else:
-        lines.append("Counted as they were logged: offers that were made often count most.")
+        lines.append("Averaged as logged: offers that were made often count most.")
     if found.warning is not None:
-        lines.append(f"{found.warning[0].upper()}{found.warning[1:]}; forget nothing for now.")
+        lines.append(f"{found.warning[0].upper()}{found.warning[1:]}; do not forget for now.")
     elif found.half_life is None:
-        lines.append("No half-life is better than never beyond doubt: forget nothing, which is the default.")
+        lines.append("No half-life is significantly better than never: do not forget, which is the default.")
     else:
         lines.append(
             f'Forget with a half-life of {found.choice}: ThompsonSampling(catalogue, half_life="{found.choice}"), or '
@@ -114,12 +114,12 @@ def half_life_lines(found: HalfLives) -> list[str]:
     return lines
 
 
-def exploration_table(found: Exploration, unit: str) -> Table:
-    """Return one row a stretch of the log, and the sum."""
-    table = Table(title=f"what exploration has cost, as is believed now: {escape(unit)}", title_justify="left")
+def exploration_table(found: ExplorationCost, unit: str) -> Table:
+    """Return one row per period of the log, and the total."""
+    table = Table(title=f"estimated cost of exploration: {escape(unit)}", title_justify="left")
     table.add_column(found.by, justify="right")
     table.add_column("from")
-    for heading in ("decisions", "cost", "a decision", "of it the floor", "got the best offer"):
+    for heading in ("decisions", "cost", "per decision", "due to the floor", "got the best offer"):
         table.add_column(heading, justify="right", no_wrap=True)
     for number, period in enumerate(found.periods, start=1):
         table.add_row(str(number), _day(period.start), *_cells(period))
@@ -128,8 +128,8 @@ def exploration_table(found: Exploration, unit: str) -> Table:
     return table
 
 
-def exploration_lines(found: Exploration) -> list[str]:
-    """Return the sum in a sentence, and how far it is to be trusted."""
+def exploration_lines(found: ExplorationCost) -> list[str]:
+    """Return the total in a sentence, and the caveat."""
     total = found.total
     share = f", {total.cost / total.best:.1%} of what the best offers would have brought" if total.best > 0 else ""
     return [
@@ -149,7 +149,7 @@ def _cells(period: Period) -> list[str]:
 
 
 def _number(value: float) -> str:
-    """Return a number with at least three figures, and no fraction where it is large."""
+    """Return a number with at least three significant figures, and no decimals from 1,000."""
     if not math.isfinite(value):
         return UNKNOWN_NUMBER
     size = abs(value)

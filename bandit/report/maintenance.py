@@ -11,9 +11,10 @@ from rich.table import Table
 from bandit.report.numbers import count
 
 if TYPE_CHECKING:
-    from bandit.governance.erasure import EraseReport, RetentionReport
+    from bandit.governance.erasure import EraseReport
+    from bandit.governance.retention import RetentionReport
     from bandit.governance.verify import VerifyReport
-    from bandit.learning.learner import RebuildReport
+    from bandit.learning import RebuildReport
 
 
 def verified_lines(verified: VerifyReport) -> list[str]:

@@ -1,4 +1,4 @@
-"""A plan as a table and in plain words."""
+"""Report of a sample size plan: the table of designs and a summary in sentences."""
 
 from __future__ import annotations
 
@@ -12,33 +12,33 @@ from bandit.analysis.sample_size import FEW_CONVERSIONS
 from bandit.report.numbers import count
 
 if TYPE_CHECKING:
-    from bandit.analysis.sample_size import Plan, PlanRow
+    from bandit.analysis.sample_size import PlanRow, SampleSizePlan
     from bandit.catalogue import Catalogue
 
-_NEVER = 520
-"""Weeks after which it is not said how many more."""
+_MAX_WEEKS = 520
+"""The longest duration that is printed as a number of weeks."""
 
 
-def plan_table(planned: Plan, catalogue: Catalogue) -> Table:
-    """Return one row a way to learn the difference."""
-    goal = planned.goal
-    wanted = escape(amount(goal.size, catalogue))
-    until = f"the interval is below {wanted}" if goal.kind == "width" else f"{wanted} is told from nothing"
+def plan_table(planned: SampleSizePlan, catalogue: Catalogue) -> Table:
+    """Return the table of the plan, one row per design."""
+    target = planned.target
+    wanted = escape(amount(target.size, catalogue))
+    until = f"the interval is narrower than {wanted}" if target.kind == "width" else f"{wanted} is detected"
     table = Table(
-        title=f"the difference to the rules after {_span(planned.weeks)} of {count(round(planned.per_week))} "
-        f"decisions, and what is needed until {until}; intervals of {goal.level:.0%}, told {goal.power:.0%} of the "
-        "time",
+        title=f"precision of the difference to the rules after {_span(planned.weeks)} of "
+        f"{count(round(planned.per_week))} decisions, and what is needed until {until}; {target.level:.0%} intervals, "
+        f"{target.power:.0%} power",
         title_justify="left",
     )
-    table.add_column("learned")
+    table.add_column("design")
     costs = any(row.cost is not None for row in planned.rows)
     known = any(row.conversions is not None for row in planned.rows)
-    headings = ["costs a decision"] * costs + ["conversions behind it"] * known
-    for heading in (*headings, "width", "tells", "decisions needed", "weeks needed"):
+    headings = ["cost per decision"] * costs + ["conversions"] * known
+    for heading in (*headings, "interval width", "detectable", "decisions needed", "weeks needed"):
         table.add_column(heading, justify="right")
     for row in planned.rows:
         table.add_row(
-            _way(row),
+            _design(row),
             *([_cost(row, catalogue)] if costs else []),
             *([_conversions(row)] if known else []),
             escape(amount(row.width, catalogue)),
@@ -49,37 +49,37 @@ def plan_table(planned: Plan, catalogue: Catalogue) -> Table:
     return table
 
 
-def plan_lines(planned: Plan, catalogue: Catalogue, asked: PlanRow) -> list[str]:
-    """Return the answer in plain words, for the row asked about and for the comparison side by side."""
-    goal = planned.goal
-    wanted = amount(goal.size, catalogue)
+def plan_lines(planned: SampleSizePlan, catalogue: Catalogue, asked: PlanRow) -> list[str]:
+    """Return the summary in sentences, for the requested row and for the live design."""
+    target = planned.target
+    wanted = amount(target.size, catalogue)
     can = (
-        f"you can tell a difference of {wanted} from nothing"
-        if goal.kind == "difference"
+        f"you can detect a difference of {wanted}"
+        if target.kind == "difference"
         else f"the interval of the difference is narrower than {wanted}"
     )
     rate = f"with {count(round(planned.per_week))} decisions a week"
     if asked.design == "log":
-        rate += f" and {_share(asked.share)} left to chance"
+        rate += f" and {_share(asked.share)} exploration"
     elif asked.design == "pilot":
-        rate += " of the pilot's kind"
+        rate += " as in the pilot"
     lines = [f"{rate[0].upper()}{rate[1:]} {can} {_when(asked.weeks)}."]
     live = next((row for row in planned.rows if row.design == "live"), None)
     if live is not None:
         lines.append(
             f"Live, with {_share(live.share)} of the customers on the policy and the others on the rules, "
-            f"{_when(live.weeks)}: but then the customers meet it."
+            f"{_when(live.weeks)}; but then customers are exposed to the policy."
         )
     if asked.conversions is not None and asked.conversions < FEW_CONVERSIONS:
         lines.append(
-            f"After {_span(planned.weeks)} only about {asked.conversions:.0f} conversions stand behind it: "
-            f"with fewer than {FEW_CONVERSIONS:.0f} the interval will be wider than foretold."
+            f"After {_span(planned.weeks)} the estimate rests on only about {asked.conversions:.0f} conversions: "
+            f"with fewer than {FEW_CONVERSIONS:.0f} the interval will be wider than planned."
         )
     return lines
 
 
 def amount(value: float, catalogue: Catalogue) -> str:
-    """Return a difference with its unit."""
+    """Return a difference formatted with its unit."""
     if catalogue.objective.kind == "conversion":
         points = _number(100.0 * value)
         return f"{points} percentage point{'s' * (points != '1')}"
@@ -88,10 +88,10 @@ def amount(value: float, catalogue: Catalogue) -> str:
     return f"{_number(value, fewest=2)} {catalogue.currency}"
 
 
-def _way(row: PlanRow) -> str:
+def _design(row: PlanRow) -> str:
     if row.design == "log":
-        return f"from the log, {_share(row.share)} left to chance"
-    return "from a log like the pilot's" if row.design == "pilot" else f"live, {_share(row.share)} on the policy"
+        return f"from the log, {_share(row.share)} exploration"
+    return "from a log like the pilot" if row.design == "pilot" else f"live, {_share(row.share)} on the policy"
 
 
 def _conversions(row: PlanRow) -> str:
@@ -115,18 +115,18 @@ def _weeks(weeks: float) -> str:
 
 
 def _when(weeks: float) -> str:
-    if weeks > _NEVER:
+    if weeks > _MAX_WEEKS:
         return "only after more than ten years"
     whole = max(math.ceil(weeks), 1)
     return f"after {count(whole)} week{'s' * (whole > 1)}"
 
 
 def _number(value: float, fewest: int = 0) -> str:
-    """Return a number with three figures, no exponent and no idle zeros, but `fewest` decimals below 1,000."""
+    """Return a number with three significant figures and no trailing zeros, but `fewest` decimals below 1,000."""
     size = abs(value)
     if size >= 1_000.0:
         return f"{value:,.0f}"
-    figures = max(2 - math.floor(math.log10(size)), 0) if size > 0.0 else 0
-    whole, _, decimals = f"{value:,.{max(figures, fewest)}f}".partition(".")
+    places = max(2 - math.floor(math.log10(size)), 0) if size > 0.0 else 0
+    whole, _, decimals = f"{value:,.{max(places, fewest)}f}".partition(".")
     decimals = decimals.rstrip("0").ljust(fewest, "0")
     return f"{whole}.{decimals}" if decimals else whole

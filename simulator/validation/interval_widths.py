@@ -14,7 +14,9 @@ from typing import Literal, TypeAlias
 import numpy as np
 from scipy.special import ndtri
 
-from bandit.analysis.sample_size import Response, live_variance, logged_conversions, logged_variance, response_of, width
+from bandit.analysis.design_variance import live_variance, logged_conversions, logged_variance
+from bandit.analysis.response_model import ResponseModel, response_model_of
+from bandit.analysis.sample_size import width
 from bandit.domain import FloatArray, Policy
 from bandit.evaluate import evaluate
 from bandit.policies import SegmentRules
@@ -223,12 +225,12 @@ def _truth(campaign: _Campaign) -> _Truth:
     return _Truth(float((rules == candidate).mean()), uplift, float(eligible.sum(axis=1).mean()))
 
 
-def _response(campaign: _Campaign, seen: Run) -> Response:
+def _response(campaign: _Campaign, seen: Run) -> ResponseModel:
     """Return the response that a planner observes in a run: its rate, and the mean and deviation of baskets."""
     kept = seen.responses.kept
     baskets = seen.responses.revenue[kept]
     catalogue = campaign.population.market.catalogue
-    return response_of(catalogue, float(kept.mean()), float(baskets.mean()), float(baskets.std()))
+    return response_model_of(catalogue, float(kept.mean()), float(baskets.mean()), float(baskets.std()))
 
 
 def _mean_variance(part: Run) -> float:

@@ -1,4 +1,4 @@
-"""What exploration has cost under a belief: the sum by hand, where it falls, and what it is not."""
+"""The estimated cost of exploration: by hand, by period, and against the exact regret of simulated markets."""
 
 import numpy as np
 import pytest
@@ -9,12 +9,13 @@ from bandit.domain import MICROSECONDS, LoggedBatch
 from bandit.errors import InputError
 from simulator import FactsClairvoyant, Market, Population, RunLog, RunOptions, run, scenario
 from simulator.market.ceilings import chosen_values
+from tests.analysis.memory import MemoryLog
 
 DAY = 86_400 * MICROSECONDS
 
 
 class Known:
-    """Believes of three offers the same for everybody."""
+    """Predicts the same reward of each offer for every context."""
 
     floor = 0.3
 
@@ -25,15 +26,6 @@ class Known:
         return np.tile(self.values, (contexts.n, 1))
 
 
-class Memory:
-    def __init__(self, columns):
-        self.columns, self.n = columns, len(columns)
-
-    def batches(self, size=65_536):
-        for start in range(0, self.n, size):
-            yield self.columns.take(slice(start, start + size))
-
-
 def log_of(offers, eligible, time):
     catalogue = bandit.Catalogue.from_dict(
         {"dimensions": [{"name": "gift", "options": [{"name": name} for name in "abc"]}]}
@@ -41,7 +33,7 @@ def log_of(offers, eligible, time):
     n = len(offers)
     contexts = catalogue.contexts({}, [f"c{number}" for number in range(n)])
     zero = np.zeros(n)
-    return Memory(
+    return MemoryLog(
         LoggedBatch(
             contexts,
             np.array(offers),
@@ -88,10 +80,10 @@ def test_batches_change_nothing():
     log = log_of(rng.integers(0, 3, n), np.ones((n, 3)), rng.integers(0, 100, n) * DAY)
     found = exploration(log, Known([1.0, 2.0, 4.0]))
     assert [period.n for period in found.periods] == [900] * 10
-    assert found.total.cost == pytest.approx(float(np.array([3.0, 2.0, 0.0])[log.columns.offer].sum()))
+    assert found.total.cost == pytest.approx(float(np.array([3.0, 2.0, 0.0])[log.rows.offer].sum()))
 
 
-def test_no_decisions_are_refused():
+def test_no_decisions_are_rejected():
     with pytest.raises(InputError, match="no decisions"):
         exploration(log_of([], np.ones((0, 3)), []), Known([1.0, 2.0, 4.0]))
 
@@ -109,7 +101,7 @@ def play(name, seed, n, customers):
 
 @pytest.mark.slow
 def test_the_estimate_falls_with_the_truth_and_is_of_its_size_where_something_can_be_gained():
-    """Against the exact regret to the best policy that sees the facts: within a factor of 2.5, and both fall."""
+    """Relative to the exact regret to the best policy that sees the facts: within a factor of 2.5; both decrease."""
     for seed in (31, 32):
         found, regret = play("retail", seed, 10_000, 2_000)
         true = regret.sum()
@@ -121,8 +113,8 @@ def test_the_estimate_falls_with_the_truth_and_is_of_its_size_where_something_ca
 
 
 @pytest.mark.slow
-def test_the_estimate_is_no_measurement_where_nothing_can_be_gained():
-    """The winner's curse: in a market where all offers are worth the same, exploration is free and looks dear."""
+def test_the_estimate_is_positive_where_all_offers_are_equal():
+    """The winner's curse: where all offers are worth the same, the regret is 0 and its estimate is not."""
     found, regret = play("null", 33, 5_000, 1_000)
     assert regret.sum() == pytest.approx(0.0, abs=1e-6)
     assert found.total.cost > 0.0

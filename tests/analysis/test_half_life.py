@@ -1,4 +1,4 @@
-"""Half-lives compared by what each would have predicted: a still market, one that turns, and logs in any order."""
+"""Half-lives compared by predictive loss: stationary and changing markets, weights, and logs in any order."""
 
 import math
 
@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 
 import bandit
-from bandit.analysis.half_life import choose_half_life
+from bandit.analysis.half_life import HalfLifeOptions, choose_half_life
 from bandit.analysis.time_order import TimeOrdered
 from bandit.domain import MICROSECONDS, LoggedBatch
 from bandit.errors import InputError
+from tests.analysis.memory import MemoryLog
 
 DAY = 86_400 * MICROSECONDS
 N, DAYS = 3_000, 60
@@ -24,17 +25,6 @@ def market(kind="conversion"):
             "dimensions": [{"name": "gift", "options": options}],
         }
     )
-
-
-class Memory:
-    """Columns as a log."""
-
-    def __init__(self, columns):
-        self.columns, self.n = columns, len(columns)
-
-    def batches(self, size=65_536):
-        for start in range(0, self.n, size):
-            yield self.columns.take(slice(start, start + size))
 
 
 def draw_log(catalogue, rng, *, turns, n=N, customers=2_000):
@@ -53,29 +43,29 @@ def draw_log(catalogue, rng, *, turns, n=N, customers=2_000):
 
 
 @pytest.mark.parametrize("kind", ["conversion", pytest.param("reward", marks=pytest.mark.slow)])
-def test_a_market_that_turns_names_a_half_life_and_a_still_one_names_never(kind):
+def test_a_changing_market_selects_a_half_life_and_a_stationary_one_never(kind):
     """The best gift changes every 20 days: to remember all of 60 days is to be wrong for most of two thirds."""
     catalogue = market(kind)
     moving = draw_log(catalogue, np.random.default_rng(1), turns=True)
     still = draw_log(catalogue, np.random.default_rng(1), turns=False)
-    found = choose_half_life(Memory(moving), catalogue, ("7d", "14d"))
+    found = choose_half_life(MemoryLog(moving), catalogue, ("7d", "14d"))
     assert found.choice in {"7d", "14d"}
     assert found.half_life == found.choice
-    assert found.row(found.choice).standing == "better"
-    control = choose_half_life(Memory(still), catalogue, ("7d", "14d"))
+    assert found.candidate(found.choice).verdict == "better"
+    control = choose_half_life(MemoryLog(still), catalogue, ("7d", "14d"))
     assert (control.choice, control.half_life) == ("never", None)
     assert (control.n, control.customers) == (N, len(set(still.contexts.customers)))
 
 
 def test_before_anything_is_learned_the_loss_is_that_of_the_prior():
-    """One block holds all: each candidate predicts it with its prior, P = 1/2, and the loss is log 2 whatever comes."""
+    """One block holds all rows: each candidate predicts with its prior, P = 1/2, so every loss is log 2."""
     catalogue = market()
     log = draw_log(catalogue, np.random.default_rng(2), turns=True, n=100)
-    found = choose_half_life(Memory(log), catalogue, ("7d",), block=100)
+    found = choose_half_life(MemoryLog(log), catalogue, ("7d",), HalfLifeOptions(block=100))
     chance = bandit.ThompsonSampling(catalogue).predict(log.contexts)[np.arange(100), log.offer]
     by_hand = -np.log(np.where(log.converted, chance, 1 - chance)).mean()
-    assert found.row("7d").loss.value == pytest.approx(by_hand)
-    assert found.row("7d").difference.value == 0.0
+    assert found.candidate("7d").loss.value == pytest.approx(by_hand)
+    assert found.candidate("7d").difference.value == 0.0
     assert found.choice == "never"
 
 
@@ -97,28 +87,28 @@ def test_weights_count_every_offer_alike():
     chance = bandit.ThompsonSampling(catalogue).predict(log.contexts)[np.arange(1_000), offer]
     losses = -np.log(np.where(log.converted, chance, 1 - chance))
     by_offer = [losses[offer == each].mean() for each in range(3)]
-    even = choose_half_life(Memory(log), catalogue, ("7d",), block=1_000)
-    assert even.row("7d").loss.value == pytest.approx(np.mean(by_offer))
-    logged = choose_half_life(Memory(log), catalogue, ("7d",), block=1_000, even=False)
-    assert logged.row("7d").loss.value == pytest.approx(losses.mean())
-    assert even.row("7d").loss.effective_sample_size < logged.row("7d").loss.effective_sample_size == 1_000
+    even = choose_half_life(MemoryLog(log), catalogue, ("7d",), HalfLifeOptions(block=1_000))
+    assert even.candidate("7d").loss.value == pytest.approx(np.mean(by_offer))
+    logged = choose_half_life(MemoryLog(log), catalogue, ("7d",), HalfLifeOptions(block=1_000, even=False))
+    assert logged.candidate("7d").loss.value == pytest.approx(losses.mean())
+    assert even.candidate("7d").loss.effective_sample_size < logged.candidate("7d").loss.effective_sample_size == 1_000
 
 
-def test_a_log_in_another_order_says_the_same():
+def test_the_order_of_the_log_does_not_matter():
     """Exported customer by customer, as campaigns often are; the times are all different, so the order is one."""
     catalogue = market()
     log = draw_log(catalogue, np.random.default_rng(4), turns=True, n=800)
     shuffled = log.take(np.argsort(log.contexts.customers, kind="stable"))
-    one, other = (choose_half_life(Memory(each), catalogue, ("7d",)) for each in (log, shuffled))
-    assert one.row("7d").difference.value == pytest.approx(other.row("7d").difference.value, rel=1e-9)
+    one, other = (choose_half_life(MemoryLog(each), catalogue, ("7d",)) for each in (log, shuffled))
+    assert one.candidate("7d").difference.value == pytest.approx(other.candidate("7d").difference.value, rel=1e-9)
     assert (one.first_time, one.last_time) == (other.first_time, other.last_time)
 
 
-def test_a_log_is_put_in_order_stretch_by_stretch_and_loses_nothing():
+def test_a_log_is_sorted_interval_by_interval_without_loss():
     catalogue = market()
     log = draw_log(catalogue, np.random.default_rng(5), turns=True, n=1_000)
     mixed = log.take(np.random.default_rng(6).permutation(1_000))
-    ordered = TimeOrdered(Memory(mixed), rows=64)
+    ordered = TimeOrdered(MemoryLog(mixed), rows=64)
     parts = list(ordered.batches(50))
     assert max(map(len, parts)) <= 50
     assert np.array_equal(np.concatenate([part.time for part in parts]), log.time)
@@ -126,7 +116,7 @@ def test_a_log_is_put_in_order_stretch_by_stretch_and_loses_nothing():
     assert np.concatenate([part.contexts.customers for part in parts]).tolist() == log.contexts.customers.tolist()
 
 
-def test_decisions_of_one_moment_stay_together_in_their_order():
+def test_decisions_of_equal_time_keep_their_order():
     """Two waves, told customer by customer: all of the first come before all of the second."""
     catalogue = market()
     log = draw_log(catalogue, np.random.default_rng(7), turns=False, n=400)
@@ -134,15 +124,15 @@ def test_decisions_of_one_moment_stay_together_in_their_order():
     mixed = LoggedBatch(
         log.contexts, log.offer, log.eligible, log.propensity, log.converted, log.revenue, log.reward, waves
     )
-    read = list(TimeOrdered(Memory(mixed), rows=32).batches())
+    read = list(TimeOrdered(MemoryLog(mixed), rows=32).batches())
     offers = np.concatenate([part.offer for part in read])
     assert np.array_equal(offers, np.concatenate([log.offer[::2], log.offer[1::2]]))
 
 
-def test_few_customers_cannot_tell():
+def test_few_customers_give_the_warning_cannot_tell():
     catalogue = market()
     log = draw_log(catalogue, np.random.default_rng(8), turns=True, n=600, customers=20)
-    found = choose_half_life(Memory(log), catalogue, ("7d",))
+    found = choose_half_life(MemoryLog(log), catalogue, ("7d",))
     assert found.choice == "never"
     assert found.warning.startswith("cannot tell")
 
@@ -150,32 +140,36 @@ def test_few_customers_cannot_tell():
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ({"candidates": ("soon",)}, '"soon" is no half-life'),
-        ({"candidates": ("0d",)}, '"0d" is no half-life'),
+        ({"candidates": ("soon",)}, '"soon" is not a half-life'),
+        ({"candidates": ("0d",)}, '"0d" is not a half-life'),
         ({"candidates": ("never",)}, "nothing to compare"),
-        ({"block": 0}, "block is 0"),
-        ({"level": 1.0}, "level is 1.0"),
     ],
 )
-def test_what_makes_no_comparison_is_refused(settings, words):
+def test_invalid_candidates_are_rejected(settings, words):
     catalogue = market()
     log = draw_log(catalogue, np.random.default_rng(9), turns=False, n=10)
     with pytest.raises(InputError, match=words):
-        choose_half_life(Memory(log), catalogue, **settings)
+        choose_half_life(MemoryLog(log), catalogue, **settings)
 
 
-def test_a_log_without_decisions_or_without_time_is_refused():
+@pytest.mark.parametrize(("settings", "words"), [({"block": 0}, "block is 0"), ({"level": 1.0}, "level is 1.0")])
+def test_options_out_of_range_are_rejected(settings, words):
+    with pytest.raises(InputError, match=words):
+        HalfLifeOptions(**settings)
+
+
+def test_a_log_without_decisions_or_without_time_is_rejected():
     catalogue = market()
     log = draw_log(catalogue, np.random.default_rng(9), turns=False, n=10)
     with pytest.raises(InputError, match="no decisions"):
-        choose_half_life(Memory(log.take(slice(0, 0))), catalogue)
+        choose_half_life(MemoryLog(log.take(slice(0, 0))), catalogue)
     with pytest.raises(InputError, match="the same time"):
-        choose_half_life(Memory(log.take(slice(0, 1))), catalogue)
+        choose_half_life(MemoryLog(log.take(slice(0, 1))), catalogue)
 
 
 def test_the_answer_is_plain_json():
     catalogue = market()
     log = draw_log(catalogue, np.random.default_rng(10), turns=True, n=200)
-    plain = choose_half_life(Memory(log), catalogue, ("7d",)).to_dict()
+    plain = choose_half_life(MemoryLog(log), catalogue, ("7d",)).to_dict()
     assert [each["half_life"] for each in plain["candidates"]] == ["7d", "never"]
     assert all(math.isfinite(each["loss"]["value"]) for each in plain["candidates"])

@@ -1,4 +1,4 @@
-"""A learning policy run through a log: unbiased by rejection, biased without."""
+"""Replay of learning policies: unbiased with rejection by propensity, biased without."""
 
 import json
 from dataclasses import dataclass, field
@@ -10,6 +10,7 @@ from bandit.analysis.replay import replay
 from bandit.catalogue import Catalogue
 from bandit.domain import LoggedBatch
 from bandit.errors import InputError, PolicyError
+from tests.analysis.memory import MemoryLog
 
 CATALOGUE = Catalogue.from_dict(
     {
@@ -69,17 +70,6 @@ class Counting:
         self.seen.append(outcomes)
 
 
-class Memory:
-    """A log held in memory."""
-
-    def __init__(self, whole):
-        self.whole, self.n = whole, len(whole)
-
-    def batches(self, size=65_536):
-        for start in range(0, self.n, size):
-            yield self.whole.take(slice(start, start + size))
-
-
 def market(rng, n, preferences=None, customers=False):
     preferences = np.ones(N) if preferences is None else preferences
     x = rng.integers(0, 2, n)
@@ -89,7 +79,7 @@ def market(rng, n, preferences=None, customers=False):
     table = masked(preferences, eligible)
     offer = (table.cumsum(axis=1) < rng.random(n)[:, None]).sum(axis=1)
     reward = (rng.random(n) < CHANCE[x, offer]).astype(float)
-    return Memory(
+    return MemoryLog(
         LoggedBatch(contexts, offer, eligible, table[np.arange(n), offer], reward > 0, reward, reward, np.arange(n))
     )
 
@@ -106,12 +96,12 @@ def run(log, policy, seed=0, **named):
 def test_frozen_uniform_policy_on_a_uniform_log_accepts_one_in_n_and_earns_the_logs_mean():
     """All four offers are eligible for kind a: each row is accepted with probability (1/4) / (4 x 1/4) = 1/4."""
     log = market(np.random.default_rng(1), 8_000)
-    log = Memory(log.whole.take(log.whole.contexts.columns["kind"] == 0))
+    log = MemoryLog(log.rows.take(log.rows.contexts.columns["kind"] == 0))
     answer = run(log, Fixed(np.ones(N), "uniform"))
     assert answer.bound == 4.0
     assert answer.share_accepted == pytest.approx(1 / 4, abs=3 * np.sqrt(3 / 16 / log.n))
-    assert answer.value.value == pytest.approx(log.whole.reward.mean(), abs=3 * 0.5 / np.sqrt(log.n / 4))
-    assert answer.realised_mean == pytest.approx(log.whole.reward.mean())
+    assert answer.value.value == pytest.approx(log.rows.reward.mean(), abs=3 * 0.5 / np.sqrt(log.n / 4))
+    assert answer.realised_mean == pytest.approx(log.rows.reward.mean())
     assert answer.clipped == 0
 
 
@@ -129,10 +119,10 @@ def test_mean_over_many_tiny_logs_is_the_truth_but_not_when_the_propensity_is_le
         answer = run(log, Fixed(target), seed)
         accepted += answer.accepted
         earned += answer.accepted * answer.value.value
-        table = masked(target, log.whole.eligible)
-        naive = rng.random(400) < table[np.arange(400), log.whole.offer]
+        table = masked(target, log.rows.eligible)
+        naive = rng.random(400) < table[np.arange(400), log.rows.offer]
         naive_accepted += naive.sum()
-        naive_earned += log.whole.reward[naive].sum()
+        naive_earned += log.rows.reward[naive].sum()
     error = 3 * 0.5 / np.sqrt(accepted)
     assert earned / accepted == pytest.approx(truth(target), abs=error)
     assert abs(naive_earned / naive_accepted - truth(target)) > 2 * error
@@ -185,7 +175,7 @@ def test_block_of_one_learns_before_the_next_decision():
     assert all(len(each) == 1 for each in policy.seen)
 
 
-def test_bound_that_is_too_small_is_counted_weighted_and_said():
+def test_a_bound_that_is_too_small_is_counted_weighted_and_reported():
     log = market(np.random.default_rng(6), 20_000, UNEVEN)
     target = np.array([1.0, 4.0, 1.0, 1.0])
     exact, quick = run(log, Fixed(target)), run(log, Fixed(target), bound=1.5)
@@ -221,7 +211,7 @@ def test_curve_ends_at_the_answer_and_its_parts_add_up():
 
 def test_nothing_accepted_is_cannot_tell_and_plain_json():
     log = market(np.random.default_rng(9), 40)
-    log = Memory(log.whole.take(log.whole.offer == 0))
+    log = MemoryLog(log.rows.take(log.rows.offer == 0))
     answer = run(log, Fixed(np.array([0.0, 1.0, 1.0, 1.0])))
     assert (answer.accepted, answer.value) == (0, None)
     assert answer.warning.startswith("cannot tell: only 0 of")
@@ -237,15 +227,15 @@ def test_same_generator_gives_the_same_replay_and_progress_ends_at_the_total():
 
 
 @pytest.mark.parametrize("named", [{"bound": 0.5}, {"bound": np.nan}, {"block": 0}, {"bins": 0}, {"level": 1.0}])
-def test_numbers_out_of_range_are_refused(named):
+def test_numbers_out_of_range_are_rejected(named):
     with pytest.raises(InputError):
         run(market(np.random.default_rng(11), 50), Fixed(np.ones(N)), **named)
 
 
-def test_empty_log_and_a_policy_that_ignores_the_mask_are_refused():
+def test_empty_log_and_a_policy_that_ignores_the_mask_are_rejected():
     log = market(np.random.default_rng(12), 50)
     with pytest.raises(InputError, match="no decisions"):
-        run(Memory(log.whole.take(slice(0, 0))), Fixed(np.ones(N)))
+        run(MemoryLog(log.rows.take(slice(0, 0))), Fixed(np.ones(N)))
 
     class Blind(Fixed):
         def probabilities(self, contexts, eligible, rng):

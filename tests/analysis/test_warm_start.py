@@ -1,4 +1,4 @@
-"""A policy fitted on a log: what it goes live with, and that it is what learning online comes near to."""
+"""A policy fitted on a log: the summary, the state that goes live, and its agreement with online learning."""
 
 import numpy as np
 import pytest
@@ -8,23 +8,16 @@ from bandit.analysis.warm_start import warm_start
 from bandit.domain import LoggedBatch
 from bandit.errors import InputError
 from bandit.policies import ThompsonSampling
+from tests.analysis.memory import MemoryLog
 from tests.conftest import SPRING, draw_contexts, draw_outcomes
 
 N = 4_000
 
 
-class Memory:
-    """Outcomes as a log."""
-
-    def __init__(self, outcomes):
-        self.outcomes, self.n = outcomes, len(outcomes)
-
-    def batches(self, size=65_536):
-        for start in range(0, self.n, size):
-            part = self.outcomes.take(slice(start, start + size))
-            names = ("contexts", "offer", "eligible", "propensity", "converted", "revenue", "reward")
-            time = np.arange(start, start + len(part), dtype=np.int64)
-            yield LoggedBatch(*(getattr(part, name) for name in names), time)
+def log_of(outcomes):
+    """The outcomes as a log, one decision a microsecond."""
+    names = ("contexts", "offer", "eligible", "propensity", "converted", "revenue", "reward")
+    return MemoryLog(LoggedBatch(*(getattr(outcomes, name) for name in names), np.arange(len(outcomes))))
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +28,7 @@ def outcomes():
 @pytest.fixture
 def fitted(catalogue, outcomes):
     policy = ThompsonSampling(catalogue)
-    return policy, warm_start(Memory(outcomes), policy)
+    return policy, warm_start(log_of(outcomes), policy)
 
 
 def correlation(one, other):
@@ -45,17 +38,17 @@ def correlation(one, other):
 def test_the_summary_counts_what_was_learned_and_who_wins(fitted, outcomes, catalogue):
     policy, start = fitted
     assert (start.n, start.conversions) == (N, int(outcomes.converted.sum()))
-    assert sum(each.n for each in start.favourites) == N
+    assert sum(each.n for each in start.best_offers) == N
     predicted = np.where(outcomes.eligible, policy.predict(outcomes.contexts), -np.inf)
     best = predicted.argmax(axis=1)
-    first = start.favourites[0]
+    first = start.best_offers[0]
     assert first.n == int((best == first.offer).sum()) == np.bincount(best).max()
     assert first.predicted == pytest.approx(predicted.max(axis=1)[best == first.offer].mean())
 
 
-def test_an_empty_log_is_refused(catalogue, outcomes):
+def test_an_empty_log_is_rejected(catalogue, outcomes):
     with pytest.raises(InputError, match="no decisions"):
-        warm_start(Memory(outcomes.take(slice(0, 0))), ThompsonSampling(catalogue))
+        warm_start(log_of(outcomes.take(slice(0, 0))), ThompsonSampling(catalogue))
 
 
 def test_the_fit_is_what_learning_online_comes_near_to_and_far_from_knowing_nothing(fitted, outcomes, catalogue):

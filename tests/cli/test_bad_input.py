@@ -167,7 +167,7 @@ BAD = {
     "a fit with a half-life of words": ("fit offers.db --into new.db --half-life soon", '"soon" is not a duration'),
     "a fit with a floor above 1": ("fit offers.db --into new.db --floor 2", "floor is a share between 0 and 1"),
     "a fit of decisions that nobody made": ("fit offers.db --into new.db --written-by 9", "no policy 9 has decided"),
-    "a half-life of words": ("half-life offers.db --candidates soon", '"soon" is no half-life'),
+    "a half-life of words": ("half-life offers.db --candidates soon", '"soon" is not a half-life'),
     "no half-life to compare": ("half-life offers.db --candidates never", 'nothing to compare with "never"'),
     "half-lives by blocks of nothing": ("half-life offers.db --block 0", "block is 0"),
     "half-lives of a database that is not there": ("half-life no.db", "no.db: there is no such database"),

@@ -4,7 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from bandit.analysis.sample_size import Response, decisions_for_difference, live_variance, logged_variance, width
+from bandit.analysis.design_variance import live_variance, logged_variance
+from bandit.analysis.response_model import ResponseModel
+from bandit.analysis.sample_size import decisions_for_difference, width
 from bandit.cli import main
 from bandit.evaluate import evaluate
 from bandit.policies import ConstantOffer, SegmentRules
@@ -48,8 +50,8 @@ def test_plan_says_in_plain_words_after_how_many_weeks(capsys):
     said = run(capsys, "plan", "yes.toml", "--response", "0.1", "--difference", "0.01")
     assert said.code == 0
     sentence = (
-        "With 10,000 decisions a week and 10% left to chance you can tell a difference of 1 percentage point from "
-        "nothing after 22 weeks."
+        "With 10,000 decisions a week and 10% exploration you can detect a difference of 1 percentage point after 22 "
+        "weeks."
     )
     assert sentence in said.out
     assert "219,489" in said.out
@@ -58,7 +60,7 @@ def test_plan_says_in_plain_words_after_how_many_weeks(capsys):
 
 def test_plan_in_json_is_the_formula(capsys):
     plain = run(capsys, "plan", "yes.toml", "--response", "0.1", "--explore", "0.3", "--weeks", "2", "--json").json
-    response = Response(0.1, 1.0, 0.0)
+    response = ResponseModel(0.1, 1.0, 0.0)
     asked = plain["asked"]
     assert (asked["design"], asked["share"]) == ("log", 0.3)
     variance = logged_variance(response, 3, 0.3)
@@ -96,7 +98,7 @@ def test_plan_from_a_pilot_scales_the_width_that_evaluate_finds(capsys):
     week = ("--decisions-per-week", "8000", "--weeks", "1")
     said = run(capsys, "plan", "catalogue.toml", "--from", "offers.db", *names, *week)
     assert "Taken from 2,000 decisions in offers.db." in said.out
-    assert "of the pilot's kind" in said.out
+    assert "as in the pilot" in said.out
     plain = run(capsys, "plan", "catalogue.toml", "--from", "offers.db", *names, *week, "--json").json
     assert plain["asked"]["width"] == pytest.approx(2 * 1.959964 * error / 2)
     assert [row["design"] for row in plain["rows"]] == ["pilot", "live"]

@@ -7,7 +7,7 @@ import bandit
 from bandit.clock import now
 from bandit.store import Store
 from tests.cli.tools import run
-from tests.store.maintenance.test_erase import KEY, RECENCY, WHO, grown, traces
+from tests.governance.conftest import KEY, RECENCY, WHO, explored_log, traces
 from tests.store.rows import DAY
 
 KEY_TEXT = KEY.decode()
@@ -17,7 +17,7 @@ KEY_TEXT = KEY.decode()
 def db(tmp_path, catalogue, monkeypatch):
     """A database under a key, with 540 decisions of 2023 and one customer to erase."""
     path = tmp_path / "offers.db"
-    grown(path, catalogue, bandit.ThompsonSampling(catalogue), n=180)
+    explored_log(path, catalogue, bandit.ThompsonSampling(catalogue), n=180)
     monkeypatch.setenv("OFFER_BANDIT_KEY", KEY_TEXT)
     return path
 

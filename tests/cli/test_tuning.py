@@ -49,7 +49,7 @@ def test_fit_says_what_was_learned_and_what_is_believed(example, capsys):
     said = run(capsys, "fit", "campaign.db", "--into", "new.db")
     assert said.code == 0
     assert "2,000" in said.out
-    assert "believed to be the best" in said.out
+    assert "predicted best" in said.out
     assert "Next: offer-bandit decide new.db CUSTOMER" in said.out
     arguments = ("--half-life", "30d", "--no-personal", "--floor", "0.05", "--top", "3", "--json")
     plain = run(capsys, "fit", "campaign.db", "--into", "other.db", *arguments).json

@@ -9,7 +9,7 @@ import bandit
 from bandit.catalogue.context_json import contexts_json
 from bandit.encoding.encoder import CLIP, Encoder, Scale, settle_scales
 from bandit.errors import ContextError
-from bandit.store import ContextReader
+from bandit.store import ContextDecoder
 from tests.conftest import SPRING, draw_contexts
 
 
@@ -82,7 +82,7 @@ def test_a_batch_is_encoded_as_its_rows(catalogue):
 def test_what_the_log_keeps_reads_back_as_the_same_context(catalogue, n):
     contexts = draw_contexts(catalogue, n, np.random.default_rng(n), missing=0.3)
     texts = np.array(contexts_json(catalogue.facts, contexts), dtype=object)
-    again = ContextReader(catalogue).read(texts, contexts.customers)
+    again = ContextDecoder(catalogue).read(texts, contexts.customers)
     for name, column in contexts.columns.items():
         np.testing.assert_array_equal(column, again.columns[name])
 
@@ -92,7 +92,7 @@ def test_odd_texts_survive_the_log(text):
     catalogue = bandit.Catalogue.from_dict(SPRING)
     contexts = catalogue.contexts([{"gender": text}], ["c"])
     (stored,) = contexts_json(catalogue.facts, contexts)
-    again = ContextReader(catalogue).read(np.array([stored], dtype=object), contexts.customers)
+    again = ContextDecoder(catalogue).read(np.array([stored], dtype=object), contexts.customers)
     assert again.text["gender"][0] == (text or None)
 
 
@@ -107,7 +107,7 @@ def test_stored_values_that_do_not_fit_are_missing_and_the_others_are_kept(rows)
     """Each value is taken where its fact would take it in a context of its own."""
     catalogue = bandit.Catalogue.from_dict(SPRING)
     texts = np.array([json.dumps(row) for row in rows], dtype=object)
-    again = ContextReader(catalogue).read(texts, np.array(["c"] * len(rows), dtype=object))
+    again = ContextDecoder(catalogue).read(texts, np.array(["c"] * len(rows), dtype=object))
     for name in catalogue.facts:
         for place, row in enumerate(rows):
             try:
@@ -124,7 +124,7 @@ def test_a_stored_value_of_another_type_is_missing(spring):
     spring["context"]["recency"] = {"type": "categorical", "values": ["new"]}
     spring["context"]["loyal"] = {"type": "numeric"}
     del spring["rules"][1]
-    again = ContextReader(bandit.Catalogue.from_dict(spring)).read(texts, contexts.customers)
+    again = ContextDecoder(bandit.Catalogue.from_dict(spring)).read(texts, contexts.customers)
     assert again.columns["gender"].tolist() == [0, -1]
     assert again.columns["recency"].tolist() == [-1, -1]
     assert np.isnan(again.columns["loyal"]).all()

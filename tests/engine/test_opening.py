@@ -98,7 +98,7 @@ def resumed(log, path):
         made = engine.decide("customer-2", FACTS, decision_id="asked-twice")
         engine.decide("customer-2", FACTS, decision_id="asked-twice")
         engine.record(made.decision_id, "purchase", revenue=20.0)
-        engine.follow()
+        engine.sync()
         return engine.status()
 
 

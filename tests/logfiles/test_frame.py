@@ -8,7 +8,7 @@ import pytest
 from bandit import Catalogue, SegmentRules, Uniform
 from bandit.analysis.replay import replay
 from bandit.analysis.time_order import TimeOrdered
-from bandit.domain import Log
+from bandit.domain import Log, LoggedBatch
 from bandit.errors import CatalogueError, InputError, LogFileError, MissingExtraError
 from bandit.evaluate import evaluate
 from bandit.logfiles import LogMapping, from_frame, from_parquet, open_log
@@ -90,13 +90,7 @@ def test_every_kind_of_frame_is_the_log_that_an_import_of_csv_gives(tmp_path):
         for size in (1_000, 77):
             parts = list(log.batches(size))
             assert max(map(len, parts)) <= size
-            same(joined(parts), wanted)
-
-
-def joined(parts):
-    from bandit.analysis.time_order import _joined  # noqa: PLC0415 - the one that the engine has
-
-    return _joined(parts)
+            same(LoggedBatch.concat(parts), wanted)
 
 
 def test_a_parquet_file_is_read_again_and_again_and_evaluated(tmp_path):

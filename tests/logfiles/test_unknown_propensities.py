@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from bandit.analysis.half_life import choose_half_life
+from bandit.analysis.half_life import HalfLifeOptions, choose_half_life
 from bandit.analysis.replay import replay
 from bandit.catalogue import Catalogue
 from bandit.cli import main
@@ -80,13 +80,14 @@ def test_what_needs_propensities_refuses_and_what_does_not_learns(tmp_path):
     bring(tmp_path, table(*sample(80, np.random.default_rng(1))), using=UNKNOWN)
     with Store.open(tmp_path / "offers.db", read_only=True) as store:
         log = log_of(store)
-        with pytest.raises(InputError, match="without propensities, and a replay"):
+        with pytest.raises(InputError, match="without propensities, which a replay needs"):
             replay(log, Uniform(spring()))
-        with pytest.raises(InputError, match="without propensities, and a replay"):
+        with pytest.raises(InputError, match="without propensities, which a replay needs"):
             replay(log, Uniform(spring()), bound=10.0)
         with pytest.raises(InputError, match="as-logged"):
             choose_half_life(log, spring(), ["30d"])
-        assert np.isfinite(choose_half_life(log, spring(), ["30d"], even=False).rows[0].loss.value)
+        logged = choose_half_life(log, spring(), ["30d"], HalfLifeOptions(even=False))
+        assert np.isfinite(logged.candidates[0].loss.value)
     for policy in (ThompsonSampling(spring()), VowpalWabbit(spring(), warm_up=20)):
         with Engine.open(tmp_path / "offers.db", spring(), policy) as engine:
             assert engine.learn().n == 80

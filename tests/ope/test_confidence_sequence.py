@@ -1,4 +1,4 @@
-"""Confidence sequences hold at every look at once, where intervals for one look do not; batches leave no trace."""
+"""Confidence sequences: joint coverage over looks, equality over batches, and rejected arguments."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,7 @@ from scipy.integrate import quad
 
 from bandit.errors import InputError, NumberError
 from bandit.ope import ConfidenceSequence, Feedback, Tally, resolve
-from bandit.ope.confidence_sequence import _log_mixture, _Side
+from bandit.ope.confidence_sequence import _log_mixture, _LowerBound
 
 LOGGING = np.array([0.6, 0.3, 0.1])
 TARGET = np.array([0.1, 0.2, 0.7])
@@ -57,7 +57,7 @@ def test_mixture_in_closed_form_is_its_integral(s, v, rho):
 
 def test_bound_of_two_rows_is_where_the_mixture_reaches_the_odds():
     """Outcomes .5, 2: guesses .5 and (.5 + .5) / 2, so V = 0 + 1.5^2; the bound b has mixture(2.5 - 2 b) = 40."""
-    side = _Side(0.0, 0.0)
+    side = _LowerBound(0.0, 0.0)
     side.add(np.array([0.5, 2.0]))
     assert side.squares == pytest.approx(2.25)
     log = np.log(40)
@@ -120,7 +120,7 @@ def ever_missed(path, truth):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("estimator", "policies"), [("ips", 1), ("dr", 2)])
-def test_sequences_hold_at_all_looks_at_once_where_intervals_for_one_look_do_not(estimator, policies):
+def test_sequences_have_joint_coverage_over_looks_where_fixed_n_intervals_do_not(estimator, policies):
     """200 logs, 20 looks: at most 5 % + 3 sqrt(.05 .95 / 200) may ever miss; ordinary intervals must miss more."""
     truth = TARGET @ CHANCE - (NEAR @ CHANCE if policies == 2 else 0.0)
     limit = 0.05 + 3 * np.sqrt(0.05 * 0.95 / 200)
@@ -150,7 +150,7 @@ def test_sequences_hold_at_all_looks_at_once_where_intervals_for_one_look_do_not
     assert missed["skew"] / 200 > limit
 
 
-def test_customers_who_return_do_no_harm_to_the_mean_of_the_logs_own_decisions():
+def test_returning_customers_do_not_affect_coverage_of_the_logs_own_mean():
     """20 customers with some 200 decisions each: the mean is that of the chances of these 20.
 
     The same interval misses the mean over all customers there might be, which is what clusters are for.
@@ -172,7 +172,7 @@ def test_customers_who_return_do_no_harm_to_the_mean_of_the_logs_own_decisions()
     assert other / 200 > limit
 
 
-def test_mean_of_a_value_that_changes_is_bounded_and_the_running_intersection_starts_anew():
+def test_mean_of_a_changing_value_is_covered_and_the_running_intersection_restarts():
     """Everybody buys at first and nobody later: after 2,000 rows of each the mean value is 1/2."""
     one, sequence = np.ones(2_000), ConfidenceSequence((0.0, 1.0))
     sequence.add(Feedback(one, one, one))
@@ -206,22 +206,22 @@ def test_running_intersection_never_widens():
         ({"level": 95}, "level is 95"),
     ],
 )
-def test_a_sequence_that_cannot_be_had_is_refused(arguments, words):
+def test_invalid_arguments_of_a_sequence_are_rejected(arguments, words):
     with pytest.raises(InputError, match=words):
         ConfidenceSequence(**{"reward_range": (0.0, 1.0), **arguments})
 
 
-def test_rows_beyond_the_declared_bounds_are_refused_and_leave_no_trace():
+def test_rows_beyond_the_declared_bounds_are_rejected_and_not_added():
     a, reward = draw(np.random.default_rng(5), 50)
     feedback, sequence = seen(a, reward), ConfidenceSequence((0.0, 1.0), "dr", max_weight=7.0)
     sequence.add(feedback)
     before = sequence.estimate()
-    with pytest.raises(NumberError, match="reward reaches from 0 to 2"):
+    with pytest.raises(NumberError, match="reward ranges from 0 to 2"):
         sequence.add(seen(a, 2 * reward))
     high = Feedback(reward, LOGGING[a], TARGET[a], MODEL[a], np.full(50, 1.5))
-    with pytest.raises(NumberError, match="predicted_target reaches"):
+    with pytest.raises(NumberError, match="predicted_target ranges"):
         sequence.add(high)
-    with pytest.raises(NumberError, match="a row weighs 10, more than max_weight 7"):
+    with pytest.raises(NumberError, match="a row has weight 10, more than max_weight 7"):
         sequence.add(seen(a, reward, np.array([0.0, 0.0, 1.0])))
     with pytest.raises(InputError, match="dr needs predicted_logged"):
         sequence.add(Feedback(reward, LOGGING[a], TARGET[a]))
@@ -230,6 +230,6 @@ def test_rows_beyond_the_declared_bounds_are_refused_and_leave_no_trace():
     assert sequence.estimate() == before
 
 
-def test_no_rows_have_no_sequence():
+def test_no_rows_are_rejected():
     with pytest.raises(InputError, match="no rows"):
         ConfidenceSequence((0.0, 1.0)).estimate()

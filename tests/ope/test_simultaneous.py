@@ -1,4 +1,4 @@
-"""Intervals that hold together: one alone is itself, many are right about their largest, unadjusted ones are not."""
+"""Simultaneous intervals: the single case, p-values, joint levels, and the family-wise error rate."""
 
 import numpy as np
 import pytest
@@ -25,7 +25,7 @@ def tally_of(rng, policies, n=400, groups=None, chance=0.3):
 
 @pytest.mark.parametrize("groups", [None, 30])
 @pytest.mark.parametrize("kind", ["normal", "skew"])
-def test_one_alone_has_its_ordinary_interval(kind, groups):
+def test_a_single_comparison_has_its_ordinary_interval(kind, groups):
     tally = tally_of(np.random.default_rng(1), 2, groups=groups)
     ((value,), (difference,)) = (
         tally.simultaneous([(0, None)], "snips", 0.9, kind),
@@ -36,7 +36,7 @@ def test_one_alone_has_its_ordinary_interval(kind, groups):
 
 
 @pytest.mark.parametrize("kind", ["normal", "skew"])
-def test_p_value_is_below_alpha_where_zero_is_outside_and_grows_with_the_company(kind):
+def test_p_value_is_below_alpha_where_zero_is_excluded_and_grows_with_the_number_of_comparisons(kind):
     """Rewards differ by offer, so that some of the differences are real and others are not."""
     rng = np.random.default_rng(2)
     a = rng.integers(0, 4, 900)
@@ -54,14 +54,14 @@ def test_p_value_is_below_alpha_where_zero_is_outside_and_grows_with_the_company
         assert each.estimate.level == 0.95
 
 
-def test_p_value_of_one_alone_is_students():
+def test_p_value_of_a_single_comparison_is_students():
     tally = tally_of(np.random.default_rng(3), 2, groups=20)
     ((one,),) = (tally.simultaneous([(0, 1)], "ips", 0.95, "normal"),)
     t = one.estimate.value / one.estimate.standard_error
     assert one.p_value == pytest.approx(2 * stdtr(one.estimate.clusters - 1, -abs(t)), rel=1e-12)
 
 
-def test_level_of_independent_ones_is_the_root_and_of_equal_ones_the_level():
+def test_single_level_is_the_root_for_independent_and_the_level_for_equal_statistics():
     """Five independent normal means hold together at 95 % where each holds at .95^(1/5); five equal ones at .95.
 
     100,000 draws know the level of the largest to sqrt(.05 .95 / 100,000) = .0007; per interval that is a fifth.
@@ -86,7 +86,7 @@ def test_few_clusters_make_joint_intervals_wider():
     assert stdtrit(7, 0.975) < critical < stdtrit(7, 1 - 0.025 / 5)
 
 
-def test_policies_that_cannot_be_told_apart_take_no_part():
+def test_differences_without_error_are_excluded_from_the_joint_distribution():
     rng = np.random.default_rng(6)
     tally = tally_of(rng, 3)
     together = tally.simultaneous([(0, 0), (1, 1), (2, 0)], "snips", 0.95, "normal")
@@ -95,7 +95,7 @@ def test_policies_that_cannot_be_told_apart_take_no_part():
     assert tally.simultaneous([], "snips") == ()
 
 
-def test_what_cannot_hold_together_is_refused():
+def test_simultaneous_intervals_of_other_kinds_and_estimators_are_rejected():
     tally = tally_of(np.random.default_rng(7), 2)
     with pytest.raises(InputError, match='kind "bootstrap"'):
         tally.simultaneous([(0, 1)], "ips", interval="bootstrap")
@@ -105,7 +105,7 @@ def test_what_cannot_hold_together_is_refused():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["normal", "skew"])
-def test_the_best_of_many_equal_policies_is_seldom_announced_where_unadjusted_it_often_is(kind):
+def test_the_family_wise_error_rate_is_controlled_where_unadjusted_intervals_exceed_it(kind):
     """Of 12 policies that all earn the same, any is called different from the first in at most 5 % of markets."""
     rng = np.random.default_rng(8)
     together = alone = 0

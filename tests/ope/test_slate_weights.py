@@ -1,4 +1,4 @@
-"""Weights from an offer's structure: closed forms, and the exact expectation over every log of a tiny world."""
+"""Marginal and slate weights: closed forms, and exact expectations over all logs of a small problem."""
 
 from itertools import product
 
@@ -62,7 +62,7 @@ def test_independent_dimensions_have_the_closed_form(seed):
 
 @settings(max_examples=30, deadline=None)
 @given(seed=st.integers(0, 2**32 - 1))
-def test_one_option_an_offer_and_one_label_an_offer_are_the_usual_weight(seed):
+def test_one_option_per_offer_and_one_label_per_offer_give_the_importance_weight(seed):
     rng = np.random.default_rng(seed)
     logging, target, offer = spread(rng, 30, 5), spread(rng, 30, 5), rng.integers(0, 5, 30)
     usual = target[np.arange(30), offer] / logging[np.arange(30), offer]
@@ -184,7 +184,7 @@ GOOD = {"logging": [[0.5, 0.5]], "target": [[0.1, 0.9]], "offer": [0]}
         ({"offer": [0.0]}, InputError, "dtype float64"),
     ],
 )
-def test_what_is_no_log_is_refused(fault, error, words):
+def test_invalid_probabilities_and_offers_are_rejected(fault, error, words):
     given_ = [np.array(each) for each in {**GOOD, **fault}.values()]
     with pytest.raises(error, match=words):
         marginal_weights(*given_, np.array([0, 1]))
@@ -192,7 +192,7 @@ def test_what_is_no_log_is_refused(fault, error, words):
         slate_weights(*given_, np.eye(2))
 
 
-def test_labels_and_columns_that_do_not_fit_are_refused():
+def test_labels_and_columns_of_wrong_shape_are_rejected():
     given_ = [np.array(each) for each in GOOD.values()]
     for labels in (np.array([0]), np.array([0.0, 1.0])):
         with pytest.raises(InputError, match="labels has shape"):

@@ -1,4 +1,4 @@
-"""Feedback at random, and what tests of estimators ask of it."""
+"""Random feedback for the tests of estimators, and comparisons of estimates."""
 
 from dataclasses import fields, replace
 

@@ -8,13 +8,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bandit.evaluate.diagnostics.findings import DiagnosticCheck, Finding, share
+from bandit.ope.estimate import MIN_EFFECTIVE_SAMPLE_SIZE
 
 if TYPE_CHECKING:
     from bandit.domain import FloatArray, IntArray
     from bandit.ope import Estimate
-
-MIN_EFFECTIVE_SIZE = 30.0
-"""With fewer effective decisions or customers than this, the verdict is "cannot tell"."""
 
 MAX_UNSUPPORTED = 0.05
 """With a larger share of choices that the log never shows, the verdict is "cannot tell"."""
@@ -75,13 +73,13 @@ class TargetSupport(DiagnosticCheck):
     def finding(self) -> Finding | None:
         """Return the gravest thing that is wrong."""
         customers = np.inf if self.effective_customers is None else self.effective_customers
-        if self.effective_rows < MIN_EFFECTIVE_SIZE:
+        if self.effective_rows < MIN_EFFECTIVE_SAMPLE_SIZE:
             return self._finding(
                 "fatal",
                 f"of {self.n:,} decisions only {self.effective_rows:.0f} (effective sample size) say anything about "
                 "this policy",
             )
-        if customers < MIN_EFFECTIVE_SIZE:
+        if customers < MIN_EFFECTIVE_SAMPLE_SIZE:
             return self._finding(
                 "fatal", f"only {customers:.0f} customers (effective number) say anything about this policy"
             )
@@ -180,7 +178,7 @@ def too_few_events(events: float, other: str) -> str:
 class TargetWeights:
     """Adds up one policy's weights, batch by batch; memory is 8 bytes a customer.
 
-    Customers are numbered from 0 in order of appearance, as `bandit.ope.clusters.Keys` numbers them.
+    Customers are numbered from 0 in order of appearance, as `bandit.ope.clusters.ClusterIndex` numbers them.
     """
 
     def __init__(self) -> None:

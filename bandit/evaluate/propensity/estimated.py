@@ -18,7 +18,7 @@ from bandit.evaluate.propensity.calibration import agreement
 from bandit.evaluate.propensity.sample import ChoiceSample, FactColumns
 from bandit.evaluate.propensity.temperature import OutOfFoldScores, softened
 from bandit.models.multinomial import Choices, MultinomialFit, MultinomialLogit, choose_penalty
-from bandit.ope.clusters import Keys
+from bandit.ope.clusters import ClusterIndex
 
 if TYPE_CHECKING:
     from numpy.random import Generator
@@ -84,7 +84,7 @@ class EstimatedPropensities:
             raise InputError(f"cross-fitting needs at least 2 folds, not {folds}; leave it at 2 if unsure")
         most = int(np.clip(MAX_CELLS // catalogue.n_offers, MIN_ROWS, MAX_ROWS))
         sample = ChoiceSample(most, np.random.default_rng(1) if rng is None else rng)
-        keys, total = Keys("fold"), 2 * log.n
+        keys, total = ClusterIndex("fold"), 2 * log.n
         done = 0
         for batch in log.batches(size):
             sample.add(batch, keys.read(batch.contexts.customers, len(batch))[1])
@@ -119,7 +119,7 @@ class EstimatedPropensities:
     def probabilities(self, contexts: Contexts, eligible: BoolArray, shares: FloatArray) -> FloatArray:
         """Return the (n, N) probabilities: rows sum to 1, above 0 where eligible and 0 elsewhere.
 
-        `shares` (n,) in [0, 1) are the customers', by `Keys("fold")` over the log, and say in which fold a row is.
+        `shares` (n,) in [0, 1) are the customers', by `ClusterIndex("fold")` over the log; they determine the fold.
         """
         x, table = self._columns.of(contexts), np.empty(eligible.shape)
         fold = np.floor(shares * len(self._models))

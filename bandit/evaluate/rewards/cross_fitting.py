@@ -10,7 +10,7 @@ import numpy as np
 from bandit.encoding.encoder import Encoder, settle_scales
 from bandit.errors import InputError
 from bandit.evaluate.split import FOLD_SALT, folds_of
-from bandit.ope.clusters import Keys
+from bandit.ope.clusters import ClusterIndex
 from bandit.ope.estimators.mrdr import mrdr_weights
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ def fit_rewards(
     encoder = Encoder(catalogue, settle_scales(catalogue, next(iter(log.batches(size))).contexts))
     shared = cross_fitted_reward(make, encoder, request.folds)
     robust = tuple(cross_fitted_reward(make, encoder, request.folds) for _ in candidates if "robust" in needs)
-    keys, rngs = Keys(FOLD_SALT), rng.spawn(len(robust))
+    keys, rngs = ClusterIndex(FOLD_SALT), rng.spawn(len(robust))
     for batch in log.batches(size):
         shares = keys.read(batch.contexts.customers, len(batch))[1]
         shared.learn(batch, shares)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
+from bandit.domain import RewardPredictor
+
 if TYPE_CHECKING:
-    from bandit.domain import Contexts, FloatArray, LoggedBatch
+    from bandit.domain import FloatArray, LoggedBatch
 
 
-class RewardModel(Protocol):
+class RewardModel(RewardPredictor, Protocol):
     """A model that learns expected rewards from logged decisions, batch by batch."""
 
     def learn(self, batch: LoggedBatch, weight: FloatArray | None = None) -> None:
@@ -16,8 +18,4 @@ class RewardModel(Protocol):
 
         `weight` (n,), which only mrdr gives, says how often each row counts.
         """
-        ...
-
-    def predict(self, contexts: Contexts) -> FloatArray:
-        """Return the expected reward of every offer, (n, N)."""
         ...

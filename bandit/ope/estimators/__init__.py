@@ -1,1 +1,1 @@
-"""Off-policy estimators, one a file, and their registry."""
+"""The off-policy estimators, one a module, and their registry."""

@@ -1,4 +1,4 @@
-"""Inverse propensity scoring with clipped weights."""
+"""Clipped inverse propensity scoring (clipped-ips): weights above a maximum are truncated."""
 
 from __future__ import annotations
 
@@ -12,35 +12,35 @@ from bandit.errors import InputError
 if TYPE_CHECKING:
     from bandit.domain import FloatArray
     from bandit.ope.estimator import Term
-    from bandit.ope.feedback import Need, Rows
+    from bandit.ope.feedback import FeedbackRows, Need
 
-LARGEST = 100.0
+CLIPPED_MAX_WEIGHT = 100.0
+"""The default maximum weight of clipped-ips."""
 
 
 @dataclass(frozen=True, slots=True)
 class ClippedReward:
-    """min(w, largest) r."""
+    """The clipped weighted reward, min(w, largest) r."""
 
     largest: float
 
-    def __call__(self, rows: Rows) -> FloatArray:
-        """Return the term of each row."""
+    def __call__(self, rows: FeedbackRows) -> FloatArray:
+        """Return the (n,) terms."""
         return np.minimum(rows.weight, self.largest) * rows.reward
 
 
 @dataclass(frozen=True, slots=True)
 class ClippedIps:
-    """V = mean(min(w, M) r): no row counts more than M rows of the target's own log.
+    """Clipped IPS: V = mean(min(w, M) r).
 
     Ionides 2008, "Truncated importance sampling"; Bottou et al. 2013, "Counterfactual reasoning and learning
-    systems". M is fixed beforehand, 100 unless given; M = infinity is ips. What the clipped part of the weights
-    would have added is missing from the value: with rewards >= 0 the value is too low by
-    mean of (w - M)+ r under the log. That bias is not part of the interval.
+    systems". M (`largest`) is fixed before the log is seen, 100 by default; M = infinity is ips. With rewards >= 0 the
+    value is biased downwards by the logging policy's mean of (w - M)+ r. The interval does not include that bias.
     """
 
     name: ClassVar[str] = "clipped-ips"
     needs: ClassVar[Need | None] = None
-    largest: float = LARGEST
+    largest: float = CLIPPED_MAX_WEIGHT
 
     def __post_init__(self) -> None:
         if not self.largest > 0:
@@ -48,7 +48,7 @@ class ClippedIps:
 
     @property
     def terms(self) -> tuple[Term, ...]:
-        """The reward with its clipped weight."""
+        """The clipped weighted reward."""
         return (ClippedReward(self.largest),)
 
     def at(self, means: FloatArray) -> tuple[float, FloatArray]:

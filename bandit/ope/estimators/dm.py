@@ -1,4 +1,4 @@
-"""The direct method."""
+"""The direct method (dm): the mean prediction of a reward model."""
 
 from __future__ import annotations
 
@@ -17,11 +17,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class DirectMethod:
-    """V = mean of the reward model's prediction under the target policy.
+    """The direct method: V = mean(q_target), the reward model's mean prediction under the target policy.
 
-    Narrow, but as wrong as the model: its interval says how the predictions vary between rows and nothing of the
-    model's own error. Dudik, Erhan, Langford and Li 2014, "Doubly robust policy evaluation
-    and optimization".
+    Low variance, with the full bias of the model: the interval covers how the predictions vary between rows, not the
+    model's own error. Dudik, Erhan, Langford and Li 2014, "Doubly robust policy evaluation and optimization".
     """
 
     name: ClassVar[str] = "dm"

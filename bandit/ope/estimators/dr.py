@@ -1,4 +1,4 @@
-"""The doubly robust estimator."""
+"""The doubly robust estimator (dr)."""
 
 from __future__ import annotations
 
@@ -17,10 +17,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class DoublyRobust:
-    """V = mean(q_target + w (r - q_logged)): unbiased with right propensities whatever the reward model says.
+    """Doubly robust: V = mean(q_target + w (r - q_logged)).
 
-    Dudik, Erhan, Langford and Li 2014, "Doubly robust policy evaluation and optimization". The reward
-    model must not have seen the row it corrects, which is why it is cross-fitted.
+    Unbiased where the propensities are correct, for any reward model. Dudik, Erhan, Langford and Li 2014, "Doubly
+    robust policy evaluation and optimization". The reward model must not be fitted on the rows it predicts, so
+    `bandit.evaluate` cross-fits it.
     """
 
     name: ClassVar[str] = "dr"

@@ -1,4 +1,4 @@
-"""Doubly robust with optimistically shrunk weights."""
+"""Doubly robust with optimistic shrinkage of the weights (dr-os)."""
 
 from __future__ import annotations
 
@@ -13,32 +13,33 @@ from bandit.ope.estimator import prediction
 if TYPE_CHECKING:
     from bandit.domain import FloatArray
     from bandit.ope.estimator import Term
-    from bandit.ope.feedback import Need, Rows
+    from bandit.ope.feedback import FeedbackRows, Need
 
 SHRINKAGE = 10_000.0
+"""The default lambda of dr-os."""
 
 
 @dataclass(frozen=True, slots=True)
 class ShrunkResidual:
-    """v (r - q) with the shrunk weight v = lambda w / (w^2 + lambda)."""
+    """The residual with a shrunk weight, v (r - q), v = lambda w / (w^2 + lambda)."""
 
     shrinkage: float
 
-    def __call__(self, rows: Rows) -> FloatArray:
-        """Return the term of each row."""
-        # w / (1 + w^2 / lambda) is the same and stays finite for weights whose square does not.
+    def __call__(self, rows: FeedbackRows) -> FloatArray:
+        """Return the (n,) terms."""
+        # w / (1 + w^2 / lambda) is the same number and does not overflow where w^2 does.
         shrunk = rows.weight / (1.0 + rows.weight * (rows.weight / self.shrinkage))
         return shrunk * (rows.reward - rows.predicted_logged)
 
 
 @dataclass(frozen=True, slots=True)
 class ShrunkDR:
-    """V = mean(q_target + v (r - q_logged)) with v = lambda w / (w^2 + lambda).
+    """DR with optimistic shrinkage: V = mean(q_target + v (r - q_logged)), v = lambda w / (w^2 + lambda).
 
-    Su, Dimakopoulou, Krishnamurthy and Dudik 2020, "Doubly robust off-policy evaluation with shrinkage",
-    the optimistic shrinkage. lambda is fixed beforehand, 10,000 unless given: a weight of 10 loses 1 %, a weight
-    of 100 = sqrt(lambda) one half, and no row weighs more than 50. lambda = infinity is dr; lambda towards 0 is
-    dm. The bias it trades for width is not part of the interval.
+    Su, Dimakopoulou, Krishnamurthy and Dudik 2020, "Doubly robust off-policy evaluation with shrinkage". lambda
+    (`shrinkage`) is fixed before the log is seen, 10,000 by default: a weight of 10 shrinks by 1 %, a weight of
+    100 = sqrt(lambda) by one half, and no shrunk weight is larger than 50. lambda = infinity is dr; lambda towards 0
+    is dm. The interval does not include the bias of shrinkage.
     """
 
     name: ClassVar[str] = "dr-os"
@@ -51,7 +52,7 @@ class ShrunkDR:
 
     @property
     def terms(self) -> tuple[Term, ...]:
-        """The prediction and the residual, shrunk."""
+        """The prediction and the shrunk residual."""
         return (prediction, ShrunkResidual(self.shrinkage))
 
     def at(self, means: FloatArray) -> tuple[float, FloatArray]:

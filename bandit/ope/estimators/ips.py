@@ -1,4 +1,4 @@
-"""Inverse propensity scoring."""
+"""Inverse propensity scoring (ips)."""
 
 from __future__ import annotations
 
@@ -17,8 +17,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Ips:
-    """V = mean(w r): unbiased wherever the propensities are right, wide where weights are large.
+    """Inverse propensity scoring: V = mean(w r).
 
+    Unbiased where the propensities are correct; high variance where weights are large.
     Horvitz and Thompson 1952, "A generalization of sampling without replacement from a finite universe"; in the
     notation of Dudik, Erhan, Langford and Li 2014, "Doubly robust policy evaluation and optimization".
     """

@@ -1,4 +1,4 @@
-"""Inverse propensity scoring with the weights of the offer's chosen dimensions only."""
+"""Marginalised inverse propensity scoring (mips): weights over an embedding of the offers."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ import numpy as np
 if TYPE_CHECKING:
     from bandit.domain import FloatArray
     from bandit.ope.estimator import Term
-    from bandit.ope.feedback import Need, Rows
+    from bandit.ope.feedback import FeedbackRows, Need
 
 
-def marginal_reward(rows: Rows) -> FloatArray:
-    """Return w(x, e) r."""
+def marginal_reward(rows: FeedbackRows) -> FloatArray:
+    """Return the (n,) rewards weighted by the marginal weights, w(x, e) r."""
     return rows.marginal_weight * rows.reward
 
 
 @dataclass(frozen=True, slots=True)
 class MarginalIps:
-    """V = mean(w(x, e) r), where e is the logged offer's combination of some dimensions: narrower than ips.
+    """Marginalised IPS: V = mean(w(x, e) r), where the embedding e is the logged offer's options of some dimensions.
 
     Saito and Joachims 2022, "Off-policy evaluation for large action spaces via embeddings". w(x, e) is the ratio of
-    the probabilities with which the two policies choose any offer of that combination, as `marginal_weights`
-    computes it. Unbiased where the other dimensions do not change the reward (their "no direct effect"); where they
-    do, the bias is not part of the interval.
+    the two policies' probabilities of choosing any offer with that embedding (`marginal_weights`); its variance is at
+    most that of the weights of ips. Unbiased where the other dimensions do not change the reward (the assumption of
+    no direct effect); the interval does not include the bias where they do.
     """
 
     name: ClassVar[str] = "mips"

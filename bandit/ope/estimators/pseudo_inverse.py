@@ -1,4 +1,4 @@
-"""The pseudo-inverse estimator for offers that are combinations of options."""
+"""The pseudo-inverse estimator (pi) for slates: offers that combine one option of each dimension."""
 
 from __future__ import annotations
 
@@ -10,22 +10,23 @@ import numpy as np
 if TYPE_CHECKING:
     from bandit.domain import FloatArray
     from bandit.ope.estimator import Term
-    from bandit.ope.feedback import Need, Rows
+    from bandit.ope.feedback import FeedbackRows, Need
 
 
-def slate_reward(rows: Rows) -> FloatArray:
-    """Return the slate weight times r."""
+def slate_reward(rows: FeedbackRows) -> FloatArray:
+    """Return the (n,) rewards weighted by the slate weights, q' G^+ s r."""
     return rows.slate_weight * rows.reward
 
 
 @dataclass(frozen=True, slots=True)
 class PseudoInverse:
-    """V = mean(q' G^+ s r): learns from every row that shares some options with what the target would choose.
+    """The pseudo-inverse estimator: V = mean(q' G^+ s r).
 
-    Swaminathan et al. 2017, "Off-policy evaluation for slate recommendation". s marks the options of the logged
-    offer, G is the mean of s s' and q that of s under the logging and the target policy, given the row's context;
-    `slate_weights` computes q' G^+ s, which may be negative. Unbiased where the mean reward is a sum over the
-    offer's options for every context; where it is not, the bias is not part of the interval.
+    Swaminathan et al. 2017, "Off-policy evaluation for slate recommendation". s is the indicator vector of the logged
+    offer's options; given the row's context, G is the mean of s s' under the logging policy and q the mean of s under
+    the target policy. `slate_weights` computes q' G^+ s, which may be negative. Unlike ips it uses rows that share
+    only some options with the target's choice. Unbiased where the mean reward is additive over the offer's options in
+    every context; the interval does not include the bias where it is not.
     """
 
     name: ClassVar[str] = "pi"

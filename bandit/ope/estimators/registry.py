@@ -1,4 +1,4 @@
-"""The estimators by name."""
+"""The registry of estimators by name, and how a list of names is resolved."""
 
 from __future__ import annotations
 
@@ -44,12 +44,13 @@ ESTIMATORS: dict[str, AnyEstimator] = {
         DR_OS_SLOPE,
     )
 }
+"""Every estimator with its default parameters, by name."""
 
 DEFAULT: tuple[str | Estimator, ...] = ("ips", "snips", "dm", "dr", "sndr", "switch-dr", "dr-os")
-"""What is asked for where nothing else is."""
+"""The estimators computed by default."""
 
 ALL: tuple[str | AnyEstimator, ...] = tuple(ESTIMATORS)
-"""Every one by name."""
+"""The names of all registered estimators."""
 
 _PREDICTIONS: frozenset[Need] = frozenset({"predictions"})
 
@@ -57,10 +58,10 @@ _PREDICTIONS: frozenset[Need] = frozenset({"predictions"})
 def resolve(
     estimators: Sequence[str | AnyEstimator], has: frozenset[Need] = frozenset(), *, predictions: bool = False
 ) -> tuple[AnyEstimator, ...]:
-    """Return the estimators asked for; of `DEFAULT` and `ALL` only those whose needs are met by what the log `has`.
+    """Return the requested estimators; `DEFAULT` and `ALL` are reduced to those whose needs the log meets.
 
-    `predictions` is short for "predictions" in `has`. InputError for an unknown name, for none at all, and for an
-    estimator asked for by name whose need is not met.
+    `has` are the needs that are met; `predictions=True` is short for including "predictions". InputError for an
+    unknown name, for an empty list, and for an estimator named explicitly whose need is not met.
     """
     if isinstance(estimators, str):
         raise InputError(f'estimators is the text "{estimators}"; give a list of names')

@@ -1,4 +1,4 @@
-"""The self-normalised doubly robust estimator."""
+"""The self-normalised doubly robust estimator (sndr)."""
 
 from __future__ import annotations
 
@@ -17,11 +17,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class SelfNormalisedDR:
-    """V = mean(q_target) + sum(w (r - q_logged)) / sum(w): doubly robust, with the correction kept in range.
+    """Self-normalised DR: V = mean(q_target) + sum(w (r - q_logged)) / sum(w).
 
-    Thomas and Brunskill 2016, "Data-efficient off-policy policy evaluation for reinforcement learning",
-    the weighted doubly robust estimator at horizon one. With S the ratio, the influence of a row is
-    q_target - mean(q_target) + w (r - q_logged - S) / mean(w). NaN where no row has a weight.
+    The correction stays within the range of the residuals. Thomas and Brunskill 2016, "Data-efficient off-policy
+    policy evaluation for reinforcement learning": the weighted doubly robust estimator at horizon one. With S the
+    ratio, the influence value of a row is q_target - mean(q_target) + w (r - q_logged - S) / mean(w). NaN where all
+    weights are 0.
     """
 
     name: ClassVar[str] = "sndr"

@@ -1,4 +1,4 @@
-"""Self-normalised inverse propensity scoring."""
+"""Self-normalised inverse propensity scoring (snips)."""
 
 from __future__ import annotations
 
@@ -17,10 +17,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Snips:
-    """V = sum(w r) / sum(w): stays within the rewards' range and does not move when a constant is added to them.
+    """Self-normalised IPS: V = sum(w r) / sum(w).
 
-    Swaminathan and Joachims 2015, "The self-normalized estimator for counterfactual learning". The bias is of
-    order 1 / n; the influence of a row is w (r - V) / mean(w). NaN where no row has a weight.
+    The value stays within the range of the rewards and is equivariant: a constant added to all rewards adds the same
+    constant to it. Swaminathan and Joachims 2015, "The self-normalized estimator for counterfactual learning". The
+    bias is of order 1 / n; the influence value of a row is w (r - V) / mean(w). NaN where all weights are 0.
     """
 
     name: ClassVar[str] = "snips"

@@ -1,4 +1,4 @@
-"""Doubly robust where weights are moderate, the reward model alone where they are not."""
+"""Switch doubly robust (switch-dr): dr for rows with weights up to a threshold, dm for the others."""
 
 from __future__ import annotations
 
@@ -13,36 +13,37 @@ from bandit.ope.estimator import prediction
 if TYPE_CHECKING:
     from bandit.domain import FloatArray
     from bandit.ope.estimator import Term
-    from bandit.ope.feedback import Need, Rows
+    from bandit.ope.feedback import FeedbackRows, Need
 
-THRESHOLD = 100.0
+SWITCH_THRESHOLD = 100.0
+"""The default threshold of switch-dr."""
 
 
 @dataclass(frozen=True, slots=True)
 class SwitchedResidual:
-    """w (r - q) where w <= threshold, else 0."""
+    """The weighted residual w (r - q) where w <= threshold, else 0."""
 
     threshold: float
 
-    def __call__(self, rows: Rows) -> FloatArray:
-        """Return the term of each row."""
+    def __call__(self, rows: FeedbackRows) -> FloatArray:
+        """Return the (n,) terms."""
         kept = np.where(rows.weight <= self.threshold, rows.weight, 0.0)
         return kept * (rows.reward - rows.predicted_logged)
 
 
 @dataclass(frozen=True, slots=True)
 class SwitchDR:
-    """V = mean(q_target + w 1{w <= tau} (r - q_logged)): rows with larger weights are left to the reward model.
+    """Switch DR: V = mean(q_target + w 1{w <= tau} (r - q_logged)).
 
-    Wang, Agarwal and Dudik 2017, "Optimal and adaptive off-policy evaluation in contextual bandits", the
-    SWITCH estimator with the doubly robust estimator in place of ips. The threshold tau is fixed beforehand, 100
-    unless given: a row then counts at most as much as 100 rows of the target's own log. tau = infinity is dr,
-    tau = 0 is dm. The bias it trades for width is not part of the interval.
+    Rows with weights above tau are left to the reward model. Wang, Agarwal and Dudik 2017, "Optimal and adaptive
+    off-policy evaluation in contextual bandits": the SWITCH estimator with dr in place of ips. tau (`threshold`) is
+    fixed before the log is seen, 100 by default. tau = infinity is dr, tau = 0 is dm. The interval does not include
+    the bias of switching.
     """
 
     name: ClassVar[str] = "switch-dr"
     needs: ClassVar[Need | None] = "predictions"
-    threshold: float = THRESHOLD
+    threshold: float = SWITCH_THRESHOLD
 
     def __post_init__(self) -> None:
         if not self.threshold >= 0:
@@ -50,7 +51,7 @@ class SwitchDR:
 
     @property
     def terms(self) -> tuple[Term, ...]:
-        """The prediction and the residual, switched."""
+        """The prediction and the switched residual."""
         return (prediction, SwitchedResidual(self.threshold))
 
     def at(self, means: FloatArray) -> tuple[float, FloatArray]:

@@ -1,10 +1,10 @@
-"""The kinds of intervals, one a file, and which of them is used unless another is asked for.
+"""The kinds of confidence intervals, one a module, and the default kind.
 
-- normal: value +- Student-t standard errors. For many effective rows.
-- skew: the same with the skewness of the statistic taken away. For all but the fewest effective rows; the default.
-- bootstrap: studentised, by groups. Covers heavy-tailed amounts better than skew does; wider, and far slower.
-- bernstein: true for every number of rows, given the range of rewards, and far wider.
-- anytime: holds (asymptotically) at every look, for people who look every day.
+- normal: value +- Student-t quantile x standard error. For many effective rows.
+- skew: normal, corrected for the skewness of the statistic (Hall 1992). For all but very few effective rows; default.
+- bootstrap: the studentised bootstrap over groups. Covers heavy-tailed amounts better than skew; wider, far slower.
+- bernstein: empirical Bernstein; finite-sample coverage given the range of rewards, and far wider.
+- anytime: an asymptotic confidence sequence, with joint coverage over repeated looks at a growing log.
 """
 
 from __future__ import annotations
@@ -22,17 +22,18 @@ from bandit.ope.intervals.normal import normal
 from bandit.ope.intervals.skew import skew
 
 if TYPE_CHECKING:
-    from bandit.ope.intervals.bernstein import Limits
-    from bandit.ope.intervals.bootstrap import Times
+    from bandit.ope.intervals.bernstein import TermBounds
+    from bandit.ope.intervals.bootstrap import ResampleCounts
     from bandit.ope.statistic import Statistic
 
 IntervalKind: TypeAlias = Literal["skew", "normal", "bootstrap", "bernstein", "anytime"]
 
 DEFAULT_INTERVAL: IntervalKind = "skew"
-"""Chosen for this coverage of 95 % intervals, in per cent (2,000 simulated logs a cell, weights 1/6, 2/3 and 7).
+"""The default kind, chosen for this coverage of 95 % intervals, in per cent (2,000 simulated logs a cell).
 
-Each figure is the mean, in brackets the range, over ips, snips and dr; value and paired difference to the logging
-policy; independent rows and customers of about three rows and a mood of their own. A cell has a standard error of .5.
+Weights are 1/6, 2/3 and 7. Each figure is the mean, in brackets the range, over ips, snips and dr; value and paired
+difference to the logging policy; independent rows, and customers of about three rows with a random effect. The standard
+error of a cell is .5. "One buyer in 6" is a conversion rate.
 
     effective rows            50            100           200           400          2,000
     one buyer in 6
@@ -45,37 +46,37 @@ policy; independent rows and customers of about three rows and a mood of their o
       normal            44.3 (41-48)  63.9 (63-65)  86.6 (86-88)  90.5 (90-91)  93.7 (94-94)
       skew              54.7 (49-63)  65.4 (63-72)  86.2 (85-87)  96.1 (95-97)  95.8 (96-96)
 
-skew is 24 % wider than normal at 50 effective rows with one buyer in 6, 3 % at 400 and 1 % at 2,000, and its misses
-are even: of 2.5 % a side at 400 rows, 2.2 % above and 2.2 % below, where normal has 3.7 % and 1.5 %. With fewer than
-about 8 buyers among the effective rows no interval of these kinds is to be trusted: a log often has no buyer at all
-on the target's offers, and nothing in it says how much is missing.
+With one buyer in 6, skew is 24 % wider than normal at 50 effective rows, 3 % at 400 and 1 % at 2,000, and its errors
+are balanced: of a nominal 2.5 % on each side, at 400 rows the truth lies above 2.2 % and below 2.2 % of the time, for
+normal 3.7 % and 1.5 %. With fewer than about 8 buyers among the effective rows no interval of these kinds is reliable:
+such a log often has no conversion at all on the target's offers, and contains no information on how much is missing.
 """
 
 
 def check_interval(interval: str) -> None:
-    """Refuse a kind of interval that does not exist."""
+    """Raise InputError for an unknown kind of interval."""
     kinds = get_args(IntervalKind)
     if interval not in kinds:
         raise InputError(f'there is no interval "{interval}"; choose from {", ".join(kinds)}')
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Ask:
-    """Which interval is asked for; `limits` are bernstein's and `times` the bootstrap's `resamples`."""
+class IntervalRequest:
+    """A kind of interval and its level; `term_bounds` are for bernstein and `resamples` for the bootstrap."""
 
     kind: IntervalKind
     level: float
-    limits: Limits | None = None
-    times: Times | None = None
+    term_bounds: TermBounds | None = None
+    resamples: ResampleCounts | None = None
 
     def bounds(self, statistic: Statistic) -> tuple[float, float]:
-        """Return the interval's ends; infinite where it cannot be had."""
+        """Return the interval's lower and upper end; infinite where the value or its error is not defined."""
         if not np.isfinite(statistic.value) or not np.isfinite(statistic.error):
             return -np.inf, np.inf
-        if self.limits is not None and self.kind == "bernstein":
-            return bernstein(statistic, self.level, self.limits)
+        if self.term_bounds is not None and self.kind == "bernstein":
+            return bernstein(statistic, self.level, self.term_bounds)
         if statistic.error == 0.0:
             return statistic.value, statistic.value
-        if self.times is not None and self.kind == "bootstrap":
-            return bootstrap(statistic, self.level, self.times)
+        if self.resamples is not None and self.kind == "bootstrap":
+            return bootstrap(statistic, self.level, self.resamples)
         return {"normal": normal, "skew": skew, "anytime": anytime}[self.kind](statistic, self.level)

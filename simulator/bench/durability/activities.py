@@ -7,7 +7,8 @@ import sqlite3
 from collections.abc import Callable
 
 from bandit.errors import StoreError
-from bandit.governance.erasure import erase, retain
+from bandit.governance.erasure import erase
+from bandit.governance.retention import retain
 from bandit.logfiles import LogMapping, import_log
 from bandit.store.connection import Connection
 from bandit.store.spool import writer

@@ -17,7 +17,7 @@ from rich.console import Console
 from bandit import Catalogue
 from bandit.errors import InputError
 from bandit.store import wal_path
-from bandit.store.connection import Durability
+from bandit.store.connection_setup import Durability
 from simulator.bench.durability import activities as work
 from simulator.bench.durability import templates
 from simulator.bench.durability.acknowledgements import DatabaseContent

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from bandit import Catalogue, Engine
 from bandit.governance.verify import verify
-from bandit.learning.learner import PolicyLearner
+from bandit.learning import PolicyLearner
 from bandit.policies import build
 from bandit.store import state_hash
 from bandit.store.spool.file import REFUSED, spools
@@ -63,9 +63,9 @@ def _states(engine: Engine, catalogue: Catalogue, acknowledged: Acknowledged) ->
     if learner.current.fault is not None:
         return [f"the policy cannot be restored: {learner.current.fault}"]
     replayed = PolicyLearner(engine.store, catalogue, engine.catalogue_id, build(catalogue, learner.policy.spec()))
-    policy, before = replayed.first(), acknowledged.learned
-    for step in range(replayed.base + 1, learner.step + 1):
-        policy.update(replayed.learned(step))
+    policy, before = replayed.base_policy(), acknowledged.learned
+    for step in range(replayed.base_step + 1, learner.step + 1):
+        policy.update(replayed.history.outcomes_of_step(step))
         if before is not None and step == before[0] and state_hash(policy.dumps()) != before[1]:
             problems.append(f"the state replayed to step {step} is not the one that was live")
     if policy.dumps() != engine.policy.dumps():

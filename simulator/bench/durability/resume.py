@@ -15,7 +15,8 @@ import typer
 
 from bandit import Engine
 from bandit.cli.maintenance import doctor
-from bandit.governance.erasure import erase, retain
+from bandit.governance.erasure import erase
+from bandit.governance.retention import retain
 from bandit.logfiles import LogMapping, import_log
 from bandit.store import Store
 from bandit.store.customer_key import KEY_VARIABLE

@@ -104,7 +104,7 @@ class Soak:
             customer_key=BENCH_KEY,
             durability="process",
             clock=self.clock,
-            follow=None,
+            sync=None,
         )
 
     def run(self, decisions: int, every: int, report: Callable[[SoakRow], None]) -> None:

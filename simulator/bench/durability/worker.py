@@ -18,7 +18,7 @@ from numpy.random import Generator
 from bandit import Catalogue, Engine, ThompsonSampling
 from bandit.domain import MICROSECONDS
 from bandit.store import Store, state_hash
-from bandit.store.connection import Durability
+from bandit.store.connection_setup import Durability
 from simulator.bench.engines import BENCH_KEY, BENCH_START, ManualClock
 from simulator.market.season import DAY
 
@@ -102,7 +102,7 @@ class Worker:
             durability=self.durability,
             clock=self.clock,
             busy_timeout=busy_timeout,
-            follow=None,
+            sync=None,
         )
 
     def store(self) -> Store:

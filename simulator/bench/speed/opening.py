@@ -113,7 +113,7 @@ class GrowingLog:
             customer_key=BENCH_KEY,
             durability="process",
             clock=lambda: self.now,
-            follow=None,
+            sync=None,
         )
 
     def _add(self, engine: Engine, n: int) -> None:

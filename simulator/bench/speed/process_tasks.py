@@ -17,7 +17,7 @@ import numpy as np
 
 from bandit import Catalogue, Engine, ThompsonSampling
 from bandit.domain import FloatArray
-from bandit.store.connection import Durability
+from bandit.store.connection_setup import Durability
 from simulator.bench.engines import BENCH_KEY
 from simulator.bench.speed.fixtures import ProblemSize, catalogue_mapping
 

@@ -20,7 +20,7 @@ from rich.console import Console
 from bandit.domain import FloatArray
 from bandit.governance.verify import verify
 from bandit.store import Store
-from bandit.store.connection import Durability
+from bandit.store.connection_setup import Durability
 from simulator.bench.engines import BENCH_KEY
 from simulator.bench.speed.process_tasks import ProcessResult, ProcessTask, insert, open_engine, run_together, serve
 

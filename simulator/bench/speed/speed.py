@@ -24,7 +24,7 @@ from rich.table import Table
 from bandit.domain import FloatArray, Policy
 from bandit.engine import Engine
 from bandit.errors import InputError
-from bandit.store.connection import Durability
+from bandit.store.connection_setup import Durability
 from simulator.bench.engines import BENCH_KEY
 from simulator.bench.speed.fixtures import FIXTURE_ROWS, OPTIONS_BY_OFFERS, ProblemSize, SpeedFixture
 

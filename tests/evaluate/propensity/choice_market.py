@@ -9,7 +9,7 @@ from bandit.evaluate import RidgeReward
 from bandit.evaluate.propensity.estimated import EstimatedPropensities
 from bandit.evaluate.rewards.cross_fitting import cross_fitted_reward
 from bandit.ope import Feedback, estimate
-from bandit.ope.clusters import Keys
+from bandit.ope.clusters import ClusterIndex
 from tests.evaluate.memory_log import MemoryLog
 
 CATALOGUE = Catalogue.from_dict(
@@ -81,7 +81,7 @@ def estimated(log, **named):
 
 
 def shares_of(batch):
-    return Keys("fold").read(batch.contexts.customers, len(batch))[1]
+    return ClusterIndex("fold").read(batch.contexts.customers, len(batch))[1]
 
 
 def judge(log, table, target, names):

@@ -9,7 +9,7 @@ from bandit.domain import LoggedBatch
 from bandit.errors import InputError
 from bandit.evaluate import evaluate
 from bandit.ope import ESTIMATORS, Tally
-from bandit.ope.clusters import Keys
+from bandit.ope.clusters import ClusterIndex
 from bandit.ope.intervals import DEFAULT_INTERVAL
 from bandit.policies.stateless import Stateless
 from simulator.validation.calibration import grid
@@ -68,7 +68,7 @@ def test_calibration_evaluates_as_an_evaluation_does():
     sample = world.sample(logging, 1_500, np.random.default_rng(3))
     policies = {name: world.targets[name] for name in ("uniform", "rules")}
     batch = sample.batch()
-    shares = Keys("fold").read(batch.contexts.customers, len(batch))[1]
+    shares = ClusterIndex("fold").read(batch.contexts.customers, len(batch))[1]
     tally = Tally(3, [ESTIMATORS[name] for name in PLAIN_ESTIMATORS])
     tally.add(*feedback_of(sample, logging, policies, shares))
     replications = evaluate(
