@@ -10,7 +10,7 @@ from rich.console import Console
 from bandit.errors import OfferBanditError
 from simulator.bench.commands import BENCH_COMMANDS
 from simulator.bench.options import bench_parser
-from simulator.single_thread import run_single_threaded
+from simulator.programs.single_thread import run_single_threaded
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

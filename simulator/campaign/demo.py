@@ -26,8 +26,8 @@ from simulator.campaign.plan import CampaignPlan, CampaignWorld
 from simulator.campaign.results import Results, results
 from simulator.campaign.steps import step
 from simulator.campaign.table import legend, markdown, table
+from simulator.programs.single_thread import run_single_threaded
 from simulator.simulation.log import MemoryLog
-from simulator.single_thread import run_single_threaded
 
 _PIPED_WIDTH = 120
 

@@ -28,9 +28,9 @@ from simulator.campaign.evaluation import THOMPSON_POLICY, VW_POLICY, evaluate_o
 from simulator.campaign.history import split_halves
 from simulator.campaign.plan import CampaignPlan, CampaignWorld
 from simulator.market.segments import RULES_EXPLORATION
+from simulator.programs.single_thread import run_single_threaded
 from simulator.simulation.log import RunLog
 from simulator.simulation.run import RunOptions, run
-from simulator.single_thread import run_single_threaded
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bandit.errors import OfferBanditError
-from simulator.single_thread import run_single_threaded
+from simulator.programs.single_thread import run_single_threaded
 from simulator.validation.interval_widths import PILOT_SCENARIO, Setting, WidthComparison, compare
 
 

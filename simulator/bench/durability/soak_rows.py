@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from simulator.pictures import new_figure
+from simulator.programs.pictures import new_figure
 
 
 @dataclass(frozen=True, slots=True)

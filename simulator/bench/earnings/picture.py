@@ -11,7 +11,7 @@ from simulator.bench.earnings.cells import BEST_RULE, REFERENCES
 from simulator.bench.earnings.contestants import ENGINE
 from simulator.bench.earnings.summary import ContestantRow
 from simulator.market.ceilings import CLAIRVOYANT
-from simulator.pictures import new_figure
+from simulator.programs.pictures import new_figure
 
 EARNINGS_PANELS = 3
 

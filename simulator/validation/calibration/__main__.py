@@ -13,7 +13,7 @@ from rich.console import Console
 
 from bandit.errors import OfferBanditError
 from bandit.ope.intervals import DEFAULT_INTERVAL
-from simulator.single_thread import run_single_threaded
+from simulator.programs.single_thread import run_single_threaded
 from simulator.validation.calibration import grid, picture, table
 from simulator.validation.calibration.claims import CLAIMED_ESTIMATOR, Claim, all_claims
 from simulator.validation.calibration.equal_offers import (

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from simulator.pictures import new_figure
+from simulator.programs.pictures import new_figure
 from simulator.validation.calibration.claims import COVERAGE_LIMITS
 from simulator.validation.calibration.grid import LOGGING_POLICIES
 from simulator.validation.calibration.summary import (
