@@ -21,7 +21,7 @@ from bandit.governance.removal import (
 )
 from bandit.learning.policy_state import StateHistory
 from bandit.policies import build
-from bandit.policies.state_erasure import knows, without
+from bandit.policies.state_erasure import has_customers, remove_customers
 from bandit.store import DeletionTarget, PolicyRow, StateReplacement, Store
 
 
@@ -99,7 +99,7 @@ def _refit(
         states = store.deletion.states(row.id)
         in_base = row.base_step > 0 and _may_be_in_base(store, target)
         learned = store.deletion.last_learned_step(row.id, target) is not None
-        named = any(knows(state, keys) for state in states.values())
+        named = any(has_customers(state, keys) for state in states.values())
         if not states or not (in_base or learned or named):
             continue
         newest = newest_step(store, row)
@@ -111,9 +111,13 @@ def _refit(
             continue
         if policy.dumps() != states[0]:
             warm_starts.append(row.id)
-        first = without(states[0], keys)
+        first = remove_customers(states[0], keys)
         # A base without the customer stays: the fold begins from it, as before.
-        base = None if in_base or not row.base_step or knows(states[row.base_step], keys) else states[row.base_step]
+        base = (
+            None
+            if in_base or not row.base_step or has_customers(states[row.base_step], keys)
+            else states[row.base_step]
+        )
         begin = 0 if base is None else row.base_step
         history = StateHistory(store, catalogue, row.id)
         state = fold(history, policy, first if base is None else base, (begin, newest), of_others, progress)
@@ -135,7 +139,7 @@ def _may_be_in_base(store: Store, target: DeletionTarget) -> bool:
 
 
 def _is_in_states(store: Store, row: PolicyRow, keys: Container[str]) -> bool:
-    return any(knows(state, keys) for state in store.deletion.states(row.id).values())
+    return any(has_customers(state, keys) for state in store.deletion.states(row.id).values())
 
 
 def _older_copies(store: Store) -> tuple[Path, ...]:

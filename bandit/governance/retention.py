@@ -17,7 +17,7 @@ from bandit.governance.removal import (
 )
 from bandit.learning.policy_state import StateHistory
 from bandit.policies import build
-from bandit.policies.state_erasure import keeps_outcomes, knows, nameless, without
+from bandit.policies.state_erasure import anonymise_customers, has_customers, has_warmup_outcomes, remove_customers
 from bandit.store import DeletionTarget, PolicyRow, StateReplacement, Store
 
 
@@ -84,7 +84,7 @@ def _rebase(
     """Return a policy's new base and state; None if it learned from none of the decisions and names no one leaving."""
     last = store.deletion.last_learned_step(row.id, target)
     states = store.deletion.states(row.id)
-    if not states or (last is None and not any(knows(state, leaving) for state in states.values())):
+    if not states or (last is None and not any(has_customers(state, leaving) for state in states.values())):
         return None
     newest = newest_step(store, row)
     step = max(row.base_step, last or 0)
@@ -99,12 +99,12 @@ def _rebase(
 
     history = StateHistory(store, catalogue, row.id)
     base = fold(history, policy, states[row.base_step], (row.base_step, step), None, progress)
-    first = without(states[0], leaving)
+    first = remove_customers(states[0], leaving)
     policy = build(catalogue, row.spec)
-    if keeps_outcomes(base):
+    if has_warmup_outcomes(base):
         state = fold(history, policy, first, (0, newest), recent, progress)
         return StateReplacement(row.id, newest, state, decides_from=newest + 1, first=first)
-    base = nameless(base, leaving)
+    base = anonymise_customers(base, leaving)
     state = fold(history, policy, base, (step, newest), None, progress)
     if step == 0:
         return StateReplacement(row.id, newest, state, decides_from=row.decides_from, first=base)

@@ -11,8 +11,8 @@ from bandit.evaluate import evaluate
 from bandit.governance.erasure import erase
 from bandit.governance.retention import retain
 from bandit.governance.verify import verify
-from bandit.policies.state import ROUNDING, close, unpack
-from bandit.policies.state_erasure import knows, without
+from bandit.policies.state import STATE_TOLERANCE, close, unpack
+from bandit.policies.state_erasure import has_customers, remove_customers
 from bandit.store import Store, StoreLog
 from tests.governance.conftest import (
     KEY,
@@ -165,14 +165,14 @@ def test_an_engine_that_is_running_takes_up_the_belief_without_the_customer(tmp_
     clock.now = START + 40 * DAY
     with bandit.Engine.resume(path, seed=8, clock=clock, customer_key=KEY, durability="process") as engine:
         stored = engine.store.customers.stored(WHO)
-        assert knows(engine.policy.dumps(), {stored})
+        assert has_customers(engine.policy.dumps(), {stored})
         with Store.open(path, customer_key=KEY) as other:
             erase(other, WHO)
         engine.decide("customer-1", {"gender": "f", "recency": 1.0, "loyal": True})
         clock.now += 8 * DAY
         engine.learn()
-        assert not knows(engine.policy.dumps(), {stored})
-        assert not knows(newest_state(engine.store), {stored})
+        assert not has_customers(engine.policy.dumps(), {stored})
+        assert not has_customers(newest_state(engine.store), {stored})
         assert engine.rebuild().same
 
 
@@ -184,10 +184,10 @@ def test_a_warm_start_loses_the_customers_own_part_and_is_named(tmp_path, catalo
     explored_log(tmp_path / "a.db", catalogue, policy, rounds=1)
     with Store.open(tmp_path / "a.db", customer_key=KEY) as store:
         stored = store.customers.stored(WHO)
-        assert knows(store.ledger.snapshot(1, newest=False).state, {stored})
+        assert has_customers(store.ledger.snapshot(1, newest=False).state, {stored})
         assert erase(store, WHO).warm_starts == (1,)
-        assert not knows(store.ledger.snapshot(1, newest=False).state, {stored})
-        assert not knows(newest_state(store), {stored})
+        assert not has_customers(store.ledger.snapshot(1, newest=False).state, {stored})
+        assert not has_customers(newest_state(store), {stored})
         assert store.check() == []
 
 
@@ -195,11 +195,11 @@ def test_taking_a_customer_out_of_a_state_leaves_the_others_as_they_are(tmp_path
     state = explored_log(tmp_path / "a.db", catalogue, bandit.ThompsonSampling(catalogue))
     with Store.open(tmp_path / "a.db", customer_key=KEY, read_only=True) as store:
         stored = store.customers.stored(WHO)
-    rest = without(state, {stored})
+    rest = remove_customers(state, {stored})
     (_, before), (_, after) = unpack(state), unpack(rest)
     assert len(after["own/natural"]) == len(before["own/natural"]) - 1
     assert after["main/mean"].tolist() == before["main/mean"].tolist()
-    assert not knows(rest, {stored})
+    assert not has_customers(rest, {stored})
 
 
 def test_after_retention_an_erasure_gives_up_the_base_that_may_have_the_customer(tmp_path, catalogue):
@@ -215,7 +215,7 @@ def test_after_retention_an_erasure_gives_up_the_base_that_may_have_the_customer
 
 
 def test_the_tolerance_is_that_of_a_rebuild():
-    assert ROUNDING == 1e-6
+    assert STATE_TOLERANCE == 1e-6
 
 
 def test_a_damaged_snapshot_does_not_keep_a_customer_from_being_erased(tmp_path, catalogue):

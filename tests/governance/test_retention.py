@@ -6,7 +6,7 @@ import pytest
 import bandit
 from bandit.governance.retention import retain
 from bandit.governance.verify import verify
-from bandit.policies.state_erasure import knows
+from bandit.policies.state_erasure import has_customers
 from bandit.store import Store
 from tests.governance.conftest import KEY, POLICIES, START, WHO, Clock, explored_log, files, newest_state, served_log
 from tests.store.rows import DAY
@@ -95,18 +95,18 @@ def test_customers_who_have_no_decision_left_are_no_longer_known(tmp_path, catal
     ) as engine:
         leave(engine, clock)
         stored = engine.store.customers.stored(WHO)
-        assert knows(engine.policy.dumps(), {stored})
+        assert has_customers(engine.policy.dumps(), {stored})
     with Store.open(path, customer_key=KEY) as store:
         before = newest_state(store)
         assert retain(store, CUT).customers == 1
-        assert not knows(newest_state(store), {stored})
+        assert not has_customers(newest_state(store), {stored})
         assert newest_state(store) != before
         assert verify(store).problems == ()
     assert stored.encode() not in b"".join(files(tmp_path).values())
     engine, _ = resumed(path, 60)
     with engine:
         assert engine.rebuild().same
-        assert not knows(engine.policy.dumps(), {stored})
+        assert not has_customers(engine.policy.dumps(), {stored})
 
 
 def test_a_policy_that_still_keeps_outcomes_as_they_came_forgets_the_old_ones(tmp_path, catalogue):

@@ -30,7 +30,7 @@ from bandit.logfiles import LogMapping
 from bandit.logfiles.columns.values import BAD, BAD_TIME, share, times
 from bandit.policies import ConstantOffer, Uniform, build
 from bandit.policies.state import pack, unpack
-from bandit.policies.vw.workspace import Workspace, allowed
+from bandit.policies.vw.workspace import Workspace, check_arguments
 from bandit.printable import MAX_MESSAGE, plain
 from bandit.store.spool.file import digest
 from tests.conftest import SPRING, draw_outcomes
@@ -298,11 +298,11 @@ def test_a_policys_description_with_hostile_settings_is_refused(catalogue):
 )  # fmt: skip
 def test_arguments_of_vw_that_write_files_reach_out_or_take_all_memory_are_refused(args):
     with pytest.raises(PolicyError):
-        allowed(f"--epsilon 0.1 {args}")
+        check_arguments(f"--epsilon 0.1 {args}")
 
 
 def test_no_arguments_of_vw_are_allowed_arguments():
-    assert allowed("") == ""
+    assert check_arguments("") == ""
 
 
 def test_a_model_of_vw_that_brings_hostile_arguments_is_not_opened(tmp_path):

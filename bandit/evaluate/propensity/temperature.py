@@ -15,11 +15,11 @@ from bandit.evaluate.propensity.calibration import (
     SameFactPairs,
     SoftmaxShape,
 )
-from bandit.models.multinomial import CELLS
+from bandit.models.multinomial import CHOICE_CELLS
 
 if TYPE_CHECKING:
     from bandit.domain import BoolArray, FloatArray
-    from bandit.models.multinomial import Choices, MultinomialLogit
+    from bandit.models.multinomial import MultinomialLogit, ObservedChoices
 
 _TUNING_CELLS = 2_000_000  # the temperature needs no more, and rows come in random order
 _LEAST_FLOOR = 1e-4
@@ -39,7 +39,7 @@ def softened(scores: FloatArray, eligible: BoolArray, softmax: SoftmaxShape) -> 
 class OutOfFoldScores:
     """The choices of a sample with, for each fold, the model that was fitted to the other folds; `fold` is (n,)."""
 
-    choices: Choices
+    choices: ObservedChoices
     fold: FloatArray
     models: list[MultinomialLogit]
 
@@ -98,7 +98,7 @@ class OutOfFoldScores:
 
     def _blocks(self, n: int) -> list[slice]:
         """Return the first n rows in blocks whose tables fit into memory."""
-        step = max(1, CELLS // self.choices.masks.shape[1])
+        step = max(1, CHOICE_CELLS // self.choices.masks.shape[1])
         return [slice(start, min(start + step, n)) for start in range(0, n, step)]
 
 

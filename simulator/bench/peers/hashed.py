@@ -9,7 +9,7 @@ import numpy as np
 
 from bandit.catalogue import Catalogue
 from bandit.domain import BoolArray, Contexts, IntArray, Outcomes
-from bandit.encoding.encoder import CLIP
+from bandit.encoding.scales import CLIP
 from simulator.bench.peers.chooser import Chooser, RewardUnit
 
 FeatureValue = str | float | None

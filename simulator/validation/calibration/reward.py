@@ -8,7 +8,8 @@ from __future__ import annotations
 import numpy as np
 
 from bandit.domain import FloatArray, IntArray
-from bandit.encoding.encoder import Encoder, settle_scales
+from bandit.encoding.encoder import Encoder
+from bandit.encoding.scales import fit_scales
 from bandit.evaluate import RidgeReward
 from simulator.validation.calibration.world import SampledLog
 
@@ -30,7 +31,7 @@ def cross_fitted(
     `weight` (n,) are weights of the squared errors, 1 unless given.
     """
     batch, pool = sample.batch(), sample.world.contexts
-    encoder = Encoder(sample.world.catalogue, settle_scales(sample.world.catalogue, batch.contexts))
+    encoder = Encoder(sample.world.catalogue, fit_scales(sample.world.catalogue, batch.contexts))
     fold = np.floor(shares * REWARD_FOLDS).astype(np.int64)
     tables = []
     for place in range(REWARD_FOLDS):
@@ -44,6 +45,6 @@ def cross_fitted(
 def pool_predictions(sample: SampledLog) -> FloatArray:
     """Return the (P, N) predictions of one model that has seen the whole sample."""
     batch, pool = sample.batch(), sample.world.contexts
-    model = RidgeReward(Encoder(sample.world.catalogue, settle_scales(sample.world.catalogue, batch.contexts)))
+    model = RidgeReward(Encoder(sample.world.catalogue, fit_scales(sample.world.catalogue, batch.contexts)))
     model.learn(batch)
     return model.predict(pool)
