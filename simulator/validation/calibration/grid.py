@@ -12,7 +12,7 @@ from pathlib import Path
 from bandit.ope import ESTIMATORS
 from bandit.ope.intervals import DEFAULT_INTERVAL, IntervalKind
 from simulator.validation.calibration.classes import CLASS_SETS
-from simulator.validation.calibration.intervals import INTERVAL_KINDS
+from simulator.validation.calibration.intervals import CALIBRATED_KINDS
 from simulator.validation.calibration.replicate import CalibrationCell, replicate
 from simulator.validation.calibration.replications import Replications
 from simulator.validation.calibration.summary import LEAST_ANSWERS
@@ -28,7 +28,7 @@ LARGE_LOG_WORLDS = ("retail", "heavy-tail", "loyalty", "digits", NULL_MARKET)
 STRUCTURED_MARKETS = ("retail", "loyalty", NULL_MARKET)
 """Markets with the estimators that use the structure of offers, in smaller logs written by rules."""
 
-FAST_INTERVALS: tuple[IntervalKind, ...] = tuple(kind for kind in INTERVAL_KINDS if kind != "bootstrap")
+FAST_INTERVALS: tuple[IntervalKind, ...] = tuple(kind for kind in CALIBRATED_KINDS if kind != "bootstrap")
 """Kinds of interval in all smaller logs."""
 
 LARGE_LOG_INTERVALS: tuple[IntervalKind, ...] = (DEFAULT_INTERVAL, "normal")
@@ -62,7 +62,7 @@ def full(replications: int) -> tuple[CalibrationCell, ...]:
                 cells.append(CalibrationCell(world, logging, n, drawn, kinds, structure=structure))
     drawn = max(LEAST_ANSWERS, round(replications * DRAWS_BY_SIZE[10_000]))
     cells += [
-        CalibrationCell(world, logging, 2_000, drawn, INTERVAL_KINDS, ("ips", "dr"))
+        CalibrationCell(world, logging, 2_000, drawn, CALIBRATED_KINDS, ("ips", "dr"))
         for world, logging in BOOTSTRAP_CELLS
     ]
     return tuple(cells)

@@ -8,7 +8,7 @@ from bandit.ope.intervals import DEFAULT_INTERVAL, IntervalKind
 
 CONFIDENCE_LEVEL = 0.95
 
-INTERVAL_KINDS: tuple[IntervalKind, ...] = (
+CALIBRATED_KINDS: tuple[IntervalKind, ...] = (
     DEFAULT_INTERVAL,
     *(kind for kind in get_args(IntervalKind) if kind != DEFAULT_INTERVAL),
 )
