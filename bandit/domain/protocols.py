@@ -42,7 +42,7 @@ class Policy(Protocol):
         ...
 
     def spec(self) -> Mapping[str, object]:
-        """Return the policy's kind and settings as plain JSON values, enough to build it anew."""
+        """Return the policy's kind and settings as plain JSON values, enough to build it again."""
         ...
 
     def dumps(self) -> bytes:

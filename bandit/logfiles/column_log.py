@@ -64,8 +64,8 @@ class ColumnLog:
         self._report = report = reader.report()
         if report.n_refused == report.n_rows:
             raise LogFileError(
-                f"{name}: every row is refused, the first because {report.refused[0].reason}; mend the mapping or the "
-                "log"
+                f"{name}: every row is refused, the first because {report.refused[0].reason}; correct the mapping or "
+                "the log"
             )
 
     @property

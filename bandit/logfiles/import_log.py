@@ -61,7 +61,7 @@ def import_log(
             first = report.refused[0]
             raise LogFileError(
                 f"{path}: {report.n_refused:,} of {report.n_rows:,} rows are refused, the first at line "
-                f"{first.line}: {first.reason}; mend them, or import the others without strict"
+                f"{first.line}: {first.reason}; correct them, or import the others without strict"
             )
     return report
 

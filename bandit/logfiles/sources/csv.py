@@ -56,7 +56,7 @@ class CsvSource:
             try:
                 return self._header(csv.reader(_CountedLines(text), delimiter=self.delimiter, strict=True))
             except csv.Error as fault:
-                raise LogFileError(f"{self.path}: line 1 is malformed ({fault}); mend its quotes") from fault
+                raise LogFileError(f"{self.path}: line 1 is malformed ({fault}); correct its quotes") from fault
 
     def chunks(self, columns: Sequence[str], size: int, progress: Progress | None) -> Iterator[SourceChunk]:
         """Yield the rows in order, at most `size` at a time; LogFileError for bad quoting and missing columns."""
@@ -82,7 +82,7 @@ class CsvSource:
             except csv.Error as fault:
                 line = self._faulty_line()
                 raise LogFileError(
-                    f"{self.path}: the row at line {line} is malformed ({fault}); mend its quotes"
+                    f"{self.path}: the row at line {line} is malformed ({fault}); correct its quotes"
                 ) from fault
 
     def _header(self, reader: Iterator[list[str]]) -> list[str]:
@@ -133,7 +133,7 @@ class CsvSource:
         self._longest_line = max(self._longest_line, longest, length)
         if self._longest_line > MAX_LINE:
             raise LogFileError(
-                f"{self.path}: a line from line {line} on has more than {MAX_LINE:,} bytes; mend the file"
+                f"{self.path}: a line from line {line} on has more than {MAX_LINE:,} bytes; correct the file"
             )
         return length
 

@@ -168,7 +168,7 @@ class _Event:
             return _NONE
         actions = _ACTIONS.decode(self.shared["_multi"])
         if not 0 <= chosen < len(actions):
-            raise _UnusableError(f"has the label of action {chosen + 1} of {len(actions)}; mend the line")
+            raise _UnusableError(f"has the label of action {chosen + 1} of {len(actions)}; correct the line")
         return _OBJECT.decode(actions[chosen])
 
     def _chosen(self) -> int | None:

@@ -59,7 +59,7 @@ def require_columns(path: Path, place: str, present: Sequence[str], wanted: Sequ
         if n == 0:
             shown = ", ".join(f'"{name}"' for name in present[:40]) + (", ..." if len(present) > 40 else "")
             raise LogFileError(
-                f'{path}: {place} has no column "{column}"; the columns are {shown}: mend the mapping or the file'
+                f'{path}: {place} has no column "{column}"; the columns are {shown}: correct the mapping or the file'
             )
         if n > 1:
             raise LogFileError(f'{path}: {place} has the column "{column}" {n} times; give each a name of its own')
