@@ -99,11 +99,13 @@ def evaluate(
     propensities: PropensitySource = None,
     by: Annotated[
         list[str] | None,
-        typer.Option(metavar="FACT", help="Evaluate also within the segments of a fact; can be repeated."),
+        typer.Option(metavar="FACT", help="Evaluate also in each segment of a fact; can be repeated."),
     ] = None,
     groups: Annotated[
         str | None,
-        typer.Option(metavar="SHARES", help='Planned shares of the groups, such as "policy=0.9,control=0.1".'),
+        typer.Option(
+            metavar="SHARES", help='Planned shares of the groups, to check their sizes: "policy=0.9,control=0.1".'
+        ),
     ] = None,
     written_by: WrittenBy = None,
     all_estimators: Annotated[
@@ -145,7 +147,7 @@ def evaluate(
 
 
 def _evaluate(options: EvaluateOptions, *, gate: bool, as_json: bool) -> int:
-    """Evaluate and print; return the exit code, which is that of the verdict with `gate`."""
+    """Evaluate and print; return the exit code: with `gate` that of the verdict, else 0."""
     from bandit.cli.logs import opened
     from bandit.evaluate import gate as gate_of
 

@@ -42,7 +42,7 @@ PropensitySource: TypeAlias = Annotated[
 ]
 
 Gate: TypeAlias = Annotated[
-    bool, typer.Option("--gate", help="Exit with 0 better, 3 worse, 4 no difference found, 5 cannot tell.")
+    bool, typer.Option("--gate", help="Exit with the verdict: 0 better, 3 worse, 4 no difference found, 5 cannot tell.")
 ]
 
 

@@ -43,7 +43,7 @@ def _there(example, monkeypatch):
 
 
 def test_plan_says_in_plain_words_after_how_many_weeks(capsys):
-    """Conversion at 0.1 has the variance 0.09; 3 offers, a tenth left to chance: 0.09 (30 + 1 / 0.9333) = 2.7964.
+    """Conversion at 0.1 has the variance 0.09; 3 offers, a random share of a tenth: 0.09 (30 + 1 / 0.9333) = 2.7964.
 
     (1.96 + 0.8416)^2 x 2.7964 / 0.01^2 = 219,489 decisions, 22 weeks of 10,000.
     """
@@ -79,7 +79,7 @@ def test_plan_takes_money_from_the_catalogue_and_the_cost_of_chance_where_it_is_
     said = run(capsys, "plan", "catalogue.toml", *EXPECTED, "--uniform-value", "0.5", "--width", "0.5")
     assert said.code == 0
     assert "the interval of the difference is narrower than 0.50 EUR after" in said.out
-    assert "Until then what is left to chance costs" in said.out
+    assert "Until then exploration costs" in said.out
     plain = run(capsys, "plan", "catalogue.toml", *EXPECTED, "--uniform-value", "0.5", "--width", "0.5", "--json").json
     assert plain["asked"]["cost"] == pytest.approx(0.1 * (plain["value"] - 0.5))
     without = run(capsys, "plan", "catalogue.toml", *EXPECTED, "--json").json

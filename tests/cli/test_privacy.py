@@ -72,7 +72,7 @@ def test_export_has_all_that_is_held_on_one_customer(db, capsys, tmp_path):
     said = run(capsys, "export-customer", db, WHO, "--out", tmp_path / "again.json", "--json").json
     assert said["bytes"] == out.stat().st_size
     nobody = run(capsys, "export-customer", db, "nobody")
-    assert (nobody.code, "nothing of such a customer" in nobody.sentence) == (2, True)
+    assert (nobody.code, "no data on such a customer" in nobody.sentence) == (2, True)
 
 
 def test_after_an_erasure_there_is_nothing_to_export(db, capsys):
