@@ -45,7 +45,7 @@ def plan(
     width: Annotated[
         float | None, typer.Option(metavar="X", help="Or: the planned width of the difference's interval.")
     ] = None,
-    explore: Annotated[float, typer.Option(metavar="SHARE", help="Random share of the decisions.")] = 0.1,
+    explore: Annotated[float, typer.Option(metavar="SHARE", help="Share of decisions made at random.")] = 0.1,
     response: Annotated[float, typer.Option(metavar="SHARE", help="Share of decisions that convert.")] = 0.05,
     basket: Annotated[
         float, typer.Option(metavar="MONEY", help='Mean revenue of a conversion; for objective "reward", mean reward.')

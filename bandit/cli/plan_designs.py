@@ -65,7 +65,7 @@ class PlanOptions:
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
+class DesignComparison:
     """The designs to compare, the mean value of a decision, the cost of a random offer if known, and sentences."""
 
     designs: Sequence[Design]
@@ -74,7 +74,7 @@ class Comparison:
     lines: Sequence[str]
 
 
-def designs_by_formula(options: PlanOptions, catalogue: Catalogue, file: Path) -> Comparison:
+def designs_by_formula(options: PlanOptions, catalogue: Catalogue, file: Path) -> DesignComparison:
     """Return the designs with variances from the expected response and revenue."""
     from bandit.analysis.design_variance import live_variance, logged_conversions, logged_variance
     from bandit.analysis.response_model import response_model_of
@@ -105,7 +105,7 @@ def designs_by_formula(options: PlanOptions, catalogue: Catalogue, file: Path) -
         f"Assumed: a decision is worth {amount(model.value, catalogue)} under the rules, with a standard deviation of "
         f"{amount(model.variance**0.5, catalogue)}, and {offers:g} offers are eligible."
     )
-    return Comparison(
+    return DesignComparison(
         designs,
         value=model.value,
         exploration_cost=None if expected.uniform_value is None else model.value - expected.uniform_value,
@@ -113,7 +113,7 @@ def designs_by_formula(options: PlanOptions, catalogue: Catalogue, file: Path) -
     )
 
 
-def designs_from_pilot(options: PlanOptions, catalogue: Catalogue, path: Path) -> Comparison:
+def designs_from_pilot(options: PlanOptions, catalogue: Catalogue, path: Path) -> DesignComparison:
     """Return the designs with variances estimated from a pilot log."""
     from bandit.analysis.design_variance import pilot_variance, two_group_factor
     from bandit.analysis.sample_size import Design
@@ -123,7 +123,7 @@ def designs_from_pilot(options: PlanOptions, catalogue: Catalogue, path: Path) -
     if difference is None:
         raise InputError(f'the policy "{name}" is the baseline itself; name another with --policy')
     live = pilot_variance(evaluation.realised) * two_group_factor(options.live_share)
-    return Comparison(
+    return DesignComparison(
         [Design("pilot", None, pilot_variance(difference)), Design("live", options.live_share, live)],
         value=evaluation.realised_mean,
         exploration_cost=None,

@@ -7,11 +7,10 @@ import pytest
 from bandit.analysis.design_variance import live_variance, logged_variance
 from bandit.analysis.response_model import ResponseModel
 from bandit.analysis.sample_size import decisions_for_difference, width
-from bandit.cli import main
 from bandit.evaluate import evaluate
 from bandit.policies import ConstantOffer, SegmentRules
 from bandit.store import Store, StoreLog
-from tests.cli.tools import run
+from tests.cli.conftest import imported_example, run
 
 EXPECTED = ("--response", "0.1", "--basket", "50", "--basket-sd", "20")
 
@@ -20,14 +19,7 @@ EXPECTED = ("--response", "0.1", "--basket", "50", "--basket-sd", "20")
 def example(tmp_path_factory):
     """A directory with a catalogue, rules, and offers.db with 2,000 decisions."""
     directory = tmp_path_factory.mktemp("plan")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(directory)
-        patch.delenv("OFFER_BANDIT_KEY", raising=False)
-        assert main(["init"]) == 0
-        head = Path("log.csv").read_text(encoding="utf-8").splitlines(keepends=True)[:2_001]
-        Path("log.csv").write_text("".join(head), encoding="utf-8")
-        files = ("--catalogue", "catalogue.toml", "--mapping", "mapping.toml")
-        assert main(["import", "offers.db", "log.csv", *files]) == 0
+    with imported_example(directory, 2_000):
         Path("yes.toml").write_text(
             '[objective]\nkind = "conversion"\n[[dimensions]]\nname = "channel"\n'
             'options = [{ name = "email" }, { name = "sms" }, { name = "app" }]\n',
