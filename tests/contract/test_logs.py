@@ -17,7 +17,7 @@ from bandit.logfiles import ArrayLog, import_log, open_log
 from bandit.policies.uniform import Uniform
 from bandit.store import Store, StoreLog, Where
 from simulator import Market, Population, RunLog, run, scenario
-from simulator.campaign.history import Held
+from simulator.simulation.log import MemoryLog
 from tests.logfiles.import_tools import HEADER, MAPPING, mapping, sample, spring, table
 
 N = 150
@@ -87,7 +87,7 @@ LOGS = {
     "SplitLog, judge": lambda place: split_log(column_log(place, **UNKNOWN), 0.5, "judge"),
     "OtherFolds": lambda place: OtherFolds(column_log(place), 1, 3),
     "RunLog": run_log,
-    "decisions in memory": lambda place: Held(next(column_log(place).batches())),
+    "decisions in memory": lambda place: MemoryLog(next(column_log(place).batches())),
 }
 
 IN_PART = {name for name in LOGS if name.startswith("SplitLog") or name == "OtherFolds"}
@@ -295,4 +295,4 @@ def test_the_logs_of_the_package_are_all_here(tmp_path):
         (tmp_path / str(number)).mkdir()
         with ExitStack() as stack:
             covered |= {base.__name__ for base in type(make(Place(tmp_path / str(number), stack))).__mro__}
-    assert set(classes_with_batches()) - covered == {"Log", "_Remembered"}
+    assert set(classes_with_batches()) - covered == {"Log"}

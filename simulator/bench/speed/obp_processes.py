@@ -1,7 +1,7 @@
-"""The two sides of `obp_speed`, each a process of its own: told "go" it judges the same arrays once and says how long.
+"""The processes that `obp_speed` times: each evaluates the same arrays once for every line of input.
 
 Run by path, in the environment of the side: that of Open Bandit Pipeline need not have the engine, nor the other way
-round. Imports nothing of either before it knows which side it is.
+round. It imports neither before it knows its side.
 """
 
 from __future__ import annotations
@@ -16,29 +16,29 @@ from typing import Any
 
 import numpy as np
 
-SAMPLES = 100
+BOOTSTRAP_SAMPLES = 100
 """Bootstrap samples of Open Bandit Pipeline."""
 
-THRESHOLD, SHRINKAGE = 100.0, 10_000.0
-"""Settings of switch-dr and dr-os on both sides."""
+SWITCH_LAMBDA, SHRINKAGE_LAMBDA = 100.0, 10_000.0
+"""Parameters of switch-dr and dr-os for Open Bandit Pipeline, equal to the engine's."""
 
 
 def main(side: str, folder: Path) -> None:
-    """Load the arrays, then answer each line of input with seconds and the largest memory so far, in bytes.
+    """Load the arrays, then answer each line of input with seconds, peak memory in bytes, and values.
 
-    `seconds` are those that the processor worked for this process, `wall` those that went by.
+    `seconds` are processor time of this process, `wall` elapsed seconds.
     """
     run = {"ours": ours, "clustered": clustered, "obp": obp}[side](folder)
-    say(ready=True, memory=memory())
+    write_line(ready=True, memory=memory())
     for _ in sys.stdin:
         begun, worked = time.perf_counter(), time.process_time()
         values = run()
         seconds, wall = time.process_time() - worked, time.perf_counter() - begun
-        say(seconds=seconds, wall=wall, memory=memory(), values=values)
+        write_line(seconds=seconds, wall=wall, memory=memory(), values=values)
 
 
 def ours(folder: Path, *, by_customer: bool = False) -> Callable[[], dict[str, float]]:
-    """Return what judges with the engine's estimators, from the (n, actions) arrays on."""
+    """Return a function that evaluates with the engine's estimators, from the (n, actions) arrays on."""
     from bandit import ope  # noqa: PLC0415 - absent on the other side
 
     reward, action, propensity, target, predicted, customer = arrays(folder)
@@ -55,12 +55,12 @@ def ours(folder: Path, *, by_customer: bool = False) -> Callable[[], dict[str, f
 
 
 def clustered(folder: Path) -> Callable[[], dict[str, float]]:
-    """Return what judges with intervals clustered by customer."""
+    """Return a function that evaluates with the engine's estimators, intervals clustered by customer."""
     return ours(folder, by_customer=True)
 
 
 def obp(folder: Path) -> Callable[[], dict[str, float]]:
-    """Return what judges with Open Bandit Pipeline, bootstrap intervals included."""
+    """Return a function that evaluates with Open Bandit Pipeline, bootstrap intervals included."""
     from obp import ope  # noqa: PLC0415 - absent on the other side
 
     reward, action, propensity, target, predicted, _ = arrays(folder)
@@ -74,7 +74,7 @@ def obp(folder: Path) -> Callable[[], dict[str, float]]:
         "pscore": propensity,
         "position": np.zeros(len(action), dtype=int),
     }
-    judge = ope.OffPolicyEvaluation(
+    evaluation = ope.OffPolicyEvaluation(
         bandit_feedback=feedback,
         ope_estimators=[
             ope.InverseProbabilityWeighting(estimator_name="ips"),
@@ -82,17 +82,17 @@ def obp(folder: Path) -> Callable[[], dict[str, float]]:
             ope.DirectMethod(estimator_name="dm"),
             ope.DoublyRobust(estimator_name="dr"),
             ope.SelfNormalizedDoublyRobust(estimator_name="sndr"),
-            ope.SwitchDoublyRobust(lambda_=THRESHOLD, estimator_name="switch-dr"),
-            ope.DoublyRobustWithShrinkage(lambda_=SHRINKAGE, estimator_name="dr-os"),
+            ope.SwitchDoublyRobust(lambda_=SWITCH_LAMBDA, estimator_name="switch-dr"),
+            ope.DoublyRobustWithShrinkage(lambda_=SHRINKAGE_LAMBDA, estimator_name="dr-os"),
         ],
     )
     dense_target, dense_predicted = target[:, :, None], predicted[:, :, None]
 
     def run() -> dict[str, float]:
-        found = judge.estimate_intervals(
+        found = evaluation.estimate_intervals(
             action_dist=dense_target,
             estimated_rewards_by_reg_model=dense_predicted,
-            n_bootstrap_samples=SAMPLES,
+            n_bootstrap_samples=BOOTSTRAP_SAMPLES,
             random_state=1,
         )
         return {name: float(interval["mean"]) for name, interval in found.items()}
@@ -107,17 +107,17 @@ def arrays(folder: Path) -> tuple[Any, ...]:
 
 
 def memory() -> int:
-    """Return the most memory that this process has had, in bytes."""
+    """Return the peak memory of this process in bytes."""
     status = Path("/proc/self/status")
     if status.exists():
-        # What getrusage says was the parent's at first: it is handed on to a new program.
+        # getrusage starts at the value of the parent process, which is passed on to a new program.
         found = [line for line in status.read_text(encoding="ascii").splitlines() if line.startswith("VmHWM:")]
         return int(found[0].split()[1]) * 1024
     most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return most if sys.platform == "darwin" else most * 1024
 
 
-def say(**what: object) -> None:
+def write_line(**what: object) -> None:
     """Write one line of JSON."""
     sys.stdout.write(json.dumps(what) + "\n")
     sys.stdout.flush()

@@ -1,7 +1,7 @@
-"""One thread of linear algebra a process.
+"""Programs with one thread of linear algebra in each process.
 
 The matrices here are small. Several threads gain nothing on them, and where another process keeps a core busy, as the
-demo's own does, they wait for each other at every product: learning was seen to take forty times as long.
+demo's second process does, they wait for each other at every product: learning then took forty times as long.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from collections.abc import Callable
 _VARIABLES = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 
 
-def run_with_one_thread(module: str, main: Callable[[], int]) -> int:
-    """Call `main`, or where the environment does not settle the threads, run `python -m module` anew with one.
+def run_single_threaded(module: str, main: Callable[[], int]) -> int:
+    """Call `main` where the environment sets the number of threads, else run `python -m module` again with one thread.
 
     The libraries read their number of threads when they are loaded, which is before any code here runs.
     """

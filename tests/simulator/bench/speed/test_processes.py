@@ -14,4 +14,4 @@ def test_the_benchmark_of_many_processes_counts_what_they_did_and_finds_nothing_
     assert both.n == decide.n + record.n
     assert plain.n == both.n + 2
     assert all(line.per_second > 0 for line in found.lines)
-    assert "everything acknowledged is there" in processes.markdown([found])
+    assert "everything acknowledged is in the database once" in processes.markdown([found])
