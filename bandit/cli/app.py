@@ -12,11 +12,11 @@ from typing import Annotated
 import typer
 
 from bandit._version import __version__
-from bandit.cli import evaluate, export, learn_offline, live, maintenance, plan, privacy, setup, tuning
+from bandit.cli import evaluate, export, learn_offline, live, maintenance, plan, privacy, replay, setup, tuning
 from bandit.cli.console import note
 from bandit.errors import InputError, StoreError
 
-DONE, OUR_FAULT, BAD_INPUT, STOPPED = 0, 1, 2, 130
+DONE, INTERNAL_ERROR, BAD_INPUT, STOPPED = 0, 1, 2, 130
 
 app = typer.Typer(
     name="offer-bandit",
@@ -55,7 +55,7 @@ _COMMANDS: tuple[tuple[str, Callable[..., None], str], ...] = (
         learn_offline.learn_offline,
         "offer-bandit learn-offline campaign.db --policy thompson --baseline rules:rules.toml --into offers.db",
     ),
-    ("replay", evaluate.replay, "offer-bandit replay offers.db --policy thompson --policy vw --seed 7"),
+    ("replay", replay.replay, "offer-bandit replay offers.db --policy thompson --policy vw --seed 7"),
     (
         "decide",
         live.decide,
@@ -100,7 +100,7 @@ def start(
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit code: 0 done, 2 bad input, 1 an error in the program, 130 interrupted."""
+    """Run one command and return its exit code: 0 done, 2 bad input, 1 an internal error, 130 interrupted."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in given
     given = [argument for argument in given if argument != "--debug"]
@@ -134,10 +134,10 @@ def _explain(fault: Exception) -> int:
         note(f"{_one_line(str(format_message()))} (see `{where} --help`)")
         return BAD_INPUT
     note(
-        f"an error in the program: {type(fault).__name__}: {_one_line(str(fault))}; please run the command again with "
+        f"an internal error: {type(fault).__name__}: {_one_line(str(fault))}; please run the command again with "
         f"--debug and report its output, together with that of `offer-bandit doctor` (version {__version__})"
     )
-    return OUR_FAULT
+    return INTERNAL_ERROR
 
 
 def _one_line(text: str) -> str:

@@ -38,9 +38,11 @@ HALF_LIVES = ("7d", "14d", "30d", "60d", "90d", "180d", "never")
 HALF_LIFE_BLOCK = 512
 """Decisions that are predicted before they are learned."""
 
-POLICY_FORMS = (
+ONE_POLICY_FORMS = (
     'uniform, thompson (or "thompson:half_life=30d,..."), vw (or "vw:ARGUMENTS"), '
-    'vw-slates (or "vw-slates:ARGUMENTS"), '
-    "rules:FILE.toml, offer:DIMENSION=OPTION,..., everyone"
+    'vw-slates (or "vw-slates:ARGUMENTS"), offer:DIMENSION=OPTION,..., rules:FILE.toml'
 )
-"""How a policy is named on the command line."""
+"""How one policy is named on the command line."""
+
+POLICY_FORMS = f"{ONE_POLICY_FORMS}, everyone"
+"""How policies are named on the command line: `everyone` stands for one policy per offer."""

@@ -28,13 +28,11 @@ def export(
         typer.Option(
             "--format",
             metavar="NAME",
-            help=f"One of {', '.join(EXPORT_FORMAT_NAMES)}; default: by the file's ending.",
+            help=f"One of {', '.join(EXPORT_FORMAT_NAMES)}; default: by the ending of OUT.",
         ),
     ] = None,
     catalogue: CatalogueFile = None,
-    include_open: Annotated[
-        bool, typer.Option("--open", help="Write also decisions whose window has not ended.")
-    ] = False,
+    include_open: Annotated[bool, typer.Option("--open", help="Include decisions whose window has not ended.")] = False,
     mapping: Annotated[
         str | None,
         typer.Option(metavar="FILE", help='Write the mapping for importing the file; "-" prints it.'),

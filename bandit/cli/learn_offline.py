@@ -3,35 +3,60 @@
 from __future__ import annotations
 
 import shlex
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, cast
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from bandit.cli.choices import INTERVAL_KINDS
 from bandit.cli.console import progress, show, show_json
-from bandit.cli.evaluate import (
+from bandit.cli.evaluation_options import (
     Baseline,
+    EstimationOptions,
     Gate,
     Intervals,
     PropensitySource,
     RewardModels,
-    one_of,
     require_gate,
     reward_model_named,
 )
-from bandit.cli.options import AsJson, CatalogueFile, Event, Level, MappingFile, Objective, Seed, Window, WrittenBy
+from bandit.cli.options import (
+    AsJson,
+    CatalogueFile,
+    Event,
+    Level,
+    LogOptions,
+    MappingFile,
+    Objective,
+    Seed,
+    Window,
+    WrittenBy,
+)
 from bandit.cli.tuning import require_new
 from bandit.errors import InputError
 
 if TYPE_CHECKING:
     from bandit.catalogue import Catalogue
+    from bandit.cli.logs import Opened
     from bandit.domain import Log, Policy
-    from bandit.evaluate import Propensities
-    from bandit.ope import IntervalKind
+    from bandit.evaluate import Evaluation
 
 
 _BATCH = 8_192
+
+
+@dataclass(frozen=True, slots=True)
+class LearnOfflineOptions:
+    """The options of `learn-offline`, as given on the command line."""
+
+    log: LogOptions
+    policy: str
+    baseline: str | None
+    folds: int
+    into: Path | None
+    estimation: EstimationOptions
+    gate: bool
 
 
 def learn_offline(
@@ -69,63 +94,93 @@ def learn_offline(
     decide` uses it. With --gate this is done only if it is better than the baseline, and the exit code is the
     verdict: 0 better, 3 worse, 4 no difference found, 5 cannot tell.
     """
-    import numpy as np
-
-    from bandit.cli.logs import opened, unused
-    from bandit.cli.policies import parse_policies, parse_policy
-    from bandit.clock import now
-    from bandit.evaluate import evaluate as evaluate_log
-    from bandit.evaluate import gate, untrained_copy, verdicts
-    from bandit.report.evaluations import evaluation_lines, evaluation_table, unit_of
-
     require_gate(gate_, baseline)
     if into is not None:
         require_new(db, into)
-    with opened(db, catalogue, mapping, (objective, event, window), written_by, "learn from") as found:
-        target, log = found.catalogue, found.log
-        learner = parse_policy(target, policy)
-        if not learner.learns:
-            raise InputError(f'the policy "{policy}" does not learn; evaluate it with `offer-bandit evaluate`')
-        named, base = parse_policies(target, [policy], baseline)
-        with progress("learning and judging") as report:
-            result = evaluate_log(
-                log,
-                named,
-                base,
-                catalogue=target,
-                rng=np.random.default_rng(seed),
-                estimators=("dr", "snips"),
-                level=level,
-                interval=cast("IntervalKind", one_of(interval, INTERVAL_KINDS, "kind of interval")),
-                crossfit=folds,
-                reward_model=reward_model_named(reward_model),
-                propensities=None if propensities is None else cast("Propensities", propensities),
-                now=now(),
-                progress=report,
-            )
-        code = gate(result) if gate_ else 0
-        made = into is not None and code == 0
-        if into is not None and made:
-            with progress("learning from all of it"):
-                _make(into, target, untrained_copy(learner, target), log)
-        if as_json:
-            left = {"left_out": log.left_out, "open": log.still_open, "into": str(into) if made else None}
-            show_json(result.to_dict() | {"verdicts": verdicts(result), "seed": seed} | left)
-        else:
-            lines = [*evaluation_lines(result), *unused(log)]
-            if into is not None:
-                lines.append(
-                    f"{into} has the policy, learned from all {log.n:,} decisions. "
-                    f"Next: offer-bandit decide {shlex.quote(str(into))} CUSTOMER"
-                    if made
-                    else f"{into} was not created: the policy did not pass the gate."
-                )
-            show([evaluation_table(result, unit_of(target.objective, target.currency))], lines)
+    options = LearnOfflineOptions(
+        log=LogOptions(db, catalogue, mapping, objective, event, window, written_by),
+        policy=policy,
+        baseline=baseline,
+        folds=folds,
+        into=into,
+        estimation=EstimationOptions(interval, reward_model, propensities, level, seed),
+        gate=gate_,
+    )
+    code = _learn_offline(options, as_json=as_json)
     if code:
         raise typer.Exit(code)
 
 
-def _make(into: Path, catalogue: Catalogue, policy: Policy, log: Log) -> None:
+def _learn_offline(options: LearnOfflineOptions, *, as_json: bool) -> int:
+    """Evaluate by cross-fitting, write the policy to its database, and print; return the exit code."""
+    from bandit.cli.logs import opened
+    from bandit.cli.policies import parse_policy
+    from bandit.evaluate import gate, untrained_copy
+
+    with opened(options.log, "learn from") as found:
+        learner = parse_policy(found.catalogue, options.policy)
+        if not learner.learns:
+            raise InputError(f'the policy "{options.policy}" does not learn; evaluate it with `offer-bandit evaluate`')
+        result = _cross_fit(options, found)
+        code = gate(result) if options.gate else 0
+        written = options.into is not None and code == 0
+        if options.into is not None and written:
+            with progress("learning from the whole log"):
+                _write(options.into, found.catalogue, untrained_copy(learner, found.catalogue), found.log)
+        _show(options, found, result, written=written, as_json=as_json)
+    return code
+
+
+def _cross_fit(options: LearnOfflineOptions, found: Opened) -> Evaluation:
+    import numpy as np
+
+    from bandit.cli.policies import parse_policies
+    from bandit.clock import now
+    from bandit.evaluate import evaluate
+
+    estimation = options.estimation
+    named, base = parse_policies(found.catalogue, [options.policy], options.baseline)
+    with progress("learning and evaluating") as report:
+        return evaluate(
+            found.log,
+            named,
+            base,
+            catalogue=found.catalogue,
+            rng=np.random.default_rng(estimation.seed),
+            estimators=("dr", "snips"),
+            level=estimation.level,
+            interval=estimation.interval_kind(),
+            crossfit=options.folds,
+            reward_model=reward_model_named(estimation.reward_model),
+            propensities=estimation.propensity_source(),
+            now=now(),
+            progress=report,
+        )
+
+
+def _show(options: LearnOfflineOptions, found: Opened, result: Evaluation, *, written: bool, as_json: bool) -> None:
+    from bandit.cli.logs import unused
+    from bandit.evaluate import verdicts
+    from bandit.report.evaluations import evaluation_lines, evaluation_table, unit_of
+
+    into, log = options.into, found.log
+    if as_json:
+        left = {"left_out": log.left_out, "open": log.still_open, "into": str(into) if written else None}
+        show_json(result.to_dict() | {"verdicts": verdicts(result), "seed": options.estimation.seed} | left)
+        return
+    lines = [*evaluation_lines(result), *unused(log)]
+    if into is not None:
+        lines.append(
+            f"{into} has the policy, learned from all {log.n:,} decisions. "
+            f"Next: offer-bandit decide {shlex.quote(str(into))} CUSTOMER"
+            if written
+            else f"{into} was not created: the policy did not pass the gate."
+        )
+    show([evaluation_table(result, unit_of(found.catalogue.objective, found.catalogue.currency))], lines)
+
+
+def _write(into: Path, catalogue: Catalogue, policy: Policy, log: Log) -> None:
+    """Let the policy learn the whole log, and create its database."""
     from bandit.cli.databases import all_or_nothing
     from bandit.engine import Engine
     from bandit.evaluate import teach

@@ -32,7 +32,7 @@ def decide(
     db: Database,
     customer: Annotated[str, typer.Argument(help="The customer's key.")],
     context: Annotated[
-        str | None, typer.Option(metavar="JSON", help="The facts about the customer, as a JSON object.")
+        str | None, typer.Option(metavar="JSON", help="The facts of the context, as a JSON object.")
     ] = None,
     fact: Annotated[
         list[str] | None, typer.Option(metavar="NAME=VALUE", help="One fact of the context; can be repeated.")
@@ -85,12 +85,14 @@ def record(
     decision_id: Annotated[str, typer.Argument(help="The decision's id, as decide printed it.")],
     event: Annotated[str, typer.Argument(help='What happened: "purchase", "return", "closed", ...')],
     revenue: Annotated[float | None, typer.Option(help="Revenue of the event; negative for a return.")] = None,
-    reward: Annotated[float | None, typer.Option(help="Raw reward, for the objective of that kind.")] = None,
+    reward: Annotated[float | None, typer.Option(help='Reward of the event, for objective "reward".')] = None,
     event_id: Annotated[
         str | None, typer.Option("--event-id", metavar="ID", help="An id of your own; default: the event's name.")
     ] = None,
     time: Moment = None,
-    correct: Annotated[bool, typer.Option("--correct", help="Replace the event recorded under this id.")] = False,
+    correct: Annotated[
+        bool, typer.Option("--correct", help="Replace the event that was recorded under this id.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Record an event of a decision; recording the same event again changes nothing."""
@@ -117,14 +119,14 @@ def record(
     if as_json:
         show_json(asdict(receipt))
         return
-    said = (
+    result = (
         "replaces the earlier one"
         if receipt.n_corrected
         else "was already recorded"
         if receipt.n_repeated
         else "recorded"
     )
-    show([], [f'The event "{event}" of the decision "{decision_id}": {said}.'])
+    show([], [f'The event "{event}" of the decision "{decision_id}": {result}.'])
 
 
 def learn(
@@ -137,7 +139,7 @@ def learn(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Learn the new outcomes in the log."""
+    """Update the policy with the new outcomes in the log."""
     from bandit.report.decisions import learned_table
 
     moment_given = _moment(time)

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import get_args
 
 from bandit.catalogue import Catalogue
 from bandit.catalogue.objective import ObjectiveKind
 from bandit.cli.console import note, progress
 from bandit.cli.databases import catalogue_for, reading
+from bandit.cli.options import LogOptions
 from bandit.clock import now
 from bandit.errors import InputError
 from bandit.logfiles import ColumnLog, LogMapping, open_log
@@ -33,15 +33,10 @@ class Opened:
 
 
 @contextmanager
-def opened(
-    path: Path,
-    catalogue: Path | None,
-    mapping: Path | None,
-    objective: tuple[str | None, str | None, str | None],
-    written_by: int | None,
-    purpose: str = "judge by",
-) -> Iterator[Opened]:
+def opened(options: LogOptions, purpose: str = "evaluate on") -> Iterator[Opened]:
     """Open the settled decisions of a database or of a file; InputError if there are none."""
+    path, catalogue, mapping = options.path, options.catalogue, options.mapping
+    objective = (options.objective, options.event, options.window)
     if path.name.endswith(LOG_FILE_ENDINGS):
         if catalogue is None:
             raise InputError(f"{path}: a log file has no catalogue; give one with --catalogue")
@@ -63,7 +58,7 @@ def opened(
         )
     with reading(path) as store:
         target = with_objective(catalogue_for(store, catalogue), *objective)
-        log = settled_log(store, target, written_by)
+        log = settled_log(store, target, options.written_by)
         require_rows(str(path), log, purpose)
         yield Opened(target, log, store)
 
@@ -91,7 +86,7 @@ def settled_log(store: Store, catalogue: Catalogue, policy_id: int | None) -> St
     return StoreLog(store, catalogue, where=Where(policy_id=policy_id, settled_before=before))
 
 
-def require_rows(name: str, log: StoreLog | ColumnLog, purpose: str = "judge by") -> None:
+def require_rows(name: str, log: StoreLog | ColumnLog, purpose: str = "evaluate on") -> None:
     """Raise InputError if the log has no decisions."""
     if log.n == 0:
         raise InputError(" ".join([f"{name}: the log has no decisions to {purpose}; import some first.", *unused(log)]))

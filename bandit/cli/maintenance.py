@@ -56,7 +56,7 @@ def verify(db: Database, as_json: AsJson = False) -> None:
 
 
 def rebuild(db: Database, policy_id: PolicyId = None, as_json: AsJson = False) -> None:
-    """Learn the log again and compare with the stored state of each policy; exit with 2 if one differs."""
+    """Rebuild each policy from the log and compare it with its stored state; exit with 2 if they differ."""
     from bandit.cli.databases import writing
     from bandit.learning import PolicyLearner
     from bandit.policies import build
@@ -89,14 +89,14 @@ def rebuild(db: Database, policy_id: PolicyId = None, as_json: AsJson = False) -
 
 def backup(
     db: Database,
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="The copy to make: one file.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The backup to write: one file.")],
     force: Annotated[bool, typer.Option("--force", help="Overwrite FILE if it exists.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Copy the database to a file while it is in use, and check the copy; needs no customer key.
 
-    The copy is one consistent state; it gets its name after it has been checked. A customer who is
-    erased later is still in the copy.
+    The copy is one consistent state; it gets its name after it has been checked. A customer who is erased later
+    stays in the copy.
     """
     from bandit.cli.databases import require
     from bandit.store.maintenance.backup import backup as backup_store
@@ -107,15 +107,15 @@ def backup(
     if as_json:
         show_json({"file": str(made.path), "bytes": made.bytes, "rows": made.rows, "recorded": made.recorded})
         return
-    said = [
+    lines = [
         f"{made.path} is a copy of {db}, checked: {made.bytes:,} bytes, {made.rows.get('decisions', 0):,} decisions."
     ]
-    said += (
+    lines += (
         []
         if made.recorded
         else [f"{db} cannot be written to or has an older schema, so the backup is not recorded in it."]
     )
-    show([], said)
+    show([], lines)
 
 
 def doctor(
@@ -137,8 +137,8 @@ def doctor(
     else:
         from bandit.report.maintenance import doctor_tables
 
-        said = [*(f"problem: {each}" for each in problems), *(f"note: {each}" for each in notes)]
-        show(doctor_tables({name: rows for name, rows in sections.items() if rows}), said or ["No problem found."])
+        lines = [*(f"problem: {each}" for each in problems), *(f"note: {each}" for each in notes)]
+        show(doctor_tables({name: rows for name, rows in sections.items() if rows}), lines or ["No problem found."])
     if problems:
         raise typer.Exit(2)
 
@@ -206,7 +206,7 @@ def _database(store: Store, problems: list[str], notes: list[str]) -> dict[str, 
         "bytes of the file": counts.file_bytes,
         "bytes of the write-ahead log": counts.wal_bytes,
         "spools beside it": len(spools(store.path)),
-        "leases": ", ".join(f"{held.name} until {_iso(held.until)}" for held in store.leases.all()) or None,
+        "leases": ", ".join(f"{lease.name} until {_iso(lease.until)}" for lease in store.leases.all()) or None,
         "last backup": _iso(backups[-1].time) if backups else None,
         "erasures": sum(run.kind == "erase" for run in runs),
         "retention runs": sum(run.kind == "retain" for run in runs),

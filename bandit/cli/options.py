@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, TypeAlias
 
 import typer
 
-from bandit.cli.choices import POLICY_FORMS
+from bandit.cli.choices import ONE_POLICY_FORMS, POLICY_FORMS
 
 Database: TypeAlias = Annotated[Path, typer.Argument(metavar="DB", help="The database: one SQLite file.")]
 AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="Print JSON on stdout instead of tables.")]
@@ -16,12 +17,17 @@ CatalogueFile: TypeAlias = Annotated[
     typer.Option("--catalogue", metavar="FILE", help="The catalogue (TOML); default: the newest in the database."),
 ]
 Policies: TypeAlias = Annotated[
-    list[str], typer.Option("--policy", metavar="POLICY", help=f"A policy; can be repeated. One of {POLICY_FORMS}.")
+    list[str],
+    typer.Option(
+        "--policy",
+        metavar="POLICY",
+        help=f"A policy; can be repeated. One of {POLICY_FORMS} (each offer as a policy of its own).",
+    ),
 ]
 OnePolicy: TypeAlias = Annotated[
     str | None,
     typer.Option(
-        "--policy", metavar="POLICY", help=f"One of {POLICY_FORMS}; default: the newest policy in the database."
+        "--policy", metavar="POLICY", help=f"One of {ONE_POLICY_FORMS}; default: the newest policy in the database."
     ),
 ]
 PolicyId: TypeAlias = Annotated[
@@ -57,3 +63,16 @@ MappingFile: TypeAlias = Annotated[
         "--mapping", metavar="FILE", help="The mapping of a log file's columns (TOML); not needed for an export."
     ),
 ]
+
+
+@dataclass(frozen=True, slots=True)
+class LogOptions:
+    """Which log to read, as given on the command line: the file, its catalogue and objective, one policy or all."""
+
+    path: Path
+    catalogue: Path | None
+    mapping: Path | None
+    objective: str | None
+    event: str | None
+    window: str | None
+    written_by: int | None

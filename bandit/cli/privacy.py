@@ -30,7 +30,7 @@ def erase(db: Database, customer: Customer, yes: Yes = False, as_json: AsJson = 
 
     with writing(db) as store:
         if not yes:
-            _ask(f"Erase all that {db} has of this customer? This cannot be undone.", "--yes")
+            _ask(f"Erase all data in {db} on this customer? This cannot be undone.", "--yes")
         with progress("erasing") as report:
             erased = erase_customer(store, customer, report)
     if as_json:
@@ -52,7 +52,7 @@ def retain(
 ) -> None:
     """Remove decisions older than an age, with their events; the policies keep what they learned from them.
 
-    Customers without any decision left are removed too. `verify` and `rebuild` start from the kept state from then on.
+    Customers without any decision left are removed too. `verify` and `rebuild` start from the state kept at that time.
     """
     from bandit.cli.databases import writing
     from bandit.clock import now
@@ -82,11 +82,11 @@ def export_customer(
     db: Database,
     customer: Customer,
     out: Annotated[
-        Path | None, typer.Option("--out", metavar="FILE", help="Write it to a new file; default: print it.")
+        Path | None, typer.Option("--out", metavar="FILE", help="A new file to write to; default: stdout.")
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Write all data held on one customer as one JSON document; with --out, --json reports on stdout.
+    """Write all data on one customer as one JSON document: to stdout, or to a new file with --out.
 
     Contexts, offers by name, propensities, events, and how each policy expects the customer to differ from others.
     """
@@ -96,11 +96,11 @@ def export_customer(
     from bandit.governance.customer_data import customer_data
 
     with reading(db) as store:
-        held = customer_data(store, customer)
+        data = customer_data(store, customer)
     if out is None:
-        show_json(held)
+        show_json(data)
         return
-    text = msgspec.json.format(msgspec.json.encode(held), indent=2)
+    text = msgspec.json.format(msgspec.json.encode(data), indent=2)
     try:
         with out.open("xb") as file:
             file.write(text + b"\n")
@@ -111,7 +111,7 @@ def export_customer(
     if as_json:
         show_json({"file": str(out), "bytes": len(text) + 1})
         return
-    note(f"Written to {out}: all data that {db} holds on this customer.")
+    note(f"Written to {out}: all data in {db} on this customer.")
 
 
 _DAY = 86_400_000_000
@@ -133,7 +133,7 @@ def _age(text: str) -> int:
     except CatalogueError as fault:
         raise InputError(f"--older-than: {fault}") from fault
     if not age:
-        raise InputError("--older-than: an age of nothing would remove everything; give a longer one")
+        raise InputError("--older-than: an age of 0 would remove every decision; give a longer one")
     return age
 
 

@@ -25,7 +25,7 @@ NEXT = (
     "offer-bandit record offers.db first purchase --revenue 52",
     "offer-bandit verify offers.db",
 )
-"""What to try next, in the directory of the example."""
+"""The commands that `init` prints, to be run in the directory of the example."""
 
 
 WITHOUT_PROPENSITIES = (
@@ -65,10 +65,10 @@ def init(
 
     templates = resources.files("bandit") / "examples"
     texts = {name: (templates / name).read_text(encoding="utf-8") for name in _TEMPLATES}
-    there = [name for name in (*texts, "log.csv") if (directory / name).exists()]
-    if there and not force:
+    existing = [name for name in (*texts, "log.csv") if (directory / name).exists()]
+    if existing and not force:
         raise InputError(
-            f"{directory}: has {', '.join(there)} already; choose another directory, or overwrite with --force"
+            f"{directory}: has {', '.join(existing)} already; choose another directory, or overwrite with --force"
         )
     try:
         directory.mkdir(parents=True, exist_ok=True)
@@ -94,7 +94,7 @@ _TEMPLATES = ("catalogue.toml", "rules.toml", "mapping.toml")
 
 def simulate(
     out: Annotated[Path, typer.Argument(help="The directory to write to.")],
-    scenario: Annotated[str, typer.Option(help="The market to draw from.")] = "retail",
+    scenario: Annotated[str, typer.Option(help="The scenario to simulate, such as retail, drift or tiny.")] = "retail",
     customers: Annotated[int, typer.Option(min=1, help="Customers in the market.")] = 4_000,
     decisions: Annotated[int, typer.Option(min=1, help="Decisions to log.")] = 20_000,
     seed: Seed = 1,
@@ -123,7 +123,9 @@ def import_(
     mapping: Annotated[
         Path | None,
         typer.Option(
-            "--mapping", metavar="FILE", help="The meaning of each column (TOML); default: the layout of `export`."
+            "--mapping",
+            metavar="FILE",
+            help="What each column of the log means (TOML); default: the layout of `export`.",
         ),
     ] = None,
     catalogue: CatalogueFile = None,

@@ -44,14 +44,14 @@ def fit(
 
     Fits Thompson sampling on the settled decisions of LOG.db - its own or an imported campaign's - to convergence,
     and creates NEW.db with the log's catalogue and the fitted policy as its first state. Propensities are not used:
-    what is learned is how customers answered the offers that they got.
+    the policy learns how customers responded to the offers that they got.
 
     NEW.db must not exist: in the database of the log itself the policy would learn the decisions twice; use
     `offer-bandit learn` there. Go live on NEW.db with `offer-bandit decide NEW.db CUSTOMER`, or in a program
     with Engine.resume("NEW.db"). Choose a half-life by `offer-bandit half-life LOG.db`.
 
     \b
-    In a program, with a log from anywhere:
+    In a program, with a log from any source:
       policy = bandit.ThompsonSampling(catalogue)
       policy.fit(log)
       with bandit.Engine.open("NEW.db", catalogue, policy) as engine: ...
@@ -84,9 +84,9 @@ def fit(
         show_json(made | warm_start_json(start, target, top) | {"left_out": log.left_out, "open": log.still_open})
         return
     unit = unit_of(target.objective, target.currency)
-    said = [f"{into} has the policy, fitted, and no decision yet.", *unused(log)]
-    said.append(f"Next: offer-bandit decide {shlex.quote(str(into))} CUSTOMER")
-    show(warm_start_tables(start, target, unit, top), said)
+    lines = [f"{into} has the fitted policy and no decision yet.", *unused(log)]
+    lines.append(f"Next: offer-bandit decide {shlex.quote(str(into))} CUSTOMER")
+    show(warm_start_tables(start, target, unit, top), lines)
 
 
 def half_life(
@@ -97,14 +97,15 @@ def half_life(
     even: Annotated[
         bool,
         typer.Option(
-            "--even/--as-logged", help="Weight every eligible offer equally, by its propensity, or as often as logged."
+            "--even/--as-logged",
+            help="Weight decisions by 1 / propensity, so that every eligible offer counts alike; or as logged.",
         ),
     ] = True,
     block: Annotated[
         int, typer.Option(help="Decisions per block, predicted before they are learned.")
     ] = HALF_LIFE_BLOCK,
     personal: Annotated[
-        bool, typer.Option("--personal/--no-personal", help="Learn how each customer differs, too.")
+        bool, typer.Option("--personal/--no-personal", help="Learn also how each customer differs from the others.")
     ] = False,
     written_by: WrittenBy = None,
     catalogue: CatalogueFile = None,
@@ -116,10 +117,10 @@ def half_life(
 ) -> None:
     """Choose a half-life: the one that would have predicted the log best.
 
-    Runs through the log in order of time. Each block of decisions is predicted with what was learned before it and
-    learned afterwards, once for each half-life, all on the same blocks. The loss is the log loss of the response to
+    Runs through the log in order of time. Each block of decisions is predicted with what was learned before it, and
+    is learned afterwards; once for each half-life, all on the same blocks. The loss is the log loss of the response to
     the logged offer (the squared error for objective "reward"), weighted so that every eligible offer counts alike:
-    to choose well, all have to be known. The best candidate is chosen if it is significantly better than "never";
+    a choice needs a good prediction for each. The best candidate is chosen if it is significantly better than "never";
     otherwise "never". A stable market gives "never", and so may a log that is short or has little exploration.
     """
     from bandit.analysis.half_life import HalfLifeOptions, choose_half_life
