@@ -73,7 +73,7 @@ def _removed(worker: Worker, name: str, acknowledged: Acknowledged, before: Data
         due = store.deletion.scrub_is_due()
     if there not in {0, len(removed)}:
         problems.append(f"{there} of {len(removed)} decisions of a removal still exist")
-    if due and not any("give the command again" in each for each in _doctor(worker.path)):
+    if due and not any("run the command again" in each for each in _doctor(worker.path)):
         problems.append("doctor does not report the unfinished removal")
     finished = "erased" in acknowledged.finished or "retained" in acknowledged.finished
     if finished and (there or due):
