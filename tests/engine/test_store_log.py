@@ -5,6 +5,7 @@ import pytest
 
 import bandit
 from bandit.analysis.replay import replay
+from bandit.domain import LogDefaults
 from bandit.errors import InputError
 from bandit.evaluate import evaluate, split_log
 from bandit.store import StoreLog, Where
@@ -43,7 +44,7 @@ def test_a_log_from_the_store_is_judged_by_its_own_catalogue(open_engine, clock)
         evaluate(Bare(log), policies)
 
 
-class Bare:
+class Bare(LogDefaults):
     """A log that knows nothing but its batches."""
 
     def __init__(self, log):

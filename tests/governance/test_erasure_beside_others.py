@@ -99,7 +99,7 @@ with Store.open(sys.argv[1], customer_key=b"a key for tests", durability="proces
 
 @pytest.mark.slow
 def test_an_erasure_that_is_killed_took_out_all_or_nothing_and_can_be_ended(tmp_path, catalogue):
-    root = Path(__file__).resolve().parents[3]
+    root = Path(__file__).resolve().parents[2]
     original = tmp_path / "original.db"
     explored_log(original, catalogue, bandit.ThompsonSampling(catalogue), n=400)
     outcomes = set()
@@ -111,7 +111,7 @@ def test_an_erasure_that_is_killed_took_out_all_or_nothing_and_can_be_ended(tmp_
         )
         child.stdout.readline()
         try:
-            child.wait(0.06 * turn)
+            child.wait(0.06 * turn if turn < 9 else None)  # the last one may end by itself
         except subprocess.TimeoutExpired:
             os.kill(child.pid, 9)
         child.communicate()
