@@ -44,7 +44,10 @@ def decide(
         str | None, typer.Option("--decision-id", metavar="ID", help="An id of your own: asking again decides once.")
     ] = None,
     time: Moment = None,
-    group: Annotated[str, typer.Option(help="The customer's group, as the log is to name it.")] = "policy",
+    group: Annotated[
+        str | None,
+        typer.Option(help="The group; default: the customer's own where the catalogue declares [groups], or policy."),
+    ] = None,
     top: Annotated[int, typer.Option(min=0, help="How many of the most probable offers to list.")] = 5,
     seed: EngineSeed = None,
     as_json: AsJson = False,
@@ -141,7 +144,7 @@ def _engine(
     catalogue: Path | None,
     *,
     seed: int | None = None,
-    group: str = "policy",
+    group: str | None = None,
     facts: dict[str, object] | None = None,
 ) -> Iterator[Engine]:
     """Yield an engine with the policy named, or with the one that the database remembers.
