@@ -13,7 +13,7 @@ import numpy as np
 
 from bandit.catalogue.facts import Fact
 from bandit.catalogue.group_schema import GroupsFile, HoldoutFile, SegmentRulesFile
-from bandit.catalogue.segments import CompiledSegments, compile_segments
+from bandit.catalogue.segments import compile_segments
 from bandit.domain import FloatArray, IntArray, ObjectArray
 from bandit.errors import CatalogueError, InputError, OfferError
 
@@ -39,7 +39,6 @@ class Groups:
     salt: str
     teaching: tuple[str, ...]
     rules: SegmentRulesFile | None
-    segments: CompiledSegments | None
     holdout: int | None
 
     @property
@@ -83,11 +82,11 @@ def build_groups(
     shares = file.shares
     names = tuple(shares)
     teaching = names if file.teach is True else ("policy",) if file.teach is False else tuple(file.teach)
-    rules = segments = None
+    rules = None
     if file.rules is not None:
         plain = msgspec.to_builtins(file.rules)
         rules = msgspec.convert({key: plain[key] for key in plain if key != "share"}, SegmentRulesFile)
-        segments = compile_segments(rules, facts, offer_index, fallback, f"{where}: [groups] rules")
+        compile_segments(rules, facts, offer_index, fallback, f"{where}: [groups] rules")
     holdout = fallback if file.holdout is not None else None
     if isinstance(file.holdout, HoldoutFile) and not isinstance(file.holdout.offer, str):
         try:
@@ -101,7 +100,6 @@ def build_groups(
         file.salt,
         tuple(name for name in names if name in teaching),
         rules,
-        segments,
         holdout,
     )
 
