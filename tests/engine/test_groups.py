@@ -138,6 +138,9 @@ class TestRouting:
             verified = engine.verify()
             assert (verified.problems, verified.n_recomputed) == ((), 84)
 
+    def test_an_empty_batch_has_an_empty_column_of_groups(self, open_engine):
+        assert open_engine().decide_batch([], []).group.tolist() == []
+
 
 class TestCallersAssignment:
     def test_a_call_may_name_another_group(self, open_engine, catalogue):
