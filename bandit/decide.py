@@ -262,9 +262,9 @@ def draw(probabilities: FloatArray, rng: Generator) -> IntArray:
 
 
 def _first_above(steps: FloatArray, levels: FloatArray) -> IntArray:
-    """Return for each row the first place where rising sums pass a level: a place that adds something to them.
+    """Return for each row the first place where cumulative sums exceed a level; its probability is positive.
 
-    Rounding can carry a level to the last sum; it is kept below, else the last places could be drawn in vain.
+    Rounding can raise a level to the last sum; it is kept below, or a last place with probability 0 could be drawn.
     """
     below = np.minimum(levels, np.nextafter(steps[:, -1], 0.0))
     return np.asarray((steps > below[:, None]).argmax(axis=1), dtype=np.int64)

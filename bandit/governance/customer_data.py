@@ -43,7 +43,7 @@ def customer_data(store: Store, customer: str) -> dict[str, object]:
     entries = [_policy_entry(store, row, key) for row in store.catalogues.policies()]
     policies = [entry for entry in entries if entry is not None]
     if not decisions and not policies:
-        raise InputError(f"{store.path}: there is nothing of such a customer; check the key")
+        raise InputError(f"{store.path}: there is no data on such a customer; check the key")
     return {"customer": customer, "stored_as": key, "decisions": decisions, "policies": policies}
 
 

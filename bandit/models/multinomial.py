@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.optimize import minimize
 
 if TYPE_CHECKING:
     from bandit.domain import BoolArray, FloatArray, IntArray
@@ -152,6 +151,8 @@ class MultinomialFit:
         self, penalty: float, warm: FloatArray | None = None, tolerance: float = LOSS_TOLERANCE
     ) -> tuple[MultinomialLogit, FloatArray]:
         """Return the maximum under a penalty, and its parameters, a good start (`warm`) for another penalty."""
+        from scipy.optimize import minimize  # noqa: PLC0415 - slow to import
+
         n = self._n
         scale = 1.0 / np.sqrt(np.concatenate([self._curvature.ravel() + penalty / n, self._level_curvature + 1.0 / n]))
         begin = np.zeros(self.n_parameters) if warm is None else warm / scale

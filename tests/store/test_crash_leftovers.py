@@ -67,7 +67,7 @@ def test_an_erasure_and_doctor_name_a_copy_that_was_not_finished(path, tmp_path,
     said = io.StringIO()
     with redirect_stdout(said), suppress(typer.Exit):
         doctor(path, as_json=True)
-    assert any(str(left) in note and "ended early" in note for note in json.loads(said.getvalue())["notes"])
+    assert any(str(left) in note and "unfinished copy" in note for note in json.loads(said.getvalue())["notes"])
 
 
 @pytest.mark.parametrize("force", [False, True])

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.optimize import minimize_scalar
 
 from bandit.evaluate.propensity.calibration import (
     LikelihoodBaselines,
@@ -48,6 +47,8 @@ class OutOfFoldScores:
 
         The temperature is found on the first rows, which are a random sample, the floor then on all rows.
         """
+        from scipy.optimize import minimize_scalar  # noqa: PLC0415 - slow to import
+
         n, n_offers = len(self.choices), self.choices.masks.shape[1]
         tuning = self._blocks(min(n, max(1_000, _TUNING_CELLS // n_offers)))
         tables = [self._scores(rows) for rows in tuning]
@@ -104,6 +105,8 @@ class OutOfFoldScores:
 
 def _best_floor(chosen: FloatArray, even: FloatArray) -> tuple[float, float]:
     """Return the floor of the largest likelihood, which is concave in it, and the mean loss there."""
+    from scipy.optimize import minimize_scalar  # noqa: PLC0415 - slow to import
+
     found = minimize_scalar(
         lambda floor: -float(np.log((1.0 - floor) * chosen + floor * even).mean()),
         bounds=(_LEAST_FLOOR, 1.0),

@@ -9,8 +9,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import vowpalwabbit
-
 from bandit.errors import PolicyError
 
 _ALWAYS = ("--quiet", "--preserve_performance_counters")  # keeps the learning rate reached by a reloaded model
@@ -86,6 +84,8 @@ class Workspace:
         if model is not None:
             _check_model(model)
         try:
+            import vowpalwabbit  # noqa: PLC0415 - loaded when the first workspace is opened
+
             if model is None:
                 self._open = vowpalwabbit.Workspace(" ".join([*_ALWAYS, args, _FRESH]))
                 return

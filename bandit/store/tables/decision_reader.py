@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import numpy as np
 
+from bandit.catalogue.objective import Objective
 from bandit.domain import BoolArray, FloatArray, IntArray, ObjectArray
 from bandit.errors import UnknownDecisionError
 from bandit.store.corruption import decoding
@@ -71,9 +72,6 @@ WHERE e.seq IN (SELECT value FROM json_each(:seqs))
     AND NOT EXISTS (SELECT 1 FROM events n WHERE n.corrects = e.id)
 GROUP BY e.seq ORDER BY e.seq
 """
-
-_RETURNED = 1e-6
-"""Net revenue at or below this, after a negative revenue, means that the whole purchase was returned."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -205,9 +203,8 @@ class DecisionReader:
             return column
 
         revenue = spread_numbers(3)
-        returned = (spread(2) > 0) & (revenue <= _RETURNED)
         return StoredOutcomes(
-            converted=(spread(1) > 0) & ~returned,
+            converted=Objective.conversions(spread(1) > 0, spread(2) > 0, revenue),
             revenue=revenue,
             value=spread_numbers(4),
             valued=spread(5) > 0,
