@@ -109,7 +109,8 @@ class _Comparer:
         """Return the rows of some pairs, which hold together for them in each of this many parts."""
         level, binary = 1.0 - (1.0 - self.options.level) / parts, self.options.binary
         single, anytime = (
-            sums.differences(pairs, method, unit, level, interval, binary=binary) for interval in ("skew", "anytime")
+            sums.differences(pairs, method, unit, level, interval, binary=binary)
+            for interval in ("skew", "anytime-skew")
         )
         rows = []
         for once, daily in zip(single, anytime, strict=True):

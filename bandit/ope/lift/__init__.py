@@ -9,8 +9,8 @@ difference between two groups, per decision and per customer:
   decision adds no variance to the difference. Unbiased only while the weights are the true conditional ones; which
   weights are, and what biases them, is the subject of `bandit.ope.lift.weights`.
 
-Intervals are clustered by customer: "skew" and "normal" for one look, "anytime" for repeated looks. `LiftTally` adds up
-batches, also by week and by segment, and merges with `+`.
+Intervals are clustered by customer: "skew" and "normal" for one look, "anytime-skew" and "anytime" for repeated looks.
+`LiftTally` adds up batches, also by week and by segment, and merges with `+`.
 """
 
 from bandit.ope.lift.batch import LiftBatch

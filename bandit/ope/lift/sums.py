@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 LiftMethod: TypeAlias = Literal["means", "balanced"]
 LiftUnit: TypeAlias = Literal["decision", "customer"]
 
+_ONE_LOOK, _EVERY_LOOK = ("skew", "normal"), ("anytime-skew", "anytime")
+
 _RATIO = Snips()
 """The quotient of two means; of a group's summed rewards and its decisions, it is the mean per decision."""
 
@@ -166,7 +168,7 @@ class LiftSums:
         statistics = [self._statistic(method, unit, (1.0, a), (-1.0, b)) for a, b in pairs]
         if not statistics:
             return ()
-        joint = None if interval == "anytime" else MaxT.of(statistics)
+        joint = None if interval in _EVERY_LOOK else MaxT.of(statistics)
         single = 1.0 - (1.0 - level) / len(pairs) if joint is None else joint.level(level)
         narrow, found = IntervalRequest(request.kind, single), []
         for pair, statistic in zip(pairs, statistics, strict=True):
@@ -288,6 +290,8 @@ class LiftSums:
 
 def _request(interval: IntervalKind, level: float) -> IntervalRequest:
     check_level(level)
-    if interval not in {"skew", "normal", "anytime"}:
-        raise InputError(f'there is no interval "{interval}" of lift; choose skew, normal or anytime')
+    if interval not in _ONE_LOOK and interval not in _EVERY_LOOK:
+        raise InputError(
+            f'there is no interval "{interval}" of lift; choose from {", ".join((*_ONE_LOOK, *_EVERY_LOOK))}'
+        )
     return IntervalRequest(interval, level)

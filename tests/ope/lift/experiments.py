@@ -49,16 +49,27 @@ def pick(rng, probabilities):
 
 
 def favourites(
-    rng, customers, agreement, *, lift=0.0, visits=1, shares=HALVES, offers=12, explored=0.16, conversion=0.15
+    rng,
+    customers,
+    agreement,
+    *,
+    lift=0.0,
+    visits=1,
+    shares=HALVES,
+    offers=12,
+    explored=0.16,
+    conversion=0.15,
+    spread=0.05,
 ):
     """Groups that each prefer one offer, the same one for this share of the decisions, and explore the rest evenly.
 
-    Offer 0, the favourite of group 0, converts more often by `lift`; a customer's conversions share a random effect.
+    Offer 0, the favourite of group 0, converts more often by `lift`; a customer's conversions share a random effect within +-
+    `spread`.
     Amounts are log-normal with mean 22.8. Decisions come in rounds, in each of which every customer has one.
     """
     shares = np.asarray(shares)
     groups, n = len(shares), customers * visits
-    group, liking = pick(rng, np.tile(shares, (customers, 1))), rng.uniform(-0.05, 0.05, customers)
+    group, liking = pick(rng, np.tile(shares, (customers, 1))), rng.uniform(-spread, spread, customers)
     customer = np.tile(np.arange(customers), visits)
     same = rng.random(n) < agreement
     chance = np.full((n, groups, offers), explored / offers)

@@ -51,26 +51,26 @@ def test_an_interval_looked_at_once_covers_and_misses_alike_on_both_sides(lift):
 @pytest.mark.parametrize(
     "market",
     [
-        {"lift": 0.0, "visits": 3},
-        {"lift": 0.1, "visits": 3},
-        {"lift": 0.1, "visits": 3, "agreement": 0.9},
-        {"lift": 0.05, "visits": 2, "conversion": 0.08, "shares": TAIL},
+        {"customers": 1_000, "lift": 0.0, "visits": 3},
+        {"customers": 1_000, "lift": 0.1, "visits": 3},
+        {"customers": 1_000, "lift": 0.1, "visits": 3, "agreement": 0.9},
+        {"customers": 3_000, "lift": 0.05, "visits": 2, "conversion": 0.08, "shares": TAIL},
     ],
     ids=["null", "real", "alike", "small group"],
 )
 def test_coverage_is_93_to_97_per_cent_and_false_verdicts_at_most_2_5_a_side(market):
     """3,000 runs: the standard error of 95 % is .4, that of 2.5 % is .29; .0025 more for rewards that are skewed."""
-    sides = missed(3_000, 1_000, **market)
+    sides = missed(3_000, **market)
     assert (np.abs(sides.sum(axis=1) - 0.05) <= 0.02).all()
     assert (sides <= 0.0275 + slack(0.025, 3_000)).all()
 
 
 @pytest.mark.slow
 def test_without_clusters_intervals_of_means_are_too_narrow():
-    """The negative control: ten decisions of customers who differ, taken for ten customers."""
-    market = {"lift": 0.0, "visits": 10, "conversion": 0.06}
-    single = missed(600, 300, clustered=False, **market).sum(axis=1)
-    clustered = missed(600, 300, **market).sum(axis=1)
+    """The negative control: twenty decisions of customers who differ, taken for twenty customers."""
+    market = {"lift": 0.0, "visits": 20, "spread": 0.14}
+    single = missed(600, 200, clustered=False, **market).sum(axis=1)
+    clustered = missed(600, 200, **market).sum(axis=1)
     assert clustered == pytest.approx(np.full(2, 0.05), abs=slack(0.05, 600))
     assert single[0] > 0.05 + slack(0.05, 600)
 
@@ -99,7 +99,7 @@ def false_verdicts(runs, customers, intervals, *, agreement=0.6, **market):
 
 def test_an_interval_for_one_look_is_wrong_too_often_when_peeked_at_daily_and_the_anytime_interval_is_not():
     """Customers come over nine days and then return; the interval for one look is the negative control."""
-    share = false_verdicts(40, 800, ("anytime", "normal"), visits=3)
+    share = false_verdicts(40, 800, ("anytime-skew", "normal"), visits=3)
     assert (share[:, 0] <= 0.05).all()
     assert (share[:, 1] > 0.1).all()
 
@@ -111,12 +111,12 @@ def test_an_interval_for_one_look_is_wrong_too_often_when_peeked_at_daily_and_th
         {"customers": 2_000, "visits": 3},
         {"customers": 2_000, "visits": 1, "conversion": 0.1},
         {"customers": 300, "visits": 28},
-        {"customers": 2_000, "visits": 3, "shares": TAIL},
+        {"customers": 4_000, "visits": 2, "conversion": 0.08, "shares": TAIL},
     ],
     ids=["returning", "new every day", "the same customers every day", "small group"],
 )
 def test_false_verdicts_at_28_daily_looks_are_at_most_5_per_cent(market):
-    """600 runs: the standard error of 5 % is .9. Peeking at the interval for one look must be wrong far more often."""
-    share = false_verdicts(600, market.pop("customers"), ("anytime", "normal"), **market)
+    """400 runs: the standard error of 5 % is 1.1. Peeking at the interval for one look must be wrong far more often."""
+    share = false_verdicts(400, market.pop("customers"), ("anytime-skew", "normal"), **market)
     assert (share[:, 0] <= 0.05).all()
-    assert (share[:, 1] > 0.15).all()
+    assert (share[:, 1] > 0.05 + slack(0.05, 400)).all()
