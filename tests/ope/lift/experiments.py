@@ -63,9 +63,9 @@ def favourites(
 ):
     """Groups that each prefer one offer, the same one for this share of the decisions, and explore the rest evenly.
 
-    Offer 0, the favourite of group 0, converts more often by `lift`; a customer's conversions share a random effect within +-
-    `spread`.
-    Amounts are log-normal with mean 22.8. Decisions come in rounds, in each of which every customer has one.
+    Offer 0, the favourite of group 0, converts more often by `lift`; a customer's conversions share a random effect
+    within `spread`. Amounts are log-normal with mean 22.8. Decisions come in rounds, in each of which every customer
+    has one.
     """
     shares = np.asarray(shares)
     groups, n = len(shares), customers * visits
@@ -85,18 +85,19 @@ AMOUNT = float(np.exp(3.0 + 0.125))
 """The mean amount of a conversion in `favourites`."""
 
 
-def personal(rng, customers, visits=8, *, weight=0.2):
+def personal(rng, customers, visits=8, *, weight=0.2, liked=0.4, other=0.1):
     """Group 0 is served by a policy that follows what each customer bought before, group 1 by a fixed one.
 
-    Two offers; a customer likes one of them and buys it with .4, the other with .1. The policy of group 0 chooses offer
-    1 with .5 + weight x (purchases of 1 - purchases of 0), within .1 and .9; that of group 1 with .2.
+    Two offers; a customer likes one of them and buys it with probability `liked`, the other one with `other`. The
+    policy of group 0 chooses offer 1 with .5 + weight x (purchases of 1 - purchases of 0), within .1 and .9; that of
+    group 1 with .2.
     """
     group, likes = rng.integers(0, 2, customers), (rng.random(customers) < 0.6).astype(int)
     score, rounds = np.zeros(customers), []
     for _ in range(visits):
         ones = np.stack([np.clip(0.5 + weight * score, 0.1, 0.9), np.full(customers, 0.2)], axis=1)
         offer = (rng.random(customers) < ones[np.arange(customers), group]).astype(int)
-        bought = (rng.random(customers) < np.where(offer == likes, 0.4, 0.1)).astype(float)
+        bought = (rng.random(customers) < np.where(offer == likes, liked, other)).astype(float)
         score += bought * (2 * offer - 1)
         rounds.append((bought, np.where(offer[:, None] == 1, ones, 1.0 - ones)))
     reward, probabilities = (np.concatenate(part) for part in zip(*rounds, strict=True))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from bandit.ope.lift import LiftBatch, LiftTally
-from tests.ope.lift.experiments import AMOUNT, HALVES, favourites
+from tests.ope.lift.experiments import AMOUNT, HALVES, favourites, personal
 
 LOOKS = 28
 METHODS = ("means", "balanced")
@@ -120,3 +120,23 @@ def test_false_verdicts_at_28_daily_looks_are_at_most_5_per_cent(market):
     share = false_verdicts(400, market.pop("customers"), ("anytime-skew", "normal"), **market)
     assert (share[:, 0] <= 0.05).all()
     assert (share[:, 1] > 0.05 + slack(0.05, 400)).all()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("liked", "other", "truth"), [(0.25, 0.25, 0.0), (0.4, 0.1, 0.0496)], ids=["null", "real"])
+def test_where_a_policy_follows_customers_means_and_trajectory_weights_cover_and_balanced_weights_do_not(
+    liked, other, truth
+):
+    """1,000 runs with 1,000 customers of eight decisions. Balanced weights are the negative control where there is a
+    difference; where no offer earns more, there is nothing for the history to bias.
+    """
+    hits = np.zeros(3)
+    for run in range(1_000):
+        e = personal(np.random.default_rng([7, run]), 1_000, liked=liked, other=other)
+        for place, (weights, method) in enumerate(
+            [("means", "means"), ("trajectory", "balanced"), ("balanced", "balanced")]
+        ):
+            found = e.sums(weights).differences([(0, 1)], method)[0].estimate
+            hits[place] += found.low <= truth <= found.high
+    assert (np.abs(hits[:2] / 1_000 - 0.95) <= 0.02).all()
+    assert (hits[2] / 1_000 > 0.93) if truth == 0.0 else (hits[2] / 1_000 < 0.85)
