@@ -80,6 +80,7 @@ bench: $(BENCH_STAMP) ## Compare the engine with other libraries, in earnings an
 	$(BENCH_PYTHON) -m simulator.bench speed --out $(BENCH_OUT)
 	$(BENCH_PYTHON) -m simulator.bench settings --out $(BENCH_OUT)
 	$(BENCH_PYTHON) -m simulator.bench opening --out $(BENCH_OUT)
+	$(BENCH_PYTHON) -m simulator.bench start --out $(BENCH_OUT)
 	$(BENCH_PYTHON) -m simulator.bench many --out $(BENCH_OUT)
 	$(BENCH_PYTHON) -m simulator.bench crash --out $(BENCH_OUT)
 	$(BENCH_PYTHON) -m simulator.bench soak --out $(BENCH_OUT)

@@ -46,6 +46,7 @@ class Choice:
     `drawn_from` is the (n, N) probabilities or, with many offers, their sparse form; `eligible` is (n, N). `fault`
     says why the fallback was served to all rows, and is None where the policy chose. `fired` is (n, R): which of the
     catalogue's conditional rules hold for each context. With many offers, `sets` has the distinct eligible sets.
+    `logged` is False once the engine could write the choice nowhere.
     """
 
     offer: IntArray
@@ -55,6 +56,7 @@ class Choice:
     fault: str | None = None
     fired: BoolArray | None = None
     sets: EligibleSets | None = None
+    logged: bool = True
 
     @property
     def probabilities(self) -> FloatArray:
@@ -260,9 +262,9 @@ def draw(probabilities: FloatArray, rng: Generator) -> IntArray:
 
 
 def _first_above(steps: FloatArray, levels: FloatArray) -> IntArray:
-    """Return for each row the first place where rising sums pass a level: a place that adds something to them.
+    """Return for each row the first place where cumulative sums exceed a level; its probability is positive.
 
-    Rounding can carry a level to the last sum; it is kept below, else the last places could be drawn in vain.
+    Rounding can raise a level to the last sum; it is kept below, or a last place with probability 0 could be drawn.
     """
     below = np.minimum(levels, np.nextafter(steps[:, -1], 0.0))
     return np.asarray((steps > below[:, None]).argmax(axis=1), dtype=np.int64)

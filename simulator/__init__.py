@@ -1,6 +1,6 @@
-"""Synthetic customers whose truth is known."""
+"""Simulated customers whose true responses are known, for tests, demos and benchmarks of `bandit`."""
 
-from simulator.market.ceilings import Clairvoyant, FactsClairvoyant, Scale
+from simulator.market.ceilings import Clairvoyant, FactsClairvoyant, ValueScale
 from simulator.market.market import Market
 from simulator.market.population import Population
 from simulator.market.responses import Noise, Responses
@@ -9,8 +9,8 @@ from simulator.market.spec import Scenario
 from simulator.market.visits import Visits
 from simulator.scenarios import SCENARIOS, scenario
 from simulator.simulation.log import RunLog
-from simulator.simulation.regret import Yardstick
-from simulator.simulation.run import Run, run
+from simulator.simulation.regret import ReferenceValues
+from simulator.simulation.run import Run, RunOptions, run
 from simulator.simulation.table import run_table, write_table
 
 __all__ = [
@@ -20,13 +20,14 @@ __all__ = [
     "Market",
     "Noise",
     "Population",
+    "ReferenceValues",
     "Responses",
     "Run",
     "RunLog",
-    "Scale",
+    "RunOptions",
     "Scenario",
+    "ValueScale",
     "Visits",
-    "Yardstick",
     "best_segment_rules",
     "run",
     "run_table",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bandit.domain import IntArray, LoggedBatch
+from bandit.domain import IntArray, LoggedBatch, LogView
 
 if TYPE_CHECKING:
     from bandit.domain import Log
@@ -22,7 +22,7 @@ TIME_BINS = 65_536
 """The number of equal time bins in which decisions are counted to find the cuts."""
 
 
-class TimeOrdered:
+class TimeOrdered(LogView):
     """A `bandit.domain.Log` of another log's decisions in order of time; decisions of equal time keep their order.
 
     A sorted log is passed through. Otherwise its time is cut into intervals that fit into memory, each of which is
@@ -32,7 +32,7 @@ class TimeOrdered:
 
     def __init__(self, log: Log, *, rows: int = SORTED_ROWS) -> None:
         """Read the log's times: once if they are sorted, twice if not."""
-        self._log = log
+        self.log = log
         self.first = self.last = 0
         self._ordered = True
         n_offers, n = 1, 0
@@ -56,10 +56,10 @@ class TimeOrdered:
     def batches(self, size: int = 65_536) -> Iterator[LoggedBatch]:
         """Yield the decisions in order of time, at most `size` at a time."""
         if self._ordered:
-            yield from self._log.batches(size)
+            yield from self.log.batches(size)
             return
         for low, high in zip(self._cuts[:-1], self._cuts[1:], strict=True):
-            parts = [batch.take((batch.time >= low) & (batch.time < high)) for batch in self._log.batches()]
+            parts = [batch.take((batch.time >= low) & (batch.time < high)) for batch in self.log.batches()]
             joined = LoggedBatch.concat([part for part in parts if len(part)])
             joined = joined.take(np.argsort(joined.time, kind="stable"))
             for start in range(0, len(joined), size):
@@ -69,7 +69,7 @@ class TimeOrdered:
         """Return the times that cut the log into non-empty intervals of about `rows` decisions."""
         width = (self.last - self.first) // TIME_BINS + 1
         counts = np.zeros(TIME_BINS, dtype=np.int64)
-        for batch in self._log.batches():
+        for batch in self.log.batches():
             counts += np.bincount((batch.time - self.first) // width, minlength=TIME_BINS)
         filled = np.flatnonzero(counts)
         interval = (np.cumsum(counts[filled]) - 1) // rows

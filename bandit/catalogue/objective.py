@@ -12,6 +12,9 @@ from bandit.domain import BoolArray, FloatArray, IntArray
 
 Floats: TypeAlias = NDArray[np.floating]
 
+RETURNED_REVENUE = 1e-6
+"""Net revenue at or below this, after some was paid back, means that everything was returned."""
+
 ObjectiveKind = Literal["conversion", "revenue", "profit", "reward"]
 
 
@@ -36,6 +39,15 @@ class Objective:
     event: str
     margin: float
     window: int
+
+    @staticmethod
+    def conversions(happened: BoolArray, returned: BoolArray, revenue: FloatArray) -> BoolArray:
+        """Return which of n decisions count as converted, (n,): a return of all the revenue undoes the conversion.
+
+        `happened` marks those with the objective's event in the window, `returned` those with a negative revenue
+        there, and `revenue` is the sum of all revenue there.
+        """
+        return happened & ~(returned & (revenue <= RETURNED_REVENUE))
 
     def reward(
         self, money: Money, offer: IntArray, converted: BoolArray, revenue: FloatArray, value: FloatArray

@@ -1,4 +1,4 @@
-"""The command line put together, and the one place where a fault becomes a sentence and an exit code."""
+"""The command-line application: its commands, and how an error becomes one sentence and an exit code."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from typing import Annotated
 import typer
 
 from bandit._version import __version__
-from bandit.cli import evaluate, export, learn_offline, live, maintenance, plan, privacy, setup, tuning
+from bandit.cli import evaluate, export, learn_offline, live, maintenance, plan, privacy, replay, setup, tuning
 from bandit.cli.console import note
 from bandit.errors import InputError, StoreError
 
-DONE, OUR_FAULT, BAD_INPUT, STOPPED = 0, 1, 2, 130
+DONE, INTERNAL_ERROR, BAD_INPUT, STOPPED = 0, 1, 2, 130
 
 app = typer.Typer(
     name="offer-bandit",
-    help="Learn, customer by customer, which combination of incentives earns most, and prove it on logged data.",
-    epilog="\b\nBegin with a working example:\n  offer-bandit init example",
+    help="Learn which combination of incentives earns most for each customer, and test it on logged data.",
+    epilog="\b\nStart with a working example:\n  offer-bandit init example",
     add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
@@ -55,7 +55,7 @@ _COMMANDS: tuple[tuple[str, Callable[..., None], str], ...] = (
         learn_offline.learn_offline,
         "offer-bandit learn-offline campaign.db --policy thompson --baseline rules:rules.toml --into offers.db",
     ),
-    ("replay", evaluate.replay, "offer-bandit replay offers.db --policy thompson --policy vw --seed 7"),
+    ("replay", replay.replay, "offer-bandit replay offers.db --policy thompson --policy vw --seed 7"),
     (
         "decide",
         live.decide,
@@ -88,19 +88,19 @@ def _print_version(asked: bool) -> None:
 def start(
     context: typer.Context,
     version: Annotated[  # noqa: ARG001 - its callback prints
-        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and end.")
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
     ] = False,
     debug: Annotated[  # noqa: ARG001 - `main` reads it, so that it may stand anywhere
-        bool, typer.Option("--debug", help="Show the traceback of a fault.")
+        bool, typer.Option("--debug", help="Show the traceback of an error.")
     ] = False,
 ) -> None:
-    """Print the help where no command is named."""
+    """Print the help if no command is given."""
     if context.invoked_subcommand is None:
         sys.stdout.write(context.get_help() + "\n")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit code: 0 done, 2 bad input, 1 our fault."""
+    """Run one command and return its exit code: 0 done, 2 bad input, 1 an internal error, 130 interrupted."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in given
     given = [argument for argument in given if argument != "--debug"]
@@ -111,12 +111,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         try:
             return int(typer.main.get_command(app).main(given, prog_name="offer-bandit", standalone_mode=False) or 0)
         except BrokenPipeError:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what reads stdout has gone
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader of stdout has closed it
             return DONE
         except (KeyboardInterrupt, typer.Abort):
-            note("stopped; what was not finished is not written")
+            note("stopped; unfinished work was not written")
             return STOPPED
-        except Exception as fault:  # noqa: BLE001 - the last place where a fault can become a sentence
+        except Exception as fault:  # noqa: BLE001 - the last place where an error can become a sentence
             if debug:
                 traceback.print_exc()
             return _explain(fault)
@@ -128,16 +128,16 @@ def _explain(fault: Exception) -> int:
         note(_one_line(str(fault)))
         return BAD_INPUT
     format_message = getattr(fault, "format_message", None)
-    if callable(format_message):  # the command line itself, whichever click typer brings
+    if callable(format_message):  # an error of usage, from the click that typer brings
         context = getattr(fault, "ctx", None)
         where = getattr(context, "command_path", "offer-bandit")
         note(f"{_one_line(str(format_message()))} (see `{where} --help`)")
         return BAD_INPUT
     note(
-        f"a fault of the program: {type(fault).__name__}: {_one_line(str(fault))}; please run the command again with "
-        f"--debug and report what it prints, with the output of `offer-bandit doctor` (version {__version__})"
+        f"an internal error: {type(fault).__name__}: {_one_line(str(fault))}; please run the command again with "
+        f"--debug and report its output, together with that of `offer-bandit doctor` (version {__version__})"
     )
-    return OUR_FAULT
+    return INTERNAL_ERROR
 
 
 def _one_line(text: str) -> str:

@@ -1,4 +1,4 @@
-"""What is printed where: results on stdout, notes and progress on stderr, JSON alone on stdout."""
+"""Output of the commands: results on stdout, notes and progress on stderr; with --json, only JSON on stdout."""
 
 from __future__ import annotations
 
@@ -6,10 +6,6 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeAlias
-
-import msgspec
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from bandit.printable import plain
 
@@ -21,11 +17,13 @@ Report: TypeAlias = Callable[[int, int], None]
 _LONGEST_NOTE = 10_000
 
 _PIPED_WIDTH = 200
-"""Columns of a table that no terminal has to show: a file has room."""
+"""Width of a table, in characters, if stdout is not a terminal."""
 
 
 def show(tables: Iterable[Table], lines: Iterable[str] = ()) -> None:
     """Print tables and sentences on stdout."""
+    from rich.console import Console
+
     console = Console(file=sys.stdout, highlight=False)
     if not console.is_terminal:
         console.width = _PIPED_WIDTH
@@ -37,18 +35,30 @@ def show(tables: Iterable[Table], lines: Iterable[str] = ()) -> None:
 
 def show_json(value: object) -> None:
     """Print one JSON document on stdout, and nothing else."""
+    import msgspec
+
     text = msgspec.json.format(msgspec.json.encode(value), indent=2).decode()
     sys.stdout.write(text + "\n")
 
 
 def note(sentence: str) -> None:
-    """Print a sentence on stderr, on one line and with nothing that steers the terminal."""
+    """Print a sentence on stderr, on one line and without control characters."""
     sys.stderr.write(plain(sentence.rstrip(), _LONGEST_NOTE) + "\n")
 
 
 @contextmanager
 def progress(label: str) -> Iterator[Report]:
-    """Show a bar on stderr while the work goes on, where stderr is a terminal; yields what the work calls."""
+    """Yield a progress callback; it draws a bar on stderr if that is a terminal."""
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        Progress,
+        TaskProgressColumn,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
     console = Console(file=sys.stderr)
     if not console.is_terminal:
         yield lambda done, total: None  # noqa: ARG005

@@ -1,4 +1,4 @@
-"""Opening the database that a command names."""
+"""Open the database of a command."""
 
 from __future__ import annotations
 
@@ -13,26 +13,28 @@ from bandit.store.customer_key import customer_key
 
 
 def require(path: Path) -> None:
-    """InputError where there is no such file: a misspelt name must not make an empty database."""
+    """Raise InputError if the file does not exist: a misspelt name must not create an empty database."""
     if not path.exists():
-        raise InputError(f"{path}: there is no such database; create one with `offer-bandit import`, or mend the path")
+        raise InputError(
+            f"{path}: there is no such database; create one with `offer-bandit import`, or correct the path"
+        )
 
 
 def reading(path: Path) -> Store:
-    """Open an existing database without writing."""
+    """Open an existing database read-only."""
     require(path)
     return Store.open(path, customer_key=customer_key(), read_only=True)
 
 
 def writing(path: Path) -> Store:
-    """Open an existing database."""
+    """Open an existing database for reading and writing."""
     require(path)
     return Store.open(path, customer_key=customer_key())
 
 
 @contextmanager
 def all_or_nothing(path: Path) -> Iterator[None]:
-    """Take away a database that was not there before, where what was to fill it fails."""
+    """Remove a database that this command created if the command fails."""
     before = path.exists()
     try:
         yield
@@ -44,10 +46,10 @@ def all_or_nothing(path: Path) -> Iterator[None]:
 
 
 def catalogue_for(store: Store, file: Path | None) -> Catalogue:
-    """Return the catalogue of the file named, or the newest that the database knows."""
+    """Return the catalogue in a file, or the newest in the database."""
     if file is not None:
         return Catalogue.from_toml(file)
     latest = store.catalogues.latest()
     if latest is None:
-        raise InputError(f"{store.path}: the database knows no catalogue yet; name one with --catalogue")
+        raise InputError(f"{store.path}: the database has no catalogue yet; give one with --catalogue")
     return latest[1]

@@ -1,19 +1,21 @@
-"""The command that takes decisions out: export."""
+"""The command that writes the log to a file: export."""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from bandit.cli.choices import EXPORT_FORMAT_NAMES
 from bandit.cli.console import note, progress, show, show_json
-from bandit.cli.databases import catalogue_for, reading
 from bandit.cli.options import AsJson, CatalogueFile, Database
 from bandit.errors import InputError
-from bandit.logfiles import FORMATS, Exported, format_of, mapping_toml
-from bandit.logfiles import export as export_log
+
+if TYPE_CHECKING:
+    from bandit.logfiles import ExportReport
+
 
 _STDOUT = "-"
 
@@ -24,25 +26,29 @@ def export(
     format_name: Annotated[
         str | None,
         typer.Option(
-            "--format", metavar="NAME", help=f"One of {', '.join(FORMATS)}; default: what the file's name ends in."
+            "--format",
+            metavar="NAME",
+            help=f"One of {', '.join(EXPORT_FORMAT_NAMES)}; default: by the ending of OUT.",
         ),
     ] = None,
     catalogue: CatalogueFile = None,
-    include_open: Annotated[
-        bool, typer.Option("--open", help="Write also decisions of which something may still come.")
-    ] = False,
+    include_open: Annotated[bool, typer.Option("--open", help="Include decisions whose window has not ended.")] = False,
     mapping: Annotated[
         str | None,
-        typer.Option(metavar="FILE", help='Write the mapping that reads the file back; "-" prints it.'),
+        typer.Option(metavar="FILE", help='Write the mapping for importing the file; "-" prints it.'),
     ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Overwrite files that are there.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite existing files.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Write the log to one file that others read: Parquet, CSV or Vowpal Wabbit's dsjson.
+    """Write the log to one file for other tools: Parquet, CSV or Vowpal Wabbit's dsjson.
 
-    A row a decision: who, when, which offer, the facts, the propensity, what came of it. `offer-bandit import` reads
+    One row per decision: customer, time, offer, facts, propensity and outcome. `offer-bandit import` reads
     all formats back. Customers are written as they are stored: under a hash where the database has a key.
     """
+    from bandit.cli.databases import catalogue_for, reading
+    from bandit.logfiles import export as export_log
+    from bandit.logfiles import format_of, mapping_toml
+
     format_of(out, format_name)
     beside = None if mapping in {None, _STDOUT} else Path(str(mapping))
     if mapping == _STDOUT and as_json:
@@ -70,7 +76,7 @@ def export(
         show([], _sentences(written, beside))
 
 
-def _plain(written: Exported) -> dict[str, object]:
+def _plain(written: ExportReport) -> dict[str, object]:
     return {
         "file": str(written.path),
         "format": written.format,
@@ -82,12 +88,12 @@ def _plain(written: Exported) -> dict[str, object]:
     }
 
 
-def _sentences(written: Exported, mapping: Path | None) -> list[str]:
+def _sentences(written: ExportReport, mapping: Path | None) -> list[str]:
     lines = [f"Written to {written.path}: {written.n:,} decisions, {written.n_bytes:,} bytes of {written.format}."]
     if mapping is not None:
         lines.append(f"Written to {mapping}: the mapping that reads it back.")
     if written.left_out:
-        lines.append(f"{written.left_out:,} decisions were left out: the catalogue does not have their offers.")
+        lines.append(f"{written.left_out:,} decisions were left out: their offers are not in the catalogue.")
     if written.still_open:
         lines.append(f"{written.still_open:,} decisions were left out: they are still open (--open writes them too).")
     return lines

@@ -1,4 +1,4 @@
-"""The commands of the live loop: decide, record, learn."""
+"""The commands of live use: decide, record, learn."""
 
 from __future__ import annotations
 
@@ -6,50 +6,58 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
-import numpy as np
 import typer
 
-from bandit.catalogue import Catalogue
 from bandit.cli.console import progress, show, show_json
-from bandit.cli.databases import all_or_nothing, catalogue_for, reading, writing
 from bandit.cli.options import AsJson, CatalogueFile, Database, OnePolicy, PolicyId
-from bandit.cli.policies import parse_json, parse_policy
-from bandit.clock import now
-from bandit.domain import FloatArray, RewardPredictor
-from bandit.engine import Engine
 from bandit.errors import InputError, NumberError
-from bandit.logfiles.columns.values import BAD_TIME, moment
-from bandit.report import decision_json, decision_tables, learned_table, unit_of
-from bandit.store import EventRows
+
+if TYPE_CHECKING:
+    from bandit.catalogue import Catalogue
+    from bandit.domain import FloatArray
+    from bandit.engine import Engine
+
 
 EngineSeed = Annotated[
     int | None, typer.Option("--seed", min=0, help="Seed of the draw: with the same decision id, the same offer.")
 ]
-Moment = Annotated[str | None, typer.Option("--time", metavar="ISO", help="When it was; default: now.")]
+Moment = Annotated[
+    str | None, typer.Option("--time", metavar="ISO", help="Time of the decision or event; default: now.")
+]
 
 
 def decide(
     db: Database,
     customer: Annotated[str, typer.Argument(help="The customer's key.")],
-    context: Annotated[str | None, typer.Option(metavar="JSON", help="What is known, as a JSON object.")] = None,
+    context: Annotated[
+        str | None, typer.Option(metavar="JSON", help="The facts of the context, as a JSON object.")
+    ] = None,
     fact: Annotated[
-        list[str] | None, typer.Option(metavar="NAME=VALUE", help="One fact of the context; may be repeated.")
+        list[str] | None, typer.Option(metavar="NAME=VALUE", help="One fact of the context; can be repeated.")
     ] = None,
     policy: OnePolicy = None,
     policy_id: PolicyId = None,
     catalogue: CatalogueFile = None,
     decision_id: Annotated[
-        str | None, typer.Option("--decision-id", metavar="ID", help="An id of your own: asking again decides once.")
+        str | None,
+        typer.Option(
+            "--decision-id", metavar="ID", help="Your own id: repeating the command with it returns the same decision."
+        ),
     ] = None,
     time: Moment = None,
-    group: Annotated[str, typer.Option(help="The customer's group, as the log is to name it.")] = "policy",
+    group: Annotated[str, typer.Option(help="The customer's group, as recorded in the log.")] = "policy",
     top: Annotated[int, typer.Option(min=0, help="How many of the most probable offers to list.")] = 5,
     seed: EngineSeed = None,
     as_json: AsJson = False,
 ) -> None:
     """Choose an offer for one customer, and log the decision before it is printed."""
+    from bandit.cli.policies import parse_json
+    from bandit.domain import RewardPredictor
+    from bandit.report.decisions import decision_json, decision_tables
+    from bandit.report.evaluations import unit_of
+
     facts = parse_json(context, "the context") if context is not None else {}
     for text in fact or []:
         name, sign, value = text.partition("=")
@@ -77,15 +85,23 @@ def record(
     decision_id: Annotated[str, typer.Argument(help="The decision's id, as decide printed it.")],
     event: Annotated[str, typer.Argument(help='What happened: "purchase", "return", "closed", ...')],
     revenue: Annotated[float | None, typer.Option(help="Revenue of the event; negative for a return.")] = None,
-    reward: Annotated[float | None, typer.Option(help="Raw reward, for the objective of that kind.")] = None,
+    reward: Annotated[float | None, typer.Option(help='Reward of the event, for objective "reward".')] = None,
     event_id: Annotated[
         str | None, typer.Option("--event-id", metavar="ID", help="An id of your own; default: the event's name.")
     ] = None,
     time: Moment = None,
-    correct: Annotated[bool, typer.Option("--correct", help="Replace what was recorded under this id.")] = False,
+    correct: Annotated[
+        bool, typer.Option("--correct", help="Replace the event that was recorded under this id.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Record what happened after a decision; the same event again changes nothing."""
+    """Record an event of a decision; recording the same event again changes nothing."""
+    import numpy as np
+
+    from bandit.cli.databases import writing
+    from bandit.clock import now
+    from bandit.store import EventRows
+
     at = _moment(time)
     with writing(db) as store:
         receipt = store.events.append(
@@ -103,10 +119,14 @@ def record(
     if as_json:
         show_json(asdict(receipt))
         return
-    said = (
-        "replaces the one before" if receipt.n_corrected else "is there already" if receipt.n_repeated else "recorded"
+    result = (
+        "replaces the earlier one"
+        if receipt.n_corrected
+        else "was already recorded"
+        if receipt.n_repeated
+        else "recorded"
     )
-    show([], [f'The event "{event}" of the decision "{decision_id}": {said}.'])
+    show([], [f'The event "{event}" of the decision "{decision_id}": {result}.'])
 
 
 def learn(
@@ -115,11 +135,13 @@ def learn(
     policy_id: PolicyId = None,
     catalogue: CatalogueFile = None,
     time: Annotated[
-        str | None, typer.Option("--now", metavar="ISO", help="Windows are over by this time; default: the clock.")
+        str | None, typer.Option("--now", metavar="ISO", help="Treat this as the current time; default: the clock.")
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Fold what is new in the log into a policy."""
+    """Update the policy with the new outcomes in the log."""
+    from bandit.report.decisions import learned_table
+
     moment_given = _moment(time)
     with _engine(db, policy, policy_id, catalogue) as engine:
         with progress("learning") as report:
@@ -129,7 +151,7 @@ def learn(
             return
         lines = [] if engine.policy.learns else [f"{engine.policy.name} learns nothing."]
         if not learned.learner:
-            lines.append("Another process is learning; this one could not (go on). Try again later for what is left.")
+            lines.append("Another process is learning; run the command again later for the outcomes that are left.")
         show([learned_table(learned, engine.policy.name)], lines)
 
 
@@ -144,17 +166,22 @@ def _engine(
     group: str = "policy",
     facts: dict[str, object] | None = None,
 ) -> Iterator[Engine]:
-    """Yield an engine with the policy named, or with the one that the database remembers.
+    """Yield an engine with the given policy, or with the one stored in the database.
 
-    With `facts`, the context is checked before anything is written; a database that was not there before goes again
-    where the command fails.
+    With `facts`, the context is checked before anything is written; a database that this command created is removed
+    if the command fails.
     """
+    from bandit.catalogue import Catalogue
+    from bandit.cli.databases import all_or_nothing
+    from bandit.cli.policies import parse_policy
+    from bandit.engine import Engine
+
     if policy is not None and policy_id is not None:
         raise InputError("--policy and --policy-id both name the policy; give one of them")
     with all_or_nothing(db):
         if policy is None:
             if catalogue is not None:
-                raise InputError("--catalogue needs --policy: a policy the database remembers has its own catalogue")
+                raise InputError("--catalogue needs --policy: a policy stored in the database has its own catalogue")
             opened = Engine.resume(db, policy_id=policy_id, seed=seed, group=group)
         else:
             known = Catalogue.from_toml(catalogue) if catalogue is not None else _newest_catalogue(db)
@@ -167,6 +194,8 @@ def _engine(
 
 
 def _newest_catalogue(db: Path) -> Catalogue:
+    from bandit.cli.databases import catalogue_for, reading
+
     with reading(db) as store:
         return catalogue_for(store, None)
 
@@ -174,13 +203,17 @@ def _newest_catalogue(db: Path) -> Catalogue:
 def _moment(text: str | None) -> int | None:
     if text is None:
         return None
+    from bandit.logfiles.columns.values import INVALID_TIME, moment
+
     read = moment(text)
-    if read == BAD_TIME:
+    if read == INVALID_TIME:
         raise InputError(f'the time "{text}" is not an ISO 8601 time; write it as 2026-01-31T18:00:00+01:00')
     return read
 
 
 def _amount(name: str, value: float | None) -> FloatArray:
+    import numpy as np
+
     if value is not None and not np.isfinite(value):
         raise NumberError(f"{name} must be a finite number; seen {value}: send the amount, or leave it out")
     return np.array([np.nan if value is None else value])

@@ -1,43 +1,31 @@
-"""The logs that commands learn from and judge by: a database, or a file that could be imported."""
+"""Open the log of a command: a database, or a log file."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Annotated, get_args
-
-import typer
+from typing import get_args
 
 from bandit.catalogue import Catalogue
 from bandit.catalogue.objective import ObjectiveKind
 from bandit.cli.console import note, progress
 from bandit.cli.databases import catalogue_for, reading
+from bandit.cli.options import LogOptions
 from bandit.clock import now
 from bandit.errors import InputError
 from bandit.logfiles import ColumnLog, LogMapping, open_log
 from bandit.store import Store, StoreLog, Where
 
-WrittenBy = Annotated[
-    int | None,
-    typer.Option(metavar="ID", help="Use only the decisions that this policy of the database made (see doctor)."),
-]
+OBJECTIVE_KINDS: tuple[str, ...] = get_args(ObjectiveKind)
 
-MappingFile = Annotated[
-    Path | None,
-    typer.Option("--mapping", metavar="FILE", help="What the columns mean, where a file is judged; not of an export."),
-]
-
-KINDS: tuple[str, ...] = get_args(ObjectiveKind)
-
-FILES = (".parquet", ".csv", ".csv.gz", ".dsjson")
-"""Endings of logs that are read as they are, without a database."""
+LOG_FILE_ENDINGS = (".parquet", ".csv", ".csv.gz", ".dsjson")
+"""Endings of log files that are read without a database."""
 
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """A log with the catalogue that it is read by; `store` is None where it is a file."""
+    """A log with its catalogue; `store` is None for a log file."""
 
     catalogue: Catalogue
     log: StoreLog | ColumnLog
@@ -45,18 +33,13 @@ class Opened:
 
 
 @contextmanager
-def opened(
-    path: Path,
-    catalogue: Path | None,
-    mapping: Path | None,
-    objective: tuple[str | None, str | None, str | None],
-    written_by: int | None,
-    purpose: str = "judge by",
-) -> Iterator[Opened]:
-    """Open the settled decisions of a database or of a file; InputError where there are none."""
-    if path.name.endswith(FILES):
+def opened(options: LogOptions, purpose: str = "evaluate on") -> Iterator[Opened]:
+    """Open the settled decisions of a database or of a file; InputError if there are none."""
+    path, catalogue, mapping = options.path, options.catalogue, options.mapping
+    objective = (options.objective, options.event, options.window)
+    if path.name.endswith(LOG_FILE_ENDINGS):
         if catalogue is None:
-            raise InputError(f"{path}: a file does not know its catalogue; name it with --catalogue")
+            raise InputError(f"{path}: a log file has no catalogue; give one with --catalogue")
         target = with_objective(Catalogue.from_toml(catalogue), *objective)
         with progress("reading") as report:
             read = open_log(path, target, None if mapping is None else LogMapping.from_toml(mapping), progress=report)
@@ -70,18 +53,20 @@ def opened(
         yield Opened(target, read, None)
         return
     if mapping is not None:
-        raise InputError(f"--mapping is for files ({', '.join(FILES)}); {path} is read as a database, which needs none")
+        raise InputError(
+            f"--mapping is for files ({', '.join(LOG_FILE_ENDINGS)}); {path} is read as a database, which needs none"
+        )
     with reading(path) as store:
         target = with_objective(catalogue_for(store, catalogue), *objective)
-        log = settled_log(store, target, written_by)
+        log = settled_log(store, target, options.written_by)
         require_rows(str(path), log, purpose)
         yield Opened(target, log, store)
 
 
 def with_objective(catalogue: Catalogue, kind: str | None, event: str | None, window: str | None) -> Catalogue:
-    """Return the catalogue with another objective where the command line asks for one."""
-    if kind is not None and kind not in KINDS:
-        raise InputError(f'there is no objective "{kind}"; choose from {", ".join(KINDS)}')
+    """Return the catalogue, with the objective of the command line if there is one."""
+    if kind is not None and kind not in OBJECTIVE_KINDS:
+        raise InputError(f'there is no objective "{kind}"; choose from {", ".join(OBJECTIVE_KINDS)}')
     given = {"kind": kind, "event": event, "window": window}
     changed = {key: value for key, value in given.items() if value is not None}
     if not changed:
@@ -101,17 +86,17 @@ def settled_log(store: Store, catalogue: Catalogue, policy_id: int | None) -> St
     return StoreLog(store, catalogue, where=Where(policy_id=policy_id, settled_before=before))
 
 
-def require_rows(name: str, log: StoreLog | ColumnLog, purpose: str = "judge by") -> None:
-    """InputError where the log has nothing to `purpose`."""
+def require_rows(name: str, log: StoreLog | ColumnLog, purpose: str = "evaluate on") -> None:
+    """Raise InputError if the log has no decisions."""
     if log.n == 0:
         raise InputError(" ".join([f"{name}: the log has no decisions to {purpose}; import some first.", *unused(log)]))
 
 
 def unused(log: StoreLog | ColumnLog) -> list[str]:
-    """Return what to say of decisions that were left out."""
+    """Return sentences about the decisions that were left out."""
     lines = []
     if log.left_out:
-        lines.append(f"{log.left_out:,} decisions were left out: the catalogue does not have their offers.")
+        lines.append(f"{log.left_out:,} decisions were left out: their offers are not in the catalogue.")
     if log.still_open:
-        lines.append(f"{log.still_open:,} decisions were left out: they are still open, their window has not ended.")
+        lines.append(f"{log.still_open:,} decisions were left out: they are still open (their window has not ended).")
     return lines

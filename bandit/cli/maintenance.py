@@ -1,4 +1,4 @@
-"""The commands that take care of a database: verify, rebuild, backup and doctor."""
+"""The commands that check and maintain a database: verify, rebuild, backup, doctor."""
 
 from __future__ import annotations
 
@@ -9,25 +9,19 @@ from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from importlib import metadata
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from bandit._version import __version__
 from bandit.cli.console import progress, show, show_json
-from bandit.cli.databases import reading, require, writing
 from bandit.cli.options import AsJson, Database, PolicyId
 from bandit.cli.setup import COMMANDS
-from bandit.clock import now
 from bandit.errors import InputError, OfferBanditError, PolicyError, StoreError
-from bandit.governance.verify import verify as verify_store
-from bandit.learning.learner import PolicyLearner
-from bandit.policies import build
-from bandit.report import doctor_tables, rebuilt_lines, verified_lines
-from bandit.store import Store
-from bandit.store.maintenance.backup import backup as backup_store
-from bandit.store.schema import VERSION
-from bandit.store.spool.file import spools
+
+if TYPE_CHECKING:
+    from bandit.store import Store
+
 
 NEEDED = ("numpy", "scipy", "vowpalwabbit", "sqlite-utils", "typer", "rich", "msgspec")
 EXTRA = ("pyarrow",)
@@ -38,7 +32,11 @@ _MOST_DUE = 100_000
 
 
 def verify(db: Database, as_json: AsJson = False) -> None:
-    """Check the database and compute its decisions again; exits with 2 where a problem is found."""
+    """Check the database and recompute its decisions; exit with 2 if a problem is found."""
+    from bandit.cli.databases import writing
+    from bandit.governance.verify import verify as verify_store
+    from bandit.report.maintenance import verified_lines
+
     with writing(db) as store, progress("verifying") as report:
         verified = verify_store(store, report)
     if as_json:
@@ -58,22 +56,27 @@ def verify(db: Database, as_json: AsJson = False) -> None:
 
 
 def rebuild(db: Database, policy_id: PolicyId = None, as_json: AsJson = False) -> None:
-    """Fold the log again and compare with the live state of each policy; exits with 2 where one is not the same."""
+    """Rebuild each policy from the log and compare it with its stored state; exit with 2 if they differ."""
+    from bandit.cli.databases import writing
+    from bandit.learning import PolicyLearner
+    from bandit.policies import build
+    from bandit.report.maintenance import rebuilt_lines
+
     with writing(db) as store:
         rows = [row for row in store.catalogues.policies() if policy_id in {None, row.id}]
         if policy_id is not None and not rows:
-            raise InputError(f"{db}: there is no policy {policy_id}; `offer-bandit doctor` lists what there is")
+            raise InputError(f"{db}: there is no policy {policy_id}; `offer-bandit doctor` lists the policies")
         rebuilt, problems = {}, []
         for row in rows:
             try:
                 catalogue = store.catalogues.get(row.catalogue_id)
                 policy = build(catalogue, row.spec)
                 if policy.learns:
-                    with progress(f"folding policy {row.id}") as report:
+                    with progress(f"rebuilding policy {row.id}") as report:
                         learner = PolicyLearner(store, catalogue, row.catalogue_id, policy)
                         rebuilt[row.id] = learner.rebuild(report)
             except PolicyError as fault:
-                problems.append(f"policy {row.id} cannot be folded again: {fault}")
+                problems.append(f"policy {row.id} cannot be rebuilt: {fault}")
     same = not problems and all(each.same for each in rebuilt.values())
     if as_json:
         policies = [{"policy_id": number, **asdict(each)} for number, each in rebuilt.items()]
@@ -86,45 +89,56 @@ def rebuild(db: Database, policy_id: PolicyId = None, as_json: AsJson = False) -
 
 def backup(
     db: Database,
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="The copy to make: one file.")],
-    force: Annotated[bool, typer.Option("--force", help="Overwrite FILE where it exists.")] = False,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The backup to write: one file.")],
+    force: Annotated[bool, typer.Option("--force", help="Overwrite FILE if it exists.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Copy the database to a file while others use it, and check the copy; needs no customer key.
+    """Copy the database to a file while it is in use, and check the copy; needs no customer key.
 
-    The copy is one consistent state; it appears under its name when it has been read to its end. A customer who is
-    erased later is still in it.
+    The copy is one consistent state; it gets its name after it has been checked. A customer who is erased later
+    stays in the copy.
     """
+    from bandit.cli.databases import require
+    from bandit.store.maintenance.backup import backup as backup_store
+
     require(db)
     with progress("copying") as report:
         made = backup_store(db, file, force=force, progress=report)
     if as_json:
         show_json({"file": str(made.path), "bytes": made.bytes, "rows": made.rows, "recorded": made.recorded})
         return
-    said = [
+    lines = [
         f"{made.path} is a copy of {db}, checked: {made.bytes:,} bytes, {made.rows.get('decisions', 0):,} decisions."
     ]
-    said += [] if made.recorded else [f"{db} cannot be written to or has an older schema, so it has no record of this."]
-    show([], said)
+    lines += (
+        []
+        if made.recorded
+        else [f"{db} cannot be written to or has an older schema, so the backup is not recorded in it."]
+    )
+    show([], lines)
 
 
 def doctor(
-    db: Annotated[Path | None, typer.Argument(metavar="[DB]", help="A database to look at as well.")] = None,
+    db: Annotated[Path | None, typer.Argument(metavar="[DB]", help="A database to check as well.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Say what is installed, what is wrong with it, and how a database is; exits with 2 where something is wrong."""
+    """Check the installation and, if given, a database; exit with 2 if there is a problem."""
     problems: list[str] = []
     notes: list[str] = []
     sections: dict[str, dict[str, object]] = {"installation": _installation(problems)}
     if db is not None:
+        from bandit.cli.databases import reading
+
         with reading(db) as store:
             sections["database"] = _database(store, problems, notes)
             sections["left to learn"] = _left_to_learn(store)
     if as_json:
         show_json({"ok": not problems, **sections, "problems": problems, "notes": notes})
     else:
-        said = [*(f"problem: {each}" for each in problems), *(f"note: {each}" for each in notes)]
-        show(doctor_tables({name: rows for name, rows in sections.items() if rows}), said or ["Nothing is wrong."])
+        from bandit.report.maintenance import doctor_tables
+
+        lines = [*(f"problem: {each}" for each in problems), *(f"note: {each}" for each in notes)]
+        show(doctor_tables({name: rows for name, rows in sections.items() if rows}), lines or ["No problem found."])
     if problems:
         raise typer.Exit(2)
 
@@ -140,36 +154,41 @@ def _installation(problems: list[str]) -> dict[str, object]:
     for name in (*NEEDED, *EXTRA):
         found[name] = _version(name)
         if found[name] is None and name in NEEDED:
-            problems.append(f"{name} is not installed; install offer-bandit again")
+            problems.append(f"{name} is not installed; reinstall offer-bandit")
     found["simulator"] = bool(metadata.entry_points(group=COMMANDS, name="simulate"))
     linter = _version(LINTER)
     found["security linter in this environment"] = linter
     if linter is not None:
         problems.append(
             f'the security linter "{LINTER}" {linter} is installed in this environment and has the import name of '
-            f"offer-bandit; take it away with `pip uninstall {LINTER}` and install offer-bandit again"
+            f"offer-bandit; remove it with `pip uninstall {LINTER}` and reinstall offer-bandit"
         )
     return found
 
 
 def _database(store: Store, problems: list[str], notes: list[str]) -> dict[str, object]:
+    from bandit.store.schema import VERSION
+    from bandit.store.spool.file import spools
+
     try:
         problems += store.check()
     except OfferBanditError as fault:
         problems.append(str(fault))
     counts = store.counts()
     if store.customers.in_clear and counts.decisions:
-        notes.append(f"customers are stored in the clear in {store.path}; a key keeps them hashed from the start")
+        notes.append(
+            f"customers are stored in the clear in {store.path}; with a key, a new database stores only hashes"
+        )
     latest = store.catalogues.latest()
     runs = store.journal()
     backups = [run for run in runs if run.kind == "backup"]
     if store.deletion.scrub_is_due():
         problems.append(
-            f"{store.path}: an erasure or a retention run ended before the file was rewritten; give the command again"
+            f"{store.path}: an erasure or a retention run ended before the file was rewritten; run the command again"
         )
-    notes += [f"{path} is a copy of this database, as it was" for path in store.deletion.copies()]
+    notes += [f"{path} is an older copy of this database" for path in store.deletion.copies()]
     notes += [
-        f"{path} is a copy that is being made, or whose making was ended early: delete it in that case"
+        f"{path} is an unfinished copy: delete it unless a backup is running"
         for path in store.deletion.unfinished_copies()
     ]
     return {
@@ -187,7 +206,7 @@ def _database(store: Store, problems: list[str], notes: list[str]) -> dict[str, 
         "bytes of the file": counts.file_bytes,
         "bytes of the write-ahead log": counts.wal_bytes,
         "spools beside it": len(spools(store.path)),
-        "leases": ", ".join(f"{held.name} until {_iso(held.until)}" for held in store.held_leases()) or None,
+        "leases": ", ".join(f"{lease.name} until {_iso(lease.until)}" for lease in store.leases.all()) or None,
         "last backup": _iso(backups[-1].time) if backups else None,
         "erasures": sum(run.kind == "erase" for run in runs),
         "retention runs": sum(run.kind == "retain" for run in runs),
@@ -195,6 +214,8 @@ def _database(store: Store, problems: list[str], notes: list[str]) -> dict[str, 
 
 
 def _left_to_learn(store: Store) -> dict[str, object]:
+    from bandit.clock import now
+
     left: dict[str, object] = {}
     for row in store.catalogues.policies():
         objective = store.catalogues.get(row.catalogue_id).objective

@@ -1,32 +1,40 @@
-"""The arguments and options that several commands share."""
+"""Arguments and options shared by several commands."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, TypeAlias
 
 import typer
 
-from bandit.cli.policies import NAMES
+from bandit.cli.choices import ONE_POLICY_FORMS, POLICY_FORMS
 
 Database: TypeAlias = Annotated[Path, typer.Argument(metavar="DB", help="The database: one SQLite file.")]
 AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="Print JSON on stdout instead of tables.")]
 CatalogueFile: TypeAlias = Annotated[
     Path | None,
-    typer.Option("--catalogue", metavar="FILE", help="The catalogue (TOML); default: the newest the database knows."),
+    typer.Option("--catalogue", metavar="FILE", help="The catalogue (TOML); default: the newest in the database."),
 ]
 Policies: TypeAlias = Annotated[
-    list[str], typer.Option("--policy", metavar="POLICY", help=f"A policy; may be repeated. One of {NAMES}.")
+    list[str],
+    typer.Option(
+        "--policy",
+        metavar="POLICY",
+        help=f"A policy; can be repeated. One of {POLICY_FORMS} (each offer as a policy of its own).",
+    ),
 ]
 OnePolicy: TypeAlias = Annotated[
     str | None,
-    typer.Option("--policy", metavar="POLICY", help=f"One of {NAMES}; default: the newest policy the database knows."),
+    typer.Option(
+        "--policy", metavar="POLICY", help=f"One of {ONE_POLICY_FORMS}; default: the newest policy in the database."
+    ),
 ]
 PolicyId: TypeAlias = Annotated[
     int | None, typer.Option("--policy-id", metavar="N", help="A policy by its number in the database.")
 ]
-Seed: TypeAlias = Annotated[int, typer.Option("--seed", min=0, help="Seed of everything random.")]
-Level: TypeAlias = Annotated[float, typer.Option("--level", help="Level of the intervals.")]
+Seed: TypeAlias = Annotated[int, typer.Option("--seed", min=0, help="Seed of the random numbers.")]
+Level: TypeAlias = Annotated[float, typer.Option("--level", help="Confidence level of the intervals.")]
 Objective: TypeAlias = Annotated[
     str | None,
     typer.Option(
@@ -34,9 +42,37 @@ Objective: TypeAlias = Annotated[
     ),
 ]
 Event: TypeAlias = Annotated[
-    str | None, typer.Option("--event", metavar="NAME", help="The event that converts; default: the catalogue's.")
+    str | None,
+    typer.Option("--event", metavar="NAME", help="The event that counts as a conversion; default: the catalogue's."),
 ]
 Window: TypeAlias = Annotated[
     str | None,
-    typer.Option("--window", metavar="DURATION", help='Later events do not count, as "7d"; default: the catalogue\'s.'),
+    typer.Option(
+        "--window",
+        metavar="DURATION",
+        help='Time after a decision in which events count, such as "7d"; default: the catalogue\'s.',
+    ),
 ]
+WrittenBy: TypeAlias = Annotated[
+    int | None,
+    typer.Option(metavar="ID", help="Use only the decisions of this policy, by its number (see doctor)."),
+]
+MappingFile: TypeAlias = Annotated[
+    Path | None,
+    typer.Option(
+        "--mapping", metavar="FILE", help="The mapping of a log file's columns (TOML); not needed for an export."
+    ),
+]
+
+
+@dataclass(frozen=True, slots=True)
+class LogOptions:
+    """Which log to read, as given on the command line: the file, its catalogue and objective, one policy or all."""
+
+    path: Path
+    catalogue: Path | None
+    mapping: Path | None
+    objective: str | None
+    event: str | None
+    window: str | None
+    written_by: int | None

@@ -1,4 +1,4 @@
-"""Policies as the command line names them."""
+"""Parse the names of policies, offers and facts on the command line."""
 
 from __future__ import annotations
 
@@ -9,18 +9,11 @@ from pathlib import Path
 import msgspec
 
 from bandit.catalogue import Catalogue
+from bandit.cli.choices import POLICY_FORMS
 from bandit.domain import Policy
 from bandit.errors import InputError, PolicyError
-from bandit.evaluate import LOGGED
 from bandit.policies import ConstantOffer, SegmentRules, ThompsonSampling, Uniform, VowpalWabbit
 from bandit.policies.vw import VowpalWabbitSlates
-
-NAMES = (
-    'uniform, thompson (or "thompson:half_life=30d,..."), vw (or "vw:ARGUMENTS"), '
-    'vw-slates (or "vw-slates:ARGUMENTS"), '
-    "rules:FILE.toml, offer:DIMENSION=OPTION,..., everyone"
-)
-"""What may be written."""
 
 MOST_OFFERS = 50
 """Most offers for which `everyone` stands for one policy each."""
@@ -29,10 +22,12 @@ MOST_OFFERS = 50
 def parse_policies(
     catalogue: Catalogue, texts: Sequence[str], baseline: str | None = None
 ) -> tuple[dict[str, Policy], str | None]:
-    """Return the policies by the name of their row, and the baseline's name; it joins them if it is not there.
+    """Return the policies by the name of their row, and the baseline's name; it is added to them if it is missing.
 
-    InputError for what names no policy. The same policy written twice is one.
+    InputError for text that names no policy. The same policy given twice is one.
     """
+    from bandit.evaluate import LOGGED
+
     if baseline == "everyone":
         raise InputError("the baseline is one policy, and everyone names many; write offer:DIMENSION=OPTION,...")
     named: dict[str, Policy] = {}
@@ -49,7 +44,7 @@ def parse_policies(
 
 
 def parse_policy(catalogue: Catalogue, text: str) -> Policy:
-    """Return one policy; InputError for what names none, and for `everyone`, which names many."""
+    """Return one policy; InputError for text that names no policy, and for `everyone`, which names many."""
     kind, _, rest = text.partition(":")
     try:
         match kind:
@@ -67,11 +62,11 @@ def parse_policy(catalogue: Catalogue, text: str) -> Policy:
                 return ConstantOffer(catalogue, parse_offer(rest))
     except PolicyError as fault:
         raise InputError(f'the policy "{text}" cannot be used: {fault}') from fault
-    raise InputError(f'"{text}" is no policy; write one of {NAMES}')
+    raise InputError(f'"{text}" is no policy; write one of {POLICY_FORMS}')
 
 
 class _Settings(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
-    """What can be set of Thompson sampling on the command line."""
+    """The settings of Thompson sampling on the command line."""
 
     draws: int | msgspec.UnsetType = msgspec.UNSET
     width: float | msgspec.UnsetType = msgspec.UNSET
@@ -82,7 +77,7 @@ class _Settings(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
 
 
 def _thompson(catalogue: Catalogue, text: str) -> ThompsonSampling:
-    """Return Thompson sampling with settings from `half_life=30d,width=0.3`; PolicyError where they are none."""
+    """Return Thompson sampling with settings from `half_life=30d,width=0.3`; PolicyError for unknown settings."""
     parts = [part.partition("=") for part in text.split(",") if part]
     given = {name.strip(): value.strip() for name, _, value in parts}
     try:
@@ -93,7 +88,7 @@ def _thompson(catalogue: Catalogue, text: str) -> ThompsonSampling:
 
 
 def parse_offer(text: str) -> dict[str, str]:
-    """Return an offer from `discount=10,channel=email`, or from JSON where a name has a comma in it."""
+    """Return an offer from `discount=10,channel=email`, or from JSON if a name contains a comma."""
     if text.startswith("{"):
         return {name: str(option) for name, option in parse_json(text, "the offer").items()}
     pairs = [part.partition("=") for part in text.split(",")]
@@ -104,13 +99,13 @@ def parse_offer(text: str) -> dict[str, str]:
 
 
 def parse_json(text: str, what: str) -> dict[str, object]:
-    """Return a JSON object; InputError where the text is none."""
+    """Return a JSON object; InputError for other text."""
     try:
         value = json.loads(text)
-    except (ValueError, RecursionError) as fault:  # what is no JSON, and a number of thousands of digits
+    except (ValueError, RecursionError) as fault:  # not JSON, or a number of thousands of digits
         raise InputError(f"{what} is not JSON ({fault}): {text[:80]}") from fault
     if not isinstance(value, dict):
-        raise InputError(f'{what} is to be a JSON object such as {{"gender": "f"}}; seen {text[:80]}')
+        raise InputError(f'{what} must be a JSON object such as {{"gender": "f"}}; seen {text[:80]}')
     return value
 
 

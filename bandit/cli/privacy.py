@@ -1,4 +1,4 @@
-"""The commands that keep a promise to customers: erase, retain, export-customer."""
+"""The commands for data protection: erase, retain, export-customer."""
 
 from __future__ import annotations
 
@@ -8,34 +8,30 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated
 
-import msgspec
 import typer
 
-from bandit.catalogue.schema import window_microseconds
 from bandit.cli.console import note, progress, show, show_json
-from bandit.cli.databases import reading, writing
 from bandit.cli.options import AsJson, Database
-from bandit.clock import now
 from bandit.errors import CatalogueError, InputError
-from bandit.governance.customer_data import held_on
-from bandit.governance.erasure import erase as erase_customer
-from bandit.governance.erasure import retain as retain_since
-from bandit.report import erased_lines, retained_lines
 
-Customer = Annotated[str, typer.Argument(metavar="CUSTOMER", help="The customer's key, as it was given to decide.")]
-Yes = Annotated[bool, typer.Option("--yes", help="Do it without asking.")]
+Customer = Annotated[str, typer.Argument(metavar="CUSTOMER", help="The customer's key, as given to decide.")]
+Yes = Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")]
 
 
 def erase(db: Database, customer: Customer, yes: Yes = False, as_json: AsJson = False) -> None:
-    """Forget a customer: decisions, events, personal state, and what the policies learned from them.
+    """Erase a customer: decisions, events, personal state, and what the policies learned from them.
 
-    Every policy that learned from the customer is folded again without them, and the file is rewritten, so that no
-    byte of the customer is left in it. Copies elsewhere are not reached: those that are known are named.
+    Every policy that learned from the customer is rebuilt without them, and the file is rewritten, so that no byte
+    of the customer is left in it. Copies of the database are not changed; known copies are listed.
     """
+    from bandit.cli.databases import writing
+    from bandit.governance.erasure import erase as erase_customer
+    from bandit.report.maintenance import erased_lines
+
     with writing(db) as store:
         if not yes:
-            _ask(f"Erase all that {db} has of this customer? This cannot be undone.", "--yes")
-        with progress("folding again") as report:
+            _ask(f"Erase all data in {db} on this customer? This cannot be undone.", "--yes")
+        with progress("erasing") as report:
             erased = erase_customer(store, customer, report)
     if as_json:
         show_json(asdict(erased) | {name: [str(path) for path in getattr(erased, name)] for name in _PATHS})
@@ -47,19 +43,24 @@ def retain(
     db: Database,
     days: Annotated[int | None, typer.Option(min=1, metavar="N", help="Keep decisions of the last N days.")] = None,
     older_than: Annotated[
-        str | None, typer.Option("--older-than", metavar="DURATION", help='Remove what is older, as "400d".')
+        str | None,
+        typer.Option("--older-than", metavar="DURATION", help='Remove decisions older than this, such as "400d".'),
     ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would go, and change nothing.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be removed, and change nothing.")] = False,
     yes: Yes = False,
     as_json: AsJson = False,
 ) -> None:
-    """Remove decisions older than an age, with their events; what was learned of them stays, and no name with it.
+    """Remove decisions older than an age, with their events; the policies keep what they learned from them.
 
-    Customers who have no decision left are no longer known. `verify` and `rebuild` begin from the state that is kept
-    from then on.
+    Customers without any decision left are removed too. `verify` and `rebuild` start from the state kept at that time.
     """
+    from bandit.cli.databases import writing
+    from bandit.clock import now
+    from bandit.governance.retention import retain as retain_since
+    from bandit.report.maintenance import retained_lines
+
     if (days is None) == (older_than is None):
-        raise InputError("the age is given by one of --days and --older-than; give one, as --days 400")
+        raise InputError("give the age by either --days or --older-than, such as --days 400")
     age = timedelta(days=days).days * _DAY if days is not None else _age(str(older_than))
     before = now() - age
     with writing(db) as store:
@@ -69,7 +70,7 @@ def retain(
                 _ask(
                     f"Remove {would.decisions:,} decisions made before {_iso(before)}? This cannot be undone.", "--yes"
                 )
-        with progress("folding") as report:
+        with progress("removing") as report:
             retained = retain_since(store, before, report, dry_run=dry_run)
     if as_json:
         show_json(asdict(retained) | {"before": _iso(before)})
@@ -81,31 +82,36 @@ def export_customer(
     db: Database,
     customer: Customer,
     out: Annotated[
-        Path | None, typer.Option("--out", metavar="FILE", help="Write it to a new file; default: print it.")
+        Path | None, typer.Option("--out", metavar="FILE", help="A new file to write to; default: stdout.")
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Write all that is held on one customer as one JSON document; with --out, --json says on stdout what was written.
+    """Write all data on one customer as one JSON document: to stdout, or to a new file with --out.
 
-    Contexts, offers by name, propensities, events, and how each policy believes that the customer deviates from others.
+    Contexts, offers by name, propensities, events, and how each policy expects the customer to differ from others.
     """
+    import msgspec
+
+    from bandit.cli.databases import reading
+    from bandit.governance.customer_data import customer_data
+
     with reading(db) as store:
-        held = held_on(store, customer)
+        data = customer_data(store, customer)
     if out is None:
-        show_json(held)
+        show_json(data)
         return
-    text = msgspec.json.format(msgspec.json.encode(held), indent=2)
+    text = msgspec.json.format(msgspec.json.encode(data), indent=2)
     try:
         with out.open("xb") as file:
             file.write(text + b"\n")
     except FileExistsError as fault:
-        raise InputError(f"{out}: exists already; name a new file") from fault
+        raise InputError(f"{out}: already exists; give a new file") from fault
     except OSError as fault:
-        raise InputError(f"{out}: cannot be written ({fault.strerror}); name another file") from fault
+        raise InputError(f"{out}: cannot be written ({fault.strerror}); give another file") from fault
     if as_json:
         show_json({"file": str(out), "bytes": len(text) + 1})
         return
-    note(f"{out} has all that {db} holds on this customer.")
+    note(f"Written to {out}: all data in {db} on this customer.")
 
 
 _DAY = 86_400_000_000
@@ -113,19 +119,21 @@ _PATHS = ("older_copies", "spools")
 
 
 def _ask(question: str, option: str) -> None:
-    """Go on only where a person says yes; InputError where there is none to ask."""
+    """Ask for confirmation; InputError if stdin is not a terminal."""
     if not sys.stdin.isatty():
         raise InputError(f"{question} Nothing was changed; give {option} to do it")
     typer.confirm(question, abort=True, err=True)
 
 
 def _age(text: str) -> int:
+    from bandit.catalogue.schema import window_microseconds
+
     try:
         age = window_microseconds(text)
     except CatalogueError as fault:
         raise InputError(f"--older-than: {fault}") from fault
     if not age:
-        raise InputError("--older-than: an age of nothing would remove everything; give a longer one")
+        raise InputError("--older-than: an age of 0 would remove every decision; give a longer one")
     return age
 
 

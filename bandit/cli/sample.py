@@ -1,4 +1,4 @@
-"""The small made-up log that `init` writes: segment rules with most offers drawn at random."""
+"""The small synthetic log that `init` writes: segment rules with most offers drawn at random."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from bandit.domain import Policy
 
 N_ROWS = 8_000
-EXPLORATION = 0.8
+SAMPLE_EXPLORATION = 0.8
 
 _HEADER = "id,sent_at,customer,gender,months_since_purchase,club,discount,channel,gift,probability,bought,amount"
 _START = datetime(2026, 3, 1, 9, tzinfo=UTC)
@@ -26,7 +26,7 @@ _BUYS = {"discount": (0.0, 0.45, 0.9), "channel": (0.0, 0.15), "gift": (0.0, 0.3
 
 
 def sample_log(catalogue: Catalogue, rules: Policy, rng: Generator) -> str:
-    """Return the log of a made-up campaign of the example catalogue as CSV text; nobody's data."""
+    """Return the log of a synthetic campaign of the example catalogue as CSV text."""
     customer = rng.integers(0, N_ROWS // 3, N_ROWS)
     people = rng.random((N_ROWS, 3))[customer]
     female, loyal = people[:, 0] < 0.55, people[:, 1] < 0.4
@@ -34,7 +34,7 @@ def sample_log(catalogue: Catalogue, rules: Policy, rng: Generator) -> str:
     facts = {"gender": np.where(female, "f", "m").astype(object), "recency": recency, "loyal": loyal}
     contexts = catalogue.contexts(facts)
     eligible = catalogue.eligible(contexts)
-    table = mix_floor(rules.probabilities(contexts, eligible, rng), eligible, EXPLORATION)
+    table = mix_floor(rules.probabilities(contexts, eligible, rng), eligible, SAMPLE_EXPLORATION)
     draw = rng.random((N_ROWS, 1)) * table.sum(axis=1, keepdims=True)
     offer = np.minimum((np.cumsum(table, axis=1) <= draw).sum(axis=1), catalogue.n_offers - 1)
     chance = _chance(catalogue, offer, female, loyal, recency)

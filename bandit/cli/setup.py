@@ -1,4 +1,4 @@
-"""The commands that bring decisions in: init, simulate, import."""
+"""The commands that create example data and import logs: init, simulate, import."""
 
 from __future__ import annotations
 
@@ -8,20 +8,11 @@ from importlib import metadata, resources
 from pathlib import Path
 from typing import Annotated, Protocol, cast
 
-import numpy as np
 import typer
 
-from bandit.catalogue import Catalogue
 from bandit.cli.console import note, progress, show, show_json
-from bandit.cli.databases import all_or_nothing, catalogue_for
 from bandit.cli.options import AsJson, CatalogueFile, Database, Seed
-from bandit.cli.sample import sample_log
 from bandit.errors import InputError, LogFileError
-from bandit.logfiles import UNKNOWN, LogMapping, export_mapping, import_log
-from bandit.policies import SegmentRules
-from bandit.report import import_json, import_tables
-from bandit.store import Store
-from bandit.store.customer_key import KEY_VARIABLE, customer_key
 
 COMMANDS = "offer_bandit.commands"
 """The entry-point group in which other packages offer commands."""
@@ -34,7 +25,7 @@ NEXT = (
     "offer-bandit record offers.db first purchase --revenue 52",
     "offer-bandit verify offers.db",
 )
-"""What to try next, in the directory of the example."""
+"""The commands that `init` prints, to be run in the directory of the example."""
 
 
 WITHOUT_PROPENSITIES = (
@@ -44,7 +35,7 @@ WITHOUT_PROPENSITIES = (
 
 
 class SimulateCampaign(Protocol):
-    """What the entry point "simulate" is to be."""
+    """The signature of the entry point "simulate"."""
 
     def __call__(
         self,
@@ -61,17 +52,23 @@ class SimulateCampaign(Protocol):
 
 def init(
     directory: Annotated[Path, typer.Argument(help="Where to write the example.")] = Path(),
-    force: Annotated[bool, typer.Option("--force", help="Overwrite files that are there.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite existing files.")] = False,
     seed: Seed = 1,
     as_json: AsJson = False,
 ) -> None:
-    """Write a working example: a catalogue, segment rules, a small made-up log, and its mapping."""
+    """Write a working example: a catalogue, segment rules, a small synthetic log, and its mapping."""
+    import numpy as np
+
+    from bandit.catalogue import Catalogue
+    from bandit.cli.sample import sample_log
+    from bandit.policies import SegmentRules
+
     templates = resources.files("bandit") / "examples"
     texts = {name: (templates / name).read_text(encoding="utf-8") for name in _TEMPLATES}
-    there = [name for name in (*texts, "log.csv") if (directory / name).exists()]
-    if there and not force:
+    existing = [name for name in (*texts, "log.csv") if (directory / name).exists()]
+    if existing and not force:
         raise InputError(
-            f"{directory}: has {', '.join(there)} already; choose another directory, or overwrite with --force"
+            f"{directory}: has {', '.join(existing)} already; choose another directory, or overwrite with --force"
         )
     try:
         directory.mkdir(parents=True, exist_ok=True)
@@ -97,7 +94,7 @@ _TEMPLATES = ("catalogue.toml", "rules.toml", "mapping.toml")
 
 def simulate(
     out: Annotated[Path, typer.Argument(help="The directory to write to.")],
-    scenario: Annotated[str, typer.Option(help="The market to draw from.")] = "retail",
+    scenario: Annotated[str, typer.Option(help="The scenario to simulate, such as retail, drift or tiny.")] = "retail",
     customers: Annotated[int, typer.Option(min=1, help="Customers in the market.")] = 4_000,
     decisions: Annotated[int, typer.Option(min=1, help="Decisions to log.")] = 20_000,
     seed: Seed = 1,
@@ -116,7 +113,7 @@ def simulate(
 def _simulator() -> SimulateCampaign:
     found = list(metadata.entry_points(group=COMMANDS, name="simulate"))
     if not found:
-        raise InputError("simulate needs the simulator, which is not installed; install offer-bandit again, as a whole")
+        raise InputError("simulate needs the simulator, which is not installed; reinstall offer-bandit")
     return cast("SimulateCampaign", found[0].load())
 
 
@@ -125,25 +122,36 @@ def import_(
     log: Annotated[Path, typer.Argument(help="The log: CSV, gzipped CSV, Parquet or dsjson.")],
     mapping: Annotated[
         Path | None,
-        typer.Option("--mapping", metavar="FILE", help="Which column means what (TOML); default: as `export` has it."),
+        typer.Option(
+            "--mapping",
+            metavar="FILE",
+            help="What each column of the log means (TOML); default: the layout of `export`.",
+        ),
     ] = None,
     catalogue: CatalogueFile = None,
-    strict: Annotated[bool, typer.Option("--strict", help="Import nothing where any row is refused.")] = False,
-    list_refused: Annotated[int, typer.Option("--list", min=0, help="How many refused rows to list.")] = 20,
+    strict: Annotated[bool, typer.Option("--strict", help="Import nothing if any row is rejected.")] = False,
+    list_refused: Annotated[int, typer.Option("--list", min=0, help="How many rejected rows to list.")] = 20,
     as_json: AsJson = False,
 ) -> None:
-    """Import a logged campaign; the same file again adds nothing.
+    """Import a logged campaign; importing the same file again adds nothing.
 
-    Rows that cannot be used are refused, counted and listed; a malformed file is refused as a whole. `offer-bandit
-    init` writes a mapping to begin with. Where nobody wrote down with which probabilities the offers were chosen, the
-    mapping says so by propensity = "unknown" under [columns].
+    Rows that cannot be used are rejected, counted and listed; a malformed file is rejected as a whole. `offer-bandit
+    init` writes a mapping to start from. If the probabilities with which offers were chosen were not recorded,
+    set propensity = "unknown" under [columns].
     """
+    from bandit.catalogue import Catalogue
+    from bandit.cli.databases import all_or_nothing, catalogue_for
+    from bandit.logfiles import UNKNOWN_PROPENSITY, LogMapping, export_mapping, import_log
+    from bandit.report.imports import import_json, import_tables
+    from bandit.store import Store
+    from bandit.store.customer_key import KEY_VARIABLE, customer_key
+
     read = None if mapping is None else LogMapping.from_toml(mapping)
     given = None if catalogue is None else Catalogue.from_toml(catalogue)
     if given is None and not db.exists():
         raise InputError(f"{db}: there is no such database, so the import needs --catalogue")
     if not log.is_file():
-        raise LogFileError(f"{log}: there is no such file; give the path of a log")
+        raise LogFileError(f"{log}: there is no such file; check the path of the log")
     with all_or_nothing(db), Store.open(db, customer_key=customer_key()) as store:
         with store.transaction(), progress("importing") as report:
             known = catalogue_for(store, None) if given is None else given
@@ -157,11 +165,11 @@ def import_(
         if store.customers.in_clear:
             note(f"note: customers are stored in the clear in {db}; set {KEY_VARIABLE} to store a keyed hash instead")
     if as_json:
-        show_json(import_json(result) | ({} if read.propensities_known else {"propensities": UNKNOWN}))
+        show_json(import_json(result) | ({} if read.propensities_known else {"propensities": UNKNOWN_PROPENSITY}))
         return
     show(import_tables(result, list_refused), [] if read.propensities_known else [WITHOUT_PROPENSITIES])
 
 
 def _require_some(n: int, reason: str, log: Path) -> None:
     if n == 0:
-        raise LogFileError(f"{log}: every row is refused, the first because {reason}; mend the mapping or the log")
+        raise LogFileError(f"{log}: every row is refused, the first because {reason}; correct the mapping or the log")

@@ -1,79 +1,69 @@
-"""The commands about learning itself: fit, half-life, exploration."""
+"""The commands for warm starts and tuning: fit, half-life, exploration."""
 
 from __future__ import annotations
 
 import shlex
 from pathlib import Path
-from typing import Annotated, cast, get_args
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from bandit.analysis.exploration_cost import PeriodUnit
-from bandit.analysis.exploration_cost import exploration as exploration_of
-from bandit.analysis.half_life import CANDIDATE_HALF_LIVES, PREQUENTIAL_BLOCK, HalfLifeOptions, choose_half_life
-from bandit.analysis.warm_start import warm_start
+from bandit.cli.choices import EXPLORATION_PERIODS, HALF_LIFE_BLOCK, HALF_LIVES
 from bandit.cli.console import progress, show, show_json
-from bandit.cli.databases import all_or_nothing, catalogue_for, reading, require
-from bandit.cli.logs import WrittenBy, require_rows, settled_log, unused, with_objective
-from bandit.cli.options import AsJson, CatalogueFile, Database, Event, Level, Objective, PolicyId, Window
-from bandit.domain import Policy
-from bandit.engine import Engine
+from bandit.cli.options import AsJson, CatalogueFile, Database, Event, Level, Objective, PolicyId, Window, WrittenBy
 from bandit.errors import InputError, PolicyError
-from bandit.learning.learner import PolicyLearner
-from bandit.policies import ThompsonSampling, build
-from bandit.report import unit_of
-from bandit.report.learning import (
-    exploration_lines,
-    exploration_table,
-    half_life_lines,
-    half_life_table,
-    warm_start_json,
-    warm_start_tables,
-)
-from bandit.store import Store, StoreLog, Where
 
-BY: tuple[str, ...] = get_args(PeriodUnit)
+if TYPE_CHECKING:
+    from bandit.analysis.exploration_cost import PeriodUnit
+    from bandit.domain import Policy
+    from bandit.store import Store
 
 
 def fit(
     db: Annotated[Path, typer.Argument(metavar="LOG.db", help="The database with the log to learn from.")],
-    into: Annotated[
-        Path, typer.Option("--into", metavar="NEW.db", help="The database to make, for the decisions to come.")
-    ],
+    into: Annotated[Path, typer.Option("--into", metavar="NEW.db", help="The new database, for future decisions.")],
     half_life: Annotated[
         str | None,
-        typer.Option(metavar="DURATION", help='Outcomes count half after so long, as "30d"; default: never forget.'),
+        typer.Option(metavar="DURATION", help='Age at which an outcome counts half, such as "30d"; default: never.'),
     ] = None,
-    draws: Annotated[int, typer.Option(min=1, help="Posterior draws a decision.")] = 64,
-    width: Annotated[float, typer.Option(help="Scale of the posterior's deviation; less explores less.")] = 0.5,
-    floor: Annotated[float, typer.Option(help="Share of the decisions spread evenly over the eligible offers.")] = 0.01,
+    draws: Annotated[int, typer.Option(min=1, help="Posterior draws per decision.")] = 64,
+    width: Annotated[float, typer.Option(help="Factor on the posterior standard deviation; less explores less.")] = 0.5,
+    floor: Annotated[float, typer.Option(help="Share of decisions spread evenly over the eligible offers.")] = 0.01,
     pairs: Annotated[
-        bool, typer.Option("--pairs/--no-pairs", help="A weight of its own to each pair of options.")
+        bool, typer.Option("--pairs/--no-pairs", help="Learn an interaction weight for each pair of options.")
     ] = True,
     personal: Annotated[
         bool, typer.Option("--personal/--no-personal", help="Learn how each customer differs from the others.")
     ] = True,
     written_by: WrittenBy = None,
     catalogue: CatalogueFile = None,
-    top: Annotated[int, typer.Option(min=0, help="How many of the offers believed best to list.")] = 5,
+    top: Annotated[int, typer.Option(min=0, help="How many of the best offers to list.")] = 5,
     as_json: AsJson = False,
 ) -> None:
-    """Make a policy that knows a log before it goes live: a warm start.
+    """Fit a policy to a log before it goes live: a warm start.
 
     Fits Thompson sampling on the settled decisions of LOG.db - its own or an imported campaign's - to convergence,
-    and makes NEW.db with the log's catalogue and the fitted policy as its first state. Propensities are not used:
-    what is learned is how customers answered the offers that they got.
+    and creates NEW.db with the log's catalogue and the fitted policy as its first state. Propensities are not used:
+    the policy learns how customers responded to the offers that they got.
 
-    NEW.db must be new: where the decisions of a log are in the same database, the policy learns them by `offer-bandit
-    learn`, and would learn them twice. Go live on NEW.db with `offer-bandit decide NEW.db CUSTOMER`, or in a program
+    NEW.db must not exist: in the database of the log itself the policy would learn the decisions twice; use
+    `offer-bandit learn` there. Go live on NEW.db with `offer-bandit decide NEW.db CUSTOMER`, or in a program
     with Engine.resume("NEW.db"). Choose a half-life by `offer-bandit half-life LOG.db`.
 
     \b
-    In a program, with a log from anywhere:
+    In a program, with a log from any source:
       policy = bandit.ThompsonSampling(catalogue)
       policy.fit(log)
       with bandit.Engine.open("NEW.db", catalogue, policy) as engine: ...
     """  # noqa: D301 - click reads the backspace
+    from bandit.analysis.warm_start import warm_start
+    from bandit.cli.databases import all_or_nothing, catalogue_for, reading
+    from bandit.cli.logs import require_rows, settled_log, unused
+    from bandit.engine import Engine
+    from bandit.policies import ThompsonSampling
+    from bandit.report.evaluations import unit_of
+    from bandit.report.learning import warm_start_json, warm_start_tables
+
     require_new(db, into)
     with reading(db) as store:
         target = catalogue_for(store, catalogue)
@@ -94,25 +84,28 @@ def fit(
         show_json(made | warm_start_json(start, target, top) | {"left_out": log.left_out, "open": log.still_open})
         return
     unit = unit_of(target.objective, target.currency)
-    said = [f"{into} has the policy, fitted, and no decision yet.", *unused(log)]
-    said.append(f"Next: offer-bandit decide {shlex.quote(str(into))} CUSTOMER")
-    show(warm_start_tables(start, target, unit, top), said)
+    lines = [f"{into} has the fitted policy and no decision yet.", *unused(log)]
+    lines.append(f"Next: offer-bandit decide {shlex.quote(str(into))} CUSTOMER")
+    show(warm_start_tables(start, target, unit, top), lines)
 
 
 def half_life(
     db: Database,
     candidates: Annotated[
         str, typer.Option(metavar="DURATIONS", help="Half-lives to compare, separated by commas.")
-    ] = ",".join(CANDIDATE_HALF_LIVES),
+    ] = ",".join(HALF_LIVES),
     even: Annotated[
         bool,
         typer.Option(
-            "--even/--as-logged", help="Count every eligible offer alike, by its propensity, or as often as logged."
+            "--even/--as-logged",
+            help="Weight decisions by 1 / propensity, so that every eligible offer counts alike; or as logged.",
         ),
     ] = True,
-    block: Annotated[int, typer.Option(help="Decisions predicted before they are learned.")] = PREQUENTIAL_BLOCK,
+    block: Annotated[
+        int, typer.Option(help="Decisions per block, predicted before they are learned.")
+    ] = HALF_LIFE_BLOCK,
     personal: Annotated[
-        bool, typer.Option("--personal/--no-personal", help="Learn how each customer differs, too.")
+        bool, typer.Option("--personal/--no-personal", help="Learn also how each customer differs from the others.")
     ] = False,
     written_by: WrittenBy = None,
     catalogue: CatalogueFile = None,
@@ -122,14 +115,19 @@ def half_life(
     level: Level = 0.95,
     as_json: AsJson = False,
 ) -> None:
-    """Choose how fast to forget, by what would have predicted one's own log best.
+    """Choose a half-life: the one that would have predicted the log best.
 
-    Runs through the log in order of time. Each block of decisions is predicted with what was learned before it and
-    learned afterwards, once for each half-life, all on the same blocks. The loss is the log loss of the response to
+    Runs through the log in order of time. Each block of decisions is predicted with what was learned before it, and
+    is learned afterwards; once for each half-life, all on the same blocks. The loss is the log loss of the response to
     the logged offer (the squared error for objective "reward"), weighted so that every eligible offer counts alike:
-    to choose well, all have to be known. Named is the best candidate if it is better than "never" beyond doubt; where
-    none is, forget nothing. A still market says never, and so may a log that is short or explored little.
+    a choice needs a good prediction for each. The best candidate is chosen if it is significantly better than "never";
+    otherwise "never". A stable market gives "never", and so may a log that is short or has little exploration.
     """
+    from bandit.analysis.half_life import HalfLifeOptions, choose_half_life
+    from bandit.cli.databases import catalogue_for, reading
+    from bandit.cli.logs import require_rows, settled_log, unused, with_objective
+    from bandit.report.learning import half_life_lines, half_life_table
+
     with reading(db) as store:
         target = with_objective(catalogue_for(store, catalogue), objective, event, window)
         log = settled_log(store, target, written_by)
@@ -151,24 +149,33 @@ def half_life(
 def exploration(
     db: Database,
     policy_id: PolicyId = None,
-    by: Annotated[str, typer.Option(metavar="PERIOD", help=f"Rows of the table: {' or '.join(BY)}.")] = BY[0],
+    by: Annotated[
+        str, typer.Option(metavar="PERIOD", help=f"The period of each row: {' or '.join(EXPLORATION_PERIODS)}.")
+    ] = EXPLORATION_PERIODS[0],
     as_json: AsJson = False,
 ) -> None:
-    """Say what a policy's exploration has cost so far, in money, as far as it can tell.
+    """Estimate what a policy's exploration has cost so far, in money.
 
     For each decision that the policy made: the expected reward of the best eligible offer minus that of the offer
-    chosen, both under what the policy believes now. The policy is the newest that the database knows, or --policy-id.
+    chosen, both as the policy predicts them now. The policy is the newest in the database, or --policy-id.
 
-    It is an estimate, not a measurement: the best of offers that are nearly equal looks better than it is. What is
-    recorded but not learned yet does not count; run `offer-bandit learn` first.
+    It is an estimate, not a measurement: the best of nearly equal offers looks better than it is. Events
+    that are not learned yet do not count; run `offer-bandit learn` first.
     """
-    if by not in BY:
-        raise InputError(f'there is no period "{by}"; choose from {", ".join(BY)}')
+    from bandit.analysis.exploration_cost import exploration as exploration_of
+    from bandit.cli.databases import reading
+    from bandit.policies import ThompsonSampling
+    from bandit.report.evaluations import unit_of
+    from bandit.report.learning import exploration_lines, exploration_table
+    from bandit.store import StoreLog, Where
+
+    if by not in EXPLORATION_PERIODS:
+        raise InputError(f'there is no period "{by}"; choose from {", ".join(EXPLORATION_PERIODS)}')
     with reading(db) as store:
         number, policy = _remembered(store, policy_id)
         if not isinstance(policy, ThompsonSampling):
             raise InputError(
-                f"policy {number} is {policy.name}, which has no expected rewards to count by; name one of Thompson "
+                f"policy {number} is {policy.name}, which has no expected rewards; give one of Thompson "
                 "sampling with --policy-id (see doctor)"
             )
         log = StoreLog(store, policy.catalogue, where=Where(policy_id=number))
@@ -184,22 +191,27 @@ def exploration(
 
 
 def _remembered(store: Store, policy_id: int | None) -> tuple[int, Policy]:
-    """Return a policy of the database as it stands now; nothing is written."""
+    """Return a policy of the database in its current state; nothing is written."""
+    from bandit.learning import PolicyLearner
+    from bandit.policies import build
+
     known = [row.id for row in store.catalogues.policies()]
     if not known:
-        raise InputError(f"{store.path}: the database knows no policy yet; decide or learn with one first")
+        raise InputError(f"{store.path}: the database has no policy yet; decide or learn with one first")
     if policy_id is not None and policy_id not in known:
         raise InputError(f"{store.path}: there is no policy {policy_id}; known are {', '.join(map(str, known))}")
     number = known[-1] if policy_id is None else policy_id
     catalogue_id, spec = store.catalogues.policy_spec(number)
     catalogue = store.catalogues.get(catalogue_id)
     policy = build(catalogue, spec)
-    PolicyLearner(store, catalogue, catalogue_id, policy)  # takes the policy to where the log says it stands
+    PolicyLearner(store, catalogue, catalogue_id, policy)  # brings the policy to its current state
     return number, policy
 
 
 def require_new(db: Path, into: Path) -> None:
-    """InputError where the decisions would be learned twice, and where something is in the way."""
+    """Raise InputError if `into` is the log itself, exists, or cannot be created."""
+    from bandit.cli.databases import require
+
     require(db)
     if into.exists():
         if into.samefile(db):
@@ -207,6 +219,6 @@ def require_new(db: Path, into: Path) -> None:
                 f"{into} is the log itself, where the policy would learn its decisions twice; name a new database with "
                 "--into, or use `offer-bandit learn` to learn the log where it is"
             )
-        raise InputError(f"{into}: is there already; name a database that is not with --into")
+        raise InputError(f"{into}: is there already; give a new name with --into")
     if not into.parent.is_dir():
-        raise InputError(f"{into}: there is no directory {into.parent}; make it, or name another with --into")
+        raise InputError(f"{into}: there is no directory {into.parent}; create it, or give another with --into")

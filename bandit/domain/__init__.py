@@ -71,6 +71,7 @@ facts-clairvoyant, clairvoyant
 from bandit.domain.arrays import MICROSECONDS, BoolArray, FloatArray, IntArray, ObjectArray
 from bandit.domain.contexts import Contexts
 from bandit.domain.decisions import Decision, DecisionBatch
+from bandit.domain.logs import LogDefaults, LogView
 from bandit.domain.offers import EligibleSets, FactoredColumns, Removal, SparseProbabilities
 from bandit.domain.outcomes import LoggedBatch, Outcomes, Previous
 from bandit.domain.protocols import Log, Policy, Progress, RewardPredictor, SparsePolicy
@@ -86,6 +87,8 @@ __all__ = [
     "FloatArray",
     "IntArray",
     "Log",
+    "LogDefaults",
+    "LogView",
     "LoggedBatch",
     "ObjectArray",
     "Outcomes",

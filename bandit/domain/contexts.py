@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 class Contexts:
     """A checked batch of n contexts, column by column; built by `Catalogue.contexts` and nowhere else.
 
-    `columns` holds one array a declared fact: categorical facts as int64 codes into the declared values
-    (-1 missing, `len(values)` a value unseen), numeric facts as float64 (NaN missing), boolean facts as float64
-    (0, 1, NaN missing). `text` keeps the categorical facts as they were given (None where missing), for the log.
-    `customers` has the n customer keys, or is empty where no customer is known.
+    `columns` has one array for each declared fact: categorical facts as int64 codes into the declared values
+    (-1 missing, `len(values)` an undeclared value), numeric facts as float64 (NaN missing), boolean facts as float64
+    (0, 1, NaN missing). `text` has the categorical facts as given (None where missing), for the log. `customers` has
+    the n customer keys, or is empty where no customers are given.
     """
 
     n: int

@@ -21,7 +21,7 @@ class Decision:
     """One request answered.
 
     `offer` maps each dimension to the chosen option, `offer_index` is its number in the catalogue, `eligible` is
-    the (N,) mask it was chosen from, `drawn_from` the (N,) vector of probabilities or, of many offers, their shares.
+    the (N,) mask it was chosen from, `drawn_from` the (N,) probabilities or, with many offers, their sparse form.
     `fault` says why the fallback was served instead of the policy's choice, and is None otherwise. `logged` is False
     where neither the database nor the spool beside it could be written: nothing will be learned from this decision.
     """
@@ -41,7 +41,7 @@ class Decision:
 
     @property
     def probabilities(self) -> FloatArray:
-        """The (N,) vector it was drawn from; NaN where it was not kept with a decision that is told again."""
+        """The (N,) vector it was drawn from; NaN for a repeated request whose vector was not stored."""
         if isinstance(self.drawn_from, SparseProbabilities):
             return np.asarray(self.drawn_from.dense(self.eligible[None, :])[0])
         return self.drawn_from

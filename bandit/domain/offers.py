@@ -15,9 +15,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FactoredColumns:
-    """(N, K) columns that are sums over the options of an offer: `columns[offer]` are the (n, K) of some offers.
+    """(N, K) columns of offers, stored as sums over their options: `columns[offer]` gives the (n, K) rows of n offers.
 
-    `options` (N, dimensions) says which option an offer has, `by_option` what it adds, (options, K) a dimension.
+    `options` (N, dimensions) is the option of each offer, `by_option` the (options, K) contributions of a dimension's
+    options, one array for each dimension.
     """
 
     options: IntArray
@@ -44,9 +45,9 @@ class FactoredColumns:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Removal:
-    """One reason why offers are not eligible: the number of the rule, its words, the offers it removed.
+    """One reason why offers are not eligible: the number of the rule, its reason, and the offers it removed.
 
-    `mask` gives the offers as an (N,) mask; it is asked for when `offers` is, since there may be millions.
+    `mask` returns the removed offers as an (N,) mask; it is called only when needed, since there may be millions.
     """
 
     rule: int
@@ -55,15 +56,16 @@ class Removal:
 
     @property
     def offers(self) -> tuple[int, ...]:
-        """The numbers of the offers removed."""
+        """The numbers of the removed offers."""
         return tuple(np.flatnonzero(self.mask()).tolist())
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class EligibleSets:
-    """The eligible offers of n rows, each distinct set once: `masks` (u, N), read-only, and which row has which.
+    """The eligible sets of n rows, each distinct one once.
 
-    `counts` (u,) is how many offers each set has, `which` (n,) the set of each row.
+    `masks` (u, N) are the distinct sets, read-only, `counts` (u,) their numbers of offers, `which` (n,) the set of each
+    row.
     """
 
     masks: BoolArray
@@ -94,15 +96,15 @@ class EligibleSets:
 
     @property
     def n_eligible(self) -> IntArray:
-        """How many offers each row may have, (n,)."""
+        """The number of eligible offers of each row, (n,)."""
         return self.counts[self.which]
 
     def has(self, offer: IntArray) -> BoolArray:
-        """Return for (n, m) offers which are eligible in their row; one below 0 is not."""
+        """Return which of (n, m) offers are eligible in their row; a negative number is not."""
         return np.asarray(self.masks[self.which[:, None], np.maximum(offer, 0)] & (offer >= 0))
 
     def dense(self) -> BoolArray:
-        """Return the (n, N) masks; read-only, and no copy, where all rows share one set."""
+        """Return the (n, N) masks; a read-only view where all rows share one set."""
         if len(self.masks) == 1:
             return np.broadcast_to(self.masks[0], (len(self.which), self.masks.shape[1]))
         return self.masks[self.which]
@@ -112,9 +114,9 @@ class EligibleSets:
 class SparseProbabilities:
     """Probabilities of n rows over offers of which all but a few are equally probable.
 
-    `offers` (n, m) are the few, all of them eligible; one may be there more than once, and where its `share` (n, m)
-    is 0 it is not counted. `floor` (n,) is spread evenly over the `n_eligible` (n,) offers of the row, so a row's
-    shares and its floor sum to 1.
+    `offers` (n, m) are the listed offers, all eligible; one may be listed more than once, and an entry whose `share`
+    (n, m) is 0 does not count. `floor` (n,) is spread evenly over the `n_eligible` (n,) offers of the row, so the
+    shares and the floor of a row sum to 1.
     """
 
     offers: IntArray
@@ -126,7 +128,7 @@ class SparseProbabilities:
         return len(self.offers)
 
     def of(self, offer: IntArray) -> FloatArray:
-        """Return the probability of one eligible offer a row, (n,)."""
+        """Return the probability of one eligible offer for each row, (n,)."""
         own = np.where(self.offers == offer[:, None], self.share, 0.0).sum(axis=1)
         return np.asarray(own + self.floor / self.n_eligible)
 

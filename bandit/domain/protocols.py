@@ -1,4 +1,4 @@
-"""What a policy and a log must offer."""
+"""The protocols of policies and logs."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Policy(Protocol):
         ...
 
     def spec(self) -> Mapping[str, object]:
-        """Return the policy's kind and settings as plain JSON values, enough to build it anew."""
+        """Return the policy's kind and settings as plain JSON values, enough to build it again."""
         ...
 
     def dumps(self) -> bytes:
@@ -84,13 +84,37 @@ class RewardPredictor(Protocol):
 
 @runtime_checkable
 class Log(Protocol):
-    """A log of decisions that can be read again and again, batch by batch, in order of decision."""
+    """A log of decisions that can be read any number of times, batch by batch.
+
+    Reading twice gives the same decisions in the same order, whatever the size of the batches. `LogDefaults` has the
+    last four attributes for a log that has no more to say than its decisions, `LogView` for one made of another log.
+    """
 
     @property
     def n(self) -> int:
-        """The number of decisions."""
+        """The number of decisions that `batches` yields."""
         ...
 
     def batches(self, size: int = 65_536) -> Iterator[LoggedBatch]:
         """Yield the decisions in order, at most `size` at a time."""
+        ...
+
+    @property
+    def catalogue(self) -> object:
+        """The `bandit.catalogue.Catalogue` that the offers are numbered by, None where the log has none."""
+        ...
+
+    @property
+    def propensities_known(self) -> bool:
+        """Whether each decision has its propensity; where not, some of the batches' propensities are NaN."""
+        ...
+
+    @property
+    def left_out(self) -> int:
+        """The number of decisions that are not among the `n` since the catalogue does not have their offer."""
+        ...
+
+    @property
+    def still_open(self) -> int:
+        """The number of decisions that are not among the `n` since their outcome window is not over."""
         ...

@@ -1,1 +1,1 @@
-"""Contexts and offers as columns of numbers, the input of every model."""
+"""Encoding of contexts and offers as columns of numbers, the input of every model."""

@@ -1,4 +1,4 @@
-"""What a numeric fact may do beyond a straight line: steps between its quantiles, as a few columns."""
+"""Nonlinear effects of numeric facts: indicators of quantile bins, reduced to a few columns beside the line."""
 
 from __future__ import annotations
 
@@ -9,20 +9,22 @@ from functools import cached_property
 
 import numpy as np
 
-from bandit.domain import FloatArray
+from bandit.catalogue import Catalogue
+from bandit.domain import Contexts, FloatArray
+from bandit.encoding.scales import CLIP, FactScale
 
-BINS = 5
-"""Bins of about equally many customers that a fact is cut into."""
+QUANTILE_BINS = 5
+"""Bins of about equally many contexts that a fact is cut into."""
 
-KEPT = 3
-"""Most columns of a fact: with five bins and a line taken out, there are no more."""
+MAX_BIN_COLUMNS = 3
+"""Most columns of a fact: five bins less the two dimensions (constant and slope) of the line leave three."""
 
 
 @dataclass(frozen=True, eq=False)
-class Curve:
-    """The columns of one fact: table[bin] - line[0] - line[1] x, with x the standardised value.
+class BinnedEffects:
+    """The C columns of one fact: table[bin] - line[0] - line[1] x, with x the standardised value.
 
-    `cuts` (B - 1,) are in standardised values, `table` is (B, C), `line` (2, C).
+    `cuts` (B - 1,) are the bins' bounds in standardised values, `table` is (B, C), `line` (2, C).
     """
 
     cuts: FloatArray
@@ -30,7 +32,7 @@ class Curve:
     line: FloatArray
 
     @cached_property
-    def _plain(self) -> tuple[list[float], list[list[float]], list[list[float]]]:
+    def _lists(self) -> tuple[list[float], list[list[float]], list[list[float]]]:
         return self.cuts.tolist(), self.table.tolist(), self.line.tolist()
 
     @property
@@ -39,57 +41,71 @@ class Curve:
         return int(self.table.shape[1])
 
     def columns(self, x: FloatArray) -> FloatArray:
-        """Return the (n, C) columns of standardised values (n,), none of which is missing."""
+        """Return the (n, C) columns of standardised values (n,) without missing ones."""
         return np.asarray(
             self.table[np.searchsorted(self.cuts, x, side="right")] - self.line[0] - np.multiply.outer(x, self.line[1])
         )
 
     def row(self, x: float) -> list[float]:
-        """Return the C columns of one value, by plain numbers: several times quicker than by arrays of one."""
-        cuts, table, (base, slope) = self._plain
+        """Return the C columns of one value, in plain Python numbers: several times faster than arrays of length 1."""
+        cuts, table, (constant, slope) = self._lists
         steps = table[bisect_right(cuts, x)]
-        return [step - start - x * rise for step, start, rise in zip(steps, base, slope, strict=True)]
+        return [step - start - x * rise for step, start, rise in zip(steps, constant, slope, strict=True)]
 
-    def plain(self) -> list[list[float] | list[list[float]]]:
-        """Return the numbers as plain lists."""
+    def to_plain(self) -> list[list[float] | list[list[float]]]:
+        """Return cuts, table and line as lists of numbers."""
         return [self.cuts.tolist(), self.table.tolist(), self.line.tolist()]
 
     @staticmethod
-    def of_plain(numbers: Sequence[Sequence[object]]) -> Curve:
-        """Return the curve of `plain`; ValueError or TypeError where it is none."""
+    def from_plain(numbers: Sequence[Sequence[object]]) -> BinnedEffects:
+        """Return the effects that `to_plain` wrote; ValueError or TypeError for anything else."""
         cuts, table, line = (np.array(part, dtype=np.float64) for part in numbers)
         fits = cuts.ndim == 1 and table.ndim == 2 and len(table) == len(cuts) + 1 and line.shape == (2, table.shape[1])
         if not fits or not all(np.isfinite(part).all() for part in (cuts, table, line)):
-            raise ValueError("its curves are none")
-        return Curve(cuts, table, line)
+            raise ValueError("a fact's binned effects have other shapes, or numbers that are not finite")
+        return BinnedEffects(cuts, table, line)
 
 
-def settle(values: Mapping[str, FloatArray]) -> dict[str, Curve]:
-    """Return a curve for each fact whose standardised values, (n,) without the missing, have steps beyond a line.
+def fit_binned_effects(
+    catalogue: Catalogue, contexts: Contexts, scales: Mapping[str, FactScale]
+) -> dict[str, BinnedEffects]:
+    """Return the binned effects of the numeric facts whose values in these contexts are more than a straight line."""
+    values = {}
+    for name, fact in catalogue.facts.items():
+        if fact.kind == "numeric":
+            column = contexts.columns[name]
+            x = (column[~np.isnan(column)] - scales[name].center) / scales[name].scale
+            values[name] = np.clip(x, -CLIP, CLIP)
+    return fit(values)
 
-    The indicators of the bins, each divided by the root of its share, less what a straight line explains of them, on
-    their principal axes; all columns of a fact together have a mean square of 1 over these values.
+
+def fit(values: Mapping[str, FloatArray]) -> dict[str, BinnedEffects]:
+    """Fit each fact's binned effects to its standardised values (n,), without the missing ones.
+
+    The indicators of the bins, each divided by the root of the bin's share, minus their least-squares line in x, on
+    the residuals' principal axes; the squares of a fact's columns sum to 1 in the mean over these values. A fact is
+    left out where it has fewer than 10 values a bin, or where nothing remains beside the line.
     """
-    found = {}
+    fitted = {}
     for name, x in values.items():
-        curve = _curve(x)
-        if curve is not None:
-            found[name] = curve
-    return found
+        effects = _fit_one(x)
+        if effects is not None:
+            fitted[name] = effects
+    return fitted
 
 
-def _curve(x: FloatArray) -> Curve | None:
-    if len(x) < 10 * BINS:
+def _fit_one(x: FloatArray) -> BinnedEffects | None:
+    if len(x) < 10 * QUANTILE_BINS:
         return None
-    cuts = np.unique(np.quantile(x, np.arange(1, BINS) / BINS))
-    place = np.searchsorted(cuts, x, side="right")
-    share = np.bincount(place, minlength=len(cuts) + 1) / len(x)
-    unit = np.eye(len(cuts) + 1) / np.sqrt(np.maximum(share, 1e-9))
-    line, *_ = np.linalg.lstsq(np.column_stack([np.ones(len(x)), x]), unit[place], rcond=None)
-    rest = unit[place] - line[0] - np.multiply.outer(x, line[1])
-    _, size, axes = np.linalg.svd(rest / np.sqrt(len(x)), full_matrices=False)
-    kept = axes[:KEPT][size[:KEPT] > 1e-3].T
+    cuts = np.unique(np.quantile(x, np.arange(1, QUANTILE_BINS) / QUANTILE_BINS))
+    bins = np.searchsorted(cuts, x, side="right")
+    share = np.bincount(bins, minlength=len(cuts) + 1) / len(x)
+    indicators = np.eye(len(cuts) + 1) / np.sqrt(np.maximum(share, 1e-9))
+    line, *_ = np.linalg.lstsq(np.column_stack([np.ones(len(x)), x]), indicators[bins], rcond=None)
+    residual = indicators[bins] - line[0] - np.multiply.outer(x, line[1])
+    _, size, axes = np.linalg.svd(residual / np.sqrt(len(x)), full_matrices=False)
+    kept = axes[:MAX_BIN_COLUMNS][size[:MAX_BIN_COLUMNS] > 1e-3].T
     if not kept.size:
         return None
-    kept /= np.sqrt(((rest @ kept) ** 2).sum(axis=1).mean())
-    return Curve(cuts, unit @ kept, line @ kept)
+    kept /= np.sqrt(((residual @ kept) ** 2).sum(axis=1).mean())
+    return BinnedEffects(cuts, indicators @ kept, line @ kept)

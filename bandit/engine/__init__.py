@@ -1,5 +1,7 @@
-"""The embedded engine: decide, record, learn, verify, over one database file."""
+"""The embedded engine: decide, record, learn and verify, on one database file."""
 
 from bandit.engine.engine import Engine
+from bandit.engine.options import EngineOptions
+from bandit.engine.status import EngineStatus
 
-__all__ = ["Engine"]
+__all__ = ["Engine", "EngineOptions", "EngineStatus"]

@@ -1,20 +1,23 @@
-"""What a caller gives, looked at before anything is done with it."""
+"""Argument validation for the engine's public calls."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import compress, repeat
+from operator import is_not
 
 import numpy as np
 
 from bandit.catalogue.facts import shown
 from bandit.catalogue.schema import MAX_NAME
-from bandit.clock import check_times, microseconds
+from bandit.clock import Time, check_times, microseconds
 from bandit.domain import FloatArray, IntArray
 from bandit.errors import InputError, NumberError
+from bandit.store import EventRows
 
 
 def checked_text(what: str, value: object) -> str:
-    """Return a text that can be stored; InputError for one that is empty, too long or no text."""
+    """Return a text that can be stored; InputError if it is empty, too long, not valid Unicode or not a text."""
     if not isinstance(value, str) or not value:
         raise InputError(f"a {what} is a text that is not empty; seen {shown(value)}")
     if len(value) > MAX_NAME:
@@ -27,21 +30,21 @@ def checked_text(what: str, value: object) -> str:
 
 
 def check_texts(what: str, values: Sequence[object]) -> None:
-    """InputError where one of the values is not a text that can be stored; all are looked at together."""
+    """Raise InputError if one of the values is not a text that can be stored; checks all of them at once."""
     try:
-        "".join(values).encode()  # type: ignore[arg-type]  # what is no text is found out here
-        sound = all(values) and max(map(len, values), default=0) <= MAX_NAME  # type: ignore[arg-type]
+        "".join(values).encode()  # type: ignore[arg-type]  # a value that is not a text raises TypeError
+        valid = all(values) and max(map(len, values), default=0) <= MAX_NAME  # type: ignore[arg-type]
     except (TypeError, UnicodeEncodeError):
-        sound = False
-    if not sound:
+        valid = False
+    if not valid:
         for value in values:
             checked_text(what, value)
 
 
 def checked_times(time: object, n: int, clock: Callable[[], int]) -> IntArray:
-    """Return n times in microseconds, each as given or all one; InputError for what is none, and for a year no one has.
+    """Return times in microseconds: an array as given, whatever its length, or one moment n times.
 
-    An array given is returned whatever its length.
+    InputError for anything else, and for years outside 1 to 9999.
     """
     if not isinstance(time, np.ndarray):
         return np.full(n, microseconds(time, clock), dtype=np.int64)
@@ -51,12 +54,18 @@ def checked_times(time: object, n: int, clock: Callable[[], int]) -> IntArray:
     return time.astype(np.int64)
 
 
-def checked_amounts(name: str, given: FloatArray | Sequence[float] | None, n: int) -> FloatArray:
-    """Return n amounts, NaN where none are given; InputError for another number of them, NumberError for no number."""
-    if given is None:
+def checked_amounts(name: str, values: FloatArray | Sequence[float] | None, n: int) -> FloatArray:
+    """Return n amounts, NaN where no values are given.
+
+    InputError for another number of values, NumberError for a value that is not a finite number.
+
+    >>> checked_amounts("revenue", [52, 25.0], 2)
+    array([52., 25.])
+    """
+    if values is None:
         return np.full(n, np.nan)
     try:
-        amounts = np.asarray(given, dtype=np.float64)
+        amounts = np.asarray(values, dtype=np.float64)
     except (TypeError, ValueError, OverflowError) as fault:
         raise NumberError(f"{name} must be a finite number; seen what is none or too large: send the amount") from fault
     if amounts.ndim != 1:
@@ -66,3 +75,29 @@ def checked_amounts(name: str, given: FloatArray | Sequence[float] | None, n: in
     if not np.isfinite(amounts).all():
         raise NumberError(f"{name} must be a finite number; seen {amounts[~np.isfinite(amounts)][0]}")
     return amounts
+
+
+def checked_events(
+    decision_ids: Sequence[str],
+    event: str | Sequence[str],
+    revenue: FloatArray | None,
+    reward: FloatArray | None,
+    time: IntArray | Time,
+    event_ids: Sequence[str | None] | None,
+    clock: Callable[[], int],
+) -> EventRows:
+    """Return the arguments of `record_batch` as rows to be written, with the present as the time of recording."""
+    n = len(decision_ids)
+    check_texts("event", [event] if isinstance(event, str) else event)
+    given_ids = () if event_ids is None else compress(event_ids, map(is_not, event_ids, repeat(None)))
+    check_texts("decision or event id", [*decision_ids, *given_ids])
+    return EventRows(
+        event=event,
+        time=checked_times(time, n, clock),
+        revenue=checked_amounts("revenue", revenue, n),
+        reward=checked_amounts("reward", reward, n),
+        decision_ids=decision_ids,
+        event_ids=event_ids,
+        time_given=time is not None,
+        recorded_at=clock(),
+    )

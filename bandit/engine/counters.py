@@ -1,17 +1,17 @@
-"""What an engine counts while it serves."""
+"""The counts that an engine keeps while it serves decisions."""
 
 from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
 
-KINDS = 32
-"""Kinds of faults that are counted apart; those that come after are counted as "other"."""
+MAX_FAULT_KINDS = 32
+"""Most kinds of faults that are counted apart; further kinds are counted together as "other"."""
 
 
 @dataclass(slots=True)
-class Counters:
-    """What an engine counts; one thread at a time counts, any may read."""
+class EngineCounters:
+    """Counts of decisions and faults since the engine was opened; one thread at a time writes, any may read."""
 
     decisions: int = 0
     faults: dict[str, int] = field(default_factory=dict)
@@ -20,22 +20,22 @@ class Counters:
     unlogged: int = 0
 
     def reset(self) -> None:
-        """Begin to count anew."""
+        """Set all counts to zero."""
         self.decisions = self.unlogged = 0
         self.faults, self.last_fault, self.last_fault_time = {}, None, None
 
-    def decided(self, n: int, fault: str | None, *, logged: bool = True) -> None:
-        """Count decisions, with the fault that they ended in."""
+    def count_decisions(self, n: int, fault: str | None, *, logged: bool = True) -> None:
+        """Count n decisions, with the fault that made them end in the fallback, if any."""
         self.decisions += n
         if fault is not None:
-            self.failed(fault, n)
+            self.count_fault(fault, n)
         if not logged:
             self.unlogged += n
 
-    def failed(self, fault: str, n: int = 1) -> None:
-        """Count a fault by its kind: what stands before the colon."""
+    def count_fault(self, fault: str, n: int = 1) -> None:
+        """Count a fault n times by its kind: the text before its first colon."""
         kind = fault.partition(":")[0]
-        if kind not in self.faults and len(self.faults) >= KINDS:
+        if kind not in self.faults and len(self.faults) >= MAX_FAULT_KINDS:
             kind = "other"
         self.faults[kind] = self.faults.get(kind, 0) + n
         self.last_fault, self.last_fault_time = fault, time.time_ns() // 1_000

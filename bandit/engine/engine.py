@@ -1,89 +1,91 @@
-"""The embedded call: decide, record, learn, and the proof that the log tells the same story."""
+"""The embedded engine: decide, record, learn and verify, on one database file."""
 
 from __future__ import annotations
 
 import contextlib
 import secrets
 import threading
-from collections.abc import Callable, Mapping, Sequence
-from itertools import compress, repeat
-from operator import is_not
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Literal, Self
+from typing import Self, Unpack
 
 import numpy as np
 
 from bandit.catalogue import Catalogue
-from bandit.catalogue.eligibility import MASK_CACHE_BYTES
 from bandit.clock import Time, microseconds, new_id, new_ids, now
 from bandit.domain import Decision, DecisionBatch, FloatArray, IntArray, ObjectArray, Policy, Progress
-from bandit.engine.arguments import check_texts, checked_amounts, checked_text, checked_times
-from bandit.engine.counters import Counters
+from bandit.engine.arguments import check_texts, checked_amounts, checked_events, checked_text, checked_times
+from bandit.engine.counters import EngineCounters
 from bandit.engine.decisions import DecisionService
-from bandit.engine.options import open_store
-from bandit.engine.status import Status, status_of
+from bandit.engine.idempotency import DecisionLookup
+from bandit.engine.options import EngineOptions, EngineSettings, engine_options, warn_renamed, with_engine_settings
+from bandit.engine.results import decision_of
+from bandit.engine.status import EngineStatus, status_of
 from bandit.engine.worker import BackgroundWorker
 from bandit.errors import InputError, StoreError
 from bandit.governance.verify import VerifyReport
-from bandit.learning.learner import LearnReport, PolicyLearner, RebuildReport
+from bandit.learning import LearnReport, PolicyLearner, RebuildReport
 from bandit.policies import build
-from bandit.store import EventReceipt, EventRows, Store
-from bandit.store.fork_safety import watch
-
-BATCH = 512
-"""Most decisions that share one generator and one transaction; fewer where there are many offers."""
-
-BUSY_TIMEOUT = 5.0
-"""Seconds that are waited for another's lock on the database, unless the caller says otherwise."""
-
-FOLLOW = 1.0
-"""Seconds between two looks, at most, whether another engine has learned."""
+from bandit.store import EventReceipt, Store
+from bandit.store.customer_key import FILE_VARIABLE, KEY_VARIABLE
+from bandit.store.customer_key import customer_key as environment_key
+from bandit.store.fork_safety import register_for_fork
 
 
 class Engine:
     """Decides for customers, logs every decision before it is returned, and learns from what is recorded.
 
     One engine serves many threads: a lock admits one at a time, and learning goes on beside it. Many processes may
-    have engines on one file; one at a time learns, the others follow. An engine may be used on both sides of a fork.
-    Customers are stored under a keyed hash when a key is given or the environment has OFFER_BANDIT_KEY; a policy is
-    shown the stored key, never the customer's own.
+    have engines on one file; one at a time learns, the others sync with it. An engine may be used on both sides of a
+    fork. Customers are stored under a keyed hash if a key is given or the environment has OFFER_BANDIT_KEY; a policy
+    is shown the stored key, never the customer's own.
 
-    A decision never fails for the database's or the policy's sake. Where the policy has no sound answer, or the
-    database does not take the decision within `busy_timeout`, the catalogue's fallback is served (an even draw over
-    what is eligible where it has none), with its true propensity and the reason in `fault`. What the database does
-    not take is kept in a file beside it (`status` names it) and folded in, in order and exactly once, with the next
-    writes that succeed, at `close`, or when anyone next opens the database.
+    A decision never fails because of the database or the policy. If the policy has no valid answer, or the database
+    does not take the decision within `busy_timeout`, the catalogue's fallback is served (an even draw over what is
+    eligible if it has none), with its true propensity and the reason in `fault`. Decisions and events that the
+    database does not take wait in a spool, a file beside it (`status` names it). They are written to the database in
+    order and exactly once: with the next writes that succeed, at `close`, or when the database is next opened.
+
+    >>> import bandit, tempfile
+    >>> catalogue = bandit.Catalogue.from_dict({"dimensions": [{"name": "gift", "options": [{"name": "tote"}]}]})
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     with Engine.open(
+    ...         f"{folder}/offers.db", catalogue, bandit.Uniform(catalogue), seed=7, customer_key=b"a secret"
+    ...     ) as engine:
+    ...         decision = engine.decide("customer-42", {})
+    ...         receipt = engine.record(decision.decision_id, "purchase", revenue=52.0)
+    >>> dict(decision.offer), decision.propensity, receipt.n_new
+    ({'gift': 'tote'}, 1.0, 1)
     """
 
     def __init__(
-        self,
-        store: Store,
-        catalogue: Catalogue,
-        policy: Policy,
-        *,
-        seed: int | None,
-        group: str,
-        keep_probabilities: bool,
-        clock: Callable[[], int] | None,
-        follow: float | None = FOLLOW,
+        self, store: Store, catalogue: Catalogue, policy: Policy, options: EngineOptions | None = None
     ) -> None:
-        """Use `open` or `resume`."""
+        """Serve from an open store; `open` and `resume` open one by its path.
+
+        `options.customer_key`, `options.durability` and `options.busy_timeout` are settings of the store, made when it
+        was opened.
+        """
+        options = EngineOptions() if options is None else options
         self.store = store
         self.catalogue = catalogue
-        self.seed = str(secrets.randbits(63) if seed is None else seed)
-        self.group = group
-        self._clock = clock or now
+        self.seed = str(secrets.randbits(63) if options.seed is None else options.seed)
+        self.group = options.group
+        self._clock = options.clock or now
         self._lock = threading.RLock()
         self._closed = False
         self._writer = store.writer()
-        self._counters = Counters()
-        with contextlib.suppress(StoreError, OSError):  # what is beside the database waits on
+        self._counters = EngineCounters()
+        with contextlib.suppress(StoreError, OSError):  # lines that cannot be written now stay in their spools
             store.fold_spools()
         self.catalogue_id = store.catalogues.register(catalogue)
-        self.learner = PolicyLearner(store, catalogue, self.catalogue_id, policy, serving=True)
-        self.learner.deciding = self._lock
-        self._worker = BackgroundWorker(store, self.learner, self._counters, follow)
+        self.learner = PolicyLearner(
+            store, catalogue, self.catalogue_id, policy, decision_lock=self._lock, serving=True
+        )
+        self._worker = BackgroundWorker(store, self.learner, self._counters, options.sync)
+        self._lookup = DecisionLookup(store, catalogue, self.catalogue_id, self._writer)
         self._service = DecisionService(
             store,
             catalogue,
@@ -92,70 +94,36 @@ class Engine:
             self._writer,
             self._counters,
             self.seed,
-            group,
-            keep_probabilities,
+            self.group,
+            options.keep_probabilities,
         )
-        watch(self, outer=True)
+        register_for_fork(self, outer=True)
 
     @staticmethod
-    def open(
-        path: str | Path,
-        catalogue: Catalogue,
-        policy: Policy,
-        *,
-        seed: int | None = None,
-        group: str = "policy",
-        customer_key: bytes | None = None,
-        durability: Literal["full", "process"] = "full",
-        keep_probabilities: bool = False,
-        clock: Callable[[], int] | None = None,
-        busy_timeout: float = BUSY_TIMEOUT,
-        follow: float | None = FOLLOW,
-    ) -> Engine:
+    @with_engine_settings
+    def open(path: str | Path, catalogue: Catalogue, policy: Policy, **settings: Unpack[EngineSettings]) -> Engine:
         """Open or create the database and take up what this policy has learned in it.
 
-        `seed` makes decisions reproducible given their ids; without one it is drawn anew. `durability` "full" has
-        each decision on the disk before it is returned, "process" in the hands of the operating system (it survives
-        a killed process, not a power cut). `keep_probabilities` logs whole vectors. `clock` returns microseconds
-        since 1970 UTC. `busy_timeout` is the longest that anything waits for another's lock on the database, in
-        seconds. `follow` is how often, at most, a decision looks whether another engine has learned, in seconds; with
-        None only `follow()` and `learn()` do. Raises StoreError for a database that cannot be used.
+        `seed` makes decisions reproducible given their ids; without one it is drawn at random. `group` is logged with
+        every decision. `durability` "full" has each decision on the disk before it is returned, "process" in the hands
+        of the operating system (it survives a killed process, not a power cut). `keep_probabilities` logs whole
+        vectors. `clock` returns microseconds since 1970 UTC. `busy_timeout` is the longest wait for another process's
+        lock on the database, in seconds. `sync` is how often, at most, a decision checks whether another engine has
+        learned, in seconds; with None only `sync()` and `learn()` do. InputError for a setting that cannot be used,
+        StoreError for a database that cannot be used.
         """
-        store = open_store(path, customer_key, durability, busy_timeout)
-        try:
-            return Engine(
-                store,
-                catalogue,
-                policy,
-                seed=seed,
-                group=group,
-                keep_probabilities=keep_probabilities,
-                clock=clock,
-                follow=follow,
-            )
-        except BaseException:
-            store.close()
-            raise
+        options = engine_options(settings)
+        with _opened_store(path, options) as store:
+            return Engine(store, catalogue, policy, options)
 
     @staticmethod
-    def resume(
-        path: str | Path,
-        *,
-        policy_id: int | None = None,
-        seed: int | None = None,
-        group: str = "policy",
-        customer_key: bytes | None = None,
-        durability: Literal["full", "process"] = "full",
-        keep_probabilities: bool = False,
-        clock: Callable[[], int] | None = None,
-        busy_timeout: float = BUSY_TIMEOUT,
-        follow: float | None = FOLLOW,
-    ) -> Engine:
-        """Open an existing database with a policy it remembers: the newest, or the one named."""
+    @with_engine_settings
+    def resume(path: str | Path, *, policy_id: int | None = None, **settings: Unpack[EngineSettings]) -> Engine:
+        """Open an existing database with the newest policy in it, or the one named; settings are those of `open`."""
+        options = engine_options(settings)
         if not Path(path).exists():
             raise InputError(f"{path}: there is no such database; create one with an import or by opening an engine")
-        store = open_store(path, customer_key, durability, busy_timeout)
-        try:
+        with _opened_store(path, options) as store:
             known = [row.id for row in store.catalogues.policies()]
             if not known:
                 raise InputError(f"{path}: the database knows no policy yet; name one")
@@ -163,20 +131,7 @@ class Engine:
                 raise InputError(f"{path}: there is no policy {policy_id}; known are {', '.join(map(str, known))}")
             catalogue_id, spec = store.catalogues.policy_spec(known[-1] if policy_id is None else policy_id)
             catalogue = store.catalogues.get(catalogue_id)
-            policy = build(catalogue, spec)
-            return Engine(
-                store,
-                catalogue,
-                policy,
-                seed=seed,
-                group=group,
-                keep_probabilities=keep_probabilities,
-                clock=clock,
-                follow=follow,
-            )
-        except BaseException:
-            store.close()
-            raise
+            return Engine(store, catalogue, build(catalogue, spec), options)
 
     def __enter__(self) -> Self:
         return self
@@ -187,12 +142,12 @@ class Engine:
         self.close()
 
     def close(self) -> None:
-        """Close the database; what waits beside it is folded in first, or else by whoever opens it next."""
+        """Write the spool to the database and close it; what cannot be written now is written at the next opening."""
         with self._lock:
             if not self._closed:
                 with contextlib.suppress(StoreError, OSError):
                     self._writer.fold_all()
-            self._writer.let_go()
+            self._writer.release()
             self._closed = True
         self._worker.close()
         self.store.close()
@@ -209,9 +164,9 @@ class Engine:
     ) -> Decision:
         """Choose an offer for one customer; it is in the log before it is returned.
 
-        A decision id that the log already has for the same customer and context gives the same decision again (a
-        retried request is one decision); DuplicateError where customer or context differ. ContextError for a context
-        that does not fit the catalogue, NoEligibleOfferError where nothing is left and there is no fallback.
+        A decision id that the log already has for the same customer and context returns the same decision (a retried
+        request is one decision); DuplicateError if customer or context differ. ContextError for a context that does
+        not fit the catalogue, NoEligibleOfferError if the rules leave no offer and there is no fallback.
         """
         with self._lock:
             self._must_be_open()
@@ -220,14 +175,14 @@ class Engine:
             )
             if decision_id is not None:
                 checked_text("decision id", decision_id)
-                earlier = self._service.find_existing(decision_id, customer, contexts)
-                if earlier is not None:
-                    return earlier
+                existing = self._lookup.find_existing(decision_id, customer, contexts)
+                if existing is not None:
+                    return existing
             ids = (new_id() if decision_id is None else decision_id,)
             times = np.array([self._time(time)], dtype=np.int64)
-            answer = self._service.decide(contexts, ids, (customer,), times)
+            choice = self._service.decide(contexts, ids, (customer,), times)
             self._worker.poll()
-            return self._service.decision(ids[0], customer, contexts, answer, int(times[0]), self.group)
+            return decision_of(self.catalogue, ids[0], customer, contexts, choice, int(times[0]), self.group)
 
     def decide_batch(
         self,
@@ -239,8 +194,8 @@ class Engine:
     ) -> DecisionBatch:
         """Choose an offer for each of many customers: columns in, columns out.
 
-        The batch is worked on and logged in parts of 512; a decision id that the log already has is refused
-        (DuplicateError), and nothing of its part is written.
+        The batch is decided and logged in parts of at most 512. DuplicateError if the log already has one of the
+        decision ids; nothing of the part with that id is written.
         """
         with self._lock:
             self._must_be_open()
@@ -252,23 +207,13 @@ class Engine:
                 raise InputError(f"there are {len(ids)} decision ids for {n} contexts; send one each, or none")
             if decision_ids is not None:
                 check_texts("decision id", ids)
-                self._service.reject_known_ids(ids)
+                self._lookup.reject_known_ids(ids)
             times = checked_times(time, n, self._clock)
             if len(times) != n:
                 raise InputError(f"there are {len(times)} times for {n} contexts; send one each, or one for all")
-            # A mask an offer is kept for each of them until they are logged.
-            at_once = max(1, min(BATCH, MASK_CACHE_BYTES // self.catalogue.n_offers))
-            parts = [
-                self._service.decide(
-                    checked if n <= at_once else checked.take(slice(start, start + at_once)),
-                    ids[start : start + at_once],
-                    customers[start : start + at_once],
-                    times[start : start + at_once],
-                )
-                for start in range(0, n, at_once)
-            ]
+            batch = self._service.decide_batch(checked, ids, customers, times)
             self._worker.poll()
-        return self._service.batch(ids, customers, parts, times)
+            return batch
 
     # -- record ------------------------------------------------------------------------------------------------
 
@@ -285,12 +230,12 @@ class Engine:
     ) -> EventReceipt:
         """Record what happened after a decision; recording the same event again changes nothing.
 
-        An event is known by `event_id`, or by its name where none is given. `revenue` and `reward` are in the
+        An event is identified by `event_id`, or by its name if none is given. `revenue` and `reward` are in the
         catalogue's currency; a return is an event of its own with negative revenue. The event "closed" says that
         nothing more will come. With the same id and other content, DuplicateError, unless `correct` says that the
         new content replaces the old. UnknownDecisionError for a decision that the log does not have; NumberError for
-        NaN or infinity. Where the database does not take it in time, it is kept beside it (`n_spooled`), and what is
-        wrong with it is found out when it is folded in; StoreError where it cannot be kept there either.
+        NaN or infinity. If the database does not take the event in time, it is kept in the spool (`n_spooled`) and
+        checked when it is written to the database; StoreError if it cannot be kept there either.
         """
         return self.record_batch(
             [decision_id],
@@ -314,21 +259,7 @@ class Engine:
         correct: bool = False,
     ) -> EventReceipt:
         """Record many events in one transaction; the rules are those of `record`, and all are written or none."""
-        n = len(decision_ids)
-        check_texts("event", [event] if isinstance(event, str) else event)
-        own = () if event_ids is None else compress(event_ids, map(is_not, event_ids, repeat(None)))
-        check_texts("decision or event id", [*decision_ids, *own])
-        times = checked_times(time, n, self._clock)
-        rows = EventRows(
-            event=event,
-            time=times,
-            revenue=checked_amounts("revenue", revenue, n),
-            reward=checked_amounts("reward", reward, n),
-            decision_ids=decision_ids,
-            event_ids=event_ids,
-            time_given=time is not None,
-            recorded_at=self._clock(),
-        )
+        rows = checked_events(decision_ids, event, revenue, reward, time, event_ids, self._clock)
         with self._lock:
             self._must_be_open()
             return self._writer.events(rows, correct=correct)
@@ -336,46 +267,51 @@ class Engine:
     # -- learn -------------------------------------------------------------------------------------------------
 
     def learn(self, *, now: Time = None, progress: Progress | None = None) -> LearnReport:
-        """Fold what is new in the log into the policy.
+        """Learn what is new in the log.
 
-        A conversion counts at once. The silence of a decision still open at `now` (default: the clock) counts in part,
-        by the share of conversions that come within its age, and as a whole once it is closed or its window is over;
-        Vowpal Wabbit waits for whole outcomes. A return or a correction re-states what was learned before.
+        A conversion counts at once. A decision without one that is still open at `now` (default: the clock) counts in
+        part, by the share of conversions that come within its age, and completely once it is closed or its window has
+        ended; Vowpal Wabbit waits for complete outcomes. A return or a correction updates what was learned before.
 
-        It learns on a copy of the policy, which then takes its place: decisions go on meanwhile, by the older state.
-        One engine learns at a time; where another is learning, this one only follows, and the report's `learner` is
-        False.
+        It learns on a copy of the policy, which then becomes the policy: decisions go on meanwhile, with the older
+        state. One engine learns at a time; while another is learning, this one only syncs, and the report's `learner`
+        is False.
         """
         return self._worker.learn(self._time(now), progress)
 
-    def follow(self) -> int:
+    def sync(self) -> int:
         """Bring the policy to the newest step that any engine has learned, and return it; decisions go on meanwhile.
 
-        Decisions see to it by themselves every so often (`follow` in `open`); this is for a service that has a better
-        time for it. StoreError or PolicyError where it cannot be done; the policy then stays as it was.
+        Decisions start a sync by themselves every so often (`sync` in `open`); call it if you know a better time.
+        StoreError or PolicyError if it cannot be done; the policy then stays as it was.
         """
-        return self._worker.follow()
+        return self._worker.sync()
+
+    def follow(self) -> int:
+        """Do what `sync` does: its former name, deprecated."""
+        warn_renamed("Engine.follow()", "Engine.sync()")
+        return self.sync()
 
     def rebuild(self, *, progress: Progress | None = None) -> RebuildReport:
-        """Fold the log again, step by step, take the result as the policy's state, and say whether it is the same."""
+        """Fold the log step by step, take the result as the policy's state, and report whether it is the same."""
         return self._worker.rebuild(progress)
 
     def verify(self, *, progress: Progress | None = None) -> VerifyReport:
-        """Check the database and recompute every decision whose policy can be built anew."""
+        """Check the database and recompute every decision whose policy can be built from its specification."""
         return self._worker.verify(progress)
 
-    def status(self) -> Status:
-        """Return how the engine is doing, for a health check; it never raises and waits for next to nothing."""
+    def status(self) -> EngineStatus:
+        """Return the state of the engine, for a health check; never raises, and waits for 0.1 s at most."""
         return status_of(self.store, self.learner, self._writer, self._counters, self._worker, closed=self._closed)
 
     @property
     def policy(self) -> Policy:
-        """The policy as it decides now; learning puts another one in its place."""
+        """The policy that decides now; `learn` replaces it by another object."""
         return self.learner.policy
 
     @property
     def step(self) -> int:
-        """How many steps the policy has learned from this log."""
+        """The number of steps that the policy has learned from this log."""
         return self.learner.step
 
     @property
@@ -383,7 +319,7 @@ class Engine:
         """The number of this policy in the database."""
         return self.learner.policy_id
 
-    # -- small things ------------------------------------------------------------------------------------------
+    # -- inside ------------------------------------------------------------------------------------------------
 
     def _time(self, time: object) -> int:
         return microseconds(time, self._clock)
@@ -393,15 +329,36 @@ class Engine:
             raise StoreError(f"{self.store.path}: the store is closed; open it again")
 
     def before_fork(self) -> None:
-        """Wait until nothing is being decided or copied."""
+        """Wait until no thread decides or copies the policy, and keep others from it."""
         self._lock.acquire()
-        self.learner.copying.acquire()
+        self.learner.copy_lock.acquire()
 
     def after_fork(self, *, child: bool) -> None:
-        """Go on; the child as another engine, which has decided nothing and has nothing spooled."""
+        """Admit threads again; the child becomes another engine, with no decisions counted and nothing spooled."""
         if child:
-            self._writer.let_go()
+            self._writer.release()
             self._worker.begin_child()
             self._counters.reset()
-        self.learner.copying.release()
+        self.learner.copy_lock.release()
         self._lock.release()
+
+
+@contextlib.contextmanager
+def _opened_store(path: str | Path, options: EngineOptions) -> Iterator[Store]:
+    """Yield a store opened with the key given or the environment's, and close it if the engine cannot be made.
+
+    Warns the caller of `Engine.open` if there is no key and customers are stored in the clear.
+    """
+    key = options.customer_key if options.customer_key is not None else environment_key()
+    store = Store.open(path, customer_key=key, durability=options.durability, busy_timeout=options.busy_timeout)
+    if store.customers.in_clear:
+        warnings.warn(
+            f"customers are stored in the clear in {path}; set {KEY_VARIABLE} or {FILE_VARIABLE}, or pass "
+            "customer_key=, to store a keyed hash instead",
+            stacklevel=4,
+        )
+    try:
+        yield store
+    except BaseException:
+        store.close()
+        raise

@@ -1,26 +1,87 @@
-"""Opening the store of an engine, with the key that its customers are hashed under."""
+"""The settings of an engine: one record, its defaults and its checks."""
 
 from __future__ import annotations
 
+import inspect
+import math
 import warnings
-from pathlib import Path
-from typing import Literal
+from collections.abc import Callable
+from dataclasses import dataclass, field, fields
+from typing import Literal, TypedDict, TypeVar
 
-from bandit.store import Store
-from bandit.store.customer_key import FILE_VARIABLE, KEY_VARIABLE
-from bandit.store.customer_key import customer_key as key_given
+from bandit.engine.arguments import checked_text
+from bandit.errors import InputError
+
+Function = TypeVar("Function", bound=Callable[..., object])
 
 
-def open_store(
-    path: str | Path, customer_key: bytes | None, durability: Literal["full", "process"], busy_timeout: float
-) -> Store:
-    """Open a store with the key given or the environment's; a warning where there is none and none was needed yet."""
-    key = customer_key if customer_key is not None else key_given()
-    store = Store.open(path, customer_key=key, durability=durability, busy_timeout=busy_timeout)
-    if store.customers.in_clear:
-        warnings.warn(
-            f"customers are stored in the clear in {path}; set {KEY_VARIABLE} or {FILE_VARIABLE}, or pass "
-            "customer_key=, to store a keyed hash instead",
-            stacklevel=3,
-        )
-    return store
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineOptions:
+    """The settings of an engine, as `Engine.open` describes them; InputError for a value that cannot be used.
+
+    >>> EngineOptions(seed=7, sync=None)  # doctest: +ELLIPSIS
+    EngineOptions(seed=7, group='policy', durability='full', ..., busy_timeout=5.0, sync=None)
+    """
+
+    seed: int | None = None
+    group: str = "policy"
+    customer_key: bytes | None = field(default=None, repr=False)
+    durability: Literal["full", "process"] = "full"
+    keep_probabilities: bool = False
+    clock: Callable[[], int] | None = None
+    busy_timeout: float = 5.0
+    sync: float | None = 1.0
+
+    def __post_init__(self) -> None:
+        checked_text("group", self.group)
+        for name, seconds in (("busy_timeout", self.busy_timeout), ("sync", 0.0 if self.sync is None else self.sync)):
+            if not (math.isfinite(seconds) and seconds >= 0.0):
+                raise InputError(f"{name} is a number of seconds, 0 or more; seen {seconds}")
+        if self.clock is not None and not callable(self.clock):
+            raise InputError(f"clock is a function that returns microseconds; seen {self.clock!r}")
+
+
+class EngineSettings(TypedDict, total=False):
+    """The fields of `EngineOptions` as keyword arguments; `follow` is the former name of `sync`."""
+
+    seed: int | None
+    group: str
+    customer_key: bytes | None
+    durability: Literal["full", "process"]
+    keep_probabilities: bool
+    clock: Callable[[], int] | None
+    busy_timeout: float
+    sync: float | None
+    follow: float | None
+
+
+def engine_options(settings: EngineSettings) -> EngineOptions:
+    """Return keyword arguments as a record; `follow`, the former name of `sync`, is accepted with a warning."""
+    renamed = settings.copy()
+    if "follow" in renamed:
+        if "sync" in renamed:
+            raise InputError("follow is the former name of sync; give sync alone")
+        warn_renamed("follow=", "sync=", stacklevel=4)
+        renamed["sync"] = renamed.pop("follow")
+    return EngineOptions(**renamed)  # type: ignore[misc]  # mypy does not see that `follow` was taken out
+
+
+def warn_renamed(old: str, new: str, stacklevel: int = 3) -> None:
+    """Warn the caller of a public method, `stacklevel` frames up, that a name of it has changed."""
+    warnings.warn(
+        f"{old} was renamed to {new}; the old name will be removed in the next version",
+        DeprecationWarning,
+        stacklevel=stacklevel,
+    )
+
+
+def with_engine_settings(function: Function) -> Function:
+    """Return the function, whose `**settings` are shown by `help` one by one, with the defaults of `EngineOptions`."""
+    signature = inspect.signature(function)
+    own = [each for each in signature.parameters.values() if each.kind is not inspect.Parameter.VAR_KEYWORD]
+    shown = [
+        inspect.Parameter(each.name, inspect.Parameter.KEYWORD_ONLY, default=each.default, annotation=each.type)
+        for each in fields(EngineOptions)
+    ]
+    function.__signature__ = signature.replace(parameters=[*own, *shown])  # type: ignore[attr-defined]
+    return function

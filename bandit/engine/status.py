@@ -1,4 +1,4 @@
-"""How an engine is doing: the record that a health check reads."""
+"""The state of an engine, as a health check reads it."""
 
 from __future__ import annotations
 
@@ -7,24 +7,25 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from bandit.engine.counters import Counters
+from bandit.engine.counters import EngineCounters
 from bandit.engine.worker import BackgroundWorker
-from bandit.learning.learner import PolicyLearner
+from bandit.learning import PolicyLearner
 from bandit.store import SpooledWriter, Store, file_size, wal_path
 
-PATIENCE = 0.05
-"""Seconds that are waited, each, for other threads and for other processes."""
+STATUS_WAIT = 0.05
+"""Seconds that a status waits for other threads, and again for other processes."""
 
 
 @dataclass(frozen=True, slots=True)
-class Status:
-    """The state of an engine; times are microseconds since 1970 UTC, and what could not be found out is None.
+class EngineStatus:
+    """The state of an engine; times are microseconds since 1970 UTC, and a value that could not be read is None.
 
-    `decisions` and `faults` (how many decisions ended in the fallback, by kind of fault) count since it was opened;
-    `unlogged` of them could be written nowhere. `step` is the policy's, `newest_step` the ledger's, `lag` how many
-    steps the policy is behind. `learning` says whether it is the one that learns just now, `policy_fault` why there is
-    no state to decide by. `spooled` lines wait
-    in `spool`, and `refused` of earlier ones the database did not take. `last_write_ok` is None before the first.
+    `decisions` and `faults` (how many decisions ended in the fallback, by kind of fault) count since the engine was
+    opened; `unlogged` of the decisions could be written nowhere. `step` is the policy's step, `newest_step` the
+    ledger's, `lag` how many steps the policy is behind. `learning` says whether this engine is learning now,
+    `following` whether it is taking over steps that another engine learned, and `policy_fault` why there is no usable
+    state. `spooled` lines wait in the file `spool`; `refused` lines of earlier ones were not accepted by the database.
+    `last_write_ok` is None before the first write.
     """
 
     path: str
@@ -51,7 +52,7 @@ class Status:
 
     @property
     def well(self) -> bool:
-        """Whether decisions come from the policy and go into the database."""
+        """Whether the policy makes the decisions and the database takes them."""
         sound = self.policy_fault is None and self.last_write_ok is not False
         return sound and not self.closed and not self.spooled
 
@@ -64,16 +65,16 @@ def status_of(
     store: Store,
     learner: PolicyLearner,
     writer: SpooledWriter,
-    counters: Counters,
-    background: BackgroundWorker,
+    counters: EngineCounters,
+    worker: BackgroundWorker,
     *,
     closed: bool,
-) -> Status:
-    """Return the state of an engine; it never raises, and waits for next to nothing."""
-    current, newest, waiting, path = learner.current, None, writer.path, store.path
+) -> EngineStatus:
+    """Return the state of an engine; never raises, and waits at most twice `STATUS_WAIT`."""
+    current, newest, spool, path = learner.current, None, writer.path, store.path
     with contextlib.suppress(Exception):
-        newest = None if closed else _newest(store, learner.policy_id)
-    return Status(
+        newest = None if closed else _newest_step(store, learner.policy_id)
+    return EngineStatus(
         path=str(path),
         decisions=counters.decisions,
         faults=dict(counters.faults),
@@ -84,11 +85,11 @@ def status_of(
         step=current.step,
         newest_step=newest,
         lag=None if newest is None else newest - current.step,
-        learning=background.learning,
-        following=background.following,
+        learning=worker.learning,
+        following=worker.syncing,
         policy_fault=current.fault,
         spooled=writer.spooled,
-        spool=None if waiting is None else str(waiting),
+        spool=None if spool is None else str(spool),
         refused=writer.refused,
         last_write_ok=writer.last_ok,
         last_write_time=writer.last_time,
@@ -98,11 +99,11 @@ def status_of(
     )
 
 
-def _newest(store: Store, policy_id: int) -> int | None:
-    with store.free_within(PATIENCE) as free:
+def _newest_step(store: Store, policy_id: int) -> int | None:
+    with store.exclusive_within(STATUS_WAIT) as free:
         if not free:
             return None
-        with store.patience(PATIENCE):
+        with store.lock_timeout(STATUS_WAIT):
             return store.ledger.latest_step(policy_id)
 
 

@@ -1,4 +1,4 @@
-"""What an engine does beside deciding, on a connection of its own: learn, follow others, rebuild, verify."""
+"""The engine's work beside deciding, on a connection of its own: learn, sync, rebuild, verify."""
 
 from __future__ import annotations
 
@@ -10,34 +10,34 @@ from collections.abc import Callable, Iterator
 
 from bandit.clock import now
 from bandit.domain import Progress
-from bandit.engine.counters import Counters
+from bandit.engine.counters import EngineCounters
 from bandit.errors import OfferBanditError
 from bandit.governance.verify import VerifyReport, verify
-from bandit.learning.learner import LearnReport, PolicyLearner, RebuildReport
-from bandit.store import Lease, Store, learner
+from bandit.learning import LearnReport, PolicyLearner, RebuildReport
+from bandit.store import Lease, Store, learning_lease
 
-PATIENCE = 0.05
-"""Seconds that a look waits for another's lock on the database."""
+POLL_WAIT = 0.05
+"""Seconds that a poll waits for another process's lock on the database."""
 
-AGAIN = 30.0
-"""Seconds after which following is tried again where it failed."""
+SYNC_RETRY = 30.0
+"""Seconds after which a sync that failed in the background is tried again."""
 
 
 class BackgroundWorker:
-    """The work on one learner that decisions do not wait for: one thread at a time does it.
+    """Runs the work on one policy that decisions do not wait for, in one thread at a time.
 
-    Every `every` seconds, at most, a decision looks whether another has learned, and starts a thread that brings the
-    policy to that step and ends; None leaves following to whoever calls `follow`.
+    Every `interval` seconds, at most, a decision polls whether another engine has learned; if so, a thread is started
+    that brings the policy to the newest step and ends. With None, only calls of `sync` and `learn` do.
     """
 
-    def __init__(self, store: Store, learner: PolicyLearner, counters: Counters, every: float | None) -> None:
+    def __init__(self, store: Store, learner: PolicyLearner, counters: EngineCounters, interval: float | None) -> None:
         self._front = store
         self._learner = learner
         self._counters = counters
-        self._every = every
-        self._next_look = 0.0 if learner.current.fault is not None else self._in(every or 0.0)
-        self._seen: int | None = None
-        self._newest = learner.step
+        self._interval = interval
+        self._next_poll = 0.0 if learner.current.fault is not None else _in_seconds(interval or 0.0)
+        self._polled_version: int | None = None
+        self._polled_step = learner.step
         self._back: Store | None = None
         self._working = threading.Lock()
         self._thread: threading.Thread | None = None
@@ -48,33 +48,33 @@ class BackgroundWorker:
 
     @property
     def newest_step(self) -> int:
-        """The ledger's newest step when it was last looked at."""
-        return max(self._newest, self._learner.step)
+        """The ledger's newest step when it was last read."""
+        return max(self._polled_step, self._learner.step)
 
     @property
-    def following(self) -> bool:
+    def syncing(self) -> bool:
         """Whether a thread is bringing the policy to another step."""
         thread = self._thread
         return thread is not None and thread.is_alive()
 
     def learn(self, moment: int, progress: Progress | None) -> LearnReport:
-        """Learn what is due, unless another does."""
+        """Learn what is due, unless another engine is learning."""
         with self._working, self._store() as store:
-            lease = Lease(store.leases, learner(self._learner.policy_id), self.owner, self.clock)
+            lease = Lease(store.leases, learning_lease(self._learner.policy_id), self.owner, self.clock)
             self.learning = True
             try:
                 return self._learner.learn(moment, lease, progress)
             finally:
                 self.learning = False
 
-    def follow(self) -> int:
+    def sync(self) -> int:
         """Bring the policy to the ledger's newest step and return it."""
         with self._working, self._store():
-            self._learner.follow()
+            self._learner.sync()
         return self._learner.step
 
     def rebuild(self, progress: Progress | None) -> RebuildReport:
-        """Fold the log again and take the result as the policy's state."""
+        """Fold the log and take the result as the policy's state."""
         with self._working, self._store():
             return self._learner.rebuild(progress)
 
@@ -84,26 +84,29 @@ class BackgroundWorker:
             return verify(store, progress)
 
     def poll(self) -> None:
-        """See whether another has learned, if it is time to, and follow; called between decisions, and never raises."""
-        if self._every is None or time.monotonic() < self._next_look:
+        """If it is time to, check whether another engine has learned, and start a sync; never raises.
+
+        Called between decisions.
+        """
+        if self._interval is None or time.monotonic() < self._next_poll:
             return
-        self._next_look = self._in(self._every)
-        if self.following or not (self._learner.policy.learns or self._learner.current.fault):
+        self._next_poll = _in_seconds(self._interval)
+        if self.syncing or not (self._learner.policy.learns or self._learner.current.fault):
             return
-        # Whatever is wrong, a lock most likely, the decision was made; and the next look is soon.
-        with contextlib.suppress(OfferBanditError, RuntimeError), self._front.patience(PATIENCE):
+        # The decision is made already, so an error here, most likely a lock, only delays the sync to the next poll.
+        with contextlib.suppress(OfferBanditError, RuntimeError), self._front.lock_timeout(POLL_WAIT):
             version = self._front.data_version()
-            if version == self._seen and self._learner.current.fault is None:
+            if version == self._polled_version and self._learner.current.fault is None:
                 return
-            self._newest = self._front.ledger.latest_step(self._learner.policy_id) or 0
-            self._seen = version
-            behind = self._newest != self._learner.step or self._learner.current.fault is not None
+            self._polled_step = self._front.ledger.latest_step(self._learner.policy_id) or 0
+            self._polled_version = version
+            behind = self._polled_step != self._learner.step or self._learner.current.fault is not None
             if behind and not self._working.locked():
-                self._thread = threading.Thread(target=self._follow, name="offer-bandit follow", daemon=True)
+                self._thread = threading.Thread(target=self._sync_in_thread, name="offer-bandit sync", daemon=True)
                 self._thread.start()
 
     def close(self) -> None:
-        """End the thread and close the connection."""
+        """Wait for the thread and close the connection."""
         self.closed = True
         thread = self._thread
         if thread is not None and thread is not threading.current_thread():
@@ -113,31 +116,32 @@ class BackgroundWorker:
                 self._back.close()
 
     def begin_child(self) -> None:
-        """Be another in the child of a fork: threads are not carried over, and what they held is free."""
+        """Become the worker of a forked child: it has no thread yet, its lock is free, and it owns no lease."""
         self._working = threading.Lock()
         self._thread = None
-        self._seen = None
+        self._polled_version = None
         self.owner = secrets.token_hex(16)
         self.learning = False
 
-    def _follow(self) -> None:
+    def _sync_in_thread(self) -> None:
         try:
-            self.follow()
-        except Exception as fault:  # noqa: BLE001 - the older state goes on deciding, whatever is wrong
+            self.sync()
+        except Exception as fault:  # noqa: BLE001 - whatever the error, the older state goes on deciding
             if not self.closed:
-                self._counters.failed(f"{type(fault).__name__}: while following another's learning: {fault}", 0)
-                self._seen = None
-                self._next_look = self._in(AGAIN)
+                self._counters.count_fault(f"{type(fault).__name__}: while syncing with another engine: {fault}", 0)
+                self._polled_version = None
+                self._next_poll = _in_seconds(SYNC_RETRY)
 
     @contextlib.contextmanager
     def _store(self) -> Iterator[Store]:
-        """Yield the connection of this work; `_working` is held."""
+        """Yield the worker's own connection; the caller holds `_working`."""
         if self.closed:
-            self._front.counts()  # says that it is closed
+            self._front.counts()  # raises the error of a closed store
         if self._back is None:
             self._back = self._front.another()
             self._learner.use(self._back)
         yield self._back
 
-    def _in(self, seconds: float) -> float:
-        return time.monotonic() + seconds
+
+def _in_seconds(seconds: float) -> float:
+    return time.monotonic() + seconds

@@ -140,7 +140,7 @@ def evaluate(
     diagnostics = LogDiagnostics(catalogue, now=now)
     evaluator = Evaluator(request, EvaluationInputs(candidates, written_by, rewards), segments, diagnostics, rng)
     evaluator.read(judged, advance)
-    diagnosis = diagnostics.result(int(getattr(log, "still_open", 0)), groups)
+    diagnosis = diagnostics.result(log.still_open, groups)
     return summarise(evaluator.sums, request, LogSummary(learned_on, diagnosis, fit))
 
 

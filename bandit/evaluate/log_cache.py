@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bandit.domain import LoggedBatch
+from bandit.domain import LoggedBatch, LogView
 from bandit.evaluate.distinct_masks import DistinctMasks
 
 if TYPE_CHECKING:
@@ -20,13 +20,13 @@ MOST_CACHED = 1_000_000
 
 
 @dataclass(frozen=True, eq=False)
-class CachedLog:
-    """The decisions of a log in memory, each distinct eligible set once; `catalogue` is that of the log.
+class CachedLog(LogView):
+    """The decisions of a log in memory, each distinct eligible set once.
 
     `rows` has no eligible sets of its own, (n, 0): `masks` (u, N) are the distinct sets, `which` (n,) that of a row.
     """
 
-    catalogue: object
+    log: Log
     rows: LoggedBatch
     masks: BoolArray
     which: IntArray
@@ -58,4 +58,4 @@ def cache_log(log: Log, size: int, most: int = MOST_CACHED) -> Log:
         no_masks = np.zeros((len(batch), 0), dtype=np.bool_)
         parts.append(replace(batch, contexts=batch.contexts.without_text(), eligible=no_masks))
     rows = LoggedBatch.concat(parts)
-    return CachedLog(getattr(log, "catalogue", None), rows, masks.stack(), np.concatenate(which))
+    return CachedLog(log, rows, masks.stack(), np.concatenate(which))

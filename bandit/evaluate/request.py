@@ -112,10 +112,9 @@ def batch_size_of(catalogue: Catalogue) -> int:
 
 def catalogue_of(log: Log) -> Catalogue:
     """Return the catalogue of a log; InputError where it has none."""
-    found = getattr(log, "catalogue", None)
-    if not isinstance(found, Catalogue):
+    if not isinstance(log.catalogue, Catalogue):
         raise InputError("the log has no catalogue of its own; pass the one its offers are numbered by as catalogue=")
-    return found
+    return log.catalogue
 
 
 def named_policies(
@@ -146,12 +145,11 @@ def propensity_source(log: Log, requested: Propensities | None) -> Propensities:
     """Return where the propensities come from: by default they are estimated where the log does not know them all."""
     if requested not in {None, "logged", "estimated"}:
         raise InputError(f'propensities are "{requested}"; choose logged or estimated')
-    known = bool(getattr(log, "propensities_known", True))
-    if requested == "logged" and not known:
+    if requested == "logged" and not log.propensities_known:
         raise InputError(
             'the log does not know the propensities of its decisions; leave propensities out or ask for "estimated"'
         )
-    return requested if requested is not None else ("logged" if known else "estimated")
+    return requested if requested is not None else ("logged" if log.propensities_known else "estimated")
 
 
 def choose_estimators(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from bandit.domain import LogView
 from bandit.errors import InputError
 from bandit.ope.clusters import ClusterIndex
 
@@ -23,16 +24,10 @@ FOLD_SALT = "fold"
 """The salt by which customers are dealt to the folds of cross-fitting."""
 
 
-class _PartOfLog(ABC):
+class _PartOfLog(LogView, ABC):
     """The decisions of some customers of a log, in order; reads the whole log and passes on the part."""
 
-    log: Log
     salt: str
-
-    @property
-    def catalogue(self) -> object:
-        """The catalogue of the log, None where it has none of its own."""
-        return getattr(self.log, "catalogue", None)
 
     @cached_property
     def n(self) -> int:

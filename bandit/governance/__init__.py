@@ -1,1 +1,1 @@
-"""Audit and data protection: verify a log, erase or retain customers, export what is stored of one."""
+"""Audit and data protection: verify a log, erase a customer, retain recent decisions, export a customer's data."""

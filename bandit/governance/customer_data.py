@@ -1,4 +1,4 @@
-"""All that is held on one customer, as one document that JSON can say."""
+"""The data stored about one customer, as one JSON document."""
 
 from __future__ import annotations
 
@@ -13,71 +13,72 @@ from bandit.errors import InputError, OfferBanditError
 from bandit.policies import build
 from bandit.store import DecisionColumns, PolicyRow, Store
 
-_CHUNK = 4_096
+_CUSTOMER_PAGE = 4_096
+"""Decisions of a customer that are read at once."""
 
 
 @runtime_checkable
-class KnowsCustomers(Protocol):
-    """A policy that keeps something for each customer."""
+class KeepsCustomerEffects(Protocol):
+    """A policy that keeps an effect of each customer in its state."""
 
     def own_deviations(self, customer: str) -> Mapping[str, tuple[float, float]]:
-        """Return by column how a customer, as stored, deviates from all others: mean and standard deviation."""
+        """Return a customer's deviation from all others in each column, as (mean, standard deviation)."""
         ...
 
 
-def held_on(store: Store, customer: str) -> dict[str, object]:
-    """Return what the store has of a customer: decisions with contexts and events, and what policies keep of it.
+def customer_data(store: Store, customer: str) -> dict[str, object]:
+    """Return a customer's decisions with their contexts and events, and what the policies' states keep of them.
 
-    Times are ISO 8601 in UTC, `converted`, `revenue` and `value` are by each decision's own catalogue, and deviations
-    are those of the newest state of each policy that keeps any, on the scale of the logit. InputError where the store
-    has nothing of that customer.
+    Times are ISO 8601 in UTC. `converted`, `revenue` and `value` follow each decision's own catalogue. Deviations are
+    those in the newest state of each policy that keeps any, on the scale of the logit. InputError if the store has
+    nothing of that customer.
     """
     key = store.customers.stored(customer)
     seqs = store.decisions.of_customer(key)
     decisions = [
         decision
-        for start in range(0, len(seqs), _CHUNK)
-        for decision in _decisions(store, seqs[start : start + _CHUNK].tolist())
+        for start in range(0, len(seqs), _CUSTOMER_PAGE)
+        for decision in _decisions(store, seqs[start : start + _CUSTOMER_PAGE].tolist())
     ]
-    kept = [entry for row in store.catalogues.policies() if (entry := _kept(store, row, key)) is not None]
-    if not decisions and not kept:
-        raise InputError(f"{store.path}: there is nothing of such a customer; check the key")
-    return {"customer": customer, "stored_as": key, "decisions": decisions, "policies": kept}
+    entries = [_policy_entry(store, row, key) for row in store.catalogues.policies()]
+    policies = [entry for entry in entries if entry is not None]
+    if not decisions and not policies:
+        raise InputError(f"{store.path}: there is no data on such a customer; check the key")
+    return {"customer": customer, "stored_as": key, "decisions": decisions, "policies": policies}
 
 
 def _decisions(store: Store, seqs: Sequence[int]) -> list[dict[str, object]]:
-    found: list[dict[str, object]] = []
+    entries: list[dict[str, object]] = []
     numbers = np.array(seqs, dtype=np.int64)
-    for catalogue_id in store.catalogues.all():
-        catalogue = store.catalogues.get(catalogue_id.id)
-        objective = catalogue.objective
-        columns = store.decisions.these(numbers, objective.event, objective.window)
-        rows = columns.take(columns.catalogue_id == catalogue_id.id)
-        found += [_decision(store, rows, row) for row in range(len(rows))]
-    order = np.argsort([str(entry["time"]) for entry in found], kind="stable")
-    return [found[place] for place in order.tolist()]
+    for catalogue_row in store.catalogues.all():
+        objective = store.catalogues.get(catalogue_row.id).objective
+        columns = store.decisions.by_seq(numbers, objective.event, objective.window)
+        columns = columns.take(columns.catalogue_id == catalogue_row.id)
+        entries += [_decision(store, columns, row) for row in range(len(columns))]
+    order = np.argsort([str(entry["time"]) for entry in entries], kind="stable")
+    return [entries[place] for place in order.tolist()]
 
 
-def _decision(store: Store, rows: DecisionColumns, row: int) -> dict[str, object]:
-    catalogue = store.catalogues.get(int(rows.catalogue_id[row]))
-    policy = int(rows.policy_id[row])
+def _decision(store: Store, columns: DecisionColumns, row: int) -> dict[str, object]:
+    catalogue = store.catalogues.get(int(columns.catalogue_id[row]))
+    policy = int(columns.policy_id[row])
     return {
-        "decision_id": rows.decision_id[row],
-        "time": _iso(int(rows.time[row])),
+        "decision_id": columns.decision_id[row],
+        "time": _iso(int(columns.time[row])),
         "catalogue": catalogue.name,
         "catalogue_version": catalogue.version,
-        "context": msgspec.json.decode(rows.context[row]),
-        "offer": catalogue.offer(int(rows.offer[row])),
-        "eligible_offers": int(store.eligible_sets.mask(int(rows.eligible_set_id[row])).sum()),
-        "propensity": float(rows.propensity[row]),
-        "group": rows.group[row],
+        "context": msgspec.json.decode(columns.context[row]),
+        "offer": catalogue.offer(int(columns.offer[row])),
+        "eligible_offers": int(store.eligible_sets.mask(int(columns.eligible_set_id[row])).sum()),
+        "propensity": float(columns.propensity[row]),
+        "group": columns.group[row],
         "policy": None if policy < 0 else policy,
-        "policy_step": int(rows.policy_step[row]),
-        "fault": rows.fault[row],
-        "converted": bool(rows.converted[row]),
-        "revenue": float(rows.revenue[row]),
-        "value": float(rows.value[row]),
-        "events": _events(store, rows.decision_id[row]),
+        "policy_step": int(columns.policy_step[row]),
+        "fault": columns.fault[row],
+        "converted": bool(columns.converted[row]),
+        "revenue": float(columns.revenue[row]),
+        "value": float(columns.value[row]),
+        "events": _events(store, columns.decision_id[row]),
     }
 
 
@@ -99,14 +100,14 @@ def _events(store: Store, decision_id: str) -> list[dict[str, object]]:
     ]
 
 
-def _kept(store: Store, row: PolicyRow, key: str) -> dict[str, object] | None:
-    """Return what the newest state of a policy keeps of a customer, None where it keeps nothing."""
+def _policy_entry(store: Store, row: PolicyRow, key: str) -> dict[str, object] | None:
+    """Return what the newest state of a policy keeps of a customer, None if it keeps nothing."""
     snapshot = store.ledger.snapshot(row.id, newest=True)
     if snapshot is None:
         return None
     try:
         policy = build(store.catalogues.get(row.catalogue_id), row.spec)
-        if not isinstance(policy, KnowsCustomers):
+        if not isinstance(policy, KeepsCustomerEffects):
             return None
         policy.loads(snapshot.state)
     except OfferBanditError as fault:

@@ -1,1 +1,6 @@
 """Learning from the log: which outcomes are due, and the state of a policy after learning them."""
+
+from bandit.learning.learner import PolicyLearner
+from bandit.learning.reports import LearnReport, RebuildReport
+
+__all__ = ["LearnReport", "PolicyLearner", "RebuildReport"]

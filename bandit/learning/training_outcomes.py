@@ -1,4 +1,4 @@
-"""What the ledger names, as outcomes that a policy learns."""
+"""Outcomes to learn from, read from the store for one catalogue."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from bandit.domain import Outcomes, Previous
 from bandit.store import CatalogueTranslation, DueColumns, Store
 
 
-class LedgerOutcomes:
-    """Reads the outcomes of one catalogue's decisions from one store."""
+class TrainingOutcomes:
+    """Turns rows of the ledger into outcomes over one catalogue's offers."""
 
     def __init__(self, store: Store, catalogue: Catalogue) -> None:
         self._translation = CatalogueTranslation(store, catalogue)
 
     def of(self, due: DueColumns) -> tuple[DueColumns, Outcomes]:
-        """Return the rows whose offers the catalogue has, and them as outcomes, each with what it was learned as."""
+        """Return the rows whose offers the catalogue has, and their outcomes with what was learned of each before."""
         catalogue = self._translation.catalogue
-        # Policies that can do with more offers do not look at what was eligible.
+        # Policies for catalogues of more offers do not read which offers were eligible.
         rows, batch = self._translation.decisions(due.decisions, masks=catalogue.n_offers <= MAX_DENSE_OFFERS)
         kept = due.take(rows)
         money, objective = catalogue.money_of(batch.offer), catalogue.objective

@@ -1,4 +1,4 @@
-"""A policy that is brought to another state while the one of today goes on deciding."""
+"""A copy of a policy to learn on while the original goes on deciding."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from bandit.policies.registry import build
 
 
 def working_copy(
-    catalogue: Catalogue, policy: Policy, deciding: AbstractContextManager[object]
+    catalogue: Catalogue, policy: Policy, decision_lock: AbstractContextManager[object]
 ) -> AbstractContextManager[Policy]:
-    """Yield another policy of the same settings, to be brought to a state; the policy itself where there is none.
+    """Yield another policy of the same class and settings, whose state the caller loads.
 
-    In that case decisions wait: `deciding` is held.
+    If the policy cannot be copied, yield the policy itself with `decision_lock` held, so that decisions wait.
     """
-    fresh = _another(catalogue, policy)
-    return nullcontext(fresh) if fresh is not policy else _Held(deciding, policy)
+    another = _copy_of(catalogue, policy)
+    return nullcontext(another) if another is not policy else _LockedPolicy(decision_lock, policy)
 
 
-class _Held(AbstractContextManager[Policy]):
-    """A policy that is changed in place, under the lock of those who decide by it."""
+class _LockedPolicy(AbstractContextManager[Policy]):
+    """The policy that decides, changed in place while its decision lock is held."""
 
     def __init__(self, lock: AbstractContextManager[object], policy: Policy) -> None:
         self._lock, self._policy = lock, policy
@@ -36,15 +36,15 @@ class _Held(AbstractContextManager[Policy]):
         self._lock.__exit__(*raised)  # type: ignore[arg-type]
 
 
-def _another(catalogue: Catalogue, policy: Policy) -> Policy:
-    """Return a policy of the same class and settings, whose state is to be loaded; the same one where there is none."""
+def _copy_of(catalogue: Catalogue, policy: Policy) -> Policy:
+    """Return a policy built from the same specification, or else a deep copy, or else the policy itself."""
     try:
-        fresh = build(catalogue, policy.spec())
+        another = build(catalogue, policy.spec())
     except PolicyError:
-        fresh = None
-    if type(fresh) is type(policy):
-        return fresh
+        another = None
+    if type(another) is type(policy):
+        return another
     try:
         return copy.deepcopy(policy)
-    except Exception:  # noqa: BLE001 - whatever a class of the caller's own cannot do
+    except Exception:  # noqa: BLE001 - a class of the caller's own may fail to copy in any way
         return policy

@@ -1,23 +1,23 @@
-"""Log files and dataframes: CSV, Parquet, dsjson, Open Bandit Pipeline feedback; import, read in place, export."""
+"""Log files and dataframes (CSV, Parquet, dsjson, Open Bandit Pipeline): imported, read as logs, exported."""
 
 from bandit.logfiles.column_log import ColumnLog
-from bandit.logfiles.export.export import FORMATS, Exported, Format, export, format_of, mapping_toml
+from bandit.logfiles.export.export import EXPORT_FORMATS, ExportFormat, ExportReport, export, format_of, mapping_toml
 from bandit.logfiles.import_log import import_log
-from bandit.logfiles.mapping.layout import Layout
-from bandit.logfiles.mapping.mapping import UNKNOWN, LogMapping
+from bandit.logfiles.mapping.layout import ExportLayout
+from bandit.logfiles.mapping.mapping import UNKNOWN_PROPENSITY, LogMapping
 from bandit.logfiles.obp import ArrayLog, from_obp, to_obp
 from bandit.logfiles.open_log import export_mapping, from_frame, from_parquet, open_log
 from bandit.logfiles.rejections import ImportReport, Rejection
 
 __all__ = [
-    "FORMATS",
-    "UNKNOWN",
+    "EXPORT_FORMATS",
+    "UNKNOWN_PROPENSITY",
     "ArrayLog",
     "ColumnLog",
-    "Exported",
-    "Format",
+    "ExportFormat",
+    "ExportLayout",
+    "ExportReport",
     "ImportReport",
-    "Layout",
     "LogMapping",
     "Rejection",
     "export",

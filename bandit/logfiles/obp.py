@@ -1,15 +1,15 @@
-"""Open Bandit Pipeline's feedback, a dict of arrays, there and back (Saito et al. 2021, "Open Bandit Dataset")."""
+"""Conversion to and from the feedback of the Open Bandit Pipeline, a dict of arrays (Saito et al. 2021)."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from bandit.catalogue import Catalogue
-from bandit.domain import MICROSECONDS, BoolArray, FloatArray, IntArray, LoggedBatch
+from bandit.domain import MICROSECONDS, BoolArray, FloatArray, IntArray, LogDefaults, LoggedBatch
 from bandit.encoding.encoder import Encoder
 from bandit.errors import InputError, NumberError
 
@@ -20,11 +20,11 @@ _NEEDED = ("action", "reward", "pscore", "n_actions")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class ArrayLog:
-    """A `bandit.domain.Log` of decisions that are held in memory, with the catalogue that numbers their offers."""
+class ArrayLog(LogDefaults):
+    """A `bandit.domain.Log` of decisions in memory, with the catalogue that their offers are numbered by."""
 
     decisions: LoggedBatch
-    catalogue: Catalogue
+    catalogue: Catalogue = field()
 
     @property
     def n(self) -> int:
@@ -43,28 +43,28 @@ def to_obp(log: Log, catalogue: Catalogue | None = None) -> dict[str, Any]:
     """Return a log as OBP's `BanditFeedback`, all of it in memory.
 
     `action` numbers the catalogue's offers, N of them; `reward` is by the catalogue's objective. `context` has a
-    column a numeric or boolean fact (0 where missing) and one a value of a categorical fact (none of them 1 where the
-    value is unseen or missing), then one for each fact that is missing somewhere, 1 where it is. `action_context` has
-    the offers' (N, K) columns, one an option and one a numeric attribute. `position` is None: one offer a decision.
+    column for each numeric or boolean fact (0 where missing) and for each value of a categorical fact (all 0 where the
+    value is undeclared or missing), then one for each fact that is missing somewhere, 1 where it is. `action_context`
+    has the offers' (N, K) columns, one for each option and numeric attribute. `position` is None: one offer a decision.
 
-    OBP knows no eligible sets: a policy that is judged there must keep to them by itself. Raises InputError for an
-    empty log and where no catalogue is known.
+    OBP has no eligible sets: a policy evaluated there must keep to them by itself. Raises InputError for an empty log
+    and where no catalogue is given and the log has none.
     """
-    known = getattr(log, "catalogue", None) if catalogue is None else catalogue
+    known = log.catalogue if catalogue is None else catalogue
     if not isinstance(known, Catalogue):
         raise InputError("the log has no catalogue of its own; pass the one its offers are numbered by as catalogue=")
     batches = [batch for batch in log.batches() if len(batch)]
     if not batches:
         raise InputError("the log has no decisions to hand to OBP")
     columns = [_context_columns(known, batch.contexts) for batch in batches]
-    gone = [np.concatenate([missing[place] for _, missing in columns]) for place in range(len(known.facts))]
-    shown = np.concatenate([values for values, _ in columns])
-    missing = [column.astype(np.float64) for column in gone if column.any()]
+    absences = [np.concatenate([missing[place] for _, missing in columns]) for place in range(len(known.facts))]
+    present = np.concatenate([values for values, _ in columns])
+    missing = [column.astype(np.float64) for column in absences if column.any()]
     action = np.concatenate([batch.offer for batch in batches])
     return {
         "n_rounds": len(action),
         "n_actions": known.n_offers,
-        "context": np.column_stack([shown, *missing]),
+        "context": np.column_stack([present, *missing]),
         "action_context": Encoder(known, {}, pairs=False).offers.main.copy(),
         "action": action,
         "position": None,
@@ -76,14 +76,19 @@ def to_obp(log: Log, catalogue: Catalogue | None = None) -> dict[str, Any]:
 def from_obp(feedback: Mapping[str, Any], *, position: int | None = None) -> ArrayLog:
     """Return OBP's `BanditFeedback` as a log, with a catalogue made for it.
 
-    The catalogue has one dimension, "action", with the options a0, a1, ..., all of them eligible always; the columns
-    of `action_context` are numeric attributes of the options, c0, c1, ...; the columns of `context` numeric facts, x0,
-    x1, ...; the objective is the reward as it is. Where actions were shown at several positions, `position` says of
-    which to take the rounds. OBP knows neither customers nor times: each round is a customer of its own, a second
-    after the one before.
+    The catalogue has one dimension, "action", with the options a0, a1, ..., always all eligible; the columns of
+    `action_context` are numeric attributes of the options, c0, c1, ...; the columns of `context` are numeric facts, x0,
+    x1, ...; the objective is the reward as it is. Where actions were shown at several positions, only the rounds of
+    `position` are taken. OBP has neither customers nor times: each round is a customer of its own, a second after the
+    one before.
 
-    Raises InputError for a missing key, a wrong shape and actions that are none; NumberError for numbers that are not
-    finite and propensities outside (0, 1].
+    >>> feedback = {"n_actions": 2, "action": [0, 1, 1], "reward": [1.0, 0.0, 1.0], "pscore": [0.5, 0.5, 0.5]}
+    >>> log = from_obp(feedback)
+    >>> log.n, log.catalogue.n_offers, to_obp(log)["action"].tolist()
+    (3, 2, [0, 1, 1])
+
+    Raises InputError for a missing key, a wrong shape and actions outside 0 to n_actions - 1; NumberError for numbers
+    that are not finite and propensities outside (0, 1].
     """
     absent = [name for name in _NEEDED if feedback.get(name) is None]
     if absent:
@@ -125,7 +130,7 @@ def from_obp(feedback: Mapping[str, Any], *, position: int | None = None) -> Arr
 
 
 def _context_columns(catalogue: Catalogue, contexts: Contexts) -> tuple[FloatArray, list[BoolArray]]:
-    """Return the (n, d) columns of the facts, and for each fact which rows do not have it."""
+    """Return the (n, d) columns of the facts, and for each fact which rows are missing it, (n,)."""
     parts: list[FloatArray] = [np.zeros((contexts.n, 0))]
     missing = []
     for name, fact in catalogue.facts.items():
@@ -156,6 +161,7 @@ def _catalogue(n_actions: int, n_facts: int, attributes: FloatArray | None) -> C
 
 
 def _rows(positions: object, wanted: int | None, n: int) -> IntArray:
+    """Return the rounds of the wanted position."""
     if positions is None:
         if wanted is not None:
             raise InputError(f"the feedback has no positions; leave out position={wanted}")
@@ -173,6 +179,7 @@ def _rows(positions: object, wanted: int | None, n: int) -> IntArray:
 
 
 def _whole(name: str, given: object) -> IntArray:
+    """Return a list of whole numbers as an array; InputError where it is not one."""
     array = np.asarray(given)
     if array.ndim != 1 or (array.dtype.kind not in "iu" and array.size):
         raise InputError(f'"{name}" is a list of whole numbers; seen {array.dtype} of the shape {array.shape}')
@@ -180,6 +187,7 @@ def _whole(name: str, given: object) -> IntArray:
 
 
 def _numbers(name: str, given: object, shape: tuple[int, ...]) -> FloatArray:
+    """Return finite numbers of a shape, in which -1 is any size; InputError or NumberError where they are not."""
     array = np.asarray(given)
     if array.dtype.kind not in "biuf":
         raise InputError(f'"{name}" has numbers; seen {array.dtype}')

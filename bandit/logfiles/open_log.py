@@ -1,4 +1,4 @@
-"""Logs from outside the database: a frame, a Parquet file, or any file that can be imported."""
+"""Logs without a database: a dataframe, a Parquet file, or any file that can be imported."""
 
 from __future__ import annotations
 
@@ -9,44 +9,53 @@ from typing import TYPE_CHECKING, TypeAlias
 from bandit.domain import Progress
 from bandit.errors import LogFileError
 from bandit.logfiles.column_log import ColumnLog
-from bandit.logfiles.import_log import open_source
-from bandit.logfiles.mapping.layout import Layout
+from bandit.logfiles.mapping.layout import ExportLayout
 from bandit.logfiles.mapping.mapping import LogMapping
-from bandit.logfiles.sources.dsjson import OWN, DsjsonSource
-from bandit.logfiles.sources.frame import FRAME, FrameSource
+from bandit.logfiles.sources.dsjson import EXPORT_PROPERTY, DsjsonSource
+from bandit.logfiles.sources.frame import FRAME_NAME, FrameSource
+from bandit.logfiles.sources.open_source import open_source
 from bandit.logfiles.sources.parquet import ParquetSource
 
 if TYPE_CHECKING:
     from bandit.catalogue import Catalogue
     from bandit.logfiles.sources.source import Source
 
-Given: TypeAlias = Mapping[str, object] | LogMapping | None
-"""A mapping as its TOML file has it, one that is read already, or None where the columns are named as in an export."""
+MappingLike: TypeAlias = Mapping[str, object] | LogMapping | None
+"""A mapping as a dict of its TOML file, a checked one, or None where the columns are named as in an export."""
 
 
 def from_frame(
-    frame: object, catalogue: Catalogue, mapping: Given = None, *, progress: Progress | None = None
+    frame: object, catalogue: Catalogue, mapping: MappingLike = None, *, progress: Progress | None = None
 ) -> ColumnLog:
     """Return any dataframe as a log: pandas, polars, a pyarrow table or reader, a DuckDB relation, a dict of columns.
 
-    The frame's columns are taken over once, as an Arrow table in memory. `mapping` is what a mapping file has; without
-    one the columns are named as `export` names them. Rows that cannot be used are refused as an import refuses them:
-    see the log's `report`. NaN is missing in pandas and in numpy's columns; elsewhere what is missing is null, and NaN
-    is refused.
+    The frame is copied once, to an Arrow table in memory. `mapping` is the content of a mapping file; without one the
+    columns are named as `export` names them. Rows that an import would reject are rejected and listed in the log's
+    `report`. NaN means missing in pandas and in numpy's columns; in other frames null does, and NaN is rejected.
 
-    Raises LogFileError for what is no frame, for a missing column and where no row can be used; CatalogueError where
-    the mapping does not fit the catalogue; MissingExtraError without pyarrow.
+    Raises LogFileError for an object that is not a frame, for a missing column and where no row can be used;
+    CatalogueError where the mapping does not fit the catalogue; MissingExtraError without pyarrow.
+
+    >>> from bandit import Catalogue
+    >>> channels = {"name": "channel", "options": [{"name": "email"}, {"name": "sms"}]}
+    >>> catalogue = Catalogue.from_dict({"objective": {"kind": "conversion"}, "dimensions": [channels]})
+    >>> frame = {"channel": ["email", "sms", "fax"], "propensity": [0.5] * 3, "converted": [True, False, False]}
+    >>> log = from_frame(frame, catalogue)
+    >>> log.n, log.report.n_refused, log.report.refused[0].reason
+    (2, 1, '"fax" is not an option of "channel"')
     """
     source = FrameSource(frame)
-    return ColumnLog(source, catalogue, _chosen(mapping, source, catalogue, str(FRAME)), str(FRAME), progress=progress)
+    return ColumnLog(
+        source, catalogue, _mapping_of(mapping, source, catalogue, str(FRAME_NAME)), str(FRAME_NAME), progress=progress
+    )
 
 
 def from_parquet(
-    path: str | Path, catalogue: Catalogue, mapping: Given = None, *, progress: Progress | None = None
+    path: str | Path, catalogue: Catalogue, mapping: MappingLike = None, *, progress: Progress | None = None
 ) -> ColumnLog:
-    """Return a Parquet file of any size as a log that is read batch by batch, again and again; as `from_frame`.
+    """Return a Parquet file of any size as a log that is read batch by batch; as `from_frame`.
 
-    The rows are read once to check them, and once more whenever the log is read.
+    The file is read once to check the rows, and once more each time the log is read.
     """
     path = Path(path)
     if path.is_dir():
@@ -55,14 +64,14 @@ def from_parquet(
         source = ParquetSource(path)
     except OSError as fault:
         raise LogFileError(f"{path}: cannot be read: {fault.strerror}; give the path of a Parquet file") from fault
-    chosen = _chosen(mapping, source, catalogue, str(path))
-    return ColumnLog(source, catalogue, chosen, str(path), unchanged=_watch(path), progress=progress)
+    checked = _mapping_of(mapping, source, catalogue, str(path))
+    return ColumnLog(source, catalogue, checked, str(path), unchanged=_change_check(path), progress=progress)
 
 
 def open_log(
     path: str | Path,
     catalogue: Catalogue,
-    mapping: Given = None,
+    mapping: MappingLike = None,
     *,
     progress: Progress | None = None,
     max_listed: int = 1_000,
@@ -72,11 +81,11 @@ def open_log(
     As `from_parquet`; a CSV file needs a mapping, unless its columns are named as in an export.
     """
     path = Path(path)
-    read = LogMapping.from_dict(mapping) if isinstance(mapping, Mapping) else mapping
-    source = open_source(path, "," if read is None else read.file.delimiter)
-    chosen = read or _of_export(source, catalogue, str(path))
+    given = LogMapping.from_dict(mapping) if isinstance(mapping, Mapping) else mapping
+    source = open_source(path, "," if given is None else given.file.delimiter)
+    checked = given or _export_mapping(source, catalogue, str(path))
     return ColumnLog(
-        source, catalogue, chosen, str(path), unchanged=_watch(path), progress=progress, max_listed=max_listed
+        source, catalogue, checked, str(path), unchanged=_change_check(path), progress=progress, max_listed=max_listed
     )
 
 
@@ -86,21 +95,21 @@ def export_mapping(path: str | Path, catalogue: Catalogue) -> LogMapping:
     Raises LogFileError where the file does not have the columns of an export.
     """
     path = Path(path)
-    return _of_export(open_source(path), catalogue, str(path))
+    return _export_mapping(open_source(path), catalogue, str(path))
 
 
-def _chosen(mapping: Given, source: Source, catalogue: Catalogue, name: str) -> LogMapping:
+def _mapping_of(mapping: MappingLike, source: Source, catalogue: Catalogue, name: str) -> LogMapping:
     if mapping is None:
-        return _of_export(source, catalogue, name)
+        return _export_mapping(source, catalogue, name)
     return mapping if isinstance(mapping, LogMapping) else LogMapping.from_dict(mapping)
 
 
-def _of_export(source: Source, catalogue: Catalogue, name: str) -> LogMapping:
-    """Return the mapping of an export's columns, as far as they are there."""
-    layout, present, prefix = Layout.of(catalogue), source.columns, ""
+def _export_mapping(source: Source, catalogue: Catalogue, name: str) -> LogMapping:
+    """Return the mapping of an export's columns, as far as the source has them."""
+    layout, present, prefix = ExportLayout.of(catalogue), source.columns, ""
     if isinstance(source, DsjsonSource):
-        # What is not known is not written in a line; the first line need not have every fact.
-        prefix = f"{OWN}."
+        # A line does not have missing values, so the first line need not have every fact.
+        prefix = f"{EXPORT_PROPERTY}."
         present = [*layout.names] if present else []
     needed = [*layout.dimensions.values(), "propensity", "reward" if layout.rewarded else "converted"]
     missing = next((column for column in needed if column not in present), None)
@@ -112,8 +121,8 @@ def _of_export(source: Source, catalogue: Catalogue, name: str) -> LogMapping:
     return LogMapping.from_dict(layout.mapping(catalogue, present=present, prefix=prefix))
 
 
-def _watch(path: Path) -> Callable[[], None]:
-    """Return what raises LogFileError where the file is no longer the one that it is now."""
+def _change_check(path: Path) -> Callable[[], None]:
+    """Return the function that raises LogFileError once the file has changed."""
 
     def state() -> tuple[int, int]:
         found = path.stat()

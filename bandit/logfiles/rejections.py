@@ -1,4 +1,4 @@
-"""Rows that are refused: counted, and listed by line and reason."""
+"""Rows that cannot be used: counted by reason, and the first of them listed with their lines."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from bandit.printable import plain
 
 @dataclass(frozen=True, slots=True)
 class Rejection:
-    """One refused row: its line in the file (its row, in Parquet) and why."""
+    """One row that cannot be used: its line in the file (its row number in Parquet and frames) and the reason."""
 
     line: int
     reason: str
@@ -22,10 +22,10 @@ class Rejection:
 
 @dataclass(frozen=True, slots=True)
 class ImportReport:
-    """What became of the rows of a file: n_rows = n_imported + n_repeated + n_refused.
+    """The numbers of rows of a file: n_rows = n_imported + n_repeated + n_refused.
 
-    `n_repeated` rows were in the log before, with the same content. `refused` lists the first refused rows by line,
-    `by_reason` counts all of them by kind of fault.
+    `n_repeated` rows were in the log before, with the same content. `refused` lists the first rows that cannot be
+    used by line, `by_reason` counts all of them by kind of fault, the most frequent first.
     """
 
     n_rows: int
@@ -37,7 +37,7 @@ class ImportReport:
 
 
 class Rejections:
-    """All refused rows of a file; keeps the words of the first `max_listed` and the count of every kind."""
+    """The rows of a file that cannot be used: the first `max_listed` with their reasons, and counts of all."""
 
     def __init__(self, max_listed: int) -> None:
         self.max_listed = max_listed
@@ -46,42 +46,42 @@ class Rejections:
 
     @property
     def n(self) -> int:
-        """The number of rows refused so far."""
+        """The number of rows rejected so far."""
         return self.by_reason.total()
 
-    def of(self, lines: IntArray) -> RowRejections:
-        """Return the refusals of the next rows, which stand on these lines."""
-        return RowRejections(self, lines)
+    def chunk(self, lines: IntArray) -> ChunkRejections:
+        """Return the rejections of the next rows, which stand on these lines."""
+        return ChunkRejections(self, lines)
 
 
-class RowRejections:
-    """The refusals of one chunk of rows; `ok` marks the rows that nothing has refused yet."""
+class ChunkRejections:
+    """The rejections of one chunk of rows; `ok` marks the rows that nothing has rejected yet."""
 
-    def __init__(self, whole: Rejections, lines: IntArray) -> None:
-        self.whole = whole
-        self.lines = lines
+    def __init__(self, file: Rejections, lines: IntArray) -> None:
+        self._file = file
+        self._lines = lines
         self.ok: BoolArray = np.ones(len(lines), dtype=np.bool_)
-        self._words: list[Rejection] = []
+        self._listed: list[Rejection] = []
 
-    def refuse(self, rows: BoolArray, kind: str, words: Callable[[int], str]) -> None:
-        """Refuse the rows marked, unless something refused them before; `words` says why, for one row."""
-        fresh = np.flatnonzero(rows & self.ok)
-        if not len(fresh):
+    def reject(self, rows: BoolArray, kind: str, message: Callable[[int], str]) -> None:
+        """Reject the rows marked, unless they are rejected already; `message` gives the reason for one row."""
+        new = np.flatnonzero(rows & self.ok)
+        if not len(new):
             return
-        self.ok[fresh] = False
-        self.whole.by_reason[kind] += len(fresh)
-        room = self.whole.max_listed - len(self.whole.listed)
-        self._words += [Rejection(int(self.lines[row]), plain(words(row))) for row in fresh[:room].tolist()]
+        self.ok[new] = False
+        self._file.by_reason[kind] += len(new)
+        room = self._file.max_listed - len(self._file.listed)
+        self._listed += [Rejection(int(self._lines[row]), plain(message(row))) for row in new[:room].tolist()]
 
-    def add(self, line: int, kind: str, words: str) -> None:
-        """Refuse a row that is not among the chunk's rows, such as one that does not have its columns."""
-        self.whole.by_reason[kind] += 1
-        if len(self._words) + len(self.whole.listed) < self.whole.max_listed:
-            self._words.append(Rejection(line, words))
+    def add(self, line: int, kind: str, message: str) -> None:
+        """Reject a row that is not among the chunk's rows, such as one with another number of fields."""
+        self._file.by_reason[kind] += 1
+        if len(self._listed) + len(self._file.listed) < self._file.max_listed:
+            self._listed.append(Rejection(line, message))
 
     def close(self) -> BoolArray:
-        """List the chunk's refusals by line and return the rows that are left."""
-        self._words.sort(key=lambda refusal: refusal.line)
-        room = self.whole.max_listed - len(self.whole.listed)
-        self.whole.listed += self._words[:room]
+        """List the chunk's rejections by line and return which rows can be used, (n,)."""
+        self._listed.sort(key=lambda rejection: rejection.line)
+        room = self._file.max_listed - len(self._file.listed)
+        self._file.listed += self._listed[:room]
         return self.ok

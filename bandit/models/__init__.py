@@ -1,4 +1,4 @@
-"""Beliefs: arrays in, arrays out; they know no policy, no catalogue and no log."""
+"""Statistical models on arrays: Bayesian beliefs and the search for the best offer; no policy, catalogue or log."""
 
 from bandit.models.gaussian import Gaussian
 from bandit.models.linear import BayesianLinear

@@ -1,4 +1,4 @@
-"""Each customer's own deviation from what is believed of everybody: small, diagonal, shrunk to nothing."""
+"""Random effects of customers: each one's deviation from the population's effects, shrunk towards 0."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ from scipy.special import expit
 
 from bandit.domain import FloatArray, IntArray, ObjectArray
 
-GROWTH = 1_024
-"""Room made for new customers at first; after that it doubles."""
+INITIAL_CAPACITY = 1_024
+"""Rows allocated for customers at first; after that their number doubles."""
 
-CUSTOMERS = 50_000
-"""Customers looked at at once when variances are estimated."""
+ESTIMATE_CUSTOMERS = 50_000
+"""Customers processed at once when variances are estimated: bounds the memory."""
 
 
 class CustomerEffects:
     """u_customer ~ N(0, variance of each column) on the 1 + K option columns (the base first).
 
-    Kept as the natural parameters of what each customer's own history says, apart from the prior (two float32 a column
-    and customer: 128 bytes for 16 columns), so that the prior's variances can be corrected at any time without
+    Held as the natural parameters of the likelihood of each customer's own history, without the prior (two float32 a
+    column and customer: 128 bytes for 16 columns), so that the prior's variances can be estimated at any time without
     touching a customer. The belief is diagonal and updated by one extended Kalman step an outcome on the logit scale,
-    the population's part of the score being taken as known (Fahrmeir 1992, "Posterior mode estimation by extended
+    with the population's part of the score fixed (Fahrmeir 1992, "Posterior mode estimation by extended
     Kalman filtering for multivariate dynamic generalized linear models").
     """
 
     def __init__(self, owner: IntArray, deviation: FloatArray, strength: float = 20.0) -> None:
-        """Take the (1 + K,) group of each column, each group's deviation, and how many weights' evidence back it."""
+        """Take the (1 + K,) group of each column, each group's deviation, and its strength in weights of evidence."""
         self.owner = owner
         self.given = np.asarray(deviation, dtype=np.float64) ** 2
         self.variances = self.given.copy()
@@ -42,21 +42,21 @@ class CustomerEffects:
         return len(self._places)
 
     def places(self, customers: ObjectArray) -> IntArray:
-        """Return each customer's place, -1 for one without history."""
+        """Return each customer's place (n,), -1 for one without history."""
         places = self._places
         return np.fromiter((places.get(customer, -1) for customer in customers), dtype=np.int64, count=len(customers))
 
     def means_and_variances(self, places: IntArray) -> tuple[FloatArray, FloatArray]:
-        """Return means and variances, (n, 1 + K) each; at place -1 those of a stranger."""
+        """Return means and variances, (n, 1 + K) each; at place -1 those of the prior."""
         prior = self.variances[self.owner]
         if not len(self._natural) or (len(places) == 1 and places[0] < 0):
             return np.zeros((len(places), len(prior))), np.tile(prior, (len(places), 1))
-        known = (places >= 0)[:, None]
-        variance = 1.0 / (1.0 / prior + self._precision[places] * known)
-        return variance * self._natural[places] * known, variance
+        has_history = (places >= 0)[:, None]
+        variance = 1.0 / (1.0 / prior + self._precision[places] * has_history)
+        return variance * self._natural[places] * has_history, variance
 
     def by_column(self, customer: str, names: Sequence[str]) -> dict[str, tuple[float, float]]:
-        """Return mean and standard deviation of each of the 1 + K named columns; nothing for a stranger."""
+        """Return mean and standard deviation of each of the 1 + K named columns; empty without history."""
         if customer not in self._places:
             return {}
         mean, variance = self.means_and_variances(np.array([self._places[customer]], dtype=np.int64))
@@ -88,19 +88,19 @@ class CustomerEffects:
             self._natural[at] = mean / narrowed
 
     def restate(self, customers: ObjectArray, columns: FloatArray, change: FloatArray) -> None:
-        """Re-state outcomes learned before; `change` is weight x (new y - old y), (n,); right to first order."""
+        """Correct the responses of outcomes learned before, to first order; `change` (n,) is weight x (new - old y)."""
         np.add.at(self._natural, self._places_for(customers), (columns * change[:, None]).astype(np.float32))
 
     def estimate(self, rounds: int = 3) -> None:
-        """Correct the variances by what all customers' histories say (MacKay's fixed point, as in `Prior`)."""
+        """Estimate the variances from all customers' histories (MacKay's fixed point, as in `Prior`)."""
         size = len(self.variances)
         for _ in range(rounds):
-            squares, known = np.zeros(len(self.owner)), np.zeros(len(self.owner))
-            for start in range(0, len(self), CUSTOMERS):  # a million customers are not looked at all at once
-                mean, variance = self.means_and_variances(np.arange(start, min(start + CUSTOMERS, len(self))))
+            squares, determined = np.zeros(len(self.owner)), np.zeros(len(self.owner))
+            for start in range(0, len(self), ESTIMATE_CUSTOMERS):
+                mean, variance = self.means_and_variances(np.arange(start, min(start + ESTIMATE_CUSTOMERS, len(self))))
                 squares += (mean**2).sum(axis=0)
-                known += np.clip(1.0 - variance / self.variances[self.owner], 0.0, 1.0).sum(axis=0)
-            shared = np.bincount(self.owner, known, minlength=size)
+                determined += np.clip(1.0 - variance / self.variances[self.owner], 0.0, 1.0).sum(axis=0)
+            shared = np.bincount(self.owner, determined, minlength=size)
             found = self.strength * self.given + np.bincount(self.owner, squares, minlength=size)
             self.variances = np.clip(found / (self.strength + shared), 1e-4, 16.0 * self.given)
 
@@ -110,12 +110,13 @@ class CustomerEffects:
         self._precision *= np.float32(kept)
 
     def _places_for(self, customers: ObjectArray) -> IntArray:
+        """Return each customer's place (n,), allocating one to each new customer."""
         places = self._places
         found = np.fromiter(
             (places.setdefault(customer, len(places)) for customer in customers), dtype=np.int64, count=len(customers)
         )
         if len(places) > len(self._natural):
-            room = max(GROWTH, 2 * len(self._natural), len(places))
+            room = max(INITIAL_CAPACITY, 2 * len(self._natural), len(places))
             self._natural, self._precision = (
                 np.concatenate([old, np.zeros((room - len(old), old.shape[1]), dtype=np.float32)])
                 for old in (self._natural, self._precision)
@@ -134,7 +135,7 @@ class CustomerEffects:
         }
 
     def restore(self, arrays: Mapping[str, NDArray[np.generic]]) -> None:
-        """Take over a state; ValueError or KeyError where it does not fit."""
+        """Load a state; ValueError or KeyError where it does not fit."""
         variances = np.array(arrays["variances"], dtype=np.float64)
         natural = np.array(arrays["natural"], dtype=np.float32)
         precision = np.array(arrays["precision"], dtype=np.float32)
@@ -149,7 +150,7 @@ class CustomerEffects:
 
 
 def _turns(places: IntArray) -> list[IntArray]:
-    """Return the rows in turns: each customer once a turn, in order of appearance."""
+    """Return the rows in groups in which each customer occurs once, in order of appearance."""
     order = np.argsort(places, kind="stable")
     ordered = places[order]
     fresh = np.ones(len(places), dtype=np.bool_)

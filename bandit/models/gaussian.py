@@ -1,4 +1,4 @@
-"""A Gaussian belief over D weights, kept as mean and covariance and updated in place, O(D^2) an observation."""
+"""A Gaussian belief over D weights, held as mean and covariance and updated in place, O(D^2) an observation."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from bandit.domain import FloatArray, IntArray
 
 
 class Gaussian:
-    """N(mean, covariance) over D weights; the prior is independent, with the variances given."""
+    """N(mean, covariance) over D weights; it starts from independent weights of the given variances."""
 
     def __init__(self, mean: FloatArray, variance: FloatArray) -> None:
         self.mean = np.array(mean, dtype=np.float64)
@@ -19,7 +19,7 @@ class Gaussian:
         self._factor: FloatArray | None = None
 
     def assign(self, mean: FloatArray, covariance: FloatArray) -> None:
-        """Become another belief."""
+        """Replace mean and covariance."""
         self.mean, self.covariance, self._factor = mean, covariance, None
 
     def draw(self, draws: int, width: float, rng: Generator) -> FloatArray:
@@ -35,12 +35,12 @@ class Gaussian:
     def replace_prior(
         self, old: tuple[FloatArray, FloatArray], new: tuple[FloatArray, FloatArray], kept: float = 1.0
     ) -> None:
-        """Exchange the prior (mean (D,), variance (D,)) that this belief started from, and keep a share of the rest.
+        """Replace the prior (mean (D,), variance (D,)) that this belief started from, and keep a share of the rest.
 
         Precision and natural mean are sums of the prior's and the observations': the prior's part is replaced, the
-        observations' multiplied by `kept`. With `kept` below 1 this is forgetting that ends at the prior, never at
-        zero precision (stabilised forgetting: Kulhavy & Zarrop 1993, "On a general concept of forgetting").
-        Solved in units of the new prior's deviations, so that the system is well conditioned however narrow it is.
+        observations' part is multiplied by `kept`. With `kept` below 1 this is forgetting that ends at the prior,
+        never at zero precision (stabilised forgetting: Kulhavy & Zarrop 1993, "On a general concept of forgetting").
+        Solved in units of the new prior's deviations, so that the system is well conditioned for any prior.
         """
         precision = solve_positive(self.covariance, np.eye(self.size))
         learned = 0.5 * kept * (precision + precision.T)
@@ -66,11 +66,11 @@ class Gaussian:
         self._observe(rows, residual, variance, 1.0)
 
     def downdate(self, rows: FloatArray, residual: FloatArray, variance: FloatArray) -> None:
-        """Take back what `condition` learned from the same rows; `residual` is against the mean of now."""
+        """Remove what `condition` learned from the same rows; `residual` = observed - rows @ (present mean)."""
         self._observe(rows, residual, variance, -1.0)
 
     def _observe(self, rows: FloatArray, residual: FloatArray, variance: FloatArray, sign: float) -> None:
-        """Add observations (sign 1) or take them back (sign -1)."""
+        """Add observations (sign 1) or remove them (sign -1)."""
         gain = rows @ self.covariance
         system = sign * (gain @ rows.T)
         system[np.diag_indices_from(system)] += variance
@@ -80,18 +80,18 @@ class Gaussian:
         self.observe(half, sign)
 
     def observe(self, half: FloatArray, sign: float = 1.0) -> None:
-        """Take half' half from the covariance, (m, D); with sign -1, give it back.
+        """Subtract half' half from the covariance, with `half` (m, D); with sign -1, add it.
 
-        A product with its own transpose is symmetric to the last bit, so the covariance stays so too.
+        A product of a matrix with its own transpose is symmetric to the last bit, so the covariance stays symmetric.
         """
         self._factor = None
         self.covariance -= sign * (half.T @ half)
 
     def observe_one(self, direction: FloatArray, amount: float) -> None:
-        """Take amount x direction direction' from the covariance, in place and without a copy of it."""
+        """Subtract amount x direction direction' from the covariance, in place and without a copy of it."""
         self._factor = None
         scaled = np.sqrt(amount) * direction
-        # The transpose of a C-ordered array is in Fortran's order: BLAS then writes into it as it stands.
+        # The transpose of a C-ordered array is in Fortran's order, which BLAS updates in place.
         dger(-1.0, scaled, scaled, a=self.covariance.T, overwrite_a=1)
 
     def shift(self, rows: FloatArray, change: FloatArray) -> None:
@@ -99,9 +99,9 @@ class Gaussian:
         self.mean += (change @ rows) @ self.covariance
 
     def grow(self, places: IntArray, mean: FloatArray, variance: FloatArray) -> None:
-        """Embed the weights in a larger belief at `places`; the others get the prior given, size of `mean`.
+        """Embed the weights in a larger belief at `places`; the other weights get the prior `mean` and `variance`.
 
-        Exact, not an approximation: a weight whose column was 0 in all that was learned still has its prior,
+        Exact, not an approximation: a weight whose column was 0 in every observation still has its prior,
         independent of the rest.
         """
         grown = np.diag(variance)
@@ -112,7 +112,7 @@ class Gaussian:
 
 
 def _root(covariance: FloatArray) -> FloatArray:
-    """Return the Cholesky factor; where rounding has left a direction without variance, with a hair's breadth added."""
+    """Return the Cholesky factor; where rounding made the matrix singular, of the matrix plus 1e-9 of its largest."""
     try:
         return np.asarray(np.linalg.cholesky(covariance))
     except np.linalg.LinAlgError:

@@ -7,15 +7,15 @@ import numpy as np
 from bandit.domain import FloatArray
 from bandit.models.gaussian import Gaussian
 
-BLOCK = 128
-"""Rows learned at once: the n x n system stays small beside the D x D covariance."""
+LINEAR_BLOCK = 128
+"""Observations learned at once: the n x n system stays small beside the D x D covariance."""
 
 
 class BayesianLinear:
     """y = row @ w + noise; w | s2 ~ N(prior, s2 x covariance), s2 ~ InverseGamma(shape, rate).
 
     The conjugate update of Murphy, "Machine Learning: A Probabilistic Perspective" (2012), section 7.6.3, applied
-    block by block; exact, so the order and the split of the observations do not matter but for rounding.
+    block by block; exact, so the order and the split of the observations do not matter except for rounding.
     """
 
     def __init__(self, mean: FloatArray, variance: FloatArray, shape: float = 2.0, rate: float = 1.0) -> None:
@@ -30,30 +30,30 @@ class BayesianLinear:
         return self.rate / max(self.shape - 1.0, 0.5)
 
     def decay(self, kept: float) -> None:
-        """Keep a share of what is known of the noise; the weights are faded by `Prior.exchange`."""
+        """Keep a share of what was learned of the noise; `Prior.decay` does the same for the weights."""
         shape, rate = self._start
         self.shape = shape + kept * (self.shape - shape)
         self.rate = rate + kept * (self.rate - rate)
 
     def update(self, rows: FloatArray, y: FloatArray) -> None:
         """Learn n observations: rows (n, D), y (n,)."""
-        for start in range(0, len(y), BLOCK):
-            block, seen = rows[start : start + BLOCK], y[start : start + BLOCK]
-            residual = seen - block @ self.weights.mean
-            self.rate += 0.5 * self._surprise(block, residual, 1.0)
-            self.shape += 0.5 * len(seen)
-            self.weights.condition(block, residual, np.ones(len(seen)))
+        for start in range(0, len(y), LINEAR_BLOCK):
+            block, observed = rows[start : start + LINEAR_BLOCK], y[start : start + LINEAR_BLOCK]
+            residual = observed - block @ self.weights.mean
+            self.rate += 0.5 * self._squared_residual(block, residual, 1.0)
+            self.shape += 0.5 * len(observed)
+            self.weights.condition(block, residual, np.ones(len(observed)))
 
     def retract(self, rows: FloatArray, y: FloatArray) -> None:
-        """Take back observations that were learned before, exactly."""
-        for start in range(0, len(y), BLOCK):
-            block, seen = rows[start : start + BLOCK], y[start : start + BLOCK]
-            residual = seen - block @ self.weights.mean
-            self.rate -= 0.5 * self._surprise(block, residual, -1.0)
-            self.shape -= 0.5 * len(seen)
-            self.weights.downdate(block, residual, np.ones(len(seen)))
+        """Remove observations that were learned before, exactly."""
+        for start in range(0, len(y), LINEAR_BLOCK):
+            block, observed = rows[start : start + LINEAR_BLOCK], y[start : start + LINEAR_BLOCK]
+            residual = observed - block @ self.weights.mean
+            self.rate -= 0.5 * self._squared_residual(block, residual, -1.0)
+            self.shape -= 0.5 * len(observed)
+            self.weights.downdate(block, residual, np.ones(len(observed)))
 
-    def _surprise(self, rows: FloatArray, residual: FloatArray, sign: float) -> float:
+    def _squared_residual(self, rows: FloatArray, residual: FloatArray, sign: float) -> float:
         """Squared residual in units of its predictive variance (before learning: +1; still holding it: -1)."""
         system = sign * (rows @ self.weights.covariance @ rows.T)
         system[np.diag_indices_from(system)] += 1.0

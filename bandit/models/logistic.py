@@ -13,14 +13,14 @@ from bandit.domain import FloatArray
 from bandit.models.gaussian import Gaussian, solve_positive
 from bandit.models.prior import Prior
 
-BLOCK = 128
-"""Rows learned at once: within a block the mode is exact; larger ones cost more a row."""
+LOGISTIC_BLOCK = 128
+"""Outcomes learned at once: within a block the mode is exact; larger ones cost more per outcome."""
 
 _STEPS = 30
 _TOLERANCE = 1e-10
 
 Batches = Callable[[], Iterable[tuple[FloatArray, FloatArray, FloatArray]]]
-"""Gives the same (rows (n, D), y (n,), weight (n,)) again at every call, in batches."""
+"""Yields the same (rows (n, D), y (n,), weight (n,)) at every call, in batches."""
 
 
 class BayesianLogistic:
@@ -41,36 +41,36 @@ class BayesianLogistic:
         y: FloatArray,
         weight: FloatArray | None = None,
         offset: FloatArray | None = None,
-        block: int = BLOCK,
+        block: int = LOGISTIC_BLOCK,
     ) -> None:
-        """Learn n outcomes: rows (n, D), y (n,) of 0 and 1, weights (n,) above 0, known parts of the score (n,).
+        """Learn n outcomes: rows (n, D), y (n,) of 0 and 1, weights (n,) above 0, offsets of the score (n,).
 
         They are learned `block` at a time.
         """
         n = len(y)
         share = np.ones(n) if weight is None else weight
-        known = np.zeros(n) if offset is None else offset
+        shift = np.zeros(n) if offset is None else offset
         if n == 1:
-            self._learn_one(rows[0], float(y[0]), float(share[0]), float(known[0]))
+            self._learn_one(rows[0], float(y[0]), float(share[0]), float(shift[0]))
             return
         for start in range(0, n, block):
             part = slice(start, start + block)
-            self._learn(rows[part], y[part], share[part], known[part])
+            self._learn(rows[part], y[part], share[part], shift[part])
 
     def restate(self, rows: FloatArray, change: FloatArray) -> None:
-        """Re-state outcomes that were learned before; `change` is weight x (new y - old y), (n,).
+        """Replace the responses of outcomes learned before; `change` is weight x (new y - old y), (n,).
 
-        At the mode, an outcome's part in the natural mean is (curvature x score + y - p): with the curvature held
-        where it was learned, another y moves it by the difference. To first order this is the belief that
+        At the mode, an outcome contributes (curvature x score + y - p) to the natural mean: with the curvature held
+        where it was learned, another y changes it by the difference. To first order this is the belief that
         learning the new outcome would have given.
         """
         self.weights.shift(rows, change)
 
     def fit(self, batches: Batches, prior: Prior, rounds: int = 8, tolerance: float = 1e-3) -> None:
-        """Learn everything at once, from the prior, to the mode: what the online updates come near to.
+        """Learn all outcomes at once, from the prior, to the mode that the online updates approximate.
 
         Newton's method over the weights, a D x D system a pass; between passes the prior's variances are estimated.
-        It ends when no weight moves by more than `tolerance` deviations of its own.
+        It ends when no weight moves by more than `tolerance` of its posterior deviations.
         """
         belief = self.weights
         belief.assign(prior.center.copy(), np.diag(prior.variance))
@@ -78,10 +78,11 @@ class BayesianLogistic:
             moved = self._newton(batches, prior)
             if turn and moved < tolerance:
                 return
-            if turn < rounds - 2:  # the last passes settle under variances that stand still
+            if turn < rounds - 2:  # the last passes converge under fixed variances
                 prior.estimate(belief)
 
     def _newton(self, batches: Batches, prior: Prior) -> float:
+        """Take one Newton step over all batches; return the largest move, in posterior deviations."""
         belief = self.weights
         precision = np.diag(1.0 / prior.variance)
         gradient = (prior.center - belief.mean) / prior.variance
@@ -99,7 +100,7 @@ class BayesianLogistic:
         return float(np.abs(step / deviation).max())
 
     def _learn_one(self, row: FloatArray, y: float, weight: float, offset: float) -> None:
-        """Learn one outcome, O(D^2): the mode lies on a line, where Newton's method is a matter of numbers."""
+        """Learn one outcome, O(D^2): the mode lies on a line, so that Newton's method needs scalars only."""
         belief = self.weights
         gain = belief.covariance @ row
         spread = float(gain @ row)
@@ -107,12 +108,12 @@ class BayesianLogistic:
         dual, low, high = 0.0, -weight, weight
         for _ in range(_STEPS):
             p = _sigmoid(start + spread * dual)
-            fault = weight * (y - p) - dual
-            if abs(fault) < _TOLERANCE:
+            residual = weight * (y - p) - dual
+            if abs(residual) < _TOLERANCE:
                 break
-            # The fault falls as the dual rises: the root stays in the bracket, and so must Newton's step.
-            low, high = (dual, high) if fault > 0.0 else (low, dual)
-            dual += fault / (1.0 + weight * p * (1.0 - p) * spread)
+            # The residual falls as the dual rises: the root stays in the bracket, and Newton's step is kept in it.
+            low, high = (dual, high) if residual > 0.0 else (low, dual)
+            dual += residual / (1.0 + weight * p * (1.0 - p) * spread)
             if not low < dual < high:
                 dual = 0.5 * (low + high)
         p = _sigmoid(start + spread * dual)
@@ -121,6 +122,7 @@ class BayesianLogistic:
         belief.observe_one(gain, curvature / (1.0 + curvature * spread))
 
     def _learn(self, rows: FloatArray, y: FloatArray, weight: FloatArray, offset: FloatArray) -> None:
+        """Learn n outcomes at once: the mode in the space of the outcomes, n x n, then the covariance."""
         belief = self.weights
         gain = rows @ belief.covariance
         kernel = gain @ rows.T
@@ -136,7 +138,7 @@ class BayesianLogistic:
 
     @staticmethod
     def _mode(kernel: FloatArray, start: FloatArray, y: FloatArray, weight: FloatArray) -> FloatArray:
-        """Return a with scores = start + kernel @ a at the mode, where a = weight (y - sigmoid(scores))."""
+        """Return the dual vector a at the mode: scores = start + kernel @ a, a = weight (y - sigmoid(scores))."""
         dual = np.zeros(len(y))
         for _ in range(_STEPS):
             scores = start + kernel @ dual
@@ -165,7 +167,7 @@ def _sigmoid(score: float) -> float:
 
 
 def _objective(kernel: FloatArray, start: FloatArray, y: FloatArray, weight: FloatArray, dual: FloatArray) -> float:
-    """Return the log posterior, up to a constant, at the weights that `dual` stands for."""
+    """Return the log posterior, up to a constant, at the weights of this dual vector."""
     move = kernel @ dual
     scores = start + move
     return float(np.sum(weight * (y * scores - np.logaddexp(0.0, scores))) - 0.5 * dual @ move)

@@ -1,4 +1,4 @@
-"""Which of the eligible offers is chosen, as a function of the context: a conditional multinomial logit."""
+"""The conditional multinomial logit: which of the eligible offers is chosen, given the context."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.optimize import minimize
 
 if TYPE_CHECKING:
     from bandit.domain import BoolArray, FloatArray, IntArray
@@ -15,19 +14,19 @@ if TYPE_CHECKING:
 PENALTIES = (100.0, 30.0, 10.0, 1.0, 0.1)
 """Penalties tried, the strongest first, in units of one choice: an effect has the prior variance 1 / penalty."""
 
-CELLS = 200_000
-"""(choice, offer) cells worked on at once: few enough to stay in a processor's cache."""
+CHOICE_CELLS = 200_000
+"""(choice, offer) cells processed at once: few enough to stay in a processor's cache."""
 
-ITERATIONS = 100
-"""Most steps of L-BFGS; from a start that is preconditioned some twenty are enough unless choices are all but sure."""
+MAX_ITERATIONS = 100
+"""Most steps of L-BFGS; preconditioned, about twenty are enough unless choices are nearly deterministic."""
 
-TOLERANCE = 1e-6
-"""The fit ends where a step lowers the mean loss by a smaller share of it: far less than the data can tell."""
+LOSS_TOLERANCE = 1e-6
+"""The fit ends where a step lowers the mean loss by a smaller share of it: far below the sampling error."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Choices:
-    """n choices among N offers: contexts `x` (n, d), the `offer` chosen (n,), and what there was to choose from.
+class ObservedChoices:
+    """n choices among N offers: contexts `x` (n, d), the `offer` chosen (n,), and the sets they were chosen from.
 
     `masks` (u, N) are the distinct sets of eligible offers and `which` (n,) says which of them each choice had.
     """
@@ -40,16 +39,16 @@ class Choices:
     def __len__(self) -> int:
         return len(self.offer)
 
-    def take(self, rows: IntArray | BoolArray) -> Choices:
+    def take(self, rows: IntArray | BoolArray) -> ObservedChoices:
         """Return the chosen rows."""
-        return Choices(self.x[rows], self.offer[rows], self.masks, self.which[rows])
+        return ObservedChoices(self.x[rows], self.offer[rows], self.masks, self.which[rows])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class MultinomialLogit:
     """log P(a | x) = level(a) + (x - center)' coefficients(a) + constant over the eligible offers a, and 0 elsewhere.
 
-    `level` is (N,), `center` (d,), `coefficients` (d, N), `penalty` what they were fitted with.
+    `level` is (N,), `center` (d,), `coefficients` (d, N); `penalty` is that of the fit.
     """
 
     level: FloatArray
@@ -69,9 +68,9 @@ class MultinomialLogit:
         """Return the (n, N) log probabilities up to a constant a row, before any offer is ruled out."""
         return np.asarray((x - self.center) @ self.coefficients + self.level)
 
-    def log_likelihood(self, choices: Choices) -> float:
-        """Return the mean log probability of what was chosen."""
-        total, step = 0.0, max(1, CELLS // len(self.level))
+    def log_likelihood(self, choices: ObservedChoices) -> float:
+        """Return the mean log probability of the offers chosen."""
+        total, step = 0.0, max(1, CHOICE_CELLS // len(self.level))
         for start in range(0, len(choices), step):
             part = choices.take(np.arange(start, min(start + step, len(choices))))
             chance = self.probabilities(part.x, part.masks[part.which])
@@ -85,18 +84,18 @@ class MultinomialFit:
     "Conditional logit analysis of qualitative choice behavior", equation 12, with coefficients that differ by offer:
     offer a has b(a) = B phi(a), phi (N, J) being the columns of the offers, and the penalty is penalty / 2 x |B|^2.
     So effects are shared as far as offers share columns; where phi has a column of its own for each offer, an offer
-    may also differ from what its options say. Levels are free, but for a penalty worth about one choice that holds
-    them near the offers' shares where they were eligible: an offer that was never chosen stays finite.
+    may also differ from what its options imply. Levels are free, except for a penalty worth about one choice that
+    holds them near the offers' shares where they were eligible: an offer that was never chosen stays finite.
 
-    The steps are those of L-BFGS (scipy) in coordinates in which the likelihood's curvature, were all effects 0, is
-    the identity: the curvature is then the Kronecker product of the contexts' second moments and of the offers', so
-    that two small eigen-decompositions give them.
+    The optimiser is L-BFGS (scipy) in coordinates in which the likelihood's curvature at zero effects is the
+    identity: that curvature is the Kronecker product of the contexts' second moments and of the offers', so that two
+    small eigen-decompositions give the coordinates.
     """
 
-    def __init__(self, choices: Choices, offers: FloatArray) -> None:
+    def __init__(self, choices: ObservedChoices, offers: FloatArray) -> None:
         n = len(choices)
         self._n, self._which, self._all = n, choices.which, bool(choices.masks.all())
-        self._barred = np.where(choices.masks, 0.0, -np.inf)
+        self._log_mask = np.where(choices.masks, 0.0, -np.inf)
         n_offers = len(offers)
         self.counts = np.bincount(choices.offer, minlength=n_offers).astype(np.float64)
         seen = np.bincount(choices.which, minlength=len(choices.masks)) @ choices.masks
@@ -105,11 +104,11 @@ class MultinomialFit:
         self.center = choices.x.mean(axis=0) if n else np.zeros(choices.x.shape[1])
         centred = choices.x - self.center
         spread = np.diag(share) - np.outer(share, share)
-        size_x, self._turn_x = np.linalg.eigh(centred.T @ centred / max(n, 1))
-        size_a, turn_a = np.linalg.eigh(offers.T @ spread @ offers)
+        size_x, self._rotation_x = np.linalg.eigh(centred.T @ centred / max(n, 1))
+        size_a, rotation_a = np.linalg.eigh(offers.T @ spread @ offers)
         self._curvature = np.maximum(np.multiply.outer(size_x, size_a), 0.0)
         self._level_curvature = share * (1.0 - share)
-        self._x, self._offers = centred @ self._turn_x, offers @ turn_a
+        self._x, self._offers = centred @ self._rotation_x, offers @ rotation_a
         chosen = np.zeros((n_offers, centred.shape[1]))
         np.add.at(chosen, choices.offer, self._x)
         self._seen = chosen.T @ self._offers
@@ -120,7 +119,7 @@ class MultinomialFit:
         return int(self._curvature.size) + len(self.start)
 
     def loss(self, flat: FloatArray, penalty: float) -> tuple[float, FloatArray]:
-        """Return the penalised mean loss and its gradient; `flat` has the turned effects (d, J), then the levels (N,).
+        """Return the penalised mean loss and its gradient; `flat` has the rotated effects (d, J), then the levels (N,).
 
         The loss is [sum of -log P + penalty / 2 |B|^2 + 1/2 |levels|^2] / n.
         """
@@ -128,13 +127,13 @@ class MultinomialFit:
         effects, levels = flat[: self._curvature.size].reshape(shape), flat[self._curvature.size :]
         coefficients, start = effects @ self._offers.T, self.start + levels
         total, chances, products = 0.0, np.zeros(len(start)), np.zeros(coefficients.shape)
-        step = max(1, CELLS // len(start))
+        step = max(1, CHOICE_CELLS // len(start))
         for begin in range(0, n, step):
             x = self._x[begin : begin + step]
             scores = x @ coefficients
             scores += start
             if not self._all:
-                scores += self._barred[self._which[begin : begin + step]]
+                scores += self._log_mask[self._which[begin : begin + step]]
             highest = scores.max(axis=1, keepdims=True)
             scores -= highest
             np.exp(scores, out=scores)
@@ -149,9 +148,11 @@ class MultinomialFit:
         return total / n, np.concatenate([gradient.ravel(), chances - self.counts + levels]) / n
 
     def solve(
-        self, penalty: float, warm: FloatArray | None = None, tolerance: float = TOLERANCE
+        self, penalty: float, warm: FloatArray | None = None, tolerance: float = LOSS_TOLERANCE
     ) -> tuple[MultinomialLogit, FloatArray]:
-        """Return the maximum under a penalty, and its place, from which that of another penalty is near."""
+        """Return the maximum under a penalty, and its parameters, a good start (`warm`) for another penalty."""
+        from scipy.optimize import minimize  # noqa: PLC0415 - slow to import
+
         n = self._n
         scale = 1.0 / np.sqrt(np.concatenate([self._curvature.ravel() + penalty / n, self._level_curvature + 1.0 / n]))
         begin = np.zeros(self.n_parameters) if warm is None else warm / scale
@@ -165,26 +166,26 @@ class MultinomialFit:
             begin,
             jac=True,
             method="L-BFGS-B",
-            options={"maxiter": ITERATIONS, "ftol": tolerance, "gtol": 1e-7, "maxcor": 20},
+            options={"maxiter": MAX_ITERATIONS, "ftol": tolerance, "gtol": 1e-7, "maxcor": 20},
         )
         place = np.asarray(found.x * scale, dtype=np.float64)
         effects = place[: self._curvature.size].reshape(self._curvature.shape)
-        coefficients = self._turn_x @ effects @ self._offers.T
+        coefficients = self._rotation_x @ effects @ self._offers.T
         return MultinomialLogit(self.start + place[self._curvature.size :], self.center, coefficients, penalty), place
 
 
 def choose_penalty(
-    choices: Choices, offers: FloatArray, held_out: BoolArray, penalties: Sequence[float] = PENALTIES
+    choices: ObservedChoices, offers: FloatArray, held_out: BoolArray, penalties: Sequence[float] = PENALTIES
 ) -> float:
-    """Return the penalty under which choices not held out predict those held out (n,) best.
+    """Return the penalty under which the other choices predict those `held_out` (n,) best.
 
-    From the strongest to the weakest, each begun where the one before ended; it stops where a weaker one is worse.
+    From the strongest to the weakest, each started where the one before ended, until a weaker one is worse.
     """
     test = choices.take(held_out)
     fit, place = MultinomialFit(choices.take(~held_out), offers), None
     best, highest = penalties[0], -np.inf
     for penalty in penalties:
-        model, place = fit.solve(penalty, place, 10.0 * TOLERANCE)
+        model, place = fit.solve(penalty, place, 10.0 * LOSS_TOLERANCE)
         reached = model.log_likelihood(test)
         if reached <= highest:
             break

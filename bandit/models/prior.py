@@ -1,4 +1,4 @@
-"""The prior of a belief: independent weights in groups that share a variance, which the data may correct."""
+"""The prior of a belief: independent weights in groups that share a variance, estimated from the data."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ import numpy as np
 from bandit.domain import FloatArray, IntArray
 from bandit.models.gaussian import Gaussian
 
-LARGEST, SMALLEST = 4.0, 0.05
-"""How far, as factors of the deviation it was given, a group's deviation may be corrected."""
+MAX_DEVIATION_FACTOR, MIN_DEVIATION_FACTOR = 4.0, 0.05
+"""Bounds of a group's estimated deviation, as factors of the deviation it was given."""
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
-    """Weights that share a deviation; `fixed` ones keep the one they were given, whatever is learned."""
+class WeightGroup:
+    """Weights that share a prior deviation; that of a `fixed` group is never estimated."""
 
     name: str
     deviation: float
@@ -27,10 +27,12 @@ class Prior:
     """w ~ N(center, variance of its group), independent; the variances are estimated from the belief itself.
 
     Type-II maximum likelihood by MacKay's fixed point (MacKay 1992, "Bayesian interpolation", section 4), with the
-    given variance as `strength` weights' worth of evidence, so that a group of few weights is not thrown about.
+    given variance as `strength` weights' worth of evidence, so that a group of few weights does not fluctuate.
     """
 
-    def __init__(self, groups: Sequence[Group], labels: IntArray, center: FloatArray, strength: float = 1.0) -> None:
+    def __init__(
+        self, groups: Sequence[WeightGroup], labels: IntArray, center: FloatArray, strength: float = 1.0
+    ) -> None:
         """Take the groups, the (D,) group of each weight and its (D,) prior mean."""
         self.groups = tuple(groups)
         self.labels = labels
@@ -52,27 +54,27 @@ class Prior:
         return prior
 
     def estimate(self, belief: Gaussian, unit: float = 1.0, rounds: int = 2) -> None:
-        """Correct the variances by what was learned, and bring the belief under them.
+        """Estimate the variances from the belief, and replace the belief's prior by them.
 
-        `unit` divides squared weights (the noise of a linear model, whose covariance is in its units).
+        `unit` divides squared weights: the noise variance of a linear model, whose covariance is in units of it.
         """
         size = np.bincount(self.labels, minlength=len(self.groups)).astype(np.float64)
         for _ in range(rounds):
             squares = np.bincount(self.labels, (belief.mean - self.center) ** 2, minlength=len(self.groups)) / unit
             left = np.bincount(self.labels, np.diag(belief.covariance), minlength=len(self.groups))
-            known = np.clip(size - left / self.variances, 0.0, size)
-            found = (self.strength * self.given + squares) / (self.strength + known)
-            found = np.clip(found, self.given * SMALLEST**2, self.given * LARGEST**2)
+            determined = np.clip(size - left / self.variances, 0.0, size)
+            found = (self.strength * self.given + squares) / (self.strength + determined)
+            found = np.clip(found, self.given * MIN_DEVIATION_FACTOR**2, self.given * MAX_DEVIATION_FACTOR**2)
             found[self._fixed] = self.given[self._fixed]
-            self.exchange(belief, found)
+            self.replace_variances(belief, found)
 
-    def exchange(self, belief: Gaussian, variances: FloatArray) -> None:
-        """Bring the belief under other variances of the groups."""
+    def replace_variances(self, belief: Gaussian, variances: FloatArray) -> None:
+        """Give the groups other variances, in the belief too."""
         old = self.center, self.variance
         self.variances = np.asarray(variances, dtype=np.float64)
         belief.replace_prior(old, (self.center, self.variance))
 
     def decay(self, belief: Gaussian, kept: float) -> None:
         """Keep a share of what was learned: the belief moves towards the prior."""
-        own = self.center, self.variance
-        belief.replace_prior(own, own, kept)
+        prior = self.center, self.variance
+        belief.replace_prior(prior, prior, kept)

@@ -1,6 +1,6 @@
-"""How offers share weights: score = base(x) + sum over option columns of effect(x) + pairs.
+"""The design of weights that offers share: score = base(x) + sum over option columns of effect(x) + pairs.
 
-A weight for every (option column, context column), one for every context column alone (the base), and one for
+There is a weight for every (option column, context column), one for every context column alone (the base), and one for
 every pair column; so D = (1 + K) d + P, however many offers there are.
 """
 
@@ -11,24 +11,22 @@ from functools import cached_property
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from bandit.domain import FactoredColumns, FloatArray, IntArray
+from bandit.models.arrays import Float32Array
 from bandit.models.gaussian import Gaussian
-
-Floats32 = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Draws:
-    """M draws of the weights, made ready for any context: they serve every decision until the belief changes.
+class WeightDraws:
+    """M draws of the weights, prepared for any context: they serve every decision until the belief changes.
 
-    `effects` is (M (1 + K), d), what a context is multiplied with; `pairs` is (M, N), the pairs' part of the scores, or
+    `effects` is (M (1 + K), d), to be multiplied with a context; `pairs` is (M, N), the pairs' part of the scores, or
     (M, 0) where there are none.
     """
 
-    effects: Floats32
-    pairs: Floats32
+    effects: Float32Array
+    pairs: Float32Array
 
     @property
     def draws(self) -> int:
@@ -37,7 +35,7 @@ class Draws:
 
 
 class SharedDesign:
-    """The weights that N offers share, for d context columns; knows where each weight stands in the belief."""
+    """The layout of the weights that N offers share, for d context columns, in a belief over D weights."""
 
     def __init__(self, main: FloatArray | FactoredColumns, pairs: FloatArray, n_context: int) -> None:
         """Take (N, K) option columns and (N, P) pair columns; the first of the d context columns is the intercept."""
@@ -50,12 +48,12 @@ class SharedDesign:
         self.n_context = n_context
 
     @cached_property
-    def table(self) -> Floats32:
+    def table(self) -> Float32Array:
         """The (1 + K, N) columns, for scoring every offer."""
         return np.ascontiguousarray(self.columns[:].T, dtype=np.float32)
 
     @cached_property
-    def _negative(self) -> Floats32:
+    def _negative(self) -> Float32Array:
         return -self.table
 
     @property
@@ -79,7 +77,7 @@ class SharedDesign:
         return np.concatenate([products.reshape(n, -1), self.pairs[offer]], axis=1)
 
     def places_after_growth(self, kept: IntArray, n_context: int) -> IntArray:
-        """Return where each weight stands once the context columns are `n_context`, mine being those in `kept`."""
+        """Return each weight's place once there are `n_context` context columns, the present ones at places `kept`."""
         n_columns, n_pairs = self.columns.shape[1], self.pairs.shape[1]
         products = (np.arange(n_columns)[:, None] * n_context + kept[None, :]).ravel()
         return np.concatenate([products, n_columns * n_context + np.arange(n_pairs)]).astype(np.int64)
@@ -89,37 +87,43 @@ class SharedDesign:
         d, k = self.n_context, self.columns.shape[1]
         return np.asarray(contexts @ weights[: k * d].reshape(k, d).T)
 
-    def mean_scores(self, belief: Gaussian, contexts: FloatArray, own: FloatArray | None = None) -> FloatArray:
-        """Return the (n, N) scores at the belief's mean; `own` (n, 1 + K) is added to the effects."""
+    def mean_scores(
+        self, belief: Gaussian, contexts: FloatArray, customer_effects: FloatArray | None = None
+    ) -> FloatArray:
+        """Return the (n, N) scores at the belief's mean; `customer_effects` (n, 1 + K) are added."""
         effects = self.effects(belief.mean, contexts)
-        if own is not None:
-            effects += own
+        if customer_effects is not None:
+            effects += customer_effects
         d, k = self.n_context, self.columns.shape[1]
         return np.asarray(effects @ self.columns[:].T + self.pairs @ belief.mean[k * d :])
 
-    def draw(self, belief: Gaussian, draws: int, width: float, rng: np.random.Generator) -> Draws:
-        """Return draws of all weights, jointly; the D x D factor is needed here and never for a decision."""
+    def draw(self, belief: Gaussian, draws: int, width: float, rng: np.random.Generator) -> WeightDraws:
+        """Return joint draws of all weights; the D x D factor is needed here and never for a decision."""
         d, k = self.n_context, self.columns.shape[1]
         weights = belief.draw(draws, width, rng)
         effects = np.ascontiguousarray(weights[:, : k * d].reshape(draws * k, d), dtype=np.float32)
         if not self.pairs.shape[1]:
-            return Draws(effects, np.zeros((draws, 0), dtype=np.float32))
-        return Draws(effects, (weights[:, k * d :] @ self.pairs.T).astype(np.float32))
+            return WeightDraws(effects, np.zeros((draws, 0), dtype=np.float32))
+        return WeightDraws(effects, (weights[:, k * d :] @ self.pairs.T).astype(np.float32))
 
     def draw_scores(
-        self, drawn: Draws, contexts: FloatArray, own: Floats32 | None = None, sign: Literal[1, -1] = 1
-    ) -> Floats32:
-        """Return (n, M, N) scores of (n, d) contexts under the draws; `own` (n, 1 + K) is added to the effects.
+        self,
+        drawn: WeightDraws,
+        contexts: FloatArray,
+        customer_effects: Float32Array | None = None,
+        sign: Literal[1, -1] = 1,
+    ) -> Float32Array:
+        """Return (n, M, N) scores of (n, d) contexts under the draws; `customer_effects` (n, 1 + K) are added.
 
-        With `sign` -1, the scores' negatives: cheaper here than by one more pass over all of them.
-        Draws are float32: a score is right to about 1e-6, far below the deviation it was drawn with.
+        With `sign` -1, the negative scores: cheaper here than in a second pass. Draws are float32: a score is exact to
+        about 1e-6, far below the deviation it was drawn with.
         """
         n, k = len(contexts), self.columns.shape[1]
         effects = (contexts.astype(np.float32) @ drawn.effects.T).reshape(n, drawn.draws, k)
-        if own is not None:
-            effects += own[:, None, :]
+        if customer_effects is not None:
+            effects += customer_effects[:, None, :]
         table = self.table if sign == 1 else self._negative
-        scores = (effects.reshape(-1, k) @ table).reshape(n, drawn.draws, -1)
+        scores = (effects.reshape(-1, k) @ table).reshape(n, drawn.draws, table.shape[1])
         if self.pairs.shape[1]:
             (np.add if sign == 1 else np.subtract)(scores, drawn.pairs, out=scores)
         return np.asarray(scores)

@@ -6,7 +6,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import numpy as np
-from scipy.optimize import brentq
 from scipy.special import gammainc, gammaln
 
 from bandit.errors import InputError, NumberError
@@ -243,6 +242,8 @@ class _LowerBound:
 
     def bound(self, alpha: float) -> float:
         """Return the lower bound of the mean of the outcomes' conditional means."""
+        from scipy.optimize import brentq  # noqa: PLC0415 - slow to import
+
         log = -np.log(alpha)
         # Howard et al. 2021, equation 3.16 to leading order, with V = TUNED_ROWS rows of variance 1.
         rho = TUNED_ROWS / self.scale**2 / (2.0 * log + np.log1p(2.0 * log))

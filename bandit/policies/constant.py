@@ -15,7 +15,18 @@ from bandit.policies.stateless import Stateless
 
 
 class ConstantOffer(Stateless):
-    """One offer to everyone for whom it is eligible; the others get the fallback, or else any eligible offer."""
+    """One offer for everyone; where it is not eligible, the fallback, or else any eligible offer at random.
+
+    >>> import numpy as np
+    >>> from bandit import Catalogue
+    >>> catalogue = Catalogue.from_dict(
+    ...     {"dimensions": [{"name": "channel", "options": [{"name": "email"}, {"name": "sms"}]}]}
+    ... )
+    >>> policy = ConstantOffer(catalogue, {"channel": "sms"})
+    >>> contexts = catalogue.contexts([{}])
+    >>> policy.probabilities(contexts, catalogue.eligible(contexts), np.random.default_rng(1)).tolist()
+    [[0.0, 1.0]]
+    """
 
     def __init__(self, catalogue: Catalogue, offer: Mapping[str, str] | int, name: str | None = None) -> None:
         """Take the offer as its number or as one option a dimension (OfferError where it is not legal)."""

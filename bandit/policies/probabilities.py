@@ -1,4 +1,4 @@
-"""What every policy does to its probabilities last: the floor, and the check that they are probabilities."""
+"""Building blocks of probabilities: uniform, one-hot, and the floor that is mixed in."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def check_share(name: str, share: float) -> float:
 
 
 def one_hot(offer: IntArray, n_offers: int) -> FloatArray:
-    """Return the (n, N) probabilities of rows that choose one offer for certain."""
+    """Return the (n, N) probabilities that are 1 at one offer (n,) a row."""
     chosen = np.zeros((len(offer), n_offers))
     chosen[np.arange(len(offer)), offer] = 1.0
     return chosen

@@ -1,4 +1,4 @@
-"""From a policy's description, as `spec` gives it and the log keeps it, back to the policy."""
+"""The kinds of policies, and how to build one from its description, as `spec` returns it and the log stores it."""
 
 from __future__ import annotations
 
@@ -16,11 +16,17 @@ if TYPE_CHECKING:
     from bandit.catalogue import Catalogue
     from bandit.domain import Policy
 
-KINDS = ("uniform", "constant", "rules", "thompson", "vw", "vw-slates")
+POLICY_KINDS = ("uniform", "constant", "rules", "thompson", "vw", "vw-slates")
 
 
 def build(catalogue: Catalogue, spec: Mapping[str, object]) -> Policy:
-    """Return the policy that a description stands for, untrained; PolicyError where there is none such."""
+    """Return the untrained policy of a description; PolicyError for an unknown kind or setting.
+
+    >>> from bandit import Catalogue
+    >>> channels = {"name": "channel", "options": [{"name": "email"}, {"name": "sms"}]}
+    >>> build(Catalogue.from_dict({"dimensions": [channels]}), {"kind": "uniform"}).name
+    'uniform'
+    """
     settings: dict[str, Any] = {key: value for key, value in spec.items() if key != "kind"}
     try:
         match spec.get("kind"):
@@ -38,4 +44,4 @@ def build(catalogue: Catalogue, spec: Mapping[str, object]) -> Policy:
                 return VowpalWabbitSlates(catalogue, **settings)
     except (TypeError, ValueError, AttributeError, OverflowError) as fault:
         raise PolicyError(f"the policy's description has a setting it does not know: {fault}") from fault
-    raise PolicyError(f"there is no policy of kind {spec.get('kind')!r}; kinds are {', '.join(KINDS)}")
+    raise PolicyError(f"there is no policy of kind {spec.get('kind')!r}; kinds are {', '.join(POLICY_KINDS)}")

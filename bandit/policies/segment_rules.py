@@ -1,4 +1,4 @@
-"""Today's practice as a policy: the first segment rule that matches names the offer."""
+"""Segment rules as a policy, a common current practice: the first rule that matches names the offer."""
 
 from __future__ import annotations
 
@@ -41,8 +41,20 @@ class _Segment:
 class SegmentRules(Stateless):
     """The first matching segment whose offer is eligible names the offer; a share of exploration may be mixed in.
 
-    Where no segment matches it is the offer of `otherwise`, then the catalogue's fallback; where none of these is
-    eligible, any eligible offer with equal probability.
+    Where no segment matches it is the offer of `otherwise`, then the catalogue's fallback; where neither is eligible,
+    every eligible offer has the same probability.
+
+    >>> import numpy as np
+    >>> from bandit import Catalogue
+    >>> channels = {"name": "channel", "options": [{"name": "email"}, {"name": "sms"}]}
+    >>> catalogue = Catalogue.from_dict({"dimensions": [channels], "context": {"loyal": {"type": "boolean"}}})
+    >>> segments = [{"when": "loyal", "offer": {"channel": "sms"}}]
+    >>> policy = SegmentRules.from_dict(
+    ...     catalogue, {"segments": segments, "otherwise": {"channel": "email"}, "exploration": 0.2}
+    ... )
+    >>> contexts = catalogue.contexts([{"loyal": True}, {"loyal": False}])
+    >>> policy.probabilities(contexts, catalogue.eligible(contexts), np.random.default_rng(1)).round(9).tolist()
+    [[0.1, 0.9], [0.9, 0.1]]
     """
 
     def __init__(self, catalogue: Catalogue, file: _RulesFile, where: str) -> None:
@@ -96,7 +108,7 @@ class SegmentRules(Stateless):
         return mix_floor(chosen, eligible, self.exploration)
 
     def spec(self) -> Mapping[str, object]:
-        """Return the rules as they stand in their file."""
+        """Return the kind and the rules, in the structure of their TOML file."""
         return {"kind": "rules", **msgspec.to_builtins(self.file)}
 
 

@@ -17,8 +17,8 @@ _META = "__meta__"
 _KINDS = "biufSU"
 _HEADER = 1_000
 
-ROUNDING = 1e-6
-"""Largest difference, relative to the largest number of an array, between states that are the same."""
+STATE_TOLERANCE = 1e-6
+"""Largest difference between equal states, relative to the largest absolute value of an array."""
 
 
 def pack(meta: Mapping[str, object], arrays: Mapping[str, NDArray[np.generic]]) -> bytes:
@@ -29,30 +29,30 @@ def pack(meta: Mapping[str, object], arrays: Mapping[str, NDArray[np.generic]]) 
         for name, array in [(_META, text), *sorted(arrays.items())]:
             member = io.BytesIO()
             np.lib.format.write_array(member, np.ascontiguousarray(array), version=(1, 0), allow_pickle=False)
-            # A fixed date: the bytes must depend on the content alone.
+            # A fixed date, since the bytes must depend on the content alone.
             archive.writestr(zipfile.ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0)), member.getvalue())
     return buffer.getvalue()
 
 
 def unpack(state: bytes) -> tuple[dict[str, object], dict[str, NDArray[np.generic]]]:
-    """Return what `pack` was given; PolicyError for anything else."""
+    """Return the values and arrays that `pack` wrote; PolicyError for other bytes."""
     try:
         with zipfile.ZipFile(io.BytesIO(state)) as archive:
             members = archive.infolist()
-            # As `pack` writes them; so no member can be larger than the bytes that are there.
+            # As `pack` writes them; then no member can be larger than the bytes given.
             if any(member.compress_type != zipfile.ZIP_STORED for member in members):
-                raise ValueError("it is compressed, as no state is")
+                raise ValueError("it is compressed, which states never are")
             if sum(member.file_size for member in members) > len(state):
-                raise ValueError("it claims more than it has")
+                raise ValueError("its members claim more bytes than there are")
             arrays = {member.filename: _array(archive.read(member)) for member in members}
         meta = msgspec.json.decode(arrays.pop(_META).tobytes(), type=dict[str, object])
-    except Exception as fault:  # a reader fed with a stranger's bytes may fail in any way; none may reach the caller
+    except Exception as fault:  # foreign bytes may make a reader fail in any way; the caller gets one error
         raise PolicyError(f"the policy's state cannot be read ({fault}); rebuild it from the log") from fault
     return meta, arrays
 
 
 def _array(member: bytes) -> NDArray[np.generic]:
-    """Return an array of numbers or texts; ValueError where its header claims anything but what follows it."""
+    """Return an array of numbers or texts; ValueError where its header does not match the bytes that follow."""
     content = io.BytesIO(member)
     if np.lib.format.read_magic(content) != (1, 0):
         raise ValueError("it has an array of another format")
@@ -65,7 +65,7 @@ def _array(member: bytes) -> NDArray[np.generic]:
 
 
 def close(one: bytes, other: bytes) -> bool:
-    """Say whether two states are the same up to rounding: another processor adds in another order."""
+    """Return whether two states are equal up to rounding, since another processor may add in another order."""
     if one == other:
         return True
     try:
@@ -83,7 +83,7 @@ def _close_values(one: object, other: object) -> bool:
     if isinstance(one, list) and isinstance(other, list):
         return len(one) == len(other) and all(map(_close_values, one, other))
     if isinstance(one, float) and isinstance(other, float):
-        return bool(np.isclose(one, other, rtol=ROUNDING, atol=ROUNDING))
+        return bool(np.isclose(one, other, rtol=STATE_TOLERANCE, atol=STATE_TOLERANCE))
     return one == other
 
 
@@ -93,6 +93,6 @@ def _close_arrays(one: NDArray[np.generic], other: NDArray[np.generic]) -> bool:
     if not np.issubdtype(one.dtype, np.floating):
         return bool(np.array_equal(one, other))
     numbers, others = np.asarray(one, dtype=np.float64), np.asarray(other, dtype=np.float64)
-    known = np.abs(numbers[np.isfinite(numbers)])
-    size = float(known.max(initial=0.0))
-    return bool(np.allclose(numbers, others, rtol=0.0, atol=ROUNDING * max(size, 1e-12), equal_nan=True))
+    finite = np.abs(numbers[np.isfinite(numbers)])
+    size = float(finite.max(initial=0.0))
+    return bool(np.allclose(numbers, others, rtol=0.0, atol=STATE_TOLERANCE * max(size, 1e-12), equal_nan=True))

@@ -1,4 +1,4 @@
-"""What policies that learn nothing have in common."""
+"""The base class of policies that learn nothing."""
 
 from __future__ import annotations
 

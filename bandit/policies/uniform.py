@@ -13,7 +13,7 @@ from bandit.policies.stateless import Stateless
 
 
 class Uniform(Stateless):
-    """Every eligible offer is as probable as every other."""
+    """All eligible offers have the same probability."""
 
     name = "uniform"
 

@@ -1,4 +1,4 @@
-"""The first outcomes, kept as they came until the scales are settled on them."""
+"""The warm-up of a policy that learns: its first outcomes, kept until the scales are fitted to them for good."""
 
 from __future__ import annotations
 
@@ -13,17 +13,20 @@ from bandit.catalogue import Catalogue
 from bandit.catalogue.facts import MISSING
 from bandit.domain import BoolArray, Contexts, LoggedBatch, Outcomes, Previous
 
+WARMUP_OUTCOMES = 500
+"""Outcomes after which the scales of numeric facts and amounts are fixed."""
+
 
 @dataclass(slots=True)
 class Warmup:
-    """Up to `size` outcomes, in the batches they came in."""
+    """Up to `size` outcomes, in the batches in which they were learned."""
 
     size: int
     batches: list[Outcomes] = field(default_factory=list)
 
     @property
     def room(self) -> int:
-        """How many more outcomes are wanted."""
+        """How many more outcomes fit."""
         return self.size - sum(map(len, self.batches))
 
     def add(self, outcomes: Outcomes) -> None:
@@ -33,11 +36,11 @@ class Warmup:
             self.batches.append(replace(outcomes, batch=batch))
 
     def outcomes(self) -> Outcomes:
-        """Return all that is kept as one batch."""
+        """Return all outcomes kept as one batch."""
         return Outcomes.concat(self.batches)
 
     def state(self) -> tuple[list[int], dict[str, NDArray[np.generic]]]:
-        """Return the sizes of the batches and their columns."""
+        """Return the sizes of the batches and their columns, under the names of the format."""
         if not self.batches:
             return [], {}
         kept = self.outcomes()
@@ -63,14 +66,14 @@ class Warmup:
 
     @staticmethod
     def restore(size: int, catalogue: Catalogue, sizes: object, arrays: Mapping[str, NDArray[np.generic]]) -> Warmup:
-        """Return what `state` was taken from; KeyError, TypeError or ValueError where it does not fit."""
+        """Return the warm-up of a `state`; KeyError, TypeError or ValueError where it does not fit."""
         warmup = Warmup(size)
         if not isinstance(sizes, Sequence):
             raise TypeError("its warm-up has no sizes")
         if not sizes:
             return warmup
         if not all(type(each) is int and each > 0 for each in sizes) or sum(sizes) > size:
-            raise ValueError("its warm-up has sizes that are none")
+            raise ValueError("its warm-up has impossible sizes")
         n = sum(sizes)
         columns = {
             name: _column(arrays[f"context/{name}"], n, "i" if fact.kind == "categorical" else "f")
@@ -86,7 +89,7 @@ class Warmup:
         contexts = Contexts(n, columns, {}, customers)  # type: ignore[arg-type]
         values = {
             name: _column(arrays[name], n, kind, empty=name in _MAY_BE_EMPTY)
-            for name, kind in _KINDS.items()
+            for name, kind in _COLUMN_KINDS.items()
             if name in arrays or name not in _MAY_BE_EMPTY
         }
         if values["offer"].min() < 0 or values["offer"].max() >= catalogue.n_offers:
@@ -94,7 +97,7 @@ class Warmup:
         packed = np.asarray(arrays["eligible"], dtype=np.uint8)
         if packed.shape not in {(n, 0), (n, -(-catalogue.n_offers // 8))}:
             raise ValueError("its warm-up has other eligible offers")
-        count = catalogue.n_offers if packed.shape[1] else 0  # 0 where the policy does not look at it
+        count = catalogue.n_offers if packed.shape[1] else 0  # 0 where the log does not have the sets
         eligible = np.unpackbits(packed, axis=1, count=count).astype(np.bool_)
         kept = _outcomes(contexts, eligible, values)
         stops = np.cumsum(sizes)
@@ -104,7 +107,7 @@ class Warmup:
 
 
 _MAY_BE_EMPTY = {"time", "weight", "was_weight"}
-_KINDS = {
+_COLUMN_KINDS = {
     "offer": "i",
     "propensity": "f",
     "converted": "b",
@@ -118,11 +121,11 @@ _KINDS = {
     "weight": "f",
     "was_weight": "f",
 }
-# The names in a policy's state, which do not change.
+"""Numpy kinds of the columns, by their names in a policy's state, which must not change."""
 
 
 def _outcomes(contexts: Contexts, eligible: BoolArray, values: Mapping[str, Any]) -> Outcomes:
-    """Return the outcomes whose columns a state has; one written before there were weights has complete ones."""
+    """Return outcomes from the columns of a state; without weights (an older state) all outcomes are complete."""
     batch = LoggedBatch(
         contexts,
         values["offer"],
@@ -144,8 +147,8 @@ def _outcomes(contexts: Contexts, eligible: BoolArray, values: Mapping[str, Any]
 
 
 def _column(array: NDArray[np.generic], n: int, kind: str, *, empty: bool = False) -> NDArray[np.generic]:
-    """Return a column of n values of numpy's `kind`, or of none where it may be `empty`; ValueError for any other."""
-    # What was joined of nothing is of numpy's default type.
+    """Return the column if it has n values of numpy's `kind`, or 0 values where `empty` is allowed; else ValueError."""
+    # An empty column may have numpy's default type.
     if array.shape == (n,) and array.dtype.kind == kind:
         return array
     if empty and array.shape == (0,):

@@ -1,4 +1,4 @@
-"""One decision, and what was learned, as tables and as JSON."""
+"""One decision, and the report of a learning run, as tables and as JSON."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from bandit.report.numbers import count
 if TYPE_CHECKING:
     from bandit.catalogue import Catalogue
     from bandit.domain import Decision, FloatArray
-    from bandit.learning.learner import LearnReport
+    from bandit.learning import LearnReport
 
 
 def decision_json(
     decision: Decision, catalogue: Catalogue, predicted: FloatArray | None, top: int
 ) -> dict[str, object]:
-    """Return plain JSON values; `predicted` is the (N,) expected reward of the offers, where the policy has one."""
+    """Return plain JSON values; `predicted` is the (N,) expected reward of the offers, or None."""
     return {
         "decision_id": decision.decision_id,
         "customer": decision.customer,
@@ -50,7 +50,7 @@ def decision_json(
 def decision_tables(
     decision: Decision, catalogue: Catalogue, predicted: FloatArray | None, unit: str, top: int
 ) -> list[Table]:
-    """Return the offer, the offers most probable, and what the rules removed."""
+    """Return tables of the chosen offer, the most probable offers, and the offers removed by rules."""
     chosen = Table(title=f'offer for "{escape(decision.customer)}"', title_justify="left", show_header=False)
     chosen.add_column()
     chosen.add_column(overflow="fold")
@@ -92,7 +92,7 @@ def learned_table(learned: LearnReport, policy: str) -> Table:
     table.add_column(justify="right")
     words = {
         "n": "outcomes learned",
-        "n_restated": "of these re-stated",
+        "n_restated": "of these updates",
         "n_skipped": "skipped (offer not in this catalogue)",
         "step": "steps so far",
     }
@@ -103,7 +103,7 @@ def learned_table(learned: LearnReport, policy: str) -> Table:
 
 
 def _top(decision: Decision, top: int) -> list[int]:
-    """Return the most probable offers; none where the log has no vector of a repeated decision."""
+    """Return the most probable offers; empty for a repeated decision, whose probabilities are not stored."""
     if math.isnan(float(decision.probabilities.sum())):
         return []
     order = np.argsort(-decision.probabilities, kind="stable")[:top]

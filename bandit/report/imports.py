@@ -1,4 +1,4 @@
-"""The report of an import as tables and as JSON."""
+"""The report of an import, as tables and as JSON."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def import_tables(report: ImportReport, show: int) -> list[Table]:
-    """Return the counts and, where rows were refused, the kinds of fault and the first `show` lines."""
+    """Return the counts and, where rows were rejected, the kinds of fault and the first `show` rows, as tables."""
     counts = Table(title="import", title_justify="left", show_header=False)
     counts.add_column()
     counts.add_column(justify="right")
@@ -32,18 +32,18 @@ def import_tables(report: ImportReport, show: int) -> list[Table]:
     lines = Table(title=f"the first {min(show, len(report.refused)):,} of them", title_justify="left")
     lines.add_column("line", justify="right")
     lines.add_column("reason", overflow="fold")
-    for refusal in report.refused[:show]:
-        lines.add_row(str(refusal.line), escape(refusal.reason))
+    for rejection in report.refused[:show]:
+        lines.add_row(str(rejection.line), escape(rejection.reason))
     return [counts, kinds, lines]
 
 
 def import_json(report: ImportReport) -> dict[str, object]:
-    """Return plain JSON values."""
+    """Return the report as plain JSON values."""
     return {
         "n_rows": report.n_rows,
         "n_imported": report.n_imported,
         "n_repeated": report.n_repeated,
         "n_refused": report.n_refused,
         "by_reason": dict(report.by_reason),
-        "refused": [{"line": refusal.line, "reason": refusal.reason} for refusal in report.refused],
+        "refused": [{"line": rejection.line, "reason": rejection.reason} for rejection in report.refused],
     }

@@ -1,4 +1,4 @@
-"""The state of a database and of the installation, as a person reads it."""
+"""Reports of verify, rebuild, erase, retain and doctor as sentences and tables."""
 
 from __future__ import annotations
 
@@ -11,43 +11,44 @@ from rich.table import Table
 from bandit.report.numbers import count
 
 if TYPE_CHECKING:
-    from bandit.governance.erasure import EraseReport, RetentionReport
+    from bandit.governance.erasure import EraseReport
+    from bandit.governance.retention import RetentionReport
     from bandit.governance.verify import VerifyReport
-    from bandit.learning.learner import RebuildReport
+    from bandit.learning import RebuildReport
 
 
 def verified_lines(verified: VerifyReport) -> list[str]:
-    """Return what a verification found, a sentence a line."""
+    """Return the result of a verification, one sentence per line."""
     if verified.problems:
         return [*verified.problems, *verified.notes]
     n, again = count(verified.n_decisions), count(verified.n_recomputed)
-    found = f"No problem found: {n} decisions, {again} of them the engine's own, computed again and found the same."
+    found = f"No problem found: {n} decisions, {again} of them made by the engine, recomputed with the same result."
     return [found, *verified.notes]
 
 
 def erased_lines(erased: EraseReport) -> list[str]:
-    """Return what an erasure did and what it could not reach, a sentence a line."""
+    """Return what an erasure did and what it could not reach, one sentence per line."""
     went = f"{count(erased.decisions)} decisions, {count(erased.events)} events"
     lines = [f"The customer is erased: {went}; no byte of them is left in the file."]
     if erased.refitted:
-        lines.append(f"Folded again without the customer: {_policies(erased.refitted)}.")
+        lines.append(f"Rebuilt without the customer: {_policies(erased.refitted)}.")
     if erased.begun_anew:
-        lines.append(f"Learns the log anew when its program opens it: {_policies(erased.begun_anew)}.")
+        lines.append(f"Learns the log again when its program opens it: {_policies(erased.begun_anew)}.")
     if erased.warm_starts:
         lines.append(
-            f"Began with what was learned from another log: {_policies(erased.warm_starts)}; where the customer is in "
-            "that log, erase there and fit again."
+            f"Started from another log: {_policies(erased.warm_starts)}; where the customer is in "
+            "that log, erase them there and fit again."
         )
-    lines += [f"To be deleted by hand, since it may have the customer: {path}" for path in erased.older_copies]
+    lines += [f"To be deleted by hand, since it may contain the customer: {path}" for path in erased.older_copies]
     lines += [
-        f"Still has the customer, for a process that is running: {path}; give the command again when it has ended"
+        f"Still contains the customer, for a running process: {path}; run the command again when it has ended"
         for path in erased.spools
     ]
     return lines
 
 
 def retained_lines(retained: RetentionReport, before: str) -> list[str]:
-    """Return what a retention run did, or would do, a sentence a line."""
+    """Return what a retention run did, or would do, one sentence per line."""
     went = (
         f"{count(retained.decisions)} decisions made before {before}, {count(retained.events)} events, and "
         f"{count(retained.customers)} customers who have no decision after it"
@@ -56,21 +57,21 @@ def retained_lines(retained: RetentionReport, before: str) -> list[str]:
         return [f"To be removed: {went}. Nothing was changed."]
     lines = [f"Removed: {went}." if retained.decisions else f"There is no decision made before {before}."]
     lines += [
-        f"Policy {policy} keeps what it learned; `verify` and `rebuild` begin from its step {step} now."
+        f"Policy {policy} keeps what it learned; `verify` and `rebuild` now start from its step {step}."
         for policy, step in retained.base_steps.items()
     ]
     if retained.begun_anew:
-        lines.append(f"Learns the log anew when its program opens it: {_policies(retained.begun_anew)}.")
+        lines.append(f"Learns the log again when its program opens it: {_policies(retained.begun_anew)}.")
     return lines
 
 
 def rebuilt_lines(rebuilt: Mapping[int, RebuildReport]) -> list[str]:
-    """Return how the states folded again compare with the live ones, a sentence a policy."""
+    """Return how the rebuilt states compare with the stored ones, one sentence per policy."""
     if not rebuilt:
         return ["There is no policy that learns."]
     return [
-        f"Policy {policy}: {count(each.n)} outcomes in {count(each.steps)} steps, folded again: "
-        + ("the same as the live state." if each.same else "not the live state; see `offer-bandit verify`.")
+        f"Policy {policy}: {count(each.n)} outcomes in {count(each.steps)} steps, rebuilt: "
+        + ("the same as the stored state." if each.same else "not the stored state; see `offer-bandit verify`.")
         for policy, each in rebuilt.items()
     ]
 
@@ -80,7 +81,7 @@ def _policies(numbers: Sequence[int]) -> str:
 
 
 def doctor_tables(sections: Mapping[str, Mapping[str, object]]) -> list[Table]:
-    """Return one table a section, a row a finding."""
+    """Return one table per section, with one row per finding."""
     tables = []
     for title, rows in sections.items():
         table = Table(title=escape(title), title_justify="left", show_header=False)

@@ -1,38 +1,39 @@
-"""The log of decisions and events, and the ledger of what was learned, in one SQLite file."""
+"""The store: decisions, events and the ledger of learning in one SQLite file, with a spool beside it for outages."""
 
-from bandit.store.catalogue_translation import CatalogueTranslation, ContextReader, OfferMap
+from bandit.store.catalogue_translation import CatalogueTranslation, ContextDecoder, OfferMap
 from bandit.store.database_file import file_size, wal_path
 from bandit.store.learning.ledger import state_hash
+from bandit.store.learning.records import DueColumns, PolicyStep, Snapshot
 from bandit.store.log import StoreLog
+from bandit.store.maintenance.delete_rows import DeletionTarget, StateReplacement
 from bandit.store.records import (
     PLACEHOLDER,
     UNKNOWN_POLICY,
     CatalogueRow,
-    Counts,
     DecisionColumns,
     DecisionRows,
-    DueColumns,
     EventColumns,
     EventReceipt,
     EventRows,
     PolicyRow,
-    Snapshot,
-    Step,
+    StoreCounts,
     Where,
 )
-from bandit.store.spool.writer import FoldReport, SpooledWriter, closed, outage
+from bandit.store.spool.recovery import FoldReport
+from bandit.store.spool.writer import SpooledWriter
+from bandit.store.sqlite_errors import is_closed, is_outage
 from bandit.store.store import Store
-from bandit.store.tables.leases import Lease, learner
+from bandit.store.tables.leases import Lease, learning_lease
 
 __all__ = [
     "PLACEHOLDER",
     "UNKNOWN_POLICY",
     "CatalogueRow",
     "CatalogueTranslation",
-    "ContextReader",
-    "Counts",
+    "ContextDecoder",
     "DecisionColumns",
     "DecisionRows",
+    "DeletionTarget",
     "DueColumns",
     "EventColumns",
     "EventReceipt",
@@ -41,16 +42,18 @@ __all__ = [
     "Lease",
     "OfferMap",
     "PolicyRow",
+    "PolicyStep",
     "Snapshot",
     "SpooledWriter",
-    "Step",
+    "StateReplacement",
     "Store",
+    "StoreCounts",
     "StoreLog",
     "Where",
-    "closed",
     "file_size",
-    "learner",
-    "outage",
+    "is_closed",
+    "is_outage",
+    "learning_lease",
     "state_hash",
     "wal_path",
 ]

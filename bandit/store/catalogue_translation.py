@@ -1,4 +1,4 @@
-"""Decisions as stored, translated into the numbers of one catalogue."""
+"""Translates stored decisions into the offers, facts and rewards of one catalogue."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ _PLAIN = {
 _PLAIN_JSON = frozenset[type]({str, int, float, bool, type(None)})
 
 
-class ContextReader:
-    """Turns stored JSON texts into a checked batch, a declared fact at a time; facts not declared are passed over."""
+class ContextDecoder:
+    """Decodes stored JSON texts into a checked batch, column by column; facts that are not declared are skipped."""
 
     def __init__(self, catalogue: Catalogue) -> None:
         self._catalogue = catalogue
         self._facts = tuple(catalogue.facts.items())
-        # A struct with a field a fact lets msgspec build no dictionaries and skip what is not declared.
+        # Decoding into a struct with one field a fact builds no dictionaries and skips undeclared facts.
         names = [f"f{place}" for place in range(len(self._facts))]
         row = msgspec.defstruct(
             "Row",
@@ -47,7 +47,7 @@ class ContextReader:
         self._decoder = msgspec.json.Decoder(list[row])  # type: ignore[valid-type]
 
     def read(self, texts: ObjectArray, customers: ObjectArray) -> Contexts:
-        """Return n contexts; a value that does not fit the fact's type, which it once had another of, is missing."""
+        """Return n contexts; a value that does not fit the declared type, which may have changed since, is missing."""
         if not self._facts:
             return self._catalogue.contexts({}, customers)
         try:
@@ -64,12 +64,12 @@ class ContextReader:
         try:
             return self._catalogue.contexts(columns, customers)
         except ContextError:
-            fitting = {name: _fitting(fact, columns[name]) for name, fact in self._facts}
-            return self._catalogue.contexts(fitting, customers)
+            valid = {name: _only_valid(fact, columns[name]) for name, fact in self._facts}
+            return self._catalogue.contexts(valid, customers)
 
 
 class OfferMap:
-    """Takes the offers and eligible sets of any catalogue version in the store to those of one catalogue, by name."""
+    """Maps the offers and eligible sets of any stored catalogue version to those of one catalogue, by option names."""
 
     def __init__(self, store: Store, catalogue: Catalogue) -> None:
         self._store = store
@@ -77,17 +77,17 @@ class OfferMap:
         self._maps: dict[int, IntArray] = {}
 
     def offers(self, catalogue_ids: IntArray, offers: IntArray) -> IntArray:
-        """Return the (n,) offers of the catalogue, -1 where it does not have them."""
+        """Return the (n,) offers in the numbers of the catalogue, -1 for those that it does not have."""
         mapped = np.full(len(offers), -1, dtype=np.int64)
         for number in np.unique(catalogue_ids).tolist():
             rows = catalogue_ids == number
-            names = self._map(number)
-            if offers[rows].max() >= len(names):
+            table = self._map(number)
+            if offers[rows].max() >= len(table):
                 raise StoreError(
                     f"{self._store.path}: a decision has an offer that catalogue {number} does not have; "
                     "`offer-bandit verify` says which, restore the file from a backup"
                 )
-            mapped[rows] = names[offers[rows]]
+            mapped[rows] = table[offers[rows]]
         return mapped
 
     def masks(self, catalogue_ids: IntArray, set_ids: IntArray) -> BoolArray:
@@ -114,7 +114,7 @@ class OfferMap:
             else:
                 try:
                     found = self._catalogue.offer_indices(older.offers(every))
-                except OfferError:  # it has other dimensions: none of its offers is one of ours
+                except OfferError:  # it has other dimensions, so it shares no offer
                     found = np.full(older.n_offers, -1, dtype=np.int64)
             self._maps[catalogue_id] = found
         return found
@@ -123,23 +123,23 @@ class OfferMap:
 class CatalogueTranslation:
     """Translates columns of stored decisions into a `LoggedBatch` of one catalogue's offers, facts and rewards.
 
-    Creating one reads nothing; each call reads as much as its decisions need, whatever the size of the log.
+    Creating one reads nothing; each call reads only what its decisions need, independent of the size of the log.
     """
 
     def __init__(self, store: Store, catalogue: Catalogue, objective: Objective | None = None) -> None:
-        """Take rewards from `objective`, or from the catalogue's own where none is given."""
+        """Compute rewards by `objective`, by default that of the catalogue."""
         self._store = store
         self._unknown_policies: tuple[int, ...] = ()
         self._newest_policy = -1
         self.catalogue = catalogue
         self.objective = catalogue.objective if objective is None else objective
-        self.contexts = ContextReader(catalogue)
+        self.contexts = ContextDecoder(catalogue)
         self.offer_map = OfferMap(store, catalogue)
 
     def decisions(self, columns: DecisionColumns, *, masks: bool = True) -> tuple[IntArray, LoggedBatch]:
-        """Return which of these decisions the catalogue has an offer for, and those as a batch.
+        """Return the rows whose offer the catalogue has, and these decisions as a batch.
 
-        Without `masks` what was eligible is not read, and the batch's mask has no columns.
+        Without `masks` the eligible sets are not read, and the mask of the batch has no columns.
         """
         mapped = self.offer_map.offers(columns.catalogue_id, columns.offer)
         rows = np.flatnonzero(mapped >= 0)
@@ -159,7 +159,7 @@ class CatalogueTranslation:
 
     def _propensity(self, columns: DecisionColumns) -> FloatArray:
         newest = int(columns.policy_id.max(initial=-1))
-        if newest > self._newest_policy:  # not known yet: an import may have come since the last call
+        if newest > self._newest_policy:  # new policies, perhaps placeholders: there was an import since the last call
             self._newest_policy, self._unknown_policies = newest, self._store.catalogues.unknown_policies()
         if not self._unknown_policies:
             return columns.propensity
@@ -170,25 +170,25 @@ def _no_masks(n: int) -> BoolArray:
     return np.zeros((n, 0), dtype=np.bool_)
 
 
-def _fitting(fact: Fact, values: Sequence[object] | ObjectArray) -> Sequence[object] | ObjectArray:
-    """Return the column with None in place of what does not fit; each distinct value of a type is tried once."""
+def _only_valid(fact: Fact, values: Sequence[object] | ObjectArray) -> Sequence[object] | ObjectArray:
+    """Return the column with None in place of invalid values; each distinct value is checked once."""
     try:
         fact.parse(values)
     except ContextError:
         kinds = list(map(type, values))
         keys = list(zip(kinds, values, strict=True))
         if set(kinds) <= _PLAIN_JSON:
-            table = {key: _fits(fact, key[1]) for key in set(keys)}
-            fits = np.fromiter(map(table.__getitem__, keys), dtype=np.bool_, count=len(keys))
+            table = {key: _is_valid(fact, key[1]) for key in set(keys)}
+            valid = np.fromiter(map(table.__getitem__, keys), dtype=np.bool_, count=len(keys))
         else:  # a list or an object has no hash
-            fits = np.array([_fits(fact, value) for value in values])
-        fitting = object_array(list(values))
-        fitting[~fits] = None
-        return fitting.tolist()  # type: ignore[no-any-return]
+            valid = np.array([_is_valid(fact, value) for value in values])
+        column = object_array(list(values))
+        column[~valid] = None
+        return column.tolist()  # type: ignore[no-any-return]
     return values
 
 
-def _fits(fact: Fact, value: object) -> bool:
+def _is_valid(fact: Fact, value: object) -> bool:
     try:
         fact.parse([value])
     except ContextError:
@@ -197,7 +197,7 @@ def _fits(fact: Fact, value: object) -> bool:
 
 
 def _column(values: Sequence[object], kind: str) -> Sequence[object] | ObjectArray:
-    """Return whole columns of plain numbers as arrays, in which NaN is what is missing."""
+    """Return a column of nothing but numbers as an array, with NaN for missing values; others unchanged."""
     if set(map(type, values)) <= _PLAIN[kind]:
         numbers: ObjectArray = np.array(values, dtype=np.float64)
         return numbers

@@ -1,4 +1,4 @@
-"""One SQLite connection: opened, checked, locked, with explicit transactions and errors in plain words."""
+"""One SQLite connection that threads share: explicit transactions, waiting for locks, safe over a fork."""
 
 from __future__ import annotations
 
@@ -9,100 +9,83 @@ import time
 import weakref
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
-from bandit.errors import InputError, StoreError
-from bandit.store.database_file import look_before_opening
-from bandit.store.fork_safety import watch
-from bandit.store.schema import APPLICATION_ID, VERSION, user_version
-from bandit.store.schema.migrate import migrate
+from bandit.errors import StoreError
+from bandit.store.connection_setup import Durability, prepare
+from bandit.store.database_file import check_before_opening
+from bandit.store.fork_safety import register_for_fork
+from bandit.store.sqlite_errors import is_busy, raise_store_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from types import TracebackType
 
-Durability = Literal["full", "process"]
-
-_CACHE_KIB = 32_768
-_LOG_BYTES = 32 << 20
 _FIRST_PAUSE, _LAST_PAUSE = 0.0002, 0.004
-
-_WORDS = {
-    sqlite3.SQLITE_BUSY: "is locked by another process; try again, or open it with a longer busy_timeout",
-    sqlite3.SQLITE_LOCKED: "is locked by another use of this connection; finish that first",
-    sqlite3.SQLITE_NOTADB: "is not a database; give the path of a store, or of a new file",
-    sqlite3.SQLITE_CORRUPT: "is damaged; restore it from a backup",
-    sqlite3.SQLITE_FULL: "cannot grow, the disk is full; make room and try again, nothing was written",
-    sqlite3.SQLITE_READONLY: "is open for reading only; open it for writing, or make the file writable",
-    sqlite3.SQLITE_CANTOPEN: "cannot be opened; check that the directory exists and may be written to",
-    sqlite3.SQLITE_IOERR: "could not be read or written by the system; look at the disk, its room and its quotas",
-    sqlite3.SQLITE_PERM: "may not be accessed; check its permissions",
-    sqlite3.SQLITE_AUTH: "may not be accessed; check its permissions",
-}
 
 
 class Connection:
     """The one connection of a store; `lock` guards it, so that threads may share it.
 
-    It is closed before the process forks, and parent and child open one of their own when they next use it: SQLite
-    must not be carried over a fork. A fork from within a transaction leaves the child without one (StoreError).
+    It is closed before the process forks, and parent and child each open their own at the next use: SQLite must not be
+    carried over a fork. A fork inside a transaction leaves the child with a closed store (StoreError).
     """
 
     def __init__(self, path: Path, durability: Durability, busy_timeout: float, *, read_only: bool) -> None:
         self.path = path
         self.durability: Durability = durability
         self.read_only = read_only
-        self.busy_timeout = self._patience = busy_timeout
+        self.busy_timeout = self._lock_timeout = busy_timeout
         self.lock = threading.RLock()
-        self._forget: list[Callable[[], None]] = []
+        self._cache_clearers: list[Callable[[], None]] = []
         self._depth = 0
         self._open: sqlite3.Connection | None = None
-        self._left: sqlite3.Connection | None = None
+        self._kept_by_parent: sqlite3.Connection | None = None
         self._closed = False
-        # Closing a file drops all locks that the process has on it, also SQLite's; what is open was looked at before.
+        # The check opens and closes the file, which drops all locks of this process on it, those of SQLite too.
         if not any(other.holds(path) for other in list(_OPEN)):
-            look_before_opening(path, read_only=read_only)
+            check_before_opening(path, read_only=read_only)
         self._connect()
         _OPEN.add(self)
-        watch(self, outer=False)
+        register_for_fork(self, outer=False)
 
     @property
     def raw(self) -> sqlite3.Connection:
-        """SQLite's connection; asked for under the lock, since it is another one after a fork."""
+        """SQLite's connection; to be read under the lock, since a fork replaces it."""
         found = self._open
         return self._connect() if found is None else found
 
-    def on_rollback(self, forget: Callable[[], None]) -> None:
-        """Call `forget` whenever something is rolled back: numbers that were given may be void."""
-        self._forget.append(forget)
+    def on_rollback(self, clear: Callable[[], None]) -> None:
+        """Call `clear` after each rollback: cached row numbers may be void."""
+        self._cache_clearers.append(clear)
 
-    def forget(self) -> None:
-        """Forget all that was looked up: rows were removed."""
-        for forget in self._forget:
-            forget()
+    def clear_caches(self) -> None:
+        """Clear all caches of row numbers: rows were removed."""
+        for clear in self._cache_clearers:
+            clear()
 
     def close(self) -> None:
-        """Close; nothing happens the second time."""
+        """Close; a second call does nothing."""
         with self.lock:
             self._closed = True
             if self._open is not None:
                 self._open.close()
 
     @contextlib.contextmanager
-    def patience(self, seconds: float) -> Iterator[None]:
-        """Wait at most so long for another's lock, or as long as usual where that is less."""
-        with self.lock, self.plain_words():
-            self._patience = min(seconds, self.busy_timeout)
+    def lock_timeout(self, seconds: float) -> Iterator[None]:
+        """Wait inside at most `seconds`, and at most `busy_timeout`, for the lock of another connection."""
+        with self.lock, self.translated_errors():
+            self._lock_timeout = min(seconds, self.busy_timeout)
             try:
-                self.raw.execute(f"PRAGMA busy_timeout = {round(1_000 * self._patience):d}")
+                self.raw.execute(f"PRAGMA busy_timeout = {round(1_000 * self._lock_timeout):d}")
                 yield
             finally:
-                self._patience = self.busy_timeout
+                self._lock_timeout = self.busy_timeout
                 self.raw.execute(f"PRAGMA busy_timeout = {round(1_000 * self.busy_timeout):d}")
 
     @contextlib.contextmanager
-    def free_within(self, seconds: float) -> Iterator[bool]:
-        """Wait at most so long for the threads that are at it, and keep them out inside; False where they stay."""
+    def exclusive_within(self, seconds: float) -> Iterator[bool]:
+        """Wait at most `seconds` for the other threads of this connection; True with them kept out, False otherwise."""
         if not self.lock.acquire(timeout=seconds):
             yield False
             return
@@ -112,35 +95,35 @@ class Connection:
             self.lock.release()
 
     def data_version(self) -> int:
-        """Return a number that is another once a different connection has written to the file."""
-        with self.lock, self.plain_words():
+        """Return a number that changes when another connection has written to the file."""
+        with self.lock, self.translated_errors():
             return int(self.raw.execute("PRAGMA data_version").fetchone()[0])
 
     def holds(self, path: Path) -> bool:
-        """Say whether this has the file open."""
+        """Say whether this connection has the file open."""
         try:
             return self._open is not None and not self._closed and self.path.samefile(path)
         except OSError:
             return False
 
     def before_fork(self) -> None:
-        """Close, once no other thread is at it; what this thread has in a transaction stays open for the parent."""
+        """Close once no other thread uses it; inside a transaction of this thread it stays open, for the parent."""
         self.lock.acquire()
-        self._left = self._open if self._depth and not self._closed else None
-        if self._left is None and self._open is not None:
+        self._kept_by_parent = self._open if self._depth and not self._closed else None
+        if self._kept_by_parent is None and self._open is not None:
             self._open.close()
             self._open = None
 
     def after_fork(self, *, child: bool) -> None:
-        """Go on; in the child without what was left open, which is kept, untouched, for as long as this lives."""
-        if child and self._left is not None:
+        """Go on; a child does without a connection that stayed open, and keeps it referenced but untouched."""
+        if child and self._kept_by_parent is not None:
             self._open, self._depth, self._closed = None, 0, True
         self.lock.release()
 
     def _connect(self) -> sqlite3.Connection:
         if self._closed:
             raise StoreError(f"{self.path}: the store is closed; open it again")
-        with self.plain_words():
+        with self.translated_errors():
             mode = "ro" if self.read_only else "rwc"
             opened = self._open = sqlite3.connect(
                 f"{self.path.absolute().as_uri()}?mode={mode}",
@@ -151,7 +134,7 @@ class Connection:
                 cached_statements=256,
             )
             try:
-                self._prepare(self.durability)
+                prepare(opened, self.path, self.durability, self.busy_timeout, read_only=self.read_only)
             except BaseException:
                 opened.close()
                 self._open = None
@@ -163,24 +146,23 @@ class Connection:
         return _Transaction(self)
 
     def begin(self) -> None:
-        """Begin a transaction, or a savepoint within one; the caller has the lock."""
+        """Begin a transaction, or a savepoint inside one; the caller has the lock."""
         if self._depth:
             self.raw.execute("SAVEPOINT inner_one")
         else:
-            self._begin_to_write()
+            self._begin_immediate()
         self._depth += 1
 
     def commit(self) -> None:
-        """Make what was begun last part of what is around it, or of the file."""
+        """Commit the transaction, or release the innermost savepoint."""
         self.raw.execute("RELEASE inner_one" if self._depth > 1 else "COMMIT")
         self._depth -= 1
 
-    def undo(self) -> None:
-        """Take back what was begun last."""
+    def rollback(self) -> None:
+        """Roll back the transaction, or to the innermost savepoint."""
         self._depth -= 1
-        for forget in self._forget:
-            forget()
-        # A full disk rolls back by itself, and then there is nothing left to undo.
+        self.clear_caches()
+        # SQLite rolls back by itself when the disk is full, and then nothing is left to undo.
         if self.raw.in_transaction:
             for statement in ("ROLLBACK TO inner_one", "RELEASE inner_one") if self._depth else ("ROLLBACK",):
                 self.raw.execute(statement)
@@ -188,7 +170,7 @@ class Connection:
     @contextlib.contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
         """Read from one consistent state of the database."""
-        with self.lock, self.plain_words():
+        with self.lock, self.translated_errors():
             if self._depth:
                 yield self.raw
                 return
@@ -199,42 +181,21 @@ class Connection:
             finally:
                 self._depth -= 1
                 if self.raw.in_transaction:
-                    self.raw.execute("ROLLBACK")  # nothing was written; a commit would stumble over a damaged page
+                    self.raw.execute("ROLLBACK")  # nothing was written; a commit would fail on a damaged page
 
     @contextlib.contextmanager
-    def plain_words(self) -> Iterator[None]:
-        """Turn what SQLite raises into a StoreError of one sentence."""
+    def translated_errors(self) -> Iterator[None]:
+        """Turn SQLite's errors into StoreErrors of one sentence."""
         try:
             yield
         except (sqlite3.Error, UnicodeError, OverflowError) as fault:
-            self.explain(fault)
+            raise_store_error(self.path, fault)
             raise
 
-    def explain(self, fault: BaseException) -> None:
-        """Raise a StoreError of one sentence for what SQLite raises; nothing happens for any other fault.
+    def _begin_immediate(self) -> None:
+        """Take SQLite's write lock, waiting for it up to the lock timeout.
 
-        InputError for what cannot be given to SQLite at all: half a character, a number of more than 64 bits.
-        """
-        if isinstance(fault, sqlite3.ProgrammingError):
-            if "closed database" in str(fault):
-                raise StoreError(f"{self.path}: the store is closed; open it again") from fault
-        elif isinstance(fault, UnicodeEncodeError):
-            raise InputError(f"the text {fault.object[:80]!r} has half a character; send whole ones") from fault
-        elif isinstance(fault, OverflowError) and "SQLite INTEGER" in str(fault):
-            raise InputError("a number has more than 64 bits and cannot be stored; send a smaller one") from fault
-        elif isinstance(fault, UnicodeDecodeError):  # SQLite quotes a damaged schema, and that is no text
-            raise StoreError(f"{self.path}: {_WORDS[sqlite3.SQLITE_CORRUPT]}") from fault
-        elif isinstance(fault, sqlite3.Error):
-            code = getattr(fault, "sqlite_errorcode", 0) & 0xFF
-            if "decode to UTF-8" in str(fault):  # and the text, which is nobody's business
-                code = sqlite3.SQLITE_CORRUPT
-            words = _WORDS.get(code, f"could not be used, SQLite says: {fault}; see `doctor` for its state")
-            raise StoreError(f"{self.path}: {words}") from fault
-
-    def _begin_to_write(self) -> None:
-        """Take the lock that one writer has, or wait for it.
-
-        SQLite itself asks again after ever longer pauses, up to a tenth of a second: with many writers one may wait
+        SQLite's own busy handler retries after ever longer pauses, up to 0.1 s: with many writers one of them may wait
         for seconds while others come and go. Here the pauses are about as long as a transaction takes.
         """
         raw = self.raw
@@ -246,67 +207,21 @@ class Connection:
                     raw.execute("BEGIN IMMEDIATE")
                 except sqlite3.OperationalError as fault:
                     now = time.monotonic()
-                    deadline = deadline or now + self._patience
-                    if getattr(fault, "sqlite_errorcode", 0) & 0xFF != sqlite3.SQLITE_BUSY or now >= deadline:
+                    deadline = deadline or now + self._lock_timeout
+                    if not is_busy(fault) or now >= deadline:
                         raise
-                    # The clock's last digits keep two that wait from asking at the same moments for ever.
-                    spread = 0.5 + time.monotonic_ns() % 1_000 / 1_000
-                    time.sleep(min(pause * spread, deadline - now))
+                    # Jitter of the clock's last digits keeps two waiting writers from retrying in step.
+                    jitter = 0.5 + time.monotonic_ns() % 1_000 / 1_000
+                    time.sleep(min(pause * jitter, deadline - now))
                     pause = min(2.0 * pause, _LAST_PAUSE)
                 else:
                     return
         finally:
-            raw.execute(f"PRAGMA busy_timeout = {round(1_000 * self._patience):d}")
-
-    def _switch_to_wal(self) -> str:
-        """Ask for the write-ahead log until it is given: SQLite does not wait for this lock by itself."""
-        deadline = time.monotonic() + self.busy_timeout
-        while True:
-            try:
-                return str(self.raw.execute("PRAGMA journal_mode = WAL").fetchone()[0])
-            except sqlite3.OperationalError as fault:
-                busy = getattr(fault, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY
-                if not busy or time.monotonic() > deadline:
-                    raise
-                time.sleep(0.005)
-
-    def _prepare(self, durability: Durability) -> None:
-        raw = self.raw
-        raw.execute("BEGIN")  # one state for all three: another process may be creating the tables just now
-        n_things = raw.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
-        application = int(raw.execute("PRAGMA application_id").fetchone()[0])
-        version = user_version(raw)
-        raw.execute("COMMIT")
-        if application != APPLICATION_ID and (n_things or version or application):
-            raise StoreError(
-                f"{self.path}: is a database of another application; give the path of a store, or of a new file"
-            )
-        if version > VERSION:
-            raise StoreError(
-                f"{self.path}: has version {version} of the schema and this program knows {VERSION}; "
-                "install a newer offer-bandit"
-            )
-        raw.execute("PRAGMA foreign_keys = ON")
-        raw.execute("PRAGMA recursive_triggers = ON")  # else REPLACE would delete behind the guards
-        raw.execute(f"PRAGMA cache_size = {-_CACHE_KIB:d}")
-        if self.read_only:
-            if version < VERSION:
-                raise StoreError(
-                    f"{self.path}: has version {version} of the schema, {VERSION} is needed; open it once for writing "
-                    "(`offer-bandit verify` does), which keeps a copy and brings it up to date"
-                )
-            return
-        if self._switch_to_wal() != "wal":
-            raise StoreError(f"{self.path}: cannot keep a write-ahead log there; use a local disk")
-        # A reader that stays long lets the log grow; once it is gone, the log is cut to this size.
-        raw.execute(f"PRAGMA journal_size_limit = {_LOG_BYTES:d}")
-        raw.execute("PRAGMA synchronous = FULL" if durability == "full" else "PRAGMA synchronous = NORMAL")
-        if version < VERSION:
-            migrate(raw, self.path)
+            raw.execute(f"PRAGMA busy_timeout = {round(1_000 * self._lock_timeout):d}")
 
 
 class _Transaction(AbstractContextManager[None]):
-    """A transaction as a plain context manager: one made of a generator costs as much as beginning and committing."""
+    """A transaction as a class: a context manager made of a generator costs as much as the begin and the commit."""
 
     __slots__ = ("_connection",)
 
@@ -320,7 +235,7 @@ class _Transaction(AbstractContextManager[None]):
             connection.begin()
         except BaseException as fault:
             connection.lock.release()
-            connection.explain(fault)
+            raise_store_error(connection.path, fault)
             raise
 
     def __exit__(
@@ -332,13 +247,13 @@ class _Transaction(AbstractContextManager[None]):
                 try:
                     connection.commit()
                 except BaseException:
-                    connection.undo()
+                    connection.rollback()
                     raise
             else:
-                connection.undo()
-                connection.explain(fault)
+                connection.rollback()
+                raise_store_error(connection.path, fault)
         except sqlite3.Error as second:
-            connection.explain(second)
+            raise_store_error(connection.path, second)
             raise
         finally:
             connection.lock.release()

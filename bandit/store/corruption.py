@@ -1,4 +1,4 @@
-"""What cannot be read as it was written: a flipped bit that SQLite does not notice."""
+"""Reports stored values that cannot be decoded: corruption that SQLite itself does not notice."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def as_written(path: Path, what: str) -> Iterator[None]:
-    """Turn what reading a damaged value raises into a StoreError of one sentence."""
+def decoding(path: Path, what: str) -> Iterator[None]:
+    """Turn any error of decoding a corrupt value into a StoreError of one sentence."""
     try:
         yield
     except (TypeError, ValueError, OverflowError, RecursionError, msgspec.MsgspecError) as fault:

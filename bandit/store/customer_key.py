@@ -1,4 +1,4 @@
-"""The key under which customers are hashed, from outside the database: a variable, or a file that one names."""
+"""Reads the key that customers are hashed with from the environment: a variable, or a file that a variable names."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from pathlib import Path
 from bandit.errors import InputError
 
 KEY_VARIABLE = "OFFER_BANDIT_KEY"
-"""Environment variable with the key itself."""
+"""Environment variable that holds the key."""
 
 FILE_VARIABLE = "OFFER_BANDIT_KEY_FILE"
-"""Environment variable with the path of a file that has the key, and a line end at most after it."""
+"""Environment variable that holds the path of a file with the key; one line end after the key is dropped."""
 
 
 def customer_key() -> bytes | None:
-    """Return the key that the environment gives, None where it gives none; InputError where it cannot be used.
+    """Return the key from the environment, None if it is not set; InputError if it cannot be used.
 
-    A key file that others than its owner may read is used with a UserWarning.
+    UserWarning for a key file that other users than its owner may read.
     """
     key = os.environ.get(KEY_VARIABLE, "").encode()
     name = os.environ.get(FILE_VARIABLE, "")
@@ -34,7 +34,7 @@ def _from_file(path: Path) -> bytes:
         key = path.read_bytes()
     except OSError as fault:
         raise InputError(
-            f"{path}: the customer key cannot be read ({fault.strerror}); mend {FILE_VARIABLE} or its permissions"
+            f"{path}: the customer key cannot be read ({fault.strerror}); correct {FILE_VARIABLE} or its permissions"
         ) from fault
     key = key.removesuffix(b"\n").removesuffix(b"\r")
     if not key:

@@ -1,4 +1,4 @@
-"""The file of a database as the system sees it: what it is called, how large it is, and whether it can be one."""
+"""The database as a file: the paths beside it, its size, and a check of its header before SQLite opens it."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ _HEADER = b"SQLite format 3\x00"
 
 
 def wal_path(path: Path) -> Path:
-    """Return where SQLite keeps the write-ahead log of a database."""
+    """Return the path of a database's write-ahead log."""
     return path.with_name(path.name + "-wal")
 
 
 def file_size(path: Path) -> int:
-    """Return the size in bytes, 0 where there is no such file."""
+    """Return the size in bytes, 0 if there is no such file."""
     try:
         return path.stat().st_size
     except FileNotFoundError:
@@ -27,7 +27,7 @@ def file_size(path: Path) -> int:
 
 
 def sync_directory(folder: Path) -> None:
-    """Have the names in a directory on the disk; OSError where that cannot be done."""
+    """Flush the entries of a directory to the disk; OSError where the file system cannot."""
     fd = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(fd)
@@ -35,8 +35,8 @@ def sync_directory(folder: Path) -> None:
         os.close(fd)
 
 
-def look_before_opening(path: Path, *, read_only: bool) -> None:
-    """Refuse what SQLite would answer in words of its own, or would not notice at once."""
+def check_before_opening(path: Path, *, read_only: bool) -> None:
+    """StoreError for a path that cannot be a store, and for a truncated file, which SQLite would notice late."""
     try:
         if path.is_dir():
             raise StoreError(f"{path}: is a directory; give the path of a file in it")
@@ -52,8 +52,8 @@ def look_before_opening(path: Path, *, read_only: bool) -> None:
         raise StoreError(f"{path}: cannot be read ({fault.strerror}); check its permissions") from fault
     if header and not header.startswith(_HEADER):
         raise StoreError(f"{path}: is not a database; give the path of a store, or of a new file")
-    # The header has the size of a page at byte 16 (1 stands for 65,536) and their number at byte 28. While a
-    # write-ahead log is there, pages may rightly be missing from the file.
+    # The header has the page size at byte 16 (1 stands for 65,536) and the number of pages at byte 28. Pages may be
+    # missing from the file while they are in a write-ahead log.
     page = int.from_bytes(header[16:18], "big")
     expected = (65_536 if page == 1 else page) * int.from_bytes(header[28:32], "big")
     if file_size(path) < expected and not file_size(wal_path(path)):

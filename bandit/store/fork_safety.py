@@ -1,4 +1,4 @@
-"""What must be still when the process forks, and go on in parent and child."""
+"""Keeps registered objects safe over a fork: each waits for its threads before it, and goes on in parent and child."""
 
 from __future__ import annotations
 
@@ -8,40 +8,40 @@ import weakref
 from typing import Protocol
 
 
-class Forked(Protocol):
-    """Something that a fork must find still: no other thread within, nothing open that two processes cannot share."""
+class ForkAware(Protocol):
+    """An object that no other thread may use during a fork, and that two processes cannot share."""
 
     def before_fork(self) -> None:
-        """Wait until no thread is within, and keep others out."""
+        """Wait until no thread uses the object, and keep threads out."""
         ...
 
     def after_fork(self, *, child: bool) -> None:
-        """Let threads in again; in the child there is but one thread, and this is another than the parent's."""
+        """Let threads in again; a child has only one thread, which is not the one that called `before_fork`."""
         ...
 
 
-_OUTER: weakref.WeakSet[Forked] = weakref.WeakSet()
-_INNER: weakref.WeakSet[Forked] = weakref.WeakSet()
-_ONE_AT_A_TIME = threading.Lock()
-_HELD: list[Forked] = []
+_OUTER: weakref.WeakSet[ForkAware] = weakref.WeakSet()
+_INNER: weakref.WeakSet[ForkAware] = weakref.WeakSet()
+_FORK_LOCK = threading.Lock()
+_WAITING: list[ForkAware] = []
 
 
-def watch(each: Forked, *, outer: bool) -> None:
-    """Have it told of forks for as long as it lives; what is outer first, as it uses what is inner."""
+def register_for_fork(each: ForkAware, *, outer: bool) -> None:
+    """Call the object's hooks at each fork while it lives; outer objects come first, as they use inner ones."""
     (_OUTER if outer else _INNER).add(each)
 
 
 def _before() -> None:
-    _ONE_AT_A_TIME.acquire()
+    _FORK_LOCK.acquire()
     for each in (*list(_OUTER), *list(_INNER)):
         each.before_fork()
-        _HELD.append(each)
+        _WAITING.append(each)
 
 
 def _after(*, child: bool) -> None:
-    while _HELD:
-        _HELD.pop().after_fork(child=child)
-    _ONE_AT_A_TIME.release()
+    while _WAITING:
+        _WAITING.pop().after_fork(child=child)
+    _FORK_LOCK.release()
 
 
 if hasattr(os, "register_at_fork"):

@@ -1,4 +1,4 @@
-"""The store's decisions as a log that policies and estimators read: batches of one catalogue's numbers."""
+"""The decisions of a store as a `bandit.domain.Log`, in the numbers of one catalogue."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class _Tally:
-    """Numbers of decisions: with an offer of the catalogue, with another, and still open."""
+    """Numbers of decisions: with an offer that the catalogue has, with another offer, and still open."""
 
     n: int
     left_out: int
@@ -32,10 +32,10 @@ class _Tally:
 class StoreLog:
     """A `bandit.domain.Log` of the decisions that were in the store when it was opened.
 
-    Offers and eligible sets of other catalogue versions are taken over by the names of their options; `left_out`
-    counts the decisions whose offer `catalogue` does not have. Decisions that were imported without propensities have
-    the propensity NaN. Memory does not grow with the log, nor does the cost of creating one: the first use of `n`,
-    `left_out` or `still_open` counts the whole log once, for all three.
+    Offers and eligible sets of other catalogue versions are mapped by the names of their options; `left_out` counts the
+    decisions whose offer `catalogue` does not have. Decisions imported without propensities have the propensity NaN.
+    Memory and the cost of creation do not grow with the log: the first use of `n`, `left_out` or `still_open` counts
+    the whole log once, for all three.
     """
 
     def __init__(
@@ -48,7 +48,7 @@ class StoreLog:
 
     @property
     def catalogue(self) -> Catalogue:
-        """The catalogue that the offers are numbered by."""
+        """The catalogue whose numbers the offers have."""
         return self._translation.catalogue
 
     @property
@@ -68,7 +68,7 @@ class StoreLog:
 
     @cached_property
     def propensities_known(self) -> bool:
-        """Whether each decision that `batches` yields has its propensity, and none was imported without."""
+        """Whether all decisions that `batches` yields have a propensity."""
         for policy_id in self._store.catalogues.unknown_policies():
             if self._where.policy_id in {None, policy_id}:
                 ids, offers, _ = self._store.decisions.tally(replace(self._where, policy_id=policy_id), self._through)
@@ -77,7 +77,7 @@ class StoreLog:
         return True
 
     def batches(self, size: int = 65_536) -> Iterator[LoggedBatch]:
-        """Yield the decisions in order, at most `size` at a time."""
+        """Yield the decisions in order, in batches of at most `size`."""
         if size < 1:
             raise StoreError(f"a batch has at least one decision; seen size {size}")
         objective = self._translation.objective
@@ -99,9 +99,9 @@ class StoreLog:
                 yield batch
 
     def decisions(self, columns: DecisionColumns, *, masks: bool = True) -> tuple[IntArray, LoggedBatch]:
-        """Return which of these decisions the catalogue has an offer for, and those as a batch.
+        """Return the rows whose offer the catalogue has, and these decisions as a batch.
 
-        Without `masks` what was eligible is not read, and the batch's mask has no columns.
+        Without `masks` the eligible sets are not read, and the mask of the batch has no columns.
         """
         return self._translation.decisions(columns, masks=masks)
 
@@ -109,7 +109,7 @@ class StoreLog:
     def _tally(self) -> _Tally:
         catalogue_ids, offers, counts = self._store.decisions.tally(self._where, self._through)
         known = self._translation.offer_map.offers(catalogue_ids, offers) >= 0
-        every = counts
+        all_counts = counts
         if self._where.settled_before is not None:
-            every = self._store.decisions.tally(replace(self._where, settled_before=None), self._through)[2]
-        return _Tally(int(counts[known].sum()), int(counts[~known].sum()), int(every.sum() - counts.sum()))
+            all_counts = self._store.decisions.tally(replace(self._where, settled_before=None), self._through)[2]
+        return _Tally(int(counts[known].sum()), int(counts[~known].sum()), int(all_counts.sum() - counts.sum()))

@@ -1,4 +1,4 @@
-"""The frozen column records that go into the store and come out of it.
+"""The frozen column records that are written to the store and read from it.
 
 Shapes: n rows, N offers of a catalogue. Times are whole microseconds since 1970-01-01 UTC.
 """
@@ -18,21 +18,21 @@ if TYPE_CHECKING:
 RowIndex = IntArray | BoolArray | slice
 
 UNKNOWN_POLICY: Mapping[str, object] = {"kind": "imported", "propensities": "unknown"}
-"""Stands in the table of policies for one that wrote decisions of which nobody knows how probable they were."""
+"""The settings of the placeholder policy of imported decisions whose propensities are unknown."""
 
 PLACEHOLDER = 1.0
-"""What the column of propensities has in such decisions; `StoreLog` gives NaN in its place, and nothing may read it."""
+"""The stored propensity of such decisions; it has no meaning, and `StoreLog` gives NaN in its place."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DecisionRows:
     """n decisions to append, all under one catalogue, policy and step.
 
-    `eligible` is (n, N), or (1, N) where all rows share one set. `policy_id` is None for imported decisions, or that
-    of `Store.unknown_policy` where their propensities are unknown and `propensity` is the `PLACEHOLDER`.
-    `removals` gives the JSON of what the rules removed for a row; it is asked only for an eligible set that is new.
-    Row i has the position `first_position + i` in its batch. `customer_keys` are the customers as the store writes
-    them, where the caller has asked for them already; they are worked out where it has not.
+    `eligible` is (n, N), or (1, N) where all rows share one set. `policy_id` is None for imported decisions; if their
+    propensities are unknown, it is `Catalogues.unknown_policy` and `propensity` is the `PLACEHOLDER`. `removals(row)`
+    returns the JSON of what the rules removed for a row; it is called only for eligible sets that are new.
+    Row i has the position `first_position + i` in its batch. `customer_keys` are the customers in stored form, if the
+    caller has them already; otherwise the store computes them.
     """
 
     decision_ids: Sequence[str]
@@ -62,8 +62,9 @@ class DecisionRows:
 class EventRows:
     """n events to append; NaN stands for no revenue and no reward.
 
-    Decisions are named by `decision_ids`, or by `seq` as `append_decisions` returned it. An event id of None is the
-    event's name. Where `time_given` is false the time is only that of arrival: a correction keeps the old one.
+    Decisions are named by `decision_ids`, or by `seq` as `DecisionWriter.append` returned it. An event id of None is
+    the event's name. With `time_given` false, `time` is only the time of arrival: a correction keeps the time of the
+    event that it corrects.
     """
 
     event: str | Sequence[str]
@@ -82,7 +83,7 @@ class EventRows:
 
 @dataclass(frozen=True, slots=True)
 class EventReceipt:
-    """What became of appended events; `n_spooled` wait beside the database, and are looked at when it takes them."""
+    """How many of the appended events were new, repeated or corrections; `n_spooled` wait in the spool, unchecked."""
 
     n_new: int
     n_repeated: int
@@ -92,13 +93,12 @@ class EventReceipt:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DecisionColumns:
-    """n decisions read back, by `seq`, with what came of each.
+    """n decisions read back, by `seq`, with their outcomes.
 
-    `customer` is the key as stored, `policy_id` is -1 where the decision was imported with its propensity (that of
-    `Store.unknown_policy` where it was imported without, and `propensity` is then no more than the `PLACEHOLDER`),
-    `context` is JSON text,
-    `probabilities` has float64 bytes or None. `converted`, `revenue` and `value` count events within the window;
-    `closed` and `n_events` all current events; `last_event_id` is 0 where there is none.
+    `customer` is in stored form, `context` is JSON text, `probabilities` has float64 bytes or None. `policy_id` is -1
+    for decisions imported with their propensities, and that of `Catalogues.unknown_policy` for those imported without,
+    whose `propensity` is the meaningless `PLACEHOLDER`. `converted`, `revenue` and `value` count events within the
+    window; `closed` and `n_events` count all current events; `last_event_id` is 0 for a decision without events.
     """
 
     seq: IntArray
@@ -133,66 +133,9 @@ class DecisionColumns:
         return DecisionColumns(*(getattr(self, field.name)[rows] for field in fields(self)))
 
 
-@dataclass(frozen=True, slots=True)
-class Reach:
-    """How far a learner has looked: all events up to `event`, all decisions up to `seq` and made up to `time`.
-
-    Decisions made up to `levels[k]` had reached the level k of `bandit.store.learning.conversion_delay`; there is one time for each level.
-    """
-
-    event: int
-    seq: int
-    time: int
-    levels: tuple[int, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Sweep:
-    """One pass of a learner over what is new, from `start` to `target`, done up to the decision `position`."""
-
-    criterion: str
-    start: Reach
-    target: Reach
-    position: int
-    complete: bool
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class DueColumns:
-    """n decisions to be learned, and what was learned of them before; `sweep` goes back with `record_step`.
-
-    `weight` is how much of each outcome is known and `was_weight` how much of it was learned, as in `Outcomes`.
-    """
-
-    decisions: DecisionColumns
-    weight: FloatArray
-    is_update: BoolArray
-    previous_weight: FloatArray
-    previous_converted: BoolArray
-    previous_revenue: FloatArray
-    previous_value: FloatArray
-    sweep: Sweep | None
-
-    def __len__(self) -> int:
-        return len(self.decisions)
-
-    def take(self, rows: RowIndex) -> DueColumns:
-        """Return the chosen rows; the sweep stays."""
-        return DueColumns(
-            self.decisions.take(rows),
-            self.weight[rows],
-            self.is_update[rows],
-            self.previous_weight[rows],
-            self.previous_converted[rows],
-            self.previous_revenue[rows],
-            self.previous_value[rows],
-            self.sweep,
-        )
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class EventColumns:
-    """All events of one decision, by id; `corrects` is -1 where an event replaces none."""
+    """All events of one decision, by id; `corrects` is -1 for an event that is not a correction."""
 
     id: IntArray
     event_id: ObjectArray
@@ -210,10 +153,10 @@ class EventColumns:
 
 @dataclass(frozen=True, slots=True)
 class Where:
-    """Which decisions to read; None does not filter. `after_time` is inclusive, `before_time` exclusive.
+    """A filter of decisions; None does not filter. `after_time` is inclusive, `before_time` exclusive.
 
-    `settled_before` leaves out decisions made then or later, unless they were closed: with (now - window), those of
-    which something may still come: to judge them by what has come so far would count late answers as silence.
+    `settled_before` leaves out decisions made at that time or later, unless they were closed. With (now - window) it
+    leaves out the open ones: counting their outcomes so far would count late answers as silence.
     """
 
     policy_id: int | None = None
@@ -227,7 +170,7 @@ class Where:
 
 @dataclass(frozen=True, slots=True)
 class CatalogueRow:
-    """A catalogue version that the store has."""
+    """A catalogue version in the store."""
 
     id: int
     version: str
@@ -236,10 +179,10 @@ class CatalogueRow:
 
 @dataclass(frozen=True, slots=True)
 class PolicyRow:
-    """A learner: a policy's settings over a catalogue version.
+    """A policy: its settings over a catalogue version.
 
-    Its state is folded from that of `base_step` on. Decisions made with a state before `decides_from` cannot be
-    computed again, since what was learned by then has been removed in part.
+    Its state is the fold of its steps from `base_step` on. Decisions made with a state before `decides_from` cannot be
+    recomputed, because part of what was learned by then has been deleted.
     """
 
     id: int
@@ -250,26 +193,8 @@ class PolicyRow:
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
-    """One step of learning: how many outcomes it folded and the hash of the state after it."""
-
-    step: int
-    n: int
-    state_hash: str
-
-
-@dataclass(frozen=True, slots=True)
-class Snapshot:
-    """A policy's state after a step."""
-
-    step: int
-    state: bytes
-    state_hash: str
-
-
-@dataclass(frozen=True, slots=True)
-class Counts:
-    """How much is in the store; the sizes are in bytes."""
+class StoreCounts:
+    """Numbers of rows in the store, the range of decision times, and the sizes of the files in bytes."""
 
     decisions: int
     events: int
@@ -283,27 +208,11 @@ class Counts:
 
 
 def object_array(values: Sequence[object]) -> ObjectArray:
-    """Return a 1-d object array, whatever the values are."""
+    """Return a (n,) object array of any values, also of sequences, which numpy would make a second dimension of.
+
+    >>> object_array([(1, 2), (3, 4)]).shape
+    (2,)
+    """
     array = np.empty(len(values), dtype=object)
     array[:] = values
     return array
-
-
-def concatenate(parts: Sequence[DueColumns]) -> DueColumns:
-    """Return the rows of all parts, one after the other; at least one part, and the sweep of the first."""
-    if len(parts) == 1:
-        return parts[0]
-
-    def decisions(name: str) -> ObjectArray:
-        return np.concatenate([getattr(part.decisions, name) for part in parts])
-
-    return DueColumns(
-        DecisionColumns(*(decisions(field.name) for field in fields(DecisionColumns))),  # type: ignore[arg-type]
-        np.concatenate([part.weight for part in parts]),
-        np.concatenate([part.is_update for part in parts]),
-        np.concatenate([part.previous_weight for part in parts]),
-        np.concatenate([part.previous_converted for part in parts]),
-        np.concatenate([part.previous_revenue for part in parts]),
-        np.concatenate([part.previous_value for part in parts]),
-        parts[0].sweep,
-    )

@@ -1,4 +1,4 @@
-"""The store: one SQLite file with everything that evaluation, learning and audit need."""
+"""The store: one SQLite file with the decisions, the events and the ledger of learning."""
 
 from __future__ import annotations
 
@@ -6,44 +6,44 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from bandit.errors import StoreError
-from bandit.store.connection import Connection, Durability
+from bandit.store.connection import Connection
 from bandit.store.learning.ledger import Ledger
 from bandit.store.maintenance import statistics
 from bandit.store.maintenance.backup import backup
 from bandit.store.maintenance.check import check
 from bandit.store.maintenance.copy import BackupReport
 from bandit.store.maintenance.deletion import Deletion
-from bandit.store.maintenance.journal import Upkeep, runs
-from bandit.store.spool.writer import FoldReport, SpooledWriter, SpoolRecovery
+from bandit.store.maintenance.journal import JournalEntry, runs
+from bandit.store.spool.recovery import FoldReport, SpoolRecovery
+from bandit.store.spool.writer import SpooledWriter
 from bandit.store.tables.catalogues import Catalogues
 from bandit.store.tables.customers import Customers
 from bandit.store.tables.decision_reader import DecisionReader
 from bandit.store.tables.decision_writer import DecisionWriter
-from bandit.store.tables.eligible_sets import EligibleSets
+from bandit.store.tables.eligible_sets import EligibleSetTable
 from bandit.store.tables.event_writer import EventWriter
-from bandit.store.tables.leases import Held, Leases
+from bandit.store.tables.leases import Leases
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from contextlib import AbstractContextManager
     from types import TracebackType
 
-    from bandit.store.records import (
-        Counts,
-    )
+    from bandit.store.connection_setup import Durability
+    from bandit.store.records import StoreCounts
 
 
 class Store:
-    """Decisions, events and what was learned of them, in one file; made by `Store.open`.
+    """The tables of one database file, opened by `Store.open`.
 
-    Threads may share a store. Several processes may have the file open; writers take turns.
+    Threads may share a store. Several processes may open the file; their writes take turns.
     """
 
     def __init__(self, connection: Connection, customers: Customers) -> None:
         self._connection = connection
         self.customers = customers
         self.catalogues = Catalogues(connection)
-        self.eligible_sets = EligibleSets(connection)
+        self.eligible_sets = EligibleSetTable(connection)
         self.decisions = DecisionReader(connection)
         self.decision_writer = DecisionWriter(connection, customers, self.eligible_sets)
         self.events = EventWriter(connection)
@@ -60,10 +60,16 @@ class Store:
         read_only: bool = False,
         busy_timeout: float = 5.0,
     ) -> Store:
-        """Open a store, and create it where there is none; StoreError says why it cannot be.
+        """Open a store, or create it if the file does not exist; StoreError if it cannot be used.
 
-        With durability "full" a commit survives the loss of power, with "process" the death of the process. Customers
-        are written under a hash keyed with `customer_key`, and in the clear without one. `busy_timeout` is in seconds.
+        With durability "full" a commit survives a power cut, with "process" a crash of the process. Customers are
+        stored under a hash keyed with `customer_key`, or unhashed without one. `busy_timeout`, in seconds, is how long
+        to wait for another process's lock.
+
+        >>> from tempfile import TemporaryDirectory
+        >>> with TemporaryDirectory() as folder, Store.open(f"{folder}/offers.db", customer_key=b"secret") as store:
+        ...     store.counts().decisions, store.check()
+        (0, [])
         """
         if durability not in {"full", "process"}:
             raise StoreError(f'durability is "full" or "process"; seen "{durability}"')
@@ -83,11 +89,11 @@ class Store:
         self.close()
 
     def close(self) -> None:
-        """Close the file; nothing happens the second time."""
+        """Close the file; a second call does nothing."""
         self._connection.close()
 
     def another(self) -> Store:
-        """Open the same file once more, in the same way: another thread's work does not wait for this connection."""
+        """Open the same file once more with the same options, for a thread that must not wait for this connection."""
         mine = self._connection
         connection = Connection(mine.path, mine.durability, mine.busy_timeout, read_only=mine.read_only)
         try:
@@ -97,63 +103,59 @@ class Store:
             raise
 
     def writer(self) -> SpooledWriter:
-        """Return a way in that takes decisions and events beside the database while it cannot be written."""
+        """Return a writer that spools decisions and events beside the database while it cannot be written."""
         return SpooledWriter(self._connection, self.decision_writer, self.events)
 
     def fold_spools(self) -> FoldReport:
-        """Take in what processes that are gone have left beside the database."""
-        return SpoolRecovery(self._connection, self.decision_writer, self.events).fold_left()
+        """Fold the spools of ended processes into the database."""
+        return SpoolRecovery(self._connection, self.decision_writer, self.events).fold_abandoned()
 
     def data_version(self) -> int:
-        """Return a number that is another once a different connection has written to the file; it costs next to none.
+        """Return a number that changes when another connection has written to the file; a cheap check.
 
-        It is this connection's own, and begins anew with each connection.
+        Numbers of different connections cannot be compared.
         """
         return self._connection.data_version()
 
-    def patience(self, seconds: float) -> AbstractContextManager[None]:
-        """Wait at most so long for another's lock inside, instead of `busy_timeout`."""
-        return self._connection.patience(seconds)
+    def lock_timeout(self, seconds: float) -> AbstractContextManager[None]:
+        """Wait inside at most `seconds`, and at most `busy_timeout`, for the lock of another connection."""
+        return self._connection.lock_timeout(seconds)
 
-    def free_within(self, seconds: float) -> AbstractContextManager[bool]:
-        """Wait at most so long for other threads' use of this connection, and keep them out; False where they stay."""
-        return self._connection.free_within(seconds)
+    def exclusive_within(self, seconds: float) -> AbstractContextManager[bool]:
+        """Wait at most `seconds` for the other threads of this store; True with them kept out, False otherwise."""
+        return self._connection.exclusive_within(seconds)
 
     @property
     def path(self) -> Path:
-        """The file."""
+        """The database file."""
         return self._connection.path
 
     @property
     def read_only(self) -> bool:
-        """Whether nothing can be written."""
+        """Whether the store was opened for reading only."""
         return self._connection.read_only
 
     def transaction(self) -> AbstractContextManager[None]:
-        """Write all of what happens inside, or nothing; may be nested."""
+        """Write everything inside or nothing; transactions may be nested."""
         return self._connection.transaction()
 
     def check(self) -> list[str]:
-        """Return what is wrong with the store, in sentences; nothing where it is sound."""
+        """Return the integrity problems of the store in sentences; empty if there are none."""
         return check(self._connection)
 
-    def held_leases(self) -> tuple[Held, ...]:
-        """Return all leases, also those that have run out."""
-        return statistics.held_leases(self._connection)
-
-    def counts(self) -> Counts:
-        """Return how much is in the store."""
+    def counts(self) -> StoreCounts:
+        """Return the numbers of rows, the range of decision times and the sizes of the files."""
         return statistics.counts(self._connection)
 
     def backup(
         self, path: str | Path, *, force: bool = False, progress: Callable[[int, int], None] | None = None
     ) -> BackupReport:
-        """Copy a consistent state to a new file while the store is in use, check the copy, and record it.
+        """Copy a consistent state to a new file while the store is in use, verify it, and record it in the journal.
 
-        StoreError where the file exists, unless `force`.
+        StoreError if the file exists, unless `force`.
         """
         return backup(self.path, Path(path), force=force, progress=progress)
 
-    def journal(self) -> tuple[Upkeep, ...]:
-        """Return the backups, erasures and retention runs that this store remembers."""
+    def journal(self) -> tuple[JournalEntry, ...]:
+        """Return the recorded backups, erasures and retention runs, oldest first."""
         return runs(self._connection)

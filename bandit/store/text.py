@@ -1,4 +1,4 @@
-"""What a text must be to be stored: SQLite's own functions end one at a zero character."""
+"""Rejects texts with zero characters: SQLite's own functions end a text at the first one."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ if TYPE_CHECKING:
 ZERO = "\0"
 
 
-def refuse_zeros(what: str, texts: str | Iterable[str | None] | None) -> None:
-    """InputError where one of these texts has a zero character; None stands for no text."""
+def reject_zero_characters(what: str, texts: str | Iterable[str | None] | None) -> None:
+    """InputError where one of the texts has a zero character; None stands for no text."""
     if texts is None:
         return
     if isinstance(texts, str):
         found: str | None = texts if ZERO in texts else None
     else:
-        given = list(filter(None, texts))
-        found = next(text for text in given if ZERO in text) if ZERO in "".join(given) else None
+        present = list(filter(None, texts))
+        found = next(text for text in present if ZERO in text) if ZERO in "".join(present) else None
     if found is not None:
         raise InputError(f"the {what} {found[:80]!r} has a zero character, which cannot be stored; take it out")

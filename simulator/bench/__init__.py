@@ -1,1 +1,1 @@
-"""Engine and peers side by side: what they earn on worlds whose truth is known, and how fast they are."""
+"""Benchmarks of the engine: earnings beside other libraries, speed, and durability under kills and full disks."""

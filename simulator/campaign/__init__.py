@@ -1,38 +1,45 @@
-"""A pilot campaign, from today's rules to a learning engine: the story of the demo in steps that can be taken alone."""
+"""A pilot campaign in steps, from today's segment rules to a learning engine; the demo runs them all."""
 
-from simulator.campaign.evaluation import ALL, FACTS, RULES, THOMPSON, VW, Frozen, Truth, ceilings, judge, learn, truths
-from simulator.campaign.history import Held, halves, write_history
-from simulator.campaign.live import engine_learns, engine_live, live_values, more_than, policy_live
-from simulator.campaign.plan import Plan, World, pilot_scenario
-from simulator.campaign.results import Results, Row, results
+from simulator.campaign.evaluation import (
+    RULES_POLICY,
+    THOMPSON_POLICY,
+    VW_POLICY,
+    FrozenPolicy,
+    TrueValue,
+    clairvoyant_policies,
+    evaluate_offline,
+    train,
+    true_values,
+)
+from simulator.campaign.history import split_halves, write_history
+from simulator.campaign.live import engine_learns, engine_live, live_values, paired_difference, policy_live
+from simulator.campaign.plan import CampaignPlan, CampaignWorld, pilot_scenario
+from simulator.campaign.results import CampaignRow, Results, results
 from simulator.campaign.table import markdown, table
 
 __all__ = [
-    "ALL",
-    "FACTS",
-    "RULES",
-    "THOMPSON",
-    "VW",
-    "Frozen",
-    "Held",
-    "Plan",
+    "RULES_POLICY",
+    "THOMPSON_POLICY",
+    "VW_POLICY",
+    "CampaignPlan",
+    "CampaignRow",
+    "CampaignWorld",
+    "FrozenPolicy",
     "Results",
-    "Row",
-    "Truth",
-    "World",
-    "ceilings",
+    "TrueValue",
+    "clairvoyant_policies",
     "engine_learns",
     "engine_live",
-    "halves",
-    "judge",
-    "learn",
+    "evaluate_offline",
     "live_values",
     "markdown",
-    "more_than",
+    "paired_difference",
     "pilot_scenario",
     "policy_live",
     "results",
+    "split_halves",
     "table",
-    "truths",
+    "train",
+    "true_values",
     "write_history",
 ]

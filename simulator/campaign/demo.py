@@ -1,4 +1,4 @@
-"""The demo: `python -m simulator.campaign.demo` tells one retail campaign, from today's rules to an engine that learns."""
+"""The demo, `python -m simulator.campaign.demo`: one retail campaign, from today's rules to a learning engine."""
 
 from __future__ import annotations
 
@@ -18,30 +18,31 @@ from bandit.domain import FloatArray, Policy
 from bandit.errors import OfferBanditError
 from bandit.policies import ThompsonSampling, VowpalWabbit
 from bandit.store import Store
-from simulator.campaign import files, rival
-from simulator.campaign.evaluation import RULES, THOMPSON, VW, judge, learn, truths
-from simulator.campaign.history import Held, halves, history, write_history
+from simulator.campaign import files, vowpal_wabbit
+from simulator.campaign.evaluation import RULES_POLICY, THOMPSON_POLICY, VW_POLICY, evaluate_offline, train, true_values
+from simulator.campaign.history import history, split_halves, write_history
 from simulator.campaign.live import engine_learns, engine_live, live_values, policy_live
-from simulator.campaign.plan import Plan, World
+from simulator.campaign.plan import CampaignPlan, CampaignWorld
 from simulator.campaign.results import Results, results
 from simulator.campaign.steps import step
 from simulator.campaign.table import legend, markdown, table
-from simulator.campaign.threads import run_with_one_thread
+from simulator.programs.single_thread import run_single_threaded
+from simulator.simulation.log import MemoryLog
 
 _PIPED_WIDTH = 120
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the demo and print its table; returns 0 where done, 2 for input that cannot be used."""
+    """Run the demo and print its table; return 0 on success, 2 for invalid input."""
     given = _parser().parse_args(arguments)
-    plan = Plan(
+    plan = CampaignPlan(
         seed=given.seed, customers=given.customers, decisions=given.decisions, live=given.live, truth=given.truth
     )
     try:
         files.prepare(given.out)
-        world = World.draw(plan)
+        world = CampaignWorld.draw(plan)
         files.write_world(given.out, world)
-        found = tell(world, given.out)
+        found = run_demo(world, given.out)
     except OfferBanditError as fault:
         sys.stderr.write(f"error: {fault}\n")
         return 2
@@ -54,79 +55,76 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def tell(world: World, out: Path) -> Results:
-    """Run the pilot in a directory that `files.prepare` made.
-
-    Vowpal Wabbit works in a process of its own beside everything else.
-    """
-    database = out / files.DATABASE
+def run_demo(world: CampaignWorld, out: Path) -> Results:
+    """Run the pilot in a directory that `files.prepare` made; Vowpal Wabbit works in a second process meanwhile."""
+    database = out / files.DATABASE_FILE
     _campaign(world, database)
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as beside:
-        half = beside.submit(rival.learn_half, world.plan, database)
+        half = beside.submit(vowpal_wabbit.learn_half, world.plan, database)
         log = _read(world, database)
         thompson = ThompsonSampling(world.catalogue)
         with step("Thompson sampling learns from one half") as report:
-            learn(thompson, log.learned_from, report)
-        # Nothing is decided by it yet; it is done here because the other process is still at work.
+            train(thompson, log.learning, report)
+        # It decides nothing yet; it learns here because the other process is still busy.
         with step("the engine learns from the whole log, to go live later") as report:
             n_learned = engine_learns(world, database, report)
-        with step("Vowpal Wabbit learns from the same half, in a process of its own"):
+        with step("Vowpal Wabbit learns from the same half, in a second process"):
             state = half.result()
-        rival_live = beside.submit(rival.go_live, world.plan, database, state)
+        wabbit_live = beside.submit(vowpal_wabbit.go_live, world.plan, database, state)
         wabbit = VowpalWabbit(world.catalogue)
         wabbit.loads(state)
-        learned: dict[str, Policy] = {THOMPSON: thompson, VW: wabbit}
-        with step("all are judged on the other half") as report:
-            evaluation = judge(world, log.judged, learned, log.lookup, report)
-        with step("the truth, known to the simulator") as report:
-            truth = truths(world, learned, report)
+        learned: dict[str, Policy] = {THOMPSON_POLICY: thompson, VW_POLICY: wabbit}
+        with step("all policies are evaluated on the other half") as report:
+            evaluation = evaluate_offline(world, log.evaluation, learned, log.lookup, report)
+        with step("the true values, which the simulator knows") as report:
+            truth = true_values(world, learned, report)
         values = _live(world, database)
-        with step("Vowpal Wabbit live, in a process of its own"):
-            values[VW] = rival_live.result()
+        with step("Vowpal Wabbit live, in a second process"):
+            values[VW_POLICY] = wabbit_live.result()
     return results(world, evaluation, truth, values, n_learned)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Log:
-    """The halves of the log, and the way from stored customers to those of the population."""
+    """The halves of the log, and the lookup from stored customer keys to rows of the population."""
 
-    learned_from: Held
-    judged: Held
+    learning: MemoryLog
+    evaluation: MemoryLog
     lookup: Mapping[str, int]
 
 
-def _campaign(world: World, database: Path) -> None:
+def _campaign(world: CampaignWorld, database: Path) -> None:
     with step(f"{world.plan.decisions:,} visits under today's rules") as report:
         write_history(world, database, report)
 
 
-def _read(world: World, database: Path) -> _Log:
+def _read(world: CampaignWorld, database: Path) -> _Log:
     key = world.plan.customer_key.encode()
     with step("the log is split by customer"), Store.open(database, customer_key=key, read_only=True) as store:
         lookup = world.population.lookup(store.customers.stored)
-        return _Log(*halves(history(store, world)), lookup)
+        return _Log(*split_halves(history(store, world)), lookup)
 
 
-def _live(world: World, database: Path) -> dict[str, FloatArray]:
-    """Return what was to be expected of the offers made at each live visit, but for Vowpal Wabbit."""
-    with step(f"the engine live at {world.plan.live:,} visits, learning on") as report:
-        values = {THOMPSON: engine_live(world, database, report).expected}
-    with step("the rules, and the best there was, at the same visits"):
-        values[RULES] = policy_live(world, world.segment_rules()).expected
+def _live(world: CampaignWorld, database: Path) -> dict[str, FloatArray]:
+    """Return the expected objective at each live visit by policy, without Vowpal Wabbit."""
+    with step(f"the engine decides {world.plan.live:,} live visits and learns from them") as report:
+        values = {THOMPSON_POLICY: engine_live(world, database, report).expected}
+    with step("the rules and the best possible policies at the same visits"):
+        values[RULES_POLICY] = policy_live(world, world.segment_rules()).expected
         values.update(live_values(world))
     return values
 
 
-def _commands(world: World, out: Path) -> tuple[str, ...]:
-    """Return commands to try next."""
+def _commands(world: CampaignWorld, out: Path) -> tuple[str, ...]:
+    """Return commands to try next, as a shell takes them."""
     beside = Path(sys.executable).parent / "offer-bandit"
     here = Path.cwd()
     program = str(beside.relative_to(here)) if beside.is_file() and beside.is_relative_to(here) else "offer-bandit"
-    database, rules = shlex.quote(str(out / files.DATABASE)), shlex.quote(str(out / files.RULES))
+    database, rules = shlex.quote(str(out / files.DATABASE_FILE)), shlex.quote(str(out / files.RULES_FILE))
     facts = {name: column.tolist()[0] for name, column in world.population.columns(world.live.customers[:1]).items()}
     customer = world.population.names(world.live.customers[:1])[0]
     return (
-        f'export OFFER_BANDIT_KEY="$(cat {shlex.quote(str(out / files.KEY))})"',
+        f'export OFFER_BANDIT_KEY="$(cat {shlex.quote(str(out / files.KEY_FILE))})"',
         f"{program} doctor {database}",
         f"{program} decide {database} {customer} --context {shlex.quote(json.dumps(facts))}",
         f"{program} evaluate {database} --policy thompson --baseline rules:{rules} --written-by 1",
@@ -145,26 +143,35 @@ def _show(found: Results, out: Path, commands: Sequence[str]) -> None:
     console.print()
     for sentence in found.reading():
         console.print(sentence, markup=False)
-    console.print(f"\nLeft in {out}: {', '.join(name for name in files.LEFT if (out / name).exists())}", markup=False)
+    console.print(
+        f"\nFiles in {out}: {', '.join(name for name in files.DEMO_FILES if (out / name).exists())}", markup=False
+    )
     console.print("Try next:", markup=False)
     for command in commands:
         console.print(f"  {command}", markup=False, soft_wrap=True)
 
 
 def _parser() -> argparse.ArgumentParser:
-    plan = Plan()
+    plan = CampaignPlan()
     parser = argparse.ArgumentParser(
         prog="python -m simulator.campaign.demo",
-        description="One retail campaign: customers arrive under today's segment rules, policies are judged from that "
-        "log alone, and then the engine learns and runs live. Everything is simulated, so the truth is known.",
+        description="One retail campaign: customers arrive under today's segment rules, policies are evaluated from "
+        "that log alone, then the engine learns and runs live. Customers are simulated, so true values are known.",
     )
     add = parser.add_argument
-    add("--out", type=Path, default=Path("demo"), metavar="DIR", help="where to leave the files (default: demo)")
-    add("--seed", type=_natural, default=plan.seed, help="another seed is another market (default: %(default)s)")
+    add("--out", type=Path, default=Path("demo"), metavar="DIR", help="directory for the files (default: demo)")
+    add(
+        "--seed", type=_natural, default=plan.seed, help="seed; another one draws another market (default: %(default)s)"
+    )
     add("--decisions", type=_count, default=plan.decisions, help="decisions in the log (default: %(default)s)")
-    add("--customers", type=_count, default=plan.customers, help="customers who visit (default: %(default)s)")
-    add("--live", type=_count, default=plan.live, help="visits that are decided live (default: %(default)s)")
-    add("--truth", type=_count, default=plan.truth, help="visits to take the truth on (default: %(default)s)")
+    add("--customers", type=_count, default=plan.customers, help="customers of the market (default: %(default)s)")
+    add("--live", type=_count, default=plan.live, help="visits in the live phase (default: %(default)s)")
+    add(
+        "--truth",
+        type=_count,
+        default=plan.truth,
+        help="visits on which true values are computed (default: %(default)s)",
+    )
     add("--json", action="store_true", help="print the results as JSON instead of the table")
     return parser
 
@@ -179,9 +186,9 @@ def _natural(text: str) -> int:
 def _count(text: str) -> int:
     number = int(text)
     if number < 100:
-        raise argparse.ArgumentTypeError(f"{number} is below 100, too few to tell anything")
+        raise argparse.ArgumentTypeError(f"{number} is below 100, too few for any result")
     return number
 
 
 if __name__ == "__main__":
-    sys.exit(run_with_one_thread("simulator.campaign.demo", main))
+    sys.exit(run_single_threaded("simulator.campaign.demo", main))

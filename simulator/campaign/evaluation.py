@@ -1,4 +1,4 @@
-"""Before anything goes live: frozen policies judged from the log, and the truth that the log cannot know."""
+"""Offline evaluation of frozen policies from the log, and their true values, which only the simulator knows."""
 
 from __future__ import annotations
 
@@ -11,33 +11,27 @@ from numpy.random import Generator
 from bandit.domain import BoolArray, Contexts, FloatArray, IntArray, Outcomes, Policy, Progress
 from bandit.evaluate import Evaluation, evaluate
 from bandit.policies import Uniform
-from simulator.campaign.history import Held
-from simulator.campaign.plan import World
-from simulator.market.ceilings import Clairvoyant, FactsClairvoyant
+from simulator.campaign.plan import CampaignWorld
+from simulator.market.ceilings import CLAIRVOYANT, FACTS_CLAIRVOYANT, UNIFORM, Clairvoyant, FactsClairvoyant
 from simulator.market.names import Lookup
 from simulator.market.population import Population
+from simulator.simulation.log import MemoryLog
 
-RULES, THOMPSON, VW, FACTS, ALL = (
-    "segment rules",
-    "thompson sampling",
-    "vowpal wabbit",
-    "facts-clairvoyant",
-    "clairvoyant",
-)
+RULES_POLICY = "segment rules"
+THOMPSON_POLICY = "thompson sampling"
+VW_POLICY = "vowpal wabbit"
 
-UNIFORM = "uniform"
+RULES_VISIT_FACTOR = 10
+"""The true value of the rules, which are cheap, is computed on so many times as many visits as that of the others."""
 
-RULES_VISITS = 10
-"""The rules are cheap to ask: their truth is taken on this many times as many visits as that of the others."""
-
-_LEARNED_AT_ONCE = 8_192
+_LEARNING_BATCH = 8_192
 
 
-class Frozen:
-    """A learned policy as it stands, which nothing teaches any more; obeys `bandit.domain.Policy`.
+class FrozenPolicy:
+    """A learned policy that learns no more; obeys `bandit.domain.Policy`.
 
-    Rows of a batch with equal facts and eligible offers are asked about once and share the answer: a visitor who
-    returns within a batch costs nothing. Customers are not looked at.
+    Rows of a batch with equal facts and equal eligible offers are computed once and share the answer, so a customer who
+    returns within a batch costs nothing. Customers' keys are ignored.
     """
 
     learns = False
@@ -70,44 +64,47 @@ class Frozen:
         self.policy.loads(state)
 
 
-def learn(policy: Policy, held: Held, progress: Progress | None = None) -> None:
-    """Teach a policy everything in order."""
+def train(policy: Policy, log: MemoryLog, progress: Progress | None = None) -> None:
+    """Update a policy with all outcomes of a log, in order."""
     done = 0
-    for batch in held.batches(_LEARNED_AT_ONCE):
+    for batch in log.batches(_LEARNING_BATCH):
         policy.update(batch.outcomes())
         done += len(batch)
         if progress is not None:
-            progress(done, held.n)
+            progress(done, log.n)
 
 
-def ceilings(population: Population, times: IntArray, lookup: Lookup | None = None) -> dict[str, Policy]:
-    """Return the two best possible policies, for customers known by `lookup` and a season known only by `times`."""
+def clairvoyant_policies(population: Population, times: IntArray, lookup: Lookup | None = None) -> dict[str, Policy]:
+    """Return the two best possible policies by name; `lookup` is from stored customer keys to rows of the population.
+
+    They know the season through the `times` of the visits only.
+    """
     return {
-        FACTS: FactsClairvoyant(population, times),
-        ALL: Clairvoyant(population, times, lookup),
+        FACTS_CLAIRVOYANT: FactsClairvoyant(population, times),
+        CLAIRVOYANT: Clairvoyant(population, times, lookup),
     }
 
 
-def judge(
-    world: World,
-    held: Held,
+def evaluate_offline(
+    world: CampaignWorld,
+    log: MemoryLog,
     learned: Mapping[str, Policy],
     lookup: Lookup | None = None,
     progress: Progress | None = None,
 ) -> Evaluation:
-    """Judge the rules, what was learned and the ceilings by one half of the log, against the rules.
+    """Evaluate the rules, the learned policies and the clairvoyant ones from a log; the rules are the baseline.
 
     `lookup` leads from customers as the log stores them to rows of the population.
     """
     policies: dict[str, Policy] = {
-        RULES: world.segment_rules(),
-        **{name: Frozen(policy) for name, policy in learned.items()},
-        **ceilings(world.population, world.visits.times, lookup),
+        RULES_POLICY: world.segment_rules(),
+        **{name: FrozenPolicy(policy) for name, policy in learned.items()},
+        **clairvoyant_policies(world.population, world.visits.times, lookup),
     }
     return evaluate(
-        held.by_customer(),
+        log.by_customer(),
         policies,
-        RULES,
+        RULES_POLICY,
         catalogue=world.catalogue,
         rng=world.plan.rng("draws"),
         estimators=("dr",),
@@ -116,10 +113,11 @@ def judge(
 
 
 @dataclass(frozen=True, slots=True)
-class Truth:
-    """What a frozen policy is truly worth a decision, and how much more than the rules.
+class TrueValue:
+    """The true value of a frozen policy a decision, and its difference to the rules.
 
-    Expectations are exact for each visit; the errors are the standard errors of having so many visits and not more.
+    Expectations are exact for each visit; `error` and `difference_error` are the standard errors of the finite number
+    of visits.
     """
 
     value: float
@@ -128,33 +126,35 @@ class Truth:
     difference_error: float
 
 
-def truths(world: World, learned: Mapping[str, Policy], progress: Progress | None = None) -> dict[str, Truth]:
-    """Return the truth of the policies that `judge` judges, and of uniform choice.
+def true_values(
+    world: CampaignWorld, learned: Mapping[str, Policy], progress: Progress | None = None
+) -> dict[str, TrueValue]:
+    """Return the true values of the policies that `evaluate_offline` evaluates, and of uniform choice.
 
-    It is taken on fresh customers of the same market who come as often, and in the same season, as those of the log:
-    that is what an interval from the log is about. The rules are taken on ten times as many visits as the others,
+    They are means over new customers of the same market who come as often, and in the same season, as those of the log:
+    the quantity that an interval from the log is about. The rules are taken on ten times as many visits as the others,
     and each other policy as its difference to the rules on the same visits.
     """
-    others, visits = world.fresh(RULES_VISITS * world.plan.truth)
+    others, visits = world.fresh(RULES_VISIT_FACTOR * world.plan.truth)
     policies: dict[str, Policy] = {
         UNIFORM: Uniform(world.catalogue),
         **learned,
-        **ceilings(others, world.visits.times),
+        **clairvoyant_policies(others, world.visits.times),
     }
     rng = world.plan.rng("draws")
     base = others.values(world.segment_rules(), rng, visits.customers, visits.times)
-    rules, rules_error = float(base.mean()), _error(base)
-    found = {RULES: Truth(rules, rules_error, 0.0, 0.0)}
+    rules, rules_error = float(base.mean()), _standard_error(base)
+    found = {RULES_POLICY: TrueValue(rules, rules_error, 0.0, 0.0)}
     # Visits are in order of time, so every tenth one is spread over the season.
-    some = visits.take(slice(None, None, RULES_VISITS))
+    some = visits.take(slice(None, None, RULES_VISIT_FACTOR))
     for done, (name, policy) in enumerate(policies.items(), start=1):
-        more = others.values(policy, rng, some.customers, some.times) - base[::RULES_VISITS]
-        error = _error(more)
-        found[name] = Truth(rules + float(more.mean()), float(np.hypot(rules_error, error)), float(more.mean()), error)
+        differences = others.values(policy, rng, some.customers, some.times) - base[::RULES_VISIT_FACTOR]
+        mean, error = float(differences.mean()), _standard_error(differences)
+        found[name] = TrueValue(rules + mean, float(np.hypot(rules_error, error)), mean, error)
         if progress is not None:
             progress(done, len(policies))
     return found
 
 
-def _error(values: FloatArray) -> float:
+def _standard_error(values: FloatArray) -> float:
     return float(values.std() / np.sqrt(len(values)))

@@ -1,4 +1,4 @@
-"""The directory of a demo: it replaces what an earlier demo left, and nothing else."""
+"""The directory of a demo: files of an earlier demo are replaced, all others are kept."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from pathlib import Path
 import tomli_w
 
 from bandit.errors import InputError
-from simulator.campaign.plan import World
+from simulator.campaign.plan import CampaignWorld
 
-DATABASE, KEY, CATALOGUE, RULES, RESULTS, TABLE = (
+DATABASE_FILE, KEY_FILE, CATALOGUE_FILE, RULES_FILE, RESULTS_FILE, TABLE_FILE = (
     "offers.db",
     "customer.key",
     "catalogue.toml",
@@ -20,39 +20,42 @@ DATABASE, KEY, CATALOGUE, RULES, RESULTS, TABLE = (
     "table.md",
 )
 
-LEFT = (DATABASE, KEY, CATALOGUE, RULES, RESULTS, TABLE)
-"""What a demo leaves."""
+DEMO_FILES = (DATABASE_FILE, KEY_FILE, CATALOGUE_FILE, RULES_FILE, RESULTS_FILE, TABLE_FILE)
+"""The files that a demo writes."""
 
-_OWN = (*LEFT, f"{DATABASE}-wal", f"{DATABASE}-shm")
+_REPLACED = (*DEMO_FILES, f"{DATABASE_FILE}-wal", f"{DATABASE_FILE}-shm")
 
-_MARK = ".offer-bandit-demo"
-"""Says that the files beside it are a demo's, which the next one may replace."""
+_MARKER = ".offer-bandit-demo"
+"""A file that marks a directory as a demo's, whose files the next demo may replace."""
 
 
 def prepare(out: Path) -> None:
-    """Make the directory, without the files of an earlier demo; InputError where such files are not a demo's."""
-    there = [name for name in _OWN if (out / name).exists()]
-    if there and not (out / _MARK).exists():
-        raise InputError(f"{out}: has {', '.join(there)} that no demo made; choose another directory with --out")
+    """Make the directory and remove the files of an earlier demo.
+
+    InputError where files of these names were not written by a demo, or the directory cannot be written.
+    """
+    existing = [name for name in _REPLACED if (out / name).exists()]
+    if existing and not (out / _MARKER).exists():
+        raise InputError(f"{out}: has {', '.join(existing)} that no demo made; choose another directory with --out")
     try:
         out.mkdir(parents=True, exist_ok=True)
-        (out / _MARK).write_text("The files of this directory are a demo's; the next demo replaces them.\n")
-        for name in there:
+        (out / _MARKER).write_text("The files of this directory are a demo's; the next demo replaces them.\n")
+        for name in existing:
             (out / name).unlink()
     except OSError as fault:
         raise InputError(f"{out}: cannot be written: {fault.strerror}; choose another directory with --out") from fault
 
 
-def write_world(out: Path, world: World) -> None:
-    """Write the key of the customers, the catalogue and today's rules."""
-    key = out / KEY
+def write_world(out: Path, world: CampaignWorld) -> None:
+    """Write the customer key, the catalogue and today's rules."""
+    key = out / KEY_FILE
     key.touch(mode=0o600)
     key.write_text(world.plan.customer_key + "\n", encoding="utf-8")
-    (out / CATALOGUE).write_text(tomli_w.dumps(world.catalogue.to_dict()), encoding="utf-8")
-    (out / RULES).write_text(tomli_w.dumps(world.rules), encoding="utf-8")
+    (out / CATALOGUE_FILE).write_text(tomli_w.dumps(world.catalogue.to_dict()), encoding="utf-8")
+    (out / RULES_FILE).write_text(tomli_w.dumps(world.rules), encoding="utf-8")
 
 
 def write_results(out: Path, found: Mapping[str, object], table: str) -> None:
     """Write the results as JSON and the table as Markdown."""
-    (out / RESULTS).write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
-    (out / TABLE).write_text(table, encoding="utf-8")
+    (out / RESULTS_FILE).write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+    (out / TABLE_FILE).write_text(table, encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Live: the engine and its rivals meet the same visits and the same chance."""
+"""The live phase: the engine and the other policies meet the same visits with the same noise."""
 
 from __future__ import annotations
 
@@ -11,38 +11,29 @@ from bandit import ope
 from bandit.domain import FloatArray, IntArray, Policy, Progress
 from bandit.engine import Engine
 from bandit.policies import ThompsonSampling
-from simulator.campaign.evaluation import ceilings
-from simulator.campaign.plan import World
-from simulator.simulation.run import Run, run
+from simulator.campaign.evaluation import clairvoyant_policies
+from simulator.campaign.plan import CampaignWorld
+from simulator.simulation.run import Run, RunOptions, run
 
-BATCH = 1_000
-"""Visits between two looks at what came of them."""
+LIVE_BATCH = 1_000
+"""Visits that are decided before their outcomes are learned."""
 
 
-def engine_learns(world: World, path: Path, progress: Progress | None = None) -> int:
+def engine_learns(world: CampaignWorld, path: Path, progress: Progress | None = None) -> int:
     """Let an engine with Thompson sampling learn the whole log; return the number of outcomes."""
     window = world.catalogue.objective.window
     with _engine(world, path) as engine:
         return engine.learn(now=int(world.visits.times[-1]) + window + 1, progress=progress).n
 
 
-def engine_live(world: World, path: Path, progress: Progress | None = None) -> Run:
-    """Let the engine go on where it stands: decide for the live visits, and learn from what comes of them."""
-    rng = world.plan.rng("draws")
+def engine_live(world: CampaignWorld, path: Path, progress: Progress | None = None) -> Run:
+    """Let the engine continue from its learned state: decide for the live visits, and learn from their outcomes."""
+    rng, options = world.plan.rng("draws"), RunOptions(batch=LIVE_BATCH, prefix="live-")
     with _engine(world, path) as engine:
-        return run(
-            engine,
-            world.population,
-            world.live,
-            rng,
-            batch=BATCH,
-            noise=world.noise,
-            prefix="live-",
-            progress=progress,
-        )
+        return run(engine, world.population, world.live, rng, options, noise=world.noise, progress=progress)
 
 
-def _engine(world: World, path: Path) -> Engine:
+def _engine(world: CampaignWorld, path: Path) -> Engine:
     return Engine.open(
         path,
         world.catalogue,
@@ -53,22 +44,23 @@ def _engine(world: World, path: Path) -> Engine:
     )
 
 
-def policy_live(world: World, policy: Policy) -> Run:
-    """Let a bare policy meet the same visits and the same chance, learning if it learns."""
-    return run(policy, world.population, world.live, world.plan.rng("draws"), batch=BATCH, noise=world.noise)
+def policy_live(world: CampaignWorld, policy: Policy) -> Run:
+    """Run a bare policy on the same visits with the same noise; it learns if it can."""
+    rng, options = world.plan.rng("draws"), RunOptions(batch=LIVE_BATCH)
+    return run(policy, world.population, world.live, rng, options, noise=world.noise)
 
 
-def live_values(world: World) -> Mapping[str, FloatArray]:
-    """Return what the best possible policies would have earned, to be expected, at each live visit."""
+def live_values(world: CampaignWorld) -> Mapping[str, FloatArray]:
+    """Return the expected objective of the clairvoyant policies at each live visit, (n,) by name."""
     population, live = world.population, world.live
     rng = world.plan.rng("draws")
     return {
         name: population.values(policy, rng, live.customers, live.times)
-        for name, policy in ceilings(population, live.times).items()
+        for name, policy in clairvoyant_policies(population, live.times).items()
     }
 
 
-def more_than(earned: FloatArray, base: FloatArray, customers: IntArray) -> ope.Estimate:
-    """Return how much more was earned a visit, with the interval that other customers of this market would give."""
+def paired_difference(earned: FloatArray, base: FloatArray, customers: IntArray) -> ope.Estimate:
+    """Return the mean difference a visit, with an interval over customers of this market."""
     one = np.ones(len(earned))
     return ope.estimate(ope.Feedback(earned - base, one, one, cluster=customers), estimators=("ips",))[0]

@@ -1,4 +1,4 @@
-"""The sizes of a pilot campaign, and the world that follows from them and a seed."""
+"""The plan of a pilot campaign, and the simulated market and visits drawn from it."""
 
 from __future__ import annotations
 
@@ -12,16 +12,13 @@ import numpy as np
 from bandit.catalogue import Catalogue
 from bandit.policies import SegmentRules
 from simulator.market.market import Market
-from simulator.market.population import START, Population
+from simulator.market.population import Population
 from simulator.market.responses import Noise
-from simulator.market.season import DAY
+from simulator.market.season import CALENDAR_START, DAY
 from simulator.market.segments import todays_rules
 from simulator.market.spec import Scenario
 from simulator.market.visits import Visits
 from simulator.scenarios import scenario
-
-EXPLORATION = 0.1
-"""Share of the decisions that the rules leave to chance while the log is written."""
 
 _STREAMS = ("world", "visits", "fresh", "live", "draws")
 
@@ -29,11 +26,11 @@ _PILOT: Mapping[str, tuple[str, ...]] = {"discount": ("0", "5", "10", "20"), "ch
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
-    """How large a pilot is.
+class CampaignPlan:
+    """The seed and the sizes of a pilot.
 
-    `decisions` of `customers` are logged over `days` under the rules; `live` visits over `live_days` follow. The truth
-    of a policy is taken on `truth` fresh visits.
+    `decisions` of `customers` are logged over `days` under the rules; `live` visits over `live_days` follow. The true
+    value of a policy is computed on `truth` new visits.
     """
 
     seed: int = 7
@@ -45,7 +42,7 @@ class Plan:
     live_days: float = 14.0
 
     def rng(self, stream: str) -> np.random.Generator:
-        """Return the generator of one named stream, always from its beginning."""
+        """Return a new generator of one named random stream."""
         place = _STREAMS.index(stream)
         return np.random.default_rng(np.random.SeedSequence(self.seed).spawn(len(_STREAMS))[place])
 
@@ -60,11 +57,11 @@ class Plan:
 
 
 def pilot_scenario() -> Scenario:
-    """Return the retail world with the offers of a pilot: four discounts, two channels, no tote at 20 % off.
+    """Return the retail scenario with the offers of a pilot: four discounts, two channels, no tote at 20 % off.
 
-    56 legal offers instead of 144. A log in which the share e explores answers for a policy unlike the rules with a
-    standard error of about sd(profit) sqrt(offers / (e decisions)): for 144 offers it would take two and a half times
-    as many decisions.
+    56 legal offers instead of 144. From a log in which the share e explores, the value of a policy unlike the rules has
+    a standard error of about sd(profit) sqrt(offers / (e decisions)): 144 offers would take two and a half times as
+    many decisions.
     """
     retail = scenario("retail")
     return replace(
@@ -83,13 +80,14 @@ def pilot_scenario() -> Scenario:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class World:
-    """A market with its customers, the rules of the house, and who comes when; the same plan gives the same world.
+class CampaignWorld:
+    """A market with its customers, today's rules, and the visits; the same plan gives the same world.
 
-    `rules` are today's, without exploration. `noise` is the chance of the live visits, which every policy meets.
+    `rules` are without exploration. `noise` is the random part of the outcomes at the live visits, the same for every
+    policy.
     """
 
-    plan: Plan
+    plan: CampaignPlan
     market: Market
     population: Population
     rules: Mapping[str, Any]
@@ -98,15 +96,17 @@ class World:
     noise: Noise
 
     @staticmethod
-    def draw(plan: Plan) -> World:
+    def draw(plan: CampaignPlan) -> CampaignWorld:
         """Draw the world of a plan."""
         rng = plan.rng("world")
         market = Market.draw(pilot_scenario(), rng)
         population = Population.draw(market, plan.customers, rng)
         visits = population.visits(plan.decisions, plan.rng("visits"), days=plan.days)
         rng = plan.rng("live")
-        live = population.visits(plan.live, rng, START + round(plan.days * DAY), plan.live_days)
-        return World(plan, market, population, todays_rules(population), visits, live, Noise.draw(plan.live, rng))
+        live = population.visits(plan.live, rng, CALENDAR_START + round(plan.days * DAY), plan.live_days)
+        return CampaignWorld(
+            plan, market, population, todays_rules(population), visits, live, Noise.draw(plan.live, rng)
+        )
 
     @property
     def catalogue(self) -> Catalogue:
@@ -114,13 +114,13 @@ class World:
         return self.market.catalogue
 
     def segment_rules(self, exploration: float = 0.0) -> SegmentRules:
-        """Return the rules of the house as a policy."""
+        """Return today's rules as a policy."""
         return SegmentRules.from_dict(self.catalogue, {**self.rules, "exploration": exploration})
 
     def fresh(self, n: int) -> tuple[Population, Visits]:
-        """Return n other customers of the same market and n visits of theirs in the time of the log.
+        """Return n new customers of the same market, and n visits of theirs in the period of the log.
 
-        Customers come as often, and at the times, as in the log: an interval from the log is about these visits.
+        Customers come as often, and at the same times, as in the log: an interval from the log is about such visits.
         """
         rng = self.plan.rng("fresh")
         others = Population.draw(self.market, n, rng)

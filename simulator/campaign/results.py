@@ -1,4 +1,4 @@
-"""What a pilot found: one row a policy, and a reading of it that claims no more than the intervals show."""
+"""The results of a pilot: one row for each policy, and two sentences that claim no more than the intervals show."""
 
 from __future__ import annotations
 
@@ -8,25 +8,25 @@ from dataclasses import asdict, dataclass
 from bandit.domain import FloatArray, IntArray
 from bandit.evaluate import Evaluation, PolicyEvaluation
 from bandit.ope import Estimate
-from simulator.campaign.evaluation import ALL, FACTS, RULES, THOMPSON, UNIFORM, VW, Truth
-from simulator.campaign.live import more_than
-from simulator.campaign.plan import Plan, World
-from simulator.market.ceilings import Scale
+from simulator.campaign.evaluation import RULES_POLICY, THOMPSON_POLICY, VW_POLICY, TrueValue
+from simulator.campaign.live import paired_difference
+from simulator.campaign.plan import CampaignPlan, CampaignWorld
+from simulator.market.ceilings import CLAIRVOYANT, FACTS_CLAIRVOYANT, UNIFORM, ValueScale
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
-    """One policy: what the log says of it, what is true, and what it earned live a decision.
+class CampaignRow:
+    """One policy: its estimate from the log, its true value, and what it earned live a decision.
 
-    `difference` and `live_difference` are to the rules, None for the rules themselves. `share` is the truth on the
-    way from uniform choice, 0, to the best that observed facts allow, 1.
+    `difference` and `live_difference` are to the rules, None for the rules themselves. `share` is where the true value
+    lies between uniform choice, 0, and the best that observed facts allow, 1.
     """
 
     name: str
     estimate: Estimate
     difference: Estimate | None
     warning: str | None
-    truth: Truth
+    truth: TrueValue
     share: float
     live: float
     live_difference: Estimate | None
@@ -53,23 +53,27 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Results:
-    """Everything a pilot found. `uniform` is the true value of uniform choice, `learned` what the engine learned."""
+    """All results of a pilot.
 
-    plan: Plan
+    `judged` decisions of `judged_customers` were evaluated on; `learned` is the number of outcomes that the engine
+    learned, `uniform` the true value of uniform choice.
+    """
+
+    plan: CampaignPlan
     offers: int
     currency: str
     judged: int
     judged_customers: int
     learned: int
     uniform: float
-    rows: tuple[Row, ...]
+    rows: tuple[CampaignRow, ...]
 
-    def row(self, name: str) -> Row:
+    def row(self, name: str) -> CampaignRow:
         """Return one policy's row."""
         return next(row for row in self.rows if row.name == name)
 
     def reading(self) -> tuple[str, str]:
-        """Return two sentences: what the log showed beforehand, and what happened live."""
+        """Return two sentences: what the log showed before the live phase, and what happened live."""
         return _offline_sentence(self), _live_sentence(self)
 
     def to_dict(self) -> dict[str, object]:
@@ -88,10 +92,14 @@ class Results:
 
 
 def results(
-    world: World, evaluation: Evaluation, truth: Mapping[str, Truth], live: Mapping[str, FloatArray], learned: int
+    world: CampaignWorld,
+    evaluation: Evaluation,
+    truth: Mapping[str, TrueValue],
+    live: Mapping[str, FloatArray],
+    learned: int,
 ) -> Results:
-    """Put together what was judged, what is true, and what was to be expected at each live visit, by policy."""
-    scale = Scale(truth[UNIFORM].value, truth[FACTS].value, truth[ALL].value)
+    """Return the results from an evaluation, true values and (n,) expected objectives at the live visits."""
+    scale = ValueScale(truth[UNIFORM].value, truth[FACTS_CLAIRVOYANT].value, truth[CLAIRVOYANT].value)
     return Results(
         plan=world.plan,
         offers=world.catalogue.n_offers,
@@ -104,9 +112,11 @@ def results(
     )
 
 
-def _row(row: PolicyEvaluation, truth: Truth, scale: Scale, live: Mapping[str, FloatArray], customers: IntArray) -> Row:
+def _row(
+    row: PolicyEvaluation, truth: TrueValue, scale: ValueScale, live: Mapping[str, FloatArray], customers: IntArray
+) -> CampaignRow:
     earned = live[row.name]
-    return Row(
+    return CampaignRow(
         name=row.name,
         estimate=row.estimate("dr"),
         difference=row.against_baseline("dr"),
@@ -114,46 +124,46 @@ def _row(row: PolicyEvaluation, truth: Truth, scale: Scale, live: Mapping[str, F
         truth=truth,
         share=scale.share(truth.value),
         live=float(earned.mean()),
-        live_difference=None if row.name == RULES else more_than(earned, live[RULES], customers),
+        live_difference=None if row.name == RULES_POLICY else paired_difference(earned, live[RULES_POLICY], customers),
     )
 
 
-_CALLED = {THOMPSON: "Thompson sampling", VW: "Vowpal Wabbit"}
+_DISPLAY_NAMES = {THOMPSON_POLICY: "Thompson sampling", VW_POLICY: "Vowpal Wabbit"}
 
 
 def _offline_sentence(found: Results) -> str:
-    said = [_shown(found.row(name), found.currency) for name in (THOMPSON, VW)]
+    clauses = [_offline_clause(found.row(name), found.currency) for name in (THOMPSON_POLICY, VW_POLICY)]
     return (
-        f"Before anything went live, from {found.judged:,} logged decisions of customers that nothing was learned "
-        f"from: {said[0]}; {said[1]}."
+        f"Before going live, from {found.judged:,} logged decisions of customers that the policies did not learn "
+        f"from: {clauses[0]}; {clauses[1]}."
     )
 
 
-def _shown(row: Row, currency: str) -> str:
-    called, difference = _CALLED[row.name], row.difference
+def _offline_clause(row: CampaignRow, currency: str) -> str:
+    name, difference = _DISPLAY_NAMES[row.name], row.difference
     if row.warning is not None or difference is None:
-        return f"of {called} the log cannot tell"
+        return f"the log cannot tell what {name} would earn"
     low, high = difference.low, difference.high
     if low > 0:
-        return f"{called} would earn {low:,.2f} to {high:,.2f} {currency} a decision more than today's rules"
+        return f"{name} would earn {low:,.2f} to {high:,.2f} {currency} a decision more than today's rules"
     if high < 0:
-        return f"{called} would earn {-high:,.2f} to {-low:,.2f} {currency} a decision less than today's rules"
-    return f"{called} may earn less or more than today's rules ({low:+,.2f} to {high:+,.2f} {currency} a decision)"
+        return f"{name} would earn {-high:,.2f} to {-low:,.2f} {currency} a decision less than today's rules"
+    return f"{name} may earn less or more than today's rules ({low:+,.2f} to {high:+,.2f} {currency} a decision)"
 
 
 def _live_sentence(found: Results) -> str:
-    rules = found.row(RULES).live
-    said = [_earned(found.row(name), rules, found.currency) for name in (THOMPSON, VW)]
+    rules = found.row(RULES_POLICY).live
+    clauses = [_live_clause(found.row(name), rules, found.currency) for name in (THOMPSON_POLICY, VW_POLICY)]
     return (
-        f"Live, at {found.plan.live:,} visits that all of them met and at which the rules earned {rules:,.2f} "
-        f"{found.currency} a decision: {said[0]}; {said[1]}."
+        f"Live, at {found.plan.live:,} visits, the same for all policies, at which the rules earned {rules:,.2f} "
+        f"{found.currency} a decision: {clauses[0]}; {clauses[1]}."
     )
 
 
-def _earned(row: Row, rules: float, currency: str) -> str:
-    called, difference = _CALLED[row.name], row.live_difference
-    earned = f"{called} earned {row.live:,.2f} {currency}"
+def _live_clause(row: CampaignRow, rules: float, currency: str) -> str:
+    name, difference = _DISPLAY_NAMES[row.name], row.live_difference
+    earned = f"{name} earned {row.live:,.2f} {currency}"
     if difference is None or difference.low <= 0 <= difference.high:
-        return f"{earned}, which is no clear difference"
+        return f"{earned}, no clear difference"
     more = f" ({difference.value / rules:+.0%})" if rules > 0 else ""
     return f"{earned}, {abs(difference.value):,.2f} {'more' if difference.value > 0 else 'less'}{more}"

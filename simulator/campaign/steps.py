@@ -1,4 +1,4 @@
-"""What a person sees while a demo runs: one bar a step, on stderr."""
+"""Progress of the demo's steps on stderr: a bar on a terminal, a line with the seconds elsewhere."""
 
 from __future__ import annotations
 
@@ -8,14 +8,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeElapsedColumn
+from rich.progress import Progress as ProgressBars
 
-from bandit.domain import Progress as Report
+from bandit.domain import Progress
 
 
 @contextmanager
-def step(label: str) -> Iterator[Report]:
-    """Yield what the work calls with (done, total); without a terminal, one line once the step is done."""
+def step(label: str) -> Iterator[Progress]:
+    """Yield the function to be called with (done, total) while the step runs."""
     console = Console(file=sys.stderr)
     begun = time.perf_counter()
     if not console.is_terminal:
@@ -23,7 +24,7 @@ def step(label: str) -> Iterator[Report]:
         sys.stderr.write(f"{label}: {time.perf_counter() - begun:.1f} s\n")
         return
     columns = TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn()
-    with Progress(*columns, console=console) as bars:
+    with ProgressBars(*columns, console=console) as bars:
         task = bars.add_task(label, total=None)
 
         def report(done: int, total: int) -> None:

@@ -1,4 +1,4 @@
-"""The table of a pilot, for the terminal and as Markdown."""
+"""The results of a pilot as a table, for the terminal and as Markdown."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from rich.box import SIMPLE_HEAD
 from rich.markup import escape
 from rich.table import Table
 
-from simulator.campaign.results import Results, Row
+from simulator.campaign.results import CampaignRow, Results
 
-HEADINGS = (
+TABLE_HEADINGS = (
     "policy",
     "from the log",
     "95 % interval",
@@ -24,9 +24,9 @@ HEADINGS = (
 
 
 def table(found: Results) -> Table:
-    """Return one row a policy, with each interval below its estimate: narrow enough for 80 columns."""
+    """Return a table with one row for each policy and each interval below its estimate: fits 80 columns."""
     shown = Table(title=escape(title(found)), title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    for heading in (*HEADINGS[:2], HEADINGS[3], *HEADINGS[5:]):
+    for heading in (*TABLE_HEADINGS[:2], TABLE_HEADINGS[3], *TABLE_HEADINGS[5:]):
         shown.add_column(heading, justify="left" if heading == "policy" else "right", overflow="fold")
     for row in found.rows:
         name, value, interval, more, more_interval, *rest = map(escape, cells(row))
@@ -35,10 +35,10 @@ def table(found: Results) -> Table:
 
 
 def markdown(found: Results, commands: Sequence[str] = ()) -> str:
-    """Return the table, its legend, the reading and commands to try as Markdown."""
+    """Return the table, its legend, the two sentences and commands to try as Markdown."""
     bars = [
-        f"| {' | '.join(HEADINGS)} |",
-        "|" + "|".join([" --- ", *[" ---: "] * (len(HEADINGS) - 1)]) + "|",
+        f"| {' | '.join(TABLE_HEADINGS)} |",
+        "|" + "|".join([" --- ", *[" ---: "] * (len(TABLE_HEADINGS) - 1)]) + "|",
         *(f"| {' | '.join(cells(row))} |" for row in found.rows),
     ]
     listed = "\n".join(f"- {line}" for line in legend(found))
@@ -49,36 +49,36 @@ def markdown(found: Results, commands: Sequence[str] = ()) -> str:
 
 
 def title(found: Results) -> str:
-    """Return what the table is about."""
+    """Return the title of the table."""
     return f"Profit a decision in {found.currency}, {found.offers} offers; intervals of 95 %"
 
 
 def legend(found: Results) -> tuple[str, ...]:
-    """Return a sentence for each thing that the headings do not say."""
+    """Return a sentence for each heading that needs an explanation."""
     plan = found.plan
     log = (
         f"from the log: estimated (dr) from {found.judged:,} decisions of {found.judged_customers:,} customers under "
-        "today's rules with 10 % exploration; policies learned from the other customers, and are "
-        "frozen here. to the rules: the paired difference."
+        "today's rules with 10 % exploration; the policies learned from the other customers and learn nothing "
+        "here. to the rules: the paired difference."
     )
     truth = (
-        "truth: what the same frozen policies are worth over fresh customers of the same market who come as often "
-        f"and in the same season ({plan.truth:,} visits); it is what the interval should cover."
+        "truth: the true value of the same policies over new customers of the same market who come as often and in "
+        f"the same season ({plan.truth:,} visits); the interval should cover it."
     )
     share = (
-        f"share: that truth on the way from offers picked evenly at random ({found.uniform:,.2f} {found.currency}) = "
-        "0 % to the best that observed facts allow = 100 %; the clairvoyant also sees hidden tastes."
+        f"share: where the truth lies between offers picked evenly at random ({found.uniform:,.2f} {found.currency}), "
+        "0 %, and the best that observed facts allow, 100 %; the clairvoyant also sees hidden tastes."
     )
     live = (
         f"live: the expected profit of the offers made at the next {plan.live:,} visits, by policies that have learned "
-        "the whole log and learn on."
+        "the whole log and go on learning."
     )
     return log, truth, share, live
 
 
-def cells(row: Row) -> tuple[str, ...]:
-    """Return the texts of a row."""
-    told = row.warning is None
+def cells(row: CampaignRow) -> tuple[str, ...]:
+    """Return the cells of a row as text."""
+    answered = row.warning is None
     estimate, difference = row.estimate, row.difference
     if difference is None:
         more = ("", "the baseline")
@@ -86,11 +86,11 @@ def cells(row: Row) -> tuple[str, ...]:
         more = (f"{difference.value:+,.2f}", f"{difference.low:+,.2f} to {difference.high:+,.2f}")
     return (
         row.name,
-        f"{estimate.value:,.2f}" if told else "cannot tell",
-        f"{estimate.low:,.2f} to {estimate.high:,.2f}" if told else "",
-        *(more if told else ("cannot tell", "")),
+        f"{estimate.value:,.2f}" if answered else "cannot tell",
+        f"{estimate.low:,.2f} to {estimate.high:,.2f}" if answered else "",
+        *(more if answered else ("cannot tell", "")),
         f"{row.truth.value:,.2f}",
-        ("yes" if row.covered else "no") if told else "",
+        ("yes" if row.covered else "no") if answered else "",
         f"{row.share:.0%}",
         f"{row.live:,.2f}",
     )

@@ -1,1 +1,1 @@
-"""Markets: facts, tastes, seasons and responses of synthetic customers, and the policies that know the truth."""
+"""Markets of simulated customers: facts, tastes, seasons and responses, and the policies that know the truth."""

@@ -1,4 +1,4 @@
-"""The two ceilings as policies, and the scale they make: uniform = 0, the best that observed facts allow = 1."""
+"""The two best possible policies (the ceilings), and the scale they define: uniform = 0, best by observed facts = 1."""
 
 from __future__ import annotations
 
@@ -17,13 +17,16 @@ from simulator.market.names import Lookup
 from simulator.market.population import Population, blocks
 from simulator.market.spec import SEASON_FACTS
 
+UNIFORM, FACTS_CLAIRVOYANT, CLAIRVOYANT = "uniform", "facts-clairvoyant", "clairvoyant"
+"""Names of uniform choice and of the two ceilings, in tables and as kinds of policy."""
 
-class _Best(ABC):
-    """The eligible offer of the highest expectation, always; obeys `bandit.domain.Policy`.
 
-    No policy is told the time. Where the catalogue declares the season's facts they are used; otherwise the season
-    is integrated over `times` (those of the visits, say), or left out where none are given; a drift likewise, which is
-    at its beginning where none are given. `at` is the same ceiling with a clock.
+class _Ceiling(ABC):
+    """The policy that always takes the eligible offer of the highest expectation; obeys `bandit.domain.Policy`.
+
+    No policy knows the time. Where the catalogue declares the season's facts they are used; otherwise the season is
+    integrated over `times` (those of the visits, for example), or left out where none are given. A drift is integrated
+    likewise, or is at its beginning where no times are given. `at` returns the same ceiling with known times.
     """
 
     def __init__(self, population: Population, times: IntArray | None = None) -> None:
@@ -34,7 +37,7 @@ class _Best(ABC):
         self._clock: IntArray | None = None
 
     def at(self, times: IntArray) -> Self:
-        """Return this ceiling knowing the time: for one batch of contexts that come at these (n,) times."""
+        """Return this ceiling for one batch of contexts whose (n,) times are known."""
         one = copy(self)
         one._clock = times  # noqa: SLF001 - its own class
         return one
@@ -46,7 +49,7 @@ class _Best(ABC):
 
     @property
     def learns(self) -> bool:
-        """Nothing is left to learn."""
+        """False: there is nothing to learn."""
         return False
 
     def probabilities(self, contexts: Contexts, eligible: BoolArray, rng: np.random.Generator) -> FloatArray:  # noqa: ARG002 - the protocol's signature
@@ -54,7 +57,7 @@ class _Best(ABC):
         if self._clock is not None and len(self._clock) != contexts.n:
             raise PolicyError(
                 f"this {self.name} knows the times of {len(self._clock)} visits; seen {contexts.n} contexts, "
-                "send those of its visits, or take the one without a clock"
+                "send one for each visit, or use the policy without times"
             )
         chosen = np.zeros(eligible.shape)
         for rows in blocks(*eligible.shape):
@@ -65,7 +68,7 @@ class _Best(ABC):
         return chosen
 
     def _expects(self, contexts: Contexts, offers: IntArray, clock: IntArray | None) -> FloatArray:
-        """Return the (n, N) expected objective: at the time where it is known, on average where it is not."""
+        """Return the (n, N) expected objective: at the known times, or on average over time."""
         if clock is not None:
             shift = self._population.market.scenario.season.shift(clock)
             return self._worth(contexts, offers, clock, shift[:, None])
@@ -73,11 +76,11 @@ class _Best(ABC):
         parts = [self._worth(contexts, offers, moment, season) for moment in self._moments]
         return parts[0] if len(parts) == 1 else np.mean(parts, axis=0)
 
-    def update(self, outcomes: Outcomes) -> None:  # noqa: B027 - a ceiling has nothing to learn, whichever it is
+    def update(self, outcomes: Outcomes) -> None:  # noqa: B027 - no ceiling has anything to learn
         """Change nothing."""
 
     def spec(self) -> Mapping[str, object]:
-        """Return the kind; a ceiling cannot be built without its population."""
+        """Return the kind and the scenario; a ceiling cannot be built without its population."""
         return {"kind": self.name, "scenario": self._population.market.scenario.name}
 
     def dumps(self) -> bytes:
@@ -100,16 +103,16 @@ class _Best(ABC):
     def _worth(
         self, contexts: Contexts, offers: IntArray, time: IntArray | int | None, season: FloatArray | None
     ) -> FloatArray:
-        """Return the (n, N) expected objective as far as this ceiling can see; `season` is None to integrate it."""
+        """Return the (n, N) expected objective given what this ceiling knows; `season` None means to integrate it."""
 
 
-class FactsClairvoyant(_Best):
-    """The best policy that sees only the observed facts; a fact that is missing counts as the average."""
+class FactsClairvoyant(_Ceiling):
+    """The best policy that sees only the observed facts; a missing fact counts as the average."""
 
     @property
     def name(self) -> str:
         """A short name for tables."""
-        return "facts-clairvoyant"
+        return FACTS_CLAIRVOYANT
 
     def _worth(
         self, contexts: Contexts, offers: IntArray, time: IntArray | int | None, season: FloatArray | None
@@ -121,11 +124,11 @@ class FactsClairvoyant(_Best):
         return truth.facts_value(market, features, offers, season)
 
 
-class Clairvoyant(_Best):
-    """The best policy that sees every taste of every customer; it knows customers by key.
+class Clairvoyant(_Ceiling):
+    """The best policy that knows every taste of every customer, whom it finds by key.
 
-    Where the log keeps customers under other keys (hashed, say), `lookup` leads from those to rows.
-    Raises ContextError for contexts without customers, or with customers of somewhere else.
+    Where the log has other keys (hashed ones, for example), `lookup` is from those to rows of the population. Raises
+    PolicyError for contexts without customers, ContextError for customers of another population.
     """
 
     def __init__(self, population: Population, times: IntArray | None = None, lookup: Lookup | None = None) -> None:
@@ -135,7 +138,7 @@ class Clairvoyant(_Best):
     @property
     def name(self) -> str:
         """A short name for tables."""
-        return "clairvoyant"
+        return CLAIRVOYANT
 
     def _worth(
         self, contexts: Contexts, offers: IntArray, time: IntArray | int | None, season: FloatArray | None
@@ -154,33 +157,33 @@ class Clairvoyant(_Best):
 
 
 @dataclass(frozen=True, slots=True)
-class Scale:
-    """Exact values a decision of uniform choice and of the two ceilings on the same visits."""
+class ValueScale:
+    """Exact values a decision of uniform choice and the two ceilings on the same visits, a scale for other values."""
 
     uniform: float
     facts_clairvoyant: float
     clairvoyant: float
 
     @staticmethod
-    def measure(population: Population, customers: IntArray | None = None, times: IntArray | None = None) -> Scale:
-        """Measure the scale on these visits, or on every customer once at an average moment.
+    def measure(population: Population, customers: IntArray | None = None, times: IntArray | None = None) -> ValueScale:
+        """Return the scale of these visits, or of every customer once at an average moment.
 
-        In a market that drifts both ceilings know the time of a visit; in the others, where time moves all offers
-        alike, they integrate over the times.
+        In a market that drifts both ceilings know the time of a visit; elsewhere time moves all offers alike, and they
+        integrate over the times.
         """
         chosen = np.arange(population.n) if customers is None else customers
         ceilings = FactsClairvoyant(population, times), Clairvoyant(population, times)
         values = [uniform_values(population, chosen, times)]
         values += [chosen_values(population, ceiling, chosen, times) for ceiling in ceilings]
-        return Scale(*(float(each.mean()) for each in values))
+        return ValueScale(*(float(each.mean()) for each in values))
 
     def share(self, value: float) -> float:
-        """Return where a value a decision lies: 0 as uniform choice, 1 as the best that facts allow.
+        """Return where a value lies between uniform choice, 0, and the best that facts allow, 1.
 
         NaN where the two earn the same (nothing can be gained).
         """
-        way = self.facts_clairvoyant - self.uniform
-        return (value - self.uniform) / way if abs(way) > 1e-12 else float("nan")
+        span = self.facts_clairvoyant - self.uniform
+        return (value - self.uniform) / span if abs(span) > 1e-12 else float("nan")
 
 
 def uniform_values(population: Population, customers: IntArray, times: IntArray | None = None) -> FloatArray:
@@ -197,19 +200,19 @@ def uniform_values(population: Population, customers: IntArray, times: IntArray 
 def chosen_values(
     population: Population, policy: Policy, customers: IntArray, times: IntArray | None = None
 ) -> FloatArray:
-    """Return the exact (n,) expected objective at these visits of a policy that is certain of every choice.
+    """Return the exact (n,) expected objective at these visits of a deterministic policy.
 
-    A ceiling of a market that drifts is told the times. Where contexts do not change with the time, a customer who
-    returns is asked about once.
+    In a market that drifts a ceiling gets the times. Where contexts do not change with the time, the choice for a
+    customer who returns is computed once.
     """
     scenario = population.market.scenario
     moving = times is not None and (scenario.season.observed or scenario.drift.moves)
-    who, back = (customers, np.arange(len(customers))) if moving else np.unique(customers, return_inverse=True)
-    rng = np.random.default_rng(0)  # nothing here draws; the protocol asks for one
-    offers = np.empty(len(who), dtype=np.int64)
-    for rows in blocks(len(who), population.market.n_offers):
+    distinct, back = (customers, np.arange(len(customers))) if moving else np.unique(customers, return_inverse=True)
+    rng = np.random.default_rng(0)  # unused by a deterministic policy; the protocol requires one
+    offers = np.empty(len(distinct), dtype=np.int64)
+    for rows in blocks(len(distinct), population.market.n_offers):
         at = times[rows] if moving and times is not None else None
-        contexts = population.contexts(who[rows], at)
-        told = policy.at(at) if isinstance(policy, _Best) and at is not None and scenario.drift.moves else policy
-        offers[rows] = told.probabilities(contexts, population.eligible(contexts), rng).argmax(axis=1)
+        contexts = population.contexts(distinct[rows], at)
+        chooser = policy.at(at) if isinstance(policy, _Ceiling) and at is not None and scenario.drift.moves else policy
+        offers[rows] = chooser.probabilities(contexts, population.eligible(contexts), rng).argmax(axis=1)
     return population.expected_chosen(customers, offers[back], times)

@@ -1,9 +1,9 @@
-"""What is observed of a customer: how each fact is drawn, declared in a catalogue and turned into features.
+"""Observed facts of customers: how each is drawn, declared in a catalogue and turned into features.
 
 Every fact is a monotone function of a standard normal, and the normals of one customer share an "engagement"
 factor (a one-factor Gaussian copula), so that loyal customers also bought lately and spend more.
-Columns are kept in the canonical form of `bandit.domain.Contexts`: the same code reads a population and a batch of
-contexts, where a fact that is missing counts as the average customer's.
+Columns are in the canonical form of `bandit.domain.Contexts`: the same code reads a population and a batch of
+contexts, where a missing fact counts as the average customer's.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from bandit.domain import FloatArray, IntArray, ObjectArray
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FactSpec(ABC):
-    """One observed fact and what it explains; the effects are per standard deviation of the fact.
+    """One observed fact and its effects, which are per standard deviation of the fact.
 
     `engagement` is the correlation of the fact's normal with the shared factor, in [-1, 1]; `taste` the fact's
     weight among the facts that explain tastes; `base`, `basket` and `visits` its effect on the logit of the base
@@ -54,13 +54,13 @@ class FactSpec(ABC):
         """Return the fact's entry under [context] of the catalogue."""
 
     @abstractmethod
-    def given(self, column: IntArray | FloatArray) -> ObjectArray | FloatArray | IntArray:
-        """Return the column as a caller would send it."""
+    def sent(self, column: IntArray | FloatArray) -> ObjectArray | FloatArray | IntArray:
+        """Return the (n,) column as a caller of the engine would send it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Numeric(FactSpec):
-    """A number: normal, or lognormal where `log`, with `center` then the median and `spread` the log's deviation.
+    """A numeric fact: normal, or lognormal if `log` (then `center` is the median and `spread` the log's deviation).
 
     Values are rounded to `decimals` and kept within [low, high].
     """
@@ -94,17 +94,17 @@ class Numeric(FactSpec):
         return np.where(np.isnan(standard), 0.0, standard)[:, None]
 
     def declaration(self) -> Mapping[str, object]:
-        """Declare the scale, so that a learner need not find it out."""
+        """Declare the fact with its center and scale, so that a learner need not estimate them."""
         return {"type": "numeric", "center": round(self.mean, 4), "scale": round(self.deviation, 4)}
 
-    def given(self, column: IntArray | FloatArray) -> FloatArray | IntArray:
-        """Return the numbers, whole ones where the fact has no decimals."""
+    def sent(self, column: IntArray | FloatArray) -> FloatArray | IntArray:
+        """Return the numbers, as integers where the fact has no decimals."""
         return column.astype(np.float64) if self.decimals > 0 else column.astype(np.int64)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Categorical(FactSpec):
-    """One of a few texts, with the share of each."""
+    """A categorical fact: one of a few texts, with the share of each."""
 
     values: tuple[str, ...]
     shares: tuple[float, ...]
@@ -131,14 +131,14 @@ class Categorical(FactSpec):
         """Declare the values."""
         return {"type": "categorical", "values": list(self.values)}
 
-    def given(self, column: IntArray | FloatArray) -> ObjectArray:
+    def sent(self, column: IntArray | FloatArray) -> ObjectArray:
         """Return the texts."""
         return np.array(self.values, dtype=object)[np.asarray(column, dtype=np.int64)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Boolean(FactSpec):
-    """Yes or no; `share` are yes."""
+    """A boolean fact; `share` of the customers have it."""
 
     share: float
 
@@ -155,6 +155,6 @@ class Boolean(FactSpec):
         """Declare a boolean."""
         return {"type": "boolean"}
 
-    def given(self, column: IntArray | FloatArray) -> ObjectArray:
+    def sent(self, column: IntArray | FloatArray) -> ObjectArray:
         """Return True and False."""
         return np.array([False, True], dtype=object)[np.asarray(column, dtype=np.int64)]

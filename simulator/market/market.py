@@ -1,11 +1,11 @@
-"""A market: the fixed parameters of a world, drawn once from a scenario.
+"""A market: the fixed parameters of a simulated world, drawn once from a scenario.
 
 The score of an offer for a customer, the logit of the response, is
 
     offset[offer] + features . score_map[:, offer] + hidden . loading[:, offer] + season(time)
 
-with `features` from the observed facts and `hidden` a row of independent standard normals that nobody observes.
-Threshold rules are features, too, and so is what a drift has moved by the time: facts times the sine of an angle.
+with `features` from the observed facts and `hidden` a row of unobserved independent standard normals. Threshold rules
+are features, too, and so are the terms of a drift: facts times the cosine and sine of an angle.
 Given the facts, the scores of all offers are therefore jointly Gaussian, and so is the log of the basket.
 """
 
@@ -66,7 +66,7 @@ class Market:
     def features(self, columns: Mapping[str, IntArray | FloatArray], time: IntArray | int | None = None) -> FloatArray:
         """Return (n, F) features from canonical columns of the observed facts and, where the market drifts, the time.
 
-        Of the facts themselves, then of the threshold rules, then of the drift; without a time it is the beginning.
+        In order: the facts, the threshold rules, the drift, which is at its beginning without a time.
         """
         parts = [np.concatenate([fact.features(columns[fact.name]) for fact in self.scenario.facts], axis=1)]
         if self.rules:
@@ -85,72 +85,100 @@ class Market:
             return {}
         return dict(zip(SEASON_FACTS, self.scenario.season.cycles(time), strict=True))
 
-    def given(self, columns: dict[str, IntArray | FloatArray]) -> dict[str, ObjectArray | FloatArray | IntArray]:
-        """Return canonical columns of the customers' facts as a caller would send them."""
-        return {fact.name: fact.given(columns[fact.name]) for fact in self.scenario.facts}
+    def sent(self, columns: dict[str, IntArray | FloatArray]) -> dict[str, ObjectArray | FloatArray | IntArray]:
+        """Return canonical columns of facts as a caller of the engine would send them."""
+        return {fact.name: fact.sent(columns[fact.name]) for fact in self.scenario.facts}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Effects:
+    """The C columns of effects, one for each option and a last one for the response to discounts, and their sizes.
+
+    `design` (N, C - 1) and `columns` (N, C) are how much of each column an offer has; `tastes` (C - 1,) is 1 where
+    tastes for an option differ. `mean` (C,) are the mean effects, `explained`, `hidden` and `basket_explained` (C,)
+    the deviations.
+    """
+
+    design: FloatArray
+    columns: FloatArray
+    tastes: FloatArray
+    mean: FloatArray
+    explained: FloatArray
+    hidden: FloatArray
+    basket_explained: FloatArray
+
+    @staticmethod
+    def of(scenario: Scenario, catalogue: Catalogue) -> _Effects:
+        sensitivity = scenario.sensitivity
+        options = [(dimension, option) for dimension in scenario.dimensions for option in dimension.options]
+        tastes = np.array([option.tastes for _, option in options], dtype=np.float64)
+        among = np.append(tastes, 1.0)
+        design = _one_hot(catalogue)
+        return _Effects(
+            design=design,
+            columns=np.concatenate([design, _depth(catalogue.money.rate, sensitivity.curve)[:, None]], axis=1),
+            tastes=tastes,
+            mean=np.array([*(option.effect for _, option in options), sensitivity.mean]),
+            explained=among * np.array([*(each.explained for each, _ in options), sensitivity.explained]),
+            hidden=among * np.array([*(each.hidden for each, _ in options), sensitivity.hidden]),
+            basket_explained=among * np.array([*(each.basket_explained for each, _ in options), 0.0]),
+        )
 
 
 def _draw(scenario: Scenario, rng: np.random.Generator) -> Market:
     catalogue = Catalogue.from_dict(scenario.catalogue(), where=f"scenario {scenario.name}")
-    answered = (scenario.purchase_within_days + scenario.return_within_days) * DAY
-    if answered > catalogue.objective.window:
+    latest = (scenario.purchase_within_days + scenario.return_within_days) * DAY
+    if latest > catalogue.objective.window:
         raise InputError(
-            f"scenario {scenario.name}: purchases and returns take up to {answered / DAY:g} days, longer than the "
+            f"scenario {scenario.name}: purchases and returns take up to {latest / DAY:g} days, longer than the "
             f"objective's window of {catalogue.objective.window / DAY:g}; make the window as long"
         )
-    facts, dimensions = scenario.facts, scenario.dimensions
-    n_features = sum(fact.n_features for fact in facts)
-    design = _one_hot(catalogue)
-    options = [(dimension, option) for dimension in dimensions for option in dimension.options]
-    tastes = np.array([option.tastes for _, option in options], dtype=np.float64)
-
-    # One column a option and one for the response to discounts; every array below follows these columns.
-    sensitivity = scenario.sensitivity
-    depth = _depth(catalogue.money.rate, sensitivity.curve)
-    columns = np.concatenate([design, depth[:, None]], axis=1)
-    mean = np.array([*(option.effect for _, option in options), sensitivity.mean])
-    explained = np.array([*(d.explained for d, _ in options), sensitivity.explained])
-    explained[:-1] *= tastes
-    hidden = np.array([*(d.hidden for d, _ in options), sensitivity.hidden])
-    hidden[:-1] *= tastes
-    basket_explained = np.array([*(d.basket_explained for d, _ in options), 0.0])
-    basket_explained[:-1] *= tastes
-
+    facts = scenario.facts
+    options = [option for dimension in scenario.dimensions for option in dimension.options]
+    effects_of = _Effects.of(scenario, catalogue)
+    design, columns = effects_of.design, effects_of.columns
     weight = _taste_weights(facts)
-    taste_map = rng.standard_normal((n_features, len(mean))) * weight[:, None]
-    basket_taste_map = rng.standard_normal((n_features, len(mean))) * weight[:, None]
+    taste_map = rng.standard_normal((len(weight), len(effects_of.mean))) * weight[:, None]
+    basket_taste_map = rng.standard_normal((len(weight), len(effects_of.mean))) * weight[:, None]
     pairs = _pairs(design, scenario, rng)
-
-    # Hidden normals: the own base rate, the own basket, then one for each column that customers differ in.
-    own = np.concatenate([tastes > 0, [True]])
-    n_hidden = 2 + int(own.sum())
-    loading = np.zeros((n_hidden, catalogue.n_offers))
-    loading[0] = scenario.base_hidden
-    loading[2:] = (columns * hidden)[:, own].T
-    basket_loading = np.zeros(n_hidden)
-    with_base = scenario.basket_base_correlation
-    basket_loading[:2] = scenario.basket_hidden * np.array([with_base, np.sqrt(1.0 - with_base**2)])
-
+    loading, basket_loading = _loadings(scenario, effects_of)
     market = Market(
         scenario=scenario,
         catalogue=catalogue,
-        score_offset=logit(scenario.base_rate) + columns @ mean + pairs,
-        score_map=_effects(facts, "base", rng)[:, None] + (taste_map * explained) @ columns.T,
+        score_offset=logit(scenario.base_rate) + columns @ effects_of.mean + pairs,
+        score_map=_fact_effects(facts, "base", rng)[:, None] + (taste_map * effects_of.explained) @ columns.T,
         score_loading=loading,
-        basket_offset=np.log(scenario.basket_median) + design @ np.array([option.basket for _, option in options]),
-        basket_map=_effects(facts, "basket", rng)[:, None] + (basket_taste_map * basket_explained) @ columns.T,
+        basket_offset=np.log(scenario.basket_median) + design @ np.array([option.basket for option in options]),
+        basket_map=_fact_effects(facts, "basket", rng)[:, None]
+        + (basket_taste_map * effects_of.basket_explained) @ columns.T,
         basket_loading=basket_loading,
-        returned=1.0 - np.exp(design @ np.log1p([-option.returned for _, option in options])),
-        visit_map=_effects(facts, "visits", rng),
+        returned=1.0 - np.exp(design @ np.log1p([-option.returned for option in options])),
+        visit_map=_fact_effects(facts, "visits", rng),
     )
-    # What not every scenario has is drawn last, so that the others stay as they are.
+    # Features that only some scenarios have are drawn last, so that the other markets do not depend on them.
     if scenario.thresholds.count:
         owner = np.append(_owner(scenario), -1)
-        market = _with_rules(market, columns, owner, np.append(tastes > 0, depth.any()), rng)
+        market = _with_rules(market, columns, owner, np.append(effects_of.tastes > 0, columns[:, -1].any()), rng)
     if scenario.drift.moves:
         later = rng.standard_normal(taste_map.shape) * weight[:, None]
-        market = _with_drift(market, columns, tastes, (taste_map * explained, later * explained), rng)
+        explained = taste_map * effects_of.explained, later * effects_of.explained
+        market = _with_drift(market, columns, effects_of.tastes, explained, rng)
     return market
+
+
+def _loadings(scenario: Scenario, effects_of: _Effects) -> tuple[FloatArray, FloatArray]:
+    """Return the (H, N) loadings of the score and the (H,) loadings of the log basket on the hidden normals.
+
+    The hidden normals: the own base rate, the own basket, then one for each column in which customers differ.
+    """
+    own = np.append(effects_of.tastes > 0, True)
+    loading = np.zeros((2 + int(own.sum()), len(effects_of.columns)))
+    loading[0] = scenario.base_hidden
+    loading[2:] = (effects_of.columns * effects_of.hidden)[:, own].T
+    basket_loading = np.zeros(len(loading))
+    with_base = scenario.basket_base_correlation
+    basket_loading[:2] = scenario.basket_hidden * np.array([with_base, np.sqrt(1.0 - with_base**2)])
+    return loading, basket_loading
 
 
 def _with_rules(
@@ -200,7 +228,7 @@ def _one_hot(catalogue: Catalogue) -> FloatArray:
 
 
 def _owner(scenario: Scenario) -> IntArray:
-    """Return the dimension of each option, by its place."""
+    """Return the position of each option's dimension, (options,)."""
     return np.repeat(np.arange(len(scenario.dimensions)), [len(one.options) for one in scenario.dimensions])
 
 
@@ -216,8 +244,8 @@ def _taste_weights(facts: Sequence[FactSpec]) -> FloatArray:
     return weight / total if total > 0 else weight
 
 
-def _effects(facts: Sequence[FactSpec], kind: str, rng: np.random.Generator) -> FloatArray:
-    """Return the facts' effects on one quantity, by feature; those of values without order are drawn."""
+def _fact_effects(facts: Sequence[FactSpec], kind: str, rng: np.random.Generator) -> FloatArray:
+    """Return the (F,) effects of facts on one quantity; those of categorical values are drawn."""
     parts = []
     for fact in facts:
         effect = float(getattr(fact, kind))
@@ -227,7 +255,7 @@ def _effects(facts: Sequence[FactSpec], kind: str, rng: np.random.Generator) -> 
 
 
 def _pairs(design: FloatArray, scenario: Scenario, rng: np.random.Generator) -> FloatArray:
-    """Return (N,) logits: what pairs of options of two dimensions add when they come together."""
+    """Return the (N,) logits that pairs of options of two dimensions add where they come together."""
     owner = _owner(scenario)
     first, second = np.triu_indices(len(owner), k=1)
     apart = owner[first] != owner[second]

@@ -1,4 +1,4 @@
-"""Customers' keys: "c000123" is row 123; to and fro by whole columns."""
+"""Keys of customers ("c000123" is row 123), converted in both directions by whole columns."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from bandit.domain import IntArray, ObjectArray
 from bandit.errors import ContextError
 
 Lookup: TypeAlias = Mapping[str, int] | Callable[[Sequence[str]], IntArray]
-"""From keys as a log stores them (hashed, say) to rows: a dict, or a function of a whole column."""
+"""From keys as a log stores them (hashed, for example) to rows: a dict, or a function of a whole column."""
 
 _DIGITS = 6
 
@@ -30,7 +30,7 @@ def names(rows: IntArray, digits: int) -> ObjectArray:
 
 
 def rows(keys: Sequence[str] | ObjectArray, n_customers: int, lookup: Lookup | None = None) -> IntArray:
-    """Return the rows of customers by key; ContextError for a key that is nobody's."""
+    """Return the (n,) rows of customers by key; ContextError for an unknown key."""
     if lookup is not None:
         found = _through(keys, lookup)
     else:

@@ -1,4 +1,4 @@
-"""A population: customers drawn from a market, and everything that is true of them."""
+"""A population: customers drawn from a market, their true expected values, and their random responses."""
 
 from __future__ import annotations
 
@@ -12,29 +12,27 @@ from scipy.special import expit
 from bandit.decide import checked, with_fallback
 from bandit.domain import BoolArray, Contexts, FloatArray, IntArray, ObjectArray, Policy
 from bandit.errors import InputError
-from simulator.market import drift, names, truth
+from simulator.market import names, truth
 from simulator.market.market import Market
 from simulator.market.names import Lookup
 from simulator.market.responses import Noise, Responses, buy
+from simulator.market.season import CALENDAR_START
 from simulator.market.visits import Visits, draw_visits
 
-Known: TypeAlias = Literal["tastes", "facts"]
-"""What an expectation is conditioned on: every taste, or the observed facts only."""
+Conditioning: TypeAlias = Literal["tastes", "facts"]
+"""What an expectation conditions on: every taste, or the observed facts only."""
 
-CELLS = 1_000_000
-"""Cells of a (rows, offers) block that is worked on at a time: 8 MB."""
-
-START = drift.START
-"""Where visits start unless told otherwise, in microseconds."""
+BLOCK_CELLS = 1_000_000
+"""Cells of a (rows, offers) block computed at a time: 8 MB."""
 
 
 @dataclass(frozen=True, eq=False)
 class Population:
-    """n customers of a market; `customers` everywhere are rows 0 to n - 1, and None means all in order.
+    """n customers of a market; `customers` in all methods are rows 0 to n - 1, and None means all in order.
 
-    `facts` are the canonical columns of the observed facts, `hidden` (n, H) the normals that nobody observes,
-    `frequency` (n,) how often each comes. `time` is in microseconds, one or one a row; without it the season adds
-    nothing (an average moment) and a drift is at its beginning.
+    `facts` are the canonical columns of the observed facts, `hidden` (n, H) the unobserved normals, `frequency` (n,)
+    how often each comes. `time` is in microseconds, a number or one for each row; without it the season adds nothing
+    (an average moment) and a drift is at its beginning.
     """
 
     market: Market
@@ -63,28 +61,28 @@ class Population:
         """The number of customers."""
         return len(self.frequency)
 
-    # Who they are, as the outside world sees them
+    # What is observed of them
 
     def names(self, customers: IntArray | None = None) -> ObjectArray:
         """Return the customers' keys, as "c000123"."""
         return names.names(self._rows(customers), names.width(self.n))
 
     def rows(self, keys: Sequence[str] | ObjectArray, lookup: Lookup | None = None) -> IntArray:
-        """Return the customers of these keys; ContextError for a key that is nobody's."""
+        """Return the customers with these keys; ContextError for an unknown key."""
         return names.rows(keys, self.n, lookup)
 
     def lookup(self, stored: Callable[[str], str]) -> dict[str, int]:
-        """Return stored key -> row for a log that keeps customers under `stored(key)`, a keyed hash say."""
+        """Return stored key -> row for a log that stores customers under `stored(key)`, a keyed hash for example."""
         return {stored(name): row for row, name in enumerate(self.names().tolist())}
 
     def columns(self, customers: IntArray | None = None, time: IntArray | int | None = None) -> dict[str, Any]:
-        """Return what a caller knows of these customers at this time: one column a declared fact."""
+        """Return one column for each declared fact of these customers at this time, as a caller would send it."""
         chosen = self._rows(customers)
-        given: dict[str, Any] = {}
-        given |= self.market.given({name: column[chosen] for name, column in self.facts.items()})
+        sent: dict[str, Any] = {}
+        sent |= self.market.sent({name: column[chosen] for name, column in self.facts.items()})
         if time is not None:
-            given |= self.market.season_facts(np.broadcast_to(np.asarray(time, dtype=np.int64), chosen.shape))
-        return given
+            sent |= self.market.season_facts(np.broadcast_to(np.asarray(time, dtype=np.int64), chosen.shape))
+        return sent
 
     def contexts(self, customers: IntArray | None = None, time: IntArray | int | None = None) -> Contexts:
         """Return the checked contexts of these customers at this time, with their keys."""
@@ -95,19 +93,18 @@ class Population:
         chosen = self._rows(customers)
         return self.market.features({name: column[chosen] for name, column in self.facts.items()}, time)
 
-    # What is true
+    # True expectations
 
     def expected_value(
         self,
         customers: IntArray | None = None,
         offers: IntArray | None = None,
         time: IntArray | int | None = None,
-        known: Known = "tastes",
+        known: Conditioning = "tastes",
     ) -> FloatArray:
         """Return the exact (n, m) expected objective of m offers for n customers.
 
-        With `known="facts"` hidden tastes are integrated out: the best that anybody can expect who sees the
-        observed facts (and the time) only.
+        With `known="facts"` hidden tastes are integrated out: the expectation given the observed facts (and the time).
         """
         chosen = self._rows(customers)
         wanted = np.arange(self.market.n_offers) if offers is None else np.asarray(offers, dtype=np.int64)
@@ -134,12 +131,12 @@ class Population:
         rng: np.random.Generator,
         customers: IntArray | None = None,
         time: IntArray | int | None = None,
-        known: Known = "tastes",
+        known: Conditioning = "tastes",
     ) -> FloatArray:
         """Return the exact (n,) expected objective of a policy: sum over offers of probability times expectation.
 
         Memory is bounded by blocks of rows. `rng` is for the policy's own randomness. PolicyError where the policy's
-        probabilities are none, or touch an offer that is not eligible.
+        rows are not probabilities, or give an offer that is not eligible a chance.
         """
         chosen = self._rows(customers)
         offers = np.arange(self.market.n_offers)
@@ -158,19 +155,24 @@ class Population:
         rng: np.random.Generator,
         customers: IntArray | None = None,
         time: IntArray | int | None = None,
-        known: Known = "tastes",
+        known: Conditioning = "tastes",
     ) -> float:
         """Return the exact expected objective of a policy a decision, the mean of `values`."""
         return float(self.values(policy, rng, customers, time, known).mean())
 
     def eligible(self, contexts: Contexts) -> BoolArray:
-        """Return the catalogue's (n, N) mask, with the fallback where nothing is left (NoEligibleOfferError)."""
+        """Return the catalogue's (n, N) mask, with the fallback offer where no other is eligible.
+
+        NoEligibleOfferError where there is no fallback.
+        """
         catalogue = self.market.catalogue
         return with_fallback(catalogue, catalogue.eligible(contexts), contexts)
 
-    # What happens
+    # Random visits and responses
 
-    def visits(self, n: int, rng: np.random.Generator, start: int = START, days: float | None = None) -> Visits:
+    def visits(
+        self, n: int, rng: np.random.Generator, start: int = CALENDAR_START, days: float | None = None
+    ) -> Visits:
         """Draw n visits in order of time, from `start` (microseconds) over `days` (the scenario's by default)."""
         scenario = self.market.scenario
         return draw_visits(self.frequency, scenario.season, n, rng, start, scenario.days if days is None else days)
@@ -183,7 +185,7 @@ class Population:
         rng: np.random.Generator | None = None,
         noise: Noise | None = None,
     ) -> Responses:
-        """Draw what comes of one offer a customer, from `rng` or from `noise` drawn before (give exactly one)."""
+        """Draw the outcome of one offer a customer, from `rng` or from `noise` drawn before (give exactly one)."""
         if rng is not None and noise is None:
             chance = Noise.draw(len(customers), rng)
         elif noise is not None and rng is None:
@@ -209,7 +211,9 @@ class Population:
         score = truth.score_of(self.market, features, hidden, offers) + self.market.season(time)
         return expit(score), truth.basket_of(self.market, features, hidden, offers)
 
-    def _block(self, customers: IntArray, offers: IntArray, time: IntArray | int | None, known: Known) -> FloatArray:
+    def _block(
+        self, customers: IntArray, offers: IntArray, time: IntArray | int | None, known: Conditioning
+    ) -> FloatArray:
         season = self.market.season(time)
         shift = season[:, None] if isinstance(season, np.ndarray) and season.ndim else season
         features = self.features(customers, time)
@@ -222,8 +226,8 @@ class Population:
 
 
 def blocks(n: int, n_offers: int) -> Iterator[slice]:
-    """Yield slices of n rows, each of about `CELLS` cells of (rows, offers)."""
-    size = max(1, CELLS // max(n_offers, 1))
+    """Yield slices of n rows, each of about `BLOCK_CELLS` cells of (rows, offers)."""
+    size = max(1, BLOCK_CELLS // max(n_offers, 1))
     for start in range(0, n, size):
         yield slice(start, min(start + size, n))
 

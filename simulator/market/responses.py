@@ -1,4 +1,4 @@
-"""What customers do: the outcome of an offer, drawn whole batches at a time."""
+"""Responses of customers: the outcomes of offers, drawn in whole batches."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from simulator.market.spec import Scenario
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Noise:
-    """The chance of n visits, apart from any offer: four uniforms and one normal a visit.
+    """The random numbers of n visits, independent of any offer: four uniforms and one normal a visit.
 
-    Two policies that meet the same noise differ by what they offered only (common random numbers): a visit that
+    Two policies that meet the same noise differ only by what they offered (common random numbers): a visit that
     converts at some probability converts at every higher one.
     """
 
@@ -41,11 +41,11 @@ class Noise:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Responses:
-    """What came of n offers.
+    """The outcomes of n offers, (n,) columns.
 
-    `converted` says who bought and `revenue` for how much (0 where not); `delay` is the time from the offer to
-    the purchase in microseconds (0 where none). `returned` says whose purchase was sent back, `return_delay`
-    after the purchase. `reward` is the objective's money, where a purchase sent back is no purchase.
+    `converted` is whether the customer bought and `revenue` for how much (0 if not); `delay` is the time from the offer
+    to the purchase in microseconds (0 without one). `returned` is whether the purchase was sent back, `return_delay`
+    microseconds after it. `reward` is the objective, where a purchase that was sent back counts as none.
     """
 
     converted: BoolArray
@@ -57,7 +57,7 @@ class Responses:
 
     @property
     def kept(self) -> BoolArray:
-        """Who bought and did not send it back."""
+        """Whether the customer bought and did not send it back, (n,)."""
         return self.converted & ~self.returned
 
     def __len__(self) -> int:
@@ -91,8 +91,8 @@ def buy(
 def _purchase(scenario: Scenario, normal: FloatArray) -> FloatArray:
     """Return the log of (n,) purchases less the mean of the log basket, from one standard normal each.
 
-    The normal's own probability says whether the purchase is a bulk one, and, given that, spreads evenly over (0, 1)
-    again: one normal is enough for both.
+    The normal's cumulative probability decides whether the purchase is a bulk one; given that, it is uniform on (0, 1)
+    again after rescaling, so one normal is enough for both.
     """
     share = scenario.bulk_share
     if share <= 0:

@@ -1,4 +1,4 @@
-"""The calendar: how the base rate moves over the year and the week, and when visits happen."""
+"""The calendar: seasonal effects of year and week on the base rate, and the times of visits."""
 
 from __future__ import annotations
 
@@ -10,15 +10,17 @@ from bandit.domain import MICROSECONDS, FloatArray, IntArray
 
 HOUR = 3_600 * MICROSECONDS
 DAY = 24 * HOUR
-WEEK = 7 * DAY
 YEAR = round(365.25 * DAY)
 FIRST_MONDAY = 4 * DAY
 """1970-01-05 was a Monday."""
 
+CALENDAR_START = 1_767_571_200_000_000
+"""Monday, 2026-01-05 00:00 UTC in microseconds: the default start of visits, and the beginning of a drift."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Season:
-    """Two cosines added to the logit of the base rate.
+    """A yearly and a weekly cosine added to the logit of the base rate.
 
     `yearly` and `weekly` are their amplitudes; `yearly_peak` is the day of the year (0 = 1 January) and
     `weekly_peak` the day of the week (0 = Monday, 5.5 = Saturday noon) of the peak. `visits` times the same sum is
@@ -38,7 +40,7 @@ class Season:
     def cycles(self, time: IntArray) -> tuple[FloatArray, FloatArray]:
         """Return the yearly and the weekly cosine, each in [-1, 1], at times in microseconds."""
         yearly = np.cos(2 * np.pi * (time - self.yearly_peak * DAY) / YEAR)
-        weekly = np.cos(2 * np.pi * (time - FIRST_MONDAY - self.weekly_peak * DAY) / WEEK)
+        weekly = np.cos(2 * np.pi * (time - FIRST_MONDAY - self.weekly_peak * DAY) / (7 * DAY))
         return yearly, weekly
 
     def shift(self, time: IntArray) -> FloatArray:
@@ -51,14 +53,14 @@ class Season:
         hours = start + np.arange(max(1, round(days * 24)), dtype=np.int64) * HOUR
         clock = (hours // HOUR) % 24
         rate = np.exp(self.visits * self.shift(hours)) * ((clock >= self.opens) & (clock < self.closes))
-        heap = np.cumsum(rate if rate.any() else np.ones_like(rate))
-        hour = np.minimum(np.searchsorted(heap, rng.random(n) * heap[-1], side="right"), len(hours) - 1)
+        cumulative = np.cumsum(rate if rate.any() else np.ones_like(rate))
+        hour = np.minimum(np.searchsorted(cumulative, rng.random(n) * cumulative[-1], side="right"), len(hours) - 1)
         times: IntArray = hours[hour] + rng.integers(0, HOUR, size=n)
         times.sort()
         return times
 
     def quadrature(self, times: IntArray | None, nodes: int = 3) -> tuple[FloatArray, FloatArray]:
-        """Return a few (shifts, weights) that stand for the shifts at all these times; no shift for None.
+        """Return a few (shifts, weights) that represent the shifts at all these times; no shift for None.
 
         The Gauss rule of the discrete measure of the shifts, by Lanczos iteration and the eigenvectors of its
         Jacobi matrix (Golub and Welsch 1969): exact for polynomials up to degree 2 nodes - 1.

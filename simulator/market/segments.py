@@ -1,4 +1,4 @@
-"""Segment rules in two qualities: the best that could be written, and what a house plausibly runs today.
+"""Segment rules of two kinds: the best that could be written, and those that a shop plausibly runs today.
 
 Both are mappings that `bandit.SegmentRules.from_dict` reads.
 """
@@ -21,12 +21,15 @@ from simulator.market.population import Population, blocks
 from simulator.market.spec import PracticeRule
 
 Cuts: TypeAlias = Sequence[tuple[str, tuple[float, ...]]]
-"""Facts that cross to segments; a numeric one with the points at which it is cut."""
+"""Facts whose combinations are the segments; a numeric one with the points at which it is cut."""
 
 RulesMapping: TypeAlias = dict[str, Any]
 
-TESTED = 2_000
-"""Members of a segment on which a house tests its levers."""
+RULES_EXPLORATION = 0.1
+"""Share of exploration in today's rules while a log is written, so that the log supports evaluation."""
+
+TESTED_CUSTOMERS = 2_000
+"""Members of a segment on which the options are tested."""
 
 
 def best_segment_rules(
@@ -37,9 +40,9 @@ def best_segment_rules(
     cuts: Cuts | None = None,
     exploration: float = 0.0,
 ) -> RulesMapping:
-    """Return the clairvoyant segment rules: for each crossing of facts the one offer that truly earns most there.
+    """Return the best possible segment rules: for each combination of facts the offer that truly earns most there.
 
-    `customers` and `time` are the visits it is made for (every customer once, at an average moment, by default),
+    `customers` and `time` are the visits they are made for (every customer once, at an average moment, by default),
     `cuts` the segments (the scenario's by default). An offer must be eligible for the whole segment.
     """
     used = population.market.scenario.segments if cuts is None else tuple(cuts)
@@ -61,10 +64,10 @@ def best_segment_rules(
 
 
 def todays_rules(population: Population, *, exploration: float = 0.0) -> RulesMapping:
-    """Return the rules a house plausibly runs today: coarse segments, house discounts, levers tested by response.
+    """Return the rules that a shop plausibly runs today: coarse segments, fixed discounts, the rest tested by response.
 
-    The scenario fixes some options a segment; each other lever is set to the option that converts most in the
-    segment, averaged over the other levers. That is decent, and gives margin away: response is not profit.
+    The scenario fixes some options of a segment; each other dimension is set to the option that converts most in the
+    segment, averaged over the other dimensions. That is decent, and gives margin away: response is not profit.
     """
     scenario, catalogue = population.market.scenario, population.market.catalogue
     contexts = population.contexts()
@@ -104,7 +107,7 @@ def _bins(fact: FactSpec, points: tuple[float, ...]) -> list[tuple[str, str]]:
     if not isinstance(fact, Numeric):
         return [(f"not {fact.name}", f"not {fact.name}"), (fact.name, fact.name)]
     if not points:
-        raise ContextError(f'"{fact.name}" is numeric and cannot cross to segments without points to cut it at')
+        raise ContextError(f'"{fact.name}" is numeric and cannot make segments without points to cut it at')
     low, high = f"{points[0]:g}", f"{points[-1]:g}"
     between = [
         (f"{fact.name} {a:g}-{b:g}", f"{fact.name} >= {a:g} and {fact.name} < {b:g}") for a, b in pairwise(points)
@@ -119,7 +122,7 @@ def _bins(fact: FactSpec, points: tuple[float, ...]) -> list[tuple[str, str]]:
 def _totals(
     population: Population, customers: IntArray, time: IntArray | int | None, codes: IntArray, n_segments: int
 ) -> tuple[FloatArray, BoolArray]:
-    """Return (S, N) summed expectations, and which offers are eligible for everybody of a segment."""
+    """Return (S, N) summed expectations, and the (S, N) mask of offers eligible for all members of a segment."""
     n_offers = population.market.n_offers
     worth, refused = np.zeros((n_segments, n_offers)), np.zeros((n_segments, n_offers))
     for rows in blocks(len(customers), n_offers):
@@ -132,11 +135,11 @@ def _totals(
 
 
 def _fill(population: Population, rule: PracticeRule, members: BoolArray) -> Mapping[str, str]:
-    """Return the offer of a practice rule, its free levers set to what converts most among the members."""
+    """Return the offer of a practice rule, with free dimensions set to the option that converts most among members."""
     market = population.market
     catalogue = market.catalogue
     customers = np.flatnonzero(members) if members.any() else np.arange(population.n)
-    asked = customers[:TESTED]
+    asked = customers[:TESTED_CUSTOMERS]
     score = truth.scores(market, population.features(asked), population.hidden[asked], np.arange(market.n_offers))
     response = expit(score).mean(axis=0)
     legal: BoolArray = np.asarray(population.eligible(population.contexts(asked)).all(axis=0))

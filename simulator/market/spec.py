@@ -1,4 +1,4 @@
-"""A scenario: the named numbers from which a market is drawn. Data only; `scenarios` has the worlds themselves."""
+"""The specification of a scenario: the numbers from which a market is drawn. `simulator.scenarios` has the values."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from simulator.market.thresholds import Thresholds
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OptionSpec:
-    """One option: its costs, as in a catalogue, and what it does to customers.
+    """One option of a dimension: its costs, as in a catalogue, and its effects on customers.
 
     `effect` is added to the logit of the response of the average customer, `basket` to the log of the basket;
     `returned` is the share of purchases under this option that are sent back. Tastes for the option differ
-    between customers only where `tastes` is true ("none" and "0" are nothing to have a taste for).
+    between customers only where `tastes` is true (there are no tastes for "none" and "0").
     """
 
     name: str
@@ -35,7 +35,7 @@ class OptionSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DimensionSpec:
-    """One lever and how much tastes for its options differ between customers.
+    """One dimension of offers, and how much tastes for its options differ between customers.
 
     Standard deviations over customers, in logits: `explained` of the part of an option's effect that observed
     facts explain, `hidden` of the part that only history shows; `basket_explained` is the deviation, in log
@@ -51,10 +51,10 @@ class DimensionSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sensitivity:
-    """What a discount does: the logit gained at the deepest one, by customer.
+    """The effect of discounts: the logit gained at the deepest one, by customer.
 
     A discount of rate r gains `(r / deepest)^curve` of it. The gain of a customer is normal around `mean`, with
-    the deviation `explained` by facts and `hidden` from them.
+    the deviation `explained` by facts and the deviation `hidden` beyond them.
     """
 
     mean: float = 0.0
@@ -65,10 +65,10 @@ class Sensitivity:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PracticeRule:
-    """One segment of today's rules: for whom, and the options that the house fixed.
+    """One segment of today's rules: its condition, and the options that the shop fixed.
 
-    Dimensions that are left out are filled with the option that converts most in the segment at the fixed ones:
-    what a team finds that tests one lever at a time and looks at response.
+    Dimensions that are left out get the option that converts most in the segment at the fixed ones: what a team finds
+    that tests one dimension at a time by response.
     """
 
     name: str
@@ -78,7 +78,7 @@ class PracticeRule:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scenario:
-    """The numbers of one world; a `Market` is drawn from it.
+    """The numbers of one simulated world, from which a `Market` is drawn.
 
     `base_rate` is the response of the average customer to the plainest offer (all effects 0); `base_hidden` the
     deviation of a customer's own base rate in logits, beyond facts. `basket_median` is the basket of the average
@@ -88,9 +88,9 @@ class Scenario:
     Of all pairs of options of two dimensions, `pair_share` reinforce or spoil each other, with a deviation of
     `pair_effect` logits. Purchases come with an exponential delay of mean `delay_days` cut at
     `purchase_within_days`, returns likewise afterwards; both must fit into the objective's window.
-    `segments` are the facts, numeric ones with points to cut at, that cross to the segments of the best segment rule.
-    The last four are the size that the world is meant for: so many visits of so many customers in so many days, and
-    whether outcomes are heard of when their time has come (`delayed`) instead of at once.
+    `segments` are the facts, numeric ones with points to cut at, whose combinations are the segments of the best
+    segment rules. The last four are the recommended size: `visits` of `customers` over `days`, and whether outcomes are
+    observed after their delay (`delayed`) instead of at once.
     """
 
     name: str

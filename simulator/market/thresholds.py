@@ -1,7 +1,7 @@
-"""Threshold rules: "age < 30 and region north and not loyal: channel sms +0.8", drawn at random.
+"""Threshold rules drawn at random, such as "age < 30 and region north and not loyal: channel sms +0.8".
 
-Each is one more feature of a customer, 1 where all its checks hold and 0 elsewhere, with an effect on some offers.
-A check of a fact that is missing does not hold.
+Each is a feature of a customer, 1 where all its conditions hold and 0 elsewhere, with an effect on some offers. A
+condition on a missing fact does not hold.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 from scipy.special import ndtri
@@ -16,9 +17,10 @@ from scipy.special import ndtri
 from bandit.domain import BoolArray, FloatArray, IntArray
 from simulator.market.demographics import Boolean, Categorical, FactSpec, Numeric
 
-Columns = Mapping[str, IntArray | FloatArray]
+ColumnsByFact: TypeAlias = Mapping[str, IntArray | FloatArray]
+"""Canonical columns of facts by name."""
 
-CUTS = (0.15, 0.85)
+CUT_QUANTILES = (0.15, 0.85)
 """Numeric facts are cut between these quantiles."""
 
 ALL_BUT_ONE = 0.3
@@ -27,7 +29,7 @@ ALL_BUT_ONE = 0.3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Thresholds:
-    """How many rules, and of what kind.
+    """The number of threshold rules and their distribution.
 
     `depths` are the shares of rules with one check, two, three and so on, each of another fact, chosen in proportion
     to the facts' `taste`. A rule adds a normal of deviation `effect` (logits) to an option, or to the whole response to
@@ -43,25 +45,25 @@ class Thresholds:
 
 
 @dataclass(frozen=True, slots=True)
-class Check(ABC):
-    """One test of one fact."""
+class FactCondition(ABC):
+    """A condition on one fact."""
 
     fact: str
 
     @abstractmethod
     def holds(self, column: IntArray | FloatArray) -> BoolArray:
-        """Return where it holds in a canonical column; nowhere where the fact is missing."""
+        """Return the (n,) mask where it holds in a canonical column; False where the fact is missing."""
 
 
 @dataclass(frozen=True, slots=True)
-class Within(Check):
-    """A number in [low, high), one end of which is open to infinity."""
+class Within(FactCondition):
+    """A numeric fact lies in [low, high), one end of which is infinite."""
 
     low: float
     high: float
 
     def holds(self, column: IntArray | FloatArray) -> BoolArray:
-        """Return where the number lies within."""
+        """Return the (n,) mask where the number lies within."""
         return np.asarray((column >= self.low) & (column < self.high))
 
     def __str__(self) -> str:
@@ -69,14 +71,14 @@ class Within(Check):
 
 
 @dataclass(frozen=True, slots=True)
-class Among(Check):
-    """One of some codes (0 and 1 for yes and no); `words` says it in words."""
+class Among(FactCondition):
+    """A fact has one of some codes (0 and 1 for false and true); `words` is the condition as text."""
 
     codes: tuple[int, ...]
     words: str
 
     def holds(self, column: IntArray | FloatArray) -> BoolArray:
-        """Return where the code is one of these."""
+        """Return the (n,) mask where the code is one of these."""
         return np.asarray(np.isin(column, self.codes))
 
     def __str__(self) -> str:
@@ -90,7 +92,7 @@ class Threshold:
     `acts_on` are one or two places among the market's columns: its options in order, then the response to discounts.
     """
 
-    checks: tuple[Check, ...]
+    checks: tuple[FactCondition, ...]
     acts_on: tuple[int, ...]
     effect: float
     basket: float
@@ -119,9 +121,9 @@ def draw_rules(
     return tuple(rules)
 
 
-def indicators(rules: Sequence[Threshold], columns: Columns) -> FloatArray:
-    """Return (n, R): 1 where all checks of a rule hold."""
-    known: dict[Check, BoolArray] = {}
+def indicators(rules: Sequence[Threshold], columns: ColumnsByFact) -> FloatArray:
+    """Return (n, R): 1 where all conditions of a rule hold, 0 elsewhere."""
+    known: dict[FactCondition, BoolArray] = {}
     hits = []
     for rule in rules:
         for check in rule.checks:
@@ -138,9 +140,9 @@ def effects(rules: Sequence[Threshold], columns: FloatArray) -> tuple[FloatArray
     return logits[:, None] * reach, baskets[:, None] * reach
 
 
-def _check(fact: FactSpec, rng: np.random.Generator) -> Check:
+def _check(fact: FactSpec, rng: np.random.Generator) -> FactCondition:
     if isinstance(fact, Numeric):
-        cut = float(fact.draw(ndtri(rng.uniform(*CUTS, size=1)))[0])
+        cut = float(fact.draw(ndtri(rng.uniform(*CUT_QUANTILES, size=1)))[0])
         return Within(fact.name, -np.inf, cut) if rng.random() < 0.5 else Within(fact.name, cut, np.inf)
     if isinstance(fact, Boolean):
         yes = int(rng.random() < fact.share)

@@ -1,7 +1,7 @@
-"""What is expected of an offer, exactly: given all tastes, and given only what is observed.
+"""Exact expected values of offers, given all tastes or given only the observed facts.
 
 Given all tastes the response is a logistic function and the basket a lognormal mean (times that of bulk purchases).
-Whatever the facts and the time do is in the features, threshold rules and drift as well. Given facts only, score and
+All effects of facts and time, threshold rules and drift among them, are in the features. Given facts only, score and
 log basket are jointly Gaussian: the mean response is a one-dimensional Gaussian integral of the logistic function,
 taken by Gauss-Hermite quadrature, and the mean revenue is the same integral with the score shifted by its
 covariance with the log basket (exponential tilting: E[s(X) exp(Y)] = E[exp(Y)] E[s(X + cov(X, Y))]).
@@ -27,7 +27,7 @@ _LARGEST_SCORE = 500.0  # keeps exp(-score) finite; a response of exp(-500) is z
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Mixture:
-    """Shifts of the score of each offer, (Q, N), and their weights (Q,): hidden tastes and season, integrated."""
+    """Quadrature of hidden tastes and season: shifts of the score of each offer, (Q, N), and their weights (Q,)."""
 
     shifts: FloatArray
     weights: FloatArray
@@ -83,7 +83,7 @@ def money_of(money: Money, offers: IntArray) -> Money:
 def expected_money(market: Market, offers: IntArray, response: FloatArray, revenue: FloatArray) -> FloatArray:
     """Return the expected objective from P(convert) and E[revenue; convert] / P(convert) before returns.
 
-    A purchase that is sent back is worth what no purchase is, so only the share that is kept converts.
+    A purchase that is sent back counts as none, so only the share that is kept converts.
     """
     kept = response * (1.0 - market.returned[offers])
     return market.catalogue.objective.expected(money_of(market.catalogue.money, offers), kept, revenue)
@@ -99,7 +99,7 @@ def known_value(
 ) -> FloatArray:
     """Return the (n, m) expected objective of m offers with every taste known.
 
-    `season` is what the season adds, (n, 1) or a number; `over` are shifts and weights of a season not known.
+    `season` is what the season adds, (n, 1) or a number; `over` are shifts and weights of an unknown season.
     """
     score = scores(market, features, hidden, offers) + season
     basket = baskets(market, features, hidden, offers)

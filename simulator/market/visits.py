@@ -1,4 +1,4 @@
-"""Who comes when."""
+"""Visits: which customers come at which times."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ class Visits:
 def draw_visits(
     frequency: FloatArray, season: Season, n: int, rng: np.random.Generator, start: int, days: float
 ) -> Visits:
-    """Draw n visits of customers who come in proportion to (n_customers,) `frequency`, at times of the season."""
-    heap = np.cumsum(frequency)
-    who = np.searchsorted(heap, rng.random(n) * heap[-1], side="right")
-    customers = np.minimum(who, len(heap) - 1).astype(np.int64)
+    """Draw n visits of customers rows come in proportion to (n_customers,) `frequency`, at times of the season."""
+    cumulative = np.cumsum(frequency)
+    rows = np.searchsorted(cumulative, rng.random(n) * cumulative[-1], side="right")
+    customers = np.minimum(rows, len(cumulative) - 1).astype(np.int64)
     return Visits(customers, season.draw_times(n, start, days, rng))

@@ -1,9 +1,9 @@
-"""The scenarios by name. Their numbers are chosen to be plausible, not fitted to anybody's data.
+"""The scenarios by name, with numbers that are chosen to be plausible and are not fitted to any data.
 
-Where a magnitude follows common reports of retail e-mail and coupon campaigns it says so; the rest is set so that
-a learner faces what a real one does: most tastes partly visible, discounts that pay for some and burn money for
-others, and a good deal that only history shows. Each scenario is a module of its own and stresses one point more
-than the others; a new one is one more `Scenario` in `SCENARIOS`.
+Where a magnitude follows common reports of retail e-mail and coupon campaigns the module says so; the rest is set to
+give a learner a realistic problem: most tastes are partly explained by facts, discounts pay for some customers and lose
+money with others, and a good deal shows only in a customer's history. Each scenario has a module and stresses one
+difficulty; to add one, add its `Scenario` to `SCENARIOS`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from simulator.scenarios.delayed import DELAYED
 from simulator.scenarios.drift import DRIFT
 from simulator.scenarios.heavy_tail import HEAVY_TAIL
 from simulator.scenarios.loyalty import LOYALTY
-from simulator.scenarios.many_offers import MANY_OFFERS
+from simulator.scenarios.many_offers import MANY_OFFERS_SCENARIO
 from simulator.scenarios.null import NULL
 from simulator.scenarios.ordered import ORDERED
 from simulator.scenarios.retail import RETAIL
@@ -37,7 +37,7 @@ _ALL = (
     SPARSE,
     HEAVY_TAIL,
     SURE_THINGS,
-    MANY_OFFERS,
+    MANY_OFFERS_SCENARIO,
     RUGGED,
     ORDERED,
     DELAYED,
@@ -47,13 +47,13 @@ _ALL = (
 
 SCENARIOS: Mapping[str, Scenario] = MappingProxyType({one.name: one for one in _ALL})
 
-_RULES: Mapping[str, tuple[Mapping[str, object], ...]] = MappingProxyType({"retail": retail.RULES})
+_RULES: Mapping[str, tuple[Mapping[str, object], ...]] = MappingProxyType({"retail": retail.RETAIL_RULES})
 
 
 def scenario(name: str, *, rules: bool = False) -> Scenario:
     """Return a scenario by name, with its stacking and eligibility rules if wanted.
 
-    Raises InputError for a name that is none, and where rules are wanted of a scenario that has none.
+    Raises InputError for an unknown name, and where rules are wanted of a scenario without rules.
     """
     if name not in SCENARIOS:
         raise InputError(f'"{name}" is not a scenario; scenarios are {", ".join(SCENARIOS)}')

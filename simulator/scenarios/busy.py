@@ -1,8 +1,8 @@
-"""A shop in whose app one visit in seven ends in a purchase without any incentive; what facts explain is linear.
+"""The app of a busy shop: one visit in seven ends in a purchase without any incentive; effects of facts are linear.
 
 All numbers are chosen. Conversion is what shops report of members in their own app with a coupon at hand, well above
-that of mailings; the levers differ from the retail world in number, cost and strength, so that settings that only fit
-that world show here.
+that of mailings; the dimensions differ from the retail scenario in number, cost and strength, so that settings that fit
+only that scenario show here.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 from simulator.market.demographics import Boolean, Categorical, Numeric
 from simulator.market.season import Season
 from simulator.market.spec import DimensionSpec, OptionSpec, PracticeRule, Scenario, Sensitivity
+from simulator.scenarios.discounts import discounts
 
 BUSY = Scenario(
     name="busy",
@@ -48,10 +49,7 @@ BUSY = Scenario(
     dimensions=(
         DimensionSpec(
             name="discount",
-            options=tuple(
-                OptionSpec(name=f"{depth}%", rate=depth / 100, attributes={"depth": depth}, tastes=False)
-                for depth in (0, 5, 10, 15)
-            ),
+            options=discounts(0, 5, 10, 15, unit="%"),
         ),
         DimensionSpec(
             name="department",
@@ -69,7 +67,7 @@ BUSY = Scenario(
             options=(
                 OptionSpec(name="push", contact_cost=0.002),
                 OptionSpec(name="email", contact_cost=0.005, effect=-0.05),
-                # A letter is dear and is read.
+                # Letters are expensive and are read.
                 OptionSpec(name="letter", contact_cost=0.60, effect=0.30),
             ),
             explained=0.30,

@@ -1,4 +1,4 @@
-"""A shop for electronics, from cables to whole kitchens: a few purchases make most of the revenue, and revenue counts.
+"""A shop for electronics, from cables to kitchens, that maximises revenue: a few purchases make most of it.
 
 All numbers are chosen. Purchases are lognormal with a deviation of 1.1 in the log, and three in a hundred, those of
 small firms, are eight times as large: the deviation of a purchase is more than twice its mean. What is shown first

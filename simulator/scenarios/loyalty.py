@@ -1,4 +1,4 @@
-"""A programme of few members who come again and again: what they want shows in what they did, not in who they are.
+"""A loyalty programme of few members who come often: their tastes show in their history more than in their facts.
 
 All numbers are chosen. Hidden tastes are about one and a half times as strong as what facts explain, so that the best
 policy that sees facts only is far from the best there is; 50 visits a member are about one a week in a year.
@@ -9,6 +9,7 @@ from __future__ import annotations
 from simulator.market.demographics import Boolean, Categorical, Numeric
 from simulator.market.season import Season
 from simulator.market.spec import DimensionSpec, OptionSpec, PracticeRule, Scenario, Sensitivity
+from simulator.scenarios.discounts import discounts
 
 LOYALTY = Scenario(
     name="loyalty",
@@ -26,10 +27,7 @@ LOYALTY = Scenario(
     dimensions=(
         DimensionSpec(
             name="discount",
-            options=tuple(
-                OptionSpec(name=str(depth), rate=depth / 100, attributes={"depth": depth}, tastes=False)
-                for depth in (0, 5, 10, 20)
-            ),
+            options=discounts(0, 5, 10, 20),
         ),
         DimensionSpec(
             name="category",

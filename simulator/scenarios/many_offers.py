@@ -1,7 +1,7 @@
-"""Five levers at once: 1,152 offers, far more than anybody could try out one by one in 20,000 visits.
+"""Five dimensions at once: 1,152 offers, far more than can be tried one by one in 20,000 visits.
 
-The customers are those of the retail world and so are most levers; the words of the message and the weekday are
-chosen, weak levers beside strong ones.
+The customers and most dimensions are those of the retail scenario; message and the larger choice of channels and gifts
+are chosen, weak dimensions beside strong ones.
 """
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ from dataclasses import replace
 
 from simulator.market.season import Season
 from simulator.market.spec import DimensionSpec, OptionSpec, Scenario, Sensitivity
-from simulator.scenarios.retail import CATEGORY, CHANNEL, DISCOUNT, FACTS, GIFT, RETAIL
+from simulator.scenarios.retail import CATEGORY, CHANNEL, DISCOUNT, GIFT, RETAIL
 
-MANY_OFFERS = Scenario(
+MANY_OFFERS_SCENARIO: Scenario = replace(
+    RETAIL,
     name="many-offers",
     describes="A shop that combines five levers: 1,152 offers, some levers strong and some weak.",
-    facts=FACTS,
     dimensions=(
         DISCOUNT,
         CATEGORY,
@@ -36,19 +36,8 @@ MANY_OFFERS = Scenario(
     sensitivity=Sensitivity(mean=0.80, explained=0.45, hidden=0.30, curve=0.8),
     season=Season(yearly=0.20, weekly=0.08),
     base_rate=0.05,
-    base_hidden=0.40,
     basket_median=50.0,
-    basket_hidden=0.20,
-    basket_base_correlation=-0.2,
-    basket_spread=0.50,
     pair_share=0.10,
     pair_effect=0.20,
-    visits_hidden=0.5,
-    delay_days=1.5,
-    purchase_within_days=7.0,
-    objective=RETAIL.objective,
     fallback={**RETAIL.fallback, "message": "plain"},
-    segments=RETAIL.segments,
-    practice=RETAIL.practice,
-    practice_otherwise=RETAIL.practice_otherwise,
 )

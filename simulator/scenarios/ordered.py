@@ -1,8 +1,8 @@
-"""Two levers with an order, twelve depths of discount and four sums of points: how much, rather than whether.
+"""Two ordered dimensions, twelve depths of discount and four amounts of points: how much, rather than whether.
 
 All numbers are chosen. Response rises smoothly and ever less with the depth, by a customer's own slope, and the margin
 is high enough that the best depth lies in the middle for many and differs between them. Both attributes are declared in
-the catalogue; whoever takes the options for names has several times as much to learn.
+the catalogue; a policy that treats the options as unordered has several times as much to learn.
 """
 
 from __future__ import annotations
@@ -11,24 +11,19 @@ from dataclasses import replace
 
 from simulator.market.season import Season
 from simulator.market.spec import DimensionSpec, OptionSpec, PracticeRule, Scenario, Sensitivity
-from simulator.scenarios.retail import CHANNEL, FACTS
+from simulator.scenarios.discounts import discounts
+from simulator.scenarios.retail import CHANNEL, RETAIL
 
 _POINTS = (0, 100, 200, 400)
 _POINT_COST = 0.008
-"""A point costs 0.8 cents when it is used, as most are."""
+"""Cost of one point in the currency: 0.8 cents, since most points are used."""
 
-ORDERED = Scenario(
+ORDERED: Scenario = replace(
+    RETAIL,
     name="ordered",
     describes="Twelve depths of discount and four sums of points: 144 offers, the best depth differs by customer.",
-    facts=FACTS,
     dimensions=(
-        DimensionSpec(
-            name="discount",
-            options=tuple(
-                OptionSpec(name=str(depth), rate=depth / 100, attributes={"depth": depth}, tastes=False)
-                for depth in range(0, 36, 3)
-            ),
-        ),
+        DimensionSpec(name="discount", options=discounts(*range(0, 36, 3))),
         DimensionSpec(
             name="points",
             options=tuple(
@@ -36,7 +31,7 @@ ORDERED = Scenario(
                     name=str(points),
                     redemption_cost=points * _POINT_COST,
                     attributes={"points": points},
-                    # 0.10, 0.14 and 0.20 logits: with the root of the sum.
+                    # 0.10, 0.14 and 0.20 logits: with the root of the amount.
                     effect=0.01 * points**0.5,
                     tastes=False,
                 )
@@ -49,17 +44,12 @@ ORDERED = Scenario(
     sensitivity=Sensitivity(mean=1.30, explained=0.65, hidden=0.35, curve=0.65),
     season=Season(yearly=0.15, weekly=0.08),
     base_rate=0.06,
-    base_hidden=0.40,
     basket_median=48.0,
-    basket_hidden=0.20,
-    basket_base_correlation=-0.2,
     basket_spread=0.45,
-    visits_hidden=0.5,
-    delay_days=1.5,
-    purchase_within_days=7.0,
-    objective={"kind": "profit", "event": "purchase", "margin": 0.50, "window": "7d"},
+    pair_share=0.0,
+    pair_effect=0.0,
+    objective={**RETAIL.objective, "margin": 0.50},
     fallback={"discount": "0", "points": "0", "channel": "email"},
-    segments=(("gender", ()), ("age", (35.0, 55.0)), ("loyal", ())),
     practice=(
         PracticeRule(name="loyal", when="loyal", fixed={"discount": "6", "points": "200"}),
         PracticeRule(name="lapsed", when="recency > 60", fixed={"discount": "30"}),

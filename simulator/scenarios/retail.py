@@ -1,64 +1,66 @@
-"""The world that the demo is played in: a shop that mails its customers."""
+"""The scenario of the demo: a shop that mails its customers."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-from simulator.market.demographics import Boolean, Categorical, FactSpec, Numeric
+from simulator.market.demographics import Boolean, Categorical, Numeric
 from simulator.market.season import Season
 from simulator.market.spec import DimensionSpec, OptionSpec, PracticeRule, Scenario, Sensitivity
+from simulator.scenarios.discounts import discounts
 
-FACTS: tuple[FactSpec, ...] = (
-    # Adults; tastes for categories and channels go with age more than with most else.
-    Numeric(name="age", center=44, spread=15, low=18, high=85, engagement=0.15, taste=1.0, basket=0.05),
-    # Shares of a shop that sells fashion and home first.
-    Categorical(name="gender", values=("f", "m"), shares=(0.58, 0.42), taste=1.0, base=0.05, basket=0.04),
-    # Where people live says little about what they want.
-    Categorical(
-        name="region",
-        values=("north", "east", "south", "west"),
-        shares=(0.30, 0.20, 0.25, 0.25),
-        taste=0.4,
-        base=0.05,
-        basket=0.04,
-    ),
-    # Members of the programme: a third; they come more often and buy more often.
-    Boolean(name="loyal", share=0.33, engagement=0.6, taste=0.8, base=0.30, basket=0.05, visits=0.30),
-    # Days since the last purchase: median a month; response falls with it (the R of recency-frequency-money).
-    Numeric(
-        name="recency",
-        center=30,
-        spread=0.8,
-        log=True,
-        low=0,
-        high=180,
-        engagement=-0.6,
-        taste=0.6,
-        base=-0.20,
-        visits=-0.15,
-    ),
-    # Natural log of last year's spend: median 120; spread so that the top tenth spends about three times that.
-    Numeric(
-        name="spend_history",
-        center=4.8,
-        spread=0.9,
-        low=2.0,
-        high=8.0,
-        decimals=2,
-        engagement=0.6,
-        taste=0.6,
-        base=0.10,
-        basket=0.15,
-    ),
-    Boolean(name="newsletter", share=0.45, engagement=0.3, taste=0.5, base=0.10, visits=0.10),
+# Adults; tastes for categories and channels go with age more than with most else.
+AGE = Numeric(name="age", center=44, spread=15, low=18, high=85, engagement=0.15, taste=1.0, basket=0.05)
+
+# Shares of a shop that sells fashion and home first.
+GENDER = Categorical(name="gender", values=("f", "m"), shares=(0.58, 0.42), taste=1.0, base=0.05, basket=0.04)
+
+# Where people live says little about what they want.
+REGION = Categorical(
+    name="region",
+    values=("north", "east", "south", "west"),
+    shares=(0.30, 0.20, 0.25, 0.25),
+    taste=0.4,
+    base=0.05,
+    basket=0.04,
 )
+
+# Members of the programme: a third; they come more often and buy more often.
+LOYAL = Boolean(name="loyal", share=0.33, engagement=0.6, taste=0.8, base=0.30, basket=0.05, visits=0.30)
+
+# Days since the last purchase: median a month; response falls with it (the R of recency-frequency-money).
+RECENCY = Numeric(
+    name="recency",
+    center=30,
+    spread=0.8,
+    log=True,
+    low=0,
+    high=180,
+    engagement=-0.6,
+    taste=0.6,
+    base=-0.20,
+    visits=-0.15,
+)
+
+# Natural log of last year's spend: median 120; spread so that the top tenth spends about three times that.
+SPEND_HISTORY = Numeric(
+    name="spend_history",
+    center=4.8,
+    spread=0.9,
+    low=2.0,
+    high=8.0,
+    decimals=2,
+    engagement=0.6,
+    taste=0.6,
+    base=0.10,
+    basket=0.15,
+)
+
+NEWSLETTER = Boolean(name="newsletter", share=0.45, engagement=0.3, taste=0.5, base=0.10, visits=0.10)
 
 DISCOUNT = DimensionSpec(
     name="discount",
-    options=tuple(
-        OptionSpec(name=str(depth), rate=depth / 100, attributes={"depth": depth}, tastes=False)
-        for depth in (0, 5, 10, 15, 20, 25)
-    ),
+    options=discounts(0, 5, 10, 15, 20, 25),
 )
 
 CATEGORY = DimensionSpec(
@@ -69,7 +71,7 @@ CATEGORY = DimensionSpec(
         OptionSpec(name="sport", effect=-0.05, basket=0.0),
         OptionSpec(name="beauty", effect=0.05, basket=-0.20),
     ),
-    # The lever that customers differ in most; about as much again stays hidden from any fact.
+    # The dimension in which customers differ most; about as much again stays hidden from any fact.
     explained=0.45,
     hidden=0.35,
     basket_explained=0.08,
@@ -101,7 +103,7 @@ GIFT = DimensionSpec(
 RETAIL = Scenario(
     name="retail",
     describes="A shop for fashion, home, sport and beauty mails its customers: 144 offers, profit counts.",
-    facts=FACTS,
+    facts=(AGE, GENDER, REGION, LOYAL, RECENCY, SPEND_HISTORY, NEWSLETTER),
     dimensions=(DISCOUNT, CATEGORY, CHANNEL, GIFT),
     # At 25 % off, response about doubles for the average customer (+0.85 in logits) while the margin falls to a
     # third: on average discounts lose money, for the deal-prone fifth they pay.
@@ -133,7 +135,7 @@ RETAIL = Scenario(
     practice_otherwise={"discount": "10", "gift": "none"},
 )
 
-RULES: tuple[Mapping[str, object], ...] = (
+RETAIL_RULES: tuple[Mapping[str, object], ...] = (
     {"forbid": {"discount": ["20", "25"], "gift": ["tote"]}, "reason": "margin floor"},
     {"when": "not newsletter", "forbid": {"channel": ["push"]}, "reason": "no app without the newsletter"},
 )

@@ -1,4 +1,4 @@
-"""A mailing to people who hardly know the shop: about one contact in a hundred ends in a purchase.
+"""A mailing to people who hardly know the shop: about one contact in a hundred leads to a purchase.
 
 The order of the conversion, one in a hundred, is what is commonly reported of cold e-mail; all other numbers are
 chosen. 20,000 contacts bring some 200 purchases, so that most of what is learned early is learned from costs and from
@@ -10,6 +10,7 @@ from __future__ import annotations
 from simulator.market.demographics import Boolean, Categorical, Numeric
 from simulator.market.season import Season
 from simulator.market.spec import DimensionSpec, OptionSpec, PracticeRule, Scenario, Sensitivity
+from simulator.scenarios.discounts import discounts
 
 SPARSE = Scenario(
     name="sparse",
@@ -31,10 +32,7 @@ SPARSE = Scenario(
     dimensions=(
         DimensionSpec(
             name="discount",
-            options=tuple(
-                OptionSpec(name=str(depth), rate=depth / 100, attributes={"depth": depth}, tastes=False)
-                for depth in (0, 10, 15, 20)
-            ),
+            options=discounts(0, 10, 15, 20),
         ),
         DimensionSpec(
             name="theme",

@@ -1,7 +1,8 @@
-"""A weekly box that two thirds order anyway: what is given to them is given away.
+"""A weekly box that two thirds order anyway, so that incentives mostly lose money.
 
 All numbers are chosen. A discount moves response by a few points in a hundred and costs a share of every order, so that
-it loses money with nearly all. Who skips weeks, or is new, is less sure; facts tell them in part.
+it loses money with nearly all. Customers who skip weeks, or are new, are less certain to order, which facts tell in
+part.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 from simulator.market.demographics import Boolean, Categorical, Numeric
 from simulator.market.season import Season
 from simulator.market.spec import DimensionSpec, OptionSpec, PracticeRule, Scenario, Sensitivity
+from simulator.scenarios.discounts import discounts
 
 SURE_THINGS = Scenario(
     name="sure-things",
@@ -28,10 +30,7 @@ SURE_THINGS = Scenario(
     dimensions=(
         DimensionSpec(
             name="discount",
-            options=tuple(
-                OptionSpec(name=str(depth), rate=depth / 100, attributes={"depth": depth}, tastes=False)
-                for depth in (0, 5, 10, 15, 20)
-            ),
+            options=discounts(0, 5, 10, 15, 20),
         ),
         DimensionSpec(
             name="menu",

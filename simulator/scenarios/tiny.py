@@ -1,4 +1,4 @@
-"""The smallest world, for examples and fast tests."""
+"""The smallest scenario, for examples and fast tests."""
 
 from __future__ import annotations
 

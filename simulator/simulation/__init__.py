@@ -1,1 +1,1 @@
-"""Running a policy or an engine against arriving customers, and the log of the run."""
+"""Running a policy or an engine against arriving customers, and the log of such a run."""

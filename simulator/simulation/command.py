@@ -1,4 +1,4 @@
-"""The command `offer-bandit simulate`: a campaign under today's segment rules, in files that `import` reads back."""
+"""The command `offer-bandit simulate`: a simulated campaign under segment rules, in files that `import` reads."""
 
 from __future__ import annotations
 
@@ -13,18 +13,15 @@ from bandit.errors import InputError
 from bandit.policies import SegmentRules
 from simulator.market.market import Market
 from simulator.market.population import Population
-from simulator.market.segments import todays_rules
+from simulator.market.segments import RULES_EXPLORATION, todays_rules
 from simulator.scenarios import scenario as scenario_named
 from simulator.simulation.run import run
 from simulator.simulation.table import write_table
 
-EXPLORATION = 0.1
-"""Share of the decisions that the rules leave to chance, so that the log can answer questions."""
+CAMPAIGN_FILES = ("catalogue.toml", "rules.toml", "mapping.toml", "log.csv")
 
-FILES = ("catalogue.toml", "rules.toml", "mapping.toml", "log.csv")
-
-IMPORT = "offer-bandit import offers.db log.csv --catalogue catalogue.toml --mapping mapping.toml"
-"""What reads the files back, in their directory."""
+IMPORT_COMMAND = "offer-bandit import offers.db log.csv --catalogue catalogue.toml --mapping mapping.toml"
+"""The command that imports the files, in their directory."""
 
 
 def simulate_campaign(
@@ -35,19 +32,19 @@ def simulate_campaign(
     out: Path,
     progress: Callable[[int, int], None] | None = None,
 ) -> Mapping[str, object]:
-    """Write catalogue, segment rules, mapping and log of a campaign below `out`; return what was written.
+    """Write catalogue, segment rules, mapping and log of a campaign to the directory `out`; return a summary.
 
-    The log is that of today's segment rules with 10 % of exploration. Raises InputError for an unknown scenario, for
-    a directory that cannot be written and for one that has such files already.
+    The log is that of today's segment rules with 10 % exploration. Raises InputError for an unknown scenario, for a
+    directory that cannot be written and for one that has such files already.
     """
-    there = [name for name in FILES if (out / name).exists()]
-    if there:
-        raise InputError(f"{out}: has {', '.join(there)} already; choose another directory")
+    existing = [name for name in CAMPAIGN_FILES if (out / name).exists()]
+    if existing:
+        raise InputError(f"{out}: has {', '.join(existing)} already; choose another directory")
     drawn = scenario_named(scenario)
     world, log = (np.random.default_rng(each) for each in np.random.SeedSequence(seed).spawn(2))
     market = Market.draw(drawn, world)
     population = Population.draw(market, customers, world)
-    rules = todays_rules(population, exploration=EXPLORATION)
+    rules = todays_rules(population, exploration=RULES_EXPLORATION)
     policy = SegmentRules.from_dict(market.catalogue, rules)
     campaign = run(policy, population, population.visits(decisions, log), log, progress=progress)
     try:
@@ -67,13 +64,13 @@ def simulate_campaign(
         "offers": market.n_offers,
         "seed": seed,
         "true_value": campaign.value,
-        "files": list(FILES),
-        "next": f"cd {shlex.quote(str(out))} && {IMPORT}",
+        "files": list(CAMPAIGN_FILES),
+        "next": f"cd {shlex.quote(str(out))} && {IMPORT_COMMAND}",
     }
 
 
 def mapping_of(population: Population) -> dict[str, object]:
-    """Return the mapping under which `import` reads the log of a population."""
+    """Return the mapping with which `import` reads the log of a population."""
     catalogue = population.market.catalogue
     return {
         "columns": {

@@ -1,4 +1,4 @@
-"""A run as a log that evaluation reads, without a database."""
+"""Logs that evaluation reads without a database: of a run, and of decisions kept in memory."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from dataclasses import dataclass
 import numpy as np
 
 from bandit.catalogue import Catalogue
-from bandit.domain import LoggedBatch
+from bandit.domain import LogDefaults, LoggedBatch
 from simulator.market.population import Population
 from simulator.simulation.run import Run
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class RunLog:
-    """A run as `bandit.domain.Log`: settled outcomes in order of decision, contexts built anew batch by batch."""
+class RunLog(LogDefaults):
+    """A run as `bandit.domain.Log`: final outcomes in order of decision, contexts built anew for each batch."""
 
     population: Population
     run: Run
 
     @property
     def catalogue(self) -> Catalogue:
-        """The catalogue that the offers are numbered by."""
+        """The catalogue that numbers the offers."""
         return self.population.market.catalogue
 
     @property
@@ -47,3 +47,25 @@ class RunLog:
                 one.responses.reward[rows],
                 visits.times,
             )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MemoryLog(LogDefaults):
+    """Decisions in memory as `bandit.domain.Log`."""
+
+    batch: LoggedBatch
+
+    @property
+    def n(self) -> int:
+        """The number of decisions."""
+        return len(self.batch)
+
+    def batches(self, size: int = 65_536) -> Iterator[LoggedBatch]:
+        """Yield the decisions in order, at most `size` at a time."""
+        for start in range(0, self.n, size):
+            yield self.batch.take(slice(start, start + size))
+
+    def by_customer(self) -> MemoryLog:
+        """Return the decisions customer by customer, each customer's in order."""
+        numbers = np.unique(self.batch.contexts.customers, return_inverse=True)[1]
+        return MemoryLog(self.batch.take(np.argsort(numbers, kind="stable")))

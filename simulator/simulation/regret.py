@@ -1,4 +1,4 @@
-"""What the visits of a run are worth to those who know the truth: the yardstick that learners are held against."""
+"""Reference policies for regret: what the visits of a run are worth to policies that know the truth."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ from dataclasses import dataclass
 
 from bandit.domain import BoolArray, FloatArray, IntArray
 from bandit.policies.segment_rules import SegmentRules
-from simulator.market.ceilings import Clairvoyant, FactsClairvoyant, Scale, chosen_values, uniform_values
+from simulator.market.ceilings import Clairvoyant, FactsClairvoyant, ValueScale, chosen_values, uniform_values
 from simulator.market.population import Population
 from simulator.market.segments import best_segment_rules
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Yardstick:
-    """Exact expected objective of each of n visits, (n,), under four ways to choose that need no learning.
+class ReferenceValues:
+    """The exact expected objective at each of n visits, (n,), of four policies that need no learning.
 
-    `uniform` chooses among the eligible offers by chance; `segment_rule` is the best segment rule that full knowledge
-    could write for all these visits together; the two ceilings are as in `Scale.measure`. Compare them with
-    `Run.expected` of a run over the same visits.
+    `uniform` draws evenly among the eligible offers; `segment_rule` is the best segment rule that could be written for
+    all these visits with full knowledge; the two clairvoyant policies are as in `ValueScale.measure`. The regret of a
+    run over the same visits is the difference to `Run.expected`.
     """
 
     uniform: FloatArray
@@ -26,11 +26,11 @@ class Yardstick:
     clairvoyant: FloatArray
 
     @staticmethod
-    def measure(population: Population, customers: IntArray, times: IntArray) -> Yardstick:
-        """Measure these visits."""
+    def measure(population: Population, customers: IntArray, times: IntArray) -> ReferenceValues:
+        """Return the values at these visits."""
         mapping = best_segment_rules(population, customers, times)
         rules = SegmentRules.from_dict(population.market.catalogue, mapping)
-        return Yardstick(
+        return ReferenceValues(
             uniform_values(population, customers, times),
             *(
                 chosen_values(population, policy, customers, times)
@@ -41,16 +41,18 @@ class Yardstick:
     def __len__(self) -> int:
         return len(self.uniform)
 
-    def take(self, rows: IntArray | BoolArray | slice) -> Yardstick:
-        """Return the yardstick of some visits: `take(slice(-len(stick) // 4, None))` is the last quarter's."""
-        return Yardstick(
+    def take(self, rows: IntArray | BoolArray | slice) -> ReferenceValues:
+        """Return the values at some visits: `take(slice(-len(values) // 4, None))` is the last quarter's."""
+        return ReferenceValues(
             self.uniform[rows], self.segment_rule[rows], self.facts_clairvoyant[rows], self.clairvoyant[rows]
         )
 
     @property
-    def scale(self) -> Scale:
-        """The means over these visits as a scale: 0 as uniform choice, 1 as the best that facts allow."""
-        return Scale(float(self.uniform.mean()), float(self.facts_clairvoyant.mean()), float(self.clairvoyant.mean()))
+    def scale(self) -> ValueScale:
+        """The means over these visits as a scale: 0 is uniform choice, 1 the best that facts allow."""
+        return ValueScale(
+            float(self.uniform.mean()), float(self.facts_clairvoyant.mean()), float(self.clairvoyant.mean())
+        )
 
     def share(self, values: FloatArray) -> float:
         """Return where the mean of (n,) values at these visits lies on the scale; NaN where nothing can be gained."""

@@ -1,4 +1,4 @@
-"""A policy or an engine meets arriving customers, through the public surface only."""
+"""Runs: a policy or an engine meets arriving customers, through the public surface only."""
 
 from __future__ import annotations
 
@@ -11,12 +11,35 @@ from bandit.domain import BoolArray, FloatArray, IntArray, ObjectArray, Policy, 
 from simulator.market.population import Population
 from simulator.market.responses import Noise, Responses
 from simulator.market.visits import Visits
-from simulator.simulation.targets import LAST, Book, EngineDesk, EngineLike, News, PolicyDesk, Waiting
+from simulator.simulation.targets import (
+    END_OF_TIME,
+    EngineLike,
+    EngineTarget,
+    ObservedOutcomes,
+    PendingOutcomes,
+    PolicyTarget,
+    RunRecord,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunOptions:
+    """How a run goes on.
+
+    Decisions are made `batch` at a time, and the target learns after every `learn_every` batches. With `delayed`,
+    outcomes are observed when their time has come: a purchase after its delay, no purchase when the objective's window
+    has passed; without it, at the time of the visit. Decision ids are `prefix` + row.
+    """
+
+    batch: int = 1_000
+    learn_every: int = 1
+    delayed: bool = False
+    prefix: str = "d"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Run:
-    """What happened at n visits: the offers made, what came of them, and what was to be expected of them.
+    """The result of a run of n visits: the offers made, their outcomes, and the expected objective of each.
 
     `expected` is the exact expected objective of the chosen offer with every taste known, so that regret has no
     noise of outcomes in it. `packed` are the (n, N) eligible offers as bits, eight to a byte.
@@ -54,54 +77,48 @@ def run(
     population: Population,
     visits: Visits,
     rng: np.random.Generator,
+    options: RunOptions | None = None,
     *,
-    batch: int = 1_000,
-    learn_every: int = 1,
-    delayed: bool = False,
     noise: Noise | None = None,
-    prefix: str = "d",
     progress: Progress | None = None,
 ) -> Run:
-    """Let customers arrive in batches, make each an offer, draw what comes of it, and tell the target.
+    """Decide for the visits in batches, draw the outcomes, and report them to the target.
 
-    An engine is asked by `decide_batch` under the decision ids `prefix` + row and told by `record_batch`; a bare
-    policy is asked for probabilities, from which `rng` draws, and is told by `update`. Every `learn_every` batches
-    the target learns. Outcomes are known at once (in the time of the visit), or, with `delayed`, when their time has
-    come: a purchase after its delay, silence when the objective's window has passed. `noise` is the visits' chance,
-    drawn from `rng` by default; give two runs the same to compare them.
+    An engine is called by `decide_batch`, `record_batch` and `learn`; a bare policy by `probabilities`, from which
+    `rng` draws, and `update`. `noise` is the random part of the outcomes, drawn from `rng` by default; give two runs
+    the same noise to compare them.
     """
-    n = len(visits)
-    chance = Noise.draw(n, rng) if noise is None else noise
-    desk = PolicyDesk(target, population, rng) if isinstance(target, Policy) else EngineDesk(target, population)
-    book = Book.empty(visits, population, prefix)
-    waiting = Waiting(population.market.catalogue.objective.window)
-    for number, start in enumerate(range(0, n, batch), start=1):
-        rows = np.arange(start, min(start + batch, n))
-        if delayed:
-            desk.hear(book, waiting.due(int(visits.times[start])))
-        desk.decide(book, rows)
-        outcome = population.respond(
-            visits.customers[rows], book.offer[rows], visits.times[rows], noise=chance.take(rows)
-        )
-        book.write(rows, outcome)
-        if delayed:
-            waiting.add(book, rows)
+    chosen = RunOptions() if options is None else options
+    n, window = len(visits), population.market.catalogue.objective.window
+    random_part = Noise.draw(n, rng) if noise is None else noise
+    asked = PolicyTarget(target, population, rng) if isinstance(target, Policy) else EngineTarget(target, population)
+    record = RunRecord.empty(visits, population, chosen.prefix)
+    pending = PendingOutcomes(window)
+    for number, start in enumerate(range(0, n, chosen.batch), start=1):
+        rows = np.arange(start, min(start + chosen.batch, n))
+        if chosen.delayed:
+            asked.observe(record, pending.due(int(visits.times[start])))
+        asked.decide(record, rows)
+        customers, times = visits.customers[rows], visits.times[rows]
+        record.write(rows, population.respond(customers, record.offer[rows], times, noise=random_part.take(rows)))
+        if chosen.delayed:
+            pending.add(record, rows)
         else:
-            desk.hear(book, News.at_once(book, rows))
-        if number % learn_every == 0:
-            desk.learn(book, int(visits.times[rows[-1]]))
+            asked.observe(record, ObservedOutcomes.immediate(record, rows))
+        if number % chosen.learn_every == 0:
+            asked.learn(record, int(times[-1]))
         if progress is not None:
             progress(int(rows[-1]) + 1, n)
     if n:
-        desk.hear(book, waiting.due(LAST))
-        desk.learn(book, int(visits.times[-1]) + (population.market.catalogue.objective.window if delayed else 0))
+        asked.observe(record, pending.due(END_OF_TIME))
+        asked.learn(record, int(visits.times[-1]) + (window if chosen.delayed else 0))
     return Run(
-        visits,
-        book.decision_ids,
-        book.offer,
-        book.propensity,
-        book.packed,
-        book.responses,
-        population.expected_chosen(visits.customers, book.offer, visits.times),
-        book.n_offers,
+        visits=visits,
+        decision_ids=record.decision_ids,
+        offer=record.offer,
+        propensity=record.propensity,
+        packed=record.packed,
+        responses=record.responses,
+        expected=population.expected_chosen(visits.customers, record.offer, visits.times),
+        n_offers=record.n_offers,
     )

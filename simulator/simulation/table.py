@@ -1,4 +1,4 @@
-"""A run as a table: the campaign file that `offer-bandit import` reads back."""
+"""A run as a table: a campaign file that `offer-bandit import` reads."""
 
 from __future__ import annotations
 
@@ -46,10 +46,10 @@ def run_table(population: Population, run: Run, rows: slice = slice(None)) -> di
 def write_table(
     path: str | Path, population: Population, run: Run, progress: Callable[[int, int], None] | None = None
 ) -> None:
-    """Write a run to `.csv`, `.csv.gz` or `.parquet`, in blocks of rows; the ending says which.
+    """Write a run in blocks of rows to `.csv`, `.csv.gz` or `.parquet`, by the ending of the path.
 
-    Numbers are written in full, so that reading them back gives the same doubles; true and false in lower case.
-    Raises InputError for another ending, and MissingExtraError where pyarrow is needed and not there.
+    Numbers are written in full, so that reading them gives the same doubles; true and false in lower case. Raises
+    InputError for another ending, and MissingExtraError where pyarrow is needed and not installed.
     """
     path = Path(path)
     if path.name.endswith(".parquet"):
@@ -57,7 +57,7 @@ def write_table(
     elif path.name.endswith((".csv", ".csv.gz")):
         opened = _csv
     else:
-        raise InputError(f'"{path.name}" ends in none of .csv, .csv.gz, .parquet; name the file so')
+        raise InputError(f'"{path.name}" ends in none of .csv, .csv.gz, .parquet; choose one of these endings')
     n = len(run)
     with opened(path) as write:
         for start in range(0, max(n, 1), _ROWS):

@@ -1,6 +1,6 @@
-"""What stands between a run and its target: the book of the run, outcomes on their way, and the two ways to ask.
+"""Targets of a run: adapters that ask an engine or a bare policy for offers and report the outcomes back.
 
-A desk asks a target for offers and tells it what was heard; one speaks to an engine, one to a bare policy.
+Also the columns of a run while it goes on, and the outcomes that have not been observed yet.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from simulator.market.population import Population
 from simulator.market.responses import Responses
 from simulator.market.visits import Visits
 
-LAST = int(np.iinfo(np.int64).max)
-"""A time after everything."""
+END_OF_TIME = int(np.iinfo(np.int64).max)
+"""A time later than every event."""
 
 
 class EngineLike(Protocol):
-    """What is used of an engine."""
+    """The methods of an engine that a run calls."""
 
     def decide_batch(
         self,
@@ -43,16 +43,19 @@ class EngineLike(Protocol):
         revenue: FloatArray | None = None,
         time: IntArray | None = None,
     ) -> object:
-        """Record one event a decision."""
+        """Record one event for each decision."""
         ...
 
     def learn(self, *, now: int | None = None) -> object:
-        """Fold what is new into the policy."""
+        """Update the policy with the outcomes that are new."""
         ...
 
 
-class Book:
-    """The columns of a run while it is being written."""
+class RunRecord:
+    """The columns of a run of n visits, filled batch by batch.
+
+    `offer` and `propensity` are (n,), `packed` the (n, N) eligible offers as bits; `responses` are the outcomes.
+    """
 
     def __init__(self, visits: Visits, n_offers: int, decision_ids: ObjectArray) -> None:
         n = len(visits)
@@ -62,15 +65,14 @@ class Book:
         self.propensity = np.zeros(n)
         self.packed = np.zeros((n, -(-n_offers // 8)), dtype=np.uint8)
         self.n_offers = n_offers
-        none = np.zeros(n, dtype=np.bool_)
-        still = np.zeros(n, dtype=np.int64)
-        self.responses = Responses(none, np.zeros(n), still, none.copy(), still.copy(), np.zeros(n))
+        no, zero = np.zeros(n, dtype=np.bool_), np.zeros(n, dtype=np.int64)
+        self.responses = Responses(no, np.zeros(n), zero, no.copy(), zero.copy(), np.zeros(n))
 
     @staticmethod
-    def empty(visits: Visits, population: Population, prefix: str) -> Book:
-        """Open the book of these visits; decisions are named prefix + row."""
+    def empty(visits: Visits, population: Population, prefix: str) -> RunRecord:
+        """Return the record of these visits before any decision; decision ids are prefix + row."""
         ids = np.strings.add(prefix, np.arange(len(visits)).astype(np.str_)).astype(object)
-        return Book(visits, population.market.n_offers, ids)
+        return RunRecord(visits, population.market.n_offers, ids)
 
     def write(self, rows: IntArray, outcome: Responses) -> None:
         """Enter the outcomes of these visits."""
@@ -85,8 +87,11 @@ class Book:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class News:
-    """Rows of the book whose outcome is heard of now: purchases, returns, and rows that are settled for good."""
+class ObservedOutcomes:
+    """Rows of a run whose outcome is observed now: purchases, returns, and rows whose outcome is final.
+
+    `instant` says that outcomes are known at the time of the visit instead of after their delay.
+    """
 
     bought: IntArray
     returned: IntArray
@@ -94,120 +99,122 @@ class News:
     instant: bool
 
     @staticmethod
-    def at_once(book: Book, rows: IntArray) -> News:
-        """Return the news of these visits where everything is known in the moment of the visit."""
-        answers = book.responses
-        return News(rows[answers.converted[rows]], rows[answers.returned[rows]], rows, instant=True)
+    def immediate(record: RunRecord, rows: IntArray) -> ObservedOutcomes:
+        """Return the outcomes of these visits, all known at the time of the visit."""
+        responses = record.responses
+        return ObservedOutcomes(rows[responses.converted[rows]], rows[responses.returned[rows]], rows, instant=True)
 
 
-class Waiting:
-    """Outcomes on their way: three queues of (due, row), for purchases, returns and settlement."""
+class PendingOutcomes:
+    """Outcomes not observed yet: three queues of (due time, row), for purchases, returns and final outcomes."""
 
     def __init__(self, window: int) -> None:
         self.window = window
         self.queues = [(np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)) for _ in range(3)]
 
-    def add(self, book: Book, rows: IntArray) -> None:
-        """Put the outcomes of these visits on their way."""
-        answers, times = book.responses, book.visits.times[rows]
-        bought = times + answers.delay[rows]
-        back = bought + answers.return_delay[rows]
-        converted, returned = answers.converted[rows], answers.returned[rows]
+    def add(self, record: RunRecord, rows: IntArray) -> None:
+        """Add the outcomes of these visits."""
+        responses, times = record.responses, record.visits.times[rows]
+        bought = times + responses.delay[rows]
+        back = bought + responses.return_delay[rows]
+        converted, returned = responses.converted[rows], responses.returned[rows]
         settled = np.where(returned, back, np.where(converted, bought, times + self.window))
-        news = ((bought[converted], rows[converted]), (back[returned], rows[returned]), (settled, rows))
+        added = ((bought[converted], rows[converted]), (back[returned], rows[returned]), (settled, rows))
         self.queues = [
             (np.concatenate([due, more]), np.concatenate([old, new]))
-            for (due, old), (more, new) in zip(self.queues, news, strict=True)
+            for (due, old), (more, new) in zip(self.queues, added, strict=True)
         ]
 
-    def due(self, now: int) -> News:
-        """Take out what has arrived by now, in order of time."""
+    def due(self, now: int) -> ObservedOutcomes:
+        """Remove and return the outcomes that are due by now, in order of time."""
         arrived = []
         for place, (due, rows) in enumerate(self.queues):
             here = due <= now
             order = np.argsort(due[here], kind="stable")
             arrived.append(rows[here][order])
             self.queues[place] = due[~here], rows[~here]
-        return News(arrived[0], arrived[1], arrived[2], instant=False)
+        return ObservedOutcomes(arrived[0], arrived[1], arrived[2], instant=False)
 
 
-class EngineDesk:
-    """Asks an engine and tells it what was heard, as events."""
+class EngineTarget:
+    """An engine as the target of a run: it decides batches, and observes outcomes as events."""
 
     def __init__(self, engine: EngineLike, population: Population) -> None:
         self.engine, self.population = engine, population
 
-    def decide(self, book: Book, rows: IntArray) -> None:
-        """Ask for offers for these visits and write them into the book."""
-        customers, times = book.visits.customers[rows], book.visits.times[rows]
+    def decide(self, record: RunRecord, rows: IntArray) -> None:
+        """Ask for offers for these visits and enter them into the record."""
+        customers, times = record.visits.customers[rows], record.visits.times[rows]
         decided = self.engine.decide_batch(
             self.population.names(customers).tolist(),
             self.population.columns(customers, times),
             time=times,
-            decision_ids=book.decision_ids[rows].tolist(),
+            decision_ids=record.decision_ids[rows].tolist(),
         )
-        book.offer[rows], book.propensity[rows] = decided.offer_index, decided.propensity
-        book.packed[rows] = np.packbits(decided.eligible, axis=1)
+        record.offer[rows], record.propensity[rows] = decided.offer_index, decided.propensity
+        record.packed[rows] = np.packbits(decided.eligible, axis=1)
 
-    def hear(self, book: Book, news: News) -> None:
-        """Record what was heard as events; "closed" only where everything is known at once."""
-        answers, times = book.responses, book.visits.times
+    def observe(self, record: RunRecord, observed: ObservedOutcomes) -> None:
+        """Record outcomes as events; "closed" only where everything is known at the time of the visit."""
+        responses, times = record.responses, record.visits.times
         objective = self.population.market.catalogue.objective
-        after = np.int64(0 if news.instant else 1)
-        bought = times[news.bought] + after * answers.delay[news.bought]
-        self._tell(book, news.bought, objective.event, answers.revenue[news.bought], bought)
-        back = times[news.returned] + after * (answers.delay + answers.return_delay)[news.returned]
-        self._tell(book, news.returned, "return", -answers.revenue[news.returned], back)
-        if news.instant:
-            self._tell(book, news.settled, "closed", None, times[news.settled])
+        after = np.int64(0 if observed.instant else 1)
+        bought = times[observed.bought] + after * responses.delay[observed.bought]
+        self._record(record, observed.bought, objective.event, responses.revenue[observed.bought], bought)
+        back = times[observed.returned] + after * (responses.delay + responses.return_delay)[observed.returned]
+        self._record(record, observed.returned, "return", -responses.revenue[observed.returned], back)
+        if observed.instant:
+            self._record(record, observed.settled, "closed", None, times[observed.settled])
 
-    def _tell(self, book: Book, rows: IntArray, event: str, revenue: FloatArray | None, time: IntArray) -> None:
+    def _record(
+        self, record: RunRecord, rows: IntArray, event: str, revenue: FloatArray | None, time: IntArray
+    ) -> None:
         if len(rows):
-            self.engine.record_batch(book.decision_ids[rows].tolist(), event, revenue=revenue, time=time)
+            self.engine.record_batch(record.decision_ids[rows].tolist(), event, revenue=revenue, time=time)
 
-    def learn(self, book: Book, now: int) -> None:  # noqa: ARG002 - the engine has a book of its own
+    def learn(self, record: RunRecord, now: int) -> None:  # noqa: ARG002 - the engine has its own log
         """Let the engine learn what is known at this time."""
         self.engine.learn(now=now)
 
 
-class PolicyDesk:
-    """Asks a bare policy for probabilities, draws from them, and hands it each outcome once it is settled."""
+class PolicyTarget:
+    """A bare policy as the target of a run: offers are drawn from its probabilities, final outcomes update it."""
 
     def __init__(self, policy: Policy, population: Population, rng: np.random.Generator) -> None:
         self.policy, self.population, self.rng = policy, population, rng
-        self.heard: list[IntArray] = []
+        self.settled: list[IntArray] = []
 
-    def decide(self, book: Book, rows: IntArray) -> None:
-        """Draw an offer for these visits from the policy's probabilities and write it into the book."""
-        contexts = self.population.contexts(book.visits.customers[rows], book.visits.times[rows])
+    def decide(self, record: RunRecord, rows: IntArray) -> None:
+        """Draw an offer for these visits from the policy's probabilities and enter it into the record."""
+        contexts = self.population.contexts(record.visits.customers[rows], record.visits.times[rows])
         eligible = self.population.eligible(contexts)
         shares = checked(self.policy.probabilities(contexts, eligible, self.rng), eligible)
         offer = draw(shares, self.rng)
-        book.offer[rows], book.propensity[rows] = offer, shares[np.arange(len(rows)), offer]
-        book.packed[rows] = np.packbits(eligible, axis=1)
+        record.offer[rows], record.propensity[rows] = offer, shares[np.arange(len(rows)), offer]
+        record.packed[rows] = np.packbits(eligible, axis=1)
 
-    def hear(self, book: Book, news: News) -> None:  # noqa: ARG002 - the rows are enough
-        """Keep the settled rows until the policy learns."""
-        if self.policy.learns and len(news.settled):
-            self.heard.append(news.settled)
+    def observe(self, record: RunRecord, observed: ObservedOutcomes) -> None:  # noqa: ARG002 - the rows are enough
+        """Keep the rows with a final outcome until the policy learns."""
+        if self.policy.learns and len(observed.settled):
+            self.settled.append(observed.settled)
 
-    def learn(self, book: Book, now: int) -> None:  # noqa: ARG002 - a bare policy has no clock
-        """Hand the policy what was heard since the last time."""
-        if not self.heard:
+    def learn(self, record: RunRecord, now: int) -> None:  # noqa: ARG002 - a bare policy has no clock
+        """Update the policy with the outcomes observed since the last call."""
+        if not self.settled:
             return
-        rows = np.concatenate(self.heard)
-        self.heard.clear()
-        contexts = self.population.contexts(book.visits.customers[rows], book.visits.times[rows])
-        kept = book.responses.kept[rows]
+        rows = np.concatenate(self.settled)
+        self.settled.clear()
+        contexts = self.population.contexts(record.visits.customers[rows], record.visits.times[rows])
+        kept = record.responses.kept[rows]
         self.policy.update(
             Outcomes.new(
                 contexts,
-                book.offer[rows],
-                np.unpackbits(book.packed[rows], axis=1, count=book.n_offers).astype(np.bool_),
-                book.propensity[rows],
+                record.offer[rows],
+                np.unpackbits(record.packed[rows], axis=1, count=record.n_offers).astype(np.bool_),
+                record.propensity[rows],
                 kept,
-                np.where(kept, book.responses.revenue[rows], 0.0),
-                book.responses.reward[rows],
-                book.visits.times[rows],
+                np.where(kept, record.responses.revenue[rows], 0.0),
+                record.responses.reward[rows],
+                record.visits.times[rows],
             )
         )

@@ -1,1 +1,1 @@
-"""Checks of the product against worlds whose truth is known: coverage, calibration, sample sizes."""
+"""Checks of evaluation and planning against worlds with known truth: coverage, calibration, sample sizes."""

@@ -7,7 +7,7 @@ import bandit
 from bandit.analysis.exploration_cost import exploration
 from bandit.domain import MICROSECONDS, LoggedBatch
 from bandit.errors import InputError
-from simulator import FactsClairvoyant, Market, Population, RunLog, run, scenario
+from simulator import FactsClairvoyant, Market, Population, RunLog, RunOptions, run, scenario
 from simulator.market.ceilings import chosen_values
 from tests.analysis.memory import MemoryLog
 
@@ -94,7 +94,7 @@ def play(name, seed, n, customers):
     population = Population.draw(market, customers, world)
     policy = bandit.ThompsonSampling(market.catalogue)
     arriving = population.visits(n, visits)
-    played = run(policy, population, arriving, chance, batch=500)
+    played = run(policy, population, arriving, chance, RunOptions(batch=500))
     best = chosen_values(population, FactsClairvoyant(population, arriving.times), arriving.customers, arriving.times)
     return exploration(RunLog(population, played), policy), best - played.expected
 

@@ -6,29 +6,23 @@ from pathlib import Path
 import pytest
 
 from bandit.cli import main
-from tests.cli.tools import content, run
+from tests.cli.conftest import content, imported_example, run
 
 
 @pytest.fixture(scope="module")
 def prepared(tmp_path_factory):
     """A directory with a small log, a database with a policy, and files that are wrong in many ways."""
     directory = tmp_path_factory.mktemp("bad")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(directory)
-        patch.delenv("OFFER_BANDIT_KEY", raising=False)
-        assert main(["init"]) == 0
-        rows = Path("log.csv").read_text(encoding="utf-8").splitlines(keepends=True)[:301]
-        Path("log.csv").write_text("".join(rows), encoding="utf-8")
-        files = ["--catalogue", "catalogue.toml", "--mapping", "mapping.toml"]
-        assert main(["import", "offers.db", "log.csv", *files]) == 0
+    with imported_example(directory, 300):
         assert main(["learn", "offers.db", "--policy", "thompson"]) == 0
         assert main(["decide", "offers.db", "anna", "--decision-id", "one"]) == 0
         assert main(["record", "offers.db", "one", "purchase", "--revenue", "5"]) == 0
-        _write_what_is_wrong(rows)
+        _write_what_is_wrong()
     return directory
 
 
-def _write_what_is_wrong(rows):
+def _write_what_is_wrong():
+    rows = Path("log.csv").read_text(encoding="utf-8").splitlines(keepends=True)
     catalogue = Path("catalogue.toml").read_text(encoding="utf-8")
     mapping = Path("mapping.toml").read_text(encoding="utf-8")
     options = ", ".join(f'{{ name = "{j}" }}' for j in range(20))
@@ -134,7 +128,7 @@ BAD = {
     "a refused row under strict": (f"import offers.db refused.csv {FILES} --strict", "300 of 300 rows are refused"),
     "a decision that is there with other content": (f"import offers.db conflict.csv {FILES}", '"s00000"'),
     "a context that is not JSON": ("decide offers.db anna --context {gender}", "the context is not JSON"),
-    "a context that is a list": ("decide offers.db anna --context [1]", "is to be a JSON object"),
+    "a context that is a list": ("decide offers.db anna --context [1]", "must be a JSON object"),
     "a fact that is not declared": ("decide offers.db anna --fact age=7", '"age", which the catalogue does not'),
     "a fact of the wrong type": ("decide offers.db anna --fact recency=often", 'fact "recency" is numeric'),
     "a fact that is NaN": ("decide offers.db anna --fact recency=nan", 'fact "recency" is numeric'),

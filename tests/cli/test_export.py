@@ -5,23 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from bandit.cli import main
-from tests.cli.tools import run
+from tests.cli.conftest import imported_example, run
 
 
 @pytest.fixture(scope="module")
 def example(tmp_path_factory):
     """A directory with the example's log in a database."""
     directory = tmp_path_factory.mktemp("share")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(directory)
-        patch.delenv("OFFER_BANDIT_KEY", raising=False)
-        assert main(["init"]) == 0
-        rows = Path("log.csv").read_text(encoding="utf-8").splitlines(keepends=True)[:301]
-        Path("log.csv").write_text("".join(rows), encoding="utf-8")
-        files = ["--catalogue", "catalogue.toml", "--mapping", "mapping.toml"]
-        assert main(["import", "offers.db", "log.csv", *files]) == 0
-    return directory
+    with imported_example(directory, 300):
+        return directory
 
 
 @pytest.fixture(autouse=True)

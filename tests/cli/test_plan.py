@@ -7,11 +7,10 @@ import pytest
 from bandit.analysis.design_variance import live_variance, logged_variance
 from bandit.analysis.response_model import ResponseModel
 from bandit.analysis.sample_size import decisions_for_difference, width
-from bandit.cli import main
 from bandit.evaluate import evaluate
 from bandit.policies import ConstantOffer, SegmentRules
 from bandit.store import Store, StoreLog
-from tests.cli.tools import run
+from tests.cli.conftest import imported_example, run
 
 EXPECTED = ("--response", "0.1", "--basket", "50", "--basket-sd", "20")
 
@@ -20,14 +19,7 @@ EXPECTED = ("--response", "0.1", "--basket", "50", "--basket-sd", "20")
 def example(tmp_path_factory):
     """A directory with a catalogue, rules, and offers.db with 2,000 decisions."""
     directory = tmp_path_factory.mktemp("plan")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(directory)
-        patch.delenv("OFFER_BANDIT_KEY", raising=False)
-        assert main(["init"]) == 0
-        head = Path("log.csv").read_text(encoding="utf-8").splitlines(keepends=True)[:2_001]
-        Path("log.csv").write_text("".join(head), encoding="utf-8")
-        files = ("--catalogue", "catalogue.toml", "--mapping", "mapping.toml")
-        assert main(["import", "offers.db", "log.csv", *files]) == 0
+    with imported_example(directory, 2_000):
         Path("yes.toml").write_text(
             '[objective]\nkind = "conversion"\n[[dimensions]]\nname = "channel"\n'
             'options = [{ name = "email" }, { name = "sms" }, { name = "app" }]\n',
@@ -43,7 +35,7 @@ def _there(example, monkeypatch):
 
 
 def test_plan_says_in_plain_words_after_how_many_weeks(capsys):
-    """Conversion at 0.1 has the variance 0.09; 3 offers, a tenth left to chance: 0.09 (30 + 1 / 0.9333) = 2.7964.
+    """Conversion at 0.1 has the variance 0.09; 3 offers, a random share of a tenth: 0.09 (30 + 1 / 0.9333) = 2.7964.
 
     (1.96 + 0.8416)^2 x 2.7964 / 0.01^2 = 219,489 decisions, 22 weeks of 10,000.
     """
@@ -79,7 +71,7 @@ def test_plan_takes_money_from_the_catalogue_and_the_cost_of_chance_where_it_is_
     said = run(capsys, "plan", "catalogue.toml", *EXPECTED, "--uniform-value", "0.5", "--width", "0.5")
     assert said.code == 0
     assert "the interval of the difference is narrower than 0.50 EUR after" in said.out
-    assert "Until then what is left to chance costs" in said.out
+    assert "Until then exploration costs" in said.out
     plain = run(capsys, "plan", "catalogue.toml", *EXPECTED, "--uniform-value", "0.5", "--width", "0.5", "--json").json
     assert plain["asked"]["cost"] == pytest.approx(0.1 * (plain["value"] - 0.5))
     without = run(capsys, "plan", "catalogue.toml", *EXPECTED, "--json").json

@@ -1,3 +1,5 @@
+"""The commands erase, retain and export-customer."""
+
 import json
 
 import numpy as np
@@ -6,20 +8,11 @@ import pytest
 import bandit
 from bandit.clock import now
 from bandit.store import Store
-from tests.cli.tools import run
-from tests.store.maintenance.test_erase import KEY, RECENCY, WHO, grown, traces
+from tests.cli.conftest import run
+from tests.governance.conftest import KEY, RECENCY, WHO, traces
 from tests.store.rows import DAY
 
 KEY_TEXT = KEY.decode()
-
-
-@pytest.fixture
-def db(tmp_path, catalogue, monkeypatch):
-    """A database under a key, with 540 decisions of 2023 and one customer to erase."""
-    path = tmp_path / "offers.db"
-    grown(path, catalogue, bandit.ThompsonSampling(catalogue), n=180)
-    monkeypatch.setenv("OFFER_BANDIT_KEY", KEY_TEXT)
-    return path
 
 
 def test_erase_asks_first_and_then_leaves_nothing(db, capsys):
@@ -29,7 +22,7 @@ def test_erase_asks_first_and_then_leaves_nothing(db, capsys):
     done = run(capsys, "erase", db, WHO, "--yes")
     assert done.code == 0
     assert "The customer is erased: 15 decisions" in done.out
-    assert "Folded again without the customer: policy 1." in done.out
+    assert "Rebuilt without the customer: policy 1." in done.out
     with Store.open(db, customer_key=KEY) as store:
         stored = store.customers.stored(WHO)
     assert [trace for trace in traces(stored) if trace in db.read_bytes()] == []
@@ -72,7 +65,7 @@ def test_export_has_all_that_is_held_on_one_customer(db, capsys, tmp_path):
     said = run(capsys, "export-customer", db, WHO, "--out", tmp_path / "again.json", "--json").json
     assert said["bytes"] == out.stat().st_size
     nobody = run(capsys, "export-customer", db, "nobody")
-    assert (nobody.code, "nothing of such a customer" in nobody.sentence) == (2, True)
+    assert (nobody.code, "no data on such a customer" in nobody.sentence) == (2, True)
 
 
 def test_after_an_erasure_there_is_nothing_to_export(db, capsys):
@@ -95,35 +88,6 @@ def test_retain_says_what_would_go_and_removes_it_when_told(db, capsys):
 @pytest.mark.parametrize("options", [(), ("--days", "3", "--older-than", "3d"), ("--older-than", "soon")])
 def test_retain_takes_one_age(db, capsys, options):
     assert run(capsys, "retain", db, *options, "--yes").code == 2
-
-
-def test_rebuild_compares_with_the_live_state(db, capsys):
-    same = run(capsys, "rebuild", db, "--json").json
-    assert same["ok"]
-    assert same["policies"] == [{"policy_id": 1, "steps": 3, "n": 540, "same": True}]
-    assert "the same as the live state" in run(capsys, "rebuild", db).out
-    assert run(capsys, "rebuild", db, "--policy-id", "9").code == 2
-
-
-def test_backup_needs_no_key_and_overwrites_only_by_force(db, capsys, monkeypatch):
-    monkeypatch.delenv("OFFER_BANDIT_KEY")
-    copy = db.with_name("copy.db")
-    made = run(capsys, "backup", db, copy, "--json").json
-    assert (made["rows"]["decisions"], made["recorded"]) == (540, True)
-    assert run(capsys, "backup", db, copy).code == 2
-    assert run(capsys, "backup", db, copy, "--force").code == 0
-    assert run(capsys, "backup", db.with_name("nothing.db"), copy, "--force").code == 2
-
-
-def test_doctor_shows_the_state_of_upkeep(db, capsys):
-    run(capsys, "backup", db, db.with_name("copy.db"))
-    run(capsys, "erase", db, WHO, "--yes")
-    found = run(capsys, "doctor", db, "--json").json
-    database = found["database"]
-    assert database["schema version"] == 3
-    assert (database["erasures"], database["retention runs"], database["spools beside it"]) == (1, 0, 0)
-    assert database["last backup"] is not None
-    assert any("copy.db" in note for note in found["notes"])
 
 
 def test_the_key_may_be_in_a_file_that_its_owner_alone_reads(db, capsys, monkeypatch, tmp_path):

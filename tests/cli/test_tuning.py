@@ -1,7 +1,6 @@
 """The commands fit, half-life and exploration, as a person types them and as a program reads them."""
 
 import csv
-import shutil
 from pathlib import Path
 
 import pytest
@@ -9,23 +8,14 @@ import pytest
 import bandit
 from bandit.cli import main
 from bandit.store import Store
-from tests.cli.tools import run
-
-FILES = ("--catalogue", "catalogue.toml", "--mapping", "mapping.toml")
-FACTS = ("--fact", "gender=f", "--fact", "recency=2.5", "--fact", "loyal=true")
+from tests.cli.conftest import FACTS, FILES, imported_example, run
 
 
 @pytest.fixture(scope="module")
 def prepared(tmp_path_factory):
     """A directory with a log of 2,000 decisions in campaign.db, and offers.db fitted on it with 20 decisions more."""
     directory = tmp_path_factory.mktemp("learning")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(directory)
-        patch.delenv("OFFER_BANDIT_KEY", raising=False)
-        assert main(["init"]) == 0
-        head = Path("log.csv").read_text(encoding="utf-8").splitlines(keepends=True)[:2_001]
-        Path("log.csv").write_text("".join(head), encoding="utf-8")
-        assert main(["import", "campaign.db", "log.csv", *FILES]) == 0
+    with imported_example(directory, 2_000, "campaign.db"):
         assert main(["fit", "campaign.db", "--into", "offers.db"]) == 0
         with pytest.warns(UserWarning, match="in the clear"):
             engine = bandit.Engine.resume("offers.db", seed=1)
@@ -34,15 +24,6 @@ def prepared(tmp_path_factory):
             facts = [{"gender": "f", "recency": 2.5, "loyal": True}] * 20
             engine.decide_batch([f"customer-{number}" for number in range(20)], facts, decision_ids=ids)
     return directory
-
-
-@pytest.fixture
-def example(prepared, tmp_path, monkeypatch):
-    """A copy of it for one test, which is also the working directory."""
-    shutil.copytree(prepared, tmp_path / "here")
-    monkeypatch.chdir(tmp_path / "here")
-    monkeypatch.delenv("OFFER_BANDIT_KEY", raising=False)
-    return tmp_path / "here"
 
 
 def test_fit_says_what_was_learned_and_what_is_believed(example, capsys):

@@ -94,11 +94,11 @@ def first_decision(log, path):
 
 
 def resumed(log, path):
-    with Engine.resume(path, customer_key=opening.OPENING_KEY, clock=lambda: log.now) as engine:
+    with Engine.resume(path, customer_key=opening.BENCH_KEY, clock=lambda: log.now) as engine:
         made = engine.decide("customer-2", FACTS, decision_id="asked-twice")
         engine.decide("customer-2", FACTS, decision_id="asked-twice")
         engine.record(made.decision_id, "purchase", revenue=20.0)
-        engine.follow()
+        engine.sync()
         return engine.status()
 
 
@@ -145,7 +145,7 @@ def test_a_tally_is_seen_by_the_steps_and_a_bare_count_by_the_plans(copies, mete
     log, paths = copies
     found = {}
     for size in (SMALL, LARGE):
-        with Store.open(paths[size], customer_key=opening.OPENING_KEY) as store:
+        with Store.open(paths[size], customer_key=opening.BENCH_KEY) as store:
             tallied = StoreLog(store, log.catalogue)
             n, found[size], _ = meter.of(lambda tallied=tallied: tallied.n)
             _, _, statements = meter.of(store.counts)
@@ -158,7 +158,7 @@ def test_a_log_counts_once_and_only_where_it_is_asked_to(grown, copies, meter):
     """Making a log and its translation looks up the newest number; the three counts share one tally of either kind."""
     log, paths = copies
     now = grown[2][LARGE]
-    with Store.open(paths[LARGE], customer_key=opening.OPENING_KEY) as store:
+    with Store.open(paths[LARGE], customer_key=opening.BENCH_KEY) as store:
         _, steps, _ = meter.of(lambda: CatalogueTranslation(store, log.catalogue))
         assert steps == 0
         where = Where(settled_before=now - log.catalogue.objective.window)

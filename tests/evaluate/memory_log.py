@@ -1,8 +1,12 @@
 """A log in memory, for tests."""
 
+from bandit.domain import LogDefaults
 
-class MemoryLog:
+
+class MemoryLog(LogDefaults):
     """The decisions of one batch as a log."""
+
+    catalogue, propensities_known = None, True
 
     def __init__(self, whole, catalogue=None):
         self.whole, self.n, self.catalogue = whole, len(whole), catalogue

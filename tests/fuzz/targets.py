@@ -147,9 +147,7 @@ class _Served:
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir()
             policy = Uniform(CATALOGUE)
-            self.engine = Engine.open(
-                folder / "offers.db", CATALOGUE, policy, seed=1, durability="process", follow=None
-            )
+            self.engine = Engine.open(folder / "offers.db", CATALOGUE, policy, seed=1, durability="process", sync=None)
             self.engine.decide("anna", {}, decision_id="d1", time=1)
         self.used += 1
         return self.engine
@@ -313,7 +311,7 @@ def _stored():
     """The bytes of a small database with something of everything, and without the guards against change."""
     path = place() / "whole.db"
     policy = bandit.ThompsonSampling(CATALOGUE, draws=8)
-    with Engine.open(path, CATALOGUE, policy, seed=1, durability="process", follow=None) as engine:
+    with Engine.open(path, CATALOGUE, policy, seed=1, durability="process", sync=None) as engine:
         for number in range(8):
             decided = engine.decide(f"c{number}", {"gender": "f"}, time=number)
             engine.record(decided.decision_id, "purchase", revenue=2.0, time=number)
@@ -349,7 +347,7 @@ def stored_text(data):
     finally:
         raw.close()
     with in_time():
-        with accepted(), Engine.resume(path, durability="process", follow=None) as engine:
+        with accepted(), Engine.resume(path, durability="process", sync=None) as engine:
             with accepted():
                 engine.decide("c1", {"gender": "f"})
             with accepted():

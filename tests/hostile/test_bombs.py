@@ -13,7 +13,7 @@ from pyarrow import parquet
 
 from bandit.errors import LogFileError, OfferBanditError
 from bandit.logfiles import open_log
-from bandit.logfiles.sources import csv, dsjson
+from bandit.logfiles.sources import binary_file, csv, dsjson
 from bandit.logfiles.sources.csv import CsvSource
 from bandit.logfiles.sources.parquet import ParquetSource
 from tests.logfiles.import_tools import HEADER, MAPPING, ROW, bring, is_empty, mapping, row, spring, table
@@ -62,7 +62,7 @@ def _bounded(tmp_path, name, megabytes, using=MAPPING):
 @pytest.mark.parametrize("name", ["log.csv.gz", "log.dsjson.gz"])
 def test_a_gzip_file_that_unpacks_to_far_more_than_any_log_is_refused(tmp_path, monkeypatch, name):
     """20 MB of equal rows in some 40 KB; the limit is lowered from 100 MB to 1 MB to keep this short."""
-    monkeypatch.setattr(csv, "INFLATION_FROM", 1_000_000)
+    monkeypatch.setattr(binary_file, "INFLATION_FROM", 1_000_000)
     line = table(row(), row()).encode() if "csv" in name else b'{"EventId":"aaaaaaaaaaaaaaaaaaaaaaaaaaaaa"}\n'
     (tmp_path / name).write_bytes(gzip.compress(line * (20_000_000 // len(line)), 9))
     begun = time.monotonic()

@@ -21,7 +21,7 @@ REFUSED_MODULES = {
     "code",
 }
 REFUSED_CALLS = {"eval", "exec", "compile", "__import__"}
-OF_CONSTANTS = {"doomed.query", "_quoted(name)", "table"}
+OF_CONSTANTS = {"target.query", "_quoted(name)", "table"}
 """What was looked at: constants chosen by a caller or gone through, and the name of a table, quoted."""
 
 REFUSED_METHODS = {"os.system", "os.popen", "yaml.load", "tempfile.mktemp"}

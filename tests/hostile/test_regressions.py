@@ -27,10 +27,10 @@ from bandit.errors import (
     PolicyError,
 )
 from bandit.logfiles import LogMapping
-from bandit.logfiles.columns.values import BAD, BAD_TIME, share, times
+from bandit.logfiles.columns.values import INVALID, INVALID_TIME, share, times
 from bandit.policies import ConstantOffer, Uniform, build
 from bandit.policies.state import pack, unpack
-from bandit.policies.vw.workspace import Workspace, allowed
+from bandit.policies.vw.workspace import Workspace, check_arguments
 from bandit.printable import MAX_MESSAGE, plain
 from bandit.store.spool.file import digest
 from tests.conftest import SPRING, draw_outcomes
@@ -194,11 +194,11 @@ def test_toml_that_is_too_large_is_refused_before_it_is_parsed(tmp_path):
 
 
 def test_numbers_and_times_beyond_what_a_float_or_a_calendar_holds_are_bad():
-    assert share("9" * 400 + "/1") == BAD
-    assert share("1/" + "9" * 400) == BAD
+    assert share("9" * 400 + "/1") == INVALID
+    assert share("1/" + "9" * 400) == INVALID
     assert share("1/3") == 1 / 3
     for style, text in (("iso", "10000-01-01"), ("iso", "300000-01-01"), ("unix", "9e12"), ("unix", "-1e12")):
-        assert times([text], style, "s", 0).tolist() == [BAD_TIME]
+        assert times([text], style, "s", 0).tolist() == [INVALID_TIME]
 
 
 def test_a_time_format_that_python_cannot_ask_is_refused():
@@ -298,11 +298,11 @@ def test_a_policys_description_with_hostile_settings_is_refused(catalogue):
 )  # fmt: skip
 def test_arguments_of_vw_that_write_files_reach_out_or_take_all_memory_are_refused(args):
     with pytest.raises(PolicyError):
-        allowed(f"--epsilon 0.1 {args}")
+        check_arguments(f"--epsilon 0.1 {args}")
 
 
 def test_no_arguments_of_vw_are_allowed_arguments():
-    assert allowed("") == ""
+    assert check_arguments("") == ""
 
 
 def test_a_model_of_vw_that_brings_hostile_arguments_is_not_opened(tmp_path):

@@ -1,4 +1,4 @@
-"""Logs of which nobody wrote down how probable the offers were: imported when the mapping says so, and kept apart."""
+"""Logs without propensities: imported where the mapping says that they are unknown, and kept apart."""
 
 import numpy as np
 import pytest
@@ -21,7 +21,7 @@ def log_of(store, **where):
     return StoreLog(store, spring(), where=Where(**where))
 
 
-def test_a_mapping_that_forgot_the_propensities_is_refused_and_told_how_to_say_that_nobody_knows():
+def test_a_mapping_without_propensities_is_refused_and_told_how_to_declare_them_unknown():
     columns = {name: column for name, column in MAPPING["columns"].items() if name != "propensity"}
     with pytest.raises(CatalogueError, match='say so by propensity = "unknown"'):
         mapping(columns=columns)

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.optimize import minimize
 
-from bandit.models.multinomial import Choices, MultinomialFit, MultinomialLogit, choose_penalty
+from bandit.models.multinomial import MultinomialFit, MultinomialLogit, ObservedChoices, choose_penalty
 
 N, D = 6, 3
 
@@ -26,7 +26,7 @@ def draw(rng, n, effects, level, sets=4):
     x = rng.normal(size=(n, len(effects)))
     chance = softmax(x @ effects + level, masks[which])
     offer = (chance.cumsum(axis=1) < rng.random((n, 1))).sum(axis=1)
-    return Choices(x, offer, masks, which), chance
+    return ObservedChoices(x, offer, masks, which), chance
 
 
 def structured(rng):
@@ -78,7 +78,7 @@ def test_it_finds_the_probabilities_that_made_the_choices():
     assert np.sqrt(((reversed_.probabilities(fresh.x, fresh.masks[fresh.which]) - chance) ** 2).mean()) > 0.1
 
 
-def test_under_an_endless_penalty_only_the_shares_are_left():
+def test_an_infinite_penalty_leaves_only_the_shares():
     rng = np.random.default_rng(4)
     effects, level, options = structured(rng)
     choices, _ = draw(rng, 3_000, effects, level, sets=1)

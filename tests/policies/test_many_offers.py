@@ -1,3 +1,5 @@
+"""Many offers, from the catalogue to the log: the drawing of sparse decisions, faults, and the engine."""
+
 import copy
 import dataclasses
 
@@ -9,12 +11,10 @@ from bandit import decide
 from bandit.catalogue import eligibility, offer_grid
 from bandit.decide import checked_shares, choose, draw_shares
 from bandit.domain import MICROSECONDS, EligibleSets, SparseProbabilities
-from bandit.encoding.encoder import offer_columns
 from bandit.engine import decisions
 from bandit.errors import NoEligibleOfferError, PolicyError
 from bandit.policies.thompson import policy
-from bandit.policies.thompson.offer_search import option_table
-from tests.conftest import SPRING, draw_contexts, draw_outcomes
+from tests.conftest import SPRING, draw_contexts
 
 KEY = b"a key for tests"
 
@@ -33,90 +33,6 @@ def search_all(monkeypatch):
     """Thompson sampling searches, and decisions go by shares, however few the offers are."""
     monkeypatch.setattr(policy, "SEARCH_ABOVE", 0)
     monkeypatch.setattr(decide, "FEW_OFFERS", 0)
-
-
-def pair_of(catalogue, monkeypatch, n=400, **settings):
-    """The same belief twice: in a policy that scores every offer, and in one that searches."""
-    outcomes = draw_outcomes(catalogue, n, np.random.default_rng(1))
-    scored = bandit.ThompsonSampling(catalogue, pairs=False, **settings)
-    scored.update(outcomes)
-    monkeypatch.setattr(policy, "SEARCH_ABOVE", 0)
-    searching = bandit.ThompsonSampling(catalogue, pairs=False, **settings)
-    searching.loads(scored.dumps())
-    assert searching.sparse
-    assert not scored.sparse
-    return scored, searching
-
-
-@pytest.mark.parametrize("kind", ["profit", "revenue", "conversion", "reward"])
-@pytest.mark.parametrize("personal", [False, True])
-@pytest.mark.parametrize("monotone", [False, True])
-def test_searching_gives_the_probabilities_that_scoring_every_offer_gives(
-    spring, monkeypatch, kind, personal, monotone
-):
-    """200 customers, 64 draws each; a tie in float32 may go either way: 1 draw of 64 in at most 1 row of 50."""
-    spring["objective"]["kind"] = kind
-    if monotone:
-        spring["dimensions"][0]["attributes"] = {"depth": {"monotone": "increasing"}}
-        spring["rules"].pop(0)  # a flight of offers with a gap is lifted otherwise than its options
-    catalogue = bandit.Catalogue.from_dict(spring)
-    scored, searching = pair_of(catalogue, monkeypatch, personal=personal, width=1.0)
-    contexts = draw_contexts(catalogue, 200, np.random.default_rng(2))
-    eligible = catalogue.eligible(contexts)
-    one = scored.probabilities(contexts, eligible, np.random.default_rng(3))
-    other = searching.probabilities(contexts, eligible, np.random.default_rng(3))
-    differing = np.abs(one - other).max(axis=1) > 1e-9
-    assert differing.mean() <= 0.02
-    assert np.abs(one - other).max() < 2.0 / 64
-    assert (np.abs(one - searching.probabilities(contexts, eligible, np.random.default_rng(4))) > 1e-9).any()  # control
-
-
-def test_shares_are_the_probabilities_row_by_row_and_sum_to_1(catalogue, search_all):
-    policy = bandit.ThompsonSampling(catalogue, pairs=False)
-    contexts = draw_contexts(catalogue, 50, np.random.default_rng(2))
-    fired, eligible = catalogue.fired(contexts), catalogue.eligible(contexts)
-    sets = catalogue.eligible_sets(fired)
-    np.testing.assert_array_equal(sets.dense(), eligible)
-    shares = policy.shares(contexts, fired, sets, np.random.default_rng(3))
-    dense = policy.probabilities(contexts, eligible, np.random.default_rng(3))
-    np.testing.assert_allclose(dense.sum(axis=1), 1.0, atol=1e-12)
-    np.testing.assert_allclose(shares.dense(eligible), dense, atol=1e-15)
-    for offer in range(catalogue.n_offers):
-        rows = np.flatnonzero(eligible[:, offer])
-        part = SparseProbabilities(shares.offers[rows], shares.share[rows], shares.floor[rows], shares.n_eligible[rows])
-        np.testing.assert_allclose(part.of(np.full(len(rows), offer)), dense[rows, offer], atol=1e-15)
-
-
-def test_the_columns_of_an_offer_are_the_sums_over_its_options(catalogue):
-    offers = offer_columns(catalogue)
-    table, at = option_table(catalogue), np.cumsum([0, 3, 2])
-    sums = sum(table[:, at[place] + catalogue.options[:, place]] for place in range(3))
-    np.testing.assert_allclose(sums[1:].T, offers.main)
-    assert not table[0].any()
-
-
-def test_a_winner_that_is_not_eligible_has_no_probability(catalogue, search_all):
-    """Caps may take away what the rules do not: of ten offers two are left, and all probability is theirs."""
-    policy = bandit.ThompsonSampling(catalogue, pairs=False)
-    contexts = draw_contexts(catalogue, 20, np.random.default_rng(2))
-    eligible = np.zeros((20, 10), dtype=bool)
-    eligible[:, [0, 4]] = True
-    table = policy.probabilities(contexts, eligible, np.random.default_rng(3))
-    assert not table[~eligible].any()
-    np.testing.assert_allclose(table.sum(axis=1), 1.0, atol=1e-12)
-
-
-def test_pairs_of_options_are_scored_and_not_searched(catalogue, search_all):
-    assert not bandit.ThompsonSampling(catalogue).sparse  # 16 pairs: each has a weight of its own
-    assert bandit.ThompsonSampling(catalogue, pairs=False).sparse
-
-
-def test_shares_of_few_offers_are_refused(catalogue):
-    policy = bandit.ThompsonSampling(catalogue, pairs=False)
-    contexts = catalogue.contexts([{}])
-    fired = catalogue.fired(contexts)
-    with pytest.raises(PolicyError, match="ask for probabilities"):
-        policy.shares(contexts, fired, catalogue.eligible_sets(fired), np.random.default_rng(1))
 
 
 class TestDrawing:
@@ -149,7 +65,7 @@ class TestDrawing:
         np.testing.assert_allclose(shares.of(drawn), p[drawn])
         np.testing.assert_allclose(shares.dense(sets.dense())[0], p)
 
-    def test_the_one_eligible_offer_of_many_is_found_where_picking_at_random_does_not(self):
+    def test_the_only_eligible_offer_of_many_is_found_where_random_picks_miss_it(self):
         """One of 200,000 is eligible: 32 picks miss it all but always, and it is drawn all the same."""
         masks = np.zeros((1, 200_000), dtype=bool)
         masks[0, 123_456] = True
@@ -250,7 +166,7 @@ def test_thousands_of_offers_are_decided_logged_learned_and_verified(tmp_path):
         assert found.n_recomputed == 70
 
 
-def test_whole_vectors_are_kept_on_request(tmp_path, search_all):
+def test_probability_vectors_are_kept_on_request(tmp_path, search_all):
     catalogue = bandit.Catalogue.from_dict(SPRING)
     policy = bandit.ThompsonSampling(catalogue, pairs=False)
     with bandit.Engine.open(
@@ -264,13 +180,13 @@ def test_whole_vectors_are_kept_on_request(tmp_path, search_all):
         assert engine.verify().problems == ()
 
 
-def test_more_offers_than_can_be_weighed_are_refused_for_a_policy_that_weighs_them(tmp_path, catalogue, monkeypatch):
+def test_many_offers_are_refused_for_a_policy_that_scores_every_offer(tmp_path, catalogue, monkeypatch):
     monkeypatch.setattr(decisions, "MAX_DENSE_OFFERS", 9)
     with pytest.raises(PolicyError, match='"uniform" weighs every offer, and the catalogue has 10'):
         bandit.Engine.open(tmp_path / "offers.db", catalogue, bandit.Uniform(catalogue), customer_key=KEY)
 
 
-def test_compact_columns_say_the_same_as_plain_ones(spring, monkeypatch):
+def test_compact_columns_equal_plain_ones(spring, monkeypatch):
     """Above a number of offers options take a byte each and rules' masks are made when asked for; all is as before."""
     few = bandit.Catalogue.from_dict(spring)
     contexts = draw_contexts(few, 40, np.random.default_rng(1))

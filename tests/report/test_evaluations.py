@@ -7,7 +7,7 @@ from rich.console import Console
 
 from bandit import ThompsonSampling, Uniform
 from bandit.evaluate import evaluate
-from bandit.report import all_estimates_table, evaluation_lines, evaluation_table, segment_table
+from bandit.report.evaluations import all_estimates_table, evaluation_lines, evaluation_table, segment_table
 from tests.evaluate.additive_market import CATALOGUE, GOOD, WARM, Tilted, draw
 
 

@@ -1,8 +1,10 @@
-"""What the tests of the store share: rows made in one line."""
+"""Rows of decisions and events in one line, and files filled with them."""
 
 import numpy as np
 
-from bandit.store import DecisionRows, EventRows
+from bandit.catalogue import Catalogue
+from bandit.store import DecisionRows, EventRows, Store, state_hash
+from tests.conftest import SPRING
 
 DAY = 86_400_000_000
 WEEK = 7 * DAY
@@ -49,3 +51,44 @@ def outcome(store, decision_id, window=WEEK):
         float(columns.value[0]),
         bool(columns.closed[0]),
     )
+
+
+def read(store, **options):
+    """A page of decisions with their outcomes within a week."""
+    return store.decisions.page("purchase", WEEK, **options)
+
+
+def fill(path, ids=("a", "b"), **options):
+    """Append these decisions to the store of a path."""
+    with Store.open(path, durability="process", **options) as store:
+        number = store.catalogues.register(Catalogue.from_dict(SPRING))
+        store.decision_writer.append(decisions(number, 10, ids))
+
+
+def due(store, now=0, **options):
+    return store.ledger.due(1, "purchase", WEEK, now, **options)
+
+
+def names(rows):
+    return "".join(rows.decisions.decision_id)
+
+
+def learn(store, now=0, **options):
+    """Learn everything that is due; return the names step by step."""
+    done = []
+    while len(rows := due(store, now, **options)):
+        step = store.ledger.latest_step(1) + 1
+        state = str(step).encode()
+        store.ledger.record_step(1, step, rows, state_hash(state), state)
+        done.append(names(rows))
+    return done
+
+
+def weights(store):
+    """The weights with which a decision was learned, step by step, by name."""
+    found = {}
+    for step in store.ledger.steps(1):
+        rows = store.ledger.learned_rows(1, step.step, "purchase", WEEK)
+        for name, weight in zip(rows.decisions.decision_id, rows.weight.tolist(), strict=True):
+            found.setdefault(name, []).append(weight)
+    return found

@@ -11,7 +11,8 @@ import typer
 import bandit
 from bandit.cli.maintenance import doctor
 from bandit.errors import InputError, StoreError
-from bandit.governance.erasure import PATIENCE, erase
+from bandit.governance.erasure import erase
+from bandit.governance.removal import REMOVAL_WAIT
 from bandit.store import Store, file_size, wal_path
 from bandit.store.maintenance import copy
 from bandit.store.maintenance.deletion import Deletion
@@ -66,7 +67,7 @@ def test_an_erasure_and_doctor_name_a_copy_that_was_not_finished(path, tmp_path,
     said = io.StringIO()
     with redirect_stdout(said), suppress(typer.Exit):
         doctor(path, as_json=True)
-    assert any(str(left) in note and "ended early" in note for note in json.loads(said.getvalue())["notes"])
+    assert any(str(left) in note and "unfinished copy" in note for note in json.loads(said.getvalue())["notes"])
 
 
 @pytest.mark.parametrize("force", [False, True])
@@ -85,13 +86,13 @@ def test_a_backup_is_not_put_beside_a_log_that_sqlite_would_take_for_its_own(pat
 
 def test_an_erasure_that_ends_after_its_transaction_leaves_no_refused_line_of_the_customer(path, monkeypatch):
     """Nobody knows the customer's decision ids any more once the decisions are gone."""
-    whole = Deletion.remove
+    whole = Deletion.delete
 
     def killed(*given):
         whole(*given)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(Deletion, "remove", killed)
+    monkeypatch.setattr(Deletion, "delete", killed)
     with Store.open(path, customer_key=KEY) as store, pytest.raises(KeyboardInterrupt):
         erase(store, "anna")
     monkeypatch.undo()
@@ -120,15 +121,15 @@ def test_the_refused_lines_that_stay_are_in_a_file_at_every_moment(path, monkeyp
     monkeypatch.setattr("bandit.store.spool.scrub._write", lambda fd, content: (_ for _ in ()).throw(KeyboardInterrupt))
     with Store.open(path, customer_key=KEY) as store:
         with pytest.raises(KeyboardInterrupt):
-            store.deletion.clean_refused(["of-anna"])
+            store.deletion.remove_refused(["of-anna"])
         assert refused(path) == before
         monkeypatch.undo()
-        assert store.deletion.clean_refused(["of-anna"])
+        assert store.deletion.remove_refused(["of-anna"])
     assert refused(path) == before[1:]
 
 
 def test_a_removal_outwaits_the_lease_of_a_process_that_was_killed():
-    assert leases.LENGTH / 1e6 + 10.0 <= PATIENCE
+    assert leases.LEASE_DURATION / 1e6 + 10.0 <= REMOVAL_WAIT
 
 
 def test_a_log_that_grew_while_another_read_is_cut_when_the_reader_is_gone(path):

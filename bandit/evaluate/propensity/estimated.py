@@ -17,7 +17,7 @@ from bandit.errors import InputError
 from bandit.evaluate.propensity.calibration import agreement
 from bandit.evaluate.propensity.sample import ChoiceSample, FactColumns
 from bandit.evaluate.propensity.temperature import OutOfFoldScores, softened
-from bandit.models.multinomial import Choices, MultinomialFit, MultinomialLogit, choose_penalty
+from bandit.models.multinomial import MultinomialFit, MultinomialLogit, ObservedChoices, choose_penalty
 from bandit.ope.clusters import ClusterIndex
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ class EstimatedPropensities:
         if not len(rows):
             raise InputError("the log has no decisions to estimate propensities from; import some first")
         columns = FactColumns(catalogue, rows.contexts)
-        choices = Choices(columns.of(rows.contexts), rows.offer, rows.masks, rows.which)
+        choices = ObservedChoices(columns.of(rows.contexts), rows.offer, rows.masks, rows.which)
         offers = offer_effects(Encoder(catalogue, pairs=False).offers.main)
         fold = np.floor(rows.shares * folds)
         models = []
@@ -147,7 +147,7 @@ def offer_effects(main: FloatArray) -> FloatArray:
     return np.asarray(axes * np.sqrt(size))
 
 
-def _fitted(choices: Choices, within: FloatArray, offers: FloatArray) -> MultinomialLogit:
+def _fitted(choices: ObservedChoices, within: FloatArray, offers: FloatArray) -> MultinomialLogit:
     """Return the model fitted to some choices; `within` (n,) in [0, 1) splits their customers to choose the penalty."""
     some = np.arange(min(len(choices), _PENALTY_ROWS))  # the rows come in random order
     penalty = choose_penalty(choices.take(some), offers, within[some] < _HELD_OUT)

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bandit.domain import Contexts, ObjectArray
-from bandit.encoding.encoder import Encoder, settle_scales
+from bandit.encoding.encoder import Encoder
+from bandit.encoding.scales import fit_scales
 from bandit.evaluate.distinct_masks import DistinctMasks
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ class FactColumns:
     """
 
     def __init__(self, catalogue: Catalogue, contexts: Contexts) -> None:
-        self._encoder = Encoder(catalogue, settle_scales(catalogue, contexts), pairs=False)
+        self._encoder = Encoder(catalogue, fit_scales(catalogue, contexts), pairs=False)
         self._cuts: dict[str, FloatArray] = {}
         for name, fact in catalogue.facts.items():
             column = contexts.columns[name]

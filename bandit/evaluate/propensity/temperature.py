@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.optimize import minimize_scalar
 
 from bandit.evaluate.propensity.calibration import (
     LikelihoodBaselines,
@@ -15,11 +14,11 @@ from bandit.evaluate.propensity.calibration import (
     SameFactPairs,
     SoftmaxShape,
 )
-from bandit.models.multinomial import CELLS
+from bandit.models.multinomial import CHOICE_CELLS
 
 if TYPE_CHECKING:
     from bandit.domain import BoolArray, FloatArray
-    from bandit.models.multinomial import Choices, MultinomialLogit
+    from bandit.models.multinomial import MultinomialLogit, ObservedChoices
 
 _TUNING_CELLS = 2_000_000  # the temperature needs no more, and rows come in random order
 _LEAST_FLOOR = 1e-4
@@ -39,7 +38,7 @@ def softened(scores: FloatArray, eligible: BoolArray, softmax: SoftmaxShape) -> 
 class OutOfFoldScores:
     """The choices of a sample with, for each fold, the model that was fitted to the other folds; `fold` is (n,)."""
 
-    choices: Choices
+    choices: ObservedChoices
     fold: FloatArray
     models: list[MultinomialLogit]
 
@@ -48,6 +47,8 @@ class OutOfFoldScores:
 
         The temperature is found on the first rows, which are a random sample, the floor then on all rows.
         """
+        from scipy.optimize import minimize_scalar  # noqa: PLC0415 - slow to import
+
         n, n_offers = len(self.choices), self.choices.masks.shape[1]
         tuning = self._blocks(min(n, max(1_000, _TUNING_CELLS // n_offers)))
         tables = [self._scores(rows) for rows in tuning]
@@ -98,12 +99,14 @@ class OutOfFoldScores:
 
     def _blocks(self, n: int) -> list[slice]:
         """Return the first n rows in blocks whose tables fit into memory."""
-        step = max(1, CELLS // self.choices.masks.shape[1])
+        step = max(1, CHOICE_CELLS // self.choices.masks.shape[1])
         return [slice(start, min(start + step, n)) for start in range(0, n, step)]
 
 
 def _best_floor(chosen: FloatArray, even: FloatArray) -> tuple[float, float]:
     """Return the floor of the largest likelihood, which is concave in it, and the mean loss there."""
+    from scipy.optimize import minimize_scalar  # noqa: PLC0415 - slow to import
+
     found = minimize_scalar(
         lambda floor: -float(np.log((1.0 - floor) * chosen + floor * even).mean()),
         bounds=(_LEAST_FLOOR, 1.0),

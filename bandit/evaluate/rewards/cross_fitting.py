@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bandit.encoding.encoder import Encoder, settle_scales
+from bandit.encoding.encoder import Encoder
+from bandit.encoding.scales import fit_scales
 from bandit.errors import InputError
 from bandit.evaluate.split import FOLD_SALT, folds_of
 from bandit.ope.clusters import ClusterIndex
@@ -91,7 +92,7 @@ def fit_rewards(
     if not needs & {"predictions", "robust"}:
         return FittedRewards()
     catalogue, size = request.catalogue, request.batch_size
-    encoder = Encoder(catalogue, settle_scales(catalogue, next(iter(log.batches(size))).contexts))
+    encoder = Encoder(catalogue, fit_scales(catalogue, next(iter(log.batches(size))).contexts))
     shared = cross_fitted_reward(make, encoder, request.folds)
     robust = tuple(cross_fitted_reward(make, encoder, request.folds) for _ in candidates if "robust" in needs)
     keys, rngs = ClusterIndex(FOLD_SALT), rng.spawn(len(robust))

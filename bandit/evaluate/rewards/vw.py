@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.special import expit
 
-from bandit.policies.vw import Regression, sides
+from bandit.policies.vw import Regression, signed_labels
 
 if TYPE_CHECKING:
     from bandit.domain import Contexts, FloatArray, LoggedBatch
@@ -54,7 +54,7 @@ class VwReward:
         if self._rewards and not self._n:
             deviation = float(batch.reward.std())
             self._center, self._scale = float(batch.reward.mean()), deviation if deviation > 0.0 else 1.0
-        label = (batch.reward - self._center) / self._scale if self._rewards else sides(batch.converted)
+        label = (batch.reward - self._center) / self._scale if self._rewards else signed_labels(batch.converted)
         total = 0.0 if weight is None else float(weight.mean())
         scaled = weight / total if weight is not None and total > 0.0 else None
         self._regression.learn(self.encoder.context_matrix(batch.contexts), batch.offer, label, scaled)

@@ -1,6 +1,6 @@
-"""Columns of text that know their numbers, times or few distinct texts already, so that nothing is parsed row by row.
+"""Columns of text with their numbers, times or distinct texts known, so that nothing is parsed row by row.
 
-To who reads them as text they are sequences of text like any other.
+Each is a sequence of texts like any other, too.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from bandit.domain import FloatArray, IntArray
 
 
 class CodedTexts(Sequence[str]):
-    """n texts of which few are distinct: `distinct`, and which of them each row has, `codes` (n,)."""
+    """n texts of which few are distinct: `distinct` are these, and `codes` (n,) is which of them each row has."""
 
     def __init__(self, distinct: Sequence[str], codes: IntArray) -> None:
         self.distinct = distinct
@@ -36,23 +36,17 @@ class CodedTexts(Sequence[str]):
         return self.distinct[int(self.codes[row])]
 
 
-def coded(texts: Sequence[str], rows: Sequence[int] | None = None) -> CodedTexts:
-    """Return a column of texts, or some of its rows, with each distinct text once; of some rows, only theirs."""
+def coded(texts: Sequence[str]) -> CodedTexts:
+    """Return a column of texts with each distinct text once."""
     if isinstance(texts, CodedTexts):
-        if rows is None:
-            return texts
-        used, codes = np.unique(texts.codes[rows], return_inverse=True)
-        return CodedTexts(list(map(texts.distinct.__getitem__, used.tolist())), codes.reshape(-1))
-    if rows is not None:
-        every = texts if isinstance(texts, list) else list(texts)
-        texts = list(map(every.__getitem__, rows))
+        return texts
     distinct = list(dict.fromkeys(texts))
     places = dict(zip(distinct, range(len(distinct)), strict=True))
     return CodedTexts(distinct, np.fromiter(map(places.__getitem__, texts), dtype=np.int64, count=len(texts)))
 
 
-class _Written(Sequence[str]):
-    """A column whose texts are written when they are first asked for."""
+class _LazyTexts(Sequence[str]):
+    """A column whose texts are made when they are first asked for."""
 
     def __init__(self, write: Callable[[], list[str]], n: int) -> None:
         self._write = write
@@ -78,16 +72,16 @@ class _Written(Sequence[str]):
         return self._texts
 
 
-class NumberTexts(_Written):
-    """n numbers, (n,): NaN for a blank, infinity for what is no finite number."""
+class NumberTexts(_LazyTexts):
+    """n texts whose `numbers` (n,) are known: NaN for a blank, infinity for a number that is not finite."""
 
     def __init__(self, numbers: FloatArray, write: Callable[[], list[str]]) -> None:
         super().__init__(write, len(numbers))
         self.numbers = numbers
 
 
-class TimeTexts(_Written):
-    """n times in microseconds, (n,); `values.BAD_TIME` for a blank."""
+class TimeTexts(_LazyTexts):
+    """n texts whose times are known as `microseconds` (n,); `values.INVALID_TIME` for a blank."""
 
     def __init__(self, microseconds: IntArray, write: Callable[[], list[str]]) -> None:
         super().__init__(write, len(microseconds))

@@ -1,4 +1,4 @@
-"""Eligible offers as a log wrote them down: the bits of a mask in hex, the first offer in the highest bit."""
+"""The eligible offers of each row as a column of the log has them: a mask in hex, the first offer the highest bit."""
 
 from __future__ import annotations
 
@@ -7,24 +7,28 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bandit.domain import BoolArray, IntArray
+from bandit.domain import BoolArray, Contexts, IntArray
 from bandit.logfiles.columns.coded_text import coded
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from bandit.catalogue import Catalogue
-    from bandit.logfiles.rejections import RowRejections
-    from bandit.logfiles.sources.source import Chunk
+    from bandit.logfiles.rejections import ChunkRejections
+    from bandit.logfiles.sources.source import SourceChunk
 
 
 def mask_text(mask: BoolArray) -> str:
-    """Return the text of an (N,) mask."""
+    """Return the text of an (N,) mask.
+
+    >>> mask_text(np.array([True, False, False, True, False]))
+    '90'
+    """
     return np.packbits(mask).tobytes().hex()
 
 
 def read_mask(text: str, n_offers: int) -> BoolArray | None:
-    """Return the (N,) mask of a text, None where it is not the text of any."""
+    """Return the (N,) mask of a text, None where the text is not a mask of N offers."""
     try:
         bits = np.unpackbits(np.frombuffer(bytes.fromhex(text), dtype=np.uint8)).astype(np.bool_)
     except ValueError:
@@ -38,12 +42,18 @@ class LoggedEligibilityReader:
     """Reads what was eligible in each row from a column, in place of applying the catalogue's rules."""
 
     def __init__(self, catalogue: Catalogue, column: str) -> None:
-        self.catalogue = catalogue
+        self._catalogue = catalogue
         self.columns = [column]
 
-    def read(self, chunk: Chunk, offer: IntArray, refused: RowRejections) -> LoggedEligibility:
-        """Return what was eligible; rows are refused where it cannot be read, and where it lacks the row's offer."""
-        column, n_offers = self.columns[0], self.catalogue.n_offers
+    def read(
+        self,
+        chunk: SourceChunk,
+        contexts: Contexts,  # noqa: ARG002 - as `RuleEligibilityReader` has it
+        offer: IntArray,
+        rejections: ChunkRejections,
+    ) -> LoggedEligibility:
+        """Return what was eligible; rows are rejected where it cannot be read, and where it lacks the row's offer."""
+        column, n_offers = self.columns[0], self._catalogue.n_offers
         texts = chunk.columns[column]
         distinct, which = _distinct(texts)
         table = np.zeros((len(distinct), n_offers), dtype=np.bool_)
@@ -54,12 +64,12 @@ class LoggedEligibilityReader:
                 unreadable[place] = True
             else:
                 table[place] = mask
-        refused.refuse(
+        rejections.reject(
             unreadable[which],
             "eligible offers cannot be read",
             lambda row: f'"{texts[row]}" in "{column}" is not a mask of {n_offers} offers in hex',
         )
-        refused.refuse(
+        rejections.reject(
             ~table[which, np.maximum(offer, 0)],
             "offer is not eligible",
             lambda _: f'its offer is not among the eligible ones of "{column}"',
@@ -81,7 +91,7 @@ class LoggedEligibility:
             return self.table[which[:1]]
         return self.table[which]
 
-    def removals(self, rows: IntArray) -> Callable[[int], str] | None:  # noqa: ARG002 - as `Eligibility` has it
+    def removals(self, rows: IntArray) -> Callable[[int], str] | None:  # noqa: ARG002 - as `RuleEligibility` has it
         """Return None: the log does not say which rule removed what."""
         return None
 

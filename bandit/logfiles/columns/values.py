@@ -1,4 +1,4 @@
-"""From columns of text to numbers, truth values and times, each distinct text once."""
+"""Conversion of columns of text to numbers, truth values and times, each distinct text once."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from bandit.logfiles.columns.coded_text import CodedTexts, NumberTexts, TimeText
 
 _T = TypeVar("_T")
 
-BAD = math.inf
-"""Stands for a text that is no finite number; infinity itself is none, so the two need no telling apart."""
+INVALID = math.inf
+"""Stands for a text that is not a finite number; a text of infinity is invalid, too."""
 
-BAD_TIME = np.iinfo(np.int64).min
-"""Stands for a text that is no time."""
+INVALID_TIME = np.iinfo(np.int64).min
+"""Stands for a text that is not a time."""
 
 UNITS = {"us": 1, "ms": 1_000, "s": MICROSECONDS, "min": 60 * MICROSECONDS}
 UNITS |= {"h": 60 * UNITS["min"], "d": 24 * 60 * UNITS["min"]}
 
 _TRUE, _FALSE = frozenset({"true", "yes", "t", "y"}), frozenset({"false", "no", "f", "n"})
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_FARTHEST = 2**62
+_LARGEST_TIME = 2**62
 _SHARE = re.compile(r"\s*(\d{1,18})\s*/\s*(\d{1,18})\s*")
 
 
@@ -47,28 +47,28 @@ def is_blank(text: str) -> bool:
 
 
 def number(text: str) -> float:
-    """Return a finite number, NaN for a blank, and BAD for anything else."""
+    """Return the finite number of a text, NaN for a blank, and INVALID for anything else."""
     try:
         value = float(text)
     except ValueError:
-        return math.nan if is_blank(text) else BAD
-    return value if math.isfinite(value) and "_" not in text else BAD
+        return math.nan if is_blank(text) else INVALID
+    return value if math.isfinite(value) and "_" not in text else INVALID
 
 
 def truth(text: str) -> float:
-    """Return 1 or 0, NaN for a blank, and BAD for anything that is neither true nor false."""
+    """Return 1 or 0, NaN for a blank, and INVALID for anything that is neither true nor false."""
     value = number(text)
-    if value != BAD:
-        return value if math.isnan(value) or value in {0.0, 1.0} else BAD
+    if value != INVALID:
+        return value if math.isnan(value) or value in {0.0, 1.0} else INVALID
     word = text.strip().lower()
-    return 1.0 if word in _TRUE else 0.0 if word in _FALSE else BAD
+    return 1.0 if word in _TRUE else 0.0 if word in _FALSE else INVALID
 
 
 def share(text: str) -> float:
-    """Return a number or a fraction such as "1/3", NaN for a blank, and BAD for anything else."""
+    """Return a number or a fraction such as "1/3", NaN for a blank, and INVALID for anything else."""
     found = _SHARE.fullmatch(text)
     if found:
-        return float(Fraction(int(found[1]), int(found[2]))) if int(found[2]) else BAD
+        return float(Fraction(int(found[1]), int(found[2]))) if int(found[2]) else INVALID
     return number(text)
 
 
@@ -83,29 +83,29 @@ def floats(texts: Sequence[str], convert: Callable[[str], float] = number) -> Fl
 
 
 def _truths(numbers: FloatArray) -> FloatArray:
-    return np.where(np.isnan(numbers) | (numbers == 0.0) | (numbers == 1.0), numbers, BAD)
+    return np.where(np.isnan(numbers) | (numbers == 0.0) | (numbers == 1.0), numbers, INVALID)
 
 
 def moment(text: str) -> int:
-    """Return an ISO 8601 time in microseconds (UTC where it has no zone), or BAD_TIME."""
+    """Return an ISO 8601 time in microseconds (UTC where it has no zone), or INVALID_TIME."""
     try:
         return _microseconds(datetime.fromisoformat(text.strip()))
     except ValueError:
-        return BAD_TIME
+        return INVALID_TIME
 
 
 def times(texts: Sequence[str], style: str, unit: str, start: int) -> IntArray:
-    """Return a column of text as microseconds, BAD_TIME where a text is no time.
+    """Return a column of text as microseconds, INVALID_TIME where a text is not a time.
 
     `style` is "iso", "unix" (numbers of `unit`s since `start`) or a format of strptime.
     """
     if style == "unix":
         numbers = floats(texts) * UNITS[unit]
-        bad = ~(np.abs(numbers) < _FARTHEST)  # NaN compares false
+        bad = ~(np.abs(numbers) < _LARGEST_TIME)  # NaN compares false
         whole = np.where(bad, 0.0, np.rint(np.where(bad, 0.0, numbers))).astype(np.int64)
-        return _of_calendars(np.where(bad, BAD_TIME, whole + start))
+        return _in_calendar(np.where(bad, INVALID_TIME, whole + start))
     if style == "iso" and isinstance(texts, TimeTexts):
-        return _of_calendars(texts.microseconds)
+        return _in_calendar(texts.microseconds)
     if style == "iso" and (fast := _iso(texts)) is not None:
         return fast
     convert = moment if style == "iso" else _strptime(style)
@@ -113,20 +113,20 @@ def times(texts: Sequence[str], style: str, unit: str, start: int) -> IntArray:
     return np.fromiter(map(table.__getitem__, texts), dtype=np.int64, count=len(texts))
 
 
-def _of_calendars(times: IntArray) -> IntArray:
-    """Return BAD_TIME in place of what is outside the years 1 to 9999."""
-    return np.where((times >= EARLIEST) & (times < LATEST), times, BAD_TIME)
+def _in_calendar(times: IntArray) -> IntArray:
+    """Return the times, with INVALID_TIME in place of those outside the years 1 to 9999."""
+    return np.where((times >= EARLIEST) & (times < LATEST), times, INVALID_TIME)
 
 
 def _iso(texts: Sequence[str]) -> IntArray | None:
-    """Convert a column of plain dates and times at once; None where a text needs a look of its own."""
+    """Return a column of plain dates and times as microseconds; None where the texts must be parsed one by one."""
     lengths = set(map(len, texts))
     joined = "".join(texts)
     plain = joined.count("-") == 2 * len(texts) and _PLAIN.fullmatch(joined)
     if not lengths or min(lengths) < 10 or max(lengths) > _LONGEST_TIME or not plain:
         return None
     try:
-        return _of_calendars(np.array(texts, dtype="datetime64[us]").astype(np.int64))
+        return _in_calendar(np.array(texts, dtype="datetime64[us]").astype(np.int64))
     except ValueError:
         return None
 
@@ -136,11 +136,13 @@ _LONGEST_TIME = len("2026-01-31T18:00:00.000000000")
 
 
 def _strptime(style: str) -> Callable[[str], int]:
+    """Return the function that parses a text by a format of strptime."""
+
     def convert(text: str) -> int:
         try:
             return _microseconds(datetime.strptime(text.strip(), style))  # noqa: DTZ007 - the zone is given below
         except ValueError:
-            return BAD_TIME
+            return INVALID_TIME
 
     return convert
 

@@ -1,11 +1,10 @@
-"""dsjson, which Vowpal Wabbit reads with `--dsjson --cb_explore_adf`: one event in JSON a line.
+"""Files of exports in dsjson, which Vowpal Wabbit reads with `--dsjson --cb_explore_adf`: one JSON event a line.
 
 `c` has the facts in the namespace `facts` and in `_multi` one action for each eligible offer, with a namespace for
-each dimension; names and texts are percent-encoded there, since VW takes `|`, `:` and spaces apart and would make
-one feature of two. `a` has the actions by their place in `_multi`, from 1, the chosen one first. `p` has their
-probabilities in that order, where the log kept them all; where it kept the chosen one's alone there is no `p`, since
-the others would be made up: what VW learns by is `_label_probability`. `_label_cost` is minus the reward. `o` has the
-reward. `offer_bandit` has the columns of the log as they are, for the way back; VW passes over it.
+each dimension; names and texts are percent-encoded there, since VW splits them at `|`, `:` and spaces. `a` has the
+actions by their place in `_multi`, from 1, the chosen one first. `p` has their probabilities in that order, where the
+log kept them all; else there is no `p`, and VW learns by `_label_probability`. `_label_cost` is minus the reward, `o`
+has the reward. `offer_bandit`, which VW ignores, has the columns of the log as they are, to import them again.
 """
 
 from __future__ import annotations
@@ -28,14 +27,14 @@ if TYPE_CHECKING:
 
     from bandit.catalogue import Catalogue
     from bandit.domain import BoolArray, FloatArray, ObjectArray
-    from bandit.logfiles.export.rows import ExportedLog, Rows
+    from bandit.logfiles.export.rows import ExportedLog, ExportRows
 
-_MOST_TEXTS = 50_000_000
-"""Most characters of actions that are remembered."""
+_MOST_CACHED = 50_000_000
+"""Most characters of actions that are cached."""
 
 
 class DsjsonFile:
-    """One dsjson file that is being written."""
+    """A dsjson file being written."""
 
     def __init__(self, path: Path, log: ExportedLog) -> None:
         self._log, self._catalogue = log, log.catalogue
@@ -44,8 +43,8 @@ class DsjsonFile:
         self._own = _record(names)
         self._file = path.open("wb")
 
-    def write(self, rows: Rows) -> None:
-        """Add some rows."""
+    def write(self, rows: ExportRows) -> None:
+        """Append rows."""
         stored, batch = rows.stored, rows.batch
         table = [
             column.texts() if column.kind == "time" else _plain(column.values, column.kind)
@@ -77,21 +76,21 @@ class DsjsonFile:
         self._file.write("".join(text).encode())
 
     def close(self) -> None:
-        """End the file."""
+        """Finish the file."""
         self._file.close()
 
-    def _vectors(self, rows: Rows) -> list[FloatArray | None]:
+    def _vectors(self, rows: ExportRows) -> list[FloatArray | None]:
         """Return the (N,) probabilities of each row, None where the log does not have them for these offers."""
         same = self._log.same_catalogue(rows).tolist()
         kept = rows.stored.probabilities.tolist()
         return [
-            np.frombuffer(vector, dtype="<f8") if vector is not None and ours else None
-            for vector, ours in zip(kept, same, strict=True)
+            np.frombuffer(vector, dtype="<f8") if vector is not None and is_same else None
+            for vector, is_same in zip(kept, same, strict=True)
         ]
 
 
 class _Actions:
-    """The JSON of the actions of each eligible set, made once."""
+    """The JSON of the actions of each eligible set, cached."""
 
     def __init__(self, catalogue: Catalogue) -> None:
         self._catalogue = catalogue
@@ -109,7 +108,7 @@ class _Actions:
                 for chosen in zip(*options.values(), strict=True)
             ]
             text = _json(actions)
-            if self._size > _MOST_TEXTS:
+            if self._size > _MOST_CACHED:
                 self._of_set.clear()
                 self._size = 0
             self._of_set[number] = text
@@ -118,12 +117,12 @@ class _Actions:
 
 
 def _record(names: Sequence[str]) -> Callable[..., object]:
-    """Return what makes a row's values, one a name, into an object without those that are None."""
+    """Return the function that makes an object of a row's values, one for each name, without those that are None."""
     fields = [(f"f{place}", object, None) for place in range(len(names))]
     rename = {f"f{place}": name for place, name in enumerate(names)}
     try:
         return msgspec.defstruct("Own", fields, rename=rename, omit_defaults=True, gc=False)
-    except ValueError:  # a name with a quote, a backslash or a control character: slower, and as good
+    except ValueError:  # a name with a quote, a backslash or a control character; a dict is slower
 
         def plain(*values: object) -> dict[str, object]:
             return {name: value for name, value in zip(names, values, strict=True) if value is not None}
@@ -141,7 +140,7 @@ def _encoded(contexts: Contexts) -> Contexts:
 
 
 def _plain(values: NDArray[Any], kind: str) -> Sequence[object]:
-    """Return plain values, None for what is missing."""
+    """Return plain Python values, None where missing."""
     if kind in {"number", "count"}:
         missing = np.isnan(values) if kind == "number" else values == -1
         values = values.astype(object)
@@ -150,10 +149,12 @@ def _plain(values: NDArray[Any], kind: str) -> Sequence[object]:
 
 
 def _chosen_first(place: int, n: int) -> list[int]:
+    """Return the numbers 1 to n with `place` + 1 first."""
     return [place + 1, *range(1, place + 1), *range(place + 2, n + 1)]
 
 
 def _lines(values: list[object]) -> list[str]:
+    """Return the JSON of each value."""
     return msgspec.json.Encoder(enc_hook=str).encode_lines(values).decode().split("\n")[:-1]
 
 

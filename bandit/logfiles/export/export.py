@@ -1,4 +1,4 @@
-"""The export of a database's decisions to one file, whole or not at all."""
+"""The export of a database's decisions to one file, written completely or not at all."""
 
 from __future__ import annotations
 
@@ -13,34 +13,38 @@ import tomli_w
 from bandit.domain import Progress
 from bandit.errors import InputError
 from bandit.logfiles.export.dsjson import DsjsonFile
-from bandit.logfiles.export.rows import ExportedLog, Rows
+from bandit.logfiles.export.rows import ExportedLog, ExportRows
 from bandit.logfiles.export.table_files import CsvFile, ParquetFile
-from bandit.logfiles.mapping.layout import Layout
-from bandit.logfiles.sources.dsjson import OWN
+from bandit.logfiles.mapping.layout import ExportLayout
+from bandit.logfiles.sources.dsjson import EXPORT_PROPERTY
 
 if TYPE_CHECKING:
     from bandit.catalogue import Catalogue
     from bandit.store import Store
 
-Format: TypeAlias = Literal["parquet", "csv", "csv.gz", "dsjson"]
+ExportFormat: TypeAlias = Literal["parquet", "csv", "csv.gz", "dsjson"]
 
-FORMATS: tuple[Format, ...] = get_args(Format)
+EXPORT_FORMATS: tuple[ExportFormat, ...] = get_args(ExportFormat)
 
 
-class _File(Protocol):
-    def write(self, rows: Rows) -> None: ...
+class _ExportFile(Protocol):
+    """A file being written."""
+
+    def write(self, rows: ExportRows) -> None: ...
     def close(self) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
-class Exported:
-    """What was written: `n` decisions; those whose offer the catalogue lacks and open ones may have been left out.
+class ExportReport:
+    """The result of an export: `n` decisions were written to `path`, in `n_bytes`.
 
-    Where a decision was imported without its propensity, `propensities_known` is false and that column is blank there.
+    `left_out` decisions were not, since the catalogue does not have their offer, nor `still_open` ones, whose outcome
+    window is not over. Where a decision was imported without its propensity, `propensities_known` is false and its
+    propensity is blank.
     """
 
     path: Path
-    format: Format
+    format: ExportFormat
     n: int
     left_out: int
     still_open: int
@@ -48,16 +52,18 @@ class Exported:
     propensities_known: bool
 
 
-def format_of(path: Path, name: str | None = None) -> Format:
-    """Return the format that is named, or else the one that the file's name ends in; InputError where it is none."""
+def format_of(path: Path, name: str | None = None) -> ExportFormat:
+    """Return the format named, or the one that the file's name ends in; InputError where there is no such format."""
     if name is not None:
-        found = next((each for each in FORMATS if each == name), None)
+        found = next((each for each in EXPORT_FORMATS if each == name), None)
         if found is None:
-            raise InputError(f'there is no format "{name}"; choose from {", ".join(FORMATS)}')
+            raise InputError(f'there is no format "{name}"; choose from {", ".join(EXPORT_FORMATS)}')
         return found
-    found = next((each for each in FORMATS if path.name.lower().endswith(f".{each}")), None)
+    found = next((each for each in EXPORT_FORMATS if path.name.lower().endswith(f".{each}")), None)
     if found is None:
-        raise InputError(f"{path}: its name ends in no known format; name one of {', '.join(FORMATS)} with --format")
+        raise InputError(
+            f"{path}: its name ends in no known format; name one of {', '.join(EXPORT_FORMATS)} with --format"
+        )
     return found
 
 
@@ -65,19 +71,19 @@ def export(
     store: Store,
     catalogue: Catalogue,
     path: str | Path,
-    format: str | None = None,  # noqa: A002 - what it is called everywhere
+    format: str | None = None,  # noqa: A002 - its usual name
     *,
     include_open: bool = False,
     force: bool = False,
     progress: Progress | None = None,
-) -> Exported:
-    """Write the decisions with what came of each, numbered and rewarded by `catalogue`, to a file.
+) -> ExportReport:
+    """Write the decisions with their outcomes, numbered and rewarded by `catalogue`, to a file.
 
     Decisions that are still open are left out unless `include_open`. Customers are written as they are stored. The
-    file is written under another name beside it and takes its own when it is whole. Memory: a page of decisions.
+    file is written under another name beside it and renamed when it is complete. Memory: a page of decisions.
 
-    Raises InputError where the file is there and `force` is not given, where it cannot be written, and where there
-    is nothing to write; MissingExtraError for Parquet without pyarrow.
+    Raises InputError where the file exists and `force` is not given, where it cannot be written, and where there
+    are no decisions to write; MissingExtraError for Parquet without pyarrow.
     """
     path = Path(path)
     chosen = format_of(path, format)
@@ -95,7 +101,7 @@ def export(
     part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     n = 0
     try:
-        file = _begin(part, chosen, log)
+        file = _open_file(part, chosen, log)
         try:
             wanted = chosen == "dsjson"
             for rows in log.pages(masks_wanted=wanted or log.layout.eligible, probabilities=wanted):
@@ -106,22 +112,22 @@ def export(
         finally:
             file.close()
         n_bytes = part.stat().st_size
-        _into_place(part, path, force=force)
+        _rename(part, path, force=force)
     except OSError as fault:
         raise InputError(f"{path}: cannot be written: {fault.strerror or fault}; choose another place") from fault
     finally:
         part.unlink(missing_ok=True)
-    return Exported(path, chosen, n, log.left_out, log.still_open, n_bytes, log.propensities_known)
+    return ExportReport(path, chosen, n, log.left_out, log.still_open, n_bytes, log.propensities_known)
 
 
-def mapping_toml(catalogue: Catalogue, written: Exported) -> str:
+def mapping_toml(catalogue: Catalogue, report: ExportReport) -> str:
     """Return the mapping file with which `import` reads an export back."""
-    prefix = f"{OWN}." if written.format == "dsjson" else ""
-    mapping = Layout.of(catalogue).mapping(catalogue, prefix=prefix, known=written.propensities_known)
+    prefix = f"{EXPORT_PROPERTY}." if report.format == "dsjson" else ""
+    mapping = ExportLayout.of(catalogue).mapping(catalogue, prefix=prefix, known=report.propensities_known)
     return tomli_w.dumps(mapping)
 
 
-def _begin(path: Path, chosen: Format, log: ExportedLog) -> _File:
+def _open_file(path: Path, chosen: ExportFormat, log: ExportedLog) -> _ExportFile:
     if chosen == "parquet":
         return ParquetFile(path, log.layout, log.catalogue)
     if chosen == "dsjson":
@@ -129,8 +135,8 @@ def _begin(path: Path, chosen: Format, log: ExportedLog) -> _File:
     return CsvFile(path, log.layout, log.catalogue, zipped=chosen == "csv.gz")
 
 
-def _into_place(part: Path, path: Path, *, force: bool) -> None:
-    """Give a whole file its name; one that came there in the meantime is kept unless `force`."""
+def _rename(part: Path, path: Path, *, force: bool) -> None:
+    """Rename a complete file; one that was created there in the meantime is kept unless `force`."""
     if force:
         part.replace(path)
         return

@@ -1,4 +1,4 @@
-"""The rows that an export writes: a page of the database's decisions in columns, as everyone can read them."""
+"""The decisions of a database that an export writes, page by page in columns."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from bandit.clock import now
 from bandit.domain import BoolArray, FloatArray, IntArray, LoggedBatch
-from bandit.logfiles.mapping.layout import Layout
+from bandit.logfiles.mapping.layout import ExportLayout
 from bandit.store import CatalogueTranslation, StoreLog, Where
 
 if TYPE_CHECKING:
@@ -23,17 +23,17 @@ _MASK_CELLS = 32_000_000
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Rows:
-    """n decisions to write: as stored, and as a batch of the catalogue's numbers.
+class ExportRows:
+    """n decisions to write: as stored, and as a batch numbered by the catalogue.
 
-    `sets` (n,) numbers the distinct eligible sets, whose (N,) masks are `masks`; `settled` (n,) are the decisions of
-    which nothing more can come. `nobody` are the numbers that stand for policies nobody knows. `batch.eligible` has no
-    columns.
+    `sets` (n,) numbers the distinct eligible sets, whose (N,) masks are `masks`; `settled` (n,) marks the decisions
+    whose outcome window is over or that are closed. `unknown_policies` are the policy ids that stand for a policy that
+    is not known. `batch.eligible` has no columns.
     """
 
     stored: DecisionColumns
     batch: LoggedBatch
-    nobody: Sequence[int]
+    unknown_policies: Sequence[int]
     sets: IntArray
     masks: Mapping[int, BoolArray]
     settled: BoolArray
@@ -43,16 +43,16 @@ class Rows:
 
     @property
     def revenue(self) -> FloatArray:
-        """The net revenue of those that converted, 0 of the others, as every reward counts it, (n,)."""
+        """The net revenue of the decisions that converted, 0 for the others, (n,)."""
         return np.where(self.batch.converted, self.batch.revenue, 0.0)
 
 
 class ExportedLog:
-    """The decisions of a database page by page; memory does not grow with their number."""
+    """The decisions of a database to export, read in pages; memory does not grow with their number."""
 
     def __init__(self, store: Store, catalogue: Catalogue, *, include_open: bool = False) -> None:
         self.catalogue = catalogue
-        self.layout = Layout.of(catalogue)
+        self.layout = ExportLayout.of(catalogue)
         self._store = store
         self._before = now() - catalogue.objective.window
         self._where = Where() if include_open else Where(settled_before=self._before)
@@ -63,11 +63,11 @@ class ExportedLog:
         self.propensities_known = log.propensities_known
         self._version = catalogue.version
 
-    def pages(self, *, masks_wanted: bool, probabilities: bool = False) -> Iterator[Rows]:
-        """Yield the rows in the order in which they were written; with `masks_wanted` what was eligible is read."""
+    def pages(self, *, masks_wanted: bool, probabilities: bool = False) -> Iterator[ExportRows]:
+        """Yield the rows in the order in which they were logged; `masks_wanted` reads the eligible sets, too."""
         objective, after = self.catalogue.objective, 0
         masks: dict[int, BoolArray] = {}
-        nobody = self._store.catalogues.unknown_policies()
+        unknown_policies = self._store.catalogues.unknown_policies()
         while True:
             page = self._store.decisions.page(
                 objective.event,
@@ -88,17 +88,18 @@ class ExportedLog:
             if len(masks) * self.catalogue.n_offers > _MASK_CELLS:
                 masks.clear()
             if masks_wanted:
-                self._add(masks, kept)
+                self._add_masks(masks, kept)
             settled = kept.closed | (kept.time < self._before)
-            yield Rows(kept, batch, nobody, kept.eligible_set_id, masks, settled)
+            yield ExportRows(kept, batch, unknown_policies, kept.eligible_set_id, masks, settled)
 
-    def same_catalogue(self, rows: Rows) -> BoolArray:
-        """Return which rows were decided under this very catalogue, (n,)."""
+    def same_catalogue(self, rows: ExportRows) -> BoolArray:
+        """Return which rows were decided under this version of the catalogue, (n,)."""
         ids, back = np.unique(rows.stored.catalogue_id, return_inverse=True)
         same = [self._store.catalogues.get(number).version == self._version for number in ids.tolist()]
         return np.array(same, dtype=np.bool_)[back.reshape(-1)]
 
-    def _add(self, masks: dict[int, BoolArray], rows: DecisionColumns) -> None:
+    def _add_masks(self, masks: dict[int, BoolArray], rows: DecisionColumns) -> None:
+        """Add the masks of the eligible sets that are new."""
         sets, first = np.unique(rows.eligible_set_id, return_index=True)
         new = np.array([number not in masks for number in sets.tolist()], dtype=np.bool_)
         if new.any():

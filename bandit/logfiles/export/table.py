@@ -1,4 +1,4 @@
-"""An export's rows as named columns of a kind each, for formats that are tables."""
+"""The rows of an export as named, typed columns, for formats that are tables."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
     from bandit.catalogue import Catalogue
     from bandit.domain import FloatArray, ObjectArray
-    from bandit.logfiles.export.rows import Rows
-    from bandit.logfiles.mapping.layout import Layout
+    from bandit.logfiles.export.rows import ExportRows
+    from bandit.logfiles.mapping.layout import ExportLayout
 
-Kind: TypeAlias = Literal["text", "time", "number", "truth", "count"]
+ColumnKind: TypeAlias = Literal["text", "time", "number", "truth", "count"]
 
-_FIXED: dict[str, Kind] = {
+_FIXED: dict[str, ColumnKind] = {
     "time": "time",
     "policy": "count",
     "propensity": "number",
@@ -31,22 +31,22 @@ _FIXED: dict[str, Kind] = {
     "rewarded": "truth",
     "settled": "truth",
 }
-_OF_FACT: dict[str, Kind] = {"categorical": "text", "numeric": "number", "boolean": "truth"}
+_OF_FACT: dict[str, ColumnKind] = {"categorical": "text", "numeric": "number", "boolean": "truth"}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Column:
-    """One column of n values: texts and truths with None for what is missing, numbers with NaN, counts with -1.
+class ExportColumn:
+    """One column of n values; missing are None in texts and truths, NaN in numbers, -1 in counts.
 
     Times are microseconds since 1970 UTC.
     """
 
     name: str
-    kind: Kind
+    kind: ColumnKind
     values: NDArray[Any]
 
     def texts(self) -> Sequence[str]:
-        """Return the values as CSV has them, a blank for what is missing."""
+        """Return the values as texts for CSV, a blank where missing."""
         if self.kind == "time":
             return np.datetime_as_string(self.values.astype("datetime64[us]"), timezone="UTC").tolist()  # type: ignore[no-any-return]
         plain = self.values.tolist()
@@ -63,14 +63,14 @@ _TRUTHS = {True: "true", False: "false", None: ""}
 _NOTHING: dict[str | None, str] = {None: ""}
 
 
-def kinds(layout: Layout, catalogue: Catalogue) -> dict[str, Kind]:
+def kinds(layout: ExportLayout, catalogue: Catalogue) -> dict[str, ColumnKind]:
     """Return the kind of each column, in order."""
     of_facts = {column: _OF_FACT[catalogue.facts[name].kind] for name, column in layout.facts.items()}
-    every: dict[str, Kind] = {name: of_facts.get(name, _FIXED.get(name, "text")) for name in layout.names}
+    every: dict[str, ColumnKind] = {name: of_facts.get(name, _FIXED.get(name, "text")) for name in layout.names}
     return every
 
 
-def columns(rows: Rows, layout: Layout, catalogue: Catalogue) -> list[Column]:
+def columns(rows: ExportRows, layout: ExportLayout, catalogue: Catalogue) -> list[ExportColumn]:
     """Return the columns of some rows, in the order of the layout."""
     stored, batch = rows.stored, rows.batch
     found: dict[str, NDArray[Any]] = {
@@ -78,7 +78,7 @@ def columns(rows: Rows, layout: Layout, catalogue: Catalogue) -> list[Column]:
         "time": stored.time,
         "customer": stored.customer,
         "group": stored.group,
-        "policy": np.where(np.isin(stored.policy_id, rows.nobody), -1, stored.policy_id),
+        "policy": np.where(np.isin(stored.policy_id, rows.unknown_policies), -1, stored.policy_id),
         "propensity": batch.propensity,
         "converted": batch.converted,
         "revenue": rows.revenue,
@@ -98,7 +98,7 @@ def columns(rows: Rows, layout: Layout, catalogue: Catalogue) -> list[Column]:
         sets, back = np.unique(rows.sets, return_inverse=True)
         texts = np.array([mask_text(rows.masks[number]) for number in sets.tolist()], dtype=object)
         found["eligible"] = texts[back.reshape(-1)]
-    return [Column(name, kind, found[name]) for name, kind in kinds(layout, catalogue).items()]
+    return [ExportColumn(name, kind, found[name]) for name, kind in kinds(layout, catalogue).items()]
 
 
 def _truths(numbers: FloatArray) -> ObjectArray:

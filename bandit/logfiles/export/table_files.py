@@ -1,4 +1,4 @@
-"""Exports that are tables: Parquet, CSV and gzipped CSV."""
+"""Files of exports that are tables: Parquet, CSV and gzipped CSV."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from typing import TYPE_CHECKING, Any, BinaryIO, cast
 import numpy as np
 
 from bandit.logfiles.columns.arrow import arrow
-from bandit.logfiles.export.table import Kind, columns, kinds
+from bandit.logfiles.export.table import ColumnKind, columns, kinds
 
 if TYPE_CHECKING:
     from bandit.catalogue import Catalogue
-    from bandit.logfiles.export.rows import Rows
-    from bandit.logfiles.mapping.layout import Layout
+    from bandit.logfiles.export.rows import ExportRows
+    from bandit.logfiles.mapping.layout import ExportLayout
 
 
 class ParquetFile:
-    """One Parquet file that is being written: times in microseconds UTC, null for what is missing."""
+    """A Parquet file being written: times in microseconds UTC, null where missing."""
 
-    def __init__(self, path: Path, layout: Layout, catalogue: Catalogue) -> None:
-        """Begin the file; MissingExtraError without pyarrow."""
+    def __init__(self, path: Path, layout: ExportLayout, catalogue: Catalogue) -> None:
+        """Open the file; MissingExtraError without pyarrow."""
         self._arrow: Any = arrow("writing Parquet")
         from pyarrow import parquet  # noqa: PLC0415 - an optional extra
 
@@ -32,8 +32,8 @@ class ParquetFile:
         self._schema = self._arrow.schema(list(types.items()))
         self._file: Any = parquet.ParquetWriter(path, self._schema, compression="zstd")
 
-    def write(self, rows: Rows) -> None:
-        """Add some rows."""
+    def write(self, rows: ExportRows) -> None:
+        """Append rows."""
         pa = self._arrow
         arrays = []
         for column in columns(rows, self._layout, self._catalogue):
@@ -43,10 +43,10 @@ class ParquetFile:
         self._file.write_batch(pa.record_batch(arrays, schema=self._schema))
 
     def close(self) -> None:
-        """End the file."""
+        """Finish the file."""
         self._file.close()
 
-    def _type(self, kind: Kind) -> Any:  # noqa: ANN401 - pyarrow has no types
+    def _type(self, kind: ColumnKind) -> Any:  # noqa: ANN401 - pyarrow has no types
         pa = self._arrow
         return {
             "text": pa.string(),
@@ -58,24 +58,24 @@ class ParquetFile:
 
 
 class CsvFile:
-    """One CSV file that is being written, gzipped on request: times in ISO 8601, a blank for what is missing."""
+    """A CSV file being written, gzipped on request: times in ISO 8601, a blank where missing."""
 
-    def __init__(self, path: Path, layout: Layout, catalogue: Catalogue, *, zipped: bool) -> None:
+    def __init__(self, path: Path, layout: ExportLayout, catalogue: Catalogue, *, zipped: bool) -> None:
         self._layout, self._catalogue = layout, catalogue
         self._raw = path.open("wb")
-        # The same rows make the same bytes: gzip's header has no name and no time.
+        # The header of gzip has no name and no time, so that the same rows make the same bytes.
         content = gzip.GzipFile("", "wb", 6, self._raw, mtime=0) if zipped else self._raw
         self._text = io.TextIOWrapper(cast("BinaryIO", content), encoding="utf-8", newline="")
-        # With this line end a return within a text is quoted as well.
+        # With this line end a carriage return within a text is quoted, too.
         self._csv = csv.writer(self._text, lineterminator="\r\n")
         self._csv.writerow(layout.names)
 
-    def write(self, rows: Rows) -> None:
-        """Add some rows."""
+    def write(self, rows: ExportRows) -> None:
+        """Append rows."""
         table = [column.texts() for column in columns(rows, self._layout, self._catalogue)]
         self._csv.writerows(zip(*table, strict=True))
 
     def close(self) -> None:
-        """End the file."""
+        """Finish the file."""
         self._text.close()
         self._raw.close()

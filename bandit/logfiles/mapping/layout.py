@@ -1,4 +1,4 @@
-"""The columns of a log outside the database: their names for a catalogue, and the mapping that reads them back."""
+"""The columns of an exported log: their names for a catalogue, and the mapping that reads them back."""
 
 from __future__ import annotations
 
@@ -6,24 +6,25 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bandit.logfiles.mapping.mapping import UNKNOWN
+from bandit.logfiles.mapping.mapping import UNKNOWN_PROPENSITY
 
 if TYPE_CHECKING:
     from bandit.catalogue import Catalogue
 
 MASK_OFFERS = 4_096
-"""With more offers the eligible ones are not written down row by row; they are worked out by the rules again."""
+"""With more offers the eligible ones are not written row by row; the reader applies the rules instead."""
 
 _FRONT = ("decision_id", "time", "customer", "group", "policy")
 _BACK = ("propensity", "converted", "revenue", "reward", "rewarded", "eligible", "settled")
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
-    """Which column has what: `dimensions` and `facts` say it of the catalogue's, by name.
+class ExportLayout:
+    """The columns of an export: `dimensions` and `facts` have the column of each of the catalogue's, by name.
 
-    A dimension or fact whose name another column has is written as "offer.name" or "fact.name". `rewarded` is there
-    where the objective is a reward of its own, `eligible` where the offers are few enough to write a mask a row.
+    A dimension or fact whose name another column has is written as "offer.name" or "fact.name". `rewarded` is whether
+    there is that column, as with the objective "reward", and `eligible` whether there is one with each row's mask, as
+    with at most `MASK_OFFERS` offers.
     """
 
     dimensions: Mapping[str, str]
@@ -32,7 +33,7 @@ class Layout:
     eligible: bool
 
     @staticmethod
-    def of(catalogue: Catalogue) -> Layout:
+    def of(catalogue: Catalogue) -> ExportLayout:
         """Return the layout for a catalogue."""
         taken = {*_FRONT, *_BACK}
 
@@ -46,7 +47,7 @@ class Layout:
                 chosen[name] = column
             return chosen
 
-        return Layout(
+        return ExportLayout(
             dimensions=named(catalogue.dimension_names, "offer"),
             facts=named(tuple(catalogue.facts), "fact"),
             rewarded=catalogue.objective.kind == "reward",
@@ -65,10 +66,10 @@ class Layout:
     ) -> dict[str, object]:
         """Return the mapping that reads these columns, in the structure of its TOML file.
 
-        `present` are the columns that a file has, all where it is left out: a customer of its own a row where there is
-        no column of them, ids from the place in the file, times from the order of rows, no fact that is not there,
-        what the rules leave eligible, and all decisions closed. `prefix` stands before each column's name.
-        With `known` false the mapping says that the propensities are unknown.
+        `present` are the columns that a file has (default: all). Without a column, each row is a customer of its own,
+        ids are made of the place in the file, times of the order of rows, a fact is missing, the rules say what is
+        eligible, and all decisions are closed. `prefix` stands before each column's name. With `known` false the
+        mapping says that the propensities are unknown.
         """
         there = set(self.names if present is None else present)
         columns: dict[str, object] = {
@@ -90,7 +91,7 @@ class Layout:
                 outcomes[-1]["when"] = f"{prefix}rewarded"
         return {
             "closed": f"{prefix}settled" if "settled" in there else True,
-            "columns": columns | {"propensity": f"{prefix}propensity" if known else UNKNOWN},
+            "columns": columns | {"propensity": f"{prefix}propensity" if known else UNKNOWN_PROPENSITY},
             "context": {name: prefix + column for name, column in self.facts.items() if column in there},
             "offer": {name: {"column": prefix + column} for name, column in self.dimensions.items()},
             "outcomes": outcomes,

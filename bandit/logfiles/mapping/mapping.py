@@ -1,4 +1,4 @@
-"""A mapping file: what the columns of a log mean, read and checked."""
+"""Mapping files: read and checked, what each column of a log means."""
 
 from __future__ import annotations
 
@@ -10,28 +10,28 @@ from pathlib import Path
 
 from bandit.catalogue.toml import read_toml
 from bandit.errors import CatalogueError
-from bandit.logfiles.columns.values import BAD, share
-from bandit.logfiles.mapping.schema import MappingFile, OfferFile, decode
+from bandit.logfiles.columns.values import INVALID, share
+from bandit.logfiles.mapping.schema import MappingDocument, OfferSection, decode
 
 CLOSED = "closed"
-"""The event that says: nothing (more) will come."""
+"""The event after which no more events of a decision are expected."""
 
-UNKNOWN = "unknown"
-"""The propensity under [columns] that says: nobody wrote down with which probabilities these offers were chosen."""
+UNKNOWN_PROPENSITY = "unknown"
+"""The `propensity` under [columns] of a log that does not have the probabilities of its offers."""
 
 
 @dataclass(frozen=True, slots=True)
 class LogMapping:
     """A checked mapping file; `where` names it in messages."""
 
-    file: MappingFile
-    offer: OfferFile
+    file: MappingDocument
+    offer: OfferSection
     where: str
 
     @property
     def propensities_known(self) -> bool:
-        """Whether the log says how probable each offer was."""
-        return self.file.columns.propensity != UNKNOWN
+        """Whether the log has the propensities of its decisions."""
+        return self.file.columns.propensity != UNKNOWN_PROPENSITY
 
     @staticmethod
     def from_toml(path: str | Path) -> LogMapping:
@@ -40,7 +40,17 @@ class LogMapping:
 
     @staticmethod
     def from_dict(mapping: Mapping[str, object], where: str = "mapping") -> LogMapping:
-        """Build a mapping from the structure of its TOML file; CatalogueError says what is wrong."""
+        """Build a mapping from the structure of its TOML file; CatalogueError says what is wrong.
+
+        >>> LogMapping.from_dict(
+        ...     {
+        ...         "columns": {"customer": "customer", "propensity": "1/2"},
+        ...         "offer": {"channel": {"column": "channel"}},
+        ...         "outcomes": [{"event": "purchase", "when": "bought", "revenue": "amount"}],
+        ...     }
+        ... ).propensities_known
+        True
+        """
         file, offer = decode(mapping, where)
         try:
             _check(file)
@@ -49,7 +59,7 @@ class LogMapping:
         return LogMapping(file, offer, where)
 
 
-def _check(file: MappingFile) -> None:
+def _check(file: MappingDocument) -> None:
     columns = file.columns
     if (columns.customer is None) != columns.row_customer:
         raise CatalogueError(
@@ -59,8 +69,8 @@ def _check(file: MappingFile) -> None:
     if (columns.propensity is None) != bool(file.propensity):
         raise CatalogueError(
             "needs one source of propensities: propensity under [columns] (a column, a number or a fraction such "
-            'as "1/3"), or [[propensity]] entries where it depends on the offer; where nobody wrote them down, say so '
-            f'by propensity = "{UNKNOWN}"'
+            'as "1/3"), or [[propensity]] entries where it depends on the offer; where the log does not have them, say '
+            f'so by propensity = "{UNKNOWN_PROPENSITY}"'
         )
     if columns.time is None and (columns.time_format != "iso" or columns.time_unit != "s"):
         raise CatalogueError("[columns] has time_format or time_unit without time; name the column of the times")
@@ -87,20 +97,20 @@ def _check_time_format(style: str) -> None:
     if style in {"iso", "unix"}:
         return
     try:
-        datetime.strptime("", style)  # noqa: DTZ007 - only whether it can be asked
+        datetime.strptime("", style)  # noqa: DTZ007 - the format is checked, not the time
     except ValueError:
-        return  # it does not fit an empty text
+        return  # a valid format, which an empty text does not fit
     except re.error as fault:
         raise CatalogueError(f'[columns] time_format "{style}" is none: {fault}') from fault
 
 
-def fixed_share(value: str | float) -> float | None:
+def fixed_propensity(value: str | float) -> float | None:
     """Return a propensity given as a number or a fraction; None for any other text, which names a column.
 
     CatalogueError where it is outside (0, 1].
     """
     number = share(value) if isinstance(value, str) else float(value)
-    if isinstance(value, str) and number == BAD:
+    if isinstance(value, str) and number == INVALID:
         return None
     if not 0.0 < number <= 1.0:
         raise CatalogueError(f"a propensity is above 0 and at most 1; seen {value}")

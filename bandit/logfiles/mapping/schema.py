@@ -1,4 +1,4 @@
-"""The structure of a mapping file: which column of a log means what, checked with the path of whatever does not fit."""
+"""The structure of a mapping file; errors name the path of the entry that does not fit."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from bandit.errors import CatalogueError
 Scalar: TypeAlias = str | int | float | bool
 
 
-class _Strict(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True, frozen=True):
-    """Unknown keys are refused: a misspelt key must not pass in silence."""
+class _MappingSection(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True, frozen=True):
+    """A table of a mapping file; unknown keys are refused, so that a misspelt key is found."""
 
 
-class ColumnsFile(_Strict, frozen=True):
-    """[columns]: who, when, how probable; `time_unit` and `time_start` read times that are plain numbers.
+class ColumnsSection(_MappingSection, frozen=True):
+    """[columns]: customer, decision id, time, propensity, group and eligible offers of a row.
 
-    The `propensity` "unknown" says that nobody wrote it down, and names no column.
-
-    `eligible` has the eligible offers as `mask_text` writes them; without it they are what the rules leave.
+    `time_unit` and `time_start` are for times that are plain numbers. The `propensity` "unknown" says that the log does
+    not have it, and names no column. `eligible` has the eligible offers as `mask_text` writes them; without it they
+    are those that the rules leave.
     """
 
     customer: str | None = None
@@ -37,30 +37,30 @@ class ColumnsFile(_Strict, frozen=True):
     eligible: str | None = None
 
 
-class FactSource(_Strict, frozen=True):
-    """Where a fact comes from: a column, other names for its values, and what a blank means (default: missing)."""
+class FactSource(_MappingSection, frozen=True):
+    """The source of a fact: a column, other names for its values, and the value of a blank (default: missing)."""
 
     column: str
     map: dict[str, Scalar] = {}
     blank: Scalar | None = None
 
 
-class OptionSource(_Strict, frozen=True):
-    """Where the option of a dimension comes from: a column, and the option that each of its values means."""
+class OptionSource(_MappingSection, frozen=True):
+    """The source of a dimension's option: a column, and the option that each of its values stands for."""
 
     column: str
     map: dict[str, str] = {}
 
 
-class WhenSource(_Strict, frozen=True):
-    """An outcome that happened where a number is above another."""
+class WhenSource(_MappingSection, frozen=True):
+    """The condition that a column's number is above another, under which an event happened."""
 
     column: str
     above: float
 
 
-class OutcomeFile(_Strict, frozen=True):
-    """One entry of [[outcomes]]; without `when` it happened in every row."""
+class OutcomeSection(_MappingSection, frozen=True):
+    """One entry of [[outcomes]]: an event; without `when` it happened in every row."""
 
     event: str
     when: str | WhenSource | None = None
@@ -68,39 +68,39 @@ class OutcomeFile(_Strict, frozen=True):
     reward: str | None = None
 
 
-class PropensityFile(_Strict, frozen=True):
-    """One entry of [[propensity]]: the offers that have the options named (all, where none is), and their share."""
+class PropensitySection(_MappingSection, frozen=True):
+    """One entry of [[propensity]]: the offers with the options named (all, without any), and their propensity."""
 
     value: str | int | float
     offer: dict[str, str] = {}
 
 
-class LookupFile(_Strict, frozen=True):
-    """[offer] as a whole-offer look-up: the values of one column, and the offer each of them means."""
+class LookupSection(_MappingSection, frozen=True):
+    """[offer] as a table of whole offers: the values of one column, and the offer that each stands for."""
 
     column: str
     lookup: dict[str, dict[str, str]]
 
 
-class MappingFile(_Strict, frozen=True):
-    """A whole mapping file, but for [offer], which has two shapes.
+class MappingDocument(_MappingSection, frozen=True):
+    """A mapping file without [offer], which has two shapes.
 
-    `closed` says whether nothing more will come of the decisions: of all, of none, or of those that a column marks.
+    `closed` says of which decisions no more events will come: all (true), none (false), or those that a column marks.
     """
 
-    columns: ColumnsFile
+    columns: ColumnsSection
     context: dict[str, str | FactSource] = {}
-    propensity: list[PropensityFile] = []
-    outcomes: list[OutcomeFile] = []
+    propensity: list[PropensitySection] = []
+    outcomes: list[OutcomeSection] = []
     closed: bool | str = True
     delimiter: str = ","
 
 
-OfferFile: TypeAlias = LookupFile | dict[str, str | OptionSource]
+OfferSection: TypeAlias = LookupSection | dict[str, str | OptionSource]
 
 
-def decode(mapping: Mapping[str, object], where: str) -> tuple[MappingFile, OfferFile]:
-    """Return the checked structure; CatalogueError names `where` and the path of what does not fit."""
+def decode(mapping: Mapping[str, object], where: str) -> tuple[MappingDocument, OfferSection]:
+    """Return the checked structure; CatalogueError names `where` and the path of the entry that does not fit."""
     plain = {key: _plain(value) for key, value in mapping.items()}
     offer = plain.pop("offer", None)
     if not isinstance(offer, dict) or not offer:
@@ -108,12 +108,12 @@ def decode(mapping: Mapping[str, object], where: str) -> tuple[MappingFile, Offe
             f'{where}: has no [offer]; write an option or {{ column = "..." }} for each dimension there'
         )
     try:
-        file = msgspec.convert(plain, MappingFile)
+        file = msgspec.convert(plain, MappingDocument)
     except msgspec.ValidationError as fault:
         raise CatalogueError(f"{where}: {fault}") from fault
     try:
         return file, (
-            msgspec.convert(offer, LookupFile)
+            msgspec.convert(offer, LookupSection)
             if "lookup" in offer
             else msgspec.convert(offer, dict[str, str | OptionSource])
         )

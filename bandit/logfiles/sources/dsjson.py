@@ -8,7 +8,6 @@ feature's name is its value); `offer_bandit.column`, what our own export adds fo
 
 from __future__ import annotations
 
-import gzip
 import hashlib
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -22,8 +21,8 @@ import numpy as np
 
 from bandit.domain import Progress
 from bandit.errors import LogFileError
-from bandit.logfiles.sources.csv import GZIP, check_inflation
-from bandit.logfiles.sources.source import Chunk
+from bandit.logfiles.sources.binary_file import check_inflation, file_faults, opened
+from bandit.logfiles.sources.source import SourceChunk
 
 MAX_EVENT = 64 << 20
 """Most bytes of a line: an event with a million short actions has room."""
@@ -31,8 +30,8 @@ MAX_EVENT = 64 << 20
 CHUNK_BYTES = 64 << 20
 """Bytes of a file after which a chunk ends, however few its lines."""
 
-OWN = "offer_bandit"
-"""The property in which our export keeps the columns of the log."""
+EXPORT_PROPERTY = "offer_bandit"
+"""The property of an event in which our export keeps the columns of the log."""
 
 REWARD = "reward"
 ACTION, SHARED = "action", "c"
@@ -45,11 +44,11 @@ _BOM = b"\xef\xbb\xbf"
 
 
 def is_dsjson(path: Path) -> bool:
-    """Say whether a file, plain or gzipped, begins like one of JSON objects."""
+    """Return whether a file, plain or gzipped, begins with a JSON object."""
     try:
-        with _opened(path) as (_, content):
+        with opened(path) as (_, content):
             return content.read(256).removeprefix(_BOM).lstrip().startswith(b"{")
-    except (OSError, EOFError, zlib.error):  # whoever reads it says what is wrong
+    except (OSError, EOFError, zlib.error):  # the source that reads the file reports it
         return False
 
 
@@ -59,14 +58,14 @@ class DsjsonSource:
     def __init__(self, path: Path) -> None:
         """Find the file; LogFileError where it cannot be read."""
         self.path = path
-        with _faults(path):
+        with file_faults(path):
             self.size = path.stat().st_size
 
     @cached_property
     def digest(self) -> str:
-        """A name for the content: 16 hex digits."""
+        """A digest of the content: 16 hex digits."""
         digest = hashlib.blake2b(digest_size=8)
-        with _faults(self.path), _opened(self.path) as (raw, content):
+        with file_faults(self.path), opened(self.path) as (raw, content):
             n_bytes = 0
             while block := content.read(1 << 20):
                 digest.update(block)
@@ -76,21 +75,21 @@ class DsjsonSource:
 
     @cached_property
     def columns(self) -> Sequence[str]:
-        """The columns of our own export in the first event, none where it is another's; others are named at will."""
-        with _faults(self.path), _opened(self.path) as (_, content):
+        """The columns of our own export in the first event, none in other files: theirs are named by their path."""
+        with file_faults(self.path), opened(self.path) as (_, content):
             first = self._line(content, 1)
         with self._faults_of(1):
-            return [f"{OWN}.{name}" for name in _Event(first.removeprefix(_BOM)).own]
+            return [f"{EXPORT_PROPERTY}.{name}" for name in _Event(first.removeprefix(_BOM)).own]
 
-    def chunks(self, columns: Sequence[str], size: int, progress: Progress | None) -> Iterator[Chunk]:
-        """Yield the events in order, at most `size` at a time; LogFileError for lines that are none, by their number.
+    def chunks(self, columns: Sequence[str], size: int, progress: Progress | None) -> Iterator[SourceChunk]:
+        """Yield the events in order, at most `size` at a time; LogFileError names a line that is not an event.
 
         A value that an event does not have is a blank.
         """
         getters = [_getter(column) for column in columns]
         line = n_bytes = 0
-        with _faults(self.path), _opened(self.path) as (raw, content):
-            while lines := self._some(content, line, size):
+        with file_faults(self.path), opened(self.path) as (raw, content):
+            while lines := self._next_lines(content, line, size):
                 n_bytes += sum(map(len, lines))
                 check_inflation(self.path, n_bytes, raw.tell())
                 numbers: list[int] = []
@@ -101,7 +100,9 @@ class DsjsonSource:
                         numbers.append(line)
                         values.append(self._read(text.removeprefix(_BOM) if line == 1 else text, line, getters))
                 texts = [list(column) for column in zip(*values, strict=True)] or [[] for _ in columns]
-                yield Chunk(np.array(numbers, dtype=np.int64), dict(zip(columns, texts, strict=True)), (), len(columns))
+                yield SourceChunk(
+                    np.array(numbers, dtype=np.int64), dict(zip(columns, texts, strict=True)), (), len(columns)
+                )
                 if progress:
                     progress(raw.tell(), self.size)
 
@@ -111,8 +112,8 @@ class DsjsonSource:
             raise LogFileError(f"{self.path}: line {line} has more than {MAX_EVENT:,} bytes; each line is one event")
         return text
 
-    def _some(self, content: IO[bytes], line: int, size: int) -> list[bytes]:
-        """Return the next lines, at most `size`, and no more once they have the bytes of a chunk."""
+    def _next_lines(self, content: IO[bytes], line: int, size: int) -> list[bytes]:
+        """Return the next lines: at most `size`, and none more once they have `CHUNK_BYTES`."""
         lines: list[bytes] = []
         n_bytes = 0
         while len(lines) < size and n_bytes < CHUNK_BYTES and (text := self._line(content, line + len(lines) + 1)):
@@ -122,7 +123,7 @@ class DsjsonSource:
 
     @contextmanager
     def _faults_of(self, line: int) -> Iterator[None]:
-        """Turn what is wrong with a line into one sentence."""
+        """Turn the errors of decoding a line into LogFileError."""
         try:
             yield
         except _UnusableError as fault:
@@ -142,11 +143,11 @@ class DsjsonSource:
 
 
 class _UnusableError(Exception):
-    """Why a line cannot be used; its text follows "line 7"."""
+    """A line that cannot be used; the message continues "line 7"."""
 
 
 class _Event:
-    """One line, of which only what is asked for is taken apart."""
+    """One line; only the properties that are asked for are decoded."""
 
     def __init__(self, text: bytes) -> None:
         self.own: Mapping[str, msgspec.Raw] = _NONE
@@ -157,17 +158,17 @@ class _Event:
                 "is an event of slates or of a conditional contextual bandit; only those with one choice among "
                 "actions can be imported"
             )
-        if OWN in self.properties:
-            self.own = _OBJECT.decode(self.properties[OWN])
+        if EXPORT_PROPERTY in self.properties:
+            self.own = _OBJECT.decode(self.properties[EXPORT_PROPERTY])
 
     def action(self) -> Mapping[str, msgspec.Raw]:
-        """Return the namespaces of the chosen action, nothing where the event says of none."""
+        """Return the namespaces of the chosen action, none where the event has no label."""
         chosen = self._chosen()
         if chosen is None or "_multi" not in self.shared:
             return _NONE
         actions = _ACTIONS.decode(self.shared["_multi"])
         if not 0 <= chosen < len(actions):
-            raise _UnusableError(f"has the label of action {chosen + 1} of {len(actions)}; mend the line")
+            raise _UnusableError(f"has the label of action {chosen + 1} of {len(actions)}; correct the line")
         return _OBJECT.decode(actions[chosen])
 
     def _chosen(self) -> int | None:
@@ -186,11 +187,11 @@ class _Event:
 
 
 def _getter(column: str) -> Callable[[_Event], str]:
-    """Return what finds a column's text in an event."""
+    """Return the function that finds a column's text in an event."""
     head, _, rest = column.partition(".")
     if column == REWARD:
         return _reward
-    if head == OWN and rest:
+    if head == EXPORT_PROPERTY and rest:
         return lambda event: _scalar(event.own.get(rest), column)
     if head == SHARED and rest:
         return lambda event: _feature(event.shared, rest, column)
@@ -208,7 +209,7 @@ def _reward(event: _Event) -> str:
 
 
 def _feature(namespaces: Mapping[str, msgspec.Raw], path: str, column: str) -> str:
-    """Return `feature` or `namespace.feature`; of a namespace without a feature named, the name of its only one."""
+    """Return the value at `feature` or `namespace.feature`; at a namespace alone, the name of its only feature."""
     if path in namespaces:
         raw = namespaces[path]
         if bytes(raw)[:1] != b"{":
@@ -227,7 +228,7 @@ def _feature(namespaces: Mapping[str, msgspec.Raw], path: str, column: str) -> s
 
 
 def _scalar(raw: msgspec.Raw | None, column: str) -> str:
-    """Return a value as text, a number as it is written; a blank for null."""
+    """Return a value as text: a number as it is written, a blank for null."""
     text = b"null" if raw is None else bytes(raw)
     if text == b"null":
         return ""
@@ -236,23 +237,3 @@ def _scalar(raw: msgspec.Raw | None, column: str) -> str:
     if text[:1] in {b"{", b"["}:
         raise _UnusableError(f'has a list or an object in "{column}"; name one value in it')
     return text.decode()
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator[tuple[IO[bytes], IO[bytes]]]:
-    with path.open("rb") as raw:
-        if raw.peek(2)[:2] == GZIP:
-            with gzip.GzipFile(fileobj=raw) as content:
-                yield raw, cast("IO[bytes]", content)
-        else:
-            yield raw, raw
-
-
-@contextmanager
-def _faults(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except (gzip.BadGzipFile, zlib.error, EOFError) as fault:
-        raise LogFileError(f"{path}: is a damaged or truncated gzip file ({fault}); copy it again") from fault
-    except OSError as fault:
-        raise LogFileError(f"{path}: cannot be read: {fault.strerror or fault}; give the path of a log") from fault

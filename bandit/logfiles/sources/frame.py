@@ -1,4 +1,4 @@
-"""Frames of any kind as a source of columns: whatever speaks Arrow's C stream interface, and dicts of arrays."""
+"""Dataframes as a source of columns: all with Arrow's C stream interface, and dicts of arrays."""
 
 from __future__ import annotations
 
@@ -12,48 +12,50 @@ import numpy as np
 from bandit.domain import Progress
 from bandit.errors import LogFileError
 from bandit.logfiles.columns.arrow import arrow, column_texts
-from bandit.logfiles.sources.source import Chunk, require_columns
+from bandit.logfiles.sources.source import SourceChunk, require_columns
 
-FRAME = Path("the frame")
-"""What messages call it."""
+FRAME_NAME = Path("the frame")
+"""The name of a frame in messages, where a file has its path."""
 
 _KINDS = "a pandas or polars frame, a pyarrow table or reader, a DuckDB relation, or a dict of columns"
 
 
 class FrameSource:
-    """One frame, held as an Arrow table: a stream can be read once only, and a log is read again and again."""
+    """One frame, copied to an Arrow table: a stream can be read only once, and a log is read many times."""
 
     def __init__(self, frame: object) -> None:
-        """Take the frame over: MissingExtraError without pyarrow, LogFileError for what is no frame."""
+        """Convert the frame: MissingExtraError without pyarrow, LogFileError for an object that is not a frame."""
         self._arrow: Any = arrow("reading a frame")
-        self._table = self._taken(frame)
+        self._table = self._as_table(frame)
         self.columns: Sequence[str] = self._table.column_names
 
     @property
     def digest(self) -> str:
-        """A name for the frame's shape; a frame has no file whose content could be named."""
+        """A digest of the frame's schema, not of its values: 16 hex digits."""
         return hashlib.blake2b(repr(self._table.schema).encode(), digest_size=8).hexdigest()
 
-    def chunks(self, columns: Sequence[str], size: int, progress: Progress | None) -> Iterator[Chunk]:
+    def chunks(self, columns: Sequence[str], size: int, progress: Progress | None) -> Iterator[SourceChunk]:
         """Yield the rows in order, at most `size` at a time; lines are the numbers of the rows, from 1."""
-        require_columns(FRAME, "it", self.columns, columns)
+        require_columns(FRAME_NAME, "it", self.columns, columns)
         wanted, n = self._table.select(list(columns)), self._table.num_rows
         try:
             for start in range(0, n, size):
                 part = wanted.slice(start, size)
-                texts = {name: column_texts(_whole(part.column(name)), str(FRAME), name, start) for name in columns}
+                texts = {
+                    name: column_texts(_whole(part.column(name)), str(FRAME_NAME), name, start) for name in columns
+                }
                 lines = np.arange(start + 1, start + 1 + part.num_rows, dtype=np.int64)
-                yield Chunk(lines, texts, (), len(self.columns))
+                yield SourceChunk(lines, texts, (), len(self.columns))
                 if progress:
                     progress(min(start + size, n), n)
         except (self._arrow.ArrowException, UnicodeDecodeError) as fault:
-            raise LogFileError(f"{FRAME}: cannot be read ({_line(fault)}); make its columns plain") from fault
+            raise LogFileError(f"{FRAME_NAME}: cannot be read ({_line(fault)}); make its columns plain") from fault
 
-    def _taken(self, frame: object) -> Any:  # noqa: ANN401 - pyarrow has no types
+    def _as_table(self, frame: object) -> Any:  # noqa: ANN401 - pyarrow has no types
         pa = self._arrow
         try:
             if isinstance(frame, Mapping):
-                return self._of_columns(frame)
+                return self._from_columns(frame)
             if isinstance(frame, pa.RecordBatchReader):
                 return frame.read_all()
             if hasattr(frame, "__arrow_c_stream__") or hasattr(frame, "__arrow_c_array__"):
@@ -61,29 +63,33 @@ class FrameSource:
             if hasattr(frame, "to_pandas") or type(frame).__module__.partition(".")[0] == "pandas":
                 return pa.Table.from_pandas(frame, preserve_index=False)
         except (pa.ArrowException, TypeError, ValueError) as fault:
-            raise LogFileError(f"{FRAME}: cannot be taken over ({_line(fault)}); make its columns plain") from fault
+            raise LogFileError(
+                f"{FRAME_NAME}: cannot be taken over ({_line(fault)}); make its columns plain"
+            ) from fault
         raise LogFileError(f"a frame is {_KINDS}; seen {type(frame).__name__}")
 
-    def _of_columns(self, columns: Mapping[object, Any]) -> Any:  # noqa: ANN401
+    def _from_columns(self, columns: Mapping[object, Any]) -> Any:  # noqa: ANN401
         pa = self._arrow
         arrays = {}
         for name, column in columns.items():
             if isinstance(column, (str, bytes)) or not hasattr(column, "__len__"):
                 raise LogFileError(
-                    f'{FRAME}: the column "{name}" is a {type(column).__name__}; give a list or an array'
+                    f'{FRAME_NAME}: the column "{name}" is a {type(column).__name__}; give a list or an array'
                 )
             if isinstance(column, np.ndarray) and column.ndim != 1:
-                raise LogFileError(f'{FRAME}: the column "{name}" has the shape {column.shape}; give one value a row')
+                raise LogFileError(
+                    f'{FRAME_NAME}: the column "{name}" has the shape {column.shape}; give one value a row'
+                )
             try:
-                # In numpy's columns NaN is what is missing.
+                # In numpy's columns NaN means missing.
                 arrays[str(name)] = pa.array(column, from_pandas=isinstance(column, np.ndarray))
             except (pa.ArrowException, TypeError, ValueError) as fault:
                 raise LogFileError(
-                    f'{FRAME}: the column "{name}" cannot be read ({_line(fault)}); give values of one type'
+                    f'{FRAME_NAME}: the column "{name}" cannot be read ({_line(fault)}); give values of one type'
                 ) from fault
         lengths = {len(array) for array in arrays.values()}
         if len(lengths) > 1:
-            raise LogFileError(f"{FRAME}: the columns must be of one length; seen {sorted(lengths)}")
+            raise LogFileError(f"{FRAME_NAME}: the columns must be of one length; seen {sorted(lengths)}")
         return pa.table(arrays)
 
 

@@ -1,4 +1,4 @@
-"""Parquet as a source of columns."""
+"""Parquet files as a source of columns."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ import numpy as np
 from bandit.domain import Progress
 from bandit.errors import LogFileError
 from bandit.logfiles.columns.arrow import arrow, column_texts
-from bandit.logfiles.sources.csv import MAX_COLUMNS
-from bandit.logfiles.sources.source import Chunk, require_columns
+from bandit.logfiles.sources.csv import MAX_FILE_COLUMNS
+from bandit.logfiles.sources.source import SourceChunk, require_columns
 
-PARQUET = b"PAR1"
+PARQUET_MAGIC = b"PAR1"
 
 BATCH_BYTES = 64 << 20
 """Bytes of rows after which a batch ends, however few its rows."""
 
 MAX_ROWS_A_BYTE, ROWS_FROM = 100, 1_000_000
-"""How many rows a file may claim for each of its bytes, once it claims so many."""
+"""The most rows that a file may claim for each of its bytes, checked from `ROWS_FROM` rows on."""
 
 
 class ParquetSource:
@@ -38,7 +38,7 @@ class ParquetSource:
         self.size = path.stat().st_size
         try:
             self._file: Any = parquet.ParquetFile(path, pre_buffer=False)
-            # A text that stands in many rows is kept once: written out it may take any amount of memory.
+            # A text that is in many rows is kept once: repeated, it may take any amount of memory.
             texts = [field.name for field in self._file.schema_arrow if _is_text(pa, field.type)]
             self._file = parquet.ParquetFile(path, pre_buffer=False, read_dictionary=texts)
         except (pa.ArrowException, OSError, UnicodeDecodeError) as fault:
@@ -46,14 +46,16 @@ class ParquetSource:
         self._check_size()
 
     def _check_size(self) -> None:
-        """LogFileError where the file claims what cannot be read in bounded memory."""
-        about = self._file.metadata
-        if about.num_columns > MAX_COLUMNS:
-            raise LogFileError(f"{self.path}: has {about.num_columns:,} columns; at most {MAX_COLUMNS:,} are read")
-        # What the file says of each column is not asked for: Arrow ends the process where that is damaged.
-        if about.num_rows > max(ROWS_FROM, MAX_ROWS_A_BYTE * self.size):
+        """LogFileError where the file has more columns or claims more rows than can be read in bounded memory."""
+        metadata = self._file.metadata
+        if metadata.num_columns > MAX_FILE_COLUMNS:
             raise LogFileError(
-                f"{self.path}: claims {about.num_rows:,} rows in {self.size:,} bytes, more than any log has; "
+                f"{self.path}: has {metadata.num_columns:,} columns; at most {MAX_FILE_COLUMNS:,} are read"
+            )
+        # The metadata of single columns is not read: Arrow ends the process where it is damaged.
+        if metadata.num_rows > max(ROWS_FROM, MAX_ROWS_A_BYTE * self.size):
+            raise LogFileError(
+                f"{self.path}: claims {metadata.num_rows:,} rows in {self.size:,} bytes, more than any log has; "
                 "write it again"
             )
 
@@ -65,11 +67,11 @@ class ParquetSource:
 
     @cached_property
     def digest(self) -> str:
-        """A name for the content: 16 hex digits."""
+        """A digest of the content: 16 hex digits."""
         with self.path.open("rb") as content:
             return hashlib.file_digest(content, lambda: hashlib.blake2b(digest_size=8)).hexdigest()
 
-    def chunks(self, columns: Sequence[str], size: int, progress: Progress | None) -> Iterator[Chunk]:
+    def chunks(self, columns: Sequence[str], size: int, progress: Progress | None) -> Iterator[SourceChunk]:
         """Yield the rows in order, at most `size` at a time; lines are the numbers of the rows, from 1."""
         names = self.columns
         require_columns(self.path, "the schema", names, columns)
@@ -83,14 +85,14 @@ class ParquetSource:
                 where = str(self.path)
                 texts = {name: column_texts(batch.column(name), where, name, done) for name in columns}
                 done += batch.num_rows
-                yield Chunk(lines, texts, (), len(names))
+                yield SourceChunk(lines, texts, (), len(names))
                 if progress:
                     progress(self.size * done // max(n_rows, 1), self.size)
         except (self._arrow.ArrowException, OSError, UnicodeDecodeError, OverflowError) as fault:
             raise self._damaged(fault) from fault
 
     def _even(self, batches: Iterator[Any], size: int) -> Iterator[Any]:
-        """Yield the rows in batches of `size` or of BATCH_BYTES; with dictionaries Arrow ends one a row group."""
+        """Yield the rows in batches of `size` or BATCH_BYTES; with dictionaries Arrow ends one at each row group."""
         waiting: list[Any] = []
         for batch in batches:
             waiting.append(batch)
@@ -108,8 +110,8 @@ class ParquetSource:
         return whole.to_batches()[0]
 
     def _damaged(self, fault: Exception) -> LogFileError:
-        said = " ".join(str(fault).split())
-        return LogFileError(f"{self.path}: is a damaged Parquet file ({said}); write it again")
+        message = " ".join(str(fault).split())
+        return LogFileError(f"{self.path}: is a damaged Parquet file ({message}); write it again")
 
 
 def _is_text(pa: Any, kind: Any) -> bool:  # noqa: ANN401 - pyarrow has no types

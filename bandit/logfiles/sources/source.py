@@ -1,4 +1,4 @@
-"""What a log file is to the importer: chunks of text columns, whatever its format."""
+"""The protocol of log files: chunks of columns of text, whatever the format."""
 
 from __future__ import annotations
 
@@ -15,8 +15,12 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Chunk:
-    """n rows: their lines and the columns asked for; `misfits` are the lines with another number of fields."""
+class SourceChunk:
+    """n rows of a source: `lines` (n,) are their line numbers, `columns` the columns asked for, n texts each.
+
+    `misfits` are (line, number of fields) of the rows that do not have the header's `n_fields`; they are not among
+    the n.
+    """
 
     lines: IntArray
     columns: Mapping[str, Sequence[str]]
@@ -28,11 +32,11 @@ class Chunk:
 
 
 class Source(Protocol):
-    """A log file; LogFileError where it is malformed."""
+    """A log file or frame that can be read any number of times; LogFileError where it is malformed."""
 
     @property
     def digest(self) -> str:
-        """A name for the content: 16 hex digits."""
+        """A digest of the content: 16 hex digits, the same for the same content."""
         ...
 
     @property
@@ -40,8 +44,11 @@ class Source(Protocol):
         """The names of its columns."""
         ...
 
-    def chunks(self, columns: Sequence[str], size: int, progress: Progress | None) -> Iterator[Chunk]:
-        """Yield the rows in order, at most `size` at a time, with the columns named."""
+    def chunks(self, columns: Sequence[str], size: int, progress: Progress | None) -> Iterator[SourceChunk]:
+        """Yield the rows in order, at most `size` at a time, with the columns named.
+
+        `progress` is called after each chunk with what is done and what there is in all, in bytes or rows.
+        """
         ...
 
 
@@ -52,7 +59,7 @@ def require_columns(path: Path, place: str, present: Sequence[str], wanted: Sequ
         if n == 0:
             shown = ", ".join(f'"{name}"' for name in present[:40]) + (", ..." if len(present) > 40 else "")
             raise LogFileError(
-                f'{path}: {place} has no column "{column}"; the columns are {shown}: mend the mapping or the file'
+                f'{path}: {place} has no column "{column}"; the columns are {shown}: correct the mapping or the file'
             )
         if n > 1:
             raise LogFileError(f'{path}: {place} has the column "{column}" {n} times; give each a name of its own')

@@ -1,14 +1,13 @@
-"""What Thompson sampling believes about a catalogue's offers: response and revenue, or the raw reward.
+"""A Bayesian regression over a catalogue's offers: of the response, of log revenue, or of the raw reward.
 
-The belief sees only the context columns that have been non-zero in what it learned; the others still stand at their
-prior, so leaving them out until they appear changes nothing but the size of the matrices.
+The model has only the context columns that have been non-zero in the outcomes learned; the weights of the others are
+at their prior, so leaving them out until they appear changes nothing but the size of the matrices.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from math import sqrt
 from typing import Literal
 
 import numpy as np
@@ -16,105 +15,66 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from bandit.domain import BoolArray, FloatArray, IntArray
-from bandit.encoding.encoder import CURVES, Encoder
+from bandit.encoding.encoder import BINNED_GROUP, Encoder
 from bandit.models import BayesianLinear, BayesianLogistic
-from bandit.models.logistic import BLOCK
-from bandit.models.prior import Group, Prior
-from bandit.models.shared_design import Draws, Floats32, SharedDesign
-
-RESPONSE_CENTER = -2.5
-"""Prior mean of the intercept: a response of 7.6 %; with deviation 2 it covers 0.2 % to 80 %."""
+from bandit.models.arrays import Float32Array
+from bandit.models.logistic import LOGISTIC_BLOCK
+from bandit.models.prior import Prior
+from bandit.models.shared_design import SharedDesign, WeightDraws
+from bandit.policies.thompson.offer_prior import RESPONSE_CENTER, ModelKind, weight_groups
 
 FIRST_ESTIMATE = 100
 """Outcomes after which the prior's variances are estimated for the first time."""
 
 ESTIMATE_EVERY = 1.25
-"""... and then each time what was learned has grown by this factor, but not more often than every 100."""
+"""... and then each time their number has grown by this factor, but not more often than every 100."""
 
 FIRST_BLOCK = 500
-"""Most outcomes that a belief which knows nothing learns at once, at their exact mode."""
+"""Most outcomes that an untrained model learns at once, at their exact mode."""
 
-CURVES_FROM = 10_000
-"""Outcomes from which numeric facts may do more than go straight up or down; before that, it would cost exploration."""
+BINNED_EFFECTS_FROM = 10_000
+"""Outcomes from which numeric facts have nonlinear effects; before that, their uncertainty would cost exploration."""
 
-Kind = Literal["response", "revenue", "amount"]
-
-Seen = Callable[[], Iterable[tuple[FloatArray, IntArray, FloatArray, FloatArray]]]
-"""Gives the same (context columns (n, d), offers, responses or amounts, weights), in batches, at every call."""
+TrainingBatches = Callable[[], Iterable[tuple[FloatArray, IntArray, FloatArray, FloatArray]]]
+"""Yields the same (context columns (n, d), offers, responses or amounts, weights) at every call, in batches."""
 
 
 @dataclass(frozen=True, slots=True)
-class PriorScales:
-    """Deviations that the groups of weights start from; context columns are of about unit size.
-
-    What is said of options holds for numeric attributes of options too. `base_context` and `option_context` are
-    totals, shared out among the facts.
-    """
-
-    base: float
-    base_context: float
-    option: float
-    option_context: float
-    pair: float
-
-
-SCALES: Mapping[Kind, PriorScales] = {
-    # On the logit scale: the base rate is nearly free; an option, and all facts together, move it by e^0.3 to e^0.5.
-    "response": PriorScales(base=2.0, base_context=0.8, option=0.5, option_context=0.5, pair=0.15),
-    # Of log revenue, in units of its noise: incentives move whether people buy far more than for how much.
-    "revenue": PriorScales(base=10.0, base_context=0.8, option=0.2, option_context=0.25, pair=0.05),
-    # Of raw rewards, in units of their noise.
-    "amount": PriorScales(base=10.0, base_context=0.5, option=0.3, option_context=0.25, pair=0.15),
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Unit:
-    """How an amount (log revenue, or a raw reward) is brought to the scale of its prior."""
+class AmountScale:
+    """How an amount (log revenue, or a raw reward) is standardised for its prior: (amount - center) / scale."""
 
     center: float = 0.0
     scale: float = 1.0
 
 
 class OfferModel:
-    """One model over the shared structure: of a response (logistic), of log revenue or of a raw amount (linear)."""
+    """One model over the shared design: of a response (logistic), of log revenue or of a raw reward (linear)."""
 
-    def __init__(self, kind: Kind, encoder: Encoder, pairs: bool, unit: Unit | None = None) -> None:
-        self.kind: Kind = kind
+    def __init__(self, kind: ModelKind, encoder: Encoder, pairs: bool, amount_scale: AmountScale | None = None) -> None:
+        self.kind: ModelKind = kind
         self.encoder = encoder
-        self.unit = unit or Unit()
+        self.amount_scale = amount_scale or AmountScale()
         offers = encoder.offers
         self._pairs = offers.pairs if pairs else np.zeros((encoder.catalogue.n_offers, 0))
         self._owner = np.concatenate([[0], offers.owner + 1]).astype(np.int64)
-        self.learned = self.estimates = 0
+        self.n_learned = self.n_estimates = 0
         self._reset(np.array([0], dtype=np.int64))
 
     def _reset(self, active: IntArray) -> None:
-        """Stand at the prior, over these context columns."""
+        """Start from the prior, over these context columns."""
         self.active = active
-        self.structure = SharedDesign(self.encoder.offers.shared, self._pairs, len(active))
-        self.prior = Prior(self._groups(), self._labels(active, self.structure), self._center(self.structure))
+        self.design = SharedDesign(self.encoder.offers.shared, self._pairs, len(active))
+        groups = weight_groups(self.kind, self.encoder)
+        self.prior = Prior(groups, self._labels(active, self.design), self._center(self.design))
         make = BayesianLogistic if self.kind == "response" else BayesianLinear
         self.model: BayesianLogistic | BayesianLinear = make(self.prior.center, self.prior.variance)
-        self._due = FIRST_ESTIMATE
+        self._next_estimate = FIRST_ESTIMATE
 
-    def _groups(self) -> list[Group]:
-        scales, offers = SCALES[self.kind], self.encoder.offers
-        share = 1.0 / sqrt(max(1, len(self.encoder.catalogue.facts)))
-        groups: list[Group] = []
-        for name in ("base", *offers.owner_names):
-            base = name == "base"
-            groups.append(Group(name, scales.base if base else scales.option, fixed=base))
-            for context in self.encoder.context_groups[1:]:
-                deviation = scales.base_context if base else scales.option_context
-                groups.append(Group(f"{name} x {context.name}", deviation * share * context.share))
-        return [*groups, Group("pairs", scales.pair)]
+    def _labels(self, active: IntArray, design: SharedDesign) -> IntArray:
+        return design.labels(self._owner, self.encoder.context_group[active], len(self.encoder.context_groups))
 
-    def _labels(self, active: IntArray, structure: SharedDesign) -> IntArray:
-        return structure.labels(self._owner, self.encoder.context_group[active], len(self.encoder.context_groups))
-
-    def _center(self, structure: SharedDesign) -> FloatArray:
-        mean = np.zeros(structure.size)
+    def _center(self, design: SharedDesign) -> FloatArray:
+        mean = np.zeros(design.size)
         mean[0] = RESPONSE_CENTER if self.kind == "response" else 0.0
         return mean
 
@@ -130,13 +90,15 @@ class OfferModel:
     ) -> None:
         """Learn n outcomes: all context columns (n, d), offers (n,), responses of 0 and 1 or amounts (n,).
 
-        `weight` (n,) counts an outcome as a part of one, `offset` (n,) is a part of the score that is known; both for
-        responses only. The prior's variances are estimated after fixed numbers of outcomes, wherever batches end.
+        `weight` (n,) in (0, 1] counts an outcome as a part of one, `offset` (n,) is a fixed part of the score; both for
+        responses only. The prior's variances are estimated after fixed numbers of outcomes, however these are batched.
         """
         start, n = 0, len(offer)
         while start < n:
-            due = self._due if self.learned >= CURVES_FROM else min(self._due, CURVES_FROM)
-            stop = min(n, start + (max(1, due - self.learned) if self.learned else FIRST_BLOCK))
+            pause = self._next_estimate
+            if self.n_learned < BINNED_EFFECTS_FROM:
+                pause = min(pause, BINNED_EFFECTS_FROM)
+            stop = min(n, start + (max(1, pause - self.n_learned) if self.n_learned else FIRST_BLOCK))
             part = slice(start, stop)
             self.activate(contexts[part])
             rows = self._rows(contexts[part], offer[part])
@@ -146,141 +108,146 @@ class OfferModel:
                     y[part],
                     None if weight is None else weight[part],
                     None if offset is None else offset[part],
-                    BLOCK if self.learned else FIRST_BLOCK,
+                    LOGISTIC_BLOCK if self.n_learned else FIRST_BLOCK,
                 )
             else:
                 self.model.update(rows, self._scaled(y[part]))
-            self.learned += stop - start
+            self.n_learned += stop - start
             start = stop
-            if self.learned >= self._due:
+            if self.n_learned >= self._next_estimate:
                 self.prior.estimate(self.model.weights, self._noise)
-                self.estimates += 1
-                self._due = max(int(self.learned * ESTIMATE_EVERY), self.learned + FIRST_ESTIMATE)
+                self.n_estimates += 1
+                self._next_estimate = max(int(self.n_learned * ESTIMATE_EVERY), self.n_learned + FIRST_ESTIMATE)
 
     def restate(
         self,
         contexts: FloatArray,
         offer: IntArray,
-        was: FloatArray,
+        previous_y: FloatArray,
         y: FloatArray,
         weight: FloatArray | None = None,
     ) -> None:
-        """Re-state outcomes learned before as `was`, with this `weight`."""
+        """Replace the responses or amounts `previous_y` of outcomes learned before, with this `weight`, by `y`."""
         if not len(offer):
             return
         rows = self._rows(contexts, offer)
         if isinstance(self.model, BayesianLogistic):
-            self.model.restate(rows, (y - was) if weight is None else weight * (y - was))
+            self.model.restate(rows, (y - previous_y) if weight is None else weight * (y - previous_y))
         else:
-            self.model.retract(rows, self._scaled(was))
+            self.model.retract(rows, self._scaled(previous_y))
             self.model.update(rows, self._scaled(y))
 
-    def retract(self, contexts: FloatArray, offer: IntArray, was: FloatArray) -> None:
-        """Take back amounts learned before."""
+    def retract(self, contexts: FloatArray, offer: IntArray, previous_y: FloatArray) -> None:
+        """Remove amounts learned before."""
         if len(offer) and isinstance(self.model, BayesianLinear):
-            self.model.retract(self._rows(contexts, offer), self._scaled(was))
+            self.model.retract(self._rows(contexts, offer), self._scaled(previous_y))
 
     def decay(self, kept: float) -> None:
-        """Keep a share of what was learned; the rest goes back to the prior."""
+        """Move the belief towards the prior, keeping a share of what was learned."""
         self.prior.decay(self.model.weights, kept)
         if isinstance(self.model, BayesianLinear):
             self.model.decay(kept)
 
-    def fit(self, seen: Seen, passes: int, progress: Callable[[], None] | None = None) -> None:
-        """Learn everything at once from the prior, the prior's variances with it; forgets what was learned before."""
+    def fit(self, batches: TrainingBatches, passes: int, progress: Callable[[], None] | None = None) -> None:
+        """Learn all batches at once from the prior, with the prior's variances; replaces what was learned before."""
         active = np.zeros(self.encoder.n_context, dtype=np.bool_)
         active[0] = True
         n = 0
-        for contexts, offer, _, _ in seen():
+        for contexts, offer, _, _ in batches():
             active |= (contexts != 0).any(axis=0)
             n += len(offer)
-        if n < CURVES_FROM:
-            active &= self.encoder.context_group != CURVES
+        if n < BINNED_EFFECTS_FROM:
+            active &= self.encoder.context_group != BINNED_GROUP
         self._reset(np.flatnonzero(active).astype(np.int64))
         if isinstance(self.model, BayesianLogistic):
-            self.model.fit(lambda: self._weighted(seen, progress), self.prior, passes)
+            self.model.fit(lambda: self._weighted_rows(batches, progress), self.prior, passes)
         else:
-            for contexts, offer, y, weight in seen():
+            for contexts, offer, y, weight in batches():
                 root = np.sqrt(weight)  # an outcome of weight w is one whose noise is 1 / sqrt(w) as large
                 self.model.update(root[:, None] * self._rows(contexts, offer), root * self._scaled(y))
             if n >= FIRST_ESTIMATE:
                 self.prior.estimate(self.model.weights, self._noise, rounds=10)
-        self.learned = n
-        self._due = max(FIRST_ESTIMATE, int(n * ESTIMATE_EVERY), n + FIRST_ESTIMATE if n >= FIRST_ESTIMATE else 0)
+        self.n_learned = n
+        after = n + FIRST_ESTIMATE if n >= FIRST_ESTIMATE else 0
+        self._next_estimate = max(FIRST_ESTIMATE, int(n * ESTIMATE_EVERY), after)
 
-    def _weighted(
-        self, seen: Seen, progress: Callable[[], None] | None
+    def _weighted_rows(
+        self, batches: TrainingBatches, progress: Callable[[], None] | None
     ) -> Iterable[tuple[FloatArray, FloatArray, FloatArray]]:
         if progress is not None:
             progress()
-        for contexts, offer, y, weight in seen():
+        for contexts, offer, y, weight in batches():
             yield self._rows(contexts, offer), y, weight
 
-    # -- what is believed ------------------------------------------------------------------------------------------
+    # -- prediction ------------------------------------------------------------------------------------------------
 
     def scores(self, contexts: FloatArray, offer: IntArray) -> FloatArray:
-        """Return (n,), the score of one offer a row at the belief's mean."""
+        """Return the (n,) scores of one offer a row at the belief's mean."""
         return np.asarray(self._rows(contexts, offer) @ self.model.weights.mean)
 
-    def mean_scores(self, contexts: FloatArray, own: FloatArray | None = None) -> FloatArray:
-        """Return (n, N): the logit of the response, or the amount, at the mean; `own` (n, 1 + K) adds to effects."""
-        scores = self.structure.mean_scores(self.model.weights, contexts[:, self.active], own)
-        return scores if self.kind == "response" else scores * self.unit.scale + self.unit.center
+    def mean_scores(self, contexts: FloatArray, customer_effects: FloatArray | None = None) -> FloatArray:
+        """Return the (n, N) logits of the response, or amounts, at the mean, with `customer_effects` (n, 1 + K)."""
+        scores = self.design.mean_scores(self.model.weights, contexts[:, self.active], customer_effects)
+        return scores if self.kind == "response" else scores * self.amount_scale.scale + self.amount_scale.center
 
-    def draw(self, draws: int, width: float, rng: Generator) -> Draws:
+    def draw(self, draws: int, width: float, rng: Generator) -> WeightDraws:
         """Return draws of the weights, their deviation scaled by `width`."""
-        return self.structure.draw(self.model.weights, draws, width * float(np.sqrt(self._noise)), rng)
+        return self.design.draw(self.model.weights, draws, width * float(np.sqrt(self._noise)), rng)
 
     def draw_scores(
-        self, drawn: Draws, contexts: FloatArray, own: Floats32 | None = None, sign: Literal[1, -1] = 1
-    ) -> Floats32:
-        """Return (n, draws, N) of the same as `mean_scores` under the draws, times `sign`; `own` is (n, 1 + K)."""
-        scores = self.structure.draw_scores(drawn, contexts[:, self.active], own, sign)
+        self,
+        drawn: WeightDraws,
+        contexts: FloatArray,
+        customer_effects: Float32Array | None = None,
+        sign: Literal[1, -1] = 1,
+    ) -> Float32Array:
+        """Return the (n, M, N) scores, as `mean_scores`, under M draws, times `sign`."""
+        scores = self.design.draw_scores(drawn, contexts[:, self.active], customer_effects, sign)
         if self.kind != "response":
-            scores *= np.float32(self.unit.scale)
-            scores += np.float32(sign * self.unit.center)
+            scores *= np.float32(self.amount_scale.scale)
+            scores += np.float32(sign * self.amount_scale.center)
         return scores
 
     @property
     def _noise(self) -> float:
-        """Variance of the noise in the model's own unit; 1 for responses, whose likelihood has none."""
+        """Variance of the noise of standardised amounts; 1 for responses, whose likelihood has none."""
         return self.model.noise if isinstance(self.model, BayesianLinear) else 1.0
 
     @property
     def noise(self) -> float:
-        """Variance of the amount's noise in its own unit."""
-        return self.model.noise * self.unit.scale**2 if isinstance(self.model, BayesianLinear) else 0.0
+        """Variance of the noise of unstandardised amounts; 0 for responses."""
+        return self.model.noise * self.amount_scale.scale**2 if isinstance(self.model, BayesianLinear) else 0.0
 
     def _scaled(self, y: FloatArray) -> FloatArray:
-        return y if self.kind == "response" else (y - self.unit.center) / self.unit.scale
+        return y if self.kind == "response" else (y - self.amount_scale.center) / self.amount_scale.scale
 
     def _rows(self, contexts: FloatArray, offer: IntArray) -> FloatArray:
-        return self.structure.rows(contexts[:, self.active], offer)
+        return self.design.rows(contexts[:, self.active], offer)
 
     def activate(self, contexts: FloatArray) -> None:
-        """Make room for the context columns that are not 0 here; for curves once there is enough to learn them from."""
-        seen = (contexts != 0).any(axis=0)
-        if self.learned < CURVES_FROM:
-            seen &= self.encoder.context_group != CURVES
-        seen[self.active] = True
-        if np.count_nonzero(seen) == len(self.active):
+        """Add the context columns that are not 0 here; binned effects only from BINNED_EFFECTS_FROM outcomes on."""
+        nonzero = (contexts != 0).any(axis=0)
+        if self.n_learned < BINNED_EFFECTS_FROM:
+            nonzero &= self.encoder.context_group != BINNED_GROUP
+        nonzero[self.active] = True
+        if np.count_nonzero(nonzero) == len(self.active):
             return
-        wanted = np.flatnonzero(seen).astype(np.int64)
+        wanted = np.flatnonzero(nonzero).astype(np.int64)
         grown = SharedDesign(self.encoder.offers.shared, self._pairs, len(wanted))
-        places = self.structure.places_after_growth(np.searchsorted(wanted, self.active), len(wanted))
+        places = self.design.places_after_growth(np.searchsorted(wanted, self.active), len(wanted))
         self.prior = self.prior.grown(self._labels(wanted, grown), self._center(grown))
         self.model.weights.grow(places, self.prior.center, self.prior.variance)
-        self.active, self.structure = wanted, grown
+        self.active, self.design = wanted, grown
 
     # -- state -----------------------------------------------------------------------------------------------------
 
     def state(self) -> tuple[dict[str, object], dict[str, NDArray[np.generic]]]:
-        """Return plain values and arrays, enough for `restore`."""
+        """Return plain values and arrays, for `restore`."""
         meta: dict[str, object] = {
-            "center": self.unit.center,
-            "scale": self.unit.scale,
-            "learned": self.learned,
-            "due": self._due,
+            "center": self.amount_scale.center,
+            "scale": self.amount_scale.scale,
+            "learned": self.n_learned,
+            "due": self._next_estimate,
         }
         if isinstance(self.model, BayesianLinear):
             meta |= {"shape": self.model.shape, "rate": self.model.rate}
@@ -293,7 +260,7 @@ class OfferModel:
         }
 
     def restore(self, meta: Mapping[str, object], arrays: Mapping[str, NDArray[np.generic]]) -> None:
-        """Take over a state; ValueError or KeyError where it does not fit these offers."""
+        """Load a state; ValueError or KeyError where it does not fit these offers."""
         active = np.asarray(arrays["active"], dtype=np.int64)
         if not len(active) or active[0] != 0 or active.max() >= self.encoder.n_context or (np.diff(active) < 1).any():
             raise ValueError("it is of another context")
@@ -301,7 +268,7 @@ class OfferModel:
         covariance = np.array(arrays["covariance"], dtype=np.float64)
         variances = np.array(arrays["variances"], dtype=np.float64)
         self._reset(active)
-        size = self.structure.size
+        size = self.design.size
         if mean.shape != (size,) or covariance.shape != (size, size):
             raise ValueError(f"it is of a belief over {len(mean)} weights; these offers have {size}")
         if variances.shape != self.prior.variances.shape or not (variances > 0.0).all():
@@ -309,8 +276,8 @@ class OfferModel:
         if not (np.isfinite(mean).all() and np.isfinite(covariance).all() and np.isfinite(variances).all()):
             raise ValueError("it has numbers that are not finite")
         self.prior.variances = variances
-        self.unit = Unit(_number(meta, "center"), _number(meta, "scale"))
-        self.learned, self._due = int(_number(meta, "learned")), int(_number(meta, "due"))
+        self.amount_scale = AmountScale(_number(meta, "center"), _number(meta, "scale"))
+        self.n_learned, self._next_estimate = int(_number(meta, "learned")), int(_number(meta, "due"))
         self.model.weights.assign(mean, covariance)
         if isinstance(self.model, BayesianLinear):
             self.model.shape, self.model.rate = _number(meta, "shape"), _number(meta, "rate")
@@ -323,6 +290,6 @@ def _number(meta: Mapping[str, object], key: str) -> float:
     return float(value)
 
 
-def positive(revenue: FloatArray, converted: BoolArray) -> BoolArray:
-    """Return which outcomes say something of revenue given a response: log revenue needs it above 0."""
+def has_revenue(revenue: FloatArray, converted: BoolArray) -> BoolArray:
+    """Return which outcomes (n,) inform revenue given a response: those with revenue above 0, for its logarithm."""
     return converted & (revenue > 0.0)

@@ -1,77 +1,78 @@
-"""How an outlook comes about: the warm-up that settles scales, forgetting as time passes, and its state."""
+"""Online learning of a reward belief: a warm-up that fits the scales, decay as time passes, and its state."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bandit.catalogue import Catalogue
 from bandit.catalogue.schema import window_microseconds
-from bandit.domain import FloatArray, Log, LoggedBatch, Outcomes
-from bandit.encoding.binned_effects import Curve
-from bandit.encoding.encoder import Encoder, Scale, declared_scales, settle_curves, settle_scales
+from bandit.domain import FloatArray, Log, LoggedBatch, Outcomes, Progress
+from bandit.encoding.binned_effects import BinnedEffects, fit_binned_effects
+from bandit.encoding.encoder import Encoder
+from bandit.encoding.scales import FactScale, declared_scales, fit_scales
 from bandit.errors import CatalogueError, InputError, PolicyError
-from bandit.policies.thompson.offer_model import Unit, positive
+from bandit.policies.thompson.offer_model import AmountScale, has_revenue
 from bandit.policies.thompson.reward_belief import RewardBelief, parts_of
-from bandit.policies.warmup import Warmup
+from bandit.policies.warmup import WARMUP_OUTCOMES, Warmup
 
-WARM_UP = 500
-"""Outcomes after which the scales of numeric facts and amounts are settled for good."""
+SCALES_FITTED_AT = (1, 2, 4, 8, 16, 32, 64, 128, 256, WARMUP_OUTCOMES)
+"""Numbers of outcomes at which the scales are fitted during the warm-up; the last fit is final."""
 
-SETTLED_AT = (1, 2, 4, 8, 16, 32, 64, 128, 256, WARM_UP)
-"""Numbers of outcomes at which the scales are taken anew until then."""
+DECAY_STEP = 0.02
+"""Least share that a step of decay forgets: each solves a D x D system."""
 
-FADE_STEP = 0.02
-"""What was learned is faded in steps of about this share, since each solves a D x D system."""
+SCALE_ROWS = 20_000
+"""Decisions of a log to which `fit` fits the scales."""
 
-_LARGEST = 2**62
-
-FIT_SCALES = 20_000
-"""Decisions of a log by which `fit` settles the scales."""
+_MAX_COUNT = 2**62
 
 
-class Learner:
-    """The outlook on one catalogue's offers, and how it follows the outcomes.
+class OnlineLearning:
+    """A reward belief about one catalogue's offers that is updated with outcomes, or fitted to a whole log.
 
-    Numeric facts without a declared scale are standardised by the first 500 outcomes: until then the few outcomes
-    there are are kept and learned anew, all at once, with each change of scale; then the scale is frozen.
-    `version` counts the changes.
+    Numeric facts without a declared scale are standardised by the first 500 outcomes: until then the outcomes are
+    kept and learned again, all at once, whenever the scales are fitted; after that the scales are fixed.
+    `version` counts the updates.
     """
 
     def __init__(self, catalogue: Catalogue, *, pairs: bool, personal: bool, half_life: str | None) -> None:
-        """Start from the prior; PolicyError for a half-life that is none."""
+        """Start from the prior; PolicyError for an invalid half-life."""
         self.catalogue = catalogue
         self._pairs, self._personal = pairs, personal
         self._half_life = _microseconds(half_life)
-        self._faded: int | None = None
+        self._decayed_until: int | None = None
         self.version = 0
-        self.outlook = self._outlook(declared_scales(catalogue), Unit(self._first_guess()))
-        numbers = any(fact.kind == "numeric" for fact in catalogue.facts.values())
-        needless = not numbers and catalogue.objective.kind == "conversion"
-        self._warmup: Warmup | None = None if needless else Warmup(WARM_UP)
+        self.belief = self._new_belief(declared_scales(catalogue), AmountScale(self._default_center()))
+        has_numeric = any(fact.kind == "numeric" for fact in catalogue.facts.values())
+        no_scales = not has_numeric and catalogue.objective.kind == "conversion"
+        self._warmup: Warmup | None = None if no_scales else Warmup(WARMUP_OUTCOMES)
 
-    def _outlook(
-        self, scales: Mapping[str, Scale], unit: Unit, curves: Mapping[str, Curve] | None = None
+    def _new_belief(
+        self,
+        scales: Mapping[str, FactScale],
+        amount_scale: AmountScale,
+        binned_effects: Mapping[str, BinnedEffects] | None = None,
     ) -> RewardBelief:
-        encoder = Encoder(self.catalogue, scales, self._pairs, curves)
-        return RewardBelief(self.catalogue, encoder, unit, pairs=self._pairs, personal=self._personal)
+        encoder = Encoder(self.catalogue, scales, self._pairs, binned_effects)
+        return RewardBelief(self.catalogue, encoder, amount_scale, pairs=self._pairs, personal=self._personal)
 
     # -- learning --------------------------------------------------------------------------------------------------
 
     def update(self, outcomes: Outcomes) -> None:
-        """Learn outcomes, new and re-stated."""
+        """Learn outcomes, new ones and corrections of those learned before."""
         if not len(outcomes):
             return
         self.version += 1
         while self._warmup is not None and len(outcomes):
-            have = WARM_UP - self._warmup.room
-            stop = next(mark for mark in SETTLED_AT if mark > have) - have
+            n_kept = WARMUP_OUTCOMES - self._warmup.room
+            stop = next(mark for mark in SCALES_FITTED_AT if mark > n_kept) - n_kept
             part, outcomes = outcomes.take(slice(0, stop)), outcomes.take(slice(stop, None))
             self._warmup.add(part)
             if len(part) == stop:
-                self._settle(self._warmup.outcomes())
+                self._learn_again(self._warmup.outcomes())
             else:
                 self._learn(part)
             if self._warmup.room == 0:
@@ -79,116 +80,118 @@ class Learner:
         if len(outcomes):
             self._learn(outcomes)
 
-    def _settle(self, kept: Outcomes) -> None:
-        """Take the scales of all that is kept, and learn it anew: the mode of all, whatever batches it came in."""
-        self.outlook = self._settled(kept)
+    def _learn_again(self, kept: Outcomes) -> None:
+        """Fit the scales to all outcomes kept, and learn these from the prior: their joint mode, however batched."""
+        self.belief = self._belief_scaled_to(kept)
         self._learn(kept)
 
-    def _settled(self, kept: Outcomes) -> RewardBelief:
-        scales = settle_scales(self.catalogue, kept.contexts)
-        return self._outlook(scales, self._unit(kept), settle_curves(self.catalogue, kept.contexts, scales))
+    def _belief_scaled_to(self, kept: Outcomes) -> RewardBelief:
+        scales = fit_scales(self.catalogue, kept.contexts)
+        effects = fit_binned_effects(self.catalogue, kept.contexts, scales)
+        return self._new_belief(scales, self._amount_scale(kept), effects)
 
     def _learn(self, outcomes: Outcomes) -> None:
-        self._fade(outcomes)
-        self.outlook.learn(outcomes)
+        self._decay(outcomes)
+        self.belief.learn(outcomes)
 
-    def _fade(self, outcomes: Outcomes) -> None:
-        """Forget as far as time has passed since the last step of forgetting."""
+    def _decay(self, outcomes: Outcomes) -> None:
+        """Decay the belief by the time passed since the last step, 0.5^(time / half-life), once it is a full step."""
         if self._half_life is None or not len(outcomes.time):
             return
         newest = int(outcomes.time.max())
-        if self._faded is None:
-            self._faded = newest
-        kept = float(0.5 ** (max(0, newest - self._faded) / self._half_life))
-        if kept <= 1.0 - FADE_STEP:
-            self._faded = newest
-            self.outlook.decay(kept)
+        if self._decayed_until is None:
+            self._decayed_until = newest
+        kept = float(0.5 ** (max(0, newest - self._decayed_until) / self._half_life))
+        if kept <= 1.0 - DECAY_STEP:
+            self._decayed_until = newest
+            self.belief.decay(kept)
 
-    def fit(self, log: Log, progress: Callable[[int, int], None] | None) -> None:
-        """Learn a whole log at once, in place of what was learned before; InputError for an empty log."""
+    def fit(self, log: Log, progress: Progress | None) -> None:
+        """Learn a whole log at once, replacing what was learned before; InputError for an empty log."""
         if not log.n:
             raise InputError("the log has no decisions; fit a policy on a log that has some")
-        first = next(iter(log.batches(FIT_SCALES))).outcomes()
-        self.outlook = self._settled(first)
+        first = next(iter(log.batches(SCALE_ROWS))).outcomes()
+        self.belief = self._belief_scaled_to(first)
         self._warmup = None
         self.version += 1
         half_life = self._half_life
         if half_life is not None:
-            self._faded = max(int(batch.time.max()) for batch in log.batches())
-        newest = self._faded or 0
+            self._decayed_until = max(int(batch.time.max()) for batch in log.batches())
+        newest = self._decayed_until or 0
 
         def weight(batch: LoggedBatch) -> FloatArray:
             if half_life is None:
                 return np.ones(len(batch))
             return np.asarray(0.5 ** ((newest - batch.time) / half_life))
 
-        self.outlook.fit(log, weight, progress)
+        self.belief.fit(log, weight, progress)
 
     # -- scales ----------------------------------------------------------------------------------------------------
 
-    def _first_guess(self) -> float:
-        """Log of a revenue beside which the offers' costs are small, for as long as none has been seen."""
+    def _default_center(self) -> float:
+        """Return the center of amounts before any is observed: the log of 20 times the highest cost of an offer."""
         if self.catalogue.objective.kind == "reward":
             return 0.0
-        dearest = sum(
+        highest_cost = sum(
             max(option.redemption_cost + option.contact_cost for option in dimension.options)
             for dimension in self.catalogue.dimensions
         )
-        return float(np.log(max(1.0, 20.0 * dearest)))
+        return float(np.log(max(1.0, 20.0 * highest_cost)))
 
-    def _unit(self, kept: Outcomes) -> Unit:
+    def _amount_scale(self, kept: Outcomes) -> AmountScale:
+        """Return mean and standard deviation of the amounts: log revenues of conversions, or raw rewards."""
         if self.catalogue.objective.kind == "reward":
-            seen = kept.reward
+            amounts = kept.reward
         else:
-            seen = np.log(kept.revenue[positive(kept.revenue, kept.converted)])
-        if not len(seen):
-            return Unit(self._first_guess())
-        spread = float(seen.std())
-        # One or two amounts tell where they lie but not how far they scatter.
-        return Unit(float(seen.mean()), spread if len(seen) > 2 and spread > 0.0 else 1.0)
+            amounts = np.log(kept.revenue[has_revenue(kept.revenue, kept.converted)])
+        if not len(amounts):
+            return AmountScale(self._default_center())
+        spread = float(amounts.std())
+        # One or two amounts give a center but no spread.
+        return AmountScale(float(amounts.mean()), spread if len(amounts) > 2 and spread > 0.0 else 1.0)
 
     # -- state -----------------------------------------------------------------------------------------------------
 
     def state(self) -> tuple[dict[str, object], dict[str, NDArray[np.generic]]]:
-        """Return the beliefs, the scales and, until these are settled, the outcomes they come from."""
-        meta, arrays = self.outlook.state()
-        scales = self.outlook.encoder.scales
+        """Return the belief, the scales and, during the warm-up, the outcomes kept, under the format's keys."""
+        meta, arrays = self.belief.state()
+        scales = self.belief.encoder.scales
         meta |= {
             "scales": {name: [scale.center, scale.scale] for name, scale in scales.items()},
-            "curves": {name: curve.plain() for name, curve in self.outlook.encoder.curves.items()},
+            "curves": {name: effects.to_plain() for name, effects in self.belief.encoder.binned_effects.items()},
             "version": self.version,
-            "faded": self._faded,
+            "faded": self._decayed_until,
         }
         if self._warmup is not None:
             meta["warmup"], parts = self._warmup.state()
             arrays |= {f"warmup/{part}": array for part, array in parts.items()}
         return meta, arrays
 
-    def restored(self, meta: Mapping[str, object], arrays: Mapping[str, NDArray[np.generic]]) -> Learner:
-        """Return a learner of the same settings in this state; ValueError, TypeError or KeyError where it is none."""
-        fresh = Learner(self.catalogue, pairs=self._pairs, personal=self._personal, half_life=None)
+    def restored(self, meta: Mapping[str, object], arrays: Mapping[str, NDArray[np.generic]]) -> OnlineLearning:
+        """Return a copy of the same settings in this state; ValueError, TypeError or KeyError where it does not fit."""
+        fresh = OnlineLearning(self.catalogue, pairs=self._pairs, personal=self._personal, half_life=None)
         fresh._half_life = self._half_life
-        scales, curves = meta["scales"], meta["curves"]
-        if not isinstance(scales, dict) or not isinstance(curves, dict):
+        scales, binned_effects = meta["scales"], meta["curves"]
+        if not isinstance(scales, dict) or not isinstance(binned_effects, dict):
             raise TypeError("its scales are not a mapping")
-        fresh.outlook = fresh._outlook(
-            {name: Scale.of_plain(pair) for name, pair in scales.items()},
-            Unit(),
-            {name: Curve.of_plain(numbers) for name, numbers in curves.items()},
+        fresh.belief = fresh._new_belief(
+            {name: FactScale.from_plain(pair) for name, pair in scales.items()},
+            AmountScale(),
+            {name: BinnedEffects.from_plain(numbers) for name, numbers in binned_effects.items()},
         )
-        fresh.outlook.restore(meta, arrays)
+        fresh.belief.restore(meta, arrays)
         fresh.version = int(str(meta["version"]))
-        fresh._faded = None if meta["faded"] is None else int(str(meta["faded"]))
-        if not (0 <= fresh.version < _LARGEST and abs(fresh._faded or 0) < _LARGEST):
-            raise ValueError("its counts are none")
+        fresh._decayed_until = None if meta["faded"] is None else int(str(meta["faded"]))
+        if not (0 <= fresh.version < _MAX_COUNT and abs(fresh._decayed_until or 0) < _MAX_COUNT):
+            raise ValueError("its counts are out of range")
         fresh._warmup = None
         if "warmup" in meta:
-            fresh._warmup = Warmup.restore(WARM_UP, self.catalogue, meta["warmup"], parts_of("warmup", arrays))
+            fresh._warmup = Warmup.restore(WARMUP_OUTCOMES, self.catalogue, meta["warmup"], parts_of("warmup", arrays))
         return fresh
 
 
 def _microseconds(half_life: str | None) -> int | None:
-    """Return a half-life such as "30d" in microseconds; PolicyError where it is none."""
+    """Return a half-life such as "30d" in microseconds; PolicyError where it is invalid."""
     if half_life is None:
         return None
     try:

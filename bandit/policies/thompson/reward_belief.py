@@ -1,4 +1,4 @@
-"""What is believed of every offer for every customer, in money: response, revenue and each customer's own part."""
+"""The belief about the expected reward of every offer: models of response and revenue, and customers' effects."""
 
 from __future__ import annotations
 
@@ -12,119 +12,127 @@ from scipy.special import expit
 
 from bandit.catalogue import Catalogue
 from bandit.catalogue.offer_grid import MAX_DENSE_OFFERS
-from bandit.domain import BoolArray, Contexts, FloatArray, IntArray, Log, LoggedBatch, Outcomes
+from bandit.domain import BoolArray, Contexts, FloatArray, IntArray, Log, LoggedBatch, Outcomes, Progress
 from bandit.encoding.encoder import Encoder
+from bandit.models.arrays import Float32Array
 from bandit.models.customer_effects import CustomerEffects
-from bandit.models.shared_design import Draws, Floats32
-from bandit.policies.thompson.monotone import ladders
-from bandit.policies.thompson.offer_model import CURVES_FROM, OfferModel, Unit, positive
+from bandit.models.search_bounds import MAX_LOG_REVENUE
+from bandit.models.shared_design import WeightDraws
+from bandit.policies.thompson.monotone import monotone_constraints
+from bandit.policies.thompson.offer_model import BINNED_EFFECTS_FROM, AmountScale, OfferModel, has_revenue
 
 FIT_ROWS = 8_192
-"""Rows of a log that are learned at once by `fit`."""
+"""Decisions of a log that `fit` learns at once."""
 
 FIT_PASSES = 8
 """Most passes over a log that `fit` makes for the response."""
 
-OWN_DEVIATION = 0.25
-"""Prior deviation, in logits, of a customer's own deviation on every option column."""
-
-MAX_LOG_REVENUE = 30.0
-"""Log revenue is kept below this, so that a wild guess stays a number."""
+CUSTOMER_DEVIATION = 0.25
+"""Prior deviation, in logits, of a customer's effect on every option column."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class EncodedContexts:
-    """What is known of n customers: all context columns (n, d), and what each adds to the effects, (n, 1 + K)."""
+    """n encoded contexts: context columns (n, d) and customers' effects (n, 1 + K), None where all are 0."""
 
     matrix: FloatArray
-    own: FloatArray | None
+    customer_effects: FloatArray | None
 
     def take(self, rows: slice) -> EncodedContexts:
-        """Return some of them."""
-        return EncodedContexts(self.matrix[rows], None if self.own is None else self.own[rows])
+        """Return the chosen rows."""
+        effects = self.customer_effects
+        return EncodedContexts(self.matrix[rows], None if effects is None else effects[rows])
 
 
 class RewardBelief:
-    """The beliefs over one catalogue's offers, under scales that do not move.
+    """The belief about the rewards of one catalogue's offers, under fixed scales.
 
-    Objectives conversion, revenue and profit learn P(convert) and, where money counts, revenue given conversion; kind
-    "reward" learns the reward itself.
+    For the objectives conversion, revenue and profit, `main` models P(convert) and, where money counts, `amount` the
+    revenue given conversion; for kind "reward", `main` models the reward itself.
     """
 
-    def __init__(self, catalogue: Catalogue, encoder: Encoder, unit: Unit, *, pairs: bool, personal: bool) -> None:
-        """Stand at the prior; `unit` is that of amounts: log revenue, or raw rewards."""
+    def __init__(
+        self, catalogue: Catalogue, encoder: Encoder, amount_scale: AmountScale, *, pairs: bool, personal: bool
+    ) -> None:
+        """Start from the prior; `amount_scale` standardises amounts: log revenue, or raw rewards."""
         self.catalogue = catalogue
         self.encoder = encoder
-        self._raw = catalogue.objective.kind == "reward"
-        # Of more offers the best is searched for, by dimension.
-        self._ladders = ladders(catalogue) if catalogue.n_offers <= MAX_DENSE_OFFERS else ()
-        self.main = OfferModel("amount" if self._raw else "response", encoder, pairs, unit if self._raw else None)
+        self._raw_reward = catalogue.objective.kind == "reward"
+        # With more offers, `OfferSearch` applies the constraints dimension by dimension.
+        self._constraints = monotone_constraints(catalogue) if catalogue.n_offers <= MAX_DENSE_OFFERS else ()
+        if self._raw_reward:
+            self.main = OfferModel("amount", encoder, pairs, amount_scale)
+        else:
+            self.main = OfferModel("response", encoder, pairs)
         money = catalogue.objective.kind in {"revenue", "profit"}
-        self.amount = OfferModel("revenue", encoder, pairs=False, unit=unit) if money else None
+        self.amount = OfferModel("revenue", encoder, pairs=False, amount_scale=amount_scale) if money else None
         owner = np.concatenate([[0], encoder.offers.owner + 1]).astype(np.int64)
-        deviation = np.full(int(owner.max()) + 1, OWN_DEVIATION)
-        # A raw reward has no logit to deviate on.
-        self.own = CustomerEffects(owner, deviation) if personal and not self._raw else None
+        deviation = np.full(int(owner.max()) + 1, CUSTOMER_DEVIATION)
+        # A raw reward has no logit that customers' effects could be added to.
+        self.customer_effects = CustomerEffects(owner, deviation) if personal and not self._raw_reward else None
 
-    # -- what is believed ------------------------------------------------------------------------------------------
+    # -- prediction ------------------------------------------------------------------------------------------------
 
     def encode(self, contexts: Contexts) -> EncodedContexts:
-        """Return what is known of these customers."""
+        """Return the context columns and the customers' own effects."""
         matrix = self._matrix(contexts)
-        if self.own is None or not len(self.own) or not len(contexts.customers):
+        effects = self.customer_effects
+        if effects is None or not len(effects) or not len(contexts.customers):
             return EncodedContexts(matrix, None)
-        return EncodedContexts(matrix, self.own.means_and_variances(self.own.places(contexts.customers))[0])
+        return EncodedContexts(matrix, effects.means_and_variances(effects.places(contexts.customers))[0])
 
     def _matrix(self, contexts: Contexts) -> FloatArray:
-        return self.encoder.context_matrix(contexts, bent=self.main.learned >= CURVES_FROM)
+        return self.encoder.context_matrix(contexts, binned=self.main.n_learned >= BINNED_EFFECTS_FROM)
 
-    def draw(self, draws: int, width: float, rng: Generator) -> Draws:
-        """Return draws of what is believed of everybody, their deviation scaled by `width`."""
+    def draw(self, draws: int, width: float, rng: Generator) -> WeightDraws:
+        """Return draws of the weights of `main`, their deviation scaled by `width`."""
         return self.main.draw(draws, width, rng)
 
-    def sample_rewards(self, drawn: Draws, known: EncodedContexts, eligible: BoolArray) -> Floats32:
-        """Return (n, M, N) expected rewards under the draws (or what rises with them), -inf where not eligible."""
+    def sample_rewards(self, drawn: WeightDraws, encoded: EncodedContexts, eligible: BoolArray) -> Float32Array:
+        """Return (n, M, N) expected rewards under M draws, or scores of the same order; -inf where not eligible."""
         objective = self.catalogue.objective
-        own = None if known.own is None else known.own.astype(np.float32)
+        effects = None if encoded.customer_effects is None else encoded.customer_effects.astype(np.float32)
         if self.amount is None:
-            scores = self._climbed(drawn, known, own)
-            if not eligible.all():  # the logit rises with P(convert): the same offer wins
+            scores = self._constrained_scores(drawn, encoded, effects)
+            if not eligible.all():  # the logit has the order of P(convert): the same offer wins
                 scores += np.where(eligible, np.float32(0.0), np.float32(-np.inf))[:, None, :]
             return scores
-        # Money of an offer = worth / (1 + exp(-score)) - cost, all but the score the same for every draw; in place.
-        worth, cost = objective.worth(self.catalogue.money, self._revenue(known, self.amount))
+        # Reward of an offer = worth / (1 + exp(-score)) - cost; only the score differs between draws. In place.
+        worth, cost = objective.worth(self.catalogue.money, self._revenue(encoded, self.amount))
         cost = np.where(eligible, cost, np.inf).astype(np.float32)
-        if self._ladders:
-            scores = -self._climbed(drawn, known, own)
+        if self._constraints:
+            scores = -self._constrained_scores(drawn, encoded, effects)
         else:
-            scores = self.main.draw_scores(drawn, known.matrix, own, -1)
-        with np.errstate(over="ignore"):  # odds of infinity to one against are a chance of 0
+            scores = self.main.draw_scores(drawn, encoded.matrix, effects, -1)
+        with np.errstate(over="ignore"):  # infinite odds against are a probability of 0
             np.exp(scores, out=scores)
         scores += np.float32(1.0)
         np.divide(worth.astype(np.float32)[:, None, :], scores, out=scores)
         scores -= cost[:, None, :]
         return scores
 
-    def _climbed(self, drawn: Draws, known: EncodedContexts, own: Floats32 | None) -> Floats32:
-        scores = self.main.draw_scores(drawn, known.matrix, own)
-        for ladder in self._ladders:
-            ladder.apply(scores)
+    def _constrained_scores(
+        self, drawn: WeightDraws, encoded: EncodedContexts, effects: Float32Array | None
+    ) -> Float32Array:
+        scores = self.main.draw_scores(drawn, encoded.matrix, effects)
+        for constraint in self._constraints:
+            constraint.apply(scores)
         return scores
 
-    def expected(self, known: EncodedContexts) -> FloatArray:
+    def expected_rewards(self, encoded: EncodedContexts) -> FloatArray:
         """Return the (n, N) expected reward of each offer at the beliefs' means."""
-        scores = self.main.mean_scores(known.matrix, known.own)
-        for ladder in self._ladders:
-            ladder.apply(scores)
-        if self._raw:
+        scores = self.main.mean_scores(encoded.matrix, encoded.customer_effects)
+        for constraint in self._constraints:
+            constraint.apply(scores)
+        if self._raw_reward:
             return scores
-        revenue = np.zeros(scores.shape) if self.amount is None else self._revenue(known, self.amount)
+        revenue = np.zeros(scores.shape) if self.amount is None else self._revenue(encoded, self.amount)
         return self.catalogue.objective.expected(self.catalogue.money, expit(scores), revenue)
 
     @staticmethod
-    def _revenue(known: EncodedContexts, amount: OfferModel) -> FloatArray:
-        """Mean of a lognormal: exp(mean of the log + half its variance)."""
-        exponent = amount.mean_scores(known.matrix)
+    def _revenue(encoded: EncodedContexts, amount: OfferModel) -> FloatArray:
+        """Return the (n, N) mean revenues, each of a lognormal: exp(mean of the log + half its variance)."""
+        exponent = amount.mean_scores(encoded.matrix)
         exponent += 0.5 * amount.noise
         np.minimum(exponent, MAX_LOG_REVENUE, out=exponent)
         return np.exp(exponent, out=exponent)
@@ -132,15 +140,15 @@ class RewardBelief:
     # -- learning --------------------------------------------------------------------------------------------------
 
     def learn(self, outcomes: Outcomes) -> None:
-        """Learn outcomes: what is new of each, and what was learned of it otherwise before."""
+        """Learn outcomes: the new part of each, and the correction of what was learned of it before."""
         matrix = self._matrix(outcomes.contexts)
-        y = outcomes.reward if self._raw else outcomes.converted.astype(np.float64)
-        was = outcomes.previous.reward if self._raw else outcomes.previous.converted.astype(np.float64)
-        weight, before = outcomes.weights, outcomes.previous.weights
-        more = weight > before if not self._raw else before == 0.0
-        self._learn(matrix[more], outcomes.take(more), y[more], (weight - before)[more])
-        # After what is new: a batch may hold a decision and, later in it, what re-states it.
-        self._restate(matrix, outcomes, (before > 0.0) & (was != y), was, y, before)
+        y = outcomes.reward if self._raw_reward else outcomes.converted.astype(np.float64)
+        previous_y = outcomes.previous.reward if self._raw_reward else outcomes.previous.converted.astype(np.float64)
+        weight, previous_weight = outcomes.weights, outcomes.previous.weights
+        more = weight > previous_weight if not self._raw_reward else previous_weight == 0.0
+        self._learn_new(matrix[more], outcomes.take(more), y[more], (weight - previous_weight)[more])
+        # After the new ones: a batch may hold an outcome and, later in it, its correction.
+        self._restate(matrix, outcomes, (previous_weight > 0.0) & (previous_y != y), previous_y, y)
         self._learn_amount(matrix, outcomes)
 
     def _restate(
@@ -148,62 +156,63 @@ class RewardBelief:
         matrix: FloatArray,
         outcomes: Outcomes,
         rows: BoolArray,
-        was: FloatArray,
+        previous_y: FloatArray,
         y: FloatArray,
-        weight: FloatArray,
     ) -> None:
+        """Replace the responses (or raw rewards) `previous_y` of some rows by `y`, at the weight they were learned."""
         if not rows.any():
             return
+        weight = outcomes.previous.weights
         offer = outcomes.offer[rows]
-        self.main.restate(matrix[rows], offer, was[rows], y[rows], weight[rows])
-        if self.own is not None and len(outcomes.contexts.customers):
-            columns = self.main.structure.columns[offer]
-            self.own.restate(outcomes.contexts.customers[rows], columns, (weight * (y - was))[rows])
+        self.main.restate(matrix[rows], offer, previous_y[rows], y[rows], weight[rows])
+        if self.customer_effects is not None and len(outcomes.contexts.customers):
+            columns = self.main.design.columns[offer]
+            self.customer_effects.restate(outcomes.contexts.customers[rows], columns, (weight * (y - previous_y))[rows])
 
-    def _learn(self, matrix: FloatArray, outcomes: Outcomes, y: FloatArray, weight: FloatArray) -> None:
+    def _learn_new(self, matrix: FloatArray, outcomes: Outcomes, y: FloatArray, weight: FloatArray) -> None:
+        """Learn responses (or raw rewards), for the population and for each customer."""
         if not len(y):
             return
         customers = outcomes.contexts.customers
-        if self.own is None or not len(customers):
+        if self.customer_effects is None or not len(customers):
             self.main.learn(matrix, outcomes.offer, y, weight)
             return
-        columns = self.main.structure.columns[outcomes.offer]
+        columns = self.main.design.columns[outcomes.offer]
         self.main.activate(matrix)
-        score, offset = self.main.scores(matrix, outcomes.offer), self.own.offset(customers, columns)
-        self.own.learn(customers, columns, score, y, weight)
-        estimates = self.main.estimates
+        score, offset = self.main.scores(matrix, outcomes.offer), self.customer_effects.offset(customers, columns)
+        self.customer_effects.learn(customers, columns, score, y, weight)
+        n_estimates = self.main.n_estimates
         self.main.learn(matrix, outcomes.offer, y, weight, offset)
-        if self.main.estimates > estimates:
-            self.own.estimate()
+        if self.main.n_estimates > n_estimates:
+            self.customer_effects.estimate()
 
     def _learn_amount(self, matrix: FloatArray, outcomes: Outcomes) -> None:
+        """Learn the log revenues of conversions, and remove those that were learned before and have changed."""
         if self.amount is None:
             return
-        was = positive(outcomes.previous.revenue, outcomes.previous.converted) & outcomes.is_update
-        now = positive(outcomes.revenue, outcomes.converted)
-        # What did not change is neither taken back nor learned again.
-        same = was & now & (outcomes.previous.revenue == outcomes.revenue)
-        was, now = was & ~same, now & ~same
-        for rows in (now & ~outcomes.is_update, now & outcomes.is_update):
+        removed = has_revenue(outcomes.previous.revenue, outcomes.previous.converted) & outcomes.is_update
+        added = has_revenue(outcomes.revenue, outcomes.converted)
+        # Revenue that did not change is neither removed nor learned again.
+        same = removed & added & (outcomes.previous.revenue == outcomes.revenue)
+        removed, added = removed & ~same, added & ~same
+        for rows in (added & ~outcomes.is_update, added & outcomes.is_update):
             if rows.any():
                 self.amount.learn(matrix[rows], outcomes.offer[rows], np.log(outcomes.revenue[rows]))
-        if was.any():
-            self.amount.retract(matrix[was], outcomes.offer[was], np.log(outcomes.previous.revenue[was]))
+        if removed.any():
+            self.amount.retract(matrix[removed], outcomes.offer[removed], np.log(outcomes.previous.revenue[removed]))
 
     def decay(self, kept: float) -> None:
-        """Keep a share of what was learned; the rest goes back to the prior."""
-        for belief in self.beliefs().values():
-            belief.decay(kept)
-        if self.own is not None:
-            self.own.decay(kept)
+        """Move the belief towards the prior, keeping a share of what was learned."""
+        for model in self.models().values():
+            model.decay(kept)
+        if self.customer_effects is not None:
+            self.customer_effects.decay(kept)
 
-    def fit(
-        self, log: Log, weight: Callable[[LoggedBatch], FloatArray], progress: Callable[[int, int], None] | None
-    ) -> None:
-        """Learn a whole log at once, to convergence; `weight` says how much each of its decisions counts."""
+    def fit(self, log: Log, weight: Callable[[LoggedBatch], FloatArray], progress: Progress | None) -> None:
+        """Learn a whole log at once, to convergence; `weight` returns the weight of each decision."""
         done = 0
 
-        def passed() -> None:
+        def advance() -> None:
             nonlocal done
             done += 1
             if progress is not None:
@@ -211,59 +220,59 @@ class RewardBelief:
 
         def responses() -> Iterator[tuple[FloatArray, IntArray, FloatArray, FloatArray]]:
             for batch in log.batches(FIT_ROWS):
-                y = batch.reward if self._raw else batch.converted.astype(np.float64)
+                y = batch.reward if self._raw_reward else batch.converted.astype(np.float64)
                 yield self.encoder.context_matrix(batch.contexts), batch.offer, y, weight(batch)
 
         def amounts() -> Iterator[tuple[FloatArray, IntArray, FloatArray, FloatArray]]:
             for batch in log.batches(FIT_ROWS):
-                now = positive(batch.revenue, batch.converted)
-                if not now.any():
+                rows = has_revenue(batch.revenue, batch.converted)
+                if not rows.any():
                     continue
-                matrix = self.encoder.context_matrix(batch.contexts.take(now))
-                yield matrix, batch.offer[now], np.log(batch.revenue[now]), weight(batch)[now]
+                matrix = self.encoder.context_matrix(batch.contexts.take(rows))
+                yield matrix, batch.offer[rows], np.log(batch.revenue[rows]), weight(batch)[rows]
 
-        self.main.fit(responses, FIT_PASSES, passed)
+        self.main.fit(responses, FIT_PASSES, advance)
         if self.amount is not None:
             self.amount.fit(amounts, FIT_PASSES)
-        if self.own is not None:
-            self._fit_own(self.own, log, weight)
+        if self.customer_effects is not None:
+            self._fit_customers(self.customer_effects, log, weight)
         if progress is not None:
             progress(FIT_PASSES, FIT_PASSES)
 
-    def _fit_own(self, own: CustomerEffects, log: Log, weight: Callable[[LoggedBatch], FloatArray]) -> None:
+    def _fit_customers(self, effects: CustomerEffects, log: Log, weight: Callable[[LoggedBatch], FloatArray]) -> None:
         for batch in log.batches(FIT_ROWS):
             if len(batch.contexts.customers):
                 score = self.main.scores(self.encoder.context_matrix(batch.contexts), batch.offer)
-                columns, y = self.main.structure.columns[batch.offer], batch.converted.astype(np.float64)
-                own.learn(batch.contexts.customers, columns, score, y, weight(batch))
-        own.estimate()
+                columns, y = self.main.design.columns[batch.offer], batch.converted.astype(np.float64)
+                effects.learn(batch.contexts.customers, columns, score, y, weight(batch))
+        effects.estimate()
 
     # -- state -----------------------------------------------------------------------------------------------------
 
-    def beliefs(self) -> dict[str, OfferModel]:
-        """Return the beliefs by name."""
+    def models(self) -> dict[str, OfferModel]:
+        """Return the offer models by their names in a state."""
         return {"main": self.main} if self.amount is None else {"main": self.main, "amount": self.amount}
 
     def state(self) -> tuple[dict[str, object], dict[str, NDArray[np.generic]]]:
-        """Return plain values and arrays, enough for `restore`."""
+        """Return plain values and arrays, for `restore`."""
         meta: dict[str, object] = {}
         arrays: dict[str, NDArray[np.generic]] = {}
-        for name, belief in self.beliefs().items():
-            meta[name], parts = belief.state()
+        for name, model in self.models().items():
+            meta[name], parts = model.state()
             arrays |= {f"{name}/{part}": array for part, array in parts.items()}
-        if self.own is not None:
-            arrays |= {f"own/{part}": array for part, array in self.own.state().items()}
+        if self.customer_effects is not None:
+            arrays |= {f"own/{part}": array for part, array in self.customer_effects.state().items()}
         return meta, arrays
 
     def restore(self, meta: Mapping[str, object], arrays: Mapping[str, NDArray[np.generic]]) -> None:
-        """Take over a state; ValueError, TypeError or KeyError where it does not fit."""
-        for name, belief in self.beliefs().items():
+        """Load a state; ValueError, TypeError or KeyError where it does not fit."""
+        for name, model in self.models().items():
             values = meta[name]
             if not isinstance(values, dict):
                 raise TypeError(f"its {name} is not a mapping")
-            belief.restore(values, parts_of(name, arrays))
-        if self.own is not None:
-            self.own.restore(parts_of("own", arrays))
+            model.restore(values, parts_of(name, arrays))
+        if self.customer_effects is not None:
+            self.customer_effects.restore(parts_of("own", arrays))
 
 
 def parts_of(name: str, arrays: Mapping[str, NDArray[np.generic]]) -> dict[str, NDArray[np.generic]]:

@@ -1,4 +1,4 @@
-"""What every policy of VW's has in common: the warm-up, the lock, the state, and that nothing is unlearned."""
+"""The base class of the VW policies: the warm-up, the lock and the state."""
 
 from __future__ import annotations
 
@@ -13,25 +13,23 @@ from numpy.random import Generator
 
 from bandit.catalogue import Catalogue
 from bandit.domain import BoolArray, Contexts, FloatArray, Outcomes
-from bandit.encoding.encoder import Encoder, Scale, declared_scales, settle_scales
+from bandit.encoding.encoder import Encoder
+from bandit.encoding.scales import FactScale, declared_scales, fit_scales
 from bandit.errors import PolicyError
 from bandit.policies.probabilities import check_share, mix_floor, uniform_over
 from bandit.policies.state import pack, unpack
-from bandit.policies.vw.workspace import Asked, allowed
+from bandit.policies.vw.workspace import WorkspacePair, check_arguments
 from bandit.policies.warmup import Warmup
-
-WARM_UP = 500
-"""Outcomes after which scales and units are settled for good, and VW begins to learn."""
 
 
 class VwPolicy(ABC):
     """A policy that warms up, then learns with VW.
 
-    Until `warm_up` outcomes are known every eligible offer is as probable as every other; then numeric facts without
-    a declared scale are standardised by them, the unit of money is their rewards' root mean square, and VW learns
-    them in their order. VW cannot unlearn: an outcome that is re-stated after it was learned stays as it was
-    (`not_restated` counts them), and of a decision that is still open it learns no part of a silence. A workspace
-    serves one thread at a time; a lock sees to that.
+    For the first `warm_up` outcomes all eligible offers have the same probability; then numeric facts without a
+    declared scale are standardised by these outcomes, the unit of money is their rewards' root mean square, and VW
+    learns them in their order. VW cannot unlearn: an outcome that is corrected after it was learned stays as it was
+    (`not_restated` counts them), and outcomes of decisions that are still open are not learned in part. A workspace
+    serves one thread at a time, which a lock ensures.
     """
 
     learns = True
@@ -50,10 +48,10 @@ class VwPolicy(ABC):
         self._encoder = Encoder(catalogue, declared_scales(catalogue), pairs=False)
         self._unit = 1.0
         self._warmup: Warmup | None = Warmup(self.warm_up)
-        self._arguments = f"{mode} {allowed(args, own=(mode,))}"
-        self._vw = Asked(self._arguments)
+        self._arguments = f"{mode} {check_arguments(args, reserved=(mode,))}"
+        self._vw = WorkspacePair(self._arguments)
 
-    # What a policy adds
+    # Abstract: what a policy adds
 
     @property
     @abstractmethod
@@ -66,18 +64,18 @@ class VwPolicy(ABC):
 
     @abstractmethod
     def _learn(self, outcomes: Outcomes) -> None:
-        """Learn outcomes none of which was learned before; the lock is held."""
+        """Learn outcomes that were not learned before; the lock is held."""
 
     def _restart(self, encoder: Encoder, model: bytes | None) -> None:
-        """Begin anew under an encoder, with a model or untrained; PolicyError where VW does not read it."""
-        opened = Asked(self._arguments, model)
+        """Restart with an encoder and a model, or untrained; PolicyError where VW does not read the model."""
+        opened = WorkspacePair(self._arguments, model)
         self._vw.close()
         self._encoder, self._vw = encoder, opened
 
     # The protocol
 
     def probabilities(self, contexts: Contexts, eligible: BoolArray, rng: Generator) -> FloatArray:  # noqa: ARG002
-        """Return VW's probabilities over the eligible offers, made exact in float64, with the floor, (n, N)."""
+        """Return VW's probabilities over the eligible offers, normalised in float64, with the floor, (n, N)."""
         with self._lock:
             chosen = uniform_over(eligible) if self._warmup is not None else self._choose(contexts, eligible)
         chosen = np.maximum(chosen, 0.0)
@@ -87,10 +85,10 @@ class VwPolicy(ABC):
         return mix_floor(chosen / total, eligible, self.floor)
 
     def update(self, outcomes: Outcomes) -> None:
-        """Learn each outcome that is new and whole; one whose propensity nobody knows counts once, as if it were 1."""
+        """Learn the new, complete outcomes; an unknown propensity (NaN) is taken as 1."""
         complete = outcomes.only_complete()
-        known = np.where(np.isnan(complete.propensity), 1.0, complete.propensity)
-        complete = replace(complete, batch=replace(complete.batch, propensity=known))
+        propensity = np.where(np.isnan(complete.propensity), 1.0, complete.propensity)
+        complete = replace(complete, batch=replace(complete.batch, propensity=propensity))
         with self._lock:
             self.not_restated += int(complete.is_update.sum())
             new = complete.take(~complete.is_update)
@@ -102,13 +100,13 @@ class VwPolicy(ABC):
             if self._warmup.room == 0:
                 first, self._warmup = self._warmup.outcomes(), None
                 self._unit = _root_mean_square(first.reward)
-                scales = settle_scales(self.catalogue, first.contexts)
+                scales = fit_scales(self.catalogue, first.contexts)
                 self._restart(Encoder(self.catalogue, scales, pairs=False), None)
                 self._learn(first)
                 self._learn(new.take(slice(room, None)))
 
     def dumps(self) -> bytes:
-        """Return VW's own model file, with what this class counts."""
+        """Return VW's own model file, with the scales, the unit, the counts and the outcomes of the warm-up."""
         with self._lock:
             arrays = {"model": np.frombuffer(self._vw.model(), dtype=np.uint8)}
             meta: dict[str, object] = {
@@ -123,14 +121,14 @@ class VwPolicy(ABC):
         return pack(meta, arrays)
 
     def loads(self, state: bytes) -> None:
-        """Take over a state; PolicyError, and nothing changed, where it does not fit or VW does not read it."""
+        """Load a state; PolicyError, with nothing changed, where it does not fit or VW does not read it."""
         meta, arrays = unpack(state)
         if meta.get("kind") != self._kind:
             raise PolicyError(
                 f"the state is of a policy of kind {meta.get('kind')}, not {self._kind}; rebuild it from the log"
             )
         try:
-            scales = {name: Scale.of_plain(scale) for name, scale in dict(meta["scales"]).items()}  # type: ignore[call-overload]
+            scales = {name: FactScale.from_plain(scale) for name, scale in dict(meta["scales"]).items()}  # type: ignore[call-overload]
             unit, not_restated = float(str(meta["unit"])), int(str(meta["not_restated"]))
             kept = {name.removeprefix("kept/"): array for name, array in arrays.items() if name.startswith("kept/")}
             model = arrays["model"].tobytes()
@@ -139,7 +137,7 @@ class VwPolicy(ABC):
                 warmup = Warmup.restore(self.warm_up, self.catalogue, meta["warm_up"], kept)
             encoder = Encoder(self.catalogue, scales, pairs=False)
             if not (math.isfinite(unit) and unit > 0.0 and not_restated >= 0):
-                raise ValueError("its unit is none")
+                raise ValueError("its unit or its count is out of range")
         except (KeyError, TypeError, ValueError, IndexError, AttributeError, OverflowError) as fault:
             raise PolicyError(f"the policy's state does not fit its catalogue ({fault}); rebuild it") from fault
         with self._lock:

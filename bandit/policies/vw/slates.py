@@ -1,4 +1,4 @@
-"""VW's slates: every dimension is a slot, and the probability of a combination is the product over the slots."""
+"""VW's slates as a policy: every dimension is a slot; a combination has the product of its slots' probabilities."""
 
 from __future__ import annotations
 
@@ -7,29 +7,30 @@ import numpy as np
 from bandit.catalogue import Catalogue
 from bandit.domain import BoolArray, Contexts, FloatArray, Outcomes
 from bandit.errors import PolicyError
-from bandit.policies.vw.base import WARM_UP, VwPolicy
+from bandit.policies.vw.base import VwPolicy
 from bandit.policies.vw.text import context_lines, features, quoted
+from bandit.policies.warmup import WARMUP_OUTCOMES
 
 SLATES_ARGS = "--cb_type mtr --squarecb --gamma_scale 1000 --clip_p 1 -l 0.5 -q ca"
-"""Context with options; what one slot chose is not known to the others, so that no pairs can be learned."""
+"""Interactions of context with options; a slot does not see the choices of the others, so pairs cannot be learned."""
 
 _MODE = "--slates"
 
 
 class VowpalWabbitSlates(VwPolicy):
-    """VW chooses one option a dimension (`--slates`), each by itself; a combination has the product's probability.
+    """VW chooses one option a dimension (`--slates`), each separately; a combination has the product's probability.
 
-    It can only be had where no rule couples dimensions: a rule that forbids options of two dimensions together is a
-    PolicyError. Where what is eligible is not made of the options of each dimension for another reason (a budget that
-    is spent, say), the product is conditioned on it, and still exact.
+    It needs a catalogue in which no rule couples dimensions: a rule that forbids options of two dimensions together is
+    a PolicyError. Where the eligible offers are not a product of options for another reason (a budget that is spent,
+    say), the product is conditioned on them, and still exact.
 
-    A slot is told the cost of the whole offer (in units of the first rewards' root mean square), and the share of
-    each slot in the offer's propensity p is p^(1 / slots): the log knows p only, and with `--clip_p 1` VW does not
-    weigh by it.
+    Each slot learns from the cost of the whole offer (in units of the first rewards' root mean square) with the
+    propensity p^(1 / slots), p being the offer's propensity: the log has p only, and with `--clip_p 1` VW does not
+    weight by it.
 
     VW's work grows with the sum of the options, not with their product: prefer it to `VowpalWabbit` where there are
-    many combinations and the dimensions act each by itself. It cannot learn that two options spoil each other: the
-    worth of a discount is averaged over the gifts it was given with.
+    many combinations and the dimensions' effects are additive. It cannot learn interactions of options: the value of
+    a discount is averaged over the gifts it was given with.
     """
 
     def __init__(
@@ -38,7 +39,7 @@ class VowpalWabbitSlates(VwPolicy):
         args: str = SLATES_ARGS,
         *,
         floor: float = 0.01,
-        warm_up: int = WARM_UP,
+        warm_up: int = WARMUP_OUTCOMES,
         name: str = "vowpal wabbit slates",
     ) -> None:
         """Start untrained; PolicyError where a rule couples dimensions or VW does not take the arguments."""
@@ -68,20 +69,20 @@ class VowpalWabbitSlates(VwPolicy):
     def _choose(self, contexts: Contexts, eligible: BoolArray) -> FloatArray:
         slots = [np.zeros((contexts.n, member.shape[1])) for member in self._members]
         open_options = self._open_options(eligible)
-        ends = [f"slates slot |s {place}" for place in range(len(slots))]
+        slot_lines = [f"slates slot |s {place}" for place in range(len(slots))]
         for row, context in enumerate(context_lines(self._encoder, contexts)):
             options = [np.flatnonzero(left[row]) for left in open_options]
-            lines = [f"slates shared {context}", *self._lines(options), *ends]
-            for slot, left, answer in zip(slots, options, self._vw.ask(lines), strict=True):
+            lines = [f"slates shared {context}", *self._lines(options), *slot_lines]
+            for slot, left, answer in zip(slots, options, self._vw.predict(lines), strict=True):
                 for action, probability in answer:
                     slot[row, left[action]] = probability
         chosen = eligible.astype(np.float64)
         for place, slot in enumerate(slots):
             share = np.maximum(slot, 0.0)
             chosen *= (share / share.sum(axis=1, keepdims=True))[:, self.catalogue.options[:, place]]
-        # Where the eligible set is a product this only mends the rounding.
+        # Where the eligible set is a product this corrects rounding only.
         empty = chosen.sum(axis=1) <= 0.0
-        chosen[empty] = eligible[empty]  # float32 may leave nothing of a product that is barred all but a little
+        chosen[empty] = eligible[empty]  # the float32 product may underflow over few eligible offers
         return np.asarray(chosen / chosen.sum(axis=1, keepdims=True))
 
     def _learn(self, outcomes: Outcomes) -> None:
@@ -92,12 +93,12 @@ class VowpalWabbitSlates(VwPolicy):
         for row, context in enumerate(context_lines(self._encoder, outcomes.contexts)):
             options = [np.flatnonzero(left[row]) for left in open_options]
             at = [int(np.searchsorted(left, option)) for left, option in zip(options, taken[row], strict=True)]
-            ends = [f"slates slot {action}:{each[row]:.9g} |s {place}" for place, action in enumerate(at)]
+            slot_lines = [f"slates slot {action}:{each[row]:.9g} |s {place}" for place, action in enumerate(at)]
             shared = f"slates shared {costs[row]:.9g} {context}"
-            self._vw.learn([shared, *self._lines(options), *ends])
+            self._vw.learn([shared, *self._lines(options), *slot_lines])
 
     def _open_options(self, eligible: BoolArray) -> list[BoolArray]:
-        """Return for each dimension the (n, options) that some eligible offer has."""
+        """Return for each dimension which options (n, options) some eligible offer has."""
         return [np.asarray(eligible.astype(np.float32) @ member.astype(np.float32) > 0.0) for member in self._members]
 
     def _lines(self, options: list[np.ndarray]) -> list[str]:

@@ -1,4 +1,4 @@
-"""One of Vowpal Wabbit's workspaces; the only import of vowpalwabbit."""
+"""Vowpal Wabbit workspaces: the only import of vowpalwabbit."""
 
 from __future__ import annotations
 
@@ -9,14 +9,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import vowpalwabbit
-
 from bandit.errors import PolicyError
 
-_ALWAYS = ("--quiet", "--preserve_performance_counters")  # a reloaded model goes on at the pace it had reached
-_FRESH = "--random_seed 1"  # a saved model brings its own, and a second one is refused
+_ALWAYS = ("--quiet", "--preserve_performance_counters")  # keeps the learning rate reached by a reloaded model
+_FRESH = "--random_seed 1"  # a saved model has its own, and VW refuses a second one
 
-# What reads, writes or opens something outside the workspace, or is set by a policy itself.
+# Arguments that read or write outside the workspace, or that are set by a policy.
 _REFUSED_SHORT = ("-f", "-i", "-d", "-p", "-c", "-k", "-r", "-t")
 _REFUSED_LONG = (
     "--data",
@@ -69,23 +67,25 @@ MAX_BITS = 28
 """Most bits of a feature's hash: 2^28 weights are four gigabytes."""
 
 _BITS = ("-b", "--bit_precision")
-_FIXED = re.compile(r" --random_seed \d+| --preserve_performance_counters| --quiet")  # which we give it ourselves
+_FIXED = re.compile(r" --random_seed \d+| --preserve_performance_counters| --quiet")  # set by `Workspace`
 _PLAIN = re.compile(r"[\x20-\x7e]*\0?")
 
 
 class Workspace:
-    """A workspace that lives as long as it is used and is closed once; its model goes in and out as bytes.
+    """A VW workspace whose model is loaded and saved as bytes, to be closed after use.
 
-    It serves one thread at a time: whoever holds it holds a lock. Everything of VW's that goes wrong is a PolicyError.
+    It serves one thread at a time: the caller holds a lock. Every error of VW is raised as a PolicyError.
     """
 
     def __init__(self, args: str, model: bytes | None = None) -> None:
-        """Open a workspace that knows nothing, or one that goes on with a model."""
+        """Open an untrained workspace, or one with a model."""
         self.args = args
         self._open: Any = None
         if model is not None:
-            _look_into(model)
+            _check_model(model)
         try:
+            import vowpalwabbit  # noqa: PLC0415 - loaded when the first workspace is opened
+
             if model is None:
                 self._open = vowpalwabbit.Workspace(" ".join([*_ALWAYS, args, _FRESH]))
                 return
@@ -97,21 +97,21 @@ class Workspace:
             raise PolicyError(f"Vowpal Wabbit does not start with {args!r}: {fault}") from fault
 
     def learn(self, example: str | list[str]) -> None:
-        """Learn from one example, or from the lines of one."""
+        """Learn from one example, or from the lines of a multi-line one."""
         try:
             self._open.learn(example)
         except Exception as fault:
             raise PolicyError(f"Vowpal Wabbit with {self.args!r} cannot learn: {fault}") from fault
 
     def predict(self, example: str | list[str]) -> Any:  # noqa: ANN401 - its kind depends on the arguments
-        """Return what VW answers."""
+        """Return VW's prediction."""
         try:
             return self._open.predict(example)
         except Exception as fault:
             raise PolicyError(f"Vowpal Wabbit with {self.args!r} cannot predict: {fault}") from fault
 
     def weights(self, places: Sequence[int]) -> list[float]:
-        """Return the weights of features that are called by number."""
+        """Return the weights of features that are named by number."""
         weight = self._open.get_weight
         return [weight(place) for place in places]
 
@@ -123,35 +123,35 @@ class Workspace:
             return path.read_bytes()
 
     def close(self) -> None:
-        """Give back what VW holds; a second time does nothing."""
+        """Release VW's memory; a second call does nothing."""
         if self._open is not None:
             self._open.finish()
             self._open = None
 
 
-class Asked:
-    """A workspace that learns and one that answers: a copy, since even asking moves the counters that VW learns by.
+class WorkspacePair:
+    """A workspace that learns and a copy of it that predicts, since predictions change the counters of VW's learning.
 
-    The copy is made when it is first asked for after something was learned, and closed when it is out of date.
+    The copy is made at the first prediction after an update, and closed at the next update.
     """
 
     def __init__(self, args: str, model: bytes | None = None) -> None:
         self.args = args
         self._learner = Workspace(args, model)
-        self._reader: Workspace | None = None
+        self._predictor: Workspace | None = None
 
     def learn(self, lines: list[str]) -> None:
         """Learn from the lines of one example."""
-        if self._reader is not None:
-            self._reader.close()
-            self._reader = None
+        if self._predictor is not None:
+            self._predictor.close()
+            self._predictor = None
         self._learner.learn(lines)
 
-    def ask(self, lines: list[str]) -> Any:  # noqa: ANN401 - its kind depends on the arguments
-        """Return what VW answers, as far as it has learned."""
-        if self._reader is None:
-            self._reader = Workspace(self.args, self._learner.model())
-        return self._reader.predict(lines)
+    def predict(self, lines: list[str]) -> Any:  # noqa: ANN401 - its kind depends on the arguments
+        """Return VW's prediction from everything learned."""
+        if self._predictor is None:
+            self._predictor = Workspace(self.args, self._learner.model())
+        return self._predictor.predict(lines)
 
     def model(self) -> bytes:
         """Return the model of the workspace that learns."""
@@ -160,14 +160,14 @@ class Asked:
     def close(self) -> None:
         """Close both."""
         self._learner.close()
-        if self._reader is not None:
-            self._reader.close()
+        if self._predictor is not None:
+            self._predictor.close()
 
 
-def _look_into(model: bytes) -> None:
-    """PolicyError where a model asks for what its caller may not: it brings arguments of its own, which VW obeys.
+def _check_model(model: bytes) -> None:
+    """Check the arguments inside a model, which VW obeys; PolicyError for those that a caller may not give.
 
-    They stand in the header, after the version, the model's id, "m", two labels, the number of bits, that of topics,
+    They are in the header, after the version, the model's id, "m", two labels, the number of bits, that of topics,
     and two lists of three bytes each (Vowpal Wabbit 9, `parse_regressor.cc`).
     """
     try:
@@ -183,23 +183,23 @@ def _look_into(model: bytes) -> None:
         (length,) = struct.unpack_from("<I", model, place)
         args = model[place + 4 : place + 4 + length].decode("ascii")
     except (struct.error, UnicodeDecodeError) as fault:
-        raise PolicyError(f"Vowpal Wabbit does not start with a model that is none of its own ({fault})") from fault
+        raise PolicyError(f"Vowpal Wabbit does not start with a model that it did not write ({fault})") from fault
     if len(args) != length or not _PLAIN.fullmatch(args) or bits > MAX_BITS:
-        raise PolicyError("Vowpal Wabbit does not start with a model that is none of its own; rebuild it from the log")
-    allowed(_FIXED.sub(" ", args.rstrip("\0")))
+        raise PolicyError("Vowpal Wabbit does not start with a model that it did not write; rebuild it from the log")
+    check_arguments(_FIXED.sub(" ", args.rstrip("\0")))
 
 
-def allowed(args: str, own: Sequence[str] = ()) -> str:
-    """Return the arguments; PolicyError for one that touches files or the network, or that the policy sets (`own`)."""
+def check_arguments(args: str, reserved: Sequence[str] = ()) -> str:
+    """Return the arguments; PolicyError for those that use files or the network, or are `reserved` for the policy."""
     words = args.replace("=", " ").split()
     for name, value in zip(words, [*words, ""][1:], strict=True):
-        given = name[2:] or value if name[:2] == "-b" else value if name in _BITS else "0"
-        if not given.isdecimal() or int(given[:4]) > MAX_BITS:
+        bits = name[2:] or value if name[:2] == "-b" else value if name in _BITS else "0"
+        if not bits.isdecimal() or int(bits[:4]) > MAX_BITS:
             raise PolicyError(f"VW's {name} {value} asks for too many weights; at most {MAX_BITS} bits are allowed")
     for arg in args.split():
         long = arg.split("=")[0]
         short = "" if arg.startswith("--") else arg[:2]
-        if long in _REFUSED_LONG or long in own or short in _REFUSED_SHORT:
+        if long in _REFUSED_LONG or long in reserved or short in _REFUSED_SHORT:
             raise PolicyError(
                 f"VW's {short or long} is set by this policy or reaches outside it; leave it out of the arguments"
             )

@@ -1,1 +1,1 @@
-"""The ledger of learning: which outcomes each policy has learned, step by step, and which are due."""
+"""The ledger of learning: the outcomes that each policy has learned, step by step, and those that are due."""

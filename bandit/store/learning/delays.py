@@ -1,4 +1,4 @@
-"""How long conversions took, read from the log, for the share of them that has come by an age."""
+"""Reads conversion delays from the log, and caches the ages at which decisions reach the levels of knowledge."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ if TYPE_CHECKING:
     from bandit.domain import IntArray
     from bandit.store.connection import Connection
 
-CONVERSIONS = 1_000
-"""Conversions that are looked at, the newest of those known in full first."""
+MAX_CONVERSIONS = 1_000
+"""Maximum number of conversions that an estimate uses."""
 
-DECISIONS = 100_000
-"""Decisions among which they are looked for, on each side of the newest one whose window is over."""
+MAX_DECISIONS = 100_000
+"""Decisions that are searched for conversions, on each side of the newest one whose window is over."""
 
-_FRESH = 100
-"""An estimate is used again until this part of a window has passed."""
+_ESTIMATES_PER_WINDOW = 100
+"""An estimate is renewed after this fraction (1/100) of a window."""
 
-# Learning knows of a conversion from when it was recorded on. Where that was after its window, a log was brought in
-# from elsewhere, and when it happened is all that is known. A correction does not make a conversion a later one.
+# A conversion is known to learning from its time of recording. One recorded after its window came with an imported
+# log, and only the time of the event is known. A correction does not delay a conversion: version 0 counts.
 _DELAYS = """
 SELECT MIN(CASE WHEN e.recorded_at <= d.time + :window THEN MAX(e.time, e.recorded_at) ELSE e.time END) - d.time, d.time
 FROM events e CROSS JOIN decisions d ON d.seq = e.seq
@@ -38,30 +38,30 @@ _SETTLED = "SELECT seq FROM decisions WHERE time <= ? ORDER BY time DESC LIMIT 1
 
 
 class Delays:
-    """Reads how long conversions took, and keeps what it found for a while."""
+    """Estimates conversion delays, and caches the estimates for a while."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        self._kept: dict[tuple[str, int], tuple[int, IntArray]] = {}
+        self._cache: dict[tuple[str, int], tuple[int, IntArray]] = {}
 
     def level_ages(self, objective_event: str, window: int, now: int) -> IntArray:
-        """Return the age in microseconds at which a decision reaches each level of `bandit.store.learning.conversion_delay`."""
+        """Return the (L,) ages in microseconds at which a decision reaches the levels of `conversion_delay.LEVELS`."""
         key = (objective_event, window)
-        kept = self._kept.get(key)
-        if kept is not None and abs(now - kept[0]) * _FRESH < window:
-            return kept[1]
+        cached = self._cache.get(key)
+        if cached is not None and abs(now - cached[0]) * _ESTIMATES_PER_WINDOW < window:
+            return cached[1]
         with self._connection.reading() as raw:
             delay, age = _delays(raw, objective_event, window, now)
         ages = estimate(delay, age, window).level_ages()
-        self._kept[key] = now, ages
+        self._cache[key] = now, ages
         return ages
 
 
 def _delays(raw: sqlite3.Connection, objective_event: str, window: int, now: int) -> tuple[IntArray, IntArray]:
-    """Return the delays of conversions that have come, and how old their decisions are; (n,) each.
+    """Return the (n,) delays of past conversions and the (n,) ages of their decisions.
 
-    Those of decisions whose window is over say all, the newest first; where they are few, the oldest of the open ones
-    say most. Both are taken by decision, so that quick conversions are not taken before slow ones.
+    Decisions whose window is over come first, newest before oldest, as their delays are fully observed; then the open
+    ones, oldest before newest. Both are taken by decision, so that quick conversions are not preferred to slow ones.
     """
     over = now - window - 1
     row = raw.execute(_SETTLED, (over,)).fetchone()
@@ -70,15 +70,15 @@ def _delays(raw: sqlite3.Connection, objective_event: str, window: int, now: int
     rows = raw.execute(
         _NEWEST,
         columns
-        | {"after": settled - DECISIONS, "through": settled, "after_time": -(2**63), "through_time": over}
-        | {"limit": CONVERSIONS},
+        | {"after": settled - MAX_DECISIONS, "through": settled, "after_time": -(2**63), "through_time": over}
+        | {"limit": MAX_CONVERSIONS},
     ).fetchall()
-    if len(rows) < CONVERSIONS:
+    if len(rows) < MAX_CONVERSIONS:
         rows += raw.execute(
             _OLDEST,
             columns
-            | {"after": settled, "through": settled + DECISIONS, "after_time": over, "through_time": now}
-            | {"limit": CONVERSIONS - len(rows)},
+            | {"after": settled, "through": settled + MAX_DECISIONS, "after_time": over, "through_time": now}
+            | {"limit": MAX_CONVERSIONS - len(rows)},
         ).fetchall()
     table = np.array(rows, dtype=np.int64).reshape(-1, 2)
     delay, age = np.maximum(table[:, 0], 0), now - table[:, 1]

@@ -1,1 +1,1 @@
-"""Upkeep of a database file: backup, self-check, deletion, statistics, and the journal of these runs."""
+"""Maintenance of a database file: backup, integrity check, deletion, statistics, and the journal of these runs."""

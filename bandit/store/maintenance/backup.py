@@ -1,4 +1,4 @@
-"""Backups of the operator's choice: checked, recorded, and possible without the customer key."""
+"""Makes backups on request: checked, recorded in the journal, and possible without the customer key."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
 
 def backup(source: Path, target: Path, *, force: bool = False, progress: Progress | None = None) -> BackupReport:
-    """Copy a store to a file of the caller's choice; StoreError where it is there already, unless `force`.
+    """Copy a store to a file; StoreError if the file exists, unless `force`.
 
-    Needs no customer key and changes no schema. Where the database can be written to, the run is recorded in it.
+    Needs no customer key and changes no schema. The run is recorded in the database if that can be written.
     """
     _require_store(source)
     if target.exists():
@@ -29,7 +29,7 @@ def backup(source: Path, target: Path, *, force: bool = False, progress: Progres
             raise StoreError(f"{target}: is the database itself; name another file for the backup")
         if not force:
             raise StoreError(f"{target}: exists already; name a new file for the backup, or overwrite it with --force")
-    # SQLite would take a log that lies there for that of the copy.
+    # SQLite would take a log at that place for the log of the copy.
     for log in (wal_path(target), target.with_name(target.name + "-journal")):
         if file_size(log):
             raise StoreError(
@@ -41,7 +41,7 @@ def backup(source: Path, target: Path, *, force: bool = False, progress: Progres
 
 
 def _recorded(source: Path, made: BackupReport) -> bool:
-    """Note a backup in the database it was made of; one that cannot be written to is backed up all the same."""
+    """Record a backup in the journal of its database, and say whether that succeeded."""
     try:
         with closing(sqlite3.connect(f"{source.absolute().as_uri()}?mode=rw", uri=True, timeout=5.0)) as raw:
             record(raw, "backup", {"file": str(made.path.absolute()), "bytes": made.bytes})
@@ -52,7 +52,7 @@ def _recorded(source: Path, made: BackupReport) -> bool:
 
 
 def _require_store(source: Path) -> None:
-    """StoreError where the file is not one of ours, or cannot be read."""
+    """StoreError if the file is not a store, or cannot be read."""
     try:
         with closing(sqlite3.connect(f"{source.absolute().as_uri()}?mode=ro", uri=True)) as raw:
             ours = raw.execute("PRAGMA application_id").fetchone()[0] == APPLICATION_ID

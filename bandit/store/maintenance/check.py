@@ -1,4 +1,4 @@
-"""The store checks itself: what it finds wrong, in sentences."""
+"""Checks the integrity of a store, and describes each problem in a sentence."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ if TYPE_CHECKING:
 
     from bandit.store.connection import Connection
 
-_AT_MOST = 20
-_CHUNK = 8_192
-_NEAR = 1e-9
+_MAX_PROBLEMS = 20
+_ROWS_AT_ONCE = 8_192
+_TOLERANCE = 1e-9
 
 
 def check(connection: Connection) -> list[str]:
-    """Return the problems; a file too damaged to be read is one problem."""
+    """Return the problems, at most 20 of each kind; a file too damaged to be read is one problem."""
     problems: list[str] = []
     with connection.reading() as raw:
-        for part in _PARTS:
+        for each in _CHECKS:
             try:
-                found = part(raw)
-                problems += [problem for problem, _ in zip(found, range(_AT_MOST), strict=False)]
+                found = each(raw)
+                problems += [problem for problem, _ in zip(found, range(_MAX_PROBLEMS), strict=False)]
             except sqlite3.DatabaseError as fault:
                 problems.append(f"{connection.path}: cannot be read to its end ({fault}); restore it from a backup")
                 break
@@ -80,7 +80,7 @@ def _contexts(raw: sqlite3.Connection) -> Iterator[str]:
 
 
 def _offers(raw: sqlite3.Connection) -> Iterator[str]:
-    """Look at each pair of set and offer once, however many decisions have it."""
+    """Check each pair of eligible set and offer once, for all decisions with it."""
     rows = raw.execute(
         "SELECT d.offer, s.bits, c.n_offers, d.catalogue_id = s.catalogue_id, min(d.decision_id), count(*) "
         "FROM decisions d JOIN eligible_sets s ON s.id = d.eligible_set_id "
@@ -95,20 +95,20 @@ def _offers(raw: sqlite3.Connection) -> Iterator[str]:
 
 
 def _vectors(raw: sqlite3.Connection) -> Iterator[str]:
-    """Check that a logged vector is one of probabilities and that the propensity is its entry."""
+    """Check that each logged vector is a distribution with the propensity at the offer."""
     cursor = raw.execute(
         "SELECT d.decision_id, d.offer, d.propensity, d.probabilities, c.n_offers FROM decisions d "
         "JOIN catalogues c ON c.id = d.catalogue_id WHERE d.probabilities IS NOT NULL"
     )
-    while rows := cursor.fetchmany(_CHUNK):
+    while rows := cursor.fetchmany(_ROWS_AT_ONCE):
         for decision_id, offer, propensity, vector, n_offers in rows:
             if len(vector) != 8 * n_offers:
                 yield f'decision "{decision_id}" has {len(vector) // 8} probabilities for {n_offers} offers'
                 continue
             probabilities = np.frombuffer(vector, dtype="<f8")
-            if abs(probabilities.sum() - 1.0) > _NEAR or probabilities.min() < 0:
+            if abs(probabilities.sum() - 1.0) > _TOLERANCE or probabilities.min() < 0:
                 yield f'decision "{decision_id}" has probabilities that do not sum to 1'
-            elif abs(probabilities[offer] - propensity) > _NEAR:
+            elif abs(probabilities[offer] - propensity) > _TOLERANCE:
                 yield (
                     f'decision "{decision_id}" has the propensity {propensity} and the probability '
                     f"{probabilities[offer]} of its offer"
@@ -138,6 +138,6 @@ def _snapshots(raw: sqlite3.Connection) -> Iterator[str]:
             yield f"the state of policy {policy} after step {step} is not the one that was written; rebuild it"
 
 
-_PARTS = (
+_CHECKS = (
     _pages, _references, _catalogues, _sets, _propensities, _contexts, _offers, _vectors, _steps, _snapshots,
 )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Copying a database to a file of its own while others write, and making sure of the copy."""
+"""Copies a database to another file while other processes write, and verifies the copy."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ from bandit.store.schema import APPLICATION_ID
 if TYPE_CHECKING:
     from pathlib import Path
 
-PAGES = 2_048
-"""Pages copied in one step: between two steps others get at the file."""
+PAGES_PER_STEP = 2_048
+"""Pages copied in one step; others use the file between two steps."""
 
 SUFFIX = ".backup"
-"""How the names of the copies end that migrations make."""
+"""Suffix of the copies that migrations make."""
 
 PARTIAL = ".partial"
-"""How the name of a copy ends until it is whole."""
+"""Suffix of a copy until it is complete."""
 
 _BESIDE = ("", "-journal", "-wal", "-shm")
-"""What SQLite adds to the name of a database for its own files, and the database itself."""
+"""Suffixes of a database and of the files that SQLite puts beside it."""
 
 
 @dataclass(frozen=True, slots=True)
 class BackupReport:
-    """A copy that was made and checked: where it is, its size in bytes, and the rows of each of its tables.
+    """A finished copy: its path, its size in bytes, and the number of rows of each table.
 
-    `recorded` says whether the database could note the backup among its upkeep.
+    `recorded` says whether the backup was recorded in the journal of the database.
     """
 
     path: Path
@@ -44,29 +44,29 @@ class BackupReport:
 
 
 def copy_of(source: Path, target: Path, progress: Progress | None = None) -> BackupReport:
-    """Copy one consistent state of a database, by SQLite's online backup, and read the copy to its end.
+    """Copy one consistent state of a database with SQLite's online backup, and verify the copy.
 
-    The copy appears under its name only when its integrity is checked and each table has as many rows as the state
-    that was copied. StoreError, and no file, where it cannot be made.
+    The copy gets its name only after its integrity is checked and each table has as many rows as the source. StoreError
+    and no file if that fails.
     """
     if not target.absolute().parent.is_dir():
         raise StoreError(f"{target}: its directory does not exist; create it first")
     partial = target.with_name(target.name + PARTIAL)
     try:
-        _remove(partial)
+        _delete(partial)
         with (
             closing(sqlite3.connect(f"{source.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None)) as there,
             closing(sqlite3.connect(partial, isolation_level=None)) as copy,
         ):
-            # Held open, so that what others write meanwhile does not make the copy begin anew.
+            # An open transaction keeps the writes of others from restarting the copy.
             there.execute("BEGIN")
             expected = _rows(there)
             there.backup(
                 copy,
-                pages=PAGES,
+                pages=PAGES_PER_STEP,
                 progress=None if progress is None else lambda _, left, total: progress(total - left, total),
             )
-            copy.execute("PRAGMA journal_mode = DELETE")  # one file, with nothing beside it
+            copy.execute("PRAGMA journal_mode = DELETE")  # a single file, without a log beside it
             found = [str(line) for (line,) in copy.execute("PRAGMA integrity_check(1)")]
             if found != ["ok"] or _rows(copy) != expected:
                 raise StoreError(
@@ -74,24 +74,24 @@ def copy_of(source: Path, target: Path, progress: Progress | None = None) -> Bac
                     f"{source} with `offer-bandit verify`"
                 )
         partial.replace(target)
-        with contextlib.suppress(OSError):  # not every file system can; the copy is whole
+        with contextlib.suppress(OSError):  # not every file system can; the copy is complete
             sync_directory(target.absolute().parent)
     except (sqlite3.Error, OSError) as fault:
         raise StoreError(
             f"{target}: the backup of {source} could not be made ({fault}); make room or name another place"
         ) from fault
     finally:
-        _remove(partial)
+        _delete(partial)
     return BackupReport(target, target.stat().st_size, expected)
 
 
 def before_migration(source: Path, version: int) -> Path:
-    """Copy a database beside itself before its schema changes; the name says the version and the time (UTC).
+    """Copy a database before its schema changes, to a file beside it with the version and the time (UTC) in its name.
 
-    The caller holds the write lock; so what an earlier migration left unfinished is nobody's, and goes.
+    The caller holds the write lock, so no other migration is running: unfinished copies of earlier ones are deleted.
     """
-    for old in beside(source, whole=False):
-        _remove(old)
+    for old in beside(source, finished=False):
+        _delete(old)
     stamp = datetime.now(tz=UTC).strftime("%Y%m%dT%H%M%S.%fZ")
     target = source.with_name(f"{source.name}.version-{version}.{stamp}{SUFFIX}")
     try:
@@ -103,22 +103,22 @@ def before_migration(source: Path, version: int) -> Path:
         ) from fault
 
 
-def beside(source: Path, *, whole: bool = True) -> list[Path]:
-    """Return the backups that migrations made beside a database, oldest first; else those left unfinished."""
-    start, end = f"{source.name}.version-", SUFFIX if whole else SUFFIX + PARTIAL
+def beside(source: Path, *, finished: bool = True) -> list[Path]:
+    """Return the copies that migrations made beside a database, oldest first: the finished or the partial ones."""
+    start, end = f"{source.name}.version-", SUFFIX if finished else SUFFIX + PARTIAL
     found = source.absolute().parent.iterdir()
     return sorted(path for path in found if path.name.startswith(start) and path.name.endswith(end))
 
 
 def unfinished(folder: Path) -> list[Path]:
-    """Return the copies of stores in a folder whose making was ended early."""
+    """Return the unfinished copies of stores in a folder."""
     with contextlib.suppress(OSError):
-        return sorted(path for path in folder.absolute().glob(f"*{PARTIAL}") if _is_ours(path))
+        return sorted(path for path in folder.absolute().glob(f"*{PARTIAL}") if _is_store(path))
     return []
 
 
-def _is_ours(path: Path) -> bool:
-    """Say whether a file is a database with our mark, which stands at byte 68 of its header."""
+def _is_store(path: Path) -> bool:
+    """Say whether a file is a database with the application id of a store, at byte 68 of its header."""
     try:
         with path.open("rb") as file:
             header = file.read(72)
@@ -133,13 +133,13 @@ def _rows(raw: sqlite3.Connection) -> dict[str, int]:
 
 
 def _quoted(name: str) -> str:
-    """Return a table's name as SQL has it; the file may be anybody's."""
+    """Return a table's name quoted for SQL, as the file may come from anywhere."""
     return '"' + name.replace('"', '""') + '"'
 
 
-def _remove(partial: Path) -> None:
+def _delete(partial: Path) -> None:
     for mark in _BESIDE:
         try:
             partial.with_name(partial.name + mark).unlink(missing_ok=True)
-        except OSError:  # a directory that cannot be written to has nothing of ours
+        except OSError:  # nothing of ours can be in a directory that cannot be written
             return

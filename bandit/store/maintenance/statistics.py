@@ -1,26 +1,19 @@
-"""Counting what is there, and who is at work."""
+"""Counts the rows of a store and measures its files."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from bandit.store.database_file import file_size, wal_path
-from bandit.store.records import UNKNOWN_POLICY, Counts
+from bandit.store.records import UNKNOWN_POLICY, StoreCounts
 from bandit.store.tables.catalogues import spec_text
-from bandit.store.tables.leases import Held
 
 if TYPE_CHECKING:
     from bandit.store.connection import Connection
 
 
-def held_leases(connection: Connection) -> tuple[Held, ...]:
-    """Return all leases, also those that have run out."""
-    with connection.reading() as raw:
-        return tuple(Held(*row) for row in raw.execute("SELECT name, owner, until FROM leases ORDER BY name"))
-
-
-def counts(connection: Connection) -> Counts:
-    """Return how much is in the store."""
+def counts(connection: Connection) -> StoreCounts:
+    """Return the numbers of rows, the range of decision times and the sizes of the files."""
     with connection.reading() as raw:
         row = raw.execute(
             "SELECT (SELECT count(*) FROM decisions), (SELECT count(*) FROM events), "
@@ -30,7 +23,7 @@ def counts(connection: Connection) -> Counts:
             (spec_text(UNKNOWN_POLICY),),
         ).fetchone()
     decisions, events, customers, catalogues, policies, first_time, last_time = row
-    return Counts(
+    return StoreCounts(
         decisions=decisions,
         events=events,
         customers=customers,

@@ -1,4 +1,4 @@
-"""Bringing a database to the schema of today, with a copy of what it was."""
+"""Migrates a database to the current schema, after copying it."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ if TYPE_CHECKING:
 
 
 def migrate(connection: sqlite3.Connection, path: Path) -> None:
-    """Bring a database to `VERSION`: a new one in one transaction, an older one a migration at a time.
+    """Bring a database to `schema.VERSION`: a new one in one transaction, an older one a migration at a time.
 
-    An older one is copied before. Ended at any moment, it is at one version or the next. StoreError, and nothing
-    changed, where the copy cannot be made.
+    An older database is copied first. If the process dies, the file is at one version or the next. StoreError, and
+    nothing changed, when the copy cannot be made.
     """
     db = sqlite_utils.Database(connection, execute_plugins=False)
-    kept = None
+    copied_to = None
     while True:
         connection.execute("BEGIN IMMEDIATE")
         try:
             # Read under the write lock: another process may have migrated while this one waited for it.
             version = schema.user_version(connection)
-            if version and version < schema.VERSION and kept is None:
-                kept = before_migration(path, version)
-            # Nobody must find a new database half made and take it for an old one.
+            if version and version < schema.VERSION and copied_to is None:
+                copied_to = before_migration(path, version)
+            # A new database must not be visible half made, as it would look like one of an older version.
             upto = version + 1 if version else schema.VERSION
             for migration in schema.MIGRATIONS[version:upto]:
                 migration(db)
@@ -44,9 +44,9 @@ def migrate(connection: sqlite3.Connection, path: Path) -> None:
             raise
         if upto >= schema.VERSION:
             break
-    if kept is not None:
+    if copied_to is not None:
         warnings.warn(
-            f"{path} now has version {schema.VERSION} of the schema; as it was before, it is kept in {kept}: delete "
-            "that file when all is well, and when a customer in it is to be erased",
+            f"{path} now has version {schema.VERSION} of the schema; as it was before, it is kept in {copied_to}: "
+            "delete that file once the migrated database works, and whenever a customer in it is to be erased",
             stacklevel=2,
         )

@@ -1,1 +1,1 @@
-"""The spool: a file beside the database that keeps decisions and events while the database cannot take them."""
+"""The spool: a file beside the database that holds decisions and events while the database cannot be written."""

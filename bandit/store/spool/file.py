@@ -1,8 +1,8 @@
-"""A spool: a file beside the database that keeps what the database cannot take just now, line by line.
+"""Reads and writes spool files, in which one process keeps what the database cannot take, line by line.
 
-A line is the blake2b-64 hash of a JSON text, in hex, a space and that text. Its name is that of the database with
-"-spool-", the writer's process and a random token; the writer holds a lock on it (flock) as long as it may append, so
-whoever gets that lock has the spool of a process that is gone.
+A line is the blake2b-64 hash of a JSON text in hex, a space, and that text. The file's name is that of the database
+with "-spool-", the process id and a random token. Its writer holds a lock (flock) on it while it may append, so a
+process that gets the lock knows that the writer has ended.
 """
 
 from __future__ import annotations
@@ -28,18 +28,18 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 MARK = "-spool-"
-"""What stands between the name of the database and that of the spool's writer."""
+"""Stands in a spool's name between the name of the database and the process id."""
 
 REFUSED = "-spool-refused"
-"""What the file is called, after the database, in which lines are kept that the database did not take."""
+"""Suffix, after the name of the database, of the file that keeps the lines that the database refused."""
 
 _DIGITS = 16
-_PIECE = 1 << 20
+_CHUNK_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
-    """A line read back: what was written, None where it is damaged; its bytes; and where the next one starts."""
+class SpoolLine:
+    """A line read back: its record, None if it is damaged; its bytes; and the offset of the next line."""
 
     record: dict[str, object] | None
     text: bytes
@@ -47,15 +47,15 @@ class Line:
 
 
 def digest(text: bytes) -> bytes:
-    """Return the hash that stands before a line's text: blake2b-64 in hex (RFC 7693)."""
+    """Return the hash that precedes a line's text: blake2b-64 in hex (RFC 7693)."""
     return hashlib.blake2b(text, digest_size=_DIGITS // 2).hexdigest().encode()
 
 
 class Spool:
-    """The spool of one writer; the file is there only while something is in it."""
+    """The spool of one writer; the file exists only while there are lines in it."""
 
     def __init__(self, database: Path, *, sync: bool) -> None:
-        """`sync` has every line on the disk before `append` returns, else with the operating system."""
+        """With `sync` each line is on the disk before `append` returns, else with the operating system."""
         self._database = database
         self._sync = sync
         self._fd: int | None = None
@@ -68,11 +68,11 @@ class Spool:
 
     @property
     def token(self) -> str:
-        """The random part of its name."""
+        """The random part of the file's name."""
         return _token(self.path)
 
     def append(self, record: Mapping[str, object]) -> int:
-        """Write a line and return where it starts; OSError where it cannot be written, and then it is not there."""
+        """Write a line and return its offset; OSError if that fails, and then nothing of the line is in the file."""
         text = msgspec.json.encode(record)
         line = digest(text) + b" " + text + b"\n"
         fd = self._create() if self._fd is None else self._fd
@@ -91,19 +91,18 @@ class Spool:
         self.lines += 1
         return start
 
-    def read(self, start: int) -> Iterator[Line]:
-        """Yield the lines from a place on."""
+    def read(self, start: int) -> Iterator[SpoolLine]:
+        """Yield the lines from an offset on."""
         return iter(()) if self._fd is None else read_lines(self._fd, start)
 
     def remove(self) -> None:
-        """Delete the file: all of it is in the database."""
+        """Delete the file, after all of it was folded into the database."""
         if self._fd is not None:
             self.path.unlink(missing_ok=True)
-            os.close(self._fd)
-        self._fd, self._end, self.lines = None, 0, 0
+        self.release()
 
-    def let_go(self) -> None:
-        """Leave the file to whoever opens the database next; in the child of a fork, to the parent."""
+    def release(self) -> None:
+        """Close the file and leave it to the next process that opens the database, or to the parent after a fork."""
         if self._fd is not None:
             os.close(self._fd)
         self._fd, self._end, self.lines = None, 0, 0
@@ -124,24 +123,24 @@ class Spool:
 
 
 @dataclass(frozen=True, slots=True)
-class LeftSpool:
-    """A spool whose writer is gone, locked for the one who has it now."""
+class AbandonedSpool:
+    """A spool whose writer has ended, locked by this process."""
 
     path: Path
     fd: int
 
     @property
     def token(self) -> str:
-        """The random part of its name."""
+        """The random part of the file's name."""
         return _token(self.path)
 
-    def read(self, start: int) -> Iterator[Line]:
-        """Yield the lines from a place on."""
+    def read(self, start: int) -> Iterator[SpoolLine]:
+        """Yield the lines from an offset on."""
         return read_lines(self.fd, start)
 
 
 def spools(database: Path) -> list[Path]:
-    """Return the spools beside a database, also those of processes that live."""
+    """Return the spools beside a database, including those of running processes."""
     prefix = database.name + MARK
     with contextlib.suppress(OSError):
         beside = [entry for entry in database.absolute().parent.iterdir() if entry.name.startswith(prefix)]
@@ -150,21 +149,21 @@ def spools(database: Path) -> list[Path]:
 
 
 @contextlib.contextmanager
-def left_spool(path: Path) -> Iterator[LeftSpool | None]:
-    """Yield a spool whose writer is gone, for this process alone; None where it lives, or the spool is no more."""
+def abandoned_spool(path: Path) -> Iterator[AbandonedSpool | None]:
+    """Lock a spool whose writer has ended; yields None if the writer is running or the file was deleted."""
     try:
         fd = os.open(path, os.O_RDWR)
     except OSError:
         yield None
         return
     try:
-        yield LeftSpool(path, fd) if _locked_now(fd) and os.fstat(fd).st_nlink else None
+        yield AbandonedSpool(path, fd) if _try_lock(fd) and os.fstat(fd).st_nlink else None
     finally:
         os.close(fd)
 
 
 def keep_refused(database: Path, line: bytes, reason: str) -> None:
-    """Keep a line that the database did not take, with the reason, in a file of its own; StoreError where it cannot."""
+    """Append a line that the database refused, with the reason, to the file of those; StoreError if that fails."""
     path = database.with_name(database.name + REFUSED)
     entry = msgspec.json.encode({"reason": reason, "line": line.decode(errors="replace")}) + b"\n"
     try:
@@ -178,14 +177,14 @@ def keep_refused(database: Path, line: bytes, reason: str) -> None:
         raise StoreError(f"{path}: cannot be written ({fault.strerror}); make room, what is spooled waits") from fault
 
 
-def read_lines(fd: int, start: int) -> Iterator[Line]:
-    """Yield the lines from a place on; one that was not written to its end was never promised, and is passed over."""
+def read_lines(fd: int, start: int) -> Iterator[SpoolLine]:
+    """Yield the lines from an offset on; an unfinished last line was never acknowledged, and is skipped."""
     rest, place = b"", start
-    while piece := os.pread(fd, _PIECE, place + len(rest)):
-        *whole, rest = (rest + piece).split(b"\n")
-        for line in whole:
+    while chunk := os.pread(fd, _CHUNK_BYTES, place + len(rest)):
+        *lines, rest = (rest + chunk).split(b"\n")
+        for line in lines:
             place += len(line) + 1
-            yield Line(_record(line), line, place)
+            yield SpoolLine(_record(line), line, place)
 
 
 def _token(path: Path) -> str:
@@ -193,8 +192,8 @@ def _token(path: Path) -> str:
 
 
 def _record(line: bytes) -> dict[str, object] | None:
-    mark, _, text = line.partition(b" ")
-    if mark != digest(text):
+    expected, _, text = line.partition(b" ")
+    if expected != digest(text):
         return None
     try:
         return msgspec.json.decode(text, type=dict[str, object])
@@ -207,7 +206,7 @@ def _lock(fd: int) -> None:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
-def _locked_now(fd: int) -> bool:
+def _try_lock(fd: int) -> bool:
     try:
         _lock(fd)
     except OSError:

@@ -1,4 +1,4 @@
-"""Decisions and events as plain JSON values, for a spool, and back."""
+"""Converts decisions and events to the plain JSON values of a spool's lines, and back."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import numpy as np
 
+from bandit.domain import EligibleSets
 from bandit.store.records import DecisionRows, EventRows
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class SpooledDecisions(msgspec.Struct, frozen=True, tag="decisions"):
-    """A batch of decisions; customers as the store writes them, never as the caller named them.
+    """A batch of decisions, with customers in stored form only.
 
     `masks` are the distinct eligible sets, packed eight offers a byte, in base64; `which` has the set of each row, and
     `removals` the JSON of what the rules removed for each set.
@@ -43,7 +44,7 @@ class SpooledDecisions(msgspec.Struct, frozen=True, tag="decisions"):
     probabilities: str | None
 
     def rows(self) -> DecisionRows:
-        """Return the decisions as they go into the store."""
+        """Return the decisions as rows to append."""
         which = np.array(self.which, dtype=np.int64)
         masks = np.stack([_unpacked(mask, self.n_offers) for mask in self.masks])
         vectors = None
@@ -71,7 +72,7 @@ class SpooledDecisions(msgspec.Struct, frozen=True, tag="decisions"):
 
 
 class SpooledEvents(msgspec.Struct, frozen=True, tag="events"):
-    """A batch of events; an amount of None is none."""
+    """A batch of events; None stands for no amount."""
 
     decision_ids: list[str]
     event: str | list[str]
@@ -84,7 +85,7 @@ class SpooledEvents(msgspec.Struct, frozen=True, tag="events"):
     correct: bool
 
     def rows(self) -> EventRows:
-        """Return the events as they go into the store."""
+        """Return the events as rows to append."""
         return EventRows(
             event=self.event,
             time=np.array(self.time, dtype=np.int64),
@@ -102,10 +103,10 @@ Spooled = SpooledDecisions | SpooledEvents
 
 def spooled_decisions(rows: DecisionRows, customer_keys: Sequence[str]) -> dict[str, object]:
     """Return a batch of decisions as plain JSON values."""
-    packed = np.packbits(rows.eligible, axis=1)
-    distinct, first, which = np.unique(packed, axis=0, return_index=True, return_inverse=True)
-    spread = np.broadcast_to(which.ravel(), len(rows)) if len(packed) == 1 else which.ravel()
-    words = [None if rows.removals is None else rows.removals(row) for row in first.tolist()]
+    sets = EligibleSets.of(rows.eligible)
+    _, first = np.unique(sets.which, return_index=True)
+    set_of_row = np.broadcast_to(sets.which, len(rows)) if len(sets) == 1 else sets.which
+    removals = [None if rows.removals is None else rows.removals(row) for row in first.tolist()]
     return msgspec.to_builtins(  # type: ignore[no-any-return]
         SpooledDecisions(
             decision_ids=list(rows.decision_ids),
@@ -116,9 +117,9 @@ def spooled_decisions(rows: DecisionRows, customer_keys: Sequence[str]) -> dict[
             policy_step=rows.policy_step,
             contexts=list(rows.contexts_json),
             n_offers=rows.eligible.shape[1],
-            masks=[base64.b64encode(mask.tobytes()).decode() for mask in distinct],
-            which=spread.tolist(),
-            removals=words,
+            masks=[base64.b64encode(mask.tobytes()).decode() for mask in np.packbits(sets.masks, axis=1)],
+            which=set_of_row.tolist(),
+            removals=removals,
             offer=rows.offer.tolist(),
             propensity=rows.propensity.tolist(),
             group=rows.group if isinstance(rows.group, str) else rows.group[0],
@@ -131,7 +132,7 @@ def spooled_decisions(rows: DecisionRows, customer_keys: Sequence[str]) -> dict[
 
 
 def spooled_events(rows: EventRows, *, correct: bool) -> dict[str, object]:
-    """Return a batch of events as plain JSON values; the decisions are named by their ids."""
+    """Return a batch of events as plain JSON values; the rows must name decisions by their ids."""
     return msgspec.to_builtins(  # type: ignore[no-any-return]
         SpooledEvents(
             decision_ids=list(rows.decision_ids or ()),
@@ -148,7 +149,7 @@ def spooled_events(rows: EventRows, *, correct: bool) -> dict[str, object]:
 
 
 def read_spooled(record: object) -> Spooled:
-    """Return what a line of a spool has; msgspec.ValidationError where it has something else."""
+    """Return the content of a spool's line; msgspec.ValidationError for any other record."""
     return msgspec.convert(record, Spooled)  # type: ignore[no-any-return]
 
 
@@ -163,5 +164,5 @@ def _vectors(probabilities: FloatArray) -> str:
 def _unpacked(mask: str, n_offers: int) -> BoolArray:
     bits = np.frombuffer(base64.b64decode(mask), dtype=np.uint8)
     if not 0 <= 8 * len(bits) - n_offers < 8:
-        raise ValueError(f"a mask of {len(bits)} bytes is none of {n_offers} offers")
+        raise ValueError(f"a mask of {len(bits)} bytes is not one of {n_offers} offers")
     return np.unpackbits(bits, count=n_offers).astype(np.bool_)

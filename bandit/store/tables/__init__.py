@@ -1,1 +1,1 @@
-"""One module a table or group of tables: reading and writing rows as columns."""
+"""The tables of the database, one module for each or for a few that belong together."""

@@ -1,4 +1,4 @@
-"""Catalogue versions and lineages of policies: registered once, found by content."""
+"""The tables of catalogue versions and of policies: each is registered once and found again by its content."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import msgspec
 from bandit.catalogue import Catalogue
 from bandit.catalogue.offer_grid import MAX_DENSE_OFFERS
 from bandit.errors import StoreError
-from bandit.store.corruption import as_written
+from bandit.store.corruption import decoding
 from bandit.store.records import UNKNOWN_POLICY, CatalogueRow, PolicyRow
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def spec_text(spec: Mapping[str, object]) -> str:
-    """Return a policy's settings as the table of policies has them."""
+    """Return a policy's settings as the table of policies stores them."""
     return msgspec.json.encode(spec, order="sorted").decode()
 
 
@@ -28,11 +28,11 @@ class Catalogues:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        self._read: dict[int, Catalogue] = {}
-        connection.on_rollback(self._read.clear)
+        self._cache: dict[int, Catalogue] = {}
+        connection.on_rollback(self._cache.clear)
 
     def register(self, catalogue: Catalogue) -> int:
-        """Return the number of a catalogue version; a new one is written with all its offers, for people to read."""
+        """Return the number of a catalogue version; a new one is inserted, with its offers for people to read."""
         connection = self._connection
         with connection.reading() as raw:
             row = raw.execute("SELECT id FROM catalogues WHERE version = ?", (catalogue.version,)).fetchone()
@@ -53,7 +53,7 @@ class Catalogues:
                     content,
                 ),
             ).fetchone()
-            if row is None:  # another process was quicker
+            if row is None:  # another process has inserted it meanwhile
                 row = raw.execute("SELECT id FROM catalogues WHERE version = ?", (catalogue.version,)).fetchone()
                 return int(row[0])
             number = int(row[0])
@@ -67,32 +67,32 @@ class Catalogues:
         return number
 
     def get(self, catalogue_id: int) -> Catalogue:
-        """Return a catalogue version; StoreError where there is none of that number."""
-        found = self._read.get(catalogue_id)
+        """Return a catalogue version; StoreError for an unknown number."""
+        found = self._cache.get(catalogue_id)
         if found is None:
             with self._connection.reading() as raw:
                 row = raw.execute("SELECT content FROM catalogues WHERE id = ?", (catalogue_id,)).fetchone()
             if row is None:
                 raise StoreError(f"{self._connection.path}: has no catalogue {catalogue_id}; register it first")
-            with as_written(self._connection.path, f"catalogue {catalogue_id}"):
+            with decoding(self._connection.path, f"catalogue {catalogue_id}"):
                 content = msgspec.json.decode(row[0], type=dict[str, object])
             found = Catalogue.from_dict(content, where=f"catalogue {catalogue_id} of the store")
-            self._read[catalogue_id] = found
+            self._cache[catalogue_id] = found
         return found
 
     def all(self) -> tuple[CatalogueRow, ...]:
-        """Return all versions, in the order in which they came."""
+        """Return all versions, in the order of their registration."""
         with self._connection.reading() as raw:
             rows = raw.execute("SELECT id, version, name FROM catalogues ORDER BY id").fetchall()
         return tuple(CatalogueRow(*row) for row in rows)
 
     def latest(self) -> tuple[int, Catalogue] | None:
-        """Return the version that was registered last."""
+        """Return the version registered last, None without any."""
         rows = self.all()
         return (rows[-1].id, self.get(rows[-1].id)) if rows else None
 
     def register_policy(self, catalogue_id: int, spec: Mapping[str, object]) -> int:
-        """Return the number of a learner: these settings over this catalogue version."""
+        """Return the number of the policy with these settings over this catalogue version; a new one is inserted."""
         self.get(catalogue_id)
         text = spec_text(spec)
         connection = self._connection
@@ -112,16 +112,16 @@ class Catalogues:
         return int(row[0])
 
     def policy_spec(self, policy_id: int) -> tuple[int, Mapping[str, object]]:
-        """Return a learner's catalogue and settings; StoreError where there is none of that number."""
+        """Return the catalogue and the settings of a policy; StoreError for an unknown number."""
         with self._connection.reading() as raw:
             row = raw.execute("SELECT catalogue_id, spec FROM policies WHERE id = ?", (policy_id,)).fetchone()
         if row is None:
             raise StoreError(f"{self._connection.path}: has no policy {policy_id}; register it first")
-        with as_written(self._connection.path, f"the description of policy {policy_id}"):
+        with decoding(self._connection.path, f"the description of policy {policy_id}"):
             return int(row[0]), msgspec.json.decode(row[1], type=dict[str, object])
 
     def policies(self) -> tuple[PolicyRow, ...]:
-        """Return all lineages, in the order in which they came; what stands for unknown policies is none."""
+        """Return all policies in the order of their registration, without the placeholders of unknown ones."""
         return tuple(row for row in self._policy_rows() if row.spec != UNKNOWN_POLICY)
 
     def unknown_policy(self, catalogue_id: int) -> int:
@@ -129,7 +129,7 @@ class Catalogues:
         return self.register_policy(catalogue_id, UNKNOWN_POLICY)
 
     def unknown_policies(self) -> tuple[int, ...]:
-        """Return the numbers that stand for policies whose propensities are unknown, one a catalogue version."""
+        """Return the numbers of the placeholder policies, at most one a catalogue version."""
         return tuple(row.id for row in self._policy_rows() if row.spec == UNKNOWN_POLICY)
 
     def _policy_rows(self) -> tuple[PolicyRow, ...]:
@@ -137,7 +137,7 @@ class Catalogues:
             rows = raw.execute(
                 "SELECT id, catalogue_id, spec, base_step, decides_from FROM policies ORDER BY id"
             ).fetchall()
-        with as_written(self._connection.path, "the description of a policy"):
+        with decoding(self._connection.path, "the description of a policy"):
             return tuple(
                 PolicyRow(number, catalogue, msgspec.json.decode(spec, type=dict[str, object]), base, decides)
                 for number, catalogue, spec, base, decides in rows

@@ -1,4 +1,4 @@
-"""Customers: kept under a keyed hash, each once."""
+"""The table of customers: each is stored once, under a keyed hash."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _FIND = "SELECT c.key, c.id FROM json_each(?) j CROSS JOIN customers c ON c.key 
 
 
 class Customers:
-    """Gives each customer a number; the key itself is written nowhere."""
+    """The table `customers`, which numbers them; the key of the hash is stored nowhere."""
 
     def __init__(self, connection: Connection, key: bytes | None) -> None:
         if key is not None and not 1 <= len(key) <= hashlib.blake2b.MAX_KEY_SIZE:
@@ -36,43 +36,43 @@ class Customers:
         self._check_key()
 
     def on(self, connection: Connection) -> Customers:
-        """Return the same for another connection to the same store."""
+        """Return the same table over another connection to the same store."""
         return Customers(connection, self._key)
 
     @property
     def in_clear(self) -> bool:
-        """Whether customers are written as they are."""
+        """Whether customers are stored unhashed."""
         return self._key is None
 
     def stored(self, customer: str) -> str:
-        """Return how a customer is written: blake2b-128 under the key, in hex (RFC 7693), or as is without one."""
+        """Return a customer's stored form: blake2b-128 with the key, in hex (RFC 7693); unchanged without a key."""
         if self._key is None:
             return customer
         return hashlib.blake2b(customer.encode(), digest_size=16, key=self._key).hexdigest()
 
     def all_stored(self, customers: Sequence[str]) -> list[str]:
-        """Return how each of many customers is written."""
+        """Return the stored forms of many customers."""
         key = self._key
         if key is None:
             return list(customers)
         return [hashlib.blake2b(customer.encode(), digest_size=16, key=key).hexdigest() for customer in customers]
 
     def ids(self, keys: Sequence[str] | ObjectArray) -> list[int]:
-        """Return the numbers of customers as they are stored, within the caller's transaction; new ones get one."""
+        """Return the numbers of customers in stored form, inside the caller's transaction; new ones are inserted."""
         keys = keys.tolist() if isinstance(keys, np.ndarray) else keys
         if len(keys) == 1:
-            return [self._one(keys[0])]
+            return [self._find_or_insert_one(keys[0])]
         numbers = self._numbers.many(keys)
         unknown = [key for key in dict.fromkeys(keys) if key not in numbers]
         if unknown:
-            found = self._all(unknown)
+            found = self._find_or_insert(unknown)
             for key, number in found.items():
                 self._numbers.put(key, number)
             numbers |= found
         return list(map(numbers.__getitem__, keys))
 
-    def _all(self, keys: Sequence[str]) -> dict[str, int]:
-        """Return the numbers of customers without a look at the cache; new ones get one, all in one statement."""
+    def _find_or_insert(self, keys: Sequence[str]) -> dict[str, int]:
+        """Return the numbers by key, past the cache; new customers are inserted in one statement."""
         raw = self._connection.raw
         found: dict[str, int] = dict(raw.execute(_FIND, (msgspec.json.encode(keys).decode(),)))
         new = [key for key in keys if key not in found]
@@ -82,7 +82,7 @@ class Customers:
             found |= dict(raw.execute(_FIND, (text,)))
         return found
 
-    def _one(self, key: str) -> int:
+    def _find_or_insert_one(self, key: str) -> int:
         number = self._numbers.get(key)
         if number is None:
             raw = self._connection.raw
@@ -94,7 +94,7 @@ class Customers:
         return number
 
     def _check_key(self) -> None:
-        """Remember a hash under the key, and refuse another key: the same customer would become two."""
+        """Store a hash made with the key, and reject another key, with which a customer would become two."""
         connection, name = self._connection, "customer_key_check"
         check = _CLEAR if self._key is None else hashlib.blake2b(_MARK, digest_size=16, key=self._key).hexdigest()
         with connection.reading() as raw:

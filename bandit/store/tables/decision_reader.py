@@ -1,4 +1,4 @@
-"""Reading decisions with what came of each, in columns."""
+"""Reads decisions with their outcomes, in columns."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 import msgspec
 import numpy as np
 
+from bandit.catalogue.objective import Objective
 from bandit.domain import BoolArray, FloatArray, IntArray
 from bandit.errors import UnknownDecisionError
-from bandit.store.corruption import as_written
+from bandit.store.corruption import decoding
 from bandit.store.records import DecisionColumns, EventColumns, Where, object_array
 
 if TYPE_CHECKING:
@@ -33,13 +34,13 @@ AND (:settled_before IS NULL OR d.time < :settled_before
     OR EXISTS (SELECT 1 FROM events c WHERE c.seq = d.seq AND c.event = 'closed'))
 """
 
-# The statements are put together from the constants above, once.
+# The statements are assembled from the constants above, once.
 _PAGE = f"""
 SELECT {_COLUMNS} FROM decisions d CROSS JOIN customers k ON k.id = d.customer_id
 WHERE d.seq > :after_seq AND d.seq <= :through_seq AND {_FILTER}
 ORDER BY d.seq LIMIT :limit
 """  # noqa: S608
-_THESE = f"""
+_BY_SEQ = f"""
 SELECT {_COLUMNS} FROM decisions d CROSS JOIN customers k ON k.id = d.customer_id
 WHERE d.seq IN (SELECT value FROM json_each(:seqs)) ORDER BY d.seq
 """  # noqa: S608
@@ -48,14 +49,14 @@ SELECT d.catalogue_id, d.offer, count(*) FROM decisions d
 WHERE d.seq <= :through_seq AND {_FILTER} GROUP BY d.catalogue_id, d.offer
 """  # noqa: S608
 
-# A customer's groups first, so that each customer counts once; NULL is for those of more than one.
+# Grouped by customer first, so that each customer counts once; NULL stands for customers in more than one group.
 _GROUPS = f"""
 SELECT CASE WHEN low = high THEN low END, count(*) FROM (
     SELECT MIN(d.grp) AS low, MAX(d.grp) AS high FROM decisions d WHERE {_FILTER} GROUP BY d.customer_id
 ) GROUP BY 1
 """  # noqa: S608
 
-# Only decisions that have events give a row; CROSS JOIN keeps SQLite from starting at the decisions.
+# Decisions without events give no row. CROSS JOIN keeps SQLite from starting at the decisions.
 _OUTCOMES = """
 SELECT e.seq,
     SUM(e.time <= d.time + :window AND e.event = :event),
@@ -72,13 +73,10 @@ WHERE e.seq IN (SELECT value FROM json_each(:seqs))
 GROUP BY e.seq ORDER BY e.seq
 """
 
-_RETURNED = 1e-6
-"""Net revenue at or below this, after money went back, means that everything was returned."""
-
 
 @dataclass(frozen=True, slots=True, eq=False)
-class OutcomeColumns:
-    """What came of n decisions; `valued` is true where some counted event has a revenue or a reward."""
+class StoredOutcomes:
+    """The outcomes of n decisions; `valued` is true where some counted event has a revenue or a reward."""
 
     converted: BoolArray
     revenue: FloatArray
@@ -109,7 +107,7 @@ class DecisionReader:
         where: Where = _EVERYTHING,
         probabilities: bool = False,
     ) -> DecisionColumns:
-        """Return the next decisions after `after_seq`, at most `limit`."""
+        """Return the next decisions after the number `after_seq`, at most `limit`."""
         with self._connection.reading() as raw:
             rows = raw.execute(
                 _PAGE,
@@ -123,16 +121,16 @@ class DecisionReader:
             ).fetchall()
             return self._with_outcomes(rows, objective_event, window)
 
-    def these(
+    def by_seq(
         self, seqs: IntArray, objective_event: str, window: int, *, probabilities: bool = False
     ) -> DecisionColumns:
-        """Return the decisions of these numbers, which ascend."""
+        """Return the decisions with these numbers, which must ascend."""
         with self._connection.reading() as raw:
             parameters = {"seqs": _json(seqs), "probabilities": probabilities}
-            return self._with_outcomes(raw.execute(_THESE, parameters).fetchall(), objective_event, window)
+            return self._with_outcomes(raw.execute(_BY_SEQ, parameters).fetchall(), objective_event, window)
 
     def of_customer(self, key: str) -> IntArray:
-        """Return the numbers of the decisions of a customer as it is stored, in order."""
+        """Return the numbers of a customer's decisions, in order; the customer is given in stored form."""
         with self._connection.reading() as raw:
             rows = raw.execute(
                 "SELECT d.seq FROM customers k JOIN decisions d ON d.customer_id = k.id WHERE k.key = ? ORDER BY d.seq",
@@ -141,12 +139,12 @@ class DecisionReader:
         return np.array(rows, dtype=np.int64).reshape(-1)
 
     def one(self, decision_id: str, objective_event: str, window: int) -> DecisionColumns:
-        """Return one decision with its probabilities; UnknownDecisionError where there is none of that id."""
+        """Return one decision, as a batch of one, with its probabilities; UnknownDecisionError for an unknown id."""
         seq = np.array([self.seq_of(decision_id)], dtype=np.int64)
-        return self.these(seq, objective_event, window, probabilities=True)
+        return self.by_seq(seq, objective_event, window, probabilities=True)
 
     def seq_of(self, decision_id: str) -> int:
-        """Return the number of a decision; UnknownDecisionError where there is none of that id."""
+        """Return the number of a decision; UnknownDecisionError for an unknown id."""
         with self._connection.reading() as raw:
             row = raw.execute("SELECT seq FROM decisions WHERE decision_id = ?", (decision_id,)).fetchone()
         if row is None:
@@ -154,33 +152,41 @@ class DecisionReader:
         return int(row[0])
 
     def has(self, decision_id: str) -> bool:
-        """Say whether there is a decision of that id."""
+        """Say whether there is a decision with this id."""
         with self._connection.reading() as raw:
             found = raw.execute("SELECT 1 FROM decisions WHERE decision_id = ?", (decision_id,)).fetchone()
         return found is not None
 
+    def first_existing(self, decision_ids: Sequence[str]) -> str | None:
+        """Return the first of the ids that a stored decision has, None if none has."""
+        with self._connection.reading() as raw:
+            for decision_id in decision_ids:
+                if raw.execute("SELECT 1 FROM decisions WHERE decision_id = ?", (decision_id,)).fetchone() is not None:
+                    return decision_id
+        return None
+
     def last_seq(self) -> int:
-        """Return the number of the newest decision, 0 where there is none."""
+        """Return the number of the newest decision, 0 without any."""
         with self._connection.reading() as raw:
             return int(raw.execute("SELECT COALESCE(MAX(seq), 0) FROM decisions").fetchone()[0])
 
     def tally(self, where: Where, through_seq: int) -> tuple[IntArray, IntArray, IntArray]:
-        """Return how many decisions there are of each (catalogue, offer), as three columns."""
+        """Return the numbers of decisions by catalogue and offer, as three columns (catalogue id, offer, count)."""
         with self._connection.reading() as raw:
             rows = raw.execute(_TALLY, {"through_seq": through_seq, **_filter(where)}).fetchall()
-        with as_written(self._connection.path, "a decision"):
+        with decoding(self._connection.path, "a decision"):
             table = np.array(rows, dtype=np.int64).reshape(-1, 3)
         return table[:, 0], table[:, 1], table[:, 2]
 
     def customers_by_group(self, where: Where = _EVERYTHING) -> tuple[dict[str, int], int]:
-        """Return the number of customers of each group, and of those seen in more than one, who are in no count."""
+        """Return the number of customers by group, and separately the number of those in more than one group."""
         with self._connection.reading() as raw:
             counts = dict(raw.execute(_GROUPS, _filter(where)).fetchall())
         several = int(counts.pop(None, 0))
         return {str(group): int(count) for group, count in counts.items()}, several
 
-    def outcomes(self, seqs: IntArray, objective_event: str, window: int) -> OutcomeColumns:
-        """Return what came of these decisions, which ascend; an event counts up to `window` after its decision."""
+    def outcomes(self, seqs: IntArray, objective_event: str, window: int) -> StoredOutcomes:
+        """Return the outcomes of the decisions with these ascending numbers, from the events within `window`."""
         with self._connection.reading() as raw:
             rows = raw.execute(_OUTCOMES, {"seqs": _json(seqs), "event": objective_event, "window": window}).fetchall()
         columns = list(zip(*rows, strict=True)) or [()] * 9
@@ -197,9 +203,8 @@ class DecisionReader:
             return column
 
         revenue = spread_numbers(3)
-        returned = (spread(2) > 0) & (revenue <= _RETURNED)
-        return OutcomeColumns(
-            converted=(spread(1) > 0) & ~returned,
+        return StoredOutcomes(
+            converted=Objective.conversions(spread(1) > 0, spread(2) > 0, revenue),
             revenue=revenue,
             value=spread_numbers(4),
             valued=spread(5) > 0,
@@ -209,7 +214,7 @@ class DecisionReader:
         )
 
     def times(self, seqs: IntArray) -> IntArray:
-        """Return when these decisions, which ascend, were made."""
+        """Return the (n,) times of the decisions with these numbers, which must ascend."""
         with self._connection.reading() as raw:
             rows = raw.execute(
                 "SELECT time FROM decisions WHERE seq IN (SELECT value FROM json_each(?)) ORDER BY seq",
@@ -218,7 +223,7 @@ class DecisionReader:
         return np.array(rows, dtype=np.int64).reshape(-1)
 
     def events_of(self, decision_id: str) -> EventColumns:
-        """Return all events of a decision, also those that a later one corrects."""
+        """Return all events of a decision, including those that a later event corrects."""
         seq = self.seq_of(decision_id)
         with self._connection.reading() as raw:
             rows = raw.execute(
@@ -240,8 +245,8 @@ class DecisionReader:
         )
 
     def _with_outcomes(self, rows: Sequence[tuple[object, ...]], event: str, window: int) -> DecisionColumns:
-        """Return the columns of the rows; the caller holds the lock, so that both reads see one state."""
-        with as_written(self._connection.path, "a decision"):
+        """Return the rows as columns with their outcomes; inside `reading`, so that both reads see one state."""
+        with decoding(self._connection.path, "a decision"):
             return self._columns(list(zip(*rows, strict=True)) or [()] * _N_COLUMNS, event, window)
 
     def _columns(self, columns: Sequence[tuple[object, ...]], event: str, window: int) -> DecisionColumns:
@@ -249,7 +254,7 @@ class DecisionReader:
             return np.array(columns[place], dtype=np.int64)
 
         seq = integers(0)
-        came = self.outcomes(seq, event, window)
+        outcomes = self.outcomes(seq, event, window)
         return DecisionColumns(
             seq=seq,
             decision_id=object_array(columns[1]),
@@ -268,12 +273,12 @@ class DecisionReader:
             position=integers(14),
             fault=object_array(columns[15]),
             probabilities=object_array(columns[16]),
-            converted=came.converted,
-            revenue=came.revenue,
-            value=came.value,
-            closed=came.closed,
-            n_events=came.n_events,
-            last_event_id=came.last_event_id,
+            converted=outcomes.converted,
+            revenue=outcomes.revenue,
+            value=outcomes.value,
+            closed=outcomes.closed,
+            n_events=outcomes.n_events,
+            last_event_id=outcomes.last_event_id,
         )
 
 

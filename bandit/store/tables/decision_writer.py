@@ -1,8 +1,7 @@
-"""Appending decisions: all of a batch or nothing, a repeat told from a conflict."""
+"""Appends decisions: a whole batch or nothing; repeats are skipped and conflicts raised."""
 
 from __future__ import annotations
 
-import sqlite3
 from itertools import chain, islice, repeat
 from typing import TYPE_CHECKING
 
@@ -11,15 +10,16 @@ import numpy as np
 
 from bandit.domain import IntArray
 from bandit.errors import DuplicateError, NumberError, OfferError, StoreError
-from bandit.store.text import refuse_zeros
+from bandit.store.sqlite_errors import is_broken_reference
+from bandit.store.text import reject_zero_characters
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     from bandit.store.connection import Connection
     from bandit.store.records import DecisionRows
     from bandit.store.tables.customers import Customers
-    from bandit.store.tables.eligible_sets import EligibleSets
+    from bandit.store.tables.eligible_sets import EligibleSetTable
 
 _SHARED = ("catalogue_id", "policy_id", "policy_step", "seed", "batch", "fault")
 _OWN = (
@@ -27,12 +27,12 @@ _OWN = (
     "probabilities",
 )  # fmt: skip
 
-AT_ONCE = 32
-"""Rows that one statement writes in a batch: what they share is bound once, and the statement's own work is shared."""
+ROWS_PER_STATEMENT = 32
+"""Rows that one statement inserts: shared parameters are bound once, and the statement's overhead is divided."""
 
 
 def _insert(n: int) -> str:
-    """Return the statement that writes n rows: first the parameters that they share, then each row's own."""
+    """Return the statement that inserts n rows: first the parameters they share, then those of each row."""
     shared = ", ".join(f"?{place}" for place in range(1, len(_SHARED) + 1))
     firsts = range(len(_SHARED) + 1, len(_SHARED) + n * len(_OWN) + 1, len(_OWN))
     rows = (f"({shared}, {', '.join(f'?{first + place}' for place in range(len(_OWN)))})" for first in firsts)
@@ -42,7 +42,7 @@ def _insert(n: int) -> str:
     )
 
 
-_INSERT_ONE, _INSERT_MANY = _insert(1), _insert(AT_ONCE)
+_INSERT_ONE, _INSERT_MANY = _insert(1), _insert(ROWS_PER_STATEMENT)
 
 _STORED = """
 SELECT d.seq, d.time, d.customer_id, d.catalogue_id, d.policy_id, d.context, d.eligible_set_id, d.offer, d.propensity,
@@ -59,7 +59,7 @@ _COMPARED = (
 class DecisionWriter:
     """Writes the table `decisions`."""
 
-    def __init__(self, connection: Connection, customers: Customers, eligible: EligibleSets) -> None:
+    def __init__(self, connection: Connection, customers: Customers, eligible: EligibleSetTable) -> None:
         self._connection = connection
         self._customers = customers
         self._eligible = eligible
@@ -67,8 +67,8 @@ class DecisionWriter:
     def append(self, rows: DecisionRows) -> IntArray:
         """Write a batch in one transaction and return the (n,) numbers of its decisions.
 
-        A decision that is already there with the same content is left as it is. Raises DuplicateError for one with
-        different content, NumberError for a propensity outside (0, 1], OfferError for an offer that is not eligible.
+        A decision that is stored already with the same content is left as it is. DuplicateError for one with different
+        content, NumberError for a propensity outside (0, 1], OfferError for an offer that is not eligible.
         """
         _check(rows)
         if not len(rows):
@@ -76,9 +76,9 @@ class DecisionWriter:
         try:
             return self._append(rows)
         except StoreError as fault:
-            # Another process has erased a customer whose number was looked up before; by now that is forgotten.
-            if not isinstance(fault.__cause__, sqlite3.IntegrityError) or "FOREIGN KEY" not in str(fault.__cause__):
+            if not is_broken_reference(fault):
                 raise
+            # Another process has erased a customer whose number was cached here; the rollback has cleared the caches.
             return self._append(rows)
 
     def _append(self, rows: DecisionRows) -> IntArray:
@@ -90,7 +90,7 @@ class DecisionWriter:
             sets = self._eligible.ids(rows.catalogue_id, rows.eligible, rows.removals)
             if len(sets) < n:
                 sets *= n
-            # A policy's own words about its fault must not stop the decision.
+            # A zero character in a policy's error message must not prevent the decision.
             fault = None if rows.fault is None else rows.fault.replace("\0", "?")
             shared = (rows.catalogue_id, rows.policy_id, rows.policy_step, rows.seed, rows.batch, fault)
             own = _own(rows, customers, sets)
@@ -100,27 +100,19 @@ class DecisionWriter:
                     return np.array([cursor.lastrowid], dtype=np.int64)
             else:
                 before = raw.total_changes
-                for _ in range(n // AT_ONCE):
-                    raw.execute(_INSERT_MANY, (*shared, *chain.from_iterable(islice(own, AT_ONCE))))
+                for _ in range(n // ROWS_PER_STATEMENT):
+                    raw.execute(_INSERT_MANY, (*shared, *chain.from_iterable(islice(own, ROWS_PER_STATEMENT))))
                 raw.executemany(_INSERT_ONE, ((*shared, *row) for row in own))
                 if raw.total_changes - before == n:
                     last = raw.execute("SELECT last_insert_rowid()").fetchone()[0]
                     return np.arange(last - n + 1, last + 1, dtype=np.int64)
             return self._compare(rows, customers, sets)
 
-    def known(self, decision_ids: Sequence[str]) -> str | None:
-        """Return the first of these ids that the table has, None where it has none of them."""
-        with self._connection.reading() as raw:
-            for decision_id in decision_ids:
-                if raw.execute("SELECT 1 FROM decisions WHERE decision_id = ?", (decision_id,)).fetchone() is not None:
-                    return decision_id
-        return None
-
     def _compare(self, rows: DecisionRows, customers: list[int], sets: list[int]) -> IntArray:
-        """Return the numbers of decisions that are all in the table by now; DuplicateError where one differs."""
+        """Return the numbers of decisions that are all stored by now; DuplicateError if one has other content."""
         ids = msgspec.json.encode(list(rows.decision_ids)).decode()
         stored = self._connection.raw.execute(_STORED, (ids,)).fetchall()
-        given = zip(
+        sent = zip(
             rows.time.tolist(),
             customers,
             repeat(rows.catalogue_id),
@@ -131,9 +123,9 @@ class DecisionWriter:
             rows.propensity.tolist(),
             repeat(rows.group) if isinstance(rows.group, str) else rows.group,
         )  # fmt: skip
-        for decision_id, there, came in zip(rows.decision_ids, stored, given, strict=True):
-            if there[1:] != came:
-                names = [name for name, a, b in zip(_COMPARED, there[1:], came, strict=True) if a != b]
+        for decision_id, (_, *old), new in zip(rows.decision_ids, stored, map(list, sent), strict=True):
+            if old != new:
+                names = [name for name, a, b in zip(_COMPARED, old, new, strict=True) if a != b]
                 raise DuplicateError(
                     f'the decision id "{decision_id}" is already there with another {" and another ".join(names)}; '
                     "give a new decision a new id"
@@ -142,7 +134,7 @@ class DecisionWriter:
 
 
 def _own(rows: DecisionRows, customers: list[int], sets: list[int]) -> Iterator[tuple[object, ...]]:
-    """Yield what each row does not share with the others, in the order of `_OWN`."""
+    """Yield the parameters of each row, in the order of `_OWN`."""
     n = len(rows)
     # A void view gives one bytes object a row without a loop over rows.
     vectors = (
@@ -164,12 +156,12 @@ def _own(rows: DecisionRows, customers: list[int], sets: list[int]) -> Iterator[
         range(rows.first_position, rows.first_position + n),
         rows.contexts_json,
         vectors,
-        strict=False,  # what is shared repeats for ever
+        strict=False,  # the shared group repeats without end
     )  # fmt: skip
 
 
-def _one_is_sound(rows: DecisionRows) -> bool:
-    """Say the same of a batch of one as `_check`, with numbers in place of columns."""
+def _is_valid_single(rows: DecisionRows) -> bool:
+    """Do the check of `_check` for a batch of one, with scalars, which is faster."""
     same_length = (
         len(rows.time) == len(rows.customers) == len(rows.contexts_json) == len(rows.offer) == len(rows.propensity) == 1
         and len(rows.eligible) == 1
@@ -184,6 +176,7 @@ def _one_is_sound(rows: DecisionRows) -> bool:
 
 
 def _check(rows: DecisionRows) -> None:
+    """Raise the error of the first column that is not valid."""
     n, eligible = len(rows), rows.eligible
     for what, texts in (
         ("decision id", rows.decision_ids),
@@ -193,8 +186,8 @@ def _check(rows: DecisionRows) -> None:
         ("seed", rows.seed),
         ("batch", rows.batch),
     ):
-        refuse_zeros(what, texts)
-    if n == 1 and _one_is_sound(rows):
+        reject_zero_characters(what, texts)
+    if n == 1 and _is_valid_single(rows):
         return
     lengths = {n, len(rows.time), len(rows.customers), len(rows.contexts_json), len(rows.offer), len(rows.propensity)}
     if not isinstance(rows.group, str):
@@ -205,9 +198,9 @@ def _check(rows: DecisionRows) -> None:
         lengths.add(len(rows.customer_keys))
     if len(lengths) > 1 or (len(eligible) not in {1, n} and n > 0):
         raise StoreError(f"the columns of a batch of decisions differ in length: {sorted(lengths | {len(eligible)})}")
-    proper = (rows.propensity > 0) & (rows.propensity <= 1)  # false for NaN as well
-    if not proper.all():
-        row = int(np.argmin(proper))
+    valid = (rows.propensity > 0) & (rows.propensity <= 1)  # false for NaN as well
+    if not valid.all():
+        row = int(np.argmin(valid))
         raise NumberError(
             f'the propensity of decision "{rows.decision_ids[row]}" is {rows.propensity[row]}; '
             "it must be above 0 and at most 1"

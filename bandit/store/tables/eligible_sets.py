@@ -1,4 +1,4 @@
-"""Eligible sets: the mask of a decision, kept once however many decisions share it."""
+"""The table of eligible sets: each distinct mask is stored once, and decisions refer to it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bandit.domain import BoolArray, IntArray
+from bandit.domain import BoolArray, EligibleSets, IntArray
 from bandit.errors import StoreError
 from bandit.store.tables.cache import Cache
 
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
     from bandit.store.connection import Connection
 
 
-SHORT = 512
-"""Longest mask, in bytes of packed bits, that is remembered as it is; of a longer one, its digest."""
+SHORT_MASK_BYTES = 512
+"""Longest packed mask, in bytes, that is a cache key itself; of a longer one its digest is."""
 
-MANY_OFFERS = 50_000
-"""Masks of more offers are known again by being the same array, and few of them are kept."""
+LARGE_MASK_OFFERS = 50_000
+"""Masks of more offers are recognised by array identity, and only a few of them are cached."""
 
 
-class EligibleSets:
+class EligibleSetTable:
     """The table `eligible_sets`; bits are packed eight offers a byte, the first offer in the highest bit."""
 
     def __init__(self, connection: Connection) -> None:
@@ -38,24 +38,26 @@ class EligibleSets:
         connection.on_rollback(self._masks.clear)
 
     def ids(self, catalogue_id: int, eligible: BoolArray, removals: Callable[[int], str] | None) -> list[int]:
-        """Return the number of each row's set, within the caller's transaction; a new set is written."""
+        """Return the numbers of the rows' sets, inside the caller's transaction; new sets are inserted.
+
+        One number for a (1, N) mask, else n of them. `removals(row)` is called only for new sets.
+        """
         n_offers = eligible.shape[1]
-        if len(eligible) == 1 and n_offers > MANY_OFFERS and not eligible.flags.writeable:
-            return [self._of_many(catalogue_id, eligible, removals)]
+        if len(eligible) == 1 and n_offers > LARGE_MASK_OFFERS and not eligible.flags.writeable:
+            return [self._id_by_identity(catalogue_id, eligible, removals)]
         if len(eligible) == 1:
-            return [self._one(catalogue_id, np.packbits(eligible).tobytes(), n_offers, removals, 0)]
-        packed = np.packbits(eligible, axis=1)
-        if (packed == packed[0]).all():
-            return [self._one(catalogue_id, packed[0].tobytes(), n_offers, removals, 0)] * len(packed)
-        rows: list[bytes] = packed.view(f"V{packed.shape[1]}").ravel().tolist()
-        numbers: dict[bytes, int] = {}
-        for row, bits in enumerate(rows):
-            if bits not in numbers:
-                numbers[bits] = self._one(catalogue_id, bits, n_offers, removals, row)
-        return list(map(numbers.__getitem__, rows))
+            return [self._id_by_bits(catalogue_id, np.packbits(eligible).tobytes(), n_offers, removals, 0)]
+        sets = EligibleSets.of(eligible)
+        packed = np.packbits(sets.masks, axis=1)
+        _, first = np.unique(sets.which, return_index=True)
+        numbers = np.empty(len(packed), dtype=np.int64)
+        for place in np.argsort(first).tolist():  # new sets are numbered in the order of their first rows
+            bits = packed[place].tobytes()
+            numbers[place] = self._id_by_bits(catalogue_id, bits, n_offers, removals, int(first[place]))
+        return numbers[sets.which].tolist()  # type: ignore[no-any-return]
 
     def mask(self, set_id: int) -> BoolArray:
-        """Return the (N,) mask of a set, read-only; StoreError where there is none of that number."""
+        """Return the (N,) mask of a set, read-only; StoreError for an unknown number."""
         mask = self._masks.get(set_id)
         if mask is None:
             mask = self._large.get(set_id)
@@ -70,43 +72,43 @@ class EligibleSets:
                 raise StoreError(f"{self._connection.path}: has no eligible set {set_id}; `verify` says what is lost")
             mask = np.unpackbits(np.frombuffer(row[0], dtype=np.uint8), count=row[1]).astype(np.bool_)
             mask.flags.writeable = False
-            (self._masks if len(mask) <= MANY_OFFERS else self._large).put(set_id, mask)
+            (self._masks if len(mask) <= LARGE_MASK_OFFERS else self._large).put(set_id, mask)
         return mask
 
     def masks(self, set_ids: IntArray, n_offers: int) -> BoolArray:
-        """Return the (n, N) masks of n sets of one catalogue."""
+        """Return the (n, N) masks of n sets, all of one catalogue."""
         if not len(set_ids):
             return np.zeros((0, n_offers), dtype=np.bool_)
         distinct, back = np.unique(set_ids, return_inverse=True)
         return np.stack([self.mask(number) for number in distinct.tolist()])[back]
 
     def removals(self, set_id: int) -> str | None:
-        """Return the JSON that says which rules removed what, as it was when the set was first seen."""
+        """Return the JSON of what the rules removed, as of the set's first use; None if it was not recorded."""
         with self._connection.reading() as raw:
             row = raw.execute("SELECT removals FROM eligible_sets WHERE id = ?", (set_id,)).fetchone()
         return None if row is None else row[0]
 
-    def _of_many(self, catalogue_id: int, eligible: BoolArray, removals: Callable[[int], str] | None) -> int:
-        """Return the number of a set that cannot change; packing a mask of millions takes longer than deciding."""
-        # An array that is kept here is alive, so no other has its id.
+    def _id_by_identity(self, catalogue_id: int, eligible: BoolArray, removals: Callable[[int], str] | None) -> int:
+        """Return the number of a read-only mask without packing it, which takes long with millions of offers."""
+        # The cache keeps the array alive, so no other array can have its id.
         known = self._same.get((catalogue_id, id(eligible)))
         if known is not None:
             return known[1]
-        number = self._one(catalogue_id, np.packbits(eligible).tobytes(), eligible.shape[1], removals, 0)
+        number = self._id_by_bits(catalogue_id, np.packbits(eligible).tobytes(), eligible.shape[1], removals, 0)
         self._same.put((catalogue_id, id(eligible)), (eligible, number))
         return number
 
-    def _one(
+    def _id_by_bits(
         self, catalogue_id: int, bits: bytes, n_offers: int, removals: Callable[[int], str] | None, row: int
     ) -> int:
-        key = catalogue_id, bits if len(bits) <= SHORT else set_digest(bits)
+        key = catalogue_id, bits if len(bits) <= SHORT_MASK_BYTES else set_digest(bits)
         number = self._numbers.get(key)
         if number is None:
-            number = self._find(catalogue_id, bits, n_offers, removals, row)
+            number = self._find_or_insert(catalogue_id, bits, n_offers, removals, row)
             self._numbers.put(key, number)
         return number
 
-    def _find(
+    def _find_or_insert(
         self, catalogue_id: int, bits: bytes, n_offers: int, removals: Callable[[int], str] | None, row: int
     ) -> int:
         raw, digest = self._connection.raw, set_digest(bits)
@@ -122,14 +124,14 @@ class EligibleSets:
                 f"the mask of eligible offers has {n_offers} columns and catalogue {catalogue_id} {seen}; "
                 "register the catalogue that the decisions were made with"
             )
-        words = None if removals is None else removals(row)
+        text = None if removals is None else removals(row)
         inserted = raw.execute(
             "INSERT INTO eligible_sets (catalogue_id, digest, bits, removals) VALUES (?, ?, ?, ?) RETURNING id",
-            (catalogue_id, digest, bits, words),
+            (catalogue_id, digest, bits, text),
         ).fetchone()
         return int(inserted[0])
 
 
 def set_digest(bits: bytes) -> bytes:
-    """Return the digest that names a set of packed bits."""
+    """Return the digest of a packed mask: blake2b-128 (RFC 7693)."""
     return hashlib.blake2b(bits, digest_size=16).digest()

@@ -1,4 +1,4 @@
-"""Appending events: each once, corrections as new rows, all of a batch or nothing."""
+"""Appends events: each once, corrections as new rows, a whole batch or nothing."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import numpy as np
 from bandit.domain import MICROSECONDS, FloatArray
 from bandit.errors import DuplicateError, NumberError, StoreError, UnknownDecisionError
 from bandit.store.records import EventReceipt, EventRows, object_array
-from bandit.store.text import refuse_zeros
+from bandit.store.text import reject_zero_characters
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -47,24 +47,24 @@ class EventWriter:
     def append(self, rows: EventRows, *, correct: bool = False) -> EventReceipt:
         """Write a batch in one transaction.
 
-        An event whose id the decision already has is a repeat where event, revenue and reward are the same, a
-        correction where `correct` says so, and a DuplicateError else. UnknownDecisionError for an unknown decision.
+        An event whose id the decision already has is a repeat if event, revenue and reward are the same. Otherwise it
+        is a correction with `correct`, and a DuplicateError without. UnknownDecisionError for an unknown decision.
         """
         n = len(rows)
         _check(rows)
         if n == 0:
             return EventReceipt(0, 0, 0)
         names = [rows.event] * n if isinstance(rows.event, str) else rows.event
-        ids = names if rows.event_ids is None else _or(rows.event_ids, rows.event)
+        ids = names if rows.event_ids is None else _default_ids(rows.event_ids, rows.event)
         now = time.time_ns() * MICROSECONDS // 1_000_000_000 if rows.recorded_at is None else rows.recorded_at
         with self._connection.transaction():
             raw = self._connection.raw
             seqs = self._seqs(rows)
-            # SQLite stores NaN as NULL, which is what it stands for here.
+            # SQLite stores NaN as NULL: no amount.
             columns = (seqs, ids, names, rows.time.tolist(), repeat(now), rows.revenue.tolist(), rows.reward.tolist())
             before = raw.total_changes
             try:
-                raw.executemany(_INSERT, zip(*columns))  # noqa: B905 - the clock repeats without end
+                raw.executemany(_INSERT, zip(*columns))  # noqa: B905 - `repeat` has no end
             except sqlite3.IntegrityError as fault:
                 if "FOREIGN KEY" not in str(fault):
                     raise
@@ -73,7 +73,7 @@ class EventWriter:
                     "write the decisions first"
                 ) from fault
             n_new = raw.total_changes - before
-            n_corrected = 0 if n_new == n else self._settle(rows, seqs, ids, names, now, correct=correct)
+            n_corrected = 0 if n_new == n else self._apply_repeats(rows, seqs, ids, names, now, correct=correct)
         return EventReceipt(n_new, n - n_new - n_corrected, n_corrected)
 
     def _seqs(self, rows: EventRows) -> list[int]:
@@ -91,7 +91,7 @@ class EventWriter:
                 (text,),
             )
             found = list(map(itemgetter(0), rows_found))
-        seqs = list(filter(None, found))  # numbers begin with 1
+        seqs = list(filter(None, found))  # numbers start at 1
         if len(seqs) < len(found):
             more = len(found) - len(seqs) - 1
             raise UnknownDecisionError(
@@ -100,7 +100,7 @@ class EventWriter:
             )
         return seqs
 
-    def _settle(
+    def _apply_repeats(
         self,
         rows: EventRows,
         seqs: Sequence[int],
@@ -110,37 +110,37 @@ class EventWriter:
         *,
         correct: bool,
     ) -> int:
-        """Go through a batch in which ids were seen before, in order; return how many events were corrected."""
+        """Correct the events of a batch whose ids are stored with other content; return how many there were."""
         raw, n_corrected = self._connection.raw, 0
         times = rows.time.tolist()
         revenue = _none_for_nan(rows.revenue)
         reward = _none_for_nan(rows.reward)
         for row, key in enumerate(zip(seqs, ids, strict=True)):
-            number, version, old_time, *there = raw.execute(_CURRENT, key).fetchone()
-            came = [names[row], revenue[row], reward[row]]
+            number, version, old_time, *old = raw.execute(_CURRENT, key).fetchone()
+            new = [names[row], revenue[row], reward[row]]
             retimed = correct and rows.time_given and times[row] != old_time
-            if there == came and not retimed:
+            if old == new and not retimed:
                 continue
             if not correct:
-                raise DuplicateError(self._conflict(key, there, came))
+                raise DuplicateError(self._conflict(key, old, new))
             when = times[row] if rows.time_given else old_time
-            raw.execute(_CORRECT, (*key, version + 1, came[0], when, now, came[1], came[2], number))
+            raw.execute(_CORRECT, (*key, version + 1, new[0], when, now, new[1], new[2], number))
             n_corrected += 1
         return n_corrected
 
-    def _conflict(self, key: tuple[int, str], there: Sequence[object], came: Sequence[object]) -> str:
+    def _conflict(self, key: tuple[int, str], old: Sequence[object], new: Sequence[object]) -> str:
         row = self._connection.raw.execute("SELECT decision_id FROM decisions WHERE seq = ?", key[:1]).fetchone()
         return (
-            f'the event "{key[1]}" of decision "{row[0]}" is already there as {_show(there)} and came again as '
-            f"{_show(came)}; send another event under an event id of its own, or replace this one with correct=True "
+            f'the event "{key[1]}" of decision "{row[0]}" is already there as {_show(old)} and was sent again as '
+            f"{_show(new)}; send another event under an event id of its own, or replace this one with correct=True "
             "(--correct)"
         )
 
 
-def _or(event_ids: Sequence[str | None], event: str | Sequence[str]) -> list[str]:
-    """Return the event ids, the event's name where there is none."""
+def _default_ids(event_ids: Sequence[str | None], event: str | Sequence[str]) -> list[str]:
+    """Return the event ids, with the event's name in place of None."""
     if isinstance(event, str):
-        return list(map({None: event}.get, event_ids, event_ids))  # type: ignore[arg-type]  # none is None
+        return list(map({None: event}.get, event_ids, event_ids))  # type: ignore[arg-type]  # no id is None after this
     ids = object_array(event_ids)
     unnamed = np.fromiter(map(is_, event_ids, repeat(None)), dtype=np.bool_, count=len(ids))
     ids[unnamed] = object_array(event)[unnamed]
@@ -162,9 +162,10 @@ def _show(content: Sequence[object]) -> str:
 
 
 def _check(rows: EventRows) -> None:
+    """Raise the error of the first column that is not valid."""
     n = len(rows)
     for what, texts in (("event", rows.event), ("event id", rows.event_ids), ("decision id", rows.decision_ids)):
-        refuse_zeros(what, texts)
+        reject_zero_characters(what, texts)
     named = rows.seq if rows.decision_ids is None else rows.decision_ids
     if named is None:
         raise StoreError("events need the decisions they belong to; give decision_ids or seq")

@@ -1,4 +1,4 @@
-"""Leases: who may do what only one may do at a time, and until when."""
+"""The table of leases: a lease lets one owner at a time do a task, until it expires."""
 
 from __future__ import annotations
 
@@ -12,28 +12,32 @@ if TYPE_CHECKING:
 
     from bandit.store.connection import Connection
 
-LENGTH = 60 * MICROSECONDS
-"""How long a lease lasts unless it is renewed, in microseconds: far longer than a step of learning takes."""
+LEASE_DURATION = 60 * MICROSECONDS
+"""Microseconds until a lease expires unless it is renewed: far longer than a step of learning takes."""
 
 
-def learner(policy_id: int) -> str:
-    """Return the name of the lease that whoever learns a policy has, or takes away what it learned."""
+def learning_lease(policy_id: int) -> str:
+    """Return the name of the lease that is needed to change what a policy has learned.
+
+    >>> learning_lease(3)
+    'learn/3'
+    """
     return f"learn/{policy_id}"
 
 
-# One that ends later than any honest one does is of a clock that was wrong; it would never run out.
+# A lease that ends more than two durations from now was written by a wrong clock, and counts as expired.
 _TAKE = """
-INSERT INTO leases (name, owner, until) VALUES (:name, :owner, :now + :length)
+INSERT INTO leases (name, owner, until) VALUES (:name, :owner, :now + :duration)
 ON CONFLICT (name) DO UPDATE SET owner = excluded.owner, until = excluded.until
-WHERE owner = excluded.owner OR until <= :now OR until > :now + 2 * :length
+WHERE owner = excluded.owner OR until <= :now OR until > :now + 2 * :duration
 """
 
 _RENEW = "UPDATE leases SET until = MAX(until, ?) WHERE name = ? AND owner = ?"
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
-    """A lease as it is in the store: its name, who has it, and until when (microseconds)."""
+class LeaseRow:
+    """A lease as stored: its name, its owner and when it expires (microseconds since 1970 UTC)."""
 
     name: str
     owner: str
@@ -41,42 +45,46 @@ class Held:
 
 
 class Leases:
-    """The table `leases`; `owner` is a text that no other process or engine has."""
+    """The table `leases`; `owner` is a text that is unique to one process or engine."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    def take(self, name: str, owner: str, now: int, length: int = LENGTH) -> bool:
-        """Take a lease that is free, has run out or is one's own, until `now + length`; say whether it was had."""
+    def take(self, name: str, owner: str, now: int, duration: int = LEASE_DURATION) -> bool:
+        """Take a lease that is free, expired or already the owner's, until `now + duration`; False if it is not."""
         with self._connection.transaction():
-            cursor = self._connection.raw.execute(_TAKE, {"name": name, "owner": owner, "now": now, "length": length})
-            return cursor.rowcount == 1
+            values = {"name": name, "owner": owner, "now": now, "duration": duration}
+            return self._connection.raw.execute(_TAKE, values).rowcount == 1
 
-    def renew(self, name: str, owner: str, now: int, length: int = LENGTH) -> bool:
-        """Renew one's own lease and say whether it still was one's own.
+    def renew(self, name: str, owner: str, now: int, duration: int = LEASE_DURATION) -> bool:
+        """Renew the owner's lease; False if another owner has taken it.
 
-        Within the transaction that writes what the lease is for, this is the fence: whoever was suspended until
-        another had taken over learns of it here, and takes its transaction back. A lease that has run out and that
-        nobody took is still one's own.
+        Called inside the transaction that the lease is for, this is its fencing check: an owner that was suspended
+        while another took over gets False, and rolls back. An expired lease that no other owner took is renewed.
         """
         with self._connection.transaction():
-            return self._connection.raw.execute(_RENEW, (now + length, name, owner)).rowcount == 1
+            return self._connection.raw.execute(_RENEW, (now + duration, name, owner)).rowcount == 1
 
     def release(self, name: str, owner: str) -> None:
-        """Give one's own lease back; nothing happens where another has it."""
+        """Give up the owner's lease; nothing happens if another owner has it."""
         with self._connection.transaction():
             self._connection.raw.execute("DELETE FROM leases WHERE name = ? AND owner = ?", (name, owner))
 
-    def held(self, name: str) -> Held | None:
-        """Return a lease, None where nobody has taken it; it may have run out."""
+    def all(self) -> tuple[LeaseRow, ...]:
+        """Return all leases by name, also expired ones."""
+        with self._connection.reading() as raw:
+            return tuple(LeaseRow(*row) for row in raw.execute("SELECT name, owner, until FROM leases ORDER BY name"))
+
+    def get(self, name: str) -> LeaseRow | None:
+        """Return a lease, also an expired one; None if nobody has taken it."""
         with self._connection.reading() as raw:
             row = raw.execute("SELECT name, owner, until FROM leases WHERE name = ?", (name,)).fetchone()
-        return None if row is None else Held(*row)
+        return None if row is None else LeaseRow(*row)
 
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """One owner's wish for one lease, by a clock of microseconds."""
+    """One lease from the view of one owner, with a clock of microseconds."""
 
     leases: Leases
     name: str
@@ -84,13 +92,13 @@ class Lease:
     clock: Callable[[], int]
 
     def take(self) -> bool:
-        """Take it if it can be had."""
+        """Take it, and say whether that succeeded."""
         return self.leases.take(self.name, self.owner, self.clock())
 
     def renew(self) -> bool:
-        """Renew it, and say whether it still was one's own."""
+        """Renew it; False if another owner has taken it."""
         return self.leases.renew(self.name, self.owner, self.clock())
 
     def release(self) -> None:
-        """Give it back."""
+        """Give it up."""
         self.leases.release(self.name, self.owner)

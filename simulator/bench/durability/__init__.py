@@ -1,1 +1,1 @@
-"""What an engine survives: kills, full disks, millions of decisions."""
+"""Durability of an engine: kills, full disks, and millions of decisions."""

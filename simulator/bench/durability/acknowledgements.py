@@ -1,4 +1,4 @@
-"""What a killed process had acknowledged, what it was at, and what its database had before."""
+"""What a killed process had acknowledged or begun, and the content of its database before."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from simulator.bench.durability.worker import Notes
+from simulator.bench.durability.worker import AcknowledgementLog
 
 
 @dataclass(slots=True)
-class Told:
-    """What killed processes had acknowledged, what the last was at, and all decisions that were asked for."""
+class Acknowledged:
+    """What killed processes had acknowledged, what the last one had begun, and all decisions that were requested."""
 
     decided: dict[str, tuple[str, int, float]] = field(default_factory=dict)
     recorded: dict[tuple[str, str], float] = field(default_factory=dict)
@@ -26,61 +26,61 @@ class Told:
     fault: str | None = None
 
     @staticmethod
-    def read(notes: Notes) -> Told:
+    def read(notes: AcknowledgementLog) -> Acknowledged:
         """Read the acknowledgements."""
-        told = Told()
+        acknowledged = Acknowledged()
         for line in notes.read():
             what = line["what"]
             if what == "decided":
                 rows = zip(line["customers"], line["offers"], line["propensities"], strict=True)
-                told.decided |= dict(zip(line["ids"], rows, strict=True))
-                told.began.pop("deciding", None)
+                acknowledged.decided |= dict(zip(line["ids"], rows, strict=True))
+                acknowledged.began.pop("deciding", None)
             elif what == "recorded":
-                told.recorded |= {
+                acknowledged.recorded |= {
                     (name, line["event"]): amount for name, amount in zip(line["ids"], line["revenue"], strict=True)
                 }
-                told.began.pop("recording", None)
+                acknowledged.began.pop("recording", None)
             elif what == "learned":
-                told.learned = (line["step"], line["state"])
+                acknowledged.learned = (line["step"], line["state"])
             elif what == "backed up":
-                told.backups.append(line["name"])
+                acknowledged.backups.append(line["name"])
             elif what == "refused":
-                told.refusals.append(line["sentence"])
-                told.began.pop("recording", None)
+                acknowledged.refusals.append(line["sentence"])
+                acknowledged.began.pop("recording", None)
             elif what == "fault":
-                told.fault = line["text"]
+                acknowledged.fault = line["text"]
             elif what in {"deciding", "recording", "erasing", "retaining", "importing"}:
-                told.began[what] = line
-                told.called |= set(line.get("ids", []))
+                acknowledged.began[what] = line
+                acknowledged.called |= set(line.get("ids", []))
             else:
-                told.finished.add(what)
-        return told
+                acknowledged.finished.add(what)
+        return acknowledged
 
 
 @dataclass(frozen=True, slots=True)
-class Before:
-    """What a database had before a process began on it: customers by decision, amounts by decision and event."""
+class DatabaseContent:
+    """The content of a database before a process worked on it: customers by decision, amounts by decision and event."""
 
     decisions: dict[str, str]
     times: dict[str, int]
     events: dict[tuple[str, str], float]
 
     @staticmethod
-    def of(path: Path) -> Before:
-        """Read a database, of whatever version; nothing where there is none."""
+    def read(path: Path) -> DatabaseContent:
+        """Read a database of any version; empty where there is none."""
         if not path.exists():
-            return Before({}, {}, {})
+            return DatabaseContent({}, {}, {})
         with contextlib.closing(sqlite3.connect(path)) as raw:
             rows = raw.execute(
                 "SELECT d.decision_id, k.key, d.time FROM decisions d JOIN customers k ON k.id = d.customer_id"
             ).fetchall()
-            return Before(
+            return DatabaseContent(
                 {name: key for name, key, _ in rows}, {name: time for name, _, time in rows}, events_in(raw)[0]
             )
 
 
 def events_in(raw: sqlite3.Connection) -> tuple[dict[tuple[str, str], float], int]:
-    """Return the current amount of each event, and how many are current twice."""
+    """Return the current amount of each event, and the number of events that are current twice."""
     rows = raw.execute(
         "SELECT d.decision_id, e.event, e.revenue FROM events e JOIN decisions d ON d.seq = e.seq "
         "WHERE NOT EXISTS (SELECT 1 FROM events n WHERE n.corrects = e.id)"
@@ -90,5 +90,5 @@ def events_in(raw: sqlite3.Connection) -> tuple[dict[tuple[str, str], float], in
 
 
 def same(found: float | None, amount: float) -> bool:
-    """Say whether an amount is there and is this one; NaN stands for none."""
+    """Return whether an amount was found and is this one; NaN means no amount."""
     return found is not None and (found == amount or (found != found and amount != amount))  # noqa: PLR0124 - NaN

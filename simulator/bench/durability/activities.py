@@ -1,4 +1,4 @@
-"""What a process is at when it is killed: activities on a small database, each acknowledged as it is done."""
+"""Activities on a small database at which a process is killed; each step is acknowledged when it is done."""
 
 from __future__ import annotations
 
@@ -7,11 +7,13 @@ import sqlite3
 from collections.abc import Callable
 
 from bandit.errors import StoreError
-from bandit.governance.erasure import erase, retain
+from bandit.governance.erasure import erase
+from bandit.governance.retention import retain
 from bandit.logfiles import LogMapping, import_log
 from bandit.store.connection import Connection
 from bandit.store.spool import writer
-from simulator.bench.durability.worker import DAY, KEPT_FROM, MAPPING, VICTIM, Worker
+from simulator.bench.durability.worker import CRASH_MAPPING, ERASED_CUSTOMER, RETAINED_FROM, Worker
+from simulator.market.season import DAY
 
 
 def deciding(worker: Worker) -> None:
@@ -44,7 +46,7 @@ def learning_often(worker: Worker) -> None:
 
 
 def learning_much(worker: Worker) -> None:
-    """Learn what waits, in steps of some thousands."""
+    """Learn waiting outcomes, in steps of some thousands."""
     with worker.engine() as engine:
         worker.learn(engine, later=40 * DAY)
         worker.decide(engine, 200)
@@ -55,12 +57,12 @@ def importing(worker: Worker) -> None:
     """Import a campaign."""
     with worker.store() as store:
         worker.notes.write("importing")
-        import_log(store, worker.catalogue, LogMapping.from_dict(MAPPING), worker.path.with_name("log.csv"))
+        import_log(store, worker.catalogue, LogMapping.from_dict(CRASH_MAPPING), worker.path.with_name("log.csv"))
         worker.notes.write("imported")
 
 
 def opening(worker: Worker) -> None:
-    """Open the database: create it, migrate it, or take in what a killed process left; then decide."""
+    """Open the database (creating, migrating or recovering it), then decide."""
     with worker.engine() as engine:
         worker.notes.write("opened")
         worker.decide(engine, 5)
@@ -70,7 +72,7 @@ def erasing(worker: Worker) -> None:
     """Erase a customer."""
     with worker.store() as store:
         worker.notes.write("erasing")
-        erase(store, VICTIM)
+        erase(store, ERASED_CUSTOMER)
         worker.notes.write("erased")
 
 
@@ -78,7 +80,7 @@ def retaining(worker: Worker) -> None:
     """Remove old decisions."""
     with worker.store() as store:
         worker.notes.write("retaining")
-        retain(store, KEPT_FROM)
+        retain(store, RETAINED_FROM)
         worker.notes.write("retained")
 
 
@@ -92,7 +94,7 @@ def backing_up(worker: Worker) -> None:
 
 
 def spooling(worker: Worker) -> None:
-    """Decide and record while another holds the database for some of the time."""
+    """Decide and record while another connection locks the database for some of the time."""
     writer.RETRY = 0.0
     other = sqlite3.connect(worker.path, isolation_level=None)
     with worker.engine(busy_timeout=0.002) as engine:
@@ -106,11 +108,11 @@ def spooling(worker: Worker) -> None:
                 other.execute("ROLLBACK")
 
 
-def _short(worker: Worker, hinder: Callable[[], None]) -> None:
-    """Decide, record and learn where the database cannot grow; refusals are noted, and must be one sentence."""
+def _work_without_room(worker: Worker, block: Callable[[], None]) -> None:
+    """Decide, record and learn where the database cannot grow; errors are logged, and must be one sentence."""
     writer.RETRY = 0.0
     with worker.engine(busy_timeout=0.05) as engine:
-        hinder()
+        block()
         for turn in range(25):
             try:
                 ids = worker.decide(engine, 1 if turn % 3 else 60)
@@ -122,33 +124,33 @@ def _short(worker: Worker, hinder: Callable[[], None]) -> None:
 
 
 def full_disk(worker: Worker) -> None:
-    """Work where no file may grow beyond a size, the spool neither."""
+    """Work where no file may grow beyond a size, including the spool."""
     room = worker.path.stat().st_size + 60_000
-    _short(worker, lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (room, resource.RLIM_INFINITY)))
+    _work_without_room(worker, lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (room, resource.RLIM_INFINITY)))
 
 
 def full_database(worker: Worker) -> None:
-    """Work where the database has no page left, and the spool has room."""
-    _with_every_connection("PRAGMA max_page_count = 1")
-    _short(worker, lambda: None)
+    """Work where the database has no page left; the spool has room."""
+    _start_connections_with("PRAGMA max_page_count = 1")
+    _work_without_room(worker, lambda: None)
 
 
 def read_only(worker: Worker) -> None:
-    """Work where the database may not be written any more, and the spool may."""
+    """Work where the database cannot be written; the spool can."""
     with worker.engine():
         pass
-    _with_every_connection("PRAGMA query_only = ON")
-    _short(worker, lambda: None)
+    _start_connections_with("PRAGMA query_only = ON")
+    _work_without_room(worker, lambda: None)
 
 
-def _with_every_connection(statement: str) -> None:
-    """Have every connection that is opened from now on in this process begin with a statement."""
+def _start_connections_with(statement: str) -> None:
+    """Make every connection that this process opens from now on begin with a statement."""
     name = "_connect"
     connect = getattr(Connection, name)
 
-    def hindered(connection: Connection) -> sqlite3.Connection:
+    def prepared(connection: Connection) -> sqlite3.Connection:
         raw: sqlite3.Connection = connect(connection)
         raw.execute(statement)
         return raw
 
-    setattr(Connection, name, hindered)
+    setattr(Connection, name, prepared)

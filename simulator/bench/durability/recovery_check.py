@@ -1,4 +1,4 @@
-"""What is left of a database when the process at work on it was killed: was anything lost, doubled or half done?"""
+"""Checks of a database after its process was killed: nothing may be lost, doubled or done in part."""
 
 from __future__ import annotations
 
@@ -10,44 +10,45 @@ from pathlib import Path
 
 from bandit import Catalogue, Engine
 from bandit.governance.verify import verify
-from bandit.learning.learner import PolicyLearner
+from bandit.learning import PolicyLearner
 from bandit.policies import build
 from bandit.store import state_hash
 from bandit.store.spool.file import REFUSED, spools
-from simulator.bench.durability.acknowledgements import Before, Told, events_in, same
-from simulator.bench.durability.resume import again, finish
-from simulator.bench.durability.worker import DAY, IMPORTED, KEPT_FROM, VICTIM, Worker
+from simulator.bench.durability.acknowledgements import Acknowledged, DatabaseContent, events_in, same
+from simulator.bench.durability.resume import repeat_commands, repeat_requests
+from simulator.bench.durability.worker import ERASED_CUSTOMER, IMPORTED_ROWS, RETAINED_FROM, Worker
+from simulator.market.season import DAY
 
 
-def examine(worker: Worker, before: Before) -> list[str]:
-    """Open the database again, hold it against what was acknowledged, and go on with it; return what is wrong."""
-    told = Told.read(worker.notes)
-    problems = [] if told.fault is None else [f"the process itself failed: {told.fault}"]
-    problems += [f"refused in more than a sentence: {each!r}" for each in told.refusals if "\n" in each]
+def check_recovery(worker: Worker, before: DatabaseContent) -> list[str]:
+    """Open the database again, compare it with what was acknowledged, continue the work; return the problems."""
+    acknowledged = Acknowledged.read(worker.notes)
+    problems = [] if acknowledged.fault is None else [f"the process itself failed: {acknowledged.fault}"]
+    problems += [f"refused in more than a sentence: {each!r}" for each in acknowledged.refusals if "\n" in each]
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # a migration says where it keeps the copy
-            _time_passes(worker.path)
+            warnings.simplefilter("ignore")  # a migration warns where it keeps the copy
+            _expire_leases(worker.path)
             with worker.engine() as engine:
-                problems += _states(engine, worker.catalogue, told)
-                problems += _rows(worker.path, engine, told, before)
+                problems += _states(engine, worker.catalogue, acknowledged)
+                problems += _rows(worker.path, engine, acknowledged, before)
                 problems += _files(worker.path)
-                problems += again(engine, told)
-            _time_passes(worker.path)
-            problems += finish(worker, told, before)
+                problems += repeat_requests(engine, acknowledged)
+            _expire_leases(worker.path)
+            problems += repeat_commands(worker, acknowledged, before)
             with worker.store() as store:
                 problems += [f"verify: {each}" for each in verify(store).problems]
             with worker.engine() as engine:
                 engine.decide("a newcomer", {"age": 30.0, "member": True})
                 if not engine.learn(now=worker.clock.now + 40 * DAY).learner or not engine.rebuild().same:
-                    problems.append("it does not learn on, or is not what a rebuild gives")
-    except Exception as fault:  # noqa: BLE001 - whatever it is, it must be in the table
+                    problems.append("the engine does not learn any more, or its state is not what a rebuild gives")
+    except Exception as fault:  # noqa: BLE001 - every fault must be in the table
         problems.append(f"{type(fault).__name__}: {fault}")
     return problems
 
 
-def _time_passes(path: Path) -> None:
-    """Let the leases of the killed process run out, as they do within a minute."""
+def _expire_leases(path: Path) -> None:
+    """Expire the leases of the killed process, as happens within a minute."""
     if not path.exists():
         return
     with contextlib.closing(sqlite3.connect(path, timeout=5.0)) as raw, contextlib.suppress(sqlite3.OperationalError):
@@ -55,26 +56,26 @@ def _time_passes(path: Path) -> None:
         raw.commit()
 
 
-def _states(engine: Engine, catalogue: Catalogue, told: Told) -> list[str]:
-    """Fold the ledger from its beginning and compare, byte for byte, with what is live and with what was."""
+def _states(engine: Engine, catalogue: Catalogue, acknowledged: Acknowledged) -> list[str]:
+    """Replay the ledger from its beginning and compare the states, byte for byte, with the live and the earlier one."""
     learner = engine.learner
     problems = []
     if learner.current.fault is not None:
-        return [f"the policy cannot be taken up: {learner.current.fault}"]
-    folded = PolicyLearner(engine.store, catalogue, engine.catalogue_id, build(catalogue, learner.policy.spec()))
-    policy, before = folded.first(), told.learned
-    for step in range(folded.base + 1, learner.step + 1):
-        policy.update(folded.learned(step))
+        return [f"the policy cannot be restored: {learner.current.fault}"]
+    replayed = PolicyLearner(engine.store, catalogue, engine.catalogue_id, build(catalogue, learner.policy.spec()))
+    policy, before = replayed.base_policy(), acknowledged.learned
+    for step in range(replayed.base_step + 1, learner.step + 1):
+        policy.update(replayed.history.outcomes_of_step(step))
         if before is not None and step == before[0] and state_hash(policy.dumps()) != before[1]:
-            problems.append(f"the state folded to step {step} is not the one that was live")
+            problems.append(f"the state replayed to step {step} is not the one that was live")
     if policy.dumps() != engine.policy.dumps():
         problems.append("the rebuilt state is not the live one, byte for byte")
     if before is not None and learner.step < before[0]:
-        problems.append(f"step {before[0]} was learned, and {learner.step} is the last there")
+        problems.append(f"step {before[0]} was acknowledged, and {learner.step} is the last one left")
     return problems
 
 
-def _rows(path: Path, engine: Engine, told: Told, before: Before) -> list[str]:
+def _rows(path: Path, engine: Engine, acknowledged: Acknowledged, before: DatabaseContent) -> list[str]:
     problems = []
     with contextlib.closing(sqlite3.connect(path)) as raw:
         rows = raw.execute(
@@ -82,69 +83,76 @@ def _rows(path: Path, engine: Engine, told: Told, before: Before) -> list[str]:
             "JOIN customers k ON k.id = d.customer_id"
         ).fetchall()
         events, twice = events_in(raw)
-    there = {name: (key, offer, propensity) for name, key, offer, propensity in rows}
-    gone = _may_be_gone(engine, told, before)
-    lost = [name for name in before.decisions if name not in there and name not in gone]
-    for name, (customer, offer, propensity) in told.decided.items():
-        if there.get(name) != (engine.store.customers.stored(customer), offer, propensity):
+    stored = {name: (key, offer, propensity) for name, key, offer, propensity in rows}
+    removable = _removable(engine, acknowledged, before)
+    lost = [name for name in before.decisions if name not in stored and name not in removable]
+    for name, (customer, offer, propensity) in acknowledged.decided.items():
+        if stored.get(name) != (engine.store.customers.stored(customer), offer, propensity):
             lost.append(name)
     if lost:
-        problems.append(f"{len(lost)} acknowledged decisions are lost or other, {lost[0]} for one")
-    known = before.events | told.recorded
-    began = told.began.get("recording", {})
-    at = {(name, began["event"]) for name in began["ids"]} if began else set()
+        problems.append(f"{len(lost)} acknowledged decisions are lost or changed, for example {lost[0]}")
+    known = before.events | acknowledged.recorded
+    began = acknowledged.began.get("recording", {})
+    unanswered = {(name, began["event"]) for name in began["ids"]} if began else set()
     missing = [
         key
         for key, amount in known.items()
-        if key[0] not in gone and key not in at and not same(events.get(key), amount)
+        if key[0] not in removable and key not in unanswered and not same(events.get(key), amount)
     ]
     if missing:
-        problems.append(f"{len(missing)} acknowledged events are lost or other, {missing[0]} for one")
-    if len(there) != len(rows) or twice:
-        problems.append(f"{len(rows) - len(there) + twice} rows are there twice")
-    problems += _halves(told, before, there, events)
+        problems.append(f"{len(missing)} acknowledged events are lost or changed, for example {missing[0]}")
+    if len(stored) != len(rows) or twice:
+        problems.append(f"{len(rows) - len(stored) + twice} rows exist twice")
+    problems += _partial_writes(acknowledged, before, stored, events)
     return problems
 
 
-def _halves(told: Told, before: Before, there: Mapping[str, object], events: dict[tuple[str, str], float]) -> list[str]:
-    """Say what is there only in part: one call's decisions, one call's events, an import, a removal."""
+def _partial_writes(
+    acknowledged: Acknowledged,
+    before: DatabaseContent,
+    stored: Mapping[str, object],
+    events: dict[tuple[str, str], float],
+) -> list[str]:
+    """Return what was written only in part: the decisions or events of one call, an import."""
     problems = []
-    began = {what: line.get("ids", []) for what, line in told.began.items()}
-    if 0 < sum(name in there for name in began.get("deciding", [])) < len(began.get("deciding", [])):
-        problems.append("a batch of decisions is there in part")
+    began = {what: line.get("ids", []) for what, line in acknowledged.began.items()}
+    if 0 < sum(name in stored for name in began.get("deciding", [])) < len(began.get("deciding", [])):
+        problems.append("a batch of decisions was written in part")
     if "recording" in began:
-        line = told.began["recording"]
+        line = acknowledged.began["recording"]
         new = [
             same(events.get((name, line["event"])), amount)
             for name, amount in zip(line["ids"], line["revenue"], strict=True)
         ]
         if 0 < sum(new) < len(new):
-            problems.append("a batch of events is there in part")
-    imported = sum(name.startswith("row-") for name in there)
-    if imported not in {0, IMPORTED} or ("imported" in told.finished and not imported):
-        problems.append(f"{imported} rows of an import are there")
-    strange = [name for name in there if not (name in before.decisions or name in told.called or name[:4] == "row-")]
-    if strange:
-        problems.append(f"{len(strange)} decisions are there that nobody made, {strange[0]} for one")
+            problems.append("a batch of events was written in part")
+    imported = sum(name.startswith("row-") for name in stored)
+    if imported not in {0, IMPORTED_ROWS} or ("imported" in acknowledged.finished and not imported):
+        problems.append(f"{imported} rows of an import were written")
+    unexpected = [
+        name for name in stored if not (name in before.decisions or name in acknowledged.called or name[:4] == "row-")
+    ]
+    if unexpected:
+        problems.append(f"{len(unexpected)} decisions exist that no call made, for example {unexpected[0]}")
     return problems
 
 
-def _may_be_gone(engine: Engine, told: Told, before: Before) -> set[str]:
-    """Return the decisions that a removal was to take out: all of them, or none, once it began."""
-    gone: set[str] = set()
-    if "erasing" in told.began:
-        key = engine.store.customers.stored(VICTIM)
-        gone |= {name for name, customer in before.decisions.items() if customer == key}
-    if "retaining" in told.began:
-        gone |= {name for name, time in before.times.items() if time < KEPT_FROM}
-    return gone
+def _removable(engine: Engine, acknowledged: Acknowledged, before: DatabaseContent) -> set[str]:
+    """Return the decisions that a removal in progress may have removed."""
+    removable: set[str] = set()
+    if "erasing" in acknowledged.began:
+        key = engine.store.customers.stored(ERASED_CUSTOMER)
+        removable |= {name for name, customer in before.decisions.items() if customer == key}
+    if "retaining" in acknowledged.began:
+        removable |= {name for name, time in before.times.items() if time < RETAINED_FROM}
+    return removable
 
 
 def _files(path: Path) -> list[str]:
-    """Say what lies beside the database that should not."""
-    problems = [f"{each.name} is there still" for each in spools(path)]
+    """Return files beside the database that should not exist."""
+    problems = [f"{each.name} still exists" for each in spools(path)]
     if path.with_name(path.name + REFUSED).exists():
-        problems.append("lines of a spool were refused")
+        problems.append("lines of a spool were rejected")
     if list(path.parent.glob(f"{path.name}.version-*.partial*")):
-        problems.append("an unfinished copy of a migration is there still")
+        problems.append("an unfinished copy of a migration still exists")
     return problems

@@ -1,8 +1,8 @@
-"""A long life: millions of decisions on one engine, with outcomes and learning, and what that does to it.
+"""The soak benchmark: millions of decisions on one engine, with outcomes and learning.
 
-Every so many decisions a row says how much memory the process has, how long single decisions take, what a learned
-outcome costs, how large the file is, and whether the belief's covariance is still one: symmetric, with all its
-eigenvalues above zero. Time is the program's own, so that windows close and silence is learned.
+Every so many decisions a row reports the memory of the process, the latency of single decisions, the cost of a learned
+outcome, the size of the file, and whether the model's covariance is still symmetric and positive definite. The clock is
+simulated, so that windows end and decisions without a purchase are learned.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 from numpy.random import Generator
@@ -21,43 +22,38 @@ from bandit import Catalogue, Engine, ThompsonSampling
 from bandit.domain import MICROSECONDS, FloatArray, IntArray
 from bandit.policies.state import unpack
 from bandit.store import file_size, wal_path
-from simulator.bench.durability.soak_rows import Row
-from simulator.bench.speed.fixtures import Size, structure
+from simulator.bench.durability.soak_rows import SoakRow
+from simulator.bench.engines import BENCH_KEY, ManualClock
+from simulator.bench.speed.fixtures import ProblemSize, catalogue_mapping
+from simulator.bench.stopwatch import Stopwatch
 
-SIZE = Size(48, 12)
-"""Offers and facts of the catalogue that is decided for."""
+SOAK_SIZE = ProblemSize(48, 12)
+"""Offers and facts of the catalogue."""
 
-CUSTOMERS = 50_000
-SINGLES = 0.04
-"""Share of the decisions that are made one at a time."""
+SOAK_CUSTOMERS = 50_000
+SINGLE_SHARE = 0.04
+"""Share of the decisions made one at a time."""
 
-BATCHES = (100, 1_000)
-"""Smallest and largest batch of the others."""
+BATCH_SIZES = (100, 1_000)
+"""Smallest and largest batch of the other decisions."""
 
-ROUND = 10_000
-"""Decisions between two times of recording and learning."""
+ROUND_DECISIONS = 10_000
+"""Decisions after which outcomes are recorded and learned."""
 
 WINDOW_DAYS = 2
 DAYS_IN_ALL = 90
-"""Days that 2,000,000 decisions take by the program's clock; fewer take as much less."""
+"""Days that 2,000,000 decisions take by the simulated clock; fewer take proportionally less."""
 
-PERCENTILES = (50.0, 99.0)
+SOAK_PERCENTILES = (50.0, 99.0)
 
 
-class Clock:
-    """A clock that is moved."""
-
-    def __init__(self) -> None:
-        self.now = 1_750_000_000 * MICROSECONDS
-
-    def __call__(self) -> int:
-        """Return microseconds since 1970 UTC."""
-        return self.now
+_Decided: TypeAlias = tuple[Sequence[str], IntArray, IntArray]
+"""Decision ids, customers and offers of one call."""
 
 
 @dataclass(slots=True)
-class _Shop:
-    """Customers who come, what they are like, and what they buy: a truth that is worth learning."""
+class _SimulatedShop:
+    """Simulated customers with facts and a logistic response that can be learned."""
 
     rng: Generator
     facts: FloatArray
@@ -65,21 +61,21 @@ class _Shop:
     by_offer: FloatArray
 
     @staticmethod
-    def new(rng: Generator) -> _Shop:
-        """Draw the customers and what moves them."""
-        return _Shop(
+    def new(rng: Generator) -> _SimulatedShop:
+        """Draw the customers and their response."""
+        return _SimulatedShop(
             rng,
-            np.round(rng.standard_normal((CUSTOMERS, SIZE.facts)), 3),
-            0.3 * rng.standard_normal(SIZE.facts),
-            0.3 * rng.standard_normal((SIZE.facts + 1, SIZE.offers)) / np.sqrt(SIZE.facts),
+            np.round(rng.standard_normal((SOAK_CUSTOMERS, SOAK_SIZE.facts)), 3),
+            0.3 * rng.standard_normal(SOAK_SIZE.facts),
+            0.3 * rng.standard_normal((SOAK_SIZE.facts + 1, SOAK_SIZE.offers)) / np.sqrt(SOAK_SIZE.facts),
         )
 
-    def come(self, n: int) -> IntArray:
-        """Return n customers, some of whom come far more often than others."""
-        return np.minimum((CUSTOMERS * self.rng.random(n) ** 1.5).astype(np.int64), CUSTOMERS - 1)
+    def draw_customers(self, n: int) -> IntArray:
+        """Return (n,) customers, some of whom come far more often than others."""
+        return np.minimum((SOAK_CUSTOMERS * self.rng.random(n) ** 1.5).astype(np.int64), SOAK_CUSTOMERS - 1)
 
-    def buys(self, who: IntArray, offer: IntArray) -> tuple[IntArray, FloatArray]:
-        """Return the rows of those who buy, and for how much."""
+    def draw_purchases(self, who: IntArray, offer: IntArray) -> tuple[IntArray, FloatArray]:
+        """Return the rows with a purchase, and their revenue."""
         facts = self.facts[who]
         score = -2.6 + facts @ self.by_fact + self.by_offer[-1, offer]
         score += (facts * self.by_offer[:-1, offer].T).sum(axis=1)
@@ -87,145 +83,110 @@ class _Shop:
         return bought, np.round(self.rng.lognormal(4.0, 0.5, len(bought)), 2)
 
 
-class Spent:
-    """Time spent inside a `with`: the clock's, and the processor's for this process."""
-
-    def __init__(self) -> None:
-        self._clock = self._cpu = 0.0
-
-    def __enter__(self) -> None:
-        self._clock -= time.perf_counter()
-        self._cpu -= time.process_time()
-
-    def __exit__(self, *raised: object) -> None:
-        self._clock += time.perf_counter()
-        self._cpu += time.process_time()
-
-    def each(self, n: int) -> tuple[float, float]:
-        """Return the microseconds of either that each of n things took."""
-        return 1e6 * self._clock / max(1, n), 1e6 * self._cpu / max(1, n)
-
-
 class Soak:
-    """One engine's life; `run` lives it."""
+    """One engine that decides, records and learns by a simulated clock."""
 
     def __init__(self, folder: Path, seed: int) -> None:
         self.path = folder / "soak.db"
         self.catalogue = Catalogue.from_dict(
-            structure(SIZE) | {"objective": {"kind": "profit", "margin": 0.4, "window": f"{WINDOW_DAYS}d"}}
+            catalogue_mapping(SOAK_SIZE) | {"objective": {"kind": "profit", "margin": 0.4, "window": f"{WINDOW_DAYS}d"}}
         )
-        self.shop = _Shop.new(np.random.default_rng(seed))
-        self.clock = Clock()
-        self.names = [f"fact{place}" for place in range(SIZE.facts)]
-        self.customers = np.array([f"customer-{number}" for number in range(CUSTOMERS)], dtype=object)
+        self.shop = _SimulatedShop.new(np.random.default_rng(seed))
+        self.clock = ManualClock()
+        self.names = [f"fact{place}" for place in range(SOAK_SIZE.facts)]
+        self.customers = np.array([f"customer-{number}" for number in range(SOAK_CUSTOMERS)], dtype=object)
         self.tick = DAYS_IN_ALL * 86_400 * MICROSECONDS // 2_000_000
         self.engine = Engine.open(
             self.path,
             self.catalogue,
             ThompsonSampling(self.catalogue),
             seed=seed,
-            customer_key=b"soak",
+            customer_key=BENCH_KEY,
             durability="process",
             clock=self.clock,
-            follow=None,
+            sync=None,
         )
 
-    def run(self, decisions: int, every: int, told: Callable[[Row], None]) -> None:
-        """Decide, record and learn; a row after each `every` decisions."""
+    def run(self, decisions: int, every: int, report: Callable[[SoakRow], None]) -> None:
+        """Make so many decisions, with outcomes and learning; call `report` with a row after each `every` decisions."""
         begun = time.perf_counter()
         done = 0
         with self.engine:
             while done < decisions:
                 upto = min(done + every, decisions)
                 single: list[float] = []
-                batches, learning = Spent(), Spent()
-                in_batches = learned = faults = 0
+                batches, learning = Stopwatch(), Stopwatch()
+                faults = 0
                 while done < upto:
-                    waiting: list[tuple[Sequence[str], IntArray, IntArray]] = []
-                    part = min(ROUND, upto - done)
-                    took, failed = self._decide(part, waiting, batches)
-                    single += took
-                    in_batches, faults = in_batches + part - len(took), faults + failed
+                    made: list[_Decided] = []
+                    part = min(ROUND_DECISIONS, upto - done)
+                    seconds, failed = self._decide(part, made, batches)
+                    single += seconds
+                    faults += failed
                     done += part
-                    self._record(waiting)
-                    with learning:
-                        learned += self.engine.learn().n
-                told(
-                    self._row(
-                        done,
-                        time.perf_counter() - begun,
-                        1e3 * np.array(single or [np.nan]),
-                        batches.each(in_batches),
-                        (learned, *learning.each(learned)),
-                        faults,
-                    )
-                )
+                    self._record(made)
+                    with learning.running():
+                        learned = self.engine.learn().n
+                    learning.pieces += learned
+                report(self._row(done, time.perf_counter() - begun, single, batches, learning, faults))
 
-    def _decide(
-        self, n: int, waiting: list[tuple[Sequence[str], IntArray, IntArray]], batches: Spent
-    ) -> tuple[list[float], int]:
-        """Decide n times; return the seconds of the single ones, and faults."""
-        singles = round(SINGLES * n)
-        took: list[float] = []
+    def _decide(self, n: int, made: list[_Decided], batches: Stopwatch) -> tuple[list[float], int]:
+        """Make n decisions; return the seconds of the single ones, and the number of faults."""
+        singles = round(SINGLE_SHARE * n)
+        seconds: list[float] = []
         faults, left = 0, n
         while left > 0:
-            # Single decisions come between the batches, as evenly as their share has it.
-            size = min(int(self.shop.rng.integers(*BATCHES, endpoint=True)), left)
-            alone = min(left, max(0, round(singles * (n - left + size) / n) - len(took)))
+            # Single decisions are spread evenly between the batches.
+            size = min(int(self.shop.rng.integers(*BATCH_SIZES, endpoint=True)), left)
+            alone = min(left, max(0, round(singles * (n - left + size) / n) - len(seconds)))
             for _ in range(alone):
-                who = self.shop.come(1)
+                who = self.shop.draw_customers(1)
                 context = dict(zip(self.names, self.shop.facts[who[0]].tolist(), strict=True))
                 before = time.perf_counter()
-                made = self.engine.decide(self.customers[who[0]], context)
-                took.append(time.perf_counter() - before)
-                faults += made.fault is not None
-                waiting.append(([made.decision_id], who, np.array([made.offer_index])))
+                one = self.engine.decide(self.customers[who[0]], context)
+                seconds.append(time.perf_counter() - before)
+                faults += one.fault is not None
+                made.append(([one.decision_id], who, np.array([one.offer_index])))
             left -= alone
             self.clock.now += alone * self.tick
             size = min(size - alone, left)
             if size <= 0:
                 continue
-            who = self.shop.come(size)
+            who = self.shop.draw_customers(size)
             columns = dict(zip(self.names, self.shop.facts[who].T.tolist(), strict=True))
-            with batches:
+            with batches.running(size):
                 batch = self.engine.decide_batch(self.customers[who].tolist(), columns)
             faults += size if batch.fault is not None else 0
-            waiting.append((batch.decision_ids, who, batch.offer_index))
+            made.append((batch.decision_ids, who, batch.offer_index))
             left -= size
             self.clock.now += size * self.tick
-        return took, faults
+        return seconds, faults
 
-    def _record(self, waiting: list[tuple[Sequence[str], IntArray, IntArray]]) -> None:
-        ids = [name for names, _, _ in waiting for name in names]
-        bought, revenue = self.shop.buys(
-            np.concatenate([who for _, who, _ in waiting]), np.concatenate([offer for _, _, offer in waiting])
+    def _record(self, made: list[_Decided]) -> None:
+        ids = [name for names, _, _ in made for name in names]
+        bought, revenue = self.shop.draw_purchases(
+            np.concatenate([who for _, who, _ in made]), np.concatenate([offer for _, _, offer in made])
         )
         if len(bought):
             self.engine.record_batch([ids[row] for row in bought.tolist()], "purchase", revenue=revenue)
 
     def _row(
-        self,
-        done: int,
-        seconds: float,
-        single: FloatArray,
-        batch: tuple[float, float],
-        learned: tuple[int, float, float],
-        faults: int,
-    ) -> Row:
+        self, done: int, seconds: float, single: list[float], batches: Stopwatch, learning: Stopwatch, faults: int
+    ) -> SoakRow:
         smallest, condition, asymmetry = definiteness(self.engine.policy.dumps())
         gc.collect()
-        p50, p99 = (float(value) for value in np.percentile(single, PERCENTILES))
-        return Row(
+        p50, p99 = (float(value) for value in np.percentile(1e3 * np.array(single or [np.nan]), SOAK_PERCENTILES))
+        return SoakRow(
             decisions=done,
             seconds=seconds,
             rss=resident(),
             single_p50=p50,
             single_p99=p99,
-            batch=batch[0],
-            batch_cpu=batch[1],
-            learned=learned[0],
-            learn=learned[1],
-            learn_cpu=learned[2],
+            batch=batches.elapsed_microseconds,
+            batch_cpu=batches.cpu_microseconds,
+            learned=learning.pieces,
+            learn=learning.elapsed_microseconds,
+            learn_cpu=learning.cpu_microseconds,
             file=file_size(self.path) / done,
             wal=file_size(wal_path(self.path)) / 2**20,
             eigenvalue=smallest,
@@ -236,10 +197,10 @@ class Soak:
 
 
 def definiteness(state: bytes) -> tuple[float, float, float]:
-    """Return what a state's covariances are like.
+    """Return the definiteness of a state's covariances: smallest eigenvalue, condition, asymmetry.
 
-    That is: their smallest eigenvalue; the least that one has of its largest; the largest difference between an entry
-    and its mirror image. NaN where the state has no covariance.
+    Over all covariances: the smallest eigenvalue; the smallest ratio of smallest to largest eigenvalue; the largest
+    difference from the transpose. NaN where the state has no covariance.
     """
     found = [array for name, array in unpack(state)[1].items() if name.endswith("covariance")]
     smallest, condition, asymmetry = np.inf, np.inf, 0.0
@@ -252,7 +213,7 @@ def definiteness(state: bytes) -> tuple[float, float, float]:
 
 
 def resident() -> float:
-    """Return the mebibytes of memory that this process has; NaN where the system does not say."""
+    """Return the resident memory of this process in mebibytes; NaN where the system does not report it."""
     try:
         pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
     except (OSError, ValueError, IndexError):

@@ -1,4 +1,4 @@
-"""What a soak shows: a row every so many decisions, as a table and as curves."""
+"""Results of the soak benchmark: a row every so many decisions, as a table and as curves."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from bandit.errors import MissingExtraError
+from simulator.programs.pictures import new_figure
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
-    """How the engine is after so many decisions.
+class SoakRow:
+    """Measurements of the engine after so many decisions.
 
-    Milliseconds of single decisions; microseconds of a decision in a batch and of a learned outcome, and how much of
-    either the processor took (which others on the machine do not lengthen much); mebibytes of the process and of the
-    write-ahead log, bytes of the file a decision; the covariances' smallest eigenvalue, that eigenvalue over the
-    largest, and their largest difference from their own transposes.
+    Milliseconds of single decisions; microseconds of a decision in a batch and of a learned outcome, elapsed and of
+    processor time (which other programs do not lengthen much); mebibytes of the process and of the write-ahead log,
+    bytes of the file a decision; the smallest eigenvalue of the covariances, that eigenvalue over the largest, and
+    their largest difference from their transposes.
     """
 
     decisions: int
@@ -41,19 +41,19 @@ class Row:
         return asdict(self)
 
 
-HEAD = (
+SOAK_HEAD = (
     "| decisions | minutes | RSS MiB | single p50 ms | p99 ms | in a batch us | of it CPU | learned | us an outcome "
     "| of it CPU "
     "| file B a decision | WAL MiB | smallest eigenvalue | of the largest | asymmetry | faults |"
 )
 
 
-def markdown(rows: Sequence[Row]) -> str:
+def markdown(rows: Sequence[SoakRow]) -> str:
     """Return the table."""
-    return "\n".join([HEAD, "|" + "---:|" * HEAD.count(" |"), *(line(row) for row in rows)]) + "\n"
+    return "\n".join([SOAK_HEAD, "|" + "---:|" * SOAK_HEAD.count(" |"), *(line(row) for row in rows)]) + "\n"
 
 
-def line(row: Row) -> str:
+def line(row: SoakRow) -> str:
     """Return one row of the table."""
     shown = (
         f"{row.decisions:,}",
@@ -76,13 +76,8 @@ def line(row: Row) -> str:
     return f"| {' | '.join(shown)} |"
 
 
-def draw(rows: Sequence[Row], path: Path) -> None:
+def draw(rows: Sequence[SoakRow], path: Path) -> None:
     """Write the curves as PNG; MissingExtraError where matplotlib is not installed."""
-    try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: PLC0415 - an extra
-        from matplotlib.figure import Figure  # noqa: PLC0415 - an extra
-    except ImportError as fault:
-        raise MissingExtraError("the plot", "notebooks") from fault
     panels: tuple[tuple[str, tuple[tuple[str, str], ...], bool], ...] = (
         ("resident memory, MiB", (("rss", ""),), False),
         ("single decision, ms", (("single_p50", "p50"), ("single_p99", "p99")), False),
@@ -95,10 +90,9 @@ def draw(rows: Sequence[Row], path: Path) -> None:
         ("smallest eigenvalue of the covariance", (("eigenvalue", ""),), True),
         ("largest difference from its transpose", (("asymmetry", ""),), False),
     )
-    figure = Figure(figsize=(11.0, 6.0), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure, axes = new_figure(11.0, 6.0, 2, 3)
     at = [row.decisions / 1e6 for row in rows]
-    for axis, (title, curves, logarithmic) in zip(figure.subplots(2, 3).ravel(), panels, strict=True):
+    for axis, (title, curves, logarithmic) in zip(axes, panels, strict=True):
         for name, label in curves:
             axis.plot(at, [getattr(row, name) for row in rows], label=label, linewidth=1.2)
         if logarithmic:
@@ -113,11 +107,11 @@ def draw(rows: Sequence[Row], path: Path) -> None:
     figure.savefig(path, dpi=130)
 
 
-def problems(rows: Sequence[Row]) -> tuple[str, ...]:
-    """Return what is not as it should be, in sentences: faults, and a covariance that is none any more."""
+def problems(rows: Sequence[SoakRow]) -> tuple[str, ...]:
+    """Return the problems as sentences: decisions that failed, and covariances that are not positive definite."""
     found = []
     if any(row.faults for row in rows):
-        found.append(f"{sum(row.faults for row in rows):,} decisions ended in the fallback")
+        found.append(f"{sum(row.faults for row in rows):,} decisions failed and used the fallback offer")
     if not all(row.eigenvalue > 0.0 for row in rows):
-        found.append("a covariance lost its positive eigenvalues")
+        found.append("a covariance is not positive definite any more")
     return tuple(found)

@@ -1,4 +1,4 @@
-"""The databases that killed processes find: grown, waiting to be learned from, or of an earlier version."""
+"""Template databases for the crash benchmark: with history, with outcomes to learn, or of an earlier version."""
 
 from __future__ import annotations
 
@@ -11,20 +11,30 @@ import sqlite_utils
 
 from bandit import Catalogue
 from bandit.store import schema
-from simulator.bench.durability.worker import CUSTOMERS, DAY, GROWN, IMPORTED, START, Clock, Notes, Worker
+from simulator.bench.durability.worker import CRASH_CUSTOMERS, GROWN_DAYS, IMPORTED_ROWS, AcknowledgementLog, Worker
+from simulator.bench.engines import BENCH_START, ManualClock
+from simulator.market.season import DAY
 
 
 def grow(path: Path, catalogue: Catalogue, *, whole: bool = False, waiting: int = 0) -> None:
-    """Make a database with some days of decisions, events and learning behind it, and more `waiting` to be learned.
+    """Make a database with some days of decisions, events and learning, and `waiting` more decisions to be learned.
 
-    With `whole`, nothing was learned in part.
+    With `whole`, every outcome was learned completely, none as a partial silence.
     """
-    worker = Worker(path, Notes(path), "process", np.random.default_rng(5), catalogue, Clock(START), "waiting")
+    worker = Worker(
+        path,
+        AcknowledgementLog(path),
+        "process",
+        np.random.default_rng(5),
+        catalogue,
+        ManualClock(BENCH_START),
+        "waiting",
+    )
     with worker.engine() as engine:
-        for day in range(GROWN):
-            worker.clock.now = START + day * DAY
+        for day in range(GROWN_DAYS):
+            worker.clock.now = BENCH_START + day * DAY
             ids = [f"day{day}-{row}" for row in range(40)]
-            customers = [f"customer-{row % CUSTOMERS}" for row in range(40)]
+            customers = [f"customer-{row % CRASH_CUSTOMERS}" for row in range(40)]
             context: dict[str, Sequence[object]] = {
                 "age": [20.0 + row for row in range(40)],
                 "member": [row % 3 > 0 for row in range(40)],
@@ -34,11 +44,11 @@ def grow(path: Path, catalogue: Catalogue, *, whole: bool = False, waiting: int 
             engine.learn(now=worker.clock.now + (40 * DAY if whole else DAY))
         worker.clock.now += DAY
         for _ in range(waiting // 500):
-            worker.decide(engine, 500, tell=False)
+            worker.decide(engine, 500, log=False)
 
 
 def earlier_version(source: Path, target: Path, version: int) -> None:
-    """Write what is in a database as an earlier version of the schema has it."""
+    """Write the content of a database under an earlier version of the schema."""
     raw = sqlite3.connect(target, isolation_level=None)
     database = sqlite_utils.Database(raw, execute_plugins=False)
     for migration in schema.MIGRATIONS[:version]:
@@ -57,12 +67,12 @@ def earlier_version(source: Path, target: Path, version: int) -> None:
 
 
 def write_log(path: Path) -> None:
-    """Write a campaign as CSV."""
+    """Write a campaign of `IMPORTED_ROWS` rows as CSV."""
     lines = ["id,who,at,age,member,discount,channel,p,bought,amount"]
-    for row in range(IMPORTED):
+    for row in range(IMPORTED_ROWS):
         bought = row % 4 == 0
         lines.append(
-            f"row-{row},customer-{row % CUSTOMERS},2025-06-{1 + row % 28:02d},{20 + row % 50},{('no', 'yes')[row % 2]}"
+            f"row-{row},customer-{row % CRASH_CUSTOMERS},2025-06-{1 + row % 28:02d},{20 + row % 50},{row % 2}"
             f",{(0, 10)[row % 2]},{('email', 'sms')[row // 2 % 2]},0.25,{int(bought)},{row / 4 if bought else ''}"
         )
-    path.write_text("\n".join(lines).replace(",yes,", ",1,").replace(",no,", ",0,") + "\n", encoding="utf-8")
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")

@@ -1,1 +1,1 @@
-"""What the engine and other libraries earn on the same customers."""
+"""Earnings of the engine and of other libraries on the same simulated customers."""

@@ -1,4 +1,4 @@
-"""Results, a cell each: one contestant at one place. Kept as JSON lines, so that a run can be resumed and extended."""
+"""Results as cells, one contestant in one world, kept as JSON lines so that a run can be resumed and extended."""
 
 from __future__ import annotations
 
@@ -9,23 +9,26 @@ from pathlib import Path
 from typing import TypeAlias
 
 from bandit.errors import InputError
-from simulator.bench.earnings.world import Place
+from simulator.bench.earnings.world import WorldSpec
+from simulator.market.ceilings import CLAIRVOYANT, FACTS_CLAIRVOYANT, UNIFORM
 
-UNIFORM, RULE, FACTS, CLAIRVOYANT = "uniform", "segment rule", "facts-clairvoyant", "clairvoyant"
-REFERENCES = (UNIFORM, RULE, FACTS, CLAIRVOYANT)
-"""What needs no learning and is known exactly."""
+BEST_RULE = "segment rule"
+"""The best segment rule that could be written with full knowledge."""
 
-Key: TypeAlias = tuple[Place, str]
+REFERENCES = (UNIFORM, BEST_RULE, FACTS_CLAIRVOYANT, CLAIRVOYANT)
+"""The policies that need no learning, whose values are exact."""
+
+CellKey: TypeAlias = tuple[WorldSpec, str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Cell:
-    """One contestant at one place.
+class TournamentCell:
+    """The result of one contestant in one world.
 
     `all`, `last` and `first` are its exact expected objective a decision over all visits, the last quarter and the
-    first 2,000. `realised` is the mean reward that came, `error` its standard error. `decide` and `learn` are
-    microseconds of processor time a decision and a learned outcome (0 for a reference), `seconds` what the cell took.
-    `fault` says why there is no result. `stamp` is the place's when it was played.
+    first 2,000. `realised` is the mean realised reward, `error` its standard error. `decide` and `learn` are
+    microseconds of processor time a decision and a learned outcome (0 for a reference), `seconds` the duration of the
+    cell. `fault` is the reason for a missing result. `stamp` is the checksum of the scenario at that time.
     """
 
     scenario: str
@@ -47,48 +50,48 @@ class Cell:
     fault: str = ""
 
     @property
-    def place(self) -> Place:
-        """Where it was played."""
-        return Place(self.scenario, self.seed, self.draw, self.customers, self.visits)
+    def spec(self) -> WorldSpec:
+        """The world of the result."""
+        return WorldSpec(self.scenario, self.seed, self.draw, self.customers, self.visits)
 
     @property
-    def key(self) -> Key:
-        """What a later cell of the same contestant at the same place replaces."""
-        return self.place, self.contestant
+    def key(self) -> CellKey:
+        """The key by which a later cell of the same contestant in the same world replaces this one."""
+        return self.spec, self.contestant
 
     def value(self, window: str) -> float:
         """Return the expected objective a decision in a window: "all", "last" or "first"."""
         return {"all": self.all, "last": self.last, "first": self.first}[window]
 
 
-def read(path: Path) -> dict[Key, Cell]:
+def read(path: Path) -> dict[CellKey, TournamentCell]:
     """Return the cells of a file, the last of each key; none where there is no file.
 
-    Raises InputError for a line that is none of ours.
+    Raises InputError for a line that is not a result.
     """
     if not path.exists():
         return {}
-    known = {field.name for field in fields(Cell)}
+    known = {field.name for field in fields(TournamentCell)}
     cells = {}
     for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
         try:
             given = json.loads(line)
-            cell = Cell(**{name: value for name, value in given.items() if name in known})
+            cell = TournamentCell(**{name: value for name, value in given.items() if name in known})
         except (ValueError, TypeError, AttributeError) as fault:
             raise InputError(
-                f"{path}, line {number}: this is no result of the benchmark ({fault}); delete the line or the file"
+                f"{path}, line {number}: not a result of the benchmark ({fault}); delete the line or the file"
             ) from fault
         cells[cell.key] = cell
     return cells
 
 
-def append(path: Path, cells: Iterable[Cell]) -> None:
+def append(path: Path, cells: Iterable[TournamentCell]) -> None:
     """Add cells at the end of a file."""
     with path.open("a", encoding="utf-8") as file:
         file.writelines(json.dumps(asdict(cell)) + "\n" for cell in cells)
 
 
-def valid(cells: Mapping[Key, Cell]) -> dict[Key, Cell]:
-    """Return the cells whose scenario is still as it was when they were played."""
-    stamps = {place: place.stamp for place in {cell.place for cell in cells.values()}}
-    return {key: cell for key, cell in cells.items() if stamps[cell.place] == cell.stamp}
+def valid(cells: Mapping[CellKey, TournamentCell]) -> dict[CellKey, TournamentCell]:
+    """Return the cells whose scenario has not changed since."""
+    stamps = {spec: spec.stamp for spec in {cell.spec for cell in cells.values()}}
+    return {key: cell for key, cell in cells.items() if stamps[cell.spec] == cell.stamp}

@@ -1,4 +1,4 @@
-"""Who plays: the engine, Vowpal Wabbit, and the peers that are installed, each by a name."""
+"""The contestants by name: the engine, Vowpal Wabbit, and the other libraries that are installed."""
 
 from __future__ import annotations
 
@@ -17,24 +17,25 @@ from bandit.domain import Policy
 from bandit.engine import Engine
 from bandit.errors import InputError
 from bandit.policies import ThompsonSampling, Uniform, VowpalWabbit
+from simulator.bench.engines import BENCH_KEY
 
-ENGINE, VW, CHANCE = "engine", "vw", "chance"
+ENGINE, VW_CONTESTANT, RANDOM_CONTESTANT = "engine", "vw", "chance"
 
-Target: TypeAlias = Policy | Engine
-Open: TypeAlias = Callable[[Catalogue, int, Path], AbstractContextManager[Target]]
-"""Opens a contestant that knows nothing: of a catalogue, a seed and an empty folder of its own."""
+BenchTarget: TypeAlias = Policy | Engine
+OpenContestant: TypeAlias = Callable[[Catalogue, int, Path], AbstractContextManager[BenchTarget]]
+"""Opens a contestant without knowledge from a catalogue, a seed and an empty folder of its own."""
 
 
 @dataclass(frozen=True, slots=True)
 class Contestant:
-    """A learner that can be opened anew for each cell; `package` is where it comes from, `slow` says why it waits.
+    """A learner that is opened anew for each cell, from a `package`.
 
-    One that is `slow` plays only where it is named.
+    `slow` is the reason for which it takes part only where it is named; empty where it always does.
     """
 
     name: str
     package: str
-    open: Open
+    open: OpenContestant
     slow: str = ""
 
     @property
@@ -47,43 +48,43 @@ class Contestant:
 
     @property
     def missing(self) -> str:
-        """Why it cannot play here; empty where it can."""
+        """The reason for which it cannot take part; empty where it can."""
         if self.package == "offer-bandit" or find_spec(self.package) is not None:
             return ""
         return f"{self.package} is not installed; `make bench` makes an environment that has it"
 
 
 @contextmanager
-def _engine(catalogue: Catalogue, seed: int, folder: Path) -> Iterator[Target]:
-    """The engine as a service would run it, its log in the hands of the operating system; nothing is set."""
+def _engine(catalogue: Catalogue, seed: int, folder: Path) -> Iterator[BenchTarget]:
+    """The engine as a service would run it, with durability "process" and default settings."""
     with Engine.open(
         folder / "offers.db",
         catalogue,
         ThompsonSampling(catalogue),
         seed=seed,
-        customer_key=b"bench",
+        customer_key=BENCH_KEY,
         durability="process",
     ) as engine:
         yield engine
 
 
 @contextmanager
-def _vw(catalogue: Catalogue, seed: int, folder: Path) -> Iterator[Target]:  # noqa: ARG001 - the same for all
+def _vw(catalogue: Catalogue, seed: int, folder: Path) -> Iterator[BenchTarget]:  # noqa: ARG001 - the same for all
     """Vowpal Wabbit with the arguments of this project's policy, the best of those tried on retail markets."""
     yield VowpalWabbit(catalogue)
 
 
 @contextmanager
-def _chance(catalogue: Catalogue, seed: int, folder: Path) -> Iterator[Target]:  # noqa: ARG001 - the same for all
-    """Uniform choice that draws: its distance from the exact value is the luck of the draws."""
+def _chance(catalogue: Catalogue, seed: int, folder: Path) -> Iterator[BenchTarget]:  # noqa: ARG001 - the same for all
+    """Uniform choice by random draws: its distance from the exact value is the noise of the draws."""
     yield Uniform(catalogue)
 
 
-def _peer(module: str, kind: str) -> Open:
-    """Return how to open a peer's adapter, whose module is imported only then: it needs the peer."""
+def _peer(module: str, kind: str) -> OpenContestant:
+    """Return what opens the adapter of a library; its module, which needs the library, is imported only then."""
 
     @contextmanager
-    def opened(catalogue: Catalogue, seed: int, folder: Path) -> Iterator[Target]:  # noqa: ARG001 - the same for all
+    def opened(catalogue: Catalogue, seed: int, folder: Path) -> Iterator[BenchTarget]:  # noqa: ARG001 - the same for all
         adapter = getattr(import_module(f"simulator.bench.peers.{module}"), kind)
         policy: Policy = adapter(catalogue, seed)
         yield policy
@@ -93,7 +94,7 @@ def _peer(module: str, kind: str) -> Open:
 
 _ALL = (
     Contestant(ENGINE, "offer-bandit", _engine),
-    Contestant(VW, "vowpalwabbit", _vw),
+    Contestant(VW_CONTESTANT, "vowpalwabbit", _vw),
     Contestant("bayesianbandits", "bayesianbandits", _peer("shared_glm", "SharedGlm")),
     Contestant("mabwiser", "mabwiser", _peer("linear_arms", "LinearArms")),
     Contestant("gittins", "gittins", _peer("hashed", "Hashed")),
@@ -103,16 +104,18 @@ _ALL = (
         _peer("network", "Network"),
         slow="its network is compiled anew at each update, half a minute with 144 offers",
     ),
-    Contestant(CHANCE, "offer-bandit", _chance, slow="the exact value of uniform choice is a reference already"),
+    Contestant(
+        RANDOM_CONTESTANT, "offer-bandit", _chance, slow="the exact value of uniform choice is a reference already"
+    ),
 )
 
 CONTESTANTS: Mapping[str, Contestant] = MappingProxyType({each.name: each for each in _ALL})
 
 
 def named(names: list[str] | None) -> tuple[tuple[Contestant, ...], dict[str, str]]:
-    """Return who plays and who does not, with the reason; all that are installed and not slow where none is named.
+    """Return the contestants of these names, and those left out with the reason.
 
-    Raises InputError for a name that is none.
+    Without names, all that are installed and not slow. Raises InputError for an unknown name.
     """
     unknown = [name for name in names or [] if name not in CONTESTANTS]
     if unknown:
@@ -121,5 +124,5 @@ def named(names: list[str] | None) -> tuple[tuple[Contestant, ...], dict[str, st
     absent = {each.name: each.missing for each in asked if each.missing}
     if not names:
         absent |= {each.name: each.slow for each in asked if each.slow and not each.missing}
-    absent.pop(CHANCE, None)
+    absent.pop(RANDOM_CONTESTANT, None)
     return tuple(each for each in asked if not each.missing and (names or not each.slow)), absent

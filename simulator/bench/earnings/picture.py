@@ -1,4 +1,4 @@
-"""The shares as a plot: a panel a scenario, a dot a contestant with its spread."""
+"""The shares as a plot: a panel for each scenario, a dot with its standard error for each contestant."""
 
 from __future__ import annotations
 
@@ -7,42 +7,36 @@ from pathlib import Path
 
 import numpy as np
 
-from bandit.errors import MissingExtraError
-from simulator.bench.earnings.cells import CLAIRVOYANT, FACTS, RULE, UNIFORM
+from simulator.bench.earnings.cells import BEST_RULE, REFERENCES
 from simulator.bench.earnings.contestants import ENGINE
-from simulator.bench.earnings.summary import Row
+from simulator.bench.earnings.summary import ContestantRow
+from simulator.market.ceilings import CLAIRVOYANT
+from simulator.programs.pictures import new_figure
 
-COLUMNS = 3
+EARNINGS_PANELS = 3
 
 
-def draw(table: Sequence[Row], path: Path) -> None:
+def draw(table: Sequence[ContestantRow], path: Path) -> None:
     """Write the picture as PNG; MissingExtraError where matplotlib is not installed.
 
     Filled: all decisions; hollow: the last quarter. Lines: the best segment rule and the two ceilings.
     """
-    try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: PLC0415 - an extra
-        from matplotlib.figure import Figure  # noqa: PLC0415 - an extra
-    except ImportError as fault:
-        raise MissingExtraError("the plot", "notebooks") from fault
     scenarios = [name for name in dict.fromkeys(row.scenario for row in table) if not _of(table, name)[0].money]
     if not scenarios:
         return
-    width = min(COLUMNS, len(scenarios))
+    width = min(EARNINGS_PANELS, len(scenarios))
     height = -(-len(scenarios) // width)
-    figure = Figure(figsize=(max(6.5, 4.2 * width), 0.6 + 2.4 * height), layout="constrained")
-    FigureCanvasAgg(figure)
-    axes = np.atleast_1d(figure.subplots(height, width, squeeze=False).ravel())
+    figure, axes = new_figure(max(6.5, 4.2 * width), 0.6 + 2.4 * height, height, width)
     for axis, scenario in zip(axes, scenarios, strict=False):
         found = {row.contestant: row for row in _of(table, scenario)}
-        players = [row for row in found.values() if row.contestant not in (UNIFORM, RULE, FACTS, CLAIRVOYANT)]
+        players = [row for row in found.values() if row.contestant not in REFERENCES]
         players = sorted((row for row in players if row.draws), key=lambda row: row.all.value)
         for line, row in enumerate(players):
             colour = "tab:red" if row.contestant == ENGINE else "tab:blue"
             error = np.nan_to_num([row.all.error, row.last.error])
             axis.errorbar(row.all.value, line + 0.12, xerr=error[0], fmt="o", color=colour, markersize=5)
             axis.errorbar(row.last.value, line - 0.12, xerr=error[1], fmt="o", color=colour, mfc="white", markersize=5)
-        axis.axvline(found[RULE].all.value, color="0.35", linestyle="--", linewidth=1)
+        axis.axvline(found[BEST_RULE].all.value, color="0.35", linestyle="--", linewidth=1)
         axis.axvline(1.0, color="0.35", linewidth=1)
         axis.axvline(found[CLAIRVOYANT].all.value, color="0.35", linestyle=":", linewidth=1)
         axis.set_yticks(range(len(players)), [row.contestant for row in players])
@@ -55,7 +49,7 @@ def draw(table: Sequence[Row], path: Path) -> None:
     for axis in axes[len(scenarios) :]:
         axis.set_axis_off()
     figure.suptitle(
-        "Share of the way from uniform (0) to the best that facts allow (1). "
+        "Share of the gain from uniform choice (0) to the best that facts allow (1). "
         "Filled: all decisions; hollow: last quarter.\n"
         "Dashed: the best segment rule that could be written; dotted: every taste known.",
         fontsize=9,
@@ -63,5 +57,5 @@ def draw(table: Sequence[Row], path: Path) -> None:
     figure.savefig(path, dpi=130)
 
 
-def _of(table: Sequence[Row], scenario: str) -> list[Row]:
+def _of(table: Sequence[ContestantRow], scenario: str) -> list[ContestantRow]:
     return [row for row in table if row.scenario == scenario]

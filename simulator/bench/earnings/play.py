@@ -1,4 +1,4 @@
-"""One contestant at one place: the same visits, the same chance, learning after every batch."""
+"""One contestant in one world: the same visits and noise for all, learning after every batch."""
 
 from __future__ import annotations
 
@@ -15,81 +15,80 @@ from pathlib import Path
 import numpy as np
 
 from bandit.domain import FloatArray, Policy
-from simulator.bench.earnings.cells import REFERENCES, Cell
+from simulator.bench.earnings.cells import REFERENCES, TournamentCell
 from simulator.bench.earnings.contestants import CONTESTANTS
 from simulator.bench.earnings.timed import TimedEngine, TimedPolicy
-from simulator.bench.earnings.world import BATCH, Place, World, windows
-from simulator.simulation.regret import Yardstick
-from simulator.simulation.run import run
+from simulator.bench.earnings.world import TOURNAMENT_BATCH, TournamentWorld, WorldSpec, windows
+from simulator.simulation.regret import ReferenceValues
+from simulator.simulation.run import RunOptions, run
 
 
 @lru_cache(maxsize=1)
-def _world(place: Place) -> World:
-    return World.draw(place)
+def _world(spec: WorldSpec) -> TournamentWorld:
+    return TournamentWorld.draw(spec)
 
 
-def references(place: Place) -> tuple[Cell, ...]:
-    """Return what uniform choice, the best segment rule and the two ceilings are worth at a place, exactly."""
+def references(spec: WorldSpec) -> tuple[TournamentCell, ...]:
+    """Return the exact values of uniform choice, the best segment rule and the two ceilings in a world."""
     begun = time.perf_counter()
-    world = _world(place)
-    stick = Yardstick.measure(world.population, world.visits.customers, world.visits.times)
-    known = (stick.uniform, stick.segment_rule, stick.facts_clairvoyant, stick.clairvoyant)
+    world = _world(spec)
+    reference = ReferenceValues.measure(world.population, world.visits.customers, world.visits.times)
+    known = (reference.uniform, reference.segment_rule, reference.facts_clairvoyant, reference.clairvoyant)
     seconds = time.perf_counter() - begun
     return tuple(
-        replace(_valued(_blank(place, name), expected), seconds=seconds / len(known))
+        replace(_valued(_blank(spec, name), expected), seconds=seconds / len(known))
         for name, expected in zip(REFERENCES, known, strict=True)
     )
 
 
-def play(place: Place, name: str) -> Cell:
-    """Let one contestant meet the visits of a place; a cell with its fault where it fails."""
+def play(spec: WorldSpec, name: str) -> TournamentCell:
+    """Run one contestant on the visits of a world; return its cell, with a fault where it fails."""
     contestant = CONTESTANTS[name]
     begun = time.perf_counter()
-    world = _world(place)
-    chance = place.sequence(name)
+    world = _world(spec)
+    seeds = spec.sequence(name)
     scenario = world.population.market.scenario
-    blank = replace(_blank(place, name), version=contestant.version)
+    blank = replace(_blank(spec, name), version=contestant.version)
     try:
         with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings(), _quiet():
-            warnings.simplefilter("ignore")  # of the peers, about themselves
-            seed = int(chance.generate_state(1)[0] >> 1)
+            warnings.simplefilter("ignore")  # warnings of other libraries
+            seed = int(seeds.generate_state(1)[0] >> 1)
             with contestant.open(world.population.market.catalogue, seed, Path(folder)) as target:
                 timed = TimedPolicy(target) if isinstance(target, Policy) else TimedEngine(target)
-                told = run(
+                result = run(
                     timed,
                     world.population,
                     world.visits,
-                    np.random.default_rng(chance),
-                    batch=BATCH,
-                    delayed=scenario.delayed,
+                    np.random.default_rng(seeds),
+                    RunOptions(batch=TOURNAMENT_BATCH, delayed=scenario.delayed),
                     noise=world.noise,
                 )
-    except Exception as fault:  # noqa: BLE001 - whatever a peer raises, the others play on and the table says it
+    except Exception as fault:  # noqa: BLE001 - a library may raise anything; the table reports it
         return replace(blank, fault=f"{type(fault).__name__}: {fault}"[:500])
-    learned = timed.learning.pieces or len(told)
+    learned = timed.learning.pieces or len(result)
     return replace(
-        _valued(blank, told.expected),
-        realised=float(told.reward.mean()),
-        error=float(told.reward.std() / np.sqrt(len(told))),
-        decide=timed.deciding.microseconds,
-        learn=timed.learning.nanoseconds / 1_000 / learned,
+        _valued(blank, result.expected),
+        realised=float(result.reward.mean()),
+        error=float(result.reward.std() / np.sqrt(len(result))),
+        decide=timed.deciding.cpu_microseconds,
+        learn=timed.learning.cpu_ns / 1_000 / learned,
         seconds=time.perf_counter() - begun,
     )
 
 
-def _blank(place: Place, name: str) -> Cell:
-    return Cell(
-        scenario=place.scenario,
-        seed=place.seed,
-        draw=place.draw,
-        customers=place.customers,
-        visits=place.visits,
-        stamp=place.stamp,
+def _blank(spec: WorldSpec, name: str) -> TournamentCell:
+    return TournamentCell(
+        scenario=spec.scenario,
+        seed=spec.seed,
+        draw=spec.draw,
+        customers=spec.customers,
+        visits=spec.visits,
+        stamp=spec.stamp,
         contestant=name,
     )
 
 
-def _valued(blank: Cell, expected: FloatArray) -> Cell:
+def _valued(blank: TournamentCell, expected: FloatArray) -> TournamentCell:
     """Return the cell with the exact means over each window."""
     means = {window: float(expected[rows].mean()) for window, rows in windows(len(expected)).items()}
     return replace(blank, all=means["all"], last=means["last"], first=means["first"])
@@ -97,7 +96,7 @@ def _valued(blank: Cell, expected: FloatArray) -> Cell:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep what a peer writes while it works out of the benchmark's own output."""
+    """Discard what a library prints while it works."""
     with (
         Path(os.devnull).open("w") as nowhere,
         contextlib.redirect_stdout(nowhere),

@@ -1,4 +1,4 @@
-"""Cells to tables: shares of the way from uniform to the facts-clairvoyant, with their spread over the draws."""
+"""Tables from cells: shares of the gain from uniform choice to the facts-clairvoyant, with standard errors."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from simulator.bench.earnings.cells import CLAIRVOYANT, FACTS, REFERENCES, RULE, UNIFORM, Cell
+from simulator.bench.earnings.cells import BEST_RULE, REFERENCES, TournamentCell
 from simulator.bench.earnings.contestants import CONTESTANTS, ENGINE
-from simulator.bench.earnings.world import FIRST, Place
+from simulator.bench.earnings.world import FIRST_DECISIONS, WorldSpec
+from simulator.market.ceilings import CLAIRVOYANT, FACTS_CLAIRVOYANT, UNIFORM
 
-WINDOWS = ("all", "last", "first")
+EARNED_WINDOWS = ("all", "last", "first")
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,13 +24,13 @@ class Mean:
 
     @staticmethod
     def of(values: Sequence[float]) -> Mean:
-        """Return the mean of some values."""
+        """Return the mean of some values, NaN without any."""
         array = np.array(values, dtype=np.float64)
         error = float(array.std(ddof=1) / np.sqrt(len(array))) if len(array) > 1 else float("nan")
         return Mean(float(array.mean()) if len(array) else float("nan"), error)
 
     def text(self, decimals: int) -> str:
-        """Return it for a table."""
+        """Return the mean and its error for a table."""
         if not np.isfinite(self.value):
             return ""
         error = f" ± {self.error:.{decimals}f}" if np.isfinite(self.error) else ""
@@ -37,12 +38,13 @@ class Mean:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
-    """One contestant in one scenario, over the draws that it has played.
+class ContestantRow:
+    """One contestant in one scenario, over the draws that have a result.
 
-    `all`, `last` and `first` are shares of the way; in a scenario where nothing can be gained (`money`) they are
-    differences to uniform choice a decision, in the currency. `regret` is the money lost to the facts-clairvoyant in
-    the first 2,000 decisions. `noise` is the standard error of the realised reward a decision within one draw.
+    `all`, `last` and `first` are shares of the gain from uniform choice (0) to the facts-clairvoyant (1); in a scenario
+    where nothing can be gained (`money`) they are differences to uniform choice a decision, in the currency. `regret`
+    is the money lost to the facts-clairvoyant in the first 2,000 decisions. `noise` is the standard error of the
+    realised reward a decision within one draw.
     """
 
     scenario: str
@@ -64,18 +66,18 @@ class Row:
         return asdict(self)
 
 
-def rows(cells: Iterable[Cell]) -> tuple[Row, ...]:
-    """Return a row a scenario and contestant, scenarios in the order of the cells, the best contestant first."""
-    places: dict[Place, dict[str, Cell]] = {}
+def rows(cells: Iterable[TournamentCell]) -> tuple[ContestantRow, ...]:
+    """Return a row for each scenario and contestant: scenarios in the order of the cells, the best contestant first."""
+    specs: dict[WorldSpec, dict[str, TournamentCell]] = {}
     for cell in cells:
-        places.setdefault(cell.place, {})[cell.contestant] = cell
-    scenarios: dict[str, list[Mapping[str, Cell]]] = {}
-    for place, found in places.items():
+        specs.setdefault(cell.spec, {})[cell.contestant] = cell
+    scenarios: dict[str, list[Mapping[str, TournamentCell]]] = {}
+    for spec, found in specs.items():
         if all(name in found for name in REFERENCES):
-            scenarios.setdefault(place.scenario, []).append(found)
-    made: list[Row] = []
+            scenarios.setdefault(spec.scenario, []).append(found)
+    made: list[ContestantRow] = []
     for name, draws in scenarios.items():
-        money = not any(_way(found, "all") > 1e-9 * max(1.0, abs(found[UNIFORM].all)) for found in draws)
+        money = not any(_gain(found, "all") > 1e-9 * max(1.0, abs(found[UNIFORM].all)) for found in draws)
         names = sorted({name for found in draws for name in found}, key=_order)
         mine = [_row(name, who, [found for found in draws if who in found], money) for who in names]
         made += sorted(mine, key=lambda row: -row.all.value if np.isfinite(row.all.value) else np.inf)
@@ -87,25 +89,28 @@ def _order(name: str) -> tuple[int, str]:
     return (known.index(name) if name in known else len(known)), name
 
 
-def _way(found: Mapping[str, Cell], window: str) -> float:
-    return found[FACTS].value(window) - found[UNIFORM].value(window)
+def _gain(found: Mapping[str, TournamentCell], window: str) -> float:
+    return found[FACTS_CLAIRVOYANT].value(window) - found[UNIFORM].value(window)
 
 
-def _row(scenario: str, who: str, draws: Sequence[Mapping[str, Cell]], money: bool) -> Row:
-    played = [found for found in draws if not found[who].fault]
-    mine = [found[who] for found in played]
+def _row(scenario: str, who: str, draws: Sequence[Mapping[str, TournamentCell]], money: bool) -> ContestantRow:
+    complete = [found for found in draws if not found[who].fault]
+    mine = [found[who] for found in complete]
 
     def share(window: str) -> Mean:
-        gained = [found[who].value(window) - found[UNIFORM].value(window) for found in played]
+        gained = [found[who].value(window) - found[UNIFORM].value(window) for found in complete]
         if money:
             return Mean.of(gained)
-        return Mean.of([each / _way(found, window) for each, found in zip(gained, played, strict=True)])
+        return Mean.of([each / _gain(found, window) for each, found in zip(gained, complete, strict=True)])
 
-    regret = [(found[FACTS].first - found[who].first) * min(FIRST, found[who].visits) for found in played]
-    return Row(
+    regret = [
+        (found[FACTS_CLAIRVOYANT].first - found[who].first) * min(FIRST_DECISIONS, found[who].visits)
+        for found in complete
+    ]
+    return ContestantRow(
         scenario=scenario,
         contestant=who,
-        draws=len(played),
+        draws=len(complete),
         money=money,
         all=share("all"),
         last=share("last"),
@@ -119,61 +124,62 @@ def _row(scenario: str, who: str, draws: Sequence[Mapping[str, Cell]], money: bo
     )
 
 
-def markdown(table: Sequence[Row], absent: Mapping[str, str], told: str) -> str:
-    """Return the whole result as Markdown: what was run, the short table, one table a scenario, who is missing."""
+def markdown(table: Sequence[ContestantRow], absent: Mapping[str, str], text: str) -> str:
+    """Return the result as Markdown: what was run, the short table, a table for each scenario, who was left out."""
     scenarios = list(dict.fromkeys(row.scenario for row in table))
-    parts = [f"# What engine and peers earn\n\n{told}\n", _LEGEND, _short(table, scenarios)]
+    parts = [f"# What engine and peers earn\n\n{text}\n", _LEGEND, _short(table, scenarios)]
     parts += [_scenario([row for row in table if row.scenario == name]) for name in scenarios]
     versions = sorted({row.version for row in table if row.version})
     parts.append("Versions: " + ", ".join(versions) + ".\n" if versions else "")
-    parts += [f"- {name} did not play: {why}.\n" for name, why in absent.items()]
+    parts += [f"- {name} was left out: {why}.\n" for name, why in absent.items()]
     return "\n".join(part for part in parts if part)
 
 
 _LEGEND = f"""Exact expected values of the offers that were made, on a scale of {UNIFORM} choice (0) and the best policy
-that sees the observed facts only (1). Mean over draws of market, customers, visits and chance, ± its standard error.
-All contestants meet the same visits and the same chance, in batches of 100 decisions, and learn after each batch.
-Regret is the money lost to the {FACTS} policy in the first {FIRST:,} decisions. Microseconds are
+that sees the observed facts only (1). Mean over draws of market, customers, visits and noise, ± its standard error.
+All contestants meet the same visits with the same noise, in batches of 100 decisions, and learn after each batch.
+Regret is the money lost to the {FACTS_CLAIRVOYANT} policy in the first {FIRST_DECISIONS:,} decisions. Microseconds are
 processor time a decision and a learned outcome, medians over draws; the engine's include its log and its events.
 """
 
 
-def _short(table: Sequence[Row], scenarios: Sequence[str]) -> str:
-    """Return one line a scenario: the engine, the best peer, and what perfect hindsight earns."""
+def _short(table: Sequence[ContestantRow], scenarios: Sequence[str]) -> str:
+    """Return one line for each scenario: the engine, the best other library, the best rule, the clairvoyant."""
     last = "last quarter"
     lines = [
         "## In short\n",
-        f"| scenario | {ENGINE} | {last} | best peer | all | {last} | {RULE} | {last} | {CLAIRVOYANT} |",
+        f"| scenario | {ENGINE} | {last} | best peer | all | {last} | {BEST_RULE} | {last} | {CLAIRVOYANT} |",
         "|---|---:|---:|---|---:|---:|---:|---:|---:|",
     ]
     for scenario in scenarios:
         found = {row.contestant: row for row in table if row.scenario == scenario}
         peers = [row for row in found.values() if row.contestant not in (ENGINE, *REFERENCES) and row.draws]
         best = max(peers, key=lambda row: row.all.value) if peers else None
-        decimals = 4 if found[RULE].money else 3
+        decimals = 4 if found[BEST_RULE].money else 3
         engine = found.get(ENGINE)
         cells = [
-            scenario + (" (money)" if found[RULE].money else ""),
+            scenario + (" (money)" if found[BEST_RULE].money else ""),
             engine.all.text(decimals) if engine else "",
             engine.last.text(decimals) if engine else "",
             best.contestant if best else "",
             best.all.text(decimals) if best else "",
             best.last.text(decimals) if best else "",
-            found[RULE].all.text(decimals),
-            found[RULE].last.text(decimals),
+            found[BEST_RULE].all.text(decimals),
+            found[BEST_RULE].last.text(decimals),
             found[CLAIRVOYANT].all.text(decimals),
         ]
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
 
 
-def _scenario(found: Sequence[Row]) -> str:
+def _scenario(found: Sequence[ContestantRow]) -> str:
     """Return the table of one scenario."""
     money = found[0].money
     unit = ", money above uniform a decision" if money else ""
+    first = f"first {FIRST_DECISIONS:,}"
     lines = [
         f"## {found[0].scenario}\n",
-        f"| contestant | draws | all{unit} | last quarter | first {FIRST:,} | regret | µs to decide | to learn |",
+        f"| contestant | draws | all{unit} | last quarter | {first} | regret | µs to decide | to learn |",
         "|---|---:|---:|---:|---:|---:|---:|---:|",
     ]
     decimals = 4 if money else 3
@@ -185,7 +191,7 @@ def _scenario(found: Sequence[Row]) -> str:
     if money:
         noise = max(row.noise for row in found)
         lines.append(
-            f"\nNothing can be gained here, so differences are in money; the mean reward that came has a standard "
+            f"\nNothing can be gained here, so differences are in money; the mean realised reward has a standard "
             f"error of {noise:.4f} within one draw."
         )
     return "\n".join(lines) + "\n"

@@ -1,4 +1,4 @@
-"""The side-by-side comparison: every contestant in every scenario and draw, resumed where it was left."""
+"""The comparison of all contestants in every scenario and draw, which continues where it was interrupted."""
 
 from __future__ import annotations
 
@@ -16,84 +16,87 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from bandit.errors import MissingExtraError
-from simulator.bench.earnings.cells import REFERENCES, Cell, Key, append, read, valid
+from simulator.bench.earnings.cells import REFERENCES, CellKey, TournamentCell, append, read, valid
 from simulator.bench.earnings.contestants import Contestant
 from simulator.bench.earnings.picture import draw
 from simulator.bench.earnings.play import play, references
-from simulator.bench.earnings.summary import Row, markdown, rows
-from simulator.bench.earnings.world import Place
+from simulator.bench.earnings.summary import ContestantRow, markdown, rows
+from simulator.bench.earnings.world import WorldSpec
 
-CELLS, TABLE, NUMBERS, PICTURE = "cells.jsonl", "earned.md", "earned.json", "earned.png"
-"""The files of a folder of results."""
+EARNED_CELLS, EARNED_TABLE, EARNED_NUMBERS, EARNED_PICTURE = "cells.jsonl", "earned.md", "earned.json", "earned.png"
+"""The files of results."""
 
-REFERENCE = "references"
-"""The task that measures what needs no learning."""
+REFERENCE_TASK = "references"
+"""The name of the task that computes the exact values of the references."""
 
 
 @dataclass(frozen=True, slots=True)
-class Match:
-    """What is to be compared: contestants at places, with results kept in a folder."""
+class Tournament:
+    """A comparison: contestants in worlds, with results kept in a folder.
 
-    places: tuple[Place, ...]
+    `absent` are contestants left out, with the reason; with `again` existing results are replaced.
+    """
+
+    specs: tuple[WorldSpec, ...]
     contestants: tuple[Contestant, ...]
     absent: dict[str, str]
     folder: Path
     processes: int = 1
     again: bool = False
 
-    def tasks(self) -> list[tuple[Place, str]]:
-        """Return what is still to be played, what failed among it: (place, contestant or the references)."""
-        done = {key for key, cell in valid(read(self.folder / CELLS)).items() if not cell.fault}
-        found: list[tuple[Place, str]] = []
-        for place in self.places:
-            if any((place, name) not in done for name in REFERENCES):
-                found.append((place, REFERENCE))
+    def tasks(self) -> list[tuple[WorldSpec, str]]:
+        """Return the tasks without a valid result, as (world, contestant or the references)."""
+        done = {key for key, cell in valid(read(self.folder / EARNED_CELLS)).items() if not cell.fault}
+        found: list[tuple[WorldSpec, str]] = []
+        for spec in self.specs:
+            if any((spec, name) not in done for name in REFERENCES):
+                found.append((spec, REFERENCE_TASK))
             names = [each.name for each in self.contestants]
-            found += [(place, name) for name in names if self.again or (place, name) not in done]
+            found += [(spec, name) for name in names if self.again or (spec, name) not in done]
         return found
 
-    def run(self, console: Console) -> tuple[Row, ...]:
-        """Play what is missing and write the table, the numbers and the picture; each result is kept at once."""
+    def run(self, console: Console) -> tuple[ContestantRow, ...]:
+        """Run the missing tasks and write the table, the numbers and the picture; each result is saved at once."""
         self.folder.mkdir(parents=True, exist_ok=True)
         begun = time.perf_counter()
         tasks = self.tasks()
         console.print(
-            f"{len(tasks)} of {len(self.places) * (len(self.contestants) + 1)} cells to play, "
-            f"{self.processes} at a time; results so far are in {self.folder / CELLS}"
+            f"{len(tasks)} of {len(self.specs) * (len(self.contestants) + 1)} cells to run, "
+            f"{self.processes} at a time; results so far are in {self.folder / EARNED_CELLS}"
         )
         with _progress(console) as step:
             step(0, len(tasks), "")
-            for number, cells in enumerate(_played(tasks, self.processes), start=1):
-                append(self.folder / CELLS, cells)
+            for number, cells in enumerate(_results(tasks, self.processes), start=1):
+                append(self.folder / EARNED_CELLS, cells)
                 step(number, len(tasks), _line(cells))
         table = self.write(console)
         console.print(f"took {(time.perf_counter() - begun) / 60:.1f} minutes")
         return table
 
-    def write(self, console: Console) -> tuple[Row, ...]:
-        """Write table, numbers and picture of all results of the asked places, whoever played them."""
-        cells = valid(read(self.folder / CELLS))
+    def write(self, console: Console) -> tuple[ContestantRow, ...]:
+        """Write table, numbers and picture of all results in these worlds, those of earlier runs included."""
+        cells = valid(read(self.folder / EARNED_CELLS))
         wanted = tuple(self._wanted(cells))
         table = rows(wanted)
         minutes = sum(cell.seconds for cell in wanted) / 60
-        told = f"{self._told()} All of it took {minutes:,.0f} minutes of one process."
-        (self.folder / TABLE).write_text(markdown(table, self.absent, told), encoding="utf-8")
+        sizes = f"{self._sizes()} In all {minutes:,.0f} minutes of one process."
+        (self.folder / EARNED_TABLE).write_text(markdown(table, self.absent, sizes), encoding="utf-8")
         numbers = json.dumps([_plain(row.to_dict()) for row in table], indent=2)
-        (self.folder / NUMBERS).write_text(numbers + "\n", encoding="utf-8")
+        (self.folder / EARNED_NUMBERS).write_text(numbers + "\n", encoding="utf-8")
         try:
-            draw(table, self.folder / PICTURE)
+            draw(table, self.folder / EARNED_PICTURE)
         except MissingExtraError as fault:
             console.print(str(fault))
         return table
 
-    def _wanted(self, cells: dict[Key, Cell]) -> Iterator[Cell]:
-        for place in self.places:
-            yield from (cell for (where, _), cell in cells.items() if where == place)
+    def _wanted(self, cells: dict[CellKey, TournamentCell]) -> Iterator[TournamentCell]:
+        for spec in self.specs:
+            yield from (cell for (where, _), cell in cells.items() if where == spec)
 
-    def _told(self) -> str:
-        draws = len({place.draw for place in self.places})
-        seeds = sorted({place.seed for place in self.places})
-        sizes = sorted({(place.customers, place.visits) for place in self.places})
+    def _sizes(self) -> str:
+        draws = len({spec.draw for spec in self.specs})
+        seeds = sorted({spec.seed for spec in self.specs})
+        sizes = sorted({(spec.customers, spec.visits) for spec in self.specs})
         size = ", ".join(f"{customers:,} customers and {visits:,} decisions" for customers, visits in sizes)
         return f"{draws} draws under seed {', '.join(map(str, seeds))}; {size}."
 
@@ -107,11 +110,11 @@ def _plain(value: object) -> object:
     return value
 
 
-def _task(place: Place, name: str) -> tuple[Cell, ...]:
-    return references(place) if name == REFERENCE else (play(place, name),)
+def _task(spec: WorldSpec, name: str) -> tuple[TournamentCell, ...]:
+    return references(spec) if name == REFERENCE_TASK else (play(spec, name),)
 
 
-def _played(tasks: Sequence[tuple[Place, str]], processes: int) -> Iterator[tuple[Cell, ...]]:
+def _results(tasks: Sequence[tuple[WorldSpec, str]], processes: int) -> Iterator[tuple[TournamentCell, ...]]:
     """Yield the cells of each task as it is done."""
     if processes <= 1:
         for task in tasks:
@@ -122,20 +125,20 @@ def _played(tasks: Sequence[tuple[Place, str]], processes: int) -> Iterator[tupl
             yield future.result()
 
 
-def _submitted(pool: Executor, tasks: Sequence[tuple[Place, str]]) -> list[Future[tuple[Cell, ...]]]:
+def _submitted(pool: Executor, tasks: Sequence[tuple[WorldSpec, str]]) -> list[Future[tuple[TournamentCell, ...]]]:
     return [pool.submit(_task, *task) for task in tasks]
 
 
-def _line(cells: Sequence[Cell]) -> str:
+def _line(cells: Sequence[TournamentCell]) -> str:
     one = cells[0]
-    name = REFERENCE if len(cells) > 1 else one.contestant
+    name = REFERENCE_TASK if len(cells) > 1 else one.contestant
     seconds = sum(cell.seconds for cell in cells)
-    return f"{one.place}: {name}, {'failed: ' + one.fault if one.fault else f'{seconds:.1f} s'}"
+    return f"{one.spec}: {name}, {'failed: ' + one.fault if one.fault else f'{seconds:.1f} s'}"
 
 
 @contextmanager
 def _progress(console: Console) -> Iterator[Callable[[int, int, str], None]]:
-    """Show a bar, and on anything but a terminal a line a cell."""
+    """Show a bar on a terminal, and elsewhere print a line for each cell."""
     columns = (
         BarColumn(),
         MofNCompleteColumn(),

@@ -1,1 +1,1 @@
-"""Adapters: other libraries behind `bandit.domain.Policy`, each at its fair best. A module needs its library."""
+"""Adapters that make other libraries policies, each with the best settings found; a module needs its library."""

@@ -1,4 +1,4 @@
-"""What the adapters have in common: a peer that names its choice, as a policy that is certain of it."""
+"""The base of the adapters: a library that returns its choice, as a deterministic policy."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from bandit.domain import BoolArray, Contexts, FloatArray, IntArray, Outcomes
 from bandit.encoding.encoder import Encoder
 from bandit.errors import PolicyError
 
-UNIT_FROM = 500
-"""Outcomes after which the unit of rewards is settled for good."""
+SETTLED_AFTER = 500
+"""Outcomes after which the unit of rewards no longer changes."""
 
 
 class Chooser(ABC):
-    """A peer behind `bandit.domain.Policy`; abstract: an adapter chooses and learns.
+    """The abstract base of adapters; obeys `bandit.domain.Policy`.
 
-    A peer draws by itself, so the vector has a 1 at its choice. That is no propensity, and nothing here uses it as
-    one: the benchmark counts what the choices are truly worth.
+    A library draws its own random numbers, so the vector has a 1 at its choice. That is not a propensity, and is not
+    used as one: the benchmark counts the true values of the choices.
     """
 
     learns = True
@@ -33,40 +33,40 @@ class Chooser(ABC):
     @property
     @abstractmethod
     def name(self) -> str:
-        """The peer's name."""
+        """The library's name."""
 
     @abstractmethod
     def choose(self, contexts: Contexts, eligible: BoolArray) -> IntArray:
-        """Return the (n,) eligible offers that the peer takes."""
+        """Return the (n,) eligible offers that the library chooses."""
 
     @abstractmethod
     def update(self, outcomes: Outcomes) -> None:
-        """Let the peer learn."""
+        """Update the library's model."""
 
-    def probabilities(self, contexts: Contexts, eligible: BoolArray, rng: Generator) -> FloatArray:  # noqa: ARG002 - the protocol's signature; the peer has its own
-        """Return (n, N): 1 at the peer's choice."""
+    def probabilities(self, contexts: Contexts, eligible: BoolArray, rng: Generator) -> FloatArray:  # noqa: ARG002 - the protocol's signature; the library has its own
+        """Return (n, N): 1 at the library's choice."""
         vector = np.zeros(eligible.shape)
         vector[np.arange(contexts.n), self.choose(contexts, eligible)] = 1.0
         return vector
 
     def spec(self) -> Mapping[str, object]:
-        """Return the peer's name and seed."""
+        """Return the library's name and the seed."""
         return {"kind": self.name, "seed": self.seed}
 
     def dumps(self) -> bytes:
-        """Refuse: nobody stores a peer's state here."""
+        """Raise PolicyError: adapters have no stored state."""
         raise PolicyError(f"the adapter of {self.name} does not store states; run it again from the start")
 
     def loads(self, state: bytes) -> None:
-        """Refuse likewise."""
+        """Raise PolicyError: adapters have no stored state."""
         raise PolicyError(f"the adapter of {self.name} does not read states ({len(state)} bytes were sent)")
 
 
-class Columns:
-    """Contexts and offers as numbers, the same that the engine sees, without columns that are always 0 here.
+class PeerColumns:
+    """Contexts and offers as the engine's own columns, without those that are always 0 in simulated data.
 
-    Simulated facts are never missing and never unheard of, so those columns go; numeric facts come standardised
-    by the scale that the catalogue declares.
+    Simulated facts are never missing and never unknown, so the columns for these cases are left out; numeric facts are
+    standardised by the scale that the catalogue declares.
     """
 
     def __init__(self, catalogue: Catalogue) -> None:
@@ -86,16 +86,16 @@ class Columns:
         return self._encoder.context_matrix(contexts)[:, self._used]
 
 
-class Unit:
-    """The root mean square of rewards so far, settled after 500 outcomes: brings money to about 1."""
+class RewardUnit:
+    """The root mean square of rewards, fixed after 500 outcomes: scales money to about 1."""
 
     def __init__(self) -> None:
         self.n = 0
         self.squares = 0.0
 
     def scaled(self, reward: FloatArray) -> FloatArray:
-        """Take rewards in, and return them in units."""
-        if self.n < UNIT_FROM:
+        """Update the unit with (n,) rewards and return them divided by it."""
+        if self.n < SETTLED_AFTER:
             self.n += len(reward)
             self.squares += float((reward**2).sum())
         return np.asarray(reward / np.sqrt(self.squares / self.n if self.squares > 0 else 1.0))

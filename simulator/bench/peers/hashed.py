@@ -9,10 +9,10 @@ import numpy as np
 
 from bandit.catalogue import Catalogue
 from bandit.domain import BoolArray, Contexts, IntArray, Outcomes
-from bandit.encoding.encoder import CLIP
-from simulator.bench.peers.chooser import Chooser, Unit
+from bandit.encoding.scales import CLIP
+from simulator.bench.peers.chooser import Chooser, RewardUnit
 
-Value = str | float | None
+FeatureValue = str | float | None
 
 
 class Hashed(Chooser):
@@ -21,7 +21,7 @@ class Hashed(Chooser):
     Candidates are the eligible offers with their options as categorical features (and numeric attributes in units of
     the largest), contexts are the facts, numeric ones standardised: it crosses the two by itself and expects numbers
     of unit scale. The reward is the objective's money in units of its root mean square. A decision stays open until
-    its outcome comes (the horizon is out of reach), so late outcomes count.
+    its outcome arrives (the horizon is never reached), so late outcomes count.
 
     Settings were tried on two retail markets that are not reported: bits 8 to 20, epsilon .02 to .2, forgetfulness
     .999 to 1, candidates with and without attributes or options. Bits 12 with the library's own epsilon was the best
@@ -38,14 +38,14 @@ class Hashed(Chooser):
         self._state = gittins.create(
             bits=bits, horizon=1e15, default_reward=0.0, epsilon=epsilon, forgetfulness=forgetfulness
         )
-        self._unit = Unit()
+        self._unit = RewardUnit()
         self._clock = 0
         self._candidates = [(str(offer), self._features(offer)) for offer in range(catalogue.n_offers)]
-        # An outcome does not say which decision it is of; two of one customer under one offer may stand for each other.
+        # An outcome has no decision id; two decisions of one customer with one offer are interchangeable.
         self._open: defaultdict[tuple[str, int], deque[str]] = defaultdict(deque)
 
-    def _features(self, offer: int) -> dict[str, Value]:
-        features: dict[str, Value] = dict(self.catalogue.offer(offer))
+    def _features(self, offer: int) -> dict[str, FeatureValue]:
+        features: dict[str, FeatureValue] = dict(self.catalogue.offer(offer))
         for place, dimension in enumerate(self.catalogue.dimensions):
             for key in sorted({key for option in dimension.options for key in option.attributes}):
                 largest = max(abs(option.attributes.get(key, 0.0)) for option in dimension.options) or 1.0
@@ -53,8 +53,8 @@ class Hashed(Chooser):
                 features[f"{dimension.name}.{key}"] = option.attributes.get(key, 0.0) / largest
         return features
 
-    def _facts(self, contexts: Contexts) -> list[dict[str, Value]]:
-        columns: dict[str, list[Value]] = {}
+    def _facts(self, contexts: Contexts) -> list[dict[str, FeatureValue]]:
+        columns: dict[str, list[FeatureValue]] = {}
         for name, fact in self.catalogue.facts.items():
             if fact.kind == "categorical":
                 columns[name] = contexts.text[name].tolist()
@@ -65,7 +65,7 @@ class Hashed(Chooser):
         return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
 
     def choose(self, contexts: Contexts, eligible: BoolArray) -> IntArray:
-        """Ask for each customer and remember the decision."""
+        """Choose for each customer and remember the decision id."""
         offers = np.empty(contexts.n, dtype=np.int64)
         for row, facts in enumerate(self._facts(contexts)):
             self._clock += 1
@@ -77,7 +77,7 @@ class Hashed(Chooser):
         return offers
 
     def update(self, outcomes: Outcomes) -> None:
-        """Resolve the decisions."""
+        """Report the rewards of the decisions."""
         reward = self._unit.scaled(outcomes.reward)
         for row, (customer, offer) in enumerate(
             zip(outcomes.contexts.customers.tolist(), outcomes.offer.tolist(), strict=True)

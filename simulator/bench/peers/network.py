@@ -7,10 +7,10 @@ from pybandits.cmab import CmabBernoulliDP
 
 from bandit.catalogue import Catalogue
 from bandit.domain import BoolArray, Contexts, FloatArray, IntArray, Outcomes
-from simulator.bench.peers.chooser import Chooser, Columns
+from simulator.bench.peers.chooser import Chooser, PeerColumns
 
-EVERY = 2_000
-"""Outcomes that are waited for before the network learns: an update takes half a minute, whatever its size."""
+UPDATE_EVERY = 2_000
+"""Outcomes collected before the network learns: an update takes half a minute, whatever its size."""
 
 
 class Network(Chooser):
@@ -19,7 +19,7 @@ class Network(Chooser):
     The strategy takes the offer of the highest price x P(purchase), a draw of the posterior each; the price of an
     offer is what a purchase earns under it at the mean revenue so far, less its contact cost a purchase. The library
     compiles its model at every update, about 30 s with a shared encoder and 144 offers (2 s an offer without one), so
-    it learns after 2,000 outcomes at a time, and the first of those are drawn by chance. Refused offers go in as
+    it learns after 2,000 outcomes at a time, and the first of those are random. Refused offers go in as
     forbidden actions.
     """
 
@@ -27,7 +27,7 @@ class Network(Chooser):
 
     def __init__(self, catalogue: Catalogue, seed: int, *, hidden: int = 16, steps: int = 1_000) -> None:
         super().__init__(catalogue, seed)
-        self._columns = Columns(catalogue)
+        self._columns = PeerColumns(catalogue)
         self._rng = np.random.default_rng(seed)
         self._ids = [f"{offer:06d}" for offer in range(catalogue.n_offers)]
         self._bandit = CmabBernoulliDP.cold_start(
@@ -43,7 +43,7 @@ class Network(Chooser):
         self._learned = False
 
     def choose(self, contexts: Contexts, eligible: BoolArray) -> IntArray:
-        """Predict, customers with the same eligible offers together."""
+        """Predict for customers with the same eligible offers together."""
         if not self._learned:
             return np.asarray(np.where(eligible, self._rng.random(eligible.shape), -1.0).argmax(axis=1))
         matrix = self._columns.contexts(contexts)[:, 1:]
@@ -57,13 +57,13 @@ class Network(Chooser):
         return offers
 
     def update(self, outcomes: Outcomes) -> None:
-        """Wait until there is enough, then learn it."""
+        """Collect outcomes, and update the network once there are enough."""
         matrix = self._columns.contexts(outcomes.contexts)[:, 1:]
         self._waiting.append((matrix, outcomes.offer, outcomes.converted))
         self._n += len(outcomes)
         self._bought += int(outcomes.converted.sum())
         self._spent += float(outcomes.revenue[outcomes.converted].sum())
-        if sum(len(offer) for _, offer, _ in self._waiting) < EVERY:
+        if sum(len(offer) for _, offer, _ in self._waiting) < UPDATE_EVERY:
             return
         contexts, offers, converted = (np.concatenate(part) for part in zip(*self._waiting, strict=True))
         self._waiting.clear()

@@ -17,7 +17,7 @@ from bayesianbandits import (
 
 from bandit.catalogue import Catalogue
 from bandit.domain import BoolArray, Contexts, FloatArray, IntArray, Outcomes
-from simulator.bench.peers.chooser import Chooser, Columns
+from simulator.bench.peers.chooser import Chooser, PeerColumns
 
 
 class SharedGlm(Chooser):
@@ -41,7 +41,7 @@ class SharedGlm(Chooser):
         self, catalogue: Catalogue, seed: int, *, alpha: float = 10.0, learner: BayesianGLM | None = None
     ) -> None:
         super().__init__(catalogue, seed)
-        self._columns = Columns(catalogue)
+        self._columns = PeerColumns(catalogue)
         self._crossed = _Crossed(self._columns)
         self._glm = EmpiricalBayesGLM(alpha) if learner is None else learner
         self._agent = LipschitzContextualAgent(
@@ -66,7 +66,7 @@ class SharedGlm(Chooser):
         return offers
 
     def update(self, outcomes: Outcomes) -> None:
-        """Learn who converted, and what purchases were worth."""
+        """Update the model of conversion and the model of revenue."""
         matrix = self._columns.contexts(outcomes.contexts)
         self._glm.partial_fit(self._crossed.rows(matrix, outcomes.offer), outcomes.converted.astype(np.float64))
         bought = outcomes.converted
@@ -83,9 +83,9 @@ class SharedGlm(Chooser):
         return np.concatenate([matrix, self._columns.offers[offers]], axis=1)
 
     def _revenue(self, matrix: FloatArray) -> FloatArray:
-        """Return (N,) what a purchase of this one customer would be worth under each offer."""
+        """Return the (N,) expected revenue of a purchase of one customer under each offer."""
         if not self._bought:
-            return np.ones(self.catalogue.n_offers)  # nothing is known, least of all the currency
+            return np.ones(self.catalogue.n_offers)  # nothing is known yet
         offers = np.arange(self.catalogue.n_offers)
         ahead = self._basket.predict(self._plain(np.broadcast_to(matrix, (len(offers), matrix.shape[1])), offers))
         return np.asarray(np.maximum(self._usual * (1.0 + ahead), 0.0))
@@ -100,7 +100,7 @@ class SharedGlm(Chooser):
 class _Crossed(ArmFeaturizer):  # type: ignore[misc]  # the library's class may be untyped here
     """Context, option x context, and pairs of options, as one row an offer."""
 
-    def __init__(self, columns: Columns) -> None:
+    def __init__(self, columns: PeerColumns) -> None:
         self.options, self.pairs = columns.offers, columns.pairs
 
     def rows(self, matrix: FloatArray, offers: IntArray) -> FloatArray:

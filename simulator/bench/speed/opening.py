@@ -1,9 +1,9 @@
-"""What opening an engine costs at several sizes of the log: open, the first decision, close.
+"""The cost of opening an engine at several sizes of the log: open, the first decision, close.
 
 One log grows through all sizes and is copied at each. All sizes take turns, so that a busy machine slows all of them
-alike; the ratio to the smallest log is what says whether the cost grows, and is that of processor time, which others
-on the machine do not lengthen much. The customers are few and the facts are
-categories, so that the policy's state, which is read on opening, is as large at every size.
+alike. Whether the cost grows with the log shows in the ratio to the smallest log, in processor time, which other
+programs do not lengthen much. Customers are few and facts are categories, so that the policy's state, which is read on
+opening, has the same size at every size of the log.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from bandit import Catalogue, Engine, ThompsonSampling
 from bandit.domain import MICROSECONDS, FloatArray
 from bandit.errors import InputError
 from bandit.store import file_size
+from simulator.bench.engines import BENCH_KEY, BENCH_START
 
 LOG_SIZES = (2_000, 20_000, 200_000)
 ROUNDS_A_SIZE = 31
@@ -51,13 +52,12 @@ _CUSTOMERS = 300
 _DAYS = 90
 """Days that the log of each size has grown by, so that most windows are over."""
 
-OPENING_KEY = b"bench"
 _STEPS = ("open", "first decision", "close", "all", "of it CPU")
 
 
 @dataclass(frozen=True, slots=True)
 class OpeningTiming:
-    """Medians at one size of the log, in milliseconds; `whole` is all three steps, `cpu` the processor's part of it.
+    """Medians at one size of the log, in milliseconds; `whole` is all three steps, `cpu` the processor time of them.
 
     `ratio` is `cpu` over that of the smallest log, `megabytes` the size of the file, `state` the kilobytes of the
     policy's state.
@@ -81,7 +81,7 @@ class OpeningTiming:
 
 
 class GrowingLog:
-    """A log that one engine at a time adds decisions, purchases and learning to."""
+    """A log that grows in steps by decisions, purchases and learning."""
 
     def __init__(self, path: Path, seed: int) -> None:
         self.path = path
@@ -89,10 +89,10 @@ class GrowingLog:
         self.decisions = 0
         self._seed = seed
         self._rng = np.random.default_rng(seed)
-        self.now = 1_750_000_000 * MICROSECONDS
+        self.now = BENCH_START
 
     def grow_to(self, decisions: int) -> None:
-        """Add what is missing to so many decisions, spread over `_DAYS`, and learn it."""
+        """Grow the log to so many decisions, the new ones spread over `_DAYS`, and learn them."""
         missing = decisions - self.decisions
         tick = _DAYS * 86_400 * MICROSECONDS // max(missing, 1)
         with self.engine(self.path) as engine:
@@ -104,16 +104,16 @@ class GrowingLog:
                     engine.learn()
 
     def engine(self, path: Path) -> Engine:
-        """Open an engine on the log or a copy; with durability "process", since a disk's flush hides the rest."""
+        """Open an engine on the log or a copy, with durability "process": a disk's flush would dominate the rest."""
         return Engine.open(
             path,
             self.catalogue,
             ThompsonSampling(self.catalogue),
             seed=self._seed,
-            customer_key=OPENING_KEY,
+            customer_key=BENCH_KEY,
             durability="process",
             clock=lambda: self.now,
-            follow=None,
+            sync=None,
         )
 
     def _add(self, engine: Engine, n: int) -> None:
@@ -143,7 +143,7 @@ def measure(
     seed: int = 1,
     built: Callable[[int, float], None] | None = None,
 ) -> tuple[OpeningTiming, ...]:
-    """Time open, first decision and close at each size, smallest first; `built` gets each size and its seconds.
+    """Time open, first decision and close at each size, smallest first; `built` is called with size and seconds.
 
     InputError for a size or a number of rounds below 1.
     """
@@ -174,7 +174,7 @@ def _timings(log: GrowingLog, copies: Mapping[int, Path], rounds: int) -> tuple[
 
 
 def _once(log: GrowingLog, path: Path) -> tuple[float, ...]:
-    """Return the milliseconds of open, the first decision and close, and of the processor for all three."""
+    """Return the milliseconds of open, the first decision and close, and of processor time for all three."""
     worked = time.process_time()
     marks = [time.perf_counter()]
     engine = log.engine(path)

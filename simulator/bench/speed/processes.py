@@ -1,94 +1,37 @@
-"""Many processes on one file: how many decisions and events a second, how long each waits, and that none is lost.
+"""Many processes on one database: throughput and latency of decisions and events, and a check that none is lost.
 
-Beside it, in the same run, what plain sqlite3 does with the very same rows: as many processes insert them into tables
-of the same kind, one transaction each. At the end everything acknowledged must be there, none twice, and `verify` must
-be clean.
+Plain sqlite3 is timed with the same rows in the same run: as many processes insert them into tables of the same kind,
+one transaction each. At the end every acknowledged decision and event must exist once, and `verify` must find no
+problem.
 """
 
 from __future__ import annotations
 
 import contextlib
-import multiprocessing
 import sqlite3
 import tempfile
-import time
 from collections import Counter
-from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
-from multiprocessing.synchronize import Barrier
 from pathlib import Path
-from typing import Literal, TypeAlias, TypeVar
 
 import numpy as np
 from rich.console import Console
 
-from bandit import Catalogue, Engine, ThompsonSampling
 from bandit.domain import FloatArray
 from bandit.governance.verify import verify
 from bandit.store import Store
-from simulator.bench.speed.fixtures import Size, structure
+from bandit.store.connection_setup import Durability
+from simulator.bench.engines import BENCH_KEY
+from simulator.bench.speed.process_tasks import ProcessResult, ProcessTask, insert, open_engine, run_together, serve
 
-KEY = b"many"
-Durability: TypeAlias = Literal["full", "process"]
-DURABILITIES: tuple[Durability, ...] = ("process", "full")
+TIMED_DURABILITIES: tuple[Durability, ...] = ("process", "full")
 
-SIZE = Size(144, 12)
-"""Offers and facts of the catalogue that is decided for."""
-
-EVENTS = 0.2
-"""Share of the decisions of which a purchase is recorded."""
-
-PERCENTILES = (50, 95, 99, 100)
-
-WAIT = 60.0
-"""Seconds that anybody waits for the file, so that the wait is measured and not cut short."""
-
-START = 600.0
-"""Seconds that the processes wait for each other to begin."""
-
-
-TABLES = {"decisions": "time", "events": "time"}
-"""The tables whose rows are inserted once more, and what orders them."""
-
-KINDS = 500
-"""Customers, and contexts, of one process."""
-
-Argument = TypeVar("Argument")
-Result = TypeVar("Result")
+LATENCY_PERCENTILES = (50, 95, 99, 100)
 
 
 @dataclass(frozen=True, slots=True)
-class Task:
-    """What one process does, and on which files."""
-
-    path: Path
-    plain: Path
-    number: int
-    processes: int
-    decisions: int
-    durability: Durability
-    learn_every: int
-    seed: int
-
-
-@dataclass(frozen=True, slots=True)
-class Share:
-    """What one process did: decisions and events acknowledged, its faults, and the seconds that each call took."""
-
-    decisions: tuple[str, ...]
-    events: tuple[str, ...]
-    faults: int
-    learned: int
-    decide: FloatArray
-    record: FloatArray
-    begun: float
-    ended: float
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """One row of the table: what was done, how many a second, and percentiles of milliseconds."""
+class ThroughputRow:
+    """One row of the table: the kind of call, calls a second, and percentiles of milliseconds."""
 
     durability: str
     what: str
@@ -102,34 +45,34 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """One durability's lines, what was wrong at the end (nothing, it is hoped), and what the run was like."""
+class DurabilityResult:
+    """The results with one durability: the rows of the table, the problems found at the end, and totals."""
 
     durability: str
-    lines: tuple[Line, ...]
+    lines: tuple[ThroughputRow, ...]
     problems: tuple[str, ...]
     faults: int
     learned: int
     bytes_per_decision: float
 
 
-def measure(processes: int, decisions: int, durability: Durability, learn_every: int, seed: int) -> Found:
-    """Let processes decide and record on one new file, then insert the same rows by plain sqlite3."""
+def measure(processes: int, decisions: int, durability: Durability, learn_every: int, seed: int) -> DurabilityResult:
+    """Let processes decide and record on one new database, then insert the same rows by plain sqlite3."""
     with tempfile.TemporaryDirectory() as folder:
         path, plain = Path(folder) / "many.db", Path(folder) / "plain.db"
-        _engine(path, seed, durability).close()  # the file and its tables are there before the clock runs
+        open_engine(path, seed, durability).close()  # creates the file and its tables before the timing
         tasks = [
-            Task(path, plain, number, processes, decisions, durability, learn_every, seed)
+            ProcessTask(path, plain, number, processes, decisions, durability, learn_every, seed)
             for number in range(processes)
         ]
-        shares = _together(_serve, tasks)
-        problems = _check(path, shares)
+        results = run_together(serve, tasks)
+        problems = _check(path, results)
         size = path.stat().st_size / (processes * decisions)
         _same_tables(path, plain)
-        inserted = _together(_insert, tasks)
-    spent = max(share.ended for share in shares) - min(share.begun for share in shares)
+        inserted = run_together(insert, tasks)
+    spent = max(result.ended for result in results) - min(result.begun for result in results)
     plainly = max(ended for _, _, ended in inserted) - min(begun for _, begun, _ in inserted)
-    decide, record = (np.concatenate([getattr(share, name) for share in shares]) for name in ("decide", "record"))
+    decide, record = (np.concatenate([getattr(result, name) for result in results]) for name in ("decide", "record"))
     single = np.concatenate([times for times, _, _ in inserted])
     lines = (
         _line(durability, "decide", decide, spent),
@@ -137,34 +80,37 @@ def measure(processes: int, decisions: int, durability: Durability, learn_every:
         _line(durability, "decide and record", np.concatenate([decide, record]), spent),
         _line(durability, "plain sqlite3 inserts of the same rows", single, plainly),
     )
-    faults, learned = sum(share.faults for share in shares), sum(share.learned for share in shares)
-    return Found(durability, lines, problems, faults, learned, size)
+    faults, learned = sum(result.faults for result in results), sum(result.learned for result in results)
+    return DurabilityResult(durability, lines, problems, faults, learned, size)
 
 
-def markdown(found: list[Found]) -> str:
-    """Return the table and what was found at the end."""
+def markdown(found: list[DurabilityResult]) -> str:
+    """Return the table and the problems as Markdown."""
     text = [
-        f"| durability | what | calls | a second | {' | '.join(f'p{each} ms' for each in PERCENTILES)} |",
-        f"|---|---|{'---:|' * (2 + len(PERCENTILES))}",
+        f"| durability | what | calls | a second | {' | '.join(f'p{each} ms' for each in LATENCY_PERCENTILES)} |",
+        f"|---|---|{'---:|' * (2 + len(LATENCY_PERCENTILES))}",
     ]
     for each in found:
         for line in each.lines:
             shown = " | ".join(f"{value:.2f}" for value in line.percentiles)
             text.append(f"| {line.durability} | {line.what} | {line.n:,} | {line.per_second:,.0f} | {shown} |")
     for each in found:
-        ended = "; ".join(each.problems) or "everything acknowledged is there, none twice, and verify finds no problem"
+        ended = (
+            "; ".join(each.problems) or "everything acknowledged is in the database once, and verify finds no problem"
+        )
         text.append("")
         text.append(
-            f"{each.durability}: {ended}. {each.faults:,} decisions ended in the fallback, {each.learned:,} outcomes "
-            f"were learned meanwhile, the file has {each.bytes_per_decision:,.0f} bytes a decision."
+            f"{each.durability}: {ended}. {each.faults:,} decisions failed and used the fallback offer, "
+            f"{each.learned:,} outcomes were learned meanwhile, the file has {each.bytes_per_decision:,.0f} bytes "
+            "a decision."
         )
     return "\n".join(text) + "\n"
 
 
 def run(
     processes: int, decisions: int, durabilities: tuple[Durability, ...], learn_every: int, seed: int, console: Console
-) -> list[Found]:
-    """Measure each durability and say so as it goes."""
+) -> list[DurabilityResult]:
+    """Measure each durability, printing progress."""
     found = []
     for durability in durabilities:
         console.print(f"{processes} processes, {decisions:,} decisions each, durability {durability} ...")
@@ -172,89 +118,15 @@ def run(
     return found
 
 
-def _line(durability: str, what: str, seconds: FloatArray, spent: float) -> Line:
-    shown = tuple(float(value) for value in 1_000 * np.percentile(seconds, PERCENTILES)) if len(seconds) else ()
-    return Line(durability, what, len(seconds), len(seconds) / spent, shown or (0.0,) * len(PERCENTILES))
-
-
-def _together(work: Callable[[Argument], Result], arguments: list[Argument]) -> list[Result]:
-    """Run each in a process of its own, all beginning at one moment."""
-    context = multiprocessing.get_context("spawn")
-    n, barrier = len(arguments), context.Barrier(len(arguments))
-    with ProcessPoolExecutor(n, mp_context=context, initializer=_meet, initargs=(barrier,)) as pool:
-        return list(pool.map(work, arguments))
-
-
-_gates: list[Barrier] = []
-
-
-def _meet(barrier: Barrier) -> None:
-    _gates.append(barrier)
-
-
-def _serve(task: Task) -> Share:
-    """Decide, record a purchase of some, and learn now and then; note what was acknowledged."""
-    rng = np.random.default_rng([task.seed, task.number])
-    facts = np.round(rng.standard_normal((KINDS, SIZE.facts)), 3).tolist()
-    contexts = [{f"fact{place}": value for place, value in enumerate(row)} for row in facts]
-    bought = rng.random(task.decisions) < EVENTS
-    decide, record = np.zeros(task.decisions), np.zeros(int(bought.sum()))
-    decisions: list[str] = []
-    events: list[str] = []
-    faults = learned = 0
-    clock = time.perf_counter
-    with _engine(task.path, task.seed, task.durability) as engine:
-        engine.decide("warm", contexts[0], decision_id=f"warm-{task.number}")
-        _gates[0].wait(START)
-        begun = time.time()
-        for row in range(task.decisions):
-            before = clock()
-            made = engine.decide(f"c{row % KINDS}", contexts[row % KINDS])
-            decide[row] = clock() - before
-            decisions.append(made.decision_id)
-            faults += made.fault is not None
-            if bought[row]:
-                before = clock()
-                engine.record(made.decision_id, "purchase", revenue=50.0)
-                record[len(events)] = clock() - before
-                events.append(made.decision_id)
-            if task.learn_every and row % task.learn_every == task.learn_every - 1:
-                learned += engine.learn().n
-        ended = time.time()
-    return Share(tuple(decisions), tuple(events), faults, learned, decide, record, begun, ended)
-
-
-def _insert(task: Task) -> tuple[FloatArray, float, float]:
-    """Insert one process's part of the rows by plain sqlite3, one transaction each, in the order they had."""
-    with contextlib.closing(sqlite3.connect(task.path)) as source:
-        rows = [
-            (time_of, place, row)
-            for place, table in enumerate(TABLES)
-            for time_of, *row in source.execute(f"SELECT {TABLES[table]}, * FROM {table}")  # noqa: S608 - constants
-            if row[0] % task.processes == task.number
-        ]
-    rows.sort(key=lambda each: each[0])
-    statements = [
-        f"INSERT INTO {table} VALUES ({', '.join('?' * next(len(row) for _, at, row in rows if at == place))})"  # noqa: S608
-        for place, table in enumerate(TABLES)
-    ]
-    taken = np.zeros(len(rows))
-    raw = sqlite3.connect(task.plain, timeout=WAIT, isolation_level=None)
-    with contextlib.closing(raw):
-        raw.execute(f"PRAGMA synchronous = {'FULL' if task.durability == 'full' else 'NORMAL'}")
-        _gates[0].wait(START)
-        begun = time.time()
-        for number, (_, place, row) in enumerate(rows):
-            before = time.perf_counter()
-            raw.execute("BEGIN IMMEDIATE")
-            raw.execute(statements[place], row)
-            raw.execute("COMMIT")
-            taken[number] = time.perf_counter() - before
-        return taken, begun, time.time()
+def _line(durability: str, what: str, seconds: FloatArray, spent: float) -> ThroughputRow:
+    shown = tuple(float(value) for value in 1_000 * np.percentile(seconds, LATENCY_PERCENTILES)) if len(seconds) else ()
+    return ThroughputRow(
+        durability, what, len(seconds), len(seconds) / spent, shown or (0.0,) * len(LATENCY_PERCENTILES)
+    )
 
 
 def _same_tables(path: Path, plain: Path) -> None:
-    """Make a new file with the tables and indexes that decisions and events have, and nothing else."""
+    """Make a new database with the tables and indexes of decisions and events, and nothing else."""
     with contextlib.closing(sqlite3.connect(path)) as source, contextlib.closing(sqlite3.connect(plain)) as raw:
         raw.execute("PRAGMA journal_mode = WAL")
         for (statement,) in source.execute(
@@ -265,12 +137,12 @@ def _same_tables(path: Path, plain: Path) -> None:
         raw.commit()
 
 
-def _check(path: Path, shares: list[Share]) -> tuple[str, ...]:
-    """Return what is wrong: an acknowledged decision or event that is not there, or is there twice."""
-    decisions = [name for share in shares for name in share.decisions]
-    events = [name for share in shares for name in share.events]
+def _check(path: Path, results: list[ProcessResult]) -> tuple[str, ...]:
+    """Return the problems: acknowledged decisions or events that are missing, or exist twice."""
+    decisions = [name for result in results for name in result.decisions]
+    events = [name for result in results for name in result.events]
     problems = [] if len(set(decisions)) == len(decisions) else ["two processes gave the same decision id"]
-    with Store.open(path, customer_key=KEY) as store:
+    with Store.open(path, customer_key=BENCH_KEY) as store:
         store.fold_spools()
         problems += verify(store).problems
     with contextlib.closing(sqlite3.connect(path)) as raw:
@@ -278,21 +150,10 @@ def _check(path: Path, shares: list[Share]) -> tuple[str, ...]:
         happened = Counter(
             name for (name,) in raw.execute("SELECT d.decision_id FROM events e JOIN decisions d ON d.seq = e.seq")
         )
-    for what, said, seen in (("decisions", decisions, there), ("events", events, happened)):
-        lost, more = len(Counter(said) - seen), len(seen - Counter(said))
+    for what, acknowledged, seen in (("decisions", decisions, there), ("events", events, happened)):
+        lost, more = len(Counter(acknowledged) - seen), len(seen - Counter(acknowledged))
         if lost or more:
-            problems.append(f"{lost:,} {what} that were acknowledged are not there, {more:,} are there and were not")
+            problems.append(
+                f"{lost:,} {what} that were acknowledged are missing, {more:,} exist and were not acknowledged"
+            )
     return tuple(problems)
-
-
-def _engine(path: Path, seed: int, durability: Durability) -> Engine:
-    catalogue = Catalogue.from_dict(structure(SIZE))
-    return Engine.open(
-        path,
-        catalogue,
-        ThompsonSampling(catalogue),
-        seed=seed,
-        customer_key=KEY,
-        durability=durability,
-        busy_timeout=WAIT,
-    )

@@ -1,6 +1,6 @@
-"""The engine's speed beside Vowpal Wabbit's, side by side in one run on one catalogue of each size.
+"""Speed of the engine beside Vowpal Wabbit, timed in one run on one catalogue of each size.
 
-All contestants take turns, a few calls each, so that a busy machine slows all of them.
+All take turns, a few calls each, so that a busy machine slows all of them.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from itertools import count
 from pathlib import Path
-from typing import Literal
+from typing import TypeAlias
 
 import numpy as np
 from rich.table import Table
@@ -24,24 +24,29 @@ from rich.table import Table
 from bandit.domain import FloatArray, Policy
 from bandit.engine import Engine
 from bandit.errors import InputError
-from simulator.bench.speed.fixtures import KNOWN, LEVERS, Size, Stage
+from bandit.store.connection_setup import Durability
+from simulator.bench.engines import BENCH_KEY
+from simulator.bench.speed.fixtures import FIXTURE_ROWS, OPTIONS_BY_OFFERS, ProblemSize, SpeedFixture
 
-OFFERS, FACTS = (48, 144, 1_152, 10_000), (12, 40, 200)
+OFFER_COUNTS, FACT_COUNTS = (48, 144, 1_152, 10_000), (12, 40, 200)
 
-ROUNDS, LEAST = 10, 3
-"""Rounds in which all take turns; a call of more than `LONG` seconds is made in the first three only."""
+TIMING_ROUNDS, SLOW_ROUNDS = 10, 3
+"""Rounds in which all take turns; calls of more than `SLOW_CALL_SECONDS` are made in the first three only."""
 
-LONG = 0.3
-KEY = b"bench"
+SLOW_CALL_SECONDS = 0.3
 
 VW_PREDICT, VW_LEARN = "VW predict, text at hand", "VW learn, text at hand"
 
-Call = Callable[[int], object]
+Call: TypeAlias = Callable[[int], object]
+"""A call that is timed, of the number of a row."""
+
+SecondsClock: TypeAlias = Callable[[], float]
+"""Returns seconds since any fixed moment, as `time.perf_counter` does."""
 
 
 @dataclass(frozen=True, slots=True)
-class Timed:
-    """Something timed call by call; a call does `per` pieces of work and is compared with VW's `beside`."""
+class TimedCall:
+    """A call that is timed: it does `per` pieces of work and is compared with the call `beside` of VW."""
 
     name: str
     call: Call
@@ -51,8 +56,8 @@ class Timed:
 
 
 @dataclass(frozen=True, slots=True)
-class Timing:
-    """Microseconds a piece of work; `ratio` is the median in units of VW's median, `target` the most it should be."""
+class CallTiming:
+    """Microseconds a piece of work; `ratio` is the median over VW's median, `target` the largest ratio wanted."""
 
     offers: int
     facts: int
@@ -69,15 +74,15 @@ class Timing:
         return asdict(self)
 
 
-def sizes(offers: Sequence[int] = OFFERS, facts: Sequence[int] = FACTS) -> Iterator[Size]:
+def sizes(offers: Sequence[int] = OFFER_COUNTS, facts: Sequence[int] = FACT_COUNTS) -> Iterator[ProblemSize]:
     """Yield every size of so many offers and so many facts."""
     for n_offers in offers:
         for n_facts in facts:
-            yield Size(n_offers, n_facts)
+            yield ProblemSize(n_offers, n_facts)
 
 
-def measure_apart(size: Size, seconds: float, seed: int = 1) -> tuple[Timing, ...]:
-    """Measure a size in a process of its own with half of the machine's memory; InputError where it fails."""
+def measure_apart(size: ProblemSize, seconds: float, seed: int = 1) -> tuple[CallTiming, ...]:
+    """Measure a size in a process of its own, limited to half of the machine's memory; InputError where it fails."""
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn"), initializer=_bound_memory) as pool:
         try:
             return pool.submit(measure, size, seconds, seed).result()
@@ -93,111 +98,123 @@ def _bound_memory() -> None:
     resource.setrlimit(resource.RLIMIT_AS, (half, half))
 
 
-def measure(size: Size, seconds: float, seed: int = 1) -> tuple[Timing, ...]:
-    """Time every contestant at a size for about this many seconds, three calls of each at the least."""
-    stage = Stage(size, seed)
+def measure(
+    size: ProblemSize, seconds: float, seed: int = 1, clock: SecondsClock = time.perf_counter
+) -> tuple[CallTiming, ...]:
+    """Time all calls at a size for about this many seconds, at least three times each, by `clock`."""
+    fixture = SpeedFixture(size, seed)
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
-        return _timings(size, tuple(_contestants(stage, Path(folder), stack)), seconds)
+        return _timings(size, tuple(_timed_calls(fixture, Path(folder), stack)), seconds, clock)
 
 
-def _contestants(stage: Stage, folder: Path, stack: ExitStack) -> Iterator[Timed]:
-    workspace, pupil = stage.workspace(), stage.workspace()
-    policy = stage.policy()  # one for all: with many facts a belief is large
-    texts = [stage.text(row) for row in range(100)]
-    labelled = [stage.labelled(row) for row in range(100)]
+def _timed_calls(fixture: SpeedFixture, folder: Path, stack: ExitStack) -> Iterator[TimedCall]:
+    workspace, pupil = fixture.workspace(), fixture.workspace()
+    policy = fixture.policy()  # one for all: with many facts its state is large
+    texts = [fixture.text(row) for row in range(100)]
+    labelled = [fixture.labelled(row) for row in range(100)]
     rng = np.random.default_rng(2)
-    one = [stage.contexts.take(slice(row, row + 1)) for row in range(KNOWN)]
-    eligible = stage.outcomes.eligible
-    single = [stage.outcomes.take(slice(row, row + 1)) for row in range(KNOWN)]
-    batch = 512 if stage.size.offers < 5_000 else 64
-    several = [stage.outcomes.take(slice(start, start + batch)) for start in range(0, KNOWN - batch + 1, batch)]
+    one = [fixture.contexts.take(slice(row, row + 1)) for row in range(FIXTURE_ROWS)]
+    eligible = fixture.outcomes.eligible
+    single = [fixture.outcomes.take(slice(row, row + 1)) for row in range(FIXTURE_ROWS)]
+    batch = 512 if fixture.size.offers < 5_000 else 64
+    several = [
+        fixture.outcomes.take(slice(start, start + batch)) for start in range(0, FIXTURE_ROWS - batch + 1, batch)
+    ]
 
-    yield Timed(VW_PREDICT, lambda row: workspace.predict(texts[row % len(texts)]), VW_PREDICT)
-    yield Timed("VW predict, with building the text", lambda row: workspace.predict(stage.text(row)), VW_PREDICT)
-    yield Timed(
+    yield TimedCall(VW_PREDICT, lambda row: workspace.predict(texts[row % len(texts)]), VW_PREDICT)
+    yield TimedCall("VW predict, with building the text", lambda row: workspace.predict(fixture.text(row)), VW_PREDICT)
+    yield TimedCall(
         "Thompson sampling, probabilities alone",
         lambda row: policy.probabilities(one[row], eligible[row : row + 1], rng),
         VW_PREDICT,
     )
-    targets = _targets(stage.size)
+    targets = _targets(fixture.size)
     for durability, safe in (("full", "log on the disk"), ("process", "log handed to the system")):
-        engine = stack.enter_context(_engine(stage, policy, folder, durability))
-        yield Timed(f"decide, {safe}", _decide(stage, engine), VW_PREDICT, target=targets.get("decide"))
-    engine = stack.enter_context(_engine(stage, policy, folder, "batch"))
-    yield Timed(
+        engine = stack.enter_context(_engine(fixture, policy, folder, durability))
+        yield TimedCall(f"decide, {safe}", _decide(fixture, engine), VW_PREDICT, target=targets.get("decide"))
+    engine = stack.enter_context(_engine(fixture, policy, folder, "batch"))
+    yield TimedCall(
         f"decide_batch of {batch}, a customer",
-        _decide_batch(stage, engine, batch),
+        _decide_batch(fixture, engine, batch),
         VW_PREDICT,
         batch,
         targets.get("decide_batch"),
     )
-    yield Timed(VW_LEARN, lambda row: pupil.learn(labelled[row % len(labelled)]), VW_LEARN)
-    yield Timed("learning one outcome", lambda row: policy.update(single[row]), VW_LEARN, target=targets.get("learn"))
-    yield Timed(
+    yield TimedCall(VW_LEARN, lambda row: pupil.learn(labelled[row % len(labelled)]), VW_LEARN)
+    yield TimedCall(
+        "learning one outcome", lambda row: policy.update(single[row]), VW_LEARN, target=targets.get("learn")
+    )
+    yield TimedCall(
         f"learning {batch}, an outcome", lambda row: policy.update(several[row % len(several)]), VW_LEARN, batch
     )
-    yield Timed(f"fit to {KNOWN:,}, an outcome", lambda _row: policy.fit(stage.log), VW_LEARN, KNOWN)
+    yield TimedCall(
+        f"fit to {FIXTURE_ROWS:,}, an outcome", lambda _row: policy.fit(fixture.log), VW_LEARN, FIXTURE_ROWS
+    )
 
 
-def _targets(size: Size) -> dict[str, float]:
-    """Return the targets of this size: for the size that most have, and for very many offers."""
+def _targets(size: ProblemSize) -> dict[str, float]:
+    """Return the targets at this size: of the usual size, and of very many offers."""
     if (size.offers, size.facts) == (144, 12):
         return {"decide": 1 / 3, "decide_batch": 1 / 20, "learn": 1 / 4}
     return {"decide": 1 / 20} if size.offers >= 10_000 else {}
 
 
-def _engine(stage: Stage, policy: Policy, folder: Path, name: str) -> Engine:
-    """Open an engine that only decides, with what the policy has learned."""
-    durability: Literal["full", "process"] = "process" if name == "process" else "full"
+def _engine(fixture: SpeedFixture, policy: Policy, folder: Path, name: str) -> Engine:
+    """Open an engine that only decides, with a policy that has learned."""
+    durability: Durability = "process" if name == "process" else "full"
     path = folder / f"{name}.db"
-    return Engine.open(path, stage.catalogue, policy, seed=1, customer_key=KEY, durability=durability)
+    return Engine.open(path, fixture.catalogue, policy, seed=1, customer_key=BENCH_KEY, durability=durability)
 
 
-def _decide(stage: Stage, engine: Engine) -> Call:
-    return lambda row: engine.decide(stage.customers[row], stage.rows[row])
+def _decide(fixture: SpeedFixture, engine: Engine) -> Call:
+    return lambda row: engine.decide(fixture.customers[row], fixture.rows[row])
 
 
-def _decide_batch(stage: Stage, engine: Engine, batch: int) -> Call:
-    customers = stage.customers[:batch]
-    columns = {name: column[:batch] for name, column in stage.columns.items()}
+def _decide_batch(fixture: SpeedFixture, engine: Engine, batch: int) -> Call:
+    customers = fixture.customers[:batch]
+    columns = {name: column[:batch] for name, column in fixture.columns.items()}
     return lambda _row: engine.decide_batch(customers, columns)
 
 
-def _timings(size: Size, contestants: Sequence[Timed], seconds: float) -> tuple[Timing, ...]:
-    """Let all take turns in rounds; each has its share of the seconds."""
-    taken: dict[str, list[float]] = {each.name: [] for each in contestants}
-    rows = {each.name: count() for each in contestants}
+def _timings(
+    size: ProblemSize, calls: Sequence[TimedCall], seconds: float, clock: SecondsClock
+) -> tuple[CallTiming, ...]:
+    """Time the calls in turns, in rounds; each has an equal share of the seconds."""
+    taken: dict[str, list[float]] = {each.name: [] for each in calls}
+    rows = {each.name: count() for each in calls}
     turns: dict[str, int] = {}
     least: dict[str, int] = {}
-    for each in contestants:  # what a first call sets up is not timed; the second tells how many there is time for
+    for each in calls:  # the first call, which may set things up, is not timed; the second tells the number of turns
         each.call(next(rows[each.name]))
-        begun = time.perf_counter()
+        begun = clock()
         each.call(next(rows[each.name]))
-        once = max(time.perf_counter() - begun, 1e-7)
-        turns[each.name] = int(np.clip(seconds / len(contestants) / once / ROUNDS, 0, 500))
-        least[each.name] = ROUNDS if once < LONG else LEAST
-    for number in range(ROUNDS):
-        for each in contestants:
+        once = max(clock() - begun, 1e-7)
+        turns[each.name] = int(np.clip(seconds / len(calls) / once / TIMING_ROUNDS, 0, 500))
+        least[each.name] = TIMING_ROUNDS if once < SLOW_CALL_SECONDS else SLOW_ROUNDS
+    for number in range(TIMING_ROUNDS):
+        for each in calls:
             for _turn in range(max(turns[each.name], int(number < least[each.name]))):
-                row = next(rows[each.name]) % KNOWN
-                begun = time.perf_counter()
+                row = next(rows[each.name]) % FIXTURE_ROWS
+                begun = clock()
                 each.call(row)
-                taken[each.name].append((time.perf_counter() - begun) * 1e6 / each.per)
+                taken[each.name].append((clock() - begun) * 1e6 / each.per)
     found = {name: np.array(microseconds) for name, microseconds in taken.items()}
-    return tuple(_timing(size, each, found) for each in contestants)
+    return tuple(_timing(size, each, found) for each in calls)
 
 
-def _timing(size: Size, each: Timed, found: Mapping[str, FloatArray]) -> Timing:
+def _timing(size: ProblemSize, each: TimedCall, found: Mapping[str, FloatArray]) -> CallTiming:
     mine = found[each.name]
     median, p99 = (float(value) for value in np.percentile(mine, [50, 99]))
     ratio = median / float(np.median(found[each.beside]))
-    return Timing(size.offers, size.facts, each.name, len(mine), median, p99, each.beside, ratio, each.target)
+    return CallTiming(size.offers, size.facts, each.name, len(mine), median, p99, each.beside, ratio, each.target)
 
 
-def table(timings: Sequence[Timing]) -> Table:
+def table(timings: Sequence[CallTiming]) -> Table:
     """Return the timings of one size as a table."""
-    size = Size(timings[0].offers, timings[0].facts)
-    shown = Table(title=f"{size} ({' x '.join(map(str, LEVERS[size.offers]))} options)", title_justify="left")
+    size = ProblemSize(timings[0].offers, timings[0].facts)
+    shown = Table(
+        title=f"{size} ({' x '.join(map(str, OPTIONS_BY_OFFERS[size.offers]))} options)", title_justify="left"
+    )
     shown.add_column("what", no_wrap=True)
     for heading in ("calls", "median, µs", "99th percentile, µs", "VW's = 1", "target"):
         shown.add_column(heading, justify="right")
@@ -208,7 +225,7 @@ def table(timings: Sequence[Timing]) -> Table:
     return shown
 
 
-def markdown(timings: Sequence[Timing]) -> str:
+def markdown(timings: Sequence[CallTiming]) -> str:
     """Return the timings of all sizes as one Markdown table."""
     lines = ["| offers | facts | what | calls | median, µs | 99th percentile, µs | VW's = 1 | target |"]
     lines.append("|" + "---:|" * 2 + "---|" + "---:|" * 5)
@@ -216,7 +233,7 @@ def markdown(timings: Sequence[Timing]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _row(each: Timing) -> tuple[str, str, str, str, str, str]:
+def _row(each: CallTiming) -> tuple[str, str, str, str, str, str]:
     target = "" if each.target is None else f"at most {each.target:.2f}"
     ratio = "1" if each.name == each.beside else f"{each.ratio:.3g}"
     return each.name, f"{each.calls:,}", f"{each.median:,.1f}", f"{each.p99:,.1f}", ratio, target

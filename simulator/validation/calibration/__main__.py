@@ -1,4 +1,4 @@
-"""`python -m simulator.validation.calibration`: bias, error, coverage and width of every estimator where the truth is known."""
+"""`python -m simulator.validation.calibration`: bias, error, coverage and width of every estimator."""
 
 from __future__ import annotations
 
@@ -12,83 +12,94 @@ from pathlib import Path
 from rich.console import Console
 
 from bandit.errors import OfferBanditError
-from simulator.campaign.threads import run_with_one_thread
+from bandit.ope.intervals import DEFAULT_INTERVAL
+from simulator.programs.single_thread import run_single_threaded
 from simulator.validation.calibration import grid, picture, table
-from simulator.validation.calibration.claims import Claim, claims, many_claims
-from simulator.validation.calibration.equal_offers import Announced, announced
-from simulator.validation.calibration.intervals import DEFAULT
-from simulator.validation.calibration.replicate import Cell
-from simulator.validation.calibration.summary import Played, answered, coverage, errors, estimators, kinds
+from simulator.validation.calibration.claims import CLAIMED_ESTIMATOR, Claim, all_claims
+from simulator.validation.calibration.equal_offers import (
+    EQUAL_OFFER_ROWS,
+    FULL_EQUAL_LOGS,
+    QUICK_EQUAL_LOGS,
+    FalseAnnouncements,
+    count_announcements,
+)
+from simulator.validation.calibration.replicate import CalibrationCell
+from simulator.validation.calibration.summary import GridResults, answered, coverage, errors, estimators, kinds
 
-OUT = Path("bench/calibration")
-ESTIMATOR = "dr"
-"""The estimator about which the claims are made: the one that an evaluation shows first."""
-
-ALIKE_ROWS = (10_000, 60_000)
-"""Rows of the logs in which offers that are all alike are compared."""
+CALIBRATION_FOLDER = Path("bench/calibration")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Play, print and draw; 1 where a claim does not hold, 2 for bad input."""
+    """Run the grid, print the tables and write files; return 1 where a claim does not hold, 2 for invalid input."""
     given = _parser().parse_args(arguments)
-    errors_only = Console(stderr=True, highlight=False)
+    progress = Console(stderr=True, highlight=False)
     begun = time.perf_counter()
 
-    def report(cell: Cell, done: int, of: int) -> None:
-        errors_only.print(f"{time.perf_counter() - begun:6.0f} s  {done:>3} of {of}  {cell.name}")
+    def report(cell: CalibrationCell, done: int, of: int) -> None:
+        progress.print(f"{time.perf_counter() - begun:6.0f} s  {done:>3} of {of}  {cell.name}")
 
     try:
-        cells = grid.quick(given.replications or 45) if given.quick else grid.full(given.replications or 500)
+        replications = given.replications or (grid.QUICK_REPLICATIONS if given.quick else grid.FULL_REPLICATIONS)
+        cells = grid.quick(replications) if given.quick else grid.full(replications)
         folder = None if given.quick else given.out / "cells"
-        played = grid.run(cells, folder, given.processes, report, again=given.again)
-        found = list(claims(played, ESTIMATOR, DEFAULT))
-        alike = [announced(ESTIMATOR, rows, 15 if given.quick else 100) for rows in ALIKE_ROWS]
-        for each in alike:
-            found += many_claims(each)
-        shown = [*table.sheets(played, ESTIMATOR, DEFAULT), table.many_sheet(alike), table.claims_sheet(found)]
+        results = grid.run(cells, folder, given.processes, report, again=given.again)
+        equal = [
+            count_announcements(CLAIMED_ESTIMATOR, rows, QUICK_EQUAL_LOGS if given.quick else FULL_EQUAL_LOGS)
+            for rows in EQUAL_OFFER_ROWS
+        ]
+        found = all_claims(results, equal, DEFAULT_INTERVAL)
+        tables = table.sheets(results, CLAIMED_ESTIMATOR, DEFAULT_INTERVAL)
+        shown = [*tables, table.equal_offers_sheet(equal), table.claims_sheet(found)]
         if not given.quick:
-            given.out.mkdir(parents=True, exist_ok=True)
-            (given.out / "calibration.md").write_text(table.text(shown), encoding="utf-8")
-            (given.out / "calibration.json").write_text(_json(played, found, alike), encoding="utf-8")
-            picture.draw_coverage(played, given.out / "coverage.png")
-            picture.draw_errors(played, given.out / "errors.png")
-            picture.draw_events(played, ESTIMATOR, DEFAULT, given.out / "events.png")
+            _write(given.out, results, found, equal, table.text(shown))
     except OfferBanditError as fault:
         sys.stderr.write(f"error: {fault}\n")
         return 2
     if given.json:
-        sys.stdout.write(_json(played, found, alike))
+        sys.stdout.write(_json(results, found, equal))
     else:
         console = Console(file=sys.stdout, highlight=False, width=None if sys.stdout.isatty() else 160)
         for sheet in shown[-1:] if given.quick else shown:
             console.print(sheet.rich())
-        logs, seconds = sum(len(said) for said in played.values()), time.perf_counter() - begun
-        console.print(f"{len(played)} cells, {logs:,} logs in {seconds:,.0f} s")
+        logs, seconds = sum(len(each) for each in results.values()), time.perf_counter() - begun
+        console.print(f"{len(results)} cells, {logs:,} logs in {seconds:,.0f} s")
     return 0 if all(each.holds for each in found) else 1
 
 
-def _json(played: Played, found: Sequence[Claim], alike: Sequence[Announced]) -> str:
-    """Return the claims, the pooled coverages and every cell's errors."""
+def _write(
+    out: Path, results: GridResults, found: Sequence[Claim], equal: Sequence[FalseAnnouncements], text: str
+) -> None:
+    """Write the tables, the numbers and the pictures."""
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "calibration.md").write_text(text, encoding="utf-8")
+    (out / "calibration.json").write_text(_json(results, found, equal), encoding="utf-8")
+    picture.draw_coverage(results, out / "coverage.png")
+    picture.draw_errors(results, out / "errors.png")
+    picture.draw_events(results, CLAIMED_ESTIMATOR, DEFAULT_INTERVAL, out / "events.png")
+
+
+def _json(results: GridResults, found: Sequence[Claim], equal: Sequence[FalseAnnouncements]) -> str:
+    """Return the claims, the pooled coverages and the errors in every cell as JSON."""
     pooled = [
         {
             "estimator": name,
             "interval": kind,
             "of": "difference" if difference else "value",
-            **coverage(played, name, kind, difference=difference).to_dict(),
+            **coverage(results, name, kind, difference=difference).to_dict(),
         }
-        for name in estimators(played)
-        for kind in kinds(played)
+        for name in estimators(results)
+        for kind in kinds(results)
         for difference in (False, True)
     ]
     rows = [
         {"world": each.cell.world, "logging": each.cell.logging, "rows": each.cell.n, **each.to_dict()}
-        for each in errors(played)
+        for each in errors(results)
     ]
     plain = {
         "claims": [each.to_dict() for each in found],
-        "answered": answered(played).to_dict(),
+        "answered": answered(results).to_dict(),
         "coverage": pooled,
-        "alike": [each.to_dict() for each in alike],
+        "alike": [each.to_dict() for each in equal],
         "errors": rows,
     }
     return json.dumps(plain, indent=1) + "\n"
@@ -97,17 +108,27 @@ def _json(played: Played, found: Sequence[Claim], alike: Sequence[Announced]) ->
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m simulator.validation.calibration",
-        description="Judge policies from logs of worlds whose truth is known, and hold what is said against it.",
+        description="Evaluate policies from simulated logs, and compare the answers with the known true values.",
     )
     add = parser.add_argument
-    add("--quick", action="store_true", help="a small part, under a minute; writes no files")
-    add("--out", type=Path, default=OUT, help="folder of the results; what is there is not played again")
-    add("--replications", type=int, default=None, help="logs of the smallest size a cell (default: 500; quick: 45)")
-    add("--processes", type=int, choices=(1, 2), default=1, help="at a time (default: %(default)s)")
-    add("--again", action="store_true", help="play again what has a result already")
+    add("--quick", action="store_true", help="a small part of the grid, about a minute; writes no files")
+    add(
+        "--out",
+        type=Path,
+        default=CALIBRATION_FOLDER,
+        help="folder of the results; cells saved there are not run again",
+    )
+    add(
+        "--replications",
+        type=int,
+        default=None,
+        help="logs of the smallest size in each cell (default: 500; quick: 45)",
+    )
+    add("--processes", type=int, choices=(1, 2), default=1, help="number of processes (default: %(default)s)")
+    add("--again", action="store_true", help="run cells again that have a saved result")
     add("--json", action="store_true", help="print JSON instead of the tables")
     return parser
 
 
 if __name__ == "__main__":
-    sys.exit(run_with_one_thread("simulator.validation.calibration", main))
+    sys.exit(run_single_threaded("simulator.validation.calibration", main))

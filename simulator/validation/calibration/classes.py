@@ -1,4 +1,4 @@
-"""Multi-class data as worlds: the context is what is to be told apart, an offer a class, and right earns 1.
+"""Multi-class data as worlds: the features are the context, the classes are the offers, the right class earns 1.
 
 Beygelzimer and Langford 2009, "The offset tree for learning with partial labels", for the conversion.
 """
@@ -13,39 +13,37 @@ import numpy as np
 from bandit.catalogue import Catalogue
 from bandit.domain import FloatArray, IntArray
 from bandit.errors import MissingExtraError
-from simulator.validation.calibration.world import World, mixed, one_hot, softmax
+from simulator.validation.calibration.world import EPSILONS, CalibrationWorld, mixed, one_hot, softmax
 
-SETS = ("digits", "cancer", "wine")
+CLASS_SETS = ("digits", "cancer", "wine")
 """The data sets, all of which come with scikit-learn."""
 
 COMPONENTS = 16
-"""Principal components that are kept as facts where there are more features."""
+"""Principal components kept as facts where there are more features."""
 
-TAUGHT = 60
-"""Rows that the classifier which writes the log has seen: it is often wrong, as rules are."""
-
-EPSILONS = (1.0, 0.5, 0.1, 0.03)
+POOR_CLASSIFIER_ROWS = 60
+"""Training rows of the classifier that writes the log: it is often wrong, as rules are."""
 
 
-def class_world(name: str, seed: np.random.SeedSequence) -> World:
+def class_world(name: str, seed: np.random.SeedSequence) -> CalibrationWorld:
     """Return a data set as a world; MissingExtraError where scikit-learn is not installed.
 
-    The log is written by a poor classifier with some chance mixed in, or by a softmax of its noisy scores. Targets:
-    uniform; always the most frequent class; the poor classifier itself; a good classifier ("greedy") and a softmax of
-    its scores; and, "far", the class after the one that the good classifier sees, nine times in ten.
+    The log is written by a poor classifier with some uniform choice mixed in, or by a softmax of its noisy scores.
+    Targets: uniform; always the most frequent class; the poor classifier itself; a good classifier ("greedy") and a
+    softmax of its scores; and, "far", the class after the one that the good classifier predicts, nine times in ten.
     """
     rng = np.random.default_rng(seed)
     features, label, classifier = _load(name)
     catalogue = _catalogue(name, features.shape[1], int(label.max()) + 1)
     pool, n_classes = len(label), catalogue.n_offers
-    poor = _scores(classifier, features, label, rng, TAUGHT)
+    poor = _scores(classifier, features, label, rng, POOR_CLASSIFIER_ROWS)
     good = _scores(classifier, features, label, rng, pool // 3)
     seen = one_hot(poor.argmax(axis=1), n_classes)
     logging = {f"rules, {epsilon:.0%} chance": mixed(seen, epsilon) for epsilon in EPSILONS}
     logging["softmax"] = softmax(poor + poor.std(axis=1, keepdims=True) * rng.standard_normal(poor.shape), 1.5)
     best = good.argmax(axis=1)
     expected = one_hot(label, n_classes)
-    return World(
+    return CalibrationWorld(
         name=name,
         catalogue=catalogue,
         contexts=catalogue.contexts({f"x{place}": column.tolist() for place, column in enumerate(features.T)}),
@@ -67,7 +65,7 @@ def class_world(name: str, seed: np.random.SeedSequence) -> World:
 
 
 def _load(name: str) -> tuple[FloatArray, IntArray, Callable[[], Any]]:
-    """Return standardised features, (P,) labels, and what makes a classifier."""
+    """Return standardised features, (P,) labels, and a function that makes a classifier."""
     try:
         from sklearn import datasets, linear_model  # noqa: PLC0415 - an extra
     except ImportError as fault:
@@ -86,12 +84,12 @@ def _load(name: str) -> tuple[FloatArray, IntArray, Callable[[], Any]]:
 def _scores(
     classifier: Callable[[], Any], features: FloatArray, label: IntArray, rng: np.random.Generator, rows: int
 ) -> FloatArray:
-    """Return the (P, classes) log probabilities of a classifier taught on some rows, every class among them."""
+    """Return the (P, classes) log probabilities of a classifier fitted on some rows, every class among them."""
     n_classes = int(label.max()) + 1
     one_each = np.array([rng.choice(np.flatnonzero(label == each)) for each in range(n_classes)])
     chosen = np.concatenate([one_each, rng.choice(len(label), size=rows - n_classes, replace=False)])
-    taught = classifier().fit(features[chosen], label[chosen])
-    return np.asarray(np.log(np.maximum(taught.predict_proba(features), 1e-9)))
+    fitted = classifier().fit(features[chosen], label[chosen])
+    return np.asarray(np.log(np.maximum(fitted.predict_proba(features), 1e-9)))
 
 
 def _catalogue(name: str, n_facts: int, n_classes: int) -> Catalogue:
@@ -108,7 +106,7 @@ def _catalogue(name: str, n_facts: int, n_classes: int) -> Catalogue:
 
 def _draws(expected: FloatArray) -> Callable[[IntArray, IntArray, np.random.Generator], FloatArray]:
     def draw(rows: IntArray, offer: IntArray, rng: np.random.Generator) -> FloatArray:
-        del rng  # given the context nothing is left to chance
+        del rng  # the reward is a function of context and offer
         return expected[rows, offer]
 
     return draw

@@ -1,4 +1,4 @@
-"""The winner's curse: of many offers that are all worth the same, how often is one announced as better or worse?"""
+"""False announcements: how often one of many equal offers is found to be better or worse (the winner's curse)."""
 
 from __future__ import annotations
 
@@ -8,26 +8,33 @@ import numpy as np
 
 from bandit.domain import BoolArray
 from bandit.ope import ESTIMATORS, Tally
-from simulator.validation.calibration.intervals import DEFAULT, LEVEL
-from simulator.validation.calibration.markets import near_equal
-from simulator.validation.calibration.replicate import Cell, feedback_of, told
+from bandit.ope.intervals import DEFAULT_INTERVAL
+from simulator.validation.calibration.intervals import CONFIDENCE_LEVEL
+from simulator.validation.calibration.markets import single_offers
+from simulator.validation.calibration.replicate import CalibrationCell, answerable, feedback_of
 from simulator.validation.calibration.reward import shares_of
-from simulator.validation.calibration.summary import Share, share
-from simulator.validation.calibration.worlds import NULL, world_named
+from simulator.validation.calibration.summary import EstimatedShare, share
+from simulator.validation.calibration.worlds import NULL_MARKET, world_named
+
+EQUAL_OFFER_ROWS = (10_000, 60_000)
+"""Rows of the logs in which equal offers are compared."""
+
+QUICK_EQUAL_LOGS, FULL_EQUAL_LOGS = 15, 100
+"""Logs of each size."""
 
 
 @dataclass(frozen=True, slots=True)
-class Announced:
-    """Shares of logs in which any offer is announced that is answered for: each by itself, or all at once.
+class FalseAnnouncements:
+    """Shares of logs in which any of many equal offers is announced, each compared alone or all together.
 
-    `compared` is the mean number of offers that are answered for, in logs of `rows` rows.
+    `compared` is the mean number of offers for which there is an answer, in logs of `rows` rows.
     """
 
     rows: int
-    alone_better: Share
-    alone_worse: Share
-    together_better: Share
-    together_worse: Share
+    alone_better: EstimatedShare
+    alone_worse: EstimatedShare
+    together_better: EstimatedShare
+    together_worse: EstimatedShare
     compared: float
 
     def to_dict(self) -> dict[str, object]:
@@ -36,14 +43,14 @@ class Announced:
         return {"rows": self.rows, **shares, "compared": self.compared}
 
 
-def announced(estimator: str, n: int, replications: int) -> Announced:
-    """Compare single offers with the policy that wrote the logs, uniform choice, where nothing is better.
+def count_announcements(estimator: str, n: int, replications: int) -> FalseAnnouncements:
+    """Compare single offers with uniform choice, which wrote the logs, in the market where all are worth the same.
 
-    By themselves: by each offer's own 95 % interval of the difference. Together: by simultaneous ones.
+    Alone: by each offer's own 95 % interval of the difference. Together: by simultaneous intervals.
     """
-    world = world_named(NULL)
-    cell = Cell(NULL, next(iter(world.logging)), n, replications)
-    policies = near_equal(world)
+    world = world_named(NULL_MARKET)
+    cell = CalibrationCell(NULL_MARKET, next(iter(world.logging)), n, replications)
+    policies = single_offers(world)
     found: list[list[bool]] = []
     compared: list[int] = []
     for number in range(replications):
@@ -52,9 +59,11 @@ def announced(estimator: str, n: int, replications: int) -> Announced:
         feedback = feedback_of(sample, cell.logging, policies, shares_of(sample, rng))
         tally = Tally(len(feedback), [ESTIMATORS[estimator]])
         tally.add(*feedback)
-        places = [place for place, answers in enumerate(told(sample, tally, policies), start=1) if answers]
-        alone = [tally.difference(place, 0, LEVEL, DEFAULT)[0] for place in places]
-        together = [each.estimate for each in tally.simultaneous([(place, 0) for place in places], estimator, LEVEL)]
+        places = [place for place, answers in enumerate(answerable(sample, tally, policies), start=1) if answers]
+        alone = [tally.difference(place, 0, CONFIDENCE_LEVEL, DEFAULT_INTERVAL)[0] for place in places]
+        together = [
+            each.estimate for each in tally.simultaneous([(place, 0) for place in places], estimator, CONFIDENCE_LEVEL)
+        ]
         found.append(
             [
                 any(each.low > 0.0 for each in alone),
@@ -66,4 +75,4 @@ def announced(estimator: str, n: int, replications: int) -> Announced:
         compared.append(len(places))
     hits: BoolArray = np.array(found)
     shares = [share([hits[:, [place]]], [np.ones((replications, 1), dtype=np.bool_)]) for place in range(4)]
-    return Announced(n, shares[0], shares[1], shares[2], shares[3], float(np.mean(compared)))
+    return FalseAnnouncements(n, shares[0], shares[1], shares[2], shares[3], float(np.mean(compared)))

@@ -1,4 +1,4 @@
-"""Which cells are played, and playing them: at most two at a time, each kept in a file as soon as it is done."""
+"""The grid of cells, and running it in up to two processes; each cell is saved to a file as soon as it is done."""
 
 from __future__ import annotations
 
@@ -10,89 +10,95 @@ from dataclasses import asdict
 from pathlib import Path
 
 from bandit.ope import ESTIMATORS
-from bandit.ope.intervals import IntervalKind
-from simulator.validation.calibration.classes import SETS
-from simulator.validation.calibration.intervals import DEFAULT, KINDS
-from simulator.validation.calibration.replicate import Cell, play
-from simulator.validation.calibration.replications import Said
-from simulator.validation.calibration.summary import ENOUGH
-from simulator.validation.calibration.worlds import MARKETS, NULL, world_named
+from bandit.ope.intervals import DEFAULT_INTERVAL, IntervalKind
+from simulator.validation.calibration.classes import CLASS_SETS
+from simulator.validation.calibration.intervals import CALIBRATED_KINDS
+from simulator.validation.calibration.replicate import CalibrationCell, replicate
+from simulator.validation.calibration.replications import Replications
+from simulator.validation.calibration.summary import LEAST_ANSWERS
+from simulator.validation.calibration.worlds import MARKET_WORLDS, NULL_MARKET, world_named
 
-ROWS = {1_000: 1.0, 10_000: 0.5, 100_000: 0.1}
-"""Rows of a log, and how often a log is drawn in units of the smallest."""
+DRAWS_BY_SIZE = {1_000: 1.0, 10_000: 0.5, 100_000: 0.1}
+"""Logs to draw by their number of rows, relative to the smallest."""
 
-LARGEST = max(ROWS)
-LARGE = ("retail", "heavy-tail", "loyalty", "digits", NULL)
-"""Worlds with logs of the largest size, written by rules with little chance: those with more are easy by then."""
+LARGEST_LOG = max(DRAWS_BY_SIZE)
+LARGE_LOG_WORLDS = ("retail", "heavy-tail", "loyalty", "digits", NULL_MARKET)
+"""Worlds with logs of the largest size, written by rules with little uniform choice; with more they are easy."""
 
-STRUCTURED = ("retail", "loyalty", NULL)
-"""Markets in which the estimators that use the structure of offers take part, in smaller logs of rules."""
+STRUCTURED_MARKETS = ("retail", "loyalty", NULL_MARKET)
+"""Markets with the estimators that use the structure of offers, in smaller logs written by rules."""
 
-SWIFT: tuple[IntervalKind, ...] = tuple(kind for kind in KINDS if kind != "bootstrap")
-"""What takes part in all smaller logs."""
+FAST_INTERVALS: tuple[IntervalKind, ...] = tuple(kind for kind in CALIBRATED_KINDS if kind != "bootstrap")
+"""Kinds of interval in all smaller logs."""
 
-PAIR: tuple[IntervalKind, ...] = (DEFAULT, "normal")
+LARGE_LOG_INTERVALS: tuple[IntervalKind, ...] = (DEFAULT_INTERVAL, "normal")
 
-EVERY_KIND = (("retail", "rules, 50% chance"), ("digits", "rules, 10% chance"), (NULL, "rules, 50% chance"))
-"""Where the bootstrap takes part: it takes ten times as long as all the others."""
+BOOTSTRAP_CELLS = (("retail", "rules, 50% chance"), ("digits", "rules, 10% chance"), (NULL_MARKET, "rules, 50% chance"))
+"""Cells with the bootstrap, which takes ten times as long as all other kinds of interval."""
 
-LOGGING = ("rules, 100% chance", "rules, 50% chance", "rules, 10% chance", "rules, 3% chance", "softmax")
+LOGGING_POLICIES = ("rules, 100% chance", "rules, 50% chance", "rules, 10% chance", "rules, 3% chance", "softmax")
 
-QUICK = ("ips", "snips", "dr", "sndr")
-"""Estimators of the quick plan."""
+QUICK_ESTIMATORS = ("ips", "snips", "dr", "sndr")
+"""Estimators of the quick grid."""
 
-Report = Callable[[Cell, int, int], None]
+QUICK_REPLICATIONS, FULL_REPLICATIONS = 45, 500
+"""Logs of the smallest size in each cell."""
+
+CellProgress = Callable[[CalibrationCell, int, int], None]
 """Called with each cell that is done, how many are done and how many there are."""
 
 
-def full(replications: int) -> tuple[Cell, ...]:
-    """Return all worlds, logging policies and sizes; larger logs are drawn less often, the largest in some only."""
+def full(replications: int) -> tuple[CalibrationCell, ...]:
+    """Return all worlds, logging policies and sizes; larger logs are drawn less often, the largest in some worlds."""
     cells = []
-    for n, often in ROWS.items():
-        for world in (*MARKETS, *SETS):
-            for logging in LOGGING:
-                if n == LARGEST and (world not in LARGE or logging not in LOGGING[2:4]):
+    for n, often in DRAWS_BY_SIZE.items():
+        for world in (*MARKET_WORLDS, *CLASS_SETS):
+            for logging in LOGGING_POLICIES:
+                if n == LARGEST_LOG and (world not in LARGE_LOG_WORLDS or logging not in LOGGING_POLICIES[2:4]):
                     continue
-                structure = world in STRUCTURED and logging != "softmax" and n < LARGEST
-                kinds = SWIFT if n < LARGEST else PAIR
-                drawn = max(ENOUGH, round(replications * often))
-                cells.append(Cell(world, logging, n, drawn, kinds, structure=structure))
-    drawn = max(ENOUGH, round(replications * ROWS[10_000]))
-    cells += [Cell(world, logging, 2_000, drawn, KINDS, ("ips", "dr")) for world, logging in EVERY_KIND]
+                structure = world in STRUCTURED_MARKETS and logging != "softmax" and n < LARGEST_LOG
+                kinds = FAST_INTERVALS if n < LARGEST_LOG else LARGE_LOG_INTERVALS
+                drawn = max(LEAST_ANSWERS, round(replications * often))
+                cells.append(CalibrationCell(world, logging, n, drawn, kinds, structure=structure))
+    drawn = max(LEAST_ANSWERS, round(replications * DRAWS_BY_SIZE[10_000]))
+    cells += [
+        CalibrationCell(world, logging, 2_000, drawn, CALIBRATED_KINDS, ("ips", "dr"))
+        for world, logging in BOOTSTRAP_CELLS
+    ]
     return tuple(cells)
 
 
-def quick(replications: int) -> tuple[Cell, ...]:
-    """Return a small part of the full plan, for a minute."""
+def quick(replications: int) -> tuple[CalibrationCell, ...]:
+    """Return a small part of the full grid, which takes a minute."""
     return tuple(
-        Cell(world, logging, n, replications, (DEFAULT,), QUICK)
-        for world in ("retail", "digits", NULL)
-        for logging in LOGGING[1:3]
+        CalibrationCell(world, logging, n, replications, (DEFAULT_INTERVAL,), QUICK_ESTIMATORS)
+        for world in ("retail", "digits", NULL_MARKET)
+        for logging in LOGGING_POLICIES[1:3]
         for n in (2_000, 8_000)
     )
 
 
 def run(
-    cells: Sequence[Cell], folder: Path | None, processes: int, report: Report, *, again: bool = False
-) -> dict[Cell, Said]:
-    """Play the cells, save for those that a folder has already; return all in the order of the plan."""
-    played: dict[Cell, Said] = {}
+    cells: Sequence[CalibrationCell], folder: Path | None, processes: int, report: CellProgress, *, again: bool = False
+) -> dict[CalibrationCell, Replications]:
+    """Run the cells that a folder does not have yet; return the results of all cells in order."""
+    results: dict[CalibrationCell, Replications] = {}
     if folder is not None:
         folder.mkdir(parents=True, exist_ok=True)
     for cell in cells:
-        kept = None if folder is None or again else Said.load(_path(folder, cell), _stamp(cell))
+        kept = None if folder is None or again else Replications.load(_path(folder, cell), _stamp(cell))
         if kept is not None:
-            played[cell] = kept
-    missing = [cell for cell in cells if cell not in played]
-    for cell, said in _play(missing, processes):
+            results[cell] = kept
+    missing = [cell for cell in cells if cell not in results]
+    for cell, replications in _replicate_all(missing, processes):
         if folder is not None:
-            said.save(_path(folder, cell), _stamp(cell))
-        played[cell] = said
-        report(cell, len(played), len(cells))
-    return {cell: played[cell] for cell in cells}
+            replications.save(_path(folder, cell), _stamp(cell))
+        results[cell] = replications
+        report(cell, len(results), len(cells))
+    return {cell: results[cell] for cell in cells}
 
 
-def _play(cells: Sequence[Cell], processes: int) -> Iterator[tuple[Cell, Said]]:
+def _replicate_all(cells: Sequence[CalibrationCell], processes: int) -> Iterator[tuple[CalibrationCell, Replications]]:
     if processes == 1:
         for cell in cells:
             yield cell, _one(cell)
@@ -103,15 +109,15 @@ def _play(cells: Sequence[Cell], processes: int) -> Iterator[tuple[Cell, Said]]:
             yield waiting[done], done.result()
 
 
-def _one(cell: Cell) -> Said:
-    return play(world_named(cell.world), cell)
+def _one(cell: CalibrationCell) -> Replications:
+    return replicate(world_named(cell.world), cell)
 
 
-def _stamp(cell: Cell) -> str:
-    """Return what must be the same for a kept result to be used: the cell, and the estimators there are."""
+def _stamp(cell: CalibrationCell) -> str:
+    """Return what must be equal for a saved result to be used: the cell, and the names of all estimators."""
     return json.dumps({**asdict(cell), "estimators": sorted(ESTIMATORS)})
 
 
-def _path(folder: Path, cell: Cell) -> Path:
+def _path(folder: Path, cell: CalibrationCell) -> Path:
     name = "".join(letter if letter.isalnum() else "-" for letter in cell.name)
     return folder / f"{name}.npz"

@@ -1,4 +1,4 @@
-"""The kinds of interval, the default first, and which of them take long."""
+"""The kinds of interval that are calibrated, and their level."""
 
 from __future__ import annotations
 
@@ -6,11 +6,13 @@ from typing import get_args
 
 from bandit.ope.intervals import DEFAULT_INTERVAL, IntervalKind
 
-LEVEL = 0.95
+CONFIDENCE_LEVEL = 0.95
 
-DEFAULT: IntervalKind = DEFAULT_INTERVAL
+CALIBRATED_KINDS: tuple[IntervalKind, ...] = (
+    DEFAULT_INTERVAL,
+    *(kind for kind in get_args(IntervalKind) if kind != DEFAULT_INTERVAL),
+)
+"""All kinds of interval, the default first."""
 
-KINDS: tuple[IntervalKind, ...] = (DEFAULT, *(kind for kind in get_args(IntervalKind) if kind != DEFAULT))
-
-PLAIN = ("ips", "snips", "dr", "sndr")
-"""Estimators that are given every kind of interval; all are given the default."""
+PLAIN_ESTIMATORS = ("ips", "snips", "dr", "sndr")
+"""Estimators that are evaluated with every kind of interval; the others have the default only."""

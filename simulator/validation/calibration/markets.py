@@ -1,4 +1,4 @@
-"""Scenarios of the simulator as worlds: customers who come again, rewards in money, 144 offers."""
+"""Scenarios as worlds for calibration: customers who return, rewards in money, 144 offers."""
 
 from __future__ import annotations
 
@@ -16,43 +16,41 @@ from simulator.market.responses import Noise, buy
 from simulator.market.segments import todays_rules
 from simulator.scenarios import scenario
 from simulator.validation.calibration.reward import pool_predictions
-from simulator.validation.calibration.world import Draw, World, mixed, one_hot, softmax
+from simulator.validation.calibration.world import EPSILONS, CalibrationWorld, RewardDraw, mixed, one_hot, softmax
 
-POOL = 2_000
+POOL_CUSTOMERS = 2_000
 """Customers in the pool of a market."""
 
-LEARNED_ON = 10_000
-"""Decisions, at random, that the policy "greedy" has learned from; no log that is judged has them."""
+GREEDY_DECISIONS = 10_000
+"""Random decisions that the policy "greedy" has learned from; they are in no log that is evaluated."""
 
-EPSILONS = (1.0, 0.5, 0.1, 0.03)
-"""Shares of chance in the policies that write the logs, from uniform to nearly deterministic."""
-
-SINGLES = 36
-"""Single offers that are compared in the market of "many" offers."""
+SINGLE_OFFERS = 36
+"""Number of single offers that are compared with each other."""
 
 
-def market_world(name: str, seed: np.random.SeedSequence) -> World:
+def market_world(name: str, seed: np.random.SeedSequence) -> CalibrationWorld:
     """Return a scenario as a world.
 
-    The log is written by the scenario's segment rules with some chance mixed in, or by a softmax of a noisy score.
+    The log is written by the scenario's segment rules with some uniform choice mixed in, or by a softmax of a noisy
+    score.
     Targets: uniform; the single offer that is best on the whole; the rules themselves; a reward model's best offer
-    ("greedy", learned from a log of its own) and a softmax of its scores; and what nobody could find from facts, the
-    best offer given all tastes ("far"). In the scenario "null" all of these are worth the same.
+    ("greedy", learned from a log of its own) and a softmax of its scores; and the best offer given all tastes, which
+    facts alone do not tell ("far"). In the scenario "null" all of these are worth the same.
     """
     drawn, learning, noise = (np.random.default_rng(each) for each in seed.spawn(3))
     spec = scenario(name)
     market = Market.draw(spec, drawn)
-    population = Population.draw(market, POOL, drawn)
+    population = Population.draw(market, POOL_CUSTOMERS, drawn)
     contexts, expected = population.contexts(), population.expected_value()
     n_offers = market.n_offers
     rules = SegmentRules.from_dict(market.catalogue, todays_rules(population)).probabilities(
         contexts, population.eligible(contexts), noise
     )
-    uniform = np.full((POOL, n_offers), 1.0 / n_offers)
+    uniform = np.full((POOL_CUSTOMERS, n_offers), 1.0 / n_offers)
     score = expected + expected.std(axis=1, keepdims=True) * noise.standard_normal(expected.shape)
     logging = {f"rules, {epsilon:.0%} chance": mixed(rules, epsilon) for epsilon in EPSILONS}
     logging["softmax"] = softmax(score, 1.5)
-    frame = World(
+    frame = CalibrationWorld(
         name=name,
         catalogue=market.catalogue,
         contexts=contexts,
@@ -66,9 +64,9 @@ def market_world(name: str, seed: np.random.SeedSequence) -> World:
     return _learned(frame, learning)
 
 
-def near_equal(world: World) -> Mapping[str, FloatArray]:
-    """Return single offers as policies, evenly chosen from all there are, by name."""
-    places = np.linspace(0, world.n_offers - 1, SINGLES).astype(np.int64)
+def single_offers(world: CalibrationWorld) -> Mapping[str, FloatArray]:
+    """Return single offers as policies by name, evenly spaced among all offers."""
+    places = np.linspace(0, world.n_offers - 1, SINGLE_OFFERS).astype(np.int64)
     pool = len(world.expected)
     return {f"offer {place}": one_hot(np.full(pool, place), world.n_offers) for place in places.tolist()}
 
@@ -84,18 +82,20 @@ def _targets(expected: FloatArray, rules: FloatArray, uniform: FloatArray) -> di
     }
 
 
-def _learned(frame: World, rng: np.random.Generator) -> World:
-    """Return the world with the policies that a reward model makes of a log of its own."""
-    log = frame.sample(next(iter(frame.logging)), LEARNED_ON, rng)
+def _learned(frame: CalibrationWorld, rng: np.random.Generator) -> CalibrationWorld:
+    """Return the world with the policies of a reward model that is fitted to a log of its own."""
+    log = frame.sample(next(iter(frame.logging)), GREEDY_DECISIONS, rng)
     predicted = pool_predictions(log)
     frame_targets = dict(frame.targets)
     frame_targets["greedy"] = one_hot(predicted.argmax(axis=1), frame.n_offers)
     frame_targets["soft"] = softmax(predicted, 1.5)
-    return World(**{**{name: getattr(frame, name) for name in frame.__dataclass_fields__}, "targets": frame_targets})
+    return CalibrationWorld(
+        **{**{name: getattr(frame, name) for name in frame.__dataclass_fields__}, "targets": frame_targets}
+    )
 
 
-def _draws(population: Population) -> Draw:
-    """Return what draws rewards, from tables of every customer's response and basket."""
+def _draws(population: Population) -> RewardDraw:
+    """Return a function that draws rewards, from tables of every customer's response and basket."""
     market = population.market
     offers = np.arange(market.n_offers)
     features = population.features()

@@ -1,19 +1,19 @@
-"""The figures as pictures: coverage by what a log says about a policy, and errors beside those of ips."""
+"""Calibration as pictures: coverage by effective sample size and by outcomes, and errors relative to ips."""
 
 from __future__ import annotations
 
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bandit.errors import MissingExtraError
-from simulator.validation.calibration.claims import COVERED
-from simulator.validation.calibration.grid import LOGGING
+from simulator.programs.pictures import new_figure
+from simulator.validation.calibration.claims import COVERAGE_LIMITS
+from simulator.validation.calibration.grid import LOGGING_POLICIES
 from simulator.validation.calibration.summary import (
-    ENOUGH,
-    Played,
+    LEAST_ANSWERS,
+    GridResults,
     coverage,
     errors,
     estimators,
@@ -21,54 +21,54 @@ from simulator.validation.calibration.summary import (
     kinds,
     relative_errors,
 )
-from simulator.validation.calibration.worlds import NULL
+from simulator.validation.calibration.worlds import NULL_MARKET
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-EDGES = (5.0, 10.0, 20.0, 30.0, 50.0, 100.0, 200.0, 500.0, 1_000.0, 3_000.0, 10_000.0, 100_000.0)
-"""Effective sample sizes between which coverage is counted."""
+EFFECTIVE_SIZE_EDGES = (5.0, 10.0, 20.0, 30.0, 50.0, 100.0, 200.0, 500.0, 1_000.0, 3_000.0, 10_000.0, 100_000.0)
+"""Edges of the bins of effective sample size."""
 
-EVENT_EDGES = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 2_000.0, 10_000.0)
-"""Numbers of rarer outcomes between which coverage is counted."""
+RARE_OUTCOME_EDGES = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 2_000.0, 10_000.0)
+"""Edges of the bins of rarer outcomes."""
 
-LEAST = 200
-"""A point is drawn where at least so many intervals were counted."""
+LEAST_INTERVALS = 200
+"""Least number of intervals for a point."""
 
-COLUMNS = 4
+COVERAGE_PANELS = 4
 _LOWEST = 0.75
 
 
-def draw_coverage(played: Played, path: Path) -> None:
-    """Write coverage by effective sample size, a panel an estimator and a line a kind of interval, as PNG."""
-    worth = {cell: said for cell, said in played.items() if cell.world != NULL}
-    names, lines = estimators(worth), kinds(worth)
-    height = -(-len(names) // COLUMNS)
-    figure, axes = _figure(3.4 * COLUMNS, 1.0 + 2.35 * height, height, COLUMNS)
+def draw_coverage(results: GridResults, path: Path) -> None:
+    """Write coverage by effective sample size as PNG: a panel for each estimator, a line for each kind of interval."""
+    differing = {cell: replications for cell, replications in results.items() if cell.world != NULL_MARKET}
+    names, lines = estimators(differing), kinds(differing)
+    height = -(-len(names) // COVERAGE_PANELS)
+    figure, axes = new_figure(3.4 * COVERAGE_PANELS, 1.0 + 2.35 * height, height, COVERAGE_PANELS)
     for place, name in enumerate(names):
         axis = axes[place]
-        axis.axhspan(*COVERED, color="tab:green", alpha=0.15, linewidth=0)
+        axis.axhspan(*COVERAGE_LIMITS, color="tab:green", alpha=0.15, linewidth=0)
         axis.axhline(0.95, color="tab:green", linewidth=0.8)
         axis.axvline(30.0, color="0.5", linewidth=0.8, linestyle="--")
         for number, kind in enumerate(lines):
-            _line(axis, worth, name, kind, number)
+            _line(axis, differing, name, kind, number)
         axis.set_xscale("log")
         axis.set_ylim(_LOWEST, 1.005)
-        axis.set_xlim(EDGES[0], EDGES[-1])
+        axis.set_xlim(EFFECTIVE_SIZE_EDGES[0], EFFECTIVE_SIZE_EDGES[-1])
         axis.set_title(name, fontsize=10)
         axis.yaxis.set_major_formatter(lambda share, _: f"{share:.0%}")
         axis.grid(color="0.92")
         axis.set_axisbelow(True)
-        if place % COLUMNS:
+        if place % COVERAGE_PANELS:
             axis.set_yticklabels([])
-        if place + COLUMNS >= len(names):
+        if place + COVERAGE_PANELS >= len(names):
             axis.set_xlabel("effective sample size", fontsize=9)
     for axis in axes[len(names) :]:
         axis.set_axis_off()
     handles, labels = axes[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=max(len(labels), 1), fontsize=9, frameon=False)
     figure.suptitle(
-        "How often intervals of 95 % cover the truth, by what the log says of the policy.\n"
+        "How often intervals of 95 % cover the truth, by the effective sample size.\n"
         "Green: 93 to 97 %. Left of the dashed line an evaluation answers “cannot tell”. "
         f"Where a line leaves the panel coverage is below {_LOWEST:.0%}.",
         fontsize=10,
@@ -76,25 +76,27 @@ def draw_coverage(played: Played, path: Path) -> None:
     figure.savefig(path, dpi=120)
 
 
-def draw_errors(played: Played, path: Path) -> None:
-    """Write each estimator's RMSE in units of that of ips, a dot a policy in a cell, as PNG."""
-    worth = {cell: said for cell, said in played.items() if cell.world != NULL}
-    found = errors(worth)
+def draw_errors(results: GridResults, path: Path) -> None:
+    """Write each estimator's RMSE relative to that of ips as PNG, a dot for each policy in each cell."""
+    differing = {cell: replications for cell, replications in results.items() if cell.world != NULL_MARKET}
+    found = errors(differing)
     ratios = relative_errors(found)
-    base = {(each.cell, each.target): each.rmse for each in found if each.estimator == "ips" and each.n >= ENOUGH}
+    base = {
+        (each.cell, each.target): each.rmse for each in found if each.estimator == "ips" and each.n >= LEAST_ANSWERS
+    }
     names = sorted(ratios, key=lambda name: -geometric_mean(ratios[name]))
-    figure, axes = _figure(9.0, 1.6 + 0.42 * len(names), 1, 1)
+    figure, axes = new_figure(9.0, 1.6 + 0.42 * len(names), 1, 1)
     axis = axes[0]
-    palette = _palette(len(LOGGING))
+    palette = _palette(len(LOGGING_POLICIES))
     rng = np.random.default_rng(0)
-    for number, logging in enumerate(LOGGING):
+    for number, logging in enumerate(LOGGING_POLICIES):
         across, along = [], []
         for each in found:
             other = base.get((each.cell, each.target), 0.0)
-            if each.cell.logging == logging and each.n >= ENOUGH and other > 0.0 and each.rmse > 0.0:
+            if each.cell.logging == logging and each.n >= LEAST_ANSWERS and other > 0.0 and each.rmse > 0.0:
                 across.append(each.rmse / other)
                 along.append(names.index(each.estimator))
-        nudge = (number - (len(LOGGING) - 1) / 2) * 0.13 + rng.uniform(-0.045, 0.045, len(along))
+        nudge = (number - (len(LOGGING_POLICIES) - 1) / 2) * 0.13 + rng.uniform(-0.045, 0.045, len(along))
         axis.scatter(
             across, np.array(along) + nudge, s=7, alpha=0.45, color=palette[number], label=logging, linewidths=0
         )
@@ -108,39 +110,41 @@ def draw_errors(played: Played, path: Path) -> None:
     axis.set_xscale("log")
     axis.set_yticks(range(len(names)), names)
     axis.set_ylim(-0.6, len(names) - 0.4)
-    axis.set_xlabel("RMSE in units of the RMSE of ips (log scale)")
+    axis.set_xlabel("RMSE relative to ips (log scale)")
     axis.grid(axis="x", color="0.92")
     axis.set_axisbelow(True)
-    legend = figure.legend(loc="outside lower center", ncols=len(LOGGING), fontsize=8, frameon=False, markerscale=2.5)
+    legend = figure.legend(
+        loc="outside lower center", ncols=len(LOGGING_POLICIES), fontsize=8, frameon=False, markerscale=2.5
+    )
     for handle in legend.legend_handles:
         if handle is not None:
             handle.set_alpha(1.0)
     figure.suptitle(
-        "Error beside that of ips: a dot a policy in a world, by who wrote the log; line and number: geometric mean.\n"
-        "Where an evaluation answers.",
+        "RMSE relative to ips: a dot for each policy in a cell, by the policy that wrote the log.\n"
+        "Line and number: geometric mean. Where an evaluation answers.",
         fontsize=10,
     )
     figure.savefig(path, dpi=120)
 
 
-def draw_events(played: Played, estimator: str, kind: str, path: Path) -> None:
-    """Write coverage of one estimator by the rarer outcomes that tell the policy from the log's, as PNG."""
-    worth = {cell: said for cell, said in played.items() if cell.world != NULL}
-    nothing = {cell: said for cell, said in played.items() if cell.world == NULL}
-    figure, axes = _figure(7.5, 4.6, 1, 1)
+def draw_events(results: GridResults, estimator: str, kind: str, path: Path) -> None:
+    """Write coverage of one estimator as PNG, by the rarer outcomes that distinguish the policy from the log's."""
+    differing = {cell: replications for cell, replications in results.items() if cell.world != NULL_MARKET}
+    equal = {cell: replications for cell, replications in results.items() if cell.world == NULL_MARKET}
+    figure, axes = new_figure(7.5, 4.6, 1, 1)
     axis = axes[0]
-    axis.axhspan(*COVERED, color="tab:green", alpha=0.15, linewidth=0)
+    axis.axhspan(*COVERAGE_LIMITS, color="tab:green", alpha=0.15, linewidth=0)
     axis.axhline(0.95, color="tab:green", linewidth=0.8)
-    lines: tuple[tuple[str, Played, bool], ...] = (
-        ("the value", worth, False),
-        ("the difference to the policy that wrote the log", worth, True),
-        ("the difference where there is none", nothing, True),
+    lines: tuple[tuple[str, GridResults, bool], ...] = (
+        ("the value", differing, False),
+        ("the difference to the policy that wrote the log", differing, True),
+        ("the difference where there is none", equal, True),
     )
     for number, (label, of, difference) in enumerate(lines):
         across, along, noise = [], [], []
-        for low, high in pairwise(EVENT_EDGES):
+        for low, high in pairwise(RARE_OUTCOME_EDGES):
             found = coverage(of, estimator, kind, difference=difference, answered=False, events=(low, high)).covered
-            if found.n >= LEAST / 4:
+            if found.n >= LEAST_INTERVALS / 4:
                 across.append(float(np.sqrt(low * high)))
                 along.append(found.value)
                 noise.append(2.0 * found.error)
@@ -150,7 +154,7 @@ def draw_events(played: Played, estimator: str, kind: str, path: Path) -> None:
     axis.yaxis.set_major_formatter(lambda share, _: f"{share:.0%}")
     axis.xaxis.set_major_formatter(lambda number, _: f"{number:g}")
     axis.set_xlabel(
-        "expected outcomes of the rarer kind in the rows that tell the policy from the one that wrote the log"
+        "expected outcomes of the rarer kind in the rows that distinguish the policy from the one that wrote the log"
     )
     axis.grid(color="0.92")
     axis.set_axisbelow(True)
@@ -159,11 +163,11 @@ def draw_events(played: Played, estimator: str, kind: str, path: Path) -> None:
     figure.savefig(path, dpi=120)
 
 
-def _line(axis: Axes, played: Played, name: str, kind: str, number: int) -> None:
+def _line(axis: Axes, results: GridResults, name: str, kind: str, number: int) -> None:
     across, along, noise = [], [], []
-    for low, high in pairwise(EDGES):
-        found = coverage(played, name, kind, answered=False, effective=(low, high)).covered
-        if found.n >= LEAST:
+    for low, high in pairwise(EFFECTIVE_SIZE_EDGES):
+        found = coverage(results, name, kind, answered=False, effective=(low, high)).covered
+        if found.n >= LEAST_INTERVALS:
             across.append(float(np.sqrt(low * high)))
             along.append(found.value)
             noise.append(2.0 * found.error)
@@ -171,17 +175,6 @@ def _line(axis: Axes, played: Played, name: str, kind: str, number: int) -> None
     axis.errorbar(
         across, along, yerr=noise, color=colour, marker="o", markersize=3, linewidth=1.3, elinewidth=0.8, label=kind
     )
-
-
-def _figure(width: float, height: float, rows: int, columns: int) -> tuple[Any, Any]:
-    try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: PLC0415 - an extra
-        from matplotlib.figure import Figure  # noqa: PLC0415 - an extra
-    except ImportError as fault:
-        raise MissingExtraError("the plot", "notebooks") from fault
-    figure = Figure(figsize=(width, height), layout="constrained")
-    FigureCanvasAgg(figure)
-    return figure, np.atleast_1d(figure.subplots(rows, columns, squeeze=False).ravel())
 
 
 def _palette(n: int) -> list[str]:

@@ -1,4 +1,4 @@
-"""One cell: fresh logs of one world, drawn and judged again and again."""
+"""Replications of one cell: fresh logs of one world are drawn and evaluated many times."""
 
 from __future__ import annotations
 
@@ -13,64 +13,68 @@ from bandit.domain import FloatArray
 from bandit.evaluate.diagnostics import TargetWeights
 from bandit.ope import ESTIMATORS, Estimate, Feedback, Tally
 from bandit.ope.estimators.mrdr import mrdr_weights
-from bandit.ope.intervals import IntervalKind
+from bandit.ope.intervals import DEFAULT_INTERVAL, IntervalKind
 from bandit.ope.slate_weights import marginal_weights, slate_weights
-from simulator.validation.calibration.intervals import DEFAULT, LEVEL, PLAIN
-from simulator.validation.calibration.replications import Said
+from simulator.validation.calibration.intervals import CONFIDENCE_LEVEL, PLAIN_ESTIMATORS
+from simulator.validation.calibration.replications import Replications
 from simulator.validation.calibration.reward import cross_fitted, shares_of
-from simulator.validation.calibration.world import Sample, World
+from simulator.validation.calibration.world import CalibrationWorld, SampledLog
 
-STRICT = 0.999
-"""Level of the interval of the mean weight by which support is judged, as in an evaluation."""
+SUPPORT_LEVEL = 0.999
+"""Level of the interval of the mean weight by which support is assessed, as in an evaluation."""
 
 CHOSEN_DIMENSIONS = 2
-"""mips is given the first so many dimensions of the offers."""
+"""Number of leading dimensions of the offers that mips uses."""
 
 
 @dataclass(frozen=True, slots=True)
-class Cell:
+class CalibrationCell:
     """A world, the policy that writes its logs, and their number of rows.
 
-    `intervals` are the kinds of interval and `estimators` the names of those that take part, or all that can where
-    there are none. With `structure` mrdr, mips and pi get what they need, which takes longer.
+    `intervals` are the kinds of interval and `estimators` the names of the estimators, or all that are possible where
+    there are none. With `structure` mrdr, mips and pi get the columns that they need, which takes longer.
     """
 
     world: str
     logging: str
     n: int
     replications: int
-    intervals: tuple[IntervalKind, ...] = (DEFAULT,)
+    intervals: tuple[IntervalKind, ...] = (DEFAULT_INTERVAL,)
     estimators: tuple[str, ...] = ()
     structure: bool = False
 
     @property
     def name(self) -> str:
-        """A name, from which all of the cell's randomness follows."""
+        """A name, which seeds all random numbers of the cell."""
         return f"{self.world}; {self.logging}; {self.n}"
 
     def rng(self, replication: int) -> np.random.Generator:
-        """Return the generator of one replication, the same however many there are."""
+        """Return the generator of one replication, independent of the number of replications."""
         return np.random.default_rng(np.random.SeedSequence([*seed_of(self.name), replication]))
 
 
 def seed_of(name: str) -> list[int]:
-    """Return four numbers that follow from a name."""
+    """Return four numbers of a seed from a name."""
     digest = hashlib.blake2b(name.encode(), digest_size=16).digest()
     return [int.from_bytes(digest[place : place + 4], "big") for place in range(0, 16, 4)]
 
 
-def play(world: World, cell: Cell, targets: Mapping[str, FloatArray] | None = None) -> Said:
-    """Play all replications of a cell; `targets` are the world's own unless given."""
+def replicate(
+    world: CalibrationWorld, cell: CalibrationCell, targets: Mapping[str, FloatArray] | None = None
+) -> Replications:
+    """Draw and evaluate all logs of a cell; `targets` are those of the world unless given."""
     policies = world.policies(cell.logging) if targets is None else targets
-    return Said.join([_judge(world, cell, policies, cell.rng(number)) for number in range(cell.replications)])
+    return Replications.join(
+        [_evaluate(world, cell, policies, cell.rng(number)) for number in range(cell.replications)]
+    )
 
 
 def feedback_of(
-    sample: Sample, logging: str, policies: Mapping[str, FloatArray], shares: FloatArray, *, structure: bool = False
+    sample: SampledLog, logging: str, policies: Mapping[str, FloatArray], shares: FloatArray, *, structure: bool = False
 ) -> list[Feedback]:
-    """Return what a log says of the policy that wrote it and of each target, as an evaluation does.
+    """Return the feedback of the policy that wrote a log and of each target, as an evaluation makes it.
 
-    `shares` (n,) deal the rows to the folds of the reward model.
+    `shares` (n,) in [0, 1) assign the rows to the folds of the reward model.
     """
     rows, offer, reward, cluster = sample.rows, sample.offer, sample.reward, sample.cluster
     predicted, fold = cross_fitted(sample, shares)
@@ -92,8 +96,8 @@ def feedback_of(
     return found
 
 
-def _structure(sample: Sample, logging: FloatArray, target: FloatArray) -> dict[str, FloatArray]:
-    """Return the weights of mips and pi."""
+def _structure(sample: SampledLog, logging: FloatArray, target: FloatArray) -> dict[str, FloatArray]:
+    """Return the (n,) weights of mips and pi."""
     options = sample.world.catalogue.options
     _, labels = np.unique(options[:, :CHOSEN_DIMENSIONS], axis=0, return_inverse=True)
     columns = np.concatenate(
@@ -106,8 +110,10 @@ def _structure(sample: Sample, logging: FloatArray, target: FloatArray) -> dict[
     }
 
 
-def _judge(world: World, cell: Cell, policies: Mapping[str, FloatArray], rng: np.random.Generator) -> Said:
-    """Return what one log says of all policies."""
+def _evaluate(
+    world: CalibrationWorld, cell: CalibrationCell, policies: Mapping[str, FloatArray], rng: np.random.Generator
+) -> Replications:
+    """Draw one log and return the results of all policies."""
     sample = world.sample(cell.logging, cell.n, rng)
     feedback = feedback_of(sample, cell.logging, policies, shares_of(sample, rng), structure=cell.structure)
     has = feedback[0].has
@@ -116,35 +122,35 @@ def _judge(world: World, cell: Cell, policies: Mapping[str, FloatArray], rng: np
         chosen = [each for each in chosen if each.name in cell.estimators]
     tally = Tally(len(feedback), chosen)
     tally.add(*feedback)
-    plain = Tally(len(feedback), [each for each in chosen if each.name in PLAIN])
-    if set(cell.intervals) != {DEFAULT}:
+    plain = Tally(len(feedback), [each for each in chosen if each.name in PLAIN_ESTIMATORS])
+    if set(cell.intervals) != {DEFAULT_INTERVAL}:
         plain.add(*feedback)
     value: list[list[_Answers]] = [[] for _ in policies]
-    more: list[list[_Answers]] = [[] for _ in policies]
+    difference: list[list[_Answers]] = [[] for _ in policies]
     for kind in cell.intervals:
-        asked = tally if kind == DEFAULT else plain
+        asked = tally if kind == DEFAULT_INTERVAL else plain
         for place in range(len(policies)):
-            found = asked.estimates(place + 1, LEVEL, kind, world.reward_range, rng)
+            found = asked.estimates(place + 1, CONFIDENCE_LEVEL, kind, world.reward_range, rng)
             value[place].append({each.name: each for each in found})
-            found = asked.difference(place + 1, 0, LEVEL, kind, world.reward_range, rng)
-            more[place].append({each.name: each for each in found})
+            found = asked.difference(place + 1, 0, CONFIDENCE_LEVEL, kind, world.reward_range, rng)
+            difference[place].append({each.name: each for each in found})
     names = tuple(each.name for each in chosen)
-    return Said(
+    return Replications(
         targets=tuple(policies),
         estimators=names,
         intervals=cell.intervals,
         truth=np.array([world.truth(table) for table in policies.values()]),
         logged=world.truth(world.logging[cell.logging]),
-        told=np.array([list(told(sample, tally, policies))]),
+        answered=np.array([list(answerable(sample, tally, policies))]),
         effective=np.array([[of[0][names[0]].effective_sample_size for of in value]]),
         contrast=np.array([[contrast(each) for each in feedback[1:]]]),
         events=np.array([[events(each) for each in feedback[1:]]]),
         value=_numbers(value, names, "value")[..., 0],
         low=_numbers(value, names, "low"),
         high=_numbers(value, names, "high"),
-        more=_numbers(more, names, "value")[..., 0],
-        more_low=_numbers(more, names, "low"),
-        more_high=_numbers(more, names, "high"),
+        difference=_numbers(difference, names, "value")[..., 0],
+        difference_low=_numbers(difference, names, "low"),
+        difference_high=_numbers(difference, names, "high"),
     )
 
 
@@ -152,7 +158,7 @@ _Answers: TypeAlias = dict[str, Estimate]
 """Estimates by the estimator's name."""
 
 
-def told(sample: Sample, tally: Tally, policies: Mapping[str, FloatArray]) -> Iterator[bool]:
+def answerable(sample: SampledLog, tally: Tally, policies: Mapping[str, FloatArray]) -> Iterator[bool]:
     """Yield for each policy whether an evaluation would answer."""
     visits, share = sample.visits(), float((sample.reward > 0.0).mean())
     never = np.bincount(sample.offer, minlength=sample.world.n_offers) == 0
@@ -160,16 +166,15 @@ def told(sample: Sample, tally: Tally, policies: Mapping[str, FloatArray]) -> It
         unsupported = float((visits @ table)[never].sum() / len(sample))
         weights = TargetWeights()
         weights.add(table[sample.rows, sample.offer] / sample.propensity, sample.cluster)
-        strict = tally.mean_weight(place, STRICT)
+        strict = tally.mean_weight(place, SUPPORT_LEVEL)
         yield weights.result("", strict, unsupported, rarer=min(share, 1.0 - share)).severity != "fatal"
 
 
 def contrast(feedback: Feedback) -> float:
-    """Return how many rows tell the policy from the one that wrote the log: the smaller effective number of two.
+    """Return how many rows distinguish the policy from the log's: the smaller of two effective numbers.
 
-    With w = target / propensity, of the rows that speak for it (w > 1) and of those that speak against it (w < 1),
-    sum(|w - 1|)^2 / sum((w - 1)^2). 0 where one side has no rows, infinite where no weight
-    differs from 1.
+    With w = target / propensity, the effective number of the rows with w > 1, and of those with w < 1, is
+    sum(|w - 1|)^2 / sum((w - 1)^2). 0 where one side has no rows, infinite where no weight differs from 1.
     """
     apart = feedback.target / feedback.propensity - 1.0
     if not apart.any():
@@ -179,15 +184,15 @@ def contrast(feedback: Feedback) -> float:
 
 
 def events(feedback: Feedback) -> float:
-    """Return how many outcomes of the rarer kind, a reward above 0 or none, the contrast holds, going by the whole log.
+    """Return the expected number of rarer outcomes (a reward above 0, or none) in the contrast, from the log's rate.
 
-    Where hardly any are to be expected most logs have none of them, and their intervals are too narrow.
+    Where it is small most logs have no such outcome, and their intervals are too narrow.
     """
     share = float((feedback.reward > 0.0).mean())
     return contrast(feedback) * min(share, 1.0 - share)
 
 
 def _numbers(found: list[list[_Answers]], names: tuple[str, ...], what: str) -> FloatArray:
-    """Return (1, T, E, K) numbers from estimates by target and kind, NaN where an estimator was not given a kind."""
+    """Return (1, T, E, K) numbers from estimates by target and kind, NaN where an estimator lacks a kind."""
     table = [[[getattr(of.get(name), what, np.nan) for of in kinds] for name in names] for kinds in found]
     return np.array(table, dtype=np.float64)[None]

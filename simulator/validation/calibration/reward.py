@@ -1,6 +1,6 @@
-"""The product's own reward model, cross-fitted on a sample, and what it predicts over the whole pool.
+"""The reward model of an evaluation, cross-fitted on a sampled log, and its predictions over the whole pool.
 
-A row of the pool comes many times in a log; its predictions are made once a fold and looked up.
+A row of the pool occurs many times in a log; its predictions are made once for each fold and looked up.
 """
 
 from __future__ import annotations
@@ -8,30 +8,33 @@ from __future__ import annotations
 import numpy as np
 
 from bandit.domain import FloatArray, IntArray
-from bandit.encoding.encoder import Encoder, settle_scales
+from bandit.encoding.encoder import Encoder
+from bandit.encoding.scales import fit_scales
 from bandit.evaluate import RidgeReward
-from simulator.validation.calibration.world import Sample
+from simulator.validation.calibration.world import SampledLog
 
-FOLDS = 2
+REWARD_FOLDS = 2
 
 
-def shares_of(sample: Sample, rng: np.random.Generator) -> FloatArray:
-    """Return a share in [0, 1) a row by which it is dealt to a fold, the same for all rows of a customer."""
+def shares_of(sample: SampledLog, rng: np.random.Generator) -> FloatArray:
+    """Return (n,) numbers in [0, 1) that assign rows to folds, equal for all rows of a customer."""
     if sample.cluster is None:
         return rng.random(len(sample))
     return rng.random(int(sample.cluster.max()) + 1)[sample.cluster]
 
 
-def cross_fitted(sample: Sample, shares: FloatArray, weight: FloatArray | None = None) -> tuple[FloatArray, IntArray]:
-    """Return (FOLDS, P, N) predictions of models that have not seen the fold, and the (n,) fold of each row.
+def cross_fitted(
+    sample: SampledLog, shares: FloatArray, weight: FloatArray | None = None
+) -> tuple[FloatArray, IntArray]:
+    """Return (REWARD_FOLDS, P, N) predictions of models that have not seen the fold, and the (n,) fold of each row.
 
-    `weight` (n,) is that of the squared errors, 1 unless given.
+    `weight` (n,) are weights of the squared errors, 1 unless given.
     """
     batch, pool = sample.batch(), sample.world.contexts
-    encoder = Encoder(sample.world.catalogue, settle_scales(sample.world.catalogue, batch.contexts))
-    fold = np.floor(shares * FOLDS).astype(np.int64)
+    encoder = Encoder(sample.world.catalogue, fit_scales(sample.world.catalogue, batch.contexts))
+    fold = np.floor(shares * REWARD_FOLDS).astype(np.int64)
     tables = []
-    for place in range(FOLDS):
+    for place in range(REWARD_FOLDS):
         model = RidgeReward(encoder)
         others = fold != place
         model.learn(batch.take(others), None if weight is None else weight[others])
@@ -39,9 +42,9 @@ def cross_fitted(sample: Sample, shares: FloatArray, weight: FloatArray | None =
     return np.stack(tables), fold
 
 
-def pool_predictions(sample: Sample) -> FloatArray:
+def pool_predictions(sample: SampledLog) -> FloatArray:
     """Return the (P, N) predictions of one model that has seen the whole sample."""
     batch, pool = sample.batch(), sample.world.contexts
-    model = RidgeReward(Encoder(sample.world.catalogue, settle_scales(sample.world.catalogue, batch.contexts)))
+    model = RidgeReward(Encoder(sample.world.catalogue, fit_scales(sample.world.catalogue, batch.contexts)))
     model.learn(batch)
     return model.predict(pool)

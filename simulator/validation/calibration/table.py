@@ -1,4 +1,4 @@
-"""The figures as tables."""
+"""The results of calibration as tables."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import numpy as np
 from rich.table import Table
 
 from simulator.validation.calibration.claims import Claim
-from simulator.validation.calibration.equal_offers import Announced
+from simulator.validation.calibration.equal_offers import FalseAnnouncements
 from simulator.validation.calibration.summary import (
-    Coverage,
-    Played,
-    Share,
+    EstimatedShare,
+    GridResults,
+    IntervalCoverage,
     answered,
     bias_shares,
     coverage,
@@ -23,14 +23,14 @@ from simulator.validation.calibration.summary import (
     kinds,
     relative_errors,
 )
-from simulator.validation.calibration.worlds import NULL
+from simulator.validation.calibration.worlds import NULL_MARKET
 
-BINS = ((0.0, 30.0), (30.0, 100.0), (100.0, 300.0), (300.0, 1_000.0), (1_000.0, np.inf))
-"""Effective sample sizes that are told apart; below the first edge an evaluation says "cannot tell"."""
+EFFECTIVE_SIZE_BINS = ((0.0, 30.0), (30.0, 100.0), (100.0, 300.0), (300.0, 1_000.0), (1_000.0, np.inf))
+"""Bins of effective sample size; below the end of the first an evaluation says "cannot tell"."""
 
 
-EVENTS = ((0.0, 2.0), (2.0, 5.0), (5.0, 10.0), (10.0, 20.0), (20.0, 50.0), (50.0, 200.0), (200.0, np.inf))
-"""Numbers of rarer outcomes that are told apart."""
+RARE_OUTCOME_BINS = ((0.0, 2.0), (2.0, 5.0), (5.0, 10.0), (10.0, 20.0), (20.0, 50.0), (50.0, 200.0), (200.0, np.inf))
+"""Bins of the number of rarer outcomes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class Sheet:
     rows: tuple[tuple[str, ...], ...]
 
     def rich(self) -> Table:
-        """Return it for a terminal."""
+        """Return the table for a terminal."""
         shown = Table(title=self.title, title_justify="left")
         for place, name in enumerate(self.columns):
             shown.add_column(name, justify="right" if place else "left", no_wrap=not place)
@@ -51,30 +51,30 @@ class Sheet:
         return shown
 
     def markdown(self) -> str:
-        """Return it as Markdown."""
+        """Return the table as Markdown."""
         lines = [self.columns, ("---", *("---:" for _ in self.columns[1:])), *self.rows]
         return f"### {self.title}\n\n" + "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
 
 
-def sheets(played: Played, estimator: str, kind: str) -> list[Sheet]:
-    """Return all tables; those of one estimator and one kind of interval are of these."""
-    worth = {cell: said for cell, said in played.items() if cell.world != NULL}
-    nothing = {cell: said for cell, said in played.items() if cell.world == NULL}
-    found = [_estimators(worth, kind), _kinds(worth), _supported(worth, kind)]
-    groups: dict[str, Mapping[str, Played]] = {
-        "world": _by(worth, world=True),
-        "log written by": _by(worth, world=False),
-        "rows": {f"{n:,}": {c: s for c, s in worth.items() if c.n == n} for n in sorted({c.n for c in worth})},
+def sheets(results: GridResults, estimator: str, kind: str) -> list[Sheet]:
+    """Return all tables; some are about the given estimator and kind of interval only."""
+    differing = {cell: replications for cell, replications in results.items() if cell.world != NULL_MARKET}
+    equal = {cell: replications for cell, replications in results.items() if cell.world == NULL_MARKET}
+    found = [_estimators(differing, kind), _kinds(differing), _supported(differing, kind)]
+    groups: dict[str, Mapping[str, GridResults]] = {
+        "world": _by(differing, world=True),
+        "log written by": _by(differing, world=False),
+        "rows": {f"{n:,}": {c: s for c, s in differing.items() if c.n == n} for n in sorted({c.n for c in differing})},
     }
     found += [_groups(of, heading, estimator, kind) for heading, of in groups.items()]
-    found.append(_rare(worth, nothing, estimator, kind))
-    if nothing:
-        found.append(_false(nothing, kind))
+    found.append(_rare(differing, equal, estimator, kind))
+    if equal:
+        found.append(_false(equal, kind))
     return [sheet for sheet in found if sheet.rows]
 
 
 def claims_sheet(found: Iterable[Claim]) -> Sheet:
-    """Return what is claimed and what was found."""
+    """Return the claims with the shares found."""
     rows = [
         (each.says, _share(each.found), f"{each.low:.1%} to {each.high:.1%}", "yes" if each.holds else "NO")
         for each in found
@@ -82,8 +82,8 @@ def claims_sheet(found: Iterable[Claim]) -> Sheet:
     return Sheet("Claims", ("claim", "found", "should be", "holds"), tuple(rows))
 
 
-def many_sheet(found: Sequence[Announced]) -> Sheet:
-    """Return how often one of many equal offers is announced."""
+def equal_offers_sheet(found: Sequence[FalseAnnouncements]) -> Sheet:
+    """Return how often one of many equal offers is announced as better or worse."""
     rows = []
     for each in found:
         size, compared = f"{each.rows:,}", f"{each.compared:.0f}"
@@ -93,13 +93,13 @@ def many_sheet(found: Sequence[Announced]) -> Sheet:
     return Sheet(title, ("rows", "offers answered for", "compared", "better", "worse"), tuple(rows))
 
 
-def _estimators(played: Played, kind: str) -> Sheet:
-    found = errors(played)
+def _estimators(results: GridResults, kind: str) -> Sheet:
+    found = errors(results)
     ratios, biases = relative_errors(found), bias_shares(found)
     rows = []
-    for name in estimators(played):
-        of, more = coverage(played, name, kind), coverage(played, name, kind, difference=True)
-        everything = coverage(played, name, kind, answered=False)
+    for name in estimators(results):
+        of, more = coverage(results, name, kind), coverage(results, name, kind, difference=True)
+        everything = coverage(results, name, kind, answered=False)
         ratio, bias = ratios.get(name, np.empty(0)), biases.get(name, np.empty(0))
         rows.append(
             (
@@ -131,35 +131,41 @@ def _estimators(played: Played, kind: str) -> Sheet:
 _COVER = ("covers", "too low", "too high")
 
 
-def _kinds(played: Played) -> Sheet:
+def _kinds(results: GridResults) -> Sheet:
     rows = []
-    for name in estimators(played):
+    for name in estimators(results):
         cells = []
-        for kind in kinds(played):
-            cells.append(_share(coverage(played, name, kind).covered))
-            cells.append(_share(coverage(played, name, kind, difference=True).covered))
+        for kind in kinds(results):
+            cells.append(_share(coverage(results, name, kind).covered))
+            cells.append(_share(coverage(results, name, kind, difference=True).covered))
         rows.append((name, *cells))
-    columns = [f"{kind}, {what}" for kind in kinds(played) for what in ("value", "difference")]
+    columns = [f"{kind}, {what}" for kind in kinds(results) for what in ("value", "difference")]
     return Sheet("Coverage by kind of interval, where an evaluation answers", ("estimator", *columns), tuple(rows))
 
 
-def _supported(played: Played, kind: str) -> Sheet:
+def _supported(results: GridResults, kind: str) -> Sheet:
     rows = [
-        (name, *(_share(coverage(played, name, kind, answered=False, effective=each).covered) for each in BINS))
-        for name in estimators(played)
+        (
+            name,
+            *(
+                _share(coverage(results, name, kind, answered=False, effective=each).covered)
+                for each in EFFECTIVE_SIZE_BINS
+            ),
+        )
+        for name in estimators(results)
     ]
-    columns = [_range(*each) for each in BINS]
+    columns = [_range(*each) for each in EFFECTIVE_SIZE_BINS]
     return Sheet(
         f"Coverage of the value by effective sample size, {kind} intervals", ("estimator", *columns), tuple(rows)
     )
 
 
-def _by(played: Played, *, world: bool) -> dict[str, Played]:
-    names = dict.fromkeys(cell.world if world else cell.logging for cell in played)
-    return {name: {c: s for c, s in played.items() if name == (c.world if world else c.logging)} for name in names}
+def _by(results: GridResults, *, world: bool) -> dict[str, GridResults]:
+    names = dict.fromkeys(cell.world if world else cell.logging for cell in results)
+    return {name: {c: s for c, s in results.items() if name == (c.world if world else c.logging)} for name in names}
 
 
-def _groups(of: Mapping[str, Played], heading: str, estimator: str, kind: str) -> Sheet:
+def _groups(of: Mapping[str, GridResults], heading: str, estimator: str, kind: str) -> Sheet:
     rows = []
     for name, part in of.items():
         ratio = relative_errors(errors(part)).get(estimator, np.empty(0))
@@ -177,19 +183,19 @@ def _groups(of: Mapping[str, Played], heading: str, estimator: str, kind: str) -
     return Sheet(f"{estimator} with {kind} intervals, by {heading}", (heading, *columns), tuple(rows))
 
 
-def _rare(worth: Played, nothing: Played, estimator: str, kind: str) -> Sheet:
+def _rare(differing: GridResults, equal: GridResults, estimator: str, kind: str) -> Sheet:
     """Return coverage by the number of rarer outcomes in the contrast, answered or not."""
     rows = []
-    for bounds in EVENTS:
+    for bounds in RARE_OUTCOME_BINS:
         of, more, null = (
-            coverage(played, estimator, kind, difference=difference, answered=False, events=bounds)
-            for played, difference in ((worth, False), (worth, True), (nothing, True))
+            coverage(results, estimator, kind, difference=difference, answered=False, events=bounds)
+            for results, difference in ((differing, False), (differing, True), (equal, True))
         )
-        told = coverage(worth, estimator, kind, events=bounds)
+        answered = coverage(differing, estimator, kind, events=bounds)
         rows.append(
             (
                 _range(*bounds),
-                _percent(told.covered.n / max(of.covered.n, 1)),
+                _percent(answered.covered.n / max(of.covered.n, 1)),
                 *_cover(of),
                 _share(more.covered),
                 _share(null.above),
@@ -197,7 +203,9 @@ def _rare(worth: Played, nothing: Played, estimator: str, kind: str) -> Sheet:
             )
         )
     columns = ("answered", *_COVER, "covers difference", "false better", "false worse")
-    title = f"{estimator} with {kind} intervals, answered or not, by outcomes that tell the policy from the log's"
+    title = (
+        f"{estimator} with {kind} intervals, answered or not, by outcomes that distinguish the policy from the log's"
+    )
     return Sheet(title, ("rarer outcomes", *columns), tuple(rows))
 
 
@@ -205,16 +213,16 @@ def _range(low: float, high: float) -> str:
     return f"{low:,.0f} to {high:,.0f}" if np.isfinite(high) else f"from {low:,.0f}"
 
 
-def _false(played: Played, kind: str) -> Sheet:
+def _false(results: GridResults, kind: str) -> Sheet:
     rows = []
-    for name in estimators(played):
-        told = coverage(played, name, kind, difference=True)
-        everything = coverage(played, name, kind, difference=True, answered=False)
+    for name in estimators(results):
+        answered = coverage(results, name, kind, difference=True)
+        everything = coverage(results, name, kind, difference=True, answered=False)
         rows.append(
             (
                 name,
-                _share(told.above),
-                _share(told.below),
+                _share(answered.above),
+                _share(answered.below),
                 _percent(everything.above.value),
                 _percent(everything.below.value),
             )
@@ -225,11 +233,11 @@ def _false(played: Played, kind: str) -> Sheet:
     )
 
 
-def _cover(of: Coverage) -> tuple[str, str, str]:
+def _cover(of: IntervalCoverage) -> tuple[str, str, str]:
     return _share(of.covered), _percent(of.below.value), _percent(of.above.value)
 
 
-def _share(each: Share) -> str:
+def _share(each: EstimatedShare) -> str:
     if not each.n:
         return ""
     return f"{each.value:.1%} ± {each.error:.1%}" if np.isfinite(each.error) else f"{each.value:.1%}"

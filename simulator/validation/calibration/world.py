@@ -1,4 +1,4 @@
-"""A world to be calibrated in: a pool of contexts whose expected rewards are known, and logs drawn from it.
+"""Worlds for calibration: a pool of contexts whose expected rewards are known, and logs drawn from it.
 
 The pool is the whole population: every decision's context is drawn from it with replacement, so that the mean over the
 pool is the truth, not an estimate of it.
@@ -16,20 +16,23 @@ import numpy as np
 from bandit.catalogue import Catalogue
 from bandit.domain import Contexts, FloatArray, IntArray, LoggedBatch
 
-Draw: TypeAlias = Callable[[IntArray, IntArray, np.random.Generator], FloatArray]
+RewardDraw: TypeAlias = Callable[[IntArray, IntArray, np.random.Generator], FloatArray]
 """Draws the (n,) rewards of n (row of the pool, offer)."""
 
-NEAR = 0.2
-"""Share of the target "near" that is "greedy"; the rest is the policy that wrote the log."""
+NEAR_SHARE = 0.2
+"""Share of "greedy" in the target "near"; the rest is the policy that wrote the log."""
+
+EPSILONS = (1.0, 0.5, 0.1, 0.03)
+"""Shares of uniform choice in the policies that write the logs, from uniform to nearly deterministic."""
 
 
 @dataclass(frozen=True, eq=False)
-class World:
-    """P contexts, N offers, and everything about them that is true.
+class CalibrationWorld:
+    """P contexts and N offers with their true expected rewards, and the policies that are evaluated.
 
     `expected` is (P, N), the exact expected reward of every offer; `draw` draws rewards. `frequency` (P,) is how often
-    each context comes. A customer who is drawn comes about `visits` times; 0 means that every decision is of
-    somebody else, and nothing is clustered. `logging` and `targets` are policies' (P, N) probabilities by name.
+    each context comes. A customer who is drawn comes about `visits` times; 0 means that every decision has
+    another customer, without clusters. `logging` and `targets` are policies' (P, N) probabilities by name.
     `reward_range` is the least and the largest possible reward, None where there is no bound.
     """
 
@@ -39,7 +42,7 @@ class World:
     expected: FloatArray
     frequency: FloatArray
     visits: float
-    draw: Draw
+    draw: RewardDraw
     logging: Mapping[str, FloatArray]
     targets: Mapping[str, FloatArray]
     reward_range: tuple[float, float] | None = None
@@ -51,7 +54,7 @@ class World:
 
     def policies(self, logging: str) -> dict[str, FloatArray]:
         """Return the target policies; "near" is mostly the policy that writes the log."""
-        near = (1.0 - NEAR) * self.logging[logging] + NEAR * self.targets["greedy"]
+        near = (1.0 - NEAR_SHARE) * self.logging[logging] + NEAR_SHARE * self.targets["greedy"]
         return {**self.targets, "near": near}
 
     def truth(self, policy: FloatArray) -> float:
@@ -60,32 +63,32 @@ class World:
         return float(values @ self.frequency / self.frequency.sum())
 
     @cached_property
-    def ladders(self) -> Mapping[str, FloatArray]:
-        """The cumulated probabilities of each logging policy, each row of the pool one higher: (P N,)."""
-        return {name: _ladder(table) for name, table in self.logging.items()}
+    def cumulative(self) -> Mapping[str, FloatArray]:
+        """The cumulative probabilities of each logging policy, each row of the pool one higher, (P N,)."""
+        return {name: _cumulative(table) for name, table in self.logging.items()}
 
-    def sample(self, logging: str, n: int, rng: np.random.Generator) -> Sample:
-        """Draw a log of n decisions: customers at random, their visits in proportion to how often they come."""
+    def sample(self, logging: str, n: int, rng: np.random.Generator) -> SampledLog:
+        """Draw a log of n decisions: customers at random, visits in proportion to their frequency."""
         if self.visits > 0:
             drawn = rng.integers(len(self.expected), size=max(1, round(n / self.visits)))
-            heap = np.cumsum(self.frequency[drawn])
-            cluster = np.searchsorted(heap, rng.random(n) * heap[-1], side="right")
+            cumulated = np.cumsum(self.frequency[drawn])
+            cluster = np.searchsorted(cumulated, rng.random(n) * cumulated[-1], side="right")
             cluster = np.minimum(cluster, len(drawn) - 1).astype(np.int64)
             rows = drawn[cluster]
         else:
             cluster = None
             rows = rng.integers(len(self.expected), size=n)
-        step = np.searchsorted(self.ladders[logging], rows + rng.random(n), side="right")
+        step = np.searchsorted(self.cumulative[logging], rows + rng.random(n), side="right")
         offer = np.clip(step - rows * self.n_offers, 0, self.n_offers - 1).astype(np.int64)
         propensity = self.logging[logging][rows, offer]
-        return Sample(self, rows, cluster, offer, propensity, self.draw(rows, offer, rng))
+        return SampledLog(self, rows, cluster, offer, propensity, self.draw(rows, offer, rng))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Sample:
+class SampledLog:
     """A log of n decisions: `rows` are places in the pool, `cluster` the customers drawn, None where all differ."""
 
-    world: World
+    world: CalibrationWorld
     rows: IntArray
     cluster: IntArray | None
     offer: IntArray
@@ -96,13 +99,13 @@ class Sample:
         return len(self.rows)
 
     def visits(self) -> FloatArray:
-        """Return how many decisions each row of the pool has, (P,)."""
+        """Return the number of decisions of each row of the pool, (P,)."""
         return np.bincount(self.rows, minlength=len(self.world.expected)).astype(np.float64)
 
     def batch(self) -> LoggedBatch:
         """Return the log as evaluation reads it; a customer's key is the number of the draw.
 
-        What earned something counts as converted.
+        A positive reward counts as a conversion.
         """
         contexts = self.world.contexts.take(self.rows)
         keys = np.empty(0, dtype=object)
@@ -136,13 +139,13 @@ def softmax(score: FloatArray, sharpness: float) -> FloatArray:
 
 
 def one_hot(offer: IntArray, n_offers: int) -> FloatArray:
-    """Return the (P, N) probabilities of a policy that always takes one offer a row."""
+    """Return the (P, N) probabilities of a policy that always chooses the one given offer in each row."""
     table: FloatArray = np.zeros((len(offer), n_offers))
     table[np.arange(len(offer)), offer] = 1.0
     return table
 
 
-def _ladder(table: FloatArray) -> FloatArray:
+def _cumulative(table: FloatArray) -> FloatArray:
     steps = np.cumsum(table, axis=1)
     steps /= steps[:, -1:]
     return np.asarray(steps + np.arange(len(table))[:, None]).ravel()

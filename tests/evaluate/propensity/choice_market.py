@@ -4,7 +4,8 @@ import numpy as np
 
 from bandit.catalogue import Catalogue
 from bandit.domain import LoggedBatch
-from bandit.encoding.encoder import Encoder, settle_scales
+from bandit.encoding.encoder import Encoder
+from bandit.encoding.scales import fit_scales
 from bandit.evaluate import RidgeReward
 from bandit.evaluate.propensity.estimated import EstimatedPropensities
 from bandit.evaluate.rewards.cross_fitting import cross_fitted_reward
@@ -88,7 +89,7 @@ def judge(log, table, target, names):
     """The value of a target policy by the estimators named, as an evaluation makes it."""
     batch, n = log.whole, log.n
     at = np.arange(n), batch.offer
-    scales = settle_scales(CATALOGUE, batch.contexts)
+    scales = fit_scales(CATALOGUE, batch.contexts)
     model = cross_fitted_reward(RidgeReward, Encoder(CATALOGUE, scales), 2)
     model.learn(batch, shares_of(batch))
     expected = model.predict(batch.contexts, shares_of(batch), N)

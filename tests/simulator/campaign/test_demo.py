@@ -1,11 +1,9 @@
-"""The demo tells one story, leaves what it says it leaves, and claims no more than its intervals show."""
+"""The demo: its files, its table, and sentences that claim no more than the intervals show."""
 
-import importlib.util
 import json
 import stat
 from dataclasses import replace
 
-import nbformat
 import numpy as np
 import pytest
 
@@ -13,17 +11,29 @@ import bandit
 from bandit.governance.verify import verify
 from bandit.ope import Estimate
 from bandit.store import Store
-from simulator.campaign import ALL, FACTS, RULES, THOMPSON, VW, Frozen, Plan, Row, Truth, World, demo, markdown, truths
-from simulator.campaign.files import LEFT
+from simulator.campaign import (
+    RULES_POLICY,
+    THOMPSON_POLICY,
+    VW_POLICY,
+    CampaignPlan,
+    CampaignRow,
+    CampaignWorld,
+    FrozenPolicy,
+    TrueValue,
+    demo,
+    markdown,
+    true_values,
+)
+from simulator.campaign.files import DEMO_FILES
 from simulator.campaign.results import Results
-from simulator.validation import coverage
+from simulator.market.ceilings import CLAIRVOYANT, FACTS_CLAIRVOYANT
 
 TINY = ["--decisions", "2000", "--customers", "300", "--live", "400", "--truth", "200", "--seed", "3"]
-FIVE = [RULES, THOMPSON, VW, FACTS, ALL]
+FIVE = [RULES_POLICY, THOMPSON_POLICY, VW_POLICY, FACTS_CLAIRVOYANT, CLAIRVOYANT]
 
 
 @pytest.fixture(scope="module")
-def told(tmp_path_factory):
+def demo_folder(tmp_path_factory):
     """The directory of one tiny demo."""
     out = tmp_path_factory.mktemp("demo")
     assert demo.main([*TINY, "--out", str(out)]) == 0
@@ -31,7 +41,7 @@ def told(tmp_path_factory):
 
 
 def plan(**changes):
-    return replace(Plan(seed=3, customers=2_000, decisions=4_000, live=10, truth=1_000), **changes)
+    return replace(CampaignPlan(seed=3, customers=2_000, decisions=4_000, live=10, truth=1_000), **changes)
 
 
 def estimate(value, low, high):
@@ -39,62 +49,64 @@ def estimate(value, low, high):
 
 
 def row(name, difference=None, live=None, warning=None):
-    return Row(name, estimate(3.0, 2.0, 4.0), difference, warning, Truth(3.5, 0.01, 0.5, 0.01), 0.5, 3.2, live)
+    return CampaignRow(
+        name, estimate(3.0, 2.0, 4.0), difference, warning, TrueValue(3.5, 0.01, 0.5, 0.01), 0.5, 3.2, live
+    )
 
 
 def found(thompson, wabbit=None):
     """Results in which only the two policies that learn matter."""
     nothing = estimate(0.0, -1.0, 1.0)
-    rows = (row(RULES), thompson, row(VW, nothing, nothing) if wabbit is None else wabbit)
+    rows = (row(RULES_POLICY), thompson, row(VW_POLICY, nothing, nothing) if wabbit is None else wabbit)
     return Results(plan(), 56, "EUR", 1_000, 100, 2_000, 2.0, rows)
 
 
-# -- what is left ------------------------------------------------------------------------------------------------------
+# -- files ----------------------------------------------------------------------------------------------------------
 
 
-def test_the_demo_leaves_its_files_and_they_can_be_read(told):
-    assert all((told / name).is_file() for name in LEFT)
-    catalogue = bandit.Catalogue.from_toml(told / "catalogue.toml")
+def test_the_demo_writes_files_that_can_be_read(demo_folder):
+    assert all((demo_folder / name).is_file() for name in DEMO_FILES)
+    catalogue = bandit.Catalogue.from_toml(demo_folder / "catalogue.toml")
     assert catalogue.n_offers == 4 * 4 * 2 * 2 - 4 * 2  # less the tote at 20 % off
-    assert bandit.SegmentRules.from_toml(catalogue, told / "rules.toml").exploration == 0.0
-    results = json.loads((told / "results.json").read_text())
+    assert bandit.SegmentRules.from_toml(catalogue, demo_folder / "rules.toml").exploration == 0.0
+    results = json.loads((demo_folder / "results.json").read_text())
     assert [policy["name"] for policy in results["policies"]] == FIVE
     assert all({"estimate", "truth", "covered", "share", "live"} <= policy.keys() for policy in results["policies"])
     assert results["learned"] == 2_000
 
 
-def test_the_table_has_a_line_for_each_of_the_five_policies(told):
-    lines = [line.split("|") for line in (told / "table.md").read_text().splitlines() if line.startswith("| ")]
+def test_the_table_has_a_line_for_each_of_the_five_policies(demo_folder):
+    lines = [line.split("|") for line in (demo_folder / "table.md").read_text().splitlines() if line.startswith("| ")]
     heading, _, *rows = [[cell.strip() for cell in line[1:-1]] for line in lines]
     assert heading[0] == "policy"
     assert [row[0] for row in rows] == FIVE
     assert all(len(row) == len(heading) for row in rows)
 
 
-def test_neither_the_key_nor_a_customer_is_in_the_database(told):
-    key = (told / "customer.key").read_text().strip()
-    assert stat.S_IMODE((told / "customer.key").stat().st_mode) == 0o600
-    bytes_of = b"".join(path.read_bytes() for path in told.glob("offers.db*"))
+def test_neither_the_key_nor_a_customer_is_in_the_database(demo_folder):
+    key = (demo_folder / "customer.key").read_text().strip()
+    assert stat.S_IMODE((demo_folder / "customer.key").stat().st_mode) == 0o600
+    bytes_of = b"".join(path.read_bytes() for path in demo_folder.glob("offers.db*"))
     assert key.encode() not in bytes_of
     assert b"c000001" not in bytes_of
-    with Store.open(told / "offers.db", customer_key=key.encode()) as store:
+    with Store.open(demo_folder / "offers.db", customer_key=key.encode()) as store:
         assert store.customers.stored("c000001").encode() in bytes_of
 
 
-def test_every_decision_that_the_demo_logged_can_be_computed_again(told):
-    key = (told / "customer.key").read_text().strip().encode()
-    with Store.open(told / "offers.db", customer_key=key) as store:
+def test_every_decision_that_the_demo_logged_can_be_recomputed(demo_folder):
+    key = (demo_folder / "customer.key").read_text().strip().encode()
+    with Store.open(demo_folder / "offers.db", customer_key=key) as store:
         verified = verify(store)
     assert (verified.n_decisions, verified.n_recomputed, verified.problems) == (2_400, 2_400, ())
 
 
 @pytest.mark.slow
-def test_the_same_seed_gives_the_same_results_and_a_second_run_starts_afresh(told, tmp_path):
-    (told / "of-somebody-else.txt").write_text("stays")
-    before = (told / "results.json").read_bytes(), (told / "table.md").read_text()
-    assert demo.main([*TINY, "--out", str(told)]) == 0
-    assert ((told / "results.json").read_bytes(), (told / "table.md").read_text()) == before
-    assert (told / "of-somebody-else.txt").read_text() == "stays"
+def test_the_same_seed_gives_the_same_results_and_a_second_run_starts_afresh(demo_folder, tmp_path):
+    (demo_folder / "of-somebody-else.txt").write_text("stays")
+    before = (demo_folder / "results.json").read_bytes(), (demo_folder / "table.md").read_text()
+    assert demo.main([*TINY, "--out", str(demo_folder)]) == 0
+    assert ((demo_folder / "results.json").read_bytes(), (demo_folder / "table.md").read_text()) == before
+    assert (demo_folder / "of-somebody-else.txt").read_text() == "stays"
     assert demo.main([*TINY[:-1], "4", "--out", str(tmp_path)]) == 0
     assert (tmp_path / "results.json").read_bytes() != before[0]
 
@@ -107,15 +119,15 @@ def test_a_database_that_no_demo_made_is_left_alone(tmp_path, capsys):
     assert (tmp_path / "offers.db").read_text() == "precious"
 
 
-# -- what is said ------------------------------------------------------------------------------------------------------
+# -- sentences ------------------------------------------------------------------------------------------------------
 
 
 def test_the_reading_claims_a_win_only_where_the_interval_shows_one():
     sure, unsure = estimate(1.0, 0.25, 1.75), estimate(1.0, -0.25, 2.25)
-    log, live = found(row(THOMPSON, sure, sure)).reading()
+    log, live = found(row(THOMPSON_POLICY, sure, sure)).reading()
     assert "Thompson sampling would earn 0.25 to 1.75 EUR a decision more than today's rules" in log
     assert "Thompson sampling earned 3.20 EUR, 1.00 more" in live
-    log, live = found(row(THOMPSON, unsure, unsure)).reading()
+    log, live = found(row(THOMPSON_POLICY, unsure, unsure)).reading()
     assert "Thompson sampling may earn less or more than today's rules (-0.25 to +2.25 EUR a decision)" in log
     assert "no clear difference" in live
     assert "would earn" not in log
@@ -125,31 +137,35 @@ def test_the_reading_claims_a_win_only_where_the_interval_shows_one():
 def test_the_reading_says_so_where_a_policy_loses_and_where_the_log_cannot_tell():
     """An interval of [-1.75, -0.25] is 0.25 to 1.75 less."""
     worse = estimate(-1.0, -1.75, -0.25)
-    log, live = found(row(THOMPSON, worse, worse), row(VW, worse, worse, warning="cannot tell: thin")).reading()
+    log, live = found(
+        row(THOMPSON_POLICY, worse, worse), row(VW_POLICY, worse, worse, warning="cannot tell: thin")
+    ).reading()
     assert "Thompson sampling would earn 0.25 to 1.75 EUR a decision less than today's rules" in log
-    assert "of Vowpal Wabbit the log cannot tell" in log
+    assert "the log cannot tell what Vowpal Wabbit would earn" in log
     assert "Thompson sampling earned 3.20 EUR, 1.00 less" in live
-    text = markdown(found(row(THOMPSON, worse, worse), row(VW, worse, worse, warning="cannot tell: thin")))
+    text = markdown(
+        found(row(THOMPSON_POLICY, worse, worse), row(VW_POLICY, worse, worse, warning="cannot tell: thin"))
+    )
     assert "| vowpal wabbit | cannot tell |" in text
 
 
-# -- what is compared --------------------------------------------------------------------------------------------------
+# -- values ---------------------------------------------------------------------------------------------------------
 
 
-def test_the_truth_is_taken_over_customers_who_come_as_those_of_the_log_do():
+def test_true_values_are_means_over_customers_who_come_as_often_as_those_of_the_log():
     """Two samples of visits of one distribution; who comes often is worth more, so one visit each is another one."""
-    world = World.draw(plan(customers=20_000, decisions=20_000, truth=2_000))
+    world = CampaignWorld.draw(plan(customers=20_000, decisions=20_000, truth=2_000))
     rules, rng = world.segment_rules(), np.random.default_rng(0)
     values = world.population.values(rules, rng, world.visits.customers, world.visits.times)
-    truth = truths(world, {})[RULES]
+    truth = true_values(world, {})[RULES_POLICY]
     error = np.hypot(truth.error, values.std() / np.sqrt(len(values)))
     assert abs(truth.value - values.mean()) < 4 * error
     once = world.population.values(rules, rng)
     assert abs(truth.value - once.mean()) > 4 * np.hypot(truth.error, once.std() / np.sqrt(len(once)))
 
 
-def test_a_frozen_policy_answers_as_it_would_and_is_asked_once_a_context():
-    world = World.draw(plan())
+def test_a_frozen_policy_gives_the_same_answers_and_computes_each_context_once():
+    world = CampaignWorld.draw(plan())
     asked = []
 
     class Listening(bandit.Uniform):
@@ -162,53 +178,10 @@ def test_a_frozen_policy_answers_as_it_would_and_is_asked_once_a_context():
     eligible = world.population.eligible(contexts)
     eligible[5, 0] = False  # the same facts as row 1, another set
     rng = np.random.default_rng(0)
-    answer = Frozen(Listening(world.catalogue)).probabilities(contexts, eligible, rng)
+    answer = FrozenPolicy(Listening(world.catalogue)).probabilities(contexts, eligible, rng)
     np.testing.assert_array_equal(answer, bandit.Uniform(world.catalogue).probabilities(contexts, eligible, rng))
     assert asked == [4]
     rules = world.segment_rules()
     np.testing.assert_array_equal(
-        Frozen(rules).probabilities(contexts, eligible, rng), rules.probabilities(contexts, eligible, rng)
+        FrozenPolicy(rules).probabilities(contexts, eligible, rng), rules.probabilities(contexts, eligible, rng)
     )
-
-
-def test_coverage_counts_intervals_that_hold_the_truth():
-    """Of [2, 4], [2, 4] and [5, 7] two hold 3; estimates less truth are 0, 0 and 3: mean 1, error sqrt(3)/sqrt(3)."""
-    cases = [
-        coverage.Case("p", seed, estimate(low + 1.0, low, low + 2.0), 3.0, estimate(1.0, low - 3, low - 1), 0.0, told)
-        for seed, low, told in ((1, 2.0, True), (2, 2.0, True), (3, 5.0, False))
-    ]
-    (only,) = coverage.summarise(cases)
-    assert (only.n, only.covered, only.difference_covered, only.cannot_tell) == (3, 2, 2, 1)
-    assert only.bias == pytest.approx(1.0)
-    assert only.bias_error == pytest.approx(1.0)
-    assert only.width == pytest.approx(2.0)
-
-
-@pytest.mark.slow
-def test_a_coverage_check_judges_the_demos_policies():
-    cases = coverage.judge_world(plan(customers=600, decisions=6_000, truth=300))
-    assert [case.policy for case in cases] == FIVE
-
-
-# -- what is timed, and the notebook -----------------------------------------------------------------------------------
-
-
-def test_a_notebook_with_stored_outputs_is_refused_before_it_runs(request, tmp_path):
-    where = request.config.rootpath / "notebooks" / "execute.py"
-    spec = importlib.util.spec_from_file_location("execute", where)
-    execute = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(execute)
-    cell = nbformat.v4.new_code_cell("1 / 0")
-    cell.outputs = [nbformat.v4.new_output("stream", text="3")]
-    cell.id = "one"
-    path = tmp_path / "kept.ipynb"
-    nbformat.write(nbformat.v4.new_notebook(cells=[cell]), path)
-    assert execute.fault_of(path) == "cells 1 have stored outputs; clear all outputs and save"
-
-
-def test_the_quickstart_has_ten_cells_and_no_outputs(request):
-    path = request.config.rootpath / "notebooks" / "quickstart.ipynb"
-    notebook = nbformat.read(path, as_version=4)
-    assert len(notebook.cells) == 10
-    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
-    assert not any(cell.outputs or cell.execution_count for cell in code)

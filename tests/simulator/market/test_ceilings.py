@@ -19,7 +19,7 @@ from simulator import (
     FactsClairvoyant,
     Market,
     Population,
-    Scale,
+    ValueScale,
     best_segment_rules,
     scenario,
     todays_rules,
@@ -185,13 +185,13 @@ def test_segment_rules_of_a_world_with_rules_name_eligible_offers_only():
         assert np.all(policy.probabilities(contexts, eligible, rng)[~eligible] == 0)
 
 
-def test_rules_and_ceilings_of_retail_stand_in_the_order_that_the_scenario_promises():
+def test_rules_and_ceilings_of_retail_have_the_order_that_the_scenario_promises():
     """Six markets of 1,500 customers, each value exact; the shares are those that the scenario is meant to have."""
     shares = []
     for seed in range(6):
         population = world("retail", n=1_500, seed=seed)
         rng, catalogue = np.random.default_rng(0), population.market.catalogue
-        scale = Scale.measure(population)
+        scale = ValueScale.measure(population)
         today = population.value(SegmentRules.from_dict(catalogue, todays_rules(population)), rng)
         best = population.value(SegmentRules.from_dict(catalogue, best_segment_rules(population)), rng)
         assert scale.uniform < today < best < scale.facts_clairvoyant < scale.clairvoyant
@@ -206,7 +206,7 @@ def test_rules_and_ceilings_of_retail_stand_in_the_order_that_the_scenario_promi
 
 def test_nothing_is_to_be_gained_in_the_null_world():
     population = world("null", n=200)
-    scale = Scale.measure(population)
+    scale = ValueScale.measure(population)
     assert scale.clairvoyant == pytest.approx(scale.uniform, abs=1e-12)
     assert np.isnan(scale.share(scale.uniform))
 

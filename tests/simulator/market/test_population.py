@@ -13,8 +13,7 @@ from bandit.errors import ContextError
 from simulator import Market, Population, scenario
 from simulator.market.demographics import Boolean, Categorical, Numeric
 from simulator.market.names import names, rows, width
-from simulator.market.population import START
-from simulator.market.season import DAY, HOUR, Season
+from simulator.market.season import CALENDAR_START, DAY, HOUR, Season
 
 
 def world(name="retail", n=500, seed=1, **changes):
@@ -22,7 +21,7 @@ def world(name="retail", n=500, seed=1, **changes):
     return Population.draw(Market.draw(replace(scenario(name), **changes), rng), n, rng)
 
 
-def test_the_generator_alone_settles_market_customers_visits_and_outcomes():
+def test_the_generator_alone_determines_market_customers_visits_and_outcomes():
     def story(seed):
         rng = np.random.default_rng(seed)
         population = Population.draw(Market.draw(scenario("tiny"), rng), 200, rng)
@@ -83,7 +82,7 @@ def test_contexts_are_the_facts_in_canonical_form_with_the_keys():
 
 def test_season_facts_are_columns_only_where_declared_and_only_with_a_time():
     plain = world("tiny")
-    assert "season" not in plain.columns(time=START)
+    assert "season" not in plain.columns(time=CALENDAR_START)
     shown = world("tiny", season=Season(yearly=0.2, observed=True))
     assert "season" not in shown.columns()
     peak = round(335 * DAY)
@@ -102,7 +101,7 @@ def test_keys_lead_back_to_their_rows(chosen, n):
 @pytest.mark.parametrize(
     "key", ["", "c", "c000500", "x000001", "c00001", "c0000001", "c-00001", "c00000a", "c\u066000001"]
 )
-def test_keys_of_nobody_are_refused(key):
+def test_unknown_keys_are_refused(key):
     population = world("tiny", n=500)
     with pytest.raises(ContextError, match="is not one of the 500 of this population"):
         population.rows([key, key])
@@ -114,10 +113,10 @@ def test_keys_of_nobody_are_refused(key):
 
 def test_visits_come_in_order_inside_their_days_and_opening_hours():
     population = world(n=1_000)
-    visits = population.visits(20_000, np.random.default_rng(2), start=START, days=10)
+    visits = population.visits(20_000, np.random.default_rng(2), start=CALENDAR_START, days=10)
     assert np.all(np.diff(visits.times) >= 0)
-    assert visits.times[0] >= START
-    assert visits.times[-1] < START + 10 * DAY
+    assert visits.times[0] >= CALENDAR_START
+    assert visits.times[-1] < CALENDAR_START + 10 * DAY
     clock = visits.times // HOUR % 24
     season = population.market.scenario.season
     assert set(clock.tolist()) == set(range(season.opens, season.closes))

@@ -239,7 +239,7 @@ def test_a_policys_value_is_the_sum_of_probability_times_expectation(monkeypatch
     times = np.arange(300) * DAY
     want = population.expected_value(customers, time=times).mean(axis=1)
     np.testing.assert_allclose(population.values(policy, rng, customers, times), want, rtol=1e-12)
-    monkeypatch.setattr("simulator.market.population.CELLS", 42)
+    monkeypatch.setattr("simulator.market.population.BLOCK_CELLS", 42)
     np.testing.assert_allclose(population.values(policy, rng, customers, times), want, rtol=1e-12)
     assert population.value(policy, rng, customers, times) == pytest.approx(want.mean(), rel=1e-12)
 

@@ -1,4 +1,4 @@
-"""Every scenario is what it says; threshold rules, drift and heavy tails are true to their words."""
+"""Every scenario has the numbers it declares; threshold rules, drift and heavy tails act as specified."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from simulator import (
     Market,
     Noise,
     Population,
-    Scale,
-    Yardstick,
+    ReferenceValues,
+    ValueScale,
     best_segment_rules,
     scenario,
 )
 from simulator.market import truth
-from simulator.market.drift import MOMENTS, START, Drift
-from simulator.market.season import DAY, Season
+from simulator.market.drift import DRIFT_MOMENTS, Drift
+from simulator.market.season import CALENDAR_START, DAY, Season
 from simulator.market.thresholds import Thresholds
 
 # Offers, and the range of the mean conversion under uniform choice over three markets.
@@ -66,24 +66,24 @@ def test_every_scenario_has_its_offers_its_conversion_and_its_ceilings(name):
         assert population.market.n_offers == offers
         rng = np.random.default_rng(seed)
         visits = population.visits(600, rng)
-        assert visits.times[-1] < START + scenario(name).days * DAY
+        assert visits.times[-1] < CALENDAR_START + scenario(name).days * DAY
         chance = rng.integers(offers, size=600)
         found.append(population.expected_response(visits.customers, chance, visits.times).mean())
-        stick = Yardstick.measure(population, visits.customers, visits.times)
-        scale = stick.scale
+        reference = ReferenceValues.measure(population, visits.customers, visits.times)
+        scale = reference.scale
         assert scale.uniform <= scale.facts_clairvoyant + 1e-12 <= scale.clairvoyant + 1e-9
-        assert np.all(stick.clairvoyant >= stick.uniform - 1e-9)
+        assert np.all(reference.clairvoyant >= reference.uniform - 1e-9)
         if name == "null":
-            assert np.isnan(stick.share(stick.segment_rule))
+            assert np.isnan(reference.share(reference.segment_rule))
         else:
-            assert stick.share(stick.segment_rule) > 0.3
-            assert stick.share(stick.clairvoyant) > 1.02
+            assert reference.share(reference.segment_rule) > 0.3
+            assert reference.share(reference.clairvoyant) > 1.02
             assert scale.facts_clairvoyant > 1.1 * scale.uniform
     assert low < np.mean(found) < high
 
 
 @pytest.mark.parametrize("name", ["drift", "heavy-tail", "rugged"])
-def test_the_seed_alone_settles_what_is_new_in_a_scenario(name):
+def test_the_seed_alone_determines_the_features_of_a_scenario(name):
     def story(seed):
         population = world(name, n=50, seed=seed)
         visits = population.visits(80, np.random.default_rng(seed))
@@ -97,7 +97,7 @@ def test_the_seed_alone_settles_what_is_new_in_a_scenario(name):
     assert not any(map(np.array_equal, story(3), story(4)))
 
 
-def test_scenarios_say_for_what_size_they_are_meant():
+def test_scenarios_recommend_a_size():
     loyalty, delayed = scenario("loyalty"), scenario("delayed")
     assert (loyalty.customers, loyalty.visits) == (400, 20_000)
     assert (delayed.delayed, delayed.days) == (True, 84.0)
@@ -246,14 +246,16 @@ def test_drift_begins_where_the_still_market_is_and_turns_from_there():
     n_facts = still.features().shape[1]
     hidden = np.zeros((50, market.n_hidden))
     begin = truth.scores(still.market, moving.features()[:, :n_facts], hidden, offers)
-    np.testing.assert_allclose(truth.scores(market, moving.features(time=START), hidden, offers), begin, rtol=1e-12)
+    np.testing.assert_allclose(
+        truth.scores(market, moving.features(time=CALENDAR_START), hidden, offers), begin, rtol=1e-12
+    )
     np.testing.assert_allclose(truth.scores(market, moving.features(), hidden, offers), begin, rtol=1e-12)
     facts = moving.features()[:, :n_facts]
     _, _, now, later = np.split(market.score_map[n_facts:], [1, 2, 2 + n_facts])
     for days in (28, 84, 126):
         w = np.pi / 2 * days / 84
         want = begin + (np.cos(w) - 1) * facts @ now + np.sin(w) * facts @ later
-        when = START + days * DAY
+        when = CALENDAR_START + days * DAY
         np.testing.assert_allclose(truth.scores(market, moving.features(time=when), hidden, offers), want, atol=1e-9)
         each = np.full(50, when)
         np.testing.assert_allclose(truth.scores(market, moving.features(time=each), hidden, offers), want, atol=1e-9)
@@ -270,7 +272,7 @@ def test_tastes_have_the_same_deviation_at_every_time_and_end_unrelated_to_their
         pair = np.array([catalogue.offer_index(offer), catalogue.offer_index({**offer, "channel": "email"})])
         hidden = np.zeros((400, population.market.n_hidden))
         scores = [
-            truth.scores(population.market, population.features(time=START + days * DAY), hidden, pair)
+            truth.scores(population.market, population.features(time=CALENDAR_START + days * DAY), hidden, pair)
             for days in (0, 42, 84)
         ]
         gaps = [score[:, 0] - score[:, 1] for score in scores]
@@ -286,8 +288,8 @@ def test_tastes_have_the_same_deviation_at_every_time_and_end_unrelated_to_their
 
 def test_in_the_drifting_world_expectations_are_the_mean_of_what_customers_do():
     """n = 60,000 draws a pair at the end of the campaign; the expectation of its beginning must not pass."""
-    population, n, end = world("drift", n=40), 60_000, START + 84 * DAY
-    apart = np.abs(population.expected_value(time=end) - population.expected_value(time=START))
+    population, n, end = world("drift", n=40), 60_000, CALENDAR_START + 84 * DAY
+    apart = np.abs(population.expected_value(time=end) - population.expected_value(time=CALENDAR_START))
     rng = np.random.default_rng(5)
     for customer in (0, 7, 21):
         offer = int(apart[customer].argmax())
@@ -295,7 +297,7 @@ def test_in_the_drifting_world_expectations_are_the_mean_of_what_customers_do():
         rewards = population.respond(who, what, end, rng=rng).reward
         one, only = np.array([customer]), np.array([offer])
         assert same(rewards, population.expected_value(one, only, end)[0, 0])
-        assert not same(rewards, population.expected_value(one, only, START)[0, 0])
+        assert not same(rewards, population.expected_value(one, only, CALENDAR_START)[0, 0])
         assert population.expected_chosen(one, only, end)[0] == pytest.approx(
             population.expected_value(one, only, end)[0, 0], rel=1e-12
         )
@@ -303,7 +305,7 @@ def test_in_the_drifting_world_expectations_are_the_mean_of_what_customers_do():
 
 def test_under_drift_the_facts_ceiling_knows_the_time():
     """The same facts at the end with 30,000 new draws of hidden tastes; the tastes of the beginning must not pass."""
-    population, rng, n, end = world("drift", n=20), np.random.default_rng(3), 30_000, START + 84 * DAY
+    population, rng, n, end = world("drift", n=20), np.random.default_rng(3), 30_000, CALENDAR_START + 84 * DAY
     market, offers = population.market, np.array([0, 77, 143])
     season = market.scenario.season.shift(np.array(end))
     for customer in (0, 9):
@@ -312,14 +314,16 @@ def test_under_drift_the_facts_ceiling_knows_the_time():
         drawn = truth.known_value(market, np.repeat(features, n, axis=0), hidden, offers, float(season))
         want = population.expected_value(np.array([customer]), offers, end, known="facts")[0]
         assert same(drawn, want).all()
-        early = truth.facts_value(market, population.features(np.array([customer]), START), offers, float(season))
+        early = truth.facts_value(
+            market, population.features(np.array([customer]), CALENDAR_START), offers, float(season)
+        )
         assert not same(drawn, early[0]).all()
 
 
-def test_ceilings_with_a_clock_take_the_best_of_each_moment_and_those_without_the_best_on_average():
+def test_ceilings_with_known_times_choose_the_best_of_each_moment_and_others_the_best_on_average():
     population = world("drift", n=40)
-    rng, customers = np.random.default_rng(0), np.tile(np.arange(40), MOMENTS)
-    times = np.repeat(START + (np.arange(MOMENTS) * 84 // MOMENTS) * DAY, 40)
+    rng, customers = np.random.default_rng(0), np.tile(np.arange(40), DRIFT_MOMENTS)
+    times = np.repeat(CALENDAR_START + (np.arange(DRIFT_MOMENTS) * 84 // DRIFT_MOMENTS) * DAY, 40)
     contexts = population.contexts(customers, times)
     eligible = population.eligible(contexts)
     worth = {known: population.expected_value(customers, time=times, known=known) for known in ("tastes", "facts")}
@@ -332,19 +336,19 @@ def test_ceilings_with_a_clock_take_the_best_of_each_moment_and_those_without_th
         blind = ceiling.probabilities(contexts, eligible, rng)
         assert np.array_equal(blind[:40], blind[-40:])
         # Each customer at each moment: the best of one choice for all moments, which the ceiling finds.
-        average = worth[known].reshape(MOMENTS, 40, 144).mean(axis=0)
+        average = worth[known].reshape(DRIFT_MOMENTS, 40, 144).mean(axis=0)
         earned = (blind[:40] * average).sum(axis=1)
         np.testing.assert_allclose(earned, average.max(axis=1), rtol=2e-3)
-        assert (timed * worth[known]).sum() > 1.02 * earned.sum() * MOMENTS
+        assert (timed * worth[known]).sum() > 1.02 * earned.sum() * DRIFT_MOMENTS
         with pytest.raises(PolicyError, match="knows the times of 480 visits; seen 40 contexts"):
             ceiling.at(times).probabilities(contexts.take(slice(0, 40)), eligible[:40], rng)
     beginning = Clairvoyant(population).probabilities(contexts, eligible, rng)
     assert np.array_equal(beginning.argmax(axis=1)[:40], population.expected_value().argmax(axis=1))
 
 
-def test_a_clock_also_tells_the_season():
+def test_known_times_include_the_season():
     population = world("tiny", n=80, season=Season(yearly=2.5))
-    times = START + np.arange(80) * 4 * DAY
+    times = CALENDAR_START + np.arange(80) * 4 * DAY
     contexts = population.contexts(None, times)
     chosen = (
         Clairvoyant(population, times)
@@ -396,46 +400,46 @@ def test_one_normal_is_enough_for_a_purchase_and_its_kind():
 
 
 @pytest.mark.parametrize("name", ["rugged", "drift", "tiny"])
-def test_the_yardstick_is_the_value_of_each_policy_at_each_visit(name):
+def test_reference_values_are_the_value_of_each_policy_at_each_visit(name):
     """A customer who returns is asked about once; asking at each visit gives the same."""
     population, rng = world(name, n=30), np.random.default_rng(0)
     visits = population.visits(200, rng)
     customers, times = visits.customers, visits.times
-    stick = Yardstick.measure(population, customers, times)
+    reference = ReferenceValues.measure(population, customers, times)
     catalogue = population.market.catalogue
     rules = SegmentRules.from_dict(catalogue, best_segment_rules(population, customers, times))
     facts, every = FactsClairvoyant(population, times), Clairvoyant(population, times)
     if name == "drift":
         facts, every = facts.at(times), every.at(times)
     for found, policy in (
-        (stick.uniform, Uniform(catalogue)),
-        (stick.segment_rule, rules),
-        (stick.facts_clairvoyant, facts),
-        (stick.clairvoyant, every),
+        (reference.uniform, Uniform(catalogue)),
+        (reference.segment_rule, rules),
+        (reference.facts_clairvoyant, facts),
+        (reference.clairvoyant, every),
     ):
         contexts = population.contexts(customers, times)
         shares = policy.probabilities(contexts, population.eligible(contexts), rng)
         want = (shares * population.expected_value(customers, time=times)).sum(axis=1)
         np.testing.assert_allclose(found, want, rtol=1e-9)
-    scale = Scale.measure(population, customers, times)
+    scale = ValueScale.measure(population, customers, times)
     for field in ("uniform", "facts_clairvoyant", "clairvoyant"):
-        assert getattr(stick.scale, field) == pytest.approx(getattr(scale, field), rel=1e-12)
-    last = stick.take(slice(-len(stick) // 4, None))
+        assert getattr(reference.scale, field) == pytest.approx(getattr(scale, field), rel=1e-12)
+    last = reference.take(slice(-len(reference) // 4, None))
     assert len(last) == 50
-    assert last.scale.uniform == pytest.approx(stick.uniform[150:].mean(), rel=1e-12)
+    assert last.scale.uniform == pytest.approx(reference.uniform[150:].mean(), rel=1e-12)
     assert last.share(last.facts_clairvoyant) == pytest.approx(1.0)
-    assert stick.share(stick.uniform) == pytest.approx(0.0, abs=1e-12)
-    assert stick.share(stick.clairvoyant) == pytest.approx(scale.share(scale.clairvoyant))
+    assert reference.share(reference.uniform) == pytest.approx(0.0, abs=1e-12)
+    assert reference.share(reference.clairvoyant) == pytest.approx(scale.share(scale.clairvoyant))
 
 
-def test_the_yardstick_of_an_observed_season_asks_at_every_visit():
+def test_reference_values_of_an_observed_season_are_computed_at_every_visit():
     population = world("tiny", n=30, season=Season(yearly=2.5, observed=True))
     visits = population.visits(200, np.random.default_rng(0), days=365)
-    stick = Yardstick.measure(population, visits.customers, visits.times)
+    reference = ReferenceValues.measure(population, visits.customers, visits.times)
     worth = population.expected_value(visits.customers, time=visits.times)
-    np.testing.assert_allclose(stick.clairvoyant, worth.max(axis=1), rtol=1e-9)
+    np.testing.assert_allclose(reference.clairvoyant, worth.max(axis=1), rtol=1e-9)
     best = population.expected_value().argmax(axis=1)[visits.customers]
-    assert worth[np.arange(200), best].sum() < stick.clairvoyant.sum()  # negative control: one choice a customer
+    assert worth[np.arange(200), best].sum() < reference.clairvoyant.sum()  # negative control: one choice a customer
 
 
 def test_a_ceiling_in_the_world_of_sure_things_gives_hardly_any_discount():

@@ -1,4 +1,4 @@
-"""A run tells the target what it should know when it should know it, and leaves a faithful log and file."""
+"""Runs: the target observes outcomes when they are due, and log and files contain the run."""
 
 from __future__ import annotations
 
@@ -15,7 +15,18 @@ from bandit.domain import DecisionBatch, Log
 from bandit.errors import InputError
 from bandit.policies.uniform import Uniform
 from bandit.store.log import StoreLog
-from simulator import FactsClairvoyant, Market, Noise, Population, RunLog, run, run_table, scenario, write_table
+from simulator import (
+    FactsClairvoyant,
+    Market,
+    Noise,
+    Population,
+    RunLog,
+    RunOptions,
+    run,
+    run_table,
+    scenario,
+    write_table,
+)
 from simulator.market.season import DAY
 
 
@@ -37,21 +48,21 @@ def world_with_returns():
     )
 
 
-class Diary(Uniform):
-    """Chooses uniformly and keeps what it is told."""
+class RecordingPolicy(Uniform):
+    """Chooses uniformly and keeps its updates."""
 
     learns = True
 
     def __init__(self, catalogue):
         super().__init__(catalogue)
-        self.told = []
+        self.updates = []
 
     def update(self, outcomes):
-        self.told.append(outcomes)
+        self.updates.append(outcomes)
 
 
-class PaperEngine:
-    """The engine's batch surface, with everything said to it on paper."""
+class FakeEngine:
+    """The engine's batch methods, which keep all calls."""
 
     def __init__(self, catalogue):
         self.catalogue = catalogue
@@ -101,7 +112,7 @@ def test_a_run_does_not_depend_on_the_size_of_its_batches():
     population = world()
     visits = population.visits(500, np.random.default_rng(4))
     first, second = (
-        run(Uniform(population.market.catalogue), population, visits, np.random.default_rng(2), batch=size)
+        run(Uniform(population.market.catalogue), population, visits, np.random.default_rng(2), RunOptions(batch=size))
         for size in (500, 7)
     )
     assert np.array_equal(first.offer, second.offer)
@@ -120,57 +131,50 @@ def test_shared_noise_makes_equal_offers_have_equal_outcomes():
 
 
 @pytest.mark.parametrize("delayed", [False, True])
-def test_a_bare_policy_is_told_every_decision_once_with_its_outcome(delayed):
+def test_a_bare_policy_is_updated_once_with_every_decision_and_its_outcome(delayed):
     population, rng = world(), np.random.default_rng(5)
     visits = population.visits(1_000, rng, days=10)
-    diary = Diary(population.market.catalogue)
-    done = run(diary, population, visits, rng, batch=100, learn_every=3, delayed=delayed)
-    told = [(len(part), float(part.reward.sum())) for part in diary.told]
-    assert sum(n for n, _ in told) == 1_000
-    assert sum(total for _, total in told) == pytest.approx(done.reward.sum())
-    assert sum(int(part.converted.sum()) for part in diary.told) == done.responses.converted.sum()
-    keys = np.concatenate([part.contexts.customers for part in diary.told])
+    policy_log = RecordingPolicy(population.market.catalogue)
+    done = run(policy_log, population, visits, rng, RunOptions(batch=100, learn_every=3, delayed=delayed))
+    updates = [(len(part), float(part.reward.sum())) for part in policy_log.updates]
+    assert sum(n for n, _ in updates) == 1_000
+    assert sum(total for _, total in updates) == pytest.approx(done.reward.sum())
+    assert sum(int(part.converted.sum()) for part in policy_log.updates) == done.responses.converted.sum()
+    keys = np.concatenate([part.contexts.customers for part in policy_log.updates])
     assert sorted(keys) == sorted(population.names(visits.customers))
     if not delayed:
-        assert [n for n, _ in told] == [300, 300, 300, 100]
-        assert np.array_equal(np.concatenate([part.offer for part in diary.told]), done.offer)
+        assert [n for n, _ in updates] == [300, 300, 300, 100]
+        assert np.array_equal(np.concatenate([part.offer for part in policy_log.updates]), done.offer)
 
 
-def test_with_delay_nothing_is_heard_before_its_time():
-    """Before a batch at time t a purchase is heard if its delay has passed, silence if the window of 3 days has."""
+def test_with_delay_no_outcome_is_observed_before_its_time():
+    """Before a batch at time t: purchases whose delay has passed, and other visits whose window of 3 days has ended."""
     population, rng = world(), np.random.default_rng(5)
     visits = population.visits(900, rng, days=9)
-    diary = Diary(population.market.catalogue)
-    heard = []
+    policy_log = RecordingPolicy(population.market.catalogue)
+    observed = []
     done = run(
-        diary,
+        policy_log,
         population,
         visits,
         rng,
-        batch=90,
-        delayed=True,
-        progress=lambda seen, _: heard.append((seen, sum(map(len, diary.told)))),
+        RunOptions(batch=90, delayed=True),
+        progress=lambda seen, _: observed.append((seen, sum(map(len, policy_log.updates)))),
     )
     due = visits.times + np.where(done.responses.converted, done.responses.delay, 3 * DAY)
-    assert heard[0][1] == 0
-    for seen, told in heard[:-1]:
+    assert observed[0][1] == 0
+    for seen, updates in observed[:-1]:
         started = visits.times[seen - 90]
-        assert told == (due[: seen - 90] <= started).sum()
-    assert sum(map(len, diary.told)) == 900
+        assert updates == (due[: seen - 90] <= started).sum()
+    assert sum(map(len, policy_log.updates)) == 900
 
 
-def test_an_engine_is_asked_and_told_through_its_batches():
+def test_an_engine_decides_and_records_in_batches():
     population, rng = world(), np.random.default_rng(6)
     visits = population.visits(250, rng)
-    engine, calls = PaperEngine(population.market.catalogue), []
+    engine, calls = FakeEngine(population.market.catalogue), []
     done = run(
-        engine,
-        population,
-        visits,
-        rng,
-        batch=100,
-        prefix="live-",
-        progress=lambda *at: calls.append(at),
+        engine, population, visits, rng, RunOptions(batch=100, prefix="live-"), progress=lambda *at: calls.append(at)
     )
     assert calls == [(100, 250), (200, 250), (250, 250)]
     assert [len(decided[0]) for decided in engine.decided] == [100, 100, 50]
@@ -189,11 +193,11 @@ def test_an_engine_is_asked_and_told_through_its_batches():
     assert engine.learned[-1] == (visits.times[-1], len(engine.events))
 
 
-def test_an_engine_hears_of_delayed_purchases_in_their_own_time_and_of_silence_not_at_all():
+def test_delayed_purchases_are_recorded_at_their_time_and_missing_ones_not_at_all():
     population, rng = world(), np.random.default_rng(6)
     visits = population.visits(600, rng, days=8)
-    engine = PaperEngine(population.market.catalogue)
-    done = run(engine, population, visits, rng, batch=50, delayed=True)
+    engine = FakeEngine(population.market.catalogue)
+    done = run(engine, population, visits, rng, RunOptions(batch=50, delayed=True))
     assert {event for _, event, *_ in engine.events} == {"purchase"}
     row = {key: place for place, key in enumerate(done.decision_ids)}
     for key, _, _, time in engine.events:
@@ -206,7 +210,7 @@ def test_an_engine_hears_of_delayed_purchases_in_their_own_time_and_of_silence_n
     assert engine.learned[-1][0] == visits.times[-1] + 3 * DAY
 
 
-def test_a_run_is_a_log_to_be_read_again_and_again():
+def test_a_run_is_a_log_that_can_be_read_many_times():
     population, rng = world(name="retail"), np.random.default_rng(7)
     done = run(Uniform(population.market.catalogue), population, population.visits(700, rng), rng)
     log = RunLog(population, done)
@@ -247,7 +251,7 @@ def test_the_engines_own_log_has_the_run_to_the_cent(delayed, tmp_path):
     with Engine.open(
         tmp_path / "run.db", population.market.catalogue, policy, seed=3, customer_key=b"k" * 32
     ) as engine:
-        done = run(engine, population, visits, rng, batch=100, delayed=delayed)
+        done = run(engine, population, visits, rng, RunOptions(batch=100, delayed=delayed))
         log = StoreLog(engine.store, population.market.catalogue)
         parts = list(log.batches())
         stored = population.lookup(engine.store.customers.stored)
@@ -262,7 +266,7 @@ def test_the_engines_own_log_has_the_run_to_the_cent(delayed, tmp_path):
         assert np.array_equal(population.rows(part.contexts.customers, stored), visits.customers)
 
 
-def test_files_of_a_run_read_back_as_the_run(tmp_path):
+def test_files_of_a_run_contain_the_run(tmp_path):
     population, rng = world(name="retail"), np.random.default_rng(8)
     done = run(Uniform(population.market.catalogue), population, population.visits(400, rng), rng)
     table = run_table(population, done)
@@ -307,7 +311,7 @@ def test_the_same_run_writes_the_same_bytes_and_a_strange_ending_is_refused(tmp_
 
 def test_a_run_without_visits_is_empty(tmp_path):
     population, rng = world(), np.random.default_rng(8)
-    done = run(Diary(population.market.catalogue), population, population.visits(0, rng), rng)
+    done = run(RecordingPolicy(population.market.catalogue), population, population.visits(0, rng), rng)
     assert len(done) == 0
     assert list(RunLog(population, done).batches()) == []
     write_table(tmp_path / "none.csv", population, done)

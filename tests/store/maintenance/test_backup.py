@@ -1,3 +1,5 @@
+"""Backups, and the copies that migrations make."""
+
 import signal
 import sqlite3
 import subprocess
@@ -16,6 +18,7 @@ from tests.store.rows import decisions
 from tests.store.schema.test_migrations import EARLIER, everything, old
 
 N = 10
+
 ROOT = Path(__file__).resolve().parents[3]
 
 
@@ -54,7 +57,7 @@ def test_a_backup_made_while_others_write_is_one_state(path, tmp_path):
         assert copy.check() == []
 
 
-def test_a_backup_is_recorded_and_overwrites_only_when_told(path, tmp_path):
+def test_a_backup_is_recorded_and_overwrites_only_with_force(path, tmp_path):
     with Store.open(path) as store:
         made = store.backup(tmp_path / "copy.db")
         assert made.recorded

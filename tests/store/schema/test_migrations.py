@@ -4,8 +4,7 @@ from pathlib import Path
 import pytest
 
 from bandit.store import Store, schema
-from tests.store.learning.test_ledger import due, learn, names, weights
-from tests.store.rows import DAY, WEEK, outcome
+from tests.store.rows import DAY, WEEK, due, learn, names, outcome, weights
 
 FIXTURES = Path(__file__).parents[2] / "fixtures"
 EARLIER = range(1, schema.VERSION)

@@ -1,0 +1,71 @@
+"""The command that replays a log through a policy that learns: replay."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from bandit.cli.console import progress, show, show_json
+from bandit.cli.options import (
+    AsJson,
+    CatalogueFile,
+    Database,
+    Event,
+    Level,
+    LogOptions,
+    Objective,
+    Policies,
+    Seed,
+    Window,
+    WrittenBy,
+)
+
+
+def replay(
+    db: Database,
+    policy: Policies,
+    catalogue: CatalogueFile = None,
+    objective: Objective = None,
+    event: Event = None,
+    window: Window = None,
+    bound: Annotated[
+        float | None,
+        typer.Option(help="Largest ratio of probabilities without rejection; default: 1 / smallest propensity."),
+    ] = None,
+    written_by: WrittenBy = None,
+    block: Annotated[int, typer.Option(help="Decisions per learning step.")] = 64,
+    level: Level = 0.95,
+    seed: Seed = 1,
+    as_json: AsJson = False,
+) -> None:
+    """Replay the log: a policy learns from the decisions that it would have made itself.
+
+    The result is the value of a policy while it learns; `evaluate` gives the value of policies that do not change.
+    """
+    import numpy as np
+
+    from bandit.analysis.replay import replay as replay_log
+    from bandit.cli.logs import opened, unused
+    from bandit.cli.policies import parse_policies
+    from bandit.report.evaluations import replay_table, unit_of
+
+    with opened(LogOptions(db, catalogue, None, objective, event, window, written_by)) as found:
+        target, log = found.catalogue, found.log
+        replays = []
+        for name, each in parse_policies(target, policy)[0].items():
+            rng = np.random.default_rng(seed)
+            with progress(f"replaying {name}") as report:
+                replays.append(replay_log(log, each, rng=rng, bound=bound, block=block, level=level, progress=report))
+        if as_json:
+            show_json(
+                {
+                    "seed": seed,
+                    "left_out": log.left_out,
+                    "open": log.still_open,
+                    "replays": [each.to_dict() for each in replays],
+                }
+            )
+            return
+        lines = [f"{each.name}: {each.warning}." for each in replays if each.warning is not None]
+        show([replay_table(replays, unit_of(target.objective, target.currency))], [*lines, *unused(log)])

@@ -1,0 +1,70 @@
+"""Base classes of logs: the attributes of the `Log` protocol that are not its decisions."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from bandit.domain.protocols import Log
+
+
+class LogDefaults:
+    """The attributes of a log that has no catalogue, knows all propensities and leaves no decision out.
+
+    A log of your own is a subclass with `n` and `batches`, and overrides what it knows better. A dataclass with a field
+    `catalogue` declares it as `catalogue: Catalogue = field()`, since the property here would be taken for its default.
+    """
+
+    __slots__ = ()
+
+    @property
+    def catalogue(self) -> object:
+        """None: the log has no catalogue of its own."""
+        return None
+
+    @property
+    def propensities_known(self) -> bool:
+        """True: each decision has its propensity."""
+        return True
+
+    @property
+    def left_out(self) -> int:
+        """The number of decisions left out since the catalogue does not have their offer: 0."""
+        return 0
+
+    @property
+    def still_open(self) -> int:
+        """The number of decisions left out since their outcome window is not over: 0."""
+        return 0
+
+
+class LogView:
+    """The attributes of a log that is made of another log, `log`: those of the other.
+
+    `left_out` and `still_open` are numbers of the whole other log, also where the view has only a part of it: which
+    part a decision that was left out would be in is not known.
+    """
+
+    __slots__ = ()
+
+    log: Log
+
+    @property
+    def catalogue(self) -> object:
+        """The catalogue of the other log, None where it has none."""
+        return self.log.catalogue
+
+    @property
+    def propensities_known(self) -> bool:
+        """Whether each decision of the other log has its propensity."""
+        return self.log.propensities_known
+
+    @property
+    def left_out(self) -> int:
+        """The number of decisions of the other log that were left out since the catalogue does not have their offer."""
+        return self.log.left_out
+
+    @property
+    def still_open(self) -> int:
+        """The number of decisions of the other log that were left out since their outcome window is not over."""
+        return self.log.still_open

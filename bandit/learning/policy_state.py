@@ -1,0 +1,77 @@
+"""A policy's state after a step, read from a snapshot and by folding the steps after it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from bandit.catalogue import Catalogue
+from bandit.domain import Outcomes, Policy
+from bandit.errors import PolicyError, StoreError
+from bandit.learning.training_outcomes import TrainingOutcomes
+from bandit.store import Snapshot, Store, state_hash
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PolicyState:
+    """A policy to decide with, which no longer changes, and the step that its state is of.
+
+    `size` is the last snapshot's length in bytes and `unsaved` the number of outcomes learned since. `fault` says why
+    there is no usable state; it is None if there is one.
+    """
+
+    policy: Policy
+    step: int
+    size: int = 0
+    unsaved: int = 0
+    fault: str | None = None
+
+
+class StateHistory:
+    """The states that one policy had in one store: its snapshots, and the outcomes that each step learned.
+
+    The fold begins from the base: step 0, or the step whose state a retention run kept.
+    """
+
+    def __init__(self, store: Store, catalogue: Catalogue, policy_id: int) -> None:
+        self.store = store
+        self.catalogue = catalogue
+        self.policy_id = policy_id
+        self.training = TrainingOutcomes(store, catalogue)
+
+    def newest_snapshot(self) -> Snapshot:
+        """Return the snapshot of the latest step that has one."""
+        return self._required(self.store.ledger.snapshot(self.policy_id, newest=True))
+
+    def base_snapshot(self) -> Snapshot:
+        """Return the snapshot that the fold begins from."""
+        return self._required(self.store.ledger.snapshot(self.policy_id, newest=False))
+
+    def _required(self, snapshot: Snapshot | None) -> Snapshot:
+        if snapshot is None:
+            raise StoreError(f"{self.store.path}: policy {self.policy_id} has lost its first state; restore a backup")
+        return snapshot
+
+    def load(self, snapshot: Snapshot, policy: Policy) -> PolicyState:
+        """Load a snapshot into a policy; PolicyError if the snapshot is damaged."""
+        if snapshot.state_hash and state_hash(snapshot.state) != snapshot.state_hash:
+            raise PolicyError(
+                f"the state of policy {self.policy_id} after step {snapshot.step} is not the one that was written; "
+                "rebuild it"
+            )
+        policy.loads(snapshot.state)
+        return PolicyState(policy, snapshot.step, len(snapshot.state))
+
+    def outcomes_of_step(self, step: int) -> Outcomes:
+        """Return the outcomes that one step learned, as they were known then."""
+        objective = self.catalogue.objective
+        rows = self.store.ledger.learned_rows(self.policy_id, step, objective.event, objective.window)
+        return self.training.of(rows)[1]
+
+    def fold(self, state: PolicyState, latest: int) -> PolicyState:
+        """Return the state after the steps up to `latest`, which its policy learns in place."""
+        step, unsaved = state.step, state.unsaved
+        while step < latest:
+            outcomes = self.outcomes_of_step(step + 1)
+            state.policy.update(outcomes)
+            step, unsaved = step + 1, unsaved + len(outcomes)
+        return replace(state, step=step, unsaved=unsaved)

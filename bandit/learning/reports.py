@@ -1,0 +1,34 @@
+"""What learning and rebuilding report to their caller."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class LearnReport:
+    """Counts of one `learn`: outcomes learned, how many of them were updates, and how many were skipped.
+
+    An outcome of an open decision that has not converted is learned in part. An update (`n_restated`) is an outcome of
+    which something was learned before. Skipped are outcomes whose offer this catalogue does not have. `step` is the
+    policy's step afterwards. `learner` is False if another engine was learning, so that this one could not learn or
+    had to stop.
+    """
+
+    n: int
+    n_restated: int
+    n_skipped: int
+    step: int
+    learner: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class RebuildReport:
+    """The result of folding the log: steps and outcomes folded, and whether the state was the current one.
+
+    States are the same if they agree up to rounding.
+    """
+
+    steps: int
+    n: int
+    same: bool

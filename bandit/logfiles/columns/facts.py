@@ -1,0 +1,126 @@
+"""The facts of each row: from columns of text to a checked batch of contexts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bandit.catalogue.fact_values import CodedColumn
+from bandit.catalogue.facts import MAX_TEXT
+from bandit.errors import CatalogueError
+from bandit.logfiles.columns.coded_text import NumberTexts, coded
+from bandit.logfiles.columns.values import INVALID, floats, is_blank, number, truth
+from bandit.logfiles.mapping.schema import FactSource, Scalar
+from bandit.store.records import object_array
+
+if TYPE_CHECKING:
+    from bandit.catalogue import Catalogue
+    from bandit.catalogue.facts import Fact
+    from bandit.domain import Contexts, FloatArray
+    from bandit.logfiles.mapping.mapping import LogMapping
+    from bandit.logfiles.rejections import ChunkRejections
+    from bandit.logfiles.sources.source import SourceChunk
+
+
+@dataclass(frozen=True, slots=True)
+class FactColumn:
+    """One fact of the catalogue and the column it comes from; `blank` is None where a blank is missing."""
+
+    fact: Fact
+    column: str
+    map: dict[str, str]
+    blank: str | None
+
+    @property
+    def wrong_type(self) -> str:
+        """The reason under which rows with a value of the wrong type are counted."""
+        return f'fact "{self.fact.name}" has a value of the wrong type'
+
+    def text(self, raw: str) -> str:
+        """Return the value that a text of the column stands for, empty where the fact is missing."""
+        text = self.map.get(raw, raw)
+        return (self.blank or "") if is_blank(text) else text
+
+    def message(self, texts: Sequence[str]) -> Callable[[int], str]:
+        """Return the function that says why the value of a row is not one of the fact."""
+        wanted = {"numeric": "a finite number", "boolean": "true or false"}.get(
+            self.fact.kind, f"a text of at most {MAX_TEXT:,} characters"
+        )
+        return lambda row: f'"{texts[row]}" in "{self.column}" is not {wanted}, which the fact "{self.fact.name}" needs'
+
+
+class FactReader:
+    """Reads the declared facts of each row; facts that are not mapped are missing."""
+
+    def __init__(self, catalogue: Catalogue, mapping: LogMapping) -> None:
+        """Check [context] against the catalogue; CatalogueError for a fact that is not declared."""
+        self._catalogue = catalogue
+        self._facts: list[FactColumn] = []
+        sources = mapping.file.context
+        unknown = [name for name in sources if name not in catalogue.facts]
+        if unknown:
+            declared = ", ".join(catalogue.facts) or "no facts"
+            raise CatalogueError(
+                f'{mapping.where}: [context] maps "{unknown[0]}", which the catalogue does not declare; '
+                f"declared are {declared}"
+            )
+        for name, fact in catalogue.facts.items():
+            if name not in sources:
+                continue
+            source = sources[name]
+            full = source if isinstance(source, FactSource) else FactSource(source)
+            texts = {raw: _text(value) for raw, value in full.map.items()}
+            blank = None if full.blank is None else _text(full.blank)
+            self._facts.append(FactColumn(fact, full.column, texts, blank))
+        self.columns = [fact.column for fact in self._facts]
+
+    def read(self, chunk: SourceChunk, rejections: ChunkRejections) -> Contexts:
+        """Return n contexts; rows with a fact of the wrong type are rejected, and the fact is missing there."""
+        columns: dict[str, Any] = {}
+        for fact in self._facts:
+            texts = chunk.columns[fact.column]
+            name = fact.fact.name
+            if fact.fact.kind == "categorical":
+                columns[name] = _categorical(fact, texts, rejections)
+                continue
+            values = _numbers(fact, texts)
+            if (invalid := values == INVALID).any():
+                rejections.reject(invalid, fact.wrong_type, fact.message(texts))
+                values = np.where(invalid, np.nan, values)
+            columns[name] = values
+        return self._catalogue.contexts(columns or [{}] * len(chunk))
+
+
+def _categorical(fact: FactColumn, texts: Sequence[str], rejections: ChunkRejections) -> CodedColumn:
+    """Return the texts, None where missing; rows with one that is too long are rejected, and it is missing there."""
+    rows = coded(texts)
+    values = object_array(list(map(fact.text, rows.distinct)))
+    too_long = np.fromiter(map(len, values), dtype=np.int64, count=len(values)) > MAX_TEXT
+    if (invalid := too_long[rows.codes]).any():
+        rejections.reject(invalid, fact.wrong_type, fact.message(texts))
+    values[too_long] = None
+    return CodedColumn(values.tolist(), rows.codes)
+
+
+def _numbers(fact: FactColumn, texts: Sequence[str]) -> FloatArray:
+    """Return the numbers, NaN where missing and INVALID for other texts; each distinct text is converted once."""
+    convert = number if fact.fact.kind == "numeric" else truth
+    if not fact.map and fact.blank is None and isinstance(texts, NumberTexts):
+        return floats(texts, convert)
+
+    def value(raw: str) -> float:
+        text = fact.text(raw)
+        converted = convert(text)
+        return INVALID if text and np.isnan(converted) else converted
+
+    rows = coded(texts)
+    return np.array(list(map(value, rows.distinct)), dtype=np.float64)[rows.codes]
+
+
+def _text(value: Scalar) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value)

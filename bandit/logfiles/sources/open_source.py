@@ -1,0 +1,32 @@
+"""Opening a file as a source of columns, by its content: Parquet, dsjson, CSV or gzipped CSV."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bandit.domain import Progress
+from bandit.errors import LogFileError
+from bandit.logfiles.sources.csv import CsvSource
+from bandit.logfiles.sources.dsjson import DsjsonSource, is_dsjson
+from bandit.logfiles.sources.parquet import PARQUET_MAGIC, ParquetSource
+
+if TYPE_CHECKING:
+    from bandit.logfiles.sources.source import Source
+
+
+def open_source(path: Path, delimiter: str = ",", progress: Progress | None = None) -> Source:
+    """Return a file as a source of columns, whatever its name; LogFileError where it is damaged or cannot be read.
+
+    `delimiter` is that of CSV; `progress` is called while the source is opened, where that takes a pass over the file.
+    """
+    try:
+        with path.open("rb") as content:
+            magic = content.read(len(PARQUET_MAGIC))
+    except OSError as fault:
+        raise LogFileError(f"{path}: cannot be read: {fault.strerror}; give the path of a log") from fault
+    if magic == PARQUET_MAGIC:
+        return ParquetSource(path)
+    if is_dsjson(path):
+        return DsjsonSource(path)
+    return CsvSource(path, delimiter, progress)

@@ -1,0 +1,155 @@
+"""Deletes decisions with everything that refers to them, and replaces the states of the policies that learned them."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from bandit.errors import StoreError
+from bandit.store.learning.ledger import state_hash
+
+if TYPE_CHECKING:
+    import sqlite3
+    from pathlib import Path
+
+_QUERIES = {
+    "customer": "SELECT seq FROM decisions WHERE customer_id = :value",
+    "before": "SELECT seq FROM decisions WHERE time < :value",
+}
+
+_SETS = "SELECT DISTINCT eligible_set_id FROM decisions WHERE seq IN ({})"
+
+# Batches that lose some of their decisions: the random generator of a batch is seeded with all of its ids, so the rest
+# cannot be recomputed, and the batch is named after one of its ids.
+_UNSET_BATCH = """
+UPDATE decisions SET seed = NULL, batch = NULL
+WHERE batch IN (SELECT DISTINCT batch FROM decisions WHERE seq IN ({0}) AND policy_id IS NOT NULL)
+    AND policy_id IS NOT NULL AND seq NOT IN ({0})
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class DeletionTarget:
+    """The decisions to delete: those of one customer, by number, or those made before a time (microseconds)."""
+
+    customer: int | None = None
+    before: int | None = None
+
+    @property
+    def query(self) -> str:
+        """The statement that selects the numbers of these decisions, with one parameter, `value`."""
+        return _QUERIES["before" if self.customer is None else "customer"]
+
+    @property
+    def value(self) -> int:
+        """The parameter of `query`."""
+        return int((self.before if self.customer is None else self.customer) or 0)
+
+
+@dataclass(frozen=True, slots=True)
+class StateReplacement:
+    """The states that replace those of a policy in a deletion.
+
+    `seen` is the newest step when they were computed, and `state` the state after the step that follows it; None resets
+    the policy to its beginning. A rebuild starts from `base`, the state after `base_step`; decisions made with a state
+    before `decides_from` cannot be recomputed. `first` replaces the state before anything was learned.
+    """
+
+    policy_id: int
+    seen: int
+    state: bytes | None
+    base_step: int = 0
+    base: bytes | None = None
+    decides_from: int = 0
+    first: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DeletionCounts:
+    """Numbers of deleted rows."""
+
+    decisions: int
+    events: int
+    customers: int
+
+
+def count(raw: sqlite3.Connection, target: DeletionTarget) -> DeletionCounts:
+    """Return how many rows a deletion would delete."""
+    row = raw.execute(
+        f"SELECT (SELECT count(*) FROM ({target.query})), "  # noqa: S608 - assembled from constants
+        f"(SELECT count(*) FROM events WHERE seq IN ({target.query})), "
+        f"(SELECT count(*) FROM (SELECT DISTINCT customer_id AS id FROM decisions WHERE seq IN ({target.query})) c "
+        f"WHERE NOT EXISTS (SELECT 1 FROM decisions d WHERE d.customer_id = c.id AND d.seq NOT IN ({target.query})))",
+        {"value": target.value},
+    ).fetchone()
+    return DeletionCounts(*row)
+
+
+def delete_rows(raw: sqlite3.Connection, target: DeletionTarget) -> DeletionCounts:
+    """Delete decisions, their events and ledger rows, and customers and eligible sets left without decisions."""
+    value = {"value": target.value}
+    raw.execute(_UNSET_BATCH.format(target.query), value)
+    sets = {row[0] for row in raw.execute(_SETS.format(target.query), value)}
+    for (policy_id,) in raw.execute("SELECT id FROM policies").fetchall():
+        raw.execute(
+            f"DELETE FROM learned WHERE policy_id = :policy AND seq IN ({target.query})",  # noqa: S608
+            value | {"policy": policy_id},
+        )
+    n_events = raw.execute(f"DELETE FROM events WHERE seq IN ({target.query})", value).rowcount  # noqa: S608
+    n_decisions = raw.execute(f"DELETE FROM decisions WHERE seq IN ({target.query})", value).rowcount  # noqa: S608
+    n_customers = raw.execute(
+        "DELETE FROM customers WHERE NOT EXISTS (SELECT 1 FROM decisions d WHERE d.customer_id = customers.id)"
+    ).rowcount
+    _delete_unused_sets(raw, sets)
+    return DeletionCounts(n_decisions, n_events, n_customers)
+
+
+def _delete_unused_sets(raw: sqlite3.Connection, sets: set[int]) -> None:
+    """Delete the sets that no decision uses any more; never the last one, whose number would be reused."""
+    used = {row[0] for row in raw.execute("SELECT DISTINCT eligible_set_id FROM decisions")}
+    last = raw.execute("SELECT COALESCE(MAX(id), 0) FROM eligible_sets").fetchone()[0]
+    raw.executemany("DELETE FROM eligible_sets WHERE id = ?", [(number,) for number in sets - used - {last}])
+
+
+def replace_states(raw: sqlite3.Connection, new: StateReplacement, path: Path) -> None:
+    """Replace the states of a policy; StoreError if it has learned since they were computed."""
+    policy, now = new.policy_id, time.time_ns() // 1_000
+    newest = raw.execute("SELECT MAX(step) FROM policy_steps WHERE policy_id = ?", (policy,)).fetchone()[0]
+    if newest != new.seen:
+        raise StoreError(
+            f"{path}: policy {policy} learned while its state was recomputed, so nothing was removed; "
+            "stop what learns, or give the command again"
+        )
+    if new.state is None:
+        for table in ("learned", "snapshots", "policy_steps", "learning_reach"):
+            raw.execute(f"DELETE FROM {table} WHERE policy_id = ?", (policy,))  # noqa: S608 - one of four names
+        raw.execute("UPDATE policies SET base_step = 0, decides_from = 0 WHERE id = ?", (policy,))
+        return
+    raw.execute(
+        "UPDATE policy_steps SET n = (SELECT count(*) FROM learned l WHERE l.policy_id = policy_steps.policy_id AND "
+        "l.step = policy_steps.step), state_hash = CASE WHEN step > 0 THEN '' ELSE state_hash END WHERE policy_id = ?",
+        (policy,),
+    )
+    raw.execute("DELETE FROM snapshots WHERE policy_id = ? AND step > 0", (policy,))
+    if new.first is not None:
+        _store_state(raw, policy, 0, new.first)
+    if new.base is not None and new.base_step > 0:
+        _store_state(raw, policy, new.base_step, new.base)
+    raw.execute(
+        "INSERT INTO policy_steps (policy_id, step, n, state_hash, recorded_at) VALUES (?, ?, 0, '', ?)",
+        (policy, new.seen + 1, now),
+    )
+    _store_state(raw, policy, new.seen + 1, new.state)
+    raw.execute(
+        "UPDATE policies SET base_step = ?, decides_from = ? WHERE id = ?",
+        (new.base_step, new.decides_from, policy),
+    )
+
+
+def _store_state(raw: sqlite3.Connection, policy_id: int, step: int, state: bytes) -> None:
+    """Store a state and its hash."""
+    raw.execute("INSERT OR REPLACE INTO snapshots (policy_id, step, state) VALUES (?, ?, ?)", (policy_id, step, state))
+    raw.execute(
+        "UPDATE policy_steps SET state_hash = ? WHERE policy_id = ? AND step = ?", (state_hash(state), policy_id, step)
+    )

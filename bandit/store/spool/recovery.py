@@ -1,0 +1,115 @@
+"""Folds spools into the database, in the order of their lines, each line whole and exactly once.
+
+How far a spool was folded is stored in the transaction that folds it. A line that the database refuses (the id of a
+decision that is stored with other content, an event of an unknown decision) is kept, with the reason, in a file of its
+own.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from bandit.errors import InputError, StoreError
+from bandit.store.spool.file import abandoned_spool, keep_refused, spools
+from bandit.store.spool.records import SpooledDecisions, read_spooled
+from bandit.store.sqlite_errors import is_outage
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from bandit.store.connection import Connection
+    from bandit.store.spool.file import SpoolLine
+    from bandit.store.tables.decision_writer import DecisionWriter
+    from bandit.store.tables.event_writer import EventWriter
+
+LINES_PER_FOLD = 256
+"""Lines of a spool that one transaction folds: it delays the write before it by some milliseconds."""
+
+_META_PREFIX = "spool/"
+
+
+@dataclass(frozen=True, slots=True)
+class FoldReport:
+    """Numbers of lines folded and refused, and of spools left alone: of running processes, or locked by others."""
+
+    lines: int = 0
+    refused: int = 0
+    left: int = 0
+
+
+class SpoolRecovery:
+    """Folds lines of spools into one database."""
+
+    def __init__(self, connection: Connection, decisions: DecisionWriter, events: EventWriter) -> None:
+        self._connection = connection
+        self._decisions = decisions
+        self._events = events
+
+    def fold_abandoned(self) -> FoldReport:
+        """Fold the spools of ended processes, and delete them; StoreError if the database cannot be written."""
+        lines = refused = left = 0
+        for path in spools(self._connection.path):
+            with abandoned_spool(path) as spool:
+                if spool is None:
+                    left += path.exists()
+                    continue
+                while True:
+                    part, done = self.fold(spool.token, spool.read)
+                    lines, refused = lines + part.lines, refused + part.refused
+                    if done:
+                        break
+                path.unlink(missing_ok=True)
+                self.forget(spool.token)
+        return FoldReport(lines, refused, left)
+
+    def fold(self, token: str, read: Callable[[int], Iterator[SpoolLine]]) -> tuple[FoldReport, bool]:
+        """Fold the next lines of a spool in one transaction, and say whether its end was reached."""
+        lines = refused = 0
+        done = True
+        with self._connection.transaction():
+            raw = self._connection.raw
+            row = raw.execute("SELECT value FROM meta WHERE name = ?", (_META_PREFIX + token,)).fetchone()
+            start = end = 0 if row is None else int(row[0])
+            for line in read(start):
+                if lines == LINES_PER_FOLD:
+                    done = False
+                    break
+                reason = self._write(line)
+                if reason is not None:
+                    refused += 1
+                    keep_refused(self._connection.path, line.text, reason)
+                lines, end = lines + 1, line.end
+            if end != start:
+                raw.execute(
+                    "INSERT INTO meta (name, value) VALUES (?, ?) "
+                    "ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+                    (_META_PREFIX + token, str(end)),
+                )
+        return FoldReport(lines, refused), done
+
+    def forget(self, token: str) -> None:
+        """Delete the stored offset of a spool that was deleted."""
+        with self._connection.transaction():
+            self._connection.raw.execute("DELETE FROM meta WHERE name = ?", (_META_PREFIX + token,))
+
+    def _write(self, line: SpoolLine) -> str | None:
+        """Write the content of a line inside the caller's transaction; return the reason if it is refused."""
+        try:
+            content = read_spooled(line.record)
+        except msgspec.ValidationError as fault:
+            return f"the line is damaged: {fault}"
+        try:
+            if isinstance(content, SpooledDecisions):
+                self._decisions.append(content.rows())
+            else:
+                self._events.append(content.rows(), correct=content.correct)
+        except (InputError, ValueError, LookupError, TypeError, OverflowError) as fault:
+            return str(fault)
+        except StoreError as fault:
+            if is_outage(fault):
+                raise
+            return str(fault)
+        return None

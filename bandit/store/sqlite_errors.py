@@ -1,0 +1,73 @@
+"""Translates SQLite's errors into StoreErrors of one sentence, and classifies those."""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import TYPE_CHECKING
+
+from bandit.errors import InputError, StoreError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_SENTENCES = {
+    sqlite3.SQLITE_BUSY: "is locked by another process; try again, or open it with a longer busy_timeout",
+    sqlite3.SQLITE_LOCKED: "is locked by another use of this connection; finish that first",
+    sqlite3.SQLITE_NOTADB: "is not a database; give the path of a store, or of a new file",
+    sqlite3.SQLITE_CORRUPT: "is damaged; restore it from a backup",
+    sqlite3.SQLITE_FULL: "cannot grow, the disk is full; make room and try again, nothing was written",
+    sqlite3.SQLITE_READONLY: "is open for reading only; open it for writing, or make the file writable",
+    sqlite3.SQLITE_CANTOPEN: "cannot be opened; check that the directory exists and may be written to",
+    sqlite3.SQLITE_IOERR: "could not be read or written by the system; look at the disk, its room and its quotas",
+    sqlite3.SQLITE_PERM: "may not be accessed; check its permissions",
+    sqlite3.SQLITE_AUTH: "may not be accessed; check its permissions",
+}
+
+
+def raise_store_error(path: Path, fault: BaseException) -> None:
+    """Raise a StoreError of one sentence for an error of SQLite; return for any other fault.
+
+    InputError for a value that cannot be passed to SQLite at all: half a character, a number of more than 64 bits.
+    """
+    if isinstance(fault, sqlite3.ProgrammingError):
+        if "closed database" in str(fault):
+            raise StoreError(f"{path}: the store is closed; open it again") from fault
+    elif isinstance(fault, UnicodeEncodeError):
+        raise InputError(f"the text {fault.object[:80]!r} has half a character; send whole ones") from fault
+    elif isinstance(fault, OverflowError) and "SQLite INTEGER" in str(fault):
+        raise InputError("a number has more than 64 bits and cannot be stored; send a smaller one") from fault
+    elif isinstance(fault, UnicodeDecodeError):  # SQLite quotes a damaged schema, whose bytes are no text
+        raise StoreError(f"{path}: {_SENTENCES[sqlite3.SQLITE_CORRUPT]}") from fault
+    elif isinstance(fault, sqlite3.Error):
+        code = _code(fault)
+        if "decode to UTF-8" in str(fault):  # the message quotes the damaged text, which may be a customer's
+            code = sqlite3.SQLITE_CORRUPT
+        sentence = _SENTENCES.get(code, f"could not be used, SQLite says: {fault}; see `doctor` for its state")
+        raise StoreError(f"{path}: {sentence}") from fault
+
+
+def is_busy(fault: sqlite3.Error) -> bool:
+    """Say whether another connection held the lock that was asked for."""
+    return _code(fault) == sqlite3.SQLITE_BUSY
+
+
+def is_outage(fault: StoreError) -> bool:
+    """Say whether the database is at fault (locked, full, damaged), not the data to write and not a closed store."""
+    return isinstance(fault.__cause__, sqlite3.Error) and not isinstance(
+        fault.__cause__, (sqlite3.ProgrammingError, sqlite3.IntegrityError)
+    )
+
+
+def is_closed(fault: StoreError) -> bool:
+    """Say whether the only fault is that the store is closed."""
+    return fault.__cause__ is None or isinstance(fault.__cause__, sqlite3.ProgrammingError)
+
+
+def is_broken_reference(fault: StoreError) -> bool:
+    """Say whether a row referred to another one that the database does not have."""
+    return isinstance(fault.__cause__, sqlite3.IntegrityError) and "FOREIGN KEY" in str(fault.__cause__)
+
+
+def _code(fault: sqlite3.Error) -> int:
+    """Return the primary result code, without the bits of the extended one."""
+    return int(getattr(fault, "sqlite_errorcode", 0)) & 0xFF

@@ -1,0 +1,192 @@
+"""The commands of `python -m simulator.bench`: each runs one benchmark, prints its results and writes them to files."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
+from typing import Protocol
+
+from rich.console import Console
+
+from bandit.errors import InputError, MissingExtraError
+from simulator.bench.durability import crash, soak, soak_rows
+from simulator.bench.earnings import settings
+from simulator.bench.earnings.contestants import named
+from simulator.bench.earnings.tournament import EARNED_PICTURE, EARNED_TABLE, Tournament
+from simulator.bench.earnings.world import WorldSpec
+from simulator.bench.speed import obp_speed, opening, processes, speed, start
+
+
+class _Plain(Protocol):
+    def to_dict(self) -> Mapping[str, object]: ...
+
+
+def earned(given: argparse.Namespace, console: Console) -> int:
+    """Compare the earnings of the engine and of other libraries."""
+    contestants, absent = named(given.only)
+    for name, why in absent.items():
+        console.print(f"{name} is left out: {why}")
+    specs = tuple(
+        WorldSpec.of(name, given.seed, number, given.customers, given.visits)
+        for name in given.scenarios
+        for number in range(given.seeds)
+    )
+    Tournament(specs, contestants, absent, given.out, given.processes, given.again).run(console)
+    console.print((given.out / EARNED_TABLE).read_text(encoding="utf-8"), soft_wrap=True, markup=False)
+    console.print(f"table: {given.out / EARNED_TABLE}, picture: {given.out / EARNED_PICTURE}")
+    return 0
+
+
+def thompson_settings(given: argparse.Namespace, console: Console) -> int:
+    """Measure the regret of Thompson sampling by its settings."""
+    begun = time.perf_counter()
+    given.out.mkdir(parents=True, exist_ok=True)
+    specs = [
+        [WorldSpec.of(name, given.seed, number, visits=given.visits) for number in range(given.seeds)]
+        for name in given.scenarios
+    ]
+    found = settings.measure(specs, console)
+    text = settings.markdown(found)
+    (given.out / "settings.md").write_text(text, encoding="utf-8")
+    (given.out / "settings.json").write_text(settings.as_json(found), encoding="utf-8")
+    console.print(text, soft_wrap=True, markup=False)
+    _print_duration(console, begun, given.out / "settings.md")
+    return 0
+
+
+def many(given: argparse.Namespace, console: Console) -> int:
+    """Measure many processes on one database; 1 where something acknowledged is missing."""
+    begun = time.perf_counter()
+    chosen = processes.TIMED_DURABILITIES if given.durability is None else (given.durability,)
+    found = processes.run(given.processes, given.decisions, chosen, given.learn_every, given.seed, console)
+    text = processes.markdown(found)
+    lines = [line for each in found for line in each.lines]
+    _write(given.out, "many", f"# Many at once: {given.processes} processes\n\n{text}", lines)
+    console.print(text, soft_wrap=True, markup=False)
+    _print_duration(console, begun, given.out / "many.md")
+    return 1 if any(each.problems for each in found) else 0
+
+
+def kill_processes(given: argparse.Namespace, console: Console) -> int:
+    """Kill processes while they work; 1 where a database lost something."""
+    begun = time.perf_counter()
+    found = crash.run(given.kills, given.only, given.seed, console)
+    text = crash.markdown(found)
+    _write(given.out, "crash", f"# Killed at work: {given.kills} times\n\n{text}", found)
+    console.print(text, soft_wrap=True, markup=False)
+    _print_duration(console, begun, given.out / "crash.md")
+    return 1 if any(each.problems for each in found) else 0
+
+
+def long_run(given: argparse.Namespace, console: Console) -> int:
+    """Make millions of decisions on one engine; 1 where a decision or a covariance was faulty."""
+    rows: list[soak_rows.SoakRow] = []
+
+    def report(row: soak_rows.SoakRow) -> None:
+        rows.append(row)
+        console.print(soak_rows.line(row), soft_wrap=True, markup=False)
+        _write(given.out, "soak", f"# A long life\n\n{soak_rows.markdown(rows)}", rows)
+
+    console.print(soak_rows.SOAK_HEAD, soft_wrap=True, markup=False)
+    with tempfile.TemporaryDirectory() as folder:
+        soak.Soak(Path(folder), given.seed).run(given.decisions, given.every, report)
+    found = soak_rows.problems(rows)
+    console.print("; ".join(found) or "no fault, and every covariance stayed positive definite")
+    try:
+        soak_rows.draw(rows, given.out / "soak.png")
+    except MissingExtraError as fault:
+        console.print(str(fault))
+    return 1 if found else 0
+
+
+def speed_beside_vw(given: argparse.Namespace, console: Console) -> int:
+    """Time the engine and Vowpal Wabbit at each size; a size that cannot be measured is reported and left out."""
+    begun = time.perf_counter()
+    timings: list[speed.CallTiming] = []
+    failed: list[str] = []
+    given.out.mkdir(parents=True, exist_ok=True)
+    for size in speed.sizes(given.offers, given.facts):
+        try:
+            fresh = speed.measure_apart(size, given.seconds, given.seed)
+        except InputError as fault:
+            failed.append(str(fault))
+            console.print(str(fault))
+            continue
+        timings += fresh
+        console.print(speed.table(fresh))
+        _write(given.out, "speed", "# How fast\n\n" + speed.markdown(timings), timings)
+    with (given.out / "speed.md").open("a", encoding="utf-8") as file:
+        file.writelines(f"\n- {line}\n" for line in failed)
+    _print_duration(console, begun, given.out / "speed.md")
+    return 0
+
+
+def speed_beside_obp(given: argparse.Namespace, console: Console) -> int:
+    """Time evaluation and that of Open Bandit Pipeline at each size of the log."""
+    timings: list[obp_speed.EvaluationTiming] = []
+    for rows in given.rows:
+        fresh = obp_speed.measure(rows, given.rounds, given.seed)
+        console.print(obp_speed.table(fresh))
+        timings += fresh
+        title = "# Evaluation beside Open Bandit Pipeline"
+        _write(given.out, "ope", f"{title}\n\n{obp_speed.markdown(timings)}", timings)
+    console.print(f"table: {given.out / 'ope.md'}")
+    return 0
+
+
+def opening_times(given: argparse.Namespace, console: Console) -> int:
+    """Time opening an engine at each size of the log."""
+    timings = opening.measure(
+        given.decisions,
+        given.rounds,
+        given.seed,
+        built=lambda size, seconds: console.print(f"{size:,} decisions are in the log, after {seconds:.0f} s"),
+    )
+    text = opening.markdown(timings)
+    _write(given.out, "opening", f"# Opening an engine\n\n{text}", timings)
+    console.print(text, soft_wrap=True, markup=False)
+    console.print(f"table: {given.out / 'opening.md'}")
+    return 0
+
+
+def start_times(given: argparse.Namespace, console: Console) -> int:
+    """Time the start of the command line beside that of sqlite-utils."""
+    timings = start.measure(given.rounds)
+    text = start.markdown(timings)
+    _write(given.out, "start", f"# Starting the command line\n\n{text}", timings)
+    console.print(text, soft_wrap=True, markup=False)
+    console.print(f"table: {given.out / 'start.md'}")
+    return 0
+
+
+def _write(folder: Path, name: str, text: str, found: Sequence[_Plain]) -> None:
+    """Write `name`.md and `name`.json."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / f"{name}.md").write_text(text, encoding="utf-8")
+    numbers = json.dumps([each.to_dict() for each in found], indent=2)
+    (folder / f"{name}.json").write_text(numbers + "\n", encoding="utf-8")
+
+
+def _print_duration(console: Console, begun: float, path: Path) -> None:
+    console.print(f"took {(time.perf_counter() - begun) / 60:.1f} minutes; table: {path}")
+
+
+BENCH_COMMANDS: Mapping[str, Callable[[argparse.Namespace, Console], int]] = MappingProxyType(
+    {
+        "earned": earned,
+        "speed": speed_beside_vw,
+        "settings": thompson_settings,
+        "many": many,
+        "crash": kill_processes,
+        "soak": long_run,
+        "ope": speed_beside_obp,
+        "opening": opening_times,
+        "start": start_times,
+    }
+)
+"""The commands by name."""

@@ -1,0 +1,103 @@
+"""Options of the benchmarks' commands."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from simulator.bench.earnings import settings
+from simulator.bench.speed import obp_speed, opening, processes, speed, start
+from simulator.scenarios import SCENARIOS
+
+BENCH_FOLDER = Path("bench")
+SMALL_SCENARIOS = ("tiny",)
+"""Scenarios for examples and tests, which the comparison of earnings leaves out."""
+
+
+def bench_parser() -> argparse.ArgumentParser:
+    """Return the parser of `python -m simulator.bench`; without a command the options are those of `earned`."""
+    parser = argparse.ArgumentParser(
+        prog="python -m simulator.bench",
+        description="Benchmarks on simulated customers: earnings and speed beside other libraries, durability.",
+    )
+    _earned_options(parser)
+    names = "earned | speed | settings | ope | many | crash | soak | opening | start"
+    commands = parser.add_subparsers(dest="command", metavar=f"[{names}]")
+    _earned_options(commands.add_parser("earned", help="earnings of the engine and of other libraries (the default)"))
+    _speed_options(commands)
+    _settings_options(commands)
+    _many_options(commands)
+    crash = commands.add_parser("crash", help="kill processes while they work, and check what their databases lost")
+    crash.add_argument("--kills", type=int, default=500, help="number of kills (default: %(default)s)")
+    crash.add_argument("--only", type=_names, default=None, help="activities, with commas (default: all)")
+    _common_options(crash, "seed of the moments of the kills")
+    soak = commands.add_parser("soak", help="millions of decisions on one engine: memory, latency, covariance")
+    soak.add_argument("--decisions", type=int, default=2_000_000, help="number of decisions (default: %(default)s)")
+    soak.add_argument("--every", type=int, default=50_000, help="decisions for each row (default: %(default)s)")
+    _common_options(soak, "seed of customers and decisions")
+    ope = commands.add_parser("ope", help="seconds and memory of evaluation beside Open Bandit Pipeline")
+    ope.add_argument("--rows", type=_numbers, default=obp_speed.EVALUATION_SIZES, help="log sizes, with commas")
+    ope.add_argument("--rounds", type=int, default=5, help="runs of each side at each size (default: %(default)s)")
+    _common_options(ope, "seed of the log")
+    first = commands.add_parser("opening", help="milliseconds until an engine has decided, by the size of the log")
+    first.add_argument("--decisions", type=_numbers, default=opening.LOG_SIZES, help="log sizes, with commas")
+    first.add_argument("--rounds", type=int, default=opening.ROUNDS_A_SIZE, help="at each size (default: %(default)s)")
+    _common_options(first, "seed of the log")
+    begun = commands.add_parser("start", help="milliseconds of starting the command line, beside sqlite-utils")
+    begun.add_argument("--rounds", type=int, default=start.START_ROUNDS, help="of all commands (default: %(default)s)")
+    begun.add_argument("--out", type=Path, default=BENCH_FOLDER, help="folder of the results (default: %(default)s)")
+    return parser
+
+
+def _common_options(parser: argparse.ArgumentParser, seed: str, default: int = 1) -> None:
+    parser.add_argument("--seed", type=int, default=default, help=f"{seed} (default: %(default)s)")
+    parser.add_argument("--out", type=Path, default=BENCH_FOLDER, help="folder of the results (default: %(default)s)")
+
+
+def _earned_options(parser: argparse.ArgumentParser) -> None:
+    wanted = [name for name in SCENARIOS if name not in SMALL_SCENARIOS]
+    parser.add_argument("--scenarios", type=_names, default=wanted, help="names, with commas (default: all but tiny)")
+    parser.add_argument("--only", type=_names, default=None, help="contestants, with commas (default: all installed)")
+    parser.add_argument("--seeds", type=int, default=5, help="draws of each scenario (default: %(default)s)")
+    parser.add_argument("--customers", type=int, default=None, help="(default: what the scenario recommends)")
+    parser.add_argument("--visits", type=int, default=None, help="(default: what the scenario recommends)")
+    parser.add_argument("--processes", type=int, choices=(1, 2), default=1, help="in parallel (default: %(default)s)")
+    parser.add_argument("--again", action="store_true", help="repeat what has a result already")
+    _common_options(parser, "the seed of all draws")
+
+
+def _speed_options(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = commands.add_parser("speed", help="microseconds of the engine as multiples of Vowpal Wabbit's")
+    parser.add_argument("--offers", type=_numbers, default=speed.OFFER_COUNTS, help="numbers of offers, with commas")
+    parser.add_argument("--facts", type=_numbers, default=speed.FACT_COUNTS, help="numbers of facts, with commas")
+    parser.add_argument("--seconds", type=float, default=8.0, help="of timing at each size (default: %(default)s)")
+    _common_options(parser, "seed of the contexts")
+
+
+def _settings_options(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = commands.add_parser("settings", help="regret of Thompson sampling by draws, floor and width")
+    scenarios = list(settings.SETTINGS_SCENARIOS)
+    parser.add_argument("--scenarios", type=_names, default=scenarios, help="names, with commas")
+    parser.add_argument("--seeds", type=int, default=5, help="draws of each scenario (default: %(default)s)")
+    parser.add_argument("--visits", type=int, default=None, help="(default: what the scenario recommends)")
+    _common_options(parser, "the seed of all draws", default=2)
+
+
+def _many_options(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = commands.add_parser("many", help="many processes on one database, beside plain sqlite3")
+    parser.add_argument("--processes", type=int, default=8, help="number of processes (default: %(default)s)")
+    parser.add_argument("--decisions", type=int, default=10_000, help="of each process (default: %(default)s)")
+    durabilities = processes.TIMED_DURABILITIES
+    parser.add_argument("--durability", choices=durabilities, default=None, help="process or full (default: both)")
+    parser.add_argument(
+        "--learn-every", type=int, default=0, help="decisions after which a process learns (default: never)"
+    )
+    _common_options(parser, "seed of the contexts")
+
+
+def _names(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def _numbers(text: str) -> tuple[int, ...]:
+    return tuple(int(number) for number in _names(text))

@@ -1,0 +1,81 @@
+"""The application: its commands and their help, exit codes, and progress."""
+
+import sys
+
+import pytest
+
+import bandit
+from bandit.cli import app
+from tests.cli.conftest import run
+
+COMMANDS = (
+    "init",
+    "simulate",
+    "import",
+    "evaluate",
+    "learn-offline",
+    "plan",
+    "export",
+    "replay",
+    "decide",
+    "record",
+    "learn",
+    "fit",
+    "half-life",
+    "exploration",
+    "verify",
+    "rebuild",
+    "backup",
+    "erase",
+    "retain",
+    "export-customer",
+    "doctor",
+)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_teaches_with_an_example(command, capsys):
+    said = run(capsys, command, "--help")
+    assert said.code == 0
+    assert f"offer-bandit {command} " in said.out.split("Example:")[1]
+    assert "--json" in said.out
+
+
+def test_every_command_is_there_and_help_lists_them(capsys):
+    names = {command.name for command in app.registered_commands}
+    assert names == set(COMMANDS)
+    said = run(capsys)
+    assert said.code == 0
+    assert all(name in said.out for name in COMMANDS)
+    assert run(capsys, "--version").out == f"offer-bandit {bandit.__version__}\n"
+
+
+def test_our_own_fault_is_a_sentence_and_a_traceback_only_when_asked(example, capsys, monkeypatch):
+    def fails(*_, **__):
+        raise ZeroDivisionError("one\ntwo")
+
+    monkeypatch.setattr("bandit.evaluate.evaluate", fails)
+    said = run(capsys, "evaluate", "offers.db", "--policy", "uniform")
+    assert said.code == 1
+    assert "ZeroDivisionError: one two" in said.sentence
+    assert "--debug" in said.sentence
+    assert "Traceback" not in said.err
+    assert "Traceback" in run(capsys, "evaluate", "offers.db", "--policy", "uniform", "--debug").err
+
+
+def test_an_interruption_ends_with_its_own_code(example, capsys, monkeypatch):
+    def stops(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("bandit.evaluate.evaluate", stops)
+    assert run(capsys, "evaluate", "offers.db", "--policy", "uniform").code == 130
+
+
+def test_progress_is_shown_on_a_terminal_only(example, capsys, monkeypatch):
+    arguments = ("evaluate", "offers.db", "--policy", "uniform", "--json")
+    assert run(capsys, *arguments).err == ""
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setattr("rich.console.Console.is_terminal", property(lambda _: True))
+    said = run(capsys, *arguments)
+    assert said.json["n"] == 2_000
+    assert sys.stdout is not sys.stderr

@@ -1,0 +1,69 @@
+"""Argument validation: what is accepted, and what is refused with which error."""
+
+from datetime import UTC, datetime
+
+import numpy as np
+import pytest
+
+from bandit.catalogue.schema import MAX_NAME
+from bandit.engine.arguments import check_texts, checked_amounts, checked_events, checked_text, checked_times
+from bandit.errors import InputError, NumberError
+
+
+def clock():
+    return 5
+
+
+@pytest.mark.parametrize("text", ["a", "x" * MAX_NAME, "kund № 7"])
+def test_a_text_that_can_be_stored_is_returned_as_it_is(text):
+    assert checked_text("customer", text) is text
+    check_texts("customer", [text, text])
+
+
+@pytest.mark.parametrize("text", ["", None, 3, b"bytes", "x" * (MAX_NAME + 1), "half \ud83d"])
+def test_what_cannot_be_stored_is_refused_alone_and_among_others(text):
+    with pytest.raises(InputError, match="a customer"):
+        checked_text("customer", text)
+    with pytest.raises(InputError, match="a customer"):
+        check_texts("customer", ["sound", text, "sound"])
+
+
+def test_one_moment_is_the_time_of_all_rows():
+    assert checked_times(None, 3, clock).tolist() == [5, 5, 5]
+    assert checked_times(datetime(1970, 1, 1, 0, 0, 1, tzinfo=UTC), 2, clock).tolist() == [1_000_000] * 2
+    assert checked_times(np.array([1, 2], dtype=np.int32), 2, clock).dtype == np.int64
+
+
+@pytest.mark.parametrize("times", [np.array([1.5]), np.array(["2026"]), np.array([2**62]), "today", True])
+def test_times_that_are_no_whole_microseconds_of_a_known_year_are_refused(times):
+    with pytest.raises(InputError):
+        checked_times(times, 1, clock)
+
+
+def test_amounts_that_are_not_given_are_nan():
+    assert np.isnan(checked_amounts("revenue", None, 2)).all()
+    assert checked_amounts("revenue", [1, 2.5], 2).tolist() == [1.0, 2.5]
+
+
+@pytest.mark.parametrize(
+    ("values", "error"),
+    [
+        ([1.0], InputError),
+        ([[1.0], [2.0]], InputError),
+        ([1.0, np.nan], NumberError),
+        ([1.0, -np.inf], NumberError),
+        (["much", 1.0], NumberError),
+        ([10**400, 1.0], NumberError),
+    ],
+)
+def test_amounts_that_cannot_be_added_up_are_refused(values, error):
+    with pytest.raises(error, match="revenue"):
+        checked_amounts("revenue", values, 2)
+
+
+def test_events_are_rows_that_know_whether_their_time_was_given():
+    rows = checked_events(["a", "b"], "purchase", np.array([1.0, 2.0]), None, None, [None, "e2"], clock)
+    assert (rows.time.tolist(), rows.recorded_at, rows.time_given) == ([5, 5], 5, False)
+    assert checked_events(["a"], ["closed"], None, None, 3, None, clock).time_given
+    with pytest.raises(InputError, match="event id"):
+        checked_events(["a", "b"], "purchase", None, None, None, [None, ""], clock)

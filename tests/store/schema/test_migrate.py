@@ -1,0 +1,70 @@
+"""Migrations go forward, one transaction each."""
+
+import gzip
+import importlib
+import pkgutil
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from bandit.errors import StoreError
+from bandit.store import Store, schema
+from tests.store.rows import fill
+
+FIXTURES = Path(__file__).parents[2] / "fixtures"
+
+
+def test_migrations_go_forward_one_transaction_each(path, monkeypatch):
+    fill(path)
+
+    def second(db):
+        db.execute("CREATE TABLE later (x INTEGER) STRICT")
+
+    def broken(db):
+        db.execute("CREATE TABLE never (x INTEGER) STRICT")
+        db.execute("not SQL")
+
+    def version_and_tables():
+        raw = sqlite3.connect(path)
+        tables = {row[0] for row in raw.execute("SELECT name FROM sqlite_master")}
+        version = raw.execute("PRAGMA user_version").fetchone()[0]
+        raw.close()
+        return version, tables
+
+    monkeypatch.setattr(schema, "MIGRATIONS", (*schema.MIGRATIONS, second, broken))
+    version = schema.VERSION
+    monkeypatch.setattr(schema, "VERSION", version + 2)
+    with pytest.raises(StoreError, match="open it once for writing"):
+        Store.open(path, read_only=True)
+    with pytest.raises(StoreError):
+        Store.open(path)
+    now, tables = version_and_tables()
+    assert now == version + 1
+    assert "later" in tables
+    assert "never" not in tables
+
+
+def test_the_migrations_are_the_numbered_modules_in_order():
+    """A module m001_..., m002_... each, with a docstring that says what it adds."""
+    names = sorted(each.name for each in pkgutil.iter_modules(schema.__path__) if each.name.startswith("m"))
+    names.remove("migrate")
+    modules = [importlib.import_module(f"bandit.store.schema.{name}") for name in names]
+    assert [name[:5] for name in names] == [f"m{number:03d}_" for number in range(1, schema.VERSION + 1)]
+    assert tuple(module.apply for module in modules) == schema.MIGRATIONS
+    assert all(module.__doc__.startswith(f"Migration {place}: ") for place, module in enumerate(modules, start=1))
+
+
+def test_the_text_of_the_schema_is_that_of_version_0_4_0(tmp_path):
+    """Every table, index, trigger and view, by its statement in sqlite_master."""
+
+    def statements(path):
+        raw = sqlite3.connect(path)
+        rows = raw.execute("SELECT type, name, sql FROM sqlite_master ORDER BY type, name").fetchall()
+        raw.close()
+        return rows
+
+    earlier, new = tmp_path / "earlier.db", tmp_path / "new.db"
+    earlier.write_bytes(gzip.decompress((FIXTURES / "version_0_4_0.db.gz").read_bytes()))
+    Store.open(new).close()
+    assert statements(new) == statements(earlier)
