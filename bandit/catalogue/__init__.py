@@ -2,5 +2,6 @@
 
 from bandit.catalogue.catalogue import Catalogue
 from bandit.catalogue.dimensions import Dimension, Option
+from bandit.catalogue.groups import Groups
 
-__all__ = ["Catalogue", "Dimension", "Option"]
+__all__ = ["Catalogue", "Dimension", "Groups", "Option"]

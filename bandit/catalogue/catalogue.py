@@ -20,6 +20,8 @@ from bandit.catalogue.dimensions import Dimension, Option
 from bandit.catalogue.eligibility import Eligibility, Rule
 from bandit.catalogue.fact_values import FactValues
 from bandit.catalogue.facts import Fact
+from bandit.catalogue.group_schema import embed_group_rules
+from bandit.catalogue.groups import Groups, build_groups
 from bandit.catalogue.objective import Money, Objective
 from bandit.catalogue.offer_grid import OfferGrid, OptionMasks
 from bandit.catalogue.schema import CatalogueFile, decode, encode
@@ -54,11 +56,13 @@ class Catalogue:
     rules: tuple[Rule, ...]
     fallback: int | None
     file: CatalogueFile
+    groups: Groups | None = None
 
     @staticmethod
     def from_toml(path: str | Path) -> Catalogue:
         """Read a catalogue; CatalogueError says where and what is wrong."""
-        return Catalogue.from_dict(read_toml(Path(path), "a catalogue"), where=str(path))
+        content = embed_group_rules(read_toml(Path(path), "a catalogue"), Path(path))
+        return Catalogue.from_dict(content, where=str(path))
 
     @staticmethod
     def from_dict(mapping: Mapping[str, object], where: str = "catalogue") -> Catalogue:
@@ -264,13 +268,16 @@ def _build(file: CatalogueFile, where: str) -> Catalogue:
         fallback=None,
         file=file,
     )
-    if file.fallback is None:
-        return catalogue
-    try:
-        fallback = catalogue.offer_index(file.fallback)
-    except OfferError as fault:
-        raise CatalogueError(f"{where}: [fallback]: {fault}") from fault
-    return replace(catalogue, fallback=fallback)
+    fallback = None
+    if file.fallback is not None:
+        try:
+            fallback = catalogue.offer_index(file.fallback)
+        except OfferError as fault:
+            raise CatalogueError(f"{where}: [fallback]: {fault}") from fault
+    groups = None
+    if file.groups is not None:
+        groups = build_groups(file.groups, facts, catalogue.offer_index, fallback, where)
+    return replace(catalogue, fallback=fallback, groups=groups)
 
 
 def _grid(dimensions: tuple[Dimension, ...], forbidden: Sequence[OptionMasks], where: str) -> OfferGrid:

@@ -9,6 +9,7 @@ from typing import Any, Literal, cast
 
 import msgspec
 
+from bandit.catalogue.group_schema import GroupsFile, check_group_keys, check_groups
 from bandit.catalogue.objective import ObjectiveKind
 from bandit.domain import MICROSECONDS
 from bandit.errors import CatalogueError
@@ -103,6 +104,7 @@ class CatalogueFile(_Strict, frozen=True):
     context: dict[str, FactFile] = {}
     rules: list[RuleFile] = []
     fallback: dict[str, str] | None = None
+    groups: GroupsFile | None = None
 
 
 def window_microseconds(text: str) -> int:
@@ -131,6 +133,7 @@ def decode(mapping: Mapping[str, object], where: str) -> CatalogueFile:
     if plain["dimensions"] is None:
         raise CatalogueError(f"{where}: has no [[dimensions]]; name at least one lever and its options")
     try:
+        check_group_keys(plain.get("groups"))
         file = msgspec.convert(plain, CatalogueFile)
         _check(file)
     except (msgspec.ValidationError, OverflowError) as fault:  # an integer may be more than a float holds
@@ -200,6 +203,8 @@ def _check(file: CatalogueFile) -> None:
     options = {dimension.name: {option.name for option in dimension.options} for dimension in file.dimensions}
     for number, rule in enumerate(file.rules, start=1):
         _check_rule(number, rule, options)
+    if file.groups is not None:
+        check_groups(file.groups, has_fallback=file.fallback is not None)
 
 
 def _texts(file: CatalogueFile) -> Iterator[tuple[str, str]]:
@@ -214,6 +219,8 @@ def _texts(file: CatalogueFile) -> Iterator[tuple[str, str]]:
         yield "fact", name
         yield from (("value", value) for value in fact.values)
     yield from (("reason", rule.reason) for rule in file.rules)
+    if file.groups is not None:
+        yield from file.groups.texts()
 
 
 def _check_text(what: str, text: str) -> None:

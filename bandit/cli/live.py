@@ -47,7 +47,10 @@ def decide(
         ),
     ] = None,
     time: Moment = None,
-    group: Annotated[str, typer.Option(help="The customer's group, as recorded in the log.")] = "policy",
+    group: Annotated[
+        str | None,
+        typer.Option(help="The group; default: the customer's own where the catalogue declares [groups], or policy."),
+    ] = None,
     top: Annotated[int, typer.Option(min=0, help="How many of the most probable offers to list.")] = 5,
     seed: EngineSeed = None,
     as_json: AsJson = False,
@@ -163,7 +166,7 @@ def _engine(
     catalogue: Path | None,
     *,
     seed: int | None = None,
-    group: str = "policy",
+    group: str | None = None,
     facts: dict[str, object] | None = None,
 ) -> Iterator[Engine]:
     """Yield an engine with the given policy, or with the one stored in the database.

@@ -218,7 +218,8 @@ def _left_to_learn(store: Store) -> dict[str, object]:
 
     left: dict[str, object] = {}
     for row in store.catalogues.policies():
-        objective = store.catalogues.get(row.catalogue_id).objective
+        catalogue = store.catalogues.get(row.catalogue_id)
+        objective = catalogue.objective
         name = f"policy {row.id} ({row.spec.get('kind')})"
         try:
             due = store.ledger.due(
@@ -228,6 +229,7 @@ def _left_to_learn(store: Store) -> dict[str, object]:
                 now(),
                 limit=_MOST_DUE,
                 counts_at_once=objective.kind == "reward",
+                silent=() if catalogue.groups is None else catalogue.groups.silent,
             )
         except StoreError as fault:
             left[name] = str(fault)

@@ -52,7 +52,8 @@ class DecisionBatch:
     """n requests answered, column by column; the fields are those of `Decision`, with n rows.
 
     `probabilities` is None unless the engine was asked to keep whole vectors. `fault` is the first of any part's, and
-    `logged` is False where some part could be written nowhere.
+    `logged` is False where some part could be written nowhere. `group` is one label for all rows, or (n,) labels where
+    the catalogue declares groups or the caller gave a column of them.
     """
 
     decision_ids: tuple[str, ...]
@@ -63,7 +64,7 @@ class DecisionBatch:
     eligible: BoolArray
     probabilities: FloatArray | None
     time: IntArray
-    group: str
+    group: str | ObjectArray
     fault: str | None = None
     logged: bool = True
 

@@ -12,11 +12,13 @@ from bandit.catalogue.context_json import contexts_json
 from bandit.catalogue.eligibility import MASK_CACHE_BYTES
 from bandit.catalogue.offer_grid import MAX_DENSE_OFFERS
 from bandit.decide import Choice, choose, generator_for
-from bandit.domain import Contexts, DecisionBatch, IntArray, SparsePolicy
+from bandit.domain import Contexts, DecisionBatch, IntArray, ObjectArray, Policy, SparsePolicy
 from bandit.engine.counters import EngineCounters
 from bandit.engine.results import join_choices
 from bandit.errors import PolicyError, StoreError
 from bandit.learning import PolicyLearner
+from bandit.learning.policy_state import PolicyState
+from bandit.policies.group_policies import GroupPolicies
 from bandit.store import DecisionRows, SpooledWriter, Store, is_closed
 
 MAX_DECISIONS_AT_ONCE = 512
@@ -25,7 +27,10 @@ MAX_DECISIONS_AT_ONCE = 512
 
 @dataclass(frozen=True, slots=True)
 class DecisionService:
-    """Makes and logs the decisions of one policy in one store, with one seed and for one group."""
+    """Makes and logs the decisions of one policy in one store, with one seed.
+
+    With `group_policies`, each decision is made by the policy of its group.
+    """
 
     store: Store
     catalogue: Catalogue
@@ -34,7 +39,7 @@ class DecisionService:
     writer: SpooledWriter
     counters: EngineCounters
     seed: str
-    group: str
+    group_policies: GroupPolicies | None
     keep_probabilities: bool
 
     def __post_init__(self) -> None:
@@ -46,18 +51,26 @@ class DecisionService:
                 f"{MAX_DENSE_OFFERS:,}); use Thompson sampling, which searches, or leave out options"
             )
 
-    def decide(self, contexts: Contexts, ids: Sequence[str], customers: Sequence[str], times: IntArray) -> Choice:
+    def decide(
+        self,
+        contexts: Contexts,
+        ids: Sequence[str],
+        customers: Sequence[str],
+        times: IntArray,
+        group: str | Sequence[str],
+    ) -> Choice:
         """Draw an offer for each context and log the decisions, in one transaction, before they are returned.
 
         If the database does not take them in time, the fallback is chosen for them and kept in the spool.
         """
         current = self.learner.current
+        policy, state_fault = self._policy_for(current, group)
         outage = self.writer.outage()
         if outage is None:
             rng = generator_for(self.seed, ids)
-            choice = choose(current.policy, self.catalogue, contexts, rng, current.fault)
+            choice = choose(policy, self.catalogue, contexts, rng, state_fault)
             try:
-                self.writer.decisions(self._rows(contexts, ids, customers, times, choice, current.step))
+                self.writer.decisions(self._rows(contexts, ids, customers, times, group, choice, current.step))
             except StoreError as fault:
                 if is_closed(fault):
                     raise
@@ -66,16 +79,30 @@ class DecisionService:
                 self.counters.count_decisions(len(ids), choice.fault)
                 return choice
         reason = f"StoreError: {outage}"
-        choice = choose(current.policy, self.catalogue, contexts, generator_for(self.seed, ids), reason)
-        rows = self._rows(contexts, ids, customers, times, choice, current.step)
+        choice = choose(policy, self.catalogue, contexts, generator_for(self.seed, ids), reason)
+        rows = self._rows(contexts, ids, customers, times, group, choice, current.step)
         failure = self.writer.spool_decisions(rows, list(contexts.customers))
         self.counters.count_decisions(len(ids), reason, logged=failure is None)
         if failure is None:
             return choice
         return replace(choice, fault=f"{reason}; {failure}; it was not logged", logged=False)
 
+    def _policy_for(self, current: PolicyState, group: str | Sequence[str]) -> tuple[Policy, str | None]:
+        """Return the policy to ask for rows of these groups, and why the policy that learns cannot serve them."""
+        if self.group_policies is None:
+            return current.policy, current.fault
+        policy = self.group_policies.routed(current.policy, group)
+        if current.fault is None or not self.group_policies.asks_policy(group):
+            return policy, None
+        return policy, current.fault
+
     def decide_batch(
-        self, contexts: Contexts, ids: tuple[str, ...], customers: Sequence[str], times: IntArray
+        self,
+        contexts: Contexts,
+        ids: tuple[str, ...],
+        customers: Sequence[str],
+        times: IntArray,
+        group: str | ObjectArray,
     ) -> DecisionBatch:
         """Do what `decide` does in parts that bound the memory for masks, and return all choices as columns."""
         n = contexts.n
@@ -87,6 +114,7 @@ class DecisionService:
                 ids[start : start + size],
                 customers[start : start + size],
                 times[start : start + size],
+                group if isinstance(group, str) else group[start : start + size].tolist(),
             )
             for start in range(0, n, size)
         ]
@@ -100,7 +128,7 @@ class DecisionService:
             eligible=choice.eligible,
             probabilities=choice.probabilities if self.keep_probabilities else None,
             time=times,
-            group=self.group,
+            group=group,
             fault=choice.fault,
             logged=choice.logged,
         )
@@ -111,6 +139,7 @@ class DecisionService:
         ids: Sequence[str],
         customers: Sequence[str],
         times: IntArray,
+        group: str | Sequence[str],
         choice: Choice,
         step: int,
     ) -> DecisionRows:
@@ -125,7 +154,7 @@ class DecisionService:
             eligible=choice.eligible if choice.sets is None or len(choice.sets.masks) > 1 else choice.sets.masks,
             offer=choice.offer,
             propensity=choice.propensity,
-            group=self.group,
+            group=group,
             seed=self.seed,
             batch=ids[0],
             probabilities=choice.probabilities if self.keep_probabilities else None,

@@ -19,6 +19,7 @@ from bandit.domain import Decision, DecisionBatch, FloatArray, IntArray, ObjectA
 from bandit.engine.arguments import check_texts, checked_amounts, checked_events, checked_text, checked_times
 from bandit.engine.counters import EngineCounters
 from bandit.engine.decisions import DecisionService
+from bandit.engine.group_labels import GroupLabels
 from bandit.engine.idempotency import DecisionLookup
 from bandit.engine.options import EngineOptions, EngineSettings, engine_options, warn_renamed, with_engine_settings
 from bandit.engine.results import decision_of
@@ -28,6 +29,7 @@ from bandit.errors import InputError, StoreError
 from bandit.governance.verify import VerifyReport
 from bandit.learning import LearnReport, PolicyLearner, RebuildReport
 from bandit.policies import build
+from bandit.policies.group_policies import GroupPolicies
 from bandit.store import EventReceipt, Store
 from bandit.store.customer_key import FILE_VARIABLE, KEY_VARIABLE
 from bandit.store.customer_key import customer_key as environment_key
@@ -72,7 +74,7 @@ class Engine:
         self.store = store
         self.catalogue = catalogue
         self.seed = str(secrets.randbits(63) if options.seed is None else options.seed)
-        self.group = options.group
+        self._labels = GroupLabels(catalogue.groups, options.group)
         self._clock = options.clock or now
         self._lock = threading.RLock()
         self._closed = False
@@ -94,7 +96,7 @@ class Engine:
             self._writer,
             self._counters,
             self.seed,
-            self.group,
+            None if catalogue.groups is None else GroupPolicies(catalogue, catalogue.groups),
             options.keep_probabilities,
         )
         register_for_fork(self, outer=True)
@@ -105,12 +107,13 @@ class Engine:
         """Open or create the database and take up what this policy has learned in it.
 
         `seed` makes decisions reproducible given their ids; without one it is drawn at random. `group` is logged with
-        every decision. `durability` "full" has each decision on the disk before it is returned, "process" in the hands
-        of the operating system (it survives a killed process, not a power cut). `keep_probabilities` logs whole
-        vectors. `clock` returns microseconds since 1970 UTC. `busy_timeout` is the longest wait for another process's
-        lock on the database, in seconds. `sync` is how often, at most, a decision checks whether another engine has
-        learned, in seconds; with None only `sync()` and `learn()` do. InputError for a setting that cannot be used,
-        StoreError for a database that cannot be used.
+        every decision; without one it is "policy" or, where the catalogue declares [groups], the customer's own (a
+        setting must then be one of them). `durability` "full" has each decision on the disk before it is returned,
+        "process" in the hands of the operating system (it survives a killed process, not a power cut).
+        `keep_probabilities` logs whole vectors. `clock` returns microseconds since 1970 UTC. `busy_timeout` is the
+        longest wait for another process's lock on the database, in seconds. `sync` is how often, at most, a decision
+        checks whether another engine has learned, in seconds; with None only `sync()` and `learn()` do. InputError for
+        a setting that cannot be used, StoreError for a database that cannot be used.
         """
         options = engine_options(settings)
         with _opened_store(path, options) as store:
@@ -161,11 +164,14 @@ class Engine:
         *,
         decision_id: str | None = None,
         time: Time = None,
+        group: str | None = None,
     ) -> Decision:
         """Choose an offer for one customer; it is in the log before it is returned.
 
         A decision id that the log already has for the same customer and context returns the same decision (a retried
-        request is one decision); DuplicateError if customer or context differ. ContextError for a context that does
+        request is one decision); DuplicateError if customer or context differ. Where the catalogue declares [groups],
+        the customer's group decides who chooses; `group` puts this one decision in another, or is any label where none
+        are declared (InputError for one that is not declared). ContextError for a context that does
         not fit the catalogue, NoEligibleOfferError if the rules leave no offer and there is no fallback.
         """
         with self._lock:
@@ -180,9 +186,10 @@ class Engine:
                     return existing
             ids = (new_id() if decision_id is None else decision_id,)
             times = np.array([self._time(time)], dtype=np.int64)
-            choice = self._service.decide(contexts, ids, (customer,), times)
+            label = self._labels.one(contexts.customers[0], group)
+            choice = self._service.decide(contexts, ids, (customer,), times, label)
             self._worker.poll()
-            return decision_of(self.catalogue, ids[0], customer, contexts, choice, int(times[0]), self.group)
+            return decision_of(self.catalogue, ids[0], customer, contexts, choice, int(times[0]), label)
 
     def decide_batch(
         self,
@@ -191,11 +198,13 @@ class Engine:
         *,
         time: IntArray | Time = None,
         decision_ids: Sequence[str] | None = None,
+        group: str | Sequence[str] | None = None,
     ) -> DecisionBatch:
         """Choose an offer for each of many customers: columns in, columns out.
 
         The batch is decided and logged in parts of at most 512. DuplicateError if the log already has one of the
-        decision ids; nothing of the part with that id is written.
+        decision ids; nothing of the part with that id is written. `group` is that of `decide`: one label for all, or
+        one each.
         """
         with self._lock:
             self._must_be_open()
@@ -211,9 +220,19 @@ class Engine:
             times = checked_times(time, n, self._clock)
             if len(times) != n:
                 raise InputError(f"there are {len(times)} times for {n} contexts; send one each, or one for all")
-            batch = self._service.decide_batch(checked, ids, customers, times)
+            labels = self._labels.many(checked.customers, group)
+            batch = self._service.decide_batch(checked, ids, customers, times, labels)
             self._worker.poll()
             return batch
+
+    @property
+    def group(self) -> str | None:
+        """The group of every decision where the caller names none; None if it is the customer's own."""
+        return self._labels.common
+
+    def group_of(self, customer: str) -> str:
+        """Return the group that a customer's decisions are made in, unless the caller names another."""
+        return self._labels.one(self.store.customers.stored(checked_text("customer", customer)), None)
 
     # -- record ------------------------------------------------------------------------------------------------
 

@@ -20,11 +20,11 @@ class EngineOptions:
     """The settings of an engine, as `Engine.open` describes them; InputError for a value that cannot be used.
 
     >>> EngineOptions(seed=7, sync=None)  # doctest: +ELLIPSIS
-    EngineOptions(seed=7, group='policy', durability='full', ..., busy_timeout=5.0, sync=None)
+    EngineOptions(seed=7, group=None, durability='full', ..., busy_timeout=5.0, sync=None)
     """
 
     seed: int | None = None
-    group: str = "policy"
+    group: str | None = None
     customer_key: bytes | None = field(default=None, repr=False)
     durability: Literal["full", "process"] = "full"
     keep_probabilities: bool = False
@@ -33,7 +33,8 @@ class EngineOptions:
     sync: float | None = 1.0
 
     def __post_init__(self) -> None:
-        checked_text("group", self.group)
+        if self.group is not None:
+            checked_text("group", self.group)
         for name, seconds in (("busy_timeout", self.busy_timeout), ("sync", 0.0 if self.sync is None else self.sync)):
             if not (math.isfinite(seconds) and seconds >= 0.0):
                 raise InputError(f"{name} is a number of seconds, 0 or more; seen {seconds}")
@@ -45,7 +46,7 @@ class EngineSettings(TypedDict, total=False):
     """The fields of `EngineOptions` as keyword arguments; `follow` is the former name of `sync`."""
 
     seed: int | None
-    group: str
+    group: str | None
     customer_key: bytes | None
     durability: Literal["full", "process"]
     keep_probabilities: bool

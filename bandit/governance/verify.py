@@ -12,6 +12,7 @@ from bandit.domain import IntArray, Policy, Progress
 from bandit.errors import OfferBanditError
 from bandit.learning import PolicyLearner
 from bandit.policies import build, close
+from bandit.policies.group_policies import GroupPolicies
 from bandit.store import CatalogueTranslation, DecisionColumns, PolicyRow, Store, Where, state_hash
 
 PROPENSITY_TOLERANCE = 1e-9
@@ -97,6 +98,8 @@ class _PolicyVerifier:
         catalogue_id, spec = store.catalogues.policy_spec(row.id)
         self.catalogue = store.catalogues.get(catalogue_id)
         self.translation = CatalogueTranslation(store, self.catalogue)
+        groups = self.catalogue.groups
+        self.group_policies = None if groups is None else GroupPolicies(self.catalogue, groups)
         self.learner = PolicyLearner(store, self.catalogue, catalogue_id, build(self.catalogue, spec))
         self.hashes = {step.step: step.state_hash for step in store.ledger.steps(row.id)}
         self.policy: Policy = self.learner.base_policy()
@@ -156,7 +159,11 @@ class _PolicyVerifier:
         self._move_to(int(batch.policy_step[0]))
         contexts = self.translation.decisions(batch, masks=False)[1].contexts
         rng = generator_for(str(batch.seed[0]), batch.decision_id.tolist())
-        choice = choose(self.policy, self.catalogue, contexts, rng)
+        policy = self.policy
+        if self.group_policies is not None:
+            self._check_groups(batch)
+            policy = self.group_policies.routed(policy, batch.group.tolist())
+        choice = choose(policy, self.catalogue, contexts, rng)
         eligible = self.store.eligible_sets.masks(batch.eligible_set_id, self.catalogue.n_offers)
         for wrong, what in (
             ((choice.eligible != eligible).any(axis=1), "other offers are eligible"),
@@ -168,6 +175,14 @@ class _PolicyVerifier:
                     f'decision "{batch.decision_id[row]}": computed again, {what} than the log has'
                 )
         return len(batch)
+
+    def _check_groups(self, batch: DecisionColumns) -> None:
+        groups = self.catalogue.groups
+        for row in np.flatnonzero(~np.isin(batch.group, () if groups is None else groups.names)).tolist():
+            self.findings.add_problem(
+                f'decision "{batch.decision_id[row]}": its group "{batch.group[row]}" is not one that the catalogue '
+                "declares"
+            )
 
     def _move_to(self, step: int) -> None:
         other, here = self.other_state, (self.policy, self.step)

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.random import Generator
 
 from bandit.catalogue import Catalogue
-from bandit.domain import BoolArray, Contexts, FloatArray
+from bandit.catalogue.segments import IsEligible
+from bandit.domain import BoolArray, Contexts, FloatArray, IntArray
 from bandit.errors import OfferError
 from bandit.policies.probabilities import one_hot, uniform_over
 from bandit.policies.stateless import Stateless
@@ -28,6 +29,8 @@ class ConstantOffer(Stateless):
     [[0.0, 1.0]]
     """
 
+    exploration = 0.0
+
     def __init__(self, catalogue: Catalogue, offer: Mapping[str, str] | int, name: str | None = None) -> None:
         """Take the offer as its number or as one option a dimension (OfferError where it is not legal)."""
         self.catalogue = catalogue
@@ -36,16 +39,21 @@ class ConstantOffer(Stateless):
         self.offer = offer if isinstance(offer, int) else catalogue.offer_index(offer)
         self.name = name or f"everyone: {catalogue.label(self.offer)}"
 
+    def named(self, contexts: Contexts, is_eligible: IsEligible) -> IntArray:  # noqa: ARG002
+        """Return the (n,) offers that are served; -1 where every eligible offer is as probable."""
+        offer = np.where(is_eligible(self.offer), self.offer, -1)
+        fallback = self.catalogue.fallback
+        if fallback is not None and (offer < 0).any():
+            offer = np.where((offer < 0) & is_eligible(fallback), fallback, offer)
+        return offer
+
     def probabilities(self, contexts: Contexts, eligible: BoolArray, rng: Generator) -> FloatArray:  # noqa: ARG002
         """Return 1 for the offer where it is eligible, (n, N)."""
-        chosen = one_hot(np.full(len(eligible), self.offer), eligible.shape[1])
-        barred = ~eligible[:, self.offer]
+        offer = self.named(contexts, lambda one: eligible[:, one])
+        chosen = one_hot(np.maximum(offer, 0), eligible.shape[1])
+        barred = offer < 0
         if barred.any():
             chosen[barred] = uniform_over(eligible[barred])
-            fallback = self.catalogue.fallback
-            if fallback is not None:
-                served = barred & eligible[:, fallback]
-                chosen[served] = one_hot(np.full(int(served.sum()), fallback), eligible.shape[1])
         return chosen
 
     def spec(self) -> Mapping[str, object]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
@@ -11,31 +10,13 @@ import numpy as np
 from numpy.random import Generator
 
 from bandit.catalogue import Catalogue
-from bandit.catalogue.conditions import Condition, compile_condition
+from bandit.catalogue.group_schema import SegmentRulesFile
+from bandit.catalogue.segments import IsEligible, compile_segments
 from bandit.catalogue.toml import read_toml
-from bandit.domain import BoolArray, Contexts, FloatArray
-from bandit.errors import CatalogueError, OfferError, PolicyError
+from bandit.domain import BoolArray, Contexts, FloatArray, IntArray
+from bandit.errors import CatalogueError, PolicyError
 from bandit.policies.probabilities import check_share, mix_floor, one_hot, uniform_over
 from bandit.policies.stateless import Stateless
-
-
-class _SegmentFile(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
-    when: str
-    offer: dict[str, str]
-    name: str = ""
-
-
-class _RulesFile(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
-    segments: list[_SegmentFile] = []
-    otherwise: dict[str, str] | None = None
-    exploration: float = 0.0
-    name: str = "segment rules"
-
-
-@dataclass(frozen=True, slots=True)
-class _Segment:
-    condition: Condition
-    offer: int
 
 
 class SegmentRules(Stateless):
@@ -57,25 +38,13 @@ class SegmentRules(Stateless):
     [[0.1, 0.9], [0.9, 0.1]]
     """
 
-    def __init__(self, catalogue: Catalogue, file: _RulesFile, where: str) -> None:
+    def __init__(self, catalogue: Catalogue, file: SegmentRulesFile, where: str) -> None:
         """Use `from_toml` or `from_dict`."""
         self.catalogue = catalogue
         self.name = file.name
         self.file = file
         self.exploration = check_share("exploration", file.exploration)
-        self.segments = tuple(
-            _Segment(
-                compile_condition(segment.when, catalogue.facts, f"{where}: segment {number}"),
-                _offer(catalogue, segment.offer, f"{where}: segment {number}"),
-            )
-            for number, segment in enumerate(file.segments, start=1)
-        )
-        last = (
-            catalogue.fallback if file.otherwise is None else _offer(catalogue, file.otherwise, f"{where}: otherwise")
-        )
-        if not self.segments and last is None:
-            raise CatalogueError(f"{where}: there is no segment, no `otherwise` and no fallback; name an offer")
-        self.otherwise = [offer for offer in (last, catalogue.fallback) if offer is not None]
+        self.compiled = compile_segments(file, catalogue.facts, catalogue.offer_index, catalogue.fallback, where)
 
     @staticmethod
     def from_toml(catalogue: Catalogue, path: str | Path) -> SegmentRules:
@@ -86,7 +55,7 @@ class SegmentRules(Stateless):
     def from_dict(catalogue: Catalogue, mapping: Mapping[str, object], where: str = "segment rules") -> SegmentRules:
         """Build segment rules from the structure of their TOML file."""
         try:
-            file = msgspec.convert(dict(mapping), _RulesFile)
+            file = msgspec.convert(dict(mapping), SegmentRulesFile)
         except msgspec.ValidationError as fault:
             raise CatalogueError(f"{where}: {fault}") from fault
         try:
@@ -94,13 +63,13 @@ class SegmentRules(Stateless):
         except PolicyError as fault:
             raise CatalogueError(f"{where}: {fault}") from fault
 
+    def named(self, contexts: Contexts, is_eligible: IsEligible) -> IntArray:
+        """Return the (n,) offers that the rules name; -1 where every eligible offer is as probable."""
+        return self.compiled.named(contexts, is_eligible)
+
     def probabilities(self, contexts: Contexts, eligible: BoolArray, rng: Generator) -> FloatArray:  # noqa: ARG002
         """Return 1 for the named offer, less the share of exploration spread over the eligible ones, (n, N)."""
-        offer = np.full(contexts.n, -1, dtype=np.int64)
-        for segment in self.segments:
-            offer[(offer < 0) & segment.condition(contexts) & eligible[:, segment.offer]] = segment.offer
-        for last in self.otherwise:
-            offer[(offer < 0) & eligible[:, last]] = last
+        offer = self.named(contexts, lambda one: eligible[:, one])
         chosen = one_hot(np.maximum(offer, 0), eligible.shape[1])
         open_rows = offer < 0
         if open_rows.any():
@@ -110,10 +79,3 @@ class SegmentRules(Stateless):
     def spec(self) -> Mapping[str, object]:
         """Return the kind and the rules, in the structure of their TOML file."""
         return {"kind": "rules", **msgspec.to_builtins(self.file)}
-
-
-def _offer(catalogue: Catalogue, offer: Mapping[str, str], where: str) -> int:
-    try:
-        return catalogue.offer_index(offer)
-    except OfferError as fault:
-        raise CatalogueError(f"{where}: {fault}") from fault

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import numpy as np
 from numpy.random import Generator
 
 from bandit.catalogue import Catalogue
-from bandit.domain import BoolArray, Contexts, FloatArray
+from bandit.catalogue.segments import IsEligible
+from bandit.domain import BoolArray, Contexts, FloatArray, IntArray
 from bandit.policies.probabilities import uniform_over
 from bandit.policies.stateless import Stateless
 
@@ -16,9 +18,14 @@ class Uniform(Stateless):
     """All eligible offers have the same probability."""
 
     name = "uniform"
+    exploration = 1.0
 
     def __init__(self, catalogue: Catalogue) -> None:
         self.catalogue = catalogue
+
+    def named(self, contexts: Contexts, is_eligible: IsEligible) -> IntArray:  # noqa: ARG002
+        """Return -1 for each of n contexts: every eligible offer is as probable."""
+        return np.full(contexts.n, -1, dtype=np.int64)
 
     def probabilities(self, contexts: Contexts, eligible: BoolArray, rng: Generator) -> FloatArray:  # noqa: ARG002
         """Return 1 / (number eligible) for each eligible offer, (n, N)."""

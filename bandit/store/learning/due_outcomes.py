@@ -32,16 +32,19 @@ WHERE l.step = (SELECT MAX(m.step) FROM learned m WHERE m.policy_id = :policy_id
 class DueCriterion:
     """When an outcome is due: the event that converts, the window in microseconds, and whether rewards are final.
 
-    With `counts_at_once` a decision with a revenue or a reward is settled before its window ends.
+    With `counts_at_once` a decision with a revenue or a reward is settled before its window ends. Decisions of the
+    groups in `silent` are never due.
     """
 
     objective_event: str
     window: int
     counts_at_once: bool
+    silent: tuple[str, ...] = ()
 
     def to_json(self) -> str:
         """Return the text that the database keeps with a watermark."""
-        return msgspec.json.encode([self.objective_event, self.window, self.counts_at_once]).decode()
+        parts: list[object] = [self.objective_event, self.window, self.counts_at_once]
+        return msgspec.json.encode([*parts, self.silent] if self.silent else parts).decode()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -143,7 +146,10 @@ class DueOutcomes:
             | (current.revenue != previous.revenue)
             | (current.value != previous.value)
         )
-        rows = np.flatnonzero((weight > previous.weight) | (is_update & changed))[:limit]
+        due = (weight > previous.weight) | (is_update & changed)
+        if criterion.silent:
+            due &= ~np.isin(self._reader.groups(seqs), criterion.silent)
+        rows = np.flatnonzero(due)[:limit]
         return DueColumns(
             self._reader.by_seq(seqs[rows], event, window),
             weight[rows],

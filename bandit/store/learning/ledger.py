@@ -57,12 +57,15 @@ class Ledger:
         *,
         limit: int = 65_536,
         counts_at_once: bool = False,
+        silent: tuple[str, ...] = (),
     ) -> DueColumns:
         """Return the next outcomes that a policy should learn or relearn, by decision number, at most `limit`.
 
-        With `counts_at_once` a decision with a revenue or a reward is settled before its window ends.
+        With `counts_at_once` a decision with a revenue or a reward is settled before its window ends. Decisions of the
+        groups in `silent` are left out.
         """
-        return self._due.next(policy_id, DueCriterion(objective_event, window, counts_at_once), now, limit)
+        criterion = DueCriterion(objective_event, window, counts_at_once, silent)
+        return self._due.next(policy_id, criterion, now, limit)
 
     def record_step(
         self, policy_id: int, step: int, rows: DueColumns | None, digest: str, snapshot: bytes | None

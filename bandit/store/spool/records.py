@@ -37,7 +37,7 @@ class SpooledDecisions(msgspec.Struct, frozen=True, tag="decisions"):
     removals: list[str | None]
     offer: list[int]
     propensity: list[float]
-    group: str
+    group: str | list[str]
     seed: str | None
     batch: str | None
     fault: str | None
@@ -122,7 +122,7 @@ def spooled_decisions(rows: DecisionRows, customer_keys: Sequence[str]) -> dict[
             removals=removals,
             offer=rows.offer.tolist(),
             propensity=rows.propensity.tolist(),
-            group=rows.group if isinstance(rows.group, str) else rows.group[0],
+            group=_group(rows.group),
             seed=rows.seed,
             batch=rows.batch,
             fault=rows.fault,
@@ -159,6 +159,11 @@ def _amounts(column: FloatArray) -> list[float | None]:
 
 def _vectors(probabilities: FloatArray) -> str:
     return base64.b64encode(np.ascontiguousarray(probabilities, dtype="<f8").tobytes()).decode()
+
+
+def _group(group: str | Sequence[str]) -> str | list[str]:
+    """Return one label where all rows have the same, as a line had it before rows could differ."""
+    return group if isinstance(group, str) else group[0] if len(set(group)) == 1 else list(group)
 
 
 def _unpacked(mask: str, n_offers: int) -> BoolArray:

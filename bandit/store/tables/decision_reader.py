@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 
 from bandit.catalogue.objective import Objective
-from bandit.domain import BoolArray, FloatArray, IntArray
+from bandit.domain import BoolArray, FloatArray, IntArray, ObjectArray
 from bandit.errors import UnknownDecisionError
 from bandit.store.corruption import decoding
 from bandit.store.records import DecisionColumns, EventColumns, Where, object_array
@@ -221,6 +221,14 @@ class DecisionReader:
                 (_json(seqs),),
             ).fetchall()
         return np.array(rows, dtype=np.int64).reshape(-1)
+
+    def groups(self, seqs: IntArray) -> ObjectArray:
+        """Return the (n,) groups of the decisions with these numbers, which must ascend."""
+        with self._connection.reading() as raw:
+            rows = raw.execute(
+                "SELECT grp FROM decisions WHERE seq IN (SELECT value FROM json_each(?)) ORDER BY seq", (_json(seqs),)
+            ).fetchall()
+        return np.array([row[0] for row in rows], dtype=object)
 
     def events_of(self, decision_id: str) -> EventColumns:
         """Return all events of a decision, including those that a later event corrects."""
