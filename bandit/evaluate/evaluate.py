@@ -69,8 +69,9 @@ def evaluate(
     the judged part makes its value look better than it is. With `crossfit` (a number of folds) the whole log is
     judged, each customer by a copy that has learned from the other folds. `baseline` is the name of one of the
     policies, another policy, or "logged" for the policy that wrote the log. Intervals are clustered by customer where
-    the log knows customers; `interval` is one of "skew", "normal", "bootstrap", "bernstein" and "anytime" (see
-    `bandit.ope`). The reward model of dm, dr and their variants is cross-fitted by customer over `folds`.
+    the log knows customers; `interval` is one of "skew", "normal", "bootstrap", "bernstein", "anytime" and
+    "anytime-skew" (see `bandit.ope`). The reward model of dm, dr and their variants is cross-fitted by customer over
+    `folds`.
 
     With `propensities` "estimated" a cross-fitted model of the logging policy replaces the log's propensities; this is
     the default where the log does not know them all. `logging` is the policy that wrote the log, where it is at

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bandit.errors import InputError
-from bandit.evaluate.diagnostics.target import MIN_EVENTS, PolicyContrast, rarer_share
+from bandit.evaluate.diagnostics.target import MIN_EVENTS
 from bandit.evaluate.verdict import Verdict, verdict_of
 from bandit.ope import Tally
+from bandit.ope.contrast import PolicyContrast, rarer_share
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeAlias
 
 from bandit.evaluate.diagnostics import Finding, findings
-from bandit.evaluate.diagnostics.target import rarer_share
 from bandit.evaluate.results import Evaluation, PolicyEvaluation
 from bandit.evaluate.verdict import (
     Comparison,
@@ -15,6 +14,7 @@ from bandit.evaluate.verdict import (
     propensity_findings,
     verdict_and_reason,
 )
+from bandit.ope.contrast import rarer_share
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

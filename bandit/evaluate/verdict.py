@@ -31,7 +31,8 @@ class Comparison:
 
     `difference` is the paired difference to the baseline, with an interval that holds for all `compared` policies at
     once, None where there is none. `estimated` says whether propensities are estimates, and `events` how many outcomes
-    of the rarer kind are to be expected where policy and baseline differ.
+    of the rarer kind are to be expected where policy and baseline differ. Values are per `unit`; with `every_look` the
+    interval holds at all looks together.
     """
 
     baseline: str | None
@@ -40,6 +41,8 @@ class Comparison:
     compared: int
     estimated: bool
     events: float
+    unit: str = "decision"
+    every_look: bool = False
 
 
 def verdict_of(difference: Estimate) -> Verdict:
@@ -75,17 +78,18 @@ def verdict_and_reason(found: Sequence[Finding], comparison: Comparison) -> tupl
     if verdict == "cannot tell":
         return verdict, f"cannot tell: the difference to {baseline} has no finite value"
     several = f", wide enough for {comparison.compared} comparisons at once" if comparison.compared > 1 else ""
+    several += ", at every look" if comparison.every_look else ""
     several += ", if the estimated propensities are right" if comparison.estimated else ""
     bounds = f"{difference.low:+.4g} to {difference.high:+.4g}"
     if verdict == "no difference found":
         return verdict, (
-            f"it may earn anything from {bounds} per decision compared with {baseline} "
+            f"it may earn anything from {bounds} per {comparison.unit} compared with {baseline} "
             f"({difference.level:.0%} interval{several})"
         )
     amount = f"{abs(difference.value):.4g} {'more' if verdict == 'better' else 'less'}"
     return (
         verdict,
-        f"it earns {amount} per decision than {baseline} ({difference.level:.0%} interval {bounds}{several})",
+        f"it earns {amount} per {comparison.unit} than {baseline} ({difference.level:.0%} interval {bounds}{several})",
     )
 
 

@@ -3,9 +3,10 @@
 Estimators work on arrays of rewards, propensities and target probabilities; they know no policy, catalogue or file.
 `estimate` and `compare` take all rows at once; `Tally` takes them in batches and merges with `+`.
 
-Confidence intervals are clustered where cluster ids are given. There are five kinds: "skew" (the default), "normal",
-"bootstrap", "bernstein" and "anytime"; `bandit.ope.intervals` compares them. `Tally.simultaneous` returns intervals
-with joint coverage. For continuous monitoring with exact coverage from the first row use `ConfidenceSequence`.
+Confidence intervals are clustered where cluster ids are given. There are six kinds: "skew" (the default), "normal",
+"bootstrap", "bernstein", "anytime" and "anytime-skew"; `bandit.ope.intervals` compares them. `Tally.simultaneous`
+returns intervals with joint coverage. For continuous monitoring with exact coverage from the first row use
+`ConfidenceSequence`.
 """
 
 from __future__ import annotations

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bandit.errors import InputError
+from bandit.ope.contrast import effective_number
 from bandit.ope.estimator import prediction, weight, weighted_residual, weighted_reward
 from bandit.ope.estimators.clipped_ips import ClippedReward
 from bandit.ope.estimators.dr_os import ShrunkResidual
@@ -68,8 +69,7 @@ class ObservedBounds:
 
     def effective_sample_size(self, policy: int, total: float) -> float:
         """Return Kish's effective sample size, total^2 / sum(w^2), of weights that sum to `total`; 0 if all are 0."""
-        squares = self.squares[policy]
-        return float(total / squares * total) if squares > 0 else 0.0
+        return effective_number(total, float(self.squares[policy]))
 
     def term_bounds(self, terms: Sequence[Term], reward_range: Range | None) -> TermBounds:
         """Return the bounds of each term of a row, by policy and term, given `reward_range` or the observed rewards.

@@ -174,7 +174,7 @@ class ClusterSums:
     def __add__(self, other: ClusterSums) -> ClusterSums:
         both = ClusterSums(self.p)
         for part in (self, other):
-            for ids, sums in part._in_order():
+            for ids, sums in part.in_order():
                 both._join(ids, sums)
         return both
 
@@ -182,7 +182,7 @@ class ClusterSums:
         """Return the moments of the rows so far."""
         groups = len(self._ids)
         n, totals = 0.0, np.zeros(self.p)
-        for _, sums in self._in_order():
+        for _, sums in self.in_order():
             n += float(sums[:, 0].sum())
             totals += sums[:, 1:].sum(axis=0)
         mean = totals / max(n, 1.0)
@@ -190,7 +190,7 @@ class ClusterSums:
         scatter, by_count = np.zeros((self.p, self.p)), np.zeros(self.p)
         counts, deviations = np.zeros(used), np.zeros((self.p, used))
         largest, squares = 0.0, 0.0
-        for _, sums in self._in_order():
+        for _, sums in self.in_order():
             count = sums[:, 0]
             deviation = sums[:, 1:] - count[:, None] * mean
             scatter += deviation.T @ deviation
@@ -201,8 +201,21 @@ class ClusterSums:
             largest, squares = max(largest, float(count.max())), squares + float(count @ count)
         return Summary(round(n), groups, mean, scatter, counts, deviations, by_count, round(largest), squares)
 
-    def _in_order(self) -> Iterator[tuple[IntArray, FloatArray]]:
-        """Yield ids and sums in order of id, SUM_BLOCKS at a time, so that results do not depend on row order."""
+    def sums_of(self, ids: IntArray) -> FloatArray:
+        """Return the (n, p) sums so far of n clusters; 0 for those without rows."""
+        found = np.zeros((len(ids), self.p))
+        place = np.searchsorted(self._ids, ids)
+        known = place < len(self._ids)
+        known[known] = self._ids[place[known]] == ids[known]
+        if known.any():
+            found[known] = self._sums.read(self._slots[place[known]])[:, 1:]
+        return found
+
+    def in_order(self) -> Iterator[tuple[IntArray, FloatArray]]:
+        """Yield ids and (k, 1 + p) row counts and sums in order of id, SUM_BLOCKS at a time.
+
+        So results do not depend on the order of rows.
+        """
         for start in range(0, len(self._ids), SUM_BLOCKS):
             part = slice(start, start + SUM_BLOCKS)
             yield self._ids[part], self._sums.read(self._slots[part])

@@ -37,3 +37,10 @@ def test_skewness_from_blocks_is_that_of_all_groups_up_to_its_noise(scatter):
     assert summary.deviations.shape == (1, SUM_BLOCKS)
     assert blocks == pytest.approx(exact, abs=4 * np.sqrt(15) / SUM_BLOCKS)
     assert exact > 6 * np.sqrt(15) / SUM_BLOCKS
+
+
+def test_the_sums_of_clusters_are_those_added_so_far_and_0_for_unknown_ones():
+    sums = ClusterSums(2)
+    assert sums.sums_of(np.array([3])).tolist() == [[0.0, 0.0]]
+    sums.add(np.array([[1.0, 2.0, 4.0], [0.5, 0.5, 0.5]]), np.array([7, 3, 7]))
+    assert sums.sums_of(np.array([3, 9, 7, 1])).tolist() == [[2.0, 0.5], [0.0, 0.0], [5.0, 1.0], [0.0, 0.0]]

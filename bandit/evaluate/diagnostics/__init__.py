@@ -16,7 +16,8 @@ from bandit.evaluate.diagnostics.propensities import (
 )
 from bandit.evaluate.diagnostics.repeats import RepeatCounts, RepeatedDecisions
 from bandit.evaluate.diagnostics.self_test import PropensityAgreement, SelfTest, SelfTestSums
-from bandit.evaluate.diagnostics.target import PolicyContrast, TargetSupport, TargetWeights
+from bandit.evaluate.diagnostics.target import TargetSupport, TargetWeights
+from bandit.ope.contrast import PolicyContrast
 
 __all__ = [
     "ChoiceCalibration",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bandit.evaluate.diagnostics.findings import DiagnosticCheck, Finding, share
+from bandit.ope.contrast import PolicyContrast, effective_number
 from bandit.ope.estimate import MIN_EFFECTIVE_SAMPLE_SIZE
 
 if TYPE_CHECKING:
@@ -35,8 +36,6 @@ MAX_CUSTOMER_SHARE = 0.1
 """A larger share of the whole weight on one customer is a doubt."""
 
 _WEIGHT_ROUNDING = 1e-6
-
-_ALIKE = 0.01
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,42 +133,6 @@ class TargetSupport(DiagnosticCheck):
         )
 
 
-class PolicyContrast:
-    """The effective number of decisions in which two policies differ.
-
-    With the difference d of the two policies' weights it is sum(|d|)^2 / sum(d^2), once over the rows that one policy
-    prefers (d > 0) and once over those that the other prefers (d < 0); the smaller of the two counts. Where a side has
-    few outcomes that matter, intervals are too narrow, since most logs of this size have none of them.
-    """
-
-    def __init__(self) -> None:
-        self._sums, self._squares = np.zeros(2), np.zeros(2)
-
-    def add(self, apart: FloatArray) -> None:
-        """Add the (n,) differences of two policies' weights; those below 0.01 count as 0."""
-        apart = np.where(np.abs(apart) < _ALIKE, 0.0, apart)
-        for side, part in enumerate((np.maximum(apart, 0.0), np.maximum(-apart, 0.0))):
-            self._sums[side] += float(part.sum())
-            self._squares[side] += float(part @ part)
-
-    @property
-    def size(self) -> float:
-        """The smaller number; infinite where the policies never differ, 0 where one side has no rows."""
-        if not self._squares.any():
-            return float("inf")
-        sides = zip(self._sums.tolist(), self._squares.tolist(), strict=True)
-        return min(_kish(total, squares) for total, squares in sides)
-
-
-def rarer_share(earning: int, n: int, *, binary: bool) -> float:
-    """Return the share of the rarer kind of outcome among n decisions, of which `earning` earned something.
-
-    Where outcomes are not binary, those that earned something are one kind, whatever they earned.
-    """
-    part = earning / max(n, 1)
-    return min(part, 1.0 - part) if binary else part
-
-
 def too_few_events(events: float, other: str) -> str:
     """Return the sentence for a finding of too few outcomes where a policy differs from another."""
     return f"where it differs from {other} only {events:.0f} outcomes of the rarer kind are to be expected"
@@ -226,11 +189,11 @@ class TargetWeights:
         squares, customers = float(self._by_customer @ self._by_customer), None
         largest = self._largest
         if len(self._by_customer):
-            customers, largest = _kish(self._sum, squares), float(self._by_customer.max())
+            customers, largest = effective_number(self._sum, squares), float(self._by_customer.max())
         return TargetSupport(
             policy=policy,
             n=self._n,
-            effective_rows=_kish(self._sum, self._squares),
+            effective_rows=effective_number(self._sum, self._squares),
             effective_customers=customers,
             largest_weight=self._largest,
             largest_share=largest / self._sum if self._sum > 0 else 0.0,
@@ -240,7 +203,3 @@ class TargetWeights:
             events=self.contrast.size * rarer,
             slack=slack,
         )
-
-
-def _kish(total: float, squares: float) -> float:
-    return total / squares * total if squares > 0 else 0.0

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.special import stdtrit
+from scipy.special import ndtr, stdtrit
 
 from bandit.errors import InputError
 from bandit.ope import Feedback, IntervalKind, Tally, compare, estimate, resolve
@@ -29,6 +29,28 @@ def test_anytime_interval_of_three_rows_is_the_sum_done_by_hand():
     (answer,) = estimate(THREE, ("ips",), interval="anytime")
     factor = np.sqrt(2 * (1 + 1 / 0.0238085) * (np.log(1.0238085) / 2 + np.log(20)))
     assert answer.high - answer.value == pytest.approx(factor * np.sqrt(13 / 9), rel=1e-5)
+
+
+def test_anytime_skew_is_anytime_with_students_t_where_rewards_are_symmetric():
+    """1,000 rewards of +-1 have no skewness: the half-width is the t quantile, 999 degrees of freedom, of anytime's
+    tail.
+    """
+    half = np.tile([-1.0, 1.0], 500), np.full(1_000, 0.5), np.full(1_000, 0.5)
+    plain, corrected = (estimate(Feedback(*half), ("ips",), interval=kind)[0] for kind in ("anytime", "anytime-skew"))
+    x = -stdtrit(999, ndtr(-plain.high / plain.standard_error))
+    assert [corrected.low, corrected.high] == pytest.approx([-x * plain.standard_error, x * plain.standard_error])
+    assert 1.0 < corrected.high / plain.high < 1.01
+
+
+def test_anytime_skew_reaches_further_up_where_few_rewards_carry_the_value():
+    """One reward in fifty: low means come with small errors, so the truth is more often above the interval."""
+    reward = (np.arange(1_000) % 50 == 0).astype(float)
+    plain, corrected = (
+        estimate(Feedback(reward, np.ones(1_000), np.ones(1_000)), ("ips",), interval=kind)[0]
+        for kind in ("anytime", "anytime-skew")
+    )
+    assert corrected.high - corrected.value > 1.5 * (corrected.value - corrected.low)
+    assert corrected.high > plain.high
 
 
 def test_an_unknown_interval_is_rejected():

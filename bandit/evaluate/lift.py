@@ -1,0 +1,188 @@
+"""Verdicts on live groups of customers: what each earned more than another, and whether that can be told."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from itertools import combinations
+from typing import TYPE_CHECKING
+
+from bandit.errors import InputError
+from bandit.evaluate.diagnostics import Finding, sample_ratio
+from bandit.evaluate.lift_results import GroupValue, Lift, LiftOptions, LiftPart, LiftRow
+from bandit.evaluate.verdict import Comparison, too_few, verdict_and_reason
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from bandit.evaluate.verdict import Verdict
+    from bandit.ope import Estimate
+    from bandit.ope.lift import LiftMethod, LiftSums, LiftTally, LiftUnit
+
+__all__ = ["GroupValue", "Lift", "LiftOptions", "LiftPart", "LiftRow", "lift"]
+
+_UNITS: tuple[LiftUnit, ...] = ("decision", "customer")
+
+_WEIGHTS = "weights"
+
+
+def lift(tally: LiftTally, names: Sequence[str], options: LiftOptions | None = None) -> Lift:
+    """Return what each group earned more than another, with intervals, verdicts and reasons.
+
+    `names` are those of the tally's groups, in order. With m comparisons, the chance that any verdict "better" or
+    "worse" is wrong is at most 1 - level, at one look or at all looks together. Groups whose sizes do not fit their
+    shares cannot be compared. Where the balanced weights are found to be wrong, verdicts use means. Raises InputError
+    for names that do not fit, for an unknown baseline, and for a tally without rows.
+    """
+    options = options or LiftOptions()
+    _check(tally, names, options)
+    counts, several = tally.overall.customers()
+    shares = dict(zip(names, tally.shares.tolist(), strict=True))
+    ratio = sample_ratio(dict(zip(names, counts.tolist(), strict=True)), shares, several)
+    calibration = tally.overall.calibration() if tally.weighted else ()
+    off = _weights_finding(names, calibration)
+    found = tuple(each for each in (ratio.finding(), off) if each is not None)
+    method = options.method or ("balanced" if tally.weighted and off is None else "means")
+    comparer = _Comparer(tuple(names), options, found)
+    methods: tuple[LiftMethod, ...] = ("means", "balanced") if tally.weighted else ("means",)
+    kinds = sorted(
+        ((each, unit) for each in methods for unit in _UNITS), key=lambda kind: kind != (method, options.unit)
+    )
+    parts = (tally.weeks, tally.segments)
+    weeks, segments = (comparer.parts(each, method) for each in parts)
+    return Lift(
+        options=options,
+        method=method,
+        groups=tuple(_group_value(tally, place, name, int(counts[place])) for place, name in enumerate(names)),
+        rows=tuple(row for each, unit in kinds for row in comparer.rows(tally.overall, each, unit)),
+        weeks=weeks,
+        segments=segments,
+        sample_ratio=ratio,
+        calibration=calibration,
+        findings=found,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Comparer:
+    """Compares the groups of one part of the log after another, by the same options and under the same findings."""
+
+    names: tuple[str, ...]
+    options: LiftOptions
+    findings: tuple[Finding, ...]
+
+    def rows(self, sums: LiftSums, method: LiftMethod, unit: LiftUnit) -> tuple[LiftRow, ...]:
+        """Return all pairs: those with the baseline hold together, and the others with all pairs."""
+        every = list(combinations(range(len(self.names)), 2))
+        if self.options.baseline is None:
+            return self._compared(sums, method, unit, every)
+        judged = self._judged()
+        rest = [pair for pair in every if self.names.index(self.options.baseline) not in pair]
+        others = self._compared(sums, method, unit, every)
+        return (
+            *self._compared(sums, method, unit, judged),
+            *(row for pair, row in zip(every, others, strict=True) if pair in rest),
+        )
+
+    def parts(self, parts: Mapping[str, LiftSums], method: LiftMethod) -> tuple[LiftPart, ...]:
+        """Return the judged pairs within each part, which hold together for all parts (Bonferroni)."""
+        found = []
+        for name, sums in sorted(parts.items()):
+            counts, several = sums.customers()
+            rows = self._compared(sums, method, self.options.unit, self._judged(), len(parts))
+            found.append(LiftPart(name, int(counts.sum()) + several, sums.n, rows))
+        return tuple(found)
+
+    def _judged(self) -> list[tuple[int, int]]:
+        if self.options.baseline is None:
+            return list(combinations(range(len(self.names)), 2))
+        baseline = self.names.index(self.options.baseline)
+        return [(place, baseline) for place in range(len(self.names)) if place != baseline]
+
+    def _compared(
+        self,
+        sums: LiftSums,
+        method: LiftMethod,
+        unit: LiftUnit,
+        pairs: Sequence[tuple[int, int]],
+        parts: int = 1,
+    ) -> tuple[LiftRow, ...]:
+        """Return the rows of some pairs, which hold together for them in each of this many parts."""
+        level, binary = 1.0 - (1.0 - self.options.level) / parts, self.options.binary
+        single, anytime = (
+            sums.differences(pairs, method, unit, level, interval, binary=binary)
+            for interval in ("skew", "anytime-skew")
+        )
+        rows = []
+        for once, daily in zip(single, anytime, strict=True):
+            # The intervals are wider than their level says where they hold together for several parts.
+            one, every = (replace(each.estimate, level=self.options.level) for each in (once, daily))
+            used = every if self.options.look == "daily" else one
+            baseline = self.names[once.baseline]
+            comparison = Comparison(
+                baseline=baseline,
+                is_baseline=False,
+                difference=used,
+                compared=len(pairs) * parts,
+                estimated=False,
+                events=once.events,
+                unit=unit,
+                every_look=self.options.look == "daily",
+            )
+            verdict, reason = verdict_and_reason(self._fatal(used, method), comparison)
+            p_value = None if once.p_value is None else min(1.0, once.p_value * parts)
+            group = self.names[once.group]
+            rows.append(
+                LiftRow(group, baseline, method, unit, one, every, p_value, once.events, *_known(verdict, reason))
+            )
+        return tuple(rows)
+
+    def _fatal(self, estimate: Estimate, method: LiftMethod) -> tuple[Finding, ...]:
+        """Return the findings that make a comparison by this method impossible."""
+        found = [each for each in self.findings if each.severity == "fatal"]
+        if method == "balanced":
+            found += [replace(each, severity="fatal") for each in self.findings if each.check == _WEIGHTS]
+        if too_few(estimate):
+            number = min(estimate.effective_sample_size, estimate.clusters)
+            what = "customers in the smaller group" if method == "means" else "effective decisions or customers"
+            found.append(Finding("size", "fatal", f"there are only {number:.0f} {what}"))
+        return tuple(found)
+
+
+def _weights_finding(names: Sequence[str], calibration: Sequence[Estimate]) -> Finding | None:
+    """Return the finding that the balanced weights are not those that served, None where nothing shows that."""
+    off = [name for name, each in zip(names, calibration, strict=False) if not each.low <= 0.0 <= each.high]
+    if not off:
+        return None
+    sentence = (
+        f'the balanced weights do not fit who is in which group ("{off[0]}"), so the probabilities are not those that '
+        "served, or a customer's history betrays the group: only means are right"
+    )
+    return Finding(_WEIGHTS, "doubt", sentence)
+
+
+def _group_value(tally: LiftTally, place: int, name: str, customers: int) -> GroupValue:
+    sums = tally.overall
+    methods: tuple[LiftMethod, ...] = ("means", "balanced") if tally.weighted else ("means",)
+    return GroupValue(
+        name=name,
+        share=float(tally.shares[place]),
+        customers=customers,
+        decisions=int(sums.decisions[place]),
+        earning=int(sums.earning[place]),
+        reward=float(sums.rewards[place]),
+        values={method: {unit: sums.value(place, method, unit) for unit in _UNITS} for method in methods},
+    )
+
+
+def _check(tally: LiftTally, names: Sequence[str], options: LiftOptions) -> None:
+    if len(names) != len(tally.shares) or len(set(names)) < len(names):
+        raise InputError(f"the groups are named {', '.join(names)}; give {len(tally.shares)} different names")
+    if options.baseline is not None and options.baseline not in names:
+        raise InputError(f'there is no group "{options.baseline}"; choose from {", ".join(names)}')
+
+
+def _known(verdict: Verdict | None, reason: str | None) -> tuple[Verdict, str]:
+    """Return a verdict and its reason, which a comparison always has."""
+    if verdict is None or reason is None:
+        raise ValueError("a comparison without a verdict")
+    return verdict, reason

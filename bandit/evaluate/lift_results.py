@@ -1,0 +1,169 @@
+"""The result of comparing live groups of customers: one row a comparison, ready for a table or for JSON."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+from bandit.errors import InputError
+from bandit.evaluate.diagnostics.findings import to_json
+from bandit.evaluate.verdict import GATE
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from bandit.evaluate.diagnostics import Finding, SampleRatioTest
+    from bandit.evaluate.verdict import Verdict
+    from bandit.ope import Estimate
+    from bandit.ope.lift import LiftMethod, LiftUnit
+
+Look: TypeAlias = Literal["once", "daily"]
+"""Whether the result is looked at once, on a day that was fixed beforehand, or as often as one likes."""
+
+
+@dataclass(frozen=True, slots=True)
+class LiftOptions:
+    """How groups are compared.
+
+    Verdicts use differences per `unit` by `method`: by default balanced weights where there are any and they are
+    right, else means. `look` chooses the interval that verdicts are based on. `binary` says that outcomes are of two
+    kinds (conversions), of which the rarer one counts. Without a `baseline`, each group is compared with each.
+    """
+
+    baseline: str | None = None
+    level: float = 0.95
+    look: Look = "daily"
+    unit: LiftUnit = "decision"
+    method: LiftMethod | None = None
+    binary: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class GroupValue:
+    """One group: its share of the assignment, its customers, its decisions, those that earned, its summed reward.
+
+    `values` are its mean rewards by method and unit, each with its own interval for one look. Customers who were seen
+    in several groups are not among its `customers`.
+    """
+
+    name: str
+    share: float
+    customers: int
+    decisions: int
+    earning: int
+    reward: float
+    values: Mapping[LiftMethod, Mapping[LiftUnit, Estimate]]
+
+    def to_dict(self) -> dict[str, object]:
+        """Return plain JSON values."""
+        names = ("name", "share", "customers", "decisions", "earning", "reward")
+        return {name: getattr(self, name) for name in names} | {
+            "values": {
+                method: {f"per {unit}": each.to_dict() for unit, each in by_unit.items()}
+                for method, by_unit in self.values.items()
+            }
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class LiftRow:
+    """One group's value minus another's, by one method and per decision or customer.
+
+    `once` is for one look, `anytime` for any number of looks; each is wide enough for all comparisons that are judged
+    together: those with the baseline, or all pairs. `p_value` belongs to `once` and is adjusted likewise. `events` is
+    how many outcomes of the rarer kind are to be expected where the two groups differ. `verdict` and `reason` follow
+    from the interval that `LiftOptions.look` names.
+    """
+
+    group: str
+    baseline: str
+    method: LiftMethod
+    unit: LiftUnit
+    once: Estimate
+    anytime: Estimate
+    p_value: float | None
+    events: float
+    verdict: Verdict
+    reason: str
+
+    def to_dict(self) -> dict[str, object]:
+        """Return plain JSON values."""
+        plain: dict[str, object] = {name: getattr(self, name) for name in self.__slots__}
+        return plain | {"once": self.once.to_dict(), "anytime": self.anytime.to_dict(), "events": to_json(self.events)}
+
+
+@dataclass(frozen=True, slots=True)
+class LiftPart:
+    """The comparisons within one week or segment; intervals hold together for all weeks, or for all segments."""
+
+    name: str
+    customers: int
+    decisions: int
+    rows: tuple[LiftRow, ...]
+
+    def to_dict(self) -> dict[str, object]:
+        """Return plain JSON values."""
+        return {
+            "name": self.name,
+            "customers": self.customers,
+            "decisions": self.decisions,
+            "rows": [row.to_dict() for row in self.rows],
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Lift:
+    """The comparison of live groups: each group, each pair, the same by week and by segment, and the checks.
+
+    `method` is the one that verdicts use. `rows` have every method and unit, those of the verdicts first;
+    `calibration` are the tests of the balanced weights by group, empty where there are no weights.
+    """
+
+    options: LiftOptions
+    method: LiftMethod
+    groups: tuple[GroupValue, ...]
+    rows: tuple[LiftRow, ...]
+    weeks: tuple[LiftPart, ...]
+    segments: tuple[LiftPart, ...]
+    sample_ratio: SampleRatioTest
+    calibration: tuple[Estimate, ...]
+    findings: tuple[Finding, ...]
+
+    @property
+    def verdicts(self) -> tuple[LiftRow, ...]:
+        """The rows that carry the verdicts: those with the baseline, or of all pairs without one."""
+        baseline = self.options.baseline
+        return tuple(
+            row
+            for row in self.rows
+            if (row.method, row.unit) == (self.method, self.options.unit) and baseline in {None, row.baseline}
+        )
+
+    def row(self, group: str, baseline: str, method: LiftMethod | None = None, unit: LiftUnit | None = None) -> LiftRow:
+        """Return one comparison, by default by the method and unit of the verdicts; InputError where there is none."""
+        wanted = (group, baseline, method or self.method, unit or self.options.unit)
+        for each in self.rows:
+            if (each.group, each.baseline, each.method, each.unit) == wanted:
+                return each
+        raise InputError(f'"{group}" was not compared with "{baseline}" by {wanted[2]} per {wanted[3]}')
+
+    def gate(self) -> int:
+        """Return the exit code for a pipeline: that of the verdict furthest from "better"."""
+        return max(GATE[row.verdict] for row in self.verdicts)
+
+    def to_dict(self) -> dict[str, object]:
+        """Return plain JSON values."""
+        return {
+            "baseline": self.options.baseline,
+            "level": self.options.level,
+            "look": self.options.look,
+            "unit": self.options.unit,
+            "method": self.method,
+            "groups": [each.to_dict() for each in self.groups],
+            "rows": [each.to_dict() for each in self.rows],
+            "weeks": [each.to_dict() for each in self.weeks],
+            "segments": [each.to_dict() for each in self.segments],
+            "sample_ratio": self.sample_ratio.to_dict(),
+            "calibration": [each.to_dict() for each in self.calibration],
+            "findings": [each.to_dict() for each in self.findings],
+        }

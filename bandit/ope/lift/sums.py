@@ -1,0 +1,297 @@
+"""Sums by customer from which lift follows: values of groups, differences that hold together, checks of weights."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import combinations
+from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias
+
+import numpy as np
+
+from bandit.errors import InputError
+from bandit.ope.bounds import ObservedBounds
+from bandit.ope.contrast import PolicyContrast, rarer_share
+from bandit.ope.estimate import Estimate, check_level
+from bandit.ope.estimators.ips import Ips
+from bandit.ope.estimators.snips import Snips
+from bandit.ope.feedback import FeedbackRows
+from bandit.ope.intervals import IntervalRequest
+from bandit.ope.simultaneous import MaxT, t_statistic
+from bandit.ope.statistic import SignedValue, Statistic
+from bandit.ope.sums import ClusterSums, RowSums
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bandit.domain import FloatArray, IntArray
+    from bandit.ope.estimator import Estimator, Term
+    from bandit.ope.feedback import Need
+    from bandit.ope.intervals import IntervalKind
+    from bandit.ope.lift.batch import LiftBatch
+    from bandit.ope.sums import Summary
+
+LiftMethod: TypeAlias = Literal["means", "balanced"]
+LiftUnit: TypeAlias = Literal["decision", "customer"]
+
+_ONE_LOOK, _EVERY_LOOK = ("skew", "normal"), ("anytime-skew", "anytime")
+
+_RATIO = Snips()
+"""The quotient of two means; of a group's summed rewards and its decisions, it is the mean per decision."""
+
+
+@dataclass(frozen=True, slots=True)
+class _RatioPerCustomer:
+    """The weighted mean per decision times the mean number of decisions per customer: (m0 / m1) m2."""
+
+    name: ClassVar[str] = "ratio-per-customer"
+    needs: ClassVar[Need | None] = None
+    terms: ClassVar[tuple[Term, ...]] = ()
+
+    def at(self, means: FloatArray) -> tuple[float, FloatArray]:
+        """Return the value and its gradient; NaN where all weights are 0."""
+        value, gradient = _RATIO.at(means[:2])
+        return value * float(means[2]), np.append(gradient * means[2], value)
+
+
+@dataclass(frozen=True, slots=True)
+class LiftDifference:
+    """One group's value minus another's, by one method and per decision or per customer.
+
+    `estimate.n` and `.clusters` are the decisions and customers that it is based on: those of the smaller of the two
+    groups by means, all by balanced weights. Its effective sample size is that of the group with the smaller one.
+    `p_value` is adjusted for the differences that hold together, None for anytime intervals. `events` is how many
+    outcomes are to be expected in the part of the log that tells the two groups apart, on its smaller side.
+    """
+
+    group: int
+    baseline: int
+    estimate: Estimate
+    p_value: float | None
+    events: float
+
+
+class LiftSums:
+    """Sums over the customers of one part of a log, for G groups; parts merge with `+`.
+
+    Kept by customer: each group's rewards and decisions, and with weights each group's weighted rewards, weights and
+    ([in the group] - share x weight) x weight. Statistics are functions of the means of these sums over customers, so
+    that their errors are clustered and differences are paired where customers count for both groups.
+    """
+
+    def __init__(self, shares: FloatArray, *, weighted: bool) -> None:
+        self.shares, self.weighted = shares, weighted
+        self.groups = len(shares)
+        self.decisions = np.zeros(self.groups, dtype=np.int64)
+        self.earning = np.zeros(self.groups, dtype=np.int64)
+        self.rewards = np.zeros(self.groups)
+        self._by_customer = ClusterSums((5 if weighted else 2) * self.groups)
+        self._observed = ObservedBounds(self.groups)
+        pairs = combinations(range(self.groups), 2) if weighted else ()
+        self._contrasts = {pair: PolicyContrast() for pair in pairs}
+        self._cached: Summary | None = None
+
+    def add(self, batch: LiftBatch) -> None:
+        """Add a batch; InputError for groups out of range, and for weights that are missing or not expected."""
+        self._check(batch)
+        if not len(batch):
+            return
+        self._cached = None
+        here = (batch.group == np.arange(self.groups)[:, None]).astype(np.float64)
+        self.decisions += here.sum(axis=1).astype(np.int64)
+        self.earning += here[:, batch.earned].sum(axis=1).astype(np.int64)
+        self.rewards += here @ batch.reward
+        terms = [here * batch.reward, here]
+        if batch.weights is not None:
+            weights = np.ascontiguousarray(batch.weights.T)
+            terms += [weights * batch.reward, weights, (here - self.shares[:, None] * weights) * weights]
+            for group, weight in enumerate(weights):
+                self._observed.add(group, FeedbackRows(weight, batch.reward))
+            for (a, b), contrast in self._contrasts.items():
+                contrast.add(weights[a] - weights[b])
+        self._by_customer.add(np.concatenate(terms), batch.customer)
+
+    def __add__(self, other: LiftSums) -> LiftSums:
+        if self.weighted != other.weighted or not np.array_equal(self.shares, other.shares):
+            raise InputError("these sums have other groups, shares or weights; merge only parts of one experiment")
+        both = LiftSums(self.shares, weighted=self.weighted)
+        both.decisions, both.earning = self.decisions + other.decisions, self.earning + other.earning
+        both.rewards = self.rewards + other.rewards
+        both._by_customer = self._by_customer + other._by_customer
+        both._observed = self._observed + other._observed
+        both._contrasts = {pair: each + other._contrasts[pair] for pair, each in self._contrasts.items()}
+        return both
+
+    @property
+    def n(self) -> int:
+        """The number of decisions."""
+        return int(self.decisions.sum())
+
+    def customers(self) -> tuple[IntArray, int]:
+        """Return the (G,) numbers of customers seen in one group only, and that of customers seen in several."""
+        counts, several = np.zeros(self.groups, dtype=np.int64), 0
+        for _, sums in self._by_customer.in_order():
+            seen = sums[:, 1 + self.groups : 1 + 2 * self.groups] > 0.0
+            single = seen.sum(axis=1) == 1
+            counts += seen[single].sum(axis=0)
+            several += int((~single).sum())
+        return counts, several
+
+    def value(
+        self,
+        group: int,
+        method: LiftMethod = "means",
+        unit: LiftUnit = "decision",
+        level: float = 0.95,
+        interval: IntervalKind = "skew",
+    ) -> Estimate:
+        """Return one group's mean reward per decision or per customer."""
+        request = _request(interval, level)
+        return self._estimate(method, (group,), self._statistic(method, unit, (1.0, group)), request)
+
+    def differences(
+        self,
+        pairs: Sequence[tuple[int, int]],
+        method: LiftMethod = "means",
+        unit: LiftUnit = "decision",
+        level: float = 0.95,
+        interval: IntervalKind = "skew",
+        *,
+        binary: bool = False,
+    ) -> tuple[LiftDifference, ...]:
+        """Return value(group) - value(baseline) of each pair; all intervals hold together at `level`.
+
+        They do by max-t (`MaxT`) for one look, and by Bonferroni's inequality for anytime intervals. `binary` says
+        that outcomes are of two kinds, of which the rarer one counts as events. InputError without rows, and for
+        balanced weights where none were added.
+        """
+        request = _request(interval, level)
+        statistics = [self._statistic(method, unit, (1.0, a), (-1.0, b)) for a, b in pairs]
+        if not statistics:
+            return ()
+        joint = None if interval in _EVERY_LOOK else MaxT.of(statistics)
+        single = 1.0 - (1.0 - level) / len(pairs) if joint is None else joint.level(level)
+        narrow, found = IntervalRequest(request.kind, single), []
+        for pair, statistic in zip(pairs, statistics, strict=True):
+            p = None if joint is None else joint.p_value(t_statistic(statistic, interval))
+            estimate = self._estimate(method, pair, statistic, narrow, level)
+            found.append(LiftDifference(*pair, estimate, p, self._events(method, pair, binary=binary)))
+        return tuple(found)
+
+    def calibration(self, level: float = 0.999, interval: IntervalKind = "skew") -> tuple[Estimate, ...]:
+        """Return the test of each group's weights: the mean of ([in the group] - share x weight) x weight per customer.
+
+        It is 0 where weights are right: then share x weight is the probability that the customer is in the group,
+        given what the weight is computed from. It is above 0 where the groups are further apart than their weights
+        say, as with weights that ignore a history which betrays the group. It finds large errors, not every bias:
+        where that bias was a seventh of the difference, it was found in 25, 75 and 100 % of experiments with 5,000,
+        10,000 and 20,000 customers of 8 decisions each. The G intervals hold together (Bonferroni).
+        """
+        request = _request(interval, 1.0 - (1.0 - level) / self.groups)
+        parts = [SignedValue(1.0, Ips(), g, np.array([self._column("calibration", g)])) for g in range(self.groups)]
+        return tuple(
+            self._estimate("balanced", (part.policy,), Statistic.of(self._summary(), [part]), request, level)
+            for part in parts
+        )
+
+    def _statistic(self, method: LiftMethod, unit: LiftUnit, *signed: tuple[float, int]) -> Statistic:
+        parts = []
+        for sign, group in signed:
+            estimator: Estimator = _RATIO
+            if method == "means":
+                names = ["reward", "decisions" if unit == "decision" else "customers"]
+            else:
+                names = ["weighted reward", "weight"]
+                if unit == "customer":
+                    names, estimator = [*names, "all decisions"], _RatioPerCustomer()
+            columns = np.array([self._column(name, group) for name in names])
+            parts.append(SignedValue(sign, estimator, group, columns))
+        return Statistic.of(self._summary(), parts)
+
+    def _column(self, name: str, group: int) -> int:
+        """Return the place of a column of the summary; one of weights raises InputError where there are none."""
+        blocks = ["reward", "decisions"]
+        if self.weighted:
+            blocks += ["weighted reward", "weight", "calibration"]
+        blocks += ["customers", "all decisions"]
+        if name not in blocks:
+            raise InputError("no weights were added, so there is no balanced estimate; add rows with weights")
+        start = blocks.index(name) * self.groups
+        return start if name == "all decisions" else start + group
+
+    def _summary(self) -> Summary:
+        """Return the moments of the customers' sums, each customer being one independent row."""
+        if not self.n:
+            raise InputError("there are no decisions to compare; add those of at least two groups")
+        if self._cached is None:
+            rows = RowSums(self._by_customer.p + self.groups + 1)
+            for _, sums in self._by_customer.in_order():
+                seen = sums[:, 1 + self.groups : 1 + 2 * self.groups] > 0.0
+                rows.add(np.concatenate([sums[:, 1:], seen, sums[:, :1]], axis=1).T)
+            self._cached = rows.summary()
+        return self._cached
+
+    def _estimate(
+        self,
+        method: LiftMethod,
+        groups: tuple[int, ...],
+        statistic: Statistic,
+        request: IntervalRequest,
+        level: float | None = None,
+    ) -> Estimate:
+        low, high = request.bounds(statistic)
+        summary, weight = statistic.summary, 1.0
+        if method == "means":
+            n = int(self.decisions[list(groups)].min())
+            effective, largest = float(n), 1.0
+            customers = min(round(summary.mean[self._column("customers", g)] * summary.n) for g in groups)
+        else:
+            n, customers = self.n, summary.groups
+            totals = {g: float(summary.mean[self._column("weight", g)]) * customers for g in groups}
+            effective = min(self._observed.effective_sample_size(g, total) for g, total in totals.items())
+            largest, weight = max(float(self._observed.largest[g]) for g in groups), totals[groups[0]] / n
+        return Estimate(
+            name=method,
+            value=statistic.value,
+            low=float(low),
+            high=float(high),
+            n=n,
+            effective_sample_size=effective,
+            max_weight=largest,
+            mean_weight=weight,
+            standard_error=statistic.error,
+            clusters=customers,
+            level=request.level if level is None else level,
+            interval=request.kind,
+        )
+
+    def _events(self, method: LiftMethod, pair: tuple[int, int], *, binary: bool) -> float:
+        """Return the expected outcomes of the rarer kind on the smaller side of what tells the pair apart."""
+        a, b = pair
+        if method == "means":
+            n = int(self.decisions[[a, b]].sum())
+            share = rarer_share(int(self.earning[[a, b]].sum()), n, binary=binary)
+            return float(self.decisions[[a, b]].min()) * share
+        share = rarer_share(int(self.earning.sum()), self.n, binary=binary)
+        return self._contrasts[min(a, b), max(a, b)].size * share
+
+    def _check(self, batch: LiftBatch) -> None:
+        if len(batch) and not (batch.group.min() >= 0 and batch.group.max() < self.groups):
+            raise InputError(
+                f"groups range from {batch.group.min()} to {batch.group.max()}, but there are {self.groups}; "
+                "number them from 0"
+            )
+        if (batch.weights is not None) != self.weighted:
+            raise InputError("some rows have weights and some do not; give weights for all rows or for none")
+        if batch.weights is not None and batch.weights.shape[1] != self.groups:
+            raise InputError(
+                f"weights have {batch.weights.shape[1]} columns for {self.groups} groups; give one a group"
+            )
+
+
+def _request(interval: IntervalKind, level: float) -> IntervalRequest:
+    check_level(level)
+    if interval not in _ONE_LOOK and interval not in _EVERY_LOOK:
+        raise InputError(
+            f'there is no interval "{interval}" of lift; choose from {", ".join((*_ONE_LOOK, *_EVERY_LOOK))}'
+        )
+    return IntervalRequest(interval, level)
