@@ -86,6 +86,11 @@ class Catalogue:
         return hashlib.blake2b(msgspec.json.encode(self.to_dict(), order="sorted"), digest_size=8).hexdigest()
 
     @property
+    def silent_groups(self) -> tuple[str, ...]:
+        """The declared groups whose decisions the policy does not learn from."""
+        return () if self.groups is None else self.groups.silent
+
+    @property
     def n_offers(self) -> int:
         """The number of legal offers, N."""
         return self.grid.n_offers

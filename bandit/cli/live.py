@@ -49,7 +49,7 @@ def decide(
     time: Moment = None,
     group: Annotated[
         str | None,
-        typer.Option(help="The group; default: the customer's own where the catalogue declares [groups], or policy."),
+        typer.Option(help="The group to decide for; default: the customer's own if groups are declared, else policy."),
     ] = None,
     top: Annotated[int, typer.Option(min=0, help="How many of the most probable offers to list.")] = 5,
     seed: EngineSeed = None,

@@ -229,7 +229,7 @@ def _left_to_learn(store: Store) -> dict[str, object]:
                 now(),
                 limit=_MOST_DUE,
                 counts_at_once=objective.kind == "reward",
-                silent=() if catalogue.groups is None else catalogue.groups.silent,
+                silent=catalogue.silent_groups,
             )
         except StoreError as fault:
             left[name] = str(fault)

@@ -96,7 +96,7 @@ class Engine:
             self._writer,
             self._counters,
             self.seed,
-            None if catalogue.groups is None else GroupPolicies(catalogue, catalogue.groups),
+            GroupPolicies.of(catalogue),
             options.keep_probabilities,
         )
         register_for_fork(self, outer=True)

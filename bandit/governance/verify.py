@@ -98,8 +98,7 @@ class _PolicyVerifier:
         catalogue_id, spec = store.catalogues.policy_spec(row.id)
         self.catalogue = store.catalogues.get(catalogue_id)
         self.translation = CatalogueTranslation(store, self.catalogue)
-        groups = self.catalogue.groups
-        self.group_policies = None if groups is None else GroupPolicies(self.catalogue, groups)
+        self.group_policies = GroupPolicies.of(self.catalogue)
         self.learner = PolicyLearner(store, self.catalogue, catalogue_id, build(self.catalogue, spec))
         self.hashes = {step.step: step.state_hash for step in store.ledger.steps(row.id)}
         self.policy: Policy = self.learner.base_policy()

@@ -219,7 +219,7 @@ class PolicyLearner:
             moment,
             limit=MAX_STEP_OUTCOMES,
             counts_at_once=objective.kind == "reward",
-            silent=() if self.catalogue.groups is None else self.catalogue.groups.silent,
+            silent=self.catalogue.silent_groups,
         )
 
     # -- rebuild -----------------------------------------------------------------------------------------------------

@@ -53,6 +53,11 @@ class GroupPolicies:
         if groups.holdout is not None:
             self._own["holdout"] = ConstantOffer(catalogue, groups.holdout)
 
+    @staticmethod
+    def of(catalogue: Catalogue) -> GroupPolicies | None:
+        """Return the policies of a catalogue's groups, None if it declares none."""
+        return None if catalogue.groups is None else GroupPolicies(catalogue, catalogue.groups)
+
     def asks_policy(self, labels: str | Sequence[str]) -> bool:
         """Say whether some of these groups are served by the policy that learns."""
         return labels not in self._own if isinstance(labels, str) else any(label not in self._own for label in labels)

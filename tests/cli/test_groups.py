@@ -6,7 +6,7 @@ import pytest
 
 import bandit
 from tests.catalogue.test_groups import CATALOGUE
-from tests.cli.tools import run
+from tests.cli.conftest import run
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 import numpy as np
 
 from bandit import Catalogue, Engine, ThompsonSampling
-from simulator import run
+from simulator import RunOptions, run
 from tests.simulator.simulation.test_run import world
 
 GROUPS = {"policy": 0.5, "random": 0.3, "holdout": 0.2, "salt": "a run"}
@@ -21,7 +21,7 @@ def test_a_run_against_an_engine_with_groups_logs_them(tmp_path):
     with Engine.open(
         tmp_path / "run.db", catalogue, ThompsonSampling(catalogue), seed=1, customer_key=b"k", durability="process"
     ) as engine:
-        ran = run(engine, population, population.visits(3_000, rng), rng, batch=500, delayed=True)
+        ran = run(engine, population, population.visits(3_000, rng), rng, RunOptions(batch=500, delayed=True))
         logged = engine.store.decisions.page("purchase", catalogue.objective.window)
         assert np.array_equal(logged.offer, ran.offer)
         assert np.array_equal(logged.propensity, ran.propensity)
