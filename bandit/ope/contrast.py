@@ -46,7 +46,7 @@ class PolicyContrast:
 
 def effective_number(total: float, squares: float) -> float:
     """Return total^2 / squares, Kish's effective number of weights with this sum and sum of squares; 0 for none."""
-    return total / squares * total if squares > 0 else 0.0
+    return float(total / squares * total) if squares > 0 else 0.0
 
 
 def rarer_share(earning: int, n: int, *, binary: bool) -> float:

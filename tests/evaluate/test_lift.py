@@ -2,6 +2,7 @@
 
 import json
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -167,7 +168,8 @@ def test_the_gate_is_that_of_the_verdict_furthest_from_better():
 
 def test_a_result_is_plain_json_without_numbers_that_are_not_finite():
     for found in (lift(experiment(parts=True), NAMES), lift(tally_of([1.0, 0.0], [0, 0]), ("policy", "rules"))):
-        plain = json.loads(json.dumps(found.to_dict(), allow_nan=False))
+        plain = msgspec.json.decode(msgspec.json.encode(found.to_dict()))
+        assert json.loads(json.dumps(found.to_dict(), allow_nan=False)) == plain
         assert [each["verdict"] for each in plain["rows"]] == [row.verdict for row in found.rows]
         assert plain["groups"][0]["values"]["means"]["per decision"]["value"] is not None
 
