@@ -227,17 +227,17 @@ def _require_two(store: Store, where: Where, compared: Mapping[str, int], other:
     """Raise InputError unless two groups have settled decisions."""
     if len(compared) > 1:
         return
-    path = store.path
-    elsewhere = f"; {other:,} more were made under another assignment of customers to groups" if other else ""
-    if compared:
-        ((name, n),) = compared.items()
-        raise InputError(
-            f'{path}: all {n:,} settled decisions are of the group "{name}", and lift compares groups{elsewhere}; '
-            "declare [groups] in the catalogue, or import a column of groups"
-        )
     waiting = sum(store.decisions.decisions_by_group(replace(where, settled_before=None)).values())
-    still = f"; {waiting:,} are still open (their window has not ended)" if waiting else ""
-    raise InputError(f"{path}: there are no settled decisions of the groups to compare{still}{elsewhere}")
+    waiting -= sum(store.decisions.decisions_by_group(where).values())
+    rest = f"; {waiting:,} are still open (their window has not ended)" if waiting else ""
+    rest += f"; {other:,} were made under another assignment of customers to groups" if other else ""
+    if not compared:
+        raise InputError(f"{store.path}: there are no settled decisions of the groups to compare{rest}")
+    ((name, n),) = compared.items()
+    raise InputError(
+        f'{store.path}: lift compares groups, and all {n:,} settled decisions are of the group "{name}"{rest}; '
+        "declare [groups] in the catalogue, or import a column of groups"
+    )
 
 
 def _require_known(name: str, names: Sequence[str], what: str) -> None:

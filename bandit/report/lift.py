@@ -47,7 +47,7 @@ def group_table(report: LiftReport, unit: str) -> Table:
 
 def lift_table(lift: Lift) -> Table:
     """Return a table of one row a pair of groups and unit; the verdict stands with the unit that it is about."""
-    table = Table(title=f"differences of means; intervals {_look(lift)}", title_justify="left")
+    table = Table(title=f"differences of means; intervals of {_level(lift)} {_look(lift)}", title_justify="left")
     table.add_column("groups", overflow="fold")
     table.add_column("per")
     table.add_column("difference", justify="right")
@@ -93,7 +93,10 @@ def lift_lines(report: LiftReport) -> list[str]:
     lift = report.lift
     decisions = sum(each.decisions for each in lift.groups)
     customers = sum(each.customers for each in lift.groups)
-    lines = [f"Compared on {count(decisions)} settled decisions of {count(customers)} customers."]
+    lines = [
+        f"Compared on {count(decisions)} settled decisions of {count(customers)} customers.",
+        _together(lift),
+    ]
     ratio = report.sample_ratio
     if ratio is None:
         lines.append(
@@ -150,8 +153,18 @@ def _level(lift: Lift) -> str:
 
 
 def _look(lift: Lift) -> str:
+    return "at every look" if lift.options.look == "daily" else "for one look"
+
+
+def _together(lift: Lift) -> str:
+    """Return in words for what the intervals hold together."""
     several, every = len(lift.verdicts), sum(row.unit == lift.options.unit for row in lift.rows)
-    together = f", for {several} comparisons together" if several > 1 else ""
-    together += f" (below the line: for all {every})" if every > several else ""
-    look = "at every look" if lift.options.look == "daily" else "for one look, on a day fixed beforehand"
-    return f"of {_level(lift)} {look}{together}"
+    look = "at every look" if lift.options.look == "daily" else "for one look, on a day that was fixed beforehand"
+    if every == 1:
+        return f"The interval holds {look}."
+    return (
+        f"The intervals hold {look}: the {several} with {lift.options.baseline} all together, those below the line "
+        f"together with all {every}."
+        if every > several
+        else f"The intervals hold {look}, all {several} together."
+    )
