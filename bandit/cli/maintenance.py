@@ -20,6 +20,7 @@ from bandit.cli.setup import COMMANDS
 from bandit.errors import InputError, OfferBanditError, PolicyError, StoreError
 
 if TYPE_CHECKING:
+    from bandit.catalogue import Catalogue
     from bandit.store import Store
 
 
@@ -200,6 +201,7 @@ def _database(store: Store, problems: list[str], notes: list[str]) -> dict[str, 
         "customers in the clear": store.customers.in_clear,
         "catalogues": counts.catalogues,
         "newest catalogue": None if latest is None else f"{latest[1].name} ({latest[1].n_offers:,} offers)",
+        **({} if latest is None else _customers_by_group(store, *latest)),
         "policies": counts.policies,
         "first decision": _iso(counts.first_time),
         "last decision": _iso(counts.last_time),
@@ -211,6 +213,18 @@ def _database(store: Store, problems: list[str], notes: list[str]) -> dict[str, 
         "erasures": sum(run.kind == "erase" for run in runs),
         "retention runs": sum(run.kind == "retain" for run in runs),
     }
+
+
+def _customers_by_group(store: Store, catalogue_id: int, catalogue: Catalogue) -> dict[str, object]:
+    """Return the numbers of customers in each declared group and in several; nothing if none is declared."""
+    from bandit.store import Where
+
+    if catalogue.groups is None:
+        return {}
+    counts, several = store.decisions.customers_by_group(Where(catalogue_id=catalogue_id))
+    n = max(sum(counts.values()), 1)
+    sizes = (f"{name} {counts.get(name, 0):,} ({counts.get(name, 0) / n:.1%})" for name in catalogue.groups.names)
+    return {"customers by group": ", ".join(sizes), "customers in several groups": several}
 
 
 def _left_to_learn(store: Store) -> dict[str, object]:

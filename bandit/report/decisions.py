@@ -57,6 +57,8 @@ def decision_tables(
     for dimension, option in decision.offer.items():
         chosen.add_row(escape(dimension), escape(option))
     chosen.add_section()
+    if catalogue.groups is not None:
+        chosen.add_row("group", escape(decision.group))
     chosen.add_row("propensity", f"{decision.propensity:.4f}")
     chosen.add_row("decision id", escape(decision.decision_id))
     if decision.fault is not None:

@@ -39,6 +39,21 @@ def test_a_customer_is_decided_for_in_its_group_or_in_the_one_named(capsys, fold
     assert json.loads(verified.out)["problems"] == []
 
 
+def test_the_group_is_shown_and_doctor_counts_customers_by_group(capsys, folder):
+    """Customers 1 and 2 are the policy's under this key; customer 1 is then put in the other group as well."""
+    decide(capsys, folder, "customer-1")
+    decide(capsys, folder, "customer-2")
+    found = run(capsys, "doctor", folder / "offers.db", "--json").json["database"]
+    assert found["customers by group"] == "policy 2 (100.0%), rules 0 (0.0%)"
+    shown = run(capsys, "decide", folder / "offers.db", "customer-1", "--group", "rules").out
+    assert [line.split()[1:4:2] for line in shown.splitlines() if "group" in line] == [["group", "rules"]]
+    found = run(capsys, "doctor", folder / "offers.db", "--json").json["database"]
+    assert (found["customers by group"], found["customers in several groups"]) == (
+        "policy 1 (100.0%), rules 0 (0.0%)",
+        1,
+    )
+
+
 def test_a_group_that_is_not_declared_is_refused_and_leaves_nothing(capsys, folder):
     ran = decide(capsys, folder, "customer-1", "--group", "random")
     assert ran.code == 2
