@@ -5,7 +5,7 @@ A test compares each with the registry that it repeats.
 
 from __future__ import annotations
 
-INTERVAL_KINDS = ("skew", "normal", "bootstrap", "bernstein", "anytime")
+INTERVAL_KINDS = ("skew", "normal", "bootstrap", "bernstein", "anytime", "anytime-skew")
 """Kinds of confidence intervals; the first is the default."""
 
 ESTIMATOR_NAMES = (

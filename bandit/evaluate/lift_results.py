@@ -94,7 +94,7 @@ class LiftRow:
 
 @dataclass(frozen=True, slots=True)
 class LiftPart:
-    """The comparisons within one week or segment; intervals hold together for all weeks, or for all segments."""
+    """The comparisons within one week or segment; intervals hold together for all weeks so far, or for all segments."""
 
     name: str
     customers: int
