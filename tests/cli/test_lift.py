@@ -43,7 +43,7 @@ def tiny(folder):
 
 @pytest.fixture
 def imported(folder, capsys):
-    """An import of 400 customers in three groups: 60 of 100 bought in "new", 30 of 200 in "old", 15 of 100 in "none"."""
+    """An import of 400 customers in three groups: "new" has 60 buyers of 100, "old" 30 of 200, "none" 15 of 100."""
     lines = ["who,discount,p,arm,bought"]
     arms = {"new": (100, 60), "old": (200, 30), "none": (100, 15)}
     for arm, (n, bought) in arms.items():

@@ -40,12 +40,12 @@ def catalogue_with(**more):
     return bandit.Catalogue.from_dict(SPRING | {"objective": {"kind": "revenue", "window": "7d"}} | more)
 
 
-def write(path, catalogue, log, close=()):
+def write(path, catalogue, log, close=(), key=b"k"):
     """Append the decisions; `close` are the rows that are closed at once."""
     customers, labels, revenue, days, gender = zip(*log, strict=True)
     times = MONDAY + np.array(days, dtype=np.int64) * DAY
     with bandit.Engine.open(
-        path, catalogue, bandit.Uniform(catalogue), seed=1, customer_key=b"k", durability="process"
+        path, catalogue, bandit.Uniform(catalogue), seed=1, customer_key=key, durability="process"
     ) as engine:
         contexts = {"gender": gender, "recency": [1.0] * len(log), "loyal": [False] * len(log)}
         batch = engine.decide_batch(customers, contexts, time=times, group=None if labels[0] is None else labels)
