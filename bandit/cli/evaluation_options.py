@@ -92,15 +92,20 @@ def check_groups(store: Store | None, text: str, policy_id: int | None) -> Sampl
     from bandit.evaluate.diagnostics import sample_ratio
     from bandit.store import Where
 
-    pairs = [part.partition("=") for part in split_names(text)]
-    try:
-        shares = {name.strip(): float(share) for name, _, share in pairs}
-    except ValueError:
-        raise InputError(f'the shares "{text}" cannot be read; write GROUP=SHARE,GROUP=SHARE') from None
+    shares = parse_shares(text)
     if store is None:
         raise InputError("--groups needs a database, which has every customer's group; import the file first")
     counts, several = store.decisions.customers_by_group(Where(policy_id=policy_id))
     return sample_ratio(counts, shares, several)
+
+
+def parse_shares(text: str) -> dict[str, float]:
+    """Return the share of each group from text such as "policy=0.9,control=0.1"; InputError if it cannot be read."""
+    pairs = [part.partition("=") for part in split_names(text)]
+    try:
+        return {name.strip(): float(share) for name, _, share in pairs}
+    except ValueError:
+        raise InputError(f'the shares "{text}" cannot be read; write GROUP=SHARE,GROUP=SHARE') from None
 
 
 def split_names(text: str) -> tuple[str, ...]:

@@ -70,7 +70,7 @@ def decide(
             raise InputError(f'the fact "{name}" is given twice; give it once')
         facts[name] = value
     with _engine(db, policy, policy_id, catalogue, seed=seed, group=group, facts=facts) as engine:
-        decision = engine.decide(customer, facts, decision_id=decision_id, time=_moment(time))
+        decision = engine.decide(customer, facts, decision_id=decision_id, time=parse_moment(time))
         predicted: FloatArray | None = None
         if isinstance(engine.policy, RewardPredictor):
             predicted = engine.policy.predict(
@@ -105,7 +105,7 @@ def record(
     from bandit.clock import now
     from bandit.store import EventRows
 
-    at = _moment(time)
+    at = parse_moment(time)
     with writing(db) as store:
         receipt = store.events.append(
             EventRows(
@@ -145,7 +145,7 @@ def learn(
     """Update the policy with the new outcomes in the log."""
     from bandit.report.decisions import learned_table
 
-    moment_given = _moment(time)
+    moment_given = parse_moment(time)
     with _engine(db, policy, policy_id, catalogue) as engine:
         with progress("learning") as report:
             learned = engine.learn(now=moment_given, progress=report)
@@ -203,7 +203,8 @@ def _newest_catalogue(db: Path) -> Catalogue:
         return catalogue_for(store, None)
 
 
-def _moment(text: str | None) -> int | None:
+def parse_moment(text: str | None) -> int | None:
+    """Return an ISO 8601 time in microseconds, None for None; InputError if it cannot be read."""
     if text is None:
         return None
     from bandit.logfiles.columns.values import INVALID_TIME, moment

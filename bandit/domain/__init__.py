@@ -34,6 +34,8 @@ open decision
     A decision whose attribution window has not ended and that nobody has closed. Its silence counts in part, by age.
 segment rules
     Today's practice as a policy: the first rule that matches names the offer.
+lift
+    What one live group of customers earned more than another.
 log
     The decisions with their outcomes, in order, in a database or a file.
 evaluate

@@ -59,7 +59,7 @@ class Segment:
         return {"fact": self.fact, "segment": self.name, "n": self.n, "rows": [row.to_dict() for row in self.rows]}
 
 
-class _FactSegmentation:
+class FactSegmentation:
     """Assigns contexts to the segments of one fact; a numeric fact is cut at the quartiles of the first batch."""
 
     def __init__(self, catalogue: Catalogue, fact: str) -> None:
@@ -114,7 +114,7 @@ class Segments:
     """Adds up every segment of some facts, batch by batch, by ips and by the default estimator."""
 
     def __init__(self, request: EvaluationRequest, facts: Sequence[str]) -> None:
-        self._segmentations = [_FactSegmentation(request.catalogue, fact) for fact in dict.fromkeys(facts)]
+        self._segmentations = [FactSegmentation(request.catalogue, fact) for fact in dict.fromkeys(facts)]
         self._policies, self._baseline = request.names, request.baseline_place
         kept = {"ips", request.estimators.default}
         self._estimators = [each for each in request.estimators.computed if each.name in kept]

@@ -156,7 +156,8 @@ class Where:
     """A filter of decisions; None does not filter. `after_time` is inclusive, `before_time` exclusive.
 
     `settled_before` leaves out decisions made at that time or later, unless they were closed. With (now - window) it
-    leaves out the open ones: counting their outcomes so far would count late answers as silence.
+    leaves out the open ones: counting their outcomes so far would count late answers as silence. `groups` and
+    `catalogue_ids` keep the decisions of any of these groups and of any of these catalogue versions.
     """
 
     policy_id: int | None = None
@@ -166,6 +167,8 @@ class Where:
     group: str | None = None
     batch: str | None = None
     settled_before: int | None = None
+    groups: tuple[str, ...] | None = None
+    catalogue_ids: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

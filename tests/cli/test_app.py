@@ -15,6 +15,7 @@ COMMANDS = (
     "evaluate",
     "learn-offline",
     "plan",
+    "lift",
     "export",
     "replay",
     "decide",

@@ -14,6 +14,8 @@ from bandit import ope
 from bandit.domain import Contexts, Log, LoggedBatch, Outcomes, Policy, Removal
 from bandit.engine import EngineOptions, EngineStatus
 from bandit.evaluate import Evaluation, PolicyEvaluation, SplitLog, evaluate, split_log
+from bandit.evaluate.lift import LiftRow
+from bandit.evaluate.lift_log import LiftLogOptions, LiftReport, lift_of
 from bandit.governance.verify import VerifyReport
 from bandit.learning import LearnReport, RebuildReport
 from bandit.logfiles import ColumnLog, from_frame, from_parquet
@@ -148,6 +150,14 @@ def evaluations(log: Log, policies: Sequence[Policy], catalogue: bandit.Catalogu
     assert_type(evaluation.rows, tuple[PolicyEvaluation, ...])
     assert_type(evaluation.to_dict(), dict[str, object])
     assert_type(split_log(log), SplitLog)
+
+
+def lifts(store: Store, catalogue: bandit.Catalogue) -> None:
+    report = lift_of(store, catalogue, LiftLogOptions(baseline="rules", by=("loyal",)), now=0)
+    assert_type(report, LiftReport)
+    assert_type(report.lift.verdicts, tuple[LiftRow, ...])
+    assert_type(report.gate(), int)
+    assert_type(report.to_dict(), dict[str, object])
 
 
 def estimates(reward: Floats, propensity: Floats, target: Floats) -> None:

@@ -32,6 +32,8 @@ AND (:after_time IS NULL OR d.time >= :after_time) AND (:before_time IS NULL OR 
 AND (:grp IS NULL OR d.grp = :grp) AND (:batch IS NULL OR d.batch = :batch)
 AND (:settled_before IS NULL OR d.time < :settled_before
     OR EXISTS (SELECT 1 FROM events c WHERE c.seq = d.seq AND c.event = 'closed'))
+AND (:groups IS NULL OR d.grp IN (SELECT value FROM json_each(:groups)))
+AND (:catalogue_ids IS NULL OR d.catalogue_id IN (SELECT value FROM json_each(:catalogue_ids)))
 """
 
 # The statements are assembled from the constants above, once.
@@ -55,6 +57,13 @@ SELECT CASE WHEN low = high THEN low END, count(*) FROM (
     SELECT MIN(d.grp) AS low, MAX(d.grp) AS high FROM decisions d WHERE {_FILTER} GROUP BY d.customer_id
 ) GROUP BY 1
 """  # noqa: S608
+
+_SEVERAL = f"""
+SELECT k.key FROM (
+    SELECT d.customer_id AS id FROM decisions d WHERE {_FILTER} GROUP BY d.customer_id HAVING MIN(d.grp) < MAX(d.grp)
+) s JOIN customers k ON k.id = s.id
+"""  # noqa: S608
+_BY_GROUP = f"SELECT d.grp, count(*) FROM decisions d WHERE {_FILTER} GROUP BY d.grp"  # noqa: S608
 
 # Decisions without events give no row. CROSS JOIN keeps SQLite from starting at the decisions.
 _OUTCOMES = """
@@ -185,6 +194,16 @@ class DecisionReader:
         several = int(counts.pop(None, 0))
         return {str(group): int(count) for group, count in counts.items()}, several
 
+    def customers_in_several_groups(self, where: Where = _EVERYTHING) -> frozenset[str]:
+        """Return the customers, in stored form, who have decisions in more than one group."""
+        with self._connection.reading() as raw:
+            return frozenset(row[0] for row in raw.execute(_SEVERAL, _filter(where)))
+
+    def decisions_by_group(self, where: Where = _EVERYTHING) -> dict[str, int]:
+        """Return the number of decisions by group."""
+        with self._connection.reading() as raw:
+            return {str(group): int(count) for group, count in raw.execute(_BY_GROUP, _filter(where))}
+
     def outcomes(self, seqs: IntArray, objective_event: str, window: int) -> StoredOutcomes:
         """Return the outcomes of the decisions with these ascending numbers, from the events within `window`."""
         with self._connection.reading() as raw:
@@ -299,6 +318,8 @@ def _filter(where: Where) -> dict[str, object]:
         "grp": where.group,
         "batch": where.batch,
         "settled_before": where.settled_before,
+        "groups": None if where.groups is None else msgspec.json.encode(where.groups).decode(),
+        "catalogue_ids": None if where.catalogue_ids is None else msgspec.json.encode(where.catalogue_ids).decode(),
     }
 
 

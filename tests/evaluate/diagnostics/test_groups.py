@@ -51,3 +51,9 @@ def test_customers_are_counted_by_group_once_each(tmp_path, catalogue):
         )
         assert store.decisions.customers_by_group() == ({"policy": 2, "holdout": 1}, 1)
         assert store.decisions.customers_by_group(Where(before_time=6_000_000)) == ({"policy": 3, "holdout": 1}, 0)
+        assert store.decisions.customers_in_several_groups() == {"dora"}
+        assert store.decisions.customers_in_several_groups(Where(groups=("policy",))) == frozenset()
+        assert store.decisions.decisions_by_group() == {"policy": 5, "holdout": 2}
+        assert store.decisions.decisions_by_group(Where(groups=("holdout", "random"))) == {"holdout": 2}
+        assert store.decisions.decisions_by_group(Where(catalogue_ids=(number + 1,))) == {}
+        assert store.decisions.decisions_by_group(Where(catalogue_ids=(number, number + 1)))["policy"] == 5

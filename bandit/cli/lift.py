@@ -1,0 +1,132 @@
+"""The command that compares the live groups of customers: lift."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, cast
+
+import typer
+
+from bandit.cli.console import progress, show, show_json
+from bandit.cli.evaluation_options import Gate, one_of, parse_shares
+from bandit.cli.options import AsJson, CatalogueFile, Database, Event, Level, Objective, Window
+from bandit.errors import InputError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from bandit.evaluate.lift_log import LiftLogOptions, LiftReport
+    from bandit.ope.lift import LiftUnit
+
+_UNITS = ("decision", "customer")
+
+
+def lift(
+    db: Database,
+    baseline: Annotated[
+        str | None,
+        typer.Option(
+            metavar="GROUP", help="The group to compare with; default: rules, else holdout, else the largest."
+        ),
+    ] = None,
+    group: Annotated[
+        list[str] | None,
+        typer.Option(metavar="GROUP", help="Compare only this group with the baseline; can be repeated."),
+    ] = None,
+    shares: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SHARES",
+            help='The shares that the groups were meant to have, if the catalogue declares none: "new=0.9,old=0.1".',
+        ),
+    ] = None,
+    catalogue: CatalogueFile = None,
+    objective: Objective = None,
+    event: Event = None,
+    window: Window = None,
+    since: Annotated[
+        str | None, typer.Option(metavar="ISO", help="Use only the decisions from this time on; default: all.")
+    ] = None,
+    per: Annotated[
+        str, typer.Option(metavar="UNIT", help="What verdicts are about: decision or customer.")
+    ] = "decision",
+    by: Annotated[
+        list[str] | None,
+        typer.Option(metavar="FACT", help="Compare also in each segment of a fact; can be repeated."),
+    ] = None,
+    weeks: Annotated[bool, typer.Option("--weeks", help="Compare also week by week (from Monday, UTC).")] = False,
+    once: Annotated[
+        bool,
+        typer.Option("--once", help="Narrower intervals, for one look on a day that was fixed beforehand."),
+    ] = False,
+    gate: Gate = False,
+    level: Level = 0.95,
+    as_json: AsJson = False,
+) -> None:
+    """Compare what the groups of customers earned: policy, rules, random, holdout, or labels of your own.
+
+    Each group is compared with the baseline and with each other group, per decision and per customer, by the
+    difference of their means. Only settled decisions count: closed, or with their window over. The intervals hold at
+    every look together, so that the command can be run every day; with --once they hold for one look. A customer
+    counts once, however many decisions it has, and customers seen in several groups are left out.
+
+    Each group is called better or worse than the baseline, "no difference found" or, with the reason, "cannot tell".
+    With --gate the exit code carries the verdict to a pipeline: 0 better, 3 worse, 4 no difference found, 5 cannot
+    tell; of several groups, the highest code, so --group policy makes it the verdict on that group alone.
+    """
+    from bandit.cli.live import parse_moment
+    from bandit.evaluate.lift_log import LiftLogOptions
+
+    options = LiftLogOptions(
+        baseline=baseline,
+        groups=group or (),
+        shares=None if shares is None else parse_shares(shares),
+        since=parse_moment(since),
+        by=by or (),
+        weeks=weeks,
+        level=level,
+        look="once" if once else "daily",
+        unit=cast("LiftUnit", one_of(per, _UNITS, "unit")),
+    )
+    report = _compare(db, catalogue, (objective, event, window), options, as_json=as_json)
+    if gate and (code := report.gate()):
+        raise typer.Exit(code)
+
+
+def _compare(
+    db: Path,
+    catalogue: Path | None,
+    objective: tuple[str | None, str | None, str | None],
+    options: LiftLogOptions,
+    *,
+    as_json: bool,
+) -> LiftReport:
+    """Compare and print; return the report."""
+    from bandit.cli.databases import catalogue_for, reading
+    from bandit.cli.logs import LOG_FILE_ENDINGS, with_objective
+    from bandit.clock import now
+    from bandit.evaluate.lift_log import lift_of
+    from bandit.report.evaluations import unit_of
+
+    if db.name.endswith(LOG_FILE_ENDINGS):
+        raise InputError(f"{db}: lift needs a database, which has every customer's group; import the file first")
+    with reading(db) as store:
+        target = with_objective(catalogue_for(store, catalogue), *objective)
+        with progress("comparing") as shown:
+            report = lift_of(store, target, options, now=now(), progress=shown)
+    if as_json:
+        show_json(report.to_dict())
+    else:
+        _show_tables(report, unit_of(target.objective, target.currency))
+    return report
+
+
+def _show_tables(report: LiftReport, unit: str) -> None:
+    from bandit.report.lift import group_table, lift_lines, lift_parts_table, lift_table
+
+    lift = report.lift
+    tables = [group_table(report, unit), lift_table(lift)]
+    if lift.segments:
+        tables.append(lift_parts_table(lift, lift.segments, "segment"))
+    if lift.weeks:
+        tables.append(lift_parts_table(lift, lift.weeks, "week"))
+    show(tables, lift_lines(report))

@@ -1,0 +1,196 @@
+"""Lift between the groups of a stored log, which is read page by page."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from bandit.evaluate.diagnostics import sample_ratio
+from bandit.evaluate.lift import LiftOptions, lift
+from bandit.evaluate.lift_selection import LiftLogOptions, LiftSelection
+from bandit.evaluate.segments import FactSegmentation
+from bandit.ope.clusters import ClusterIndex
+from bandit.ope.lift import LiftBatch, LiftSums, LiftTally
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from bandit.catalogue import Catalogue
+    from bandit.domain import LoggedBatch, Progress
+    from bandit.evaluate.diagnostics import Finding, SampleRatioTest
+    from bandit.evaluate.lift import Lift
+    from bandit.store import DecisionColumns, Store
+
+__all__ = ["LiftLogOptions", "LiftReport", "lift_of"]
+
+_BATCH = 16_384
+
+
+@dataclass(frozen=True, slots=True)
+class LiftReport:
+    """The lift of a log's groups by differences of means, and what was left out.
+
+    `sample_ratio` is None where no shares are known. Left out are `several` customers seen in more than one group,
+    `still_open` decisions, `left_out` decisions whose offer the catalogue does not have, the decisions of
+    `other_groups` by label, and `other_assignment` decisions made while customers were assigned in another way (other
+    shares, another salt, or no groups).
+    """
+
+    lift: Lift
+    sample_ratio: SampleRatioTest | None
+    findings: tuple[Finding, ...]
+    several: int
+    still_open: int
+    left_out: int
+    other_groups: Mapping[str, int]
+    other_assignment: int
+
+    def gate(self) -> int:
+        """Return the exit code for a pipeline: that of the verdict furthest from "better"."""
+        return self.lift.gate()
+
+    def to_dict(self) -> dict[str, object]:
+        """Return plain JSON values."""
+        ratio = self.sample_ratio
+        groups = [each.to_dict() for each in self.lift.groups]
+        if ratio is None:
+            groups = [each | {"share": None} for each in groups]
+        return self.lift.to_dict() | {
+            "groups": groups,
+            "sample_ratio": None if ratio is None else ratio.to_dict(),
+            "findings": [each.to_dict() for each in self.findings],
+            "several": self.several,
+            "open": self.still_open,
+            "left_out": self.left_out,
+            "other_groups": dict(self.other_groups),
+            "other_assignment": self.other_assignment,
+        }
+
+
+def lift_of(
+    store: Store,
+    catalogue: Catalogue,
+    options: LiftLogOptions | None = None,
+    *,
+    now: int,
+    progress: Progress | None = None,
+    batch_size: int = _BATCH,
+) -> LiftReport:
+    """Return what each group of a store's customers earned more than another, by differences of their means.
+
+    Only decisions that are settled at the time `now` count: closed, or with their window over. Where the catalogue
+    declares groups, only decisions under catalogue versions with the same groups, shares and salt count, since another
+    assignment is another experiment. Customers seen in several groups are left out. The log is read page by page;
+    memory grows with the number of customers. Raises InputError for an unknown group or baseline, for shares that the
+    catalogue declares itself, and where there is nothing to compare.
+    """
+    options = options or LiftLogOptions()
+    selection = LiftSelection.of(store, catalogue, options, now)
+    tally, several, order = _tally(store, catalogue, selection, options, progress, batch_size)
+    found = lift(
+        tally,
+        selection.names,
+        LiftOptions(
+            selection.baseline,
+            options.level,
+            options.look,
+            options.unit,
+            method="means",
+            binary=catalogue.objective.kind == "conversion",
+        ),
+    )
+    found = replace(found, segments=tuple(sorted(found.segments, key=lambda part: order[part.name])))
+    ratio = sample_ratio(found.sample_ratio.counts, selection.shares, several)
+    doubt = ratio.finding()
+    extra = () if doubt is None or doubt.check in {each.check for each in found.findings} else (doubt,)
+    log = selection.log
+    return LiftReport(
+        lift=found,
+        sample_ratio=ratio if selection.shares_known else None,
+        findings=(*found.findings, *extra),
+        several=several,
+        still_open=log.still_open,
+        left_out=log.left_out,
+        other_groups=selection.other_groups,
+        other_assignment=selection.other_assignment,
+    )
+
+
+class _Reader:
+    """Turns pages of stored decisions into batches of lift, without the customers seen in several groups."""
+
+    def __init__(
+        self, selection: LiftSelection, catalogue: Catalogue, facts: Sequence[str], several: frozenset[str]
+    ) -> None:
+        self._log, self._several = selection.log, several
+        self._codes = {name: code for code, name in enumerate(selection.names)}
+        self._counts_rewards = catalogue.objective.kind == "reward"
+        self._customers = ClusterIndex()
+        self._segmentations = [FactSegmentation(catalogue, fact) for fact in dict.fromkeys(facts)]
+        self.met: set[str] = set()
+        self.order: dict[str, tuple[int, int]] = {}
+
+    def read(self, page: DecisionColumns) -> tuple[LiftBatch, list[tuple[str, LiftBatch]]]:
+        """Return the page as a batch, and the part of it in each segment."""
+        rows, logged = self._log.decisions(page, masks=False)
+        customer, group = page.customer[rows], page.group[rows]
+        single = np.ones(len(rows), dtype=np.bool_)
+        if self._several:
+            single = ~np.fromiter(map(self._several.__contains__, customer), dtype=np.bool_, count=len(rows))
+            self.met.update(customer[~single].tolist())
+            logged, customer, group = logged.take(np.flatnonzero(single)), customer[single], group[single]
+        ids, _ = self._customers.read(customer, len(customer))
+        batch = LiftBatch(
+            reward=logged.reward,
+            group=np.fromiter(map(self._codes.__getitem__, group), dtype=np.int64, count=len(group)),
+            customer=np.empty(0, dtype=np.int64) if ids is None else ids,
+            earned=logged.reward != 0.0 if self._counts_rewards else logged.converted,
+            time=logged.time,
+        )
+        return batch, list(self._segments(batch, logged))
+
+    def _segments(self, batch: LiftBatch, logged: LoggedBatch) -> list[tuple[str, LiftBatch]]:
+        found = []
+        for place, segmentation in enumerate(self._segmentations):
+            codes, names = segmentation.assign(logged.contexts)
+            for code in np.unique(codes).tolist():
+                label = f"{segmentation.fact} = {names[code]}"
+                self.order[label] = (place, code)
+                found.append((label, batch.part(codes == code)))
+        return found
+
+
+def _tally(
+    store: Store,
+    catalogue: Catalogue,
+    selection: LiftSelection,
+    options: LiftLogOptions,
+    progress: Progress | None,
+    size: int,
+) -> tuple[LiftTally, int, Mapping[str, tuple[int, int]]]:
+    """Return the sums of the log, the number of customers in several groups, and the order of the segments."""
+    several = store.decisions.customers_in_several_groups(selection.every_group)
+    reader = _Reader(selection, catalogue, options.by, several)
+    tally = LiftTally(list(selection.shares.values()))
+    objective, total = catalogue.objective, selection.log.n + selection.log.left_out
+    through, after, done = store.decisions.last_seq(), 0, 0
+    while True:
+        page = store.decisions.page(
+            objective.event,
+            objective.window,
+            after_seq=after,
+            through_seq=through,
+            limit=size,
+            where=selection.where,
+        )
+        if not len(page):
+            return tally, len(reader.met), reader.order
+        after, done = int(page.seq[-1]), done + len(page)
+        batch, segments = reader.read(page)
+        tally.add(batch if options.weeks else replace(batch, time=None))
+        for label, part in segments:
+            tally.segments.setdefault(label, LiftSums(tally.shares, weighted=False)).add(replace(part, time=None))
+        if progress is not None:
+            progress(done, total)

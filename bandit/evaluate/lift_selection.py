@@ -1,0 +1,157 @@
+"""Which decisions of a store the lift of groups is computed from: one experiment's, settled, of the groups compared."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from bandit.errors import InputError
+from bandit.evaluate.diagnostics import sample_ratio
+from bandit.store import StoreLog, Where
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from bandit.catalogue import Catalogue
+    from bandit.evaluate.lift_results import Look
+    from bandit.ope.lift import LiftUnit
+    from bandit.store import Store
+
+_POLICY = "policy"
+
+_USUAL_BASELINES = ("rules", "holdout")
+
+
+@dataclass(frozen=True, slots=True)
+class LiftLogOptions:
+    """Which decisions of a log are compared, and how.
+
+    Groups are compared with `baseline`: by default "rules", else "holdout", else the one with the most customers apart
+    from "policy". `groups` are the only ones compared with it, by default all. `shares` are those that the groups were
+    meant to have, where the catalogue declares none. `since` is the time of the first decision that counts, `by` are
+    facts by whose values the comparison is repeated, and `weeks` repeats it by week. `level`, `look` and `unit` are
+    those of `LiftOptions`.
+    """
+
+    baseline: str | None = None
+    groups: Sequence[str] = ()
+    shares: Mapping[str, float] | None = None
+    since: int | None = None
+    by: Sequence[str] = ()
+    weeks: bool = False
+    level: float = 0.95
+    look: Look = "daily"
+    unit: LiftUnit = "decision"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LiftSelection:
+    """The decisions to compare: their groups by name with the shares meant, and what is not compared.
+
+    `log` has the settled decisions of the groups `names`; `every_group` filters those of all groups of the experiment,
+    by which customers seen in several are found.
+    """
+
+    names: tuple[str, ...]
+    baseline: str
+    shares: Mapping[str, float]
+    shares_known: bool
+    log: StoreLog
+    where: Where
+    every_group: Where
+    other_groups: Mapping[str, int]
+    other_assignment: int
+
+    @staticmethod
+    def of(store: Store, catalogue: Catalogue, options: LiftLogOptions, now: int) -> LiftSelection:
+        """Return what the options select; InputError where that cannot be compared."""
+        everything = Where(after_time=options.since, settled_before=now - catalogue.objective.window)
+        where = replace(everything, catalogue_ids=_same_assignment(store, catalogue))
+        seen = store.decisions.decisions_by_group(where)
+        other = sum(store.decisions.decisions_by_group(everything).values()) - sum(seen.values())
+        declared = _declared_shares(catalogue, options.shares)
+        every = tuple(declared or sorted(seen))
+        compared = {name: seen[name] for name in every if name in seen}
+        _require_two(store, where, compared, other)
+        every_group = replace(where, groups=every)
+        customers, _ = store.decisions.customers_by_group(every_group)
+        baseline = _baseline(options.baseline, every, compared, customers)
+        for name in options.groups:
+            _require_known(name, every, "group")
+        names = tuple(name for name in every if not options.groups or name in {*options.groups, baseline})
+        if len(names) < 2:
+            raise InputError(f'only the baseline "{baseline}" is to be compared; name another group with --group')
+        # Without known shares, those seen stand for them; the sizes are then not checked.
+        shares = declared or {name: float(max(customers.get(name, 0), 1)) for name in every}
+        where = replace(where, groups=names)
+        return LiftSelection(
+            names=names,
+            baseline=baseline,
+            shares={name: shares[name] for name in names},
+            shares_known=bool(declared),
+            log=StoreLog(store, catalogue, where=where),
+            where=where,
+            every_group=every_group,
+            other_groups={name: n for name, n in seen.items() if name not in every},
+            other_assignment=other,
+        )
+
+
+def _same_assignment(store: Store, catalogue: Catalogue) -> tuple[int, ...] | None:
+    """Return the stored versions that assign customers as this catalogue does; None, for all, if it has no groups."""
+    groups = catalogue.groups
+    if groups is None:
+        return None
+    wanted, found = (groups.names, groups.shares, groups.salt), []
+    for row in store.catalogues.all():
+        each = store.catalogues.get(row.id).groups
+        if each is not None and (each.names, each.shares, each.salt) == wanted:
+            found.append(row.id)
+    return tuple(found)
+
+
+def _declared_shares(catalogue: Catalogue, given: Mapping[str, float] | None) -> dict[str, float]:
+    """Return the shares above 0 that the groups were meant to have, empty where they are not known."""
+    if catalogue.groups is not None:
+        if given is not None:
+            raise InputError("the catalogue declares the shares of its groups; leave out the shares given")
+        return {n: share for n, share in zip(catalogue.groups.names, catalogue.groups.shares, strict=True) if share > 0}
+    if given is None:
+        return {}
+    sample_ratio({}, given)  # raises InputError for fewer than two groups and for shares that are not above 0
+    return dict(given)
+
+
+def _require_two(store: Store, where: Where, compared: Mapping[str, int], other: int) -> None:
+    """Raise InputError unless two groups have settled decisions."""
+    if len(compared) > 1:
+        return
+    waiting = sum(store.decisions.decisions_by_group(replace(where, settled_before=None)).values())
+    waiting -= sum(store.decisions.decisions_by_group(where).values())
+    rest = f"; {waiting:,} are still open (their window has not ended)" if waiting else ""
+    rest += f"; {other:,} were made under another assignment of customers to groups" if other else ""
+    if not compared:
+        raise InputError(f"{store.path}: there are no settled decisions of the groups to compare{rest}")
+    ((name, n),) = compared.items()
+    raise InputError(
+        f'{store.path}: lift compares groups, and all {n:,} settled decisions are of the group "{name}"{rest}; '
+        "declare [groups] in the catalogue, or import a column of groups"
+    )
+
+
+def _require_known(name: str, names: Sequence[str], what: str) -> None:
+    if name not in names:
+        raise InputError(f'there is no {what} "{name}"; the groups are {", ".join(names)}')
+
+
+def _baseline(
+    given: str | None, every: Sequence[str], compared: Mapping[str, int], customers: Mapping[str, int]
+) -> str:
+    """Return the group to compare with: the one given, else rules, holdout, or the one with the most customers."""
+    if given is not None:
+        _require_known(given, every, "baseline")
+        return given
+    for name in _USUAL_BASELINES:
+        if name in compared:
+            return name
+    return max((name for name in compared if name != _POLICY), key=lambda name: customers.get(name, 0))

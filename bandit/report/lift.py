@@ -1,0 +1,170 @@
+"""Lift between groups as tables and sentences."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.markup import escape
+from rich.table import Table
+
+from bandit.report.numbers import NumberFormat, count
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from bandit.evaluate.lift import Lift, LiftPart, LiftRow
+    from bandit.evaluate.lift_log import LiftReport
+    from bandit.ope import Estimate
+
+
+def group_table(report: LiftReport, unit: str) -> Table:
+    """Return a table of one row a group: its customers against those meant, its decisions, its mean rewards."""
+    lift = report.lift
+    table = Table(title=f"groups: {escape(unit)}; intervals of {_level(lift)} for one look", title_justify="left")
+    table.add_column("group", overflow="fold")
+    meant = () if report.sample_ratio is None else ("meant",)
+    for heading in ("customers", "share", *meant, "decisions", "per decision", "interval", "per customer"):
+        table.add_column(heading, justify="right", no_wrap=heading == "interval")
+    every, whole = sum(each.customers for each in lift.groups), sum(each.share for each in lift.groups)
+    numbers = {
+        each: NumberFormat.of(group.values[lift.method][each] for group in lift.groups)
+        for each in ("decision", "customer")
+    }
+    for group in lift.groups:
+        decision, customer = (group.values[lift.method][each] for each in ("decision", "customer"))
+        table.add_row(
+            escape(group.name),
+            count(group.customers),
+            f"{group.customers / max(every, 1):.1%}",
+            *([f"{group.share / whole:.1%}"] if meant else []),
+            count(group.decisions),
+            numbers["decision"].number(decision.value),
+            numbers["decision"].interval(decision),
+            numbers["customer"].number(customer.value),
+        )
+    return table
+
+
+def lift_table(lift: Lift) -> Table:
+    """Return a table of one row a pair of groups and unit; the verdict stands with the unit that it is about."""
+    table = Table(title=f"differences of means; intervals of {_level(lift)} {_look(lift)}", title_justify="left")
+    table.add_column("groups", overflow="fold")
+    table.add_column("per")
+    table.add_column("difference", justify="right")
+    table.add_column("interval", justify="right", no_wrap=True)
+    table.add_column("verdict")
+    numbers = {unit: _format(lift, (row for row in lift.rows if row.unit == unit)) for unit in ("decision", "customer")}
+    pairs = [(row.group, row.baseline) for row in lift.rows if row.unit == lift.options.unit]
+    for place, pair in enumerate(pairs):
+        if place == len(lift.verdicts):
+            table.add_section()
+        units = sorted(numbers, key=lambda unit: unit != lift.options.unit)
+        for number, unit in enumerate(units):
+            row = next(each for each in lift.rows if (each.group, each.baseline) == pair and each.unit == unit)
+            name, verdict = ("", "") if number else (f"{row.group} minus {row.baseline}", row.verdict)
+            table.add_row(escape(name), unit, *_cells(_shown(lift, row), numbers[unit]), verdict)
+    return table
+
+
+def lift_parts_table(lift: Lift, parts: Sequence[LiftPart], what: str) -> Table:
+    """Return a table of one row a week or segment and group compared with the baseline."""
+    minus = f"minus {escape(str(lift.options.baseline))}"
+    table = Table(
+        title=f"by {what}: per {lift.options.unit} {minus}; intervals hold for all {what}s together",
+        title_justify="left",
+    )
+    table.add_column(what, overflow="fold")
+    table.add_column("customers", justify="right")
+    table.add_column("group", overflow="fold")
+    table.add_column(minus, justify="right")
+    table.add_column("interval", justify="right", no_wrap=True)
+    table.add_column("verdict")
+    numbers = _format(lift, (row for part in parts for row in part.rows))
+    for part in parts:
+        table.add_section()
+        for place, row in enumerate(part.rows):
+            head = ("", "") if place else (escape(part.name), count(part.customers))
+            table.add_row(*head, escape(row.group), *_cells(_shown(lift, row), numbers), row.verdict)
+    return table
+
+
+def lift_lines(report: LiftReport) -> list[str]:
+    """Return the sentences below the tables: what was compared, what was checked, the reasons, what was left out."""
+    lift = report.lift
+    decisions = sum(each.decisions for each in lift.groups)
+    customers = sum(each.customers for each in lift.groups)
+    lines = [
+        f"Compared on {count(decisions)} settled decisions of {count(customers)} customers.",
+        _together(lift),
+    ]
+    ratio = report.sample_ratio
+    if ratio is None:
+        lines.append(
+            "Whether the groups have the sizes that were meant was not checked: no shares are known (--shares)."
+        )
+    elif ratio.severity != "fatal":
+        lines.append(f"The groups have the sizes that were meant (p = {ratio.p_value:.2g}).")
+    lines += [f"{each.severity}: {each.sentence}." for each in report.findings]
+    known = {f"cannot tell: {each.sentence}" for each in report.findings}
+    rows = [row for row in lift.rows if row.unit == lift.options.unit and row.reason not in known]
+    return [*lines, *map(_reason, rows), *_left_out(report)]
+
+
+def _reason(row: LiftRow) -> str:
+    verdict = "" if row.verdict == "cannot tell" else f"{row.verdict}: "
+    return f"{row.group} against {row.baseline}: {verdict}{row.reason}."
+
+
+def _left_out(report: LiftReport) -> list[str]:
+    lines = []
+    if report.several:
+        lines.append(f"{count(report.several)} customers were left out: they were seen in several groups.")
+    if report.still_open:
+        lines.append(
+            f"{count(report.still_open)} decisions were left out: they are still open (their window has not ended)."
+        )
+    if report.left_out:
+        lines.append(f"{count(report.left_out)} decisions were left out: their offers are not in the catalogue.")
+    if report.other_assignment:
+        lines.append(
+            f"{count(report.other_assignment)} decisions were left out: they were made under other groups, shares or "
+            "salt than the catalogue's."
+        )
+    for name, n in report.other_groups.items():
+        lines.append(f'{count(n)} decisions were left out: no share is known of their group, "{name}".')
+    return lines
+
+
+def _shown(lift: Lift, row: LiftRow) -> Estimate:
+    """Return the difference with the interval that verdicts use."""
+    return row.anytime if lift.options.look == "daily" else row.once
+
+
+def _format(lift: Lift, rows: Iterable[LiftRow]) -> NumberFormat:
+    return NumberFormat.of(_shown(lift, row) for row in rows)
+
+
+def _cells(difference: Estimate, numbers: NumberFormat) -> list[str]:
+    return [numbers.number(difference.value, signed=True), numbers.interval(difference, signed=True)]
+
+
+def _level(lift: Lift) -> str:
+    return f"{lift.options.level:.4g}" if lift.options.level > 0.995 else f"{lift.options.level:.0%}"
+
+
+def _look(lift: Lift) -> str:
+    return "at every look" if lift.options.look == "daily" else "for one look"
+
+
+def _together(lift: Lift) -> str:
+    """Return in words for what the intervals hold together."""
+    several, every = len(lift.verdicts), sum(row.unit == lift.options.unit for row in lift.rows)
+    look = "at every look" if lift.options.look == "daily" else "for one look, on a day that was fixed beforehand"
+    if every == 1:
+        return f"The interval holds {look}."
+    return (
+        f"The intervals hold {look}: the {several} with {lift.options.baseline} all together, those below the line "
+        f"together with all {every}."
+        if every > several
+        else f"The intervals hold {look}, all {several} together."
+    )
