@@ -13,16 +13,18 @@ from bandit.ope import DEFAULT_INTERVAL, ESTIMATORS, IntervalKind
 from tests.test_lazy import HEAVY, loaded_after
 
 RUN = "from bandit.cli import main; main({!r})"
+OURS = tuple(name for name in HEAVY if name not in loaded_after("import typer", *HEAVY))
+"""What the project could load: older versions of typer load rich by themselves."""
 
 
 @pytest.mark.parametrize("arguments", [["--version"], ["--help"], []])
 def test_version_and_help_load_no_library(arguments):
-    assert loaded_after(RUN.format(arguments), *HEAVY, "bandit.store", "bandit.catalogue") == []
+    assert loaded_after(RUN.format(arguments), *OURS, "bandit.store", "bandit.catalogue") == []
 
 
 def test_the_help_of_a_command_loads_no_library():
     calls = "; ".join(f"main([{command.name!r}, '--help'])" for command in app.registered_commands)
-    assert loaded_after(f"from bandit.cli import main; {calls}", *HEAVY, "bandit.store", "bandit.catalogue") == []
+    assert loaded_after(f"from bandit.cli import main; {calls}", *OURS, "bandit.store", "bandit.catalogue") == []
 
 
 def test_doctor_without_a_database_opens_no_store():

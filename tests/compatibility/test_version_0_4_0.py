@@ -8,10 +8,12 @@ under a keyed hash. `fixtures/version_0_4_0_after.npz` has what 0.4.0 made of it
 
 Bytes are equal on the kind of processor that the fixture was made on. Elsewhere linear algebra may round otherwise,
 which is why states that were computed anew may also agree to the tolerance that `rebuild` uses; states that are only
-read and written must be equal everywhere.
+read and written must be equal everywhere. Two of the policies are Vowpal Wabbit's, whose model files name its version
+and are not read by an older one: what needs them is skipped where another version is installed than wrote them.
 """
 
 import gzip
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +30,12 @@ KEY = b"a key for tests"
 DAY = 86_400 * MICROSECONDS
 START = 1_790_000_000 * MICROSECONDS
 POLICIES = range(1, 10)
+WABBITS = {6, 7}
+
+same_wabbit = pytest.mark.skipif(
+    version("vowpalwabbit") != "9.11.9", reason="Vowpal Wabbit's models were written by its version 9.11.9"
+)
+EACH = [pytest.param(number, marks=same_wabbit if number in WABBITS else ()) for number in POLICIES]
 
 
 class Clock:
@@ -111,12 +119,13 @@ def go_on(engine, clock, rng, n, tag):
         engine.learn(now=clock.now)
 
 
-@pytest.mark.parametrize("policy_id", POLICIES)
+@pytest.mark.parametrize("policy_id", EACH)
 def test_a_state_is_read_and_written_back_byte_for_byte(database, made, policy_id):
     with resume(database, policy_id) as engine:
         assert engine.policy.dumps() == made[f"before_{policy_id}"].tobytes()
 
 
+@same_wabbit
 def test_every_decision_is_recomputed_and_nothing_is_found(database):
     with resume(database, 1) as engine:
         verified = engine.verify()
@@ -125,13 +134,14 @@ def test_every_decision_is_recomputed_and_nothing_is_found(database):
     assert verified.notes == ()
 
 
-@pytest.mark.parametrize("policy_id", POLICIES)
+@pytest.mark.parametrize("policy_id", EACH)
 def test_the_log_folds_into_the_same_state(database, made, policy_id):
     with resume(database, policy_id) as engine:
         assert engine.rebuild().same
         assert same(engine.policy.dumps(), made[f"before_{policy_id}"])
 
 
+@same_wabbit
 def test_each_policy_decides_and_learns_on_as_it_did(database, made):
     """The fixture's own story, in its order: each policy a year later, one after another in the same database."""
     offers, propensities = [], []
@@ -155,6 +165,7 @@ def test_a_state_that_learned_another_outcome_is_not_taken_for_the_same(database
         assert not same(engine.policy.dumps(), made["before_1"])
 
 
+@same_wabbit
 def test_erasing_a_customer_leaves_the_states_that_0_4_0_left(database, made):
     with Store.open(database, customer_key=KEY) as store:
         report = erase(store, "customer-39")
