@@ -94,10 +94,6 @@ class PolicyLearner:
 
     # -- sync --------------------------------------------------------------------------------------------------------
 
-    def is_behind(self) -> bool:
-        """Say whether the ledger's newest step is not that of the current state, or there is no usable state."""
-        return self.current.fault is not None or self.store.ledger.latest_step(self.policy_id) != self.current.step
-
     def sync(self) -> bool:
         """Bring the current state to the ledger's newest step, and say whether it was at another.
 
