@@ -24,6 +24,7 @@ from bandit.store.spool.writer import SpooledWriter
 from bandit.store.sqlite_errors import is_closed, is_outage
 from bandit.store.store import Store
 from bandit.store.tables.leases import Lease, learning_lease
+from bandit.store.tables.rollout_changes import RolloutChangeRow
 
 __all__ = [
     "PLACEHOLDER",
@@ -43,6 +44,7 @@ __all__ = [
     "OfferMap",
     "PolicyRow",
     "PolicyStep",
+    "RolloutChangeRow",
     "Snapshot",
     "SpooledWriter",
     "StateReplacement",

@@ -23,6 +23,7 @@ from bandit.store.tables.decision_writer import DecisionWriter
 from bandit.store.tables.eligible_sets import EligibleSetTable
 from bandit.store.tables.event_writer import EventWriter
 from bandit.store.tables.leases import Leases
+from bandit.store.tables.rollout_changes import RolloutChanges
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -49,6 +50,7 @@ class Store:
         self.events = EventWriter(connection)
         self.ledger = Ledger(connection, self.decisions)
         self.leases = Leases(connection)
+        self.rollout_changes = RolloutChanges(connection)
         self.deletion = Deletion(connection)
 
     @staticmethod
