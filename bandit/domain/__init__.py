@@ -76,7 +76,7 @@ from bandit.domain.decisions import Decision, DecisionBatch
 from bandit.domain.logs import LogDefaults, LogView
 from bandit.domain.offers import EligibleSets, FactoredColumns, Removal, SparseProbabilities
 from bandit.domain.outcomes import LoggedBatch, Outcomes, Previous
-from bandit.domain.protocols import Log, Policy, Progress, RewardPredictor, SparsePolicy
+from bandit.domain.protocols import Log, Policy, PooledPolicy, Progress, RewardPredictor, SparsePolicy
 
 __all__ = [
     "MICROSECONDS",
@@ -95,6 +95,7 @@ __all__ = [
     "ObjectArray",
     "Outcomes",
     "Policy",
+    "PooledPolicy",
     "Previous",
     "Progress",
     "Removal",
