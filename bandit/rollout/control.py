@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Literal, TypeVar
+from typing import TypeVar
 
 from bandit.catalogue import Catalogue
 from bandit.catalogue.live_schema import RolloutMode
 from bandit.clock import now
 from bandit.errors import InputError
-from bandit.rollout.state import Halt, LivePolicy, RolloutState
+from bandit.rollout.state import Halt, LivePolicy, RolloutState, declared_state
 from bandit.store import RolloutChangeRow, Store
 
 Written = TypeVar("Written")
@@ -65,17 +65,7 @@ class RolloutControl:
     @property
     def initial(self) -> RolloutState:
         """The state before any change: what the catalogue declares, or one policy that serves everybody."""
-        declared = self._catalogue.rollout
-        groups = self._catalogue.groups
-        has_rules = (
-            declared.rules is not None if declared is not None else groups is not None and groups.rules is not None
-        )
-        substitute: Literal["rules", "fallback"] = "rules" if has_rules else "fallback"
-        if declared is None:
-            return RolloutState(substitute=substitute)
-        return RolloutState(
-            declared.mode, declared.share, substitute=substitute, salt=declared.salt, declared=self._catalogue.version
-        )
+        return declared_state(self._catalogue)
 
     def latest(self) -> RolloutChange | None:
         """Return the newest change; None if there is none."""
