@@ -78,9 +78,7 @@ class GuardrailStatus:
             return f"{self.words}: too early to say: {self.missing}; {counts}"
         what = "the rate" if self.against is None else "the difference"
         word = "is broken" if self.broken else "holds"
-        return (
-            f"{self.words} {word}: {counts}; {what} is above {_number(self.low)} ({_level(self.level)}, at every look)"
-        )
+        return f"{self.words} {word}: {counts}; {what} is at least {_number(self.low)} ({_level(self.level)}, at every look)"
 
     def to_dict(self) -> dict[str, object]:
         """Return plain JSON values."""
