@@ -77,8 +77,8 @@ class GuardrailStatus:
         if self.missing:
             return f"{self.words}: too early to say: {self.missing}; {counts}"
         what = "the rate" if self.against is None else "the difference"
-        word = "is broken" if self.broken else "holds"
-        return f"{self.words} {word}: {counts}; {what} is at least {_number(self.low)} ({_level(self.level)}, at every look)"
+        bound = f"{what} is at least {_number(self.low)} ({_level(self.level)}, at every look)"
+        return f"{self.words} {'is broken' if self.broken else 'holds'}: {counts}; {bound}"
 
     def to_dict(self) -> dict[str, object]:
         """Return plain JSON values."""
