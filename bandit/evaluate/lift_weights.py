@@ -35,6 +35,7 @@ _LOST = {
     "imported": "were imported",
     "batch": "belong to batches of which a part was deleted",
     "fault": "were served the fallback because of a fault",
+    "arm": "were made while a roll-out shared the policy's customers with other arms",
     "state": "were made with states from before an erasure or a retention run",
 }
 

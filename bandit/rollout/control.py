@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Literal
+from datetime import UTC, datetime
+from typing import TypeVar
 
 from bandit.catalogue import Catalogue
 from bandit.catalogue.live_schema import RolloutMode
 from bandit.clock import now
+from bandit.domain import MICROSECONDS
 from bandit.errors import InputError
-from bandit.rollout.state import Halt, LivePolicy, RolloutState
+from bandit.rollout.state import Halt, LivePolicy, RolloutState, declared_state
 from bandit.store import RolloutChangeRow, Store
+
+Written = TypeVar("Written")
 
 MODES: tuple[RolloutMode, ...] = ("shadow", "apprentice", "ramp", "full")
 
@@ -38,6 +42,12 @@ class RolloutChange:
     reason: str
     state: RolloutState
 
+    @property
+    def words(self) -> str:
+        """The change in words, as `kill by Ann at 2026-03-01T09:30:00Z: wrong prices`."""
+        time = datetime.fromtimestamp(self.time // MICROSECONDS, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        return f"{self.action} by {self.author} at {time}{f': {self.reason}' if self.reason else ''}"
+
     @staticmethod
     def of(row: RolloutChangeRow) -> RolloutChange:
         """Return a stored row as a change."""
@@ -47,25 +57,23 @@ class RolloutChange:
 class RolloutControl:
     """Reads and changes the roll-out of a catalogue's policies in a store; every engine on it takes the change over."""
 
-    def __init__(self, store: Store, catalogue: Catalogue, clock: Callable[[], int] = now) -> None:
+    def __init__(
+        self,
+        store: Store,
+        catalogue: Catalogue,
+        clock: Callable[[], int] = now,
+        on_change: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Take the store and the catalogue; `on_change` is called once a change is written."""
         self._store = store
         self._catalogue = catalogue
         self._clock = clock
+        self._on_change = on_change
 
     @property
     def initial(self) -> RolloutState:
         """The state before any change: what the catalogue declares, or one policy that serves everybody."""
-        declared = self._catalogue.rollout
-        groups = self._catalogue.groups
-        has_rules = (
-            declared.rules is not None if declared is not None else groups is not None and groups.rules is not None
-        )
-        substitute: Literal["rules", "fallback"] = "rules" if has_rules else "fallback"
-        if declared is None:
-            return RolloutState(substitute=substitute)
-        return RolloutState(
-            declared.mode, declared.share, substitute=substitute, salt=declared.salt, declared=self._catalogue.version
-        )
+        return declared_state(self._catalogue)
 
     def latest(self) -> RolloutChange | None:
         """Return the newest change; None if there is none."""
@@ -82,6 +90,12 @@ class RolloutControl:
         """Return all changes, oldest first."""
         return tuple(map(RolloutChange.of, self._store.rollout_changes.all()))
 
+    def halting_change(self) -> RolloutChange | None:
+        """Return the change that halted the policies; None where they are not halted."""
+        if self.state.halted is None:
+            return None
+        return next(change for change in reversed(self.history()) if change.action in {"kill", "stop"})
+
     def declare(self, author: str = "catalogue") -> RolloutChange | None:
         """Put what the catalogue declares in force, once for each version that declares something else than the last.
 
@@ -90,7 +104,8 @@ class RolloutControl:
         declared = self._catalogue.rollout
         if declared is None:
             return None
-        with self._store.transaction():
+
+        def written() -> RolloutChange | None:
             changes = [change for change in self.history() if change.action == "declare"]
             initial = self.initial
             if any(change.state.declared == initial.declared for change in changes):
@@ -99,7 +114,11 @@ class RolloutControl:
                 return None
             latest = self.latest()
             halted = None if latest is None else latest.state.halted
-            return self._append(author, "declare", "the catalogue declares it", replace(initial, halted=halted))
+            number = 0 if latest is None else latest.id
+            state = replace(initial, halted=halted, previous=number)
+            return self._append(author, "declare", "the catalogue declares it", state)
+
+        return self._write(written)
 
     def set_mode(
         self, mode: RolloutMode, share: float | None = None, *, author: str, reason: str = ""
@@ -167,7 +186,8 @@ class RolloutControl:
 
     def rollback(self, *, author: str, reason: str = "") -> RolloutChange:
         """Return to the state before the last set, challenge, promote or declare; a halt stays until `resume`."""
-        with self._store.transaction():
+
+        def written() -> RolloutChange:
             latest = self.latest()
             if latest is None:
                 raise InputError("the roll-out was never changed; there is nothing to roll back")
@@ -176,6 +196,8 @@ class RolloutControl:
                 raise InputError("the roll-out is as it was in the beginning; there is nothing to roll back")
             before = self.initial if row is None else RolloutChange.of(row).state
             return self._append(author, "rollback", reason, replace(before, halted=latest.state.halted))
+
+        return self._write(written)
 
     def kill(self, *, author: str, reason: str = "") -> RolloutChange:
         """Serve the fallback to every customer from the next decision on, in every process."""
@@ -187,24 +209,36 @@ class RolloutControl:
 
     def resume(self, *, author: str, reason: str = "") -> RolloutChange:
         """Let the policies serve again, in the mode in which they were; InputError where nothing is halted."""
-        with self._store.transaction():
+
+        def written() -> RolloutChange:
             state = self.state
             if state.halted is None:
                 raise InputError("the policies are not halted; there is nothing to resume")
             return self._append(author, "resume", reason, state.resumed())
 
+        return self._write(written)
+
     def _halt(self, author: str, action: str, reason: str, halt: Halt) -> RolloutChange:
-        with self._store.transaction():
-            return self._append(author, action, reason, replace(self.state, halted=halt))
+        return self._write(lambda: self._append(author, action, reason, replace(self.state, halted=halt)))
 
     def _change(
         self, author: str, action: str, reason: str, after: Callable[[RolloutState], RolloutState]
     ) -> RolloutChange:
-        with self._store.transaction():
+
+        def written() -> RolloutChange:
             latest = self.latest()
             state = self.initial if latest is None else latest.state
             number = 0 if latest is None else latest.id
             return self._append(author, action, reason, replace(after(state), previous=number, declared=""))
+
+        return self._write(written)
+
+    def _write(self, write: Callable[[], Written]) -> Written:
+        """Read and write in one transaction, then say that there is a change."""
+        with self._store.transaction():
+            change = write()
+        self._on_change()
+        return change
 
     def _append(self, author: str, action: str, reason: str, state: RolloutState) -> RolloutChange:
         for what, text, most in (("author", author, MAX_AUTHOR), ("reason", reason, MAX_REASON)):
