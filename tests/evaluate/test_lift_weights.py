@@ -192,6 +192,15 @@ class TestObstacles:
         assert "deleted the beginning" in means_because(path.with_name("retained.db"), catalogue)
         assert compare(path.with_name("later.db"), catalogue).weighting.way == "trajectory"
 
+    def test_a_roll_out_that_serves_a_part_of_the_policys_customers(self, path):
+        """What its arms would have given the customers of the group random is in no row of the log."""
+        catalogue = catalogue_with(groups=TWO, rollout={"mode": "ramp", "share": 0.5})
+        fill(path, catalogue)
+        assert "were made while a roll-out shared the policy's customers" in means_because(path, catalogue)
+        full = catalogue_with(groups=TWO | {"salt": "anew"}, rollout={"mode": "full"})
+        fill(path.with_name("full.db"), full)
+        assert compare(path.with_name("full.db"), full).weighting.way == "trajectory"
+
     def test_a_propensity_that_is_not_the_one_computed(self, path):
         catalogue = catalogue_with(groups=TWO)
         fill(path, catalogue)
