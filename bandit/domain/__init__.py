@@ -34,6 +34,8 @@ open decision
     A decision whose attribution window has not ended and that nobody has closed. Its silence counts in part, by age.
 segment rules
     Today's practice as a policy: the first rule that matches names the offer.
+trajectory weights
+    How much a decision counts for each group: by the chance of the customer's decisions so far in that group.
 lift
     What one live group of customers earned more than another.
 log

@@ -12,6 +12,7 @@ from bandit.store import Store, Where
 from tests.catalogue.test_groups import RULES, with_groups
 from tests.engine.conftest import Clock, context
 from tests.governance.test_verify import alter
+from tests.policies.test_many_offers import large
 
 NAMES = ("policy", "rules", "random", "holdout")
 SHARES = {"policy": 0.4, "rules": {"share": 0.2, **RULES, "exploration": 0.3}, "random": 0.2, "holdout": 0.2}
@@ -74,6 +75,23 @@ def test_the_probability_computed_again_is_the_logged_propensity(path, catalogue
         assert (reader.differing, reader.largest) == (0, pytest.approx(0.0, abs=1e-9))
         own = probabilities[np.arange(len(seq)), [NAMES.index(name) for name in logged.group]]
         assert np.array_equal(own, logged.propensity)
+
+
+def test_policies_that_search_many_offers_are_asked_by_their_shares(path):
+    """8,750 offers, of which the policy names a few: random has 1 / 8,750 everywhere."""
+    mapping = large()
+    groups = {**SHARES, "rules": {"share": 0.2, "otherwise": mapping["fallback"], "exploration": 0.3}}
+    catalogue = bandit.Catalogue.from_dict(mapping | {"groups": groups})
+    policy = bandit.ThompsonSampling(catalogue, pairs=False)
+    with bandit.Engine.open(path, catalogue, policy, seed=7, customer_key=b"k", durability="process") as engine:
+        for _ in range(2):
+            batch = engine.decide_batch([f"c{row}" for row in range(40)], [{"loyal": True}] * 40)
+            engine.record_batch(batch.decision_ids[:20], "purchase", revenue=[30.0] * 20)
+            engine.learn()
+        reader, _, probabilities = computed(engine.store)
+        assert policy.sparse
+        assert (len(probabilities), reader.largest) == (80, pytest.approx(0.0, abs=1e-9))
+        assert probabilities[:, 2] == pytest.approx(np.full(80, 1 / 8_750))
 
 
 def test_joining_batches_of_one_state_changes_no_probability(path, catalogue, monkeypatch):
