@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from bandit.domain import Contexts, FloatArray, IntArray, ObjectArray, Policy
     from bandit.store import DecisionColumns, Store, Where
 
-PROBABILITY_PAGE = 8_192
+PROBABILITY_PAGE = 4_096
 """Decisions read at once."""
 
 ROUNDING = 0.05
@@ -116,14 +117,18 @@ class _LoggedPolicy:
     """One policy of a store, and what the groups of its catalogue would have been served."""
 
     def __init__(self, store: Store, policy_id: int) -> None:
-        self._store = store
-        self._walk = StateWalk(store, policy_id)
-        self._catalogue = self._walk.catalogue
+        self._store, self._policy_id = store, policy_id
+        self._catalogue = store.catalogues.get(store.catalogues.policy_spec(policy_id)[0])
         self._contexts = CatalogueTranslation(store, self._catalogue).contexts
         groups = GroupPolicies.of(self._catalogue)
         if groups is None:
             raise PolicyError(f"policy {policy_id} decided under a catalogue without groups")
         self._groups = groups
+
+    @cached_property
+    def _walk(self) -> StateWalk:
+        """The states of the policy, which are needed only where a group that it serves is compared."""
+        return StateWalk(self._store, self._policy_id)
 
     def probabilities(
         self, columns: DecisionColumns, starts: IntArray, rows: IntArray, names: Sequence[str]
@@ -156,7 +161,7 @@ class _LoggedPolicy:
     def _asked(self, policy: Policy, contexts: Contexts, offer: IntArray, rng: Generator) -> FloatArray:
         choice = choose(policy, self._catalogue, contexts, rng)
         if choice.fault is not None:
-            raise PolicyError(f"policy {self._walk.policy_id}, asked again, fails: {choice.fault}")
+            raise PolicyError(f"policy {self._policy_id}, asked again, fails: {choice.fault}")
         drawn_from = choice.drawn_from
         if isinstance(drawn_from, SparseProbabilities):
             return drawn_from.of(offer)

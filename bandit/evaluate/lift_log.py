@@ -9,6 +9,7 @@ import numpy as np
 
 from bandit.errors import InputError, OfferBanditError
 from bandit.evaluate.diagnostics import sample_ratio
+from bandit.evaluate.group_probabilities import PROBABILITY_PAGE
 from bandit.evaluate.lift import LiftOptions, lift
 from bandit.evaluate.lift_selection import LiftLogOptions, LiftSelection
 from bandit.evaluate.lift_weights import LIFT_WEIGHTS, LiftWeighting, TrajectoryStream, obstacle, pages_of
@@ -227,6 +228,7 @@ def _tally(
     stream = TrajectoryStream(store, catalogue, selection, through, reader.customers) if weighted else None
     tally = LiftTally(list(selection.shares.values()), weighted=weighted, trajectory=weighted)
     total = selection.log.n + selection.log.left_out
+    size = min(size, PROBABILITY_PAGE) if weighted else size  # for progress while states are computed
     for page in pages_of(store, catalogue, selection.where, through, size):
         batch, segments = reader.read(page, None if stream is None else stream.of(page))
         tally.add(batch if options.weeks else replace(batch, time=None))
