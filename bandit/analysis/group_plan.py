@@ -154,6 +154,18 @@ def plan_groups(
     return _GroupPlanner(check_group_shares(shares), rewards, traffic, target, check_compared(shares, against)).plan()
 
 
+def plan_shares(
+    shares: Mapping[str, float],
+    rewards: Mapping[str, GroupReward],
+    traffic: CustomerTraffic,
+    target: LiftTarget,
+    against: Sequence[str] = (),
+) -> SharePlan:
+    """Return only the times and the cost of these shares; see `plan_groups`."""
+    checked = check_group_shares(shares)
+    return _GroupPlanner(checked, rewards, traffic, target, check_compared(shares, against)).row("planned", checked)
+
+
 @dataclass(frozen=True, slots=True)
 class _GroupPlanner:
     """Computes the parts of one plan."""
@@ -172,14 +184,14 @@ class _GroupPlanner:
             traffic=self.traffic,
             rewards={name: self.rewards[name] for name in self.shares},
             pairs=tuple(self._pair_plan(name) for name in self.against),
-            planned=self._row("planned", self.shares),
+            planned=self.row("planned", self.shares),
             compared=tuple(
-                self._row("compared", self._with_policy_share(share))
+                self.row("compared", self._with_policy_share(share))
                 for share in COMPARED_POLICY_SHARES
                 if abs(share - self.shares[PLANNED_GROUP]) > SHARE_ROUNDING
             ),
-            fastest=self._row("fastest", self._fastest()),
-            cheapest=None if cheapest is None else self._row("cheapest", cheapest),
+            fastest=self.row("fastest", self._fastest()),
+            cheapest=None if cheapest is None else self.row("cheapest", cheapest),
         )
 
     def _pair(self, shares: Mapping[str, float], name: str) -> GroupPair:
@@ -194,7 +206,8 @@ class _GroupPlanner:
         both = (round(customers * pair.policy_share), round(customers * pair.other_share))
         return PairPlan(name, decisions, round(customers), both, decisions / self.traffic.decisions_per_week, daily)
 
-    def _row(self, kind: ShareKind, shares: Mapping[str, float]) -> SharePlan:
+    def row(self, kind: ShareKind, shares: Mapping[str, float]) -> SharePlan:
+        """Return the times and the cost of one division of the customers."""
         pairs = [self._pair(shares, name) for name in self.against]
         decisions = [each.single_look(self.traffic, self.target) for each in pairs]
         single = _longest([None if n is None else n / self.traffic.decisions_per_week for n in decisions])
@@ -256,7 +269,7 @@ class _GroupPlanner:
             return self._with_best((share, split_share(self._divided - share, others)))
 
         def cost(share: float) -> float:
-            found = self._row("cheapest", shares_at(share)).cost
+            found = self.row("cheapest", shares_at(share)).cost
             return inf if found is None else found
 
         inside = minimize_scalar(cost, bounds=(low, high), method="bounded", options={"xatol": _SEARCHED})

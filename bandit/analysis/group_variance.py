@@ -32,7 +32,7 @@ class MeasuredGroups:
     """What a log says for a plan: the rewards and mean values by group, those of all decisions, and the traffic.
 
     `rewards` and `values` have the groups with at least 30 customers. `weeks` is the time from the first decision to
-    the last; where that is 0, the traffic is that of one week.
+    the last; where that is less than a week, the decisions a week are all those of the log.
     """
 
     rewards: Mapping[str, GroupReward]
@@ -75,7 +75,7 @@ def measure_groups(store: Store, catalogue: Catalogue, where: Where) -> Measured
         overall=group_reward(reward, customer, earned, binary=binary),
         value=float(reward.mean()),
         traffic=CustomerTraffic(
-            decisions_per_week=max(len(reward) / (weeks or 1.0), 1.0),
+            decisions_per_week=len(reward) / max(weeks, 1.0),
             visits=float(sizes.mean()),
             spread=max(float((sizes.astype(np.float64) ** 2).mean() / sizes.mean() ** 2), 1.0),
         ),

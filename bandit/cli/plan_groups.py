@@ -199,7 +199,8 @@ def _rewards(
         pooled = [name for name in shares if name not in measured.rewards]
         if pooled:
             said.append(
-                f"The log has no {' and no '.join(pooled)} to measure: there the variance of all decisions is used."
+                f"The log has fewer than 30 customers in {', '.join(pooled)}: for these the variance is that of all "
+                "decisions."
             )
     if groups.deviations is not None:
         found |= _with_deviations(groups.deviations, found)
@@ -238,7 +239,7 @@ def _traffic(
 
 def _measured_line(measured: MeasuredGroups, path: Path | None) -> str:
     """Return what was measured, in a sentence."""
-    span = f"in {measured.weeks:.1f} weeks" if measured.weeks > 0.0 else "at one time, taken as one week"
+    span = f"in {measured.weeks:.1f} weeks" if measured.weeks >= 1.0 else "in less than a week"
     return (
         f"Measured on {measured.decisions:,} settled decisions of {measured.customers:,} customers {span} in {path}: "
         f"{measured.traffic.visits:.2f} decisions a customer, whose rewards have the correlation "

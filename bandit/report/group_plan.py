@@ -88,8 +88,8 @@ def group_plan_lines(planned: GroupPlan, catalogue: Catalogue) -> list[str]:
     names = _names(planned)
     lines = [
         (
-            f"With {_shares(row.shares)} a lift of {lift} a decision over {names} is told with {target.power:.0%} "
-            f"probability {_told(row)}{_cost(row, planned, catalogue)}."
+            f"With {_shares(row.shares)} a lift of {lift} a decision over {names} is "
+            f"{_told(row, target.power)}{_cost(row, planned, catalogue)}."
         ),
     ]
     lines.append(_best(planned, catalogue))
@@ -125,16 +125,16 @@ def _best(planned: GroupPlan, catalogue: Catalogue) -> str:
     )
 
 
-def _told(row: SharePlan) -> str:
+def _told(row: SharePlan, power: float) -> str:
     if row.weeks is None:
-        return "never: the same customers return, and there are too few of them"
+        return f"never told with {power:.0%} probability: the same customers return, and there are too few of them"
     daily = (
         f"not within {LONGEST_WEEKS // 52} years if you look every day"
         if row.daily_weeks is None
         else f"within {_span(row.daily_weeks)} if you look every day"
         + ("" if row.mean_weeks is None else f" ({row.mean_weeks:.1f} on average)")
     )
-    return f"after {_span(row.weeks)} by one look on that day, or {daily}"
+    return f"told with {power:.0%} probability after {_span(row.weeks)} by one look on that day, or {daily}"
 
 
 def _cost(row: SharePlan, planned: GroupPlan, catalogue: Catalogue) -> str:
