@@ -196,9 +196,10 @@ def _plan(file: Path, options: PlanOptions, of_groups: GroupOptions, per_week: f
     else:
         found = plan_with_groups(options, of_groups, shares, catalogue, per_week)
         plain, tables, lines = {}, [], []
+        goal = abs(found.plan.target.lift) if options.width is None else None
         pilot = options.pilot
         if pilot.path is None or pilot.policy is not None or pilot.baseline is not None:
-            plain, tables, lines = _designs(file, catalogue, replace(options, per_week=found.per_week))
+            plain, tables, lines = _designs(file, catalogue, replace(options, per_week=found.per_week, difference=goal))
         plain["groups"] = found.plan.to_dict()
         tables += plan_tables(found.plan, catalogue)
         lines += [*group_plan_lines(found.plan, catalogue), *few_outcomes(found.plan), *found.lines]
