@@ -22,15 +22,18 @@ class ServedBatch:
 
     `customer` (n,) are integer ids, numbered from 0 in the group: rows of one customer are dependent. `outcomes` (n, M)
     are the measures, conversions (0 or 1) first. `has` (n, O) says which options the offer has, and `cost` (n, O) what
-    each option cost, 0 where the offer does not have it.
+    each option cost, 0 where the offer does not have it. `weight` (n,) is what each decision counts by option, 1 by
+    default: q(offer | x) / propensity where the control is weighted by other probabilities q than those that served.
 
-    Raises NumberError for NaN, infinity and costs of options that were not given, InputError for shapes that differ.
+    Raises NumberError for NaN, infinity, weights below 0 and costs of options that were not given, InputError for
+    shapes that differ.
     """
 
     customer: IntArray
     outcomes: FloatArray
     has: BoolArray
     cost: FloatArray
+    weight: FloatArray | None = None
 
     def __post_init__(self) -> None:
         n = len(self.customer)
@@ -43,6 +46,9 @@ class ServedBatch:
                 "give booleans and numbers, one column an option"
             )
         _check_rows("cost", self.cost, (self.cost != 0.0) & ~self.has, "an option that the offer does not have")
+        if self.weight is not None:
+            _check_numbers("weight", self.weight[:, None], n)
+            _check_rows("weight", self.weight[:, None], self.weight[:, None] < 0.0, "a number below 0")
 
     def __len__(self) -> int:
         return len(self.customer)
@@ -50,10 +56,10 @@ class ServedBatch:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ControlOptions:
-    """What one group would have given the control's n decisions: probabilities of options, and their costs.
+    """What one group would have given the control's n decisions: probabilities of options, and their expected costs.
 
-    `probability` (n, O) is that of any offer with the option, and `cost` (n, O) what the option would have cost on what
-    was bought without it: 0 where nothing was bought.
+    `probability` (n, O) is that of any offer with the option, and `cost` (n, O) the probability with which the option
+    would have been served times what it would have cost on what was bought without it: 0 where nothing was bought.
 
     Raises NumberError for probabilities outside [0, 1] and costs that are not finite, InputError for other shapes.
     """

@@ -94,15 +94,18 @@ class IncrementTally:
         # Sums of squares of weights, and sums and sums of squares of the weights of conversions: served, control.
         self._squares = np.zeros((2, groups, options))
         self._bought = np.zeros((2, 2, groups, options))
+        self._counts = np.zeros((2, groups, options), dtype=np.int64)
         self._unknown = np.zeros(groups, dtype=np.bool_)
 
     def add_served(self, group: int, batch: ServedBatch) -> None:
         """Add decisions of one group; InputError for other numbers of measures or options."""
         self._check(batch.outcomes, batch.cost.shape[1])
-        has = batch.has.astype(np.float64)
-        terms = [np.ones((len(batch), 1)), batch.outcomes, *self._by_option(has, batch.cost, batch.outcomes)]
+        weight = batch.has.astype(np.float64) if batch.weight is None else batch.has * batch.weight[:, None]
+        terms = [np.ones((len(batch), 1)), batch.outcomes, *self._by_option(weight, batch.cost, batch.outcomes)]
         self._served[group].add(batch.customer, np.concatenate(terms, axis=1))
-        self._support(0, group, has, batch.outcomes)
+        self._support(0, group, weight, batch.outcomes)
+        bought = batch.has & (batch.outcomes[:, :1] > 0.0)
+        self._counts[:, group] += [batch.has.sum(axis=0), bought.sum(axis=0)]
 
     def add_control(self, batch: ControlBatch) -> None:
         """Add decisions of the control; a group of which any batch does not know the options has none afterwards."""
@@ -116,8 +119,7 @@ class IncrementTally:
                 terms.append(np.zeros((len(batch), self._part)))
                 continue
             self._check(batch.outcomes, given.cost.shape[1])
-            cost = given.probability * given.cost
-            terms += self._by_option(given.probability, cost, batch.outcomes)
+            terms += self._by_option(given.probability, given.cost, batch.outcomes)
             self._support(1, group, given.probability, batch.outcomes)
         self._control.add(batch.customer, np.concatenate(terms, axis=1))
 
@@ -150,7 +152,7 @@ class IncrementTally:
         return Cell(None if control else group, self._start(group, control=control))
 
     def weight(self, group: int, option: int, *, control: bool = False) -> Cell:
-        """Return the cell of the number of decisions with an option, or of the sum of its probabilities."""
+        """Return the cell of the summed weights of decisions with an option, or of the sum of its probabilities."""
         return self._option_cell(0, group, option, control=control)
 
     def weighted(self, group: int, option: int, measure: int, *, control: bool = False) -> Cell:
@@ -161,8 +163,13 @@ class IncrementTally:
         """Return the cell of the summed costs of one option, or of what they would have been on the control's side."""
         return self._option_cell(1 + len(self.by_option), group, option, control=control)
 
+    def option_counts(self, group: int, option: int) -> tuple[int, int]:
+        """Return the numbers of a group's decisions and of its conversions with an option."""
+        decisions, conversions = self._counts[:, group, option].tolist()
+        return decisions, conversions
+
     def effective_conversions(self, group: int, option: int, *, control: bool = False) -> float:
-        """Return the effective number of conversions that an option's rate rests on: the count, or Kish's number."""
+        """Return Kish's effective number of the conversions that an option's rate rests on; the count if unweighted."""
         total, squares = self._bought[int(control), :, group, option].tolist()
         return effective_number(total, squares)
 

@@ -67,6 +67,7 @@ def experiment(rng, served=3_000, control=1_500):
     customer, segment, taste = visits(rng, control)
     bought = rng.random(len(customer)) < taste * ANYWAY[segment]
     outcomes = np.stack([bought, np.zeros(len(bought)), np.zeros(len(bought))], axis=1).astype(np.float64)
-    would = bought[:, None] * np.array([0.0, COST + CONTACT])
-    tally.add_control(ControlBatch(customer, outcomes, (ControlOptions(options_of(GIVEN[segment]), would),)))
+    given = options_of(GIVEN[segment])
+    would = given * bought[:, None] * [0.0, COST + CONTACT]
+    tally.add_control(ControlBatch(customer, outcomes, (ControlOptions(given, would),)))
     return tally

@@ -19,7 +19,11 @@ TEN = np.array([0.8, 0.2, 0.5, 0.5])
 CONTROL = ControlBatch(
     customer=np.array([0, 1, 2, 2]),
     outcomes=np.array([[1.0, 40.0], [0.0, 0.0], [1.0, 20.0], [0.0, 0.0]]),
-    options=(ControlOptions(np.stack([1.0 - TEN, TEN], axis=1), np.array([[0.0, 4.0], [0, 0], [0, 2.0], [0, 0]])),),
+    options=(
+        ControlOptions(
+            np.stack([1.0 - TEN, TEN], axis=1), np.array([[0.0, 0.8 * 4.0], [0, 0], [0, 0.5 * 2.0], [0, 0]])
+        ),
+    ),
 )
 
 
