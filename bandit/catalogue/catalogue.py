@@ -20,11 +20,13 @@ from bandit.catalogue.dimensions import Dimension, Option
 from bandit.catalogue.eligibility import Eligibility, Rule
 from bandit.catalogue.fact_values import FactValues
 from bandit.catalogue.facts import Fact
-from bandit.catalogue.group_schema import embed_group_rules
+from bandit.catalogue.group_schema import embed_rules
 from bandit.catalogue.groups import Groups, build_groups
+from bandit.catalogue.live_schema import GuardrailFile
 from bandit.catalogue.objective import Money, Objective
 from bandit.catalogue.offer_grid import OfferGrid, OptionMasks
-from bandit.catalogue.schema import CatalogueFile, decode, encode
+from bandit.catalogue.rollout import DeclaredRollout, StickyOffers, build_rollout
+from bandit.catalogue.schema import CatalogueFile, decode, encode, window_microseconds
 from bandit.catalogue.toml import read_toml
 from bandit.domain import BoolArray, Contexts, EligibleSets, FloatArray, IntArray, ObjectArray, Removal
 from bandit.errors import CatalogueError, OfferError
@@ -57,11 +59,13 @@ class Catalogue:
     fallback: int | None
     file: CatalogueFile
     groups: Groups | None = None
+    rollout: DeclaredRollout | None = None
+    sticky: StickyOffers | None = None
 
     @staticmethod
     def from_toml(path: str | Path) -> Catalogue:
         """Read a catalogue; CatalogueError says where and what is wrong."""
-        content = embed_group_rules(read_toml(Path(path), "a catalogue"), Path(path))
+        content = embed_rules(read_toml(Path(path), "a catalogue"), Path(path))
         return Catalogue.from_dict(content, where=str(path))
 
     @staticmethod
@@ -89,6 +93,11 @@ class Catalogue:
     def silent_groups(self) -> tuple[str, ...]:
         """The declared groups whose decisions the policy does not learn from."""
         return () if self.groups is None else self.groups.silent
+
+    @property
+    def guardrails(self) -> tuple[GuardrailFile, ...]:
+        """The declared guardrails, in order."""
+        return tuple(self.file.guardrails)
 
     @property
     def n_offers(self) -> int:
@@ -259,7 +268,11 @@ def _build(file: CatalogueFile, where: str) -> Catalogue:
         for number, (rule, each) in enumerate(zip(file.rules, named, strict=True), start=1)
     )
     objective = Objective(
-        file.objective.kind, file.objective.event, file.objective.margin, file.objective.window_microseconds
+        file.objective.kind,
+        file.objective.event,
+        file.objective.margin,
+        file.objective.window_microseconds,
+        file.objective.activation,
     )
     catalogue = Catalogue(
         name=file.name,
@@ -282,7 +295,13 @@ def _build(file: CatalogueFile, where: str) -> Catalogue:
     groups = None
     if file.groups is not None:
         groups = build_groups(file.groups, facts, catalogue.offer_index, fallback, where)
-    return replace(catalogue, fallback=fallback, groups=groups)
+    rollout = None
+    if file.rollout is not None:
+        rollout = build_rollout(file.rollout, groups, facts, catalogue.offer_index, fallback, where)
+    sticky = None
+    if file.sticky is not None:
+        sticky = StickyOffers(window_microseconds(file.sticky.duration), tuple(file.sticky.until))
+    return replace(catalogue, fallback=fallback, groups=groups, rollout=rollout, sticky=sticky)
 
 
 def _grid(dimensions: tuple[Dimension, ...], forbidden: Sequence[OptionMasks], where: str) -> OfferGrid:

@@ -84,21 +84,34 @@ class GroupsFile(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
                 yield "condition", segment.when
 
 
-def embed_group_rules(catalogue: Mapping[str, object], path: Path) -> Mapping[str, object]:
-    """Return a catalogue file's content with the segment rules that its [groups] name under `from` in its place.
+def embed_rules(catalogue: Mapping[str, object], path: Path) -> Mapping[str, object]:
+    """Return a catalogue file's content with the segment rules that its tables name under `from` in their place.
 
-    The file of the rules is found from the catalogue's folder. What is stored of a catalogue then needs no other file.
+    These are [groups] rules and [rollout]. The rules' file is found from the catalogue's folder. What is stored of
+    a catalogue then needs no other file.
     """
-    groups = catalogue.get("groups")
+    groups, rollout = catalogue.get("groups"), catalogue.get("rollout")
     rules = groups.get("rules") if isinstance(groups, Mapping) else None
-    if not (isinstance(groups, Mapping) and isinstance(rules, Mapping) and "from" in rules):
-        return catalogue
-    name, others = rules["from"], [key for key in rules if key not in {"from", "share"}]
+    if isinstance(groups, Mapping) and isinstance(rules, Mapping) and "from" in rules:
+        others = [key for key in rules if key not in {"from", "share"}]
+        content = _rules_of(rules["from"], others, "[groups] rules", path)
+        shared = {key: value for key, value in rules.items() if key == "share"}
+        catalogue = {**catalogue, "groups": {**groups, "rules": {**content, **shared}}}
+    if isinstance(rollout, Mapping) and "from" in rollout:
+        others = [key for key in rollout if key == "rules"]
+        content = _rules_of(rollout["from"], others, "[rollout]", path)
+        kept = {key: value for key, value in rollout.items() if key != "from"}
+        catalogue = {**catalogue, "rollout": {**kept, "rules": content}}
+    return catalogue
+
+
+def _rules_of(name: object, others: list[str], where: str, path: Path) -> Mapping[str, object]:
+    """Return the content of a file of segment rules; `others` are keys that must not stand beside `from`."""
     if not isinstance(name, str):
-        raise CatalogueError(f"{path}: [groups] rules: from is the path of a file of segment rules; seen {name!r}")
+        raise CatalogueError(f"{path}: {where}: from is the path of a file of segment rules; seen {name!r}")
     if others:
         raise CatalogueError(
-            f"{path}: [groups] rules: has both from and {others[0]}; name a file or write the rules, not both"
+            f"{path}: {where}: has both from and {others[0]}; name a file or write the rules, not both"
         )
     file = path.parent / name
     content = read_toml(file, "segment rules")
@@ -106,8 +119,7 @@ def embed_group_rules(catalogue: Mapping[str, object], path: Path) -> Mapping[st
         msgspec.convert(content, SegmentRulesFile)
     except msgspec.ValidationError as fault:
         raise CatalogueError(f"{file}: {fault}") from fault
-    shared = {key: value for key, value in rules.items() if key == "share"}
-    return {**catalogue, "groups": {**groups, "rules": {**content, **shared}}}
+    return content
 
 
 def check_group_keys(groups: object) -> None:

@@ -33,12 +33,16 @@ class Money:
 
 @dataclass(frozen=True, slots=True)
 class Objective:
-    """The catalogue's [objective]; `window` is in microseconds."""
+    """The catalogue's [objective]; `window` is in microseconds.
+
+    `activation` is the event without which a decision has no outcome, None where every decision has one.
+    """
 
     kind: ObjectiveKind
     event: str
     margin: float
     window: int
+    activation: str | None = None
 
     @staticmethod
     def conversions(happened: BoolArray, returned: BoolArray, revenue: FloatArray) -> BoolArray:

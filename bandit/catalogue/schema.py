@@ -10,6 +10,14 @@ from typing import Any, Literal, cast
 import msgspec
 
 from bandit.catalogue.group_schema import GroupsFile, check_group_keys, check_groups
+from bandit.catalogue.live_schema import (
+    GuardrailFile,
+    RolloutFile,
+    StickyFile,
+    check_guardrail,
+    check_live_keys,
+    check_rollout,
+)
 from bandit.catalogue.objective import ObjectiveKind
 from bandit.domain import MICROSECONDS
 from bandit.errors import CatalogueError
@@ -86,6 +94,7 @@ class ObjectiveFile(_Strict, frozen=True):
     event: str = "purchase"
     margin: float = 1.0
     window: str = "7d"
+    activation: str | None = None
 
     @property
     def window_microseconds(self) -> int:
@@ -105,6 +114,9 @@ class CatalogueFile(_Strict, frozen=True):
     rules: list[RuleFile] = []
     fallback: dict[str, str] | None = None
     groups: GroupsFile | None = None
+    rollout: RolloutFile | None = None
+    guardrails: list[GuardrailFile] = []
+    sticky: StickyFile | None = None
 
 
 def window_microseconds(text: str) -> int:
@@ -134,6 +146,7 @@ def decode(mapping: Mapping[str, object], where: str) -> CatalogueFile:
         raise CatalogueError(f"{where}: has no [[dimensions]]; name at least one lever and its options")
     try:
         check_group_keys(plain.get("groups"))
+        check_live_keys(plain)
         file = msgspec.convert(plain, CatalogueFile)
         _check(file)
     except (msgspec.ValidationError, OverflowError) as fault:  # an integer may be more than a float holds
@@ -205,6 +218,24 @@ def _check(file: CatalogueFile) -> None:
         _check_rule(number, rule, options)
     if file.groups is not None:
         check_groups(file.groups, has_fallback=file.fallback is not None)
+    _check_live(file)
+
+
+def _check_live(file: CatalogueFile) -> None:
+    """Check what is declared about the policy while it is live."""
+    if file.rollout is not None:
+        grouped = file.groups is not None and file.groups.rules is not None
+        check_rollout(
+            file.rollout, has_substitute=grouped or file.rollout.rules is not None or file.fallback is not None
+        )
+    groups = () if file.groups is None else tuple(file.groups.shares)
+    for number, guardrail in enumerate(file.guardrails, start=1):
+        check_guardrail(number, guardrail, groups)
+    _distinct("guardrail", [guardrail.words for guardrail in file.guardrails])
+    if file.sticky is not None and window_microseconds(file.sticky.duration) <= 0:
+        raise CatalogueError("[sticky] for must be longer than nothing")
+    if file.objective.activation == "":
+        raise CatalogueError("[objective] activation is the name of an event; seen an empty text")
 
 
 def _texts(file: CatalogueFile) -> Iterator[tuple[str, str]]:
@@ -221,6 +252,13 @@ def _texts(file: CatalogueFile) -> Iterator[tuple[str, str]]:
     yield from (("reason", rule.reason) for rule in file.rules)
     if file.groups is not None:
         yield from file.groups.texts()
+    if file.rollout is not None:
+        yield from file.rollout.texts()
+    yield from (("event", guardrail.event) for guardrail in file.guardrails)
+    if file.sticky is not None:
+        yield from (("event", event) for event in file.sticky.until)
+    if file.objective.activation is not None:
+        yield "event", file.objective.activation
 
 
 def _check_text(what: str, text: str) -> None:

@@ -7,12 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bandit.decide import choose, generator_for
 from bandit.domain import IntArray, Policy, Progress
 from bandit.errors import OfferBanditError
+from bandit.governance.verify_arms import ArmVerifier
 from bandit.learning import StateWalk
 from bandit.policies import close
-from bandit.policies.group_policies import GroupPolicies
 from bandit.store import CatalogueTranslation, DecisionColumns, PolicyRow, Store, Where, state_hash
 
 PROPENSITY_TOLERANCE = 1e-9
@@ -100,7 +99,7 @@ class _PolicyVerifier:
         self._check_newest_snapshot()
         self.catalogue = self.walk.catalogue
         self.translation = CatalogueTranslation(store, self.catalogue)
-        self.group_policies = GroupPolicies.of(self.catalogue)
+        self.arms = ArmVerifier(store, self.walk)
         self.decides_from = row.decides_from
         self.n_not_recomputable = 0
         self.tolerance = PROPENSITY_TOLERANCE
@@ -161,16 +160,15 @@ class _PolicyVerifier:
             return 0
         policy = self.walk.move_to(int(batch.policy_step[0]))
         contexts = self.translation.decisions(batch, masks=False)[1].contexts
-        rng = generator_for(str(batch.seed[0]), batch.decision_id.tolist())
-        if self.group_policies is not None:
+        if self.catalogue.groups is not None:
             self._check_groups(batch)
-            policy = self.group_policies.routed(policy, batch.group.tolist())
-        choice = choose(policy, self.catalogue, contexts, rng)
+        choice, wrong_arms = self.arms.recompute(policy, batch, contexts)
         eligible = self.store.eligible_sets.masks(batch.eligible_set_id, self.catalogue.n_offers)
         for wrong, what in (
             ((choice.eligible != eligible).any(axis=1), "other offers are eligible"),
             (choice.offer != batch.offer, "another offer is drawn"),
             (np.abs(choice.propensity - batch.propensity) > self.tolerance, "the propensity is another"),
+            *wrong_arms,
         ):
             for row in np.flatnonzero(wrong).tolist():
                 self.findings.add_problem(

@@ -38,6 +38,9 @@ same_wabbit = pytest.mark.skipif(
 EACH = [pytest.param(number, marks=same_wabbit if number in WABBITS else ()) for number in POLICIES]
 
 
+pytestmark = pytest.mark.filterwarnings("ignore:.*of the schema; as it was before")
+
+
 class Clock:
     """A clock that the test moves."""
 

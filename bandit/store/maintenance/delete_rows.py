@@ -87,7 +87,7 @@ def count(raw: sqlite3.Connection, target: DeletionTarget) -> DeletionCounts:
 
 
 def delete_rows(raw: sqlite3.Connection, target: DeletionTarget) -> DeletionCounts:
-    """Delete decisions, their events and ledger rows, and customers and eligible sets left without decisions."""
+    """Delete decisions with all that refers to them, and customers and eligible sets left without decisions."""
     value = {"value": target.value}
     raw.execute(_UNSET_BATCH.format(target.query), value)
     sets = {row[0] for row in raw.execute(_SETS.format(target.query), value)}
@@ -96,6 +96,8 @@ def delete_rows(raw: sqlite3.Connection, target: DeletionTarget) -> DeletionCoun
             f"DELETE FROM learned WHERE policy_id = :policy AND seq IN ({target.query})",  # noqa: S608
             value | {"policy": policy_id},
         )
+    for table in ("decision_arms", "repeats"):
+        raw.execute(f"DELETE FROM {table} WHERE seq IN ({target.query})", value)  # noqa: S608 - one of two names
     n_events = raw.execute(f"DELETE FROM events WHERE seq IN ({target.query})", value).rowcount  # noqa: S608
     n_decisions = raw.execute(f"DELETE FROM decisions WHERE seq IN ({target.query})", value).rowcount  # noqa: S608
     n_customers = raw.execute(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bandit.store.schema import m001_initial, m002_outcome_weights, m003_leases_and_journal
+from bandit.store.schema import m001_initial, m002_outcome_weights, m003_leases_and_journal, m004_rollout_and_repeats
 
 if TYPE_CHECKING:
     import sqlite3
@@ -23,6 +23,7 @@ MIGRATIONS: tuple[Callable[[sqlite_utils.Database], None], ...] = (
     m001_initial.apply,
     m002_outcome_weights.apply,
     m003_leases_and_journal.apply,
+    m004_rollout_and_repeats.apply,
 )
 """Migration i takes a database from version i to i + 1; a published one never changes."""
 

@@ -1,0 +1,61 @@
+"""Migration 4: the log of roll-out changes, the arms that served decisions, and repeats of decisions."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import sqlite_utils
+
+# AUTOINCREMENT, so that a number is never used twice: engines remember the newest one that they have seen.
+_CHANGES = """
+CREATE TABLE rollout_changes (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    time INTEGER NOT NULL,
+    author TEXT NOT NULL CHECK (author <> ''),
+    action TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    state TEXT NOT NULL CHECK (json_valid(state))
+) STRICT
+"""
+
+_ARMS = """
+CREATE TABLE decision_arms (
+    seq INTEGER PRIMARY KEY REFERENCES decisions(seq),
+    change_id INTEGER NOT NULL REFERENCES rollout_changes(id),
+    arm TEXT NOT NULL,
+    mixture TEXT NOT NULL CHECK (json_valid(mixture)),
+    shadow_offer INTEGER CHECK (shadow_offer >= 0),
+    shadow_propensity REAL CHECK (shadow_propensity > 0 AND shadow_propensity <= 1),
+    CHECK ((shadow_offer IS NULL) = (shadow_propensity IS NULL))
+) STRICT
+"""
+
+_REPEATS = """
+CREATE TABLE repeats (
+    decision_id TEXT PRIMARY KEY,
+    seq INTEGER NOT NULL REFERENCES decisions(seq),
+    time INTEGER NOT NULL,
+    context TEXT NOT NULL CHECK (json_valid(context))
+) STRICT, WITHOUT ROWID
+"""
+
+_GUARDED = {
+    "rollout_changes": "a change of the roll-out",
+    "decision_arms": "what served a decision",
+    "repeats": "a repeat of a decision",
+}
+
+
+def apply(db: sqlite_utils.Database) -> None:
+    """Add the three tables, append-only like decisions; an erasure deletes those of the decisions that it deletes."""
+    for statement in (_CHANGES, _ARMS, _REPEATS):
+        db.execute(statement)
+    db.execute("CREATE INDEX repeats_by_decision ON repeats (seq)")
+    for table, what in _GUARDED.items():
+        for event, verb in (("UPDATE", "changed"), ("DELETE", "deleted")):
+            db.execute(
+                f"CREATE TRIGGER {table}_keep_{event.lower()} BEFORE {event} ON {table} "  # noqa: S608 - constants
+                "WHEN NOT EXISTS (SELECT 1 FROM meta WHERE name = 'erasing') "
+                f"BEGIN SELECT RAISE(ABORT, '{table} is append-only: {what} cannot be {verb}'); END"
+            )
