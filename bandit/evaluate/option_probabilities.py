@@ -57,6 +57,7 @@ class OptionProbabilities:
         self._policies = {row.id: row for row in store.catalogues.policies()}
         declared = () if catalogue.groups is None else catalogue.groups.names
         self._groups = tuple(groups)
+        self._arms = store.decision_arms.any()
         self.personal: set[str] = set()
         self.unknown = {
             name: f'the catalogue declares no group "{name}", so nobody knows what it would have given the others'
@@ -83,18 +84,23 @@ class OptionProbabilities:
         They are pooled probability / propensity of the offer where the policy looks at customers' histories, and 1
         elsewhere. None where all are 1, and for a group that cannot be asked.
         """
-        weights = None
+        if name in self.unknown:
+            return None
         try:
-            for source, rows in self._sources_of(name, columns) if name not in self.unknown else ():
-                if not source.is_personal(name):
-                    continue
-                weights = np.ones(len(columns)) if weights is None else weights
-                own = columns.take(rows)
-                for part, (choice,) in source.asked(name, own, self._rng, (True,)):
-                    weights[rows[part]] = _probability(choice, own.offer[part]) / own.propensity[part]
+            return self._pooled_weights(name, columns)
         except OfferBanditError as fault:
             self.unknown[name] = f"its choices cannot be computed again: {fault}"
             return None
+
+    def _pooled_weights(self, name: str, columns: DecisionColumns) -> FloatArray | None:
+        weights = None
+        for source, rows in self._sources_of(name, columns):
+            if not source.is_personal(name):
+                continue
+            weights = np.ones(len(columns)) if weights is None else weights
+            own = columns.take(rows)
+            for part, (choice,) in source.asked(name, own, self._rng, (True,)):
+                weights[rows[part]] = _probability(choice, own.offer[part]) / own.propensity[part]
         return weights
 
     def _asked_options(self, name: str, columns: DecisionColumns) -> AskedOptions:
@@ -112,10 +118,15 @@ class OptionProbabilities:
 
     def _sources_of(self, name: str, columns: DecisionColumns) -> Iterator[tuple[_Source, IntArray]]:
         """Yield each policy with its rows; OfferBanditError where one cannot be asked."""
+        if self._arms and len(self._store.decision_arms.of(columns.seq)):
+            raise OfferBanditError(
+                "some decisions were made under a roll-out, by rules, challengers or the fallback in place of the "
+                "policy; measure from the time on at which the policy served all of its group (--since)"
+            )
         for policy_id in np.unique(columns.policy_id).tolist():
             rows = np.flatnonzero(columns.policy_id == policy_id)
             if policy_id not in self._policies:
-                raise OfferBanditError("some decisions were imported, so the policy that made them is not known")
+                raise OfferBanditError("some decisions were imported, and the policy that made them is not known")
             source = self._source(self._policies[policy_id])
             source.check(name, columns.policy_step[rows])
             yield source, rows

@@ -89,7 +89,7 @@ def spending_table(found: Incrementality, currency: str) -> Table:
 
 def option_table(group: GroupIncrements, currency: str) -> Table:
     """Return a table of one row an option of one group; those of which nothing can be told say so."""
-    title = f"{group.name} by option: per 1,000 decisions with it; wasted, in {currency}, per 1,000 decisions of all"
+    title = f"{group.name} by option: per 1,000 decisions with it; wasted {currency} per 1,000 decisions of all"
     table = Table(title=escape(title), title_justify="left")
     table.add_column("option", overflow="fold")
     for heading in ("decisions", "purchases", "anyway", "added"):
@@ -97,10 +97,10 @@ def option_table(group: GroupIncrements, currency: str) -> Table:
     table.add_column("interval", justify="right", no_wrap=True)
     table.add_column("wasted", justify="right")
     table.add_column("interval", justify="right", no_wrap=True)
-    rates = NumberFormat.of(
-        each for row in group.options if row.conversions and not row.reason for each in _rates(row.conversions)
+    rates = _coarse(
+        *(each for row in group.options if row.conversions and not row.reason for each in _rates(row.conversions))
     )
-    money = NumberFormat.of(row.wasted for row in group.options if row.wasted and not row.reason)
+    money = _coarse(*(row.wasted for row in group.options if row.wasted and not row.reason))
     dimension = None
     for row in group.options:
         if row.dimension != dimension:
@@ -165,9 +165,10 @@ def _money_in_words(money: Spending, currency: str) -> list[str]:
             f"{_share(money.wasted_share)}) went to purchases that would have come anyway and "
             f"{numbers.number(money.unanswered.value)} to decisions without a purchase"
         )
+    lines = [f"{words}."]
     if money.per_added is not None:
-        words += f"; that is {money.per_added:,.2f} {currency} for each added purchase"
-    return [f"{words}."]
+        lines.append(f"  That is {money.per_added:,.2f} {currency} for each added purchase.")
+    return lines
 
 
 def _not_told(group: GroupIncrements) -> list[str]:
@@ -231,7 +232,7 @@ def _money_format(*rows: Spending) -> NumberFormat:
 
 
 def _coarse(*estimates: Estimate) -> NumberFormat:
-    """Return a format with one significant figure of the smallest error less than in tables, for sentences."""
+    """Return a format with one significant figure of the smallest error, for sentences and wide tables."""
     return NumberFormat(max(NumberFormat.of(estimates).decimals - 1, 0))
 
 

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ import pytest
 import bandit
 from bandit.errors import InputError
 from bandit.evaluate.incrementality_log import IncrementLogOptions, incrementality_of
+from bandit.evaluate.option_probabilities import OptionProbabilities
 from bandit.store import Store
 from tests.evaluate.incremental_campaign import CATALOGUE, DAY, START, campaign
 
@@ -66,7 +68,7 @@ class TestByHand:
     @pytest.mark.parametrize("look", ["once", "daily"])
     def test_the_numbers_of_a_group_are_those_by_hand(self, path, batch_size, look):
         """Rules: one purchase of 50 by three; 50 x .3 = 15 of profit, less two messages of .10. Holdout: two of 60 by
-        four; 30 of profit. Spent: .2 x 50 + 2 x .10; on what comes anyway .2 x 40 + .10, by four; one message in vain."""
+        four; 30 of profit. Spent: .2 x 50 + 2 x .10; on what comes anyway .2 x 40 + .10; one message unanswered."""
         catalogue = catalogue_with()
         write(path, catalogue, LOG)
         found = measure(path, catalogue, batch_size=batch_size, look=look).found
@@ -204,6 +206,38 @@ class TestControl:
         assert rules.option("discount", "10").decisions == 2
 
 
+def test_with_many_offers_probabilities_are_summed_by_option_without_listing_them(path):
+    """9,000 offers. Rules with a tenth of exploration: .9 on the named option and .1 / (options) on each; at random 1 /
+    (options). Where a rule forbids 20 of the 30 first options, 10 share what 30 did."""
+    sizes = {"a": 30, "b": 30, "c": 10}
+    groups = GROUPS | {"rules": {"share": 0.25, "exploration": 0.1, "otherwise": {"a": "3", "b": "4", "c": "5"}}}
+    catalogue = bandit.Catalogue.from_dict(
+        {
+            "context": {"loyal": {"type": "boolean"}},
+            "dimensions": [
+                {"name": name, "options": [{"name": str(k)} for k in range(n)]} for name, n in sizes.items()
+            ],
+            "rules": [{"when": "loyal", "forbid": {"a": [str(k) for k in range(10, 30)]}, "reason": "few"}],
+            "fallback": {"a": "0", "b": "0", "c": "0"},
+            "groups": groups,
+        }
+    )
+    write(path, catalogue, LOG, policy=bandit.ThompsonSampling(catalogue, draws=4))
+    with Store.open(path, customer_key=b"k", read_only=True) as store:
+        asked = OptionProbabilities(store, catalogue, ("policy", "rules", "random"), np.random.default_rng(0))
+        policy, rules, random = asked.read(store.decisions.page("purchase", 1))
+    assert asked.unknown == {}
+    loyal = np.array([row[2] for row in LOG])
+    first = np.where(loyal, 10.0, 30.0)
+    assert random.served[:, 0] == pytest.approx(1.0 / first)
+    assert random.served[:, 30:60] == pytest.approx(np.full((7, 30), 1 / 30))
+    assert rules.served[:, 3] == pytest.approx(0.9 + 0.1 / first)
+    assert rules.served[:, 0] == pytest.approx(0.1 / first)
+    assert rules.served[:, 65] == pytest.approx(np.full(7, 0.91))
+    assert policy.served.sum(axis=1) == pytest.approx(np.full(7, 3.0))
+    assert policy.pooled[loyal, 10:30] == pytest.approx(np.zeros((4, 20)))
+
+
 class TestBadInput:
     def test_without_a_holdout_it_is_refused_in_one_sentence(self, path):
         catalogue = catalogue_with(groups={"policy": 0.5, "rules": RULES | {"share": 0.5}})
@@ -262,29 +296,48 @@ class TestBadInput:
         assert found.group("rules").no_options is None
         assert found.group("rules").spending.wasted.value == pytest.approx(8_100 / 4)
 
+    def test_under_a_roll_out_a_group_has_no_options(self, path):
+        """Half of the customers of the group "policy" get the rules; the others of its numbers hold."""
+        catalogue = catalogue_with(rollout={"mode": "ramp", "share": 0.5})
+        write(path, catalogue, [*LOG, ("p1", "policy", True, 40), ("p2", "policy", True, 0)])
+        found = measure(path, catalogue).found
+        policy = found.group("policy")
+        assert "were made under a roll-out" in policy.no_options
+        assert policy.measure("conversions").added.value == pytest.approx(0.0)
+        assert (policy.options, policy.spending.wasted) == ((), None)
+        assert found.group("rules").no_options is None
+
 
 def thompson(catalogue):
     return bandit.ThompsonSampling(catalogue, draws=16, personal=False)
 
 
 class TestCampaigns:
-    def test_the_policy_is_asked_with_the_state_that_it_had(self, path):
-        """Assignment is random, so the mean probability of an option in the holdout is its share in the group, up to
-        the noise of both: 4 standard errors by customer, of at most sqrt(.25 / 300) + sqrt(.25 / 600) each."""
-        known = campaign(path, thompson, seed=3)
-        found = measure(path, known.catalogue, now=known.now)
+    @pytest.mark.parametrize("personal", [False, True])
+    def test_groups_are_asked_as_they_were_served(self, path, personal):
+        """Assignment is random, so the mean probability of an option over the holdout's decisions is its share of the
+        group's decisions, within 4 errors of at most sqrt(.25 / customers) each. The control: what the policy does
+        with the state that it ended with is further away."""
+        known = campaign(path, partial(bandit.ThompsonSampling, draws=16, personal=personal), seed=3)
+        sizes = {name: int((known.group == name).sum()) // 6 for name in ("policy", "rules", "random", "holdout")}
         with Store.open(path, customer_key=b"k", read_only=True) as store:
-            assert store.counts().decisions == len(known.group)
-        for name, customers in (("policy", 600), ("rules", 180), ("random", 120)):
-            group = found.found.group(name)
-            for row in group.options:
-                if row.conversions is None:
-                    continue
-                # Of n decisions with the option, as many are to be expected from the probabilities in the holdout.
-                error = np.sqrt(0.25 / customers + 0.25 / 300)
-                share = row.conversions.served.n / group.decisions
-                assert row.share <= 1.0
-                assert share == 1.0 or abs(share - 1.0) < 4 * error or row.decisions < group.decisions
+            every = store.decisions.page("purchase", 1)
+            asked = OptionProbabilities(store, known.catalogue, ("policy", "rules", "random"), np.random.default_rng(0))
+            given = asked.read(every.take(np.flatnonzero(every.group == "holdout")))
+            late = replace(every, policy_step=np.full(len(every), every.policy_step.max()))
+            at_the_end = asked.read(late.take(np.flatnonzero(late.group == "holdout")))
+        assert asked.unknown == {}
+        assert asked.personal == ({"policy"} if personal else set())
+        options = known.catalogue.options[known.offer]
+        for name, found in zip(("policy", "rules", "random"), given, strict=True):
+            rows = known.group == name
+            shares = np.concatenate([np.bincount(options[rows, d], minlength=n) for d, n in enumerate((3, 2, 2))])
+            error = np.sqrt(0.25 / sizes[name]) + np.sqrt(0.25 / sizes["holdout"])
+            assert found.pooled.mean(axis=0) == pytest.approx(shares / rows.sum(), abs=4 * error)
+            assert found.pooled.sum(axis=1) == pytest.approx(np.full(len(found.pooled), 3.0))
+            assert np.array_equal(found.served, found.pooled) == (name != "policy" or not personal)
+        assert np.abs(at_the_end[0].pooled.mean(axis=0) - given[0].pooled.mean(axis=0)).max() > 0.1
+        assert np.array_equal(at_the_end[1].pooled, given[1].pooled)
 
     def test_the_plain_split_is_wrong_where_options_go_to_other_customers(self, path):
         """The rules give 20 % to the loyal, who buy 25 % of the time anyway, and the others buy 5 %: 138 per 1,000."""
