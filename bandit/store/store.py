@@ -24,6 +24,7 @@ from bandit.store.tables.decision_writer import DecisionWriter
 from bandit.store.tables.eligible_sets import EligibleSetTable
 from bandit.store.tables.event_writer import EventWriter
 from bandit.store.tables.leases import Leases
+from bandit.store.tables.monitored_decisions import MonitoredDecisions
 from bandit.store.tables.rollout_changes import RolloutChanges
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ class Store:
         self.decision_arms = DecisionArms(connection)
         self.leases = Leases(connection)
         self.rollout_changes = RolloutChanges(connection)
+        self.monitored = MonitoredDecisions(connection)
         self.deletion = Deletion(connection)
 
     @staticmethod

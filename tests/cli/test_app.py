@@ -17,6 +17,7 @@ COMMANDS = (
     "plan",
     "lift",
     "incrementality",
+    "guardrails",
     "export",
     "replay",
     "decide",
