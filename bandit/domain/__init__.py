@@ -38,6 +38,8 @@ trajectory weights
     How much a decision counts for each group: by the chance of the customer's decisions so far in that group.
 lift
     What one live group of customers earned more than another.
+incrementality
+    What a group's customers bought beyond what they would have bought anyway, which a holdout shows.
 log
     The decisions with their outcomes, in order, in a database or a file.
 evaluate
