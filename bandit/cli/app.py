@@ -12,7 +12,20 @@ from typing import Annotated
 import typer
 
 from bandit._version import __version__
-from bandit.cli import evaluate, export, learn_offline, lift, live, maintenance, plan, privacy, replay, setup, tuning
+from bandit.cli import (
+    evaluate,
+    export,
+    learn_offline,
+    lift,
+    live,
+    live_simulation,
+    maintenance,
+    plan,
+    privacy,
+    replay,
+    setup,
+    tuning,
+)
 from bandit.cli.console import note
 from bandit.errors import InputError, StoreError
 
@@ -33,6 +46,11 @@ _COMMANDS: tuple[tuple[str, Callable[..., None], str], ...] = (
         "simulate",
         setup.simulate,
         "offer-bandit simulate campaign --scenario retail --customers 4000 --decisions 20000 --seed 7",
+    ),
+    (
+        "simulate-live",
+        live_simulation.simulate_live,
+        "offer-bandit simulate-live live.db --scenario retail --pilot 20000 --weeks 4 --seed 7",
     ),
     (
         "import",
