@@ -69,9 +69,6 @@ class LiveResults:
         last = self.looks[-1]
         pairs = list(last.pairs())
         row, used, truth = next((pair for pair in pairs if pair[0].group == "policy"), pairs[0])
-        fatal = [each.sentence for each in last.report.findings if each.severity == "fatal"]
-        if fatal:
-            return f"{last.after} nothing can be said: {fatal[0]}."
         earns = f"{last.after} {row.group} earns {abs(1_000 * used.value):,.0f} {self.amount} per 1,000 decisions"
         bounds = (
             f"{1_000 * used.low:+,.0f} to {1_000 * used.high:+,.0f}; at the same visits truly "
@@ -82,6 +79,8 @@ class LiveResults:
                 return f"{earns} more than {row.baseline} ({bounds}): give it more customers."
             case "worse":
                 return f"{earns} less than {row.baseline} ({bounds}): give its customers back to {row.baseline}."
+            case "cannot tell":
+                return f"{last.after} {row.group} cannot be compared with {row.baseline}: {row.reason}."
             case _:
                 return (
                     f"{last.after} it cannot be told whether {row.group} earns more than {row.baseline} ({self.amount} "
