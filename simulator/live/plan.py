@@ -68,7 +68,7 @@ class LivePlan:
                 raise InputError(f"there is no look after week {week}: the campaign has {self.weeks} weeks")
         if self.looks and min(self.looks) * WEEK <= window:
             raise InputError(
-                f"after {min(self.looks)} weeks no decision is settled: the window of the objective is "
+                f"after week {min(self.looks)} no decision is settled: the window of the objective is "
                 f"{window / DAY:g} days; look later"
             )
         if self.weeks * WEEK <= window:
