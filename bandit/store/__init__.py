@@ -9,6 +9,7 @@ from bandit.store.maintenance.delete_rows import DeletionTarget, StateReplacemen
 from bandit.store.records import (
     PLACEHOLDER,
     UNKNOWN_POLICY,
+    Activation,
     CatalogueRow,
     DecisionColumns,
     DecisionRows,
@@ -29,6 +30,7 @@ from bandit.store.tables.rollout_changes import RolloutChangeRow
 __all__ = [
     "PLACEHOLDER",
     "UNKNOWN_POLICY",
+    "Activation",
     "CatalogueRow",
     "CatalogueTranslation",
     "ContextDecoder",
