@@ -25,6 +25,7 @@ from bandit.store.spool.writer import SpooledWriter
 from bandit.store.sqlite_errors import is_closed, is_outage
 from bandit.store.store import Store
 from bandit.store.tables.leases import Lease, learning_lease
+from bandit.store.tables.repeats import HeldDecisions, HoldRequest, RepeatRow, RepeatRows
 from bandit.store.tables.rollout_changes import RolloutChangeRow
 
 __all__ = [
@@ -42,10 +43,14 @@ __all__ = [
     "EventReceipt",
     "EventRows",
     "FoldReport",
+    "HeldDecisions",
+    "HoldRequest",
     "Lease",
     "OfferMap",
     "PolicyRow",
     "PolicyStep",
+    "RepeatRow",
+    "RepeatRows",
     "RolloutChangeRow",
     "Snapshot",
     "SpooledWriter",
