@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,16 +10,12 @@ from itertools import accumulate
 import msgspec
 import numpy as np
 
+from bandit.catalogue.customer_numbers import customer_number, customer_numbers
 from bandit.catalogue.facts import Fact
 from bandit.catalogue.group_schema import GroupsFile, HoldoutFile, SegmentRulesFile
 from bandit.catalogue.segments import compile_segments
 from bandit.domain import FloatArray, IntArray, ObjectArray
 from bandit.errors import CatalogueError, InputError, OfferError
-
-_LOW_BITS = 11
-"""Bits of the 64-bit hash that are dropped, so that what is left is a double exactly."""
-
-_UNIT = 2.0**-53
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,14 +43,11 @@ class Groups:
 
     def name_of(self, customer: str) -> str:
         """Return the group of one customer, in stored form."""
-        word = int.from_bytes(self._digest(customer), "big")
-        return self.names[bisect_right(self.levels, (word >> _LOW_BITS) * _UNIT)]
+        return self.names[bisect_right(self.levels, customer_number(customer, self.salt))]
 
     def numbers(self, customers: Sequence[str] | ObjectArray) -> FloatArray:
         """Return the (n,) numbers in [0, 1) of customers in stored form: the first 53 bits of their keyed hashes."""
-        digests = b"".join(map(self._digest, customers))
-        words = np.frombuffer(digests, dtype=">u8").astype(np.uint64)
-        return np.asarray((words >> np.uint64(_LOW_BITS)).astype(np.float64) * _UNIT)
+        return customer_numbers(customers, self.salt)
 
     def assign(self, customers: Sequence[str] | ObjectArray) -> IntArray:
         """Return the (n,) places in `names` of the groups of customers in stored form."""
@@ -66,9 +58,6 @@ class Groups:
         if name not in self.names:
             raise InputError(f'the catalogue declares no group "{name}"; its groups are {", ".join(self.names)}')
         return name
-
-    def _digest(self, customer: str) -> bytes:
-        return hashlib.blake2b(customer.encode(), digest_size=8, key=self.salt.encode()).digest()
 
 
 def build_groups(

@@ -12,7 +12,20 @@ from typing import Annotated
 import typer
 
 from bandit._version import __version__
-from bandit.cli import evaluate, export, learn_offline, lift, live, maintenance, plan, privacy, replay, setup, tuning
+from bandit.cli import (
+    evaluate,
+    export,
+    guardrails,
+    learn_offline,
+    lift,
+    live,
+    maintenance,
+    plan,
+    privacy,
+    replay,
+    setup,
+    tuning,
+)
 from bandit.cli.console import note
 from bandit.errors import InputError, StoreError
 
@@ -50,6 +63,7 @@ _COMMANDS: tuple[tuple[str, Callable[..., None], str], ...] = (
         "offer-bandit plan catalogue.toml --decisions-per-week 40000 --explore 0.1 --response 0.15 --basket 60",
     ),
     ("lift", lift.lift, "offer-bandit lift offers.db --weeks"),
+    ("guardrails", guardrails.guardrails, "offer-bandit guardrails offers.db"),
     ("export", export.export, "offer-bandit export offers.db log.parquet"),
     (
         "learn-offline",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -63,6 +63,7 @@ class DecisionLookup:
                 np.array([seq], dtype=np.int64), objective.event, objective.window, probabilities=True
             )
             eligible = self.store.eligible_sets.mask(int(row.eligible_set_id[0]))
+            arms = self.store.decision_arms.of(row.seq)
         except StoreError as fault:
             if is_outage(fault):
                 return None
@@ -70,6 +71,7 @@ class DecisionLookup:
         asked = row.context[0] if repeat is None else repeat.context
         self._check_same_request(decision_id, contexts, row.customer[0], int(row.catalogue_id[0]), asked)
         choice = stored_choice(self.catalogue, row.offer, row.propensity, eligible, row.probabilities[0], row.fault[0])
+        choice = replace(choice, arm=arms.arm if len(arms) else None)
         group = str(row.group[0])
         if repeat is None:
             return decision_of(self.catalogue, decision_id, customer, contexts, choice, int(row.time[0]), group)

@@ -8,7 +8,7 @@ and everything that came of it. This is what a catalogue's [sticky] asks for.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -39,7 +39,8 @@ class StickyHolds:
     A customer holds the newest decision of the last `sticky.duration`, up to the request's time, that did not end in a
     fault. Nothing is held once one of the events `sticky.until` was recorded on it with a time up to the request's;
     where its offer is not eligible for the new context; where it was made under another catalogue version or in
-    another group, or was imported; and while the database does not answer.
+    another group, or was imported; and while the database does not answer. `held_after` returns the number of a
+    decision: those up to it are not held; None stands for all.
     """
 
     store: Store
@@ -48,18 +49,15 @@ class StickyHolds:
     writer: SpooledWriter
     counters: EngineCounters
     sticky: StickyOffers
+    held_after: Callable[[], int | None]
     keep_probabilities: bool
 
-    def held(
-        self, contexts: Contexts, times: IntArray, groups: str | Sequence[str], *, not_before_seq: int = 0
-    ) -> HeldDecisions | None:
-        """Return the decisions held by the customers of n requests; None where there is none, and in an outage.
-
-        Decisions with a number up to `not_before_seq` are not held.
-        """
+    def held(self, contexts: Contexts, times: IntArray, groups: str | Sequence[str]) -> HeldDecisions | None:
+        """Return the decisions held by the customers of n requests; None where there is none, and in an outage."""
         if self.writer.spooled:
             self.writer.fold_some()  # an event that ends a hold may wait there
-        if self.writer.outage() is not None:
+        not_before_seq = self.held_after()
+        if not_before_seq is None or self.writer.outage() is not None:
             return None
         hold = HoldRequest(
             self.catalogue_id,
@@ -90,12 +88,10 @@ class StickyHolds:
             legal |= (offer == self.catalogue.fallback) & (sets.n_eligible == 0)
         return np.asarray(legal)
 
-    def decide(
-        self, contexts: Contexts, decision_id: str, customer: str, time: int, group: str, *, not_before_seq: int = 0
-    ) -> Decision | None:
+    def decide(self, contexts: Contexts, decision_id: str, customer: str, time: int, group: str) -> Decision | None:
         """Answer one request with the decision that its customer holds, and log that; None where none is held."""
         times = np.array([time], dtype=np.int64)
-        found = self.held(contexts, times, group, not_before_seq=not_before_seq)
+        found = self.held(contexts, times, group)
         if found is None or not self._log(found, (decision_id,), times, contexts):
             return None
         original = ContextDecoder(self.catalogue).read(found.context, contexts.customers)
@@ -106,6 +102,8 @@ class StickyHolds:
             self.store.eligible_sets.mask(int(found.eligible_set_id[0])),
             found.probabilities[0],
         )
+        if found.arm[0] is not None:
+            choice = replace(choice, arm=found.arm)
         return decision_of(
             self.catalogue, decision_id, customer, original, choice, time, group, held_from=str(found.decision_id[0])
         )
@@ -118,14 +116,12 @@ class StickyHolds:
         customers: Sequence[str],
         times: IntArray,
         groups: str | ObjectArray,
-        *,
-        not_before_seq: int = 0,
     ) -> DecisionBatch:
         """Answer the requests of customers who hold a decision with it, and the others by `decide`.
 
         All requests are looked up before any is decided, so two of one customer hold nothing of each other.
         """
-        found = self._held_of_all(contexts, times, groups, not_before_seq)
+        found = self._held_of_all(contexts, times, groups)
         if found is not None:
             found = self._log_in_parts(found, ids, times, contexts)
         if found is None:
@@ -143,16 +139,14 @@ class StickyHolds:
             )
         return self._merged(found, rest, decided, ids, customers, times, groups)
 
-    def _held_of_all(
-        self, contexts: Contexts, times: IntArray, groups: str | ObjectArray, not_before_seq: int
-    ) -> HeldDecisions | None:
+    def _held_of_all(self, contexts: Contexts, times: IntArray, groups: str | ObjectArray) -> HeldDecisions | None:
         """Do what `held` does, in parts of at most `LOOKUP_ROWS`."""
         parts = []
         for start in range(0, contexts.n, LOOKUP_ROWS):
             rows = slice(start, start + LOOKUP_ROWS)
             part = contexts if contexts.n <= LOOKUP_ROWS else contexts.take(rows)
             group = groups if isinstance(groups, str) else groups[rows].tolist()
-            found = self.held(part, times[rows], group, not_before_seq=not_before_seq)
+            found = self.held(part, times[rows], group)
             if found is not None:
                 parts.append(found.shifted(start))
         return HeldDecisions.concat(parts) if parts else None
@@ -204,8 +198,17 @@ class StickyHolds:
             group=groups,
             fault=None if decided is None else decided.fault,
             logged=decided is None or decided.logged,
+            arm=self._arms(found, rest, decided, n),
             held_from=held_from,
         )
+
+    def _arms(self, found: HeldDecisions, rest: IntArray, decided: DecisionBatch | None, n: int) -> ObjectArray | None:
+        """Return what served the (n,) rows; None where no roll-out concerned any of them."""
+        arms = np.full(n, None, dtype=object)
+        arms[found.row] = found.arm
+        if decided is not None and decided.arm is not None:
+            arms[rest] = decided.arm
+        return arms if any(arm is not None for arm in arms) else None
 
     def _masks(self, found: HeldDecisions, rest: IntArray, decided: BoolArray | None, n: int) -> BoolArray:
         """Return the (n, N) masks of held and decided rows; a read-only view if all rows share one set."""

@@ -24,6 +24,7 @@ from bandit.store.spool.recovery import FoldReport
 from bandit.store.spool.writer import SpooledWriter
 from bandit.store.sqlite_errors import is_closed, is_outage
 from bandit.store.store import Store
+from bandit.store.tables.decision_arms import ArmColumns, ArmRows
 from bandit.store.tables.leases import Lease, learning_lease
 from bandit.store.tables.repeats import HeldDecisions, HoldRequest, RepeatRow, RepeatRows
 from bandit.store.tables.rollout_changes import RolloutChangeRow
@@ -32,6 +33,8 @@ __all__ = [
     "PLACEHOLDER",
     "UNKNOWN_POLICY",
     "Activation",
+    "ArmColumns",
+    "ArmRows",
     "CatalogueRow",
     "CatalogueTranslation",
     "ContextDecoder",

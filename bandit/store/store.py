@@ -18,11 +18,13 @@ from bandit.store.spool.recovery import FoldReport, SpoolRecovery
 from bandit.store.spool.writer import SpooledWriter
 from bandit.store.tables.catalogues import Catalogues
 from bandit.store.tables.customers import Customers
+from bandit.store.tables.decision_arms import DecisionArms
 from bandit.store.tables.decision_reader import DecisionReader
 from bandit.store.tables.decision_writer import DecisionWriter
 from bandit.store.tables.eligible_sets import EligibleSetTable
 from bandit.store.tables.event_writer import EventWriter
 from bandit.store.tables.leases import Leases
+from bandit.store.tables.monitored_decisions import MonitoredDecisions
 from bandit.store.tables.repeats import Repeats
 from bandit.store.tables.rollout_changes import RolloutChanges
 
@@ -51,8 +53,10 @@ class Store:
         self.decision_writer = DecisionWriter(connection, customers, self.eligible_sets, self.repeats)
         self.events = EventWriter(connection, self.repeats)
         self.ledger = Ledger(connection, self.decisions)
+        self.decision_arms = DecisionArms(connection)
         self.leases = Leases(connection)
         self.rollout_changes = RolloutChanges(connection)
+        self.monitored = MonitoredDecisions(connection)
         self.deletion = Deletion(connection)
 
     @staticmethod

@@ -4,6 +4,7 @@ import contextlib
 import copy
 import functools
 import sqlite3
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from bandit.errors import DuplicateError, UnknownDecisionError
 from bandit.governance.customer_data import customer_data
 from bandit.governance.erasure import erase
 from bandit.store import StoreLog
+from tests.catalogue.test_groups import NOTHING
 from tests.conftest import SPRING
 from tests.engine.conftest import DAY, KEY, Clock, context
 
@@ -154,9 +156,11 @@ class TestHold:
         first = engine.decide("c", LOYAL)
         contexts = engine.catalogue.contexts([LOYAL], [engine.store.customers.stored("c")])
         times = np.array([first.time])
-        assert len(engine._sticky.held(contexts, times, "policy")) == 1
-        assert len(engine._sticky.held(contexts, times, "policy", not_before_seq=0)) == 1
-        assert engine._sticky.held(contexts, times, "policy", not_before_seq=1) is None
+        holds = engine._sticky
+        assert len(holds.held(contexts, times, "policy")) == 1
+        assert len(replace(holds, held_after=lambda: 0).held(contexts, times, "policy")) == 1
+        assert replace(holds, held_after=lambda: 1).held(contexts, times, "policy") is None
+        assert replace(holds, held_after=lambda: None).held(contexts, times, "policy") is None
 
     def test_the_vector_is_that_of_the_original_where_vectors_are_kept(self, open_engine, catalogue):
         engine = open_engine(bandit.Uniform(catalogue), keep_probabilities=True)
@@ -170,6 +174,49 @@ class TestHold:
         first = engine.decide("c", LOYAL)
         with bandit.Engine.open(path, catalogue, bandit.Uniform(catalogue), customer_key=KEY, clock=clock) as other:
             assert other.decide("c", LOYAL).held_from == first.decision_id
+
+
+class TestRollout:
+    @pytest.fixture
+    def engine(self, serving):
+        rules = {"segments": [{"when": "loyal", "offer": NOTHING | {"discount": "10"}}], "otherwise": NOTHING}
+        return serving(with_sticky(rollout={"mode": "ramp", "share": 0.5, "salt": "a", "rules": rules}))
+
+    def test_the_arm_is_that_of_the_original_also_after_the_ramp_moved_the_customer(self, engine, clock):
+        """A hold outlives a change of the share; once it is over, everybody has the policy."""
+        customers = [f"c{number}" for number in range(40)]
+        first = engine.decide_batch(customers, [LOYAL] * 40)
+        assert set(first.arm) == {"policy", "rules"}
+        engine.rollout.set_mode("ramp", 1.0, author="a tester")
+        again = engine.decide_batch([*customers, "new"], [LOYAL] * 41)
+        assert again.arm[:40].tolist() == first.arm.tolist()
+        assert again.propensity[:40].tolist() == first.propensity.tolist()
+        assert engine.decide("c0", LOYAL).arm == first.arm[0]
+        clock.now += 4 * DAY
+        assert engine.decide_batch(customers, [LOYAL] * 40).arm is None
+        assert engine.verify().problems == ()
+
+    def test_a_kill_ends_all_holds_in_every_process_and_a_later_resume_brings_none_back(self, engine, clock, path):
+        first = engine.decide("c", LOYAL)
+        with bandit.Engine.open(
+            path, engine.catalogue, bandit.Uniform(engine.catalogue), customer_key=KEY, clock=clock
+        ) as other:
+            assert other.decide("c", LOYAL).held_from == first.decision_id
+            clock.now += HOUR
+            engine.rollout.kill(author="a tester")
+            other._rollout._next_check = 0.0
+            for each in (engine, other):
+                served = each.decide("c", LOYAL)
+                assert (served.held_from, served.offer_index) == (None, engine.catalogue.fallback)
+                assert each.decide_batch(["c", "d"], [LOYAL, LOYAL]).held_from is None
+            clock.now += HOUR
+            engine.rollout.resume(author="a tester")
+            clock.now += HOUR
+            other._rollout._next_check = 0.0
+            after = other.decide("c", LOYAL)
+            assert after.held_from is None
+            assert engine.decide("c", LOYAL).held_from == after.decision_id
+        assert engine.verify().problems == ()
 
 
 class TestIds:

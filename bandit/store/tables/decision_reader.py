@@ -182,6 +182,12 @@ class DecisionReader:
         with self._connection.reading() as raw:
             return int(raw.execute("SELECT COALESCE(MAX(seq), 0) FROM decisions").fetchone()[0])
 
+    def last_seq_until(self, time: int) -> int:
+        """Return the number of the newest decision made up to a time, 0 without any."""
+        with self._connection.reading() as raw:
+            row = raw.execute("SELECT COALESCE(MAX(seq), 0) FROM decisions WHERE time <= ?", (time,)).fetchone()
+        return int(row[0])
+
     def tally(self, where: Where, through_seq: int) -> tuple[IntArray, IntArray, IntArray]:
         """Return the numbers of decisions by catalogue and offer, as three columns (catalogue id, offer, count)."""
         with self._connection.reading() as raw:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 # A unary plus keeps SQLite from the index on time: a customer's decisions are few.
 _HELD = """
 SELECT {place}, d.seq, d.decision_id, d.offer, d.propensity, d.eligible_set_id, d.context,
-    CASE WHEN :probabilities THEN d.probabilities END
+    CASE WHEN :probabilities THEN d.probabilities END, a.arm
 FROM {requests} CROSS JOIN customers k ON k.key = {customer}
 CROSS JOIN decisions d ON d.seq = (
     SELECT h.seq FROM decisions h
@@ -36,6 +36,7 @@ CROSS JOIN decisions d ON d.seq = (
     ORDER BY h.seq DESC LIMIT 1
 )
 CROSS JOIN policies p ON p.id = d.policy_id
+LEFT JOIN decision_arms a ON a.seq = d.seq
 WHERE d.seq > :not_before_seq AND d.catalogue_id = :catalogue_id AND d.grp = {group} AND p.spec <> :unknown
     AND NOT EXISTS (
         SELECT 1 FROM events e
@@ -92,7 +93,8 @@ class HoldRequest:
 class HeldDecisions:
     """The m decisions that are held, of n requests; `row` (m,) ascends and says for which request.
 
-    `probabilities` has float64 bytes or None. `through` is the number of the newest event when they were looked up.
+    `probabilities` has float64 bytes or None, `arm` what served it under a roll-out or None. `through` is the number of
+    the newest event when they were looked up.
     """
 
     row: IntArray
@@ -103,6 +105,7 @@ class HeldDecisions:
     eligible_set_id: IntArray
     context: ObjectArray
     probabilities: ObjectArray
+    arm: ObjectArray
     through: int
 
     def __len__(self) -> int:
@@ -184,7 +187,7 @@ class Repeats:
         with self._connection.reading() as raw:
             rows = raw.execute(statement, parameters).fetchall()
             through = raw.execute("SELECT COALESCE(MAX(id), 0) FROM events").fetchone()[0] if rows else 0
-        columns = list(zip(*rows, strict=True)) or [()] * 8
+        columns = list(zip(*rows, strict=True)) or [()] * 9
         row, seq, offer, sets = (np.array(columns[place], dtype=np.int64) for place in (0, 1, 3, 5))
         return HeldDecisions(
             row=row,
@@ -195,6 +198,7 @@ class Repeats:
             eligible_set_id=sets,
             context=object_array(columns[6]),
             probabilities=object_array(columns[7]),
+            arm=object_array(columns[8]),
             through=int(through),
         )
 
