@@ -76,22 +76,6 @@ BEGIN SELECT RAISE(ABORT, 'repeats is append-only: a repeat of a decision cannot
 )
 
 
-def _guard(table: str, what: str, event: str, verb: str) -> str:
-    """Return the trigger that keeps rows of a table; a row named "erasing" in meta lifts it."""
-    return (
-        f"CREATE TRIGGER {table}_keep_{event.lower()} BEFORE {event} ON {table} "  # noqa: S608 - constants
-        "WHEN NOT EXISTS (SELECT 1 FROM meta WHERE name = 'erasing') "
-        f"BEGIN SELECT RAISE(ABORT, '{table} is append-only: {what} cannot be {verb}'); END"
-    )
-
-
-_GUARDS = tuple(
-    _guard(table, what, event, verb)
-    for table, what in _GUARDED.items()
-    for event, verb in (("UPDATE", "changed"), ("DELETE", "deleted"))
-)
-
-
 def apply(db: sqlite_utils.Database) -> None:
     """Add the three tables, append-only like decisions; an erasure deletes those of the decisions that it deletes."""
     for statement in (_CHANGES, _ARMS, _REPEATS):
