@@ -34,7 +34,7 @@ from bandit.governance.verify import VerifyReport
 from bandit.learning import LearnReport, PolicyLearner, RebuildReport
 from bandit.policies import build
 from bandit.rollout import RolloutControl, RolloutState
-from bandit.store import EventReceipt, Store
+from bandit.store import ContextDecoder, EventReceipt, Store
 from bandit.store.customer_key import FILE_VARIABLE, KEY_VARIABLE
 from bandit.store.customer_key import customer_key as environment_key
 from bandit.store.fork_safety import register_for_fork
@@ -122,6 +122,7 @@ class Engine:
                 self._counters,
                 catalogue.sticky,
                 self._rollout.held_after,
+                ContextDecoder(catalogue),
                 options.keep_probabilities,
             )
         register_for_fork(self, outer=True)

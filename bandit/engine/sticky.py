@@ -50,6 +50,7 @@ class StickyHolds:
     counters: EngineCounters
     sticky: StickyOffers
     held_after: Callable[[], int | None]
+    decoder: ContextDecoder
     keep_probabilities: bool
 
     def held(self, contexts: Contexts, times: IntArray, groups: str | Sequence[str]) -> HeldDecisions | None:
@@ -94,7 +95,7 @@ class StickyHolds:
         found = self.held(contexts, times, group)
         if found is None or not self._log(found, (decision_id,), times, contexts):
             return None
-        original = ContextDecoder(self.catalogue).read(found.context, contexts.customers)
+        original = self.decoder.read(found.context, contexts.customers)
         choice = stored_choice(
             self.catalogue,
             found.offer,

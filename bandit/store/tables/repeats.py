@@ -19,6 +19,7 @@ from bandit.store.tables.catalogues import spec_text
 from bandit.store.text import reject_zero_characters
 
 if TYPE_CHECKING:
+    import sqlite3
     from collections.abc import Sequence
 
     from bandit.store.connection import Connection
@@ -249,21 +250,23 @@ class Repeats:
     def first_existing(self, decision_ids: Sequence[str]) -> str | None:
         """Return the first of the ids that a repeat has, None if none has."""
         with self._connection.reading() as raw:
-            if len(decision_ids) == 1:
-                row = raw.execute(
-                    "SELECT decision_id FROM repeats WHERE decision_id = ?", (decision_ids[0],)
-                ).fetchone()
-            elif raw.execute("SELECT 1 FROM repeats LIMIT 1").fetchone() is None:
-                return None
-            else:
-                row = raw.execute(_EXISTING, (msgspec.json.encode(list(decision_ids)).decode(),)).fetchone()
-        return None if row is None else str(row[0])
+            return _first_existing(raw, decision_ids)
 
     def reject(self, decision_ids: Sequence[str]) -> None:
         """Raise DuplicateError if a repeat has one of these ids, inside the caller's transaction."""
-        known = self.first_existing(decision_ids)
+        known = _first_existing(self._connection.raw, decision_ids)
         if known is not None:
             raise _duplicate(known)
+
+
+def _first_existing(raw: sqlite3.Connection, decision_ids: Sequence[str]) -> str | None:
+    if len(decision_ids) == 1:
+        row = raw.execute("SELECT decision_id FROM repeats WHERE decision_id = ?", (decision_ids[0],)).fetchone()
+    elif raw.execute("SELECT 1 FROM repeats LIMIT 1").fetchone() is None:
+        return None
+    else:
+        row = raw.execute(_EXISTING, (msgspec.json.encode(list(decision_ids)).decode(),)).fetchone()
+    return None if row is None else str(row[0])
 
 
 def _duplicate(decision_id: str) -> DuplicateError:
