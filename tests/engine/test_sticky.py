@@ -17,6 +17,7 @@ from bandit.engine import sticky as sticky_module
 from bandit.errors import DuplicateError, UnknownDecisionError
 from bandit.governance.customer_data import customer_data
 from bandit.governance.erasure import erase
+from bandit.governance.retention import retain
 from bandit.store import StoreLog
 from tests.catalogue.test_groups import NOTHING
 from tests.conftest import SPRING
@@ -411,6 +412,19 @@ class TestKeeping:
         erase(engine.store, "c")
         assert (rows(engine, "decisions"), rows(engine, "repeats")) == (1, 0)
         assert b"two" not in engine.store.path.read_bytes()
+
+    def test_a_retention_run_deletes_the_repeats_of_the_decisions_that_it_deletes(self, engine, clock):
+        engine.decide("c", LOYAL, decision_id="old")
+        engine.decide("c", LOYAL, decision_id="old-app")
+        clock.now += 10 * DAY
+        engine.decide("d", LOYAL, decision_id="young")
+        engine.decide("d", LOYAL, decision_id="young-app")
+        engine.learn()
+        retain(engine.store, clock.now - DAY)
+        assert (rows(engine, "decisions"), rows(engine, "repeats")) == (1, 1)
+        assert engine.store.repeats.get("old-app") is None
+        assert engine.decide("d", LOYAL, decision_id="young-app").held_from == "young"
+        assert engine.verify().problems == ()
 
     def test_verify_finds_repeats_that_were_not_held(self, engine, clock):
         """Each change by hand is found; before any of them nothing is."""
