@@ -16,6 +16,7 @@ from bandit.cli import (
     evaluate,
     export,
     guardrails,
+    incrementality,
     learn_offline,
     lift,
     live,
@@ -63,6 +64,7 @@ _COMMANDS: tuple[tuple[str, Callable[..., None], str], ...] = (
         "offer-bandit plan catalogue.toml --decisions-per-week 40000 --explore 0.1 --response 0.15 --basket 60",
     ),
     ("lift", lift.lift, "offer-bandit lift offers.db --weeks"),
+    ("incrementality", incrementality.incrementality, "offer-bandit incrementality offers.db"),
     ("guardrails", guardrails.guardrails, "offer-bandit guardrails offers.db"),
     ("export", export.export, "offer-bandit export offers.db log.parquet"),
     (

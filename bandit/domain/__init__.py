@@ -42,6 +42,8 @@ segment rules
     Today's practice as a policy: the first rule that matches names the offer.
 lift
     What one live group of customers earned more than another.
+incrementality
+    What a group's customers bought beyond what they would have bought anyway, which a holdout shows.
 log
     The decisions with their outcomes, in order, in a database or a file.
 evaluate
