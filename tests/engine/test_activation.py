@@ -8,6 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import bandit
+from bandit.analysis.group_variance import _columns
 from bandit.evaluate.lift_log import LiftLogOptions, lift_of
 from bandit.logfiles import export
 from bandit.store import StoreLog, Where
@@ -110,6 +111,16 @@ def test_lift_compares_what_was_shown_and_counts_the_rest(grouped, catalogue, cl
     assert [each.decisions for each in report.lift.groups] == [20, 20]
     assert (report.still_open, report.not_activated) == (5, 20)
     assert report.to_dict()["not_activated"] == 20
+
+
+def test_the_variance_that_a_plan_uses_is_that_of_what_was_shown(grouped, catalogue, clock):
+    """20 decisions of each group were shown, of 60 settled and 5 open ones; without activation it is 30 of each."""
+    where = Where(settled_before=clock.now - 7 * DAY)
+    sizes = {}
+    for each in (catalogue, bandit.Catalogue.from_dict(SPRING)):
+        reward, _, _, group, _ = _columns(grouped.store, each, where)
+        sizes[each.version] = (len(reward), int((group == "rules").sum()))
+    assert list(sizes.values()) == [(40, 20), (60, 30)]
 
 
 def test_an_export_leaves_out_what_was_never_shown_also_with_open_decisions(grouped, catalogue, tmp_path):
