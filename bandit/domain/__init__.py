@@ -40,6 +40,8 @@ open decision
     A decision whose attribution window has not ended and that nobody has closed. Its silence counts in part, by age.
 segment rules
     Today's practice as a policy: the first rule that matches names the offer.
+trajectory weights
+    How much a decision counts for each group: by the chance of the customer's decisions so far in that group.
 lift
     What one live group of customers earned more than another.
 incrementality
@@ -86,7 +88,7 @@ from bandit.domain.decisions import Decision, DecisionBatch
 from bandit.domain.logs import LogDefaults, LogView
 from bandit.domain.offers import EligibleSets, FactoredColumns, Removal, SparseProbabilities
 from bandit.domain.outcomes import LoggedBatch, Outcomes, Previous
-from bandit.domain.protocols import Log, Policy, Progress, RewardPredictor, SparsePolicy
+from bandit.domain.protocols import Log, Policy, PooledPolicy, Progress, RewardPredictor, SparsePolicy
 
 __all__ = [
     "MICROSECONDS",
@@ -105,6 +107,7 @@ __all__ = [
     "ObjectArray",
     "Outcomes",
     "Policy",
+    "PooledPolicy",
     "Previous",
     "Progress",
     "Removal",
