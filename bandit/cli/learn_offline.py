@@ -159,13 +159,13 @@ def _cross_fit(options: LearnOfflineOptions, found: Opened) -> Evaluation:
 
 
 def _show(options: LearnOfflineOptions, found: Opened, result: Evaluation, *, written: bool, as_json: bool) -> None:
-    from bandit.cli.logs import unused
+    from bandit.cli.logs import left_out_json, unused
     from bandit.evaluate import verdicts
     from bandit.report.evaluations import evaluation_lines, evaluation_table, unit_of
 
     into, log = options.into, found.log
     if as_json:
-        left = {"left_out": log.left_out, "open": log.still_open, "into": str(into) if written else None}
+        left = left_out_json(log) | {"into": str(into) if written else None}
         show_json(result.to_dict() | {"verdicts": verdicts(result), "seed": options.estimation.seed} | left)
         return
     lines = [*evaluation_lines(result), *unused(log)]

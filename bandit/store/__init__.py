@@ -10,6 +10,7 @@ from bandit.store.maintenance.delete_rows import DeletionTarget, StateReplacemen
 from bandit.store.records import (
     PLACEHOLDER,
     UNKNOWN_POLICY,
+    Activation,
     CatalogueRow,
     DecisionColumns,
     DecisionRows,
@@ -26,11 +27,13 @@ from bandit.store.sqlite_errors import is_closed, is_outage
 from bandit.store.store import Store
 from bandit.store.tables.decision_arms import ArmColumns, ArmRows
 from bandit.store.tables.leases import Lease, learning_lease
+from bandit.store.tables.repeats import HeldDecisions, HoldRequest, RepeatRow, RepeatRows
 from bandit.store.tables.rollout_changes import RolloutChangeRow
 
 __all__ = [
     "PLACEHOLDER",
     "UNKNOWN_POLICY",
+    "Activation",
     "ArmColumns",
     "ArmRows",
     "CatalogueRow",
@@ -44,10 +47,14 @@ __all__ = [
     "EventReceipt",
     "EventRows",
     "FoldReport",
+    "HeldDecisions",
+    "HoldRequest",
     "Lease",
     "OfferMap",
     "PolicyRow",
     "PolicyStep",
+    "RepeatRow",
+    "RepeatRows",
     "RolloutChangeRow",
     "Snapshot",
     "SpooledWriter",
