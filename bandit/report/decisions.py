@@ -32,6 +32,7 @@ def decision_json(
         "fault": decision.fault,
         "logged": decision.logged,
         "held_from": decision.held_from,
+        "arm": decision.arm,
         "n_eligible": int(decision.eligible.sum()),
         "top": [
             {
@@ -60,7 +61,10 @@ def decision_tables(
     chosen.add_section()
     if catalogue.groups is not None:
         chosen.add_row("group", escape(decision.group))
-    chosen.add_row("propensity", f"{decision.propensity:.4f}")
+    if decision.arm is not None:
+        chosen.add_row("served by", escape(decision.arm))
+    what = "propensity" if decision.arm is None else "propensity of the roll-out"
+    chosen.add_row(what, f"{decision.propensity:.4f}")
     chosen.add_row("decision id", escape(decision.decision_id))
     if decision.held_from is not None:
         chosen.add_row("held from decision", escape(decision.held_from))

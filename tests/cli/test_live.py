@@ -3,9 +3,14 @@
 import json
 import shutil
 
+import tomli_w
+
 from bandit.domain import MICROSECONDS
+from bandit.rollout import RolloutControl
 from bandit.store import Store
 from tests.cli.conftest import FACTS, run
+from tests.conftest import SPRING
+from tests.engine.test_rollout import with_rollout
 
 
 def test_decide_logs_what_it_prints(example, capsys):
@@ -126,3 +131,18 @@ def test_commands_count_the_decisions_that_were_never_shown(tmp_path, monkeypatc
     assert run(capsys, "export", "s.db", "out.csv", "--json").json["not_activated"] == 1
     again = run(capsys, "export", "s.db", "more.csv").out
     assert '1 decisions were left out: the event "shown" never came.' in again.replace("\n", " ")
+
+
+def test_decide_says_what_served_the_customer_under_a_roll_out(tmp_path, monkeypatch, capsys):
+    """All by the fallback once the policy is killed, with propensity 1."""
+    monkeypatch.setenv("OFFER_BANDIT_KEY", "a key for tests")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "catalogue.toml").write_text(tomli_w.dumps(with_rollout(SPRING).to_dict()))
+    new = ("decide", "offers.db", "anna", "--catalogue", "catalogue.toml", "--policy", "uniform")
+    assert run(capsys, *new, "--json").json["arm"] in {"rules", "policy"}
+    with Store.open(tmp_path / "offers.db", customer_key=b"a key for tests") as store:
+        RolloutControl(store, store.catalogues.latest()[1]).kill(author="Ann")
+    killed = run(capsys, "decide", "offers.db", "anna")
+    assert killed.code == 0
+    assert "served by" in killed.out
+    assert "fallback" in killed.out
