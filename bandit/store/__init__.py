@@ -25,6 +25,7 @@ from bandit.store.sqlite_errors import is_closed, is_outage
 from bandit.store.store import Store
 from bandit.store.tables.leases import Lease, learning_lease
 from bandit.store.tables.rollout_changes import RolloutChangeRow
+from bandit.store.tables.served_arms import ServedArms
 
 __all__ = [
     "PLACEHOLDER",
@@ -45,6 +46,7 @@ __all__ = [
     "PolicyRow",
     "PolicyStep",
     "RolloutChangeRow",
+    "ServedArms",
     "Snapshot",
     "SpooledWriter",
     "StateReplacement",

@@ -24,6 +24,7 @@ from bandit.store.tables.eligible_sets import EligibleSetTable
 from bandit.store.tables.event_writer import EventWriter
 from bandit.store.tables.leases import Leases
 from bandit.store.tables.rollout_changes import RolloutChanges
+from bandit.store.tables.served_arms import ServedArmsReader
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -51,6 +52,7 @@ class Store:
         self.ledger = Ledger(connection, self.decisions)
         self.leases = Leases(connection)
         self.rollout_changes = RolloutChanges(connection)
+        self.served_arms = ServedArmsReader(connection)
         self.deletion = Deletion(connection)
 
     @staticmethod
