@@ -12,7 +12,20 @@ from typing import Annotated
 import typer
 
 from bandit._version import __version__
-from bandit.cli import evaluate, export, learn_offline, lift, live, maintenance, plan, privacy, replay, setup, tuning
+from bandit.cli import (
+    evaluate,
+    export,
+    learn_offline,
+    lift,
+    live,
+    maintenance,
+    plan,
+    privacy,
+    replay,
+    rollout,
+    setup,
+    tuning,
+)
 from bandit.cli.console import note
 from bandit.errors import InputError, StoreError
 
@@ -50,6 +63,7 @@ _COMMANDS: tuple[tuple[str, Callable[..., None], str], ...] = (
         "offer-bandit plan catalogue.toml --decisions-per-week 40000 --explore 0.1 --response 0.15 --basket 60",
     ),
     ("lift", lift.lift, "offer-bandit lift offers.db --weeks"),
+    ("kill", rollout.kill, 'offer-bandit kill offers.db --by anna --reason "the coupons do not work"'),
     ("export", export.export, "offer-bandit export offers.db log.parquet"),
     (
         "learn-offline",
@@ -77,6 +91,7 @@ _COMMANDS: tuple[tuple[str, Callable[..., None], str], ...] = (
 )
 for _name, _function, _example in _COMMANDS:
     app.command(_name, epilog=f"\b\nExample:\n  {_example}")(_function)
+app.add_typer(rollout.rollout)
 
 
 def _print_version(asked: bool) -> None:
