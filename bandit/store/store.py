@@ -9,6 +9,7 @@ from bandit.errors import StoreError
 from bandit.store.connection import Connection
 from bandit.store.learning.ledger import Ledger
 from bandit.store.maintenance import statistics
+from bandit.store.maintenance.activity import ActivityReader
 from bandit.store.maintenance.backup import backup
 from bandit.store.maintenance.check import check
 from bandit.store.maintenance.copy import BackupReport
@@ -53,6 +54,7 @@ class Store:
         self.leases = Leases(connection)
         self.rollout_changes = RolloutChanges(connection)
         self.served_arms = ServedArmsReader(connection)
+        self.activity = ActivityReader(connection)
         self.deletion = Deletion(connection)
 
     @staticmethod
