@@ -22,6 +22,7 @@ from bandit.domain import (
     EligibleSets,
     FloatArray,
     IntArray,
+    ObjectArray,
     Policy,
     SparsePolicy,
     SparseProbabilities,
@@ -46,7 +47,8 @@ class Choice:
     `drawn_from` is the (n, N) probabilities or, with many offers, their sparse form; `eligible` is (n, N). `fault`
     says why the fallback was served to all rows, and is None where the policy chose. `fired` is (n, R): which of the
     catalogue's conditional rules hold for each context. With many offers, `sets` has the distinct eligible sets.
-    `logged` is False once the engine could write the choice nowhere.
+    `logged` is False once the engine could write the choice nowhere. `arm` (n,) names what served each row under a
+    roll-out, None in a row that it does not concern.
     """
 
     offer: IntArray
@@ -57,6 +59,7 @@ class Choice:
     fired: BoolArray | None = None
     sets: EligibleSets | None = None
     logged: bool = True
+    arm: ObjectArray | None = None
 
     @property
     def probabilities(self) -> FloatArray:
@@ -148,6 +151,19 @@ def checked(probabilities: FloatArray, eligible: BoolArray) -> FloatArray:
     if off > SUM_TOLERANCE:
         raise PolicyError("the policy gave probabilities that do not sum to 1")
     return probabilities
+
+
+def probabilities_over(
+    policy: Policy, contexts: Contexts, choice: Choice, rng: Generator
+) -> FloatArray | SparseProbabilities:
+    """Return the (n, N) probabilities that a policy gives over the eligible offers of a choice, in the choice's form.
+
+    PolicyError where they are not valid, or any error of the policy.
+    """
+    if choice.sets is None or not isinstance(policy, SparsePolicy):
+        return checked(policy.probabilities(contexts, choice.eligible, rng), choice.eligible)
+    fired = np.zeros((contexts.n, 0), dtype=np.bool_) if choice.fired is None else choice.fired
+    return checked_shares(policy.shares(contexts, fired, choice.sets, rng), choice.sets)
 
 
 def _choose_of_many(

@@ -2,49 +2,74 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import msgspec
+import numpy as np
 
 from bandit.catalogue import Catalogue
 from bandit.catalogue.context_json import contexts_json
 from bandit.catalogue.eligibility import MASK_CACHE_BYTES
 from bandit.catalogue.offer_grid import MAX_DENSE_OFFERS
 from bandit.decide import Choice, choose, generator_for
-from bandit.domain import Contexts, DecisionBatch, IntArray, ObjectArray, Policy, SparsePolicy
+from bandit.domain import Contexts, DecisionBatch, IntArray, ObjectArray, SparsePolicy
 from bandit.engine.counters import EngineCounters
-from bandit.engine.results import join_choices
+from bandit.engine.live_rollout import BatchPart, LiveRollout
+from bandit.engine.results import join_choices, reordered
 from bandit.errors import PolicyError, StoreError
-from bandit.learning import PolicyLearner
-from bandit.learning.policy_state import PolicyState
-from bandit.policies.group_policies import GroupPolicies
-from bandit.store import DecisionRows, SpooledWriter, Store, is_closed
+from bandit.store import ArmRows, DecisionRows, SpooledWriter, Store, is_closed
 
 MAX_DECISIONS_AT_ONCE = 512
 """Most decisions that share one generator and one transaction; fewer if there are many offers."""
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Requests:
+    """n requests for decisions: checked contexts, ids, customers as the caller names them, times and groups."""
+
+    contexts: Contexts
+    ids: Sequence[str]
+    customers: Sequence[str]
+    times: IntArray
+    group: str | Sequence[str]
+
+    def part(self, rows: slice) -> Requests:
+        """Return consecutive requests."""
+        group = self.group if isinstance(self.group, str) else self.group[rows]
+        return Requests(self.contexts.take(rows), self.ids[rows], self.customers[rows], self.times[rows], group)
+
+    def take(self, rows: IntArray) -> Requests:
+        """Return some of the requests."""
+        places = rows.tolist()
+        return Requests(
+            self.contexts.take(rows),
+            tuple(self.ids[place] for place in places),
+            [self.customers[place] for place in places],
+            self.times[rows],
+            self.group if isinstance(self.group, str) else [self.group[place] for place in places],
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class DecisionService:
-    """Makes and logs the decisions of one policy in one store, with one seed.
+    """Makes and logs the decisions of the live policies in one store, with one seed.
 
-    With `group_policies`, each decision is made by the policy of its group.
+    Each decision is made by the policy of its group and, under a roll-out, by its customer's arm.
     """
 
     store: Store
     catalogue: Catalogue
     catalogue_id: int
-    learner: PolicyLearner
+    rollout: LiveRollout
     writer: SpooledWriter
     counters: EngineCounters
     seed: str
-    group_policies: GroupPolicies | None
     keep_probabilities: bool
 
     def __post_init__(self) -> None:
         """Raise PolicyError if the policy computes a probability for each of more offers than it can."""
-        policy, n_offers = self.learner.policy, self.catalogue.n_offers
+        policy, n_offers = self.rollout.current.champion.policy, self.catalogue.n_offers
         if n_offers > MAX_DENSE_OFFERS and not (isinstance(policy, SparsePolicy) and policy.sparse):
             raise PolicyError(
                 f'the policy "{policy.name}" weighs every offer, and the catalogue has {n_offers:,} (at most '
@@ -59,18 +84,28 @@ class DecisionService:
         times: IntArray,
         group: str | Sequence[str],
     ) -> Choice:
-        """Draw an offer for each context and log the decisions, in one transaction, before they are returned.
+        """Draw an offer for one context, and log the decision before it is returned."""
+        self.rollout.check()
+        (part,) = self.rollout.parts(contexts.customers, group)
+        return self._decide(Requests(contexts, ids, customers, times, group), part, slice(0, contexts.n))
 
-        If the database does not take them in time, the fallback is chosen for them and kept in the spool.
+    def _decide(self, requests: Requests, part: BatchPart, rows: slice) -> Choice:
+        """Draw an offer for each of some rows of a part and log the decisions in one transaction.
+
+        `requests` are those rows. If the database does not take them in time, the fallback is chosen for them and kept
+        in the spool.
         """
-        current = self.learner.current
-        policy, state_fault = self._policy_for(current, group)
+        contexts, ids = requests.contexts, requests.ids
+        current = part.learner.current
+        server = self.rollout.server
         outage = self.writer.outage()
         if outage is None:
-            rng = generator_for(self.seed, ids)
-            choice = choose(policy, self.catalogue, contexts, rng, state_fault)
             try:
-                self.writer.decisions(self._rows(contexts, ids, customers, times, group, choice, current.step))
+                plan = self.rollout.plan(part, contexts.customers, rows)
+                choice, arms = server.serve(
+                    current.policy, contexts, ids, self.seed, requests.group, plan, current.fault
+                )
+                self.writer.decisions(self._rows(requests, part, choice, current.step, arms))
             except StoreError as fault:
                 if is_closed(fault):
                     raise
@@ -79,22 +114,14 @@ class DecisionService:
                 self.counters.count_decisions(len(ids), choice.fault)
                 return choice
         reason = f"StoreError: {outage}"
-        choice = choose(policy, self.catalogue, contexts, generator_for(self.seed, ids), reason)
-        rows = self._rows(contexts, ids, customers, times, group, choice, current.step)
-        failure = self.writer.spool_decisions(rows, list(contexts.customers))
+        choice = choose(current.policy, self.catalogue, contexts, generator_for(self.seed, ids), reason)
+        failure = self.writer.spool_decisions(
+            self._rows(requests, part, choice, current.step, None), list(contexts.customers)
+        )
         self.counters.count_decisions(len(ids), reason, logged=failure is None)
         if failure is None:
             return choice
         return replace(choice, fault=f"{reason}; {failure}; it was not logged", logged=False)
-
-    def _policy_for(self, current: PolicyState, group: str | Sequence[str]) -> tuple[Policy, str | None]:
-        """Return the policy to ask for rows of these groups, and why the policy that learns cannot serve them."""
-        if self.group_policies is None:
-            return current.policy, current.fault
-        policy = self.group_policies.routed(current.policy, group)
-        if current.fault is None or not self.group_policies.asks_policy(group):
-            return policy, None
-        return policy, current.fault
 
     def decide_batch(
         self,
@@ -104,21 +131,19 @@ class DecisionService:
         times: IntArray,
         group: str | ObjectArray,
     ) -> DecisionBatch:
-        """Do what `decide` does in parts that bound the memory for masks, and return all choices as columns."""
-        n = contexts.n
-        # The eligible offers of a part, a byte each, are kept until the part is logged.
-        size = max(1, min(MAX_DECISIONS_AT_ONCE, MASK_CACHE_BYTES // self.catalogue.n_offers))
-        parts = [
-            self.decide(
-                contexts if n <= size else contexts.take(slice(start, start + size)),
-                ids[start : start + size],
-                customers[start : start + size],
-                times[start : start + size],
-                group if isinstance(group, str) else group[start : start + size].tolist(),
-            )
-            for start in range(0, n, size)
-        ]
-        choice = join_choices(parts, self.catalogue.n_offers, with_probabilities=self.keep_probabilities)
+        """Do what `decide` does in parts that bound the memory for masks, and return all choices as columns.
+
+        Challengers have parts of their own: what is logged together is of one policy.
+        """
+        self.rollout.check()
+        labels = group if isinstance(group, str) else group.tolist()
+        requests = Requests(contexts, ids, customers, times, labels)
+        parts = self.rollout.parts(contexts.customers, labels)
+        choices = [choice for part in parts for choice in self._decide_part(requests, part)]
+        choice = join_choices(choices, self.catalogue.n_offers, with_probabilities=self.keep_probabilities)
+        if len(parts) > 1:
+            order = np.argsort(np.concatenate([part.rows for part in parts if part.rows is not None]))
+            choice = reordered(choice, order)
         return DecisionBatch(
             decision_ids=ids,
             customers=tuple(customers),
@@ -131,36 +156,41 @@ class DecisionService:
             group=group,
             fault=choice.fault,
             logged=choice.logged,
+            arm=choice.arm,
         )
 
+    def _decide_part(self, requests: Requests, part: BatchPart) -> Iterator[Choice]:
+        mine = requests if part.rows is None else requests.take(part.rows)
+        n = mine.contexts.n
+        # The eligible offers of a piece, a byte each, are kept until the piece is logged.
+        size = max(1, min(MAX_DECISIONS_AT_ONCE, MASK_CACHE_BYTES // self.catalogue.n_offers))
+        for start in range(0, n, size):
+            rows = slice(start, min(start + size, n))
+            yield self._decide(mine if n <= size else mine.part(rows), part, rows)
+
     def _rows(
-        self,
-        contexts: Contexts,
-        ids: Sequence[str],
-        customers: Sequence[str],
-        times: IntArray,
-        group: str | Sequence[str],
-        choice: Choice,
-        step: int,
+        self, requests: Requests, part: BatchPart, choice: Choice, step: int, arms: ArmRows | None
     ) -> DecisionRows:
+        contexts = requests.contexts
         return DecisionRows(
-            decision_ids=ids,
-            time=times,
-            customers=customers,
+            decision_ids=requests.ids,
+            time=requests.times,
+            customers=requests.customers,
             catalogue_id=self.catalogue_id,
-            policy_id=self.learner.policy_id,
+            policy_id=part.learner.policy_id,
             policy_step=step,
             contexts_json=contexts_json(self.catalogue.facts, contexts),
             eligible=choice.eligible if choice.sets is None or len(choice.sets.masks) > 1 else choice.sets.masks,
             offer=choice.offer,
             propensity=choice.propensity,
-            group=group,
+            group=requests.group,
             seed=self.seed,
-            batch=ids[0],
+            batch=requests.ids[0],
             probabilities=choice.probabilities if self.keep_probabilities else None,
             fault=choice.fault,
             removals=lambda row: _removals_json(self.catalogue, contexts, row),
             customer_keys=contexts.customers,
+            arms=arms,
         )
 
 

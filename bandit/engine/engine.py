@@ -21,6 +21,7 @@ from bandit.engine.counters import EngineCounters
 from bandit.engine.decisions import DecisionService
 from bandit.engine.group_labels import GroupLabels
 from bandit.engine.idempotency import DecisionLookup
+from bandit.engine.live_rollout import LiveRollout
 from bandit.engine.options import EngineOptions, EngineSettings, engine_options, warn_renamed, with_engine_settings
 from bandit.engine.results import decision_of
 from bandit.engine.status import EngineStatus, status_of
@@ -29,7 +30,7 @@ from bandit.errors import InputError, StoreError
 from bandit.governance.verify import VerifyReport
 from bandit.learning import LearnReport, PolicyLearner, RebuildReport
 from bandit.policies import build
-from bandit.policies.group_policies import GroupPolicies
+from bandit.rollout import RolloutControl, RolloutState
 from bandit.store import EventReceipt, Store
 from bandit.store.customer_key import FILE_VARIABLE, KEY_VARIABLE
 from bandit.store.customer_key import customer_key as environment_key
@@ -87,16 +88,24 @@ class Engine:
             store, catalogue, self.catalogue_id, policy, decision_lock=self._lock, serving=True
         )
         self._worker = BackgroundWorker(store, self.learner, self._counters, options.sync)
+        self._rollout = LiveRollout(
+            store,
+            catalogue,
+            self.learner,
+            self._worker,
+            lambda learner: BackgroundWorker(store, learner, self._counters, options.sync),
+            self._clock,
+            self._lock,
+        )
         self._lookup = DecisionLookup(store, catalogue, self.catalogue_id, self._writer)
         self._service = DecisionService(
             store,
             catalogue,
             self.catalogue_id,
-            self.learner,
+            self._rollout,
             self._writer,
             self._counters,
             self.seed,
-            GroupPolicies.of(catalogue),
             options.keep_probabilities,
         )
         register_for_fork(self, outer=True)
@@ -122,7 +131,10 @@ class Engine:
     @staticmethod
     @with_engine_settings
     def resume(path: str | Path, *, policy_id: int | None = None, **settings: Unpack[EngineSettings]) -> Engine:
-        """Open an existing database with the newest policy in it, or the one named; settings are those of `open`."""
+        """Open an existing database with the champion of its roll-out, else its newest policy, or the one named.
+
+        Settings are those of `open`.
+        """
         options = engine_options(settings)
         if not Path(path).exists():
             raise InputError(f"{path}: there is no such database; create one with an import or by opening an engine")
@@ -132,7 +144,10 @@ class Engine:
                 raise InputError(f"{path}: the database knows no policy yet; name one")
             if policy_id is not None and policy_id not in known:
                 raise InputError(f"{path}: there is no policy {policy_id}; known are {', '.join(map(str, known))}")
-            catalogue_id, spec = store.catalogues.policy_spec(known[-1] if policy_id is None else policy_id)
+            latest = store.rollout_changes.latest()
+            champion = None if latest is None else RolloutState.from_json(latest.state).champion
+            newest = champion if champion in known else known[-1]
+            catalogue_id, spec = store.catalogues.policy_spec(newest if policy_id is None else policy_id)
             catalogue = store.catalogues.get(catalogue_id)
             return Engine(store, catalogue, build(catalogue, spec), options)
 
@@ -152,7 +167,8 @@ class Engine:
                     self._writer.fold_all()
             self._writer.release()
             self._closed = True
-        self._worker.close()
+        for worker in self._rollout.each_worker():
+            worker.close()
         self.store.close()
 
     # -- decide ------------------------------------------------------------------------------------------------
@@ -188,7 +204,7 @@ class Engine:
             times = np.array([self._time(time)], dtype=np.int64)
             label = self._labels.one(contexts.customers[0], group)
             choice = self._service.decide(contexts, ids, (customer,), times, label)
-            self._worker.poll()
+            self._rollout.poll()
             return decision_of(self.catalogue, ids[0], customer, contexts, choice, int(times[0]), label)
 
     def decide_batch(
@@ -222,7 +238,7 @@ class Engine:
                 raise InputError(f"there are {len(times)} times for {n} contexts; send one each, or one for all")
             labels = self._labels.many(checked.customers, group)
             batch = self._service.decide_batch(checked, ids, customers, times, labels)
-            self._worker.poll()
+            self._rollout.poll()
             return batch
 
     @property
@@ -296,7 +312,10 @@ class Engine:
         state. One engine learns at a time; while another is learning, this one only syncs, and the report's `learner`
         is False.
         """
-        return self._worker.learn(self._time(now), progress)
+        moment, reports = self._time(now), {}
+        for policy_id, worker in list(self._rollout.workers.items()):
+            reports[policy_id] = worker.learn(moment, progress)
+        return reports[self._rollout.current.champion.policy_id]
 
     def sync(self) -> int:
         """Bring the policy to the newest step that any engine has learned, and return it; decisions go on meanwhile.
@@ -322,6 +341,14 @@ class Engine:
     def status(self) -> EngineStatus:
         """Return the state of the engine, for a health check; never raises, and waits for 0.1 s at most."""
         return status_of(self.store, self.learner, self._writer, self._counters, self._worker, closed=self._closed)
+
+    @property
+    def rollout(self) -> RolloutControl:
+        """Reads and changes the roll-out: its mode, live policies, `kill` and `resume`.
+
+        This engine decides by a change from its next decision on, engines in other processes within 0.1 s.
+        """
+        return self._rollout.control
 
     @property
     def policy(self) -> Policy:
@@ -350,15 +377,14 @@ class Engine:
     def before_fork(self) -> None:
         """Wait until no thread decides or copies the policy, and keep others from it."""
         self._lock.acquire()
-        self.learner.copy_lock.acquire()
+        self._rollout.before_fork()
 
     def after_fork(self, *, child: bool) -> None:
         """Admit threads again; the child becomes another engine, with no decisions counted and nothing spooled."""
         if child:
             self._writer.release()
-            self._worker.begin_child()
             self._counters.reset()
-        self.learner.copy_lock.release()
+        self._rollout.after_fork(child=child)
         self._lock.release()
 
 

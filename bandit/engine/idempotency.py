@@ -59,6 +59,7 @@ class DecisionLookup:
                 return None
             row = self.store.decisions.one(decision_id, objective.event, objective.window)
             eligible = self.store.eligible_sets.mask(int(row.eligible_set_id[0]))
+            arms = self.store.decision_arms.of(row.seq)
         except StoreError as fault:
             if is_outage(fault):
                 return None
@@ -71,6 +72,7 @@ class DecisionLookup:
             self._probabilities(None if logged is None else np.frombuffer(logged, dtype=np.float64)),
             eligible[None, :],
             row.fault[0],
+            arm=arms.arm if len(arms) else None,
         )
         group = str(row.group[0])
         return decision_of(self.catalogue, decision_id, customer, contexts, choice, int(row.time[0]), group)

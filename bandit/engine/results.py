@@ -8,7 +8,7 @@ import numpy as np
 
 from bandit.catalogue import Catalogue
 from bandit.decide import Choice
-from bandit.domain import BoolArray, Contexts, Decision, SparseProbabilities
+from bandit.domain import BoolArray, Contexts, Decision, IntArray, SparseProbabilities
 
 
 def decision_of(
@@ -29,6 +29,7 @@ def decision_of(
         group=group,
         fault=choice.fault,
         logged=choice.logged,
+        arm=None if choice.arm is None else choice.arm[0],
     )
 
 
@@ -41,6 +42,9 @@ def join_choices(parts: Sequence[Choice], n_offers: int, *, with_probabilities: 
     )
     parts = parts or [nothing]
     offer = np.concatenate([part.offer for part in parts])
+    arms = None
+    if any(part.arm is not None for part in parts):
+        arms = np.concatenate([np.full(len(part.offer), None) if part.arm is None else part.arm for part in parts])
     return Choice(
         offer,
         np.concatenate([part.propensity for part in parts]),
@@ -48,6 +52,21 @@ def join_choices(parts: Sequence[Choice], n_offers: int, *, with_probabilities: 
         _join_masks(parts, len(offer)),
         next((part.fault for part in parts if part.fault is not None), None),
         logged=all(part.logged for part in parts),
+        arm=arms,
+    )
+
+
+def reordered(choice: Choice, order: IntArray) -> Choice:
+    """Return the rows of a choice in another order."""
+    probabilities = choice.probabilities
+    return Choice(
+        choice.offer[order],
+        choice.propensity[order],
+        probabilities[order] if len(probabilities) == len(order) else probabilities,
+        choice.eligible[order],
+        choice.fault,
+        logged=choice.logged,
+        arm=None if choice.arm is None else choice.arm[order],
     )
 
 

@@ -7,12 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bandit.decide import choose, generator_for
 from bandit.domain import IntArray, Policy, Progress
 from bandit.errors import OfferBanditError
-from bandit.learning import PolicyLearner
-from bandit.policies import build, close
-from bandit.policies.group_policies import GroupPolicies
+from bandit.governance.verify_arms import ArmVerifier
+from bandit.learning import StateWalk
+from bandit.policies import close
 from bandit.store import CatalogueTranslation, DecisionColumns, PolicyRow, Store, Where, state_hash
 
 PROPENSITY_TOLERANCE = 1e-9
@@ -95,19 +94,23 @@ class _PolicyVerifier:
         self.findings = findings
         # Others may decide and learn meanwhile: decisions up to this one were made with steps that are in the ledger.
         self.through = store.decisions.last_seq()
-        catalogue_id, spec = store.catalogues.policy_spec(row.id)
-        self.catalogue = store.catalogues.get(catalogue_id)
-        self.translation = CatalogueTranslation(store, self.catalogue)
-        self.group_policies = GroupPolicies.of(self.catalogue)
-        self.learner = PolicyLearner(store, self.catalogue, catalogue_id, build(self.catalogue, spec))
         self.hashes = {step.step: step.state_hash for step in store.ledger.steps(row.id)}
-        self.policy: Policy = self.learner.base_policy()
-        self.base_step = self.step = self.learner.base_step
+        self.walk = StateWalk(store, row.id, self._arrived)
+        self._check_newest_snapshot()
+        self.catalogue = self.walk.catalogue
+        self.translation = CatalogueTranslation(store, self.catalogue)
+        self.arms = ArmVerifier(store, self.walk)
         self.decides_from = row.decides_from
         self.n_not_recomputable = 0
         self.tolerance = PROPENSITY_TOLERANCE
-        self.compared_step = self.base_step
-        self.other_state: tuple[Policy, int] | None = None  # a second policy at another step, so as to fold less
+
+    def _check_newest_snapshot(self) -> None:
+        """Raise StoreError or PolicyError where the state that an engine would begin with cannot be had."""
+        if not self.hashes:
+            return
+        history = self.walk.history
+        state = history.load(history.newest_snapshot(), self.walk.new_policy())
+        history.fold(state, max(self.hashes))
 
     def run(self) -> Iterator[int]:
         """Yield the number of recomputed decisions of each page; then fold to the last step."""
@@ -139,7 +142,7 @@ class _PolicyVerifier:
                 f"policy {self.policy_id}: {self.n_not_recomputable:,} decisions were made with states from before "
                 "an erasure or a retention run, and so are not computed again"
             )
-        self._move_to(max(self.hashes, default=0))
+        self.walk.move_to(max(self.hashes, default=0))
 
     def _recompute_batches(self, columns: DecisionColumns) -> int:
         starts = np.append(_starts(columns), len(columns))
@@ -155,19 +158,17 @@ class _PolicyVerifier:
         if batch.policy_step[0] < self.decides_from:
             self.n_not_recomputable += len(batch)
             return 0
-        self._move_to(int(batch.policy_step[0]))
+        policy = self.walk.move_to(int(batch.policy_step[0]))
         contexts = self.translation.decisions(batch, masks=False)[1].contexts
-        rng = generator_for(str(batch.seed[0]), batch.decision_id.tolist())
-        policy = self.policy
-        if self.group_policies is not None:
+        if self.catalogue.groups is not None:
             self._check_groups(batch)
-            policy = self.group_policies.routed(policy, batch.group.tolist())
-        choice = choose(policy, self.catalogue, contexts, rng)
+        choice, wrong_arms = self.arms.recompute(policy, batch, contexts)
         eligible = self.store.eligible_sets.masks(batch.eligible_set_id, self.catalogue.n_offers)
         for wrong, what in (
             ((choice.eligible != eligible).any(axis=1), "other offers are eligible"),
             (choice.offer != batch.offer, "another offer is drawn"),
             (np.abs(choice.propensity - batch.propensity) > self.tolerance, "the propensity is another"),
+            *wrong_arms,
         ):
             for row in np.flatnonzero(wrong).tolist():
                 self.findings.add_problem(
@@ -183,33 +184,23 @@ class _PolicyVerifier:
                 "declares"
             )
 
-    def _move_to(self, step: int) -> None:
-        other, here = self.other_state, (self.policy, self.step)
-        if other is not None and (self.step < other[1] <= step or other[1] <= step < self.step):
-            (self.policy, self.step), self.other_state = other, here
-        elif step < self.step:  # another process decided with an older state after this one had learned
-            self.policy, self.step, self.other_state = self.learner.base_policy(), self.base_step, here
-        while self.step < step:
-            self.policy.update(self.learner.history.outcomes_of_step(self.step + 1))
-            self.step += 1
-            if self.step > self.compared_step:
-                self.compared_step = self.step
-                if self.hashes[self.step]:
-                    self._compare(self.policy.dumps())
-
-    def _compare(self, state: bytes) -> None:
-        if state_hash(state) == self.hashes[self.step]:
+    def _arrived(self, step: int, policy: Policy) -> None:
+        """Compare the state that a step led to with the one logged."""
+        if not self.hashes.get(step):
+            return
+        state = policy.dumps()
+        if state_hash(state) == self.hashes[step]:
             return
         if self.tolerance == PROPENSITY_TOLERANCE:
             self.tolerance = ROUNDED_TOLERANCE
             self.findings.notes.append(
-                f"policy {self.policy_id}: from step {self.step} on, this machine computes another state than the one "
+                f"policy {self.policy_id}: from step {step} on, this machine computes another state than the one "
                 "logged, in the last digits at least; propensities are compared within 0.05"
             )
         newest = self.store.ledger.snapshot(self.policy_id, newest=True)
-        if newest is not None and newest.step == self.step and not close(state, newest.state):
+        if newest is not None and newest.step == step and not close(state, newest.state):
             self.findings.add_problem(
-                f"policy {self.policy_id}: computed again, its state after step {self.step} is not the one logged"
+                f"policy {self.policy_id}: computed again, its state after step {step} is not the one logged"
             )
 
 

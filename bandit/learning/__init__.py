@@ -2,5 +2,6 @@
 
 from bandit.learning.learner import PolicyLearner
 from bandit.learning.reports import LearnReport, RebuildReport
+from bandit.learning.state_walk import StateWalk
 
-__all__ = ["LearnReport", "PolicyLearner", "RebuildReport"]
+__all__ = ["LearnReport", "PolicyLearner", "RebuildReport", "StateWalk"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 import msgspec
@@ -45,8 +45,14 @@ class NamingPolicy(Policy, Protocol):
 class GroupPolicies:
     """The policies of a catalogue's groups, apart from the one that learns."""
 
-    def __init__(self, catalogue: Catalogue, groups: Groups) -> None:
-        self._own: dict[str, NamingPolicy] = {"random": Uniform(catalogue)}
+    def __init__(
+        self, catalogue: Catalogue, groups: Groups | None, others: Mapping[str, NamingPolicy] | None = None
+    ) -> None:
+        """Take the policies of declared groups, and `others` by the labels of their rows."""
+        self._own: dict[str, NamingPolicy] = dict(others or {})
+        if groups is None:
+            return
+        self._own["random"] = Uniform(catalogue)
         if groups.rules is not None:
             rules = msgspec.to_builtins(groups.rules)
             self._own["rules"] = SegmentRules.from_dict(catalogue, rules, where="[groups] rules")

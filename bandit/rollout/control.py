@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, TypeVar
 
 from bandit.catalogue import Catalogue
 from bandit.catalogue.live_schema import RolloutMode
@@ -12,6 +12,8 @@ from bandit.clock import now
 from bandit.errors import InputError
 from bandit.rollout.state import Halt, LivePolicy, RolloutState
 from bandit.store import RolloutChangeRow, Store
+
+Written = TypeVar("Written")
 
 MODES: tuple[RolloutMode, ...] = ("shadow", "apprentice", "ramp", "full")
 
@@ -47,10 +49,18 @@ class RolloutChange:
 class RolloutControl:
     """Reads and changes the roll-out of a catalogue's policies in a store; every engine on it takes the change over."""
 
-    def __init__(self, store: Store, catalogue: Catalogue, clock: Callable[[], int] = now) -> None:
+    def __init__(
+        self,
+        store: Store,
+        catalogue: Catalogue,
+        clock: Callable[[], int] = now,
+        on_change: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Take the store and the catalogue; `on_change` is called once a change is written."""
         self._store = store
         self._catalogue = catalogue
         self._clock = clock
+        self._on_change = on_change
 
     @property
     def initial(self) -> RolloutState:
@@ -90,7 +100,8 @@ class RolloutControl:
         declared = self._catalogue.rollout
         if declared is None:
             return None
-        with self._store.transaction():
+
+        def written() -> RolloutChange | None:
             changes = [change for change in self.history() if change.action == "declare"]
             initial = self.initial
             if any(change.state.declared == initial.declared for change in changes):
@@ -99,7 +110,11 @@ class RolloutControl:
                 return None
             latest = self.latest()
             halted = None if latest is None else latest.state.halted
-            return self._append(author, "declare", "the catalogue declares it", replace(initial, halted=halted))
+            number = 0 if latest is None else latest.id
+            state = replace(initial, halted=halted, previous=number)
+            return self._append(author, "declare", "the catalogue declares it", state)
+
+        return self._write(written)
 
     def set_mode(
         self, mode: RolloutMode, share: float | None = None, *, author: str, reason: str = ""
@@ -167,7 +182,8 @@ class RolloutControl:
 
     def rollback(self, *, author: str, reason: str = "") -> RolloutChange:
         """Return to the state before the last set, challenge, promote or declare; a halt stays until `resume`."""
-        with self._store.transaction():
+
+        def written() -> RolloutChange:
             latest = self.latest()
             if latest is None:
                 raise InputError("the roll-out was never changed; there is nothing to roll back")
@@ -176,6 +192,8 @@ class RolloutControl:
                 raise InputError("the roll-out is as it was in the beginning; there is nothing to roll back")
             before = self.initial if row is None else RolloutChange.of(row).state
             return self._append(author, "rollback", reason, replace(before, halted=latest.state.halted))
+
+        return self._write(written)
 
     def kill(self, *, author: str, reason: str = "") -> RolloutChange:
         """Serve the fallback to every customer from the next decision on, in every process."""
@@ -187,24 +205,36 @@ class RolloutControl:
 
     def resume(self, *, author: str, reason: str = "") -> RolloutChange:
         """Let the policies serve again, in the mode in which they were; InputError where nothing is halted."""
-        with self._store.transaction():
+
+        def written() -> RolloutChange:
             state = self.state
             if state.halted is None:
                 raise InputError("the policies are not halted; there is nothing to resume")
             return self._append(author, "resume", reason, state.resumed())
 
+        return self._write(written)
+
     def _halt(self, author: str, action: str, reason: str, halt: Halt) -> RolloutChange:
-        with self._store.transaction():
-            return self._append(author, action, reason, replace(self.state, halted=halt))
+        return self._write(lambda: self._append(author, action, reason, replace(self.state, halted=halt)))
 
     def _change(
         self, author: str, action: str, reason: str, after: Callable[[RolloutState], RolloutState]
     ) -> RolloutChange:
-        with self._store.transaction():
+
+        def written() -> RolloutChange:
             latest = self.latest()
             state = self.initial if latest is None else latest.state
             number = 0 if latest is None else latest.id
             return self._append(author, action, reason, replace(after(state), previous=number, declared=""))
+
+        return self._write(written)
+
+    def _write(self, write: Callable[[], Written]) -> Written:
+        """Read and write in one transaction, then say that there is a change."""
+        with self._store.transaction():
+            change = write()
+        self._on_change()
+        return change
 
     def _append(self, author: str, action: str, reason: str, state: RolloutState) -> RolloutChange:
         for what, text, most in (("author", author, MAX_AUTHOR), ("reason", reason, MAX_REASON)):

@@ -23,6 +23,7 @@ from bandit.store.spool.recovery import FoldReport
 from bandit.store.spool.writer import SpooledWriter
 from bandit.store.sqlite_errors import is_closed, is_outage
 from bandit.store.store import Store
+from bandit.store.tables.decision_arms import ArmColumns, ArmRows
 from bandit.store.tables.leases import Lease, learning_lease
 from bandit.store.tables.rollout_changes import RolloutChangeRow
 from bandit.store.tables.served_arms import ServedArms
@@ -30,6 +31,8 @@ from bandit.store.tables.served_arms import ServedArms
 __all__ = [
     "PLACEHOLDER",
     "UNKNOWN_POLICY",
+    "ArmColumns",
+    "ArmRows",
     "CatalogueRow",
     "CatalogueTranslation",
     "ContextDecoder",

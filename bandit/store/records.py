@@ -15,6 +15,8 @@ from bandit.domain import BoolArray, FloatArray, IntArray, ObjectArray
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from bandit.store.tables.decision_arms import ArmRows
+
 RowIndex = IntArray | BoolArray | slice
 
 UNKNOWN_POLICY: Mapping[str, object] = {"kind": "imported", "propensities": "unknown"}
@@ -32,7 +34,7 @@ class DecisionRows:
     propensities are unknown, it is `Catalogues.unknown_policy` and `propensity` is the `PLACEHOLDER`. `removals(row)`
     returns the JSON of what the rules removed for a row; it is called only for eligible sets that are new.
     Row i has the position `first_position + i` in its batch. `customer_keys` are the customers in stored form, if the
-    caller has them already; otherwise the store computes them.
+    caller has them already; otherwise the store computes them. `arms` are those of a roll-out that served them.
     """
 
     decision_ids: Sequence[str]
@@ -53,6 +55,7 @@ class DecisionRows:
     fault: str | None = None
     removals: Callable[[int], str] | None = None
     customer_keys: Sequence[str] | ObjectArray | None = None
+    arms: ArmRows | None = None
 
     def __len__(self) -> int:
         return len(self.decision_ids)

@@ -19,6 +19,7 @@ from bandit.store.spool.recovery import FoldReport, SpoolRecovery
 from bandit.store.spool.writer import SpooledWriter
 from bandit.store.tables.catalogues import Catalogues
 from bandit.store.tables.customers import Customers
+from bandit.store.tables.decision_arms import DecisionArms
 from bandit.store.tables.decision_reader import DecisionReader
 from bandit.store.tables.decision_writer import DecisionWriter
 from bandit.store.tables.eligible_sets import EligibleSetTable
@@ -51,6 +52,7 @@ class Store:
         self.decision_writer = DecisionWriter(connection, customers, self.eligible_sets)
         self.events = EventWriter(connection)
         self.ledger = Ledger(connection, self.decisions)
+        self.decision_arms = DecisionArms(connection)
         self.leases = Leases(connection)
         self.rollout_changes = RolloutChanges(connection)
         self.served_arms = ServedArmsReader(connection)

@@ -11,6 +11,7 @@ import numpy as np
 from bandit.domain import IntArray
 from bandit.errors import DuplicateError, NumberError, OfferError, StoreError
 from bandit.store.sqlite_errors import is_broken_reference
+from bandit.store.tables.decision_arms import insertion
 from bandit.store.text import reject_zero_characters
 
 if TYPE_CHECKING:
@@ -97,7 +98,7 @@ class DecisionWriter:
             if n == 1:
                 cursor = raw.execute(_INSERT_ONE, (*shared, *next(own)))
                 if cursor.rowcount == 1:
-                    return np.array([cursor.lastrowid], dtype=np.int64)
+                    return self._with_arms(rows, np.array([cursor.lastrowid], dtype=np.int64))
             else:
                 before = raw.total_changes
                 for _ in range(n // ROWS_PER_STATEMENT):
@@ -105,8 +106,14 @@ class DecisionWriter:
                 raw.executemany(_INSERT_ONE, ((*shared, *row) for row in own))
                 if raw.total_changes - before == n:
                     last = raw.execute("SELECT last_insert_rowid()").fetchone()[0]
-                    return np.arange(last - n + 1, last + 1, dtype=np.int64)
+                    return self._with_arms(rows, np.arange(last - n + 1, last + 1, dtype=np.int64))
             return self._compare(rows, customers, sets)
+
+    def _with_arms(self, rows: DecisionRows, seqs: IntArray) -> IntArray:
+        """Write the arms of decisions that were just written, and return their numbers."""
+        if rows.arms is not None:
+            self._connection.raw.executemany(*insertion(rows.arms, seqs))
+        return seqs
 
     def _compare(self, rows: DecisionRows, customers: list[int], sets: list[int]) -> IntArray:
         """Return the numbers of decisions that are all stored by now; DuplicateError if one has other content."""

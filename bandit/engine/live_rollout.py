@@ -1,0 +1,220 @@
+"""The roll-out as one engine sees it: the state in force, and the policies that are live besides its own."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from bandit.catalogue import Catalogue
+from bandit.domain import IntArray, ObjectArray
+from bandit.engine.worker import BackgroundWorker
+from bandit.errors import OfferBanditError
+from bandit.learning import PolicyLearner
+from bandit.policies import build
+from bandit.rollout import RolloutChange, RolloutControl, RolloutState
+from bandit.rollout.mixture import ArmWeights
+from bandit.rollout.serving import NO_STEP, ArmPlan, ArmServer
+from bandit.store import Store
+
+CHECK_INTERVAL = 0.1
+"""Seconds after which a decision looks again whether another process has changed the roll-out."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LiveState:
+    """A state of the roll-out with the learners of its policies, by the places of their arms.
+
+    `change_id` is 0 and the state None while nothing is declared or changed: the engine's own policy serves everybody.
+    """
+
+    champion: PolicyLearner
+    learners: Mapping[int, PolicyLearner]
+    change_id: int = 0
+    state: RolloutState | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class BatchPart:
+    """The rows of a batch that are logged under one policy: their arms (m,) if a roll-out concerns them.
+
+    `rows` is None for all rows of the batch. `concerned` are places in the part.
+    """
+
+    live: LiveState
+    learner: PolicyLearner
+    rows: IntArray | None = None
+    concerned: IntArray | None = None
+    place: IntArray | None = None
+
+
+class LiveRollout:
+    """Follows the roll-out in the store, and holds the learners of the live policies.
+
+    Changes by this engine are seen at once, those of other processes at the first decision `CHECK_INTERVAL` later. A
+    live policy of another catalogue version is left out: a new version begins with the engine's own policy.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        catalogue: Catalogue,
+        own: PolicyLearner,
+        worker: BackgroundWorker,
+        new_worker: Callable[[PolicyLearner], BackgroundWorker],
+        clock: Callable[[], int],
+        decision_lock: AbstractContextManager[object],
+    ) -> None:
+        self._store = store
+        self._catalogue = catalogue
+        self._own = own
+        self._lock = decision_lock
+        self._new_worker = new_worker
+        self._others: dict[int, PolicyLearner] = {}
+        self.workers: dict[int, BackgroundWorker] = {own.policy_id: worker}
+        self._states: dict[int, RolloutState] = {}
+        self._next_check = 0.0
+        self._seen_version: int | None = None
+        self.server = ArmServer(catalogue)
+        self.weights = ArmWeights(self.state_of)
+        self.current = LiveState(own, {})
+        self.control = RolloutControl(store, catalogue, clock, self.refresh)
+        self.control.declare()
+        self.refresh()
+
+    # -- following the store -------------------------------------------------------------------------------------------
+
+    def check(self) -> None:
+        """Take over a change of another process, if it is time to look; never raises."""
+        if time.monotonic() < self._next_check:
+            return
+        self._next_check = time.monotonic() + CHECK_INTERVAL
+        with contextlib.suppress(OfferBanditError):  # a store that cannot be read cannot take the decision either
+            version = self._store.data_version()
+            if version != self._seen_version:
+                if self._store.rollout_changes.latest_id() != self.current.change_id:
+                    self.refresh()
+                self._seen_version = version
+
+    def refresh(self) -> None:
+        """Take over the newest change in the store."""
+        with self._lock:
+            change = self.control.latest()
+            if change is None:
+                self.current = LiveState(self._own, {})
+                return
+            self._states[change.id] = change.state
+            self.current = self._live(change)
+
+    def _live(self, change: RolloutChange) -> LiveState:
+        state = self._of_this_version(change.state)
+        learners = {
+            place: self._learner(arm.policy_id) for place, arm in enumerate(state.arms) if arm.policy_id is not None
+        }
+        champion = self._own if state.champion is None else self._learner(state.champion)
+        return LiveState(champion, learners, change.id, state)
+
+    def _of_this_version(self, state: RolloutState) -> RolloutState:
+        """Return the state without policies that are of another version of the catalogue."""
+        mine = self._own.policy_id
+        version = {row.id: row.catalogue_id for row in self._store.catalogues.policies()}
+        known = all(version.get(each.policy_id) == version.get(mine) for each in state.policies)
+        if known:
+            return state
+        return replace(state, policies=())
+
+    def _learner(self, policy_id: int) -> PolicyLearner:
+        if policy_id == self._own.policy_id:
+            return self._own
+        if policy_id not in self._others:
+            catalogue_id, spec = self._store.catalogues.policy_spec(policy_id)
+            learner = PolicyLearner(
+                self._store,
+                self._catalogue,
+                catalogue_id,
+                build(self._catalogue, spec),
+                decision_lock=self._lock,
+                serving=True,
+            )
+            self._others[policy_id] = learner
+            self.workers[policy_id] = self._new_worker(learner)
+        return self._others[policy_id]
+
+    def state_of(self, change_id: int) -> RolloutState:
+        """Return the state after a change, by its number."""
+        if change_id not in self._states:
+            row = self._store.rollout_changes.get(change_id)
+            self._states[change_id] = RolloutState() if row is None else RolloutChange.of(row).state
+        return self._states[change_id]
+
+    # -- planning ------------------------------------------------------------------------------------------------------
+
+    def parts(self, customers: ObjectArray, labels: str | Sequence[str]) -> list[BatchPart]:
+        """Return the parts of a batch: the rows of each challenger, and all others; empty parts are left out."""
+        live = self.current
+        state, n = live.state, len(customers)
+        if state is None or state.is_plain:
+            return [BatchPart(live, live.champion)]
+        concerned = self.server.concerned(labels, n, state)
+        place = state.assign(customers[concerned])
+        if len(state.policies) <= 1:
+            return [BatchPart(live, live.champion, None, concerned, place)]
+        arm = np.zeros(n, dtype=np.int64)
+        arm[concerned] = place
+        owner = np.where(arm >= 2, arm, 1)
+        is_concerned = np.zeros(n, dtype=np.bool_)
+        is_concerned[concerned] = True
+        parts = []
+        for one in np.unique(owner).tolist():
+            rows = np.flatnonzero(owner == one)
+            inside = np.flatnonzero(is_concerned[rows])
+            whole = None if len(rows) == n else rows
+            parts.append(BatchPart(live, live.learners[one], whole, inside, arm[rows][inside]))
+        return parts
+
+    def plan(self, part: BatchPart, customers: ObjectArray, rows: slice) -> ArmPlan | None:
+        """Return the plan of some consecutive rows of a part, given the customers in them; reads the store."""
+        state = part.live.state
+        if state is None or part.concerned is None or part.place is None:
+            return None
+        first, last, _ = rows.indices(2**62)
+        inside = (part.concerned >= first) & (part.concerned < last)
+        concerned, place = part.concerned[inside] - first, part.place[inside]
+        if not len(concerned):
+            return None
+        weights = self.weights.of(self._store, state, customers[concerned])
+        arms = state.arms
+        states = {1: part.live.champion.current} if len(arms) > 1 else {}
+        states |= {at: learner.current for at, learner in part.live.learners.items()}
+        steps = np.array([states[at].step if at in states else NO_STEP for at in range(len(arms))])
+        usable = {at: each.policy for at, each in states.items() if each.fault is None}
+        return ArmPlan(part.live.change_id, state, concerned, place, weights, usable, steps)
+
+    # -- work beside deciding ------------------------------------------------------------------------------------------
+
+    def each_worker(self) -> Iterator[BackgroundWorker]:
+        """Yield the workers of all policies, the engine's own first."""
+        yield from list(self.workers.values())
+
+    def poll(self) -> None:
+        """Let each policy look whether another engine has learned."""
+        for worker in self.workers.values():
+            worker.poll()
+
+    def before_fork(self) -> None:
+        """Keep other threads from copying the policies."""
+        for learner in (self._own, *self._others.values()):
+            learner.copy_lock.acquire()
+
+    def after_fork(self, *, child: bool) -> None:
+        """Admit threads again."""
+        self._seen_version = None
+        for worker in self.workers.values():
+            if child:
+                worker.begin_child()
+        for learner in (self._own, *self._others.values()):
+            learner.copy_lock.release()

@@ -1,0 +1,93 @@
+"""The exact probability of each arm for a customer, given what its earlier decisions show.
+
+A customer's arm follows from two numbers that a keyed hash draws once. Before its first decision an arm has its share
+as its probability. Each decision shows something of the numbers: an offer that the rules would not have served was a
+policy's. So the probability of an arm at a decision is its share weighed by how probable the arm makes the customer's
+earlier decisions (Bayes' rule), and the propensity of an offer is the sum over the arms of this weight times the
+arm's own probability of the offer. The product of a customer's propensities then is the probability of all its offers
+together, whatever the shares were at the time and whatever a policy has learned from the customer itself. (The shares
+alone would be the probabilities only where policies do not depend on the customer's own history.)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from bandit.domain import FloatArray, IntArray, ObjectArray
+from bandit.rollout.state import RolloutState
+from bandit.store import ArmColumns, Store
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ArmWeights:
+    """Gives the weights of a state's arms for customers.
+
+    `state_of` returns the state after a change of the roll-out, by its number.
+    """
+
+    state_of: Callable[[int], RolloutState]
+
+    def of(self, store: Store, state: RolloutState, customers: Sequence[str] | ObjectArray) -> FloatArray:
+        """Return the (n, K) weights under a state for customers in stored form, from what the store has of them."""
+        if not is_mixed(state):
+            return np.broadcast_to(np.array([arm.share for arm in state.arms]), (len(customers), len(state.arms)))
+        return self.given(state, store.decision_arms.of_customers(customers), len(customers))
+
+    def given(self, state: RolloutState, history: ArmColumns, n: int) -> FloatArray:
+        """Return the (n, K) weights given earlier decisions, of which `history.place` has the customer's place."""
+        past = {number: self.state_of(number) for number in np.unique(history.change_id).tolist()}
+        # Under another salt the numbers were others, so those decisions show nothing.
+        mixed = {number: each for number, each in past.items() if is_mixed(each) and each.salt == state.salt}
+        first, second = _cells([state, *mixed.values()])
+        numbers, which = (np.repeat(first[0], len(second[0])), np.tile(second[0], len(first[0])))
+        mass = np.outer(first[1], second[1]).ravel()
+        likelihood = np.zeros((n, len(mass)))
+        for number, each in mixed.items():
+            rows = np.flatnonzero(history.change_id == number)
+            arms = each.arm_of(numbers, which)
+            with np.errstate(divide="ignore"):
+                terms = np.log(_probabilities(history.take(rows)))
+            np.add.at(likelihood, history.place[rows], terms[:, arms])
+        top = likelihood.max(axis=1, keepdims=True)
+        cell = mass * np.exp(likelihood - np.where(np.isfinite(top), top, 0.0))
+        arm = state.arm_of(numbers, which)
+        weights = np.zeros((n, len(state.arms)))
+        np.add.at(weights.T, arm, cell.T)
+        return np.asarray(weights / weights.sum(axis=1, keepdims=True))
+
+
+def is_mixed(state: RolloutState) -> bool:
+    """Say whether several arms serve, so that a customer's arm is random."""
+    return sum(arm.share > 0.0 for arm in state.arms) > 1
+
+
+def _probabilities(history: ArmColumns) -> FloatArray:
+    """Return the (m, K) probabilities that the arms gave to what was served.
+
+    Where one arm has all the weight, what is served shows nothing new, and other arms' probabilities may be unknown.
+    """
+    mixtures = history.mixtures()
+    weights, probabilities = mixtures[:, 0], mixtures[:, 1]
+    certain = np.asarray(weights.max(axis=1, initial=0.0) == 1.0)
+    return np.where(certain[:, None], weights, np.nan_to_num(probabilities))
+
+
+def _cells(states: Sequence[RolloutState]) -> tuple[tuple[FloatArray, FloatArray], tuple[FloatArray, FloatArray]]:
+    """Return the middles and lengths of the intervals of both numbers within which no state tells customers apart."""
+    shares = {state.policy_share for state in states if state.halted != "kill"}
+    levels = {level for state in states for level in state.challenger_levels}
+    return _intervals(shares), _intervals(levels)
+
+
+def _intervals(inner: set[float]) -> tuple[FloatArray, FloatArray]:
+    cuts = np.unique(np.clip(np.array([0.0, 1.0, *inner]), 0.0, 1.0))
+    return (cuts[1:] + cuts[:-1]) / 2, np.diff(cuts)
+
+
+def arm_places(state: RolloutState, names: ObjectArray) -> IntArray:
+    """Return the places in `state.arms` of arms given by name; -1 for a name that is none of them."""
+    known = {arm.name: place for place, arm in enumerate(state.arms)}
+    return np.array([known.get(name, -1) for name in names], dtype=np.int64)
