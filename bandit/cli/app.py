@@ -15,6 +15,7 @@ from bandit._version import __version__
 from bandit.cli import (
     evaluate,
     export,
+    guardrails,
     learn_offline,
     lift,
     live,
@@ -64,6 +65,7 @@ _COMMANDS: tuple[tuple[str, Callable[..., None], str], ...] = (
     ),
     ("lift", lift.lift, "offer-bandit lift offers.db --weeks"),
     ("kill", rollout.kill, 'offer-bandit kill offers.db --by anna --reason "the coupons do not work"'),
+    ("guardrails", guardrails.guardrails, "offer-bandit guardrails offers.db"),
     ("export", export.export, "offer-bandit export offers.db log.parquet"),
     (
         "learn-offline",

@@ -25,6 +25,7 @@ from bandit.store.tables.decision_writer import DecisionWriter
 from bandit.store.tables.eligible_sets import EligibleSetTable
 from bandit.store.tables.event_writer import EventWriter
 from bandit.store.tables.leases import Leases
+from bandit.store.tables.monitored_decisions import MonitoredDecisions
 from bandit.store.tables.rollout_changes import RolloutChanges
 from bandit.store.tables.served_arms import ServedArmsReader
 
@@ -57,6 +58,7 @@ class Store:
         self.rollout_changes = RolloutChanges(connection)
         self.served_arms = ServedArmsReader(connection)
         self.activity = ActivityReader(connection)
+        self.monitored = MonitoredDecisions(connection)
         self.deletion = Deletion(connection)
 
     @staticmethod
