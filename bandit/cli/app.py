@@ -25,6 +25,7 @@ from bandit.cli import (
     replay,
     rollout,
     setup,
+    status,
     tuning,
 )
 from bandit.cli.console import note
@@ -64,6 +65,7 @@ _COMMANDS: tuple[tuple[str, Callable[..., None], str], ...] = (
         "offer-bandit plan catalogue.toml --decisions-per-week 40000 --explore 0.1 --response 0.15 --basket 60",
     ),
     ("lift", lift.lift, "offer-bandit lift offers.db --weeks"),
+    ("status", status.status, "offer-bandit status offers.db --watch"),
     ("kill", rollout.kill, 'offer-bandit kill offers.db --by anna --reason "the coupons do not work"'),
     ("guardrails", guardrails.guardrails, "offer-bandit guardrails offers.db"),
     ("export", export.export, "offer-bandit export offers.db log.parquet"),

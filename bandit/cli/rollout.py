@@ -39,9 +39,9 @@ Reason: TypeAlias = Annotated[
 
 def show_state(db: Database, as_json: AsJson = False) -> None:
     """Show what serves whom: the mode, the live policies, and who halted them."""
-    from bandit.cli.databases import reading
+    from bandit.cli.databases import reading_without_key
 
-    with reading(db) as store:
+    with reading_without_key(db) as store:
         control = _control(store)
         latest = control.latest()
         _show_state(store, control.state, latest, as_json=as_json)
@@ -131,10 +131,10 @@ def resume(db: Database, by: By = None, reason: Reason = "", as_json: AsJson = F
 
 def history(db: Database, as_json: AsJson = False) -> None:
     """List every change of the roll-out: who, when, what and why."""
-    from bandit.cli.databases import reading
+    from bandit.cli.databases import reading_without_key
     from bandit.report.rollout import history_table
 
-    with reading(db) as store:
+    with reading_without_key(db) as store:
         changes = _control(store).history()
     if as_json:
         show_json([_change_json(each) for each in changes])
@@ -149,13 +149,13 @@ def report(db: Database, level: Level = 0.95, as_json: AsJson = False) -> None:
     the rules' traffic. In a ramp and with challengers: what each arm earned since the assignment of customers last
     changed, and the differences. The intervals of differences hold at every look; a customer counts once.
     """
-    from bandit.cli.databases import catalogue_for, reading
+    from bandit.cli.databases import catalogue_for, reading_without_key
     from bandit.clock import now
     from bandit.evaluate.rollout_report import rollout_report
     from bandit.report.evaluations import unit_of
     from bandit.report.rollout import rollout_report_lines, rollout_report_tables
 
-    with reading(db) as store:
+    with reading_without_key(db) as store:
         catalogue = catalogue_for(store, None)
         with progress("reading") as shown:
             found = rollout_report(store, catalogue, now=now(), level=level, progress=shown)
@@ -209,10 +209,10 @@ def _change(
     lines: list[str] | None = None,
 ) -> None:
     """Make a change of the roll-out, after what the catalogue declares if `declare`, and print it and the new state."""
-    from bandit.cli.databases import writing
+    from bandit.cli.databases import writing_without_key
     from bandit.report.rollout import change_words
 
-    with writing(db) as store:
+    with writing_without_key(db) as store:
         control = _control(store)
         with store.transaction():
             if declare:

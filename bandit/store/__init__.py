@@ -5,6 +5,7 @@ from bandit.store.database_file import file_size, wal_path
 from bandit.store.learning.ledger import state_hash
 from bandit.store.learning.records import DueColumns, PolicyStep, Snapshot
 from bandit.store.log import StoreLog
+from bandit.store.maintenance.activity import GroupSizes, LearningLag
 from bandit.store.maintenance.delete_rows import DeletionTarget, StateReplacement
 from bandit.store.records import (
     PLACEHOLDER,
@@ -19,6 +20,7 @@ from bandit.store.records import (
     StoreCounts,
     Where,
 )
+from bandit.store.spool.file import spools
 from bandit.store.spool.recovery import FoldReport
 from bandit.store.spool.writer import SpooledWriter
 from bandit.store.sqlite_errors import is_closed, is_outage
@@ -44,6 +46,8 @@ __all__ = [
     "EventReceipt",
     "EventRows",
     "FoldReport",
+    "GroupSizes",
+    "LearningLag",
     "Lease",
     "OfferMap",
     "PolicyRow",
@@ -61,6 +65,7 @@ __all__ = [
     "is_closed",
     "is_outage",
     "learning_lease",
+    "spools",
     "state_hash",
     "wal_path",
 ]

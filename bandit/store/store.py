@@ -69,12 +69,14 @@ class Store:
         durability: Durability = "full",
         read_only: bool = False,
         busy_timeout: float = 5.0,
+        unnamed_customers: bool = False,
     ) -> Store:
         """Open a store, or create it if the file does not exist; StoreError if it cannot be used.
 
         With durability "full" a commit survives a power cut, with "process" a crash of the process. Customers are
         stored under a hash keyed with `customer_key`, or unhashed without one. `busy_timeout`, in seconds, is how long
-        to wait for another process's lock.
+        to wait for another process's lock. With `unnamed_customers` the key is not needed, and nothing that names a
+        customer can be done.
 
         >>> from tempfile import TemporaryDirectory
         >>> with TemporaryDirectory() as folder, Store.open(f"{folder}/offers.db", customer_key=b"secret") as store:
@@ -85,7 +87,7 @@ class Store:
             raise StoreError(f'durability is "full" or "process"; seen "{durability}"')
         connection = Connection(Path(path), durability, busy_timeout, read_only=read_only)
         try:
-            return Store(connection, Customers(connection, customer_key))
+            return Store(connection, Customers(connection, customer_key, unnamed=unnamed_customers))
         except BaseException:
             connection.close()
             raise

@@ -55,6 +55,10 @@ class ActivityReader:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
+    def decisions(self) -> int:
+        """Return the number of decisions."""
+        return self._number("SELECT count(*) FROM decisions WHERE seq > ?", 0)
+
     def decisions_since(self, time: int) -> int:
         """Return the number of decisions made at this time (microseconds since 1970 UTC) or later."""
         return self._number("SELECT count(*) FROM decisions WHERE time >= ?", time)
