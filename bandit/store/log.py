@@ -34,6 +34,7 @@ class StoreLog:
 
     Offers and eligible sets of other catalogue versions are mapped by the names of their options; `left_out` counts the
     decisions whose offer `catalogue` does not have. Decisions imported without propensities have the propensity NaN.
+    `where` is its filter and `through` the number of its last decision.
     Memory and the cost of creation do not grow with the log: the first use of `n`, `left_out` or `still_open` counts
     the whole log once, for all three.
     """
@@ -42,9 +43,9 @@ class StoreLog:
         self, store: Store, catalogue: Catalogue, objective: Objective | None = None, *, where: Where | None = None
     ) -> None:
         self._store = store
-        self._where = Where() if where is None else where
+        self.where = Where() if where is None else where
         self._translation = CatalogueTranslation(store, catalogue, objective)
-        self._through = store.decisions.last_seq()
+        self.through = store.decisions.last_seq()
 
     @property
     def catalogue(self) -> Catalogue:
@@ -70,8 +71,8 @@ class StoreLog:
     def propensities_known(self) -> bool:
         """Whether all decisions that `batches` yields have a propensity."""
         for policy_id in self._store.catalogues.unknown_policies():
-            if self._where.policy_id in {None, policy_id}:
-                ids, offers, _ = self._store.decisions.tally(replace(self._where, policy_id=policy_id), self._through)
+            if self.where.policy_id in {None, policy_id}:
+                ids, offers, _ = self._store.decisions.tally(replace(self.where, policy_id=policy_id), self.through)
                 if (self._translation.offer_map.offers(ids, offers) >= 0).any():
                     return False
         return True
@@ -87,9 +88,9 @@ class StoreLog:
                 objective.event,
                 objective.window,
                 after_seq=after,
-                through_seq=self._through,
+                through_seq=self.through,
                 limit=size,
-                where=self._where,
+                where=self.where,
             )
             if not len(page):
                 return
@@ -107,9 +108,9 @@ class StoreLog:
 
     @cached_property
     def _tally(self) -> _Tally:
-        catalogue_ids, offers, counts = self._store.decisions.tally(self._where, self._through)
+        catalogue_ids, offers, counts = self._store.decisions.tally(self.where, self.through)
         known = self._translation.offer_map.offers(catalogue_ids, offers) >= 0
         all_counts = counts
-        if self._where.settled_before is not None:
-            all_counts = self._store.decisions.tally(replace(self._where, settled_before=None), self._through)[2]
+        if self.where.settled_before is not None:
+            all_counts = self._store.decisions.tally(replace(self.where, settled_before=None), self.through)[2]
         return _Tally(int(counts[known].sum()), int(counts[~known].sum()), int(all_counts.sum() - counts.sum()))
