@@ -37,6 +37,13 @@ def replay(
     block: Annotated[int, typer.Option(help="Decisions per learning step.")] = 64,
     level: Level = 0.95,
     seed: Seed = 1,
+    as_declared: Annotated[
+        bool,
+        typer.Option(
+            "--as-declared",
+            help="Serve each customer as the catalogue's groups and roll-out say, not all by the policy.",
+        ),
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Replay the log: a policy learns from the decisions that it would have made itself.
@@ -49,14 +56,16 @@ def replay(
     from bandit.cli.logs import opened, unused
     from bandit.cli.policies import parse_policies
     from bandit.report.evaluations import replay_table, unit_of
+    from bandit.rollout.declared_policy import DeclaredPolicy
 
     with opened(LogOptions(db, catalogue, None, objective, event, window, written_by)) as found:
         target, log = found.catalogue, found.log
         replays = []
         for name, each in parse_policies(target, policy)[0].items():
             rng = np.random.default_rng(seed)
+            runs = DeclaredPolicy(target, each) if as_declared else each
             with progress(f"replaying {name}") as report:
-                replays.append(replay_log(log, each, rng=rng, bound=bound, block=block, level=level, progress=report))
+                replays.append(replay_log(log, runs, rng=rng, bound=bound, block=block, level=level, progress=report))
         if as_json:
             show_json(
                 {

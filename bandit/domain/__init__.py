@@ -66,6 +66,8 @@ verify
     Compute every logged decision again from its seed, context and policy state.
 group
     A customer's standing assignment: policy, random control, business as usual, holdout.
+guardrail
+    A bound on how often an event happens after the policy's decisions. Once it is broken, it stops the policy or warns.
 facts-clairvoyant, clairvoyant
     The best policy that sees only the declared facts, and the best that sees every taste. Known in the simulator only.
 """

@@ -340,7 +340,8 @@ class Engine:
 
     def status(self) -> EngineStatus:
         """Return the state of the engine, for a health check; never raises, and waits for 0.1 s at most."""
-        return status_of(self.store, self.learner, self._writer, self._counters, self._worker, closed=self._closed)
+        champion = self._rollout.current.champion
+        return status_of(self.store, champion, self._writer, self._counters, self._rollout, closed=self._closed)
 
     @property
     def rollout(self) -> RolloutControl:

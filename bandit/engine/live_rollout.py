@@ -29,13 +29,20 @@ CHECK_INTERVAL = 0.1
 class LiveState:
     """A state of the roll-out with the learners of its policies, by the places of their arms.
 
-    `change_id` is 0 and the state None while nothing is declared or changed: the engine's own policy serves everybody.
+    The state is None while nothing is declared or changed: the engine's own policy serves everybody. `halted` says who
+    halted the policies, when and why; None where they serve.
     """
 
     champion: PolicyLearner
     learners: Mapping[int, PolicyLearner]
-    change_id: int = 0
+    change: RolloutChange | None = None
     state: RolloutState | None = None
+    halted: str | None = None
+
+    @property
+    def change_id(self) -> int:
+        """The number of the change that led to the state, 0 while there is none."""
+        return 0 if self.change is None else self.change.id
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -116,7 +123,8 @@ class LiveRollout:
             place: self._learner(arm.policy_id) for place, arm in enumerate(state.arms) if arm.policy_id is not None
         }
         champion = self._own if state.champion is None else self._learner(state.champion)
-        return LiveState(champion, learners, change.id, state)
+        halt = None if state.halted is None else self.control.halting_change()
+        return LiveState(champion, learners, change, state, None if halt is None else halt.words)
 
     def _of_this_version(self, state: RolloutState) -> RolloutState:
         """Return the state without policies that are of another version of the catalogue."""
@@ -195,6 +203,10 @@ class LiveRollout:
         return ArmPlan(part.live.change_id, state, concerned, place, weights, usable, steps)
 
     # -- work beside deciding ------------------------------------------------------------------------------------------
+
+    def worker_of(self, learner: PolicyLearner) -> BackgroundWorker:
+        """Return the worker of a live policy."""
+        return self.workers[learner.policy_id]
 
     def each_worker(self) -> Iterator[BackgroundWorker]:
         """Yield the workers of all policies, the engine's own first."""

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from bandit.engine.counters import EngineCounters
-from bandit.engine.worker import BackgroundWorker
+from bandit.engine.live_rollout import LiveRollout
 from bandit.learning import PolicyLearner
 from bandit.store import SpooledWriter, Store, file_size, wal_path
 
@@ -25,7 +25,9 @@ class EngineStatus:
     ledger's, `lag` how many steps the policy is behind. `learning` says whether this engine is learning now,
     `following` whether it is taking over steps that another engine learned, and `policy_fault` why there is no usable
     state. `spooled` lines wait in the file `spool`; `refused` lines of earlier ones were not accepted by the database.
-    `last_write_ok` is None before the first write.
+    `last_write_ok` is None before the first write. `rollout` is the mode of the roll-out that this engine decides by,
+    `policy_share` the share of customers whom policies serve, and `halted` says who halted them, when and why; it is
+    None where they are not halted.
     """
 
     path: str
@@ -49,12 +51,15 @@ class EngineStatus:
     database_bytes: int | None
     wal_bytes: int | None
     closed: bool
+    rollout: str
+    policy_share: float
+    halted: str | None
 
     @property
     def well(self) -> bool:
         """Whether the policy makes the decisions and the database takes them."""
         sound = self.policy_fault is None and self.last_write_ok is not False
-        return sound and not self.closed and not self.spooled
+        return sound and self.halted is None and not self.closed and not self.spooled
 
     def to_dict(self) -> dict[str, object]:
         """Return plain JSON values."""
@@ -66,12 +71,13 @@ def status_of(
     learner: PolicyLearner,
     writer: SpooledWriter,
     counters: EngineCounters,
-    worker: BackgroundWorker,
+    rollout: LiveRollout,
     *,
     closed: bool,
 ) -> EngineStatus:
     """Return the state of an engine; never raises, and waits at most twice `STATUS_WAIT`."""
     current, newest, spool, path = learner.current, None, writer.path, store.path
+    worker, live = rollout.worker_of(learner), rollout.current
     with contextlib.suppress(Exception):
         newest = None if closed else _newest_step(store, learner.policy_id)
     return EngineStatus(
@@ -96,6 +102,9 @@ def status_of(
         database_bytes=_size(path),
         wal_bytes=_size(wal_path(path)),
         closed=closed,
+        rollout="full" if live.state is None else live.state.mode,
+        policy_share=1.0 if live.state is None else live.state.policy_share,
+        halted=live.halted,
     )
 
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Literal, TypeVar
+from datetime import UTC, datetime
+from typing import TypeVar
 
 from bandit.catalogue import Catalogue
 from bandit.catalogue.live_schema import RolloutMode
 from bandit.clock import now
+from bandit.domain import MICROSECONDS
 from bandit.errors import InputError
-from bandit.rollout.state import Halt, LivePolicy, RolloutState
+from bandit.rollout.state import Halt, LivePolicy, RolloutState, declared_state
 from bandit.store import RolloutChangeRow, Store
 
 Written = TypeVar("Written")
@@ -40,6 +42,12 @@ class RolloutChange:
     reason: str
     state: RolloutState
 
+    @property
+    def words(self) -> str:
+        """The change in words, as `kill by Ann at 2026-03-01T09:30:00Z: wrong prices`."""
+        time = datetime.fromtimestamp(self.time // MICROSECONDS, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        return f"{self.action} by {self.author} at {time}{f': {self.reason}' if self.reason else ''}"
+
     @staticmethod
     def of(row: RolloutChangeRow) -> RolloutChange:
         """Return a stored row as a change."""
@@ -65,17 +73,7 @@ class RolloutControl:
     @property
     def initial(self) -> RolloutState:
         """The state before any change: what the catalogue declares, or one policy that serves everybody."""
-        declared = self._catalogue.rollout
-        groups = self._catalogue.groups
-        has_rules = (
-            declared.rules is not None if declared is not None else groups is not None and groups.rules is not None
-        )
-        substitute: Literal["rules", "fallback"] = "rules" if has_rules else "fallback"
-        if declared is None:
-            return RolloutState(substitute=substitute)
-        return RolloutState(
-            declared.mode, declared.share, substitute=substitute, salt=declared.salt, declared=self._catalogue.version
-        )
+        return declared_state(self._catalogue)
 
     def latest(self) -> RolloutChange | None:
         """Return the newest change; None if there is none."""
@@ -91,6 +89,12 @@ class RolloutControl:
     def history(self) -> tuple[RolloutChange, ...]:
         """Return all changes, oldest first."""
         return tuple(map(RolloutChange.of, self._store.rollout_changes.all()))
+
+    def halting_change(self) -> RolloutChange | None:
+        """Return the change that halted the policies; None where they are not halted."""
+        if self.state.halted is None:
+            return None
+        return next(change for change in reversed(self.history()) if change.action in {"kill", "stop"})
 
     def declare(self, author: str = "catalogue") -> RolloutChange | None:
         """Put what the catalogue declares in force, once for each version that declares something else than the last.

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -38,24 +39,22 @@ class ArmWeights:
 
     def given(self, state: RolloutState, history: ArmColumns, n: int) -> FloatArray:
         """Return the (n, K) weights given earlier decisions, of which `history.place` has the customer's place."""
-        past = {number: self.state_of(number) for number in np.unique(history.change_id).tolist()}
         # Under another salt the numbers were others, so those decisions show nothing.
+        past = {number: self.state_of(number) for number in sorted(set(history.change_id.tolist()))}
         mixed = {number: each for number, each in past.items() if is_mixed(each) and each.salt == state.salt}
-        first, second = _cells([state, *mixed.values()])
-        numbers, which = (np.repeat(first[0], len(second[0])), np.tile(second[0], len(first[0])))
-        mass = np.outer(first[1], second[1]).ravel()
-        likelihood = np.zeros((n, len(mass)))
-        for number, each in mixed.items():
-            rows = np.flatnonzero(history.change_id == number)
-            arms = each.arm_of(numbers, which)
+        cells = _cells(state, tuple(mixed.values()))
+        likelihood = np.zeros((n, len(cells.mass)))
+        for number, arms in zip(mixed, cells.past, strict=True):
+            rows = slice(None) if len(past) == 1 else np.flatnonzero(history.change_id == number)
             with np.errstate(divide="ignore"):
-                terms = np.log(_probabilities(history.take(rows)))
-            np.add.at(likelihood, history.place[rows], terms[:, arms])
+                terms = np.log(_probabilities(history.take(rows)))[:, arms]
+            if n == 1:
+                likelihood[0] += terms.sum(axis=0)
+            else:
+                np.add.at(likelihood, history.place[rows], terms)
         top = likelihood.max(axis=1, keepdims=True)
-        cell = mass * np.exp(likelihood - np.where(np.isfinite(top), top, 0.0))
-        arm = state.arm_of(numbers, which)
-        weights = np.zeros((n, len(state.arms)))
-        np.add.at(weights.T, arm, cell.T)
+        cell = cells.mass * np.exp(likelihood - np.where(np.isfinite(top), top, 0.0))
+        weights = cell @ cells.now
         return np.asarray(weights / weights.sum(axis=1, keepdims=True))
 
 
@@ -75,14 +74,31 @@ def _probabilities(history: ArmColumns) -> FloatArray:
     return np.where(certain[:, None], weights, np.nan_to_num(probabilities))
 
 
-def _cells(states: Sequence[RolloutState]) -> tuple[tuple[FloatArray, FloatArray], tuple[FloatArray, FloatArray]]:
-    """Return the middles and lengths of the intervals of both numbers within which no state tells customers apart."""
-    shares = {state.policy_share for state in states if state.halted != "kill"}
-    levels = {level for state in states for level in state.challenger_levels}
-    return _intervals(shares), _intervals(levels)
+@dataclass(frozen=True, slots=True, eq=False)
+class _Cells:
+    """The parts of the square of both numbers within which no state tells customers apart, C of them.
+
+    `mass` (C,) are their sizes, `now` (C, K) is 1 at the arm that serves a cell now, `past` has for each past state the
+    (C,) places of the arms that served.
+    """
+
+    mass: FloatArray
+    now: FloatArray
+    past: tuple[IntArray, ...]
+
+
+@lru_cache(maxsize=256)
+def _cells(now: RolloutState, past: tuple[RolloutState, ...]) -> _Cells:
+    states = (now, *past)
+    first = _intervals({state.policy_share for state in states if state.halted != "kill"})
+    second = _intervals({level for state in states for level in state.challenger_levels})
+    numbers, which = np.repeat(first[0], len(second[0])), np.tile(second[0], len(first[0]))
+    arm = np.eye(len(now.arms))[now.arm_of(numbers, which)]
+    return _Cells(np.outer(first[1], second[1]).ravel(), arm, tuple(each.arm_of(numbers, which) for each in past))
 
 
 def _intervals(inner: set[float]) -> tuple[FloatArray, FloatArray]:
+    """Return the middles and lengths of the intervals between these levels, from 0 to 1."""
     cuts = np.unique(np.clip(np.array([0.0, 1.0, *inner]), 0.0, 1.0))
     return (cuts[1:] + cuts[:-1]) / 2, np.diff(cuts)
 

@@ -84,17 +84,19 @@ class ArmServer:
         propensities of a plan's rows are those of the mixture. Where a policy that did not serve fails, they are those
         of the arm that served, given that arm. A choice that ended in the fallback by a fault has no arms.
         """
-        routing = labels if plan is None else _routing(labels, plan, contexts.n)
-        served = self._served(plan)
+        routing, served = labels, self.policies
+        if plan is not None:
+            routing = routing_labels(labels, plan.state, plan.rows, plan.place, contexts.n)
+            served = self.served(plan.state)
         asked = fault if fault is not None and served.asks_policy(routing) else None
         choice = choose(served.routed(own, routing), self.catalogue, contexts, generator_for(seed, ids), asked)
         if plan is None or choice.fault is not None or not len(plan.rows):
             return choice, None
         return self._with_mixture(own, contexts, ids, seed, plan, choice)
 
-    def _served(self, plan: ArmPlan | None) -> GroupPolicies:
-        without = plan is not None and plan.state.substitute != RULES_ARM
-        return self._without_rules if without else self.policies
+    def served(self, state: RolloutState) -> GroupPolicies:
+        """Return the policies of groups and of what serves in place of the policies under a state."""
+        return self.policies if state.substitute == RULES_ARM else self._without_rules
 
     def _with_mixture(
         self, own: Policy, contexts: Contexts, ids: Sequence[str], seed: str, plan: ArmPlan, choice: Choice
@@ -115,7 +117,7 @@ class ArmServer:
             rows, rng = plan.rows[others], generator_for(seed, [*ids, arm.name])
             smaller = _part(choice, rows)
             try:
-                asked = self._served(plan).routed(
+                asked = self.served(plan.state).routed(
                     *((own, SUBSTITUTE) if place == 0 else (plan.policies[place], "policy"))
                 )
                 given = probabilities_over(asked, contexts.take(rows), smaller, rng)
@@ -144,12 +146,13 @@ class ArmServer:
         return mixture, rows_of_arms
 
 
-def _routing(labels: str | Sequence[str], plan: ArmPlan, n: int) -> list[str]:
-    """Return the label that each row is served under: its group's, or its arm's."""
+def routing_labels(
+    labels: str | Sequence[str], state: RolloutState, rows: IntArray, place: IntArray, n: int
+) -> list[str]:
+    """Return the label that each of n rows is served under: its group's or, in `rows`, that of its arm at `place`."""
     routing: ObjectArray = np.empty(n, dtype=object)
     routing[:] = labels if isinstance(labels, str) else list(labels)
-    first = KILLED if plan.state.halted == "kill" else SUBSTITUTE
-    routing[plan.rows] = np.where(plan.place == 0, first, "policy")
+    routing[rows] = np.where(place == 0, KILLED if state.halted == "kill" else SUBSTITUTE, "policy")
     return list(routing)
 
 

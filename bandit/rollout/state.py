@@ -9,6 +9,7 @@ from typing import Literal
 import msgspec
 import numpy as np
 
+from bandit.catalogue import Catalogue
 from bandit.catalogue.customer_numbers import customer_numbers
 from bandit.catalogue.live_schema import RolloutMode
 from bandit.domain import IntArray, ObjectArray
@@ -144,6 +145,18 @@ class RolloutState:
             return msgspec.json.decode(text, type=RolloutState)
         except msgspec.DecodeError as fault:
             raise StoreError(f"a stored state of the roll-out cannot be read: {fault}; restore a backup") from fault
+
+
+def declared_state(catalogue: Catalogue) -> RolloutState:
+    """Return the state before any change: what a catalogue declares, or one policy that serves everybody."""
+    declared, groups = catalogue.rollout, catalogue.groups
+    rules = declared.rules if declared is not None else groups.rules if groups is not None else None
+    substitute: Literal["rules", "fallback"] = "fallback" if rules is None else "rules"
+    if declared is None:
+        return RolloutState(substitute=substitute)
+    return RolloutState(
+        declared.mode, declared.share, substitute=substitute, salt=declared.salt, declared=catalogue.version
+    )
 
 
 def challenger_arm(policy_id: int) -> str:

@@ -76,8 +76,10 @@ GUARDRAIL_CASES = (
     GuardrailCase("0.012 above the rules", True, 0.001, 0.016, 0.004, 0.2),
     GuardrailCase("exactly 0.001 above the rules", False, 0.001, 0.005, 0.004, 0.2),
     GuardrailCase("0.0005 above the rules", False, 0.001, 0.0045, 0.004, 0.2),
+    GuardrailCase("0.004 above the rules", True, 0.001, 0.008, 0.004, 0.2),
+    GuardrailCase("0.004 above, rules serve half", True, 0.001, 0.008, 0.004, 0.5),
 )
-"""The first four bound the rate, the others compare with segment rules that serve a fifth of the customers."""
+"""The first four bound the rate, the others compare with segment rules; these serve a fifth of the customers."""
 
 
 def first_stop(

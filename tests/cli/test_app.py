@@ -16,6 +16,7 @@ COMMANDS = (
     "learn-offline",
     "plan",
     "lift",
+    "guardrails",
     "export",
     "replay",
     "decide",

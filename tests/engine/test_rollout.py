@@ -322,3 +322,17 @@ def test_what_is_declared_is_put_in_force_once(path, spring):
         assert [each.state.share for each in engine.rollout.history()] == [0.3, 0.5]
     with bandit.Engine.open(path, catalogue, bandit.Uniform(catalogue), customer_key=KEY) as engine:
         assert len(engine.rollout.history()) == 2
+
+
+def test_the_status_says_who_halted_the_policies_and_why(open_engine):
+    engine = open_engine()
+    assert (engine.status().rollout, engine.status().policy_share, engine.status().halted) == ("ramp", 0.3, None)
+    engine.rollout.kill(author="Ann", reason="wrong prices")
+    status = engine.status()
+    assert status.policy_share == 0.0
+    assert status.halted == "kill by Ann at 2023-11-14T22:13:20Z: wrong prices"
+    assert not status.well
+    engine.rollout.set_mode("full", author="Ben")
+    assert engine.status().halted.startswith("kill by Ann")
+    engine.rollout.resume(author="Ann")
+    assert engine.status().well

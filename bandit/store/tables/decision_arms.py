@@ -73,7 +73,7 @@ class ArmColumns:
     def __len__(self) -> int:
         return len(self.seq)
 
-    def take(self, rows: IntArray) -> ArmColumns:
+    def take(self, rows: IntArray | slice) -> ArmColumns:
         """Return some of the rows."""
         return ArmColumns(*(getattr(self, name)[rows] for name in ArmColumns.__slots__))
 
