@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import sys
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -24,10 +25,18 @@ if TYPE_CHECKING:
 rollout = typer.Typer(
     name="rollout",
     help="Take a policy from shadow to all customers, with challengers, and back.",
-    no_args_is_help=True,
+    invoke_without_command=True,
     add_completion=False,
     rich_markup_mode=None,
 )
+
+
+@rollout.callback()
+def start_rollout(context: typer.Context) -> None:
+    """Print the help if no command is given."""
+    if context.invoked_subcommand is None:
+        sys.stdout.write(context.get_help() + "\n")
+
 
 By: TypeAlias = Annotated[
     str | None, typer.Option("--by", metavar="NAME", help="Who makes the change; default: the login name.")
@@ -81,7 +90,7 @@ def challenge(
         typer.Option(
             "--champion",
             metavar="N",
-            help="The policy that is live now; default: the champion, or the policy of the newest decision.",
+            help="The policy that is live now; default: the champion, else the newest policy that joined by itself.",
         ),
     ] = None,
     by: By = None,
@@ -99,7 +108,7 @@ def challenge(
     def change(control: RolloutControl, store: Store) -> RolloutChange:
         first = champion
         if first is None and control.state.champion is None:
-            first = store.decisions.newest_policy()
+            first = _live_policy(store, policy)
         return control.challenge(policy, share, champion=first, author=_author(by), reason=reason)
 
     _change(db, change, as_json=as_json)
@@ -222,6 +231,20 @@ def _change(
             show_json(_change_json(made))
             return
         _show_state(store, made.state, None, [f"Change {made.id}: {change_words(made)}.", *(lines or [])])
+
+
+def _live_policy(store: Store, challenger: int) -> int:
+    """Return the policy that is live where the roll-out names none; InputError where it is not plain which."""
+    from bandit.engine.default_policy import default_policy
+
+    live = store.decisions.newest_policy()
+    known = {row.id for row in store.catalogues.policies()}
+    found = live if live in known else default_policy(store)
+    if found is None or found == challenger:
+        raise InputError(
+            f"{store.path}: it is not plain which policy is live beside policy {challenger}; name it with --champion"
+        )
+    return found
 
 
 def _control(store: Store) -> RolloutControl:
