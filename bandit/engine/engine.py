@@ -21,6 +21,7 @@ from bandit.engine.counters import EngineCounters
 from bandit.engine.decisions import DecisionService
 from bandit.engine.default_policy import default_policy
 from bandit.engine.group_labels import GroupLabels
+from bandit.engine.guardrail_watch import GuardrailWatch
 from bandit.engine.idempotency import DecisionLookup
 from bandit.engine.live_rollout import LiveRollout
 from bandit.engine.options import EngineOptions, EngineSettings, engine_options, warn_renamed, with_engine_settings
@@ -28,6 +29,7 @@ from bandit.engine.results import decision_of
 from bandit.engine.status import EngineStatus, status_of
 from bandit.engine.worker import BackgroundWorker
 from bandit.errors import InputError, StoreError
+from bandit.governance.guardrail_status import GuardrailStatus
 from bandit.governance.verify import VerifyReport
 from bandit.learning import LearnReport, PolicyLearner, RebuildReport
 from bandit.policies import build
@@ -98,6 +100,7 @@ class Engine:
             self._clock,
             self._lock,
         )
+        self._watch = GuardrailWatch(store, catalogue, self._rollout.control, self._counters)
         self._lookup = DecisionLookup(store, catalogue, self.catalogue_id, self._writer)
         self._service = DecisionService(
             store,
@@ -166,6 +169,7 @@ class Engine:
                     self._writer.fold_all()
             self._writer.release()
             self._closed = True
+        self._watch.close()
         for worker in self._rollout.each_worker():
             worker.close()
         self.store.close()
@@ -204,6 +208,7 @@ class Engine:
             label = self._labels.one(contexts.customers[0], group)
             choice = self._service.decide(contexts, ids, (customer,), times, label)
             self._rollout.poll()
+            self._watch.poll(self._clock())
             return decision_of(self.catalogue, ids[0], customer, contexts, choice, int(times[0]), label)
 
     def decide_batch(
@@ -238,6 +243,7 @@ class Engine:
             labels = self._labels.many(checked.customers, group)
             batch = self._service.decide_batch(checked, ids, customers, times, labels)
             self._rollout.poll()
+            self._watch.poll(self._clock())
             return batch
 
     @property
@@ -314,7 +320,16 @@ class Engine:
         moment, reports = self._time(now), {}
         for policy_id, worker in list(self._rollout.workers.items()):
             reports[policy_id] = worker.learn(moment, progress)
+        self._watch.check(moment)
         return reports[self._rollout.current.champion.policy_id]
+
+    def check_guardrails(self, *, now: Time = None) -> tuple[GuardrailStatus, ...]:
+        """Look at the catalogue's guardrails, and stop the policies if one is broken that says so.
+
+        `learn` does so too, and decisions start it beside them every 10 seconds. Stopped policies serve again after
+        `rollout.resume`; decisions from before it do not count any more.
+        """
+        return self._watch.check(self._time(now))
 
     def sync(self) -> int:
         """Bring the policy to the newest step that any engine has learned, and return it; decisions go on meanwhile.
@@ -384,6 +399,7 @@ class Engine:
         if child:
             self._writer.release()
             self._counters.reset()
+            self._watch.begin_child()
         self._rollout.after_fork(child=child)
         self._lock.release()
 

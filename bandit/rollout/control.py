@@ -207,6 +207,17 @@ class RolloutControl:
         """Serve the substitute (rules, or the fallback) in place of the policies, as a broken guardrail does."""
         return self._halt(author, "stop", reason, "guardrail")
 
+    def stop_once(self, *, author: str, reason: str) -> RolloutChange | None:
+        """Do what `stop` does unless the policies are halted already; None then."""
+
+        def written() -> RolloutChange | None:
+            state = self.state
+            if state.halted is not None:
+                return None
+            return self._append(author, "stop", reason, replace(state, halted="guardrail"))
+
+        return self._write(written)
+
     def resume(self, *, author: str, reason: str = "") -> RolloutChange:
         """Let the policies serve again, in the mode in which they were; InputError where nothing is halted."""
 

@@ -12,6 +12,7 @@ from bandit.ope.guardrail_difference import difference_bounds
 from bandit.ope.guardrail_rate import rate_bounds
 from bandit.store import Store
 from tests.conftest import SPRING
+from tests.engine.conftest import KEY, Clock
 from tests.store.rows import DAY, WEEK, decisions, events
 
 UNSUBSCRIBE = {"event": "unsubscribe", "at_most": 0.1}
@@ -348,3 +349,45 @@ class TestAgainstAnOracle:
         assert (spam.events, spam.decisions) == counts.get(("policy", "spam"), (0, 0))
         assert (against.events, against.decisions) == counts.get(("policy", "unsubscribe"), (0, 0))
         assert (against.other_events, against.other_decisions) == counts.get(("rules", "unsubscribe"), (0, 0))
+
+
+class TestBesideAnEngine:
+    def test_what_an_engine_wrote_under_a_roll_out_is_counted_by_its_arms(self, path):
+        """400 customers under groups and a ramp: the policy's arm counts, and the group rules beside it. After a stop
+        nothing is added to the policy's side, after a kill to neither, and from the restart on counts are new."""
+        clock = Clock()
+        catalogue = bandit.Catalogue.from_dict(
+            SPRING | {"groups": GROUPS, "rollout": {"mode": "ramp", "share": 0.5}, "guardrails": [UNSUBSCRIBE, AGAINST]}
+        )
+        with bandit.Engine.open(
+            path, catalogue, bandit.Uniform(catalogue), seed=1, clock=clock, customer_key=KEY, durability="process"
+        ) as engine:
+            monitor = GuardrailMonitor(engine.store, catalogue)
+
+            def decide():
+                clock.now += 1
+                facts = [{"gender": "f", "recency": 1.0, "loyal": False}] * 400
+                return engine.decide_batch([f"customer-{row}" for row in range(400)], facts)
+
+            def counted(**options):
+                rate, against = monitor.check(now=0, **options)
+                assert (rate.events, rate.decisions) == (against.events, against.decisions)
+                return rate.events, rate.decisions, against.other_decisions
+
+            batch = decide()
+            served = np.flatnonzero((batch.arm == "policy") & (batch.group == "policy"))
+            others = int((batch.group == "rules").sum())
+            assert 80 < len(served) < 200
+            engine.record_batch([batch.decision_ids[row] for row in range(400)], "unsubscribe")
+            assert counted() == (len(served), len(served), others)
+            engine.rollout.stop(author="guardrail", reason="broken")
+            decide()
+            assert counted() == (len(served), len(served), 2 * others)
+            engine.rollout.kill(author="anna")
+            decide()
+            assert counted() == (len(served), len(served), 2 * others)
+            clock.now += 1
+            engine.rollout.resume(author="anna")
+            assert counted(since=last_restart(engine.store)) == (0, 0, 0)
+            decide()
+            assert counted(since=last_restart(engine.store)) == (0, len(served), others)

@@ -40,11 +40,38 @@ CREATE TABLE repeats (
 ) STRICT, WITHOUT ROWID
 """
 
-_GUARDED = {
-    "rollout_changes": "a change of the roll-out",
-    "decision_arms": "what served a decision",
-    "repeats": "a repeat of a decision",
-}
+_GUARDS = (
+    """
+CREATE TRIGGER rollout_changes_keep_update BEFORE UPDATE ON rollout_changes
+WHEN NOT EXISTS (SELECT 1 FROM meta WHERE name = 'erasing')
+BEGIN SELECT RAISE(ABORT, 'rollout_changes is append-only: a change of the roll-out cannot be changed'); END
+""",
+    """
+CREATE TRIGGER rollout_changes_keep_delete BEFORE DELETE ON rollout_changes
+WHEN NOT EXISTS (SELECT 1 FROM meta WHERE name = 'erasing')
+BEGIN SELECT RAISE(ABORT, 'rollout_changes is append-only: a change of the roll-out cannot be deleted'); END
+""",
+    """
+CREATE TRIGGER decision_arms_keep_update BEFORE UPDATE ON decision_arms
+WHEN NOT EXISTS (SELECT 1 FROM meta WHERE name = 'erasing')
+BEGIN SELECT RAISE(ABORT, 'decision_arms is append-only: what served a decision cannot be changed'); END
+""",
+    """
+CREATE TRIGGER decision_arms_keep_delete BEFORE DELETE ON decision_arms
+WHEN NOT EXISTS (SELECT 1 FROM meta WHERE name = 'erasing')
+BEGIN SELECT RAISE(ABORT, 'decision_arms is append-only: what served a decision cannot be deleted'); END
+""",
+    """
+CREATE TRIGGER repeats_keep_update BEFORE UPDATE ON repeats
+WHEN NOT EXISTS (SELECT 1 FROM meta WHERE name = 'erasing')
+BEGIN SELECT RAISE(ABORT, 'repeats is append-only: a repeat of a decision cannot be changed'); END
+""",
+    """
+CREATE TRIGGER repeats_keep_delete BEFORE DELETE ON repeats
+WHEN NOT EXISTS (SELECT 1 FROM meta WHERE name = 'erasing')
+BEGIN SELECT RAISE(ABORT, 'repeats is append-only: a repeat of a decision cannot be deleted'); END
+""",
+)
 
 
 def apply(db: sqlite_utils.Database) -> None:
@@ -52,10 +79,5 @@ def apply(db: sqlite_utils.Database) -> None:
     for statement in (_CHANGES, _ARMS, _REPEATS):
         db.execute(statement)
     db.execute("CREATE INDEX repeats_by_decision ON repeats (seq)")
-    for table, what in _GUARDED.items():
-        for event, verb in (("UPDATE", "changed"), ("DELETE", "deleted")):
-            db.execute(
-                f"CREATE TRIGGER {table}_keep_{event.lower()} BEFORE {event} ON {table} "  # noqa: S608 - constants
-                "WHEN NOT EXISTS (SELECT 1 FROM meta WHERE name = 'erasing') "
-                f"BEGIN SELECT RAISE(ABORT, '{table} is append-only: {what} cannot be {verb}'); END"
-            )
+    for guard in _GUARDS:
+        db.execute(guard)

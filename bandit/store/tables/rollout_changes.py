@@ -12,6 +12,10 @@ if TYPE_CHECKING:
 
 _COLUMNS = "id, time, author, action, reason, state"
 
+_LATEST = f"SELECT {_COLUMNS} FROM rollout_changes ORDER BY id DESC LIMIT 1"  # noqa: S608 - constants
+_ONE = f"SELECT {_COLUMNS} FROM rollout_changes WHERE id = ?"  # noqa: S608 - constants
+_ALL = f"SELECT {_COLUMNS} FROM rollout_changes ORDER BY id"  # noqa: S608 - constants
+
 
 @dataclass(frozen=True, slots=True)
 class RolloutChangeRow:
@@ -49,19 +53,19 @@ class RolloutChanges:
 
     def latest(self) -> RolloutChangeRow | None:
         """Return the newest change; None if there is none."""
-        rows = self._select("ORDER BY id DESC LIMIT 1", ())
+        rows = self._select(_LATEST, ())
         return rows[0] if rows else None
 
     def get(self, number: int) -> RolloutChangeRow | None:
         """Return one change by its number; None if it is not there."""
-        rows = self._select("WHERE id = ?", (number,))
+        rows = self._select(_ONE, (number,))
         return rows[0] if rows else None
 
     def all(self) -> tuple[RolloutChangeRow, ...]:
         """Return all changes, oldest first."""
-        return self._select("ORDER BY id", ())
+        return self._select(_ALL, ())
 
-    def _select(self, clause: str, values: tuple[int, ...]) -> tuple[RolloutChangeRow, ...]:
+    def _select(self, query: str, values: tuple[int, ...]) -> tuple[RolloutChangeRow, ...]:
         with self._connection.reading() as raw:
-            rows = raw.execute(f"SELECT {_COLUMNS} FROM rollout_changes {clause}", values).fetchall()  # noqa: S608
+            rows = raw.execute(query, values).fetchall()
         return tuple(RolloutChangeRow(*row) for row in rows)
