@@ -53,9 +53,9 @@ def status(
     if as_json:
         show_json(_json(look))
     else:
-        from bandit.report.status import status_tables
+        from bandit.report.status import STATUS_WIDTH, status_tables
 
-        show(status_tables(*look))
+        show(status_tables(*look), width=STATUS_WIDTH)
     if gate and not _well(look):
         raise typer.Exit(_NOT_WELL)
 
@@ -92,10 +92,10 @@ def _watch(db: Path, seconds: float, *, as_json: bool) -> None:
         elif console.is_terminal:
             _watch_terminal(console, db, seconds)
         else:
-            from bandit.report.status import status_tables
+            from bandit.report.status import STATUS_WIDTH, status_tables
 
             for look in _looks(db):
-                show(status_tables(*look), [""])
+                show(status_tables(*look), [""], STATUS_WIDTH)
                 sys.stdout.flush()
                 clock_module.sleep(seconds)
     except KeyboardInterrupt:
@@ -106,8 +106,9 @@ def _watch_terminal(console: Console, db: Path, seconds: float) -> None:
     from rich.console import Group
     from rich.live import Live
 
-    from bandit.report.status import status_tables
+    from bandit.report.status import STATUS_WIDTH, status_tables
 
+    console.width = min(console.width, STATUS_WIDTH)
     with Live(console=console, auto_refresh=False) as live:
         for look in _looks(db):
             live.update(Group(*status_tables(*look)), refresh=True)

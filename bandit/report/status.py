@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rich import box
 from rich.markup import escape
 from rich.table import Table
 
@@ -86,8 +85,8 @@ def _learning(state: LearningState) -> str:
 
 def _group_table(status: LiveStatus) -> Table:
     meant = any(each.share is not None for each in status.groups)
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column("group", overflow="fold", max_width=20)
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), title="\ngroups", title_justify="left")
+    table.add_column("group", overflow="fold", max_width=16)
     for heading in ("customers", "today", "share", *(("meant",) if meant else ()), "decisions", "today"):
         table.add_column(heading, justify="right")
     every = max(sum(each.customers for each in status.groups), 1)
