@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,9 +18,12 @@ from bandit.cli.plan_designs import (
     designs_by_formula,
     designs_from_pilot,
 )
+from bandit.cli.plan_groups import GroupOptions
 from bandit.errors import InputError
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from bandit.analysis.sample_size import PlanRow, PrecisionTarget
     from bandit.catalogue import Catalogue
 
@@ -27,14 +31,26 @@ if TYPE_CHECKING:
 DEFAULT_GOAL = 0.1
 """The difference to detect by default, as a share of the value of a decision."""
 
+DEFAULT_PER_WEEK = 10_000.0
+"""The decisions a week, where neither an option nor a log says how many there are."""
+
 
 def plan(
     catalogue: Annotated[Path, typer.Argument(metavar="CATALOGUE.toml", help="The offers and what they cost.")],
     per_week: Annotated[
-        float, typer.Option("--decisions-per-week", metavar="N", help="Decisions per week.")
-    ] = 10_000.0,
+        float | None,
+        typer.Option(
+            "--decisions-per-week",
+            metavar="N",
+            help="Decisions per week; default: 10,000, for groups with --from as many as the log has.",
+        ),
+    ] = None,
     weeks: Annotated[
-        float, typer.Option(metavar="N", help="Weeks for which the table shows the interval's width.")
+        float,
+        typer.Option(
+            metavar="N",
+            help="Weeks for which the table shows the interval's width; groups: within which the cheapest shares tell.",
+        ),
     ] = 4.0,
     difference: Annotated[
         float | None,
@@ -83,6 +99,41 @@ def plan(
         str | None, typer.Option(metavar="POLICY", help='With --from: the rules; default: "logged".')
     ] = None,
     written_by: WrittenBy = None,
+    groups: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SHARES",
+            help='Plan live groups with these shares, such as "policy=0.8,rules=0.2"; default: the catalogue\'s.',
+        ),
+    ] = None,
+    lift: Annotated[
+        str | None,
+        typer.Option(
+            metavar="X",
+            help='Groups: the lift per decision to tell, as an amount or as "10%" of what a decision is worth.',
+        ),
+    ] = None,
+    against: Annotated[
+        list[str] | None,
+        typer.Option(metavar="GROUP", help="Groups: tell the policy from this group; can be repeated; default: all."),
+    ] = None,
+    deviations: Annotated[
+        str | None,
+        typer.Option(metavar="SDS", help='Groups: standard deviations per decision, such as "policy=12,rules=10".'),
+    ] = None,
+    customers: Annotated[
+        float | None,
+        typer.Option(
+            metavar="N", help="Groups: all decisions are by these N customers; default: new ones keep coming."
+        ),
+    ] = None,
+    policy_only: Annotated[
+        bool, typer.Option("--policy-only", help="Groups: plan for lift --group policy, which judges one comparison.")
+    ] = False,
+    once: Annotated[
+        bool,
+        typer.Option("--once", help="Groups: costs and cheapest shares are for one look, not for a look every day."),
+    ] = False,
     level: Level = 0.95,
     power: Annotated[float, typer.Option(help="Probability of detecting a true difference.")] = 0.8,
     seed: Seed = 1,
@@ -95,13 +146,18 @@ def plan(
     eligible offers, so that no customer is exposed to the policy; and live, with policy and rules side by side. With
     --from, the variance is that of a pilot log, with its own random share, instead of the formula's.
 
+    With groups, declared in the catalogue or given with --groups, it also says when lift will tell the policy from each
+    other group, by one look on a fixed day and looking every day, what is forgone until then, and which shares tell it
+    soonest, or at the smallest cost within --weeks. With --from, each group has its variance in that log, and --policy
+    may be left out.
+
     The formula assumes a normal distribution: if fewer than about thirty decisions of a log show the policy's offer and
     convert, the interval itself is uncertain.
     """
     if difference is not None and width is not None:
         raise InputError("--difference and --width are two goals; give one of them")
     options = PlanOptions(
-        per_week=per_week,
+        per_week=DEFAULT_PER_WEEK if per_week is None else per_week,
         weeks=weeks,
         difference=difference,
         width=width,
@@ -122,16 +178,44 @@ def plan(
         ),
         pilot=PilotOptions(path=pilot, policy=policy, baseline=baseline, written_by=written_by, seed=seed),
     )
-    _plan(catalogue, options, as_json=as_json)
+    of_groups = GroupOptions(groups, lift, tuple(against or ()), deviations, customers, policy_only, once)
+    _plan(catalogue, options, of_groups, per_week, as_json=as_json)
 
 
-def _plan(file: Path, options: PlanOptions, *, as_json: bool) -> None:
+def _plan(file: Path, options: PlanOptions, of_groups: GroupOptions, per_week: float | None, *, as_json: bool) -> None:
     """Compute the plan and print it."""
-    from bandit.analysis.sample_size import plan as plan_of
     from bandit.catalogue import Catalogue
-    from bandit.report.sample_size import plan_lines, plan_table
+    from bandit.cli.plan_groups import plan_with_groups, planned_shares
+    from bandit.report.group_plan import few_outcomes, group_plan_lines, plan_tables
 
     catalogue = Catalogue.from_toml(file)
+    shares = planned_shares(of_groups, catalogue)
+    if shares is None:
+        of_groups.require_none()
+        plain, tables, lines = _designs(file, catalogue, options)
+    else:
+        found = plan_with_groups(options, of_groups, shares, catalogue, per_week)
+        plain, tables, lines = {}, [], []
+        goal = abs(found.plan.target.lift) if options.width is None else None
+        pilot = options.pilot
+        if pilot.path is None or pilot.policy is not None or pilot.baseline is not None:
+            plain, tables, lines = _designs(file, catalogue, replace(options, per_week=found.per_week, difference=goal))
+        plain["groups"] = found.plan.to_dict()
+        tables += plan_tables(found.plan, catalogue)
+        lines += [*group_plan_lines(found.plan, catalogue), *few_outcomes(found.plan), *found.lines]
+    if as_json:
+        show_json(plain)
+    else:
+        show(tables, lines)
+
+
+def _designs(
+    file: Path, catalogue: Catalogue, options: PlanOptions
+) -> tuple[dict[str, object], list[Table], list[str]]:
+    """Return the comparison of designs as JSON values, as a table and in sentences."""
+    from bandit.analysis.sample_size import plan as plan_of
+    from bandit.report.sample_size import plan_lines, plan_table
+
     if options.pilot.path is None:
         comparison = designs_by_formula(options, catalogue, file)
     else:
@@ -139,11 +223,9 @@ def _plan(file: Path, options: PlanOptions, *, as_json: bool) -> None:
     target = _target(options, comparison.value)
     planned = plan_of(comparison.designs, target, options.per_week, options.weeks, comparison.exploration_cost)
     asked = next(row for row in planned.rows if row.design == "pilot" or row.share == options.explore)
-    if as_json:
-        show_json(planned.to_dict() | {"asked": asked.to_dict(), "value": comparison.value})
-        return
     lines = [*plan_lines(planned, catalogue, asked), *_cost_until_reached(asked, catalogue), *comparison.lines]
-    show([plan_table(planned, catalogue)], lines)
+    plain = planned.to_dict() | {"asked": asked.to_dict(), "value": comparison.value}
+    return plain, [plan_table(planned, catalogue)], lines
 
 
 def _target(options: PlanOptions, value: float) -> PrecisionTarget:

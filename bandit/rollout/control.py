@@ -24,8 +24,8 @@ MAX_AUTHOR = 200
 
 MAX_REASON = 2_000
 
-SHARE_ROUNDING = 1e-12
-"""What the shares of challengers may fall short of 1 by, so that a rest is left to the champion."""
+LEAST_REST = 1e-12
+"""Least share that challengers leave to the champion."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +156,7 @@ class RolloutControl:
             others = [each for each in state.policies[1:] if each.policy_id != policy_id]
             challengers = [*others, *([LivePolicy(policy_id, share)] if share > 0.0 else [])]
             rest = 1.0 - sum(each.share for each in challengers)
-            if rest <= SHARE_ROUNDING:
+            if rest <= LEAST_REST:
                 raise InputError(
                     f"the challengers' shares sum to {1.0 - rest:g}, which leaves the champion nothing; give less"
                 )

@@ -25,7 +25,7 @@ def anytime(statistic: Statistic, level: float) -> tuple[float, float]:
     from 100 to 1,000,000, against 1.96 for a single look. Coverage is asymptotic and does not extend to looks at the
     first few dozen groups; for coverage from the first row see `ConfidenceSequence`.
     """
-    half = statistic.error * _half_width(statistic.summary.groups, level)
+    half = statistic.error * anytime_half_width(statistic.summary.groups, level)
     return statistic.value - half, statistic.value + half
 
 
@@ -39,14 +39,14 @@ def anytime_skew(statistic: Statistic, level: float) -> tuple[float, float]:
     customers): `anytime` excludes 0 in 4.0 % of them, since low means come with small errors, and this interval in
     .8 %. At the last look it is 8 % wider; with equal groups and 2,000 customers of whom 15 % buy, .5 %.
     """
-    tail = float(ndtr(-_half_width(statistic.summary.groups, level)))
+    tail = float(ndtr(-anytime_half_width(statistic.summary.groups, level)))
     g = transformation(statistic)
     x = -float(stdtrit(g.freedom, tail))
     return statistic.value - statistic.error * g.invert(x), statistic.value - statistic.error * g.invert(-x)
 
 
-def _half_width(groups: int, level: float) -> float:
-    """Return the half-width of `anytime` in standard errors."""
+def anytime_half_width(groups: float, level: float) -> float:
+    """Return the half-width of `anytime` with this many groups, in standard errors."""
     alpha = 1.0 - level
     squared = (-2.0 * np.log(alpha) + np.log1p(-2.0 * np.log(alpha))) / TUNED_GROUPS
     x = groups * squared
