@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bandit.evaluate.lift_log import LiftLogOptions, LiftReport
+    from bandit.evaluate.lift_weights import LiftWeights
     from bandit.ope.lift import LiftUnit
 
 _UNITS = ("decision", "customer")
@@ -58,14 +59,22 @@ def lift(
         bool,
         typer.Option("--once", help="Narrower intervals, for one look on a day that was fixed beforehand."),
     ] = False,
+    weights: Annotated[
+        str,
+        typer.Option(
+            metavar="WAY",
+            help="How to compare: trajectory (weights), means, or auto: weights where the log has what they need.",
+        ),
+    ] = "auto",
     gate: Gate = False,
     level: Level = 0.95,
     as_json: AsJson = False,
 ) -> None:
     """Compare what the groups of customers earned: policy, rules, random, holdout, or labels of your own.
 
-    Each group is compared with the baseline and with each other group, per decision and per customer, by the
-    difference of their means. Only settled decisions count: closed, or with their window over. The intervals hold at
+    Each group is compared with the baseline and with each other group, per decision and per customer. Where the
+    log has what they need, trajectory weights make intervals narrower than the difference of means; the output says
+    which way it took, and why. Only settled decisions count: closed, or with their window over. The intervals hold at
     every look together, so that the command can be run every day; with --once they hold for one look. A customer
     counts once, however many decisions it has, and customers seen in several groups are left out.
 
@@ -75,6 +84,7 @@ def lift(
     """
     from bandit.cli.live import parse_moment
     from bandit.evaluate.lift_log import LiftLogOptions
+    from bandit.evaluate.lift_weights import LIFT_WEIGHTS
 
     options = LiftLogOptions(
         baseline=baseline,
@@ -86,6 +96,7 @@ def lift(
         level=level,
         look="once" if once else "daily",
         unit=cast("LiftUnit", one_of(per, _UNITS, "unit")),
+        weights=cast("LiftWeights", one_of(weights, LIFT_WEIGHTS, "way")),
     )
     report = _compare(db, catalogue, (objective, event, window), options, as_json=as_json)
     if gate and (code := report.gate()):

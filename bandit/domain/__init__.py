@@ -34,8 +34,12 @@ open decision
     A decision whose attribution window has not ended and that nobody has closed. Its silence counts in part, by age.
 segment rules
     Today's practice as a policy: the first rule that matches names the offer.
+trajectory weights
+    How much a decision counts for each group: by the chance of the customer's decisions so far in that group.
 lift
     What one live group of customers earned more than another.
+incrementality
+    What a group's customers bought beyond what they would have bought anyway, which a holdout shows.
 log
     The decisions with their outcomes, in order, in a database or a file.
 evaluate
@@ -78,7 +82,7 @@ from bandit.domain.decisions import Decision, DecisionBatch
 from bandit.domain.logs import LogDefaults, LogView
 from bandit.domain.offers import EligibleSets, FactoredColumns, Removal, SparseProbabilities
 from bandit.domain.outcomes import LoggedBatch, Outcomes, Previous
-from bandit.domain.protocols import Log, Policy, Progress, RewardPredictor, SparsePolicy
+from bandit.domain.protocols import Log, Policy, PooledPolicy, Progress, RewardPredictor, SparsePolicy
 
 __all__ = [
     "MICROSECONDS",
@@ -97,6 +101,7 @@ __all__ = [
     "ObjectArray",
     "Outcomes",
     "Policy",
+    "PooledPolicy",
     "Previous",
     "Progress",
     "Removal",

@@ -74,6 +74,16 @@ class SparsePolicy(Policy, Protocol):
 
 
 @runtime_checkable
+class PooledPolicy(Policy, Protocol):
+    """A policy that says how little of the generator its probabilities depend on, so that batches can be joined."""
+
+    @property
+    def draw_sets(self) -> int:
+        """The probabilities depend on `rng.integers(draw_sets)` alone, which is what is taken from `rng` first."""
+        ...
+
+
+@runtime_checkable
 class RewardPredictor(Protocol):
     """Anything that predicts the expected reward of every offer, such as a policy with a reward model."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
@@ -147,6 +148,12 @@ class Lift:
                 return each
         raise InputError(f'"{group}" was not compared with "{baseline}" by {wanted[2]} per {wanted[3]}')
 
+    def variance_to_means(self, row: LiftRow) -> float | None:
+        """Return the variance of a row's difference divided by that of means; None where there is none to divide by."""
+        means = self.row(row.group, row.baseline, "means", row.unit).once.standard_error
+        ratio = (row.once.standard_error / means) ** 2 if means > 0.0 else math.nan
+        return ratio if math.isfinite(ratio) else None
+
     def gate(self) -> int:
         """Return the exit code for a pipeline: that of the verdict furthest from "better"."""
         return max(GATE[row.verdict] for row in self.verdicts)
@@ -160,7 +167,7 @@ class Lift:
             "unit": self.options.unit,
             "method": self.method,
             "groups": [each.to_dict() for each in self.groups],
-            "rows": [each.to_dict() for each in self.rows],
+            "rows": [each.to_dict() | {"variance_to_means": self.variance_to_means(each)} for each in self.rows],
             "weeks": [each.to_dict() for each in self.weeks],
             "segments": [each.to_dict() for each in self.segments],
             "sample_ratio": self.sample_ratio.to_dict(),

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from bandit.catalogue import Catalogue
     from bandit.evaluate.lift_results import Look
+    from bandit.evaluate.lift_weights import LiftWeights
     from bandit.ope.lift import LiftUnit
     from bandit.store import Store
 
@@ -30,7 +31,7 @@ class LiftLogOptions:
     from "policy". `groups` are the only ones compared with it, by default all. `shares` are those that the groups were
     meant to have, where the catalogue declares none. `since` is the time of the first decision that counts, `by` are
     facts by whose values the comparison is repeated, and `weeks` repeats it by week. `level`, `look` and `unit` are
-    those of `LiftOptions`.
+    those of `LiftOptions`. `weights` are "trajectory", "means", or "auto": weights where they can be had.
     """
 
     baseline: str | None = None
@@ -42,6 +43,7 @@ class LiftLogOptions:
     level: float = 0.95
     look: Look = "daily"
     unit: LiftUnit = "decision"
+    weights: LiftWeights = "auto"
 
 
 @dataclass(frozen=True, slots=True, eq=False)

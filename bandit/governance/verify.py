@@ -12,7 +12,7 @@ from bandit.errors import OfferBanditError
 from bandit.governance.verify_arms import ArmVerifier
 from bandit.learning import StateWalk
 from bandit.policies import close
-from bandit.store import CatalogueTranslation, DecisionColumns, PolicyRow, Store, Where, state_hash
+from bandit.store import CatalogueTranslation, DecisionColumns, PolicyRow, Store, Where, state_hash, whole_batches
 
 PROPENSITY_TOLERANCE = 1e-9
 """Largest difference between a logged and a recomputed propensity."""
@@ -115,28 +115,15 @@ class _PolicyVerifier:
     def run(self) -> Iterator[int]:
         """Yield the number of recomputed decisions of each page; then fold to the last step."""
         objective = self.catalogue.objective
-        carried: DecisionColumns | None = None
-        after = 0
-        while True:
-            page = self.store.decisions.page(
-                objective.event,
-                objective.window,
-                after_seq=after,
-                through_seq=self.through,
-                limit=VERIFY_PAGE,
-                where=Where(policy_id=self.policy_id),
-            )
-            if not len(page):
-                break
-            after = int(page.seq[-1])
-            # A batch shares one generator and may continue on the next page, so the last batch is carried over.
-            columns = page if carried is None else _joined(carried, page)
-            starts = _starts(columns)
-            cut = int(starts[-1]) if len(page) == VERIFY_PAGE and len(starts) else len(columns)
-            carried = columns.take(np.arange(cut, len(columns))) if cut < len(columns) else None
-            yield self._recompute_batches(columns.take(np.arange(cut)))
-        if carried is not None:
-            yield self._recompute_batches(carried)
+        for columns, starts in whole_batches(
+            self.store,
+            objective.event,
+            objective.window,
+            through_seq=self.through,
+            limit=VERIFY_PAGE,
+            where=Where(policy_id=self.policy_id),
+        ):
+            yield self._recompute_batches(columns, starts)
         if self.n_not_recomputable:
             self.findings.notes.append(
                 f"policy {self.policy_id}: {self.n_not_recomputable:,} decisions were made with states from before "
@@ -144,12 +131,12 @@ class _PolicyVerifier:
             )
         self.walk.move_to(max(self.hashes, default=0))
 
-    def _recompute_batches(self, columns: DecisionColumns) -> int:
-        starts = np.append(_starts(columns), len(columns))
+    def _recompute_batches(self, columns: DecisionColumns, starts: IntArray) -> int:
+        ends = np.append(starts[1:], len(columns))
         n = 0
         # Processes decide with states a few steps apart: in order of step, no step is folded more than twice.
-        for place in np.argsort(columns.policy_step[starts[:-1]], kind="stable").tolist():
-            n += self._recompute(columns.take(np.arange(starts[place], starts[place + 1])))
+        for place in np.argsort(columns.policy_step[starts], kind="stable").tolist():
+            n += self._recompute(columns.take(slice(starts[place], ends[place])))
         return n
 
     def _recompute(self, batch: DecisionColumns) -> int:
@@ -202,19 +189,3 @@ class _PolicyVerifier:
             self.findings.add_problem(
                 f"policy {self.policy_id}: computed again, its state after step {step} is not the one logged"
             )
-
-
-def _starts(columns: DecisionColumns) -> IntArray:
-    """Return the rows that begin a batch; one that lost its first decision has neither seed nor name."""
-    if not len(columns):
-        return np.zeros(0, dtype=np.int64)
-    begins = columns.position == 0
-    begins[0] = True
-    begins[1:] |= columns.batch[1:] != columns.batch[:-1]
-    begins |= np.array([seed is None for seed in columns.seed], dtype=np.bool_)
-    return np.flatnonzero(begins).astype(np.int64)
-
-
-def _joined(first: DecisionColumns, second: DecisionColumns) -> DecisionColumns:
-    names = DecisionColumns.__dataclass_fields__
-    return DecisionColumns(**{name: np.concatenate([getattr(first, name), getattr(second, name)]) for name in names})

@@ -30,6 +30,7 @@ class ConstantOffer(Stateless):
     """
 
     exploration = 0.0
+    draw_sets = 1
 
     def __init__(self, catalogue: Catalogue, offer: Mapping[str, str] | int, name: str | None = None) -> None:
         """Take the offer as its number or as one option a dimension (OfferError where it is not legal)."""

@@ -68,6 +68,16 @@ class GroupPolicies:
         """Say whether some of these groups are served by the policy that learns."""
         return labels not in self._own if isinstance(labels, str) else any(label not in self._own for label in labels)
 
+    def probability_of(self, label: str, contexts: Contexts, sets: EligibleSets, offer: IntArray) -> FloatArray:
+        """Return the (n,) probabilities with which a group's own policy chooses these eligible offers.
+
+        PolicyError for a group that is served by the policy that learns.
+        """
+        own = self._own.get(label)
+        if own is None:
+            raise PolicyError(f'the group "{label}" is served by the policy that learns, which is to be asked instead')
+        return _named_shares(own, contexts, sets).of(offer)
+
     def routed(self, policy: Policy, labels: str | Sequence[str]) -> Policy:
         """Return the policy to ask for rows of these groups: one label for all rows, or one a row.
 
@@ -140,12 +150,16 @@ class _RoutedPolicy(Stateless):
         self, own: NamingPolicy | None, contexts: Contexts, fired: BoolArray, sets: EligibleSets, rng: Generator
     ) -> SparseProbabilities:
         if own is not None:
-            named = own.named(contexts, lambda offer: sets.masks[:, offer][sets.which])
-            floor = np.where(named < 0, 1.0, own.exploration)
-            return SparseProbabilities(np.maximum(named, 0)[:, None], 1.0 - floor[:, None], floor, sets.n_eligible)
+            return _named_shares(own, contexts, sets)
         if not isinstance(self._policy, SparsePolicy):
             raise PolicyError(f'the policy "{self._policy.name}" gives no sparse probabilities')
         given = self._policy.shares(contexts, fired, sets, rng)
         if given.offers.shape != given.share.shape or len(given.offers) != len(sets):
             raise PolicyError(f"the policy gave shares of shape {given.share.shape} for {len(sets)} contexts")
         return given
+
+
+def _named_shares(own: NamingPolicy, contexts: Contexts, sets: EligibleSets) -> SparseProbabilities:
+    named = own.named(contexts, lambda offer: sets.masks[:, offer][sets.which])
+    floor = np.where(named < 0, 1.0, own.exploration)
+    return SparseProbabilities(np.maximum(named, 0)[:, None], 1.0 - floor[:, None], floor, sets.n_eligible)

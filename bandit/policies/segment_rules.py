@@ -38,6 +38,8 @@ class SegmentRules(Stateless):
     [[0.1, 0.9], [0.9, 0.1]]
     """
 
+    draw_sets = 1
+
     def __init__(self, catalogue: Catalogue, file: SegmentRulesFile, where: str) -> None:
         """Use `from_toml` or `from_dict`."""
         self.catalogue = catalogue

@@ -19,6 +19,7 @@ class Uniform(Stateless):
 
     name = "uniform"
     exploration = 1.0
+    draw_sets = 1
 
     def __init__(self, catalogue: Catalogue) -> None:
         self.catalogue = catalogue

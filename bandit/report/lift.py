@@ -10,11 +10,15 @@ from rich.table import Table
 from bandit.report.numbers import NumberFormat, count
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from bandit.evaluate.lift import Lift, LiftPart, LiftRow
     from bandit.evaluate.lift_log import LiftReport
     from bandit.ope import Estimate
+    from bandit.ope.lift import LiftMethod
+
+
+_WAYS: Mapping[LiftMethod, str] = {"means": "of means", "balanced": "by trajectory weights"}
 
 
 def group_table(report: LiftReport, unit: str) -> Table:
@@ -47,20 +51,22 @@ def group_table(report: LiftReport, unit: str) -> Table:
 
 def lift_table(lift: Lift) -> Table:
     """Return a table of one row a pair of groups and unit; the verdict stands with the unit that it is about."""
-    table = Table(title=f"differences of means; intervals of {_level(lift)} {_look(lift)}", title_justify="left")
+    title = f"differences {_WAYS[lift.method]}; intervals of {_level(lift)} {_look(lift)}"
+    table = Table(title=title, title_justify="left")
     table.add_column("groups", overflow="fold")
     table.add_column("per")
     table.add_column("difference", justify="right")
     table.add_column("interval", justify="right", no_wrap=True)
     table.add_column("verdict")
-    numbers = {unit: _format(lift, (row for row in lift.rows if row.unit == unit)) for unit in ("decision", "customer")}
-    pairs = [(row.group, row.baseline) for row in lift.rows if row.unit == lift.options.unit]
+    rows = _rows(lift)
+    numbers = {unit: _format(lift, (row for row in rows if row.unit == unit)) for unit in ("decision", "customer")}
+    pairs = [(row.group, row.baseline) for row in rows if row.unit == lift.options.unit]
     for place, pair in enumerate(pairs):
         if place == len(lift.verdicts):
             table.add_section()
         units = sorted(numbers, key=lambda unit: unit != lift.options.unit)
         for number, unit in enumerate(units):
-            row = next(each for each in lift.rows if (each.group, each.baseline) == pair and each.unit == unit)
+            row = next(each for each in rows if (each.group, each.baseline) == pair and each.unit == unit)
             name, verdict = ("", "") if number else (f"{row.group} minus {row.baseline}", row.verdict)
             table.add_row(escape(name), unit, *_cells(_shown(lift, row), numbers[unit]), verdict)
     return table
@@ -95,6 +101,7 @@ def lift_lines(report: LiftReport) -> list[str]:
     customers = sum(each.customers for each in lift.groups)
     lines = [
         f"Compared on {count(decisions)} settled decisions of {count(customers)} customers.",
+        _way(report),
         _together(lift),
     ]
     ratio = report.sample_ratio
@@ -104,10 +111,29 @@ def lift_lines(report: LiftReport) -> list[str]:
         )
     elif ratio.severity != "fatal":
         lines.append(f"The groups have the sizes that were meant (p = {ratio.p_value:.2g}).")
-    lines += [f"{each.severity}: {each.sentence}." for each in report.findings]
+    # The sentence on the way gives this reason already.
+    shown = [each for each in report.findings if each.sentence != report.weighting.reason]
+    lines += [f"{each.severity}: {each.sentence}." for each in shown]
     known = {f"cannot tell: {each.sentence}" for each in report.findings}
-    rows = [row for row in lift.rows if row.unit == lift.options.unit and row.reason not in known]
+    rows = [row for row in _rows(lift) if row.unit == lift.options.unit and row.reason not in known]
     return [*lines, *map(_reason, rows), *_left_out(report)]
+
+
+def _way(report: LiftReport) -> str:
+    """Return in words by which way groups were compared and why, and what the weights bring."""
+    lift, weighting = report.lift, report.weighting
+    if weighting.way == "means":
+        return (
+            "Compared by differences of means."
+            if weighting.asked == "means"
+            else (f"Compared by differences of means, not by weights: {weighting.reason}.")
+        )
+    ratios = [ratio for row in lift.verdicts if (ratio := lift.variance_to_means(row)) is not None]
+    if not ratios:
+        return f"Compared by trajectory weights: {weighting.reason}."
+    low, high = f"{min(ratios):.2f}", f"{max(ratios):.2f}"
+    times = low if low == high else f"{low} to {high}"
+    return f"Compared by trajectory weights, with {times} times the variance of means: {weighting.reason}."
 
 
 def _reason(row: LiftRow) -> str:
@@ -135,6 +161,11 @@ def _left_out(report: LiftReport) -> list[str]:
     return lines
 
 
+def _rows(lift: Lift) -> list[LiftRow]:
+    """Return the rows by the way of the verdicts."""
+    return [row for row in lift.rows if row.method == lift.method]
+
+
 def _shown(lift: Lift, row: LiftRow) -> Estimate:
     """Return the difference with the interval that verdicts use."""
     return row.anytime if lift.options.look == "daily" else row.once
@@ -158,7 +189,7 @@ def _look(lift: Lift) -> str:
 
 def _together(lift: Lift) -> str:
     """Return in words for what the intervals hold together."""
-    several, every = len(lift.verdicts), sum(row.unit == lift.options.unit for row in lift.rows)
+    several, every = len(lift.verdicts), sum(row.unit == lift.options.unit for row in _rows(lift))
     look = "at every look" if lift.options.look == "daily" else "for one look, on a day that was fixed beforehand"
     if every == 1:
         return f"The interval holds {look}."

@@ -2,6 +2,7 @@
 
 from bandit.store.catalogue_translation import CatalogueTranslation, ContextDecoder, OfferMap
 from bandit.store.database_file import file_size, wal_path
+from bandit.store.decision_batches import whole_batches
 from bandit.store.learning.ledger import state_hash
 from bandit.store.learning.records import DueColumns, PolicyStep, Snapshot
 from bandit.store.log import StoreLog
@@ -68,4 +69,5 @@ __all__ = [
     "spools",
     "state_hash",
     "wal_path",
+    "whole_batches",
 ]

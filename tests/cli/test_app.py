@@ -16,6 +16,7 @@ COMMANDS = (
     "learn-offline",
     "plan",
     "lift",
+    "incrementality",
     "status",
     "kill",
     "guardrails",

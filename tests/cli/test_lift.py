@@ -155,9 +155,32 @@ def test_the_groups_of_the_catalogue_need_no_options(capsys, folder):
     assert refused.sentence == "the catalogue declares the shares of its groups; leave out the shares given"
 
 
+def test_the_output_says_by_which_way_groups_were_compared_and_why(capsys, folder):
+    """Where policy and random are served alike, weights leave no variance; labels of the caller have no weights."""
+    catalogue = Catalogue.from_dict(SPRING | {"groups": {"policy": 0.5, "random": 0.5, "salt": "here"}})
+    write(folder / "offers.db", catalogue, [(f"c{row}", None, 20 * (row % 3), 0, "f") for row in range(200)])
+    ran = run(capsys, "lift", "offers.db")
+    assert "differences by trajectory weights" in ran.out
+    assert "Compared by trajectory weights, with 0.00 times the variance of means: the probability of every" in ran.out
+    assert ran.out.count("policy minus random") == 1
+    means = run(capsys, "lift", "offers.db", "--weights", "means")
+    assert "differences of means" in means.out
+    assert "Compared by differences of means.\n" in means.out
+    plain = run(capsys, "lift", "offers.db", "--json").json
+    assert plain["weights"]["way"] == "trajectory"
+    assert {row["method"] for row in plain["rows"]} == {"means", "balanced"}
+    write(folder / "labels.db", catalogue_with(), LOG)
+    said = run(capsys, "lift", "labels.db").out
+    assert "Compared by differences of means, not by weights: the catalogue declares no groups, so what" in said
+    refused = run(capsys, "lift", "labels.db", "--weights", "trajectory")
+    assert refused.code == 2
+    assert refused.sentence.startswith("trajectory weights cannot be computed: the catalogue declares no groups")
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [
+        (("offers.db", "--weights", "balanced"), 'there is no way "balanced"; choose from auto, trajectory, means'),
         (("offers.db", "--baseline", "control"), 'there is no baseline "control"; the groups are holdout, policy'),
         (("offers.db", "--group", "new"), 'there is no group "new"'),
         (("offers.db", "--group", "rules"), "only the baseline"),

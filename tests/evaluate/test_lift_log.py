@@ -205,7 +205,7 @@ class TestShares:
         write(path, catalogue, [(f"c{row}", None, row % 4, 0, "f") for row in range(10)])
         found = compare(path, catalogue)
         assert found.lift.options.baseline == "random"
-        assert found.lift.row("holdout", "random").reason == (
+        assert found.lift.row("holdout", "random", "means").reason == (
             "cannot tell: there are only 0 customers in the smaller group"
         )
         json.dumps(found.to_dict(), allow_nan=False)
@@ -291,5 +291,7 @@ class TestCampaigns:
         found = compare(path, catalogue, now=now)
         (row,) = found.lift.verdicts
         assert row.verdict == "no difference found"
-        assert row.once.low < 0.0 < row.once.high
         assert found.gate() == 4
+        means = compare(path, catalogue, now=now, weights="means").lift.verdicts[0]
+        assert means.verdict == "no difference found"
+        assert means.once.low < 0.0 < means.once.high

@@ -7,7 +7,7 @@ import bandit
 from bandit import decide
 from bandit.catalogue import offer_grid
 from bandit.decide import choose
-from bandit.domain import SparsePolicy
+from bandit.domain import EligibleSets, SparsePolicy
 from bandit.errors import PolicyError
 from bandit.policies.group_policies import GroupPolicies
 from bandit.policies.thompson import policy as thompson
@@ -53,6 +53,21 @@ def test_each_row_has_the_probabilities_of_its_groups_policy(grouped):
     )
     named = grouped.offer_index(NOTHING | {"discount": "10"})
     assert (round(row[named], 12), round(row.min(), 12)) == (0.82, 0.02)
+
+
+def test_the_probability_of_given_offers_is_that_of_the_whole_vector(grouped):
+    """Loyal customers may have other offers than the rest, so the sets differ between rows."""
+    rng = np.random.default_rng(2)
+    contexts = draw_contexts(grouped, 100, rng)
+    eligible = grouped.eligible(contexts)
+    offer = np.array([rng.choice(np.flatnonzero(row)) for row in eligible])
+    policies, sets = GroupPolicies(grouped, grouped.groups), EligibleSets.of(eligible)
+    for name in NAMES[1:]:
+        whole = policies.routed(bandit.Uniform(grouped), name).probabilities(contexts, eligible, rng)
+        given = policies.probability_of(name, contexts, sets, offer)
+        assert given == pytest.approx(whole[np.arange(100), offer], abs=1e-12), name
+    with pytest.raises(PolicyError, match='"policy" is served by the policy that learns'):
+        policies.probability_of("policy", contexts, sets, offer)
 
 
 def test_rows_of_the_policy_alone_are_asked_of_the_policy_itself(grouped):

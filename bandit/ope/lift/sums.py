@@ -76,15 +76,21 @@ class LiftSums:
     Kept by customer: each group's rewards and decisions, and with weights each group's weighted rewards, weights and
     ([in the group] - share x weight) x weight. Statistics are functions of the means of these sums over customers, so
     that their errors are clustered and differences are paired where customers count for both groups.
+
+    A group's balanced value per customer is its value per decision times the decisions per customer of all groups,
+    which takes them to be equally many. With `trajectory`, where rows have the weights of `TrajectoryWeights` and come
+    in order of time, it is what all decisions of a customer earn together: the sum over customers of weighted rewards,
+    divided by that of the weights of their last decisions. Of two parts that are merged, the second is the later one.
     """
 
-    def __init__(self, shares: FloatArray, *, weighted: bool) -> None:
-        self.shares, self.weighted = shares, weighted
+    def __init__(self, shares: FloatArray, *, weighted: bool, trajectory: bool = False) -> None:
+        self.shares, self.weighted, self.trajectory = shares, weighted, trajectory
         self.groups = len(shares)
         self.decisions = np.zeros(self.groups, dtype=np.int64)
         self.earning = np.zeros(self.groups, dtype=np.int64)
         self.rewards = np.zeros(self.groups)
         self._by_customer = ClusterSums((5 if weighted else 2) * self.groups)
+        self._last_weights = ClusterSums(self.groups)
         self._observed = ObservedBounds(self.groups)
         pairs = combinations(range(self.groups), 2) if weighted else ()
         self._contrasts = {pair: PolicyContrast() for pair in pairs}
@@ -109,14 +115,22 @@ class LiftSums:
             for (a, b), contrast in self._contrasts.items():
                 contrast.add(weights[a] - weights[b])
         self._by_customer.add(np.concatenate(terms), batch.customer)
+        if self.trajectory and batch.weights is not None:
+            customers, from_end = np.unique(batch.customer[::-1], return_index=True)
+            last = batch.weights[::-1][from_end]
+            self._last_weights.add((last - self._last_weights.sums_of(customers)).T, customers)
 
     def __add__(self, other: LiftSums) -> LiftSums:
-        if self.weighted != other.weighted or not np.array_equal(self.shares, other.shares):
+        kinds = [(each.weighted, each.trajectory) for each in (self, other)]
+        if kinds[0] != kinds[1] or not np.array_equal(self.shares, other.shares):
             raise InputError("these sums have other groups, shares or weights; merge only parts of one experiment")
-        both = LiftSums(self.shares, weighted=self.weighted)
+        both = LiftSums(self.shares, weighted=self.weighted, trajectory=self.trajectory)
         both.decisions, both.earning = self.decisions + other.decisions, self.earning + other.earning
         both.rewards = self.rewards + other.rewards
         both._by_customer = self._by_customer + other._by_customer
+        both._last_weights = self._last_weights + other._last_weights
+        for customers, _ in other._last_weights.in_order():
+            both._last_weights.add(-self._last_weights.sums_of(customers).T, customers)
         both._observed = self._observed + other._observed
         both._contrasts = {pair: each + other._contrasts[pair] for pair, each in self._contrasts.items()}
         return both
@@ -201,7 +215,9 @@ class LiftSums:
                 names = ["reward", "decisions" if unit == "decision" else "customers"]
             else:
                 names = ["weighted reward", "weight"]
-                if unit == "customer":
+                if unit == "customer" and self.trajectory:
+                    names = ["weighted reward", "last weight"]
+                elif unit == "customer":
                     names, estimator = [*names, "all decisions"], _RatioPerCustomer()
             columns = np.array([self._column(name, group) for name in names])
             parts.append(SignedValue(sign, estimator, group, columns))
@@ -212,6 +228,8 @@ class LiftSums:
         blocks = ["reward", "decisions"]
         if self.weighted:
             blocks += ["weighted reward", "weight", "calibration"]
+        if self.trajectory:
+            blocks += ["last weight"]
         blocks += ["customers", "all decisions"]
         if name not in blocks:
             raise InputError("no weights were added, so there is no balanced estimate; add rows with weights")
@@ -223,10 +241,11 @@ class LiftSums:
         if not self.n:
             raise InputError("there are no decisions to compare; add those of at least two groups")
         if self._cached is None:
-            rows = RowSums(self._by_customer.p + self.groups + 1)
-            for _, sums in self._by_customer.in_order():
+            rows = RowSums(self._by_customer.p + (2 if self.trajectory else 1) * self.groups + 1)
+            for customers, sums in self._by_customer.in_order():
                 seen = sums[:, 1 + self.groups : 1 + 2 * self.groups] > 0.0
-                rows.add(np.concatenate([sums[:, 1:], seen, sums[:, :1]], axis=1).T)
+                last = [self._last_weights.sums_of(customers)] if self.trajectory else []
+                rows.add(np.concatenate([sums[:, 1:], *last, seen, sums[:, :1]], axis=1).T)
             self._cached = rows.summary()
         return self._cached
 

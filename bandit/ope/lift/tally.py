@@ -26,14 +26,15 @@ class LiftTally:
     """Adds up the decisions of an experiment with G groups, batch by batch; parts merge with `+`.
 
     `shares` are the shares of customers that were assigned to each group; a change of shares begins a new experiment
-    with a tally of its own. `weighted` says that rows come with weights. `overall` are the sums of all rows; `weeks`
+    with a tally of its own. `weighted` says that rows come with weights, and `trajectory` that they are those of
+    `TrajectoryWeights`, with rows in order of time (`LiftSums`). `overall` are the sums of all rows; `weeks`
     those of each week by the date of its Monday (UTC), where rows have times, and `segments` those of each label.
     Memory grows with the number of customers, once for each week and segment in which they appear.
     """
 
-    def __init__(self, shares: ArrayLike, *, weighted: bool = False) -> None:
-        self.shares, self.weighted = checked_shares(shares), weighted
-        self.overall = self._empty()
+    def __init__(self, shares: ArrayLike, *, weighted: bool = False, trajectory: bool = False) -> None:
+        self.shares, self.weighted, self.trajectory = checked_shares(shares), weighted, trajectory
+        self.overall = self.empty()
         self.weeks: dict[str, LiftSums] = {}
         self.segments: dict[str, LiftSums] = {}
 
@@ -43,24 +44,25 @@ class LiftTally:
         if batch.time is not None and len(batch):
             weeks = _week_of(batch.time)
             for week in np.unique(weeks).tolist():
-                self.weeks.setdefault(_date(week), self._empty()).add(batch.part(weeks == week))
+                self.weeks.setdefault(_date(week), self.empty()).add(batch.part(weeks == week))
         if batch.segment is not None:
             for label in set(batch.segment.tolist()):
-                self.segments.setdefault(str(label), self._empty()).add(batch.part(batch.segment == label))
+                self.segments.setdefault(str(label), self.empty()).add(batch.part(batch.segment == label))
 
     def __add__(self, other: LiftTally) -> LiftTally:
-        both = LiftTally(self.shares, weighted=self.weighted)
+        both = LiftTally(self.shares, weighted=self.weighted, trajectory=self.trajectory)
         both.overall = self.overall + other.overall
         for mine, theirs, merged in (
             (self.weeks, other.weeks, both.weeks),
             (self.segments, other.segments, both.segments),
         ):
             for label in sorted({*mine, *theirs}):
-                merged[label] = mine.get(label, self._empty()) + theirs.get(label, self._empty())
+                merged[label] = mine.get(label, self.empty()) + theirs.get(label, self.empty())
         return both
 
-    def _empty(self) -> LiftSums:
-        return LiftSums(self.shares, weighted=self.weighted)
+    def empty(self) -> LiftSums:
+        """Return sums without rows, as those of a new part."""
+        return LiftSums(self.shares, weighted=self.weighted, trajectory=self.trajectory)
 
 
 def _week_of(time: IntArray) -> IntArray:

@@ -61,6 +61,7 @@ class ThompsonSampling:
     """
 
     learns = True
+    draw_sets = DRAW_SETS
 
     def __init__(
         self,

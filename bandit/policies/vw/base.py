@@ -33,6 +33,7 @@ class VwPolicy(ABC):
     """
 
     learns = True
+    draw_sets = 1
 
     def __init__(self, catalogue: Catalogue, mode: str, args: str, name: str, floor: float, warm_up: int) -> None:
         """Start untrained, with `mode` (such as "--slates") and the caller's arguments."""

@@ -65,6 +65,17 @@ SELECT k.key FROM (
 """  # noqa: S608
 _BY_GROUP = f"SELECT d.grp, count(*) FROM decisions d WHERE {_FILTER} GROUP BY d.grp"  # noqa: S608
 
+_NOT_COMPUTABLE = f"""
+SELECT CASE
+    WHEN d.policy_id IS NULL THEN 'imported'
+    WHEN d.seed IS NULL THEN 'batch'
+    WHEN d.fault IS NOT NULL THEN 'fault'
+    WHEN d.policy_step < p.decides_from THEN 'state'
+    WHEN EXISTS (SELECT 1 FROM decision_arms a WHERE a.seq = d.seq) THEN 'arm'
+END AS why, count(*)
+FROM decisions d LEFT JOIN policies p ON p.id = d.policy_id WHERE {_FILTER} GROUP BY 1 HAVING why IS NOT NULL
+"""  # noqa: S608
+
 # Decisions without events give no row. CROSS JOIN keeps SQLite from starting at the decisions.
 _OUTCOMES = """
 SELECT e.seq,
@@ -211,6 +222,16 @@ class DecisionReader:
         """Return the number of decisions by group."""
         with self._connection.reading() as raw:
             return {str(group): int(count) for group, count in raw.execute(_BY_GROUP, _filter(where))}
+
+    def not_computable(self, where: Where = _EVERYTHING) -> dict[str, int]:
+        """Return by reason for how many decisions the log does not tell what each group would have been served.
+
+        "imported"; "batch": a removal deleted a part of the batch; "fault": the policy was not asked, or failed;
+        "state": made with a state from before a removal; "arm": served by an arm of a roll-out, which can be computed
+        again, but not what the arms would have given the customers of other groups.
+        """
+        with self._connection.reading() as raw:
+            return {str(why): int(n) for why, n in raw.execute(_NOT_COMPUTABLE, _filter(where))}
 
     def outcomes(self, seqs: IntArray, objective_event: str, window: int) -> StoredOutcomes:
         """Return the outcomes of the decisions with these ascending numbers, from the events within `window`."""

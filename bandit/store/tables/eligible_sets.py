@@ -82,6 +82,13 @@ class EligibleSetTable:
         distinct, back = np.unique(set_ids, return_inverse=True)
         return np.stack([self.mask(number) for number in distinct.tolist()])[back]
 
+    def sets(self, set_ids: IntArray) -> EligibleSets:
+        """Return the sets of n > 0 decisions of one catalogue, each distinct one once."""
+        distinct, which = np.unique(set_ids, return_inverse=True)
+        masks = np.stack([self.mask(number) for number in distinct.tolist()])
+        masks.flags.writeable = False
+        return EligibleSets(masks, np.count_nonzero(masks, axis=1), which.astype(np.int64))
+
     def removals(self, set_id: int) -> str | None:
         """Return the JSON of what the rules removed, as of the set's first use; None if it was not recorded."""
         with self._connection.reading() as raw:

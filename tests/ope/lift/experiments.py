@@ -31,15 +31,15 @@ class Experiment:
         columns = self.reward[chosen], self.group[chosen], self.customer[chosen]
         return LiftBatch(*columns, weights=weights, **more)
 
-    def tally(self, method="balanced"):
-        """The tally of all rows."""
-        tally = LiftTally(self.shares, weighted=method != "means")
+    def tally(self, method="balanced", *, totals=False):
+        """The tally of all rows; with `totals`, values per customer are those of trajectories."""
+        tally = LiftTally(self.shares, weighted=method != "means", trajectory=totals)
         tally.add(self.batch(method))
         return tally
 
-    def sums(self, method="balanced"):
+    def sums(self, method="balanced", *, totals=False):
         """The sums of all rows."""
-        return self.tally(method).overall
+        return self.tally(method, totals=totals).overall
 
 
 def pick(rng, probabilities):
@@ -103,3 +103,20 @@ def personal(rng, customers, visits=8, *, weight=0.2, liked=0.4, other=0.1):
     reward, probabilities = (np.concatenate(part) for part in zip(*rounds, strict=True))
     numbers = np.arange(customers)
     return Experiment(reward, np.tile(group, visits), np.tile(numbers, visits), probabilities, HALVES)
+
+
+def returning(rng, customers, visits=8):
+    """Groups that make customers return differently often: after a purchase they come back with .9, else with .5.
+
+    Group 0 gives offer 1 with .7, group 1 with .3; it is bought with .6, offer 0 with .2. At most `visits` decisions.
+    """
+    group = rng.integers(0, 2, customers)
+    here, rounds = np.arange(customers), []
+    for _ in range(visits):
+        ones = np.tile([0.7, 0.3], (len(here), 1))
+        offer = (rng.random(len(here)) < ones[np.arange(len(here)), group[here]]).astype(int)
+        bought = (rng.random(len(here)) < np.where(offer == 1, 0.6, 0.2)).astype(float)
+        rounds.append((bought, np.where(offer[:, None] == 1, ones, 1.0 - ones), here))
+        here = here[rng.random(len(here)) < np.where(bought == 1.0, 0.9, 0.5)]
+    reward, probabilities, customer = (np.concatenate(part) for part in zip(*rounds, strict=True))
+    return Experiment(reward, group[customer], customer, probabilities, HALVES)

@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from tests.ope.lift.experiments import personal
+from tests.ope.lift.experiments import personal, returning
 
 TRUE = 0.0496
 RUNS = 60
@@ -89,3 +89,26 @@ def test_without_a_personal_part_balanced_weights_are_right():
         for run in range(RUNS)
     ]
     assert np.mean(values) == pytest.approx(0.018, abs=3 * np.std(values) / np.sqrt(RUNS))
+
+
+def test_a_trajectorys_value_per_customer_is_right_where_groups_differ_in_how_often_customers_return():
+    """By hand: purchases 0.7 x .6 + .3 x .2 = .48 and .32, so customers return with .5 + .4 x .48 = .692 and .628; over
+    eight visits sum r^t = 3.0759 and 2.6229, times .48 and .32: 1.4764 - .8393 = .6371 per customer.
+
+    The negative control: the value per decision times the decisions per customer of both groups takes these to be
+    equally many, and gives .16 x 2.85 = .456.
+    """
+    true = 0.48 * (1 - 0.692**8) / 0.308 - 0.32 * (1 - 0.628**8) / 0.372
+    rows = []
+    for run in range(2 * RUNS):
+        e = returning(np.random.default_rng([4, run]), 500)
+        sums = [(e.sums("means"), "means"), (e.sums("trajectory", totals=True), "balanced")]
+        sums.append((e.sums("trajectory"), "balanced"))
+        found = [each.differences([(0, 1)], method, "customer")[0].estimate for each, method in sums]
+        rows.append([[each.value, each.standard_error] for each in found])
+    values, errors = np.array(rows)[:, :, 0], np.array(rows)[:, :, 1]
+    off = (values.mean(axis=0) - true) / (values.std(axis=0, ddof=1) / np.sqrt(2 * RUNS))
+    assert np.abs(off[:2]).max() < 3.0
+    assert off[2] < -10.0
+    assert errors[:, :2].mean(axis=0) / values[:, :2].std(axis=0, ddof=1) == pytest.approx(np.ones(2), abs=0.28)
+    assert (errors[:, 1] ** 2).mean() < 0.9 * (errors[:, 0] ** 2).mean()

@@ -69,6 +69,35 @@ def test_values_and_differences_are_those_by_hand(method, unit, values):
     assert difference.estimate.value == pytest.approx(values[1] - values[0])
 
 
+def test_a_trajectorys_value_per_customer_divides_by_the_weights_of_the_last_decisions():
+    """By weight (see above) group 0 earns 13, over 1 + 1 + 1 + 1 + .5, and group 1 17, over 1 + 1 + 1 + 1 + 1.5.
+
+    Per decision they are those without trajectories. The fifth customer's only decision is its last one.
+    """
+    whole = None
+    for parts in ([SMALL], parts_of(SMALL, [2, 5, 6]), [SMALL.part([row]) for row in range(7)]):
+        tally = LiftTally(HALVES, weighted=True, trajectory=True)
+        for part in parts:
+            tally.add(part)
+        values = [tally.overall.value(group, "balanced", "customer") for group in (0, 1)]
+        assert [each.value for each in values] == pytest.approx([13 / 4.5, 17 / 5.5])
+        assert tally.overall.value(0, "balanced", "decision").value == pytest.approx(2.0)
+        assert tally.overall.value(0, "means", "customer").value == pytest.approx(3.0)
+        whole = whole or tally.overall
+    merged = None
+    for part in parts_of(SMALL, [2, 5, 6]):
+        tally = LiftTally(HALVES, weighted=True, trajectory=True)
+        tally.add(part)
+        merged = tally if merged is None else merged + tally
+    found, expected = (
+        sums.differences([(0, 1)], "balanced", "customer")[0].estimate for sums in (merged.overall, whole)
+    )
+    assert found.value == pytest.approx(expected.value)
+    assert found.standard_error == pytest.approx(expected.standard_error)
+    with pytest.raises(InputError, match="other groups, shares or weights"):
+        whole + sums_of(SMALL)
+
+
 def test_the_error_of_means_is_that_of_the_delta_method_by_customer():
     """Influences by customer, of rewards less 2 over 3 decisions: 2 / 3 and -2 / 3; less 2.25 over 4: -1.25 / 4,
     -1.5 / 4 and 2.75 / 4. The variance is 5 / 4 of the sum of their squares.
