@@ -109,15 +109,17 @@ class TestShadow:
         assert abs(found.agreement - 2 * found.expected) > 4 * found.expected_error
 
     def test_a_better_policy_is_found_in_the_rules_traffic(self, opened, clock):
-        """Uniform choice gives the discount of 20 % in 2 of 8 or 2 of 10 eligible offers, the rules seldom: 2 to 2.5
-        expected. A worse policy, the rules' opposite, is the negative control below."""
+        """Uniform choice gives the discount of 20 % more often than rules that name it never and explore by half. The
+        truth is the mean over contexts of its probability; at 99.9 %, one seed in a thousand misses it. Where every
+        offer is worth the same (below), no difference is found."""
         engine = opened(catalogue_with())
         batch, earned = visit(engine, 3_000)
-        found = report(engine, clock).shadow
+        found = report(engine, clock, level=0.999).shadow
         discounts = np.isin(np.arange(engine.catalogue.n_offers), np.flatnonzero(engine.catalogue.options[:, 0] == 2))
         truth = 10.0 * (batch.eligible & discounts).sum(axis=1) / batch.eligible.sum(axis=1)
         assert found.value.low < truth.mean() < found.value.high
-        assert found.verdict == ("better" if truth.mean() > earned.mean() else "worse")
+        assert truth.mean() > 1.5 * earned.mean()
+        assert found.verdict == "better"
         assert "at every look" in found.reason
 
     def test_where_every_offer_is_worth_the_same_no_difference_is_found(self, opened, clock):
