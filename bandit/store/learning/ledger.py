@@ -118,9 +118,10 @@ class Ledger:
     def candidates(self) -> frozenset[int]:
         """Return the policies that joined the store with a state that had learned its log already."""
         with self._connection.reading() as raw:
-            return frozenset(
-                row[0] for row in raw.execute("SELECT policy_id FROM policy_steps WHERE step = 0 AND n > 0")
-            )
+            rows = raw.execute(
+                "SELECT p.id FROM policies p CROSS JOIN policy_steps s ON s.policy_id = p.id AND s.step = 0 WHERE s.n > 0"
+            ).fetchall()
+        return frozenset(int(row[0]) for row in rows)
 
     def repair_snapshot(self, policy_id: int, step: int, state: bytes) -> bool:
         """Replace the newest snapshot by the state after the newest step if it is damaged; say whether it was."""
