@@ -20,6 +20,7 @@ from bandit.cli import (
     learn_offline,
     lift,
     live,
+    live_simulation,
     maintenance,
     plan,
     privacy,
@@ -49,6 +50,11 @@ _COMMANDS: tuple[tuple[str, Callable[..., None], str], ...] = (
         "simulate",
         setup.simulate,
         "offer-bandit simulate campaign --scenario retail --customers 4000 --decisions 20000 --seed 7",
+    ),
+    (
+        "simulate-live",
+        live_simulation.simulate_live,
+        "offer-bandit simulate-live live.db --scenario retail --pilot 20000 --weeks 4 --seed 7",
     ),
     (
         "import",

@@ -101,7 +101,7 @@ def simulate(
     as_json: AsJson = False,
 ) -> None:
     """Write a simulated campaign with its catalogue, segment rules and mapping, ready for import."""
-    campaign = _simulator()
+    campaign = cast("SimulateCampaign", installed_command("simulate"))
     with progress("simulating") as report:
         written = campaign(scenario, customers, decisions, seed, out, report)
     if as_json:
@@ -110,11 +110,12 @@ def simulate(
     show([], [f"{name}: {value}" for name, value in written.items()])
 
 
-def _simulator() -> SimulateCampaign:
-    found = list(metadata.entry_points(group=COMMANDS, name="simulate"))
+def installed_command(name: str) -> object:
+    """Return the function that another package offers for a command; InputError if there is none."""
+    found = list(metadata.entry_points(group=COMMANDS, name=name))
     if not found:
-        raise InputError("simulate needs the simulator, which is not installed; reinstall offer-bandit")
-    return cast("SimulateCampaign", found[0].load())
+        raise InputError(f"{name} needs the simulator, which is not installed; reinstall offer-bandit")
+    return found[0].load()
 
 
 def import_(

@@ -11,6 +11,7 @@ from simulator.campaign.evaluation import (
     train,
     true_values,
 )
+from simulator.campaign.groups import groups_live
 from simulator.campaign.history import split_halves, write_history
 from simulator.campaign.live import engine_learns, engine_live, live_values, paired_difference, policy_live
 from simulator.campaign.plan import CampaignPlan, CampaignWorld, pilot_scenario
@@ -31,6 +32,7 @@ __all__ = [
     "engine_learns",
     "engine_live",
     "evaluate_offline",
+    "groups_live",
     "live_values",
     "markdown",
     "paired_difference",

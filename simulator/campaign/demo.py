@@ -1,4 +1,4 @@
-"""The demo, `python -m simulator.campaign.demo`: one retail campaign, from today's rules to a learning engine."""
+"""The demo, `python -m simulator.campaign.demo`: one retail campaign, from today's rules to groups compared live."""
 
 from __future__ import annotations
 
@@ -20,43 +20,58 @@ from bandit.policies import ThompsonSampling, VowpalWabbit
 from bandit.store import Store
 from simulator.campaign import files, vowpal_wabbit
 from simulator.campaign.evaluation import RULES_POLICY, THOMPSON_POLICY, VW_POLICY, evaluate_offline, train, true_values
+from simulator.campaign.groups import groups_live
 from simulator.campaign.history import history, split_halves, write_history
 from simulator.campaign.live import engine_learns, engine_live, live_values, policy_live
 from simulator.campaign.plan import CampaignPlan, CampaignWorld
 from simulator.campaign.results import Results, results
 from simulator.campaign.steps import step
 from simulator.campaign.table import legend, markdown, table
+from simulator.live.plan import LIVE_SHARES
+from simulator.live.report import live_parts
+from simulator.live.results import LiveResults
 from simulator.programs.single_thread import run_single_threaded
 from simulator.simulation.log import MemoryLog
 
 _PIPED_WIDTH = 120
+
+_NAMED_IN_COMMANDS = (files.DATABASE_FILE, files.LIVE_FILE, files.RULES_FILE)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the demo and print its table; return 0 on success, 2 for invalid input."""
     given = _parser().parse_args(arguments)
     plan = CampaignPlan(
-        seed=given.seed, customers=given.customers, decisions=given.decisions, live=given.live, truth=given.truth
+        seed=given.seed,
+        customers=given.customers,
+        decisions=given.decisions,
+        live=given.live,
+        truth=given.truth,
+        weekly=given.weekly,
     )
     try:
         files.prepare(given.out)
         world = CampaignWorld.draw(plan)
         files.write_world(given.out, world)
-        found = run_demo(world, given.out)
+        found, groups = run_demo(world, given.out)
     except OfferBanditError as fault:
         sys.stderr.write(f"error: {fault}\n")
         return 2
     commands = _commands(world, given.out)
-    files.write_results(given.out, found.to_dict(), markdown(found, commands))
+    everything = {**found.to_dict(), "groups": groups.to_dict()}
+    files.write_results(given.out, everything, markdown(found, commands))
     if given.json:
-        sys.stdout.write(json.dumps(found.to_dict(), indent=2) + "\n")
+        sys.stdout.write(json.dumps(everything, indent=2) + "\n")
     else:
-        _show(found, given.out, commands)
+        _show(found, groups, given.out, commands)
     return 0
 
 
-def run_demo(world: CampaignWorld, out: Path) -> Results:
-    """Run the pilot in a directory that `files.prepare` made; Vowpal Wabbit works in a second process meanwhile."""
+def run_demo(world: CampaignWorld, out: Path) -> tuple[Results, LiveResults]:
+    """Run the pilot, then the weeks with groups, in a directory that `files.prepare` made.
+
+    Vowpal Wabbit works in a second process meanwhile.
+    """
     database = out / files.DATABASE_FILE
     _campaign(world, database)
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as beside:
@@ -79,9 +94,11 @@ def run_demo(world: CampaignWorld, out: Path) -> Results:
         with step("the true values, which the simulator knows") as report:
             truth = true_values(world, learned, report)
         values = _live(world, database)
+        with step(f"{world.plan.weeks} weeks with groups, {world.plan.weekly:,} visits each") as report:
+            groups = groups_live(world, database, out / files.LIVE_FILE, report)
         with step("Vowpal Wabbit live, in a second process"):
             values[VW_POLICY] = wabbit_live.result()
-    return results(world, evaluation, truth, values, n_learned)
+    return results(world, evaluation, truth, values, n_learned), groups
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -120,7 +137,7 @@ def _commands(world: CampaignWorld, out: Path) -> tuple[str, ...]:
     beside = Path(sys.executable).parent / "offer-bandit"
     here = Path.cwd()
     program = str(beside.relative_to(here)) if beside.is_file() and beside.is_relative_to(here) else "offer-bandit"
-    database, rules = shlex.quote(str(out / files.DATABASE_FILE)), shlex.quote(str(out / files.RULES_FILE))
+    database, live, rules = (shlex.quote(str(out / name)) for name in _NAMED_IN_COMMANDS)
     facts = {name: column.tolist()[0] for name, column in world.population.columns(world.live.customers[:1]).items()}
     customer = world.population.names(world.live.customers[:1])[0]
     return (
@@ -129,10 +146,12 @@ def _commands(world: CampaignWorld, out: Path) -> tuple[str, ...]:
         f"{program} decide {database} {customer} --context {shlex.quote(json.dumps(facts))}",
         f"{program} evaluate {database} --policy thompson --baseline rules:{rules} --written-by 1",
         f"{program} verify {database}",
+        f"{program} lift {live} --weeks",
+        f"{program} verify {live}",
     )
 
 
-def _show(found: Results, out: Path, commands: Sequence[str]) -> None:
+def _show(found: Results, groups: LiveResults, out: Path, commands: Sequence[str]) -> None:
     console = Console(file=sys.stdout, highlight=False)
     if not console.is_terminal:
         console.width = _PIPED_WIDTH
@@ -143,6 +162,12 @@ def _show(found: Results, out: Path, commands: Sequence[str]) -> None:
     console.print()
     for sentence in found.reading():
         console.print(sentence, markup=False)
+    console.print(f"\n{_groups_heading(found, groups)}", markup=False)
+    for tables, lines in live_parts(groups):
+        for shown in tables:
+            console.print(shown)
+        for line in lines:
+            console.print(line, markup=False)
     console.print(
         f"\nFiles in {out}: {', '.join(name for name in files.DEMO_FILES if (out / name).exists())}", markup=False
     )
@@ -151,12 +176,21 @@ def _show(found: Results, out: Path, commands: Sequence[str]) -> None:
         console.print(f"  {command}", markup=False, soft_wrap=True)
 
 
+def _groups_heading(found: Results, groups: LiveResults) -> str:
+    shares = ", ".join(f"{name} {share:.0%}" for name, share in LIVE_SHARES.items())
+    return (
+        f"Then {groups.plan.weeks} weeks live with groups ({shares}), {groups.plan.visits:,} visits a week; the policy "
+        f"begins with the {found.learned + found.plan.live:,} outcomes that it has learned."
+    )
+
+
 def _parser() -> argparse.ArgumentParser:
     plan = CampaignPlan()
     parser = argparse.ArgumentParser(
         prog="python -m simulator.campaign.demo",
         description="One retail campaign: customers arrive under today's segment rules, policies are evaluated from "
-        "that log alone, then the engine learns and runs live. Customers are simulated, so true values are known.",
+        "that log alone, then the engine learns and runs live, at the end in groups that are compared while they run. "
+        "Customers are simulated, so true values are known.",
     )
     add = parser.add_argument
     add("--out", type=Path, default=Path("demo"), metavar="DIR", help="directory for the files (default: demo)")
@@ -166,6 +200,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--decisions", type=_count, default=plan.decisions, help="decisions in the log (default: %(default)s)")
     add("--customers", type=_count, default=plan.customers, help="customers of the market (default: %(default)s)")
     add("--live", type=_count, default=plan.live, help="visits in the live phase (default: %(default)s)")
+    add("--weekly", type=_count, default=plan.weekly, help="visits a week with groups (default: %(default)s)")
     add(
         "--truth",
         type=_count,

@@ -11,8 +11,9 @@ import tomli_w
 from bandit.errors import InputError
 from simulator.campaign.plan import CampaignWorld
 
-DATABASE_FILE, KEY_FILE, CATALOGUE_FILE, RULES_FILE, RESULTS_FILE, TABLE_FILE = (
+DATABASE_FILE, LIVE_FILE, KEY_FILE, CATALOGUE_FILE, RULES_FILE, RESULTS_FILE, TABLE_FILE = (
     "offers.db",
+    "live.db",
     "customer.key",
     "catalogue.toml",
     "rules.toml",
@@ -20,10 +21,13 @@ DATABASE_FILE, KEY_FILE, CATALOGUE_FILE, RULES_FILE, RESULTS_FILE, TABLE_FILE = 
     "table.md",
 )
 
-DEMO_FILES = (DATABASE_FILE, KEY_FILE, CATALOGUE_FILE, RULES_FILE, RESULTS_FILE, TABLE_FILE)
+DEMO_FILES = (DATABASE_FILE, LIVE_FILE, KEY_FILE, CATALOGUE_FILE, RULES_FILE, RESULTS_FILE, TABLE_FILE)
 """The files that a demo writes."""
 
-_REPLACED = (*DEMO_FILES, f"{DATABASE_FILE}-wal", f"{DATABASE_FILE}-shm")
+_REPLACED = (
+    *DEMO_FILES,
+    *(f"{name}-{log}" for name in (DATABASE_FILE, LIVE_FILE) for log in ("wal", "shm")),
+)
 
 _MARKER = ".offer-bandit-demo"
 """A file that marks a directory as a demo's, whose files the next demo may replace."""

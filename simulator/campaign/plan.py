@@ -30,7 +30,7 @@ class CampaignPlan:
     """The seed and the sizes of a pilot.
 
     `decisions` of `customers` are logged over `days` under the rules; `live` visits over `live_days` follow. The true
-    value of a policy is computed on `truth` new visits.
+    value of a policy is computed on `truth` new visits. At the end come `weeks` with groups, of `weekly` visits each.
     """
 
     seed: int = 7
@@ -40,6 +40,8 @@ class CampaignPlan:
     truth: int = 20_000
     days: float = 84.0
     live_days: float = 14.0
+    weekly: int = 8_000
+    weeks: int = 4
 
     def rng(self, stream: str) -> np.random.Generator:
         """Return a new generator of one named random stream."""

@@ -54,7 +54,8 @@ class EngineLike(Protocol):
 class RunRecord:
     """The columns of a run of n visits, filled batch by batch.
 
-    `offer` and `propensity` are (n,), `packed` the (n, N) eligible offers as bits; `responses` are the outcomes.
+    `offer`, `propensity` and `group` are (n,), `packed` the (n, N) eligible offers as bits; `responses` are the
+    outcomes. A bare policy has no groups: its rows keep the group "policy".
     """
 
     def __init__(self, visits: Visits, n_offers: int, decision_ids: ObjectArray) -> None:
@@ -63,6 +64,7 @@ class RunRecord:
         self.decision_ids = decision_ids
         self.offer = np.zeros(n, dtype=np.int64)
         self.propensity = np.zeros(n)
+        self.group: ObjectArray = np.full(n, "policy", dtype=object)
         self.packed = np.zeros((n, -(-n_offers // 8)), dtype=np.uint8)
         self.n_offers = n_offers
         no, zero = np.zeros(n, dtype=np.bool_), np.zeros(n, dtype=np.int64)
@@ -152,6 +154,7 @@ class EngineTarget:
             decision_ids=record.decision_ids[rows].tolist(),
         )
         record.offer[rows], record.propensity[rows] = decided.offer_index, decided.propensity
+        record.group[rows] = decided.group
         record.packed[rows] = np.packbits(decided.eligible, axis=1)
 
     def observe(self, record: RunRecord, observed: ObservedOutcomes) -> None:

@@ -11,6 +11,7 @@ from tests.cli.conftest import run
 COMMANDS = (
     "init",
     "simulate",
+    "simulate-live",
     "import",
     "evaluate",
     "learn-offline",

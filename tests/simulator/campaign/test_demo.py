@@ -28,7 +28,20 @@ from simulator.campaign.files import DEMO_FILES
 from simulator.campaign.results import Results
 from simulator.market.ceilings import CLAIRVOYANT, FACTS_CLAIRVOYANT
 
-TINY = ["--decisions", "2000", "--customers", "300", "--live", "400", "--truth", "200", "--seed", "3"]
+TINY = [
+    "--decisions",
+    "2000",
+    "--customers",
+    "300",
+    "--live",
+    "400",
+    "--truth",
+    "200",
+    "--weekly",
+    "150",
+    "--seed",
+    "3",
+]
 FIVE = [RULES_POLICY, THOMPSON_POLICY, VW_POLICY, FACTS_CLAIRVOYANT, CLAIRVOYANT]
 
 
@@ -86,7 +99,7 @@ def test_the_table_has_a_line_for_each_of_the_five_policies(demo_folder):
 def test_neither_the_key_nor_a_customer_is_in_the_database(demo_folder):
     key = (demo_folder / "customer.key").read_text().strip()
     assert stat.S_IMODE((demo_folder / "customer.key").stat().st_mode) == 0o600
-    bytes_of = b"".join(path.read_bytes() for path in demo_folder.glob("offers.db*"))
+    bytes_of = b"".join(path.read_bytes() for path in demo_folder.glob("*.db*"))
     assert key.encode() not in bytes_of
     assert b"c000001" not in bytes_of
     with Store.open(demo_folder / "offers.db", customer_key=key.encode()) as store:
@@ -98,6 +111,23 @@ def test_every_decision_that_the_demo_logged_can_be_recomputed(demo_folder):
     with Store.open(demo_folder / "offers.db", customer_key=key) as store:
         verified = verify(store)
     assert (verified.n_decisions, verified.n_recomputed, verified.problems) == (2_400, 2_400, ())
+    with Store.open(demo_folder / "live.db", customer_key=key) as store:
+        verified = verify(store)
+    assert (verified.n_decisions, verified.n_recomputed, verified.problems) == (600, 600, ())
+
+
+def test_the_demo_ends_with_groups_compared_after_two_and_four_weeks(demo_folder):
+    """150 visits a week from the state of the pilot: the decisions older than a week are compared."""
+    groups = json.loads((demo_folder / "results.json").read_text())["groups"]
+    assert [look["weeks"] for look in groups["looks"]] == [2, 4]
+    for look in groups["looks"]:
+        shares = {each["name"]: each["share"] for each in look["lift"]["groups"]}
+        assert shares == {"policy": 0.85, "rules": 0.10, "random": 0.05}
+        assert {each["baseline"] for each in look["true_lift"]} == {"rules", "random"}
+    assert groups["closing"].startswith("After 4 weeks")
+    key = (demo_folder / "customer.key").read_text().strip().encode()
+    with bandit.Engine.resume(demo_folder / "live.db", customer_key=key) as engine:
+        assert engine.rebuild().same
 
 
 @pytest.mark.slow

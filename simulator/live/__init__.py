@@ -1,0 +1,1 @@
+"""A live campaign on a simulated market: an engine with groups, and the lift of each beside the truth."""
