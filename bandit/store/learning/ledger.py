@@ -119,8 +119,8 @@ class Ledger:
         """Return the policies that joined the store with a state that had learned its log already."""
         with self._connection.reading() as raw:
             rows = raw.execute(
-                "SELECT policies.id FROM policies CROSS JOIN policy_steps s ON s.policy_id = policies.id AND s.step = 0 "
-                "WHERE s.n > 0"
+                "SELECT policies.id FROM policies CROSS JOIN policy_steps s ON s.policy_id = policies.id "
+                "WHERE s.step = 0 AND s.n > 0"
             ).fetchall()
         return frozenset(int(row[0]) for row in rows)
 
