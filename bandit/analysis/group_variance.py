@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,7 +13,7 @@ from bandit.errors import InputError
 from bandit.ope.clusters import ClusterIndex
 from bandit.ope.contrast import rarer_share
 from bandit.ope.estimate import MIN_EFFECTIVE_SAMPLE_SIZE
-from bandit.store import StoreLog
+from bandit.store import Activation, StoreLog
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -116,6 +116,7 @@ def _columns(
     store: Store, catalogue: Catalogue, where: Where
 ) -> tuple[FloatArray, IntArray, BoolArray, np.ndarray[tuple[int], np.dtype[np.str_]], IntArray]:
     """Return reward, customer, whether it earned something, group and time of the selected decisions."""
+    where = replace(where, activation=Activation.of(catalogue.objective))
     log, customers, parts = StoreLog(store, catalogue, where=where), ClusterIndex(), []
     through, after = store.decisions.last_seq(), 0
     objective = catalogue.objective

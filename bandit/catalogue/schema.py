@@ -232,10 +232,24 @@ def _check_live(file: CatalogueFile) -> None:
     for number, guardrail in enumerate(file.guardrails, start=1):
         check_guardrail(number, guardrail, groups)
     _distinct("guardrail", [guardrail.words for guardrail in file.guardrails])
-    if file.sticky is not None and window_microseconds(file.sticky.duration) <= 0:
-        raise CatalogueError("[sticky] for must be longer than nothing")
-    if file.objective.activation == "":
+    if file.sticky is not None:
+        if window_microseconds(file.sticky.duration) <= 0:
+            raise CatalogueError("[sticky] for must be longer than nothing")
+        _distinct("event of [sticky] until", file.sticky.until)
+    _check_activation(file.objective)
+
+
+def _check_activation(objective: ObjectiveFile) -> None:
+    """Check that the activating event can come without the outcome."""
+    if objective.activation is None:
+        return
+    if not objective.activation.strip():
         raise CatalogueError("[objective] activation is the name of an event; seen an empty text")
+    if objective.activation in {objective.event, "closed"}:
+        raise CatalogueError(
+            f'[objective] activation is an event that comes before the outcome, as "shown"; seen '
+            f'"{objective.activation}", which says the outcome'
+        )
 
 
 def _texts(file: CatalogueFile) -> Iterator[tuple[str, str]]:

@@ -206,9 +206,10 @@ def _estimate(options: EvaluateOptions, found: Opened) -> tuple[Evaluation, floa
 
 
 def _show_json(options: EvaluateOptions, found: Opened, result: Evaluation, split: float | None) -> None:
+    from bandit.cli.logs import left_out_json
     from bandit.evaluate import verdicts
 
-    left = {"left_out": found.log.left_out, "open": found.log.still_open}
+    left = left_out_json(found.log)
     seed = options.estimation.seed
     show_json(result.to_dict() | {"verdicts": verdicts(result), "seed": seed, "split": split} | left)
 

@@ -85,7 +85,7 @@ def _plain(written: ExportReport) -> dict[str, object]:
         "open": written.still_open,
         "bytes": written.n_bytes,
         "propensities_known": written.propensities_known,
-    }
+    } | ({} if written.activation is None else {"not_activated": written.not_activated})
 
 
 def _sentences(written: ExportReport, mapping: Path | None) -> list[str]:
@@ -96,4 +96,6 @@ def _sentences(written: ExportReport, mapping: Path | None) -> list[str]:
         lines.append(f"{written.left_out:,} decisions were left out: their offers are not in the catalogue.")
     if written.still_open:
         lines.append(f"{written.still_open:,} decisions were left out: they are still open (--open writes them too).")
+    if written.not_activated:
+        lines.append(f'{written.not_activated:,} decisions were left out: the event "{written.activation}" never came.')
     return lines

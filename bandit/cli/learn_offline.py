@@ -189,18 +189,14 @@ def _show(
     as_json: bool,
 ) -> None:
     """Print the evaluation, and what to do with the policy; `policy_id` is None where it was not written."""
-    from bandit.cli.logs import unused
+    from bandit.cli.logs import left_out_json, unused
     from bandit.evaluate import verdicts
     from bandit.report.evaluations import evaluation_lines, evaluation_table, unit_of
 
     into, log = options.into, found.log
     if as_json:
-        left = {
-            "left_out": log.left_out,
-            "open": log.still_open,
-            "into": None if policy_id is None else str(into),
-            "policy_id": policy_id,
-        }
+        made = {"into": None if policy_id is None else str(into), "policy_id": policy_id}
+        left = left_out_json(log) | made
         show_json(result.to_dict() | {"verdicts": verdicts(result), "seed": options.estimation.seed} | left)
         return
     lines = [*evaluation_lines(result), *unused(log)]

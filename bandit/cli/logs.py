@@ -99,4 +99,17 @@ def unused(log: StoreLog | ColumnLog) -> list[str]:
         lines.append(f"{log.left_out:,} decisions were left out: their offers are not in the catalogue.")
     if log.still_open:
         lines.append(f"{log.still_open:,} decisions were left out: they are still open (their window has not ended).")
+    if isinstance(log, StoreLog) and log.not_activated:
+        lines.append(f'{log.not_activated:,} decisions were left out: the event "{log.activation}" never came.')
     return lines
+
+
+def left_out_json(log: StoreLog | ColumnLog) -> dict[str, int]:
+    """Return the numbers of decisions that were left out, by the reason; JSON values.
+
+    "not_activated" is there where the objective has an activation.
+    """
+    numbers = {"left_out": log.left_out, "open": log.still_open}
+    if isinstance(log, StoreLog) and log.activation is not None:
+        numbers["not_activated"] = log.not_activated
+    return numbers

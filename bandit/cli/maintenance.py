@@ -244,6 +244,7 @@ def _left_to_learn(store: Store) -> dict[str, object]:
                 limit=_MOST_DUE,
                 counts_at_once=objective.kind == "reward",
                 silent=catalogue.silent_groups,
+                activation=objective.activation,
             )
         except StoreError as fault:
             left[name] = str(fault)

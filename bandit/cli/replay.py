@@ -53,7 +53,7 @@ def replay(
     import numpy as np
 
     from bandit.analysis.replay import replay as replay_log
-    from bandit.cli.logs import opened, unused
+    from bandit.cli.logs import left_out_json, opened, unused
     from bandit.cli.policies import parse_policies
     from bandit.report.evaluations import replay_table, unit_of
     from bandit.rollout.declared_policy import DeclaredPolicy
@@ -70,8 +70,7 @@ def replay(
             show_json(
                 {
                     "seed": seed,
-                    "left_out": log.left_out,
-                    "open": log.still_open,
+                    **left_out_json(log),
                     "replays": [each.to_dict() for each in replays],
                 }
             )

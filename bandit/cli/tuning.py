@@ -58,7 +58,7 @@ def fit(
     """  # noqa: D301 - click reads the backspace
     from bandit.analysis.warm_start import warm_start
     from bandit.cli.databases import all_or_nothing, catalogue_for, reading
-    from bandit.cli.logs import require_rows, settled_log, unused
+    from bandit.cli.logs import left_out_json, require_rows, settled_log, unused
     from bandit.engine import Engine
     from bandit.policies import ThompsonSampling
     from bandit.report.evaluations import unit_of
@@ -81,7 +81,7 @@ def fit(
         policy_id = engine.policy_id
     if as_json:
         made = {"database": str(into), "policy_id": policy_id, "policy": dict(policy.spec())}
-        show_json(made | warm_start_json(start, target, top) | {"left_out": log.left_out, "open": log.still_open})
+        show_json(made | warm_start_json(start, target, top) | left_out_json(log))
         return
     unit = unit_of(target.objective, target.currency)
     lines = [f"{into} has the fitted policy and no decision yet.", *unused(log)]
@@ -125,7 +125,7 @@ def half_life(
     """
     from bandit.analysis.half_life import HalfLifeOptions, choose_half_life
     from bandit.cli.databases import catalogue_for, reading
-    from bandit.cli.logs import require_rows, settled_log, unused, with_objective
+    from bandit.cli.logs import left_out_json, require_rows, settled_log, unused, with_objective
     from bandit.report.learning import half_life_lines, half_life_table
 
     with reading(db) as store:
@@ -141,7 +141,7 @@ def half_life(
                 progress=report,
             )
     if as_json:
-        show_json(found.to_dict() | {"left_out": log.left_out, "open": log.still_open})
+        show_json(found.to_dict() | left_out_json(log))
         return
     show([half_life_table(found)], [*half_life_lines(found), *unused(log)])
 

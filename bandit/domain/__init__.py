@@ -30,6 +30,12 @@ outcome
     A decision with what came of it: whether it converted, the net revenue, the reward.
 updated outcome
     An outcome that a policy has learned before and that has changed since, by a return or a correction.
+activation
+    The event without which a decision has no outcome, where the objective names one, such as "shown".
+sticky offer
+    An offer that a customer keeps for a while, whatever the channel of the next request.
+repeat
+    A request that was answered with an earlier decision of the same customer, its original. It is no decision.
 open decision
     A decision whose attribution window has not ended and that nobody has closed. Its silence counts in part, by age.
 segment rules

@@ -24,6 +24,8 @@ class Decision:
     the (N,) mask it was chosen from, `drawn_from` the (N,) probabilities or, with many offers, their sparse form.
     `fault` says why the fallback was served instead of the policy's choice, and is None otherwise. `logged` is False
     where neither the database nor the spool beside it could be written: nothing will be learned from this decision.
+    `held_from` is the id of the earlier decision of the same customer that answers this request, where the catalogue's
+    [sticky] holds one: then the offer, the propensity, the eligible set and the reasons are those of that decision.
     `arm` names what served it under a roll-out ("policy", "challenger:3", "rules" or "fallback"), and is None without
     one; the propensity is then that of the mixture of all arms.
     """
@@ -41,6 +43,7 @@ class Decision:
     fault: str | None = None
     logged: bool = True
     arm: str | None = None
+    held_from: str | None = None
 
     @property
     def probabilities(self) -> FloatArray:
@@ -56,7 +59,8 @@ class DecisionBatch:
 
     `probabilities` is None unless the engine was asked to keep whole vectors. `fault` is the first of any part's, and
     `logged` is False where some part could be written nowhere. `group` is one label for all rows, or (n,) labels where
-    the catalogue declares groups or the caller gave a column of them. `arm` is None without a roll-out.
+    the catalogue declares groups or the caller gave a column of them. `arm` is None without a roll-out. `held_from`
+    (n,) has an id or None for each row; it is None where no offer is held.
     """
 
     decision_ids: tuple[str, ...]
@@ -71,6 +75,7 @@ class DecisionBatch:
     fault: str | None = None
     logged: bool = True
     arm: ObjectArray | None = None
+    held_from: ObjectArray | None = None
 
     def __len__(self) -> int:
         return len(self.decision_ids)

@@ -27,6 +27,7 @@ from bandit.engine.live_rollout import LiveRollout
 from bandit.engine.options import EngineOptions, EngineSettings, engine_options, warn_renamed, with_engine_settings
 from bandit.engine.results import decision_of
 from bandit.engine.status import EngineStatus, status_of
+from bandit.engine.sticky import StickyHolds
 from bandit.engine.worker import BackgroundWorker
 from bandit.errors import InputError, StoreError
 from bandit.governance.guardrail_status import GuardrailStatus
@@ -34,7 +35,7 @@ from bandit.governance.verify import VerifyReport
 from bandit.learning import LearnReport, PolicyLearner, RebuildReport
 from bandit.policies import build
 from bandit.rollout import RolloutControl
-from bandit.store import EventReceipt, Store
+from bandit.store import ContextDecoder, EventReceipt, Store
 from bandit.store.customer_key import FILE_VARIABLE, KEY_VARIABLE
 from bandit.store.customer_key import customer_key as environment_key
 from bandit.store.fork_safety import register_for_fork
@@ -112,6 +113,19 @@ class Engine:
             self.seed,
             options.keep_probabilities,
         )
+        self._sticky: StickyHolds | None = None
+        if catalogue.sticky is not None:
+            self._sticky = StickyHolds(
+                store,
+                catalogue,
+                self.catalogue_id,
+                self._writer,
+                self._counters,
+                catalogue.sticky,
+                self._rollout.held_after,
+                ContextDecoder(catalogue),
+                options.keep_probabilities,
+            )
         register_for_fork(self, outer=True)
 
     @staticmethod
@@ -190,8 +204,9 @@ class Engine:
         A decision id that the log already has for the same customer and context returns the same decision (a retried
         request is one decision); DuplicateError if customer or context differ. Where the catalogue declares [groups],
         the customer's group decides who chooses; `group` puts this one decision in another, or is any label where none
-        are declared (InputError for one that is not declared). ContextError for a context that does
-        not fit the catalogue, NoEligibleOfferError if the rules leave no offer and there is no fallback.
+        are declared (InputError for one that is not declared). Where the catalogue declares [sticky], a customer who
+        still holds an earlier decision gets it again, under the new id (`held_from`). ContextError for a context that
+        does not fit the catalogue, NoEligibleOfferError if the rules leave no offer and there is no fallback.
         """
         with self._lock:
             self._must_be_open()
@@ -206,6 +221,12 @@ class Engine:
             ids = (new_id() if decision_id is None else decision_id,)
             times = np.array([self._time(time)], dtype=np.int64)
             label = self._labels.one(contexts.customers[0], group)
+            if self._sticky is not None:
+                held = self._sticky.decide(contexts, ids[0], customer, int(times[0]), label)
+                if held is not None:
+                    self._rollout.poll()
+                    self._watch.poll(self._clock())
+                    return held
             choice = self._service.decide(contexts, ids, (customer,), times, label)
             self._rollout.poll()
             self._watch.poll(self._clock())
@@ -224,7 +245,8 @@ class Engine:
 
         The batch is decided and logged in parts of at most 512. DuplicateError if the log already has one of the
         decision ids; nothing of the part with that id is written. `group` is that of `decide`: one label for all, or
-        one each.
+        one each. Where the catalogue declares [sticky], requests of customers who hold a decision are answered with
+        it; two requests of one customer in a batch hold nothing of each other.
         """
         with self._lock:
             self._must_be_open()
@@ -241,7 +263,11 @@ class Engine:
             if len(times) != n:
                 raise InputError(f"there are {len(times)} times for {n} contexts; send one each, or one for all")
             labels = self._labels.many(checked.customers, group)
-            batch = self._service.decide_batch(checked, ids, customers, times, labels)
+            if self._sticky is None:
+                batch = self._service.decide_batch(checked, ids, customers, times, labels)
+            else:
+                decide = self._service.decide_batch
+                batch = self._sticky.decide_batch(decide, checked, ids, customers, times, labels)
             self._rollout.poll()
             self._watch.poll(self._clock())
             return batch
@@ -270,12 +296,13 @@ class Engine:
     ) -> EventReceipt:
         """Record what happened after a decision; recording the same event again changes nothing.
 
-        An event is identified by `event_id`, or by its name if none is given. `revenue` and `reward` are in the
-        catalogue's currency; a return is an event of its own with negative revenue. The event "closed" says that
-        nothing more will come. With the same id and other content, DuplicateError, unless `correct` says that the
-        new content replaces the old. UnknownDecisionError for a decision that the log does not have; NumberError for
-        NaN or infinity. If the database does not take the event in time, it is kept in the spool (`n_spooled`) and
-        checked when it is written to the database; StoreError if it cannot be kept there either.
+        An event is identified by `event_id`, or by its name if none is given. What is recorded under the id of a
+        repeat (`Decision.held_from`) belongs to the decision that is held, as an event of its own. `revenue` and
+        `reward` are in the catalogue's currency; a return is an event of its own with negative revenue. The event
+        "closed" says that nothing more will come. With the same id and other content, DuplicateError, unless `correct`
+        says that the new content replaces the old. UnknownDecisionError for a decision that the log does not have;
+        NumberError for NaN or infinity. If the database does not take the event in time, it is kept in the spool
+        (`n_spooled`) and checked when it is written to the database; StoreError if it cannot be kept there either.
         """
         return self.record_batch(
             [decision_id],

@@ -4,22 +4,21 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from bandit.catalogue import Catalogue
 from bandit.catalogue.context_json import contexts_json
-from bandit.decide import Choice
-from bandit.domain import Contexts, Decision, FloatArray
-from bandit.engine.results import decision_of
+from bandit.domain import Contexts, Decision
+from bandit.engine.results import decision_of, stored_choice
 from bandit.errors import DuplicateError, StoreError
-from bandit.store import SpooledWriter, Store, is_outage
+from bandit.store import ContextDecoder, SpooledWriter, Store, is_outage
 
 
 @dataclass(frozen=True, slots=True)
 class DecisionLookup:
-    """Finds decisions by their ids, in the database and in the spool of this process."""
+    """Finds decisions and repeats by their ids, in the database and in the spool of this process."""
 
     store: Store
     catalogue: Catalogue
@@ -41,12 +40,9 @@ class DecisionLookup:
         keys = rows.customers if rows.customer_keys is None else rows.customer_keys
         self._check_same_request(decision_id, contexts, str(keys[row]), rows.catalogue_id, rows.contexts_json[row])
         one = slice(row, row + 1)
-        choice = Choice(
-            rows.offer[one],
-            rows.propensity[one],
-            self._probabilities(None if rows.probabilities is None else rows.probabilities[row]),
-            rows.eligible[one],
-            rows.fault,
+        vector = None if rows.probabilities is None else rows.probabilities[row]
+        choice = stored_choice(
+            self.catalogue, rows.offer[one], rows.propensity[one], rows.eligible[row], vector, rows.fault
         )
         group = rows.group if isinstance(rows.group, str) else rows.group[row]
         return decision_of(self.catalogue, decision_id, customer, contexts, choice, int(rows.time[row]), group)
@@ -55,31 +51,41 @@ class DecisionLookup:
         """Return the decision if the database has it; None also in an outage, as the request is then spooled."""
         objective = self.catalogue.objective
         try:
-            if not self.store.decisions.has(decision_id):
-                return None
-            row = self.store.decisions.one(decision_id, objective.event, objective.window)
+            repeat = None
+            if self.store.decisions.has(decision_id):
+                seq = self.store.decisions.seq_of(decision_id)
+            else:
+                repeat = self.store.repeats.get(decision_id)
+                if repeat is None:
+                    return None
+                seq = repeat.seq
+            row = self.store.decisions.by_seq(
+                np.array([seq], dtype=np.int64), objective.event, objective.window, probabilities=True
+            )
             eligible = self.store.eligible_sets.mask(int(row.eligible_set_id[0]))
             arms = self.store.decision_arms.of(row.seq)
         except StoreError as fault:
             if is_outage(fault):
                 return None
             raise
-        self._check_same_request(decision_id, contexts, row.customer[0], int(row.catalogue_id[0]), row.context[0])
-        logged = row.probabilities[0]
-        choice = Choice(
-            row.offer,
-            row.propensity,
-            self._probabilities(None if logged is None else np.frombuffer(logged, dtype=np.float64)),
-            eligible[None, :],
-            row.fault[0],
-            arm=arms.arm if len(arms) else None,
-        )
+        asked = row.context[0] if repeat is None else repeat.context
+        self._check_same_request(decision_id, contexts, row.customer[0], int(row.catalogue_id[0]), asked)
+        choice = stored_choice(self.catalogue, row.offer, row.propensity, eligible, row.probabilities[0], row.fault[0])
+        choice = replace(choice, arm=arms.arm if len(arms) else None)
         group = str(row.group[0])
-        return decision_of(self.catalogue, decision_id, customer, contexts, choice, int(row.time[0]), group)
-
-    def _probabilities(self, logged: FloatArray | None) -> FloatArray:
-        """Return the logged vector as (1, N), NaN if it was not logged."""
-        return np.broadcast_to(np.array([np.nan]) if logged is None else logged, (1, self.catalogue.n_offers))
+        if repeat is None:
+            return decision_of(self.catalogue, decision_id, customer, contexts, choice, int(row.time[0]), group)
+        original = ContextDecoder(self.catalogue).read(row.context, row.customer)
+        return decision_of(
+            self.catalogue,
+            decision_id,
+            customer,
+            original,
+            choice,
+            repeat.time,
+            group,
+            held_from=str(row.decision_id[0]),
+        )
 
     def _check_same_request(
         self, decision_id: str, contexts: Contexts, customer_key: str, catalogue_id: int, context_json: str
@@ -100,7 +106,7 @@ class DecisionLookup:
         known = next((name for name in ids if self.writer.waiting(name) is not None), None)
         if known is None:
             try:
-                known = self.store.decisions.first_existing(ids)
+                known = self.store.decisions.first_existing(ids) or self.store.repeats.first_existing(ids)
             except StoreError as fault:
                 if not is_outage(fault):
                     raise

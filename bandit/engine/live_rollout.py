@@ -30,7 +30,8 @@ class LiveState:
     """A state of the roll-out with the learners of its policies, by the places of their arms.
 
     The state is None while nothing is declared or changed: the engine's own policy serves everybody. `halted` says who
-    halted the policies, when and why; None where they serve.
+    halted the policies, when and why; None where they serve. Decisions numbered up to `held_after` are not held for
+    sticky offers: they were made before the policies were last resumed after a halt.
     """
 
     champion: PolicyLearner
@@ -38,6 +39,7 @@ class LiveState:
     change: RolloutChange | None = None
     state: RolloutState | None = None
     halted: str | None = None
+    held_after: int = 0
 
     @property
     def change_id(self) -> int:
@@ -124,7 +126,24 @@ class LiveRollout:
         }
         champion = self._own if state.champion is None else self._learner(state.champion)
         halt = None if state.halted is None else self.control.halting_change()
-        return LiveState(champion, learners, change, state, None if halt is None else halt.words)
+        words = None if halt is None else halt.words
+        return LiveState(champion, learners, change, state, words, self._last_before_resuming())
+
+    def _last_before_resuming(self) -> int:
+        """Return the number of the newest decision made before the policies were last resumed; 0 if they never were."""
+        if self._catalogue.sticky is None:
+            return 0
+        changes = self.control.history()
+        halted = [place for place, change in enumerate(changes) if change.state.halted is not None]
+        if not halted or halted[-1] + 1 == len(changes):
+            return 0
+        return self._store.decisions.last_seq_until(changes[halted[-1] + 1].time)
+
+    def held_after(self) -> int | None:
+        """Return the number after which decisions are held for sticky offers; None, for none, while there is a halt."""
+        self.check()
+        current = self.current
+        return current.held_after if current.halted is None else None
 
     def _of_this_version(self, state: RolloutState) -> RolloutState:
         """Return the state without policies that are of another version of the catalogue."""

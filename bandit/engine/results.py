@@ -8,11 +8,19 @@ import numpy as np
 
 from bandit.catalogue import Catalogue
 from bandit.decide import Choice
-from bandit.domain import BoolArray, Contexts, Decision, IntArray, SparseProbabilities
+from bandit.domain import BoolArray, Contexts, Decision, FloatArray, IntArray, SparseProbabilities
 
 
 def decision_of(
-    catalogue: Catalogue, decision_id: str, customer: str, contexts: Contexts, choice: Choice, time: int, group: str
+    catalogue: Catalogue,
+    decision_id: str,
+    customer: str,
+    contexts: Contexts,
+    choice: Choice,
+    time: int,
+    group: str,
+    *,
+    held_from: str | None = None,
 ) -> Decision:
     """Return the choice for one context as a decision."""
     offer = int(choice.offer[0])
@@ -30,7 +38,25 @@ def decision_of(
         fault=choice.fault,
         logged=choice.logged,
         arm=None if choice.arm is None else choice.arm[0],
+        held_from=held_from,
     )
+
+
+def stored_choice(
+    catalogue: Catalogue,
+    offer: IntArray,
+    propensity: FloatArray,
+    eligible: BoolArray,
+    probabilities: FloatArray | bytes | None,
+    fault: str | None = None,
+) -> Choice:
+    """Return a stored choice for one context, with the (N,) probabilities or NaN if they were not logged.
+
+    `offer` and `propensity` are (1,), `eligible` is (N,); probabilities as bytes are float64.
+    """
+    vector = np.frombuffer(probabilities, dtype="<f8") if isinstance(probabilities, bytes) else probabilities
+    drawn_from = np.broadcast_to(np.array([np.nan]) if vector is None else vector, (1, catalogue.n_offers))
+    return Choice(offer, propensity, drawn_from, eligible[None, :], fault)
 
 
 def join_choices(parts: Sequence[Choice], n_offers: int, *, with_probabilities: bool) -> Choice:

@@ -60,7 +60,8 @@ class IncrementalityReport:
     `control_offer` is the offer that the control got. Left out are `several` customers seen in more than one group,
     `still_open` decisions, `left_out` decisions whose offer the catalogue does not have, the decisions of
     `other_groups` by label, and `other_assignment` decisions made while customers were assigned in another way.
-    `shares_known` says whether the sizes of the groups were checked.
+    `shares_known` says whether the sizes of the groups were checked. Where the objective has an `activation`,
+    `not_activated` decisions were left out since that event was never recorded on them.
     """
 
     found: Incrementality
@@ -71,6 +72,8 @@ class IncrementalityReport:
     left_out: int
     other_groups: Mapping[str, int]
     other_assignment: int
+    activation: str | None = None
+    not_activated: int = 0
 
     def to_dict(self) -> dict[str, object]:
         """Return plain JSON values."""
@@ -82,6 +85,7 @@ class IncrementalityReport:
             "left_out": self.left_out,
             "other_groups": dict(self.other_groups),
             "other_assignment": self.other_assignment,
+            **({} if self.activation is None else {"not_activated": self.not_activated}),
         }
 
 
@@ -130,6 +134,8 @@ def incrementality_of(
         left_out=log.left_out,
         other_groups=selection.other_groups,
         other_assignment=selection.other_assignment,
+        activation=log.activation,
+        not_activated=log.not_activated,
     )
 
 

@@ -43,7 +43,8 @@ class LiftReport:
     Rows of the method "balanced" are by trajectory weights. `sample_ratio` is None where no shares are known. Left out
     are `several` customers seen in more than one group, `still_open` decisions, `left_out` decisions whose offer the
     catalogue does not have, the decisions of `other_groups` by label, and `other_assignment` decisions made while
-    customers were assigned in another way (other shares, another salt, or no groups).
+    customers were assigned in another way (other shares, another salt, or no groups). Where the objective has an
+    `activation`, `not_activated` decisions were left out since that event was never recorded on them.
     """
 
     lift: Lift
@@ -55,6 +56,8 @@ class LiftReport:
     left_out: int
     other_groups: Mapping[str, int]
     other_assignment: int
+    activation: str | None = None
+    not_activated: int = 0
 
     def gate(self) -> int:
         """Return the exit code for a pipeline: that of the verdict furthest from "better"."""
@@ -76,6 +79,7 @@ class LiftReport:
             "left_out": self.left_out,
             "other_groups": dict(self.other_groups),
             "other_assignment": self.other_assignment,
+            **({} if self.activation is None else {"not_activated": self.not_activated}),
         }
 
 
@@ -142,6 +146,8 @@ def lift_of(
         left_out=log.left_out,
         other_groups=selection.other_groups,
         other_assignment=selection.other_assignment,
+        activation=log.activation,
+        not_activated=log.not_activated,
     )
 
 

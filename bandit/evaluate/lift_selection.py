@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from bandit.errors import InputError
 from bandit.evaluate.diagnostics import sample_ratio
-from bandit.store import StoreLog, Where
+from bandit.store import Activation, StoreLog, Where
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -67,7 +67,11 @@ class LiftSelection:
     @staticmethod
     def of(store: Store, catalogue: Catalogue, options: LiftLogOptions, now: int) -> LiftSelection:
         """Return what the options select; InputError where that cannot be compared."""
-        everything = Where(after_time=options.since, settled_before=now - catalogue.objective.window)
+        everything = Where(
+            after_time=options.since,
+            settled_before=now - catalogue.objective.window,
+            activation=Activation.of(catalogue.objective),
+        )
         where = replace(everything, catalogue_ids=same_assignment(store, catalogue))
         seen = store.decisions.decisions_by_group(where)
         other = sum(store.decisions.decisions_by_group(everything).values()) - sum(seen.values())
@@ -128,9 +132,13 @@ def _require_two(store: Store, where: Where, compared: Mapping[str, int], other:
     """Raise InputError unless two groups have settled decisions."""
     if len(compared) > 1:
         return
-    waiting = sum(store.decisions.decisions_by_group(replace(where, settled_before=None)).values())
-    waiting -= sum(store.decisions.decisions_by_group(where).values())
+    settled = sum(store.decisions.decisions_by_group(replace(where, activation=None)).values())
+    waiting = sum(store.decisions.decisions_by_group(replace(where, activation=None, settled_before=None)).values())
+    waiting -= settled
     rest = f"; {waiting:,} are still open (their window has not ended)" if waiting else ""
+    never = settled - sum(store.decisions.decisions_by_group(where).values())
+    if where.activation is not None and never:
+        rest += f'; on {never:,} the event "{where.activation.event}" was never recorded'
     rest += f"; {other:,} were made under another assignment of customers to groups" if other else ""
     if not compared:
         raise InputError(f"{store.path}: there are no settled decisions of the groups to compare{rest}")

@@ -79,6 +79,10 @@ def _decision(store: Store, columns: DecisionColumns, row: int) -> dict[str, obj
         "revenue": float(columns.revenue[row]),
         "value": float(columns.value[row]),
         "events": _events(store, columns.decision_id[row]),
+        "repeats": [
+            {"decision_id": each.decision_id, "time": _iso(each.time), "context": msgspec.json.decode(each.context)}
+            for each in store.repeats.of_decision(int(columns.seq[row]))
+        ],
     }
 
 

@@ -216,6 +216,7 @@ class PolicyLearner:
             limit=MAX_STEP_OUTCOMES,
             counts_at_once=objective.kind == "reward",
             silent=self.catalogue.silent_groups,
+            activation=objective.activation,
         )
 
     # -- rebuild -----------------------------------------------------------------------------------------------------

@@ -31,6 +31,7 @@ def decision_json(
         "group": decision.group,
         "fault": decision.fault,
         "logged": decision.logged,
+        "held_from": decision.held_from,
         "n_eligible": int(decision.eligible.sum()),
         "top": [
             {
@@ -61,6 +62,8 @@ def decision_tables(
         chosen.add_row("group", escape(decision.group))
     chosen.add_row("propensity", f"{decision.propensity:.4f}")
     chosen.add_row("decision id", escape(decision.decision_id))
+    if decision.held_from is not None:
+        chosen.add_row("held from decision", escape(decision.held_from))
     if decision.fault is not None:
         chosen.add_row("fallback served", escape(decision.fault))
     tables = [chosen]

@@ -189,6 +189,7 @@ def _left_out(report: IncrementalityReport) -> list[str]:
         (report.several, "customers were left out: they were seen in several groups"),
         (report.still_open, "decisions were left out: they are still open (their window has not ended)"),
         (report.left_out, "decisions were left out: their offers are not in the catalogue"),
+        (report.not_activated, f'decisions were left out: the event "{report.activation}" never came'),
         (
             report.other_assignment,
             "decisions were left out: they were made under other groups, shares or salt than the catalogue's",

@@ -151,6 +151,10 @@ def _left_out(report: LiftReport) -> list[str]:
         )
     if report.left_out:
         lines.append(f"{count(report.left_out)} decisions were left out: their offers are not in the catalogue.")
+    if report.not_activated:
+        lines.append(
+            f'{count(report.not_activated)} decisions were left out: the event "{report.activation}" never came.'
+        )
     if report.other_assignment:
         lines.append(
             f"{count(report.other_assignment)} decisions were left out: they were made under other groups, shares or "

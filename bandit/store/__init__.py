@@ -11,6 +11,7 @@ from bandit.store.maintenance.delete_rows import DeletionTarget, StateReplacemen
 from bandit.store.records import (
     PLACEHOLDER,
     UNKNOWN_POLICY,
+    Activation,
     CatalogueRow,
     DecisionColumns,
     DecisionRows,
@@ -28,12 +29,14 @@ from bandit.store.sqlite_errors import is_closed, is_outage
 from bandit.store.store import Store
 from bandit.store.tables.decision_arms import ArmColumns, ArmRows
 from bandit.store.tables.leases import Lease, learning_lease
+from bandit.store.tables.repeats import HeldDecisions, HoldRequest, RepeatRow, RepeatRows
 from bandit.store.tables.rollout_changes import RolloutChangeRow
 from bandit.store.tables.served_arms import ServedArms
 
 __all__ = [
     "PLACEHOLDER",
     "UNKNOWN_POLICY",
+    "Activation",
     "ArmColumns",
     "ArmRows",
     "CatalogueRow",
@@ -48,11 +51,15 @@ __all__ = [
     "EventRows",
     "FoldReport",
     "GroupSizes",
+    "HeldDecisions",
+    "HoldRequest",
     "LearningLag",
     "Lease",
     "OfferMap",
     "PolicyRow",
     "PolicyStep",
+    "RepeatRow",
+    "RepeatRows",
     "RolloutChangeRow",
     "ServedArms",
     "Snapshot",

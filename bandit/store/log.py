@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from bandit.errors import StoreError
 from bandit.store.catalogue_translation import CatalogueTranslation
-from bandit.store.records import Where
+from bandit.store.records import Activation, Where
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,11 +22,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class _Tally:
-    """Numbers of decisions: with an offer that the catalogue has, with another offer, and still open."""
+    """Numbers of decisions: with an offer that the catalogue has, with another, still open, and not activated."""
 
     n: int
     left_out: int
     still_open: int
+    not_activated: int
 
 
 class StoreLog:
@@ -35,6 +36,7 @@ class StoreLog:
     Offers and eligible sets of other catalogue versions are mapped by the names of their options; `left_out` counts the
     decisions whose offer `catalogue` does not have. Decisions imported without propensities have the propensity NaN.
     `where` is its filter and `through` the number of its last decision.
+    Where the objective has an `activation`, decisions without that event are left out: `not_activated` counts them.
     Memory and the cost of creation do not grow with the log: the first use of `n`, `left_out` or `still_open` counts
     the whole log once, for all three.
     """
@@ -43,8 +45,9 @@ class StoreLog:
         self, store: Store, catalogue: Catalogue, objective: Objective | None = None, *, where: Where | None = None
     ) -> None:
         self._store = store
-        self.where = Where() if where is None else where
         self._translation = CatalogueTranslation(store, catalogue, objective)
+        activation = Activation.of(self._translation.objective)
+        self.where = replace(Where() if where is None else where, activation=activation)
         self.through = store.decisions.last_seq()
 
     @property
@@ -66,6 +69,16 @@ class StoreLog:
     def still_open(self) -> int:
         """The number of decisions that `where.settled_before` leaves out."""
         return self._tally.still_open
+
+    @property
+    def activation(self) -> str | None:
+        """The event without which a decision is left out, None where none is."""
+        return None if self.where.activation is None else self.where.activation.event
+
+    @property
+    def not_activated(self) -> int:
+        """The number of decisions, not still open, that are left out since they were never activated."""
+        return self._tally.not_activated
 
     @cached_property
     def propensities_known(self) -> bool:
@@ -108,9 +121,15 @@ class StoreLog:
 
     @cached_property
     def _tally(self) -> _Tally:
-        catalogue_ids, offers, counts = self._store.decisions.tally(self.where, self.through)
+        where = self.where
+        catalogue_ids, offers, counts = self._store.decisions.tally(where, self.through)
         known = self._translation.offer_map.offers(catalogue_ids, offers) >= 0
-        all_counts = counts
-        if self.where.settled_before is not None:
-            all_counts = self._store.decisions.tally(replace(self.where, settled_before=None), self.through)[2]
-        return _Tally(int(counts[known].sum()), int(counts[~known].sum()), int(all_counts.sum() - counts.sum()))
+        settled = total = int(counts.sum())
+        if where.activation is not None:
+            settled = total = self._total(replace(where, activation=None))
+        if where.settled_before is not None:
+            total = self._total(replace(where, activation=None, settled_before=None))
+        return _Tally(int(counts[known].sum()), int(counts[~known].sum()), total - settled, settled - int(counts.sum()))
+
+    def _total(self, where: Where) -> int:
+        return int(self._store.decisions.tally(where, self.through)[2].sum())

@@ -15,6 +15,7 @@ from bandit.domain import BoolArray, FloatArray, IntArray, ObjectArray
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from bandit.catalogue.objective import Objective
     from bandit.store.tables.decision_arms import ArmRows
 
 RowIndex = IntArray | BoolArray | slice
@@ -155,12 +156,26 @@ class EventColumns:
 
 
 @dataclass(frozen=True, slots=True)
+class Activation:
+    """The event without which a decision has no outcome, and the window, in microseconds, within which it counts."""
+
+    event: str
+    window: int
+
+    @staticmethod
+    def of(objective: Objective) -> Activation | None:
+        """Return what an objective asks for; None where every decision has an outcome."""
+        return None if objective.activation is None else Activation(objective.activation, objective.window)
+
+
+@dataclass(frozen=True, slots=True)
 class Where:
     """A filter of decisions; None does not filter. `after_time` is inclusive, `before_time` exclusive.
 
     `settled_before` leaves out decisions made at that time or later, unless they were closed. With (now - window) it
     leaves out the open ones: counting their outcomes so far would count late answers as silence. `groups` and
-    `catalogue_ids` keep the decisions of any of these groups and of any of these catalogue versions.
+    `catalogue_ids` keep the decisions of any of these groups and of any of these catalogue versions. `activation`
+    leaves out the decisions without its event.
     """
 
     policy_id: int | None = None
@@ -172,6 +187,7 @@ class Where:
     settled_before: int | None = None
     groups: tuple[str, ...] | None = None
     catalogue_ids: tuple[int, ...] | None = None
+    activation: Activation | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,7 @@ from bandit.store.tables.eligible_sets import EligibleSetTable
 from bandit.store.tables.event_writer import EventWriter
 from bandit.store.tables.leases import Leases
 from bandit.store.tables.monitored_decisions import MonitoredDecisions
+from bandit.store.tables.repeats import Repeats
 from bandit.store.tables.rollout_changes import RolloutChanges
 from bandit.store.tables.served_arms import ServedArmsReader
 
@@ -50,8 +51,9 @@ class Store:
         self.catalogues = Catalogues(connection)
         self.eligible_sets = EligibleSetTable(connection)
         self.decisions = DecisionReader(connection)
-        self.decision_writer = DecisionWriter(connection, customers, self.eligible_sets)
-        self.events = EventWriter(connection)
+        self.repeats = Repeats(connection)
+        self.decision_writer = DecisionWriter(connection, customers, self.eligible_sets, self.repeats)
+        self.events = EventWriter(connection, self.repeats)
         self.ledger = Ledger(connection, self.decisions)
         self.decision_arms = DecisionArms(connection)
         self.leases = Leases(connection)
@@ -116,7 +118,7 @@ class Store:
 
     def writer(self) -> SpooledWriter:
         """Return a writer that spools decisions and events beside the database while it cannot be written."""
-        return SpooledWriter(self._connection, self.decision_writer, self.events)
+        return SpooledWriter(self._connection, self.decision_writer, self.events, self.repeats)
 
     def fold_spools(self) -> FoldReport:
         """Fold the spools of ended processes into the database."""

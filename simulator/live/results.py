@@ -110,7 +110,8 @@ class LookTaker:
         report = lift_of(self.store, self.world.catalogue, now=now)
         truth = self._truth((self.record.visits.times < now - self.world.catalogue.objective.window).nonzero()[0])
         values = {each.name: truth.mean(each.name) for each in report.lift.groups}
-        pairs = [(row.group, row.baseline) for row in report.lift.rows if row.unit == "decision"]
+        rows = (row for row in report.lift.rows if row.unit == "decision" and row.method == report.lift.method)
+        pairs = [(row.group, row.baseline) for row in rows]
         return LiveLook(weeks, now, report, values, tuple(truth.lift(*pair) for pair in pairs))
 
     def _truth(self, settled: IntArray) -> TrueValues:

@@ -78,3 +78,51 @@ def test_learn_takes_up_where_it_stood(example, capsys):
     run(capsys, "record", "offers.db", "mine", "purchase", "--revenue", "52")
     assert run(capsys, "learn", "offers.db", "--policy-id", "1", "--json").json["n"] == 1
     assert "learns nothing" in run(capsys, "learn", "offers.db", "--policy", "uniform").out
+
+
+STICKY = """
+name = "sticky"
+[sticky]
+for = "3d"
+until = ["purchase"]
+[objective]
+activation = "shown"
+[[dimensions]]
+name = "gift"
+options = [{ name = "none" }, { name = "tote" }]
+"""
+
+
+def test_decide_says_from_which_decision_an_offer_is_held_and_record_takes_the_new_id(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("OFFER_BANDIT_KEY", "k")
+    (tmp_path / "catalogue.toml").write_text(STICKY, encoding="utf-8")
+    new = ("--catalogue", "catalogue.toml", "--policy", "uniform", "--decision-id", "mail", "--json")
+    first = run(capsys, "decide", "s.db", "anna", *new).json
+    assert first["held_from"] is None
+    again = run(capsys, "decide", "s.db", "anna", "--decision-id", "app")
+    assert "held from decision" in again.out
+    assert run(capsys, "decide", "s.db", "anna", "--decision-id", "app", "--json").json["held_from"] == "mail"
+    assert run(capsys, "record", "s.db", "app", "shown").out == 'The event "shown" of the decision "app": recorded.\n'
+    assert run(capsys, "record", "s.db", "app", "shown", "--json").json["n_repeated"] == 1
+    with Store.open("s.db", customer_key=b"k") as store:
+        assert store.decisions.events_of("mail").event_id.tolist() == ["shown@app"]
+    assert run(capsys, "verify", "s.db").code == 0
+
+
+def test_commands_count_the_decisions_that_were_never_shown(tmp_path, monkeypatch, capsys):
+    """Decided in 2024: "mail" was shown and "app" never was; a log of nothing that was shown cannot be used."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("OFFER_BANDIT_KEY", "k")
+    (tmp_path / "catalogue.toml").write_text(STICKY, encoding="utf-8")
+    past = ("--time", "2024-01-01T00:00:00Z")
+    new = ("--catalogue", "catalogue.toml", "--policy", "uniform", "--decision-id")
+    run(capsys, "decide", "s.db", "anna", *new, "mail", *past)
+    assert 'the event "shown" never came' in run(capsys, "evaluate", "s.db", "--policy", "uniform").sentence
+    run(capsys, "decide", "s.db", "bert", "--decision-id", "app", *past)
+    run(capsys, "record", "s.db", "mail", "shown", *past)
+    said = run(capsys, "evaluate", "s.db", "--policy", "uniform", "--json").json
+    assert (said["left_out"], said["open"], said["not_activated"]) == (0, 0, 1)
+    assert run(capsys, "export", "s.db", "out.csv", "--json").json["not_activated"] == 1
+    again = run(capsys, "export", "s.db", "more.csv").out
+    assert '1 decisions were left out: the event "shown" never came.' in again.replace("\n", " ")

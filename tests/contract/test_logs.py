@@ -18,7 +18,9 @@ from bandit.policies.uniform import Uniform
 from bandit.store import Store, StoreLog, Where
 from simulator import Market, Population, RunLog, run, scenario
 from simulator.simulation.log import MemoryLog
+from tests.conftest import SPRING
 from tests.logfiles.import_tools import HEADER, MAPPING, mapping, sample, spring, table
+from tests.store.rows import WEEK, decisions, events
 
 N = 150
 
@@ -62,6 +64,17 @@ def store_log(place, **changed):
     return StoreLog(store, spring())
 
 
+def activated_log(place):
+    """The N decisions of the file, shown, and 30 that were never shown."""
+    store = place.stack.enter_context(Store.open(place.folder / "offers.db", durability="process"))
+    catalogue = spring(objective=SPRING["objective"] | {"activation": "shown"})
+    import_log(store, catalogue, mapping(), file_of(place.folder))
+    known = store.decisions.page("purchase", WEEK)
+    store.decision_writer.append(decisions(1, catalogue.n_offers, [f"never-{row}" for row in range(30)]))
+    store.events.append(events(known.decision_id.tolist(), "shown", time=known.time))
+    return StoreLog(store, catalogue)
+
+
 def array_log(place):
     return ArrayLog(next(column_log(place).batches()), spring())
 
@@ -74,6 +87,7 @@ def run_log(_place):
 
 LOGS = {
     "StoreLog": store_log,
+    "StoreLog with an activation": activated_log,
     "StoreLog without propensities": lambda place: store_log(place, **UNKNOWN),
     "ColumnLog": column_log,
     "ColumnLog without propensities": lambda place: column_log(place, **UNKNOWN),

@@ -39,8 +39,9 @@ class ExportReport:
     """The result of an export: `n` decisions were written to `path`, in `n_bytes`.
 
     `left_out` decisions were not, since the catalogue does not have their offer, nor `still_open` ones, whose outcome
-    window is not over. Where a decision was imported without its propensity, `propensities_known` is false and its
-    propensity is blank.
+    window is not over, nor `not_activated` ones, on which the event `activation` of the objective was never recorded
+    (None where it has none). Where a decision was imported without its propensity, `propensities_known` is false and
+    its propensity is blank.
     """
 
     path: Path
@@ -50,6 +51,8 @@ class ExportReport:
     still_open: int
     n_bytes: int
     propensities_known: bool
+    activation: str | None = None
+    not_activated: int = 0
 
 
 def format_of(path: Path, name: str | None = None) -> ExportFormat:
@@ -92,6 +95,8 @@ def export(
     log = ExportedLog(store, catalogue, include_open=include_open)
     if not log.n:
         open_ones = f"; {log.still_open:,} are still open: add them with --open" if log.still_open else ""
+        if not open_ones and log.not_activated:
+            open_ones = f'; the event "{log.activation}" was recorded on none of {log.not_activated:,}'
         raise InputError(f"{store.path}: there are no decisions to export{open_ones or '; import or make some first'}")
     if chosen == "dsjson" and not log.propensities_known:
         raise InputError(
@@ -117,7 +122,17 @@ def export(
         raise InputError(f"{path}: cannot be written: {fault.strerror or fault}; choose another place") from fault
     finally:
         part.unlink(missing_ok=True)
-    return ExportReport(path, chosen, n, log.left_out, log.still_open, n_bytes, log.propensities_known)
+    return ExportReport(
+        path,
+        chosen,
+        n,
+        log.left_out,
+        log.still_open,
+        n_bytes,
+        log.propensities_known,
+        log.activation,
+        log.not_activated,
+    )
 
 
 def mapping_toml(catalogue: Catalogue, report: ExportReport) -> str:

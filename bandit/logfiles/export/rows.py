@@ -11,7 +11,7 @@ import numpy as np
 from bandit.clock import now
 from bandit.domain import BoolArray, FloatArray, IntArray, LoggedBatch
 from bandit.logfiles.mapping.layout import ExportLayout
-from bandit.store import CatalogueTranslation, StoreLog, Where
+from bandit.store import Activation, CatalogueTranslation, StoreLog, Where
 
 if TYPE_CHECKING:
     from bandit.catalogue import Catalogue
@@ -55,11 +55,13 @@ class ExportedLog:
         self.layout = ExportLayout.of(catalogue)
         self._store = store
         self._before = now() - catalogue.objective.window
-        self._where = Where() if include_open else Where(settled_before=self._before)
+        settled_before = None if include_open else self._before
+        self._where = Where(settled_before=settled_before, activation=Activation.of(catalogue.objective))
         self._translation = CatalogueTranslation(store, catalogue)
         self._through = store.decisions.last_seq()
         log = StoreLog(store, catalogue, where=self._where)
         self.n, self.left_out, self.still_open = log.n, log.left_out, log.still_open
+        self.activation, self.not_activated = log.activation, log.not_activated
         self.propensities_known = log.propensities_known
         self._version = catalogue.version
 

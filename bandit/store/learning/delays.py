@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bandit.store.learning.conversion_delay import estimate
+from bandit.store.records import Activation
+from bandit.store.tables.activation import ACTIVATED, parameters
 
 if TYPE_CHECKING:
     import sqlite3
@@ -29,10 +31,12 @@ _DELAYS = """
 SELECT MIN(CASE WHEN e.recorded_at <= d.time + :window THEN MAX(e.time, e.recorded_at) ELSE e.time END) - d.time, d.time
 FROM events e CROSS JOIN decisions d ON d.seq = e.seq
 WHERE e.seq > :after AND e.seq <= :through AND e.event = :event AND e.version = 0 AND e.time <= d.time + :window
-    AND d.time > :after_time AND d.time <= :through_time
+    AND d.time > :after_time AND d.time <= :through_time {}
 GROUP BY e.seq ORDER BY e.seq {} LIMIT :limit
 """
-_NEWEST, _OLDEST = _DELAYS.format("DESC"), _DELAYS.format("ASC")
+_ORDERS = ("DESC", "ASC")
+_ALL = tuple(_DELAYS.format("", order) for order in _ORDERS)
+_ACTIVATED = tuple(_DELAYS.format(f"AND {ACTIVATED}", order) for order in _ORDERS)
 
 _SETTLED = "SELECT seq FROM decisions WHERE time <= ? ORDER BY time DESC LIMIT 1"
 
@@ -42,22 +46,27 @@ class Delays:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        self._cache: dict[tuple[str, int], tuple[int, IntArray]] = {}
+        self._cache: dict[tuple[str, int, str | None], tuple[int, IntArray]] = {}
 
-    def level_ages(self, objective_event: str, window: int, now: int) -> IntArray:
-        """Return the (L,) ages in microseconds at which a decision reaches the levels of `conversion_delay.LEVELS`."""
-        key = (objective_event, window)
+    def level_ages(self, objective_event: str, window: int, now: int, activation: str | None = None) -> IntArray:
+        """Return the (L,) ages in microseconds at which a decision reaches the levels of `conversion_delay.LEVELS`.
+
+        With `activation`, only the conversions of decisions with an event of that name count.
+        """
+        key = (objective_event, window, activation)
         cached = self._cache.get(key)
         if cached is not None and abs(now - cached[0]) * _ESTIMATES_PER_WINDOW < window:
             return cached[1]
         with self._connection.reading() as raw:
-            delay, age = _delays(raw, objective_event, window, now)
+            delay, age = _delays(raw, objective_event, window, now, activation)
         ages = estimate(delay, age, window).level_ages()
         self._cache[key] = now, ages
         return ages
 
 
-def _delays(raw: sqlite3.Connection, objective_event: str, window: int, now: int) -> tuple[IntArray, IntArray]:
+def _delays(
+    raw: sqlite3.Connection, objective_event: str, window: int, now: int, activation: str | None
+) -> tuple[IntArray, IntArray]:
     """Return the (n,) delays of past conversions and the (n,) ages of their decisions.
 
     Decisions whose window is over come first, newest before oldest, as their delays are fully observed; then the open
@@ -66,16 +75,19 @@ def _delays(raw: sqlite3.Connection, objective_event: str, window: int, now: int
     over = now - window - 1
     row = raw.execute(_SETTLED, (over,)).fetchone()
     settled = 0 if row is None else int(row[0])
-    columns = {"event": objective_event, "window": window}
+    columns: dict[str, object] = {"event": objective_event, "window": window}
+    newest, oldest = _ALL if activation is None else _ACTIVATED
+    if activation is not None:
+        columns |= parameters(Activation(activation, window))
     rows = raw.execute(
-        _NEWEST,
+        newest,
         columns
         | {"after": settled - MAX_DECISIONS, "through": settled, "after_time": -(2**63), "through_time": over}
         | {"limit": MAX_CONVERSIONS},
     ).fetchall()
     if len(rows) < MAX_CONVERSIONS:
         rows += raw.execute(
-            _OLDEST,
+            oldest,
             columns
             | {"after": settled, "through": settled + MAX_DECISIONS, "after_time": over, "through_time": now}
             | {"limit": MAX_CONVERSIONS - len(rows)},

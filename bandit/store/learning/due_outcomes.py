@@ -13,6 +13,7 @@ from bandit.store.learning.conversion_delay import LEVEL_WEIGHTS
 from bandit.store.learning.delays import Delays
 from bandit.store.learning.due_scan import INITIAL_WATERMARK, MAX_CANDIDATES, candidates, is_large, load_scan_state
 from bandit.store.learning.records import DueColumns, DueScan, Watermark
+from bandit.store.records import Activation
 
 if TYPE_CHECKING:
     import sqlite3
@@ -33,18 +34,23 @@ class DueCriterion:
     """When an outcome is due: the event that converts, the window in microseconds, and whether rewards are final.
 
     With `counts_at_once` a decision with a revenue or a reward is settled before its window ends. Decisions of the
-    groups in `silent` are never due.
+    groups in `silent` are never due, nor are those without an event named `activation` if one is named.
     """
 
     objective_event: str
     window: int
     counts_at_once: bool
     silent: tuple[str, ...] = ()
+    activation: str | None = None
 
     def to_json(self) -> str:
         """Return the text that the database keeps with a watermark."""
         parts: list[object] = [self.objective_event, self.window, self.counts_at_once]
-        return msgspec.json.encode([*parts, self.silent] if self.silent else parts).decode()
+        if self.activation is not None:
+            parts += [self.silent, self.activation]
+        elif self.silent:
+            parts.append(self.silent)
+        return msgspec.json.encode(parts).decode()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -76,7 +82,8 @@ class DueOutcomes:
                 state = load_scan_state(raw, policy_id, text)
                 levels = INITIAL_WATERMARK.levels
                 if not criterion.counts_at_once:
-                    levels = tuple((now - self._delays.level_ages(criterion.objective_event, window, now)).tolist())
+                    ages = self._delays.level_ages(criterion.objective_event, window, now, criterion.activation)
+                    levels = tuple((now - ages).tolist())
                 scan, resumed = self._start_scan(raw, policy_id, text, state, now - window - 1, levels)
                 parts: list[DueColumns] = []
                 missing, walks, ahead = limit, is_large(scan), limit
@@ -149,6 +156,8 @@ class DueOutcomes:
         due = (weight > previous.weight) | (is_update & changed)
         if criterion.silent:
             due &= ~np.isin(self._reader.groups(seqs), criterion.silent)
+        if criterion.activation is not None and due.any():
+            due[due] = self._reader.activated(seqs[due], Activation(criterion.activation, window))
         rows = np.flatnonzero(due)[:limit]
         return DueColumns(
             self._reader.by_seq(seqs[rows], event, window),

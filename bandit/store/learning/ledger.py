@@ -60,13 +60,14 @@ class Ledger:
         limit: int = 65_536,
         counts_at_once: bool = False,
         silent: tuple[str, ...] = (),
+        activation: str | None = None,
     ) -> DueColumns:
         """Return the next outcomes that a policy should learn or relearn, by decision number, at most `limit`.
 
         With `counts_at_once` a decision with a revenue or a reward is settled before its window ends. Decisions of the
-        groups in `silent` are left out.
+        groups in `silent` are left out, and with `activation` those without an event of that name.
         """
-        criterion = DueCriterion(objective_event, window, counts_at_once, silent)
+        criterion = DueCriterion(objective_event, window, counts_at_once, silent, activation)
         return self._due.next(policy_id, criterion, now, limit)
 
     def record_step(

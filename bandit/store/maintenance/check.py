@@ -11,6 +11,7 @@ import numpy as np
 from bandit.catalogue import Catalogue
 from bandit.errors import CatalogueError
 from bandit.store.learning.ledger import state_hash
+from bandit.store.maintenance.check_repeats import check_repeats
 from bandit.store.tables.eligible_sets import set_digest
 
 if TYPE_CHECKING:
@@ -140,4 +141,5 @@ def _snapshots(raw: sqlite3.Connection) -> Iterator[str]:
 
 _CHECKS = (
     _pages, _references, _catalogues, _sets, _propensities, _contexts, _offers, _vectors, _steps, _snapshots,
+    check_repeats,
 )  # fmt: skip

@@ -145,10 +145,16 @@ class Deletion:
         return tuple(sorted(path for folder in folders for path in unfinished(folder)))
 
     def decision_ids(self, target: DeletionTarget) -> list[str]:
-        """Return the ids of these decisions."""
-        query = f"SELECT decision_id FROM decisions WHERE seq IN ({target.query})"  # noqa: S608
+        """Return the ids of these decisions and of their repeats."""
         with self._connection.reading() as raw:
-            return [decision_id for (decision_id,) in raw.execute(query, {"value": target.value})]
+            return [
+                decision_id
+                for table in ("decisions", "repeats")
+                for (decision_id,) in raw.execute(
+                    f"SELECT decision_id FROM {table} WHERE seq IN ({target.query})",  # noqa: S608 - constants
+                    {"value": target.value},
+                )
+            ]
 
     def spools_with(self, texts: Sequence[str]) -> tuple[Path, ...]:
         """Return the spools that contain one of these texts."""

@@ -31,12 +31,14 @@ CREATE TABLE decision_arms (
 ) STRICT
 """
 
+# `through` is the number of the newest event that was known when the original was looked up.
 _REPEATS = """
 CREATE TABLE repeats (
     decision_id TEXT PRIMARY KEY,
     seq INTEGER NOT NULL REFERENCES decisions(seq),
     time INTEGER NOT NULL,
-    context TEXT NOT NULL CHECK (json_valid(context))
+    context TEXT NOT NULL CHECK (json_valid(context)),
+    through INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID
 """
 

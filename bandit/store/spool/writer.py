@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from bandit.store.records import DecisionRows, EventRows
     from bandit.store.tables.decision_writer import DecisionWriter
     from bandit.store.tables.event_writer import EventWriter
+    from bandit.store.tables.repeats import RepeatRows, Repeats
 
 T = TypeVar("T")
 
@@ -36,10 +37,13 @@ RETRY_LOCK_TIMEOUT = 0.05
 class SpooledWriter:
     """One process's writer to one store; its caller admits one thread at a time."""
 
-    def __init__(self, connection: Connection, decisions: DecisionWriter, events: EventWriter) -> None:
+    def __init__(
+        self, connection: Connection, decisions: DecisionWriter, events: EventWriter, repeats: Repeats
+    ) -> None:
         self._connection = connection
         self._decisions = decisions
         self._events = events
+        self._repeats = repeats
         self._recovery = SpoolRecovery(connection, decisions, events)
         self._spool = Spool(connection.path, sync=connection.durability == "full")
         self._offsets: dict[str, int] = {}
@@ -66,7 +70,12 @@ class SpooledWriter:
     def decisions(self, rows: DecisionRows) -> None:
         """Write decisions; StoreError if the database does not take them in time, or any error of `append`."""
         self._write(lambda: self._decisions.append(rows))
-        self._fold_some()
+        self.fold_some()
+
+    def repeats(self, rows: RepeatRows) -> None:
+        """Write repeats of decisions, which are never spooled; the errors are those of `decisions`."""
+        self._write(lambda: self._repeats.append(rows))
+        self.fold_some()
 
     def spool_decisions(self, rows: DecisionRows, customer_keys: Sequence[str]) -> str | None:
         """Append decisions to the spool; return the reason if that fails too."""
@@ -95,7 +104,7 @@ class SpooledWriter:
 
         While the spool has lines, events are appended to it, so that their order is kept.
         """
-        self._fold_some()
+        self.fold_some()
         outage = self._last_outage if self.spooled or self.outage() else None
         if outage is None:
             try:
@@ -121,7 +130,7 @@ class SpooledWriter:
         self._offsets = {}
         self._last_outage, self._retry_at = None, 0.0
 
-    def _fold_some(self) -> None:
+    def fold_some(self) -> None:
         """Fold some lines of the spool, unless the database is not tried at the moment."""
         if not self.spooled or self.outage() is not None:
             return

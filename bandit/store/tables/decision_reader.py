@@ -13,11 +13,13 @@ from bandit.domain import BoolArray, FloatArray, IntArray, ObjectArray
 from bandit.errors import UnknownDecisionError
 from bandit.store.corruption import decoding
 from bandit.store.records import DecisionColumns, EventColumns, Where, object_array
+from bandit.store.tables import activation
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from bandit.store.connection import Connection
+    from bandit.store.records import Activation
 
 _COLUMNS = """
 d.seq, d.decision_id, d.time, k.key, d.catalogue_id, COALESCE(d.policy_id, -1), d.policy_step, d.context,
@@ -26,7 +28,8 @@ CASE WHEN :probabilities THEN d.probabilities END
 """
 _N_COLUMNS = 17
 
-_FILTER = """
+# The statements are assembled from constants, once.
+_FILTER = f"""
 (:policy_id IS NULL OR d.policy_id = :policy_id) AND (:catalogue_id IS NULL OR d.catalogue_id = :catalogue_id)
 AND (:after_time IS NULL OR d.time >= :after_time) AND (:before_time IS NULL OR d.time < :before_time)
 AND (:grp IS NULL OR d.grp = :grp) AND (:batch IS NULL OR d.batch = :batch)
@@ -34,9 +37,9 @@ AND (:settled_before IS NULL OR d.time < :settled_before
     OR EXISTS (SELECT 1 FROM events c WHERE c.seq = d.seq AND c.event = 'closed'))
 AND (:groups IS NULL OR d.grp IN (SELECT value FROM json_each(:groups)))
 AND (:catalogue_ids IS NULL OR d.catalogue_id IN (SELECT value FROM json_each(:catalogue_ids)))
-"""
+AND (:activation IS NULL OR {activation.ACTIVATED})
+"""  # noqa: S608
 
-# The statements are assembled from the constants above, once.
 _PAGE = f"""
 SELECT {_COLUMNS} FROM decisions d CROSS JOIN customers k ON k.id = d.customer_id
 WHERE d.seq > :after_seq AND d.seq <= :through_seq AND {_FILTER}
@@ -198,6 +201,12 @@ class DecisionReader:
             ).fetchone()
         return None if row is None else int(row[0])
 
+    def last_seq_until(self, time: int) -> int:
+        """Return the number of the newest decision made up to a time, 0 without any."""
+        with self._connection.reading() as raw:
+            row = raw.execute("SELECT COALESCE(MAX(seq), 0) FROM decisions WHERE time <= ?", (time,)).fetchone()
+        return int(row[0])
+
     def tally(self, where: Where, through_seq: int) -> tuple[IntArray, IntArray, IntArray]:
         """Return the numbers of decisions by catalogue and offer, as three columns (catalogue id, offer, count)."""
         with self._connection.reading() as raw:
@@ -269,6 +278,11 @@ class DecisionReader:
                 (_json(seqs),),
             ).fetchall()
         return np.array(rows, dtype=np.int64).reshape(-1)
+
+    def activated(self, seqs: IntArray, criterion: Activation) -> BoolArray:
+        """Return which of the decisions with these (n,) ascending numbers were activated."""
+        with self._connection.reading() as raw:
+            return activation.activated(raw, seqs, criterion)
 
     def groups(self, seqs: IntArray) -> ObjectArray:
         """Return the (n,) groups of the decisions with these numbers, which must ascend."""
@@ -349,6 +363,7 @@ def _filter(where: Where) -> dict[str, object]:
         "settled_before": where.settled_before,
         "groups": None if where.groups is None else msgspec.json.encode(where.groups).decode(),
         "catalogue_ids": None if where.catalogue_ids is None else msgspec.json.encode(where.catalogue_ids).decode(),
+        **activation.parameters(where.activation),
     }
 
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from bandit.store.records import DecisionRows
     from bandit.store.tables.customers import Customers
     from bandit.store.tables.eligible_sets import EligibleSetTable
+    from bandit.store.tables.repeats import Repeats
 
 _SHARED = ("catalogue_id", "policy_id", "policy_step", "seed", "batch", "fault")
 _OWN = (
@@ -60,16 +61,20 @@ _COMPARED = (
 class DecisionWriter:
     """Writes the table `decisions`."""
 
-    def __init__(self, connection: Connection, customers: Customers, eligible: EligibleSetTable) -> None:
+    def __init__(
+        self, connection: Connection, customers: Customers, eligible: EligibleSetTable, repeats: Repeats
+    ) -> None:
         self._connection = connection
         self._customers = customers
         self._eligible = eligible
+        self._repeats = repeats
 
     def append(self, rows: DecisionRows) -> IntArray:
         """Write a batch in one transaction and return the (n,) numbers of its decisions.
 
         A decision that is stored already with the same content is left as it is. DuplicateError for one with different
-        content, NumberError for a propensity outside (0, 1], OfferError for an offer that is not eligible.
+        content or with the id of a repeat, NumberError for a propensity outside (0, 1], OfferError for an offer that is
+        not eligible.
         """
         _check(rows)
         if not len(rows):
@@ -86,6 +91,7 @@ class DecisionWriter:
         n = len(rows)
         with self._connection.transaction():
             raw = self._connection.raw
+            self._repeats.reject(rows.decision_ids)
             keys = self._customers.all_stored(rows.customers) if rows.customer_keys is None else rows.customer_keys
             customers = self._customers.ids(keys)
             sets = self._eligible.ids(rows.catalogue_id, rows.eligible, rows.removals)

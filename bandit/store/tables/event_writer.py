@@ -17,9 +17,10 @@ from bandit.store.records import EventReceipt, EventRows, object_array
 from bandit.store.text import reject_zero_characters
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from bandit.store.connection import Connection
+    from bandit.store.tables.repeats import Repeats
 
 _INSERT = """
 INSERT INTO events (seq, event_id, version, event, time, recorded_at, revenue, reward)
@@ -41,14 +42,17 @@ VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
 class EventWriter:
     """Writes the table `events`."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, repeats: Repeats) -> None:
         self._connection = connection
+        self._repeats = repeats
 
     def append(self, rows: EventRows, *, correct: bool = False) -> EventReceipt:
         """Write a batch in one transaction.
 
         An event whose id the decision already has is a repeat if event, revenue and reward are the same. Otherwise it
         is a correction with `correct`, and a DuplicateError without. UnknownDecisionError for an unknown decision.
+        An event under the id of a repeat is one of its original; without an id of its own, its id is NAME@REPEAT, so
+        that it is another event than one of the same name under another id.
         """
         n = len(rows)
         _check(rows)
@@ -59,7 +63,9 @@ class EventWriter:
         now = time.time_ns() * MICROSECONDS // 1_000_000_000 if rows.recorded_at is None else rows.recorded_at
         with self._connection.transaction():
             raw = self._connection.raw
-            seqs = self._seqs(rows)
+            seqs, repeated = self._seqs(rows)
+            if repeated:
+                ids = _ids_under_repeats(ids, names, rows, repeated)
             # SQLite stores NaN as NULL: no amount.
             columns = (seqs, ids, names, rows.time.tolist(), repeat(now), rows.revenue.tolist(), rows.reward.tolist())
             before = raw.total_changes
@@ -76,10 +82,11 @@ class EventWriter:
             n_corrected = 0 if n_new == n else self._apply_repeats(rows, seqs, ids, names, now, correct=correct)
         return EventReceipt(n_new, n - n_new - n_corrected, n_corrected)
 
-    def _seqs(self, rows: EventRows) -> list[int]:
+    def _seqs(self, rows: EventRows) -> tuple[list[int], Mapping[str, int]]:
+        """Return the (n,) numbers of the decisions, and those of the ids that are repeats."""
         raw, ids = self._connection.raw, rows.decision_ids
         if ids is None:
-            return [] if rows.seq is None else rows.seq.tolist()
+            return [] if rows.seq is None else rows.seq.tolist(), {}
         found: list[int | None]
         if len(ids) == 1:
             row = raw.execute("SELECT seq FROM decisions WHERE decision_id = ?", (ids[0],)).fetchone()
@@ -91,6 +98,10 @@ class EventWriter:
                 (text,),
             )
             found = list(map(itemgetter(0), rows_found))
+        repeated: Mapping[str, int] = {}
+        if None in found:
+            repeated = self._repeats.originals([name for name, seq in zip(ids, found, strict=True) if seq is None])
+            found = [repeated.get(name) if seq is None else seq for name, seq in zip(ids, found, strict=True)]
         seqs = list(filter(None, found))  # numbers start at 1
         if len(seqs) < len(found):
             more = len(found) - len(seqs) - 1
@@ -98,7 +109,7 @@ class EventWriter:
                 f'there is no decision "{ids[found.index(None)]}" in {self._connection.path}'
                 f"{f' (nor {more} more)' if more else ''}; record events for decisions that were logged"
             )
-        return seqs
+        return seqs, repeated
 
     def _apply_repeats(
         self,
@@ -135,6 +146,17 @@ class EventWriter:
             f"{_show(new)}; send another event under an event id of its own, or replace this one with correct=True "
             "(--correct)"
         )
+
+
+def _ids_under_repeats(
+    ids: Sequence[str], names: Sequence[str], rows: EventRows, repeated: Mapping[str, int]
+) -> list[str]:
+    """Return the event ids, with NAME@REPEAT where an event under the id of a repeat has none of its own."""
+    given = rows.event_ids or repeat(None)
+    return [
+        f"{name}@{decision_id}" if own is None and decision_id in repeated else event_id
+        for event_id, name, decision_id, own in zip(ids, names, rows.decision_ids or (), given)  # noqa: B905 - `repeat` has no end
+    ]
 
 
 def _default_ids(event_ids: Sequence[str | None], event: str | Sequence[str]) -> list[str]:
