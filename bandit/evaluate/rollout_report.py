@@ -14,7 +14,7 @@ from bandit.evaluate.shadow import ShadowReport, ShadowTally
 from bandit.ope.clusters import ClusterIndex
 from bandit.ope.lift import LiftBatch, LiftTally
 from bandit.rollout import RolloutChange
-from bandit.store import CatalogueTranslation
+from bandit.store import Activation, CatalogueTranslation
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -35,8 +35,8 @@ class ArmComparison:
 
     `changes` are the changes of the roll-out under which the assignment was in force. `lift` has the arms in place of
     groups: each with its mean and interval, and each difference. `several` customers were served by more than one arm
-    and are left out, as are `still_open` decisions, and `left_out` ones whose offer the catalogue does not have or that
-    no arm served.
+    and are left out, as are `still_open` decisions, `left_out` ones whose offer the catalogue does not have or that no
+    arm served, and `not_activated` ones, on which the objective's activation was never recorded.
     """
 
     changes: tuple[RolloutChange, ...]
@@ -46,6 +46,7 @@ class ArmComparison:
     several: int
     still_open: int
     left_out: int
+    not_activated: int = 0
 
     def to_dict(self) -> dict[str, object]:
         """Return plain JSON values."""
@@ -56,6 +57,7 @@ class ArmComparison:
             "several": self.several,
             "open": self.still_open,
             "left_out": self.left_out,
+            "not_activated": self.not_activated,
         }
 
 
@@ -115,8 +117,8 @@ def rollout_report(
 class _ArmPage:
     """n decisions with the arms that served them; `offer` is in the numbers of the decision's own catalogue.
 
-    `customer` are integer ids. `counted` says which rows are settled and have an offer of the catalogue; `settled`
-    which are settled. Rewards of other rows are 0.
+    `customer` are integer ids. `settled` says which rows are settled, `activated` which of all rows were activated (all
+    where nothing has to be), and `counted` which are both and have an offer of the catalogue. Other rewards are 0.
     """
 
     served: ServedArms
@@ -126,6 +128,7 @@ class _ArmPage:
     reward: FloatArray
     earned: BoolArray
     settled: BoolArray
+    activated: BoolArray
     counted: BoolArray
 
 
@@ -137,6 +140,7 @@ class _ArmLog:
     ) -> None:
         self._store, self._catalogue, self._size = store, catalogue, size
         self._settled_before = now - catalogue.objective.window
+        self._activation = Activation.of(catalogue.objective)
         self._translation = CatalogueTranslation(store, catalogue)
         self._progress, self._total, self._done = progress, total, 0
 
@@ -156,7 +160,10 @@ class _ArmLog:
         offer = self._translation.offer_map.offers(columns.catalogue_id, columns.offer)
         ids, _ = customers.read(columns.customer, len(columns))
         settled = columns.closed | (columns.time < self._settled_before)
-        counted = settled & (offer >= 0)
+        activated = np.ones(len(columns), dtype=np.bool_)
+        if self._activation is not None:
+            activated = self._store.decisions.activated(served.seq, self._activation)
+        counted = settled & activated & (offer >= 0)
         rows, reward = np.flatnonzero(counted), np.zeros(len(columns))
         kept = columns.take(rows)
         money = self._catalogue.money_of(offer[rows])
@@ -169,6 +176,7 @@ class _ArmLog:
             reward=reward,
             earned=reward != 0.0 if objective.kind == "reward" else columns.converted,
             settled=settled,
+            activated=activated,
             counted=counted,
         )
 
@@ -204,12 +212,13 @@ def _compare(
     """Return the comparison of the arms, None where fewer than two have settled decisions, and the open decisions."""
     shares = _arms(changes[0].state)
     names = list(shares)
-    batches, still_open, left_out = [], 0, 0
+    batches, still_open, left_out, not_activated = [], 0, 0, 0
     for page in log.pages(changes):
         arm = _places(page.served.arm, names)
         kept = page.counted & (arm >= 0)
         still_open += int((~page.settled).sum())
-        left_out += int((page.settled & ~kept).sum())
+        left_out += int((page.settled & page.activated & ~kept).sum())
+        not_activated += int((page.settled & ~page.activated).sum())
         batches.append(LiftBatch(page.reward[kept], arm[kept], page.customer[kept], page.earned[kept]))
     several = _in_several(batches)
     seen = np.zeros(len(names), dtype=np.bool_)
@@ -230,7 +239,8 @@ def _compare(
     doubt = ratio.finding()
     extra = () if doubt is None or doubt.check in {each.check for each in found.findings} else (doubt,)
     findings = (*found.findings, *extra)
-    return ArmComparison(changes, found, ratio, findings, len(several), still_open, left_out), still_open
+    comparison = ArmComparison(changes, found, ratio, findings, len(several), still_open, left_out, not_activated)
+    return comparison, still_open
 
 
 def _places(arms: ObjectArray, names: Sequence[str]) -> IntArray:

@@ -201,6 +201,7 @@ def _arm_lines(arms: ArmComparison) -> list[str]:
             lines.append(f"{row.group} against {row.baseline}: {verdict}{row.reason}.")
     for n, why in (
         (arms.still_open, "they are still open (their window has not ended)"),
+        (arms.not_activated, "the event that activates them was never recorded"),
         (arms.left_out, "no arm served them, or their offers are not in the catalogue"),
     ):
         if n:

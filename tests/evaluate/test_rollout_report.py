@@ -15,9 +15,10 @@ from tests.engine.conftest import DAY, KEY, Clock
 WHO = "a tester"
 
 
-def catalogue_with(mode="shadow", exploration=0.5, **more):
+def catalogue_with(mode="shadow", exploration=0.5, objective=(), **more):
     rollout = {"mode": mode, "rules": RULES | {"exploration": exploration}, **more}
-    return bandit.Catalogue.from_dict(SPRING | {"objective": {"kind": "revenue", "window": "7d"}, "rollout": rollout})
+    objective = {"kind": "revenue", "window": "7d", **dict(objective)}
+    return bandit.Catalogue.from_dict(SPRING | {"objective": objective, "rollout": rollout})
 
 
 @pytest.fixture
@@ -224,6 +225,20 @@ class TestArms:
         found = report(engine, clock).arms
         assert found.sample_ratio.severity == "fatal"
         assert {row.verdict for row in found.lift.verdicts} == {"cannot tell"}
+
+    def test_what_was_never_activated_is_no_outcome(self, opened, clock):
+        """Every second decision is shown: 30 of 60 count, in the arms and in shadow."""
+        engine = opened(catalogue_with("ramp", share=0.5, objective={"activation": "shown"}))
+        batch, _ = visit(engine, 60)
+        engine.record_batch(batch.decision_ids[::2], "shown")
+        found = report(engine, clock).arms
+        assert sum(each.decisions for each in found.lift.groups) == 30
+        assert (found.not_activated, found.left_out) == (30, 0)
+        engine.rollout.set_mode("shadow", author=WHO)
+        batch, _ = visit(engine, 40, 100)
+        engine.record_batch(batch.decision_ids[:10], "shown")
+        shadow = report(engine, clock).shadow
+        assert (shadow.decisions, shadow.settled) == (40, 10)
 
     def test_open_decisions_wait(self, opened, clock):
         engine = opened(catalogue_with("ramp", share=0.5))

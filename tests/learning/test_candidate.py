@@ -79,6 +79,21 @@ def test_only_what_is_new_is_learned_later(path, catalogue, log):
         assert engine.learn().n == 605
 
 
+def test_what_is_activated_later_is_learned_later(tmp_path, spring):
+    """Of 40 settled decisions 30 were shown in time: the candidate has learned these, and learns nothing twice."""
+    spring["objective"]["activation"] = "shown"
+    catalogue, path = bandit.Catalogue.from_dict(spring), tmp_path / "shown.db"
+    with bandit.Engine.open(path, catalogue, bandit.Uniform(catalogue), customer_key=KEY) as engine:
+        made = engine.decide_batch([f"c{row}" for row in range(40)], contexts(40), time=now() - 10 * DAY)
+        engine.record_batch(made.decision_ids[:30], "shown", time=now() - 9 * DAY)
+    _, number = joined(path, catalogue)
+    with resumed(path, number) as engine:
+        assert engine.store.ledger.steps(number)[0].n == 30
+        assert engine.learn().n == 0
+        engine.record_batch(made.decision_ids[30:35], "shown", time=now() - 9 * DAY)
+        assert engine.learn().n == 5
+
+
 def test_a_return_updates_what_it_learned_offline(path, catalogue, log):
     old, _ = log
     _, number = joined(path, catalogue)
