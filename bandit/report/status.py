@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING
 
 from rich.markup import escape
@@ -55,6 +56,8 @@ def _lines(status: LiveStatus, guardrails: Sequence[GuardrailStatus]) -> list[tu
     lines = [("roll-out", state_words(status.rollout))]
     if status.change is not None:
         lines.append(("last change", plain(change_words(status.change), _LONGEST)))
+    if status.rollout.halted is not None:
+        lines.append(("to end it", f"offer-bandit rollout resume {shlex.quote(plain(status.path, _LONGEST))}"))
     if guardrails:
         broken = [f"{each.words} is broken ({each.action})" for each in guardrails if each.broken]
         lines.append(("guardrails", "; ".join(broken) or f"{len(guardrails)} watched, none broken"))

@@ -171,6 +171,7 @@ class TestGlance:
         said = run(capsys, "status", "offers.db").out
         assert re.search(r"roll-out +killed: the fallback serves everybody", said)
         assert re.search(r"last change +kill by ops, .*: coupons do not work", said)
+        assert re.search(r"to end it +offer-bandit rollout resume offers.db", said)
 
 
 class TestGate:
