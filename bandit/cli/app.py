@@ -25,7 +25,9 @@ from bandit.cli import (
     plan,
     privacy,
     replay,
+    rollout,
     setup,
+    status,
     tuning,
 )
 from bandit.cli.console import note
@@ -71,6 +73,8 @@ _COMMANDS: tuple[tuple[str, Callable[..., None], str], ...] = (
     ),
     ("lift", lift.lift, "offer-bandit lift offers.db --weeks"),
     ("incrementality", incrementality.incrementality, "offer-bandit incrementality offers.db"),
+    ("status", status.status, "offer-bandit status offers.db --watch"),
+    ("kill", rollout.kill, 'offer-bandit kill offers.db --by anna --reason "the coupons do not work"'),
     ("guardrails", guardrails.guardrails, "offer-bandit guardrails offers.db"),
     ("export", export.export, "offer-bandit export offers.db log.parquet"),
     (
@@ -99,6 +103,7 @@ _COMMANDS: tuple[tuple[str, Callable[..., None], str], ...] = (
 )
 for _name, _function, _example in _COMMANDS:
     app.command(_name, epilog=f"\b\nExample:\n  {_example}")(_function)
+app.add_typer(rollout.rollout)
 
 
 def _print_version(asked: bool) -> None:

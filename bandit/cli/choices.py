@@ -46,3 +46,6 @@ ONE_POLICY_FORMS = (
 
 POLICY_FORMS = f"{ONE_POLICY_FORMS}, everyone"
 """How policies are named on the command line: `everyone` stands for one policy per offer."""
+
+ROLLOUT_MODES = ("shadow", "apprentice", "ramp", "full")
+"""Modes of a roll-out, from nobody to everybody."""

@@ -20,13 +20,15 @@ _PIPED_WIDTH = 200
 """Width of a table, in characters, if stdout is not a terminal."""
 
 
-def show(tables: Iterable[Table], lines: Iterable[str] = ()) -> None:
-    """Print tables and sentences on stdout."""
+def show(tables: Iterable[Table], lines: Iterable[str] = (), width: int | None = None) -> None:
+    """Print tables and sentences on stdout, at most `width` characters wide if it is given."""
     from rich.console import Console
 
     console = Console(file=sys.stdout, highlight=False)
     if not console.is_terminal:
         console.width = _PIPED_WIDTH
+    if width is not None:
+        console.width = min(console.width, width)
     for table in tables:
         console.print(table)
     for line in lines:

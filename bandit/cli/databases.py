@@ -32,6 +32,18 @@ def writing(path: Path) -> Store:
     return Store.open(path, customer_key=customer_key())
 
 
+def reading_without_key(path: Path) -> Store:
+    """Open an existing database read-only, for what names no customer; needs no customer key."""
+    require(path)
+    return Store.open(path, read_only=True, unnamed_customers=True)
+
+
+def writing_without_key(path: Path) -> Store:
+    """Open an existing database for reading and writing what names no customer; needs no customer key."""
+    require(path)
+    return Store.open(path, unnamed_customers=True)
+
+
 @contextmanager
 def all_or_nothing(path: Path) -> Iterator[None]:
     """Remove a database that this command created if the command fails."""

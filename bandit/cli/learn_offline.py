@@ -39,7 +39,7 @@ from bandit.errors import InputError
 if TYPE_CHECKING:
     from bandit.catalogue import Catalogue
     from bandit.cli.logs import Opened
-    from bandit.domain import Log, Policy
+    from bandit.domain import Policy
     from bandit.evaluate import Evaluation
 
 
@@ -55,6 +55,7 @@ class LearnOfflineOptions:
     baseline: str | None
     folds: int
     into: Path | None
+    name: str | None
     estimation: EstimationOptions
     gate: bool
 
@@ -68,7 +69,15 @@ def learn_offline(
     folds: Annotated[int, typer.Option(min=2, help="Number of folds of customers.")] = 5,
     into: Annotated[
         Path | None,
-        typer.Option("--into", metavar="NEW.db", help="A new database for the policy, learned from all of the log."),
+        typer.Option(
+            "--into",
+            metavar="DB",
+            help="A new database for the policy, learned from all of the log; or the log's own, which it then joins.",
+        ),
+    ] = None,
+    name: Annotated[
+        str | None,
+        typer.Option("--name", metavar="NAME", help="With --into: the policy's name; in the log's own, one not used."),
     ] = None,
     catalogue: CatalogueFile = None,
     mapping: MappingFile = None,
@@ -91,18 +100,24 @@ def learn_offline(
     is that of policies learned from 4 in 5 of the customers (with 5 folds).
 
     With --into the policy is then learned from all of the log and written to a new database, where `offer-bandit
-    decide` uses it. With --gate this is done only if it is better than the baseline, and the exit code is the
-    verdict: 0 better, 3 worse, 4 no difference found, 5 cannot tell.
+    decide` uses it. With the log's own database it joins the policies there, with what it has learned noted, so that
+    nothing is learned twice: as a candidate for `offer-bandit rollout challenge`.
+
+    With --gate this is done only if it is better than the baseline, and the exit code is the verdict: 0 better,
+    3 worse, 4 no difference found, 5 cannot tell.
     """
     require_gate(gate_, baseline)
-    if into is not None:
+    if into is not None and not _is_own(db, into):
         require_new(db, into)
+    if name is not None and into is None:
+        raise InputError("--name is the policy's name in the database of --into; give both")
     options = LearnOfflineOptions(
         log=LogOptions(db, catalogue, mapping, objective, event, window, written_by),
         policy=policy,
         baseline=baseline,
         folds=folds,
         into=into,
+        name=name,
         estimation=EstimationOptions(interval, reward_model, propensities, level, seed),
         gate=gate_,
     )
@@ -115,19 +130,25 @@ def _learn_offline(options: LearnOfflineOptions, *, as_json: bool) -> int:
     """Evaluate by cross-fitting, write the policy to its database, and print; return the exit code."""
     from bandit.cli.logs import opened
     from bandit.cli.policies import parse_policy
-    from bandit.evaluate import gate, untrained_copy
+    from bandit.evaluate import gate
 
     with opened(options.log, "learn from") as found:
         learner = parse_policy(found.catalogue, options.policy)
         if not learner.learns:
             raise InputError(f'the policy "{options.policy}" does not learn; evaluate it with `offer-bandit evaluate`')
+        joins = options.into is not None and _is_own(options.log.path, options.into)
+        if joins:
+            _require_newest_version(found)
         result = _cross_fit(options, found)
         code = gate(result) if options.gate else 0
         written = options.into is not None and code == 0
+        policy_id = None
         if options.into is not None and written:
             with progress("learning from the whole log"):
-                _write(options.into, found.catalogue, untrained_copy(learner, found.catalogue), found.log)
-        _show(options, found, result, written=written, as_json=as_json)
+                policy_id = _write(
+                    options.into, found, _named(found.catalogue, learner, options.name, joins=joins), joins=joins
+                )
+        _show(options, found, result, policy_id, joins=joins, as_json=as_json)
     return code
 
 
@@ -158,33 +179,85 @@ def _cross_fit(options: LearnOfflineOptions, found: Opened) -> Evaluation:
         )
 
 
-def _show(options: LearnOfflineOptions, found: Opened, result: Evaluation, *, written: bool, as_json: bool) -> None:
+def _show(
+    options: LearnOfflineOptions,
+    found: Opened,
+    result: Evaluation,
+    policy_id: int | None,
+    *,
+    joins: bool,
+    as_json: bool,
+) -> None:
+    """Print the evaluation, and what to do with the policy; `policy_id` is None where it was not written."""
     from bandit.cli.logs import left_out_json, unused
     from bandit.evaluate import verdicts
     from bandit.report.evaluations import evaluation_lines, evaluation_table, unit_of
 
     into, log = options.into, found.log
     if as_json:
-        left = left_out_json(log) | {"into": str(into) if written else None}
+        made = {"into": None if policy_id is None else str(into), "policy_id": policy_id}
+        left = left_out_json(log) | made
         show_json(result.to_dict() | {"verdicts": verdicts(result), "seed": options.estimation.seed} | left)
         return
     lines = [*evaluation_lines(result), *unused(log)]
     if into is not None:
-        lines.append(
-            f"{into} has the policy, learned from all {log.n:,} decisions. "
-            f"Next: offer-bandit decide {shlex.quote(str(into))} CUSTOMER"
-            if written
-            else f"{into} was not created: the policy did not pass the gate."
-        )
+        lines.append(_next_step(into, log.n, policy_id, joins=joins))
     show([evaluation_table(result, unit_of(found.catalogue.objective, found.catalogue.currency))], lines)
 
 
-def _write(into: Path, catalogue: Catalogue, policy: Policy, log: Log) -> None:
-    """Let the policy learn the whole log, and create its database."""
-    from bandit.cli.databases import all_or_nothing
-    from bandit.engine import Engine
-    from bandit.evaluate import teach
+def _next_step(into: Path, n: int, policy_id: int | None, *, joins: bool) -> str:
+    """Return what became of the policy, and the command that uses it."""
+    path = shlex.quote(str(into))
+    if policy_id is None:
+        return f"{into} {'was not changed' if joins else 'was not created'}: the policy did not pass the gate."
+    if joins:
+        return (
+            f"It is policy {policy_id} of {into}, learned from all {n:,} decisions; it serves nobody yet. "
+            f"Next: offer-bandit rollout challenge {path} --policy {policy_id} --share 0.1"
+        )
+    return f"{into} has the policy, learned from all {n:,} decisions. Next: offer-bandit decide {path} CUSTOMER"
 
-    teach(policy, log, _BATCH)
-    with all_or_nothing(into), Engine.open(into, catalogue, policy):
-        pass
+
+def _is_own(db: Path, into: Path) -> bool:
+    """Say whether the policy is to join the database of the log itself."""
+    return db.exists() and into.exists() and into.samefile(db)
+
+
+def _require_newest_version(found: Opened) -> None:
+    """Raise InputError unless the policy can join the log's database: a log file, or another catalogue."""
+    latest = None if found.store is None else found.store.catalogues.latest()
+    if latest is None or latest[1].version != found.catalogue.version:
+        raise InputError(
+            "a policy joins the database of its log under the newest catalogue there; leave out --catalogue, "
+            "--objective, --event and --window, or name a new database with --into"
+        )
+
+
+def _named(catalogue: Catalogue, policy: Policy, name: str | None, *, joins: bool) -> Policy:
+    """Return an untrained policy of the same settings under a name; one that joins a log's database has a new one."""
+    from bandit.clock import now
+    from bandit.policies import build
+    from bandit.report.times import iso_minute
+
+    if name is None:
+        if not joins:
+            return policy
+        name = f"{policy.name}, learned {iso_minute(now())}"
+    return build(catalogue, {**policy.spec(), "name": name})
+
+
+def _write(into: Path, found: Opened, policy: Policy, *, joins: bool) -> int:
+    """Let the policy learn the whole log, create or open its database, and return its number there."""
+    from bandit.cli.databases import all_or_nothing, writing
+    from bandit.engine import Engine
+    from bandit.evaluate import teach, untrained_copy
+    from bandit.learning import add_candidate
+    from bandit.store import StoreLog
+
+    policy = untrained_copy(policy, found.catalogue)
+    teach(policy, found.log, _BATCH)
+    if joins and isinstance(found.log, StoreLog):
+        with writing(into) as store:
+            return add_candidate(store, found.catalogue, policy, found.log)
+    with all_or_nothing(into), Engine.open(into, found.catalogue, policy) as engine:
+        return engine.policy_id

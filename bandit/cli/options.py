@@ -27,7 +27,9 @@ Policies: TypeAlias = Annotated[
 OnePolicy: TypeAlias = Annotated[
     str | None,
     typer.Option(
-        "--policy", metavar="POLICY", help=f"One of {ONE_POLICY_FORMS}; default: the newest policy in the database."
+        "--policy",
+        metavar="POLICY",
+        help=f"One of {ONE_POLICY_FORMS}; default: the champion, else the newest in the database.",
     ),
 ]
 PolicyId: TypeAlias = Annotated[

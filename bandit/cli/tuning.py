@@ -192,6 +192,7 @@ def exploration(
 
 def _remembered(store: Store, policy_id: int | None) -> tuple[int, Policy]:
     """Return a policy of the database in its current state; nothing is written."""
+    from bandit.engine.default_policy import default_policy
     from bandit.learning import PolicyLearner
     from bandit.policies import build
 
@@ -200,7 +201,7 @@ def _remembered(store: Store, policy_id: int | None) -> tuple[int, Policy]:
         raise InputError(f"{store.path}: the database has no policy yet; decide or learn with one first")
     if policy_id is not None and policy_id not in known:
         raise InputError(f"{store.path}: there is no policy {policy_id}; known are {', '.join(map(str, known))}")
-    number = known[-1] if policy_id is None else policy_id
+    number = policy_id or default_policy(store) or known[-1]
     catalogue_id, spec = store.catalogues.policy_spec(number)
     catalogue = store.catalogues.get(catalogue_id)
     policy = build(catalogue, spec)

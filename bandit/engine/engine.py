@@ -19,6 +19,7 @@ from bandit.domain import Decision, DecisionBatch, FloatArray, IntArray, ObjectA
 from bandit.engine.arguments import check_texts, checked_amounts, checked_events, checked_text, checked_times
 from bandit.engine.counters import EngineCounters
 from bandit.engine.decisions import DecisionService
+from bandit.engine.default_policy import default_policy
 from bandit.engine.group_labels import GroupLabels
 from bandit.engine.guardrail_watch import GuardrailWatch
 from bandit.engine.idempotency import DecisionLookup
@@ -33,7 +34,7 @@ from bandit.governance.guardrail_status import GuardrailStatus
 from bandit.governance.verify import VerifyReport
 from bandit.learning import LearnReport, PolicyLearner, RebuildReport
 from bandit.policies import build
-from bandit.rollout import RolloutControl, RolloutState
+from bandit.rollout import RolloutControl
 from bandit.store import ContextDecoder, EventReceipt, Store
 from bandit.store.customer_key import FILE_VARIABLE, KEY_VARIABLE
 from bandit.store.customer_key import customer_key as environment_key
@@ -161,10 +162,8 @@ class Engine:
                 raise InputError(f"{path}: the database knows no policy yet; name one")
             if policy_id is not None and policy_id not in known:
                 raise InputError(f"{path}: there is no policy {policy_id}; known are {', '.join(map(str, known))}")
-            latest = store.rollout_changes.latest()
-            champion = None if latest is None else RolloutState.from_json(latest.state).champion
-            newest = champion if champion in known else known[-1]
-            catalogue_id, spec = store.catalogues.policy_spec(newest if policy_id is None else policy_id)
+            number = policy_id or default_policy(store) or known[-1]
+            catalogue_id, spec = store.catalogues.policy_spec(number)
             catalogue = store.catalogues.get(catalogue_id)
             return Engine(store, catalogue, build(catalogue, spec), options)
 

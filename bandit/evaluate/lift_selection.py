@@ -72,7 +72,7 @@ class LiftSelection:
             settled_before=now - catalogue.objective.window,
             activation=Activation.of(catalogue.objective),
         )
-        where = replace(everything, catalogue_ids=_same_assignment(store, catalogue))
+        where = replace(everything, catalogue_ids=same_assignment(store, catalogue))
         seen = store.decisions.decisions_by_group(where)
         other = sum(store.decisions.decisions_by_group(everything).values()) - sum(seen.values())
         declared = _declared_shares(catalogue, options.shares)
@@ -103,7 +103,7 @@ class LiftSelection:
         )
 
 
-def _same_assignment(store: Store, catalogue: Catalogue) -> tuple[int, ...] | None:
+def same_assignment(store: Store, catalogue: Catalogue) -> tuple[int, ...] | None:
     """Return the stored versions that assign customers as this catalogue does; None, for all, if it has no groups."""
     groups = catalogue.groups
     if groups is None:

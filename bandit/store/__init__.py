@@ -6,6 +6,7 @@ from bandit.store.decision_batches import whole_batches
 from bandit.store.learning.ledger import state_hash
 from bandit.store.learning.records import DueColumns, PolicyStep, Snapshot
 from bandit.store.log import StoreLog
+from bandit.store.maintenance.activity import GroupSizes, LearningLag
 from bandit.store.maintenance.delete_rows import DeletionTarget, StateReplacement
 from bandit.store.records import (
     PLACEHOLDER,
@@ -21,6 +22,7 @@ from bandit.store.records import (
     StoreCounts,
     Where,
 )
+from bandit.store.spool.file import spools
 from bandit.store.spool.recovery import FoldReport
 from bandit.store.spool.writer import SpooledWriter
 from bandit.store.sqlite_errors import is_closed, is_outage
@@ -29,6 +31,7 @@ from bandit.store.tables.decision_arms import ArmColumns, ArmRows
 from bandit.store.tables.leases import Lease, learning_lease
 from bandit.store.tables.repeats import HeldDecisions, HoldRequest, RepeatRow, RepeatRows
 from bandit.store.tables.rollout_changes import RolloutChangeRow
+from bandit.store.tables.served_arms import ServedArms
 
 __all__ = [
     "PLACEHOLDER",
@@ -47,8 +50,10 @@ __all__ = [
     "EventReceipt",
     "EventRows",
     "FoldReport",
+    "GroupSizes",
     "HeldDecisions",
     "HoldRequest",
+    "LearningLag",
     "Lease",
     "OfferMap",
     "PolicyRow",
@@ -56,6 +61,7 @@ __all__ = [
     "RepeatRow",
     "RepeatRows",
     "RolloutChangeRow",
+    "ServedArms",
     "Snapshot",
     "SpooledWriter",
     "StateReplacement",
@@ -67,6 +73,7 @@ __all__ = [
     "is_closed",
     "is_outage",
     "learning_lease",
+    "spools",
     "state_hash",
     "wal_path",
     "whole_batches",

@@ -35,6 +35,7 @@ class StoreLog:
 
     Offers and eligible sets of other catalogue versions are mapped by the names of their options; `left_out` counts the
     decisions whose offer `catalogue` does not have. Decisions imported without propensities have the propensity NaN.
+    `where` is its filter and `through` the number of its last decision.
     Where the objective has an `activation`, decisions without that event are left out: `not_activated` counts them.
     Memory and the cost of creation do not grow with the log: the first use of `n`, `left_out` or `still_open` counts
     the whole log once, for all three.
@@ -46,8 +47,8 @@ class StoreLog:
         self._store = store
         self._translation = CatalogueTranslation(store, catalogue, objective)
         activation = Activation.of(self._translation.objective)
-        self._where = replace(Where() if where is None else where, activation=activation)
-        self._through = store.decisions.last_seq()
+        self.where = replace(Where() if where is None else where, activation=activation)
+        self.through = store.decisions.last_seq()
 
     @property
     def catalogue(self) -> Catalogue:
@@ -72,7 +73,7 @@ class StoreLog:
     @property
     def activation(self) -> str | None:
         """The event without which a decision is left out, None where none is."""
-        return None if self._where.activation is None else self._where.activation.event
+        return None if self.where.activation is None else self.where.activation.event
 
     @property
     def not_activated(self) -> int:
@@ -83,8 +84,8 @@ class StoreLog:
     def propensities_known(self) -> bool:
         """Whether all decisions that `batches` yields have a propensity."""
         for policy_id in self._store.catalogues.unknown_policies():
-            if self._where.policy_id in {None, policy_id}:
-                ids, offers, _ = self._store.decisions.tally(replace(self._where, policy_id=policy_id), self._through)
+            if self.where.policy_id in {None, policy_id}:
+                ids, offers, _ = self._store.decisions.tally(replace(self.where, policy_id=policy_id), self.through)
                 if (self._translation.offer_map.offers(ids, offers) >= 0).any():
                     return False
         return True
@@ -100,9 +101,9 @@ class StoreLog:
                 objective.event,
                 objective.window,
                 after_seq=after,
-                through_seq=self._through,
+                through_seq=self.through,
                 limit=size,
-                where=self._where,
+                where=self.where,
             )
             if not len(page):
                 return
@@ -120,8 +121,8 @@ class StoreLog:
 
     @cached_property
     def _tally(self) -> _Tally:
-        where = self._where
-        catalogue_ids, offers, counts = self._store.decisions.tally(where, self._through)
+        where = self.where
+        catalogue_ids, offers, counts = self._store.decisions.tally(where, self.through)
         known = self._translation.offer_map.offers(catalogue_ids, offers) >= 0
         settled = total = int(counts.sum())
         if where.activation is not None:
@@ -131,4 +132,4 @@ class StoreLog:
         return _Tally(int(counts[known].sum()), int(counts[~known].sum()), total - settled, settled - int(counts.sum()))
 
     def _total(self, where: Where) -> int:
-        return int(self._store.decisions.tally(where, self._through)[2].sum())
+        return int(self._store.decisions.tally(where, self.through)[2].sum())

@@ -9,6 +9,7 @@ from bandit.errors import StoreError
 from bandit.store.connection import Connection
 from bandit.store.learning.ledger import Ledger
 from bandit.store.maintenance import statistics
+from bandit.store.maintenance.activity import ActivityReader
 from bandit.store.maintenance.backup import backup
 from bandit.store.maintenance.check import check
 from bandit.store.maintenance.copy import BackupReport
@@ -27,6 +28,7 @@ from bandit.store.tables.leases import Leases
 from bandit.store.tables.monitored_decisions import MonitoredDecisions
 from bandit.store.tables.repeats import Repeats
 from bandit.store.tables.rollout_changes import RolloutChanges
+from bandit.store.tables.served_arms import ServedArmsReader
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -56,6 +58,8 @@ class Store:
         self.decision_arms = DecisionArms(connection)
         self.leases = Leases(connection)
         self.rollout_changes = RolloutChanges(connection)
+        self.served_arms = ServedArmsReader(connection)
+        self.activity = ActivityReader(connection)
         self.monitored = MonitoredDecisions(connection)
         self.deletion = Deletion(connection)
 
@@ -67,12 +71,14 @@ class Store:
         durability: Durability = "full",
         read_only: bool = False,
         busy_timeout: float = 5.0,
+        unnamed_customers: bool = False,
     ) -> Store:
         """Open a store, or create it if the file does not exist; StoreError if it cannot be used.
 
         With durability "full" a commit survives a power cut, with "process" a crash of the process. Customers are
         stored under a hash keyed with `customer_key`, or unhashed without one. `busy_timeout`, in seconds, is how long
-        to wait for another process's lock.
+        to wait for another process's lock. With `unnamed_customers` the key is not needed, and nothing that names a
+        customer can be done.
 
         >>> from tempfile import TemporaryDirectory
         >>> with TemporaryDirectory() as folder, Store.open(f"{folder}/offers.db", customer_key=b"secret") as store:
@@ -83,7 +89,7 @@ class Store:
             raise StoreError(f'durability is "full" or "process"; seen "{durability}"')
         connection = Connection(Path(path), durability, busy_timeout, read_only=read_only)
         try:
-            return Store(connection, Customers(connection, customer_key))
+            return Store(connection, Customers(connection, customer_key, unnamed=unnamed_customers))
         except BaseException:
             connection.close()
             raise

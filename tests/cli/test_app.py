@@ -18,6 +18,8 @@ COMMANDS = (
     "plan",
     "lift",
     "incrementality",
+    "status",
+    "kill",
     "guardrails",
     "export",
     "replay",
@@ -36,6 +38,8 @@ COMMANDS = (
     "doctor",
 )
 
+ROLLOUT = ("show", "set", "challenge", "promote", "rollback", "resume", "history", "report")
+
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_help_teaches_with_an_example(command, capsys):
@@ -43,6 +47,22 @@ def test_help_teaches_with_an_example(command, capsys):
     assert said.code == 0
     assert f"offer-bandit {command} " in said.out.split("Example:")[1]
     assert "--json" in said.out
+
+
+@pytest.mark.parametrize("command", ROLLOUT)
+def test_help_of_the_roll_out_teaches_with_an_example(command, capsys):
+    said = run(capsys, "rollout", command, "--help")
+    assert said.code == 0
+    assert f"offer-bandit rollout {command} " in said.out.split("Example:")[1]
+    assert "--json" in said.out
+
+
+def test_the_commands_of_the_roll_out_are_listed(capsys):
+    (group,) = app.registered_groups
+    assert {command.name for command in group.typer_instance.registered_commands} == set(ROLLOUT)
+    said = run(capsys, "rollout")
+    assert said.code == 0
+    assert all(name in said.out for name in ROLLOUT)
 
 
 def test_every_command_is_there_and_help_lists_them(capsys):

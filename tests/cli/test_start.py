@@ -10,6 +10,7 @@ from bandit.cli import choices
 from bandit.cli.app import app
 from bandit.logfiles import EXPORT_FORMATS
 from bandit.ope import DEFAULT_INTERVAL, ESTIMATORS, IntervalKind
+from bandit.rollout.control import MODES
 from tests.test_lazy import HEAVY, loaded_after
 
 RUN = "from bandit.cli import main; main({!r})"
@@ -24,6 +25,9 @@ def test_version_and_help_load_no_library(arguments):
 
 def test_the_help_of_a_command_loads_no_library():
     calls = "; ".join(f"main([{command.name!r}, '--help'])" for command in app.registered_commands)
+    (group,) = app.registered_groups
+    inner = group.typer_instance.registered_commands
+    calls += "; " + "; ".join(f"main(['rollout', {command.name!r}, '--help'])" for command in inner)
     assert loaded_after(f"from bandit.cli import main; {calls}", *OURS, "bandit.store", "bandit.catalogue") == []
 
 
@@ -37,4 +41,5 @@ def test_the_names_that_help_lists_are_those_that_are_there():
     assert tuple(ESTIMATORS) == choices.ESTIMATOR_NAMES
     assert choices.EXPORT_FORMAT_NAMES == EXPORT_FORMATS
     assert get_args(PeriodUnit) == choices.EXPLORATION_PERIODS
+    assert choices.ROLLOUT_MODES == MODES
     assert (choices.HALF_LIVES, choices.HALF_LIFE_BLOCK) == (CANDIDATE_HALF_LIVES, PREQUENTIAL_BLOCK)

@@ -19,4 +19,5 @@ def test_every_command_it_names_is_there():
     from bandit.cli.app import app  # noqa: PLC0415 - only this test needs typer
 
     named = set(re.findall(r"^    offer-bandit ([\w-]+)", README.read_text(encoding="utf-8"), flags=re.MULTILINE))
-    assert named == {command.name or command.callback.__name__.rstrip("_") for command in app.registered_commands}
+    commands = {command.name or command.callback.__name__.rstrip("_") for command in app.registered_commands}
+    assert named == commands | {group.typer_instance.info.name for group in app.registered_groups}

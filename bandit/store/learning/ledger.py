@@ -17,6 +17,8 @@ from bandit.store.learning.due_scan import save_scan_state
 from bandit.store.learning.records import DueColumns, PolicyStep, Snapshot
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from bandit.store.connection import Connection
     from bandit.store.tables.decision_reader import DecisionReader
 
@@ -103,6 +105,25 @@ class Ledger:
                 raw.execute(
                     "INSERT INTO snapshots (policy_id, step, state) VALUES (?, ?, ?)", (policy_id, step, snapshot)
                 )
+
+    def record_first_step(self, policy_id: int, parts: Iterable[DueColumns], digest: str, snapshot: bytes) -> None:
+        """Store the state that a policy begins with, and what that state has learned already, in one transaction."""
+        with self._connection.transaction():
+            self.record_step(policy_id, 0, None, digest, snapshot)
+            raw, n = self._connection.raw, 0
+            for rows in parts:
+                raw.executemany(_INSERT, _learned_rows(policy_id, 0, rows))
+                n += len(rows)
+            raw.execute("UPDATE policy_steps SET n = ? WHERE policy_id = ? AND step = 0", (n, policy_id))
+
+    def candidates(self) -> frozenset[int]:
+        """Return the policies that joined the store with a state that had learned its log already."""
+        with self._connection.reading() as raw:
+            rows = raw.execute(
+                "SELECT policies.id FROM policies CROSS JOIN policy_steps s ON s.policy_id = policies.id "
+                "WHERE s.step = 0 AND s.n > 0"
+            ).fetchall()
+        return frozenset(int(row[0]) for row in rows)
 
     def repair_snapshot(self, policy_id: int, step: int, state: bytes) -> bool:
         """Replace the newest snapshot by the state after the newest step if it is damaged; say whether it was."""

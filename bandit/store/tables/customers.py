@@ -24,34 +24,41 @@ _FIND = "SELECT c.key, c.id FROM json_each(?) j CROSS JOIN customers c ON c.key 
 
 
 class Customers:
-    """The table `customers`, which numbers them; the key of the hash is stored nowhere."""
+    """The table `customers`, which numbers them; the key of the hash is stored nowhere.
 
-    def __init__(self, connection: Connection, key: bytes | None) -> None:
+    With `unnamed` the key is neither needed nor checked, and no customer can be named: StoreError.
+    """
+
+    def __init__(self, connection: Connection, key: bytes | None, *, unnamed: bool = False) -> None:
         if key is not None and not 1 <= len(key) <= hashlib.blake2b.MAX_KEY_SIZE:
             raise StoreError(f"the customer key must have 1 to 64 bytes; seen {len(key)}; use 32 random ones")
         self._connection = connection
-        self._key = key
+        self._key = None if unnamed else key
+        self._unnamed = unnamed
         self._numbers: Cache[str, int] = Cache(65_536)
         connection.on_rollback(self._numbers.clear)
-        self._check_key()
+        if not unnamed:
+            self._check_key()
 
     def on(self, connection: Connection) -> Customers:
         """Return the same table over another connection to the same store."""
-        return Customers(connection, self._key)
+        return Customers(connection, self._key, unnamed=self._unnamed)
 
     @property
     def in_clear(self) -> bool:
         """Whether customers are stored unhashed."""
-        return self._key is None
+        return self._key is None and not self._unnamed
 
     def stored(self, customer: str) -> str:
         """Return a customer's stored form: blake2b-128 with the key, in hex (RFC 7693); unchanged without a key."""
+        self._must_have_names()
         if self._key is None:
             return customer
         return hashlib.blake2b(customer.encode(), digest_size=16, key=self._key).hexdigest()
 
     def all_stored(self, customers: Sequence[str]) -> list[str]:
         """Return the stored forms of many customers."""
+        self._must_have_names()
         key = self._key
         if key is None:
             return list(customers)
@@ -92,6 +99,10 @@ class Customers:
             number = int(row[0])
             self._numbers.put(key, number)
         return number
+
+    def _must_have_names(self) -> None:
+        if self._unnamed:
+            raise StoreError(f"{self._connection.path}: was opened without its customers; open it with the key")
 
     def _check_key(self) -> None:
         """Store a hash made with the key, and reject another key, with which a customer would become two."""

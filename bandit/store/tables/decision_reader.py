@@ -193,6 +193,14 @@ class DecisionReader:
         with self._connection.reading() as raw:
             return int(raw.execute("SELECT COALESCE(MAX(seq), 0) FROM decisions").fetchone()[0])
 
+    def newest_policy(self) -> int | None:
+        """Return the number of the policy of the newest decision that has one, None without any."""
+        with self._connection.reading() as raw:
+            row = raw.execute(
+                "SELECT policy_id FROM decisions WHERE policy_id IS NOT NULL ORDER BY seq DESC LIMIT 1"
+            ).fetchone()
+        return None if row is None else int(row[0])
+
     def last_seq_until(self, time: int) -> int:
         """Return the number of the newest decision made up to a time, 0 without any."""
         with self._connection.reading() as raw:

@@ -1,0 +1,184 @@
+"""The state of a live database at a glance: groups, roll-out, decisions and conversions, learning, spools."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+from bandit.domain import MICROSECONDS
+from bandit.evaluate.diagnostics import sample_ratio
+from bandit.evaluate.lift_selection import same_assignment
+from bandit.rollout import RolloutControl
+from bandit.store import spools
+
+if TYPE_CHECKING:
+    from bandit.catalogue import Catalogue
+    from bandit.evaluate.diagnostics import SampleRatioTest
+    from bandit.rollout import RolloutChange, RolloutState
+    from bandit.store import GroupSizes, Store
+
+_DAY = 86_400 * MICROSECONDS
+
+
+WEEK_DAYS = 7
+"""Days that the numbers of the last week cover, today among them."""
+
+_STATELESS = ("uniform", "constant", "rules")
+"""Kinds of policies that learn nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class GroupActivity:
+    """A group's customers and decisions, in all and today (UTC); `share` is the one meant, None where none is known.
+
+    Customers seen in several groups are not among its `customers`.
+    """
+
+    name: str
+    share: float | None
+    customers: int
+    decisions: int
+    customers_today: int
+    decisions_today: int
+
+
+@dataclass(frozen=True, slots=True)
+class LearningState:
+    """How far a live policy has learned: its newest step, its age in seconds, and what came since it last looked.
+
+    `decisions` and `events` may include those that are not due for learning yet. `learns` is False for a policy that
+    never does.
+    """
+
+    policy_id: int
+    kind: str
+    learns: bool
+    step: int
+    seconds: float
+    decisions: int
+    events: int
+
+
+@dataclass(frozen=True, slots=True)
+class LiveStatus:
+    """The state of a database that is in use; times are microseconds since 1970 UTC.
+
+    `groups` are those of the assignment in force, with the check of their sizes (None where no shares are declared).
+    `change` is the newest change of the roll-out. `week` counts the last seven days, today among them; conversions
+    count by the time of their event. `spool_bytes` wait in `spools` files beside the database.
+    """
+
+    path: str
+    time: int
+    decisions: int
+    decisions_today: int
+    decisions_week: int
+    conversions_today: int
+    conversions_week: int
+    last_decision: int | None
+    groups: tuple[GroupActivity, ...]
+    several: int
+    sample_ratio: SampleRatioTest | None
+    rollout: RolloutState
+    change: RolloutChange | None
+    learning: tuple[LearningState, ...]
+    spools: int
+    spool_bytes: int
+
+    @property
+    def well(self) -> bool:
+        """Whether no policy is halted."""
+        return self.rollout.halted is None
+
+    def to_dict(self) -> dict[str, object]:
+        """Return plain JSON values."""
+        simple = (
+            "path", "time", "decisions", "decisions_today", "decisions_week", "conversions_today", "conversions_week",
+            "last_decision", "several", "spools", "spool_bytes",
+        )  # fmt: skip
+        return {name: getattr(self, name) for name in simple} | {
+            "groups": [asdict(each) for each in self.groups],
+            "sample_ratio": None if self.sample_ratio is None else self.sample_ratio.to_dict(),
+            "rollout": asdict(self.rollout) | {"arms": [asdict(each) for each in self.rollout.arms]},
+            "change": None if self.change is None else asdict(self.change),
+            "learning": [asdict(each) for each in self.learning],
+        }
+
+
+class StatusReader:
+    """Reads the status of a store again and again; the sizes of groups are brought up to date, not counted anew."""
+
+    def __init__(self, store: Store, catalogue: Catalogue) -> None:
+        self._store, self._catalogue = store, catalogue
+        versions = same_assignment(store, catalogue)
+        self._sizes: GroupSizes = store.activity.group_sizes(versions)
+
+    def read(self, now: int) -> LiveStatus:
+        """Return the status at a time, in microseconds since 1970 UTC."""
+        store, objective = self._store, self._catalogue.objective
+        control = RolloutControl(store, self._catalogue)
+        today = now // _DAY * _DAY
+        week = today - (WEEK_DAYS - 1) * _DAY
+        self._sizes.update()
+        groups, several, ratio = self._groups(today)
+        conversions = [store.activity.conversions_since(objective.event, objective.window, at) for at in (today, week)]
+        files = spools(store.path)
+        change = control.latest()
+        state = control.initial if change is None else change.state
+        return LiveStatus(
+            path=str(store.path),
+            time=now,
+            decisions=store.activity.decisions(),
+            decisions_today=store.activity.decisions_since(today),
+            decisions_week=store.activity.decisions_since(week),
+            conversions_today=conversions[0],
+            conversions_week=conversions[1],
+            last_decision=store.activity.last_decision_time(),
+            groups=groups,
+            several=several,
+            sample_ratio=ratio,
+            rollout=state,
+            change=change,
+            learning=self._learning(state, now),
+            spools=len(files),
+            spool_bytes=sum(each.stat().st_size for each in files if each.exists()),
+        )
+
+    def _groups(self, today: int) -> tuple[tuple[GroupActivity, ...], int, SampleRatioTest | None]:
+        """Return the groups, the number of customers in several, and the check of the sizes."""
+        customers, several = self._sizes.customers()
+        now = self._store.activity.groups_since(today, self._sizes.catalogue_ids)
+        declared = self._catalogue.groups
+        shares = {} if declared is None else dict(zip(declared.names, declared.shares, strict=True))
+        names = [*shares, *sorted(set(self._sizes.decisions) - set(shares))]
+        rows = tuple(
+            GroupActivity(
+                name=name,
+                share=shares.get(name),
+                customers=customers.get(name, 0),
+                decisions=self._sizes.decisions.get(name, 0),
+                customers_today=now.get(name, (0, 0))[1],
+                decisions_today=now.get(name, (0, 0))[0],
+            )
+            for name in names
+        )
+        meant = {name: share for name, share in shares.items() if share > 0.0}
+        if len(meant) < 2:
+            return rows, several, None
+        return rows, several, sample_ratio({name: customers.get(name, 0) for name in meant}, meant, several)
+
+    def _learning(self, state: RolloutState, now: int) -> tuple[LearningState, ...]:
+        """Return the learning of the live policies; of that of the newest decision where the state names none."""
+        specs = {row.id: row.spec for row in self._store.catalogues.policies()}
+        numbers: list[int | None] = [each.policy_id for each in state.policies]
+        numbers = numbers or [self._store.decisions.newest_policy()]
+        found = []
+        for number in numbers:
+            if number is None or number not in specs:
+                continue
+            lag, kind = self._store.activity.learning_lag(number), str(specs[number].get("kind"))
+            if lag is not None:
+                age = (now - lag.learned_at) / MICROSECONDS
+                learns = kind not in _STATELESS
+                found.append(LearningState(number, kind, learns, lag.step, age, lag.decisions, lag.events))
+        return tuple(found)
