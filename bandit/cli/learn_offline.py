@@ -255,9 +255,10 @@ def _write(into: Path, found: Opened, policy: Policy, *, joins: bool) -> int:
     from bandit.store import StoreLog
 
     policy = untrained_copy(policy, found.catalogue)
+    if joins and isinstance(found.log, StoreLog) and found.store is not None:
+        with found.store.one_state(), writing(into) as store:  # what is noted as learned is what was learned
+            teach(policy, found.log, _BATCH)
+            return add_candidate(store, found.catalogue, policy, found.log, found.store)
     teach(policy, found.log, _BATCH)
-    if joins and isinstance(found.log, StoreLog):
-        with writing(into) as store:
-            return add_candidate(store, found.catalogue, policy, found.log)
     with all_or_nothing(into), Engine.open(into, found.catalogue, policy) as engine:
         return engine.policy_id

@@ -15,12 +15,15 @@ CANDIDATE_PAGE = 16_384
 """Decisions whose outcomes are read at once."""
 
 
-def add_candidate(store: Store, catalogue: Catalogue, policy: Policy, log: StoreLog) -> int:
+def add_candidate(
+    store: Store, catalogue: Catalogue, policy: Policy, log: StoreLog, source: Store | None = None
+) -> int:
     """Add a policy with its state as its first step, and return its number.
 
-    The decisions of `log`, which the policy has learned, are recorded as learned with their outcomes of now: a later
-    `learn` learns only what is new, and changes of these outcomes. All is written in one transaction. InputError for a
-    policy whose settings, the name among them, the store knows already.
+    The decisions of `log`, which the policy has learned, are recorded as learned with the outcomes that `source` has of
+    them: a later `learn` learns only what is new, and changes of these outcomes. Where others write meanwhile, `source`
+    is the store of the log, in whose `one_state` the policy learned; by default it is `store`. All is written in one
+    transaction. InputError for a policy whose settings, the name among them, the store knows already.
     """
     state = policy.dumps()
     with store.transaction():
@@ -31,7 +34,7 @@ def add_candidate(store: Store, catalogue: Catalogue, policy: Policy, log: Store
                 f'{store.path}: policy {policy_id} has these settings and the name "{policy.name}" already; give the '
                 "new one another name"
             )
-        store.ledger.record_first_step(policy_id, _learned(store, catalogue, log), state_hash(state), state)
+        store.ledger.record_first_step(policy_id, _learned(source or store, catalogue, log), state_hash(state), state)
     return policy_id
 
 

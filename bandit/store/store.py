@@ -153,6 +153,10 @@ class Store:
         """Write everything inside or nothing; transactions may be nested."""
         return self._connection.transaction()
 
+    def one_state(self) -> AbstractContextManager[object]:
+        """Read inside from one state of the database, whatever others write meanwhile; other threads wait."""
+        return self._connection.reading()
+
     def check(self) -> list[str]:
         """Return the integrity problems of the store in sentences; empty if there are none."""
         return check(self._connection)

@@ -140,3 +140,20 @@ def test_without_policies_there_is_no_default_and_a_lone_candidate_is_it(tmp_pat
         assert default_policy(store) is None
         add_candidate(store, catalogue, bandit.ThompsonSampling(catalogue), StoreLog(store, catalogue))
         assert default_policy(store) == 1
+
+
+def test_what_is_recorded_while_it_learns_is_learned_later(path, catalogue, log):
+    """A return comes between learning and joining. Read from the state that was learned from, it is due; read anew, it
+    would count as learned."""
+    old, _ = log
+    policy = bandit.ThompsonSampling(catalogue, name="fresh")
+    with Store.open(path, customer_key=KEY) as store, Store.open(path, customer_key=KEY, read_only=True) as source:
+        settled = StoreLog(source, catalogue, where=Where(settled_before=now() - catalogue.objective.window))
+        with source.one_state():
+            teach(policy, settled, 8_192)
+            with bandit.Engine.resume(path, policy_id=1, customer_key=KEY, durability="process") as other:
+                other.record(old.decision_ids[0], "return", revenue=-50.0, time=now() - 20 * DAY)
+            number = add_candidate(store, catalogue, policy, settled, source)
+    with resumed(path, number) as engine:
+        report = engine.learn()
+    assert report.n_restated == 1
