@@ -47,13 +47,15 @@ class WayRecord:
 class CampaignRecord:
     """One campaign: at each look the customers seen and the true lift so far; the answers by way; the mean agreement.
 
-    `truths` are those of the decisions up to each look, per decision in the unit of the reward.
+    `truths` are those of the decisions up to each look, per decision in the unit of the reward; `own_truth` is that of
+    the whole campaign for its own customers.
     """
 
     number: int
     agreement: float
     customers: tuple[int, ...]
     truths: tuple[float, ...]
+    own_truth: float
     ways: Mapping[str, WayRecord]
 
     @property
@@ -69,9 +71,8 @@ class CampaignRecord:
     def from_dict(plain: Mapping[str, Any]) -> CampaignRecord:
         """Return the record of its plain values; KeyError or TypeError where they are of something else."""
         ways = {name: _way_of(way) for name, way in plain["ways"].items()}
-        return CampaignRecord(
-            plain["number"], plain["agreement"], tuple(plain["customers"]), tuple(plain["truths"]), ways
-        )
+        columns: dict[str, Any] = {**plain, "customers": tuple(plain["customers"]), "truths": tuple(plain["truths"])}
+        return CampaignRecord(**{**columns, "ways": ways})
 
 
 def _way_of(plain: Mapping[str, Any]) -> WayRecord:
@@ -114,7 +115,8 @@ def record_campaign(campaign: LiftCampaign, number: int, share: float, days: int
         name: _way([looks[place] for looks in daily], last[place], method)
         for name, (place, method) in zip(LIFT_WAYS, places, strict=True)
     }
-    return CampaignRecord(number, float(campaign.agreement.mean()), tuple(customers), tuple(seen), ways)
+    agreement = float(campaign.agreement.mean())
+    return CampaignRecord(number, agreement, tuple(customers), tuple(seen), campaign.own_truth(), ways)
 
 
 def _batch(campaign: LiftCampaign, rows: slice, weights: FloatArray) -> LiftBatch:

@@ -54,11 +54,12 @@ class WilsonShare:
 class WaySummary:
     """One way over n campaigns of one setting.
 
-    `covered` are the intervals for one look that hold the truth; `truth_below` and `truth_above` those that the truth
-    is outside of, on either side. `false_better` and `false_worse` are false verdicts at one look, `daily_better` and
-    `daily_worse` campaigns with one at any daily look, and `daily_false` those with either. A verdict is false where
-    the truth so far is 0 or of the other sign. `always_covered` are campaigns whose anytime intervals hold the truth so
-    far at every look that gave an answer; `last_covered` those at the last look.
+    `covered` are the intervals for one look that hold the truth, `own_covered` those that hold that of the campaign's
+    own customers; `truth_below` and `truth_above` are those that the truth is outside of, on either side.
+    `false_better` and `false_worse` are false verdicts at one look, `daily_better` and `daily_worse` campaigns with one
+    at any daily look, and `daily_false` those with either. A verdict is false where the truth so far is 0 or of the
+    other sign. `always_covered` are campaigns whose anytime intervals hold the truth so far at every look that gave an
+    answer; `last_covered` those at the last look.
 
     `found_once` and `found_daily` have a verdict of the truth's sign, at the end or by any look; `customers` is the
     median number of customers seen at the first such look, None where fewer than half of the campaigns come to it.
@@ -71,8 +72,10 @@ class WaySummary:
     way: str
     n: int
     truth: float
+    own_truth: float
     agreement: float
     covered: WilsonShare
+    own_covered: WilsonShare
     truth_below: WilsonShare
     truth_above: WilsonShare
     false_better: WilsonShare
@@ -110,7 +113,7 @@ def summary_of(setting: str, way: str, records: Sequence[CampaignRecord]) -> Way
         raise InputError(f"there are no campaigns of the setting {setting}; run some first")
     n = len(records)
     ways = [each.ways[way] for each in records]
-    truth = np.array([each.truth for each in records])
+    truth, own = np.array([each.truth for each in records]), np.array([each.own_truth for each in records])
     low, high = np.array([each.once_low for each in ways]), np.array([each.once_high for each in ways])
     off = np.array([each.values[-1] for each in ways]) - truth
     error = np.array([each.errors[-1] for each in ways])
@@ -129,8 +132,10 @@ def summary_of(setting: str, way: str, records: Sequence[CampaignRecord]) -> Way
         way=way,
         n=n,
         truth=float(truth.mean()),
+        own_truth=float(own.mean()),
         agreement=float(np.mean([each.agreement for each in records])),
         covered=of((low <= truth) & (truth <= high)),
+        own_covered=of((low <= own) & (own <= high)),
         truth_below=of(truth < low),
         truth_above=of(truth > high),
         false_better=of((once > 0) & (truth <= 0.0)),

@@ -84,10 +84,9 @@ class CampaignSetting:
             days=float(self.days),
         )
 
-    def generators(self, number: int) -> tuple[np.random.Generator, np.random.Generator, np.random.Generator]:
-        """Return the generators of one campaign: of the market and its customers, of the log, and of the policy."""
-        world, log, policy = np.random.SeedSequence([self.seed, number]).spawn(3)
-        return np.random.default_rng(world), np.random.default_rng(log), np.random.default_rng(policy)
+    def generators(self, number: int) -> tuple[np.random.Generator, ...]:
+        """Return the four generators of one campaign: of its market, its log, the policy's samples and the truth."""
+        return tuple(map(np.random.default_rng, np.random.SeedSequence([self.seed, number]).spawn(4)))
 
     def to_dict(self) -> dict[str, bool | int | float]:
         """Return plain JSON values."""

@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 def verdict_table(rows: Sequence[WaySummary]) -> Table:
     """Return coverage and false verdicts, each share in percent with the 95 % interval of Wilson."""
     shown = _table("95 % intervals and verdicts at one look, and at all daily looks together")
-    for heading in ("covers", "false better", "false worse", "false, daily", "covers daily"):
+    for heading in ("covers", "covers own", "false better", "false worse", "false, daily", "covers daily"):
         shown.add_column(heading, justify="right")
     for row in rows:
-        shares = (row.covered, row.false_better, row.false_worse, row.daily_false, row.always_covered)
+        shares = (row.covered, row.own_covered, row.false_better, row.false_worse, row.daily_false, row.always_covered)
         shown.add_row(row.setting, row.way, str(row.n), *map(percent, shares))
     return shown
 

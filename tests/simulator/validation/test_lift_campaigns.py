@@ -33,7 +33,7 @@ def way(verdicts, once="no difference found", low=-1.0, high=1.0, value=0.0):
 
 
 def record(number, truths, each, customers=(10, 20, 30)):
-    return CampaignRecord(number, 0.5, customers, tuple(truths), dict.fromkeys(LIFT_WAYS, each))
+    return CampaignRecord(number, 0.5, customers, tuple(truths), truths[-1], dict.fromkeys(LIFT_WAYS, each))
 
 
 def campaign_by_hand():
@@ -47,18 +47,21 @@ def campaign_by_hand():
         probabilities=np.array([[0.9, 0.3], [0.5, 0.5], [0.5, 0.5], [0.6, 0.2], [0.2, 0.2], [0.4, 0.4]]),
         gain=np.array([1.0, 9.0, 2.0, 3.0, 9.0, 9.0]),
         gain_unknown=np.array([1.0, 0.0, 1.0, 2.0, 1.0, 1.0]),
+        gain_new=np.array([1.0, 0.0, 1.0, 0.0, 1.0, 0.0]),
         agreement=np.array([0.1, 0.2, 0.3, 0.4, 0.5, 0.6]),
     )
 
 
 def test_the_truth_takes_personal_parts_from_the_policys_own_group():
-    """Gains without personal parts 1, 0, 1, 2, 1, 1; what the personal part adds in the policy's group: 0, 1 and 1.
+    """Gains with new customers 1, 0, 1, 0, 1, 0; what the personal part adds in the policy's group: 0, 1 and 1.
 
-    After three decisions 2/3 + (0 + 1)/2, after all six 6/6 + (0 + 1 + 1)/3. The 9s of the rules' group do not count.
+    After three decisions 2/3 + (0 + 1)/2, after all six 3/6 + (0 + 1 + 1)/3. The 9s of the rules' group do not count.
+    With the campaign's own customers the gains without personal parts are 1, 0, 1, 2, 1, 1: 6/6 + 2/3.
     """
     truths = campaign_by_hand().truths()
     assert truths[2] == pytest.approx(2 / 3 + 1 / 2)
-    assert truths[5] == pytest.approx(1.0 + 2 / 3)
+    assert truths[5] == pytest.approx(1 / 2 + 2 / 3)
+    assert campaign_by_hand().own_truth() == pytest.approx(1.0 + 2 / 3)
 
 
 def test_the_recorder_looks_at_the_end_of_each_day():
@@ -71,7 +74,8 @@ def test_the_recorder_looks_at_the_end_of_each_day():
     """
     found = record_campaign(campaign_by_hand(), 7, share=0.5, days=2)
     assert (found.number, found.customers) == (7, (2, 4))
-    assert found.truths == pytest.approx((2 / 3 + 1 / 2, 1.0 + 2 / 3))
+    assert found.truths == pytest.approx((2 / 3 + 1 / 2, 1 / 2 + 2 / 3))
+    assert found.own_truth == pytest.approx(1.0 + 2 / 3)
     assert found.agreement == pytest.approx(0.35)
     assert found.ways["means"].values == pytest.approx((2.0, 2 / 3))
     assert found.ways["balanced"].values[0] == pytest.approx(9 / 3.5 - 2.0)
@@ -122,6 +126,7 @@ def test_the_summary_counts_what_it_says():
     hits = {name: each["hits"] for name, each in found.to_dict().items() if isinstance(each, dict)}
     assert hits == {
         "covered": 3,
+        "own_covered": 3,
         "truth_below": 0,
         "truth_above": 1,
         "false_better": 1,
@@ -153,11 +158,12 @@ def test_nothing_is_better_in_a_null_campaign_though_the_groups_get_different_of
     assert found.agreement.mean() < 0.7
 
 
-def test_without_personal_parts_the_truth_is_the_mean_gain_of_all_decisions():
+def test_without_personal_parts_the_truth_is_the_mean_gain():
     """The negative control: with personal parts, what the policy knows of customers makes a difference."""
     plain = run_campaign(setting(personal=False), 4)
     assert (plain.gain == plain.gain_unknown).all()
-    assert plain.truths()[-1] == pytest.approx(plain.gain.mean())
+    assert plain.truths()[-1] == pytest.approx(plain.gain_new.mean())
+    assert plain.own_truth() == pytest.approx(plain.gain.mean())
     personal = run_campaign(setting(), 4)
     assert (personal.gain != personal.gain_unknown).any()
     assert (personal.group == plain.group).all()
