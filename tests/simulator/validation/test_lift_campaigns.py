@@ -219,12 +219,12 @@ def test_invalid_input_is_refused_in_one_sentence(asked, says, capsys):
 
 @pytest.mark.slow
 def test_means_and_trajectory_weights_are_unbiased_for_the_truth():
-    """40 campaigns of 6,000 decisions of 200 customers: the mean error is within 4 of its standard errors.
+    """30 campaigns of 6,000 decisions of 200 customers: the mean error is within 4 of its standard errors.
 
     The negative control: the rules' lift over the policy, which is twice the truth away, is not.
     """
     asked = setting(customers=200, decisions=6_000, days=1, batch=500)
-    records = run_campaigns([asked], 40)[asked]
+    records = run_campaigns([asked], 30)[asked]
     truth = np.array([each.truth for each in records])
     for name in ("means", "trajectory"):
         off = np.array([each.ways[name].values[-1] for each in records]) - truth
