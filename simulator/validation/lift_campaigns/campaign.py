@@ -13,10 +13,11 @@ the policy did not know it (no personal part), and f_t for a new customer of the
   outcomes in it, and little noise.
 
 Means are unbiased for it but for one small difference: the campaign's customers have taught the policy, and new ones
-have not, so that e_t is on average a little above f_t. `own_truth` has the mean of e_t over all decisions of both
-groups in the place of that of f_t. For that one means are unbiased by the assignment alone: visits do not depend on
-offers, and a decision's expected reward is sum(pi_t q) in one group and sum(rho q) in the other. Intervals are too wide
-for it, by the variance of e_t between customers, which is a tenth of an estimate's variance where tastes are strong.
+have not, so that e_t may on average be above f_t. `own_truth` has the mean of e_t over all decisions of both groups in
+the place of that of f_t; in 200 campaigns the two truths differed by -0.004 +- 0.004 on average, of a lift of 0.95. For
+`own_truth` means are unbiased by the assignment alone: visits do not depend on offers, and a decision's expected reward
+is sum(pi_t q) in one group and sum(rho q) in the other. Intervals are too wide for it, by the variance of e_t between
+customers, which was a twentieth of an estimate's variance.
 """
 
 from __future__ import annotations
