@@ -38,6 +38,14 @@ repeat
     A request that was answered with an earlier decision of the same customer, its original. It is no decision.
 open decision
     A decision whose attribution window has not ended and that nobody has closed. Its silence counts in part, by age.
+arm
+    What may serve a customer under a roll-out: the rules or the fallback, the champion, a challenger.
+champion, challenger
+    The policy that is live, and another policy that serves a share of its customers.
+candidate
+    A policy that learned a log offline and was added to its store. It serves nobody until it is challenged or promoted.
+guardrail
+    An upper bound for how often an event may follow the policy's decisions. A broken one warns, or stops the policies.
 segment rules
     Today's practice as a policy: the first rule that matches names the offer.
 trajectory weights
