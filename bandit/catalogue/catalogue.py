@@ -20,13 +20,14 @@ from bandit.catalogue.dimensions import Dimension, Option
 from bandit.catalogue.eligibility import Eligibility, Rule
 from bandit.catalogue.fact_values import FactValues
 from bandit.catalogue.facts import Fact
+from bandit.catalogue.file_tables import CatalogueFile, window_microseconds
 from bandit.catalogue.group_schema import embed_rules
 from bandit.catalogue.groups import Groups, build_groups
 from bandit.catalogue.live_schema import GuardrailFile
 from bandit.catalogue.objective import Money, Objective
 from bandit.catalogue.offer_grid import OfferGrid, OptionMasks
 from bandit.catalogue.rollout import DeclaredRollout, StickyOffers, build_rollout
-from bandit.catalogue.schema import CatalogueFile, decode, encode, window_microseconds
+from bandit.catalogue.schema import decode, encode
 from bandit.catalogue.toml import read_toml
 from bandit.domain import BoolArray, Contexts, EligibleSets, FloatArray, IntArray, ObjectArray, Removal
 from bandit.errors import CatalogueError, OfferError

@@ -126,7 +126,7 @@ def _ask(question: str, option: str) -> None:
 
 
 def _age(text: str) -> int:
-    from bandit.catalogue.schema import window_microseconds
+    from bandit.catalogue.file_tables import window_microseconds
 
     try:
         age = window_microseconds(text)

@@ -10,12 +10,14 @@ arXiv 2506.10677, for whole trajectories.)
 
 Which weights are right depends on what betrays a customer's group:
 
-- `balanced_weights` conditions on this decision alone: w_g = p_g(a) / sum_h s_h p_h(a). It is right while nothing that
-  the probabilities depend on tells the group of the customer. A policy that learns from all customers together is
-  fine. **It is biased where probabilities depend on the customer's own history** (a personal effect, or a fact such as
-  "used a voucher before"): the history differs between groups, so within it a customer's group no longer has the
-  probabilities s. To leave the personal part out of the probabilities is right only if that part did not serve either:
-  weights need the probabilities from which the offers were drawn. Otherwise pass no weights; means remain right.
+- `balanced_weights` conditions on this decision alone: w_g = p_g(a) / sum_h s_h p_h(a). It is right while nothing
+  that the probabilities depend on tells the group of the customer. A policy that learns from all customers together
+  is nearly so: its own outcomes are a small part of what it learned (in simulated campaigns of 4,000 customers the
+  bias was 2 % of the lift, at 2 standard errors). **It is biased where probabilities depend on the customer's own
+  history** (a personal effect, or a fact such as "used a voucher before"): the history differs between groups, so
+  within it a customer's group no longer has the probabilities s. To leave the personal part out of the probabilities
+  is right only if that part did not serve either: weights need the probabilities from which the offers were drawn.
+  Otherwise pass no weights; means remain right.
 - `TrajectoryWeights` conditions on all the customer's decisions up to this one: w_g = product of p_g over them / sum_h
   s_h (product of p_h). It is right for personal policies too, provided each p_g is what group g's policy would have
   done for this customer with this very history, from the first decision after the assignment on. The longer histories

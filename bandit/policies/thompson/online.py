@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bandit.catalogue import Catalogue
-from bandit.catalogue.schema import window_microseconds
+from bandit.catalogue.file_tables import window_microseconds
 from bandit.domain import FloatArray, Log, LoggedBatch, Outcomes, Progress
 from bandit.encoding.binned_effects import BinnedEffects, fit_binned_effects
 from bandit.encoding.encoder import Encoder
