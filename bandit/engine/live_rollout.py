@@ -6,7 +6,7 @@ import contextlib
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -120,14 +120,28 @@ class LiveRollout:
             self.current = self._live(change)
 
     def _live(self, change: RolloutChange) -> LiveState:
-        state = self._of_this_version(change.state)
-        learners = {
-            place: self._learner(arm.policy_id) for place, arm in enumerate(state.arms) if arm.policy_id is not None
-        }
-        champion = self._own if state.champion is None else self._learner(state.champion)
+        state = change.state.among(self._policies_of_this_version())
+        if state.halted is not None:
+            # No policy serves, so none has to be loaded: nothing may delay a kill or prevent it.
+            champion = self._others.get(state.champion or 0, self._own)
+            learners = {
+                place: self._others[arm.policy_id]
+                for place, arm in enumerate(state.arms)
+                if arm.policy_id in self._others
+            }
+        else:
+            champion = self._own if state.champion is None else self._learner(state.champion)
+            learners = {
+                place: self._learner(arm.policy_id) for place, arm in enumerate(state.arms) if arm.policy_id is not None
+            }
         halt = None if state.halted is None else self.control.halting_change()
         words = None if halt is None else halt.words
         return LiveState(champion, learners, change, state, words, self._last_before_resuming())
+
+    def _policies_of_this_version(self) -> frozenset[int]:
+        catalogue_of = {row.id: row.catalogue_id for row in self._store.catalogues.policies()}
+        mine = catalogue_of[self._own.policy_id]
+        return frozenset(policy_id for policy_id, catalogue_id in catalogue_of.items() if catalogue_id == mine)
 
     def _last_before_resuming(self) -> int:
         """Return the number of the newest decision made before the policies were last resumed; 0 if they never were."""
@@ -144,15 +158,6 @@ class LiveRollout:
         self.check()
         current = self.current
         return current.held_after if current.halted is None else None
-
-    def _of_this_version(self, state: RolloutState) -> RolloutState:
-        """Return the state without policies that are of another version of the catalogue."""
-        mine = self._own.policy_id
-        version = {row.id: row.catalogue_id for row in self._store.catalogues.policies()}
-        known = all(version.get(each.policy_id) == version.get(mine) for each in state.policies)
-        if known:
-            return state
-        return replace(state, policies=())
 
     def _learner(self, policy_id: int) -> PolicyLearner:
         if policy_id == self._own.policy_id:
@@ -200,7 +205,7 @@ class LiveRollout:
             rows = np.flatnonzero(owner == one)
             inside = np.flatnonzero(is_concerned[rows])
             whole = None if len(rows) == n else rows
-            parts.append(BatchPart(live, live.learners[one], whole, inside, arm[rows][inside]))
+            parts.append(BatchPart(live, live.learners.get(one, live.champion), whole, inside, arm[rows][inside]))
         return parts
 
     def plan(self, part: BatchPart, customers: ObjectArray, rows: slice) -> ArmPlan | None:

@@ -26,6 +26,9 @@ class ArmVerifier:
         self._walk = walk
         self._walks = {walk.policy_id: walk}
         self._states: dict[int, RolloutState] = {}
+        mine, _ = store.catalogues.policy_spec(walk.policy_id)
+        rows = store.catalogues.policies()
+        self._policies = frozenset(row.id for row in rows if row.catalogue_id == mine)
         self._any = store.decision_arms.any()
         # A retention run deletes what the weights were computed from.
         self._weights_known = all(entry.kind != "retain" for entry in store.journal())
@@ -54,7 +57,7 @@ class ArmVerifier:
     def _plan(self, batch: DecisionColumns, arms: ArmColumns) -> ArmPlan:
         """Return what the log says served the batch; all its rows were served under one change."""
         change = int(arms.change_id[0])
-        state, mixtures = self.state_of(change), arms.mixtures()
+        state, mixtures = self.state_of(change).among(self._policies), arms.mixtures()
         names = [arm.name for arm in state.arms]
         steps = mixtures[0, 2].astype(np.int64)
         policies = {}

@@ -11,7 +11,8 @@ from bandit.catalogue import Catalogue
 from bandit.catalogue.live_schema import RolloutMode
 from bandit.clock import now
 from bandit.domain import MICROSECONDS
-from bandit.errors import InputError
+from bandit.errors import InputError, PolicyError
+from bandit.policies import build
 from bandit.rollout.state import Halt, LivePolicy, RolloutState, declared_state
 from bandit.store import RolloutChangeRow, Store
 
@@ -153,8 +154,8 @@ class RolloutControl:
             if first == policy_id:
                 raise InputError(f"policy {policy_id} is the champion; a challenger is another policy")
             self._check_policy(first)
-            others = [each for each in state.policies[1:] if each.policy_id != policy_id]
-            challengers = [*others, *([LivePolicy(policy_id, share)] if share > 0.0 else [])]
+            shares = {each.policy_id: each.share for each in state.policies[1:]} | {policy_id: share}
+            challengers = [LivePolicy(number, part) for number, part in shares.items() if part > 0.0]
             rest = 1.0 - sum(each.share for each in challengers)
             if rest <= LEAST_REST:
                 raise InputError(
@@ -273,6 +274,13 @@ class RolloutControl:
                 f"policy {policy_id} ({spec.get('kind')}) is of another version of the catalogue; start one with this "
                 "version first"
             )
+        try:
+            build(self._catalogue, spec)
+        except PolicyError as fault:
+            raise InputError(
+                f"policy {policy_id} cannot be built from what the database has of it ({fault}), so other processes "
+                "could not serve it; use one of the library's policies"
+            ) from fault
 
 
 def _same_declaration(first: RolloutState, second: RolloutState) -> bool:

@@ -35,17 +35,23 @@ class ArmWeights:
         """Return the (n, K) weights under a state for customers in stored form, from what the store has of them."""
         if not is_mixed(state):
             return np.broadcast_to(np.array([arm.share for arm in state.arms]), (len(customers), len(state.arms)))
-        return self.given(state, store.decision_arms.of_customers(customers), len(customers))
+        history = store.decision_arms.of_customers(customers)
+        if not len(history):
+            return np.broadcast_to(np.array([arm.share for arm in state.arms]), (len(customers), len(state.arms)))
+        return self.given(state, history, len(customers))
 
     def given(self, state: RolloutState, history: ArmColumns, n: int) -> FloatArray:
         """Return the (n, K) weights given earlier decisions, of which `history.place` has the customer's place."""
+        # Two versions of a catalogue may decide under one change, and only one of them have its live policies.
+        n_arms = np.fromiter((len(mixture[0]) for mixture in history.mixture), dtype=np.int64, count=len(history))
+        kinds = sorted(set(zip(history.change_id.tolist(), n_arms.tolist(), strict=True)))
+        past = {kind: self._past_state(*kind) for kind in kinds}
         # Under another salt the numbers were others, so those decisions show nothing.
-        past = {number: self.state_of(number) for number in sorted(set(history.change_id.tolist()))}
-        mixed = {number: each for number, each in past.items() if is_mixed(each) and each.salt == state.salt}
+        mixed = {kind: each for kind, each in past.items() if is_mixed(each) and each.salt == state.salt}
         cells = _cells(state, tuple(mixed.values()))
         likelihood = np.zeros((n, len(cells.mass)))
-        for number, arms in zip(mixed, cells.past, strict=True):
-            rows = slice(None) if len(past) == 1 else np.flatnonzero(history.change_id == number)
+        for (number, k), arms in zip(mixed, cells.past, strict=True):
+            rows = slice(None) if len(kinds) == 1 else np.flatnonzero((history.change_id == number) & (n_arms == k))
             with np.errstate(divide="ignore"):
                 terms = np.log(_probabilities(history.take(rows)))[:, arms]
             if n == 1:
@@ -55,7 +61,15 @@ class ArmWeights:
         top = likelihood.max(axis=1, keepdims=True)
         cell = cells.mass * np.exp(likelihood - np.where(np.isfinite(top), top, 0.0))
         weights = cell @ cells.now
-        return np.asarray(weights / weights.sum(axis=1, keepdims=True))
+        total = weights.sum(axis=1, keepdims=True)
+        # A history that no arm explains, as of a damaged log, shows nothing; a decision is made all the same.
+        shares = np.array([arm.share for arm in state.arms])
+        return np.where(total > 0.0, weights / np.where(total > 0.0, total, 1.0), shares)
+
+    def _past_state(self, change_id: int, n_arms: int) -> RolloutState:
+        """Return the state after a change as decisions with this number of arms were served under it."""
+        state = self.state_of(change_id)
+        return state if len(state.arms) == n_arms else state.among(())
 
 
 def is_mixed(state: RolloutState) -> bool:

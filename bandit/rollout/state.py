@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -129,6 +129,16 @@ class RolloutState:
     def challenger_levels(self) -> tuple[float, ...]:
         """The cumulative shares of the challengers among the live policies."""
         return tuple(np.cumsum([each.share for each in self.policies[1:]]).tolist())
+
+    def among(self, policy_ids: Collection[int]) -> RolloutState:
+        """Return the state as it is for a catalogue version with these policies.
+
+        It is the same where all live policies are among them. Otherwise none of them is live: a new version of the
+        catalogue begins with the engine's own policy.
+        """
+        if all(each.policy_id in policy_ids for each in self.policies):
+            return self
+        return replace(self, policies=())
 
     def resumed(self) -> RolloutState:
         """Return the state without its halt."""

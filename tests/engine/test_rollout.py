@@ -336,3 +336,41 @@ def test_the_status_says_who_halted_the_policies_and_why(open_engine):
     assert engine.status().halted.startswith("kill by Ann")
     engine.rollout.resume(author="Ann")
     assert engine.status().well
+
+
+def test_two_versions_of_a_catalogue_decide_under_one_change(path, spring, clock):
+    """The older version has a challenger; the newer one does not have that policy, and serves by its own alone."""
+    versions = [with_rollout(spring), with_rollout(spring, currency="USD")]
+    settings = {"customer_key": KEY, "clock": clock, "durability": "process"}
+    with bandit.Engine.open(path, versions[0], bandit.ThompsonSampling(versions[0]), seed=1, **settings) as older:
+        rival = bandit.ThompsonSampling(versions[0], draws=16)
+        with bandit.Engine.open(path, versions[0], rival, seed=2, **settings) as other:
+            older.rollout.challenge(other.policy_id, 0.4, champion=older.policy_id, author=WHO)
+        older.rollout.set_mode("ramp", 0.6, author=WHO)
+        decided(older, 40)
+        with bandit.Engine.open(path, versions[1], bandit.ThompsonSampling(versions[1]), seed=3, **settings) as newer:
+            assert len(newer.rollout.history()) == 3  # what is declared has not changed
+            assert set(decided(newer, 40).arm) == {"rules", "policy"}
+            assert len(set(decided(older, 40).arm)) == 3
+            assert set(decided(newer, 40).arm) == {"rules", "policy"}
+            assert found(newer) == ()
+
+
+def test_a_kill_needs_no_policy_that_can_be_loaded(open_engine, monkeypatch):
+    """A process that has not loaded a challenger yet serves the fallback at once, also where it cannot load it."""
+    engine = open_engine()
+    rival = open_engine(bandit.ThompsonSampling(engine.catalogue, draws=16))
+    engine.rollout.challenge(rival.policy_id, 0.4, champion=engine.policy_id, author=WHO)
+    engine.rollout.kill(author=WHO)
+    fresh = open_engine()
+    monkeypatch.setattr(fresh._rollout, "_learner", None)
+    assert set(decided(fresh, 20).arm) == {"fallback"}
+
+
+def test_changing_a_challengers_share_keeps_the_others_place(open_engine):
+    engine = open_engine()
+    first, second = (open_engine(bandit.ThompsonSampling(engine.catalogue, draws=draws)).policy_id for draws in (8, 16))
+    for number, share in ((first, 0.2), (second, 0.3), (first, 0.1)):
+        engine.rollout.challenge(number, share, champion=engine.policy_id, author=WHO)
+    live = engine.rollout.state.policies
+    assert [(each.policy_id, round(each.share, 9)) for each in live[1:]] == [(first, 0.1), (second, 0.3)]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import numpy as np
 
+from bandit.errors import StoreError
 from bandit.store.records import object_array
 
 if TYPE_CHECKING:
@@ -125,7 +126,10 @@ def insertion(arms: ArmRows, seqs: IntArray) -> tuple[str, Iterable[tuple[object
 
 def _columns(rows: Sequence[tuple[object, ...]]) -> ArmColumns:
     place, seq, change, arm, mixture, offer, propensity = zip(*rows, strict=True) if rows else ((),) * 7
-    texts = msgspec.json.decode("[" + ",".join(map(str, mixture)) + "]", type=list[list[list[float | None]]])
+    try:
+        texts = msgspec.json.decode("[" + ",".join(map(str, mixture)) + "]", type=list[list[list[float | None]]])
+    except msgspec.DecodeError as fault:
+        raise StoreError(f"a stored mixture of arms cannot be read: {fault}; restore a backup") from fault
     return ArmColumns(
         np.array(seq, dtype=np.int64),
         np.array(change, dtype=np.int64),

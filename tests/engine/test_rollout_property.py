@@ -1,0 +1,123 @@
+"""Random roll-outs: whatever is changed and in what order, weights are those of a slow oracle, and verify agrees."""
+
+import contextlib
+import itertools
+
+import numpy as np
+import pytest
+
+import bandit
+from bandit.errors import InputError
+from bandit.governance.verify import verify
+from bandit.rollout import RolloutState
+from tests.engine.conftest import DAY, KEY, context
+from tests.engine.test_rollout import WHO, with_rollout
+
+N = 24
+"""Customers."""
+
+
+def arm_of(state, number, which):
+    """The place of the arm that serves a customer with these two numbers, from the documentation."""
+    if state.halted == "kill" or number >= state.policy_share:
+        return 0
+    level = 0.0
+    for place, challenger in enumerate(state.policies[1:]):
+        level += challenger.share
+        if which < level:
+            return place + 2
+    return 1
+
+
+def oracle(now, past):
+    """The weights of the arms now, cell by cell; `past` are (state, weights, probabilities) of earlier decisions."""
+    states = [now, *(state for state, _, _ in past)]
+    first = sorted({0.0, 1.0, *(state.policy_share for state in states if state.halted != "kill")})
+    second = {0.0, 1.0}
+    for state in states:
+        second |= set(np.cumsum([each.share for each in state.policies[1:]]).tolist())
+    second = sorted(second)
+    weights = [0.0] * len(now.arms)
+    for low, high in itertools.pairwise(first):
+        for left, right in itertools.pairwise(second):
+            number, which, chance = (low + high) / 2, (left + right) / 2, (high - low) * (right - left)
+            for state, weight, probability in past:
+                if sum(arm.share > 0 for arm in state.arms) > 1:
+                    place = arm_of(state, number, which)
+                    chance *= weight[place] if max(weight) == 1.0 else np.nan_to_num(probability[place])
+            weights[arm_of(now, number, which)] += chance
+    return np.array(weights) / sum(weights)
+
+
+def change(engine, rng, others):
+    """One random change of the roll-out; most of them go through."""
+    control = engine.rollout
+    kind = rng.integers(8)
+    if kind <= 2:
+        control.set_mode("ramp", float(rng.choice([0.1, 0.3, 0.6, 1.0])), author=WHO)
+    elif kind == 3:
+        control.set_mode(str(rng.choice(["shadow", "apprentice", "full"])), author=WHO)
+    elif kind == 4:
+        share = float(rng.choice([0.0, 0.2, 0.4]))
+        control.challenge(int(rng.choice(others)), share, champion=engine.policy_id, author=WHO)
+    elif kind == 5:
+        control.rollback(author=WHO)
+    elif kind == 6:
+        (control.kill if rng.random() < 0.5 else control.stop)(author=WHO, reason="a test")
+    elif control.state.halted is not None:
+        control.resume(author=WHO)
+
+
+def played(engines, clock, rng, rounds):
+    others = [engine.policy_id for engine in engines[2:]]
+    for number in range(rounds):
+        with contextlib.suppress(InputError):
+            change(engines[0], rng, others)
+        for engine in engines[:2]:
+            who = rng.integers(N, size=8)
+            batch = engine.decide_batch([f"c{row}" for row in who], [context(row) for row in who])
+            one = engine.decide(f"c{who[0]}", context(int(who[0])))
+            bought = [name for name in (*batch.decision_ids, one.decision_id) if rng.random() < 0.3]
+            engine.record_batch(bought, "purchase", revenue=np.full(len(bought), 40.0))
+        clock.now += DAY
+        if number % 3 == 2:
+            engines[number % 2].learn()
+
+
+@pytest.mark.parametrize("groups", [None, {"policy": 0.7, "random": 0.3}])
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_any_sequence_of_changes_keeps_the_propensities_exact(spring, path, clock, monkeypatch, seed, groups):
+    """Two engines on one file with two challengers; every weight beside the oracle's, from the log alone."""
+    monkeypatch.setattr("bandit.engine.live_rollout.CHECK_INTERVAL", 0.0)
+    catalogue = with_rollout(spring, **({} if groups is None else {"groups": groups}))
+    settings = {"customer_key": KEY, "clock": clock, "durability": "process"}
+    policies = [bandit.ThompsonSampling(catalogue, draws=draws) for draws in (64, 64, 16, 8)]
+    engines = [bandit.Engine.open(path, catalogue, each, seed=place, **settings) for place, each in enumerate(policies)]
+    try:
+        played(engines, clock, np.random.default_rng(seed), rounds=16)
+        store = engines[0].store
+        rows = store.decisions.page("purchase", 7 * DAY, limit=10_000)
+        arms = store.decision_arms.of(rows.seq)
+        state_of = {row.id: RolloutState.from_json(row.state) for row in store.rollout_changes.all()}
+        propensity = dict(zip(rows.seq.tolist(), rows.propensity.tolist(), strict=True))
+        batch = dict(zip(rows.seq.tolist(), rows.batch.tolist(), strict=True))
+        customer = dict(zip(rows.seq.tolist(), rows.customer.tolist(), strict=True))
+        assert len(arms) > 100
+        history, waiting = {}, []
+        for place, seq in enumerate(arms.seq.tolist()):
+            if waiting and waiting[0][0] != batch[seq]:  # a batch is weighed by what was known before it
+                for _, who, entry in waiting:
+                    history.setdefault(who, []).append(entry)
+                waiting = []
+            state = state_of[int(arms.change_id[place])]
+            weights, probabilities, _ = np.array(arms.mixture[place], dtype=np.float64)
+            np.testing.assert_allclose(weights, oracle(state, history.get(customer[seq], [])), atol=1e-9)
+            assert (weights * np.nan_to_num(probabilities)).sum() == pytest.approx(propensity[seq], abs=1e-12)
+            waiting.append((batch[seq], customer[seq], (state, weights, probabilities)))
+        report = verify(store)
+        assert report.problems == ()
+        assert report.n_recomputed == report.n_decisions
+        assert engines[0].rebuild().same
+    finally:
+        for engine in engines:
+            engine.close()
