@@ -101,7 +101,7 @@ class DecisionService:
         outage = self.writer.outage()
         if outage is None:
             try:
-                plan = self.rollout.plan(part, contexts.customers, rows)
+                plan = self.rollout.plan(part, current, contexts.customers, rows)
                 choice, arms = server.serve(
                     current.policy, contexts, ids, self.seed, requests.group, plan, current.fault
                 )

@@ -15,6 +15,7 @@ from bandit.domain import IntArray, ObjectArray
 from bandit.engine.worker import BackgroundWorker
 from bandit.errors import OfferBanditError
 from bandit.learning import PolicyLearner
+from bandit.learning.policy_state import PolicyState
 from bandit.policies import build
 from bandit.rollout import RolloutChange, RolloutControl, RolloutState
 from bandit.rollout.mixture import ArmWeights
@@ -208,8 +209,11 @@ class LiveRollout:
             parts.append(BatchPart(live, live.learners.get(one, live.champion), whole, inside, arm[rows][inside]))
         return parts
 
-    def plan(self, part: BatchPart, customers: ObjectArray, rows: slice) -> ArmPlan | None:
-        """Return the plan of some consecutive rows of a part, given the customers in them; reads the store."""
+    def plan(self, part: BatchPart, current: PolicyState, customers: ObjectArray, rows: slice) -> ArmPlan | None:
+        """Return the plan of some consecutive rows of a part, given the customers in them; reads the store.
+
+        `current` is the state of the part's own policy that they are served by: a thread may replace the learner's.
+        """
         state = part.live.state
         if state is None or part.concerned is None or part.place is None:
             return None
@@ -220,8 +224,8 @@ class LiveRollout:
             return None
         weights = self.weights.of(self._store, state, customers[concerned])
         arms = state.arms
-        states = {1: part.live.champion.current} if len(arms) > 1 else {}
-        states |= {at: learner.current for at, learner in part.live.learners.items()}
+        learners = ({1: part.live.champion} if len(arms) > 1 else {}) | dict(part.live.learners)
+        states = {at: current if each is part.learner else each.current for at, each in learners.items()}
         steps = np.array([states[at].step if at in states else NO_STEP for at in range(len(arms))])
         usable = {at: each.policy for at, each in states.items() if each.fault is None}
         return ArmPlan(part.live.change_id, state, concerned, place, weights, usable, steps)

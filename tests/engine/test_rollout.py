@@ -374,3 +374,23 @@ def test_changing_a_challengers_share_keeps_the_others_place(open_engine):
         engine.rollout.challenge(number, share, champion=engine.policy_id, author=WHO)
     live = engine.rollout.state.policies
     assert [(each.policy_id, round(each.share, 9)) for each in live[1:]] == [(first, 0.1), (second, 0.3)]
+
+
+def test_the_state_that_serves_is_the_one_that_is_weighed(open_engine, clock, monkeypatch):
+    """Another thread takes over a newer state between the choice of the policy and its weights: one step is logged."""
+    engine = open_engine()
+    serve(engine, clock, 90, np.random.default_rng(1), prefix="a")
+    old = engine.learner.current
+    clock.now += 8 * DAY
+    engine.learn()
+    new = engine.learner.current
+    engine.learner.current = old
+    plan = engine._rollout.plan
+
+    def swapped(part, current, customers, rows):
+        engine.learner.current = new
+        return plan(part, current, customers, rows)
+
+    monkeypatch.setattr(engine._rollout, "plan", swapped)
+    decided(engine, 40)
+    assert found(engine) == ()
