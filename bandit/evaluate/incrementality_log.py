@@ -280,7 +280,7 @@ def _findings(counts: Mapping[str, int], selection: LiftSelection, several: int)
 def _histories(groups: Collection[str]) -> tuple[Finding, ...]:
     """Return the doubt about what was wasted by policies that look at customers' own histories."""
     sentence = (
-        'the policy of "{}" looks at customers\' own histories, which are others in the control: what it wasted is an '
-        "approximation, for a single option of some 10 %"
+        'the policy of "{}" uses each customer\'s own history, and customers of the control have had other offers: '
+        "what it wasted is an approximation, good to about 10 % for a single option"
     )
     return tuple(Finding("histories", "doubt", sentence.format(name)) for name in sorted(groups))

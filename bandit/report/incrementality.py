@@ -206,7 +206,7 @@ def _control_cost(found: Incrementality, currency: str) -> str:
     cost = found.control_spent
     if cost.value == 0.0:
         return ""
-    return f", which cost {NumberFormat.of([cost]).number(cost.value)} {currency} per 1,000 decisions itself"
+    return f", which cost {cost.value:,.4g} {currency} per 1,000 decisions itself"
 
 
 def _cells(row: OptionIncrement, rates: NumberFormat, money: NumberFormat) -> list[str]:

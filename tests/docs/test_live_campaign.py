@@ -63,7 +63,8 @@ def test_the_commands_run_in_order_and_begin_as_printed(tmp_path, monkeypatch, c
         assert said.code == 0, (arguments, said.err)
         assert beginning in said.out, arguments
         ran.append(arguments[0])
-    assert ran[:5] == ["plan", "simulate-live", "lift", "verify", "rebuild"]
+    assert ran[:5] == ["plan", "simulate-live", "lift", "incrementality", "guardrails"]
+    assert ran[-2:] == ["verify", "rebuild"]
 
 
 @pytest.mark.parametrize("size", SIZES)
