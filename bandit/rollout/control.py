@@ -129,7 +129,10 @@ class RolloutControl:
             raise InputError(f'a roll-out has one of the modes {", ".join(MODES)}; seen "{mode}"')
         if mode == "ramp":
             if share is None or not 0.0 < share <= 1.0:
-                raise InputError(f"a ramp has a share of the customers, above 0 and at most 1; seen {share}")
+                seen = "none" if share is None else f"{share:g}"
+                raise InputError(
+                    f"a ramp needs its share of the customers, above 0 and at most 1, such as 0.1; seen {seen}"
+                )
         elif share is not None:
             raise InputError(f'a share is given with the mode "ramp" only; seen with "{mode}"')
         return self._change(

@@ -23,8 +23,8 @@ from bandit.catalogue import Catalogue
 from bandit.domain import MICROSECONDS, FloatArray, IntArray
 from bandit.engine import Engine
 from bandit.policies import ThompsonSampling
+from simulator.market.season import DAY
 
-DAY = 86_400 * MICROSECONDS
 START = 1_767_225_600 * MICROSECONDS
 
 

@@ -150,7 +150,7 @@ class TestReport:
     ("arguments", "words"),
     [
         (("set", "offers.db", "--mode", "half"), 'there is no mode "half"; choose from shadow, apprentice, ramp, full'),
-        (("set", "offers.db", "--mode", "ramp"), "a ramp has a share of the customers"),
+        (("set", "offers.db", "--mode", "ramp"), "a ramp needs its share of the customers"),
         (("set", "offers.db", "--mode", "full", "--share", "1"), 'a share is given with the mode "ramp" only'),
         (("challenge", "offers.db", "--policy", "9", "--share", "0.1"), "there is no policy 9 in offers.db"),
         (("challenge", "offers.db", "--policy", "1", "--share", "0.1"), "name it with --champion"),

@@ -119,8 +119,8 @@ class TestRefusals:
         ("mode", "share", "words"),
         [
             ("half", None, 'one of the modes shadow, apprentice, ramp, full; seen "half"'),
-            ("ramp", None, "a ramp has a share of the customers, above 0 and at most 1; seen None"),
-            ("ramp", 0.0, "seen 0.0"),
+            ("ramp", None, "a ramp needs its share of the customers, above 0 and at most 1, such as 0.1; seen none"),
+            ("ramp", 0.0, "seen 0"),
             ("ramp", 1.5, "seen 1.5"),
             ("ramp", float("nan"), "seen nan"),
             ("full", 0.5, 'a share is given with the mode "ramp" only; seen with "full"'),
