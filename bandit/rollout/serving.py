@@ -108,7 +108,8 @@ class ArmServer:
         probabilities = np.full((m, len(arms)), np.nan)
         probabilities[np.arange(m), plan.place] = part.propensity
         mixed = _weighted(part.drawn_from, plan.weights[np.arange(m), plan.place])
-        known, shadow = np.ones(m, dtype=np.bool_), None
+        # A history that speaks against the very arm that serves, as of a damaged log, says nothing about the mixture.
+        known, shadow = plan.weights[np.arange(m), plan.place] > 0.0, None
         for place, arm in enumerate(arms):
             others = np.flatnonzero(plan.place != place)
             in_shadow = state.has_shadow and place == 1

@@ -394,3 +394,13 @@ def test_the_state_that_serves_is_the_one_that_is_weighed(open_engine, clock, mo
     monkeypatch.setattr(engine._rollout, "plan", swapped)
     decided(engine, 40)
     assert found(engine) == ()
+
+
+def test_a_damaged_history_does_not_prevent_a_decision(open_engine, path):
+    """The log says that offers were impossible under the arm that served them: the arm's own propensity counts."""
+    engine = open_engine()
+    decided(engine, 40)
+    alter(path, "UPDATE decision_arms SET mixture = '[[0.7,0.3],[0.0,0.5],[-1,0]]' WHERE arm = 'rules'")
+    again = decided(engine, 40)
+    assert (again.propensity > 0.0).all()
+    assert (again.arm == decided(engine, 40).arm).all()
