@@ -101,7 +101,8 @@ def rollout_report(
     served = {each.change_id: each for each in store.served_arms.changes()}
     in_shadow = _newest(runs, [number for number, each in served.items() if each.shadow])
     mixed = _newest([run for run in runs if len(_arms(run[0].state.resumed())) > 1], list(served))
-    total = sum(served[each.id].decisions for each in (*in_shadow, *mixed))
+    # The changes of a run may have served nothing yet, as the end of a halt.
+    total = sum(served[each.id].decisions for each in (*in_shadow, *mixed) if each.id in served)
     log = _ArmLog(store, catalogue, now, page_size, progress, total)
     shadow = None
     if in_shadow:

@@ -126,6 +126,26 @@ class TestReport:
         assert 0.0 < plain["shadow"]["expected"] < 1.0
         assert plain["arms"] is None
 
+    @pytest.mark.parametrize("mode", [("shadow",), ("ramp", "--share", "0.5")])
+    def test_the_end_of_a_halt_that_has_served_nothing_yet_is_part_of_the_report(self, capsys, folder, mode):
+        """A kill and its end begin no new run of changes, so the run's last change has no decisions."""
+        run(capsys, "rollout", "set", "offers.db", "--mode", *mode)
+        with bandit.Engine.resume("offers.db", policy_id=1, seed=2) as engine:
+            names = [f"visitor-{row}" for row in range(60)]
+            made = engine.decide_batch(names, [context(row) for row in range(60)])
+            engine.record_batch(made.decision_ids, "closed")
+        before = run(capsys, "rollout", "report", "offers.db", "--json").json
+        run(capsys, "kill", "offers.db")
+        run(capsys, "rollout", "resume", "offers.db")
+        after = run(capsys, "rollout", "report", "offers.db", "--json")
+        assert after.code == 0, after.err
+        part = "shadow" if mode == ("shadow",) else "arms"
+        assert before[part] is not None
+        counted = [
+            {key: value for key, value in each[part].items() if key != "changes"} for each in (before, after.json)
+        ]
+        assert counted[0] == counted[1]
+
     def test_arms_have_a_row_each_and_their_difference(self, capsys, folder):
         run(capsys, "rollout", "set", "offers.db", "--mode", "ramp", "--share", "0.5")
         with bandit.Engine.resume("offers.db", policy_id=1, seed=2) as engine:
