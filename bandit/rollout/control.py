@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from numbers import Integral, Real
 from typing import TypeVar
 
 from bandit.catalogue import Catalogue
+from bandit.catalogue.facts import shown
 from bandit.catalogue.live_schema import RolloutMode
 from bandit.clock import now
 from bandit.domain import MICROSECONDS
@@ -125,8 +127,8 @@ class RolloutControl:
         self, mode: RolloutMode, share: float | None = None, *, author: str, reason: str = ""
     ) -> RolloutChange:
         """Set the mode; a ramp needs its share of the customers, above 0 and at most 1."""
-        if mode not in MODES:
-            raise InputError(f'a roll-out has one of the modes {", ".join(MODES)}; seen "{mode}"')
+        _check_mode(mode)
+        share = None if share is None else _number("share", share)
         if mode == "ramp":
             if share is None or not 0.0 < share <= 1.0:
                 seen = "none" if share is None else f"{share:g}"
@@ -146,9 +148,12 @@ class RolloutControl:
 
         `champion` is the policy that is live now, where the state does not name it yet.
         """
+        share, policy_id = _number("share", share), _policy_number(policy_id)
+        champion = None if champion is None else _policy_number(champion)
         if not 0.0 <= share < 1.0:
             raise InputError(f"a challenger has a share of at least 0 and below 1; seen {share}")
-        self._check_policy(policy_id)
+        if share > 0.0:  # one that cannot be built any more can be taken out
+            self._check_policy(policy_id)
 
         def after(state: RolloutState) -> RolloutState:
             first = state.champion if state.champion is not None else champion
@@ -170,6 +175,7 @@ class RolloutControl:
 
     def promote(self, policy_id: int | None = None, *, author: str, reason: str = "") -> RolloutChange:
         """Make a challenger the champion, the only live policy; without challengers, roll the policy out in full."""
+        policy_id = None if policy_id is None else _policy_number(policy_id)
 
         def after(state: RolloutState) -> RolloutState:
             challengers = [each.policy_id for each in state.policies[1:]]
@@ -257,6 +263,8 @@ class RolloutControl:
 
     def _append(self, author: str, action: str, reason: str, state: RolloutState) -> RolloutChange:
         for what, text, most in (("author", author, MAX_AUTHOR), ("reason", reason, MAX_REASON)):
+            if not isinstance(text, str):
+                raise InputError(f"the {what} of a change is a text; seen {shown(text)}")
             if len(text) > most:
                 raise InputError(f"the {what} of a change has at most {most:,} characters; seen {len(text):,}")
         if not author.strip():
@@ -284,6 +292,30 @@ class RolloutControl:
                 f"policy {policy_id} cannot be built from what the database has of it ({fault}), so other processes "
                 "could not serve it; use one of the library's policies"
             ) from fault
+
+
+def _check_mode(mode: object) -> None:
+    """Raise InputError for what is none of the modes."""
+    if not isinstance(mode, str) or mode not in MODES:
+        seen = f'"{mode}"' if isinstance(mode, str) else shown(mode)
+        raise InputError(f"a roll-out has one of the modes {', '.join(MODES)}; seen {seen}")
+
+
+def _number(what: str, value: object) -> float:
+    """Return a number of any numeric type as a float; InputError for anything else."""
+    if isinstance(value, bool) or not isinstance(value, Real):
+        raise InputError(f"a {what} is a number, such as 0.1; seen {shown(value)}")
+    try:
+        return float(value)
+    except OverflowError as fault:
+        raise InputError(f"a {what} is at most 1; seen {shown(value)}") from fault
+
+
+def _policy_number(value: object) -> int:
+    """Return the number of a policy as an int; InputError for anything that is no whole number."""
+    if isinstance(value, bool) or not isinstance(value, Integral):
+        raise InputError(f"a policy is named by its number in the database; seen {shown(value)}")
+    return int(value)
 
 
 def _same_declaration(first: RolloutState, second: RolloutState) -> bool:

@@ -1,9 +1,11 @@
 """Changes of a roll-out: each a row with who, when and why; what is refused; rollback, promotion, kill and resume."""
 
+import numpy as np
 import pytest
 
 import bandit
-from bandit.errors import InputError
+import bandit.rollout.control
+from bandit.errors import InputError, PolicyError
 from bandit.rollout import LivePolicy, RolloutControl, RolloutState
 from bandit.store import Store
 from tests.conftest import SPRING
@@ -246,3 +248,69 @@ class TestRollback:
         other = control_of(store, rollout={"mode": "full", "rules": RULES})
         other.declare()
         assert (other.rollback(author="ben").state.mode, other.state.share) == ("ramp", 0.3)
+
+
+NO_TEXTS = (None, 5, True, b"anna", [], {}, 0.5, np.float64(0.5), np.array([0.1]), object())
+NO_NUMBERS = (True, b"x", "0.5", "", [], {}, np.array([0.1, 0.2]), object(), 1 + 2j, 10**400)
+
+
+class TestWrongTypes:
+    @pytest.mark.parametrize("value", NO_TEXTS, ids=lambda value: type(value).__name__)
+    def test_an_author_or_a_reason_that_is_no_text_is_refused_and_nothing_is_written(self, control, value):
+        for change in (
+            lambda: control.set_mode("shadow", author=value),
+            lambda: control.set_mode("shadow", author="anna", reason=value),
+            lambda: control.kill(author=value),
+            lambda: control.kill(author="anna", reason=value),
+        ):
+            with pytest.raises(InputError, match="of a change is a text; seen "):
+                change()
+        assert control.history() == ()
+
+    @pytest.mark.parametrize("value", NO_NUMBERS, ids=lambda value: type(value).__name__)
+    def test_a_share_that_is_no_number_is_refused_and_nothing_is_written(self, control, value):
+        for change in (
+            lambda: control.set_mode("ramp", value, author="anna"),
+            lambda: control.challenge(2, value, champion=1, author="anna"),
+        ):
+            with pytest.raises(InputError, match="a share is "):
+                change()
+        assert control.history() == ()
+
+    @pytest.mark.parametrize("value", [True, "2", 2.0, [], np.array([2])], ids=lambda value: type(value).__name__)
+    def test_a_policy_that_is_no_whole_number_is_refused_and_nothing_is_written(self, control, value):
+        for change in (
+            lambda: control.challenge(value, 0.1, champion=1, author="anna"),
+            lambda: control.challenge(2, 0.1, champion=value, author="anna"),
+            lambda: control.promote(value, author="anna"),
+        ):
+            with pytest.raises(InputError, match="a policy is named by its number"):
+                change()
+        assert control.history() == ()
+
+    @pytest.mark.parametrize("value", [None, 5, [], np.array(["ramp", "full"])], ids=lambda value: type(value).__name__)
+    def test_a_mode_that_is_no_text_is_refused(self, control, value):
+        with pytest.raises(InputError, match="one of the modes shadow, apprentice, ramp, full; seen "):
+            control.set_mode(value, author="anna")
+
+    def test_numbers_of_numpy_are_numbers(self, control):
+        assert control.set_mode("ramp", np.float64(0.25), author="anna").state.share == 0.25
+        state = control.challenge(np.int64(2), np.float32(0.5), champion=np.int32(1), author="anna").state
+        assert state.policies == (LivePolicy(1, 0.5), LivePolicy(2, 0.5))
+        assert control.promote(np.int64(2), author="anna").state.champion == 2
+
+
+def test_a_challenger_that_cannot_be_built_any_more_can_be_taken_out(store, control, monkeypatch):
+    control.set_mode("ramp", 0.5, author="anna")
+    control.challenge(2, 0.1, champion=1, author="anna")
+
+    def fails(catalogue, spec):
+        if spec["name"] == "two":
+            raise PolicyError("damaged")
+        return built(catalogue, spec)
+
+    built = bandit.rollout.control.build
+    monkeypatch.setattr("bandit.rollout.control.build", fails)
+    with pytest.raises(InputError, match="policy 2 cannot be built"):
+        control.challenge(2, 0.2, author="anna")
+    assert control.challenge(2, 0.0, author="anna").state.policies == (LivePolicy(1, 1.0),)
