@@ -342,12 +342,19 @@ class Engine:
 
         It learns on a copy of the policy, which then becomes the policy: decisions go on meanwhile, with the older
         state. One engine learns at a time; while another is learning, this one only syncs, and the report's `learner`
-        is False.
+        is False. Where several policies are live and one of them fails, the others learn all the same, the guardrails
+        are looked at, and then its error is raised.
         """
         moment, reports = self._time(now), {}
+        faults: list[Exception] = []
         for policy_id, worker in list(self._rollout.workers.items()):
-            reports[policy_id] = worker.learn(moment, progress)
+            try:
+                reports[policy_id] = worker.learn(moment, progress)
+            except Exception as fault:  # noqa: BLE001 - raised below, once the other policies have learned
+                faults.append(fault)
         self._watch.check(moment)
+        if faults:
+            raise faults[0]
         return reports[self._rollout.current.champion.policy_id]
 
     def check_guardrails(self, *, now: Time = None) -> tuple[GuardrailStatus, ...]:

@@ -404,3 +404,32 @@ def test_a_damaged_history_does_not_prevent_a_decision(open_engine, path):
     again = decided(engine, 40)
     assert (again.propensity > 0.0).all()
     assert (again.arm == decided(engine, 40).arm).all()
+
+
+def test_a_policy_that_fails_to_learn_keeps_neither_the_others_nor_the_guardrails_from_it(
+    spring, open_engine, monkeypatch
+):
+    """All of 200 decisions have the event, which one in a hundred may have: broken, whatever a policy does."""
+    guarded = with_rollout(spring, mode="full", exploration=0.0, guardrails=[{"event": "unsubscribe", "at_most": 0.01}])
+    one, two = (bandit.ThompsonSampling(guarded, name=name) for name in ("one", "two"))
+    path = open_engine(two).store.path
+    with bandit.Engine.open(path, guarded, two, customer_key=KEY) as other:
+        challenger = other.policy_id
+    with bandit.Engine.open(path, guarded, one, seed=1, customer_key=KEY) as engine:
+        engine.rollout.challenge(challenger, 0.5, champion=engine.policy_id, author=WHO)
+        made = decided(engine, 200)
+        engine.record_batch(made.decision_ids, "unsubscribe")
+        engine.record_batch(made.decision_ids, "closed")
+        workers = engine._rollout.workers
+
+        def fails(moment, progress):
+            raise RuntimeError("the model broke")
+
+        for policy_id in (engine.policy_id, challenger):
+            with monkeypatch.context() as patch:
+                patch.setattr(workers[policy_id], "learn", fails)
+                with pytest.raises(RuntimeError, match="the model broke"):
+                    engine.learn()
+            assert engine.rollout.state.halted == "guardrail"
+        assert engine.store.ledger.latest_step(engine.policy_id) == 1
+        assert engine.store.ledger.latest_step(challenger) == 1
