@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -102,6 +103,7 @@ class _PolicyVerifier:
         self.arms = ArmVerifier(store, self.walk)
         self.decides_from = row.decides_from
         self.n_not_recomputable = 0
+        self.without_other: Counter[str] = Counter()
         self.tolerance = PROPENSITY_TOLERANCE
 
     def _check_newest_snapshot(self) -> None:
@@ -129,6 +131,11 @@ class _PolicyVerifier:
                 f"policy {self.policy_id}: {self.n_not_recomputable:,} decisions were made with states from before "
                 "an erasure or a retention run, and so are not computed again"
             )
+        for fault, n in self.without_other.items():
+            self.findings.add_problem(
+                f"policy {self.policy_id}: {n:,} decisions were made under a roll-out that cannot be had again, so "
+                f"they were not recomputed: {fault}"
+            )
         self.walk.move_to(max(self.hashes, default=0))
 
     def _recompute_batches(self, columns: DecisionColumns, starts: IntArray) -> int:
@@ -149,7 +156,12 @@ class _PolicyVerifier:
         contexts = self.translation.decisions(batch, masks=False)[1].contexts
         if self.catalogue.groups is not None:
             self._check_groups(batch)
-        choice, wrong_arms = self.arms.recompute(policy, batch, contexts)
+        try:
+            choice, found = self.arms.recompute(policy, batch, contexts)
+            wrong_arms = tuple(found)
+        except OfferBanditError as fault:  # of another live policy, or of the roll-out
+            self.without_other[str(fault)] += len(batch)
+            return 0
         eligible = self.store.eligible_sets.masks(batch.eligible_set_id, self.catalogue.n_offers)
         for wrong, what in (
             ((choice.eligible != eligible).any(axis=1), "other offers are eligible"),

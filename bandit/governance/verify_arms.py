@@ -8,6 +8,7 @@ import numpy as np
 
 from bandit.decide import Choice
 from bandit.domain import BoolArray, Contexts, FloatArray, ObjectArray, Policy
+from bandit.errors import OfferBanditError
 from bandit.learning.state_walk import StateWalk
 from bandit.rollout import RolloutState
 from bandit.rollout.mixture import ArmWeights, arm_places, is_mixed
@@ -25,6 +26,7 @@ class ArmVerifier:
         self._store = store
         self._walk = walk
         self._walks = {walk.policy_id: walk}
+        self._faults: dict[int, OfferBanditError] = {}
         self._states: dict[int, RolloutState] = {}
         mine, _ = store.catalogues.policy_spec(walk.policy_id)
         rows = store.catalogues.policies()
@@ -38,7 +40,10 @@ class ArmVerifier:
     def recompute(
         self, policy: Policy, batch: DecisionColumns, contexts: Contexts
     ) -> tuple[Choice, Iterator[tuple[BoolArray, str]]]:
-        """Return the choice made again, and what is wrong with its arms as ((n,) rows, words)."""
+        """Return the choice made again, and what is wrong with its arms as ((n,) rows, words).
+
+        StoreError or PolicyError where a state of another policy that was live cannot be had.
+        """
         ids, seed = batch.decision_id.tolist(), str(batch.seed[0])
         arms = self._store.decision_arms.of(batch.seq) if self._any else None
         if arms is None or not len(arms):
@@ -71,8 +76,14 @@ class ArmVerifier:
         return ArmPlan(change, state, rows, places, weights, policies, steps)
 
     def _policy_at(self, number: int, step: int) -> Policy:
+        if number in self._faults:
+            raise self._faults[number]
         if number not in self._walks:
-            self._walks[number] = StateWalk(self._store, number)
+            try:
+                self._walks[number] = StateWalk(self._store, number)
+            except OfferBanditError as fault:
+                self._faults[number] = fault
+                raise
         return self._walks[number].move_to(step)
 
     def _wrong(

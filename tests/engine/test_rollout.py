@@ -200,6 +200,20 @@ class TestChallengers:
         assert engine.store.ledger.latest_step(number) == engine.step > 0
         assert found(engine) == ()
 
+    def test_verify_goes_on_where_the_state_of_another_live_policy_is_damaged(self, rivals, path):
+        """The champion's decisions have the challenger's probability in their propensity, so they are not judged."""
+        engine, number = rivals
+        mine = sum(arm == "policy" for arm in decided(engine, 60).arm)
+        assert number == 2
+        alter(path, "UPDATE snapshots SET state = x'00' WHERE policy_id = 2")
+        report = verify(engine.store)
+        assert report.n_recomputed < report.n_decisions
+        assert any(problem.startswith(f"policy {number} cannot be rebuilt") for problem in report.problems)
+        assert any(
+            problem.startswith(f"policy {engine.policy_id}: {mine} decisions were made under a roll-out that cannot")
+            for problem in report.problems
+        )
+
     def test_promoted_it_serves_everybody_also_after_resuming(self, rivals, path, clock):
         engine, number = rivals
         engine.rollout.promote(author=WHO)
