@@ -42,6 +42,8 @@ def decode(mapping: Mapping[str, object], where: str) -> CatalogueFile:
         _check(file)
     except (msgspec.ValidationError, OverflowError) as fault:  # an integer may be more than a float holds
         raise CatalogueError(f"{where}: {fault}") from fault
+    except UnicodeEncodeError as fault:  # a text in the place of something else, which a message would have quoted
+        raise CatalogueError(f"{where}: a text has half a character; write whole ones") from fault
     except CatalogueError as fault:
         raise CatalogueError(f"{where}: {fault}") from fault
     return file

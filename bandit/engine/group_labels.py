@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from bandit.catalogue.facts import shown
 from bandit.catalogue.groups import Groups
 from bandit.domain import ObjectArray
 from bandit.engine.arguments import check_texts, checked_text
@@ -61,6 +62,7 @@ class GroupLabels:
         return label
 
     def _column(self, given: Sequence[str], n: int) -> ObjectArray:
+        _check_column(given)
         if len(given) != n:
             raise InputError(f"there are {len(given)} groups for {n} contexts; send one each, one for all, or none")
         check_texts("group", given)
@@ -70,3 +72,9 @@ class GroupLabels:
         column = np.empty(n, dtype=object)
         column[:] = list(given)
         return column
+
+
+def _check_column(given: object) -> None:
+    """Raise InputError for what is no column of groups."""
+    if not isinstance(given, Sequence | np.ndarray) or np.ndim(given) == 0:
+        raise InputError(f"groups are one text for all decisions or one each; seen {shown(given)}")

@@ -355,3 +355,9 @@ def test_an_illegal_offer_is_refused_with_its_reason(catalogue):
         catalogue.offer_index({"discount": "15", "channel": "sms", "gift": "tote"})
     with pytest.raises(OfferError, match='unknown dimension "colour"'):
         catalogue.offer_index({"discount": "0", "channel": "sms", "gift": "tote", "colour": "red"})
+
+
+@pytest.mark.parametrize("table", ["groups", "rollout", "sticky", "guardrails"])
+def test_half_a_character_in_the_place_of_a_table_is_refused_with_a_sentence(table):
+    with pytest.raises(CatalogueError, match="catalogue: a text has half a character; write whole ones"):
+        bandit.Catalogue.from_dict(SPRING | {table: "\ud800"})

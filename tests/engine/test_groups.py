@@ -167,6 +167,15 @@ class TestCallersAssignment:
         again = engine.decide("c", context(0), decision_id="once", group="random")
         assert (again.group, again.offer_index, again.propensity) == ("holdout", first.offer_index, 1.0)
 
+    @pytest.mark.parametrize(
+        "group", [5, True, 0.5, object(), np.array("policy"), {"policy"}], ids=lambda value: type(value).__name__
+    )
+    def test_groups_of_a_batch_that_are_no_column_are_refused(self, open_engine, group):
+        engine = open_engine()
+        with pytest.raises(InputError, match="groups are one text for all decisions or one each; seen "):
+            engine.decide_batch(["anna"], [context(0)], group=group)
+        assert engine.store.counts().decisions == 0
+
     def test_a_group_that_is_not_declared_is_refused_and_nothing_is_written(self, open_engine, path):
         engine = open_engine()
         sentence = 'declares no group "control"; its groups are policy, rules, random, holdout'
