@@ -7,6 +7,9 @@ earlier decisions (Bayes' rule), and the propensity of an offer is the sum over 
 arm's own probability of the offer. The product of a customer's propensities then is the probability of all its offers
 together, whatever the shares were at the time and whatever a policy has learned from the customer itself. (The shares
 alone would be the probabilities only where policies do not depend on the customer's own history.)
+
+Decisions of one customer in the same batch, or of two processes at the same moment, are weighed by what was known
+before: each propensity is the probability given that, and only their product is not that of all together.
 """
 
 from __future__ import annotations

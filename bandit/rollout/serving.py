@@ -15,6 +15,7 @@ from bandit.policies.constant import ConstantOffer
 from bandit.policies.group_policies import GroupPolicies, NamingPolicy
 from bandit.policies.segment_rules import SegmentRules
 from bandit.policies.uniform import Uniform
+from bandit.rollout.mixture import is_mixed
 from bandit.rollout.state import RULES_ARM, RolloutState
 from bandit.store import ArmRows
 
@@ -41,6 +42,11 @@ class ArmPlan:
     weights: FloatArray
     policies: Mapping[int, Policy]
     steps: IntArray
+
+    @property
+    def names(self) -> ObjectArray:
+        """The (m,) names of the arms that serve the rows."""
+        return np.array([arm.name for arm in self.state.arms], dtype=object)[self.place]
 
 
 class ArmServer:
@@ -82,7 +88,8 @@ class ArmServer:
 
         `own` serves the rows of policies, `labels` are the groups, and `fault` says why `own` cannot be asked. The
         propensities of a plan's rows are those of the mixture. Where a policy that did not serve fails, they are those
-        of the arm that served, given that arm. A choice that ended in the fallback by a fault has no arms.
+        of the arm that served, given that arm. A choice that ended in the fallback by a fault has its arms where
+        several serve, with all weight on each row's own: who is served so shows the arm, and later decisions know it.
         """
         routing, served = labels, self.policies
         if plan is not None:
@@ -90,8 +97,10 @@ class ArmServer:
             served = self.served(plan.state)
         asked = fault if fault is not None and served.asks_policy(routing) else None
         choice = choose(served.routed(own, routing), self.catalogue, contexts, generator_for(seed, ids), asked)
-        if plan is None or choice.fault is not None or not len(plan.rows):
+        if plan is None or not len(plan.rows):
             return choice, None
+        if choice.fault is not None:
+            return (_with_arms(choice, plan), _certain(choice, plan)) if is_mixed(plan.state) else (choice, None)
         return self._with_mixture(own, contexts, ids, seed, plan, choice)
 
     def served(self, state: RolloutState) -> GroupPolicies:
@@ -103,13 +112,13 @@ class ArmServer:
     ) -> tuple[Choice, ArmRows]:
         """Return the choice with the propensities of the mixture, and the arms."""
         state, m = plan.state, len(plan.rows)
-        arms = state.arms
+        arms, own_place = state.arms, (np.arange(m), plan.place)
         part = _part(choice, plan.rows)
         probabilities = np.full((m, len(arms)), np.nan)
-        probabilities[np.arange(m), plan.place] = part.propensity
-        mixed = _weighted(part.drawn_from, plan.weights[np.arange(m), plan.place])
+        probabilities[own_place] = part.propensity
         # A history that speaks against the very arm that serves, as of a damaged log, says nothing about the mixture.
-        known, shadow = plan.weights[np.arange(m), plan.place] > 0.0, None
+        known, shadow = plan.weights[own_place] > 0.0, None
+        asked: list[tuple[int, IntArray, Vectors]] = []
         for place, arm in enumerate(arms):
             others = np.flatnonzero(plan.place != place)
             in_shadow = state.has_shadow and place == 1
@@ -118,33 +127,49 @@ class ArmServer:
             rows, rng = plan.rows[others], generator_for(seed, [*ids, arm.name])
             smaller = _part(choice, rows)
             try:
-                asked = self.served(plan.state).routed(
+                beside = self.served(state).routed(
                     *((own, SUBSTITUTE) if place == 0 else (plan.policies[place], "policy"))
                 )
-                given = probabilities_over(asked, contexts.take(rows), smaller, rng)
+                given = probabilities_over(beside, contexts.take(rows), smaller, rng)
             except Exception:  # noqa: BLE001 - a model may raise anything, and the offer is drawn already
-                known[others] &= plan.weights[others, place] == 0.0
-                probabilities[others, place] = np.nan
+                # Also rows that this arm serves: whether a row's arm shows must not depend on which one it is.
+                known &= plan.weights[:, place] == 0.0
                 continue
             probabilities[others, place] = _of(given, smaller.offer)
-            mixed = _added(mixed, given, others, plan.weights[others, place])
+            asked.append((place, others, given))
             if in_shadow:
                 drawn = _draw(given, smaller, rng)
                 shadow = (drawn, _of(given, drawn))
         weights = np.where(known[:, None], plan.weights, np.eye(len(arms))[plan.place])
+        mixed = _weighted(part.drawn_from, weights[own_place])
+        for place, others, given in asked:
+            mixed = _added(mixed, given, others, weights[others, place])
         propensity = choice.propensity.copy()
-        propensity[plan.rows] = np.where(
-            known, (plan.weights * np.nan_to_num(probabilities)).sum(axis=1), part.propensity
+        propensity[plan.rows] = np.minimum((weights * np.nan_to_num(probabilities)).sum(axis=1), 1.0)
+        mixture = replace(choice, propensity=propensity, drawn_from=_replaced(choice, plan.rows, mixed))
+        return _with_arms(mixture, plan), ArmRows(
+            plan.change_id,
+            plan.rows,
+            plan.names,
+            weights,
+            probabilities,
+            plan.steps,
+            *(shadow or (None, None)),
         )
-        names = np.array([arm.name for arm in arms], dtype=object)[plan.place]
-        drawn_from = choice.drawn_from if not known.all() else _replaced(choice, plan.rows, mixed)
-        rows_of_arms = ArmRows(
-            plan.change_id, plan.rows, names, weights, probabilities, plan.steps, *(shadow or (None, None))
-        )
-        served: ObjectArray = np.full(len(choice.offer), None)
-        served[plan.rows] = names
-        mixture = replace(choice, propensity=np.minimum(propensity, 1.0), drawn_from=drawn_from, arm=served)
-        return mixture, rows_of_arms
+
+
+def _with_arms(choice: Choice, plan: ArmPlan) -> Choice:
+    """Return a choice with the names of a plan's arms in its rows."""
+    served: ObjectArray = np.full(len(choice.offer), None)
+    served[plan.rows] = plan.names
+    return replace(choice, arm=served)
+
+
+def _certain(choice: Choice, plan: ArmPlan) -> ArmRows:
+    """Return the arms of rows that ended in the fallback because a policy failed: each row's own is certain."""
+    weights = np.eye(len(plan.state.arms))[plan.place]
+    probabilities = np.where(weights > 0.0, choice.propensity[plan.rows, None], np.nan)
+    return ArmRows(plan.change_id, plan.rows, plan.names, weights, probabilities, plan.steps)
 
 
 def routing_labels(

@@ -16,6 +16,8 @@ from tests.governance.test_verify import alter
 from tests.policies.test_many_offers import large
 
 WHO = "a tester"
+WHOLE = [f"customer-{row}" for row in range(40)]
+"""The customers of a batch."""
 
 
 def with_rollout(mapping, mode="ramp", share=0.3, exploration=0.2, **changes):
@@ -323,6 +325,65 @@ def test_a_policy_that_fails_beside_the_rules_leaves_their_own_propensity(path, 
     assert two.fault is not None
     assert {each.arm for each in single if each.fault is None} == {"rules"}
     assert all(each.propensity >= 0.02 for each in single)
+
+
+class TestFailures:
+    """Whether a customer's arm shows must not depend on which arm it is, or later propensities would be wrong."""
+
+    @pytest.fixture
+    def flaky(self, catalogue, open_engine):
+        """An engine whose policy fails for batches with one of the customers in `failing`, and the policy's class."""
+
+        class Flaky(bandit.ThompsonSampling):
+            failing = ()
+
+            def probabilities(self, contexts, eligible, rng):
+                if np.isin(contexts.customers, engine.store.customers.all_stored(self.failing)).any():
+                    raise ValueError("no model")
+                return super().probabilities(contexts, eligible, rng)
+
+        engine = open_engine(Flaky(catalogue), keep_probabilities=True)
+        return engine, Flaky
+
+    def test_a_fault_shows_the_arm_and_later_decisions_know_it(self, flaky):
+        """One by one: who got the fallback by a fault is the policy's, the others the rules'; nobody is mixed again."""
+        engine, policy = flaky
+        policy.failing = WHOLE
+        first = [engine.decide(name, context(row)) for row, name in enumerate(customers(40))]
+        policy.failing = ()
+        assert {each.arm for each in first if each.fault is not None} == {"policy"}
+        assert {each.arm for each in first if each.fault is None} == {"rules"}
+        later = decided(engine, 40)
+        assert later.arm.tolist() == [each.arm for each in first]
+        mixtures = engine.store.decision_arms.of(np.arange(41, 81)).mixtures()
+        assert (mixtures[:, 0] == np.where((later.arm == "policy")[:, None], [0, 1], [1, 0])).all()
+        again = engine.decide("customer-0", context(0), decision_id=first[0].decision_id)
+        assert (again.arm, again.fault) == (first[0].arm, first[0].fault)
+        assert verify(engine.store).problems == ()
+
+    @pytest.mark.parametrize("arm", ["policy", "rules"])
+    def test_a_policy_that_fails_for_one_customer_shows_the_arms_of_all_in_the_batch(self, flaky, arm):
+        engine, policy = flaky
+        arms = [engine.decide(name, context(row), decision_id=f"look-{row}").arm for row, name in enumerate(WHOLE)]
+        policy.failing = (WHOLE[arms.index(arm)],)
+        batch = engine.decide_batch(WHOLE, [context(row) for row in range(len(WHOLE))])
+        assert (batch.fault is not None) == (arm == "policy")
+        logged = engine.store.decision_arms.of(np.arange(41, 81))
+        assert logged.arm.tolist() == arms
+        assert (logged.mixtures()[:, 0].max(axis=1) == 1.0).all()
+        served = batch.probabilities[np.arange(40), batch.offer_index]
+        np.testing.assert_allclose(served, batch.propensity)
+        policy.failing = ()
+        assert verify(engine.store).problems == ()
+
+    def test_the_report_leaves_out_what_ended_in_a_fault(self, flaky):
+        engine, policy = flaky
+        decided(engine, 40)
+        policy.failing = WHOLE
+        assert decided(engine, 40).fault is not None
+        (change,) = engine.store.served_arms.changes()
+        assert change.decisions == 40
+        assert engine.store.served_arms.page([change.change_id]).seq.tolist() == list(range(1, 41))
 
 
 def test_what_is_declared_is_put_in_force_once(path, spring):

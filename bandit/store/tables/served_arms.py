@@ -18,18 +18,23 @@ if TYPE_CHECKING:
 
 # The second arm is the champion, whatever serves; its probability of the served offer is the first number at 1 of the
 # second list of the mixture.
+# Where a policy failed, the fallback was served in place of every arm.
 _PAGE = """
-SELECT seq, change_id, arm, json_extract(mixture, '$[1][1]'), shadow_offer, shadow_propensity FROM decision_arms
-WHERE seq > :after AND change_id IN (SELECT value FROM json_each(:changes)) ORDER BY seq LIMIT :limit
+SELECT a.seq, change_id, arm, json_extract(mixture, '$[1][1]'), shadow_offer, shadow_propensity
+FROM decision_arms a CROSS JOIN decisions d ON d.seq = a.seq
+WHERE a.seq > :after AND change_id IN (SELECT value FROM json_each(:changes)) AND d.fault IS NULL
+ORDER BY a.seq LIMIT :limit
 """
 _CHANGES = """
-SELECT change_id, MAX(shadow_offer IS NOT NULL), count(*) FROM decision_arms GROUP BY change_id ORDER BY change_id
+SELECT change_id, MAX(shadow_offer IS NOT NULL), count(*)
+FROM decision_arms a CROSS JOIN decisions d ON d.seq = a.seq
+WHERE d.fault IS NULL GROUP BY change_id ORDER BY change_id
 """
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ServedArms:
-    """n decisions under a roll-out, by ascending number.
+    """n decisions under a roll-out that did not end in a fault, by ascending number.
 
     `policy_probability` is the champion's probability of the served offer, NaN where it is not known. `shadow_offer`
     is what the champion chose without serving it and `shadow_propensity` its probability of that, -1 and NaN without a
