@@ -107,8 +107,10 @@ class ArmVerifier:
         off = np.abs(np.where(known, made.probabilities - logged, 0.0)).max(axis=1) > WEIGHT_TOLERANCE
         yield whole(np.asarray(off)), "an arm gives its offer another probability"
         if made.shadow_offer is not None and made.shadow_propensity is not None:
-            other = (made.shadow_offer != arms.shadow_offer) | (
-                np.abs(made.shadow_propensity - arms.shadow_propensity) > WEIGHT_TOLERANCE
+            # Where the policy in shadow failed, neither its probability nor its choice is known.
+            other = known[:, 1] & (
+                (made.shadow_offer != arms.shadow_offer)
+                | ~(np.abs(made.shadow_propensity - arms.shadow_propensity) <= WEIGHT_TOLERANCE)
             )
             yield whole(np.asarray(other)), "the policy in shadow chooses otherwise"
 

@@ -20,8 +20,8 @@ WHOLE = [f"customer-{row}" for row in range(40)]
 """The customers of a batch."""
 
 
-def with_rollout(mapping, mode="ramp", share=0.3, exploration=0.2, **changes):
-    rollout = {"mode": mode, "rules": RULES | {"exploration": exploration}, "salt": "a"}
+def with_rollout(mapping, mode="ramp", share=0.3, exploration=0.2, salt="a", **changes):
+    rollout = {"mode": mode, "rules": RULES | {"exploration": exploration}, "salt": salt}
     if mode == "ramp":
         rollout["share"] = share
     return bandit.Catalogue.from_dict(mapping | {"rollout": rollout} | changes)
@@ -375,6 +375,18 @@ class TestFailures:
         np.testing.assert_allclose(served, batch.propensity)
         policy.failing = ()
         assert verify(engine.store).problems == ()
+
+    def test_a_policy_that_failed_in_shadow_has_no_choice_to_verify(self, flaky, path):
+        engine, policy = flaky
+        engine.rollout.set_mode("shadow", author=WHO)
+        policy.failing = WHOLE
+        assert decided(engine, 20).fault is None
+        policy.failing = ()
+        decided(engine, 20)
+        assert (engine.store.decision_arms.of(np.arange(1, 41)).shadow_offer < 0).tolist() == [True] * 20 + [False] * 20
+        assert found(engine) == ()
+        alter(path, "UPDATE decision_arms SET shadow_offer = NULL, shadow_propensity = NULL WHERE seq = 30")
+        assert "the policy in shadow chooses otherwise" in "; ".join(verify(engine.store).problems)
 
     def test_the_report_leaves_out_what_ended_in_a_fault(self, flaky):
         engine, policy = flaky
