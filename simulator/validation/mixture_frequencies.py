@@ -5,8 +5,9 @@
 Customers return, the policy learns from them and has personal parts. The number of times that each offer was served is
 compared with the sum of its logged probabilities by the quadratic form of their covariance (a martingale: given what
 came before, the counts have the sum of diag(p) - p p' as their covariance): for the first decisions of customers, for
-later ones, and for those of customers whose earlier decisions make the policy more probable than its share. The control
-uses the shares of the arms in place of their probabilities given the customer's earlier decisions.
+later ones, and for those of customers whose earlier decisions make the policies more probable than their share. The
+control uses the shares of the arms in place of their probabilities given the customer's earlier decisions; it needs the
+vector of each arm, which follows from that of the mixture where there is one policy besides the rules.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from bandit.policies import ThompsonSampling
 from simulator.market.season import DAY
 
 START = 1_767_225_600 * MICROSECONDS
+KEY = b"a key of the program"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +78,11 @@ def compare(name: str, served: IntArray, probability: FloatArray) -> Frequencies
     return Frequencies(name, n, statistic, n_offers - 1)
 
 
-def play(share: float, customers: int, decisions: int, seed: int) -> list[Frequencies]:
-    """Serve a ramp in batches of distinct customers, and compare."""
+def play(share: float, customers: int, decisions: int, seed: int, challenger: float | None = None) -> list[Frequencies]:
+    """Serve a ramp in batches of distinct customers, and compare; without the control where there is a challenger.
+
+    `challenger` is its share of the policies' customers; it is Thompson sampling with a fourth of the draws.
+    """
     catalogue, rng = small_catalogue(share), np.random.default_rng(seed)
     tastes = rng.uniform(0.05, 0.45, (customers, catalogue.n_offers))
     loyal, served, mixture, plain, later, told = rng.random(customers) < 0.4, [], [], [], [], []
@@ -89,11 +94,13 @@ def play(share: float, customers: int, decisions: int, seed: int) -> list[Freque
             catalogue,
             ThompsonSampling(catalogue),
             seed=seed,
-            customer_key=b"a key of the program",
+            customer_key=KEY,
             durability="process",
             keep_probabilities=True,
         ) as engine,
     ):
+        if challenger is not None:
+            _challenge(engine, Path(folder) / "ramp.db", challenger)
         for batch in range(decisions // 500):
             who, now = rng.permutation(customers)[:500], START + batch * 8 * DAY
             got = engine.decide_batch(
@@ -102,19 +109,19 @@ def play(share: float, customers: int, decisions: int, seed: int) -> list[Freque
                 time=now,
                 decision_ids=[f"{batch}-{one}" for one in who],
             )
-            rows = engine.store.decision_arms.of(np.arange(batch * 500 + 1, batch * 500 + 501))
-            weights = rows.mixtures()[:, 0]
+            numbers = np.array([engine.store.decisions.seq_of(name) for name in got.decision_ids])
+            policies = 1.0 - engine.store.decision_arms.of(numbers).mixtures()[:, 0, :1]
             vectors = np.asarray(got.probabilities)
             # Two unknown vectors, one equation: the rules' vector is known, so the policy's follows.
             rules = _rules(catalogue, loyal[who])
             with np.errstate(invalid="ignore", divide="ignore"):
-                policy = (vectors - weights[:, :1] * rules) / weights[:, 1:]
-            policy = np.where(weights[:, 1:] > 0.0, policy, rules)
+                policy = (vectors - (1.0 - policies) * rules) / policies
+            policy = np.where(policies > 0.0, policy, rules)
             served.append(got.offer_index)
             mixture.append(vectors)
             plain.append((1.0 - share) * rules + share * policy)
             later.append(seen[who] > 0)
-            told.append(weights[:, 1] > 1.01 * share)
+            told.append(policies[:, 0] > 1.01 * share)
             seen[who] += 1
             bought = rng.random(500) < tastes[who, got.offer_index]
             names = [name for name, one in zip(got.decision_ids, bought, strict=True) if one]
@@ -122,13 +129,23 @@ def play(share: float, customers: int, decisions: int, seed: int) -> list[Freque
             engine.learn(now=now + 8 * DAY)
     offers, returning = np.concatenate(served), np.concatenate(later)
     logged, shares, leaning = np.concatenate(mixture), np.concatenate(plain), np.concatenate(told)
-    return [
+    found = [
         compare("first decisions", offers[~returning], logged[~returning]),
         compare("later decisions", offers[returning], logged[returning]),
         compare("all decisions", offers, logged),
-        compare("customers that show the policy", offers[leaning], logged[leaning]),
-        compare("the same by the shares alone (control)", offers[leaning], shares[leaning]),
+        compare("customers that show the policies", offers[leaning], logged[leaning]),
     ]
+    if challenger is None:
+        found.append(compare("the same by the shares alone (control)", offers[leaning], shares[leaning]))
+    return found
+
+
+def _challenge(engine: Engine, path: Path, share: float) -> None:
+    """Let another policy serve a share of the policies' customers."""
+    policy = ThompsonSampling(engine.catalogue, draws=16)
+    with Engine.open(path, engine.catalogue, policy, customer_key=KEY, durability="process") as other:
+        number = other.policy_id
+    engine.rollout.challenge(number, share, champion=engine.policy_id, author="the program")
 
 
 def _rules(catalogue: Catalogue, loyal: np.ndarray) -> FloatArray:
@@ -150,10 +167,11 @@ def main() -> None:
     parser.add_argument("--customers", type=int, default=4_000)
     parser.add_argument("--seed", type=int, default=1)
     given = parser.parse_args()
-    for share in (0.1, 0.3, 0.7):
-        for found in play(share, given.customers, given.decisions, given.seed):
+    for share, challenger in ((0.1, None), (0.3, None), (0.7, None), (0.3, 0.4), (0.7, 0.4)):
+        name = f"ramp {share:.0%}" + ("" if challenger is None else f" with a challenger of {challenger:.0%}")
+        for found in play(share, given.customers, given.decisions, given.seed, challenger):
             print(  # noqa: T201 - a program's output
-                f"ramp {share:.0%}, {found.name}: {found.decisions:,} decisions, chi-squared "
+                f"{name}, {found.name}: {found.decisions:,} decisions, chi-squared "
                 f"{found.statistic:.1f} ({found.freedom} degrees of freedom), p = {found.p:.3g}"
             )
 

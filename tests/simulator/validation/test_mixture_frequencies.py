@@ -19,3 +19,10 @@ def test_a_ramp_serves_by_its_propensities_and_not_by_the_shares():
     *mixtures, control = play(0.3, 600, 3_000, 1)
     assert all(found.p > 1e-4 for found in mixtures)
     assert control.p < 1e-9
+
+
+def test_two_policies_and_rules_serve_by_their_propensities():
+    """3,000 decisions of 600 customers, two of five of the policies' by a challenger."""
+    found = play(0.5, 600, 3_000, 2, challenger=0.4)
+    assert [each.decisions for each in found][2] == 3_000
+    assert all(each.p > 1e-4 for each in found)
