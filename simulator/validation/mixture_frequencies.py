@@ -45,8 +45,8 @@ class Frequencies:
         return float(chi2.sf(self.statistic, self.freedom))
 
 
-def small_catalogue(share: float) -> Catalogue:
-    """Return six offers, rules that leave 10 % to chance, and a ramp."""
+def small_catalogue(share: float, salt: str) -> Catalogue:
+    """Return six offers, rules that leave 10 % to chance, and a ramp that deals customers by a salt."""
     discount = {
         "name": "discount",
         "options": [{"name": "0"}, {"name": "10", "rate": 0.1}, {"name": "20", "rate": 0.2}],
@@ -63,7 +63,7 @@ def small_catalogue(share: float) -> Catalogue:
             "context": {"loyal": {"type": "boolean"}},
             "dimensions": [discount, channel],
             "fallback": {"discount": "0", "channel": "email"},
-            "rollout": {"mode": "ramp", "share": share, "rules": rules},
+            "rollout": {"mode": "ramp", "share": share, "rules": rules, "salt": salt},
         }
     )
 
@@ -81,9 +81,12 @@ def compare(name: str, served: IntArray, probability: FloatArray) -> Frequencies
 def play(share: float, customers: int, decisions: int, seed: int, challenger: float | None = None) -> list[Frequencies]:
     """Serve a ramp in batches of distinct customers, and compare; without the control where there is a challenger.
 
-    `challenger` is its share of the policies' customers; it is Thompson sampling with a fourth of the draws.
+    `challenger` is its share of the policies' customers. The policies then have many draws: Thompson sampling takes one
+    of its sets of draws for a batch, another where the policy is asked beside the arm that serves. With few draws these
+    differ, and offers of customers in one batch depend on each other given the logged vectors, which the covariance
+    leaves out. Each propensity is right all the same, but the counts vary more than it says.
     """
-    catalogue, rng = small_catalogue(share), np.random.default_rng(seed)
+    catalogue, rng = small_catalogue(share, str(seed)), np.random.default_rng(seed)
     tastes = rng.uniform(0.05, 0.45, (customers, catalogue.n_offers))
     loyal, served, mixture, plain, later, told = rng.random(customers) < 0.4, [], [], [], [], []
     seen = np.zeros(customers, dtype=np.int64)
@@ -92,7 +95,7 @@ def play(share: float, customers: int, decisions: int, seed: int, challenger: fl
         Engine.open(
             Path(folder) / "ramp.db",
             catalogue,
-            ThompsonSampling(catalogue),
+            ThompsonSampling(catalogue) if challenger is None else ThompsonSampling(catalogue, draws=1_500),
             seed=seed,
             customer_key=KEY,
             durability="process",
@@ -142,7 +145,7 @@ def play(share: float, customers: int, decisions: int, seed: int, challenger: fl
 
 def _challenge(engine: Engine, path: Path, share: float) -> None:
     """Let another policy serve a share of the policies' customers."""
-    policy = ThompsonSampling(engine.catalogue, draws=16)
+    policy = ThompsonSampling(engine.catalogue, draws=1_000)
     with Engine.open(path, engine.catalogue, policy, customer_key=KEY, durability="process") as other:
         number = other.policy_id
     engine.rollout.challenge(number, share, champion=engine.policy_id, author="the program")
