@@ -27,7 +27,7 @@ class Decision:
     `held_from` is the id of the earlier decision of the same customer that answers this request, where the catalogue's
     [sticky] holds one: then the offer, the propensity, the eligible set and the reasons are those of that decision.
     `arm` names what served it under a roll-out ("policy", "challenger:3", "rules" or "fallback"), and is None without
-    one; the propensity is then that of the mixture of all arms.
+    one; the propensity is then that of the mixture of all arms. With a `fault` it is the arm that should have served.
     """
 
     decision_id: str

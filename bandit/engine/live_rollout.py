@@ -13,11 +13,11 @@ import numpy as np
 from bandit.catalogue import Catalogue
 from bandit.domain import IntArray, ObjectArray
 from bandit.engine.worker import BackgroundWorker
-from bandit.errors import OfferBanditError
+from bandit.errors import OfferBanditError, PolicyError, StoreError
 from bandit.learning import PolicyLearner
 from bandit.learning.policy_state import PolicyState
 from bandit.policies import build
-from bandit.rollout import RolloutChange, RolloutControl, RolloutState
+from bandit.rollout import RolloutChange, RolloutControl, RolloutState, RolloutStates
 from bandit.rollout.mixture import ArmWeights
 from bandit.rollout.serving import NO_STEP, ArmPlan, ArmServer
 from bandit.store import Store
@@ -86,11 +86,10 @@ class LiveRollout:
         self._new_worker = new_worker
         self._others: dict[int, PolicyLearner] = {}
         self.workers: dict[int, BackgroundWorker] = {own.policy_id: worker}
-        self._states: dict[int, RolloutState] = {}
         self._next_check = 0.0
         self._seen_version: int | None = None
         self.server = ArmServer(catalogue)
-        self.weights = ArmWeights(self.state_of)
+        self.weights = ArmWeights(RolloutStates(store))
         self.current = LiveState(own, {})
         self.control = RolloutControl(store, catalogue, clock, self.refresh)
         self.control.declare()
@@ -117,7 +116,6 @@ class LiveRollout:
             if change is None:
                 self.current = LiveState(self._own, {})
                 return
-            self._states[change.id] = change.state
             self.current = self._live(change)
 
     def _live(self, change: RolloutChange) -> LiveState:
@@ -165,24 +163,24 @@ class LiveRollout:
             return self._own
         if policy_id not in self._others:
             catalogue_id, spec = self._store.catalogues.policy_spec(policy_id)
+            try:
+                policy = build(self._catalogue, spec)
+            except PolicyError as fault:
+                raise StoreError(
+                    f"{self._store.path}: policy {policy_id} is live and cannot be built ({fault}); take it out with "
+                    f"`offer-bandit rollout challenge --policy {policy_id} --share 0`, or roll back"
+                ) from fault
             learner = PolicyLearner(
                 self._store,
                 self._catalogue,
                 catalogue_id,
-                build(self._catalogue, spec),
+                policy,
                 decision_lock=self._lock,
                 serving=True,
             )
             self._others[policy_id] = learner
             self.workers[policy_id] = self._new_worker(learner)
         return self._others[policy_id]
-
-    def state_of(self, change_id: int) -> RolloutState:
-        """Return the state after a change, by its number."""
-        if change_id not in self._states:
-            row = self._store.rollout_changes.get(change_id)
-            self._states[change_id] = RolloutState() if row is None else RolloutChange.of(row).state
-        return self._states[change_id]
 
     # -- planning ------------------------------------------------------------------------------------------------------
 

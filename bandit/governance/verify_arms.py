@@ -10,7 +10,7 @@ from bandit.decide import Choice
 from bandit.domain import BoolArray, Contexts, FloatArray, ObjectArray, Policy
 from bandit.errors import OfferBanditError
 from bandit.learning.state_walk import StateWalk
-from bandit.rollout import RolloutState
+from bandit.rollout import RolloutStates
 from bandit.rollout.mixture import ArmWeights, arm_places, is_mixed
 from bandit.rollout.serving import ArmPlan, ArmServer
 from bandit.store import ArmColumns, ArmRows, DecisionColumns, Store
@@ -27,15 +27,15 @@ class ArmVerifier:
         self._walk = walk
         self._walks = {walk.policy_id: walk}
         self._faults: dict[int, OfferBanditError] = {}
-        self._states: dict[int, RolloutState] = {}
         mine, _ = store.catalogues.policy_spec(walk.policy_id)
         rows = store.catalogues.policies()
         self._policies = frozenset(row.id for row in rows if row.catalogue_id == mine)
+        self._state_of = RolloutStates(store)
         self._any = store.decision_arms.any()
         # A retention run deletes what the weights were computed from.
         self._weights_known = all(entry.kind != "retain" for entry in store.journal())
         self.server = ArmServer(walk.catalogue)
-        self._weights = ArmWeights(self.state_of)
+        self._weights = ArmWeights(self._state_of)
 
     def recompute(
         self, policy: Policy, batch: DecisionColumns, contexts: Contexts
@@ -52,17 +52,10 @@ class ArmVerifier:
         choice, made = self.server.serve(policy, contexts, ids, seed, batch.group.tolist(), plan)
         return choice, self._wrong(batch, contexts, arms, plan, made)
 
-    def state_of(self, change_id: int) -> RolloutState:
-        """Return the state after a change; StoreError where it is lost."""
-        if change_id not in self._states:
-            row = self._store.rollout_changes.get(change_id)
-            self._states[change_id] = RolloutState() if row is None else RolloutState.from_json(row.state)
-        return self._states[change_id]
-
     def _plan(self, batch: DecisionColumns, arms: ArmColumns) -> ArmPlan:
         """Return what the log says served the batch; all its rows were served under one change."""
         change = int(arms.change_id[0])
-        state, mixtures = self.state_of(change).among(self._policies), arms.mixtures()
+        state, mixtures = self._state_of(change).among(self._policies), arms.mixtures()
         names = [arm.name for arm in state.arms]
         steps = mixtures[0, 2].astype(np.int64)
         policies = {}

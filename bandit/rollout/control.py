@@ -57,6 +57,21 @@ class RolloutChange:
         return RolloutChange(row.id, row.time, row.author, row.action, row.reason, RolloutState.from_json(row.state))
 
 
+class RolloutStates:
+    """Returns the state after a change by its number, and reads each from the store once."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._known: dict[int, RolloutState] = {}
+
+    def __call__(self, change_id: int) -> RolloutState:
+        """Return the state after a change; the state before any change for a number that the store does not have."""
+        if change_id not in self._known:
+            row = self._store.rollout_changes.get(change_id)
+            self._known[change_id] = RolloutState() if row is None else RolloutChange.of(row).state
+        return self._known[change_id]
+
+
 class RolloutControl:
     """Reads and changes the roll-out of a catalogue's policies in a store; every engine on it takes the change over."""
 

@@ -5,7 +5,7 @@ import pytest
 from scipy.stats import chi2
 
 import bandit
-from bandit.errors import InputError
+from bandit.errors import InputError, StoreError
 from bandit.governance.verify import verify
 from bandit.rollout.control import RolloutControl
 from bandit.store import Store
@@ -520,3 +520,16 @@ def test_a_policy_that_fails_to_learn_keeps_neither_the_others_nor_the_guardrail
             assert engine.rollout.state.halted == "guardrail"
         assert engine.store.ledger.latest_step(engine.policy_id) == 1
         assert engine.store.ledger.latest_step(challenger) == 1
+
+
+def test_a_live_policy_that_cannot_be_built_any_more_is_named_and_can_be_taken_out(open_engine, path, catalogue):
+    engine = open_engine()
+    rival = open_engine(bandit.ThompsonSampling(catalogue, draws=16)).policy_id
+    engine.rollout.challenge(rival, 0.4, champion=engine.policy_id, author=WHO)
+    assert rival == 2
+    alter(path, 'UPDATE policies SET spec = \'{"kind": "gone"}\' WHERE id = 2')
+    with pytest.raises(StoreError, match=f"policy {rival} is live and cannot be built .* --share 0"):
+        open_engine()
+    with Store.open(path, customer_key=KEY) as store:
+        RolloutControl(store, catalogue).challenge(rival, 0.0, author=WHO)
+    assert set(decided(open_engine(), 20).arm) == {"policy", "rules"}
