@@ -8,7 +8,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("bandit", "simulator")
-AT_THE_ROOT = {"__init__", "_version", "clock", "decide", "errors", "lazy", "printable"}
+AT_THE_ROOT = {"__init__", "_version", "clock", "decide", "errors", "lazy", "printable", "tabular"}
 """Modules that stand beside the folders: each is imported by three folders and more."""
 
 
