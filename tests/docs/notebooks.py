@@ -33,9 +33,9 @@ def needs_data(notebook):
 
 
 def execute(path):
-    """The notebook with the outputs of a run in a kernel of its own, in an empty directory; a cell's error is raised."""
-    import nbclient
-    import nbformat
+    """The notebook with the outputs of a run in a kernel of its own and an empty directory; errors are raised."""
+    import nbclient  # noqa: PLC0415 - only where notebooks are run
+    import nbformat  # noqa: PLC0415 - idem
 
     os.environ.update(MPLBACKEND="module://matplotlib_inline.backend_inline", OPENBLAS_NUM_THREADS="1")
     os.environ.setdefault("PYTHONHASHSEED", "0")
@@ -93,7 +93,7 @@ def _numbers(text):
 
 def store(path):
     """Execute a notebook and store it with its outputs, without what differs between machines."""
-    import nbformat
+    import nbformat  # noqa: PLC0415 - only where notebooks are run
 
     notebook = execute(path)
     notebook.metadata = {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}}
