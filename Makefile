@@ -22,7 +22,7 @@ BENCH_OUT ?= bench
 export OPENBLAS_NUM_THREADS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lowest slow lint types imports check bench clean
+.PHONY: help install demo test lowest slow notebooks lint types imports check bench clean
 .NOTPARALLEL:
 
 help: ## Show this list
@@ -55,6 +55,9 @@ lowest: $(LOWEST_STAMP) ## Run the fast tests with the lowest versions that pypr
 
 slow: $(STAMP) ## Run the slow tests: statistics, notebooks, calibration, kills, the installed package
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m slow
+
+notebooks: $(STAMP) ## Run the notebooks and store their outputs
+	$(BIN)/python -m tests.docs.notebooks
 
 lint: $(STAMP) ## Lint and check the format
 	$(BIN)/ruff check .
