@@ -103,20 +103,20 @@ class StoreLog:
 
     def batches(self, size: int = 65_536) -> Iterator[LoggedBatch]:
         """Yield the decisions in order, in batches of at most `size`."""
-        for _, _, batch in self._read(size):
+        for _, batch in self._pages(size):
             yield batch
 
     def labelled(self, size: int = 65_536) -> Iterator[tuple[LoggedBatch, DecisionLabels]]:
         """Yield the batches with the group of each customer, and the kind and number of each policy."""
         kinds = {row.id: f"{row.spec.get('kind', 'policy')} {row.id}" for row in self._store.catalogues.policies()}
         kinds[-1] = _IMPORTED
-        for page, rows, batch in self._read(size):
-            ids, which = np.unique(page.policy_id[rows], return_inverse=True)
+        for page, batch in self._pages(size):
+            ids, which = np.unique(page.policy_id, return_inverse=True)
             names = object_array([kinds.get(number, f"policy {number}") for number in ids.tolist()])
-            yield batch, DecisionLabels(page.group[rows], names[which])
+            yield batch, DecisionLabels(page.group, names[which])
 
-    def _read(self, size: int) -> Iterator[tuple[DecisionColumns, IntArray, LoggedBatch]]:
-        """Yield the pages with decisions of the catalogue's offers: the page, the rows of these, and the decisions."""
+    def _pages(self, size: int) -> Iterator[tuple[DecisionColumns, LoggedBatch]]:
+        """Yield the batches, each with the columns that the store has of its decisions."""
         if size < 1:
             raise StoreError(f"a batch has at least one decision; seen size {size}")
         objective = self._translation.objective
@@ -135,7 +135,7 @@ class StoreLog:
             after = int(page.seq[-1])
             rows, batch = self._translation.decisions(page)
             if len(batch):
-                yield page, rows, batch
+                yield (page if len(rows) == len(page) else page.take(rows)), batch
 
     def decisions(self, columns: DecisionColumns, *, masks: bool = True) -> tuple[IntArray, LoggedBatch]:
         """Return the rows whose offer the catalogue has, and these decisions as a batch.

@@ -9,15 +9,15 @@ import numpy as np
 
 from bandit.errors import InputError
 from bandit.evaluate.breakdown.option_cells import OptionCells
-from bandit.evaluate.breakdown.option_segments import OfferCounter, why_no_chance, why_too_little
-from bandit.evaluate.breakdown.option_weights import OptionWeights
+from bandit.evaluate.breakdown.option_segments import why_no_chance, why_too_little
+from bandit.evaluate.breakdown.option_weights import OptionWeights, ServedOffers
 from bandit.evaluate.breakdown.pages import LogScan
 from bandit.ope.estimate import check_level
 from bandit.tabular import Tabular
 
 if TYPE_CHECKING:
     from bandit.catalogue import Catalogue
-    from bandit.domain import IntArray, Log, Progress
+    from bandit.domain import Log, Progress
     from bandit.evaluate.breakdown.pages import BreakdownPage
     from bandit.ope import Estimate
     from bandit.tabular import Cell
@@ -103,18 +103,18 @@ def depth_response(
     """
     check_level(level)
     scan = LogScan(log, catalogue, passes=2, progress=progress)
-    counter = OfferCounter(scan.catalogue.n_offers)
-    reader = DepthReader(scan.catalogue, counter.counts)
-    scan.read([counter])
+    served = ServedOffers(scan.catalogue)
+    reader = DepthReader(served)
+    scan.read([served])
     scan.read([reader])
     return reader.result(level)
 
 
 class DepthReader:
-    """Adds up response and reward by option; `counts` (N,) has how often the log serves each offer beforehand."""
+    """Adds up response and reward by option; `served` is complete before the first page comes."""
 
-    def __init__(self, catalogue: Catalogue, counts: IntArray) -> None:
-        self._catalogue, self._counts = catalogue, counts
+    def __init__(self, served: ServedOffers) -> None:
+        self._served, self._catalogue = served, served.catalogue
         self._weights: OptionWeights | None = None
         self._cells: OptionCells | None = None
         self._n = self._chance = 0
@@ -122,10 +122,10 @@ class DepthReader:
     def add(self, page: BreakdownPage) -> None:
         """Add a page."""
         if self._weights is None or self._cells is None:
-            self._weights = OptionWeights(self._catalogue, self._counts)
+            self._weights = OptionWeights(self._served)
             binary = self._catalogue.objective.kind == "conversion"
-            self._cells = OptionCells(1, len(self._weights.columns), 2, binary=binary)
-        options = self._weights.of(page.batch)
+            self._cells = OptionCells(1, self._weights.places.dimension, 2, binary=binary)
+        options = self._weights.of(page)
         outcomes = np.stack([page.batch.reward, page.earned.astype(np.float64)], axis=1)
         self._cells.add(0, page.customer, options, outcomes, page.earned)
         self._n += len(page)
@@ -135,7 +135,7 @@ class DepthReader:
         """Return the points so far."""
         if self._weights is None or self._cells is None:
             raise InputError("the log has no decisions to break down")
-        columns, points = self._weights.columns, []
+        columns, points = self._weights.places, []
         for place in range(len(self._catalogue.dimensions)):
             options = np.flatnonzero(columns.dimension == place)
             rates = columns.rates[options]
@@ -149,7 +149,7 @@ class DepthReader:
     def _point(self, cells: OptionCells, option: int, level: float) -> DepthPoint:
         if self._weights is None:
             raise InputError("the log has no decisions to break down")
-        columns, counts = self._weights.columns, cells.counts(0, option)
+        columns, counts = self._weights.places, cells.counts(0, option)
         value = cells.value(0, option, _VALUE, level)
         reason = why_too_little(counts, value, cells.mean_weight(0, option, _WEIGHT_LEVEL))
         if not counts.n:

@@ -24,7 +24,10 @@ if TYPE_CHECKING:
 MOST_JOINT_CELLS = 400
 """Up to this many cells intervals hold together by their joint distribution, above it by Bonferroni's inequality."""
 
-_ROWS, _WEIGHT, _GIVEN = range(3)
+_ROWS, _WEIGHT, _BASELINE, _GIVEN = range(4)
+_SUMMED = (_WEIGHT, _BASELINE, _GIVEN)
+"""The kinds of which each outcome is summed, too."""
+
 _RATIO = Snips()
 
 
@@ -52,15 +55,17 @@ class CellCounts:
 class OptionCells:
     """Sums of `measures` outcomes for S segments times O options, by block of customers.
 
-    Each cell has the columns: decisions left to chance in which the option was eligible, their weights, decisions that
-    got the option; and for each measure its sum over the three. Memory is bounded by that of `BlockSums`, and by one
-    byte a customer and segment.
+    Each cell has the columns: decisions left to chance in which the option was eligible, as much as each counts, their
+    weights for the option and for the baseline, decisions that got the option; and for each measure its sums over the
+    last three. `dimension` (O,) is that of each option. Memory is bounded by that of `BlockSums`, and by one byte a
+    customer and segment.
     """
 
-    def __init__(self, segments: int, options: int, measures: int, *, binary: bool) -> None:
-        self._shape = (segments, options)
+    def __init__(self, segments: int, dimension: IntArray, measures: int, *, binary: bool) -> None:
+        options = len(dimension)
+        self._shape, self._dimension = (segments, options), dimension
         self._measures, self._binary = measures, binary
-        self._kinds = 3 * (1 + measures)
+        self._kinds = 4 + len(_SUMMED) * measures
         self._sums = BlockSums(segments * options * self._kinds)
         self._counts = np.zeros((8, segments, options))
         self._largest = np.zeros((segments, options))
@@ -73,8 +78,13 @@ class OptionCells:
         if not len(customer):
             return
         chance = options.allowed & options.chance[:, None]
-        parts = [chance.astype(np.float64), options.weight, options.given.astype(np.float64)]
-        terms = [*parts, *(part * outcomes[:, [measure]] for measure in range(self._measures) for part in parts)]
+        rows = chance * options.counts[:, None]
+        baseline = chance * options.baseline[:, self._dimension]
+        parts = [rows, options.weight, baseline, options.given.astype(np.float64)]
+        terms = [
+            *parts,
+            *(parts[kind] * outcomes[:, [measure]] for measure in range(self._measures) for kind in _SUMMED),
+        ]
         width = self._shape[1] * self._kinds
         self._sums.add(customer, np.concatenate(terms, axis=1), segment * width)
         self._count(segment, options, chance, earned)
@@ -88,7 +98,7 @@ class OptionCells:
         events = effective_number(bought, bought_squares)
         other_events = others
         if self._binary:
-            total = self._weight(segment, option) - bought
+            total = self._column(segment, option, _WEIGHT) - bought
             events = min(events, effective_number(total, squares - bought_squares))
             other_events = min(others, chance - chance_given - others)
         return CellCounts(
@@ -117,8 +127,8 @@ class OptionCells:
         return self._estimate("mean-weight", segment, option, [part], level, level)
 
     def differences(self, cells: Sequence[tuple[int, int]], measure: int, level: float) -> list[Estimate]:
-        """Return option minus log for some cells, (segment, option) each, with intervals that hold for all at once."""
-        parts = [self._part(1.0, _WEIGHT, measure), self._part(-1.0, _ROWS, measure)]
+        """Return option minus baseline of some cells, (segment, option) each; the intervals hold for all at once."""
+        parts = [self._part(1.0, _WEIGHT, measure), self._part(-1.0, _BASELINE, measure)]
         single = self._single_level([self._statistic(*cell, parts) for cell in cells], level)
         return [self._estimate("snips", *cell, parts, single, level) for cell in cells]
 
@@ -135,7 +145,7 @@ class OptionCells:
         return MaxT.of(joint).level(level)
 
     def _part(self, sign: float, kind: int, measure: int) -> SignedValue:
-        return SignedValue(sign, _RATIO, 0, np.array([3 * (1 + measure) + kind, kind]))
+        return SignedValue(sign, _RATIO, 0, np.array([3 + len(_SUMMED) * measure + kind, kind]))
 
     def _statistic(self, segment: int, option: int, parts: Sequence[SignedValue]) -> Statistic:
         first = segment * self._shape[1] * self._kinds + option
@@ -148,7 +158,7 @@ class OptionCells:
         statistic, counts = self._statistic(segment, option, parts), self.counts(segment, option)
         low, high = IntervalRequest(DEFAULT_INTERVAL, single).bounds(statistic)
         weighted = name != "mean"
-        total = self._weight(segment, option)
+        total = self._column(segment, option, _WEIGHT)
         return Estimate(
             name=name,
             value=statistic.value,
@@ -157,15 +167,15 @@ class OptionCells:
             n=counts.chance if weighted else counts.given,
             effective_sample_size=effective_number(total, counts.squares) if weighted else float(counts.given),
             max_weight=counts.largest if weighted else 1.0,
-            mean_weight=total / max(counts.chance, 1) if weighted else 1.0,
+            mean_weight=total / (self._column(segment, option, _ROWS) or 1.0) if weighted else 1.0,
             standard_error=statistic.error,
             clusters=counts.customers,
             level=level,
             interval=DEFAULT_INTERVAL,
         )
 
-    def _weight(self, segment: int, option: int) -> float:
-        return self._sums.total((segment * self._kinds + _WEIGHT) * self._shape[1] + option)
+    def _column(self, segment: int, option: int, kind: int) -> float:
+        return self._sums.total((segment * self._kinds + kind) * self._shape[1] + option)
 
     def _count(self, segment: int, options: WeightedOptions, chance: BoolArray, earned: BoolArray) -> None:
         weight, responded = options.weight, earned[:, None]

@@ -9,7 +9,7 @@ import numpy as np
 
 from bandit.errors import InputError
 from bandit.evaluate.breakdown.option_cells import OptionCells
-from bandit.evaluate.breakdown.option_weights import OptionWeights
+from bandit.evaluate.breakdown.option_weights import OptionWeights, ServedOffers
 from bandit.evaluate.breakdown.pages import LogScan
 from bandit.evaluate.diagnostics.target import MAX_UNSUPPORTED, MIN_EVENTS
 from bandit.evaluate.segments import FactSegmentation
@@ -20,13 +20,19 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from bandit.catalogue import Catalogue
-    from bandit.domain import IntArray, Log, Progress
+    from bandit.domain import Log, Progress
     from bandit.evaluate.breakdown.option_cells import CellCounts
     from bandit.evaluate.breakdown.pages import BreakdownPage
     from bandit.ope import Estimate
     from bandit.tabular import Cell
 
 OptionFinding: TypeAlias = Literal["better", "worse", "cannot tell"]
+
+OptionBaseline: TypeAlias = Literal["the log's policy", "the log's mix of options"]
+"""What an option is compared with (`bandit.evaluate.breakdown.option_weights`)."""
+
+_LOG: OptionBaseline = "the log's policy"
+_MIX: OptionBaseline = "the log's mix of options"
 
 EVERYONE = "everyone"
 """The segment of all decisions; its fact is empty."""
@@ -39,13 +45,13 @@ _WEIGHT_LEVEL = 0.999
 
 @dataclass(frozen=True, slots=True)
 class OptionSegment(Tabular):
-    """One option in one segment: what giving it to the whole segment would earn, against what the log's policy earned.
+    """One option in one segment: what giving it to the whole segment would earn, against a baseline.
 
     `n` decisions of the segment allowed the option, `given` of which got it; `happened` is the mean reward of these,
     as it happened, which depends on whom the policy gave it to. `value` is what each decision would earn on average
-    if all of them got the option, and `difference` that minus what the log's policy earned in the same decisions, both
-    over the decisions left to chance; its interval holds for all cells at once. `difference` is None where nothing was
-    left to chance. `reason` says what the finding rests on.
+    if all of them got the option, and `difference` that minus what the baseline earns in the same decisions, both over
+    the decisions left to chance; its interval holds for all cells at once. `difference` is None where nothing was left
+    to chance. `reason` says what the finding rests on.
     """
 
     dimension: str
@@ -99,7 +105,7 @@ class OptionSegments(Tabular):
     """The cells by segment and dimension; the intervals of their differences hold together at `level`.
 
     `n` decisions were read, `chance` of which were left to chance with a known propensity. `compared` cells have
-    enough outcomes to be compared: the intervals are wide enough for these.
+    enough outcomes to be compared: the intervals are wide enough for these. `baseline` is what they are compared with.
     """
 
     cells: tuple[OptionSegment, ...]
@@ -107,6 +113,7 @@ class OptionSegments(Tabular):
     n: int
     chance: int
     compared: int
+    baseline: OptionBaseline
 
     def to_rows(self) -> list[dict[str, Cell]]:
         """Return one row a cell."""
@@ -119,6 +126,7 @@ class OptionSegments(Tabular):
             "n": self.n,
             "chance": self.chance,
             "compared": self.compared,
+            "baseline": self.baseline,
             "cells": [cell.to_dict() for cell in self.cells],
         }
 
@@ -134,11 +142,11 @@ def option_segments(
     """Return what giving each option would earn, over all decisions and in each segment of some facts.
 
     The estimand of option o in a segment: the mean reward of the segment's decisions if all that allow o got it, with
-    the other dimensions in the proportions in which the log served them (`bandit.evaluate.breakdown.option_weights`).
-    It is compared with the mean reward that the policies of the log earned in the same decisions, which any advantage
-    of choosing for each customer is part of. Both are ratios of sums over the decisions left to chance (snips);
-    intervals are clustered by customer, and those of all differences hold together (max-t, Hothorn, Bretz and Westfall
-    2008; above 400 cells by Bonferroni's inequality).
+    the other dimensions dealt evenly (`bandit.evaluate.breakdown.option_weights`). It is compared with what the log's
+    policy earned in the same decisions; where that chose the other dimensions for each customer, with the mix of the
+    dimension's options that the log has in all, the others dealt evenly, too. All are ratios of sums over the
+    decisions left to chance (snips); intervals are clustered by customer, and those of all differences hold together
+    (max-t, Hothorn, Bretz and Westfall 2008; above 400 cells by Bonferroni's inequality).
 
     "cannot tell" where the interval includes 0, and where it cannot be trusted: fewer than ten outcomes of the rarer
     kind on either side, fewer than 30 effective decisions or customers, or weights that do not average 1. Numeric
@@ -149,29 +157,19 @@ def option_segments(
     """
     check_level(level)
     scan = LogScan(log, catalogue, passes=2, progress=progress)
-    counter = OfferCounter(scan.catalogue.n_offers)
-    reader = SegmentReader(scan.catalogue, counter.counts, facts)
-    scan.read([counter])
+    served = ServedOffers(scan.catalogue)
+    reader = SegmentReader(served, facts)
+    scan.read([served])
     scan.read([reader])
     return reader.result(level)
 
 
-class OfferCounter:
-    """Counts how often each offer was served, (N,)."""
-
-    def __init__(self, n_offers: int) -> None:
-        self.counts = np.zeros(n_offers, dtype=np.int64)
-
-    def add(self, page: BreakdownPage) -> None:
-        """Add a page."""
-        self.counts += np.bincount(page.batch.offer, minlength=len(self.counts))
-
-
 class SegmentReader:
-    """Adds up options by segment; `counts` (N,) has how often the log serves each offer before the first page comes."""
+    """Adds up options by segment; `served` is complete before the first page comes."""
 
-    def __init__(self, catalogue: Catalogue, counts: IntArray, facts: Sequence[str]) -> None:
-        self._catalogue, self._counts = catalogue, counts
+    def __init__(self, served: ServedOffers, facts: Sequence[str]) -> None:
+        catalogue = served.catalogue
+        self._served = served
         self._segmentations = [FactSegmentation(catalogue, fact) for fact in dict.fromkeys(facts)]
         self._binary = catalogue.objective.kind == "conversion"
         self._weights: OptionWeights | None = None
@@ -185,7 +183,7 @@ class SegmentReader:
         assigned = [each.assign(page.batch.contexts) for each in self._segmentations]
         if self._weights is None or self._cells is None:
             self._weights, self._cells = self._start([names for _, names in assigned])
-        options = self._weights.of(page.batch)
+        options = self._weights.of(page)
         outcomes = page.batch.reward[:, None]
         self._cells.add(0, page.customer, options, outcomes, page.earned)
         self._sizes[0] += len(page)
@@ -205,7 +203,7 @@ class SegmentReader:
         """Return the cells so far, without segments that have no decisions."""
         if self._weights is None or self._cells is None:
             raise InputError("the log has no decisions to break down")
-        columns, cells = self._weights.columns, self._cells
+        columns, cells = self._weights.places, self._cells
         several = np.bincount(columns.dimension) > 1
         shown = [
             (segment, option)
@@ -221,11 +219,12 @@ class SegmentReader:
             for cell in shown
             if cell not in together and counts[cell].chance_given
         }
+        baseline = _LOG if self._served.even else _MIX
         found = []
         for cell in shown:
             segment, option = cell
             difference = together.get(cell, alone.get(cell))
-            finding, reason = _finding(together.get(cell), why_not[cell], len(compared))
+            finding, reason = _finding(together.get(cell), why_not[cell], len(compared), baseline)
             found.append(
                 OptionSegment(
                     dimension=columns.names[option][0],
@@ -241,23 +240,23 @@ class SegmentReader:
                     reason=reason,
                 )
             )
-        return OptionSegments(tuple(found), level, self._n, self._chance, len(compared))
+        return OptionSegments(tuple(found), level, self._n, self._chance, len(compared), baseline)
 
     def _start(self, names: Sequence[Sequence[str]]) -> tuple[OptionWeights, OptionCells]:
-        weights = OptionWeights(self._catalogue, self._counts)
+        weights = OptionWeights(self._served)
         self._segments = [("", EVERYONE)]
         for segmentation, each in zip(self._segmentations, names, strict=True):
             self._segments += [(segmentation.fact, name) for name in each]
-        cells = len(self._segments) * len(weights.columns)
+        cells = len(self._segments) * len(weights.places)
         if cells > MOST_OPTION_CELLS:
             widest = max(zip(names, self._segmentations, strict=True), key=lambda pair: len(pair[0]))
             raise InputError(
-                f"{len(self._segments):,} segments of {len(weights.columns):,} options are {cells:,} cells; at most "
+                f"{len(self._segments):,} segments of {len(weights.places):,} options are {cells:,} cells; at most "
                 f'{MOST_OPTION_CELLS:,} are computed: leave out facts, such as "{widest[1].fact}" with '
                 f"{len(widest[0]):,} segments"
             )
         self._sizes = np.zeros(len(self._segments), dtype=np.int64)
-        return weights, OptionCells(len(self._segments), len(weights.columns), 1, binary=self._binary)
+        return weights, OptionCells(len(self._segments), weights.places.dimension, 1, binary=self._binary)
 
     def _obstacle(self, cells: OptionCells, cell: tuple[int, int], counts: CellCounts) -> str | None:
         """Return why nothing can be told of a cell, None where something can."""
@@ -305,13 +304,13 @@ def why_no_comparison(counts: CellCounts) -> str | None:
     return None
 
 
-def _finding(difference: Estimate | None, why_not: str | None, compared: int) -> tuple[OptionFinding, str]:
+def _finding(
+    difference: Estimate | None, why_not: str | None, compared: int, baseline: str
+) -> tuple[OptionFinding, str]:
     if why_not is not None or difference is None or not np.isfinite(difference.value):
         return "cannot tell", why_not or "the difference has no finite value"
     together = f", wide enough for {compared} comparisons at once" if compared > 1 else ""
-    bounds = f"{difference.low:+.4g} to {difference.high:+.4g} per decision ({difference.level:.0%} interval{together})"
-    if difference.low > 0.0:
-        return "better", f"it would earn {bounds} more than the log's policy did"
-    if difference.high < 0.0:
-        return "worse", f"it would earn {bounds} compared with the log's policy"
-    return "cannot tell", f"it may earn anything from {bounds} compared with the log's policy"
+    bounds = f"{difference.low:+.4g} to {difference.high:+.4g} ({difference.level:.0%} interval{together})"
+    finding: OptionFinding = "better" if difference.low > 0.0 else "worse" if difference.high < 0.0 else "cannot tell"
+    words = "it may earn anything from" if finding == "cannot tell" else "it would earn"
+    return finding, f"{words} {bounds} per decision compared with {baseline}"

@@ -1,22 +1,26 @@
 """How much each decision says about giving one option to everyone: weights from the log's propensities.
 
-The policy "give option o" keeps the other dimensions as the log has them: among the eligible offers with o, each is
-given in proportion to how often the log served it in all, q(a) / q(offers with o that are eligible for x). A decision
-that served the offer a of propensity p(a | x) then has the weight
+The policy "give option o" deals the other dimensions evenly: among the m eligible offers with o that the log serves,
+each has the probability 1 / m. A decision that served one of them with propensity p then has the weight 1 / (m p), the
+ratio of the two policies' probabilities of its offer; the mean weight is 1 where the log's policy may serve them all.
+Only the propensity of the offer that was served is needed, and the eligible set.
 
-    w = q(a) / sum over eligible a' with o of q(a')  /  p(a | x),
-
-the ratio of the two policies' probabilities of a: its mean is 1 where the log's policy may serve all these offers.
-Where a catalogue has one dimension, this is 1 / p. Only the propensity of the offer that was served is needed, and the
-eligible set; companions that the log seldom served have small weights, so that they add little variance.
+It is compared with a baseline in the same decisions. Where the log deals the other dimensions evenly itself (offers at
+random, or one dimension alone), that is the policy of the log, of weight 1. Elsewhere the log chooses the other
+dimensions for each customer, which a single option cannot; there the baseline is the mix of the dimension's options, as
+often as the log gives each in all, with the other dimensions dealt evenly, too. So a difference is always due to the
+option.
 
 A decision of propensity 1 was not left to chance. It says nothing about another option, and has no weight: whether a
 decision was left to chance depends on the customer and the policy, not on the draw, so leaving it out biases nothing.
+Where the catalogue declares groups, each group's decisions estimate the same; those of a group whose propensities are
+even count for more than those of a group whose weights vary (in proportion to sum(v) / sum(v^2) of the weights v of
+even choice, which depends on no outcome).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -25,10 +29,14 @@ from bandit.evaluate.distinct_masks import DistinctMasks
 
 if TYPE_CHECKING:
     from bandit.catalogue import Catalogue
-    from bandit.domain import BoolArray, FloatArray, IntArray, LoggedBatch
+    from bandit.domain import BoolArray, FloatArray, IntArray, ObjectArray
+    from bandit.evaluate.breakdown.pages import BreakdownPage
 
 _CERTAIN = 1.0 - 1e-9
 """From this propensity on a decision was not left to chance."""
+
+_EVEN = 1e-6
+"""How far the weights of even choice may be from 1, for propensities that were written with few digits."""
 
 
 class OptionPlaces:
@@ -63,59 +71,121 @@ class WeightedOptions:
     """The options of n decisions: `given` (n, O), and `weight` (n, O), which is 0 where the option was not given.
 
     `allowed` (n, O) says which options were eligible, in an offer that the log serves at all, and `chance` (n,) which
-    decisions were left to chance with a known propensity: the others have no weights.
+    decisions were left to chance with a known propensity: the others have no weights. `counts` (n,) is how much a
+    decision counts, by its group, which the weights include; `baseline` (n, D) its weight for the baseline, by
+    dimension.
     """
 
     given: BoolArray
     weight: FloatArray
     allowed: BoolArray
     chance: BoolArray
+    counts: FloatArray
+    baseline: FloatArray
 
     def take(self, rows: IntArray) -> WeightedOptions:
         """Return the chosen rows."""
-        return WeightedOptions(self.given[rows], self.weight[rows], self.allowed[rows], self.chance[rows])
+        return WeightedOptions(*(getattr(self, each.name)[rows] for each in fields(self)))
+
+
+class ServedOffers:
+    """What is known of a log before its decisions are weighted: gathered in one pass.
+
+    `counts` (N,) is how often it served each offer. `even` says whether it dealt all dimensions but one evenly, in
+    every decision left to chance.
+    """
+
+    def __init__(self, catalogue: Catalogue) -> None:
+        self.catalogue = catalogue
+        self.counts = np.zeros(catalogue.n_offers, dtype=np.int64)
+        self._alone = sum(len(dimension.options) > 1 for dimension in catalogue.dimensions) < 2
+        self._even = True
+        self._groups = frozenset(() if catalogue.groups is None else catalogue.groups.names)
+        self._moments: dict[str, FloatArray] = {}
+
+    @property
+    def even(self) -> bool:
+        """Whether giving an option with the others dealt evenly leaves the others as the log deals them."""
+        return self._alone or self._even
+
+    def add(self, page: BreakdownPage) -> None:
+        """Add a page."""
+        batch, rows = page.batch, np.arange(len(page))
+        self.counts += np.bincount(batch.offer, minlength=len(self.counts))
+        fits, size = np.ones(len(page), dtype=np.bool_), np.full(len(page), len(self.counts))
+        if batch.eligible.shape[1]:
+            fits, size = batch.eligible[rows, batch.offer], batch.eligible.sum(axis=1)
+        chance = left_to_chance(batch.propensity) & fits
+        weight = 1.0 / (size[chance] * batch.propensity[chance])
+        self._even = self._even and bool((np.abs(weight - 1.0) < _EVEN).all())
+        if self._groups:
+            names, which = np.unique(page.labels.group[chance].astype(str), return_inverse=True)
+            for place, name in enumerate(names.tolist()):
+                own = weight[which == place]
+                self._moments[name] = self._moments.get(name, np.zeros(2)) + np.array([own.sum(), own @ own])
+
+    def count_of(self, group: ObjectArray) -> FloatArray:
+        """Return how much each of n decisions counts by its group, (n,): 1 for one of even propensities."""
+        if self.even or not self._groups:
+            return np.ones(len(group))
+        by_name = {name: total / squares for name, (total, squares) in self._moments.items() if name in self._groups}
+        return np.fromiter((by_name.get(name, 1.0) for name in group), dtype=np.float64, count=len(group))
 
 
 class OptionWeights:
-    """Computes the weights of decisions; `counts` (N,) is how often the log served each offer.
+    """Computes the weights of decisions of a log of which `served` is known.
 
     Memory grows with the number of distinct eligible sets. Where a batch has no eligible sets, all offers count as
-    eligible, and the other dimensions of ineligible offers, too.
+    eligible.
     """
 
-    def __init__(self, catalogue: Catalogue, counts: IntArray) -> None:
-        self.columns = OptionPlaces(catalogue)
-        self._share = counts / max(int(counts.sum()), 1)
+    def __init__(self, served: ServedOffers) -> None:
+        self.places = OptionPlaces(served.catalogue)
+        self._served = served
+        self._shown = (served.counts > 0).astype(np.float64)
         self._masks = DistinctMasks()
-        self._totals = np.zeros((0, len(self.columns)))
+        self._totals = np.zeros((0, len(self.places)))
+        options = self.places.totals(np.ones((1, len(self._shown)), dtype=np.bool_), served.counts.astype(np.float64))
+        self._shares = options[0] / max(int(served.counts.sum()), 1)
 
-    def of(self, batch: LoggedBatch) -> WeightedOptions:
-        """Return the options of a batch."""
-        n, rows = len(batch), np.arange(len(batch))
-        columns = self.columns.of(batch.offer)
-        given = np.zeros((n, len(self.columns)), dtype=np.bool_)
-        given[rows[:, None], columns] = True
-        fits = np.ones(n, dtype=np.bool_)
+    def of(self, page: BreakdownPage) -> WeightedOptions:
+        """Return the options of a page."""
+        batch, n, rows = page.batch, len(page), np.arange(len(page))
+        own = self.places.of(batch.offer)
+        given = np.zeros((n, len(self.places)), dtype=np.bool_)
+        given[rows[:, None], own] = True
+        chance = left_to_chance(batch.propensity)
         if batch.eligible.shape[1]:
-            fits = batch.eligible[rows, batch.offer]
+            chance &= batch.eligible[rows, batch.offer]
             totals = self._of_sets(batch.eligible)
         else:
-            totals = np.broadcast_to(
-                self.columns.totals(np.ones((1, len(self._share)), dtype=np.bool_), self._share), given.shape
-            )
-        with np.errstate(invalid="ignore"):
-            chance = fits & (batch.propensity > 0.0) & (batch.propensity < _CERTAIN)
+            every = self.places.totals(np.ones((1, len(self._shown)), dtype=np.bool_), self._shown)
+            totals = np.broadcast_to(every, given.shape)
         allowed = totals > 0.0
-        weight = np.zeros(given.shape)
+        counts = np.where(chance, self._served.count_of(page.labels.group), 0.0)
+        by_dimension = np.zeros(own.shape)
         kept = rows[chance]
-        own = columns[chance]
-        ratio = self._share[batch.offer[chance]] / batch.propensity[chance]
-        weight[kept[:, None], own] = ratio[:, None] / totals[kept[:, None], own]
-        return WeightedOptions(given, weight, allowed, chance)
+        inverse = counts[chance] / batch.propensity[chance]
+        by_dimension[kept] = inverse[:, None] / totals[kept[:, None], own[chance]]
+        weight = np.zeros(given.shape)
+        weight[rows[:, None], own] = by_dimension
+        baseline = np.broadcast_to(counts[:, None], own.shape)
+        if not self._served.even:
+            of_dimension = (allowed * self._shares) @ (self.places.dimension[:, None] == np.arange(own.shape[1]))
+            with np.errstate(invalid="ignore", divide="ignore"):
+                share = np.where(of_dimension > 0.0, self._shares[own] / of_dimension, 0.0)
+            baseline = by_dimension * share
+        return WeightedOptions(given, weight, allowed, chance, counts, baseline)
 
     def _of_sets(self, eligible: BoolArray) -> FloatArray:
         numbers = self._masks.number(eligible)
         if int(numbers.max(initial=-1)) >= len(self._totals):
             masks = self._masks.stack()[len(self._totals) :]
-            self._totals = np.concatenate([self._totals, self.columns.totals(masks, self._share)])
+            self._totals = np.concatenate([self._totals, self.places.totals(masks, self._shown)])
         return self._totals[numbers]
+
+
+def left_to_chance(propensity: FloatArray) -> BoolArray:
+    """Return which of n decisions were left to chance with a known propensity."""
+    with np.errstate(invalid="ignore"):
+        return np.asarray((propensity > 0.0) & (propensity < _CERTAIN))

@@ -214,7 +214,7 @@ def calibration_line(
     weights = np.array([0.0, 1.0])
     for _ in range(_STEPS):
         chance = expit(weights @ x)
-        inverse = np.linalg.inv((x * (chance * (1.0 - chance))) @ x.T)
+        inverse = np.asarray(np.linalg.inv((x * (chance * (1.0 - chance))) @ x.T), dtype=np.float64)
         step = inverse @ (x @ (converted - chance))
         weights += step
         if np.abs(step).max() < _CLOSE:

@@ -5,7 +5,8 @@ from hypothesis import strategies as st
 
 from bandit.errors import InputError
 from bandit.evaluate.breakdown import option_segments
-from bandit.evaluate.breakdown.option_weights import OptionWeights
+from bandit.evaluate.breakdown.option_weights import OptionWeights, ServedOffers
+from bandit.evaluate.breakdown.pages import LogScan
 from tests.evaluate.breakdown.campaign import catalogue, log_of, simulated
 
 EMAIL, SMS = 0, 1
@@ -18,33 +19,60 @@ def cell(found, option, segment="everyone", dimension="discount"):
     return one
 
 
-class TestWeights:
-    def test_the_other_dimension_is_given_as_the_log_serves_it(self):
-        """Of 4 decisions 3 are email. 10 % by email (offer 2) then has 3/4 of the policy "10 %": (3/4) / (1/6) = 4.5.
+def weights_of(made):
+    """The weighted options of a whole log."""
+    scan = LogScan(made)
+    served = ServedOffers(made.catalogue)
+    scan.read([served])
+    found = []
 
-        10 % by sms (offer 3) is never served, so giving 10 % means giving it by email: 1 / (1/6) = 6, and by channel
-        email is served with 0, 10, 20 % once each: (1/3) / (1/6) = 2.
+    class Reader:
+        def add(self, page):
+            found.append(OptionWeights(served).of(page))
+
+    scan.read([Reader()])
+    return found[0]
+
+
+class TestWeights:
+    def test_the_other_dimension_is_dealt_evenly_among_what_the_log_serves(self):
+        """Offers 0 to 5 are 0, 10, 20 % by email and sms. 0 % is served by both channels: 1 / 2 / (1/4) = 2.
+
+        10 % is served by email alone: 1 / (1/4) = 4. Email is served with 3 discounts: 1/3 / (1/4) = 4/3.
         """
-        made = log_of(catalogue(), [0, 2, 4, 1], [False] * 4)
-        weights = OptionWeights(made.catalogue, np.bincount([0, 2, 4, 1], minlength=6)).of(made.whole)
-        assert weights.weight[1] == pytest.approx([0.0, 6.0, 0.0, 2.0, 0.0])
-        assert weights.weight[0] == pytest.approx([3.0, 0.0, 0.0, 2.0, 0.0])
-        assert weights.given[3].tolist() == [True, False, False, False, True]
+        made = log_of(catalogue(), [0, 2, 4, 1], [False] * 4, propensity=[0.25] * 4)
+        found = weights_of(made)
+        assert found.weight[0] == pytest.approx([2.0, 0.0, 0.0, 4 / 3, 0.0])
+        assert found.weight[1] == pytest.approx([0.0, 4.0, 0.0, 4 / 3, 0.0])
+        assert found.given[3].tolist() == [True, False, False, False, True]
+
+    def test_the_baseline_gives_the_options_as_often_as_the_log(self):
+        """0 % is 2 of 4 decisions, so that a decision with it counts 1/2 x 2 = 1 for the mix of discounts.
+
+        10 % is 1 of 4: 1/4 x 4 = 1. Email is 3 of 4: 3/4 x 4/3 = 1, and sms, by 0 % alone, 1/4 x 4 = 1.
+        """
+        made = log_of(catalogue(), [0, 2, 4, 1], [False] * 4, propensity=[0.25] * 4)
+        assert weights_of(made).baseline == pytest.approx(np.ones((4, 2)))
 
     def test_the_weights_of_a_policy_that_serves_all_average_one(self):
-        """By hand: sum over a with o of p(a) q(a) / q(o) / p(a) = 1, whatever p is."""
+        """By hand: sum over a with o of p(a) x 1 / (m p(a)) = 1, whatever p is; the baseline is a mean of these."""
         rng = np.random.default_rng(5)
         made, table = simulated(rng, 40_000, lambda offer, loyal: np.full(len(offer), 0.1), skew=0.5)
-        counts = np.bincount(made.whole.offer, minlength=6)
-        weights = OptionWeights(made.catalogue, counts).of(made.whole).weight
+        found = weights_of(made)
         assert table.min() > 0.0
-        assert weights.mean(axis=0) == pytest.approx(np.ones(5), abs=5 * weights.std(axis=0).max() / 200)
+        for weight in (found.weight, found.baseline):
+            assert weight.mean(axis=0) == pytest.approx(1.0, abs=5 * weight.std(axis=0).max() / 200)
 
     def test_a_decision_that_was_not_left_to_chance_has_no_weight(self):
-        made = log_of(catalogue(), [0, 1, 2], [False] * 3, propensity=[1.0, 0.5, np.nan])
-        weights = OptionWeights(made.catalogue, np.ones(6, dtype=np.int64)).of(made.whole)
-        assert weights.chance.tolist() == [False, True, False]
-        assert not weights.weight[[0, 2]].any()
+        found = weights_of(log_of(catalogue(), [0, 1, 2], [False] * 3, propensity=[1.0, 0.5, np.nan]))
+        assert found.chance.tolist() == [False, True, False]
+        assert not found.weight[[0, 2]].any()
+        assert not found.baseline[[0, 2]].any()
+
+    def test_a_log_of_random_offers_is_its_own_baseline(self):
+        assert option_segments(log_of(catalogue(), np.arange(60) % 6, [False] * 60)).baseline == "the log's policy"
+        skewed = log_of(catalogue(), np.arange(60) % 6, [False] * 60, propensity=np.full(60, 0.2))
+        assert option_segments(skewed).baseline == "the log's mix of options"
 
 
 class TestSums:
@@ -70,8 +98,9 @@ class TestSums:
         assert cell(found, "20", "yes").finding == "better"
         assert cell(found, "0", "yes").finding == "worse"
         assert cell(found, "20", "no").finding == "cannot tell"
-        # The log gives the loyal 20 % by (1/3) / 1.3 of the time: .1 + .3 x .256 = .177 where .4 is to be had.
-        assert cell(found, "20", "yes").difference.value == pytest.approx(0.4 - 0.177, abs=0.05)
+        # The log gives the loyal 20 % by 1/3 / 1.3 = .256 of the time, the others by 1/3: .295 in all. The mix of
+        # discounts earns .1 + .3 x .295 = .188 with the loyal, where .4 is to be had.
+        assert cell(found, "20", "yes").difference.value == pytest.approx(0.4 - 0.188, abs=0.05)
 
     def test_where_a_rule_forbids_an_option_only_the_others_decisions_count(self):
         rules = [{"when": "loyal", "forbid": {"discount": ["20"]}, "reason": "loyal customers buy anyway"}]
