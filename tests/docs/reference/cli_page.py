@@ -66,7 +66,7 @@ def _default_words(parameter, callback):
     default = inspect.signature(callback).parameters[parameter.name].default
     if default is inspect.Parameter.empty:
         return "**required**"
-    if default in (None, False, (), [], ""):
+    if default is None or default is False or default in ((), [], ""):
         return ""
     if isinstance(default, (list, tuple)):
         return f"`{' '.join(map(str, default))}`"
@@ -82,7 +82,8 @@ def _row(parameter, callback):
         name = f"`{shown}{' ' + words if words else ''}`"
     name = name.replace("|", "\\|")
     more = " Can be repeated." if parameter.multiple and "repeat" not in (parameter.help or "") else ""
-    return f"| {name} | {escaped(' '.join((parameter.help or '').split()))}{more} | {_default_words(parameter, callback)} |\n"
+    meaning = escaped(" ".join((parameter.help or "").split())) + more
+    return f"| {name} | {meaning} | {_default_words(parameter, callback)} |\n"
 
 
 def _parameters(command):
