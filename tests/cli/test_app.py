@@ -19,6 +19,7 @@ COMMANDS = (
     "lift",
     "incrementality",
     "status",
+    "dashboard",
     "kill",
     "guardrails",
     "export",
