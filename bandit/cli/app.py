@@ -13,6 +13,7 @@ import typer
 
 from bandit._version import __version__
 from bandit.cli import (
+    dashboard,
     evaluate,
     export,
     guardrails,
@@ -85,6 +86,7 @@ _COMMANDS: tuple[tuple[str, Callable[..., None], str], ...] = (
     ("lift", lift.lift, "offer-bandit lift offers.db --weeks"),
     ("incrementality", incrementality.incrementality, "offer-bandit incrementality offers.db"),
     ("status", status.status, "offer-bandit status offers.db --watch"),
+    ("dashboard", dashboard.dashboard, "offer-bandit dashboard offers.db --serve"),
     ("kill", rollout.kill, 'offer-bandit kill offers.db --by anna --reason "the coupons do not work"'),
     ("guardrails", guardrails.guardrails, "offer-bandit guardrails offers.db"),
     ("export", export.export, "offer-bandit export offers.db log.parquet"),
