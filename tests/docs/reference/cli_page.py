@@ -128,8 +128,11 @@ def _section(words, command):
 
 
 def commands():
-    """Every command of the application by its words."""
-    return dict(_commands(typer.main.get_command(app)))
+    """{words: command} of every command of the application, those of one panel together."""
+    known = dict(_commands(typer.main.get_command(app)))
+    panels = {words: _panel(known[words.split()[0]]) for words in known}
+    order = list(dict.fromkeys(panels.values()))
+    return {words: known[words] for words in sorted(known, key=lambda words: order.index(panels[words]))}
 
 
 def cli_page():
