@@ -8,8 +8,9 @@ A page is plain Markdown. These fenced blocks are run, in order, in one director
   `export NAME=VALUE`, `python FILE` and `echo $?` are the only other commands. A command that fails has to be followed
   by `echo $?`.
 
-In what a page shows, a line of only `...` stands for any number of lines, and `...` within a line for any characters; the
-last digit of a number with a decimal point may differ by one.
+In what a page shows, a line of only `...` stands for any number of lines, and `...` within a line for any characters;
+the last digit of a number with a decimal point may differ by one.
+
 An HTML comment on the line before a block says what to do with it:
 
 - `<!-- file: NAME -->`: the block is written to that file of the directory (any language).
