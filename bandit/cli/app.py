@@ -13,6 +13,7 @@ import typer
 
 from bandit._version import __version__
 from bandit.cli import (
+    audience,
     evaluate,
     export,
     guardrails,
@@ -66,6 +67,7 @@ _COMMANDS: tuple[tuple[str, Callable[..., None], str], ...] = (
         evaluate.evaluate,
         "offer-bandit evaluate offers.db --policy everyone --policy thompson --baseline rules:rules.toml",
     ),
+    ("audience", audience.audience, "offer-bandit audience offers.db --baseline rules:rules.toml"),
     (
         "plan",
         plan.plan,

@@ -23,7 +23,8 @@ CLOSE = 0.10
 class JudgedPair:
     """What a verdict is based on: the pair in words, what the baseline does, and the estimates.
 
-    `who` names the baseline, `responders` those who respond in a word. `population` and `assumed` are shares over the
+    `who` names the baseline, `responders` those who respond, and `unit` what is gained, such as "EUR" or "conversions",
+    empty for a reward. `population` and `assumed` are shares over the
     whole log, `decisions` the segment's decisions there. `fatal` is why the log cannot tell anything, None where it
     can, and `estimated` says whether propensities are estimates.
     """
@@ -34,6 +35,7 @@ class JudgedPair:
     segment: str
     who: str
     responders: str
+    unit: str
     population: float
     assumed: float | None
     decisions: int
@@ -78,7 +80,7 @@ class JudgedPair:
         if assumed is None:
             return "cannot tell", f"{self.who} give it to nobody, so there is no share to compare with; {respond}"
         given = f"{assumed:.0%} of those to whom {self.who} give it are {self.segment}"
-        earn = f"giving it to them as well would earn {_money(gain)} per decision of theirs"
+        earn = f"giving it to them as well would earn {self._money()} per decision of theirs"
         if share.low > assumed and gain.low > 0.0:
             if self.found.pair.confirmed:
                 return "surprise", f"{given}; {respond}; {earn}{doubt}"
@@ -89,7 +91,7 @@ class JudgedPair:
         if gain.high < 0.0:
             return (
                 "as assumed",
-                f"{self.who} are right not to give it to more of {self.segment}: it would earn {_money(gain)}",
+                f"{self.who} are right not to give it to more of {self.segment}: it would earn {self._money()}",
             )
         around = share.low <= assumed <= share.high
         if around and share.high - share.low <= 2.0 * CLOSE:
@@ -128,14 +130,16 @@ class JudgedPair:
             return "nobody responds to it"
         return None
 
+    def _money(self) -> str:
+        """Return the gain in words, such as "0.31 EUR more (+0.12 to +0.50)"."""
+        gain = self.found.gain
+        unit = f" {self.unit}" if self.unit else ""
+        more = "more" if gain.value >= 0.0 else "less"
+        return f"{abs(gain.value):,.{_decimals(gain)}f}{unit} {more} ({_bounds(gain)})"
+
 
 def _share(share: Estimate) -> str:
     return f"{share.value:.0%} ({share.low:.0%} to {share.high:.0%})"
-
-
-def _money(gain: Estimate) -> str:
-    """Return a gain in words, such as "0.31 more (+0.12 to +0.50)"."""
-    return f"{abs(gain.value):,.{_decimals(gain)}f} {'more' if gain.value >= 0.0 else 'less'} ({_bounds(gain)})"
 
 
 def _bounds(gain: Estimate) -> str:

@@ -266,14 +266,14 @@ def test_a_catalogue_without_facts_has_no_segments():
 def test_planted_surprises_are_found_and_null_campaigns_are_not_announced():
     """By the numbers of the world a gain is some 5.5 standard errors, so it is missed in less than 1 of 50 campaigns.
 
-    A null campaign has a false gain with at most 2.5 %: of 10 campaigns three or more have one with 0.2 %.
+    A null campaign has a false gain with at most 1 %: of 10 campaigns two or more have one with 0.4 %.
     """
     found = run_campaigns(AudienceSetting(seed=7), 4, 10)
     planted, *null = counted(found)
     assert planted.found == planted.campaigns == 4
     assert planted.share_covered >= 3
     assert planted.wrong == 0
-    assert sum(each.announced for each in null) <= 2
+    assert sum(each.announced for each in null) <= 1
 
 
 def mean_gain(numbers):
