@@ -40,8 +40,9 @@ def audience_table(found: Audience, unit: str) -> Table:
         title=f"audiences; gain per decision of the segment: {escape(unit)}; intervals of {found.level:.0%}",
         title_justify="left",
         caption=(
-            f"rules: share of those to whom {escape(found.baseline)} gives it; respond: of the {found.responders} when "
-            "all are offered it; best: of those for whom a model prefers it; ! surprise, = as assumed, ? cannot tell"
+            f"rules: share of those to whom today's rules give it; respond: of the {found.responders} when all are "
+            "offered it; best: of those for whom a model prefers it; given: they have it already; ! surprise, = as "
+            "assumed, ? cannot tell"
         ),
         caption_justify="left",
     )
@@ -96,6 +97,8 @@ def _searched(found: Audience) -> list[str]:
             f"A gain from about {search.detectable:,.2g} per decision, in a segment of half of the decisions, would "
             "have been found in four of five such logs; more decisions with a random offer would show smaller ones."
         )
+    if search.constant:
+        lines.append(f"Nearly all decisions have the same value of: {', '.join(search.constant)}.")
     if search.skipped:
         lines.append(f"Not searched, since they have too many values: {', '.join(search.skipped)}.")
     if search.pairs_left_out:

@@ -252,13 +252,14 @@ class _Judge:
             level=self.level,
             others=reader.others,
             propensities=self.source,
-            responders="earners" if self._rewards else "buyers",
+            responders="buyers" if self._buyers else "responders",
             n=search.n + other.n,
             customers=self._customers or None,
             rows=self._rows(cells, (search, other), confirmation, findings),
             search=AudienceSearch(
                 facts=cells.facts,
                 skipped=cells.skipped,
+                constant=cells.constant(search.count),
                 options=len(self.names),
                 pairs=cells.pairs,
                 pairs_left_out=cells.pairs_left_out,
@@ -293,7 +294,7 @@ class _Judge:
                 facts=cells.cells[cell].facts,
                 segment=cells.cells[cell].name,
                 who=self.reader.who,
-                responders="those who respond" if self._rewards else "those who buy",
+                responders="those who buy" if self._buyers else "those who respond",
                 unit=self._unit,
                 population=float(count[cell] / n),
                 assumed=float(given[cell, option] / totals[option]) if totals[option] > 0.0 else None,
@@ -337,8 +338,10 @@ class _Judge:
         return "" if kind == "reward" else "conversions" if kind == "conversion" else catalogue.currency
 
     @property
-    def _rewards(self) -> bool:
-        return self.reader.catalogue.objective.kind == "reward"
+    def _buyers(self) -> bool:
+        """Whether a response is a purchase, and not another event or a reward above 0."""
+        objective = self.reader.catalogue.objective
+        return objective.kind != "reward" and objective.event == "purchase"
 
     def _findings(self) -> tuple[Finding, ...]:
         """Return what limits all rows, the gravest first."""

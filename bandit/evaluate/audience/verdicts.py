@@ -67,7 +67,7 @@ class JudgedPair:
             total=total,
             confirmed=self.found.pair.confirmed,
             verdict=verdict,
-            reason=f"{self.option}: {reason}",
+            reason=f"{self.dimension} {self.option}: {reason}",
         )
 
     def _verdict(self) -> tuple[AudienceVerdict, str]:
@@ -80,7 +80,7 @@ class JudgedPair:
         if assumed is None:
             return "cannot tell", f"{self.who} give it to nobody, so there is no share to compare with; {respond}"
         given = f"{assumed:.0%} of those to whom {self.who} give it are {self.segment}"
-        earn = f"giving it to them as well would earn {self._money()} per decision of theirs"
+        earn = f"giving it to them as well would {self._earns} {self._money()} per decision of theirs"
         if share.low > assumed and gain.low > 0.0:
             if self.found.pair.confirmed:
                 return "surprise", f"{given}; {respond}; {earn}{doubt}"
@@ -89,10 +89,8 @@ class JudgedPair:
                 "and only those it chooses are announced"
             )
         if gain.high < 0.0:
-            return (
-                "as assumed",
-                f"{self.who} are right not to give it to more of {self.segment}: it would earn {self._money()}",
-            )
+            loss = f"it would {self._earns} {self._money()} per decision of theirs"
+            return "as assumed", f"{self.who} are right not to give it to more of {self.segment}: {loss}"
         around = share.low <= assumed <= share.high
         if around and share.high - share.low <= 2.0 * CLOSE:
             return "as assumed", f"{given}; {respond}"
@@ -101,10 +99,7 @@ class JudgedPair:
         if not math.isfinite(self.found.support.events):
             return "cannot tell", f"{respond}, not {assumed:.0%}, but {self.who} give it to all of them already"
         if share.high < assumed:
-            return (
-                "cannot tell",
-                f"{respond}, not {assumed:.0%}; what they should get instead is in the other options' rows",
-            )
+            return "cannot tell", f"{respond}, not {assumed:.0%}; see what else they respond to among the other options"
         return "cannot tell", (
             f"{respond}, not {assumed:.0%}, but whether it pays to give it to them as well cannot be told "
             f"({_bounds(gain)} per decision of theirs)"
@@ -129,6 +124,10 @@ class JudgedPair:
         if not math.isfinite(self.found.share.value):
             return "nobody responds to it"
         return None
+
+    @property
+    def _earns(self) -> str:
+        return "bring" if self.unit == "conversions" else "earn"
 
     def _money(self) -> str:
         """Return the gain in words, such as "0.31 EUR more (+0.12 to +0.50)"."""

@@ -43,7 +43,9 @@ def test_the_planted_surprise_is_found_with_its_share_and_its_gain(planted):
     assert row.gain.low < 2.295 < row.gain.high
     assert row.total.value == pytest.approx(row.gain.value * row.population * result.n)
     assert row.should_get > 0.5
-    assert row.reason.startswith("mens: 0% of those to whom the rules give it are gender f; of those who buy when ")
+    assert row.reason.startswith(
+        "campaign mens: 0% of those to whom the rules give it are gender f; of those who buy when "
+    )
 
 
 def test_the_mirror_of_a_surprise_is_no_surprise(planted):
@@ -175,7 +177,7 @@ def test_the_objective_reward_counts_those_who_earned_something(planted):
     plain = AUDIENCE_CATALOGUE.to_dict()
     catalogue = Catalogue.from_dict({**plain, "objective": {"kind": "reward"}})
     result = audience(MemoryLog(log.whole, catalogue), SegmentRules.from_dict(catalogue, _rules()), by=["gender"])
-    assert result.responders == "earners"
+    assert result.responders == "responders"
     assert row_of(result, "mens", "gender f").verdict == "surprise"
     assert "of those who respond" in row_of(result, "mens", "gender f").reason
 
