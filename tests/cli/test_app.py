@@ -15,6 +15,7 @@ COMMANDS = (
     "import",
     "evaluate",
     "learn-offline",
+    "audience",
     "plan",
     "lift",
     "incrementality",
