@@ -13,6 +13,7 @@ import typer
 
 from bandit._version import __version__
 from bandit.cli import (
+    audience,
     dashboard,
     evaluate,
     export,
@@ -78,6 +79,7 @@ _COMMANDS: tuple[tuple[str, Callable[..., None], str], ...] = (
         evaluate.evaluate,
         "offer-bandit evaluate offers.db --policy everyone --policy thompson --baseline rules:rules.toml",
     ),
+    ("audience", audience.audience, "offer-bandit audience offers.db --baseline rules:rules.toml"),
     (
         "plan",
         plan.plan,
@@ -118,7 +120,8 @@ _GROUPS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("Start", ("init", "simulate", "simulate-live", "import")),
     ("Judge before going live", ("evaluate", "learn-offline", "replay", "plan")),
     ("Serve and learn", ("decide", "record", "learn", "fit", "rollout", "kill")),
-    ("Watch live", ("status", "lift", "incrementality", "guardrails", "dashboard")),
+    ("Watch live", ("status", "lift", "incrementality", "guardrails")),
+    ("Show and explain", ("audience", "dashboard")),
     ("Look closer", ("half-life", "exploration")),
     ("Keep and care", ("export", "verify", "rebuild", "backup", "doctor", "erase", "retain", "export-customer")),
 )

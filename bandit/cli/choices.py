@@ -27,6 +27,9 @@ ESTIMATOR_NAMES = (
 
 REWARD_MODEL_NAMES = ("ridge", "vw")
 
+OTHER_DIMENSIONS = ("baseline", "even")
+"""What an offer has in the other dimensions where one option is given to everybody; the first is the default."""
+
 EXPORT_FORMAT_NAMES = ("parquet", "csv", "csv.gz", "dsjson")
 
 EXPLORATION_PERIODS = ("tenth", "week")

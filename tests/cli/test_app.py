@@ -17,6 +17,7 @@ COMMANDS = (
     "import",
     "evaluate",
     "learn-offline",
+    "audience",
     "plan",
     "lift",
     "incrementality",
