@@ -16,6 +16,7 @@ COMMANDS = (
     "evaluate",
     "learn-offline",
     "plan",
+    "results",
     "lift",
     "incrementality",
     "status",
