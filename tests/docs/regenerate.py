@@ -9,6 +9,7 @@ from pathlib import Path
 
 from tests.docs.executed import EXECUTED
 from tests.docs.pages import rewritten
+from bandit.report.database_page import database_page
 from tests.docs.reference.cli_page import cli_page
 from tests.docs.reference.conditions_page import conditions_page
 from tests.docs.reference.file_pages import catalogue_page, mapping_page, rules_page
@@ -18,6 +19,7 @@ from tests.docs.reference.python_pages import python_pages
 ROOT = Path(__file__).resolve().parents[2]
 
 PAGES = {
+    "docs/database.md": database_page,
     "docs/glossary.md": glossary_page,
     "docs/reference/catalogue.md": catalogue_page,
     "docs/reference/mapping.md": mapping_page,
