@@ -7,9 +7,9 @@ is put in where it is not what they show. The tests fail for a page that is out 
 import sys
 from pathlib import Path
 
+from bandit.report.database_page import database_page
 from tests.docs.executed import EXECUTED
 from tests.docs.pages import rewritten
-from bandit.report.database_page import database_page
 from tests.docs.reference.cli_page import cli_page
 from tests.docs.reference.conditions_page import conditions_page
 from tests.docs.reference.file_pages import catalogue_page, mapping_page, rules_page
