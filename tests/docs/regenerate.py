@@ -8,7 +8,6 @@ import sys
 from pathlib import Path
 
 from bandit.report.database_page import database_page
-from bandit.report.database_page import database_page
 from tests.docs.executed import EXECUTED
 from tests.docs.pages import rewritten
 from tests.docs.reference.cli_page import cli_page
@@ -22,7 +21,6 @@ ROOT = Path(__file__).resolve().parents[2]
 PAGES = {
     "docs/database.md": database_page,
     "docs/glossary.md": glossary_page,
-    "docs/database.md": database_page,
     "docs/reference/catalogue.md": catalogue_page,
     "docs/reference/mapping.md": mapping_page,
     "docs/reference/rules.md": rules_page,
