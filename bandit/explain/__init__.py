@@ -1,1 +1,36 @@
-"""Why a decision was made, and which facts and options matter over a log."""
+"""Reasons: why a customer was given an offer, and which facts and options matter."""
+
+from bandit.explain.explain import customer_decisions, explain_decision
+from bandit.explain.records import (
+    ArmShare,
+    ChanceOfChoice,
+    ComparedOffer,
+    Contribution,
+    CredibleNumber,
+    CustomerDecisions,
+    DecisionExplanation,
+    DecisionLine,
+    FactReason,
+    FiredSegment,
+    LeadReasons,
+    RuleRemoval,
+    ServedBy,
+)
+
+__all__ = [
+    "ArmShare",
+    "ChanceOfChoice",
+    "ComparedOffer",
+    "Contribution",
+    "CredibleNumber",
+    "CustomerDecisions",
+    "DecisionExplanation",
+    "DecisionLine",
+    "FactReason",
+    "FiredSegment",
+    "LeadReasons",
+    "RuleRemoval",
+    "ServedBy",
+    "customer_decisions",
+    "explain_decision",
+]

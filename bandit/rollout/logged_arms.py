@@ -28,10 +28,11 @@ class LoggedArms:
         self._policies = frozenset(row.id for row in rows if row.catalogue_id == mine)
         self.state_of = RolloutStates(store)
 
-    def plan(self, batch: DecisionColumns, arms: ArmColumns) -> ArmPlan:
+    def plan(self, batch: DecisionColumns, arms: ArmColumns, policy: Policy | None = None) -> ArmPlan:
         """Return what the log says served the batch; all its rows were served under one change.
 
-        StoreError or PolicyError where a state of another policy that was live cannot be had.
+        `policy` is the walk's own policy with its state then, where that is at hand. StoreError or PolicyError where a
+        state of another policy that was live cannot be had.
         """
         change = int(arms.change_id[0])
         state, mixtures = self.state_of(change).among(self._policies), arms.mixtures()
@@ -41,7 +42,9 @@ class LoggedArms:
         for place, arm in enumerate(state.arms):
             if place and steps[place] >= 0:
                 number = self._walk.policy_id if arm.policy_id is None else arm.policy_id
-                policies[place] = self.policy_at(number, int(steps[place]))
+                step = int(steps[place])
+                at_hand = policy is not None and number == self._walk.policy_id and step == int(batch.policy_step[0])
+                policies[place] = policy if policy is not None and at_hand else self.policy_at(number, step)
         places = np.maximum(arm_places(state, arms.arm), 0)
         rows = np.searchsorted(batch.seq, arms.seq)
         weights = mixtures[:, 0] if mixtures.shape[2] == len(names) else np.eye(len(names))[places]

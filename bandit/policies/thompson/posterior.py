@@ -59,9 +59,9 @@ class OfferPosterior:
         return len(self.encoded.matrix)
 
     @property
-    def has_amount(self) -> bool:
-        """Whether there is a second score, the revenue given conversion."""
-        return self.belief.amount is not None
+    def n_learned(self) -> int:
+        """The number of outcomes that the main score was learned from."""
+        return self.belief.main.n_learned
 
     @property
     def is_raw_reward(self) -> bool:

@@ -61,16 +61,19 @@ class PredictedResponse(Tabular):
     def to_rows(self) -> list[dict[str, Cell]]:
         """Return one row a context and offer: their numbers, then each quantity with low and high."""
         n, m = self.reward.value.shape
-        parts = {
-            f"{name}{end}": getattr(column, part).tolist()
-            for name, column in self.columns().items()
-            for end, part in (("", "value"), ("_low", "low"), ("_high", "high"))
-        }
-        return [
-            {"context": row, "offer": self.labels[place]} | {name: part[row][place] for name, part in parts.items()}
-            for row in range(n)
-            for place in range(m)
-        ]
+        parts: dict[str, list[list[float]]] = {}
+        for name, column in self.columns().items():
+            parts |= {
+                name: column.value.tolist(),
+                f"{name}_low": column.low.tolist(),
+                f"{name}_high": column.high.tolist(),
+            }
+        rows: list[dict[str, Cell]] = []
+        for row in range(n):
+            for place in range(m):
+                numbers: dict[str, Cell] = {name: part[row][place] for name, part in parts.items()}
+                rows.append({"context": row, "offer": self.labels[place], **numbers})
+        return rows
 
     def to_dict(self) -> dict[str, object]:
         """Return plain JSON values: lists of n lists of m numbers."""
@@ -129,8 +132,7 @@ def _exact_bounds(posterior: OfferPosterior, offers: IntArray, level: float) -> 
     low, high = _ends(scores, spread, level)
     p_bounds = (expit(low), expit(high))
     if log_revenue is None or revenue_spread is None:
-        ends = posterior.rewards(offers, low, None), posterior.rewards(offers, high, None)
-        return p_bounds, p_bounds, ends
+        return p_bounds, p_bounds, (posterior.rewards(offers, low, None), posterior.rewards(offers, high, None))
     revenue_low, revenue_high = _ends(log_revenue, revenue_spread, level)
     main, other = _plane(spread.freedom, revenue_spread.freedom)
     n, m = scores.shape
@@ -169,7 +171,7 @@ def _revenue(log_revenue: FloatArray) -> FloatArray:
 
 def _plane(freedom: float, other: float) -> Bounds:
     """Return (M,) standard quantiles of both posteriors that fill their plane evenly."""
-    steps = np.arange(QUANTILE_POINTS) + 0.5
+    steps = np.arange(QUANTILE_POINTS, dtype=np.float64) + 0.5
 
     def quantiles(share: FloatArray, freedom: float) -> FloatArray:
         return np.asarray(ndtri(share) if np.isinf(freedom) else stdtrit(freedom, share))
