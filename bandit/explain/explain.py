@@ -95,8 +95,9 @@ class _Explaining:
             customer=str(found.row.customer[0]),
             catalogue=catalogue.name,
             catalogue_version=catalogue.version,
+            objective=objective.kind,
+            event=objective.event,
             unit=_unit(catalogue),
-            money=objective.kind != "conversion",
             facts=msgspec.json.decode(found.row.context[0], type=dict[str, object]),
             offer=catalogue.offer(found.offer),
             label=catalogue.label(found.offer),
@@ -202,10 +203,11 @@ class _Explaining:
             return ()
         if abs(chance.recomputed - chance.propensity) <= PROPENSITY_NOTE_FROM:
             return ()
-        return (
+        note = (
             f"Computed again on this machine the probability is {chance.recomputed:.6g}, and the log has "
-            f"{chance.propensity:.6g}; `offer-bandit verify` checks the whole database.",
+            f"{chance.propensity:.6g}; `offer-bandit verify` checks the whole database."
         )
+        return (note,)
 
 
 def floor_of(policy: Policy | None) -> float | None:

@@ -184,8 +184,8 @@ def compute_again(
         return ComputedAgain(policy, state=logged_state(store, found), notes=(note,))
     if found.row.seed[0] is None:
         note = (
-            "The draw cannot be repeated, since its seed is not in the log: others of its batch were erased, or another "
-            "program wrote the decision."
+            "The draw cannot be repeated, since its seed is not in the log: others of its batch were erased, or "
+            "another program wrote the decision."
         )
         return ComputedAgain(policy, state=logged_state(store, found), notes=(note,))
     return _draw_again(store, found, walk, policy)

@@ -193,8 +193,8 @@ class ChanceOfChoice:
 class DecisionExplanation(Tabular):
     """Why a customer was given an offer: what was eligible, what served, what was expected, and how likely it was.
 
-    `time` is in microseconds since 1970 UTC, `customer` in stored form, `facts` the context as logged. `unit` is that
-    of rewards. `segment` is there for decisions by segment rules, `offers` and `lead` where a belief about rewards is
+    `time` is in microseconds since 1970 UTC, `customer` in stored form, `facts` the context as logged. `objective` is
+    conversion, revenue, profit or reward, `event` what counts as a conversion, `unit` that of rewards. `segment` is there for decisions by segment rules, `offers` and `lead` where a belief about rewards is
     known; `notes` are sentences on what cannot be known.
     """
 
@@ -203,8 +203,9 @@ class DecisionExplanation(Tabular):
     customer: str
     catalogue: str
     catalogue_version: str
+    objective: str
+    event: str
     unit: str
-    money: bool
     facts: Mapping[str, object]
     offer: Mapping[str, str]
     label: str
