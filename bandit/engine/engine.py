@@ -19,8 +19,8 @@ from bandit.domain import Decision, DecisionBatch, FloatArray, IntArray, ObjectA
 from bandit.engine.arguments import check_texts, checked_amounts, checked_events, checked_text, checked_times
 from bandit.engine.counters import EngineCounters
 from bandit.engine.decisions import DecisionService
-from bandit.engine.explainer import DecisionExplainer
 from bandit.engine.default_policy import default_policy
+from bandit.engine.explainer import DecisionExplainer
 from bandit.engine.group_labels import GroupLabels
 from bandit.engine.guardrail_watch import GuardrailWatch
 from bandit.engine.idempotency import DecisionLookup

@@ -8,8 +8,8 @@ import numpy as np
 
 from bandit.catalogue import Catalogue
 from bandit.decide import Choice
-from bandit.engine.explainer import DecisionExplainer
 from bandit.domain import BoolArray, Contexts, Decision, FloatArray, IntArray, SparseProbabilities
+from bandit.engine.explainer import DecisionExplainer
 
 
 def decision_of(

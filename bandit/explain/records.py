@@ -194,8 +194,9 @@ class DecisionExplanation(Tabular):
     """Why a customer was given an offer: what was eligible, what served, what was expected, and how likely it was.
 
     `time` is in microseconds since 1970 UTC, `customer` in stored form, `facts` the context as logged. `objective` is
-    conversion, revenue, profit or reward, `event` what counts as a conversion, `unit` that of rewards. `segment` is there for decisions by segment rules, `offers` and `lead` where a belief about rewards is
-    known; `notes` are sentences on what cannot be known.
+    conversion, revenue, profit or reward, `event` what counts as a conversion, `unit` that of rewards. `segment` is
+    there for decisions by segment rules, `offers` and `lead` where a belief about rewards is known. `notes` are
+    sentences on what cannot be known.
     """
 
     decision_id: str
