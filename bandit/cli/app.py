@@ -92,6 +92,7 @@ _COMMANDS: tuple[tuple[str, Callable[..., None], str], ...] = (
     ("record", live.record, "offer-bandit record offers.db DECISION_ID purchase --revenue 52.00"),
     ("learn", live.learn, "offer-bandit learn offers.db --policy thompson"),
     ("why", reasons.why, "offer-bandit why offers.db DECISION_ID"),
+    ("importance", reasons.importance, "offer-bandit importance offers.db"),
     ("fit", tuning.fit, "offer-bandit fit campaign.db --into offers.db --half-life 90d"),
     ("half-life", tuning.half_life, "offer-bandit half-life offers.db --candidates 14d,30d,90d,never"),
     ("exploration", tuning.exploration, "offer-bandit exploration offers.db --by week"),

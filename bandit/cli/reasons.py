@@ -3,13 +3,31 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from bandit.cli.console import note, progress, show, show_json
-from bandit.cli.options import AsJson, Database, Level
+from bandit.cli.options import (
+    AsJson,
+    CatalogueFile,
+    Database,
+    Event,
+    Level,
+    LogOptions,
+    MappingFile,
+    Objective,
+    PolicyId,
+    Window,
+    WrittenBy,
+)
 from bandit.errors import InputError
+
+if TYPE_CHECKING:
+    from bandit.catalogue import Catalogue
+    from bandit.cli.logs import Opened
+    from bandit.policies import ThompsonSampling
+    from bandit.store import Store
 
 
 def why(
@@ -77,3 +95,88 @@ def _list_decisions(db: Path, customer: str, last: int, *, as_json: bool) -> Non
         return
     lines = ["", f"To explain one: offer-bandit why {db} DECISION_ID"]
     show(customer_table(found, customer), lines, width=REASON_WIDTH)
+
+
+def importance(
+    db: Database,
+    catalogue: CatalogueFile = None,
+    mapping: MappingFile = None,
+    policy_id: PolicyId = None,
+    objective: Objective = None,
+    event: Event = None,
+    window: Window = None,
+    written_by: WrittenBy = None,
+    level: Level = 0.95,
+    as_json: AsJson = False,
+) -> None:
+    """Say which facts and options matter over a log, and what each is worth in money.
+
+    By the model of rewards that Thompson sampling has learned: that of --policy-id or of the live policy, or a new one
+    fitted to the log where the database has none. What a fact is worth is what a policy that does not see it would
+    earn less; an option, what a policy that may not use it would. Beside it stands how much of the variation between
+    customers each fact accounts for: in how offers compare (the choice), and whatever the offer (the level).
+
+    DB can also be a log file (Parquet, CSV, dsjson), with --catalogue and, unless it is an export, --mapping.
+    """
+    from bandit.cli.logs import left_out_json, opened, unused
+    from bandit.explain import importance_of
+    from bandit.report.importance import importance_headline, importance_lines, importance_tables
+    from bandit.report.reason_tables import REASON_WIDTH
+
+    options = LogOptions(db, catalogue, mapping, objective, event, window, written_by)
+    with opened(options, "learn from") as found:
+        policy, source = _learned_policy(found, policy_id)
+        with progress("comparing") as report:
+            result = importance_of(found.log, policy, level=level, progress=report)
+        if as_json:
+            show_json(result.to_dict() | {"model": source} | left_out_json(found.log))
+            return
+        lines = [*importance_lines(result), source, *unused(found.log)]
+        show([], [importance_headline(result), ""], width=REASON_WIDTH)
+        show(importance_tables(result), lines, width=REASON_WIDTH)
+
+
+def _learned_policy(found: Opened, policy_id: int | None) -> tuple[ThompsonSampling, str]:
+    """Return Thompson sampling that has learned, and where the model is from; InputError for another policy."""
+    from bandit.policies import ThompsonSampling
+
+    if policy_id is not None and found.store is None:
+        raise InputError("--policy-id names a policy of a database; a log file has none, so a model is fitted to it")
+    stored = None if found.store is None else _stored_policy(found.store, found.catalogue, policy_id)
+    if stored is not None:
+        return stored
+    policy = ThompsonSampling(found.catalogue)
+    with progress("fitting a model") as report:
+        policy.fit(found.log, report)
+    return policy, "The model was fitted to this log."
+
+
+def _stored_policy(store: Store, catalogue: Catalogue, policy_id: int | None) -> tuple[ThompsonSampling, str] | None:
+    """Return the policy asked for, or the live one if it is Thompson sampling that has learned; None without one."""
+    from bandit.engine.default_policy import default_policy
+    from bandit.learning import StateWalk
+    from bandit.policies import ThompsonSampling
+
+    rows = {row.id: row for row in store.catalogues.policies()}
+    number = policy_id or default_policy(store) or max(rows, default=None)
+    if policy_id is not None and policy_id not in rows:
+        known = ", ".join(map(str, rows)) or "none"
+        raise InputError(f"{store.path}: there is no policy {policy_id}; known are {known}")
+    if number is None:
+        return None
+    kind = str(rows[number].spec.get("kind"))
+    same = store.catalogues.get(rows[number].catalogue_id).version == catalogue.version
+    if policy_id is not None and (kind != "thompson" or not same):
+        what = f'is of kind "{kind}"' if kind != "thompson" else "is of another catalogue or objective"
+        raise InputError(
+            f"{store.path}: policy {number} {what}, so its model cannot be asked; leave --policy-id out to fit one"
+        )
+    if kind != "thompson" or not same:
+        return None
+    latest = store.ledger.latest_step(number) or 0
+    walk = StateWalk(store, number)
+    walk.skip_to_snapshot(latest)
+    policy = walk.move_to(latest)
+    if not isinstance(policy, ThompsonSampling) or not policy.posterior(catalogue.contexts([{}])).n_learned:
+        return None
+    return policy, f"The model is that of policy {number} after {latest:,} steps of learning."

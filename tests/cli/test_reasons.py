@@ -3,7 +3,7 @@
 import pytest
 
 from bandit.store import Store
-from tests.cli.conftest import FACTS, run
+from tests.cli.conftest import FACTS, FILES, run
 
 
 @pytest.fixture
@@ -83,3 +83,37 @@ def test_an_imported_decision_says_what_is_not_known(example, capsys):
     found = " ".join(run(capsys, "why", "offers.db", imported).out.split())
     assert "by another program: the log was imported, so its reasons are not known" in found
     assert "the policy that chose is not known" in found
+
+
+class TestImportance:
+    def test_the_finding_comes_first_and_everything_fits_80_columns(self, example, capsys):
+        found = run(capsys, "importance", "offers.db")
+        assert found.code == 0
+        lines = found.out.splitlines()
+        assert max(map(len, lines)) <= 80
+        assert "customers' facts" in lines[0]
+        assert "The model is that of policy 1 after" in found.out
+
+    def test_a_log_file_has_a_model_fitted_to_it(self, example, capsys):
+        found = run(capsys, "importance", "log.csv", *FILES)
+        assert found.code == 0
+        assert "The model was fitted to this log." in found.out
+
+    def test_json_has_the_facts_and_the_options(self, example, capsys):
+        found = run(capsys, "importance", "offers.db", "--json").json
+        assert found["facts"][0]["worth"]["value"] == max(each["worth"]["value"] for each in found["facts"])
+        assert {"dimension", "option", "worth", "best_share"} <= set(found["options"][0])
+
+    @pytest.mark.parametrize(
+        ("arguments", "words"),
+        [
+            (("offers.db", "--policy-id", "9"), "there is no policy 9"),
+            (("log.csv", *FILES, "--policy-id", "1"), "a log file has none"),
+            (("offers.db", "--level", "0"), "lies between 0 and 1"),
+            (("offers.db", "--objective", "revenue", "--policy-id", "1"), "is of another catalogue or objective"),
+        ],
+    )
+    def test_bad_input_is_one_sentence(self, example, capsys, arguments, words):
+        found = run(capsys, "importance", *arguments)
+        assert found.code == 2
+        assert words in found.sentence

@@ -150,6 +150,51 @@ class OfferPosterior:
         scale = amount.amount_scale
         return main, revenue * scale.scale + scale.center + 0.5 * amount.noise
 
+    def draw_chosen(self, offers: IntArray, draws: int, rng: Generator) -> FloatArray:
+        """Return the expected rewards (n, M, c) of c offers (n, c) for each context, under M draws of the weights.
+
+        One draw of the weights serves all contexts, so that means over contexts can be taken draw by draw. Customers'
+        own effects count at their mean.
+        """
+        main, amount = self.belief.main, self.belief.amount
+        weights = _weight_draws(main, draws, rng)
+        amounts = None if amount is None else _weight_draws(amount, draws, rng)
+        found = np.empty((self.n, draws, offers.shape[1]))
+        at_once = max(1, VARIANCE_CELLS // (draws * max(offers.shape[1], main.design.columns.shape[1])))
+        if self.constrained:
+            at_once = max(1, VARIANCE_CELLS // (draws * self.catalogue.n_offers))
+        for start in range(0, self.n, at_once):
+            part = slice(start, start + at_once)
+            encoded, chosen = self.encoded.take(part), offers[part]
+            effects = _effects(main, weights, encoded.matrix)
+            if encoded.customer_effects is not None:
+                effects += encoded.customer_effects[:, None, :]
+            k = effects.shape[2] * main.design.n_context
+            scores = self._chosen_scores(effects, weights[:, k:], chosen)
+            log_revenue = None
+            if amount is not None and amounts is not None:
+                columns = amount.design.columns[chosen.ravel()].reshape(*chosen.shape, -1)
+                drawn = np.einsum("nmk,nck->nmc", _effects(amount, amounts, encoded.matrix), columns)
+                scale = amount.amount_scale
+                log_revenue = drawn * scale.scale + scale.center + 0.5 * amount.noise
+            for place in range(len(chosen)):
+                revenue = None if log_revenue is None else log_revenue[place]
+                found[start + place] = self.rewards(chosen[place], scores[place], revenue)
+        return found
+
+    def _chosen_scores(self, effects: FloatArray, pairs: FloatArray, chosen: IntArray) -> FloatArray:
+        """Return (n, M, c) scores of other offers (n, c) for each context, from (n, M, 1 + K) effects."""
+        main, design = self.belief.main, self.belief.main.design
+        if self.constrained:
+            distinct, back = np.unique(chosen, return_inverse=True)
+            scores = self._offer_scores(effects, pairs, distinct, constrained=True)
+            return np.take_along_axis(scores, back.reshape(chosen.shape)[:, None, :], axis=2)
+        columns = design.columns[chosen.ravel()].reshape(*chosen.shape, -1)
+        found = np.einsum("nmk,nck->nmc", effects, columns)
+        if design.pairs.shape[1]:
+            found += np.moveaxis(pairs @ design.pairs[chosen.ravel()].T, 0, 1).reshape(*chosen.shape, -1).swapaxes(1, 2)
+        return np.asarray(found * main.amount_scale.scale + main.amount_scale.center) if self.is_raw_reward else found
+
     def _draw_main(self, offers: IntArray, draws: int, rng: Generator) -> FloatArray:
         main, columns = self.belief.main, self.belief.main.design.columns[offers]
         drawn = self._project(main, offers, draws, rng)
@@ -183,12 +228,9 @@ class OfferPosterior:
 
     def _draw_constrained(self, offers: IntArray, draws: int, rng: Generator) -> FloatArray:
         main = self.belief.main
-        mean = main.model.weights.mean
-        factor = np.sqrt(_variance_draws(main, draws, rng))[:, None]
-        weights = mean + factor * (main.model.weights.draw(draws, 1.0, rng) - mean)
+        weights = _weight_draws(main, draws, rng)
         d, k = main.design.n_context, main.design.columns.shape[1]
-        contexts = self.encoded.matrix[:, main.active]
-        effects = np.einsum("nd,mkd->nmk", contexts, weights[:, : k * d].reshape(draws, k, d))
+        effects = _effects(main, weights, self.encoded.matrix)
         if not self.is_raw_reward:
             effects += self._own_draws(draws, rng)
         return self._offer_scores(effects, weights[:, k * d :], offers, constrained=True)
@@ -219,6 +261,20 @@ def _unit(model: OfferModel) -> float:
 
 def _freedom(model: OfferModel) -> float:
     return 2.0 * model.model.shape if isinstance(model.model, BayesianLinear) else np.inf
+
+
+def _weight_draws(model: OfferModel, draws: int, rng: Generator) -> FloatArray:
+    """Return (M, D) draws of a model's weights."""
+    mean = model.model.weights.mean
+    factor = np.sqrt(_variance_draws(model, draws, rng))[:, None]
+    return np.asarray(mean + factor * (model.model.weights.draw(draws, 1.0, rng) - mean))
+
+
+def _effects(model: OfferModel, weights: FloatArray, matrix: FloatArray) -> FloatArray:
+    """Return the (n, M, 1 + K) effects of the option columns for all context columns (n, d) under M drawn weights."""
+    d, k = model.design.n_context, model.design.columns.shape[1]
+    flat = weights[:, : k * d].reshape(-1, d)
+    return np.asarray((matrix[:, model.active] @ flat.T).reshape(len(matrix), len(weights), k))
 
 
 def _variance_draws(model: OfferModel, draws: int, rng: Generator) -> FloatArray:
