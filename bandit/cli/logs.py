@@ -92,12 +92,12 @@ def require_rows(name: str, log: StoreLog | ColumnLog, purpose: str = "evaluate 
         raise InputError(" ".join([f"{name}: the log has no decisions to {purpose}; import some first.", *unused(log)]))
 
 
-def unused(log: StoreLog | ColumnLog) -> list[str]:
-    """Return sentences about the decisions that were left out."""
+def unused(log: StoreLog | ColumnLog, *, open_told: bool = False) -> list[str]:
+    """Return sentences about the decisions that were left out; those still open are skipped if that is told already."""
     lines = []
     if log.left_out:
         lines.append(f"{log.left_out:,} decisions were left out: their offers are not in the catalogue.")
-    if log.still_open:
+    if log.still_open and not open_told:
         lines.append(f"{log.still_open:,} decisions were left out: they are still open (their window has not ended).")
     if isinstance(log, StoreLog) and log.not_activated:
         lines.append(f'{log.not_activated:,} decisions were left out: the event "{log.activation}" never came.')

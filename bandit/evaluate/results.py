@@ -6,11 +6,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bandit.errors import InputError
+from bandit.evaluate.diagnostics.cures import cure_json
 from bandit.ope.estimate import finite_cell, interval_cells
+from bandit.ope.numbers import NumberFormat
 from bandit.tabular import Tabular
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from bandit.evaluate.diagnostics import Finding, LogDiagnosis, TargetSupport
+    from bandit.evaluate.diagnostics.cures import Cure
     from bandit.evaluate.propensity.calibration import PropensityFit
     from bandit.evaluate.segments import Segment
     from bandit.evaluate.verdict import Verdict
@@ -30,7 +35,8 @@ class PolicyEvaluation:
     once, `p_value` its p-value, adjusted likewise; both are None where `difference` is None, and where the log cannot
     judge the policy. `support` says how far the log supports the policy, by its weights, and `findings` lists what
     limits the numbers, the gravest first. `verdict` follows from `together` and `findings`, and `reason` gives the
-    reason in one sentence; both are None without a baseline, unless the log cannot judge the policy.
+    reason in one sentence; both are None without a baseline, unless the log cannot judge the policy. `cure` says what
+    would help where the verdict is "cannot tell".
     """
 
     name: str
@@ -43,6 +49,7 @@ class PolicyEvaluation:
     findings: tuple[Finding, ...]
     verdict: Verdict | None
     reason: str | None
+    cure: Cure | None = None
 
     @property
     def effective_sample_size(self) -> float:
@@ -84,6 +91,7 @@ class PolicyEvaluation:
             "name": self.name,
             "verdict": self.verdict,
             "reason": self.reason,
+            "cure": cure_json(self.cure),
             "estimates": {each.name: each.to_dict() for each in self.estimates},
             "difference": (
                 None if self.difference is None else {each.name: each.to_dict() for each in self.difference}
@@ -125,6 +133,11 @@ class Evaluation(Tabular):
     findings: tuple[Finding, ...]
     rows: tuple[PolicyEvaluation, ...]
     segments: tuple[Segment, ...]
+
+    @property
+    def numbers(self) -> NumberFormat:
+        """The format of values and differences, in sentences and tables alike."""
+        return evaluation_format(self.realised, (row.together for row in self.rows))
 
     @property
     def realised_mean(self) -> float:
@@ -204,6 +217,11 @@ class SegmentTable(Tabular):
     def to_rows(self) -> list[dict[str, Cell]]:
         """Return one row a segment and policy; intervals of differences hold for all segments together."""
         return [row for segment in self.segments for row in segment.to_rows()]
+
+
+def evaluation_format(realised: Estimate, together: Iterable[Estimate | None]) -> NumberFormat:
+    """Return the format that shows two figures of the smallest error: of the log's mean, or of a difference."""
+    return NumberFormat.of([realised, *(each for each in together if each is not None)])
 
 
 def named(estimates: tuple[Estimate, ...], name: str) -> Estimate:

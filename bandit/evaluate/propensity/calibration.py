@@ -30,7 +30,7 @@ MAX_CALIBRATION_ERROR = 0.05
 
 DETERMINISTIC_LOGGING = (
     "cannot tell: the policy that wrote the log always gave the same customer the same offer, so the log shows one "
-    "side only; judge by an experiment that gives a share of the customers a random offer (see `offer-bandit plan`)"
+    "side only"
 )
 
 
@@ -103,7 +103,7 @@ class PropensityFit:
         if self.error > MAX_CALIBRATION_ERROR + self.n**-0.5:
             return (
                 f"cannot tell: the estimated propensities are off by {self.error:.1%} on average, so weights made of "
-                "them must not be trusted; log the probabilities that decisions are made with"
+                "them must not be trusted"
             )
         return None
 
