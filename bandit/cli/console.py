@@ -43,7 +43,7 @@ def show(
     """
     from rich.console import Console
 
-    from bandit.report.layout import fitted, verdict_text, wrapped
+    from bandit.report.layout import fitted, verdict_text
 
     console = Console(file=sys.stdout, highlight=False)
     if width is not None:
@@ -59,7 +59,7 @@ def show(
     for place, line in enumerate(lines):
         if first and not place:
             console.print()
-        console.print(wrapped(line, console.width), markup=False, soft_wrap=True)
+        console.print(verdict_text(line, console.width), soft_wrap=True)
 
 
 def show_plain(style: str, value: Callable[[], object], tables: Callable[[], Sequence[tuple[str, Tabular]]]) -> bool:

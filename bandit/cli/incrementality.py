@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bandit.cli.console import progress, show, show_json
+from bandit.cli.console import output_format, progress, show, show_plain
 from bandit.cli.evaluation_options import parse_shares
-from bandit.cli.options import AsJson, CatalogueFile, Database, Event, Level, Window
+from bandit.cli.options import AsJson, CatalogueFile, Database, Event, Format, Level, Window
 from bandit.errors import InputError
 
 if TYPE_CHECKING:
@@ -47,6 +47,7 @@ def incrementality(
     ] = False,
     level: Level = 0.95,
     as_json: AsJson = False,
+    format_name: Format = None,
 ) -> None:
     """Say what would have been bought anyway, and how much of the money for incentives was spent on that.
 
@@ -69,6 +70,7 @@ def incrementality(
         raise InputError(
             f"{db}: incrementality needs a database, which has every customer's group; import the file first"
         )
+    style = output_format(as_json, format_name)
     options = IncrementLogOptions(
         baseline=baseline,
         groups=group or (),
@@ -81,9 +83,7 @@ def incrementality(
         target = with_objective(catalogue_for(store, catalogue), None, event, window)
         with progress("measuring") as shown:
             report = incrementality_of(store, target, options, now=now(), progress=shown)
-    if as_json:
-        show_json(report.to_dict())
-    else:
+    if not show_plain(style, report.to_dict, lambda: [("incrementality", report)]):
         _show_tables(report, target.currency)
 
 
@@ -92,6 +92,7 @@ def _show_tables(report: IncrementalityReport, currency: str) -> None:
         has_costs,
         increment_table,
         incrementality_lines,
+        incrementality_verdicts,
         option_table,
         spending_table,
     )
@@ -101,4 +102,4 @@ def _show_tables(report: IncrementalityReport, currency: str) -> None:
     if has_costs(found.groups):
         tables.append(spending_table(found, currency))
     tables += [option_table(group, currency) for group in found.groups if group.options and not group.reason]
-    show(tables, incrementality_lines(report, currency))
+    show(tables, incrementality_lines(report, currency), verdicts=incrementality_verdicts(found, currency))

@@ -43,7 +43,7 @@ from bandit.errors import InputError
 if TYPE_CHECKING:
     from bandit.catalogue import Catalogue
     from bandit.cli.logs import Opened
-    from bandit.domain import Policy
+    from bandit.domain import Policy, Progress
     from bandit.evaluate import Evaluation
 
 
@@ -158,10 +158,9 @@ def _learn_offline(options: LearnOfflineOptions) -> int:
         written = options.into is not None and code == 0
         policy_id = None
         if options.into is not None and written:
-            with progress("learning from the whole log"):
-                policy_id = _write(
-                    options.into, found, _named(found.catalogue, learner, options.name, joins=joins), joins=joins
-                )
+            named = _named(found.catalogue, learner, options.name, joins=joins)
+            with progress("learning from the whole log") as report:
+                policy_id = _write(options.into, found, named, report, joins=joins)
         _show(options, found, result, policy_id, joins=joins)
     return code
 
@@ -249,7 +248,7 @@ def _named(catalogue: Catalogue, policy: Policy, name: str | None, *, joins: boo
     return build(catalogue, {**policy.spec(), "name": name})
 
 
-def _write(into: Path, found: Opened, policy: Policy, *, joins: bool) -> int:
+def _write(into: Path, found: Opened, policy: Policy, report: Progress, *, joins: bool) -> int:
     """Let the policy learn the whole log, create or open its database, and return its number there."""
     from bandit.cli.databases import all_or_nothing, writing
     from bandit.engine import Engine
@@ -260,8 +259,8 @@ def _write(into: Path, found: Opened, policy: Policy, *, joins: bool) -> int:
     policy = untrained_copy(policy, found.catalogue)
     if joins and isinstance(found.log, StoreLog) and found.store is not None:
         with found.store.one_state(), writing(into) as store:  # what is noted as learned is what was learned
-            teach(policy, found.log, _BATCH)
+            teach(policy, found.log, _BATCH, report)
             return add_candidate(store, found.catalogue, policy, found.log, found.store)
-    teach(policy, found.log, _BATCH)
+    teach(policy, found.log, _BATCH, report)
     with all_or_nothing(into), Engine.open(into, found.catalogue, policy) as engine:
         return engine.policy_id

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from bandit.cli.choices import ONE_POLICY_FORMS
-from bandit.cli.console import show, show_json
-from bandit.cli.options import AsJson, Level, Seed, WrittenBy
+from bandit.cli.console import output_format, show, show_plain
+from bandit.cli.options import AsJson, Format, Level, Seed, WrittenBy
 from bandit.cli.plan_designs import (
     ExpectedOptions,
     PilotOptions,
@@ -22,10 +22,13 @@ from bandit.cli.plan_groups import GroupOptions
 from bandit.errors import InputError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from rich.table import Table
 
     from bandit.analysis.sample_size import PlanRow, PrecisionTarget
     from bandit.catalogue import Catalogue
+    from bandit.tabular import Tabular
 
 
 DEFAULT_GOAL = 0.1
@@ -138,6 +141,7 @@ def plan(
     power: Annotated[float, typer.Option(help="Probability of detecting a true difference.")] = 0.8,
     seed: Seed = 1,
     as_json: AsJson = False,
+    format_name: Format = None,
 ) -> None:
     """Compute how many decisions it takes to detect the difference between a policy and the rules.
 
@@ -179,10 +183,10 @@ def plan(
         pilot=PilotOptions(path=pilot, policy=policy, baseline=baseline, written_by=written_by, seed=seed),
     )
     of_groups = GroupOptions(groups, lift, tuple(against or ()), deviations, customers, policy_only, once)
-    _plan(catalogue, options, of_groups, per_week, as_json=as_json)
+    _plan(catalogue, options, of_groups, per_week, output_format(as_json, format_name))
 
 
-def _plan(file: Path, options: PlanOptions, of_groups: GroupOptions, per_week: float | None, *, as_json: bool) -> None:
+def _plan(file: Path, options: PlanOptions, of_groups: GroupOptions, per_week: float | None, style: str) -> None:
     """Compute the plan and print it."""
     from bandit.catalogue import Catalogue
     from bandit.cli.plan_groups import plan_with_groups, planned_shares
@@ -190,29 +194,51 @@ def _plan(file: Path, options: PlanOptions, of_groups: GroupOptions, per_week: f
 
     catalogue = Catalogue.from_toml(file)
     shares = planned_shares(of_groups, catalogue)
+    parts = []
     if shares is None:
         of_groups.require_none()
-        plain, tables, lines = _designs(file, catalogue, options)
+        parts.append(_designs(file, catalogue, options))
     else:
         found = plan_with_groups(options, of_groups, shares, catalogue, per_week)
-        plain, tables, lines = {}, [], []
         goal = abs(found.plan.target.lift) if options.width is None else None
         pilot = options.pilot
         if pilot.path is None or pilot.policy is not None or pilot.baseline is not None:
-            plain, tables, lines = _designs(file, catalogue, replace(options, per_week=found.per_week, difference=goal))
-        plain["groups"] = found.plan.to_dict()
-        tables += plan_tables(found.plan, catalogue)
-        lines += [*group_plan_lines(found.plan, catalogue), *few_outcomes(found.plan), *found.lines]
-    if as_json:
-        show_json(plain)
-    else:
-        show(tables, lines)
+            parts.append(_designs(file, catalogue, replace(options, per_week=found.per_week, difference=goal)))
+        first, *lines = group_plan_lines(found.plan, catalogue)
+        parts.append(
+            _PlanPart(
+                {"groups": found.plan.to_dict()},
+                [("groups", found.plan)],
+                list(plan_tables(found.plan, catalogue)),
+                [first],
+                [*lines, *few_outcomes(found.plan), *found.lines],
+            )
+        )
+
+    def document() -> dict[str, object]:
+        return {name: value for part in parts for name, value in part.plain.items()}
+
+    if not show_plain(style, document, lambda: [rows for part in parts for rows in part.rows]):
+        show(
+            [table for part in parts for table in part.tables],
+            [line for part in parts for line in part.lines],
+            verdicts=[line for part in parts for line in part.first],
+        )
 
 
-def _designs(
-    file: Path, catalogue: Catalogue, options: PlanOptions
-) -> tuple[dict[str, object], list[Table], list[str]]:
-    """Return the comparison of designs as JSON values, as a table and in sentences."""
+@dataclass(frozen=True, slots=True)
+class _PlanPart:
+    """One plan: as JSON values, as named rows, as tables, and in sentences, of which the first ones are the answer."""
+
+    plain: Mapping[str, object]
+    rows: Sequence[tuple[str, Tabular]]
+    tables: Sequence[Table]
+    first: Sequence[str]
+    lines: Sequence[str]
+
+
+def _designs(file: Path, catalogue: Catalogue, options: PlanOptions) -> _PlanPart:
+    """Return the comparison of designs."""
     from bandit.analysis.sample_size import plan as plan_of
     from bandit.report.sample_size import plan_lines, plan_table
 
@@ -223,9 +249,9 @@ def _designs(
     target = _target(options, comparison.value)
     planned = plan_of(comparison.designs, target, options.per_week, options.weeks, comparison.exploration_cost)
     asked = next(row for row in planned.rows if row.design == "pilot" or row.share == options.explore)
-    lines = [*plan_lines(planned, catalogue, asked), *_cost_until_reached(asked, catalogue), *comparison.lines]
+    first = [*plan_lines(planned, catalogue, asked), *_cost_until_reached(asked, catalogue)]
     plain = planned.to_dict() | {"asked": asked.to_dict(), "value": comparison.value}
-    return plain, [plan_table(planned, catalogue)], lines
+    return _PlanPart(plain, [("designs", planned)], [plan_table(planned, catalogue)], first, comparison.lines)
 
 
 def _target(options: PlanOptions, value: float) -> PrecisionTarget:

@@ -6,12 +6,13 @@ from typing import Annotated
 
 import typer
 
-from bandit.cli.console import progress, show, show_json
+from bandit.cli.console import output_format, progress, show, show_plain
 from bandit.cli.options import (
     AsJson,
     CatalogueFile,
     Database,
     Event,
+    Format,
     Level,
     LogOptions,
     Objective,
@@ -45,6 +46,7 @@ def replay(
         ),
     ] = False,
     as_json: AsJson = False,
+    format_name: Format = None,
 ) -> None:
     """Replay the log: a policy learns from the decisions that it would have made itself.
 
@@ -55,9 +57,11 @@ def replay(
     from bandit.analysis.replay import replay as replay_log
     from bandit.cli.logs import left_out_json, opened, unused
     from bandit.cli.policies import parse_policies
-    from bandit.report.evaluations import replay_table, unit_of
+    from bandit.report.evaluations import replay_lines, replay_table, unit_of
     from bandit.rollout.declared_policy import DeclaredPolicy
+    from bandit.tabular import RowTable
 
+    style = output_format(as_json, format_name)
     with opened(LogOptions(db, catalogue, None, objective, event, window, written_by)) as found:
         target, log = found.catalogue, found.log
         replays = []
@@ -66,14 +70,8 @@ def replay(
             runs = DeclaredPolicy(target, each) if as_declared else each
             with progress(f"replaying {name}") as report:
                 replays.append(replay_log(log, runs, rng=rng, bound=bound, block=block, level=level, progress=report))
-        if as_json:
-            show_json(
-                {
-                    "seed": seed,
-                    **left_out_json(log),
-                    "replays": [each.to_dict() for each in replays],
-                }
-            )
-            return
-        lines = [f"{each.name}: {each.warning}." for each in replays if each.warning is not None]
-        show([replay_table(replays, unit_of(target.objective, target.currency))], [*lines, *unused(log)])
+        document = {"seed": seed, **left_out_json(log), "replays": [each.to_dict() for each in replays]}
+        rows = RowTable(tuple(each.summary_row() for each in replays))
+        if not show_plain(style, lambda: document, lambda: [("replays", rows)]):
+            table = replay_table(replays, unit_of(target.objective, target.currency))
+            show([table], unused(log), verdicts=replay_lines(replays))

@@ -9,7 +9,8 @@ from bandit.errors import InputError
 from bandit.evaluate.diagnostics.cures import cure_json
 from bandit.ope.estimate import finite_cell, interval_cells
 from bandit.ope.numbers import NumberFormat
-from bandit.tabular import Tabular
+from bandit.printable import counted
+from bandit.tabular import RowTable, Tabular
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -152,18 +153,18 @@ class Evaluation(Tabular):
         raise InputError(f'no policy "{name}" was evaluated; there are {", ".join(each.name for each in self.rows)}')
 
     @property
-    def by_segment(self) -> SegmentTable:
-        """The segments as a table of their own."""
-        return SegmentTable(self.segments)
+    def by_segment(self) -> RowTable:
+        """The segments as a table of one row a segment and policy; differences hold for all of them together."""
+        return RowTable(tuple(row for segment in self.segments for row in segment.to_rows()))
 
     def html_title(self) -> str:
         """Return the line above the table in a notebook."""
-        level = f"{self.realised.level:.0%}"
+        level, judged = f"{100.0 * self.realised.level:g}%", counted(self.n, "decision")
         if self.baseline is None:
-            return f"value per decision by {self.default}, intervals of {level}, judged on {self.n:,} decisions"
+            return f"value per decision by {self.default}, intervals of {level}, judged on {judged}"
         return (
-            f"value per decision by {self.default}, judged on {self.n:,} decisions; differences to {self.baseline}, "
-            f"whose intervals of {level} hold for all policies together"
+            f"value per decision by {self.default}, judged on {judged}; differences to {self.baseline}, whose intervals of "
+            f"{level} hold for all policies together"
         )
 
     def to_rows(self) -> list[dict[str, Cell]]:
@@ -206,17 +207,6 @@ class Evaluation(Tabular):
             "policies": [each.to_dict() for each in self.rows],
             "segments": [each.to_dict() for each in self.segments],
         }
-
-
-@dataclass(frozen=True, slots=True)
-class SegmentTable(Tabular):
-    """The segments of an evaluation as a table: one row a segment and policy."""
-
-    segments: tuple[Segment, ...]
-
-    def to_rows(self) -> list[dict[str, Cell]]:
-        """Return one row a segment and policy; intervals of differences hold for all segments together."""
-        return [row for segment in self.segments for row in segment.to_rows()]
 
 
 def evaluation_format(realised: Estimate, together: Iterable[Estimate | None]) -> NumberFormat:

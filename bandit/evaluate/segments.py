@@ -16,6 +16,7 @@ from bandit.ope import Tally
 from bandit.ope.contrast import PolicyContrast, rarer_share
 from bandit.ope.estimate import interval_cells
 from bandit.ope.numbers import NumberFormat
+from bandit.printable import counted
 from bandit.tabular import Tabular
 
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ class Segment(Tabular):
 
     def html_title(self) -> str:
         """Return the line above the table in a notebook."""
-        return f"{self.fact} = {self.name}: {self.n:,} decisions"
+        return f"{self.fact} = {self.name}: {counted(self.n, 'decision')}"
 
     def to_rows(self) -> list[dict[str, Cell]]:
         """Return one row a policy; the intervals of differences hold for all segments together."""

@@ -7,23 +7,16 @@ from typing import TYPE_CHECKING
 from rich.markup import escape
 from rich.table import Table
 
-from bandit.evaluate.diagnostics.cures import CURES
-from bandit.report.layout import SIGN_STYLES
 from bandit.report.numbers import UNKNOWN_NUMBER, NumberFormat, count, counted
+from bandit.report.verdicts import CANNOT_TELL, SIGNS, VerdictOn, signed_cell, verdict_sentences
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from bandit.analysis.replay import Replay
     from bandit.catalogue.objective import Objective
     from bandit.evaluate import Evaluation, PolicyEvaluation
-    from bandit.evaluate.verdict import Verdict
     from bandit.ope import Estimate
-
-CANNOT_TELL = "cannot tell"
-
-SIGNS: Mapping[Verdict, str] = {"better": "+", "worse": "-", "cannot tell": "?", "no difference found": "="}
-"""The sign of each verdict, so that it can be read without its colour."""
 
 MOST_REASONS = 12
 """With more policies than this, sentences are shown only for those that are better or worse."""
@@ -46,22 +39,14 @@ def verdict_lines(evaluation: Evaluation, *, details: bool = False) -> list[str]
     policies, and without `details`, those that are neither better nor worse are counted in a last sentence.
     """
     many = len(evaluation.rows) > MOST_REASONS and not details
-    lines: list[str] = []
-    omitted, fatal, cures = 0, set(), set()
-    for row in evaluation.rows:
-        if many and row.verdict not in {"better", "worse", "the baseline"}:
-            omitted += 1
-            continue
-        if row.verdict != "cannot tell":
-            lines.append(_told(evaluation, row))
-            continue
-        reason = str(row.reason).removeprefix("cannot tell: ")
-        words = "for the same reason" if reason in fatal else reason
-        fatal.add(reason)
-        if row.cure is not None and row.cure not in cures:
-            cures.add(row.cure)
-            words = f"{words}; {CURES[row.cure]}"
-        lines.append(f"? {row.name}: cannot tell - {words}.")
+    shown = [row for row in evaluation.rows if not many or row.verdict in {"better", "worse", "the baseline"}]
+    sentences = iter(
+        verdict_sentences(
+            VerdictOn(row.name, row.verdict, row.reason, row.cure) for row in shown if row.verdict in SIGNS
+        )
+    )
+    lines = [next(sentences) if row.verdict in SIGNS else _value_sentence(evaluation, row) for row in shown]
+    omitted = len(evaluation.rows) - len(shown)
     if omitted:
         are = "1 more policy is" if omitted == 1 else f"{count(omitted)} more policies are"
         lines.append(f"{are} neither better nor worse; --details says why.")
@@ -70,14 +55,12 @@ def verdict_lines(evaluation: Evaluation, *, details: bool = False) -> list[str]
     return lines
 
 
-def _told(evaluation: Evaluation, row: PolicyEvaluation) -> str:
-    """Return the sentence on a policy that the log can judge."""
-    if row.verdict is None or row.verdict == "the baseline":
-        value, numbers = row.estimate(evaluation.default), evaluation.numbers
-        what = "" if row.verdict is None else "the baseline - "
-        interval = f"{100.0 * value.level:g}% interval {numbers.interval(value)}"
-        return f"  {row.name}: {what}it earns {numbers.number(value.value)} per decision ({interval})."
-    return f"{SIGNS[row.verdict]} {row.name}: {row.verdict} - {row.reason}."
+def _value_sentence(evaluation: Evaluation, row: PolicyEvaluation) -> str:
+    """Return the sentence on a policy that is compared with none."""
+    value, numbers = row.estimate(evaluation.default), evaluation.numbers
+    what = "" if row.verdict is None else f"{row.verdict} - "
+    interval = f"{100.0 * value.level:g}% interval {numbers.interval(value)}"
+    return f"  {row.name}: {what}it earns {numbers.number(value.value)} per decision ({interval})."
 
 
 def evaluation_table(evaluation: Evaluation, unit: str) -> Table:
@@ -104,22 +87,13 @@ def evaluation_table(evaluation: Evaluation, unit: str) -> Table:
 
 def _policy_cells(evaluation: Evaluation, row: PolicyEvaluation) -> list[str]:
     """Return the cells of one policy; of one that the log cannot judge only the verdict."""
-    verdict = [] if evaluation.baseline is None else [_signed(row.verdict)]
+    verdict = [] if evaluation.baseline is None else [signed_cell(row.verdict)]
     numbers = evaluation.numbers
     if not row.support_ok:
         return [escape(row.name), *(verdict or []), *([] if verdict else [CANNOT_TELL])]
     value = row.estimate(evaluation.default)
     cells = [escape(row.name), *verdict, numbers.number(value.value), numbers.interval(value)]
     return cells if evaluation.baseline is None else [*cells, *_difference_cells(row.together, numbers)]
-
-
-def _signed(verdict: Verdict | None) -> str:
-    """Return a verdict with its sign, in its colour."""
-    if verdict is None or verdict not in SIGNS:
-        return verdict or ""
-    sign = SIGNS[verdict]
-    style = SIGN_STYLES[sign]
-    return f"[{style}]{sign} {verdict}[/{style}]"
 
 
 def _compared(evaluation: Evaluation) -> int:
@@ -215,7 +189,7 @@ def segment_table(evaluation: Evaluation) -> Table:
     for segment in evaluation.segments:
         table.add_section()
         for row in segment.rows:
-            verdict = [] if evaluation.baseline is None else [_signed(row.verdict)]
+            verdict = [] if evaluation.baseline is None else [signed_cell(row.verdict)]
             cells = [escape(f"{segment.fact} = {segment.name}"), escape(row.policy), count(segment.n), *verdict]
             cells += [numbers.number(row.value.value), numbers.interval(row.value)]
             table.add_row(*cells, *([] if row.verdict == "cannot tell" else _difference_cells(row.difference, numbers)))
@@ -247,8 +221,8 @@ def segment_lines(evaluation: Evaluation, *, details: bool = False) -> list[str]
     return [f"{summary}{':' if lines else '.'}", *lines]
 
 
-def _verdict_in(words: str) -> Verdict:
-    return "cannot tell" if words.startswith("cannot tell") else "no difference found"
+def _verdict_in(words: str) -> str:
+    return next(verdict for verdict in SIGNS if words.startswith(verdict))
 
 
 def all_estimates_table(evaluation: Evaluation) -> Table:
@@ -295,3 +269,20 @@ def replay_table(replays: Sequence[Replay], unit: str) -> Table:
             numbers.number(each.realised_mean),
         )
     return table
+
+
+def replay_lines(replays: Sequence[Replay]) -> list[str]:
+    """Return one sentence a policy: what it earned while it learned, or why that cannot be told."""
+    numbers = NumberFormat.of([each.value for each in replays if each.value is not None])
+    lines = []
+    for each in replays:
+        warning = each.warning or ""
+        if each.value is None or warning.startswith(CANNOT_TELL):
+            lines.append(f"? {each.name}: cannot tell - {warning.removeprefix(f'{CANNOT_TELL}: ')}.")
+            continue
+        interval = f"{100.0 * each.value.level:g}% interval {numbers.interval(each.value)}"
+        lines.append(
+            f"  {each.name}: it earned {numbers.number(each.value.value)} per decision while it learned ({interval})"
+            f"{f'; {warning}' if warning else ''}."
+        )
+    return lines

@@ -32,6 +32,7 @@ def wrapped(sentence: str, width: int, indent: str = "") -> str:
     Words are not broken. A line that is a command is left as it is, so that it can be copied.
     """
     own = sentence[: len(sentence) - len(sentence.lstrip())]
+    indent = "  " if sentence[:2] in {f"{sign} " for sign in SIGN_STYLES} else indent
     if sentence.lstrip().startswith(_COMMANDS) or not sentence.strip():
         return sentence
     lines = textwrap.wrap(
@@ -46,8 +47,8 @@ def wrapped(sentence: str, width: int, indent: str = "") -> str:
 
 
 def verdict_text(sentence: str, width: int) -> Text:
-    """Return a sentence that begins with the sign of its verdict, wrapped and with the verdict in its colour."""
-    text = Text(wrapped(sentence, width, "  "))
+    """Return a sentence in lines; where it begins with the sign of a verdict, that is in its colour."""
+    text = Text(wrapped(sentence, width))
     style = SIGN_STYLES.get(sentence[:1])
     if style is not None and sentence[1:2] == " ":
         end = text.plain.find(" - ")

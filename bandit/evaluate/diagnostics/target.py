@@ -10,6 +10,7 @@ import numpy as np
 from bandit.evaluate.diagnostics.findings import DiagnosticCheck, Finding, share
 from bandit.ope.contrast import PolicyContrast, effective_number
 from bandit.ope.estimate import MIN_EFFECTIVE_SAMPLE_SIZE
+from bandit.printable import counted
 
 if TYPE_CHECKING:
     from bandit.domain import FloatArray, IntArray
@@ -75,8 +76,8 @@ class TargetSupport(DiagnosticCheck):
         if self.effective_rows < MIN_EFFECTIVE_SAMPLE_SIZE:
             return self._finding(
                 "fatal",
-                f"of {self.n:,} decisions only {self.effective_rows:.0f} (effective sample size) say anything about "
-                "this policy",
+                f"of {counted(self.n, 'decision')} only {self.effective_rows:.0f} (effective sample size) say anything "
+                "about this policy",
                 "more decisions",
             )
         if customers < MIN_EFFECTIVE_SAMPLE_SIZE:

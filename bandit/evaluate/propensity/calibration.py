@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bandit.printable import counted
+
 if TYPE_CHECKING:
     from bandit.domain import BoolArray, FloatArray, IntArray
 
@@ -91,8 +93,8 @@ class PropensityFit:
     def note(self) -> str:
         """The assumption that the numbers depend on, as a sentence without its full stop."""
         return (
-            f"propensities are estimated from {self.n:,} decisions (calibration error {self.error:.1%}): the numbers "
-            "hold only if the policy that wrote the log used nothing but the facts in it"
+            f"propensities are estimated from {counted(self.n, 'decision')} (calibration error {self.error:.1%}): the "
+            "numbers hold only if the policy that wrote the log used nothing but the facts in it"
         )
 
     @property
