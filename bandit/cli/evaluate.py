@@ -122,7 +122,9 @@ def evaluate(
     propensities: PropensitySource = None,
     by: Annotated[
         list[str] | None,
-        typer.Option(metavar="FACT", help="Evaluate also in each segment of a fact; can be repeated."),
+        typer.Option(
+            metavar="FACT", help="Evaluate also in each segment of a fact; can be repeated.", rich_help_panel=ESTIMATION
+        ),
     ] = None,
     groups: Annotated[
         str | None,

@@ -8,6 +8,7 @@ import typer
 
 from bandit.cli.console import output_format, progress, show, show_plain
 from bandit.cli.evaluation_options import parse_shares
+from bandit.cli.help import ESTIMATION, GROUPS, LOG
 from bandit.cli.options import AsJson, CatalogueFile, Database, Event, Format, Level, Window
 from bandit.errors import InputError
 
@@ -22,28 +23,37 @@ def incrementality(
         typer.Option(
             metavar="GROUP",
             help="The group that shows what is bought anyway: it got one cheap offer; default: holdout.",
+            rich_help_panel=GROUPS,
         ),
     ] = None,
     group: Annotated[
         list[str] | None,
-        typer.Option(metavar="GROUP", help="Measure only this group; can be repeated."),
+        typer.Option(metavar="GROUP", help="Measure only this group; can be repeated.", rich_help_panel=GROUPS),
     ] = None,
     shares: Annotated[
         str | None,
         typer.Option(
             metavar="SHARES",
             help='The shares that the groups were meant to have, if the catalogue declares none: "new=.9,holdout=.1".',
+            rich_help_panel=GROUPS,
         ),
     ] = None,
     catalogue: CatalogueFile = None,
     event: Event = None,
     window: Window = None,
     since: Annotated[
-        str | None, typer.Option(metavar="ISO", help="Use only the decisions from this time on; default: all.")
+        str | None,
+        typer.Option(
+            metavar="ISO", help="Use only the decisions from this time on; default: all.", rich_help_panel=LOG
+        ),
     ] = None,
     once: Annotated[
         bool,
-        typer.Option("--once", help="Narrower intervals, for one look on a day that was fixed beforehand."),
+        typer.Option(
+            "--once",
+            help="Narrower intervals, for one look on a day that was fixed beforehand.",
+            rich_help_panel=ESTIMATION,
+        ),
     ] = False,
     level: Level = 0.95,
     as_json: AsJson = False,

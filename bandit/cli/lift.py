@@ -8,6 +8,7 @@ import typer
 
 from bandit.cli.console import output_format, progress, show, show_plain
 from bandit.cli.evaluation_options import Gate, one_of, parse_shares
+from bandit.cli.help import ESTIMATION, GROUPS, LOG
 from bandit.cli.options import AsJson, CatalogueFile, Database, Event, Format, Level, Objective, Window
 from bandit.errors import InputError
 
@@ -26,18 +27,23 @@ def lift(
     baseline: Annotated[
         str | None,
         typer.Option(
-            metavar="GROUP", help="The group to compare with; default: rules, else holdout, else the largest."
+            metavar="GROUP",
+            help="The group to compare with; default: rules, else holdout, else the largest.",
+            rich_help_panel=GROUPS,
         ),
     ] = None,
     group: Annotated[
         list[str] | None,
-        typer.Option(metavar="GROUP", help="Compare only this group with the baseline; can be repeated."),
+        typer.Option(
+            metavar="GROUP", help="Compare only this group with the baseline; can be repeated.", rich_help_panel=GROUPS
+        ),
     ] = None,
     shares: Annotated[
         str | None,
         typer.Option(
             metavar="SHARES",
             help='The shares that the groups were meant to have, if the catalogue declares none: "new=0.9,old=0.1".',
+            rich_help_panel=GROUPS,
         ),
     ] = None,
     catalogue: CatalogueFile = None,
@@ -45,25 +51,38 @@ def lift(
     event: Event = None,
     window: Window = None,
     since: Annotated[
-        str | None, typer.Option(metavar="ISO", help="Use only the decisions from this time on; default: all.")
+        str | None,
+        typer.Option(
+            metavar="ISO", help="Use only the decisions from this time on; default: all.", rich_help_panel=LOG
+        ),
     ] = None,
     per: Annotated[
-        str, typer.Option(metavar="UNIT", help="What verdicts are about: decision or customer.")
+        str,
+        typer.Option(metavar="UNIT", help="What verdicts are about: decision or customer.", rich_help_panel=ESTIMATION),
     ] = "decision",
     by: Annotated[
         list[str] | None,
-        typer.Option(metavar="FACT", help="Compare also in each segment of a fact; can be repeated."),
+        typer.Option(
+            metavar="FACT", help="Compare also in each segment of a fact; can be repeated.", rich_help_panel=ESTIMATION
+        ),
     ] = None,
-    weeks: Annotated[bool, typer.Option("--weeks", help="Compare also week by week (from Monday, UTC).")] = False,
+    weeks: Annotated[
+        bool, typer.Option("--weeks", help="Compare also week by week (from Monday, UTC).", rich_help_panel=ESTIMATION)
+    ] = False,
     once: Annotated[
         bool,
-        typer.Option("--once", help="Narrower intervals, for one look on a day that was fixed beforehand."),
+        typer.Option(
+            "--once",
+            help="Narrower intervals, for one look on a day that was fixed beforehand.",
+            rich_help_panel=ESTIMATION,
+        ),
     ] = False,
     weights: Annotated[
         str,
         typer.Option(
             metavar="WAY",
             help="How to compare: trajectory (weights), means, or auto: weights where the log has what they need.",
+            rich_help_panel=ESTIMATION,
         ),
     ] = "auto",
     gate: Gate = False,

@@ -10,6 +10,7 @@ import typer
 
 from bandit.cli.choices import ONE_POLICY_FORMS
 from bandit.cli.console import output_format, show, show_plain
+from bandit.cli.help import EXPECTED, GROUPS, LOG, POLICIES, TARGET
 from bandit.cli.options import AsJson, Format, Level, Seed, WrittenBy
 from bandit.cli.plan_designs import (
     ExpectedOptions,
@@ -46,6 +47,7 @@ def plan(
             "--decisions-per-week",
             metavar="N",
             help="Decisions per week; default: 10,000, for groups with --from as many as the log has.",
+            rich_help_panel=TARGET,
         ),
     ] = None,
     weeks: Annotated[
@@ -53,53 +55,91 @@ def plan(
         typer.Option(
             metavar="N",
             help="Weeks for which the table shows the interval's width; groups: within which the cheapest shares tell.",
+            rich_help_panel=TARGET,
         ),
     ] = 4.0,
     difference: Annotated[
         float | None,
         typer.Option(
-            metavar="X", help="The difference per decision to detect; default: a tenth of the value of a decision."
+            metavar="X",
+            help="The difference per decision to detect; default: a tenth of the value of a decision.",
+            rich_help_panel=TARGET,
         ),
     ] = None,
     width: Annotated[
-        float | None, typer.Option(metavar="X", help="Or: the planned width of the difference's interval.")
+        float | None,
+        typer.Option(metavar="X", help="Or: the planned width of the difference's interval.", rich_help_panel=TARGET),
     ] = None,
-    explore: Annotated[float, typer.Option(metavar="SHARE", help="Share of decisions made at random.")] = 0.1,
-    response: Annotated[float, typer.Option(metavar="SHARE", help="Share of decisions that convert.")] = 0.05,
+    explore: Annotated[
+        float, typer.Option(metavar="SHARE", help="Share of decisions made at random.", rich_help_panel=EXPECTED)
+    ] = 0.1,
+    response: Annotated[
+        float, typer.Option(metavar="SHARE", help="Share of decisions that convert.", rich_help_panel=EXPECTED)
+    ] = 0.05,
     basket: Annotated[
-        float, typer.Option(metavar="MONEY", help='Mean revenue of a conversion; for objective "reward", mean reward.')
+        float,
+        typer.Option(
+            metavar="MONEY",
+            help='Mean revenue of a conversion; for objective "reward", mean reward.',
+            rich_help_panel=EXPECTED,
+        ),
     ] = 50.0,
     basket_sd: Annotated[
-        float | None, typer.Option(metavar="MONEY", help="Its standard deviation; default: the mean.")
+        float | None,
+        typer.Option(metavar="MONEY", help="Its standard deviation; default: the mean.", rich_help_panel=EXPECTED),
     ] = None,
     eligible: Annotated[
-        float | None, typer.Option(metavar="N", help="Offers a customer may get; default: all legal ones.")
+        float | None,
+        typer.Option(metavar="N", help="Offers a customer may get; default: all legal ones.", rich_help_panel=EXPECTED),
     ] = None,
     agreement: Annotated[
-        float, typer.Option(metavar="SHARE", help="Share of customers for whom policy and rules agree.")
+        float,
+        typer.Option(
+            metavar="SHARE", help="Share of customers for whom policy and rules agree.", rich_help_panel=EXPECTED
+        ),
     ] = 0.0,
     explained: Annotated[
-        float, typer.Option(metavar="SHARE", help="Share of the reward's variance that a reward model explains.")
+        float,
+        typer.Option(
+            metavar="SHARE",
+            help="Share of the reward's variance that a reward model explains.",
+            rich_help_panel=EXPECTED,
+        ),
     ] = 0.0,
-    visits: Annotated[float, typer.Option(metavar="N", help="Decisions per customer.")] = 1.0,
+    visits: Annotated[float, typer.Option(metavar="N", help="Decisions per customer.", rich_help_panel=EXPECTED)] = 1.0,
     correlation: Annotated[
-        float, typer.Option(metavar="SHARE", help="Correlation of the rewards of one customer.")
+        float,
+        typer.Option(metavar="SHARE", help="Correlation of the rewards of one customer.", rich_help_panel=EXPECTED),
     ] = 0.1,
     live_share: Annotated[
-        float, typer.Option(metavar="SHARE", help="Share of the customers on the policy, side by side with the rules.")
+        float,
+        typer.Option(
+            metavar="SHARE",
+            help="Share of the customers on the policy, side by side with the rules.",
+            rich_help_panel=EXPECTED,
+        ),
     ] = 0.5,
     uniform_value: Annotated[
-        float | None, typer.Option(metavar="MONEY", help="Value of a decision with a random offer, if known.")
+        float | None,
+        typer.Option(
+            metavar="MONEY", help="Value of a decision with a random offer, if known.", rich_help_panel=EXPECTED
+        ),
     ] = None,
     pilot: Annotated[
         Path | None,
-        typer.Option("--from", metavar="LOG.db", help="A pilot log to take the variance from."),
+        typer.Option("--from", metavar="LOG.db", help="A pilot log to take the variance from.", rich_help_panel=LOG),
     ] = None,
     policy: Annotated[
-        str | None, typer.Option(metavar="POLICY", help=f"With --from: the planned policy. One of {ONE_POLICY_FORMS}.")
+        str | None,
+        typer.Option(
+            metavar="POLICY",
+            help=f"With --from: the planned policy. One of {ONE_POLICY_FORMS}.",
+            rich_help_panel=POLICIES,
+        ),
     ] = None,
     baseline: Annotated[
-        str | None, typer.Option(metavar="POLICY", help='With --from: the rules; default: "logged".')
+        str | None,
+        typer.Option(metavar="POLICY", help='With --from: the rules; default: "logged".', rich_help_panel=POLICIES),
     ] = None,
     written_by: WrittenBy = None,
     groups: Annotated[
@@ -107,6 +147,7 @@ def plan(
         typer.Option(
             metavar="SHARES",
             help='Plan live groups with these shares, such as "policy=0.8,rules=0.2"; default: the catalogue\'s.',
+            rich_help_panel=GROUPS,
         ),
     ] = None,
     lift: Annotated[
@@ -114,31 +155,53 @@ def plan(
         typer.Option(
             metavar="X",
             help='Groups: the lift per decision to tell, as an amount or as "10%" of what a decision is worth.',
+            rich_help_panel=GROUPS,
         ),
     ] = None,
     against: Annotated[
         list[str] | None,
-        typer.Option(metavar="GROUP", help="Groups: tell the policy from this group; can be repeated; default: all."),
+        typer.Option(
+            metavar="GROUP",
+            help="Groups: tell the policy from this group; can be repeated; default: all.",
+            rich_help_panel=GROUPS,
+        ),
     ] = None,
     deviations: Annotated[
         str | None,
-        typer.Option(metavar="SDS", help='Groups: standard deviations per decision, such as "policy=12,rules=10".'),
+        typer.Option(
+            metavar="SDS",
+            help='Groups: standard deviations per decision, such as "policy=12,rules=10".',
+            rich_help_panel=GROUPS,
+        ),
     ] = None,
     customers: Annotated[
         float | None,
         typer.Option(
-            metavar="N", help="Groups: all decisions are by these N customers; default: new ones keep coming."
+            metavar="N",
+            help="Groups: all decisions are by these N customers; default: new ones keep coming.",
+            rich_help_panel=GROUPS,
         ),
     ] = None,
     policy_only: Annotated[
-        bool, typer.Option("--policy-only", help="Groups: plan for lift --group policy, which judges one comparison.")
+        bool,
+        typer.Option(
+            "--policy-only",
+            help="Groups: plan for lift --group policy, which judges one comparison.",
+            rich_help_panel=GROUPS,
+        ),
     ] = False,
     once: Annotated[
         bool,
-        typer.Option("--once", help="Groups: costs and cheapest shares are for one look, not for a look every day."),
+        typer.Option(
+            "--once",
+            help="Groups: costs and cheapest shares are for one look, not for a look every day.",
+            rich_help_panel=GROUPS,
+        ),
     ] = False,
     level: Level = 0.95,
-    power: Annotated[float, typer.Option(help="Probability of detecting a true difference.")] = 0.8,
+    power: Annotated[
+        float, typer.Option(help="Probability of detecting a true difference.", rich_help_panel=TARGET)
+    ] = 0.8,
     seed: Seed = 1,
     as_json: AsJson = False,
     format_name: Format = None,

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from bandit.cli.console import output_format, progress, show, show_plain
+from bandit.cli.help import ESTIMATION, POLICIES
 from bandit.cli.options import (
     AsJson,
     CatalogueFile,
@@ -32,10 +33,13 @@ def replay(
     window: Window = None,
     bound: Annotated[
         float | None,
-        typer.Option(help="Largest ratio of probabilities without rejection; default: 1 / smallest propensity."),
+        typer.Option(
+            help="Largest ratio of probabilities without rejection; default: 1 / smallest propensity.",
+            rich_help_panel=ESTIMATION,
+        ),
     ] = None,
     written_by: WrittenBy = None,
-    block: Annotated[int, typer.Option(help="Decisions per learning step.")] = 64,
+    block: Annotated[int, typer.Option(help="Decisions per learning step.", rich_help_panel=ESTIMATION)] = 64,
     level: Level = 0.95,
     seed: Seed = 1,
     as_declared: Annotated[
@@ -43,6 +47,7 @@ def replay(
         typer.Option(
             "--as-declared",
             help="Serve each customer as the catalogue's groups and roll-out say, not all by the policy.",
+            rich_help_panel=POLICIES,
         ),
     ] = False,
     as_json: AsJson = False,

@@ -10,6 +10,7 @@ import typer
 
 from bandit.cli.choices import EXPLORATION_PERIODS, HALF_LIFE_BLOCK, HALF_LIVES
 from bandit.cli.console import output_format, progress, show, show_plain
+from bandit.cli.help import ESTIMATION, OUTPUT, POLICIES
 from bandit.cli.options import (
     AsJson,
     CatalogueFile,
@@ -35,20 +36,37 @@ def fit(
     into: Annotated[Path, typer.Option("--into", metavar="NEW.db", help="The new database, for future decisions.")],
     half_life: Annotated[
         str | None,
-        typer.Option(metavar="DURATION", help='Age at which an outcome counts half, such as "30d"; default: never.'),
+        typer.Option(
+            metavar="DURATION",
+            help='Age at which an outcome counts half, such as "30d"; default: never.',
+            rich_help_panel=POLICIES,
+        ),
     ] = None,
-    draws: Annotated[int, typer.Option(min=1, help="Posterior draws per decision.")] = 64,
-    width: Annotated[float, typer.Option(help="Factor on the posterior standard deviation; less explores less.")] = 0.5,
-    floor: Annotated[float, typer.Option(help="Share of decisions spread evenly over the eligible offers.")] = 0.01,
+    draws: Annotated[int, typer.Option(min=1, help="Posterior draws per decision.", rich_help_panel=POLICIES)] = 64,
+    width: Annotated[
+        float,
+        typer.Option(help="Factor on the posterior standard deviation; less explores less.", rich_help_panel=POLICIES),
+    ] = 0.5,
+    floor: Annotated[
+        float, typer.Option(help="Share of decisions spread evenly over the eligible offers.", rich_help_panel=POLICIES)
+    ] = 0.01,
     pairs: Annotated[
-        bool, typer.Option("--pairs/--no-pairs", help="Learn an interaction weight for each pair of options.")
+        bool,
+        typer.Option(
+            "--pairs/--no-pairs", help="Learn an interaction weight for each pair of options.", rich_help_panel=POLICIES
+        ),
     ] = True,
     personal: Annotated[
-        bool, typer.Option("--personal/--no-personal", help="Learn how each customer differs from the others.")
+        bool,
+        typer.Option(
+            "--personal/--no-personal",
+            help="Learn how each customer differs from the others.",
+            rich_help_panel=POLICIES,
+        ),
     ] = True,
     written_by: WrittenBy = None,
     catalogue: CatalogueFile = None,
-    top: Annotated[int, typer.Option(min=0, help="How many of the best offers to list.")] = 5,
+    top: Annotated[int, typer.Option(min=0, help="How many of the best offers to list.", rich_help_panel=OUTPUT)] = 5,
     as_json: AsJson = False,
     format_name: Format = None,
 ) -> None:
@@ -105,20 +123,29 @@ def fit(
 def half_life(
     db: Database,
     candidates: Annotated[
-        str, typer.Option(metavar="DURATIONS", help="Half-lives to compare, separated by commas.")
+        str,
+        typer.Option(
+            metavar="DURATIONS", help="Half-lives to compare, separated by commas.", rich_help_panel=ESTIMATION
+        ),
     ] = ",".join(HALF_LIVES),
     even: Annotated[
         bool,
         typer.Option(
             "--even/--as-logged",
             help="Weight decisions by 1 / propensity, so that every eligible offer counts alike; or as logged.",
+            rich_help_panel=ESTIMATION,
         ),
     ] = True,
     block: Annotated[
-        int, typer.Option(help="Decisions per block, predicted before they are learned.")
+        int, typer.Option(help="Decisions per block, predicted before they are learned.", rich_help_panel=ESTIMATION)
     ] = HALF_LIFE_BLOCK,
     personal: Annotated[
-        bool, typer.Option("--personal/--no-personal", help="Learn also how each customer differs from the others.")
+        bool,
+        typer.Option(
+            "--personal/--no-personal",
+            help="Learn also how each customer differs from the others.",
+            rich_help_panel=ESTIMATION,
+        ),
     ] = False,
     written_by: WrittenBy = None,
     catalogue: CatalogueFile = None,

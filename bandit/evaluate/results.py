@@ -163,8 +163,8 @@ class Evaluation(Tabular):
         if self.baseline is None:
             return f"value per decision by {self.default}, intervals of {level}, judged on {judged}"
         return (
-            f"value per decision by {self.default}, judged on {judged}; differences to {self.baseline}, whose intervals of "
-            f"{level} hold for all policies together"
+            f"value per decision by {self.default}, judged on {judged}; differences to {self.baseline}, whose "
+            f"intervals of {level} hold for all policies together"
         )
 
     def to_rows(self) -> list[dict[str, Cell]]:
