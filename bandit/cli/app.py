@@ -142,11 +142,12 @@ def _add_commands() -> None:
                 app.add_typer(rollout.rollout, rich_help_panel=group)
                 continue
             function, example = declared.pop(name)
+            which = f"\n\n{WHICH_COMMAND}" if f"\n  {name} " in WHICH_COMMAND else ""
             app.command(
                 name,
                 cls=PanelCommand,
                 context_settings=CONTEXT_SETTINGS,
-                epilog=f"\b\nExample:\n  {example}",
+                epilog=f"\b\nExample:\n  {example}{which}",
                 rich_help_panel=group,
             )(function)
     if declared:
