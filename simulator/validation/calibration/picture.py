@@ -171,9 +171,7 @@ def draw_events(results: GridResults, estimator: str, kind: str, path: Path) -> 
     axis.set_ylim(0.4, 1.005)
     axis.yaxis.set_major_formatter(lambda share, _: f"{share:.0%}")
     axis.xaxis.set_major_formatter(lambda number, _: f"{number:g}")
-    axis.set_xlabel(
-        "expected outcomes of the rarer kind in the rows that distinguish the policy from the one that wrote the log"
-    )
+    axis.set_xlabel("expected outcomes of the rarer kind in the rows that distinguish the two policies")
     axis.grid(color="0.92")
     axis.set_axisbelow(True)
     handles, labels = axis.get_legend_handles_labels()
@@ -223,6 +221,8 @@ def _points(found: Sequence[tuple[float, float, IntervalCoverage]], least: int) 
 
 
 def _draw_line(axis: Axes, points: CoveragePoints, label: str, colour: str) -> None:
+    if not len(points.across):
+        return
     axis.errorbar(
         points.across,
         points.along,
