@@ -126,7 +126,7 @@ _GROUPS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("Judge before going live", ("evaluate", "learn-offline", "replay", "plan")),
     ("Serve and learn", ("decide", "record", "learn", "fit", "rollout", "kill")),
     ("Watch live", ("status", "lift", "incrementality", "guardrails")),
-    ("Show and explain", ("results", "audience", "dashboard")),
+    ("Show and explain", ("results", "audience", "why", "importance", "dashboard")),
     ("Look closer", ("half-life", "exploration")),
     ("Keep and care", ("export", "verify", "rebuild", "backup", "doctor", "erase", "retain", "export-customer")),
 )
