@@ -51,7 +51,7 @@ def whole_line(found: LogBreakdown, unit: str, *, binary: bool) -> str:
 
 def option_headline(found: OptionSegments) -> str:
     """Return in one sentence which options would earn more or less if all customers got them."""
-    told = [cell for cell in found.cells if not cell.fact and _is_told(cell) and cell.difference is not None]
+    told = [cell for cell in found.cells if not cell.fact and cell.told and cell.difference is not None]
     if not told:
         return "Nothing can be told of what single options would earn; the reasons are below."
     better = sorted((cell for cell in told if cell.finding == "better"), key=lambda cell: -_value(cell))
@@ -180,7 +180,7 @@ def _option_table(cells: Sequence[OptionSegment], found: OptionSegments, fact: s
         elif cell.dimension != dimension:
             table.add_section()
         segment, dimension = cell.segment, cell.dimension
-        told = cell.difference is not None and _is_told(cell)
+        told = cell.difference is not None and cell.told
         table.add_row(
             escape(f"{cell.dimension} {cell.option}"),
             count(cell.given),
@@ -190,11 +190,6 @@ def _option_table(cells: Sequence[OptionSegment], found: OptionSegments, fact: s
             cell.finding,
         )
     return table
-
-
-def _is_told(cell: OptionSegment) -> bool:
-    """Say whether a cell has enough outcomes for its interval to be shown."""
-    return cell.reason.startswith(("it would earn", "it may earn"))
 
 
 def _option_lines(found: OptionSegments) -> list[str]:
@@ -209,7 +204,7 @@ def _option_lines(found: OptionSegments) -> list[str]:
         )
     reasons: dict[str, list[str]] = {}
     for cell in found.cells:
-        if not _is_told(cell):
+        if not cell.told:
             reasons.setdefault(cell.reason, []).append(_name(cell))
     ordered = sorted(reasons.items(), key=lambda pair: -len(pair[1]))
     for reason, names in ordered[:MOST_SEGMENT_REASONS]:
