@@ -33,7 +33,7 @@ _CANNOT_TELL = "cannot tell"
 MOST_UNUSED = 8
 """Options that are not served are listed up to this number; the others are counted."""
 
-MOST_SEGMENT_REASONS = 6
+MOST_CELL_REASONS = 6
 """Reasons of cells of which nothing can be told, the most frequent first."""
 
 
@@ -207,11 +207,11 @@ def _option_lines(found: OptionSegments) -> list[str]:
         if not cell.told:
             reasons.setdefault(cell.reason, []).append(_name(cell))
     ordered = sorted(reasons.items(), key=lambda pair: -len(pair[1]))
-    for reason, names in ordered[:MOST_SEGMENT_REASONS]:
+    for reason, names in ordered[:MOST_CELL_REASONS]:
         rest = f" and {len(names) - 2} more" if len(names) > 2 else ""
         lines.append(f"{', '.join(names[:2])}{rest}: cannot tell: {reason}.")
-    if len(ordered) > MOST_SEGMENT_REASONS:
-        left = sum(len(names) for _, names in ordered[MOST_SEGMENT_REASONS:])
+    if len(ordered) > MOST_CELL_REASONS:
+        left = sum(len(names) for _, names in ordered[MOST_CELL_REASONS:])
         lines.append(f"Of {count(left)} more options nothing can be told; --json says why.")
     return lines
 
