@@ -140,6 +140,7 @@ def test_logged_choices_and_even_others_can_be_asked_for(capsys, folder):
     ("words", "sentence"),
     [
         (("--baseline", "best"), '"best" is no policy'),
+        (("--baseline", "everyone"), "everyone names many"),
         ((*RULES_FILE, "--by", "shoe"), 'there is no fact "shoe"'),
         ((*RULES_FILE, "--others", "odd"), "choose from baseline, even"),
         ((*RULES_FILE, "--level", "2"), "level is 2"),
