@@ -52,3 +52,6 @@ POLICY_FORMS = f"{ONE_POLICY_FORMS}, everyone"
 
 ROLLOUT_MODES = ("shadow", "apprentice", "ramp", "full")
 """Modes of a roll-out, from nobody to everybody."""
+
+RESULT_PARTS = ("day", "week", "group", "policy", "option", "segment", "depth", "calibration")
+"""What `results` breaks a log down by."""
