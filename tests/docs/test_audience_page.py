@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from bandit.evaluate.audience import audience
 from bandit.evaluate.audience.cells import MIN_CELL_SHARE, MOST_CELLS, MOST_VALUES
@@ -21,6 +22,7 @@ def test_the_output_of_the_example_is_the_planted_surprise():
     assert 75 < int(share.rstrip("%")) < 87
 
 
+@pytest.mark.slow
 def test_the_sentence_on_the_page_is_what_is_said_of_its_campaign():
     """Interval ends aside, which hang on the draws of the max-t method."""
     log = draw_log(PLANTED, 40_000, 0.4, np.random.default_rng(5))
