@@ -30,7 +30,7 @@ if TYPE_CHECKING:
         LeadReasons,
     )
 
-MOST_REASONS = 8
+MOST_FACT_REASONS = 8
 """Most facts whose contributions are shown one by one; the rest is one row."""
 
 _SURE, _LIKELY = 0.95, 0.8
@@ -234,14 +234,16 @@ def _reasons(explanation: DecisionExplanation) -> tuple[tuple[ReasonRow, ...], s
             lead.base / longest,
         )
     ]
-    for each in facts[:MOST_REASONS]:
+    for each in facts[:MOST_FACT_REASONS]:
         words = safe(each.fact) + (f" = {safe(each.value)}" if each.value else "")
         remark = f"mostly by {safe(each.strongest_part)}" if each.strongest_part != "any offer" else "of any offer"
         rows.append(ReasonRow(words, f"{each.worth * scale:+,.{decimals}f}", remark, each.worth / longest))
-    if len(facts) > MOST_REASONS:
-        rest = sum(each.worth for each in facts[MOST_REASONS:])
+    if len(facts) > MOST_FACT_REASONS:
+        rest = sum(each.worth for each in facts[MOST_FACT_REASONS:])
         rows.append(
-            ReasonRow(f"{len(facts) - MOST_REASONS} more facts", f"{rest * scale:+,.{decimals}f}", "", rest / longest)
+            ReasonRow(
+                f"{len(facts) - MOST_FACT_REASONS} more facts", f"{rest * scale:+,.{decimals}f}", "", rest / longest
+            )
         )
     rows.append(ReasonRow("together", f"{lead.reward.value * scale:+,.{decimals}f}", "", None))
     averaged = "this decision alone" if lead.averaged_over == 1 else f"the last {count(lead.averaged_over)} decisions"
