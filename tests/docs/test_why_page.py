@@ -15,7 +15,7 @@ NUMBER = re.compile(r"[-+]?\d[\d,]*\.?\d*")
 
 
 def without_numbers(text):
-    """The text with # for each number and one space for many; the bars, which are as long as the numbers, are left out."""
+    """The text with # for each number and one space for many, without the bars, which follow the numbers."""
     kept = re.sub(r"(?<= )[+-]{2,}(?= |$)|(?<=  )[+-](?= |$)", "", text, flags=re.MULTILINE)
     return re.sub(r"[ \n]+", " ", NUMBER.sub("#", kept)).strip()
 
