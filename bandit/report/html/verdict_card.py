@@ -132,7 +132,8 @@ def _of_evaluation(contents: ReportContents, evaluation: Evaluation) -> VerdictC
         figures=figures,
         basis=(
             f"Estimated from the log alone, before the policy meets a customer: {count(evaluation.n)} decisions"
-            f"{_of_customers(evaluation)}. The interval holds with {evaluation.realised.level:.0%} confidence{together}."
+            f"{_of_customers(evaluation)}. The interval holds with {evaluation.realised.level:.0%} confidence"
+            f"{together}."
         ),
         steps=steps_after_evaluation(contents, evaluation, best),
     )

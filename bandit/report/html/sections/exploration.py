@@ -51,8 +51,13 @@ def exploration_section(contents: ReportContents) -> ReportSection:
             f"far{of_best}; {trend}"
         ),
         charts=(
-            bars_chart("exploration-chart", "Cost of exploration over time", days, [each.per_decision for each in periods],
-                       f"{unit.amount} per decision, by tenth of the log"),
+            bars_chart(
+                "exploration-chart",
+                "Cost of exploration over time",
+                days,
+                [each.per_decision for each in periods],
+                f"{unit.amount} per decision, by tenth of the log",
+            ),
         ),
         tables=(table(f"Estimated cost of exploration of {name}, {unit.amount}", columns, rows),),
         notes=tuple(exploration_lines(cost)[1:]),

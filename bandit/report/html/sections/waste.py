@@ -39,14 +39,14 @@ def waste_section(contents: ReportContents) -> ReportSection:
     return ReportSection(
         key=_KEY,
         title=_TITLE,
-        finding=_finding(found, told, currency),
+        finding=_finding(told, currency),
         charts=tuple(charts),
         tables=tuple(tables),
         notes=tuple(line.strip() for line in incrementality_lines(report, currency)),
     )
 
 
-def _finding(found: Incrementality, told: list[GroupIncrements], currency: str) -> str:
+def _finding(told: list[GroupIncrements], currency: str) -> str:
     if not told:
         return "What would have been bought anyway cannot be told yet."
     group = max(told, key=lambda each: each.decisions)
