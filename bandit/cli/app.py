@@ -119,7 +119,7 @@ _GROUPS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("Judge before going live", ("evaluate", "learn-offline", "replay", "plan")),
     ("Serve and learn", ("decide", "record", "learn", "fit", "rollout", "kill")),
     ("Watch live", ("status", "lift", "incrementality", "guardrails")),
-    ("Look closer", ("half-life", "exploration")),
+    ("Look closer", ("report", "half-life", "exploration")),
     ("Keep and care", ("export", "verify", "rebuild", "backup", "doctor", "erase", "retain", "export-customer")),
 )
 """The groups in which the help lists the commands; each command is in one of them."""

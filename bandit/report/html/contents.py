@@ -12,6 +12,14 @@ if TYPE_CHECKING:
     from bandit.catalogue import Catalogue
     from bandit.domain import Log, Policy
     from bandit.evaluate import Evaluation
+    from bandit.evaluate.audience import Audience
+    from bandit.evaluate.breakdown import (
+        CatalogueUse,
+        DepthResponse,
+        LearningCurve,
+        OptionSegments,
+        OutcomeCalibration,
+    )
     from bandit.evaluate.incrementality_log import IncrementalityReport
     from bandit.evaluate.lift_log import LiftReport
     from bandit.governance.verify import VerifyReport
@@ -33,7 +41,8 @@ class ReportSource:
     """The log that a report is about: its settled decisions, its catalogue and, for a database, the store.
 
     `name` is what readers are shown, such as the name of the file. `written_by` is the number of the only policy whose
-    decisions `log` has, None for those of all. `left_out` are sentences on decisions that are not in `log`.
+    decisions `log` has, None for those of all; `whole` is the log of all then, and None where `log` is. `left_out` are
+    sentences on decisions that are not in `log`.
     """
 
     name: str
@@ -41,6 +50,7 @@ class ReportSource:
     catalogue: Catalogue
     store: Store | None = None
     written_by: int | None = None
+    whole: Log | None = None
     left_out: Sequence[str] = ()
 
 
@@ -102,5 +112,11 @@ class ReportContents:
     evaluation: Answer[Evaluation]
     lift: Answer[LiftReport]
     increments: Answer[IncrementalityReport]
+    curve: Answer[LearningCurve]
+    audience: Answer[Audience]
+    segments: Answer[OptionSegments]
+    depth: Answer[DepthResponse]
+    use: Answer[CatalogueUse]
+    calibration: Answer[OutcomeCalibration]
     exploring: Answer[ExploringPolicy]
     verified: Answer[VerifyReport]

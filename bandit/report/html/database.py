@@ -36,7 +36,8 @@ def database_source(
         catalogue,
         where=Where(policy_id=written_by, after_time=since, settled_before=now - catalogue.objective.window),
     )
-    return ReportSource(name or str(store.path), log, catalogue, store, written_by, tuple(notes))
+    whole = None if written_by is None else StoreLog(store, catalogue, where=where)
+    return ReportSource(name or str(store.path), log, catalogue, store, written_by, whole, tuple(notes))
 
 
 def _most_decisions(store: Store, catalogue: Catalogue, where: Where, notes: list[str]) -> int | None:

@@ -13,9 +13,15 @@ from bandit.errors import InputError, MissingExtraError
 from bandit.printable import plain
 from bandit.report.html.gather import gather
 from bandit.report.html.section import SIGNS
+from bandit.report.html.sections.audience import audience_section
+from bandit.report.html.sections.calibration import calibration_section
+from bandit.report.html.sections.coverage import coverage_section
+from bandit.report.html.sections.depth import depth_section
 from bandit.report.html.sections.exploration import exploration_section
 from bandit.report.html.sections.health import health_section
+from bandit.report.html.sections.learning_curve import learning_curve_section
 from bandit.report.html.sections.live_groups import live_groups_section
+from bandit.report.html.sections.options_by_segment import options_by_segment_section
 from bandit.report.html.sections.policies import policies_section
 from bandit.report.html.sections.waste import waste_section
 from bandit.report.html.verdict_card import verdict_card
@@ -123,8 +129,14 @@ def _sections(contents: ReportContents) -> list[ReportSection]:
     first = [policies, groups] if groups.missing else [groups, policies]
     return [
         *first,
+        learning_curve_section(contents),
+        audience_section(contents),
+        options_by_segment_section(contents),
+        depth_section(contents),
         waste_section(contents),
         exploration_section(contents),
+        coverage_section(contents),
+        calibration_section(contents),
         health_section(contents),
     ]
 

@@ -32,22 +32,34 @@ def steps_after_lift(contents: ReportContents, verdict: str) -> tuple[NextStep, 
                 "Raise the policy's share of the customers, and keep a small group of today's rules: it goes on "
                 "showing what the policy is worth."
             ),
-            NextStep("Look at what serves whom, and put the policy in front of everybody it is meant for.",
-                     f"offer-bandit rollout set {name} --mode full"),
-            NextStep("Look at the same figures by segment.", f"offer-bandit lift {name} --weeks"),
-        )  # fmt: skip
+            NextStep("See what serves whom now.", f"offer-bandit rollout show {name}"),
+            *_by_segment(contents, name),
+        )
     if verdict == "worse":
         return (
             NextStep("Return to the state before the last change of the roll-out.",
                      f"offer-bandit rollout rollback {name}"),
             NextStep("Or serve the fallback to everybody, from the next decision on.", f"offer-bandit kill {name}"),
-            NextStep("Then see below for which customers and options it went wrong."),
+            *_by_segment(contents, name),
         )  # fmt: skip
     wait = NextStep(
         "See when these groups will tell, and which shares tell soonest.",
         f"offer-bandit plan catalogue.toml --from {name} --lift 10%",
     )
     return (NextStep("Let the groups go on: looking again costs nothing, the interval holds at every look."), wait)
+
+
+def _by_segment(contents: ReportContents, name: str) -> tuple[NextStep, ...]:
+    """Return the step that looks at the lift by the first fact of the catalogue, none without facts."""
+    fact = next(iter(contents.source.catalogue.facts), None)
+    if fact is None:
+        return ()
+    return (
+        NextStep(
+            "Look at the same figures for one kind of customers at a time.",
+            f"offer-bandit lift {name} --by {shlex.quote(fact)}",
+        ),
+    )
 
 
 def steps_after_evaluation(

@@ -62,6 +62,12 @@ def bounds(estimate: Estimate, *, times: float = 1.0, signed: bool = False, figu
     return f"{low} to {high}"
 
 
+def between(estimate: Estimate, *, times: float = 1.0, signed: bool = False) -> str:
+    """Return an interval in words for a sentence, such as "between +0.1 and +0.3"."""
+    ends = bounds(estimate, times=times, signed=signed)
+    return f"between {ends.replace(' to ', ' and ')}" if " to " in ends else "within unknown bounds"
+
+
 def middle(estimate: Estimate, *, times: float = 1.0, signed: bool = False, figures: int = 2) -> str:
     """Return the value of an estimate in as many digits as its error allows."""
     return rounded(estimate.value * times, estimate.standard_error * times, signed=signed, figures=figures)

@@ -8,11 +8,16 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 if TYPE_CHECKING:
     from bandit.report.html.charts.canvas import ReportChart
 
-Tone: TypeAlias = Literal["good", "bad", "open", "unknown", "plain"]
-"""How something looks: better, worse, no difference found, cannot be told, or none of these."""
+Tone: TypeAlias = Literal["good", "bad", "open", "unknown", "well", "doubt", "fatal", "plain"]
+"""How something looks: a verdict (better, worse, no difference found, cannot tell), a check, or neither."""
 
-SIGNS: dict[Tone, str] = {"good": "▲", "bad": "▼", "open": "●", "unknown": "?", "plain": ""}
+SIGNS: dict[Tone, str] = {
+    "good": "▲", "bad": "▼", "open": "●", "unknown": "?", "well": "✓", "doubt": "!", "fatal": "✕", "plain": "",
+}  # fmt: skip
 """A sign beside each tone, so that none is told by its colour alone."""
+
+MOST_TABLE_ROWS = 150
+"""Most rows of a table, so that a report stays small; the commands with --json have them all."""
 
 _TONES: dict[str, Tone] = {
     "better": "good",
@@ -68,7 +73,9 @@ def verdict_cell(verdict: str | None) -> TableCell:
 
 
 def table(caption: str, columns: dict[str, bool], rows: list[list[str | TableCell]]) -> ReportTable:
-    """Return a table; `columns` says of each heading whether its cells are numbers."""
+    """Return a table of at most `MOST_TABLE_ROWS` rows; `columns` says whether a heading's cells are numbers."""
+    if len(rows) > MOST_TABLE_ROWS:
+        caption, rows = f"{caption} (the first {MOST_TABLE_ROWS} of {len(rows):,} rows)", rows[:MOST_TABLE_ROWS]
     cells = tuple(tuple(cell if isinstance(cell, TableCell) else TableCell(cell) for cell in row) for row in rows)
     numeric = frozenset(place for place, is_number in enumerate(columns.values()) if is_number)
     return ReportTable(caption, tuple(columns), cells, numeric)

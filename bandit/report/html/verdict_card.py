@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from bandit.evaluate import LOGGED
 from bandit.report.html.next_steps import NextStep, steps_after_evaluation, steps_after_lift
-from bandit.report.html.numbers import RewardUnit, bounds, middle
+from bandit.report.html.numbers import RewardUnit, between, bounds, middle
 from bandit.report.html.section import sentence, tone_of
 from bandit.report.numbers import count
 
@@ -157,15 +157,18 @@ def _words(
     """Return the verdict in one sentence."""
     if verdict == "cannot tell":
         return sentence(reason.removeprefix("cannot tell: "))
-    interval = bounds(shown, signed=True)
+    interval = between(shown, signed=True)
     if verdict == "no difference found":
         return (
-            f"Compared with {baseline}, {group} may earn anything from {interval} {unit.amount} per decision: the "
+            f"Compared with {baseline}, {group} may earn anything {interval} {unit.amount} per decision: the "
             "difference, if there is one, is too small for this many decisions."
         )
     more = "more" if verdict == "better" else "less"
     size = middle(shown).lstrip("\N{MINUS SIGN}")
-    return f"{group} {earned} {size} {unit.amount} {more} per decision than {baseline}; surely between {interval}."
+    return sentence(
+        f"{group} {earned} {size} {unit.amount} {more} per decision than {baseline}: {interval}, with "
+        f"{shown.level:.0%} confidence".replace("%", " %")
+    )
 
 
 def _figures(verdict: str, shown: Estimate, unit: RewardUnit, n: int, total: str) -> tuple[CardFigure, ...]:

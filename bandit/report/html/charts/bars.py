@@ -18,7 +18,7 @@ def bars_chart(name: str, title: str, labels: Sequence[str], values: Sequence[fl
     """Return the chart of one value a period; only the first, the middle and the last period are named below it."""
     told = "; ".join(f"{each}: {value:,.3g}" for each, value in zip(labels, values, strict=True))
     with canvas(name, title, told, _HEIGHT) as drawn:
-        axes = drawn.figure.add_axes((0.12, 0.2, 0.85, 0.72))
+        axes = drawn.figure.add_axes((0.13, 0.12, 0.84, 0.78))
         axes.bar(range(len(values)), values, 0.7, color=SERIES_COLOURS[0])
         axes.grid(axis="y")
         axes.set_axisbelow(True)

@@ -40,8 +40,8 @@ _NAMES = {
 SERIES_MARKERS = ("o", "s", "^", "D", "v")
 """One a series, so that none is told by its colour alone."""
 
-_WIDTH = 5.0
-"""Inches of 72 points: 360 points, the width of a phone."""
+_WIDTH = 4.6
+"""Inches of 72 points: 331 points, about as many as a phone has for a chart."""
 
 _STYLE: dict[Any, Any] = {  # the keys' type differs between versions of matplotlib
     "svg.fonttype": "none",
@@ -118,6 +118,26 @@ def label(text: str, most: int = 52) -> str:
     return plain(text, 200) if len(text) <= most else plain(text, 200)[: most - 1].rstrip() + "…"
 
 
+def rows_axes(drawn: Canvas, rows: float, foot: float, head: float = 0.0) -> Axes:
+    """Return axes for a chart of one row below the other, `rows` points high, with room above and below in points.
+
+    Rows are numbered from 0 at the top; only the horizontal axis is shown, with vertical grid lines.
+    """
+    height = rows + foot + head
+    axes = drawn.figure.add_axes((0.03, foot / height, 0.94, rows / height))
+    axes.tick_params(length=0, labelsize=9.5)
+    axes.locator_params(axis="x", nbins=5)
+    bare_axes(axes)
+    return axes
+
+
+def row_label(axes: Axes, y: float, text: str, *, right: bool = False, **style: Any) -> None:  # noqa: ANN401 - of matplotlib
+    """Write a name at the left or right edge of a row, on the colour of the page, so that no line crosses it."""
+    edge, side = (1.0, "right") if right else (0.0, "left")
+    box = {"facecolor": PAPER, "edgecolor": "none", "pad": 1.2}
+    axes.text(edge, y, text, transform=axes.get_yaxis_transform(), ha=side, va="center", bbox=box, **style)
+
+
 def bare_axes(axes: Axes) -> None:
     """Keep only the horizontal axis, with vertical grid lines, of a chart whose rows carry their own names."""
     axes.set_yticks([])
@@ -147,12 +167,19 @@ def _themed(svg: str, name: str, title: str, description: str) -> str:
     inner = _own_ids(body[start:].replace("xlink:href", "href"), name)
     inner = re.sub(r"#[0-9a-f]{6}\b", lambda found: _variable(found[0]), inner)
     inner = re.sub(r"font: ((?:bold )?)([\d.]+)px [^;\"]*", r"font: \1\2px var(--sans)", inner)
+    inner = re.sub(r' (?:d|transform|x|y|points)="[^"]*"', lambda found: _short_numbers(found[0]), inner)
+    inner = re.sub(r"; stroke-linejoin: miter|stroke-linejoin: miter; ?", "", inner)
     inner = re.sub(r"\s*\n\s*", "\n", inner)
     head = (
-        f'<svg viewBox="{box[1] if box else "0 0 360 200"}" role="img" aria-labelledby="{name}-title {name}-desc">'
+        f'<svg viewBox="{box[1] if box else "0 0 331 200"}" role="img" aria-labelledby="{name}-title {name}-desc">'
         f'<title id="{name}-title">{escape(title)}</title><desc id="{name}-desc">{escape(description)}</desc>'
     )
     return head + inner.strip()
+
+
+def _short_numbers(attribute: str) -> str:
+    """Return an attribute with its numbers to a hundredth of a point."""
+    return re.sub(r"-?\d+\.\d{3,}", lambda number: f"{float(number[0]):.2f}".rstrip("0").rstrip("."), attribute)
 
 
 def _variable(colour: str) -> str:

@@ -5,16 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bandit.report.html.charts.canvas import INK, MUTED, PAPER, SERIES_COLOURS, bare_axes, canvas, label
+from bandit.report.html.charts.canvas import INK, MUTED, PAPER, SERIES_COLOURS, canvas, label, row_label, rows_axes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from bandit.report.html.charts.canvas import ReportChart
 
-_ROW, _HEAD, _FOOT = 52.0, 34.0, 36.0
+_ROW, _LINE, _FOOT = 50.0, 17.0, 38.0
 
-_HATCHES = ("", "////", "....", "xxxx")
+_HATCHES = ("", "////", "....")
+"""One a part, so that none is told by its colour alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,41 +28,35 @@ class StackedRow:
 
 
 def stacked_chart(name: str, title: str, rows: Sequence[StackedRow], parts: Sequence[str], unit: str) -> ReportChart:
-    """Return the chart of some amounts and what they are made of."""
+    """Return the chart of some amounts and what they are made of; at most three parts."""
+    from matplotlib.patches import Patch  # noqa: PLC0415 - an optional extra
+
     told = "; ".join(
         f"{row.name}: " + ", ".join(f"{part} {value:,.3g}" for part, value in zip(parts, row.parts, strict=True))
         for row in rows
     )
-    head = _HEAD * ((len(parts) + 1) // 2) / 2 + 8
-    height = _ROW * len(rows) + head + _FOOT
-    with canvas(name, title, told, height) as drawn:
-        axes = drawn.figure.add_axes((0.03, _FOOT / height, 0.94, _ROW * len(rows) / height))
+    height, head = _ROW * len(rows), _LINE * len(parts) + 8.0
+    with canvas(name, title, told, height + head + _FOOT) as drawn:
+        axes = rows_axes(drawn, height, _FOOT, head)
         axes.set_ylim(len(rows), 0)
-        bare_axes(axes)
-        from matplotlib.patches import Patch  # noqa: PLC0415 - an optional extra
-
         for place, row in enumerate(rows):
-            axes.text(0.0, place + 0.26, label(row.name, 30), transform=axes.get_yaxis_transform(), fontweight="bold")
-            axes.text(
-                1.0, place + 0.26, label(row.words, 34), transform=axes.get_yaxis_transform(), ha="right", color=MUTED
-            )
+            row_label(axes, place + 0.3, label(row.name, 20), fontweight="bold", fontsize=10)
+            row_label(axes, place + 0.3, label(row.words, 34), right=True, fontsize=9.5, color=MUTED)
             left = 0.0
             for number, value in enumerate(row.parts):
-                width = max(value, 0.0)
                 axes.barh(
-                    place + 0.68, width, 0.42, left=left, color=SERIES_COLOURS[number], edgecolor=PAPER,
-                    hatch=_HATCHES[number], linewidth=1.0,
+                    place + 0.72, max(value, 0.0), 0.4, left=left, color=SERIES_COLOURS[number], edgecolor=PAPER,
+                    hatch=_HATCHES[number], linewidth=0.8,
                 )  # fmt: skip
-                left += width
+                left += max(value, 0.0)
         handles = [
             Patch(facecolor=SERIES_COLOURS[number], edgecolor=PAPER, hatch=_HATCHES[number], label=part)
             for number, part in enumerate(parts)
         ]
         drawn.figure.legend(
-            handles=handles, loc="upper left", ncols=2, bbox_to_anchor=(0.01, 1.0), fontsize=9.5, handlelength=1.4,
-            columnspacing=1.2, labelcolor=INK,
+            handles=handles, loc="upper left", bbox_to_anchor=(0.015, 1.0), fontsize=9.5, handlelength=1.6,
+            labelspacing=0.35, borderpad=0.2, labelcolor=INK,
         )  # fmt: skip
         axes.set_xlim(left=0.0)
-        axes.locator_params(axis="x", nbins=5)
         axes.set_xlabel(unit, fontsize=9.5)
     return drawn.chart

@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 _KEY, _TITLE = "health", "Can this log be trusted?"
 
 _TONES: dict[str | None, tuple[str, Tone]] = {
-    None: ("well", "good"),
+    None: ("well", "well"),
     "note": ("note", "plain"),
-    "doubt": ("doubt", "open"),
-    "fatal": ("fatal", "bad"),
+    "doubt": ("doubt", "doubt"),
+    "fatal": ("fatal", "fatal"),
 }
 
 _ASKED = {
@@ -46,7 +46,7 @@ def health_section(contents: ReportContents) -> ReportSection:
         return missing(_KEY, _TITLE, f"the checks are made with the evaluation: {contents.evaluation.reason}")
     rows = [_row(_ASKED[name], getattr(found.diagnosis, name), name) for name in _ASKED]
     rows += _propensity_rows(found) + _verify_rows(contents)
-    columns = {"what was checked": False, "": False, "what was found": False}
+    columns = {"what was checked": False, "what was found": False}
     return ReportSection(
         key=_KEY,
         title=_TITLE,
@@ -68,23 +68,19 @@ def _finding(found: Evaluation) -> str:
 
 def _row(asked: str, check: DiagnosticCheck | None, name: str) -> list[str | TableCell]:
     if check is None:
-        return [asked, TableCell("not checked", "unknown"), sentence(_NOT_MADE.get(name, "not checked"))]
+        return [asked, TableCell(_NOT_MADE.get(name, "not checked"), "unknown")]
     word, tone = _TONES[check.severity]
-    return [asked, TableCell(word, tone), sentence(check.sentence() or "nothing that is wrong")]
+    said = check.sentence()
+    return [asked, TableCell(word if said is None else f"{word}: {said}", tone)]
 
 
 def _propensity_rows(found: Evaluation) -> list[list[str | TableCell]]:
     fit = found.propensities
     if fit is None:
         return []
-    word = "fatal" if fit.warning else "doubt"
-    tone: Tone = "bad" if fit.warning else "open"
+    tone: Tone = "fatal" if fit.warning else "doubt"
     return [
-        [
-            "propensities were not logged and had to be estimated",
-            TableCell(word, tone),
-            sentence(fit.warning or fit.note),
-        ]
+        ["propensities were not logged and had to be estimated", TableCell(f"{tone}: {fit.warning or fit.note}", tone)]
     ]
 
 
@@ -92,13 +88,13 @@ def _verify_rows(contents: ReportContents) -> list[list[str | TableCell]]:
     asked = "every decision computed again from its seed, context and policy state"
     report = contents.verified.value
     if report is None:
-        return [[asked, TableCell("not checked", "unknown"), sentence(contents.verified.reason)]]
+        return [[asked, TableCell(f"not checked: {contents.verified.reason}", "unknown")]]
     again = f"{count(report.n_recomputed)} of {count(report.n_decisions)} decisions were computed again"
     if report.problems:
         more = f", and {len(report.problems) - 1} more problems" if len(report.problems) > 1 else ""
-        return [[asked, TableCell("fatal", "bad"), sentence(f"{report.problems[0]}{more}; {again}")]]
+        return [[asked, TableCell(f"fatal: {report.problems[0]}{more}; {again}", "fatal")]]
     notes = "".join(f"; {each}" for each in report.notes)
-    return [[asked, TableCell("well", "good"), sentence(f"{again}, all alike{notes}")]]
+    return [[asked, TableCell(f"well: {again}, all alike{notes}", "well")]]
 
 
 def _counted(found: Evaluation) -> tuple[ReportTable, ...]:

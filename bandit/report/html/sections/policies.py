@@ -45,6 +45,11 @@ def baseline_words(found: Evaluation) -> str:
     return "what was logged" if found.baseline in {None, LOGGED} else str(found.baseline)
 
 
+def why(row: PolicyEvaluation) -> str:
+    """Return why a policy cannot be told from its baseline."""
+    return (row.reason or "there is no baseline to compare it with").removeprefix("cannot tell: ")
+
+
 def _finding(found: Evaluation, compared: list[PolicyEvaluation]) -> str:
     baseline = baseline_words(found)
     better, worse, unclear = (
@@ -56,7 +61,7 @@ def _finding(found: Evaluation, compared: list[PolicyEvaluation]) -> str:
             "better": f"{row.name} would have earned more than {baseline}",
             "worse": f"{row.name} would have earned less than {baseline}",
             "no difference found": f"No difference was found between {row.name} and {baseline}",
-        }.get(row.verdict or "", f"What {row.name} would have earned, compared with {baseline}, cannot be told")
+        }.get(row.verdict or "", f"what {row.name} would have earned cannot be told: {why(row)}")
         return sentence(words)
     parts = [f"of {len(compared)} policies {len(better)} would have earned more than {baseline}"]
     parts += [f"{len(worse)} less"] if worse else []
@@ -80,7 +85,7 @@ def _forest_row(row: PolicyEvaluation) -> ForestRow:
     shown = row.together
     if shown is None or row.verdict == "cannot tell":
         nothing = math.nan
-        return ForestRow(row.name, "? cannot tell", nothing, nothing, nothing, "unknown")
+        return ForestRow(row.name, "? cannot tell", nothing, nothing, nothing, "unknown", why(row))
     return ForestRow(
         row.name,
         f"{middle(shown, signed=True)}: {row.verdict}",

@@ -51,14 +51,8 @@ def _finding(told: list[GroupIncrements], currency: str) -> str:
         return "What would have been bought anyway cannot be told yet."
     group = max(told, key=lambda each: each.decisions)
     row, money = group.measure("conversions"), group.spending
-    words = (
-        (
-            f'of 100 purchases in group "{group.name}", about {min(row.anyway_share.value, 1.0):.0%} would have come '
-            "without its offers"
-        )
-        .replace("about", "about")
-        .replace("%", "")
-    )
+    anyway = 100.0 * min(row.anyway_share.value, 1.0)
+    words = f'of 100 purchases in group "{group.name}", about {anyway:.0f} would have come without its offers'
     if money.wasted_share is not None and money.spent.value > 0.0:
         words += (
             f"; {percent(money.wasted_share.value)} of what its incentives cost ({middle(money.spent)} {currency} per "
