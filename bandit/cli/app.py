@@ -13,6 +13,7 @@ import typer
 
 from bandit._version import __version__
 from bandit.cli import (
+    dashboard,
     evaluate,
     export,
     guardrails,
@@ -87,6 +88,7 @@ _COMMANDS: tuple[tuple[str, Callable[..., None], str], ...] = (
     ("incrementality", incrementality.incrementality, "offer-bandit incrementality offers.db"),
     ("report", report.report, "offer-bandit report offers.db --baseline rules:rules.toml -o report.html"),
     ("status", status.status, "offer-bandit status offers.db --watch"),
+    ("dashboard", dashboard.dashboard, "offer-bandit dashboard offers.db --serve"),
     ("kill", rollout.kill, 'offer-bandit kill offers.db --by anna --reason "the coupons do not work"'),
     ("guardrails", guardrails.guardrails, "offer-bandit guardrails offers.db"),
     ("export", export.export, "offer-bandit export offers.db log.parquet"),

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from bandit.ope import Estimate
 
 Verdict: TypeAlias = Literal["better", "worse", "no difference found", "cannot tell", "the baseline"]
+"""What an evaluation says of a policy."""
 
 GATE: dict[Verdict, int] = {"better": 0, "the baseline": 0, "worse": 3, "no difference found": 4, "cannot tell": 5}
 """The exit code of each verdict, for pipelines."""
