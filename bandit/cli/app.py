@@ -120,7 +120,7 @@ _GROUPS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("Start", ("init", "simulate", "simulate-live", "import")),
     ("Judge before going live", ("evaluate", "learn-offline", "replay", "plan")),
     ("Serve and learn", ("decide", "record", "learn", "fit", "rollout", "kill")),
-    ("Watch live", ("status", "lift", "incrementality", "guardrails")),
+    ("Watch live", ("status", "dashboard", "lift", "incrementality", "guardrails")),
     ("Look closer", ("report", "half-life", "exploration")),
     ("Keep and care", ("export", "verify", "rebuild", "backup", "doctor", "erase", "retain", "export-customer")),
 )

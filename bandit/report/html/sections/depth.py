@@ -92,10 +92,8 @@ def _table(points: tuple[DepthPoint, ...], unit: RewardUnit) -> ReportTable:
 
 def _notes(points: tuple[DepthPoint, ...]) -> tuple[str, ...]:
     notes = [
-        (
-            "These are averages over all customers: the right depth differs from one to another, which is what a policy "
-            "that learns makes use of. Each interval holds for itself."
-        )
+        "These are averages over all customers; the right depth differs from one to another, which a policy learns.",
+        "Each interval holds for itself.",
     ]
     if len({round(point.allowed, 6) for point in points}) > 1:
         notes.append(
