@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from bandit.evaluate import LOGGED
 from bandit.report.html.next_steps import NextStep, steps_after_evaluation, steps_after_lift
-from bandit.report.html.numbers import RewardUnit, between, bounds, middle
+from bandit.report.html.numbers import RewardUnit, between, bounds, middle, percent
 from bandit.report.html.section import sentence, tone_of
 from bandit.report.numbers import count
 
@@ -100,7 +100,7 @@ def _of_lift(contents: ReportContents, report: LiftReport, row: LiftRow) -> Verd
         figures=_figures(row.verdict, shown, unit, group.decisions, total),
         basis=(
             f"Measured live: groups of customers side by side, {count(decisions)} settled decisions of "
-            f"{count(customers)} customers. The interval holds with {shown.level:.0%} confidence{together}{look}."
+            f"{count(customers)} customers. The interval holds with {percent(shown.level)} confidence{together}{look}."
         ),
         steps=steps_after_lift(contents, row.verdict),
     )
@@ -132,7 +132,7 @@ def _of_evaluation(contents: ReportContents, evaluation: Evaluation) -> VerdictC
         figures=figures,
         basis=(
             f"Estimated from the log alone, before the policy meets a customer: {count(evaluation.n)} decisions"
-            f"{_of_customers(evaluation)}. The interval holds with {evaluation.realised.level:.0%} confidence"
+            f"{_of_customers(evaluation)}. The interval holds with {percent(evaluation.realised.level)} confidence"
             f"{together}."
         ),
         steps=steps_after_evaluation(contents, evaluation, best),
@@ -167,7 +167,7 @@ def _words(
     size = middle(shown).lstrip("\N{MINUS SIGN}")
     return sentence(
         f"{group} {earned} {size} {unit.amount} {more} per decision than {baseline}: {interval}, with "
-        f"{shown.level:.0%} confidence".replace("%", " %")
+        f"{percent(shown.level)} confidence"
     )
 
 

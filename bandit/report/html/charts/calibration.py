@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from bandit.report.html.charts.canvas import GREY, MUTED, SERIES_COLOURS, canvas
+from bandit.report.html.charts.canvas import GREY, SERIES_COLOURS, canvas
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,7 +22,6 @@ def calibration_chart(name: str, title: str, points: Sequence[tuple[float, float
     with canvas(name, title, told, _HEIGHT) as drawn:
         axes = drawn.figure.add_axes((0.16, 0.17, 0.8, 0.76))
         axes.plot([0, most], [0, most], color=GREY, linewidth=1.0, linestyle="--")
-        axes.text(most * 0.98, most * 0.55, "dashed: as predicted", ha="right", fontsize=9, color=MUTED)
         for x, y, low, high, sure in points:
             colour = SERIES_COLOURS[0] if sure else GREY
             if math.isfinite(low) and math.isfinite(high):
@@ -37,5 +36,5 @@ def calibration_chart(name: str, title: str, points: Sequence[tuple[float, float
             axis.set_major_formatter(lambda value, _: f"{100 * value:g} %")
         axes.locator_params(nbins=5)
         axes.set_xlabel("predicted chance of a response", fontsize=9.5)
-        axes.set_title("share that responded", loc="left", fontsize=9.5, pad=6)
+        axes.set_title("share that responded (dashed: as predicted)", loc="left", fontsize=9.5, pad=6)
     return drawn.chart

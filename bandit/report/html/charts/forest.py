@@ -56,7 +56,6 @@ def forest_chart(name: str, title: str, rows: Sequence[ForestRow], unit: str) ->
         axes.set_ylim(len(rows), 0)
         if any_known:
             _limits(axes, rows)
-            axes.axvline(0.0, color=INK, linewidth=1.0)
             axes.xaxis.set_major_formatter(tick)
             axes.set_xlabel(unit, fontsize=9.5)
         else:
@@ -78,6 +77,7 @@ def _row(axes: Axes, row: ForestRow, place: int) -> None:
             shown[-1] = shown[-1][: _WHY_COLUMNS - 1] + "…"
         row_label(axes, place + 0.74, "\n".join(shown), fontsize=8.5, color=MUTED)
         return
+    axes.plot([0.0, 0.0], [place + 0.55, place + 0.95], color=INK, linewidth=1.2)
     style = ":" if row.tone == "unknown" else "-"
     axes.plot([row.low, row.high], [y, y], color=colour, linewidth=3.0, linestyle=style, solid_capstyle="butt")
     axes.plot([row.value], [y], color=colour, marker=_MARKS.get(row.tone, "o"), markersize=8, linestyle="none")

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bandit.report.html.charts.canvas import BLANK, HEAT_COLOURS, INK, MUTED, PAPER, canvas, label
+from bandit.report.html.numbers import MINUS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,10 +23,9 @@ _STEPS = len(HEAT_COLOURS) // 2
 
 @dataclass(frozen=True, slots=True)
 class HeatCell:
-    """One cell: the difference, the text in it, and whether it is sure."""
+    """One cell: the difference, and whether it is sure."""
 
     value: float
-    text: str
     sure: bool
 
 
@@ -35,14 +35,14 @@ def heat_chart(
     """Return the chart of differences by row and column; a cell that is None stays empty."""
     from matplotlib.patches import Rectangle  # noqa: PLC0415 - an optional extra
 
+    sure = [abs(cell.value) for line in cells for cell in line if cell is not None and cell.sure]
+    scale = max(sure, default=1.0)
     told = "; ".join(
-        f"{row}, {column}: {cell.text}"
+        f"{row}, {column}: {_words(cell, scale)}"
         for row, line in zip(rows, cells, strict=True)
         for column, cell in zip(columns, line, strict=True)
         if cell is not None and cell.sure
     )
-    sure = [abs(cell.value) for line in cells for cell in line if cell is not None and cell.sure]
-    scale = max(sure, default=1.0)
     height = _ROW * len(rows) + _HEAD
     with canvas(name, title, told or "no difference is sure", height) as drawn:
         axes = drawn.figure.add_axes((_NAMES, 0.0, 1.0 - _NAMES, 1.0 - _HEAD / height))
@@ -61,10 +61,18 @@ def heat_chart(
                 colour = _colour(cell, scale)
                 axes.add_patch(Rectangle((x, y), 1, 1, facecolor=colour, edgecolor=PAPER, linewidth=1.5))
                 axes.text(
-                    x + 0.5, y + 0.52, cell.text, ha="center", va="center", fontsize=size,
+                    x + 0.5, y + 0.52, _words(cell, scale), ha="center", va="center", fontsize=size,
                     color=INK if cell.sure else MUTED, fontweight="bold" if cell.sure else "normal",
                 )  # fmt: skip
     return drawn.chart
+
+
+def _words(cell: HeatCell, scale: float) -> str:
+    """Return the text of a cell: all of a chart have as many decimals as give the largest two figures."""
+    if not cell.sure or not math.isfinite(cell.value):
+        return "?"
+    places = max(0, 1 - math.floor(math.log10(scale))) if scale > 0.0 else 0
+    return f"{cell.value:+,.{places}f}".replace("-", MINUS)
 
 
 def _colour(cell: HeatCell, scale: float) -> str:

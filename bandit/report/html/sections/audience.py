@@ -48,16 +48,17 @@ def _finding(found: Audience, unit: RewardUnit) -> str:
             "that moving it would earn more."
         )
     best = found.surprises[0]
-    assumed = "nobody" if best.assumed is None else percent(best.assumed)
     more = len(found.surprises) - 1
-    others = f" And {more} more like it." if more else ""
+    others = f" There {'is' if more == 1 else 'are'} {more} more like it." if more else ""
+    option = f"{best.dimension} {best.option}"
+    assumed = f"the rules give {option} to nobody"
+    if best.assumed is not None:
+        assumed = f"of those to whom the rules give {option}, {percent(best.assumed)} are {best.segment}"
+    truth = f"{percent(best.share.value)} are{f' {best.segment}' if best.assumed is None else ''}"
+    gain = f"{middle(best.gain, signed=True)} {unit.amount} per decision there ({bounds(best.gain, signed=True)})"
     return (
-        sentence(
-            f"{best.dimension} {best.option}: the rules assume {assumed} {best.segment}, and "
-            f"{percent(best.share.value)} of its {found.responders} are; giving it to them would earn "
-            f"{middle(best.gain, signed=True)} {unit.amount} per decision there ({bounds(best.gain, signed=True)})"
-        )
-        + others
+        f"{sentence(f'{assumed}; of its {found.responders} in truth {truth}')} Giving it to all of them would earn "
+        f"{gain}.{others}"
     )
 
 
@@ -95,10 +96,12 @@ def _table(found: Audience, unit: RewardUnit) -> ReportTable:
 def _notes(found: Audience, unit: RewardUnit) -> tuple[str, ...]:
     search = found.search
     notes = [
-        f"The search is honest: {count(search.candidates)} pairs of an option and a segment were compared on "
-        f"{count(search.searched_on)} decisions, and the {search.confirmed} most promising looked at again on the "
-        f"{count(search.confirmed_on)} decisions of other customers. Their intervals hold together, with "
-        f"{found.level:.0%} confidence.".replace("%", " %"),
+        (
+            f"The search is honest: {count(search.candidates)} pairs of an option and a segment were compared on "
+            f"{count(search.searched_on)} decisions, and the {search.confirmed} most promising looked at again on the "
+            f"{count(search.confirmed_on)} decisions of other customers. Their intervals hold together, with "
+            f"{percent(found.level)} confidence."
+        ),
         (
             f"A share is that of all {found.responders} when everybody is offered the option, also of those who buy "
             "anyway; money follows the gain, which is against what the rules give the same customers."

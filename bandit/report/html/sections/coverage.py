@@ -60,6 +60,8 @@ def _finding(found: CatalogueUse) -> str:
         if rare
         else f"all {len(found.options)} options are served"
     )
+    if not found.offers_never and not found.offers_rarely:
+        return f"{sentence(first)} So are all {count(found.n_offers)} offers."
     offers = f"of {count(found.n_offers)} offers {count(found.offers_never)} were never served"
     if found.offers_rarely:
         offers += f" and {count(found.offers_rarely)} hardly ever"

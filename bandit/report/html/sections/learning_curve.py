@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 _KEY, _TITLE = "curve", "Does it earn more with time?"
 _DAY = 10
+_ALL = "all decisions"
 _FEW = 2
 """Periods that make a curve."""
 
@@ -67,14 +68,15 @@ def learning_curve_section(contents: ReportContents) -> ReportSection:
         notes=(
             "This is what happened, not what caused it: seasons and campaigns move all lines.",
             "Lines compare with each other only where customers were dealt to the groups at random.",
-            f"Each interval holds for itself, with {curve.level:.0%} confidence.".replace("%", " %"),
+            f"Each interval holds for itself, with {percent(curve.level)} confidence.",
         ),
     )
 
 
 def _name(curve: LearningCurve, point: LearningPoint) -> str:
-    groups = {each.group for each in curve.points}
-    return point.group if len(groups) > 1 else point.policy or point.group
+    if len({each.group for each in curve.points}) > 1:
+        return point.group
+    return point.policy if len({each.policy for each in curve.points}) > 1 else _ALL
 
 
 def _finding(curve: LearningCurve, name: str, unit: RewardUnit) -> str:
@@ -84,6 +86,6 @@ def _finding(curve: LearningCurve, name: str, unit: RewardUnit) -> str:
     moved = "more than" if last.value.value > first.value.value else "less than"
     words = f"{moved} in its first" if apart else "which may be no different from its first"
     return sentence(
-        f'"{name}" earned {middle(last.value)} {unit.amount} per decision in its last week, {words} '
+        f"{name} earned {middle(last.value)} {unit.amount} per decision in the last week, {words} "
         f"({middle(first.value)})"
     )

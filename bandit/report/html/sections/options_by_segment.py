@@ -82,10 +82,8 @@ def _heat_cell(cell: OptionSegment | None) -> HeatCell | None:
         return None
     away = cell.difference
     if away is None or not math.isfinite(away.value):
-        return HeatCell(math.nan, "?", sure=False)
-    sure = cell.finding != "cannot tell"
-    text = middle(away, signed=True, figures=1)
-    return HeatCell(away.value, text if sure else "?", sure)
+        return HeatCell(math.nan, sure=False)
+    return HeatCell(away.value, cell.finding != "cannot tell")
 
 
 def _table(found: OptionSegments, unit: RewardUnit) -> ReportTable:
