@@ -47,6 +47,11 @@ class ReportRequest:
     level: float
     seed: int
 
+    def arguments(self) -> str:
+        """Return the options that other commands need to read the same log."""
+        named = (("--catalogue", self.log.catalogue), ("--mapping", self.log.mapping))
+        return " ".join(f"{name} {shlex.quote(str(value))}" for name, value in named if value is not None)
+
     def command(self, now: str) -> str:
         """Return the command line that makes the same report again."""
         log = self.log
@@ -175,14 +180,16 @@ def _source(request: ReportRequest, found: Opened, moment: int) -> ReportSource:
     if found.store is None:
         if since is not None:
             raise InputError(f"{name}: --since is for databases; leave out the earlier rows of the file instead")
-        return ReportSource(name, found.log, found.catalogue, left_out=tuple(unused(found.log)))
+        return ReportSource(
+            name, found.log, found.catalogue, left_out=tuple(unused(found.log)), arguments=request.arguments()
+        )
     source = database_source(
         found.store, found.catalogue, now=moment, written_by=request.log.written_by, since=since, name=name
     )
     for sentence in source.left_out:
         note(f"note: {sentence}")
     left = unused(source.log) if isinstance(source.log, StoreLog) else []
-    return replace(source, left_out=(*source.left_out, *left))
+    return replace(source, left_out=(*source.left_out, *left), arguments=request.arguments())
 
 
 def _options(request: ReportRequest, source: ReportSource, moment: int) -> ReportOptions:

@@ -42,7 +42,8 @@ class ReportSource:
 
     `name` is what readers are shown, such as the name of the file. `written_by` is the number of the only policy whose
     decisions `log` has, None for those of all; `whole` is the log of all then, and None where `log` is. `left_out` are
-    sentences on decisions that are not in `log`.
+    sentences on decisions that are not in `log`. `arguments` are what a command needs besides the name to read the log,
+    such as "--catalogue catalogue.toml", for the commands that a report proposes.
     """
 
     name: str
@@ -52,6 +53,7 @@ class ReportSource:
     written_by: int | None = None
     whole: Log | None = None
     left_out: Sequence[str] = ()
+    arguments: str = ""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

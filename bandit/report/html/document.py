@@ -12,6 +12,7 @@ from bandit._version import __version__
 from bandit.errors import InputError, MissingExtraError
 from bandit.printable import plain
 from bandit.report.html.gather import gather
+from bandit.report.html.numbers import percent
 from bandit.report.html.section import SIGNS
 from bandit.report.html.sections.audience import audience_section
 from bandit.report.html.sections.calibration import calibration_section
@@ -153,7 +154,8 @@ def _facts(contents: ReportContents) -> list[tuple[str, str]]:
     facts = [("log", Path(source.name).name), ("decisions", count(log.n))]
     if log.customers is not None:
         facts.append(("customers", count(log.customers)))
-    facts.append(("from", days[0] if days[0] == days[1] else f"{days[0]} to {days[1]}"))
+    if contents.curve.value is None or contents.curve.value.times_known:
+        facts.append(("from", days[0] if days[0] == days[1] else f"{days[0]} to {days[1]}"))
     facts.append(("offers", count(source.catalogue.n_offers)))
     return facts
 
@@ -164,7 +166,7 @@ def _footer(contents: ReportContents) -> list[str]:
     made_with = (
         f"offer-bandit {__version__}; catalogue {source.catalogue.name or 'without a name'} "
         f"({source.catalogue.version}); objective {objective.kind}, event {objective.event}; seed {options.seed}; "
-        f"intervals of {options.level:.4g}; made for the time {iso_minute(options.now)} UTC."
+        f"intervals of {percent(options.level)}; made for the time {iso_minute(options.now)} UTC."
     )
     lines = [made_with]
     if source.written_by is not None:

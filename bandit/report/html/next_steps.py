@@ -78,7 +78,7 @@ def steps_after_evaluation(
         case "no difference found":
             return (
                 NextStep("See how many decisions tell a difference of the size that matters to you.",
-                         f"offer-bandit plan catalogue.toml --from {name} --policy {_policy_word(contents, best)}"),
+                         f"offer-bandit plan catalogue.toml{_pilot(contents, name, best)}"),
                 NextStep("Leave a larger share of offers to chance: random offers are what a log learns from."),
                 NextStep("Or let customers tell: declare [groups] in the catalogue, the policy beside today's rules."),
             )  # fmt: skip
@@ -87,14 +87,18 @@ def steps_after_evaluation(
 
 def _start(contents: ReportContents, name: str, best: PolicyEvaluation) -> tuple[NextStep, ...]:
     word = _policy_word(contents, best)
+    learns, stored = word in _LEARNERS, contents.source.store is not None
     steps = []
-    if word in _LEARNERS:
+    if learns:
         steps.append(
             NextStep(
                 "Let it learn from the whole log, into a database that can decide.",
-                f"offer-bandit learn-offline {name} --policy {word} --into new.db",
+                f"offer-bandit learn-offline {name}{_more(contents)} --policy {word} --into new.db",
             )
         )
+    elif not stored:
+        steps.append(NextStep("Import the log into a database that can decide.", "offer-bandit import --help"))
+    database = "new.db" if learns or not stored else name
     return (
         *steps,
         NextStep(
@@ -103,9 +107,21 @@ def _start(contents: ReportContents, name: str, best: PolicyEvaluation) -> tuple
         ),
         NextStep(
             "Start with a small share of the customers.",
-            f"offer-bandit rollout set {'new.db' if steps else name} --mode ramp --share 0.1",
+            f"offer-bandit rollout set {database} --mode ramp --share 0.1",
         ),
     )
+
+
+def _pilot(contents: ReportContents, name: str, best: PolicyEvaluation) -> str:
+    """Return the options by which `plan` takes its variance from the log, where it is a database."""
+    if contents.source.store is None:
+        return " --explore 0.1"
+    return f" --from {name} --policy {_policy_word(contents, best)}"
+
+
+def _more(contents: ReportContents) -> str:
+    """Return what else a command needs to read the log, with a space before it."""
+    return f" {contents.source.arguments}" if contents.source.arguments else ""
 
 
 def _cures(contents: ReportContents, evaluation: Evaluation, best: PolicyEvaluation, name: str) -> tuple[NextStep, ...]:

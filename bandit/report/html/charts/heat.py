@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
     from bandit.report.html.charts.canvas import ReportChart
 
-_ROW, _HEAD = 25.0, 24.0
+_ROW, _HEAD = 25.0, 32.0
 _NAMES = 0.27
 """Share of the width that the names of the rows take."""
 
@@ -50,9 +51,10 @@ def heat_chart(
         axes.set_ylim(len(rows), 0)
         axes.axis("off")
         size = 9.5 if len(columns) <= 4 else 8.5
-        letters = int(40 / len(columns))
+        letters = max(5, int(52 / len(columns)))
         for place, column in enumerate(columns):
-            axes.text(place + 0.5, -0.25, label(column, letters), ha="center", va="bottom", fontsize=size, color=MUTED)
+            name_of = "\n".join(textwrap.wrap(label(column, 2 * letters), letters)[:2])
+            axes.text(place + 0.5, -0.15, name_of, ha="center", va="bottom", fontsize=size, color=MUTED)
         for y, (row, line) in enumerate(zip(rows, cells, strict=True)):
             axes.text(-0.06, y + 0.5, label(row, 17), ha="right", va="center", fontsize=9.5)
             for x, cell in enumerate(line):

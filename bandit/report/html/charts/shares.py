@@ -35,7 +35,7 @@ class ShareRow:
     told: bool
 
 
-def shares_chart(name: str, title: str, rows: Sequence[ShareRow], responders: str) -> ReportChart:
+def shares_chart(name: str, title: str, rows: Sequence[ShareRow], who: str, responders: str) -> ReportChart:
     """Return the chart of shares of segments, in percent; rows that are not sure are grey."""
     told = "; ".join(f"{row.name}, {row.segment}: {_words(row)}" for row in rows)
     height = _ROW * len(rows)
@@ -49,7 +49,7 @@ def shares_chart(name: str, title: str, rows: Sequence[ShareRow], responders: st
         axes.set_xlabel("share of the segment", fontsize=9.5)
         marks = [
             axes.plot([], [], color=INK, marker="D", markersize=7, linestyle="none", fillstyle="none",
-                      label="whom the rules assume")[0],
+                      label=f"whom {who} assumed")[0],
             axes.plot([], [], color=BETTER, marker="o", markersize=7, linewidth=3, label=f"{responders} in truth")[0],
         ]  # fmt: skip
         drawn.figure.legend(
@@ -77,9 +77,9 @@ def _row(axes: Axes, row: ShareRow, place: int) -> None:
 def _words(row: ShareRow) -> str:
     assumed = "nobody" if row.assumed is None else f"{100 * row.assumed:.0f} %"
     if not row.told:
-        return f"rules assume {assumed}; what is true cannot be told"
+        return f"assumed {assumed}; what is true cannot be told"
     if not math.isfinite(row.share):
-        return f"rules assume {assumed}; in truth unknown"
+        return f"assumed {assumed}; in truth unknown"
     if not (math.isfinite(row.low) and math.isfinite(row.high)):
-        return f"rules assume {assumed}; in truth {100 * row.share:.0f} %"
-    return f"rules assume {assumed}; in truth {100 * row.share:.0f} % ({100 * row.low:.0f} to {100 * row.high:.0f} %)"
+        return f"assumed {assumed}; in truth {100 * row.share:.0f} %"
+    return f"assumed {assumed}; in truth {100 * row.share:.0f} % ({100 * row.low:.0f} to {100 * row.high:.0f} %)"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from bandit.evaluate import LOGGED
 from bandit.report.html.charts.shares import ShareRow, shares_chart
 from bandit.report.html.numbers import RewardUnit, bounds, middle, percent
 from bandit.report.html.section import ReportSection, TableCell, missing, sentence, table
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from bandit.report.html.contents import ReportContents
     from bandit.report.html.section import ReportTable, Tone
 
-_KEY, _TITLE = "audience", "Whom do the rules misjudge?"
+_KEY, _TITLE = "audience", "Who truly responds to each option?"
 
 MOST_SHARE_ROWS = 8
 """Most rows of the chart; the table has all."""
@@ -41,19 +42,23 @@ def audience_section(contents: ReportContents) -> ReportSection:
     )
 
 
+def _who(found: Audience) -> str:
+    return "the log's policy" if found.baseline == LOGGED else "the rules"
+
+
 def _finding(found: Audience, unit: RewardUnit) -> str:
     if not found.surprises:
         return (
-            "No surprise was found: for no option is it sure that other customers respond than the rules assume, and "
-            "that moving it would earn more."
+            f"No surprise was found: for no option is it sure that other customers respond than {_who(found)} assumed, "
+            "and that moving it would earn more."
         )
     best = found.surprises[0]
     more = len(found.surprises) - 1
     others = f" There {'is' if more == 1 else 'are'} {more} more like it." if more else ""
     option = f"{best.dimension} {best.option}"
-    assumed = f"the rules give {option} to nobody"
+    assumed = f"{_who(found)} gave {option} to nobody"
     if best.assumed is not None:
-        assumed = f"of those to whom the rules give {option}, {percent(best.assumed)} are {best.segment}"
+        assumed = f"of those to whom {_who(found)} gave {option}, {percent(best.assumed)} are {best.segment}"
     truth = f"{percent(best.share.value)} are{f' {best.segment}' if best.assumed is None else ''}"
     gain = f"{middle(best.gain, signed=True)} {unit.amount} per decision there ({bounds(best.gain, signed=True)})"
     return (
@@ -70,13 +75,14 @@ def _chart(found: Audience, rows: list[AudienceFinding]) -> ReportChart:
         )
         for row in rows
     ]  # fmt: skip
-    title = "Whom the rules assume, and who responds"
-    return shares_chart("audience-chart", title, shown, found.responders)
+    title = f"Whom {_who(found)} assumed, and who responds"
+    return shares_chart("audience-chart", title, shown, _who(found), found.responders)
 
 
 def _table(found: Audience, unit: RewardUnit) -> ReportTable:
     columns = {
-        "option": False, "segment": False, "of all": True, "rules assume": True, f"of its {found.responders}": True,
+        "option": False, "segment": False, "of all": True, f"{_who(found)} assumed": True,
+        f"of its {found.responders}": True,
         "interval": True, f"gain, {unit.amount} per decision": True, "interval of the gain": True,
         "in total": True, "verdict": False,
     }  # fmt: skip
@@ -104,7 +110,7 @@ def _notes(found: Audience, unit: RewardUnit) -> tuple[str, ...]:
         ),
         (
             f"A share is that of all {found.responders} when everybody is offered the option, also of those who buy "
-            "anyway; money follows the gain, which is against what the rules give the same customers."
+            "anyway; money follows the gain, which is against what {_who(found)} gave the same customers."
         ),
     ]
     if search.detectable is not None:

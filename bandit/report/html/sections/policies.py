@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 _KEY, _TITLE = "policies", "What would each policy have earned?"
 
+_FEW = 3
+"""Most policies that are named in the finding."""
+
 MOST_FOREST_ROWS = 24
 """With more policies than this the chart shows those with the largest differences; the table has all."""
 
@@ -63,11 +66,11 @@ def _finding(found: Evaluation, compared: list[PolicyEvaluation]) -> str:
             "no difference found": f"No difference was found between {row.name} and {baseline}",
         }.get(row.verdict or "", f"what {row.name} would have earned cannot be told: {why(row)}")
         return sentence(words)
-    parts = [f"of {len(compared)} policies {len(better)} would have earned more than {baseline}"]
+    named = f" ({', '.join(better)})" if 0 < len(better) <= _FEW else ""
+    parts = [f"of {len(compared)} policies {len(better)} would have earned more than {baseline}{named}"]
     parts += [f"{len(worse)} less"] if worse else []
     parts += [f"of {len(unclear)} it cannot be told"] if unclear else []
-    named = f": {', '.join(better)}" if 0 < len(better) <= 3 else ""
-    return sentence(", ".join(parts) + named)
+    return sentence(", ".join(parts))
 
 
 def _chart(found: Evaluation, compared: list[PolicyEvaluation], unit: RewardUnit) -> ReportChart:
@@ -121,7 +124,7 @@ def _table(found: Evaluation, unit: RewardUnit) -> ReportTable:
             f"{row.effective_sample_size:,.0f}",
         ])  # fmt: skip
     rows.append(["as logged", middle(found.realised), bounds(found.realised), "", "", "", count(found.n)])
-    level = f"{found.realised.level:.0%}".replace("%", " %")
+    level = percent(found.realised.level)
     return table(f"Values by the estimator {found.default}; intervals of {level}", columns, rows)
 
 
