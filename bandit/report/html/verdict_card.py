@@ -95,7 +95,7 @@ def _of_lift(contents: ReportContents, report: LiftReport, row: LiftRow) -> Verd
     return VerdictCard(
         verdict=row.verdict,
         tone=tone_of(row.verdict),
-        headline=_headline(row.verdict, f'Group "{row.group}"', f'group "{row.baseline}"'),
+        headline=_headline(row.verdict, f'group "{row.group}"', f'group "{row.baseline}"'),
         sentence=words,
         figures=_figures(row.verdict, shown, unit, group.decisions, total),
         basis=(
@@ -127,7 +127,7 @@ def _of_evaluation(contents: ReportContents, evaluation: Evaluation) -> VerdictC
     return VerdictCard(
         verdict=verdict,
         tone=tone_of(verdict),
-        headline=_headline(verdict, best.name[:1].upper() + best.name[1:], baseline),
+        headline=_headline(verdict, best.name, baseline),
         sentence=words,
         figures=figures,
         basis=(
@@ -148,7 +148,8 @@ def _of_customers(evaluation: Evaluation) -> str:
 
 
 def _headline(verdict: str, group: str, baseline: str) -> str:
-    return _HEADLINES[verdict].format(group=group, baseline=baseline)
+    words = _HEADLINES[verdict].format(group=group, baseline=baseline)
+    return words[:1].upper() + words[1:]
 
 
 def _words(
@@ -172,10 +173,18 @@ def _words(
 
 
 def _figures(verdict: str, shown: Estimate, unit: RewardUnit, n: int, total: str) -> tuple[CardFigure, ...]:
-    """Return the amounts per 1,000 decisions, per decision, and in total; the first is the large one."""
+    """Return the amounts per 1,000 decisions, per decision, and in total; the first is the large one.
+
+    Where no difference is found the interval is the amount: its middle would be taken for a result.
+    """
     if verdict == "cannot tell":
         return ()
     sizes = (("per 1,000 decisions", 1000.0), ("per decision", 1.0), (total, float(n)))
+    if verdict == "no difference found":
+        return tuple(
+            CardFigure(per, f"{bounds(shown, times=times, signed=True)} {unit.amount}", "it may be anything in between")
+            for per, times in sizes
+        )
     return tuple(
         CardFigure(
             per, f"{middle(shown, times=times, signed=True)} {unit.amount}", bounds(shown, times=times, signed=True)

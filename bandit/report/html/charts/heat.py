@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from bandit.report.html.charts.canvas import ReportChart
 
 _ROW, _HEAD = 25.0, 32.0
-_NAMES = 0.27
+_NAMES = 0.32
 """Share of the width that the names of the rows take."""
 
 _STEPS = len(HEAT_COLOURS) // 2
@@ -56,7 +56,7 @@ def heat_chart(
             name_of = "\n".join(textwrap.wrap(label(column, 2 * letters), letters)[:2])
             axes.text(place + 0.5, -0.15, name_of, ha="center", va="bottom", fontsize=size, color=MUTED)
         for y, (row, line) in enumerate(zip(rows, cells, strict=True)):
-            axes.text(-0.06, y + 0.5, label(row, 17), ha="right", va="center", fontsize=9.5)
+            axes.text(-0.06, y + 0.5, label(row, 18), ha="right", va="center", fontsize=9.5)
             for x, cell in enumerate(line):
                 if cell is None:
                     continue

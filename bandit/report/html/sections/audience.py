@@ -30,7 +30,8 @@ def audience_section(contents: ReportContents) -> ReportSection:
     if found is None:
         return missing(_KEY, _TITLE, contents.audience.reason)
     unit = RewardUnit.of(contents.source.catalogue)
-    rows = list(found.surprises) or [row for row in found.rows if row.confirmed]
+    told = [row for row in found.rows if row.confirmed and row.verdict != "cannot tell"]
+    rows = list(found.surprises) or told
     charts = (_chart(found, rows[:MOST_SHARE_ROWS]),) if rows else ()
     return ReportSection(
         key=_KEY,
