@@ -81,7 +81,8 @@ def percent(share: float) -> str:
     """
     if not math.isfinite(share):
         return UNKNOWN_NUMBER
-    return f"{share:.1%}".replace("%", " %") if abs(share) < 0.1 else f"{share:.0%}".replace("%", " %")
+    places = 1 if 0.0 < abs(share) < 0.1 else 0
+    return f"{share:.{places}%}".replace("%", " %").replace("-", MINUS)
 
 
 def tick(value: float, _: object = None) -> str:

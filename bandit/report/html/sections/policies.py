@@ -129,7 +129,7 @@ def _table(found: Evaluation, unit: RewardUnit) -> ReportTable:
 
 
 def _notes(contents: ReportContents, found: Evaluation) -> tuple[str, ...]:
-    notes = []
+    notes = ["An estimate is about the customers and the time of this log; another season may differ."]
     if found.crossfit:
         notes.append(
             f"A policy that learns was judged by {found.crossfit} copies: each learned from the other customers, and "
