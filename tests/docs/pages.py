@@ -8,7 +8,9 @@ A page is plain Markdown. These fenced blocks are run, in order, in one director
   `export NAME=VALUE`, `python FILE` and `echo $?` are the only other commands. A command that fails has to be followed
   by `echo $?`.
 
-In what a page shows, a line of only `...` stands for any number of lines, and `...` within a line for any characters.
+In what a page shows, a line of only `...` stands for any number of lines, and `...` within a line for any characters;
+the last digit of a number with a decimal point may differ by one.
+
 An HTML comment on the line before a block says what to do with it:
 
 - `<!-- file: NAME -->`: the block is written to that file of the directory (any language).
@@ -34,6 +36,7 @@ WIDTH = 100
 """Columns of the terminal on which a page's commands print."""
 
 _FENCE = re.compile(r"```(\S*)\s*$")
+_DECIMAL = re.compile(r"-?(?<![\d.])[\d,]+\.\d+(?![\d.])")
 _COMMENT = re.compile(r"<!-- (file|not run): (.+?) -->\s*$")
 
 
@@ -94,14 +97,30 @@ def blocks(text):
 
 
 def matches(shown, printed):
-    """Whether lines are those that are shown, where `...` stands for any; spaces at the end do not count."""
-    parts = []
+    """Whether lines are those that are shown; spaces at their ends do not count.
+
+    `...` stands for what is left out, and a number with a decimal point may differ by one in its last digit, since
+    processors round differently.
+    """
+    numbers, parts = [], []
+
+    def literal(text):
+        numbers.extend(found[0] for found in _DECIMAL.finditer(text))
+        return r"(-?[\d,]+\.\d+)".join(map(re.escape, _DECIMAL.split(text)))
+
     for line in shown:
         if line.strip() == "...":
             parts.append(r"(?:[^\n]*\n)*?")
         else:
-            parts.append(r"[^\n]*?".join(map(re.escape, line.rstrip().split("..."))) + r"\n")
-    return re.fullmatch("".join(parts), "".join(line.rstrip() + "\n" for line in printed)) is not None
+            parts.append(r"[^\n]*?".join(map(literal, line.rstrip().split("..."))) + r"\n")
+    found = re.fullmatch("".join(parts), "".join(line.rstrip() + "\n" for line in printed))
+    return found is not None and all(map(_nearly, numbers, found.groups()))
+
+
+def _nearly(shown, printed):
+    digits = len(shown.rpartition(".")[2])
+    one, other = (float(number.replace(",", "")) for number in (shown, printed))
+    return len(printed.rpartition(".")[2]) == digits and abs(one - other) < 1.5 * 10.0**-digits
 
 
 def commands(block):

@@ -7,6 +7,7 @@ is put in where it is not what they show. The tests fail for a page that is out 
 import sys
 from pathlib import Path
 
+from bandit.report.database_page import database_page
 from tests.docs.executed import EXECUTED
 from tests.docs.pages import rewritten
 from tests.docs.reference.cli_page import cli_page
@@ -18,6 +19,7 @@ from tests.docs.reference.python_pages import python_pages
 ROOT = Path(__file__).resolve().parents[2]
 
 PAGES = {
+    "docs/database.md": database_page,
     "docs/glossary.md": glossary_page,
     "docs/reference/catalogue.md": catalogue_page,
     "docs/reference/mapping.md": mapping_page,

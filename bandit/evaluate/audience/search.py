@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bandit.evaluate.audience.cells import MIN_CELL_SHARE
+
 if TYPE_CHECKING:
     from bandit.domain import BoolArray, FloatArray
     from bandit.evaluate.audience.cells import SegmentCells
@@ -23,9 +25,6 @@ MOST_CONFIRMED, MOST_PER_OPTION = 6, 2
 
 PROMISING = 1.0
 """Standard errors by which both share and gain must be above what is assumed on the searched half."""
-
-MIN_CELL_SHARE = 0.02
-"""A segment with a smaller share of the decisions is not searched."""
 
 MOST_SHOWN = 60
 """Most pairs of option and segment that are looked at besides, to show who responds."""

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from bandit.tabular import Cell
 
 UseFinding: TypeAlias = Literal["served", "hardly ever served", "never served", "never eligible"]
+"""How much of an option was served, and whether it could be."""
 
 HARDLY_EVER = 0.1
 """An option or offer is hardly ever served below this part of an even share of the decisions that allow it."""

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from bandit.tabular import Cell
 
 OptionFinding: TypeAlias = Literal["better", "worse", "cannot tell"]
+"""What is said of an option in a segment, by its simultaneous interval."""
 
 OptionBaseline: TypeAlias = Literal["the log's policy", "the log's mix of options"]
 """What an option is compared with (`bandit.evaluate.breakdown.option_weights`)."""
