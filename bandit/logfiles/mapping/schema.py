@@ -53,10 +53,20 @@ class OptionSource(_MappingSection, frozen=True):
 
 
 class WhenSource(_MappingSection, frozen=True):
-    """The condition that a column's number is above another, under which an event happened."""
+    """The condition under which an event happened: a column's number is `above` another, or its text `equals` one."""
 
     column: str
-    above: float
+    above: float | None = None
+    equals: str | list[str] | None = None
+
+
+class NumbersSection(_MappingSection, frozen=True):
+    """[numbers]: how the file writes numbers; `signs` such as "€" are left out, `missing` are words for no number."""
+
+    decimal: str = "."
+    thousands: str = ""
+    signs: list[str] = []
+    missing: list[str] = []
 
 
 class OutcomeSection(_MappingSection, frozen=True):
@@ -92,6 +102,7 @@ class MappingDocument(_MappingSection, frozen=True):
     context: dict[str, str | FactSource] = {}
     propensity: list[PropensitySection] = []
     outcomes: list[OutcomeSection] = []
+    numbers: NumbersSection = NumbersSection()
     closed: bool | str = True
     delimiter: str = ","
 
