@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
@@ -18,6 +19,9 @@ THOUSANDS_MARKS = ("", ",", ".", "'", " ")
 MISSING_WORDS = ("NA", "N/A", "n/a", "NULL", "null", "None", "none", "NaN", "nan", "-", "?", "#N/A")
 """Words that programs write where a number is missing."""
 
+_CODES = frozenset(
+    {"EUR", "USD", "GBP", "CHF", "SEK", "NOK", "DKK", "PLN", "CZK", "JPY", "INR", "kr", "zł", "Kč", "R$"}
+)
 _SPACES = str.maketrans({"\u00a0": " ", "\u202f": " ", "\u2019": "'"})
 _WRITTEN = re.compile(
     r"(?P<sign>[-+]?)\s*(?P<before>[^\d\s.,'()+-]{0,4})\s*(?P<inner>[-+]?)"
@@ -118,11 +122,18 @@ def guess_number_style(texts: Iterable[str]) -> GuessedStyle | None:
         return _exponents(distinct, missing)
     signs = tuple(dict.fromkeys(sign for each in written for sign in (each["before"], each["after"]) if sign))
     bodies = [each["digits"].strip() for each in written]
+    if not all(map(_is_sign, signs)):
+        return None
     decimal, thousands, sure = _marks(bodies)
     style = NumberStyle(decimal, thousands, signs, missing)
     if any(style.number(text) == INVALID for text in distinct):
         return None
     return GuessedStyle(style, not sure)
+
+
+def _is_sign(text: str) -> bool:
+    """Return whether a text beside a number is a currency's or a percent sign."""
+    return text in _CODES or text == "%" or (len(text) == 1 and unicodedata.category(text) == "Sc")
 
 
 def _exponents(distinct: Sequence[str], missing: tuple[str, ...]) -> GuessedStyle | None:

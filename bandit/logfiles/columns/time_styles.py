@@ -18,6 +18,7 @@ TIME_FORMATS = tuple(day + clock for day in (*_DAYS, *_NAMED) for clock in _CLOC
 """Formats of strptime that are tried beside ISO 8601 and plain numbers."""
 
 _EARLIEST, _LATEST = (datetime(year, 1, 1, tzinfo=UTC).timestamp() for year in (1995, 2100))
+_COMPACT = len("20260131")
 _UNITS = {"s": 1.0, "ms": 1e3, "us": 1e6}
 
 
@@ -43,7 +44,9 @@ def guess_time_style(texts: Iterable[str]) -> TimeStyle | None:
         return None
     if (unit := _unix_unit(distinct)) is not None:
         return TimeStyle("unix", unit)
-    if not any(sign in distinct[0] for sign in "-/. :") or not any(map(str.isdigit, distinct[0])):
+    first = distinct[0]
+    written = any(sign in first for sign in "-/. :") and any(map(str.isdigit, first))
+    if not written and not (len(first) == _COMPACT and first.isdigit()):
         return None
     fitting = [style for style in ("iso", *TIME_FORMATS) if _reads(style, distinct)]
     return TimeStyle(fitting[0], others=tuple(fitting[1:])) if fitting else None
