@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 from dataclasses import dataclass
 from pathlib import Path
@@ -107,29 +108,31 @@ def _read_lines(log: ColumnLog) -> list[str]:
     if not report.n_refused:
         return [f"They read all {report.n_rows:,} rows."]
     first = report.refused[0]
-    return [
-        f"They read {report.n_imported:,} of {report.n_rows:,} rows; {report.n_refused:,} are refused, the first at line "
-        f"{first.line}: {first.reason}."
-    ]
+    refused = f"{report.n_refused:,} are refused, the first at line {first.line}: {first.reason}"
+    return [f"They read {report.n_imported:,} of {report.n_rows:,} rows; {refused}."]
 
 
 def _policies(request: DraftRequest, draft: LogDraft) -> tuple[list[str], str]:
     """Return the policies of the first evaluation and its baseline, as the command line names them."""
     everyone = ["everyone"] if draft.n_offers <= MOST_COMPARED else []
-    return [*everyone, "thompson"], f"rules:{request.directory / DRAFT_FILES[2]}"
+    if draft.baseline is None:
+        return [*everyone, "thompson"], f"rules:{request.directory / DRAFT_FILES[2]}"
+    pairs = [f"{name}={option}" for name, option in draft.baseline.items()]
+    plain = all(pair.count("=") == 1 and "," not in pair and pair == pair.strip() for pair in pairs)
+    offer = ",".join(pairs) if plain else json.dumps(dict(draft.baseline), ensure_ascii=False)
+    return [*everyone, "thompson"], f"offer:{offer}"
 
 
 def _next_commands(request: DraftRequest, draft: LogDraft) -> list[str]:
     catalogue, mapping, rules = (shlex.quote(str(request.directory / name)) for name in DRAFT_FILES)
-    policies, _ = _policies(request, draft)
+    policies, baseline = _policies(request, draft)
     judged = " ".join(f"--policy {each}" for each in policies)
-    log, baseline = shlex.quote(str(request.log)), f"--baseline rules:{rules}"
-    files = f"--catalogue {catalogue} --mapping {mapping}"
-    commands = [f"offer-bandit evaluate {log} {files} {judged} {baseline}"] if _is_log_file(request.log) else []
+    log, files = shlex.quote(str(request.log)), f"--catalogue {catalogue} --mapping {mapping}"
+    evaluate = f"offer-bandit evaluate {log} {files} {judged} --baseline {shlex.quote(baseline)}"
     return [
-        *commands,
+        *([evaluate] if _is_log_file(request.log) else []),
         f"offer-bandit import {_DATABASE} {log} {files}",
-        f"offer-bandit learn-offline {_DATABASE} --policy thompson {baseline} --into new.db",
+        f"offer-bandit learn-offline {_DATABASE} --policy thompson --baseline rules:{rules} --into new.db",
     ]
 
 

@@ -93,11 +93,11 @@ def init(
 ) -> None:
     """Write a working example, or draft the files for a log of your own with --from.
 
-    The example is a catalogue, segment rules, a small synthetic log, and its mapping. With --from, a file that was never
-    seen before is looked at: which columns are the offer, the outcome, facts, time and customer, and how numbers and
-    dates are written. A catalogue, a mapping and rules are drafted, with every guess and its reason as a comment, and
-    policies are evaluated for the first time. What cannot be guessed is asked for by the name of the option that says
-    it.
+    The example is a catalogue, segment rules, a small synthetic log, and its mapping. With --from, a file that was
+    never seen before is looked at: which columns are the offer, the outcome, facts, time and customer, and how numbers
+    and dates are written. A catalogue, a mapping and rules are drafted, with every guess and its reason as a comment,
+    and policies are evaluated for the first time. What cannot be guessed is asked for by the name of the option that
+    says it.
     """
     from bandit.logfiles import DraftOptions
 

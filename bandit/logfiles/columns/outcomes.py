@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bandit.logfiles.columns.coded_text import coded
 from bandit.logfiles.columns.number_style import NumberStyle, number_cure
 from bandit.logfiles.columns.values import INVALID, floats, is_blank, truth
 from bandit.logfiles.mapping.schema import WhenSource
@@ -61,7 +62,10 @@ def _happened(
         return np.ones(len(chunk), dtype=np.bool_)
     if isinstance(outcome.when, WhenSource) and outcome.when.equals is not None:
         words = {outcome.when.equals} if isinstance(outcome.when.equals, str) else set(outcome.when.equals)
-        return floats(chunk.columns[outcome.when.column], lambda text: float(text.strip() in words)) == 1.0
+        matches: BoolArray = (
+            floats(coded(chunk.columns[outcome.when.column]), lambda text: text.strip() in words) == 1.0
+        )
+        return matches
     if isinstance(outcome.when, WhenSource):
         texts = chunk.columns[outcome.when.column]
         values, wanted = style.numbers(texts), "a finite number"

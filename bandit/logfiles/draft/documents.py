@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING
 from bandit.logfiles.draft.toml_text import comment_line, entry, listing, toml_value
 
 if TYPE_CHECKING:
+    from bandit.logfiles.columns.number_style import NumberStyle
     from bandit.logfiles.draft.fact_drafts import FactDraft
     from bandit.logfiles.draft.offers import ForbidDraft, LeverDraft
     from bandit.logfiles.draft.practice import PracticeDraft
     from bandit.logfiles.draft.records import Guess, Roles
 
 UNKNOWN_MEANS = (
-    '"unknown": the file does not say how probable each offer was; evaluate estimates it from the facts, which is right '
-    "where offers depended on these facts alone, and says how well it fits"
+    '"unknown" means that evaluate estimates from the facts how probable each offer was, which is right where offers '
+    "depended on these facts alone, and that it says how well it fits"
 )
 
 
@@ -141,11 +142,23 @@ def mapping_text(draft: Drafted) -> str:
     lines = [comment_line(f"What the columns of {draft.file} mean; drafted by `offer-bandit init --from`.")]
     if draft.delimiter != ",":
         lines.append(entry("delimiter", draft.delimiter))
-    lines.append("[columns]")
+    lines += ["[columns]", *_columns(draft), *_numbers(roles.numbers)]
+    lines += ["", "[context]", *(_fact_source(fact) for fact in draft.facts), "", "[offer]"]
+    for lever in draft.levers:
+        lines.append(entry(lever.name, _source(lever.column, lever.map)))
+    for options, share in draft.propensities:
+        lines += ["", "[[propensity]]", entry("offer", draft.offer(options)), entry("value", share)]
+    lines += ["", "[[outcomes]]", *_outcome(draft)]
+    return "\n".join(lines) + "\n"
+
+
+def _columns(draft: Drafted) -> list[str]:
+    """Return the lines of [columns]."""
+    roles = draft.roles
     if roles.customer is None:
-        lines.append(entry("row_customer", True, draft.reason_of("", "customer")))  # noqa: FBT003 - a value
+        lines = [entry("row_customer", value=True, comment=draft.reason_of("", "customer"))]
     else:
-        lines.append(entry("customer", roles.customer, draft.reason_of(roles.customer, "customer")))
+        lines = [entry("customer", roles.customer, draft.reason_of(roles.customer, "customer"))]
     if roles.decision_id is not None:
         lines.append(entry("decision_id", roles.decision_id))
     if roles.time is not None and roles.time_style is not None:
@@ -154,28 +167,17 @@ def mapping_text(draft: Drafted) -> str:
             lines.append(entry("time_format", roles.time_style.time_format))
         if roles.time_style.unit != "s":
             lines.append(entry("time_unit", roles.time_style.unit))
-    if draft.propensities:
-        lines.append(comment_line(f"propensity: {draft.propensity_reason}"))
-    else:
-        lines.append(comment_line(draft.propensity_reason))
-        lines.append(entry("propensity", draft.propensity))
-    if not roles.numbers.is_plain:
-        lines += ["", "[numbers]"]
-        for name, value, usual in (
-            ("decimal", roles.numbers.decimal, "."),
-            ("thousands", roles.numbers.thousands, ""),
-            ("signs", list(roles.numbers.signs), []),
-            ("missing", list(roles.numbers.missing), []),
-        ):
-            if value != usual:
-                lines.append(entry(name, value))
-    lines += ["", "[context]", *(_fact_source(fact) for fact in draft.facts), "", "[offer]"]
-    for lever in draft.levers:
-        lines.append(entry(lever.name, _source(lever.column, lever.map)))
-    for options, share in draft.propensities:
-        lines += ["", "[[propensity]]", entry("offer", draft.offer(options)), entry("value", share)]
-    lines += ["", "[[outcomes]]", *_outcome(draft)]
-    return "\n".join(lines) + "\n"
+    lines.append(comment_line(f"propensity: {draft.propensity_reason}"))
+    return lines if draft.propensities else [*lines, entry("propensity", draft.propensity)]
+
+
+def _numbers(style: NumberStyle) -> list[str]:
+    """Return the lines of [numbers], none where numbers are written plainly."""
+    given = (("decimal", style.decimal, "."), ("thousands", style.thousands, ""))
+    lists = (("signs", list(style.signs)), ("missing", list(style.missing)))
+    lines = [entry(name, value) for name, value, usual in given if value != usual]
+    lines += [entry(name, value) for name, value in lists if value]
+    return ["", "[numbers]", *lines] if lines else []
 
 
 def _fact_source(fact: FactDraft) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -40,7 +40,8 @@ class LogDraft(Tabular):
     """A drafted catalogue, mapping and segment rules as texts of TOML, with what was guessed and what was left out.
 
     `n_rows` rows were looked at, which are all of the file where `whole` is true. `random` is whether offers seem to be
-    drawn at random with constant shares.
+    drawn at random with constant shares. `baseline` is the offer that the rules give everybody, None where they have
+    segments.
     """
 
     catalogue: str
@@ -53,6 +54,7 @@ class LogDraft(Tabular):
     whole: bool
     random: bool
     n_offers: int
+    baseline: Mapping[str, str] | None
 
     def to_rows(self) -> list[dict[str, Cell]]:
         """Return one row a guess, those left out at the end."""
@@ -138,6 +140,7 @@ def _checked(path: Path, drafted: Drafted, sample: FileSample, guesses: Sequence
         whole=sample.whole,
         random=random,
         n_offers=read.n_offers,
+        baseline=None if drafted.practice.segments else drafted.offer(drafted.practice.otherwise),
     )
 
 
@@ -171,27 +174,20 @@ def _propensities(
             (),
             f"no column has it, and there is nothing to test whether offers were random; {UNKNOWN_MEANS}",
         )
-    tests = f"in {trial.n_tests} chi-square tests with the facts, pairs of them and the order of the rows"
+    tests = f"{trial.n_tests} chi-square tests with the facts, pairs of facts and the order of the rows"
     if not trial.balanced:
         p_value = f"p = {trial.p_value:.2g}" if trial.p_value > 1e-12 else "p < 1e-12"
-        return (
-            UNKNOWN_PROPENSITY,
-            (),
-            f"no column has it, and the offer depends on {trial.worst} ({p_value} for all {trial.n_tests} tests "
-            f"together, level {TRIAL_LEVEL:.0%}); {UNKNOWN_MEANS}",
-        )
+        reason = f"no column has it, and the offer depends on {trial.worst} ({p_value} for all of {tests} together, "
+        return UNKNOWN_PROPENSITY, (), f"{reason}level {TRIAL_LEVEL:.0%}); {UNKNOWN_MEANS}"
     if len(names) > _MOST_SHARES and not trial.equal:
-        return (
-            UNKNOWN_PROPENSITY,
-            (),
-            f"no column has it, and {len(names)} offers have shares of their own; {UNKNOWN_MEANS}",
-        )
+        reason = f"no column has it, and {len(names)} offers have shares of their own"
+        return UNKNOWN_PROPENSITY, (), f"{reason}; {UNKNOWN_MEANS}"
     shares = trial.propensities
     listed = ", ".join(f"{'/'.join(each)} {share}" for each, share in list(zip(names, shares, strict=True))[:6])
-    what = f"{shares[0]} for each" if trial.equal else listed
+    what = f"{shares[0]} each" if trial.equal else listed
     reason = (
-        f"no column has it; the offers look drawn at random: {what} (p = {trial.p_value:.2g} {tests} together, level "
-        f'{TRIAL_LEVEL:.0%}); if they were not, put "unknown"'
+        f"no column has it, and the offers look drawn at random, {what}: {tests} find nothing (p = {trial.p_value:.2g} "
+        f'for all together, level {TRIAL_LEVEL:.0%}); where they were not random, put "unknown"'
     )
     if trial.equal:
         return shares[0], (), reason

@@ -57,7 +57,7 @@ def _draft(name: str, column: ColumnProfile, later: set[str]) -> FactDraft:
     missing = {text for text in column.raw if text.strip() and text.strip() not in known}
     if kind == "boolean":
         words = {text: (text.strip() and truth(text)) for text in raws if text not in missing}
-        table: dict[str, str | bool] = {text: "" for text in sorted(missing)}
+        table: dict[str, str | bool] = dict.fromkeys(sorted(missing), "")
         if column.numbers is not None and any(value == INVALID for value in words.values() if value != ""):
             for text, code in zip(column.distinct, range(len(column.distinct)), strict=True):
                 table[text] = bool(column.numbers[int(np.argmax(column.codes == code))])
@@ -65,7 +65,7 @@ def _draft(name: str, column: ColumnProfile, later: set[str]) -> FactDraft:
         return FactDraft(name, column.name, "boolean", (), table, marks.astype(np.int64), (f"not {name}", name))
     added = sorted({text.strip() for text in later if text.strip()} - known)
     values = tuple(sorted([*column.distinct, *added][: 2 * MOST_VALUES]))
-    table = {text: "" for text in sorted(missing)}
+    table = dict.fromkeys(sorted(missing), "")
     table |= {text: text.strip() for text in raws if text.strip() and text != text.strip() and text not in missing}
     conditions = tuple(f'{name} == "{_quoted(text)}"' for text in column.distinct)
     return FactDraft(name, column.name, "categorical", values, table, column.codes, conditions)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -37,9 +38,10 @@ def find_facts(
     guesses, left_out = [], []
     numbers = [each for each in candidates if each.looks == "number"]
     for each in candidates:
-        reason = _why_not(each, happened, [*taken, *facts], numbers)
-        if reason is None and len(facts) >= MOST_FACTS:
-            reason = f"{MOST_FACTS} facts are drafted; add the columns that you want"
+        if len(facts) >= MOST_FACTS:
+            reason: str | None = f"{MOST_FACTS} facts are drafted; add the columns that you want"
+        else:
+            reason = _why_not(each, happened, [*taken, *facts], numbers)
         if reason is not None:
             left_out.append(Guess(each.name, "left out", reason))
             continue
@@ -153,7 +155,7 @@ def _groups(column: ColumnProfile) -> list[tuple[str, BoolArray]]:
         groups.append(("more than 0", column.numbers > 0.0))
         groups += [
             (f"{low:g} to {high:g}", (column.numbers > low) & (column.numbers <= high))
-            for low, high in zip(edges[:-1], edges[1:], strict=True)
+            for low, high in pairwise(edges.tolist())
         ]
         return groups
     return groups + [(f'"{text}"', column.codes == code) for code, text in enumerate(column.distinct)]

@@ -94,8 +94,9 @@ def _determines(column: ColumnProfile, propensity: ColumnProfile) -> bool:
 def _options_of(path: Path, column: ColumnProfile) -> str:
     if len(column.distinct) > MOST_OPTIONS:
         raise question(
-            path, f'"{column.name}" has {len(column.distinct):,} values, too many for the options of an offer; name '
-            "another column by --offer COLUMN",
-        )  # fmt: skip
+            path,
+            f'"{column.name}" has {len(column.distinct):,} values, too many for the options of an offer; name another '
+            "column by --offer COLUMN",
+        )
     blank = ", and blanks, which are taken for none" if column.n_blank else ""
     return f"{len(column.distinct)} options ({listed(column.frequent(), 5)}){blank}"

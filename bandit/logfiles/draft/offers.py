@@ -12,7 +12,7 @@ import numpy as np
 from bandit.domain import BoolArray, IntArray
 from bandit.logfiles.columns.number_style import guess_number_style
 from bandit.logfiles.draft.profile import BLANK
-from bandit.logfiles.draft.words import says_no_offer, words
+from bandit.logfiles.draft.words import says_no_offer, word_set, words
 
 if TYPE_CHECKING:
     from bandit.logfiles.draft.fact_drafts import FactDraft
@@ -22,7 +22,7 @@ EXPECTED_TOGETHER = 20.0
 """Rows in which two things must be expected together before never seeing them so makes a rule."""
 
 _NONE = "none"
-_DISCOUNTS = frozenset("discount discounts rabatt off reduction markdown".split())
+_DISCOUNTS = word_set("discount discounts rabatt off reduction markdown")
 
 
 @dataclass(frozen=True, slots=True, eq=False)

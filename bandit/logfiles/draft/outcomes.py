@@ -54,8 +54,8 @@ def outcome_happened(columns: Mapping[str, ColumnProfile], outcome: OutcomeGuess
     """Return in which rows the outcome happened, (n,)."""
     column = columns[outcome.when]
     if outcome.equals is not None:
-        place = column.distinct.index(outcome.equals)
-        return column.codes == place
+        equal: BoolArray = column.codes == column.distinct.index(outcome.equals)
+        return equal
     numbers = np.zeros(column.n) if column.numbers is None else np.nan_to_num(column.numbers, nan=0.0)
     happened: BoolArray = numbers > 0.0
     return happened
@@ -138,8 +138,8 @@ def _from_money(
     choices = f"of two values are {listed(twos)}" if twos else f"of numbers are {listed(numbers) or 'not there either'}"
     raise question(
         path,
-        "no column is named as an outcome (such as converted, purchase or revenue); name the one that says what came of "
-        f"an offer by --outcome COLUMN or --revenue COLUMN: columns {choices}",
+        "no column is named as an outcome (such as converted, purchase or revenue); name the one that says what came "
+        f"of an offer by --outcome COLUMN or --revenue COLUMN: columns {choices}",
     )
 
 
@@ -155,7 +155,8 @@ def _money_columns(columns: Mapping[str, ColumnProfile]) -> list[ColumnProfile]:
 
 def _paid(column: ColumnProfile) -> BoolArray:
     numbers = column.numbers if column.numbers is not None else np.zeros(column.n)
-    return np.nan_to_num(numbers, nan=0.0) != 0.0
+    paid: BoolArray = np.nan_to_num(numbers, nan=0.0) != 0.0
+    return paid
 
 
 def _agreement(column: ColumnProfile, happened: BoolArray) -> float:

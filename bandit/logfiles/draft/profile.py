@@ -132,5 +132,5 @@ def _missing_words(raw: Sequence[str]) -> frozenset[str]:
     bare = {text.strip() for text in raw}
     others = [text for text in bare if text and text not in MISSING_WORDS]
     if others and guess_number_style(others) is not None:
-        return bare & set(MISSING_WORDS)
-    return bare & {"NA", "N/A", "#N/A", "NULL", "NaN", "nan"}
+        return frozenset(bare & set(MISSING_WORDS))
+    return frozenset(bare & {"NA", "N/A", "#N/A", "NULL", "NaN", "nan"})

@@ -24,6 +24,7 @@ from bandit.logfiles.draft.words import (
     NOT_THE_TIME,
     PROPENSITY_WORDS,
     TIME_WORDS,
+    word_set,
 )
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
 _CURRENCIES = {"€": "EUR", "$": "USD", "£": "GBP", "¥": "JPY", "₹": "INR", "EUR": "EUR", "USD": "USD", "GBP": "GBP"}
 _CURRENCIES |= {"CHF": "CHF", "SEK": "SEK", "NOK": "NOK", "DKK": "DKK", "PLN": "PLN", "zł": "PLN", "CZK": "CZK"}
 _SIGNS = ("€", "$", "£", "¥", "₹")
-_STRONG_TIMES = frozenset("time timestamp datetime sent decided at zeitpunkt".split())
+_STRONG_TIMES = word_set("time timestamp datetime sent decided at zeitpunkt")
 
 
 def find_roles(sample: FileSample, options: DraftOptions) -> tuple[Roles, BoolArray]:
@@ -148,18 +149,21 @@ def _customer(
 
 
 def _decision_id(columns: Mapping[str, ColumnProfile], guesses: list[Guess], reserved: set[str | None]) -> str | None:
-    for each in columns.values():
-        named = bool(each.words) and each.words <= ID_WORDS | DECISION_WORDS
-        if (
-            named
-            and each.name not in reserved
-            and each.is_unique
-            and each.looks in {"text", "number"}
-            and not each.n_blank
-        ):
-            guesses.append(Guess(each.name, "decision id", "its name, and it differs in every row"))
-            return each.name
-    return None
+    found = [
+        each
+        for each in columns.values()
+        if each.looks in {"text", "number"}
+        and each.is_unique
+        and each.words
+        and each.words <= ID_WORDS | DECISION_WORDS
+        and each.name not in reserved
+        and not each.n_blank
+    ]
+    if not found:
+        return None
+    chosen = min(found, key=lambda each: ("decision" not in each.words, not each.words & ID_WORDS))
+    guesses.append(Guess(chosen.name, "decision id", "its name, and it differs in every row"))
+    return chosen.name
 
 
 def _time(
@@ -194,9 +198,10 @@ def _time(
         return chosen, TimeStyle("unix", "d")
     if style is None:
         raise question(
-            path, f'the times in "{chosen}", such as "{column.distinct[0]}", cannot be read; say how they are written by '
-            "--time-format, such as %d.%m.%Y",
-        )  # fmt: skip
+            path,
+            f'the times in "{chosen}", such as "{column.distinct[0]}", cannot be read; say how they are written '
+            "by --time-format, such as %d.%m.%Y",
+        )
     if style.others and options.time_format is None:
         raise question(
             path,
@@ -226,8 +231,8 @@ def _refuse_events(path: Path, columns: Mapping[str, ColumnProfile], customer: s
         by = ids[0] if ids else customer or "the decision's id"
         raise question(
             path,
-            f'has one row an event ("{each.name}" is {listed(each.frequent(), 4)}); a log has one row a decision: bring '
-            f'the rows of each "{by}" together into one, with what was offered, a column of 0 and 1 for '
+            f'has one row an event ("{each.name}" is {listed(each.frequent(), 4)}); a log has one row a decision: '
+            f'bring the rows of each "{by}" together into one, with what was offered, a column of 0 and 1 for '
             f'"{events[-1] if events[0] in {"shown", "sent"} else events[0]}" and the sum of its money',
         )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -55,7 +56,7 @@ class FileSample:
 
 
 def sample_file(path: Path, progress: Progress | None = None) -> FileSample:
-    """Read the first rows of a CSV, gzipped CSV or Parquet file; LogFileError for a file that is no table of decisions."""
+    """Read the first rows of a CSV, gzipped CSV or Parquet file; LogFileError where it is no table of decisions."""
     if not path.is_file():
         raise LogFileError(f"{path}: there is no such file; check the path of the log")
     if path.stat().st_size == 0:
@@ -91,11 +92,11 @@ def _names(path: Path, source: Source) -> list[str]:
     if len(names) < 2:
         seen = f'one column, "{names[0][:80]}"' if names else "no header"
         raise LogFileError(
-            f"{path}: has {seen}; a log needs a column with what was offered and one with what came of it, separated by "
-            "a comma, semicolon, tab or bar, and their names in line 1"
+            f"{path}: has {seen}; a log needs a column with what was offered and one with what came of it, separated "
+            "by a comma, semicolon, tab or bar, and their names in line 1"
         )
-    repeated = next((name for name in names if names.count(name) > 1), None)
-    if repeated is not None:
+    repeated, times = Counter(names).most_common(1)[0]
+    if times > 1:
         raise LogFileError(f'{path}: line 1 has the column "{repeated}" twice; give each a name of its own')
     return names
 
