@@ -22,7 +22,7 @@ BENCH_OUT ?= bench
 export OPENBLAS_NUM_THREADS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lowest slow lint types imports check bench clean
+.PHONY: help install demo test lowest slow notebooks lint types imports check docs reference bench clean
 .NOTPARALLEL:
 
 help: ## Show this list
@@ -47,7 +47,7 @@ $(LOWEST_STAMP): pyproject.toml constraints-lowest.txt
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 13))' || \
 		{ echo "The oldest versions are published for Python 3.11 and 3.12 only; $(PYTHON) is $$($(PYTHON) --version 2>&1). Try: make lowest PYTHON=python3.11"; exit 1; }
 	$(PYTHON) -m venv $(LOWEST_VENV)
-	$(LOWEST_PYTHON) -m pip install --quiet --constraint constraints-lowest.txt --editable '.[parquet,notebooks,test]'
+	$(LOWEST_PYTHON) -m pip install --quiet --constraint constraints-lowest.txt --editable '.[report,frames,dashboard,parquet,notebooks,test]'
 	@touch $@
 
 lowest: $(LOWEST_STAMP) ## Run the fast tests with the lowest versions that pyproject.toml allows
@@ -55,6 +55,9 @@ lowest: $(LOWEST_STAMP) ## Run the fast tests with the lowest versions that pypr
 
 slow: $(STAMP) ## Run the slow tests: statistics, notebooks, calibration, kills, the installed package
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m slow
+
+notebooks: $(STAMP) ## Run the notebooks and store their outputs
+	$(BIN)/python -m tests.docs.notebooks
 
 lint: $(STAMP) ## Lint and check the format
 	$(BIN)/ruff check .
@@ -68,6 +71,13 @@ imports: $(STAMP) ## Check that imports go one way
 
 # The fast tests come last, so that the last line of a run is their sum.
 check: lint types imports slow test ## Everything CI runs
+
+docs: $(STAMP) ## Build the documentation into docs/_build/html, without a network
+	$(BIN)/python -m sphinx -q -W --keep-going -b html -c docs . docs/_build/html
+	@echo "Open docs/_build/html/docs/index.html"
+
+reference: $(STAMP) ## Write the generated pages of the documentation, and the output that its pages show
+	$(BIN)/python -m tests.docs.regenerate
 
 $(BENCH_STAMP): pyproject.toml simulator/bench/constraints.txt
 	$(PYTHON) -m venv $(BENCH_VENV)
@@ -88,5 +98,5 @@ bench: $(BENCH_STAMP) ## Compare the engine with other libraries, in earnings an
 	@if [ -n "$$OFFER_BANDIT_OBP_PYTHON" ]; then $(BENCH_PYTHON) -m simulator.bench ope --out $(BENCH_OUT); \
 		else echo "OFFER_BANDIT_OBP_PYTHON is not set: evaluation is not timed beside Open Bandit Pipeline"; fi
 
-clean: ## Remove the environments, caches and the demo's files
-	rm -rf $(VENV) $(LOWEST_VENV) $(BENCH_VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache demo build dist *.egg-info
+clean: ## Remove the environments, caches, the built documentation and the demo's files
+	rm -rf $(VENV) $(LOWEST_VENV) $(BENCH_VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache docs/_build demo build dist *.egg-info

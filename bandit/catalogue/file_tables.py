@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
+from msgspec import Meta
 
 from bandit.catalogue.group_schema import GroupsFile
 from bandit.catalogue.live_schema import GuardrailFile, RolloutFile, StickyFile
@@ -28,42 +29,117 @@ class _Strict(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
 class FactFile(_Strict, frozen=True):
     """One fact under [context]."""
 
-    type: Literal["categorical", "numeric", "boolean"]
-    values: list[str] = []
-    center: float | None = None
-    scale: float | None = None
+    type: Annotated[
+        Literal["categorical", "numeric", "boolean"],
+        Meta(
+            description="What the fact's values are: texts of a list, numbers, or true and false.", examples=["numeric"]
+        ),
+    ]
+    values: Annotated[
+        list[str],
+        Meta(
+            description="The values of a categorical fact, which needs them. Another text at a decision counts as one "
+            "further value, the same for all of them.",
+            examples=[["f", "m"]],
+        ),
+    ] = []
+    center: Annotated[
+        float | None,
+        Meta(
+            description="What is subtracted from a numeric fact before a model sees it; by default the mean of "
+            "the first 500 outcomes. Needs `scale` as well.",
+            examples=[30.0],
+        ),
+    ] = None
+    scale: Annotated[
+        float | None,
+        Meta(
+            description="What a numeric fact is divided by before a model sees it, above 0; by default the standard "
+            "deviation of the first 500 outcomes. Needs `center` as well.",
+            examples=[20.0],
+        ),
+    ] = None
 
 
 class OptionFile(_Strict, frozen=True):
     """One option; keys other than the costs are free numeric attributes."""
 
-    name: str
-    rate: float = 0.0
-    contact_cost: float = 0.0
-    redemption_cost: float = 0.0
-    attributes: dict[str, float] = {}
+    name: Annotated[str, Meta(description="The option's name; options of one dimension differ.", examples=["10"])]
+    rate: Annotated[
+        float,
+        Meta(description="The share of the revenue that is given away, 0 to 1: 0.10 is 10 % off.", examples=[0.1]),
+    ] = 0.0
+    contact_cost: Annotated[
+        float,
+        Meta(description="What sending it costs, in the currency, whether or not anything is bought.", examples=[0.1]),
+    ] = 0.0
+    redemption_cost: Annotated[
+        float,
+        Meta(description="What it costs when the customer converts, in the currency, as a gift does.", examples=[1.2]),
+    ] = 0.0
+    attributes: Annotated[
+        dict[str, float],
+        Meta(
+            description="Numbers that describe the option, so that what is learned of one depth informs the others. "
+            "Each is written as a key of its own beside `name`.",
+            examples=[{"depth": 10}],
+        ),
+    ] = {}
 
 
 class AttributeFile(_Strict, frozen=True):
     """Prior knowledge about an attribute of a dimension's options (`rate` is one too): how response depends on it."""
 
-    monotone: Literal["increasing", "decreasing"]
+    monotone: Annotated[
+        Literal["increasing", "decreasing"],
+        Meta(description="The direction in which the response goes as the attribute grows.", examples=["increasing"]),
+    ]
 
 
 class DimensionFile(_Strict, frozen=True):
     """One entry of [[dimensions]]."""
 
-    name: str
-    options: list[OptionFile]
-    attributes: dict[str, AttributeFile] = {}
+    name: Annotated[str, Meta(description="The lever's name; dimensions differ.", examples=["channel"])]
+    options: Annotated[
+        list[OptionFile],
+        Meta(
+            description='The values that the lever can take, at least one; "none" is an option like any other.',
+            examples=[[{"name": "email"}, {"name": "sms", "contact_cost": 0.1}]],
+        ),
+    ]
+    attributes: Annotated[
+        dict[str, AttributeFile],
+        Meta(
+            description="Prior knowledge about attributes of the options, by name; `rate` is an attribute, too.",
+            examples=[{"rate": {"monotone": "increasing"}}],
+        ),
+    ] = {}
 
 
 class RuleFile(_Strict, frozen=True):
     """One entry of [[rules]]: stacking without `when`, eligibility with it."""
 
-    forbid: dict[str, list[str]]
-    when: str | None = None
-    reason: str = ""
+    forbid: Annotated[
+        dict[str, list[str]],
+        Meta(
+            description="Options by dimension: an offer with one of them in each dimension named here is forbidden.",
+            examples=[{"discount": ["20"], "gift": ["tote"]}],
+        ),
+    ]
+    when: Annotated[
+        str | None,
+        Meta(
+            description="The [condition](conditions.md) on the facts under which the rule holds; without it, always.",
+            examples=["not loyal"],
+        ),
+    ] = None
+    reason: Annotated[
+        str,
+        Meta(
+            description="Why, in words: shown beside what the rule removed. By default made from the rule.",
+            examples=["margin floor"],
+        ),
+    ] = ""
 
     @property
     def words(self) -> str:
@@ -79,11 +155,38 @@ class RuleFile(_Strict, frozen=True):
 class ObjectiveFile(_Strict, frozen=True):
     """The [objective]."""
 
-    kind: ObjectiveKind = "conversion"
-    event: str = "purchase"
-    margin: float = 1.0
-    window: str = "7d"
-    activation: str | None = None
+    kind: Annotated[
+        ObjectiveKind,
+        Meta(
+            description="What a decision earns: 1 for a conversion, its revenue, its profit, or the `reward` that your "
+            "events bring.",
+            examples=["profit"],
+        ),
+    ] = "conversion"
+    event: Annotated[str, Meta(description="The event that counts as a conversion.", examples=["purchase"])] = (
+        "purchase"
+    )
+    margin: Annotated[
+        float,
+        Meta(
+            description="The share of the revenue that is earned before incentives, 0 to 1; for profit.",
+            examples=[0.35],
+        ),
+    ] = 1.0
+    window: Annotated[
+        str,
+        Meta(
+            description='How long after a decision events count, as "36h" or "7d" (units s, min, h, d, w).',
+            examples=["7d"],
+        ),
+    ] = "7d"
+    activation: Annotated[
+        str | None,
+        Meta(
+            description="The event without which a decision is no outcome ([activation](../activation-and-sticky.md)).",
+            examples=["shown"],
+        ),
+    ] = None
 
     @property
     def window_microseconds(self) -> int:
@@ -94,18 +197,74 @@ class ObjectiveFile(_Strict, frozen=True):
 class CatalogueFile(_Strict, frozen=True):
     """A whole catalogue."""
 
-    dimensions: list[DimensionFile]
-    name: str = "offers"
-    currency: str = "EUR"
-    objective: ObjectiveFile = ObjectiveFile()
-    undeclared: Literal["refuse", "drop"] = "refuse"
-    context: dict[str, FactFile] = {}
-    rules: list[RuleFile] = []
-    fallback: dict[str, str] | None = None
-    groups: GroupsFile | None = None
-    rollout: RolloutFile | None = None
-    guardrails: list[GuardrailFile] = []
-    sticky: StickyFile | None = None
+    dimensions: Annotated[
+        list[DimensionFile],
+        Meta(
+            description="The levers, at least one. An offer has exactly one option of each.",
+            examples=[[{"name": "channel", "options": [{"name": "email"}, {"name": "sms"}]}]],
+        ),
+    ]
+    name: Annotated[str, Meta(description="The campaign's name, shown in reports.", examples=["spring"])] = "offers"
+    currency: Annotated[str, Meta(description="The unit of money, a label for people.", examples=["EUR"])] = "EUR"
+    objective: Annotated[
+        ObjectiveFile, Meta(description="What is to be earned.", examples=[{"kind": "profit", "margin": 0.35}])
+    ] = ObjectiveFile()
+    undeclared: Annotated[
+        Literal["refuse", "drop"],
+        Meta(
+            description="What happens to a fact of a decision that is not declared; written under `[context]`.",
+            examples=["drop"],
+        ),
+    ] = "refuse"
+    context: Annotated[
+        dict[str, FactFile],
+        Meta(
+            description="What is known of a customer at a decision: facts by name (letters, digits, underscores).",
+            examples=[{"loyal": {"type": "boolean"}}],
+        ),
+    ] = {}
+    rules: Annotated[
+        list[RuleFile],
+        Meta(
+            description="What may not be offered: combinations that exclude each other, and who may not get what.",
+            examples=[[{"forbid": {"gift": ["tote"]}, "when": "not loyal"}]],
+        ),
+    ] = []
+    fallback: Annotated[
+        dict[str, str] | None,
+        Meta(
+            description="The offer that is served where nothing else can be: one option of each dimension.",
+            examples=[{"channel": "email"}],
+        ),
+    ] = None
+    groups: Annotated[
+        GroupsFile | None,
+        Meta(
+            description="Standing groups of customers, to be compared with each other ([groups](../groups.md)).",
+            examples=[{"policy": 0.9, "holdout": 0.1}],
+        ),
+    ] = None
+    rollout: Annotated[
+        RolloutFile | None,
+        Meta(
+            description="How far the policy is rolled out ([roll-out](../rollout.md)); without it, to everybody.",
+            examples=[{"mode": "ramp", "share": 0.1}],
+        ),
+    ] = None
+    guardrails: Annotated[
+        list[GuardrailFile],
+        Meta(
+            description="Bounds on how often an event follows the policy's decisions ([guardrails](../guardrails.md)).",
+            examples=[[{"event": "unsubscribe", "at_most": 0.004}]],
+        ),
+    ] = []
+    sticky: Annotated[
+        StickyFile | None,
+        Meta(
+            description="How long a customer keeps an offer ([sticky offers](../activation-and-sticky.md)).",
+            examples=[{"for": "3d"}],
+        ),
+    ] = None
 
 
 def window_microseconds(text: str) -> int:

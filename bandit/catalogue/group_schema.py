@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
+from msgspec import Meta
 
 from bandit.catalogue.toml import read_toml
 from bandit.errors import CatalogueError
@@ -27,42 +29,112 @@ SHARE_TOLERANCE = 1e-9
 class SegmentFile(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """One entry of [[segments]]: a condition and the offer of those for whom it holds."""
 
-    when: str
-    offer: dict[str, str]
-    name: str = ""
+    when: Annotated[
+        str,
+        Meta(
+            description="The [condition](conditions.md) on the facts: for whom the segment is.",
+            examples=["gender == 'f'"],
+        ),
+    ]
+    offer: Annotated[
+        dict[str, str],
+        Meta(
+            description="What they get: one option of each dimension. Where it is not eligible, the next one is tried.",
+            examples=[{"discount": "10", "channel": "email"}],
+        ),
+    ]
+    name: Annotated[str, Meta(description="The segment's name, for people.", examples=["women"])] = ""
 
 
 class SegmentRulesFile(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """A file of segment rules."""
 
-    segments: list[SegmentFile] = []
-    otherwise: dict[str, str] | None = None
-    exploration: float = 0.0
-    name: str = "segment rules"
+    segments: Annotated[
+        list[SegmentFile],
+        Meta(
+            description="Segments in order: the first one whose condition holds names the offer.",
+            examples=[[{"when": "loyal", "offer": {"channel": "sms"}}]],
+        ),
+    ] = []
+    otherwise: Annotated[
+        dict[str, str] | None,
+        Meta(
+            description="The offer of everybody else; by default the catalogue's fallback.",
+            examples=[{"channel": "email"}],
+        ),
+    ] = None
+    exploration: Annotated[
+        float,
+        Meta(
+            description="The share of the decisions, 0 to 1, that gets any eligible offer at random, so that a log of "
+            "the rules can tell what other offers are worth.",
+            examples=[0.1],
+        ),
+    ] = 0.0
+    name: Annotated[
+        str, Meta(description="The name under which reports show the rules.", examples=["spring rules"])
+    ] = "segment rules"
 
 
 class GroupRulesFile(SegmentRulesFile, forbid_unknown_fields=True, frozen=True, kw_only=True):
     """The group `rules`: its share and its segment rules."""
 
-    share: float
+    share: Annotated[float, Meta(description="The group's share of the customers, 0 to 1.", examples=[0.1])]
 
 
 class HoldoutFile(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """The group `holdout`: its share and the only offer that it gets."""
 
-    share: float
-    offer: str | dict[str, str] = FALLBACK_OFFER
+    share: Annotated[float, Meta(description="The group's share of the customers, 0 to 1.", examples=[0.05])]
+    offer: Annotated[
+        str | dict[str, str],
+        Meta(
+            description='What everybody in it gets: `"fallback"`, or one option of each dimension.',
+            examples=["fallback", {"channel": "email"}],
+        ),
+    ] = FALLBACK_OFFER
 
 
 class GroupsFile(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """The [groups]; a group that is left out is not declared."""
 
-    policy: float | None = None
-    rules: GroupRulesFile | None = None
-    random: float | None = None
-    holdout: float | HoldoutFile | None = None
-    salt: str = ""
-    teach: bool | list[str] = True
+    policy: Annotated[
+        float | None, Meta(description="The share of the customers whom the policy serves, 0 to 1.", examples=[0.8])
+    ] = None
+    rules: Annotated[
+        GroupRulesFile | None,
+        Meta(
+            description="Business as usual: its share and the segment rules that serve it.",
+            examples=[{"share": 0.1, "otherwise": {"channel": "email"}}],
+        ),
+    ] = None
+    random: Annotated[
+        float | None,
+        Meta(
+            description="The share of the customers who get each eligible offer with the same chance.", examples=[0.05]
+        ),
+    ] = None
+    holdout: Annotated[
+        float | HoldoutFile | None,
+        Meta(
+            description="Customers who all get one offer, as a rule the one that gives nothing; a number is the share.",
+            examples=[0.05],
+        ),
+    ] = None
+    salt: Annotated[
+        str,
+        Meta(
+            description="At most 64 bytes; another salt deals the customers to the groups anew.",
+            examples=["2026-spring"],
+        ),
+    ] = ""
+    teach: Annotated[
+        bool | list[str],
+        Meta(
+            description="Which groups' decisions teach the policy: all, the policy's own only (false), or those named.",
+            examples=[True, ["policy", "random"]],
+        ),
+    ] = True
 
     @property
     def shares(self) -> dict[str, float]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
+from msgspec import Meta
 
 from bandit.catalogue.group_schema import MAX_SALT_BYTES, SegmentRulesFile
 from bandit.errors import CatalogueError
@@ -25,10 +26,34 @@ class RolloutFile(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     customers to the two.
     """
 
-    mode: RolloutMode = "full"
-    share: float | None = None
-    rules: SegmentRulesFile | None = None
-    salt: str = ""
+    mode: Annotated[
+        RolloutMode,
+        Meta(
+            description="Who serves: the rules while the policy chooses beside (shadow) or learns only (apprentice), "
+            "the policy a share of the customers (ramp), or the policy everybody (full).",
+            examples=["shadow"],
+        ),
+    ] = "full"
+    share: Annotated[
+        float | None,
+        Meta(
+            description='The share of the customers whom the policy serves; with `mode = "ramp"` only.', examples=[0.1]
+        ),
+    ] = None
+    rules: Annotated[
+        SegmentRulesFile | None,
+        Meta(
+            description="The segment rules that serve the others; by default those of the group `rules`, else the "
+            "fallback.",
+            examples=[{"otherwise": {"channel": "email"}}],
+        ),
+    ] = None
+    salt: Annotated[
+        str,
+        Meta(
+            description="At most 64 bytes; another salt deals the customers to the arms anew.", examples=["2026-spring"]
+        ),
+    ] = ""
 
     def texts(self) -> Iterator[tuple[str, str]]:
         """Yield (kind, text) for every text that is stored; options are checked as parts of offers."""
@@ -46,12 +71,34 @@ class GuardrailFile(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     Either `at_most`, a rate, or `against`, a group, and `worse_by`, the difference of rates that is accepted.
     """
 
-    event: str
-    at_most: float | None = None
-    against: str | None = None
-    worse_by: float | None = None
-    action: GuardrailAction = "stop"
-    level: float = 0.95
+    event: Annotated[str, Meta(description="The event that must not come too often.", examples=["unsubscribe"])]
+    at_most: Annotated[
+        float | None,
+        Meta(description="The highest rate per decision that is accepted, above 0 and below 1.", examples=[0.004]),
+    ] = None
+    against: Annotated[
+        str | None,
+        Meta(
+            description="The group whose rate the policy's is compared with, instead of `at_most`.", examples=["rules"]
+        ),
+    ] = None
+    worse_by: Annotated[
+        float | None,
+        Meta(
+            description="How much higher than that group's rate is accepted, 0 or more; with `against`.",
+            examples=[0.001],
+        ),
+    ] = None
+    action: Annotated[
+        GuardrailAction,
+        Meta(
+            description="What happens once it is broken: the policy is stopped, or people are told.", examples=["warn"]
+        ),
+    ] = "stop"
+    level: Annotated[
+        float,
+        Meta(description="How sure it must be that the bound is broken, at any look; 0.5 to below 1.", examples=[0.99]),
+    ] = 0.95
 
     @property
     def words(self) -> str:
@@ -67,8 +114,16 @@ class StickyFile(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     In TOML the first key is written `for`.
     """
 
-    duration: str = msgspec.field(name="for")
-    until: list[str] = []
+    duration: Annotated[
+        str, Meta(description='How long after a decision the customer keeps its offer, as "3d".', examples=["3d"])
+    ] = msgspec.field(name="for")
+    until: Annotated[
+        list[str],
+        Meta(
+            description="Events that end it before, recorded on the decision or a repeat of it.",
+            examples=[["purchase"]],
+        ),
+    ] = []
 
 
 def check_live_keys(content: Mapping[str, object]) -> None:

@@ -13,6 +13,8 @@ import typer
 
 from bandit._version import __version__
 from bandit.cli import (
+    audience,
+    dashboard,
     evaluate,
     export,
     guardrails,
@@ -24,22 +26,36 @@ from bandit.cli import (
     maintenance,
     plan,
     privacy,
+    reasons,
     replay,
+    report,
+    results,
     rollout,
     setup,
     status,
     tuning,
 )
 from bandit.cli.console import note
+from bandit.cli.help import CONTEXT_SETTINGS, PanelCommand, PanelGroup
 from bandit.errors import InputError, StoreError
 
 DONE, INTERNAL_ERROR, BAD_INPUT, STOPPED = 0, 1, 2, 130
 
+WHICH_COMMAND = """\b
+Which one do I want?
+  evaluate       compare policies on a log, before any customer sees them
+  learn-offline  learn a policy from a log and judge it, in one go
+  replay         see what a policy would have earned while it learned
+  fit            start a live database with what a log taught
+  learn          learn the new outcomes of a live database"""
+"""What the commands that sound alike are for."""
+
 app = typer.Typer(
     name="offer-bandit",
+    cls=PanelGroup,
+    context_settings=CONTEXT_SETTINGS,
     help="Learn which combination of incentives earns most for each customer, and test it on logged data.",
-    epilog="\b\nStart with a working example:\n  offer-bandit init example",
-    add_completion=False,
+    epilog=f"{WHICH_COMMAND}\n\n\b\nStart with a working example:\n  offer-bandit init example",
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
@@ -66,14 +82,18 @@ _COMMANDS: tuple[tuple[str, Callable[..., None], str], ...] = (
         evaluate.evaluate,
         "offer-bandit evaluate offers.db --policy everyone --policy thompson --baseline rules:rules.toml",
     ),
+    ("audience", audience.audience, "offer-bandit audience offers.db --baseline rules:rules.toml"),
     (
         "plan",
         plan.plan,
         "offer-bandit plan catalogue.toml --decisions-per-week 40000 --explore 0.1 --response 0.15 --basket 60",
     ),
+    ("results", results.results, "offer-bandit results offers.db --by option --fact gender"),
     ("lift", lift.lift, "offer-bandit lift offers.db --weeks"),
     ("incrementality", incrementality.incrementality, "offer-bandit incrementality offers.db"),
+    ("report", report.report, "offer-bandit report offers.db --baseline rules:rules.toml -o report.html"),
     ("status", status.status, "offer-bandit status offers.db --watch"),
+    ("dashboard", dashboard.dashboard, "offer-bandit dashboard offers.db --serve"),
     ("kill", rollout.kill, 'offer-bandit kill offers.db --by anna --reason "the coupons do not work"'),
     ("guardrails", guardrails.guardrails, "offer-bandit guardrails offers.db"),
     ("export", export.export, "offer-bandit export offers.db log.parquet"),
@@ -90,6 +110,8 @@ _COMMANDS: tuple[tuple[str, Callable[..., None], str], ...] = (
     ),
     ("record", live.record, "offer-bandit record offers.db DECISION_ID purchase --revenue 52.00"),
     ("learn", live.learn, "offer-bandit learn offers.db --policy thompson"),
+    ("why", reasons.why, "offer-bandit why offers.db DECISION_ID"),
+    ("importance", reasons.importance, "offer-bandit importance offers.db"),
     ("fit", tuning.fit, "offer-bandit fit campaign.db --into offers.db --half-life 90d"),
     ("half-life", tuning.half_life, "offer-bandit half-life offers.db --candidates 14d,30d,90d,never"),
     ("exploration", tuning.exploration, "offer-bandit exploration offers.db --by week"),
@@ -101,9 +123,40 @@ _COMMANDS: tuple[tuple[str, Callable[..., None], str], ...] = (
     ("export-customer", privacy.export_customer, "offer-bandit export-customer offers.db customer-42 --out 42.json"),
     ("doctor", maintenance.doctor, "offer-bandit doctor offers.db"),
 )
-for _name, _function, _example in _COMMANDS:
-    app.command(_name, epilog=f"\b\nExample:\n  {_example}")(_function)
-app.add_typer(rollout.rollout)
+_GROUPS: tuple[tuple[str, tuple[str, ...]], ...] = (
+    ("Start", ("init", "simulate", "simulate-live", "import")),
+    ("Judge before going live", ("evaluate", "learn-offline", "replay", "plan")),
+    ("Serve and learn", ("decide", "record", "learn", "fit", "rollout", "kill")),
+    ("Watch live", ("status", "lift", "incrementality", "guardrails")),
+    ("Show and explain", ("report", "results", "audience", "why", "importance", "dashboard")),
+    ("Look closer", ("half-life", "exploration")),
+    ("Keep and care", ("export", "verify", "rebuild", "backup", "doctor", "erase", "retain", "export-customer")),
+)
+"""The groups in which the help lists the commands; each command is in one of them."""
+
+
+def _add_commands() -> None:
+    """Add every command to the application, in the order and under the groups of `_GROUPS`."""
+    declared = {name: (function, example) for name, function, example in _COMMANDS}
+    for group, names in _GROUPS:
+        for name in names:
+            if name == rollout.rollout.info.name:
+                app.add_typer(rollout.rollout, rich_help_panel=group)
+                continue
+            function, example = declared.pop(name)
+            which = f"\n\n{WHICH_COMMAND}" if f"\n  {name} " in WHICH_COMMAND else ""
+            app.command(
+                name,
+                cls=PanelCommand,
+                context_settings=CONTEXT_SETTINGS,
+                epilog=f"\b\nExample:\n  {example}{which}",
+                rich_help_panel=group,
+            )(function)
+    if declared:
+        raise LookupError(f"these commands are in no group of the help: {', '.join(declared)}")
+
+
+_add_commands()
 
 
 def _print_version(asked: bool) -> None:

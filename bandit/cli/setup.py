@@ -10,8 +10,8 @@ from typing import Annotated, Protocol, cast
 
 import typer
 
-from bandit.cli.console import note, progress, show, show_json
-from bandit.cli.options import AsJson, CatalogueFile, Database, Seed
+from bandit.cli.console import note, output_format, progress, show, show_json, show_plain
+from bandit.cli.options import AsJson, CatalogueFile, Database, Format, Seed
 from bandit.errors import InputError, LogFileError
 
 COMMANDS = "offer_bandit.commands"
@@ -201,6 +201,7 @@ def import_(
     strict: Annotated[bool, typer.Option("--strict", help="Import nothing if any row is rejected.")] = False,
     list_refused: Annotated[int, typer.Option("--list", min=0, help="How many rejected rows to list.")] = 20,
     as_json: AsJson = False,
+    format_name: Format = None,
 ) -> None:
     """Import a logged campaign; importing the same file again adds nothing.
 
@@ -215,6 +216,7 @@ def import_(
     from bandit.store import Store
     from bandit.store.customer_key import KEY_VARIABLE, customer_key
 
+    style = output_format(as_json, format_name)
     read = None if mapping is None else LogMapping.from_toml(mapping)
     given = None if catalogue is None else Catalogue.from_toml(catalogue)
     if given is None and not db.exists():
@@ -233,8 +235,8 @@ def import_(
             )
         if store.customers.in_clear:
             note(f"note: customers are stored in the clear in {db}; set {KEY_VARIABLE} to store a keyed hash instead")
-    if as_json:
-        show_json(import_json(result) | ({} if read.propensities_known else {"propensities": UNKNOWN_PROPENSITY}))
+    further = {} if read.propensities_known else {"propensities": UNKNOWN_PROPENSITY}
+    if show_plain(style, lambda: import_json(result) | further, lambda: [("import", result)]):
         return
     show(import_tables(result, list_refused), [] if read.propensities_known else [WITHOUT_PROPENSITIES])
 

@@ -10,6 +10,8 @@ offer
     A combination: exactly one option of each dimension ("none" is an option like any other).
 catalogue
     Dimensions, options with their costs, rules, the objective, and the declared facts.
+audience surprise
+    A segment that responds to an option more than the rules assume, where giving it the option surely earns more.
 context, fact
     What is known of a customer when a decision is made: the values of the declared facts.
 eligible set
@@ -93,10 +95,10 @@ facts-clairvoyant, clairvoyant
 from bandit.domain.arrays import MICROSECONDS, BoolArray, FloatArray, IntArray, ObjectArray
 from bandit.domain.contexts import Contexts
 from bandit.domain.decisions import Decision, DecisionBatch
-from bandit.domain.logs import LogDefaults, LogView
+from bandit.domain.logs import DecisionLabels, LogDefaults, LogView
 from bandit.domain.offers import EligibleSets, FactoredColumns, Removal, SparseProbabilities
 from bandit.domain.outcomes import LoggedBatch, Outcomes, Previous
-from bandit.domain.protocols import Log, Policy, PooledPolicy, Progress, RewardPredictor, SparsePolicy
+from bandit.domain.protocols import LabelledLog, Log, Policy, PooledPolicy, Progress, RewardPredictor, SparsePolicy
 
 __all__ = [
     "MICROSECONDS",
@@ -104,10 +106,12 @@ __all__ = [
     "Contexts",
     "Decision",
     "DecisionBatch",
+    "DecisionLabels",
     "EligibleSets",
     "FactoredColumns",
     "FloatArray",
     "IntArray",
+    "LabelledLog",
     "Log",
     "LogDefaults",
     "LogView",

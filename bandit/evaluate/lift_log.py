@@ -15,7 +15,9 @@ from bandit.evaluate.lift_selection import LiftLogOptions, LiftSelection
 from bandit.evaluate.lift_weights import LIFT_WEIGHTS, LiftWeighting, TrajectoryStream, obstacle, pages_of
 from bandit.evaluate.segments import FactSegmentation
 from bandit.ope.clusters import ClusterIndex
+from bandit.ope.estimate import interval_cells
 from bandit.ope.lift import LiftBatch, LiftTally
+from bandit.tabular import RowTable, Tabular
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from bandit.evaluate.lift_weights import LiftWeights
     from bandit.ope.lift import LiftMethod
     from bandit.store import DecisionColumns, Store
+    from bandit.tabular import Cell
 
 __all__ = ["LiftLogOptions", "LiftReport", "lift_of"]
 
@@ -37,7 +40,7 @@ _METHODS: Mapping[LiftWeights, LiftMethod | None] = {"auto": None, "trajectory":
 
 
 @dataclass(frozen=True, slots=True)
-class LiftReport:
+class LiftReport(Tabular):
     """The lift of a log's groups, the way in which it was computed, and what was left out.
 
     Rows of the method "balanced" are by trajectory weights. `sample_ratio` is None where no shares are known. Left out
@@ -62,6 +65,32 @@ class LiftReport:
     def gate(self) -> int:
         """Return the exit code for a pipeline: that of the verdict furthest from "better"."""
         return self.lift.gate()
+
+    @property
+    def by_group(self) -> RowTable:
+        """The groups as a table: customers, share, decisions, and the mean reward with its interval for one look."""
+        every = max(sum(each.customers for each in self.lift.groups), 1)
+        rows: list[dict[str, Cell]] = [
+            {
+                "group": each.name,
+                "customers": each.customers,
+                "customer_share": each.customers / every,
+                "decisions": each.decisions,
+                "earning": each.earning,
+                **interval_cells(each.values[self.lift.method]["decision"], "per_decision"),
+                **interval_cells(each.values[self.lift.method]["customer"], "per_customer"),
+            }
+            for each in self.lift.groups
+        ]
+        return RowTable(tuple(rows))
+
+    def html_title(self) -> str:
+        """Return the line above the table in a notebook."""
+        return self.lift.html_title()
+
+    def to_rows(self) -> list[dict[str, Cell]]:
+        """Return one row a pair of groups and unit, then one a week or segment; intervals are those of the verdicts."""
+        return self.lift.to_rows()
 
     def to_dict(self) -> dict[str, object]:
         """Return plain JSON values."""

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from bandit.ope.feedback import Need
 
 Propensities = Literal["logged", "estimated"]
+"""Whether the propensities of a log are its own, or are estimated from its facts."""
 
 _BATCH_CELLS = 2_000_000
 _PREFERRED = ("dr", "snips")

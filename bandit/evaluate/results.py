@@ -6,13 +6,22 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bandit.errors import InputError
+from bandit.evaluate.diagnostics.cures import cure_json
+from bandit.ope.estimate import finite_cell, interval_cells
+from bandit.ope.numbers import NumberFormat
+from bandit.printable import counted
+from bandit.tabular import RowTable, Tabular
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from bandit.evaluate.diagnostics import Finding, LogDiagnosis, TargetSupport
+    from bandit.evaluate.diagnostics.cures import Cure
     from bandit.evaluate.propensity.calibration import PropensityFit
     from bandit.evaluate.segments import Segment
     from bandit.evaluate.verdict import Verdict
     from bandit.ope import Estimate
+    from bandit.tabular import Cell
 
 LOGGED = "logged"
 """The name of the policy that wrote the log; it may be named as the baseline."""
@@ -27,7 +36,8 @@ class PolicyEvaluation:
     once, `p_value` its p-value, adjusted likewise; both are None where `difference` is None, and where the log cannot
     judge the policy. `support` says how far the log supports the policy, by its weights, and `findings` lists what
     limits the numbers, the gravest first. `verdict` follows from `together` and `findings`, and `reason` gives the
-    reason in one sentence; both are None without a baseline, unless the log cannot judge the policy.
+    reason in one sentence; both are None without a baseline, unless the log cannot judge the policy. `cure` says what
+    would help where the verdict is "cannot tell".
     """
 
     name: str
@@ -40,6 +50,7 @@ class PolicyEvaluation:
     findings: tuple[Finding, ...]
     verdict: Verdict | None
     reason: str | None
+    cure: Cure | None = None
 
     @property
     def effective_sample_size(self) -> float:
@@ -81,6 +92,7 @@ class PolicyEvaluation:
             "name": self.name,
             "verdict": self.verdict,
             "reason": self.reason,
+            "cure": cure_json(self.cure),
             "estimates": {each.name: each.to_dict() for each in self.estimates},
             "difference": (
                 None if self.difference is None else {each.name: each.to_dict() for each in self.difference}
@@ -99,7 +111,7 @@ class PolicyEvaluation:
 
 
 @dataclass(frozen=True, slots=True)
-class Evaluation:
+class Evaluation(Tabular):
     """The policies' values on one log of `n` decisions.
 
     `customers` is None where the log does not know customers. `realised` is the mean reward of the log with its
@@ -124,6 +136,11 @@ class Evaluation:
     segments: tuple[Segment, ...]
 
     @property
+    def numbers(self) -> NumberFormat:
+        """The format of values and differences, in sentences and tables alike."""
+        return evaluation_format(self.realised, (row.together for row in self.rows))
+
+    @property
     def realised_mean(self) -> float:
         """The mean reward of the log."""
         return self.realised.value
@@ -134,6 +151,45 @@ class Evaluation:
             if each.name == name:
                 return each
         raise InputError(f'no policy "{name}" was evaluated; there are {", ".join(each.name for each in self.rows)}')
+
+    @property
+    def by_segment(self) -> RowTable:
+        """The segments as a table of one row a segment and policy; differences hold for all of them together."""
+        return RowTable(tuple(row for segment in self.segments for row in segment.to_rows()))
+
+    def html_title(self) -> str:
+        """Return the line above the table in a notebook."""
+        level, judged = f"{100.0 * self.realised.level:g}%", counted(self.n, "decision")
+        if self.baseline is None:
+            return f"value per decision by {self.default}, intervals of {level}, judged on {judged}"
+        return (
+            f"value per decision by {self.default}, judged on {judged}; differences to {self.baseline}, whose "
+            f"intervals of {level} hold for all policies together"
+        )
+
+    def to_rows(self) -> list[dict[str, Cell]]:
+        """Return one row a policy: the verdict, its reason, the value, and the difference that the verdict rests on.
+
+        The interval of a value is for that policy alone; that of a difference holds for all compared policies at once.
+        Values are None where the log cannot judge the policy.
+        """
+        return [self._row(each) for each in self.rows]
+
+    def _row(self, row: PolicyEvaluation) -> dict[str, Cell]:
+        supported = row.support_ok
+        head: dict[str, Cell] = {"policy": row.name, "verdict": row.verdict, "reason": row.reason}
+        return (
+            head
+            | interval_cells(row.estimate(self.default) if supported else None)
+            | interval_cells(row.together if supported else None, "difference")
+            | {
+                "p_value": row.p_value,
+                "effective_decisions": finite_cell(row.effective_sample_size),
+                "largest_weight": finite_cell(row.max_weight),
+                "unsupported": row.unsupported,
+                "decisions": self.n,
+            }
+        )
 
     def to_dict(self) -> dict[str, object]:
         """Return plain JSON values."""
@@ -151,6 +207,11 @@ class Evaluation:
             "policies": [each.to_dict() for each in self.rows],
             "segments": [each.to_dict() for each in self.segments],
         }
+
+
+def evaluation_format(realised: Estimate, together: Iterable[Estimate | None]) -> NumberFormat:
+    """Return the format that shows two figures of the smallest error: of the log's mean, or of a difference."""
+    return NumberFormat.of([realised, *(each for each in together if each is not None)])
 
 
 def named(estimates: tuple[Estimate, ...], name: str) -> Estimate:

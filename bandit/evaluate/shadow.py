@@ -8,19 +8,24 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bandit.evaluate.diagnostics import Finding, TargetWeights
+from bandit.evaluate.diagnostics.cures import cure_json
 from bandit.evaluate.diagnostics.findings import share, to_json
 from bandit.evaluate.diagnostics.target import MAX_UNSUPPORTED
-from bandit.evaluate.verdict import Comparison, verdict_and_reason
+from bandit.evaluate.verdict import Comparison, cure_of, verdict_and_reason
 from bandit.ope import Feedback, Tally, resolve
 from bandit.ope.contrast import rarer_share
+from bandit.ope.estimate import finite_cell, interval_cells
 from bandit.rollout.state import RULES_ARM
+from bandit.tabular import Tabular
 
 if TYPE_CHECKING:
     from bandit.domain import BoolArray, FloatArray, IntArray
+    from bandit.evaluate.diagnostics.cures import Cure
     from bandit.evaluate.verdict import Verdict
     from bandit.ope import Estimate
     from bandit.rollout import RolloutChange
     from bandit.store import ServedArms
+    from bandit.tabular import Cell
 
 _ESTIMATOR = "snips"
 
@@ -31,7 +36,7 @@ _ROUNDING = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
-class ShadowReport:
+class ShadowReport(Tabular):
     """What the decisions in shadow show.
 
     Of `decisions` with a choice in shadow, by `customers`, the choice equals what `served` (an arm) served in `agreed`.
@@ -59,11 +64,36 @@ class ShadowReport:
     unsupported: float | None
     verdict: Verdict
     reason: str
+    cure: Cure | None = None
 
     @property
     def agreement(self) -> float:
         """The observed share of decisions in which the choice is the one that was served; NaN without decisions."""
         return self.agreed / self.decisions if self.decisions else np.nan
+
+    def summary_row(self) -> dict[str, Cell]:
+        """Return the comparison with what served as one row: the verdict and the difference it rests on."""
+        head: dict[str, Cell] = {
+            "comparison": f"policy in shadow minus {self.served}",
+            "verdict": self.verdict,
+            "reason": self.reason,
+        }
+        return head | interval_cells(None if self.unsupported else self.difference, "difference")
+
+    def to_rows(self) -> list[dict[str, Cell]]:
+        """Return one row: how often the choices agree, both values, and their difference."""
+        supported = not self.unsupported
+        return [
+            {
+                "decisions": self.decisions,
+                "customers": self.customers,
+                "agreement": finite_cell(self.agreement),
+                "expected": finite_cell(self.expected),
+            }
+            | interval_cells(self.served_value, "served")
+            | interval_cells(self.value if supported else None)
+            | self.summary_row()
+        ]
 
     def to_dict(self) -> dict[str, object]:
         """Return plain JSON values; None where a number is not finite."""
@@ -74,6 +104,7 @@ class ShadowReport:
             plain
             | {name: None if plain[name] is None else to_json(getattr(self, name)) for name in numbers}
             | {name: None if each is None else each.to_dict() for name, each in estimates.items()}
+            | {"cure": cure_json(self.cure)}
             | {"changes": [each.id for each in self.changes], "agreement": to_json(self.agreement)}
         )
 
@@ -126,7 +157,7 @@ class ShadowTally:
         """Return the report on decisions under these changes."""
         arm = max(self._by_arm, key=lambda name: self._by_arm[name], default=changes[0].state.substitute)
         value = served = difference = unsupported = None
-        findings = [Finding("outcomes", "fatal", "no decision in shadow has its outcome yet")]
+        findings = [Finding("outcomes", "fatal", "no decision in shadow has its outcome yet", "later")]
         events = 0.0
         if self._settled:
             (value,) = self._tally.estimates(0, level)
@@ -158,6 +189,7 @@ class ShadowTally:
             unsupported=unsupported,
             verdict=verdict or "cannot tell",
             reason=reason or "",
+            cure=cure_of(findings, comparison),
         )
 
 

@@ -7,19 +7,23 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import numpy as np
 
+from bandit.ope.estimate import finite_cell
 from bandit.ope.guardrail_difference import difference_bounds
 from bandit.ope.guardrail_rate import rate_bounds
+from bandit.printable import counted
+from bandit.tabular import Tabular
 
 if TYPE_CHECKING:
     from bandit.catalogue.live_schema import GuardrailAction, GuardrailFile
     from bandit.domain import FloatArray
+    from bandit.tabular import Cell
 
 GuardrailVerdict: TypeAlias = Literal["broken", "holds", "too early"]
 """What a guardrail says: its bound is broken, is not shown to be broken, or there is too little to compare."""
 
 
 @dataclass(frozen=True, slots=True)
-class GuardrailStatus:
+class GuardrailStatus(Tabular):
     """One guardrail at one look.
 
     `decisions` are those that the policy served and that count, `events` those of them that have the event at least
@@ -70,7 +74,7 @@ class GuardrailStatus:
         """The status in a sentence for people, without a full stop."""
         if not self.decisions:
             return f"{self.words}: too early to say: no decision of the policy counts yet"
-        counts = f"{self.events:,} of {self.decisions:,} decisions had it ({_number(self.rate)})"
+        counts = f"{self.events:,} of {counted(self.decisions, 'decision')} had it ({_number(self.rate)})"
         if self.against is not None:
             other = f"in {self.against} {self.other_events:,} of {self.other_decisions:,} ({_number(self.other_rate)})"
             counts = f"{counts}, {other}"
@@ -79,6 +83,23 @@ class GuardrailStatus:
         what = "the rate" if self.against is None else "the difference"
         bound = f"{what} is at least {_number(self.low)} ({_level(self.level)}, at every look)"
         return f"{self.words} {'is broken' if self.broken else 'holds'}: {counts}; {bound}"
+
+    def to_rows(self) -> list[dict[str, Cell]]:
+        """Return one row: the state, the numbers it rests on, and what is allowed."""
+        told = self.verdict != "too early"
+        return [
+            {
+                "guardrail": self.words,
+                "state": self.verdict,
+                "action": self.action,
+                "decisions": self.decisions,
+                "events": self.events,
+                "value": self.value,
+                "low": finite_cell(self.low) if told else None,
+                "high": finite_cell(self.high) if told else None,
+                "allowed": self.bound,
+            }
+        ]
 
     def to_dict(self) -> dict[str, object]:
         """Return plain JSON values."""

@@ -15,7 +15,7 @@ _ALIKE = 0.01
 class PolicyContrast:
     """The effective number of decisions in which two policies differ; parts merge with `+`.
 
-    With the difference d of the two policies' weights it is sum(|d|)^2 / sum(d^2), once over the rows that one policy
+    With the difference d of the two policies' weights it is `sum(|d|)^2 / sum(d^2)`, once over the rows that one policy
     prefers (d > 0) and once over those that the other prefers (d < 0); the smaller of the two counts. Where a side has
     few outcomes that matter, intervals are too narrow, since most logs of this size have none of them.
     """

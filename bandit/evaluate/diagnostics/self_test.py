@@ -34,7 +34,8 @@ class PropensityAgreement:
 class SelfTest(DiagnosticCheck):
     """The logging policy on its own log: weights must be 1, and ips must be the realised mean.
 
-    `weight_error` is the largest |weight - 1|, `value_error` |ips - realised mean| in units of the mean |reward|.
+    `weight_error` is the largest `|weight - 1|`, and `value_error` is `|ips - realised mean|` in units of the mean
+    `|reward|`.
     `recomputed` is None where the policy that wrote the log is not at hand.
     """
 

@@ -23,8 +23,10 @@ if TYPE_CHECKING:
     from bandit.store import Store
 
 ExportFormat: TypeAlias = Literal["parquet", "csv", "csv.gz", "dsjson"]
+"""The format of an exported file."""
 
 EXPORT_FORMATS: tuple[ExportFormat, ...] = get_args(ExportFormat)
+"""Every format in which a log can be exported."""
 
 
 class _ExportFile(Protocol):

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping
-from typing import Literal, TypeAlias
+from typing import Annotated, Literal, TypeAlias
 
 import msgspec
+from msgspec import Meta
 
 from bandit.errors import CatalogueError
 
@@ -25,71 +26,173 @@ class ColumnsSection(_MappingSection, frozen=True):
     are those that the rules leave.
     """
 
-    customer: str | None = None
-    row_customer: bool = False
-    decision_id: str | None = None
-    time: str | None = None
-    time_format: str = "iso"
-    time_unit: Literal["us", "ms", "s", "min", "h", "d"] = "s"
-    time_start: str | None = None
-    propensity: str | int | float | None = None
-    group: str | None = None
-    eligible: str | None = None
+    customer: Annotated[
+        str | None,
+        Meta(description="The column with the customer's key; needed without `row_customer`.", examples=["customer"]),
+    ] = None
+    row_customer: Annotated[
+        bool, Meta(description="Whether each row is a customer of its own, in a log without keys.", examples=[True])
+    ] = False
+    decision_id: Annotated[
+        str | None,
+        Meta(
+            description="The column with the decision's id, by which a second import of the same log adds nothing; by "
+            "default made of the file's content and the line.",
+            examples=["id"],
+        ),
+    ] = None
+    time: Annotated[
+        str | None,
+        Meta(
+            description="The column with the time of the decision; by default lines are a second apart.",
+            examples=["sent_at"],
+        ),
+    ] = None
+    time_format: Annotated[
+        str,
+        Meta(
+            description='`"iso"`, `"unix"` for plain numbers, or a format of Python\'s `strptime`. Times without a '
+            "zone are UTC.",
+            examples=["%d.%m.%Y %H:%M"],
+        ),
+    ] = "iso"
+    time_unit: Annotated[
+        Literal["us", "ms", "s", "min", "h", "d"],
+        Meta(description='The unit of times that are numbers; with `time_format = "unix"` only.', examples=["ms"]),
+    ] = "s"
+    time_start: Annotated[
+        str | None,
+        Meta(
+            description="The time of the number 0, by default 1970-01-01; without a column of times that of line 0, by "
+            "default 2000-01-01.",
+            examples=["2026-03-01T00:00:00"],
+        ),
+    ] = None
+    propensity: Annotated[
+        str | int | float | None,
+        Meta(
+            description="How probable the offer was when it was chosen: a column, a number or a fraction for all rows, "
+            'or `"unknown"`.',
+            examples=["probability", 0.5, "1/3", "unknown"],
+        ),
+    ] = None
+    group: Annotated[
+        str | None, Meta(description="The column with the customer's group, for `lift` and others.", examples=["group"])
+    ] = None
+    eligible: Annotated[
+        str | None,
+        Meta(
+            description="The column with the eligible offers as `export` writes them; by default the rules say.",
+            examples=["eligible"],
+        ),
+    ] = None
 
 
 class FactSource(_MappingSection, frozen=True):
     """The source of a fact: a column, other names for its values, and the value of a blank (default: missing)."""
 
-    column: str
-    map: dict[str, Scalar] = {}
-    blank: Scalar | None = None
+    column: Annotated[str, Meta(description="The column of the fact.", examples=["club"])]
+    map: Annotated[
+        dict[str, Scalar],
+        Meta(
+            description="What texts of the column stand for; others stand for themselves.", examples=[{"member": True}]
+        ),
+    ] = {}
+    blank: Annotated[
+        Scalar | None,
+        Meta(description="What an empty cell stands for; by default the fact is missing.", examples=[False]),
+    ] = None
 
 
 class OptionSource(_MappingSection, frozen=True):
     """The source of a dimension's option: a column, and the option that each of its values stands for."""
 
-    column: str
-    map: dict[str, str] = {}
+    column: Annotated[str, Meta(description="The column of the option.", examples=["discount"])]
+    map: Annotated[
+        dict[str, str],
+        Meta(
+            description="Which option each text of the column is; others are names of options.",
+            examples=[{"10 %": "10"}],
+        ),
+    ] = {}
 
 
 class WhenSource(_MappingSection, frozen=True):
     """The condition under which an event happened: a column's number is `above` another, or its text `equals` one."""
 
-    column: str
-    above: float | None = None
-    equals: str | list[str] | None = None
+    column: Annotated[str, Meta(description="The column of the number or text.", examples=["amount"])]
+    above: Annotated[
+        float | None, Meta(description="The event happened where the number is above this one.", examples=[0])
+    ] = None
+    equals: Annotated[
+        str | list[str] | None,
+        Meta(description="The event happened where the text is this one, or one of these.", examples=["bought"]),
+    ] = None
 
 
 class NumbersSection(_MappingSection, frozen=True):
-    """[numbers]: how the file writes numbers; `signs` such as "€" are left out, `missing` are words for no number."""
+    """How the file writes numbers."""
 
-    decimal: str = "."
-    thousands: str = ""
-    signs: list[str] = []
-    missing: list[str] = []
+    decimal: Annotated[str, Meta(description="The character before the decimals.", examples=[","])] = "."
+    thousands: Annotated[
+        str, Meta(description="The character between groups of three digits; empty for none.", examples=["."])
+    ] = ""
+    signs: Annotated[
+        list[str], Meta(description="Texts around a number that are left out, such as currencies.", examples=[["€"]])
+    ] = []
+    missing: Annotated[
+        list[str], Meta(description="Words that stand for no number at all.", examples=[["n/a", "-"]])
+    ] = []
 
 
 class OutcomeSection(_MappingSection, frozen=True):
     """One entry of [[outcomes]]: an event; without `when` it happened in every row."""
 
-    event: str
-    when: str | WhenSource | None = None
-    revenue: str | None = None
-    reward: str | None = None
+    event: Annotated[str, Meta(description="The event's name, such as the objective's.", examples=["purchase"])]
+    when: Annotated[
+        str | WhenSource | None,
+        Meta(
+            description="The column that says whether it happened (1, true, yes), or a column and a bound; without it, "
+            "in every row.",
+            examples=["bought", {"column": "amount", "above": 0}],
+        ),
+    ] = None
+    revenue: Annotated[
+        str | None, Meta(description="The column with the event's revenue, in the currency.", examples=["amount"])
+    ] = None
+    reward: Annotated[
+        str | None,
+        Meta(description='The column with the event\'s reward; for the objective "reward".', examples=["score"]),
+    ] = None
 
 
 class PropensitySection(_MappingSection, frozen=True):
     """One entry of [[propensity]]: the offers with the options named (all, without any), and their propensity."""
 
-    value: str | int | float
-    offer: dict[str, str] = {}
+    value: Annotated[
+        str | int | float,
+        Meta(description="The propensity: a number or a fraction.", examples=["1/3", 0.5]),
+    ]
+    offer: Annotated[
+        dict[str, str],
+        Meta(
+            description="Options by dimension: the entry is about the offers that have them; without any, about all.",
+            examples=[{"channel": "sms"}],
+        ),
+    ] = {}
 
 
 class LookupSection(_MappingSection, frozen=True):
     """[offer] as a table of whole offers: the values of one column, and the offer that each stands for."""
 
-    column: str
-    lookup: dict[str, dict[str, str]]
+    column: Annotated[str, Meta(description="The column that names the whole offer.", examples=["campaign"])]
+    lookup: Annotated[
+        dict[str, dict[str, str]],
+        Meta(
+            description="The offer that each value of the column stands for: one option of each dimension.",
+            examples=[{"Mens E-Mail": {"channel": "email", "range": "men"}}],
+        ),
+    ]
 
 
 class MappingDocument(_MappingSection, frozen=True):
@@ -98,13 +201,49 @@ class MappingDocument(_MappingSection, frozen=True):
     `closed` says of which decisions no more events will come: all (true), none (false), or those that a column marks.
     """
 
-    columns: ColumnsSection
-    context: dict[str, str | FactSource] = {}
-    propensity: list[PropensitySection] = []
-    outcomes: list[OutcomeSection] = []
-    numbers: NumbersSection = NumbersSection()
-    closed: bool | str = True
-    delimiter: str = ","
+    columns: Annotated[
+        ColumnsSection,
+        Meta(
+            description="The columns of customer, time, propensity and so on.",
+            examples=[{"customer": "customer", "propensity": "probability"}],
+        ),
+    ]
+    context: Annotated[
+        dict[str, str | FactSource],
+        Meta(
+            description="The source of each fact: a column, or a table. A fact that is left out is missing.",
+            examples=[{"gender": "gender", "loyal": {"column": "club", "map": {"member": True, "guest": False}}}],
+        ),
+    ] = {}
+    propensity: Annotated[
+        list[PropensitySection],
+        Meta(
+            description="Propensities that depend on the offer, instead of `propensity` under `[columns]`.",
+            examples=[[{"value": "1/3", "offer": {"channel": "sms"}}, {"value": "2/3"}]],
+        ),
+    ] = []
+    outcomes: Annotated[
+        list[OutcomeSection],
+        Meta(
+            description="What came of each decision, as events.",
+            examples=[[{"event": "purchase", "when": "bought", "revenue": "amount"}]],
+        ),
+    ] = []
+    numbers: Annotated[
+        NumbersSection,
+        Meta(
+            description="How the file writes numbers: decimals, thousands, signs.",
+            examples=[{"decimal": ",", "thousands": "."}],
+        ),
+    ] = NumbersSection()
+    closed: Annotated[
+        bool | str,
+        Meta(
+            description="Of which decisions no more events will come: all, none, or those that a column marks.",
+            examples=[True, "settled"],
+        ),
+    ] = True
+    delimiter: Annotated[str, Meta(description="The character between the cells of a CSV file.", examples=[";"])] = ","
 
 
 OfferSection: TypeAlias = LookupSection | dict[str, str | OptionSource]

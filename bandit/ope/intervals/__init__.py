@@ -28,13 +28,14 @@ if TYPE_CHECKING:
     from bandit.ope.statistic import Statistic
 
 IntervalKind: TypeAlias = Literal["skew", "normal", "bootstrap", "bernstein", "anytime", "anytime-skew"]
+"""The kinds of confidence intervals, by name."""
 
 DEFAULT_INTERVAL: IntervalKind = "skew"
 """The default kind, chosen for this coverage of 95 % intervals, in per cent (2,000 simulated logs a cell).
 
 Weights are 1/6, 2/3 and 7. Each figure is the mean, in brackets the range, over ips, snips and dr; value and paired
 difference to the logging policy; independent rows, and customers of about three rows with a random effect. The standard
-error of a cell is .5. "One buyer in 6" is a conversion rate.
+error of a cell is .5. "One buyer in 6" is a conversion rate::
 
     effective rows            50            100           200           400          2,000
     one buyer in 6

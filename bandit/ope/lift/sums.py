@@ -31,7 +31,9 @@ if TYPE_CHECKING:
     from bandit.ope.sums import Summary
 
 LiftMethod: TypeAlias = Literal["means", "balanced"]
+"""How groups are compared: by their mean rewards, or by rewards weighted to a common set of decisions."""
 LiftUnit: TypeAlias = Literal["decision", "customer"]
+"""What a value is per."""
 
 _ONE_LOOK, _EVERY_LOOK = ("skew", "normal"), ("anytime-skew", "anytime")
 
