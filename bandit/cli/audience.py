@@ -22,6 +22,7 @@ from bandit.cli.options import (
     Window,
     WrittenBy,
 )
+from bandit.errors import InputError
 
 if TYPE_CHECKING:
     from bandit.cli.logs import Opened
@@ -104,6 +105,8 @@ def _search(
     from bandit.evaluate import LOGGED
     from bandit.evaluate.audience import audience as search
 
+    if baseline == "everyone":
+        raise InputError("the baseline is one policy, and everyone names many; write offer:DIMENSION=OPTION,...")
     with progress("searching") as report:
         return search(
             log.log,

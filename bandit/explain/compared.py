@@ -75,7 +75,7 @@ def most_probable(found: LoggedDecision, again: ComputedAgain, policy: Policy) -
     chances = again.probabilities_of(np.array(shown, dtype=np.int64))
     offers = tuple(
         ComparedOffer(
-            "chosen" if place == 0 else "runner-up",
+            "chosen" if place == 0 else "likely",
             offer,
             found.catalogue.label(offer),
             found.catalogue.offer(offer),

@@ -11,8 +11,8 @@ from bandit.tabular import Cell, Tabular
 ServerKind = Literal["policy", "challenger", "rules", "random", "holdout", "fallback", "imported"]
 """What served a decision."""
 
-OfferRole = Literal["chosen", "runner-up", "best"]
-"""Why an offer is compared: it was chosen, it would earn most of the others, or it would earn most of all."""
+OfferRole = Literal["chosen", "runner-up", "best", "likely"]
+"""Why an offer is compared: it was chosen, it would earn most of the others or of all, or it is often drawn."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +50,9 @@ class ArmShare:
 class ServedBy:
     """What served a decision: its kind and one sentence on it, the group, the arm of a roll-out, and the policy.
 
-    `policy` is the policy's name and `step` the number of steps it had learned, None where no policy chose. `fault`
-    says why the fallback was served in place of the policy. `held_from` is the decision that answers a repeat.
+    `policy` is the policy's name, `policy_kind` its kind and `step` the number of steps it had learned, None where no
+    policy chose (`step` also where it learns nothing). `fault` says why the fallback was served in place of the policy.
+    `held_from` is the decision that answers a repeat. `arms` are those of a roll-out.
     """
 
     kind: ServerKind
@@ -60,6 +61,7 @@ class ServedBy:
     arm: str | None = None
     policy_id: int | None = None
     policy: str | None = None
+    policy_kind: str | None = None
     step: int | None = None
     fault: str | None = None
     held_from: str | None = None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from bandit.catalogue import Catalogue
@@ -13,6 +15,9 @@ from bandit.rollout import RolloutChange, RolloutState
 from bandit.rollout.serving import ArmServer
 from bandit.rollout.state import FALLBACK_ARM, POLICY_ARM, RULES_ARM
 from bandit.store import Store
+
+_WITHOUT_STATE = {"uniform", "constant", "rules"}
+"""Kinds of policies that learn nothing."""
 
 _GROUP_SENTENCES = {
     "rules": 'the customer is in the group "rules" and gets what today\'s segment rules name',
@@ -28,7 +33,8 @@ def served_by(store: Store, found: LoggedDecision, state: RolloutState | None) -
     """
     kind, sentence = _kind_and_sentence(store, found, state)
     by_policy = kind in {"policy", "challenger"}
-    name = _policy_name(store, found.policy_id) if by_policy else None
+    spec = _spec(store, found.policy_id) if by_policy else {}
+    policy_kind = str(spec.get("kind")) if by_policy else None
     fault = found.row.fault[0]
     held = None
     if found.repeat is not None:
@@ -40,8 +46,9 @@ def served_by(store: Store, found: LoggedDecision, state: RolloutState | None) -
         found.group,
         found.arm,
         found.policy_id if by_policy else None,
-        name,
-        found.step if by_policy else None,
+        _policy_name(spec) if by_policy else None,
+        policy_kind,
+        found.step if by_policy and policy_kind not in _WITHOUT_STATE else None,
         None if fault is None else str(fault),
         held,
         tuple(ArmShare(arm, *numbers) for arm, numbers in arm_mixture(found, state).items()),
@@ -111,7 +118,7 @@ def _kind_and_sentence(store: Store, found: LoggedDecision, state: RolloutState 
         kind: ServerKind = "rules" if found.group == "rules" else "random" if found.group == "random" else "holdout"
         return kind, _GROUP_SENTENCES[kind]
     where = f' (group "{found.group}")' if grouped else ""
-    return "policy", f"{_policy_words(store, found.policy_id)} chose{where}"
+    return "policy", f"{_policy_words(_spec(store, found.policy_id))} chose{where}"
 
 
 def _of_arm(store: Store, found: LoggedDecision, state: RolloutState | None) -> tuple[ServerKind, str]:
@@ -137,23 +144,22 @@ def _not_the_policy(store: Store, found: LoggedDecision, state: RolloutState | N
     return "under the roll-out the policy does not serve this customer yet"
 
 
-def _policy_words(store: Store, policy_id: int) -> str:
-    spec = next((row.spec for row in store.catalogues.policies() if row.id == policy_id), {})
+def _policy_words(spec: Mapping[str, object]) -> str:
     kind = spec.get("kind")
     if kind == "uniform":
         return 'the policy "uniform", to which every eligible offer is as likely,'
     if kind == "constant":
         return "the policy that gives everyone the same offer"
-    if kind == "rules":
-        return f'the segment rules "{spec.get("name")}"'
-    return f'the policy "{_policy_name(store, policy_id)}"'
+    return f'the {"segment rules" if kind == "rules" else "policy"} "{_policy_name(spec)}"'
 
 
-def _policy_name(store: Store, policy_id: int) -> str:
-    row = next((row for row in store.catalogues.policies() if row.id == policy_id), None)
-    if row is None:
-        return f"policy {policy_id}"
-    return str(row.spec.get("name") or row.spec.get("kind"))
+def _policy_name(spec: Mapping[str, object]) -> str:
+    return str(spec.get("name") or spec.get("kind"))
+
+
+def _spec(store: Store, policy_id: int) -> Mapping[str, object]:
+    """Return the settings of the policy that a decision is logged under."""
+    return store.catalogues.policy_spec(policy_id)[1]
 
 
 def named_offer(own: NamingPolicy, found: LoggedDecision) -> int | None:

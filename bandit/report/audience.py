@@ -82,17 +82,22 @@ def audience_notes(found: Audience) -> list[str]:
 def _searched(found: Audience) -> list[str]:
     """Return what was searched and what could have been found."""
     search = found.search
-    pairs = f" and {search.pairs} pairs of them" if search.pairs else ""
+    pairs = f" and {search.pairs} {'pair' if search.pairs == 1 else 'pairs'} of them" if search.pairs else ""
     customers = "" if found.customers is None else f" of {count(found.customers)} customers"
-    was = "was" if search.confirmed == 1 else "were"
+    again = f"on the {count(search.confirmed_on)} decisions of the other customers"
+    if not search.confirmed:
+        outcome = f"none looked promising enough to be looked at again {again}"
+    else:
+        was = "was" if search.confirmed == 1 else "were"
+        outcome = f"{search.confirmed} looked promising and {was} looked at again {again}"
     searched = (
         f"Searched: {count(search.candidates)} pairs of one of {search.options} options and a segment, of "
-        f"{len(search.facts)} facts{pairs}, on {count(search.searched_on)} of {count(found.n)} decisions{customers}; "
-        f"{search.confirmed or 'none'} looked promising and {was} looked at again on the {count(search.confirmed_on)} "
-        "decisions of the other customers."
+        f"{_facts(len(search.facts))}{pairs}, on {count(search.searched_on)} of {count(found.n)} decisions{customers}; "
+        f"{outcome}."
     )
     lines = [searched]
-    if search.detectable is not None and not found.surprises:
+    fatal = any(each.severity == "fatal" for each in found.findings)
+    if search.detectable and not found.surprises and not fatal:
         lines.append(
             f"A gain from about {search.detectable:,.2g} per decision, in a segment of half of the decisions, would "
             "have been found in four of five such logs; more decisions with a random offer would show smaller ones."
@@ -107,6 +112,10 @@ def _searched(found: Audience) -> list[str]:
             "with --by."
         )
     return lines
+
+
+def _facts(number: int) -> str:
+    return "1 fact" if number == 1 else f"{number} facts"
 
 
 def _in_all(row: AudienceFinding) -> str:

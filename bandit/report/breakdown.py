@@ -33,7 +33,7 @@ _CANNOT_TELL = "cannot tell"
 MOST_UNUSED = 8
 """Options that are not served are listed up to this number; the others are counted."""
 
-MOST_SEGMENT_REASONS = 6
+MOST_CELL_REASONS = 6
 """Reasons of cells of which nothing can be told, the most frequent first."""
 
 
@@ -51,7 +51,7 @@ def whole_line(found: LogBreakdown, unit: str, *, binary: bool) -> str:
 
 def option_headline(found: OptionSegments) -> str:
     """Return in one sentence which options would earn more or less if all customers got them."""
-    told = [cell for cell in found.cells if not cell.fact and _is_told(cell) and cell.difference is not None]
+    told = [cell for cell in found.cells if not cell.fact and cell.told and cell.difference is not None]
     if not told:
         return "Nothing can be told of what single options would earn; the reasons are below."
     better = sorted((cell for cell in told if cell.finding == "better"), key=lambda cell: -_value(cell))
@@ -180,7 +180,7 @@ def _option_table(cells: Sequence[OptionSegment], found: OptionSegments, fact: s
         elif cell.dimension != dimension:
             table.add_section()
         segment, dimension = cell.segment, cell.dimension
-        told = cell.difference is not None and _is_told(cell)
+        told = cell.difference is not None and cell.told
         table.add_row(
             escape(f"{cell.dimension} {cell.option}"),
             count(cell.given),
@@ -190,11 +190,6 @@ def _option_table(cells: Sequence[OptionSegment], found: OptionSegments, fact: s
             cell.finding,
         )
     return table
-
-
-def _is_told(cell: OptionSegment) -> bool:
-    """Say whether a cell has enough outcomes for its interval to be shown."""
-    return cell.reason.startswith(("it would earn", "it may earn"))
 
 
 def _option_lines(found: OptionSegments) -> list[str]:
@@ -209,14 +204,14 @@ def _option_lines(found: OptionSegments) -> list[str]:
         )
     reasons: dict[str, list[str]] = {}
     for cell in found.cells:
-        if not _is_told(cell):
+        if not cell.told:
             reasons.setdefault(cell.reason, []).append(_name(cell))
     ordered = sorted(reasons.items(), key=lambda pair: -len(pair[1]))
-    for reason, names in ordered[:MOST_SEGMENT_REASONS]:
+    for reason, names in ordered[:MOST_CELL_REASONS]:
         rest = f" and {len(names) - 2} more" if len(names) > 2 else ""
         lines.append(f"{', '.join(names[:2])}{rest}: cannot tell: {reason}.")
-    if len(ordered) > MOST_SEGMENT_REASONS:
-        left = sum(len(names) for _, names in ordered[MOST_SEGMENT_REASONS:])
+    if len(ordered) > MOST_CELL_REASONS:
+        left = sum(len(names) for _, names in ordered[MOST_CELL_REASONS:])
         lines.append(f"Of {count(left)} more options nothing can be told; --json says why.")
     return lines
 

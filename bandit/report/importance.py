@@ -132,7 +132,8 @@ def _per(value: float) -> str:
 
 def _interval(number: CredibleNumber, level: float | None = None) -> str:
     what = "" if level is None else f"{level:.0%} interval "
-    return f"({what}{_per(number.low)} to {_per(number.high)})"
+    decimals = _decimals([number])
+    return f"({what}{_fixed(number.low, decimals)} to {_fixed(number.high, decimals)})"
 
 
 def _decimals(numbers: Sequence[CredibleNumber]) -> int:

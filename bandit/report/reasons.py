@@ -30,7 +30,7 @@ if TYPE_CHECKING:
         LeadReasons,
     )
 
-MOST_REASONS = 8
+MOST_FACT_REASONS = 8
 """Most facts whose contributions are shown one by one; the rest is one row."""
 
 _SURE, _LIKELY = 0.95, 0.8
@@ -99,7 +99,7 @@ def reason_view(explanation: DecisionExplanation) -> ReasonView:
 def _headline(explanation: DecisionExplanation) -> str:
     """Return what was decided and the main reason, in one sentence."""
     what = f'"{safe(explanation.label)}" was chosen'
-    served, chance = explanation.served, explanation.chance
+    served = explanation.served
     if served.kind == "imported":
         return f"{what} by another program: the log was imported, so its reasons are not known."
     if served.fault is not None:
@@ -111,7 +111,17 @@ def _headline(explanation: DecisionExplanation) -> str:
     if served.kind == "fallback":
         return f"{what}: it is the fallback, since no policy served this customer."
     if explanation.segment is not None:
-        return f"{what} by segment rules: {safe(explanation.segment.sentence)}."
+        return f"{what} {_segment_reason(explanation.segment, explanation)}."
+    return _policy_headline(what, explanation)
+
+
+def _policy_headline(what: str, explanation: DecisionExplanation) -> str:
+    """Return the main reason of a policy's choice."""
+    served, chance = explanation.served, explanation.chance
+    if served.policy_kind == "uniform":
+        return f"{what} at random: the policy gives every eligible offer the same probability."
+    if served.policy_kind == "constant":
+        return f"{what} since the policy gives everyone the same offer wherever it is eligible."
     if chance.is_best is None:
         return f"{what} by {safe(served.policy or 'the policy')}."
     quantity = quantity_name(explanation)
@@ -122,6 +132,17 @@ def _headline(explanation: DecisionExplanation) -> str:
     return (
         f"{what} to explore: another offer has a higher {quantity} for this customer, by what was learned until then."
     )
+
+
+def _segment_reason(segment: FiredSegment, explanation: DecisionExplanation) -> str:
+    if segment.offer is None:
+        return "at random, since no segment rule names an eligible offer"
+    if segment.offer != explanation.label:
+        return f"at random by segment rules, which draw {percentage(segment.exploration)} of their offers so"
+    if segment.number is None:
+        return "by segment rules, as the offer of those whom no segment names one for"
+    name = f' ("{safe(segment.name)}")' if segment.name else ""
+    return f"by segment rules: segment {segment.number}{name} names it"
 
 
 def _overview(explanation: DecisionExplanation) -> tuple[tuple[str, str], ...]:
@@ -139,7 +160,9 @@ def _overview(explanation: DecisionExplanation) -> tuple[tuple[str, str], ...]:
 
 
 def _after(step: int) -> str:
-    return " before it had learned anything" if not step else f" after {count(step)} steps of learning"
+    if not step:
+        return " before it had learned anything"
+    return f" after {count(step)} step{'s' if step > 1 else ''} of learning"
 
 
 def _eligible(explanation: DecisionExplanation) -> str:
@@ -171,8 +194,10 @@ def _offers(explanation: DecisionExplanation) -> tuple[tuple[str, ...], ...]:
     offers = explanation.offers
     if not offers:
         return ()
+    best = f"best {quantity_name(explanation)}"
+    roles = {"chosen": "chosen", "runner-up": "runner-up", "best": best, "likely": "next likely"}
     rows = [
-        ("", *(each.role if each.role != "best" else f"best {quantity_name(explanation)}" for each in offers)),
+        ("", *(roles[each.role] for each in offers)),
         ("offer", *(safe(each.label) for each in offers)),
         ("drawn with", *("?" if each.probability is None else percentage(each.probability) for each in offers)),
     ]
@@ -234,14 +259,16 @@ def _reasons(explanation: DecisionExplanation) -> tuple[tuple[ReasonRow, ...], s
             lead.base / longest,
         )
     ]
-    for each in facts[:MOST_REASONS]:
+    for each in facts[:MOST_FACT_REASONS]:
         words = safe(each.fact) + (f" = {safe(each.value)}" if each.value else "")
         remark = f"mostly by {safe(each.strongest_part)}" if each.strongest_part != "any offer" else "of any offer"
         rows.append(ReasonRow(words, f"{each.worth * scale:+,.{decimals}f}", remark, each.worth / longest))
-    if len(facts) > MOST_REASONS:
-        rest = sum(each.worth for each in facts[MOST_REASONS:])
+    if len(facts) > MOST_FACT_REASONS:
+        rest = sum(each.worth for each in facts[MOST_FACT_REASONS:])
         rows.append(
-            ReasonRow(f"{len(facts) - MOST_REASONS} more facts", f"{rest * scale:+,.{decimals}f}", "", rest / longest)
+            ReasonRow(
+                f"{len(facts) - MOST_FACT_REASONS} more facts", f"{rest * scale:+,.{decimals}f}", "", rest / longest
+            )
         )
     rows.append(ReasonRow("together", f"{lead.reward.value * scale:+,.{decimals}f}", "", None))
     averaged = "this decision alone" if lead.averaged_over == 1 else f"the last {count(lead.averaged_over)} decisions"
@@ -258,13 +285,12 @@ def _chance(explanation: DecisionExplanation) -> tuple[str, ...]:
     if chance.propensity is None:
         return ("With which probability it was chosen is not known.",)
     sentences = [_how_likely(explanation)]
+    if chance.n_possible is not None and chance.floor is not None and explanation.n_eligible > 1:
+        rest = explanation.n_eligible - chance.n_possible
+        words = f"{count(chance.n_possible)} of {count(explanation.n_eligible)} eligible offers had more than that"
+        sentences.append(f"{words}." if rest else "Every eligible offer had more than that.")
     if chance.best_probability is not None and chance.is_best is False:
         sentences.append(f"The best offer would have been drawn with {percentage(chance.best_probability)}.")
-    if chance.n_possible is not None and explanation.n_eligible > 1:
-        rest = explanation.n_eligible - chance.n_possible
-        words = f"{count(chance.n_possible)} of {count(explanation.n_eligible)} eligible offers had more than the least"
-        least = "" if chance.floor is None else f" probability ({percentage(chance.floor)})"
-        sentences.append(f"{words}{least or ' probability'}." if rest else "Every eligible offer had a real chance.")
     shown = [each for each in served.arms if each.weight > 0.0]
     if len(shown) > 1:
         parts = ", ".join(

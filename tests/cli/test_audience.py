@@ -74,6 +74,7 @@ def written(tmp_path_factory):
         )
     ]
     (folder / "log.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    (folder / "short.csv").write_text("\n".join(lines[:300]) + "\n", encoding="utf-8")
     for name, text in (("catalogue.toml", CATALOGUE), ("rules.toml", RULES), ("mapping.toml", MAPPING)):
         (folder / name).write_text(text, encoding="utf-8")
     return folder
@@ -128,8 +129,8 @@ def test_without_the_fact_there_is_no_surprise_and_it_says_what_could_have_been_
 
 def test_logged_choices_and_even_others_can_be_asked_for(capsys, folder):
     """Of one dimension "even" changes nothing."""
-    plain = run(capsys, "audience", "log.csv", *FILES, "--baseline", "logged", "--json").json
-    even = run(capsys, "audience", "log.csv", *FILES, "--baseline", "logged", "--others", "even", "--json").json
+    logged = ("audience", "short.csv", *FILES, "--baseline", "logged", "--json")
+    plain, even = run(capsys, *logged).json, run(capsys, *logged, "--others", "even").json
     assert plain["baseline"] == "logged"
     for name in ("share", "gain"):
         one, two = ([row[name]["value"] for row in each["rows"]] for each in (plain, even))
@@ -140,6 +141,7 @@ def test_logged_choices_and_even_others_can_be_asked_for(capsys, folder):
     ("words", "sentence"),
     [
         (("--baseline", "best"), '"best" is no policy'),
+        (("--baseline", "everyone"), "everyone names many"),
         ((*RULES_FILE, "--by", "shoe"), 'there is no fact "shoe"'),
         ((*RULES_FILE, "--others", "odd"), "choose from baseline, even"),
         ((*RULES_FILE, "--level", "2"), "level is 2"),
@@ -150,7 +152,7 @@ def test_logged_choices_and_even_others_can_be_asked_for(capsys, folder):
 )
 def test_bad_input_is_one_sentence(capsys, folder, words, sentence):
     """What was seen and what to do, with exit code 2."""
-    ran = run(capsys, "audience", "log.csv", *FILES, *words)
+    ran = run(capsys, "audience", "short.csv", *FILES, *words)
     assert ran.code == 2
     assert sentence in ran.sentence
     assert ran.out == ""

@@ -58,7 +58,8 @@ def test_calibration_has_its_table_and_its_slope(capsys, example):
 
 
 def test_at_80_columns_no_line_of_a_table_is_longer_and_no_interval_is_cut(capsys, example, monkeypatch):
-    monkeypatch.setattr("bandit.cli.console._PIPED_WIDTH", 80)
+    monkeypatch.setattr("bandit.cli.console._PIPED_WIDTH", 80, raising=False)
+    monkeypatch.setenv("COLUMNS", "80")
     said = run(
         capsys, "results", "offers.db", "--fact", "gender", "--by", "week", "--by", "depth", "--by", "option"
     ).out

@@ -64,7 +64,7 @@ def test_where_nothing_is_found_it_says_what_was_searched_and_could_have_been_fo
     failed, searched, size = audience_notes(nothing)
     assert failed == "? campaign mens: the reason."
     assert searched == (
-        "Searched: 12 pairs of one of 3 options and a segment, of 1 facts, on 20,000 of 40,000 decisions of 10,000 "
+        "Searched: 12 pairs of one of 3 options and a segment, of 1 fact, on 20,000 of 40,000 decisions of 10,000 "
         "customers; 1 looked promising and was looked at again on the 20,000 decisions of the other customers."
     )
     assert size.startswith("A gain from about 0.25 per decision")

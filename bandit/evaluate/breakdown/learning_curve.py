@@ -39,10 +39,11 @@ _MONDAY = 4 * _DAY
 class LearningPoint(Tabular):
     """The `n` decisions of one group in one period: what they earned and how often they responded, as it happened.
 
-    `policy` names the policies that answered them (their kinds and numbers). `start` and `end` are microseconds since
-    1970 UTC, `end` exclusive; for the whole log they are its first and last time, None where no times are known.
-    `value` is the mean reward of a decision and `response` the share that responded, each with its own interval.
-    Groups compare where customers were assigned to them at random; `bandit.evaluate.lift_log.lift_of` compares them.
+    `policy` names the policies that were live then (kind and number), also for groups that another rule serves. `start`
+    and `end` are microseconds since 1970 UTC, `end` exclusive; for the whole log they are its first and last time, None
+    where no times are known. `value` is the mean reward of a decision and `response` the share that responded, each
+    with its own interval. Groups compare where customers were assigned to them at random;
+    `bandit.evaluate.lift_log.lift_of` compares them.
     """
 
     group: str

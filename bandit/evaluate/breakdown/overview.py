@@ -30,6 +30,7 @@ BreakdownPart: TypeAlias = Literal["day", "week", "group", "policy", "option", "
 """What a log is broken down by; "segment" is options by segment."""
 
 BREAKDOWN_PARTS: tuple[BreakdownPart, ...] = get_args(BreakdownPart)
+"""The parts into which `break_down` takes a log, in the order in which they are shown."""
 
 _CURVES: Mapping[str, tuple[CurvePeriod, CurveSplit]] = {
     "day": ("day", "group"),

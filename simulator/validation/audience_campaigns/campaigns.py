@@ -28,7 +28,7 @@ class AudienceSetting:
     """
 
     decisions: int = 40_000
-    explored: float = 0.4
+    explored: float = 0.5
     level: float = ANNOUNCED_LEVEL
     seed: int = 1
 

@@ -268,7 +268,10 @@ def test_a_catalogue_without_facts_has_no_segments():
 
 @pytest.mark.slow
 def test_planted_surprises_are_found_and_null_campaigns_are_not_announced():
-    """By the numbers of the world a gain is some 5.5 standard errors, so it is missed in less than 1 of 50 campaigns.
+    """Women's gain is 2.295 EUR, and its standard error 0.39, so it is missed in less than 1 of 100 campaigns.
+
+    On the 10,000 decisions of women that confirm, a sixth show mens and two thirds womens; a purchase earns 30 EUR with
+    a mean square of 1,125. So the variance is (0.243 1,125 - 7.3^2) / 1,667 + (0.1665 1,125 - 5^2) / 6,667 = 0.156.
 
     A null campaign has a false gain with at most 1 %: of 10 campaigns two or more have one with 0.4 %.
     """
