@@ -81,7 +81,7 @@ def percent(share: float) -> str:
     """
     if not math.isfinite(share):
         return UNKNOWN_NUMBER
-    places = 1 if 0.0 < abs(share) < 0.1 else 0
+    places = 1 if 0.0 < abs(share) < 0.0995 else 0
     return f"{share:.{places}%}".replace("%", " %").replace("-", MINUS)
 
 

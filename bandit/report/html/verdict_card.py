@@ -40,7 +40,10 @@ class CardFigure:
 
 @dataclass(frozen=True, slots=True)
 class VerdictCard:
-    """The card: its verdict, headline and sentence, the amounts (none where nothing can be told), and what to do."""
+    """The card: its verdict, headline and sentence, the amounts (none where nothing can be told), and what to do.
+
+    `also` is a finding besides the verdict that its reader should not miss, empty where there is none.
+    """
 
     verdict: str
     tone: Tone
@@ -49,6 +52,7 @@ class VerdictCard:
     figures: tuple[CardFigure, ...]
     basis: str
     steps: tuple[NextStep, ...]
+    also: str = ""
 
 
 def verdict_card(contents: ReportContents) -> VerdictCard:
@@ -182,8 +186,7 @@ def _figures(verdict: str, shown: Estimate, unit: RewardUnit, n: int, total: str
     sizes = (("per 1,000 decisions", 1000.0), ("per decision", 1.0), (total, float(n)))
     if verdict == "no difference found":
         return tuple(
-            CardFigure(per, f"{bounds(shown, times=times, signed=True)} {unit.amount}", "it may be anything in between")
-            for per, times in sizes
+            CardFigure(per, f"{bounds(shown, times=times, signed=True)} {unit.amount}", "") for per, times in sizes
         )
     return tuple(
         CardFigure(

@@ -61,8 +61,8 @@ def test_options_that_are_never_served_are_named(contents):
     never = OptionUse("depth", "50", 0, 0.0, 0.0, "never eligible", "the rule never")
     told = coverage_section(replace(contents, use=Answer(CatalogueUse((used, never), 4, 4, 1, 10, 1_000))))
     assert told.finding == (
-        "Of 2 options 1 are never or hardly ever served: depth 50 (never eligible). Of 10 offers 4 were never served "
-        "and 1 hardly ever."
+        "Of 2 options 1 are never or hardly ever served: depth 50 (never eligible). Of 10 offers 4 were never "
+        "and 1 hardly ever served."
     )
 
 

@@ -36,7 +36,7 @@ def audience_section(contents: ReportContents) -> ReportSection:
     return ReportSection(
         key=_KEY,
         title=_TITLE,
-        finding=_finding(found, unit),
+        finding=surprise_words(found, unit),
         charts=charts,
         tables=(_table(found, unit),) if found.rows else (),
         notes=_notes(found, unit),
@@ -47,7 +47,8 @@ def _who(found: Audience) -> str:
     return "the log's policy" if found.baseline == LOGGED else "the rules"
 
 
-def _finding(found: Audience, unit: RewardUnit) -> str:
+def surprise_words(found: Audience, unit: RewardUnit) -> str:
+    """Return the largest surprise in words, or that there is none."""
     if not found.surprises:
         return (
             f"No surprise was found: for no option is it sure that other customers respond than {_who(found)} assumed, "
