@@ -22,7 +22,7 @@ BENCH_OUT ?= bench
 export OPENBLAS_NUM_THREADS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lowest slow lint types imports check docs reference bench clean
+.PHONY: help install demo test lowest slow notebooks lint types imports check docs reference bench clean
 .NOTPARALLEL:
 
 help: ## Show this list
@@ -47,7 +47,7 @@ $(LOWEST_STAMP): pyproject.toml constraints-lowest.txt
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 13))' || \
 		{ echo "The oldest versions are published for Python 3.11 and 3.12 only; $(PYTHON) is $$($(PYTHON) --version 2>&1). Try: make lowest PYTHON=python3.11"; exit 1; }
 	$(PYTHON) -m venv $(LOWEST_VENV)
-	$(LOWEST_PYTHON) -m pip install --quiet --constraint constraints-lowest.txt --editable '.[parquet,notebooks,test]'
+	$(LOWEST_PYTHON) -m pip install --quiet --constraint constraints-lowest.txt --editable '.[report,frames,dashboard,parquet,notebooks,test]'
 	@touch $@
 
 lowest: $(LOWEST_STAMP) ## Run the fast tests with the lowest versions that pyproject.toml allows
@@ -55,6 +55,9 @@ lowest: $(LOWEST_STAMP) ## Run the fast tests with the lowest versions that pypr
 
 slow: $(STAMP) ## Run the slow tests: statistics, notebooks, calibration, kills, the installed package
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m slow
+
+notebooks: $(STAMP) ## Run the notebooks and store their outputs
+	$(BIN)/python -m tests.docs.notebooks
 
 lint: $(STAMP) ## Lint and check the format
 	$(BIN)/ruff check .

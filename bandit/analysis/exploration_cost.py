@@ -10,6 +10,8 @@ import numpy as np
 from bandit.analysis.chunks import rows_at_once
 from bandit.domain import MICROSECONDS, BoolArray, FloatArray, IntArray, Log, LoggedBatch, Progress, RewardPredictor
 from bandit.errors import InputError
+from bandit.ope.estimate import finite_cell
+from bandit.tabular import Cell, Tabular
 
 PeriodUnit: TypeAlias = Literal["tenth", "week"]
 
@@ -66,12 +68,33 @@ class Period:
 
 
 @dataclass(frozen=True, slots=True)
-class ExplorationCost:
+class ExplorationCost(Tabular):
     """The cost of exploration in total and by period; `by` is the unit of the periods."""
 
     by: PeriodUnit
     total: Period
     periods: tuple[Period, ...]
+
+    def html_title(self) -> str:
+        """Return the line above the table in a notebook."""
+        return f"estimated cost of exploration by {self.by}"
+
+    def to_rows(self) -> list[dict[str, Cell]]:
+        """Return one row a period, and one of all; times are microseconds since 1970 UTC."""
+        named = [*enumerate(self.periods, start=1), (None, self.total)]
+        return [
+            {
+                "period": "all" if number is None else str(number),
+                "start": each.start,
+                "end": each.end,
+                "decisions": each.n,
+                "cost": each.cost,
+                "per_decision": finite_cell(each.per_decision),
+                "floor_cost": each.floor_cost,
+                "chose_best": each.chose_best,
+            }
+            for number, each in named
+        ]
 
     def to_dict(self) -> dict[str, object]:
         """Return plain JSON values."""

@@ -32,9 +32,12 @@ from bandit.analysis.group_timing import (
     smallest_share,
     standard_error_allowed,
 )
+from bandit.tabular import Tabular
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    from bandit.tabular import Cell
 
 COMPARED_POLICY_SHARES = (0.5, 0.8, 0.9, 0.95)
 """Shares of the policy's group that the table compares, beside the planned and the best ones."""
@@ -89,13 +92,24 @@ class SharePlan:
     cost_per_week: float
     cost: float | None
 
+    def to_row(self) -> dict[str, Cell]:
+        """Return the division as one row of a table."""
+        numbers: dict[str, Cell] = {
+            "weeks_one_look": self.weeks,
+            "weeks_daily": self.daily_weeks,
+            "weeks_daily_mean": self.mean_weeks,
+            "cost_per_week": self.cost_per_week,
+            "cost": self.cost,
+        }
+        return {"division": self.kind, **{f"share_{name}": each for name, each in self.shares.items()}, **numbers}
+
     def to_dict(self) -> dict[str, object]:
         """Return plain JSON values."""
         return {name: getattr(self, name) for name in self.__slots__} | {"shares": dict(self.shares)}
 
 
 @dataclass(frozen=True, slots=True)
-class GroupPlan:
+class GroupPlan(Tabular):
     """The plan: each pair at the planned shares, and the divisions of the customers that are compared.
 
     `cheapest` is None where no shares tell the lift within `target.weeks`.
@@ -115,6 +129,14 @@ class GroupPlan:
         """All divisions, the planned one first."""
         best = () if self.cheapest is None else (self.cheapest,)
         return (self.planned, *self.compared, self.fastest, *best)
+
+    def html_title(self) -> str:
+        """Return the line above the table in a notebook."""
+        return f"shares of the customers, and the weeks until a lift of {self.target.lift:g} a decision is told"
+
+    def to_rows(self) -> list[dict[str, Cell]]:
+        """Return one row a division of the customers; weeks and cost are None for never."""
+        return [each.to_row() for each in self.rows]
 
     def to_dict(self) -> dict[str, object]:
         """Return plain JSON values."""

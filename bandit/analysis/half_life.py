@@ -16,8 +16,9 @@ from bandit.catalogue import Catalogue
 from bandit.domain import Log, Progress
 from bandit.errors import InputError, PolicyError
 from bandit.ope import Estimate
-from bandit.ope.estimate import MIN_EFFECTIVE_SAMPLE_SIZE, check_level
+from bandit.ope.estimate import MIN_EFFECTIVE_SAMPLE_SIZE, check_level, interval_cells
 from bandit.policies import ThompsonSampling
+from bandit.tabular import Cell, Tabular
 
 NO_FORGETTING = "never"
 """The baseline candidate, without forgetting."""
@@ -54,7 +55,7 @@ class HalfLifeCandidate:
 
 
 @dataclass(frozen=True, slots=True)
-class HalfLifeComparison:
+class HalfLifeComparison(Tabular):
     """The comparison of half-lives on a log of `n` decisions; times are microseconds since 1970 UTC.
 
     `score` is the loss, "log loss" of P(convert) or "squared error" of the reward. `choice` is the candidate with the
@@ -87,6 +88,23 @@ class HalfLifeComparison:
                 return each
         compared = ", ".join(each.half_life for each in self.candidates)
         raise InputError(f'"{half_life}" was not compared; there are {compared}')
+
+    def html_title(self) -> str:
+        """Return the line above the table in a notebook."""
+        return f"{self.score} per decision, predicted before it was learned; lower is better; chosen: {self.choice}"
+
+    def to_rows(self) -> list[dict[str, Cell]]:
+        """Return one row a half-life: its loss, and the difference to never, whose intervals hold together."""
+        return [
+            {
+                "half_life": each.half_life,
+                "verdict": each.verdict if self.warning is None else "cannot tell",
+                "chosen": each.half_life == self.choice,
+                **interval_cells(each.loss, "loss"),
+                **interval_cells(each.difference, "difference"),
+            }
+            for each in self.candidates
+        ]
 
     def to_dict(self) -> dict[str, object]:
         """Return plain JSON values."""

@@ -15,12 +15,14 @@ from bandit.domain import Progress
 from bandit.errors import InputError
 from bandit.ope import Estimate, Feedback, Tally, resolve
 from bandit.ope.clusters import ClusterIndex
-from bandit.ope.estimate import MIN_EFFECTIVE_SAMPLE_SIZE
+from bandit.ope.estimate import MIN_EFFECTIVE_SAMPLE_SIZE, finite_cell, interval_cells
+from bandit.tabular import Tabular
 
 if TYPE_CHECKING:
     from numpy.random import Generator
 
     from bandit.domain import BoolArray, FloatArray, IntArray, Log, LoggedBatch, Policy
+    from bandit.tabular import Cell
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +40,7 @@ class CurvePoint:
 
 
 @dataclass(frozen=True, slots=True)
-class Replay:
+class Replay(Tabular):
     """The mean reward of a learning policy, from the accepted rows of another policy's log.
 
     `value` is the mean reward with its interval, clustered by customer where the log has customer keys; None where
@@ -61,6 +63,37 @@ class Replay:
     def share_accepted(self) -> float:
         """The share of the log's decisions that were accepted."""
         return self.accepted / self.n
+
+    def html_title(self) -> str:
+        """Return the line above the table in a notebook."""
+        return f"{self.name}: earned per decision while learning, the whole log and along it"
+
+    def summary_row(self) -> dict[str, Cell]:
+        """Return the result on the whole log as one row of a table."""
+        return (
+            {"policy": self.name}
+            | interval_cells(self.value)
+            | {
+                "accepted": self.accepted,
+                "decisions": self.n,
+                "logged_mean": self.realised_mean,
+                "clipped": self.clipped,
+                "warning": self.warning,
+            }
+        )
+
+    def to_rows(self) -> list[dict[str, Cell]]:
+        """Return one row a point of the learning curve: the decisions so far, and the mean reward of those accepted."""
+        return [
+            {
+                "policy": self.name,
+                "decisions": point.rows,
+                "accepted": point.accepted,
+                "mean": finite_cell(point.mean),
+                "mean_since": finite_cell(point.mean_since),
+            }
+            for point in self.curve
+        ]
 
     def to_dict(self) -> dict[str, object]:
         """Return plain JSON values; None where a number is unknown."""

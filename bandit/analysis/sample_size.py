@@ -21,10 +21,13 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 from scipy.special import ndtri
 
 from bandit.analysis.design_variance import check_number
-from bandit.ope.estimate import check_level
+from bandit.ope.estimate import check_level, finite_cell
+from bandit.tabular import Tabular
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from bandit.tabular import Cell
 
 DesignKind: TypeAlias = Literal["log", "live", "pilot"]
 """A log of rules with exploration, an A/B test side by side, or a pilot log with measured variance."""
@@ -116,13 +119,33 @@ class PlanRow:
 
 
 @dataclass(frozen=True, slots=True)
-class SampleSizePlan:
+class SampleSizePlan(Tabular):
     """The designs at `per_week` decisions a week; widths and differences are those after `weeks`."""
 
     target: PrecisionTarget
     per_week: float
     weeks: float
     rows: tuple[PlanRow, ...]
+
+    def html_title(self) -> str:
+        """Return the line above the table in a notebook."""
+        return f"precision after {self.weeks:g} weeks of {self.per_week:,.0f} decisions, and what reaches the target"
+
+    def to_rows(self) -> list[dict[str, Cell]]:
+        """Return one row a design."""
+        return [
+            {
+                "design": row.design,
+                "share": row.share,
+                "cost_per_decision": row.cost,
+                "conversions": row.conversions,
+                "interval_width": row.width,
+                "smallest_difference": row.smallest_difference,
+                "decisions_needed": row.decisions,
+                "weeks_needed": finite_cell(row.weeks),
+            }
+            for row in self.rows
+        ]
 
     def to_dict(self) -> dict[str, object]:
         """Return plain JSON values."""

@@ -31,15 +31,26 @@ from bandit.cli import (
     tuning,
 )
 from bandit.cli.console import note
+from bandit.cli.help import CONTEXT_SETTINGS, PanelCommand, PanelGroup
 from bandit.errors import InputError, StoreError
 
 DONE, INTERNAL_ERROR, BAD_INPUT, STOPPED = 0, 1, 2, 130
 
+WHICH_COMMAND = """\b
+Which one do I want?
+  evaluate       compare policies on a log, before any customer sees them
+  learn-offline  learn a policy from a log and judge it, in one go
+  replay         see what a policy would have earned while it learned
+  fit            start a live database with what a log taught
+  learn          learn the new outcomes of a live database"""
+"""What the commands that sound alike are for."""
+
 app = typer.Typer(
     name="offer-bandit",
+    cls=PanelGroup,
+    context_settings=CONTEXT_SETTINGS,
     help="Learn which combination of incentives earns most for each customer, and test it on logged data.",
-    epilog="\b\nStart with a working example:\n  offer-bandit init example",
-    add_completion=False,
+    epilog=f"{WHICH_COMMAND}\n\n\b\nStart with a working example:\n  offer-bandit init example",
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
@@ -101,9 +112,38 @@ _COMMANDS: tuple[tuple[str, Callable[..., None], str], ...] = (
     ("export-customer", privacy.export_customer, "offer-bandit export-customer offers.db customer-42 --out 42.json"),
     ("doctor", maintenance.doctor, "offer-bandit doctor offers.db"),
 )
-for _name, _function, _example in _COMMANDS:
-    app.command(_name, epilog=f"\b\nExample:\n  {_example}")(_function)
-app.add_typer(rollout.rollout)
+_GROUPS: tuple[tuple[str, tuple[str, ...]], ...] = (
+    ("Start", ("init", "simulate", "simulate-live", "import")),
+    ("Judge before going live", ("evaluate", "learn-offline", "replay", "plan")),
+    ("Serve and learn", ("decide", "record", "learn", "fit", "rollout", "kill")),
+    ("Watch live", ("status", "lift", "incrementality", "guardrails")),
+    ("Look closer", ("half-life", "exploration")),
+    ("Keep and care", ("export", "verify", "rebuild", "backup", "doctor", "erase", "retain", "export-customer")),
+)
+"""The groups in which the help lists the commands; each command is in one of them."""
+
+
+def _add_commands() -> None:
+    """Add every command to the application, in the order and under the groups of `_GROUPS`."""
+    declared = {name: (function, example) for name, function, example in _COMMANDS}
+    for group, names in _GROUPS:
+        for name in names:
+            if name == rollout.rollout.info.name:
+                app.add_typer(rollout.rollout, rich_help_panel=group)
+                continue
+            function, example = declared.pop(name)
+            app.command(
+                name,
+                cls=PanelCommand,
+                context_settings=CONTEXT_SETTINGS,
+                epilog=f"\b\nExample:\n  {example}",
+                rich_help_panel=group,
+            )(function)
+    if declared:
+        raise LookupError(f"these commands are in no group of the help: {', '.join(declared)}")
+
+
+_add_commands()
 
 
 def _print_version(asked: bool) -> None:

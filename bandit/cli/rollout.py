@@ -14,6 +14,7 @@ import typer
 from bandit.cli.choices import ROLLOUT_MODES
 from bandit.cli.console import progress, show, show_json
 from bandit.cli.evaluation_options import one_of
+from bandit.cli.help import CONTEXT_SETTINGS, PanelCommand, PanelGroup
 from bandit.cli.options import AsJson, Database, Level
 from bandit.errors import InputError
 
@@ -28,6 +29,8 @@ rollout = typer.Typer(
     invoke_without_command=True,
     add_completion=False,
     rich_markup_mode=None,
+    cls=PanelGroup,
+    context_settings=CONTEXT_SETTINGS,
 )
 
 
@@ -203,7 +206,9 @@ COMMANDS_OF_ROLLOUT: tuple[tuple[str, Callable[..., None], str], ...] = (
     ("report", report, "offer-bandit rollout report offers.db"),
 )
 for _name, _function, _example in COMMANDS_OF_ROLLOUT:
-    rollout.command(_name, epilog=f"\b\nExample:\n  {_example}")(_function)
+    rollout.command(_name, cls=PanelCommand, context_settings=CONTEXT_SETTINGS, epilog=f"\b\nExample:\n  {_example}")(
+        _function
+    )
 
 
 # -- inside ------------------------------------------------------------------------------------------------------------

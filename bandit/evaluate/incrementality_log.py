@@ -16,6 +16,7 @@ from bandit.evaluate.lift_selection import LiftLogOptions, LiftSelection
 from bandit.evaluate.option_probabilities import OptionProbabilities
 from bandit.ope.clusters import ClusterIndex
 from bandit.ope.incremental import ControlBatch, ControlOptions, IncrementTally, ServedBatch
+from bandit.tabular import Tabular
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from bandit.evaluate.incrementality_results import Incrementality
     from bandit.evaluate.lift_results import Look
     from bandit.store import DecisionColumns, Store
+    from bandit.tabular import Cell
 
 __all__ = ["IncrementLogOptions", "IncrementalityReport", "incrementality_of"]
 
@@ -54,7 +56,7 @@ class IncrementLogOptions:
 
 
 @dataclass(frozen=True, slots=True)
-class IncrementalityReport:
+class IncrementalityReport(Tabular):
     """The incrementality of a log's groups, and what was left out.
 
     `control_offer` is the offer that the control got. Left out are `several` customers seen in more than one group,
@@ -74,6 +76,14 @@ class IncrementalityReport:
     other_assignment: int
     activation: str | None = None
     not_activated: int = 0
+
+    def html_title(self) -> str:
+        """Return the line above the table in a notebook."""
+        return self.found.html_title()
+
+    def to_rows(self) -> list[dict[str, Cell]]:
+        """Return one row a group and measure, with its offers, anyway and added; then one an option of each group."""
+        return self.found.to_rows()
 
     def to_dict(self) -> dict[str, object]:
         """Return plain JSON values."""

@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING
 
 from bandit.errors import InputError
 from bandit.evaluate.diagnostics.findings import to_json
+from bandit.ope.estimate import interval_cells
+from bandit.tabular import Tabular
 
 if TYPE_CHECKING:
     from bandit.evaluate.diagnostics import Finding
     from bandit.evaluate.lift_results import Look
     from bandit.ope import Estimate
+    from bandit.tabular import Cell
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +155,7 @@ class IncrementOptions:
 
 
 @dataclass(frozen=True, slots=True)
-class Incrementality:
+class Incrementality(Tabular):
     """What each group bought beyond the control, and the control's own numbers.
 
     `control_spent` is what the control's offer cost per 1,000 decisions: 0 where it gives nothing.
@@ -174,6 +177,25 @@ class Incrementality:
                 return each
         raise InputError(f'there is no group "{name}"; choose from {", ".join(each.name for each in self.groups)}')
 
+    def html_title(self) -> str:
+        """Return the line above the table in a notebook."""
+        look = "at every look" if self.options.look == "daily" else "for one look"
+        return f"per 1,000 decisions, against {self.control}; intervals of {self.options.level:.4g} {look}"
+
+    def to_rows(self) -> list[dict[str, Cell]]:
+        """Return one row a group and measure, with its offers, anyway and added; then one an option of each group."""
+        rows = [
+            _increment_row(group.name, None, None, group.decisions, measure, group.reason)
+            for group in self.groups
+            for measure in group.measures
+        ]
+        return rows + [
+            _increment_row(group.name, each.dimension, each.option, each.decisions, each.conversions, each.reason)
+            | {"measure": "conversions"}
+            for group in self.groups
+            for each in group.options
+        ]
+
     def to_dict(self) -> dict[str, object]:
         """Return plain JSON values."""
         return {
@@ -190,3 +212,24 @@ class Incrementality:
             "groups": [each.to_dict() for each in self.groups],
             "findings": [each.to_dict() for each in self.findings],
         }
+
+
+def _increment_row(
+    group: str, dimension: str | None, option: str | None, decisions: int, found: Increment | None, reason: str | None
+) -> dict[str, Cell]:
+    """Return one row of the table; numbers are None where nothing can be told."""
+    told = None if reason is not None else found
+    head: dict[str, Cell] = {
+        "group": group,
+        "dimension": dimension,
+        "option": option,
+        "decisions": decisions,
+        "measure": None if found is None else found.measure,
+    }
+    return (
+        head
+        | interval_cells(None if told is None else told.served, "served")
+        | interval_cells(None if told is None else told.anyway, "anyway")
+        | interval_cells(None if told is None else told.added, "added")
+        | {"reason": reason}
+    )

@@ -16,6 +16,7 @@ from bandit.evaluate.lift_weights import LIFT_WEIGHTS, LiftWeighting, Trajectory
 from bandit.evaluate.segments import FactSegmentation
 from bandit.ope.clusters import ClusterIndex
 from bandit.ope.lift import LiftBatch, LiftTally
+from bandit.tabular import Tabular
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from bandit.evaluate.lift_weights import LiftWeights
     from bandit.ope.lift import LiftMethod
     from bandit.store import DecisionColumns, Store
+    from bandit.tabular import Cell
 
 __all__ = ["LiftLogOptions", "LiftReport", "lift_of"]
 
@@ -37,7 +39,7 @@ _METHODS: Mapping[LiftWeights, LiftMethod | None] = {"auto": None, "trajectory":
 
 
 @dataclass(frozen=True, slots=True)
-class LiftReport:
+class LiftReport(Tabular):
     """The lift of a log's groups, the way in which it was computed, and what was left out.
 
     Rows of the method "balanced" are by trajectory weights. `sample_ratio` is None where no shares are known. Left out
@@ -62,6 +64,14 @@ class LiftReport:
     def gate(self) -> int:
         """Return the exit code for a pipeline: that of the verdict furthest from "better"."""
         return self.lift.gate()
+
+    def html_title(self) -> str:
+        """Return the line above the table in a notebook."""
+        return self.lift.html_title()
+
+    def to_rows(self) -> list[dict[str, Cell]]:
+        """Return one row a pair of groups and unit, then one a week or segment; intervals are those of the verdicts."""
+        return self.lift.to_rows()
 
     def to_dict(self) -> dict[str, object]:
         """Return plain JSON values."""

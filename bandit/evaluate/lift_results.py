@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 from bandit.errors import InputError
 from bandit.evaluate.diagnostics.findings import to_json
 from bandit.evaluate.verdict import GATE
+from bandit.ope.estimate import interval_cells
+from bandit.tabular import Tabular
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from bandit.evaluate.verdict import Verdict
     from bandit.ope import Estimate
     from bandit.ope.lift import LiftMethod, LiftUnit
+    from bandit.tabular import Cell
 
 Look: TypeAlias = Literal["once", "daily"]
 """Whether the result is looked at once, on a day that was fixed beforehand, or as often as one likes."""
@@ -113,7 +116,7 @@ class LiftPart:
 
 
 @dataclass(frozen=True, slots=True)
-class Lift:
+class Lift(Tabular):
     """The comparison of live groups: each group, each pair, the same by week and by segment, and the checks.
 
     `method` is the one that verdicts use. `rows` have every method and unit, those of the verdicts first;
@@ -157,6 +160,37 @@ class Lift:
     def gate(self) -> int:
         """Return the exit code for a pipeline: that of the verdict furthest from "better"."""
         return max(GATE[row.verdict] for row in self.verdicts)
+
+    def shown(self, row: LiftRow) -> Estimate:
+        """Return a row's difference with the interval that its verdict rests on."""
+        return row.anytime if self.options.look == "daily" else row.once
+
+    def html_title(self) -> str:
+        """Return the line above the table in a notebook."""
+        look = "at every look" if self.options.look == "daily" else "for one look"
+        return f"differences between groups; intervals of {self.options.level:.4g} {look}, all of them together"
+
+    def to_rows(self) -> list[dict[str, Cell]]:
+        """Return one row a pair of groups and unit, then one a week or segment; intervals are those of the verdicts."""
+        whole = sum(each.customers for each in self.groups)
+        parts = [("all", "", whole, row) for row in self.rows if row.method == self.method]
+        for name, found in (("week", self.weeks), ("segment", self.segments)):
+            parts += [(name, part.name, part.customers, row) for part in found for row in part.rows]
+        return [
+            {
+                "part": kind,
+                "name": name,
+                "customers": customers,
+                "group": row.group,
+                "baseline": row.baseline,
+                "per": row.unit,
+                "verdict": row.verdict,
+                "reason": row.reason,
+                **interval_cells(self.shown(row), "difference"),
+                "p_value": row.p_value,
+            }
+            for kind, name, customers, row in parts
+        ]
 
     def to_dict(self) -> dict[str, object]:
         """Return plain JSON values."""

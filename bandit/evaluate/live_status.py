@@ -10,12 +10,14 @@ from bandit.evaluate.diagnostics import sample_ratio
 from bandit.evaluate.lift_selection import same_assignment
 from bandit.rollout import RolloutControl
 from bandit.store import spools
+from bandit.tabular import Tabular
 
 if TYPE_CHECKING:
     from bandit.catalogue import Catalogue
     from bandit.evaluate.diagnostics import SampleRatioTest
     from bandit.rollout import RolloutChange, RolloutState
     from bandit.store import GroupSizes, Store
+    from bandit.tabular import Cell
 
 _DAY = 86_400 * MICROSECONDS
 
@@ -60,7 +62,7 @@ class LearningState:
 
 
 @dataclass(frozen=True, slots=True)
-class LiveStatus:
+class LiveStatus(Tabular):
     """The state of a database that is in use; times are microseconds since 1970 UTC.
 
     `groups` are those of the assignment in force, with the check of their sizes (None where no shares are declared).
@@ -89,6 +91,24 @@ class LiveStatus:
     def well(self) -> bool:
         """Whether no policy is halted."""
         return self.rollout.halted is None
+
+    def html_title(self) -> str:
+        """Return the line above the table in a notebook."""
+        return f"{self.path}: {self.decisions:,} decisions, {self.decisions_today:,} of them today (UTC)"
+
+    def to_rows(self) -> list[dict[str, Cell]]:
+        """Return one row a group of customers, its share meant None where none is declared."""
+        return [
+            {
+                "group": each.name,
+                "share_meant": each.share,
+                "customers": each.customers,
+                "customers_today": each.customers_today,
+                "decisions": each.decisions,
+                "decisions_today": each.decisions_today,
+            }
+            for each in self.groups
+        ]
 
     def to_dict(self) -> dict[str, object]:
         """Return plain JSON values."""

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bandit.errors import InputError
+from bandit.ope.estimate import finite_cell, interval_cells
+from bandit.tabular import Tabular
 
 if TYPE_CHECKING:
     from bandit.evaluate.diagnostics import Finding, LogDiagnosis, TargetSupport
@@ -13,6 +15,7 @@ if TYPE_CHECKING:
     from bandit.evaluate.segments import Segment
     from bandit.evaluate.verdict import Verdict
     from bandit.ope import Estimate
+    from bandit.tabular import Cell
 
 LOGGED = "logged"
 """The name of the policy that wrote the log; it may be named as the baseline."""
@@ -99,7 +102,7 @@ class PolicyEvaluation:
 
 
 @dataclass(frozen=True, slots=True)
-class Evaluation:
+class Evaluation(Tabular):
     """The policies' values on one log of `n` decisions.
 
     `customers` is None where the log does not know customers. `realised` is the mean reward of the log with its
@@ -135,6 +138,45 @@ class Evaluation:
                 return each
         raise InputError(f'no policy "{name}" was evaluated; there are {", ".join(each.name for each in self.rows)}')
 
+    @property
+    def by_segment(self) -> SegmentTable:
+        """The segments as a table of their own."""
+        return SegmentTable(self.segments)
+
+    def html_title(self) -> str:
+        """Return the line above the table in a notebook."""
+        level = f"{self.realised.level:.0%}"
+        if self.baseline is None:
+            return f"value per decision by {self.default}, intervals of {level}, judged on {self.n:,} decisions"
+        return (
+            f"value per decision by {self.default}, judged on {self.n:,} decisions; differences to {self.baseline}, "
+            f"whose intervals of {level} hold for all policies together"
+        )
+
+    def to_rows(self) -> list[dict[str, Cell]]:
+        """Return one row a policy: the verdict, its reason, the value, and the difference that the verdict rests on.
+
+        The interval of a value is for that policy alone; that of a difference holds for all compared policies at once.
+        Values are None where the log cannot judge the policy.
+        """
+        return [self._row(each) for each in self.rows]
+
+    def _row(self, row: PolicyEvaluation) -> dict[str, Cell]:
+        supported = row.support_ok
+        head: dict[str, Cell] = {"policy": row.name, "verdict": row.verdict, "reason": row.reason}
+        return (
+            head
+            | interval_cells(row.estimate(self.default) if supported else None)
+            | interval_cells(row.together if supported else None, "difference")
+            | {
+                "p_value": row.p_value,
+                "effective_decisions": finite_cell(row.effective_sample_size),
+                "largest_weight": finite_cell(row.max_weight),
+                "unsupported": row.unsupported,
+                "decisions": self.n,
+            }
+        )
+
     def to_dict(self) -> dict[str, object]:
         """Return plain JSON values."""
         return {
@@ -151,6 +193,17 @@ class Evaluation:
             "policies": [each.to_dict() for each in self.rows],
             "segments": [each.to_dict() for each in self.segments],
         }
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentTable(Tabular):
+    """The segments of an evaluation as a table: one row a segment and policy."""
+
+    segments: tuple[Segment, ...]
+
+    def to_rows(self) -> list[dict[str, Cell]]:
+        """Return one row a segment and policy; intervals of differences hold for all segments together."""
+        return [row for segment in self.segments for row in segment.to_rows()]
 
 
 def named(estimates: tuple[Estimate, ...], name: str) -> Estimate:

@@ -12,9 +12,11 @@ from bandit.evaluate.diagnostics import sample_ratio
 from bandit.evaluate.lift import LiftOptions, lift
 from bandit.evaluate.shadow import ShadowReport, ShadowTally
 from bandit.ope.clusters import ClusterIndex
+from bandit.ope.estimate import interval_cells
 from bandit.ope.lift import LiftBatch, LiftTally
 from bandit.rollout import RolloutChange
 from bandit.store import Activation, CatalogueTranslation
+from bandit.tabular import Tabular
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -25,12 +27,13 @@ if TYPE_CHECKING:
     from bandit.evaluate.lift import Lift
     from bandit.rollout import RolloutState
     from bandit.store import ServedArms, Store
+    from bandit.tabular import Cell
 
 _PAGE = 16_384
 
 
 @dataclass(frozen=True, slots=True)
-class ArmComparison:
+class ArmComparison(Tabular):
     """The arms of one assignment of customers, compared by their mean rewards.
 
     `changes` are the changes of the roll-out under which the assignment was in force. `lift` has the arms in place of
@@ -48,6 +51,10 @@ class ArmComparison:
     left_out: int
     not_activated: int = 0
 
+    def to_rows(self) -> list[dict[str, Cell]]:
+        """Return one row a pair of arms and unit."""
+        return self.lift.to_rows()
+
     def to_dict(self) -> dict[str, object]:
         """Return plain JSON values."""
         return self.lift.to_dict() | {
@@ -62,7 +69,7 @@ class ArmComparison:
 
 
 @dataclass(frozen=True, slots=True)
-class RolloutReport:
+class RolloutReport(Tabular):
     """What the newest decisions in shadow and those of the newest assignment to several arms show.
 
     Each is None where there is none; `waiting` says how many decisions the arms have whose outcomes are still open,
@@ -72,6 +79,23 @@ class RolloutReport:
     shadow: ShadowReport | None
     arms: ArmComparison | None
     waiting: int = 0
+
+    def to_rows(self) -> list[dict[str, Cell]]:
+        """Return one row a comparison: the policy in shadow with what served, and each pair of arms per decision."""
+        rows = [] if self.shadow is None else [self.shadow.summary_row()]
+        if self.arms is not None:
+            lift = self.arms.lift
+            rows += [
+                {
+                    "comparison": f"{row.group} minus {row.baseline}",
+                    "verdict": row.verdict,
+                    "reason": row.reason,
+                    **interval_cells(lift.shown(row), "difference"),
+                }
+                for row in lift.rows
+                if (row.method, row.unit) == (lift.method, lift.options.unit)
+            ]
+        return rows
 
     def to_dict(self) -> dict[str, object]:
         """Return plain JSON values."""

@@ -13,6 +13,8 @@ from bandit.evaluate.diagnostics.target import MIN_EVENTS
 from bandit.evaluate.verdict import Verdict, verdict_of
 from bandit.ope import Tally
 from bandit.ope.contrast import PolicyContrast, rarer_share
+from bandit.ope.estimate import interval_cells
+from bandit.tabular import Tabular
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from bandit.evaluate.request import EvaluationRequest
     from bandit.ope import Estimate, Feedback, IntervalKind
     from bandit.ope.estimator import AnyEstimator
+    from bandit.tabular import Cell
 
 _QUARTILES = (0.25, 0.5, 0.75)
 
@@ -35,6 +38,15 @@ class SegmentRow:
     difference: Estimate | None
     verdict: Verdict | None
 
+    def cells(self) -> dict[str, Cell]:
+        """Return the row as cells of a table."""
+        return {
+            "policy": self.policy,
+            "verdict": self.verdict,
+            **interval_cells(self.value),
+            **interval_cells(self.difference, "difference"),
+        }
+
     def to_dict(self) -> dict[str, object]:
         """Return plain JSON values."""
         return {
@@ -46,13 +58,21 @@ class SegmentRow:
 
 
 @dataclass(frozen=True, slots=True)
-class Segment:
+class Segment(Tabular):
     """The `n` decisions with one value of a fact, and a row for each policy."""
 
     fact: str
     name: str
     n: int
     rows: tuple[SegmentRow, ...]
+
+    def html_title(self) -> str:
+        """Return the line above the table in a notebook."""
+        return f"{self.fact} = {self.name}: {self.n:,} decisions"
+
+    def to_rows(self) -> list[dict[str, Cell]]:
+        """Return one row a policy; the intervals of differences hold for all segments together."""
+        return [{"fact": self.fact, "segment": self.name, "decisions": self.n, **row.cells()} for row in self.rows]
 
     def to_dict(self) -> dict[str, object]:
         """Return plain JSON values."""

@@ -13,7 +13,9 @@ from bandit.evaluate.diagnostics.target import MAX_UNSUPPORTED
 from bandit.evaluate.verdict import Comparison, verdict_and_reason
 from bandit.ope import Feedback, Tally, resolve
 from bandit.ope.contrast import rarer_share
+from bandit.ope.estimate import finite_cell, interval_cells
 from bandit.rollout.state import RULES_ARM
+from bandit.tabular import Tabular
 
 if TYPE_CHECKING:
     from bandit.domain import BoolArray, FloatArray, IntArray
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from bandit.ope import Estimate
     from bandit.rollout import RolloutChange
     from bandit.store import ServedArms
+    from bandit.tabular import Cell
 
 _ESTIMATOR = "snips"
 
@@ -31,7 +34,7 @@ _ROUNDING = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
-class ShadowReport:
+class ShadowReport(Tabular):
     """What the decisions in shadow show.
 
     Of `decisions` with a choice in shadow, by `customers`, the choice equals what `served` (an arm) served in `agreed`.
@@ -64,6 +67,30 @@ class ShadowReport:
     def agreement(self) -> float:
         """The observed share of decisions in which the choice is the one that was served; NaN without decisions."""
         return self.agreed / self.decisions if self.decisions else np.nan
+
+    def summary_row(self) -> dict[str, Cell]:
+        """Return the comparison with what served as one row: the verdict and the difference it rests on."""
+        head: dict[str, Cell] = {
+            "comparison": f"policy in shadow minus {self.served}",
+            "verdict": self.verdict,
+            "reason": self.reason,
+        }
+        return head | interval_cells(None if self.unsupported else self.difference, "difference")
+
+    def to_rows(self) -> list[dict[str, Cell]]:
+        """Return one row: how often the choices agree, both values, and their difference."""
+        supported = not self.unsupported
+        return [
+            {
+                "decisions": self.decisions,
+                "customers": self.customers,
+                "agreement": finite_cell(self.agreement),
+                "expected": finite_cell(self.expected),
+            }
+            | interval_cells(self.served_value, "served")
+            | interval_cells(self.value if supported else None)
+            | self.summary_row()
+        ]
 
     def to_dict(self) -> dict[str, object]:
         """Return plain JSON values; None where a number is not finite."""

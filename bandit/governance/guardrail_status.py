@@ -7,19 +7,22 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import numpy as np
 
+from bandit.ope.estimate import finite_cell
 from bandit.ope.guardrail_difference import difference_bounds
 from bandit.ope.guardrail_rate import rate_bounds
+from bandit.tabular import Tabular
 
 if TYPE_CHECKING:
     from bandit.catalogue.live_schema import GuardrailAction, GuardrailFile
     from bandit.domain import FloatArray
+    from bandit.tabular import Cell
 
 GuardrailVerdict: TypeAlias = Literal["broken", "holds", "too early"]
 """What a guardrail says: its bound is broken, is not shown to be broken, or there is too little to compare."""
 
 
 @dataclass(frozen=True, slots=True)
-class GuardrailStatus:
+class GuardrailStatus(Tabular):
     """One guardrail at one look.
 
     `decisions` are those that the policy served and that count, `events` those of them that have the event at least
@@ -79,6 +82,23 @@ class GuardrailStatus:
         what = "the rate" if self.against is None else "the difference"
         bound = f"{what} is at least {_number(self.low)} ({_level(self.level)}, at every look)"
         return f"{self.words} {'is broken' if self.broken else 'holds'}: {counts}; {bound}"
+
+    def to_rows(self) -> list[dict[str, Cell]]:
+        """Return one row: the state, the numbers it rests on, and what is allowed."""
+        told = self.verdict != "too early"
+        return [
+            {
+                "guardrail": self.words,
+                "state": self.verdict,
+                "action": self.action,
+                "decisions": self.decisions,
+                "events": self.events,
+                "value": self.value,
+                "low": finite_cell(self.low) if told else None,
+                "high": finite_cell(self.high) if told else None,
+                "allowed": self.bound,
+            }
+        ]
 
     def to_dict(self) -> dict[str, object]:
         """Return plain JSON values."""

@@ -14,6 +14,7 @@ from bandit.governance.verify_arms import ArmVerifier
 from bandit.learning import StateWalk
 from bandit.policies import close
 from bandit.store import CatalogueTranslation, DecisionColumns, PolicyRow, Store, Where, state_hash, whole_batches
+from bandit.tabular import Cell, Tabular
 
 PROPENSITY_TOLERANCE = 1e-9
 """Largest difference between a logged and a recomputed propensity."""
@@ -29,7 +30,7 @@ MAX_PROBLEMS = 100
 
 
 @dataclass(frozen=True, slots=True)
-class VerifyReport:
+class VerifyReport(Tabular):
     """Decisions in the log, how many of them were recomputed, and each problem found as a sentence.
 
     `notes` are sentences on what is not a problem but worth knowing.
@@ -39,6 +40,15 @@ class VerifyReport:
     n_recomputed: int
     problems: tuple[str, ...]
     notes: tuple[str, ...] = ()
+
+    def html_title(self) -> str:
+        """Return the line above the table in a notebook."""
+        return f"{self.n_decisions:,} decisions, {self.n_recomputed:,} of them recomputed"
+
+    def to_rows(self) -> list[dict[str, Cell]]:
+        """Return one row a problem or note; none where all is well and there is nothing to note."""
+        found = (("problem", self.problems), ("note", self.notes))
+        return [{"kind": kind, "sentence": sentence} for kind, sentences in found for sentence in sentences]
 
 
 class _Findings:

@@ -10,6 +10,7 @@ import numpy as np
 
 from bandit.domain import BoolArray, IntArray
 from bandit.printable import plain
+from bandit.tabular import Cell, Tabular
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +22,7 @@ class Rejection:
 
 
 @dataclass(frozen=True, slots=True)
-class ImportReport:
+class ImportReport(Tabular):
     """The numbers of rows of a file: n_rows = n_imported + n_repeated + n_refused.
 
     `n_repeated` rows were in the log before, with the same content. `refused` lists the first rows that cannot be
@@ -34,6 +35,12 @@ class ImportReport:
     n_refused: int
     refused: tuple[Rejection, ...]
     by_reason: Mapping[str, int]
+
+    def to_rows(self) -> list[dict[str, Cell]]:
+        """Return one row a kind of result: the rows imported, there before, and refused by reason."""
+        counted = {"imported": self.n_imported, "there before, unchanged": self.n_repeated}
+        rows: list[dict[str, Cell]] = [{"result": name, "reason": None, "rows": n} for name, n in counted.items()]
+        return rows + [{"result": "refused", "reason": reason, "rows": n} for reason, n in self.by_reason.items()]
 
 
 class Rejections:

@@ -12,6 +12,7 @@ from bandit.errors import InputError
 if TYPE_CHECKING:
     from bandit.domain import FloatArray
     from bandit.ope.sums import Summary
+    from bandit.tabular import Cell
 
 MIN_EFFECTIVE_SAMPLE_SIZE = 30.0
 """With a smaller effective sample size, or fewer clusters, no interval is reliable: the verdict is "cannot tell"."""
@@ -52,6 +53,21 @@ class Estimate:
             value = getattr(self, key)
             plain[key] = None if isinstance(value, float) and not np.isfinite(value) else value
         return plain
+
+
+def interval_cells(estimate: Estimate | None, name: str = "value") -> dict[str, Cell]:
+    """Return a value and the bounds of its interval as cells of a table; None where there is none, or it is not finite.
+
+    The keys are "value", "low" and "high"; under another name the bounds have it as a prefix.
+    """
+    bounds = ("low", "high") if name == "value" else (f"{name}_low", f"{name}_high")
+    found = (None,) * 3 if estimate is None else (estimate.value, estimate.low, estimate.high)
+    return dict(zip((name, *bounds), map(finite_cell, found), strict=True))
+
+
+def finite_cell(number: float | None) -> float | None:
+    """Return a number as a cell of a table, None in place of one that is not finite."""
+    return None if number is None or not np.isfinite(number) else float(number)
 
 
 def check_level(level: float) -> None:

@@ -68,7 +68,7 @@ def lift_table(lift: Lift) -> Table:
         for number, unit in enumerate(units):
             row = next(each for each in rows if (each.group, each.baseline) == pair and each.unit == unit)
             name, verdict = ("", "") if number else (f"{row.group} minus {row.baseline}", row.verdict)
-            table.add_row(escape(name), unit, *_cells(_shown(lift, row), numbers[unit]), verdict)
+            table.add_row(escape(name), unit, *_cells(lift.shown(row), numbers[unit]), verdict)
     return table
 
 
@@ -90,7 +90,7 @@ def lift_parts_table(lift: Lift, parts: Sequence[LiftPart], what: str) -> Table:
         table.add_section()
         for place, row in enumerate(part.rows):
             head = ("", "") if place else (escape(part.name), count(part.customers))
-            table.add_row(*head, escape(row.group), *_cells(_shown(lift, row), numbers), row.verdict)
+            table.add_row(*head, escape(row.group), *_cells(lift.shown(row), numbers), row.verdict)
     return table
 
 
@@ -170,13 +170,8 @@ def _rows(lift: Lift) -> list[LiftRow]:
     return [row for row in lift.rows if row.method == lift.method]
 
 
-def _shown(lift: Lift, row: LiftRow) -> Estimate:
-    """Return the difference with the interval that verdicts use."""
-    return row.anytime if lift.options.look == "daily" else row.once
-
-
 def _format(lift: Lift, rows: Iterable[LiftRow]) -> NumberFormat:
-    return NumberFormat.of(_shown(lift, row) for row in rows)
+    return NumberFormat.of(lift.shown(row) for row in rows)
 
 
 def _cells(difference: Estimate, numbers: NumberFormat) -> list[str]:

@@ -1,5 +1,7 @@
 """The application: its commands and their help, exit codes, and progress."""
 
+import os
+import subprocess
 import sys
 
 import pytest
@@ -63,6 +65,37 @@ def test_the_commands_of_the_roll_out_are_listed(capsys):
     said = run(capsys, "rollout")
     assert said.code == 0
     assert all(name in said.out for name in ROLLOUT)
+
+
+def test_help_lists_every_command_under_a_group_with_its_whole_sentence(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    said = run(capsys, "--help").out
+    for group in ("Start:", "Judge before going live:", "Serve and learn:", "Watch live:", "Look closer:"):
+        assert f"\n{group}\n" in said
+    assert "..." not in said.split("Start:")[1]
+    assert max(map(len, said.splitlines())) <= 80
+    judged = said.split("Judge before going live:")[1].split("Serve and learn:")[0]
+    assert [line.split()[0] for line in judged.splitlines() if line.startswith("  ") and line[2] != " "] == [
+        "evaluate",
+        "learn-offline",
+        "replay",
+        "plan",
+    ]
+
+
+def test_help_says_which_of_the_commands_that_sound_alike_one_wants(capsys):
+    said = run(capsys, "--help").out.split("Which one do I want?")[1]
+    assert all(f"  {name} " in said for name in ("evaluate", "learn-offline", "replay", "fit", "learn"))
+
+
+def test_the_shell_completes_the_names_of_commands():
+    """The script that a shell installs calls the program with these variables."""
+    asked = {"_OFFER_BANDIT_COMPLETE": "complete_bash", "COMP_WORDS": "offer-bandit half", "COMP_CWORD": "1"}
+    code = "from bandit.cli import main; main()"
+    done = subprocess.run(  # noqa: S603 - this interpreter
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=os.environ | asked
+    )
+    assert done.stdout.split() == ["half-life"]
 
 
 def test_every_command_is_there_and_help_lists_them(capsys):
