@@ -13,6 +13,7 @@ import typer
 
 from bandit._version import __version__
 from bandit.cli import (
+    dashboard,
     evaluate,
     export,
     guardrails,
@@ -85,6 +86,7 @@ _COMMANDS: tuple[tuple[str, Callable[..., None], str], ...] = (
     ("lift", lift.lift, "offer-bandit lift offers.db --weeks"),
     ("incrementality", incrementality.incrementality, "offer-bandit incrementality offers.db"),
     ("status", status.status, "offer-bandit status offers.db --watch"),
+    ("dashboard", dashboard.dashboard, "offer-bandit dashboard offers.db --serve"),
     ("kill", rollout.kill, 'offer-bandit kill offers.db --by anna --reason "the coupons do not work"'),
     ("guardrails", guardrails.guardrails, "offer-bandit guardrails offers.db"),
     ("export", export.export, "offer-bandit export offers.db log.parquet"),
@@ -116,7 +118,7 @@ _GROUPS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("Start", ("init", "simulate", "simulate-live", "import")),
     ("Judge before going live", ("evaluate", "learn-offline", "replay", "plan")),
     ("Serve and learn", ("decide", "record", "learn", "fit", "rollout", "kill")),
-    ("Watch live", ("status", "lift", "incrementality", "guardrails")),
+    ("Watch live", ("status", "lift", "incrementality", "guardrails", "dashboard")),
     ("Look closer", ("half-life", "exploration")),
     ("Keep and care", ("export", "verify", "rebuild", "backup", "doctor", "erase", "retain", "export-customer")),
 )

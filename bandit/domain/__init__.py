@@ -93,10 +93,10 @@ facts-clairvoyant, clairvoyant
 from bandit.domain.arrays import MICROSECONDS, BoolArray, FloatArray, IntArray, ObjectArray
 from bandit.domain.contexts import Contexts
 from bandit.domain.decisions import Decision, DecisionBatch
-from bandit.domain.logs import LogDefaults, LogView
+from bandit.domain.logs import DecisionLabels, LogDefaults, LogView
 from bandit.domain.offers import EligibleSets, FactoredColumns, Removal, SparseProbabilities
 from bandit.domain.outcomes import LoggedBatch, Outcomes, Previous
-from bandit.domain.protocols import Log, Policy, PooledPolicy, Progress, RewardPredictor, SparsePolicy
+from bandit.domain.protocols import LabelledLog, Log, Policy, PooledPolicy, Progress, RewardPredictor, SparsePolicy
 
 __all__ = [
     "MICROSECONDS",
@@ -104,10 +104,12 @@ __all__ = [
     "Contexts",
     "Decision",
     "DecisionBatch",
+    "DecisionLabels",
     "EligibleSets",
     "FactoredColumns",
     "FloatArray",
     "IntArray",
+    "LabelledLog",
     "Log",
     "LogDefaults",
     "LogView",

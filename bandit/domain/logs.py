@@ -2,10 +2,27 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from bandit.domain.arrays import BoolArray, IntArray, ObjectArray
     from bandit.domain.protocols import Log
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DecisionLabels:
+    """Who made n decisions: the group of each customer and the policy that answered, as (n,) texts."""
+
+    group: ObjectArray
+    policy: ObjectArray
+
+    def __len__(self) -> int:
+        return len(self.group)
+
+    def take(self, rows: IntArray | BoolArray | slice) -> DecisionLabels:
+        """Return the chosen rows."""
+        return DecisionLabels(self.group[rows], self.policy[rows])
 
 
 class LogDefaults:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from bandit.domain.arrays import BoolArray, FloatArray
     from bandit.domain.contexts import Contexts
+    from bandit.domain.logs import DecisionLabels
     from bandit.domain.offers import EligibleSets, SparseProbabilities
     from bandit.domain.outcomes import LoggedBatch, Outcomes
 
@@ -127,4 +128,18 @@ class Log(Protocol):
     @property
     def still_open(self) -> int:
         """The number of decisions that are not among the `n` since their outcome window is not over."""
+        ...
+
+
+@runtime_checkable
+class LabelledLog(Log, Protocol):
+    """A log that also knows who made each decision, and whether its times are those of the decisions."""
+
+    @property
+    def times_known(self) -> bool:
+        """Whether the times of the decisions are known; where not, they only say in which order the rows are."""
+        ...
+
+    def labelled(self, size: int = 65_536) -> Iterator[tuple[LoggedBatch, DecisionLabels]]:
+        """Yield what `batches` yields, each batch with the labels of its decisions."""
         ...

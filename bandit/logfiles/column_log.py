@@ -14,7 +14,7 @@ from bandit.logfiles.row_reader import RowReader
 
 if TYPE_CHECKING:
     from bandit.catalogue import Catalogue
-    from bandit.domain import LoggedBatch
+    from bandit.domain import DecisionLabels, LoggedBatch
     from bandit.logfiles.mapping.mapping import LogMapping
     from bandit.logfiles.rejections import ImportReport
     from bandit.logfiles.sources.source import Source
@@ -98,14 +98,24 @@ class ColumnLog:
         """How many rows can be used, and which were rejected and why."""
         return self._report
 
+    @property
+    def times_known(self) -> bool:
+        """Whether the mapping names a column of times; without one, rows are a second apart."""
+        return self._mapping.file.columns.time is not None
+
     def batches(self, size: int = 65_536) -> Iterator[LoggedBatch]:
         """Yield the decisions in the order of their rows, at most `size` at a time, never an empty batch.
 
         Raises InputError for a size below 1, LogFileError where the file is another than the one that was checked.
         """
+        for batch, _ in self.labelled(size):
+            yield batch
+
+    def labelled(self, size: int = 65_536) -> Iterator[tuple[LoggedBatch, DecisionLabels]]:
+        """Yield the batches with the group of each decision; the policy is the same in all. Errors as `batches`."""
         if size < 1:
             raise InputError(f"a batch has at least one decision; seen size {size}")
         if self._unchanged is not None:
             self._unchanged()
         reader = RowReader(self._catalogue, self._mapping, self._name)
-        yield from reader.read_again(self._source, size, self._kept)
+        yield from reader.read_labelled(self._source, size, self._kept)

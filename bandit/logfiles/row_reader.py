@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bandit.domain import BoolArray, Contexts, FloatArray, IntArray, LoggedBatch, Progress
+from bandit.domain import BoolArray, Contexts, DecisionLabels, FloatArray, IntArray, LoggedBatch, Progress
 from bandit.errors import LogFileError
 from bandit.logfiles.columns.eligibility import RowEligibility, eligibility_reader
 from bandit.logfiles.columns.facts import FactReader
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from bandit.catalogue import Catalogue
     from bandit.logfiles.mapping.mapping import LogMapping
     from bandit.logfiles.sources.source import Source, SourceChunk
+
+LOG_POLICY = "log"
+"""The label of the policy that wrote a log file."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -111,6 +114,11 @@ class RowReader:
 
         `kept` marks, of all rows that `read` yielded, those that are wanted: they must be rows that can be used.
         """
+        for batch, _ in self.read_labelled(source, size, kept):
+            yield batch
+
+    def read_labelled(self, source: Source, size: int, kept: BoolArray) -> Iterator[tuple[LoggedBatch, DecisionLabels]]:
+        """Yield what `read_again` yields, each batch with the groups of its decisions and one and the same policy."""
         rejections = Rejections(0)
         start = 0
         for chunk in source.chunks(self._columns_again, size, None):
@@ -120,7 +128,9 @@ class RowReader:
                 known = rejections.chunk(chunk.lines)
                 known.ok = keep.copy()
                 rows = self._check(chunk, None, self._identity.customers(chunk), known)
-                yield self._batch(rows, np.flatnonzero(keep))
+                places = np.flatnonzero(keep)
+                policy = np.full(len(places), LOG_POLICY, dtype=object)
+                yield self._batch(rows, places), DecisionLabels(object_array(rows.groups)[places], policy)
 
     def report(self, n_repeated: int = 0) -> ImportReport:
         """Return the numbers of the rows read so far, of which `n_repeated` were in the log before."""

@@ -6,9 +6,12 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+import numpy as np
+
+from bandit.domain import DecisionLabels
 from bandit.errors import StoreError
 from bandit.store.catalogue_translation import CatalogueTranslation
-from bandit.store.records import Activation, Where
+from bandit.store.records import Activation, Where, object_array
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,6 +21,9 @@ if TYPE_CHECKING:
     from bandit.domain import IntArray, LoggedBatch
     from bandit.store.records import DecisionColumns
     from bandit.store.store import Store
+
+_IMPORTED = "import"
+"""The label of the policy of decisions that were imported with their propensities."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +96,27 @@ class StoreLog:
                     return False
         return True
 
+    @property
+    def times_known(self) -> bool:
+        """Whether the times of the decisions are known: true."""
+        return True
+
     def batches(self, size: int = 65_536) -> Iterator[LoggedBatch]:
         """Yield the decisions in order, in batches of at most `size`."""
+        for _, batch in self._pages(size):
+            yield batch
+
+    def labelled(self, size: int = 65_536) -> Iterator[tuple[LoggedBatch, DecisionLabels]]:
+        """Yield the batches with the group of each customer, and the kind and number of each policy."""
+        kinds = {row.id: f"{row.spec.get('kind', 'policy')} {row.id}" for row in self._store.catalogues.policies()}
+        kinds[-1] = _IMPORTED
+        for page, batch in self._pages(size):
+            ids, which = np.unique(page.policy_id, return_inverse=True)
+            names = object_array([kinds.get(number, f"policy {number}") for number in ids.tolist()])
+            yield batch, DecisionLabels(page.group, names[which])
+
+    def _pages(self, size: int) -> Iterator[tuple[DecisionColumns, LoggedBatch]]:
+        """Yield the batches, each with the columns that the store has of its decisions."""
         if size < 1:
             raise StoreError(f"a batch has at least one decision; seen size {size}")
         objective = self._translation.objective
@@ -108,9 +133,9 @@ class StoreLog:
             if not len(page):
                 return
             after = int(page.seq[-1])
-            _, batch = self._translation.decisions(page)
+            rows, batch = self._translation.decisions(page)
             if len(batch):
-                yield batch
+                yield (page if len(rows) == len(page) else page.take(rows)), batch
 
     def decisions(self, columns: DecisionColumns, *, masks: bool = True) -> tuple[IntArray, LoggedBatch]:
         """Return the rows whose offer the catalogue has, and these decisions as a batch.

@@ -21,6 +21,7 @@ COMMANDS = (
     "lift",
     "incrementality",
     "status",
+    "dashboard",
     "kill",
     "guardrails",
     "export",

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 import bandit
+from tests.docs.pages import blocks
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "groups.md").read_text(encoding="utf-8")
 ROW = re.compile(
@@ -43,9 +44,9 @@ def test_the_engine_assigns_what_the_page_says(vector):
 
 
 def test_the_recipe_on_the_page_gives_the_same():
-    (recipe,) = re.findall(r"```python\n(.*?)```", PAGE, flags=re.DOTALL)
+    (recipe,) = [block for block in blocks(PAGE) if block.language == "python"]
     names = {}
-    exec(compile(recipe, "groups.md", "exec"), names)  # noqa: S102 - it is our own page
+    exec(compile(recipe.text, "groups.md", "exec"), names)  # noqa: S102 - it is our own page
     groups = catalogue("2026-spring").groups
     for key in [f"customer-{number}" for number in range(2_000)]:
         assert names["group_of"](key, "2026-spring", SHARES) == groups.name_of(key)

@@ -12,10 +12,10 @@ from bandit import Catalogue
 from simulator.live.command import simulate_live
 from simulator.scenarios import scenario
 from tests.cli.conftest import run
+from tests.docs.pages import blocks, commands
 
 FOLDER = Path(__file__).resolve().parents[2] / "examples" / "live_campaign"
 PAGE = (FOLDER / "README.md").read_text(encoding="utf-8")
-BLOCKS = re.findall(r"```console\n(.*?)```", PAGE, flags=re.DOTALL)
 SIZES = {"--customers": "200", "--visits": "150", "--pilot": "200"}
 """Sizes that a test has time for, in place of those of the page."""
 
@@ -28,12 +28,13 @@ class InstalledLiveSimulator:
         return simulate_live
 
 
-def commands():
+def commands_of_the_page():
     """Each command of the page with the beginning of what it prints there, before the first number."""
-    for block in BLOCKS:
-        command, _, printed = block.replace("\\\n", "").partition("\n")
-        first = next((line for line in printed.splitlines() if line), "")
-        yield shlex.split(command.removeprefix("$ ")), re.split(r"\d", first)[0].strip()
+    for block in blocks(PAGE):
+        if block.language == "console":
+            for command, _, printed in commands(block):
+                first = next((line for line in printed if line), "")
+                yield shlex.split(command), re.split(r"\d", first)[0].strip()
 
 
 def smaller(arguments):
@@ -55,7 +56,7 @@ def test_the_commands_run_in_order_and_begin_as_printed(tmp_path, monkeypatch, c
     shutil.copytree(FOLDER, tmp_path / "campaign")
     monkeypatch.chdir(tmp_path / "campaign")
     ran = []
-    for (program, *arguments), beginning in commands():
+    for (program, *arguments), beginning in commands_of_the_page():
         if program == "export":
             continue
         assert program == "offer-bandit"

@@ -1,4 +1,4 @@
-"""The page on roll-out: its example runs, its commands are there, and its numbers are those of the code."""
+"""The page on roll-out: its commands are there, and its numbers are those of the code."""
 
 import hashlib
 import re
@@ -9,21 +9,6 @@ from bandit.cli.app import app
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "rollout.md").read_text(encoding="utf-8")
 ROW = r"^\| `(.*)` \| `(.*)` \| `(rollout|challenger)` \| `([0-9a-f]{16})` \| (0\.\d+) \|$"
-
-
-def test_the_example_runs(tmp_path, monkeypatch, capsys):
-    (example,) = re.findall(r"```python\n(.*?)```", PAGE, flags=re.DOTALL)
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("OFFER_BANDIT_KEY", "a key for tests")
-    exec(compile(example, "rollout.md", "exec"), {})  # noqa: S102 - it is our own page
-    assert capsys.readouterr().out.splitlines() == [
-        "fallback",
-        "fallback",
-        "1 declare catalogue shadow",
-        "2 set anna ramp",
-        "3 kill ops ramp",
-        "4 resume ops ramp",
-    ]
 
 
 def test_its_commands_are_there():

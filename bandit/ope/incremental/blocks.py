@@ -35,14 +35,17 @@ class BlockSums:
         self.customers = 0
         self._table = np.zeros((self.blocks, columns))
 
-    def add(self, customer: IntArray, terms: FloatArray) -> None:
-        """Add the (n, columns) terms of n rows with the (n,) numbers of their customers, counted from 0."""
+    def add(self, customer: IntArray, terms: FloatArray, start: int = 0) -> None:
+        """Add the (n, k) terms of n rows with the (n,) numbers of their customers, counted from 0.
+
+        The k columns begin at `start`; a table of several parts is filled part by part.
+        """
         if not len(customer):
             return
         block = customer % self.blocks
         order = np.argsort(block, kind="stable")
         ids, starts = np.unique(block[order], return_index=True)
-        self._table[ids] += np.add.reduceat(terms[order], starts, axis=0)
+        self._table[ids, start : start + terms.shape[1]] += np.add.reduceat(terms[order], starts, axis=0)
         self.decisions += len(customer)
         self.customers = max(self.customers, int(customer.max()) + 1)
 

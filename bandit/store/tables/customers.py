@@ -49,6 +49,13 @@ class Customers:
         """Whether customers are stored unhashed."""
         return self._key is None and not self._unnamed
 
+    @property
+    def are_named(self) -> bool:
+        """Whether the file holds customers unhashed, also where it was opened without their names."""
+        with self._connection.reading() as raw:
+            row = raw.execute("SELECT value FROM meta WHERE name = 'customer_key_check'").fetchone()
+        return row is not None and row[0] == _CLEAR
+
     def stored(self, customer: str) -> str:
         """Return a customer's stored form: blake2b-128 with the key, in hex (RFC 7693); unchanged without a key."""
         self._must_have_names()

@@ -66,7 +66,7 @@ def _default_words(parameter, callback):
     default = inspect.signature(callback).parameters[parameter.name].default
     if default is inspect.Parameter.empty:
         return "**required**"
-    if default in (None, False, (), [], ""):
+    if default is None or default is False or default in ((), [], ""):
         return ""
     if isinstance(default, (list, tuple)):
         return f"`{' '.join(map(str, default))}`"
@@ -82,15 +82,24 @@ def _row(parameter, callback):
         name = f"`{shown}{' ' + words if words else ''}`"
     name = name.replace("|", "\\|")
     more = " Can be repeated." if parameter.multiple and "repeat" not in (parameter.help or "") else ""
-    return f"| {name} | {escaped(' '.join((parameter.help or '').split()))}{more} | {_default_words(parameter, callback)} |\n"
+    meaning = escaped(" ".join((parameter.help or "").split())) + more
+    return f"| {name} | {meaning} | {_default_words(parameter, callback)} |\n"
+
+
+def _panel(thing):
+    """The panel of a help text in which a command or an option is listed; empty without one."""
+    name = getattr(thing, "rich_help_panel", None)
+    return name if isinstance(name, str) else ""
 
 
 def _parameters(command):
     shown = [each for each in command.params if not getattr(each, "hidden", False) and each.name != "help"]
     if not shown:
         return ""
-    ordered = sorted(shown, key=lambda each: not _is_argument(each))
-    rows = "".join(_row(each, command.callback) for each in ordered)
+    panels = {}
+    for each in sorted(shown, key=lambda each: not _is_argument(each)):
+        panels.setdefault(_panel(each), []).append(_row(each, command.callback))
+    rows = "".join((f"| **{name}** | | |\n" if name else "") + "".join(panels[name]) for name in panels)
     return f"| argument or option | meaning | default |\n|---|---|---|\n{rows}"
 
 
@@ -119,14 +128,21 @@ def _section(words, command):
 
 
 def commands():
-    """Every command of the application by its words."""
-    return dict(_commands(typer.main.get_command(app)))
+    """{words: command} of every command of the application, those of one panel together."""
+    known = dict(_commands(typer.main.get_command(app)))
+    panels = {words: _panel(known[words.split()[0]]) for words in known}
+    order = list(dict.fromkeys(panels.values()))
+    return {words: known[words] for words in sorted(known, key=lambda words: order.index(panels[words]))}
 
 
 def cli_page():
     known = commands()
     rows = ""
+    panel = ""
     for words, command in known.items():
+        if _panel(command) and _panel(command) != panel:
+            panel = _panel(command)
+            rows += f"| **{panel}** | |\n"
         first = next(_paragraphs(command.help), "")
         rows += f"| [`{words}`](#{words.replace(' ', '-')}) | {first.split('. ')[0].rstrip('.')} |\n"
     return INTRODUCTION + rows + "\n" + "\n".join(_section(*each) for each in known.items())

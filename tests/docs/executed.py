@@ -1,0 +1,50 @@
+"""The pages that are executed, and what each needs before it is run."""
+
+from pathlib import Path
+
+from bandit.catalogue import Catalogue
+from bandit.store import Store
+from tests.conftest import SPRING
+from tests.docs.pages import Setting
+from tests.evaluate import test_incrementality_log as increments
+from tests.evaluate import test_lift_log as groups
+from tests.store.rows import decisions, events
+
+ROOT = Path(__file__).resolve().parents[2]
+KEY = b"a key for tests"
+WITH_KEY = {"OFFER_BANDIT_KEY": KEY.decode()}
+
+
+def _groups(directory):
+    groups.write(directory / "offers.db", groups.catalogue_with(), groups.LOG, key=KEY)
+
+
+def _holdout(directory):
+    increments.write(directory / "offers.db", increments.catalogue_with(), increments.LOG, key=KEY)
+
+
+def _unsubscribed(directory):
+    """Four decisions, of which one was followed by an unsubscription, under a bound of a tenth."""
+    guardrails = [{"event": "unsubscribe", "at_most": 0.1}]
+    with Store.open(directory / "offers.db", customer_key=KEY, durability="process") as store:
+        number = store.catalogues.register(Catalogue.from_dict(SPRING | {"guardrails": guardrails}))
+        policy = store.catalogues.register_policy(number, {"kind": "uniform"})
+        store.decision_writer.append(decisions(number, 10, "abcd", policy_id=policy))
+        store.events.append(events("a", "unsubscribe"))
+
+
+EXECUTED = {
+    "README.md": Setting(WITH_KEY),
+    "docs/groups.md": Setting(),
+    "docs/guardrails.md": Setting(prepare=_unsubscribed),
+    "docs/incrementality.md": Setting(prepare=_holdout),
+    "docs/lift.md": Setting(prepare=_groups),
+    "docs/plan.md": Setting(),
+    "docs/rollout.md": Setting(WITH_KEY),
+}
+"""The path of each page from the root, and its setting. A page with a `python` or `console` block belongs here."""
+
+ELSEWHERE = {
+    "examples/live_campaign/README.md": "its commands take minutes; test_live_campaign runs them on fewer customers",
+}
+"""Pages with such blocks that another test runs, and why."""
