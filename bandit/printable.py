@@ -20,6 +20,17 @@ def plain(text: str, most: int = MAX_MESSAGE) -> str:
     return _short("".join(map(_shown, text)), most)
 
 
+def counted(number: int, noun: str, verbs: tuple[str, str] | None = None) -> str:
+    """Return a count with its noun, in the plural unless it is 1, and with the verb for one or for several.
+
+    >>> counted(1, "decision"), counted(2_000, "decision", ("was", "were"))
+    ('1 decision', '2,000 decisions were')
+    """
+    one = number == 1
+    verb = "" if verbs is None else f" {verbs[0] if one else verbs[1]}"
+    return f"{number:,} {noun}{'' if one else 's'}{verb}"
+
+
 def _short(text: str, most: int) -> str:
     if len(text) <= most:
         return text

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import html
 import math
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 from bandit.errors import MissingExtraError
+from bandit.printable import counted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -46,6 +48,22 @@ class Tabular:
         return html_table(self.to_rows(), self.html_title())
 
 
+@dataclass(frozen=True, slots=True)
+class RowTable(Tabular):
+    """Rows that are a table of their own, with a title."""
+
+    rows: tuple[dict[str, Cell], ...]
+    title: str = ""
+
+    def html_title(self) -> str:
+        """Return the title."""
+        return self.title
+
+    def to_rows(self) -> list[dict[str, Cell]]:
+        """Return the rows."""
+        return list(self.rows)
+
+
 def html_table(rows: Sequence[dict[str, Cell]], title: str = "") -> str:
     """Return rows as an HTML table with escaped text, at most `MOST_HTML_ROWS` of them."""
     above = f"<p>{html.escape(title)}</p>" if title else ""
@@ -56,7 +74,7 @@ def html_table(rows: Sequence[dict[str, Cell]], title: str = "") -> str:
         "<tr>" + "".join(_html_cell(value) for value in row.values()) + "</tr>" for row in rows[:MOST_HTML_ROWS]
     )
     more = len(rows) - MOST_HTML_ROWS
-    below = f"<p>and {more:,} more rows</p>" if more > 0 else ""
+    below = f"<p>and {counted(more, 'more row')}</p>" if more > 0 else ""
     return f"{above}<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{below}"
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from bandit.catalogue import Catalogue
-    from bandit.domain import BoolArray, FloatArray, IntArray
+    from bandit.domain import BoolArray, FloatArray, IntArray, Progress
     from bandit.store import Store, Where
 
 _WEEK = 7 * 86_400 * MICROSECONDS
@@ -45,13 +45,16 @@ class MeasuredGroups:
     weeks: float
 
 
-def measure_groups(store: Store, catalogue: Catalogue, where: Where) -> MeasuredGroups:
+def measure_groups(
+    store: Store, catalogue: Catalogue, where: Where, progress: Progress | None = None
+) -> MeasuredGroups:
     """Return what the decisions that `where` selects say about rewards and traffic.
 
     Decisions whose offer the catalogue does not have are left out. Memory grows with the log, by 25 bytes a decision.
-    Raises InputError for a log without decisions, or in which all decisions earned the same.
+    `progress` is called with (number of the last decision read, that of the log's last). Raises InputError for a log
+    without decisions, or in which all decisions earned the same.
     """
-    reward, customer, earned, label, time = _columns(store, catalogue, where)
+    reward, customer, earned, label, time = _columns(store, catalogue, where, progress)
     if not len(reward):
         raise InputError(f"{store.path}: the log has no settled decisions to measure; give one with some")
     binary = catalogue.objective.kind == "conversion"
@@ -113,7 +116,7 @@ def group_reward(reward: FloatArray, customer: IntArray, earned: BoolArray, *, b
 
 
 def _columns(
-    store: Store, catalogue: Catalogue, where: Where
+    store: Store, catalogue: Catalogue, where: Where, progress: Progress | None
 ) -> tuple[FloatArray, IntArray, BoolArray, np.ndarray[tuple[int], np.dtype[np.str_]], IntArray]:
     """Return reward, customer, whether it earned something, group and time of the selected decisions."""
     where = replace(where, activation=Activation.of(catalogue.objective))
@@ -127,6 +130,8 @@ def _columns(
         if not len(page):
             break
         after = int(page.seq[-1])
+        if progress is not None:
+            progress(after, through)
         rows, logged = log.decisions(page, masks=False)
         ids, _ = customers.read(page.customer[rows], len(rows))
         if ids is not None:

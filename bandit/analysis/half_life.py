@@ -18,6 +18,7 @@ from bandit.errors import InputError, PolicyError
 from bandit.ope import Estimate
 from bandit.ope.estimate import MIN_EFFECTIVE_SAMPLE_SIZE, check_level, interval_cells
 from bandit.policies import ThompsonSampling
+from bandit.printable import counted
 from bandit.tabular import Cell, Tabular
 
 NO_FORGETTING = "never"
@@ -238,7 +239,7 @@ def _candidates(losses: PrequentialLosses, names: Sequence[str], level: float) -
 
 def _warning(n: int, customers: int, effective: float) -> str | None:
     if customers < MIN_EFFECTIVE_SAMPLE_SIZE:
-        return f"cannot tell: the {n:,} decisions are those of only {customers} customers"
+        return f"cannot tell: the {n:,} decisions are those of only {counted(customers, 'customer')}"
     if effective < MIN_EFFECTIVE_SAMPLE_SIZE:
         return (
             f"cannot tell: the log explored so little that its {n:,} decisions count as {effective:.0f} in "

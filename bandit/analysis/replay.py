@@ -16,6 +16,7 @@ from bandit.errors import InputError
 from bandit.ope import Estimate, Feedback, Tally, resolve
 from bandit.ope.clusters import ClusterIndex
 from bandit.ope.estimate import MIN_EFFECTIVE_SAMPLE_SIZE, finite_cell, interval_cells
+from bandit.printable import counted
 from bandit.tabular import Tabular
 
 if TYPE_CHECKING:
@@ -244,13 +245,12 @@ class _RejectionSampler:
         value = self.tally.estimates(0, level)[0] if self.accepted else None
         warning = None
         if value is None or value.effective_sample_size < MIN_EFFECTIVE_SAMPLE_SIZE:
-            warning = (
-                f"cannot tell: only {self.accepted:,} of {self.n:,} decisions are what this policy would have made"
-            )
+            of = f"{self.accepted:,} of {counted(self.n, 'decision')}"
+            warning = f"cannot tell: only {of} are what this policy would have made"
         elif self.clipped:
+            exceed = counted(self.clipped, "decision", ("exceeds", "exceed"))
             warning = (
-                f"approximate: {self.clipped:,} decisions exceed the bound of {self.bound:g}, so the policy did "
-                "not learn from quite its own log"
+                f"approximate: {exceed} the bound of {self.bound:g}, so the policy did not learn from quite its own log"
             )
         return Replay(
             name=self.policy.name,

@@ -13,6 +13,7 @@ import typer
 
 from bandit._version import __version__
 from bandit.cli import (
+    audience,
     dashboard,
     evaluate,
     export,
@@ -25,7 +26,10 @@ from bandit.cli import (
     maintenance,
     plan,
     privacy,
+    reasons,
     replay,
+    report,
+    results,
     rollout,
     setup,
     status,
@@ -78,13 +82,16 @@ _COMMANDS: tuple[tuple[str, Callable[..., None], str], ...] = (
         evaluate.evaluate,
         "offer-bandit evaluate offers.db --policy everyone --policy thompson --baseline rules:rules.toml",
     ),
+    ("audience", audience.audience, "offer-bandit audience offers.db --baseline rules:rules.toml"),
     (
         "plan",
         plan.plan,
         "offer-bandit plan catalogue.toml --decisions-per-week 40000 --explore 0.1 --response 0.15 --basket 60",
     ),
+    ("results", results.results, "offer-bandit results offers.db --by option --fact gender"),
     ("lift", lift.lift, "offer-bandit lift offers.db --weeks"),
     ("incrementality", incrementality.incrementality, "offer-bandit incrementality offers.db"),
+    ("report", report.report, "offer-bandit report offers.db --baseline rules:rules.toml -o report.html"),
     ("status", status.status, "offer-bandit status offers.db --watch"),
     ("dashboard", dashboard.dashboard, "offer-bandit dashboard offers.db --serve"),
     ("kill", rollout.kill, 'offer-bandit kill offers.db --by anna --reason "the coupons do not work"'),
@@ -103,6 +110,8 @@ _COMMANDS: tuple[tuple[str, Callable[..., None], str], ...] = (
     ),
     ("record", live.record, "offer-bandit record offers.db DECISION_ID purchase --revenue 52.00"),
     ("learn", live.learn, "offer-bandit learn offers.db --policy thompson"),
+    ("why", reasons.why, "offer-bandit why offers.db DECISION_ID"),
+    ("importance", reasons.importance, "offer-bandit importance offers.db"),
     ("fit", tuning.fit, "offer-bandit fit campaign.db --into offers.db --half-life 90d"),
     ("half-life", tuning.half_life, "offer-bandit half-life offers.db --candidates 14d,30d,90d,never"),
     ("exploration", tuning.exploration, "offer-bandit exploration offers.db --by week"),
@@ -118,7 +127,8 @@ _GROUPS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("Start", ("init", "simulate", "simulate-live", "import")),
     ("Judge before going live", ("evaluate", "learn-offline", "replay", "plan")),
     ("Serve and learn", ("decide", "record", "learn", "fit", "rollout", "kill")),
-    ("Watch live", ("status", "lift", "incrementality", "guardrails", "dashboard")),
+    ("Watch live", ("status", "lift", "incrementality", "guardrails")),
+    ("Show and explain", ("report", "results", "audience", "why", "importance", "dashboard")),
     ("Look closer", ("half-life", "exploration")),
     ("Keep and care", ("export", "verify", "rebuild", "backup", "doctor", "erase", "retain", "export-customer")),
 )
@@ -134,11 +144,12 @@ def _add_commands() -> None:
                 app.add_typer(rollout.rollout, rich_help_panel=group)
                 continue
             function, example = declared.pop(name)
+            which = f"\n\n{WHICH_COMMAND}" if f"\n  {name} " in WHICH_COMMAND else ""
             app.command(
                 name,
                 cls=PanelCommand,
                 context_settings=CONTEXT_SETTINGS,
-                epilog=f"\b\nExample:\n  {example}",
+                epilog=f"\b\nExample:\n  {example}{which}",
                 rich_help_panel=group,
             )(function)
     if declared:

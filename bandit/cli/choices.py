@@ -27,6 +27,9 @@ ESTIMATOR_NAMES = (
 
 REWARD_MODEL_NAMES = ("ridge", "vw")
 
+OTHER_DIMENSIONS = ("baseline", "even")
+"""What an offer has in the other dimensions where one option is given to everybody; the first is the default."""
+
 EXPORT_FORMAT_NAMES = ("parquet", "csv", "csv.gz", "dsjson")
 
 EXPLORATION_PERIODS = ("tenth", "week")
@@ -49,3 +52,6 @@ POLICY_FORMS = f"{ONE_POLICY_FORMS}, everyone"
 
 ROLLOUT_MODES = ("shadow", "apprentice", "ramp", "full")
 """Modes of a roll-out, from nobody to everybody."""
+
+RESULT_PARTS = ("day", "week", "group", "policy", "option", "segment", "depth", "calibration")
+"""What `results` breaks a log down by."""

@@ -1,38 +1,81 @@
-"""Output of the commands: results on stdout, notes and progress on stderr; with --json, only JSON on stdout."""
+"""Output of the commands: results on stdout, notes and progress on stderr; documents have stdout for themselves."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeAlias
 
+from bandit.errors import InputError
 from bandit.printable import plain
 
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from bandit.tabular import Tabular
+
 Report: TypeAlias = Callable[[int, int], None]
 
 _LONGEST_NOTE = 10_000
 
-_PIPED_WIDTH = 200
-"""Width of a table, in characters, if stdout is not a terminal."""
+OUTPUT_FORMATS = ("table", "json", "csv", "md")
+"""How a result can be printed; the first is the default."""
 
 
-def show(tables: Iterable[Table], lines: Iterable[str] = (), width: int | None = None) -> None:
-    """Print tables and sentences on stdout, at most `width` characters wide if it is given."""
+def output_format(as_json: bool, name: str | None) -> str:
+    """Return how to print a result, from --json and --format; InputError for an unknown name, or two that differ."""
+    chosen = ("json" if as_json else OUTPUT_FORMATS[0]) if name is None else name
+    if chosen not in OUTPUT_FORMATS:
+        raise InputError(f'there is no format "{chosen}"; choose from {", ".join(OUTPUT_FORMATS)}')
+    if as_json and chosen != "json":
+        raise InputError(f"--json and --format {chosen} exclude each other; give one of them")
+    return chosen
+
+
+def show(
+    tables: Iterable[Table], lines: Iterable[str] = (), width: int | None = None, verdicts: Iterable[str] = ()
+) -> None:
+    """Print the sentences on verdicts, then tables and further sentences on stdout, at most `width` columns wide.
+
+    Without `width` it is the width of the terminal, or what COLUMNS says; 80 where there is neither. A table that does
+    not fit is printed as one record a row. Sentences are wrapped between words.
+    """
     from rich.console import Console
 
+    from bandit.report.layout import fitted, verdict_text
+
     console = Console(file=sys.stdout, highlight=False)
-    if not console.is_terminal:
-        console.width = _PIPED_WIDTH
     if width is not None:
         console.width = min(console.width, width)
-    for table in tables:
-        console.print(table)
-    for line in lines:
-        console.print(line, markup=False)
+    first = list(verdicts)
+    for sentence in first:
+        console.print(verdict_text(sentence, console.width), soft_wrap=True)
+    for place, table in enumerate(tables):
+        if first or place:
+            console.print()
+        for part in fitted(table, console.width):
+            console.print(part, soft_wrap=True)
+    for place, line in enumerate(lines):
+        if first and not place:
+            console.print()
+        console.print(verdict_text(line, console.width), soft_wrap=True)
+
+
+def show_plain(style: str, value: Callable[[], object], tables: Callable[[], Sequence[tuple[str, Tabular]]]) -> bool:
+    """Print a result as JSON, CSV or Markdown, and return whether that was asked for; False for tables and sentences.
+
+    `value` returns the JSON document and `tables` the named tables, of which the first is the result itself.
+    """
+    if style == "json":
+        show_json(value())
+    elif style in {"csv", "md"}:
+        from bandit.report.tables import csv_text, markdown_text
+
+        sys.stdout.write((csv_text if style == "csv" else markdown_text)(tables()))
+    else:
+        return False
+    return True
 
 
 def show_json(value: object) -> None:

@@ -20,7 +20,9 @@ def dashboard(
     metadata: Annotated[
         Path | None,
         typer.Option(
-            "--metadata", metavar="FILE", help="Datasette's metadata file (JSON); default: DB-dashboard.json beside it."
+            "--metadata",
+            metavar="FILE",
+            help="Datasette's metadata file; default: offers-dashboard.json beside offers.db.",
         ),
     ] = None,
     renew: Annotated[

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bandit.cli.choices import ESTIMATOR_NAMES, INTERVAL_KINDS
-from bandit.cli.console import progress, show, show_json
+from bandit.cli.console import output_format, progress
 from bandit.cli.evaluation_options import (
     Baseline,
     EstimationOptions,
@@ -23,11 +23,15 @@ from bandit.cli.evaluation_options import (
     reward_model_named,
     split_names,
 )
+from bandit.cli.evaluation_output import EvaluationOutput, show_evaluation
+from bandit.cli.help import ESTIMATION, LOG, OUTPUT, POLICIES
 from bandit.cli.options import (
     AsJson,
     CatalogueFile,
     Database,
+    Details,
     Event,
+    Format,
     Level,
     LogOptions,
     MappingFile,
@@ -76,45 +80,71 @@ def evaluate(
     window: Window = None,
     split: Annotated[
         float | None,
-        typer.Option(help="Share of the customers to learn from; default: 0.5 if a policy learns, else 0."),
+        typer.Option(
+            help="Share of the customers to learn from; default: 0.5 if a policy learns, else 0.",
+            rich_help_panel=ESTIMATION,
+        ),
     ] = None,
     crossfit: Annotated[
         int | None,
         typer.Option(
-            metavar="FOLDS", help="Cross-fit: evaluate on all customers, with copies that learned from the other folds."
+            metavar="FOLDS",
+            help="Cross-fit: evaluate on all customers, with copies that learned from the other folds.",
+            rich_help_panel=ESTIMATION,
         ),
     ] = None,
     estimators: Annotated[
-        str, typer.Option(metavar="NAMES", help=f"Names separated by commas: {', '.join(ESTIMATOR_NAMES)}.")
+        str,
+        typer.Option(
+            metavar="NAMES",
+            help=f"Names separated by commas: {', '.join(ESTIMATOR_NAMES)}.",
+            rich_help_panel=ESTIMATION,
+        ),
     ] = "dr,snips",
     interval: Intervals = INTERVAL_KINDS[0],
     reward_model: RewardModels = "ridge",
     logging: Annotated[
         str | None,
-        typer.Option(metavar="POLICY", help="The policy that wrote the log, for mips and pi; default: uniform."),
+        typer.Option(
+            metavar="POLICY",
+            help="The policy that wrote the log, for mips and pi; default: uniform.",
+            rich_help_panel=POLICIES,
+        ),
     ] = None,
     dimensions: Annotated[
-        str, typer.Option(metavar="NAMES", help="Dimensions on which mips conditions, separated by commas.")
+        str,
+        typer.Option(
+            metavar="NAMES",
+            help="Dimensions on which mips conditions, separated by commas.",
+            rich_help_panel=ESTIMATION,
+        ),
     ] = "",
     propensities: PropensitySource = None,
     by: Annotated[
         list[str] | None,
-        typer.Option(metavar="FACT", help="Evaluate also in each segment of a fact; can be repeated."),
+        typer.Option(
+            metavar="FACT", help="Evaluate also in each segment of a fact; can be repeated.", rich_help_panel=ESTIMATION
+        ),
     ] = None,
     groups: Annotated[
         str | None,
         typer.Option(
-            metavar="SHARES", help='Planned shares of the groups, to check their sizes: "policy=0.9,control=0.1".'
+            metavar="SHARES",
+            help='Planned shares of the groups, to check their sizes: "policy=0.9,control=0.1".',
+            rich_help_panel=LOG,
         ),
     ] = None,
     written_by: WrittenBy = None,
     all_estimators: Annotated[
-        bool, typer.Option("--all-estimators", help="Show the results of all estimators.")
+        bool,
+        typer.Option("--all-estimators", help="Show the results of all estimators.", rich_help_panel=OUTPUT),
     ] = False,
+    details: Details = False,
     gate: Gate = False,
     level: Level = 0.95,
     seed: Seed = 1,
     as_json: AsJson = False,
+    format_name: Format = None,
 ) -> None:
     """Estimate what policies would have earned per decision, from the log of another policy.
 
@@ -141,22 +171,20 @@ def evaluate(
         by=by or (),
         groups=groups,
     )
-    code = _evaluate(options, gate=gate, as_json=as_json)
+    output = EvaluationOutput(output_format(as_json, format_name), details, all_estimators, written_by)
+    code = _evaluate(options, output, gate=gate)
     if code:
         raise typer.Exit(code)
 
 
-def _evaluate(options: EvaluateOptions, *, gate: bool, as_json: bool) -> int:
+def _evaluate(options: EvaluateOptions, output: EvaluationOutput, *, gate: bool) -> int:
     """Evaluate and print; return the exit code: with `gate` that of the verdict, else 0."""
     from bandit.cli.logs import opened
     from bandit.evaluate import gate as gate_of
 
     with opened(options.log) as found:
         result, split = _estimate(options, found)
-        if as_json:
-            _show_json(options, found, result, split)
-        else:
-            _show_tables(options, found, result)
+        show_evaluation(output, found, result, {"seed": options.estimation.seed, "split": split})
     return gate_of(result) if gate else 0
 
 
@@ -203,30 +231,3 @@ def _estimate(options: EvaluateOptions, found: Opened) -> tuple[Evaluation, floa
             progress=report,
         )
     return result, split
-
-
-def _show_json(options: EvaluateOptions, found: Opened, result: Evaluation, split: float | None) -> None:
-    from bandit.cli.logs import left_out_json
-    from bandit.evaluate import verdicts
-
-    left = left_out_json(found.log)
-    seed = options.estimation.seed
-    show_json(result.to_dict() | {"verdicts": verdicts(result), "seed": seed, "split": split} | left)
-
-
-def _show_tables(options: EvaluateOptions, found: Opened, result: Evaluation) -> None:
-    from bandit.cli.logs import unused
-    from bandit.report.evaluations import (
-        all_estimates_table,
-        evaluation_lines,
-        evaluation_table,
-        segment_table,
-        unit_of,
-    )
-
-    tables = [evaluation_table(result, unit_of(found.catalogue.objective, found.catalogue.currency))]
-    if result.segments:
-        tables.append(segment_table(result))
-    if options.all_estimators:
-        tables.append(all_estimates_table(result))
-    show(tables, [*evaluation_lines(result), *unused(found.log)])

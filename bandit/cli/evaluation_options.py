@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias, cast
 import typer
 
 from bandit.cli.choices import INTERVAL_KINDS, REWARD_MODEL_NAMES
+from bandit.cli.help import ESTIMATION, OUTPUT, POLICIES
 from bandit.errors import InputError
 
 if TYPE_CHECKING:
@@ -21,28 +22,48 @@ if TYPE_CHECKING:
 
 Baseline: TypeAlias = Annotated[
     str | None,
-    typer.Option(metavar="POLICY", help='A policy to compare with, or "logged" for the policy that wrote the log.'),
+    typer.Option(
+        metavar="POLICY",
+        help='A policy to compare with, or "logged" for the policy that wrote the log.',
+        rich_help_panel=POLICIES,
+    ),
 ]
 
 Intervals: TypeAlias = Annotated[
     str,
-    typer.Option("--interval", metavar="KIND", help=f"The kind of confidence interval: {', '.join(INTERVAL_KINDS)}."),
+    typer.Option(
+        "--interval",
+        metavar="KIND",
+        help=f"The kind of confidence interval: {', '.join(INTERVAL_KINDS)}.",
+        rich_help_panel=ESTIMATION,
+    ),
 ]
 
 RewardModels: TypeAlias = Annotated[
     str,
     typer.Option(
-        metavar="NAME", help=f"The reward model of dm, dr and related estimators: {', '.join(REWARD_MODEL_NAMES)}."
+        metavar="NAME",
+        help=f"The reward model of dm, dr and related estimators: {', '.join(REWARD_MODEL_NAMES)}.",
+        rich_help_panel=ESTIMATION,
     ),
 ]
 
 PropensitySource: TypeAlias = Annotated[
     str | None,
-    typer.Option(metavar="SOURCE", help='"logged", or "estimated" from the log; default: logged if they are known.'),
+    typer.Option(
+        metavar="SOURCE",
+        help='"logged", or "estimated" from the log; default: logged if they are known.',
+        rich_help_panel=ESTIMATION,
+    ),
 ]
 
 Gate: TypeAlias = Annotated[
-    bool, typer.Option("--gate", help="Exit with the verdict: 0 better, 3 worse, 4 no difference found, 5 cannot tell.")
+    bool,
+    typer.Option(
+        "--gate",
+        help="Exit with the verdict: 0 better, 3 worse, 4 no difference found, 5 cannot tell.",
+        rich_help_panel=OUTPUT,
+    ),
 ]
 
 

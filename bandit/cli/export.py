@@ -12,6 +12,8 @@ from bandit.cli.choices import EXPORT_FORMAT_NAMES
 from bandit.cli.console import note, progress, show, show_json
 from bandit.cli.options import AsJson, CatalogueFile, Database
 from bandit.errors import InputError
+from bandit.report.left_out import OFFER_UNKNOWN, left_out_lines, never_activated
+from bandit.report.numbers import counted
 
 if TYPE_CHECKING:
     from bandit.logfiles import ExportReport
@@ -89,13 +91,13 @@ def _plain(written: ExportReport) -> dict[str, object]:
 
 
 def _sentences(written: ExportReport, mapping: Path | None) -> list[str]:
-    lines = [f"Written to {written.path}: {written.n:,} decisions, {written.n_bytes:,} bytes of {written.format}."]
+    lines = [
+        f"Written to {written.path}: {counted(written.n, 'decision')}, {written.n_bytes:,} bytes of {written.format}."
+    ]
     if mapping is not None:
         lines.append(f"Written to {mapping}: the mapping that reads it back.")
-    if written.left_out:
-        lines.append(f"{written.left_out:,} decisions were left out: their offers are not in the catalogue.")
-    if written.still_open:
-        lines.append(f"{written.still_open:,} decisions were left out: they are still open (--open writes them too).")
-    if written.not_activated:
-        lines.append(f'{written.not_activated:,} decisions were left out: the event "{written.activation}" never came.')
-    return lines
+    return lines + left_out_lines(
+        (written.left_out, "decision", OFFER_UNKNOWN),
+        (written.still_open, "decision", "still open (--open writes them too)"),
+        (written.not_activated, "decision", never_activated(written.activation)),
+    )

@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from bandit.cli.console import show, show_json
-from bandit.cli.options import AsJson, CatalogueFile, Database
+from bandit.cli.console import output_format, show, show_plain
+from bandit.cli.options import AsJson, CatalogueFile, Database, Format
 from bandit.errors import InputError
 
 _BROKEN = 3
@@ -25,6 +25,7 @@ def guardrails(
     ] = None,
     gate: Annotated[bool, typer.Option("--gate", help="Exit with code 3 if a guardrail is broken, else 0.")] = False,
     as_json: AsJson = False,
+    format_name: Format = None,
 ) -> None:
     """Show the guardrails of the catalogue: how often each event happened, its bounds, and what is broken.
 
@@ -42,7 +43,9 @@ def guardrails(
     from bandit.cli.live import parse_moment
     from bandit.governance.guardrails import GuardrailMonitor, last_restart
     from bandit.report.guardrails import guardrail_lines, guardrail_table
+    from bandit.tabular import RowTable
 
+    style = output_format(as_json, format_name)
     with reading(db) as store:
         target = catalogue_for(store, catalogue)
         if not target.guardrails:
@@ -53,9 +56,9 @@ def guardrails(
         start = last_restart(store) if since is None else parse_moment(since)
         statuses = GuardrailMonitor(store, target).check(since=start)
     broken = any(each.broken for each in statuses)
-    if as_json:
-        show_json({"guardrails": [each.to_dict() for each in statuses], "broken": broken})
-    else:
-        show([guardrail_table(statuses)], guardrail_lines(statuses))
+    document = {"guardrails": [each.to_dict() for each in statuses], "broken": broken}
+    rows = RowTable(tuple(row for each in statuses for row in each.to_rows()))
+    if not show_plain(style, lambda: document, lambda: [("guardrails", rows)]):
+        show([guardrail_table(statuses)], verdicts=guardrail_lines(statuses))
     if gate and broken:
         raise typer.Exit(_BROKEN)

@@ -6,7 +6,8 @@ from typing import Any
 
 from typer.core import TyperCommand, TyperGroup
 
-LOG, POLICIES, ESTIMATION, PLAN, OUTPUT = "Log", "Policies", "Estimation", "Plan", "Output"
+TARGET, EXPECTED, GROUPS = "Target and time", "What is expected", "Groups"
+LOG, POLICIES, ESTIMATION, OUTPUT = "Log", "Policies", "Estimation", "Output"
 """Panels of options, in the order in which they are shown; options of a command's own come before them."""
 
 OTHER_OPTIONS = "Options"
@@ -16,7 +17,7 @@ HELP_WIDTH = 100
 
 CONTEXT_SETTINGS = {"max_content_width": HELP_WIDTH}
 
-_ORDER = ("Arguments", OTHER_OPTIONS, PLAN, LOG, POLICIES, ESTIMATION, OUTPUT)
+_ORDER = ("Arguments", OTHER_OPTIONS, TARGET, EXPECTED, POLICIES, LOG, GROUPS, ESTIMATION, OUTPUT)
 
 _WHOLE_SENTENCE = 1_000
 

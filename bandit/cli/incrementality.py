@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bandit.cli.console import progress, show, show_json
+from bandit.cli.console import output_format, progress, show, show_plain
 from bandit.cli.evaluation_options import parse_shares
-from bandit.cli.options import AsJson, CatalogueFile, Database, Event, Level, Window
+from bandit.cli.help import ESTIMATION, GROUPS, LOG
+from bandit.cli.options import AsJson, CatalogueFile, Database, Event, Format, Level, Window
 from bandit.errors import InputError
 
 if TYPE_CHECKING:
@@ -22,31 +23,41 @@ def incrementality(
         typer.Option(
             metavar="GROUP",
             help="The group that shows what is bought anyway: it got one cheap offer; default: holdout.",
+            rich_help_panel=GROUPS,
         ),
     ] = None,
     group: Annotated[
         list[str] | None,
-        typer.Option(metavar="GROUP", help="Measure only this group; can be repeated."),
+        typer.Option(metavar="GROUP", help="Measure only this group; can be repeated.", rich_help_panel=GROUPS),
     ] = None,
     shares: Annotated[
         str | None,
         typer.Option(
             metavar="SHARES",
             help='The shares that the groups were meant to have, if the catalogue declares none: "new=.9,holdout=.1".',
+            rich_help_panel=GROUPS,
         ),
     ] = None,
     catalogue: CatalogueFile = None,
     event: Event = None,
     window: Window = None,
     since: Annotated[
-        str | None, typer.Option(metavar="ISO", help="Use only the decisions from this time on; default: all.")
+        str | None,
+        typer.Option(
+            metavar="ISO", help="Use only the decisions from this time on; default: all.", rich_help_panel=LOG
+        ),
     ] = None,
     once: Annotated[
         bool,
-        typer.Option("--once", help="Narrower intervals, for one look on a day that was fixed beforehand."),
+        typer.Option(
+            "--once",
+            help="Narrower intervals, for one look on a day that was fixed beforehand.",
+            rich_help_panel=ESTIMATION,
+        ),
     ] = False,
     level: Level = 0.95,
     as_json: AsJson = False,
+    format_name: Format = None,
 ) -> None:
     """Say what would have been bought anyway, and how much of the money for incentives was spent on that.
 
@@ -69,6 +80,7 @@ def incrementality(
         raise InputError(
             f"{db}: incrementality needs a database, which has every customer's group; import the file first"
         )
+    style = output_format(as_json, format_name)
     options = IncrementLogOptions(
         baseline=baseline,
         groups=group or (),
@@ -81,9 +93,7 @@ def incrementality(
         target = with_objective(catalogue_for(store, catalogue), None, event, window)
         with progress("measuring") as shown:
             report = incrementality_of(store, target, options, now=now(), progress=shown)
-    if as_json:
-        show_json(report.to_dict())
-    else:
+    if not show_plain(style, report.to_dict, lambda: [("incrementality", report)]):
         _show_tables(report, target.currency)
 
 
@@ -92,6 +102,7 @@ def _show_tables(report: IncrementalityReport, currency: str) -> None:
         has_costs,
         increment_table,
         incrementality_lines,
+        incrementality_verdicts,
         option_table,
         spending_table,
     )
@@ -101,4 +112,4 @@ def _show_tables(report: IncrementalityReport, currency: str) -> None:
     if has_costs(found.groups):
         tables.append(spending_table(found, currency))
     tables += [option_table(group, currency) for group in found.groups if group.options and not group.reason]
-    show(tables, incrementality_lines(report, currency))
+    show(tables, incrementality_lines(report, currency), verdicts=incrementality_verdicts(found, currency))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bandit.cli.choices import INTERVAL_KINDS
-from bandit.cli.console import progress, show, show_json
+from bandit.cli.console import output_format, progress
 from bandit.cli.evaluation_options import (
     Baseline,
     EstimationOptions,
@@ -21,10 +21,14 @@ from bandit.cli.evaluation_options import (
     require_gate,
     reward_model_named,
 )
+from bandit.cli.evaluation_output import EvaluationOutput, show_evaluation
+from bandit.cli.help import ESTIMATION, POLICIES
 from bandit.cli.options import (
     AsJson,
     CatalogueFile,
+    Details,
     Event,
+    Format,
     Level,
     LogOptions,
     MappingFile,
@@ -39,7 +43,7 @@ from bandit.errors import InputError
 if TYPE_CHECKING:
     from bandit.catalogue import Catalogue
     from bandit.cli.logs import Opened
-    from bandit.domain import Policy
+    from bandit.domain import Policy, Progress
     from bandit.evaluate import Evaluation
 
 
@@ -58,15 +62,22 @@ class LearnOfflineOptions:
     name: str | None
     estimation: EstimationOptions
     gate: bool
+    output: EvaluationOutput
 
 
 def learn_offline(
     db: Annotated[Path, typer.Argument(metavar="LOG.db", help="The database or file with the log to learn from.")],
     policy: Annotated[
-        str, typer.Option("--policy", metavar="POLICY", help="The policy that learns, such as thompson or vw.")
+        str,
+        typer.Option(
+            "--policy",
+            metavar="POLICY",
+            help="The policy that learns, such as thompson or vw.",
+            rich_help_panel=POLICIES,
+        ),
     ] = "thompson",
     baseline: Baseline = "logged",
-    folds: Annotated[int, typer.Option(min=2, help="Number of folds of customers.")] = 5,
+    folds: Annotated[int, typer.Option(min=2, help="Number of folds of customers.", rich_help_panel=ESTIMATION)] = 5,
     into: Annotated[
         Path | None,
         typer.Option(
@@ -91,7 +102,9 @@ def learn_offline(
     gate_: Gate = False,
     level: Level = 0.95,
     seed: Seed = 1,
+    details: Details = False,
     as_json: AsJson = False,
+    format_name: Format = None,
 ) -> None:
     """Learn a policy from a log, and estimate its value by cross-fitting.
 
@@ -120,13 +133,14 @@ def learn_offline(
         name=name,
         estimation=EstimationOptions(interval, reward_model, propensities, level, seed),
         gate=gate_,
+        output=EvaluationOutput(output_format(as_json, format_name), details, written_by=written_by),
     )
-    code = _learn_offline(options, as_json=as_json)
+    code = _learn_offline(options)
     if code:
         raise typer.Exit(code)
 
 
-def _learn_offline(options: LearnOfflineOptions, *, as_json: bool) -> int:
+def _learn_offline(options: LearnOfflineOptions) -> int:
     """Evaluate by cross-fitting, write the policy to its database, and print; return the exit code."""
     from bandit.cli.logs import opened
     from bandit.cli.policies import parse_policy
@@ -144,11 +158,10 @@ def _learn_offline(options: LearnOfflineOptions, *, as_json: bool) -> int:
         written = options.into is not None and code == 0
         policy_id = None
         if options.into is not None and written:
-            with progress("learning from the whole log"):
-                policy_id = _write(
-                    options.into, found, _named(found.catalogue, learner, options.name, joins=joins), joins=joins
-                )
-        _show(options, found, result, policy_id, joins=joins, as_json=as_json)
+            named = _named(found.catalogue, learner, options.name, joins=joins)
+            with progress("learning from the whole log") as report:
+                policy_id = _write(options.into, found, named, report, joins=joins)
+        _show(options, found, result, policy_id, joins=joins)
     return code
 
 
@@ -180,42 +193,31 @@ def _cross_fit(options: LearnOfflineOptions, found: Opened) -> Evaluation:
 
 
 def _show(
-    options: LearnOfflineOptions,
-    found: Opened,
-    result: Evaluation,
-    policy_id: int | None,
-    *,
-    joins: bool,
-    as_json: bool,
+    options: LearnOfflineOptions, found: Opened, result: Evaluation, policy_id: int | None, *, joins: bool
 ) -> None:
     """Print the evaluation, and what to do with the policy; `policy_id` is None where it was not written."""
-    from bandit.cli.logs import left_out_json, unused
-    from bandit.evaluate import verdicts
-    from bandit.report.evaluations import evaluation_lines, evaluation_table, unit_of
-
-    into, log = options.into, found.log
-    if as_json:
-        made = {"into": None if policy_id is None else str(into), "policy_id": policy_id}
-        left = left_out_json(log) | made
-        show_json(result.to_dict() | {"verdicts": verdicts(result), "seed": options.estimation.seed} | left)
-        return
-    lines = [*evaluation_lines(result), *unused(log)]
-    if into is not None:
-        lines.append(_next_step(into, log.n, policy_id, joins=joins))
-    show([evaluation_table(result, unit_of(found.catalogue.objective, found.catalogue.currency))], lines)
+    into = options.into
+    further = {
+        "seed": options.estimation.seed,
+        "into": None if policy_id is None else str(into),
+        "policy_id": policy_id,
+    }
+    lines = [] if into is None else _next_step(into, found.log.n, policy_id, joins=joins)
+    show_evaluation(options.output, found, result, further, lines)
 
 
-def _next_step(into: Path, n: int, policy_id: int | None, *, joins: bool) -> str:
+def _next_step(into: Path, n: int, policy_id: int | None, *, joins: bool) -> list[str]:
     """Return what became of the policy, and the command that uses it."""
     path = shlex.quote(str(into))
     if policy_id is None:
-        return f"{into} {'was not changed' if joins else 'was not created'}: the policy did not pass the gate."
+        return [f"{into} {'was not changed' if joins else 'was not created'}: the policy did not pass the gate."]
+    all_of_it = f"learned from all {n:,} decisions"
     if joins:
-        return (
-            f"It is policy {policy_id} of {into}, learned from all {n:,} decisions; it serves nobody yet. "
-            f"Next: offer-bandit rollout challenge {path} --policy {policy_id} --share 0.1"
-        )
-    return f"{into} has the policy, learned from all {n:,} decisions. Next: offer-bandit decide {path} CUSTOMER"
+        return [
+            f"It is policy {policy_id} of {into}, {all_of_it}; it serves nobody yet. Next:",
+            f"  offer-bandit rollout challenge {path} --policy {policy_id} --share 0.1",
+        ]
+    return [f"{into} has the policy, {all_of_it}. Next:", f"  offer-bandit decide {path} CUSTOMER"]
 
 
 def _is_own(db: Path, into: Path) -> bool:
@@ -246,7 +248,7 @@ def _named(catalogue: Catalogue, policy: Policy, name: str | None, *, joins: boo
     return build(catalogue, {**policy.spec(), "name": name})
 
 
-def _write(into: Path, found: Opened, policy: Policy, *, joins: bool) -> int:
+def _write(into: Path, found: Opened, policy: Policy, report: Progress, *, joins: bool) -> int:
     """Let the policy learn the whole log, create or open its database, and return its number there."""
     from bandit.cli.databases import all_or_nothing, writing
     from bandit.engine import Engine
@@ -257,8 +259,8 @@ def _write(into: Path, found: Opened, policy: Policy, *, joins: bool) -> int:
     policy = untrained_copy(policy, found.catalogue)
     if joins and isinstance(found.log, StoreLog) and found.store is not None:
         with found.store.one_state(), writing(into) as store:  # what is noted as learned is what was learned
-            teach(policy, found.log, _BATCH)
+            teach(policy, found.log, _BATCH, report)
             return add_candidate(store, found.catalogue, policy, found.log, found.store)
-    teach(policy, found.log, _BATCH)
+    teach(policy, found.log, _BATCH, report)
     with all_or_nothing(into), Engine.open(into, found.catalogue, policy) as engine:
         return engine.policy_id

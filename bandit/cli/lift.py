@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from bandit.cli.console import progress, show, show_json
+from bandit.cli.console import output_format, progress, show, show_plain
 from bandit.cli.evaluation_options import Gate, one_of, parse_shares
-from bandit.cli.options import AsJson, CatalogueFile, Database, Event, Level, Objective, Window
+from bandit.cli.help import ESTIMATION, GROUPS, LOG
+from bandit.cli.options import AsJson, CatalogueFile, Database, Event, Format, Level, Objective, Window
 from bandit.errors import InputError
 
 if TYPE_CHECKING:
@@ -26,18 +27,23 @@ def lift(
     baseline: Annotated[
         str | None,
         typer.Option(
-            metavar="GROUP", help="The group to compare with; default: rules, else holdout, else the largest."
+            metavar="GROUP",
+            help="The group to compare with; default: rules, else holdout, else the largest.",
+            rich_help_panel=GROUPS,
         ),
     ] = None,
     group: Annotated[
         list[str] | None,
-        typer.Option(metavar="GROUP", help="Compare only this group with the baseline; can be repeated."),
+        typer.Option(
+            metavar="GROUP", help="Compare only this group with the baseline; can be repeated.", rich_help_panel=GROUPS
+        ),
     ] = None,
     shares: Annotated[
         str | None,
         typer.Option(
             metavar="SHARES",
             help='The shares that the groups were meant to have, if the catalogue declares none: "new=0.9,old=0.1".',
+            rich_help_panel=GROUPS,
         ),
     ] = None,
     catalogue: CatalogueFile = None,
@@ -45,30 +51,44 @@ def lift(
     event: Event = None,
     window: Window = None,
     since: Annotated[
-        str | None, typer.Option(metavar="ISO", help="Use only the decisions from this time on; default: all.")
+        str | None,
+        typer.Option(
+            metavar="ISO", help="Use only the decisions from this time on; default: all.", rich_help_panel=LOG
+        ),
     ] = None,
     per: Annotated[
-        str, typer.Option(metavar="UNIT", help="What verdicts are about: decision or customer.")
+        str,
+        typer.Option(metavar="UNIT", help="What verdicts are about: decision or customer.", rich_help_panel=ESTIMATION),
     ] = "decision",
     by: Annotated[
         list[str] | None,
-        typer.Option(metavar="FACT", help="Compare also in each segment of a fact; can be repeated."),
+        typer.Option(
+            metavar="FACT", help="Compare also in each segment of a fact; can be repeated.", rich_help_panel=ESTIMATION
+        ),
     ] = None,
-    weeks: Annotated[bool, typer.Option("--weeks", help="Compare also week by week (from Monday, UTC).")] = False,
+    weeks: Annotated[
+        bool, typer.Option("--weeks", help="Compare also week by week (from Monday, UTC).", rich_help_panel=ESTIMATION)
+    ] = False,
     once: Annotated[
         bool,
-        typer.Option("--once", help="Narrower intervals, for one look on a day that was fixed beforehand."),
+        typer.Option(
+            "--once",
+            help="Narrower intervals, for one look on a day that was fixed beforehand.",
+            rich_help_panel=ESTIMATION,
+        ),
     ] = False,
     weights: Annotated[
         str,
         typer.Option(
             metavar="WAY",
             help="How to compare: trajectory (weights), means, or auto: weights where the log has what they need.",
+            rich_help_panel=ESTIMATION,
         ),
     ] = "auto",
     gate: Gate = False,
     level: Level = 0.95,
     as_json: AsJson = False,
+    format_name: Format = None,
 ) -> None:
     """Compare what the groups of customers earned: policy, rules, random, holdout, or labels of your own.
 
@@ -98,7 +118,7 @@ def lift(
         unit=cast("LiftUnit", one_of(per, _UNITS, "unit")),
         weights=cast("LiftWeights", one_of(weights, LIFT_WEIGHTS, "way")),
     )
-    report = _compare(db, catalogue, (objective, event, window), options, as_json=as_json)
+    report = _compare(db, catalogue, (objective, event, window), options, output_format(as_json, format_name))
     if gate and (code := report.gate()):
         raise typer.Exit(code)
 
@@ -108,8 +128,7 @@ def _compare(
     catalogue: Path | None,
     objective: tuple[str | None, str | None, str | None],
     options: LiftLogOptions,
-    *,
-    as_json: bool,
+    style: str,
 ) -> LiftReport:
     """Compare and print; return the report."""
     from bandit.cli.databases import catalogue_for, reading
@@ -124,15 +143,20 @@ def _compare(
         target = with_objective(catalogue_for(store, catalogue), *objective)
         with progress("comparing") as shown:
             report = lift_of(store, target, options, now=now(), progress=shown)
-    if as_json:
-        show_json(report.to_dict())
-    else:
+    if not show_plain(style, report.to_dict, lambda: [("comparisons", report), ("groups", report.by_group)]):
         _show_tables(report, unit_of(target.objective, target.currency))
     return report
 
 
 def _show_tables(report: LiftReport, unit: str) -> None:
-    from bandit.report.lift import group_table, lift_lines, lift_parts_table, lift_table
+    from bandit.report.lift import (
+        group_table,
+        lift_lines,
+        lift_parts_table,
+        lift_table,
+        lift_verdicts,
+        part_lines,
+    )
 
     lift = report.lift
     tables = [group_table(report, unit), lift_table(lift)]
@@ -140,4 +164,5 @@ def _show_tables(report: LiftReport, unit: str) -> None:
         tables.append(lift_parts_table(lift, lift.segments, "segment"))
     if lift.weeks:
         tables.append(lift_parts_table(lift, lift.weeks, "week"))
-    show(tables, lift_lines(report))
+    parts = [*part_lines(lift.segments, "segment"), *part_lines(lift.weeks, "week")]
+    show(tables, [*parts, *lift_lines(report)], verdicts=lift_verdicts(lift))

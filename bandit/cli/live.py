@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bandit.cli.console import progress, show, show_json
-from bandit.cli.options import AsJson, CatalogueFile, Database, OnePolicy, PolicyId
+from bandit.cli.console import output_format, progress, show, show_json, show_plain
+from bandit.cli.options import AsJson, CatalogueFile, Database, Format, OnePolicy, PolicyId
 from bandit.errors import InputError, NumberError
 
 if TYPE_CHECKING:
@@ -54,13 +54,15 @@ def decide(
     top: Annotated[int, typer.Option(min=0, help="How many of the most probable offers to list.")] = 5,
     seed: EngineSeed = None,
     as_json: AsJson = False,
+    format_name: Format = None,
 ) -> None:
     """Choose an offer for one customer, and log the decision before it is printed."""
     from bandit.cli.policies import parse_json
     from bandit.domain import RewardPredictor
-    from bandit.report.decisions import decision_json, decision_tables
+    from bandit.report.decisions import decision_json, decision_rows, decision_tables
     from bandit.report.evaluations import unit_of
 
+    style = output_format(as_json, format_name)
     facts = parse_json(context, "the context") if context is not None else {}
     for text in fact or []:
         name, sign, value = text.partition("=")
@@ -76,8 +78,9 @@ def decide(
             predicted = engine.policy.predict(
                 engine.catalogue.contexts([facts], [engine.store.customers.stored(customer)])
             )[0]
-        if as_json:
-            show_json(decision_json(decision, engine.catalogue, predicted, top) | {"policy": engine.policy.name})
+        document = decision_json(decision, engine.catalogue, predicted, top) | {"policy": engine.policy.name}
+        rows = decision_rows(decision, engine.catalogue, predicted, top)
+        if show_plain(style, lambda: document, lambda: [("offers", rows)]):
             return
         unit = unit_of(engine.catalogue.objective, engine.catalogue.currency)
         show(decision_tables(decision, engine.catalogue, predicted, unit, top))
@@ -141,16 +144,19 @@ def learn(
         str | None, typer.Option("--now", metavar="ISO", help="Treat this as the current time; default: the clock.")
     ] = None,
     as_json: AsJson = False,
+    format_name: Format = None,
 ) -> None:
     """Update the policy with the new outcomes in the log."""
     from bandit.report.decisions import learned_table
+    from bandit.tabular import RowTable
 
+    style = output_format(as_json, format_name)
     moment_given = parse_moment(time)
     with _engine(db, policy, policy_id, catalogue) as engine:
         with progress("learning") as report:
             learned = engine.learn(now=moment_given, progress=report)
-        if as_json:
-            show_json(asdict(learned) | {"policy": engine.policy.name, "policy_id": engine.policy_id})
+        document = asdict(learned) | {"policy": engine.policy.name, "policy_id": engine.policy_id}
+        if show_plain(style, lambda: document, lambda: [("learned", RowTable((document,)))]):
             return
         lines = [] if engine.policy.learns else [f"{engine.policy.name} learns nothing."]
         if not learned.learner:

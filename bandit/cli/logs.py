@@ -15,6 +15,7 @@ from bandit.cli.options import LogOptions
 from bandit.clock import now
 from bandit.errors import InputError
 from bandit.logfiles import ColumnLog, LogMapping, open_log
+from bandit.report.left_out import OFFER_UNKNOWN, STILL_OPEN, left_out_lines, never_activated
 from bandit.store import Store, StoreLog, Where
 
 OBJECTIVE_KINDS: tuple[str, ...] = get_args(ObjectiveKind)
@@ -92,16 +93,14 @@ def require_rows(name: str, log: StoreLog | ColumnLog, purpose: str = "evaluate 
         raise InputError(" ".join([f"{name}: the log has no decisions to {purpose}; import some first.", *unused(log)]))
 
 
-def unused(log: StoreLog | ColumnLog) -> list[str]:
-    """Return sentences about the decisions that were left out."""
-    lines = []
-    if log.left_out:
-        lines.append(f"{log.left_out:,} decisions were left out: their offers are not in the catalogue.")
-    if log.still_open:
-        lines.append(f"{log.still_open:,} decisions were left out: they are still open (their window has not ended).")
-    if isinstance(log, StoreLog) and log.not_activated:
-        lines.append(f'{log.not_activated:,} decisions were left out: the event "{log.activation}" never came.')
-    return lines
+def unused(log: StoreLog | ColumnLog, *, open_told: bool = False) -> list[str]:
+    """Return sentences about the decisions that were left out; those still open are skipped if that is told already."""
+    not_activated, event = (log.not_activated, log.activation) if isinstance(log, StoreLog) else (0, None)
+    return left_out_lines(
+        (log.left_out, "decision", OFFER_UNKNOWN),
+        (0 if open_told else log.still_open, "decision", STILL_OPEN),
+        (not_activated, "decision", never_activated(event)),
+    )
 
 
 def left_out_json(log: StoreLog | ColumnLog) -> dict[str, int]:

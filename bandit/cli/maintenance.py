@@ -14,14 +14,19 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bandit._version import __version__
-from bandit.cli.console import progress, show, show_json
-from bandit.cli.options import AsJson, Database, PolicyId
+from bandit.cli.console import output_format, progress, show, show_json, show_plain
+from bandit.cli.options import AsJson, Database, Format, PolicyId
 from bandit.cli.setup import COMMANDS
 from bandit.errors import InputError, OfferBanditError, PolicyError, StoreError
+from bandit.printable import counted
+from bandit.tabular import RowTable
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from bandit.catalogue import Catalogue
     from bandit.store import Store
+    from bandit.tabular import Cell
 
 
 NEEDED = ("numpy", "scipy", "vowpalwabbit", "sqlite-utils", "typer", "rich", "msgspec")
@@ -32,25 +37,26 @@ LINTER = "bandit"
 _MOST_DUE = 100_000
 
 
-def verify(db: Database, as_json: AsJson = False) -> None:
+def verify(db: Database, as_json: AsJson = False, format_name: Format = None) -> None:
     """Check the database and recompute its decisions; exit with 2 if a problem is found."""
     from bandit.cli.databases import writing
     from bandit.governance.verify import verify as verify_store
     from bandit.report.maintenance import verified_lines
 
+    style = output_format(as_json, format_name)
     with writing(db) as store, progress("verifying") as report:
         verified = verify_store(store, report)
-    if as_json:
-        show_json(
-            {
-                "ok": not verified.problems,
-                "n_decisions": verified.n_decisions,
-                "n_recomputed": verified.n_recomputed,
-                "problems": list(verified.problems),
-                "notes": list(verified.notes),
-            }
-        )
-    else:
+
+    def document() -> dict[str, object]:
+        return {
+            "ok": not verified.problems,
+            "n_decisions": verified.n_decisions,
+            "n_recomputed": verified.n_recomputed,
+            "problems": list(verified.problems),
+            "notes": list(verified.notes),
+        }
+
+    if not show_plain(style, document, lambda: [("findings", verified)]):
         show([], verified_lines(verified))
     if verified.problems:
         raise typer.Exit(2)
@@ -108,9 +114,8 @@ def backup(
     if as_json:
         show_json({"file": str(made.path), "bytes": made.bytes, "rows": made.rows, "recorded": made.recorded})
         return
-    lines = [
-        f"{made.path} is a copy of {db}, checked: {made.bytes:,} bytes, {made.rows.get('decisions', 0):,} decisions."
-    ]
+    copied = counted(made.rows.get("decisions", 0), "decision")
+    lines = [f"{made.path} is a copy of {db}, checked: {made.bytes:,} bytes, {copied}."]
     lines += (
         []
         if made.recorded
@@ -122,8 +127,10 @@ def backup(
 def doctor(
     db: Annotated[Path | None, typer.Argument(metavar="[DB]", help="A database to check as well.")] = None,
     as_json: AsJson = False,
+    format_name: Format = None,
 ) -> None:
     """Check the installation and, if given, a database; exit with 2 if there is a problem."""
+    style = output_format(as_json, format_name)
     problems: list[str] = []
     notes: list[str] = []
     sections: dict[str, dict[str, object]] = {"installation": _installation(problems)}
@@ -133,15 +140,28 @@ def doctor(
         with reading(db) as store:
             sections["database"] = _database(store, problems, notes)
             sections["left to learn"] = _left_to_learn(store)
-    if as_json:
-        show_json({"ok": not problems, **sections, "problems": problems, "notes": notes})
-    else:
+    document = {"ok": not problems, **sections, "problems": problems, "notes": notes}
+    if not show_plain(style, lambda: document, lambda: [("findings", _finding_rows(sections, problems, notes))]):
         from bandit.report.maintenance import doctor_tables
 
         lines = [*(f"problem: {each}" for each in problems), *(f"note: {each}" for each in notes)]
         show(doctor_tables({name: rows for name, rows in sections.items() if rows}), lines or ["No problem found."])
     if problems:
         raise typer.Exit(2)
+
+
+def _finding_rows(
+    sections: Mapping[str, Mapping[str, object]], problems: Sequence[str], notes: Sequence[str]
+) -> RowTable:
+    """Return one row a finding, then the problems and the notes."""
+    rows: list[dict[str, Cell]] = [
+        {"section": section, "name": name, "value": None if value is None else str(value)}
+        for section, values in sections.items()
+        for name, value in values.items()
+    ]
+    rows += [{"section": "problem", "name": None, "value": each} for each in problems]
+    rows += [{"section": "note", "name": None, "value": each} for each in notes]
+    return RowTable(tuple(rows))
 
 
 def _installation(problems: list[str]) -> dict[str, object]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from bandit.cli.console import progress
 from bandit.errors import InputError
+from bandit.printable import counted
 
 if TYPE_CHECKING:
     from bandit.analysis.sample_size import Design
@@ -164,8 +165,8 @@ def _evaluate_pilot(options: PlanOptions, catalogue: Catalogue, path: Path) -> t
                 split=0.5 if learns else None,
                 progress=report,
             )
-    of = " other customers' decisions after it learned from the rest" if evaluation.learned_on else " decisions"
-    lines = [f"Taken from {evaluation.n:,}{of} in {path}.", *unused(log)]
+    of = " of other customers, after it learned from the rest," if evaluation.learned_on else ""
+    lines = [f"Taken from {counted(evaluation.n, 'decision')}{of} in {path}.", *unused(log)]
     warning = evaluation.row(name).warning
     if warning is not None:
         lines.append(f"The pilot supports no plan yet: {warning}.")

@@ -6,7 +6,9 @@ import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from bandit.cli.console import progress
 from bandit.errors import InputError
+from bandit.printable import counted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -120,9 +122,9 @@ def _measured(path: Path, catalogue: Catalogue, written_by: int | None) -> Measu
 
     with reading(path) as store:
         require_rows(str(path), settled_log(store, catalogue, written_by), "plan from")
-        return measure_groups(
-            store, catalogue, Where(policy_id=written_by, settled_before=now() - catalogue.objective.window)
-        )
+        where = Where(policy_id=written_by, settled_before=now() - catalogue.objective.window)
+        with progress("measuring the pilot") as report:
+            return measure_groups(store, catalogue, where, report)
 
 
 def _value(measured: MeasuredGroups | None, expected: ExpectedOptions, catalogue: Catalogue) -> tuple[float, list[str]]:
@@ -240,8 +242,9 @@ def _traffic(
 def _measured_line(measured: MeasuredGroups, path: Path | None) -> str:
     """Return what was measured, in a sentence."""
     span = f"in {measured.weeks:.1f} weeks" if measured.weeks >= 1.0 else "in less than a week"
+    log = f"{counted(measured.decisions, 'settled decision')} of {counted(measured.customers, 'customer')}"
     return (
-        f"Measured on {measured.decisions:,} settled decisions of {measured.customers:,} customers {span} in {path}: "
+        f"Measured on {log} {span} in {path}: "
         f"{measured.traffic.visits:.2f} decisions a customer, whose rewards have the correlation "
         f"{measured.overall.correlation:.2f}."
     )

@@ -13,6 +13,7 @@ import typer
 from bandit.cli.console import note, progress, show, show_json
 from bandit.cli.options import AsJson, Database
 from bandit.errors import CatalogueError, InputError
+from bandit.printable import counted
 
 Customer = Annotated[str, typer.Argument(metavar="CUSTOMER", help="The customer's key, as given to decide.")]
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")]
@@ -68,7 +69,8 @@ def retain(
             would = retain_since(store, before, dry_run=True)
             if would.decisions:
                 _ask(
-                    f"Remove {would.decisions:,} decisions made before {_iso(before)}? This cannot be undone.", "--yes"
+                    f"Remove {counted(would.decisions, 'decision')} made before {_iso(before)}? This cannot be undone.",
+                    "--yes",
                 )
         with progress("removing") as report:
             retained = retain_since(store, before, report, dry_run=dry_run)

@@ -6,12 +6,14 @@ from typing import Annotated
 
 import typer
 
-from bandit.cli.console import progress, show, show_json
+from bandit.cli.console import output_format, progress, show, show_plain
+from bandit.cli.help import ESTIMATION, POLICIES
 from bandit.cli.options import (
     AsJson,
     CatalogueFile,
     Database,
     Event,
+    Format,
     Level,
     LogOptions,
     Objective,
@@ -31,10 +33,13 @@ def replay(
     window: Window = None,
     bound: Annotated[
         float | None,
-        typer.Option(help="Largest ratio of probabilities without rejection; default: 1 / smallest propensity."),
+        typer.Option(
+            help="Largest ratio of probabilities without rejection; default: 1 / smallest propensity.",
+            rich_help_panel=ESTIMATION,
+        ),
     ] = None,
     written_by: WrittenBy = None,
-    block: Annotated[int, typer.Option(help="Decisions per learning step.")] = 64,
+    block: Annotated[int, typer.Option(help="Decisions per learning step.", rich_help_panel=ESTIMATION)] = 64,
     level: Level = 0.95,
     seed: Seed = 1,
     as_declared: Annotated[
@@ -42,9 +47,11 @@ def replay(
         typer.Option(
             "--as-declared",
             help="Serve each customer as the catalogue's groups and roll-out say, not all by the policy.",
+            rich_help_panel=POLICIES,
         ),
     ] = False,
     as_json: AsJson = False,
+    format_name: Format = None,
 ) -> None:
     """Replay the log: a policy learns from the decisions that it would have made itself.
 
@@ -55,9 +62,11 @@ def replay(
     from bandit.analysis.replay import replay as replay_log
     from bandit.cli.logs import left_out_json, opened, unused
     from bandit.cli.policies import parse_policies
-    from bandit.report.evaluations import replay_table, unit_of
+    from bandit.report.evaluations import replay_lines, replay_table, unit_of
     from bandit.rollout.declared_policy import DeclaredPolicy
+    from bandit.tabular import RowTable
 
+    style = output_format(as_json, format_name)
     with opened(LogOptions(db, catalogue, None, objective, event, window, written_by)) as found:
         target, log = found.catalogue, found.log
         replays = []
@@ -66,14 +75,8 @@ def replay(
             runs = DeclaredPolicy(target, each) if as_declared else each
             with progress(f"replaying {name}") as report:
                 replays.append(replay_log(log, runs, rng=rng, bound=bound, block=block, level=level, progress=report))
-        if as_json:
-            show_json(
-                {
-                    "seed": seed,
-                    **left_out_json(log),
-                    "replays": [each.to_dict() for each in replays],
-                }
-            )
-            return
-        lines = [f"{each.name}: {each.warning}." for each in replays if each.warning is not None]
-        show([replay_table(replays, unit_of(target.objective, target.currency))], [*lines, *unused(log)])
+        document = {"seed": seed, **left_out_json(log), "replays": [each.to_dict() for each in replays]}
+        rows = RowTable(tuple(each.summary_row() for each in replays))
+        if not show_plain(style, lambda: document, lambda: [("replays", rows)]):
+            table = replay_table(replays, unit_of(target.objective, target.currency))
+            show([table], unused(log), verdicts=replay_lines(replays))

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias, cast
 import typer
 
 from bandit.cli.choices import ROLLOUT_MODES
-from bandit.cli.console import progress, show, show_json
+from bandit.cli.console import OUTPUT_FORMATS, output_format, progress, show, show_json, show_plain
 from bandit.cli.evaluation_options import one_of
 from bandit.cli.help import CONTEXT_SETTINGS, PanelCommand, PanelGroup
-from bandit.cli.options import AsJson, Database, Level
+from bandit.cli.options import AsJson, Database, Format, Level
 from bandit.errors import InputError
 
 if TYPE_CHECKING:
@@ -49,14 +49,15 @@ Reason: TypeAlias = Annotated[
 ]
 
 
-def show_state(db: Database, as_json: AsJson = False) -> None:
+def show_state(db: Database, as_json: AsJson = False, format_name: Format = None) -> None:
     """Show what serves whom: the mode, the live policies, and who halted them."""
     from bandit.cli.databases import reading_without_key
 
+    style = output_format(as_json, format_name)
     with reading_without_key(db) as store:
         control = _control(store)
         latest = control.latest()
-        _show_state(store, control.state, latest, as_json=as_json)
+        _show_state(store, control.state, latest, style=style)
 
 
 def set_mode(
@@ -141,20 +142,22 @@ def resume(db: Database, by: By = None, reason: Reason = "", as_json: AsJson = F
     _change(db, lambda control, _: control.resume(author=_author(by), reason=reason), declare=False, as_json=as_json)
 
 
-def history(db: Database, as_json: AsJson = False) -> None:
+def history(db: Database, as_json: AsJson = False, format_name: Format = None) -> None:
     """List every change of the roll-out: who, when, what and why."""
     from bandit.cli.databases import reading_without_key
-    from bandit.report.rollout import history_table
+    from bandit.report.rollout import history_rows, history_table
 
+    style = output_format(as_json, format_name)
     with reading_without_key(db) as store:
         changes = _control(store).history()
-    if as_json:
-        show_json([_change_json(each) for each in changes])
+    if show_plain(
+        style, lambda: [_change_json(each) for each in changes], lambda: [("changes", history_rows(changes))]
+    ):
         return
     show([history_table(changes)] if changes else [], [] if changes else ["The roll-out was never changed."])
 
 
-def report(db: Database, level: Level = 0.95, as_json: AsJson = False) -> None:
+def report(db: Database, level: Level = 0.95, as_json: AsJson = False, format_name: Format = None) -> None:
     """Report what the roll-out has shown: the policy in shadow, and the arms against each other.
 
     In shadow: how often the policy would have made the offer that was served, and what it would earn, estimated from
@@ -165,17 +168,18 @@ def report(db: Database, level: Level = 0.95, as_json: AsJson = False) -> None:
     from bandit.clock import now
     from bandit.evaluate.rollout_report import rollout_report
     from bandit.report.evaluations import unit_of
-    from bandit.report.rollout import rollout_report_lines, rollout_report_tables
+    from bandit.report.rollout import rollout_report_lines, rollout_report_tables, rollout_report_verdicts
 
+    style = output_format(as_json, format_name)
     with reading_without_key(db) as store:
         catalogue = catalogue_for(store, None)
         with progress("reading") as shown:
             found = rollout_report(store, catalogue, now=now(), level=level, progress=shown)
-    if as_json:
-        show_json(found.to_dict())
+    if show_plain(style, found.to_dict, lambda: [("comparisons", found)]):
         return
     unit = unit_of(catalogue.objective, catalogue.currency)
-    show(rollout_report_tables(found, unit), rollout_report_lines(found))
+    verdicts = rollout_report_verdicts(found)
+    show(rollout_report_tables(found, unit), rollout_report_lines(found), verdicts=verdicts)
 
 
 def kill(db: Database, by: By = None, reason: Reason = "", as_json: AsJson = False) -> None:
@@ -190,7 +194,8 @@ def kill(db: Database, by: By = None, reason: Reason = "", as_json: AsJson = Fal
         as_json=as_json,
         lines=[
             "Every process serves the fallback from its next decision on, within a second.",
-            f"To end it: offer-bandit rollout resume {shlex.quote(str(db))}",
+            "To end it:",
+            f"  offer-bandit rollout resume {shlex.quote(str(db))}",
         ],
     )
 
@@ -265,29 +270,32 @@ def _show_state(
     latest: RolloutChange | None,
     lines: list[str] | None = None,
     *,
-    as_json: bool = False,
+    style: str = OUTPUT_FORMATS[0],
 ) -> None:
     """Print a state: what serves whom, by which policies, and the newest change."""
-    from bandit.report.rollout import change_words, state_table, state_words
+    from bandit.report.rollout import change_words, state_rows, state_table, state_words
 
     specs = {row.id: row.spec for row in store.catalogues.policies()}
     known = {
         each.policy_id: (str(specs.get(each.policy_id, {}).get("kind")), store.ledger.latest_step(each.policy_id))
         for each in state.policies
     }
-    if as_json:
+
+    def document() -> dict[str, object]:
         live = [
             asdict(each) | dict(zip(("kind", "step"), known[each.policy_id], strict=True)) for each in state.policies
         ]
         last = None if latest is None else _change_json(latest)
         arms = [asdict(each) for each in state.arms]
-        show_json(asdict(state) | {"policies": live, "arms": arms, "words": state_words(state), "change": last})
+        return asdict(state) | {"policies": live, "arms": arms, "words": state_words(state), "change": last}
+
+    if show_plain(style, document, lambda: [("arms", state_rows(state, known))]):
         return
     said = [f"{state_words(state)}."]
     if latest is not None:
         said.append(f"Last change, number {latest.id}: {change_words(latest)}.")
     if state.halted is not None and lines is None:
-        said.append(f"To end it: offer-bandit rollout resume {shlex.quote(str(store.path))}")
+        said += ["To end it:", f"  offer-bandit rollout resume {shlex.quote(str(store.path))}"]
     show([state_table(state, known)], [*said, *(lines or [])])
 
 

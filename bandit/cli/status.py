@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bandit.cli.console import show, show_json
-from bandit.cli.options import AsJson, Database
+from bandit.cli.console import output_format, show, show_plain
+from bandit.cli.options import AsJson, Database, Format
 from bandit.errors import InputError
+from bandit.tabular import RowTable
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from bandit.evaluate.live_status import LiveStatus
     from bandit.governance.guardrails import GuardrailStatus
+    from bandit.tabular import Tabular
 
     Look = tuple[LiveStatus, tuple[GuardrailStatus, ...]]
 
@@ -36,23 +38,25 @@ def status(
         bool, typer.Option("--gate", help="Exit with code 3 if a policy is halted or a guardrail broken, else 0.")
     ] = False,
     as_json: AsJson = False,
+    format_name: Format = None,
 ) -> None:
     """Show a live database at a glance: groups, roll-out, guardrails, decisions today, learning.
 
     Days are those of UTC, and the last 7 days have today among them. A conversion counts on the day of its event. The
     sizes of the groups are those of the assignment in force. The command only reads.
     """
+    style = output_format(as_json, format_name)
     if not every > 0.0:
         raise InputError(f"--every is a number of seconds above 0; seen {every:g}")
     if watch and gate:
         raise InputError("--gate and --watch exclude each other: a gate is one look")
     if watch:
-        _watch(db, every, as_json=as_json)
+        if style in {"csv", "md"}:
+            raise InputError(f"--watch prints tables or JSON, not {style}; leave one of them out")
+        _watch(db, every, as_json=style == "json")
         return
     look = next(_looks(db))
-    if as_json:
-        show_json(_json(look))
-    else:
+    if not show_plain(style, lambda: _json(look), lambda: _rows(look)):
         from bandit.report.status import STATUS_WIDTH, status_tables
 
         show(status_tables(*look), width=STATUS_WIDTH)
@@ -121,6 +125,15 @@ def _print_line(look: Look) -> None:
 
     sys.stdout.write(msgspec.json.encode(_json(look)).decode() + "\n")
     sys.stdout.flush()
+
+
+def _rows(look: Look) -> list[tuple[str, Tabular]]:
+    """Return one look as named tables: the groups, and the guardrails if any are declared."""
+    state, guardrails = look
+    tables: list[tuple[str, Tabular]] = [("groups", state)]
+    if not guardrails:
+        return tables
+    return [*tables, ("guardrails", RowTable(tuple(row for each in guardrails for row in each.to_rows())))]
 
 
 def _json(look: Look) -> dict[str, object]:

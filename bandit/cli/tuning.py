@@ -9,8 +9,20 @@ from typing import TYPE_CHECKING, Annotated, cast
 import typer
 
 from bandit.cli.choices import EXPLORATION_PERIODS, HALF_LIFE_BLOCK, HALF_LIVES
-from bandit.cli.console import progress, show, show_json
-from bandit.cli.options import AsJson, CatalogueFile, Database, Event, Level, Objective, PolicyId, Window, WrittenBy
+from bandit.cli.console import output_format, progress, show, show_plain
+from bandit.cli.help import ESTIMATION, OUTPUT, POLICIES
+from bandit.cli.options import (
+    AsJson,
+    CatalogueFile,
+    Database,
+    Event,
+    Format,
+    Level,
+    Objective,
+    PolicyId,
+    Window,
+    WrittenBy,
+)
 from bandit.errors import InputError, PolicyError
 
 if TYPE_CHECKING:
@@ -24,21 +36,39 @@ def fit(
     into: Annotated[Path, typer.Option("--into", metavar="NEW.db", help="The new database, for future decisions.")],
     half_life: Annotated[
         str | None,
-        typer.Option(metavar="DURATION", help='Age at which an outcome counts half, such as "30d"; default: never.'),
+        typer.Option(
+            metavar="DURATION",
+            help='Age at which an outcome counts half, such as "30d"; default: never.',
+            rich_help_panel=POLICIES,
+        ),
     ] = None,
-    draws: Annotated[int, typer.Option(min=1, help="Posterior draws per decision.")] = 64,
-    width: Annotated[float, typer.Option(help="Factor on the posterior standard deviation; less explores less.")] = 0.5,
-    floor: Annotated[float, typer.Option(help="Share of decisions spread evenly over the eligible offers.")] = 0.01,
+    draws: Annotated[int, typer.Option(min=1, help="Posterior draws per decision.", rich_help_panel=POLICIES)] = 64,
+    width: Annotated[
+        float,
+        typer.Option(help="Factor on the posterior standard deviation; less explores less.", rich_help_panel=POLICIES),
+    ] = 0.5,
+    floor: Annotated[
+        float, typer.Option(help="Share of decisions spread evenly over the eligible offers.", rich_help_panel=POLICIES)
+    ] = 0.01,
     pairs: Annotated[
-        bool, typer.Option("--pairs/--no-pairs", help="Learn an interaction weight for each pair of options.")
+        bool,
+        typer.Option(
+            "--pairs/--no-pairs", help="Learn an interaction weight for each pair of options.", rich_help_panel=POLICIES
+        ),
     ] = True,
     personal: Annotated[
-        bool, typer.Option("--personal/--no-personal", help="Learn how each customer differs from the others.")
+        bool,
+        typer.Option(
+            "--personal/--no-personal",
+            help="Learn how each customer differs from the others.",
+            rich_help_panel=POLICIES,
+        ),
     ] = True,
     written_by: WrittenBy = None,
     catalogue: CatalogueFile = None,
-    top: Annotated[int, typer.Option(min=0, help="How many of the best offers to list.")] = 5,
+    top: Annotated[int, typer.Option(min=0, help="How many of the best offers to list.", rich_help_panel=OUTPUT)] = 5,
     as_json: AsJson = False,
+    format_name: Format = None,
 ) -> None:
     """Fit a policy to a log before it goes live: a warm start.
 
@@ -62,9 +92,10 @@ def fit(
     from bandit.engine import Engine
     from bandit.policies import ThompsonSampling
     from bandit.report.evaluations import unit_of
-    from bandit.report.learning import warm_start_json, warm_start_tables
+    from bandit.report.learning import warm_start_json, warm_start_rows, warm_start_tables
 
     require_new(db, into)
+    style = output_format(as_json, format_name)
     with reading(db) as store:
         target = catalogue_for(store, catalogue)
         try:
@@ -79,33 +110,42 @@ def fit(
             start = warm_start(log, policy, report)
     with all_or_nothing(into), Engine.open(into, target, policy) as engine:
         policy_id = engine.policy_id
-    if as_json:
-        made = {"database": str(into), "policy_id": policy_id, "policy": dict(policy.spec())}
-        show_json(made | warm_start_json(start, target, top) | left_out_json(log))
+    made = {"database": str(into), "policy_id": policy_id, "policy": dict(policy.spec())}
+    document = made | warm_start_json(start, target, top) | left_out_json(log)
+    if show_plain(style, lambda: document, lambda: [("best offers", warm_start_rows(start, target, top))]):
         return
     unit = unit_of(target.objective, target.currency)
     lines = [f"{into} has the fitted policy and no decision yet.", *unused(log)]
-    lines.append(f"Next: offer-bandit decide {shlex.quote(str(into))} CUSTOMER")
+    lines += ["Next:", f"  offer-bandit decide {shlex.quote(str(into))} CUSTOMER"]
     show(warm_start_tables(start, target, unit, top), lines)
 
 
 def half_life(
     db: Database,
     candidates: Annotated[
-        str, typer.Option(metavar="DURATIONS", help="Half-lives to compare, separated by commas.")
+        str,
+        typer.Option(
+            metavar="DURATIONS", help="Half-lives to compare, separated by commas.", rich_help_panel=ESTIMATION
+        ),
     ] = ",".join(HALF_LIVES),
     even: Annotated[
         bool,
         typer.Option(
             "--even/--as-logged",
             help="Weight decisions by 1 / propensity, so that every eligible offer counts alike; or as logged.",
+            rich_help_panel=ESTIMATION,
         ),
     ] = True,
     block: Annotated[
-        int, typer.Option(help="Decisions per block, predicted before they are learned.")
+        int, typer.Option(help="Decisions per block, predicted before they are learned.", rich_help_panel=ESTIMATION)
     ] = HALF_LIFE_BLOCK,
     personal: Annotated[
-        bool, typer.Option("--personal/--no-personal", help="Learn also how each customer differs from the others.")
+        bool,
+        typer.Option(
+            "--personal/--no-personal",
+            help="Learn also how each customer differs from the others.",
+            rich_help_panel=ESTIMATION,
+        ),
     ] = False,
     written_by: WrittenBy = None,
     catalogue: CatalogueFile = None,
@@ -114,6 +154,7 @@ def half_life(
     window: Window = None,
     level: Level = 0.95,
     as_json: AsJson = False,
+    format_name: Format = None,
 ) -> None:
     """Choose a half-life: the one that would have predicted the log best.
 
@@ -126,8 +167,9 @@ def half_life(
     from bandit.analysis.half_life import HalfLifeOptions, choose_half_life
     from bandit.cli.databases import catalogue_for, reading
     from bandit.cli.logs import left_out_json, require_rows, settled_log, unused, with_objective
-    from bandit.report.learning import half_life_lines, half_life_table
+    from bandit.report.learning import half_life_lines, half_life_table, half_life_verdict
 
+    style = output_format(as_json, format_name)
     with reading(db) as store:
         target = with_objective(catalogue_for(store, catalogue), objective, event, window)
         log = settled_log(store, target, written_by)
@@ -140,10 +182,9 @@ def half_life(
                 HalfLifeOptions(personal=personal, even=even, block=block, level=level),
                 progress=report,
             )
-    if as_json:
-        show_json(found.to_dict() | left_out_json(log))
-        return
-    show([half_life_table(found)], [*half_life_lines(found), *unused(log)])
+    if not show_plain(style, lambda: found.to_dict() | left_out_json(log), lambda: [("half-lives", found)]):
+        lines = [*half_life_lines(found), *unused(log)]
+        show([half_life_table(found)], lines, verdicts=[half_life_verdict(found)])
 
 
 def exploration(
@@ -153,6 +194,7 @@ def exploration(
         str, typer.Option(metavar="PERIOD", help=f"The period of each row: {' or '.join(EXPLORATION_PERIODS)}.")
     ] = EXPLORATION_PERIODS[0],
     as_json: AsJson = False,
+    format_name: Format = None,
 ) -> None:
     """Estimate what a policy's exploration has cost so far, in money.
 
@@ -169,6 +211,7 @@ def exploration(
     from bandit.report.learning import exploration_lines, exploration_table
     from bandit.store import StoreLog, Where
 
+    style = output_format(as_json, format_name)
     if by not in EXPLORATION_PERIODS:
         raise InputError(f'there is no period "{by}"; choose from {", ".join(EXPLORATION_PERIODS)}')
     with reading(db) as store:
@@ -181,13 +224,11 @@ def exploration(
         log = StoreLog(store, policy.catalogue, where=Where(policy_id=number))
         with progress("counting") as report:
             found = exploration_of(log, policy, by=cast("PeriodUnit", by), progress=report)
-    if as_json:
-        show_json({"policy_id": number, "policy": policy.name} | found.to_dict())
-        return
-    show(
-        [exploration_table(found, unit_of(policy.catalogue.objective, policy.catalogue.currency))],
-        exploration_lines(found),
-    )
+    document = {"policy_id": number, "policy": policy.name} | found.to_dict()
+    if not show_plain(style, lambda: document, lambda: [("exploration", found)]):
+        table = exploration_table(found, unit_of(policy.catalogue.objective, policy.catalogue.currency))
+        first, *lines = exploration_lines(found)
+        show([table], lines, verdicts=[first])
 
 
 def _remembered(store: Store, policy_id: int | None) -> tuple[int, Policy]:

@@ -10,6 +10,8 @@ offer
     A combination: exactly one option of each dimension ("none" is an option like any other).
 catalogue
     Dimensions, options with their costs, rules, the objective, and the declared facts.
+audience surprise
+    A segment that responds to an option more than the rules assume, where giving it the option surely earns more.
 context, fact
     What is known of a customer when a decision is made: the values of the declared facts.
 eligible set

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,10 +10,11 @@ import numpy as np
 from bandit.domain.offers import SparseProbabilities
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from bandit.domain.arrays import BoolArray, FloatArray, IntArray, ObjectArray
     from bandit.domain.offers import Removal
+    from bandit.explain.records import DecisionExplanation
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -28,6 +29,7 @@ class Decision:
     [sticky] holds one: then the offer, the propensity, the eligible set and the reasons are those of that decision.
     `arm` names what served it under a roll-out ("policy", "challenger:3", "rules" or "fallback"), and is None without
     one; the propensity is then that of the mixture of all arms. With a `fault` it is the arm that should have served.
+    `explainer` is what `explain` asks, given by the engine that decided; it is lost where a decision is pickled.
     """
 
     decision_id: str
@@ -44,6 +46,19 @@ class Decision:
     logged: bool = True
     arm: str | None = None
     held_from: str | None = None
+    explainer: Callable[[str], DecisionExplanation] | None = field(default=None, repr=False, compare=False)
+
+    def explain(self) -> DecisionExplanation:
+        """Return why this offer was chosen, from the log of the engine that decided, which must be open.
+
+        RuntimeError for a decision that no engine returned, or that was pickled since.
+        """
+        if self.explainer is None:
+            raise RuntimeError(
+                f'decision "{self.decision_id}" does not know its engine; ask engine.explain("{self.decision_id}"), or '
+                "`offer-bandit why` with the database"
+            )
+        return self.explainer(self.decision_id)
 
     @property
     def probabilities(self) -> FloatArray:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DecisionLabels:
-    """Who made n decisions: the group of each customer and the policy that answered, as (n,) texts."""
+    """Who made n decisions: the group of each customer and the policy that was live, as (n,) texts."""
 
     group: ObjectArray
     policy: ObjectArray

@@ -49,20 +49,24 @@ class Encoder:
         self.binned_effects = dict(binned_effects or {})
         self.scales = dict(declared_scales(catalogue) if scales is None else scales)
         self.offers = offer_columns(catalogue, pairs)
-        names = ["intercept"]
-        for name, fact in catalogue.facts.items():
+        names, owners = ["intercept"], [-1]
+        for place, (name, fact) in enumerate(catalogue.facts.items()):
             if fact.kind == "categorical":
                 names += [f"{name}={value}" for value in fact.values] + [f"{name}=other"]
             else:
                 names.append(name)
             names.append(f"{name}=missing")
+            owners += [place] * (len(names) - len(owners))
         first_binned = len(names)
         self._binned_starts: dict[str, int] = {}
         for name, effects in self.binned_effects.items():
             self._binned_starts[name] = len(names)
             names += [f"{name}~{number}" for number in range(1, effects.n_columns + 1)]
+            owners += [list(catalogue.facts).index(name)] * effects.n_columns
         self.context_names = tuple(names)
         self.context_groups = (ContextGroup("everybody"), ContextGroup("facts"), ContextGroup("binned effects", 0.25))
+        self.context_fact: IntArray = np.array(owners, dtype=np.int64)
+        """The place of each column's fact among the catalogue's facts, (d,); -1 for the intercept."""
         self.context_group: IntArray = np.minimum(np.arange(len(names)), 1)
         self.context_group[first_binned:] = BINNED_GROUP
 

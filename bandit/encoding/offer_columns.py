@@ -76,6 +76,14 @@ def option_columns(catalogue: Catalogue) -> OptionColumns:
     return OptionColumns(table, starts, tuple(names), np.array(owner, dtype=np.int64), tuple(owner_names))
 
 
+def column_dimensions(catalogue: Catalogue) -> IntArray:
+    """Return the place of each of the K columns' dimension, (K,): that of its option or of its numeric attribute."""
+    places = np.arange(len(catalogue.dimensions))
+    options = np.repeat(places, [len(one.options) for one in catalogue.dimensions])
+    attributes = np.repeat(places, [len(ordered_attributes(one)) for one in catalogue.dimensions])
+    return np.concatenate([options, attributes]).astype(np.int64)
+
+
 def offer_columns(catalogue: Catalogue, pairs: bool | Sequence[tuple[str, str]] = True) -> OfferColumns:
     """Return the columns of all offers; `pairs` chooses the pairs of dimensions (all, none, or those named).
 

@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Self, Unpack
+from typing import TYPE_CHECKING, Self, Unpack
 
 import numpy as np
 
@@ -20,6 +20,7 @@ from bandit.engine.arguments import check_texts, checked_amounts, checked_events
 from bandit.engine.counters import EngineCounters
 from bandit.engine.decisions import DecisionService
 from bandit.engine.default_policy import default_policy
+from bandit.engine.explainer import DecisionExplainer
 from bandit.engine.group_labels import GroupLabels
 from bandit.engine.guardrail_watch import GuardrailWatch
 from bandit.engine.idempotency import DecisionLookup
@@ -39,6 +40,9 @@ from bandit.store import ContextDecoder, EventReceipt, Store
 from bandit.store.customer_key import FILE_VARIABLE, KEY_VARIABLE
 from bandit.store.customer_key import customer_key as environment_key
 from bandit.store.fork_safety import register_for_fork
+
+if TYPE_CHECKING:
+    from bandit.explain import DecisionExplanation
 
 
 class Engine:
@@ -102,7 +106,8 @@ class Engine:
             self._lock,
         )
         self._watch = GuardrailWatch(store, catalogue, self._rollout.control, self._counters)
-        self._lookup = DecisionLookup(store, catalogue, self.catalogue_id, self._writer)
+        self._explainer = DecisionExplainer(self.explain)
+        self._lookup = DecisionLookup(store, catalogue, self.catalogue_id, self._writer, self._explainer)
         self._service = DecisionService(
             store,
             catalogue,
@@ -125,6 +130,7 @@ class Engine:
                 self._rollout.held_after,
                 ContextDecoder(catalogue),
                 options.keep_probabilities,
+                self._explainer,
             )
         register_for_fork(self, outer=True)
 
@@ -230,7 +236,10 @@ class Engine:
             choice = self._service.decide(contexts, ids, (customer,), times, label)
             self._rollout.poll()
             self._watch.poll(self._clock())
-            return decision_of(self.catalogue, ids[0], customer, contexts, choice, int(times[0]), label)
+            time_decided = int(times[0])
+            return decision_of(
+                self.catalogue, ids[0], customer, contexts, choice, time_decided, label, explainer=self._explainer
+            )
 
     def decide_batch(
         self,
@@ -385,6 +394,32 @@ class Engine:
     def verify(self, *, progress: Progress | None = None) -> VerifyReport:
         """Check the database and recompute every decision whose policy can be built from its specification."""
         return self._worker.verify(progress)
+
+    def explain(
+        self, decision_id: str, *, level: float = 0.95, progress: Progress | None = None
+    ) -> DecisionExplanation:
+        """Return why a customer was given an offer: what was eligible, what served, and what was expected.
+
+        The decision is read from the database over a connection of its own, and its policy's state is computed again
+        where it is not the present one, so decisions go on meanwhile. Intervals are credible intervals at `level`.
+        UnknownDecisionError for an id that the database does not have, InputError for one that still waits in the
+        spool or for a level outside (0, 1), StoreError for a closed engine.
+        """
+        from bandit.explain import explain_decision  # noqa: PLC0415 - deciding does not need it
+
+        checked_text("decision id", decision_id)
+        with self._lock:
+            self._must_be_open()
+            if self._writer.waiting(decision_id) is not None:
+                raise InputError(
+                    f'decision "{decision_id}" waits in the spool beside the database; it is explained once the '
+                    "database has taken it"
+                )
+            other = self.store.another()
+        with other:
+            return explain_decision(
+                other, decision_id, level=level, state_of=self._rollout.policy_at, progress=progress
+            )
 
     def status(self) -> EngineStatus:
         """Return the state of the engine, for a health check; never raises, and waits for 0.1 s at most."""

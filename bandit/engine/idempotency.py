@@ -11,6 +11,7 @@ import numpy as np
 from bandit.catalogue import Catalogue
 from bandit.catalogue.context_json import contexts_json
 from bandit.domain import Contexts, Decision
+from bandit.engine.explainer import DecisionExplainer
 from bandit.engine.results import decision_of, stored_choice
 from bandit.errors import DuplicateError, StoreError
 from bandit.store import ContextDecoder, SpooledWriter, Store, is_outage
@@ -24,6 +25,7 @@ class DecisionLookup:
     catalogue: Catalogue
     catalogue_id: int
     writer: SpooledWriter
+    explainer: DecisionExplainer | None = None
 
     def find_existing(self, decision_id: str, customer: str, contexts: Contexts) -> Decision | None:
         """Return the decision with this id, if there is one; DuplicateError if it answered another request.
@@ -45,7 +47,10 @@ class DecisionLookup:
             self.catalogue, rows.offer[one], rows.propensity[one], rows.eligible[row], vector, rows.fault
         )
         group = rows.group if isinstance(rows.group, str) else rows.group[row]
-        return decision_of(self.catalogue, decision_id, customer, contexts, choice, int(rows.time[row]), group)
+        time = int(rows.time[row])
+        return decision_of(
+            self.catalogue, decision_id, customer, contexts, choice, time, group, explainer=self.explainer
+        )
 
     def _find_logged(self, decision_id: str, customer: str, contexts: Contexts) -> Decision | None:
         """Return the decision if the database has it; None also in an outage, as the request is then spooled."""
@@ -74,7 +79,10 @@ class DecisionLookup:
         choice = replace(choice, arm=arms.arm if len(arms) else None)
         group = str(row.group[0])
         if repeat is None:
-            return decision_of(self.catalogue, decision_id, customer, contexts, choice, int(row.time[0]), group)
+            time = int(row.time[0])
+            return decision_of(
+                self.catalogue, decision_id, customer, contexts, choice, time, group, explainer=self.explainer
+            )
         original = ContextDecoder(self.catalogue).read(row.context, row.customer)
         return decision_of(
             self.catalogue,
@@ -85,6 +93,7 @@ class DecisionLookup:
             repeat.time,
             group,
             held_from=str(row.decision_id[0]),
+            explainer=self.explainer,
         )
 
     def _check_same_request(

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from bandit.catalogue import Catalogue
-from bandit.domain import IntArray, ObjectArray
+from bandit.domain import IntArray, ObjectArray, Policy
 from bandit.engine.worker import BackgroundWorker
 from bandit.errors import OfferBanditError, PolicyError, StoreError
 from bandit.learning import PolicyLearner
@@ -242,6 +242,14 @@ class LiveRollout:
         """Let each policy look whether another engine has learned."""
         for worker in self.workers.values():
             worker.poll()
+
+    def policy_at(self, policy_id: int, step: int) -> Policy | None:
+        """Return a live policy if its present state is that after a step; None otherwise."""
+        for learner in (self._own, *self._others.values()):
+            current = learner.current
+            if learner.policy_id == policy_id and current.step == step and current.fault is None:
+                return current.policy
+        return None
 
     def before_fork(self) -> None:
         """Keep other threads from copying the policies."""

@@ -9,6 +9,7 @@ import numpy as np
 from bandit.catalogue import Catalogue
 from bandit.decide import Choice
 from bandit.domain import BoolArray, Contexts, Decision, FloatArray, IntArray, SparseProbabilities
+from bandit.engine.explainer import DecisionExplainer
 
 
 def decision_of(
@@ -21,6 +22,7 @@ def decision_of(
     group: str,
     *,
     held_from: str | None = None,
+    explainer: DecisionExplainer | None = None,
 ) -> Decision:
     """Return the choice for one context as a decision."""
     offer = int(choice.offer[0])
@@ -39,6 +41,7 @@ def decision_of(
         logged=choice.logged,
         arm=None if choice.arm is None else choice.arm[0],
         held_from=held_from,
+        explainer=explainer,
     )
 
 

@@ -17,6 +17,7 @@ from bandit.catalogue.context_json import contexts_json
 from bandit.catalogue.rollout import StickyOffers
 from bandit.domain import BoolArray, Contexts, Decision, DecisionBatch, IntArray, ObjectArray
 from bandit.engine.counters import EngineCounters
+from bandit.engine.explainer import DecisionExplainer
 from bandit.engine.results import decision_of, stored_choice
 from bandit.errors import StoreError
 from bandit.store import ContextDecoder, HeldDecisions, HoldRequest, RepeatRows, SpooledWriter, Store, is_outage
@@ -52,6 +53,7 @@ class StickyHolds:
     held_after: Callable[[], int | None]
     decoder: ContextDecoder
     keep_probabilities: bool
+    explainer: DecisionExplainer | None = None
 
     def held(self, contexts: Contexts, times: IntArray, groups: str | Sequence[str]) -> HeldDecisions | None:
         """Return the decisions held by the customers of n requests; None where there is none, and in an outage."""
@@ -106,7 +108,15 @@ class StickyHolds:
         if found.arm[0] is not None:
             choice = replace(choice, arm=found.arm)
         return decision_of(
-            self.catalogue, decision_id, customer, original, choice, time, group, held_from=str(found.decision_id[0])
+            self.catalogue,
+            decision_id,
+            customer,
+            original,
+            choice,
+            time,
+            group,
+            held_from=str(found.decision_id[0]),
+            explainer=self.explainer,
         )
 
     def decide_batch(

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from numpy.random import Generator
 
     from bandit.catalogue import Catalogue
-    from bandit.domain import FloatArray, Log, LoggedBatch, Policy
+    from bandit.domain import FloatArray, Log, LoggedBatch, Policy, Progress
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,13 +104,20 @@ def cross_fit(
     return tuple(fitted)
 
 
-def teach(policy: Policy, log: Log, size: int) -> None:
-    """Let a policy learn from a whole log: by `fit` where it has one, else batch by batch in order."""
+def teach(policy: Policy, log: Log, size: int, progress: Progress | None = None) -> None:
+    """Let a policy learn from a whole log: by `fit` where it has one, else batch by batch in order.
+
+    `progress` is called with (passes done, most passes) or (decisions done, all).
+    """
     if isinstance(policy, ThompsonSampling):
-        policy.fit(log)
+        policy.fit(log, progress)
         return
+    done = 0
     for batch in log.batches(size):
         policy.update(batch.outcomes())
+        done += len(batch)
+        if progress is not None:
+            progress(done, log.n)
 
 
 def untrained_copy(policy: Policy, catalogue: Catalogue) -> Policy:

@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING
 from bandit.errors import InputError
 from bandit.evaluate.diagnostics import Finding, sample_ratio
 from bandit.evaluate.lift_results import GroupValue, Lift, LiftOptions, LiftPart, LiftRow
-from bandit.evaluate.verdict import Comparison, too_few, verdict_and_reason
+from bandit.evaluate.verdict import Comparison, cure_of, too_few, verdict_and_reason
+from bandit.ope.numbers import NumberFormat
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from bandit.evaluate.verdict import Verdict
     from bandit.ope import Estimate
-    from bandit.ope.lift import LiftMethod, LiftSums, LiftTally, LiftUnit
+    from bandit.ope.lift import LiftDifference, LiftMethod, LiftSums, LiftTally, LiftUnit
 
 __all__ = ["GroupValue", "Lift", "LiftOptions", "LiftPart", "LiftRow", "lift"]
 
@@ -73,23 +74,27 @@ class _Comparer:
     def rows(self, sums: LiftSums, method: LiftMethod, unit: LiftUnit) -> tuple[LiftRow, ...]:
         """Return all pairs: those with the baseline hold together, and the others with all pairs."""
         every = list(combinations(range(len(self.names)), 2))
+        pairs = self._differences(sums, method, unit, every)
+        numbers = self._format(pairs)
+        others = self._rows(pairs, method, unit, numbers)
         if self.options.baseline is None:
-            return self._compared(sums, method, unit, every)
-        judged = self._judged()
+            return others
         rest = [pair for pair in every if self.names.index(self.options.baseline) not in pair]
-        others = self._compared(sums, method, unit, every)
         return (
-            *self._compared(sums, method, unit, judged),
+            *self._rows(self._differences(sums, method, unit, self._judged()), method, unit, numbers),
             *(row for pair, row in zip(every, others, strict=True) if pair in rest),
         )
 
     def parts(self, parts: Mapping[str, LiftSums], method: LiftMethod) -> tuple[LiftPart, ...]:
         """Return the judged pairs within each part, which hold together for all parts (Bonferroni)."""
+        unit, judged = self.options.unit, self._judged()
+        each = {name: self._differences(sums, method, unit, judged, len(parts)) for name, sums in sorted(parts.items())}
+        numbers = self._format([pair for pairs in each.values() for pair in pairs])
         found = []
-        for name, sums in sorted(parts.items()):
-            counts, several = sums.customers()
-            rows = self._compared(sums, method, self.options.unit, self._judged(), len(parts))
-            found.append(LiftPart(name, int(counts.sum()) + several, sums.n, rows))
+        for name, pairs in each.items():
+            counts, several = parts[name].customers()
+            rows = self._rows(pairs, method, unit, numbers, len(parts))
+            found.append(LiftPart(name, int(counts.sum()) + several, parts[name].n, rows))
         return tuple(found)
 
     def _judged(self) -> list[tuple[int, int]]:
@@ -98,22 +103,38 @@ class _Comparer:
         baseline = self.names.index(self.options.baseline)
         return [(place, baseline) for place in range(len(self.names)) if place != baseline]
 
-    def _compared(
+    def _differences(
         self,
         sums: LiftSums,
         method: LiftMethod,
         unit: LiftUnit,
         pairs: Sequence[tuple[int, int]],
         parts: int = 1,
-    ) -> tuple[LiftRow, ...]:
-        """Return the rows of some pairs, which hold together for them in each of this many parts."""
+    ) -> list[tuple[LiftDifference, LiftDifference]]:
+        """Return the differences of some pairs for one look and for every look, which hold together in each part."""
         level, binary = 1.0 - (1.0 - self.options.level) / parts, self.options.binary
         single, anytime = (
             sums.differences(pairs, method, unit, level, interval, binary=binary)
             for interval in ("skew", "anytime-skew")
         )
+        return list(zip(single, anytime, strict=True))
+
+    def _format(self, pairs: Sequence[tuple[LiftDifference, LiftDifference]]) -> NumberFormat:
+        """Return the format of the differences that verdicts use."""
+        daily = self.options.look == "daily"
+        return NumberFormat.of((every if daily else once).estimate for once, every in pairs)
+
+    def _rows(
+        self,
+        pairs: Sequence[tuple[LiftDifference, LiftDifference]],
+        method: LiftMethod,
+        unit: LiftUnit,
+        numbers: NumberFormat,
+        parts: int = 1,
+    ) -> tuple[LiftRow, ...]:
+        """Return the rows of some differences, with their verdicts."""
         rows = []
-        for once, daily in zip(single, anytime, strict=True):
+        for once, daily in pairs:
             # The intervals are wider than their level says where they hold together for several parts.
             one, every = (replace(each.estimate, level=self.options.level) for each in (once, daily))
             used = every if self.options.look == "daily" else one
@@ -127,13 +148,14 @@ class _Comparer:
                 events=once.events,
                 unit=unit,
                 every_look=self.options.look == "daily",
+                numbers=numbers,
             )
-            verdict, reason = verdict_and_reason(self._fatal(used, method), comparison)
+            fatal = self._fatal(used, method)
+            verdict, reason = _known(*verdict_and_reason(fatal, comparison))
+            cure = cure_of(fatal, comparison)
             p_value = None if once.p_value is None else min(1.0, once.p_value * parts)
             group = self.names[once.group]
-            rows.append(
-                LiftRow(group, baseline, method, unit, one, every, p_value, once.events, *_known(verdict, reason))
-            )
+            rows.append(LiftRow(group, baseline, method, unit, one, every, p_value, once.events, verdict, reason, cure))
         return tuple(rows)
 
     def _fatal(self, estimate: Estimate, method: LiftMethod) -> tuple[Finding, ...]:
@@ -144,7 +166,7 @@ class _Comparer:
         if too_few(estimate):
             number = min(estimate.effective_sample_size, estimate.clusters)
             what = "customers in the smaller group" if method == "means" else "effective decisions or customers"
-            found.append(Finding("size", "fatal", f"there are only {number:.0f} {what}"))
+            found.append(Finding("size", "fatal", f"there are only {number:.0f} {what}", "more decisions"))
         return tuple(found)
 
 
@@ -157,7 +179,7 @@ def _weights_finding(names: Sequence[str], calibration: Sequence[Estimate]) -> F
         f'the balanced weights do not fit who is in which group ("{off[0]}"), so the probabilities are not those that '
         "served, or a customer's history betrays the group: only means are right"
     )
-    return Finding(_WEIGHTS, "doubt", sentence)
+    return Finding(_WEIGHTS, "doubt", sentence, "means")
 
 
 def _group_value(tally: LiftTally, place: int, name: str, customers: int) -> GroupValue:

@@ -15,8 +15,9 @@ from bandit.evaluate.lift_selection import LiftLogOptions, LiftSelection
 from bandit.evaluate.lift_weights import LIFT_WEIGHTS, LiftWeighting, TrajectoryStream, obstacle, pages_of
 from bandit.evaluate.segments import FactSegmentation
 from bandit.ope.clusters import ClusterIndex
+from bandit.ope.estimate import interval_cells
 from bandit.ope.lift import LiftBatch, LiftTally
-from bandit.tabular import Tabular
+from bandit.tabular import RowTable, Tabular
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -64,6 +65,24 @@ class LiftReport(Tabular):
     def gate(self) -> int:
         """Return the exit code for a pipeline: that of the verdict furthest from "better"."""
         return self.lift.gate()
+
+    @property
+    def by_group(self) -> RowTable:
+        """The groups as a table: customers, share, decisions, and the mean reward with its interval for one look."""
+        every = max(sum(each.customers for each in self.lift.groups), 1)
+        rows: list[dict[str, Cell]] = [
+            {
+                "group": each.name,
+                "customers": each.customers,
+                "customer_share": each.customers / every,
+                "decisions": each.decisions,
+                "earning": each.earning,
+                **interval_cells(each.values[self.lift.method]["decision"], "per_decision"),
+                **interval_cells(each.values[self.lift.method]["customer"], "per_customer"),
+            }
+            for each in self.lift.groups
+        ]
+        return RowTable(tuple(rows))
 
     def html_title(self) -> str:
         """Return the line above the table in a notebook."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from bandit.errors import InputError
+from bandit.evaluate.diagnostics.cures import cure_json
 from bandit.evaluate.diagnostics.findings import to_json
 from bandit.evaluate.verdict import GATE
 from bandit.ope.estimate import interval_cells
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from bandit.evaluate.diagnostics import Finding, SampleRatioTest
+    from bandit.evaluate.diagnostics.cures import Cure
     from bandit.evaluate.verdict import Verdict
     from bandit.ope import Estimate
     from bandit.ope.lift import LiftMethod, LiftUnit
@@ -76,7 +78,7 @@ class LiftRow:
     `once` is for one look, `anytime` for any number of looks; each is wide enough for all comparisons that are judged
     together: those with the baseline, or all pairs. `p_value` belongs to `once` and is adjusted likewise. `events` is
     how many outcomes of the rarer kind are to be expected where the two groups differ. `verdict` and `reason` follow
-    from the interval that `LiftOptions.look` names.
+    from the interval that `LiftOptions.look` names; `cure` says what would help where nothing can be told.
     """
 
     group: str
@@ -89,11 +91,13 @@ class LiftRow:
     events: float
     verdict: Verdict
     reason: str
+    cure: Cure | None = None
 
     def to_dict(self) -> dict[str, object]:
         """Return plain JSON values."""
         plain: dict[str, object] = {name: getattr(self, name) for name in self.__slots__}
-        return plain | {"once": self.once.to_dict(), "anytime": self.anytime.to_dict(), "events": to_json(self.events)}
+        estimates = {"once": self.once.to_dict(), "anytime": self.anytime.to_dict()}
+        return plain | estimates | {"events": to_json(self.events), "cure": cure_json(self.cure)}
 
 
 @dataclass(frozen=True, slots=True)

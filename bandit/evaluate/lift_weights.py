@@ -11,6 +11,7 @@ from bandit.errors import InputError
 from bandit.evaluate.group_probabilities import GroupProbabilities
 from bandit.ope.lift import TrajectoryWeights
 from bandit.policies.group_policies import GroupPolicies
+from bandit.printable import counted
 from bandit.store import Where
 
 if TYPE_CHECKING:
@@ -78,7 +79,8 @@ def obstacle(store: Store, catalogue: Catalogue, selection: LiftSelection) -> st
     earlier = _dealt_by_the_same_salt(store, catalogue, versions)
     if earlier:
         return (
-            f"{earlier:,} decisions were made with the same salt and other groups or shares, so a customer's history "
+            f"{counted(earlier, 'decision', ('was', 'were'))} made with the same salt and other groups or shares, so a "
+            "customer's history "
             "before the change betrays its group; deal anew by another salt"
         )
     lost = _lost(store, Where(catalogue_ids=versions, groups=selection.names))

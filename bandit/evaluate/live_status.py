@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from bandit.domain import MICROSECONDS
 from bandit.evaluate.diagnostics import sample_ratio
 from bandit.evaluate.lift_selection import same_assignment
+from bandit.printable import counted
 from bandit.rollout import RolloutControl
 from bandit.store import spools
 from bandit.tabular import Tabular
@@ -94,7 +95,7 @@ class LiveStatus(Tabular):
 
     def html_title(self) -> str:
         """Return the line above the table in a notebook."""
-        return f"{self.path}: {self.decisions:,} decisions, {self.decisions_today:,} of them today (UTC)"
+        return f"{self.path}: {counted(self.decisions, 'decision')}, {self.decisions_today:,} of them today (UTC)"
 
     def to_rows(self) -> list[dict[str, Cell]]:
         """Return one row a group of customers, its share meant None where none is declared."""

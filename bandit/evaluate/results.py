@@ -6,11 +6,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bandit.errors import InputError
+from bandit.evaluate.diagnostics.cures import cure_json
 from bandit.ope.estimate import finite_cell, interval_cells
-from bandit.tabular import Tabular
+from bandit.ope.numbers import NumberFormat
+from bandit.printable import counted
+from bandit.tabular import RowTable, Tabular
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from bandit.evaluate.diagnostics import Finding, LogDiagnosis, TargetSupport
+    from bandit.evaluate.diagnostics.cures import Cure
     from bandit.evaluate.propensity.calibration import PropensityFit
     from bandit.evaluate.segments import Segment
     from bandit.evaluate.verdict import Verdict
@@ -30,7 +36,8 @@ class PolicyEvaluation:
     once, `p_value` its p-value, adjusted likewise; both are None where `difference` is None, and where the log cannot
     judge the policy. `support` says how far the log supports the policy, by its weights, and `findings` lists what
     limits the numbers, the gravest first. `verdict` follows from `together` and `findings`, and `reason` gives the
-    reason in one sentence; both are None without a baseline, unless the log cannot judge the policy.
+    reason in one sentence; both are None without a baseline, unless the log cannot judge the policy. `cure` says what
+    would help where the verdict is "cannot tell".
     """
 
     name: str
@@ -43,6 +50,7 @@ class PolicyEvaluation:
     findings: tuple[Finding, ...]
     verdict: Verdict | None
     reason: str | None
+    cure: Cure | None = None
 
     @property
     def effective_sample_size(self) -> float:
@@ -84,6 +92,7 @@ class PolicyEvaluation:
             "name": self.name,
             "verdict": self.verdict,
             "reason": self.reason,
+            "cure": cure_json(self.cure),
             "estimates": {each.name: each.to_dict() for each in self.estimates},
             "difference": (
                 None if self.difference is None else {each.name: each.to_dict() for each in self.difference}
@@ -127,6 +136,11 @@ class Evaluation(Tabular):
     segments: tuple[Segment, ...]
 
     @property
+    def numbers(self) -> NumberFormat:
+        """The format of values and differences, in sentences and tables alike."""
+        return evaluation_format(self.realised, (row.together for row in self.rows))
+
+    @property
     def realised_mean(self) -> float:
         """The mean reward of the log."""
         return self.realised.value
@@ -139,18 +153,18 @@ class Evaluation(Tabular):
         raise InputError(f'no policy "{name}" was evaluated; there are {", ".join(each.name for each in self.rows)}')
 
     @property
-    def by_segment(self) -> SegmentTable:
-        """The segments as a table of their own."""
-        return SegmentTable(self.segments)
+    def by_segment(self) -> RowTable:
+        """The segments as a table of one row a segment and policy; differences hold for all of them together."""
+        return RowTable(tuple(row for segment in self.segments for row in segment.to_rows()))
 
     def html_title(self) -> str:
         """Return the line above the table in a notebook."""
-        level = f"{self.realised.level:.0%}"
+        level, judged = f"{100.0 * self.realised.level:g}%", counted(self.n, "decision")
         if self.baseline is None:
-            return f"value per decision by {self.default}, intervals of {level}, judged on {self.n:,} decisions"
+            return f"value per decision by {self.default}, intervals of {level}, judged on {judged}"
         return (
-            f"value per decision by {self.default}, judged on {self.n:,} decisions; differences to {self.baseline}, "
-            f"whose intervals of {level} hold for all policies together"
+            f"value per decision by {self.default}, judged on {judged}; differences to {self.baseline}, whose "
+            f"intervals of {level} hold for all policies together"
         )
 
     def to_rows(self) -> list[dict[str, Cell]]:
@@ -195,15 +209,9 @@ class Evaluation(Tabular):
         }
 
 
-@dataclass(frozen=True, slots=True)
-class SegmentTable(Tabular):
-    """The segments of an evaluation as a table: one row a segment and policy."""
-
-    segments: tuple[Segment, ...]
-
-    def to_rows(self) -> list[dict[str, Cell]]:
-        """Return one row a segment and policy; intervals of differences hold for all segments together."""
-        return [row for segment in self.segments for row in segment.to_rows()]
+def evaluation_format(realised: Estimate, together: Iterable[Estimate | None]) -> NumberFormat:
+    """Return the format that shows two figures of the smallest error: of the log's mean, or of a difference."""
+    return NumberFormat.of([realised, *(each for each in together if each is not None)])
 
 
 def named(estimates: tuple[Estimate, ...], name: str) -> Estimate:

@@ -9,11 +9,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bandit.errors import InputError
-from bandit.evaluate.diagnostics.target import MIN_EVENTS
-from bandit.evaluate.verdict import Verdict, verdict_of
+from bandit.evaluate.diagnostics import Finding
+from bandit.evaluate.diagnostics.cures import cure_json
+from bandit.evaluate.verdict import Comparison, Verdict, cure_of, verdict_and_reason
 from bandit.ope import Tally
 from bandit.ope.contrast import PolicyContrast, rarer_share
 from bandit.ope.estimate import interval_cells
+from bandit.ope.numbers import NumberFormat
+from bandit.printable import counted
 from bandit.tabular import Tabular
 
 if TYPE_CHECKING:
@@ -21,6 +24,7 @@ if TYPE_CHECKING:
 
     from bandit.catalogue import Catalogue
     from bandit.domain import BoolArray, Contexts, IntArray
+    from bandit.evaluate.diagnostics.cures import Cure
     from bandit.evaluate.request import EvaluationRequest
     from bandit.ope import Estimate, Feedback, IntervalKind
     from bandit.ope.estimator import AnyEstimator
@@ -28,21 +32,30 @@ if TYPE_CHECKING:
 
 _QUARTILES = (0.25, 0.5, 0.75)
 
+_UNFIT = Finding("support", "fatal", "the whole log cannot judge this policy")
+
 
 @dataclass(frozen=True, slots=True)
 class SegmentRow:
-    """One policy in one segment; `difference` to the baseline is wide enough to hold for all segments together."""
+    """One policy in one segment; `difference` to the baseline is wide enough to hold for all segments together.
+
+    `reason` gives the reason of the verdict in one sentence and `cure` what would help where it is "cannot tell"; all
+    three are None for the baseline and without one.
+    """
 
     policy: str
     value: Estimate
     difference: Estimate | None
     verdict: Verdict | None
+    reason: str | None = None
+    cure: Cure | None = None
 
     def cells(self) -> dict[str, Cell]:
         """Return the row as cells of a table."""
         return {
             "policy": self.policy,
             "verdict": self.verdict,
+            "reason": self.reason,
             **interval_cells(self.value),
             **interval_cells(self.difference, "difference"),
         }
@@ -54,6 +67,8 @@ class SegmentRow:
             "value": self.value.to_dict(),
             "difference": None if self.difference is None else self.difference.to_dict(),
             "verdict": self.verdict,
+            "reason": self.reason,
+            "cure": cure_json(self.cure),
         }
 
 
@@ -68,7 +83,7 @@ class Segment(Tabular):
 
     def html_title(self) -> str:
         """Return the line above the table in a notebook."""
-        return f"{self.fact} = {self.name}: {self.n:,} decisions"
+        return f"{self.fact} = {self.name}: {counted(self.n, 'decision')}"
 
     def to_rows(self) -> list[dict[str, Cell]]:
         """Return one row a policy; the intervals of differences hold for all segments together."""
@@ -138,6 +153,7 @@ class Segments:
         self._policies, self._baseline = request.names, request.baseline_place
         kept = {"ips", request.estimators.default}
         self._estimators = [each for each in request.estimators.computed if each.name in kept]
+        self._estimated = request.estimated
         self._binary = request.catalogue.objective.kind == "conversion"
         self._segments: dict[tuple[str, int], _SegmentSums] = {}
 
@@ -160,20 +176,36 @@ class Segments:
         The verdict on policies that are `unfit`, which the whole log cannot judge, is "cannot tell" in every segment.
         """
         judged = [place for place in range(1, len(self._policies)) if place != self._baseline]
-        joint = 1.0 - (1.0 - level) / max(1, len(judged) * len(self._segments))
+        compared = max(1, len(judged) * len(self._segments))
+        joint = 1.0 - (1.0 - level) / compared
+        values = {
+            key: [
+                _by(sums.tally.estimates(place, level, interval), estimator) for place in range(1, len(self._policies))
+            ]
+            for key, sums in self._segments.items()
+        }
+        numbers = NumberFormat.of(each for row in values.values() for each in row)
         found = []
-        for (fact, _), sums in sorted(self._segments.items()):
+        for (fact, code), sums in sorted(self._segments.items()):
             rows = []
             for place, policy in enumerate(self._policies[1:], start=1):
-                value = _by(sums.tally.estimates(place, level, interval), estimator)
-                difference: Estimate | None = None
-                verdict: Verdict | None = None
-                if self._baseline is not None and place in judged:
-                    difference = _by(sums.tally.difference(place, self._baseline, joint, interval), estimator)
-                    events = sums.contrasts[place].size * rarer_share(sums.earning, sums.n, binary=self._binary)
-                    untellable = events < MIN_EVENTS or policy in unfit
-                    verdict = "cannot tell" if untellable else verdict_of(difference)
-                rows.append(SegmentRow(policy, value, difference, verdict))
+                value = values[fact, code][place - 1]
+                if self._baseline is None or place not in judged:
+                    rows.append(SegmentRow(policy, value, None, None))
+                    continue
+                difference = _by(sums.tally.difference(place, self._baseline, joint, interval), estimator)
+                comparison = Comparison(
+                    baseline=self._policies[self._baseline],
+                    is_baseline=False,
+                    difference=replace(difference, level=level),
+                    compared=compared,
+                    estimated=self._estimated,
+                    events=sums.contrasts[place].size * rarer_share(sums.earning, sums.n, binary=self._binary),
+                    numbers=numbers,
+                )
+                why = (_UNFIT,) if policy in unfit else ()
+                verdict, reason = verdict_and_reason(why, comparison)
+                rows.append(SegmentRow(policy, value, difference, verdict, reason, cure_of(why, comparison)))
             found.append(Segment(fact, sums.name, sums.n, tuple(rows)))
         return tuple(found)
 

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bandit.evaluate.diagnostics import Finding, TargetWeights
+from bandit.evaluate.diagnostics.cures import cure_json
 from bandit.evaluate.diagnostics.findings import share, to_json
 from bandit.evaluate.diagnostics.target import MAX_UNSUPPORTED
-from bandit.evaluate.verdict import Comparison, verdict_and_reason
+from bandit.evaluate.verdict import Comparison, cure_of, verdict_and_reason
 from bandit.ope import Feedback, Tally, resolve
 from bandit.ope.contrast import rarer_share
 from bandit.ope.estimate import finite_cell, interval_cells
@@ -19,6 +20,7 @@ from bandit.tabular import Tabular
 
 if TYPE_CHECKING:
     from bandit.domain import BoolArray, FloatArray, IntArray
+    from bandit.evaluate.diagnostics.cures import Cure
     from bandit.evaluate.verdict import Verdict
     from bandit.ope import Estimate
     from bandit.rollout import RolloutChange
@@ -62,6 +64,7 @@ class ShadowReport(Tabular):
     unsupported: float | None
     verdict: Verdict
     reason: str
+    cure: Cure | None = None
 
     @property
     def agreement(self) -> float:
@@ -101,6 +104,7 @@ class ShadowReport(Tabular):
             plain
             | {name: None if plain[name] is None else to_json(getattr(self, name)) for name in numbers}
             | {name: None if each is None else each.to_dict() for name, each in estimates.items()}
+            | {"cure": cure_json(self.cure)}
             | {"changes": [each.id for each in self.changes], "agreement": to_json(self.agreement)}
         )
 
@@ -153,7 +157,7 @@ class ShadowTally:
         """Return the report on decisions under these changes."""
         arm = max(self._by_arm, key=lambda name: self._by_arm[name], default=changes[0].state.substitute)
         value = served = difference = unsupported = None
-        findings = [Finding("outcomes", "fatal", "no decision in shadow has its outcome yet")]
+        findings = [Finding("outcomes", "fatal", "no decision in shadow has its outcome yet", "later")]
         events = 0.0
         if self._settled:
             (value,) = self._tally.estimates(0, level)
@@ -185,6 +189,7 @@ class ShadowTally:
             unsupported=unsupported,
             verdict=verdict or "cannot tell",
             reason=reason or "",
+            cure=cure_of(findings, comparison),
         )
 
 

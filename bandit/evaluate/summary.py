@@ -6,10 +6,11 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeAlias
 
 from bandit.evaluate.diagnostics import Finding, findings
-from bandit.evaluate.results import Evaluation, PolicyEvaluation
+from bandit.evaluate.results import Evaluation, PolicyEvaluation, evaluation_format
 from bandit.evaluate.verdict import (
     Comparison,
     baseline_finding,
+    cure_of,
     overlap_findings,
     propensity_findings,
     verdict_and_reason,
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from bandit.evaluate.request import EvaluationRequest
     from bandit.evaluate.segments import Segment
     from bandit.ope import Estimate
+    from bandit.ope.numbers import NumberFormat
 
 _Joint: TypeAlias = "Mapping[int, tuple[Estimate, float | None]]"
 
@@ -53,8 +55,9 @@ def summarise(sums: EvaluationSums, request: EvaluationRequest, log: LogSummary)
     supports = [_support(sums, request, place) for place in range(len(request.policies))]
     found = _policy_findings(sums, request, log_findings, supports, log.fit)
     joint = _joint_differences(sums, request, found)
+    numbers = evaluation_format(realised, (difference for difference, _ in joint.values()))
     rows = [
-        _row(sums, request, place, supports[place - 1], found[place - 1], joint)
+        _row(sums, request, place, supports[place - 1], found[place - 1], joint, numbers)
         for place in range(1, len(request.names))
     ]
     return Evaluation(
@@ -80,6 +83,7 @@ def _row(
     support: TargetSupport,
     found: tuple[Finding, ...],
     joint: _Joint,
+    numbers: NumberFormat,
 ) -> PolicyEvaluation:
     """Return the row of the policy at a place in the request's names."""
     tally, level, interval, baseline = sums.tally, request.level, request.interval, request.baseline_place
@@ -91,17 +95,16 @@ def _row(
     events = support.events
     if baseline:
         events = sums.candidates[place - 1].contrast.size * _rarer_share(sums, request)
-    verdict, reason = verdict_and_reason(
-        found,
-        Comparison(
-            baseline=request.baseline,
-            is_baseline=place == baseline,
-            difference=together,
-            compared=len(joint),
-            estimated=request.estimated,
-            events=events,
-        ),
+    comparison = Comparison(
+        baseline=request.baseline,
+        is_baseline=place == baseline,
+        difference=together,
+        compared=len(joint),
+        estimated=request.estimated,
+        events=events,
+        numbers=numbers,
     )
+    verdict, reason = verdict_and_reason(found, comparison)
     return PolicyEvaluation(
         name=request.names[place],
         estimates=_named(tally.estimates(place, level, interval), shown),
@@ -113,6 +116,7 @@ def _row(
         findings=found,
         verdict=verdict,
         reason=reason,
+        cure=cure_of(found, comparison),
     )
 
 

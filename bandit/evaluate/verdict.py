@@ -11,10 +11,12 @@ from bandit.evaluate.diagnostics import Finding
 from bandit.evaluate.diagnostics.target import MAX_UNSUPPORTED, MIN_EVENTS, too_few_events
 from bandit.evaluate.propensity.calibration import DETERMINISTIC_LOGGING
 from bandit.ope.estimate import MIN_EFFECTIVE_SAMPLE_SIZE
+from bandit.ope.numbers import NumberFormat
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from bandit.evaluate.diagnostics.cures import Cure
     from bandit.evaluate.propensity.calibration import PropensityFit
     from bandit.evaluate.results import Evaluation
     from bandit.ope import Estimate
@@ -33,7 +35,8 @@ class Comparison:
     `difference` is the paired difference to the baseline, with an interval that holds for all `compared` policies at
     once, None where there is none. `estimated` says whether propensities are estimates, and `events` how many outcomes
     of the rarer kind are to be expected where policy and baseline differ. Values are per `unit`; with `every_look` the
-    interval holds at all looks together.
+    interval holds at all looks together. `numbers` is the format of the numbers of all comparisons that are shown
+    beside it, None for that of this difference alone.
     """
 
     baseline: str | None
@@ -44,6 +47,7 @@ class Comparison:
     events: float
     unit: str = "decision"
     every_look: bool = False
+    numbers: NumberFormat | None = None
 
 
 def verdict_of(difference: Estimate) -> Verdict:
@@ -78,20 +82,35 @@ def verdict_and_reason(found: Sequence[Finding], comparison: Comparison) -> tupl
     verdict = verdict_of(difference)
     if verdict == "cannot tell":
         return verdict, f"cannot tell: the difference to {baseline} has no finite value"
-    several = f", wide enough for {comparison.compared} comparisons at once" if comparison.compared > 1 else ""
-    several += ", at every look" if comparison.every_look else ""
-    several += ", if the estimated propensities are right" if comparison.estimated else ""
-    bounds = f"{difference.low:+.4g} to {difference.high:+.4g}"
+    return verdict, _amount_and_interval(verdict, difference, comparison)
+
+
+def cure_of(found: Sequence[Finding], comparison: Comparison) -> Cure | None:
+    """Return what would let a policy be told where `verdict_and_reason` says "cannot tell", None otherwise."""
+    fatal = next((each for each in found if each.severity == "fatal"), None)
+    if fatal is not None:
+        return fatal.cure
+    difference = comparison.difference
+    if comparison.is_baseline or difference is None:
+        return None
+    untold = comparison.events < MIN_EVENTS or verdict_of(difference) == "cannot tell"
+    return "more decisions" if untold else None
+
+
+def _amount_and_interval(verdict: Verdict, difference: Estimate, comparison: Comparison) -> str:
+    """Return a difference that can be told, or whose interval contains 0, with its interval in one sentence."""
+    numbers = comparison.numbers or NumberFormat.of([difference])
+    holds = [f"{comparison.compared} comparisons at once"] if comparison.compared > 1 else []
+    holds += ["at every look"] if comparison.every_look else []
+    holds += ["if the estimated propensities are right"] if comparison.estimated else []
+    level = f"{100.0 * difference.level:g}% interval"
+    interval = numbers.interval(difference, signed=True)
     if verdict == "no difference found":
-        return verdict, (
-            f"it may earn anything from {bounds} per {comparison.unit} compared with {baseline} "
-            f"({difference.level:.0%} interval{several})"
-        )
-    amount = f"{abs(difference.value):.4g} {'more' if verdict == 'better' else 'less'}"
-    return (
-        verdict,
-        f"it earns {amount} per {comparison.unit} than {baseline} ({difference.level:.0%} interval {bounds}{several})",
-    )
+        what = f"it may earn anything from {interval} per {comparison.unit} compared with {comparison.baseline}"
+        return f"{what} ({', '.join([level, *holds])})"
+    amount = f"{numbers.number(abs(difference.value))} {'more' if verdict == 'better' else 'less'}"
+    what = f"it earns {amount} per {comparison.unit} than {comparison.baseline}"
+    return f"{what} ({', '.join([f'{level} {interval}', *holds])})"
 
 
 def propensity_findings(fit: PropensityFit | None) -> tuple[Finding, ...]:
@@ -101,7 +120,7 @@ def propensity_findings(fit: PropensityFit | None) -> tuple[Finding, ...]:
     note = Finding("propensities", "doubt", fit.note)
     if fit.warning is None or fit.deterministic:
         return (note,)
-    return (Finding("propensities", "fatal", _without_verdict(fit.warning)), note)
+    return (Finding("propensities", "fatal", _without_verdict(fit.warning), "known propensities"), note)
 
 
 def overlap_findings(share: float, fit: PropensityFit | None) -> tuple[Finding, ...]:
@@ -112,17 +131,17 @@ def overlap_findings(share: float, fit: PropensityFit | None) -> tuple[Finding, 
     if fit is None or share <= MAX_UNSUPPORTED:
         return ()
     if fit.deterministic:
-        return (Finding("overlap", "fatal", _without_verdict(DETERMINISTIC_LOGGING)),)
+        return (Finding("overlap", "fatal", _without_verdict(DETERMINISTIC_LOGGING), "random share"),)
     sentence = (
         f"{share:.0%} of this policy's choices are offers that the policy that wrote the log hardly ever made to "
         "such customers"
     )
-    return (Finding("overlap", "fatal", sentence),)
+    return (Finding("overlap", "fatal", sentence, "random share"),)
 
 
 def baseline_finding(name: str) -> Finding:
     """Return the finding about every other policy where the log cannot judge the baseline."""
-    return Finding("baseline", "fatal", f"the log does not support the baseline, {name}")
+    return Finding("baseline", "fatal", f"the log does not support the baseline, {name}", "other baseline")
 
 
 def verdicts(evaluation: Evaluation) -> dict[str, Verdict]:

@@ -10,6 +10,7 @@ import numpy as np
 from bandit.ope.estimate import finite_cell
 from bandit.ope.guardrail_difference import difference_bounds
 from bandit.ope.guardrail_rate import rate_bounds
+from bandit.printable import counted
 from bandit.tabular import Tabular
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ class GuardrailStatus(Tabular):
         """The status in a sentence for people, without a full stop."""
         if not self.decisions:
             return f"{self.words}: too early to say: no decision of the policy counts yet"
-        counts = f"{self.events:,} of {self.decisions:,} decisions had it ({_number(self.rate)})"
+        counts = f"{self.events:,} of {counted(self.decisions, 'decision')} had it ({_number(self.rate)})"
         if self.against is not None:
             other = f"in {self.against} {self.other_events:,} of {self.other_decisions:,} ({_number(self.other_rate)})"
             counts = f"{counts}, {other}"

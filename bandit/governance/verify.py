@@ -13,6 +13,7 @@ from bandit.errors import OfferBanditError
 from bandit.governance.verify_arms import ArmVerifier
 from bandit.learning import StateWalk
 from bandit.policies import close
+from bandit.printable import counted
 from bandit.store import CatalogueTranslation, DecisionColumns, PolicyRow, Store, Where, state_hash, whole_batches
 from bandit.tabular import Cell, Tabular
 
@@ -43,7 +44,7 @@ class VerifyReport(Tabular):
 
     def html_title(self) -> str:
         """Return the line above the table in a notebook."""
-        return f"{self.n_decisions:,} decisions, {self.n_recomputed:,} of them recomputed"
+        return f"{counted(self.n_decisions, 'decision')}, {self.n_recomputed:,} of them recomputed"
 
     def to_rows(self) -> list[dict[str, Cell]]:
         """Return one row a problem or note; none where all is well and there is nothing to note."""
@@ -66,7 +67,7 @@ class _Findings:
             self.n_unlisted += 1
 
     def report(self, n_decisions: int, n_recomputed: int) -> VerifyReport:
-        more = [f"and {self.n_unlisted:,} more problems"] if self.n_unlisted else []
+        more = [f"and {counted(self.n_unlisted, 'more problem')}"] if self.n_unlisted else []
         return VerifyReport(n_decisions, n_recomputed, (*self.problems, *more), tuple(self.notes))
 
 
@@ -138,13 +139,13 @@ class _PolicyVerifier:
             yield self._recompute_batches(columns, starts)
         if self.n_not_recomputable:
             self.findings.notes.append(
-                f"policy {self.policy_id}: {self.n_not_recomputable:,} decisions were made with states from before "
-                "an erasure or a retention run, and so are not computed again"
+                f"policy {self.policy_id}: {counted(self.n_not_recomputable, 'decision', ('was', 'were'))} made with "
+                "states from before an erasure or a retention run, and so are not computed again"
             )
         for fault, n in self.without_other.items():
             self.findings.add_problem(
-                f"policy {self.policy_id}: {n:,} decisions were made under a roll-out that cannot be had again, so "
-                f"they were not recomputed: {fault}"
+                f"policy {self.policy_id}: {counted(n, 'decision', ('was', 'were'))} made under a roll-out that cannot "
+                f"be had again, so they were not recomputed: {fault}"
             )
         self.walk.move_to(max(self.hashes, default=0))
 

@@ -8,9 +8,8 @@ import numpy as np
 
 from bandit.decide import Choice
 from bandit.domain import BoolArray, Contexts, FloatArray, ObjectArray, Policy
-from bandit.errors import OfferBanditError
 from bandit.learning.state_walk import StateWalk
-from bandit.rollout import RolloutStates
+from bandit.rollout.logged_arms import LoggedArms
 from bandit.rollout.mixture import ArmWeights, arm_places, is_mixed
 from bandit.rollout.serving import ArmPlan, ArmServer
 from bandit.store import ArmColumns, ArmRows, DecisionColumns, Store
@@ -24,18 +23,12 @@ class ArmVerifier:
 
     def __init__(self, store: Store, walk: StateWalk) -> None:
         self._store = store
-        self._walk = walk
-        self._walks = {walk.policy_id: walk}
-        self._faults: dict[int, OfferBanditError] = {}
-        mine, _ = store.catalogues.policy_spec(walk.policy_id)
-        rows = store.catalogues.policies()
-        self._policies = frozenset(row.id for row in rows if row.catalogue_id == mine)
-        self._state_of = RolloutStates(store)
+        self._logged = LoggedArms(store, walk)
         self._any = store.decision_arms.any()
         # A retention run deletes what the weights were computed from.
         self._weights_known = all(entry.kind != "retain" for entry in store.journal())
         self.server = ArmServer(walk.catalogue)
-        self._weights = ArmWeights(self._state_of)
+        self._weights = ArmWeights(self._logged.state_of)
 
     def recompute(
         self, policy: Policy, batch: DecisionColumns, contexts: Contexts
@@ -48,36 +41,9 @@ class ArmVerifier:
         arms = self._store.decision_arms.of(batch.seq) if self._any else None
         if arms is None or not len(arms):
             return self.server.serve(policy, contexts, ids, seed, batch.group.tolist(), None)[0], iter(())
-        plan = self._plan(batch, arms)
+        plan = self._logged.plan(batch, arms)
         choice, made = self.server.serve(policy, contexts, ids, seed, batch.group.tolist(), plan)
         return choice, self._wrong(batch, contexts, arms, plan, made)
-
-    def _plan(self, batch: DecisionColumns, arms: ArmColumns) -> ArmPlan:
-        """Return what the log says served the batch; all its rows were served under one change."""
-        change = int(arms.change_id[0])
-        state, mixtures = self._state_of(change).among(self._policies), arms.mixtures()
-        names = [arm.name for arm in state.arms]
-        steps = mixtures[0, 2].astype(np.int64)
-        policies = {}
-        for place, arm in enumerate(state.arms):
-            if place and steps[place] >= 0:
-                number = self._walk.policy_id if arm.policy_id is None else arm.policy_id
-                policies[place] = self._policy_at(number, int(steps[place]))
-        places = np.maximum(arm_places(state, arms.arm), 0)
-        rows = np.searchsorted(batch.seq, arms.seq)
-        weights = mixtures[:, 0] if mixtures.shape[2] == len(names) else np.eye(len(names))[places]
-        return ArmPlan(change, state, rows, places, weights, policies, steps)
-
-    def _policy_at(self, number: int, step: int) -> Policy:
-        if number in self._faults:
-            raise self._faults[number]
-        if number not in self._walks:
-            try:
-                self._walks[number] = StateWalk(self._store, number)
-            except OfferBanditError as fault:
-                self._faults[number] = fault
-                raise
-        return self._walks[number].move_to(step)
 
     def _wrong(
         self, batch: DecisionColumns, contexts: Contexts, arms: ArmColumns, plan: ArmPlan, made: ArmRows | None

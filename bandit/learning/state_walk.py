@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING
 
+from bandit.errors import PolicyError
 from bandit.learning.policy_state import StateHistory
 from bandit.policies import build
 
@@ -54,6 +56,19 @@ class StateWalk:
                 if self._arrived is not None:
                     self._arrived(self.step, self.policy)
         return self.policy
+
+    def skip_to_snapshot(self, step: int) -> None:
+        """Begin at the newest snapshot where it lies between here and a step, so that fewer steps are folded.
+
+        For reading one decision again; a walk that checks states begins at the base. A damaged snapshot is left alone.
+        """
+        if self.history.store.ledger.latest_step(self.policy_id) is None:
+            return
+        snapshot = self.history.newest_snapshot()
+        if self.step < snapshot.step <= step:
+            with contextlib.suppress(PolicyError):
+                self.policy = self.history.load(snapshot, self.new_policy()).policy
+                self.step = self._furthest = snapshot.step
 
     def new_policy(self) -> Policy:
         """Return the policy as its description builds it, with no state loaded."""

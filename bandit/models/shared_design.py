@@ -99,8 +99,11 @@ class SharedDesign:
 
     def draw(self, belief: Gaussian, draws: int, width: float, rng: np.random.Generator) -> WeightDraws:
         """Return joint draws of all weights; the D x D factor is needed here and never for a decision."""
-        d, k = self.n_context, self.columns.shape[1]
-        weights = belief.draw(draws, width, rng)
+        return self.as_draws(belief.draw(draws, width, rng))
+
+    def as_draws(self, weights: FloatArray) -> WeightDraws:
+        """Return (M, D) weights in the form in which draws are scored."""
+        d, k, draws = self.n_context, self.columns.shape[1], len(weights)
         effects = np.ascontiguousarray(weights[:, : k * d].reshape(draws * k, d), dtype=np.float32)
         if not self.pairs.shape[1]:
             return WeightDraws(effects, np.zeros((draws, 0), dtype=np.float32))

@@ -15,6 +15,7 @@ from bandit.ope.intervals.anytime import TUNED_GROUPS
 from bandit.ope.intervals.skew import transformation
 from bandit.ope.statistic import SignedValue, Statistic
 from bandit.ope.sums import RowSums
+from bandit.printable import counted
 
 if TYPE_CHECKING:
     from bandit.domain import FloatArray
@@ -84,9 +85,10 @@ def _missing(customers: FloatArray, events: float) -> str:
     fewest = int(np.argmin(customers))
     if customers[fewest] < LEAST_CUSTOMERS:
         group = ("the policy", "the other group")[fewest]
-        return f"{group} has {customers[fewest]:,} customers and at least {LEAST_CUSTOMERS} are needed"
+        return f"{group} has {counted(int(customers[fewest]), 'customer')} and at least {LEAST_CUSTOMERS} are needed"
     if events < LEAST_EVENTS:
-        return f"{events:,.0f} decisions had it in both groups together and at least {LEAST_EVENTS} are needed"
+        had = counted(round(events), "decision")
+        return f"{had} had it in both groups together and at least {LEAST_EVENTS} are needed"
     return ""
 
 

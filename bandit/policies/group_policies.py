@@ -64,6 +64,10 @@ class GroupPolicies:
         """Return the policies of a catalogue's groups, None if it declares none."""
         return None if catalogue.groups is None else GroupPolicies(catalogue, catalogue.groups)
 
+    def own(self, label: str) -> NamingPolicy | None:
+        """Return a group's own policy; None for a group that is served by the policy that learns."""
+        return self._own.get(label)
+
     def asks_policy(self, labels: str | Sequence[str]) -> bool:
         """Say whether some of these groups are served by the policy that learns."""
         return labels not in self._own if isinstance(labels, str) else any(label not in self._own for label in labels)

@@ -11,11 +11,13 @@ from rich.markup import escape
 from rich.table import Table
 
 from bandit.report.numbers import count
+from bandit.tabular import RowTable
 
 if TYPE_CHECKING:
     from bandit.catalogue import Catalogue
     from bandit.domain import Decision, FloatArray
     from bandit.learning import LearnReport
+    from bandit.tabular import Cell
 
 
 def decision_json(
@@ -47,6 +49,22 @@ def decision_json(
             for removal in decision.reasons
         ],
     }
+
+
+def decision_rows(decision: Decision, catalogue: Catalogue, predicted: FloatArray | None, top: int) -> RowTable:
+    """Return one row for the chosen offer and for each of the `top` most probable ones."""
+    chosen = dict(decision.offer)
+    head: dict[str, Cell] = {"decision_id": decision.decision_id, "customer": decision.customer}
+    rows = [head | {"chosen": True, **chosen, "probability": decision.propensity, "predicted_value": None}]
+    for index in _top(decision, top):
+        offer = catalogue.offer(index)
+        value = None if predicted is None else float(predicted[index])
+        if offer == chosen:
+            rows[0]["predicted_value"] = value
+            continue
+        numbers = {"probability": float(decision.probabilities[index]), "predicted_value": value}
+        rows.append(head | {"chosen": False, **offer, **numbers})
+    return RowTable(tuple(rows))
 
 
 def decision_tables(

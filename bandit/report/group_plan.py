@@ -206,7 +206,7 @@ def _percent(share: float) -> str:
 def _total(value: float, catalogue: Catalogue) -> str:
     """Return a sum over many decisions with its unit; of conversions, their number."""
     if catalogue.objective.kind == "conversion":
-        return f"{value:,.0f} conversions" if value >= 10.0 else f"{value:.2g} conversions"
+        return f"{value:,.0f} conversions" if value >= 10.0 else f"{value:.2g} conversion{'s' * (value != 1.0)}"
     return amount(value, catalogue)
 
 

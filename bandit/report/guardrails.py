@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from bandit.governance.guardrail_status import GuardrailStatus
 
 
+_SIGNS = {"holds": "+", "broken": "-", "too early": "?"}
+
+
 def guardrail_table(statuses: Iterable[GuardrailStatus]) -> Table:
     """Return a table of one row a guardrail, which fits 80 columns."""
     table = Table(title="guardrails: the bounds hold at every look", title_justify="left")
@@ -36,8 +39,8 @@ def guardrail_table(statuses: Iterable[GuardrailStatus]) -> Table:
 
 
 def guardrail_lines(statuses: Sequence[GuardrailStatus]) -> list[str]:
-    """Return one sentence a guardrail, and what a broken one does."""
-    lines = [f"{each.sentence}." for each in statuses]
+    """Return one sentence a guardrail, with the sign of its state, and what a broken one does."""
+    lines = [f"{_SIGNS[each.verdict]} {each.sentence}." for each in statuses]
     if any(each.stops for each in statuses):
         lines.append("A broken guardrail stops the policy where an engine runs; it starts again only by hand.")
     return lines

@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING
 from rich.markup import escape
 from rich.table import Table
 
-from bandit.report.numbers import UNKNOWN_NUMBER, NumberFormat, count
+from bandit.evaluate.diagnostics.cures import CURES
+from bandit.report.left_out import (
+    OFFER_UNKNOWN,
+    OTHER_ASSIGNMENT,
+    SEVERAL_GROUPS,
+    STILL_OPEN,
+    group_unknown,
+    left_out_lines,
+    never_activated,
+)
+from bandit.report.numbers import UNKNOWN_NUMBER, NumberFormat, count, counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -110,15 +120,21 @@ def option_table(group: GroupIncrements, currency: str) -> Table:
     return table
 
 
+def incrementality_verdicts(found: Incrementality, currency: str) -> list[str]:
+    """Return each group in words: the sign of what its offers added, what would have come anyway, and the money."""
+    return [line for group in found.groups for line in _in_words(group, currency)]
+
+
 def incrementality_lines(report: IncrementalityReport, currency: str) -> list[str]:
-    """Return the sentences below the tables: each group in words, what was left out, and why something is not told."""
+    """Return the sentences below the tables: why something is not told, what was measured, what was left out."""
     found = report.found
-    lines = [line for group in found.groups for line in (*_in_words(group, currency), *_not_told(group))]
+    lines = [line for group in found.groups for line in _not_told(group)]
     decisions = found.decisions + sum(group.decisions for group in found.groups)
     customers = found.customers + sum(group.customers for group in found.groups)
+    measured = f"{counted(decisions, 'settled decision')} of {counted(customers, 'customer')}"
     lines.append(
-        f'Measured on {count(decisions)} settled decisions of {count(customers)} customers, against "{found.control}", '
-        f"who got {report.control_offer}{_control_cost(found, currency)}."
+        f'Measured on {measured}, against "{found.control}", who got {report.control_offer}'
+        f"{_control_cost(found, currency)}."
     )
     if any(group.spending.wasted for group in found.groups):
         lines.append(
@@ -133,21 +149,20 @@ def incrementality_lines(report: IncrementalityReport, currency: str) -> list[st
 
 
 def _in_words(group: GroupIncrements, currency: str) -> list[str]:
-    """Return what a group's offers brought and cost, in two sentences."""
+    """Return what a group's offers brought and cost, in at most three sentences, or why that cannot be told."""
     if group.reason is not None:
-        return [f"{group.name}: cannot tell: {group.reason}."]
+        return [f"? {group.name}: cannot tell - {group.reason}; {CURES['more decisions']}."]
     row = group.measure("conversions")
     whole = _coarse(row.served, row.anyway, row.added)
     added = whole.number(abs(row.added.value))
     bounds = whole.interval(row.added)
+    sign, rest = "?", f"whether its offers added any cannot be told ({bounds})"
     if row.added.low > 0.0:
-        rest = f"the {added} others ({bounds}) came through its offers"
+        sign, rest = "+", f"the {added} others ({bounds}) came through its offers"
     elif row.added.high < 0.0:
-        rest = f"its offers lost {added} ({bounds})"
-    else:
-        rest = f"whether its offers added any cannot be told ({bounds})"
+        sign, rest = "-", f"its offers lost {added} ({bounds})"
     first = (
-        f"Of 1,000 decisions of group {group.name} {whole.number(row.served.value)} are purchases "
+        f"{sign} {group.name}: of 1,000 decisions {whole.number(row.served.value)} are purchases "
         f"({whole.interval(row.served)}); {whole.number(row.anyway.value)} ({whole.interval(row.anyway)}) would have "
         f"come anyway; {rest}."
     )
@@ -174,32 +189,29 @@ def _money_in_words(money: Spending, currency: str) -> list[str]:
 def _not_told(group: GroupIncrements) -> list[str]:
     """Return why nothing is said of some options."""
     if group.no_options is not None:
-        return [f"  Nothing is said of what it wasted, nor of its options: {group.no_options}."]
+        return [f"{group.name}: nothing is said of what it wasted, nor of its options: {group.no_options}."]
     if group.reason is not None:
         return []
     rows = [row for row in group.options if row.reason is not None]
-    lines = [f"  {row.dimension} {row.option}: cannot tell: {row.reason}." for row in rows[:MOST_OPTION_REASONS]]
-    if len(rows) > MOST_OPTION_REASONS:
-        lines.append(f"  and {len(rows) - MOST_OPTION_REASONS} more options of which nothing can be told.")
+    lines = [
+        f"? {group.name}, {row.dimension} {row.option}: cannot tell - {row.reason}."
+        for row in rows[:MOST_OPTION_REASONS]
+    ]
+    more = len(rows) - MOST_OPTION_REASONS
+    if more > 0:
+        lines.append(f"Of {counted(more, 'more option')} of {group.name} nothing can be told.")
     return lines
 
 
 def _left_out(report: IncrementalityReport) -> list[str]:
-    parts = [
-        (report.several, "customers were left out: they were seen in several groups"),
-        (report.still_open, "decisions were left out: they are still open (their window has not ended)"),
-        (report.left_out, "decisions were left out: their offers are not in the catalogue"),
-        (report.not_activated, f'decisions were left out: the event "{report.activation}" never came'),
-        (
-            report.other_assignment,
-            "decisions were left out: they were made under other groups, shares or salt than the catalogue's",
-        ),
-    ]
-    lines = [f"{count(n)} {words}." for n, words in parts if n]
-    return lines + [
-        f'{count(n)} decisions were left out: no share is known of their group, "{name}".'
-        for name, n in report.other_groups.items()
-    ]
+    return left_out_lines(
+        (report.several, "customer", SEVERAL_GROUPS),
+        (report.still_open, "decision", STILL_OPEN),
+        (report.left_out, "decision", OFFER_UNKNOWN),
+        (report.not_activated, "decision", never_activated(report.activation)),
+        (report.other_assignment, "decision", OTHER_ASSIGNMENT),
+        *((n, "decision", group_unknown(name)) for name, n in report.other_groups.items()),
+    )
 
 
 def _control_cost(found: Incrementality, currency: str) -> str:

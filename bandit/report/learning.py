@@ -11,13 +11,15 @@ from rich.table import Table
 
 from bandit.analysis.half_life import NO_FORGETTING
 from bandit.domain import MICROSECONDS
-from bandit.report.numbers import UNKNOWN_NUMBER, NumberFormat, count
+from bandit.report.numbers import UNKNOWN_NUMBER, NumberFormat, count, counted
+from bandit.tabular import RowTable
 
 if TYPE_CHECKING:
     from bandit.analysis.exploration_cost import ExplorationCost, Period
     from bandit.analysis.half_life import HalfLifeComparison
     from bandit.analysis.warm_start import WarmStart
     from bandit.catalogue import Catalogue
+    from bandit.tabular import Cell
 
 CAUTION = (
     "This is an estimate under the policy's current model, not a measurement. Where offers are nearly equal the best "
@@ -48,6 +50,20 @@ def warm_start_json(start: WarmStart, catalogue: Catalogue, top: int) -> dict[st
     }
 
 
+def warm_start_rows(start: WarmStart, catalogue: Catalogue, top: int) -> RowTable:
+    """Return one row for each of the `top` offers that are predicted best most often."""
+    rows: list[dict[str, Cell]] = [
+        {
+            **catalogue.offer(each.offer),
+            "decisions": each.n,
+            "share": each.n / start.n,
+            "predicted_value": each.predicted,
+        }
+        for each in start.best_offers[:top]
+    ]
+    return RowTable(tuple(rows))
+
+
 def warm_start_tables(start: WarmStart, catalogue: Catalogue, unit: str, top: int) -> list[Table]:
     """Return the table of the fit, and that of the `top` offers that are predicted best most often."""
     learned = Table(title="learned from the log", title_justify="left", show_header=False)
@@ -56,7 +72,7 @@ def warm_start_tables(start: WarmStart, catalogue: Catalogue, unit: str, top: in
     learned.add_row("decisions", count(start.n))
     learned.add_row("of these converted", f"{count(start.conversions)} ({start.conversions / start.n:.2%})")
     best = Table(
-        title=f"predicted best: {count(len(start.best_offers))} of {count(catalogue.n_offers)} offers",
+        title=f"predicted best: {count(len(start.best_offers))} of {counted(catalogue.n_offers, 'offer')}",
         title_justify="left",
     )
     best.add_column("offer", overflow="fold")
@@ -91,27 +107,32 @@ def half_life_table(found: HalfLifeComparison) -> Table:
 
 
 def half_life_lines(found: HalfLifeComparison) -> list[str]:
-    """Return the data of the comparison and the recommendation, in sentences."""
-    of = "" if found.customers is None else f" of {count(found.customers)} customers"
+    """Return the data of the comparison, in sentences."""
+    of = "" if found.customers is None else f" of {counted(found.customers, 'customer')}"
     days = (found.last_time - found.first_time) / _DAY
-    lines = [f"Compared on {count(found.n)} decisions{of} over {days:,.1f} days, {count(found.block)} at a time."]
+    lines = [f"Compared on {counted(found.n, 'decision')}{of} over {days:,.1f} days, {count(found.block)} at a time."]
     if found.even:
         effective = found.candidates[0].loss.effective_sample_size
-        lines.append(
-            f"Weighted as if every offer had been made equally often: they count as {effective:,.0f} decisions."
-        )
+        number = counted(round(effective), "decision")
+        lines.append(f"Weighted as if every offer had been made equally often: they count as {number}.")
     else:
         lines.append("Averaged as logged: offers that were made often count most.")
-    if found.warning is not None:
-        lines.append(f"{found.warning[0].upper()}{found.warning[1:]}; do not forget for now.")
-    elif found.half_life is None:
-        lines.append("No half-life is significantly better than never: do not forget, which is the default.")
-    else:
-        lines.append(
-            f'Forget with a half-life of {found.choice}: ThompsonSampling(catalogue, half_life="{found.choice}"), or '
-            f"offer-bandit fit --half-life {found.choice}."
-        )
     return lines
+
+
+def half_life_verdict(found: HalfLifeComparison) -> str:
+    """Return the recommendation in a sentence that begins with its sign."""
+    if found.warning is not None:
+        reason = found.warning.removeprefix("cannot tell: ")
+        return f"? half-life: cannot tell - {reason}; do not forget for now."
+    if found.half_life is None:
+        return (
+            "= half-life: never - no half-life is significantly better than never: do not forget, which is the default."
+        )
+    return (
+        f"+ half-life: {found.choice} - forget with it: `offer-bandit fit --half-life {found.choice}`, or "
+        f'ThompsonSampling(catalogue, half_life="{found.choice}").'
+    )
 
 
 def exploration_table(found: ExplorationCost, unit: str) -> Table:

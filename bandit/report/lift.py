@@ -7,7 +7,17 @@ from typing import TYPE_CHECKING
 from rich.markup import escape
 from rich.table import Table
 
-from bandit.report.numbers import NumberFormat, count
+from bandit.report.left_out import (
+    OFFER_UNKNOWN,
+    OTHER_ASSIGNMENT,
+    SEVERAL_GROUPS,
+    STILL_OPEN,
+    group_unknown,
+    left_out_lines,
+    never_activated,
+)
+from bandit.report.numbers import NumberFormat, count, counted
+from bandit.report.verdicts import VerdictOn, signed_cell, verdict_sentences
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -68,7 +78,7 @@ def lift_table(lift: Lift) -> Table:
         for number, unit in enumerate(units):
             row = next(each for each in rows if (each.group, each.baseline) == pair and each.unit == unit)
             name, verdict = ("", "") if number else (f"{row.group} minus {row.baseline}", row.verdict)
-            table.add_row(escape(name), unit, *_cells(lift.shown(row), numbers[unit]), verdict)
+            table.add_row(escape(name), unit, *_cells(lift.shown(row), numbers[unit]), signed_cell(verdict))
     return table
 
 
@@ -90,17 +100,38 @@ def lift_parts_table(lift: Lift, parts: Sequence[LiftPart], what: str) -> Table:
         table.add_section()
         for place, row in enumerate(part.rows):
             head = ("", "") if place else (escape(part.name), count(part.customers))
-            table.add_row(*head, escape(row.group), *_cells(lift.shown(row), numbers), row.verdict)
+            table.add_row(*head, escape(row.group), *_cells(lift.shown(row), numbers), signed_cell(row.verdict))
     return table
 
 
+def lift_verdicts(lift: Lift) -> list[str]:
+    """Return one sentence a pair of groups, those with the baseline first: the verdict and what it rests on."""
+    rows = [row for row in _rows(lift) if row.unit == lift.options.unit]
+    return verdict_sentences(
+        VerdictOn(f"{row.group} against {row.baseline}", row.verdict, row.reason, row.cure) for row in rows
+    )
+
+
+def part_lines(parts: Sequence[LiftPart], what: str) -> list[str]:
+    """Return how many comparisons of weeks or segments can be told, and the reason of each that can."""
+    rows = [(part, row) for part in parts for row in part.rows]
+    if not rows:
+        return []
+    told = [(part, row) for part, row in rows if row.verdict in {"better", "worse"}]
+    summary = f"{count(len(told))} of {counted(len(rows), 'comparison')} by {what} can be told"
+    sentences = verdict_sentences(
+        VerdictOn(f"{part.name}, {row.group} against {row.baseline}", row.verdict, row.reason) for part, row in told
+    )
+    return [f"{summary}{':' if told else '.'}", *sentences]
+
+
 def lift_lines(report: LiftReport) -> list[str]:
-    """Return the sentences below the tables: what was compared, what was checked, the reasons, what was left out."""
+    """Return the sentences below the tables: what was compared, what was checked, what was left out."""
     lift = report.lift
     decisions = sum(each.decisions for each in lift.groups)
     customers = sum(each.customers for each in lift.groups)
     lines = [
-        f"Compared on {count(decisions)} settled decisions of {count(customers)} customers.",
+        f"Compared on {counted(decisions, 'settled decision')} of {counted(customers, 'customer')}.",
         _way(report),
         _together(lift),
     ]
@@ -114,9 +145,7 @@ def lift_lines(report: LiftReport) -> list[str]:
     # The sentence on the way gives this reason already.
     shown = [each for each in report.findings if each.sentence != report.weighting.reason]
     lines += [f"{each.severity}: {each.sentence}." for each in shown]
-    known = {f"cannot tell: {each.sentence}" for each in report.findings}
-    rows = [row for row in _rows(lift) if row.unit == lift.options.unit and row.reason not in known]
-    return [*lines, *map(_reason, rows), *_left_out(report)]
+    return [*lines, *_left_out(report)]
 
 
 def _way(report: LiftReport) -> str:
@@ -136,33 +165,15 @@ def _way(report: LiftReport) -> str:
     return f"Compared by trajectory weights, with {times} times the variance of means: {weighting.reason}."
 
 
-def _reason(row: LiftRow) -> str:
-    verdict = "" if row.verdict == "cannot tell" else f"{row.verdict}: "
-    return f"{row.group} against {row.baseline}: {verdict}{row.reason}."
-
-
 def _left_out(report: LiftReport) -> list[str]:
-    lines = []
-    if report.several:
-        lines.append(f"{count(report.several)} customers were left out: they were seen in several groups.")
-    if report.still_open:
-        lines.append(
-            f"{count(report.still_open)} decisions were left out: they are still open (their window has not ended)."
-        )
-    if report.left_out:
-        lines.append(f"{count(report.left_out)} decisions were left out: their offers are not in the catalogue.")
-    if report.not_activated:
-        lines.append(
-            f'{count(report.not_activated)} decisions were left out: the event "{report.activation}" never came.'
-        )
-    if report.other_assignment:
-        lines.append(
-            f"{count(report.other_assignment)} decisions were left out: they were made under other groups, shares or "
-            "salt than the catalogue's."
-        )
-    for name, n in report.other_groups.items():
-        lines.append(f'{count(n)} decisions were left out: no share is known of their group, "{name}".')
-    return lines
+    return left_out_lines(
+        (report.several, "customer", SEVERAL_GROUPS),
+        (report.still_open, "decision", STILL_OPEN),
+        (report.left_out, "decision", OFFER_UNKNOWN),
+        (report.not_activated, "decision", never_activated(report.activation)),
+        (report.other_assignment, "decision", OTHER_ASSIGNMENT),
+        *((n, "decision", group_unknown(name)) for name, n in report.other_groups.items()),
+    )
 
 
 def _rows(lift: Lift) -> list[LiftRow]:
@@ -193,8 +204,8 @@ def _together(lift: Lift) -> str:
     if every == 1:
         return f"The interval holds {look}."
     return (
-        f"The intervals hold {look}: the {several} with {lift.options.baseline} all together, those below the line "
-        f"together with all {every}."
+        f"The intervals hold {look}: the {several} with {lift.options.baseline} all together, the others together "
+        f"with all {every}."
         if every > several
         else f"The intervals hold {look}, all {several} together."
     )

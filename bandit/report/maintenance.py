@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from rich.markup import escape
 from rich.table import Table
 
-from bandit.report.numbers import count
+from bandit.report.numbers import count, counted
 
 if TYPE_CHECKING:
     from bandit.governance.erasure import EraseReport
@@ -21,14 +21,14 @@ def verified_lines(verified: VerifyReport) -> list[str]:
     """Return the result of a verification, one sentence per line."""
     if verified.problems:
         return [*verified.problems, *verified.notes]
-    n, again = count(verified.n_decisions), count(verified.n_recomputed)
-    found = f"No problem found: {n} decisions, {again} of them made by the engine, recomputed with the same result."
+    n, again = counted(verified.n_decisions, "decision"), count(verified.n_recomputed)
+    found = f"No problem found: {n}, {again} of them made by the engine, recomputed with the same result."
     return [found, *verified.notes]
 
 
 def erased_lines(erased: EraseReport) -> list[str]:
     """Return what an erasure did and what it could not reach, one sentence per line."""
-    went = f"{count(erased.decisions)} decisions, {count(erased.events)} events"
+    went = f"{counted(erased.decisions, 'decision')}, {counted(erased.events, 'event')}"
     lines = [f"The customer is erased: {went}; no byte of them is left in the file."]
     if erased.refitted:
         lines.append(f"Rebuilt without the customer: {_policies(erased.refitted)}.")
@@ -50,8 +50,8 @@ def erased_lines(erased: EraseReport) -> list[str]:
 def retained_lines(retained: RetentionReport, before: str) -> list[str]:
     """Return what a retention run did, or would do, one sentence per line."""
     went = (
-        f"{count(retained.decisions)} decisions made before {before}, {count(retained.events)} events, and "
-        f"{count(retained.customers)} customers who have no decision after it"
+        f"{counted(retained.decisions, 'decision')} made before {before}, {counted(retained.events, 'event')}, and "
+        f"{counted(retained.customers, 'customer')} without a decision after it"
     )
     if not retained.done:
         return [f"To be removed: {went}. Nothing was changed."]
@@ -70,7 +70,7 @@ def rebuilt_lines(rebuilt: Mapping[int, RebuildReport]) -> list[str]:
     if not rebuilt:
         return ["There is no policy that learns."]
     return [
-        f"Policy {policy}: {count(each.n)} outcomes in {count(each.steps)} steps, rebuilt: "
+        f"Policy {policy}: {counted(each.n, 'outcome')} in {counted(each.steps, 'step')}, rebuilt: "
         + ("the same as the stored state." if each.same else "not the stored state; see `offer-bandit verify`.")
         for policy, each in rebuilt.items()
     ]

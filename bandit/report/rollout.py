@@ -8,9 +8,12 @@ from rich.markup import escape
 from rich.table import Table
 
 from bandit.printable import plain
-from bandit.report.lift import lift_table
-from bandit.report.numbers import NumberFormat, count
-from bandit.report.times import iso_minute
+from bandit.report.left_out import STILL_OPEN, left_out_lines
+from bandit.report.lift import lift_table, lift_verdicts
+from bandit.report.numbers import NumberFormat, count, counted
+from bandit.report.times import iso_minute, iso_second
+from bandit.report.verdicts import VerdictOn, signed_cell, verdict_sentences
+from bandit.tabular import RowTable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -19,6 +22,7 @@ if TYPE_CHECKING:
     from bandit.evaluate.shadow import ShadowReport
     from bandit.ope import Estimate
     from bandit.rollout import RolloutChange, RolloutState
+    from bandit.tabular import Cell
 
 _SERVED = {"rules": "the segment rules", "fallback": "the fallback"}
 
@@ -68,6 +72,31 @@ def state_table(state: RolloutState, policies: Mapping[int, tuple[str, int | Non
     return table
 
 
+def state_rows(state: RolloutState, policies: Mapping[int, tuple[str, int | None]]) -> RowTable:
+    """Return one row an arm: its share of the customers, and its policy with kind and newest step."""
+    rows: list[dict[str, Cell]] = []
+    for arm in state.arms:
+        kind, step = (None, None) if arm.policy_id is None else policies.get(arm.policy_id, (None, None))
+        rows.append({"arm": arm.name, "customers": arm.share, "policy_id": arm.policy_id, "kind": kind, "step": step})
+    return RowTable(tuple(rows))
+
+
+def history_rows(history: Sequence[RolloutChange]) -> RowTable:
+    """Return one row a change, oldest first."""
+    rows: list[dict[str, Cell]] = [
+        {
+            "change": each.id,
+            "time": iso_second(each.time),
+            "who": each.author,
+            "what": each.action,
+            "state_after": state_words(each.state) + _live(each.state),
+            "why": each.reason,
+        }
+        for each in history
+    ]
+    return RowTable(tuple(rows))
+
+
 def change_words(change: RolloutChange) -> str:
     """Return who made a change, when and why, as one sentence."""
     why = f": {change.reason}" if change.reason else ""
@@ -105,15 +134,26 @@ def rollout_report_tables(report: RolloutReport, unit: str) -> list[Table]:
     return tables
 
 
+def rollout_report_verdicts(report: RolloutReport) -> list[str]:
+    """Return one sentence a comparison: the policy in shadow with what served, and each pair of arms."""
+    lines = []
+    shadow = report.shadow
+    if shadow is not None:
+        name = f"The policy in shadow against the {shadow.served}"
+        lines += verdict_sentences([VerdictOn(name, shadow.verdict, shadow.reason, shadow.cure)])
+    return lines if report.arms is None else [*lines, *lift_verdicts(report.arms.lift)]
+
+
 def rollout_report_lines(report: RolloutReport) -> list[str]:
     """Return the sentences below the tables."""
     lines = [] if report.shadow is None else _shadow_lines(report.shadow)
     if report.arms is not None:
         return [*lines, *_arm_lines(report.arms)]
     if report.waiting:
+        are = "is" if report.waiting == 1 else "are"
         lines.append(
-            f"The arms cannot be compared yet: {count(report.waiting)} decisions are still open (their window has not "
-            "ended)."
+            f"The arms cannot be compared yet: {counted(report.waiting, 'decision')} {are} still open (the window has "
+            "not ended)."
         )
     return lines or ["No decision was made in shadow or by one of several arms yet; there is nothing to report."]
 
@@ -135,28 +175,22 @@ def _shadow_table(shadow: ShadowReport, unit: str) -> Table:
         _with_interval(shadow.served_value, numbers),
         _with_interval(shadow.value if supported else None, numbers),
         _with_interval(shadow.difference if supported else None, numbers, signed=True),
-        shadow.verdict,
+        signed_cell(shadow.verdict),
     )
     return table
 
 
 def _shadow_lines(shadow: ShadowReport) -> list[str]:
-    n = count(shadow.decisions)
+    n = counted(shadow.decisions, "decision")
     same = (
-        f"In shadow the policy chose what the {shadow.served} served in {count(shadow.agreed)} of {n} decisions "
+        f"In shadow the policy chose what the {shadow.served} served in {count(shadow.agreed)} of {n} "
         f"({percent(shadow.agreement)}); by the logged probabilities {percent(shadow.expected)} were to be expected "
         f"(give or take {percent(2 * shadow.expected_error)})."
     )
-    verdict = "" if shadow.verdict == "cannot tell" else f"{shadow.verdict}: "
-    lines = [same, f"The policy in shadow against the {shadow.served}: {verdict}{shadow.reason}."]
+    lines = [same]
     if shadow.without_choice:
-        lines.append(f"In {count(shadow.without_choice)} further decisions the policy could not answer.")
-    open_ = shadow.decisions - shadow.settled
-    if open_:
-        lines.append(
-            f"{count(open_)} decisions are not in the values: they are still open (their window has not ended)."
-        )
-    return lines
+        lines.append(f"In {counted(shadow.without_choice, 'further decision')} the policy could not answer.")
+    return lines + left_out_lines((shadow.decisions - shadow.settled, "decision", STILL_OPEN))
 
 
 def _arm_table(arms: ArmComparison, unit: str) -> Table:
@@ -190,25 +224,16 @@ def _arm_lines(arms: ArmComparison) -> list[str]:
     lift = arms.lift
     decisions, customers = (sum(getattr(each, name) for each in lift.groups) for name in ("decisions", "customers"))
     compared = (
-        f"The arms are compared on {count(decisions)} settled decisions of {count(customers)} customers since change "
-        f"{arms.changes[0].id} ({change_words(arms.changes[0])})."
+        f"The arms are compared on {counted(decisions, 'settled decision')} of {counted(customers, 'customer')} since "
+        f"change {arms.changes[0].id} ({change_words(arms.changes[0])})."
     )
     lines = [compared, *(f"{each.severity}: {each.sentence}." for each in arms.findings)]
-    known = {f"cannot tell: {each.sentence}" for each in arms.findings}
-    for row in lift.rows:
-        if row.unit == lift.options.unit and row.reason not in known:
-            verdict = "" if row.verdict == "cannot tell" else f"{row.verdict}: "
-            lines.append(f"{row.group} against {row.baseline}: {verdict}{row.reason}.")
-    for n, why in (
-        (arms.still_open, "they are still open (their window has not ended)"),
-        (arms.not_activated, "the event that activates them was never recorded"),
-        (arms.left_out, "no arm served them, or their offers are not in the catalogue"),
-    ):
-        if n:
-            lines.append(f"{count(n)} decisions were left out: {why}.")
-    if arms.several:
-        lines.append(f"{count(arms.several)} customers were left out: they were served by several arms.")
-    return lines
+    return lines + left_out_lines(
+        (arms.still_open, "decision", STILL_OPEN),
+        (arms.not_activated, "decision", "the event that activates it was never recorded"),
+        (arms.left_out, "decision", "no arm served it, or its offer is not in the catalogue"),
+        (arms.several, "customer", "served by several arms"),
+    )
 
 
 def _with_interval(estimate: Estimate | None, numbers: NumberFormat, *, signed: bool = False) -> str:

@@ -10,7 +10,7 @@ from rich.table import Table
 
 from bandit.printable import plain
 from bandit.report.guardrails import guardrail_table
-from bandit.report.numbers import count
+from bandit.report.numbers import count, counted
 from bandit.report.rollout import change_words, percent, state_words
 from bandit.report.times import iso_minute
 
@@ -81,8 +81,8 @@ def _learning(state: LearningState) -> str:
     if not state.learns:
         return f"{name} learns nothing"
     return (
-        f"{name}: step {count(state.step)}, {_age(state.seconds)}; since then {count(state.decisions)} decisions and "
-        f"{count(state.events)} events"
+        f"{name}: step {count(state.step)}, {_age(state.seconds)}; since then {counted(state.decisions, 'decision')} "
+        f"and {counted(state.events, 'event')}"
     )
 
 
@@ -106,7 +106,7 @@ def _group_table(status: LiveStatus) -> Table:
             count(group.decisions_today),
         )
     if status.several:
-        table.caption = f"and {count(status.several)} customers seen in several groups"
+        table.caption = f"and {counted(status.several, 'customer')} seen in several groups"
     return table
 
 

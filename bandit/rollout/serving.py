@@ -50,21 +50,22 @@ class ArmPlan:
 
 
 class ArmServer:
-    """Serves batches of a catalogue's decisions: groups by their own policies, and a roll-out's rows by their arms."""
+    """Serves batches of a catalogue's decisions: groups by their own policies, and a roll-out's rows by their arms.
+
+    `policies` are those of the groups, `rules` and `fallback` what serves in place of the policies.
+    """
 
     def __init__(self, catalogue: Catalogue) -> None:
         self.catalogue = catalogue
         self.grouped = catalogue.groups is not None
         rollout, groups = catalogue.rollout, catalogue.groups
         rules = rollout.rules if rollout is not None else groups.rules if groups is not None else None
-        self._fallback: NamingPolicy = (
+        self.fallback: NamingPolicy = (
             Uniform(catalogue) if catalogue.fallback is None else ConstantOffer(catalogue, catalogue.fallback)
         )
-        self._rules: NamingPolicy = (
-            self._fallback if rules is None else SegmentRules(catalogue, rules, "[rollout] rules")
-        )
-        self.policies = GroupPolicies(catalogue, groups, {SUBSTITUTE: self._rules, KILLED: self._fallback})
-        self._without_rules = GroupPolicies(catalogue, groups, {SUBSTITUTE: self._fallback, KILLED: self._fallback})
+        self.rules: NamingPolicy = self.fallback if rules is None else SegmentRules(catalogue, rules, "[rollout] rules")
+        self.policies = GroupPolicies(catalogue, groups, {SUBSTITUTE: self.rules, KILLED: self.fallback})
+        self._without_rules = GroupPolicies(catalogue, groups, {SUBSTITUTE: self.fallback, KILLED: self.fallback})
 
     def concerned(self, labels: str | Sequence[str], n: int, state: RolloutState) -> IntArray:
         """Return the rows that a roll-out concerns: those of the group policy, or all; kill concerns every row."""

@@ -8,7 +8,7 @@ from typing import TypeAlias
 from rich.markup import escape
 from rich.table import Table
 
-from bandit.report.lift import group_table, lift_lines, lift_table
+from bandit.report.lift import group_table, lift_lines, lift_table, lift_verdicts
 from bandit.report.numbers import NumberFormat
 from simulator.live.results import LiveLook, LiveResults
 
@@ -29,7 +29,8 @@ ESTIMAND_SAME_VISITS = (
 def live_parts(found: LiveResults) -> Iterator[LookPart]:
     """Yield each look: a heading, the tables and sentences of `lift`, the truth; then the closing sentence."""
     for look in found.looks:
-        yield [], ["", f"{look.after}, offer-bandit lift {found.database} says:"]
+        says = f"{look.after}, offer-bandit lift {found.database} says:"
+        yield [], ["", says, *lift_verdicts(look.report.lift)]
         yield [group_table(look.report, found.unit), lift_table(look.report.lift)], lift_lines(look.report)
         yield [truth_table(look)], [ESTIMAND_SERVED, ESTIMAND_SAME_VISITS, _inside(look)]
     yield [], ["", found.closing()]

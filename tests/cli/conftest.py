@@ -69,6 +69,12 @@ def imported_example(directory, rows, database="offers.db"):
         yield
 
 
+@pytest.fixture(autouse=True)
+def wide(monkeypatch):
+    """A terminal on which no table or sentence is broken, unless a test asks for another."""
+    monkeypatch.setenv("COLUMNS", "250")
+
+
 @pytest.fixture(scope="session")
 def prepared(tmp_path_factory):
     """A directory with the example, 2,000 rows of its log imported, and a policy that has learned them."""

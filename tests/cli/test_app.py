@@ -17,7 +17,9 @@ COMMANDS = (
     "import",
     "evaluate",
     "learn-offline",
+    "audience",
     "plan",
+    "results",
     "lift",
     "incrementality",
     "status",
@@ -84,9 +86,18 @@ def test_help_lists_every_command_under_a_group_with_its_whole_sentence(capsys, 
     ]
 
 
-def test_help_says_which_of_the_commands_that_sound_alike_one_wants(capsys):
-    said = run(capsys, "--help").out.split("Which one do I want?")[1]
+@pytest.mark.parametrize("command", [(), ("evaluate",), ("learn-offline",), ("replay",), ("fit",), ("learn",)])
+def test_help_says_which_of_the_commands_that_sound_alike_one_wants(command, capsys):
+    said = run(capsys, *command, "--help").out.split("Which one do I want?")[1]
     assert all(f"  {name} " in said for name in ("evaluate", "learn-offline", "replay", "fit", "learn"))
+
+
+def test_the_help_of_a_command_has_its_options_in_panels(capsys):
+    said = run(capsys, "evaluate", "--help").out
+    panels = [line.rstrip(":") for line in said.splitlines() if line.endswith(":") and not line.startswith(" ")]
+    assert panels == ["Arguments", "Policies", "Log", "Estimation", "Output"]
+    assert said.index("--baseline") < said.index("\nLog:") < said.index("--window") < said.index("\nEstimation:")
+    assert said.index("\nOutput:") < said.index("--format NAME")
 
 
 def test_the_shell_completes_the_names_of_commands():

@@ -8,6 +8,7 @@ from bandit.analysis.exploration_cost import PeriodUnit
 from bandit.analysis.half_life import CANDIDATE_HALF_LIVES, PREQUENTIAL_BLOCK
 from bandit.cli import choices
 from bandit.cli.app import app
+from bandit.evaluate.breakdown import BREAKDOWN_PARTS
 from bandit.logfiles import EXPORT_FORMATS
 from bandit.ope import DEFAULT_INTERVAL, ESTIMATORS, IntervalKind
 from bandit.rollout.control import MODES
@@ -42,4 +43,5 @@ def test_the_names_that_help_lists_are_those_that_are_there():
     assert choices.EXPORT_FORMAT_NAMES == EXPORT_FORMATS
     assert get_args(PeriodUnit) == choices.EXPLORATION_PERIODS
     assert choices.ROLLOUT_MODES == MODES
+    assert choices.RESULT_PARTS == BREAKDOWN_PARTS
     assert (choices.HALF_LIVES, choices.HALF_LIFE_BLOCK) == (CANDIDATE_HALF_LIVES, PREQUENTIAL_BLOCK)

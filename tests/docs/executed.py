@@ -35,11 +35,13 @@ def _unsubscribed(directory):
 
 EXECUTED = {
     "README.md": Setting(WITH_KEY),
+    "docs/audience.md": Setting(),
     "docs/groups.md": Setting(),
     "docs/guardrails.md": Setting(prepare=_unsubscribed),
     "docs/incrementality.md": Setting(prepare=_holdout),
     "docs/lift.md": Setting(prepare=_groups),
     "docs/plan.md": Setting(),
+    "docs/results.md": Setting(),
     "docs/rollout.md": Setting(WITH_KEY),
 }
 """The path of each page from the root, and its setting. A page with a `python` or `console` block belongs here."""

@@ -215,7 +215,7 @@ def with_output(text, steps):
     lines = text.splitlines()
     for step in sorted(steps, key=lambda step: -step.first):
         if not step.as_shown:
-            lines[step.first : step.first + len(step.shown)] = step.printed
+            lines[step.first : step.first + len(step.shown)] = map(str.rstrip, step.printed)
     return "\n".join(lines) + "\n"
 
 

@@ -51,6 +51,15 @@ def test_every_estimator_interval_and_objective_is_explained():
     assert f"λ = {SHRINKAGE:,.0f}" in NUMBERS
 
 
+def test_every_source_that_is_named_is_in_the_list():
+    """A source is a name with a year: "Hall 1992"; the list has the title."""
+    text, listed = NUMBERS.split("## Sources")
+    known = set(re.findall(r"^- .*?(\w+)(?: et al\.)? (\d{4}),", listed, flags=re.MULTILINE))
+    named = set(re.findall(r"([A-Z]\w+)(?: et al\.)? ((?:19|20)\d\d)\b", text))
+    assert named
+    assert named <= known
+
+
 def test_the_thresholds_of_verdicts_are_those_of_the_code():
     said = words(TRUST)
     assert f"With more than {target.MAX_UNSUPPORTED:.0%} of a policy's choices".replace("%", " %") in said

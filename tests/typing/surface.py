@@ -16,9 +16,11 @@ from bandit.engine import EngineOptions, EngineStatus
 from bandit.evaluate import Evaluation, PolicyEvaluation, SplitLog, evaluate, split_log
 from bandit.evaluate.lift import LiftRow
 from bandit.evaluate.lift_log import LiftLogOptions, LiftReport, lift_of
+from bandit.explain import DecisionExplanation, ImportanceReport, LeadReasons, explain_decision, importance_of
 from bandit.governance.verify import VerifyReport
 from bandit.learning import LearnReport, RebuildReport
 from bandit.logfiles import ColumnLog, from_frame, from_parquet
+from bandit.policies.thompson import PredictedColumn, PredictedResponse
 from bandit.store import EventReceipt, Store, StoreLog
 
 Floats = npt.NDArray[np.float64]
@@ -53,6 +55,10 @@ def policies(
         bandit.VowpalWabbit(catalogue),
         bandit.ConstantOffer(catalogue, {"discount": "10"}),
     ]
+    predicted = sampling.predict_response(contexts, [0, 1], level=0.9)
+    assert_type(predicted, PredictedResponse)
+    assert_type(predicted.reward.value, Floats)
+    assert_type(predicted.p_convert, PredictedColumn | None)
     policy = every[0]
     assert_type(policy.name, str)
     assert_type(policy.learns, bool)
@@ -133,6 +139,19 @@ def learning(engine: bandit.Engine, decision: bandit.Decision) -> None:
     assert_type(engine.status(), EngineStatus)
     assert_type(engine.status().lag, int | None)
     assert_type(engine.status().to_dict(), dict[str, object])
+
+
+def reasons(
+    engine: bandit.Engine, decision: bandit.Decision, store: Store, log: Log, policy: bandit.ThompsonSampling
+) -> None:
+    explanation = decision.explain()
+    assert_type(explanation, DecisionExplanation)
+    assert_type(engine.explain(decision.decision_id, level=0.9), DecisionExplanation)
+    assert_type(explain_decision(store, decision.decision_id), DecisionExplanation)
+    assert_type(explanation.lead, LeadReasons | None)
+    assert_type(explanation.notes, tuple[str, ...])
+    assert_type(explanation.to_dict(), dict[str, object])
+    assert_type(importance_of(log, policy), ImportanceReport)
 
 
 def logs(path: Path, store: Store, catalogue: bandit.Catalogue, frame: object) -> list[Log]:

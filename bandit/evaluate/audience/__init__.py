@@ -3,7 +3,7 @@
 `audience` searches on one half of the customers and confirms on the other, by intervals that hold together.
 """
 
-from bandit.evaluate.audience.analysis import audience
+from bandit.evaluate.audience.analysis import ANNOUNCED_LEVEL, audience
 from bandit.evaluate.audience.results import (
     Audience,
     AudienceFinding,
@@ -13,6 +13,7 @@ from bandit.evaluate.audience.results import (
 )
 
 __all__ = [
+    "ANNOUNCED_LEVEL",
     "Audience",
     "AudienceFinding",
     "AudienceSearch",

@@ -47,6 +47,9 @@ if TYPE_CHECKING:
 SEARCH_SHARE, SEARCH_SALT = 0.5, "audience"
 """The share of the customers on whom is searched, and the salt by which they are dealt."""
 
+ANNOUNCED_LEVEL = 0.98
+"""The default level: higher than that of other intervals, since of a search only what stands out is read."""
+
 _CERTAIN, _POWER = 0.999, 0.8
 
 
@@ -57,7 +60,7 @@ def audience(
     catalogue: Catalogue | None = None,
     rng: Generator | None = None,
     by: Sequence[str] = (),
-    level: float = 0.95,
+    level: float = ANNOUNCED_LEVEL,
     others: OtherDimensions = "baseline",
     propensities: Propensities | None = None,
     reward_model: Callable[[Encoder], RewardModel] = RidgeReward,
@@ -84,8 +87,8 @@ def audience(
     option and a segment are compared on one half of the customers, and the few most promising ones are confirmed on the
     other half, by intervals that hold together for all their shares and gains (max-t; Hothorn, Bretz and Westfall 2008,
     "Simultaneous inference in general parametric models"). A "surprise" is announced only where the interval of the
-    share is above the assumed share and that of the gain above 0, so that with probability `level` no gain is announced
-    where there is none.
+    share is above the assumed share and that of the gain above 0. So of logs in which no option earns more anywhere
+    than what the baseline gives, at most (1 - `level`) / 2 have one: with the default one in a hundred.
 
     `baseline` is a policy, or "logged" for the policy that wrote the log. Segments are the values of the facts `by`
     (default: all), quartiles of numeric ones, and pairs of two facts. With estimated propensities (see `evaluate`) all
@@ -249,13 +252,14 @@ class _Judge:
             level=self.level,
             others=reader.others,
             propensities=self.source,
-            responders="earners" if self._rewards else "buyers",
+            responders="buyers" if self._buyers else "responders",
             n=search.n + other.n,
             customers=self._customers or None,
             rows=self._rows(cells, (search, other), confirmation, findings),
             search=AudienceSearch(
                 facts=cells.facts,
                 skipped=cells.skipped,
+                constant=cells.constant(search.count),
                 options=len(self.names),
                 pairs=cells.pairs,
                 pairs_left_out=cells.pairs_left_out,
@@ -290,7 +294,8 @@ class _Judge:
                 facts=cells.cells[cell].facts,
                 segment=cells.cells[cell].name,
                 who=self.reader.who,
-                responders="those who respond" if self._rewards else "those who buy",
+                responders="those who buy" if self._buyers else "those who respond",
+                unit=self._unit,
                 population=float(count[cell] / n),
                 assumed=float(given[cell, option] / totals[option]) if totals[option] > 0.0 else None,
                 decisions=round(float(count[cell])),
@@ -326,8 +331,17 @@ class _Judge:
         self._customers += customers
 
     @property
-    def _rewards(self) -> bool:
-        return self.reader.catalogue.objective.kind == "reward"
+    def _unit(self) -> str:
+        """What is gained: money, conversions, or a reward without a unit."""
+        catalogue = self.reader.catalogue
+        kind = catalogue.objective.kind
+        return "" if kind == "reward" else "conversions" if kind == "conversion" else catalogue.currency
+
+    @property
+    def _buyers(self) -> bool:
+        """Whether a response is a purchase, and not another event or a reward above 0."""
+        objective = self.reader.catalogue.objective
+        return objective.kind != "reward" and objective.event == "purchase"
 
     def _findings(self) -> tuple[Finding, ...]:
         """Return what limits all rows, the gravest first."""

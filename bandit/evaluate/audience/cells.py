@@ -22,6 +22,9 @@ MOST_VALUES = 50
 MOST_CELLS = 400
 """Most segments that are searched; pairs of facts that would make more are left out."""
 
+MIN_CELL_SHARE = 0.02
+"""A segment with a smaller share of the decisions is not searched."""
+
 CELL_ROWS = 8_192
 """Rows whose memberships are held at once; with MOST_CELLS segments these take 26 MB."""
 
@@ -97,6 +100,15 @@ class SegmentCells:
             return False
         halves = dict(zip(outer.facts, divmod(inner, outer.sizes[1]), strict=True))
         return halves.get(block.facts[0]) == place
+
+    def constant(self, counts: FloatArray) -> tuple[str, ...]:
+        """Return the facts of which nearly every decision has the same value, from the (S,) counts of decisions."""
+        parts = [counts[each.start : each.start + each.sizes[0]] for each in self._blocks if len(each.facts) == 1]
+        return tuple(
+            fact
+            for fact, part in zip(self.facts, parts, strict=True)
+            if part.max() > (1.0 - MIN_CELL_SHARE) * part.sum()
+        )
 
     def fact_of(self, cell: int) -> int:
         """Return which block, a fact or a pair of facts, a segment belongs to."""

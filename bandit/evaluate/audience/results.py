@@ -99,13 +99,14 @@ class AudienceSearch:
 
     `candidates` pairs of an option and a segment were compared on `searched_on` decisions, and `confirmed` of them
     were looked at again on the `confirmed_on` decisions of the other customers. Segments are values of `facts`, and
-    pairs of values of two facts; `skipped` facts have too many values, and `pairs_left_out` pairs of facts had no
-    place. `detectable` is the gain per decision of a segment of half the decisions that would be found in four of five
-    such logs, None where it is not known.
+    pairs of values of two facts. `skipped` facts have too many values, nearly all decisions have the same value of the
+    `constant` ones, and `pairs_left_out` pairs of facts had no place. `detectable` is the gain per decision of a
+    segment of half of the decisions that would be found in four of five such logs, None where it is not known.
     """
 
     facts: tuple[str, ...]
     skipped: tuple[str, ...]
+    constant: tuple[str, ...]
     options: int
     pairs: int
     pairs_left_out: int
@@ -120,6 +121,7 @@ class AudienceSearch:
         return {
             "facts": list(self.facts),
             "skipped": list(self.skipped),
+            "constant": list(self.constant),
             "options": self.options,
             "pairs": self.pairs,
             "pairs_left_out": self.pairs_left_out,
@@ -137,7 +139,7 @@ class Audience(Tabular):
 
     `rows` has the announced surprises first, those of the largest total gain first, then the other rows that were
     looked at, by option. `baseline` is its name, `customers` the number of customers, None where the log does not know
-    them. `responders` says in one word who counts as a responder: "buyers", or with the objective "reward" "earners".
+    them. `responders` says who counts as one: "buyers" where the event is "purchase", else "responders".
     `findings` says what limits all of the rows.
     """
 

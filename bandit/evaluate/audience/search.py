@@ -13,6 +13,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bandit.evaluate.audience.cells import MIN_CELL_SHARE
+from bandit.evaluate.diagnostics.target import MIN_EVENTS
+
 if TYPE_CHECKING:
     from bandit.domain import BoolArray, FloatArray
     from bandit.evaluate.audience.cells import SegmentCells
@@ -23,9 +26,6 @@ MOST_CONFIRMED, MOST_PER_OPTION = 6, 2
 
 PROMISING = 1.0
 """Standard errors by which both share and gain must be above what is assumed on the searched half."""
-
-MIN_CELL_SHARE = 0.02
-"""A segment with a smaller share of the decisions is not searched."""
 
 MOST_SHOWN = 60
 """Most pairs of option and segment that are looked at besides, to show who responds."""
@@ -42,11 +42,15 @@ class AudiencePair:
 
 @dataclass(frozen=True, slots=True)
 class Promise:
-    """How promising pairs are, (S, O) each: `share` and `gain` in standard errors, `large` segments of enough rows."""
+    """How promising pairs are: `share` and `gain` (S, O) in standard errors.
+
+    `large` (S,) are segments of enough decisions, and `judged` (S, O) pairs that have enough responses to be judged.
+    """
 
     share: FloatArray
     gain: FloatArray
     large: BoolArray
+    judged: BoolArray
 
 
 class SearchSums:
@@ -55,22 +59,33 @@ class SearchSums:
     def __init__(self, cells: SegmentCells, options: int) -> None:
         self._cells = cells
         self.n = 0
-        self.count = np.zeros(len(cells))
-        self._sums = np.zeros((5, len(cells), options))
-        self._totals = np.zeros((5, options))
+        self.count, self._responded = np.zeros(len(cells)), np.zeros(len(cells))
+        self._sums = np.zeros((7, len(cells), options))
+        self._totals = np.zeros((7, options))
 
     def add(self, scores: OptionScores) -> None:
         """Add a batch."""
-        columns = np.stack([scores.given, scores.response, scores.response**2, scores.gain, scores.gain**2])
+        columns = np.stack(
+            [
+                scores.given,
+                scores.response,
+                scores.response**2,
+                scores.gain,
+                scores.gain**2,
+                scores.weight,
+                scores.weight**2,
+            ]
+        )
         for rows, member in self._cells.memberships(scores.contexts):
             self.count += member.sum(axis=0)
+            self._responded += scores.responded[rows] @ member
             self._sums += np.matmul(member.T, columns[:, rows])
         self._totals += columns.sum(axis=1)
         self.n += len(scores.given)
 
     def promise(self) -> Promise:
         """Return how promising each pair is; 0 where nothing can be said."""
-        given, response, squares, gain, gain_squares = self._sums
+        given, response, squares, gain, gain_squares, weight, weight_squares = self._sums
         all_given, all_response, all_squares = self._totals[:3]
         with np.errstate(divide="ignore", invalid="ignore"):
             assumed, share = given / all_given, response / all_response
@@ -78,8 +93,12 @@ class SearchSums:
             variance = (1.0 - 2.0 * share) * squares + share**2 * all_squares
             share_t = (share - assumed) / (np.sqrt(np.maximum(variance, 0.0)) / np.abs(all_response))
             gain_t = gain / np.sqrt(np.maximum(gain_squares - gain**2 / max(self.n, 1), 0.0))
-        share_t, gain_t = (np.where(np.isfinite(each), each, 0.0) for each in (share_t, gain_t))
-        return Promise(share_t, gain_t, self.count >= MIN_CELL_SHARE * self.n)
+            # Kish's effective number of decisions that show the option, and how many of them are of the rarer kind.
+            part = self._responded / self.count
+            events = weight**2 / weight_squares * np.minimum(part, 1.0 - part)[:, None]
+        # 0 / 0 says nothing; a difference without any error, as of a segment of all responders, is infinitely clear.
+        share_t, gain_t, events = (np.where(np.isnan(each), 0.0, each) for each in (share_t, gain_t, events))
+        return Promise(share_t, gain_t, self.count >= MIN_CELL_SHARE * self.n, events >= MIN_EVENTS)
 
     def pairs(self) -> tuple[AudiencePair, ...]:
         """Return the pairs to look at on the other half: those to confirm, then the segments of single facts."""
@@ -105,7 +124,8 @@ class SearchSums:
 
     def _chosen(self, promise: Promise) -> list[AudiencePair]:
         """Return the most promising pairs; of one option, none that lies within another that was chosen."""
-        rank = np.where(promise.large[:, None], np.minimum(promise.share, promise.gain), -np.inf)
+        possible = promise.large[:, None] & promise.judged
+        rank = np.where(possible, np.minimum(promise.share, promise.gain), -np.inf)
         chosen: list[AudiencePair] = []
         for flat in np.argsort(-rank, axis=None, kind="stable").tolist():
             cell, option = divmod(flat, rank.shape[1])

@@ -23,7 +23,8 @@ CLOSE = 0.10
 class JudgedPair:
     """What a verdict is based on: the pair in words, what the baseline does, and the estimates.
 
-    `who` names the baseline, `responders` those who respond in a word. `population` and `assumed` are shares over the
+    `who` names the baseline, `responders` those who respond, and `unit` what is gained, such as "EUR" or "conversions",
+    empty for a reward. `population` and `assumed` are shares over the
     whole log, `decisions` the segment's decisions there. `fatal` is why the log cannot tell anything, None where it
     can, and `estimated` says whether propensities are estimates.
     """
@@ -34,6 +35,7 @@ class JudgedPair:
     segment: str
     who: str
     responders: str
+    unit: str
     population: float
     assumed: float | None
     decisions: int
@@ -65,7 +67,7 @@ class JudgedPair:
             total=total,
             confirmed=self.found.pair.confirmed,
             verdict=verdict,
-            reason=f"{self.option}: {reason}",
+            reason=f"{self.dimension} {self.option}: {reason}",
         )
 
     def _verdict(self) -> tuple[AudienceVerdict, str]:
@@ -78,7 +80,7 @@ class JudgedPair:
         if assumed is None:
             return "cannot tell", f"{self.who} give it to nobody, so there is no share to compare with; {respond}"
         given = f"{assumed:.0%} of those to whom {self.who} give it are {self.segment}"
-        earn = f"giving it to them as well would earn {_money(gain)} per decision of theirs"
+        earn = f"giving it to them as well would {self._earns} {self._money()} per decision of theirs"
         if share.low > assumed and gain.low > 0.0:
             if self.found.pair.confirmed:
                 return "surprise", f"{given}; {respond}; {earn}{doubt}"
@@ -87,10 +89,8 @@ class JudgedPair:
                 "and only those it chooses are announced"
             )
         if gain.high < 0.0:
-            return (
-                "as assumed",
-                f"{self.who} are right not to give it to more of {self.segment}: it would earn {_money(gain)}",
-            )
+            loss = f"it would {self._earns} {self._money()} per decision of theirs"
+            return "as assumed", f"{self.who} are right not to give it to more of {self.segment}: {loss}"
         around = share.low <= assumed <= share.high
         if around and share.high - share.low <= 2.0 * CLOSE:
             return "as assumed", f"{given}; {respond}"
@@ -99,10 +99,7 @@ class JudgedPair:
         if not math.isfinite(self.found.support.events):
             return "cannot tell", f"{respond}, not {assumed:.0%}, but {self.who} give it to all of them already"
         if share.high < assumed:
-            return (
-                "cannot tell",
-                f"{respond}, not {assumed:.0%}; what they should get instead is in the other options' rows",
-            )
+            return "cannot tell", f"{respond}, not {assumed:.0%}; see what else they respond to among the other options"
         return "cannot tell", (
             f"{respond}, not {assumed:.0%}, but whether it pays to give it to them as well cannot be told "
             f"({_bounds(gain)} per decision of theirs)"
@@ -128,14 +125,20 @@ class JudgedPair:
             return "nobody responds to it"
         return None
 
+    @property
+    def _earns(self) -> str:
+        return "bring" if self.unit == "conversions" else "earn"
+
+    def _money(self) -> str:
+        """Return the gain in words, such as "0.31 EUR more (+0.12 to +0.50)"."""
+        gain = self.found.gain
+        unit = f" {self.unit}" if self.unit else ""
+        more = "more" if gain.value >= 0.0 else "less"
+        return f"{abs(gain.value):,.{_decimals(gain)}f}{unit} {more} ({_bounds(gain)})"
+
 
 def _share(share: Estimate) -> str:
     return f"{share.value:.0%} ({share.low:.0%} to {share.high:.0%})"
-
-
-def _money(gain: Estimate) -> str:
-    """Return a gain in words, such as "0.31 more (+0.12 to +0.50)"."""
-    return f"{abs(gain.value):,.{_decimals(gain)}f} {'more' if gain.value >= 0.0 else 'less'} ({_bounds(gain)})"
 
 
 def _bounds(gain: Estimate) -> str:

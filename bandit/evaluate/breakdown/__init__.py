@@ -11,18 +11,23 @@ from bandit.evaluate.breakdown.depth_response import DepthPoint, DepthResponse, 
 from bandit.evaluate.breakdown.learning_curve import LearningCurve, LearningPoint, learning_curve
 from bandit.evaluate.breakdown.option_segments import OptionSegment, OptionSegments, option_segments
 from bandit.evaluate.breakdown.outcome_calibration import CalibrationBin, OutcomeCalibration, outcome_calibration
+from bandit.evaluate.breakdown.overview import BREAKDOWN_PARTS, BreakdownPart, LogBreakdown, break_down
 
 __all__ = [
+    "BREAKDOWN_PARTS",
+    "BreakdownPart",
     "CalibrationBin",
     "CatalogueUse",
     "DepthPoint",
     "DepthResponse",
     "LearningCurve",
     "LearningPoint",
+    "LogBreakdown",
     "OptionSegment",
     "OptionSegments",
     "OptionUse",
     "OutcomeCalibration",
+    "break_down",
     "catalogue_use",
     "depth_response",
     "learning_curve",

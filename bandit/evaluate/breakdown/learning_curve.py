@@ -10,7 +10,7 @@ import numpy as np
 from bandit.domain import MICROSECONDS
 from bandit.errors import InputError
 from bandit.evaluate.breakdown.means import MeanSums
-from bandit.evaluate.breakdown.pages import LogScan
+from bandit.evaluate.breakdown.pages import UNLABELLED, LogScan
 from bandit.tabular import Tabular
 
 if TYPE_CHECKING:
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 CurvePeriod: TypeAlias = Literal["week", "day", "all"]
 """The length of a period: calendar weeks from Monday and calendar days, both in UTC, or the whole log."""
 
-CurveSplit: TypeAlias = Literal["group", "policy"]
-"""What the decisions of a period are told apart by."""
+CurveSplit: TypeAlias = Literal["group", "policy", "everything"]
+"""What the decisions of a period are told apart by; "everything" is nothing: all decisions of a period together."""
 
 MOST_CURVE_POINTS = 5_000
 """Most periods times groups of a curve: each keeps sums of its customers."""
@@ -39,10 +39,11 @@ _MONDAY = 4 * _DAY
 class LearningPoint(Tabular):
     """The `n` decisions of one group in one period: what they earned and how often they responded, as it happened.
 
-    `policy` names the policies that answered them (their kinds and numbers). `start` and `end` are microseconds since
-    1970 UTC, `end` exclusive; for the whole log they are its first and last time, None where no times are known.
-    `value` is the mean reward of a decision and `response` the share that responded, each with its own interval.
-    Groups compare where customers were assigned to them at random; `bandit.evaluate.lift_log.lift_of` compares them.
+    `policy` names the policies that were live then (kind and number), also for groups that another rule serves. `start`
+    and `end` are microseconds since 1970 UTC, `end` exclusive; for the whole log they are its first and last time, None
+    where no times are known. `value` is the mean reward of a decision and `response` the share that responded, each
+    with its own interval. Groups compare where customers were assigned to them at random;
+    `bandit.evaluate.lift_log.lift_of` compares them.
     """
 
     group: str
@@ -147,9 +148,11 @@ class CurveReader:
         """Add a page."""
         self._times_known = self._times_known and page.times_known
         batch, labels = page.batch, page.labels
-        own, other = (labels.group, labels.policy) if self._split == "group" else (labels.policy, labels.group)
+        own, other = (labels.policy, labels.group) if self._split == "policy" else (labels.group, labels.policy)
         times = batch.time if len(batch.time) else np.zeros(len(page), dtype=np.int64)
         periods = self._periods(times) if page.times_known else np.zeros(len(page), dtype=np.int64)
+        if self._split == "everything":
+            own = np.full(len(page), UNLABELLED, dtype=object)
         names, which = np.unique(own.astype(str), return_inverse=True)
         cells = np.stack([periods, which])
         distinct, cell = np.unique(cells, axis=1, return_inverse=True)
@@ -173,8 +176,8 @@ class CurveReader:
             others = ", ".join(sorted(sums.others))
             points.append(
                 LearningPoint(
-                    group=name if self._split == "group" else others,
-                    policy=others if self._split == "group" else name,
+                    group=others if self._split == "policy" else name,
+                    policy=name if self._split == "policy" else others,
                     start=start,
                     end=end,
                     n=sums.means.n,

@@ -52,7 +52,7 @@ class OptionSegment(Tabular):
     as it happened, which depends on whom the policy gave it to. `value` is what each decision would earn on average
     if all of them got the option, and `difference` that minus what the baseline earns in the same decisions, both over
     the decisions left to chance; its interval holds for all cells at once. `difference` is None where nothing was left
-    to chance. `reason` says what the finding rests on.
+    to chance. `told` says whether there is enough to trust its interval, and `reason` what the finding rests on.
     """
 
     dimension: str
@@ -66,6 +66,7 @@ class OptionSegment(Tabular):
     difference: Estimate | None
     finding: OptionFinding
     reason: str
+    told: bool
 
     def to_rows(self) -> list[dict[str, Cell]]:
         """Return the cell as one row."""
@@ -87,12 +88,13 @@ class OptionSegment(Tabular):
                 "difference high": None if away is None else away.high,
                 "finding": self.finding,
                 "reason": self.reason,
+                "told": self.told,
             }
         ]
 
     def to_dict(self) -> dict[str, object]:
         """Return plain JSON values."""
-        names = ("dimension", "option", "fact", "segment", "n", "given", "finding", "reason")
+        names = ("dimension", "option", "fact", "segment", "n", "given", "finding", "reason", "told")
         plain: dict[str, object] = {name: getattr(self, name) for name in names}
         return plain | {
             "happened": self.happened.to_dict(),
@@ -239,6 +241,7 @@ class SegmentReader:
                     difference=difference,
                     finding=finding,
                     reason=reason,
+                    told=cell in together,
                 )
             )
         return OptionSegments(tuple(found), level, self._n, self._chance, len(compared), baseline)

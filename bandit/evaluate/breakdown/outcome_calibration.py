@@ -140,14 +140,17 @@ def outcome_calibration(
 
 
 def _response_model(catalogue: Catalogue, settings: dict[str, object]) -> ThompsonSampling:
-    """Return a model of conversions with the settings of a policy."""
+    """Return a model of conversions with the settings of a policy.
+
+    It has no effects of single customers: they say nothing of customers that were not learned from.
+    """
     plain = catalogue.to_dict()
     objective = plain.get("objective", {})
     plain["objective"] = (dict(objective) if isinstance(objective, dict) else {}) | {"kind": "conversion"}
     return ThompsonSampling(
         Catalogue.from_dict(plain, where="calibration"),
         pairs=bool(settings.get("pairs", True)),
-        personal=bool(settings.get("personal", True)),
+        personal=False,
     )
 
 

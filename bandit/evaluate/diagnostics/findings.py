@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from bandit.evaluate.diagnostics.cures import Cure
+
 Severity: TypeAlias = Literal["note", "doubt", "fatal"]
 """A note changes nothing, a doubt limits the verdict, and with a fatal finding the verdict is "cannot tell"."""
 
@@ -21,15 +23,16 @@ _GRAVITY: dict[Severity, int] = {"fatal": 0, "doubt": 1, "note": 2}
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A finding of one check; `sentence` begins in lower case and has no full stop."""
+    """A finding of one check; `sentence` begins in lower case and has no full stop, and `cure` says what would help."""
 
     check: str
     severity: Severity
     sentence: str
+    cure: Cure | None = None
 
-    def to_dict(self) -> dict[str, str]:
+    def to_dict(self) -> dict[str, str | None]:
         """Return plain JSON values."""
-        return {"check": self.check, "severity": self.severity, "sentence": self.sentence}
+        return {"check": self.check, "severity": self.severity, "sentence": self.sentence, "cure": self.cure}
 
 
 class DiagnosticCheck(ABC):
@@ -61,8 +64,8 @@ class DiagnosticCheck(ABC):
         found = self.finding()
         return None if found is None else found.severity
 
-    def _finding(self, severity: Severity, sentence: str) -> Finding:
-        return Finding(self.name, severity, sentence)
+    def _finding(self, severity: Severity, sentence: str, cure: Cure | None = None) -> Finding:
+        return Finding(self.name, severity, sentence, cure)
 
     def _to_json(self, *fields: str) -> dict[str, object]:
         """Return the severity, the sentence and some fields as plain JSON values."""

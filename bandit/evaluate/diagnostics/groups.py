@@ -37,6 +37,7 @@ class SampleRatioTest(DiagnosticCheck):
                 f'the groups do not have the intended sizes: "{worst}" has {self.counts[worst]:,} of {total:,} '
                 f"customers where {self.expected[worst]:,.0f} were to be expected (p = {self.p_value:.1g}), so the "
                 "assignment is biased, or one group has lost more customers than another",
+                "new assignment",
             )
         total = sum(self.counts.values()) + self.several
         if total and self.several / total > SIGNIFICANCE:

@@ -10,6 +10,7 @@ from scipy.special import ndtr
 
 from bandit.domain import MICROSECONDS
 from bandit.evaluate.diagnostics.findings import SIGNIFICANCE, DiagnosticCheck, Finding, share
+from bandit.printable import counted
 
 if TYPE_CHECKING:
     from bandit.domain import BoolArray, IntArray
@@ -60,12 +61,12 @@ class OutcomeMaturity(DiagnosticCheck):
             )
         if not self.left_open:
             return None
-        every = self.judged + self.left_open
+        every, are = self.judged + self.left_open, "is" if self.left_open == 1 else "are"
         youngest = "" if self.youngest is None else f", and the youngest judged is {_days(self.youngest)} old"
         return self._finding(
             "doubt" if self.open_share > MAX_OPEN_SHARE else "note",
-            f"{self.left_open:,} of {every:,} decisions ({share(self.open_share)}) are left out because they are "
-            f"still open: their window of {_days(self.window)} has not ended{youngest}",
+            f"{self.left_open:,} of {counted(every, 'decision')} ({share(self.open_share)}) {are} left out "
+            f"as still open: the window of {_days(self.window)} has not ended{youngest}",
         )
 
     def to_dict(self) -> dict[str, object]:

@@ -100,12 +100,14 @@ class PropensityCalibration(DiagnosticCheck):
                 "doubt",
                 "every logged propensity is 1: the policy that wrote the log left nothing to chance, so the log does "
                 "not show what another offer would have earned",
+                "random share",
             )
         if self.smallest_p < SIGNIFICANCE:
             return self._finding(
                 "fatal",
-                f"the logged propensities are wrong: one is {self.smallest:.2g}, and and in {self.n:,} decisions "
+                f"the logged propensities are wrong: one is {self.smallest:.2g}, and in {self.n:,} decisions "
                 f"an offer so improbable should never have been chosen (p < {self.smallest_p:.1g})",
+                "known propensities",
             )
         off = [each for each in self.counted if each.p < SIGNIFICANCE]
         above = max((each for each in off if each.ratio > 1.0), key=lambda each: each.z, default=None)
@@ -114,6 +116,7 @@ class PropensityCalibration(DiagnosticCheck):
                 "fatal",
                 f"the logged propensities are wrong: weighted by 1 / propensity, {above.label} was chosen "
                 f"{above.ratio:.2f} times as often as it was eligible, where 1 is the most there can be",
+                "known propensities",
             )
         below = min((each for each in off if each.ratio < 1.0), key=lambda each: each.z, default=None)
         if below is not None:

@@ -10,6 +10,7 @@ import numpy as np
 from bandit.evaluate.diagnostics.findings import DiagnosticCheck, Finding, share
 from bandit.ope.contrast import PolicyContrast, effective_number
 from bandit.ope.estimate import MIN_EFFECTIVE_SAMPLE_SIZE
+from bandit.printable import counted
 
 if TYPE_CHECKING:
     from bandit.domain import FloatArray, IntArray
@@ -75,15 +76,20 @@ class TargetSupport(DiagnosticCheck):
         if self.effective_rows < MIN_EFFECTIVE_SAMPLE_SIZE:
             return self._finding(
                 "fatal",
-                f"of {self.n:,} decisions only {self.effective_rows:.0f} (effective sample size) say anything about "
-                "this policy",
+                f"of {counted(self.n, 'decision')} only {self.effective_rows:.0f} (effective sample size) say anything "
+                "about this policy",
+                "more decisions",
             )
         if customers < MIN_EFFECTIVE_SAMPLE_SIZE:
             return self._finding(
-                "fatal", f"only {customers:.0f} customers (effective number) say anything about this policy"
+                "fatal",
+                f"only {customers:.0f} customers (effective number) say anything about this policy",
+                "more decisions",
             )
         if self.events < MIN_EVENTS:
-            return self._finding("fatal", too_few_events(self.events, "the policy that wrote the log"))
+            return self._finding(
+                "fatal", too_few_events(self.events, "the policy that wrote the log"), "more decisions"
+            )
         out_of_reach = max(self.unsupported, self.impossible or 0.0)
         if out_of_reach > MAX_UNSUPPORTED:
             where = (
@@ -91,13 +97,15 @@ class TargetSupport(DiagnosticCheck):
                 if self.unsupported > MAX_UNSUPPORTED
                 else "the policy that wrote the log never makes to such customers"
             )
-            return self._finding("fatal", f"{share(out_of_reach)} of this policy's choices are offers that {where}")
+            sentence = f"{share(out_of_reach)} of this policy's choices are offers that {where}"
+            return self._finding("fatal", sentence, "random share")
         mean = self.mean_weight
         if not mean.low - self.slack <= 1.0 <= mean.high + self.slack:
             return self._finding(
                 "fatal",
                 f"the weights average {mean.value:.3f} instead of 1, so the logged propensities are wrong or rule out "
                 "part of this policy's choices",
+                "known propensities",
             )
         if self.largest_share > MAX_CUSTOMER_SHARE:
             one = "decision" if self.effective_customers is None else "customer"

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bandit.printable import counted
+
 if TYPE_CHECKING:
     from bandit.domain import BoolArray, FloatArray, IntArray
 
@@ -30,7 +32,7 @@ MAX_CALIBRATION_ERROR = 0.05
 
 DETERMINISTIC_LOGGING = (
     "cannot tell: the policy that wrote the log always gave the same customer the same offer, so the log shows one "
-    "side only; judge by an experiment that gives a share of the customers a random offer (see `offer-bandit plan`)"
+    "side only"
 )
 
 
@@ -91,8 +93,8 @@ class PropensityFit:
     def note(self) -> str:
         """The assumption that the numbers depend on, as a sentence without its full stop."""
         return (
-            f"propensities are estimated from {self.n:,} decisions (calibration error {self.error:.1%}): the numbers "
-            "hold only if the policy that wrote the log used nothing but the facts in it"
+            f"propensities are estimated from {counted(self.n, 'decision')} (calibration error {self.error:.1%}): the "
+            "numbers hold only if the policy that wrote the log used nothing but the facts in it"
         )
 
     @property
@@ -103,7 +105,7 @@ class PropensityFit:
         if self.error > MAX_CALIBRATION_ERROR + self.n**-0.5:
             return (
                 f"cannot tell: the estimated propensities are off by {self.error:.1%} on average, so weights made of "
-                "them must not be trusted; log the probabilities that decisions are made with"
+                "them must not be trusted"
             )
         return None
 

@@ -19,6 +19,7 @@ from bandit.evaluate.propensity.sample import ChoiceSample, FactColumns
 from bandit.evaluate.propensity.temperature import OutOfFoldScores, softened
 from bandit.models.multinomial import MultinomialFit, MultinomialLogit, ObservedChoices, choose_penalty
 from bandit.ope.clusters import ClusterIndex
+from bandit.printable import counted
 
 if TYPE_CHECKING:
     from numpy.random import Generator
@@ -103,8 +104,8 @@ class EstimatedPropensities:
             train = fold != place
             if not train.any():
                 raise InputError(
-                    f"propensities cannot be estimated from {len(rows):,} decisions whose customers are too few to "
-                    "make two parts; give a log of more customers"
+                    f"propensities cannot be estimated from {counted(len(rows), 'decision')} whose customers are too "
+                    "few to make two parts; give a log of more customers"
                 )
             models.append(_fitted(choices.take(train), (rows.shares * folds % 1.0)[train], offers))
             if progress is not None:

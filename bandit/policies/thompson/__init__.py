@@ -1,5 +1,6 @@
 """Thompson sampling over combinations of options, with exact propensities."""
 
 from bandit.policies.thompson.policy import ThompsonSampling
+from bandit.policies.thompson.predicted_response import PredictedColumn, PredictedResponse
 
-__all__ = ["ThompsonSampling"]
+__all__ = ["PredictedColumn", "PredictedResponse", "ThompsonSampling"]

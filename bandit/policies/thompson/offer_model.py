@@ -194,6 +194,10 @@ class OfferModel:
         """Return draws of the weights, their deviation scaled by `width`."""
         return self.design.draw(self.model.weights, draws, width * float(np.sqrt(self._noise)), rng)
 
+    def mean_as_draw(self) -> WeightDraws:
+        """Return the belief's mean in the form of one draw."""
+        return self.design.as_draws(self.model.weights.mean[None, :])
+
     def draw_scores(
         self,
         drawn: WeightDraws,

@@ -24,7 +24,8 @@ class OfferSearch:
         self._catalogue = catalogue
         sizes = [len(dimension.options) for dimension in catalogue.dimensions]
         self._ends = np.cumsum(sizes)[:-1]
-        self._table = option_table(catalogue).astype(np.float32)
+        self._exact_table = option_table(catalogue)
+        self._table = self._exact_table.astype(np.float32)
         self._rules = RuleBits.of(sizes, [rule.options for rule in catalogue.rules])
         self._conditional = np.array([rule.when is not None for rule in catalogue.rules], dtype=np.bool_)
         self._constraints = [_constraints_of(catalogue, place) for place in range(len(sizes))]
@@ -61,6 +62,21 @@ class OfferSearch:
         base = np.ascontiguousarray(effects[:, :, 0])
         best = best_offers(base, base_revenue, dimensions, self._rules, self._rules.in_force(holds), margin)
         return self._catalogue.grid.find(best.options)
+
+    @property
+    def constrained(self) -> bool:
+        """Whether some dimension has a monotone constraint."""
+        return any(self._constraints)
+
+    def scores(self, effects: FloatArray, offers: IntArray) -> FloatArray:
+        """Return the (..., m) scores of offers from (..., 1 + K) effects, with the constraints, in double precision."""
+        added = np.split(effects @ self._exact_table, self._ends, axis=-1)
+        scores = np.repeat(effects[..., :1], len(offers), axis=-1)
+        for place, (part, constraints) in enumerate(zip(added, self._constraints, strict=True)):
+            for constraint in constraints:
+                constraint.apply(part)
+            scores += part[..., self._catalogue.options[offers, place]]
+        return scores
 
     def _log_revenue(self, belief: RewardBelief, matrix: FloatArray) -> tuple[Float32Array, Float32Array]:
         """Return the log of the mean revenue: the part all offers share (n,), and each option's part (n, options)."""

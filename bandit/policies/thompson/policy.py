@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import msgspec
@@ -11,13 +11,25 @@ import numpy as np
 from numpy.random import Generator
 
 from bandit.catalogue import Catalogue
-from bandit.domain import BoolArray, Contexts, EligibleSets, FloatArray, Log, Outcomes, Progress, SparseProbabilities
+from bandit.domain import (
+    BoolArray,
+    Contexts,
+    EligibleSets,
+    FloatArray,
+    IntArray,
+    Log,
+    Outcomes,
+    Progress,
+    SparseProbabilities,
+)
 from bandit.errors import PolicyError
 from bandit.models.shared_design import WeightDraws
 from bandit.policies.probabilities import check_share, mix_floor
 from bandit.policies.state import pack, unpack
 from bandit.policies.thompson.offer_search import OfferSearch
 from bandit.policies.thompson.online import OnlineLearning
+from bandit.policies.thompson.posterior import OfferPosterior
+from bandit.policies.thompson.predicted_response import PredictedResponse, predicted_response
 from bandit.policies.thompson.reward_belief import EncodedContexts
 
 SCORE_CELLS = 600_000
@@ -160,6 +172,39 @@ class ThompsonSampling:
         """Return the (n, N) expected reward of each offer at the belief's mean."""
         belief = self._learning.belief
         return belief.expected_rewards(belief.encode(contexts))
+
+    def predict_response(
+        self, contexts: Contexts, offers: IntArray | Sequence[int] | None = None, *, level: float = 0.95
+    ) -> PredictedResponse:
+        """Return P(convert), expected revenue and expected reward of offers for n contexts, with credible intervals.
+
+        `offers` are m numbers of offers, by default all; whether they are eligible is not asked. The numbers are those
+        at the belief's mean, which the policy ranks offers by; the intervals are the central `level` of the posterior,
+        whatever `width` is. InputError for an offer that the catalogue does not have or a level outside (0, 1).
+
+        >>> from bandit import Catalogue, ThompsonSampling
+        >>> channels = {"name": "channel", "options": [{"name": "email"}, {"name": "sms"}]}
+        >>> catalogue = Catalogue.from_dict({"dimensions": [channels], "objective": {"kind": "conversion"}})
+        >>> policy = ThompsonSampling(catalogue)
+        >>> predicted = policy.predict_response(catalogue.contexts([{}]))
+        >>> predicted.p_convert.value.shape, predicted.labels
+        ((1, 2), ('email', 'sms'))
+        """
+        return predicted_response(self.posterior(contexts), offers, level)
+
+    def posterior(self, contexts: Contexts) -> OfferPosterior:
+        """Return the belief about the offers' scores for n contexts: means, deviations, draws and contributions."""
+        return OfferPosterior(self._learning.belief, contexts, self._search if self.sparse else None)
+
+    def best_at_mean(self, contexts: Contexts, fired: BoolArray) -> IntArray:
+        """Return the (n,) offers with the highest expected reward, -1 where the rules allow none; by search.
+
+        PolicyError for a catalogue of so few offers that all of them can be scored with `predict`.
+        """
+        if self._search is None:
+            raise PolicyError(f"the search is for catalogues of more than {SEARCH_ABOVE:,} offers; ask for predict")
+        belief = self._learning.belief
+        return self._search.winners(belief, belief.main.mean_as_draw(), belief.encode(contexts), fired)[:, 0]
 
     def own_deviations(self, customer: str) -> Mapping[str, tuple[float, float]]:
         """Return a customer's own effects in logits, (mean, standard deviation) by column: "base" and the options.

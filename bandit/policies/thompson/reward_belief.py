@@ -59,7 +59,7 @@ class RewardBelief:
         self.encoder = encoder
         self._raw_reward = catalogue.objective.kind == "reward"
         # With more offers, `OfferSearch` applies the constraints dimension by dimension.
-        self._constraints = monotone_constraints(catalogue) if catalogue.n_offers <= MAX_DENSE_OFFERS else ()
+        self.constraints = monotone_constraints(catalogue) if catalogue.n_offers <= MAX_DENSE_OFFERS else ()
         if self._raw_reward:
             self.main = OfferModel("amount", encoder, pairs, amount_scale)
         else:
@@ -100,7 +100,7 @@ class RewardBelief:
         # Reward of an offer = worth / (1 + exp(-score)) - cost; only the score differs between draws. In place.
         worth, cost = objective.worth(self.catalogue.money, self._revenue(encoded, self.amount))
         cost = np.where(eligible, cost, np.inf).astype(np.float32)
-        if self._constraints:
+        if self.constraints:
             scores = -self._constrained_scores(drawn, encoded, effects)
         else:
             scores = self.main.draw_scores(drawn, encoded.matrix, effects, -1)
@@ -115,14 +115,14 @@ class RewardBelief:
         self, drawn: WeightDraws, encoded: EncodedContexts, effects: Float32Array | None
     ) -> Float32Array:
         scores = self.main.draw_scores(drawn, encoded.matrix, effects)
-        for constraint in self._constraints:
+        for constraint in self.constraints:
             constraint.apply(scores)
         return scores
 
     def expected_rewards(self, encoded: EncodedContexts) -> FloatArray:
         """Return the (n, N) expected reward of each offer at the beliefs' means."""
         scores = self.main.mean_scores(encoded.matrix, encoded.customer_effects)
-        for constraint in self._constraints:
+        for constraint in self.constraints:
             constraint.apply(scores)
         if self._raw_reward:
             return scores

@@ -10,10 +10,19 @@ _OUTCOME_COLUMNS = """
     (SELECT round(COALESCE(sum(e.revenue), 0), 2) FROM counted_events e WHERE e.seq = d.seq) AS revenue
 """
 
+# In words, which wrap in a narrow column where JSON does not: "discount 10, channel sms".
+_OFFER = """COALESCE((SELECT group_concat(j.key || ' ' || j.value, ', ') FROM json_each(f.options) j), d.offer)"""
+
+_FACTS = """
+(SELECT group_concat(j.key || ' ' || CASE j.type WHEN 'true' THEN 'true' WHEN 'false' THEN 'false'
+    WHEN 'null' THEN 'unknown' ELSE j.value END, ', ') FROM json_each(d.context) j)
+"""
+
 _SHOWN_DECISION = f"""
-SELECT {DECISION_TIME} AS time, d.decision_id, k.key AS customer, d.grp AS "group", a.arm,
-    COALESCE(f.options, d.offer) AS offer, round(d.propensity, 6) AS propensity, d.policy_id AS policy,
-    d.policy_step AS step, d.fault, d.context,{_OUTCOME_COLUMNS}
+SELECT {DECISION_TIME} AS time, d.decision_id, d.grp AS "group", a.arm,
+    COALESCE((SELECT group_concat(j.value, ' / ') FROM json_each(f.options) j), d.offer) AS offer,
+    round(d.propensity, 4) AS propensity,{_OUTCOME_COLUMNS}, substr(d.fault, 1, 60) AS fault_begins,
+    k.key AS customer, d.context
 FROM decisions d JOIN customers k ON k.id = d.customer_id
 LEFT JOIN offers f ON f.catalogue_id = d.catalogue_id AND f.offer = d.offer
 LEFT JOIN decision_arms a ON a.seq = d.seq
@@ -41,9 +50,9 @@ WITH chosen AS (
 told AS (
     SELECT 0 AS place, d.time, 'decision' AS what, d.decision_id AS value FROM chosen d
     UNION ALL SELECT 1, d.time, 'customer', k.key FROM chosen d JOIN customers k ON k.id = d.customer_id
-    UNION ALL SELECT 2, d.time, 'facts', d.context FROM chosen d
+    UNION ALL SELECT 2, d.time, 'facts', {_FACTS} FROM chosen d
     UNION ALL SELECT 3, d.time, 'rules that removed offers', ({_REMOVED}) FROM chosen d
-    UNION ALL SELECT 4, d.time, 'offer', COALESCE(f.options, d.offer) FROM chosen d
+    UNION ALL SELECT 4, d.time, 'offer', {_OFFER} FROM chosen d
         LEFT JOIN offers f ON f.catalogue_id = d.catalogue_id AND f.offer = d.offer
     UNION ALL SELECT 5, d.time, 'propensity', d.propensity FROM chosen d
     UNION ALL SELECT 6, d.time, 'group', d.grp FROM chosen d

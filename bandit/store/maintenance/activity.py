@@ -30,6 +30,10 @@ SELECT count(DISTINCT e.seq) FROM events e CROSS JOIN decisions d ON d.seq = e.s
 WHERE e.event = :event AND e.time >= :since AND e.time <= d.time + :window
     AND NOT EXISTS (SELECT 1 FROM events n WHERE n.corrects = e.id)
 """
+_WRITERS = """
+SELECT d.policy_id, p.spec ->> '$.kind', count(*) FROM decisions d LEFT JOIN policies p ON p.id = d.policy_id
+GROUP BY d.policy_id ORDER BY d.policy_id
+"""
 _LAG = """
 SELECT s.step, s.recorded_at,
     (SELECT count(*) FROM decisions WHERE seq > COALESCE(r.seq, 0)),
@@ -54,6 +58,12 @@ class ActivityReader:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+
+    def writers(self) -> tuple[tuple[int | None, str | None, int], ...]:
+        """Return the policies that wrote decisions: number and kind, None where they were imported, and how many."""
+        with self._connection.reading() as raw:
+            rows = raw.execute(_WRITERS).fetchall()
+        return tuple((number, kind, int(n)) for number, kind, n in rows)
 
     def decisions(self) -> int:
         """Return the number of decisions."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bandit.errors import InputError
-from bandit.evaluate.audience import audience
+from bandit.evaluate.audience import ANNOUNCED_LEVEL, audience
 from simulator.validation.audience_campaigns.world import NULL_WORLDS, PLANTED, draw_log
 
 if TYPE_CHECKING:
@@ -28,8 +28,8 @@ class AudienceSetting:
     """
 
     decisions: int = 40_000
-    explored: float = 0.4
-    level: float = 0.95
+    explored: float = 0.5
+    level: float = ANNOUNCED_LEVEL
     seed: int = 1
 
     def __post_init__(self) -> None:

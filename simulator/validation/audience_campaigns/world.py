@@ -118,7 +118,10 @@ NULL_WORLDS = (
     AudienceWorld("women buy more of everything", ((0.06, 0.20, 0.20), (0.03, 0.10, 0.10))),
     AudienceWorld("mens to all, rightly", ((0.03, 0.20, 0.12), (0.03, 0.10, 0.06)), mens_to_all=True),
 )
-"""Worlds in which no option earns more for anybody than what the rules give, so that nothing must be announced."""
+"""Worlds in which neither campaign earns more for anybody than what the rules give, so that nothing must be announced.
+
+Where nobody differs "none" saves the cost of a contact, but the rules give it to nobody, so it has no assumed audience.
+"""
 
 
 class AudienceLog(LogDefaults):

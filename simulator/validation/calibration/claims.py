@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 
 import numpy as np
@@ -72,7 +72,12 @@ def equal_offer_claims(found: FalseAnnouncements) -> Iterator[Claim]:
 
 def all_claims(results: GridResults, equal_offers: Iterable[FalseAnnouncements], kind: str) -> list[Claim]:
     """Return all claims about `CLAIMED_ESTIMATOR` with one kind of interval."""
-    of_equal_offers = chain.from_iterable(equal_offer_claims(each) for each in equal_offers)
+    found = list(equal_offers)
+    # Where a log answers for no offer, that none is announced is no achievement; where none does, the claims fail.
+    telling = [each for each in found if each.says_something]
+    nothing = EstimatedShare(np.nan, np.nan, 0)
+    silent = [replace(each, together_better=nothing, together_worse=nothing) for each in found[-1:]]
+    of_equal_offers = chain.from_iterable(equal_offer_claims(each) for each in telling or silent)
     return [*claims(results, CLAIMED_ESTIMATOR, kind), *of_equal_offers]
 
 

@@ -37,6 +37,11 @@ class FalseAnnouncements:
     together_worse: EstimatedShare
     compared: float
 
+    @property
+    def says_something(self) -> bool:
+        """Whether a log answers for an offer at all: without an answer nothing can be announced."""
+        return self.compared >= 1.0
+
     def to_dict(self) -> dict[str, object]:
         """Return plain JSON values."""
         shares = {name: getattr(self, name).to_dict() for name in self.__slots__ if name not in {"rows", "compared"}}

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bandit.domain import FloatArray
+from bandit.evaluate.diagnostics.target import MIN_EVENTS
 from simulator.programs.pictures import new_figure
 from simulator.validation.calibration.claims import COVERAGE_LIMITS
 from simulator.validation.calibration.grid import LOGGING_POLICIES
 from simulator.validation.calibration.summary import (
     LEAST_ANSWERS,
     GridResults,
+    IntervalCoverage,
     coverage,
     errors,
     estimators,
@@ -35,8 +40,20 @@ RARE_OUTCOME_EDGES = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 5
 LEAST_INTERVALS = 200
 """Least number of intervals for a point."""
 
+UNANSWERED_LABEL = "fewer than ten outcomes: not answered"
+"""The name of the grey points in a legend."""
+
 COVERAGE_PANELS = 4
 _LOWEST = 0.75
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CoveragePoints:
+    """k points of a line: where (k,), the share of intervals that cover (k,), and two Monte Carlo errors of it (k,)."""
+
+    across: FloatArray
+    along: FloatArray
+    noise: FloatArray
 
 
 def draw_coverage(results: GridResults, path: Path) -> None:
@@ -50,8 +67,10 @@ def draw_coverage(results: GridResults, path: Path) -> None:
         axis.axhspan(*COVERAGE_LIMITS, color="tab:green", alpha=0.15, linewidth=0)
         axis.axhline(0.95, color="tab:green", linewidth=0.8)
         axis.axvline(30.0, color="0.5", linewidth=0.8, linestyle="--")
+        _draw_unanswered(axis, points_by_effective_size(differing, name, lines[0], told=False))
         for number, kind in enumerate(lines):
-            _line(axis, differing, name, kind, number)
+            points = points_by_effective_size(differing, name, kind, told=True)
+            _draw_line(axis, points, kind, _palette(6)[number % 6])
         axis.set_xscale("log")
         axis.set_ylim(_LOWEST, 1.005)
         axis.set_xlim(EFFECTIVE_SIZE_EDGES[0], EFFECTIVE_SIZE_EDGES[-1])
@@ -65,11 +84,14 @@ def draw_coverage(results: GridResults, path: Path) -> None:
             axis.set_xlabel("effective sample size", fontsize=9)
     for axis in axes[len(names) :]:
         axis.set_axis_off()
-    handles, labels = axes[0].get_legend_handles_labels()
+    shown = [axis.get_legend_handles_labels() for axis in axes[: len(names)]]
+    found = {label: handle for handles, labels in shown for handle, label in zip(handles, labels, strict=True)}
+    handles, labels = list(found.values()), list(found)
     figure.legend(handles, labels, loc="outside lower center", ncols=max(len(labels), 1), fontsize=9, frameon=False)
     figure.suptitle(
         "How often intervals of 95 % cover the truth, by the effective sample size.\n"
-        "Green: 93 to 97 %. Left of the dashed line an evaluation answers “cannot tell”. "
+        "Green: 93 to 97 %. An evaluation answers “cannot tell” left of the dashed line, and with fewer than ten "
+        f"outcomes of the\nrarer kind that distinguish the policies (grey, {lines[0]}). "
         f"Where a line leaves the panel coverage is below {_LOWEST:.0%}.",
         fontsize=10,
     )
@@ -140,41 +162,84 @@ def draw_events(results: GridResults, estimator: str, kind: str, path: Path) -> 
         ("the difference to the policy that wrote the log", differing, True),
         ("the difference where there is none", equal, True),
     )
+    axis.axvline(MIN_EVENTS, color="0.5", linewidth=0.8, linestyle="--")
     for number, (label, of, difference) in enumerate(lines):
-        across, along, noise = [], [], []
-        for low, high in pairwise(RARE_OUTCOME_EDGES):
-            found = coverage(of, estimator, kind, difference=difference, answered=False, events=(low, high)).covered
-            if found.n >= LEAST_INTERVALS / 4:
-                across.append(float(np.sqrt(low * high)))
-                along.append(found.value)
-                noise.append(2.0 * found.error)
-        axis.errorbar(across, along, yerr=noise, color=_palette(3)[number], marker="o", markersize=4, label=label)
+        _draw_unanswered(axis, points_by_outcomes(of, estimator, kind, difference=difference, told=False))
+        points = points_by_outcomes(of, estimator, kind, difference=difference, told=True)
+        _draw_line(axis, points, label, _palette(3)[number])
     axis.set_xscale("log")
     axis.set_ylim(0.4, 1.005)
     axis.yaxis.set_major_formatter(lambda share, _: f"{share:.0%}")
     axis.xaxis.set_major_formatter(lambda number, _: f"{number:g}")
-    axis.set_xlabel(
-        "expected outcomes of the rarer kind in the rows that distinguish the policy from the one that wrote the log"
-    )
+    axis.set_xlabel("expected outcomes of the rarer kind in the rows that distinguish the two policies")
     axis.grid(color="0.92")
     axis.set_axisbelow(True)
-    axis.legend(fontsize=9, loc="lower right")
-    figure.suptitle(f"How often {kind} intervals of 95 % by {estimator} cover, answered or not", fontsize=10)
+    handles, labels = axis.get_legend_handles_labels()
+    once = dict(zip(labels, handles, strict=True))
+    axis.legend(once.values(), once.keys(), fontsize=9, loc="lower right")
+    figure.suptitle(
+        f"How often {kind} intervals of 95 % by {estimator} cover.\n"
+        "Left of the dashed line (grey) an evaluation answers “cannot tell”.",
+        fontsize=10,
+    )
     figure.savefig(path, dpi=120)
 
 
-def _line(axis: Axes, results: GridResults, name: str, kind: str, number: int) -> None:
-    across, along, noise = [], [], []
-    for low, high in pairwise(EFFECTIVE_SIZE_EDGES):
-        found = coverage(results, name, kind, answered=False, effective=(low, high)).covered
-        if found.n >= LEAST_INTERVALS:
-            across.append(float(np.sqrt(low * high)))
-            along.append(found.value)
-            noise.append(2.0 * found.error)
-    colour = _palette(6)[number % 6]
-    axis.errorbar(
-        across, along, yerr=noise, color=colour, marker="o", markersize=3, linewidth=1.3, elinewidth=0.8, label=kind
+def points_by_effective_size(results: GridResults, estimator: str, kind: str, *, told: bool) -> CoveragePoints:
+    """Return coverage of the value by effective sample size, over the questions with enough outcomes, or the others."""
+    outcomes = (MIN_EVENTS, np.inf) if told else (0.0, MIN_EVENTS)
+    return _points(
+        [
+            (low, high, coverage(results, estimator, kind, answered=False, effective=(low, high), events=outcomes))
+            for low, high in pairwise(EFFECTIVE_SIZE_EDGES)
+        ],
+        LEAST_INTERVALS,
     )
+
+
+def points_by_outcomes(
+    results: GridResults, estimator: str, kind: str, *, difference: bool, told: bool
+) -> CoveragePoints:
+    """Return coverage by rarer outcomes, where there are enough of them for an answer, or where there are not."""
+    bins = [(low, high) for low, high in pairwise(RARE_OUTCOME_EDGES) if (low >= MIN_EVENTS) == told]
+    return _points(
+        [
+            (*each, coverage(results, estimator, kind, difference=difference, answered=False, events=each))
+            for each in bins
+        ],
+        LEAST_INTERVALS // 4,
+    )
+
+
+def _points(found: Sequence[tuple[float, float, IntervalCoverage]], least: int) -> CoveragePoints:
+    kept = [(float(np.sqrt(low * high)), each.covered) for low, high, each in found if each.covered.n >= least]
+    return CoveragePoints(
+        np.array([place for place, _ in kept]),
+        np.array([each.value for _, each in kept]),
+        np.array([2.0 * each.error for _, each in kept]),
+    )
+
+
+def _draw_line(axis: Axes, points: CoveragePoints, label: str, colour: str) -> None:
+    if not len(points.across):
+        return
+    axis.errorbar(
+        points.across,
+        points.along,
+        yerr=points.noise,
+        color=colour,
+        marker="o",
+        markersize=3,
+        linewidth=1.3,
+        elinewidth=0.8,
+        label=label,
+    )
+
+
+def _draw_unanswered(axis: Axes, points: CoveragePoints) -> None:
+    """Draw points that rest on fewer than ten outcomes in grey, without a line."""
+    if len(points.across):
+        axis.plot(points.across, points.along, "o", color="0.75", markersize=3, label=UNANSWERED_LABEL)
 
 
 def _palette(n: int) -> list[str]:

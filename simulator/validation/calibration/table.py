@@ -83,9 +83,11 @@ def claims_sheet(found: Iterable[Claim]) -> Sheet:
 
 
 def equal_offers_sheet(found: Sequence[FalseAnnouncements]) -> Sheet:
-    """Return how often one of many equal offers is announced as better or worse."""
+    """Return how often one of many equal offers is announced, for the sizes of logs that answer for any."""
     rows = []
     for each in found:
+        if not each.says_something:
+            continue
         size, compared = f"{each.rows:,}", f"{each.compared:.0f}"
         rows.append((size, compared, "each by itself", _share(each.alone_better), _share(each.alone_worse)))
         rows.append((size, compared, "all together", _share(each.together_better), _share(each.together_worse)))
@@ -132,13 +134,15 @@ _COVER = ("covers", "too low", "too high")
 
 
 def _kinds(results: GridResults) -> Sheet:
+    """Return coverage by kind of interval, of the estimators that have more than one."""
     rows = []
     for name in estimators(results):
         cells = []
         for kind in kinds(results):
             cells.append(_share(coverage(results, name, kind).covered))
             cells.append(_share(coverage(results, name, kind, difference=True).covered))
-        rows.append((name, *cells))
+        if sum(map(bool, cells[::2])) > 1:
+            rows.append((name, *cells))
     columns = [f"{kind}, {what}" for kind in kinds(results) for what in ("value", "difference")]
     return Sheet("Coverage by kind of interval, where an evaluation answers", ("estimator", *columns), tuple(rows))
 

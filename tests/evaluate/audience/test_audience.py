@@ -23,8 +23,8 @@ from tests.evaluate.memory_log import MemoryLog
 
 @pytest.fixture(scope="module")
 def planted():
-    """A log of 40,000 decisions with the surprise planted, and what the search says of it."""
-    log = draw_log(PLANTED, 40_000, 0.4, np.random.default_rng(11))
+    """A log of 16,000 decisions, most of them random, with the surprise planted, and what the search says of it."""
+    log = draw_log(PLANTED, 16_000, 0.8, np.random.default_rng(11))
     return log, audience(log, PLANTED.rules())
 
 
@@ -43,7 +43,9 @@ def test_the_planted_surprise_is_found_with_its_share_and_its_gain(planted):
     assert row.gain.low < 2.295 < row.gain.high
     assert row.total.value == pytest.approx(row.gain.value * row.population * result.n)
     assert row.should_get > 0.5
-    assert row.reason.startswith("mens: 0% of those to whom the rules give it are gender f; of those who buy when ")
+    assert row.reason.startswith(
+        "campaign mens: 0% of those to whom the rules give it are gender f; of those who buy when "
+    )
 
 
 def test_the_mirror_of_a_surprise_is_no_surprise(planted):
@@ -100,20 +102,22 @@ def test_facts_can_be_chosen(planted):
 
 
 def test_a_log_without_customers_is_searched_decision_by_decision(planted):
-    """The same decisions without keys: each is a customer of its own, and the surprise is found as well."""
+    """The same decisions without keys: each is a customer of its own, and the share is estimated as well."""
     log, _ = planted
     whole = log.whole
     anonymous = replace(whole, contexts=replace(whole.contexts, customers=whole.contexts.customers[:0]))
     result = audience(AudienceLog(anonymous), PLANTED.rules())
+    row = row_of(result, "mens", "gender f")
     assert result.customers is None
-    assert row_of(result, "mens", "gender f").verdict == "surprise"
+    assert row.share.clusters == result.search.confirmed_on
+    assert row.share.low < 0.81 < row.share.high
 
 
 def test_the_logged_choices_can_be_what_was_assumed(planted):
-    """Of the decisions that got mens in the log 0.1333 / (0.1333 + 0.7333) = 15 % were of women."""
+    """Women got mens with 0.8 / 3, men with 0.2 more: of those who got it 0.2667 / 0.7333 = 36 % were women."""
     log, _ = planted
     row = row_of(audience(log, "logged"), "mens", "gender f")
-    assert abs(row.assumed - 0.154) < 0.01
+    assert abs(row.assumed - 0.364) < 0.02
     assert row.verdict == "surprise"
     assert "the logged choices" in row.reason
 
@@ -175,7 +179,7 @@ def test_the_objective_reward_counts_those_who_earned_something(planted):
     plain = AUDIENCE_CATALOGUE.to_dict()
     catalogue = Catalogue.from_dict({**plain, "objective": {"kind": "reward"}})
     result = audience(MemoryLog(log.whole, catalogue), SegmentRules.from_dict(catalogue, _rules()), by=["gender"])
-    assert result.responders == "earners"
+    assert result.responders == "responders"
     assert row_of(result, "mens", "gender f").verdict == "surprise"
     assert "of those who respond" in row_of(result, "mens", "gender f").reason
 
@@ -264,16 +268,19 @@ def test_a_catalogue_without_facts_has_no_segments():
 
 @pytest.mark.slow
 def test_planted_surprises_are_found_and_null_campaigns_are_not_announced():
-    """By the numbers of the world a gain is some 5.5 standard errors, so it is missed in less than 1 of 50 campaigns.
+    """Women's gain is 2.295 EUR, and its standard error 0.39, so it is missed in less than 1 of 100 campaigns.
 
-    A null campaign has a false gain with at most 2.5 %: of 10 campaigns three or more have one with 0.2 %.
+    On the 10,000 decisions of women that confirm, a sixth show mens and two thirds womens; a purchase earns 30 EUR with
+    a mean square of 1,125. So the variance is (0.243 1,125 - 7.3^2) / 1,667 + (0.1665 1,125 - 5^2) / 6,667 = 0.156.
+
+    A null campaign has a false gain with at most 1 %: of 10 campaigns two or more have one with 0.4 %.
     """
     found = run_campaigns(AudienceSetting(seed=7), 4, 10)
     planted, *null = counted(found)
     assert planted.found == planted.campaigns == 4
     assert planted.share_covered >= 3
     assert planted.wrong == 0
-    assert sum(each.announced for each in null) <= 2
+    assert sum(each.announced for each in null) <= 1
 
 
 def mean_gain(numbers):

@@ -10,6 +10,7 @@ import bandit
 from bandit.report.dashboard.metadata import DashboardSubject, dashboard_metadata
 from bandit.report.dashboard.queries import DASHBOARD_QUERIES
 from bandit.report.dashboard.serve import DATASETTE_SETTINGS
+from bandit.store import Store
 from bandit.store.descriptions import DESCRIPTIONS
 from tests.conftest import SPRING
 from tests.engine.conftest import KEY, context
@@ -112,3 +113,29 @@ def test_names_from_the_data_are_shown_as_text(datasette, tmp_path):
 def test_customers_in_the_clear_are_said_to_be(datasette, recorded):
     answers = datasette(recorded.path, ["/", "/offers"], DashboardSubject("offers", None, in_clear=True))
     assert all("stored in the clear" in each.text for each in answers.values())
+
+
+def test_a_page_shows_what_an_engine_has_just_written(datasette, tmp_path):
+    """The file is open for writing, and the decisions are in its write-ahead log: the second look has one more."""
+    path, address = tmp_path / "offers.db", "/offers/log_by_month.json?_shape=array"
+    catalogue = bandit.Catalogue.from_dict(SPRING)
+
+    def decisions():
+        (answer,) = datasette(path, [address]).values()
+        return sum(row["decisions"] for row in json.loads(answer.text))
+
+    with bandit.Engine.open(path, catalogue, bandit.Uniform(catalogue), seed=1, customer_key=KEY) as engine:
+        engine.decide("one", context(0))
+        assert path.with_name("offers.db-wal").stat().st_size > 0
+        assert decisions() == 1
+        engine.decide("two", context(1))
+        assert decisions() == 2
+
+
+def test_a_database_without_anything_has_every_page(datasette, tmp_path):
+    path = tmp_path / "offers.db"
+    Store.open(path).close()
+    queries = [address_of(query) for query in DASHBOARD_QUERIES]
+    answers = datasette(path, ["/", "/offers", *(f"/offers/{name}" for name in DESCRIPTIONS), *queries])
+    assert {each.status_code for each in answers.values()} == {200}
+    assert not any("message-error" in each.text for each in answers.values())

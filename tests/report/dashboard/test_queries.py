@@ -130,7 +130,9 @@ def test_the_last_decisions_with_their_outcomes(ask, recorded):
     assert [row["decision_id"] for row in rows] == [each["decision_id"] for each in newest]
     for row, each in zip(rows, newest, strict=True):
         converted, revenue = recorded.outcome(each)
-        assert (row["converted"], row["fault"], row["offer"]) == (converted, each["fault"], each["options"])
+        assert (row["converted"], row["fault_begins"]) == (converted, each["fault"] and each["fault"][:60])
+        assert row["offer"] == " / ".join(json.loads(each["options"]).values())
+        assert row["context"] == each["context"]
         assert row["revenue"] == pytest.approx(revenue, abs=0.006)
         assert row["arm"] == recorded.arms.get(each["seq"])
         assert row["time"] == shown(each["time"])
@@ -151,6 +153,7 @@ def test_the_decisions_of_a_customer_are_found_by_the_stored_key_only(ask, recor
 def test_one_decision_tells_its_events_and_which_count(ask):
     """ "a42": an order of 10 that was corrected to 25; "a43": a purchase eight days later."""
     told = [(row["what"], row["value"]) for row in ask("one_decision", decision_id="a42")]
+    assert ("facts", "gender f, recency 42.0, loyal true") in told
     assert ("event purchase", "corrected by a later one, revenue 10.0") in told
     assert ("event purchase", "counts, revenue 25.0") in told
     assert ("decision", "a42") in told

@@ -12,6 +12,8 @@ from simulator.validation.calibration.equal_offers import EQUAL_OFFER_ROWS, QUIC
 def test_every_claim_about_intervals_and_verdicts_holds():
     """Twelve cells of 45 logs, in two processes, and 15 logs of equal offers at each of two sizes.
 
+    The smaller of the two sizes answers for no offer, so that it makes no claim.
+
     A claim fails where its limits are missed by three Monte Carlo standard errors.
     """
     pytest.importorskip("sklearn")
@@ -19,5 +21,5 @@ def test_every_claim_about_intervals_and_verdicts_holds():
     assert len(results) == 12
     equal = [count_announcements(CLAIMED_ESTIMATOR, rows, QUICK_EQUAL_LOGS) for rows in EQUAL_OFFER_ROWS]
     found = all_claims(results, equal, DEFAULT_INTERVAL)
-    assert len(found) == 8
+    assert len(found) == 6
     assert all(claim.holds for claim in found), table.claims_sheet(found).markdown()

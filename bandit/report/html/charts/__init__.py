@@ -1,0 +1,1 @@
+"""The charts of a report: each module draws one kind as an SVG that follows the page's colours."""
