@@ -41,6 +41,7 @@ EXECUTED = {
     "docs/incrementality.md": Setting(prepare=_holdout),
     "docs/lift.md": Setting(prepare=_groups),
     "docs/plan.md": Setting(),
+    "docs/report.md": Setting(),
     "docs/results.md": Setting(),
     "docs/rollout.md": Setting(WITH_KEY),
 }
