@@ -37,7 +37,7 @@ $(STAMP): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	@touch $@
 
-demo: $(STAMP) ## Run one retail campaign from segment rules to groups compared live (under two minutes)
+demo: $(STAMP) ## Run one retail campaign from segment rules to groups compared live (under a minute)
 	$(BIN)/python -m simulator.campaign.demo --out demo
 
 test: $(STAMP) ## Run the fast tests

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from bandit.catalogue import Catalogue
     from bandit.domain import Policy
 
-N_ROWS = 8_000
+N_ROWS = 12_000
 SAMPLE_EXPLORATION = 0.8
 
 _HEADER = "id,sent_at,customer,gender,months_since_purchase,club,discount,channel,gift,probability,bought,amount"

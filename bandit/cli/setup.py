@@ -51,12 +51,80 @@ class SimulateCampaign(Protocol):
 
 
 def init(
-    directory: Annotated[Path, typer.Argument(help="Where to write the example.")] = Path(),
+    directory: Annotated[Path, typer.Argument(metavar="[DIR]", help="Where to write the files.")] = Path(),
+    log: Annotated[
+        Path | None,
+        typer.Option("--from", metavar="FILE", help="Your own log (CSV, gzipped CSV, Parquet) to draft the files for."),
+    ] = None,
+    outcome: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COLUMN", help='With --from: what says whether it came to anything; "COLUMN=WORD" for other words.'
+        ),
+    ] = None,
+    revenue: Annotated[
+        str | None, typer.Option(metavar="COLUMN", help="With --from: the money that came of it.")
+    ] = None,
+    offer: Annotated[
+        list[str] | None, typer.Option(metavar="COLUMN", help="With --from: what was offered; can be repeated.")
+    ] = None,
+    customer: Annotated[str | None, typer.Option(metavar="COLUMN", help="With --from: the customer.")] = None,
+    time: Annotated[str | None, typer.Option(metavar="COLUMN", help="With --from: when it was offered.")] = None,
+    time_format: Annotated[
+        str | None, typer.Option(metavar="FORMAT", help="With --from: how times are written, such as %d.%m.%Y.")
+    ] = None,
+    propensity: Annotated[
+        str | None,
+        typer.Option(metavar="COLUMN", help='With --from: how probable the offer was: a column, "1/3", or "unknown".'),
+    ] = None,
+    margin: Annotated[
+        float | None, typer.Option(help="With --from: the share of the revenue that is earned, for profit.")
+    ] = None,
+    currency: Annotated[
+        str | None, typer.Option(metavar="CODE", help="With --from: the currency, such as EUR.")
+    ] = None,
+    baseline: Annotated[
+        str | None, typer.Option(metavar="OPTION", help="With --from: what everybody gets today, to compare with.")
+    ] = None,
+    no_evaluate: Annotated[bool, typer.Option("--no-evaluate", help="With --from: only write the files.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Overwrite existing files.")] = False,
     seed: Seed = 1,
     as_json: AsJson = False,
 ) -> None:
-    """Write a working example: a catalogue, segment rules, a small synthetic log, and its mapping."""
+    """Write a working example, or draft the files for a log of your own with --from.
+
+    The example is a catalogue, segment rules, a small synthetic log, and its mapping. With --from, a file that was
+    never seen before is looked at: which columns are the offer, the outcome, facts, time and customer, and how numbers
+    and dates are written. A catalogue, a mapping and rules are drafted, with every guess and its reason as a comment,
+    and policies are evaluated for the first time. What cannot be guessed is asked for by the name of the option that
+    says it.
+    """
+    from bandit.logfiles import DraftOptions
+
+    said = DraftOptions(
+        outcome=outcome,
+        revenue=revenue,
+        offers=tuple(offer or ()),
+        customer=customer,
+        time=time,
+        time_format=time_format,
+        propensity=propensity,
+        margin=margin,
+        currency=currency,
+        baseline=baseline,
+    )
+    if log is not None:
+        from bandit.cli.draft import DraftRequest, draft_files
+
+        draft_files(DraftRequest(log, directory, force, not no_evaluate, seed, as_json), said)
+        return
+    if said != DraftOptions() or no_evaluate:
+        raise InputError("init writes its own example without --from; name your log by --from FILE")
+    _write_example(directory, force=force, seed=seed, as_json=as_json)
+
+
+def _write_example(directory: Path, *, force: bool, seed: int, as_json: bool) -> None:
+    """Write the example and print the next commands; InputError where its files are there already."""
     import numpy as np
 
     from bandit.catalogue import Catalogue

@@ -1,6 +1,8 @@
 """Log files and dataframes (CSV, Parquet, dsjson, Open Bandit Pipeline): imported, read as logs, exported."""
 
 from bandit.logfiles.column_log import ColumnLog
+from bandit.logfiles.draft.draft import LogDraft, draft_log
+from bandit.logfiles.draft.records import DraftOptions, Guess
 from bandit.logfiles.export.export import EXPORT_FORMATS, ExportFormat, ExportReport, export, format_of, mapping_toml
 from bandit.logfiles.import_log import import_log
 from bandit.logfiles.mapping.layout import ExportLayout
@@ -14,12 +16,16 @@ __all__ = [
     "UNKNOWN_PROPENSITY",
     "ArrayLog",
     "ColumnLog",
+    "DraftOptions",
     "ExportFormat",
     "ExportLayout",
     "ExportReport",
+    "Guess",
     "ImportReport",
+    "LogDraft",
     "LogMapping",
     "Rejection",
+    "draft_log",
     "export",
     "export_mapping",
     "format_of",

@@ -19,15 +19,15 @@ from bandit.errors import OfferBanditError
 from bandit.policies import ThompsonSampling, VowpalWabbit
 from bandit.store import Store
 from simulator.campaign import files, vowpal_wabbit
+from simulator.campaign.chance import without_chance
 from simulator.campaign.evaluation import RULES_POLICY, THOMPSON_POLICY, VW_POLICY, evaluate_offline, train, true_values
-from simulator.campaign.groups import groups_live
+from simulator.campaign.groups import DEMO_SHARES, groups_live
 from simulator.campaign.history import history, split_halves, write_history
 from simulator.campaign.live import engine_learns, engine_live, live_values, policy_live
 from simulator.campaign.plan import CampaignPlan, CampaignWorld
 from simulator.campaign.results import Results, results
 from simulator.campaign.steps import step
 from simulator.campaign.table import legend, markdown, table
-from simulator.live.plan import LIVE_SHARES
 from simulator.live.report import live_parts
 from simulator.live.results import LiveResults
 from simulator.programs.single_thread import run_single_threaded
@@ -35,7 +35,7 @@ from simulator.simulation.log import MemoryLog
 
 _PIPED_WIDTH = 120
 
-_NAMED_IN_COMMANDS = (files.DATABASE_FILE, files.LIVE_FILE, files.RULES_FILE)
+_NAMED_IN_COMMANDS = (files.DATABASE_FILE, files.LIVE_FILE, files.RULES_FILE, files.CATALOGUE_FILE)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -93,12 +93,14 @@ def run_demo(world: CampaignWorld, out: Path) -> tuple[Results, LiveResults]:
             evaluation = evaluate_offline(world, log.evaluation, learned, log.lookup, report)
         with step("the true values, which the simulator knows") as report:
             truth = true_values(world, learned, report)
+        with step("the same rules without chance"):
+            certain = without_chance(world, thompson)
         values = _live(world, database)
         with step(f"{world.plan.weeks} weeks with groups, {world.plan.weekly:,} visits each") as report:
             groups = groups_live(world, database, out / files.LIVE_FILE, report)
         with step("Vowpal Wabbit live, in a second process"):
             values[VW_POLICY] = wabbit_live.result()
-    return results(world, evaluation, truth, values, n_learned), groups
+    return results(world, evaluation, truth, values, n_learned, certain), groups
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -137,7 +139,7 @@ def _commands(world: CampaignWorld, out: Path) -> tuple[str, ...]:
     beside = Path(sys.executable).parent / "offer-bandit"
     here = Path.cwd()
     program = str(beside.relative_to(here)) if beside.is_file() and beside.is_relative_to(here) else "offer-bandit"
-    database, live, rules = (shlex.quote(str(out / name)) for name in _NAMED_IN_COMMANDS)
+    database, live, rules, catalogue = (shlex.quote(str(out / name)) for name in _NAMED_IN_COMMANDS)
     facts = {name: column.tolist()[0] for name, column in world.population.columns(world.live.customers[:1]).items()}
     customer = world.population.names(world.live.customers[:1])[0]
     return (
@@ -145,6 +147,7 @@ def _commands(world: CampaignWorld, out: Path) -> tuple[str, ...]:
         f"{program} doctor {database}",
         f"{program} decide {database} {customer} --context {shlex.quote(json.dumps(facts))}",
         f"{program} evaluate {database} --policy thompson --baseline rules:{rules} --written-by 1",
+        f"{program} plan {catalogue} --decisions-per-week 10000 --explore 0.5 --response 0.1 --basket 60",
         f"{program} verify {database}",
         f"{program} lift {live} --weeks",
         f"{program} verify {live}",
@@ -177,7 +180,7 @@ def _show(found: Results, groups: LiveResults, out: Path, commands: Sequence[str
 
 
 def _groups_heading(found: Results, groups: LiveResults) -> str:
-    shares = ", ".join(f"{name} {share:.0%}" for name, share in LIVE_SHARES.items())
+    shares = ", ".join(f"{name} {share:.0%}" for name, share in DEMO_SHARES.items())
     return (
         f"Then {groups.plan.weeks} weeks live with groups ({shares}), {groups.plan.visits:,} visits a week; the policy "
         f"begins with the {found.learned + found.plan.live:,} outcomes that it has learned."

@@ -9,7 +9,6 @@ from bandit.engine import Engine
 from bandit.evaluate.split import split_log
 from bandit.store import Store, StoreLog, Where
 from simulator.campaign.plan import CampaignWorld
-from simulator.market.segments import RULES_EXPLORATION
 from simulator.simulation.log import MemoryLog
 from simulator.simulation.run import Run, RunOptions, run
 
@@ -23,7 +22,7 @@ def write_history(world: CampaignWorld, path: Path, progress: Progress | None = 
     with Engine.open(
         path,
         world.catalogue,
-        world.segment_rules(RULES_EXPLORATION),
+        world.segment_rules(world.plan.exploration),
         seed=world.plan.seed,
         customer_key=world.plan.customer_key.encode(),
         durability="process",

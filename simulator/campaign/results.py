@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from bandit.domain import FloatArray, IntArray
 from bandit.evaluate import Evaluation, PolicyEvaluation
 from bandit.ope import Estimate
+from simulator.campaign.chance import WithoutChance
 from simulator.campaign.evaluation import RULES_POLICY, THOMPSON_POLICY, VW_POLICY, TrueValue
 from simulator.campaign.live import paired_difference
 from simulator.campaign.plan import CampaignPlan, CampaignWorld
@@ -56,7 +57,7 @@ class Results:
     """All results of a pilot.
 
     `judged` decisions of `judged_customers` were evaluated on; `learned` is the number of outcomes that the engine
-    learned, `uniform` the true value of uniform choice.
+    learned, `uniform` the true value of uniform choice. `certain` is what a log without chance says.
     """
 
     plan: CampaignPlan
@@ -67,14 +68,16 @@ class Results:
     learned: int
     uniform: float
     rows: tuple[CampaignRow, ...]
+    certain: WithoutChance | None = None
 
     def row(self, name: str) -> CampaignRow:
         """Return one policy's row."""
         return next(row for row in self.rows if row.name == name)
 
-    def reading(self) -> tuple[str, str]:
-        """Return two sentences: what the log showed before the live phase, and what happened live."""
-        return _offline_sentence(self), _live_sentence(self)
+    def reading(self) -> tuple[str, ...]:
+        """Return sentences: what the log showed before the live phase, what happened live, and what needs chance."""
+        chance = None if self.certain is None else self.certain.sentence(self.plan.exploration)
+        return (_offline_sentence(self), _live_sentence(self), *([] if chance is None else [chance]))
 
     def to_dict(self) -> dict[str, object]:
         """Return plain JSON values; the same plan gives the same."""
@@ -88,6 +91,7 @@ class Results:
             "uniform": self.uniform,
             "policies": [row.to_dict() for row in self.rows],
             "reading": list(self.reading()),
+            "without_chance": None if self.certain is None else self.certain.to_dict(),
         }
 
 
@@ -97,6 +101,7 @@ def results(
     truth: Mapping[str, TrueValue],
     live: Mapping[str, FloatArray],
     learned: int,
+    certain: WithoutChance,
 ) -> Results:
     """Return the results from an evaluation, true values and (n,) expected objectives at the live visits."""
     scale = ValueScale(truth[UNIFORM].value, truth[FACTS_CLAIRVOYANT].value, truth[CLAIRVOYANT].value)
@@ -109,6 +114,7 @@ def results(
         learned=learned,
         uniform=scale.uniform,
         rows=tuple(_row(row, truth[row.name], scale, live, world.live.customers) for row in evaluation.rows),
+        certain=certain,
     )
 
 

@@ -27,7 +27,6 @@ from bandit.policies import ThompsonSampling, VowpalWabbit
 from simulator.campaign.evaluation import THOMPSON_POLICY, VW_POLICY, evaluate_offline, train, true_values
 from simulator.campaign.history import split_halves
 from simulator.campaign.plan import CampaignPlan, CampaignWorld
-from simulator.market.segments import RULES_EXPLORATION
 from simulator.programs.single_thread import run_single_threaded
 from simulator.simulation.log import RunLog
 from simulator.simulation.run import RunOptions, run
@@ -74,7 +73,7 @@ def evaluate_world(plan: CampaignPlan, *, vw: bool = True) -> tuple[CoverageCase
     """Evaluate the policies of the demo in the world of a plan, from a log in memory."""
     world = CampaignWorld.draw(plan)
     log = run(
-        world.segment_rules(RULES_EXPLORATION),
+        world.segment_rules(world.plan.exploration),
         world.population,
         world.visits,
         plan.rng("draws"),

@@ -12,7 +12,8 @@ from bandit.catalogue.fact_values import CodedColumn
 from bandit.catalogue.facts import MAX_TEXT
 from bandit.errors import CatalogueError
 from bandit.logfiles.columns.coded_text import NumberTexts, coded
-from bandit.logfiles.columns.values import INVALID, floats, is_blank, number, truth
+from bandit.logfiles.columns.number_style import NumberStyle, number_cure
+from bandit.logfiles.columns.values import INVALID, floats, is_blank, truth
 from bandit.logfiles.mapping.schema import FactSource, Scalar
 from bandit.store.records import object_array
 
@@ -33,6 +34,7 @@ class FactColumn:
     column: str
     map: dict[str, str]
     blank: str | None
+    style: NumberStyle
 
     @property
     def wrong_type(self) -> str:
@@ -49,7 +51,19 @@ class FactColumn:
         wanted = {"numeric": "a finite number", "boolean": "true or false"}.get(
             self.fact.kind, f"a text of at most {MAX_TEXT:,} characters"
         )
-        return lambda row: f'"{texts[row]}" in "{self.column}" is not {wanted}, which the fact "{self.fact.name}" needs'
+        return lambda row: (
+            f'"{texts[row]}" in "{self.column}" is not {wanted}, which the fact "{self.fact.name}" needs'
+            f"{self._cure(texts[row])}"
+        )
+
+    def _cure(self, text: str) -> str:
+        """Return what to put into the mapping so that a text can be read, as the end of a sentence."""
+        if self.fact.kind == "numeric":
+            return number_cure(text, self.style)
+        if self.fact.kind == "boolean":
+            words = f'{{ column = "{self.column}", map = {{ "..." = true, "..." = false }} }}'
+            return f"; to read other words put {self.fact.name} = {words} under [context] in the mapping"
+        return ""
 
 
 class FactReader:
@@ -74,7 +88,7 @@ class FactReader:
             full = source if isinstance(source, FactSource) else FactSource(source)
             texts = {raw: _text(value) for raw, value in full.map.items()}
             blank = None if full.blank is None else _text(full.blank)
-            self._facts.append(FactColumn(fact, full.column, texts, blank))
+            self._facts.append(FactColumn(fact, full.column, texts, blank, mapping.numbers))
         self.columns = [fact.column for fact in self._facts]
 
     def read(self, chunk: SourceChunk, rejections: ChunkRejections) -> Contexts:
@@ -107,14 +121,14 @@ def _categorical(fact: FactColumn, texts: Sequence[str], rejections: ChunkReject
 
 def _numbers(fact: FactColumn, texts: Sequence[str]) -> FloatArray:
     """Return the numbers, NaN where missing and INVALID for other texts; each distinct text is converted once."""
-    convert = number if fact.fact.kind == "numeric" else truth
+    convert = fact.style.number if fact.fact.kind == "numeric" else truth
     if not fact.map and fact.blank is None and isinstance(texts, NumberTexts):
         return floats(texts, convert)
 
     def value(raw: str) -> float:
         text = fact.text(raw)
         converted = convert(text)
-        return INVALID if text and np.isnan(converted) else converted
+        return INVALID if text and np.isnan(converted) and text.strip() not in fact.style.missing else converted
 
     rows = coded(texts)
     return np.array(list(map(value, rows.distinct)), dtype=np.float64)[rows.codes]

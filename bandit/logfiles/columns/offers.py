@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bandit.errors import CatalogueError, OfferError
-from bandit.logfiles.columns.values import INVALID, floats, is_blank, share
+from bandit.logfiles.columns.number_style import number_cure
+from bandit.logfiles.columns.values import INVALID, is_blank
 from bandit.logfiles.mapping.mapping import LogMapping, fixed_propensity
 from bandit.logfiles.mapping.schema import LookupSection, OptionSource
 
@@ -106,6 +107,7 @@ class PropensityReader:
         self.columns: list[str] = []
         self._by_offer: FloatArray = np.full(catalogue.n_offers, np.nan)
         self.known = mapping.propensities_known
+        self._style = mapping.numbers
         try:
             given = mapping.file.columns.propensity
             if given is not None and self.known:
@@ -139,14 +141,14 @@ class PropensityReader:
             )
             return propensity
         texts = chunk.columns[self.columns[0]]
-        propensity = floats(texts, share)
+        propensity = self._style.shares(texts)
         rejections.reject(
             np.isnan(propensity), "propensity is blank", lambda _: f'the propensity "{self.columns[0]}" is blank'
         )
         rejections.reject(
             propensity == INVALID,
             "propensity is no number",
-            lambda row: f'the propensity "{texts[row]}" is not a finite number',
+            lambda row: f'the propensity "{texts[row]}" is not a finite number{number_cure(texts[row], self._style)}',
         )
         rejections.reject(
             ~((propensity > 0) & (propensity <= 1)),

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bandit.logfiles.columns.values import INVALID, floats, truth
+from bandit.logfiles.columns.coded_text import coded
+from bandit.logfiles.columns.number_style import NumberStyle, number_cure
+from bandit.logfiles.columns.values import INVALID, floats, is_blank, truth
 from bandit.logfiles.mapping.schema import WhenSource
 
 if TYPE_CHECKING:
@@ -34,6 +36,7 @@ class OutcomeReader:
 
     def __init__(self, mapping: LogMapping) -> None:
         self.outcomes: Sequence[OutcomeSection] = mapping.file.outcomes
+        self._style = mapping.numbers
         self.columns: list[str] = []
         for outcome in self.outcomes:
             when = outcome.when.column if isinstance(outcome.when, WhenSource) else outcome.when
@@ -43,48 +46,78 @@ class OutcomeReader:
         """Return one record for each entry of [[outcomes]]; rows with a value that cannot be read are rejected."""
         read = []
         for outcome in self.outcomes:
-            happened = _happened(outcome, chunk, rejections)
-            revenue = _money(outcome, outcome.revenue, happened, chunk, rejections)
-            reward = _money(outcome, outcome.reward, happened, chunk, rejections)
+            happened = _happened(outcome, self._style, chunk, rejections)
+            revenue, reward = (
+                _money(outcome, column, self._style, happened, chunk, rejections)
+                for column in (outcome.revenue, outcome.reward)
+            )
             read.append(OutcomeEvents(outcome.event, happened, revenue, reward))
         return read
 
 
-def _happened(outcome: OutcomeSection, chunk: SourceChunk, rejections: ChunkRejections) -> BoolArray:
+def _happened(
+    outcome: OutcomeSection, style: NumberStyle, chunk: SourceChunk, rejections: ChunkRejections
+) -> BoolArray:
     if outcome.when is None:
         return np.ones(len(chunk), dtype=np.bool_)
+    if isinstance(outcome.when, WhenSource) and outcome.when.equals is not None:
+        words = {outcome.when.equals} if isinstance(outcome.when.equals, str) else set(outcome.when.equals)
+        matches: BoolArray = (
+            floats(coded(chunk.columns[outcome.when.column]), lambda text: text.strip() in words) == 1.0
+        )
+        return matches
     if isinstance(outcome.when, WhenSource):
         texts = chunk.columns[outcome.when.column]
-        values, wanted = floats(texts), "a finite number"
-        happened: BoolArray = values > outcome.when.above
+        values, wanted = style.numbers(texts), "a finite number"
+        happened: BoolArray = values > (outcome.when.above or 0.0)
+        cure = _number_cure_of(texts, style)
     else:
-        texts = chunk.columns[outcome.when]
+        column, texts = outcome.when, chunk.columns[outcome.when]
         values, wanted = floats(texts, truth), "0, 1, true or false"
         happened = values == 1.0
+        cure = _words_cure_of(column)
     rejections.reject(
         values == INVALID,
         f'outcome "{outcome.event}" cannot be read',
-        lambda row: f'"{texts[row]}", which says whether "{outcome.event}" happened, is not {wanted}',
+        lambda row: f'"{texts[row]}", which says whether "{outcome.event}" happened, is not {wanted}{cure(row)}',
     )
     happened[values == INVALID] = False
     return happened
 
 
+def _number_cure_of(texts: Sequence[str], style: NumberStyle) -> Callable[[int], str]:
+    return lambda row: number_cure(texts[row], style)
+
+
+def _words_cure_of(column: str) -> Callable[[int], str]:
+    """Return the function that says how a column of other words than true and false is read."""
+    return lambda _: f'; to read other words put when = {{ column = "{column}", equals = "..." }} under [[outcomes]]'
+
+
 def _money(
-    outcome: OutcomeSection, column: str | None, happened: BoolArray, chunk: SourceChunk, rejections: ChunkRejections
+    outcome: OutcomeSection,
+    column: str | None,
+    style: NumberStyle,
+    happened: BoolArray,
+    chunk: SourceChunk,
+    rejections: ChunkRejections,
 ) -> FloatArray:
     if column is None:
         return np.full(len(chunk), np.nan)
     texts = chunk.columns[column]
-    values = floats(texts)
+    values = style.numbers(texts)
     rejections.reject(
         values == INVALID,
         f'"{column}" is no finite number',
-        lambda row: f'"{texts[row]}" in "{column}" is not a finite number',
+        lambda row: f'"{texts[row]}" in "{column}" is not a finite number{number_cure(texts[row], style)}',
     )
     rejections.reject(
         happened & np.isnan(values),
         f'"{column}" is blank where "{outcome.event}" happened',
-        lambda _: f'"{column}" is blank although "{outcome.event}" happened',
+        lambda row: f'"{column}" is {_written(texts[row])} although "{outcome.event}" happened',
     )
     return values
+
+
+def _written(text: str) -> str:
+    return "blank" if is_blank(text) else f'"{text}"'

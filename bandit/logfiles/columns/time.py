@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from bandit.domain import MICROSECONDS
 from bandit.errors import CatalogueError
+from bandit.logfiles.columns.time_styles import time_cure
 from bandit.logfiles.columns.values import INVALID_TIME, moment, times
 
 if TYPE_CHECKING:
@@ -42,6 +43,8 @@ class TimeReader:
         read = times(texts, self._file.time_format, self._file.time_unit, self._start)
         wanted = {"iso": "an ISO 8601 time", "unix": "a number"}.get(self._file.time_format, self._file.time_format)
         rejections.reject(
-            read == INVALID_TIME, "time cannot be read", lambda row: f'the time "{texts[row]}" is not {wanted}'
+            read == INVALID_TIME,
+            "time cannot be read",
+            lambda row: f'the time "{texts[row]}" is not {wanted}{time_cure(texts[row])}',
         )
         return read

@@ -10,8 +10,9 @@ from pathlib import Path
 
 from bandit.catalogue.toml import read_toml
 from bandit.errors import CatalogueError
+from bandit.logfiles.columns.number_style import DECIMAL_MARKS, THOUSANDS_MARKS, NumberStyle
 from bandit.logfiles.columns.values import INVALID, share
-from bandit.logfiles.mapping.schema import MappingDocument, OfferSection, decode
+from bandit.logfiles.mapping.schema import MappingDocument, NumbersSection, OfferSection, WhenSource, decode
 
 CLOSED = "closed"
 """The event after which no more events of a decision are expected."""
@@ -32,6 +33,12 @@ class LogMapping:
     def propensities_known(self) -> bool:
         """Whether the log has the propensities of its decisions."""
         return self.file.columns.propensity != UNKNOWN_PROPENSITY
+
+    @property
+    def numbers(self) -> NumberStyle:
+        """How the log writes numbers."""
+        given = self.file.numbers
+        return NumberStyle(given.decimal, given.thousands, tuple(given.signs), tuple(given.missing))
 
     @staticmethod
     def from_toml(path: str | Path) -> LogMapping:
@@ -79,8 +86,13 @@ def _check(file: MappingDocument) -> None:
     _check_time_format(columns.time_format)
     if len(file.delimiter) != 1 or file.delimiter in '"\r\n':
         raise CatalogueError(f"delimiter is one character; seen {file.delimiter!r}")
+    _check_numbers(file.numbers)
     seen: set[str] = set()
     for outcome in file.outcomes:
+        if isinstance(outcome.when, WhenSource) and (outcome.when.above is None) == (outcome.when.equals is None):
+            raise CatalogueError(
+                f'[[outcomes]] "{outcome.event}": when needs either above = a number or equals = a text'
+            )
         if not outcome.event.strip() or outcome.event == CLOSED:
             raise CatalogueError(
                 f'[[outcomes]] has the event "{outcome.event}"; give a name other than "{CLOSED}", which is written '
@@ -91,6 +103,20 @@ def _check(file: MappingDocument) -> None:
         seen.add(outcome.event)
     if not file.outcomes and file.closed is False:
         raise CatalogueError("has no [[outcomes]] and closed = false; name the column that says what came of it")
+
+
+def _check_numbers(numbers: NumbersSection) -> None:
+    for name, seen, allowed in (
+        ("decimal", numbers.decimal, DECIMAL_MARKS),
+        ("thousands", numbers.thousands, THOUSANDS_MARKS),
+    ):
+        if seen not in allowed:
+            listed = ", ".join(f'"{each}"' for each in allowed)
+            raise CatalogueError(f'[numbers] {name} is one of {listed}; seen "{seen}"')
+    if numbers.decimal == numbers.thousands:
+        raise CatalogueError(f'[numbers] decimal and thousands are both "{numbers.decimal}"; they must differ')
+    if any(not sign.strip() or any(each.isdigit() or each in "+-.," for each in sign) for sign in numbers.signs):
+        raise CatalogueError('[numbers] signs are marks such as "€" or "%", without digits, points, + and -')
 
 
 def _check_time_format(style: str) -> None:

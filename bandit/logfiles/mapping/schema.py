@@ -118,10 +118,31 @@ class OptionSource(_MappingSection, frozen=True):
 
 
 class WhenSource(_MappingSection, frozen=True):
-    """The condition that a column's number is above another, under which an event happened."""
+    """The condition under which an event happened: a column's number is `above` another, or its text `equals` one."""
 
-    column: Annotated[str, Meta(description="The column of the number.", examples=["amount"])]
-    above: Annotated[float, Meta(description="The event happened where the number is above this one.", examples=[0])]
+    column: Annotated[str, Meta(description="The column of the number or text.", examples=["amount"])]
+    above: Annotated[
+        float | None, Meta(description="The event happened where the number is above this one.", examples=[0])
+    ] = None
+    equals: Annotated[
+        str | list[str] | None,
+        Meta(description="The event happened where the text is this one, or one of these.", examples=["bought"]),
+    ] = None
+
+
+class NumbersSection(_MappingSection, frozen=True):
+    """How the file writes numbers."""
+
+    decimal: Annotated[str, Meta(description="The character before the decimals.", examples=[","])] = "."
+    thousands: Annotated[
+        str, Meta(description="The character between groups of three digits; empty for none.", examples=["."])
+    ] = ""
+    signs: Annotated[
+        list[str], Meta(description="Texts around a number that are left out, such as currencies.", examples=[["€"]])
+    ] = []
+    missing: Annotated[
+        list[str], Meta(description="Words that stand for no number at all.", examples=[["n/a", "-"]])
+    ] = []
 
 
 class OutcomeSection(_MappingSection, frozen=True):
@@ -208,6 +229,13 @@ class MappingDocument(_MappingSection, frozen=True):
             examples=[[{"event": "purchase", "when": "bought", "revenue": "amount"}]],
         ),
     ] = []
+    numbers: Annotated[
+        NumbersSection,
+        Meta(
+            description="How the file writes numbers: decimals, thousands, signs.",
+            examples=[{"decimal": ",", "thousands": "."}],
+        ),
+    ] = NumbersSection()
     closed: Annotated[
         bool | str,
         Meta(

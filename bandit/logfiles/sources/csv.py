@@ -70,7 +70,8 @@ class CsvSource:
                 if not header:
                     raise LogFileError(f"{self.path}: has no header; its first line must name the columns")
                 require_columns(self.path, "line 1", header, columns)
-                pick = {name: itemgetter(header.index(name)) for name in columns}
+                places = {name: place for place, name in enumerate(header)}
+                pick = {name: itemgetter(places[name]) for name in columns}
                 while True:
                     before = reader.line_num
                     rows = _next_rows(reader, lines, at_most)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,8 +55,9 @@ class Source(Protocol):
 
 def require_columns(path: Path, place: str, present: Sequence[str], wanted: Sequence[str]) -> None:
     """LogFileError where a column is missing or is there twice; `place` says where the names stand."""
+    counts = Counter(present)
     for column in wanted:
-        n = present.count(column)
+        n = counts[column]
         if n == 0:
             shown = ", ".join(f'"{name}"' for name in present[:40]) + (", ..." if len(present) > 40 else "")
             raise LogFileError(

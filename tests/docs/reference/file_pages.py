@@ -18,6 +18,7 @@ from bandit.logfiles.mapping.schema import (
     FactSource,
     LookupSection,
     MappingDocument,
+    NumbersSection,
     OptionSource,
     OutcomeSection,
     PropensitySection,
@@ -106,7 +107,13 @@ MAPPING_SECTIONS = {
         "An entry of `[[propensity]]`", "Of several entries the first one that covers the offer counts."
     ),
     OutcomeSection: Section("An entry of `[[outcomes]]`", "One kind of event that a row can tell of."),
-    WhenSource: Section("`when` of an outcome", "A number in a column, and the bound above which the event happened."),
+    WhenSource: Section(
+        "`when` of an outcome",
+        "A column, and either the bound above which the event happened, or the text that says so.",
+    ),
+    NumbersSection: Section(
+        "`[numbers]`", "How the file writes numbers, in facts, amounts and propensities: the same for all columns."
+    ),
     OptionSource: Section(
         "`[offer]`: one dimension",
         "Each dimension of the catalogue has a source: one option for all rows, as in "

@@ -1,0 +1,86 @@
+"""Facts as a catalogue declares them: a name that conditions can use, a type, and the values."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from bandit.domain import IntArray
+from bandit.logfiles.columns.values import INVALID, truth
+from bandit.logfiles.draft.facts import MOST_VALUES, fact_type
+from bandit.logfiles.draft.profile import BLANK
+
+if TYPE_CHECKING:
+    from bandit.logfiles.draft.profile import ColumnProfile
+
+_RESERVED = frozenset(
+    {"undeclared", "true", "false", "null", "inf", "nan", "and", "or", "not", "in", "for", "if", "else"}
+)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FactDraft:
+    """A fact: its column, the values of a categorical one, and other texts for them in the file.
+
+    `codes` (n,) is which of the `conditions` holds in each row, BLANK where the fact is missing; a numeric fact has no
+    conditions.
+    """
+
+    name: str
+    column: str
+    kind: Literal["categorical", "numeric", "boolean"]
+    values: tuple[str, ...]
+    map: Mapping[str, str | bool]
+    codes: IntArray
+    conditions: tuple[str, ...]
+
+
+def draft_facts(columns: Sequence[ColumnProfile], later: Mapping[str, set[str]]) -> list[FactDraft]:
+    """Return the facts of columns; `later` are the texts that they have beyond the sample."""
+    facts: list[FactDraft] = []
+    for column in columns:
+        name = _name(column.name, {fact.name for fact in facts})
+        facts.append(_draft(name, column, later.get(column.name, set())))
+    return facts
+
+
+def _draft(name: str, column: ColumnProfile, later: set[str]) -> FactDraft:
+    kind = fact_type(column)
+    if kind == "numeric":
+        return FactDraft(name, column.name, "numeric", (), {}, column.codes, ())
+    raws = sorted(column.raw | later)
+    known = set(column.distinct)
+    missing = {text for text in column.raw if text.strip() and text.strip() not in known}
+    if kind == "boolean":
+        words = {text: (text.strip() and truth(text)) for text in raws if text not in missing}
+        table: dict[str, str | bool] = dict.fromkeys(sorted(missing), "")
+        if column.numbers is not None and any(value == INVALID for value in words.values() if value != ""):
+            for text, code in zip(column.distinct, range(len(column.distinct)), strict=True):
+                table[text] = bool(column.numbers[int(np.argmax(column.codes == code))])
+        marks = np.full(column.n, BLANK) if column.numbers is None else np.nan_to_num(column.numbers, nan=BLANK)
+        return FactDraft(name, column.name, "boolean", (), table, marks.astype(np.int64), (f"not {name}", name))
+    added = sorted({text.strip() for text in later if text.strip()} - known)
+    values = tuple(sorted([*column.distinct, *added][: 2 * MOST_VALUES]))
+    table = dict.fromkeys(sorted(missing), "")
+    table |= {text: text.strip() for text in raws if text.strip() and text != text.strip() and text not in missing}
+    conditions = tuple(f'{name} == "{_quoted(text)}"' for text in column.distinct)
+    return FactDraft(name, column.name, "categorical", values, table, column.codes, conditions)
+
+
+def _quoted(text: str) -> str:
+    return text.replace("\\", "\\\\").replace('"', '\\"')
+
+
+def _name(column: str, taken: set[str]) -> str:
+    """Return a name that conditions can use: letters, digits and underscores, not a word of the language, and new."""
+    name = re.sub(r"[^0-9A-Za-z_]+", "_", column.strip()).strip("_") or "fact"
+    name = f"fact_{name}" if name[0].isdigit() or name.lower() in _RESERVED else name
+    base, number = name, 2
+    while name in taken:
+        name = f"{base}_{number}"
+        number += 1
+    return name
