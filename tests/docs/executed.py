@@ -48,6 +48,7 @@ EXECUTED = {
     "docs/incrementality.md": Setting(prepare=_holdout),
     "docs/lift.md": Setting(prepare=_groups),
     "docs/plan.md": Setting(),
+    "docs/report.md": Setting(),
     "docs/results.md": Setting(),
     "docs/rollout.md": Setting(WITH_KEY),
     "docs/tutorials/data_scientist.md": Setting(WITH_KEY),

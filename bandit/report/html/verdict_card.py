@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from bandit.evaluate import LOGGED
 from bandit.report.html.next_steps import NextStep, steps_after_evaluation, steps_after_lift
-from bandit.report.html.numbers import RewardUnit, between, bounds, middle, percent
+from bandit.report.html.numbers import RewardWords, between, bounds, middle, percent
 from bandit.report.html.section import sentence, tone_of
 from bandit.report.numbers import count
 
@@ -86,7 +86,7 @@ def best_policy(evaluation: Evaluation) -> PolicyEvaluation | None:
 
 def _of_lift(contents: ReportContents, report: LiftReport, row: LiftRow) -> VerdictCard:
     shown = row.anytime if report.lift.options.look == "daily" else row.once
-    unit = RewardUnit.of(contents.source.catalogue)
+    unit = RewardWords.of(contents.source.catalogue)
     group = next(each for each in report.lift.groups if each.name == row.group)
     words = _words(
         row.verdict, f'group "{row.group}"', f'group "{row.baseline}"', shown, unit, row.reason, earned="earned"
@@ -111,7 +111,7 @@ def _of_lift(contents: ReportContents, report: LiftReport, row: LiftRow) -> Verd
 
 
 def _of_evaluation(contents: ReportContents, evaluation: Evaluation) -> VerdictCard:
-    best, unit = best_policy(evaluation), RewardUnit.of(contents.source.catalogue)
+    best, unit = best_policy(evaluation), RewardWords.of(contents.source.catalogue)
     if best is None:
         words = "The only policy given is the baseline, so there is nothing to compare it with."
         return VerdictCard("cannot tell", "unknown", _HEADLINES["cannot tell"], words, (), "", ())
@@ -157,7 +157,7 @@ def _headline(verdict: str, group: str, baseline: str) -> str:
 
 
 def _words(
-    verdict: str, group: str, baseline: str, shown: Estimate, unit: RewardUnit, reason: str, *, earned: str
+    verdict: str, group: str, baseline: str, shown: Estimate, unit: RewardWords, reason: str, *, earned: str
 ) -> str:
     """Return the verdict in one sentence."""
     if verdict == "cannot tell":
@@ -176,7 +176,7 @@ def _words(
     )
 
 
-def _figures(verdict: str, shown: Estimate, unit: RewardUnit, n: int, total: str) -> tuple[CardFigure, ...]:
+def _figures(verdict: str, shown: Estimate, unit: RewardWords, n: int, total: str) -> tuple[CardFigure, ...]:
     """Return the amounts per 1,000 decisions, per decision, and in total; the first is the large one.
 
     Where no difference is found the interval is the amount: its middle would be taken for a result.
