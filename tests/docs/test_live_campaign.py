@@ -16,6 +16,7 @@ from tests.cli.conftest import run
 FOLDER = Path(__file__).resolve().parents[2] / "examples" / "live_campaign"
 PAGE = (FOLDER / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```console\n(.*?)```", PAGE, flags=re.DOTALL)
+VERDICTS = {"+ ", "- ", "? ", "= ", "  "}
 SIZES = {"--customers": "200", "--visits": "150", "--pilot": "200"}
 """Sizes that a test has time for, in place of those of the page."""
 
@@ -29,10 +30,13 @@ class InstalledLiveSimulator:
 
 
 def commands():
-    """Each command of the page with the beginning of what it prints there, before the first number."""
+    """Each command of the page with the beginning of what it prints there, before the first number.
+
+    Verdicts, which depend on the sizes, are passed over: they begin with a sign and go on below it.
+    """
     for block in BLOCKS:
         command, _, printed = block.replace("\\\n", "").partition("\n")
-        first = next((line for line in printed.splitlines() if line), "")
+        first = next((line for line in printed.splitlines() if line and line[:2] not in VERDICTS), "")
         yield shlex.split(command.removeprefix("$ ")), re.split(r"\d", first)[0].strip()
 
 
