@@ -162,7 +162,6 @@ def test_a_log_of_several_policies_that_cannot_be_told_names_the_option_and_thei
     ("arguments", "columns"),
     [
         (("plan", "catalogue.toml", "--groups", "policy=0.8,rules=0.2"), {"table", "design", "share_rules", "cost"}),
-        (("exploration", "offers.db"), {"period", "cost", "floor_cost"}),
         (("status", "offers.db"), {"group", "customers", "decisions_today"}),
         (("rollout", "show", "offers.db"), {"arm", "customers", "policy_id"}),
         (("learn", "offers.db"), {"n", "n_skipped", "policy_id"}),
