@@ -58,8 +58,8 @@ def legend(found: Results) -> tuple[str, ...]:
     plan = found.plan
     log = (
         f"from the log: estimated (dr) from {found.judged:,} decisions of {found.judged_customers:,} customers under "
-        f"today's rules with {plan.exploration:.0%} exploration; the policies learned from the other customers and learn "
-        "nothing here. to the rules: the paired difference."
+        f"today's rules with {plan.exploration:.0%} exploration; the policies learned from the other customers and "
+        "learn nothing here. to the rules: the paired difference."
     )
     truth = (
         "truth: the true value of the same policies over new customers of the same market who come as often and in "
