@@ -25,6 +25,7 @@ from simulator.campaign.groups import DEMO_SHARES, groups_live
 from simulator.campaign.history import history, split_halves, write_history
 from simulator.campaign.live import engine_learns, engine_live, live_values, policy_live
 from simulator.campaign.plan import CampaignPlan, CampaignWorld
+from simulator.campaign.report import report_live
 from simulator.campaign.results import Results, results
 from simulator.campaign.steps import step
 from simulator.campaign.table import legend, markdown, table
@@ -60,10 +61,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     commands = _commands(world, given.out)
     everything = {**found.to_dict(), "groups": groups.to_dict()}
     files.write_results(given.out, everything, markdown(found, commands))
+    with step("the report of the weeks with groups") as report:
+        written = report_live(world, given.out, report)
     if given.json:
         sys.stdout.write(json.dumps(everything, indent=2) + "\n")
     else:
         _show(found, groups, given.out, commands)
+        sys.stdout.write(f"Report: {written}\n")
     return 0
 
 

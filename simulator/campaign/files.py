@@ -11,7 +11,7 @@ import tomli_w
 from bandit.errors import InputError
 from simulator.campaign.plan import CampaignWorld
 
-DATABASE_FILE, LIVE_FILE, KEY_FILE, CATALOGUE_FILE, RULES_FILE, RESULTS_FILE, TABLE_FILE = (
+DATABASE_FILE, LIVE_FILE, KEY_FILE, CATALOGUE_FILE, RULES_FILE, RESULTS_FILE, TABLE_FILE, REPORT_FILE = (
     "offers.db",
     "live.db",
     "customer.key",
@@ -19,9 +19,10 @@ DATABASE_FILE, LIVE_FILE, KEY_FILE, CATALOGUE_FILE, RULES_FILE, RESULTS_FILE, TA
     "rules.toml",
     "results.json",
     "table.md",
+    "report.html",
 )
 
-DEMO_FILES = (DATABASE_FILE, LIVE_FILE, KEY_FILE, CATALOGUE_FILE, RULES_FILE, RESULTS_FILE, TABLE_FILE)
+DEMO_FILES = (DATABASE_FILE, LIVE_FILE, KEY_FILE, CATALOGUE_FILE, RULES_FILE, RESULTS_FILE, TABLE_FILE, REPORT_FILE)
 """The files that a demo writes."""
 
 _REPLACED = (

@@ -24,6 +24,7 @@ from simulator.campaign import (
     markdown,
     true_values,
 )
+from simulator.campaign.chance import WithoutChance
 from simulator.campaign.files import DEMO_FILES
 from simulator.campaign.results import Results
 from simulator.market.ceilings import CLAIRVOYANT, FACTS_CLAIRVOYANT
@@ -122,7 +123,7 @@ def test_the_demo_ends_with_groups_compared_after_two_and_four_weeks(demo_folder
     assert [look["weeks"] for look in groups["looks"]] == [2, 4]
     for look in groups["looks"]:
         shares = {each["name"]: each["share"] for each in look["lift"]["groups"]}
-        assert shares == {"policy": 0.70, "rules": 0.20, "random": 0.10}
+        assert shares == pytest.approx({"policy": 0.70, "rules": 0.20, "random": 0.10})
         assert {each["baseline"] for each in look["true_lift"]} == {"rules", "random"}
     assert groups["closing"].startswith("After 4 weeks")
     key = (demo_folder / "customer.key").read_text().strip().encode()
@@ -139,6 +140,16 @@ def test_the_same_seed_gives_the_same_results_and_a_second_run_starts_afresh(dem
     assert (demo_folder / "of-somebody-else.txt").read_text() == "stays"
     assert demo.main([*TINY[:-1], "4", "--out", str(tmp_path)]) == 0
     assert (tmp_path / "results.json").read_bytes() != before[0]
+
+
+def test_a_log_without_chance_cannot_tell_and_names_its_cure(demo_folder):
+    """Under rules without exploration other offers were never made: nothing is known of a policy that makes them."""
+    certain = json.loads((demo_folder / "results.json").read_text())["without_chance"]
+    assert certain["verdict"] == "cannot tell"
+    sentence = WithoutChance(**certain).sentence(0.5)
+    assert sentence.startswith("Why the rules leave 50% of the decisions to chance")
+    assert "offer-bandit plan" in sentence
+    assert WithoutChance(10, "better", "why").sentence(0.5) is None
 
 
 def test_a_database_that_no_demo_made_is_left_alone(tmp_path, capsys):
