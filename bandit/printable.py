@@ -20,6 +20,11 @@ def plain(text: str, most: int = MAX_MESSAGE) -> str:
     return _short("".join(map(_shown, text)), most)
 
 
+def count(number: int) -> str:
+    """Return a count with thousands separators."""
+    return f"{number:,}"
+
+
 def counted(number: int, noun: str, verbs: tuple[str, str] | None = None) -> str:
     """Return a count with its noun, in the plural unless it is 1, and with the verb for one or for several.
 

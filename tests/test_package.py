@@ -108,6 +108,7 @@ def test_the_wheel_has_what_users_need_and_no_more(installed):
     names = {file.as_posix() for file in files}
     assert {file.parts[0] for file in files if file.suffix == ".py"} == {"bandit", "simulator"}
     assert {"bandit/__init__.py", "bandit/py.typed", "bandit/examples/catalogue.toml", "simulator/py.typed"} <= names
+    assert {"bandit/report/html/templates/report.html.j2", "bandit/report/html/templates/style.css.j2"} <= names
     assert [file for file in files if file.parts[0] == "simulator" and file.parts[1] in STAYS] == []
 
 

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Annotated, cast
 import typer
 
 from bandit.cli.choices import OTHER_DIMENSIONS
-from bandit.cli.console import progress, show, show_json
+from bandit.cli.console import output_format, progress, show, show_plain
 from bandit.cli.evaluation_options import PropensitySource, RewardModels, one_of, reward_model_named
 from bandit.cli.options import (
     AsJson,
     CatalogueFile,
     Database,
     Event,
+    Format,
     Level,
     LogOptions,
     MappingFile,
@@ -60,6 +61,7 @@ def audience(
     level: Level = 0.98,
     seed: Seed = 1,
     as_json: AsJson = False,
+    format_name: Format = None,
 ) -> None:
     """Find options whose true audience is not the one that today's rules assume, where moving them earns more.
 
@@ -77,16 +79,17 @@ def audience(
     from bandit.report.evaluations import unit_of
 
     chosen = cast("OtherDimensions", one_of(others, OTHER_DIMENSIONS, "way to treat the other dimensions"))
+    style = output_format(as_json, format_name)
     source = None if propensities is None else cast("Propensities", propensities)
     options = LogOptions(db, catalogue, mapping, objective, event, window, written_by)
     with opened(options, "search") as log:
         found = _search(log, baseline, by or (), chosen, reward_model, source, level, seed)
-        if as_json:
-            show_json(found.to_dict() | {"seed": seed} | left_out_json(log.log))
+        plain = {"seed": seed} | left_out_json(log.log)
+        if show_plain(style, lambda: found.to_dict() | plain, lambda: [("audiences", found)]):
             return
-        show((), audience_lines(found))
         table = audience_table(found, unit_of(log.catalogue.objective, log.catalogue.currency))
-        show([table] if found.rows else [], [*audience_notes(found), *unused(log.log)])
+        lines = [*audience_notes(found), *unused(log.log)]
+        show([table] if found.rows else [], lines, verdicts=audience_lines(found))
 
 
 def _search(

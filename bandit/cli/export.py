@@ -12,8 +12,7 @@ from bandit.cli.choices import EXPORT_FORMAT_NAMES
 from bandit.cli.console import note, progress, show, show_json
 from bandit.cli.options import AsJson, CatalogueFile, Database
 from bandit.errors import InputError
-from bandit.report.left_out import OFFER_UNKNOWN, left_out_lines, never_activated
-from bandit.report.numbers import counted
+from bandit.printable import counted
 
 if TYPE_CHECKING:
     from bandit.logfiles import ExportReport
@@ -91,6 +90,8 @@ def _plain(written: ExportReport) -> dict[str, object]:
 
 
 def _sentences(written: ExportReport, mapping: Path | None) -> list[str]:
+    from bandit.report.left_out import OFFER_UNKNOWN, left_out_lines, never_activated
+
     lines = [
         f"Written to {written.path}: {counted(written.n, 'decision')}, {written.n_bytes:,} bytes of {written.format}."
     ]

@@ -71,7 +71,7 @@ class ReportRequest:
 
 
 def report(
-    db: Annotated[Path, typer.Argument(metavar="DB|LOG", help="A database, or a log file (Parquet, CSV, dsjson).")],
+    db: Annotated[Path, typer.Argument(metavar="DB", help="A database, or a log file (Parquet, CSV, dsjson).")],
     out: Annotated[
         Path, typer.Option("-o", "--out", metavar="FILE.html", help="Where to write; an older report is replaced.")
     ] = Path("report.html"),

@@ -66,6 +66,12 @@ off-policy evaluation
     Estimating what one policy would have earned from the log of another.
 effective sample size
     The number of equally weighted decisions that would give an estimate of the same precision.
+credible interval
+    The range in which a number lies with a given probability, by what a policy has learned.
+contribution
+    What one fact adds to the difference of two offers' scores or expected rewards. All contributions sum to it exactly.
+runner-up
+    The eligible offer that would be best if the chosen one were not there.
 support
     The share of a policy's probability on offers that the log can say something about.
 fold

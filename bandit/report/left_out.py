@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bandit.report.numbers import counted
+from bandit.printable import counted
 
 OFFER_UNKNOWN = "the offer is not in the catalogue"
 STILL_OPEN = "still open (the window has not ended)"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from rich.markup import escape
 from rich.table import Table
 
-from bandit.report.numbers import count, counted
+from bandit.printable import count, counted
 
 if TYPE_CHECKING:
     from bandit.governance.erasure import EraseReport

@@ -3,11 +3,6 @@
 from __future__ import annotations
 
 from bandit.ope.numbers import UNKNOWN_NUMBER, NumberFormat
-from bandit.printable import counted
+from bandit.printable import count, counted
 
 __all__ = ["UNKNOWN_NUMBER", "NumberFormat", "count", "counted"]
-
-
-def count(number: int) -> str:
-    """Return a count with thousands separators."""
-    return f"{number:,}"

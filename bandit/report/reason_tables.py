@@ -52,6 +52,7 @@ def customer_table(found: CustomerDecisions, customer: str) -> list[Table]:
         if shown == found.n
         else f"the last {count(shown)} of {count(found.n)} decisions"
     )
+    every = "the 1 decision" if found.n == 1 else every
     tables = [_lines([f'{every[0].upper()}{every[1:]} for "{plain(customer, 200)}", the newest first:'])]
     for each in found.lines:
         chance = "probability unknown" if each.propensity is None else f"probability {100 * each.propensity:.3g}%"

@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 MOST_FACT_REASONS = 8
 """Most facts whose contributions are shown one by one; the rest is one row."""
 
-_SURE, _LIKELY = 0.95, 0.8
-"""Posterior probabilities from which an offer is called better, or probably better."""
+_LIKELY = 0.8
+"""Posterior probability from which an offer is called probably better; it is called better beyond the interval."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,20 +226,21 @@ def _lead(explanation: DecisionExplanation) -> tuple[str, ...]:
     size = f"{plain_number(abs(lead.reward.value) * scale)} {unit_name(explanation)}"
     sentence = (
         f"Against the {name} ({', '.join(differences)}) {size} {more} is expected of the chosen offer"
-        f"{interval_words(lead.reward, explanation)}: {_sureness(lead, name)}."
+        f"{interval_words(lead.reward, explanation)}: {_sureness(lead, name, explanation.level)}."
     )
     return (sentence,)
 
 
-def _sureness(lead: LeadReasons, name: str) -> str:
-    better = lead.p_better
-    if better >= _SURE:
+def _sureness(lead: LeadReasons, name: str, level: float) -> str:
+    """Return which of the two offers is better, and how sure; surely where the interval is on one side of 0."""
+    better, sure = lead.p_better, (1.0 + level) / 2.0
+    if better >= sure:
         return f"by the policy's belief it is better, with a probability of {percentage(better)}"
     if better >= _LIKELY:
         return f"it is probably better, with a probability of {percentage(better)}"
     if better > 1.0 - _LIKELY:
         return f"which of the two is better is not known yet ({percentage(better)} for the chosen one)"
-    how = "probably better" if better > 1.0 - _SURE else "better"
+    how = "probably better" if better > 1.0 - sure else "better"
     return f"the {name} is {how}, with a probability of {percentage(1.0 - better)}"
 
 

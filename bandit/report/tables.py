@@ -35,6 +35,8 @@ def csv_text(tables: Sequence[tuple[str, Tabular]]) -> str:
     named = [(name, table.to_rows()) for name, table in tables]
     several = len(named) > 1
     columns = list(dict.fromkeys(key for _, rows in named for row in rows for key in row))
+    if not columns:
+        return ""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow([*(["table"] if several else []), *columns])

@@ -19,6 +19,7 @@ COMMANDS = (
     "learn-offline",
     "audience",
     "plan",
+    "report",
     "results",
     "lift",
     "incrementality",

@@ -111,6 +111,14 @@ def test_json_has_every_row_and_the_seed(capsys, folder):
     assert found["search"]["facts"] == ["gender", "member"]
 
 
+def test_csv_has_a_line_for_every_row(capsys, folder):
+    """The same table as the dataframe's."""
+    words = ("audience", "short.csv", *FILES, *RULES_FILE)
+    head, *lines = run(capsys, *words, "--format", "csv").out.splitlines()
+    assert head.startswith("dimension,option,facts,segment,population,assumed,share,")
+    assert len(lines) == len(run(capsys, *words, "--json").json["rows"])
+
+
 def test_a_database_says_the_same_as_its_file(capsys, folder):
     """The same decisions, whose customers a database has under other names: other halves, the same surprise."""
     if not (folder / "offers.db").exists():

@@ -33,7 +33,7 @@ def test_the_numbers_are_those_by_hand(capsys, tiny):
     once = run(capsys, "incrementality", "offers.db", "--once", "--group", "rules", "--level", "0.9", "--json").json
     assert (once["look"], once["level"]) == ("once", 0.9)
     said = run(capsys, "incrementality", "offers.db").out
-    assert 'rules: cannot tell: there are only 3 customers in "rules".' in said
+    assert said.startswith('? rules: cannot tell - there are only 3 customers in "rules"; collect more decisions')
     assert "by option" not in said
     other = run(capsys, "incrementality", "offers.db", "--event", "visit", "--json").json
     assert other["control"]["purchases"] == 0
@@ -49,7 +49,7 @@ def test_a_marketer_reads_what_came_anyway_and_what_was_wasted(capsys, folder):
         "cost of incentives per 1,000 decisions in EUR; wasted: on purchases that come anyway",
         "policy by option: per 1,000 decisions with it; wasted EUR per 1,000 decisions of all",
         "discount 20",
-        "Of 1,000 decisions of group policy ",
+        "+ policy: of 1,000 decisions ",
         " would have come anyway; the ",
         "came through its offers.",
         "whether its offers added any cannot be told (",
@@ -62,7 +62,7 @@ def test_a_marketer_reads_what_came_anyway_and_what_was_wasted(capsys, folder):
     tables = [line for line in ran.out.splitlines() if line and line[0] in "┏┃┡│├└"]
     assert max(map(len, tables)) <= 100
     last = run(capsys, "incrementality", "offers.db", "--since", "2026-01-10T00:00:00Z", "--group", "rules").out
-    assert "discount 10: cannot tell: there are only " in last
+    assert "? rules, discount 10: cannot tell - there are only " in last
 
 
 def test_labels_without_a_declaration_have_no_options(capsys, folder):
@@ -73,12 +73,12 @@ def test_labels_without_a_declaration_have_no_options(capsys, folder):
     write(folder / "offers.db", catalogue, log)
     said = run(capsys, "incrementality", "offers.db").out
     assert "Its incentives cost nothing." in said
-    assert "Nothing is said of what it wasted, nor of its options: the catalogue declares no group" in said
+    assert "new: nothing is said of what it wasted, nor of its options: the catalogue declares no group" in said
     assert "was not checked: no shares are known (--shares)." in said
     shares = ("--shares", "new=0.4,holdout=0.6")
     assert "not checked" not in run(capsys, "incrementality", "offers.db", *shares).out
     off = run(capsys, "incrementality", "offers.db", "--shares", "new=0.9,holdout=0.1").out
-    assert "new: cannot tell: the groups do not have the intended sizes" in off
+    assert "? new: cannot tell - the groups do not have the intended sizes" in off
     assert "fatal: the groups do not have the intended sizes" in off
 
 

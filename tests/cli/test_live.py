@@ -130,7 +130,7 @@ def test_commands_count_the_decisions_that_were_never_shown(tmp_path, monkeypatc
     assert (said["left_out"], said["open"], said["not_activated"]) == (0, 0, 1)
     assert run(capsys, "export", "s.db", "out.csv", "--json").json["not_activated"] == 1
     again = run(capsys, "export", "s.db", "more.csv").out
-    assert '1 decisions were left out: the event "shown" never came.' in again.replace("\n", " ")
+    assert '1 decision was left out: the event "shown" never came.' in again.replace("\n", " ")
 
 
 def test_decide_says_what_served_the_customer_under_a_roll_out(tmp_path, monkeypatch, capsys):

@@ -91,10 +91,10 @@ class TestChanges:
         assert (killed.code, killed.err) == (0, "")
         assert "killed: the fallback serves everybody (the mode shadow waits)." in killed.out
         assert "Every process serves the fallback from its next decision on, within a second." in killed.out
-        assert "To end it: offer-bandit rollout resume offers.db" in killed.out
+        assert "\nTo end it:\n  offer-bandit rollout resume offers.db\n" in killed.out
         shown = run(capsys, "rollout", "show", "offers.db").out
         assert "kill by ops, " in shown
-        assert "To end it: offer-bandit rollout resume offers.db" in shown
+        assert "\nTo end it:\n  offer-bandit rollout resume offers.db\n" in shown
         monkeypatch.setenv("OFFER_BANDIT_KEY", "k")
         decided = run(capsys, "decide", "offers.db", "customer-7", "--policy-id", "1", "--json").json
         assert decided["offer"] == SPRING["fallback"]
@@ -120,7 +120,7 @@ class TestReport:
         assert said.code == 0, said.err
         assert "in shadow, since change 1: profit in EUR" in said.out
         assert "In shadow the policy chose what the rules served in " in said.out
-        assert "The policy in shadow against the rules: cannot tell: " in said.out
+        assert said.out.startswith("? The policy in shadow against the rules: cannot tell - ")
         plain = run(capsys, "rollout", "report", "offers.db", "--json").json
         assert plain["shadow"]["decisions"] == 60
         assert 0.0 < plain["shadow"]["expected"] < 1.0

@@ -31,7 +31,7 @@ def test_fit_says_what_was_learned_and_what_is_believed(example, capsys):
     assert said.code == 0
     assert "2,000" in said.out
     assert "predicted best" in said.out
-    assert "Next: offer-bandit decide new.db CUSTOMER" in said.out
+    assert "\nNext:\n  offer-bandit decide new.db CUSTOMER\n" in said.out
     arguments = ("--half-life", "30d", "--no-personal", "--floor", "0.05", "--top", "3", "--json")
     plain = run(capsys, "fit", "campaign.db", "--into", "other.db", *arguments).json
     assert plain["n"] == 2_000

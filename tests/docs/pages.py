@@ -167,7 +167,8 @@ class Shell:
                 variable, _, value = assignment.partition("=")
                 os.environ[variable] = value
             case "python", [file]:
-                runpy.run_path(file, run_name="__main__")
+                with mock.patch.object(sys, "path", [str(Path(file).parent.resolve()), *sys.path]):
+                    runpy.run_path(file, run_name="__main__")
             case _:
                 raise AssertionError(f"`{command}` is none of the commands that a page can run")
 

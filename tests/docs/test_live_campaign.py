@@ -16,6 +16,7 @@ from tests.docs.pages import blocks, commands
 
 FOLDER = Path(__file__).resolve().parents[2] / "examples" / "live_campaign"
 PAGE = (FOLDER / "README.md").read_text(encoding="utf-8")
+VERDICTS = {"+ ", "- ", "? ", "= ", "  "}
 SIZES = {"--customers": "200", "--visits": "150", "--pilot": "200"}
 """Sizes that a test has time for, in place of those of the page."""
 
@@ -29,11 +30,14 @@ class InstalledLiveSimulator:
 
 
 def commands_of_the_page():
-    """Each command of the page with the beginning of what it prints there, before the first number."""
+    """Each command of the page with the beginning of what it prints there, before the first number.
+
+    Verdicts, which depend on the sizes, are passed over: they begin with a sign and go on below it.
+    """
     for block in blocks(PAGE):
         if block.language == "console":
             for command, _, printed in commands(block):
-                first = next((line for line in printed if line), "")
+                first = next((line for line in printed if line and line[:2] not in VERDICTS), "")
                 yield shlex.split(command), re.split(r"\d", first)[0].strip()
 
 

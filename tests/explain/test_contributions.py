@@ -42,7 +42,7 @@ def explained(policy, rng, offers=None):
     return context, contributions(policy.posterior(context), reference, chosen)
 
 
-@settings(max_examples=25)
+@settings(max_examples=12)
 @given(st.sampled_from(OBJECTIVES), st.integers(0, 2**32 - 1), st.sampled_from([0.01, 0.3, 2.0]), st.booleans())
 def test_they_sum_to_the_differences_of_scores_and_of_rewards(kind, seed, size, ordered):
     """For every pair of offers: difference of base + sum of contributions = difference of the scores (and rewards)."""

@@ -108,6 +108,8 @@ class TestSentences:
             assert "Computed again from the log it is the same." in text
             assert "for the loyal" in text or number % 3 == 0
             seen.add(best)
+            if len(seen) == 2:
+                break
         assert seen == {True, False}
 
     def test_the_shown_parts_add_up_to_the_shown_lead(self, engine):

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from bandit.tabular import Cell
 
 AudienceVerdict: TypeAlias = Literal["surprise", "as assumed", "cannot tell"]
+"""What is said of an option and a segment; only a "surprise" is announced."""
 """What is said of an option and a segment."""
 
 OtherDimensions: TypeAlias = Literal["baseline", "even"]

@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from bandit.report.html.contents import ReportOptions, ReportSource
     from bandit.store import Store
 
-MOST_FACTS, MOST_VALUES = 3, 6
+MOST_SHOWN_FACTS, MOST_SHOWN_VALUES = 3, 6
 """Most facts whose segments are shown where none are named, and most values that such a fact has."""
 
 _BATCH = 16_384
@@ -197,9 +197,9 @@ class Analyses:
         few = [
             name
             for name, fact in self.catalogue.facts.items()
-            if fact.kind != "categorical" or len(fact.values) <= MOST_VALUES
+            if fact.kind != "categorical" or len(fact.values) <= MOST_SHOWN_VALUES
         ]
-        return few[:MOST_FACTS]
+        return few[:MOST_SHOWN_FACTS]
 
     def _store_with_groups(self) -> Store:
         if self.source.store is None:

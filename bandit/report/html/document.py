@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,9 +13,9 @@ from bandit._version import __version__
 from bandit.errors import InputError, MissingExtraError
 from bandit.printable import plain
 from bandit.report.html.gather import gather
-from bandit.report.html.numbers import percent
-from bandit.report.html.section import SIGNS
-from bandit.report.html.sections.audience import audience_section
+from bandit.report.html.numbers import RewardWords, percent
+from bandit.report.html.section import TONE_SIGNS
+from bandit.report.html.sections.audience import audience_section, surprise_words
 from bandit.report.html.sections.calibration import calibration_section
 from bandit.report.html.sections.coverage import coverage_section
 from bandit.report.html.sections.depth import depth_section
@@ -92,12 +93,15 @@ def render_report(contents: ReportContents) -> str:
     environment = _require_extra()
     shown, absent = _split(_sections(contents))
     card = verdict_card(contents)
+    if contents.audience.value is not None and contents.audience.value.surprises:
+        unit = RewardWords.of(contents.source.catalogue)
+        card = replace(card, also=surprise_words(contents.audience.value, unit))
     return environment.get_template("report.html.j2").render(
         title=contents.options.title or f"Report of {Path(contents.source.name).name}",
         card=card,
         sections=shown,
         absent=absent,
-        signs=SIGNS,
+        signs=TONE_SIGNS,
         facts=_facts(contents),
         footer=_footer(contents),
         command=contents.options.command,
@@ -120,7 +124,8 @@ def _require_extra() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["short"] = lambda text: plain(text, _LONGEST)
+    environment.filters["code"] = lambda text: plain(text, _LONGEST)
+    environment.filters["short"] = lambda text: plain(text, _LONGEST).replace(" %", "\N{NO-BREAK SPACE}%")
     return environment
 
 

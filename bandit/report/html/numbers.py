@@ -16,7 +16,7 @@ MINUS = "\N{MINUS SIGN}"
 
 
 @dataclass(frozen=True, slots=True)
-class RewardUnit:
+class RewardWords:
     """The unit of rewards in words: `amount` follows a number ("EUR", "conversions"), `what` names the value."""
 
     amount: str
@@ -24,14 +24,14 @@ class RewardUnit:
     event: str
 
     @staticmethod
-    def of(catalogue: Catalogue) -> RewardUnit:
+    def of(catalogue: Catalogue) -> RewardWords:
         """Return the unit of a catalogue's objective."""
         kind, event = catalogue.objective.kind, catalogue.objective.event
         if kind == "conversion":
-            return RewardUnit(f'"{event}"', f'conversions ("{event}")', event)
+            return RewardWords(f'"{event}"', f'conversions ("{event}")', event)
         if kind == "reward":
-            return RewardUnit("reward", "reward", event)
-        return RewardUnit(catalogue.currency, f"{kind} in {catalogue.currency}", event)
+            return RewardWords("reward", "reward", event)
+        return RewardWords(catalogue.currency, f"{kind} in {catalogue.currency}", event)
 
 
 def rounded(value: float, error: float, *, signed: bool = False, figures: int = 2) -> str:
@@ -81,7 +81,7 @@ def percent(share: float) -> str:
     """
     if not math.isfinite(share):
         return UNKNOWN_NUMBER
-    places = 1 if 0.0 < abs(share) < 0.1 else 0
+    places = 1 if 0.0 < abs(share) < 0.0995 else 0
     return f"{share:.{places}%}".replace("%", " %").replace("-", MINUS)
 
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 Tone: TypeAlias = Literal["good", "bad", "open", "unknown", "well", "doubt", "fatal", "plain"]
 """How something looks: a verdict (better, worse, no difference found, cannot tell), a check, or neither."""
 
-SIGNS: dict[Tone, str] = {
+TONE_SIGNS: dict[Tone, str] = {
     "good": "▲", "bad": "▼", "open": "●", "unknown": "?", "well": "✓", "doubt": "!", "fatal": "✕", "plain": "",
 }  # fmt: skip
 """A sign beside each tone, so that none is told by its colour alone."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from bandit.evaluate import LOGGED
 from bandit.report.html.next_steps import NextStep, steps_after_evaluation, steps_after_lift
-from bandit.report.html.numbers import RewardUnit, between, bounds, middle, percent
+from bandit.report.html.numbers import RewardWords, between, bounds, middle, percent
 from bandit.report.html.section import sentence, tone_of
 from bandit.report.numbers import count
 
@@ -40,7 +40,10 @@ class CardFigure:
 
 @dataclass(frozen=True, slots=True)
 class VerdictCard:
-    """The card: its verdict, headline and sentence, the amounts (none where nothing can be told), and what to do."""
+    """The card: its verdict, headline and sentence, the amounts (none where nothing can be told), and what to do.
+
+    `also` is a finding besides the verdict that its reader should not miss, empty where there is none.
+    """
 
     verdict: str
     tone: Tone
@@ -49,6 +52,7 @@ class VerdictCard:
     figures: tuple[CardFigure, ...]
     basis: str
     steps: tuple[NextStep, ...]
+    also: str = ""
 
 
 def verdict_card(contents: ReportContents) -> VerdictCard:
@@ -82,7 +86,7 @@ def best_policy(evaluation: Evaluation) -> PolicyEvaluation | None:
 
 def _of_lift(contents: ReportContents, report: LiftReport, row: LiftRow) -> VerdictCard:
     shown = row.anytime if report.lift.options.look == "daily" else row.once
-    unit = RewardUnit.of(contents.source.catalogue)
+    unit = RewardWords.of(contents.source.catalogue)
     group = next(each for each in report.lift.groups if each.name == row.group)
     words = _words(
         row.verdict, f'group "{row.group}"', f'group "{row.baseline}"', shown, unit, row.reason, earned="earned"
@@ -107,7 +111,7 @@ def _of_lift(contents: ReportContents, report: LiftReport, row: LiftRow) -> Verd
 
 
 def _of_evaluation(contents: ReportContents, evaluation: Evaluation) -> VerdictCard:
-    best, unit = best_policy(evaluation), RewardUnit.of(contents.source.catalogue)
+    best, unit = best_policy(evaluation), RewardWords.of(contents.source.catalogue)
     if best is None:
         words = "The only policy given is the baseline, so there is nothing to compare it with."
         return VerdictCard("cannot tell", "unknown", _HEADLINES["cannot tell"], words, (), "", ())
@@ -153,7 +157,7 @@ def _headline(verdict: str, group: str, baseline: str) -> str:
 
 
 def _words(
-    verdict: str, group: str, baseline: str, shown: Estimate, unit: RewardUnit, reason: str, *, earned: str
+    verdict: str, group: str, baseline: str, shown: Estimate, unit: RewardWords, reason: str, *, earned: str
 ) -> str:
     """Return the verdict in one sentence."""
     if verdict == "cannot tell":
@@ -172,7 +176,7 @@ def _words(
     )
 
 
-def _figures(verdict: str, shown: Estimate, unit: RewardUnit, n: int, total: str) -> tuple[CardFigure, ...]:
+def _figures(verdict: str, shown: Estimate, unit: RewardWords, n: int, total: str) -> tuple[CardFigure, ...]:
     """Return the amounts per 1,000 decisions, per decision, and in total; the first is the large one.
 
     Where no difference is found the interval is the amount: its middle would be taken for a result.
@@ -182,8 +186,7 @@ def _figures(verdict: str, shown: Estimate, unit: RewardUnit, n: int, total: str
     sizes = (("per 1,000 decisions", 1000.0), ("per decision", 1.0), (total, float(n)))
     if verdict == "no difference found":
         return tuple(
-            CardFigure(per, f"{bounds(shown, times=times, signed=True)} {unit.amount}", "it may be anything in between")
-            for per, times in sizes
+            CardFigure(per, f"{bounds(shown, times=times, signed=True)} {unit.amount}", "") for per, times in sizes
         )
     return tuple(
         CardFigure(

@@ -54,7 +54,7 @@ def test_the_intervals_hold_the_posterior_at_their_level(kind):
     policy = learned(kind)
     rng = np.random.default_rng(3)
     every = np.arange(10)
-    for row in range(3):
+    for row in range(2):
         contexts = draw_contexts(policy.catalogue, 3, np.random.default_rng(4)).take(slice(row, row + 1))
         predicted = policy.predict_response(contexts)
         scores, amounts = weight_draws(policy, contexts, rng)

@@ -1,10 +1,11 @@
 """The page: one small file, no network, nothing of the data's that the browser would run, the same bytes each time."""
 
 import re
+import sys
 
 import pytest
 
-from bandit.errors import InputError
+from bandit.errors import InputError, MissingExtraError
 from bandit.report.html import build_report, write_report
 from tests.report.html.campaign import PIPE, QUOTES, SCRIPT, draw, options, source
 from tests.report.html.reading import read, sections
@@ -62,7 +63,7 @@ def test_names_from_the_data_are_text_and_never_markup(page):
     assert "alert" not in script.text
     handlers = [name for each in root.all() for name in each.attributes if name.startswith("on")]
     assert handlers == []
-    assert PIPE in root.text
+    assert PIPE.replace(" %", "\N{NO-BREAK SPACE}%") in root.text
     assert QUOTES in root.text
     assert f"best {SCRIPT}" in root.text
     assert SCRIPT not in page
@@ -108,3 +109,10 @@ def test_a_report_replaces_a_report_and_nothing_else(tmp_path, contents):
     with pytest.raises(InputError, match="there is no folder"):
         write_report(tmp_path / "no" / "report.html", source(), options())
     assert other.read_text(encoding="utf-8") == "my notes"
+
+
+@pytest.mark.parametrize("library", ["jinja2", "matplotlib"])
+def test_without_its_extra_it_says_what_to_install_before_it_computes_anything(library, monkeypatch):
+    monkeypatch.setitem(sys.modules, library, None)
+    with pytest.raises(MissingExtraError, match=r'pip install "offer-bandit\[report\]"'):
+        build_report(source(), options(), lambda done, total: pytest.fail("it computes"))

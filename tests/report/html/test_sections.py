@@ -28,7 +28,10 @@ def finding(verdict, assumed=0.0, share=0.81, confirmed=True):
 
 
 def audience_of(*rows):
-    search = AudienceSearch(("gender",), ("postcode",), 3, 0, 0, 12, 2, 10_000, 10_000, 0.8)
+    search = AudienceSearch(
+        facts=("gender",), skipped=("postcode",), constant=(), options=3, pairs=0, pairs_left_out=0, candidates=12,
+        confirmed=2, searched_on=10_000, confirmed_on=10_000, detectable=0.8,
+    )  # fmt: skip
     return Audience("rules", 0.95, "baseline", "logged", "buyers", 20_000, 5_000, rows, search, ())
 
 
@@ -61,8 +64,8 @@ def test_options_that_are_never_served_are_named(contents):
     never = OptionUse("depth", "50", 0, 0.0, 0.0, "never eligible", "the rule never")
     told = coverage_section(replace(contents, use=Answer(CatalogueUse((used, never), 4, 4, 1, 10, 1_000))))
     assert told.finding == (
-        "Of 2 options 1 are never or hardly ever served: depth 50 (never eligible). Of 10 offers 4 were never served "
-        "and 1 hardly ever."
+        "Of 2 options 1 are never or hardly ever served: depth 50 (never eligible). Of 10 offers 4 were never "
+        "and 1 hardly ever served."
     )
 
 

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
 _HEIGHT, _LINE = 200.0, 15.0
 _SHIFT = 0.09
+_CENTRED = 4
+"""Up to this many periods each is named; of more the first, the middle and the last, which ends at the edge."""
+
 _STYLES = ("-", "--", "-.", ":", "-")
 
 MOST_LINES = len(SERIES_COLOURS)
@@ -56,8 +59,12 @@ def lines_chart(name: str, title: str, periods: Sequence[str], lines: Sequence[T
         axes.tick_params(length=0, labelsize=9.5)
         axes.locator_params(axis="y", nbins=5)
         axes.set_xlim(-0.5, len(periods) - 0.5)
-        shown = range(len(periods)) if len(periods) <= 4 else sorted({0, (len(periods) - 1) // 2, len(periods) - 1})
+        shown = (
+            range(len(periods)) if len(periods) <= _CENTRED else sorted({0, (len(periods) - 1) // 2, len(periods) - 1})
+        )
         axes.set_xticks(list(shown), [periods[place] for place in shown])
+        if len(periods) > _CENTRED:
+            axes.get_xticklabels()[-1].set_horizontalalignment("right")
         drawn.figure.legend(
             loc="upper left", bbox_to_anchor=(0.01, 1.0), ncols=3, fontsize=9.5, labelcolor=INK, handlelength=2.6,
             columnspacing=1.2, borderpad=0.2, labelspacing=0.3,

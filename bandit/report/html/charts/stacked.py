@@ -57,6 +57,7 @@ def stacked_chart(name: str, title: str, rows: Sequence[StackedRow], parts: Sequ
             handles=handles, loc="upper left", bbox_to_anchor=(0.015, 1.0), fontsize=9.5, handlelength=1.6,
             labelspacing=0.35, borderpad=0.2, labelcolor=INK,
         )  # fmt: skip
-        axes.set_xlim(left=0.0)
+        axes.set_xlim(0.0, 1.06 * max(sum(max(part, 0.0) for part in row.parts) for row in rows) or 1.0)
+        axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.4g}")
         axes.set_xlabel(unit, fontsize=9.5)
     return drawn.chart

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from bandit.evaluate import LOGGED
 from bandit.report.html.charts.shares import ShareRow, shares_chart
-from bandit.report.html.numbers import RewardUnit, bounds, middle, percent
+from bandit.report.html.numbers import RewardWords, bounds, middle, percent
 from bandit.report.html.section import ReportSection, TableCell, missing, sentence, table
 from bandit.report.numbers import UNKNOWN_NUMBER, count
 
@@ -29,14 +29,14 @@ def audience_section(contents: ReportContents) -> ReportSection:
     found = contents.audience.value
     if found is None:
         return missing(_KEY, _TITLE, contents.audience.reason)
-    unit = RewardUnit.of(contents.source.catalogue)
+    unit = RewardWords.of(contents.source.catalogue)
     told = [row for row in found.rows if row.confirmed and row.verdict != "cannot tell"]
     rows = list(found.surprises) or told
     charts = (_chart(found, rows[:MOST_SHARE_ROWS]),) if rows else ()
     return ReportSection(
         key=_KEY,
         title=_TITLE,
-        finding=_finding(found, unit),
+        finding=surprise_words(found, unit),
         charts=charts,
         tables=(_table(found, unit),) if found.rows else (),
         notes=_notes(found, unit),
@@ -47,7 +47,8 @@ def _who(found: Audience) -> str:
     return "the log's policy" if found.baseline == LOGGED else "the rules"
 
 
-def _finding(found: Audience, unit: RewardUnit) -> str:
+def surprise_words(found: Audience, unit: RewardWords) -> str:
+    """Return the largest surprise in words, or that there is none."""
     if not found.surprises:
         return (
             f"No surprise was found: for no option is it sure that other customers respond than {_who(found)} assumed, "
@@ -80,7 +81,7 @@ def _chart(found: Audience, rows: list[AudienceFinding]) -> ReportChart:
     return shares_chart("audience-chart", title, shown, _who(found), found.responders)
 
 
-def _table(found: Audience, unit: RewardUnit) -> ReportTable:
+def _table(found: Audience, unit: RewardWords) -> ReportTable:
     columns = {
         "option": False, "segment": False, "of all": True, f"{_who(found)} assumed": True,
         f"of its {found.responders}": True,
@@ -100,7 +101,7 @@ def _table(found: Audience, unit: RewardUnit) -> ReportTable:
     return table("Every option and segment that was looked at", columns, rows)
 
 
-def _notes(found: Audience, unit: RewardUnit) -> tuple[str, ...]:
+def _notes(found: Audience, unit: RewardWords) -> tuple[str, ...]:
     search = found.search
     notes = [
         (
@@ -121,6 +122,8 @@ def _notes(found: Audience, unit: RewardUnit) -> tuple[str, ...]:
         )
     if search.skipped:
         notes.append(f"Not looked at, since they have too many values: {', '.join(search.skipped)}.")
+    if search.constant:
+        notes.append(f"Not looked at, since every customer has the same value: {', '.join(search.constant)}.")
     reasons = dict.fromkeys(row.reason for row in found.rows if row.verdict == "cannot tell" and row.confirmed)
     notes += [sentence(f"cannot tell: {reason.removeprefix('cannot tell: ')}") for reason in list(reasons)[:6]]
     return (*notes, *(sentence(f"{each.severity}: {each.sentence}") for each in found.findings))

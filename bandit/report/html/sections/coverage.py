@@ -62,7 +62,7 @@ def _finding(found: CatalogueUse) -> str:
     )
     if not found.offers_never and not found.offers_rarely:
         return f"{sentence(first)} So are all {count(found.n_offers)} offers."
-    offers = f"of {count(found.n_offers)} offers {count(found.offers_never)} were never served"
-    if found.offers_rarely:
-        offers += f" and {count(found.offers_rarely)} hardly ever"
+    parts = [(found.offers_never, "never"), (found.offers_rarely, "hardly ever")]
+    said = " and ".join(f"{count(n)} {how}" for n, how in parts if n).replace(" ", " were ", 1)
+    offers = f"of {count(found.n_offers)} offers {said} served"
     return f"{sentence(first)} {sentence(offers)}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bandit.report.html.charts.depths import DepthPanel, depths_chart
-from bandit.report.html.numbers import RewardUnit, bounds, middle, percent
+from bandit.report.html.numbers import RewardWords, bounds, middle, percent
 from bandit.report.html.section import ReportSection, missing, sentence, table
 from bandit.report.numbers import count
 
@@ -27,7 +27,7 @@ def depth_section(contents: ReportContents) -> ReportSection:
         return missing(_KEY, _TITLE, contents.depth.reason)
     if not found.points:
         return missing(_KEY, _TITLE, "needs a dimension whose options give away different shares of revenue (rate)")
-    unit = RewardUnit.of(contents.source.catalogue)
+    unit = RewardWords.of(contents.source.catalogue)
     dimensions = list(dict.fromkeys(point.dimension for point in found.points))[:_MOST_DIMENSIONS]
     by_dimension = {name: [point for point in found.points if point.dimension == name] for name in dimensions}
     return ReportSection(
@@ -44,7 +44,7 @@ def depth_section(contents: ReportContents) -> ReportSection:
     )
 
 
-def _finding(name: str, points: list[DepthPoint], unit: RewardUnit) -> str:
+def _finding(name: str, points: list[DepthPoint], unit: RewardWords) -> str:
     sure = [point for point in points if point.reason is None]
     if len(sure) < _FEWEST_DEPTHS:
         return sentence(f"what the depths of {name} would bring if everyone got them cannot be told")
@@ -58,7 +58,7 @@ def _finding(name: str, points: list[DepthPoint], unit: RewardUnit) -> str:
     return sentence(words)
 
 
-def _chart(name: str, points: list[DepthPoint], unit: RewardUnit, place: int) -> ReportChart:
+def _chart(name: str, points: list[DepthPoint], unit: RewardWords, place: int) -> ReportChart:
     panels = (
         DepthPanel("share that responds", tuple(_ends(point, response=True) for point in points), percent=True),
         DepthPanel(
@@ -74,7 +74,7 @@ def _ends(point: DepthPoint, *, response: bool) -> tuple[float, float, float]:
     return each.value, each.low, each.high
 
 
-def _table(points: tuple[DepthPoint, ...], unit: RewardUnit) -> ReportTable:
+def _table(points: tuple[DepthPoint, ...], unit: RewardWords) -> ReportTable:
     columns = {
         "option": False, "gives away": True, "decisions": True, "got it": True, "would respond": True, "interval": True,
         f"{unit.amount} per decision": True, "its interval": True, "why not": False,

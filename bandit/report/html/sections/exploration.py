@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bandit.report.html.charts.bars import bars_chart
-from bandit.report.html.numbers import RewardUnit, percent
+from bandit.report.html.numbers import RewardWords, percent
 from bandit.report.html.section import ReportSection, missing, sentence, table
 from bandit.report.learning import exploration_lines
 from bandit.report.numbers import NumberFormat, count
@@ -26,7 +26,7 @@ def exploration_section(contents: ReportContents) -> ReportSection:
     found = contents.exploring.value
     if found is None:
         return missing(_KEY, _TITLE, contents.exploring.reason)
-    unit, cost = RewardUnit.of(contents.source.catalogue), found.cost
+    unit, cost = RewardWords.of(contents.source.catalogue), found.cost
     periods = [each for each in cost.periods if each.n]
     days = [iso_minute(each.start)[:_DAY] for each in periods]
     share = percent(cost.total.cost / cost.total.best) if cost.total.best > 0.0 else ""

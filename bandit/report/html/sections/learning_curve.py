@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bandit.report.html.charts.lines import MOST_LINES, TimeLine, lines_chart
-from bandit.report.html.numbers import RewardUnit, bounds, middle, percent
+from bandit.report.html.numbers import RewardWords, bounds, middle, percent
 from bandit.report.html.section import ReportSection, missing, sentence, table
 from bandit.report.numbers import count
 from bandit.report.times import iso_minute
@@ -30,7 +30,7 @@ def learning_curve_section(contents: ReportContents) -> ReportSection:
     starts = sorted({point.start for point in curve.points if point.start is not None})
     if not curve.times_known or len(starts) < _FEW:
         return missing(_KEY, _TITLE, "a curve needs decisions of two weeks and more, with their times")
-    unit = RewardUnit.of(contents.source.catalogue)
+    unit = RewardWords.of(contents.source.catalogue)
     names = list(dict.fromkeys(_name(curve, point) for point in curve.points))
     shown = sorted(names, key=lambda name: -sum(point.n for point in curve.points if _name(curve, point) == name))
     place = {start: number for number, start in enumerate(starts)}
@@ -79,7 +79,7 @@ def _name(curve: LearningCurve, point: LearningPoint) -> str:
     return point.policy if len({each.policy for each in curve.points}) > 1 else _ALL
 
 
-def _finding(curve: LearningCurve, name: str, unit: RewardUnit) -> str:
+def _finding(curve: LearningCurve, name: str, unit: RewardWords) -> str:
     mine = [point for point in curve.points if _name(curve, point) == name and point.start is not None]
     first, last = min(mine, key=lambda each: each.start or 0), max(mine, key=lambda each: each.start or 0)
     apart = first.value.high < last.value.low or last.value.high < first.value.low

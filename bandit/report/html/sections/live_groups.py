@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bandit.report.html.charts.forest import ForestRow, forest_chart
-from bandit.report.html.numbers import RewardUnit, bounds, middle, percent
+from bandit.report.html.numbers import RewardWords, bounds, middle, percent
 from bandit.report.html.section import ReportSection, missing, sentence, table, tone_of, verdict_cell
 from bandit.report.lift import lift_lines
 from bandit.report.numbers import count
@@ -28,7 +28,7 @@ def live_groups_section(contents: ReportContents) -> ReportSection:
     report = contents.lift.value
     if report is None:
         return missing(_KEY, _TITLE, contents.lift.reason)
-    unit = RewardUnit.of(contents.source.catalogue)
+    unit = RewardWords.of(contents.source.catalogue)
     charts = [_overall(report, unit)]
     if report.lift.weeks:
         charts.append(_weeks(report, unit))
@@ -47,7 +47,7 @@ def interval_of(report: LiftReport, row: LiftRow) -> Estimate:
     return row.anytime if report.lift.options.look == "daily" else row.once
 
 
-def _finding(report: LiftReport, unit: RewardUnit) -> str:
+def _finding(report: LiftReport, unit: RewardWords) -> str:
     said = []
     for row in report.lift.verdicts:
         shown = interval_of(report, row)
@@ -60,14 +60,14 @@ def _finding(report: LiftReport, unit: RewardUnit) -> str:
     return sentence("; ".join(said))
 
 
-def _overall(report: LiftReport, unit: RewardUnit) -> ReportChart:
+def _overall(report: LiftReport, unit: RewardWords) -> ReportChart:
     rows = [_forest_row(report, row, f"{row.group} minus {row.baseline}") for row in _pairs(report)]
     return forest_chart(
         "groups-chart", "Differences between live groups, per decision", rows, f"{unit.amount} per decision"
     )
 
 
-def _weeks(report: LiftReport, unit: RewardUnit) -> ReportChart:
+def _weeks(report: LiftReport, unit: RewardWords) -> ReportChart:
     rows = [
         _forest_row(report, row, f"{part.name}: {row.group}") for part in report.lift.weeks for row in part.rows[:1]
     ]
@@ -91,7 +91,7 @@ def _pairs(report: LiftReport) -> list[LiftRow]:
     return [row for row in lift.rows if (row.method, row.unit) == (lift.method, lift.options.unit)]
 
 
-def _group_table(report: LiftReport, unit: RewardUnit) -> ReportTable:
+def _group_table(report: LiftReport, unit: RewardWords) -> ReportTable:
     lift = report.lift
     whole, every = sum(each.share for each in lift.groups), sum(each.customers for each in lift.groups)
     columns = {
@@ -109,7 +109,7 @@ def _group_table(report: LiftReport, unit: RewardUnit) -> ReportTable:
     return table("The groups", columns, rows)
 
 
-def _pair_table(report: LiftReport, unit: RewardUnit) -> ReportTable:
+def _pair_table(report: LiftReport, unit: RewardWords) -> ReportTable:
     columns = {"groups": False, f"{unit.amount} per decision": True, "interval": True, "verdict": False}
     rows: list[list[str | TableCell]] = [
         [f"{row.group} minus {row.baseline}", *_cells(report, row), verdict_cell(row.verdict)] for row in _pairs(report)
@@ -117,7 +117,7 @@ def _pair_table(report: LiftReport, unit: RewardUnit) -> ReportTable:
     return table("Differences; the intervals are those the verdicts rest on", columns, rows)
 
 
-def _week_tables(report: LiftReport, unit: RewardUnit) -> tuple[ReportTable, ...]:
+def _week_tables(report: LiftReport, unit: RewardWords) -> tuple[ReportTable, ...]:
     if not report.lift.weeks:
         return ()
     columns = {

@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 from bandit.report.html.charts.heat import HeatCell, heat_chart
-from bandit.report.html.numbers import RewardUnit, bounds, middle
+from bandit.report.html.numbers import RewardWords, bounds, middle
 from bandit.report.html.section import ReportSection, missing, sentence, table, verdict_cell
 from bandit.report.numbers import count
 
@@ -29,7 +29,7 @@ def options_by_segment_section(contents: ReportContents) -> ReportSection:
         return missing(_KEY, _TITLE, contents.segments.reason)
     if not found.cells:
         return missing(_KEY, _TITLE, "needs a dimension of at least two options")
-    unit = RewardUnit.of(contents.source.catalogue)
+    unit = RewardWords.of(contents.source.catalogue)
     facts = list(dict.fromkeys(cell.fact for cell in found.cells))
     told = {cell.fact for cell in found.cells if cell.finding != "cannot tell"}
     shown = [fact for fact in facts if fact in told and (fact or len(told) == 1)]
@@ -44,13 +44,13 @@ def options_by_segment_section(contents: ReportContents) -> ReportSection:
     )
 
 
-def _finding(found: OptionSegments, unit: RewardUnit) -> str:
+def _finding(found: OptionSegments, unit: RewardWords) -> str:
     sure = [cell for cell in found.cells if cell.finding != "cannot tell" and cell.difference is not None]
     if not sure:
         return "For no option and segment can it be told whether giving it to all of them is better or worse."
     best = max(sure, key=lambda cell: 0.0 if cell.difference is None else cell.difference.value)
     words = (
-        f"of {len(found.cells)} pairs of an option and a segment, {len(sure)} can be told apart from the log's policy"
+        f"of {len(found.cells)} pairs of an option and a segment, {len(sure)} can be told apart from {found.baseline}"
     )
     if best.difference is not None and best.finding == "better":
         words += (
@@ -72,7 +72,7 @@ def _chart(found: OptionSegments, fact: str, number: int) -> ReportChart:
     table_of_cells = [
         [_heat_cell(by_place.get((dimension, option, segment))) for segment in columns] for dimension, option in rows
     ]
-    title = f"By {fact}: more or less than the log's policy" if fact else "More or less than the log's policy"
+    title = f"By {fact}: more or less than {found.baseline}" if fact else f"More or less than {found.baseline}"
     names = [f"{dimension} {option}" for dimension, option in rows]
     return heat_chart(f"segments-chart-{number}", title, names, columns, table_of_cells)
 
@@ -86,10 +86,10 @@ def _heat_cell(cell: OptionSegment | None) -> HeatCell | None:
     return HeatCell(away.value, cell.finding != "cannot tell")
 
 
-def _table(found: OptionSegments, unit: RewardUnit) -> ReportTable:
+def _table(found: OptionSegments, unit: RewardWords) -> ReportTable:
     columns = {
         "segment": False, "option": False, "decisions": True, "got it": True, f"would earn, {unit.amount}": True,
-        "minus the log's policy": True, "interval": True, "finding": False, "why": False,
+        f"minus {found.baseline}": True, "interval": True, "finding": False, "why": False,
     }  # fmt: skip
     rows: list[list[str | TableCell]] = []
     for cell in found.cells:
@@ -103,11 +103,11 @@ def _table(found: OptionSegments, unit: RewardUnit) -> ReportTable:
     return table("Every option and segment; the intervals of the differences hold together", columns, rows)
 
 
-def _notes(found: OptionSegments, unit: RewardUnit, untold: list[str]) -> tuple[str, ...]:
+def _notes(found: OptionSegments, unit: RewardWords, untold: list[str]) -> tuple[str, ...]:
     notes = [
         (
             f"A number is what giving the option to the whole segment would earn more or less, in {unit.amount} per "
-            "decision, than what the log's policy earned with the same customers. Grey with a question mark: it cannot "
+            f"decision, than {found.baseline} earned with the same customers. Grey with a question mark: it cannot "
             "be told; the table says why."
         ),
         (

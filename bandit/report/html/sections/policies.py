@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from bandit.evaluate import LOGGED
 from bandit.report.html.charts.forest import ForestRow, forest_chart
-from bandit.report.html.numbers import RewardUnit, bounds, middle, percent
+from bandit.report.html.numbers import RewardWords, bounds, middle, percent
 from bandit.report.html.section import ReportSection, TableCell, missing, sentence, table, tone_of, verdict_cell
 from bandit.report.numbers import UNKNOWN_NUMBER, count
 
@@ -31,7 +31,7 @@ def policies_section(contents: ReportContents) -> ReportSection:
     found = contents.evaluation.value
     if found is None:
         return missing(_KEY, _TITLE, contents.evaluation.reason)
-    unit = RewardUnit.of(contents.source.catalogue)
+    unit = RewardWords.of(contents.source.catalogue)
     compared = [row for row in found.rows if row.name != found.baseline]
     return ReportSection(
         key=_KEY,
@@ -73,7 +73,7 @@ def _finding(found: Evaluation, compared: list[PolicyEvaluation]) -> str:
     return sentence(", ".join(parts))
 
 
-def _chart(found: Evaluation, compared: list[PolicyEvaluation], unit: RewardUnit) -> ReportChart:
+def _chart(found: Evaluation, compared: list[PolicyEvaluation], unit: RewardWords) -> ReportChart:
     rows = sorted(compared, key=lambda row: -math.inf if row.together is None else row.together.value, reverse=True)
     baseline = baseline_words(found)
     return forest_chart(
@@ -99,7 +99,7 @@ def _forest_row(row: PolicyEvaluation) -> ForestRow:
     )
 
 
-def _table(found: Evaluation, unit: RewardUnit) -> ReportTable:
+def _table(found: Evaluation, unit: RewardWords) -> ReportTable:
     baseline = baseline_words(found)
     columns = {
         "policy": False,
