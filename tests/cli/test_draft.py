@@ -27,7 +27,7 @@ def test_one_command_leads_from_a_file_to_a_verdict(trial, capsys):
     assert "offer letter_group:" in said.out
     assert "visited: a second outcome" in said.out
     assert "They read all 6,000 rows." in said.out
-    assert "better: it earns" in said.out
+    assert "better - it earns" in said.out
     assert all((trial / name).exists() for name in FILES)
 
 
