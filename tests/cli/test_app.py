@@ -18,6 +18,8 @@ COMMANDS = (
     "evaluate",
     "learn-offline",
     "audience",
+    "why",
+    "importance",
     "plan",
     "report",
     "results",

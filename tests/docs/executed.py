@@ -58,6 +58,7 @@ EXECUTED = {
 """The path of each page from the root, and its setting. A page with a `python` or `console` block belongs here."""
 
 ELSEWHERE = {
+    "docs/why.md": "its numbers differ between processors by more than their last digit; test_why_page compares them",
     "examples/live_campaign/README.md": "its commands take minutes; test_live_campaign runs them on fewer customers",
 }
 """Pages with such blocks that another test runs, and why."""

@@ -11,7 +11,7 @@ import numpy as np
 
 from bandit.domain import IntArray
 from bandit.logfiles.columns.values import INVALID, truth
-from bandit.logfiles.draft.facts import MOST_VALUES, fact_type
+from bandit.logfiles.draft.facts import MOST_DRAFTED_VALUES, fact_type
 from bandit.logfiles.draft.profile import BLANK
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def _draft(name: str, column: ColumnProfile, later: set[str]) -> FactDraft:
         marks = np.full(column.n, BLANK) if column.numbers is None else np.nan_to_num(column.numbers, nan=BLANK)
         return FactDraft(name, column.name, "boolean", (), table, marks.astype(np.int64), (f"not {name}", name))
     added = sorted({text.strip() for text in later if text.strip()} - known)
-    values = tuple(sorted([*column.distinct, *added][: 2 * MOST_VALUES]))
+    values = tuple(sorted([*column.distinct, *added][: 2 * MOST_DRAFTED_VALUES]))
     table = dict.fromkeys(sorted(missing), "")
     table |= {text: text.strip() for text in raws if text.strip() and text != text.strip() and text not in missing}
     conditions = tuple(f'{name} == "{_quoted(text)}"' for text in column.distinct)

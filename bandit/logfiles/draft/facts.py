@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 MOST_FACTS = 50
 """Most facts that are drafted; more columns are left out with a word."""
 
-MOST_VALUES = 50
+MOST_DRAFTED_VALUES = 50
 """Most values of a categorical fact."""
 
 _EXPECTED = 20.0
@@ -99,7 +99,7 @@ def _no_value(column: ColumnProfile) -> str | None:
             return "it numbers the rows"
         if column.is_whole and column.is_unique and column.words & ID_WORDS:
             return "an id: it differs in every row"
-        if column.words & {"id", "uuid"} and column.is_whole and len(column.distinct) > MOST_VALUES:
+        if column.words & {"id", "uuid"} and column.is_whole and len(column.distinct) > MOST_DRAFTED_VALUES:
             return f"an id: {len(column.distinct):,} different numbers without an order"
         return None
     if column.looks != "text":
@@ -107,8 +107,8 @@ def _no_value(column: ColumnProfile) -> str | None:
     n = column.n - column.n_blank
     if len(column.distinct) > max(1, 0.5 * n) and n > 3:
         return "an id or free text: it differs in nearly every row"
-    if len(column.distinct) > MOST_VALUES:
-        return f"{len(column.distinct):,} different texts; group them into at most {MOST_VALUES} first"
+    if len(column.distinct) > MOST_DRAFTED_VALUES:
+        return f"{len(column.distinct):,} different texts; group them into at most {MOST_DRAFTED_VALUES} first"
     return None
 
 
