@@ -9,8 +9,8 @@ import typer
 from bandit.cli.choices import OTHER_DIMENSIONS
 from bandit.cli.console import output_format, progress, show, show_plain
 from bandit.cli.evaluation_options import PropensitySource, RewardModels, one_of, reward_model_named
+from bandit.cli.help import OUTPUT
 from bandit.cli.options import (
-    OUTPUT,
     AsJson,
     CatalogueFile,
     Database,
