@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import re
+import textwrap
 import warnings
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -116,6 +117,12 @@ def canvas(name: str, title: str, description: str, height: float) -> Iterator[C
 def label(text: str, most: int = 52) -> str:
     """Return a name as one short line for a chart."""
     return plain(text, 200) if len(text) <= most else plain(text, 200)[: most - 1].rstrip() + "…"
+
+
+def two_lines(text: str, letters: int) -> str:
+    """Return a name on at most two lines of so many letters, since a reader's font may be wider than the chart's."""
+    lines = textwrap.wrap(label(text, 2 * letters - 2), letters)
+    return "\n".join(lines[:2]) if len(lines) <= 2 else f"{lines[0]}\n{lines[1][: letters - 1].rstrip()}…"
 
 
 def rows_axes(drawn: Canvas, rows: float, foot: float, head: float = 0.0) -> Axes:

@@ -7,7 +7,7 @@ import textwrap
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bandit.report.html.charts.canvas import BLANK, HEAT_COLOURS, INK, MUTED, PAPER, canvas, label
+from bandit.report.html.charts.canvas import BLANK, HEAT_COLOURS, INK, MUTED, PAPER, canvas, label, two_lines
 from bandit.report.html.numbers import MINUS
 
 if TYPE_CHECKING:
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 _ROW, _HEAD = 25.0, 32.0
 _NAMES = 0.32
 """Share of the width that the names of the rows take."""
+
+_LETTERS = 16
+"""Letters of a row's name on one line."""
 
 _STEPS = len(HEAT_COLOURS) // 2
 
@@ -56,7 +59,8 @@ def heat_chart(
             name_of = "\n".join(textwrap.wrap(label(column, 2 * letters), letters)[:2])
             axes.text(place + 0.5, -0.15, name_of, ha="center", va="bottom", fontsize=size, color=MUTED)
         for y, (row, line) in enumerate(zip(rows, cells, strict=True)):
-            axes.text(-0.06, y + 0.5, label(row, 18), ha="right", va="center", fontsize=9.5)
+            name_of = two_lines(row, _LETTERS)
+            axes.text(-0.06, y + 0.5, name_of, ha="right", va="center", fontsize=8.5, linespacing=1.0)
             for x, cell in enumerate(line):
                 if cell is None:
                     continue

@@ -5,15 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bandit.report.html.charts.canvas import GREY, GRID, MUTED, SERIES_COLOURS, WORSE, canvas, label
+from bandit.report.html.charts.canvas import GREY, GRID, MUTED, SERIES_COLOURS, WORSE, canvas, two_lines
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from bandit.report.html.charts.canvas import ReportChart
 
-_ROW, _FOOT = 19.0, 6.0
+_ROW, _FOOT = 21.0, 6.0
 _LEFT, _WIDTH = 0.34, 0.36
+_LETTERS = 17
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +42,8 @@ def use_chart(name: str, title: str, rows: Sequence[UseRow]) -> ReportChart:
             if row.first_of_dimension and place:
                 axes.plot([-_LEFT / _WIDTH, 1.0 + (1.0 - _LEFT - _WIDTH) / _WIDTH], [place, place], transform=edge,
                           color=GRID, linewidth=0.8, clip_on=False)  # fmt: skip
-            axes.text(-0.04, y, label(row.name, 24), transform=edge, ha="right", va="center", fontsize=9.5)
+            axes.text(-0.04, y, two_lines(row.name, _LETTERS), transform=edge, ha="right", va="center", fontsize=8.5,
+                      linespacing=0.95)  # fmt: skip
             axes.barh(y, row.share, 0.62, color=GREY if odd else SERIES_COLOURS[0])
             axes.text(1.04, y, row.words, transform=edge, va="center", fontsize=9, color=WORSE if odd else MUTED)
     return drawn.chart
