@@ -9,6 +9,7 @@ import typer
 from bandit.cli.choices import OTHER_DIMENSIONS
 from bandit.cli.console import output_format, progress, show, show_plain
 from bandit.cli.evaluation_options import PropensitySource, RewardModels, one_of, reward_model_named
+from bandit.cli.help import OUTPUT
 from bandit.cli.options import (
     AsJson,
     CatalogueFile,
@@ -60,6 +61,10 @@ def audience(
     written_by: WrittenBy = None,
     level: Level = 0.98,
     seed: Seed = 1,
+    details: Annotated[
+        bool,
+        typer.Option("--details", help="Show all segments, not only those looked at again.", rich_help_panel=OUTPUT),
+    ] = False,
     as_json: AsJson = False,
     format_name: Format = None,
 ) -> None:
@@ -75,7 +80,7 @@ def audience(
     must have a share of random choices: what the rules never gave to anybody, no log can show.
     """
     from bandit.cli.logs import left_out_json, opened, unused
-    from bandit.report.audience import audience_lines, audience_notes, audience_table
+    from bandit.report.audience import audience_lines, audience_notes, audience_shown, audience_table
     from bandit.report.evaluations import unit_of
 
     chosen = cast("OtherDimensions", one_of(others, OTHER_DIMENSIONS, "way to treat the other dimensions"))
@@ -87,9 +92,9 @@ def audience(
         plain = {"seed": seed} | left_out_json(log.log)
         if show_plain(style, lambda: found.to_dict() | plain, lambda: [("audiences", found)]):
             return
-        table = audience_table(found, unit_of(log.catalogue.objective, log.catalogue.currency))
-        lines = [*audience_notes(found), *unused(log.log)]
-        show([table] if found.rows else [], lines, verdicts=audience_lines(found))
+        table = audience_table(found, unit_of(log.catalogue.objective, log.catalogue.currency), details=details)
+        lines = [*audience_notes(found, details=details), *unused(log.log)]
+        show([table] if audience_shown(found, details=details) else [], lines, verdicts=audience_lines(found))
 
 
 def _search(

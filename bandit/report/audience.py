@@ -16,9 +16,6 @@ if TYPE_CHECKING:
     from bandit.evaluate.audience import Audience, AudienceFinding, AudienceVerdict
     from bandit.ope import Estimate
 
-MOST_AUDIENCE_ROWS = 30
-"""Most rows of the table; JSON has them all."""
-
 _SIGNS: dict[AudienceVerdict, str] = {"surprise": "!", "as assumed": "=", "cannot tell": "?"}
 
 
@@ -34,26 +31,31 @@ def audience_lines(found: Audience) -> list[str]:
     return [f"No surprise found against {found.baseline}."]
 
 
-def audience_table(found: Audience, unit: str) -> Table:
+def audience_shown(found: Audience, *, details: bool = False) -> tuple[AudienceFinding, ...]:
+    """Return the rows for the table: those that were looked at again on held-out customers, or all with `details`.
+
+    All rows of an option stand together, options in the order of their first row.
+    """
+    rows = [row for row in found.rows if details or row.confirmed]
+    first = {(row.dimension, row.option): place for place, row in reversed(list(enumerate(rows)))}
+    return tuple(sorted(rows, key=lambda row: first[row.dimension, row.option]))
+
+
+def audience_table(found: Audience, unit: str, *, details: bool = False) -> Table:
     """Return a table of one row an option and segment, 80 characters wide, with the verdict as a sign."""
     table = Table(
         title=f"audiences; gain per decision of the segment: {escape(unit)}; intervals of {found.level:.0%}",
         title_justify="left",
-        caption=(
-            f"rules: share of those to whom today's rules give it; respond: of the {found.responders} when all are "
-            "offered it; best: of those for whom a model prefers it; given: they have it already; ! surprise, = as "
-            "assumed, ? cannot tell"
-        ),
-        caption_justify="left",
     )
     table.add_column("", no_wrap=True)
     table.add_column("segment", overflow="fold", min_width=16)
     for heading in ("rules", "respond", "best"):
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("gain", justify="right", no_wrap=True)
-    numbers = _coarse([row.gain for row in found.rows[:MOST_AUDIENCE_ROWS]])
+    shown = audience_shown(found, details=details)
+    numbers = _coarse([row.gain for row in shown])
     option = None
-    for row in found.rows[:MOST_AUDIENCE_ROWS]:
+    for row in shown:
         if (row.dimension, row.option) != option:
             option = (row.dimension, row.option)
             table.add_section()
@@ -69,14 +71,28 @@ def audience_table(found: Audience, unit: str) -> Table:
     return table
 
 
-def audience_notes(found: Audience) -> list[str]:
+def audience_notes(found: Audience, *, details: bool = False) -> list[str]:
     """Return the sentences below the table: what was looked at again in vain, what was searched, and what limits it."""
-    failed = [row for row in found.rows if row.confirmed and row.verdict != "surprise"]
-    lines = [f"{_SIGNS[row.verdict]} {row.reason}." for row in failed]
-    more = len(found.rows) - MOST_AUDIENCE_ROWS
+    shown = audience_shown(found, details=details)
+    lines = [_legend(found)] if shown else []
+    lines += [
+        f"{_SIGNS[row.verdict]} {row.reason}." for row in found.rows if row.confirmed and row.verdict != "surprise"
+    ]
+    more = len(found.rows) - len(shown)
     if more > 0:
-        lines.append(f"{more} more rows are in the output of --json.")
+        rows = "1 other pair" if more == 1 else f"{count(more)} other pairs"
+        lines.append(f"--details shows the {rows} of option and segment, which were not looked at again.")
     return [*lines, *_searched(found), *(f"{each.severity}: {each.sentence}." for each in found.findings)]
+
+
+def _legend(found: Audience) -> str:
+    """Return what the columns and signs mean."""
+    return (
+        "rules: the segment's share of those to whom today's rules give the option; respond: its share of the "
+        f"{found.responders} when everybody is offered it; best: its share of those for whom a model prefers it; gain: "
+        'what giving it to the segment as well would earn, "given" where the rules do so already; ! surprise, = as '
+        "assumed, ? cannot tell."
+    )
 
 
 def _searched(found: Audience) -> list[str]:

@@ -9,7 +9,7 @@ from rich.console import Console
 from bandit.evaluate.audience import Audience, AudienceFinding, AudienceSearch
 from bandit.evaluate.diagnostics import Finding
 from bandit.ope import Estimate
-from bandit.report.audience import MOST_AUDIENCE_ROWS, audience_lines, audience_notes, audience_table
+from bandit.report.audience import audience_lines, audience_notes, audience_shown, audience_table
 
 
 def estimate(value, low, high, error=0.1):
@@ -35,6 +35,9 @@ SEARCH = AudienceSearch(("gender",), (), (), 3, 0, 0, 12, 1, 20_000, 20_000, 0.2
 FOUND = Audience("today", 0.98, "baseline", "logged", "buyers", 40_000, 10_000, (ROW,), SEARCH, ())
 
 
+OTHER = replace(ROW, option="womens", confirmed=False, verdict="cannot tell", reason="campaign womens: the reason")
+
+
 def text_of(table, width=80):
     console = Console(width=width, file=io.StringIO())
     console.print(table)
@@ -57,11 +60,29 @@ def test_the_table_has_a_sign_both_shares_and_the_interval_of_the_gain():
     ]  # fmt: skip
 
 
+def test_only_what_was_looked_at_again_is_shown_without_details():
+    """With details everything, an option's rows together: mens, mens, womens of mens, womens, mens."""
+    found = replace(FOUND, rows=(ROW, OTHER, replace(ROW, confirmed=False)))
+    assert audience_shown(found) == (ROW,)
+    assert "womens" not in text_of(audience_table(found, "EUR"))
+    assert [row.option for row in audience_shown(found, details=True)] == ["mens", "mens", "womens"]
+    assert "womens" in text_of(audience_table(found, "EUR", details=True))
+    assert "--details" in " ".join(audience_notes(found))
+    assert "--details" not in " ".join(audience_notes(found, details=True))
+
+
+def test_where_nothing_was_looked_at_again_there_is_no_legend_of_a_table():
+    found = replace(FOUND, rows=(OTHER,), search=replace(SEARCH, confirmed=0))
+    assert audience_shown(found) == ()
+    assert audience_notes(found)[0].startswith("--details shows the 1 other pair of option and segment")
+
+
 def test_where_nothing_is_found_it_says_what_was_searched_and_could_have_been_found():
     row = replace(ROW, verdict="cannot tell")
     nothing = replace(FOUND, rows=(row,))
     assert audience_lines(nothing) == ["No surprise found against today."]
-    failed, searched, size = audience_notes(nothing)
+    legend, failed, searched, size = audience_notes(nothing)
+    assert legend.startswith("rules: the segment's share")
     assert failed == "? campaign mens: the reason."
     assert searched == (
         "Searched: 12 pairs of one of 3 options and a segment, of 1 fact, on 20,000 of 40,000 decisions of 10,000 "
@@ -73,10 +94,10 @@ def test_where_nothing_is_found_it_says_what_was_searched_and_could_have_been_fo
 def test_limits_are_said():
     """Facts left out, pairs left out, rows left out, and findings."""
     search = replace(SEARCH, skipped=("shop",), constant=("country",), pairs_left_out=7)
-    rows = (ROW,) * (MOST_AUDIENCE_ROWS + 2)
+    rows = (ROW, OTHER, OTHER)
     found = replace(FOUND, rows=rows, search=search, findings=(Finding("propensities", "doubt", "so so"),))
     said = " ".join(audience_notes(found))
-    for part in ("2 more rows", "country", "shop", "7 pairs of facts", "doubt: so so."):
+    for part in ("the 2 other pairs of option and segment", "country", "shop", "7 pairs of facts", "doubt: so so."):
         assert part in said
     assert "four of five" not in said
 
