@@ -97,7 +97,17 @@ def test_the_surprise_comes_first_as_a_sentence(capsys, folder):
     )
     assert "EUR more (+" in said
     assert "Searched: " in said
-    assert max(map(len, ran.out.split("audiences;")[1].split("rules: share")[0].splitlines())) <= 80
+    assert max(map(len, ran.out.split("audiences;")[1].split("rules: the")[0].splitlines())) <= 80
+
+
+def test_details_show_every_segment(capsys, folder):
+    """The women's campaign is searched, and nothing in it looks promising."""
+    words = ("audience", "log.csv", *FILES, *RULES_FILE)
+    short, long = run(capsys, *words).out, run(capsys, *words, "--details").out
+    assert "campaign womens" in long
+    assert "campaign womens" not in short
+    assert "--details shows the" in " ".join(short.split())
+    assert "--details" not in long
 
 
 def test_details_show_every_segment(capsys, folder):

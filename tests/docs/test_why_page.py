@@ -28,6 +28,7 @@ def test_the_examples_run_and_print_what_the_page_says(tmp_path, monkeypatch, ca
     """Numbers may differ in their last digits on another processor: by 2 % or half of the last digit shown."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("OFFER_BANDIT_KEY", "a secret")
+    monkeypatch.setenv("COLUMNS", "80")
     names = {}
     n_commands = 0
     for kind, text in BLOCK.findall(PAGE.read_text(encoding="utf-8")):

@@ -118,7 +118,7 @@ def test_the_variance_that_a_plan_uses_is_that_of_what_was_shown(grouped, catalo
     where = Where(settled_before=clock.now - 7 * DAY)
     sizes = {}
     for each in (catalogue, bandit.Catalogue.from_dict(SPRING)):
-        reward, _, _, group, _ = _columns(grouped.store, each, where)
+        reward, _, _, group, _ = _columns(grouped.store, each, where, None)
         sizes[each.version] = (len(reward), int((group == "rules").sum()))
     assert list(sizes.values()) == [(40, 20), (60, 30)]
 

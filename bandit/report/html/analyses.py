@@ -177,7 +177,7 @@ class Analyses:
         if self.source.store is None:
             raise InputError("a log file has no seeds and no policy states to compute its decisions again from")
         if not self.options.verify:
-            raise InputError("not asked for; `offer-bandit verify` computes every decision again, and so does --verify")
+            raise InputError("--verify was not given; with it every decision is computed again, which takes long")
         return verify(self.source.store, progress)
 
     def _rng(self) -> np.random.Generator:

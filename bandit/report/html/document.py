@@ -171,7 +171,7 @@ def _footer(contents: ReportContents) -> list[str]:
     made_with = (
         f"offer-bandit {__version__}; catalogue {source.catalogue.name or 'without a name'} "
         f"({source.catalogue.version}); objective {objective.kind}, event {objective.event}; seed {options.seed}; "
-        f"intervals of {percent(options.level)}; made for the time {iso_minute(options.now)} UTC."
+        f"intervals of {percent(options.level)}; as of {iso_minute(options.now)} UTC."
     )
     lines = [made_with]
     if source.written_by is not None:

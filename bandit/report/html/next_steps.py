@@ -99,11 +99,12 @@ def _start(contents: ReportContents, name: str, best: PolicyEvaluation) -> tuple
     elif not stored:
         steps.append(NextStep("Import the log into a database that can decide.", "offer-bandit import --help"))
     database = "new.db" if learns or not stored else name
+    measured = f" --from {name}" if stored else ""
     return (
         *steps,
         NextStep(
             "Declare [groups] in the catalogue, the policy beside today's rules, and see when lift will tell.",
-            'offer-bandit plan catalogue.toml --groups "policy=0.5,rules=0.5" --lift 10%',
+            f'offer-bandit plan catalogue.toml{measured} --groups "policy=0.5,rules=0.5" --lift 10%',
         ),
         NextStep(
             "Start with a small share of the customers.",

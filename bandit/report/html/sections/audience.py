@@ -62,7 +62,7 @@ def surprise_words(found: Audience, unit: RewardWords) -> str:
     if best.assumed is not None:
         assumed = f"of those to whom {_who(found)} gave {option}, {percent(best.assumed)} are {best.segment}"
     truth = f"{percent(best.share.value)} are{f' {best.segment}' if best.assumed is None else ''}"
-    gain = f"{middle(best.gain, signed=True)} {unit.amount} per decision there ({bounds(best.gain, signed=True)})"
+    gain = f"{middle(best.gain, signed=True)} {unit.amount} per decision of theirs ({bounds(best.gain, signed=True)})"
     return (
         f"{sentence(f'{assumed}; of its {found.responders} in truth {truth}')} Giving it to all of them would earn "
         f"{gain}.{others}"

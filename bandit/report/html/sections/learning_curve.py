@@ -84,7 +84,7 @@ def _finding(curve: LearningCurve, name: str, unit: RewardWords) -> str:
     first, last = min(mine, key=lambda each: each.start or 0), max(mine, key=lambda each: each.start or 0)
     apart = first.value.high < last.value.low or last.value.high < first.value.low
     moved = "more than" if last.value.value > first.value.value else "less than"
-    words = f"{moved} in its first" if apart else "which may be no different from its first"
+    words = f"{moved} in the first" if apart else "which may be no different from the first"
     return sentence(
         f"{name} earned {middle(last.value)} {unit.amount} per decision in the last week, {words} "
         f"({middle(first.value)})"
