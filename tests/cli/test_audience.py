@@ -110,16 +110,6 @@ def test_details_show_every_segment(capsys, folder):
     assert "--details" not in long
 
 
-def test_details_show_every_segment(capsys, folder):
-    """The women's campaign is searched, and nothing in it looks promising."""
-    words = ("audience", "log.csv", *FILES, *RULES_FILE)
-    short, long = run(capsys, *words).out, run(capsys, *words, "--details").out
-    assert "campaign womens" in long
-    assert "campaign womens" not in short
-    assert "--details shows the" in " ".join(short.split())
-    assert "--details" not in long
-
-
 def test_json_has_every_row_and_the_seed(capsys, folder):
     """The rows in order, with the intervals of the announced level."""
     ran = run(capsys, "audience", "log.csv", *FILES, *RULES_FILE, "--json", "--seed", 5)
