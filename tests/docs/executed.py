@@ -34,7 +34,7 @@ def _unsubscribed(directory):
 
 
 EXECUTED = {
-    "README.md": Setting(),
+    "README.md": Setting(WITH_KEY),
     "docs/audience.md": Setting(),
     "docs/groups.md": Setting(),
     "docs/guardrails.md": Setting(prepare=_unsubscribed),
