@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bandit.cli.console import note, progress, show_json
+from bandit.cli.console import note, progress, show, show_json
 from bandit.cli.options import (
     AsJson,
     CatalogueFile,
@@ -224,5 +224,4 @@ def _tell(request: ReportRequest, contents: ReportContents, *, as_json: bool) ->
     if as_json:
         show_json({"verdict": card.verdict, "sentence": card.sentence, "report": str(request.out)})
         return
-    typer.echo(f"{card.verdict}: {card.headline}. {card.sentence}")
-    typer.echo(f"Written: {request.out}")
+    show([], [f"{card.verdict}: {card.headline}. {card.sentence}", f"Written: {request.out}"])

@@ -9,7 +9,7 @@ import numpy as np
 from bandit.analysis.exploration_cost import exploration
 from bandit.errors import InputError
 from bandit.evaluate import LOGGED, evaluate
-from bandit.evaluate.audience import audience
+from bandit.evaluate.audience import ANNOUNCED_LEVEL, audience
 from bandit.evaluate.breakdown import (
     catalogue_use,
     depth_response,
@@ -116,7 +116,7 @@ class Analyses:
         )
 
     def audience(self, progress: Progress) -> Audience:
-        """Return the audience surprises against the baseline."""
+        """Return the audience surprises against the baseline, at the level of `audience` or a higher one."""
         if self.options.quick:
             raise InputError(_QUICK)
         baseline = self._baseline()
@@ -128,7 +128,7 @@ class Analyses:
             catalogue=self.catalogue,
             rng=self._rng(),
             by=self.options.by,
-            level=self.options.level,
+            level=max(self.options.level, ANNOUNCED_LEVEL),
             progress=progress,
         )
 
