@@ -242,7 +242,16 @@ class TestCandidate:
     def test_a_gate_that_is_not_passed_leaves_the_database_as_it_was(self, capsys, example):
         before = json.dumps(run(capsys, "doctor", "offers.db", "--json").json["left to learn"])
         ran = run(
-            capsys, "learn-offline", "offers.db", "--folds", "2", "--into", "offers.db", "--gate", "--level", "0.999999"
+            capsys,
+            "learn-offline",
+            "offers.db",
+            "--folds",
+            "2",
+            "--into",
+            "offers.db",
+            "--gate",
+            "--level",
+            "0.9999999999",
         )
         assert ran.code in {4, 5}
         assert "offers.db was not changed: the policy did not pass the gate." in ran.out

@@ -91,7 +91,7 @@ class TestNumbers:
         found = run(capsys, "status", "offers.db", "--json").json
         assert found["several"] == 1
         assert {each["name"]: each["customers"] for each in found["groups"]}["policy"] == 4
-        assert "and 1 customers seen in several groups" in run(capsys, "status", "offers.db").out
+        assert "and 1 customer seen in several groups" in run(capsys, "status", "offers.db").out
 
     def test_only_the_assignment_in_force_counts(self, capsys, folder):
         write(with_groups())

@@ -18,6 +18,7 @@ from bandit.policies.uniform import Uniform
 from bandit.store import Store, StoreLog, Where
 from simulator import Market, Population, RunLog, run, scenario
 from simulator.simulation.log import MemoryLog
+from simulator.validation.audience_campaigns.world import PLANTED, draw_log
 from tests.conftest import SPRING
 from tests.logfiles.import_tools import HEADER, MAPPING, mapping, sample, spring, table
 from tests.store.rows import WEEK, decisions, events
@@ -101,6 +102,7 @@ LOGS = {
     "SplitLog, judge": lambda place: split_log(column_log(place, **UNKNOWN), 0.5, "judge"),
     "OtherFolds": lambda place: OtherFolds(column_log(place), 1, 3),
     "RunLog": run_log,
+    "AudienceLog": lambda _place: draw_log(PLANTED, N, 0.4, np.random.default_rng(7)),
     "decisions in memory": lambda place: MemoryLog(next(column_log(place).batches())),
 }
 

@@ -79,7 +79,10 @@ def test_missing_is_nan_in_numpy_and_null_elsewhere():
     log = from_frame(given | {"rec": nan}, spring(), MAPPING)
     assert np.isnan(next(iter(log.batches())).contexts.columns["recency"][1])
     log = from_frame(given | {"rec": pa.array(nan)}, spring(), MAPPING)
-    assert log.report.refused[0].reason == '"nan" in "rec" is not a finite number, which the fact "recency" needs'
+    assert log.report.refused[0].reason == (
+        '"nan" in "rec" is not a finite number, which the fact "recency" needs; '
+        'put missing = ["nan"] under [numbers] in the mapping'
+    )
     assert from_frame(given | {"p": np.array([0.5, np.inf])}, spring(), MAPPING).n == 1
 
 
