@@ -120,9 +120,11 @@ def importance(
     """
     from bandit.cli.logs import left_out_json, opened, unused
     from bandit.explain import importance_of
+    from bandit.ope.estimate import check_level
     from bandit.report.importance import importance_headline, importance_lines, importance_tables
     from bandit.report.reason_tables import REASON_WIDTH
 
+    check_level(level)
     options = LogOptions(db, catalogue, mapping, objective, event, window, written_by)
     with opened(options, "learn from") as found:
         policy, source = _learned_policy(found, policy_id)

@@ -68,6 +68,8 @@ def teach_part(candidates: Sequence[CandidatePolicy], part: Log, size: int) -> i
     if not learners:
         return part.n
     cached = cache_log(part, size)
+    if not cached.n:
+        raise InputError("no customer of the log is left to learn from; give a log of more customers")
     for policy in learners:
         teach(policy, cached, size)
     return cached.n
@@ -98,7 +100,12 @@ def cross_fit(
             continue
         copies = [untrained_copy(policy, catalogue) for _ in range(folds)]
         for fold, one in enumerate(copies):
-            teach(one, OtherFolds(cached, fold, folds), size)
+            others = OtherFolds(cached, fold, folds)
+            if not others.n:
+                raise InputError(
+                    f"the log has too few customers for {folds} groups of them; give a log of more customers"
+                )
+            teach(one, others, size)
             advance(log.n)
         fitted.append(CandidatePolicy(each.name, tuple(copies)))
     return tuple(fitted)

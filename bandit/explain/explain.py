@@ -30,6 +30,7 @@ from bandit.explain.records import (
     ServedBy,
 )
 from bandit.explain.served import fired_segment, named_offer, own_policy, served_by
+from bandit.ope.estimate import check_level
 from bandit.policies import ConstantOffer, SegmentRules, ThompsonSampling, Uniform
 from bandit.policies.group_policies import NamingPolicy
 from bandit.store import Store
@@ -53,8 +54,7 @@ def explain_decision(
     policy's posterior at `level`. `state_of` may give a state that is at hand. UnknownDecisionError for an id that the
     database does not have; InputError for a level outside (0, 1).
     """
-    if not 0.0 < level < 1.0:
-        raise InputError(f"the level of credible intervals lies between 0 and 1; seen {level}")
+    check_level(level)
     with store.one_state():
         found = read_decision(store, decision_id)
         state = logged_state(store, found)

@@ -12,6 +12,7 @@ from bandit.errors import InputError
 from bandit.explain.contributions import ORDER_CONSTRAINT, OWN_HISTORY, fact_effects, reward_slopes
 from bandit.explain.importance_records import FactImportance, ImportanceReport, OptionImportance
 from bandit.explain.records import CredibleNumber
+from bandit.ope.estimate import check_level
 from bandit.policies import ThompsonSampling
 from bandit.policies.thompson.posterior import OfferPosterior
 from bandit.policies.thompson.reward_belief import EncodedContexts
@@ -60,8 +61,7 @@ def importance_of(
     variance of the sum. All is by the model: `evaluate` estimates from the log what policies would have earned.
     InputError for a log without decisions or a policy that has learned nothing.
     """
-    if not 0.0 < level < 1.0:
-        raise InputError(f"the level of credible intervals lies between 0 and 1; seen {level}")
+    check_level(level)
     sample = _sample(log, policy.catalogue, progress)
     posterior = policy.posterior(sample.contexts)
     if not posterior.n_learned:

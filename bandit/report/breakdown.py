@@ -11,6 +11,7 @@ from rich.table import Table
 
 from bandit.evaluate.diagnostics.findings import share
 from bandit.evaluate.diagnostics.target import MIN_EVENTS
+from bandit.printable import counted
 from bandit.report.numbers import UNKNOWN_NUMBER, NumberFormat, count
 from bandit.report.times import iso_minute
 
@@ -44,9 +45,8 @@ def whole_line(found: LogBreakdown, unit: str, *, binary: bool) -> str:
     if whole.events < MIN_EVENTS:
         rate = f"{count(whole.events)} responded"
     earned = "" if binary else f", and a decision earned {_bounds(whole.value)} in {unit}"
-    return (
-        f"Of {count(whole.n)} settled decisions of {count(whole.customers)} customers {rate}{earned}, as it happened."
-    )
+    decisions, customers = counted(whole.n, "settled decision"), counted(whole.customers, "customer")
+    return f"Of {decisions} of {customers} {rate}{earned}, as it happened."
 
 
 def option_headline(found: OptionSegments) -> str:
@@ -298,6 +298,8 @@ def _percent(value: float) -> str:
 
 
 def _percent_bounds(estimate: Estimate) -> str:
+    if not (math.isfinite(estimate.low) and math.isfinite(estimate.high)):
+        return UNKNOWN_NUMBER
     digits = 1 if estimate.value > 0.05 else 2
     return f"{estimate.low:.{digits}%} to {estimate.high:.{digits}%}"
 

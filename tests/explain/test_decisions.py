@@ -59,7 +59,7 @@ class TestPolicy:
         learned(engine, clock)
         explored = 0
         for number in range(20):
-            decision = engine.decide(f"new-{number}", context(number))
+            decision = engine.decide(f"new-{number}", context(number), decision_id=f"decision-{number}")
             found = engine.explain(decision.decision_id)
             contexts = engine.catalogue.contexts([context(number)], [engine.store.customers.stored(f"new-{number}")])
             rewards = np.where(decision.eligible, engine.policy.predict(contexts)[0], -np.inf)
@@ -324,7 +324,7 @@ class TestWhatCannotBeKnown:
         engine = open_engine(busy_timeout=0.05)
         with pytest.raises(UnknownDecisionError, match='no decision "x"'):
             engine.explain("x")
-        with pytest.raises(InputError, match="lies between 0 and 1"):
+        with pytest.raises(InputError, match="between 0 and 1"):
             engine.explain("x", level=1.0)
         decision = engine.decide("a", context(1))
         unlock = locked()

@@ -85,3 +85,11 @@ def test_names_with_brackets_are_shown_as_they_are():
     given = catalogue(depths=("0", "10"), channels=("[red]mail", "sms"))
     made = log_of(given, np.arange(400) % 4, np.arange(400) % 3 == 0)
     assert "[red]mail" in text_of(*option_tables(break_down(made, ["option"]).options, "[bold]EUR"))
+
+
+def test_a_log_of_one_customer_has_no_interval_and_is_said_in_the_singular():
+    """One customer has no spread between customers."""
+    found = break_down(campaign(customers=["anna"] * 3_000), ["option"])
+    assert whole_line(found, "responses", binary=True) == (
+        "Of 3,000 settled decisions of 1 customer 18% responded (?), as it happened."
+    )

@@ -30,6 +30,7 @@ from bandit.evaluate.verdict import propensity_findings
 from bandit.ope.clusters import ClusterIndex
 from bandit.ope.estimate import check_level
 from bandit.policies import SegmentRules
+from bandit.printable import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -118,7 +119,10 @@ def audience(
         count.advance(log.n)
     halves = tuple(split_log(whole, SEARCH_SHARE, part, SEARCH_SALT) for part in ("learn", "judge"))
     if not all(half.n for half in halves):
-        raise InputError(f"the customers of {log.n:,} decisions cannot make two halves; give a log of more customers")
+        raise InputError(
+            f"the log's {counted(log.n, 'decision')} are of too few customers to search one half and confirm on "
+            "the other; give a log of more customers"
+        )
     rewards = learn_rewards(halves[0], catalogue, reward_model, size, count.advance)
     facts = tuple(by) or tuple(catalogue.facts)
     reader = _Reader(catalogue, baseline, others, writer, rewards, rng, size, count.advance)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import os
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -31,7 +32,7 @@ from bandit.report.numbers import count
 from bandit.report.times import iso_minute
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from jinja2 import Environment
 
@@ -43,6 +44,9 @@ _SCRIPT = "addEventListener('beforeprint',()=>document.querySelectorAll('details
 """The only script: printing opens the tables."""
 
 _LONGEST = 2_000
+
+_LONGEST_PATH = 200
+"""Most characters of a path in a message."""
 
 
 def build_report(source: ReportSource, options: ReportOptions, progress: Progress | None = None) -> str:
@@ -60,15 +64,34 @@ def write_report(
     """
     target = check_report_path(path)
     _require_extra()
+    beside = target.with_name(f".{os.getpid()}.part")
+    with _writing(target):  # nothing is computed for a file that cannot be written
+        beside.touch()
+        beside.unlink()
     contents = gather(source, options, progress)
     text = render_report(contents)
-    beside = target.with_name(f".{target.name}.{os.getpid()}")
-    try:
-        beside.write_text(text, encoding="utf-8")
-        beside.replace(target)
-    finally:
-        beside.unlink(missing_ok=True)
+    with _writing(target):
+        try:
+            beside.write_text(text, encoding="utf-8")
+            beside.replace(target)
+        finally:
+            beside.unlink(missing_ok=True)
     return contents
+
+
+@contextmanager
+def _writing(target: Path) -> Iterator[None]:
+    """Turn a fault of the file system into one sentence."""
+    try:
+        yield
+    except OSError as fault:
+        raise InputError(f"{_named(target)}: cannot be written ({fault.strerror}); give another path") from fault
+
+
+def _named(target: Path) -> str:
+    """Return a path as text that fits a sentence."""
+    text = str(target)
+    return text if len(text) <= _LONGEST_PATH else f"{text[:_LONGEST_PATH]}..."
 
 
 def check_report_path(path: str | Path) -> Path:
@@ -77,6 +100,11 @@ def check_report_path(path: str | Path) -> Path:
     A report may be replaced, and nothing else: a file that is there must be HTML.
     """
     target = Path(path)
+    with _writing(target):
+        return _html_target(target)
+
+
+def _html_target(target: Path) -> Path:
     if target.suffix.lower() not in {".html", ".htm"}:
         raise InputError(f"{target}: a report is an HTML file; give a name that ends in .html")
     if not target.parent.is_dir():

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from bandit.errors import InputError, OfferBanditError
 from bandit.evaluate.log_cache import cache_log
+from bandit.ope.estimate import check_level
 from bandit.report.html.analyses import Analyses
 from bandit.report.html.contents import Answer, ReportContents
 from bandit.report.html.stages import Stages
@@ -20,6 +21,9 @@ _Found = TypeVar("_Found")
 
 FULL_FOLDS, QUICK_FOLDS = 5, 2
 """Copies of a policy that learns: of a log of usual size, and of a large one or where the report is to be quick."""
+
+MOST_FOLDS = 100
+"""Most copies of a policy that learns."""
 
 MANY_DECISIONS = 50_000
 """With more decisions than this, policies learn by `QUICK_FOLDS` folds."""
@@ -42,6 +46,7 @@ def gather(source: ReportSource, options: ReportOptions, progress: Progress | No
     """
     if not source.log.n:
         raise InputError(f"{source.name}: the log has no decisions to report on")
+    _check(source, options)
     stages = Stages(progress, _WEIGHTS)
     names = tuple(dict.fromkeys([source.name, *([] if source.store is None else [str(source.store.path)])]))
 
@@ -69,6 +74,17 @@ def gather(source: ReportSource, options: ReportOptions, progress: Progress | No
         exploring=attempt(lambda: ask.exploring(stages.of("exploring"))),
         verified=attempt(lambda: ask.verified(stages.of("verified"))),
     )
+
+
+def _check(source: ReportSource, options: ReportOptions) -> None:
+    """Raise InputError for options that no analysis could use, before anything is computed."""
+    check_level(options.level)
+    for fact in options.by:
+        if fact not in source.catalogue.facts:
+            declared = ", ".join(source.catalogue.facts) or "none"
+            raise InputError(f'there is no fact "{fact}" to split by; declared are {declared}')
+    if options.folds is not None and not 2 <= options.folds <= MOST_FOLDS:
+        raise InputError(f"a report cross-fits by 2 to {MOST_FOLDS} folds, not {options.folds}; leave it out if unsure")
 
 
 def _try(analyse: Callable[[], _Found], names: tuple[str, ...]) -> Answer[_Found]:
