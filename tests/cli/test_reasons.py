@@ -67,7 +67,7 @@ def test_no_key_is_needed_for_a_decision_and_nothing_is_written(decided, capsys,
         (("offers.db", "x", "--customer", "y"), "give either the id of a decision, or --customer NAME"),
         (("offers.db", "--customer", "nobody"), "there is no decision for this customer"),
         (("offers.db", "--customer", "y", "--html", "f"), "--html explains one decision"),
-        (("offers.db", "x", "--level", "2"), "lies between 0 and 1; seen 2.0"),
+        (("offers.db", "x", "--level", "2"), "level is 2.0; give a share between 0 and 1"),
         (("none.db", "x"), "there is no such database"),
     ],
 )
@@ -109,7 +109,7 @@ class TestImportance:
         [
             (("offers.db", "--policy-id", "9"), "there is no policy 9"),
             (("log.csv", *FILES, "--policy-id", "1"), "a log file has none"),
-            (("offers.db", "--level", "0"), "lies between 0 and 1"),
+            (("offers.db", "--level", "0"), "level is 0.0; give a share between 0 and 1"),
             (("offers.db", "--objective", "revenue", "--policy-id", "1"), "is of another catalogue or objective"),
         ],
     )
