@@ -25,7 +25,7 @@ from simulator.campaign.groups import DEMO_SHARES, groups_live
 from simulator.campaign.history import history, split_halves, write_history
 from simulator.campaign.live import engine_learns, engine_live, live_values, policy_live
 from simulator.campaign.plan import CampaignPlan, CampaignWorld
-from simulator.campaign.report import report_live
+from simulator.campaign.report import report_log
 from simulator.campaign.results import Results, results
 from simulator.campaign.steps import step
 from simulator.campaign.table import legend, markdown, table
@@ -61,8 +61,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     commands = _commands(world, given.out)
     everything = {**found.to_dict(), "groups": groups.to_dict()}
     files.write_results(given.out, everything, markdown(found, commands))
-    with step("the report of the weeks with groups") as report:
-        written = report_live(world, given.out, report)
+    with step("the report of the log") as report:
+        written = report_log(world, given.out, report)
     if given.json:
         sys.stdout.write(json.dumps(everything, indent=2) + "\n")
     else:
