@@ -6,7 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from bandit.domain.arrays import BoolArray, IntArray, ObjectArray
+    from bandit.domain.outcomes import LoggedBatch
     from bandit.domain.protocols import Log
 
 
@@ -33,6 +36,10 @@ class LogDefaults:
     """
 
     __slots__ = ()
+
+    def outside(self, size: int = 65_536) -> Iterator[LoggedBatch]:  # noqa: ARG002 - as the protocol has it
+        """Yield nothing: each decision has an offer of the catalogue."""
+        return iter(())
 
     @property
     def catalogue(self) -> object:
@@ -65,6 +72,10 @@ class LogView:
     __slots__ = ()
 
     log: Log
+
+    def outside(self, size: int = 65_536) -> Iterator[LoggedBatch]:
+        """Yield the decisions of the other log that were left out since the catalogue does not have their offer."""
+        return self.log.outside(size)
 
     @property
     def catalogue(self) -> object:

@@ -26,7 +26,8 @@ class LoggedBatch:
     `offer` (n,) indexes the catalogue's offers. `eligible` is (n, N), or (n, 0) where the reader does not need it, as
     with more than 100,000 offers. `propensity` (n,) is in (0, 1], NaN where it is not known. `converted` (n,) is the
     objective's event within its window, `revenue` (n,) the net revenue and `reward` (n,) the value of the outcome in
-    the objective's unit. `time` (n,) is when each was decided, or empty where times are not known.
+    the objective's unit. `time` (n,) is when each was decided, or empty where times are not known. `weight` (n,), above
+    0, is how many decisions each stands for, as where a logger kept a part of them; left empty, each stands for one.
     """
 
     contexts: Contexts
@@ -37,9 +38,15 @@ class LoggedBatch:
     revenue: FloatArray
     reward: FloatArray
     time: IntArray
+    weight: FloatArray = field(default_factory=_no_numbers)
 
     def __len__(self) -> int:
         return len(self.offer)
+
+    @property
+    def weights(self) -> FloatArray:
+        """How many decisions each stands for, (n,), above 0."""
+        return self.weight if len(self.weight) else np.ones(len(self))
 
     def outcomes(self) -> Outcomes:
         """Return what a policy learns from these decisions, each for the first time."""
@@ -56,6 +63,7 @@ class LoggedBatch:
             self.revenue[rows],
             self.reward[rows],
             self.time[rows] if len(self.time) else self.time,
+            self.weight[rows] if len(self.weight) else self.weight,
         )
 
     @staticmethod
@@ -65,6 +73,7 @@ class LoggedBatch:
             return parts[0]
         n = sum(map(len, parts))
         time = np.concatenate([part.time for part in parts])
+        weighted = any(len(part.weight) for part in parts)
         return LoggedBatch(
             Contexts.concat([part.contexts for part in parts]),
             np.concatenate([part.offer for part in parts]),
@@ -74,6 +83,7 @@ class LoggedBatch:
             np.concatenate([part.revenue for part in parts]),
             np.concatenate([part.reward for part in parts]),
             time if len(time) == n else time[:0],
+            np.concatenate([part.weights for part in parts]) if weighted else _no_numbers(),
         )
 
 

@@ -97,8 +97,8 @@ class RewardPredictor(Protocol):
 class Log(Protocol):
     """A log of decisions that can be read any number of times, batch by batch.
 
-    Reading twice gives the same decisions in the same order, whatever the size of the batches. `LogDefaults` has the
-    last four attributes for a log that has no more to say than its decisions, `LogView` for one made of another log.
+    Reading twice gives the same decisions in the same order, whatever the size of the batches. `LogDefaults` has what
+    follows `batches` for a log that has no more to say than its decisions, `LogView` for one made of another log.
     """
 
     @property
@@ -108,6 +108,14 @@ class Log(Protocol):
 
     def batches(self, size: int = 65_536) -> Iterator[LoggedBatch]:
         """Yield the decisions in order, at most `size` at a time."""
+        ...
+
+    def outside(self, size: int = 65_536) -> Iterator[LoggedBatch]:
+        """Yield the `left_out` decisions, whose offer no policy of the catalogue can choose; their `offer` is -1.
+
+        They belong into the sums of an evaluation, with target probability 0: without them the log would not be the
+        one that was written.
+        """
         ...
 
     @property

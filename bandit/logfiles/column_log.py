@@ -111,6 +111,10 @@ class ColumnLog:
         for batch, _ in self.labelled(size):
             yield batch
 
+    def outside(self, size: int = 65_536) -> Iterator[LoggedBatch]:  # noqa: ARG002 - as the protocol has it
+        """Yield nothing: a row whose offer the catalogue does not have is rejected."""
+        return iter(())
+
     def labelled(self, size: int = 65_536) -> Iterator[tuple[LoggedBatch, DecisionLabels]]:
         """Yield the batches with the group of each decision; the policy is the same in all. Errors as `batches`."""
         if size < 1:

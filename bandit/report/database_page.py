@@ -56,6 +56,9 @@ This page is made from the schema by `python -m bandit.report.database_page`.
     repeats >- decisions
     decision_arms -- decisions
     decision_arms >- rollout_changes
+    decision_weights -- decisions
+    imports >- catalogues
+    carried_policies >- policies
     learned >- decisions
     learned >- policy_steps >- policies
     snapshots >- policies -- learning_reach

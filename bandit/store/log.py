@@ -106,6 +106,10 @@ class StoreLog:
         for _, batch in self._pages(size):
             yield batch
 
+    def outside(self, size: int = 65_536) -> Iterator[LoggedBatch]:  # noqa: ARG002 - as the protocol has it
+        """Yield nothing yet."""
+        return iter(())
+
     def labelled(self, size: int = 65_536) -> Iterator[tuple[LoggedBatch, DecisionLabels]]:
         """Yield the batches with the group of each customer, and the kind and number of each policy."""
         kinds = {row.id: f"{row.spec.get('kind', 'policy')} {row.id}" for row in self._store.catalogues.policies()}

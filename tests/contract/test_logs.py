@@ -135,6 +135,7 @@ def columns_of(log, size=65_536):
     batches = list(log.batches(size))
     assert all(0 < len(batch) <= size for batch in batches), "a batch is empty or too large"
     columns = {name: np.concatenate([getattr(batch, name) for batch in batches]) for name in TYPES}
+    columns["weights"] = np.concatenate([batch.weights for batch in batches])
     contexts = [batch.contexts for batch in batches]
     for fact in contexts[0].columns:
         columns[f"fact {fact}"] = np.concatenate([context.columns[fact] for context in contexts])
@@ -172,7 +173,7 @@ def check_order(log):
 def check_shapes_and_types(log):
     for batch in log.batches(40):
         n = len(batch)
-        assert {each.name for each in fields(batch)} == {*TYPES, "contexts"}
+        assert {each.name for each in fields(batch)} == {*TYPES, "contexts", "weight"}
         for name, kind in TYPES.items():
             column = getattr(batch, name)
             assert column.dtype == kind, name

@@ -140,8 +140,21 @@ _META = TableDescription(
     },
 )
 
+_CARRIED_POLICIES = TableDescription(
+    title="Policies that took over a belief",
+    text="One row for each policy that began with what another had learned, as after a change of the catalogue.",
+    columns={
+        "policy_id": "The policy: `policies.id`.",
+        "from_policy_id": "The policy whose belief it took over: `policies.id`.",
+        "from_step": "The step of that policy: `policy_steps.step`.",
+        "time": "When it did, in microseconds since 1970-01-01 UTC.",
+        "details": "What was taken over and what is new, as JSON.",
+    },
+)
+
 LEARNING_TABLES = {
     "policies": _POLICIES,
+    "carried_policies": _CARRIED_POLICIES,
     "policy_steps": _POLICY_STEPS,
     "rollout_changes": _ROLLOUT_CHANGES,
     "upkeep": _UPKEEP,

@@ -94,6 +94,33 @@ _REPEATS = TableDescription(
     },
 )
 
+_DECISION_WEIGHTS = TableDescription(
+    title="Weights of decisions",
+    text="One row for each decision that stands for more or less than one, as where a logger kept a part of them.",
+    append_only=True,
+    columns={
+        "seq": "The decision: `decisions.seq`.",
+        "weight": "How many decisions it stands for, above 0. A decision without a row stands for 1.",
+    },
+)
+
+_IMPORTS = TableDescription(
+    title="Imported files",
+    text="One row for each file that was imported.",
+    columns={
+        "id": "Number of the import.",
+        "time": "When it was imported, in microseconds since 1970-01-01 UTC.",
+        "file": "Name of the file, without its folder.",
+        "digest": "Hash of the content.",
+        "catalogue_id": "The catalogue version that it was read by: `catalogues.id`.",
+        "n_rows": "Number of its rows.",
+        "n_imported": "Rows that became decisions.",
+        "n_repeated": "Rows that were in the log before.",
+        "n_refused": "Rows that could not be used.",
+        "details": "What was noticed about it, as JSON.",
+    },
+)
+
 _EVENTS = TableDescription(
     title="Events",
     text="One row for each event that was recorded after a decision, corrections among them.",
@@ -120,5 +147,7 @@ LOG_TABLES = {
     "catalogues": _CATALOGUES,
     "decision_arms": _DECISION_ARMS,
     "repeats": _REPEATS,
+    "decision_weights": _DECISION_WEIGHTS,
+    "imports": _IMPORTS,
 }
 """The tables of the log, by name."""

@@ -96,8 +96,8 @@ def delete_rows(raw: sqlite3.Connection, target: DeletionTarget) -> DeletionCoun
             f"DELETE FROM learned WHERE policy_id = :policy AND seq IN ({target.query})",  # noqa: S608
             value | {"policy": policy_id},
         )
-    for table in ("decision_arms", "repeats"):
-        raw.execute(f"DELETE FROM {table} WHERE seq IN ({target.query})", value)  # noqa: S608 - one of two names
+    for table in ("decision_arms", "decision_weights", "repeats"):
+        raw.execute(f"DELETE FROM {table} WHERE seq IN ({target.query})", value)  # noqa: S608 - one of three names
     n_events = raw.execute(f"DELETE FROM events WHERE seq IN ({target.query})", value).rowcount  # noqa: S608
     n_decisions = raw.execute(f"DELETE FROM decisions WHERE seq IN ({target.query})", value).rowcount  # noqa: S608
     n_customers = raw.execute(

@@ -8,7 +8,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bandit.store.schema import m001_initial, m002_outcome_weights, m003_leases_and_journal, m004_rollout_and_repeats
+from bandit.store.schema import (
+    m001_initial,
+    m002_outcome_weights,
+    m003_leases_and_journal,
+    m004_rollout_and_repeats,
+    m005_weights_imports_carried,
+)
 
 if TYPE_CHECKING:
     import sqlite3
@@ -24,6 +30,7 @@ MIGRATIONS: tuple[Callable[[sqlite_utils.Database], None], ...] = (
     m002_outcome_weights.apply,
     m003_leases_and_journal.apply,
     m004_rollout_and_repeats.apply,
+    m005_weights_imports_carried.apply,
 )
 """Migration i takes a database from version i to i + 1; a published one never changes."""
 

@@ -1,0 +1,1 @@
+"""A battery of small files of kinds that real users have, each with its right value."""
