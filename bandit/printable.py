@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from difflib import get_close_matches
+
 MAX_MESSAGE = 1_000
 """Longest message in characters; the middle of a longer one is left out."""
 
 _CUT = " [...] "
+
+_LIKENESS = 0.6
+"""The least likeness of two words, from 0 to 1, at which one is taken for a misspelling of the other."""
 
 
 def plain(text: str, most: int = MAX_MESSAGE) -> str:
@@ -18,6 +24,17 @@ def plain(text: str, most: int = MAX_MESSAGE) -> str:
     if text.isprintable():
         return text
     return _short("".join(map(_shown, text)), most)
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """Return the end of a sentence that names the known word most like another one, empty where none is like it.
+
+    >>> did_you_mean("emial", ["email", "sms"])
+    '; did you mean "email"?'
+    """
+    words = {each.casefold().strip(): each for each in known}
+    near = get_close_matches(word.casefold().strip(), words, n=1, cutoff=_LIKENESS)
+    return f'; did you mean "{plain(words[near[0]])}"?' if near else ""
 
 
 def count(number: int) -> str:

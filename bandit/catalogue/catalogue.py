@@ -31,6 +31,7 @@ from bandit.catalogue.schema import decode, encode
 from bandit.catalogue.toml import read_toml
 from bandit.domain import BoolArray, Contexts, EligibleSets, FloatArray, IntArray, ObjectArray, Removal
 from bandit.errors import CatalogueError, OfferError
+from bandit.printable import did_you_mean
 
 MAX_COMBINATIONS = 10_000_000
 """Most combinations of options that a catalogue may have, legal or not."""
@@ -205,6 +206,22 @@ class Catalogue:
         """Return which rules removed which offers for one context (a batch of one); `fired` as in `eligible`."""
         return self._eligibility.removals((self.fired(context) if fired is None else fired)[0])
 
+    def reasons(self, context: Contexts, fired: BoolArray | None = None) -> tuple[Removal, ...]:
+        """Return `removals` with the rules that hold for everybody, in the order of the rules."""
+        removals = self.removals(context, fired)
+        if not removals or not self._standing_removals:
+            return removals or self._standing_removals
+        return tuple(sorted((*self._standing_removals, *removals), key=lambda removal: removal.rule))
+
+    @cached_property
+    def _standing_removals(self) -> tuple[Removal, ...]:
+        """One removal for each rule without a condition."""
+        return tuple(
+            Removal(rule.number, rule.reason, lambda: np.zeros(self.n_offers, dtype=np.bool_), rule.combinations)
+            for rule in self.rules
+            if rule.when is None
+        )
+
     @cached_property
     def _eligibility(self) -> Eligibility:
         return Eligibility(self.rules, self.grid)
@@ -221,17 +238,20 @@ class Catalogue:
         unknown = [name for name in given if name not in self.dimension_names]
         if missing or unknown:
             fault = f'lacks the dimension "{missing[0]}"' if missing else f'has the unknown dimension "{unknown[0]}"'
+            hint = did_you_mean(unknown[0], missing or self.dimension_names) if unknown else ""
             raise OfferError(
                 f"an offer names one option of each dimension ({', '.join(self.dimension_names)}); the one seen {fault}"
+                f"{hint}"
             )
 
     def _check_names(self, offer: Mapping[str, str]) -> None:
         self._check_dimensions(offer)
         for dimension in self.dimensions:
             if offer[dimension.name] not in dimension.names:
+                hint = did_you_mean(str(offer[dimension.name]), dimension.names)
                 raise OfferError(
                     f'"{offer[dimension.name]}" is not an option of "{dimension.name}"; '
-                    f"options are {', '.join(dimension.names)}"
+                    f"options are {', '.join(dimension.names)}{hint}"
                 )
 
 

@@ -20,6 +20,7 @@ from bandit.catalogue.file_tables import (
 from bandit.catalogue.group_schema import check_group_keys, check_groups
 from bandit.catalogue.live_schema import check_guardrail, check_live_keys, check_rollout
 from bandit.errors import CatalogueError
+from bandit.printable import did_you_mean
 
 MAX_NAME = 1_000
 """Longest name in a catalogue in characters."""
@@ -235,10 +236,14 @@ def _check_rule(number: int, rule: RuleFile, options: Mapping[str, set[str]]) ->
         if name not in options:
             raise CatalogueError(
                 f'rule {number} names the unknown dimension "{name}"; dimensions are {", ".join(options)}'
+                f"{did_you_mean(name, options)}"
             )
         unknown = [option for option in forbidden if option not in options[name]]
         if unknown:
-            raise CatalogueError(f'rule {number} names "{unknown[0]}", which is not an option of "{name}"')
+            raise CatalogueError(
+                f'rule {number} names "{unknown[0]}", which is not an option of "{name}"'
+                f"{did_you_mean(unknown[0], options[name])}"
+            )
 
 
 def _distinct(what: str, names: Sequence[str]) -> None:

@@ -39,12 +39,12 @@ _MOST_DUE = 100_000
 
 def verify(db: Database, as_json: AsJson = False, format_name: Format = None) -> None:
     """Check the database and recompute its decisions; exit with 2 if a problem is found."""
-    from bandit.cli.databases import writing
+    from bandit.cli.databases import checking
     from bandit.governance.verify import verify as verify_store
     from bandit.report.maintenance import verified_lines
 
     style = output_format(as_json, format_name)
-    with writing(db) as store, progress("verifying") as report:
+    with checking(db) as store, progress("verifying") as report:
         verified = verify_store(store, report)
 
     def document() -> dict[str, object]:

@@ -203,8 +203,9 @@ class CatalogueRow:
 class PolicyRow:
     """A policy: its settings over a catalogue version.
 
-    Its state is the fold of its steps from `base_step` on. Decisions made with a state before `decides_from` cannot be
-    recomputed, because part of what was learned by then has been deleted.
+    Its state is the fold of its steps from `base_step` on. Decisions made with a state before `decides_from`, or of a
+    step in one of the ranges `changed` (first and last step), cannot be recomputed, because part of what was learned
+    by then has been deleted.
     """
 
     id: int
@@ -212,6 +213,14 @@ class PolicyRow:
     spec: Mapping[str, object]
     base_step: int = 0
     decides_from: int = 0
+    changed: tuple[tuple[int, int], ...] = ()
+
+    def has_state_of(self, steps: IntArray) -> BoolArray:
+        """Return whether the state of each step is the one that decided, (n,)."""
+        kept = np.asarray(steps >= self.decides_from)
+        for first, last in self.changed:
+            kept &= (steps < first) | (steps > last)
+        return kept
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Migration 5: the weights of decisions, the files that were imported, and the policies that took over a belief."""
+"""Migration 5: the weights of decisions, imported files, policies that took over a belief, and changed states."""
 
 from __future__ import annotations
 
@@ -40,6 +40,16 @@ CREATE TABLE carried_policies (
 ) STRICT
 """
 
+# Steps whose states are others than those that decided, since an erasure took a customer out of them.
+_CHANGED = """
+CREATE TABLE changed_states (
+    policy_id INTEGER NOT NULL REFERENCES policies(id),
+    first_step INTEGER NOT NULL CHECK (first_step >= 0),
+    last_step INTEGER NOT NULL CHECK (last_step >= first_step),
+    PRIMARY KEY (policy_id, first_step, last_step)
+) STRICT, WITHOUT ROWID
+"""
+
 _GUARDS = (
     """
 CREATE TRIGGER decision_weights_keep_update BEFORE UPDATE ON decision_weights
@@ -55,6 +65,6 @@ BEGIN SELECT RAISE(ABORT, 'decision_weights is append-only: the weight of a deci
 
 
 def apply(db: sqlite_utils.Database) -> None:
-    """Add the three tables; weights are append-only like decisions, and an erasure deletes those of its decisions."""
-    for statement in (_WEIGHTS, _IMPORTS, _CARRIED, *_GUARDS):
+    """Add the four tables; weights are append-only like decisions, and an erasure deletes those of its decisions."""
+    for statement in (_WEIGHTS, _IMPORTS, _CARRIED, _CHANGED, *_GUARDS):
         db.execute(statement)

@@ -137,8 +137,16 @@ class Catalogues:
             rows = raw.execute(
                 "SELECT id, catalogue_id, spec, base_step, decides_from FROM policies ORDER BY id"
             ).fetchall()
+            changed = raw.execute("SELECT policy_id, first_step, last_step FROM changed_states").fetchall()
         with decoding(self._connection.path, "the description of a policy"):
             return tuple(
-                PolicyRow(number, catalogue, msgspec.json.decode(spec, type=dict[str, object]), base, decides)
+                PolicyRow(
+                    number,
+                    catalogue,
+                    msgspec.json.decode(spec, type=dict[str, object]),
+                    base,
+                    decides,
+                    tuple((first, last) for policy_id, first, last in changed if policy_id == number),
+                )
                 for number, catalogue, spec, base, decides in rows
             )

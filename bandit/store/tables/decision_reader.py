@@ -73,7 +73,10 @@ SELECT CASE
     WHEN d.policy_id IS NULL THEN 'imported'
     WHEN d.seed IS NULL THEN 'batch'
     WHEN d.fault IS NOT NULL THEN 'fault'
-    WHEN d.policy_step < p.decides_from THEN 'state'
+    WHEN d.policy_step < p.decides_from OR EXISTS (
+        SELECT 1 FROM changed_states s
+        WHERE s.policy_id = d.policy_id AND d.policy_step BETWEEN s.first_step AND s.last_step
+    ) THEN 'state'
     WHEN EXISTS (SELECT 1 FROM decision_arms a WHERE a.seq = d.seq) THEN 'arm'
 END AS why, count(*)
 FROM decisions d LEFT JOIN policies p ON p.id = d.policy_id WHERE {_FILTER} GROUP BY 1 HAVING why IS NOT NULL

@@ -178,8 +178,8 @@ def _none_for_nan(numbers: FloatArray) -> list[float | None]:
 def _show(content: Sequence[object]) -> str:
     event, revenue, reward = content
     parts = [str(event)]
-    parts += [] if revenue is None else [f"revenue {revenue:g}"]
-    parts += [] if reward is None else [f"reward {reward:g}"]
+    parts += [] if revenue is None else [f"revenue {revenue!r}".removesuffix(".0")]  # all digits, since they may differ
+    parts += [] if reward is None else [f"reward {reward!r}".removesuffix(".0")]
     return ", ".join(parts)
 
 
