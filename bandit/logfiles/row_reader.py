@@ -60,7 +60,8 @@ class RowReader:
     """Reads a source of rows by one mapping: checks each column and rejects the rows that cannot be used.
 
     The checks of a row have a fixed order, and the first that fails is the reason: number of fields, decision id,
-    customer, time, facts, offer, propensity, weight, outcomes, group, closed, eligible offers, an id that an earlier row has.
+    customer, time, facts, offer, propensity, weight, outcomes, group, closed, eligible offers, an id that an earlier
+    row has.
     """
 
     def __init__(

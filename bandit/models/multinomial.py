@@ -116,7 +116,9 @@ class MultinomialFit:
         self.center = np.average(choices.x, axis=0, weights=weight) if n else np.zeros(choices.x.shape[1])
         centred = choices.x - self.center
         spread = np.diag(share) - np.outer(share, share)
-        size_x, self._rotation_x = np.linalg.eigh(centred.T @ (centred if weight is None else centred * weight[:, None]) / (n or 1))
+        size_x, self._rotation_x = np.linalg.eigh(
+            centred.T @ (centred if weight is None else centred * weight[:, None]) / (n or 1)
+        )
         size_a, rotation_a = np.linalg.eigh(offers.T @ spread @ offers)
         self._curvature = np.maximum(np.multiply.outer(size_x, size_a), 0.0)
         self._level_curvature = share * (1.0 - share)

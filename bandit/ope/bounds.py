@@ -33,8 +33,8 @@ _PREDICTIONS = ("predicted_logged", "predicted_target", "robust_logged", "robust
 class ObservedBounds:
     """Sums of squared weights and largest weights by policy; largest 1 / propensity; ranges of rewards and predictions.
 
-    Squared are the weights times how many decisions each row stands for. `squares` and `largest` are (policies,). A range is (infinity, -infinity) before the first row. Parts merge with
-    `+`.
+    Squared are the weights times how many decisions each row stands for. `squares` and `largest` are (policies,). A
+    range is (infinity, -infinity) before the first row. Parts merge with `+`.
     """
 
     policies: int

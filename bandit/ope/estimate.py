@@ -28,9 +28,10 @@ class Estimate:
     `value`, `low`, `high` and `standard_error` are in the reward's unit. Where the estimator is not defined on the
     rows, `value` is NaN and the interval infinite. The `n` rows form `clusters` independent groups. With
     w = target / propensity, `effective_sample_size` is sum(w)^2 / sum(w^2) (Kish 1965, "Survey sampling"; where a row
-    stands for s decisions, s w counts in place of w), `max_weight` the largest w and `mean_weight` their mean, which is 1 up to noise where the log supports the policy.
-    For a difference of two policies the effective sample size is the smaller and the largest weight the larger of the
-    two, and the mean weight that of the target. `interval` names the kind of interval.
+    stands for s decisions, s w counts in place of w), `max_weight` the largest w and `mean_weight` their mean, which
+    is 1 up to noise where the log supports the policy. For a difference of two policies the effective sample size is
+    the smaller and the largest weight the larger of the two, and the mean weight that of the target. `interval` names
+    the kind of interval.
     """
 
     name: str

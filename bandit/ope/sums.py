@@ -30,7 +30,7 @@ _PAGE = 16_384
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Summary:
-    """Moments of p terms over n rows in `groups` independent groups; the rows' weights sum to `total`, without any to n.
+    """Moments of p terms over n rows in `groups` independent groups; the rows' weights, 1 as a rule, sum to `total`.
 
     `mean` is (p,), over rows. `scatter` is (p, p), the sum over groups of d d' with d = sum over the group's rows
     of weight (term - mean). Where each row is its own group it is the centred cross-product matrix. `deviations`

@@ -261,7 +261,9 @@ class Tally:
             raise InputError(f"{len(feedback)} feedbacks for {self.policies} policies; give one per policy")
         first = feedback[0]
         if not all(first.same_log(other) for other in feedback[1:]):
-            raise InputError("the policies' rewards, propensities, clusters or weights differ; give feedback on the same rows")
+            raise InputError(
+                "the policies' rewards, propensities, clusters or weights differ; give feedback on the same rows"
+            )
         for each in feedback:
             check_needs(self.estimators, each.has)
         return first

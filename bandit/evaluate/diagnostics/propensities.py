@@ -207,7 +207,8 @@ class InversePropensitySums:
             here = bucket == number
             self._expected[number] += stands_for[here] @ eligible[here]
         self._squares += np.bincount(offer, weights=squares * inverse**2, minlength=size)
-        self._squared += [np.bincount(offer, weights=squares * inverse, minlength=size), squares @ eligible]
+        self._squared[0] += np.bincount(offer, weights=squares * inverse, minlength=size)
+        self._squared[1] += squares @ eligible
         self._pairs += float(eligible.sum())
         self._total += float(stands_for.sum())
         self._total_squares += float(squares.sum())

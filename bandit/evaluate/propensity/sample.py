@@ -145,7 +145,12 @@ class ChoiceSample:
         if not self._parts:
             none = np.empty(0, dtype=np.int64)
             return SampledChoices(
-                Contexts(0, {}, {}, _NO_CUSTOMERS), none, np.zeros((0, 0), dtype=np.bool_), none, np.empty(0), np.empty(0)
+                Contexts(0, {}, {}, _NO_CUSTOMERS),
+                none,
+                np.zeros((0, 0), dtype=np.bool_),
+                none,
+                np.empty(0),
+                np.empty(0),
             )
         whole = _Part.concat(self._parts)
         rows = whole.take(np.argsort(whole.numbers))

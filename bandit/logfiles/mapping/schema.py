@@ -79,8 +79,8 @@ class ColumnsSection(_MappingSection, frozen=True):
     weight: Annotated[
         str | int | float | None,
         Meta(
-            description="How many decisions a row stands for, above 0, as where a logger kept a part of them: a column, "
-            "or a number for all rows; by default 1, or what the format of the log says of its own lines.",
+            description="How many decisions a row stands for, above 0, as where a logger kept a part of them: a "
+            "column, or a number for all rows; by default 1, or what the format of the log says of its own lines.",
             examples=["weight", 1],
         ),
     ] = None

@@ -94,7 +94,8 @@ class OfferModel:
         """Learn n outcomes: all context columns (n, d), offers (n,), responses of 0 and 1 or amounts (n,).
 
         `weight` (n,) above 0 counts an outcome as a part of one, or as several: for amounts a whole outcome as several
-        only. `offset` (n,) is a fixed part of the score, for responses only. The prior's variances are estimated after fixed numbers of outcomes, however these are batched.
+        only. `offset` (n,) is a fixed part of the score, for responses only. The prior's variances are estimated after
+        fixed numbers of outcomes, however these are batched.
         """
         start, n = 0, len(offer)
         while start < n:

@@ -173,9 +173,7 @@ class RewardBelief:
         weight = weight if times is None else weight * times
         counted = weight if not self._raw_reward else times
         offer = outcomes.offer[rows]
-        self.main.restate(
-            matrix[rows], offer, previous_y[rows], y[rows], None if counted is None else counted[rows]
-        )
+        self.main.restate(matrix[rows], offer, previous_y[rows], y[rows], None if counted is None else counted[rows])
         if self.customer_effects is not None and len(outcomes.contexts.customers):
             columns = self.main.design.columns[offer]
             self.customer_effects.restate(outcomes.contexts.customers[rows], columns, (weight * (y - previous_y))[rows])

@@ -21,7 +21,6 @@ from bandit.policies.state import pack, unpack
 from bandit.policies.vw.workspace import WorkspacePair, check_arguments
 from bandit.policies.warmup import Warmup
 
-
 _GOLDEN = 2_654_435_769
 """2^32 over the golden ratio: times a second or a day apart give fractions that are spread evenly."""
 
