@@ -81,6 +81,11 @@ class DsjsonSource:
         with self._faults_of(1):
             return [f"{EXPORT_PROPERTY}.{name}" for name in _Event(first.removeprefix(_BOM)).own]
 
+    @property
+    def has_weights(self) -> bool:
+        """Whether the format says how many decisions each line stands for: it does not."""
+        return False
+
     def chunks(self, columns: Sequence[str], size: int, progress: Progress | None) -> Iterator[SourceChunk]:
         """Yield the events in order, at most `size` at a time; LogFileError names a line that is not an event.
 

@@ -14,6 +14,7 @@ from bandit.errors import UnknownDecisionError
 from bandit.store.corruption import decoding
 from bandit.store.records import DecisionColumns, EventColumns, Where, object_array
 from bandit.store.tables import activation
+from bandit.store.tables.decision_weights import has_weights, read_weights
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -191,6 +192,11 @@ class DecisionReader:
                     return decision_id
         return None
 
+    def weighted(self) -> bool:
+        """Say whether any decision stands for more or less than one."""
+        with self._connection.reading() as raw:
+            return has_weights(raw)
+
     def last_seq(self) -> int:
         """Return the number of the newest decision, 0 without any."""
         with self._connection.reading() as raw:
@@ -328,6 +334,8 @@ class DecisionReader:
 
         seq = integers(0)
         outcomes = self.outcomes(seq, event, window)
+        with self._connection.reading() as raw:
+            weight = read_weights(raw, seq)
         return DecisionColumns(
             seq=seq,
             decision_id=object_array(columns[1]),
@@ -352,6 +360,7 @@ class DecisionReader:
             closed=outcomes.closed,
             n_events=outcomes.n_events,
             last_event_id=outcomes.last_event_id,
+            weight=weight,
         )
 
 
