@@ -17,6 +17,7 @@ from bandit.logfiles.columns.identity import IdentityReader
 from bandit.logfiles.columns.offers import OfferReader, PropensityReader
 from bandit.logfiles.columns.outcomes import OutcomeEvents, OutcomeReader
 from bandit.logfiles.columns.time import TimeReader
+from bandit.logfiles.coverage import MappingCoverage
 from bandit.logfiles.rejections import ChunkRejections, ImportReport, Rejections
 from bandit.store.records import object_array
 
@@ -85,6 +86,7 @@ class RowReader:
         needed = {name for reader in readers[1:] for name in reader.columns} | {self._identity.customer}
         self._columns_again = [name for name in self._columns if name in needed]
         self._rejections = Rejections(max(max_listed, 1))
+        self._coverage = MappingCoverage(catalogue, mapping, name)
         self._n_rows = 0
 
     def read(
@@ -93,9 +95,10 @@ class RowReader:
         """Yield all rows of a source in order, at most `size` at a time; to be called once.
 
         With `digest`, the name of the file's content, customers and decision ids that no column has are made.
-        LogFileError where the source is malformed or has no rows.
+        LogFileError where the source is malformed, has no rows, or lacks what the mapping names in all of them.
         """
         for chunk in source.chunks(self._columns, size, progress):
+            self._coverage.add(chunk)
             rejections = self._rejections.chunk(chunk.lines)
             for line, n_fields in chunk.misfits:
                 message = f"it has {n_fields} fields where the header has {chunk.n_fields}"
@@ -105,9 +108,9 @@ class RowReader:
             rows = self._check(chunk, ids, customers, rejections)
             self._identity.reject_repeated(ids, rejections)
             rejections.close()
+            self._coverage.add_outcomes(rows.events)
             yield rows
-        if self._n_rows == 0:
-            raise LogFileError(f"{self._name}: has no rows; give a log with at least one decision")
+        self._coverage.check(source.columns)
 
     def read_again(self, source: Source, size: int, kept: BoolArray) -> Iterator[LoggedBatch]:
         """Yield the decisions of a source that was read before, at most `size` at a time, never an empty batch.
@@ -137,7 +140,16 @@ class RowReader:
         rejections = self._rejections
         n_imported = self._n_rows - rejections.n - n_repeated
         by_reason = dict(rejections.by_reason.most_common())
-        return ImportReport(self._n_rows, n_imported, n_repeated, rejections.n, tuple(rejections.listed), by_reason)
+        return ImportReport(
+            self._n_rows,
+            n_imported,
+            n_repeated,
+            rejections.n,
+            tuple(rejections.listed),
+            by_reason,
+            self._coverage.left_out,
+            self._coverage.notices(),
+        )
 
     def _check(
         self,

@@ -27,6 +27,12 @@ _OPEN_OBJECT, _OPEN_LIST, _QUOTE = b'{["'
 _MOST_NAMES = 2_000
 
 
+class NotListedText(str):
+    """The text of `NOT_LISTED`: "false", and no sign that the path is in the file."""
+
+    __slots__ = ()
+
+
 class UnusableValueError(Exception):
     """A value that is not one text or number; the message continues "line 7"."""
 
@@ -76,6 +82,8 @@ def scalar_text(raw: msgspec.Raw | None, column: str) -> str:
     """
     if raw is None:
         return ""
+    if raw is NOT_LISTED:
+        return NotListedText("false")
     first = memoryview(raw)[0]
     if first == _QUOTE:
         return cast("str", msgspec.json.decode(raw))
@@ -161,9 +169,7 @@ def _only_feature(features: JsonObject, column: str) -> str:
     """Return the name of the only feature that is on."""
     on = [name for name, raw in features.items() if bytes(raw) not in _OFF]
     if len(on) > 1:
-        raise UnusableValueError(
-            f'has {len(on)} features in "{column}"; name the one to read, as "{column}.{on[0]}"'
-        )
+        raise UnusableValueError(f'has {len(on)} features in "{column}"; name the one to read, as "{column}.{on[0]}"')
     if on and memoryview(features[on[0]])[0] in b'"{[':
         raise UnusableValueError(f'has the feature "{on[0]}" in "{column}"; name it, as "{column}.{on[0]}"')
     return on[0] if on else ""
