@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from bandit.catalogue import Catalogue
     from bandit.logfiles.columns.outcomes import OutcomeEvents
     from bandit.logfiles.mapping.mapping import LogMapping
-    from bandit.logfiles.sources.source import SourceChunk
+    from bandit.logfiles.sources.source import Source, SourceChunk
 
 _MOST_VALUES = 1_000
 """Distinct texts of a column that are counted, to name those that do occur."""
@@ -107,9 +107,9 @@ class MappingCoverage:
         """Take in the next rows."""
         self._left_out.update(chunk.left_out)
         self._notes += chunk.notes
+        self._n_rows += len(chunk) + len(chunk.misfits)
         if not len(chunk):
             return
-        self._n_rows += len(chunk)
         self._absent = chunk.absent if self._absent is None else self._absent & chunk.absent
         self._blank = {fact: name for fact, name in self._blank.items() if _all_blank(chunk.columns[name])}
         for words in self._words:
@@ -120,13 +120,11 @@ class MappingCoverage:
         for event in events:
             self._happened[event.event] += int(event.happened.sum())
 
-    def check(self, paths: Sequence[str]) -> None:
-        """LogFileError where the file has no row, lacks a path in every row, or can have no conversion.
-
-        `paths` are the names of what the file has, to suggest one of them.
-        """
+    def check(self, source: Source) -> None:
+        """LogFileError where the file has no row, lacks a path in every row, or can have no conversion."""
         if self._n_rows == 0:
             raise LogFileError(self._no_rows())
+        paths = source.columns if self._absent else ()
         mapped = set(self._mapping_columns)
         for column in sorted(self._absent or ()):
             near = nearest_name(column, [path for path in paths if path not in mapped])

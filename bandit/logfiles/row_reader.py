@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bandit.domain import BoolArray, Contexts, DecisionLabels, FloatArray, IntArray, LoggedBatch, Progress
-from bandit.errors import LogFileError
 from bandit.logfiles.columns.eligibility import RowEligibility, eligibility_reader
 from bandit.logfiles.columns.facts import FactReader
 from bandit.logfiles.columns.group import GroupReader
@@ -110,7 +109,7 @@ class RowReader:
             rejections.close()
             self._coverage.add_outcomes(rows.events)
             yield rows
-        self._coverage.check(source.columns)
+        self._coverage.check(source)
 
     def read_again(self, source: Source, size: int, kept: BoolArray) -> Iterator[LoggedBatch]:
         """Yield the decisions of a source that was read before, at most `size` at a time, never an empty batch.
