@@ -139,13 +139,14 @@ def test_a_text_of_equals_that_no_row_has_is_refused_or_said(desk):
     assert '"bought" happened in no row: "oslo" of equals' in desk.err
     assert 'which has "Oslo" (4), "Bergen" (4); did you mean "Oslo"?' in desk.err
     desk.write("mapping.toml", mapping.replace('reward = "reward"', when.format('["Oslo", "Trondheim"]')))
-    assert import_file(desk)["notices"] == [
-        '"Trondheim" of equals of [[outcomes]] "bought" occurs in no row of "c.Shopper.town", which has "Oslo" (4), '
-        '"Bergen" (4)'
-    ]
+    (notice,) = import_file(desk)["notices"]
+    assert '"Trondheim" of equals of [[outcomes]] "bought" occurs in no row of "c.Shopper.town"' in notice
+    assert notice.endswith('which has "Oslo" (4), "Bergen" (4)')
 
 
-CSV = "day,who,treat,done,mood\n" + "".join(f"2026-03-{1 + i:02d},c{i},bun,{'yes' if i < 3 else ''},\n" for i in range(9))
+CSV = "day,who,treat,done,mood\n" + "".join(
+    f"2026-03-{1 + i:02d},c{i},bun,{'yes' if i < 3 else ''},\n" for i in range(9)
+)
 CSV_CATALOGUE = """objective = { kind = "conversion" }
 context = { mood = { type = "categorical", values = ["good"] } }
 [[dimensions]]
