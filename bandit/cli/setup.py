@@ -238,7 +238,8 @@ def import_(
     further = {} if read.propensities_known else {"propensities": UNKNOWN_PROPENSITY}
     if show_plain(style, lambda: import_json(result) | further, lambda: [("import", result)]):
         return
-    show(import_tables(result, list_refused), [] if read.propensities_known else [WITHOUT_PROPENSITIES])
+    lines = [f"note: {notice}." for notice in result.notices]
+    show(import_tables(result, list_refused), lines + ([] if read.propensities_known else [WITHOUT_PROPENSITIES]))
 
 
 def _require_some(n: int, reason: str, log: Path) -> None:
