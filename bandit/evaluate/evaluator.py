@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bandit.evaluate.diagnostics import PolicyContrast, TargetWeights
+from bandit.evaluate.outside import OutsideFeedback
 from bandit.evaluate.propensity.overlap import TargetOverlap
 from bandit.evaluate.split import FOLD_SALT
 from bandit.ope import Feedback, Tally
@@ -52,7 +53,8 @@ class CandidateSums:
 class EvaluationSums:
     """Everything that is added up over the log; policy 0 of `tally` is the one that wrote the log.
 
-    `offers` (N,) counts how often each offer was chosen, `earning` the decisions that earned something.
+    `offers` (N,) counts how often each offer was chosen, `earning` the decisions that earned something, and `outside`
+    those of the `n` decisions whose offer no policy here can choose.
     """
 
     def __init__(self, request: EvaluationRequest, segments: Segments | None) -> None:
@@ -61,7 +63,7 @@ class EvaluationSums:
         self.candidates = [CandidateSums(n_offers) for _ in request.policies]
         self.segments = segments
         self.offers = np.zeros(n_offers, dtype=np.int64)
-        self.n = self.earning = 0
+        self.n = self.outside = self.earning = 0
         self.customers_known = False
 
 
@@ -86,6 +88,9 @@ class Evaluator:
         keys = ClusterIndex(FOLD_SALT)
         for batch in log.batches(self.request.batch_size):
             self.add(batch, keys)
+            advance(len(batch))
+        for batch in log.outside(self.request.batch_size):
+            self.add_outside(batch, keys)
             advance(len(batch))
 
     def add(self, batch: LoggedBatch, keys: ClusterIndex) -> None:
@@ -114,6 +119,33 @@ class Evaluator:
             self.diagnostics.add(batch, cluster, logging.table)
         sums.offers += np.bincount(batch.offer, minlength=n_offers)
         sums.n += len(batch)
+        sums.earning += int(earned.sum())
+        sums.customers_known = cluster is not None
+
+    def add_outside(self, batch: LoggedBatch, keys: ClusterIndex) -> None:
+        """Add decisions whose offer no policy here can choose: the target probability of each policy is 0."""
+        n_offers, rewards, sums = self.request.catalogue.n_offers, self.inputs.rewards, self.sums
+        cluster, shares = keys.read(batch.contexts.customers, len(batch))
+        rows = OutsideFeedback(batch, cluster, self.request.estimators.needs)
+        logging = self.inputs.logging.probabilities(rows.without_offers(), shares) if self.request.estimated else None
+        expected = None if rewards.shared is None else rewards.shared.predict(batch.contexts, shares, n_offers)
+        feedback = [rows.of_logging_policy()]
+        for place, candidate in enumerate(self.inputs.candidates):
+            table = candidate.probabilities(batch, shares, self._rngs[place])
+            robust = rewards.robust[place].predict(batch.contexts, shares, n_offers) if rewards.robust else None
+            feedback.append(rows.of_candidate(table, expected, robust))
+            each = sums.candidates[place]
+            each.probability += table.sum(axis=0)
+            each.weights.add(np.zeros(len(batch)), cluster)
+            if logging is not None and logging.table is not None:
+                each.overlap.add(logging.table, table)
+        sums.tally.add(*feedback)
+        earned = self._earned(batch)
+        if sums.segments is not None:
+            sums.segments.add(batch.contexts, feedback, earned)
+        self.diagnostics.add_outside(rows.batch, cluster)
+        sums.n += len(batch)
+        sums.outside += len(batch)
         sums.earning += int(earned.sum())
         sums.customers_known = cluster is not None
 

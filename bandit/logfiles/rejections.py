@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bandit.domain import BoolArray, IntArray
+from bandit.domain import BoolArray, IntArray, OutsideReason
 from bandit.printable import plain
 from bandit.tabular import Cell, Tabular
 
@@ -26,7 +26,8 @@ class ImportReport(Tabular):
     """The numbers of rows of a file: n_rows = n_imported + n_repeated + n_refused.
 
     `n_repeated` rows were in the log before, with the same content. `refused` lists the first rows that cannot be
-    used by line, `by_reason` counts all of them by kind of fault, the most frequent first.
+    used by line, `by_reason` counts all of them by kind of fault, the most frequent first. `outside` says which of the
+    rows that can be used have an offer that no policy of the catalogue can choose, with their numbers.
     """
 
     n_rows: int
@@ -35,6 +36,12 @@ class ImportReport(Tabular):
     n_refused: int
     refused: tuple[Rejection, ...]
     by_reason: Mapping[str, int]
+    outside: tuple[OutsideReason, ...] = ()
+
+    @property
+    def n_outside(self) -> int:
+        """The number of rows with an offer that no policy of the catalogue can choose."""
+        return sum(each.n for each in self.outside)
 
     def to_rows(self) -> list[dict[str, Cell]]:
         """Return one row a kind of result: the rows imported, there before, and refused by reason."""

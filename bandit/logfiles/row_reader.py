@@ -17,6 +17,7 @@ from bandit.logfiles.columns.identity import IdentityReader
 from bandit.logfiles.columns.offers import OfferReader, PropensityReader
 from bandit.logfiles.columns.outcomes import OutcomeEvents, OutcomeReader
 from bandit.logfiles.columns.time import TimeReader
+from bandit.logfiles.outside import OutsideOffers
 from bandit.logfiles.rejections import ChunkRejections, ImportReport, Rejections
 from bandit.store.records import object_array
 
@@ -35,6 +36,8 @@ class CheckedRows:
 
     In the other rows what could not be read is missing: NaN, -1 for an offer. `contexts` has no customers. Customers
     and decision ids are None where no column has them and none were to be made. Unknown propensities are NaN.
+    `outside` (n,) is the number, in `RowReader.outside`, of an offer that no policy of the catalogue can choose, -1 in
+    the other rows; there `offer` is that of the catalogue where a rule removes it, else -1.
     """
 
     ok: BoolArray
@@ -48,6 +51,7 @@ class CheckedRows:
     closed: BoolArray
     groups: Sequence[str]
     eligible: RowEligibility
+    outside: IntArray
 
     def __len__(self) -> int:
         return len(self.ok)
@@ -87,6 +91,11 @@ class RowReader:
         self._rejections = Rejections(max(max_listed, 1))
         self._n_rows = 0
 
+    @property
+    def outside(self) -> OutsideOffers:
+        """The offers seen so far that no policy of the catalogue can choose."""
+        return self._offers.outside
+
     def read(
         self, source: Source, size: int, progress: Progress | None = None, *, digest: str | None = None
     ) -> Iterator[CheckedRows]:
@@ -105,9 +114,12 @@ class RowReader:
             rows = self._check(chunk, ids, customers, rejections)
             self._identity.reject_repeated(ids, rejections)
             rejections.close()
+            self.outside.check_distinct(self._name)
+            self.outside.count(rows.outside[rows.ok & (rows.outside >= 0)])
             yield rows
         if self._n_rows == 0:
             raise LogFileError(f"{self._name}: has no rows; give a log with at least one decision")
+        self.outside.check_share(self._name, self._n_rows - self._rejections.n)
 
     def read_again(self, source: Source, size: int, kept: BoolArray) -> Iterator[LoggedBatch]:
         """Yield the decisions of a source that was read before, at most `size` at a time, never an empty batch.
@@ -137,7 +149,15 @@ class RowReader:
         rejections = self._rejections
         n_imported = self._n_rows - rejections.n - n_repeated
         by_reason = dict(rejections.by_reason.most_common())
-        return ImportReport(self._n_rows, n_imported, n_repeated, rejections.n, tuple(rejections.listed), by_reason)
+        return ImportReport(
+            self._n_rows,
+            n_imported,
+            n_repeated,
+            rejections.n,
+            tuple(rejections.listed),
+            by_reason,
+            self.outside.reasons(),
+        )
 
     def _check(
         self,
@@ -149,26 +169,46 @@ class RowReader:
         """Return the rows of a chunk, having rejected those that cannot be used."""
         time = self._time.read(chunk, rejections)
         contexts = self._facts.read(chunk, rejections)
-        offer = self._offers.read(chunk, rejections)
+        found = self._offers.read(chunk, rejections)
+        offer, outside = found.offer, found.outside
         propensity = self._propensities.read(chunk, offer, rejections)
         events = self._outcomes.read(chunk, rejections)
         groups = self._group.groups(chunk, rejections)
         closed = self._group.closed(chunk, rejections)
         eligible = self._eligibility.read(chunk, contexts, offer, rejections)
+        self._number_removed(eligible.removed, offer, outside)
         return CheckedRows(
-            rejections.ok, ids, customers, time, contexts, offer, propensity, events, closed, groups, eligible
+            rejections.ok, ids, customers, time, contexts, offer, propensity, events, closed, groups, eligible, outside
         )
 
+    def _number_removed(self, removed: IntArray, offer: IntArray, outside: IntArray) -> None:
+        """Number in `outside` the offers of the rows that rules with a condition remove."""
+        rows = np.flatnonzero(removed)
+        if not len(rows):
+            return
+        pairs, which = np.unique(np.stack([offer[rows], removed[rows]]), axis=1, return_inverse=True)
+        rules = {rule.number: rule for rule in self._catalogue.rules}
+        numbers = [self.outside.removed(one, rules[rule]) for one, rule in pairs.T.tolist()]
+        outside[rows] = np.array(numbers, dtype=np.int64)[which.reshape(-1)]
+
     def _batch(self, rows: CheckedRows, kept: IntArray) -> LoggedBatch:
-        """Return some rows that can be used as decisions with their outcomes, rewarded by the catalogue's objective."""
+        """Return some rows that can be used as decisions with their outcomes, rewarded by the catalogue's objective.
+
+        Either all rows have offers that a policy can choose, or none has; the offers of the latter are -1.
+        """
         contexts = rows.contexts.take(kept)
         if rows.customers is not None:
             contexts = replace(contexts, customers=object_array(rows.customers)[kept])
         offer, objective = rows.offer[kept], self._catalogue.objective
         converted, revenue, value = self._outcome(rows.events, kept)
-        money = self._catalogue.money_of(offer)
-        reward = objective.reward(money, np.arange(len(offer)), converted, revenue, value)
-        masks = rows.eligible.mask(kept)
+        outside = rows.outside[kept]
+        if len(outside) and outside[0] >= 0:
+            offer = np.full(len(kept), -1, dtype=np.int64)
+            reward = objective.reward(self.outside.money(), outside, converted, revenue, value)
+        else:
+            money = self._catalogue.money_of(offer)
+            reward = objective.reward(money, np.arange(len(offer)), converted, revenue, value)
+        masks = rows.eligible.judged(kept)
         if len(masks) == 1:
             masks = np.broadcast_to(masks[0], (len(kept), self._catalogue.n_offers))
         return LoggedBatch(contexts, offer, masks, rows.propensity[kept], converted, revenue, reward, rows.time[kept])

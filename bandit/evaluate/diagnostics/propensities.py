@@ -148,13 +148,26 @@ class InversePropensitySums:
 
     def add(self, offer: IntArray, propensity: FloatArray, eligible: BoolArray, cluster: IntArray | None) -> None:
         """Add n decisions: offer and propensity (n,), eligible (n, N), the customers' numbers (n,) or None."""
-        n = len(offer)
-        if not n:
+        if not len(offer):
             return
-        ids = np.arange(self._n, self._n + n) if cluster is None else cluster
-        bucket = bucket_of(ids, self.buckets)
+        bucket = self._add_eligible(eligible, cluster)
         inverse = 1.0 / propensity
         np.add.at(self._observed, (bucket, offer), inverse)
+        self._shown += np.bincount(offer, minlength=len(self._shown))
+        self._squares += np.bincount(offer, weights=inverse**2, minlength=len(self._shown))
+        self._certain += int((propensity == 1.0).sum())
+        self._smallest = min(self._smallest, float(propensity.min()))
+
+    def add_outside(self, eligible: BoolArray, cluster: IntArray | None) -> None:
+        """Add n decisions that chose an offer which is not of the catalogue, from its `eligible` (n, N) and others."""
+        if len(eligible):
+            self._add_eligible(eligible, cluster)
+
+    def _add_eligible(self, eligible: BoolArray, cluster: IntArray | None) -> IntArray:
+        """Count how often each offer was eligible, and return the bucket of each row, (n,)."""
+        n = len(eligible)
+        ids = np.arange(self._n, self._n + n) if cluster is None else cluster
+        bucket = bucket_of(ids, self.buckets)
         counts = np.bincount(bucket, minlength=self.buckets)
         if eligible.strides[0] == 0:  # all rows share one set
             self._expected += np.outer(counts, eligible[0])
@@ -164,15 +177,12 @@ class InversePropensitySums:
             starts = np.cumsum(counts[used]) - counts[used]
             self._expected[used] += np.add.reduceat(eligible[order].view(np.uint8), starts, axis=0, dtype=np.int32)
         self._rows += counts
-        self._shown += np.bincount(offer, minlength=len(self._shown))
-        self._squares += np.bincount(offer, weights=inverse**2, minlength=len(self._shown))
-        self._certain += int((propensity == 1.0).sum())
-        self._smallest = min(self._smallest, float(propensity.min()))
         self._n += n
+        return bucket
 
     def result(self) -> PropensityCalibration:
         """Return the calibration of what was added so far."""
-        certain = self._certain / self._n if self._n else 0.0
+        certain = self._certain / max(int(self._shown.sum()), 1)
         surprise = min(self._smallest * float(self._expected.sum()), 1.0) if self._n else 1.0
         effect = self._design_effect()
         counted: list[InversePropensityRatio] = []
