@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import repeat
@@ -25,11 +25,14 @@ from bandit.catalogue.group_schema import embed_rules
 from bandit.catalogue.groups import Groups, build_groups
 from bandit.catalogue.live_schema import GuardrailFile
 from bandit.catalogue.objective import Money, Objective
+from bandit.catalogue.offer_costs import costs_of
 from bandit.catalogue.offer_grid import OfferGrid, OptionMasks
+from bandit.catalogue.rates import check_rates, losing_offers
 from bandit.catalogue.rollout import DeclaredRollout, StickyOffers, build_rollout
 from bandit.catalogue.schema import decode, encode
+from bandit.catalogue.stopped import check_stopped, stopping_rules
 from bandit.catalogue.toml import read_toml
-from bandit.domain import BoolArray, Contexts, EligibleSets, FloatArray, IntArray, ObjectArray, Removal
+from bandit.domain import BoolArray, Contexts, EligibleSets, IntArray, ObjectArray, Removal
 from bandit.errors import CatalogueError, OfferError
 from bandit.printable import did_you_mean
 
@@ -71,8 +74,11 @@ class Catalogue:
         return Catalogue.from_dict(content, where=str(path))
 
     @staticmethod
-    def from_dict(mapping: Mapping[str, object], where: str = "catalogue") -> Catalogue:
+    def from_dict(mapping: Mapping[str, object], where: str = "catalogue", *, stored: bool = False) -> Catalogue:
         """Build a catalogue from the structure of its TOML file; CatalogueError says where and what is wrong.
+
+        With `stored` it comes from a database, which may have been written before all of today's checks: those on what
+        the numbers mean are left out, so that the log can still be read.
 
         >>> discount = {"name": "discount", "options": [{"name": "0"}, {"name": "10", "rate": 0.1}]}
         >>> channel = {"name": "channel", "options": [{"name": "email"}, {"name": "sms"}]}
@@ -80,7 +86,10 @@ class Catalogue:
         >>> catalogue.n_offers, catalogue.label(3)
         (4, '10 · sms')
         """
-        return _build(decode(mapping, where), where)
+        catalogue = _build(decode(mapping, where), where)
+        if not stored:
+            check_rates(catalogue, where)
+        return catalogue
 
     def to_dict(self) -> dict[str, object]:
         """Return the structure that `from_dict` reads."""
@@ -90,6 +99,12 @@ class Catalogue:
     def version(self) -> str:
         """A hash of the content: 16 hex digits that change when anything in the catalogue does."""
         return hashlib.blake2b(msgspec.json.encode(self.to_dict(), order="sorted"), digest_size=8).hexdigest()
+
+    @property
+    def notices(self) -> tuple[str, ...]:
+        """Sentences on what is allowed in a catalogue and seldom meant, such as offers that lose money."""
+        losing = losing_offers(self)
+        return () if losing is None else (losing,)
 
     @property
     def silent_groups(self) -> tuple[str, ...]:
@@ -123,19 +138,22 @@ class Catalogue:
         return self._costs(self.options[offer])
 
     def _costs(self, options: IntArray) -> Money:
-        def total(cost: Callable[[Option], float]) -> FloatArray:
-            sums = np.zeros(len(options))
-            for place, dimension in enumerate(self.dimensions):
-                values = np.array([cost(option) for option in dimension.options])
-                if values.any():
-                    sums += values[options[:, place]]
-            return sums
+        return costs_of(self.levers, options, self.file.objective.stacking)
 
-        return Money(
-            rate=total(lambda option: option.rate),
-            contact_cost=total(lambda option: option.contact_cost),
-            redemption_cost=total(lambda option: option.redemption_cost),
-        )
+    @cached_property
+    def levers(self) -> tuple[tuple[Option, ...], ...]:
+        """The options of each dimension, in order."""
+        return tuple(dimension.options for dimension in self.dimensions)
+
+    @cached_property
+    def stopped(self) -> BoolArray:
+        """Which offers have an option that is stopped, (N,): logs may have them, and no policy chooses them."""
+        stopped = np.zeros(self.n_offers, dtype=np.bool_)
+        for place, lever in enumerate(self.levers):
+            named = np.array([option.stopped for option in lever])
+            if named.any():
+                stopped |= named[self.options[:, place]]
+        return stopped
 
     @cached_property
     def dimension_names(self) -> tuple[str, ...]:
@@ -267,7 +285,14 @@ def _build(file: CatalogueFile, where: str) -> Catalogue:
         Dimension(
             dimension.name,
             tuple(
-                Option(option.name, option.rate, option.contact_cost, option.redemption_cost, option.attributes)
+                Option(
+                    option.name,
+                    option.rate,
+                    option.contact_cost,
+                    option.redemption_cost,
+                    option.attributes,
+                    option.stopped,
+                )
                 for option in dimension.options
             ),
             {name: attribute.monotone for name, attribute in dimension.attributes.items()},
@@ -288,6 +313,7 @@ def _build(file: CatalogueFile, where: str) -> Catalogue:
         )
         for number, (rule, each) in enumerate(zip(file.rules, named, strict=True), start=1)
     )
+    rules += stopping_rules(dimensions, len(rules), grid)
     objective = Objective(
         file.objective.kind,
         file.objective.event,
@@ -313,6 +339,7 @@ def _build(file: CatalogueFile, where: str) -> Catalogue:
             fallback = catalogue.offer_index(file.fallback)
         except OfferError as fault:
             raise CatalogueError(f"{where}: [fallback]: {fault}") from fault
+    check_stopped(catalogue, fallback, where)
     groups = None
     if file.groups is not None:
         groups = build_groups(file.groups, facts, catalogue.offer_index, fallback, where)

@@ -55,9 +55,13 @@ def encode(file: CatalogueFile) -> dict[str, object]:
     plain: dict[str, object] = _without_empty(msgspec.to_builtins(file))
     for dimension in cast("list[dict[str, Any]]", plain["dimensions"]):
         dimension["options"] = [
-            {key: value for key, value in option.items() if key != "attributes"} | option.get("attributes", {})
+            {key: value for key, value in option.items() if key != "attributes" and (key, value) != ("stopped", False)}
+            | option.get("attributes", {})
             for option in dimension["options"]
         ]
+    objective = cast("dict[str, Any]", plain.get("objective", {}))
+    if objective.get("stacking") == "sum":  # left out where it is the default, so that versions stay what they were
+        del objective["stacking"]
     plain["context"] = {"undeclared": plain.pop("undeclared"), **cast("dict[str, Any]", plain.get("context", {}))}
     return plain
 
@@ -191,6 +195,10 @@ def _check_dimension(dimension: DimensionFile) -> None:
                 f'dimension "{dimension.name}": no option has the attribute "{name}"; attributes are '
                 f"{', '.join(sorted(known))}"
             )
+    if all(option.stopped for option in dimension.options):
+        raise CatalogueError(
+            f'dimension "{dimension.name}": every option is stopped; leave one of them without stopped = true'
+        )
     for option in dimension.options:
         numbers = {
             "rate": option.rate,

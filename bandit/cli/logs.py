@@ -16,7 +16,7 @@ from bandit.clock import now
 from bandit.errors import InputError
 from bandit.logfiles import ColumnLog, LogMapping, open_log
 from bandit.report.imports import left_out_sentence
-from bandit.report.left_out import OFFER_UNKNOWN, STILL_OPEN, left_out_lines, never_activated
+from bandit.report.left_out import STILL_OPEN, left_out_lines, never_activated, outside_lines
 from bandit.store import Store, StoreLog, Where
 
 OBJECTIVE_KINDS: tuple[str, ...] = get_args(ObjectiveKind)
@@ -55,6 +55,7 @@ def opened(options: LogOptions, purpose: str = "evaluate on") -> Iterator[Opened
             if notice:
                 note(f"note: {notice}")
         require_rows(str(path), read, purpose)
+        say_notices(target)
         yield Opened(target, read, None)
         return
     if mapping is not None:
@@ -65,7 +66,14 @@ def opened(options: LogOptions, purpose: str = "evaluate on") -> Iterator[Opened
         target = with_objective(catalogue_for(store, catalogue), *objective)
         log = settled_log(store, target, options.written_by)
         require_rows(str(path), log, purpose)
+        say_notices(target)
         yield Opened(target, log, store)
+
+
+def say_notices(catalogue: Catalogue) -> None:
+    """Say on standard error what is allowed in a catalogue and seldom meant."""
+    for sentence in catalogue.notices:
+        note(f"note: {sentence}")
 
 
 def with_objective(catalogue: Catalogue, kind: str | None, event: str | None, window: str | None) -> Catalogue:
@@ -97,11 +105,20 @@ def require_rows(name: str, log: StoreLog | ColumnLog, purpose: str = "evaluate 
         raise InputError(" ".join([f"{name}: the log has no decisions to {purpose}; import some first.", *unused(log)]))
 
 
-def unused(log: StoreLog | ColumnLog, *, open_told: bool = False) -> list[str]:
-    """Return sentences about the decisions that were left out; those still open are skipped if that is told already."""
+def unused(log: StoreLog | ColumnLog, *, open_told: bool = False, counted_in: bool = False) -> list[str]:
+    """Return sentences about the decisions that were left out; those still open are skipped if that is told already.
+
+    With `counted_in` the decisions whose offer no policy can choose are part of the result, and the sentence says so.
+    """
     not_activated, event = (log.not_activated, log.activation) if isinstance(log, StoreLog) else (0, None)
-    return left_out_lines(
-        (log.left_out, "decision", OFFER_UNKNOWN),
+    outside = outside_lines(
+        log.left_out,
+        log.n + log.left_out,
+        log.outside_reasons,
+        counted_in=counted_in,
+        costs_count=log.catalogue.objective.kind == "profit",
+    )
+    return outside + left_out_lines(
         (0 if open_told else log.still_open, "decision", STILL_OPEN),
         (not_activated, "decision", never_activated(event)),
     )
@@ -110,10 +127,12 @@ def unused(log: StoreLog | ColumnLog, *, open_told: bool = False) -> list[str]:
 def left_out_json(log: StoreLog | ColumnLog) -> dict[str, object]:
     """Return the numbers of decisions that were left out, by the reason; JSON values.
 
-    "not_activated" is there where the objective has an activation; "lines_left_out", by reason, and "notices" where a
-    file has any.
+    "not_activated" is there where the objective has an activation. "left_out" are those whose offer no policy of the
+    catalogue can choose, and "outside" says why; "lines_left_out", by reason, and "notices" are there where a file has
+    any.
     """
-    numbers: dict[str, object] = {"left_out": log.left_out, "open": log.still_open}
+    reasons = [each.to_dict() for each in log.outside_reasons]
+    numbers: dict[str, object] = {"left_out": log.left_out, "open": log.still_open, "outside": reasons}
     if isinstance(log, ColumnLog) and log.report.left_out:
         numbers["lines_left_out"] = dict(log.report.left_out)
     if isinstance(log, ColumnLog) and log.report.notices:

@@ -211,8 +211,9 @@ def import_(
     """
     from bandit.catalogue import Catalogue
     from bandit.cli.databases import all_or_nothing, catalogue_for
+    from bandit.cli.logs import say_notices
     from bandit.logfiles import UNKNOWN_PROPENSITY, LogMapping, export_mapping, import_log
-    from bandit.report.imports import import_json, import_tables
+    from bandit.report.imports import import_json, import_lines, import_tables
     from bandit.store import Store
     from bandit.store.customer_key import KEY_VARIABLE, customer_key
 
@@ -230,6 +231,7 @@ def import_(
             result = import_log(
                 store, known, read, log, progress=report, strict=strict, max_listed=max(list_refused, 1)
             )
+            say_notices(known)
             _require_some(
                 result.n_imported + result.n_repeated, result.refused[0].reason if result.refused else "", log
             )
@@ -238,7 +240,7 @@ def import_(
     further = {} if read.propensities_known else {"propensities": UNKNOWN_PROPENSITY}
     if show_plain(style, lambda: import_json(result) | further, lambda: [("import", result)]):
         return
-    lines = [f"note: {notice}." for notice in result.notices]
+    lines = [*(f"note: {notice}." for notice in result.notices), *import_lines(result)]
     show(import_tables(result, list_refused), lines + ([] if read.propensities_known else [WITHOUT_PROPENSITIES]))
 
 

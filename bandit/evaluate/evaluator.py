@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bandit.evaluate.diagnostics import PolicyContrast, TargetWeights
+from bandit.evaluate.outside import OutsideFeedback
 from bandit.evaluate.propensity.overlap import TargetOverlap
 from bandit.evaluate.split import FOLD_SALT
 from bandit.ope import Feedback, Tally
@@ -53,7 +54,8 @@ class EvaluationSums:
     """Everything that is added up over the log; policy 0 of `tally` is the one that wrote the log.
 
     `offers` (N,) counts how often each offer was chosen. The `n` rows stand for `decisions`, of which `earning` earned
-    something; these are numbers of rows unless rows stand for other numbers of decisions than one.
+    something; these are numbers of rows unless rows stand for other numbers of decisions than one. `outside` are those
+    of the `n` rows whose offer no policy here can choose.
     """
 
     def __init__(self, request: EvaluationRequest, segments: Segments | None) -> None:
@@ -62,7 +64,7 @@ class EvaluationSums:
         self.candidates = [CandidateSums(n_offers) for _ in request.policies]
         self.segments = segments
         self.offers = np.zeros(n_offers, dtype=np.int64)
-        self.n, self.decisions, self.earning = 0, 0.0, 0.0
+        self.n, self.outside, self.decisions, self.earning = 0, 0, 0.0, 0.0
         self.customers_known = False
 
 
@@ -87,6 +89,9 @@ class Evaluator:
         keys = ClusterIndex(FOLD_SALT)
         for batch in log.batches(self.request.batch_size):
             self.add(batch, keys)
+            advance(len(batch))
+        for batch in log.outside(self.request.batch_size):
+            self.add_outside(batch, keys)
             advance(len(batch))
 
     def add(self, batch: LoggedBatch, keys: ClusterIndex) -> None:
@@ -115,6 +120,35 @@ class Evaluator:
             self.diagnostics.add(batch, cluster, logging.table)
         sums.offers += np.bincount(batch.offer, minlength=n_offers)
         sums.n += len(batch)
+        sums.decisions += float(len(batch) if stands_for is None else stands_for.sum())
+        sums.earning += float(earned.sum() if stands_for is None else stands_for @ earned)
+        sums.customers_known = cluster is not None
+
+    def add_outside(self, batch: LoggedBatch, keys: ClusterIndex) -> None:
+        """Add decisions whose offer no policy here can choose: the target probability of each policy is 0."""
+        n_offers, rewards, sums = self.request.catalogue.n_offers, self.inputs.rewards, self.sums
+        cluster, shares = keys.read(batch.contexts.customers, len(batch))
+        rows, stands_for = OutsideFeedback(batch, cluster, self.request.estimators.needs), batch.stands_for
+        logging = self.inputs.logging.probabilities(rows.without_offers(), shares) if self.request.estimated else None
+        expected = None if rewards.shared is None else rewards.shared.predict(batch.contexts, shares, n_offers)
+        feedback = [rows.of_logging_policy()]
+        for place, candidate in enumerate(self.inputs.candidates):
+            table = candidate.probabilities(batch, shares, self._rngs[place])
+            robust = rewards.robust[place].predict(batch.contexts, shares, n_offers) if rewards.robust else None
+            feedback.append(rows.of_candidate(table, expected, robust))
+            each = sums.candidates[place]
+            each.probability += table.sum(axis=0) if stands_for is None else stands_for @ table
+            each.weights.add(np.zeros(len(batch)), cluster, stands_for=stands_for)
+            if logging is not None and logging.table is not None:
+                each.overlap.add(logging.table, table, stands_for)
+        sums.tally.add(*feedback)
+        self._add_contrasts(feedback)
+        earned = self._earned(batch)
+        if sums.segments is not None:
+            sums.segments.add(batch.contexts, feedback, earned)
+        self.diagnostics.add_outside(rows.batch, cluster)
+        sums.n += len(batch)
+        sums.outside += len(batch)
         sums.decisions += float(len(batch) if stands_for is None else stands_for.sum())
         sums.earning += float(earned.sum() if stands_for is None else stands_for @ earned)
         sums.customers_known = cluster is not None

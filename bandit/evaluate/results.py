@@ -120,7 +120,8 @@ class Evaluation(Tabular):
     `learned_on` is the number of decisions that were kept for learning, 0 where all were judged; `crossfit` the
     number of copies of each policy that learns, 0 where policies were not copied. `diagnosis` is about the log itself,
     `propensities` about the model of the logging policy where propensities were estimated; `findings` are those of
-    both. `segments` is the same evaluation within parts of the log.
+    both. `segments` is the same evaluation within parts of the log. `outside` of the decisions have an offer that no
+    policy of the catalogue can choose: each policy makes them with probability 0, and they count all the same.
     """
 
     n: int
@@ -136,6 +137,7 @@ class Evaluation(Tabular):
     findings: tuple[Finding, ...]
     rows: tuple[PolicyEvaluation, ...]
     segments: tuple[Segment, ...]
+    outside: int = 0
 
     @property
     def numbers(self) -> NumberFormat:
@@ -198,6 +200,7 @@ class Evaluation(Tabular):
         return {
             "n": self.n,
             "stands_for": self.stands_for,
+            "n_outside": self.outside,
             "customers": self.customers,
             "realised": self.realised.to_dict(),
             "baseline": self.baseline,

@@ -74,6 +74,7 @@ def summarise(sums: EvaluationSums, request: EvaluationRequest, log: LogSummary)
         findings=log_findings,
         rows=tuple(rows),
         segments=_segments(sums, request, found),
+        outside=sums.outside,
     )
 
 

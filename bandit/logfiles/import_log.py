@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from itertools import compress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,7 +12,8 @@ import numpy as np
 from bandit.catalogue.context_json import contexts_json
 from bandit.domain import Progress
 from bandit.errors import DuplicateError, LogFileError
-from bandit.logfiles.columns.eligibility import MASK_CELLS
+from bandit.logfiles.columns.conditional_rules import MASK_CELLS
+from bandit.logfiles.extended import ImportTarget
 from bandit.logfiles.mapping.mapping import CLOSED, LogMapping
 from bandit.logfiles.row_reader import CheckedRows, RowReader
 from bandit.logfiles.sources.open_source import open_source
@@ -21,8 +23,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from bandit.catalogue import Catalogue
-    from bandit.domain import FloatArray, IntArray
+    from bandit.domain import FloatArray, IntArray, OutsideReason
     from bandit.logfiles.rejections import ImportReport
+    from bandit.logfiles.sources.source import Source
     from bandit.store import Store
 
 IMPORT_CHUNK_ROWS = 50_000
@@ -42,36 +45,89 @@ def import_log(
     """Import a CSV, gzipped CSV, Parquet or dsjson log; importing the same file again adds nothing.
 
     Rows that cannot be used are rejected one by one and reported; a malformed file, and with `strict` any rejected
-    row, raises LogFileError, and then nothing at all is written. `progress` is called with bytes done and bytes in
-    all. CatalogueError where the mapping does not fit the catalogue; DuplicateError where the log has a decision of
-    the same id with other content.
+    row, raises LogFileError, and then nothing at all is written. Rows whose offer no policy of the catalogue can
+    choose, such as one whose option was stopped, are imported under an extended version of it, which has their options
+    as `stopped`; the report counts them. `progress` is called with bytes done and bytes in all. CatalogueError where
+    the mapping does not fit the catalogue; DuplicateError where the log has a decision of the same id with other
+    content.
     """
     path = Path(path)
-    source = open_source(path, mapping.file.delimiter, progress)
-    reader = RowReader(catalogue, mapping, str(path), max_listed=max_listed, own_weights=source.has_weights)
-    with store.transaction():
-        writer = _ImportWriter(store, catalogue, propensities_known=mapping.propensities_known)
+    given = ImportTarget(catalogue, mapping)
+    run = _ImportRun(store, path, given, progress, max_listed, strict=strict)
+    target: ImportTarget | None = given
+    while target is not None:
+        last, (report, target) = target, run.attempt(target)
+    return replace(report, outside=run.outside) if last is not given else report
+
+
+class _OtherOffersError(Exception):
+    """Leaves the transaction of an attempt: the file has offers that the catalogue of the attempt does not have."""
+
+
+@dataclass(slots=True)
+class _ImportRun:
+    """The attempts to import one file: under the catalogue given, then under one with all offers of the file.
+
+    All decisions of a file are stored under one catalogue, so that what was eligible is known of each of them. Where a
+    part of the file was imported before under the catalogue given, as by a version that refused the other rows, its
+    decisions stay there, and the other rows alone are stored under the extended catalogue.
+    """
+
+    store: Store
+    path: Path
+    given: ImportTarget
+    progress: Progress | None
+    max_listed: int
+    strict: bool
+    outside: tuple[OutsideReason, ...] = ()
+
+    def attempt(self, target: ImportTarget) -> tuple[ImportReport, ImportTarget | None]:
+        """Return the report, and the target of the next attempt where this one wrote nothing, else None."""
+        source = open_source(self.path, target.mapping.file.delimiter, self.progress)
+        reader = RowReader(
+            target.reading, target.mapping, str(self.path), max_listed=self.max_listed, own_weights=source.has_weights
+        )
         try:
-            for rows in reader.read(source, IMPORT_CHUNK_ROWS, progress, digest=source.digest):
+            with self.store.transaction():
+                return self._write(reader, source, target), None
+        except _OtherOffersError:
+            if target is self.given:
+                self.outside = reader.outside.reasons()
+            return reader.report(), target.extended(reader.outside)
+
+    def _write(self, reader: RowReader, source: Source, target: ImportTarget) -> ImportReport:
+        given_id = self.store.catalogues.register(self.given.reading)
+        catalogue_id = given_id
+        if target is not self.given:
+            catalogue_id = self.store.catalogues.register(target.stored, extends=given_id)
+        writer = _ImportWriter(
+            self.store, target.reading, catalogue_id, propensities_known=target.mapping.propensities_known
+        )
+        for rows in reader.read(source, IMPORT_CHUNK_ROWS, self.progress, digest=source.digest):
+            if reader.outside.n:
+                continue  # the rest is read to learn all other offers of the file
+            try:
                 writer.write(rows)
-        except DuplicateError as fault:
-            raise DuplicateError(f"{path}: nothing of it is imported: {fault}") from fault
+            except DuplicateError as fault:
+                raise DuplicateError(f"{self.path}: nothing of it is imported: {fault}") from fault
         report = reader.report(writer.n_repeated)
-        if strict and report.n_refused:
+        if self.strict and report.n_refused:
             first = report.refused[0]
             raise LogFileError(
-                f"{path}: {report.n_refused:,} of {report.n_rows:,} rows are refused, the first at line "
+                f"{self.path}: {report.n_refused:,} of {report.n_rows:,} rows are refused, the first at line "
                 f"{first.line}: {first.reason}; correct them, or import the others without strict"
             )
-    return report
+        if reader.outside.n:
+            raise _OtherOffersError
+        return report
 
 
 class _ImportWriter:
     """Writes checked rows into a store, within a transaction; `n_repeated` counts those that it had before."""
 
-    def __init__(self, store: Store, catalogue: Catalogue, *, propensities_known: bool) -> None:
-        self._store, self._catalogue = store, catalogue
-        self._catalogue_id = store.catalogues.register(catalogue)
+    def __init__(self, store: Store, catalogue: Catalogue, catalogue_id: int, *, propensities_known: bool) -> None:
+        """Number offers by `catalogue`; `catalogue_id` is that of the version to store them under."""
+        self._store, self._catalogue, self._catalogue_id = store, catalogue, catalogue_id
         self._policy_id = None if propensities_known else store.catalogues.unknown_policy(self._catalogue_id)
         self._last_seq = store.decisions.last_seq()
         self.n_repeated = 0

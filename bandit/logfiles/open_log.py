@@ -42,8 +42,8 @@ def from_frame(
     >>> catalogue = Catalogue.from_dict({"objective": {"kind": "conversion"}, "dimensions": [channels]})
     >>> frame = {"channel": ["email", "sms", "fax"], "propensity": [0.5] * 3, "converted": [True, False, False]}
     >>> log = from_frame(frame, catalogue)
-    >>> log.n, log.report.n_refused, log.report.refused[0].reason
-    (2, 1, '"fax" is not an option of "channel"')
+    >>> log.n, log.left_out, log.outside_reasons[0].words
+    (2, 1, 'channel fax')
     """
     source = FrameSource(frame)
     return ColumnLog(

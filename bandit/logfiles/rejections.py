@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from bandit.domain import BoolArray, IntArray
+from bandit.domain import BoolArray, IntArray, OutsideReason
 from bandit.printable import plain
 from bandit.tabular import Cell, Tabular
 
@@ -28,7 +28,8 @@ class ImportReport(Tabular):
     `n_repeated` rows were in the log before, with the same content. `refused` lists the first rows that cannot be
     used by line, `by_reason` counts all of them by kind of fault, the most frequent first. `left_out` counts, by
     reason, the lines that the file itself says are no decisions to judge or to learn from; they are not among the
-    `n_rows`. `notices` are sentences on what the mapping did not find in the file.
+    `n_rows`. `notices` are sentences on what the mapping did not find in the file. `outside` says which of the rows
+    that can be used have an offer that no policy of the catalogue can choose, with their numbers.
     """
 
     n_rows: int
@@ -39,11 +40,17 @@ class ImportReport(Tabular):
     by_reason: Mapping[str, int]
     left_out: Mapping[str, int] = field(default_factory=dict)
     notices: tuple[str, ...] = ()
+    outside: tuple[OutsideReason, ...] = ()
 
     @property
     def n_left_out(self) -> int:
         """The number of lines that are left out."""
         return sum(self.left_out.values())
+
+    @property
+    def n_outside(self) -> int:
+        """The number of rows with an offer that no policy of the catalogue can choose."""
+        return sum(each.n for each in self.outside)
 
     def to_rows(self) -> list[dict[str, Cell]]:
         """Return one row a kind of result: the rows imported, there before, refused by reason, and left out."""

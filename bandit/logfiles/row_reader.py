@@ -18,6 +18,7 @@ from bandit.logfiles.columns.outcomes import OutcomeEvents, OutcomeReader
 from bandit.logfiles.columns.time import TimeReader
 from bandit.logfiles.columns.weight import WeightReader
 from bandit.logfiles.coverage import MappingCoverage
+from bandit.logfiles.outside import OutsideOffers
 from bandit.logfiles.rejections import ChunkRejections, ImportReport, Rejections
 from bandit.store.records import object_array
 
@@ -36,7 +37,9 @@ class CheckedRows:
 
     In the other rows what could not be read is missing: NaN, -1 for an offer. `contexts` has no customers. Customers
     and decision ids are None where no column has them and none were to be made. Unknown propensities are NaN. `weight`
-    is how many decisions each stands for, empty where each stands for one.
+    is how many decisions each stands for, empty where each stands for one. `outside` (n,) is the number, in
+    `RowReader.outside`, of an offer that no policy of the catalogue can choose, -1 in the other rows; there `offer` is
+    that of the catalogue where a rule removes it, else -1.
     """
 
     ok: BoolArray
@@ -51,6 +54,7 @@ class CheckedRows:
     groups: Sequence[str]
     eligible: RowEligibility
     weight: FloatArray
+    outside: IntArray
 
     def __len__(self) -> int:
         return len(self.ok)
@@ -105,6 +109,11 @@ class RowReader:
         self._coverage = MappingCoverage(catalogue, mapping, name)
         self._n_rows = 0
 
+    @property
+    def outside(self) -> OutsideOffers:
+        """The offers seen so far that no policy of the catalogue can choose."""
+        return self._offers.outside
+
     def read(
         self, source: Source, size: int, progress: Progress | None = None, *, digest: str | None = None
     ) -> Iterator[CheckedRows]:
@@ -125,8 +134,11 @@ class RowReader:
             self._identity.reject_repeated(ids, rejections)
             rejections.close()
             self._coverage.add_outcomes(rows.events)
+            self.outside.check_distinct(self._name)
+            self.outside.count(rows.outside[rows.ok & (rows.outside >= 0)])
             yield rows
         self._coverage.check(source)
+        self.outside.check_share(self._name, self._n_rows - self._rejections.n)
 
     def read_again(self, source: Source, size: int, kept: BoolArray) -> Iterator[LoggedBatch]:
         """Yield the decisions of a source that was read before, at most `size` at a time, never an empty batch.
@@ -165,6 +177,7 @@ class RowReader:
             by_reason,
             self._coverage.left_out,
             self._coverage.notices(),
+            self.outside.reasons(),
         )
 
     def _check(
@@ -177,27 +190,59 @@ class RowReader:
         """Return the rows of a chunk, having rejected those that cannot be used."""
         time = self._time.read(chunk, rejections)
         contexts = self._facts.read(chunk, rejections)
-        offer = self._offers.read(chunk, rejections)
+        found = self._offers.read(chunk, rejections)
+        offer, outside = found.offer, found.outside
         propensity = self._propensities.read(chunk, offer, rejections)
         weight = self._weights.read(chunk, rejections)
         events = self._outcomes.read(chunk, rejections)
         groups = self._group.groups(chunk, rejections)
         closed = self._group.closed(chunk, rejections)
         eligible = self._eligibility.read(chunk, contexts, offer, rejections)
+        self._number_removed(eligible.removed, offer, outside)
         return CheckedRows(
-            rejections.ok, ids, customers, time, contexts, offer, propensity, events, closed, groups, eligible, weight
+            rejections.ok,
+            ids,
+            customers,
+            time,
+            contexts,
+            offer,
+            propensity,
+            events,
+            closed,
+            groups,
+            eligible,
+            weight,
+            outside,
         )
 
+    def _number_removed(self, removed: IntArray, offer: IntArray, outside: IntArray) -> None:
+        """Number in `outside` the offers of the rows that rules with a condition remove."""
+        rows = np.flatnonzero(removed)
+        if not len(rows):
+            return
+        pairs, which = np.unique(np.stack([offer[rows], removed[rows]]), axis=1, return_inverse=True)
+        rules = {rule.number: rule for rule in self._catalogue.rules}
+        numbers = [self.outside.removed(one, rules[rule]) for one, rule in pairs.T.tolist()]
+        outside[rows] = np.array(numbers, dtype=np.int64)[which.reshape(-1)]
+
     def _batch(self, rows: CheckedRows, kept: IntArray) -> LoggedBatch:
-        """Return some rows that can be used as decisions with their outcomes, rewarded by the catalogue's objective."""
+        """Return some rows that can be used as decisions with their outcomes, rewarded by the catalogue's objective.
+
+        Either all rows have offers that a policy can choose, or none has; the offers of the latter are -1.
+        """
         contexts = rows.contexts.take(kept)
         if rows.customers is not None:
             contexts = replace(contexts, customers=object_array(rows.customers)[kept])
         offer, objective = rows.offer[kept], self._catalogue.objective
         converted, revenue, value = self._outcome(rows.events, kept)
-        money = self._catalogue.money_of(offer)
-        reward = objective.reward(money, np.arange(len(offer)), converted, revenue, value)
-        masks = rows.eligible.mask(kept)
+        outside = rows.outside[kept]
+        if len(outside) and outside[0] >= 0:
+            offer = np.full(len(kept), -1, dtype=np.int64)
+            reward = objective.reward(self.outside.money(), outside, converted, revenue, value)
+        else:
+            money = self._catalogue.money_of(offer)
+            reward = objective.reward(money, np.arange(len(offer)), converted, revenue, value)
+        masks = rows.eligible.judged(kept)
         if len(masks) == 1:
             masks = np.broadcast_to(masks[0], (len(kept), self._catalogue.n_offers))
         weight = rows.weight[kept] if len(rows.weight) else rows.weight

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from rich.markup import escape
 from rich.table import Table
 
+from bandit.report.left_out import outside_lines
 from bandit.report.numbers import count, counted
 
 if TYPE_CHECKING:
@@ -65,6 +66,18 @@ def left_out_sentence(report: ImportReport) -> str:
     return f"{counted(report.n_left_out, 'line', ('is', 'are'))} left out: {parts}"
 
 
+def import_lines(report: ImportReport) -> list[str]:
+    """Return sentences on rows that were imported although no policy of the catalogue can choose their offer."""
+    used = report.n_imported + report.n_repeated
+    lines = outside_lines(report.n_outside, used, report.outside, counted_in=True)
+    if lines:
+        lines.append(
+            "They are stored under a version of the catalogue that has their options as stopped; the catalogue of the "
+            "database stays the one given."
+        )
+    return lines
+
+
 def import_json(report: ImportReport) -> dict[str, object]:
     """Return the report as plain JSON values."""
     return {
@@ -73,6 +86,7 @@ def import_json(report: ImportReport) -> dict[str, object]:
         "n_repeated": report.n_repeated,
         "n_refused": report.n_refused,
         "by_reason": dict(report.by_reason),
+        "outside": [each.to_dict() for each in report.outside],
         "refused": [{"line": rejection.line, "reason": rejection.reason} for rejection in report.refused],
         "left_out": dict(report.left_out),
         "notices": list(report.notices),

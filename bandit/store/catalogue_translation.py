@@ -150,7 +150,7 @@ class CatalogueTranslation:
             contexts=self.contexts.read(kept.context, kept.customer),
             offer=offer,
             eligible=self.offer_map.masks(kept.catalogue_id, kept.eligible_set_id) if masks else _no_masks(len(kept)),
-            propensity=self._propensity(kept),
+            propensity=self.propensity(kept),
             converted=kept.converted,
             revenue=kept.revenue,
             reward=reward,
@@ -158,7 +158,8 @@ class CatalogueTranslation:
             weight=_weights(kept.weight),
         )
 
-    def _propensity(self, columns: DecisionColumns) -> FloatArray:
+    def propensity(self, columns: DecisionColumns) -> FloatArray:
+        """Return the propensities of some decisions, NaN where they are not known."""
         newest = int(columns.policy_id.max(initial=-1))
         if newest > self._newest_policy:  # new policies, perhaps placeholders: there was an import since the last call
             self._newest_policy, self._unknown_policies = newest, self._store.catalogues.unknown_policies()

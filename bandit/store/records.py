@@ -196,11 +196,12 @@ class Where:
 
 @dataclass(frozen=True, slots=True)
 class CatalogueRow:
-    """A catalogue version in the store."""
+    """A catalogue version in the store; `extends` is the one that an import extended to it, None for one given."""
 
     id: int
     version: str
     name: str
+    extends: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -84,6 +84,14 @@ class LogDiagnostics:
         if self._maturity is not None:
             self._maturity.add(batch.time, batch.converted)
 
+    def add_outside(self, batch: LoggedBatch, cluster: IntArray | None) -> None:
+        """Add decisions whose offer the catalogue does not have: its offers could have been chosen there as well."""
+        self._self_test.add(batch.reward, batch.propensity, batch.offer)
+        if self._propensities is not None:
+            self._propensities.add_outside(batch.eligible, cluster, batch.stands_for)
+        if self._maturity is not None:
+            self._maturity.add(batch.time, batch.converted)
+
     def result(self, left_open: int = 0, sample_ratio: SampleRatioTest | None = None) -> LogDiagnosis:
         """Return the diagnosis; `left_open` decisions were not judged because they are still open."""
         propensities = None if self._propensities is None else self._propensities.result()

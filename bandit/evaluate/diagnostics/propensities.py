@@ -164,23 +164,33 @@ class InversePropensitySums:
 
         `stands_for` (n,) is how many decisions each row stands for, one by default.
         """
-        n = len(offer)
-        if not n:
+        if not len(offer):
             return
-        ids = np.arange(self._n, self._n + n) if cluster is None else cluster
-        bucket = bucket_of(ids, self.buckets)
+        bucket = self._add_eligible(eligible, cluster, stands_for)
         inverse = 1.0 / propensity
-        if stands_for is not None or self._squared is not None:
-            self._add_weighted(bucket, offer, inverse, eligible, np.ones(n) if stands_for is None else stands_for)
+        if self._squared is None:
+            np.add.at(self._observed, (bucket, offer), inverse)
+            self._squares += np.bincount(offer, weights=inverse**2, minlength=len(self._shown))
         else:
-            self._add_counted(bucket, offer, inverse, eligible)
+            self._add_weighted(bucket, offer, inverse, np.ones(len(offer)) if stands_for is None else stands_for)
         self._shown += np.bincount(offer, minlength=len(self._shown))
         self._certain += int((propensity == 1.0).sum())
         self._smallest = min(self._smallest, float(propensity.min()))
-        self._n += n
 
-    def _add_counted(self, bucket: IntArray, offer: IntArray, inverse: FloatArray, eligible: BoolArray) -> None:
-        np.add.at(self._observed, (bucket, offer), inverse)
+    def add_outside(self, eligible: BoolArray, cluster: IntArray | None, stands_for: FloatArray | None = None) -> None:
+        """Add n decisions that chose an offer which is not of the catalogue, from its `eligible` (n, N) and others."""
+        if len(eligible):
+            self._add_eligible(eligible, cluster, stands_for)
+
+    def _add_eligible(self, eligible: BoolArray, cluster: IntArray | None, stands_for: FloatArray | None) -> IntArray:
+        """Count how often each offer was eligible, and return the bucket of each row, (n,)."""
+        n = len(eligible)
+        ids = np.arange(self._n, self._n + n) if cluster is None else cluster
+        bucket = bucket_of(ids, self.buckets)
+        self._n += n
+        if stands_for is not None or self._squared is not None:
+            self._weigh_eligible(bucket, eligible, np.ones(n) if stands_for is None else stands_for)
+            return bucket
         counts = np.bincount(bucket, minlength=self.buckets)
         if eligible.strides[0] == 0:  # all rows share one set
             self._expected += np.outer(counts, eligible[0])
@@ -190,33 +200,37 @@ class InversePropensitySums:
             starts = np.cumsum(counts[used]) - counts[used]
             self._expected[used] += np.add.reduceat(eligible[order].view(np.uint8), starts, axis=0, dtype=np.int32)
         self._rows += counts
-        self._squares += np.bincount(offer, weights=inverse**2, minlength=len(self._shown))
-        self._total += len(offer)
-        self._total_squares += len(offer)
+        self._total += n
+        self._total_squares += n
+        return bucket
 
-    def _add_weighted(
-        self, bucket: IntArray, offer: IntArray, inverse: FloatArray, eligible: BoolArray, stands_for: FloatArray
-    ) -> None:
-        size, squares = len(self._shown), stands_for * stands_for
+    def _weigh_eligible(self, bucket: IntArray, eligible: BoolArray, stands_for: FloatArray) -> None:
+        """Count how often each offer was eligible where rows stand for several decisions."""
+        squares = stands_for * stands_for
         if self._squared is None:
             self._squared = np.stack([self._observed.sum(axis=0), self._expected.sum(axis=0)])
             self._pairs = float(self._expected.sum())
-        np.add.at(self._observed, (bucket, offer), stands_for * inverse)
         self._rows += np.bincount(bucket, weights=stands_for, minlength=self.buckets)
         for number in np.unique(bucket).tolist():
             here = bucket == number
             self._expected[number] += stands_for[here] @ eligible[here]
-        self._squares += np.bincount(offer, weights=squares * inverse**2, minlength=size)
-        self._squared[0] += np.bincount(offer, weights=squares * inverse, minlength=size)
         self._squared[1] += squares @ eligible
         self._pairs += float(eligible.sum())
         self._total += float(stands_for.sum())
         self._total_squares += float(squares.sum())
         self._largest = max(self._largest, float(stands_for.max()))
 
+    def _add_weighted(self, bucket: IntArray, offer: IntArray, inverse: FloatArray, stands_for: FloatArray) -> None:
+        """Count how often each offer was chosen where rows stand for several decisions."""
+        size, squares = len(self._shown), stands_for * stands_for
+        np.add.at(self._observed, (bucket, offer), stands_for * inverse)
+        self._squares += np.bincount(offer, weights=squares * inverse**2, minlength=size)
+        if self._squared is not None:
+            self._squared[0] += np.bincount(offer, weights=squares * inverse, minlength=size)
+
     def result(self) -> PropensityCalibration:
         """Return the calibration of what was added so far."""
-        certain = self._certain / self._n if self._n else 0.0
+        certain = self._certain / max(int(self._shown.sum()), 1)
         surprise = min(self._smallest * max(float(self._expected.sum()), self._pairs), 1.0) if self._n else 1.0
         effect = self._design_effect()
         counted: list[InversePropensityRatio] = []

@@ -115,11 +115,6 @@ class DsjsonSource:
                         names.update(dict.fromkeys(DsjsonEvent(text.removeprefix(_BOM)).paths()))
         return list(names)
 
-    @property
-    def has_weights(self) -> bool:
-        """Whether the format says how many decisions each line stands for: it does not."""
-        return False
-
     def chunks(self, columns: Sequence[str], size: int, progress: Progress | None) -> Iterator[SourceChunk]:
         """Yield the events in order, at most `size` lines at a time; LogFileError names a line that is no JSON object.
 

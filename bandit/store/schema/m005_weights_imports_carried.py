@@ -50,6 +50,9 @@ CREATE TABLE changed_states (
 ) STRICT, WITHOUT ROWID
 """
 
+# The version of which this one is an extension by options and combinations that an imported log has besides.
+_EXTENDS = "ALTER TABLE catalogues ADD COLUMN extends INTEGER REFERENCES catalogues(id)"
+
 _GUARDS = (
     """
 CREATE TRIGGER decision_weights_keep_update BEFORE UPDATE ON decision_weights
@@ -65,6 +68,9 @@ BEGIN SELECT RAISE(ABORT, 'decision_weights is append-only: the weight of a deci
 
 
 def apply(db: sqlite_utils.Database) -> None:
-    """Add the four tables; weights are append-only like decisions, and an erasure deletes those of its decisions."""
-    for statement in (_WEIGHTS, _IMPORTS, _CARRIED, _CHANGED, *_GUARDS):
+    """Add the four tables; weights are append-only like decisions, and an erasure deletes those of its decisions.
+
+    Catalogues get the number of the version that they extend.
+    """
+    for statement in (_WEIGHTS, _IMPORTS, _CARRIED, _CHANGED, _EXTENDS, *_GUARDS):
         db.execute(statement)
