@@ -15,6 +15,7 @@ from bandit.cli.options import LogOptions
 from bandit.clock import now
 from bandit.errors import InputError
 from bandit.logfiles import ColumnLog, LogMapping, open_log
+from bandit.printable import as_sentence
 from bandit.report.left_out import OFFER_UNKNOWN, STILL_OPEN, left_out_lines, never_activated
 from bandit.store import Store, StoreLog, Where
 
@@ -93,22 +94,26 @@ def require_rows(name: str, log: StoreLog | ColumnLog, purpose: str = "evaluate 
         raise InputError(" ".join([f"{name}: the log has no decisions to {purpose}; import some first.", *unused(log)]))
 
 
-def unused(log: StoreLog | ColumnLog, *, open_told: bool = False) -> list[str]:
-    """Return sentences about the decisions that were left out; those still open are skipped if that is told already."""
+def unused(log: StoreLog | ColumnLog, *, open_told: bool = False, notices_told: bool = False) -> list[str]:
+    """Return sentences about the decisions that were left out, and about what was noticed when files were read.
+
+    Those still open, and what was noticed, are skipped if that is told already.
+    """
     not_activated, event = (log.not_activated, log.activation) if isinstance(log, StoreLog) else (0, None)
-    return left_out_lines(
+    noticed = [] if notices_told else [as_sentence(text) for text in log.notices]
+    return noticed + left_out_lines(
         (log.left_out, "decision", OFFER_UNKNOWN),
         (0 if open_told else log.still_open, "decision", STILL_OPEN),
         (not_activated, "decision", never_activated(event)),
     )
 
 
-def left_out_json(log: StoreLog | ColumnLog) -> dict[str, int]:
+def left_out_json(log: StoreLog | ColumnLog) -> dict[str, object]:
     """Return the numbers of decisions that were left out, by the reason; JSON values.
 
-    "not_activated" is there where the objective has an activation.
+    "not_activated" is there where the objective has an activation, "noticed" where something was when files were read.
     """
-    numbers = {"left_out": log.left_out, "open": log.still_open}
+    numbers: dict[str, object] = {"left_out": log.left_out, "open": log.still_open}
     if isinstance(log, StoreLog) and log.activation is not None:
         numbers["not_activated"] = log.not_activated
-    return numbers
+    return numbers | ({"noticed": list(log.notices)} if log.notices else {})

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bandit.catalogue.context_json import contexts_json
+from bandit.clock import now
 from bandit.domain import Progress
 from bandit.errors import DuplicateError, LogFileError
 from bandit.logfiles.columns.eligibility import MASK_CELLS
@@ -16,6 +17,7 @@ from bandit.logfiles.mapping.mapping import CLOSED, LogMapping
 from bandit.logfiles.row_reader import CheckedRows, RowReader
 from bandit.logfiles.sources.open_source import open_source
 from bandit.store import PLACEHOLDER, DecisionRows, EventRows
+from bandit.store.tables.imports import ImportRow
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,13 +40,15 @@ def import_log(
     progress: Progress | None = None,
     strict: bool = False,
     max_listed: int = 1000,
+    accept_refused: bool = False,
 ) -> ImportReport:
     """Import a CSV, gzipped CSV, Parquet or dsjson log; importing the same file again adds nothing.
 
     Rows that cannot be used are rejected one by one and reported; a malformed file, and with `strict` any rejected
-    row, raises LogFileError, and then nothing at all is written. `progress` is called with bytes done and bytes in
-    all. CatalogueError where the mapping does not fit the catalogue; DuplicateError where the log has a decision of
-    the same id with other content.
+    row, raises LogFileError, and then nothing at all is written. So does a log whose rows are refused because of what
+    came of them, unless `accept_refused` or the mapping says that the others are wanted: they give other numbers.
+    `progress` is called with bytes done and bytes in all. CatalogueError where the mapping does not fit the catalogue;
+    DuplicateError where the log has a decision of the same id with other content.
     """
     path = Path(path)
     reader = RowReader(catalogue, mapping, str(path), max_listed=max_listed)
@@ -63,7 +67,18 @@ def import_log(
                 f"{path}: {report.n_refused:,} of {report.n_rows:,} rows are refused, the first at line "
                 f"{first.line}: {first.reason}; correct them, or import the others without strict"
             )
+        if report.n_refused < report.n_rows:
+            reader.reject_findings(report, accepted=accept_refused)
+        if report.n_imported or report.findings:
+            store.imports.append(_record(path, source.digest, writer.catalogue_id, report))
     return report
+
+
+def _record(path: Path, digest: str, catalogue_id: int, report: ImportReport) -> ImportRow:
+    """Return what the store keeps of an import."""
+    details = {"findings": [finding.to_dict() for finding in report.findings]}
+    numbers = (report.n_rows, report.n_imported, report.n_repeated, report.n_refused)
+    return ImportRow(now(), path.name, digest, catalogue_id, *numbers, details)
 
 
 class _ImportWriter:
@@ -71,8 +86,8 @@ class _ImportWriter:
 
     def __init__(self, store: Store, catalogue: Catalogue, *, propensities_known: bool) -> None:
         self._store, self._catalogue = store, catalogue
-        self._catalogue_id = store.catalogues.register(catalogue)
-        self._policy_id = None if propensities_known else store.catalogues.unknown_policy(self._catalogue_id)
+        self.catalogue_id = store.catalogues.register(catalogue)
+        self._policy_id = None if propensities_known else store.catalogues.unknown_policy(self.catalogue_id)
         self._last_seq = store.decisions.last_seq()
         self.n_repeated = 0
 
@@ -91,7 +106,7 @@ class _ImportWriter:
                     decision_ids=ids[part],
                     time=rows.time[places],
                     customers=customers[part],
-                    catalogue_id=self._catalogue_id,
+                    catalogue_id=self.catalogue_id,
                     policy_id=self._policy_id,
                     policy_step=0,
                     contexts_json=json[part],

@@ -22,11 +22,34 @@ class Rejection:
 
 
 @dataclass(frozen=True, slots=True)
+class ImportFinding:
+    """Something that was noticed about a log: what was seen, as a sentence, and what to do about it.
+
+    `kind` names it for programs. A finding that `refuses` is an error, unless the mapping or the caller accepts it.
+    """
+
+    kind: str
+    text: str
+    cure: str = ""
+    refuses: bool = False
+
+    @property
+    def sentence(self) -> str:
+        """What was seen and what to do, as one sentence without its full stop."""
+        return f"{self.text}; {self.cure}" if self.cure else self.text
+
+    def to_dict(self) -> dict[str, object]:
+        """Return plain JSON values."""
+        return {"kind": self.kind, "text": self.text, "cure": self.cure}
+
+
+@dataclass(frozen=True, slots=True)
 class ImportReport(Tabular):
     """The numbers of rows of a file: n_rows = n_imported + n_repeated + n_refused.
 
     `n_repeated` rows were in the log before, with the same content. `refused` lists the first rows that cannot be
-    used by line, `by_reason` counts all of them by kind of fault, the most frequent first.
+    used by line, `by_reason` counts all of them by kind of fault, the most frequent first. `findings` is what was
+    noticed about the rows as a whole.
     """
 
     n_rows: int
@@ -35,6 +58,7 @@ class ImportReport(Tabular):
     n_refused: int
     refused: tuple[Rejection, ...]
     by_reason: Mapping[str, int]
+    findings: tuple[ImportFinding, ...] = ()
 
     def to_rows(self) -> list[dict[str, Cell]]:
         """Return one row a kind of result: the rows imported, there before, and refused by reason."""

@@ -18,6 +18,7 @@ from bandit.logfiles.columns.offers import OfferReader, PropensityReader
 from bandit.logfiles.columns.outcomes import OutcomeEvents, OutcomeReader
 from bandit.logfiles.columns.time import TimeReader
 from bandit.logfiles.rejections import ChunkRejections, ImportReport, Rejections
+from bandit.logfiles.selection import SelectionCheck
 from bandit.store.records import object_array
 
 if TYPE_CHECKING:
@@ -27,6 +28,12 @@ if TYPE_CHECKING:
 
 LOG_POLICY = "log"
 """The label of the policy that wrote a log file."""
+
+ACCEPT_REFUSED = (
+    "To use the other rows all the same put accept_refused = true above the tables of the mapping (for an import, "
+    "--accept-refused does it)"
+)
+"""How a log is used whose rows are refused because of what came of them."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -84,7 +91,9 @@ class RowReader:
         self._columns = list(dict.fromkeys(name for reader in readers for name in reader.columns))
         needed = {name for reader in readers[1:] for name in reader.columns} | {self._identity.customer}
         self._columns_again = [name for name in self._columns if name in needed]
+        self._selection = SelectionCheck(catalogue, mapping)
         self._rejections = Rejections(max(max_listed, 1))
+        self._accepts_refused = mapping.file.accept_refused
         self._n_rows = 0
 
     def read(
@@ -105,6 +114,7 @@ class RowReader:
             rows = self._check(chunk, ids, customers, rejections)
             self._identity.reject_repeated(ids, rejections)
             rejections.close()
+            self._selection.add(chunk, rows)
             yield rows
         if self._n_rows == 0:
             raise LogFileError(f"{self._name}: has no rows; give a log with at least one decision")
@@ -137,7 +147,21 @@ class RowReader:
         rejections = self._rejections
         n_imported = self._n_rows - rejections.n - n_repeated
         by_reason = dict(rejections.by_reason.most_common())
-        return ImportReport(self._n_rows, n_imported, n_repeated, rejections.n, tuple(rejections.listed), by_reason)
+        return ImportReport(
+            self._n_rows,
+            n_imported,
+            n_repeated,
+            rejections.n,
+            tuple(rejections.listed),
+            by_reason,
+            self._selection.findings(by_reason) if rejections.n else (),
+        )
+
+    def reject_findings(self, report: ImportReport, *, accepted: bool = False) -> None:
+        """LogFileError for the first finding that refuses the log, unless it is `accepted` here or by the mapping."""
+        refusing = next((finding for finding in report.findings if finding.refuses), None)
+        if refusing is not None and not (accepted or self._accepts_refused):
+            raise LogFileError(f"{self._name}: {refusing.sentence}. {ACCEPT_REFUSED}")
 
     def _check(
         self,

@@ -45,5 +45,6 @@ def import_json(report: ImportReport) -> dict[str, object]:
         "n_repeated": report.n_repeated,
         "n_refused": report.n_refused,
         "by_reason": dict(report.by_reason),
+        "findings": [finding.to_dict() for finding in report.findings],
         "refused": [{"line": rejection.line, "reason": rejection.reason} for rejection in report.refused],
     }
