@@ -53,6 +53,15 @@ def counted(number: int, noun: str, verbs: tuple[str, str] | None = None) -> str
     return f"{number:,} {noun}{'' if one else 's'}{verb}"
 
 
+def as_sentence(text: str) -> str:
+    """Return a text as a sentence: with a capital letter and a full stop, on one line.
+
+    >>> as_sentence("two rows are refused")
+    'Two rows are refused.'
+    """
+    return plain(f"{text[:1].upper()}{text[1:]}.", 2 * MAX_MESSAGE)
+
+
 def _short(text: str, most: int) -> str:
     if len(text) <= most:
         return text

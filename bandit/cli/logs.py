@@ -15,6 +15,7 @@ from bandit.cli.options import LogOptions
 from bandit.clock import now
 from bandit.errors import InputError
 from bandit.logfiles import ColumnLog, LogMapping, open_log
+from bandit.printable import as_sentence
 from bandit.report.imports import left_out_sentence
 from bandit.report.left_out import STILL_OPEN, left_out_lines, never_activated, outside_lines
 from bandit.store import Store, StoreLog, Where
@@ -105,12 +106,16 @@ def require_rows(name: str, log: StoreLog | ColumnLog, purpose: str = "evaluate 
         raise InputError(" ".join([f"{name}: the log has no decisions to {purpose}; import some first.", *unused(log)]))
 
 
-def unused(log: StoreLog | ColumnLog, *, open_told: bool = False, counted_in: bool = False) -> list[str]:
-    """Return sentences about the decisions that were left out; those still open are skipped if that is told already.
+def unused(
+    log: StoreLog | ColumnLog, *, open_told: bool = False, counted_in: bool = False, notices_told: bool = False
+) -> list[str]:
+    """Return sentences about the decisions that were left out, and about what was noticed when files were read.
 
-    With `counted_in` the decisions whose offer no policy can choose are part of the result, and the sentence says so.
+    Those still open, and what was noticed, are skipped if that is told already. With `counted_in` the decisions whose
+    offer no policy can choose are part of the result, and the sentence says so.
     """
     not_activated, event = (log.not_activated, log.activation) if isinstance(log, StoreLog) else (0, None)
+    noticed = [] if notices_told else [as_sentence(text) for text in log.notices]
     outside = outside_lines(
         log.left_out,
         log.n + log.left_out,
@@ -118,9 +123,13 @@ def unused(log: StoreLog | ColumnLog, *, open_told: bool = False, counted_in: bo
         counted_in=counted_in,
         costs_count=log.catalogue.objective.kind == "profit",
     )
-    return outside + left_out_lines(
-        (0 if open_told else log.still_open, "decision", STILL_OPEN),
-        (not_activated, "decision", never_activated(event)),
+    return (
+        noticed
+        + outside
+        + left_out_lines(
+            (0 if open_told else log.still_open, "decision", STILL_OPEN),
+            (not_activated, "decision", never_activated(event)),
+        )
     )
 
 
@@ -129,7 +138,7 @@ def left_out_json(log: StoreLog | ColumnLog) -> dict[str, object]:
 
     "not_activated" is there where the objective has an activation. "left_out" are those whose offer no policy of the
     catalogue can choose, and "outside" says why; "lines_left_out", by reason, and "notices" are there where a file has
-    any.
+    any, and "noticed" where something was when files were read.
     """
     reasons = [each.to_dict() for each in log.outside_reasons]
     numbers: dict[str, object] = {"left_out": log.left_out, "open": log.still_open, "outside": reasons}
@@ -139,4 +148,4 @@ def left_out_json(log: StoreLog | ColumnLog) -> dict[str, object]:
         numbers["notices"] = list(log.report.notices)
     if isinstance(log, StoreLog) and log.activation is not None:
         numbers["not_activated"] = log.not_activated
-    return numbers
+    return numbers | ({"noticed": list(log.notices)} if log.notices else {})

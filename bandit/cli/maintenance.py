@@ -207,6 +207,7 @@ def _database(store: Store, problems: list[str], notes: list[str]) -> dict[str, 
         problems.append(
             f"{store.path}: an erasure or a retention run ended before the file was rewritten; run the command again"
         )
+    notes += [found.sentence for found in store.imports.findings()]
     notes += [f"{path} is an older copy of this database" for path in store.deletion.copies()]
     notes += [
         f"{path} is an unfinished copy: delete it unless a backup is running"

@@ -199,6 +199,13 @@ def import_(
     ] = None,
     catalogue: CatalogueFile = None,
     strict: Annotated[bool, typer.Option("--strict", help="Import nothing if any row is rejected.")] = False,
+    accept_refused: Annotated[
+        bool,
+        typer.Option(
+            "--accept-refused",
+            help="Import the other rows even if rows are rejected because of their outcome; later results say so.",
+        ),
+    ] = False,
     list_refused: Annotated[int, typer.Option("--list", min=0, help="How many rejected rows to list.")] = 20,
     as_json: AsJson = False,
     format_name: Format = None,
@@ -213,6 +220,7 @@ def import_(
     from bandit.cli.databases import all_or_nothing, catalogue_for
     from bandit.cli.logs import say_notices
     from bandit.logfiles import UNKNOWN_PROPENSITY, LogMapping, export_mapping, import_log
+    from bandit.printable import as_sentence
     from bandit.report.imports import import_json, import_lines, import_tables
     from bandit.store import Store
     from bandit.store.customer_key import KEY_VARIABLE, customer_key
@@ -229,7 +237,14 @@ def import_(
             known = catalogue_for(store, None) if given is None else given
             read = export_mapping(log, known) if read is None else read
             result = import_log(
-                store, known, read, log, progress=report, strict=strict, max_listed=max(list_refused, 1)
+                store,
+                known,
+                read,
+                log,
+                progress=report,
+                strict=strict,
+                max_listed=max(list_refused, 1),
+                accept_refused=accept_refused,
             )
             say_notices(known)
             _require_some(
@@ -240,7 +255,8 @@ def import_(
     further = {} if read.propensities_known else {"propensities": UNKNOWN_PROPENSITY}
     if show_plain(style, lambda: import_json(result) | further, lambda: [("import", result)]):
         return
-    lines = [*(f"note: {notice}." for notice in result.notices), *import_lines(result)]
+    lines = [as_sentence(finding.sentence) for finding in result.findings]
+    lines += [*(f"note: {notice}." for notice in result.notices), *import_lines(result)]
     show(import_tables(result, list_refused), lines + ([] if read.propensities_known else [WITHOUT_PROPENSITIES]))
 
 

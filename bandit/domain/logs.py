@@ -77,6 +77,11 @@ class LogDefaults:
         """The number of decisions left out since their outcome window is not over: 0."""
         return 0
 
+    @property
+    def notices(self) -> tuple[str, ...]:
+        """Nothing was noticed when the log was read."""
+        return ()
+
 
 class LogView:
     """The attributes of a log that is made of another log, `log`: those of the other.
@@ -112,3 +117,8 @@ class LogView:
     def still_open(self) -> int:
         """The number of decisions of the other log that were left out since their outcome window is not over."""
         return self.log.still_open
+
+    @property
+    def notices(self) -> tuple[str, ...]:
+        """What was noticed when the files of the other log were read."""
+        return self.log.notices

@@ -9,7 +9,7 @@ import numpy as np
 
 from bandit.errors import InputError
 from bandit.evaluate.candidates import cross_fit, frozen_candidates, teach_part
-from bandit.evaluate.diagnostics import LogDiagnostics, SampleRatioTest
+from bandit.evaluate.diagnostics import LogDiagnostics, SampleRatioTest, notice_findings
 from bandit.evaluate.evaluator import EvaluationInputs, Evaluator
 from bandit.evaluate.propensity.logging_policy import logging_policy
 from bandit.evaluate.request import (
@@ -144,7 +144,7 @@ def evaluate(
     evaluator = Evaluator(request, EvaluationInputs(candidates, written_by, rewards), segments, diagnostics, rng)
     evaluator.read(judged, advance)
     diagnosis = diagnostics.result(log.still_open, groups)
-    return summarise(evaluator.sums, request, LogSummary(learned_on, diagnosis, fit))
+    return summarise(evaluator.sums, request, LogSummary(learned_on, diagnosis, fit, notice_findings(log)))
 
 
 class _PassCounter:

@@ -40,18 +40,20 @@ _ESTIMATED_SLACK = 0.02
 class LogSummary:
     """What is known of the judged log: `learned_on` counts the decisions kept apart for learning.
 
-    `fit` says how good estimated propensities are, None where they were not estimated.
+    `fit` says how good estimated propensities are, None where they were not estimated. `noticed` is what was found when
+    the log's files were read.
     """
 
     learned_on: int
     diagnosis: LogDiagnosis
     fit: PropensityFit | None
+    noticed: tuple[Finding, ...] = ()
 
 
 def summarise(sums: EvaluationSums, request: EvaluationRequest, log: LogSummary) -> Evaluation:
     """Return the evaluation of all policies of a request."""
     realised = _named(sums.tally.estimates(0, request.level, request.interval), ("ips",))[0]
-    log_findings = log.diagnosis.findings + propensity_findings(log.fit)
+    log_findings = log.noticed + log.diagnosis.findings + propensity_findings(log.fit)
     supports = [_support(sums, request, place) for place in range(len(request.policies))]
     found = _policy_findings(sums, request, log_findings, supports, log.fit)
     joint = _joint_differences(sums, request, found)

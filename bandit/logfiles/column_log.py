@@ -71,6 +71,7 @@ class ColumnLog:
                 f"{name}: every row is refused, the first because {report.refused[0].reason}; correct the mapping or "
                 "the log"
             )
+        reader.reject_findings(report)
 
     @property
     def catalogue(self) -> Catalogue:
@@ -101,6 +102,11 @@ class ColumnLog:
     def still_open(self) -> int:
         """The number of decisions that are left out since their outcome window is not over."""
         return self._still_open
+
+    @property
+    def notices(self) -> tuple[str, ...]:
+        """How the rows that were rejected differ from the others, as sentences without a full stop."""
+        return tuple(finding.text for finding in self._report.findings)
 
     @property
     def report(self) -> ImportReport:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bandit.catalogue.context_json import contexts_json
+from bandit.clock import now
 from bandit.domain import Progress
 from bandit.errors import DuplicateError, LogFileError
 from bandit.logfiles.columns.conditional_rules import MASK_CELLS
@@ -18,6 +19,7 @@ from bandit.logfiles.mapping.mapping import CLOSED, LogMapping
 from bandit.logfiles.row_reader import CheckedRows, RowReader
 from bandit.logfiles.sources.open_source import open_source
 from bandit.store import PLACEHOLDER, DecisionRows, EventRows
+from bandit.store.tables.imports import ImportRow
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,19 +43,21 @@ def import_log(
     progress: Progress | None = None,
     strict: bool = False,
     max_listed: int = 1000,
+    accept_refused: bool = False,
 ) -> ImportReport:
     """Import a CSV, gzipped CSV, Parquet or dsjson log; importing the same file again adds nothing.
 
     Rows that cannot be used are rejected one by one and reported; a malformed file, and with `strict` any rejected
-    row, raises LogFileError, and then nothing at all is written. Rows whose offer no policy of the catalogue can
-    choose, such as one whose option was stopped, are imported under an extended version of it, which has their options
-    as `stopped`; the report counts them. `progress` is called with bytes done and bytes in all. CatalogueError where
-    the mapping does not fit the catalogue; DuplicateError where the log has a decision of the same id with other
-    content.
+    row, raises LogFileError, and then nothing at all is written. So does a log whose rows are refused because of what
+    came of them, unless `accept_refused` or the mapping says that the others are wanted: they give other numbers. Rows
+    whose offer no policy of the catalogue can choose, such as one whose option was stopped, are imported under an
+    extended version of it, which has their options as `stopped`; the report counts them. `progress` is called with
+    bytes done and bytes in all. CatalogueError where the mapping does not fit the catalogue; DuplicateError where the
+    log has a decision of the same id with other content.
     """
     path = Path(path)
     given = ImportTarget(catalogue, mapping)
-    run = _ImportRun(store, path, given, progress, max_listed, strict=strict)
+    run = _ImportRun(store, path, given, progress, max_listed, strict=strict, accept_refused=accept_refused)
     target: ImportTarget | None = given
     while target is not None:
         last, (report, target) = target, run.attempt(target)
@@ -79,6 +83,7 @@ class _ImportRun:
     progress: Progress | None
     max_listed: int
     strict: bool
+    accept_refused: bool
     outside: tuple[OutsideReason, ...] = ()
 
     def attempt(self, target: ImportTarget) -> tuple[ImportReport, ImportTarget | None]:
@@ -119,7 +124,18 @@ class _ImportRun:
             )
         if reader.outside.n:
             raise _OtherOffersError
+        if report.n_refused < report.n_rows:
+            reader.reject_findings(report, accepted=self.accept_refused)
+        if report.n_imported or report.findings:
+            self.store.imports.append(_record(self.path, source.digest, catalogue_id, report))
         return report
+
+
+def _record(path: Path, digest: str, catalogue_id: int, report: ImportReport) -> ImportRow:
+    """Return what the store keeps of an import."""
+    details = {"findings": [finding.to_dict() for finding in report.findings]}
+    numbers = (report.n_rows, report.n_imported, report.n_repeated, report.n_refused)
+    return ImportRow(now(), path.name, digest, catalogue_id, *numbers, details)
 
 
 class _ImportWriter:

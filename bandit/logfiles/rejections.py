@@ -22,6 +22,28 @@ class Rejection:
 
 
 @dataclass(frozen=True, slots=True)
+class ImportFinding:
+    """Something that was noticed about a log: what was seen, as a sentence, and what to do about it.
+
+    `kind` names it for programs. A finding that `refuses` is an error, unless the mapping or the caller accepts it.
+    """
+
+    kind: str
+    text: str
+    cure: str = ""
+    refuses: bool = False
+
+    @property
+    def sentence(self) -> str:
+        """What was seen and what to do, as one sentence without its full stop."""
+        return f"{self.text}; {self.cure}" if self.cure else self.text
+
+    def to_dict(self) -> dict[str, object]:
+        """Return plain JSON values."""
+        return {"kind": self.kind, "text": self.text, "cure": self.cure}
+
+
+@dataclass(frozen=True, slots=True)
 class ImportReport(Tabular):
     """The numbers of rows of a file: n_rows = n_imported + n_repeated + n_refused.
 
@@ -29,7 +51,8 @@ class ImportReport(Tabular):
     used by line, `by_reason` counts all of them by kind of fault, the most frequent first. `left_out` counts, by
     reason, the lines that the file itself says are no decisions to judge or to learn from; they are not among the
     `n_rows`. `notices` are sentences on what the mapping did not find in the file. `outside` says which of the rows
-    that can be used have an offer that no policy of the catalogue can choose, with their numbers.
+    that can be used have an offer that no policy of the catalogue can choose, with their numbers. `findings` is what
+    was noticed about the rows as a whole.
     """
 
     n_rows: int
@@ -41,6 +64,7 @@ class ImportReport(Tabular):
     left_out: Mapping[str, int] = field(default_factory=dict)
     notices: tuple[str, ...] = ()
     outside: tuple[OutsideReason, ...] = ()
+    findings: tuple[ImportFinding, ...] = ()
 
     @property
     def n_left_out(self) -> int:

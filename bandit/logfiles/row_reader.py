@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bandit.domain import BoolArray, Contexts, DecisionLabels, FloatArray, IntArray, LoggedBatch, Progress
+from bandit.errors import LogFileError
 from bandit.logfiles.columns.eligibility import RowEligibility, eligibility_reader
 from bandit.logfiles.columns.facts import FactReader
 from bandit.logfiles.columns.group import GroupReader
@@ -20,6 +21,7 @@ from bandit.logfiles.columns.weight import WeightReader
 from bandit.logfiles.coverage import MappingCoverage
 from bandit.logfiles.outside import OutsideOffers
 from bandit.logfiles.rejections import ChunkRejections, ImportReport, Rejections
+from bandit.logfiles.selection import SelectionCheck
 from bandit.store.records import object_array
 
 if TYPE_CHECKING:
@@ -29,6 +31,12 @@ if TYPE_CHECKING:
 
 LOG_POLICY = "log"
 """The label of the policy that wrote a log file."""
+
+ACCEPT_REFUSED = (
+    "To use the other rows all the same put accept_refused = true above the tables of the mapping (for an import, "
+    "--accept-refused does it)"
+)
+"""How a log is used whose rows are refused because of what came of them."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -105,8 +113,10 @@ class RowReader:
         self._columns = list(dict.fromkeys(name for reader in readers for name in reader.columns))
         needed = {name for reader in readers[1:] for name in reader.columns} | {self._identity.customer}
         self._columns_again = [name for name in self._columns if name in needed]
+        self._selection = SelectionCheck(catalogue, mapping)
         self._rejections = Rejections(max(max_listed, 1))
         self._coverage = MappingCoverage(catalogue, mapping, name)
+        self._accepts_refused = mapping.file.accept_refused
         self._n_rows = 0
 
     @property
@@ -136,6 +146,7 @@ class RowReader:
             self._coverage.add_outcomes(rows.events)
             self.outside.check_distinct(self._name)
             self.outside.count(rows.outside[rows.ok & (rows.outside >= 0)])
+            self._selection.add(chunk, rows)
             yield rows
         self._coverage.check(source)
         self.outside.check_share(self._name, self._n_rows - self._rejections.n)
@@ -178,7 +189,14 @@ class RowReader:
             self._coverage.left_out,
             self._coverage.notices(),
             self.outside.reasons(),
+            self._selection.findings(by_reason) if rejections.n else (),
         )
+
+    def reject_findings(self, report: ImportReport, *, accepted: bool = False) -> None:
+        """LogFileError for the first finding that refuses the log, unless it is `accepted` here or by the mapping."""
+        refusing = next((finding for finding in report.findings if finding.refuses), None)
+        if refusing is not None and not (accepted or self._accepts_refused):
+            raise LogFileError(f"{self._name}: {refusing.sentence}. {ACCEPT_REFUSED}")
 
     def _check(
         self,

@@ -87,6 +87,7 @@ def import_json(report: ImportReport) -> dict[str, object]:
         "n_refused": report.n_refused,
         "by_reason": dict(report.by_reason),
         "outside": [each.to_dict() for each in report.outside],
+        "findings": [finding.to_dict() for finding in report.findings],
         "refused": [{"line": rejection.line, "reason": rejection.reason} for rejection in report.refused],
         "left_out": dict(report.left_out),
         "notices": list(report.notices),

@@ -90,6 +90,11 @@ class StoreLog:
         """The number of decisions that `where.settled_before` leaves out."""
         return self._tally.still_open
 
+    @cached_property
+    def notices(self) -> tuple[str, ...]:
+        """What was noticed when files were imported into the store, as sentences without a full stop."""
+        return tuple(finding.sentence for finding in self._store.imports.findings())
+
     @property
     def activation(self) -> str | None:
         """The event without which a decision is left out, None where none is."""

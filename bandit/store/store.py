@@ -24,6 +24,7 @@ from bandit.store.tables.decision_reader import DecisionReader
 from bandit.store.tables.decision_writer import DecisionWriter
 from bandit.store.tables.eligible_sets import EligibleSetTable
 from bandit.store.tables.event_writer import EventWriter
+from bandit.store.tables.imports import Imports
 from bandit.store.tables.leases import Leases
 from bandit.store.tables.monitored_decisions import MonitoredDecisions
 from bandit.store.tables.repeats import Repeats
@@ -56,6 +57,7 @@ class Store:
         self.events = EventWriter(connection, self.repeats)
         self.ledger = Ledger(connection, self.decisions)
         self.decision_arms = DecisionArms(connection)
+        self.imports = Imports(connection)
         self.leases = Leases(connection)
         self.rollout_changes = RolloutChanges(connection)
         self.served_arms = ServedArmsReader(connection)

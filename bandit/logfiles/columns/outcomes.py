@@ -23,12 +23,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class OutcomeEvents:
-    """One kind of event over n rows: whether it `happened`, and its `revenue` and `reward`, NaN for none; (n,) each."""
+    """One kind of event over n rows: whether it `happened`, and its `revenue` and `reward`, NaN for none; (n,) each.
+
+    `readable` marks the rows in which it can be read whether it happened, and `refused` those that were rejected
+    because of this event's cells.
+    """
 
     event: str
     happened: BoolArray
     revenue: FloatArray
     reward: FloatArray
+    readable: BoolArray
+    refused: BoolArray
 
 
 class OutcomeReader:
@@ -46,26 +52,30 @@ class OutcomeReader:
         """Return one record for each entry of [[outcomes]]; rows with a value that cannot be read are rejected."""
         read = []
         for outcome in self.outcomes:
-            happened = _happened(outcome, self._style, chunk, rejections)
+            usable = rejections.ok.copy()
+            happened, readable = _happened(outcome, self._style, chunk, rejections)
             revenue, reward = (
                 _money(outcome, column, self._style, happened, chunk, rejections)
                 for column in (outcome.revenue, outcome.reward)
             )
-            read.append(OutcomeEvents(outcome.event, happened, revenue, reward))
+            refused = usable & ~rejections.ok
+            read.append(OutcomeEvents(outcome.event, happened, revenue, reward, readable, refused))
         return read
 
 
 def _happened(
     outcome: OutcomeSection, style: NumberStyle, chunk: SourceChunk, rejections: ChunkRejections
-) -> BoolArray:
+) -> tuple[BoolArray, BoolArray]:
+    """Return whether the event happened in each row, and whether that can be read."""
+    readable = np.ones(len(chunk), dtype=np.bool_)
     if outcome.when is None:
-        return np.ones(len(chunk), dtype=np.bool_)
+        return readable, readable
     if isinstance(outcome.when, WhenSource) and outcome.when.equals is not None:
         words = {outcome.when.equals} if isinstance(outcome.when.equals, str) else set(outcome.when.equals)
         matches: BoolArray = (
             floats(coded(chunk.columns[outcome.when.column]), lambda text: text.strip() in words) == 1.0
         )
-        return matches
+        return matches, readable
     if isinstance(outcome.when, WhenSource):
         texts = chunk.columns[outcome.when.column]
         values, wanted = style.numbers(texts), "a finite number"
@@ -81,8 +91,8 @@ def _happened(
         f'outcome "{outcome.event}" cannot be read',
         lambda row: f'"{texts[row]}", which says whether "{outcome.event}" happened, is not {wanted}{cure(row)}',
     )
-    happened[values == INVALID] = False
-    return happened
+    readable = values != INVALID
+    return happened & readable, readable
 
 
 def _number_cure_of(texts: Sequence[str], style: NumberStyle) -> Callable[[int], str]:

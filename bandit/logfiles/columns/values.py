@@ -51,6 +51,8 @@ def number(text: str) -> float:
     try:
         value = float(text)
     except ValueError:
+        if "\u2212" in text:  # the minus sign of typesetting
+            return number(text.replace("\u2212", "-", 1))
         return math.nan if is_blank(text) else INVALID
     return value if math.isfinite(value) and "_" not in text else INVALID
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 import numpy as np
@@ -114,9 +114,7 @@ def profile(name: str, texts: Sequence[str]) -> ColumnProfile:
         time = guess_time_style(distinct[:_TIMES_TRIED]) if TIME_WORDS & set(words(name)) else None
         if time is not None and found.style.is_plain:
             return built("time", values, found.style, time)
-        style = NumberStyle(
-            found.style.decimal, found.style.thousands, found.style.signs, tuple(word for word in missing if word)
-        )
+        style = replace(found.style, missing=tuple(word for word in missing if word))
         return built(
             "truth" if set(values.tolist()) == {0.0, 1.0} else "number", values, style, ambiguous=found.ambiguous
         )

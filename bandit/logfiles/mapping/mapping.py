@@ -38,7 +38,8 @@ class LogMapping:
     def numbers(self) -> NumberStyle:
         """How the log writes numbers."""
         given = self.file.numbers
-        return NumberStyle(given.decimal, given.thousands, tuple(given.signs), tuple(given.missing))
+        signs, missing = tuple(given.signs), tuple(given.missing)
+        return NumberStyle(given.decimal, given.thousands, signs, missing, given.brackets, given.trailing_minus)
 
     @staticmethod
     def from_toml(path: str | Path) -> LogMapping:

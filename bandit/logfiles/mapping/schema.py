@@ -151,6 +151,12 @@ class NumbersSection(_MappingSection, frozen=True):
     missing: Annotated[
         list[str], Meta(description="Words that stand for no number at all.", examples=[["n/a", "-"]])
     ] = []
+    brackets: Annotated[
+        bool, Meta(description="Whether a number in brackets is negative: (41.06) for -41.06.", examples=[True])
+    ] = False
+    trailing_minus: Annotated[
+        bool, Meta(description="Whether a minus stands behind its number: 41.06- for -41.06.", examples=[True])
+    ] = False
 
 
 class OutcomeSection(_MappingSection, frozen=True):
@@ -251,6 +257,14 @@ class MappingDocument(_MappingSection, frozen=True):
             examples=[True, "settled"],
         ),
     ] = True
+    accept_refused: Annotated[
+        bool,
+        Meta(
+            description="Whether a log is read although its rows are refused because of what came of them, so that the "
+            "others give other numbers than the whole log would.",
+            examples=[True],
+        ),
+    ] = False
     delimiter: Annotated[str, Meta(description="The character between the cells of a CSV file.", examples=[";"])] = ","
 
 
