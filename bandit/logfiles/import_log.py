@@ -12,6 +12,7 @@ from bandit.catalogue.context_json import contexts_json
 from bandit.domain import Progress
 from bandit.errors import DuplicateError, LogFileError
 from bandit.logfiles.columns.eligibility import MASK_CELLS
+from bandit.logfiles.events.event_rows import decision_rows
 from bandit.logfiles.mapping.mapping import CLOSED, LogMapping
 from bandit.logfiles.row_reader import CheckedRows, RowReader
 from bandit.logfiles.sources.open_source import open_source
@@ -48,7 +49,7 @@ def import_log(
     """
     path = Path(path)
     reader = RowReader(catalogue, mapping, str(path), max_listed=max_listed)
-    source = open_source(path, mapping.file.delimiter, progress)
+    source = decision_rows(open_source(path, mapping.file.delimiter, progress), catalogue, mapping)
     with store.transaction():
         writer = _ImportWriter(store, catalogue, propensities_known=mapping.propensities_known)
         try:
@@ -115,8 +116,12 @@ class _ImportWriter:
             happened = event.happened[places]
             if happened.any():
                 at = places[happened]
+                time = rows.time if event.time is None else event.time
+                ids = None if event.ids is None else event.ids[at].tolist()
                 self._store.events.append(
-                    EventRows(event.event, rows.time[at], event.revenue[at], event.reward[at], seq=seq[happened])
+                    EventRows(
+                        event.event, time[at], event.revenue[at], event.reward[at], seq=seq[happened], event_ids=ids
+                    )
                 )
         closed = rows.closed[places]
         if closed.any():

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from bandit.domain import BoolArray, IntArray
+from bandit.logfiles.events.counts import EventRowCounts
 from bandit.printable import plain
 from bandit.tabular import Cell, Tabular
 
@@ -26,7 +27,8 @@ class ImportReport(Tabular):
     """The numbers of rows of a file: n_rows = n_imported + n_repeated + n_refused.
 
     `n_repeated` rows were in the log before, with the same content. `refused` lists the first rows that cannot be
-    used by line, `by_reason` counts all of them by kind of fault, the most frequent first.
+    used by line, `by_reason` counts all of them by kind of fault, the most frequent first. Of a file with a row an
+    event the rows are those of its decisions, and `event_rows` says what became of all of them.
     """
 
     n_rows: int
@@ -35,6 +37,7 @@ class ImportReport(Tabular):
     n_refused: int
     refused: tuple[Rejection, ...]
     by_reason: Mapping[str, int]
+    event_rows: EventRowCounts | None = None
 
     def to_rows(self) -> list[dict[str, Cell]]:
         """Return one row a kind of result: the rows imported, there before, and refused by reason."""

@@ -17,11 +17,13 @@ from bandit.logfiles.columns.identity import IdentityReader
 from bandit.logfiles.columns.offers import OfferReader, PropensityReader
 from bandit.logfiles.columns.outcomes import OutcomeEvents, OutcomeReader
 from bandit.logfiles.columns.time import TimeReader
+from bandit.logfiles.events.event_rows import EventRowsSource
 from bandit.logfiles.rejections import ChunkRejections, ImportReport, Rejections
 from bandit.store.records import object_array
 
 if TYPE_CHECKING:
     from bandit.catalogue import Catalogue
+    from bandit.logfiles.events.counts import EventRowCounts
     from bandit.logfiles.mapping.mapping import LogMapping
     from bandit.logfiles.sources.source import Source, SourceChunk
 
@@ -86,6 +88,7 @@ class RowReader:
         self._columns_again = [name for name in self._columns if name in needed]
         self._rejections = Rejections(max(max_listed, 1))
         self._n_rows = 0
+        self._event_rows: EventRowCounts | None = None
 
     def read(
         self, source: Source, size: int, progress: Progress | None = None, *, digest: str | None = None
@@ -106,6 +109,8 @@ class RowReader:
             self._identity.reject_repeated(ids, rejections)
             rejections.close()
             yield rows
+        if isinstance(source, EventRowsSource):
+            self._event_rows = source.counts
         if self._n_rows == 0:
             raise LogFileError(f"{self._name}: has no rows; give a log with at least one decision")
 
@@ -137,7 +142,15 @@ class RowReader:
         rejections = self._rejections
         n_imported = self._n_rows - rejections.n - n_repeated
         by_reason = dict(rejections.by_reason.most_common())
-        return ImportReport(self._n_rows, n_imported, n_repeated, rejections.n, tuple(rejections.listed), by_reason)
+        return ImportReport(
+            self._n_rows,
+            n_imported,
+            n_repeated,
+            rejections.n,
+            tuple(rejections.listed),
+            by_reason,
+            event_rows=self._event_rows,
+        )
 
     def _check(
         self,
@@ -165,7 +178,7 @@ class RowReader:
         if rows.customers is not None:
             contexts = replace(contexts, customers=object_array(rows.customers)[kept])
         offer, objective = rows.offer[kept], self._catalogue.objective
-        converted, revenue, value = self._outcome(rows.events, kept)
+        converted, revenue, value = self._outcome(rows.events, rows.time, kept)
         money = self._catalogue.money_of(offer)
         reward = objective.reward(money, np.arange(len(offer)), converted, revenue, value)
         masks = rows.eligible.mask(kept)
@@ -173,13 +186,17 @@ class RowReader:
             masks = np.broadcast_to(masks[0], (len(kept), self._catalogue.n_offers))
         return LoggedBatch(contexts, offer, masks, rows.propensity[kept], converted, revenue, reward, rows.time[kept])
 
-    def _outcome(self, events: Sequence[OutcomeEvents], kept: IntArray) -> tuple[BoolArray, FloatArray, FloatArray]:
+    def _outcome(
+        self, events: Sequence[OutcomeEvents], time: IntArray, kept: IntArray
+    ) -> tuple[BoolArray, FloatArray, FloatArray]:
         """Return whether each decision converted, its net revenue, and its reward as the log has it, (n,) each."""
         n, objective = len(kept), self._catalogue.objective
         happened, returned = np.zeros(n, dtype=np.bool_), np.zeros(n, dtype=np.bool_)
         revenue, value = np.zeros(n), np.zeros(n)
         for event in events:
             here = event.happened[kept]
+            if event.time is not None:
+                here = here & (event.time[kept] <= time[kept] + objective.window)
             if event.event == objective.event:
                 happened |= here
             paid = np.where(here & np.isfinite(event.revenue[kept]), event.revenue[kept], 0.0)

@@ -45,5 +45,6 @@ def import_json(report: ImportReport) -> dict[str, object]:
         "n_repeated": report.n_repeated,
         "n_refused": report.n_refused,
         "by_reason": dict(report.by_reason),
+        **({} if report.event_rows is None else {"event_rows": report.event_rows.to_dict()}),
         "refused": [{"line": rejection.line, "reason": rejection.reason} for rejection in report.refused],
     }

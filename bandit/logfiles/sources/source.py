@@ -14,19 +14,22 @@ from bandit.errors import LogFileError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from bandit.logfiles.events.attached import AttachedEvents
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SourceChunk:
     """n rows of a source: `lines` (n,) are their line numbers, `columns` the columns asked for, n texts each.
 
     `misfits` are (line, number of fields) of the rows that do not have the header's `n_fields`; they are not among
-    the n.
+    the n. `events` has what came of the rows where the outcomes stand in rows of their own.
     """
 
     lines: IntArray
     columns: Mapping[str, Sequence[str]]
     misfits: Sequence[tuple[int, int]]
     n_fields: int
+    events: AttachedEvents | None = None
 
     def __len__(self) -> int:
         return len(self.lines)
