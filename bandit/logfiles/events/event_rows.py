@@ -109,10 +109,17 @@ class EventRowsSource:
             )
 
     def _require_conversions(self, table: EventTable, counts: EventRowCounts) -> None:
-        """LogFileError where the mapping names the objective's event and no row of it belongs to a decision."""
-        event = self._catalogue.objective.event
-        if event not in counts.joined or counts.joined[event] or not counts.n_decisions:
+        """LogFileError where no row of the objective's event belongs to a decision, so that nothing converts."""
+        objective, event = self._catalogue.objective, self._catalogue.objective.event
+        if objective.kind == "reward" or not counts.n_decisions or counts.joined.get(event):
             return
+        if event not in counts.joined:
+            named = ", ".join(f'"{name}"' for name in counts.joined)
+            raise LogFileError(
+                f'{self._mapping.where}: no entry of [[outcomes]] is the objective\'s event "{event}", so nothing '
+                f"converts; entries are {named}: name one of them "
+                f'event = "{event}" and the rows it is about by when'
+            )
         lost = [each for each in counts.unjoined if each.event == event]
         if not lost:
             raise LogFileError(
