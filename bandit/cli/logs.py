@@ -15,12 +15,24 @@ from bandit.cli.options import LogOptions
 from bandit.clock import now
 from bandit.errors import InputError
 from bandit.logfiles import ColumnLog, LogMapping, open_log
+from bandit.report.imports import left_out_sentence
 from bandit.report.left_out import OFFER_UNKNOWN, STILL_OPEN, left_out_lines, never_activated
 from bandit.store import Store, StoreLog, Where
 
 OBJECTIVE_KINDS: tuple[str, ...] = get_args(ObjectiveKind)
 
-LOG_FILE_ENDINGS = (".parquet", ".csv", ".csv.gz", ".dsjson")
+LOG_FILE_ENDINGS = (
+    ".parquet",
+    ".csv",
+    ".csv.gz",
+    ".dsjson",
+    ".json",
+    ".json.gz",
+    ".jsonl",
+    ".jsonl.gz",
+    ".ndjson",
+    ".ndjson.gz",
+)
 """Endings of log files that are read without a database."""
 
 
@@ -52,6 +64,9 @@ def opened(options: LogOptions, purpose: str = "evaluate on") -> Iterator[Opened
                 f"note: {read.report.n_refused:,} of {read.report.n_rows:,} rows are left out, the first at line "
                 f"{first.line}: {first.reason}"
             )
+        for notice in (left_out_sentence(read.report), *read.report.notices):
+            if notice:
+                note(f"note: {notice}")
         require_rows(str(path), read, purpose)
         yield Opened(target, read, None)
         return
@@ -105,12 +120,17 @@ def unused(log: StoreLog | ColumnLog, *, open_told: bool = False) -> list[str]:
     )
 
 
-def left_out_json(log: StoreLog | ColumnLog) -> dict[str, int]:
+def left_out_json(log: StoreLog | ColumnLog) -> dict[str, object]:
     """Return the numbers of decisions that were left out, by the reason; JSON values.
 
-    "not_activated" is there where the objective has an activation.
+    "not_activated" is there where the objective has an activation; "lines_left_out", by reason, and "notices" where a
+    file has any.
     """
-    numbers = {"left_out": log.left_out, "open": log.still_open}
+    numbers: dict[str, object] = {"left_out": log.left_out, "open": log.still_open}
+    if isinstance(log, ColumnLog) and log.report.left_out:
+        numbers["lines_left_out"] = dict(log.report.left_out)
+    if isinstance(log, ColumnLog) and log.report.notices:
+        numbers["notices"] = list(log.report.notices)
     if isinstance(log, StoreLog) and log.activation is not None:
         numbers["not_activated"] = log.not_activated
     return numbers

@@ -238,9 +238,9 @@ def import_(
     further = {} if read.propensities_known else {"propensities": UNKNOWN_PROPENSITY}
     if show_plain(style, lambda: import_json(result) | further, lambda: [("import", result)]):
         return
-    notes = [] if result.event_rows is None else result.event_rows.sentences()
-    notes += [] if read.propensities_known else [WITHOUT_PROPENSITIES]
-    show(import_tables(result, list_refused), notes)
+    lines = [] if result.event_rows is None else result.event_rows.sentences()
+    lines += [f"note: {notice}." for notice in result.notices]
+    show(import_tables(result, list_refused), lines + ([] if read.propensities_known else [WITHOUT_PROPENSITIES]))
 
 
 def _require_some(n: int, reason: str, log: Path) -> None:

@@ -11,7 +11,8 @@ from bandit.errors import LogFileError
 from bandit.logfiles.column_log import ColumnLog
 from bandit.logfiles.mapping.layout import ExportLayout
 from bandit.logfiles.mapping.mapping import LogMapping
-from bandit.logfiles.sources.dsjson import EXPORT_PROPERTY, DsjsonSource
+from bandit.logfiles.sources.dsjson import DsjsonSource
+from bandit.logfiles.sources.dsjson_event import EXPORT_PROPERTY
 from bandit.logfiles.sources.frame import FRAME_NAME, FrameSource
 from bandit.logfiles.sources.open_source import open_source
 from bandit.logfiles.sources.parquet import ParquetSource
@@ -110,7 +111,7 @@ def _export_mapping(source: Source, catalogue: Catalogue, name: str) -> LogMappi
     if isinstance(source, DsjsonSource):
         # A line does not have missing values, so the first line need not have every fact.
         prefix = f"{EXPORT_PROPERTY}."
-        present = [*layout.names] if present else []
+        present = [*layout.names] if any(name.startswith(prefix) for name in present) else []
     needed = [*layout.dimensions.values(), "propensity", "reward" if layout.rewarded else "converted"]
     missing = next((column for column in needed if column not in present), None)
     if missing is not None:

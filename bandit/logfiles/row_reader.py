@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bandit.domain import BoolArray, Contexts, DecisionLabels, FloatArray, IntArray, LoggedBatch, Progress
-from bandit.errors import LogFileError
 from bandit.logfiles.columns.eligibility import RowEligibility, eligibility_reader
 from bandit.logfiles.columns.facts import FactReader
 from bandit.logfiles.columns.group import GroupReader
@@ -17,6 +16,7 @@ from bandit.logfiles.columns.identity import IdentityReader
 from bandit.logfiles.columns.offers import OfferReader, PropensityReader
 from bandit.logfiles.columns.outcomes import OutcomeEvents, OutcomeReader
 from bandit.logfiles.columns.time import TimeReader
+from bandit.logfiles.coverage import MappingCoverage
 from bandit.logfiles.events.event_rows import EventRowsSource
 from bandit.logfiles.rejections import ChunkRejections, ImportReport, Rejections
 from bandit.store.records import object_array
@@ -87,6 +87,7 @@ class RowReader:
         needed = {name for reader in readers[1:] for name in reader.columns} | {self._identity.customer}
         self._columns_again = [name for name in self._columns if name in needed]
         self._rejections = Rejections(max(max_listed, 1))
+        self._coverage = MappingCoverage(catalogue, mapping, name)
         self._n_rows = 0
         self._event_rows: EventRowCounts | None = None
 
@@ -96,9 +97,10 @@ class RowReader:
         """Yield all rows of a source in order, at most `size` at a time; to be called once.
 
         With `digest`, the name of the file's content, customers and decision ids that no column has are made.
-        LogFileError where the source is malformed or has no rows.
+        LogFileError where the source is malformed, has no rows, or lacks what the mapping names in all of them.
         """
         for chunk in source.chunks(self._columns, size, progress):
+            self._coverage.add(chunk)
             rejections = self._rejections.chunk(chunk.lines)
             for line, n_fields in chunk.misfits:
                 message = f"it has {n_fields} fields where the header has {chunk.n_fields}"
@@ -108,11 +110,11 @@ class RowReader:
             rows = self._check(chunk, ids, customers, rejections)
             self._identity.reject_repeated(ids, rejections)
             rejections.close()
+            self._coverage.add_outcomes(rows.events)
             yield rows
         if isinstance(source, EventRowsSource):
             self._event_rows = source.counts
-        if self._n_rows == 0:
-            raise LogFileError(f"{self._name}: has no rows; give a log with at least one decision")
+        self._coverage.check(source.columns)
 
     def read_again(self, source: Source, size: int, kept: BoolArray) -> Iterator[LoggedBatch]:
         """Yield the decisions of a source that was read before, at most `size` at a time, never an empty batch.
@@ -149,6 +151,8 @@ class RowReader:
             rejections.n,
             tuple(rejections.listed),
             by_reason,
+            self._coverage.left_out,
+            self._coverage.notices(),
             event_rows=self._event_rows,
         )
 

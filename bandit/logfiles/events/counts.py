@@ -37,10 +37,10 @@ class EventRowCounts:
     """The numbers of rows of a file with a row an event.
 
     `joined` counts the rows of each event of [[outcomes]] that belong to a decision, `unjoined` those that do not,
-    `other` the rows of events that the mapping does not name. `n_repeated` rows have the event id of an earlier row;
-    `n_alike` equal an earlier outcome of their decision in event, time and amount, and count. `n_further` rows of a
-    decision repeat the one that counts. `n_late` outcomes came after the objective's window. `n_open` decisions had
-    their window not over at the time of the last row.
+    `other` the rows of events that the mapping does not name, and `events` all rows by the name of their event.
+    `n_repeated` rows have the event id of an earlier row; `n_alike` equal an earlier outcome of their decision in
+    event, time and amount, and count. `n_further` rows of a decision repeat the one that counts. `n_late` outcomes came
+    after the objective's window. `n_open` decisions had their window not over at the time of the last row.
     """
 
     n_rows: int
@@ -48,6 +48,7 @@ class EventRowCounts:
     joined: Mapping[str, int]
     unjoined: Sequence[UnjoinedRows]
     other: Mapping[str, int]
+    events: Mapping[str, int]
     n_repeated: int
     n_alike: int
     n_further: int
@@ -64,6 +65,10 @@ class EventRowCounts:
             said.append(
                 f'{each.n:,} {rows} of "{each.event}" count for nothing, the first at line {each.line}: {each.reason}.'
             )
+        lost = {each.event for each in self.unjoined}
+        never = ", ".join(f'"{event}"' for event, n in self.joined.items() if not n and event not in lost)
+        if never:
+            said.append(f"No row is the outcome {never} of the mapping; the file's events are {_named(self.events)}.")
         if self.other:
             said.append(f"Rows of events that the mapping does not name count for nothing: {_named(self.other)}.")
         for n, text in (

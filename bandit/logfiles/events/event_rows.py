@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -13,18 +14,19 @@ from bandit.domain import BoolArray, IntArray, Progress
 from bandit.errors import LogFileError
 from bandit.logfiles.columns.coded_text import take_texts
 from bandit.logfiles.columns.values import INVALID_TIME
+from bandit.logfiles.coverage import nearest_name
 from bandit.logfiles.events.attached import MAX_EVENTS, AttachedEvents
 from bandit.logfiles.events.counts import EventRowCounts, UnjoinedRows, named_events
 from bandit.logfiles.events.joining import JOINED, JoinedRows, JoinRule, join, with_full_returns
 from bandit.logfiles.events.rows import EventTable, EventTableReader
 from bandit.logfiles.mapping.mapping import decision_events, join_of
-from bandit.logfiles.sources.source import SourceChunk
+from bandit.printable import plain
 
 if TYPE_CHECKING:
     from bandit.catalogue import Catalogue
     from bandit.logfiles.mapping.mapping import LogMapping
     from bandit.logfiles.mapping.schema import EventRowsSection
-    from bandit.logfiles.sources.source import Source
+    from bandit.logfiles.sources.source import Source, SourceChunk
 
 FIRST_READING_ROWS = 65_536
 """Rows of a file that are read at a time when decisions and outcomes are joined."""
@@ -83,7 +85,8 @@ class EventRowsSource:
             start += len(chunk)
             if last > first or chunk.misfits:
                 texts = {name: take_texts(column, rows) for name, column in chunk.columns.items()}
-                yield SourceChunk(chunk.lines[rows], texts, chunk.misfits, chunk.n_fields, joined.attached(first, last))
+                events = joined.attached(first, last)
+                yield replace(chunk, lines=chunk.lines[rows], columns=texts, events=events)
 
     @cached_property
     def _joined(self) -> _DecisionsWithEvents:
@@ -96,9 +99,24 @@ class EventRowsSource:
         joined = with_full_returns(join(table.decisions, table.outcomes, rule), returns)
         events = tuple(outcome.event for outcome in file.outcomes)
         found = _DecisionsWithEvents(table, joined, events, rule)
+        self._require_columns(table)
         self._require_decisions(table, found.counts)
         self._require_conversions(table, found.counts)
         return found
+
+    def _require_columns(self, table: EventTable) -> None:
+        """LogFileError where a column that is read here is in no row, as a misspelt path of JSON is."""
+        missing = sorted(table.absent - set(self._mapping.file.optional))
+        if not missing:
+            return
+        near = nearest_name(missing[0], [path for path in self.columns if path not in self._reader.columns])
+        hint = f'; did you mean "{near}"? correct' if near else "; correct"
+        raise LogFileError(
+            plain(
+                f'{self._mapping.where}: none of the {table.n_rows:,} rows has "{missing[0]}"{hint} the mapping, or '
+                "name it under optional where the file need not have it"
+            )
+        )
 
     def _require_decisions(self, table: EventTable, counts: EventRowCounts) -> None:
         if counts.n_decisions == 0 and table.n_rows:
@@ -215,6 +233,7 @@ class _DecisionsWithEvents:
             joined=dict(zip(self._names, counted, strict=True)),
             unjoined=tuple(unjoined),
             other=_other(table),
+            events=dict(table.events.most_common()),
             n_repeated=joined.n_repeated,
             n_alike=_n_alike(self._decision, self._outcomes.outcome, self._outcomes.time, self._outcomes.revenue),
             n_further=joined.n_further,

@@ -85,6 +85,7 @@ class EventTable:
     n_rows: int
     last_time: int
     messages: dict[tuple[int, int], str]
+    absent: frozenset[str]
 
 
 class EventTableReader:
@@ -112,12 +113,14 @@ class EventTableReader:
         """Read all rows; LogFileError where the source is malformed."""
         decisions: list[DecisionEvents] = []
         outcomes: list[OutcomeRows] = []
+        absent = frozenset(self.columns)
         start, last = 0, np.iinfo(np.int64).min
         for chunk in source.chunks(self.columns, size, progress):
             found, came, latest = self._read(chunk, start)
             decisions.append(found)
             outcomes += came
             start, last = start + len(chunk), max(last, latest)
+            absent = absent & chunk.absent if len(chunk) else absent
         whole = OutcomeRows(*_joined(outcomes, _NO_OUTCOMES))
         messages = {
             (rejection.line, number): rejection.reason
@@ -132,6 +135,7 @@ class EventTableReader:
             start,
             last,
             messages,
+            absent if start else frozenset(),
         )
 
     def _read(self, chunk: SourceChunk, start: int) -> tuple[DecisionEvents, list[OutcomeRows], int]:

@@ -16,7 +16,7 @@ from bandit.logfiles.export.dsjson import DsjsonFile
 from bandit.logfiles.export.rows import ExportedLog, ExportRows
 from bandit.logfiles.export.table_files import CsvFile, ParquetFile
 from bandit.logfiles.mapping.layout import ExportLayout
-from bandit.logfiles.sources.dsjson import EXPORT_PROPERTY
+from bandit.logfiles.sources.dsjson_event import EXPORT_PROPERTY
 
 if TYPE_CHECKING:
     from bandit.catalogue import Catalogue

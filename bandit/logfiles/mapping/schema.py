@@ -312,6 +312,13 @@ class MappingDocument(_MappingSection, frozen=True):
             examples=[True, "settled"],
         ),
     ] = True
+    optional: Annotated[
+        list[str],
+        Meta(
+            description="Paths that a file of JSON need not have: blank where none of its rows has them.",
+            examples=[["properties.discount"]],
+        ),
+    ] = []
     delimiter: Annotated[str, Meta(description="The character between the cells of a CSV file.", examples=[";"])] = ","
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -22,13 +22,19 @@ class SourceChunk:
     """n rows of a source: `lines` (n,) are their line numbers, `columns` the columns asked for, n texts each.
 
     `misfits` are (line, number of fields) of the rows that do not have the header's `n_fields`; they are not among
-    the n. `events` has what came of the rows where the outcomes stand in rows of their own.
+    the n. `left_out` counts, by reason, the lines that the file itself says are no decisions; they are not among the
+    n either. `absent` are the columns asked for that none of these rows has, in formats whose rows need not have them
+    all; they are blank here. `notes` are sentences on how lines were put together. `events` has what came of the rows
+    where the outcomes stand in rows of their own.
     """
 
     lines: IntArray
     columns: Mapping[str, Sequence[str]]
     misfits: Sequence[tuple[int, int]]
     n_fields: int
+    left_out: Mapping[str, int] = field(default_factory=dict)
+    absent: frozenset[str] = frozenset()
+    notes: tuple[str, ...] = ()
     events: AttachedEvents | None = None
 
     def __len__(self) -> int:
