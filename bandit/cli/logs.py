@@ -22,7 +22,18 @@ from bandit.store import Store, StoreLog, Where
 
 OBJECTIVE_KINDS: tuple[str, ...] = get_args(ObjectiveKind)
 
-LOG_FILE_ENDINGS = (".parquet", ".csv", ".csv.gz", ".dsjson")
+LOG_FILE_ENDINGS = (
+    ".parquet",
+    ".csv",
+    ".csv.gz",
+    ".dsjson",
+    ".json",
+    ".json.gz",
+    ".jsonl",
+    ".jsonl.gz",
+    ".ndjson",
+    ".ndjson.gz",
+)
 """Endings of log files that are read without a database."""
 
 
@@ -46,6 +57,8 @@ def opened(options: LogOptions, purpose: str = "evaluate on") -> Iterator[Opened
         target = with_objective(Catalogue.from_toml(catalogue), *objective)
         with progress("reading") as report:
             read = open_log(path, target, None if mapping is None else LogMapping.from_toml(mapping), progress=report)
+        if read.report.event_rows is not None:
+            note("note: " + " ".join(read.report.event_rows.sentences()))
         if read.report.n_refused:
             first = read.report.refused[0]
             note(

@@ -255,7 +255,8 @@ def import_(
     further = {} if read.propensities_known else {"propensities": UNKNOWN_PROPENSITY}
     if show_plain(style, lambda: import_json(result) | further, lambda: [("import", result)]):
         return
-    lines = [as_sentence(finding.sentence) for finding in result.findings]
+    lines = [] if result.event_rows is None else result.event_rows.sentences()
+    lines += [as_sentence(finding.sentence) for finding in result.findings]
     lines += [*(f"note: {notice}." for notice in result.notices), *import_lines(result)]
     show(import_tables(result, list_refused), lines + ([] if read.propensities_known else [WITHOUT_PROPENSITIES]))
 

@@ -10,6 +10,7 @@ import numpy as np
 from bandit.clock import now
 from bandit.domain import Progress
 from bandit.errors import InputError, LogFileError
+from bandit.logfiles.events.event_rows import decision_rows
 from bandit.logfiles.row_reader import RowReader
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ class ColumnLog:
 
         `name` is for messages; `unchanged` raises LogFileError where the source is another than it was.
         """
+        source = decision_rows(source, catalogue, mapping)
         self._source, self._catalogue, self._mapping, self._name = source, catalogue, mapping, name
         self._unchanged = unchanged
         reader = RowReader(catalogue, mapping, name, max_listed=max_listed, own_weights=source.has_weights)

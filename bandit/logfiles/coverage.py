@@ -126,7 +126,7 @@ class MappingCoverage:
             raise LogFileError(self._no_rows())
         paths = source.columns if self._absent else ()
         mapped = set(self._mapping_columns)
-        for column in sorted(self._absent or ()):
+        for column in sorted((self._absent or frozenset()) - set(self._mapping.file.optional)):
             near = nearest_name(column, [path for path in paths if path not in mapped])
             if column.startswith(f"{EXPORT_PROPERTY}.") and near is None:
                 continue  # an export leaves out what is missing, so that a line need not have every column
@@ -148,7 +148,10 @@ class MappingCoverage:
         silent = [
             outcome.event
             for outcome in self._mapping.file.outcomes
-            if outcome.when is not None and self._converts(outcome.event) and not self._happened[outcome.event]
+            if outcome.when is not None
+            and self._mapping.file.event_rows is None
+            and self._converts(outcome.event)
+            and not self._happened[outcome.event]
         ]
         return (
             *self._notes,
@@ -167,9 +170,15 @@ class MappingCoverage:
     @property
     def _mapping_columns(self) -> list[str]:
         columns = self._mapping.file.columns
-        named = [columns.customer, columns.decision_id, columns.time, columns.group, columns.eligible]
+        named: list[str | float | None] = [
+            columns.customer,
+            columns.decision_id,
+            columns.time,
+            columns.group,
+            columns.eligible,
+        ]
         named += [each for outcome in self._mapping.file.outcomes for each in (outcome.revenue, outcome.reward)]
-        return [each for each in [*named, *self._facts.values()] if each is not None]
+        return [each for each in [*named, *self._facts.values()] if isinstance(each, str)]
 
     def _converts(self, event: str) -> bool:
         """Return whether an event decides what a decision was worth."""
@@ -213,6 +222,8 @@ def _mapped_words(mapping: LogMapping) -> Iterator[MappedWords]:
             if isinstance(option, OptionSource) and option.map:
                 yield MappedWords(option.column, frozenset(option.map), f"the map of [offer] {name}")
     for outcome in mapping.file.outcomes:
+        if mapping.file.event_rows is not None:
+            return  # outcomes stand in rows of their own, which say what they lack
         if isinstance(outcome.when, WhenSource) and outcome.when.equals is not None:
             equals = outcome.when.equals
             words = frozenset({equals} if isinstance(equals, str) else equals)

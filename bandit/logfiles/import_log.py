@@ -14,6 +14,7 @@ from bandit.clock import now
 from bandit.domain import Progress
 from bandit.errors import DuplicateError, LogFileError
 from bandit.logfiles.columns.conditional_rules import MASK_CELLS
+from bandit.logfiles.events.event_rows import decision_rows
 from bandit.logfiles.extended import ImportTarget
 from bandit.logfiles.mapping.mapping import CLOSED, LogMapping
 from bandit.logfiles.row_reader import CheckedRows, RowReader
@@ -88,7 +89,8 @@ class _ImportRun:
 
     def attempt(self, target: ImportTarget) -> tuple[ImportReport, ImportTarget | None]:
         """Return the report, and the target of the next attempt where this one wrote nothing, else None."""
-        source = open_source(self.path, target.mapping.file.delimiter, self.progress)
+        opened = open_source(self.path, target.mapping.file.delimiter, self.progress)
+        source = decision_rows(opened, target.reading, target.mapping)
         reader = RowReader(
             target.reading, target.mapping, str(self.path), max_listed=self.max_listed, own_weights=source.has_weights
         )
@@ -188,8 +190,12 @@ class _ImportWriter:
             happened = event.happened[places]
             if happened.any():
                 at = places[happened]
+                time = rows.time if event.time is None else event.time
+                ids = None if event.ids is None else event.ids[at].tolist()
                 self._store.events.append(
-                    EventRows(event.event, rows.time[at], event.revenue[at], event.reward[at], seq=seq[happened])
+                    EventRows(
+                        event.event, time[at], event.revenue[at], event.reward[at], seq=seq[happened], event_ids=ids
+                    )
                 )
         closed = rows.closed[places]
         if closed.any():

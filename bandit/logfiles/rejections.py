@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from bandit.domain import BoolArray, IntArray, OutsideReason
+from bandit.logfiles.events.counts import EventRowCounts
 from bandit.printable import plain
 from bandit.tabular import Cell, Tabular
 
@@ -52,7 +53,8 @@ class ImportReport(Tabular):
     reason, the lines that the file itself says are no decisions to judge or to learn from; they are not among the
     `n_rows`. `notices` are sentences on what the mapping did not find in the file. `outside` says which of the rows
     that can be used have an offer that no policy of the catalogue can choose, with their numbers. `findings` is what
-    was noticed about the rows as a whole.
+    was noticed about the rows as a whole. Of a file with a row an event the rows are those of its decisions, and
+    `event_rows` says what became of all of them.
     """
 
     n_rows: int
@@ -65,6 +67,7 @@ class ImportReport(Tabular):
     notices: tuple[str, ...] = ()
     outside: tuple[OutsideReason, ...] = ()
     findings: tuple[ImportFinding, ...] = ()
+    event_rows: EventRowCounts | None = None
 
     @property
     def n_left_out(self) -> int:

@@ -19,6 +19,7 @@ from bandit.logfiles.columns.outcomes import OutcomeEvents, OutcomeReader
 from bandit.logfiles.columns.time import TimeReader
 from bandit.logfiles.columns.weight import WeightReader
 from bandit.logfiles.coverage import MappingCoverage
+from bandit.logfiles.events.event_rows import EventRowsSource
 from bandit.logfiles.outside import OutsideOffers
 from bandit.logfiles.rejections import ChunkRejections, ImportReport, Rejections
 from bandit.logfiles.selection import SelectionCheck
@@ -26,6 +27,7 @@ from bandit.store.records import object_array
 
 if TYPE_CHECKING:
     from bandit.catalogue import Catalogue
+    from bandit.logfiles.events.counts import EventRowCounts
     from bandit.logfiles.mapping.mapping import LogMapping
     from bandit.logfiles.sources.source import Source, SourceChunk
 
@@ -118,6 +120,7 @@ class RowReader:
         self._coverage = MappingCoverage(catalogue, mapping, name)
         self._accepts_refused = mapping.file.accept_refused
         self._n_rows = 0
+        self._event_rows: EventRowCounts | None = None
 
     @property
     def outside(self) -> OutsideOffers:
@@ -148,6 +151,8 @@ class RowReader:
             self.outside.count(rows.outside[rows.ok & (rows.outside >= 0)])
             self._selection.add(chunk, rows)
             yield rows
+        if isinstance(source, EventRowsSource):
+            self._event_rows = source.counts
         self._coverage.check(source)
         self.outside.check_share(self._name, self._n_rows - self._rejections.n)
 
@@ -190,6 +195,7 @@ class RowReader:
             self._coverage.notices(),
             self.outside.reasons(),
             self._selection.findings(by_reason) if rejections.n else (),
+            event_rows=self._event_rows,
         )
 
     def reject_findings(self, report: ImportReport, *, accepted: bool = False) -> None:
@@ -252,7 +258,7 @@ class RowReader:
         if rows.customers is not None:
             contexts = replace(contexts, customers=object_array(rows.customers)[kept])
         offer, objective = rows.offer[kept], self._catalogue.objective
-        converted, revenue, value = self._outcome(rows.events, kept)
+        converted, revenue, value = self._outcome(rows.events, rows.time, kept)
         outside = rows.outside[kept]
         if len(outside) and outside[0] >= 0:
             offer = np.full(len(kept), -1, dtype=np.int64)
@@ -268,13 +274,17 @@ class RowReader:
             contexts, offer, masks, rows.propensity[kept], converted, revenue, reward, rows.time[kept], weight
         )
 
-    def _outcome(self, events: Sequence[OutcomeEvents], kept: IntArray) -> tuple[BoolArray, FloatArray, FloatArray]:
+    def _outcome(
+        self, events: Sequence[OutcomeEvents], time: IntArray, kept: IntArray
+    ) -> tuple[BoolArray, FloatArray, FloatArray]:
         """Return whether each decision converted, its net revenue, and its reward as the log has it, (n,) each."""
         n, objective = len(kept), self._catalogue.objective
         happened, returned = np.zeros(n, dtype=np.bool_), np.zeros(n, dtype=np.bool_)
         revenue, value = np.zeros(n), np.zeros(n)
         for event in events:
             here = event.happened[kept]
+            if event.time is not None:
+                here = here & (event.time[kept] <= time[kept] + objective.window)
             if event.event == objective.event:
                 happened |= here
             paid = np.where(here & np.isfinite(event.revenue[kept]), event.revenue[kept], 0.0)

@@ -88,6 +88,7 @@ def import_json(report: ImportReport) -> dict[str, object]:
         "by_reason": dict(report.by_reason),
         "outside": [each.to_dict() for each in report.outside],
         "findings": [finding.to_dict() for finding in report.findings],
+        **({} if report.event_rows is None else {"event_rows": report.event_rows.to_dict()}),
         "refused": [{"line": rejection.line, "reason": rejection.reason} for rejection in report.refused],
         "left_out": dict(report.left_out),
         "notices": list(report.notices),

@@ -14,6 +14,8 @@ from bandit.errors import LogFileError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from bandit.logfiles.events.attached import AttachedEvents
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SourceChunk:
@@ -22,7 +24,8 @@ class SourceChunk:
     `misfits` are (line, number of fields) of the rows that do not have the header's `n_fields`; they are not among
     the n. `left_out` counts, by reason, the lines that the file itself says are no decisions; they are not among the
     n either. `absent` are the columns asked for that none of these rows has, in formats whose rows need not have them
-    all; they are blank here. `notes` are sentences on how lines were put together.
+    all; they are blank here. `notes` are sentences on how lines were put together. `events` has what came of the rows
+    where the outcomes stand in rows of their own.
     """
 
     lines: IntArray
@@ -32,6 +35,7 @@ class SourceChunk:
     left_out: Mapping[str, int] = field(default_factory=dict)
     absent: frozenset[str] = frozenset()
     notes: tuple[str, ...] = ()
+    events: AttachedEvents | None = None
 
     def __len__(self) -> int:
         return len(self.lines)
