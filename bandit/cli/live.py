@@ -105,10 +105,10 @@ def record(
     import numpy as np
 
     from bandit.cli.databases import writing
-    from bandit.clock import now
+    from bandit.clock import now, plausible_time
     from bandit.store import EventRows
 
-    at = parse_moment(time)
+    at = None if time is None else plausible_time(parse_moment(time))
     with writing(db) as store:
         receipt = store.events.append(
             EventRows(

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Self, Unpack
 import numpy as np
 
 from bandit.catalogue import Catalogue
-from bandit.clock import Time, microseconds, new_id, new_ids, now
+from bandit.clock import Time, new_id, new_ids, now, plausible_time
 from bandit.domain import Decision, DecisionBatch, FloatArray, IntArray, ObjectArray, Policy, Progress
 from bandit.engine.arguments import check_texts, checked_amounts, checked_events, checked_text, checked_times
 from bandit.engine.counters import EngineCounters
@@ -452,7 +452,7 @@ class Engine:
     # -- inside ------------------------------------------------------------------------------------------------
 
     def _time(self, time: object) -> int:
-        return microseconds(time, self._clock)
+        return plausible_time(time, self._clock)
 
     def _must_be_open(self) -> None:
         if self._closed:

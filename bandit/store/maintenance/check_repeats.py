@@ -32,7 +32,7 @@ WHERE d.catalogue_id = :catalogue AND NOT (r.time >= d.time AND r.time < d.time 
 _AFTER_THE_END = """
 SELECT r.decision_id, d.decision_id, MIN(e.event) FROM decisions d JOIN repeats r ON r.seq = d.seq
 JOIN events e ON e.seq = d.seq
-WHERE d.catalogue_id = :catalogue AND e.id <= r.through AND e.time <= r.time
+WHERE d.catalogue_id = :catalogue AND e.id <= r.through AND e.time >= d.time AND e.time <= r.time
     AND e.event IN (SELECT value FROM json_each(:until))
     AND NOT EXISTS (SELECT 1 FROM events n WHERE n.corrects = e.id AND n.id <= r.through)
 GROUP BY r.decision_id
