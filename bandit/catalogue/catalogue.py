@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -18,6 +19,7 @@ from bandit.catalogue.conditions import compile_condition
 from bandit.catalogue.context_batch import parse_contexts
 from bandit.catalogue.dimensions import Dimension, Option
 from bandit.catalogue.eligibility import Eligibility, Rule
+from bandit.catalogue.events import EventParts
 from bandit.catalogue.fact_values import FactValues
 from bandit.catalogue.facts import Fact
 from bandit.catalogue.file_tables import CatalogueFile, window_microseconds
@@ -26,6 +28,7 @@ from bandit.catalogue.groups import Groups, build_groups
 from bandit.catalogue.live_schema import GuardrailFile
 from bandit.catalogue.objective import Money, Objective
 from bandit.catalogue.offer_grid import OfferGrid, OptionMasks
+from bandit.catalogue.option_attributes import attribute_notes, check_attributes
 from bandit.catalogue.rollout import DeclaredRollout, StickyOffers, build_rollout
 from bandit.catalogue.schema import decode, encode
 from bandit.catalogue.toml import read_toml
@@ -79,7 +82,27 @@ class Catalogue:
         >>> catalogue.n_offers, catalogue.label(3)
         (4, '10 · sms')
         """
+        file = decode(mapping, where)
+        check_attributes(file, where)
+        catalogue = _build(file, where)
+        for note in catalogue.notes:
+            warnings.warn(f"{where}: {note}", stacklevel=2)
+        return catalogue
+
+    @staticmethod
+    def from_stored(mapping: Mapping[str, object], where: str = "catalogue") -> Catalogue:
+        """Build a catalogue from what `to_dict` returned, which was accepted before: warns of nothing."""
         return _build(decode(mapping, where), where)
+
+    @cached_property
+    def notes(self) -> tuple[str, ...]:
+        """What in the catalogue may be taken for something else than was meant, a sentence each."""
+        return attribute_notes(self.file)
+
+    @cached_property
+    def events(self) -> EventParts:
+        """What each event that is recorded is taken for."""
+        return EventParts.of(self.file, self.objective)
 
     def to_dict(self) -> dict[str, object]:
         """Return the structure that `from_dict` reads."""

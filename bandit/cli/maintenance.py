@@ -139,6 +139,7 @@ def doctor(
 
         with reading(db) as store:
             sections["database"] = _database(store, problems, notes)
+            sections["events"] = _events(store, problems, notes)
             sections["left to learn"] = _left_to_learn(store)
     document = {"ok": not problems, **sections, "problems": problems, "notes": notes}
     if not show_plain(style, lambda: document, lambda: [("findings", _finding_rows(sections, problems, notes))]):
@@ -201,6 +202,7 @@ def _database(store: Store, problems: list[str], notes: list[str]) -> dict[str, 
             f"customers are stored in the clear in {store.path}; with a key, a new database stores only hashes"
         )
     latest = store.catalogues.latest()
+    notes += [] if latest is None else latest[1].notes
     runs = store.journal()
     backups = [run for run in runs if run.kind == "backup"]
     if store.deletion.scrub_is_due():
@@ -233,6 +235,25 @@ def _database(store: Store, problems: list[str], notes: list[str]) -> dict[str, 
         "erasures": sum(run.kind == "erase" for run in runs),
         "retention runs": sum(run.kind == "retain" for run in runs),
     }
+
+
+def _events(store: Store, problems: list[str], notes: list[str]) -> dict[str, object]:
+    """Return what each name of events is taken for, by name; add why events do not count."""
+    from bandit.evaluate.event_use import event_uses
+
+    try:
+        uses = event_uses(store)
+    except OfferBanditError as fault:
+        problems.append(str(fault))
+        return {}
+    if uses.problem is not None:
+        problems.append(uses.problem)
+    notes += [note.sentence for note in uses.notes]
+    lines: dict[str, object] = {}
+    for use in uses.uses:  # one name may mean another thing under another catalogue
+        said = f"{counted(use.n, 'event')}, {use.taken_for}"
+        lines[use.event] = f"{lines[use.event]}; {said}" if use.event in lines else said
+    return lines
 
 
 def _customers_by_group(store: Store, catalogue_id: int, catalogue: Catalogue) -> dict[str, object]:

@@ -10,6 +10,7 @@ import numpy as np
 from bandit.clock import now
 from bandit.domain import Progress
 from bandit.errors import InputError, LogFileError
+from bandit.logfiles.columns.outcome_events import check_outcome_events
 from bandit.logfiles.row_reader import RowReader
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ class ColumnLog:
         """
         self._source, self._catalogue, self._mapping, self._name = source, catalogue, mapping, name
         self._unchanged = unchanged
+        check_outcome_events(catalogue, mapping)
         reader = RowReader(catalogue, mapping, name, max_listed=max_listed)
         settled_before = now() - catalogue.objective.window
         kept = []

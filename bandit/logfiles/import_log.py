@@ -12,6 +12,7 @@ from bandit.catalogue.context_json import contexts_json
 from bandit.domain import Progress
 from bandit.errors import DuplicateError, LogFileError
 from bandit.logfiles.columns.eligibility import MASK_CELLS
+from bandit.logfiles.columns.outcome_events import check_outcome_events
 from bandit.logfiles.mapping.mapping import CLOSED, LogMapping
 from bandit.logfiles.row_reader import CheckedRows, RowReader
 from bandit.logfiles.sources.open_source import open_source
@@ -47,6 +48,7 @@ def import_log(
     the same id with other content.
     """
     path = Path(path)
+    check_outcome_events(catalogue, mapping)
     reader = RowReader(catalogue, mapping, str(path), max_listed=max_listed)
     source = open_source(path, mapping.file.delimiter, progress)
     with store.transaction():
