@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from bandit.catalogue import Catalogue
+    from bandit.evaluate.event_use import EventUses
     from bandit.store import Store
     from bandit.tabular import Cell
 
@@ -133,15 +134,19 @@ def doctor(
     style = output_format(as_json, format_name)
     problems: list[str] = []
     notes: list[str] = []
+    uses: EventUses | None = None
     sections: dict[str, dict[str, object]] = {"installation": _installation(problems)}
     if db is not None:
         from bandit.cli.databases import reading
 
         with reading(db) as store:
             sections["database"] = _database(store, problems, notes)
-            sections["events"] = _events(store, problems, notes)
+            uses = _events(store, problems, notes)
+            sections["events"] = {} if uses is None else uses.lines()
             sections["left to learn"] = _left_to_learn(store)
     document = {"ok": not problems, **sections, "problems": problems, "notes": notes}
+    if uses is not None:
+        document["event names"] = uses.to_dict()["names"]
     if not show_plain(style, lambda: document, lambda: [("findings", _finding_rows(sections, problems, notes))]):
         from bandit.report.maintenance import doctor_tables
 
@@ -237,23 +242,19 @@ def _database(store: Store, problems: list[str], notes: list[str]) -> dict[str, 
     }
 
 
-def _events(store: Store, problems: list[str], notes: list[str]) -> dict[str, object]:
-    """Return what each name of events is taken for, by name; add why events do not count."""
+def _events(store: Store, problems: list[str], notes: list[str]) -> EventUses | None:
+    """Return what the recorded events are taken for; add why some do not count."""
     from bandit.evaluate.event_use import event_uses
 
     try:
         uses = event_uses(store)
     except OfferBanditError as fault:
         problems.append(str(fault))
-        return {}
+        return None
     if uses.problem is not None:
         problems.append(uses.problem)
     notes += [note.sentence for note in uses.notes]
-    lines: dict[str, object] = {}
-    for use in uses.uses:  # one name may mean another thing under another catalogue
-        said = f"{counted(use.n, 'event')}, {use.taken_for}"
-        lines[use.event] = f"{lines[use.event]}; {said}" if use.event in lines else said
-    return lines
+    return uses
 
 
 def _customers_by_group(store: Store, catalogue_id: int, catalogue: Catalogue) -> dict[str, object]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bandit.catalogue.nearest import did_you_mean
-from bandit.printable import count, plain
+from bandit.printable import count, counted, plain
 from bandit.tabular import Tabular
 
 if TYPE_CHECKING:
@@ -72,6 +72,14 @@ class EventUses(Tabular):
             "problem": self.problem,
         }
 
+    def lines(self) -> dict[str, object]:
+        """Return by name how many events there are and what they are taken for, in words."""
+        lines: dict[str, object] = {}
+        for use in self.uses:  # one name may mean another thing under another catalogue
+            said = f"{counted(use.n, 'event')}, {use.taken_for}"
+            lines[use.event] = f"{lines[use.event]}; {said}" if use.event in lines else said
+        return lines
+
     def words(self, most: int = 8) -> str:
         """Return the names with their numbers on one line, with a mark on those that do not count."""
         parts = []
@@ -89,11 +97,11 @@ def event_uses(store: Store, counts: EventCounts | None = None) -> EventUses:
 
     `counts` are those of the store, if the caller has them; they are brought up to date.
     """
-    counted = store.event_use.counts() if counts is None else counts
-    counted.update()
+    shapes = store.event_use.counts() if counts is None else counts
+    shapes.update()
     parts: dict[int, EventParts] = {}
     by_use: dict[tuple[str, str], list[tuple[EventShape, int]]] = {}
-    for shape, n in counted.counts.items():
+    for shape, n in shapes.counts.items():
         if n > 0:
             known = parts.setdefault(shape.catalogue_id, store.catalogues.get(shape.catalogue_id).events)
             by_use.setdefault((shape.event, known.taken_for(shape.event)), []).append((shape, n))
