@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -18,6 +19,7 @@ from bandit.catalogue.conditions import compile_condition
 from bandit.catalogue.context_batch import parse_contexts
 from bandit.catalogue.dimensions import Dimension, Option
 from bandit.catalogue.eligibility import Eligibility, Rule
+from bandit.catalogue.events import EventParts
 from bandit.catalogue.fact_values import FactValues
 from bandit.catalogue.facts import Fact
 from bandit.catalogue.file_tables import CatalogueFile, window_microseconds
@@ -27,6 +29,7 @@ from bandit.catalogue.live_schema import GuardrailFile
 from bandit.catalogue.objective import Money, Objective
 from bandit.catalogue.offer_costs import costs_of
 from bandit.catalogue.offer_grid import OfferGrid, OptionMasks
+from bandit.catalogue.option_attributes import attribute_notes, check_attributes
 from bandit.catalogue.rates import check_rates, losing_offers
 from bandit.catalogue.rollout import DeclaredRollout, StickyOffers, build_rollout
 from bandit.catalogue.schema import decode, encode
@@ -74,11 +77,8 @@ class Catalogue:
         return Catalogue.from_dict(content, where=str(path))
 
     @staticmethod
-    def from_dict(mapping: Mapping[str, object], where: str = "catalogue", *, stored: bool = False) -> Catalogue:
+    def from_dict(mapping: Mapping[str, object], where: str = "catalogue") -> Catalogue:
         """Build a catalogue from the structure of its TOML file; CatalogueError says where and what is wrong.
-
-        With `stored` it comes from a database, which may have been written before all of today's checks: those on what
-        the numbers mean are left out, so that the log can still be read.
 
         >>> discount = {"name": "discount", "options": [{"name": "0"}, {"name": "10", "rate": 0.1}]}
         >>> channel = {"name": "channel", "options": [{"name": "email"}, {"name": "sms"}]}
@@ -86,10 +86,32 @@ class Catalogue:
         >>> catalogue.n_offers, catalogue.label(3)
         (4, '10 · sms')
         """
-        catalogue = _build(decode(mapping, where), where)
-        if not stored:
-            check_rates(catalogue, where)
+        file = decode(mapping, where)
+        check_attributes(file, where)
+        catalogue = _build(file, where)
+        check_rates(catalogue, where)
+        for note in catalogue.notes:
+            warnings.warn(f"{where}: {note}", stacklevel=2)
         return catalogue
+
+    @staticmethod
+    def from_stored(mapping: Mapping[str, object], where: str = "catalogue") -> Catalogue:
+        """Build a catalogue from what `to_dict` returned, as a database has it.
+
+        It may have been written before all of today's checks: those on what it means are left out, so that the log can
+        still be read, and nothing is warned of.
+        """
+        return _build(decode(mapping, where), where)
+
+    @cached_property
+    def notes(self) -> tuple[str, ...]:
+        """What in the catalogue may be taken for something else than was meant, a sentence each."""
+        return attribute_notes(self.file)
+
+    @cached_property
+    def events(self) -> EventParts:
+        """What each event that is recorded is taken for."""
+        return EventParts.of(self.file, self.objective)
 
     def to_dict(self) -> dict[str, object]:
         """Return the structure that `from_dict` reads."""

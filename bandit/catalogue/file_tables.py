@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from bandit.catalogue.events import EventPart
 from bandit.catalogue.group_schema import GroupsFile
 from bandit.catalogue.live_schema import GuardrailFile, RolloutFile, StickyFile
 from bandit.catalogue.objective import ObjectiveKind
@@ -281,6 +282,15 @@ class CatalogueFile(_Strict, frozen=True):
             examples=[{"for": "3d"}],
         ),
     ] = None
+    events: Annotated[
+        dict[str, EventPart],
+        Meta(
+            description="The names of the events that are recorded, and what each does ([events](../events.md)): it "
+            "`converts`, `returns` money, is `shown`, is `feedback`, or is `ignored`. With it, other names are "
+            "refused.",
+            examples=[{"purchase": "converts", "refund": "returns"}],
+        ),
+    ] = {}
 
 
 def window_microseconds(text: str) -> int:

@@ -8,6 +8,7 @@ from typing import Any, cast
 
 import msgspec
 
+from bandit.catalogue.event_schema import check_events
 from bandit.catalogue.file_tables import (
     CatalogueFile,
     DimensionFile,
@@ -135,6 +136,7 @@ def _check_live(file: CatalogueFile) -> None:
             raise CatalogueError("[sticky] for must be longer than nothing")
         _distinct("event of [sticky] until", file.sticky.until)
     _check_activation(file.objective)
+    check_events(file)
 
 
 def _check_activation(objective: ObjectiveFile) -> None:
@@ -171,6 +173,7 @@ def _texts(file: CatalogueFile) -> Iterator[tuple[str, str]]:
         yield from (("event", event) for event in file.sticky.until)
     if file.objective.activation is not None:
         yield "event", file.objective.activation
+    yield from (("event", event) for event in file.events)
 
 
 def _check_text(what: str, text: str) -> None:

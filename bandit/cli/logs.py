@@ -101,7 +101,7 @@ def with_objective(catalogue: Catalogue, kind: str | None, event: str | None, wi
     plain = catalogue.to_dict()
     objective = plain.get("objective", {})
     plain["objective"] = (dict(objective) if isinstance(objective, dict) else {}) | changed
-    return Catalogue.from_dict(plain, where="the objective asked for")
+    return Catalogue.from_stored(plain, where="the objective asked for")
 
 
 def settled_log(store: Store, catalogue: Catalogue, policy_id: int | None) -> StoreLog:

@@ -10,6 +10,7 @@ import numpy as np
 from bandit.clock import now
 from bandit.domain import Progress
 from bandit.errors import InputError, LogFileError
+from bandit.logfiles.columns.outcome_events import check_outcome_events
 from bandit.logfiles.events.event_rows import decision_rows
 from bandit.logfiles.row_reader import RowReader
 
@@ -52,6 +53,7 @@ class ColumnLog:
         source = decision_rows(source, catalogue, mapping)
         self._source, self._catalogue, self._mapping, self._name = source, catalogue, mapping, name
         self._unchanged = unchanged
+        check_outcome_events(catalogue, mapping)
         reader = RowReader(catalogue, mapping, name, max_listed=max_listed, own_weights=source.has_weights)
         settled_before = now() - catalogue.objective.window
         kept, outside = [], []

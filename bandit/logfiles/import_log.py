@@ -14,6 +14,7 @@ from bandit.clock import now
 from bandit.domain import Progress
 from bandit.errors import DuplicateError, LogFileError
 from bandit.logfiles.columns.conditional_rules import MASK_CELLS
+from bandit.logfiles.columns.outcome_events import check_outcome_events
 from bandit.logfiles.events.event_rows import decision_rows
 from bandit.logfiles.extended import ImportTarget
 from bandit.logfiles.mapping.mapping import CLOSED, LogMapping
@@ -57,6 +58,7 @@ def import_log(
     log has a decision of the same id with other content.
     """
     path = Path(path)
+    check_outcome_events(catalogue, mapping)
     given = ImportTarget(catalogue, mapping)
     run = _ImportRun(store, path, given, progress, max_listed, strict=strict, accept_refused=accept_refused)
     target: ImportTarget | None = given

@@ -128,10 +128,13 @@ def learned_table(learned: LearnReport, policy: str) -> Table:
         "n": "outcomes learned",
         "n_restated": "of these updates",
         "n_skipped": "skipped (offer not in this catalogue)",
+        "n_uncounted": "with an event that does not count",
         "step": "steps so far",
     }
     numbers = asdict(learned)
     for key, said in words.items():
+        if key == "n_uncounted" and not numbers[key]:
+            continue
         table.add_row(said, count(numbers[key]))
     return table
 

@@ -5,7 +5,7 @@ Shapes: n rows, N offers of a catalogue. Times are whole microseconds since 1970
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,6 +15,7 @@ from bandit.domain import BoolArray, FloatArray, IntArray, ObjectArray
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from bandit.catalogue.events import EventNote
     from bandit.catalogue.objective import Objective
     from bandit.store.tables.decision_arms import ArmRows
 
@@ -70,7 +71,8 @@ class EventRows:
 
     Decisions are named by `decision_ids`, or by `seq` as `DecisionWriter.append` returned it. An event id of None is
     the event's name. With `time_given` false, `time` is only the time of arrival: a correction keeps the time of the
-    event that it corrects.
+    event that it corrects. `on_delays` is called with how long after its decision each event came, (n,) microseconds,
+    once they are written; not for events named by `seq`, nor while they wait in the spool.
     """
 
     event: str | Sequence[str]
@@ -82,6 +84,7 @@ class EventRows:
     event_ids: Sequence[str | None] | None = None
     time_given: bool = True
     recorded_at: int | None = None
+    on_delays: Callable[[IntArray], None] | None = None
 
     def __len__(self) -> int:
         return len(self.time)
@@ -89,12 +92,20 @@ class EventRows:
 
 @dataclass(frozen=True, slots=True)
 class EventReceipt:
-    """How many of the appended events were new, repeated or corrections; `n_spooled` wait in the spool, unchecked."""
+    """How many of the appended events were new, repeated or corrections; `n_spooled` wait in the spool, unchecked.
+
+    `notes` say which of the events do not count, or not as their sender may think, and why.
+    """
 
     n_new: int
     n_repeated: int
     n_corrected: int
     n_spooled: int = 0
+    notes: tuple[EventNote, ...] = ()
+
+    def to_dict(self) -> dict[str, object]:
+        """Return plain JSON values."""
+        return asdict(self)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

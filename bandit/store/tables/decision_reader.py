@@ -86,11 +86,11 @@ FROM decisions d LEFT JOIN policies p ON p.id = d.policy_id WHERE {_FILTER} GROU
 # Decisions without events give no row. CROSS JOIN keeps SQLite from starting at the decisions.
 _OUTCOMES = """
 SELECT e.seq,
-    SUM(e.time <= d.time + :window AND e.event = :event),
-    COALESCE(SUM(e.time <= d.time + :window AND e.revenue < 0), 0),
-    COALESCE(SUM(CASE WHEN e.time <= d.time + :window THEN e.revenue END), 0.0),
-    COALESCE(SUM(CASE WHEN e.time <= d.time + :window THEN e.reward END), 0.0),
-    SUM(e.time <= d.time + :window AND (e.revenue IS NOT NULL OR e.reward IS NOT NULL)),
+    SUM(e.time BETWEEN d.time AND d.time + :window AND e.event = :event),
+    COALESCE(SUM(e.time BETWEEN d.time AND d.time + :window AND e.revenue < 0), 0),
+    COALESCE(SUM(CASE WHEN e.time BETWEEN d.time AND d.time + :window THEN e.revenue END), 0.0),
+    COALESCE(SUM(CASE WHEN e.time BETWEEN d.time AND d.time + :window THEN e.reward END), 0.0),
+    SUM(e.time BETWEEN d.time AND d.time + :window AND (e.revenue IS NOT NULL OR e.reward IS NOT NULL)),
     MAX(e.event = 'closed'),
     COUNT(*),
     MAX(e.id)
@@ -252,7 +252,7 @@ class DecisionReader:
             return {str(why): int(n) for why, n in raw.execute(_NOT_COMPUTABLE, _filter(where))}
 
     def outcomes(self, seqs: IntArray, objective_event: str, window: int) -> StoredOutcomes:
-        """Return the outcomes of the decisions with these ascending numbers, from the events within `window`."""
+        """Return the outcomes of the decisions with these ascending numbers, from their events within `window`."""
         with self._connection.reading() as raw:
             rows = raw.execute(_OUTCOMES, {"seqs": _json(seqs), "event": objective_event, "window": window}).fetchall()
         columns = list(zip(*rows, strict=True)) or [()] * 9
