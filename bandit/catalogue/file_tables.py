@@ -43,6 +43,21 @@ class FactFile(_Strict, frozen=True):
             examples=[["f", "m"]],
         ),
     ] = []
+    aliases: Annotated[
+        list[str],
+        Meta(
+            description="Earlier names of the fact: contexts that were logged under them are read as this fact, and "
+            "what was learned of it stays.",
+            examples=[["tier"]],
+        ),
+    ] = []
+    value_aliases: Annotated[
+        dict[str, list[str]],
+        Meta(
+            description="Earlier or other spellings of a categorical fact's values, by value: each counts as the value.",
+            examples=[{"f": ["female"]}],
+        ),
+    ] = {}
     center: Annotated[
         float | None,
         Meta(
@@ -77,6 +92,14 @@ class OptionFile(_Strict, frozen=True):
         float,
         Meta(description="What it costs when the customer converts, in the currency, as a gift does.", examples=[1.2]),
     ] = 0.0
+    aliases: Annotated[
+        list[str],
+        Meta(
+            description="Earlier names of the option: decisions that were logged under them are decisions for this "
+            "option, and what was learned of it stays.",
+            examples=[["10 %"]],
+        ),
+    ] = []
     attributes: Annotated[
         dict[str, float],
         Meta(
@@ -114,6 +137,13 @@ class DimensionFile(_Strict, frozen=True):
             examples=[{"rate": {"monotone": "increasing"}}],
         ),
     ] = {}
+    aliases: Annotated[
+        list[str],
+        Meta(
+            description="Earlier names of the lever: logged decisions that have it under them are read as this one.",
+            examples=[["medium"]],
+        ),
+    ] = []
 
 
 class RuleFile(_Strict, frozen=True):

@@ -48,7 +48,7 @@ class OfferReader:
         for dimension in catalogue.dimensions:
             source = mapping.offer[dimension.name]
             options = [source] if isinstance(source, str) else list(source.map.values())
-            unknown = [option for option in options if option not in dimension.names]
+            unknown = [option for option in options if option not in dimension.codes]
             if unknown:
                 hint = f'; to read it from a column write {{ column = "{unknown[0]}" }}'
                 raise CatalogueError(
@@ -88,7 +88,7 @@ class OfferReader:
         options = [table.get(text, text) for table, text in zip(self._maps, key, strict=True)]
         offer = self._fixed | dict(zip(self._varying, options, strict=True))
         for dimension in self.catalogue.dimensions:
-            if offer[dimension.name] not in dimension.names:
+            if offer[dimension.name] not in dimension.codes:
                 blank = is_blank(offer[dimension.name])
                 message = f'"{offer[dimension.name]}" is not an option of "{dimension.name}"'
                 return -1, "option is blank" if blank else "unknown option", message
