@@ -54,7 +54,7 @@ class FactFile(_Strict, frozen=True):
     value_aliases: Annotated[
         dict[str, list[str]],
         Meta(
-            description="Earlier or other spellings of a categorical fact's values, by value: each counts as the value.",
+            description="Earlier or other spellings of a categorical fact's values, by value: each counts as it.",
             examples=[{"f": ["female"]}],
         ),
     ] = {}

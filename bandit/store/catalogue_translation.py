@@ -68,13 +68,13 @@ class ContextDecoder:
             valid = {name: _only_valid(fact, columns[name]) for name, fact in self._facts}
             return self._catalogue.contexts(valid, customers)
 
-
     def _values(self, rows: Sequence[object], field: str) -> list[object]:
         """Return a fact's value in each row, by its name or, where that is not there, by an earlier name of it."""
         values = list(map(attrgetter(field), rows))
         for earlier in self._earlier.get(field, ()):
             values = [
-                old if value is None else value for value, old in zip(values, map(attrgetter(earlier), rows), strict=True)
+                old if value is None else value
+                for value, old in zip(values, map(attrgetter(earlier), rows), strict=True)
             ]
         return values
 

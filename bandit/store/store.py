@@ -17,6 +17,7 @@ from bandit.store.maintenance.deletion import Deletion
 from bandit.store.maintenance.journal import JournalEntry, runs
 from bandit.store.spool.recovery import FoldReport, SpoolRecovery
 from bandit.store.spool.writer import SpooledWriter
+from bandit.store.tables.carried_policies import CarriedPolicies
 from bandit.store.tables.catalogues import Catalogues
 from bandit.store.tables.customers import Customers
 from bandit.store.tables.decision_arms import DecisionArms
@@ -55,6 +56,7 @@ class Store:
         self.decision_writer = DecisionWriter(connection, customers, self.eligible_sets, self.repeats)
         self.events = EventWriter(connection, self.repeats)
         self.ledger = Ledger(connection, self.decisions)
+        self.carried = CarriedPolicies(connection)
         self.decision_arms = DecisionArms(connection)
         self.leases = Leases(connection)
         self.rollout_changes = RolloutChanges(connection)
