@@ -176,6 +176,10 @@ class Store:
         """
         return backup(self.path, Path(path), force=force, progress=progress)
 
+    def journal_has_deletions(self) -> bool:
+        """Say whether an erasure or a retention run has deleted decisions."""
+        return any(entry.kind in {"erase", "retain"} for entry in self.journal())
+
     def journal(self) -> tuple[JournalEntry, ...]:
         """Return the recorded backups, erasures and retention runs, oldest first."""
         return runs(self._connection)
