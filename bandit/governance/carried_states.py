@@ -1,4 +1,4 @@
-"""The states that policies took over from others, computed again: for erasure without a customer, for `verify` as is."""
+"""Computes states that policies took over from others again: for erasure without a customer, for `verify` as is."""
 
 from __future__ import annotations
 

@@ -32,9 +32,9 @@ class EraseReport:
 
     `refitted` are the policies whose log was folded without the customer, `begun_anew` those that only their program
     can build, which learn the log again when it next opens the database. `warm_starts` are the policies whose first
-    state was learned from another log, or taken over before a retention run, and may contain the customer. `older_copies` are files that may still contain
-    the customer and are to be deleted by hand. `spools` belong to running processes and contain the customer: once they
-    are in the database, the customer is to be erased again.
+    state was learned from another log, or taken over before a retention run, and may contain the customer.
+    `older_copies` are files that may still contain the customer and are to be deleted by hand. `spools` belong to
+    running processes and contain the customer: once they are in the database, the customer is to be erased again.
     """
 
     decisions: int

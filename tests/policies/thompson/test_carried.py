@@ -42,7 +42,11 @@ def carried(policy, catalogue, *older, **settings):
     columns = {name: drawn.text.get(name, column).tolist() for name, column in drawn.columns.items()}
     contexts = catalogue.contexts(
         [
-            {key: value for key, value in zip(columns, row, strict=True) if key in catalogue.facts and value == value}
+            {
+                key: value
+                for key, value in zip(columns, row, strict=True)
+                if key in catalogue.facts and value is not None
+            }
             for row in zip(*columns.values(), strict=True)
         ]
     )
@@ -94,7 +98,7 @@ def test_the_same_catalogue_under_other_settings_has_the_same_state(before):
         lambda file: file.update(objective=file["objective"] | {"window": "3d", "margin": 0.5}),
         lambda file: file["rules"].append({"forbid": {"channel": ["sms"]}, "when": "loyal"}),
     ],
-    ids="option deeper cost facts value scale removed order objective rule".split(),
+    ids=["option", "deeper", "cost", "facts", "value", "scale", "removed", "order", "objective", "rule"],
 )
 def test_offers_that_stay_are_believed_to_respond_as_before(before, change):
     """A new column is 0 for them, and a deeper discount only changes the unit of `depth`: 20/40 of a weight twice as
@@ -248,7 +252,7 @@ def test_new_options_begin_with_the_stated_share_of_the_decisions(before, n_new)
         lambda file: file["dimensions"][1]["options"].extend({"name": f"push {k}"} for k in range(n_new))
     )
     target, report = carried(before, catalogue)
-    assert report.start is not None and abs(report.start.share - NEW_OPTION_CHANCE) < 0.01
+    assert abs(report.start.share - NEW_OPTION_CHANCE) < 0.01
 
     def share(policy):
         contexts = draw_contexts(catalogue, 400, np.random.default_rng(11))
@@ -268,7 +272,7 @@ def test_a_new_option_that_cannot_pay_is_not_pushed(before):
     """An option that costs 1,000 to send never wins a draw, however high its response: its share is 0, not 10 %."""
     catalogue = changed(lambda file: file["dimensions"][1]["options"].append({"name": "call", "contact_cost": 1e3}))
     _, report = carried(before, catalogue)
-    assert report.start is not None and report.start.share == 0.0
+    assert report.start.share == 0.0
     assert report.start.z == pytest.approx(-1.0, abs=1e-6)
 
 
