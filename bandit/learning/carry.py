@@ -82,15 +82,17 @@ class CarryReport:
                 f"the policy begins untrained, though policy {self.from_policy} has learned here: {self.reason}; it "
                 "serves from its prior until it has learned the log: call learn() before it decides"
             )
-        what = "took over the belief of" if self.how == "carried" else "learned again what was learned by"
+        what = "takes over the belief of" if self.how == "carried" else "learns again what was learned by"
         source = f"policy {self.from_policy} at step {self.from_step}"
-        text = f"the policy {what} {source}: {counted(self.outcomes, 'outcome')}"
+        text = f"the policy {what} {source} ({counted(self.outcomes, 'outcome')})"
         new = cast("Sequence[str]", self.details.get("new_options", ()))
         share = self.details.get("new_options_share")
         if new:
             text += f"; new: {', '.join(new)}"
         if isinstance(share, float):
             text += f", which together begin with {share:.0%} of the draws"
+            if share < 0.5 * NEW_OPTION_CHANCE:
+                text += f" (not {NEW_OPTION_CHANCE:.0%}: even with a good response they would seldom pay)"
         recalled = cast("Sequence[str]", self.details.get("recalled_options", ()))
         return text + (f"; recalled from before: {', '.join(recalled)}" if recalled else "")
 

@@ -38,7 +38,7 @@ def source(policy, catalogue, n=400):
 
 def carried(policy, catalogue, *older, **settings):
     target = bandit.ThompsonSampling(catalogue, **settings)
-    drawn = draw_contexts(bandit.Catalogue.from_dict(SPRING), 200, np.random.default_rng(4))
+    drawn = draw_contexts(bandit.Catalogue.from_dict(SPRING), 200, np.random.default_rng(4), missing=0.0)
     columns = {name: drawn.text.get(name, column).tolist() for name, column in drawn.columns.items()}
     contexts = catalogue.contexts(
         [
