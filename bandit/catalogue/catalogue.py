@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import repeat
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 import msgspec
 import numpy as np
@@ -46,6 +46,8 @@ MAX_DIMENSIONS = 1_000
 """Most dimensions that a catalogue may have."""
 
 _MOST_SHOWN = 10**18
+
+Given = TypeVar("Given")
 
 
 @dataclass(frozen=True, eq=False)
@@ -198,6 +200,7 @@ class Catalogue:
 
     def offer_index(self, offer: Mapping[str, str]) -> int:
         """Return the number of an offer; OfferError for an unknown name or a combination that is not legal."""
+        offer = self._by_present_names(offer)
         self._check_names(offer)
         index = int(self.offer_indices({name: [option] for name, option in offer.items()})[0])
         if index < 0:
@@ -205,16 +208,28 @@ class Catalogue:
             raise OfferError(f"the offer {_show(offer)} is not legal: {'; '.join(reasons)}")
         return index
 
+    def current_names(self, offer: Mapping[str, str]) -> dict[str, str]:
+        """Return an offer with the options' own names in place of earlier ones; unknown options stay as they are."""
+        options = {dimension.name: dimension for dimension in self.dimensions}
+        return {
+            name: options[name].names[options[name].codes[option]]
+            if name in options and option in options[name].codes
+            else option
+            for name, option in offer.items()
+        }
+
     def offer_indices(self, columns: Mapping[str, Sequence[str] | ObjectArray]) -> IntArray:
         """Return the numbers of n offers given as one column for each dimension; -1 where unknown or not legal.
 
-        Raises OfferError where a dimension is missing or unknown.
+        Earlier names of dimensions and options (`aliases`) are read too. OfferError where a dimension is missing or
+        unknown.
         """
+        columns = self._by_present_names(columns)
         self._check_dimensions(columns)
         n = len(next(iter(columns.values())))
         options = np.empty((n, len(self.dimensions)), dtype=np.int64)
         for place, dimension in enumerate(self.dimensions):
-            codes = {name: code for code, name in enumerate(dimension.names)}
+            codes = dimension.codes
             given = columns[dimension.name]
             options[:, place] = np.fromiter(map(codes.get, given, repeat(-1)), dtype=np.int64, count=n)
         return self.grid.find(options)
@@ -273,6 +288,15 @@ class Catalogue:
             (dimension.name, dimension.names, np.array(dimension.names, dtype=object)) for dimension in self.dimensions
         )
 
+    def _by_present_names(self, given: Mapping[str, Given]) -> Mapping[str, Given]:
+        """Return a mapping by dimension with the dimensions' earlier names replaced by the present ones."""
+        present = {alias: dimension.name for dimension in self.dimensions for alias in dimension.aliases}
+        if not present or all(name not in present for name in given):
+            return given
+        return {name: given[name] for name in given if name not in present} | {
+            present[name]: given[name] for name in given if name in present and present[name] not in given
+        }
+
     def _check_dimensions(self, given: Mapping[str, object]) -> None:
         missing = [name for name in self.dimension_names if name not in given]
         unknown = [name for name in given if name not in self.dimension_names]
@@ -287,7 +311,7 @@ class Catalogue:
     def _check_names(self, offer: Mapping[str, str]) -> None:
         self._check_dimensions(offer)
         for dimension in self.dimensions:
-            if offer[dimension.name] not in dimension.names:
+            if offer[dimension.name] not in dimension.codes:
                 hint = did_you_mean(str(offer[dimension.name]), dimension.names)
                 raise OfferError(
                     f'"{offer[dimension.name]}" is not an option of "{dimension.name}"; '
@@ -301,7 +325,16 @@ def _show(offer: Mapping[str, str]) -> str:
 
 def _build(file: CatalogueFile, where: str) -> Catalogue:
     facts = {
-        name: Fact(name, fact.type, tuple(fact.values), fact.center, fact.scale) for name, fact in file.context.items()
+        name: Fact(
+            name,
+            fact.type,
+            tuple(fact.values),
+            fact.center,
+            fact.scale,
+            tuple(fact.aliases),
+            {alias: value for value, aliases in fact.value_aliases.items() for alias in aliases},
+        )
+        for name, fact in file.context.items()
     }
     dimensions = tuple(
         Dimension(
@@ -314,10 +347,12 @@ def _build(file: CatalogueFile, where: str) -> Catalogue:
                     option.redemption_cost,
                     option.attributes,
                     option.stopped,
+                    tuple(option.aliases),
                 )
                 for option in dimension.options
             ),
             {name: attribute.monotone for name, attribute in dimension.attributes.items()},
+            tuple(dimension.aliases),
         )
         for dimension in file.dimensions
     )

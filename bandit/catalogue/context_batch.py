@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Literal
+from typing import Literal, TypeVar
 
 import numpy as np
 
@@ -12,6 +12,8 @@ from bandit.catalogue.fact_values import FactValues, columns_of
 from bandit.catalogue.facts import Fact
 from bandit.domain import Contexts, FloatArray, IntArray, ObjectArray
 from bandit.errors import ContextError
+
+Given = TypeVar("Given")
 
 
 def parse_contexts(
@@ -23,10 +25,12 @@ def parse_contexts(
     """Return a checked batch from columns, or from one mapping for each row; a fact that is left out is missing.
 
     `undeclared` says whether a fact that the catalogue does not declare is refused or dropped. ContextError for values
-    that do not fit their fact, columns of different lengths, and undeclared facts where they are refused.
+    that do not fit their fact, columns of different lengths, and undeclared facts where they are refused. An earlier
+    name of a fact (`aliases`) counts as its name.
     """
+    present = {alias: name for name, fact in facts.items() for alias in fact.aliases}
     if isinstance(given, Mapping):
-        columns = dict(given)
+        columns = by_present_names(given, present)
         sizes = {len(column) for column in columns.values()}
         if len(sizes) > 1:
             raise ContextError(f"the columns of a batch must be of one length; seen {sorted(sizes)}")
@@ -35,6 +39,8 @@ def parse_contexts(
     else:
         if len(given) == 1 and given[0].keys() <= facts.keys():
             return _parse_one(facts, given[0], customers)  # the path of one decision
+        if present:
+            given = [by_present_names(row, present) for row in given]
         n = len(given)
         names = set().union(*given) if n else set()
         columns = columns_of(given, [name for name in facts if name in names])
@@ -54,6 +60,11 @@ def parse_contexts(
         if texts is not None:
             text[name] = texts
     return Contexts(n, numbers, text, keys)
+
+
+def by_present_names(given: Mapping[str, Given], present: Mapping[str, str]) -> dict[str, Given]:
+    """Return a mapping by fact in which the present name stands in place of each earlier one."""
+    return {present.get(name, name): value for name, value in given.items() if present.get(name) not in given}
 
 
 def _parse_one(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import repeat
 from typing import Any, Literal
@@ -44,17 +44,23 @@ _SCALARS |= {np.int8, np.int16, np.int32, np.int64, np.uint8, np.uint16, np.uint
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """One declared fact; `center` and `scale`, where declared, standardise a numeric fact."""
+    """One declared fact; `center` and `scale`, where declared, standardise a numeric fact.
+
+    `aliases` are earlier names of the fact, `value_aliases` has the declared value of each other spelling.
+    """
 
     name: str
     kind: Kind
     values: tuple[str, ...] = ()
     center: float | None = None
     scale: float | None = None
+    aliases: tuple[str, ...] = ()
+    value_aliases: Mapping[str, str] = field(default_factory=dict)
     _codes: dict[object, int] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         codes: dict[object, int] = dict(zip(self.values, range(len(self.values)), strict=True))
+        codes |= {alias: codes[value] for alias, value in self.value_aliases.items()}
         codes[None] = codes[""] = MISSING
         object.__setattr__(self, "_codes", codes)
 

@@ -45,6 +45,21 @@ class FactFile(_Strict, frozen=True):
             examples=[["f", "m"]],
         ),
     ] = []
+    aliases: Annotated[
+        list[str],
+        Meta(
+            description="Earlier names of the fact: contexts that were logged under them are read as this fact, and "
+            "what was learned of it stays.",
+            examples=[["tier"]],
+        ),
+    ] = []
+    value_aliases: Annotated[
+        dict[str, list[str]],
+        Meta(
+            description="Earlier or other spellings of a categorical fact's values, by value: each counts as it.",
+            examples=[{"f": ["female"]}],
+        ),
+    ] = {}
     center: Annotated[
         float | None,
         Meta(
@@ -79,6 +94,14 @@ class OptionFile(_Strict, frozen=True):
         float,
         Meta(description="What it costs when the customer converts, in the currency, as a gift does.", examples=[1.2]),
     ] = 0.0
+    aliases: Annotated[
+        list[str],
+        Meta(
+            description="Earlier names of the option: decisions that were logged under them are decisions for this "
+            "option, and what was learned of it stays.",
+            examples=[["10 %"]],
+        ),
+    ] = []
     attributes: Annotated[
         dict[str, float],
         Meta(
@@ -123,6 +146,13 @@ class DimensionFile(_Strict, frozen=True):
             examples=[{"rate": {"monotone": "increasing"}}],
         ),
     ] = {}
+    aliases: Annotated[
+        list[str],
+        Meta(
+            description="Earlier names of the lever: logged decisions that have it under them are read as this one.",
+            examples=[["medium"]],
+        ),
+    ] = []
 
 
 class RuleFile(_Strict, frozen=True):

@@ -8,6 +8,7 @@ from typing import Any, cast
 
 import msgspec
 
+from bandit.catalogue.aliases import alias_texts, check_aliases
 from bandit.catalogue.event_schema import check_events
 from bandit.catalogue.file_tables import (
     CatalogueFile,
@@ -103,6 +104,7 @@ def _check(file: CatalogueFile) -> None:
     for what, text in _texts(file):
         _check_text(what, text)
     _distinct("dimension", [dimension.name for dimension in file.dimensions])
+    check_aliases(file)
     for dimension in file.dimensions:
         _check_dimension(dimension)
     for name, fact in file.context.items():
@@ -174,6 +176,7 @@ def _texts(file: CatalogueFile) -> Iterator[tuple[str, str]]:
     if file.objective.activation is not None:
         yield "event", file.objective.activation
     yield from (("event", event) for event in file.events)
+    yield from alias_texts(file)
 
 
 def _check_text(what: str, text: str) -> None:

@@ -14,6 +14,7 @@ import typer
 from bandit._version import __version__
 from bandit.cli import (
     audience,
+    catalogue,
     dashboard,
     evaluate,
     export,
@@ -126,7 +127,7 @@ _COMMANDS: tuple[tuple[str, Callable[..., None], str], ...] = (
 _GROUPS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("Start", ("init", "simulate", "simulate-live", "import")),
     ("Judge before going live", ("evaluate", "learn-offline", "replay", "plan")),
-    ("Serve and learn", ("decide", "record", "learn", "fit", "rollout", "kill")),
+    ("Serve and learn", ("decide", "record", "learn", "fit", "catalogue", "rollout", "kill")),
     ("Watch live", ("status", "lift", "incrementality", "guardrails")),
     ("Show and explain", ("report", "results", "audience", "why", "importance", "dashboard")),
     ("Look closer", ("half-life", "exploration")),
@@ -137,11 +138,12 @@ _GROUPS: tuple[tuple[str, tuple[str, ...]], ...] = (
 
 def _add_commands() -> None:
     """Add every command to the application, in the order and under the groups of `_GROUPS`."""
+    subcommands = {"rollout": rollout.rollout, "catalogue": catalogue.catalogue}
     declared = {name: (function, example) for name, function, example in _COMMANDS}
     for group, names in _GROUPS:
         for name in names:
-            if name == rollout.rollout.info.name:
-                app.add_typer(rollout.rollout, rich_help_panel=group)
+            if name in subcommands:
+                app.add_typer(subcommands[name], rich_help_panel=group)
                 continue
             function, example = declared.pop(name)
             which = f"\n\n{WHICH_COMMAND}" if f"\n  {name} " in WHICH_COMMAND else ""

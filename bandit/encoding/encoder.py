@@ -46,7 +46,8 @@ class Encoder:
         binned_effects: Mapping[str, BinnedEffects] | None = None,
     ) -> None:
         self.catalogue = catalogue
-        self.binned_effects = dict(binned_effects or {})
+        # In the order of a state's keys, so that the columns are the same before and after it was written.
+        self.binned_effects = dict(sorted((binned_effects or {}).items()))
         self.scales = dict(declared_scales(catalogue) if scales is None else scales)
         self.offers = offer_columns(catalogue, pairs)
         names, owners = ["intercept"], [-1]

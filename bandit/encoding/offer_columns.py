@@ -24,7 +24,7 @@ class OfferColumns:
     attribute, divided by its largest absolute value.
     `owner` is (K,): columns with the same number are options of one dimension, or
     one attribute; `owner_names` has their names. `pairs` is (N, P): one column a pair of options of two dimensions
-    that some legal offer has.
+    that some legal offer has; `pair_columns` (P, 2) has the two options' places among the K columns.
     """
 
     shared: FactoredColumns
@@ -33,6 +33,7 @@ class OfferColumns:
     owner_names: tuple[str, ...]
     pairs: FloatArray
     pair_names: tuple[str, ...]
+    pair_columns: IntArray
 
     @property
     def main(self) -> FloatArray:
@@ -92,7 +93,7 @@ def offer_columns(catalogue: Catalogue, pairs: bool | Sequence[tuple[str, str]] 
     """
     options = option_columns(catalogue)
     by_option = tuple(np.split(options.table, options.starts[1:-1]))
-    table, pair_names = _pair_columns(catalogue, options, pairs)
+    table, pair_names, pair_columns = _pair_columns(catalogue, options, pairs)
     return OfferColumns(
         FactoredColumns(catalogue.options, by_option),
         options.names,
@@ -100,15 +101,17 @@ def offer_columns(catalogue: Catalogue, pairs: bool | Sequence[tuple[str, str]] 
         options.owner_names,
         table,
         pair_names,
+        pair_columns,
     )
 
 
 def _pair_columns(
     catalogue: Catalogue, options: OptionColumns, pairs: bool | Sequence[tuple[str, str]]
-) -> tuple[FloatArray, tuple[str, ...]]:
-    """Return the (N, P) columns of the pairs of options that some legal offer has, and their names."""
+) -> tuple[FloatArray, tuple[str, ...], IntArray]:
+    """Return the (N, P) columns of the pairs of options that some legal offer has, their names and options (P, 2)."""
     columns: list[FloatArray] = []
     names: list[str] = []
+    places: list[tuple[int, int]] = []
     spans = dict(zip(catalogue.dimension_names, pairwise(options.starts.tolist()), strict=True))
     wanted = list(combinations(catalogue.dimension_names, 2)) if pairs is True else list(pairs or [])
     offers = catalogue.options
@@ -123,8 +126,9 @@ def _pair_columns(
                 if column.any():
                     columns.append(column.astype(np.float64))
                     names.append(f"{options.names[left]}&{options.names[right]}")
+                    places.append((left, right))
     table = np.column_stack(columns) if columns else np.zeros((catalogue.n_offers, 0))
-    return table, tuple(names)
+    return table, tuple(names), np.array(places, dtype=np.int64).reshape(-1, 2)
 
 
 def _n_pairs(catalogue: Catalogue, wanted: Sequence[tuple[str, str]]) -> int:

@@ -95,8 +95,10 @@ class Engine:
             store.fold_spools()
         self.catalogue_id = store.catalogues.register(catalogue)
         self.learner = PolicyLearner(
-            store, catalogue, self.catalogue_id, policy, decision_lock=self._lock, serving=True
+            store, catalogue, self.catalogue_id, policy, decision_lock=self._lock, serving=True, carry=options.carry
         )
+        if self.learner.carried is not None and self.learner.carried.how == "untrained":
+            warnings.warn(f"{store.path}: {self.learner.carried.words}", stacklevel=3)
         self._worker = BackgroundWorker(store, self.learner, self._counters, options.sync)
         self._rollout = LiveRollout(
             store,
@@ -147,8 +149,10 @@ class Engine:
         "process" in the hands of the operating system (it survives a killed process, not a power cut).
         `keep_probabilities` logs whole vectors. `clock` returns microseconds since 1970 UTC. `busy_timeout` is the
         longest wait for another process's lock on the database, in seconds. `sync` is how often, at most, a decision
-        checks whether another engine has learned, in seconds; with None only `sync()` and `learn()` do. InputError for
-        a setting that cannot be used, StoreError for a database that cannot be used.
+        checks whether another engine has learned, in seconds; with None only `sync()` and `learn()` do. A policy that
+        is new to the database takes over what another of its kind has learned there, as after a change of the catalogue
+        (`status().carried` says what), unless `carry` is False. InputError for a setting that cannot be used,
+        StoreError for a database that cannot be used.
         """
         options = engine_options(settings)
         with _opened_store(path, options) as store:

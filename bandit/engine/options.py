@@ -32,6 +32,7 @@ class EngineOptions:
     clock: Callable[[], int] | None = None
     busy_timeout: float = 5.0
     sync: float | None = 1.0
+    carry: bool = True
 
     def __post_init__(self) -> None:
         if self.group is not None:
@@ -56,6 +57,7 @@ class EngineSettings(TypedDict, total=False):
     clock: Callable[[], int] | None
     busy_timeout: float
     sync: float | None
+    carry: bool
     follow: float | None
 
 

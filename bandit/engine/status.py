@@ -27,7 +27,8 @@ class EngineStatus:
     state. `spooled` lines wait in the file `spool`; `refused` lines of earlier ones were not accepted by the database.
     `last_write_ok` is None before the first write. `rollout` is the mode of the roll-out that this engine decides by,
     `policy_share` the share of customers whom policies serve, and `halted` says who halted them, when and why; it is
-    None where they are not halted.
+    None where they are not halted. `carried` says what the policy took over from another when it was new to the
+    database (`words` is a sentence), or why it began untrained though another had learned; None where neither holds.
     """
 
     path: str
@@ -54,6 +55,7 @@ class EngineStatus:
     rollout: str
     policy_share: float
     halted: str | None
+    carried: Mapping[str, object] | None = None
 
     @property
     def well(self) -> bool:
@@ -105,7 +107,16 @@ def status_of(
         rollout="full" if live.state is None else live.state.mode,
         policy_share=1.0 if live.state is None else live.state.policy_share,
         halted=live.halted,
+        carried=_carried(learner),
     )
+
+
+def _carried(learner: PolicyLearner) -> Mapping[str, object] | None:
+    """Return what a policy took over; that it began untrained is of no interest once it has learned."""
+    carried = learner.carried
+    if carried is None or (carried.how == "untrained" and learner.step):
+        return None
+    return carried.to_dict()
 
 
 def _newest_step(store: Store, policy_id: int) -> int | None:

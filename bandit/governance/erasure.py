@@ -10,6 +10,7 @@ import numpy as np
 
 from bandit.domain import BoolArray, Outcomes, Progress
 from bandit.errors import InputError, PolicyError
+from bandit.governance.carried_states import is_carried, state_taken_over
 from bandit.governance.removal import (
     REMOVAL_WAIT,
     fold,
@@ -31,9 +32,9 @@ class EraseReport:
 
     `refitted` are the policies whose log was folded without the customer, `begun_anew` those that only their program
     can build, which learn the log again when it next opens the database. `warm_starts` are the policies whose first
-    state was learned from another log, which may contain the customer. `older_copies` are files that may still contain
-    the customer and are to be deleted by hand. `spools` belong to running processes and contain the customer: once they
-    are in the database, the customer is to be erased again.
+    state was learned from another log, or taken over before a retention run, and may contain the customer.
+    `older_copies` are files that may still contain the customer and are to be deleted by hand. `spools` belong to
+    running processes and contain the customer: once they are in the database, the customer is to be erased again.
     """
 
     decisions: int
@@ -51,7 +52,8 @@ def erase(
     """Delete a customer: decisions, events, personal state, and what every policy learned from them.
 
     Each policy that learned from the customer is folded from its first state, step by step as it learned, over all
-    outcomes but the customer's; its state is then the one it would have without that customer. The base that a
+    outcomes but the customer's; its state is then the one it would have without that customer. A first state that was
+    taken over from another policy is taken over again, from what that one knows without the customer. The base that a
     retention run kept is given up if the customer may be in it. Then the file is rewritten, so that no byte of the
     customer is left in it or in its write-ahead log. InputError, and nothing changed, if there is no such customer;
     StoreError if a policy learned meanwhile or others do not release the file within `timeout` seconds.
@@ -95,7 +97,8 @@ def _refit(
         return np.array([key not in keys for key in outcomes.contexts.customers.tolist()], dtype=np.bool_)
 
     replacements, warm_starts = [], []
-    for row in rows:
+    firsts: dict[int, bytes] = {}
+    for row in rows:  # a policy that took over a belief comes after the one that it took it from
         states = store.deletion.states(row.id)
         in_base = row.base_step > 0 and _may_be_in_base(store, target)
         learned_first = store.deletion.first_learned_step(row.id, target)
@@ -109,9 +112,14 @@ def _refit(
         except PolicyError:
             replacements.append(StateReplacement(row.id, newest, None))
             continue
-        if policy.dumps() != states[0]:
-            warm_starts.append(row.id)
         first = remove_customers(states[0], keys)
+        carried = store.carried.of(row.id)
+        again = None
+        if carried is not None and is_carried(carried):
+            again = state_taken_over(store, carried, of_others, firsts, progress)
+        if again is None and policy.dumps() != states[0]:
+            warm_starts.append(row.id)
+        first = firsts[row.id] = first if again is None else again
         # A base without the customer stays: the fold begins from it, as before.
         base = (
             None

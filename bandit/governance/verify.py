@@ -11,6 +11,7 @@ import numpy as np
 from bandit.decide import with_fallback
 from bandit.domain import IntArray, Policy, Progress
 from bandit.errors import OfferBanditError
+from bandit.governance.carried_states import is_carried, state_taken_over
 from bandit.governance.verify_arms import ArmVerifier
 from bandit.learning import StateWalk
 from bandit.policies import close
@@ -110,6 +111,7 @@ class _PolicyVerifier:
         self.hashes = {step.step: step.state_hash for step in store.ledger.steps(row.id)}
         self.walk = StateWalk(store, row.id, self._arrived)
         self._check_newest_snapshot()
+        self._check_taken_over()
         self.catalogue = self.walk.catalogue
         self.translation = CatalogueTranslation(store, self.catalogue)
         self.arms = ArmVerifier(store, self.walk)
@@ -125,6 +127,18 @@ class _PolicyVerifier:
         history = self.walk.history
         state = history.load(history.newest_snapshot(), self.walk.new_policy())
         history.fold(state, max(self.hashes))
+
+    def _check_taken_over(self) -> None:
+        """Compute a state that was taken over from another policy again, unless a deletion has changed that one."""
+        row, first = self.store.carried.of(self.policy_id), self.store.ledger.snapshot(self.policy_id, newest=False)
+        if row is None or first is None or first.step or not is_carried(row) or self.store.journal_has_deletions():
+            return
+        again = state_taken_over(self.store, row)
+        if again is not None and not close(again, first.state):
+            self.findings.add_problem(
+                f"policy {self.policy_id}: computed again, the belief that it took over from policy "
+                f"{row.from_policy_id} at step {row.from_step} is not the one logged"
+            )
 
     def run(self) -> Iterator[int]:
         """Yield the number of recomputed decisions of each page; then fold to the last step."""

@@ -9,6 +9,7 @@ from dataclasses import replace
 from bandit.catalogue import Catalogue
 from bandit.domain import Outcomes, Policy, Progress
 from bandit.errors import PolicyError, StoreError
+from bandit.learning.carry import CarryReport, FirstState, first_state
 from bandit.learning.policy_state import PolicyState, StateHistory
 from bandit.learning.reports import LearnReport, RebuildReport
 from bandit.learning.working_copy import working_copy
@@ -41,8 +42,12 @@ class PolicyLearner:
         *,
         decision_lock: AbstractContextManager[object] | None = None,
         serving: bool = False,
+        carry: bool = False,
     ) -> None:
         """Bring the policy to its newest state in the store, or write its state as the first one.
+
+        With `carry`, a policy that is new to the store begins with what another one of its kind has learned; `carried`
+        says what it took over, now or when it was first opened.
 
         StoreError or PolicyError if there is no usable state; with `serving`, `current.fault` has the error instead.
         """
@@ -51,9 +56,13 @@ class PolicyLearner:
         self.copy_lock = threading.Lock()
         self.policy_id = store.catalogues.register_policy(catalogue_id, policy.spec())
         self.use(store)
+        self.carried: CarryReport | None = None
         latest = store.ledger.latest_step(self.policy_id)
         if latest is None:
-            latest = self._record_first_state(policy)
+            latest = self._record_first_state(policy, carry)
+        row = store.carried.of(self.policy_id)
+        if row is not None:
+            self.carried = CarryReport.of(row)
         self.current = PolicyState(policy, 0, fault="its state was not loaded yet")
         try:
             newest = self.history.newest_snapshot()
@@ -83,14 +92,42 @@ class PolicyLearner:
         self.store = store
         self.history = StateHistory(store, self.catalogue, self.policy_id)
 
-    def _record_first_state(self, policy: Policy) -> int:
-        """Write the state before anything is learned, unless another process just did; return the newest step."""
-        state = policy.dumps()
-        with self.store.transaction():
-            latest = self.store.ledger.latest_step(self.policy_id)
-            if latest is None:
+    def _record_first_state(self, policy: Policy, carry: bool) -> int:
+        """Write the state before anything is learned, unless another process just did; return the newest step.
+
+        What is carried over is computed before the transaction that writes it, so that others are not kept waiting;
+        if the other policy has learned meanwhile, it is computed again, the last time inside.
+        """
+        for last in (False, False, True):
+            first = None if last else self._first_state(policy, carry)
+            with self.store.transaction():
+                latest = self.store.ledger.latest_step(self.policy_id)
+                if latest is not None:
+                    return latest
+                if last:
+                    first = self._first_state(policy, carry)
+                if first is not None and first.report.how != "untrained":
+                    step = first.write(self.store, self.policy_id)
+                    if step is None:
+                        continue
+                    return step
+                state = policy.dumps()
                 self.store.ledger.record_step(self.policy_id, 0, None, state_hash(state), state)
-        return latest or 0
+                self.carried = None if first is None else first.report
+                return 0
+        raise StoreError(f"{self.store.path}: policy {self.policy_id} could not be written; open the engine again")
+
+    def _first_state(self, policy: Policy, carry: bool) -> FirstState | None:
+        """Return what another policy's learning gives this one; None for a policy that brings a state of its own."""
+        if not carry or not policy.learns:
+            return None
+        try:
+            untrained = build(self.catalogue, policy.spec())
+        except PolicyError:  # a class of the caller's own
+            return None
+        if type(untrained) is not type(policy) or untrained.dumps() != policy.dumps():
+            return None
+        return first_state(self.store, self.catalogue, policy)
 
     # -- sync --------------------------------------------------------------------------------------------------------
 

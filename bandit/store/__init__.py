@@ -27,6 +27,7 @@ from bandit.store.spool.recovery import FoldReport
 from bandit.store.spool.writer import SpooledWriter
 from bandit.store.sqlite_errors import is_closed, is_outage
 from bandit.store.store import Store
+from bandit.store.tables.carried_policies import CarriedPolicyRow
 from bandit.store.tables.decision_arms import ArmColumns, ArmRows
 from bandit.store.tables.event_use import EventCounts, EventShape
 from bandit.store.tables.leases import Lease, learning_lease
@@ -40,6 +41,7 @@ __all__ = [
     "Activation",
     "ArmColumns",
     "ArmRows",
+    "CarriedPolicyRow",
     "CatalogueRow",
     "CatalogueTranslation",
     "ContextDecoder",

@@ -37,13 +37,15 @@ class ContextDecoder:
         self._catalogue = catalogue
         self._facts = tuple(catalogue.facts.items())
         # Decoding into a struct with one field a fact builds no dictionaries and skips undeclared facts.
-        names = [f"f{place}" for place in range(len(self._facts))]
-        row = msgspec.defstruct(
-            "Row",
-            [(name, Any, None) for name in names],
-            rename=dict(zip(names, catalogue.facts, strict=True)),
-            gc=False,
-        )
+        fields = {f"f{place}": name for place, name in enumerate(catalogue.facts)}
+        self._earlier = {
+            f"f{place}": [f"f{place}_{number}" for number in range(len(fact.aliases))]
+            for place, (_, fact) in enumerate(self._facts)
+            if fact.aliases
+        }
+        for place, (_, fact) in enumerate(self._facts):
+            fields |= {f"f{place}_{number}": alias for number, alias in enumerate(fact.aliases)}
+        row = msgspec.defstruct("Row", [(name, Any, None) for name in fields], rename=fields, gc=False)
         self._decoder = msgspec.json.Decoder(list[row])  # type: ignore[valid-type]
 
     def read(self, texts: ObjectArray, customers: ObjectArray) -> Contexts:
@@ -58,14 +60,23 @@ class ContextDecoder:
                 "from a backup"
             ) from fault
         columns = {
-            name: _column(list(map(attrgetter(f"f{place}"), rows)), fact.kind)
-            for place, (name, fact) in enumerate(self._facts)
+            name: _column(self._values(rows, f"f{place}"), fact.kind) for place, (name, fact) in enumerate(self._facts)
         }
         try:
             return self._catalogue.contexts(columns, customers)
         except ContextError:
             valid = {name: _only_valid(fact, columns[name]) for name, fact in self._facts}
             return self._catalogue.contexts(valid, customers)
+
+    def _values(self, rows: Sequence[object], field: str) -> list[object]:
+        """Return a fact's value in each row, by its name or, where that is not there, by an earlier name of it."""
+        values = list(map(attrgetter(field), rows))
+        for earlier in self._earlier.get(field, ()):
+            values = [
+                old if value is None else value
+                for value, old in zip(values, map(attrgetter(earlier), rows), strict=True)
+            ]
+        return values
 
 
 class OfferMap:

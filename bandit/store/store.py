@@ -17,6 +17,7 @@ from bandit.store.maintenance.deletion import Deletion
 from bandit.store.maintenance.journal import JournalEntry, runs
 from bandit.store.spool.recovery import FoldReport, SpoolRecovery
 from bandit.store.spool.writer import SpooledWriter
+from bandit.store.tables.carried_policies import CarriedPolicies
 from bandit.store.tables.catalogues import Catalogues
 from bandit.store.tables.customers import Customers
 from bandit.store.tables.decision_arms import DecisionArms
@@ -57,6 +58,7 @@ class Store:
         self.decision_writer = DecisionWriter(connection, customers, self.eligible_sets, self.repeats)
         self.events = EventWriter(connection, self.repeats)
         self.ledger = Ledger(connection, self.decisions)
+        self.carried = CarriedPolicies(connection)
         self.decision_arms = DecisionArms(connection)
         self.imports = Imports(connection)
         self.leases = Leases(connection)
@@ -177,6 +179,10 @@ class Store:
         StoreError if the file exists, unless `force`.
         """
         return backup(self.path, Path(path), force=force, progress=progress)
+
+    def journal_has_deletions(self) -> bool:
+        """Say whether an erasure or a retention run has deleted decisions."""
+        return any(entry.kind in {"erase", "retain"} for entry in self.journal())
 
     def journal(self) -> tuple[JournalEntry, ...]:
         """Return the recorded backups, erasures and retention runs, oldest first."""

@@ -72,7 +72,7 @@ class OfferReader:
                 self.columns.append(source.column)
                 self._maps.append(source.map)
                 self._varying.append(dimension.name)
-            elif source in dimension.names:
+            elif source in dimension.codes:
                 self._fixed[dimension.name] = source
             else:
                 raise CatalogueError(
@@ -107,7 +107,7 @@ class OfferReader:
         offer = self._fixed | dict(zip(self._varying, options, strict=True))
         for dimension in self.catalogue.dimensions:
             option = offer[dimension.name]
-            if option not in dimension.names:
+            if option not in dimension.codes:
                 message = f'"{option}" is not an option of "{dimension.name}"'
                 if is_blank(option):
                     return -1, -1, "option is blank", message
@@ -123,13 +123,14 @@ class OfferReader:
         known = ", ".join(lookup)
         message = f'"{key}" in "{self.columns[0]}" is no offer of [offer.lookup], which has {known}'
         meant = near_name(key, lookup)
-        declared = any(key in dimension.names for dimension in self.catalogue.dimensions)
+        declared = any(key in dimension.codes for dimension in self.catalogue.dimensions)
         if is_blank(key) or declared or meant is not None:
             message += "" if meant is None else f'; did you mean "{meant}"?'
             return -1, -1, "offer not in the look-up", message
         return self._numbered(dict.fromkeys(self.catalogue.dimension_names, key))
 
     def _numbered(self, offer: Mapping[str, str]) -> _Found:
+        offer = self.catalogue.current_names(offer)
         self.outside.note_options([offer])
         index = int(self.catalogue.offer_indices({name: [option] for name, option in offer.items()})[0])
         return (index, -1, "", "") if index >= 0 else (-1, self.outside.number(offer), "", "")
@@ -215,7 +216,7 @@ def _check_offer(catalogue: Catalogue, offer: Mapping[str, str], where: str) -> 
 
 def _check_option(dimension: Dimension, option: str, where: str) -> None:
     """Raise CatalogueError for the misspelt name of an option; another unknown one may have been stopped since."""
-    if option in dimension.names:
+    if option in dimension.codes:
         return
     meant = near_name(option, dimension.names)
     if meant is not None or is_blank(option):
@@ -236,7 +237,7 @@ def _with_options(
             raise CatalogueError(f'{where} names the unknown dimension "{name}"; dimensions are {", ".join(places)}')
         dimension = catalogue.dimensions[places[name]]
         _check_option(dimension, option, f"{where}:")
-        if option not in dimension.names:  # it may have been stopped since
+        if option not in dimension.codes:  # it may have been stopped since
             return np.zeros(catalogue.n_offers, dtype=np.bool_)
-        hit &= catalogue.options[:, places[name]] == dimension.names.index(option)
+        hit &= catalogue.options[:, places[name]] == dimension.codes[option]
     return hit

@@ -53,8 +53,17 @@ class AmountScale:
 class OfferModel:
     """One model over the shared design: of a response (logistic), of log revenue or of a raw reward (linear)."""
 
-    def __init__(self, kind: ModelKind, encoder: Encoder, pairs: bool, amount_scale: AmountScale | None = None) -> None:
+    def __init__(
+        self,
+        kind: ModelKind,
+        encoder: Encoder,
+        pairs: bool,
+        amount_scale: AmountScale | None = None,
+        starts: FloatArray | None = None,
+    ) -> None:
+        """Start from the prior; `starts` (1 + K,) are prior means of option columns, where they are not 0."""
         self.kind: ModelKind = kind
+        self.starts = starts
         self.encoder = encoder
         self.amount_scale = amount_scale or AmountScale()
         offers = encoder.offers
@@ -62,6 +71,10 @@ class OfferModel:
         self._owner = np.concatenate([[0], offers.owner + 1]).astype(np.int64)
         self.n_learned = self.n_estimates = 0
         self._reset(np.array([0], dtype=np.int64))
+
+    def start_over(self, active: IntArray) -> None:
+        """Forget everything, and start from the prior over these context columns, the intercept first."""
+        self._reset(active)
 
     def _reset(self, active: IntArray) -> None:
         """Start from the prior, over these context columns."""
@@ -78,6 +91,8 @@ class OfferModel:
 
     def _center(self, design: SharedDesign) -> FloatArray:
         mean = np.zeros(design.size)
+        if self.starts is not None:
+            mean[: len(self.starts) * design.n_context : design.n_context] = self.starts
         mean[0] = RESPONSE_CENTER if self.kind == "response" else 0.0
         return mean
 

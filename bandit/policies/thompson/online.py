@@ -12,8 +12,9 @@ from bandit.catalogue.file_tables import window_microseconds
 from bandit.domain import FloatArray, Log, LoggedBatch, Outcomes, Progress
 from bandit.encoding.binned_effects import BinnedEffects, fit_binned_effects
 from bandit.encoding.encoder import Encoder
-from bandit.encoding.scales import FactScale, declared_scales, fit_scales
+from bandit.encoding.scales import UNKNOWN_SCALE, FactScale, ScaleMoments, declared_scales, fit_scales
 from bandit.errors import CatalogueError, InputError, PolicyError
+from bandit.policies.thompson.fact_scales import FactScales
 from bandit.policies.thompson.offer_model import AmountScale, has_revenue
 from bandit.policies.thompson.reward_belief import RewardBelief, parts_of
 from bandit.policies.warmup import WARMUP_OUTCOMES, Warmup
@@ -44,6 +45,8 @@ class OnlineLearning:
         self._pairs, self._personal = pairs, personal
         self._half_life = _microseconds(half_life)
         self._decayed_until: int | None = None
+        self._starts: FloatArray | None = None
+        self._unscaled: dict[str, ScaleMoments] = {}
         self.version = 0
         self.belief = self._new_belief(declared_scales(catalogue), AmountScale(self._default_center()))
         has_numeric = any(fact.kind == "numeric" for fact in catalogue.facts.values())
@@ -57,7 +60,14 @@ class OnlineLearning:
         binned_effects: Mapping[str, BinnedEffects] | None = None,
     ) -> RewardBelief:
         encoder = Encoder(self.catalogue, scales, self._pairs, binned_effects)
-        return RewardBelief(self.catalogue, encoder, amount_scale, pairs=self._pairs, personal=self._personal)
+        return RewardBelief(
+            self.catalogue, encoder, amount_scale, pairs=self._pairs, personal=self._personal, starts=self._starts
+        )
+
+    @property
+    def in_warmup(self) -> bool:
+        """Whether the scales are not fixed yet, so that the state holds the outcomes learned."""
+        return self._warmup is not None
 
     # -- learning --------------------------------------------------------------------------------------------------
 
@@ -92,7 +102,19 @@ class OnlineLearning:
 
     def _learn(self, outcomes: Outcomes) -> None:
         self._decay(outcomes)
+        if self._unscaled:
+            self._scale(outcomes)
         self.belief.learn(outcomes)
+
+    def _scale(self, outcomes: Outcomes) -> None:
+        """Count the values of facts that have no scale, and fix the scale of those of which there are enough."""
+        for name, moments in list(self._unscaled.items()):
+            column = np.asarray(outcomes.contexts.columns[name], dtype=np.float64)
+            known = moments.with_values(column[~np.isnan(column)])
+            self._unscaled[name] = known
+            if known.scale != UNKNOWN_SCALE:
+                del self._unscaled[name]
+                self.belief.encoder.scales[name] = known.scale
 
     def _decay(self, outcomes: Outcomes) -> None:
         """Decay the belief by the time passed since the last step, 0.5^(time / half-life), once it is a full step."""
@@ -111,6 +133,7 @@ class OnlineLearning:
         if not log.n:
             raise InputError("the log has no decisions; fit a policy on a log that has some")
         first = next(iter(log.batches(SCALE_ROWS))).outcomes()
+        self._starts, self._unscaled = None, {}
         self.belief = self._belief_scaled_to(first)
         self._warmup = None
         self.version += 1
@@ -150,18 +173,40 @@ class OnlineLearning:
         # One or two amounts give a center but no spread.
         return AmountScale(float(amounts.mean()), spread if len(amounts) > 2 and spread > 0.0 else 1.0)
 
+    # -- what is taken over ----------------------------------------------------------------------------------------
+
+    @property
+    def fact_scales(self) -> FactScales:
+        """The scales of numeric facts that are in use."""
+        encoder = self.belief.encoder
+        scales = {name: scale for name, scale in encoder.scales.items() if name not in self._unscaled}
+        return FactScales(scales, encoder.binned_effects, self._unscaled)
+
+    @property
+    def starts(self) -> FloatArray | None:
+        """The prior means of the base and option columns (1 + K,) in `belief.main`, None where all are as usual."""
+        return self._starts
+
+    @property
+    def clock(self) -> dict[str, object]:
+        """The number of updates and the time up to which the belief has decayed, under the format's keys."""
+        return {"version": self.version, "faded": self._decayed_until}
+
+    def untrained_belief(self, scales: FactScales, starts: FloatArray | None) -> RewardBelief:
+        """Return an untrained belief of these settings with other scales and prior means of option columns."""
+        encoder = Encoder(self.catalogue, scales.by_fact, self._pairs, scales.binned_effects)
+        return RewardBelief(
+            self.catalogue, encoder, AmountScale(), pairs=self._pairs, personal=self._personal, starts=starts
+        )
+
     # -- state -----------------------------------------------------------------------------------------------------
 
     def state(self) -> tuple[dict[str, object], dict[str, NDArray[np.generic]]]:
         """Return the belief, the scales and, during the warm-up, the outcomes kept, under the format's keys."""
         meta, arrays = self.belief.state()
-        scales = self.belief.encoder.scales
-        meta |= {
-            "scales": {name: [scale.center, scale.scale] for name, scale in scales.items()},
-            "curves": {name: effects.to_plain() for name, effects in self.belief.encoder.binned_effects.items()},
-            "version": self.version,
-            "faded": self._decayed_until,
-        }
+        meta |= self.fact_scales.to_meta() | self.clock
+        if self._starts is not None:
+            arrays["starts"] = self._starts
         if self._warmup is not None:
             meta["warmup"], parts = self._warmup.state()
             arrays |= {f"warmup/{part}": array for part, array in parts.items()}
@@ -171,14 +216,12 @@ class OnlineLearning:
         """Return a copy of the same settings in this state; ValueError, TypeError or KeyError where it does not fit."""
         fresh = OnlineLearning(self.catalogue, pairs=self._pairs, personal=self._personal, half_life=None)
         fresh._half_life = self._half_life
-        scales, binned_effects = meta["scales"], meta["curves"]
-        if not isinstance(scales, dict) or not isinstance(binned_effects, dict):
-            raise TypeError("its scales are not a mapping")
-        fresh.belief = fresh._new_belief(
-            {name: FactScale.from_plain(pair) for name, pair in scales.items()},
-            AmountScale(),
-            {name: BinnedEffects.from_plain(numbers) for name, numbers in binned_effects.items()},
-        )
+        known = FactScales.from_meta(meta)
+        if not known.unscaled.keys() <= self.catalogue.facts.keys():
+            raise ValueError("its facts without a scale are of another context")
+        fresh._starts = _starts_of(arrays, 1 + len(self.belief.encoder.offers.main_names))
+        fresh._unscaled = dict(known.unscaled)
+        fresh.belief = fresh._new_belief(known.by_fact, AmountScale(), known.binned_effects)
         fresh.belief.restore(meta, arrays)
         fresh.version = int(str(meta["version"]))
         fresh._decayed_until = None if meta["faded"] is None else int(str(meta["faded"]))
@@ -188,6 +231,16 @@ class OnlineLearning:
         if "warmup" in meta:
             fresh._warmup = Warmup.restore(WARMUP_OUTCOMES, self.catalogue, meta["warmup"], parts_of("warmup", arrays))
         return fresh
+
+
+def _starts_of(arrays: Mapping[str, NDArray[np.generic]], size: int) -> FloatArray | None:
+    """Return the prior means of option columns of a state, None without any; ValueError where they do not fit."""
+    if "starts" not in arrays:
+        return None
+    starts = np.array(arrays["starts"], dtype=np.float64)
+    if starts.shape != (size,) or not np.isfinite(starts).all():
+        raise ValueError("its prior means are of other options")
+    return starts
 
 
 def _microseconds(half_life: str | None) -> int | None:

@@ -160,6 +160,16 @@ class ThompsonSampling:
             self._samples[number] = found
         return found
 
+    def winners(self, drawn: WeightDraws, contexts: Contexts) -> IntArray:
+        """Return the (n, M) offers that are best under each of M draws, -1 where the rules allow none."""
+        belief, catalogue = self._learning.belief, self.catalogue
+        encoded, fired = belief.encode(contexts), catalogue.fired(contexts)
+        if self._search is not None and self.sparse:
+            return self._search.winners(belief, drawn, encoded, fired)
+        eligible = catalogue.eligible(contexts, fired)
+        found = belief.sample_rewards(drawn, encoded, eligible).argmax(axis=2)
+        return np.where(eligible.any(axis=1, keepdims=True), found, -1).astype(np.int64)
+
     def _win_shares(self, encoded: EncodedContexts, eligible: BoolArray, sample: WeightDraws) -> FloatArray:
         """Return the (n, N) shares of the draws in which each offer has the highest expected reward."""
         values = self._learning.belief.sample_rewards(sample, encoded, eligible)
@@ -205,6 +215,11 @@ class ThompsonSampling:
             raise PolicyError(f"the search is for catalogues of more than {SEARCH_ABOVE:,} offers; ask for predict")
         belief = self._learning.belief
         return self._search.winners(belief, belief.main.mean_as_draw(), belief.encode(contexts), fired)[:, 0]
+
+    @property
+    def online(self) -> OnlineLearning:
+        """The belief and how it learns."""
+        return self._learning
 
     def own_deviations(self, customer: str) -> Mapping[str, tuple[float, float]]:
         """Return a customer's own effects in logits, (mean, standard deviation) by column: "base" and the options.

@@ -55,18 +55,28 @@ class RewardBelief:
     """
 
     def __init__(
-        self, catalogue: Catalogue, encoder: Encoder, amount_scale: AmountScale, *, pairs: bool, personal: bool
+        self,
+        catalogue: Catalogue,
+        encoder: Encoder,
+        amount_scale: AmountScale,
+        *,
+        pairs: bool,
+        personal: bool,
+        starts: FloatArray | None = None,
     ) -> None:
-        """Start from the prior; `amount_scale` standardises amounts: log revenue, or raw rewards."""
+        """Start from the prior; `amount_scale` standardises amounts: log revenue, or raw rewards.
+
+        `starts` (1 + K,) are prior means of the effects of option columns in `main`, where they are not 0.
+        """
         self.catalogue = catalogue
         self.encoder = encoder
         self._raw_reward = catalogue.objective.kind == "reward"
         # With more offers, `OfferSearch` applies the constraints dimension by dimension.
         self.constraints = monotone_constraints(catalogue) if catalogue.n_offers <= MAX_DENSE_OFFERS else ()
         if self._raw_reward:
-            self.main = OfferModel("amount", encoder, pairs, amount_scale)
+            self.main = OfferModel("amount", encoder, pairs, amount_scale, starts)
         else:
-            self.main = OfferModel("response", encoder, pairs)
+            self.main = OfferModel("response", encoder, pairs, starts=starts)
         money = catalogue.objective.kind in {"revenue", "profit"}
         self.amount = OfferModel("revenue", encoder, pairs=False, amount_scale=amount_scale) if money else None
         owner = np.concatenate([[0], encoder.offers.owner + 1]).astype(np.int64)

@@ -36,6 +36,14 @@ SELECT seq, converted, revenue, value, restated, COALESCE(was_converted, 0), COA
 FROM learned WHERE policy_id = ? AND step = ? ORDER BY seq
 """
 
+_TAKE_OVER = """
+INSERT INTO learned (policy_id, step, seq, weight, converted, revenue, value, restated, through)
+SELECT :policy, 0, l.seq, l.weight, l.converted, l.revenue, l.value, 0, l.through
+FROM learned l
+WHERE l.policy_id = :other
+    AND l.step = (SELECT MAX(m.step) FROM learned m WHERE m.policy_id = :other AND m.seq = l.seq)
+"""
+
 
 def state_hash(state: bytes) -> str:
     """Return the hash of a policy's state: blake2b-128 in hex (RFC 7693)."""
@@ -116,12 +124,25 @@ class Ledger:
                 n += len(rows)
             raw.execute("UPDATE policy_steps SET n = ? WHERE policy_id = ? AND step = 0", (n, policy_id))
 
+    def record_carried_step(self, policy_id: int, from_policy_id: int, digest: str, snapshot: bytes) -> int:
+        """Store the state that a policy takes over from another, and that it has learned what the other one has.
+
+        Of each decision the other policy's newest outcome counts, so that a later change of it updates what was taken
+        over, once. All is written in one transaction; the number of decisions is returned.
+        """
+        with self._connection.transaction():
+            self.record_step(policy_id, 0, None, digest, snapshot)
+            raw = self._connection.raw
+            n = int(raw.execute(_TAKE_OVER, {"policy": policy_id, "other": from_policy_id}).rowcount)
+            raw.execute("UPDATE policy_steps SET n = ? WHERE policy_id = ? AND step = 0", (n, policy_id))
+        return n
+
     def candidates(self) -> frozenset[int]:
-        """Return the policies that joined the store with a state that had learned its log already."""
+        """Return the policies that joined the store with a state that had learned its log already, elsewhere."""
         with self._connection.reading() as raw:
             rows = raw.execute(
                 "SELECT policies.id FROM policies CROSS JOIN policy_steps s ON s.policy_id = policies.id "
-                "WHERE s.step = 0 AND s.n > 0"
+                "WHERE s.step = 0 AND s.n > 0 AND policies.id NOT IN (SELECT policy_id FROM carried_policies)"
             ).fetchall()
         return frozenset(int(row[0]) for row in rows)
 

@@ -1,0 +1,53 @@
+"""Computes states that policies took over from others again: for erasure without a customer, for `verify` as is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import cast
+
+from bandit.domain import Progress
+from bandit.errors import PolicyError
+from bandit.governance.removal import KeepRows, fold
+from bandit.learning.carry import carried_again
+from bandit.learning.policy_state import StateHistory
+from bandit.policies import ThompsonSampling, build
+from bandit.store import CarriedPolicyRow, Store
+
+
+def is_carried(row: CarriedPolicyRow | None) -> bool:
+    """Say whether a policy's first state is a belief that it took over, and not learned again step by step."""
+    return row is not None and row.details.get("how") == "carried"
+
+
+def state_taken_over(
+    store: Store,
+    row: CarriedPolicyRow,
+    keep: KeepRows | None = None,
+    firsts: Mapping[int, bytes] | None = None,
+    progress: Progress | None = None,
+) -> bytes | None:
+    """Return the state that a policy took over, learned again from the outcomes that `keep` keeps; None if it cannot.
+
+    `firsts` replace the first states of the policies that it came from. A retention run deletes what they had learned
+    before their base, so a state that was taken over before it cannot be computed again.
+    """
+    rows = {each.id: each for each in store.catalogues.policies()}
+    older = cast("Sequence[Sequence[int]]", row.details.get("older", ()))
+    states: dict[int, ThompsonSampling] = {}
+    for number, step in ((row.from_policy_id, row.from_step), *((int(each[0]), int(each[1])) for each in older)):
+        source = rows[number]
+        if source.base_step > step or (source.base_step and keep is not None):
+            return None
+        catalogue = store.catalogues.get(source.catalogue_id)
+        first = (firsts or {}).get(number) or store.deletion.states(number)[source.base_step]
+        policy = build(catalogue, source.spec)
+        if not isinstance(policy, ThompsonSampling):
+            raise PolicyError(f"policy {number} is not of a kind that takes over a belief")
+        history = StateHistory(store, catalogue, number)
+        fold(history, policy, first, (source.base_step, step), keep, progress or _silent)
+        states[number] = policy
+    return carried_again(store, row, states, rows)
+
+
+def _silent(done: int, total: int) -> None:
+    """Show nothing."""
