@@ -70,8 +70,11 @@ class Catalogue:
         return Catalogue.from_dict(content, where=str(path))
 
     @staticmethod
-    def from_dict(mapping: Mapping[str, object], where: str = "catalogue") -> Catalogue:
+    def from_dict(mapping: Mapping[str, object], where: str = "catalogue", *, stored: bool = False) -> Catalogue:
         """Build a catalogue from the structure of its TOML file; CatalogueError says where and what is wrong.
+
+        `stored` says that a database has the catalogue already: rules for new catalogues, such as that names must
+        not look alike, then do not apply.
 
         >>> discount = {"name": "discount", "options": [{"name": "0"}, {"name": "10", "rate": 0.1}]}
         >>> channel = {"name": "channel", "options": [{"name": "email"}, {"name": "sms"}]}
@@ -79,7 +82,7 @@ class Catalogue:
         >>> catalogue.n_offers, catalogue.label(3)
         (4, '10 · sms')
         """
-        return _build(decode(mapping, where), where)
+        return _build(decode(mapping, where, stored=stored), where)
 
     def to_dict(self) -> dict[str, object]:
         """Return the structure that `from_dict` reads."""
@@ -182,9 +185,15 @@ class Catalogue:
         self,
         given: Mapping[str, FactValues] | Sequence[Mapping[str, object]],
         customers: Sequence[str] | ObjectArray | None = None,
+        *,
+        exact: bool = False,
     ) -> Contexts:
-        """Return a checked batch from columns, or from one mapping a row; ContextError says what does not fit."""
-        return parse_contexts(self.facts, self.undeclared, given, customers)
+        """Return a checked batch from columns, or from one mapping a row; ContextError says what does not fit.
+
+        Columns may also be those of a pandas, polars or pyarrow table. Texts are compared in normal form, without
+        spaces around them; with `exact` as they are, which is how stored decisions were made.
+        """
+        return parse_contexts(self.facts, self.undeclared, given, customers, exact=exact)
 
     def fired(self, contexts: Contexts) -> BoolArray:
         """Return (n, R): which of the R rules that have a condition hold for each context."""
@@ -241,7 +250,8 @@ def _show(offer: Mapping[str, str]) -> str:
 
 def _build(file: CatalogueFile, where: str) -> Catalogue:
     facts = {
-        name: Fact(name, fact.type, tuple(fact.values), fact.center, fact.scale) for name, fact in file.context.items()
+        name: Fact(name, fact.type, tuple(fact.values), fact.center, fact.scale, file.takes_any_value(name))
+        for name, fact in file.context.items()
     }
     dimensions = tuple(
         Dimension(

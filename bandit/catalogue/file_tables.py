@@ -43,6 +43,14 @@ class FactFile(_Strict, frozen=True):
             examples=[["f", "m"]],
         ),
     ] = []
+    undeclared_values: Annotated[
+        Literal["other"] | None,
+        Meta(
+            description="That values of a categorical fact which are not declared are expected, as one further value. "
+            "Without it they are counted and named, and a file whose column is mostly of them is refused.",
+            examples=["other"],
+        ),
+    ] = None
     center: Annotated[
         float | None,
         Meta(
@@ -216,6 +224,14 @@ class CatalogueFile(_Strict, frozen=True):
             examples=["drop"],
         ),
     ] = "refuse"
+    undeclared_values: Annotated[
+        Literal["other"] | None,
+        Meta(
+            description="That undeclared values of every categorical fact are expected (as `undeclared_values` of one "
+            "fact); written under `[context]`.",
+            examples=["other"],
+        ),
+    ] = None
     context: Annotated[
         dict[str, FactFile],
         Meta(
@@ -265,6 +281,10 @@ class CatalogueFile(_Strict, frozen=True):
             examples=[{"for": "3d"}],
         ),
     ] = None
+
+    def takes_any_value(self, fact: str) -> bool:
+        """Return whether values of a categorical fact are expected that are not declared."""
+        return "other" in {self.context[fact].undeclared_values, self.undeclared_values}
 
 
 def window_microseconds(text: str) -> int:

@@ -8,6 +8,7 @@ from typing import Any, cast
 
 import msgspec
 
+from bandit.catalogue.alike import check_alike
 from bandit.catalogue.file_tables import (
     CatalogueFile,
     DimensionFile,
@@ -21,17 +22,24 @@ from bandit.catalogue.group_schema import check_group_keys, check_groups
 from bandit.catalogue.live_schema import check_guardrail, check_live_keys, check_rollout
 from bandit.errors import CatalogueError
 
+CONTEXT_SETTINGS = ("undeclared", "undeclared_values")
+"""Settings that stand under [context] among the facts."""
+
 MAX_NAME = 1_000
 """Longest name in a catalogue in characters."""
 
 
-def decode(mapping: Mapping[str, object], where: str) -> CatalogueFile:
-    """Return the validated structure of a file; CatalogueError names `where` and the path of the faulty key."""
+def decode(mapping: Mapping[str, object], where: str, *, stored: bool = False) -> CatalogueFile:
+    """Return the validated structure of a file; CatalogueError names `where` and the path of the faulty key.
+
+    In a catalogue that a database has already (`stored`), names may look alike.
+    """
     plain = dict(mapping)
     context = plain.get("context")
-    if isinstance(context, Mapping) and isinstance(context.get("undeclared"), str):
-        plain["undeclared"] = context["undeclared"]
-        plain["context"] = {name: fact for name, fact in context.items() if name != "undeclared"}
+    if isinstance(context, Mapping):
+        settings = {name: context[name] for name in CONTEXT_SETTINGS if isinstance(context.get(name), str)}
+        plain |= settings
+        plain["context"] = {name: fact for name, fact in context.items() if name not in settings}
     plain["dimensions"] = _gather_attributes(plain.get("dimensions"))
     if plain["dimensions"] is None:
         raise CatalogueError(f"{where}: has no [[dimensions]]; name at least one lever and its options")
@@ -40,6 +48,8 @@ def decode(mapping: Mapping[str, object], where: str) -> CatalogueFile:
         check_live_keys(plain)
         file = msgspec.convert(plain, CatalogueFile)
         _check(file)
+        if not stored:
+            check_alike(file)
     except (msgspec.ValidationError, OverflowError) as fault:  # an integer may be more than a float holds
         raise CatalogueError(f"{where}: {fault}") from fault
     except UnicodeEncodeError as fault:  # a text in the place of something else, which a message would have quoted
@@ -57,7 +67,8 @@ def encode(file: CatalogueFile) -> dict[str, object]:
             {key: value for key, value in option.items() if key != "attributes"} | option.get("attributes", {})
             for option in dimension["options"]
         ]
-    plain["context"] = {"undeclared": plain.pop("undeclared"), **cast("dict[str, Any]", plain.get("context", {}))}
+    settings = {name: plain.pop(name) for name in CONTEXT_SETTINGS if name in plain}
+    plain["context"] = {**settings, **cast("dict[str, Any]", plain.get("context", {}))}
     return plain
 
 
@@ -215,6 +226,8 @@ def _check_fact(name: str, fact: FactFile) -> None:
         _distinct(f'value of "{name}"', fact.values)
     elif fact.values:
         raise CatalogueError(f'[context] "{name}" is {fact.type}; only a categorical fact has values')
+    elif fact.undeclared_values is not None:
+        raise CatalogueError(f'[context] "{name}" is {fact.type}; only a categorical fact has undeclared_values')
     declared = [number for number in (fact.center, fact.scale) if number is not None]
     if declared and fact.type != "numeric":
         raise CatalogueError(f'[context] "{name}" is {fact.type}; only a numeric fact has center and scale')

@@ -16,6 +16,7 @@ from bandit.clock import now
 from bandit.errors import InputError
 from bandit.logfiles import ColumnLog, LogMapping, open_log
 from bandit.report.left_out import OFFER_UNKNOWN, STILL_OPEN, left_out_lines, never_activated
+from bandit.report.undeclared import undeclared_lines
 from bandit.store import Store, StoreLog, Where
 
 OBJECTIVE_KINDS: tuple[str, ...] = get_args(ObjectiveKind)
@@ -50,6 +51,8 @@ def opened(options: LogOptions, purpose: str = "evaluate on") -> Iterator[Opened
                 f"note: {read.report.n_refused:,} of {read.report.n_rows:,} rows are left out, the first at line "
                 f"{first.line}: {first.reason}"
             )
+        for line in undeclared_lines(read.report.undeclared):
+            note(f"note: {line}")
         require_rows(str(path), read, purpose)
         yield Opened(target, read, None)
         return
@@ -75,7 +78,7 @@ def with_objective(catalogue: Catalogue, kind: str | None, event: str | None, wi
     plain = catalogue.to_dict()
     objective = plain.get("objective", {})
     plain["objective"] = (dict(objective) if isinstance(objective, dict) else {}) | changed
-    return Catalogue.from_dict(plain, where="the objective asked for")
+    return Catalogue.from_dict(plain, where="the objective asked for", stored=True)
 
 
 def settled_log(store: Store, catalogue: Catalogue, policy_id: int | None) -> StoreLog:

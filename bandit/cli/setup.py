@@ -213,6 +213,7 @@ def import_(
     from bandit.cli.databases import all_or_nothing, catalogue_for
     from bandit.logfiles import UNKNOWN_PROPENSITY, LogMapping, export_mapping, import_log
     from bandit.report.imports import import_json, import_tables
+    from bandit.report.undeclared import undeclared_lines
     from bandit.store import Store
     from bandit.store.customer_key import KEY_VARIABLE, customer_key
 
@@ -238,7 +239,8 @@ def import_(
     further = {} if read.propensities_known else {"propensities": UNKNOWN_PROPENSITY}
     if show_plain(style, lambda: import_json(result) | further, lambda: [("import", result)]):
         return
-    show(import_tables(result, list_refused), [] if read.propensities_known else [WITHOUT_PROPENSITIES])
+    lines = [] if read.propensities_known else [WITHOUT_PROPENSITIES]
+    show(import_tables(result, list_refused), [*undeclared_lines(result.undeclared), *lines])
 
 
 def _require_some(n: int, reason: str, log: Path) -> None:

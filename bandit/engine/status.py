@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+from bandit.catalogue.undeclared import UndeclaredValues
 from bandit.engine.counters import EngineCounters
 from bandit.engine.live_rollout import LiveRollout
 from bandit.learning import PolicyLearner
@@ -27,7 +28,8 @@ class EngineStatus:
     state. `spooled` lines wait in the file `spool`; `refused` lines of earlier ones were not accepted by the database.
     `last_write_ok` is None before the first write. `rollout` is the mode of the roll-out that this engine decides by,
     `policy_share` the share of customers whom policies serve, and `halted` says who halted them, when and why; it is
-    None where they are not halted.
+    None where they are not halted. `undeclared` has the facts whose decisions had values that the catalogue does not
+    declare, since the engine was opened.
     """
 
     path: str
@@ -54,6 +56,7 @@ class EngineStatus:
     rollout: str
     policy_share: float
     halted: str | None
+    undeclared: tuple[UndeclaredValues, ...] = ()
 
     @property
     def well(self) -> bool:
@@ -63,7 +66,12 @@ class EngineStatus:
 
     def to_dict(self) -> dict[str, object]:
         """Return plain JSON values."""
-        return asdict(self) | {"faults": dict(self.faults), "well": self.well}
+        found = [each.to_dict() for each in self.undeclared]
+        return asdict(replace(self, undeclared=())) | {
+            "faults": dict(self.faults),
+            "undeclared": found,
+            "well": self.well,
+        }
 
 
 def status_of(

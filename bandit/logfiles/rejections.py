@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from bandit.catalogue.undeclared import UndeclaredValues
 from bandit.domain import BoolArray, IntArray
 from bandit.printable import plain
 from bandit.tabular import Cell, Tabular
@@ -26,7 +27,8 @@ class ImportReport(Tabular):
     """The numbers of rows of a file: n_rows = n_imported + n_repeated + n_refused.
 
     `n_repeated` rows were in the log before, with the same content. `refused` lists the first rows that cannot be
-    used by line, `by_reason` counts all of them by kind of fault, the most frequent first.
+    used by line, `by_reason` counts all of them by kind of fault, the most frequent first. `undeclared` are the facts
+    with values that the catalogue does not declare.
     """
 
     n_rows: int
@@ -35,6 +37,7 @@ class ImportReport(Tabular):
     n_refused: int
     refused: tuple[Rejection, ...]
     by_reason: Mapping[str, int]
+    undeclared: tuple[UndeclaredValues, ...] = ()
 
     def to_rows(self) -> list[dict[str, Cell]]:
         """Return one row a kind of result: the rows imported, there before, and refused by reason."""

@@ -106,6 +106,7 @@ class RowReader:
             self._identity.reject_repeated(ids, rejections)
             rejections.close()
             yield rows
+        self._facts.refuse_undeclared(self._name)
         if self._n_rows == 0:
             raise LogFileError(f"{self._name}: has no rows; give a log with at least one decision")
 
@@ -137,7 +138,15 @@ class RowReader:
         rejections = self._rejections
         n_imported = self._n_rows - rejections.n - n_repeated
         by_reason = dict(rejections.by_reason.most_common())
-        return ImportReport(self._n_rows, n_imported, n_repeated, rejections.n, tuple(rejections.listed), by_reason)
+        return ImportReport(
+            self._n_rows,
+            n_imported,
+            n_repeated,
+            rejections.n,
+            tuple(rejections.listed),
+            by_reason,
+            undeclared=self._facts.undeclared,
+        )
 
     def _check(
         self,

@@ -46,4 +46,5 @@ def import_json(report: ImportReport) -> dict[str, object]:
         "n_refused": report.n_refused,
         "by_reason": dict(report.by_reason),
         "refused": [{"line": rejection.line, "reason": rejection.reason} for rejection in report.refused],
+        "undeclared": [found.to_dict() for found in report.undeclared],
     }

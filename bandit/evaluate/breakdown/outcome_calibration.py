@@ -148,7 +148,7 @@ def _response_model(catalogue: Catalogue, settings: dict[str, object]) -> Thomps
     objective = plain.get("objective", {})
     plain["objective"] = (dict(objective) if isinstance(objective, dict) else {}) | {"kind": "conversion"}
     return ThompsonSampling(
-        Catalogue.from_dict(plain, where="calibration"),
+        Catalogue.from_dict(plain, where="calibration", stored=True),
         pairs=bool(settings.get("pairs", True)),
         personal=False,
     )

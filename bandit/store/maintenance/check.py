@@ -52,7 +52,7 @@ def _references(raw: sqlite3.Connection) -> Iterator[str]:
 def _catalogues(raw: sqlite3.Connection) -> Iterator[str]:
     for number, version, n_offers, content in raw.execute("SELECT id, version, n_offers, content FROM catalogues"):
         try:
-            catalogue = Catalogue.from_dict(msgspec.json.decode(content))
+            catalogue = Catalogue.from_dict(msgspec.json.decode(content), stored=True)
         except (CatalogueError, msgspec.DecodeError) as fault:
             yield f"catalogue {number} cannot be read: {fault}"
             continue

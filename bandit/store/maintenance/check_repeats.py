@@ -58,7 +58,7 @@ def check_repeats(raw: sqlite3.Connection) -> Iterator[str]:
         yield f'the repeat "{decision_id}" is of the decision "{original}", which ended in a fault and holds nothing'
     for number, content in raw.execute(_CATALOGUES).fetchall():
         try:
-            sticky = Catalogue.from_dict(msgspec.json.decode(content)).sticky
+            sticky = Catalogue.from_dict(msgspec.json.decode(content), stored=True).sticky
         except (CatalogueError, msgspec.DecodeError):
             continue  # the check of the catalogues says so
         if sticky is None:

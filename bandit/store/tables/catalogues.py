@@ -76,7 +76,7 @@ class Catalogues:
                 raise StoreError(f"{self._connection.path}: has no catalogue {catalogue_id}; register it first")
             with decoding(self._connection.path, f"catalogue {catalogue_id}"):
                 content = msgspec.json.decode(row[0], type=dict[str, object])
-            found = Catalogue.from_dict(content, where=f"catalogue {catalogue_id} of the store")
+            found = Catalogue.from_dict(content, where=f"catalogue {catalogue_id} of the store", stored=True)
             self._cache[catalogue_id] = found
         return found
 
