@@ -103,7 +103,7 @@ class Catalogue:
         It may have been written before all of today's checks: those on what it means are left out, so that the log can
         still be read, and nothing is warned of.
         """
-        return _build(decode(mapping, where), where)
+        return _build(decode(mapping, where, stored=True), where)
 
     @cached_property
     def notes(self) -> tuple[str, ...]:
@@ -238,9 +238,15 @@ class Catalogue:
         self,
         given: Mapping[str, FactValues] | Sequence[Mapping[str, object]],
         customers: Sequence[str] | ObjectArray | None = None,
+        *,
+        exact: bool = False,
     ) -> Contexts:
-        """Return a checked batch from columns, or from one mapping a row; ContextError says what does not fit."""
-        return parse_contexts(self.facts, self.undeclared, given, customers)
+        """Return a checked batch from columns, or from one mapping a row; ContextError says what does not fit.
+
+        Columns may also be those of a pandas, polars or pyarrow table. Texts are compared in normal form, without
+        spaces around them; with `exact` as they are, which is how stored decisions were made.
+        """
+        return parse_contexts(self.facts, self.undeclared, given, customers, exact=exact)
 
     def fired(self, contexts: Contexts) -> BoolArray:
         """Return (n, R): which of the R rules that have a condition hold for each context."""
@@ -333,6 +339,7 @@ def _build(file: CatalogueFile, where: str) -> Catalogue:
             fact.scale,
             tuple(fact.aliases),
             {alias: value for value, aliases in fact.value_aliases.items() for alias in aliases},
+            file.takes_any_value(name),
         )
         for name, fact in file.context.items()
     }

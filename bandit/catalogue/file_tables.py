@@ -60,6 +60,14 @@ class FactFile(_Strict, frozen=True):
             examples=[{"f": ["female"]}],
         ),
     ] = {}
+    undeclared_values: Annotated[
+        Literal["other"] | None,
+        Meta(
+            description="That values of a categorical fact which are not declared are expected, as one further value. "
+            "Without it they are counted and named, and a file whose column is mostly of them is refused.",
+            examples=["other"],
+        ),
+    ] = None
     center: Annotated[
         float | None,
         Meta(
@@ -263,6 +271,14 @@ class CatalogueFile(_Strict, frozen=True):
             examples=["drop"],
         ),
     ] = "refuse"
+    undeclared_values: Annotated[
+        Literal["other"] | None,
+        Meta(
+            description="That undeclared values of every categorical fact are expected (as `undeclared_values` of one "
+            "fact); written under `[context]`.",
+            examples=["other"],
+        ),
+    ] = None
     context: Annotated[
         dict[str, FactFile],
         Meta(
@@ -321,6 +337,10 @@ class CatalogueFile(_Strict, frozen=True):
             examples=[{"purchase": "converts", "refund": "returns"}],
         ),
     ] = {}
+
+    def takes_any_value(self, fact: str) -> bool:
+        """Return whether values of a categorical fact are expected that are not declared."""
+        return "other" in {self.context[fact].undeclared_values, self.undeclared_values}
 
 
 def window_microseconds(text: str) -> int:

@@ -9,6 +9,7 @@ from typing import Any, cast
 import msgspec
 
 from bandit.catalogue.aliases import alias_texts, check_aliases
+from bandit.catalogue.alike import check_alike
 from bandit.catalogue.event_schema import check_events
 from bandit.catalogue.file_tables import (
     CatalogueFile,
@@ -24,17 +25,24 @@ from bandit.catalogue.live_schema import check_guardrail, check_live_keys, check
 from bandit.errors import CatalogueError
 from bandit.printable import did_you_mean
 
+CONTEXT_SETTINGS = ("undeclared", "undeclared_values")
+"""Settings that stand under [context] among the facts."""
+
 MAX_NAME = 1_000
 """Longest name in a catalogue in characters."""
 
 
-def decode(mapping: Mapping[str, object], where: str) -> CatalogueFile:
-    """Return the validated structure of a file; CatalogueError names `where` and the path of the faulty key."""
+def decode(mapping: Mapping[str, object], where: str, *, stored: bool = False) -> CatalogueFile:
+    """Return the validated structure of a file; CatalogueError names `where` and the path of the faulty key.
+
+    In a catalogue that a database has already (`stored`), names may look alike.
+    """
     plain = dict(mapping)
     context = plain.get("context")
-    if isinstance(context, Mapping) and isinstance(context.get("undeclared"), str):
-        plain["undeclared"] = context["undeclared"]
-        plain["context"] = {name: fact for name, fact in context.items() if name != "undeclared"}
+    if isinstance(context, Mapping):
+        settings = {name: context[name] for name in CONTEXT_SETTINGS if isinstance(context.get(name), str)}
+        plain |= settings
+        plain["context"] = {name: fact for name, fact in context.items() if name not in settings}
     plain["dimensions"] = _gather_attributes(plain.get("dimensions"))
     if plain["dimensions"] is None:
         raise CatalogueError(f"{where}: has no [[dimensions]]; name at least one lever and its options")
@@ -43,6 +51,8 @@ def decode(mapping: Mapping[str, object], where: str) -> CatalogueFile:
         check_live_keys(plain)
         file = msgspec.convert(plain, CatalogueFile)
         _check(file)
+        if not stored:
+            check_alike(file)
     except (msgspec.ValidationError, OverflowError) as fault:  # an integer may be more than a float holds
         raise CatalogueError(f"{where}: {fault}") from fault
     except UnicodeEncodeError as fault:  # a text in the place of something else, which a message would have quoted
@@ -64,7 +74,8 @@ def encode(file: CatalogueFile) -> dict[str, object]:
     objective = cast("dict[str, Any]", plain.get("objective", {}))
     if objective.get("stacking") == "sum":  # left out where it is the default, so that versions stay what they were
         del objective["stacking"]
-    plain["context"] = {"undeclared": plain.pop("undeclared"), **cast("dict[str, Any]", plain.get("context", {}))}
+    settings = {name: plain.pop(name) for name in CONTEXT_SETTINGS if name in plain}
+    plain["context"] = {**settings, **cast("dict[str, Any]", plain.get("context", {}))}
     return plain
 
 
@@ -230,6 +241,8 @@ def _check_fact(name: str, fact: FactFile) -> None:
         _distinct(f'value of "{name}"', fact.values)
     elif fact.values:
         raise CatalogueError(f'[context] "{name}" is {fact.type}; only a categorical fact has values')
+    elif fact.undeclared_values is not None:
+        raise CatalogueError(f'[context] "{name}" is {fact.type}; only a categorical fact has undeclared_values')
     declared = [number for number in (fact.center, fact.scale) if number is not None]
     if declared and fact.type != "numeric":
         raise CatalogueError(f'[context] "{name}" is {fact.type}; only a numeric fact has center and scale')

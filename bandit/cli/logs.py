@@ -18,6 +18,7 @@ from bandit.logfiles import ColumnLog, LogMapping, open_log
 from bandit.printable import as_sentence
 from bandit.report.imports import left_out_sentence
 from bandit.report.left_out import STILL_OPEN, left_out_lines, never_activated, outside_lines
+from bandit.report.undeclared import undeclared_lines
 from bandit.store import Store, StoreLog, Where
 
 OBJECTIVE_KINDS: tuple[str, ...] = get_args(ObjectiveKind)
@@ -68,6 +69,8 @@ def opened(options: LogOptions, purpose: str = "evaluate on") -> Iterator[Opened
         for notice in (left_out_sentence(read.report), *read.report.notices):
             if notice:
                 note(f"note: {notice}")
+        for line in undeclared_lines(read.report.undeclared):
+            note(f"note: {line}")
         require_rows(str(path), read, purpose)
         say_notices(target)
         yield Opened(target, read, None)

@@ -215,6 +215,8 @@ def _database(store: Store, problems: list[str], notes: list[str]) -> dict[str, 
             f"{store.path}: an erasure or a retention run ended before the file was rewritten; run the command again"
         )
     notes += [found.sentence for found in store.imports.findings()]
+    if latest is not None:
+        notes += _undeclared_notes(store, *latest)
     notes += [f"{path} is an older copy of this database" for path in store.deletion.copies()]
     notes += [
         f"{path} is an unfinished copy: delete it unless a backup is running"
@@ -256,6 +258,21 @@ def _events(store: Store, problems: list[str], notes: list[str]) -> EventUses | 
         problems.append(uses.problem)
     notes += [note.sentence for note in uses.notes]
     return uses
+
+
+def _undeclared_notes(store: Store, catalogue_id: int, catalogue: Catalogue) -> list[str]:
+    """Return sentences about undeclared values of the newest catalogue's facts, as decisions and learning read them."""
+    from bandit.catalogue.undeclared import undeclared_counts
+    from bandit.report.undeclared import undeclared_lines
+
+    found = []
+    for counts in undeclared_counts(catalogue.facts):
+        texts = store.fact_counts.texts(catalogue_id, counts.fact.name)
+        if texts:
+            contexts = catalogue.contexts({counts.fact.name: list(texts)}, exact=True)
+            counts.add(contexts, list(texts.values()))
+        found.append(counts.result())
+    return [line.rstrip(".") for line in undeclared_lines([each for each in found if each is not None])]
 
 
 def _customers_by_group(store: Store, catalogue_id: int, catalogue: Catalogue) -> dict[str, object]:

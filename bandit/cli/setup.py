@@ -222,6 +222,7 @@ def import_(
     from bandit.logfiles import UNKNOWN_PROPENSITY, LogMapping, export_mapping, import_log
     from bandit.printable import as_sentence
     from bandit.report.imports import import_json, import_lines, import_tables
+    from bandit.report.undeclared import undeclared_lines
     from bandit.store import Store
     from bandit.store.customer_key import KEY_VARIABLE, customer_key
 
@@ -258,6 +259,7 @@ def import_(
     lines = [] if result.event_rows is None else result.event_rows.sentences()
     lines += [as_sentence(finding.sentence) for finding in result.findings]
     lines += [*(f"note: {notice}." for notice in result.notices), *import_lines(result)]
+    lines += undeclared_lines(result.undeclared)
     show(import_tables(result, list_refused), lines + ([] if read.propensities_known else [WITHOUT_PROPENSITIES]))
 
 

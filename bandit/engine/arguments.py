@@ -8,7 +8,7 @@ from operator import is_not
 
 import numpy as np
 
-from bandit.catalogue.facts import shown
+from bandit.catalogue.plain_values import shown
 from bandit.catalogue.schema import MAX_NAME
 from bandit.clock import Time, check_plausible, plausible_time
 from bandit.domain import FloatArray, IntArray

@@ -7,6 +7,7 @@ import secrets
 import threading
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, Unpack
@@ -30,6 +31,7 @@ from bandit.engine.options import EngineOptions, EngineSettings, engine_options,
 from bandit.engine.results import decision_of
 from bandit.engine.status import EngineStatus, status_of
 from bandit.engine.sticky import StickyHolds
+from bandit.engine.undeclared import UndeclaredWatch
 from bandit.engine.worker import BackgroundWorker
 from bandit.errors import InputError, StoreError
 from bandit.governance.guardrail_status import GuardrailStatus
@@ -91,6 +93,7 @@ class Engine:
         self._closed = False
         self._writer = store.writer()
         self._counters = EngineCounters()
+        self._undeclared = UndeclaredWatch(catalogue.facts)
         with contextlib.suppress(StoreError, OSError):  # lines that cannot be written now stay in their spools
             store.fold_spools()
         self.catalogue_id = store.catalogues.register(catalogue)
@@ -225,6 +228,7 @@ class Engine:
             contexts = self.catalogue.contexts(
                 [context], [self.store.customers.stored(checked_text("customer", customer))]
             )
+            self._undeclared.add_one(contexts, context)
             if decision_id is not None:
                 checked_text("decision id", decision_id)
                 existing = self._lookup.find_existing(decision_id, customer, contexts)
@@ -267,6 +271,7 @@ class Engine:
             self._must_be_open()
             check_texts("customer", customers)
             checked = self.catalogue.contexts(contexts, self.store.customers.all_stored(customers))
+            self._undeclared.add(checked, contexts)
             n = checked.n
             ids = new_ids(n) if decision_ids is None else tuple(decision_ids)
             if len(ids) != n:
@@ -434,7 +439,8 @@ class Engine:
     def status(self) -> EngineStatus:
         """Return the state of the engine, for a health check; never raises, and waits for 0.1 s at most."""
         champion = self._rollout.current.champion
-        return status_of(self.store, champion, self._writer, self._counters, self._rollout, closed=self._closed)
+        found = status_of(self.store, champion, self._writer, self._counters, self._rollout, closed=self._closed)
+        return replace(found, undeclared=self._undeclared.found)
 
     @property
     def rollout(self) -> RolloutControl:
@@ -478,6 +484,7 @@ class Engine:
         if child:
             self._writer.release()
             self._counters.reset()
+            self._undeclared.reset()
             self._watch.begin_child()
         self._rollout.after_fork(child=child)
         self._lock.release()

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bandit.catalogue.facts import shown
 from bandit.catalogue.groups import Groups
+from bandit.catalogue.plain_values import shown
 from bandit.domain import ObjectArray
 from bandit.engine.arguments import check_texts, checked_text
 from bandit.errors import InputError

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from bandit.catalogue.undeclared import UndeclaredValues
 from bandit.domain import BoolArray, IntArray, OutsideReason
 from bandit.logfiles.events.counts import EventRowCounts
 from bandit.printable import plain
@@ -54,7 +55,8 @@ class ImportReport(Tabular):
     `n_rows`. `notices` are sentences on what the mapping did not find in the file. `outside` says which of the rows
     that can be used have an offer that no policy of the catalogue can choose, with their numbers. `findings` is what
     was noticed about the rows as a whole. Of a file with a row an event the rows are those of its decisions, and
-    `event_rows` says what became of all of them.
+    `event_rows` says what became of all of them. `undeclared` are the facts with values that the catalogue does not
+    declare.
     """
 
     n_rows: int
@@ -68,6 +70,7 @@ class ImportReport(Tabular):
     outside: tuple[OutsideReason, ...] = ()
     findings: tuple[ImportFinding, ...] = ()
     event_rows: EventRowCounts | None = None
+    undeclared: tuple[UndeclaredValues, ...] = ()
 
     @property
     def n_left_out(self) -> int:

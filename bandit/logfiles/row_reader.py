@@ -155,6 +155,7 @@ class RowReader:
             self._event_rows = source.counts
         self._coverage.check(source)
         self.outside.check_share(self._name, self._n_rows - self._rejections.n)
+        self._facts.refuse_undeclared(self._name)
 
     def read_again(self, source: Source, size: int, kept: BoolArray) -> Iterator[LoggedBatch]:
         """Yield the decisions of a source that was read before, at most `size` at a time, never an empty batch.
@@ -196,6 +197,7 @@ class RowReader:
             self.outside.reasons(),
             self._selection.findings(by_reason) if rejections.n else (),
             event_rows=self._event_rows,
+            undeclared=self._facts.undeclared,
         )
 
     def reject_findings(self, report: ImportReport, *, accepted: bool = False) -> None:

@@ -92,4 +92,5 @@ def import_json(report: ImportReport) -> dict[str, object]:
         "refused": [{"line": rejection.line, "reason": rejection.reason} for rejection in report.refused],
         "left_out": dict(report.left_out),
         "notices": list(report.notices),
+        "undeclared": [found.to_dict() for found in report.undeclared],
     }

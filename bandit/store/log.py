@@ -59,7 +59,7 @@ class StoreLog:
         self, store: Store, catalogue: Catalogue, objective: Objective | None = None, *, where: Where | None = None
     ) -> None:
         self._store = store
-        self._translation = CatalogueTranslation(store, catalogue, objective)
+        self._translation = CatalogueTranslation(store, catalogue, objective, exact=False)
         self._offers = AvailableOffers(store, self._translation)
         activation = Activation.of(self._translation.objective)
         self.where = replace(Where() if where is None else where, activation=activation)
