@@ -57,6 +57,7 @@ class PolicyLearner:
         self.policy_id = store.catalogues.register_policy(catalogue_id, policy.spec())
         self.use(store)
         self.carried: CarryReport | None = None
+        self.newly_carried = False
         latest = store.ledger.latest_step(self.policy_id)
         if latest is None:
             latest = self._record_first_state(policy, carry)
@@ -110,6 +111,7 @@ class PolicyLearner:
                     step = first.write(self.store, self.policy_id)
                     if step is None:
                         continue
+                    self.newly_carried = True
                     return step
                 state = policy.dumps()
                 self.store.ledger.record_step(self.policy_id, 0, None, state_hash(state), state)

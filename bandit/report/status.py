@@ -67,6 +67,8 @@ def _lines(status: LiveStatus, guardrails: Sequence[GuardrailStatus]) -> list[tu
         ("conversions", f"today {count(status.conversions_today)}, in 7 days {count(status.conversions_week)}"),
     ]
     lines += [("learning", _learning(each)) for each in status.learning]
+    if status.took_over is not None:
+        lines.append(("took over", plain(status.took_over, _LONGEST)))
     spool = f"{status.spools} beside the database, {count(status.spool_bytes)} bytes" if status.spools else "empty"
     lines.append(("spool", spool))
     if status.sample_ratio is not None:
