@@ -9,7 +9,8 @@ from dataclasses import replace
 from bandit.catalogue import Catalogue
 from bandit.domain import Outcomes, Policy, Progress
 from bandit.errors import PolicyError, StoreError
-from bandit.learning.carry import CarryReport, FirstState, first_state
+from bandit.learning.carry import FirstState, first_state
+from bandit.learning.carry_report import CarryReport
 from bandit.learning.policy_state import PolicyState, StateHistory
 from bandit.learning.reports import LearnReport, RebuildReport
 from bandit.learning.working_copy import working_copy

@@ -9,7 +9,8 @@ import pytest
 import bandit
 from bandit.catalogue.aliases import NameMap
 from bandit.domain import Outcomes
-from bandit.policies.thompson.carried import BeliefSource, carry_belief, column_means
+from bandit.policies.thompson.belief_source import BeliefSource, column_means
+from bandit.policies.thompson.carried import carry_belief
 from bandit.policies.thompson.new_options import NEW_OPTION_CHANCE
 from tests.conftest import SPRING, draw_contexts, draw_outcomes
 
