@@ -57,7 +57,7 @@ def _check(what: str, named: Sequence[tuple[str, Sequence[str]]], key: str) -> N
                 raise CatalogueError(f'{key}: the {what} "{name}" has an empty alias; write an earlier name')
             if alias in names:
                 raise CatalogueError(
-                    f'{key}: "{alias}" is a {what} that is in use, so it cannot be an earlier name of "{name}"; '
+                    f'{key}: "{alias}" is the name of another {what}, so it cannot be an earlier name of "{name}"; '
                     "leave the alias out, or name the other one differently"
                 )
             if alias in owners:

@@ -83,13 +83,14 @@ def apply(
     """
     from bandit.catalogue import Catalogue
     from bandit.cli.databases import reading_without_key, writing_without_key
-    from bandit.engine.catalogue_update import update_catalogue
+    from bandit.engine.default_policy import default_policy
+    from bandit.governance.catalogue_update import update_catalogue
     from bandit.report.catalogue_update import change_rows, change_table, update_lines
 
     style = output_format(as_json, format_name)
     changed = Catalogue.from_toml(file)
     with (reading_without_key if dry_run else writing_without_key)(db) as store, progress("taking over"):
-        update = update_catalogue(store, changed, dry_run=dry_run)
+        update = update_catalogue(store, changed, default_policy(store), dry_run=dry_run)
     if not show_plain(style, update.to_dict, lambda: [("changes", change_rows(update.changes))]):
         show([change_table(update.changes)] if update.changes else [], update_lines(update))
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bandit.cli.console import output_format, progress, show, show_json, show_plain
+from bandit.cli.console import note, output_format, progress, show, show_json, show_plain
 from bandit.cli.options import AsJson, CatalogueFile, Database, Format, OnePolicy, PolicyId
 from bandit.errors import InputError, NumberError
 
@@ -203,6 +203,8 @@ def _engine(
                 known.contexts([facts])
             opened = Engine.open(db, known, built, seed=seed, group=group)
         with opened as engine:
+            if engine.learner.newly_carried and engine.learner.carried is not None:
+                note(f"{db}: {engine.learner.carried.words}")
             yield engine
 
 

@@ -144,6 +144,9 @@ def doctor(
             uses = _events(store, problems, notes)
             sections["events"] = {} if uses is None else uses.lines()
             sections["left to learn"] = _left_to_learn(store)
+            taken_over = _taken_over(store)
+            if taken_over:
+                sections["took over"] = taken_over
     document = {"ok": not problems, **sections, "problems": problems, "notes": notes}
     if uses is not None:
         document["event names"] = uses.to_dict()["names"]
@@ -311,6 +314,15 @@ def _left_to_learn(store: Store) -> dict[str, object]:
         else:
             left[name] = f"outcomes: {len(due):,}" + (" or more" if len(due) == _MOST_DUE else "")
     return left
+
+
+def _taken_over(store: Store) -> dict[str, object]:
+    """Return what each policy took over from another when the catalogue changed."""
+    from bandit.learning import CarryReport
+
+    kinds = {row.id: row.spec.get("kind") for row in store.catalogues.policies()}
+    rows = store.carried.all()
+    return {f"policy {row.policy_id} ({kinds[row.policy_id]})": CarryReport.of(row).words for row in rows}
 
 
 def _version(name: str) -> str | None:

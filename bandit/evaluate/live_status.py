@@ -9,6 +9,7 @@ from bandit.domain import MICROSECONDS
 from bandit.evaluate.diagnostics import sample_ratio
 from bandit.evaluate.event_use import event_uses
 from bandit.evaluate.lift_selection import same_assignment
+from bandit.learning import CarryReport
 from bandit.printable import counted
 from bandit.rollout import RolloutControl
 from bandit.store import spools
@@ -71,7 +72,8 @@ class LiveStatus(Tabular):
     `groups` are those of the assignment in force, with the check of their sizes (None where no shares are declared).
     `change` is the newest change of the roll-out. `week` counts the last seven days, today among them; conversions
     count by the time of their event. `events` says what the recorded events are taken for. `spool_bytes` wait in
-    `spools` files beside the database.
+    `spools` files beside the database. `took_over` says what the newest policy of the catalogue took over from another
+    one, None where it began untrained.
     """
 
     path: str
@@ -91,6 +93,7 @@ class LiveStatus(Tabular):
     spools: int
     spool_bytes: int
     events: EventUses
+    took_over: str | None = None
 
     @property
     def well(self) -> bool:
@@ -119,7 +122,7 @@ class LiveStatus(Tabular):
         """Return plain JSON values."""
         simple = (
             "path", "time", "decisions", "decisions_today", "decisions_week", "conversions_today", "conversions_week",
-            "last_decision", "several", "spools", "spool_bytes",
+            "last_decision", "several", "spools", "spool_bytes", "took_over",
         )  # fmt: skip
         return {name: getattr(self, name) for name in simple} | {
             "groups": [asdict(each) for each in self.groups],
@@ -170,7 +173,14 @@ class StatusReader:
             spools=len(files),
             spool_bytes=sum(each.stat().st_size for each in files if each.exists()),
             events=event_uses(store, self._events),
+            took_over=self._took_over(),
         )
+
+    def _took_over(self) -> str | None:
+        catalogues = {row.id for row in self._store.catalogues.all() if row.version == self._catalogue.version}
+        here = {row.id for row in self._store.catalogues.policies() if row.catalogue_id in catalogues}
+        rows = [row for row in self._store.carried.all() if row.policy_id in here]
+        return CarryReport.of(rows[-1]).words if rows else None
 
     def _groups(self, today: int) -> tuple[tuple[GroupActivity, ...], int, SampleRatioTest | None]:
         """Return the groups, the number of customers in several, and the check of the sizes."""

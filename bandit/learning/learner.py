@@ -9,7 +9,8 @@ from dataclasses import replace
 from bandit.catalogue import Catalogue
 from bandit.domain import Outcomes, Policy, Progress
 from bandit.errors import PolicyError, StoreError
-from bandit.learning.carry import CarryReport, FirstState, first_state
+from bandit.learning.carry import FirstState, first_state
+from bandit.learning.carry_report import CarryReport
 from bandit.learning.policy_state import PolicyState, StateHistory
 from bandit.learning.reports import LearnReport, RebuildReport
 from bandit.learning.working_copy import working_copy
@@ -57,6 +58,7 @@ class PolicyLearner:
         self.policy_id = store.catalogues.register_policy(catalogue_id, policy.spec())
         self.use(store)
         self.carried: CarryReport | None = None
+        self.newly_carried = False
         latest = store.ledger.latest_step(self.policy_id)
         if latest is None:
             latest = self._record_first_state(policy, carry)
@@ -110,6 +112,7 @@ class PolicyLearner:
                     step = first.write(self.store, self.policy_id)
                     if step is None:
                         continue
+                    self.newly_carried = True
                     return step
                 state = policy.dumps()
                 self.store.ledger.record_step(self.policy_id, 0, None, state_hash(state), state)

@@ -13,7 +13,7 @@ from bandit.tabular import RowTable
 
 if TYPE_CHECKING:
     from bandit.catalogue.changes import CatalogueChange
-    from bandit.engine.catalogue_update import CatalogueUpdate
+    from bandit.governance.catalogue_update import CatalogueUpdate
 
 _SHOWN = 60
 

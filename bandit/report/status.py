@@ -73,6 +73,8 @@ def _lines(status: LiveStatus, guardrails: Sequence[GuardrailStatus]) -> list[tu
     elif status.events.notes:
         lines.append(("look at", f"see `offer-bandit doctor {shlex.quote(plain(status.path, _LONGEST))}`"))
     lines += [("learning", _learning(each)) for each in status.learning]
+    if status.took_over is not None:
+        lines.append(("took over", plain(status.took_over, _LONGEST)))
     spool = f"{status.spools} beside the database, {count(status.spool_bytes)} bytes" if status.spools else "empty"
     lines.append(("spool", spool))
     if status.sample_ratio is not None:

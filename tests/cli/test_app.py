@@ -66,8 +66,8 @@ def test_help_of_the_roll_out_teaches_with_an_example(command, capsys):
 
 
 def test_the_commands_of_the_roll_out_are_listed(capsys):
-    (group,) = app.registered_groups
-    assert {command.name for command in group.typer_instance.registered_commands} == set(ROLLOUT)
+    group = next(each.typer_instance for each in app.registered_groups if each.typer_instance.info.name == "rollout")
+    assert {command.name for command in group.registered_commands} == set(ROLLOUT)
     said = run(capsys, "rollout")
     assert said.code == 0
     assert all(name in said.out for name in ROLLOUT)

@@ -11,7 +11,7 @@ import bandit
 from bandit.governance.erasure import erase
 from bandit.governance.retention import retain
 from bandit.governance.verify import verify
-from bandit.learning import carry, learner
+from bandit.learning import carry, carry_source, learner
 from bandit.policies.state import close
 from bandit.policies.state_erasure import has_customers
 from bandit.store import Store, StoreLog, state_hash
@@ -219,7 +219,7 @@ def test_vowpal_wabbit_learns_again_or_says_that_it_did_not(opened, clock, monke
     again = opened(other, bandit.VowpalWabbit(other, warm_up=20))
     assert again.status().carried["how"] == "learned again"
     assert again.verify().problems == ()
-    monkeypatch.setattr(carry, "RELEARNED_AT_ONCE", 10)
+    monkeypatch.setattr(carry_source, "RELEARNED_AT_ONCE", 10)
     third = changed(add_push)
     with pytest.warns(
         UserWarning, match="begins untrained, though policy 2 has learned here: .*60 outcomes are too many"

@@ -20,62 +20,28 @@ and the number of updates go on.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import block_diag
 
-from bandit.catalogue.aliases import NameMap
-from bandit.domain import BoolArray, Contexts, FloatArray, IntArray
+from bandit.domain import BoolArray, Contexts, FloatArray
 from bandit.encoding.column_keys import (
-    INTERCEPT,
     Key,
     context_keys,
-    largest_attributes,
     option_keys,
     owner_keys,
     translated,
 )
-from bandit.encoding.encoder import Encoder
-from bandit.encoding.offer_columns import option_columns
 from bandit.models.belief_transfer import TransferredBelief, recall, settled, transfer
 from bandit.policies.state import pack
+from bandit.policies.thompson.belief_source import BeliefSource, SourceModel, option_matrix, weight_matrix
 from bandit.policies.thompson.new_options import NEW_OPTION_CHANCE, NewOptionStart, new_option_start
 from bandit.policies.thompson.offer_model import OfferModel
 from bandit.policies.thompson.policy import ThompsonSampling
 from bandit.policies.thompson.reward_belief import CUSTOMER_DEVIATION, RewardBelief
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class ColumnMeans:
-    """Means of a policy's columns over recent decisions: context columns (d,), base and option columns (1 + K,).
-
-    They stand for the columns of facts and dimensions that a later catalogue does not have.
-    """
-
-    context: FloatArray
-    offer: FloatArray
-
-    def to_dict(self) -> dict[str, list[float]]:
-        """Return plain JSON values."""
-        return {"context": self.context.tolist(), "offer": self.offer.tolist()}
-
-    @staticmethod
-    def from_dict(plain: Mapping[str, Sequence[float]]) -> ColumnMeans:
-        """Return the means that `to_dict` wrote."""
-        return ColumnMeans(np.array(plain["context"], dtype=np.float64), np.array(plain["offer"], dtype=np.float64))
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class BeliefSource:
-    """A policy that has learned, the names of its catalogue in the new one, and the means of its columns."""
-
-    policy: ThompsonSampling
-    names: NameMap
-    means: ColumnMeans
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -92,19 +58,6 @@ class CarriedBelief:
     recalled: tuple[tuple[str, str], ...]
     starts: FloatArray
     start: NewOptionStart | None
-
-
-def column_means(policy: ThompsonSampling, contexts: Contexts, offer: IntArray) -> ColumnMeans:
-    """Return the means of a policy's columns over n decisions, zeros without any; unknown offers (n,) are -1."""
-    encoder = policy.online.belief.encoder
-    context, columns = np.zeros(encoder.n_context), np.zeros(1 + len(encoder.offers.main_names))
-    context[0] = columns[0] = 1.0
-    if contexts.n:
-        context = encoder.context_matrix(contexts).mean(axis=0)
-    known = offer[offer >= 0]
-    if len(known):
-        columns[1:] = encoder.offers.shared[known].mean(axis=0)
-    return ColumnMeans(context, columns)
 
 
 def carry_belief(
@@ -188,7 +141,7 @@ def _load(target: ThompsonSampling, sources: Sequence[BeliefSource], starts: Flo
     belief = target.online.untrained_belief(scales, starts if starts.any() else None)
     for name, model in belief.models().items():
         found = [
-            _Source(source, source.policy.online.belief.models()[name])
+            SourceModel(source, source.policy.online.belief.models()[name])
             for source in sources
             if name in source.policy.online.belief.models()
         ]
@@ -199,25 +152,8 @@ def _load(target: ThompsonSampling, sources: Sequence[BeliefSource], starts: Flo
     target.loads(pack({"kind": "thompson", **meta}, arrays))
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Source:
-    """One model of a source."""
-
-    source: BeliefSource
-    model: OfferModel
-
-    def context_places(self, keys: Sequence[Key]) -> dict[int, int]:
-        """Return the place among a target's context columns of each active column of this model that it has."""
-        places = {key: place for place, key in enumerate(keys)}
-        own = context_keys(self.model.encoder)
-        found = {
-            int(column): places.get(translated(own[column], self.source.names) or ()) for column in self.model.active
-        }
-        return {column: place for column, place in found.items() if place is not None}
-
-
 def _model_state(
-    model: OfferModel, sources: Sequence[_Source]
+    model: OfferModel, sources: Sequence[SourceModel]
 ) -> tuple[dict[str, object], dict[str, NDArray[np.generic]]]:
     """Return the state of one model of the target, an untrained one that is given the sources' weights."""
     keys = context_keys(model.encoder)
@@ -226,7 +162,7 @@ def _model_state(
     newest = sources[0].model
     model.prior.variances = _variances(model, sources[0])
     center, variance = model.prior.center, model.prior.variance
-    matrices = [_weight_matrix(model, each) for each in sources]
+    matrices = [weight_matrix(model, each) for each in sources]
     beliefs = [
         transfer(each.model.model.weights.mean, each.model.model.weights.covariance, matrix, center, variance)
         for each, matrix in zip(sources, matrices, strict=True)
@@ -252,7 +188,7 @@ def _is_selection(matrix: FloatArray, before: FloatArray, after: FloatArray) -> 
     return single and bool((before[columns] == after[rows]).all())
 
 
-def _variances(model: OfferModel, source: _Source) -> FloatArray:
+def _variances(model: OfferModel, source: SourceModel) -> FloatArray:
     """Return the variances of the prior's groups: as the source estimated them, or as given for a new group."""
     variances = model.prior.given.copy()
     n_context_groups = len(model.encoder.context_groups)
@@ -266,80 +202,10 @@ def _variances(model: OfferModel, source: _Source) -> FloatArray:
     return variances
 
 
-def _weight_matrix(model: OfferModel, source: _Source) -> FloatArray:
-    """Return the (D, E) matrix from the E weights of a source's model to the D weights of the target's."""
-    main = np.kron(_option_matrix(model.encoder, source.source), _context_matrix(model, source))
-    return np.asarray(block_diag(main, _pair_matrix(model, source)))
-
-
-def _option_matrix(encoder: Encoder, source: BeliefSource) -> FloatArray:
-    """Return the matrix A from the source's base and option columns to the target's."""
-    before, catalogue = source.policy.catalogue, encoder.catalogue
-    places = {key: place for place, key in enumerate(option_keys(catalogue))}
-    largest_before, largest = largest_attributes(before), largest_attributes(catalogue)
-    keys = option_keys(before)
-    options = [
-        (place, places[present])
-        for place, key in enumerate(keys)
-        if key[0] == "option" and (present := translated(key, source.names)) in places
-    ]
-    matrix, table = np.zeros((len(places), len(keys))), option_columns(before).table
-    for column, key in enumerate(keys):
-        present = translated(key, source.names)
-        if key[0] not in {"option", "attribute"}:
-            matrix[0, column] = 1.0
-        elif present is None and source.names.dimension(key[1]) is None:
-            matrix[0, column] = source.means.offer[column]
-        elif key[0] == "option" and present in places:
-            matrix[places[present], column] = 1.0
-        elif key[0] == "attribute" and present in places and largest_before[key] > 0.0:
-            matrix[places[present], column] = largest[present] / largest_before[key]
-        elif key[0] == "attribute":
-            for place, target in options:
-                matrix[target, column] = table[place - 1, column - 1]
-    return matrix
-
-
-def _context_matrix(model: OfferModel, source: _Source) -> FloatArray:
-    """Return the matrix B from the active context columns of a source's model to the target's."""
-    places = source.context_places(context_keys(model.encoder))
-    at = {int(column): place for place, column in enumerate(model.active)}
-    keys = context_keys(source.model.encoder)
-    matrix = np.zeros((len(at), len(source.model.active)))
-    for place, column in enumerate(source.model.active.tolist()):
-        if column in places:
-            matrix[at[places[column]], place] = 1.0
-        elif keys[column] != INTERCEPT and source.source.names.fact(keys[column][1]) is None:
-            matrix[0, place] = source.source.means.context[column]
-    return matrix
-
-
-def _pair_matrix(model: OfferModel, source: _Source) -> FloatArray:
-    """Return the matrix from the pairs of options of a source's model to the target's."""
-    places = {pair: place for place, pair in enumerate(_pairs(model, None))}
-    pairs = _pairs(source.model, source.source.names)
-    matrix = np.zeros((len(places), len(pairs)))
-    for column, pair in enumerate(pairs):
-        if pair in places:
-            matrix[places[pair], column] = 1.0
-    return matrix
-
-
-def _pairs(model: OfferModel, names: NameMap | None) -> list[frozenset[Key | None]]:
-    """Return the two options of each pair weight of a model, by their names, or by those that a map gives them."""
-    if not model.design.pairs.shape[1]:
-        return []
-    keys = option_keys(model.encoder.catalogue)[1:]
-    return [
-        frozenset(keys[place] if names is None else translated(keys[place], names) for place in pair)
-        for pair in model.encoder.offers.pair_columns.tolist()
-    ]
-
-
 def _customer_state(belief: RewardBelief, sources: Sequence[BeliefSource]) -> dict[str, NDArray[np.generic]]:
     """Return the customers' own effects in the target's columns, each column from the newest source that has it.
 
-    Evidence on an attribute is in units of its column, which the largest value divides: see `_option_matrix`.
+    Evidence on an attribute is in units of its column, which the largest value divides: see `option_matrix`.
     """
     catalogue = belief.catalogue
     places, owners = option_keys(catalogue), {key: place for place, key in enumerate(owner_keys(catalogue))}
@@ -355,7 +221,7 @@ def _customer_state(belief: RewardBelief, sources: Sequence[BeliefSource]) -> di
         at = {name: place for place, name in enumerate(_customers(source))}
         rows = np.array([at.get(name, -1) for name in names], dtype=np.int64)
         there = rows >= 0
-        matrix = _option_matrix(belief.encoder, source)
+        matrix = option_matrix(belief.encoder, source)
         keys = option_keys(source.policy.catalogue)
         for column, key in enumerate(keys):
             present = translated(key, source.names)

@@ -8,7 +8,9 @@ import pytest
 
 import bandit
 from bandit.catalogue.aliases import NameMap
-from bandit.policies.thompson.carried import BeliefSource, carry_belief, column_means
+from bandit.domain import Outcomes
+from bandit.policies.thompson.belief_source import BeliefSource, column_means
+from bandit.policies.thompson.carried import carry_belief
 from bandit.policies.thompson.new_options import NEW_OPTION_CHANCE
 from tests.conftest import SPRING, draw_contexts, draw_outcomes
 
@@ -30,6 +32,9 @@ def before():
 
 
 def source(policy, catalogue, n=400):
+    if not n:
+        names = NameMap(policy.catalogue, catalogue)
+        return BeliefSource(policy, names, column_means(policy, policy.catalogue.contexts([]), np.zeros(0, dtype=int)))
     outcomes = draw_outcomes(policy.catalogue, n, np.random.default_rng(9))
     return BeliefSource(
         policy, NameMap(policy.catalogue, catalogue), column_means(policy, outcomes.contexts, outcomes.offer)
@@ -317,3 +322,54 @@ def test_binned_effects_keep_their_columns_when_a_state_is_read_again():
     again = bandit.ThompsonSampling(catalogue)
     again.loads(policy.dumps())
     assert np.array_equal(again.predict(contexts.take(slice(0, 50))), policy.predict(contexts.take(slice(0, 50))))
+
+
+NEWSLETTER = {
+    "objective": {"kind": "conversion"},
+    "context": {"plan": {"type": "categorical", "values": ["free", "gold"]}},
+    "dimensions": [{"name": "channel", "options": [{"name": "email"}, {"name": "sms"}, {"name": "call"}]}],
+}
+
+
+def shares_of_new(effect, *, carries=True, rounds=5, n=500, seed=0):
+    """The share of the new option in each round, with the other options at logits -1.5, -1.2 and -1.4."""
+    rng = np.random.default_rng(seed)
+    old = bandit.Catalogue.from_dict(NEWSLETTER)
+    wide = copy.deepcopy(NEWSLETTER)
+    wide["dimensions"][0]["options"].append({"name": "push"})
+    new = bandit.Catalogue.from_dict(wide)
+    logit = np.array([-1.5, -1.2, -1.4, -1.2 + effect])
+
+    def play(policy):
+        contexts = policy.catalogue.contexts({"plan": rng.choice(["free", "gold"], n).tolist()})
+        eligible = np.ones((n, policy.catalogue.n_offers), dtype=bool)
+        chance = policy.probabilities(contexts, eligible, rng)
+        offer = (chance.cumsum(axis=1) < rng.random((n, 1))).sum(axis=1).clip(max=chance.shape[1] - 1)
+        bought = rng.random(n) < 1.0 / (1.0 + np.exp(-logit[offer]))
+        reward = bought.astype(float)
+        policy.update(Outcomes.new(contexts, offer, eligible, chance[np.arange(n), offer], bought, reward, reward))
+        return float((offer == 3).mean())
+
+    policy = bandit.ThompsonSampling(old)
+    for _ in range(8):
+        play(policy)
+    target = bandit.ThompsonSampling(new)
+    if carries:
+        carry_belief(target, [source(policy, new, 0)], new.contexts({"plan": ["free", "gold"] * 50}))
+    return [play(target) for _ in range(rounds)]
+
+
+def test_a_good_new_option_is_found_and_a_bad_one_costs_little():
+    """Means of 5 campaigns. The first 500 decisions give either option 10 % (+- 4 points: draws of 64, and 2,500 trials
+
+    at 0.1 have a deviation of 0.6 points). One that is 0.8 logits better than the best has most decisions after 2,500,
+    one that is as much worse under 4 %. Negative control: a policy that forgot gives the bad one twice the share.
+    """
+    good = np.mean([shares_of_new(0.8, seed=seed) for seed in range(5)], axis=0)
+    bad = np.mean([shares_of_new(-0.8, seed=seed) for seed in range(5)], axis=0)
+    assert good[0] == pytest.approx(0.10, abs=0.04)
+    assert bad[0] == pytest.approx(0.10, abs=0.04)
+    assert good[-1] > 0.6
+    assert bad[-1] < 0.04
+    forgot = np.mean([shares_of_new(-0.8, carries=False, rounds=1, seed=seed)[0] for seed in range(5)])
+    assert forgot > 0.2

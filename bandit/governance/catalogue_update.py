@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 from bandit.catalogue import Catalogue
 from bandit.catalogue.changes import CatalogueChange, catalogue_changes
-from bandit.engine.default_policy import default_policy
 from bandit.errors import InputError
 from bandit.learning import CarryReport, PolicyLearner
 from bandit.learning.carry import first_state
@@ -62,18 +61,20 @@ class CatalogueUpdate:
         }
 
 
-def update_catalogue(store: Store, catalogue: Catalogue, *, dry_run: bool = False) -> CatalogueUpdate:
-    """Register a catalogue with the serving policy's settings, and let it take over what that policy has learned.
+def update_catalogue(
+    store: Store, catalogue: Catalogue, number: int | None, *, dry_run: bool = False
+) -> CatalogueUpdate:
+    """Register a catalogue with the settings of policy `number`, and let it take over what that policy has learned.
 
-    The serving policy is the roll-out's champion, else the newest. Programs go on with the catalogue that they opened;
-    `Engine.open` with the new one, or `Engine.resume`, then serves from the carried belief at once. With `dry_run`
-    nothing is written. InputError for a database without a catalogue, PolicyError for a policy that the new catalogue
-    does not allow, as one that always gives an offer which is gone.
+    The policy is the one that serves the database, None where it knows none. Programs go on with the catalogue that
+    they opened; `Engine.open` with the new one, or `Engine.resume`, then serves from the carried belief at once. With
+    `dry_run` nothing is written. InputError for a database without a catalogue, PolicyError for a policy that the new
+    catalogue does not allow, as one that always gives an offer which is gone.
     """
     latest = store.catalogues.latest()
     if latest is None:
         raise InputError(f"{store.path}: the database has no catalogue yet, so nothing can change; import a log")
-    number, (catalogue_id, before) = default_policy(store), latest
+    catalogue_id, before = latest
     if number is not None:
         catalogue_id, spec = store.catalogues.policy_spec(number)
         before = store.catalogues.get(catalogue_id)
