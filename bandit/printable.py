@@ -49,3 +49,13 @@ def _shown(character: str) -> str:
         return character
     # Also lone surrogates and marks that change the direction of writing.
     return " " if character in "\t\n\r" else character.encode("unicode_escape").decode()
+
+
+def decisions_that_count(n: int, stands_for: float) -> str:
+    """Return n decisions in words, and how many they stand for where these are not as many.
+
+    >>> decisions_that_count(1_829, 4_012.2), decisions_that_count(1, 1.0)
+    ('1,829 decisions that stand for 4,012', '1 decision')
+    """
+    words = counted(n, "decision")
+    return words if stands_for == n else f"{words} that stand for {stands_for:,.0f}"

@@ -52,7 +52,8 @@ class CandidateSums:
 class EvaluationSums:
     """Everything that is added up over the log; policy 0 of `tally` is the one that wrote the log.
 
-    `offers` (N,) counts how often each offer was chosen, `earning` the decisions that earned something.
+    `offers` (N,) counts how often each offer was chosen. The `n` rows stand for `decisions`, of which `earning` earned
+    something; these are numbers of rows unless rows stand for other numbers of decisions than one.
     """
 
     def __init__(self, request: EvaluationRequest, segments: Segments | None) -> None:
@@ -61,7 +62,7 @@ class EvaluationSums:
         self.candidates = [CandidateSums(n_offers) for _ in request.policies]
         self.segments = segments
         self.offers = np.zeros(n_offers, dtype=np.int64)
-        self.n = self.earning = 0
+        self.n, self.decisions, self.earning = 0, 0.0, 0.0
         self.customers_known = False
 
 
@@ -105,7 +106,7 @@ class Evaluator:
             self._add_weights(sums.candidates[place], feedback[-1], table, logging)
         sums.tally.add(*feedback)
         self._add_contrasts(feedback)
-        earned = self._earned(batch)
+        earned, stands_for = self._earned(batch), batch.stands_for
         if sums.segments is not None:
             sums.segments.add(batch.contexts, feedback, earned)
         if self.request.estimated:
@@ -114,7 +115,8 @@ class Evaluator:
             self.diagnostics.add(batch, cluster, logging.table)
         sums.offers += np.bincount(batch.offer, minlength=n_offers)
         sums.n += len(batch)
-        sums.earning += int(earned.sum())
+        sums.decisions += float(len(batch) if stands_for is None else stands_for.sum())
+        sums.earning += float(earned.sum() if stands_for is None else stands_for @ earned)
         sums.customers_known = cluster is not None
 
     def _earned(self, batch: LoggedBatch) -> BoolArray:
@@ -126,13 +128,14 @@ class Evaluator:
         self, sums: CandidateSums, feedback: Feedback, table: FloatArray, logging: LoggingProbabilities
     ) -> None:
         """Add the weights of one policy; with estimated propensities, its overlap with the logging policy, too."""
-        sums.probability += table.sum(axis=0)
+        stands_for = feedback.weight
+        sums.probability += table.sum(axis=0) if stands_for is None else stands_for @ table
         weight = feedback.target / feedback.propensity
         if self.request.estimated and logging.table is not None:
-            sums.weights.add(weight, feedback.cluster)
-            sums.overlap.add(logging.table, table)
+            sums.weights.add(weight, feedback.cluster, stands_for=stands_for)
+            sums.overlap.add(logging.table, table, stands_for)
         else:
-            sums.weights.add(weight, feedback.cluster, table, logging.table)
+            sums.weights.add(weight, feedback.cluster, table, logging.table, stands_for=stands_for)
 
     def _add_contrasts(self, feedback: Sequence[Feedback]) -> None:
         """Add the differences of weights between each policy and the baseline, where that is one of them."""
@@ -140,7 +143,7 @@ class Evaluator:
         if place:
             baseline = feedback[place].target
             for sums, each in zip(self.sums.candidates, feedback[1:], strict=True):
-                sums.contrast.add((each.target - baseline) / each.propensity)
+                sums.contrast.add((each.target - baseline) / each.propensity, each.weight)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -169,6 +172,7 @@ class _BatchFeedback:
             robust_target=predicted if "robust" in needs else None,
             marginal_weight=ones if "marginal" in needs else None,
             slate_weight=ones if "slate" in needs else None,
+            weight=batch.stands_for,
         )
 
     def of_candidate(self, table: FloatArray, robust: FloatArray | None) -> Feedback:
@@ -191,4 +195,5 @@ class _BatchFeedback:
             robust_target=None if robust is None else np.einsum("ij,ij->i", table, robust),
             marginal_weight=marginal,
             slate_weight=slate,
+            weight=batch.stands_for,
         )

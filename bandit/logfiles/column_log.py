@@ -50,7 +50,7 @@ class ColumnLog:
         """
         self._source, self._catalogue, self._mapping, self._name = source, catalogue, mapping, name
         self._unchanged = unchanged
-        reader = RowReader(catalogue, mapping, name, max_listed=max_listed)
+        reader = RowReader(catalogue, mapping, name, max_listed=max_listed, own_weights=source.has_weights)
         settled_before = now() - catalogue.objective.window
         kept = []
         self._n = self._still_open = 0
@@ -121,5 +121,5 @@ class ColumnLog:
             raise InputError(f"a batch has at least one decision; seen size {size}")
         if self._unchanged is not None:
             self._unchanged()
-        reader = RowReader(self._catalogue, self._mapping, self._name)
+        reader = RowReader(self._catalogue, self._mapping, self._name, own_weights=self._source.has_weights)
         yield from reader.read_labelled(self._source, size, self._kept)

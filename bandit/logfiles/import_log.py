@@ -47,8 +47,8 @@ def import_log(
     the same id with other content.
     """
     path = Path(path)
-    reader = RowReader(catalogue, mapping, str(path), max_listed=max_listed)
     source = open_source(path, mapping.file.delimiter, progress)
+    reader = RowReader(catalogue, mapping, str(path), max_listed=max_listed, own_weights=source.has_weights)
     with store.transaction():
         writer = _ImportWriter(store, catalogue, propensities_known=mapping.propensities_known)
         try:
@@ -100,6 +100,7 @@ class _ImportWriter:
                     propensity=self._propensity(rows.propensity[places]),
                     group=groups[part],
                     removals=rows.eligible.removals(places),
+                    weights=rows.weight[places] if len(rows.weight) else None,
                 )
             )
             self._write_events(rows, places, seq)

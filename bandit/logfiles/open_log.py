@@ -107,7 +107,8 @@ def _mapping_of(mapping: MappingLike, source: Source, catalogue: Catalogue, name
 
 def _export_mapping(source: Source, catalogue: Catalogue, name: str) -> LogMapping:
     """Return the mapping of an export's columns, as far as the source has them."""
-    layout, present, prefix = ExportLayout.of(catalogue), source.columns, ""
+    present, prefix = source.columns, ""
+    layout = ExportLayout.found(catalogue, [name.removeprefix(f"{EXPORT_PROPERTY}.") for name in present])
     if isinstance(source, DsjsonSource):
         # A line does not have missing values, so the first line need not have every fact.
         prefix = f"{EXPORT_PROPERTY}."

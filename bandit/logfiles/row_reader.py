@@ -16,6 +16,7 @@ from bandit.logfiles.columns.identity import IdentityReader
 from bandit.logfiles.columns.offers import OfferReader, PropensityReader
 from bandit.logfiles.columns.outcomes import OutcomeEvents, OutcomeReader
 from bandit.logfiles.columns.time import TimeReader
+from bandit.logfiles.columns.weight import WeightReader
 from bandit.logfiles.coverage import MappingCoverage
 from bandit.logfiles.rejections import ChunkRejections, ImportReport, Rejections
 from bandit.store.records import object_array
@@ -34,7 +35,8 @@ class CheckedRows:
     """n rows of a file in checked columns; `ok` (n,) marks those that can be used.
 
     In the other rows what could not be read is missing: NaN, -1 for an offer. `contexts` has no customers. Customers
-    and decision ids are None where no column has them and none were to be made. Unknown propensities are NaN.
+    and decision ids are None where no column has them and none were to be made. Unknown propensities are NaN. `weight`
+    is how many decisions each stands for, empty where each stands for one.
     """
 
     ok: BoolArray
@@ -48,6 +50,7 @@ class CheckedRows:
     closed: BoolArray
     groups: Sequence[str]
     eligible: RowEligibility
+    weight: FloatArray
 
     def __len__(self) -> int:
         return len(self.ok)
@@ -57,17 +60,30 @@ class RowReader:
     """Reads a source of rows by one mapping: checks each column and rejects the rows that cannot be used.
 
     The checks of a row have a fixed order, and the first that fails is the reason: number of fields, decision id,
-    customer, time, facts, offer, propensity, outcomes, group, closed, eligible offers, an id that an earlier row has.
+    customer, time, facts, offer, propensity, weight, outcomes, group, closed, eligible offers, an id that an earlier
+    row has.
     """
 
-    def __init__(self, catalogue: Catalogue, mapping: LogMapping, name: str, *, max_listed: int = 1_000) -> None:
-        """Check the mapping against the catalogue; CatalogueError where it does not fit. `name` is for messages."""
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        mapping: LogMapping,
+        name: str,
+        *,
+        max_listed: int = 1_000,
+        own_weights: bool = False,
+    ) -> None:
+        """Check the mapping against the catalogue; CatalogueError where it does not fit.
+
+        `name` is for messages; `own_weights` says that the source has a weight of its own for each line.
+        """
         self._catalogue, self._name = catalogue, name
         self._identity = IdentityReader(mapping)
         self._time = TimeReader(mapping)
         self._facts = FactReader(catalogue, mapping)
         self._offers = OfferReader(catalogue, mapping)
         self._propensities = PropensityReader(catalogue, mapping)
+        self._weights = WeightReader(mapping, own=own_weights)
         self._outcomes = OutcomeReader(mapping)
         self._eligibility = eligibility_reader(catalogue, mapping)
         self._group = GroupReader(mapping)
@@ -77,6 +93,7 @@ class RowReader:
             self._facts,
             self._offers,
             self._propensities,
+            self._weights,
             self._outcomes,
             self._eligibility,
             self._group,
@@ -162,12 +179,13 @@ class RowReader:
         contexts = self._facts.read(chunk, rejections)
         offer = self._offers.read(chunk, rejections)
         propensity = self._propensities.read(chunk, offer, rejections)
+        weight = self._weights.read(chunk, rejections)
         events = self._outcomes.read(chunk, rejections)
         groups = self._group.groups(chunk, rejections)
         closed = self._group.closed(chunk, rejections)
         eligible = self._eligibility.read(chunk, contexts, offer, rejections)
         return CheckedRows(
-            rejections.ok, ids, customers, time, contexts, offer, propensity, events, closed, groups, eligible
+            rejections.ok, ids, customers, time, contexts, offer, propensity, events, closed, groups, eligible, weight
         )
 
     def _batch(self, rows: CheckedRows, kept: IntArray) -> LoggedBatch:
@@ -182,7 +200,10 @@ class RowReader:
         masks = rows.eligible.mask(kept)
         if len(masks) == 1:
             masks = np.broadcast_to(masks[0], (len(kept), self._catalogue.n_offers))
-        return LoggedBatch(contexts, offer, masks, rows.propensity[kept], converted, revenue, reward, rows.time[kept])
+        weight = rows.weight[kept] if len(rows.weight) else rows.weight
+        return LoggedBatch(
+            contexts, offer, masks, rows.propensity[kept], converted, revenue, reward, rows.time[kept], weight
+        )
 
     def _outcome(self, events: Sequence[OutcomeEvents], kept: IntArray) -> tuple[BoolArray, FloatArray, FloatArray]:
         """Return whether each decision converted, its net revenue, and its reward as the log has it, (n,) each."""

@@ -155,6 +155,7 @@ class CatalogueTranslation:
             revenue=kept.revenue,
             reward=reward,
             time=kept.time,
+            weight=_weights(kept.weight),
         )
 
     def _propensity(self, columns: DecisionColumns) -> FloatArray:
@@ -164,6 +165,11 @@ class CatalogueTranslation:
         if not self._unknown_policies:
             return columns.propensity
         return np.where(np.isin(columns.policy_id, self._unknown_policies), np.nan, columns.propensity)
+
+
+def _weights(weight: FloatArray) -> FloatArray:
+    """Return the weights, empty where all are 1."""
+    return weight[:0] if (weight == 1.0).all() else weight
 
 
 def _no_masks(n: int) -> BoolArray:

@@ -36,6 +36,7 @@ class DecisionRows:
     returns the JSON of what the rules removed for a row; it is called only for eligible sets that are new.
     Row i has the position `first_position + i` in its batch. `customer_keys` are the customers in stored form, if the
     caller has them already; otherwise the store computes them. `arms` are those of a roll-out that served them.
+    `weights` (n,) above 0 are how many decisions each stands for, one where there are none.
     """
 
     decision_ids: Sequence[str]
@@ -57,6 +58,7 @@ class DecisionRows:
     removals: Callable[[int], str] | None = None
     customer_keys: Sequence[str] | ObjectArray | None = None
     arms: ArmRows | None = None
+    weights: FloatArray | None = None
 
     def __len__(self) -> int:
         return len(self.decision_ids)
@@ -103,6 +105,7 @@ class DecisionColumns:
     for decisions imported with their propensities, and that of `Catalogues.unknown_policy` for those imported without,
     whose `propensity` is the meaningless `PLACEHOLDER`. `converted`, `revenue` and `value` count events within the
     window; `closed` and `n_events` count all current events; `last_event_id` is 0 for a decision without events.
+    `weight` is how many decisions each stands for, as a rule 1.
     """
 
     seq: IntArray
@@ -128,6 +131,7 @@ class DecisionColumns:
     closed: BoolArray
     n_events: IntArray
     last_event_id: IntArray
+    weight: FloatArray
 
     def __len__(self) -> int:
         return len(self.seq)

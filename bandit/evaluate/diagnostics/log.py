@@ -72,11 +72,11 @@ class LogDiagnostics:
         """
         self._self_test.add(batch.reward, batch.propensity, batch.offer, logging)
         if self._propensities is not None:
-            self._propensities.add(batch.offer, batch.propensity, batch.eligible, cluster)
+            self._propensities.add(batch.offer, batch.propensity, batch.eligible, cluster, batch.stands_for)
         if logging is not None:
             if self._choices is None:
                 self._choices = ChoiceCounts(self._catalogue)
-            self._choices.add(batch.offer, logging)
+            self._choices.add(batch.offer, logging, batch.stands_for)
         if cluster is not None:
             if self._repeats is None:
                 self._repeats = RepeatCounts()

@@ -96,7 +96,7 @@ class EstimatedPropensities:
         if not len(rows):
             raise InputError("the log has no decisions to estimate propensities from; import some first")
         columns = FactColumns(catalogue, rows.contexts)
-        choices = ObservedChoices(columns.of(rows.contexts), rows.offer, rows.masks, rows.which)
+        choices = ObservedChoices(columns.of(rows.contexts), rows.offer, rows.masks, rows.which, rows.weight)
         offers = offer_effects(Encoder(catalogue, pairs=False).offers.main)
         fold = np.floor(rows.shares * folds)
         models = []

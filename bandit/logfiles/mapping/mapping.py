@@ -79,6 +79,7 @@ def _check(file: MappingDocument) -> None:
             'as "1/3"), or [[propensity]] entries where it depends on the offer; where the log does not have them, say '
             f'so by propensity = "{UNKNOWN_PROPENSITY}"'
         )
+    fixed_weight(columns.weight)
     if columns.time is None and (columns.time_format != "iso" or columns.time_unit != "s"):
         raise CatalogueError("[columns] has time_format or time_unit without time; name the column of the times")
     if columns.time_format == "iso" and columns.time_unit != "s":
@@ -128,6 +129,18 @@ def _check_time_format(style: str) -> None:
         return  # a valid format, which an empty text does not fit
     except re.error as fault:
         raise CatalogueError(f'[columns] time_format "{style}" is none: {fault}') from fault
+
+
+def fixed_weight(value: str | float | None) -> float | None:
+    """Return a weight given as a number; None for a text, which names a column, and where none is given.
+
+    CatalogueError where it is not above 0.
+    """
+    if value is None or isinstance(value, str):
+        return None
+    if not 0.0 < float(value) < INVALID:
+        raise CatalogueError(f"[columns] weight is a column or a number above 0; seen {value}")
+    return float(value)
 
 
 def fixed_propensity(value: str | float) -> float | None:

@@ -76,6 +76,14 @@ class ColumnsSection(_MappingSection, frozen=True):
             examples=["probability", 0.5, "1/3", "unknown"],
         ),
     ] = None
+    weight: Annotated[
+        str | int | float | None,
+        Meta(
+            description="How many decisions a row stands for, above 0, as where a logger kept a part of them: a "
+            "column, or a number for all rows; by default 1, or what the format of the log says of its own lines.",
+            examples=["weight", 1],
+        ),
+    ] = None
     group: Annotated[
         str | None, Meta(description="The column with the customer's group, for `lift` and others.", examples=["group"])
     ] = None

@@ -50,6 +50,11 @@ class Source(Protocol):
         """The names of its columns."""
         ...
 
+    @property
+    def has_weights(self) -> bool:
+        """Whether a column "weight" has how many decisions each line stands for, as its format says."""
+        ...
+
     def chunks(self, columns: Sequence[str], size: int, progress: Progress | None) -> Iterator[SourceChunk]:
         """Yield the rows in order, at most `size` at a time, with the columns named.
 

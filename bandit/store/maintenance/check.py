@@ -75,6 +75,14 @@ def _propensities(raw: sqlite3.Connection) -> Iterator[str]:
         yield f'decision "{decision_id}" has the propensity {propensity}, which is not in (0, 1]'
 
 
+def _weights(raw: sqlite3.Connection) -> Iterator[str]:
+    for decision_id, weight in raw.execute(
+        "SELECT d.decision_id, w.weight FROM decision_weights w JOIN decisions d ON d.seq = w.seq "
+        "WHERE NOT (w.weight > 0 AND w.weight < 9e999)"
+    ):
+        yield f'decision "{decision_id}" stands for {weight} decisions, which is not a finite number above 0'
+
+
 def _contexts(raw: sqlite3.Connection) -> Iterator[str]:
     for (decision_id,) in raw.execute("SELECT decision_id FROM decisions WHERE NOT json_valid(context)"):
         yield f'decision "{decision_id}" has a context that is not JSON; restore it from a backup'
@@ -140,6 +148,6 @@ def _snapshots(raw: sqlite3.Connection) -> Iterator[str]:
 
 
 _CHECKS = (
-    _pages, _references, _catalogues, _sets, _propensities, _contexts, _offers, _vectors, _steps, _snapshots,
+    _pages, _references, _catalogues, _sets, _propensities, _weights, _contexts, _offers, _vectors, _steps, _snapshots,
     check_repeats,
 )  # fmt: skip

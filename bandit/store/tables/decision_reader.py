@@ -14,6 +14,7 @@ from bandit.errors import UnknownDecisionError
 from bandit.store.corruption import decoding
 from bandit.store.records import DecisionColumns, EventColumns, Where, object_array
 from bandit.store.tables import activation
+from bandit.store.tables.decision_weights import has_weights, read_weights
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -67,6 +68,10 @@ SELECT k.key FROM (
 ) s JOIN customers k ON k.id = s.id
 """  # noqa: S608
 _BY_GROUP = f"SELECT d.grp, count(*) FROM decisions d WHERE {_FILTER} GROUP BY d.grp"  # noqa: S608
+
+_WEIGHTED = f"""
+SELECT count(*) FROM decision_weights w CROSS JOIN decisions d ON d.seq = w.seq WHERE {_FILTER}
+"""  # noqa: S608
 
 _NOT_COMPUTABLE = f"""
 SELECT CASE
@@ -187,6 +192,11 @@ class DecisionReader:
                 if raw.execute("SELECT 1 FROM decisions WHERE decision_id = ?", (decision_id,)).fetchone() is not None:
                     return decision_id
         return None
+
+    def weighted(self, where: Where = _EVERYTHING) -> int:
+        """Return how many of the decisions stand for more or less than one."""
+        with self._connection.reading() as raw:
+            return int(raw.execute(_WEIGHTED, _filter(where)).fetchone()[0]) if has_weights(raw) else 0
 
     def last_seq(self) -> int:
         """Return the number of the newest decision, 0 without any."""
@@ -325,6 +335,8 @@ class DecisionReader:
 
         seq = integers(0)
         outcomes = self.outcomes(seq, event, window)
+        with self._connection.reading() as raw:
+            weight = read_weights(raw, seq)
         return DecisionColumns(
             seq=seq,
             decision_id=object_array(columns[1]),
@@ -349,6 +361,7 @@ class DecisionReader:
             closed=outcomes.closed,
             n_events=outcomes.n_events,
             last_event_id=outcomes.last_event_id,
+            weight=weight,
         )
 
 
