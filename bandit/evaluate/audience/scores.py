@@ -48,7 +48,8 @@ class OptionScores:
     `given` is the baseline's probability of the option and `may` whether the customer may get it; elsewhere the others
     are 0. `response` scores the response to the option, `gain` the reward of it less that of what the baseline gives.
     `weight` is target / propensity of the option, and `apart` this less the baseline's. `best` says whether the model
-    expects the largest reward of the option, of those of its dimension.
+    expects the largest reward of the option, of those of its dimension. `stands_for` (n,) is how many decisions each
+    row stands for.
     """
 
     contexts: Contexts
@@ -61,6 +62,7 @@ class OptionScores:
     weight: FloatArray
     apart: FloatArray
     best: BoolArray
+    stands_for: FloatArray
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -105,7 +107,17 @@ class OptionLayout:
             np.concatenate(each, axis=1) for each in zip(*parts, strict=True)
         )
         return OptionScores(
-            batch.contexts, known.cluster, known.responded, given, may, response, gain, weight, apart, best
+            batch.contexts,
+            known.cluster,
+            known.responded,
+            given,
+            may,
+            response,
+            gain,
+            weight,
+            apart,
+            best,
+            batch.weights,
         )
 
 

@@ -86,9 +86,6 @@ def _is_of_dsjson(event: DsjsonEvent) -> bool:
 class DsjsonSource:
     """One dsjson file, plain or gzipped, read line by line."""
 
-    has_weights = True
-    """Whether the column `weight` says how many events each row stands for."""
-
     def __init__(self, path: Path, progress: Progress | None = None) -> None:
         """Find the file; LogFileError where it cannot be read. `progress` is called while outcomes are looked for."""
         self.path = path
@@ -114,6 +111,11 @@ class DsjsonSource:
                     with self._faults_of(line):
                         names.update(dict.fromkeys(DsjsonEvent(text.removeprefix(_BOM)).paths()))
         return list(names)
+
+    @property
+    def has_weights(self) -> bool:
+        """Whether the format says how many decisions each line stands for: by `pdrop`, in the column `weight`."""
+        return True
 
     def chunks(self, columns: Sequence[str], size: int, progress: Progress | None) -> Iterator[SourceChunk]:
         """Yield the events in order, at most `size` lines at a time; LogFileError names a line that is no JSON object.

@@ -32,7 +32,8 @@ class VwPolicy(ABC):
     declared scale are standardised by these outcomes, the unit of money is their rewards' root mean square, and VW
     learns them in their order. VW cannot unlearn: an outcome that is corrected after it was learned stays as it was
     (`not_restated` counts them), and outcomes of decisions that are still open are not learned in part. A workspace
-    serves one thread at a time, which a lock ensures.
+    serves one thread at a time, which a lock ensures. Each `update` goes on from the state that `dumps` gives, so that
+    the steps of a log give the same state whether or not it was loaded in between, with any of VW's arguments.
     """
 
     learns = True
@@ -101,6 +102,7 @@ class VwPolicy(ABC):
             self.not_restated += int(complete.is_update.sum())
             new = _repeated(complete.take(~complete.is_update))
             if self._warmup is None:
+                self._vw.resume()
                 self._learn(new)
                 return
             room = self._warmup.room

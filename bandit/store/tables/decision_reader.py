@@ -69,6 +69,10 @@ SELECT k.key FROM (
 """  # noqa: S608
 _BY_GROUP = f"SELECT d.grp, count(*) FROM decisions d WHERE {_FILTER} GROUP BY d.grp"  # noqa: S608
 
+_WEIGHTED = f"""
+SELECT count(*) FROM decision_weights w CROSS JOIN decisions d ON d.seq = w.seq WHERE {_FILTER}
+"""  # noqa: S608
+
 _NOT_COMPUTABLE = f"""
 SELECT CASE
     WHEN d.policy_id IS NULL THEN 'imported'
@@ -192,10 +196,10 @@ class DecisionReader:
                     return decision_id
         return None
 
-    def weighted(self) -> bool:
-        """Say whether any decision stands for more or less than one."""
+    def weighted(self, where: Where = _EVERYTHING) -> int:
+        """Return how many of the decisions stand for more or less than one."""
         with self._connection.reading() as raw:
-            return has_weights(raw)
+            return int(raw.execute(_WEIGHTED, _filter(where)).fetchone()[0]) if has_weights(raw) else 0
 
     def last_seq(self) -> int:
         """Return the number of the newest decision, 0 without any."""
