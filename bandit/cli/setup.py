@@ -206,6 +206,12 @@ def import_(
             help="Import the other rows even if rows are rejected because of their outcome; later results say so.",
         ),
     ] = False,
+    as_new: Annotated[
+        bool,
+        typer.Option(
+            "--as-new", help="Take all rows as new decisions, even if they look like rows that are in the log already."
+        ),
+    ] = False,
     list_refused: Annotated[int, typer.Option("--list", min=0, help="How many rejected rows to list.")] = 20,
     as_json: AsJson = False,
     format_name: Format = None,
@@ -244,6 +250,7 @@ def import_(
                 strict=strict,
                 max_listed=max(list_refused, 1),
                 accept_refused=accept_refused,
+                as_new=as_new,
             )
             _require_some(
                 result.n_imported + result.n_repeated, result.refused[0].reason if result.refused else "", log
