@@ -203,7 +203,8 @@ def import_(
         bool,
         typer.Option(
             "--accept-refused",
-            help="Import the other rows even if rows are rejected because of their outcome; later results say so.",
+            help="Import what can be read, even if rows are rejected because of their outcome or ids have lost digits; "
+            "later results say so.",
         ),
     ] = False,
     as_new: Annotated[

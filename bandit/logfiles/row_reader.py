@@ -33,10 +33,10 @@ LOG_POLICY = "log"
 """The label of the policy that wrote a log file."""
 
 ACCEPT_REFUSED = (
-    "To use the other rows all the same put accept_refused = true above the tables of the mapping (for an import, "
+    "To use the log all the same put accept_refused = true above the tables of the mapping (for an import, "
     "--accept-refused does it)"
 )
-"""How a log is used whose rows are refused because of what came of them."""
+"""How a log is used although a finding refuses it."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -181,7 +181,7 @@ class RowReader:
             rejections.n,
             tuple(rejections.listed),
             by_reason,
-            (*findings, *(self._selection.findings(by_reason) if rejections.n else ())),
+            (*findings, *self._identity.findings(), *(self._selection.findings(by_reason) if rejections.n else ())),
         )
 
     def reject_findings(self, report: ImportReport, *, accepted: bool = False) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bandit.catalogue.schema import MAX_NAME
+from bandit.logfiles.columns.damaged_ids import IdDamage
 from bandit.logfiles.columns.seen import SeenIds
 from bandit.logfiles.columns.values import is_blank
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
     from bandit.domain import BoolArray, IntArray
     from bandit.logfiles.mapping.mapping import LogMapping
-    from bandit.logfiles.rejections import ChunkRejections
+    from bandit.logfiles.rejections import ChunkRejections, ImportFinding
     from bandit.logfiles.row_names import RowNames
     from bandit.logfiles.sources.source import SourceChunk
 
@@ -28,12 +29,16 @@ class IdentityReader:
         self.decision_id = mapping.file.columns.decision_id
         self.columns = [name for name in (self.customer, self.decision_id) if name is not None]
         self._seen = SeenIds()
+        named = (("customer", self.customer), ("decision id", self.decision_id))
+        self._damage = {column: IdDamage(what, column) for what, column in named if column is not None}
 
     def read(
         self, chunk: SourceChunk, rejections: ChunkRejections
     ) -> tuple[Sequence[str] | None, Sequence[str] | None]:
         """Return (customers, decision ids), None for what no column has; rows where one is unusable are rejected."""
         ids = customers = None
+        for column, damage in self._damage.items():
+            damage.add(chunk.columns[column])
         if self.decision_id is not None:
             ids = list(chunk.columns[self.decision_id])
             _reject_unusable("decision id", self.decision_id, ids, rejections)
@@ -58,6 +63,11 @@ class IdentityReader:
         if customers is None:
             customers = names.lines(chunk) if names.line_customers else made
         return customers, made
+
+    def findings(self) -> tuple[ImportFinding, ...]:
+        """Return what is wrong with the customers and ids read so far."""
+        found = (damage.finding() for damage in self._damage.values())
+        return tuple(finding for finding in found if finding is not None)
 
     def customers(self, chunk: SourceChunk) -> Sequence[str] | None:
         """Return the customers of rows that were checked before, None where no column has them."""
