@@ -9,9 +9,11 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from bandit.catalogue.events import EventPart
 from bandit.catalogue.group_schema import GroupsFile
 from bandit.catalogue.live_schema import GuardrailFile, RolloutFile, StickyFile
 from bandit.catalogue.objective import ObjectiveKind
+from bandit.catalogue.offer_costs import RateStacking
 from bandit.domain import MICROSECONDS
 from bandit.errors import CatalogueError
 
@@ -85,6 +87,13 @@ class OptionFile(_Strict, frozen=True):
             examples=[{"depth": 10}],
         ),
     ] = {}
+    stopped: Annotated[
+        bool,
+        Meta(
+            description="Whether the option has been stopped: logs may have it, and no policy chooses it any more.",
+            examples=[True],
+        ),
+    ] = False
 
 
 class AttributeFile(_Strict, frozen=True):
@@ -187,6 +196,14 @@ class ObjectiveFile(_Strict, frozen=True):
             examples=["shown"],
         ),
     ] = None
+    stacking: Annotated[
+        RateStacking,
+        Meta(
+            description="How the rates of one offer's options combine: `sum` adds them up, `product` takes each from "
+            "what the others leave, 1 - (1 - rate) x (1 - rate), whatever their order.",
+            examples=["product"],
+        ),
+    ] = "sum"
 
     @property
     def window_microseconds(self) -> int:
@@ -265,6 +282,15 @@ class CatalogueFile(_Strict, frozen=True):
             examples=[{"for": "3d"}],
         ),
     ] = None
+    events: Annotated[
+        dict[str, EventPart],
+        Meta(
+            description="The names of the events that are recorded, and what each does ([events](../events.md)): it "
+            "`converts`, `returns` money, is `shown`, is `feedback`, or is `ignored`. With it, other names are "
+            "refused.",
+            examples=[{"purchase": "converts", "refund": "returns"}],
+        ),
+    ] = {}
 
 
 def window_microseconds(text: str) -> int:

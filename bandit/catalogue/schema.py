@@ -8,6 +8,7 @@ from typing import Any, cast
 
 import msgspec
 
+from bandit.catalogue.event_schema import check_events
 from bandit.catalogue.file_tables import (
     CatalogueFile,
     DimensionFile,
@@ -20,6 +21,7 @@ from bandit.catalogue.file_tables import (
 from bandit.catalogue.group_schema import check_group_keys, check_groups
 from bandit.catalogue.live_schema import check_guardrail, check_live_keys, check_rollout
 from bandit.errors import CatalogueError
+from bandit.printable import did_you_mean
 
 MAX_NAME = 1_000
 """Longest name in a catalogue in characters."""
@@ -54,9 +56,13 @@ def encode(file: CatalogueFile) -> dict[str, object]:
     plain: dict[str, object] = _without_empty(msgspec.to_builtins(file))
     for dimension in cast("list[dict[str, Any]]", plain["dimensions"]):
         dimension["options"] = [
-            {key: value for key, value in option.items() if key != "attributes"} | option.get("attributes", {})
+            {key: value for key, value in option.items() if key != "attributes" and (key, value) != ("stopped", False)}
+            | option.get("attributes", {})
             for option in dimension["options"]
         ]
+    objective = cast("dict[str, Any]", plain.get("objective", {}))
+    if objective.get("stacking") == "sum":  # left out where it is the default, so that versions stay what they were
+        del objective["stacking"]
     plain["context"] = {"undeclared": plain.pop("undeclared"), **cast("dict[str, Any]", plain.get("context", {}))}
     return plain
 
@@ -130,6 +136,7 @@ def _check_live(file: CatalogueFile) -> None:
             raise CatalogueError("[sticky] for must be longer than nothing")
         _distinct("event of [sticky] until", file.sticky.until)
     _check_activation(file.objective)
+    check_events(file)
 
 
 def _check_activation(objective: ObjectiveFile) -> None:
@@ -166,6 +173,7 @@ def _texts(file: CatalogueFile) -> Iterator[tuple[str, str]]:
         yield from (("event", event) for event in file.sticky.until)
     if file.objective.activation is not None:
         yield "event", file.objective.activation
+    yield from (("event", event) for event in file.events)
 
 
 def _check_text(what: str, text: str) -> None:
@@ -190,6 +198,10 @@ def _check_dimension(dimension: DimensionFile) -> None:
                 f'dimension "{dimension.name}": no option has the attribute "{name}"; attributes are '
                 f"{', '.join(sorted(known))}"
             )
+    if all(option.stopped for option in dimension.options):
+        raise CatalogueError(
+            f'dimension "{dimension.name}": every option is stopped; leave one of them without stopped = true'
+        )
     for option in dimension.options:
         numbers = {
             "rate": option.rate,
@@ -235,10 +247,14 @@ def _check_rule(number: int, rule: RuleFile, options: Mapping[str, set[str]]) ->
         if name not in options:
             raise CatalogueError(
                 f'rule {number} names the unknown dimension "{name}"; dimensions are {", ".join(options)}'
+                f"{did_you_mean(name, options)}"
             )
         unknown = [option for option in forbidden if option not in options[name]]
         if unknown:
-            raise CatalogueError(f'rule {number} names "{unknown[0]}", which is not an option of "{name}"')
+            raise CatalogueError(
+                f'rule {number} names "{unknown[0]}", which is not an option of "{name}"'
+                f"{did_you_mean(unknown[0], options[name])}"
+            )
 
 
 def _distinct(what: str, names: Sequence[str]) -> None:

@@ -190,7 +190,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         warnings.simplefilter("always", UserWarning)
         warnings.showwarning = _as_note
         try:
-            return int(typer.main.get_command(app).main(given, prog_name="offer-bandit", standalone_mode=False) or 0)
+            return _run(given)
         except BrokenPipeError:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader of stdout has closed it
             return DONE
@@ -201,6 +201,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
             if debug:
                 traceback.print_exc()
             return _explain(fault)
+
+
+def _run(arguments: list[str]) -> int:
+    """Run one command, flush what it printed, and return its exit code."""
+    code = int(typer.main.get_command(app).main(arguments, prog_name="offer-bandit", standalone_mode=False) or 0)
+    sys.stdout.flush()
+    return code
 
 
 def _explain(fault: Exception) -> int:

@@ -225,9 +225,10 @@ def import_(
     """
     from bandit.catalogue import Catalogue
     from bandit.cli.databases import all_or_nothing, catalogue_for
+    from bandit.cli.logs import say_notices
     from bandit.logfiles import UNKNOWN_PROPENSITY, LogMapping, export_mapping, import_log
     from bandit.printable import as_sentence
-    from bandit.report.imports import import_json, import_tables
+    from bandit.report.imports import import_json, import_lines, import_tables
     from bandit.store import Store
     from bandit.store.customer_key import KEY_VARIABLE, customer_key
 
@@ -253,6 +254,7 @@ def import_(
                 accept_refused=accept_refused,
                 as_new=as_new,
             )
+            say_notices(known)
             _require_some(
                 result.n_imported + result.n_repeated, result.refused[0].reason if result.refused else "", log
             )
@@ -261,7 +263,9 @@ def import_(
     further = {} if read.propensities_known else {"propensities": UNKNOWN_PROPENSITY}
     if show_plain(style, lambda: import_json(result) | further, lambda: [("import", result)]):
         return
-    lines = [as_sentence(finding.sentence) for finding in result.findings]
+    lines = [] if result.event_rows is None else result.event_rows.sentences()
+    lines += [as_sentence(finding.sentence) for finding in result.findings]
+    lines += [*(f"note: {notice}." for notice in result.notices), *import_lines(result)]
     show(import_tables(result, list_refused), lines + ([] if read.propensities_known else [WITHOUT_PROPENSITIES]))
 
 

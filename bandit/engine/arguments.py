@@ -10,7 +10,7 @@ import numpy as np
 
 from bandit.catalogue.facts import shown
 from bandit.catalogue.schema import MAX_NAME
-from bandit.clock import Time, check_times, microseconds
+from bandit.clock import Time, check_plausible, plausible_time
 from bandit.domain import FloatArray, IntArray
 from bandit.errors import InputError, NumberError
 from bandit.store import EventRows
@@ -44,13 +44,13 @@ def check_texts(what: str, values: Sequence[object]) -> None:
 def checked_times(time: object, n: int, clock: Callable[[], int]) -> IntArray:
     """Return times in microseconds: an array as given, whatever its length, or one moment n times.
 
-    InputError for anything else, and for years outside 1 to 9999.
+    InputError for anything else, and for years out of reason (`bandit.clock.check_plausible`).
     """
     if not isinstance(time, np.ndarray):
-        return np.full(n, microseconds(time, clock), dtype=np.int64)
+        return np.full(n, plausible_time(time, clock), dtype=np.int64)
     if time.dtype.kind not in "iu":
         raise InputError(f"times are whole microseconds since 1970 UTC; seen an array of {time.dtype}")
-    check_times(time)
+    check_plausible(time, clock)
     return time.astype(np.int64)
 
 

@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING, Self, Unpack
 import numpy as np
 
 from bandit.catalogue import Catalogue
-from bandit.clock import Time, microseconds, new_id, new_ids, now
+from bandit.clock import Time, new_id, new_ids, now, plausible_time
 from bandit.domain import Decision, DecisionBatch, FloatArray, IntArray, ObjectArray, Policy, Progress
 from bandit.engine.arguments import check_texts, checked_amounts, checked_events, checked_text, checked_times
 from bandit.engine.counters import EngineCounters
 from bandit.engine.decisions import DecisionService
 from bandit.engine.default_policy import default_policy
+from bandit.engine.event_watch import EventWatch
 from bandit.engine.explainer import DecisionExplainer
 from bandit.engine.group_labels import GroupLabels
 from bandit.engine.guardrail_watch import GuardrailWatch
@@ -83,6 +84,7 @@ class Engine:
         self.store = store
         self.catalogue = catalogue
         self.seed = str(secrets.randbits(63) if options.seed is None else options.seed)
+        self._events = EventWatch(catalogue.events)
         self._labels = GroupLabels(catalogue.groups, options.group)
         self._clock = options.clock or now
         self._lock = threading.RLock()
@@ -309,7 +311,9 @@ class Engine:
         repeat (`Decision.held_from`) belongs to the decision that is held, as an event of its own. `revenue` and
         `reward` are in the catalogue's currency; a return is an event of its own with negative revenue. The event
         "closed" says that nothing more will come. With the same id and other content, DuplicateError, unless `correct`
-        says that the new content replaces the old. UnknownDecisionError for a decision that the log does not have;
+        says that the new content replaces the old. Where the catalogue declares [events], InputError for another name;
+        else the receipt's `notes`, and a warning once for each name, say which events do not count. An event before
+        its decision never counts. UnknownDecisionError for a decision that the log does not have;
         NumberError for NaN or infinity. If the database does not take the event in time, it is kept in the spool
         (`n_spooled`) and checked when it is written to the database; StoreError if it cannot be kept there either.
         """
@@ -336,9 +340,11 @@ class Engine:
     ) -> EventReceipt:
         """Record many events in one transaction; the rules are those of `record`, and all are written or none."""
         rows = checked_events(decision_ids, event, revenue, reward, time, event_ids, self._clock)
+        watched, notes_of = self._events.watched(rows)
         with self._lock:
             self._must_be_open()
-            return self._writer.events(rows, correct=correct)
+            receipt = self._writer.events(watched, correct=correct)
+        return notes_of(receipt)
 
     # -- learn -------------------------------------------------------------------------------------------------
 
@@ -452,7 +458,7 @@ class Engine:
     # -- inside ------------------------------------------------------------------------------------------------
 
     def _time(self, time: object) -> int:
-        return microseconds(time, self._clock)
+        return plausible_time(time, self._clock)
 
     def _must_be_open(self) -> None:
         if self._closed:

@@ -64,6 +64,7 @@ def summarise(sums: EvaluationSums, request: EvaluationRequest, log: LogSummary)
     ]
     return Evaluation(
         n=sums.n,
+        stands_for=sums.decisions,
         customers=realised.clusters if sums.customers_known else None,
         realised=realised,
         baseline=request.baseline,
@@ -75,6 +76,7 @@ def summarise(sums: EvaluationSums, request: EvaluationRequest, log: LogSummary)
         findings=log_findings,
         rows=tuple(rows),
         segments=_segments(sums, request, found),
+        outside=sums.outside,
     )
 
 
@@ -151,7 +153,7 @@ def _joint_differences(
 def _support(sums: EvaluationSums, request: EvaluationRequest, place: int) -> TargetSupport:
     """Return how far the log supports a policy, by its place among the candidates."""
     candidate = sums.candidates[place]
-    unsupported = float(candidate.probability[sums.offers == 0].sum() / sums.n)
+    unsupported = float(candidate.probability[sums.offers == 0].sum() / sums.decisions)
     mean_weight = sums.tally.mean_weight(1 + place, _SUPPORT_LEVEL)
     name, rarer = request.names[1 + place], _rarer_share(sums, request)
     if request.estimated:
@@ -189,7 +191,7 @@ def _segments(
 
 def _rarer_share(sums: EvaluationSums, request: EvaluationRequest) -> float:
     binary = request.catalogue.objective.kind == "conversion"
-    return rarer_share(sums.earning, sums.n, binary=binary)
+    return rarer_share(sums.earning, sums.decisions, binary=binary)
 
 
 def _has_fatal(found: Sequence[Finding]) -> bool:

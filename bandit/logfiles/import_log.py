@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from itertools import compress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,7 +13,10 @@ from bandit.catalogue.context_json import contexts_json
 from bandit.clock import now
 from bandit.domain import Progress
 from bandit.errors import DuplicateError, LogFileError
-from bandit.logfiles.columns.eligibility import MASK_CELLS
+from bandit.logfiles.columns.conditional_rules import MASK_CELLS
+from bandit.logfiles.columns.outcome_events import check_outcome_events
+from bandit.logfiles.events.event_rows import decision_rows
+from bandit.logfiles.extended import ImportTarget
 from bandit.logfiles.known_rows import AS_NEW, recognise, repeated_finding
 from bandit.logfiles.mapping.mapping import CLOSED, LogMapping
 from bandit.logfiles.row_digests import RowDigests
@@ -25,9 +29,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from bandit.catalogue import Catalogue
-    from bandit.domain import FloatArray, IntArray
+    from bandit.domain import FloatArray, IntArray, OutsideReason
     from bandit.logfiles.known_rows import KnownRows
     from bandit.logfiles.rejections import ImportFinding, ImportReport
+    from bandit.logfiles.sources.source import Source
     from bandit.store import Store
 
 IMPORT_CHUNK_ROWS = 50_000
@@ -52,39 +57,104 @@ def import_log(
     with `as_new` all rows are new, unless this very file was imported before.
     Rows that cannot be used are rejected one by one and reported; a malformed file, and with `strict` any rejected
     row, raises LogFileError, and then nothing at all is written. So does a log whose rows are refused because of what
-    came of them, unless `accept_refused` or the mapping says that the others are wanted: they give other numbers.
-    `progress` is called with bytes done and bytes in all. CatalogueError where the mapping does not fit the catalogue;
-    DuplicateError where the log has a decision of the same id with other content.
+    came of them, unless `accept_refused` or the mapping says that the others are wanted: they give other numbers. Rows
+    whose offer no policy of the catalogue can choose, such as one whose option was stopped, are imported under an
+    extended version of it, which has their options as `stopped`; the report counts them. `progress` is called with
+    bytes done and bytes in all. CatalogueError where the mapping does not fit the catalogue; DuplicateError where the
+    log has a decision of the same id with other content.
     """
     path = Path(path)
-    reader = RowReader(catalogue, mapping, str(path), max_listed=max_listed)
-    source = open_source(path, mapping.file.delimiter, progress)
-    with store.transaction():
-        known = digests = None
-        if mapping.file.columns.customer is None or mapping.file.columns.decision_id is None:
-            known = recognise(store, mapping, source, str(path), reader.row_columns, as_new=as_new)
-            digests = RowDigests(reader.row_columns.rows, reader.row_columns.outcomes)
-        writer = _ImportWriter(store, catalogue, mapping)
+    check_outcome_events(catalogue, mapping)
+    given = ImportTarget(catalogue, mapping)
+    run = _ImportRun(
+        store, path, given, progress, max_listed, strict=strict, accept_refused=accept_refused, as_new=as_new
+    )
+    target: ImportTarget | None = given
+    while target is not None:
+        last, (report, target) = target, run.attempt(target)
+    return replace(report, outside=run.outside) if last is not given else report
+
+
+class _OtherOffersError(Exception):
+    """Leaves the transaction of an attempt: the file has offers that the catalogue of the attempt does not have."""
+
+
+@dataclass(slots=True)
+class _ImportRun:
+    """The attempts to import one file: under the catalogue given, then under one with all offers of the file.
+
+    All decisions of a file are stored under one catalogue, so that what was eligible is known of each of them. Where a
+    part of the file was imported before under the catalogue given, as by a version that refused the other rows, its
+    decisions stay there, and the other rows alone are stored under the extended catalogue.
+    """
+
+    store: Store
+    path: Path
+    given: ImportTarget
+    progress: Progress | None
+    max_listed: int
+    strict: bool
+    accept_refused: bool
+    as_new: bool
+    outside: tuple[OutsideReason, ...] = ()
+
+    def attempt(self, target: ImportTarget) -> tuple[ImportReport, ImportTarget | None]:
+        """Return the report, and the target of the next attempt where this one wrote nothing, else None."""
+        opened = open_source(self.path, target.mapping.file.delimiter, self.progress)
+        source = decision_rows(opened, target.reading, target.mapping)
+        reader = RowReader(
+            target.reading, target.mapping, str(self.path), max_listed=self.max_listed, own_weights=source.has_weights
+        )
         try:
-            names = None if known is None else known.names
-            for rows in reader.read(source, IMPORT_CHUNK_ROWS, progress, names=names, digests=digests):
+            with self.store.transaction():
+                return self._write(reader, source, target), None
+        except _OtherOffersError:
+            if target is self.given:
+                self.outside = reader.outside.reasons()
+            return reader.report(), target.extended(reader.outside)
+
+    def _write(self, reader: RowReader, source: Source, target: ImportTarget) -> ImportReport:
+        given_id = self.store.catalogues.register(self.given.reading)
+        catalogue_id = given_id
+        if target is not self.given:
+            catalogue_id = self.store.catalogues.register(target.stored, extends=given_id)
+        known, digests = self._recognise(reader, source, target)
+        names = None if known is None else known.names
+        writer = _ImportWriter(self.store, target.reading, catalogue_id, target.mapping)
+        for rows in reader.read(source, IMPORT_CHUNK_ROWS, self.progress, names=names, digests=digests):
+            if reader.outside.n:
+                continue  # the rest is read to learn all other offers of the file
+            try:
                 writer.write(rows)
-        except DuplicateError as fault:
-            raise DuplicateError(f"{path}: nothing of it is imported: {fault}") from fault
-        _check_repeated(writer, str(path))
+            except DuplicateError as fault:
+                raise DuplicateError(f"{self.path}: nothing of it is imported: {fault}") from fault
+        _check_repeated(writer, str(self.path))
         report = reader.report(writer.n_repeated, _findings(known, writer, reader.n_rows))
-        if strict and report.n_refused:
+        if self.strict and report.n_refused:
             first = report.refused[0]
             raise LogFileError(
-                f"{path}: {report.n_refused:,} of {report.n_rows:,} rows are refused, the first at line "
+                f"{self.path}: {report.n_refused:,} of {report.n_rows:,} rows are refused, the first at line "
                 f"{first.line}: {first.reason}; correct them, or import the others without strict"
             )
+        if reader.outside.n:
+            raise _OtherOffersError
         if report.n_refused < report.n_rows:
-            reader.reject_findings(report, accepted=accept_refused)
+            reader.reject_findings(report, accepted=self.accept_refused)
         if report.n_imported or any(finding.lasting for finding in report.findings):
             rows_known = {} if known is None or digests is None else {"rows": known.to_json(digests)}
-            store.imports.append(_record(path, source.digest, writer.catalogue_id, report, rows_known))
-    return report
+            self.store.imports.append(_record(self.path, source.digest, catalogue_id, report, rows_known))
+        return report
+
+    def _recognise(
+        self, reader: RowReader, source: Source, target: ImportTarget
+    ) -> tuple[KnownRows | None, RowDigests | None]:
+        """Return how rows without ids or customers are named, and what digests them; None for a log with both."""
+        columns = target.mapping.file.columns
+        if columns.customer is not None and columns.decision_id is not None:
+            return None, None
+        wanted = reader.row_columns
+        known = recognise(self.store, target.mapping, source, str(self.path), wanted, as_new=self.as_new)
+        return known, RowDigests(wanted.rows, wanted.outcomes)
 
 
 def _findings(known: KnownRows | None, writer: _ImportWriter, n_rows: int) -> tuple[ImportFinding, ...]:
@@ -122,11 +192,11 @@ class _ImportWriter:
     although it had that.
     """
 
-    def __init__(self, store: Store, catalogue: Catalogue, mapping: LogMapping) -> None:
-        self._store, self._catalogue = store, catalogue
-        self.catalogue_id = store.catalogues.register(catalogue)
+    def __init__(self, store: Store, catalogue: Catalogue, catalogue_id: int, mapping: LogMapping) -> None:
+        """Number offers by `catalogue`; `catalogue_id` is that of the version to store them under."""
+        self._store, self._catalogue, self._catalogue_id = store, catalogue, catalogue_id
         known = mapping.propensities_known
-        self._policy_id = None if known else store.catalogues.unknown_policy(self.catalogue_id)
+        self._policy_id = None if known else store.catalogues.unknown_policy(self._catalogue_id)
         self._last_seq = store.decisions.last_seq()
         self.ids_are_made = mapping.file.columns.decision_id is None
         self.event = catalogue.objective.event
@@ -147,7 +217,7 @@ class _ImportWriter:
                     decision_ids=ids[part],
                     time=rows.time[places],
                     customers=customers[part],
-                    catalogue_id=self.catalogue_id,
+                    catalogue_id=self._catalogue_id,
                     policy_id=self._policy_id,
                     policy_step=0,
                     contexts_json=json[part],
@@ -156,6 +226,7 @@ class _ImportWriter:
                     propensity=self._propensity(rows.propensity[places]),
                     group=groups[part],
                     removals=rows.eligible.removals(places),
+                    weights=rows.weight[places] if len(rows.weight) else None,
                 )
             )
             self._check_events(rows, places, seq)
@@ -182,8 +253,12 @@ class _ImportWriter:
             happened = event.happened[places]
             if happened.any():
                 at = places[happened]
+                time = rows.time if event.time is None else event.time
+                ids = None if event.ids is None else event.ids[at].tolist()
                 receipt = self._store.events.append(
-                    EventRows(event.event, rows.time[at], event.revenue[at], event.reward[at], seq=seq[happened])
+                    EventRows(
+                        event.event, time[at], event.revenue[at], event.reward[at], seq=seq[happened], event_ids=ids
+                    )
                 )
                 self.n_completed += receipt.n_new - int((seq[happened] > self._last_seq).sum())
         closed = rows.closed[places]

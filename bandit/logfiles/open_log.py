@@ -11,7 +11,8 @@ from bandit.errors import LogFileError
 from bandit.logfiles.column_log import ColumnLog
 from bandit.logfiles.mapping.layout import ExportLayout
 from bandit.logfiles.mapping.mapping import LogMapping
-from bandit.logfiles.sources.dsjson import EXPORT_PROPERTY, DsjsonSource
+from bandit.logfiles.sources.dsjson import DsjsonSource
+from bandit.logfiles.sources.dsjson_event import EXPORT_PROPERTY
 from bandit.logfiles.sources.frame import FRAME_NAME, FrameSource
 from bandit.logfiles.sources.open_source import open_source
 from bandit.logfiles.sources.parquet import ParquetSource
@@ -41,8 +42,8 @@ def from_frame(
     >>> catalogue = Catalogue.from_dict({"objective": {"kind": "conversion"}, "dimensions": [channels]})
     >>> frame = {"channel": ["email", "sms", "fax"], "propensity": [0.5] * 3, "converted": [True, False, False]}
     >>> log = from_frame(frame, catalogue)
-    >>> log.n, log.report.n_refused, log.report.refused[0].reason
-    (2, 1, '"fax" is not an option of "channel"')
+    >>> log.n, log.left_out, log.outside_reasons[0].words
+    (2, 1, 'channel fax')
     """
     source = FrameSource(frame)
     return ColumnLog(
@@ -106,11 +107,12 @@ def _mapping_of(mapping: MappingLike, source: Source, catalogue: Catalogue, name
 
 def _export_mapping(source: Source, catalogue: Catalogue, name: str) -> LogMapping:
     """Return the mapping of an export's columns, as far as the source has them."""
-    layout, present, prefix = ExportLayout.of(catalogue), source.columns, ""
+    present, prefix = source.columns, ""
+    layout = ExportLayout.found(catalogue, [name.removeprefix(f"{EXPORT_PROPERTY}.") for name in present])
     if isinstance(source, DsjsonSource):
         # A line does not have missing values, so the first line need not have every fact.
         prefix = f"{EXPORT_PROPERTY}."
-        present = [*layout.names] if present else []
+        present = [*layout.names] if any(name.startswith(prefix) for name in present) else []
     needed = [*layout.dimensions.values(), "propensity", "reward" if layout.rewarded else "converted"]
     missing = next((column for column in needed if column not in present), None)
     if missing is not None:

@@ -17,13 +17,18 @@ from bandit.logfiles.columns.identity import IdentityReader
 from bandit.logfiles.columns.offers import OfferReader, PropensityReader
 from bandit.logfiles.columns.outcomes import OutcomeEvents, OutcomeReader
 from bandit.logfiles.columns.time import TimeReader
+from bandit.logfiles.columns.weight import WeightReader
+from bandit.logfiles.coverage import MappingCoverage
+from bandit.logfiles.events.event_rows import EventRowsSource
 from bandit.logfiles.known_rows import RowColumns
+from bandit.logfiles.outside import OutsideOffers
 from bandit.logfiles.rejections import ChunkRejections, ImportFinding, ImportReport, Rejections
 from bandit.logfiles.selection import SelectionCheck
 from bandit.store.records import object_array
 
 if TYPE_CHECKING:
     from bandit.catalogue import Catalogue
+    from bandit.logfiles.events.counts import EventRowCounts
     from bandit.logfiles.mapping.mapping import LogMapping
     from bandit.logfiles.row_digests import RowDigests
     from bandit.logfiles.row_names import RowNames
@@ -44,7 +49,10 @@ class CheckedRows:
     """n rows of a file in checked columns; `ok` (n,) marks those that can be used.
 
     In the other rows what could not be read is missing: NaN, -1 for an offer. `contexts` has no customers. Customers
-    and decision ids are None where no column has them and none were to be made. Unknown propensities are NaN.
+    and decision ids are None where no column has them and none were to be made. Unknown propensities are NaN. `weight`
+    is how many decisions each stands for, empty where each stands for one. `outside` (n,) is the number, in
+    `RowReader.outside`, of an offer that no policy of the catalogue can choose, -1 in the other rows; there `offer` is
+    that of the catalogue where a rule removes it, else -1.
     """
 
     ok: BoolArray
@@ -58,6 +66,8 @@ class CheckedRows:
     closed: BoolArray
     groups: Sequence[str]
     eligible: RowEligibility
+    weight: FloatArray
+    outside: IntArray
 
     def __len__(self) -> int:
         return len(self.ok)
@@ -71,17 +81,30 @@ class RowReader:
     """Reads a source of rows by one mapping: checks each column and rejects the rows that cannot be used.
 
     The checks of a row have a fixed order, and the first that fails is the reason: number of fields, decision id,
-    customer, time, facts, offer, propensity, outcomes, group, closed, eligible offers, an id that an earlier row has.
+    customer, time, facts, offer, propensity, weight, outcomes, group, closed, eligible offers, an id that an earlier
+    row has.
     """
 
-    def __init__(self, catalogue: Catalogue, mapping: LogMapping, name: str, *, max_listed: int = 1_000) -> None:
-        """Check the mapping against the catalogue; CatalogueError where it does not fit. `name` is for messages."""
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        mapping: LogMapping,
+        name: str,
+        *,
+        max_listed: int = 1_000,
+        own_weights: bool = False,
+    ) -> None:
+        """Check the mapping against the catalogue; CatalogueError where it does not fit.
+
+        `name` is for messages; `own_weights` says that the source has a weight of its own for each line.
+        """
         self._catalogue, self._name = catalogue, name
         self._identity = IdentityReader(mapping)
         self._time = TimeReader(mapping)
         self._facts = FactReader(catalogue, mapping)
         self._offers = OfferReader(catalogue, mapping)
         self._propensities = PropensityReader(catalogue, mapping)
+        self._weights = WeightReader(mapping, own=own_weights)
         self._outcomes = OutcomeReader(mapping)
         self._eligibility = eligibility_reader(catalogue, mapping)
         self._group = GroupReader(mapping)
@@ -91,6 +114,7 @@ class RowReader:
             self._facts,
             self._offers,
             self._propensities,
+            self._weights,
             self._outcomes,
             self._eligibility,
             self._group,
@@ -101,8 +125,15 @@ class RowReader:
         self._columns_again = [name for name in self._columns if name in needed]
         self._selection = SelectionCheck(catalogue, mapping)
         self._rejections = Rejections(max(max_listed, 1))
+        self._coverage = MappingCoverage(catalogue, mapping, name)
         self._accepts_refused = mapping.file.accept_refused
         self._n_rows = 0
+        self._event_rows: EventRowCounts | None = None
+
+    @property
+    def outside(self) -> OutsideOffers:
+        """The offers seen so far that no policy of the catalogue can choose."""
+        return self._offers.outside
 
     def read(
         self,
@@ -115,10 +146,11 @@ class RowReader:
     ) -> Iterator[CheckedRows]:
         """Yield all rows of a source in order, at most `size` at a time; to be called once.
 
-        With `names`, customers and decision ids that no column has are made; `digests` gets all rows.
-        LogFileError where the source is malformed or has no rows.
+        With `names`, customers and decision ids that no column has are made; `digests` gets all rows. LogFileError
+        where the source is malformed, has no rows, or lacks what the mapping names in all of them.
         """
         for chunk in source.chunks(self._columns, size, progress):
+            self._coverage.add(chunk)
             rejections = self._rejections.chunk(chunk.lines)
             for line, n_fields in chunk.misfits:
                 message = f"it has {n_fields} fields where the header has {chunk.n_fields}"
@@ -133,10 +165,15 @@ class RowReader:
                 rows = replace(rows, customers=customers, decision_ids=ids)
             self._identity.reject_repeated(ids, rejections)
             rejections.close()
+            self._coverage.add_outcomes(rows.events)
+            self.outside.check_distinct(self._name)
+            self.outside.count(rows.outside[rows.ok & (rows.outside >= 0)])
             self._selection.add(chunk, rows)
             yield rows
-        if self._n_rows == 0:
-            raise LogFileError(f"{self._name}: has no rows; give a log with at least one decision")
+        if isinstance(source, EventRowsSource):
+            self._event_rows = source.counts
+        self._coverage.check(source)
+        self.outside.check_share(self._name, self._n_rows - self._rejections.n)
 
     def read_again(self, source: Source, size: int, kept: BoolArray) -> Iterator[LoggedBatch]:
         """Yield the decisions of a source that was read before, at most `size` at a time, never an empty batch.
@@ -181,7 +218,11 @@ class RowReader:
             rejections.n,
             tuple(rejections.listed),
             by_reason,
+            self._coverage.left_out,
+            self._coverage.notices(),
+            self.outside.reasons(),
             (*findings, *self._identity.findings(), *(self._selection.findings(by_reason) if rejections.n else ())),
+            event_rows=self._event_rows,
         )
 
     def reject_findings(self, report: ImportReport, *, accepted: bool = False) -> None:
@@ -200,37 +241,77 @@ class RowReader:
         """Return the rows of a chunk, having rejected those that cannot be used."""
         time = self._time.read(chunk, rejections)
         contexts = self._facts.read(chunk, rejections)
-        offer = self._offers.read(chunk, rejections)
+        found = self._offers.read(chunk, rejections)
+        offer, outside = found.offer, found.outside
         propensity = self._propensities.read(chunk, offer, rejections)
+        weight = self._weights.read(chunk, rejections)
         events = self._outcomes.read(chunk, rejections)
         groups = self._group.groups(chunk, rejections)
         closed = self._group.closed(chunk, rejections)
         eligible = self._eligibility.read(chunk, contexts, offer, rejections)
+        self._number_removed(eligible.removed, offer, outside)
         return CheckedRows(
-            rejections.ok, ids, customers, time, contexts, offer, propensity, events, closed, groups, eligible
+            rejections.ok,
+            ids,
+            customers,
+            time,
+            contexts,
+            offer,
+            propensity,
+            events,
+            closed,
+            groups,
+            eligible,
+            weight,
+            outside,
         )
 
+    def _number_removed(self, removed: IntArray, offer: IntArray, outside: IntArray) -> None:
+        """Number in `outside` the offers of the rows that rules with a condition remove."""
+        rows = np.flatnonzero(removed)
+        if not len(rows):
+            return
+        pairs, which = np.unique(np.stack([offer[rows], removed[rows]]), axis=1, return_inverse=True)
+        rules = {rule.number: rule for rule in self._catalogue.rules}
+        numbers = [self.outside.removed(one, rules[rule]) for one, rule in pairs.T.tolist()]
+        outside[rows] = np.array(numbers, dtype=np.int64)[which.reshape(-1)]
+
     def _batch(self, rows: CheckedRows, kept: IntArray) -> LoggedBatch:
-        """Return some rows that can be used as decisions with their outcomes, rewarded by the catalogue's objective."""
+        """Return some rows that can be used as decisions with their outcomes, rewarded by the catalogue's objective.
+
+        Either all rows have offers that a policy can choose, or none has; the offers of the latter are -1.
+        """
         contexts = rows.contexts.take(kept)
         if rows.customers is not None:
             contexts = replace(contexts, customers=object_array(rows.customers)[kept])
         offer, objective = rows.offer[kept], self._catalogue.objective
-        converted, revenue, value = self._outcome(rows.events, kept)
-        money = self._catalogue.money_of(offer)
-        reward = objective.reward(money, np.arange(len(offer)), converted, revenue, value)
-        masks = rows.eligible.mask(kept)
+        converted, revenue, value = self._outcome(rows.events, rows.time, kept)
+        outside = rows.outside[kept]
+        if len(outside) and outside[0] >= 0:
+            offer = np.full(len(kept), -1, dtype=np.int64)
+            reward = objective.reward(self.outside.money(), outside, converted, revenue, value)
+        else:
+            money = self._catalogue.money_of(offer)
+            reward = objective.reward(money, np.arange(len(offer)), converted, revenue, value)
+        masks = rows.eligible.judged(kept)
         if len(masks) == 1:
             masks = np.broadcast_to(masks[0], (len(kept), self._catalogue.n_offers))
-        return LoggedBatch(contexts, offer, masks, rows.propensity[kept], converted, revenue, reward, rows.time[kept])
+        weight = rows.weight[kept] if len(rows.weight) else rows.weight
+        return LoggedBatch(
+            contexts, offer, masks, rows.propensity[kept], converted, revenue, reward, rows.time[kept], weight
+        )
 
-    def _outcome(self, events: Sequence[OutcomeEvents], kept: IntArray) -> tuple[BoolArray, FloatArray, FloatArray]:
+    def _outcome(
+        self, events: Sequence[OutcomeEvents], time: IntArray, kept: IntArray
+    ) -> tuple[BoolArray, FloatArray, FloatArray]:
         """Return whether each decision converted, its net revenue, and its reward as the log has it, (n,) each."""
         n, objective = len(kept), self._catalogue.objective
         happened, returned = np.zeros(n, dtype=np.bool_), np.zeros(n, dtype=np.bool_)
         revenue, value = np.zeros(n), np.zeros(n)
         for event in events:
             here = event.happened[kept]
+            if event.time is not None:
+                here = here & (event.time[kept] <= time[kept] + objective.window)
             if event.event == objective.event:
                 happened |= here
             paid = np.where(here & np.isfinite(event.revenue[kept]), event.revenue[kept], 0.0)

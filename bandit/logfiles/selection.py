@@ -78,7 +78,9 @@ class SelectionCheck:
         self._other_n = self._other_known = self._other_happened = 0
 
     def add(self, chunk: SourceChunk, rows: CheckedRows) -> None:
-        """Count the rows of a chunk that is checked."""
+        """Count the rows of a chunk that is checked; what came of decisions is not looked at where it has own rows."""
+        if chunk.events is not None:
+            return
         ok = rows.ok
         n_taken = int(ok.sum())
         self._n_taken += n_taken
@@ -202,7 +204,8 @@ def _keep_texts(texts: dict[str, None], chunk: SourceChunk, column: str | None, 
 def _amount_column(outcome: OutcomeSection) -> str | None:
     """Return the column with an outcome's amounts, None where it has none."""
     if outcome.revenue is not None or outcome.reward is not None:
-        return outcome.revenue if outcome.reward is None else outcome.reward
+        amount = outcome.revenue if outcome.reward is None else outcome.reward
+        return amount if isinstance(amount, str) else None
     return outcome.when.column if isinstance(outcome.when, WhenSource) and outcome.when.above is not None else None
 
 

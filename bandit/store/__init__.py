@@ -28,6 +28,7 @@ from bandit.store.spool.writer import SpooledWriter
 from bandit.store.sqlite_errors import is_closed, is_outage
 from bandit.store.store import Store
 from bandit.store.tables.decision_arms import ArmColumns, ArmRows
+from bandit.store.tables.event_use import EventCounts, EventShape
 from bandit.store.tables.leases import Lease, learning_lease
 from bandit.store.tables.repeats import HeldDecisions, HoldRequest, RepeatRow, RepeatRows
 from bandit.store.tables.rollout_changes import RolloutChangeRow
@@ -47,8 +48,10 @@ __all__ = [
     "DeletionTarget",
     "DueColumns",
     "EventColumns",
+    "EventCounts",
     "EventReceipt",
     "EventRows",
+    "EventShape",
     "FoldReport",
     "GroupSizes",
     "HeldDecisions",

@@ -150,20 +150,27 @@ class CatalogueTranslation:
             contexts=self.contexts.read(kept.context, kept.customer),
             offer=offer,
             eligible=self.offer_map.masks(kept.catalogue_id, kept.eligible_set_id) if masks else _no_masks(len(kept)),
-            propensity=self._propensity(kept),
+            propensity=self.propensity(kept),
             converted=kept.converted,
             revenue=kept.revenue,
             reward=reward,
             time=kept.time,
+            weight=_weights(kept.weight),
         )
 
-    def _propensity(self, columns: DecisionColumns) -> FloatArray:
+    def propensity(self, columns: DecisionColumns) -> FloatArray:
+        """Return the propensities of some decisions, NaN where they are not known."""
         newest = int(columns.policy_id.max(initial=-1))
         if newest > self._newest_policy:  # new policies, perhaps placeholders: there was an import since the last call
             self._newest_policy, self._unknown_policies = newest, self._store.catalogues.unknown_policies()
         if not self._unknown_policies:
             return columns.propensity
         return np.where(np.isin(columns.policy_id, self._unknown_policies), np.nan, columns.propensity)
+
+
+def _weights(weight: FloatArray) -> FloatArray:
+    """Return the weights, empty where all are 1."""
+    return weight[:0] if (weight == 1.0).all() else weight
 
 
 def _no_masks(n: int) -> BoolArray:

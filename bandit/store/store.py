@@ -23,6 +23,7 @@ from bandit.store.tables.decision_arms import DecisionArms
 from bandit.store.tables.decision_reader import DecisionReader
 from bandit.store.tables.decision_writer import DecisionWriter
 from bandit.store.tables.eligible_sets import EligibleSetTable
+from bandit.store.tables.event_use import EventUseReader
 from bandit.store.tables.event_writer import EventWriter
 from bandit.store.tables.imports import Imports
 from bandit.store.tables.leases import Leases
@@ -63,6 +64,7 @@ class Store:
         self.served_arms = ServedArmsReader(connection)
         self.activity = ActivityReader(connection)
         self.monitored = MonitoredDecisions(connection)
+        self.event_use = EventUseReader(connection)
         self.deletion = Deletion(connection)
 
     @staticmethod

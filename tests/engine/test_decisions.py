@@ -27,7 +27,10 @@ def test_a_decision_says_what_was_chosen_from_what_and_why_not_the_rest(open_eng
     assert 0 < decision.propensity <= 1
     assert decision.propensity == decision.probabilities[decision.offer_index]
     assert decision.eligible.sum() == 6
-    assert [removal.reason for removal in decision.reasons] == ["for the loyal"]
+    assert [(reason.reason, len(reason.offers), reason.combinations) for reason in decision.reasons] == [
+        ("margin floor", 0, 2),
+        ("for the loyal", 4, 0),
+    ]
     assert catalogue.offer_index(decision.offer) == decision.offer_index
     assert decision.fault is None
 

@@ -148,7 +148,7 @@ def _response_model(catalogue: Catalogue, settings: dict[str, object]) -> Thomps
     objective = plain.get("objective", {})
     plain["objective"] = (dict(objective) if isinstance(objective, dict) else {}) | {"kind": "conversion"}
     return ThompsonSampling(
-        Catalogue.from_dict(plain, where="calibration"),
+        Catalogue.from_stored(plain, where="calibration"),
         pairs=bool(settings.get("pairs", True)),
         personal=False,
     )
@@ -229,7 +229,7 @@ def calibration_line(
     quantile = float(stdtrit(max(blocks.customers - 1, 1), 0.5 + level / 2))
     found = []
     for place, name in enumerate(("intercept", "slope")):
-        value, error = float(weights[place]), standard_error(summary, np.eye(2)[place]) * summary.n
+        value, error = float(weights[place]), standard_error(summary, np.eye(2)[place]) * summary.total
         found.append(
             Estimate(
                 name=name,

@@ -72,15 +72,23 @@ class LogDiagnostics:
         """
         self._self_test.add(batch.reward, batch.propensity, batch.offer, logging)
         if self._propensities is not None:
-            self._propensities.add(batch.offer, batch.propensity, batch.eligible, cluster)
+            self._propensities.add(batch.offer, batch.propensity, batch.eligible, cluster, batch.stands_for)
         if logging is not None:
             if self._choices is None:
                 self._choices = ChoiceCounts(self._catalogue)
-            self._choices.add(batch.offer, logging)
+            self._choices.add(batch.offer, logging, batch.stands_for)
         if cluster is not None:
             if self._repeats is None:
                 self._repeats = RepeatCounts()
             self._repeats.add(batch.contexts, batch.offer, batch.time, cluster)
+        if self._maturity is not None:
+            self._maturity.add(batch.time, batch.converted)
+
+    def add_outside(self, batch: LoggedBatch, cluster: IntArray | None) -> None:
+        """Add decisions whose offer the catalogue does not have: its offers could have been chosen there as well."""
+        self._self_test.add(batch.reward, batch.propensity, batch.offer)
+        if self._propensities is not None:
+            self._propensities.add_outside(batch.eligible, cluster, batch.stands_for)
         if self._maturity is not None:
             self._maturity.add(batch.time, batch.converted)
 

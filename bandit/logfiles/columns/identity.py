@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from bandit.logfiles.sources.source import SourceChunk
 
 
+EVENT_ROWS_CURE = "; for a file with a row an event write [event_rows] in the mapping"
+"""What to do where several rows have one decision id, as the end of a sentence."""
+
+
 class IdentityReader:
     """Reads customers and decision ids; where no column has ids, `RowNames` makes them."""
 
@@ -83,7 +87,7 @@ class IdentityReader:
         rejections.reject(
             repeated,
             "decision id twice in the file",
-            lambda row: f'an earlier row has the decision id "{ids[row]}" too',
+            lambda row: f'an earlier row has the decision id "{ids[row]}" too{EVENT_ROWS_CURE}',
         )
 
 

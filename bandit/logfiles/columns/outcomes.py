@@ -14,7 +14,7 @@ from bandit.logfiles.columns.values import INVALID, floats, is_blank, truth
 from bandit.logfiles.mapping.schema import WhenSource
 
 if TYPE_CHECKING:
-    from bandit.domain import BoolArray, FloatArray
+    from bandit.domain import BoolArray, FloatArray, IntArray, ObjectArray
     from bandit.logfiles.mapping.mapping import LogMapping
     from bandit.logfiles.mapping.schema import OutcomeSection
     from bandit.logfiles.rejections import ChunkRejections
@@ -26,7 +26,8 @@ class OutcomeEvents:
     """One kind of event over n rows: whether it `happened`, and its `revenue` and `reward`, NaN for none; (n,) each.
 
     `readable` marks the rows in which it can be read whether it happened, and `refused` those that were rejected
-    because of this event's cells.
+    because of this event's cells. `time` (n,) are the times of the events, None where they have those of their rows.
+    `ids` (n,) tell events of one kind apart; where they are None there is at most one of the kind for each row.
     """
 
     event: str
@@ -35,6 +36,8 @@ class OutcomeEvents:
     reward: FloatArray
     readable: BoolArray
     refused: BoolArray
+    time: IntArray | None = None
+    ids: ObjectArray | None = None
 
 
 class OutcomeReader:
@@ -44,29 +47,56 @@ class OutcomeReader:
         self.outcomes: Sequence[OutcomeSection] = mapping.file.outcomes
         self._style = mapping.numbers
         self.columns: list[str] = []
-        for outcome in self.outcomes:
-            when = outcome.when.column if isinstance(outcome.when, WhenSource) else outcome.when
-            self.columns += [name for name in (when, outcome.revenue, outcome.reward) if name is not None]
+        if mapping.file.event_rows is None:
+            self.columns = [name for outcome in self.outcomes for name in outcome_columns(outcome)]
 
-    def read(self, chunk: SourceChunk, rejections: ChunkRejections) -> list[OutcomeEvents]:
-        """Return one record for each entry of [[outcomes]]; rows with a value that cannot be read are rejected."""
+    def read(self, chunk: SourceChunk, rejections: ChunkRejections) -> Sequence[OutcomeEvents]:
+        """Return the events of the rows, one kind after the other; rows with one that cannot be read are rejected."""
+        if chunk.events is not None:
+            return chunk.events.read(rejections)
         read = []
         for outcome in self.outcomes:
             usable = rejections.ok.copy()
-            happened, readable = _happened(outcome, self._style, chunk, rejections)
-            revenue, reward = (
-                _money(outcome, column, self._style, happened, chunk, rejections)
-                for column in (outcome.revenue, outcome.reward)
-            )
+            happened, readable = happened_in(outcome, self._style, chunk, rejections)
+            revenue, reward = amounts_of(outcome, self._style, happened, chunk, rejections)
             refused = usable & ~rejections.ok
             read.append(OutcomeEvents(outcome.event, happened, revenue, reward, readable, refused))
         return read
 
 
-def _happened(
+def outcome_columns(outcome: OutcomeSection) -> list[str]:
+    """Return the columns that an entry of [[outcomes]] is read from."""
+    when = outcome.when.column if isinstance(outcome.when, WhenSource) else outcome.when
+    return [name for name in (when, outcome.revenue, outcome.reward, *outcome.add) if isinstance(name, str)]
+
+
+def amounts_of(
+    outcome: OutcomeSection,
+    style: NumberStyle,
+    happened: BoolArray,
+    chunk: SourceChunk,
+    rejections: ChunkRejections,
+    *,
+    blank_returns: bool = False,
+) -> tuple[FloatArray, FloatArray]:
+    """Return revenue and reward of an event, (n,) each; rows where one cannot be read are rejected.
+
+    With `blank_returns` the revenue of a return may be blank, and is NaN then.
+    """
+    needed = np.zeros_like(happened) if blank_returns and outcome.returns else happened
+    revenue = _money(outcome, outcome.revenue, style, needed, chunk, rejections)
+    for column in outcome.add:
+        more = _money(outcome, column, style, np.zeros_like(happened), chunk, rejections)
+        revenue = revenue + np.where(np.isnan(more), 0.0, more)
+    if outcome.returns:
+        revenue = -np.abs(revenue)
+    return revenue, _money(outcome, outcome.reward, style, happened, chunk, rejections)
+
+
+def happened_in(
     outcome: OutcomeSection, style: NumberStyle, chunk: SourceChunk, rejections: ChunkRejections
 ) -> tuple[BoolArray, BoolArray]:
-    """Return whether the event happened in each row, and whether that can be read."""
+    """Return whether the event happened in each row, and whether that can be read; else the row is rejected."""
     readable = np.ones(len(chunk), dtype=np.bool_)
     if outcome.when is None:
         return readable, readable
@@ -106,14 +136,14 @@ def _words_cure_of(column: str) -> Callable[[int], str]:
 
 def _money(
     outcome: OutcomeSection,
-    column: str | None,
+    column: str | float | None,
     style: NumberStyle,
     happened: BoolArray,
     chunk: SourceChunk,
     rejections: ChunkRejections,
 ) -> FloatArray:
-    if column is None:
-        return np.full(len(chunk), np.nan)
+    if not isinstance(column, str):
+        return np.full(len(chunk), np.nan if column is None else float(column))
     texts = chunk.columns[column]
     values = style.numbers(texts)
     rejections.reject(

@@ -34,6 +34,11 @@ class FrameSource:
         """A digest of the frame's schema, not of its values: 16 hex digits."""
         return hashlib.blake2b(repr(self._table.schema).encode(), digest_size=8).hexdigest()
 
+    @property
+    def has_weights(self) -> bool:
+        """Whether the format says how many decisions each line stands for: it does not."""
+        return False
+
     def chunks(self, columns: Sequence[str], size: int, progress: Progress | None) -> Iterator[SourceChunk]:
         """Yield the rows in order, at most `size` at a time; lines are the numbers of the rows, from 1."""
         require_columns(FRAME_NAME, "it", self.columns, columns)

@@ -21,6 +21,9 @@ from bandit.policies.state import pack, unpack
 from bandit.policies.vw.workspace import WorkspacePair, check_arguments
 from bandit.policies.warmup import Warmup
 
+_GOLDEN = 2_654_435_769
+"""2^32 over the golden ratio: times a second or a day apart give fractions that are spread evenly."""
+
 
 class VwPolicy(ABC):
     """A policy that warms up, then learns with VW.
@@ -86,13 +89,17 @@ class VwPolicy(ABC):
         return mix_floor(chosen / total, eligible, self.floor)
 
     def update(self, outcomes: Outcomes) -> None:
-        """Learn the new, complete outcomes; an unknown propensity (NaN) is taken as 1."""
+        """Learn the new, complete outcomes; an unknown propensity (NaN) is taken as 1.
+
+        VW's text has no weight for a contextual bandit's example: a decision that stands for s is learned s times, and
+        a fraction of a time is carried over to the next of these outcomes.
+        """
         complete = outcomes.only_complete()
         propensity = np.where(np.isnan(complete.propensity), 1.0, complete.propensity)
         complete = replace(complete, batch=replace(complete.batch, propensity=propensity))
         with self._lock:
             self.not_restated += int(complete.is_update.sum())
-            new = complete.take(~complete.is_update)
+            new = _repeated(complete.take(~complete.is_update))
             if self._warmup is None:
                 self._learn(new)
                 return
@@ -154,6 +161,23 @@ class VwPolicy(ABC):
             "warm_up": self.warm_up,
             "name": self.name,
         }
+
+
+def _repeated(outcomes: Outcomes) -> Outcomes:
+    """Return outcomes as often as each decision stands for others, by the whole numbers that their running sum passes.
+
+    The sum starts at a fraction that depends on the time of the first outcome alone, so that also single outcomes are
+    learned as often as they stand for on average, and a rebuild learns them as often as the first time.
+    """
+    times = outcomes.batch.stands_for
+    if times is None:
+        return outcomes
+    first = int(outcomes.time[0]) if len(outcomes.time) else 0
+    start = (first * _GOLDEN % 2**32) / 2**32
+    passed = np.floor(start + np.cumsum(times))
+    rows = np.repeat(np.arange(len(outcomes)), np.diff(passed, prepend=0.0).astype(np.int64))
+    batch = replace(outcomes.batch, weight=np.empty(0))
+    return replace(outcomes, batch=batch).take(rows)
 
 
 def _root_mean_square(reward: FloatArray) -> float:

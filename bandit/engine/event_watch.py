@@ -1,0 +1,54 @@
+"""Looks at recorded events: refuses those that may not be recorded, and says once which do not count."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from bandit.catalogue.events import EventFault, EventNote, EventParts
+    from bandit.domain import IntArray
+    from bandit.store import EventReceipt, EventRows
+
+_QUIET: frozenset[EventFault] = frozenset({"late"})
+"""Faults of which the receipt tells and nobody is warned: events come late in every campaign."""
+
+
+class EventWatch:
+    """Checks the events that one engine records; `parts` says what its catalogue takes each for.
+
+    Without `warn`, the notes are in the receipts only.
+    """
+
+    def __init__(self, parts: EventParts, *, warn: bool = True) -> None:
+        self._parts, self._warns = parts, warn
+        self._warned: set[tuple[str, EventFault]] = set()
+
+    def watched(self, rows: EventRows) -> tuple[EventRows, Callable[[EventReceipt], EventReceipt]]:
+        """Return the rows to write, and the function that puts the notes on them into the receipt of the writing.
+
+        InputError for an event that may not be recorded. The function warns of a name and a fault the first time only.
+        """
+        parts = self._parts
+        parts.check(rows.event, rows.revenue, rows.reward)
+        delays: list[IntArray] = []
+
+        def notes_of(receipt: EventReceipt) -> EventReceipt:
+            delay = delays[0] if delays else None
+            notes = parts.notes(rows.event, rows.revenue, rows.reward, delay)
+            if not notes:
+                return receipt
+            if self._warns:
+                self._warn(notes)
+            return replace(receipt, notes=notes)
+
+        return replace(rows, on_delays=delays.append), notes_of
+
+    def _warn(self, notes: tuple[EventNote, ...]) -> None:
+        for note in notes:
+            key = (note.event, note.fault)
+            if note.fault not in _QUIET and key not in self._warned:
+                self._warned.add(key)
+                warnings.warn(note.sentence, stacklevel=4)
