@@ -203,7 +203,14 @@ def import_(
         bool,
         typer.Option(
             "--accept-refused",
-            help="Import the other rows even if rows are rejected because of their outcome; later results say so.",
+            help="Import what can be read, even if rows are rejected because of their outcome or ids have lost digits; "
+            "later results say so.",
+        ),
+    ] = False,
+    as_new: Annotated[
+        bool,
+        typer.Option(
+            "--as-new", help="Take all rows as new decisions, even if they look like rows that are in the log already."
         ),
     ] = False,
     list_refused: Annotated[int, typer.Option("--list", min=0, help="How many rejected rows to list.")] = 20,
@@ -246,6 +253,7 @@ def import_(
                 strict=strict,
                 max_listed=max(list_refused, 1),
                 accept_refused=accept_refused,
+                as_new=as_new,
             )
             say_notices(known)
             _require_some(

@@ -27,13 +27,15 @@ class Rejection:
 class ImportFinding:
     """Something that was noticed about a log: what was seen, as a sentence, and what to do about it.
 
-    `kind` names it for programs. A finding that `refuses` is an error, unless the mapping or the caller accepts it.
+    `kind` names it for programs. A finding that `refuses` is an error, unless the mapping or the caller accepts it. One
+    that is `lasting` limits what the log can say, and is repeated with every result.
     """
 
     kind: str
     text: str
     cure: str = ""
     refuses: bool = False
+    lasting: bool = True
 
     @property
     def sentence(self) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
@@ -20,8 +20,9 @@ from bandit.logfiles.columns.time import TimeReader
 from bandit.logfiles.columns.weight import WeightReader
 from bandit.logfiles.coverage import MappingCoverage
 from bandit.logfiles.events.event_rows import EventRowsSource
+from bandit.logfiles.known_rows import RowColumns
 from bandit.logfiles.outside import OutsideOffers
-from bandit.logfiles.rejections import ChunkRejections, ImportReport, Rejections
+from bandit.logfiles.rejections import ChunkRejections, ImportFinding, ImportReport, Rejections
 from bandit.logfiles.selection import SelectionCheck
 from bandit.store.records import object_array
 
@@ -29,16 +30,18 @@ if TYPE_CHECKING:
     from bandit.catalogue import Catalogue
     from bandit.logfiles.events.counts import EventRowCounts
     from bandit.logfiles.mapping.mapping import LogMapping
+    from bandit.logfiles.row_digests import RowDigests
+    from bandit.logfiles.row_names import RowNames
     from bandit.logfiles.sources.source import Source, SourceChunk
 
 LOG_POLICY = "log"
 """The label of the policy that wrote a log file."""
 
 ACCEPT_REFUSED = (
-    "To use the other rows all the same put accept_refused = true above the tables of the mapping (for an import, "
+    "To use the log all the same put accept_refused = true above the tables of the mapping (for an import, "
     "--accept-refused does it)"
 )
-"""How a log is used whose rows are refused because of what came of them."""
+"""How a log is used although a finding refuses it."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -68,6 +71,10 @@ class CheckedRows:
 
     def __len__(self) -> int:
         return len(self.ok)
+
+
+class _ColumnReader(Protocol):
+    columns: list[str]
 
 
 class RowReader:
@@ -112,6 +119,7 @@ class RowReader:
             self._eligibility,
             self._group,
         )
+        self.row_columns = _row_columns(mapping, self._outcomes.columns, self._offers.columns, readers)
         self._columns = list(dict.fromkeys(name for reader in readers for name in reader.columns))
         needed = {name for reader in readers[1:] for name in reader.columns} | {self._identity.customer}
         self._columns_again = [name for name in self._columns if name in needed]
@@ -128,12 +136,18 @@ class RowReader:
         return self._offers.outside
 
     def read(
-        self, source: Source, size: int, progress: Progress | None = None, *, digest: str | None = None
+        self,
+        source: Source,
+        size: int,
+        progress: Progress | None = None,
+        *,
+        names: RowNames | None = None,
+        digests: RowDigests | None = None,
     ) -> Iterator[CheckedRows]:
         """Yield all rows of a source in order, at most `size` at a time; to be called once.
 
-        With `digest`, the name of the file's content, customers and decision ids that no column has are made.
-        LogFileError where the source is malformed, has no rows, or lacks what the mapping names in all of them.
+        With `names`, customers and decision ids that no column has are made; `digests` gets all rows. LogFileError
+        where the source is malformed, has no rows, or lacks what the mapping names in all of them.
         """
         for chunk in source.chunks(self._columns, size, progress):
             self._coverage.add(chunk)
@@ -142,8 +156,13 @@ class RowReader:
                 message = f"it has {n_fields} fields where the header has {chunk.n_fields}"
                 rejections.add(line, "wrong number of fields", message)
             self._n_rows += len(chunk) + len(chunk.misfits)
-            customers, ids = self._identity.read(chunk, digest, rejections)
+            if digests is not None:
+                digests.add(chunk)
+            customers, ids = self._identity.read(chunk, rejections)
             rows = self._check(chunk, ids, customers, rejections)
+            if names is not None:
+                customers, ids = self._identity.named(chunk, rows.time, (customers, ids), names)
+                rows = replace(rows, customers=customers, decision_ids=ids)
             self._identity.reject_repeated(ids, rejections)
             rejections.close()
             self._coverage.add_outcomes(rows.events)
@@ -180,8 +199,16 @@ class RowReader:
                 policy = np.full(len(places), LOG_POLICY, dtype=object)
                 yield self._batch(rows, places), DecisionLabels(object_array(rows.groups)[places], policy)
 
-    def report(self, n_repeated: int = 0) -> ImportReport:
-        """Return the numbers of the rows read so far, of which `n_repeated` were in the log before."""
+    @property
+    def n_rows(self) -> int:
+        """The number of rows read so far."""
+        return self._n_rows
+
+    def report(self, n_repeated: int = 0, findings: Sequence[ImportFinding] = ()) -> ImportReport:
+        """Return the numbers of the rows read so far, of which `n_repeated` were in the log before.
+
+        `findings` are those of the caller, which come first.
+        """
         rejections = self._rejections
         n_imported = self._n_rows - rejections.n - n_repeated
         by_reason = dict(rejections.by_reason.most_common())
@@ -195,7 +222,7 @@ class RowReader:
             self._coverage.left_out,
             self._coverage.notices(),
             self.outside.reasons(),
-            self._selection.findings(by_reason) if rejections.n else (),
+            (*findings, *self._identity.findings(), *(self._selection.findings(by_reason) if rejections.n else ())),
             event_rows=self._event_rows,
             undeclared=self._facts.undeclared,
         )
@@ -294,3 +321,13 @@ class RowReader:
             returned |= paid < 0.0
             value += np.where(here & np.isfinite(event.reward[kept]), event.reward[kept], 0.0)
         return objective.conversions(happened, returned, revenue), revenue, value
+
+
+def _row_columns(
+    mapping: LogMapping, outcomes: Sequence[str], offers: Sequence[str], readers: Sequence[_ColumnReader]
+) -> RowColumns:
+    """Return which columns identify a row: all that are read, but those with what came of it."""
+    closed = mapping.file.closed
+    came_of_it = [*outcomes, *([closed] if isinstance(closed, str) else [])]
+    others = dict.fromkeys(name for reader in readers for name in reader.columns)
+    return RowColumns([name for name in others if name not in came_of_it], came_of_it, list(offers))

@@ -330,7 +330,7 @@ class MappingDocument(_MappingSection, frozen=True):
         bool,
         Meta(
             description="Whether a log is read although its rows are refused because of what came of them, so that the "
-            "others give other numbers than the whole log would.",
+            "others give other numbers than the whole log would, or although its customers or ids have lost digits.",
             examples=[True],
         ),
     ] = False

@@ -11,13 +11,22 @@ import msgspec
 from bandit.printable import plain
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from bandit.store.connection import Connection
 
 _APPEND = """
 INSERT INTO imports (time, file, digest, catalogue_id, n_rows, n_imported, n_repeated, n_refused, details)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+"""
+_HAS_CUSTOMERS = "SELECT EXISTS (SELECT 1 FROM customers WHERE key IN (SELECT value FROM json_each(?)))"
+_HAS_LINES = "SELECT EXISTS (SELECT 1 FROM decisions WHERE decision_id >= ? AND decision_id < ?)"
+_LINE_IDS = f"""
+SELECT substr(decision_id, 1, 16), max(CAST(substr(decision_id, 18) AS INTEGER)) FROM decisions
+WHERE decision_id GLOB '{"[0-9a-f]" * 16}-[0-9]*' GROUP BY substr(decision_id, 1, 16)
+"""  # noqa: S608 - a constant
+_WITH_EVENT = """
+SELECT DISTINCT e.seq FROM events e WHERE e.seq IN (SELECT value FROM json_each(?)) AND e.event = ?
 """
 _ALL = """
 SELECT id, time, file, digest, catalogue_id, n_rows, n_imported, n_repeated, n_refused, details FROM imports ORDER BY id
@@ -55,12 +64,20 @@ class PastFinding:
     @property
     def sentence(self) -> str:
         """What was noticed, with the file and the day, without a full stop."""
-        day = (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=self.time)).date().isoformat()
-        return f"when {plain(self.file)} was imported on {day}, {self.text}"
+        return f"when {plain(self.file)} was imported on {import_day(self.time)}, {self.text}"
 
     def to_dict(self) -> dict[str, object]:
         """Return plain JSON values."""
         return {"file": self.file, "time": self.time, "kind": self.kind, "text": self.text}
+
+
+def import_day(time: int) -> str:
+    """Return the day of a time in microseconds since 1970 UTC.
+
+    >>> import_day(0)
+    '1970-01-01'
+    """
+    return (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=time)).date().isoformat()
 
 
 def _row(row: tuple[Any, ...]) -> ImportRow:
@@ -88,6 +105,27 @@ class Imports:
         with self._connection.reading() as raw:
             rows = raw.execute(_ALL).fetchall()
         return tuple(_row(row) for row in rows)
+
+    def has_customers(self, keys: Sequence[str]) -> bool:
+        """Return whether one of these customers, in stored form, is in the log."""
+        with self._connection.reading() as raw:
+            return bool(raw.execute(_HAS_CUSTOMERS, (msgspec.json.encode(keys).decode(),)).fetchone()[0])
+
+    def has_lines_of(self, digest: str) -> bool:
+        """Return whether decisions are named by the lines of the file with this digest."""
+        with self._connection.reading() as raw:
+            return bool(raw.execute(_HAS_LINES, (f"{digest}-", f"{digest}.")).fetchone()[0])
+
+    def line_ids(self) -> tuple[tuple[str, int], ...]:
+        """Return the digests of files whose lines name decisions, each with the last line; one pass over the log."""
+        with self._connection.reading() as raw:
+            rows = raw.execute(_LINE_IDS).fetchall()
+        return tuple((digest, int(line)) for digest, line in rows)
+
+    def with_event(self, seqs: Sequence[int], event: str) -> int:
+        """Return how many of these decisions have an event of this name."""
+        with self._connection.reading() as raw:
+            return len(raw.execute(_WITH_EVENT, (msgspec.json.encode(seqs).decode(), event)).fetchall())
 
     def findings(self) -> tuple[PastFinding, ...]:
         """Return what was noticed about the imports, the same of one file once, the oldest first."""
