@@ -135,6 +135,8 @@ class JsonLinesSource:
         first = content.readline(MAX_OBJECT + 1).removeprefix(_BOM)
         while first and not first.strip():
             first = content.readline(MAX_OBJECT + 1)
+        if not first:
+            return
         if first.lstrip()[:1] == _OPEN_LIST or not _is_whole(first):
             yield from self._document(first, content)
             return
