@@ -25,6 +25,7 @@ from bandit.cli import (
     live,
     live_simulation,
     maintenance,
+    mappings,
     plan,
     privacy,
     reasons,
@@ -78,6 +79,7 @@ _COMMANDS: tuple[tuple[str, Callable[..., None], str], ...] = (
         setup.import_,
         "offer-bandit import offers.db log.csv --catalogue catalogue.toml --mapping mapping.toml",
     ),
+    ("mappings", mappings.mappings, "offer-bandit mappings segment events.jsonl --catalogue catalogue.toml"),
     (
         "evaluate",
         evaluate.evaluate,
@@ -125,7 +127,7 @@ _COMMANDS: tuple[tuple[str, Callable[..., None], str], ...] = (
     ("doctor", maintenance.doctor, "offer-bandit doctor offers.db"),
 )
 _GROUPS: tuple[tuple[str, tuple[str, ...]], ...] = (
-    ("Start", ("init", "simulate", "simulate-live", "import")),
+    ("Start", ("init", "simulate", "simulate-live", "import", "mappings")),
     ("Judge before going live", ("evaluate", "learn-offline", "replay", "plan")),
     ("Serve and learn", ("decide", "record", "learn", "fit", "catalogue", "rollout", "kill")),
     ("Watch live", ("status", "lift", "incrementality", "guardrails")),

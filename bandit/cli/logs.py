@@ -11,10 +11,11 @@ from bandit.catalogue import Catalogue
 from bandit.catalogue.objective import ObjectiveKind
 from bandit.cli.console import note, progress
 from bandit.cli.databases import catalogue_for, reading
+from bandit.cli.mappings import mapping_of
 from bandit.cli.options import LogOptions
 from bandit.clock import now
 from bandit.errors import InputError
-from bandit.logfiles import ColumnLog, LogMapping, open_log
+from bandit.logfiles import ColumnLog, open_log
 from bandit.printable import as_sentence
 from bandit.report.imports import left_out_sentence
 from bandit.report.left_out import STILL_OPEN, left_out_lines, never_activated, outside_lines
@@ -56,8 +57,9 @@ def opened(options: LogOptions, purpose: str = "evaluate on") -> Iterator[Opened
         if catalogue is None:
             raise InputError(f"{path}: a log file has no catalogue; give one with --catalogue")
         target = with_objective(Catalogue.from_toml(catalogue), *objective)
+        given = None if mapping is None else mapping_of(mapping, path, target)
         with progress("reading") as report:
-            read = open_log(path, target, None if mapping is None else LogMapping.from_toml(mapping), progress=report)
+            read = open_log(path, target, given, progress=report)
         if read.report.event_rows is not None:
             note("note: " + " ".join(read.report.event_rows.sentences()))
         if read.report.n_refused:

@@ -194,7 +194,8 @@ def import_(
         typer.Option(
             "--mapping",
             metavar="FILE",
-            help="What each column of the log means (TOML); default: the layout of `export`.",
+            help="What each column of the log means (TOML), or a mapping that ships, such as segment (see "
+            "`mappings`); default: the layout of `export`.",
         ),
     ] = None,
     catalogue: CatalogueFile = None,
@@ -226,7 +227,8 @@ def import_(
     from bandit.catalogue import Catalogue
     from bandit.cli.databases import all_or_nothing, catalogue_for
     from bandit.cli.logs import say_notices
-    from bandit.logfiles import UNKNOWN_PROPENSITY, LogMapping, export_mapping, import_log
+    from bandit.cli.mappings import is_shipped, mapping_file, mapping_of
+    from bandit.logfiles import UNKNOWN_PROPENSITY, export_mapping, import_log
     from bandit.printable import as_sentence
     from bandit.report.imports import import_json, import_lines, import_tables
     from bandit.report.undeclared import undeclared_lines
@@ -234,7 +236,7 @@ def import_(
     from bandit.store.customer_key import KEY_VARIABLE, customer_key
 
     style = output_format(as_json, format_name)
-    read = None if mapping is None else LogMapping.from_toml(mapping)
+    read = None if mapping is None or is_shipped(mapping) else mapping_file(mapping)
     given = None if catalogue is None else Catalogue.from_toml(catalogue)
     if given is None and not db.exists():
         raise InputError(f"{db}: there is no such database, so the import needs --catalogue")
@@ -243,7 +245,8 @@ def import_(
     with all_or_nothing(db), Store.open(db, customer_key=customer_key()) as store:
         with store.transaction(), progress("importing") as report:
             known = catalogue_for(store, None) if given is None else given
-            read = export_mapping(log, known) if read is None else read
+            if read is None:
+                read = export_mapping(log, known) if mapping is None else mapping_of(mapping, log, known)
             result = import_log(
                 store,
                 known,

@@ -35,10 +35,10 @@ def test_what_counts_for_nothing_is_said_in_sentences(desk):
     desk.take("event_rows").run("import", "o.db", "log.csv", *FILES)
     said = " ".join(desk.out.split())
     assert 'of 12 rows 6 are decisions, and these outcomes belong to them: 5 of "order", 2 of "refund".' in said
-    assert '1 row of "refund" count for nothing, the first at line 13: no decision has their id.' in said
+    assert '1 row of "refund" counts for nothing, the first at line 13: no decision has their id.' in said
     assert 'Rows of events that the mapping does not name count for nothing: "scroll" (1).' in said
     desk.run("evaluate", "log.csv", *FILES, "--policy", "uniform")
-    assert '1 row of "refund" count for nothing' in " ".join(desk.err.split())
+    assert '1 row of "refund" counts for nothing' in " ".join(desk.err.split())
 
 
 def test_a_repeated_import_adds_nothing(desk):

@@ -67,7 +67,11 @@ class OutcomeReader:
 def outcome_columns(outcome: OutcomeSection) -> list[str]:
     """Return the columns that an entry of [[outcomes]] is read from."""
     when = outcome.when.column if isinstance(outcome.when, WhenSource) else outcome.when
-    return [name for name in (when, outcome.revenue, outcome.reward, *outcome.add) if isinstance(name, str)]
+    return [
+        name
+        for name in (when, outcome.revenue, outcome.reward, *outcome.add, *outcome.partial)
+        if isinstance(name, str)
+    ]
 
 
 def amounts_of(
@@ -88,6 +92,15 @@ def amounts_of(
     for column in outcome.add:
         more = _money(outcome, column, style, np.zeros_like(happened), chunk, rejections)
         revenue = revenue + np.where(np.isnan(more), 0.0, more)
+    for column in outcome.partial if blank_returns else ():
+        named = ~np.isnan(floats(chunk.columns[column], lambda text: np.nan if is_blank(text) else 1.0))
+        rejections.reject(
+            happened & named & np.isnan(revenue),
+            "a return without an amount",
+            lambda row, column=column: (  # type: ignore[misc]  # the default binds the column
+                f'it says by "{column}" what was returned, "{chunk.columns[column][row]}", and not for how much'
+            ),
+        )
     if outcome.returns:
         revenue = -np.abs(revenue)
     return revenue, _money(outcome, outcome.reward, style, happened, chunk, rejections)

@@ -5,13 +5,23 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from bandit.printable import plain
+from bandit.printable import counted, plain
 
 _MOST_NAMED = 5
 
-_ALIKE = (
-    "equal an earlier outcome of their decision in event, time and amount, and count; where they are repeats, name the "
-    "column with the events' ids as event_id under [event_rows]"
+_CURE = "where such rows are repeats, name the column with the events' ids as event_id under [event_rows]"
+_ALIKE = tuple(
+    f"{equals} an earlier outcome of {its} decision in event, time and amount, and {count}; {_CURE}"
+    for equals, its, count in (("equals", "its", "counts"), ("equal", "their", "count"))
+)
+_REPEATED = (
+    "has the event id of an earlier row and does not count",
+    "have the event id of an earlier row and do not count",
+)
+_FURTHER = ("repeats a decision, whose first row counts", "repeat a decision, whose first row counts")
+_LATE = (
+    "came after the objective's window and does not count in it",
+    "came after the objective's window and do not count in it",
 )
 
 NO_DECISION = "no decision has their id"
@@ -61,10 +71,9 @@ class EventRowCounts:
         rows, decisions = f"{self.n_rows:,} rows", f"{self.n_decisions:,} are decisions"
         said = [f"A row is an event: of {rows} {decisions}, and these outcomes belong to them: {joined}."]
         for each in self.unjoined:
-            rows = "row" if each.n == 1 else "rows"
-            said.append(
-                f'{each.n:,} {rows} of "{each.event}" count for nothing, the first at line {each.line}: {each.reason}.'
-            )
+            count = "count" if each.n > 1 else "counts"
+            rows = f'{counted(each.n, "row")} of "{each.event}" {count} for nothing'
+            said.append(f"{rows}, the first at line {each.line}: {each.reason}.")
         lost = {each.event for each in self.unjoined}
         never = ", ".join(f'"{event}"' for event, n in self.joined.items() if not n and event not in lost)
         if never:
@@ -72,17 +81,18 @@ class EventRowCounts:
         if self.other:
             said.append(f"Rows of events that the mapping does not name count for nothing: {_named(self.other)}.")
         for n, text in (
-            (self.n_repeated, "have the event id of an earlier row and count once"),
+            (self.n_repeated, _REPEATED),
             (self.n_alike, _ALIKE),
-            (self.n_further, "repeat a decision; its first row counts"),
-            (self.n_late, "came after the objective's window and do not count in it"),
+            (self.n_further, _FURTHER),
+            (self.n_late, _LATE),
         ):
             if n:
-                said.append(f"{n:,} {'row' if n == 1 else 'rows'} {text}.")
+                said.append(f"{counted(n, 'row')} {text[n > 1]}.")
         if self.n_open:
+            window = counted(self.n_open, "decision")
             said.append(
-                f"The objective's window of {self.n_open:,} decisions was not over when the file ends, so outcomes of "
-                "theirs may be missing; import a later export as well, or leave them out."
+                f"For {window} the objective's window was not over when the file ends, so outcomes may be missing; "
+                "import a later export as well."
             )
         return [plain(sentence) for sentence in said]
 

@@ -153,7 +153,7 @@ class EventRowsSource:
         raise LogFileError(
             f'{self._mapping.where}: none of the {sum(each.n for each in lost):,} rows of "{event}" belongs to a '
             f"decision: {lost[0].reason}; join them by join under [event_rows], or, where such a row is the decision "
-            f'too, write decision = ["{decision_events(self._rows)[0]}", "its event"]'
+            f'too, write decision = ["{next(iter(decision_events(self._rows)))}", "its event"]'
         )
 
 

@@ -101,7 +101,7 @@ class EventTableReader:
         self._key = file.columns.decision_id if join_of(file) == "decision_id" else file.columns.customer
         self._time = TimeReader(mapping)
         self._offer = OfferReader(catalogue, mapping).columns
-        self._ranks = {event: rank for rank, event in reversed(list(enumerate(decision_events(rows))))}
+        self._ranks = decision_events(rows)
         names = [rows.event, self._key, rows.event_id, rows.order, *self._time.columns, *self._offer]
         names += [name for outcome in file.outcomes for name in outcome_columns(outcome)]
         self.columns = [name for name in dict.fromkeys(names) if name is not None]

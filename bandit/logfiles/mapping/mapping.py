@@ -118,8 +118,10 @@ def _check_outcomes(file: MappingDocument) -> None:
         if outcome.event in seen:
             raise CatalogueError(f'[[outcomes]] has the event "{outcome.event}" twice; names must differ')
         seen.add(outcome.event)
-        if outcome.revenue is None and (outcome.add or outcome.returns):
-            raise CatalogueError(f'[[outcomes]] "{outcome.event}" has add or returns without revenue; name its column')
+        if outcome.revenue is None and (outcome.add or outcome.returns or outcome.partial):
+            raise CatalogueError(
+                f'[[outcomes]] "{outcome.event}" has add, partial or returns without revenue; name its column'
+            )
 
 
 def _check_event_rows(file: MappingDocument, rows: EventRowsSection) -> None:
@@ -149,10 +151,11 @@ def join_of(file: MappingDocument) -> str:
     return given or ("customer" if file.columns.decision_id is None else "decision_id")
 
 
-def decision_events(rows: EventRowsSection) -> list[str]:
-    """Return the events that are decisions, the first of which goes before."""
+def decision_events(rows: EventRowsSection) -> dict[str, int]:
+    """Return the events that are decisions, each with its rank: the rows of a lower one go before."""
     given = [rows.decision] if isinstance(rows.decision, str) else rows.decision
-    return [event.strip() for event in given if event.strip()]
+    ranked = [(event, rank) for rank, each in enumerate(given) for event in ([each] if isinstance(each, str) else each)]
+    return {event.strip(): rank for event, rank in reversed(ranked) if event.strip()}
 
 
 def _check_numbers(numbers: NumbersSection) -> None:

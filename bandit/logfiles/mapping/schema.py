@@ -193,6 +193,14 @@ class OutcomeSection(_MappingSection, frozen=True):
             examples=[["discount_amount"]],
         ),
     ] = []
+    partial: Annotated[
+        list[str],
+        Meta(
+            description="Columns that say what was returned: where one is not blank, a return without a revenue cannot "
+            "be read, since it need not be of all.",
+            examples=[["products.0.sku"]],
+        ),
+    ] = []
     returns: Annotated[
         bool,
         Meta(
@@ -211,11 +219,11 @@ class EventRowsSection(_MappingSection, frozen=True):
 
     event: Annotated[str, Meta(description="The column that names the event of each row.", examples=["event"])]
     decision: Annotated[
-        str | list[str],
+        str | list[str | list[str]],
         Meta(
             description="The event that is the decision. With several, a row of a later one makes a decision only "
-            "where no row of an earlier one does.",
-            examples=["shown", ["shown", "purchase"]],
+            "where no row of an earlier one does; those in a list of their own are equal.",
+            examples=["shown", ["shown", "purchase"], [["email sent", "sms sent"]]],
         ),
     ]
     join: Annotated[

@@ -56,6 +56,7 @@ _BLOCK = 1 << 20
 _BOM = b"\xef\xbb\xbf"
 _OPEN_LIST, _OPEN_OBJECT = b"[", b"{"
 _FIRST_BYTES = 256
+_PACKED = b'"{'
 
 
 def is_json(path: Path) -> bool:
@@ -103,7 +104,7 @@ class JsonLinesSource:
             names: dict[str, None] = {}
             for number, node in islice(self._objects(raw, content), SAMPLED_OBJECTS):
                 with self._faults_of(number):
-                    names.update(dict.fromkeys(leaf_paths(node)))
+                    names.update(dict.fromkeys(leaf_paths(_unpacked(node))))
         return list(names)
 
     def chunks(self, columns: Sequence[str], size: int, progress: Progress | None) -> Iterator[SourceChunk]:
@@ -125,6 +126,7 @@ class JsonLinesSource:
         n_characters = 0
         for number, node in objects:
             with self._faults_of(number):
+                node = _unpacked(node)  # noqa: PLW2901 - the same object
                 texts = [_text_at(node, column) for column in columns]
             if any(text is not None and "\0" in text for text in texts):
                 raise LogFileError(f"{self.path}: line {number} has a NUL in a text; write plain text")
@@ -138,6 +140,8 @@ class JsonLinesSource:
         first = content.readline(MAX_OBJECT + 1).removeprefix(_BOM)
         while first and not first.strip():
             first = content.readline(MAX_OBJECT + 1)
+        if not first:
+            return
         if first.lstrip()[:1] == _OPEN_LIST or not _is_whole(first):
             yield from self._document(first, content)
             return
@@ -229,6 +233,22 @@ def _related(relationships: JsonObject, included: Mapping[tuple[str, str], msgsp
         if key in included:
             found[name] = included[key[0], key[1]]
     return msgspec.Raw(msgspec.json.encode(found))
+
+
+def _unpacked(node: JsonObject) -> JsonObject:
+    """Return an object with its properties that are JSON objects written as texts, as some exports write them."""
+    packed = {name: raw for name, raw in node.items() if bytes(memoryview(raw)[:2]) == _PACKED}
+    if not packed:
+        return node
+    unpacked = dict(node)
+    for name, raw in packed.items():
+        text = scalar_text(raw, name).encode()
+        try:
+            json_object(text)
+        except (msgspec.DecodeError, UnicodeError, RecursionError):
+            continue
+        unpacked[name] = msgspec.Raw(text)
+    return unpacked
 
 
 def _text_at(node: JsonObject, column: str) -> str | None:
