@@ -17,7 +17,14 @@ import numpy as np
 from bandit.catalogue import Catalogue
 from bandit.clock import Time, microseconds, new_id, new_ids, now
 from bandit.domain import Decision, DecisionBatch, FloatArray, IntArray, ObjectArray, Policy, Progress
-from bandit.engine.arguments import check_texts, checked_amounts, checked_events, checked_text, checked_times
+from bandit.engine.arguments import (
+    checked_amounts,
+    checked_events,
+    checked_key,
+    checked_keys,
+    checked_text,
+    checked_times,
+)
 from bandit.engine.counters import EngineCounters
 from bandit.engine.decisions import DecisionService
 from bandit.engine.default_policy import default_policy
@@ -219,12 +226,11 @@ class Engine:
         """
         with self._lock:
             self._must_be_open()
-            contexts = self.catalogue.contexts(
-                [context], [self.store.customers.stored(checked_text("customer", customer))]
-            )
+            customer = checked_key("customer", customer)
+            contexts = self.catalogue.contexts([context], [self.store.customers.stored(customer)])
             self._undeclared.add_one(contexts, context)
             if decision_id is not None:
-                checked_text("decision id", decision_id)
+                decision_id = checked_key("decision id", decision_id)
                 existing = self._lookup.find_existing(decision_id, customer, contexts)
                 if existing is not None:
                     return existing
@@ -263,15 +269,14 @@ class Engine:
         """
         with self._lock:
             self._must_be_open()
-            check_texts("customer", customers)
+            customers = checked_keys("customer", customers)
             checked = self.catalogue.contexts(contexts, self.store.customers.all_stored(customers))
             self._undeclared.add(checked, contexts)
             n = checked.n
-            ids = new_ids(n) if decision_ids is None else tuple(decision_ids)
+            ids = new_ids(n) if decision_ids is None else tuple(checked_keys("decision id", decision_ids))
             if len(ids) != n:
                 raise InputError(f"there are {len(ids)} decision ids for {n} contexts; send one each, or none")
             if decision_ids is not None:
-                check_texts("decision id", ids)
                 self._lookup.reject_known_ids(ids)
             times = checked_times(time, n, self._clock)
             if len(times) != n:
@@ -293,7 +298,7 @@ class Engine:
 
     def group_of(self, customer: str) -> str:
         """Return the group that a customer's decisions are made in, unless the caller names another."""
-        return self._labels.one(self.store.customers.stored(checked_text("customer", customer)), None)
+        return self._labels.one(self.store.customers.stored(checked_key("customer", customer)), None)
 
     # -- record ------------------------------------------------------------------------------------------------
 
@@ -412,7 +417,7 @@ class Engine:
         """
         from bandit.explain import explain_decision  # noqa: PLC0415 - deciding does not need it
 
-        checked_text("decision id", decision_id)
+        decision_id = checked_key("decision id", decision_id)
         with self._lock:
             self._must_be_open()
             if self._writer.waiting(decision_id) is not None:

@@ -18,7 +18,7 @@ from bandit.logfiles.sources.open_source import open_source
 from bandit.store import PLACEHOLDER, DecisionRows, EventRows
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from bandit.catalogue import Catalogue
     from bandit.domain import FloatArray, IntArray
@@ -32,7 +32,7 @@ IMPORT_CHUNK_ROWS = 50_000
 def import_log(
     store: Store,
     catalogue: Catalogue,
-    mapping: LogMapping,
+    mapping: LogMapping | Mapping[str, object] | str | Path,
     path: str | Path,
     *,
     progress: Progress | None = None,
@@ -46,7 +46,7 @@ def import_log(
     all. CatalogueError where the mapping does not fit the catalogue; DuplicateError where the log has a decision of
     the same id with other content.
     """
-    path = Path(path)
+    path, mapping = Path(path), LogMapping.of(mapping)
     reader = RowReader(catalogue, mapping, str(path), max_listed=max_listed)
     source = open_source(path, mapping.file.delimiter, progress)
     with store.transaction():
