@@ -69,7 +69,7 @@ def read_example(name):
 
 
 def as_structure(catalogue):
-    """A catalogue's content with its free keys where the structure has them: those of options, and settings of [context]."""
+    """A catalogue's content with its free keys where the structure has them: options, and settings of [context]."""
     for name in SETTINGS_AMONG_FACTS:
         catalogue[name] = catalogue["context"].pop(name)
     return catalogue | {"dimensions": _gather_attributes(catalogue["dimensions"])}
