@@ -76,7 +76,7 @@ def checked_times(time: object, n: int, clock: Callable[[], int]) -> IntArray:
     return time.astype(np.int64)
 
 
-def checked_amounts(name: str, values: FloatArray | Sequence[float] | None, n: int) -> FloatArray:
+def checked_amounts(name: str, values: FloatArray | Sequence[float | None] | None, n: int) -> FloatArray:
     """Return n amounts, NaN where no values are given.
 
     InputError for another number of values, NumberError for a value that is not a finite number.
@@ -122,8 +122,8 @@ def _amount(name: str, value: object) -> float:
 def checked_events(
     decision_ids: Sequence[str],
     event: str | Sequence[str],
-    revenue: FloatArray | None,
-    reward: FloatArray | None,
+    revenue: FloatArray | Sequence[float | None] | None,
+    reward: FloatArray | Sequence[float | None] | None,
     time: IntArray | Time,
     event_ids: Sequence[str | None] | None,
     clock: Callable[[], int],

@@ -18,7 +18,6 @@ from bandit.catalogue import Catalogue
 from bandit.clock import Time, microseconds, new_id, new_ids, now
 from bandit.domain import Decision, DecisionBatch, FloatArray, IntArray, ObjectArray, Policy, Progress
 from bandit.engine.arguments import (
-    checked_amounts,
     checked_events,
     checked_key,
     checked_keys,
@@ -326,8 +325,8 @@ class Engine:
         return self.record_batch(
             [decision_id],
             checked_text("event", event),
-            revenue=None if revenue is None else checked_amounts("revenue", [revenue], 1),
-            reward=None if reward is None else checked_amounts("reward", [reward], 1),
+            revenue=None if revenue is None else [revenue],
+            reward=None if reward is None else [reward],
             time=time,
             event_ids=[event_id],
             correct=correct,
@@ -338,8 +337,8 @@ class Engine:
         decision_ids: Sequence[str],
         event: str | Sequence[str],
         *,
-        revenue: FloatArray | None = None,
-        reward: FloatArray | None = None,
+        revenue: FloatArray | Sequence[float | None] | None = None,
+        reward: FloatArray | Sequence[float | None] | None = None,
         time: IntArray | Time = None,
         event_ids: Sequence[str | None] | None = None,
         correct: bool = False,
