@@ -89,7 +89,7 @@ def is_time(value: object) -> bool:
 
 
 def text_of(value: object) -> str | None:
-    """Return the text of a plain value, None for NaN and None; TypeError for a value that is not plain.
+    """Return the text of a plain value, None for NaN and None; TypeError for infinity and for what is not plain.
 
     Whole numbers have no decimals, and truth values are "true" and "false", as in the files that `export` writes.
 
@@ -105,7 +105,7 @@ def text_of(value: object) -> str | None:
             return str(value)
     except ValueError as fault:  # an integer of thousands of digits
         raise TypeError("the number is too long") from fault
-    if isinstance(value, float):
+    if isinstance(value, float) and not math.isinf(value):
         if math.isnan(value):
             return None
         return str(int(value)) if abs(value) < _WHOLE and value.is_integer() else repr(value)
@@ -134,6 +134,8 @@ def number_of(text: str) -> float:
     try:
         value = float(text)
     except ValueError:
+        if "\N{MINUS SIGN}" in text:  # the minus sign of typesetting
+            return number_of(text.replace("\N{MINUS SIGN}", "-", 1))
         return math.nan if not text or text.isspace() else math.inf
     return value if math.isfinite(value) and "_" not in text else math.inf
 

@@ -25,7 +25,7 @@ from bandit.catalogue.live_schema import check_guardrail, check_live_keys, check
 from bandit.errors import CatalogueError
 from bandit.printable import did_you_mean
 
-CONTEXT_SETTINGS = ("undeclared", "undeclared_values")
+SETTINGS_AMONG_FACTS = ("undeclared", "undeclared_values")
 """Settings that stand under [context] among the facts."""
 
 MAX_NAME = 1_000
@@ -40,7 +40,7 @@ def decode(mapping: Mapping[str, object], where: str, *, stored: bool = False) -
     plain = dict(mapping)
     context = plain.get("context")
     if isinstance(context, Mapping):
-        settings = {name: context[name] for name in CONTEXT_SETTINGS if isinstance(context.get(name), str)}
+        settings = {name: context[name] for name in SETTINGS_AMONG_FACTS if isinstance(context.get(name), str)}
         plain |= settings
         plain["context"] = {name: fact for name, fact in context.items() if name not in settings}
     plain["dimensions"] = _gather_attributes(plain.get("dimensions"))
@@ -74,7 +74,7 @@ def encode(file: CatalogueFile) -> dict[str, object]:
     objective = cast("dict[str, Any]", plain.get("objective", {}))
     if objective.get("stacking") == "sum":  # left out where it is the default, so that versions stay what they were
         del objective["stacking"]
-    settings = {name: plain.pop(name) for name in CONTEXT_SETTINGS if name in plain}
+    settings = {name: plain.pop(name) for name in SETTINGS_AMONG_FACTS if name in plain}
     plain["context"] = {**settings, **cast("dict[str, Any]", plain.get("context", {}))}
     return plain
 

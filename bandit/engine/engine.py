@@ -17,7 +17,13 @@ import numpy as np
 from bandit.catalogue import Catalogue
 from bandit.clock import Time, new_id, new_ids, now, plausible_time
 from bandit.domain import Decision, DecisionBatch, FloatArray, IntArray, ObjectArray, Policy, Progress
-from bandit.engine.arguments import check_texts, checked_amounts, checked_events, checked_text, checked_times
+from bandit.engine.arguments import (
+    checked_events,
+    checked_key,
+    checked_keys,
+    checked_text,
+    checked_times,
+)
 from bandit.engine.counters import EngineCounters
 from bandit.engine.decisions import DecisionService
 from bandit.engine.default_policy import default_policy
@@ -225,12 +231,11 @@ class Engine:
         """
         with self._lock:
             self._must_be_open()
-            contexts = self.catalogue.contexts(
-                [context], [self.store.customers.stored(checked_text("customer", customer))]
-            )
+            customer = checked_key("customer", customer)
+            contexts = self.catalogue.contexts([context], [self.store.customers.stored(customer)])
             self._undeclared.add_one(contexts, context)
             if decision_id is not None:
-                checked_text("decision id", decision_id)
+                decision_id = checked_key("decision id", decision_id)
                 existing = self._lookup.find_existing(decision_id, customer, contexts)
                 if existing is not None:
                     return existing
@@ -269,15 +274,14 @@ class Engine:
         """
         with self._lock:
             self._must_be_open()
-            check_texts("customer", customers)
+            customers = checked_keys("customer", customers)
             checked = self.catalogue.contexts(contexts, self.store.customers.all_stored(customers))
             self._undeclared.add(checked, contexts)
             n = checked.n
-            ids = new_ids(n) if decision_ids is None else tuple(decision_ids)
+            ids = new_ids(n) if decision_ids is None else tuple(checked_keys("decision id", decision_ids))
             if len(ids) != n:
                 raise InputError(f"there are {len(ids)} decision ids for {n} contexts; send one each, or none")
             if decision_ids is not None:
-                check_texts("decision id", ids)
                 self._lookup.reject_known_ids(ids)
             times = checked_times(time, n, self._clock)
             if len(times) != n:
@@ -299,7 +303,7 @@ class Engine:
 
     def group_of(self, customer: str) -> str:
         """Return the group that a customer's decisions are made in, unless the caller names another."""
-        return self._labels.one(self.store.customers.stored(checked_text("customer", customer)), None)
+        return self._labels.one(self.store.customers.stored(checked_key("customer", customer)), None)
 
     # -- record ------------------------------------------------------------------------------------------------
 
@@ -329,8 +333,8 @@ class Engine:
         return self.record_batch(
             [decision_id],
             checked_text("event", event),
-            revenue=None if revenue is None else checked_amounts("revenue", [revenue], 1),
-            reward=None if reward is None else checked_amounts("reward", [reward], 1),
+            revenue=None if revenue is None else [revenue],
+            reward=None if reward is None else [reward],
             time=time,
             event_ids=[event_id],
             correct=correct,
@@ -341,8 +345,8 @@ class Engine:
         decision_ids: Sequence[str],
         event: str | Sequence[str],
         *,
-        revenue: FloatArray | None = None,
-        reward: FloatArray | None = None,
+        revenue: FloatArray | Sequence[float | None] | None = None,
+        reward: FloatArray | Sequence[float | None] | None = None,
         time: IntArray | Time = None,
         event_ids: Sequence[str | None] | None = None,
         correct: bool = False,
@@ -422,7 +426,7 @@ class Engine:
         """
         from bandit.explain import explain_decision  # noqa: PLC0415 - deciding does not need it
 
-        checked_text("decision id", decision_id)
+        decision_id = checked_key("decision id", decision_id)
         with self._lock:
             self._must_be_open()
             if self._writer.waiting(decision_id) is not None:

@@ -39,8 +39,8 @@ class UndeclaredWatch:
         for name, n_values, counts in self._counts:
             code = contexts.columns[name].item()
             if code == MISSING:
-                if given.get(name):
-                    self._add_missing(counts, [given[name]])
+                if isinstance(value := given.get(name), str):
+                    self._add_missing(counts, [value])
             elif code < n_values:
                 counts.n_known += 1
             else:

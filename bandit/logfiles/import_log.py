@@ -42,7 +42,7 @@ IMPORT_CHUNK_ROWS = 50_000
 def import_log(
     store: Store,
     catalogue: Catalogue,
-    mapping: LogMapping,
+    mapping: LogMapping | Mapping[str, object] | str | Path,
     path: str | Path,
     *,
     progress: Progress | None = None,
@@ -63,7 +63,7 @@ def import_log(
     bytes done and bytes in all. CatalogueError where the mapping does not fit the catalogue; DuplicateError where the
     log has a decision of the same id with other content.
     """
-    path = Path(path)
+    path, mapping = Path(path), LogMapping.of(mapping)
     check_outcome_events(catalogue, mapping)
     given = ImportTarget(catalogue, mapping)
     run = _ImportRun(

@@ -7,7 +7,7 @@ import pytest
 
 from bandit.catalogue.schema import MAX_NAME
 from bandit.domain import MICROSECONDS
-from bandit.engine.arguments import check_texts, checked_amounts, checked_events, checked_text, checked_times
+from bandit.engine.arguments import checked_amounts, checked_events, checked_text, checked_texts, checked_times
 from bandit.errors import InputError, NumberError
 
 NOW = 1_700_000_000 * MICROSECONDS
@@ -21,7 +21,7 @@ def clock():
 @pytest.mark.parametrize("text", ["a", "x" * MAX_NAME, "kund № 7"])
 def test_a_text_that_can_be_stored_is_returned_as_it_is(text):
     assert checked_text("customer", text) is text
-    check_texts("customer", [text, text])
+    checked_texts("customer", [text, text])
 
 
 @pytest.mark.parametrize("text", ["", None, 3, b"bytes", "x" * (MAX_NAME + 1), "half \ud83d"])
@@ -29,7 +29,7 @@ def test_what_cannot_be_stored_is_refused_alone_and_among_others(text):
     with pytest.raises(InputError, match="a customer"):
         checked_text("customer", text)
     with pytest.raises(InputError, match="a customer"):
-        check_texts("customer", ["sound", text, "sound"])
+        checked_texts("customer", ["sound", text, "sound"])
 
 
 def test_one_moment_is_the_time_of_all_rows():

@@ -13,9 +13,9 @@ from bandit.catalogue.facts import MAX_TEXT
 from bandit.catalogue.text_form import normal_text
 from bandit.catalogue.undeclared import UndeclaredCounts
 from bandit.errors import CatalogueError, LogFileError
-from bandit.logfiles.columns.coded_text import NumberTexts, coded
+from bandit.logfiles.columns.coded_text import NumberTexts, TimeTexts, coded
 from bandit.logfiles.columns.number_style import NumberStyle, number_cure
-from bandit.logfiles.columns.values import INVALID, floats, is_blank, truth
+from bandit.logfiles.columns.values import INVALID, INVALID_TIME, floats, is_blank, truth
 from bandit.logfiles.mapping.schema import FactSource, Scalar
 from bandit.store.records import object_array
 
@@ -145,6 +145,9 @@ class FactReader:
 
 def _categorical(fact: FactColumn, texts: Sequence[str], rejections: ChunkRejections) -> CodedColumn:
     """Return the texts, None where missing; rows with one that is too long are rejected, and it is missing there."""
+    if isinstance(texts, TimeTexts):
+        rejections.reject(texts.microseconds != INVALID_TIME, fact.wrong_type, fact.message(texts))
+        texts = [""] * len(texts)
     rows = coded(texts)
     values = object_array(list(map(fact.text, rows.distinct)))
     too_long = np.fromiter(map(len, values), dtype=np.int64, count=len(values)) > MAX_TEXT

@@ -19,7 +19,22 @@ if TYPE_CHECKING:
     from bandit.logfiles.draft.profile import ColumnProfile
 
 _RESERVED = frozenset(
-    {"undeclared", "true", "false", "null", "inf", "nan", "and", "or", "not", "in", "for", "if", "else"}
+    {
+        "undeclared",
+        "undeclared_values",
+        "true",
+        "false",
+        "null",
+        "inf",
+        "nan",
+        "and",
+        "or",
+        "not",
+        "in",
+        "for",
+        "if",
+        "else",
+    }
 )
 
 

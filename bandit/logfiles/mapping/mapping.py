@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from bandit.catalogue.plain_values import shown
 from bandit.catalogue.toml import read_toml
 from bandit.errors import CatalogueError
 from bandit.logfiles.columns.number_style import DECIMAL_MARKS, THOUSANDS_MARKS, NumberStyle
@@ -52,6 +53,22 @@ class LogMapping:
     def from_toml(path: str | Path) -> LogMapping:
         """Read a mapping file; CatalogueError says where and what is wrong."""
         return LogMapping.from_dict(read_toml(Path(path), "a mapping"), where=str(path))
+
+    @staticmethod
+    def of(given: object) -> LogMapping:
+        """Return a mapping given as the path of its file, as the content of one, or checked already.
+
+        CatalogueError for anything else, and where the file or its content does not fit.
+        """
+        if isinstance(given, LogMapping):
+            return given
+        if isinstance(given, (str, Path)):
+            return LogMapping.from_toml(given)
+        if isinstance(given, Mapping):
+            return LogMapping.from_dict(given)
+        raise CatalogueError(
+            f"a mapping is the path of its TOML file, its content as a dict, or a LogMapping; seen {shown(given)}"
+        )
 
     @staticmethod
     def from_dict(mapping: Mapping[str, object], where: str = "mapping") -> LogMapping:
