@@ -19,6 +19,7 @@ from bandit.logfiles.events.event_rows import decision_rows
 from bandit.logfiles.extended import ImportTarget
 from bandit.logfiles.known_rows import AS_NEW, recognise, repeated_finding
 from bandit.logfiles.mapping.mapping import CLOSED, LogMapping
+from bandit.logfiles.other_versions import known_elsewhere
 from bandit.logfiles.row_digests import RowDigests
 from bandit.logfiles.row_reader import CheckedRows, RowReader
 from bandit.logfiles.sources.open_source import open_source
@@ -208,30 +209,40 @@ class _ImportWriter:
         contexts = rows.contexts if len(kept) == len(rows) else rows.contexts.take(kept)
         json = contexts_json(self._catalogue.facts, contexts)
         ids, customers, groups = (_kept(column, rows) for column in (rows.decision_ids, rows.customers, rows.groups))
+        seqs = self._elsewhere(ids, rows, kept)
         step = max(1, MASK_CELLS // self._catalogue.n_offers)
         for start in range(0, len(kept), step):
             part = slice(start, start + step)
-            places = kept[part]
-            seq = self._store.decision_writer.append(
+            places, seq = kept[part], seqs[part]
+            new = np.flatnonzero(seq == 0)
+            at, own = places[new], new + start
+            seq[new] = self._store.decision_writer.append(
                 DecisionRows(
-                    decision_ids=ids[part],
-                    time=rows.time[places],
-                    customers=customers[part],
+                    decision_ids=_taken(ids, own),
+                    time=rows.time[at],
+                    customers=_taken(customers, own),
                     catalogue_id=self._catalogue_id,
                     policy_id=self._policy_id,
                     policy_step=0,
-                    contexts_json=json[part],
-                    eligible=rows.eligible.mask(places),
-                    offer=rows.offer[places],
-                    propensity=self._propensity(rows.propensity[places]),
-                    group=groups[part],
-                    removals=rows.eligible.removals(places),
-                    weights=rows.weight[places] if len(rows.weight) else None,
+                    contexts_json=_taken(json, own),
+                    eligible=rows.eligible.mask(at),
+                    offer=rows.offer[at],
+                    propensity=self._propensity(rows.propensity[at]),
+                    group=_taken(groups, own),
+                    removals=rows.eligible.removals(at),
+                    weights=rows.weight[at] if len(rows.weight) else None,
                 )
             )
             self._check_events(rows, places, seq)
             self._write_events(rows, places, seq)
             self.n_repeated += int((seq <= self._last_seq).sum())
+
+    def _elsewhere(self, ids: Sequence[str], rows: CheckedRows, kept: IntArray) -> IntArray:
+        """Return the numbers of rows that are there under another version of the catalogue, 0 for others."""
+        if not (self.ids_are_made and self._last_seq):
+            return np.zeros(len(kept), dtype=np.int64)
+        propensity = self._propensity(rows.propensity[kept])
+        return known_elsewhere(self._store, self._catalogue, self._catalogue_id, ids, rows.offer[kept], propensity)
 
     def _propensity(self, propensity: FloatArray) -> FloatArray:
         """Return what the store has as propensities: a placeholder where they are unknown."""
@@ -265,6 +276,13 @@ class _ImportWriter:
         if closed.any():
             missing = np.full(int(closed.sum()), np.nan)
             self._store.events.append(EventRows(CLOSED, rows.time[places[closed]], missing, missing, seq=seq[closed]))
+
+
+def _taken(column: Sequence[str], places: IntArray) -> Sequence[str]:
+    """Return some places of a column, which are in order; the column's own part where none is left out."""
+    if len(places) and places[-1] - places[0] + 1 == len(places):
+        return column[int(places[0]) : int(places[-1]) + 1]
+    return [column[place] for place in places.tolist()]
 
 
 def _kept(column: Sequence[str] | None, rows: CheckedRows) -> list[str]:

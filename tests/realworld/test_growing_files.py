@@ -194,6 +194,25 @@ def test_a_log_with_ids_and_without_customers_grows(desk):
     assert bring(desk, "second.csv", log)[:2] == (10, 40)
 
 
+def test_a_longer_export_under_a_changed_catalogue_adds_its_new_rows_alone(shop):
+    """A cost and an option are new: 270 rows are there under the old version, and 30 are added under the new one."""
+    log = rows()
+    bring(shop, "first.csv", log[:270])
+    shop.write(
+        "catalogue.toml", CATALOGUE.replace('{ name = "mail" }', '{ name = "mail", per_send = 0.5 }, { name = "sms" }')
+    )
+    assert bring(shop, "second.csv", log)[:2] == (30, 270)
+    assert totals(shop) == (300, orders(log))
+
+
+def test_a_longer_export_with_an_offer_that_the_catalogue_does_not_have_is_not_doubled(shop):
+    """Five rows of a third variant at the end: 305 decisions, 270 of which were there."""
+    log = [*rows(), *(f"2026-04-11,k{i},sms,0\n" for i in range(5))]
+    bring(shop, "first.csv", log[:270])
+    assert bring(shop, "second.csv", log)[:2] == (35, 270)
+    assert bring(shop, "second.csv", log)[:2] == (0, 305)
+
+
 def test_the_library_says_the_same(tmp_path):
     """`import_log` has the sentence in `findings`, and takes `as_new`."""
     catalogue = Catalogue.from_dict(

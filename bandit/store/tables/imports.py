@@ -28,6 +28,10 @@ WHERE decision_id GLOB '{"[0-9a-f]" * 16}-[0-9]*' GROUP BY substr(decision_id, 1
 _WITH_EVENT = """
 SELECT DISTINCT e.seq FROM events e WHERE e.seq IN (SELECT value FROM json_each(?)) AND e.event = ?
 """
+_OF_OTHER_VERSIONS = """
+SELECT j.key, d.seq, d.catalogue_id, d.offer, d.propensity
+FROM json_each(?) j CROSS JOIN decisions d ON d.decision_id = j.value WHERE d.catalogue_id <> ?
+"""
 _ALL = """
 SELECT id, time, file, digest, catalogue_id, n_rows, n_imported, n_repeated, n_refused, details FROM imports ORDER BY id
 """
@@ -121,6 +125,14 @@ class Imports:
         with self._connection.reading() as raw:
             rows = raw.execute(_LINE_IDS).fetchall()
         return tuple((digest, int(line)) for digest, line in rows)
+
+    def of_other_versions(self, ids: Sequence[str], catalogue_id: int) -> list[tuple[int, int, int, int, float]]:
+        """Return the decisions of these ids that are stored under other versions of the catalogue than this one.
+
+        A row is (place in `ids`, number, catalogue, offer, propensity).
+        """
+        with self._connection.reading() as raw:
+            return raw.execute(_OF_OTHER_VERSIONS, (msgspec.json.encode(ids).decode(), catalogue_id)).fetchall()
 
     def with_event(self, seqs: Sequence[int], event: str) -> int:
         """Return how many of these decisions have an event of this name."""
