@@ -83,5 +83,5 @@ def decisions_that_count(n: int, stands_for: float) -> str:
     >>> decisions_that_count(1_829, 4_012.2), decisions_that_count(1, 1.0)
     ('1,829 decisions that stand for 4,012', '1 decision')
     """
-    words = counted(n, "decision")
-    return words if stands_for == n else f"{words} that stand for {stands_for:,.0f}"
+    words, verb = counted(n, "decision"), "stands" if n == 1 else "stand"
+    return words if stands_for == n else f"{words} that {verb} for {stands_for:,.0f}"

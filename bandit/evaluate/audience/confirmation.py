@@ -101,8 +101,8 @@ class ConfirmationSums:
             self._gain_squares, self._moved = (np.zeros(scores.gain.shape[1]) for _ in range(2))
         self.n += len(scores.given)
         moved = scores.may & (scores.given < 0.5)
-        self._gain_squares += scores.stands_for @ np.where(moved, scores.gain**2, 0.0)
-        self._moved += scores.stands_for @ moved
+        self._gain_squares += scores.times @ np.where(moved, scores.gain**2, 0.0)
+        self._moved += scores.times @ moved
         for rows, member in self._cells.memberships(scores.contexts):
             self._add_rows(scores, rows, member[:, self._segments])
 
@@ -146,7 +146,7 @@ class ConfirmationSums:
         columns = np.concatenate(
             [of_pair * response[:, option], of_pair * gain[:, option], response[:, self._options], member], axis=1
         )
-        times = scores.stands_for[rows]
+        times = scores.times[rows]
         if self._sums is not None:
             cluster = None if scores.cluster is None else scores.cluster[rows]
             self._sums.add(np.ascontiguousarray(columns.T), cluster, None if (times == 1.0).all() else times)

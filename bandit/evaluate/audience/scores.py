@@ -11,7 +11,7 @@ and optimization", section 3). Here pi gives everybody one option of one dimensi
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -49,7 +49,7 @@ class OptionScores:
     are 0. `response` scores the response to the option, `gain` the reward of it less that of what the baseline gives.
     `weight` is target / propensity of the option, and `apart` this less the baseline's. `best` says whether the model
     expects the largest reward of the option, of those of its dimension. `stands_for` (n,) is how many decisions each
-    row stands for.
+    row stands for, empty where each stands for one.
     """
 
     contexts: Contexts
@@ -62,7 +62,12 @@ class OptionScores:
     weight: FloatArray
     apart: FloatArray
     best: BoolArray
-    stands_for: FloatArray
+    stands_for: FloatArray = field(default_factory=lambda: np.empty(0))
+
+    @property
+    def times(self) -> FloatArray:
+        """How many decisions each row stands for, (n,)."""
+        return self.stands_for if len(self.stands_for) else np.ones(len(self.given))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -117,7 +122,7 @@ class OptionLayout:
             weight,
             apart,
             best,
-            batch.weights,
+            batch.weight,
         )
 
 

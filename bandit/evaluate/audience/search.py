@@ -66,20 +66,20 @@ class SearchSums:
 
     def add(self, scores: OptionScores) -> None:
         """Add a batch."""
-        times = scores.stands_for[:, None]
+        times = scores.times[:, None]
         given, response, gain, weight = (
             each * times for each in (scores.given, scores.response, scores.gain, scores.weight)
         )
         columns = np.stack([given, response, response**2, gain, gain**2, weight, weight**2])
         for rows, member in self._cells.memberships(scores.contexts):
-            stands_for = scores.stands_for[rows]
+            stands_for = scores.times[rows]
             self.count += stands_for @ member
             self._responded += (stands_for * scores.responded[rows]) @ member
             self._sums += np.matmul(member.T, columns[:, rows])
         self._totals += columns.sum(axis=1)
         self.n += len(scores.given)
-        self.decisions += float(scores.stands_for.sum())
-        self._squared += float(scores.stands_for @ scores.stands_for)
+        self.decisions += float(scores.times.sum())
+        self._squared += float(scores.times @ scores.times)
 
     def promise(self) -> Promise:
         """Return how promising each pair is; 0 where nothing can be said."""

@@ -7,7 +7,6 @@ import pytest
 
 from bandit.errors import DuplicateError, NumberError
 from bandit.store import Store, StoreLog
-from tests.conftest import SPRING
 from tests.store.rows import decisions, read
 
 N = 10
@@ -19,11 +18,6 @@ def filled(store, number):
     weights = np.array([1.0, 10.0, 1.0, 2.5, 1.0, 1.0])
     store.decision_writer.append(decisions(number, N, [f"d{row}" for row in range(6)], weights=weights))
     return store
-
-
-@pytest.fixture
-def number(store, catalogue):
-    return store.catalogues.register(catalogue)
 
 
 def test_weights_are_read_with_the_decisions_page_by_page(filled):
@@ -46,11 +40,10 @@ def test_a_repeat_with_the_same_weight_is_skipped_and_with_another_refused(fille
     for weights in (np.array([1.0, 9.0]), np.array([2.0, 10.0]), None):
         with pytest.raises(DuplicateError, match="another weight"):
             filled.decision_writer.append(decisions(number, N, ["d0", "d1"], weights=weights))
-    # Columns that hold row by row: d1 as it is there, "new" besides.
-    rows = decisions(number, N, ["d1", "new"], weights=np.array([10.0, 4.0]), offer=np.array([1, 1]))
-    rows.time[:] = 1_000_000
-    rows.customers[:] = ["customer-1", "customer-1"]
-    filled.decision_writer.append(rows)
+    ids = [f"d{row}" for row in range(6)]
+    filled.decision_writer.append(
+        decisions(number, N, [*ids, "new"], weights=np.array([1.0, 10.0, 1.0, 2.5, 1.0, 1.0, 4.0]))
+    )
     assert read(filled).weight.tolist() == [1.0, 10.0, 1.0, 2.5, 1.0, 1.0, 4.0]
 
 
@@ -80,7 +73,7 @@ def test_weights_are_append_only_and_a_damaged_one_is_found(filled):
 
 def test_a_backup_has_the_weights(filled, tmp_path):
     filled.backup(tmp_path / "copy.db")
-    with Store.open(tmp_path / "copy.db", durability="process") as copy:
+    with Store.open(tmp_path / "copy.db", customer_key=b"k" * 32, durability="process") as copy:
         assert read(copy).weight.tolist() == [1.0, 10.0, 1.0, 2.5, 1.0, 1.0]
         assert copy.check() == []
 
@@ -89,4 +82,3 @@ def test_a_log_without_weights_is_read_as_before(store, number):
     store.decision_writer.append(decisions(number, N, ["a", "b"]))
     assert read(store).weight.tolist() == [1.0, 1.0]
     assert store.decisions.weighted() == 0
-    assert SPRING["name"]
