@@ -85,6 +85,7 @@ def checked_events(
     time: IntArray | Time,
     event_ids: Sequence[str | None] | None,
     clock: Callable[[], int],
+    on_delays: Callable[[IntArray], None] | None = None,
 ) -> EventRows:
     """Return the arguments of `record_batch` as rows to be written, with the present as the time of recording."""
     n = len(decision_ids)
@@ -100,4 +101,5 @@ def checked_events(
         event_ids=event_ids,
         time_given=time is not None,
         recorded_at=clock(),
+        on_delays=on_delays,
     )
