@@ -15,6 +15,7 @@ from bandit.logfiles.columns.facts import FactReader
 from bandit.logfiles.columns.group import GroupReader
 from bandit.logfiles.columns.identity import IdentityReader
 from bandit.logfiles.columns.offers import OfferReader, PropensityReader
+from bandit.logfiles.columns.outcome_events import ReturnSigns
 from bandit.logfiles.columns.outcomes import OutcomeEvents, OutcomeReader
 from bandit.logfiles.columns.time import TimeReader
 from bandit.logfiles.rejections import ChunkRejections, ImportReport, Rejections
@@ -69,6 +70,7 @@ class RowReader:
         self._offers = OfferReader(catalogue, mapping)
         self._propensities = PropensityReader(catalogue, mapping)
         self._outcomes = OutcomeReader(mapping)
+        self._signs = ReturnSigns(catalogue.events)
         self._eligibility = eligibility_reader(catalogue, mapping)
         self._group = GroupReader(mapping)
         readers = (
@@ -135,6 +137,7 @@ class RowReader:
     def report(self, n_repeated: int = 0) -> ImportReport:
         """Return the numbers of the rows read so far, of which `n_repeated` were in the log before."""
         rejections = self._rejections
+        self._signs.warn(self._name)
         n_imported = self._n_rows - rejections.n - n_repeated
         by_reason = dict(rejections.by_reason.most_common())
         return ImportReport(self._n_rows, n_imported, n_repeated, rejections.n, tuple(rejections.listed), by_reason)
@@ -151,7 +154,7 @@ class RowReader:
         contexts = self._facts.read(chunk, rejections)
         offer = self._offers.read(chunk, rejections)
         propensity = self._propensities.read(chunk, offer, rejections)
-        events = self._outcomes.read(chunk, rejections)
+        events = self._signs.apply(self._outcomes.read(chunk, rejections), rejections.ok)
         groups = self._group.groups(chunk, rejections)
         closed = self._group.closed(chunk, rejections)
         eligible = self._eligibility.read(chunk, contexts, offer, rejections)
