@@ -77,6 +77,10 @@ class EventParts:
         """The events that are not expected to count: those that close a decision or are ignored."""
         return tuple(name for name, part in self.parts.items() if part in {"closes", "ignored"})
 
+    def sounds_like_return(self, event: str) -> bool:
+        """Return whether an event of which nothing is known has a name of one that pays back."""
+        return event not in self.parts and _sounds_like_return(event)
+
     def taken_for(self, event: str) -> str:
         """Return what an event is taken for, in words."""
         part = self.parts.get(event)

@@ -16,7 +16,7 @@ from bandit.errors import InputError, NumberError
 
 if TYPE_CHECKING:
     from bandit.catalogue import Catalogue
-    from bandit.domain import FloatArray
+    from bandit.domain import FloatArray, IntArray
     from bandit.engine import Engine
 
 
@@ -111,18 +111,20 @@ def record(
 
     at = None if time is None else plausible_time(parse_moment(time))
     with writing(db) as store:
-        rows, notes_of = EventWatch(catalogue_for(store, None).events, warn=False).watched(
-            EventRows(
-                event=event,
-                time=np.array([now() if at is None else at], dtype=np.int64),
-                revenue=_amount("revenue", revenue),
-                reward=_amount("reward", reward),
-                decision_ids=[decision_id],
-                event_ids=[event_id],
-                time_given=at is not None,
-            )
+        watch = EventWatch(catalogue_for(store, None).events, warn=False)
+        delays: list[IntArray] = []
+        rows = EventRows(
+            event=event,
+            time=np.array([now() if at is None else at], dtype=np.int64),
+            revenue=_amount("revenue", revenue),
+            reward=_amount("reward", reward),
+            decision_ids=[decision_id],
+            event_ids=[event_id],
+            time_given=at is not None,
+            on_delays=delays.append,
         )
-        receipt = notes_of(store.events.append(rows, correct=correct))
+        watch.check(rows)
+        receipt = watch.noted(store.events.append(rows, correct=correct), rows, delays)
     if as_json:
         show_json(receipt.to_dict())
         return

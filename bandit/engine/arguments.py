@@ -127,6 +127,7 @@ def checked_events(
     time: IntArray | Time,
     event_ids: Sequence[str | None] | None,
     clock: Callable[[], int],
+    on_delays: Callable[[IntArray], None] | None = None,
 ) -> EventRows:
     """Return the arguments of `record_batch` as rows to be written, with the present as the time of recording."""
     decision_ids = checked_keys("decision id", decision_ids)
@@ -144,6 +145,7 @@ def checked_events(
         event_ids=event_ids,
         time_given=time is not None,
         recorded_at=clock(),
+        on_delays=on_delays,
     )
 
 

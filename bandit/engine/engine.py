@@ -352,12 +352,13 @@ class Engine:
         correct: bool = False,
     ) -> EventReceipt:
         """Record many events in one transaction; the rules are those of `record`, and all are written or none."""
-        rows = checked_events(decision_ids, event, revenue, reward, time, event_ids, self._clock)
-        watched, notes_of = self._events.watched(rows)
+        delays: list[IntArray] = []
+        rows = checked_events(decision_ids, event, revenue, reward, time, event_ids, self._clock, delays.append)
+        self._events.check(rows)
         with self._lock:
             self._must_be_open()
-            receipt = self._writer.events(watched, correct=correct)
-        return notes_of(receipt)
+            receipt = self._writer.events(rows, correct=correct)
+        return self._events.noted(receipt, rows, delays)
 
     # -- learn -------------------------------------------------------------------------------------------------
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from bandit.catalogue.events import EventFault, EventNote, EventParts
     from bandit.domain import IntArray
     from bandit.store import EventReceipt, EventRows
@@ -26,25 +27,21 @@ class EventWatch:
         self._parts, self._warns = parts, warn
         self._warned: set[tuple[str, EventFault]] = set()
 
-    def watched(self, rows: EventRows) -> tuple[EventRows, Callable[[EventReceipt], EventReceipt]]:
-        """Return the rows to write, and the function that puts the notes on them into the receipt of the writing.
+    def check(self, rows: EventRows) -> None:
+        """InputError for events that may not be recorded."""
+        self._parts.check(rows.event, rows.revenue, rows.reward)
 
-        InputError for an event that may not be recorded. The function warns of a name and a fault the first time only.
+    def noted(self, receipt: EventReceipt, rows: EventRows, delays: Sequence[IntArray]) -> EventReceipt:
+        """Return the receipt of some rows with the notes on them; warns of a name and a fault the first time only.
+
+        `delays` has what `rows.on_delays` was given, nothing where it was not called.
         """
-        parts = self._parts
-        parts.check(rows.event, rows.revenue, rows.reward)
-        delays: list[IntArray] = []
-
-        def notes_of(receipt: EventReceipt) -> EventReceipt:
-            delay = delays[0] if delays else None
-            notes = parts.notes(rows.event, rows.revenue, rows.reward, delay)
-            if not notes:
-                return receipt
-            if self._warns:
-                self._warn(notes)
-            return replace(receipt, notes=notes)
-
-        return replace(rows, on_delays=delays.append), notes_of
+        notes = self._parts.notes(rows.event, rows.revenue, rows.reward, delays[0] if delays else None)
+        if not notes:
+            return receipt
+        if self._warns:
+            self._warn(notes)
+        return replace(receipt, notes=notes)
 
     def _warn(self, notes: tuple[EventNote, ...]) -> None:
         for note in notes:

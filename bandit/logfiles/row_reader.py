@@ -15,6 +15,7 @@ from bandit.logfiles.columns.facts import FactReader
 from bandit.logfiles.columns.group import GroupReader
 from bandit.logfiles.columns.identity import IdentityReader
 from bandit.logfiles.columns.offers import OfferReader, PropensityReader
+from bandit.logfiles.columns.outcome_events import ReturnSigns
 from bandit.logfiles.columns.outcomes import OutcomeEvents, OutcomeReader
 from bandit.logfiles.columns.time import TimeReader
 from bandit.logfiles.columns.weight import WeightReader
@@ -106,6 +107,7 @@ class RowReader:
         self._propensities = PropensityReader(catalogue, mapping)
         self._weights = WeightReader(mapping, own=own_weights)
         self._outcomes = OutcomeReader(mapping)
+        self._signs = ReturnSigns(catalogue.events)
         self._eligibility = eligibility_reader(catalogue, mapping)
         self._group = GroupReader(mapping)
         readers = (
@@ -210,6 +212,7 @@ class RowReader:
         `findings` are those of the caller, which come first.
         """
         rejections = self._rejections
+        self._signs.warn(self._name)
         n_imported = self._n_rows - rejections.n - n_repeated
         by_reason = dict(rejections.by_reason.most_common())
         return ImportReport(
@@ -247,7 +250,7 @@ class RowReader:
         offer, outside = found.offer, found.outside
         propensity = self._propensities.read(chunk, offer, rejections)
         weight = self._weights.read(chunk, rejections)
-        events = self._outcomes.read(chunk, rejections)
+        events = self._signs.apply(self._outcomes.read(chunk, rejections), rejections.ok)
         groups = self._group.groups(chunk, rejections)
         closed = self._group.closed(chunk, rejections)
         eligible = self._eligibility.read(chunk, contexts, offer, rejections)

@@ -137,6 +137,30 @@ class TestEvents:
         assert '[[outcomes]] has the event "order" and not "purchase"' in words
         assert 'write event = "purchase" in the mapping, or event = "order" in the catalogue' in words
 
+    @pytest.mark.parametrize("declared", [True, False])
+    def test_refunds_that_a_file_writes_above_zero_pay_back_where_they_are_declared(self, desk, declared):
+        """Kind 1. Four sales of 40, one refunded in full, one by 10, each written above 0.
+
+        Declared, 40 + 40 + 30 + 0 = 110 over 8 rows is 13.75 a row; undeclared, 160 + 50 = 210 is 26.25, and is said.
+        """
+        desk.take("refunds")
+        if declared:
+            with (desk.folder / "catalogue.toml").open("a") as file:
+                file.write('\n[events]\nrefund = "returns"\n')
+        files = ("--catalogue", "catalogue.toml", "--mapping", "mapping.toml", "--json")
+        assert desk.run("import", "new.db", "log.csv", *files).json["n_imported"] == 8
+        words = " ".join(desk.err.split())
+        expected = (
+            'the event "refund" has an amount above 0 in 2 rows; as [events] declares it as "returns", it is taken as'
+            if declared
+            else 'has an amount above 0 in 2 rows, which is added to the sale; if it pays back, declare it as "returns"'
+        )
+        assert expected in words
+        for log in (("new.db",), ("log.csv", *files[:-1])):
+            found = desk.run("results", *log, "--json")
+            assert found.code == 0
+            assert found.json["whole"]["value"]["value"] == pytest.approx(13.75 if declared else 26.25)
+
     def test_a_cap_on_an_option_is_said_to_be_none(self, desk):
         """Kind 1: cap = 100 limits nothing."""
         write_log(desk, columns='time_format = "unix"')

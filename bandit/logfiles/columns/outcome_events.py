@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from bandit.catalogue.nearest import nearest
 from bandit.errors import CatalogueError
@@ -11,6 +15,9 @@ from bandit.printable import plain
 
 if TYPE_CHECKING:
     from bandit.catalogue import Catalogue
+    from bandit.catalogue.events import EventParts
+    from bandit.domain import BoolArray
+    from bandit.logfiles.columns.outcomes import OutcomeEvents
     from bandit.logfiles.mapping.mapping import LogMapping
     from bandit.logfiles.mapping.schema import OutcomeSection
 
@@ -46,6 +53,46 @@ def check_outcome_events(catalogue: Catalogue, mapping: LogMapping) -> None:
         if not (outcome.reward if reward else outcome.revenue):
             warnings.warn(
                 f"{where}: [[outcomes]]: {events.sentence(outcome.event, 1, 'undeclared')}",
+                stacklevel=3,
+            )
+
+
+class ReturnSigns:
+    """Takes the amounts of declared returns as paid back whatever their sign, and tells of signs that mislead."""
+
+    def __init__(self, parts: EventParts) -> None:
+        self._parts = parts
+        self._turned: dict[str, int] = {}
+        self._added: dict[str, int] = {}
+
+    def apply(self, events: Sequence[OutcomeEvents], ok: BoolArray) -> list[OutcomeEvents]:
+        """Return the events, those of declared returns with revenue below 0; `ok` (n,) marks the rows that count."""
+        applied = []
+        for each in events:
+            positive = each.happened & ok & (each.revenue > 0.0)
+            if not positive.any():
+                applied.append(each)
+            elif self._parts.parts.get(each.event) == "returns":
+                self._turned[each.event] = self._turned.get(each.event, 0) + int(positive.sum())
+                applied.append(replace(each, revenue=-np.abs(each.revenue)))
+            else:
+                if self._parts.sounds_like_return(each.event):
+                    self._added[each.event] = self._added.get(each.event, 0) + int(positive.sum())
+                applied.append(each)
+        return applied
+
+    def warn(self, name: str) -> None:
+        """Warn of what was seen in the file of this name."""
+        for event, n in self._turned.items():
+            warnings.warn(
+                f'{name}: the event "{plain(event)}" has an amount above 0 in {n:,} rows; as [events] declares it as '
+                '"returns", it is taken as paid back',
+                stacklevel=3,
+            )
+        for event, n in self._added.items():
+            warnings.warn(
+                f'{name}: the event "{plain(event)}" has an amount above 0 in {n:,} rows, which is added to the sale; '
+                f'if it pays back, declare it as "returns" under [events] in the catalogue',
                 stacklevel=3,
             )
 
