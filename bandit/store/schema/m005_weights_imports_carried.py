@@ -40,8 +40,12 @@ CREATE TABLE carried_policies (
 ) STRICT
 """
 
-# The version of which this one is an extension by options and combinations that an imported log has besides.
-_EXTENDS = "ALTER TABLE catalogues ADD COLUMN extends INTEGER REFERENCES catalogues(id)"
+_EXTENSIONS = """
+CREATE TABLE catalogue_extensions (
+    catalogue_id INTEGER PRIMARY KEY REFERENCES catalogues(id),
+    extends INTEGER NOT NULL REFERENCES catalogues(id)
+) STRICT
+"""
 
 _GUARDS = (
     """
@@ -58,9 +62,6 @@ BEGIN SELECT RAISE(ABORT, 'decision_weights is append-only: the weight of a deci
 
 
 def apply(db: sqlite_utils.Database) -> None:
-    """Add the three tables; weights are append-only like decisions, and an erasure deletes those of its decisions.
-
-    Catalogues get the number of the version that they extend.
-    """
-    for statement in (_WEIGHTS, _IMPORTS, _CARRIED, _EXTENDS, *_GUARDS):
+    """Add the four tables; weights are append-only like decisions, and an erasure deletes those of its decisions."""
+    for statement in (_WEIGHTS, _IMPORTS, _CARRIED, _EXTENSIONS, *_GUARDS):
         db.execute(statement)
