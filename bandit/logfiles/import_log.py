@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from bandit.catalogue import Catalogue
-    from bandit.domain import FloatArray, IntArray, OutsideReason
+    from bandit.domain import BoolArray, FloatArray, IntArray, OutsideReason
     from bandit.logfiles.rejections import ImportReport
     from bandit.logfiles.sources.source import Source
     from bandit.store import Store
@@ -92,6 +92,14 @@ class _ImportRun:
             if target is self.given:
                 self.outside = reader.outside.reasons()
             return reader.report(), target.extended(reader.outside)
+        except DuplicateError as fault:
+            if target is self.given:
+                raise
+            try:
+                with self.store.transaction():
+                    return self._write_apart(target), None
+            except DuplicateError:
+                raise fault from None
 
     def _write(self, reader: RowReader, source: Source, target: ImportTarget) -> ImportReport:
         given_id = self.store.catalogues.register(self.given.reading)
@@ -118,6 +126,26 @@ class _ImportRun:
         if reader.outside.n:
             raise _OtherOffersError
         return report
+
+    def _write_apart(self, target: ImportTarget) -> ImportReport:
+        """Write the rows with offers of the catalogue given under that, and the others under the extended one."""
+        known, n_repeated = target.mapping.propensities_known, 0
+        given_id = self.store.catalogues.register(self.given.reading)
+        extended_id = self.store.catalogues.register(target.stored, extends=given_id)
+        apart: list[BoolArray] = []
+        for part, number in ((self.given, given_id), (target, extended_id)):
+            reader = RowReader(part.reading, part.mapping, str(self.path), max_listed=self.max_listed)
+            source = open_source(self.path, part.mapping.file.delimiter, self.progress)
+            writer = _ImportWriter(self.store, part.reading, number, propensities_known=known)
+            chunks = reader.read(source, IMPORT_CHUNK_ROWS, self.progress, digest=source.digest)
+            for place, rows in enumerate(chunks):
+                if part is self.given:
+                    apart.append(rows.outside >= 0)
+                    writer.write(replace(rows, ok=rows.ok & ~apart[place]))
+                else:
+                    writer.write(replace(rows, ok=rows.ok & apart[place]))
+            n_repeated += writer.n_repeated
+        return reader.report(n_repeated)
 
 
 class _ImportWriter:

@@ -28,13 +28,15 @@ class AvailableOffers:
     """Splits stored decisions into those whose offer a policy of a catalogue could choose, and the others.
 
     Decisions under the version of the catalogue itself had its rules applied when they were made. To those under other
-    versions its rules with a condition are applied here, on the facts as they were stored.
+    versions its rules with a condition are applied here, on the facts as they were stored; to all where it has stopped
+    options, since an import may have stored decisions with these under it.
     """
 
     def __init__(self, store: Store, translation: CatalogueTranslation) -> None:
         self._store, self._translation = store, translation
         self._catalogue: Catalogue = translation.catalogue
         self._has_rules = any(rule.when is not None for rule in self._catalogue.rules)
+        self._has_stopped = bool(self._catalogue.stopped.any())
         self._reads_facts = any(rule.when is not None for rule in self._catalogue.file.rules)
 
     def depend_on_facts(self, catalogue_ids: IntArray) -> bool:
@@ -118,7 +120,9 @@ class AvailableOffers:
         return page.take(outside)
 
     def _others(self, catalogue_ids: IntArray) -> BoolArray:
-        """Return which decisions were made under another version, (n,)."""
+        """Return to which decisions the rules are to be applied here, (n,)."""
+        if self._has_stopped:
+            return np.ones(len(catalogue_ids), dtype=np.bool_)
         own = [
             number
             for number in np.unique(catalogue_ids).tolist()
@@ -165,3 +169,8 @@ class AvailableOffers:
 def _empty(masks: BoolArray) -> BoolArray:
     """Return which rows of (n, N) masks have no offer, (n, 1)."""
     return np.asarray(~masks.any(axis=1, keepdims=True))
+
+
+def most_first(counts: Counter[Reason]) -> list[tuple[Reason, int]]:
+    """Return the reasons with their numbers, the most frequent first, those of the same number by their words."""
+    return sorted(((reason, n) for reason, n in counts.items() if n), key=lambda each: (-each[1], each[0]))

@@ -12,7 +12,7 @@ import numpy as np
 from bandit.domain import DecisionLabels, OutsideReason
 from bandit.errors import StoreError
 from bandit.printable import plain
-from bandit.store.available_offers import AvailableOffers, Reason
+from bandit.store.available_offers import AvailableOffers, Reason, most_first
 from bandit.store.catalogue_translation import CatalogueTranslation
 from bandit.store.records import Activation, Where, object_array
 
@@ -190,7 +190,7 @@ class StoreLog:
         else:
             outside = self._offers.count_all(catalogue_ids, offers, counts)
         left_out, every = outside.total(), int(counts.sum())
-        reasons = tuple(OutsideReason(plain(words), n, known) for (words, known), n in outside.most_common() if n)
+        reasons = tuple(OutsideReason(plain(words), n, known) for (words, known), n in most_first(outside))
         return _Tally(every - left_out, left_out, total - settled, settled - every, reasons)
 
     def _total(self, where: Where) -> int:

@@ -21,8 +21,8 @@ _CATALOGUES = TableDescription(
 _CATALOGUE_EXTENSIONS = TableDescription(
     title="Catalogue versions made by imports",
     text="One row for each version that an import made of the one given, for a log with offers that the latter "
-    "does not have: their options are added as stopped, and rules that they break are left out. No command takes such a version "
-    "unless it is named.",
+    "does not have: their options are added as stopped, and rules that they break are left out. No command takes such "
+    "a version by itself.",
     columns={
         "catalogue_id": "The version that the import made: `catalogues.id`.",
         "extends": "The version that was given: `catalogues.id`.",
