@@ -57,13 +57,26 @@ class AvailableOffers:
     def outside(self, page: DecisionColumns) -> LoggedBatch:
         """Return the other decisions of a page as a batch, whose offers are -1 and may be chosen by no policy."""
         columns = self._outside(page)
-        contexts = self._translation.contexts.read(columns.context, columns.customer)
+        batch = self._without_offers(columns)
         logged = self._translation.offer_map.masks(columns.catalogue_id, columns.eligible_set_id)
+        return replace(batch, eligible=self._judged(batch.contexts, logged))
+
+    def every(self, page: DecisionColumns) -> LoggedBatch:
+        """Return all decisions of a page without eligible sets; offers that the catalogue does not have are -1."""
+        rows, batch = self._translation.decisions(page, masks=False)
+        if len(rows) == len(page):
+            return batch
+        others = np.setdiff1d(np.arange(len(page)), rows)
+        order = np.argsort(np.concatenate([rows, others]))
+        return LoggedBatch.concat([batch, self._without_offers(page.take(others))]).take(order)
+
+    def _without_offers(self, columns: DecisionColumns) -> LoggedBatch:
+        """Return some decisions with offer -1 and no eligible sets, rewarded by the costs of their own offers."""
         which, money = self._money(columns)
         return LoggedBatch(
-            contexts=contexts,
+            contexts=self._translation.contexts.read(columns.context, columns.customer),
             offer=np.full(len(columns), -1, dtype=np.int64),
-            eligible=self._judged(contexts, logged),
+            eligible=np.zeros((len(columns), 0), dtype=np.bool_),
             propensity=self._translation.propensity(columns),
             converted=columns.converted,
             revenue=columns.revenue,

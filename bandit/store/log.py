@@ -176,6 +176,10 @@ class StoreLog:
         """
         return self._translation.decisions(columns, masks=masks)
 
+    def every(self, columns: DecisionColumns) -> LoggedBatch:
+        """Return all of these decisions as a batch without eligible sets; offers that the catalogue lacks are -1."""
+        return self._offers.every(columns)
+
     @cached_property
     def _tally(self) -> _Tally:
         where = self.where

@@ -156,6 +156,7 @@ LOG_TABLES = {
     "customers": _CUSTOMERS,
     "offers": _OFFERS,
     "catalogues": _CATALOGUES,
+    "catalogue_extensions": _CATALOGUE_EXTENSIONS,
     "decision_arms": _DECISION_ARMS,
     "repeats": _REPEATS,
     "decision_weights": _DECISION_WEIGHTS,
