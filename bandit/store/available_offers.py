@@ -54,12 +54,12 @@ class AvailableOffers:
         kept = np.flatnonzero(eligible[np.arange(len(batch)), batch.offer])
         return rows[kept], replace(batch, eligible=eligible).take(kept)
 
-    def outside(self, page: DecisionColumns) -> LoggedBatch:
-        """Return the other decisions of a page as a batch, whose offers are -1 and may be chosen by no policy."""
+    def outside(self, page: DecisionColumns) -> tuple[DecisionColumns, LoggedBatch]:
+        """Return the other decisions of a page, as they are stored and as a batch, in which their offers are -1."""
         columns = self._outside(page)
         batch = self._without_offers(columns)
         logged = self._translation.offer_map.masks(columns.catalogue_id, columns.eligible_set_id)
-        return replace(batch, eligible=self._judged(batch.contexts, logged))
+        return columns, replace(batch, eligible=self._judged(batch.contexts, logged))
 
     def every(self, page: DecisionColumns) -> LoggedBatch:
         """Return all decisions of a page without eligible sets; offers that the catalogue does not have are -1."""
