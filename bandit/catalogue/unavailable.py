@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from bandit.catalogue.catalogue import Catalogue
     from bandit.catalogue.eligibility import Rule
 
-OTHER_DIMENSIONS = "an offer of other dimensions"
+DIFFERENT_DIMENSIONS = "an offer of other dimensions"
 """The words for an offer of a catalogue version that has other dimensions."""
 
 
@@ -26,7 +26,7 @@ class Unavailable:
 def why_unavailable(catalogue: Catalogue, offer: Mapping[str, str]) -> Unavailable:
     """Return why an offer, of one option of each dimension, is not legal in a catalogue."""
     if set(offer) != set(catalogue.dimension_names):
-        return Unavailable((), (), OTHER_DIMENSIONS)
+        return Unavailable((), (), DIFFERENT_DIMENSIONS)
     unknown = tuple(
         (dimension.name, offer[dimension.name])
         for dimension in catalogue.dimensions

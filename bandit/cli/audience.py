@@ -93,7 +93,7 @@ def audience(
         if show_plain(style, lambda: found.to_dict() | plain, lambda: [("audiences", found)]):
             return
         table = audience_table(found, unit_of(log.catalogue.objective, log.catalogue.currency), details=details)
-        lines = [*audience_notes(found, details=details), *unused(log.log)]
+        lines = [*audience_notes(found, details=details), *unused(log.log, counted_in=True)]
         show([table] if audience_shown(found, details=details) else [], lines, verdicts=audience_lines(found))
 
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
+import numpy as np
 
 from bandit.catalogue import Catalogue
 from bandit.cli.choices import POLICY_FORMS
@@ -60,7 +61,7 @@ def parse_policy(catalogue: Catalogue, text: str) -> Policy:
             case "rules" if rest:
                 return SegmentRules.from_toml(catalogue, Path(rest))
             case "offer" if rest:
-                return ConstantOffer(catalogue, parse_offer(rest))
+                return _going_on(catalogue, ConstantOffer(catalogue, parse_offer(rest)))
     except PolicyError as fault:
         raise InputError(f'the policy "{text}" cannot be used: {fault}') from fault
     kinds = ("uniform", "thompson", "vw", "vw-slates", "rules", "offer", "everyone")
@@ -123,4 +124,14 @@ def _several(catalogue: Catalogue, text: str) -> list[Policy]:
             f"everyone stands for one policy an offer, and the catalogue has {catalogue.n_offers:,} offers (at most "
             f"{MOST_OFFERS}); name those you mean with offer:..."
         )
-    return [ConstantOffer(catalogue, index) for index in range(catalogue.n_offers)]
+    return [ConstantOffer(catalogue, index) for index in np.flatnonzero(~catalogue.stopped).tolist()]
+
+
+def _going_on(catalogue: Catalogue, policy: ConstantOffer) -> ConstantOffer:
+    """Return the policy; InputError where its offer has an option that is stopped."""
+    if catalogue.stopped[policy.offer]:
+        raise InputError(
+            f"the offer {catalogue.label(policy.offer)} has an option that is stopped, so no policy chooses it; name "
+            "one that goes on"
+        )
+    return policy

@@ -181,14 +181,18 @@ def _source(request: ReportRequest, found: Opened, moment: int) -> ReportSource:
         if since is not None:
             raise InputError(f"{name}: --since is for databases; leave out the earlier rows of the file instead")
         return ReportSource(
-            name, found.log, found.catalogue, left_out=tuple(unused(found.log)), arguments=request.arguments()
+            name,
+            found.log,
+            found.catalogue,
+            left_out=tuple(unused(found.log, counted_in=True)),
+            arguments=request.arguments(),
         )
     source = database_source(
         found.store, found.catalogue, now=moment, written_by=request.log.written_by, since=since, name=name
     )
     for sentence in source.left_out:
         note(f"note: {sentence}")
-    left = unused(source.log) if isinstance(source.log, StoreLog) else []
+    left = unused(source.log, counted_in=True) if isinstance(source.log, StoreLog) else []
     return replace(source, left_out=(*source.left_out, *left), arguments=request.arguments())
 
 

@@ -83,7 +83,7 @@ def results(
         unit = unit_of(goal, found.catalogue.currency)
         first = [whole_line(result, unit, binary=goal.kind == "conversion")]
         show([], [*first, *([] if result.options is None else [option_headline(result.options)])])
-        show(_tables(result, unit, all_asked=bool(by)), [*breakdown_lines(result), *unused(found.log)])
+        show(_tables(result, unit, all_asked=bool(by)), [*breakdown_lines(result), *unused(found.log, counted_in=True)])
 
 
 def _tables(result: LogBreakdown, unit: str, *, all_asked: bool) -> list[Table]:

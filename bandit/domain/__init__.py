@@ -104,7 +104,16 @@ from bandit.domain.decisions import Decision, DecisionBatch
 from bandit.domain.logs import DecisionLabels, LogDefaults, LogView, OutsideReason
 from bandit.domain.offers import EligibleSets, FactoredColumns, Removal, SparseProbabilities
 from bandit.domain.outcomes import LoggedBatch, Outcomes, Previous
-from bandit.domain.protocols import LabelledLog, Log, Policy, PooledPolicy, Progress, RewardPredictor, SparsePolicy
+from bandit.domain.protocols import (
+    LabelledLog,
+    LabelledOutsideLog,
+    Log,
+    Policy,
+    PooledPolicy,
+    Progress,
+    RewardPredictor,
+    SparsePolicy,
+)
 
 __all__ = [
     "MICROSECONDS",
@@ -118,6 +127,7 @@ __all__ = [
     "FloatArray",
     "IntArray",
     "LabelledLog",
+    "LabelledOutsideLog",
     "Log",
     "LogDefaults",
     "LogView",

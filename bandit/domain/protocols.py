@@ -156,3 +156,12 @@ class LabelledLog(Log, Protocol):
     def labelled(self, size: int = 65_536) -> Iterator[tuple[LoggedBatch, DecisionLabels]]:
         """Yield what `batches` yields, each batch with the labels of its decisions."""
         ...
+
+
+@runtime_checkable
+class LabelledOutsideLog(LabelledLog, Protocol):
+    """A log that also knows who made the decisions whose offer no policy of the catalogue can choose."""
+
+    def labelled_outside(self, size: int = 65_536) -> Iterator[tuple[LoggedBatch, DecisionLabels]]:
+        """Yield what `outside` yields, each batch with the labels of its decisions."""
+        ...

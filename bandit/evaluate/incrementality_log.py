@@ -145,7 +145,7 @@ def incrementality_of(
         shares_known=selection.shares_known,
         several=len(reader.met),
         still_open=log.still_open,
-        left_out=log.left_out,
+        left_out=reader.left_out,
         other_groups=selection.other_groups,
         other_assignment=selection.other_assignment,
         activation=log.activation,
@@ -162,6 +162,7 @@ class _Reader:
         self.sides[selection.baseline] = None
         self.control_offer = control_offer
         self.met: set[str] = set()
+        self.left_out = 0
         self.probabilities = OptionProbabilities(store, catalogue, self.groups, np.random.default_rng(_SEED))
         self._several = store.decisions.customers_in_several_groups(selection.every_group)
         self._log, self._catalogue = selection.log, catalogue
@@ -178,6 +179,7 @@ class _Reader:
     def read(self, page: DecisionColumns) -> None:
         """Add one page."""
         rows, logged = self._log.decisions(page, masks=False)
+        self.left_out += len(page) - len(rows)
         customer, group = page.customer[rows], page.group[rows]
         if self._several:
             single = ~np.fromiter(map(self._several.__contains__, customer), dtype=np.bool_, count=len(rows))

@@ -44,10 +44,11 @@ class LiftReport(Tabular):
     """The lift of a log's groups, the way in which it was computed, and what was left out.
 
     Rows of the method "balanced" are by trajectory weights. `sample_ratio` is None where no shares are known. Left out
-    are `several` customers seen in more than one group, `still_open` decisions, `left_out` decisions whose offer the
-    catalogue does not have, the decisions of `other_groups` by label, and `other_assignment` decisions made while
-    customers were assigned in another way (other shares, another salt, or no groups). Where the objective has an
-    `activation`, `not_activated` decisions were left out since that event was never recorded on them.
+    are `several` customers seen in more than one group, `still_open` decisions, the decisions of `other_groups` by
+    label, and `other_assignment` decisions made while customers were assigned in another way (other shares, another
+    salt, or no groups); by trajectory weights, which need the offers, also `left_out` decisions whose offer the
+    catalogue does not have. Where the objective has an `activation`, `not_activated` decisions were left out since that
+    event was never recorded on them.
     """
 
     lift: Lift
@@ -172,7 +173,7 @@ def lift_of(
         findings=(*notice_findings(log), *found.findings, *extra),
         several=several,
         still_open=log.still_open,
-        left_out=log.left_out,
+        left_out=read.left_out,
         other_groups=selection.other_groups,
         other_assignment=selection.other_assignment,
         activation=log.activation,
@@ -197,6 +198,7 @@ class _Read:
     several: int
     order: Mapping[str, tuple[int, int]]
     largest_difference: float | None
+    left_out: int
 
 
 class _Reader:
@@ -211,12 +213,17 @@ class _Reader:
         self.customers = ClusterIndex()
         self._segmentations = [FactSegmentation(catalogue, fact) for fact in dict.fromkeys(facts)]
         self.met: set[str] = set()
+        self.left_out = 0
         self.order: dict[str, tuple[int, int]] = {}
 
     def read(self, page: DecisionColumns, weights: FloatArray | None) -> tuple[LiftBatch, list[tuple[str, LiftBatch]]]:
         """Return the page as a batch, with its rows' weights if there are any, and the part of it in each segment."""
-        rows, logged = self._log.decisions(page, masks=False)
-        weights = None if weights is None else weights[rows]
+        if weights is None:  # a mean of what was earned needs no offer
+            rows, logged = np.arange(len(page)), self._log.every(page)
+        else:
+            rows, logged = self._log.decisions(page, masks=False)
+            weights = weights[rows]
+        self.left_out += len(page) - len(rows)
         customer, group = page.customer[rows], page.group[rows]
         single = np.ones(len(rows), dtype=np.bool_)
         if self._several:
@@ -273,4 +280,4 @@ def _tally(
         if progress is not None:
             progress(done, total)
     largest = None if stream is None else stream.probabilities.largest
-    return _Read(tally, len(reader.met), reader.order, largest)
+    return _Read(tally, len(reader.met), reader.order, largest, reader.left_out)

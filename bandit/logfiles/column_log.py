@@ -132,9 +132,13 @@ class ColumnLog:
 
     def outside(self, size: int = 65_536) -> Iterator[LoggedBatch]:
         """Yield the `left_out` decisions, whose offer is -1: the catalogue does not have it, or a rule removes it."""
+        for batch, _ in self.labelled_outside(size):
+            yield batch
+
+    def labelled_outside(self, size: int = 65_536) -> Iterator[tuple[LoggedBatch, DecisionLabels]]:
+        """Yield what `outside` yields with the group of each decision."""
         if self._left_out:
-            for batch, _ in self._read(size, self._outside):
-                yield batch
+            yield from self._read(size, self._outside)
 
     def labelled(self, size: int = 65_536) -> Iterator[tuple[LoggedBatch, DecisionLabels]]:
         """Yield the batches with the group of each decision; the policy is the same in all. Errors as `batches`."""

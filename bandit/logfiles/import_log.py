@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from bandit.catalogue import Catalogue
-    from bandit.domain import FloatArray, IntArray, OutsideReason
+    from bandit.domain import BoolArray, FloatArray, IntArray, OutsideReason
     from bandit.logfiles.known_rows import KnownRows
     from bandit.logfiles.rejections import ImportFinding, ImportReport
     from bandit.logfiles.sources.source import Source
@@ -101,11 +101,7 @@ class _ImportRun:
 
     def attempt(self, target: ImportTarget) -> tuple[ImportReport, ImportTarget | None]:
         """Return the report, and the target of the next attempt where this one wrote nothing, else None."""
-        opened = open_source(self.path, target.mapping.file.delimiter, self.progress)
-        source = decision_rows(opened, target.reading, target.mapping)
-        reader = RowReader(
-            target.reading, target.mapping, str(self.path), max_listed=self.max_listed, own_weights=source.has_weights
-        )
+        source, reader = self._opened(target)
         try:
             with self.store.transaction():
                 return self._write(reader, source, target), None
@@ -113,6 +109,23 @@ class _ImportRun:
             if target is self.given:
                 self.outside = reader.outside.reasons()
             return reader.report(), target.extended(reader.outside)
+        except DuplicateError as fault:
+            if target is self.given:
+                raise
+            try:
+                with self.store.transaction():
+                    return self._write_apart(target), None
+            except DuplicateError:
+                raise fault from None
+
+    def _opened(self, target: ImportTarget) -> tuple[Source, RowReader]:
+        """Return the file as a source of decisions, and what reads its rows."""
+        opened = open_source(self.path, target.mapping.file.delimiter, self.progress)
+        source = decision_rows(opened, target.reading, target.mapping)
+        reader = RowReader(
+            target.reading, target.mapping, str(self.path), max_listed=self.max_listed, own_weights=source.has_weights
+        )
+        return source, reader
 
     def _write(self, reader: RowReader, source: Source, target: ImportTarget) -> ImportReport:
         given_id = self.store.catalogues.register(self.given.reading)
@@ -139,12 +152,42 @@ class _ImportRun:
             )
         if reader.outside.n:
             raise _OtherOffersError
+        rows_known = {} if known is None or digests is None else {"rows": known.to_json(digests)}
+        self._keep(reader, report, source.digest, catalogue_id, rows_known)
+        return report
+
+    def _write_apart(self, target: ImportTarget) -> ImportReport:
+        """Write the rows with offers of the catalogue given under that, and the others under the extended one."""
+        given_id = self.store.catalogues.register(self.given.reading)
+        extended_id = self.store.catalogues.register(target.stored, extends=given_id)
+        apart: list[BoolArray] = []
+        n_repeated = 0
+        for part, number in ((self.given, given_id), (target, extended_id)):
+            source, reader = self._opened(part)
+            known, digests = self._recognise(reader, source, part)
+            names = None if known is None else known.names
+            writer = _ImportWriter(self.store, part.reading, number, part.mapping)
+            chunks = reader.read(source, IMPORT_CHUNK_ROWS, self.progress, names=names, digests=digests)
+            for place, rows in enumerate(chunks):
+                if part is self.given:
+                    apart.append(rows.outside >= 0)
+                    writer.write(replace(rows, ok=rows.ok & ~apart[place]))
+                else:
+                    writer.write(replace(rows, ok=rows.ok & apart[place]))
+            n_repeated += writer.n_repeated
+        report = reader.report(n_repeated)
+        rows_known = {} if known is None or digests is None else {"rows": known.to_json(digests)}
+        self._keep(reader, report, source.digest, extended_id, rows_known)
+        return report
+
+    def _keep(
+        self, reader: RowReader, report: ImportReport, digest: str, catalogue_id: int, rows_known: Mapping[str, object]
+    ) -> None:
+        """Write what the store keeps of the import; LogFileError where its findings refuse the log."""
         if report.n_refused < report.n_rows:
             reader.reject_findings(report, accepted=self.accept_refused)
         if report.n_imported or any(finding.lasting for finding in report.findings):
-            rows_known = {} if known is None or digests is None else {"rows": known.to_json(digests)}
-            self.store.imports.append(_record(self.path, source.digest, catalogue_id, report, rows_known))
-        return report
+            self.store.imports.append(_record(self.path, digest, catalogue_id, report, rows_known))
 
     def _recognise(
         self, reader: RowReader, source: Source, target: ImportTarget

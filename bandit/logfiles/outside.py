@@ -18,6 +18,7 @@ from bandit.catalogue.unavailable import removed_by, why_unavailable
 from bandit.domain import OutsideReason
 from bandit.errors import LogFileError
 from bandit.printable import plain
+from bandit.store.available_offers import most_first
 
 if TYPE_CHECKING:
     from bandit.catalogue import Catalogue
@@ -98,7 +99,7 @@ class OutsideOffers:
         counts: Counter[tuple[str, bool]] = Counter()
         for number, n in self._counts.items():
             counts[self.offers[number].words, not self.offers[number].unknown] += n
-        return tuple(OutsideReason(plain(words), n, known) for (words, known), n in counts.most_common())
+        return tuple(OutsideReason(plain(words), n, known) for (words, known), n in most_first(counts))
 
     def money(self) -> Money:
         """Return the costs of the offers numbered so far; an unknown option costs nothing."""

@@ -58,6 +58,7 @@ This page is made from the schema by `python -m bandit.report.database_page`.
     decision_arms >- rollout_changes
     decision_weights -- decisions
     imports >- catalogues
+    catalogue_extensions >- catalogues
     carried_policies >- policies
     changed_states >- policies
     learned >- decisions

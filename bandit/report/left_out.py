@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 _SHOWN = 5
 
-OFFER_UNKNOWN = "the catalogue does not have the offer, or a rule of it removes it"
+OFFER_UNKNOWN = "the offer is not in the catalogue"
 STILL_OPEN = "still open (the window has not ended)"
 SEVERAL_GROUPS = "seen in several groups"
 OTHER_ASSIGNMENT = "made under other groups, shares or salt than the catalogue's"

@@ -28,13 +28,15 @@ class AvailableOffers:
     """Splits stored decisions into those whose offer a policy of a catalogue could choose, and the others.
 
     Decisions under the version of the catalogue itself had its rules applied when they were made. To those under other
-    versions its rules with a condition are applied here, on the facts as they were stored.
+    versions its rules with a condition are applied here, on the facts as they were stored; to all where it has stopped
+    options, since an import may have stored decisions with these under it.
     """
 
     def __init__(self, store: Store, translation: CatalogueTranslation) -> None:
         self._store, self._translation = store, translation
         self._catalogue: Catalogue = translation.catalogue
         self._has_rules = any(rule.when is not None for rule in self._catalogue.rules)
+        self._has_stopped = bool(self._catalogue.stopped.any())
         self._reads_facts = any(rule.when is not None for rule in self._catalogue.file.rules)
 
     def depend_on_facts(self, catalogue_ids: IntArray) -> bool:
@@ -52,16 +54,29 @@ class AvailableOffers:
         kept = np.flatnonzero(eligible[np.arange(len(batch)), batch.offer])
         return rows[kept], replace(batch, eligible=eligible).take(kept)
 
-    def outside(self, page: DecisionColumns) -> LoggedBatch:
-        """Return the other decisions of a page as a batch, whose offers are -1 and may be chosen by no policy."""
+    def outside(self, page: DecisionColumns) -> tuple[DecisionColumns, LoggedBatch]:
+        """Return the other decisions of a page, as they are stored and as a batch, in which their offers are -1."""
         columns = self._outside(page)
-        contexts = self._translation.contexts.read(columns.context, columns.customer)
+        batch = self._without_offers(columns)
         logged = self._translation.offer_map.masks(columns.catalogue_id, columns.eligible_set_id)
+        return columns, replace(batch, eligible=self._judged(batch.contexts, logged))
+
+    def every(self, page: DecisionColumns) -> LoggedBatch:
+        """Return all decisions of a page without eligible sets; offers that the catalogue does not have are -1."""
+        rows, batch = self._translation.decisions(page, masks=False)
+        if len(rows) == len(page):
+            return batch
+        others = np.setdiff1d(np.arange(len(page)), rows)
+        order = np.argsort(np.concatenate([rows, others]))
+        return LoggedBatch.concat([batch, self._without_offers(page.take(others))]).take(order)
+
+    def _without_offers(self, columns: DecisionColumns) -> LoggedBatch:
+        """Return some decisions with offer -1 and no eligible sets, rewarded by the costs of their own offers."""
         which, money = self._money(columns)
         return LoggedBatch(
-            contexts=contexts,
+            contexts=self._translation.contexts.read(columns.context, columns.customer),
             offer=np.full(len(columns), -1, dtype=np.int64),
-            eligible=self._judged(contexts, logged),
+            eligible=np.zeros((len(columns), 0), dtype=np.bool_),
             propensity=self._translation.propensity(columns),
             converted=columns.converted,
             revenue=columns.revenue,
@@ -118,7 +133,9 @@ class AvailableOffers:
         return page.take(outside)
 
     def _others(self, catalogue_ids: IntArray) -> BoolArray:
-        """Return which decisions were made under another version, (n,)."""
+        """Return to which decisions the rules are to be applied here, (n,)."""
+        if self._has_stopped:
+            return np.ones(len(catalogue_ids), dtype=np.bool_)
         own = [
             number
             for number in np.unique(catalogue_ids).tolist()
@@ -165,3 +182,8 @@ class AvailableOffers:
 def _empty(masks: BoolArray) -> BoolArray:
     """Return which rows of (n, N) masks have no offer, (n, 1)."""
     return np.asarray(~masks.any(axis=1, keepdims=True))
+
+
+def most_first(counts: Counter[Reason]) -> list[tuple[Reason, int]]:
+    """Return the reasons with their numbers, the most frequent first, those of the same number by their words."""
+    return sorted(((reason, n) for reason, n in counts.items() if n), key=lambda each: (-each[1], each[0]))

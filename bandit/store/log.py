@@ -12,12 +12,12 @@ import numpy as np
 from bandit.domain import DecisionLabels, OutsideReason
 from bandit.errors import StoreError
 from bandit.printable import plain
-from bandit.store.available_offers import AvailableOffers, Reason
+from bandit.store.available_offers import AvailableOffers, Reason, most_first
 from bandit.store.catalogue_translation import CatalogueTranslation
 from bandit.store.records import Activation, Where, object_array
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from bandit.catalogue import Catalogue
     from bandit.catalogue.objective import Objective
@@ -131,21 +131,29 @@ class StoreLog:
         Their costs are those of the options in the catalogue, and for options that it does not have those of the
         version under which they were decided.
         """
+        for batch, _ in self.labelled_outside(size):
+            yield batch
+
+    def labelled_outside(self, size: int = 65_536) -> Iterator[tuple[LoggedBatch, DecisionLabels]]:
+        """Yield what `outside` yields, labelled as `labelled` does."""
         if not self.left_out:
             return
+        kinds = self._kinds()
         for page in self._all_pages(size):
-            batch = self._offers.outside(page)
+            columns, batch = self._offers.outside(page)
             if len(batch):
-                yield batch
+                yield batch, _labels(columns, kinds)
 
     def labelled(self, size: int = 65_536) -> Iterator[tuple[LoggedBatch, DecisionLabels]]:
         """Yield the batches with the group of each customer, and the kind and number of each policy."""
-        kinds = {row.id: f"{row.spec.get('kind', 'policy')} {row.id}" for row in self._store.catalogues.policies()}
-        kinds[-1] = _IMPORTED
+        kinds = self._kinds()
         for page, batch in self._pages(size):
-            ids, which = np.unique(page.policy_id, return_inverse=True)
-            names = object_array([kinds.get(number, f"policy {number}") for number in ids.tolist()])
-            yield batch, DecisionLabels(page.group, names[which])
+            yield batch, _labels(page, kinds)
+
+    def _kinds(self) -> dict[int, str]:
+        """Return the label of each policy, by its number."""
+        kinds = {row.id: f"{row.spec.get('kind', 'policy')} {row.id}" for row in self._store.catalogues.policies()}
+        return kinds | {-1: _IMPORTED}
 
     def _pages(self, size: int) -> Iterator[tuple[DecisionColumns, LoggedBatch]]:
         """Yield the batches, each with the columns that the store has of its decisions."""
@@ -181,6 +189,10 @@ class StoreLog:
         """
         return self._translation.decisions(columns, masks=masks)
 
+    def every(self, columns: DecisionColumns) -> LoggedBatch:
+        """Return all of these decisions as a batch without eligible sets; offers that the catalogue lacks are -1."""
+        return self._offers.every(columns)
+
     @cached_property
     def _tally(self) -> _Tally:
         where = self.where
@@ -195,8 +207,15 @@ class StoreLog:
         else:
             outside = self._offers.count_all(catalogue_ids, offers, counts)
         left_out, every = outside.total(), int(counts.sum())
-        reasons = tuple(OutsideReason(plain(words), n, known) for (words, known), n in outside.most_common() if n)
+        reasons = tuple(OutsideReason(plain(words), n, known) for (words, known), n in most_first(outside))
         return _Tally(every - left_out, left_out, total - settled, settled - every, reasons)
 
     def _total(self, where: Where) -> int:
         return int(self._store.decisions.tally(where, self.through)[2].sum())
+
+
+def _labels(columns: DecisionColumns, kinds: Mapping[int, str]) -> DecisionLabels:
+    """Return the groups and the policies of some decisions."""
+    ids, which = np.unique(columns.policy_id, return_inverse=True)
+    names = object_array([kinds.get(number, f"policy {number}") for number in ids.tolist()])
+    return DecisionLabels(columns.group, names[which])

@@ -243,6 +243,47 @@ def test_decisions_that_are_still_open_are_counted_and_passed_on(place):
     assert [view.still_open for view in views] == [N, N, N]
 
 
+def without_20():
+    """SPRING without the discount of 20, which 40 or so of the N decisions have."""
+    dimensions = [SPRING["dimensions"][0] | {"options": SPRING["dimensions"][0]["options"][:2]}]
+    return spring(dimensions=dimensions + SPRING["dimensions"][1:], rules=SPRING["rules"][1:])
+
+
+def check_outside(log, n):
+    """The decisions outside are the `left_out` ones: without offer, with something eligible, the same at any size."""
+    parts = list(log.outside(7))
+    assert all(0 < len(part) <= 7 for part in parts)
+    (whole,) = log.outside(1_000)
+    assert sum(map(len, parts)) == len(whole) == n
+    assert set(whole.offer.tolist()) == {-1}
+    assert whole.eligible.any(axis=1).all()
+    for name in ("reward", "time", "propensity", "eligible"):
+        np.testing.assert_array_equal(np.concatenate([getattr(part, name) for part in parts]), getattr(whole, name))
+
+
+@pytest.mark.parametrize("kind", ["file", "database", "database of a version with all options"])
+def test_decisions_of_unknown_offers_are_outside_and_views_pass_them_on(place, kind):
+    """Those with 20 off are outside, whether the file is read or imported; each half of a split has its customers'."""
+    path = file_of(place.folder)
+    offers = next(open_log(path, spring(), mapping()).batches()).offer
+    n = int((spring().options[offers, 0] == 2).sum())
+    if kind == "file":
+        log = open_log(path, without_20(), mapping())
+    else:
+        store = place.stack.enter_context(Store.open(place.folder / "offers.db", durability="process"))
+        import_log(store, spring() if "all" in kind else without_20(), mapping(), path)
+        log = StoreLog(store, without_20())
+    assert (log.n, log.left_out) == (N - n, n)
+    assert [(each.words, each.n) for each in log.outside_reasons] == [("discount 20", n)]
+    for view in (log, TimeOrdered(log), cache_log(log, 64)):
+        check_outside(view, n)
+    halves = [split_log(log, 0.5, part) for part in ("learn", "judge")]
+    assert sum(len(part) for half in halves for part in half.outside()) == n
+    for half in halves:
+        known = {key for part in half.batches() for key in part.contexts.customers}
+        assert {key for part in half.outside() for key in part.contexts.customers} <= known
+
+
 class Broken(LogDefaults):
     """A log of some decisions with a fault: the negative control."""
 

@@ -24,11 +24,9 @@ from tests.logfiles.import_tools import (
 )
 
 REFUSED_ROWS = {
-    "unknown option": (row(disc="15"), '"15" is not an option of "discount"'),
+    "misspelt option": (row(ch="emial"), '"emial" is not an option of "channel"; did you mean "email"?'),
+    "an option in other letters": (row(ch=" SMS"), '" SMS" is not an option of "channel"; did you mean "sms"?'),
     "blank option": (row(ch=""), '"" is not an option of "channel"'),
-    "a combination that stacking forbids": (row(disc="20", gift="tote"), "margin floor"),
-    "an offer that a rule removes for this customer": (row(club="0"), "for the loyal"),
-    "an offer removed where the fact is missing": (row(club=""), "for the loyal"),
     "propensity of 0": (row(p="0"), "the propensity 0 is outside (0, 1]"),
     "propensity above 1": (row(p="1.01"), "the propensity 1.01 is outside (0, 1]"),
     "negative propensity": (row(p="-0.5"), "the propensity -0.5 is outside (0, 1]"),
@@ -80,7 +78,7 @@ FAULTS = {
     "at": ("never", "time cannot be read"),
     "sex": ("s" * 10_001, 'fact "gender" has a value of the wrong type'),
     "rec": ("often", 'fact "recency" has a value of the wrong type'),
-    "disc": ("15", "unknown option"),
+    "disc": ("10 %", "unknown option"),
     "p": ("2", "propensity outside (0, 1]"),
     "bought": ("3", 'outcome "purchase" cannot be read'),
     "amount": ("much", '"amount" is no finite number'),

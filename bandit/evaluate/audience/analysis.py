@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -111,7 +111,7 @@ def audience(
     if not log.n:
         raise InputError("the log has no decisions to search; import some first")
     size = batch_size_of(catalogue)
-    count = _PassCounter(progress, log.n * (2 + (source == "estimated")))
+    count = _PassCounter(progress, (log.n + log.left_out) * (2 + (source == "estimated")))
     whole = cache_log(log, size)
     rng = np.random.default_rng(1) if rng is None else rng
     writer = _Writer.of(whole, catalogue, baseline, source, propensities == "estimated", size)
@@ -202,9 +202,11 @@ class _Reader:
     def read(self, half: Log, *, searching: bool) -> Iterator[tuple[FloatArray, OptionScores]]:
         """Yield the propensities and the scores of the decisions, batch by batch."""
         layout, keys = OptionLayout(self.catalogue), ClusterIndex(FOLD_SALT)
-        for batch in half.batches(self.size):
+        for batch, is_outside in _with_outside(half, self.size):
             cluster, shares = keys.read(batch.contexts.customers, len(batch))
-            propensity = self.writer.propensities.probabilities(batch, shares).propensity
+            propensity = np.full(len(batch), np.inf)
+            if not is_outside:
+                propensity = self.writer.propensities.probabilities(batch, shares).propensity
             value, response = self.rewards.tables(batch, shares, searching=searching)
             known = DecisionTables(
                 propensity=propensity,
@@ -227,6 +229,14 @@ class _Reader:
             if table is not None:
                 return table
         return np.asarray(batch.eligible / batch.eligible.sum(axis=1, keepdims=True))
+
+
+def _with_outside(log: Log, size: int) -> Iterator[tuple[LoggedBatch, bool]]:
+    """Yield the decisions of a log, then those whose offer the catalogue does not have, with offer 0 in its place."""
+    for batch in log.batches(size):
+        yield batch, False
+    for batch in log.outside(size):
+        yield replace(batch, offer=np.zeros(len(batch), dtype=np.int64)), True
 
 
 class _Judge:

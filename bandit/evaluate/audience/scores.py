@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 class DecisionTables:
     """What is known of n decisions besides the batch; N offers.
 
-    `propensity` (n,) is of the logged offer, `assumed` (n, N) the baseline's probabilities, `is_logged` whether the
+    `propensity` (n,) is of the logged offer, infinite where that is none of the N: no policy chose it, so its weight is
+    0. `assumed` (n, N) the baseline's probabilities, `is_logged` whether the
     baseline is the policy that wrote the log. `value` and `response` (n, N) are what is expected of every offer: the
     reward, and the probability of a response. `responded` (n,) is what came. `cluster` (n,) numbers the customers,
     None where they are not known.
@@ -134,7 +135,8 @@ def _of_dimension(
     counts = batch.eligible.astype(np.float64) @ levers.indicator
     may = counts > 0.0
     served = levers.indicator[offer] > 0.0
-    given = served.astype(np.float64) if known.is_logged else known.assumed @ levers.indicator
+    own = served & np.isfinite(known.propensity)[:, None]
+    given = own.astype(np.float64) if known.is_logged else known.assumed @ levers.indicator
     lost, on_offer, kept = np.ones(counts.shape), np.zeros(n), (np.zeros(counts.shape), np.zeros(counts.shape))
     if others == "baseline":
         lost, kept, on_offer = _exchanged(levers, batch, known)

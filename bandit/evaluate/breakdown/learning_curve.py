@@ -122,7 +122,7 @@ def learning_curve(
     """
     scan = LogScan(log, catalogue, progress=progress)
     reader = CurveReader(period, split)
-    scan.read([reader])
+    scan.read([], [reader])
     return reader.result(level)
 
 

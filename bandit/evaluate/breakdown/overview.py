@@ -92,7 +92,7 @@ def break_down(
     curves = {part: CurveReader(*_CURVES[part]) for part in dict.fromkeys(parts) if part in _CURVES}
     options = SegmentReader(served, facts if "segment" in parts else ()) if {"option", "segment"} & set(parts) else None
     depth = DepthReader(served) if "depth" in parts else None
-    scan.read([whole, use, served, *curves.values()])
+    scan.read([use, served], [whole, *curves.values()])
     if weighted:
         scan.read([each for each in (options, depth) if each is not None])
     calibration = None

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 import numpy as np
 
-from bandit.domain import DecisionLabels, LabelledLog
+from bandit.domain import DecisionLabels, LabelledLog, LabelledOutsideLog
 from bandit.errors import InputError
 from bandit.evaluate.request import batch_size_of, catalogue_of
 from bandit.ope.clusters import ClusterIndex
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     from bandit.catalogue import Catalogue
     from bandit.domain import BoolArray, IntArray, Log, LoggedBatch, Progress
+
+    _Labelled: TypeAlias = Iterator[tuple[LoggedBatch, DecisionLabels, bool]]
 
 UNLABELLED = "all"
 """The group and the policy of decisions of a log that does not know them."""
@@ -61,22 +63,35 @@ class LogScan:
         self.log = log
         self.catalogue = catalogue_of(log) if catalogue is None else catalogue
         self._rewards = self.catalogue.objective.kind == "reward"
-        self._progress, self._done, self._total = progress, 0, passes * log.n
+        self._progress, self._done, self._total = progress, 0, passes * log.n + log.left_out
         if not log.n:
             raise InputError("the log has no settled decisions to break down; import some, or wait for their outcomes")
 
-    def read(self, readers: Sequence[PageReader]) -> None:
-        """Read the log once, giving every page to all readers."""
-        for page in self._pages():
-            for reader in readers:
-                reader.add(page)
-            self._done += len(page)
-            if self._progress is not None:
-                self._progress(self._done, self._total)
+    def read(self, readers: Sequence[PageReader], totals: Sequence[PageReader] = ()) -> None:
+        """Read the log once, giving every page to all readers.
 
-    def _pages(self) -> Iterator[BreakdownPage]:
-        keys, first, size = ClusterIndex(), 0, batch_size_of(self.catalogue)
-        for batch, labels, times_known in _labelled(self.log, size):
+        `totals` are readers that look at no offer: they are also given the decisions whose offer no policy of the
+        catalogue can choose, so that what they add up is what the log earned.
+        """
+        keys = ClusterIndex()
+        first = 0
+        for page in self._pages(_labelled(self.log, batch_size_of(self.catalogue)), keys, first):
+            first += len(page)
+            self._give(page, [*readers, *totals])
+        if totals:
+            for page in self._pages(_labelled_outside(self.log, batch_size_of(self.catalogue)), keys, first):
+                self._give(page, totals)
+
+    def _give(self, page: BreakdownPage, readers: Sequence[PageReader]) -> None:
+        for reader in readers:
+            reader.add(page)
+        self._done += len(page)
+        if self._progress is not None:
+            self._progress(self._done, self._total)
+
+    def _pages(self, labelled: _Labelled, keys: ClusterIndex, first: int) -> Iterator[BreakdownPage]:
+        """Yield batches as pages; `first` is the number of decisions before, which are customers of their own."""
+        for batch, labels, times_known in labelled:
             ids, _ = keys.read(batch.contexts.customers, len(batch))
             customer = np.arange(first, first + len(batch)) if ids is None else ids
             first += len(batch)
@@ -84,11 +99,21 @@ class LogScan:
             yield BreakdownPage(batch, customer, earned, labels, times_known and len(batch.time) > 0)
 
 
-def _labelled(log: Log, size: int) -> Iterator[tuple[LoggedBatch, DecisionLabels, bool]]:
+def _labelled(log: Log, size: int) -> _Labelled:
     if isinstance(log, LabelledLog):
         for batch, labels in log.labelled(size):
             yield batch, labels, log.times_known
         return
     for batch in log.batches(size):
+        same = np.full(len(batch), UNLABELLED, dtype=object)
+        yield batch, DecisionLabels(same, same), True
+
+
+def _labelled_outside(log: Log, size: int) -> _Labelled:
+    if isinstance(log, LabelledOutsideLog):
+        for batch, labels in log.labelled_outside(size):
+            yield batch, labels, log.times_known
+        return
+    for batch in log.outside(size):
         same = np.full(len(batch), UNLABELLED, dtype=object)
         yield batch, DecisionLabels(same, same), True

@@ -105,13 +105,15 @@ class OfferReader:
             return self._looked_up(key[0], self._lookup)
         options = [table.get(text, text) for table, text in zip(self._maps, key, strict=True)]
         offer = self._fixed | dict(zip(self._varying, options, strict=True))
+        mapped = dict(zip(self._varying, self._maps, strict=True))
         for dimension in self.catalogue.dimensions:
             option = offer[dimension.name]
             if option not in dimension.codes:
                 message = f'"{option}" is not an option of "{dimension.name}"'
                 if is_blank(option):
                     return -1, -1, "option is blank", message
-                meant = near_name(option, dimension.names)
+                texts = mapped.get(dimension.name, {})
+                meant = None if option in texts.values() else near_name(option, [*texts, *dimension.names])
                 if meant is not None:
                     return -1, -1, "unknown option", f'{message}; did you mean "{meant}"?'
         return self._numbered(offer)

@@ -15,8 +15,17 @@ _CATALOGUES = TableDescription(
         "objective_event": "Name of the event that counts as a conversion.",
         "objective_window": "Microseconds after a decision in which its events count.",
         "content": "The whole catalogue as JSON: dimensions, options, rules, facts, objective, groups, guardrails.",
-        "extends": "The catalogue version, `catalogues.id`, that this one extends by offers of an imported log which "
-        "that one does not have; NULL for a catalogue that was given. Commands never take such a version by default.",
+    },
+)
+
+_CATALOGUE_EXTENSIONS = TableDescription(
+    title="Catalogue versions made by imports",
+    text="One row for each version that an import made of the one given, for a log with offers that the latter "
+    "does not have: their options are added as stopped, and rules that they break are left out. No command takes such "
+    "a version by itself.",
+    columns={
+        "catalogue_id": "The version that the import made: `catalogues.id`.",
+        "extends": "The version that was given: `catalogues.id`.",
     },
 )
 
@@ -147,6 +156,7 @@ LOG_TABLES = {
     "customers": _CUSTOMERS,
     "offers": _OFFERS,
     "catalogues": _CATALOGUES,
+    "catalogue_extensions": _CATALOGUE_EXTENSIONS,
     "decision_arms": _DECISION_ARMS,
     "repeats": _REPEATS,
     "decision_weights": _DECISION_WEIGHTS,

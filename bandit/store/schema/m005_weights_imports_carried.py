@@ -50,8 +50,12 @@ CREATE TABLE changed_states (
 ) STRICT, WITHOUT ROWID
 """
 
-# The version of which this one is an extension by options and combinations that an imported log has besides.
-_EXTENDS = "ALTER TABLE catalogues ADD COLUMN extends INTEGER REFERENCES catalogues(id)"
+_EXTENSIONS = """
+CREATE TABLE catalogue_extensions (
+    catalogue_id INTEGER PRIMARY KEY REFERENCES catalogues(id),
+    extends INTEGER NOT NULL REFERENCES catalogues(id)
+) STRICT
+"""
 
 # An event before its decision is no consequence of it.
 _COUNTED_EVENTS = """
@@ -78,11 +82,10 @@ BEGIN SELECT RAISE(ABORT, 'decision_weights is append-only: the weight of a deci
 
 
 def apply(db: sqlite_utils.Database) -> None:
-    """Add the four tables, and leave events before their decision out of the view of the events that count.
+    """Add the five tables, and leave events before their decision out of the view of the events that count.
 
-    Weights are append-only like decisions, and an erasure deletes those of its decisions. Catalogues get the number of
-    the version that they extend.
+    Weights are append-only like decisions, and an erasure deletes those of its decisions.
     """
-    for statement in (_WEIGHTS, _IMPORTS, _CARRIED, _CHANGED, _EXTENDS, *_GUARDS):
+    for statement in (_WEIGHTS, _IMPORTS, _CARRIED, _CHANGED, _EXTENSIONS, *_GUARDS):
         db.execute(statement)
     db.create_view("counted_events", _COUNTED_EVENTS, replace=True)

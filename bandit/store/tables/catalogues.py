@@ -48,8 +48,8 @@ class Catalogues:
         with connection.transaction():
             raw = connection.raw
             row = raw.execute(
-                "INSERT INTO catalogues (version, name, n_offers, objective_event, objective_window, content, extends) "
-                "VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (version) DO NOTHING RETURNING id",
+                "INSERT INTO catalogues (version, name, n_offers, objective_event, objective_window, content) "
+                "VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (version) DO NOTHING RETURNING id",
                 (
                     catalogue.version,
                     catalogue.name,
@@ -57,13 +57,14 @@ class Catalogues:
                     catalogue.objective.event,
                     catalogue.objective.window,
                     content,
-                    extends,
                 ),
             ).fetchone()
             if row is None:  # another process has inserted it meanwhile
                 row = raw.execute("SELECT id FROM catalogues WHERE version = ?", (catalogue.version,)).fetchone()
                 return int(row[0])
             number = int(row[0])
+            if extends is not None:
+                raw.execute("INSERT INTO catalogue_extensions (catalogue_id, extends) VALUES (?, ?)", (number, extends))
             raw.executemany(
                 "INSERT INTO offers (catalogue_id, offer, options) VALUES (?, ?, ?)",
                 (
@@ -75,11 +76,9 @@ class Catalogues:
 
     def _register_given(self, number: int) -> None:
         """Note that a version was given by itself, where it was known as the extension of another one."""
-        with self._connection.reading() as raw:
-            extends = raw.execute("SELECT extends FROM catalogues WHERE id = ?", (number,)).fetchone()[0]
-        if extends is not None:
+        if any(row.id == number and row.extends is not None for row in self.all()):
             with self._connection.transaction():
-                self._connection.raw.execute("UPDATE catalogues SET extends = NULL WHERE id = ?", (number,))
+                self._connection.raw.execute("DELETE FROM catalogue_extensions WHERE catalogue_id = ?", (number,))
 
     def get(self, catalogue_id: int) -> Catalogue:
         """Return a catalogue version; StoreError for an unknown number."""
@@ -98,7 +97,10 @@ class Catalogues:
     def all(self) -> tuple[CatalogueRow, ...]:
         """Return all versions, in the order of their registration."""
         with self._connection.reading() as raw:
-            rows = raw.execute("SELECT id, version, name, extends FROM catalogues ORDER BY id").fetchall()
+            rows = raw.execute(
+                "SELECT c.id, c.version, c.name, x.extends FROM catalogues c "
+                "LEFT JOIN catalogue_extensions x ON x.catalogue_id = c.id ORDER BY c.id"
+            ).fetchall()
         return tuple(CatalogueRow(*row) for row in rows)
 
     def latest(self) -> tuple[int, Catalogue] | None:

@@ -27,9 +27,9 @@ BAD_MAPPINGS = {
         {"offer": {"discount": "20", "channel": "sms", "gift": "tote"}},
         "margin floor",
     ),
-    "a look-up to an offer that is not legal": (
-        {"offer": {"column": "disc", "lookup": {"x": {"discount": "20", "channel": "sms", "gift": "tote"}}}},
-        "margin floor",
+    "a look-up to a misspelt option": (
+        {"offer": {"column": "disc", "lookup": {"x": {"discount": "20", "channel": "e-mail", "gift": "tote"}}}},
+        'did you mean "email"',
     ),
     "an outcome twice": ({"outcomes": [{"event": "a", "when": "b"}, {"event": "a"}]}, '"a" twice'),
     "an outcome of a reserved name": ({"outcomes": [{"event": "closed"}]}, "closed = true"),
