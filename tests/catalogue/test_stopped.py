@@ -55,7 +55,7 @@ def test_an_engine_never_serves_a_stopped_option(tmp_path, make):
     assert "20 of discount is stopped" in [each.reason for each in found[0].reasons]
 
 
-RULES = {"rules": [{"offer": {"discount": "20", "channel": "sms", "gift": "none"}}]}
+RULES = {"segments": [{"when": "loyal", "offer": {"discount": "20", "channel": "sms", "gift": "none"}}]}
 
 
 @pytest.mark.parametrize(
