@@ -226,3 +226,21 @@ def test_rates_that_add_up_above_1_are_refused_unless_they_multiply(desk):
     assert "note" not in desk.err
     desk.write("rates.toml", RATES.format(margin=0.7, stacking=product, rate=0.6)).run(*run)
     assert "half · free gives away 0.8" in desk.err
+
+
+def test_the_other_readers_of_logs_count_them_too(desk):
+    """The log earns .1375 in all; with b1 everybody .25 (400 of 1,600 decisions at a quarter: weights of 4, mean 1)."""
+    desk.take("stopped_options")
+    desk.run("import", "offers.db", LOG, "--catalogue", "two.toml", *MAPPED)
+    for log in (("offers.db",), (LOG, "--catalogue", "two.toml", *MAPPED)):
+        desk.run("results", *log, "--by", "option", "--json")
+        assert desk.json["whole"]["value"]["value"] == pytest.approx(0.1375)
+        assert (desk.json["whole"]["n"], desk.json["left_out"]) == (1_600, 800)
+        cells = {each["option"]: each for each in desk.json["options"]["cells"]}
+        assert {name: round(each["value"]["value"], 6) for name, each in cells.items()} == {"b0": 0.1, "b1": 0.25}
+        assert {each["value"]["mean_weight"] for each in cells.values()} == {1.0}
+        assert cells["b1"]["difference"]["value"] == pytest.approx(0.25 - 0.1375)
+        desk.run("audience", *log, "--baseline", "logged", "--json")
+        assert desk.json["n"] == 1_600
+    desk.run("replay", "offers.db", "--policy", "uniform")
+    assert "they are left out" in " ".join(desk.out.split())

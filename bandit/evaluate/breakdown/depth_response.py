@@ -106,7 +106,7 @@ def depth_response(
     served = ServedOffers(scan.catalogue)
     reader = DepthReader(served)
     scan.read([served])
-    scan.read([reader])
+    scan.read([], [reader])
     return reader.result(level)
 
 

@@ -163,7 +163,7 @@ def option_segments(
     served = ServedOffers(scan.catalogue)
     reader = SegmentReader(served, facts)
     scan.read([served])
-    scan.read([reader])
+    scan.read([], [reader])
     return reader.result(level)
 
 

@@ -151,14 +151,16 @@ class OptionWeights:
         self._shares = options[0] / (float(served.counts.sum()) or 1.0)
 
     def of(self, page: BreakdownPage) -> WeightedOptions:
-        """Return the options of a page."""
+        """Return the options of a page; an offer of -1, which the catalogue does not have, has none of them."""
         batch, n, rows = page.batch, len(page), np.arange(len(page))
-        own = self.places.of(batch.offer)
+        inside = batch.offer >= 0  # in the others no option of the catalogue was given
+        offer = np.maximum(batch.offer, 0)
+        own = self.places.of(offer)
         given = np.zeros((n, len(self.places)), dtype=np.bool_)
-        given[rows[:, None], own] = True
+        given[rows[inside, None], own[inside]] = True
         chance = left_to_chance(batch.propensity)
         if batch.eligible.shape[1]:
-            chance &= batch.eligible[rows, batch.offer]
+            chance &= batch.eligible[rows, offer] | ~inside
             totals = self._of_sets(batch.eligible)
         else:
             every = self.places.totals(np.ones((1, len(self._shown)), dtype=np.bool_), self._shown)
@@ -166,9 +168,9 @@ class OptionWeights:
         allowed = totals > 0.0
         counts = np.where(chance, self._served.count_of(page.labels.group) * batch.weights, 0.0)
         by_dimension = np.zeros(own.shape)
-        kept = rows[chance]
-        inverse = counts[chance] / batch.propensity[chance]
-        by_dimension[kept] = inverse[:, None] / totals[kept[:, None], own[chance]]
+        kept = rows[chance & inside]
+        inverse = counts[kept] / batch.propensity[kept]
+        by_dimension[kept] = inverse[:, None] / totals[kept[:, None], own[kept]]
         weight = np.zeros(given.shape)
         weight[rows[:, None], own] = by_dimension
         baseline = np.broadcast_to(counts[:, None], own.shape)

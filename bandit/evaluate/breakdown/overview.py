@@ -94,7 +94,7 @@ def break_down(
     depth = DepthReader(served) if "depth" in parts else None
     scan.read([use, served], [whole, *curves.values()])
     if weighted:
-        scan.read([each for each in (options, depth) if each is not None])
+        scan.read([], [each for each in (options, depth) if each is not None])
     calibration = None
     if "calibration" in parts:
         calibration = outcome_calibration(log, catalogue=scan.catalogue, level=level, progress=progress)

@@ -63,15 +63,15 @@ class LogScan:
         self.log = log
         self.catalogue = catalogue_of(log) if catalogue is None else catalogue
         self._rewards = self.catalogue.objective.kind == "reward"
-        self._progress, self._done, self._total = progress, 0, passes * log.n + log.left_out
+        self._progress, self._done, self._total = progress, 0, passes * (log.n + log.left_out)
         if not log.n:
             raise InputError("the log has no settled decisions to break down; import some, or wait for their outcomes")
 
     def read(self, readers: Sequence[PageReader], totals: Sequence[PageReader] = ()) -> None:
         """Read the log once, giving every page to all readers.
 
-        `totals` are readers that look at no offer: they are also given the decisions whose offer no policy of the
-        catalogue can choose, so that what they add up is what the log earned.
+        `totals` are readers to which the decisions belong whose offer no policy of the catalogue can choose, for what
+        the log earned and for sums by weights; in these pages the offers are -1.
         """
         keys = ClusterIndex()
         first = 0

@@ -7,6 +7,7 @@ import numpy as np
 from bandit.catalogue import Catalogue, Dimension
 from bandit.domain import BoolArray, FloatArray, IntArray
 from bandit.encoding.offer_columns import option_columns
+from bandit.errors import PolicyError
 from bandit.models.arrays import Float32Array
 from bandit.models.beam_search import best_offers
 from bandit.models.rule_bits import RuleBits
@@ -20,7 +21,11 @@ class OfferSearch:
     """Finds the best offer of each draw of a reward belief without weights of pairs of options."""
 
     def __init__(self, catalogue: Catalogue) -> None:
-        """Prepare the columns, costs and monotone constraints of each dimension, and the rules."""
+        """Prepare the columns, costs and monotone constraints of each dimension, and the rules.
+
+        PolicyError where the rates of several dimensions do not add up: the search scores dimensions apart.
+        """
+        _check_stacking(catalogue)
         self._catalogue = catalogue
         sizes = [len(dimension.options) for dimension in catalogue.dimensions]
         self._ends = np.cumsum(sizes)[:-1]
@@ -86,6 +91,15 @@ class OfferSearch:
         effects = amount.design.effects(amount.model.weights.mean, matrix[:, amount.active]) * amount.amount_scale.scale
         base = effects[:, 0] + (amount.amount_scale.center + 0.5 * amount.noise)
         return base.astype(np.float32), effects.astype(np.float32) @ self._table
+
+
+def _check_stacking(catalogue: Catalogue) -> None:
+    rated = sum(any(option.rate for option in lever) for lever in catalogue.levers)
+    if catalogue.file.objective.stacking == "product" and catalogue.objective.kind == "profit" and rated > 1:
+        raise PolicyError(
+            f"thompson sampling searches {catalogue.n_offers:,} offers dimension by dimension, which needs "
+            'rates that add up; leave stacking = "product" out of [objective], or declare fewer offers'
+        )
 
 
 def option_table(catalogue: Catalogue) -> FloatArray:
