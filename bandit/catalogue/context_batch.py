@@ -28,9 +28,8 @@ def parse_contexts(
     that do not fit their fact, columns of different lengths, and undeclared facts where they are refused. An earlier
     name of a fact (`aliases`) counts as its name.
     """
-    present = {alias: name for name, fact in facts.items() for alias in fact.aliases}
     if isinstance(given, Mapping):
-        columns = by_present_names(given, present)
+        columns = by_present_names(given, _present_names(facts))
         sizes = {len(column) for column in columns.values()}
         if len(sizes) > 1:
             raise ContextError(f"the columns of a batch must be of one length; seen {sorted(sizes)}")
@@ -39,6 +38,7 @@ def parse_contexts(
     else:
         if len(given) == 1 and given[0].keys() <= facts.keys():
             return _parse_one(facts, given[0], customers)  # the path of one decision
+        present = _present_names(facts)
         if present:
             given = [by_present_names(row, present) for row in given]
         n = len(given)
@@ -60,6 +60,11 @@ def parse_contexts(
         if texts is not None:
             text[name] = texts
     return Contexts(n, numbers, text, keys)
+
+
+def _present_names(facts: Mapping[str, Fact]) -> dict[str, str]:
+    """Return the name of the fact of each alias."""
+    return {alias: name for name, fact in facts.items() for alias in fact.aliases}
 
 
 def by_present_names(given: Mapping[str, Given], present: Mapping[str, str]) -> dict[str, Given]:
