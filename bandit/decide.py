@@ -136,6 +136,20 @@ def with_fallback(catalogue: Catalogue, eligible: BoolArray, contexts: Contexts)
     return eligible
 
 
+def judged_masks(catalogue: Catalogue, contexts: Contexts, logged: BoolArray) -> BoolArray:
+    """Return the (n, N) masks of what a policy of the catalogue may choose from in logged decisions.
+
+    `logged` (n or 1, N) are the offers that were eligible then. Where some of them pass the catalogue's rules it is
+    those, elsewhere what the rules leave, or the fallback.
+    """
+    allowed = catalogue.eligible(contexts)
+    both = allowed & logged
+    none = np.asarray(~both.any(axis=1))
+    if none.any():
+        both[none] = with_fallback(catalogue, allowed[none], contexts.take(none))
+    return both
+
+
 def checked(probabilities: FloatArray, eligible: BoolArray) -> FloatArray:
     """Return the probabilities; PolicyError unless they are finite, 0 where not eligible, and sum to 1."""
     if probabilities.shape != eligible.shape:

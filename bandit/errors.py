@@ -70,6 +70,10 @@ class MissingExtraError(InputError):
         super().__init__(f'{what} needs the optional extra "{extra}": pip install "offer-bandit[{extra}]"')
 
 
+class UndeclaredValueWarning(UserWarning):
+    """A decision has a value of a categorical fact that the catalogue does not declare; said once a fact."""
+
+
 class StoreError(OfferBanditError):
     """A database that cannot be opened, read or written."""
 

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from difflib import get_close_matches
+
 MAX_MESSAGE = 1_000
 """Longest message in characters; the middle of a longer one is left out."""
 
 _CUT = " [...] "
+
+_LIKENESS = 0.6
+"""The least likeness of two words, from 0 to 1, at which one is taken for a misspelling of the other."""
 
 
 def plain(text: str, most: int = MAX_MESSAGE) -> str:
@@ -18,6 +24,17 @@ def plain(text: str, most: int = MAX_MESSAGE) -> str:
     if text.isprintable():
         return text
     return _short("".join(map(_shown, text)), most)
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """Return the end of a sentence that names the known word most like another one, empty where none is like it.
+
+    >>> did_you_mean("emial", ["email", "sms"])
+    '; did you mean "email"?'
+    """
+    words = {each.casefold().strip(): each for each in known}
+    near = get_close_matches(word.casefold().strip(), words, n=1, cutoff=_LIKENESS)
+    return f'; did you mean "{plain(words[near[0]])}"?' if near else ""
 
 
 def count(number: int) -> str:
@@ -36,6 +53,15 @@ def counted(number: int, noun: str, verbs: tuple[str, str] | None = None) -> str
     return f"{number:,} {noun}{'' if one else 's'}{verb}"
 
 
+def as_sentence(text: str) -> str:
+    """Return a text as a sentence: with a capital letter and a full stop, on one line.
+
+    >>> as_sentence("two rows are refused")
+    'Two rows are refused.'
+    """
+    return plain(f"{text[:1].upper()}{text[1:]}.", 2 * MAX_MESSAGE)
+
+
 def _short(text: str, most: int) -> str:
     if len(text) <= most:
         return text
@@ -49,3 +75,13 @@ def _shown(character: str) -> str:
         return character
     # Also lone surrogates and marks that change the direction of writing.
     return " " if character in "\t\n\r" else character.encode("unicode_escape").decode()
+
+
+def decisions_that_count(n: int, stands_for: float) -> str:
+    """Return n decisions in words, and how many they stand for where these are not as many.
+
+    >>> decisions_that_count(1_829, 4_012.2), decisions_that_count(1, 1.0)
+    ('1,829 decisions that stand for 4,012', '1 decision')
+    """
+    words, verb = counted(n, "decision"), "stands" if n == 1 else "stand"
+    return words if stands_for == n else f"{words} that {verb} for {stands_for:,.0f}"

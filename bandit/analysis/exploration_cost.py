@@ -118,8 +118,8 @@ def exploration(
     `loyalty`; on `null`, where all offers are worth the same and the regret is 0, it was 0.24 to 0.29 a decision.
 
     With `by` "tenth" the log is divided into ten parts of equally many decisions, with "week" at each Monday 00:00 UTC.
-    One pass over the log; memory is bounded by about two million (decision, offer) predictions and the number of
-    weeks. InputError for an empty log.
+    A decision that stands for others counts as many. One pass over the log; memory is bounded by about two million
+    (decision, offer) predictions and the number of weeks. InputError for an empty log.
     """
     if not log.n:
         raise InputError("the log has no decisions of this policy, so its exploration has cost nothing yet")
@@ -128,6 +128,8 @@ def exploration(
     done = 0
     for batch in log.batches(_BATCH):
         costs = _batch_costs(batch, policy)
+        if batch.stands_for is not None:
+            costs *= batch.weights[:, None]
         index = _period_index(by, done, batch.time, log.n)
         for period in np.unique(index).tolist():
             rows = index == period

@@ -122,7 +122,12 @@ def _columns(
     where = replace(where, activation=Activation.of(catalogue.objective))
     log, customers, parts = StoreLog(store, catalogue, where=where), ClusterIndex(), []
     through, after = store.decisions.last_seq(), 0
-    objective = catalogue.objective
+    objective, weighted = catalogue.objective, store.decisions.weighted(where)
+    if weighted:
+        raise InputError(
+            f"{store.path}: {weighted:,} of the decisions stand for several, since a logger kept a part of them, and "
+            "do not show how much single decisions vary; give a log that kept every decision"
+        )
     while True:
         page = store.decisions.page(
             objective.event, objective.window, after_seq=after, through_seq=through, limit=_PAGE, where=where

@@ -264,4 +264,4 @@ def _with_conversion_objective(catalogue: Catalogue) -> Catalogue:
     plain = catalogue.to_dict()
     objective = plain.get("objective", {})
     plain["objective"] = (dict(objective) if isinstance(objective, dict) else {}) | {"kind": "conversion"}
-    return Catalogue.from_dict(plain)
+    return Catalogue.from_stored(plain)

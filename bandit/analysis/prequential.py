@@ -80,6 +80,6 @@ class PrequentialLosses:
         if self.even:
             propensity = np.concatenate([rows.propensity for _, rows in self._pending])
             target = 1.0 / np.concatenate([rows.eligible.sum(axis=1) for _, rows in self._pending])
-        zeros = np.zeros(n)
-        self.tally.add(*(Feedback(zeros, propensity, target, -loss, zeros, cluster) for loss in losses))
+        zeros, weight = np.zeros(n), np.concatenate([rows.weights for _, rows in self._pending])
+        self.tally.add(*(Feedback(zeros, propensity, target, -loss, zeros, cluster, weight=weight) for loss in losses))
         self._pending.clear()

@@ -188,10 +188,10 @@ class _RejectionSampler:
         self.customers = ClusterIndex()
         self.tally = Tally(1, resolve(("snips",), predictions=False))
         self.n = self.accepted = self.clipped = 0
-        self.earned = 0.0
+        self.earned = self.decisions = 0.0
         # In each bin of the log: accepted rows, their weights, and their weighted rewards.
         self.sums = np.zeros((bins, 3))
-        self.pending: list[tuple[FloatArray, FloatArray, IntArray | None]] = []
+        self.pending: list[tuple[FloatArray, FloatArray, FloatArray, IntArray | None]] = []
 
     def block(self, rows: LoggedBatch) -> None:
         """Compute the policy's probabilities for a block, accept rows, and learn them."""
@@ -204,7 +204,9 @@ class _RejectionSampler:
         accept = uniform < ratio
         # A ratio of exactly 1 may exceed it by rounding; that is not clipping.
         self.clipped += int((ratio > 1.0 + 1e-9).sum())
-        self.earned += float(rows.reward.sum())
+        stands_for = rows.stands_for
+        self.earned += float(rows.reward.sum() if stands_for is None else stands_for @ rows.reward)
+        self.decisions += float(n if stands_for is None else stands_for.sum())
         if accept.any():
             self._keep(rows, accept, target, np.maximum(ratio, 1.0), cluster)
         self.n += n
@@ -217,8 +219,9 @@ class _RejectionSampler:
         weight: FloatArray,
         cluster: IntArray | None,
     ) -> None:
-        reward, heavy = rows.reward[accept], weight[accept]
-        self.pending.append((reward, heavy, None if cluster is None else cluster[accept]))
+        reward, heavy, stands_for = rows.reward[accept], weight[accept], rows.weights[accept]
+        self.pending.append((reward, heavy, stands_for, None if cluster is None else cluster[accept]))
+        heavy = heavy * stands_for
         index = (self.n + np.flatnonzero(accept)) * self.bins // self.expected
         index = np.minimum(index, self.bins - 1)
         for column, terms in enumerate((np.ones(len(reward)), heavy, heavy * reward)):
@@ -235,9 +238,10 @@ class _RejectionSampler:
             return
         reward = np.concatenate([each[0] for each in self.pending])
         weight = np.concatenate([each[1] for each in self.pending])
-        clusters = [each[2] for each in self.pending if each[2] is not None]
+        stands_for = np.concatenate([each[2] for each in self.pending])
+        clusters = [each[3] for each in self.pending if each[3] is not None]
         cluster = np.concatenate(clusters) if clusters else None
-        self.tally.add(Feedback(reward, 1.0 / weight, np.ones(len(reward)), cluster=cluster))
+        self.tally.add(Feedback(reward, 1.0 / weight, np.ones(len(reward)), cluster=cluster, weight=stands_for))
         self.pending.clear()
 
     def result(self, level: float) -> Replay:
@@ -257,7 +261,7 @@ class _RejectionSampler:
             n=self.n,
             accepted=self.accepted,
             value=value,
-            realised_mean=self.earned / self.n,
+            realised_mean=self.earned / self.decisions,
             bound=self.bound,
             clipped=self.clipped,
             curve=self._curve(),

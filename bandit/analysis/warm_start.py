@@ -53,14 +53,15 @@ def warm_start(log: Log, policy: ThompsonSampling, progress: Progress | None = N
     """
     policy.fit(log, progress)
     n_offers = policy.catalogue.n_offers
-    wins, value = np.zeros(n_offers, dtype=np.int64), np.zeros(n_offers)
+    wins, counted, value = np.zeros(n_offers, dtype=np.int64), np.zeros(n_offers), np.zeros(n_offers)
     n = conversions = 0
     for batch in log.batches(min(_BATCH, rows_at_once(n_offers))):
         predicted = np.where(batch.eligible, policy.predict(batch.contexts), -np.inf)
         best = predicted.argmax(axis=1)
         wins += np.bincount(best, minlength=n_offers)
-        value += np.bincount(best, predicted[np.arange(len(best)), best], minlength=n_offers)
+        counted += np.bincount(best, batch.weights, minlength=n_offers)
+        value += np.bincount(best, batch.weights * predicted[np.arange(len(best)), best], minlength=n_offers)
         n, conversions = n + len(batch), conversions + int(batch.converted.sum())
-    order = [offer for offer in np.argsort(-wins, kind="stable").tolist() if wins[offer]]
-    best_offers = tuple(BestOffer(offer, int(wins[offer]), float(value[offer] / wins[offer])) for offer in order)
+    order = [offer for offer in np.argsort(-counted, kind="stable").tolist() if wins[offer]]
+    best_offers = tuple(BestOffer(offer, int(wins[offer]), float(value[offer] / counted[offer])) for offer in order)
     return WarmStart(n, conversions, best_offers)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable, Mapping, Sequence
+import warnings
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import repeat
@@ -18,6 +19,7 @@ from bandit.catalogue.conditions import compile_condition
 from bandit.catalogue.context_batch import parse_contexts
 from bandit.catalogue.dimensions import Dimension, Option
 from bandit.catalogue.eligibility import Eligibility, Rule
+from bandit.catalogue.events import EventParts
 from bandit.catalogue.fact_values import FactValues
 from bandit.catalogue.facts import Fact
 from bandit.catalogue.file_tables import CatalogueFile, window_microseconds
@@ -25,12 +27,17 @@ from bandit.catalogue.group_schema import embed_rules
 from bandit.catalogue.groups import Groups, build_groups
 from bandit.catalogue.live_schema import GuardrailFile
 from bandit.catalogue.objective import Money, Objective
+from bandit.catalogue.offer_costs import costs_of
 from bandit.catalogue.offer_grid import OfferGrid, OptionMasks
+from bandit.catalogue.option_attributes import attribute_notes, check_attributes
+from bandit.catalogue.rates import check_rates, losing_offers
 from bandit.catalogue.rollout import DeclaredRollout, StickyOffers, build_rollout
 from bandit.catalogue.schema import decode, encode
+from bandit.catalogue.stopped import check_stopped, stopping_rules
 from bandit.catalogue.toml import read_toml
-from bandit.domain import BoolArray, Contexts, EligibleSets, FloatArray, IntArray, ObjectArray, Removal
+from bandit.domain import BoolArray, Contexts, EligibleSets, IntArray, ObjectArray, Removal
 from bandit.errors import CatalogueError, OfferError
+from bandit.printable import did_you_mean
 
 MAX_COMBINATIONS = 10_000_000
 """Most combinations of options that a catalogue may have, legal or not."""
@@ -81,7 +88,32 @@ class Catalogue:
         >>> catalogue.n_offers, catalogue.label(3)
         (4, '10 · sms')
         """
-        return _build(decode(mapping, where), where)
+        file = decode(mapping, where)
+        check_attributes(file, where)
+        catalogue = _build(file, where)
+        check_rates(catalogue, where)
+        for note in catalogue.notes:
+            warnings.warn(f"{where}: {note}", stacklevel=2)
+        return catalogue
+
+    @staticmethod
+    def from_stored(mapping: Mapping[str, object], where: str = "catalogue") -> Catalogue:
+        """Build a catalogue from what `to_dict` returned, as a database has it.
+
+        It may have been written before all of today's checks: those on what it means are left out, so that the log can
+        still be read, and nothing is warned of.
+        """
+        return _build(decode(mapping, where, stored=True), where)
+
+    @cached_property
+    def notes(self) -> tuple[str, ...]:
+        """What in the catalogue may be taken for something else than was meant, a sentence each."""
+        return attribute_notes(self.file)
+
+    @cached_property
+    def events(self) -> EventParts:
+        """What each event that is recorded is taken for."""
+        return EventParts.of(self.file, self.objective)
 
     def to_dict(self) -> dict[str, object]:
         """Return the structure that `from_dict` reads."""
@@ -91,6 +123,12 @@ class Catalogue:
     def version(self) -> str:
         """A hash of the content: 16 hex digits that change when anything in the catalogue does."""
         return hashlib.blake2b(msgspec.json.encode(self.to_dict(), order="sorted"), digest_size=8).hexdigest()
+
+    @property
+    def notices(self) -> tuple[str, ...]:
+        """Sentences on what is allowed in a catalogue and seldom meant, such as offers that lose money."""
+        losing = losing_offers(self)
+        return () if losing is None else (losing,)
 
     @property
     def silent_groups(self) -> tuple[str, ...]:
@@ -124,19 +162,22 @@ class Catalogue:
         return self._costs(self.options[offer])
 
     def _costs(self, options: IntArray) -> Money:
-        def total(cost: Callable[[Option], float]) -> FloatArray:
-            sums = np.zeros(len(options))
-            for place, dimension in enumerate(self.dimensions):
-                values = np.array([cost(option) for option in dimension.options])
-                if values.any():
-                    sums += values[options[:, place]]
-            return sums
+        return costs_of(self.levers, options, self.file.objective.stacking)
 
-        return Money(
-            rate=total(lambda option: option.rate),
-            contact_cost=total(lambda option: option.contact_cost),
-            redemption_cost=total(lambda option: option.redemption_cost),
-        )
+    @cached_property
+    def levers(self) -> tuple[tuple[Option, ...], ...]:
+        """The options of each dimension, in order."""
+        return tuple(dimension.options for dimension in self.dimensions)
+
+    @cached_property
+    def stopped(self) -> BoolArray:
+        """Which offers have an option that is stopped, (N,): logs may have them, and no policy chooses them."""
+        stopped = np.zeros(self.n_offers, dtype=np.bool_)
+        for place, lever in enumerate(self.levers):
+            named = np.array([option.stopped for option in lever])
+            if named.any():
+                stopped |= named[self.options[:, place]]
+        return stopped
 
     @cached_property
     def dimension_names(self) -> tuple[str, ...]:
@@ -167,6 +208,16 @@ class Catalogue:
             raise OfferError(f"the offer {_show(offer)} is not legal: {'; '.join(reasons)}")
         return index
 
+    def current_names(self, offer: Mapping[str, str]) -> dict[str, str]:
+        """Return an offer with the options' own names in place of earlier ones; unknown options stay as they are."""
+        options = {dimension.name: dimension for dimension in self.dimensions}
+        return {
+            name: options[name].names[options[name].codes[option]]
+            if name in options and option in options[name].codes
+            else option
+            for name, option in offer.items()
+        }
+
     def offer_indices(self, columns: Mapping[str, Sequence[str] | ObjectArray]) -> IntArray:
         """Return the numbers of n offers given as one column for each dimension; -1 where unknown or not legal.
 
@@ -187,9 +238,15 @@ class Catalogue:
         self,
         given: Mapping[str, FactValues] | Sequence[Mapping[str, object]],
         customers: Sequence[str] | ObjectArray | None = None,
+        *,
+        exact: bool = False,
     ) -> Contexts:
-        """Return a checked batch from columns, or from one mapping a row; ContextError says what does not fit."""
-        return parse_contexts(self.facts, self.undeclared, given, customers)
+        """Return a checked batch from columns, or from one mapping a row; ContextError says what does not fit.
+
+        Columns may also be those of a pandas, polars or pyarrow table. Texts are compared in normal form, without
+        spaces around them; with `exact` as they are, which is how stored decisions were made.
+        """
+        return parse_contexts(self.facts, self.undeclared, given, customers, exact=exact)
 
     def fired(self, contexts: Contexts) -> BoolArray:
         """Return (n, R): which of the R rules that have a condition hold for each context."""
@@ -209,6 +266,22 @@ class Catalogue:
     def removals(self, context: Contexts, fired: BoolArray | None = None) -> tuple[Removal, ...]:
         """Return which rules removed which offers for one context (a batch of one); `fired` as in `eligible`."""
         return self._eligibility.removals((self.fired(context) if fired is None else fired)[0])
+
+    def reasons(self, context: Contexts, fired: BoolArray | None = None) -> tuple[Removal, ...]:
+        """Return `removals` with the rules that hold for everybody, in the order of the rules."""
+        removals = self.removals(context, fired)
+        if not removals or not self._standing_removals:
+            return removals or self._standing_removals
+        return tuple(sorted((*self._standing_removals, *removals), key=lambda removal: removal.rule))
+
+    @cached_property
+    def _standing_removals(self) -> tuple[Removal, ...]:
+        """One removal for each rule without a condition."""
+        return tuple(
+            Removal(rule.number, rule.reason, lambda: np.zeros(self.n_offers, dtype=np.bool_), rule.combinations)
+            for rule in self.rules
+            if rule.when is None
+        )
 
     @cached_property
     def _eligibility(self) -> Eligibility:
@@ -235,17 +308,20 @@ class Catalogue:
         unknown = [name for name in given if name not in self.dimension_names]
         if missing or unknown:
             fault = f'lacks the dimension "{missing[0]}"' if missing else f'has the unknown dimension "{unknown[0]}"'
+            hint = did_you_mean(unknown[0], missing or self.dimension_names) if unknown else ""
             raise OfferError(
                 f"an offer names one option of each dimension ({', '.join(self.dimension_names)}); the one seen {fault}"
+                f"{hint}"
             )
 
     def _check_names(self, offer: Mapping[str, str]) -> None:
         self._check_dimensions(offer)
         for dimension in self.dimensions:
             if offer[dimension.name] not in dimension.codes:
+                hint = did_you_mean(str(offer[dimension.name]), dimension.names)
                 raise OfferError(
                     f'"{offer[dimension.name]}" is not an option of "{dimension.name}"; '
-                    f"options are {', '.join(dimension.names)}"
+                    f"options are {', '.join(dimension.names)}{hint}"
                 )
 
 
@@ -263,6 +339,7 @@ def _build(file: CatalogueFile, where: str) -> Catalogue:
             fact.scale,
             tuple(fact.aliases),
             {alias: value for value, aliases in fact.value_aliases.items() for alias in aliases},
+            file.takes_any_value(name),
         )
         for name, fact in file.context.items()
     }
@@ -276,6 +353,7 @@ def _build(file: CatalogueFile, where: str) -> Catalogue:
                     option.contact_cost,
                     option.redemption_cost,
                     option.attributes,
+                    option.stopped,
                     tuple(option.aliases),
                 )
                 for option in dimension.options
@@ -299,6 +377,7 @@ def _build(file: CatalogueFile, where: str) -> Catalogue:
         )
         for number, (rule, each) in enumerate(zip(file.rules, named, strict=True), start=1)
     )
+    rules += stopping_rules(dimensions, len(rules), grid)
     objective = Objective(
         file.objective.kind,
         file.objective.event,
@@ -324,6 +403,7 @@ def _build(file: CatalogueFile, where: str) -> Catalogue:
             fallback = catalogue.offer_index(file.fallback)
         except OfferError as fault:
             raise CatalogueError(f"{where}: [fallback]: {fault}") from fault
+    check_stopped(catalogue, fallback, where)
     groups = None
     if file.groups is not None:
         groups = build_groups(file.groups, facts, catalogue.offer_index, fallback, where)

@@ -30,6 +30,7 @@ from bandit.catalogue.condition_tree import (
     describe,
 )
 from bandit.catalogue.facts import MISSING, Fact
+from bandit.catalogue.text_form import nearest
 from bandit.domain import BoolArray, Contexts, FloatArray
 from bandit.errors import CatalogueError
 
@@ -188,11 +189,13 @@ class _Compiler:
 def _equals_text(fact: Fact, right: Node) -> Mask:
     if not (isinstance(right, Constant) and isinstance(right.value, str)):
         raise NotAllowedError(f'"{fact.name}" is categorical; compare it with one of its values or null')
-    if right.value not in fact.values:
+    name, code = fact.name, fact.declared_code(right.value)
+    if code is None:
+        near = nearest(right.value, fact.values)
+        meant = "" if near is None else f'; did you mean "{near}"?'
         raise NotAllowedError(
-            f'"{right.value}" is not a declared value of "{fact.name}"; declared are {", ".join(fact.values)}'
+            f'"{right.value}" is not a declared value of "{fact.name}"; declared are {", ".join(fact.values)}{meant}'
         )
-    name, code = fact.name, fact.values.index(right.value)
     return lambda contexts: contexts.columns[name] == code
 
 

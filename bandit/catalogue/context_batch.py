@@ -8,8 +8,9 @@ from typing import Literal, TypeVar
 
 import numpy as np
 
-from bandit.catalogue.fact_values import FactValues, columns_of
+from bandit.catalogue.fact_values import FactValues, columns_given, columns_of, is_frame, row_of
 from bandit.catalogue.facts import Fact
+from bandit.catalogue.plain_values import shown
 from bandit.domain import Contexts, FloatArray, IntArray, ObjectArray
 from bandit.errors import ContextError
 
@@ -21,29 +22,33 @@ def parse_contexts(
     undeclared: Literal["refuse", "drop"],
     given: Mapping[str, FactValues] | Sequence[Mapping[str, object]],
     customers: Sequence[str] | ObjectArray | None,
+    *,
+    exact: bool = False,
 ) -> Contexts:
     """Return a checked batch from columns, or from one mapping for each row; a fact that is left out is missing.
 
-    `undeclared` says whether a fact that the catalogue does not declare is refused or dropped. ContextError for values
-    that do not fit their fact, columns of different lengths, and undeclared facts where they are refused. An earlier
-    name of a fact (`aliases`) counts as its name.
+    `undeclared` says whether a fact that the catalogue does not declare is refused or dropped; `exact` is that of
+    `Fact.parse`. ContextError for what is no batch, values that do not fit their fact, columns of different lengths,
+    and undeclared facts where they are refused. An earlier name of a fact (`aliases`) counts as its name.
     """
-    if isinstance(given, Mapping):
-        columns = by_present_names(given, _present_names(facts))
+    alone = given[0] if type(given) is list and len(given) == 1 else None
+    if type(alone) is dict and not exact and alone.keys() <= facts.keys():
+        return _parse_one(facts, alone, customers)  # the path of one decision
+    present = {alias: name for name, fact in facts.items() for alias in fact.aliases}
+    if isinstance(given, Mapping) or is_frame(given):
+        columns = by_present_names(columns_given(given), present)
         sizes = {len(column) for column in columns.values()}
         if len(sizes) > 1:
             raise ContextError(f"the columns of a batch must be of one length; seen {sorted(sizes)}")
         n = sizes.pop() if sizes else len(customers) if customers is not None else 1
         names: set[str] = set(columns)
     else:
-        if len(given) == 1 and given[0].keys() <= facts.keys():
-            return _parse_one(facts, given[0], customers)  # the path of one decision
-        present = _present_names(facts)
+        rows = _rows(given)
         if present:
-            given = [by_present_names(row, present) for row in given]
-        n = len(given)
-        names = set().union(*given) if n else set()
-        columns = columns_of(given, [name for name in facts if name in names])
+            rows = [by_present_names(row, present) for row in rows]
+        n = len(rows)
+        names = set().union(*rows) if n else set()
+        columns = columns_of(rows, [name for name in facts if name in names])
     unknown = names - facts.keys()
     if unknown and undeclared == "refuse":
         raise ContextError(
@@ -55,21 +60,29 @@ def parse_contexts(
     numbers: dict[str, IntArray | FloatArray] = {}
     text: dict[str, ObjectArray] = {}
     for name, fact in facts.items():
-        column, texts = fact.parse(columns[name]) if name in columns else fact.missing(n)
+        column, texts = fact.parse(columns[name], exact=exact) if name in columns else fact.missing(n)
         numbers[name] = column
         if texts is not None:
             text[name] = texts
     return Contexts(n, numbers, text, keys)
 
 
-def _present_names(facts: Mapping[str, Fact]) -> dict[str, str]:
-    """Return the name of the fact of each alias."""
-    return {alias: name for name, fact in facts.items() for alias in fact.aliases}
-
-
 def by_present_names(given: Mapping[str, Given], present: Mapping[str, str]) -> dict[str, Given]:
     """Return a mapping by fact in which the present name stands in place of each earlier one."""
     return {present.get(name, name): value for name, value in given.items() if present.get(name) not in given}
+
+
+def _rows(given: object) -> Sequence[Mapping[str, object]]:
+    """Return the contexts of a batch given one by one; ContextError for what is no batch or no context."""
+    if isinstance(given, (str, bytes)) or not (hasattr(given, "__len__") and hasattr(given, "__iter__")):
+        raise ContextError(
+            "a batch of contexts is a list of mappings, or a mapping of facts to columns, such as "
+            f'{{"age": [41, 32]}}; seen {shown(given)}'
+        )
+    rows = list(given)
+    if set(map(type, rows)) <= {dict}:
+        return rows
+    return [row_of(row, place if len(rows) > 1 else None) for place, row in enumerate(rows)]
 
 
 def _parse_one(

@@ -8,13 +8,17 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """One value of a dimension, with its costs, free numeric attributes and earlier names."""
+    """One value of a dimension, with its costs, free numeric attributes and earlier names.
+
+    A `stopped` option is known to logs and has its costs, and no policy chooses it any more.
+    """
 
     name: str
     rate: float = 0.0
     contact_cost: float = 0.0
     redemption_cost: float = 0.0
     attributes: Mapping[str, float] = field(default_factory=dict)
+    stopped: bool = False
     aliases: tuple[str, ...] = ()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -30,6 +31,12 @@ class Rule:
     def forbids(self) -> BoolArray:
         """The (N,) mask of the offers it removes."""
         return self._cached_mask if self.grid.n_offers <= MAX_DENSE_OFFERS else self._mask()
+
+    @property
+    def combinations(self) -> int:
+        """The number of combinations of options that it forbids, of all that the dimensions make."""
+        named = zip(self.grid.sizes, self.options, strict=True)
+        return math.prod(size if options is None else int(options.sum()) for size, options in named)
 
     @cached_property
     def _cached_mask(self) -> BoolArray:

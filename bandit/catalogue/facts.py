@@ -17,9 +17,14 @@ from bandit.catalogue.fact_values import (
     all_texts,
     are_nan,
     is_fixed_width,
+    is_time_column,
     listed,
     number_array,
+    object_column,
+    without_nan,
 )
+from bandit.catalogue.plain_values import is_time, number_of, plain_value, shown, text_of, truth_of
+from bandit.catalogue.text_form import MISSING_TEXTS, look_alike_key, normal_text
 from bandit.domain import BoolArray, FloatArray, IntArray, ObjectArray
 from bandit.errors import ContextError
 
@@ -30,10 +35,6 @@ MISSING = -1
 
 MAX_TEXT = 10_000
 """Longest text of a categorical fact in characters."""
-
-_SHOWN = 80
-
-_TRUE, _FALSE = frozenset({"true", "1", "yes"}), frozenset({"false", "0", "no"})
 
 _BLANK: dict[object, float] = {None: math.nan, "": math.nan}
 _COUNTED = frozenset[type]({int, float, type(None)})
@@ -46,7 +47,8 @@ _SCALARS |= {np.int8, np.int16, np.int32, np.int64, np.uint8, np.uint16, np.uint
 class Fact:
     """One declared fact; `center` and `scale`, where declared, standardise a numeric fact.
 
-    `aliases` are earlier names of the fact, `value_aliases` has the declared value of each other spelling.
+    `aliases` are earlier names of the fact, `value_aliases` has the declared value of each other spelling. `any_value`
+    says that undeclared values of a categorical fact are expected, as one further value.
     """
 
     name: str
@@ -56,29 +58,39 @@ class Fact:
     scale: float | None = None
     aliases: tuple[str, ...] = ()
     value_aliases: Mapping[str, str] = field(default_factory=dict)
+    any_value: bool = False
     _codes: dict[object, int] = field(init=False, repr=False, compare=False)
+    _forms: dict[str, int] = field(init=False, repr=False, compare=False)
+    _missing: frozenset[str] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         codes: dict[object, int] = dict(zip(self.values, range(len(self.values)), strict=True))
         codes |= {alias: codes[value] for alias, value in self.value_aliases.items()}
         codes[None] = codes[""] = MISSING
+        forms = {normal_text(alias): codes[value] for alias, value in self.value_aliases.items()}
+        forms |= {normal_text(value): code for code, value in reversed(list(enumerate(self.values)))}
         object.__setattr__(self, "_codes", codes)
+        object.__setattr__(self, "_forms", {**forms, "": MISSING})
+        object.__setattr__(self, "_missing", MISSING_TEXTS - set(map(look_alike_key, self.values)))
 
-    def parse(self, given: FactValues) -> tuple[IntArray | FloatArray, ObjectArray | None]:
-        """Return the canonical column and, for a categorical fact, the texts as given.
+    def parse(self, given: FactValues, *, exact: bool = False) -> tuple[IntArray | FloatArray, ObjectArray | None]:
+        """Return the canonical column and, for a categorical fact, the texts for the log.
 
-        Numeric and boolean facts may come as numbers, booleans or their usual texts; None and "" are missing, and
-        so is NaN in a numpy column, where it is the custom. Raises ContextError for a value of the wrong type, for
-        infinity, and for NaN in anything but a numpy column.
+        `bandit.catalogue.plain_values.ACCEPTED` has the types that are taken and what they become. Texts of a
+        categorical fact are compared in normal form (`normal_text`); the log has a declared value as the catalogue
+        writes it, another one in normal form, and a word such as "NULL" (`text_form.MISSING_TEXTS`) that is not
+        declared is missing. With `exact`, as stored decisions were read before, a categorical fact takes texts alone
+        and compares them as they are. Raises ContextError for a value of the wrong type, for infinity, and for NaN
+        in a number's place in anything but a column of numpy.
         """
         if isinstance(given, CodedColumn):
-            column, text = self.parse(given.distinct)
+            column, text = self.parse(given.distinct, exact=exact)
             return column[given.codes], None if text is None else text[given.codes]
         if self.kind == "categorical":
-            return self._categorical(given)
+            return self._categorical(given, exact=exact)
         numbers = self._numbers(given)
         if np.isinf(numbers).any():
-            raise ContextError(f'fact "{self.name}" is infinite; send a finite number, or leave it out if not known')
+            raise self._infinite()
         if self.kind == "boolean" and not ((numbers == 0) | (numbers == 1) | np.isnan(numbers)).all():
             raise ContextError(f'fact "{self.name}" is boolean; send true or false, not a number beside 0 and 1')
         return numbers, None
@@ -96,50 +108,100 @@ class Fact:
         return self._number(value) if self.kind == "numeric" else self._boolean(value)
 
     def code(self, value: object) -> tuple[int, str | None]:
-        """Return the code and the text of one value of a categorical fact; ContextError as in `parse`."""
-        if type(value) is str and len(value) <= MAX_TEXT:
-            code = self._codes.get(value, len(self.values))
+        """Return the code and the text for the log of one value of a categorical fact; ContextError as in `parse`."""
+        if type(value) is str:
+            code = self._codes.get(value)
+            if code is None:
+                return self._code_of_text(value)
             return code, None if code == MISSING else value
-        column, text = self._categorical([value])
-        return int(column[0]), text[0]
+        return self._code_of_value(value)
 
-    def _categorical(self, given: Sequence[object] | ObjectArray) -> tuple[IntArray, ObjectArray]:
-        if isinstance(given, np.ndarray) and is_fixed_width(given) and len(self.values) <= MAX_SORTED:
-            return self._sorted_lookup(given)
-        values = listed(given)
-        text = np.empty(len(values), dtype=object)
-        text[:] = values
-        unseen = len(self.values)
+    def declared_code(self, text: str) -> int | None:
+        """Return the code of a declared value as it stands, else of one with the same normal form; None without any."""
+        code = self._codes.get(text) if text else None
+        if code is None:
+            code = self._forms.get(normal_text(text))
+        return None if code == MISSING else code
+
+    def is_missing_word(self, text: str) -> bool:
+        """Return whether a text, none of the declared values, is a word for a missing value, such as "NULL"."""
+        form = normal_text(text)
+        return bool(form) and form not in self._forms and form.casefold() in self._missing
+
+    def _code_of_value(self, value: object) -> tuple[int, str | None]:
         try:
-            column = np.fromiter(map(self._codes.get, values, repeat(unseen)), dtype=np.int64, count=len(values))
-        except (TypeError, ValueError) as fault:  # an unhashable value
-            raise self._no_text(text) from fault
-        rows = np.flatnonzero(column == unseen)
+            text = text_of(plain_value(value))
+        except TypeError as fault:
+            raise self._no_text(value) from fault
+        if text is None:
+            return MISSING, None
+        code = self._codes.get(text)
+        return self._code_of_text(text) if code is None else (code, None if code == MISSING else text)
+
+    def _code_of_text(self, text: str) -> tuple[int, str | None]:
+        """Return the code and the text for the log of a text that is not a declared value as it stands."""
+        form = normal_text(text)
+        code = self._forms.get(form)
+        if code is not None:
+            return code, None if code == MISSING else self.values[code]
+        if form.casefold() in self._missing:
+            return MISSING, None
+        if len(form) > MAX_TEXT:
+            raise self._too_long()
+        return len(self.values), form
+
+    def _categorical(self, given: Sequence[object] | ObjectArray, *, exact: bool) -> tuple[IntArray, ObjectArray]:
+        if isinstance(given, np.ndarray) and is_fixed_width(given) and len(self.values) <= MAX_SORTED:
+            column, text = self._sorted_lookup(given)
+        else:
+            values = list(given) if is_time_column(given) else listed(given)
+            text = object_column(values)
+            unseen = len(self.values)
+            try:
+                column = np.fromiter(map(self._codes.get, values, repeat(unseen)), dtype=np.int64, count=len(values))
+            except (TypeError, ValueError):  # an unhashable value
+                column = np.full(len(values), unseen, dtype=np.int64)
+        rows = np.flatnonzero(column == len(self.values))
         if len(rows):
-            column[rows[self._check_unseen(text[rows], text)]] = MISSING
+            if exact:
+                column[rows[self._check_unseen(text[rows])]] = MISSING
+            else:
+                column[rows], text[rows] = self._resolved(text[rows].tolist())
         text[column == MISSING] = None
         return column, text
 
-    def _check_unseen(self, others: ObjectArray, text: ObjectArray) -> BoolArray:
+    def _resolved(self, others: list[object]) -> tuple[list[int], ObjectArray]:
+        """Return codes and texts of values that are not declared ones as they stand, each distinct one once."""
+        if all_texts(others) and set(map(type, others)) == {str}:
+            table: dict[object, tuple[int, str | None]] = {
+                text: self._code_of_text(text)  # type: ignore[arg-type]  # all are texts
+                for text in dict.fromkeys(others)
+            }
+            found = list(map(table.__getitem__, others))
+        else:
+            found = list(map(self._code_of_value, others))
+        return [code for code, _ in found], object_column([text for _, text in found])
+
+    def _check_unseen(self, others: ObjectArray) -> BoolArray:
         """Return which undeclared values are missing (NaN); ContextError for a wrong type or too long a text."""
         nan = np.zeros(len(others), dtype=np.bool_)
         if not all_texts(others.tolist()):
             nan = are_nan(others)  # dataframes mark a missing text with NaN
             others = others[~nan]
             if not all_texts(others.tolist()):
-                raise self._no_text(text)
+                raise self._no_text(
+                    next(value for value in others.tolist() if not isinstance(value, (str, type(None))))
+                )
         if max(map(len, others.tolist()), default=0) > MAX_TEXT:
-            raise ContextError(
-                f'fact "{self.name}" has a text of more than {MAX_TEXT:,} characters; send a shorter one'
-            )
+            raise self._too_long()
         return nan
 
-    def _no_text(self, text: ObjectArray) -> ContextError:
-        """Return the error about the first value that is neither a text nor missing."""
-        fits = np.fromiter(map(isinstance, text, repeat((str, type(None)))), dtype=np.bool_, count=len(text))
-        others = text[~fits]
-        seen = next(iter(others[~are_nan(others)].tolist() or text))
-        return ContextError(f'fact "{self.name}" is categorical and must be text; seen {shown(seen)}')
+    def _too_long(self) -> ContextError:
+        return ContextError(f'fact "{self.name}" has a text of more than {MAX_TEXT:,} characters; send a shorter one')
+
+    def _no_text(self, seen: object) -> ContextError:
+        """Return the error about a value that is neither a text nor missing."""
+        return ContextError(f'fact "{self.name}" is categorical and must be text; seen {shown(seen)}{_time_cure(seen)}')
 
     def _sorted_lookup(self, texts: ObjectArray) -> tuple[IntArray, ObjectArray]:
         """Look up numpy's texts of fixed width among the sorted values, so that no row needs a Python object."""
@@ -160,21 +222,21 @@ class Fact:
         if isinstance(given, np.ndarray) and given.dtype.kind in ("iuf" if self.kind == "numeric" else "biuf"):
             return given.astype(np.float64)
         values = listed(given) if not isinstance(given, np.ndarray) or given.dtype.kind in "OUT" else list(given)
+        if isinstance(given, np.ndarray) and given.dtype.kind == "O":
+            values = without_nan(values)
         types = set(map(type, values))
         if types <= {int, float} or (types == {bool} and self.kind == "boolean"):
             array = number_array(values)
             if array is not None:
                 if np.isnan(array).any():
-                    raise ContextError(
-                        f'fact "{self.name}" is NaN; send a finite number, or leave it out if it is not known'
-                    )
+                    raise self._nan()
                 return array
         numbers = self._floats(values, types)
         if numbers is not None:
             sound = np.isfinite(numbers) if self.kind == "numeric" else (numbers == 0) | (numbers == 1)
             if set(map(values.__getitem__, np.flatnonzero(~sound).tolist())) <= _BLANK.keys():
                 return numbers
-        return self._each_distinct(list(given))
+        return self._each_distinct(values)
 
     def _floats(self, values: Sequence[object], types: set[type]) -> FloatArray | None:
         """Return `float` of every value, NaN for a blank; None where a value is not a number."""
@@ -182,6 +244,8 @@ class Fact:
             if types <= (_COUNTED if self.kind == "numeric" else _COUNTED | {bool}):
                 return np.array(values, dtype=np.float64)
             if self.kind == "numeric" and types <= _SCALARS:
+                if any("_" in value for value in values if isinstance(value, str)):
+                    return None
                 given: Any = map(_BLANK.get, values, values)
                 return np.fromiter(map(float, given), dtype=np.float64, count=len(values))
         except (ValueError, OverflowError):  # not a number, or an integer beyond what a float holds
@@ -201,43 +265,60 @@ class Fact:
             number = _float(value)
             if math.isfinite(number):
                 return number
-        if value is None or (isinstance(value, str) and not value):
+        plain = plain_value(value)
+        if plain is None:
             return math.nan
-        if isinstance(value, (str, int, float, np.integer, np.floating)) and not isinstance(value, bool):
-            number = _float(value)
-            if math.isinf(number):
-                raise ContextError(
-                    f'fact "{self.name}" is infinite; send a finite number, or leave it out if not known'
-                )
-            if not math.isnan(number):
+        if isinstance(plain, str):
+            number = number_of(plain)
+            if not math.isinf(number):
                 return number
-            if not isinstance(value, str):
-                raise ContextError(f'fact "{self.name}" is NaN; send a finite number, or leave it out if not known')
-        raise ContextError(f'fact "{self.name}" is numeric; seen {shown(value)}; send a number, or nothing')
+            if "_" not in plain and _is_infinite(plain):
+                raise self._infinite()
+        elif isinstance(plain, (int, float)) and not isinstance(plain, bool):
+            number = _float(plain)
+            if math.isinf(number):
+                raise self._infinite()
+            if math.isnan(number):
+                raise self._nan()
+            return number
+        raise ContextError(
+            f'fact "{self.name}" is numeric; seen {shown(value)}; send a number, or nothing{_time_cure(value)}'
+        )
 
     def _boolean(self, value: object) -> float:
-        if value is None or (isinstance(value, str) and not value):
+        plain = plain_value(value)
+        if plain is None:
             return math.nan
-        if isinstance(value, (bool, np.bool_)) or (isinstance(value, (int, float)) and value in {0, 1}):
-            return float(value)
-        if isinstance(value, str) and value.lower() in _TRUE | _FALSE:
-            return float(value.lower() in _TRUE)
-        raise ContextError(f'fact "{self.name}" is boolean; seen {shown(value)}; send true, false or nothing')
+        if isinstance(plain, (int, float)) and plain in {0, 1}:
+            return float(plain)
+        if isinstance(plain, str):
+            truth = truth_of(plain)
+            if not math.isinf(truth):
+                return truth
+        raise ContextError(
+            f'fact "{self.name}" is boolean; seen {shown(value)}; send true, false or nothing{_time_cure(value)}'
+        )
+
+    def _infinite(self) -> ContextError:
+        return ContextError(f'fact "{self.name}" is infinite; send a finite number, or leave it out if not known')
+
+    def _nan(self) -> ContextError:
+        return ContextError(f'fact "{self.name}" is NaN; send a finite number, or leave it out if it is not known')
 
 
-def _float(value: str | float | np.integer[Any] | np.floating[Any]) -> float:
+def _float(value: float) -> float:
     try:
         return float(value)
-    except ValueError:
-        return math.nan
     except OverflowError:  # an integer beyond what a float holds
         return math.inf
 
 
-def shown(value: object) -> str:
-    """Return the beginning of a value and its type, for a message."""
-    kind = type(value).__name__
+def _is_infinite(text: str) -> bool:
     try:
-        return f"{repr(value[:_SHOWN] if isinstance(value, str) else value)[:_SHOWN]} ({kind})"
-    except Exception:  # noqa: BLE001 - a stranger's value, or an integer of too many digits to be written
-        return f"a value that cannot be shown ({kind})"
+        return math.isinf(float(text))
+    except ValueError:
+        return False
+
+
+def _time_cure(value: object) -> str:
+    return "; a time is no fact: send a number, such as the days since" if is_time(value) else ""

@@ -9,9 +9,11 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from bandit.catalogue.events import EventPart
 from bandit.catalogue.group_schema import GroupsFile
 from bandit.catalogue.live_schema import GuardrailFile, RolloutFile, StickyFile
 from bandit.catalogue.objective import ObjectiveKind
+from bandit.catalogue.offer_costs import RateStacking
 from bandit.domain import MICROSECONDS
 from bandit.errors import CatalogueError
 
@@ -58,6 +60,14 @@ class FactFile(_Strict, frozen=True):
             examples=[{"f": ["female"]}],
         ),
     ] = {}
+    undeclared_values: Annotated[
+        Literal["other"] | None,
+        Meta(
+            description="That values of a categorical fact which are not declared are expected, as one further value. "
+            "Without it they are counted and named, and a file whose column is mostly of them is refused.",
+            examples=["other"],
+        ),
+    ] = None
     center: Annotated[
         float | None,
         Meta(
@@ -108,6 +118,13 @@ class OptionFile(_Strict, frozen=True):
             examples=[{"depth": 10}],
         ),
     ] = {}
+    stopped: Annotated[
+        bool,
+        Meta(
+            description="Whether the option has been stopped: logs may have it, and no policy chooses it any more.",
+            examples=[True],
+        ),
+    ] = False
 
 
 class AttributeFile(_Strict, frozen=True):
@@ -217,6 +234,14 @@ class ObjectiveFile(_Strict, frozen=True):
             examples=["shown"],
         ),
     ] = None
+    stacking: Annotated[
+        RateStacking,
+        Meta(
+            description="How the rates of one offer's options combine: `sum` adds them up, `product` takes each from "
+            "what the others leave, 1 - (1 - rate) x (1 - rate), whatever their order.",
+            examples=["product"],
+        ),
+    ] = "sum"
 
     @property
     def window_microseconds(self) -> int:
@@ -246,6 +271,14 @@ class CatalogueFile(_Strict, frozen=True):
             examples=["drop"],
         ),
     ] = "refuse"
+    undeclared_values: Annotated[
+        Literal["other"] | None,
+        Meta(
+            description="That undeclared values of every categorical fact are expected (as `undeclared_values` of one "
+            "fact); written under `[context]`.",
+            examples=["other"],
+        ),
+    ] = None
     context: Annotated[
         dict[str, FactFile],
         Meta(
@@ -295,6 +328,19 @@ class CatalogueFile(_Strict, frozen=True):
             examples=[{"for": "3d"}],
         ),
     ] = None
+    events: Annotated[
+        dict[str, EventPart],
+        Meta(
+            description="The names of the events that are recorded, and what each does ([events](../events.md)): it "
+            "`converts`, `returns` money, is `shown`, is `feedback`, or is `ignored`. With it, other names are "
+            "refused.",
+            examples=[{"purchase": "converts", "refund": "returns"}],
+        ),
+    ] = {}
+
+    def takes_any_value(self, fact: str) -> bool:
+        """Return whether values of a categorical fact are expected that are not declared."""
+        return "other" in {self.context[fact].undeclared_values, self.undeclared_values}
 
 
 def window_microseconds(text: str) -> int:

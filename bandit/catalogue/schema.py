@@ -9,6 +9,8 @@ from typing import Any, cast
 import msgspec
 
 from bandit.catalogue.aliases import alias_texts, check_aliases
+from bandit.catalogue.alike import check_alike
+from bandit.catalogue.event_schema import check_events
 from bandit.catalogue.file_tables import (
     CatalogueFile,
     DimensionFile,
@@ -21,18 +23,26 @@ from bandit.catalogue.file_tables import (
 from bandit.catalogue.group_schema import check_group_keys, check_groups
 from bandit.catalogue.live_schema import check_guardrail, check_live_keys, check_rollout
 from bandit.errors import CatalogueError
+from bandit.printable import did_you_mean
+
+SETTINGS_AMONG_FACTS = ("undeclared", "undeclared_values")
+"""Settings that stand under [context] among the facts."""
 
 MAX_NAME = 1_000
 """Longest name in a catalogue in characters."""
 
 
-def decode(mapping: Mapping[str, object], where: str) -> CatalogueFile:
-    """Return the validated structure of a file; CatalogueError names `where` and the path of the faulty key."""
+def decode(mapping: Mapping[str, object], where: str, *, stored: bool = False) -> CatalogueFile:
+    """Return the validated structure of a file; CatalogueError names `where` and the path of the faulty key.
+
+    In a catalogue that a database has already (`stored`), names may look alike.
+    """
     plain = dict(mapping)
     context = plain.get("context")
-    if isinstance(context, Mapping) and isinstance(context.get("undeclared"), str):
-        plain["undeclared"] = context["undeclared"]
-        plain["context"] = {name: fact for name, fact in context.items() if name != "undeclared"}
+    if isinstance(context, Mapping):
+        settings = {name: context[name] for name in SETTINGS_AMONG_FACTS if isinstance(context.get(name), str)}
+        plain |= settings
+        plain["context"] = {name: fact for name, fact in context.items() if name not in settings}
     plain["dimensions"] = _gather_attributes(plain.get("dimensions"))
     if plain["dimensions"] is None:
         raise CatalogueError(f"{where}: has no [[dimensions]]; name at least one lever and its options")
@@ -41,6 +51,8 @@ def decode(mapping: Mapping[str, object], where: str) -> CatalogueFile:
         check_live_keys(plain)
         file = msgspec.convert(plain, CatalogueFile)
         _check(file)
+        if not stored:
+            check_alike(file)
     except (msgspec.ValidationError, OverflowError) as fault:  # an integer may be more than a float holds
         raise CatalogueError(f"{where}: {fault}") from fault
     except UnicodeEncodeError as fault:  # a text in the place of something else, which a message would have quoted
@@ -55,10 +67,15 @@ def encode(file: CatalogueFile) -> dict[str, object]:
     plain: dict[str, object] = _without_empty(msgspec.to_builtins(file))
     for dimension in cast("list[dict[str, Any]]", plain["dimensions"]):
         dimension["options"] = [
-            {key: value for key, value in option.items() if key != "attributes"} | option.get("attributes", {})
+            {key: value for key, value in option.items() if key != "attributes" and (key, value) != ("stopped", False)}
+            | option.get("attributes", {})
             for option in dimension["options"]
         ]
-    plain["context"] = {"undeclared": plain.pop("undeclared"), **cast("dict[str, Any]", plain.get("context", {}))}
+    objective = cast("dict[str, Any]", plain.get("objective", {}))
+    if objective.get("stacking") == "sum":  # left out where it is the default, so that versions stay what they were
+        del objective["stacking"]
+    settings = {name: plain.pop(name) for name in SETTINGS_AMONG_FACTS if name in plain}
+    plain["context"] = {**settings, **cast("dict[str, Any]", plain.get("context", {}))}
     return plain
 
 
@@ -132,6 +149,7 @@ def _check_live(file: CatalogueFile) -> None:
             raise CatalogueError("[sticky] for must be longer than nothing")
         _distinct("event of [sticky] until", file.sticky.until)
     _check_activation(file.objective)
+    check_events(file)
 
 
 def _check_activation(objective: ObjectiveFile) -> None:
@@ -168,6 +186,7 @@ def _texts(file: CatalogueFile) -> Iterator[tuple[str, str]]:
         yield from (("event", event) for event in file.sticky.until)
     if file.objective.activation is not None:
         yield "event", file.objective.activation
+    yield from (("event", event) for event in file.events)
     yield from alias_texts(file)
 
 
@@ -193,6 +212,10 @@ def _check_dimension(dimension: DimensionFile) -> None:
                 f'dimension "{dimension.name}": no option has the attribute "{name}"; attributes are '
                 f"{', '.join(sorted(known))}"
             )
+    if all(option.stopped for option in dimension.options):
+        raise CatalogueError(
+            f'dimension "{dimension.name}": every option is stopped; leave one of them without stopped = true'
+        )
     for option in dimension.options:
         numbers = {
             "rate": option.rate,
@@ -218,6 +241,8 @@ def _check_fact(name: str, fact: FactFile) -> None:
         _distinct(f'value of "{name}"', fact.values)
     elif fact.values:
         raise CatalogueError(f'[context] "{name}" is {fact.type}; only a categorical fact has values')
+    elif fact.undeclared_values is not None:
+        raise CatalogueError(f'[context] "{name}" is {fact.type}; only a categorical fact has undeclared_values')
     declared = [number for number in (fact.center, fact.scale) if number is not None]
     if declared and fact.type != "numeric":
         raise CatalogueError(f'[context] "{name}" is {fact.type}; only a numeric fact has center and scale')
@@ -238,10 +263,14 @@ def _check_rule(number: int, rule: RuleFile, options: Mapping[str, set[str]]) ->
         if name not in options:
             raise CatalogueError(
                 f'rule {number} names the unknown dimension "{name}"; dimensions are {", ".join(options)}'
+                f"{did_you_mean(name, options)}"
             )
         unknown = [option for option in forbidden if option not in options[name]]
         if unknown:
-            raise CatalogueError(f'rule {number} names "{unknown[0]}", which is not an option of "{name}"')
+            raise CatalogueError(
+                f'rule {number} names "{unknown[0]}", which is not an option of "{name}"'
+                f"{did_you_mean(unknown[0], options[name])}"
+            )
 
 
 def _distinct(what: str, names: Sequence[str]) -> None:

@@ -25,6 +25,7 @@ from bandit.cli import (
     live,
     live_simulation,
     maintenance,
+    mappings,
     plan,
     privacy,
     reasons,
@@ -78,6 +79,7 @@ _COMMANDS: tuple[tuple[str, Callable[..., None], str], ...] = (
         setup.import_,
         "offer-bandit import offers.db log.csv --catalogue catalogue.toml --mapping mapping.toml",
     ),
+    ("mappings", mappings.mappings, "offer-bandit mappings segment events.jsonl --catalogue catalogue.toml"),
     (
         "evaluate",
         evaluate.evaluate,
@@ -125,7 +127,7 @@ _COMMANDS: tuple[tuple[str, Callable[..., None], str], ...] = (
     ("doctor", maintenance.doctor, "offer-bandit doctor offers.db"),
 )
 _GROUPS: tuple[tuple[str, tuple[str, ...]], ...] = (
-    ("Start", ("init", "simulate", "simulate-live", "import")),
+    ("Start", ("init", "simulate", "simulate-live", "import", "mappings")),
     ("Judge before going live", ("evaluate", "learn-offline", "replay", "plan")),
     ("Serve and learn", ("decide", "record", "learn", "fit", "catalogue", "rollout", "kill")),
     ("Watch live", ("status", "lift", "incrementality", "guardrails")),
@@ -192,7 +194,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         warnings.simplefilter("always", UserWarning)
         warnings.showwarning = _as_note
         try:
-            return int(typer.main.get_command(app).main(given, prog_name="offer-bandit", standalone_mode=False) or 0)
+            return _run(given)
         except BrokenPipeError:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader of stdout has closed it
             return DONE
@@ -203,6 +205,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
             if debug:
                 traceback.print_exc()
             return _explain(fault)
+
+
+def _run(arguments: list[str]) -> int:
+    """Run one command, flush what it printed, and return its exit code."""
+    code = int(typer.main.get_command(app).main(arguments, prog_name="offer-bandit", standalone_mode=False) or 0)
+    sys.stdout.flush()
+    return code
 
 
 def _explain(fault: Exception) -> int:

@@ -45,7 +45,13 @@ def show(
 
     from bandit.report.layout import fitted, verdict_text
 
-    console = Console(file=sys.stdout, highlight=False)
+    class Output(Console):
+        """Standard output; where its reader has closed it, the command ends without a fault."""
+
+        def on_broken_pipe(self) -> None:
+            raise BrokenPipeError
+
+    console = Output(file=sys.stdout, highlight=False)
     if width is not None:
         console.width = min(console.width, width)
     first = list(verdicts)

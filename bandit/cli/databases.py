@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -30,6 +31,13 @@ def writing(path: Path) -> Store:
     """Open an existing database for reading and writing."""
     require(path)
     return Store.open(path, customer_key=customer_key())
+
+
+def checking(path: Path) -> Store:
+    """Open an existing database for reading and writing, or read-only where it may not be written to."""
+    require(path)
+    writable = os.access(path, os.W_OK) and os.access(path.absolute().parent, os.W_OK)
+    return writing(path) if writable else reading(path)
 
 
 def reading_without_key(path: Path) -> Store:

@@ -67,7 +67,12 @@ def show_evaluation(
     if output.all_estimators:
         tables.append(all_estimates_table(result))
     below = evaluation_lines(result, details=output.details)
-    below += unused(found.log, open_told=says_what_is_open(result, details=output.details))
+    below += unused(
+        found.log,
+        open_told=says_what_is_open(result, details=output.details),
+        counted_in=True,
+        notices_told=True,
+    )
     show(tables, [*segment_lines(result, details=output.details), *below, *lines], verdicts=first)
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
-from typer.core import TyperCommand, TyperGroup
+import typer
+from typer.core import TyperCommand, TyperGroup, TyperOption
 
 TARGET, EXPECTED, GROUPS = "Target and time", "What is expected", "Groups"
 LOG, POLICIES, ESTIMATION, OUTPUT = "Log", "Policies", "Estimation", "Output"
@@ -23,7 +25,18 @@ _WHOLE_SENTENCE = 1_000
 
 
 class PanelCommand(TyperCommand):
-    """A command whose help lists its options by panel."""
+    """A command whose help lists its options by panel, and which refuses an option that is given twice."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401 - of the click that typer brings
+        """Parse the arguments; BadParameter for two values of an option that has one, of which one would be lost."""
+        if not ctx.resilient_parsing:
+            _, _, given = self.make_parser(ctx).parse_args(list(args))
+            for parameter, n in Counter(given).items():
+                if n > 1 and isinstance(parameter, TyperOption) and not (parameter.multiple or parameter.is_flag):
+                    raise typer.BadParameter(
+                        f"it is given {n} times, and this command takes one; give it once", ctx=ctx, param=parameter
+                    )
+        return super().parse_args(ctx, args)
 
     def format_options(self, ctx: Any, formatter: Any) -> None:  # noqa: ANN401 - of the click that typer brings
         """Write the arguments and the options, by panel."""

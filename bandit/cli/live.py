@@ -16,7 +16,7 @@ from bandit.errors import InputError, NumberError
 
 if TYPE_CHECKING:
     from bandit.catalogue import Catalogue
-    from bandit.domain import FloatArray
+    from bandit.domain import FloatArray, IntArray
     from bandit.engine import Engine
 
 
@@ -104,26 +104,29 @@ def record(
     """Record an event of a decision; recording the same event again changes nothing."""
     import numpy as np
 
-    from bandit.cli.databases import writing
-    from bandit.clock import now
+    from bandit.cli.databases import catalogue_for, writing
+    from bandit.clock import now, plausible_time
+    from bandit.engine.event_watch import EventWatch
     from bandit.store import EventRows
 
-    at = parse_moment(time)
+    at = None if time is None else plausible_time(parse_moment(time))
     with writing(db) as store:
-        receipt = store.events.append(
-            EventRows(
-                event=event,
-                time=np.array([now() if at is None else at], dtype=np.int64),
-                revenue=_amount("revenue", revenue),
-                reward=_amount("reward", reward),
-                decision_ids=[decision_id],
-                event_ids=[event_id],
-                time_given=at is not None,
-            ),
-            correct=correct,
+        watch = EventWatch(catalogue_for(store, None).events, warn=False)
+        delays: list[IntArray] = []
+        rows = EventRows(
+            event=event,
+            time=np.array([now() if at is None else at], dtype=np.int64),
+            revenue=_amount("revenue", revenue),
+            reward=_amount("reward", reward),
+            decision_ids=[decision_id],
+            event_ids=[event_id],
+            time_given=at is not None,
+            on_delays=delays.append,
         )
+        watch.check(rows)
+        receipt = watch.noted(store.events.append(rows, correct=correct), rows, delays)
     if as_json:
-        show_json(asdict(receipt))
+        show_json(receipt.to_dict())
         return
     result = (
         "replaces the earlier one"
@@ -132,7 +135,8 @@ def record(
         if receipt.n_repeated
         else "recorded"
     )
-    show([], [f'The event "{event}" of the decision "{decision_id}": {result}.'])
+    lines = [f'The event "{event}" of the decision "{decision_id}": {result}.']
+    show([], [*lines, *(f"Note: {note.sentence}." for note in receipt.notes)])
 
 
 def learn(
@@ -161,6 +165,8 @@ def learn(
         lines = [] if engine.policy.learns else [f"{engine.policy.name} learns nothing."]
         if not learned.learner:
             lines.append("Another process is learning; run the command again later for the outcomes that are left.")
+        if learned.n_uncounted:
+            lines.append(f"`offer-bandit doctor {db}` lists the events that do not count.")
         show([learned_table(learned, engine.policy.name)], lines)
 
 

@@ -11,16 +11,31 @@ from bandit.catalogue import Catalogue
 from bandit.catalogue.objective import ObjectiveKind
 from bandit.cli.console import note, progress
 from bandit.cli.databases import catalogue_for, reading
+from bandit.cli.mappings import mapping_of
 from bandit.cli.options import LogOptions
 from bandit.clock import now
 from bandit.errors import InputError
-from bandit.logfiles import ColumnLog, LogMapping, open_log
-from bandit.report.left_out import OFFER_UNKNOWN, STILL_OPEN, left_out_lines, never_activated
+from bandit.logfiles import ColumnLog, open_log
+from bandit.printable import as_sentence
+from bandit.report.imports import left_out_sentence
+from bandit.report.left_out import STILL_OPEN, left_out_lines, never_activated, outside_lines
+from bandit.report.undeclared import undeclared_lines
 from bandit.store import Store, StoreLog, Where
 
 OBJECTIVE_KINDS: tuple[str, ...] = get_args(ObjectiveKind)
 
-LOG_FILE_ENDINGS = (".parquet", ".csv", ".csv.gz", ".dsjson")
+LOG_FILE_ENDINGS = (
+    ".parquet",
+    ".csv",
+    ".csv.gz",
+    ".dsjson",
+    ".json",
+    ".json.gz",
+    ".jsonl",
+    ".jsonl.gz",
+    ".ndjson",
+    ".ndjson.gz",
+)
 """Endings of log files that are read without a database."""
 
 
@@ -42,15 +57,24 @@ def opened(options: LogOptions, purpose: str = "evaluate on") -> Iterator[Opened
         if catalogue is None:
             raise InputError(f"{path}: a log file has no catalogue; give one with --catalogue")
         target = with_objective(Catalogue.from_toml(catalogue), *objective)
+        given = None if mapping is None else mapping_of(mapping, path, target)
         with progress("reading") as report:
-            read = open_log(path, target, None if mapping is None else LogMapping.from_toml(mapping), progress=report)
+            read = open_log(path, target, given, progress=report)
+        if read.report.event_rows is not None:
+            note("note: " + " ".join(read.report.event_rows.sentences()))
         if read.report.n_refused:
             first = read.report.refused[0]
             note(
                 f"note: {read.report.n_refused:,} of {read.report.n_rows:,} rows are left out, the first at line "
                 f"{first.line}: {first.reason}"
             )
+        for notice in (left_out_sentence(read.report), *read.report.notices):
+            if notice:
+                note(f"note: {notice}")
+        for line in undeclared_lines(read.report.undeclared):
+            note(f"note: {line}")
         require_rows(str(path), read, purpose)
+        say_notices(target)
         yield Opened(target, read, None)
         return
     if mapping is not None:
@@ -61,7 +85,14 @@ def opened(options: LogOptions, purpose: str = "evaluate on") -> Iterator[Opened
         target = with_objective(catalogue_for(store, catalogue), *objective)
         log = settled_log(store, target, options.written_by)
         require_rows(str(path), log, purpose)
+        say_notices(target)
         yield Opened(target, log, store)
+
+
+def say_notices(catalogue: Catalogue) -> None:
+    """Say on standard error what is allowed in a catalogue and seldom meant."""
+    for sentence in catalogue.notices:
+        note(f"note: {sentence}")
 
 
 def with_objective(catalogue: Catalogue, kind: str | None, event: str | None, window: str | None) -> Catalogue:
@@ -75,7 +106,7 @@ def with_objective(catalogue: Catalogue, kind: str | None, event: str | None, wi
     plain = catalogue.to_dict()
     objective = plain.get("objective", {})
     plain["objective"] = (dict(objective) if isinstance(objective, dict) else {}) | changed
-    return Catalogue.from_dict(plain, where="the objective asked for")
+    return Catalogue.from_stored(plain, where="the objective asked for")
 
 
 def settled_log(store: Store, catalogue: Catalogue, policy_id: int | None) -> StoreLog:
@@ -93,22 +124,46 @@ def require_rows(name: str, log: StoreLog | ColumnLog, purpose: str = "evaluate 
         raise InputError(" ".join([f"{name}: the log has no decisions to {purpose}; import some first.", *unused(log)]))
 
 
-def unused(log: StoreLog | ColumnLog, *, open_told: bool = False) -> list[str]:
-    """Return sentences about the decisions that were left out; those still open are skipped if that is told already."""
+def unused(
+    log: StoreLog | ColumnLog, *, open_told: bool = False, counted_in: bool = False, notices_told: bool = False
+) -> list[str]:
+    """Return sentences about the decisions that were left out, and about what was noticed when files were read.
+
+    Those still open, and what was noticed, are skipped if that is told already. With `counted_in` the decisions whose
+    offer no policy can choose are part of the result, and the sentence says so.
+    """
     not_activated, event = (log.not_activated, log.activation) if isinstance(log, StoreLog) else (0, None)
-    return left_out_lines(
-        (log.left_out, "decision", OFFER_UNKNOWN),
-        (0 if open_told else log.still_open, "decision", STILL_OPEN),
-        (not_activated, "decision", never_activated(event)),
+    noticed = [] if notices_told else [as_sentence(text) for text in log.notices]
+    outside = outside_lines(
+        log.left_out,
+        log.n + log.left_out,
+        log.outside_reasons,
+        counted_in=counted_in,
+        costs_count=log.catalogue.objective.kind == "profit",
+    )
+    return (
+        noticed
+        + outside
+        + left_out_lines(
+            (0 if open_told else log.still_open, "decision", STILL_OPEN),
+            (not_activated, "decision", never_activated(event)),
+        )
     )
 
 
-def left_out_json(log: StoreLog | ColumnLog) -> dict[str, int]:
+def left_out_json(log: StoreLog | ColumnLog) -> dict[str, object]:
     """Return the numbers of decisions that were left out, by the reason; JSON values.
 
-    "not_activated" is there where the objective has an activation.
+    "not_activated" is there where the objective has an activation. "left_out" are those whose offer no policy of the
+    catalogue can choose, and "outside" says why; "lines_left_out", by reason, and "notices" are there where a file has
+    any, and "noticed" where something was when files were read.
     """
-    numbers = {"left_out": log.left_out, "open": log.still_open}
+    reasons = [each.to_dict() for each in log.outside_reasons]
+    numbers: dict[str, object] = {"left_out": log.left_out, "open": log.still_open, "outside": reasons}
+    if isinstance(log, ColumnLog) and log.report.left_out:
+        numbers["lines_left_out"] = dict(log.report.left_out)
+    if isinstance(log, ColumnLog) and log.report.notices:
+        numbers["notices"] = list(log.report.notices)
     if isinstance(log, StoreLog) and log.activation is not None:
         numbers["not_activated"] = log.not_activated
-    return numbers
+    return numbers | ({"noticed": list(log.notices)} if log.notices else {})

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from bandit.catalogue import Catalogue
+    from bandit.evaluate.event_use import EventUses
     from bandit.store import Store
     from bandit.tabular import Cell
 
@@ -39,12 +40,12 @@ _MOST_DUE = 100_000
 
 def verify(db: Database, as_json: AsJson = False, format_name: Format = None) -> None:
     """Check the database and recompute its decisions; exit with 2 if a problem is found."""
-    from bandit.cli.databases import writing
+    from bandit.cli.databases import checking
     from bandit.governance.verify import verify as verify_store
     from bandit.report.maintenance import verified_lines
 
     style = output_format(as_json, format_name)
-    with writing(db) as store, progress("verifying") as report:
+    with checking(db) as store, progress("verifying") as report:
         verified = verify_store(store, report)
 
     def document() -> dict[str, object]:
@@ -133,17 +134,22 @@ def doctor(
     style = output_format(as_json, format_name)
     problems: list[str] = []
     notes: list[str] = []
+    uses: EventUses | None = None
     sections: dict[str, dict[str, object]] = {"installation": _installation(problems)}
     if db is not None:
         from bandit.cli.databases import reading
 
         with reading(db) as store:
             sections["database"] = _database(store, problems, notes)
+            uses = _events(store, problems, notes)
+            sections["events"] = {} if uses is None else uses.lines()
             sections["left to learn"] = _left_to_learn(store)
             taken_over = _taken_over(store)
             if taken_over:
                 sections["took over"] = taken_over
     document = {"ok": not problems, **sections, "problems": problems, "notes": notes}
+    if uses is not None:
+        document["event names"] = uses.to_dict()["names"]
     if not show_plain(style, lambda: document, lambda: [("findings", _finding_rows(sections, problems, notes))]):
         from bandit.report.maintenance import doctor_tables
 
@@ -204,12 +210,16 @@ def _database(store: Store, problems: list[str], notes: list[str]) -> dict[str, 
             f"customers are stored in the clear in {store.path}; with a key, a new database stores only hashes"
         )
     latest = store.catalogues.latest()
+    notes += [] if latest is None else latest[1].notes
     runs = store.journal()
     backups = [run for run in runs if run.kind == "backup"]
     if store.deletion.scrub_is_due():
         problems.append(
             f"{store.path}: an erasure or a retention run ended before the file was rewritten; run the command again"
         )
+    notes += [found.sentence for found in store.imports.findings()]
+    if latest is not None:
+        notes += _undeclared_notes(store, *latest)
     notes += [f"{path} is an older copy of this database" for path in store.deletion.copies()]
     notes += [
         f"{path} is an unfinished copy: delete it unless a backup is running"
@@ -236,6 +246,36 @@ def _database(store: Store, problems: list[str], notes: list[str]) -> dict[str, 
         "erasures": sum(run.kind == "erase" for run in runs),
         "retention runs": sum(run.kind == "retain" for run in runs),
     }
+
+
+def _events(store: Store, problems: list[str], notes: list[str]) -> EventUses | None:
+    """Return what the recorded events are taken for; add why some do not count."""
+    from bandit.evaluate.event_use import event_uses
+
+    try:
+        uses = event_uses(store)
+    except OfferBanditError as fault:
+        problems.append(str(fault))
+        return None
+    if uses.problem is not None:
+        problems.append(uses.problem)
+    notes += [note.sentence for note in uses.notes]
+    return uses
+
+
+def _undeclared_notes(store: Store, catalogue_id: int, catalogue: Catalogue) -> list[str]:
+    """Return sentences about undeclared values of the newest catalogue's facts, as decisions and learning read them."""
+    from bandit.catalogue.undeclared import undeclared_counts
+    from bandit.report.undeclared import undeclared_lines
+
+    found = []
+    for counts in undeclared_counts(catalogue.facts):
+        texts = store.fact_counts.texts(catalogue_id, counts.fact.name)
+        if texts:
+            contexts = catalogue.contexts({counts.fact.name: list(texts)}, exact=True)
+            counts.add(contexts, list(texts.values()))
+        found.append(counts.result())
+    return [line.rstrip(".") for line in undeclared_lines([each for each in found if each is not None])]
 
 
 def _customers_by_group(store: Store, catalogue_id: int, catalogue: Catalogue) -> dict[str, object]:

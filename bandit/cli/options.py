@@ -111,7 +111,8 @@ MappingFile: TypeAlias = Annotated[
     typer.Option(
         "--mapping",
         metavar="FILE",
-        help="The mapping of a log file's columns (TOML); not needed for an export.",
+        help="The mapping of a log file's columns (TOML), or one that ships (see `mappings`); not needed for an "
+        "export.",
         rich_help_panel=LOG,
     ),
 ]

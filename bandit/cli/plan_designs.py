@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from bandit.cli.console import progress
 from bandit.errors import InputError
-from bandit.printable import counted
+from bandit.printable import decisions_that_count
 
 if TYPE_CHECKING:
     from bandit.analysis.sample_size import Design
@@ -120,6 +120,12 @@ def designs_from_pilot(options: PlanOptions, catalogue: Catalogue, path: Path) -
     from bandit.analysis.sample_size import Design
 
     evaluation, name, lines = _evaluate_pilot(options, catalogue, path)
+    if evaluation.stands_for != evaluation.n:
+        counted = decisions_that_count(evaluation.n, evaluation.stands_for)
+        raise InputError(
+            f"{path}: {counted} do not show how much single decisions vary; give a pilot log that kept every decision, "
+            "or plan by --rate without --from"
+        )
     difference = evaluation.row(name).against_baseline(evaluation.default)
     if difference is None:
         raise InputError(f'the policy "{name}" is the baseline itself; name another with --policy')
@@ -166,7 +172,7 @@ def _evaluate_pilot(options: PlanOptions, catalogue: Catalogue, path: Path) -> t
                 progress=report,
             )
     of = " of other customers, after it learned from the rest," if evaluation.learned_on else ""
-    lines = [f"Taken from {counted(evaluation.n, 'decision')}{of} in {path}.", *unused(log)]
+    lines = [f"Taken from {decisions_that_count(evaluation.n, evaluation.stands_for)}{of} in {path}.", *unused(log)]
     warning = evaluation.row(name).warning
     if warning is not None:
         lines.append(f"The pilot supports no plan yet: {warning}.")

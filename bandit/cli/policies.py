@@ -14,6 +14,7 @@ from bandit.domain import Policy
 from bandit.errors import InputError, PolicyError
 from bandit.policies import ConstantOffer, SegmentRules, ThompsonSampling, Uniform, VowpalWabbit
 from bandit.policies.vw import VowpalWabbitSlates
+from bandit.printable import did_you_mean
 
 MOST_OFFERS = 50
 """Most offers for which `everyone` stands for one policy each."""
@@ -62,7 +63,8 @@ def parse_policy(catalogue: Catalogue, text: str) -> Policy:
                 return ConstantOffer(catalogue, parse_offer(rest))
     except PolicyError as fault:
         raise InputError(f'the policy "{text}" cannot be used: {fault}') from fault
-    raise InputError(f'"{text}" is no policy; write one of {POLICY_FORMS}')
+    kinds = ("uniform", "thompson", "vw", "vw-slates", "rules", "offer", "everyone")
+    raise InputError(f'"{text}" is no policy{did_you_mean(kind, kinds)}; write one of {POLICY_FORMS}')
 
 
 class _Settings(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
@@ -83,7 +85,11 @@ def _thompson(catalogue: Catalogue, text: str) -> ThompsonSampling:
     try:
         settings = msgspec.convert(given, _Settings, strict=False)
     except msgspec.ValidationError as fault:
-        raise PolicyError(f"{fault}; settings are {', '.join(_Settings.__struct_fields__)}") from fault
+        unknown = next((name for name in given if name not in _Settings.__struct_fields__), "")
+        raise PolicyError(
+            f"{fault}; settings are {', '.join(_Settings.__struct_fields__)}"
+            f"{did_you_mean(unknown, _Settings.__struct_fields__)}"
+        ) from fault
     return ThompsonSampling(catalogue, **msgspec.to_builtins(settings))
 
 

@@ -194,11 +194,26 @@ def import_(
         typer.Option(
             "--mapping",
             metavar="FILE",
-            help="What each column of the log means (TOML); default: the layout of `export`.",
+            help="What each column of the log means (TOML), or a mapping that ships, such as segment (see "
+            "`mappings`); default: the layout of `export`.",
         ),
     ] = None,
     catalogue: CatalogueFile = None,
     strict: Annotated[bool, typer.Option("--strict", help="Import nothing if any row is rejected.")] = False,
+    accept_refused: Annotated[
+        bool,
+        typer.Option(
+            "--accept-refused",
+            help="Import what can be read, even if rows are rejected because of their outcome or ids have lost digits; "
+            "later results say so.",
+        ),
+    ] = False,
+    as_new: Annotated[
+        bool,
+        typer.Option(
+            "--as-new", help="Take all rows as new decisions, even if they look like rows that are in the log already."
+        ),
+    ] = False,
     list_refused: Annotated[int, typer.Option("--list", min=0, help="How many rejected rows to list.")] = 20,
     as_json: AsJson = False,
     format_name: Format = None,
@@ -211,13 +226,17 @@ def import_(
     """
     from bandit.catalogue import Catalogue
     from bandit.cli.databases import all_or_nothing, catalogue_for
-    from bandit.logfiles import UNKNOWN_PROPENSITY, LogMapping, export_mapping, import_log
-    from bandit.report.imports import import_json, import_tables
+    from bandit.cli.logs import say_notices
+    from bandit.cli.mappings import is_shipped, mapping_file, mapping_of
+    from bandit.logfiles import UNKNOWN_PROPENSITY, export_mapping, import_log
+    from bandit.printable import as_sentence
+    from bandit.report.imports import import_json, import_lines, import_tables
+    from bandit.report.undeclared import undeclared_lines
     from bandit.store import Store
     from bandit.store.customer_key import KEY_VARIABLE, customer_key
 
     style = output_format(as_json, format_name)
-    read = None if mapping is None else LogMapping.from_toml(mapping)
+    read = None if mapping is None or is_shipped(mapping) else mapping_file(mapping)
     given = None if catalogue is None else Catalogue.from_toml(catalogue)
     if given is None and not db.exists():
         raise InputError(f"{db}: there is no such database, so the import needs --catalogue")
@@ -226,10 +245,20 @@ def import_(
     with all_or_nothing(db), Store.open(db, customer_key=customer_key()) as store:
         with store.transaction(), progress("importing") as report:
             known = catalogue_for(store, None) if given is None else given
-            read = export_mapping(log, known) if read is None else read
+            if read is None:
+                read = export_mapping(log, known) if mapping is None else mapping_of(mapping, log, known)
             result = import_log(
-                store, known, read, log, progress=report, strict=strict, max_listed=max(list_refused, 1)
+                store,
+                known,
+                read,
+                log,
+                progress=report,
+                strict=strict,
+                max_listed=max(list_refused, 1),
+                accept_refused=accept_refused,
+                as_new=as_new,
             )
+            say_notices(known)
             _require_some(
                 result.n_imported + result.n_repeated, result.refused[0].reason if result.refused else "", log
             )
@@ -238,7 +267,11 @@ def import_(
     further = {} if read.propensities_known else {"propensities": UNKNOWN_PROPENSITY}
     if show_plain(style, lambda: import_json(result) | further, lambda: [("import", result)]):
         return
-    show(import_tables(result, list_refused), [] if read.propensities_known else [WITHOUT_PROPENSITIES])
+    lines = [] if result.event_rows is None else result.event_rows.sentences()
+    lines += [as_sentence(finding.sentence) for finding in result.findings]
+    lines += [*(f"note: {notice}." for notice in result.notices), *import_lines(result)]
+    lines += undeclared_lines(result.undeclared)
+    show(import_tables(result, list_refused), lines + ([] if read.propensities_known else [WITHOUT_PROPENSITIES]))
 
 
 def _require_some(n: int, reason: str, log: Path) -> None:

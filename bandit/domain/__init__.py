@@ -101,7 +101,7 @@ facts-clairvoyant, clairvoyant
 from bandit.domain.arrays import MICROSECONDS, BoolArray, FloatArray, IntArray, ObjectArray
 from bandit.domain.contexts import Contexts
 from bandit.domain.decisions import Decision, DecisionBatch
-from bandit.domain.logs import DecisionLabels, LogDefaults, LogView
+from bandit.domain.logs import DecisionLabels, LogDefaults, LogView, OutsideReason
 from bandit.domain.offers import EligibleSets, FactoredColumns, Removal, SparseProbabilities
 from bandit.domain.outcomes import LoggedBatch, Outcomes, Previous
 from bandit.domain.protocols import LabelledLog, Log, Policy, PooledPolicy, Progress, RewardPredictor, SparsePolicy
@@ -124,6 +124,7 @@ __all__ = [
     "LoggedBatch",
     "ObjectArray",
     "Outcomes",
+    "OutsideReason",
     "Policy",
     "PooledPolicy",
     "Previous",

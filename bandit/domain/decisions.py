@@ -60,6 +60,32 @@ class Decision:
             )
         return self.explainer(self.decision_id)
 
+    def to_dict(self) -> dict[str, object]:
+        """Return the decision as plain values for JSON, without the (N,) arrays."""
+        return {
+            "decision_id": self.decision_id,
+            "customer": self.customer,
+            "offer": dict(self.offer),
+            "offer_index": self.offer_index,
+            "propensity": self.propensity,
+            "n_eligible": int(np.count_nonzero(self.eligible)),
+            "reasons": [
+                {
+                    "rule": reason.rule,
+                    "reason": reason.reason,
+                    "n_offers": len(reason.offers),
+                    "n_combinations": reason.combinations,
+                }
+                for reason in self.reasons
+            ],
+            "time": self.time,
+            "group": self.group,
+            "fault": self.fault,
+            "logged": self.logged,
+            "arm": self.arm,
+            "held_from": self.held_from,
+        }
+
     @property
     def probabilities(self) -> FloatArray:
         """The (N,) vector it was drawn from; NaN for a repeated request whose vector was not stored."""
@@ -94,3 +120,19 @@ class DecisionBatch:
 
     def __len__(self) -> int:
         return len(self.decision_ids)
+
+    def to_dict(self) -> dict[str, object]:
+        """Return the batch as plain values for JSON, column by column, without the (n, N) arrays."""
+        return {
+            "decision_ids": list(self.decision_ids),
+            "customers": list(self.customers),
+            "offers": {name: column.tolist() for name, column in self.offers.items()},
+            "offer_index": self.offer_index.tolist(),
+            "propensity": self.propensity.tolist(),
+            "time": self.time.tolist(),
+            "group": self.group if isinstance(self.group, str) else self.group.tolist(),
+            "fault": self.fault,
+            "logged": self.logged,
+            "arm": None if self.arm is None else self.arm.tolist(),
+            "held_from": None if self.held_from is None else self.held_from.tolist(),
+        }

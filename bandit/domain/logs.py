@@ -28,6 +28,22 @@ class DecisionLabels:
         return DecisionLabels(self.group[rows], self.policy[rows])
 
 
+@dataclass(frozen=True, slots=True)
+class OutsideReason:
+    """Why `n` decisions of a log have an offer that no policy of the catalogue can choose, such as "variant v2".
+
+    `costs_known` is false where the offer has an option whose costs nothing says: they count as 0.
+    """
+
+    words: str
+    n: int
+    costs_known: bool = True
+
+    def to_dict(self) -> dict[str, str | int | bool]:
+        """Return plain JSON values."""
+        return {"words": self.words, "n": self.n, "costs_known": self.costs_known}
+
+
 class LogDefaults:
     """The attributes of a log that has no catalogue, knows all propensities and leaves no decision out.
 
@@ -60,6 +76,11 @@ class LogDefaults:
     def still_open(self) -> int:
         """The number of decisions left out since their outcome window is not over: 0."""
         return 0
+
+    @property
+    def notices(self) -> tuple[str, ...]:
+        """Nothing was noticed when the log was read."""
+        return ()
 
 
 class LogView:
@@ -96,3 +117,8 @@ class LogView:
     def still_open(self) -> int:
         """The number of decisions of the other log that were left out since their outcome window is not over."""
         return self.log.still_open
+
+    @property
+    def notices(self) -> tuple[str, ...]:
+        """What was noticed when the files of the other log were read."""
+        return self.log.notices

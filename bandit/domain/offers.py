@@ -47,17 +47,28 @@ class FactoredColumns:
 class Removal:
     """One reason why offers are not eligible: the number of the rule, its reason, and the offers it removed.
 
-    `mask` returns the removed offers as an (N,) mask; it is called only when needed, since there may be millions.
+    `mask` returns the removed offers as an (N,) mask; it is called only when needed, since there may be millions. A
+    rule without a condition forbids combinations of options to everybody: they are no offers, so `offers` is empty and
+    `combinations` is how many they are; 0 for a rule with a condition.
     """
 
     rule: int
     reason: str
     mask: Callable[[], BoolArray]
+    combinations: int = 0
+
+    def __reduce__(self) -> tuple[Callable[..., Removal], tuple[int, str, BoolArray, int]]:
+        """Be pickled with the mask itself, since a function that computes it cannot be."""
+        return _removal_of_mask, (self.rule, self.reason, self.mask(), self.combinations)
 
     @property
     def offers(self) -> tuple[int, ...]:
         """The numbers of the removed offers."""
         return tuple(np.flatnonzero(self.mask()).tolist())
+
+
+def _removal_of_mask(rule: int, reason: str, mask: BoolArray, combinations: int) -> Removal:
+    return Removal(rule, reason, lambda: mask, combinations)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -48,6 +48,11 @@ class LoggedBatch:
         """How many decisions each stands for, (n,), above 0."""
         return self.weight if len(self.weight) else np.ones(len(self))
 
+    @property
+    def stands_for(self) -> FloatArray | None:
+        """How many decisions each stands for, (n,), None where each stands for one: then nothing is weighted."""
+        return None if not len(self.weight) or (self.weight == 1.0).all() else self.weight
+
     def outcomes(self) -> Outcomes:
         """Return what a policy learns from these decisions, each for the first time."""
         return Outcomes(self, Previous.nothing(len(self)))

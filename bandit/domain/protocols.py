@@ -138,6 +138,11 @@ class Log(Protocol):
         """The number of decisions that are not among the `n` since their outcome window is not over."""
         ...
 
+    @property
+    def notices(self) -> tuple[str, ...]:
+        """What was noticed when the log's files were read and limits what it can say: sentences without a full stop."""
+        ...
+
 
 @runtime_checkable
 class LabelledLog(Log, Protocol):

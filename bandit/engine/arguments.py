@@ -2,35 +2,56 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
-from itertools import compress, repeat
-from operator import is_not
 
 import numpy as np
 
-from bandit.catalogue.facts import shown
+from bandit.catalogue.plain_values import key_of, number_of, plain_value, shown
 from bandit.catalogue.schema import MAX_NAME
-from bandit.clock import Time, check_times, microseconds
+from bandit.clock import Time, check_plausible, plausible_time
 from bandit.domain import FloatArray, IntArray
 from bandit.errors import InputError, NumberError
 from bandit.store import EventRows
 
+_TEXTS = frozenset[type]({str, np.str_})
+
 
 def checked_text(what: str, value: object) -> str:
     """Return a text that can be stored; InputError if it is empty, too long, not valid Unicode or not a text."""
-    if not isinstance(value, str) or not value:
+    text = value if type(value) is str else plain_value(value)
+    if not isinstance(text, str) or not text:
         raise InputError(f"a {what} is a text that is not empty; seen {shown(value)}")
-    if len(value) > MAX_NAME:
-        raise InputError(f"a {what} has at most {MAX_NAME:,} characters; seen {len(value):,}, {shown(value)}")
+    if len(text) > MAX_NAME:
+        raise InputError(f"a {what} has at most {MAX_NAME:,} characters; seen {len(text):,}, {shown(text)}")
     try:
-        value.encode()
+        text.encode()
     except UnicodeEncodeError as fault:
-        raise InputError(f"a {what} is a text of whole characters; seen {shown(value)}, half of one") from fault
-    return value
+        raise InputError(f"a {what} is a text of whole characters; seen {shown(text)}, half of one") from fault
+    return text
 
 
-def check_texts(what: str, values: Sequence[object]) -> None:
-    """Raise InputError if one of the values is not a text that can be stored; checks all of them at once."""
+def checked_key(what: str, value: object) -> str:
+    """Return a customer or an id as `checked_text`; a whole number or a UUID is taken as its text."""
+    return checked_text(what, value if type(value) is str else key_of(value))
+
+
+def checked_texts(what: str, values: Sequence[object]) -> Sequence[str]:
+    """Return texts that can be stored, the values themselves where they are; InputError as in `checked_text`."""
+    return _checked_all(what, values, plain_value)
+
+
+def checked_keys(what: str, values: Sequence[object]) -> Sequence[str]:
+    """Return customers or ids as `checked_key` returns them, the values themselves where all are texts."""
+    return _checked_all(what, values, key_of)
+
+
+def _checked_all(what: str, values: Sequence[object], convert: Callable[[object], object]) -> Sequence[str]:
+    """Return checked texts, all of them looked at at once."""
+    if isinstance(values, (str, bytes)) or not (hasattr(values, "__len__") and hasattr(values, "__iter__")):
+        raise InputError(f"give a list with one {what} each; seen {shown(values)}")
+    if not set(map(type, values)) <= _TEXTS:
+        values = [convert(value) for value in values]
     try:
         "".join(values).encode()  # type: ignore[arg-type]  # a value that is not a text raises TypeError
         valid = all(values) and max(map(len, values), default=0) <= MAX_NAME  # type: ignore[arg-type]
@@ -39,22 +60,23 @@ def check_texts(what: str, values: Sequence[object]) -> None:
     if not valid:
         for value in values:
             checked_text(what, value)
+    return values  # type: ignore[return-value]  # all are texts
 
 
 def checked_times(time: object, n: int, clock: Callable[[], int]) -> IntArray:
     """Return times in microseconds: an array as given, whatever its length, or one moment n times.
 
-    InputError for anything else, and for years outside 1 to 9999.
+    InputError for anything else, and for years out of reason (`bandit.clock.check_plausible`).
     """
     if not isinstance(time, np.ndarray):
-        return np.full(n, microseconds(time, clock), dtype=np.int64)
+        return np.full(n, plausible_time(time, clock), dtype=np.int64)
     if time.dtype.kind not in "iu":
         raise InputError(f"times are whole microseconds since 1970 UTC; seen an array of {time.dtype}")
-    check_times(time)
+    check_plausible(time, clock)
     return time.astype(np.int64)
 
 
-def checked_amounts(name: str, values: FloatArray | Sequence[float] | None, n: int) -> FloatArray:
+def checked_amounts(name: str, values: FloatArray | Sequence[float | None] | None, n: int) -> FloatArray:
     """Return n amounts, NaN where no values are given.
 
     InputError for another number of values, NumberError for a value that is not a finite number.
@@ -64,33 +86,56 @@ def checked_amounts(name: str, values: FloatArray | Sequence[float] | None, n: i
     """
     if values is None:
         return np.full(n, np.nan)
-    try:
-        amounts = np.asarray(values, dtype=np.float64)
-    except (TypeError, ValueError, OverflowError) as fault:
-        raise NumberError(f"{name} must be a finite number; seen what is none or too large: send the amount") from fault
-    if amounts.ndim != 1:
-        raise InputError(f"the values of {name} are a column; seen an array of {amounts.ndim} dimensions")
-    if len(amounts) != n:
-        raise InputError(f"there are {len(amounts)} values of {name} for {n} events; send one each")
-    if not np.isfinite(amounts).all():
-        raise NumberError(f"{name} must be a finite number; seen {amounts[~np.isfinite(amounts)][0]}")
-    return amounts
+    if isinstance(values, np.ndarray) and values.ndim != 1:
+        raise InputError(f"the values of {name} are a column; seen an array of {values.ndim} dimensions")
+    if isinstance(values, (str, bytes)) or not (hasattr(values, "__len__") and hasattr(values, "__iter__")):
+        raise InputError(f"the values of {name} are a column; seen {shown(values)}")
+    if len(values) != n:
+        raise InputError(f"there are {len(values)} values of {name} for {n} events; send one each")
+    if isinstance(values, np.ndarray) and values.dtype.kind in "iuf":
+        amounts = values.astype(np.float64)
+        if not np.isfinite(amounts).all():
+            raise NumberError(f"{name} must be a finite number; seen {amounts[~np.isfinite(amounts)][0]}")
+        return amounts
+    return np.array([_amount(name, value) for value in values], dtype=np.float64)
+
+
+def _amount(name: str, value: object) -> float:
+    """Return one amount, NaN for none; NumberError for what is no number by `plain_values.ACCEPTED`."""
+    plain = plain_value(value)
+    if plain is None:
+        return math.nan
+    if isinstance(plain, str):
+        number = number_of(plain)
+        if not math.isinf(number):
+            return number
+    elif isinstance(plain, (int, float)) and not isinstance(plain, bool):
+        try:
+            number = float(plain)
+        except OverflowError:  # an integer beyond what a float holds
+            number = math.inf
+        if math.isfinite(number):
+            return number
+    raise NumberError(f"{name} must be a finite number; seen {shown(value)}; send the amount, or None for none")
 
 
 def checked_events(
     decision_ids: Sequence[str],
     event: str | Sequence[str],
-    revenue: FloatArray | None,
-    reward: FloatArray | None,
+    revenue: FloatArray | Sequence[float | None] | None,
+    reward: FloatArray | Sequence[float | None] | None,
     time: IntArray | Time,
     event_ids: Sequence[str | None] | None,
     clock: Callable[[], int],
+    on_delays: Callable[[IntArray], None] | None = None,
 ) -> EventRows:
     """Return the arguments of `record_batch` as rows to be written, with the present as the time of recording."""
+    decision_ids = checked_keys("decision id", decision_ids)
     n = len(decision_ids)
-    check_texts("event", [event] if isinstance(event, str) else event)
-    given_ids = () if event_ids is None else compress(event_ids, map(is_not, event_ids, repeat(None)))
-    check_texts("decision or event id", [*decision_ids, *given_ids])
+    single = isinstance(event, str) or not hasattr(event, "__len__")
+    event = checked_text("event", event) if single else checked_texts("event", event)
+    if event_ids is not None:
+        event_ids = _checked_event_ids(event_ids)
     return EventRows(
         event=event,
         time=checked_times(time, n, clock),
@@ -100,4 +145,14 @@ def checked_events(
         event_ids=event_ids,
         time_given=time is not None,
         recorded_at=clock(),
+        on_delays=on_delays,
     )
+
+
+def _checked_event_ids(event_ids: Sequence[object]) -> Sequence[str | None]:
+    """Return event ids, None where an event is known by its name; InputError as in `checked_key`."""
+    if isinstance(event_ids, (str, bytes)) or not hasattr(event_ids, "__len__"):
+        raise InputError(f"give a list with one event id each; seen {shown(event_ids)}")
+    plain = [None if value is None else key_of(value) for value in event_ids]
+    checked_texts("event id", [value for value in plain if value is not None])
+    return plain  # type: ignore[return-value]  # all are texts or None

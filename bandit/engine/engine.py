@@ -7,6 +7,7 @@ import secrets
 import threading
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, Unpack
@@ -14,12 +15,19 @@ from typing import TYPE_CHECKING, Self, Unpack
 import numpy as np
 
 from bandit.catalogue import Catalogue
-from bandit.clock import Time, microseconds, new_id, new_ids, now
+from bandit.clock import Time, new_id, new_ids, now, plausible_time
 from bandit.domain import Decision, DecisionBatch, FloatArray, IntArray, ObjectArray, Policy, Progress
-from bandit.engine.arguments import check_texts, checked_amounts, checked_events, checked_text, checked_times
+from bandit.engine.arguments import (
+    checked_events,
+    checked_key,
+    checked_keys,
+    checked_text,
+    checked_times,
+)
 from bandit.engine.counters import EngineCounters
 from bandit.engine.decisions import DecisionService
 from bandit.engine.default_policy import default_policy
+from bandit.engine.event_watch import EventWatch
 from bandit.engine.explainer import DecisionExplainer
 from bandit.engine.group_labels import GroupLabels
 from bandit.engine.guardrail_watch import GuardrailWatch
@@ -29,6 +37,7 @@ from bandit.engine.options import EngineOptions, EngineSettings, engine_options,
 from bandit.engine.results import decision_of
 from bandit.engine.status import EngineStatus, status_of
 from bandit.engine.sticky import StickyHolds
+from bandit.engine.undeclared import UndeclaredWatch
 from bandit.engine.worker import BackgroundWorker
 from bandit.errors import InputError, StoreError
 from bandit.governance.guardrail_status import GuardrailStatus
@@ -83,12 +92,14 @@ class Engine:
         self.store = store
         self.catalogue = catalogue
         self.seed = str(secrets.randbits(63) if options.seed is None else options.seed)
+        self._events = EventWatch(catalogue.events)
         self._labels = GroupLabels(catalogue.groups, options.group)
         self._clock = options.clock or now
         self._lock = threading.RLock()
         self._closed = False
         self._writer = store.writer()
         self._counters = EngineCounters()
+        self._undeclared = UndeclaredWatch(catalogue.facts)
         with contextlib.suppress(StoreError, OSError):  # lines that cannot be written now stay in their spools
             store.fold_spools()
         self.catalogue_id = store.catalogues.register(catalogue)
@@ -220,11 +231,11 @@ class Engine:
         """
         with self._lock:
             self._must_be_open()
-            contexts = self.catalogue.contexts(
-                [context], [self.store.customers.stored(checked_text("customer", customer))]
-            )
+            customer = checked_key("customer", customer)
+            contexts = self.catalogue.contexts([context], [self.store.customers.stored(customer)])
+            self._undeclared.add_one(contexts, context)
             if decision_id is not None:
-                checked_text("decision id", decision_id)
+                decision_id = checked_key("decision id", decision_id)
                 existing = self._lookup.find_existing(decision_id, customer, contexts)
                 if existing is not None:
                     return existing
@@ -263,14 +274,14 @@ class Engine:
         """
         with self._lock:
             self._must_be_open()
-            check_texts("customer", customers)
+            customers = checked_keys("customer", customers)
             checked = self.catalogue.contexts(contexts, self.store.customers.all_stored(customers))
+            self._undeclared.add(checked, contexts)
             n = checked.n
-            ids = new_ids(n) if decision_ids is None else tuple(decision_ids)
+            ids = new_ids(n) if decision_ids is None else tuple(checked_keys("decision id", decision_ids))
             if len(ids) != n:
                 raise InputError(f"there are {len(ids)} decision ids for {n} contexts; send one each, or none")
             if decision_ids is not None:
-                check_texts("decision id", ids)
                 self._lookup.reject_known_ids(ids)
             times = checked_times(time, n, self._clock)
             if len(times) != n:
@@ -292,7 +303,7 @@ class Engine:
 
     def group_of(self, customer: str) -> str:
         """Return the group that a customer's decisions are made in, unless the caller names another."""
-        return self._labels.one(self.store.customers.stored(checked_text("customer", customer)), None)
+        return self._labels.one(self.store.customers.stored(checked_key("customer", customer)), None)
 
     # -- record ------------------------------------------------------------------------------------------------
 
@@ -313,15 +324,17 @@ class Engine:
         repeat (`Decision.held_from`) belongs to the decision that is held, as an event of its own. `revenue` and
         `reward` are in the catalogue's currency; a return is an event of its own with negative revenue. The event
         "closed" says that nothing more will come. With the same id and other content, DuplicateError, unless `correct`
-        says that the new content replaces the old. UnknownDecisionError for a decision that the log does not have;
+        says that the new content replaces the old. Where the catalogue declares [events], InputError for another name;
+        else the receipt's `notes`, and a warning once for each name, say which events do not count. An event before
+        its decision never counts. UnknownDecisionError for a decision that the log does not have;
         NumberError for NaN or infinity. If the database does not take the event in time, it is kept in the spool
         (`n_spooled`) and checked when it is written to the database; StoreError if it cannot be kept there either.
         """
         return self.record_batch(
             [decision_id],
             checked_text("event", event),
-            revenue=None if revenue is None else checked_amounts("revenue", [revenue], 1),
-            reward=None if reward is None else checked_amounts("reward", [reward], 1),
+            revenue=None if revenue is None else [revenue],
+            reward=None if reward is None else [reward],
             time=time,
             event_ids=[event_id],
             correct=correct,
@@ -332,17 +345,20 @@ class Engine:
         decision_ids: Sequence[str],
         event: str | Sequence[str],
         *,
-        revenue: FloatArray | None = None,
-        reward: FloatArray | None = None,
+        revenue: FloatArray | Sequence[float | None] | None = None,
+        reward: FloatArray | Sequence[float | None] | None = None,
         time: IntArray | Time = None,
         event_ids: Sequence[str | None] | None = None,
         correct: bool = False,
     ) -> EventReceipt:
         """Record many events in one transaction; the rules are those of `record`, and all are written or none."""
-        rows = checked_events(decision_ids, event, revenue, reward, time, event_ids, self._clock)
+        delays: list[IntArray] = []
+        rows = checked_events(decision_ids, event, revenue, reward, time, event_ids, self._clock, delays.append)
+        self._events.check(rows)
         with self._lock:
             self._must_be_open()
-            return self._writer.events(rows, correct=correct)
+            receipt = self._writer.events(rows, correct=correct)
+        return self._events.noted(receipt, rows, delays)
 
     # -- learn -------------------------------------------------------------------------------------------------
 
@@ -411,7 +427,7 @@ class Engine:
         """
         from bandit.explain import explain_decision  # noqa: PLC0415 - deciding does not need it
 
-        checked_text("decision id", decision_id)
+        decision_id = checked_key("decision id", decision_id)
         with self._lock:
             self._must_be_open()
             if self._writer.waiting(decision_id) is not None:
@@ -428,7 +444,8 @@ class Engine:
     def status(self) -> EngineStatus:
         """Return the state of the engine, for a health check; never raises, and waits for 0.1 s at most."""
         champion = self._rollout.current.champion
-        return status_of(self.store, champion, self._writer, self._counters, self._rollout, closed=self._closed)
+        found = status_of(self.store, champion, self._writer, self._counters, self._rollout, closed=self._closed)
+        return replace(found, undeclared=self._undeclared.found)
 
     @property
     def rollout(self) -> RolloutControl:
@@ -456,7 +473,7 @@ class Engine:
     # -- inside ------------------------------------------------------------------------------------------------
 
     def _time(self, time: object) -> int:
-        return microseconds(time, self._clock)
+        return plausible_time(time, self._clock)
 
     def _must_be_open(self) -> None:
         if self._closed:
@@ -472,6 +489,7 @@ class Engine:
         if child:
             self._writer.release()
             self._counters.reset()
+            self._undeclared.reset()
             self._watch.begin_child()
         self._rollout.after_fork(child=child)
         self._lock.release()

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bandit.catalogue.facts import shown
 from bandit.catalogue.groups import Groups
+from bandit.catalogue.plain_values import shown
 from bandit.domain import ObjectArray
-from bandit.engine.arguments import check_texts, checked_text
+from bandit.engine.arguments import checked_text, checked_texts
 from bandit.errors import InputError
 
 DEFAULT_GROUP = "policy"
@@ -40,7 +40,7 @@ class GroupLabels:
     def one(self, customer: str, given: str | None) -> str:
         """Return the group of a decision for a customer in stored form; `given` is the caller's, if there is one."""
         if given is not None:
-            checked_text("group", given)
+            given = checked_text("group", given)
             return given if self.groups is None else self.groups.check_name(given)
         common = self.common
         if common is not None or self.groups is None:
@@ -65,7 +65,7 @@ class GroupLabels:
         _check_column(given)
         if len(given) != n:
             raise InputError(f"there are {len(given)} groups for {n} contexts; send one each, one for all, or none")
-        check_texts("group", given)
+        given = checked_texts("group", given)
         if self.groups is not None:
             for name in dict.fromkeys(given):
                 self.groups.check_name(name)

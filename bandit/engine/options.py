@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from typing import Literal, TypedDict, TypeVar
 
+from bandit.clock import check_clock
 from bandit.engine.arguments import checked_text
 from bandit.errors import InputError
 
@@ -41,6 +42,8 @@ class EngineOptions:
                 raise InputError(f"{name} is a number of seconds, 0 or more; seen {seconds}")
         if self.clock is not None and not callable(self.clock):
             raise InputError(f"clock is a function that returns microseconds; seen {self.clock!r}")
+        if self.clock is not None:
+            check_clock(self.clock)
 
 
 class EngineSettings(TypedDict, total=False):

@@ -33,7 +33,7 @@ def decision_of(
         offer_index=offer,
         propensity=float(choice.propensity[0]),
         eligible=choice.eligible[0],
-        reasons=catalogue.removals(contexts, choice.fired),
+        reasons=catalogue.reasons(contexts, choice.fired),
         drawn_from=choice.drawn_from if isinstance(choice.drawn_from, SparseProbabilities) else choice.drawn_from[0],
         time=time,
         group=group,

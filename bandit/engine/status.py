@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+from bandit.catalogue.undeclared import UndeclaredValues
 from bandit.engine.counters import EngineCounters
 from bandit.engine.live_rollout import LiveRollout
 from bandit.learning import PolicyLearner
@@ -29,6 +30,8 @@ class EngineStatus:
     `policy_share` the share of customers whom policies serve, and `halted` says who halted them, when and why; it is
     None where they are not halted. `carried` says what the policy took over from another when it was new to the
     database (`words` is a sentence), or why it began untrained though another had learned; None where neither holds.
+    `undeclared` has the facts whose decisions had values that the catalogue does not declare, since the engine was
+    opened.
     """
 
     path: str
@@ -56,6 +59,7 @@ class EngineStatus:
     policy_share: float
     halted: str | None
     carried: Mapping[str, object] | None = None
+    undeclared: tuple[UndeclaredValues, ...] = ()
 
     @property
     def well(self) -> bool:
@@ -65,7 +69,12 @@ class EngineStatus:
 
     def to_dict(self) -> dict[str, object]:
         """Return plain JSON values."""
-        return asdict(self) | {"faults": dict(self.faults), "well": self.well}
+        found = [each.to_dict() for each in self.undeclared]
+        return asdict(replace(self, undeclared=())) | {
+            "faults": dict(self.faults),
+            "undeclared": found,
+            "well": self.well,
+        }
 
 
 def status_of(

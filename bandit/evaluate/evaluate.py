@@ -9,7 +9,7 @@ import numpy as np
 
 from bandit.errors import InputError
 from bandit.evaluate.candidates import cross_fit, frozen_candidates, teach_part
-from bandit.evaluate.diagnostics import LogDiagnostics, SampleRatioTest
+from bandit.evaluate.diagnostics import LogDiagnostics, SampleRatioTest, notice_findings
 from bandit.evaluate.evaluator import EvaluationInputs, Evaluator
 from bandit.evaluate.propensity.logging_policy import logging_policy
 from bandit.evaluate.request import (
@@ -80,6 +80,9 @@ def evaluate(
     `groups` is the check of an experiment's groups (`bandit.evaluate.diagnostics.sample_ratio`), and `now`, in
     microseconds, lets the age of the outcomes be checked.
 
+    Decisions whose offer no policy of the catalogue can choose (`log.outside`) belong to the log: each policy makes
+    them with probability 0, and they count for the policy that wrote the log. No policy and no model learns from them.
+
     `catalogue` is needed where the log has none of its own. `rng` is what policies draw from; by default it is a
     generator of seed 1, so that the same call has the same result. The log is read twice (once without a reward
     model), once more for estimated propensities, and more often where policies learn. Memory is bounded by the number
@@ -131,7 +134,7 @@ def evaluate(
         judged = split_log(log, split, "judge")
     if not judged.n:
         raise InputError("the log has no decisions to judge by; import some, or choose another split")
-    advance = _PassCounter(progress, judged.n * request.passes).advance
+    advance = _PassCounter(progress, judged.n * request.passes + judged.left_out).advance
     if crossfit is not None:
         candidates = cross_fit(candidates, catalogue, log, crossfit, request.batch_size, advance)
     written_by, fit = logging_policy(judged, request, rng, advance)
@@ -141,7 +144,7 @@ def evaluate(
     evaluator = Evaluator(request, EvaluationInputs(candidates, written_by, rewards), segments, diagnostics, rng)
     evaluator.read(judged, advance)
     diagnosis = diagnostics.result(log.still_open, groups)
-    return summarise(evaluator.sums, request, LogSummary(learned_on, diagnosis, fit))
+    return summarise(evaluator.sums, request, LogSummary(learned_on, diagnosis, fit, notice_findings(log)))
 
 
 class _PassCounter:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bandit.evaluate.diagnostics import PolicyContrast, TargetWeights
+from bandit.evaluate.outside import OutsideFeedback
 from bandit.evaluate.propensity.overlap import TargetOverlap
 from bandit.evaluate.split import FOLD_SALT
 from bandit.ope import Feedback, Tally
@@ -52,7 +53,9 @@ class CandidateSums:
 class EvaluationSums:
     """Everything that is added up over the log; policy 0 of `tally` is the one that wrote the log.
 
-    `offers` (N,) counts how often each offer was chosen, `earning` the decisions that earned something.
+    `offers` (N,) counts how often each offer was chosen. The `n` rows stand for `decisions`, of which `earning` earned
+    something; these are numbers of rows unless rows stand for other numbers of decisions than one. `outside` are those
+    of the `n` rows whose offer no policy here can choose.
     """
 
     def __init__(self, request: EvaluationRequest, segments: Segments | None) -> None:
@@ -61,7 +64,7 @@ class EvaluationSums:
         self.candidates = [CandidateSums(n_offers) for _ in request.policies]
         self.segments = segments
         self.offers = np.zeros(n_offers, dtype=np.int64)
-        self.n = self.earning = 0
+        self.n, self.outside, self.decisions, self.earning = 0, 0, 0.0, 0.0
         self.customers_known = False
 
 
@@ -87,6 +90,9 @@ class Evaluator:
         for batch in log.batches(self.request.batch_size):
             self.add(batch, keys)
             advance(len(batch))
+        for batch in log.outside(self.request.batch_size):
+            self.add_outside(batch, keys)
+            advance(len(batch))
 
     def add(self, batch: LoggedBatch, keys: ClusterIndex) -> None:
         """Add a batch, whose (n, N) tables exist only during this call."""
@@ -105,7 +111,7 @@ class Evaluator:
             self._add_weights(sums.candidates[place], feedback[-1], table, logging)
         sums.tally.add(*feedback)
         self._add_contrasts(feedback)
-        earned = self._earned(batch)
+        earned, stands_for = self._earned(batch), batch.stands_for
         if sums.segments is not None:
             sums.segments.add(batch.contexts, feedback, earned)
         if self.request.estimated:
@@ -114,7 +120,37 @@ class Evaluator:
             self.diagnostics.add(batch, cluster, logging.table)
         sums.offers += np.bincount(batch.offer, minlength=n_offers)
         sums.n += len(batch)
-        sums.earning += int(earned.sum())
+        sums.decisions += float(len(batch) if stands_for is None else stands_for.sum())
+        sums.earning += float(earned.sum() if stands_for is None else stands_for @ earned)
+        sums.customers_known = cluster is not None
+
+    def add_outside(self, batch: LoggedBatch, keys: ClusterIndex) -> None:
+        """Add decisions whose offer no policy here can choose: the target probability of each policy is 0."""
+        n_offers, rewards, sums = self.request.catalogue.n_offers, self.inputs.rewards, self.sums
+        cluster, shares = keys.read(batch.contexts.customers, len(batch))
+        rows, stands_for = OutsideFeedback(batch, cluster, self.request.estimators.needs), batch.stands_for
+        logging = self.inputs.logging.probabilities(rows.without_offers(), shares) if self.request.estimated else None
+        expected = None if rewards.shared is None else rewards.shared.predict(batch.contexts, shares, n_offers)
+        feedback = [rows.of_logging_policy()]
+        for place, candidate in enumerate(self.inputs.candidates):
+            table = candidate.probabilities(batch, shares, self._rngs[place])
+            robust = rewards.robust[place].predict(batch.contexts, shares, n_offers) if rewards.robust else None
+            feedback.append(rows.of_candidate(table, expected, robust))
+            each = sums.candidates[place]
+            each.probability += table.sum(axis=0) if stands_for is None else stands_for @ table
+            each.weights.add(np.zeros(len(batch)), cluster, stands_for=stands_for)
+            if logging is not None and logging.table is not None:
+                each.overlap.add(logging.table, table, stands_for)
+        sums.tally.add(*feedback)
+        self._add_contrasts(feedback)
+        earned = self._earned(batch)
+        if sums.segments is not None:
+            sums.segments.add(batch.contexts, feedback, earned)
+        self.diagnostics.add_outside(rows.batch, cluster)
+        sums.n += len(batch)
+        sums.outside += len(batch)
+        sums.decisions += float(len(batch) if stands_for is None else stands_for.sum())
+        sums.earning += float(earned.sum() if stands_for is None else stands_for @ earned)
         sums.customers_known = cluster is not None
 
     def _earned(self, batch: LoggedBatch) -> BoolArray:
@@ -126,13 +162,14 @@ class Evaluator:
         self, sums: CandidateSums, feedback: Feedback, table: FloatArray, logging: LoggingProbabilities
     ) -> None:
         """Add the weights of one policy; with estimated propensities, its overlap with the logging policy, too."""
-        sums.probability += table.sum(axis=0)
+        stands_for = feedback.weight
+        sums.probability += table.sum(axis=0) if stands_for is None else stands_for @ table
         weight = feedback.target / feedback.propensity
         if self.request.estimated and logging.table is not None:
-            sums.weights.add(weight, feedback.cluster)
-            sums.overlap.add(logging.table, table)
+            sums.weights.add(weight, feedback.cluster, stands_for=stands_for)
+            sums.overlap.add(logging.table, table, stands_for)
         else:
-            sums.weights.add(weight, feedback.cluster, table, logging.table)
+            sums.weights.add(weight, feedback.cluster, table, logging.table, stands_for=stands_for)
 
     def _add_contrasts(self, feedback: Sequence[Feedback]) -> None:
         """Add the differences of weights between each policy and the baseline, where that is one of them."""
@@ -140,7 +177,7 @@ class Evaluator:
         if place:
             baseline = feedback[place].target
             for sums, each in zip(self.sums.candidates, feedback[1:], strict=True):
-                sums.contrast.add((each.target - baseline) / each.propensity)
+                sums.contrast.add((each.target - baseline) / each.propensity, each.weight)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -169,6 +206,7 @@ class _BatchFeedback:
             robust_target=predicted if "robust" in needs else None,
             marginal_weight=ones if "marginal" in needs else None,
             slate_weight=ones if "slate" in needs else None,
+            weight=batch.stands_for,
         )
 
     def of_candidate(self, table: FloatArray, robust: FloatArray | None) -> Feedback:
@@ -191,4 +229,5 @@ class _BatchFeedback:
             robust_target=None if robust is None else np.einsum("ij,ij->i", table, robust),
             marginal_weight=marginal,
             slate_weight=slate,
+            weight=batch.stands_for,
         )

@@ -9,7 +9,7 @@ import numpy as np
 
 from bandit.catalogue.objective import Money
 from bandit.errors import InputError
-from bandit.evaluate.diagnostics import Finding, sample_ratio
+from bandit.evaluate.diagnostics import Finding, notice_findings, sample_ratio
 from bandit.evaluate.incrementality import INCREMENT_MEASURES, VALUE, IncrementNames, incrementality
 from bandit.evaluate.incrementality_results import IncrementOptions
 from bandit.evaluate.lift_selection import LiftLogOptions, LiftSelection
@@ -126,7 +126,11 @@ def incrementality_of(
         if progress is not None:
             progress(done, total)
     counts = {name: reader.tally.customers(side) for name, side in reader.sides.items()}
-    findings = (*_findings(counts, selection, len(reader.met)), *_histories(reader.probabilities.personal))
+    findings = (
+        *notice_findings(selection.log),
+        *_findings(counts, selection, len(reader.met)),
+        *_histories(reader.probabilities.personal),
+    )
     names = IncrementNames(
         groups=reader.groups,
         control=selection.baseline,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bandit.errors import InputError, OfferBanditError
-from bandit.evaluate.diagnostics import sample_ratio
+from bandit.evaluate.diagnostics import notice_findings, sample_ratio
 from bandit.evaluate.group_probabilities import PROBABILITY_PAGE
 from bandit.evaluate.lift import LiftOptions, lift
 from bandit.evaluate.lift_selection import LiftLogOptions, LiftSelection
@@ -169,7 +169,7 @@ def lift_of(
         lift=found,
         weighting=_weighting(found, options.weights, why_not, read.largest_difference),
         sample_ratio=ratio if selection.shares_known else None,
-        findings=(*found.findings, *extra),
+        findings=(*notice_findings(log), *found.findings, *extra),
         several=several,
         still_open=log.still_open,
         left_out=log.left_out,

@@ -80,6 +80,7 @@ class LiftSelection:
         compared = {name: seen[name] for name in every if name in seen}
         _require_two(store, where, compared, other)
         every_group = replace(where, groups=every)
+        _require_unweighted(store, every_group)
         customers, _ = store.decisions.customers_by_group(every_group)
         baseline = _baseline(options.baseline, every, compared, customers)
         for name in options.groups:
@@ -147,6 +148,17 @@ def _require_two(store: Store, where: Where, compared: Mapping[str, int], other:
         f'{store.path}: lift compares groups, and all {n:,} settled decisions are of the group "{name}"{rest}; '
         "declare [groups] in the catalogue, or import a column of groups"
     )
+
+
+def _require_unweighted(store: Store, where: Where) -> None:
+    """Raise InputError where decisions stand for others."""
+    weighted = store.decisions.weighted(where)
+    if weighted:
+        raise InputError(
+            f"{store.path}: {weighted:,} of the decisions stand for several, since a logger kept a part of them, and "
+            "groups are compared by their customers, of whom some may have no decision left; see what a decision of "
+            "each group earned with `offer-bandit results --by group`, which weighs them"
+        )
 
 
 def _require_known(name: str, names: Sequence[str], what: str) -> None:

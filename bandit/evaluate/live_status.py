@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from bandit.domain import MICROSECONDS
 from bandit.evaluate.diagnostics import sample_ratio
+from bandit.evaluate.event_use import event_uses
 from bandit.evaluate.lift_selection import same_assignment
 from bandit.learning import CarryReport
 from bandit.printable import counted
@@ -17,6 +18,7 @@ from bandit.tabular import Tabular
 if TYPE_CHECKING:
     from bandit.catalogue import Catalogue
     from bandit.evaluate.diagnostics import SampleRatioTest
+    from bandit.evaluate.event_use import EventUses
     from bandit.rollout import RolloutChange, RolloutState
     from bandit.store import GroupSizes, Store
     from bandit.tabular import Cell
@@ -69,8 +71,9 @@ class LiveStatus(Tabular):
 
     `groups` are those of the assignment in force, with the check of their sizes (None where no shares are declared).
     `change` is the newest change of the roll-out. `week` counts the last seven days, today among them; conversions
-    count by the time of their event. `spool_bytes` wait in `spools` files beside the database. `took_over` says what
-    the newest policy of the catalogue took over from another one, None where it began untrained.
+    count by the time of their event. `events` says what the recorded events are taken for. `spool_bytes` wait in
+    `spools` files beside the database. `took_over` says what the newest policy of the catalogue took over from another
+    one, None where it began untrained.
     """
 
     path: str
@@ -89,6 +92,7 @@ class LiveStatus(Tabular):
     learning: tuple[LearningState, ...]
     spools: int
     spool_bytes: int
+    events: EventUses
     took_over: str | None = None
 
     @property
@@ -126,6 +130,7 @@ class LiveStatus(Tabular):
             "rollout": asdict(self.rollout) | {"arms": [asdict(each) for each in self.rollout.arms]},
             "change": None if self.change is None else asdict(self.change),
             "learning": [asdict(each) for each in self.learning],
+            "events": self.events.to_dict(),
         }
 
 
@@ -136,6 +141,7 @@ class StatusReader:
         self._store, self._catalogue = store, catalogue
         versions = same_assignment(store, catalogue)
         self._sizes: GroupSizes = store.activity.group_sizes(versions)
+        self._events = store.event_use.counts()
 
     def read(self, now: int) -> LiveStatus:
         """Return the status at a time, in microseconds since 1970 UTC."""
@@ -166,6 +172,7 @@ class StatusReader:
             learning=self._learning(state, now),
             spools=len(files),
             spool_bytes=sum(each.stat().st_size for each in files if each.exists()),
+            events=event_uses(store, self._events),
             took_over=self._took_over(),
         )
 

@@ -155,7 +155,7 @@ class _Source:
 
     def check(self, group: str, steps: IntArray) -> None:
         """Raise OfferBanditError if the group cannot be asked for decisions of these steps."""
-        if self._asks_policy(group) and (steps < self._row.decides_from).any():
+        if self._asks_policy(group) and not self._row.has_state_of(steps).all():
             raise OfferBanditError("some decisions were made with states from before an erasure or a retention run")
 
     def asked(

@@ -10,6 +10,7 @@ import numpy as np
 
 from bandit.catalogue import Catalogue
 from bandit.errors import InputError
+from bandit.evaluate.outside import refuse_structural
 from bandit.evaluate.propensity.logging_policy import is_uniform
 from bandit.evaluate.results import LOGGED
 from bandit.ope import ESTIMATORS, Estimator, resolve
@@ -164,6 +165,8 @@ def choose_estimators(
     basic: frozenset[Need] = frozenset({"predictions", "robust"})
     every: frozenset[Need] = basic | {"marginal", "slate"}
     structural = any(each.needs in {"marginal", "slate"} for each in resolve(estimators, every))
+    if structural:
+        refuse_structural(log)
     possible = structural and (table_known or is_uniform(log, batch_size))
     if structural and not possible:
         raise InputError(

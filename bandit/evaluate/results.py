@@ -9,7 +9,7 @@ from bandit.errors import InputError
 from bandit.evaluate.diagnostics.cures import cure_json
 from bandit.ope.estimate import finite_cell, interval_cells
 from bandit.ope.numbers import NumberFormat
-from bandit.printable import counted
+from bandit.printable import decisions_that_count
 from bandit.tabular import RowTable, Tabular
 
 if TYPE_CHECKING:
@@ -112,17 +112,20 @@ class PolicyEvaluation:
 
 @dataclass(frozen=True, slots=True)
 class Evaluation(Tabular):
-    """The policies' values on one log of `n` decisions.
+    """The policies' values on one log of `n` decisions, which stand for `stands_for` decisions.
 
+    The two differ where the log has weights, as where a logger kept a part of its decisions.
     `customers` is None where the log does not know customers. `realised` is the mean reward of the log with its
     interval: what the policy that wrote the log earned. `default` names the estimator that verdicts are based on.
     `learned_on` is the number of decisions that were kept for learning, 0 where all were judged; `crossfit` the
     number of copies of each policy that learns, 0 where policies were not copied. `diagnosis` is about the log itself,
     `propensities` about the model of the logging policy where propensities were estimated; `findings` are those of
-    both. `segments` is the same evaluation within parts of the log.
+    both. `segments` is the same evaluation within parts of the log. `outside` of the decisions have an offer that no
+    policy of the catalogue can choose: each policy makes them with probability 0, and they count all the same.
     """
 
     n: int
+    stands_for: float
     customers: int | None
     realised: Estimate
     baseline: str | None
@@ -134,6 +137,7 @@ class Evaluation(Tabular):
     findings: tuple[Finding, ...]
     rows: tuple[PolicyEvaluation, ...]
     segments: tuple[Segment, ...]
+    outside: int = 0
 
     @property
     def numbers(self) -> NumberFormat:
@@ -159,7 +163,7 @@ class Evaluation(Tabular):
 
     def html_title(self) -> str:
         """Return the line above the table in a notebook."""
-        level, judged = f"{100.0 * self.realised.level:g}%", counted(self.n, "decision")
+        level, judged = f"{100.0 * self.realised.level:g}%", decisions_that_count(self.n, self.stands_for)
         if self.baseline is None:
             return f"value per decision by {self.default}, intervals of {level}, judged on {judged}"
         return (
@@ -195,6 +199,8 @@ class Evaluation(Tabular):
         """Return plain JSON values."""
         return {
             "n": self.n,
+            "stands_for": self.stands_for,
+            "n_outside": self.outside,
             "customers": self.customers,
             "realised": self.realised.to_dict(),
             "baseline": self.baseline,

@@ -133,16 +133,19 @@ class _SegmentSums:
     def __init__(self, name: str, policies: int, estimators: Sequence[AnyEstimator]) -> None:
         self.name, self.tally = name, Tally(policies, estimators)
         self.contrasts = [PolicyContrast() for _ in range(policies)]
-        self.n = self.earning = 0
+        self.n, self.decisions, self.earning = 0, 0.0, 0.0
 
     def add(self, feedback: Sequence[Feedback], earned: BoolArray, baseline: int | None) -> None:
         """Add the segment's rows of a batch."""
         self.tally.add(*feedback)
-        self.n, self.earning = self.n + len(earned), self.earning + int(earned.sum())
+        stands_for = feedback[0].weight
+        self.n += len(earned)
+        self.decisions += float(len(earned) if stands_for is None else stands_for.sum())
+        self.earning += float(earned.sum() if stands_for is None else stands_for @ earned)
         if baseline is not None:
             target = feedback[baseline].target
             for contrast, each in zip(self.contrasts, feedback, strict=True):
-                contrast.add((each.target - target) / each.propensity)
+                contrast.add((each.target - target) / each.propensity, stands_for)
 
 
 class Segments:
@@ -200,7 +203,7 @@ class Segments:
                     difference=replace(difference, level=level),
                     compared=compared,
                     estimated=self._estimated,
-                    events=sums.contrasts[place].size * rarer_share(sums.earning, sums.n, binary=self._binary),
+                    events=sums.contrasts[place].size * rarer_share(sums.earning, sums.decisions, binary=self._binary),
                     numbers=numbers,
                 )
                 why = (_UNFIT,) if policy in unfit else ()

@@ -36,8 +36,15 @@ class _PartOfLog(LogView, ABC):
 
     def batches(self, size: int = 65_536) -> Iterator[LoggedBatch]:
         """Yield the part's decisions in order, at most `size` at a time; never an empty batch."""
+        yield from self._part(self.log.batches(size))
+
+    def outside(self, size: int = 65_536) -> Iterator[LoggedBatch]:
+        """Yield those decisions of the part that the log left out since the catalogue does not have their offer."""
+        yield from self._part(self.log.outside(size))
+
+    def _part(self, batches: Iterator[LoggedBatch]) -> Iterator[LoggedBatch]:
         keys = ClusterIndex(self.salt)
-        for batch in self.log.batches(size):
+        for batch in batches:
             chosen = self._contains(keys.read(batch.contexts.customers, len(batch))[1])
             if chosen.any():
                 yield batch.take(chosen)

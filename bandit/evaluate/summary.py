@@ -40,18 +40,20 @@ _ESTIMATED_SLACK = 0.02
 class LogSummary:
     """What is known of the judged log: `learned_on` counts the decisions kept apart for learning.
 
-    `fit` says how good estimated propensities are, None where they were not estimated.
+    `fit` says how good estimated propensities are, None where they were not estimated. `noticed` is what was found when
+    the log's files were read.
     """
 
     learned_on: int
     diagnosis: LogDiagnosis
     fit: PropensityFit | None
+    noticed: tuple[Finding, ...] = ()
 
 
 def summarise(sums: EvaluationSums, request: EvaluationRequest, log: LogSummary) -> Evaluation:
     """Return the evaluation of all policies of a request."""
     realised = _named(sums.tally.estimates(0, request.level, request.interval), ("ips",))[0]
-    log_findings = log.diagnosis.findings + propensity_findings(log.fit)
+    log_findings = log.noticed + log.diagnosis.findings + propensity_findings(log.fit)
     supports = [_support(sums, request, place) for place in range(len(request.policies))]
     found = _policy_findings(sums, request, log_findings, supports, log.fit)
     joint = _joint_differences(sums, request, found)
@@ -62,6 +64,7 @@ def summarise(sums: EvaluationSums, request: EvaluationRequest, log: LogSummary)
     ]
     return Evaluation(
         n=sums.n,
+        stands_for=sums.decisions,
         customers=realised.clusters if sums.customers_known else None,
         realised=realised,
         baseline=request.baseline,
@@ -73,6 +76,7 @@ def summarise(sums: EvaluationSums, request: EvaluationRequest, log: LogSummary)
         findings=log_findings,
         rows=tuple(rows),
         segments=_segments(sums, request, found),
+        outside=sums.outside,
     )
 
 
@@ -149,7 +153,7 @@ def _joint_differences(
 def _support(sums: EvaluationSums, request: EvaluationRequest, place: int) -> TargetSupport:
     """Return how far the log supports a policy, by its place among the candidates."""
     candidate = sums.candidates[place]
-    unsupported = float(candidate.probability[sums.offers == 0].sum() / sums.n)
+    unsupported = float(candidate.probability[sums.offers == 0].sum() / sums.decisions)
     mean_weight = sums.tally.mean_weight(1 + place, _SUPPORT_LEVEL)
     name, rarer = request.names[1 + place], _rarer_share(sums, request)
     if request.estimated:
@@ -187,7 +191,7 @@ def _segments(
 
 def _rarer_share(sums: EvaluationSums, request: EvaluationRequest) -> float:
     binary = request.catalogue.objective.kind == "conversion"
-    return rarer_share(sums.earning, sums.n, binary=binary)
+    return rarer_share(sums.earning, sums.decisions, binary=binary)
 
 
 def _has_fatal(found: Sequence[Finding]) -> bool:

@@ -119,10 +119,11 @@ class _Explaining:
         fired = catalogue.fired(found.contexts)
         rules = {rule.number: rule for rule in catalogue.rules}
         removals = []
-        for each in catalogue.removals(found.contexts, fired):
+        for each in catalogue.reasons(found.contexts, fired):
             when = rules[each.rule].when
             condition = "" if when is None else when.text
-            removals.append(RuleRemoval(each.rule, each.reason, condition, int(np.count_nonzero(each.mask()))))
+            n_offers = int(np.count_nonzero(each.mask()))
+            removals.append(RuleRemoval(each.rule, each.reason, condition, n_offers, each.combinations))
         expected = catalogue.eligible(found.contexts, fired)[0]
         if np.array_equal(expected, found.eligible):
             return tuple(removals), ()

@@ -87,14 +87,15 @@ def _sample(log: Log, catalogue: Catalogue, progress: Progress | None) -> _Sampl
     n_offers = catalogue.n_offers
     rows = max(50, min(IMPORTANCE_ROWS, IMPORTANCE_CELLS // min(n_offers, IMPORTANCE_OFFERS)))
     step = -(-log.n // rows)
-    counts = np.zeros(n_offers, dtype=np.int64)
-    contexts, masks, done = [], [], 0
+    counts = np.zeros(n_offers)
+    contexts, masks, weights, done = [], [], [], 0
     for batch in log.batches(max(1, min(65_536, _READ_CELLS // n_offers))):
-        counts += np.bincount(batch.offer, minlength=n_offers)
+        counts += np.bincount(batch.offer, weights=batch.stands_for, minlength=n_offers)
         kept = np.arange(-done % step, len(batch), step)
         if len(kept):
             contexts.append(batch.contexts.take(kept))
             masks.append(batch.eligible[kept])
+            weights.append(batch.weights[kept])
         done += len(batch)
         if progress is not None:
             progress(done, 2 * log.n)
@@ -106,6 +107,11 @@ def _sample(log: Log, catalogue: Catalogue, progress: Progress | None) -> _Sampl
     joined = Contexts.concat(contexts)
     known = [mask[:, offers] if mask.shape[1] else np.ones((len(mask), len(offers)), dtype=np.bool_) for mask in masks]
     eligible: BoolArray = np.concatenate(known)
+    times = np.concatenate(weights)
+    if not (times == 1.0).all():  # each is taken as often as it stands for others, evenly along the sums of weights
+        ends = np.cumsum(times)
+        drawn = np.searchsorted(ends, (np.arange(len(times)) + 0.5) / len(times) * ends[-1])
+        joined, eligible = joined.take(drawn), eligible[drawn]
     some: BoolArray = np.asarray(eligible.any(axis=1))
     if not some.all():
         joined, eligible = joined.take(some), eligible[some]

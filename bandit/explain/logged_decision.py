@@ -200,7 +200,7 @@ def _no_policy(store: Store, found: LoggedDecision) -> str | None:
     if found.row.fault[0] is not None:
         return ""
     row = next((row for row in store.catalogues.policies() if row.id == found.policy_id), None)
-    if row is not None and found.step < row.decides_from:
+    if row is not None and not row.has_state_of(np.array([found.step])).all():
         return (
             "What the policy expected cannot be computed again: it decided with a state from before an erasure or a "
             "retention run, and that state was deleted with what it had learned from."

@@ -26,12 +26,16 @@ class CredibleNumber:
 
 @dataclass(frozen=True, slots=True)
 class RuleRemoval:
-    """A rule of the catalogue that held for the customer: its number, its reason, its condition, the offers it bars."""
+    """A rule of the catalogue that held for the customer: its number, its reason, its condition, the offers it bars.
+
+    A rule without a condition has an empty one; the `n_combinations` of options that it forbids are no offers.
+    """
 
     rule: int
     reason: str
     condition: str
     n_offers: int
+    n_combinations: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -101,9 +101,9 @@ def _refit(
     for row in rows:  # a policy that took over a belief comes after the one that it took it from
         states = store.deletion.states(row.id)
         in_base = row.base_step > 0 and _may_be_in_base(store, target)
-        learned = store.deletion.last_learned_step(row.id, target) is not None
+        learned_first = store.deletion.first_learned_step(row.id, target)
         named = any(has_customers(state, keys) for state in states.values())
-        if not states or not (in_base or learned or named):
+        if not states or not (in_base or learned_first is not None or named):
             continue
         newest = newest_step(store, row)
         catalogue = store.catalogues.get(row.catalogue_id)
@@ -130,7 +130,12 @@ def _refit(
         begin = 0 if base is None else row.base_step
         history = StateHistory(store, catalogue, row.id)
         state = fold(history, policy, first if base is None else base, (begin, newest), of_others, progress)
-        replacements.append(StateReplacement(row.id, newest, state, begin, base, decides_from=newest + 1, first=first))
+        # Until the first step that learned from the customer, the states are those that decided.
+        from_the_start = (row.base_step and base is None) or has_customers(states[0], keys)
+        changed_from = 0 if from_the_start else learned_first
+        replacements.append(
+            StateReplacement(row.id, newest, state, begin, base, row.decides_from, first, changed_from=changed_from)
+        )
     return replacements, warm_starts
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from bandit.decide import with_fallback
 from bandit.domain import IntArray, Policy, Progress
 from bandit.errors import OfferBanditError
 from bandit.governance.carried_states import is_carried, state_taken_over
@@ -114,7 +115,7 @@ class _PolicyVerifier:
         self.catalogue = self.walk.catalogue
         self.translation = CatalogueTranslation(store, self.catalogue)
         self.arms = ArmVerifier(store, self.walk)
-        self.decides_from = row.decides_from
+        self.row = row
         self.n_not_recomputable = 0
         self.without_other: Counter[str] = Counter()
         self.tolerance = PROPENSITY_TOLERANCE
@@ -154,7 +155,7 @@ class _PolicyVerifier:
         if self.n_not_recomputable:
             self.findings.notes.append(
                 f"policy {self.policy_id}: {counted(self.n_not_recomputable, 'decision', ('was', 'were'))} made with "
-                "states from before an erasure or a retention run, and so are not computed again"
+                "states that an erasure or a retention run changed, so only what was eligible is computed again"
             )
         for fault, n in self.without_other.items():
             self.findings.add_problem(
@@ -174,8 +175,9 @@ class _PolicyVerifier:
     def _recompute(self, batch: DecisionColumns) -> int:
         if batch.seed[0] is None or batch.fault[0] is not None:
             return 0
-        if batch.policy_step[0] < self.decides_from:
+        if not self.row.has_state_of(batch.policy_step[:1]).all():
             self.n_not_recomputable += len(batch)
+            self._check_eligible(batch)
             return 0
         policy = self.walk.move_to(int(batch.policy_step[0]))
         contexts = self.translation.decisions(batch, masks=False)[1].contexts
@@ -199,6 +201,16 @@ class _PolicyVerifier:
                     f'decision "{batch.decision_id[row]}": computed again, {what} than the log has'
                 )
         return len(batch)
+
+    def _check_eligible(self, batch: DecisionColumns) -> None:
+        """Compare the eligible offers with those that the catalogue's rules give, which needs no state."""
+        contexts = self.translation.decisions(batch, masks=False)[1].contexts
+        expected = with_fallback(self.catalogue, self.catalogue.eligible(contexts), contexts)
+        eligible = self.store.eligible_sets.masks(batch.eligible_set_id, self.catalogue.n_offers)
+        for row in np.flatnonzero((expected != eligible).any(axis=1)).tolist():
+            self.findings.add_problem(
+                f'decision "{batch.decision_id[row]}": computed again, other offers are eligible than the log has'
+            )
 
     def _check_groups(self, batch: DecisionColumns) -> None:
         groups = self.catalogue.groups

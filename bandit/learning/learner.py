@@ -225,8 +225,9 @@ class PolicyLearner:
                     self.current = replace(current, fault="its state was lost while it learned")
                 raise
             if not lease_lost:
-                self.current = state
-                return LearnReport(n, n_updates, n_skipped, self.step)
+                self.current, before = state, current.step
+                uncounted = self._uncounted(before)
+                return LearnReport(n, n_updates, n_skipped, self.step, n_uncounted=uncounted)
             if policy is current.policy:
                 self.current = replace(current, fault="it was learning when another engine took over")
         self.sync()
@@ -245,6 +246,18 @@ class PolicyLearner:
                 return None
             self.store.ledger.record_step(self.policy_id, step, kept, digest, snapshot)
         return replace(state, step=step, size=size, unsaved=unsaved)
+
+    def _uncounted(self, step: int) -> int:
+        """Return how many outcomes that were learned after a step have an event that does not count."""
+        events, objective = self.catalogue.events, self.catalogue.objective
+        return self.store.event_use.uncounted(
+            self.policy_id,
+            step,
+            objective.window,
+            tuple(events.parts),
+            events.silent,
+            rewards=objective.kind == "reward",
+        )
 
     def _due(self, moment: int) -> DueColumns:
         objective = self.catalogue.objective

@@ -12,7 +12,8 @@ class LearnReport:
     An outcome of an open decision that has not converted is learned in part. An update (`n_restated`) is an outcome of
     which something was learned before. Skipped are outcomes whose offer this catalogue does not have. `step` is the
     policy's step afterwards. `learner` is False if another engine was learning, so that this one could not learn or
-    had to stop.
+    had to stop. `n_uncounted` of the outcomes have an event that does not count: one of a name that the catalogue does
+    not know, or from before the decision or after its window.
     """
 
     n: int
@@ -20,6 +21,7 @@ class LearnReport:
     n_skipped: int
     step: int
     learner: bool = True
+    n_uncounted: int = 0
 
 
 @dataclass(frozen=True, slots=True)

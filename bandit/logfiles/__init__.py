@@ -10,9 +10,12 @@ from bandit.logfiles.mapping.mapping import UNKNOWN_PROPENSITY, LogMapping
 from bandit.logfiles.obp import ArrayLog, from_obp, to_obp
 from bandit.logfiles.open_log import export_mapping, from_frame, from_parquet, open_log
 from bandit.logfiles.rejections import ImportReport, Rejection
+from bandit.logfiles.shipped.fit import ShippedMapping, shipped_mapping
+from bandit.logfiles.shipped.paths import SHIPPED_MAPPINGS
 
 __all__ = [
     "EXPORT_FORMATS",
+    "SHIPPED_MAPPINGS",
     "UNKNOWN_PROPENSITY",
     "ArrayLog",
     "ColumnLog",
@@ -25,6 +28,7 @@ __all__ = [
     "LogDraft",
     "LogMapping",
     "Rejection",
+    "ShippedMapping",
     "draft_log",
     "export",
     "export_mapping",
@@ -35,5 +39,6 @@ __all__ = [
     "import_log",
     "mapping_toml",
     "open_log",
+    "shipped_mapping",
     "to_obp",
 ]

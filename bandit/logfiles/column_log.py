@@ -10,11 +10,13 @@ import numpy as np
 from bandit.clock import now
 from bandit.domain import Progress
 from bandit.errors import InputError, LogFileError
+from bandit.logfiles.columns.outcome_events import check_outcome_events
+from bandit.logfiles.events.event_rows import decision_rows
 from bandit.logfiles.row_reader import RowReader
 
 if TYPE_CHECKING:
     from bandit.catalogue import Catalogue
-    from bandit.domain import DecisionLabels, LoggedBatch
+    from bandit.domain import BoolArray, DecisionLabels, LoggedBatch, OutsideReason
     from bandit.logfiles.mapping.mapping import LogMapping
     from bandit.logfiles.rejections import ImportReport
     from bandit.logfiles.sources.source import Source
@@ -48,25 +50,32 @@ class ColumnLog:
 
         `name` is for messages; `unchanged` raises LogFileError where the source is another than it was.
         """
+        source = decision_rows(source, catalogue, mapping)
         self._source, self._catalogue, self._mapping, self._name = source, catalogue, mapping, name
         self._unchanged = unchanged
-        reader = RowReader(catalogue, mapping, name, max_listed=max_listed)
+        check_outcome_events(catalogue, mapping)
+        reader = RowReader(catalogue, mapping, name, max_listed=max_listed, own_weights=source.has_weights)
         settled_before = now() - catalogue.objective.window
-        kept = []
-        self._n = self._still_open = 0
+        kept, outside = [], []
+        self._n = self._left_out = self._still_open = 0
         for rows in reader.read(source, LOG_CHUNK_ROWS, progress):
             settled = rows.closed | (rows.time < settled_before)
-            keep = rows.ok & settled
+            apart = rows.outside >= 0
+            keep, leave = rows.ok & settled & ~apart, rows.ok & settled & apart
             self._n += int(keep.sum())
+            self._left_out += int(leave.sum())
             self._still_open += int((rows.ok & ~settled).sum())
             kept.append(keep)
+            outside.append(leave)
         self._kept = np.concatenate(kept) if kept else np.zeros(0, dtype=np.bool_)
+        self._outside = np.concatenate(outside) if outside else self._kept
         self._report = report = reader.report()
         if report.n_refused == report.n_rows:
             raise LogFileError(
                 f"{name}: every row is refused, the first because {report.refused[0].reason}; correct the mapping or "
                 "the log"
             )
+        reader.reject_findings(report)
 
     @property
     def catalogue(self) -> Catalogue:
@@ -85,13 +94,23 @@ class ColumnLog:
 
     @property
     def left_out(self) -> int:
-        """The number of decisions whose offer the catalogue does not have: 0, since such rows are rejected."""
-        return 0
+        """The number of decisions whose offer no policy of the catalogue can choose; `outside` yields them."""
+        return self._left_out
+
+    @property
+    def outside_reasons(self) -> tuple[OutsideReason, ...]:
+        """Why no policy can choose the offers of some rows, with their numbers, those still open among them."""
+        return self._report.outside
 
     @property
     def still_open(self) -> int:
         """The number of decisions that are left out since their outcome window is not over."""
         return self._still_open
+
+    @property
+    def notices(self) -> tuple[str, ...]:
+        """How the rows that were rejected differ from the others, as sentences without a full stop."""
+        return tuple(finding.text for finding in self._report.findings)
 
     @property
     def report(self) -> ImportReport:
@@ -111,15 +130,21 @@ class ColumnLog:
         for batch, _ in self.labelled(size):
             yield batch
 
-    def outside(self, size: int = 65_536) -> Iterator[LoggedBatch]:  # noqa: ARG002 - as the protocol has it
-        """Yield nothing: a row whose offer the catalogue does not have is rejected."""
-        return iter(())
+    def outside(self, size: int = 65_536) -> Iterator[LoggedBatch]:
+        """Yield the `left_out` decisions, whose offer is -1: the catalogue does not have it, or a rule removes it."""
+        if self._left_out:
+            for batch, _ in self._read(size, self._outside):
+                yield batch
 
     def labelled(self, size: int = 65_536) -> Iterator[tuple[LoggedBatch, DecisionLabels]]:
         """Yield the batches with the group of each decision; the policy is the same in all. Errors as `batches`."""
+        yield from self._read(size, self._kept)
+
+    def _read(self, size: int, kept: BoolArray) -> Iterator[tuple[LoggedBatch, DecisionLabels]]:
+        """Yield the rows marked in `kept`, all of which have offers that a policy can choose, or none."""
         if size < 1:
             raise InputError(f"a batch has at least one decision; seen size {size}")
         if self._unchanged is not None:
             self._unchanged()
-        reader = RowReader(self._catalogue, self._mapping, self._name)
-        yield from reader.read_labelled(self._source, size, self._kept)
+        reader = RowReader(self._catalogue, self._mapping, self._name, own_weights=self._source.has_weights)
+        yield from reader.read_labelled(self._source, size, kept)

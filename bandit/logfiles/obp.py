@@ -47,8 +47,8 @@ def to_obp(log: Log, catalogue: Catalogue | None = None) -> dict[str, Any]:
     value is undeclared or missing), then one for each fact that is missing somewhere, 1 where it is. `action_context`
     has the offers' (N, K) columns, one for each option and numeric attribute. `position` is None: one offer a decision.
 
-    OBP has no eligible sets: a policy evaluated there must keep to them by itself. Raises InputError for an empty log
-    and where no catalogue is given and the log has none.
+    OBP has no eligible sets: a policy evaluated there must keep to them by itself. Raises InputError for an empty log,
+    for one whose decisions have weights, and where no catalogue is given and the log has none.
     """
     known = log.catalogue if catalogue is None else catalogue
     if not isinstance(known, Catalogue):
@@ -56,6 +56,11 @@ def to_obp(log: Log, catalogue: Catalogue | None = None) -> dict[str, Any]:
     batches = [batch for batch in log.batches() if len(batch)]
     if not batches:
         raise InputError("the log has no decisions to hand to OBP")
+    if any(batch.stands_for is not None for batch in batches):
+        raise InputError(
+            "some decisions of the log stand for several, and OBP's feedback has no weights, so its estimates would be "
+            "wrong; evaluate the log with bandit.evaluate"
+        )
     columns = [_context_columns(known, batch.contexts) for batch in batches]
     absences = [np.concatenate([missing[place] for _, missing in columns]) for place in range(len(known.facts))]
     present = np.concatenate([values for values, _ in columns])

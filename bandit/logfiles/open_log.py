@@ -11,7 +11,8 @@ from bandit.errors import LogFileError
 from bandit.logfiles.column_log import ColumnLog
 from bandit.logfiles.mapping.layout import ExportLayout
 from bandit.logfiles.mapping.mapping import LogMapping
-from bandit.logfiles.sources.dsjson import EXPORT_PROPERTY, DsjsonSource
+from bandit.logfiles.sources.dsjson import DsjsonSource
+from bandit.logfiles.sources.dsjson_event import EXPORT_PROPERTY
 from bandit.logfiles.sources.frame import FRAME_NAME, FrameSource
 from bandit.logfiles.sources.open_source import open_source
 from bandit.logfiles.sources.parquet import ParquetSource
@@ -20,8 +21,8 @@ if TYPE_CHECKING:
     from bandit.catalogue import Catalogue
     from bandit.logfiles.sources.source import Source
 
-MappingLike: TypeAlias = Mapping[str, object] | LogMapping | None
-"""A mapping as a dict of its TOML file, a checked one, or None where the columns are named as in an export."""
+MappingLike: TypeAlias = Mapping[str, object] | LogMapping | str | Path | None
+"""A mapping: the path of its TOML file, its content, a checked one, or None for the columns of an export."""
 
 
 def from_frame(
@@ -29,9 +30,9 @@ def from_frame(
 ) -> ColumnLog:
     """Return any dataframe as a log: pandas, polars, a pyarrow table or reader, a DuckDB relation, a dict of columns.
 
-    The frame is copied once, to an Arrow table in memory. `mapping` is the content of a mapping file; without one the
-    columns are named as `export` names them. Rows that an import would reject are rejected and listed in the log's
-    `report`. NaN means missing in pandas and in numpy's columns; in other frames null does, and NaN is rejected.
+    The frame is copied once, to an Arrow table in memory. `mapping` is a mapping file or its content; without
+    one the columns are named as `export` names them. Rows that an import would reject are rejected and listed in the
+    log's `report`. NaN means missing in pandas and in numpy's columns; in other frames null does, and NaN is rejected.
 
     Raises LogFileError for an object that is not a frame, for a missing column and where no row can be used;
     CatalogueError where the mapping does not fit the catalogue; MissingExtraError without pyarrow.
@@ -41,8 +42,8 @@ def from_frame(
     >>> catalogue = Catalogue.from_dict({"objective": {"kind": "conversion"}, "dimensions": [channels]})
     >>> frame = {"channel": ["email", "sms", "fax"], "propensity": [0.5] * 3, "converted": [True, False, False]}
     >>> log = from_frame(frame, catalogue)
-    >>> log.n, log.report.n_refused, log.report.refused[0].reason
-    (2, 1, '"fax" is not an option of "channel"')
+    >>> log.n, log.left_out, log.outside_reasons[0].words
+    (2, 1, 'channel fax')
     """
     source = FrameSource(frame)
     return ColumnLog(
@@ -81,7 +82,7 @@ def open_log(
     As `from_parquet`; a CSV file needs a mapping, unless its columns are named as in an export.
     """
     path = Path(path)
-    given = LogMapping.from_dict(mapping) if isinstance(mapping, Mapping) else mapping
+    given = None if mapping is None else LogMapping.of(mapping)
     source = open_source(path, "," if given is None else given.file.delimiter)
     checked = given or _export_mapping(source, catalogue, str(path))
     return ColumnLog(
@@ -101,16 +102,17 @@ def export_mapping(path: str | Path, catalogue: Catalogue) -> LogMapping:
 def _mapping_of(mapping: MappingLike, source: Source, catalogue: Catalogue, name: str) -> LogMapping:
     if mapping is None:
         return _export_mapping(source, catalogue, name)
-    return mapping if isinstance(mapping, LogMapping) else LogMapping.from_dict(mapping)
+    return LogMapping.of(mapping)
 
 
 def _export_mapping(source: Source, catalogue: Catalogue, name: str) -> LogMapping:
     """Return the mapping of an export's columns, as far as the source has them."""
-    layout, present, prefix = ExportLayout.of(catalogue), source.columns, ""
+    present, prefix = source.columns, ""
+    layout = ExportLayout.found(catalogue, [name.removeprefix(f"{EXPORT_PROPERTY}.") for name in present])
     if isinstance(source, DsjsonSource):
         # A line does not have missing values, so the first line need not have every fact.
         prefix = f"{EXPORT_PROPERTY}."
-        present = [*layout.names] if present else []
+        present = [*layout.names] if any(name.startswith(prefix) for name in present) else []
     needed = [*layout.dimensions.values(), "propensity", "reward" if layout.rewarded else "converted"]
     missing = next((column for column in needed if column not in present), None)
     if missing is not None:

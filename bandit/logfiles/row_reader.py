@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
@@ -15,18 +15,34 @@ from bandit.logfiles.columns.facts import FactReader
 from bandit.logfiles.columns.group import GroupReader
 from bandit.logfiles.columns.identity import IdentityReader
 from bandit.logfiles.columns.offers import OfferReader, PropensityReader
+from bandit.logfiles.columns.outcome_events import ReturnSigns
 from bandit.logfiles.columns.outcomes import OutcomeEvents, OutcomeReader
 from bandit.logfiles.columns.time import TimeReader
-from bandit.logfiles.rejections import ChunkRejections, ImportReport, Rejections
+from bandit.logfiles.columns.weight import WeightReader
+from bandit.logfiles.coverage import MappingCoverage
+from bandit.logfiles.events.event_rows import EventRowsSource
+from bandit.logfiles.known_rows import RowColumns
+from bandit.logfiles.outside import OutsideOffers
+from bandit.logfiles.rejections import ChunkRejections, ImportFinding, ImportReport, Rejections
+from bandit.logfiles.selection import SelectionCheck
 from bandit.store.records import object_array
 
 if TYPE_CHECKING:
     from bandit.catalogue import Catalogue
+    from bandit.logfiles.events.counts import EventRowCounts
     from bandit.logfiles.mapping.mapping import LogMapping
+    from bandit.logfiles.row_digests import RowDigests
+    from bandit.logfiles.row_names import RowNames
     from bandit.logfiles.sources.source import Source, SourceChunk
 
 LOG_POLICY = "log"
 """The label of the policy that wrote a log file."""
+
+ACCEPT_REFUSED = (
+    "To use the log all the same put accept_refused = true above the tables of the mapping (for an import, "
+    "--accept-refused does it)"
+)
+"""How a log is used although a finding refuses it."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -34,7 +50,10 @@ class CheckedRows:
     """n rows of a file in checked columns; `ok` (n,) marks those that can be used.
 
     In the other rows what could not be read is missing: NaN, -1 for an offer. `contexts` has no customers. Customers
-    and decision ids are None where no column has them and none were to be made. Unknown propensities are NaN.
+    and decision ids are None where no column has them and none were to be made. Unknown propensities are NaN. `weight`
+    is how many decisions each stands for, empty where each stands for one. `outside` (n,) is the number, in
+    `RowReader.outside`, of an offer that no policy of the catalogue can choose, -1 in the other rows; there `offer` is
+    that of the catalogue where a rule removes it, else -1.
     """
 
     ok: BoolArray
@@ -48,27 +67,47 @@ class CheckedRows:
     closed: BoolArray
     groups: Sequence[str]
     eligible: RowEligibility
+    weight: FloatArray
+    outside: IntArray
 
     def __len__(self) -> int:
         return len(self.ok)
+
+
+class _ColumnReader(Protocol):
+    columns: list[str]
 
 
 class RowReader:
     """Reads a source of rows by one mapping: checks each column and rejects the rows that cannot be used.
 
     The checks of a row have a fixed order, and the first that fails is the reason: number of fields, decision id,
-    customer, time, facts, offer, propensity, outcomes, group, closed, eligible offers, an id that an earlier row has.
+    customer, time, facts, offer, propensity, weight, outcomes, group, closed, eligible offers, an id that an earlier
+    row has.
     """
 
-    def __init__(self, catalogue: Catalogue, mapping: LogMapping, name: str, *, max_listed: int = 1_000) -> None:
-        """Check the mapping against the catalogue; CatalogueError where it does not fit. `name` is for messages."""
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        mapping: LogMapping,
+        name: str,
+        *,
+        max_listed: int = 1_000,
+        own_weights: bool = False,
+    ) -> None:
+        """Check the mapping against the catalogue; CatalogueError where it does not fit.
+
+        `name` is for messages; `own_weights` says that the source has a weight of its own for each line.
+        """
         self._catalogue, self._name = catalogue, name
         self._identity = IdentityReader(mapping)
         self._time = TimeReader(mapping)
         self._facts = FactReader(catalogue, mapping)
         self._offers = OfferReader(catalogue, mapping)
         self._propensities = PropensityReader(catalogue, mapping)
+        self._weights = WeightReader(mapping, own=own_weights)
         self._outcomes = OutcomeReader(mapping)
+        self._signs = ReturnSigns(catalogue.events)
         self._eligibility = eligibility_reader(catalogue, mapping)
         self._group = GroupReader(mapping)
         readers = (
@@ -77,37 +116,67 @@ class RowReader:
             self._facts,
             self._offers,
             self._propensities,
+            self._weights,
             self._outcomes,
             self._eligibility,
             self._group,
         )
+        self.row_columns = _row_columns(mapping, self._outcomes.columns, self._offers.columns, readers)
         self._columns = list(dict.fromkeys(name for reader in readers for name in reader.columns))
         needed = {name for reader in readers[1:] for name in reader.columns} | {self._identity.customer}
         self._columns_again = [name for name in self._columns if name in needed]
+        self._selection = SelectionCheck(catalogue, mapping)
         self._rejections = Rejections(max(max_listed, 1))
+        self._coverage = MappingCoverage(catalogue, mapping, name)
+        self._accepts_refused = mapping.file.accept_refused
         self._n_rows = 0
+        self._event_rows: EventRowCounts | None = None
+
+    @property
+    def outside(self) -> OutsideOffers:
+        """The offers seen so far that no policy of the catalogue can choose."""
+        return self._offers.outside
 
     def read(
-        self, source: Source, size: int, progress: Progress | None = None, *, digest: str | None = None
+        self,
+        source: Source,
+        size: int,
+        progress: Progress | None = None,
+        *,
+        names: RowNames | None = None,
+        digests: RowDigests | None = None,
     ) -> Iterator[CheckedRows]:
         """Yield all rows of a source in order, at most `size` at a time; to be called once.
 
-        With `digest`, the name of the file's content, customers and decision ids that no column has are made.
-        LogFileError where the source is malformed or has no rows.
+        With `names`, customers and decision ids that no column has are made; `digests` gets all rows. LogFileError
+        where the source is malformed, has no rows, or lacks what the mapping names in all of them.
         """
         for chunk in source.chunks(self._columns, size, progress):
+            self._coverage.add(chunk)
             rejections = self._rejections.chunk(chunk.lines)
             for line, n_fields in chunk.misfits:
                 message = f"it has {n_fields} fields where the header has {chunk.n_fields}"
                 rejections.add(line, "wrong number of fields", message)
             self._n_rows += len(chunk) + len(chunk.misfits)
-            customers, ids = self._identity.read(chunk, digest, rejections)
+            if digests is not None:
+                digests.add(chunk)
+            customers, ids = self._identity.read(chunk, rejections)
             rows = self._check(chunk, ids, customers, rejections)
+            if names is not None:
+                customers, ids = self._identity.named(chunk, rows.time, (customers, ids), names)
+                rows = replace(rows, customers=customers, decision_ids=ids)
             self._identity.reject_repeated(ids, rejections)
             rejections.close()
+            self._coverage.add_outcomes(rows.events)
+            self.outside.check_distinct(self._name)
+            self.outside.count(rows.outside[rows.ok & (rows.outside >= 0)])
+            self._selection.add(chunk, rows)
             yield rows
-        if self._n_rows == 0:
-            raise LogFileError(f"{self._name}: has no rows; give a log with at least one decision")
+        if isinstance(source, EventRowsSource):
+            self._event_rows = source.counts
+        self._coverage.check(source)
+        self.outside.check_share(self._name, self._n_rows - self._rejections.n)
+        self._facts.refuse_undeclared(self._name)
 
     def read_again(self, source: Source, size: int, kept: BoolArray) -> Iterator[LoggedBatch]:
         """Yield the decisions of a source that was read before, at most `size` at a time, never an empty batch.
@@ -132,12 +201,40 @@ class RowReader:
                 policy = np.full(len(places), LOG_POLICY, dtype=object)
                 yield self._batch(rows, places), DecisionLabels(object_array(rows.groups)[places], policy)
 
-    def report(self, n_repeated: int = 0) -> ImportReport:
-        """Return the numbers of the rows read so far, of which `n_repeated` were in the log before."""
+    @property
+    def n_rows(self) -> int:
+        """The number of rows read so far."""
+        return self._n_rows
+
+    def report(self, n_repeated: int = 0, findings: Sequence[ImportFinding] = ()) -> ImportReport:
+        """Return the numbers of the rows read so far, of which `n_repeated` were in the log before.
+
+        `findings` are those of the caller, which come first.
+        """
         rejections = self._rejections
+        self._signs.warn(self._name)
         n_imported = self._n_rows - rejections.n - n_repeated
         by_reason = dict(rejections.by_reason.most_common())
-        return ImportReport(self._n_rows, n_imported, n_repeated, rejections.n, tuple(rejections.listed), by_reason)
+        return ImportReport(
+            self._n_rows,
+            n_imported,
+            n_repeated,
+            rejections.n,
+            tuple(rejections.listed),
+            by_reason,
+            self._coverage.left_out,
+            self._coverage.notices(),
+            self.outside.reasons(),
+            (*findings, *self._identity.findings(), *(self._selection.findings(by_reason) if rejections.n else ())),
+            event_rows=self._event_rows,
+            undeclared=self._facts.undeclared,
+        )
+
+    def reject_findings(self, report: ImportReport, *, accepted: bool = False) -> None:
+        """LogFileError for the first finding that refuses the log, unless it is `accepted` here or by the mapping."""
+        refusing = next((finding for finding in report.findings if finding.refuses), None)
+        if refusing is not None and not (accepted or self._accepts_refused):
+            raise LogFileError(f"{self._name}: {refusing.sentence}. {ACCEPT_REFUSED}")
 
     def _check(
         self,
@@ -149,37 +246,77 @@ class RowReader:
         """Return the rows of a chunk, having rejected those that cannot be used."""
         time = self._time.read(chunk, rejections)
         contexts = self._facts.read(chunk, rejections)
-        offer = self._offers.read(chunk, rejections)
+        found = self._offers.read(chunk, rejections)
+        offer, outside = found.offer, found.outside
         propensity = self._propensities.read(chunk, offer, rejections)
-        events = self._outcomes.read(chunk, rejections)
+        weight = self._weights.read(chunk, rejections)
+        events = self._signs.apply(self._outcomes.read(chunk, rejections), rejections.ok)
         groups = self._group.groups(chunk, rejections)
         closed = self._group.closed(chunk, rejections)
         eligible = self._eligibility.read(chunk, contexts, offer, rejections)
+        self._number_removed(eligible.removed, offer, outside)
         return CheckedRows(
-            rejections.ok, ids, customers, time, contexts, offer, propensity, events, closed, groups, eligible
+            rejections.ok,
+            ids,
+            customers,
+            time,
+            contexts,
+            offer,
+            propensity,
+            events,
+            closed,
+            groups,
+            eligible,
+            weight,
+            outside,
         )
 
+    def _number_removed(self, removed: IntArray, offer: IntArray, outside: IntArray) -> None:
+        """Number in `outside` the offers of the rows that rules with a condition remove."""
+        rows = np.flatnonzero(removed)
+        if not len(rows):
+            return
+        pairs, which = np.unique(np.stack([offer[rows], removed[rows]]), axis=1, return_inverse=True)
+        rules = {rule.number: rule for rule in self._catalogue.rules}
+        numbers = [self.outside.removed(one, rules[rule]) for one, rule in pairs.T.tolist()]
+        outside[rows] = np.array(numbers, dtype=np.int64)[which.reshape(-1)]
+
     def _batch(self, rows: CheckedRows, kept: IntArray) -> LoggedBatch:
-        """Return some rows that can be used as decisions with their outcomes, rewarded by the catalogue's objective."""
+        """Return some rows that can be used as decisions with their outcomes, rewarded by the catalogue's objective.
+
+        Either all rows have offers that a policy can choose, or none has; the offers of the latter are -1.
+        """
         contexts = rows.contexts.take(kept)
         if rows.customers is not None:
             contexts = replace(contexts, customers=object_array(rows.customers)[kept])
         offer, objective = rows.offer[kept], self._catalogue.objective
-        converted, revenue, value = self._outcome(rows.events, kept)
-        money = self._catalogue.money_of(offer)
-        reward = objective.reward(money, np.arange(len(offer)), converted, revenue, value)
-        masks = rows.eligible.mask(kept)
+        converted, revenue, value = self._outcome(rows.events, rows.time, kept)
+        outside = rows.outside[kept]
+        if len(outside) and outside[0] >= 0:
+            offer = np.full(len(kept), -1, dtype=np.int64)
+            reward = objective.reward(self.outside.money(), outside, converted, revenue, value)
+        else:
+            money = self._catalogue.money_of(offer)
+            reward = objective.reward(money, np.arange(len(offer)), converted, revenue, value)
+        masks = rows.eligible.judged(kept)
         if len(masks) == 1:
             masks = np.broadcast_to(masks[0], (len(kept), self._catalogue.n_offers))
-        return LoggedBatch(contexts, offer, masks, rows.propensity[kept], converted, revenue, reward, rows.time[kept])
+        weight = rows.weight[kept] if len(rows.weight) else rows.weight
+        return LoggedBatch(
+            contexts, offer, masks, rows.propensity[kept], converted, revenue, reward, rows.time[kept], weight
+        )
 
-    def _outcome(self, events: Sequence[OutcomeEvents], kept: IntArray) -> tuple[BoolArray, FloatArray, FloatArray]:
+    def _outcome(
+        self, events: Sequence[OutcomeEvents], time: IntArray, kept: IntArray
+    ) -> tuple[BoolArray, FloatArray, FloatArray]:
         """Return whether each decision converted, its net revenue, and its reward as the log has it, (n,) each."""
         n, objective = len(kept), self._catalogue.objective
         happened, returned = np.zeros(n, dtype=np.bool_), np.zeros(n, dtype=np.bool_)
         revenue, value = np.zeros(n), np.zeros(n)
         for event in events:
             here = event.happened[kept]
+            if event.time is not None:
+                here = here & (event.time[kept] <= time[kept] + objective.window)
             if event.event == objective.event:
                 happened |= here
             paid = np.where(here & np.isfinite(event.revenue[kept]), event.revenue[kept], 0.0)
@@ -187,3 +324,13 @@ class RowReader:
             returned |= paid < 0.0
             value += np.where(here & np.isfinite(event.reward[kept]), event.reward[kept], 0.0)
         return objective.conversions(happened, returned, revenue), revenue, value
+
+
+def _row_columns(
+    mapping: LogMapping, outcomes: Sequence[str], offers: Sequence[str], readers: Sequence[_ColumnReader]
+) -> RowColumns:
+    """Return which columns identify a row: all that are read, but those with what came of it."""
+    closed = mapping.file.closed
+    came_of_it = [*outcomes, *([closed] if isinstance(closed, str) else [])]
+    others = dict.fromkeys(name for reader in readers for name in reader.columns)
+    return RowColumns([name for name in others if name not in came_of_it], came_of_it, list(offers))

@@ -35,8 +35,17 @@ class BayesianLinear:
         self.shape = shape + kept * (self.shape - shape)
         self.rate = rate + kept * (self.rate - rate)
 
-    def update(self, rows: FloatArray, y: FloatArray) -> None:
-        """Learn n observations: rows (n, D), y (n,)."""
+    def update(self, rows: FloatArray, y: FloatArray, times: FloatArray | None = None) -> None:
+        """Learn n observations: rows (n, D), y (n,), as often as `times` (n,) above 0 says, once by default.
+
+        An observation that is learned s times counts as s equal ones: the sums that the belief depends on are the same
+        as those of one row and y times sqrt(s), and the shape grows by s / 2.
+        """
+        if times is not None:
+            root = np.sqrt(times)
+            self.update(root[:, None] * rows, root * y)
+            self.shape += 0.5 * (float(times.sum()) - len(y))
+            return
         for start in range(0, len(y), LINEAR_BLOCK):
             block, observed = rows[start : start + LINEAR_BLOCK], y[start : start + LINEAR_BLOCK]
             residual = observed - block @ self.weights.mean
@@ -44,8 +53,13 @@ class BayesianLinear:
             self.shape += 0.5 * len(observed)
             self.weights.condition(block, residual, np.ones(len(observed)))
 
-    def retract(self, rows: FloatArray, y: FloatArray) -> None:
-        """Remove observations that were learned before, exactly."""
+    def retract(self, rows: FloatArray, y: FloatArray, times: FloatArray | None = None) -> None:
+        """Remove observations that were learned before, exactly; `times` as they were learned."""
+        if times is not None:
+            root = np.sqrt(times)
+            self.retract(root[:, None] * rows, root * y)
+            self.shape -= 0.5 * (float(times.sum()) - len(y))
+            return
         for start in range(0, len(y), LINEAR_BLOCK):
             block, observed = rows[start : start + LINEAR_BLOCK], y[start : start + LINEAR_BLOCK]
             residual = observed - block @ self.weights.mean

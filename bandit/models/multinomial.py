@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -29,19 +29,27 @@ class ObservedChoices:
     """n choices among N offers: contexts `x` (n, d), the `offer` chosen (n,), and the sets they were chosen from.
 
     `masks` (u, N) are the distinct sets of eligible offers and `which` (n,) says which of them each choice had.
+    `weight` (n,) > 0 is how many choices each counts as; left empty, each counts once.
     """
 
     x: FloatArray
     offer: IntArray
     masks: BoolArray
     which: IntArray
+    weight: FloatArray = field(default_factory=lambda: np.empty(0))
 
     def __len__(self) -> int:
         return len(self.offer)
 
     def take(self, rows: IntArray | BoolArray) -> ObservedChoices:
         """Return the chosen rows."""
-        return ObservedChoices(self.x[rows], self.offer[rows], self.masks, self.which[rows])
+        weight = self.weight[rows] if len(self.weight) else self.weight
+        return ObservedChoices(self.x[rows], self.offer[rows], self.masks, self.which[rows], weight)
+
+    @property
+    def counted(self) -> FloatArray | None:
+        """The weights, None where each counts once."""
+        return self.weight if len(self.weight) else None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -69,13 +77,16 @@ class MultinomialLogit:
         return np.asarray((x - self.center) @ self.coefficients + self.level)
 
     def log_likelihood(self, choices: ObservedChoices) -> float:
-        """Return the mean log probability of the offers chosen."""
-        total, step = 0.0, max(1, CHOICE_CELLS // len(self.level))
+        """Return the mean log probability of the offers chosen, weighted where the choices are."""
+        total, step, n = 0.0, max(1, CHOICE_CELLS // len(self.level)), float(len(choices) or 1)
+        if choices.counted is not None and len(choices):
+            n = float(choices.counted.sum())
         for start in range(0, len(choices), step):
             part = choices.take(np.arange(start, min(start + step, len(choices))))
             chance = self.probabilities(part.x, part.masks[part.which])
-            total += float(np.log(np.maximum(chance[np.arange(len(part)), part.offer], 1e-300)).sum())
-        return total / max(len(choices), 1)
+            logs = np.log(np.maximum(chance[np.arange(len(part)), part.offer], 1e-300))
+            total += float(logs.sum() if part.counted is None else part.counted @ logs)
+        return total / n
 
 
 class MultinomialFit:
@@ -93,24 +104,27 @@ class MultinomialFit:
     """
 
     def __init__(self, choices: ObservedChoices, offers: FloatArray) -> None:
-        n = len(choices)
+        self._weight = weight = choices.counted
+        n = len(choices) if weight is None else float(weight.sum())
         self._n, self._which, self._all = n, choices.which, bool(choices.masks.all())
         self._log_mask = np.where(choices.masks, 0.0, -np.inf)
         n_offers = len(offers)
-        self.counts = np.bincount(choices.offer, minlength=n_offers).astype(np.float64)
-        seen = np.bincount(choices.which, minlength=len(choices.masks)) @ choices.masks
+        self.counts = np.bincount(choices.offer, weights=weight, minlength=n_offers).astype(np.float64)
+        seen = np.bincount(choices.which, weights=weight, minlength=len(choices.masks)) @ choices.masks
         self.start: FloatArray = np.log((self.counts + 0.5) / (seen + 0.5 * n_offers))
-        share = self.counts / max(n, 1)
-        self.center = choices.x.mean(axis=0) if n else np.zeros(choices.x.shape[1])
+        share = self.counts / (n or 1)
+        self.center = np.average(choices.x, axis=0, weights=weight) if n else np.zeros(choices.x.shape[1])
         centred = choices.x - self.center
         spread = np.diag(share) - np.outer(share, share)
-        size_x, self._rotation_x = np.linalg.eigh(centred.T @ centred / max(n, 1))
+        size_x, self._rotation_x = np.linalg.eigh(
+            centred.T @ (centred if weight is None else centred * weight[:, None]) / (n or 1)
+        )
         size_a, rotation_a = np.linalg.eigh(offers.T @ spread @ offers)
         self._curvature = np.maximum(np.multiply.outer(size_x, size_a), 0.0)
         self._level_curvature = share * (1.0 - share)
         self._x, self._offers = centred @ self._rotation_x, offers @ rotation_a
         chosen = np.zeros((n_offers, centred.shape[1]))
-        np.add.at(chosen, choices.offer, self._x)
+        np.add.at(chosen, choices.offer, self._x if weight is None else self._x * weight[:, None])
         self._seen = chosen.T @ self._offers
 
     @property
@@ -121,15 +135,17 @@ class MultinomialFit:
     def loss(self, flat: FloatArray, penalty: float) -> tuple[float, FloatArray]:
         """Return the penalised mean loss and its gradient; `flat` has the rotated effects (d, J), then the levels (N,).
 
-        The loss is [sum of -log P + penalty / 2 |B|^2 + 1/2 |levels|^2] / n.
+        The loss is [sum of -log P + penalty / 2 |B|^2 + 1/2 |levels|^2] / n, with the sum of the weights in place of n
+        where choices have weights.
         """
         n, shape = self._n, self._curvature.shape
         effects, levels = flat[: self._curvature.size].reshape(shape), flat[self._curvature.size :]
         coefficients, start = effects @ self._offers.T, self.start + levels
         total, chances, products = 0.0, np.zeros(len(start)), np.zeros(coefficients.shape)
         step = max(1, CHOICE_CELLS // len(start))
-        for begin in range(0, n, step):
+        for begin in range(0, len(self._x), step):
             x = self._x[begin : begin + step]
+            weight = None if self._weight is None else self._weight[begin : begin + step]
             scores = x @ coefficients
             scores += start
             if not self._all:
@@ -138,7 +154,11 @@ class MultinomialFit:
             scores -= highest
             np.exp(scores, out=scores)
             sums = scores.sum(axis=1, keepdims=True)
-            total += float(np.log(sums).sum() + highest.sum())
+            if weight is None:
+                total += float(np.log(sums).sum() + highest.sum())
+            else:
+                total += float(weight @ (np.log(sums) + highest)[:, 0])
+                sums /= weight[:, None]
             scores /= sums
             chances += scores.sum(axis=0)
             products += x.T @ scores

@@ -33,8 +33,8 @@ _PREDICTIONS = ("predicted_logged", "predicted_target", "robust_logged", "robust
 class ObservedBounds:
     """Sums of squared weights and largest weights by policy; largest 1 / propensity; ranges of rewards and predictions.
 
-    `squares` and `largest` are (policies,). A range is (infinity, -infinity) before the first row. Parts merge with
-    `+`.
+    Squared are the weights times how many decisions each row stands for. `squares` and `largest` are (policies,). A
+    range is (infinity, -infinity) before the first row. Parts merge with `+`.
     """
 
     policies: int
@@ -47,9 +47,10 @@ class ObservedBounds:
     def __post_init__(self) -> None:
         self.squares, self.largest = np.zeros(self.policies), np.zeros(self.policies)
 
-    def add(self, policy: int, rows: FeedbackRows) -> None:
-        """Add the weights and predictions of one policy's rows."""
-        self.squares[policy] += float(rows.weight @ rows.weight)
+    def add(self, policy: int, rows: FeedbackRows, stands_for: FloatArray | None = None) -> None:
+        """Add the weights and predictions of one policy's rows; `stands_for` (n,) decisions each, one by default."""
+        counted = rows.weight if stands_for is None else rows.weight * stands_for
+        self.squares[policy] += float(counted @ counted)
         self.largest[policy] = max(self.largest[policy], float(rows.weight.max()))
         for name in _PREDICTIONS:
             self.prediction = _extended(self.prediction, getattr(rows, name))

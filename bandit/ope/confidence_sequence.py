@@ -103,7 +103,12 @@ class ConfidenceSequence:
         if len(feedback) != self.policies:
             raise InputError(f"{len(feedback)} feedbacks for {self.policies} policies; give one per policy")
         if not all(feedback[0].same_log(other) for other in feedback[1:]):
-            raise InputError("the policies' rewards or propensities differ; give feedback on the same rows")
+            raise InputError("the policies' rewards, propensities or weights differ; give feedback on the same rows")
+        if feedback[0].weight is not None:
+            raise InputError(
+                "a confidence sequence is over the decisions of the log, each of which counts once, and these have "
+                "weights; ask a Tally for the interval anytime"
+            )
         for each in feedback:
             check_needs(resolve((self.estimator,), each.has), each.has)
         batch = [each.rows() for each in feedback]

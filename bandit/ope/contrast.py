@@ -23,9 +23,13 @@ class PolicyContrast:
     def __init__(self) -> None:
         self._sums, self._squares = np.zeros(2), np.zeros(2)
 
-    def add(self, apart: FloatArray) -> None:
-        """Add the (n,) differences of two policies' weights; those below 0.01 count as 0."""
+    def add(self, apart: FloatArray, stands_for: FloatArray | None = None) -> None:
+        """Add the (n,) differences of two policies' weights; those below 0.01 count as 0.
+
+        `stands_for` (n,) is how many decisions each row stands for, one by default.
+        """
         apart = np.where(np.abs(apart) < _ALIKE, 0.0, apart)
+        apart = apart if stands_for is None else apart * stands_for
         for side, part in enumerate((np.maximum(apart, 0.0), np.maximum(-apart, 0.0))):
             self._sums[side] += float(part.sum())
             self._squares[side] += float(part @ part)
@@ -49,10 +53,10 @@ def effective_number(total: float, squares: float) -> float:
     return float(total / squares * total) if squares > 0 else 0.0
 
 
-def rarer_share(earning: int, n: int, *, binary: bool) -> float:
+def rarer_share(earning: float, n: float, *, binary: bool) -> float:
     """Return the share of the rarer kind of outcome among n decisions, of which `earning` earned something.
 
     Where outcomes are not binary, those that earned something are one kind, whatever they earned.
     """
-    part = earning / max(n, 1)
+    part = earning / (n or 1)
     return min(part, 1.0 - part) if binary else part

@@ -27,10 +27,11 @@ class Estimate:
 
     `value`, `low`, `high` and `standard_error` are in the reward's unit. Where the estimator is not defined on the
     rows, `value` is NaN and the interval infinite. The `n` rows form `clusters` independent groups. With
-    w = target / propensity, `effective_sample_size` is sum(w)^2 / sum(w^2) (Kish 1965, "Survey sampling"),
-    `max_weight` the largest w and `mean_weight` their mean, which is 1 up to noise where the log supports the policy.
-    For a difference of two policies the effective sample size is the smaller and the largest weight the larger of the
-    two, and the mean weight that of the target. `interval` names the kind of interval.
+    w = target / propensity, `effective_sample_size` is sum(w)^2 / sum(w^2) (Kish 1965, "Survey sampling"; where a row
+    stands for s decisions, s w counts in place of w), `max_weight` the largest w and `mean_weight` their mean, which
+    is 1 up to noise where the log supports the policy. For a difference of two policies the effective sample size is
+    the smaller and the largest weight the larger of the two, and the mean weight that of the target. `interval` names
+    the kind of interval.
     """
 
     name: str
@@ -79,7 +80,8 @@ def check_level(level: float) -> None:
 def standard_error(summary: Summary, gradient: FloatArray) -> float:
     """Return the standard error of f(mean), by the delta method, from f's (p,) gradient over all terms.
 
-    The variance is G / (G - 1) sum_g (sum of influence values in group g)^2 / n^2 over G groups: the cluster-robust
+    The variance is G / (G - 1) sum_g (sum of influence values in group g)^2 / n^2 over G groups, with the sum of the
+    rows' weights in place of n where rows have weights: the cluster-robust
     sandwich estimator of Liang and Zeger 1986, "Longitudinal data analysis using generalized linear models", with the
     correction for few groups. Infinite with fewer than two groups.
     """
@@ -92,4 +94,4 @@ def standard_error(summary: Summary, gradient: FloatArray) -> float:
         return np.inf
     if form <= QUADRATIC_FORM_ROUNDING * largest:
         return 0.0
-    return float(np.sqrt(form * summary.groups / (summary.groups - 1)) / summary.n)
+    return float(np.sqrt(form * summary.groups / (summary.groups - 1)) / summary.total)

@@ -40,6 +40,11 @@ class Feedback:
     logged offer's embedding, and `slate_weight`, which may be negative, the weight of the pseudo-inverse estimator
     (both from `bandit.ope.slate_weights`).
 
+    `weight` > 0 is how many decisions each row stands for, as where a logger kept a part of them and wrote with which
+    probability; by default each stands for one. Every mean over rows is then sum(s t) / sum(s) with these weights s:
+    the self-normalised (Hajek) mean of a sample of unequal probabilities (Sarndal, Swensson and Wretman 1992,
+    "Model Assisted Survey Sampling", section 5.7). Weights that are all 1 are the same as none.
+
     Raises NumberError for NaN, infinity and values out of range, InputError for lengths that differ.
     """
 
@@ -53,6 +58,7 @@ class Feedback:
     robust_target: FloatArray | None = None
     marginal_weight: FloatArray | None = None
     slate_weight: FloatArray | None = None
+    weight: FloatArray | None = None
 
     def __post_init__(self) -> None:
         n = np.size(self.reward)
@@ -70,6 +76,10 @@ class Feedback:
         _check_values("target", self.target, ~((self.target >= 0) & (self.target <= 1)), "[0, 1]")
         if self.marginal_weight is not None:
             _check_values("marginal_weight", self.marginal_weight, self.marginal_weight < 0, "[0, infinity)")
+        if self.weight is not None:
+            weight = _numbers("weight", self.weight, n)
+            _check_values("weight", weight, weight <= 0, "the numbers above 0")
+            object.__setattr__(self, "weight", None if (weight == 1.0).all() else weight)
 
     def __len__(self) -> int:
         return len(self.reward)
@@ -92,11 +102,11 @@ class Feedback:
         return FeedbackRows(weight, self.reward[chosen], **columns)
 
     def same_log(self, other: Feedback) -> bool:
-        """Whether both describe the same logged rows: equal rewards, propensities and clusters."""
-        if (self.cluster is None) != (other.cluster is None):
-            return False
-        if self.cluster is not None and other.cluster is not None and not _equal(self.cluster, other.cluster):
-            return False
+        """Whether both describe the same logged rows: equal rewards, propensities, clusters and weights."""
+        for name in ("cluster", "weight"):
+            mine, theirs = getattr(self, name), getattr(other, name)
+            if (mine is None) != (theirs is None) or (mine is not None and not _equal(mine, theirs)):
+                return False
         return _equal(self.reward, other.reward) and _equal(self.propensity, other.propensity)
 
 

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 UNKNOWN_NUMBER = "?"
 """Shown instead of a number that is not known."""
 
+LARGEST_WRITTEN_OUT = 1e15
+"""From here on a number is written as 1.234e+15."""
+
 _MOST_DECIMALS = 6
 
 
@@ -45,7 +48,10 @@ class NumberFormat:
         """Return a number as text, "?" where it is not finite."""
         if not math.isfinite(value):
             return UNKNOWN_NUMBER
-        return f"{value:{'+' if signed else ''},.{self.decimals}f}"
+        sign = "+" if signed else ""
+        if abs(value) >= LARGEST_WRITTEN_OUT:
+            return f"{value:{sign}.4g}"
+        return f"{value:{sign},.{self.decimals}f}"
 
     def interval(self, estimate: Estimate, *, signed: bool = False) -> str:
         """Return the interval of an estimate as text, such as "0.12 to 0.15".

@@ -54,7 +54,7 @@ class Statistic:
     @property
     def influences(self) -> FloatArray:
         """The (b,) sums of the influence values of each block's rows, in units of the statistic."""
-        return self.gradient[self.columns] @ self.summary.deviations[self.columns] / self.summary.n
+        return self.gradient[self.columns] @ self.summary.deviations[self.columns] / self.summary.total
 
     def at(self, means: FloatArray) -> tuple[float, FloatArray]:
         """Return the value and the gradient over `columns` at other means of `columns`."""
@@ -66,7 +66,7 @@ class Statistic:
     def curvature(self) -> FloatArray:
         """Return the second derivatives over `columns` at the means, by central differences of the gradient."""
         centre = self.summary.mean[self.columns]
-        spread = np.sqrt(np.maximum(np.diagonal(self.summary.scatter)[self.columns], 0.0)) / self.summary.n
+        spread = np.sqrt(np.maximum(np.diagonal(self.summary.scatter)[self.columns], 0.0)) / self.summary.total
         size = _STEP * np.where(centre == 0.0, spread, np.abs(centre))
         second = np.zeros((len(centre), len(centre)))
         for index in np.flatnonzero(size > 0):

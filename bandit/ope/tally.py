@@ -80,9 +80,10 @@ class Tally:
             part = slice(start, start + _ROWS)
             batch = [each.rows(part) for each in feedback]
             terms = np.stack([term(rows) for rows in batch for term in self._terms])
-            sums.add(terms, None if first.cluster is None else first.cluster[part])
+            stands_for = None if first.weight is None else first.weight[part]
+            sums.add(terms, None if first.cluster is None else first.cluster[part], stands_for)
             for policy, rows in enumerate(batch):
-                self._observed.add(policy, rows)
+                self._observed.add(policy, rows, stands_for)
 
     @np.errstate(over="ignore", invalid="ignore")
     def __add__(self, other: Tally) -> Tally:
@@ -215,7 +216,7 @@ class Tally:
             high=float(high),
             n=summary.n,
             effective_sample_size=min(
-                self._observed.effective_sample_size(each, summary.n * mean_weights[each]) for each in policies
+                self._observed.effective_sample_size(each, summary.total * mean_weights[each]) for each in policies
             ),
             max_weight=max(float(self._observed.largest[policy]) for policy in policies),
             mean_weight=float(mean_weights[policies[0]]),
@@ -260,7 +261,9 @@ class Tally:
             raise InputError(f"{len(feedback)} feedbacks for {self.policies} policies; give one per policy")
         first = feedback[0]
         if not all(first.same_log(other) for other in feedback[1:]):
-            raise InputError("the policies' rewards, propensities or clusters differ; give feedback on the same rows")
+            raise InputError(
+                "the policies' rewards, propensities, clusters or weights differ; give feedback on the same rows"
+            )
         for each in feedback:
             check_needs(self.estimators, each.has)
         return first

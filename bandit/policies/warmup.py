@@ -59,6 +59,8 @@ class Warmup:
             "weight": kept.weight,
             "was_weight": previous.weight,
         }
+        if batch.stands_for is not None:  # no key where each stands for one, as in older states
+            arrays["stands_for"] = batch.stands_for
         arrays["eligible"] = np.packbits(kept.eligible, axis=1)
         arrays["customers"] = np.array(kept.contexts.customers.tolist(), dtype=np.str_)
         arrays |= {f"context/{name}": column for name, column in kept.contexts.columns.items()}
@@ -106,7 +108,7 @@ class Warmup:
         return warmup
 
 
-_MAY_BE_EMPTY = {"time", "weight", "was_weight"}
+_MAY_BE_EMPTY = {"time", "weight", "was_weight", "stands_for"}
 _COLUMN_KINDS = {
     "offer": "i",
     "propensity": "f",
@@ -120,6 +122,7 @@ _COLUMN_KINDS = {
     "time": "i",
     "weight": "f",
     "was_weight": "f",
+    "stands_for": "f",
 }
 """Numpy kinds of the columns, by their names in a policy's state, which must not change."""
 
@@ -135,6 +138,7 @@ def _outcomes(contexts: Contexts, eligible: BoolArray, values: Mapping[str, Any]
         values["revenue"],
         values["reward"],
         values.get("time", np.empty(0, dtype=np.int64)),
+        values.get("stands_for", np.empty(0)),
     )
     previous = Previous(
         values["restated"],

@@ -46,6 +46,7 @@ def whole_line(found: LogBreakdown, unit: str, *, binary: bool) -> str:
         rate = f"{count(whole.events)} responded"
     earned = "" if binary else f", and a decision earned {_bounds(whole.value)} in {unit}"
     decisions, customers = counted(whole.n, "settled decision"), counted(whole.customers, "customer")
+    decisions += "" if whole.stands_for == whole.n else f" that stand for {whole.stands_for:,.0f}"
     return f"Of {decisions} of {customers} {rate}{earned}, as it happened."
 
 

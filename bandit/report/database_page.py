@@ -59,6 +59,7 @@ This page is made from the schema by `python -m bandit.report.database_page`.
     decision_weights -- decisions
     imports >- catalogues
     carried_policies >- policies
+    changed_states >- policies
     learned >- decisions
     learned >- policy_steps >- policies
     snapshots >- policies -- learning_reach

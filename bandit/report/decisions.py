@@ -45,7 +45,12 @@ def decision_json(
             for index in _top(decision, top)
         ],
         "removed": [
-            {"rule": removal.rule, "reason": removal.reason, "n_offers": len(removal.offers)}
+            {
+                "rule": removal.rule,
+                "reason": removal.reason,
+                "n_offers": len(removal.offers),
+                "n_combinations": removal.combinations,
+            }
             for removal in decision.reasons
         ],
     }
@@ -107,7 +112,9 @@ def decision_tables(
         removed.add_column("reason", overflow="fold")
         removed.add_column("offers", justify="right")
         for removal in decision.reasons:
-            removed.add_row(str(removal.rule), escape(removal.reason), count(len(removal.offers)))
+            never = removal.combinations
+            offers = f"{count(never)} never offered" if never else count(len(removal.offers))
+            removed.add_row(str(removal.rule), escape(removal.reason), offers)
         tables.append(removed)
     return tables
 
@@ -121,10 +128,13 @@ def learned_table(learned: LearnReport, policy: str) -> Table:
         "n": "outcomes learned",
         "n_restated": "of these updates",
         "n_skipped": "skipped (offer not in this catalogue)",
+        "n_uncounted": "with an event that does not count",
         "step": "steps so far",
     }
     numbers = asdict(learned)
     for key, said in words.items():
+        if key == "n_uncounted" and not numbers[key]:
+            continue
         table.add_row(said, count(numbers[key]))
     return table
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from rich.markup import escape
 from rich.table import Table
 
+from bandit.printable import decisions_that_count
 from bandit.report.numbers import UNKNOWN_NUMBER, NumberFormat, count, counted
 from bandit.report.verdicts import CANNOT_TELL, SIGNS, VerdictOn, signed_cell, verdict_sentences
 
@@ -144,7 +145,7 @@ def evaluation_lines(evaluation: Evaluation, *, details: bool = False) -> list[s
     With `details` every finding is among them, else those that cast a doubt.
     """
     of = "" if evaluation.customers is None else f" of {counted(evaluation.customers, 'customer')}"
-    lines = [f"Judged on {counted(evaluation.n, 'decision')}{of}."]
+    lines = [f"Judged on {decisions_that_count(evaluation.n, evaluation.stands_for)}{of}."]
     if evaluation.learned_on:
         lines.append(
             "The log was split by customer: policies that learn did so from "

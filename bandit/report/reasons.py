@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bandit.report.numbers import count
+from bandit.report.numbers import count, counted
 from bandit.report.reason_words import (
     capital,
     decimals_for,
@@ -80,9 +80,11 @@ def reason_view(explanation: DecisionExplanation) -> ReasonView:
         eligible=_eligible(explanation),
         removed=tuple(
             (
-                f"{count(each.n_offers)} offer{'s' if each.n_offers != 1 else ''}",
+                counted(each.n_combinations, "combination") if each.n_combinations else counted(each.n_offers, "offer"),
                 safe(each.reason),
-                f"rule {each.rule}" + (f", as {safe(each.condition)}" if each.condition else ""),
+                f"rule {each.rule}, for everybody"
+                if each.n_combinations
+                else f"rule {each.rule}" + (f", as {safe(each.condition)}" if each.condition else ""),
             )
             for each in explanation.removals
         ),
@@ -168,7 +170,8 @@ def _after(step: int) -> str:
 def _eligible(explanation: DecisionExplanation) -> str:
     n, every = explanation.n_eligible, explanation.n_offers
     if n == every:
-        return f"All {count(every)} offers were eligible." if every > 1 else "The catalogue has this one offer."
+        alone = f"All {count(every)} offers were eligible" if every > 1 else "The catalogue has this one offer"
+        return f"{alone}; never offered are" if explanation.removals else f"{alone}."
     ending = "; removed were" if explanation.removals else "."
     return f"{count(n)} of {count(every)} offers {'was' if n == 1 else 'were'} eligible{ending}"
 

@@ -66,6 +66,12 @@ def _lines(status: LiveStatus, guardrails: Sequence[GuardrailStatus]) -> list[tu
         ("decisions", f"{made}, in all {count(status.decisions)}; the last {last}"),
         ("conversions", f"today {count(status.conversions_today)}, in 7 days {count(status.conversions_week)}"),
     ]
+    if status.events.uses:
+        lines.append(("events", status.events.words()))
+    if status.events.problem is not None:
+        lines.append(("no conversion", status.events.problem))
+    elif status.events.notes:
+        lines.append(("look at", f"see `offer-bandit doctor {shlex.quote(plain(status.path, _LONGEST))}`"))
     lines += [("learning", _learning(each)) for each in status.learning]
     if status.took_over is not None:
         lines.append(("took over", plain(status.took_over, _LONGEST)))

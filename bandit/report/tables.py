@@ -7,7 +7,7 @@ import io
 import math
 from typing import TYPE_CHECKING
 
-from bandit.ope.numbers import NumberFormat
+from bandit.ope.numbers import LARGEST_WRITTEN_OUT, NumberFormat
 from bandit.printable import plain
 
 if TYPE_CHECKING:
@@ -101,7 +101,9 @@ def _markdown_cell(value: Cell, numbers: NumberFormat | None) -> str:
         return f"{value:,}"
     if numbers is not None:
         return numbers.number(value)
-    return f"{value:,.0f}" if abs(value) >= 10.0**_FIGURES else f"{value:.{_FIGURES}g}"
+    if 10.0**_FIGURES <= abs(value) < LARGEST_WRITTEN_OUT:
+        return f"{value:,.0f}"
+    return f"{value:.{_FIGURES}g}"
 
 
 def _csv_cell(value: Cell) -> str | int | float:

@@ -9,8 +9,8 @@ from numbers import Integral, Real
 from typing import TypeVar
 
 from bandit.catalogue import Catalogue
-from bandit.catalogue.facts import shown
 from bandit.catalogue.live_schema import RolloutMode
+from bandit.catalogue.plain_values import shown
 from bandit.clock import now
 from bandit.domain import MICROSECONDS
 from bandit.errors import InputError, PolicyError

@@ -29,6 +29,7 @@ from bandit.store.sqlite_errors import is_closed, is_outage
 from bandit.store.store import Store
 from bandit.store.tables.carried_policies import CarriedPolicyRow
 from bandit.store.tables.decision_arms import ArmColumns, ArmRows
+from bandit.store.tables.event_use import EventCounts, EventShape
 from bandit.store.tables.leases import Lease, learning_lease
 from bandit.store.tables.repeats import HeldDecisions, HoldRequest, RepeatRow, RepeatRows
 from bandit.store.tables.rollout_changes import RolloutChangeRow
@@ -49,8 +50,10 @@ __all__ = [
     "DeletionTarget",
     "DueColumns",
     "EventColumns",
+    "EventCounts",
     "EventReceipt",
     "EventRows",
+    "EventShape",
     "FoldReport",
     "GroupSizes",
     "HeldDecisions",

@@ -31,10 +31,15 @@ _PLAIN_JSON = frozenset[type]({str, int, float, bool, type(None)})
 
 
 class ContextDecoder:
-    """Decodes stored JSON texts into a checked batch, column by column; facts that are not declared are skipped."""
+    """Decodes stored JSON texts into a checked batch, column by column; facts that are not declared are skipped.
 
-    def __init__(self, catalogue: Catalogue) -> None:
+    Texts are read as they were when the decision was made (`exact`), which is what repeats a decision or a step of
+    learning. Without `exact` they are compared in normal form, as new ones are: for the analysis of a log.
+    """
+
+    def __init__(self, catalogue: Catalogue, *, exact: bool = True) -> None:
         self._catalogue = catalogue
+        self._exact = exact
         self._facts = tuple(catalogue.facts.items())
         # Decoding into a struct with one field a fact builds no dictionaries and skips undeclared facts.
         fields = {f"f{place}": name for place, name in enumerate(catalogue.facts)}
@@ -63,10 +68,10 @@ class ContextDecoder:
             name: _column(self._values(rows, f"f{place}"), fact.kind) for place, (name, fact) in enumerate(self._facts)
         }
         try:
-            return self._catalogue.contexts(columns, customers)
+            return self._catalogue.contexts(columns, customers, exact=self._exact)
         except ContextError:
             valid = {name: _only_valid(fact, columns[name]) for name, fact in self._facts}
-            return self._catalogue.contexts(valid, customers)
+            return self._catalogue.contexts(valid, customers, exact=self._exact)
 
     def _values(self, rows: Sequence[object], field: str) -> list[object]:
         """Return a fact's value in each row, by its name or, where that is not there, by an earlier name of it."""
@@ -137,14 +142,16 @@ class CatalogueTranslation:
     Creating one reads nothing; each call reads only what its decisions need, independent of the size of the log.
     """
 
-    def __init__(self, store: Store, catalogue: Catalogue, objective: Objective | None = None) -> None:
-        """Compute rewards by `objective`, by default that of the catalogue."""
+    def __init__(
+        self, store: Store, catalogue: Catalogue, objective: Objective | None = None, *, exact: bool = True
+    ) -> None:
+        """Compute rewards by `objective`, by default that of the catalogue; `exact` is that of `ContextDecoder`."""
         self._store = store
         self._unknown_policies: tuple[int, ...] = ()
         self._newest_policy = -1
         self.catalogue = catalogue
         self.objective = catalogue.objective if objective is None else objective
-        self.contexts = ContextDecoder(catalogue)
+        self.contexts = ContextDecoder(catalogue, exact=exact)
         self.offer_map = OfferMap(store, catalogue)
 
     def decisions(self, columns: DecisionColumns, *, masks: bool = True) -> tuple[IntArray, LoggedBatch]:
@@ -161,20 +168,27 @@ class CatalogueTranslation:
             contexts=self.contexts.read(kept.context, kept.customer),
             offer=offer,
             eligible=self.offer_map.masks(kept.catalogue_id, kept.eligible_set_id) if masks else _no_masks(len(kept)),
-            propensity=self._propensity(kept),
+            propensity=self.propensity(kept),
             converted=kept.converted,
             revenue=kept.revenue,
             reward=reward,
             time=kept.time,
+            weight=_weights(kept.weight),
         )
 
-    def _propensity(self, columns: DecisionColumns) -> FloatArray:
+    def propensity(self, columns: DecisionColumns) -> FloatArray:
+        """Return the propensities of some decisions, NaN where they are not known."""
         newest = int(columns.policy_id.max(initial=-1))
         if newest > self._newest_policy:  # new policies, perhaps placeholders: there was an import since the last call
             self._newest_policy, self._unknown_policies = newest, self._store.catalogues.unknown_policies()
         if not self._unknown_policies:
             return columns.propensity
         return np.where(np.isin(columns.policy_id, self._unknown_policies), np.nan, columns.propensity)
+
+
+def _weights(weight: FloatArray) -> FloatArray:
+    """Return the weights, empty where all are 1."""
+    return weight[:0] if (weight == 1.0).all() else weight
 
 
 def _no_masks(n: int) -> BoolArray:
@@ -184,7 +198,7 @@ def _no_masks(n: int) -> BoolArray:
 def _only_valid(fact: Fact, values: Sequence[object] | ObjectArray) -> Sequence[object] | ObjectArray:
     """Return the column with None in place of invalid values; each distinct value is checked once."""
     try:
-        fact.parse(values)
+        fact.parse(values, exact=True)
     except ContextError:
         kinds = list(map(type, values))
         keys = list(zip(kinds, values, strict=True))
@@ -201,7 +215,7 @@ def _only_valid(fact: Fact, values: Sequence[object] | ObjectArray) -> Sequence[
 
 def _is_valid(fact: Fact, value: object) -> bool:
     try:
-        fact.parse([value])
+        fact.parse([value], exact=True)
     except ContextError:
         return False
     return True

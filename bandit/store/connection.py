@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 
 from bandit.errors import StoreError
 from bandit.store.connection_setup import Durability, prepare
-from bandit.store.database_file import check_before_opening
+from bandit.store.database_file import check_before_opening, file_size, wal_path
 from bandit.store.fork_safety import register_for_fork
-from bandit.store.sqlite_errors import is_busy, raise_store_error
+from bandit.store.sqlite_errors import is_busy, is_unwritable, raise_store_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -124,21 +124,37 @@ class Connection:
         if self._closed:
             raise StoreError(f"{self.path}: the store is closed; open it again")
         with self.translated_errors():
-            mode = "ro" if self.read_only else "rwc"
-            opened = self._open = sqlite3.connect(
-                f"{self.path.absolute().as_uri()}?mode={mode}",
-                uri=True,
-                timeout=self.busy_timeout,
-                isolation_level=None,
-                check_same_thread=False,
-                cached_statements=256,
-            )
+            if not self.read_only:
+                return self._connect_as("mode=rwc")
             try:
-                prepare(opened, self.path, self.durability, self.busy_timeout, read_only=self.read_only)
-            except BaseException:
-                opened.close()
-                self._open = None
-                raise
+                return self._connect_as("mode=ro")
+            except sqlite3.OperationalError as fault:
+                if not is_unwritable(fault):
+                    raise
+                # Readers share a small file beside the database, which SQLite cannot make in this folder.
+                if file_size(wal_path(self.path)):
+                    raise StoreError(
+                        f"{self.path}: has changes in {wal_path(self.path).name} that cannot be read in a folder where "
+                        "nothing may be written; copy both files to another folder"
+                    ) from fault
+                return self._connect_as("immutable=1")
+
+    def _connect_as(self, mode: str) -> sqlite3.Connection:
+        """Open the file in a mode of SQLite's, and prepare the connection."""
+        opened = self._open = sqlite3.connect(
+            f"{self.path.absolute().as_uri()}?{mode}",
+            uri=True,
+            timeout=self.busy_timeout,
+            isolation_level=None,
+            check_same_thread=False,
+            cached_statements=256,
+        )
+        try:
+            prepare(opened, self.path, self.durability, self.busy_timeout, read_only=self.read_only)
+        except BaseException:
+            opened.close()
+            self._open = None
+            raise
         return opened
 
     def transaction(self) -> AbstractContextManager[None]:

@@ -29,6 +29,8 @@ def prepare(
     raw.execute("PRAGMA recursive_triggers = ON")  # without it, REPLACE would delete rows behind the guards
     raw.execute(f"PRAGMA cache_size = {-_CACHE_KIB:d}")
     if read_only:
+        if not version:
+            raise StoreError(f"{path}: is an empty file; import a log into it, or open an engine on it")
         if version < schema.VERSION:
             raise StoreError(
                 f"{path}: has version {version} of the schema, {schema.VERSION} is needed; open it once for writing "

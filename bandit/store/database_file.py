@@ -37,6 +37,11 @@ def sync_directory(folder: Path) -> None:
 
 def check_before_opening(path: Path, *, read_only: bool) -> None:
     """StoreError for a path that cannot be a store, and for a truncated file, which SQLite would notice late."""
+    if path.name == ":memory:" or str(path).startswith("file:"):
+        raise StoreError(
+            f'"{path}" is no path of a file; a log outlives its program, so give a path such as offers.db (in a test, '
+            "one in a temporary folder)"
+        )
     try:
         if path.is_dir():
             raise StoreError(f"{path}: is a directory; give the path of a file in it")

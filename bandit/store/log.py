@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bandit.domain import DecisionLabels
+from bandit.domain import DecisionLabels, OutsideReason
 from bandit.errors import StoreError
+from bandit.printable import plain
+from bandit.store.available_offers import AvailableOffers, Reason
 from bandit.store.catalogue_translation import CatalogueTranslation
 from bandit.store.records import Activation, Where, object_array
 
@@ -25,6 +28,9 @@ if TYPE_CHECKING:
 _IMPORTED = "import"
 """The label of the policy of decisions that were imported with their propensities."""
 
+_COUNTED_ROWS = 65_536
+"""Decisions read at a time to be counted."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Tally:
@@ -34,13 +40,15 @@ class _Tally:
     left_out: int
     still_open: int
     not_activated: int
+    outside: tuple[OutsideReason, ...]
 
 
 class StoreLog:
     """A `bandit.domain.Log` of the decisions that were in the store when it was opened.
 
-    Offers and eligible sets of other catalogue versions are mapped by the names of their options; `left_out` counts the
-    decisions whose offer `catalogue` does not have. Decisions imported without propensities have the propensity NaN.
+    Offers and eligible sets of other catalogue versions are mapped by the names of their options, and what was eligible
+    then is reduced to what the rules of `catalogue` leave; `left_out` counts the decisions whose offer it does not have
+    or a rule of it removes. Decisions imported without propensities have the propensity NaN.
     `where` is its filter and `through` the number of its last decision.
     Where the objective has an `activation`, decisions without that event are left out: `not_activated` counts them.
     Memory and the cost of creation do not grow with the log: the first use of `n`, `left_out` or `still_open` counts
@@ -51,7 +59,8 @@ class StoreLog:
         self, store: Store, catalogue: Catalogue, objective: Objective | None = None, *, where: Where | None = None
     ) -> None:
         self._store = store
-        self._translation = CatalogueTranslation(store, catalogue, objective)
+        self._translation = CatalogueTranslation(store, catalogue, objective, exact=False)
+        self._offers = AvailableOffers(store, self._translation)
         activation = Activation.of(self._translation.objective)
         self.where = replace(Where() if where is None else where, activation=activation)
         self.through = store.decisions.last_seq()
@@ -68,13 +77,23 @@ class StoreLog:
 
     @property
     def left_out(self) -> int:
-        """The number of decisions whose offer the catalogue does not have."""
+        """The number of decisions whose offer no policy of the catalogue can choose; `outside` yields them."""
         return self._tally.left_out
+
+    @property
+    def outside_reasons(self) -> tuple[OutsideReason, ...]:
+        """Why no policy can choose the offers of the `left_out` decisions, with their numbers."""
+        return self._tally.outside
 
     @property
     def still_open(self) -> int:
         """The number of decisions that `where.settled_before` leaves out."""
         return self._tally.still_open
+
+    @cached_property
+    def notices(self) -> tuple[str, ...]:
+        """What was noticed when files were imported into the store, as sentences without a full stop."""
+        return tuple(finding.sentence for finding in self._store.imports.findings())
 
     @property
     def activation(self) -> str | None:
@@ -106,9 +125,18 @@ class StoreLog:
         for _, batch in self._pages(size):
             yield batch
 
-    def outside(self, size: int = 65_536) -> Iterator[LoggedBatch]:  # noqa: ARG002 - as the protocol has it
-        """Yield nothing yet."""
-        return iter(())
+    def outside(self, size: int = 65_536) -> Iterator[LoggedBatch]:
+        """Yield the `left_out` decisions in order, in batches of at most `size`; their offer is -1.
+
+        Their costs are those of the options in the catalogue, and for options that it does not have those of the
+        version under which they were decided.
+        """
+        if not self.left_out:
+            return
+        for page in self._all_pages(size):
+            batch = self._offers.outside(page)
+            if len(batch):
+                yield batch
 
     def labelled(self, size: int = 65_536) -> Iterator[tuple[LoggedBatch, DecisionLabels]]:
         """Yield the batches with the group of each customer, and the kind and number of each policy."""
@@ -121,6 +149,13 @@ class StoreLog:
 
     def _pages(self, size: int) -> Iterator[tuple[DecisionColumns, LoggedBatch]]:
         """Yield the batches, each with the columns that the store has of its decisions."""
+        for page in self._all_pages(size):
+            rows, batch = self._offers.inside(page)
+            if len(batch):
+                yield (page if len(rows) == len(page) else page.take(rows)), batch
+
+    def _all_pages(self, size: int) -> Iterator[DecisionColumns]:
+        """Yield all decisions of the filter, whatever their offer."""
         if size < 1:
             raise StoreError(f"a batch has at least one decision; seen size {size}")
         objective = self._translation.objective
@@ -137,9 +172,7 @@ class StoreLog:
             if not len(page):
                 return
             after = int(page.seq[-1])
-            rows, batch = self._translation.decisions(page)
-            if len(batch):
-                yield (page if len(rows) == len(page) else page.take(rows)), batch
+            yield page
 
     def decisions(self, columns: DecisionColumns, *, masks: bool = True) -> tuple[IntArray, LoggedBatch]:
         """Return the rows whose offer the catalogue has, and these decisions as a batch.
@@ -152,13 +185,18 @@ class StoreLog:
     def _tally(self) -> _Tally:
         where = self.where
         catalogue_ids, offers, counts = self._store.decisions.tally(where, self.through)
-        known = self._translation.offer_map.offers(catalogue_ids, offers) >= 0
         settled = total = int(counts.sum())
         if where.activation is not None:
             settled = total = self._total(replace(where, activation=None))
         if where.settled_before is not None:
             total = self._total(replace(where, activation=None, settled_before=None))
-        return _Tally(int(counts[known].sum()), int(counts[~known].sum()), total - settled, settled - int(counts.sum()))
+        if self._offers.depend_on_facts(catalogue_ids):
+            outside = sum(map(self._offers.count, self._all_pages(_COUNTED_ROWS)), Counter[Reason]())
+        else:
+            outside = self._offers.count_all(catalogue_ids, offers, counts)
+        left_out, every = outside.total(), int(counts.sum())
+        reasons = tuple(OutsideReason(plain(words), n, known) for (words, known), n in outside.most_common() if n)
+        return _Tally(every - left_out, left_out, total - settled, settled - every, reasons)
 
     def _total(self, where: Where) -> int:
         return int(self._store.decisions.tally(where, self.through)[2].sum())

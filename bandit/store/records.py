@@ -5,7 +5,7 @@ Shapes: n rows, N offers of a catalogue. Times are whole microseconds since 1970
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,6 +15,7 @@ from bandit.domain import BoolArray, FloatArray, IntArray, ObjectArray
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from bandit.catalogue.events import EventNote
     from bandit.catalogue.objective import Objective
     from bandit.store.tables.decision_arms import ArmRows
 
@@ -36,6 +37,7 @@ class DecisionRows:
     returns the JSON of what the rules removed for a row; it is called only for eligible sets that are new.
     Row i has the position `first_position + i` in its batch. `customer_keys` are the customers in stored form, if the
     caller has them already; otherwise the store computes them. `arms` are those of a roll-out that served them.
+    `weights` (n,) above 0 are how many decisions each stands for, one where there are none.
     """
 
     decision_ids: Sequence[str]
@@ -57,6 +59,7 @@ class DecisionRows:
     removals: Callable[[int], str] | None = None
     customer_keys: Sequence[str] | ObjectArray | None = None
     arms: ArmRows | None = None
+    weights: FloatArray | None = None
 
     def __len__(self) -> int:
         return len(self.decision_ids)
@@ -68,7 +71,8 @@ class EventRows:
 
     Decisions are named by `decision_ids`, or by `seq` as `DecisionWriter.append` returned it. An event id of None is
     the event's name. With `time_given` false, `time` is only the time of arrival: a correction keeps the time of the
-    event that it corrects.
+    event that it corrects. `on_delays` is called with how long after its decision each event came, (n,) microseconds,
+    once they are written; not for events named by `seq`, nor while they wait in the spool.
     """
 
     event: str | Sequence[str]
@@ -80,6 +84,7 @@ class EventRows:
     event_ids: Sequence[str | None] | None = None
     time_given: bool = True
     recorded_at: int | None = None
+    on_delays: Callable[[IntArray], None] | None = None
 
     def __len__(self) -> int:
         return len(self.time)
@@ -87,12 +92,20 @@ class EventRows:
 
 @dataclass(frozen=True, slots=True)
 class EventReceipt:
-    """How many of the appended events were new, repeated or corrections; `n_spooled` wait in the spool, unchecked."""
+    """How many of the appended events were new, repeated or corrections; `n_spooled` wait in the spool, unchecked.
+
+    `notes` say which of the events do not count, or not as their sender may think, and why.
+    """
 
     n_new: int
     n_repeated: int
     n_corrected: int
     n_spooled: int = 0
+    notes: tuple[EventNote, ...] = ()
+
+    def to_dict(self) -> dict[str, object]:
+        """Return plain JSON values."""
+        return asdict(self)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -103,6 +116,7 @@ class DecisionColumns:
     for decisions imported with their propensities, and that of `Catalogues.unknown_policy` for those imported without,
     whose `propensity` is the meaningless `PLACEHOLDER`. `converted`, `revenue` and `value` count events within the
     window; `closed` and `n_events` count all current events; `last_event_id` is 0 for a decision without events.
+    `weight` is how many decisions each stands for, as a rule 1.
     """
 
     seq: IntArray
@@ -128,6 +142,7 @@ class DecisionColumns:
     closed: BoolArray
     n_events: IntArray
     last_event_id: IntArray
+    weight: FloatArray
 
     def __len__(self) -> int:
         return len(self.seq)
@@ -192,19 +207,21 @@ class Where:
 
 @dataclass(frozen=True, slots=True)
 class CatalogueRow:
-    """A catalogue version in the store."""
+    """A catalogue version in the store; `extends` is the one that an import extended to it, None for one given."""
 
     id: int
     version: str
     name: str
+    extends: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class PolicyRow:
     """A policy: its settings over a catalogue version.
 
-    Its state is the fold of its steps from `base_step` on. Decisions made with a state before `decides_from` cannot be
-    recomputed, because part of what was learned by then has been deleted.
+    Its state is the fold of its steps from `base_step` on. Decisions made with a state before `decides_from`, or of a
+    step in one of the ranges `changed` (first and last step), cannot be recomputed, because part of what was learned
+    by then has been deleted.
     """
 
     id: int
@@ -212,6 +229,14 @@ class PolicyRow:
     spec: Mapping[str, object]
     base_step: int = 0
     decides_from: int = 0
+    changed: tuple[tuple[int, int], ...] = ()
+
+    def has_state_of(self, steps: IntArray) -> BoolArray:
+        """Return whether the state of each step is the one that decided, (n,)."""
+        kept = np.asarray(steps >= self.decides_from)
+        for first, last in self.changed:
+            kept &= (steps < first) | (steps > last)
+        return kept
 
 
 @dataclass(frozen=True, slots=True)

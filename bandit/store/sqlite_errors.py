@@ -51,6 +51,11 @@ def is_busy(fault: sqlite3.Error) -> bool:
     return _code(fault) == sqlite3.SQLITE_BUSY
 
 
+def is_unwritable(fault: sqlite3.Error) -> bool:
+    """Say whether a file could not be made or written beside the database."""
+    return _code(fault) in {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN}
+
+
 def is_outage(fault: StoreError) -> bool:
     """Say whether the database is at fault (locked, full, damaged), not the data to write and not a closed store."""
     return isinstance(fault.__cause__, sqlite3.Error) and not isinstance(

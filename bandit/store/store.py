@@ -24,7 +24,10 @@ from bandit.store.tables.decision_arms import DecisionArms
 from bandit.store.tables.decision_reader import DecisionReader
 from bandit.store.tables.decision_writer import DecisionWriter
 from bandit.store.tables.eligible_sets import EligibleSetTable
+from bandit.store.tables.event_use import EventUseReader
 from bandit.store.tables.event_writer import EventWriter
+from bandit.store.tables.fact_counts import FactCounts
+from bandit.store.tables.imports import Imports
 from bandit.store.tables.leases import Leases
 from bandit.store.tables.monitored_decisions import MonitoredDecisions
 from bandit.store.tables.repeats import Repeats
@@ -52,17 +55,20 @@ class Store:
         self.catalogues = Catalogues(connection)
         self.eligible_sets = EligibleSetTable(connection)
         self.decisions = DecisionReader(connection)
+        self.fact_counts = FactCounts(connection)
         self.repeats = Repeats(connection)
         self.decision_writer = DecisionWriter(connection, customers, self.eligible_sets, self.repeats)
         self.events = EventWriter(connection, self.repeats)
         self.ledger = Ledger(connection, self.decisions)
         self.carried = CarriedPolicies(connection)
         self.decision_arms = DecisionArms(connection)
+        self.imports = Imports(connection)
         self.leases = Leases(connection)
         self.rollout_changes = RolloutChanges(connection)
         self.served_arms = ServedArmsReader(connection)
         self.activity = ActivityReader(connection)
         self.monitored = MonitoredDecisions(connection)
+        self.event_use = EventUseReader(connection)
         self.deletion = Deletion(connection)
 
     @staticmethod

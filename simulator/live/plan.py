@@ -141,7 +141,7 @@ def declare_groups(
     groups: dict[str, object] = {**shares, "salt": salt}
     if "rules" in shares:
         groups["rules"] = {**rules, "share": shares["rules"]}
-    return Catalogue.from_dict({**catalogue.to_dict(), "groups": groups})
+    return Catalogue.from_stored({**catalogue.to_dict(), "groups": groups})
 
 
 def with_catalogue(market: Market, catalogue: Catalogue) -> Market:

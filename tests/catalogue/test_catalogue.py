@@ -12,6 +12,7 @@ from bandit.catalogue import eligibility
 from bandit.catalogue.catalogue import MAX_COMBINATIONS
 from bandit.catalogue.context_json import contexts_json
 from bandit.catalogue.offer_grid import OfferGrid
+from bandit.catalogue.text_form import is_missing_text, normal_text
 from bandit.errors import CatalogueError, ContextError, OfferError
 from tests.conftest import SPRING, draw_contexts
 
@@ -235,7 +236,7 @@ def test_malformed_toml_is_named_with_its_line(tmp_path):
 @pytest.mark.parametrize(
     ("context", "words"),
     [
-        ({"gender": 3}, "must be text"),
+        ({"gender": ["f"]}, "must be text"),
         ({"recency": "soon"}, "numeric"),
         ({"recency": float("nan")}, "NaN"),
         ({"recency": "nan"}, "numeric"),
@@ -274,7 +275,8 @@ def test_columns_and_rows_give_the_same_contexts(catalogue):
 def test_any_text_of_a_categorical_fact_finds_a_bucket(texts):
     catalogue = bandit.Catalogue.from_dict(SPRING)
     codes = catalogue.contexts({"gender": texts}).columns["gender"]
-    expected = [-1 if text in {None, ""} else {"f": 0, "m": 1}.get(text, 2) for text in texts]
+    forms = [normal_text(text or "") for text in texts]
+    expected = [-1 if is_missing_text(form or "null") else {"f": 0, "m": 1}.get(form, 2) for form in forms]
     assert codes.tolist() == expected
 
 

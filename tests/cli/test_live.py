@@ -47,15 +47,13 @@ def test_decide_starts_a_new_database_with_a_catalogue_and_a_policy(example, cap
 
 
 def test_record_is_idempotent_and_can_correct(example, capsys):
-    assert run(capsys, "decide", "offers.db", "anna", "--decision-id", "mine").code == 0
+    decided = ("--time", "2026-01-01T12:00:00+01:00")
+    assert run(capsys, "decide", "offers.db", "anna", "--decision-id", "mine", *decided).code == 0
     recorded = ("record", "offers.db", "mine", "purchase", "--json")
-    at = ("--time", "2027-01-31T18:00:00+01:00")
-    assert run(capsys, *recorded, "--revenue", "52", *at).json == {
-        "n_new": 1,
-        "n_repeated": 0,
-        "n_corrected": 0,
-        "n_spooled": 0,
-    }
+    at = ("--time", "2026-01-31T18:00:00+01:00")
+    receipt = run(capsys, *recorded, "--revenue", "52", *at).json
+    assert [note["fault"] for note in receipt.pop("notes")] == ["late"]
+    assert receipt == {"n_new": 1, "n_repeated": 0, "n_corrected": 0, "n_spooled": 0}
     assert run(capsys, *recorded, "--revenue", "52").json["n_repeated"] == 1
     refused = run(capsys, *recorded, "--revenue", "50")
     assert refused.code == 2
@@ -65,7 +63,7 @@ def test_record_is_idempotent_and_can_correct(example, capsys):
     with Store.open("offers.db") as store:
         events = store.decisions.events_of("mine")
     assert events.revenue[events.current].tolist()[:1] == [50.0]
-    assert events.time.tolist()[0] == 1_801_414_800 * MICROSECONDS
+    assert events.time.tolist()[0] == 1_769_878_800 * MICROSECONDS
 
 
 def test_learn_takes_up_where_it_stood(example, capsys):
@@ -76,6 +74,7 @@ def test_learn_takes_up_where_it_stood(example, capsys):
         "n_skipped": 0,
         "step": 1,
         "learner": True,
+        "n_uncounted": 0,
         "policy": "thompson sampling",
         "policy_id": 1,
     }

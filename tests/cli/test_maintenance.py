@@ -3,6 +3,7 @@
 from importlib import metadata
 
 import bandit
+from bandit.store.schema import VERSION
 from tests.cli.conftest import FACTS, run
 from tests.governance.conftest import WHO
 
@@ -65,7 +66,7 @@ def test_doctor_shows_the_state_of_upkeep(db, capsys):
     run(capsys, "erase", db, WHO, "--yes")
     found = run(capsys, "doctor", db, "--json").json
     database = found["database"]
-    assert database["schema version"] == 4
+    assert database["schema version"] == VERSION
     assert (database["erasures"], database["retention runs"], database["spools beside it"]) == (1, 0, 0)
     assert database["last backup"] is not None
     assert any("copy.db" in note for note in found["notes"])

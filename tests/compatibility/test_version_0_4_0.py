@@ -145,6 +145,7 @@ def test_the_log_folds_into_the_same_state(database, made, policy_id):
 
 
 @same_wabbit
+@pytest.mark.filterwarnings("ignore::bandit.errors.UndeclaredValueWarning")
 def test_each_policy_decides_and_learns_on_as_it_did(database, made):
     """The fixture's own story, in its order: each policy a year later, one after another in the same database."""
     offers, propensities = [], []

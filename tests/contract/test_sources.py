@@ -1,4 +1,4 @@
-"""What every source of columns does, whichever format it reads: CSV, Parquet, dsjson and dataframes."""
+"""What every source of columns does, whichever format it reads: CSV, Parquet, dsjson, JSON and dataframes."""
 
 import csv
 import gzip
@@ -12,6 +12,7 @@ from bandit.errors import LogFileError
 from bandit.logfiles.sources.csv import CsvSource
 from bandit.logfiles.sources.dsjson import DsjsonSource
 from bandit.logfiles.sources.frame import FrameSource
+from bandit.logfiles.sources.json_lines import JsonLinesSource
 from bandit.logfiles.sources.open_source import open_source
 from bandit.logfiles.sources.parquet import ParquetSource
 
@@ -56,6 +57,21 @@ def dsjson_bytes(rows):
     return "".join(f"{json.dumps({'offer_bandit': line}, ensure_ascii=False)}\n" for line in lines).encode()
 
 
+def json_bytes(rows):
+    lines = [dict(zip(rows, values, strict=True)) for values in zip(*rows.values(), strict=True)]
+    return "".join(f"{json.dumps(line, ensure_ascii=False)}\n" for line in lines).encode()
+
+
+def json_source(folder, rows):
+    (folder / "log.json").write_bytes(json_bytes(rows))
+    return JsonLinesSource(folder / "log.json")
+
+
+def zipped_json_source(folder, rows):
+    (folder / "log.json.gz").write_bytes(gzip.compress(json_bytes(rows), mtime=0))
+    return JsonLinesSource(folder / "log.json.gz")
+
+
 def csv_source(folder, rows):
     (folder / "log.csv").write_bytes(csv_bytes(rows))
     return CsvSource(folder / "log.csv", ",")
@@ -90,6 +106,8 @@ SOURCES = {
     "csv.gz": zipped_csv_source,
     "dsjson": dsjson_source,
     "dsjson.gz": zipped_dsjson_source,
+    "json": json_source,
+    "json.gz": zipped_json_source,
     "parquet": parquet_source,
     "frame": frame_source,
 }
@@ -160,9 +178,9 @@ def test_the_columns_are_named(make):
 
 
 def test_a_missing_column_is_refused_by_its_name_or_blank_where_columns_are_paths(make):
-    """A line of dsjson leaves out what it does not have, so that a path it lacks is a blank."""
+    """An object of JSON leaves out what it does not have, so that a path it lacks is a blank."""
     source = make()
-    if isinstance(source, DsjsonSource):
+    if isinstance(source, (DsjsonSource, JsonLinesSource)):
         assert read(source, ("id", "weather"))[0] == {"id": TEXTS["id"], "weather": [""] * N}
         return
     with pytest.raises(LogFileError, match=r'has no column "weather"; the columns are "name", "id", "amount"'):

@@ -12,7 +12,7 @@ from bandit import Catalogue, SegmentRules
 from bandit.catalogue.condition_syntax import _SIGNS
 from bandit.catalogue.file_tables import CatalogueFile
 from bandit.catalogue.group_schema import SegmentRulesFile
-from bandit.catalogue.schema import _gather_attributes
+from bandit.catalogue.schema import SETTINGS_AMONG_FACTS, _gather_attributes
 from bandit.logfiles import LogMapping
 from bandit.logfiles.mapping.schema import LookupSection, MappingDocument, OptionSource
 from tests.docs import regenerate
@@ -69,8 +69,9 @@ def read_example(name):
 
 
 def as_structure(catalogue):
-    """A catalogue's content with its free keys where the structure has them: those of options, and `undeclared`."""
-    catalogue["undeclared"] = catalogue["context"].pop("undeclared")
+    """A catalogue's content with its free keys where the structure has them: options, and settings of [context]."""
+    for name in SETTINGS_AMONG_FACTS:
+        catalogue[name] = catalogue["context"].pop(name)
     return catalogue | {"dimensions": _gather_attributes(catalogue["dimensions"])}
 
 

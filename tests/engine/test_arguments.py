@@ -6,18 +6,22 @@ import numpy as np
 import pytest
 
 from bandit.catalogue.schema import MAX_NAME
-from bandit.engine.arguments import check_texts, checked_amounts, checked_events, checked_text, checked_times
+from bandit.domain import MICROSECONDS
+from bandit.engine.arguments import checked_amounts, checked_events, checked_text, checked_texts, checked_times
 from bandit.errors import InputError, NumberError
+
+NOW = 1_700_000_000 * MICROSECONDS
+"""The test's present: 2023-11-14."""
 
 
 def clock():
-    return 5
+    return NOW
 
 
 @pytest.mark.parametrize("text", ["a", "x" * MAX_NAME, "kund № 7"])
 def test_a_text_that_can_be_stored_is_returned_as_it_is(text):
     assert checked_text("customer", text) is text
-    check_texts("customer", [text, text])
+    checked_texts("customer", [text, text])
 
 
 @pytest.mark.parametrize("text", ["", None, 3, b"bytes", "x" * (MAX_NAME + 1), "half \ud83d"])
@@ -25,13 +29,13 @@ def test_what_cannot_be_stored_is_refused_alone_and_among_others(text):
     with pytest.raises(InputError, match="a customer"):
         checked_text("customer", text)
     with pytest.raises(InputError, match="a customer"):
-        check_texts("customer", ["sound", text, "sound"])
+        checked_texts("customer", ["sound", text, "sound"])
 
 
 def test_one_moment_is_the_time_of_all_rows():
-    assert checked_times(None, 3, clock).tolist() == [5, 5, 5]
-    assert checked_times(datetime(1970, 1, 1, 0, 0, 1, tzinfo=UTC), 2, clock).tolist() == [1_000_000] * 2
-    assert checked_times(np.array([1, 2], dtype=np.int32), 2, clock).dtype == np.int64
+    assert checked_times(None, 3, clock).tolist() == [NOW] * 3
+    assert checked_times(datetime(2023, 11, 14, 22, 13, 20, tzinfo=UTC), 2, clock).tolist() == [NOW] * 2
+    assert checked_times(np.array([NOW, NOW + 1], dtype=np.uint64), 2, clock).dtype == np.int64
 
 
 @pytest.mark.parametrize("times", [np.array([1.5]), np.array(["2026"]), np.array([2**62]), "today", True])
@@ -63,7 +67,7 @@ def test_amounts_that_cannot_be_added_up_are_refused(values, error):
 
 def test_events_are_rows_that_know_whether_their_time_was_given():
     rows = checked_events(["a", "b"], "purchase", np.array([1.0, 2.0]), None, None, [None, "e2"], clock)
-    assert (rows.time.tolist(), rows.recorded_at, rows.time_given) == ([5, 5], 5, False)
-    assert checked_events(["a"], ["closed"], None, None, 3, None, clock).time_given
+    assert (rows.time.tolist(), rows.recorded_at, rows.time_given) == ([NOW, NOW], NOW, False)
+    assert checked_events(["a"], ["closed"], None, None, NOW, None, clock).time_given
     with pytest.raises(InputError, match="event id"):
         checked_events(["a", "b"], "purchase", None, None, None, [None, ""], clock)

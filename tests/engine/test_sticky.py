@@ -27,9 +27,12 @@ HOUR = 3_600 * MICROSECONDS
 STICKY = {"for": "3d", "until": ["purchase"]}
 LOYAL = {"gender": "f", "recency": 3.0, "loyal": True}
 
+EVENTS = dict.fromkeys(("opened", "shown", "mistake"), "ignored")
+"""What is recorded beside the purchase, declared so that nobody is warned of it."""
+
 
 def with_sticky(**changes):
-    return bandit.Catalogue.from_dict(copy.deepcopy(SPRING) | {"sticky": STICKY} | changes)
+    return bandit.Catalogue.from_dict(copy.deepcopy(SPRING) | {"sticky": STICKY, "events": EVENTS} | changes)
 
 
 @pytest.fixture
@@ -293,7 +296,7 @@ class TestEvents:
             engine.record("two", "purchase", revenue=1.0)
 
     def test_an_activation_under_a_repeat_activates_the_original(self, serving):
-        shown = with_sticky(objective=SPRING["objective"] | {"activation": "shown"})
+        shown = with_sticky(objective=SPRING["objective"] | {"activation": "shown"}, events={"shown": "shown"})
         engine = serving(shown)
         engine.decide("c", LOYAL, decision_id="one")
         engine.decide("c", LOYAL, decision_id="two")

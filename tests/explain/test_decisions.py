@@ -73,7 +73,14 @@ class TestPolicy:
 
     def test_the_rules_that_held_are_listed_with_their_reasons_and_conditions(self, open_engine):
         found = open_engine().decide("a", {"loyal": False}).explain()
-        (removal,) = found.removals
+        always, removal = found.removals
+        assert (always.rule, always.reason, always.condition, always.n_offers, always.n_combinations) == (
+            1,
+            "margin floor",
+            "",
+            0,
+            2,
+        )
         assert (removal.rule, removal.reason, removal.condition, removal.n_offers) == (
             2,
             "for the loyal",

@@ -13,7 +13,7 @@ from bandit.ope.guardrail_rate import rate_bounds
 from bandit.store import Store
 from tests.conftest import SPRING
 from tests.engine.conftest import KEY, Clock
-from tests.store.rows import DAY, WEEK, decisions, events
+from tests.store.rows import DAY, HOUR, WEEK, decisions, events
 
 UNSUBSCRIBE = {"event": "unsubscribe", "at_most": 0.1}
 AGAINST = {"event": "unsubscribe", "against": "rules", "worse_by": 0.01}
@@ -59,10 +59,10 @@ class Live:
                 [(seq, arm, json.dumps({arm: 1.0})) for seq in np.asarray(seqs).tolist()],
             )
 
-    def event(self, *ids, event="unsubscribe", time=1, **more):
+    def event(self, *ids, event="unsubscribe", time=HOUR, **more):
         self.store.events.append(events(list(ids), event, time=time, **more))
 
-    def correct(self, decision_id, event_id, event, time=1):
+    def correct(self, decision_id, event_id, event, time=HOUR):
         """Replace an event of a decision by another one."""
         rows = events([decision_id], event, time=time, event_ids=[event_id])
         self.store.events.append(rows, correct=True)
@@ -165,7 +165,7 @@ class TestChanges:
         assert live.counted() == (2, 2)
         live.correct("b", "unsubscribe", "unsubscribe", time=2 * WEEK)
         assert live.counted() == (1, 2)
-        live.correct("b", "unsubscribe", "unsubscribe", time=3)
+        live.correct("b", "unsubscribe", "unsubscribe", time=HOUR)
         assert live.counted() == (2, 2)
 
     def test_a_second_event_keeps_a_decision_whose_first_one_was_corrected(self, live):

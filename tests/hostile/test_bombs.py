@@ -134,7 +134,10 @@ def test_a_row_that_never_ends_is_refused(tmp_path, monkeypatch):
 def test_an_event_of_gigabytes_is_refused_and_long_ones_come_in_smaller_chunks(tmp_path, monkeypatch):
     monkeypatch.setattr(dsjson, "MAX_EVENT", 1_000)
     monkeypatch.setattr(dsjson, "CHUNK_BYTES", 2_000)
-    events = [json.dumps({"EventId": f"e{place}", "fill": "f" * (place * 13)}) for place in range(60)]
+    events = [
+        json.dumps({"c": {}, "EventId": f"e{place}", "_label_Action": 1, "fill": "f" * (place * 13)})
+        for place in range(60)
+    ]
     (tmp_path / "log.dsjson").write_text("\n".join(events))
     source = dsjson.DsjsonSource(tmp_path / "log.dsjson")
     chunks = list(source.chunks(["EventId"], 50_000, None))

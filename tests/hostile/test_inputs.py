@@ -16,6 +16,7 @@ SLOW = {"policy_bytes": 8, "policy_arrays": 8, "vw_model": 8, "stored_text": 6, 
 """Targets of which an input takes some hundredths of a second, and how many of them are tried here."""
 
 
+@pytest.mark.filterwarnings("ignore::bandit.errors.UndeclaredValueWarning")
 @pytest.mark.parametrize("name", TARGETS)
 def test_what_is_nearly_sound_is_taken_or_refused_in_one_sentence(name):
     target, seeds = TARGETS[name]
@@ -27,6 +28,7 @@ def test_what_is_nearly_sound_is_taken_or_refused_in_one_sentence(name):
 @pytest.mark.parametrize("name", [name for name in TARGETS if name not in SLOW])
 @settings(max_examples=10, database=None)
 @given(data=st.binary(max_size=300))
+@pytest.mark.filterwarnings("ignore::bandit.errors.UndeclaredValueWarning")
 def test_any_bytes_are_taken_or_refused_in_one_sentence(name, data):
     TARGETS[name][0](data)
 

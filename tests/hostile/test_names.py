@@ -11,7 +11,8 @@ from bandit.engine import Engine
 from bandit.logfiles import export, export_mapping, open_log
 from bandit.policies import Uniform
 from bandit.store import Store
-from tests.logfiles.import_tools import bring, mapping, row, table
+from tests.conftest import SPRING
+from tests.logfiles.import_tools import bring, mapping, row, spring, table
 
 pytestmark = pytest.mark.filterwarnings("ignore:customers are stored in the clear")
 
@@ -81,7 +82,8 @@ def test_names_of_a_log_are_no_paths(tmp_path):
     before = sorted(entry.name for entry in tmp_path.iterdir())
     hostile = ("../escaped", str(tmp_path / "escaped"), "a/b/c", "..", "~/x")
     rows = [row(id=name, who=name, sex=name) for name in hostile]
-    report = bring(inside, table(*rows), using=mapping(columns={
+    catalogue = spring(context=SPRING["context"] | {"undeclared_values": "other"})
+    report = bring(inside, table(*rows), catalogue=catalogue, using=mapping(columns={
         "customer": "who", "decision_id": "id", "time": "at", "propensity": "p", "group": "id",
     }))  # fmt: skip
     assert report.n_imported == len(hostile)

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from bandit.domain import LoggedBatch
 from bandit.logfiles import open_log
+from tests.conftest import SPRING
 from tests.logfiles.import_tools import (
     HEADER,
     MAPPING,
@@ -123,8 +124,9 @@ def test_an_import_and_a_log_without_a_database_are_the_same_decisions(tmp_path_
     """Rows with any values in place of good ones: the same are rejected, and the others are the same decisions."""
     tmp_path = tmp_path_factory.mktemp("log")
     text = table(row(id="good"), *(row(**{"id": f"d{place}"} | change) for place, change in enumerate(changes)))
-    report = bring(tmp_path, text)
-    log = log_of(tmp_path, text)
+    catalogue = spring(context=SPRING["context"] | {"undeclared_values": "other"})
+    report = bring(tmp_path, text, catalogue=catalogue)
+    log = log_of(tmp_path, text, catalogue=catalogue)
     assert (log.report.refused, log.report.by_reason) == (report.refused, report.by_reason)
     stored, read = read_back(tmp_path), LoggedBatch.concat(list(log.batches(3)))
     for name in ("offer", "eligible", "propensity", "converted", "revenue", "reward", "time"):

@@ -127,7 +127,8 @@ def test_lines_say_what_learned_from_what():
 
 
 def test_one_decision_of_one_customer_is_in_the_singular(compared):
-    assert evaluation_lines(replace(compared, n=1, customers=1))[0] == "Judged on 1 decision of 1 customer."
+    one = replace(compared, n=1, stands_for=1.0, customers=1)
+    assert evaluation_lines(one)[0] == "Judged on 1 decision of 1 customer."
 
 
 def test_notes_are_shown_with_the_details_only():

@@ -3,7 +3,7 @@
 from rich.console import Console
 
 from bandit.logfiles import ImportReport, Rejection
-from bandit.report.imports import import_json, import_tables
+from bandit.report.imports import import_json, import_tables, left_out_sentence
 
 REPORT = ImportReport(
     n_rows=1_250,
@@ -50,8 +50,22 @@ def test_json_has_every_number_and_row():
         "n_repeated": 40,
         "n_refused": 10,
         "by_reason": {"propensity is blank": 9, "unknown option": 1},
+        "findings": [],
         "refused": [
             {"line": 3, "reason": 'the propensity "p" is blank'},
             {"line": 7, "reason": "[bold]not markup"},
         ],
+        "left_out": {},
+        "notices": [],
     }
+
+
+def test_lines_left_out_are_counted_by_reason_and_are_no_rows():
+    report = ImportReport(5, 5, 0, 0, (), {}, {"never shown": 2, "several slots": 1}, ("a word",))
+    text = shown(import_tables(report, show=5))
+    assert "lines left out" in text
+    assert "never shown" in text
+    assert left_out_sentence(report) == "3 lines are left out: never shown (2), several slots (1)"
+    assert import_json(report)["left_out"] == {"never shown": 2, "several slots": 1}
+    assert import_json(report)["notices"] == ["a word"]
+    assert left_out_sentence(ImportReport(5, 5, 0, 0, (), {})) == ""

@@ -6,7 +6,8 @@ from bandit.catalogue import Catalogue
 from bandit.store import DecisionRows, EventRows, Store, state_hash
 from tests.conftest import SPRING
 
-DAY = 86_400_000_000
+HOUR = 3_600_000_000
+DAY = 24 * HOUR
 WEEK = 7 * DAY
 NAN = float("nan")
 

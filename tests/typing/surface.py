@@ -80,7 +80,7 @@ def engines(path: Path, catalogue: bandit.Catalogue, policy: Policy, store: Stor
         customer_key=b"a secret",
         durability="process",
         keep_probabilities=True,
-        clock=lambda: 0,
+        clock=lambda: 1_764_000_000_000_000,
         busy_timeout=5.0,
         sync=None,
     )

@@ -286,7 +286,7 @@ class _Judge:
         """Return the rows in order; shares of the population and assumed ones are those of both halves."""
         fatal = next((each.sentence for each in findings if each.severity == "fatal"), None)
         n, count, given, totals = (
-            sum(getattr(half, name) for half in halves) for name in ("n", "count", "given", "totals")
+            sum(getattr(half, name) for half in halves) for name in ("decisions", "count", "given", "totals")
         )
         rows = []
         for found in confirmation.estimates(self.level):

@@ -101,8 +101,8 @@ class ConfirmationSums:
             self._gain_squares, self._moved = (np.zeros(scores.gain.shape[1]) for _ in range(2))
         self.n += len(scores.given)
         moved = scores.may & (scores.given < 0.5)
-        self._gain_squares += np.where(moved, scores.gain**2, 0.0).sum(axis=0)
-        self._moved += moved.sum(axis=0)
+        self._gain_squares += scores.times @ np.where(moved, scores.gain**2, 0.0)
+        self._moved += scores.times @ moved
         for rows, member in self._cells.memberships(scores.contexts):
             self._add_rows(scores, rows, member[:, self._segments])
 
@@ -146,25 +146,28 @@ class ConfirmationSums:
         columns = np.concatenate(
             [of_pair * response[:, option], of_pair * gain[:, option], response[:, self._options], member], axis=1
         )
+        times = scores.times[rows]
         if self._sums is not None:
-            self._sums.add(np.ascontiguousarray(columns.T), None if scores.cluster is None else scores.cluster[rows])
+            cluster = None if scores.cluster is None else scores.cluster[rows]
+            self._sums.add(np.ascontiguousarray(columns.T), cluster, None if (times == 1.0).all() else times)
         weight, apart = of_pair * scores.weight[rows][:, option], of_pair * scores.apart[rows][:, option]
-        apart = np.where(np.abs(apart) < _ALIKE, 0.0, apart)
-        may, best = scores.may[rows][:, option], scores.best[rows][:, option]
+        apart = np.where(np.abs(apart) < _ALIKE, 0.0, apart) * times[:, None]
+        self._largest = np.maximum(self._largest, weight.max(axis=0, initial=0.0))
+        weight = weight * times[:, None]
+        may, best = scores.may[rows][:, option] * times[:, None], scores.best[rows][:, option] * times[:, None]
         self._weights += np.stack([weight.sum(axis=0), (weight**2).sum(axis=0), (of_pair * may).sum(axis=0)])
         more, less = np.maximum(apart, 0.0), np.maximum(-apart, 0.0)
         self._contrast += np.stack([each.sum(axis=0) for each in (more, more**2, less, less**2)])
-        self._largest = np.maximum(self._largest, weight.max(axis=0, initial=0.0))
         self._best += (of_pair * best).sum(axis=0)
         self._best_in_all += best.sum(axis=0)
-        self._responded += scores.responded[rows] @ member
-        self._members += member.sum(axis=0)
+        self._responded += (times * scores.responded[rows]) @ member
+        self._members += times @ member
 
     def _support(self, place: int) -> PairSupport:
         weights, squared, expected = self._weights[:, place].tolist()
         more, more_squared, less, less_squared = self._contrast[:, place].tolist()
         segment = self._of_segment[place]
-        part = float(self._responded[segment] / max(self._members[segment], 1.0))
+        part = float(self._responded[segment] / (self._members[segment] or 1.0))
         events = np.inf
         if more_squared or less_squared:
             events = min(effective_number(more, more_squared), effective_number(less, less_squared))

@@ -69,6 +69,6 @@ def learn_rewards(
         targets = (batch, replace(batch, reward=responses(batch, catalogue)))
         for cross, one, target in zip(crossed, whole, targets, strict=False):
             cross.learn(target, shares)
-            one.learn(target)
+            one.learn(target, target.stands_for)
         advance(len(batch))
     return AudienceRewards((crossed[0], crossed[-1]), (whole[0], whole[-1]))

@@ -11,7 +11,7 @@ and optimization", section 3). Here pi gives everybody one option of one dimensi
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -48,7 +48,8 @@ class OptionScores:
     `given` is the baseline's probability of the option and `may` whether the customer may get it; elsewhere the others
     are 0. `response` scores the response to the option, `gain` the reward of it less that of what the baseline gives.
     `weight` is target / propensity of the option, and `apart` this less the baseline's. `best` says whether the model
-    expects the largest reward of the option, of those of its dimension.
+    expects the largest reward of the option, of those of its dimension. `stands_for` (n,) is how many decisions each
+    row stands for, empty where each stands for one.
     """
 
     contexts: Contexts
@@ -61,6 +62,12 @@ class OptionScores:
     weight: FloatArray
     apart: FloatArray
     best: BoolArray
+    stands_for: FloatArray = field(default_factory=lambda: np.empty(0))
+
+    @property
+    def times(self) -> FloatArray:
+        """How many decisions each row stands for, (n,)."""
+        return self.stands_for if len(self.stands_for) else np.ones(len(self.given))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -105,7 +112,17 @@ class OptionLayout:
             np.concatenate(each, axis=1) for each in zip(*parts, strict=True)
         )
         return OptionScores(
-            batch.contexts, known.cluster, known.responded, given, may, response, gain, weight, apart, best
+            batch.contexts,
+            known.cluster,
+            known.responded,
+            given,
+            may,
+            response,
+            gain,
+            weight,
+            apart,
+            best,
+            batch.weight,
         )
 
 

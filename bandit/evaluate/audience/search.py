@@ -15,6 +15,7 @@ import numpy as np
 
 from bandit.evaluate.audience.cells import MIN_CELL_SHARE
 from bandit.evaluate.diagnostics.target import MIN_EVENTS
+from bandit.ope.contrast import effective_number
 
 if TYPE_CHECKING:
     from bandit.domain import BoolArray, FloatArray
@@ -58,30 +59,27 @@ class SearchSums:
 
     def __init__(self, cells: SegmentCells, options: int) -> None:
         self._cells = cells
-        self.n = 0
+        self.n, self.decisions, self._squared = 0, 0.0, 0.0  # rows, what they stand for, and its squares
         self.count, self._responded = np.zeros(len(cells)), np.zeros(len(cells))
         self._sums = np.zeros((7, len(cells), options))
         self._totals = np.zeros((7, options))
 
     def add(self, scores: OptionScores) -> None:
         """Add a batch."""
-        columns = np.stack(
-            [
-                scores.given,
-                scores.response,
-                scores.response**2,
-                scores.gain,
-                scores.gain**2,
-                scores.weight,
-                scores.weight**2,
-            ]
+        times = scores.times[:, None]
+        given, response, gain, weight = (
+            each * times for each in (scores.given, scores.response, scores.gain, scores.weight)
         )
+        columns = np.stack([given, response, response**2, gain, gain**2, weight, weight**2])
         for rows, member in self._cells.memberships(scores.contexts):
-            self.count += member.sum(axis=0)
-            self._responded += scores.responded[rows] @ member
+            stands_for = scores.times[rows]
+            self.count += stands_for @ member
+            self._responded += (stands_for * scores.responded[rows]) @ member
             self._sums += np.matmul(member.T, columns[:, rows])
         self._totals += columns.sum(axis=1)
         self.n += len(scores.given)
+        self.decisions += float(scores.times.sum())
+        self._squared += float(scores.times @ scores.times)
 
     def promise(self) -> Promise:
         """Return how promising each pair is; 0 where nothing can be said."""
@@ -92,13 +90,15 @@ class SearchSums:
             # The variance of a quotient by its influence values 1{segment} y - share y.
             variance = (1.0 - 2.0 * share) * squares + share**2 * all_squares
             share_t = (share - assumed) / (np.sqrt(np.maximum(variance, 0.0)) / np.abs(all_response))
-            gain_t = gain / np.sqrt(np.maximum(gain_squares - gain**2 / max(self.n, 1), 0.0))
+            gain_t = gain / np.sqrt(
+                np.maximum(gain_squares - gain**2 / (effective_number(self.decisions, self._squared) or 1.0), 0.0)
+            )
             # Kish's effective number of decisions that show the option, and how many of them are of the rarer kind.
             part = self._responded / self.count
             events = weight**2 / weight_squares * np.minimum(part, 1.0 - part)[:, None]
         # 0 / 0 says nothing; a difference without any error, as of a segment of all responders, is infinitely clear.
         share_t, gain_t, events = (np.where(np.isnan(each), 0.0, each) for each in (share_t, gain_t, events))
-        return Promise(share_t, gain_t, self.count >= MIN_CELL_SHARE * self.n, events >= MIN_EVENTS)
+        return Promise(share_t, gain_t, self.count >= MIN_CELL_SHARE * self.decisions, events >= MIN_EVENTS)
 
     def pairs(self) -> tuple[AudiencePair, ...]:
         """Return the pairs to look at on the other half: those to confirm, then the segments of single facts."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import numpy as np
@@ -97,12 +97,15 @@ class UseReader:
         self._with_mask = np.zeros(0, dtype=np.int64)
         self._n, self._masked = 0, 0
         self.counts = np.zeros(catalogue.n_offers, dtype=np.int64)
+        self._decisions, self._counted = 0.0, np.zeros(catalogue.n_offers)  # by how many decisions each stands for
 
     def add(self, page: BreakdownPage) -> None:
         """Add a page."""
         batch = page.batch
         self.counts += np.bincount(batch.offer, minlength=len(self.counts))
         self._n += len(page)
+        self._decisions += float(batch.weights.sum())
+        self._counted += np.bincount(batch.offer, weights=batch.stands_for, minlength=len(self.counts))
         if batch.eligible.shape[1]:
             numbers = np.bincount(self._masks.number(batch.eligible))
             size = max(len(numbers), len(self._with_mask))
@@ -115,10 +118,13 @@ class UseReader:
         if not self._n:
             raise InputError("the log has no decisions to break down")
         columns, counts = OptionPlaces(self._catalogue), self.counts
-        served = np.bincount(
-            columns.of(np.arange(len(counts))).ravel(),
-            weights=np.repeat(counts, len(self._catalogue.dimensions)),
-            minlength=len(columns),
+        served, decisions = (
+            np.bincount(
+                columns.of(np.arange(len(counts))).ravel(),
+                weights=np.repeat(each, len(self._catalogue.dimensions)),
+                minlength=len(columns),
+            )
+            for each in (counts, self._counted)
         )
         known = self._masked == self._n
         if known:
@@ -130,7 +136,10 @@ class UseReader:
                 np.ones(len(counts)),
             )
         options = tuple(
-            self._option(columns, place, int(served[place]), float(eligible[place]), float(even[place]))
+            replace(
+                self._option(columns, place, int(served[place]), float(eligible[place]), float(even[place])),
+                share=float(decisions[place]) / self._decisions,
+            )
             for place in range(len(columns))
         )
         return CatalogueUse(

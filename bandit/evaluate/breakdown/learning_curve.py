@@ -39,6 +39,7 @@ _MONDAY = 4 * _DAY
 class LearningPoint(Tabular):
     """The `n` decisions of one group in one period: what they earned and how often they responded, as it happened.
 
+    They stand for `stands_for` decisions, by which means are weighted; `events` of the `n` responded.
     `policy` names the policies that were live then (kind and number), also for groups that another rule serves. `start`
     and `end` are microseconds since 1970 UTC, `end` exclusive; for the whole log they are its first and last time, None
     where no times are known. `value` is the mean reward of a decision and `response` the share that responded, each
@@ -51,6 +52,7 @@ class LearningPoint(Tabular):
     start: int | None
     end: int | None
     n: int
+    stands_for: float
     customers: int
     events: int
     value: Estimate
@@ -74,7 +76,7 @@ class LearningPoint(Tabular):
 
     def to_dict(self) -> dict[str, object]:
         """Return plain JSON values."""
-        names = ("group", "policy", "start", "end", "n", "customers", "events")
+        names = ("group", "policy", "start", "end", "n", "stands_for", "customers", "events")
         plain: dict[str, object] = {name: getattr(self, name) for name in names}
         return plain | {"value": self.value.to_dict(), "response": self.response.to_dict()}
 
@@ -160,7 +162,8 @@ class CurveReader:
         for place, (number, name) in enumerate(distinct.T.tolist()):
             rows = np.flatnonzero(cell == place)
             sums = self._point(number, str(names[name]))
-            sums.means.add(page.customer[rows], batch.reward[rows], page.earned[rows])
+            stands_for = None if batch.stands_for is None else batch.stands_for[rows]
+            sums.means.add(page.customer[rows], batch.reward[rows], page.earned[rows], stands_for)
             sums.others.update(np.unique(other[rows].astype(str)).tolist())
             if page.times_known:
                 first, last = int(times[rows].min()), int(times[rows].max())
@@ -181,6 +184,7 @@ class CurveReader:
                     start=start,
                     end=end,
                     n=sums.means.n,
+                    stands_for=sums.means.decisions,
                     customers=customers,
                     events=sums.means.events,
                     value=value,

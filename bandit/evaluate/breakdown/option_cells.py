@@ -38,7 +38,8 @@ class CellCounts:
     `n` decisions in which the option was eligible, `given` of which got it. Of those left to chance, `chance`,
     `chance_given` got it; `events` and `other_events` are the outcomes of the rarer kind among those who got it
     (Kish's effective number under the weights) and among those who got another option. `customers` are those of the
-    segment, `squares` the sum of squared weights and `largest` the largest weight.
+    segment, `squares` the sum of squared weights and `largest` the largest weight. `given_effective` is the effective
+    number of the decisions that got it, by how many each stands for.
     """
 
     n: int
@@ -50,6 +51,7 @@ class CellCounts:
     customers: int
     squares: float
     largest: float
+    given_effective: float
 
 
 class OptionCells:
@@ -67,7 +69,7 @@ class OptionCells:
         self._measures, self._binary = measures, binary
         self._kinds = 4 + len(_SUMMED) * measures
         self._sums = BlockSums(segments * options * self._kinds)
-        self._counts = np.zeros((8, segments, options))
+        self._counts = np.zeros((9, segments, options))
         self._largest = np.zeros((segments, options))
         self._customers = np.zeros((segments, 0), dtype=np.bool_)
 
@@ -80,7 +82,7 @@ class OptionCells:
         chance = options.allowed & options.chance[:, None]
         rows = chance * options.counts[:, None]
         baseline = chance * options.baseline[:, self._dimension]
-        parts = [rows, options.weight, baseline, options.given.astype(np.float64)]
+        parts = [rows, options.weight, baseline, options.given * options.stands_for[:, None]]
         terms = [
             *parts,
             *(parts[kind] * outcomes[:, [measure]] for measure in range(self._measures) for kind in _SUMMED),
@@ -94,7 +96,7 @@ class OptionCells:
     def counts(self, segment: int, option: int) -> CellCounts:
         """Return the numbers of one cell."""
         n, given, chance, chance_given, squares = self._counts[:5, segment, option].tolist()
-        bought, bought_squares, others = self._counts[5:, segment, option].tolist()
+        bought, bought_squares, others, given_squares = self._counts[5:, segment, option].tolist()
         events = effective_number(bought, bought_squares)
         other_events = others
         if self._binary:
@@ -110,6 +112,7 @@ class OptionCells:
             other_events=other_events,
             customers=int(self._customers[segment].sum()),
             squares=squares,
+            given_effective=effective_number(self._column(segment, option, _GIVEN), given_squares),
             largest=float(self._largest[segment, option]),
         )
 
@@ -165,7 +168,7 @@ class OptionCells:
             low=float(low),
             high=float(high),
             n=counts.chance if weighted else counts.given,
-            effective_sample_size=effective_number(total, counts.squares) if weighted else float(counts.given),
+            effective_sample_size=effective_number(total, counts.squares) if weighted else counts.given_effective,
             max_weight=counts.largest if weighted else 1.0,
             mean_weight=total / (self._column(segment, option, _ROWS) or 1.0) if weighted else 1.0,
             standard_error=statistic.error,
@@ -191,6 +194,7 @@ class OptionCells:
             (weight * responded).sum(axis=0),
             (squares * responded).sum(axis=0),
             others.sum(axis=0),
+            (options.given * options.stands_for[:, None] ** 2).sum(axis=0),
         )
         self._counts[:, segment] += np.array(numbers, dtype=np.float64)
 

@@ -73,7 +73,7 @@ class WeightedOptions:
     `allowed` (n, O) says which options were eligible, in an offer that the log serves at all, and `chance` (n,) which
     decisions were left to chance with a known propensity: the others have no weights. `counts` (n,) is how much a
     decision counts, by its group, which the weights include; `baseline` (n, D) its weight for the baseline, by
-    dimension.
+    dimension. Where decisions stand for others, `stands_for` (n,) is how many, which the weights include, too.
     """
 
     given: BoolArray
@@ -82,6 +82,7 @@ class WeightedOptions:
     chance: BoolArray
     counts: FloatArray
     baseline: FloatArray
+    stands_for: FloatArray
 
     def take(self, rows: IntArray) -> WeightedOptions:
         """Return the chosen rows."""
@@ -91,13 +92,13 @@ class WeightedOptions:
 class ServedOffers:
     """What is known of a log before its decisions are weighted: gathered in one pass.
 
-    `counts` (N,) is how often it served each offer. `even` says whether it dealt all dimensions but one evenly, in
-    every decision left to chance.
+    `counts` (N,) is how often it served each offer, by how many decisions each stands for. `even` says whether it dealt
+    all dimensions but one evenly, in every decision left to chance.
     """
 
     def __init__(self, catalogue: Catalogue) -> None:
         self.catalogue = catalogue
-        self.counts = np.zeros(catalogue.n_offers, dtype=np.int64)
+        self.counts = np.zeros(catalogue.n_offers)
         self._alone = sum(len(dimension.options) > 1 for dimension in catalogue.dimensions) < 2
         self._even = True
         self._groups = frozenset(() if catalogue.groups is None else catalogue.groups.names)
@@ -111,13 +112,14 @@ class ServedOffers:
     def add(self, page: BreakdownPage) -> None:
         """Add a page."""
         batch, rows = page.batch, np.arange(len(page))
-        self.counts += np.bincount(batch.offer, minlength=len(self.counts))
+        self.counts += np.bincount(batch.offer, weights=batch.stands_for, minlength=len(self.counts))
         fits, size = np.ones(len(page), dtype=np.bool_), np.full(len(page), len(self.counts))
         if batch.eligible.shape[1]:
             fits, size = batch.eligible[rows, batch.offer], batch.eligible.sum(axis=1)
         chance = left_to_chance(batch.propensity) & fits
         weight = 1.0 / (size[chance] * batch.propensity[chance])
         self._even = self._even and bool((np.abs(weight - 1.0) < _EVEN).all())
+        weight = weight * batch.weights[chance]
         if self._groups:
             names, which = np.unique(page.labels.group[chance].astype(str), return_inverse=True)
             for place, name in enumerate(names.tolist()):
@@ -145,8 +147,8 @@ class OptionWeights:
         self._shown = (served.counts > 0).astype(np.float64)
         self._masks = DistinctMasks()
         self._totals = np.zeros((0, len(self.places)))
-        options = self.places.totals(np.ones((1, len(self._shown)), dtype=np.bool_), served.counts.astype(np.float64))
-        self._shares = options[0] / max(int(served.counts.sum()), 1)
+        options = self.places.totals(np.ones((1, len(self._shown)), dtype=np.bool_), served.counts)
+        self._shares = options[0] / (float(served.counts.sum()) or 1.0)
 
     def of(self, page: BreakdownPage) -> WeightedOptions:
         """Return the options of a page."""
@@ -162,7 +164,7 @@ class OptionWeights:
             every = self.places.totals(np.ones((1, len(self._shown)), dtype=np.bool_), self._shown)
             totals = np.broadcast_to(every, given.shape)
         allowed = totals > 0.0
-        counts = np.where(chance, self._served.count_of(page.labels.group), 0.0)
+        counts = np.where(chance, self._served.count_of(page.labels.group) * batch.weights, 0.0)
         by_dimension = np.zeros(own.shape)
         kept = rows[chance]
         inverse = counts[chance] / batch.propensity[chance]
@@ -175,7 +177,7 @@ class OptionWeights:
             with np.errstate(invalid="ignore", divide="ignore"):
                 share = np.where(of_dimension > 0.0, self._shares[own] / of_dimension, 0.0)
             baseline = by_dimension * share
-        return WeightedOptions(given, weight, allowed, chance, counts, baseline)
+        return WeightedOptions(given, weight, allowed, chance, counts, baseline, batch.weights)
 
     def _of_sets(self, eligible: BoolArray) -> FloatArray:
         numbers = self._masks.number(eligible)

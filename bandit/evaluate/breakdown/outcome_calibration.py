@@ -17,6 +17,7 @@ from bandit.evaluate.log_cache import cache_log
 from bandit.evaluate.request import batch_size_of, catalogue_of
 from bandit.evaluate.split import FOLD_SALT, folds_of, split_log
 from bandit.ope.clusters import ClusterIndex
+from bandit.ope.contrast import effective_number
 from bandit.ope.estimate import Estimate, check_level, standard_error
 from bandit.ope.incremental.blocks import BlockSums, summary_of
 from bandit.policies import ThompsonSampling
@@ -148,7 +149,7 @@ def _response_model(catalogue: Catalogue, settings: dict[str, object]) -> Thomps
     objective = plain.get("objective", {})
     plain["objective"] = (dict(objective) if isinstance(objective, dict) else {}) | {"kind": "conversion"}
     return ThompsonSampling(
-        Catalogue.from_dict(plain, where="calibration"),
+        Catalogue.from_stored(plain, where="calibration"),
         pairs=bool(settings.get("pairs", True)),
         personal=False,
     )
@@ -159,18 +160,20 @@ class _Predictions:
 
     def __init__(self, log: Log, copies: tuple[Policy, ...], size: int, advance: object) -> None:
         keys, first = ClusterIndex(FOLD_SALT), 0
-        predicted, converted, customers = [], [], []
+        predicted, converted, customers, weights = [], [], [], []
         for batch in log.batches(size):
             ids, shares = keys.read(batch.contexts.customers, len(batch))
             customers.append(np.arange(first, first + len(batch)) if ids is None else ids)
             first += len(batch)
             predicted.append(_predict(copies, batch, folds_of(shares, len(copies))))
             converted.append(batch.converted)
+            weights.append(batch.weights)
             if callable(advance):
                 advance(len(batch))
         self.predicted: FloatArray = np.concatenate(predicted)
         self.converted: BoolArray = np.concatenate(converted)
         self.customer: IntArray = np.concatenate(customers)
+        self.weight: FloatArray = np.concatenate(weights)
 
 
 def _predict(copies: tuple[Policy, ...], batch: LoggedBatch, fold: IntArray) -> FloatArray:
@@ -188,48 +191,57 @@ def _calibration(given: _Predictions, level: float, note: str) -> OutcomeCalibra
     edges = np.unique(np.quantile(given.predicted, np.arange(1, wanted) / wanted))
     which = np.searchsorted(edges, given.predicted)
     bins = tuple(_bin(given, np.flatnonzero(which == place), level) for place in np.unique(which).tolist())
-    intercept, slope = calibration_line(given.predicted, given.converted, given.customer, level)
+    intercept, slope = calibration_line(given.predicted, given.converted, given.customer, level, given.weight)
     return OutcomeCalibration(bins, slope, intercept, note, n)
 
 
 def _bin(given: _Predictions, rows: IntArray, level: float) -> CalibrationBin:
     sums, happened = MeanSums(), given.converted[rows]
-    sums.add(given.customer[rows], happened.astype(np.float64), happened)
+    weight = given.weight[rows]
+    sums.add(given.customer[rows], happened.astype(np.float64), happened, None if (weight == 1.0).all() else weight)
     events = int(happened.sum())
     return CalibrationBin(
-        float(given.predicted[rows].mean()), sums.estimates(level)[1], len(rows), min(events, len(rows) - events)
+        float(np.average(given.predicted[rows], weights=weight)),
+        sums.estimates(level)[1],
+        len(rows),
+        min(events, len(rows) - events),
     )
 
 
 def calibration_line(
-    predicted: FloatArray, converted: BoolArray, customer: IntArray, level: float
+    predicted: FloatArray,
+    converted: BoolArray,
+    customer: IntArray,
+    level: float,
+    weight: FloatArray | None = None,
 ) -> tuple[Estimate | None, Estimate | None]:
     """Return intercept and slope of the logistic regression of n outcomes on the logits of their predictions.
 
     By maximum likelihood, with Student-t intervals from errors clustered by customer (Liang and Zeger 1986,
-    "Longitudinal data analysis using generalized linear models"); `customer` (n,) numbers them from 0. Both are None
-    where all predictions are the same.
+    "Longitudinal data analysis using generalized linear models"); `customer` (n,) numbers them from 0. `weight` (n,)
+    is how many outcomes each stands for, one by default. Both are None where all predictions are the same.
     """
     x = np.stack([np.ones(len(predicted)), logit(np.clip(predicted, _SMALLEST, 1.0 - _SMALLEST))])
     if np.ptp(x[1]) == 0.0:
         return None, None
+    counted = np.ones(len(predicted)) if weight is None else weight
     inverse: FloatArray = np.eye(2)
     weights = np.array([0.0, 1.0])
     for _ in range(_STEPS):
         chance = expit(weights @ x)
-        inverse = np.asarray(np.linalg.inv((x * (chance * (1.0 - chance))) @ x.T), dtype=np.float64)
-        step = inverse @ (x @ (converted - chance))
+        inverse = np.asarray(np.linalg.inv((x * (counted * chance * (1.0 - chance))) @ x.T), dtype=np.float64)
+        step = inverse @ (x @ (counted * (converted - chance)))
         weights += step
         if np.abs(step).max() < _CLOSE:
             break
     # An influence is a row's part of the estimate's error, so the error of their sum is that of the estimate.
     blocks = BlockSums(2)
-    blocks.add(customer, (inverse @ (x * (converted - expit(weights @ x)))).T)
+    blocks.add(customer, (inverse @ (x * (counted * (converted - expit(weights @ x))))).T)
     summary = summary_of([blocks.columns([0, 1])], blocks.customers)
     quantile = float(stdtrit(max(blocks.customers - 1, 1), 0.5 + level / 2))
     found = []
     for place, name in enumerate(("intercept", "slope")):
-        value, error = float(weights[place]), standard_error(summary, np.eye(2)[place]) * summary.n
+        value, error = float(weights[place]), standard_error(summary, np.eye(2)[place]) * summary.total
         found.append(
             Estimate(
                 name=name,
@@ -237,7 +249,7 @@ def calibration_line(
                 low=value - quantile * error,
                 high=value + quantile * error,
                 n=len(predicted),
-                effective_sample_size=float(len(predicted)),
+                effective_sample_size=effective_number(float(counted.sum()), float(counted @ counted)),
                 max_weight=1.0,
                 mean_weight=1.0,
                 standard_error=error,

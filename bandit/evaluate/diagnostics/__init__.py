@@ -5,7 +5,7 @@
 """
 
 from bandit.evaluate.diagnostics.choices import ChoiceCalibration, ChoiceCounts, ChoiceFrequency
-from bandit.evaluate.diagnostics.findings import DiagnosticCheck, Finding, Severity, findings, gravest
+from bandit.evaluate.diagnostics.findings import DiagnosticCheck, Finding, Severity, findings, gravest, notice_findings
 from bandit.evaluate.diagnostics.groups import SampleRatioTest, sample_ratio
 from bandit.evaluate.diagnostics.log import LogDiagnosis, LogDiagnostics
 from bandit.evaluate.diagnostics.maturity import MaturityCounts, OutcomeMaturity
@@ -44,5 +44,6 @@ __all__ = [
     "TargetWeights",
     "findings",
     "gravest",
+    "notice_findings",
     "sample_ratio",
 ]

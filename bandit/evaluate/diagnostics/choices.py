@@ -94,38 +94,51 @@ class ChoiceCounts:
         self.labels = OfferLabels(catalogue)
         k, bins = self.labels.options.shape[1], len(PROBABILITY_EDGES) - 1
         self._options, self._bins = np.zeros((3, k)), np.zeros((3, bins))
-        self._n, self._impossible = 0, 0
+        self._n, self._impossible, self._largest = 0, 0, 1.0
 
-    def add(self, offer: IntArray, probabilities: FloatArray) -> None:
-        """Add n decisions: the offers chosen, (n,), and the (n, N) probabilities that they were drawn from."""
+    def add(self, offer: IntArray, probabilities: FloatArray, stands_for: FloatArray | None = None) -> None:
+        """Add n decisions: the offers chosen, (n,), and the (n, N) probabilities that they were drawn from.
+
+        `stands_for` (n,) is how many decisions each row stands for, one by default.
+        """
         chosen = probabilities[np.arange(len(offer)), offer]
         by_option = probabilities @ self.labels.options
-        self._options += [
-            self.labels.options[offer].sum(axis=0),
-            by_option.sum(axis=0),
-            np.maximum(by_option * (1.0 - by_option), 0.0).sum(axis=0),
-        ]
-        cells = probabilities[probabilities > 0.0]
-        bins, size = _bin_of(cells), len(PROBABILITY_EDGES) - 1
-        self._bins += [
-            np.bincount(_bin_of(chosen[chosen > 0.0]), minlength=size),
-            np.bincount(bins, weights=cells, minlength=size),
-            np.bincount(bins, weights=np.maximum(cells * (1.0 - cells), 0.0), minlength=size),
-        ]
+        spread = np.maximum(by_option * (1.0 - by_option), 0.0)
+        there = probabilities > 0.0
+        cells = probabilities[there]
+        cell_spread = np.maximum(cells * (1.0 - cells), 0.0)
+        bins, size, own = _bin_of(cells), len(PROBABILITY_EDGES) - 1, _bin_of(chosen[chosen > 0.0])
+        if stands_for is None:
+            self._options += [self.labels.options[offer].sum(axis=0), by_option.sum(axis=0), spread.sum(axis=0)]
+            self._bins += [
+                np.bincount(own, minlength=size),
+                np.bincount(bins, weights=cells, minlength=size),
+                np.bincount(bins, weights=cell_spread, minlength=size),
+            ]
+        else:
+            s, each = stands_for, np.broadcast_to(stands_for[:, None], there.shape)[there]
+            self._options += [s @ self.labels.options[offer], s @ by_option, (s * s) @ spread]
+            self._bins += [
+                np.bincount(own, weights=s[chosen > 0.0], minlength=size),
+                np.bincount(bins, weights=each * cells, minlength=size),
+                np.bincount(bins, weights=each * each * cell_spread, minlength=size),
+            ]
+            self._largest = max(self._largest, float(s.max()))
         self._impossible += int((chosen <= 0.0).sum())
         self._n += len(offer)
 
     def result(self, design_effect: float = 1.0) -> ChoiceCalibration:
         """Return the calibration so far; `design_effect` widens the errors for choices that depend on the customer."""
         names = [self.labels.label(1 + place) for place in range(self._options.shape[1])]
-        options = _compared(self._options, design_effect, names, np.zeros(len(names)), np.ones(len(names)))
+        effect, most = design_effect, self._largest
+        options = _compared(self._options, effect, most, names, np.zeros(len(names)), np.ones(len(names)))
         lows, highs = PROBABILITY_EDGES[:-1], PROBABILITY_EDGES[1:]
         named = [
             f"the offers with a probability of {low:g} to {high:g}"
             for low, high in zip(lows.tolist(), highs.tolist(), strict=True)
         ]
         return ChoiceCalibration(
-            self._n, self._impossible, options, _compared(self._bins, design_effect, named, lows, highs)
+            self._n, self._impossible, options, _compared(self._bins, effect, most, named, lows, highs)
         )
 
 
@@ -138,9 +151,9 @@ def _bin_of(cells: FloatArray) -> IntArray:
 
 
 def _compared(
-    sums: FloatArray, effect: float, labels: list[str], low: FloatArray, high: FloatArray
+    sums: FloatArray, effect: float, most: float, labels: list[str], low: FloatArray, high: FloatArray
 ) -> tuple[ChoiceFrequency, ...]:
-    """Return one record a column of (3, C) sums: observed, expected, variance."""
+    """Return one record a column of (3, C) sums: observed, expected, variance; `most` is the most that a row counts."""
     kept = np.flatnonzero(sums[:2].any(axis=0))
     observed, expected, variance = sums[:, kept]
     error = np.sqrt(effect * variance)
@@ -148,8 +161,8 @@ def _compared(
     off[np.abs(off) <= 1e-9 * np.maximum(expected, 1.0)] = 0.0
     with np.errstate(divide="ignore", invalid="ignore"):
         z = np.where(off == 0.0, 0.0, off / error)
-        # Bernstein: exp(-t^2 / (2 (variance + t / 3))), one row moving a count by at most 1 x the design effect.
-        exponent = off**2 / (2.0 * (error**2 + effect * np.abs(off) / 3.0))
+        # Bernstein: exp(-t^2 / (2 (variance + t / 3))), one row moving a count by at most `most` x the design effect.
+        exponent = off**2 / (2.0 * (error**2 + effect * most * np.abs(off) / 3.0))
     p = np.minimum(2.0 * len(kept) * np.exp(-np.where(off == 0.0, 0.0, exponent)), 1.0)
     return tuple(
         ChoiceFrequency(
@@ -157,7 +170,7 @@ def _compared(
             float(low[place]),
             float(high[place]),
             float(expected[column]),
-            int(observed[column]),
+            round(observed[column]),
             float(z[column]),
             float(p[column]),
         )

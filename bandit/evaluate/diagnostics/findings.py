@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from bandit.domain import Log
     from bandit.evaluate.diagnostics.cures import Cure
 
 Severity: TypeAlias = Literal["note", "doubt", "fatal"]
@@ -80,6 +81,11 @@ def findings(checks: Iterable[DiagnosticCheck | None]) -> tuple[Finding, ...]:
     """Return the findings of some checks, the gravest first; a check that was not made is None."""
     found = [finding for check in checks if check is not None and (finding := check.finding()) is not None]
     return tuple(sorted(found, key=lambda each: _GRAVITY[each.severity]))
+
+
+def notice_findings(log: Log) -> tuple[Finding, ...]:
+    """Return what was noticed when the log's files were read: doubts, since rows that are missing bias the others."""
+    return tuple(Finding("import", "doubt", sentence) for sentence in log.notices)
 
 
 def gravest(found: Iterable[Finding]) -> Severity | None:

@@ -11,6 +11,7 @@ from bandit.evaluate.diagnostics.maturity import MaturityCounts, OutcomeMaturity
 from bandit.evaluate.diagnostics.propensities import MOST_CHECKED_OFFERS, InversePropensitySums, PropensityCalibration
 from bandit.evaluate.diagnostics.repeats import RepeatCounts, RepeatedDecisions
 from bandit.evaluate.diagnostics.self_test import SelfTest, SelfTestSums
+from bandit.evaluate.diagnostics.undeclared import UndeclaredFacts, UndeclaredSums
 
 if TYPE_CHECKING:
     from bandit.catalogue import Catalogue
@@ -32,12 +33,21 @@ class LogDiagnosis:
     repeats: RepeatedDecisions | None
     maturity: OutcomeMaturity | None
     sample_ratio: SampleRatioTest | None
+    undeclared: UndeclaredFacts | None = None
 
     @property
     def findings(self) -> tuple[Finding, ...]:
         """What is wrong, the gravest first."""
         return findings(
-            (self.self_test, self.propensities, self.choices, self.sample_ratio, self.repeats, self.maturity)
+            (
+                self.self_test,
+                self.propensities,
+                self.choices,
+                self.sample_ratio,
+                self.undeclared,
+                self.repeats,
+                self.maturity,
+            )
         )
 
     def to_dict(self) -> dict[str, object]:
@@ -61,6 +71,7 @@ class LogDiagnostics:
         self._self_test = SelfTestSums()
         self._propensities = InversePropensitySums(catalogue) if catalogue.n_offers <= MOST_CHECKED_OFFERS else None
         self._catalogue = catalogue
+        self._undeclared = UndeclaredSums(catalogue)
         self._choices: ChoiceCounts | None = None
         self._repeats: RepeatCounts | None = None
         self._maturity = None if now is None else MaturityCounts(now, catalogue.objective.window)
@@ -70,17 +81,26 @@ class LogDiagnostics:
 
         `logging` (n, N) are the probabilities of all offers of the policy said to have written the log.
         """
+        self._undeclared.add(batch.contexts)
         self._self_test.add(batch.reward, batch.propensity, batch.offer, logging)
         if self._propensities is not None:
-            self._propensities.add(batch.offer, batch.propensity, batch.eligible, cluster)
+            self._propensities.add(batch.offer, batch.propensity, batch.eligible, cluster, batch.stands_for)
         if logging is not None:
             if self._choices is None:
                 self._choices = ChoiceCounts(self._catalogue)
-            self._choices.add(batch.offer, logging)
+            self._choices.add(batch.offer, logging, batch.stands_for)
         if cluster is not None:
             if self._repeats is None:
                 self._repeats = RepeatCounts()
             self._repeats.add(batch.contexts, batch.offer, batch.time, cluster)
+        if self._maturity is not None:
+            self._maturity.add(batch.time, batch.converted)
+
+    def add_outside(self, batch: LoggedBatch, cluster: IntArray | None) -> None:
+        """Add decisions whose offer the catalogue does not have: its offers could have been chosen there as well."""
+        self._self_test.add(batch.reward, batch.propensity, batch.offer)
+        if self._propensities is not None:
+            self._propensities.add_outside(batch.eligible, cluster, batch.stands_for)
         if self._maturity is not None:
             self._maturity.add(batch.time, batch.converted)
 
@@ -95,4 +115,5 @@ class LogDiagnostics:
             repeats=None if self._repeats is None else self._repeats.result(),
             maturity=None if self._maturity is None else self._maturity.result(left_open),
             sample_ratio=sample_ratio,
+            undeclared=self._undeclared.result(),
         )

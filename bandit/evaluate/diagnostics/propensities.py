@@ -18,6 +18,9 @@ of an option.
   probability for sums of non-negative random variables"). Where choices depend on each other within a customer, the
   variance is multiplied by the observed design effect.
 
+Where a decision stands for s decisions, s counts in place of 1 on both sides, and the bound below has the largest s
+as a factor.
+
 All offers together, options and single offers are tested at once: each p-value is multiplied by their number
 (Bonferroni). Wrong propensities pass if the marginal counts happen to be right.
 """
@@ -145,16 +148,49 @@ class InversePropensitySums:
         self._rows = np.zeros(self.buckets)
         self._shown, self._squares = np.zeros(n_offers, dtype=np.int64), np.zeros(n_offers)
         self._n, self._certain, self._smallest = 0, 0, 1.0
+        self._total, self._total_squares, self._largest, self._pairs = 0.0, 0.0, 1.0, 0.0
+        # With weights s: by offer the sums of s^2 / propensity and of s^2 where eligible.
+        self._squared: FloatArray | None = None
 
-    def add(self, offer: IntArray, propensity: FloatArray, eligible: BoolArray, cluster: IntArray | None) -> None:
-        """Add n decisions: offer and propensity (n,), eligible (n, N), the customers' numbers (n,) or None."""
-        n = len(offer)
-        if not n:
+    def add(
+        self,
+        offer: IntArray,
+        propensity: FloatArray,
+        eligible: BoolArray,
+        cluster: IntArray | None,
+        stands_for: FloatArray | None = None,
+    ) -> None:
+        """Add n decisions: offer and propensity (n,), eligible (n, N), the customers' numbers (n,) or None.
+
+        `stands_for` (n,) is how many decisions each row stands for, one by default.
+        """
+        if not len(offer):
             return
+        bucket = self._add_eligible(eligible, cluster, stands_for)
+        inverse = 1.0 / propensity
+        if self._squared is None:
+            np.add.at(self._observed, (bucket, offer), inverse)
+            self._squares += np.bincount(offer, weights=inverse**2, minlength=len(self._shown))
+        else:
+            self._add_weighted(bucket, offer, inverse, np.ones(len(offer)) if stands_for is None else stands_for)
+        self._shown += np.bincount(offer, minlength=len(self._shown))
+        self._certain += int((propensity == 1.0).sum())
+        self._smallest = min(self._smallest, float(propensity.min()))
+
+    def add_outside(self, eligible: BoolArray, cluster: IntArray | None, stands_for: FloatArray | None = None) -> None:
+        """Add n decisions that chose an offer which is not of the catalogue, from its `eligible` (n, N) and others."""
+        if len(eligible):
+            self._add_eligible(eligible, cluster, stands_for)
+
+    def _add_eligible(self, eligible: BoolArray, cluster: IntArray | None, stands_for: FloatArray | None) -> IntArray:
+        """Count how often each offer was eligible, and return the bucket of each row, (n,)."""
+        n = len(eligible)
         ids = np.arange(self._n, self._n + n) if cluster is None else cluster
         bucket = bucket_of(ids, self.buckets)
-        inverse = 1.0 / propensity
-        np.add.at(self._observed, (bucket, offer), inverse)
+        self._n += n
+        if stands_for is not None or self._squared is not None:
+            self._weigh_eligible(bucket, eligible, np.ones(n) if stands_for is None else stands_for)
+            return bucket
         counts = np.bincount(bucket, minlength=self.buckets)
         if eligible.strides[0] == 0:  # all rows share one set
             self._expected += np.outer(counts, eligible[0])
@@ -164,16 +200,38 @@ class InversePropensitySums:
             starts = np.cumsum(counts[used]) - counts[used]
             self._expected[used] += np.add.reduceat(eligible[order].view(np.uint8), starts, axis=0, dtype=np.int32)
         self._rows += counts
-        self._shown += np.bincount(offer, minlength=len(self._shown))
-        self._squares += np.bincount(offer, weights=inverse**2, minlength=len(self._shown))
-        self._certain += int((propensity == 1.0).sum())
-        self._smallest = min(self._smallest, float(propensity.min()))
-        self._n += n
+        self._total += n
+        self._total_squares += n
+        return bucket
+
+    def _weigh_eligible(self, bucket: IntArray, eligible: BoolArray, stands_for: FloatArray) -> None:
+        """Count how often each offer was eligible where rows stand for several decisions."""
+        squares = stands_for * stands_for
+        if self._squared is None:
+            self._squared = np.stack([self._observed.sum(axis=0), self._expected.sum(axis=0)])
+            self._pairs = float(self._expected.sum())
+        self._rows += np.bincount(bucket, weights=stands_for, minlength=self.buckets)
+        for number in np.unique(bucket).tolist():
+            here = bucket == number
+            self._expected[number] += stands_for[here] @ eligible[here]
+        self._squared[1] += squares @ eligible
+        self._pairs += float(eligible.sum())
+        self._total += float(stands_for.sum())
+        self._total_squares += float(squares.sum())
+        self._largest = max(self._largest, float(stands_for.max()))
+
+    def _add_weighted(self, bucket: IntArray, offer: IntArray, inverse: FloatArray, stands_for: FloatArray) -> None:
+        """Count how often each offer was chosen where rows stand for several decisions."""
+        size, squares = len(self._shown), stands_for * stands_for
+        np.add.at(self._observed, (bucket, offer), stands_for * inverse)
+        self._squares += np.bincount(offer, weights=squares * inverse**2, minlength=size)
+        if self._squared is not None:
+            self._squared[0] += np.bincount(offer, weights=squares * inverse, minlength=size)
 
     def result(self) -> PropensityCalibration:
         """Return the calibration of what was added so far."""
-        certain = self._certain / self._n if self._n else 0.0
-        surprise = min(self._smallest * float(self._expected.sum()), 1.0) if self._n else 1.0
+        certain = self._certain / max(int(self._shown.sum()), 1)
+        surprise = min(self._smallest * max(float(self._expected.sum()), self._pairs), 1.0) if self._n else 1.0
         effect = self._design_effect()
         counted: list[InversePropensityRatio] = []
         if self._n and certain < 1.0:
@@ -187,8 +245,12 @@ class InversePropensitySums:
         excess = self._observed - self._expected
         observed = variance_of_total(excess, self._rows).sum()
         # Per row and offer t = 1{chosen} / p and E = 1{eligible}: (t - E)^2 = t^2 - 2 t + E, since t E = t.
-        squares = self._squares - 2.0 * self._observed.sum(axis=0) + self._expected.sum(axis=0)
-        rows = (squares - excess.sum(axis=0) ** 2 / self._n).sum()
+        if self._squared is None:
+            squares = self._squares - 2.0 * self._observed.sum(axis=0) + self._expected.sum(axis=0)
+            rows = (squares - excess.sum(axis=0) ** 2 / self._n).sum()
+        else:
+            squares = self._squares - 2.0 * self._squared[0] + self._squared[1]
+            rows = (squares - (excess.sum(axis=0) / self._total) ** 2 * self._total_squares).sum()
         return max(1.0, float(observed / rows)) if rows > 0 and np.isfinite(observed) else 1.0
 
     def _counted(self, effect: float) -> list[InversePropensityRatio]:
@@ -230,7 +292,7 @@ class InversePropensitySums:
         excess = total - eligible
         # Up to rounding, choices that are all certain give counts that are exact and do not vary.
         excess[np.abs(excess) <= 1e-9 * eligible] = 0.0
-        widest = np.maximum(variance, effect * eligible / self._smallest)
+        widest = np.maximum(variance, effect * self._largest * eligible / self._smallest)
         with np.errstate(divide="ignore", invalid="ignore"):
             z = np.where(excess == 0, 0.0, excess / np.sqrt(np.where(excess > 0, variance, widest)))
         return z, np.minimum(2.0 * np.where(excess > 0, stdtr(freedom, -z), np.exp(-(z**2) / 2.0)), 1.0)

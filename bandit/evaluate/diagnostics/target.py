@@ -43,6 +43,7 @@ _WEIGHT_ROUNDING = 1e-6
 class TargetSupport(DiagnosticCheck):
     """How far the log supports one policy, by its weights w = target / propensity.
 
+    Where rows stand for other numbers s of decisions than one, s w counts in place of w, but in `largest_weight`.
     `effective_rows` is sum(w)^2 / sum(w^2) over rows, `effective_customers` the same over the sums of w by customer
     (Kish 1965, "Survey sampling"), None where customers are not known. `largest_share` is the largest share of the
     whole weight that one customer has (one row, where customers are not known). `mean_weight` has a wide interval
@@ -154,6 +155,7 @@ class TargetWeights:
 
     def __init__(self) -> None:
         self._n, self._sum, self._squares, self._largest = 0, 0.0, 0.0, 0.0
+        self._decisions, self._most = 0.0, 0.0  # what the rows stand for, and the largest weight times that
         self._by_customer = np.zeros(0)
         self._impossible: float | None = None
         self.contrast = PolicyContrast()
@@ -164,22 +166,31 @@ class TargetWeights:
         cluster: IntArray | None,
         target: FloatArray | None = None,
         logging: FloatArray | None = None,
+        *,
+        stands_for: FloatArray | None = None,
     ) -> None:
-        """Add n decisions: weights (n,), customers (n,) or None, both policies' (n, N) probabilities where known."""
+        """Add n decisions: weights (n,), customers (n,) or None, both policies' (n, N) probabilities where known.
+
+        `stands_for` (n,) is how many decisions each row stands for, one by default.
+        """
         if not len(weight):
             return
+        self._largest = max(self._largest, float(weight.max()))
+        self.contrast.add(weight - 1.0, stands_for)
         self._n += len(weight)
+        self._decisions += float(len(weight) if stands_for is None else stands_for.sum())
+        weight = weight if stands_for is None else weight * stands_for
         self._sum += float(weight.sum())
         self._squares += float(weight @ weight)
-        self._largest = max(self._largest, float(weight.max()))
+        self._most = max(self._most, float(weight.max()))
         if cluster is not None:
             size = int(cluster.max()) + 1
             if size > len(self._by_customer):
                 self._by_customer = np.append(self._by_customer, np.zeros(max(size, 2 * len(self._by_customer))))
             np.add.at(self._by_customer, cluster, weight)
-        self.contrast.add(weight - 1.0)
         if target is not None and logging is not None:
-            self._impossible = (self._impossible or 0.0) + float(target[logging <= 0.0].sum())
+            ruled_out = target if stands_for is None else target * stands_for[:, None]
+            self._impossible = (self._impossible or 0.0) + float(ruled_out[logging <= 0.0].sum())
 
     def result(
         self,
@@ -195,7 +206,7 @@ class TargetWeights:
         `rarer` is the share of the rarer kind of outcome in the log, 1 where outcomes are not of two kinds.
         """
         squares, customers = float(self._by_customer @ self._by_customer), None
-        largest = self._largest
+        largest = self._most
         if len(self._by_customer):
             customers, largest = effective_number(self._sum, squares), float(self._by_customer.max())
         return TargetSupport(
@@ -207,7 +218,7 @@ class TargetWeights:
             largest_share=largest / self._sum if self._sum > 0 else 0.0,
             mean_weight=mean_weight,
             unsupported=unsupported,
-            impossible=None if self._impossible is None else self._impossible / self._n,
+            impossible=None if self._impossible is None else self._impossible / self._decisions,
             events=self.contrast.size * rarer,
             slack=slack,
         )

@@ -162,21 +162,29 @@ class ReliabilityTable:
     def __init__(self) -> None:
         self._edges = np.array(PREDICTED_EDGES[1:-1])
         self._sums = np.zeros((3, len(PREDICTED_EDGES) - 1))
-        self._n = self._certain = self._surprising = 0
-        self._log = 0.0
+        self._n = 0
+        self._certain = self._surprising = self._log = 0.0
 
-    def add(self, predicted: FloatArray, eligible: BoolArray, offer: IntArray) -> None:
-        """Add n decisions: `predicted` and `eligible` are (n, N), `offer` (n,) is what was chosen."""
+    def add(
+        self, predicted: FloatArray, eligible: BoolArray, offer: IntArray, weight: FloatArray | None = None
+    ) -> None:
+        """Add n decisions: `predicted` and `eligible` are (n, N), `offer` (n,) is what was chosen.
+
+        `weight` (n,), whose mean over all is 1, is how much each counts, one by default.
+        """
         width = self._sums.shape[1]
+        each = None if weight is None else np.broadcast_to(weight[:, None], eligible.shape)[eligible]
+        every = np.ones(len(offer)) if weight is None else weight
         own = predicted[np.arange(len(offer)), offer]
         place = np.searchsorted(self._edges, predicted[eligible], side="right")
-        self._sums[0] += np.bincount(place, weights=predicted[eligible], minlength=width)
-        self._sums[1] += np.bincount(np.searchsorted(self._edges, own, side="right"), minlength=width)
-        self._sums[2] += np.bincount(place, minlength=width)
+        cells = predicted[eligible] if each is None else predicted[eligible] * each
+        self._sums[0] += np.bincount(place, weights=cells, minlength=width)
+        self._sums[1] += np.bincount(np.searchsorted(self._edges, own, side="right"), weights=weight, minlength=width)
+        self._sums[2] += np.bincount(place, weights=each, minlength=width)
         self._n += len(offer)
-        self._log += float(np.log(own).sum())
-        self._certain += int((own > CERTAIN_PROBABILITY).sum())
-        self._surprising += int((own < 1.0 - CERTAIN_PROBABILITY).sum())
+        self._log += float((np.log(own) * every).sum())
+        self._certain += float(every[own > CERTAIN_PROBABILITY].sum())
+        self._surprising += float(every[own < 1.0 - CERTAIN_PROBABILITY].sum())
 
     def result(
         self, n_log: int, folds: int, baselines: LikelihoodBaselines, softmax: SoftmaxShape, pairs: SameFactPairs

@@ -7,6 +7,7 @@ the log can show it.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -22,6 +23,8 @@ from bandit.ope.clusters import ClusterIndex
 from bandit.printable import counted
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from numpy.random import Generator
 
     from bandit.catalogue import Catalogue
@@ -60,9 +63,11 @@ class EstimatedPropensities:
         models: list[MultinomialLogit],
         softmax: SoftmaxShape,
         fit_quality: PropensityFit,
+        *,
+        outside: bool = False,
     ) -> None:
-        """Keep the parts that `fit` has made."""
-        self.fit_quality = fit_quality
+        """Keep the parts that `fit` has made; with `outside` the models have one more offer, for all not listed."""
+        self.fit_quality, self._outside = fit_quality, outside
         self._columns, self._models, self._softmax = columns, models, softmax
 
     @staticmethod
@@ -85,9 +90,10 @@ class EstimatedPropensities:
             raise InputError(f"cross-fitting needs at least 2 folds, not {folds}; leave it at 2 if unsure")
         most = int(np.clip(MAX_CELLS // catalogue.n_offers, MIN_ROWS, MAX_ROWS))
         sample = ChoiceSample(most, np.random.default_rng(1) if rng is None else rng)
-        keys, total = ClusterIndex("fold"), 2 * log.n
+        every = log.n + log.left_out
+        keys, total = ClusterIndex("fold"), 2 * every
         done = 0
-        for batch in log.batches(size):
+        for batch in _choices_of(log, size):
             sample.add(batch, keys.read(batch.contexts.customers, len(batch))[1])
             done += len(batch)
             if progress is not None:
@@ -96,8 +102,11 @@ class EstimatedPropensities:
         if not len(rows):
             raise InputError("the log has no decisions to estimate propensities from; import some first")
         columns = FactColumns(catalogue, rows.contexts)
-        choices = ObservedChoices(columns.of(rows.contexts), rows.offer, rows.masks, rows.which)
+        choices = ObservedChoices(columns.of(rows.contexts), rows.offer, rows.masks, rows.which, rows.weight)
         offers = offer_effects(Encoder(catalogue, pairs=False).offers.main)
+        if log.left_out:
+            offers = np.pad(offers, (0, 1))
+            offers[-1, -1] = 1.0
         fold = np.floor(rows.shares * folds)
         models = []
         for place in range(folds):
@@ -109,31 +118,58 @@ class EstimatedPropensities:
                 )
             models.append(_fitted(choices.take(train), (rows.shares * folds % 1.0)[train], offers))
             if progress is not None:
-                progress(log.n + (place + 1) * log.n // (folds + 1), total)
+                progress(every + (place + 1) * every // (folds + 1), total)
         scores = OutOfFoldScores(choices, fold, models)
         softmax = scores.best_shape()
         quality = scores.fit_quality(softmax, sample.n_seen, agreement(choices.x, rows.which, rows.shares, rows.offer))
         if progress is not None:
             progress(total, total)
-        return EstimatedPropensities(columns, models, softmax, quality)
+        return EstimatedPropensities(columns, models, softmax, quality, outside=log.left_out > 0)
 
     def probabilities(self, contexts: Contexts, eligible: BoolArray, shares: FloatArray) -> FloatArray:
-        """Return the (n, N) probabilities: rows sum to 1, above 0 where eligible and 0 elsewhere.
+        """Return the (n, N) probabilities: above 0 where eligible and 0 elsewhere.
+
+        Rows sum to 1, less the probability of an offer that the catalogue does not have where the log has such offers.
 
         `shares` (n,) in [0, 1) are the customers', by `ClusterIndex("fold")` over the log; they determine the fold.
         """
+        n_offers = eligible.shape[1]
+        if self._outside:
+            eligible = _with_outside(eligible)
         x, table = self._columns.of(contexts), np.empty(eligible.shape)
         fold = np.floor(shares * len(self._models))
         for place, model in enumerate(self._models):
             rows = fold == place
             if rows.any():
                 table[rows] = softened(model.scores(x[rows]), eligible[rows], self._softmax)
-        return table
+        return table[:, :n_offers]
 
     def propensity(self, batch: LoggedBatch, probabilities: FloatArray) -> FloatArray:
         """Return the (n,) propensities of the chosen offers: the logged one where it is known, else the estimate."""
         own = probabilities[np.arange(len(batch)), batch.offer]
         return np.where(np.isnan(batch.propensity), own, batch.propensity)
+
+
+def _choices_of(log: Log, size: int) -> Iterator[LoggedBatch]:
+    """Yield the decisions of a log; where it left some out, with one more offer, which stands for theirs."""
+    if not log.left_out:
+        yield from log.batches(size)
+        return
+    for batch in log.batches(size):
+        yield replace(batch, eligible=_with_outside(batch.eligible))
+    for batch in log.outside(size):
+        unknown = np.isnan(batch.propensity) & (not log.propensities_known)
+        yield replace(
+            batch,
+            offer=np.full(len(batch), batch.eligible.shape[1], dtype=np.int64),
+            eligible=_with_outside(batch.eligible),
+            propensity=np.where(unknown, np.nan, 1.0),
+        )
+
+
+def _with_outside(eligible: BoolArray) -> BoolArray:
+    """Return the (n, N + 1) masks with one more offer, always eligible."""
+    return np.concatenate([eligible, np.ones((len(eligible), 1), dtype=np.bool_)], axis=1)
 
 
 def offer_effects(main: FloatArray) -> FloatArray:

@@ -21,15 +21,22 @@ class TargetOverlap:
     """
 
     def __init__(self, level: float = THIN_PROPENSITY) -> None:
-        self.level, self.n = level, 0
+        self.level, self.n = level, 0.0
         self._outside = 0.0
 
-    def add(self, estimated: FloatArray, target: FloatArray) -> None:
-        """Add the (n, N) estimated propensities and the (n, N) probabilities of the target policy."""
+    def add(self, estimated: FloatArray, target: FloatArray, stands_for: FloatArray | None = None) -> None:
+        """Add the (n, N) estimated propensities and the (n, N) probabilities of the target policy.
+
+        `stands_for` (n,) is how many decisions each row stands for, one by default.
+        """
         n_eligible = (estimated > 0.0).sum(axis=1, keepdims=True)
         thin = estimated < np.minimum(self.level, 0.05 / np.maximum(n_eligible, 1))
-        self._outside += float(target[thin].sum())
-        self.n += len(target)
+        if stands_for is None:
+            self._outside += float(target[thin].sum())
+            self.n += len(target)
+        else:
+            self._outside += float(stands_for @ np.where(thin, target, 0.0).sum(axis=1))
+            self.n += float(stands_for.sum())
 
     @property
     def share(self) -> float:

@@ -55,7 +55,8 @@ class FactColumns:
 class SampledChoices:
     """n sampled decisions: contexts, chosen offers, distinct eligible sets (u, N) and that of each row, shares.
 
-    `shares` (n,) in [0, 1) are those of the rows' customers.
+    `shares` (n,) in [0, 1) are those of the rows' customers. `weight` (n,), with a mean of 1, is how much each counts,
+    empty where all count alike.
     """
 
     contexts: Contexts
@@ -63,6 +64,7 @@ class SampledChoices:
     masks: BoolArray
     which: IntArray
     shares: FloatArray
+    weight: FloatArray
 
     def __len__(self) -> int:
         return len(self.offer)
@@ -77,10 +79,16 @@ class _Part:
     offer: IntArray
     which: IntArray
     shares: FloatArray
+    weight: FloatArray
 
     def take(self, rows: IntArray | BoolArray) -> _Part:
         return _Part(
-            self.numbers[rows], self.contexts.take(rows), self.offer[rows], self.which[rows], self.shares[rows]
+            self.numbers[rows],
+            self.contexts.take(rows),
+            self.offer[rows],
+            self.which[rows],
+            self.shares[rows],
+            self.weight[rows],
         )
 
     @staticmethod
@@ -91,6 +99,7 @@ class _Part:
             np.concatenate([part.offer for part in parts]),
             np.concatenate([part.which for part in parts]),
             np.concatenate([part.shares for part in parts]),
+            np.concatenate([part.weight for part in parts]),
         )
 
 
@@ -124,7 +133,7 @@ class ChoiceSample:
         facts = Contexts(contexts.n, contexts.columns, {}, _NO_CUSTOMERS)
         # All rows of a batch may share one set without a copy each; indexing by rows would make the copies.
         which = self._masks.number(eligible[: len(rows)] if eligible.strides[0] == 0 else eligible[rows])
-        self._parts.append(_Part(numbers[rows], facts, batch.offer[rows], which, shares[rows]))
+        self._parts.append(_Part(numbers[rows], facts, batch.offer[rows], which, shares[rows], batch.weights[rows]))
         self._kept += len(rows)
         if self._kept > 2 * self.most:
             self._thin()
@@ -136,11 +145,17 @@ class ChoiceSample:
         if not self._parts:
             none = np.empty(0, dtype=np.int64)
             return SampledChoices(
-                Contexts(0, {}, {}, _NO_CUSTOMERS), none, np.zeros((0, 0), dtype=np.bool_), none, np.empty(0)
+                Contexts(0, {}, {}, _NO_CUSTOMERS),
+                none,
+                np.zeros((0, 0), dtype=np.bool_),
+                none,
+                np.empty(0),
+                np.empty(0),
             )
         whole = _Part.concat(self._parts)
         rows = whole.take(np.argsort(whole.numbers))
-        return SampledChoices(rows.contexts, rows.offer, self._masks.stack(), rows.which, rows.shares)
+        weight = np.empty(0) if (rows.weight == 1.0).all() else rows.weight / rows.weight.mean()
+        return SampledChoices(rows.contexts, rows.offer, self._masks.stack(), rows.which, rows.shares, weight)
 
     def _thin(self) -> None:
         """Drop the decisions with the largest numbers, so that `most` are left."""

@@ -52,31 +52,35 @@ class OutOfFoldScores:
         n, n_offers = len(self.choices), self.choices.masks.shape[1]
         tuning = self._blocks(min(n, max(1_000, _TUNING_CELLS // n_offers)))
         tables = [self._scores(rows) for rows in tuning]
-        even = self._even_shares()
+        even, weight = self._even_shares(), self.choices.counted
 
         def loss(log_temperature: float) -> float:
             temperature = float(np.exp(log_temperature))
             parts = [self._chosen(temperature, rows, table) for rows, table in zip(tuning, tables, strict=True)]
             chosen = np.concatenate(parts)
-            return _best_floor(chosen, even[: len(chosen)])[1]
+            return _best_floor(chosen, even[: len(chosen)], None if weight is None else weight[: len(chosen)])[1]
 
         found = minimize_scalar(loss, bounds=(-3.0, 2.0), method="bounded", options={"xatol": 0.01})
         temperature = float(np.exp(found.x))
         chosen = np.concatenate([self._chosen(temperature, rows, self._scores(rows)) for rows in self._blocks(n)])
-        return SoftmaxShape(temperature, _best_floor(chosen, even)[0])
+        return SoftmaxShape(temperature, _best_floor(chosen, even, weight)[0])
 
     def fit_quality(self, softmax: SoftmaxShape, n_log: int, pairs: SameFactPairs) -> PropensityFit:
         """Return how good the probabilities of a shape are, out of fold; the log has `n_log` decisions."""
         choices, reliability, marginal = self.choices, ReliabilityTable(), 0.0
         n, n_sets = len(choices), len(choices.masks)
-        counts = np.bincount(choices.offer, minlength=choices.masks.shape[1])
-        eligible_counts = np.bincount(choices.which, minlength=n_sets) @ choices.masks
+        weight = choices.counted
+        counts = np.bincount(choices.offer, weights=weight, minlength=choices.masks.shape[1])
+        eligible_counts = np.bincount(choices.which, weights=weight, minlength=n_sets) @ choices.masks
         shares = (counts + 0.5) / np.maximum(eligible_counts, 1)
         for rows in self._blocks(n):
             offer, eligible = choices.offer[rows], choices.masks[choices.which[rows]]
-            reliability.add(softened(self._scores(rows), eligible, softmax), eligible, offer)
-            marginal += float(np.log(shares[offer] / (eligible @ shares)).sum())
-        baselines = LikelihoodBaselines(float(np.log(self._even_shares()).mean()), marginal / n)
+            some = None if weight is None else weight[rows]
+            reliability.add(softened(self._scores(rows), eligible, softmax), eligible, offer, some)
+            logs = np.log(shares[offer] / (eligible @ shares))
+            marginal += float(logs.sum() if some is None else some @ logs)
+        uniform = float(np.average(np.log(self._even_shares()), weights=weight))
+        baselines = LikelihoodBaselines(uniform, marginal / n)
         return reliability.result(n_log, len(self.models), baselines, softmax, pairs)
 
     def _scores(self, rows: slice) -> FloatArray:
@@ -103,12 +107,12 @@ class OutOfFoldScores:
         return [slice(start, min(start + step, n)) for start in range(0, n, step)]
 
 
-def _best_floor(chosen: FloatArray, even: FloatArray) -> tuple[float, float]:
+def _best_floor(chosen: FloatArray, even: FloatArray, weight: FloatArray | None) -> tuple[float, float]:
     """Return the floor of the largest likelihood, which is concave in it, and the mean loss there."""
     from scipy.optimize import minimize_scalar  # noqa: PLC0415 - slow to import
 
     found = minimize_scalar(
-        lambda floor: -float(np.log((1.0 - floor) * chosen + floor * even).mean()),
+        lambda floor: -float(np.average(np.log((1.0 - floor) * chosen + floor * even), weights=weight)),
         bounds=(_LEAST_FLOOR, 1.0),
         method="bounded",
         options={"xatol": 1e-5},

@@ -37,8 +37,10 @@ class CrossFittedReward:
         self.models = models
 
     def learn(self, batch: LoggedBatch, shares: FloatArray, weight: FloatArray | None = None) -> None:
-        """Add a batch to the models of all folds but the rows' own."""
+        """Add a batch to the models of all folds but the rows' own; `weight` (n,) besides that of the batch's rows."""
         fold = folds_of(shares, len(self.models))
+        if batch.stands_for is not None:
+            weight = batch.weights if weight is None else batch.weights * weight
         for place, model in enumerate(self.models):
             others = fold != place
             if weight is None:

@@ -16,6 +16,6 @@ class RewardModel(RewardPredictor, Protocol):
     def learn(self, batch: LoggedBatch, weight: FloatArray | None = None) -> None:
         """Add a batch; called for every batch before the first prediction.
 
-        `weight` (n,), which only mrdr gives, says how often each row counts.
+        `weight` (n,) says how often each row counts: by how many decisions it stands for, and by the weights of mrdr.
         """
         ...

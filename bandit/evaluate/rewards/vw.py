@@ -44,7 +44,7 @@ class VwReward:
             loss="squared" if self._rewards else "logistic",
             rate=REWARD_LEARNING_RATE if self._rewards else CONVERSION_LEARNING_RATE,
         )
-        self._n, self._converted, self._revenue = 0, 0, 0.0
+        self._n, self._converted, self._revenue = 0, 0.0, 0.0
         self._center, self._scale = 0.0, 1.0
 
     def learn(self, batch: LoggedBatch, weight: FloatArray | None = None) -> None:
@@ -52,15 +52,16 @@ class VwReward:
         if not len(batch):
             return
         if self._rewards and not self._n:
-            deviation = float(batch.reward.std())
-            self._center, self._scale = float(batch.reward.mean()), deviation if deviation > 0.0 else 1.0
+            center = float(np.average(batch.reward, weights=batch.stands_for))
+            deviation = float(np.sqrt(np.average((batch.reward - center) ** 2, weights=batch.stands_for)))
+            self._center, self._scale = center, deviation if deviation > 0.0 else 1.0
         label = (batch.reward - self._center) / self._scale if self._rewards else signed_labels(batch.converted)
         total = 0.0 if weight is None else float(weight.mean())
         scaled = weight / total if weight is not None and total > 0.0 else None
         self._regression.learn(self.encoder.context_matrix(batch.contexts), batch.offer, label, scaled)
         self._n += len(batch)
-        self._converted += int(batch.converted.sum())
-        self._revenue += float(batch.revenue[batch.converted].sum())
+        self._converted += float(batch.weights[batch.converted].sum())
+        self._revenue += float((batch.weights * batch.revenue)[batch.converted].sum())
 
     def predict(self, contexts: Contexts) -> FloatArray:
         """Return the expected reward of every offer, (n, N); 0 before anything was learned."""
@@ -69,5 +70,5 @@ class VwReward:
         scores = self._regression.scores(self.encoder.context_matrix(contexts))
         if self._rewards:
             return scores * self._scale + self._center
-        revenue = np.full(scores.shape, self._revenue / max(self._converted, 1))
+        revenue = np.full(scores.shape, self._revenue / (self._converted or 1.0))
         return self._objective.expected(self._money, expit(scores), revenue)

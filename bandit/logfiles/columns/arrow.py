@@ -61,6 +61,8 @@ def column_texts(column: Any, where: str, name: str, before: int) -> Sequence[st
         raise LogFileError(
             f'{where}: the column "{name}" is of the type {kind}; write numbers, texts, booleans or times'
         ) from fault
+    if pa.types.is_decimal(kind):  # the digits of the number, whatever the column's scale
+        texts = [text.rstrip("0").rstrip(".") if "." in text else text for text in texts]
     _check_plain(texts, None, where, name, before)
     return texts
 

@@ -86,3 +86,15 @@ class TimeTexts(_LazyTexts):
     def __init__(self, microseconds: IntArray, write: Callable[[], list[str]]) -> None:
         super().__init__(write, len(microseconds))
         self.microseconds = microseconds
+
+
+def take_texts(texts: Sequence[str], rows: IntArray) -> Sequence[str]:
+    """Return the texts of some rows, with what is known of the column."""
+    places = rows.tolist()
+    if isinstance(texts, CodedTexts):
+        return CodedTexts(texts.distinct, texts.codes[rows])
+    if isinstance(texts, NumberTexts):
+        return NumberTexts(texts.numbers[rows], lambda: list(map(texts.__getitem__, places)))
+    if isinstance(texts, TimeTexts):
+        return TimeTexts(texts.microseconds[rows], lambda: list(map(texts.__getitem__, places)))
+    return list(map(texts.__getitem__, places))

@@ -10,16 +10,19 @@ import numpy as np
 
 from bandit.catalogue.fact_values import CodedColumn
 from bandit.catalogue.facts import MAX_TEXT
-from bandit.errors import CatalogueError
-from bandit.logfiles.columns.coded_text import NumberTexts, coded
+from bandit.catalogue.text_form import normal_text
+from bandit.catalogue.undeclared import UndeclaredCounts
+from bandit.errors import CatalogueError, LogFileError
+from bandit.logfiles.columns.coded_text import NumberTexts, TimeTexts, coded
 from bandit.logfiles.columns.number_style import NumberStyle, number_cure
-from bandit.logfiles.columns.values import INVALID, floats, is_blank, truth
+from bandit.logfiles.columns.values import INVALID, INVALID_TIME, floats, is_blank, truth
 from bandit.logfiles.mapping.schema import FactSource, Scalar
 from bandit.store.records import object_array
 
 if TYPE_CHECKING:
     from bandit.catalogue import Catalogue
     from bandit.catalogue.facts import Fact
+    from bandit.catalogue.undeclared import UndeclaredValues
     from bandit.domain import Contexts, FloatArray
     from bandit.logfiles.mapping.mapping import LogMapping
     from bandit.logfiles.rejections import ChunkRejections
@@ -43,7 +46,9 @@ class FactColumn:
 
     def text(self, raw: str) -> str:
         """Return the value that a text of the column stands for, empty where the fact is missing."""
-        text = self.map.get(raw, raw)
+        text = self.map.get(raw)
+        if text is None:
+            text = self.map.get(normal_text(raw), raw) if self.map else raw
         return (self.blank or "") if is_blank(text) else text
 
     def message(self, texts: Sequence[str]) -> Callable[[int], str]:
@@ -90,6 +95,26 @@ class FactReader:
             blank = None if full.blank is None else _text(full.blank)
             self._facts.append(FactColumn(fact, full.column, texts, blank, mapping.numbers))
         self.columns = [fact.column for fact in self._facts]
+        self._counts = {
+            each.fact.name: UndeclaredCounts(each.fact, each.column)
+            for each in self._facts
+            if each.fact.kind == "categorical"
+        }
+
+    @property
+    def undeclared(self) -> tuple[UndeclaredValues, ...]:
+        """The undeclared values of the rows read so far, fact by fact."""
+        return tuple(found for each in self._counts.values() if (found := each.result()) is not None)
+
+    def refuse_undeclared(self, name: str) -> None:
+        """Raise LogFileError where a column is mostly of values that are not declared; `name` is the file's."""
+        for found in self.undeclared:
+            if found.mostly:
+                raise LogFileError(
+                    f'{name}: the column "{found.column}" has values of the fact "{found.fact}" that the catalogue '
+                    f"does not declare in {found.n:,} of {found.n_known:,} rows: {found.seen}; declared are "
+                    f"{', '.join(found.declared)}; {found.cure}"
+                )
 
     def read(self, chunk: SourceChunk, rejections: ChunkRejections) -> Contexts:
         """Return n contexts; rows with a fact of the wrong type are rejected, and the fact is missing there."""
@@ -99,17 +124,30 @@ class FactReader:
             name = fact.fact.name
             if fact.fact.kind == "categorical":
                 columns[name] = _categorical(fact, texts, rejections)
+                self._count_missing(name, columns[name])
                 continue
             values = _numbers(fact, texts)
             if (invalid := values == INVALID).any():
                 rejections.reject(invalid, fact.wrong_type, fact.message(texts))
                 values = np.where(invalid, np.nan, values)
             columns[name] = values
-        return self._catalogue.contexts(columns or [{}] * len(chunk))
+        contexts = self._catalogue.contexts(columns or [{}] * len(chunk))
+        for counts in self._counts.values():
+            counts.add(contexts)
+        return contexts
+
+    def _count_missing(self, name: str, column: CodedColumn) -> None:
+        """Count the words for a missing value among the texts of a column."""
+        texts = [text if isinstance(text, str) else "" for text in column.distinct]
+        times = np.bincount(column.codes, minlength=len(texts)).tolist()
+        self._counts[name].add_missing(texts, times)
 
 
 def _categorical(fact: FactColumn, texts: Sequence[str], rejections: ChunkRejections) -> CodedColumn:
     """Return the texts, None where missing; rows with one that is too long are rejected, and it is missing there."""
+    if isinstance(texts, TimeTexts):
+        rejections.reject(texts.microseconds != INVALID_TIME, fact.wrong_type, fact.message(texts))
+        texts = [""] * len(texts)
     rows = coded(texts)
     values = object_array(list(map(fact.text, rows.distinct)))
     too_long = np.fromiter(map(len, values), dtype=np.int64, count=len(values)) > MAX_TEXT

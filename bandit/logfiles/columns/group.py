@@ -38,7 +38,12 @@ class GroupReader:
         return by_value(texts, lambda text: IMPORT_GROUP if is_blank(text) else text)
 
     def closed(self, chunk: SourceChunk, rejections: ChunkRejections) -> BoolArray:
-        """Return which rows are closed, (n,); rows whose column cannot be read are rejected."""
+        """Return which rows are closed, (n,); rows whose column cannot be read are rejected.
+
+        Where a row is an event, `closed = true` means those whose window is over when the file ends.
+        """
+        if chunk.events is not None and self._closed is True:
+            return chunk.events.complete
         if isinstance(self._closed, bool):
             return np.full(len(chunk), self._closed)
         column, texts = self._closed, chunk.columns[self._closed]

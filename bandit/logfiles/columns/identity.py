@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bandit.catalogue.schema import MAX_NAME
+from bandit.logfiles.columns.damaged_ids import IdDamage
+from bandit.logfiles.columns.seen import SeenIds
 from bandit.logfiles.columns.values import is_blank
 
 if TYPE_CHECKING:
@@ -14,30 +16,33 @@ if TYPE_CHECKING:
 
     from bandit.domain import BoolArray, IntArray
     from bandit.logfiles.mapping.mapping import LogMapping
-    from bandit.logfiles.rejections import ChunkRejections
+    from bandit.logfiles.rejections import ChunkRejections, ImportFinding
+    from bandit.logfiles.row_names import RowNames
     from bandit.logfiles.sources.source import SourceChunk
 
 
+EVENT_ROWS_CURE = "; for a file with a row an event write [event_rows] in the mapping"
+"""What to do where several rows have one decision id, as the end of a sentence."""
+
+
 class IdentityReader:
-    """Reads customers and decision ids; where no column has them they are made of the file's digest and the line."""
+    """Reads customers and decision ids; where no column has ids, `RowNames` makes them."""
 
     def __init__(self, mapping: LogMapping) -> None:
         self.customer = mapping.file.columns.customer
         self.decision_id = mapping.file.columns.decision_id
         self.columns = [name for name in (self.customer, self.decision_id) if name is not None]
-        self._seen = _SeenIds()
+        self._seen = SeenIds()
+        named = (("customer", self.customer), ("decision id", self.decision_id))
+        self._damage = {column: IdDamage(what, column) for what, column in named if column is not None}
 
     def read(
-        self, chunk: SourceChunk, digest: str | None, rejections: ChunkRejections
+        self, chunk: SourceChunk, rejections: ChunkRejections
     ) -> tuple[Sequence[str] | None, Sequence[str] | None]:
-        """Return (customers, decision ids); rows where one is blank or too long are rejected.
-
-        Without a digest none are made: what no column has is None.
-        """
-        made: Sequence[str] | None = None
-        if digest is not None and len(self.columns) < 2:
-            made = list(map(f"{digest}-%s".__mod__, map(str, chunk.lines.tolist())))
-        ids, customers = made, made
+        """Return (customers, decision ids), None for what no column has; rows where one is unusable are rejected."""
+        ids = customers = None
+        for column, damage in self._damage.items():
+            damage.add(chunk.columns[column])
         if self.decision_id is not None:
             ids = list(chunk.columns[self.decision_id])
             _reject_unusable("decision id", self.decision_id, ids, rejections)
@@ -45,6 +50,28 @@ class IdentityReader:
             customers = list(chunk.columns[self.customer])
             _reject_unusable("customer", self.customer, customers, rejections)
         return customers, ids
+
+    def named(
+        self,
+        chunk: SourceChunk,
+        time: IntArray,
+        read: tuple[Sequence[str] | None, Sequence[str] | None],
+        names: RowNames,
+    ) -> tuple[Sequence[str], Sequence[str]]:
+        """Return customers and decision ids, those that no column has as `names` makes them.
+
+        Where each row is a customer of its own, its name is the decision's id.
+        """
+        customers, ids = read
+        made = names.ids(chunk, time) if ids is None else ids
+        if customers is None:
+            customers = names.lines(chunk) if names.line_customers else made
+        return customers, made
+
+    def findings(self) -> tuple[ImportFinding, ...]:
+        """Return what is wrong with the customers and ids read so far."""
+        found = (damage.finding() for damage in self._damage.values())
+        return tuple(finding for finding in found if finding is not None)
 
     def customers(self, chunk: SourceChunk) -> Sequence[str] | None:
         """Return the customers of rows that were checked before, None where no column has them."""
@@ -60,36 +87,8 @@ class IdentityReader:
         rejections.reject(
             repeated,
             "decision id twice in the file",
-            lambda row: f'an earlier row has the decision id "{ids[row]}" too',
+            lambda row: f'an earlier row has the decision id "{ids[row]}" too{EVENT_ROWS_CURE}',
         )
-
-
-class _SeenIds:
-    """The ids seen so far, as sorted arrays of 64-bit hashes: eight bytes a row.
-
-    Two ids of one hash would be taken for the same; among a million rows that happens in one of 37 million files.
-    """
-
-    def __init__(self) -> None:
-        self._runs: list[IntArray] = []
-
-    def add(self, ids: Sequence[str]) -> BoolArray:
-        """Add a column of ids; return which of them were seen before, or stand earlier in the column, (n,)."""
-        hashes = np.fromiter(map(hash, ids), dtype=np.int64, count=len(ids))
-        distinct, first = np.unique(hashes, return_index=True)
-        repeated = np.ones(len(ids), dtype=np.bool_)
-        repeated[first] = False
-        for run in self._runs:
-            repeated |= run[np.minimum(np.searchsorted(run, hashes), len(run) - 1)] == hashes
-        if len(distinct):
-            self._append(distinct)
-        return repeated
-
-    def _append(self, run: IntArray) -> None:
-        while self._runs and len(self._runs[-1]) <= 2 * len(run):  # few long runs: each id is moved log n times
-            run = np.concatenate((self._runs.pop(), run))
-        run.sort()
-        self._runs.append(run)
 
 
 def too_long(texts: Sequence[str]) -> BoolArray:

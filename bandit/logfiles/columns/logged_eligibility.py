@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bandit.decide import judged_masks
 from bandit.domain import BoolArray, Contexts, IntArray
 from bandit.logfiles.columns.coded_text import coded
+from bandit.logfiles.columns.conditional_rules import ConditionalRules
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -43,12 +45,13 @@ class LoggedEligibilityReader:
 
     def __init__(self, catalogue: Catalogue, column: str) -> None:
         self._catalogue = catalogue
+        self._rules = ConditionalRules(catalogue)
         self.columns = [column]
 
     def read(
         self,
         chunk: SourceChunk,
-        contexts: Contexts,  # noqa: ARG002 - as `RuleEligibilityReader` has it
+        contexts: Contexts,
         offer: IntArray,
         rejections: ChunkRejections,
     ) -> LoggedEligibility:
@@ -67,22 +70,35 @@ class LoggedEligibilityReader:
         rejections.reject(
             unreadable[which],
             "eligible offers cannot be read",
-            lambda row: f'"{texts[row]}" in "{column}" is not a mask of {n_offers} offers in hex',
+            lambda row: (
+                f'"{texts[row]}" in "{column}" is not a mask of {n_offers} offers in hex; if another catalogue '
+                "wrote it, leave `eligible` out of the mapping, and the rules say what was eligible"
+            ),
         )
         rejections.reject(
-            ~table[which, np.maximum(offer, 0)],
+            ~table[which, np.maximum(offer, 0)] & (offer >= 0),
             "offer is not eligible",
             lambda _: f'its offer is not among the eligible ones of "{column}"',
         )
-        return LoggedEligibility(table, which)
+        if not self._rules:
+            return LoggedEligibility(table, which, None, None, np.zeros(contexts.n, dtype=np.int64))
+        removed = self._rules.removed(contexts, offer, rejections.ok)
+        self._rules.reject_without_offers(contexts, (removed > 0) | (offer < 0), rejections)
+        return LoggedEligibility(table, which, self._catalogue, contexts, removed)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LoggedEligibility:
-    """What was eligible in the rows of a chunk: distinct masks (u, N) and which of them each row has, (n,)."""
+    """What was eligible in the rows of a chunk: distinct masks (u, N) and which of them each row has, (n,).
+
+    `catalogue` and `contexts` are None where no rule has a condition; `removed` is as in `RuleEligibility`.
+    """
 
     table: BoolArray
     which: IntArray
+    catalogue: Catalogue | None
+    contexts: Contexts | None
+    removed: IntArray
 
     def mask(self, rows: IntArray) -> BoolArray:
         """Return the mask of some rows, (n, N), or (1, N) where all share one."""
@@ -90,6 +106,13 @@ class LoggedEligibility:
         if len(which) and (which == which[0]).all():
             return self.table[which[:1]]
         return self.table[which]
+
+    def judged(self, rows: IntArray) -> BoolArray:
+        """Return the mask of what a policy of the catalogue may choose from in some rows, as `mask` returns it."""
+        logged = self.mask(rows)
+        if self.catalogue is None or self.contexts is None:
+            return logged
+        return judged_masks(self.catalogue, self.contexts.take(rows), logged)
 
     def removals(self, rows: IntArray) -> Callable[[int], str] | None:  # noqa: ARG002 - as `RuleEligibility` has it
         """Return None: the log does not say which rule removed what."""

@@ -20,9 +20,12 @@ MISSING_WORDS = ("NA", "N/A", "n/a", "NULL", "null", "None", "none", "NaN", "nan
 """Words that programs write where a number is missing."""
 
 _CODES = frozenset(
-    {"EUR", "USD", "GBP", "CHF", "SEK", "NOK", "DKK", "PLN", "CZK", "JPY", "INR", "kr", "zł", "Kč", "R$"}
+    {"US$", "A$", "C$", "R$", "Rs", "AUD", "CAD", "EUR", "USD", "GBP", "CHF", "SEK", "NOK", "DKK", "PLN", "CZK"}
+    | {"JPY", "INR", "kr", "zł", "Kč"}
 )
-_SPACES = str.maketrans({"\u00a0": " ", "\u202f": " ", "\u2019": "'"})
+_SPACES = str.maketrans({"\u00a0": " ", "\u202f": " ", "\u2009": " ", "\u2019": "'", "\u2212": "-"})
+_BRACKETS = re.compile(r"(?P<before>[^()]{0,4})\((?P<inner>[^()-]*\d[^()]*)\)(?P<after>[^()]{0,4})")
+_TRAILING = re.compile(r"(?P<inner>[^-]*\d)\s*-(?P<after>\s*[^\d\s.,'()+-]{0,4})")
 _WRITTEN = re.compile(
     r"(?P<sign>[-+]?)\s*(?P<before>[^\d\s.,'()+-]{0,4})\s*(?P<inner>[-+]?)"
     r"(?P<digits>\d[\d.,' ]*|[.,]\d+)\s*(?P<after>[^\d\s.,'()+-]{0,4})"
@@ -33,6 +36,8 @@ _WRITTEN = re.compile(
 class NumberStyle:
     """One way of writing numbers; `signs` such as "€" or "%" are left out, and `missing` are words for no number.
 
+    With `brackets`, "(41.06)" is -41.06; with `trailing_minus`, "41.06-" is.
+
     >>> NumberStyle(decimal=",", thousands=".", signs=("€",)).number("1.221,53 €")
     1221.53
     """
@@ -41,6 +46,8 @@ class NumberStyle:
     thousands: str = ""
     signs: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
+    brackets: bool = False
+    trailing_minus: bool = False
 
     @property
     def is_plain(self) -> bool:
@@ -70,17 +77,41 @@ class NumberStyle:
         bare = text.translate(_SPACES).strip()
         if is_blank(bare) or bare in self.missing:
             return ""
-        for sign in self.signs:
+        for sign in sorted(self.signs, key=len, reverse=True):  # R$ before $
             bare = bare.replace(sign, "", 1)
         bare = re.sub(r"^([-+])\s+", r"\1", bare.strip())
+        if (inner := self._negative(bare)) is not None:
+            bare = f"-{inner}"
         whole, mark, rest = bare.partition(self.decimal)
         if self.thousands and self.thousands in whole:
-            if not re.fullmatch(rf"[-+]?\d{{1,3}}(?:{re.escape(self.thousands)}\d{{3}})+", whole):
+            # Groups of two digits before the last three are how millions are written in India.
+            mark_again = re.escape(self.thousands)
+            if not re.fullmatch(rf"[-+]?\d{{1,3}}(?:{mark_again}\d{{2,3}})*{mark_again}\d{{3}}", whole):
                 return text + "?"
             whole = whole.replace(self.thousands, "")
         if self.decimal != "." and "." in whole + rest:
             return text + "?"
         return f"{whole}.{rest}" if mark else whole
+
+    def _negative(self, bare: str) -> str | None:
+        """Return the number between brackets or before a trailing minus, where these are negative numbers."""
+        if self.brackets and bare.startswith("(") and bare.endswith(")"):
+            inner = bare[1:-1].strip()
+        elif self.trailing_minus and bare.endswith("-"):
+            inner = bare[:-1].strip()
+        else:
+            return None
+        return inner if inner[:1].isdigit() or inner[:1] == self.decimal else f"?{inner}"
+
+    def with_marks_of(self, other: NumberStyle) -> NumberStyle:
+        """Return another style that reads the signs, words and negative numbers of this one, too."""
+        return replace(
+            other,
+            signs=tuple(dict.fromkeys((*self.signs, *other.signs))),
+            missing=tuple(dict.fromkeys((*self.missing, *other.missing))),
+            brackets=self.brackets or other.brackets,
+            trailing_minus=self.trailing_minus or other.trailing_minus,
+        )
 
     def keys(self, other: NumberStyle) -> list[str]:
         """Return the entries of [numbers] that differ in another style, as TOML writes them."""
@@ -93,6 +124,8 @@ class NumberStyle:
             if set(others) - set(own):
                 listed = ", ".join(f'"{each}"' for each in dict.fromkeys((*own, *others)))
                 changed.append(f"{name} = [{listed}]")
+        changed += ["brackets = true"] if other.brackets and not self.brackets else []
+        changed += ["trailing_minus = true"] if other.trailing_minus and not self.trailing_minus else []
         return changed
 
 
@@ -110,14 +143,19 @@ def guess_number_style(texts: Iterable[str]) -> GuessedStyle | None:
     A mark that stands twice in a number, or before another mark, separates thousands; one that is not followed by
     three digits precedes decimals. "1,144" alone may be either: thousands are guessed, and the guess is ambiguous.
 
-    >>> guess_number_style(["221,53", "1.221,53"]).style
-    NumberStyle(decimal=',', thousands='.', signs=(), missing=())
+    >>> guess_number_style(["221,53", "1.221,53"]).style == NumberStyle(decimal=",", thousands=".")
+    True
     >>> guess_number_style(["1,144"]).ambiguous
     True
     """
     distinct = [each for text in dict.fromkeys(texts) if not is_blank(each := text.translate(_SPACES).strip())]
     missing = tuple(word for word in MISSING_WORDS if word in distinct)
-    written = [found for text in distinct if text not in missing and (found := _WRITTEN.fullmatch(text))]
+    brackets = any(map(_BRACKETS.fullmatch, distinct))
+    trailing = any(_TRAILING.fullmatch(text) for text in distinct if text not in missing)
+    bare = [
+        _TRAILING.sub(r"\g<inner>\g<after>", _BRACKETS.sub(r"\g<before>\g<inner>\g<after>", each)) for each in distinct
+    ]
+    written = [found for text in bare if text not in missing and (found := _WRITTEN.fullmatch(text))]
     if not written or len(written) < len(distinct) - len(missing):
         return _exponents(distinct, missing)
     signs = tuple(dict.fromkeys(sign for each in written for sign in (each["before"], each["after"]) if sign))
@@ -125,7 +163,7 @@ def guess_number_style(texts: Iterable[str]) -> GuessedStyle | None:
     if not all(map(_is_sign, signs)):
         return None
     decimal, thousands, sure = _marks(bodies)
-    style = NumberStyle(decimal, thousands, signs, missing)
+    style = NumberStyle(decimal, thousands, signs, missing, brackets, trailing)
     if any(style.number(text) == INVALID for text in distinct):
         return None
     return GuessedStyle(style, not sure)
@@ -182,7 +220,7 @@ def number_cure(text: str, style: NumberStyle) -> str:
     found = guess_number_style([text])
     if found is None:
         return ""
-    entries = style.keys(replace(found.style, missing=tuple(dict.fromkeys((*style.missing, *found.style.missing)))))
+    entries = style.keys(style.with_marks_of(found.style))
     if not entries:
         return ""
     other = ' (or decimal = ",")' if found.ambiguous else ""

@@ -3,40 +3,59 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
+from bandit.catalogue.near_names import near_name
 from bandit.errors import CatalogueError, OfferError
 from bandit.logfiles.columns.number_style import number_cure
 from bandit.logfiles.columns.values import INVALID, is_blank
 from bandit.logfiles.mapping.mapping import LogMapping, fixed_propensity
 from bandit.logfiles.mapping.schema import LookupSection, OptionSource
+from bandit.logfiles.outside import OutsideOffers
 
 if TYPE_CHECKING:
-    from bandit.catalogue import Catalogue
+    from bandit.catalogue import Catalogue, Dimension
     from bandit.domain import FloatArray, IntArray
     from bandit.logfiles.rejections import ChunkRejections
     from bandit.logfiles.sources.source import SourceChunk
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class ReadOffers:
+    """The offers of n rows: the number of each, and of those that the catalogue does not have that of `OutsideOffers`.
+
+    Both are -1 where a row is rejected; otherwise exactly one is.
+    """
+
+    offer: IntArray
+    outside: IntArray
+
+
+_Found: TypeAlias = tuple[int, int, str, str]
+"""The number of an offer, its number among the outside ones, the kind of fault and the message, which may be empty."""
+
+
 class OfferReader:
-    """Reads the offer of each row: from one option per dimension, or from a table of whole offers."""
+    """Reads the offer of each row: from one option per dimension, or from a table of whole offers.
+
+    An offer that the catalogue does not have is counted in `outside`; the misspelt name of an option is rejected.
+    """
 
     def __init__(self, catalogue: Catalogue, mapping: LogMapping) -> None:
         """Check [offer] against the catalogue; CatalogueError where it does not fit."""
-        self.catalogue = catalogue
+        self.catalogue, self.outside = catalogue, OutsideOffers(catalogue)
         self.columns: list[str] = []
         self._maps: list[Mapping[str, str]] = []
         self._fixed: dict[str, str] = {}
         self._varying: list[str] = []
-        self._lookup: dict[str, int] | None = None
+        self._lookup: Mapping[str, Mapping[str, str]] | None = None
         if isinstance(mapping.offer, LookupSection):
-            self.columns = [mapping.offer.column]
-            self._lookup = {
-                key: _index(catalogue, offer, f'{mapping.where}: [offer.lookup."{key}"]')
-                for key, offer in mapping.offer.lookup.items()
-            }
+            self.columns, self._lookup = [mapping.offer.column], mapping.offer.lookup
+            for key, offer in self._lookup.items():
+                _check_offer(catalogue, offer, f'{mapping.where}: [offer.lookup."{key}"]')
             return
         names = catalogue.dimension_names
         for name in [*names, *mapping.offer]:
@@ -47,55 +66,74 @@ class OfferReader:
                 )
         for dimension in catalogue.dimensions:
             source = mapping.offer[dimension.name]
-            options = [source] if isinstance(source, str) else list(source.map.values())
-            unknown = [option for option in options if option not in dimension.codes]
-            if unknown:
-                hint = f'; to read it from a column write {{ column = "{unknown[0]}" }}'
-                raise CatalogueError(
-                    f'{mapping.where}: [offer] "{unknown[0]}" is not an option of "{dimension.name}"; options are '
-                    f"{', '.join(dimension.names)}{hint if isinstance(source, str) else ''}"
-                )
             if isinstance(source, OptionSource):
+                for option in source.map.values():
+                    _check_option(dimension, option, f"{mapping.where}: [offer]")
                 self.columns.append(source.column)
                 self._maps.append(source.map)
                 self._varying.append(dimension.name)
-            else:
+            elif source in dimension.codes:
                 self._fixed[dimension.name] = source
+            else:
+                raise CatalogueError(
+                    f'{mapping.where}: [offer] "{source}" is not an option of "{dimension.name}"; options are '
+                    f'{", ".join(dimension.names)}; to read it from a column write {{ column = "{source}" }}'
+                )
         if not self._varying:  # one offer for every row: known now, so wrong now
             _index(catalogue, self._fixed, f"{mapping.where}: [offer]")
 
-    def read(self, chunk: SourceChunk, rejections: ChunkRejections) -> IntArray:
-        """Return the numbers of the offers, (n,); rows whose offer cannot be used are rejected and have -1."""
+    def read(self, chunk: SourceChunk, rejections: ChunkRejections) -> ReadOffers:
+        """Return the numbers of the offers; rows whose offer cannot be used are rejected."""
         if not self.columns:
-            return np.full(len(chunk), self.catalogue.offer_index(self._fixed), dtype=np.int64)
+            fixed = np.full(len(chunk), self.catalogue.offer_index(self._fixed), dtype=np.int64)
+            return ReadOffers(fixed, np.full(len(chunk), -1, dtype=np.int64))
         keys = list(zip(*(chunk.columns[name] for name in self.columns), strict=True))
-        table = {key: self._offer(key) for key in set(keys)}
-        found = {key: index for key, (index, _, _) in table.items()}
-        offers = np.fromiter(map(found.__getitem__, keys), dtype=np.int64, count=len(keys))
-        for kind in dict.fromkeys(kind for _, kind, _ in table.values() if kind):
-            of_kind = {key for key, (_, its_kind, _) in table.items() if its_kind == kind}
+        table = {key: self._offer(key) for key in dict.fromkeys(keys)}  # in order of appearance
+        for kind in dict.fromkeys(kind for _, _, kind, _ in table.values() if kind):
+            of_kind = {key for key, (_, _, its_kind, _) in table.items() if its_kind == kind}
             rows = np.fromiter(map(of_kind.__contains__, keys), dtype=np.bool_, count=len(keys))
-            rejections.reject(rows, kind, lambda row: table[keys[row]][2])
-        return offers
+            rejections.reject(rows, kind, lambda row: table[keys[row]][3])
+        offers, outside = (
+            np.fromiter(map({key: found[place] for key, found in table.items()}.__getitem__, keys), np.int64, len(keys))
+            for place in (0, 1)
+        )
+        return ReadOffers(offers, outside)
 
-    def _offer(self, key: tuple[str, ...]) -> tuple[int, str, str]:
-        """Return the number of an offer, or -1 with the kind of fault and the message."""
+    def _offer(self, key: tuple[str, ...]) -> _Found:
+        """Return the number of an offer or of an outside one, or the kind of fault and the message."""
         if self._lookup is not None:
-            index = self._lookup.get(key[0], -1)
-            known = ", ".join(self._lookup)
-            message = f'"{key[0]}" in "{self.columns[0]}" is no offer of [offer.lookup], which has {known}'
-            return (index, "", "") if index >= 0 else (index, "offer not in the look-up", message)
+            return self._looked_up(key[0], self._lookup)
         options = [table.get(text, text) for table, text in zip(self._maps, key, strict=True)]
         offer = self._fixed | dict(zip(self._varying, options, strict=True))
         for dimension in self.catalogue.dimensions:
-            if offer[dimension.name] not in dimension.codes:
-                blank = is_blank(offer[dimension.name])
-                message = f'"{offer[dimension.name]}" is not an option of "{dimension.name}"'
-                return -1, "option is blank" if blank else "unknown option", message
-        try:
-            return self.catalogue.offer_index(offer), "", ""
-        except OfferError as fault:
-            return -1, "offer is not legal", str(fault)
+            option = offer[dimension.name]
+            if option not in dimension.codes:
+                message = f'"{option}" is not an option of "{dimension.name}"'
+                if is_blank(option):
+                    return -1, -1, "option is blank", message
+                meant = near_name(option, dimension.names)
+                if meant is not None:
+                    return -1, -1, "unknown option", f'{message}; did you mean "{meant}"?'
+        return self._numbered(offer)
+
+    def _looked_up(self, key: str, lookup: Mapping[str, Mapping[str, str]]) -> _Found:
+        """Return the offer of a text of the look-up; a text that is not there names an offer by itself."""
+        if key in lookup:
+            return self._numbered(lookup[key])
+        known = ", ".join(lookup)
+        message = f'"{key}" in "{self.columns[0]}" is no offer of [offer.lookup], which has {known}'
+        meant = near_name(key, lookup)
+        declared = any(key in dimension.codes for dimension in self.catalogue.dimensions)
+        if is_blank(key) or declared or meant is not None:
+            message += "" if meant is None else f'; did you mean "{meant}"?'
+            return -1, -1, "offer not in the look-up", message
+        return self._numbered(dict.fromkeys(self.catalogue.dimension_names, key))
+
+    def _numbered(self, offer: Mapping[str, str]) -> _Found:
+        offer = self.catalogue.current_names(offer)
+        self.outside.note_options([offer])
+        index = int(self.catalogue.offer_indices({name: [option] for name, option in offer.items()})[0])
+        return (index, -1, "", "") if index >= 0 else (-1, self.outside.number(offer), "", "")
 
 
 class PropensityReader:
@@ -106,6 +144,7 @@ class PropensityReader:
         self.catalogue = catalogue
         self.columns: list[str] = []
         self._by_offer: FloatArray = np.full(catalogue.n_offers, np.nan)
+        self._every = np.nan
         self.known = mapping.propensities_known
         self._style = mapping.numbers
         try:
@@ -115,7 +154,7 @@ class PropensityReader:
                 if fixed is None:
                     self.columns = [str(given)]
                 else:
-                    self._by_offer[:] = fixed
+                    self._by_offer[:] = self._every = fixed
             for number, entry in enumerate(mapping.file.propensity, start=1):
                 value = fixed_propensity(entry.value)
                 if value is None:
@@ -128,14 +167,15 @@ class PropensityReader:
     def read(self, chunk: SourceChunk, offer: IntArray, rejections: ChunkRejections) -> FloatArray:
         """Return the propensities, (n,); rows where it is missing or outside (0, 1] are rejected.
 
-        Where the mapping says "unknown" all are NaN, and no row is rejected.
+        Where the mapping says "unknown" all are NaN, and no row is rejected. It may also be NaN where `offer` is -1,
+        since no entry of [[propensity]] need cover an offer that the catalogue does not have.
         """
         if not self.known:
             return np.full(len(chunk), np.nan)
         if not self.columns:
-            propensity = np.where(offer >= 0, self._by_offer[offer], np.nan)
+            propensity = np.where(offer >= 0, self._by_offer[offer], self._every)
             rejections.reject(
-                np.isnan(propensity),
+                np.isnan(propensity) & (offer >= 0),
                 "no propensity for the offer",
                 lambda row: f"no entry of [[propensity]] covers the offer {self.catalogue.label(int(offer[row]))}",
             )
@@ -166,6 +206,26 @@ def _index(catalogue: Catalogue, offer: Mapping[str, str], where: str) -> int:
         raise CatalogueError(f"{where}: {fault}") from fault
 
 
+def _check_offer(catalogue: Catalogue, offer: Mapping[str, str], where: str) -> None:
+    """Raise CatalogueError for an offer of other dimensions, and where an option is misspelt."""
+    if set(offer) != set(catalogue.dimension_names):
+        _index(catalogue, offer, where)
+    for dimension in catalogue.dimensions:
+        _check_option(dimension, offer[dimension.name], f"{where}:")
+
+
+def _check_option(dimension: Dimension, option: str, where: str) -> None:
+    """Raise CatalogueError for the misspelt name of an option; another unknown one may have been stopped since."""
+    if option in dimension.codes:
+        return
+    meant = near_name(option, dimension.names)
+    if meant is not None or is_blank(option):
+        hint = "" if meant is None else f'; did you mean "{meant}"?'
+        raise CatalogueError(
+            f'{where} "{option}" is not an option of "{dimension.name}"; options are {", ".join(dimension.names)}{hint}'
+        )
+
+
 def _with_options(
     catalogue: Catalogue, offer: Mapping[str, str], where: str
 ) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
@@ -175,8 +235,9 @@ def _with_options(
     for name, option in offer.items():
         if name not in places:
             raise CatalogueError(f'{where} names the unknown dimension "{name}"; dimensions are {", ".join(places)}')
-        names = catalogue.dimensions[places[name]].names
-        if option not in names:
-            raise CatalogueError(f'{where}: "{option}" is not an option of "{name}"; options are {", ".join(names)}')
-        hit &= catalogue.options[:, places[name]] == names.index(option)
+        dimension = catalogue.dimensions[places[name]]
+        _check_option(dimension, option, f"{where}:")
+        if option not in dimension.codes:  # it may have been stopped since
+            return np.zeros(catalogue.n_offers, dtype=np.bool_)
+        hit &= catalogue.options[:, places[name]] == dimension.codes[option]
     return hit

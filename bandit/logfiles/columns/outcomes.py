@@ -14,7 +14,7 @@ from bandit.logfiles.columns.values import INVALID, floats, is_blank, truth
 from bandit.logfiles.mapping.schema import WhenSource
 
 if TYPE_CHECKING:
-    from bandit.domain import BoolArray, FloatArray
+    from bandit.domain import BoolArray, FloatArray, IntArray, ObjectArray
     from bandit.logfiles.mapping.mapping import LogMapping
     from bandit.logfiles.mapping.schema import OutcomeSection
     from bandit.logfiles.rejections import ChunkRejections
@@ -23,12 +23,21 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class OutcomeEvents:
-    """One kind of event over n rows: whether it `happened`, and its `revenue` and `reward`, NaN for none; (n,) each."""
+    """One kind of event over n rows: whether it `happened`, and its `revenue` and `reward`, NaN for none; (n,) each.
+
+    `readable` marks the rows in which it can be read whether it happened, and `refused` those that were rejected
+    because of this event's cells. `time` (n,) are the times of the events, None where they have those of their rows.
+    `ids` (n,) tell events of one kind apart; where they are None there is at most one of the kind for each row.
+    """
 
     event: str
     happened: BoolArray
     revenue: FloatArray
     reward: FloatArray
+    readable: BoolArray
+    refused: BoolArray
+    time: IntArray | None = None
+    ids: ObjectArray | None = None
 
 
 class OutcomeReader:
@@ -38,34 +47,78 @@ class OutcomeReader:
         self.outcomes: Sequence[OutcomeSection] = mapping.file.outcomes
         self._style = mapping.numbers
         self.columns: list[str] = []
-        for outcome in self.outcomes:
-            when = outcome.when.column if isinstance(outcome.when, WhenSource) else outcome.when
-            self.columns += [name for name in (when, outcome.revenue, outcome.reward) if name is not None]
+        if mapping.file.event_rows is None:
+            self.columns = [name for outcome in self.outcomes for name in outcome_columns(outcome)]
 
-    def read(self, chunk: SourceChunk, rejections: ChunkRejections) -> list[OutcomeEvents]:
-        """Return one record for each entry of [[outcomes]]; rows with a value that cannot be read are rejected."""
+    def read(self, chunk: SourceChunk, rejections: ChunkRejections) -> Sequence[OutcomeEvents]:
+        """Return the events of the rows, one kind after the other; rows with one that cannot be read are rejected."""
+        if chunk.events is not None:
+            return chunk.events.read(rejections)
         read = []
         for outcome in self.outcomes:
-            happened = _happened(outcome, self._style, chunk, rejections)
-            revenue, reward = (
-                _money(outcome, column, self._style, happened, chunk, rejections)
-                for column in (outcome.revenue, outcome.reward)
-            )
-            read.append(OutcomeEvents(outcome.event, happened, revenue, reward))
+            usable = rejections.ok.copy()
+            happened, readable = happened_in(outcome, self._style, chunk, rejections)
+            revenue, reward = amounts_of(outcome, self._style, happened, chunk, rejections)
+            refused = usable & ~rejections.ok
+            read.append(OutcomeEvents(outcome.event, happened, revenue, reward, readable, refused))
         return read
 
 
-def _happened(
+def outcome_columns(outcome: OutcomeSection) -> list[str]:
+    """Return the columns that an entry of [[outcomes]] is read from."""
+    when = outcome.when.column if isinstance(outcome.when, WhenSource) else outcome.when
+    return [
+        name
+        for name in (when, outcome.revenue, outcome.reward, *outcome.add, *outcome.partial)
+        if isinstance(name, str)
+    ]
+
+
+def amounts_of(
+    outcome: OutcomeSection,
+    style: NumberStyle,
+    happened: BoolArray,
+    chunk: SourceChunk,
+    rejections: ChunkRejections,
+    *,
+    blank_returns: bool = False,
+) -> tuple[FloatArray, FloatArray]:
+    """Return revenue and reward of an event, (n,) each; rows where one cannot be read are rejected.
+
+    With `blank_returns` the revenue of a return may be blank, and is NaN then.
+    """
+    needed = np.zeros_like(happened) if blank_returns and outcome.returns else happened
+    revenue = _money(outcome, outcome.revenue, style, needed, chunk, rejections)
+    for column in outcome.add:
+        more = _money(outcome, column, style, np.zeros_like(happened), chunk, rejections)
+        revenue = revenue + np.where(np.isnan(more), 0.0, more)
+    for column in outcome.partial if blank_returns else ():
+        named = ~np.isnan(floats(chunk.columns[column], lambda text: np.nan if is_blank(text) else 1.0))
+        rejections.reject(
+            happened & named & np.isnan(revenue),
+            "a return without an amount",
+            lambda row, column=column: (  # type: ignore[misc]  # the default binds the column
+                f'it says by "{column}" what was returned, "{chunk.columns[column][row]}", and not for how much'
+            ),
+        )
+    if outcome.returns:
+        revenue = -np.abs(revenue)
+    return revenue, _money(outcome, outcome.reward, style, happened, chunk, rejections)
+
+
+def happened_in(
     outcome: OutcomeSection, style: NumberStyle, chunk: SourceChunk, rejections: ChunkRejections
-) -> BoolArray:
+) -> tuple[BoolArray, BoolArray]:
+    """Return whether the event happened in each row, and whether that can be read; else the row is rejected."""
+    readable = np.ones(len(chunk), dtype=np.bool_)
     if outcome.when is None:
-        return np.ones(len(chunk), dtype=np.bool_)
+        return readable, readable
     if isinstance(outcome.when, WhenSource) and outcome.when.equals is not None:
         words = {outcome.when.equals} if isinstance(outcome.when.equals, str) else set(outcome.when.equals)
         matches: BoolArray = (
             floats(coded(chunk.columns[outcome.when.column]), lambda text: text.strip() in words) == 1.0
         )
-        return matches
+        return matches, readable
     if isinstance(outcome.when, WhenSource):
         texts = chunk.columns[outcome.when.column]
         values, wanted = style.numbers(texts), "a finite number"
@@ -81,8 +134,8 @@ def _happened(
         f'outcome "{outcome.event}" cannot be read',
         lambda row: f'"{texts[row]}", which says whether "{outcome.event}" happened, is not {wanted}{cure(row)}',
     )
-    happened[values == INVALID] = False
-    return happened
+    readable = values != INVALID
+    return happened & readable, readable
 
 
 def _number_cure_of(texts: Sequence[str], style: NumberStyle) -> Callable[[int], str]:
@@ -96,14 +149,14 @@ def _words_cure_of(column: str) -> Callable[[int], str]:
 
 def _money(
     outcome: OutcomeSection,
-    column: str | None,
+    column: str | float | None,
     style: NumberStyle,
     happened: BoolArray,
     chunk: SourceChunk,
     rejections: ChunkRejections,
 ) -> FloatArray:
-    if column is None:
-        return np.full(len(chunk), np.nan)
+    if not isinstance(column, str):
+        return np.full(len(chunk), np.nan if column is None else float(column))
     texts = chunk.columns[column]
     values = style.numbers(texts)
     rejections.reject(

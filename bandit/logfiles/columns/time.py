@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from bandit.clock import day, implausible
 from bandit.domain import MICROSECONDS
 from bandit.errors import CatalogueError
-from bandit.logfiles.columns.time_styles import time_cure
+from bandit.logfiles.columns.time_styles import guess_time_style, time_cure
 from bandit.logfiles.columns.values import INVALID_TIME, moment, times
 
 if TYPE_CHECKING:
@@ -47,4 +48,21 @@ class TimeReader:
             "time cannot be read",
             lambda row: f'the time "{texts[row]}" is not {wanted}{time_cure(texts[row])}',
         )
+        rejections.reject(
+            implausible(read) & (read != INVALID_TIME),
+            "time out of reason",
+            lambda row: (
+                f'the time "{texts[row]}" is read as {day(int(read[row]))}, and logs are from 1980 to a year from now'
+                f"{self._cure(texts[row])}"
+            ),
+        )
         return read
+
+    def _cure(self, text: str) -> str:
+        """Return what to change in the mapping, for a time whose year is out of reason, as the end of a sentence."""
+        file = self._file
+        if file.time_format == "unix" and file.time_start is None and (found := guess_time_style([text])) is not None:
+            return f'; write time_unit = "{found.unit}" in place of "{file.time_unit}" under [columns] in the mapping'
+        if file.time_format == "unix" and file.time_start is None:
+            return '; where the numbers do not count from 1970, put time_start = "2026-01-31" under [columns]'
+        return "; correct it, or leave the row out"

@@ -11,6 +11,7 @@ from typing import TypeVar
 
 import numpy as np
 
+from bandit.catalogue.plain_values import number_of, truth_of
 from bandit.clock import EARLIEST, LATEST
 from bandit.domain import MICROSECONDS, FloatArray, IntArray
 from bandit.logfiles.columns.coded_text import CodedTexts, NumberTexts, TimeTexts
@@ -26,7 +27,6 @@ INVALID_TIME = np.iinfo(np.int64).min
 UNITS = {"us": 1, "ms": 1_000, "s": MICROSECONDS, "min": 60 * MICROSECONDS}
 UNITS |= {"h": 60 * UNITS["min"], "d": 24 * 60 * UNITS["min"]}
 
-_TRUE, _FALSE = frozenset({"true", "yes", "t", "y"}), frozenset({"false", "no", "f", "n"})
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LARGEST_TIME = 2**62
 _SHARE = re.compile(r"\s*(\d{1,18})\s*/\s*(\d{1,18})\s*")
@@ -48,20 +48,12 @@ def is_blank(text: str) -> bool:
 
 def number(text: str) -> float:
     """Return the finite number of a text, NaN for a blank, and INVALID for anything else."""
-    try:
-        value = float(text)
-    except ValueError:
-        return math.nan if is_blank(text) else INVALID
-    return value if math.isfinite(value) and "_" not in text else INVALID
+    return number_of(text)
 
 
 def truth(text: str) -> float:
     """Return 1 or 0, NaN for a blank, and INVALID for anything that is neither true nor false."""
-    value = number(text)
-    if value != INVALID:
-        return value if math.isnan(value) or value in {0.0, 1.0} else INVALID
-    word = text.strip().lower()
-    return 1.0 if word in _TRUE else 0.0 if word in _FALSE else INVALID
+    return truth_of(text)
 
 
 def share(text: str) -> float:

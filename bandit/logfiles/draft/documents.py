@@ -177,6 +177,8 @@ def _numbers(style: NumberStyle) -> list[str]:
     lists = (("signs", list(style.signs)), ("missing", list(style.missing)))
     lines = [entry(name, value) for name, value, usual in given if value != usual]
     lines += [entry(name, value) for name, value in lists if value]
+    given_marks = (("brackets", style.brackets), ("trailing_minus", style.trailing_minus))
+    lines += [entry(name, value) for name, value in given_marks if value]
     return ["", "[numbers]", *lines] if lines else []
 
 

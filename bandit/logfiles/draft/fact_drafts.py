@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from bandit.catalogue.text_form import look_alike_key, normal_text
 from bandit.domain import IntArray
 from bandit.logfiles.columns.values import INVALID, truth
 from bandit.logfiles.draft.facts import MOST_DRAFTED_VALUES, fact_type
@@ -18,7 +19,22 @@ if TYPE_CHECKING:
     from bandit.logfiles.draft.profile import ColumnProfile
 
 _RESERVED = frozenset(
-    {"undeclared", "true", "false", "null", "inf", "nan", "and", "or", "not", "in", "for", "if", "else"}
+    {
+        "undeclared",
+        "undeclared_values",
+        "true",
+        "false",
+        "null",
+        "inf",
+        "nan",
+        "and",
+        "or",
+        "not",
+        "in",
+        "for",
+        "if",
+        "else",
+    }
 )
 
 
@@ -63,12 +79,26 @@ def _draft(name: str, column: ColumnProfile, later: set[str]) -> FactDraft:
                 table[text] = bool(column.numbers[int(np.argmax(column.codes == code))])
         marks = np.full(column.n, BLANK) if column.numbers is None else np.nan_to_num(column.numbers, nan=BLANK)
         return FactDraft(name, column.name, "boolean", (), table, marks.astype(np.int64), (f"not {name}", name))
-    added = sorted({text.strip() for text in later if text.strip()} - known)
-    values = tuple(sorted([*column.distinct, *added][: 2 * MOST_DRAFTED_VALUES]))
+    added = sorted({form for text in later if (form := normal_text(text))} - known)
+    kept: dict[str, str] = {}
+    for text in [*column.frequent(), *added][: 2 * MOST_DRAFTED_VALUES]:
+        kept.setdefault(look_alike_key(text), text)
+    values = tuple(sorted(kept.values()))
     table = dict.fromkeys(sorted(missing), "")
-    table |= {text: text.strip() for text in raws if text.strip() and text != text.strip() and text not in missing}
-    conditions = tuple(f'{name} == "{_quoted(text)}"' for text in column.distinct)
-    return FactDraft(name, column.name, "categorical", values, table, column.codes, conditions)
+    for text in raws:
+        meant = kept.get(look_alike_key(text))
+        if text.strip() and text not in missing and meant is not None and meant != text:
+            table[text] = meant
+    codes, conditions = _merged(name, column, kept)
+    return FactDraft(name, column.name, "categorical", values, table, codes, conditions)
+
+
+def _merged(name: str, column: ColumnProfile, kept: Mapping[str, str]) -> tuple[IntArray, tuple[str, ...]]:
+    """Return each row's condition, (n,), and the conditions: one for texts that look alike."""
+    meant = [kept.get(look_alike_key(text), text) for text in column.distinct]
+    places = {text: place for place, text in enumerate(dict.fromkeys(meant))}
+    table = np.array([*(places[text] for text in meant), BLANK], dtype=np.int64)
+    return table[column.codes], tuple(f'{name} == "{_quoted(text)}"' for text in places)
 
 
 def _quoted(text: str) -> str:
@@ -80,7 +110,8 @@ def _name(column: str, taken: set[str]) -> str:
     name = re.sub(r"[^0-9A-Za-z_]+", "_", column.strip()).strip("_") or "fact"
     name = f"fact_{name}" if name[0].isdigit() or name.lower() in _RESERVED else name
     base, number = name, 2
-    while name in taken:
+    alike = set(map(look_alike_key, taken))
+    while look_alike_key(name) in alike:
         name = f"{base}_{number}"
         number += 1
     return name

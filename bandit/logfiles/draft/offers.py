@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bandit.catalogue.text_form import look_alike_key, normal_text
 from bandit.domain import BoolArray, IntArray
 from bandit.logfiles.columns.number_style import guess_number_style
 from bandit.logfiles.draft.profile import BLANK
@@ -63,21 +64,20 @@ class ForbidDraft:
 def draft_lever(column: ColumnProfile, later: set[str]) -> LeverDraft:
     """Return a dimension; `later` are texts of the column beyond the sample."""
     raws = [*column.raw, *later]
-    seen = {text.strip() for text in raws if text.strip()}
-    known = {text.strip() for text in column.raw}
-    missing = (seen & known) - set(column.distinct)
-    blank = any(not text.strip() for text in raws)
-    named = sorted(seen - missing, key=_order)
+    forms = {text: normal_text(text) for text in raws}
+    missing = {forms[text] for text in column.raw if forms[text]} - set(column.distinct)
+    kept: dict[str, str] = {}  # one option for texts that look alike, such as "Email" and "email"
+    for text in [*column.frequent(), *sorted(form for form in forms.values() if form and form not in missing)]:
+        kept.setdefault(look_alike_key(text), text)
+    named = sorted(kept.values(), key=_order)
     none = next((option for option in named if says_no_offer(option)), _NONE)
-    options = tuple(dict.fromkeys([*([none] if blank or missing else []), *named]))
-    table = {
-        text: (none if not text.strip() or text.strip() in missing else text.strip())
-        for text in sorted(raws)
-        if text not in options
-    }
+    blank = missing or not all(forms.values())
+    options = tuple(dict.fromkeys([*([none] if blank else []), *named]))
+    meant = {text: none if not form or form in missing else kept[look_alike_key(form)] for text, form in forms.items()}
+    table = {text: meant[text] for text in sorted(raws) if text != meant[text]}
     places = {option: place for place, option in enumerate(options)}
-    codes = np.array([*(places[text] for text in column.distinct), places.get(none, 0)], dtype=np.int64)
-    return LeverDraft(column.name.strip(), column.name, options, table, codes[column.codes])
+    codes = [*(places[kept[look_alike_key(text)]] for text in column.distinct), places.get(none, 0)]
+    return LeverDraft(column.name.strip(), column.name, options, table, np.array(codes, dtype=np.int64)[column.codes])
 
 
 def _order(option: str) -> tuple[int, float, str]:

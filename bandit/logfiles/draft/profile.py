@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 import numpy as np
 
+from bandit.catalogue.text_form import normal_text
 from bandit.domain import FloatArray, IntArray
 from bandit.logfiles.columns.number_style import MISSING_WORDS, NumberStyle, guess_number_style
 from bandit.logfiles.columns.time_styles import TimeStyle, guess_time_style
@@ -26,9 +27,9 @@ _TIMES_TRIED = 2_000
 class ColumnProfile:
     """One column of a sample of n rows.
 
-    `distinct` are its texts without surrounding spaces, in order of appearance and without missing ones; `codes` (n,)
-    says which of them a row has, BLANK where it is missing. `raw` are the texts as they stand in the file. `numbers`
-    (n,) are there for truth values and numbers, NaN where missing.
+    `distinct` are its texts in normal form, in order of appearance and without missing ones; `codes` (n,) says which
+    of them a row has, BLANK where it is missing. `raw` are the texts as they stand in the file. `numbers` (n,) are
+    there for truth values and numbers, NaN where missing.
     """
 
     name: str
@@ -87,7 +88,7 @@ def profile(name: str, texts: Sequence[str]) -> ColumnProfile:
     places: dict[str, int] = {}
     table = {}
     for text in raw:
-        bare = text.strip()
+        bare = normal_text(text)
         table[text] = BLANK if not bare or bare in missing else places.setdefault(bare, len(places))
     codes = np.fromiter(map(table.__getitem__, texts), dtype=np.int64, count=len(texts))
     distinct = tuple(places)
@@ -114,9 +115,7 @@ def profile(name: str, texts: Sequence[str]) -> ColumnProfile:
         time = guess_time_style(distinct[:_TIMES_TRIED]) if TIME_WORDS & set(words(name)) else None
         if time is not None and found.style.is_plain:
             return built("time", values, found.style, time)
-        style = NumberStyle(
-            found.style.decimal, found.style.thousands, found.style.signs, tuple(word for word in missing if word)
-        )
+        style = replace(found.style, missing=tuple(word for word in missing if word))
         return built(
             "truth" if set(values.tolist()) == {0.0, 1.0} else "number", values, style, ambiguous=found.ambiguous
         )
@@ -129,8 +128,8 @@ def profile(name: str, texts: Sequence[str]) -> ColumnProfile:
 
 def _missing_words(raw: Sequence[str]) -> frozenset[str]:
     """Return the words that stand for a missing value: all of them beside numbers, the unmistakable ones elsewhere."""
-    bare = {text.strip() for text in raw}
+    bare = set(map(normal_text, raw))
     others = [text for text in bare if text and text not in MISSING_WORDS]
     if others and guess_number_style(others) is not None:
         return frozenset(bare & set(MISSING_WORDS))
-    return frozenset(bare & {"NA", "N/A", "#N/A", "NULL", "NaN", "nan"})
+    return frozenset(bare & {"NA", "N/A", "#N/A", "NULL", "NaN", "nan", "<NA>", "NaT"})

@@ -254,6 +254,8 @@ def _numbers(columns: list[ColumnProfile]) -> tuple[NumberStyle, list[Guess]]:
         grouped if grouped != decimal else "",
         tuple(dict.fromkeys(sign for each in styles for sign in each.signs)),
         tuple(dict.fromkeys(word for each in styles for word in each.missing)),
+        any(each.brackets for each in styles),
+        any(each.trailing_minus for each in styles),
     )
     others = [
         Guess(each.name, "left out", f'its numbers are not written as the others (decimal = "{style.decimal}")')

@@ -4,7 +4,8 @@
 each dimension; names and texts are percent-encoded there, since VW splits them at `|`, `:` and spaces. `a` has the
 actions by their place in `_multi`, from 1, the chosen one first. `p` has their probabilities in that order, where the
 log kept them all; else there is no `p`, and VW learns by `_label_probability`. `_label_cost` is minus the reward, `o`
-has the reward. `offer_bandit`, which VW ignores, has the columns of the log as they are, to import them again.
+has the reward, and `pdrop` of a line that stands for s > 1 decisions is 1 - 1 / s, by which VW weighs it.
+`offer_bandit`, which VW ignores, has the columns of the log as they are, to import them again.
 """
 
 from __future__ import annotations
@@ -56,7 +57,7 @@ class DsjsonFile:
         times = table[self._log.layout.names.index("time")]
         costs = (0.0 - batch.reward).tolist()
         propensities = batch.propensity.tolist()
-        vectors = self._vectors(rows)
+        vectors, weights = self._vectors(rows), stored.weight.tolist()
         text = []
         for row, (number, offer) in enumerate(zip(rows.sets.tolist(), batch.offer.tolist(), strict=True)):
             mask = rows.masks[number]
@@ -64,13 +65,15 @@ class DsjsonFile:
             place = int(np.count_nonzero(mask[:offer]))
             order = _chosen_first(place, int(np.count_nonzero(mask)))
             vector = vectors[row]
+            s = weights[row]
+            dropped = f'"pdrop":{1.0 - 1.0 / s!r},' if s > 1.0 else ""
             known = (
                 "" if vector is None else f'"p":{_json(vector[np.flatnonzero(mask)][np.array(order) - 1].tolist())},'
             )
             text.append(
                 f'{{"_label_cost":{costs[row]!r},"_label_probability":{propensities[row]!r},'
                 f'"_label_Action":{place + 1},"_labelIndex":{place},"Timestamp":"{times[row]}","Version":"1",'
-                f'"EventId":{ids[row]},"a":{_json(order)},{known}"c":{{"facts":{facts[row]},"_multi":{multi}}},'
+                f'"EventId":{ids[row]},"a":{_json(order)},{known}{dropped}"c":{{"facts":{facts[row]},"_multi":{multi}}},'
                 f'"o":[{{"EventId":{ids[row]},"v":{0.0 - costs[row]!r}}}],"offer_bandit":{own[row]}}}\n'
             )
         self._file.write("".join(text).encode())

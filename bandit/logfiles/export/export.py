@@ -16,7 +16,7 @@ from bandit.logfiles.export.dsjson import DsjsonFile
 from bandit.logfiles.export.rows import ExportedLog, ExportRows
 from bandit.logfiles.export.table_files import CsvFile, ParquetFile
 from bandit.logfiles.mapping.layout import ExportLayout
-from bandit.logfiles.sources.dsjson import EXPORT_PROPERTY
+from bandit.logfiles.sources.dsjson_event import EXPORT_PROPERTY
 
 if TYPE_CHECKING:
     from bandit.catalogue import Catalogue
@@ -42,7 +42,8 @@ class ExportReport:
 
     `left_out` decisions were not, since the catalogue does not have their offer, nor `still_open` ones, whose outcome
     window is not over, nor `not_activated` ones, on which the event `activation` of the objective was never recorded
-    (None where it has none). Where a decision was imported without its propensity, `propensities_known` is false and
+    (None where it has none). `weighted` says whether some stand for more or less than one decision, so that there is a
+    column with weights. Where a decision was imported without its propensity, `propensities_known` is false and
     its propensity is blank.
     """
 
@@ -55,6 +56,7 @@ class ExportReport:
     propensities_known: bool
     activation: str | None = None
     not_activated: int = 0
+    weighted: bool = False
 
 
 def format_of(path: Path, name: str | None = None) -> ExportFormat:
@@ -134,13 +136,15 @@ def export(
         log.propensities_known,
         log.activation,
         log.not_activated,
+        log.weighted,
     )
 
 
 def mapping_toml(catalogue: Catalogue, report: ExportReport) -> str:
     """Return the mapping file with which `import` reads an export back."""
     prefix = f"{EXPORT_PROPERTY}." if report.format == "dsjson" else ""
-    mapping = ExportLayout.of(catalogue).mapping(catalogue, prefix=prefix, known=report.propensities_known)
+    layout = ExportLayout.of(catalogue, weighted=report.weighted)
+    mapping = layout.mapping(catalogue, prefix=prefix, known=report.propensities_known)
     return tomli_w.dumps(mapping)
 
 

@@ -52,7 +52,8 @@ class ExportedLog:
 
     def __init__(self, store: Store, catalogue: Catalogue, *, include_open: bool = False) -> None:
         self.catalogue = catalogue
-        self.layout = ExportLayout.of(catalogue)
+        self.weighted = store.decisions.weighted() > 0
+        self.layout = ExportLayout.of(catalogue, weighted=self.weighted)
         self._store = store
         self._before = now() - catalogue.objective.window
         settled_before = None if include_open else self._before

@@ -25,6 +25,7 @@ _FIXED: dict[str, ColumnKind] = {
     "time": "time",
     "policy": "count",
     "propensity": "number",
+    "weight": "number",
     "converted": "truth",
     "revenue": "number",
     "reward": "number",
@@ -92,6 +93,8 @@ def columns(rows: ExportRows, layout: ExportLayout, catalogue: Catalogue) -> lis
         found[column] = batch.contexts.text[name] if value is None or fact.kind == "categorical" else value
         if fact.kind == "boolean":
             found[column] = _truths(found[column])
+    if layout.weighted:
+        found["weight"] = stored.weight
     if layout.rewarded:
         found["rewarded"] = batch.reward != 0.0
     if layout.eligible:

@@ -15,7 +15,8 @@ MASK_OFFERS = 4_096
 """With more offers the eligible ones are not written row by row; the reader applies the rules instead."""
 
 _FRONT = ("decision_id", "time", "customer", "group", "policy")
-_BACK = ("propensity", "converted", "revenue", "reward", "rewarded", "eligible", "settled")
+_WEIGHT = "weight"
+_BACK = ("propensity", _WEIGHT, "converted", "revenue", "reward", "rewarded", "eligible", "settled")
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,18 +25,20 @@ class ExportLayout:
 
     A dimension or fact whose name another column has is written as "offer.name" or "fact.name". `rewarded` is whether
     there is that column, as with the objective "reward", and `eligible` whether there is one with each row's mask, as
-    with at most `MASK_OFFERS` offers.
+    with at most `MASK_OFFERS` offers. `weighted` is whether there is a column "weight", as where some decisions stand
+    for more or less than one.
     """
 
     dimensions: Mapping[str, str]
     facts: Mapping[str, str]
     rewarded: bool
     eligible: bool
+    weighted: bool = False
 
     @staticmethod
-    def of(catalogue: Catalogue) -> ExportLayout:
+    def of(catalogue: Catalogue, *, weighted: bool = False) -> ExportLayout:
         """Return the layout for a catalogue."""
-        taken = {*_FRONT, *_BACK}
+        taken = {*_FRONT, *_BACK} - (set() if weighted else {_WEIGHT})
 
         def named(names: Collection[str], prefix: str) -> dict[str, str]:
             chosen: dict[str, str] = {}
@@ -52,12 +55,25 @@ class ExportLayout:
             facts=named(tuple(catalogue.facts), "fact"),
             rewarded=catalogue.objective.kind == "reward",
             eligible=catalogue.n_offers <= MASK_OFFERS,
+            weighted=weighted,
         )
+
+    @staticmethod
+    def found(catalogue: Catalogue, present: Collection[str]) -> ExportLayout:
+        """Return the layout of a file with these columns: weighted where the column "weight" is none of a fact's."""
+        plain = ExportLayout.of(catalogue)
+        if _WEIGHT not in present:
+            return plain
+        weighted = ExportLayout.of(catalogue, weighted=True)
+        renamed = {*weighted.dimensions.values(), *weighted.facts.values()}
+        renamed -= {*plain.dimensions.values(), *plain.facts.values()}
+        return weighted if not renamed or renamed & set(present) else plain
 
     @property
     def names(self) -> tuple[str, ...]:
         """All columns, in order."""
-        left_out = {name for name, there in (("rewarded", self.rewarded), ("eligible", self.eligible)) if not there}
+        sometimes = (("rewarded", self.rewarded), ("eligible", self.eligible), (_WEIGHT, self.weighted))
+        left_out = {name for name, there in sometimes if not there}
         back = [name for name in _BACK if name not in left_out]
         return (*_FRONT, *self.dimensions.values(), *self.facts.values(), *back)
 
@@ -75,6 +91,8 @@ class ExportLayout:
         columns: dict[str, object] = {
             key: prefix + key for key in ("customer", "decision_id", "time", "group", "eligible") if key in there
         }
+        if self.weighted and _WEIGHT in there:
+            columns[_WEIGHT] = prefix + _WEIGHT
         if "customer" not in there:
             columns["row_customer"] = True
         if not self.eligible:

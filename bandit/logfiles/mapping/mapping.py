@@ -8,11 +8,19 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from bandit.catalogue.plain_values import shown
 from bandit.catalogue.toml import read_toml
 from bandit.errors import CatalogueError
 from bandit.logfiles.columns.number_style import DECIMAL_MARKS, THOUSANDS_MARKS, NumberStyle
 from bandit.logfiles.columns.values import INVALID, share
-from bandit.logfiles.mapping.schema import MappingDocument, NumbersSection, OfferSection, WhenSource, decode
+from bandit.logfiles.mapping.schema import (
+    EventRowsSection,
+    MappingDocument,
+    NumbersSection,
+    OfferSection,
+    WhenSource,
+    decode,
+)
 
 CLOSED = "closed"
 """The event after which no more events of a decision are expected."""
@@ -38,12 +46,29 @@ class LogMapping:
     def numbers(self) -> NumberStyle:
         """How the log writes numbers."""
         given = self.file.numbers
-        return NumberStyle(given.decimal, given.thousands, tuple(given.signs), tuple(given.missing))
+        signs, missing = tuple(given.signs), tuple(given.missing)
+        return NumberStyle(given.decimal, given.thousands, signs, missing, given.brackets, given.trailing_minus)
 
     @staticmethod
     def from_toml(path: str | Path) -> LogMapping:
         """Read a mapping file; CatalogueError says where and what is wrong."""
         return LogMapping.from_dict(read_toml(Path(path), "a mapping"), where=str(path))
+
+    @staticmethod
+    def of(given: object) -> LogMapping:
+        """Return a mapping given as the path of its file, as the content of one, or checked already.
+
+        CatalogueError for anything else, and where the file or its content does not fit.
+        """
+        if isinstance(given, LogMapping):
+            return given
+        if isinstance(given, (str, Path)):
+            return LogMapping.from_toml(given)
+        if isinstance(given, Mapping):
+            return LogMapping.from_dict(given)
+        raise CatalogueError(
+            f"a mapping is the path of its TOML file, its content as a dict, or a LogMapping; seen {shown(given)}"
+        )
 
     @staticmethod
     def from_dict(mapping: Mapping[str, object], where: str = "mapping") -> LogMapping:
@@ -79,6 +104,7 @@ def _check(file: MappingDocument) -> None:
             'as "1/3"), or [[propensity]] entries where it depends on the offer; where the log does not have them, say '
             f'so by propensity = "{UNKNOWN_PROPENSITY}"'
         )
+    fixed_weight(columns.weight)
     if columns.time is None and (columns.time_format != "iso" or columns.time_unit != "s"):
         raise CatalogueError("[columns] has time_format or time_unit without time; name the column of the times")
     if columns.time_format == "iso" and columns.time_unit != "s":
@@ -87,6 +113,14 @@ def _check(file: MappingDocument) -> None:
     if len(file.delimiter) != 1 or file.delimiter in '"\r\n':
         raise CatalogueError(f"delimiter is one character; seen {file.delimiter!r}")
     _check_numbers(file.numbers)
+    if file.event_rows is not None:
+        _check_event_rows(file, file.event_rows)
+    _check_outcomes(file)
+    if not file.outcomes and file.closed is False:
+        raise CatalogueError("has no [[outcomes]] and closed = false; name the column that says what came of it")
+
+
+def _check_outcomes(file: MappingDocument) -> None:
     seen: set[str] = set()
     for outcome in file.outcomes:
         if isinstance(outcome.when, WhenSource) and (outcome.when.above is None) == (outcome.when.equals is None):
@@ -101,8 +135,44 @@ def _check(file: MappingDocument) -> None:
         if outcome.event in seen:
             raise CatalogueError(f'[[outcomes]] has the event "{outcome.event}" twice; names must differ')
         seen.add(outcome.event)
-    if not file.outcomes and file.closed is False:
-        raise CatalogueError("has no [[outcomes]] and closed = false; name the column that says what came of it")
+        if outcome.revenue is None and (outcome.add or outcome.returns or outcome.partial):
+            raise CatalogueError(
+                f'[[outcomes]] "{outcome.event}" has add, partial or returns without revenue; name its column'
+            )
+
+
+def _check_event_rows(file: MappingDocument, rows: EventRowsSection) -> None:
+    columns = file.columns
+    join = join_of(file)
+    if not decision_events(rows):
+        raise CatalogueError('[event_rows] decision names no event; write the event that is the decision, as "shown"')
+    if join == "decision_id" and columns.decision_id is None:
+        raise CatalogueError('[event_rows] join = "decision_id" needs decision_id under [columns]')
+    if join == "customer" and columns.customer is None:
+        raise CatalogueError(
+            "[event_rows] needs decision_id or customer under [columns], by which the rows of one decision are found"
+        )
+    if join == "customer" and columns.time is None:
+        raise CatalogueError(
+            '[event_rows] join = "customer" needs time under [columns]: an event goes to the latest decision of its '
+            "customer before it"
+        )
+    if not file.outcomes:
+        raise CatalogueError("[event_rows] without [[outcomes]]: name the events that say what came of the decisions")
+
+
+def join_of(file: MappingDocument) -> str:
+    """Return by what the rows of a file with a row an event find their decision: "decision_id" or "customer"."""
+    rows = file.event_rows
+    given = None if rows is None else rows.join
+    return given or ("customer" if file.columns.decision_id is None else "decision_id")
+
+
+def decision_events(rows: EventRowsSection) -> dict[str, int]:
+    """Return the events that are decisions, each with its rank: the rows of a lower one go before."""
+    given = [rows.decision] if isinstance(rows.decision, str) else rows.decision
+    ranked = [(event, rank) for rank, each in enumerate(given) for event in ([each] if isinstance(each, str) else each)]
+    return {event.strip(): rank for event, rank in reversed(ranked) if event.strip()}
 
 
 def _check_numbers(numbers: NumbersSection) -> None:
@@ -128,6 +198,18 @@ def _check_time_format(style: str) -> None:
         return  # a valid format, which an empty text does not fit
     except re.error as fault:
         raise CatalogueError(f'[columns] time_format "{style}" is none: {fault}') from fault
+
+
+def fixed_weight(value: str | float | None) -> float | None:
+    """Return a weight given as a number; None for a text, which names a column, and where none is given.
+
+    CatalogueError where it is not above 0.
+    """
+    if value is None or isinstance(value, str):
+        return None
+    if not 0.0 < float(value) < INVALID:
+        raise CatalogueError(f"[columns] weight is a column or a number above 0; seen {value}")
+    return float(value)
 
 
 def fixed_propensity(value: str | float) -> float | None:

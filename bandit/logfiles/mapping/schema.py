@@ -76,6 +76,14 @@ class ColumnsSection(_MappingSection, frozen=True):
             examples=["probability", 0.5, "1/3", "unknown"],
         ),
     ] = None
+    weight: Annotated[
+        str | int | float | None,
+        Meta(
+            description="How many decisions a row stands for, above 0, as where a logger kept a part of them: a "
+            "column, or a number for all rows; by default 1, or what the format of the log says of its own lines.",
+            examples=["weight", 1],
+        ),
+    ] = None
     group: Annotated[
         str | None, Meta(description="The column with the customer's group, for `lift` and others.", examples=["group"])
     ] = None
@@ -143,6 +151,12 @@ class NumbersSection(_MappingSection, frozen=True):
     missing: Annotated[
         list[str], Meta(description="Words that stand for no number at all.", examples=[["n/a", "-"]])
     ] = []
+    brackets: Annotated[
+        bool, Meta(description="Whether a number in brackets is negative: (41.06) for -41.06.", examples=[True])
+    ] = False
+    trailing_minus: Annotated[
+        bool, Meta(description="Whether a minus stands behind its number: 41.06- for -41.06.", examples=[True])
+    ] = False
 
 
 class OutcomeSection(_MappingSection, frozen=True):
@@ -158,11 +172,81 @@ class OutcomeSection(_MappingSection, frozen=True):
         ),
     ] = None
     revenue: Annotated[
-        str | None, Meta(description="The column with the event's revenue, in the currency.", examples=["amount"])
+        str | float | None,
+        Meta(
+            description="The column with the event's revenue, in the currency, or one amount for all.",
+            examples=["amount", 10],
+        ),
     ] = None
     reward: Annotated[
+        str | float | None,
+        Meta(
+            description='The column with the event\'s reward, or one for all; for the objective "reward".',
+            examples=["score", 1],
+        ),
+    ] = None
+    add: Annotated[
+        list[str],
+        Meta(
+            description="Columns whose amounts are added to the revenue where they are not blank, such as the discount "
+            "that it is net of.",
+            examples=[["discount_amount"]],
+        ),
+    ] = []
+    partial: Annotated[
+        list[str],
+        Meta(
+            description="Columns that say what was returned: where one is not blank, a return without a revenue cannot "
+            "be read, since it need not be of all.",
+            examples=[["products.0.sku"]],
+        ),
+    ] = []
+    returns: Annotated[
+        bool,
+        Meta(
+            description="Whether the revenue is money paid back, whatever its sign; blank stands for all that was paid "
+            "where a row is an event.",
+            examples=[True],
+        ),
+    ] = False
+
+
+class EventRowsSection(_MappingSection, frozen=True):
+    """[event_rows]: how to read a file whose rows are events, of which some are decisions and the others outcomes.
+
+    An entry of [[outcomes]] without `when` is about the rows whose event has its name.
+    """
+
+    event: Annotated[str, Meta(description="The column that names the event of each row.", examples=["event"])]
+    decision: Annotated[
+        str | list[str | list[str]],
+        Meta(
+            description="The event that is the decision. With several, a row of a later one makes a decision only "
+            "where no row of an earlier one does; those in a list of their own are equal.",
+            examples=["shown", ["shown", "purchase"], [["email sent", "sms sent"]]],
+        ),
+    ]
+    join: Annotated[
+        Literal["decision_id", "customer"] | None,
+        Meta(
+            description="By what other rows find their decision: its id, or the customer's latest decision before them "
+            "within the objective's window. By default the id where `[columns]` has `decision_id`.",
+            examples=["customer"],
+        ),
+    ] = None
+    event_id: Annotated[
         str | None,
-        Meta(description='The column with the event\'s reward; for the objective "reward".', examples=["score"]),
+        Meta(
+            description="The column with an id of each row: of rows with the same id the first counts.",
+            examples=["message_id"],
+        ),
+    ] = None
+    order: Annotated[
+        str | None,
+        Meta(
+            description="The column with the order's number: a return goes to the decision that its order went to.",
+            examples=["order_id"],
+        ),
     ] = None
 
 
@@ -229,6 +313,13 @@ class MappingDocument(_MappingSection, frozen=True):
             examples=[[{"event": "purchase", "when": "bought", "revenue": "amount"}]],
         ),
     ] = []
+    event_rows: Annotated[
+        EventRowsSection | None,
+        Meta(
+            description="How to read a file with a row an event; by default a row is a decision.",
+            examples=[{"event": "event", "decision": "shown"}],
+        ),
+    ] = None
     numbers: Annotated[
         NumbersSection,
         Meta(
@@ -243,6 +334,21 @@ class MappingDocument(_MappingSection, frozen=True):
             examples=[True, "settled"],
         ),
     ] = True
+    accept_refused: Annotated[
+        bool,
+        Meta(
+            description="Whether a log is read although its rows are refused because of what came of them, so that the "
+            "others give other numbers than the whole log would, or although its customers or ids have lost digits.",
+            examples=[True],
+        ),
+    ] = False
+    optional: Annotated[
+        list[str],
+        Meta(
+            description="Paths that a file of JSON need not have: blank where none of its rows has them.",
+            examples=[["properties.discount"]],
+        ),
+    ] = []
     delimiter: Annotated[str, Meta(description="The character between the cells of a CSV file.", examples=[";"])] = ","
 
 

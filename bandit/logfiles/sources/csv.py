@@ -58,6 +58,11 @@ class CsvSource:
             except csv.Error as fault:
                 raise LogFileError(f"{self.path}: line 1 is malformed ({fault}); correct its quotes") from fault
 
+    @property
+    def has_weights(self) -> bool:
+        """Whether the format says how many decisions each line stands for: it does not."""
+        return False
+
     def chunks(self, columns: Sequence[str], size: int, progress: Progress | None) -> Iterator[SourceChunk]:
         """Yield the rows in order, at most `size` at a time; LogFileError for bad quoting and missing columns."""
         with file_faults(self.path), opened(self.path) as (raw, content):

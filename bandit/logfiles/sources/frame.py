@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from bandit.catalogue.plain_values import plain_value, text_of
 from bandit.domain import Progress
 from bandit.errors import LogFileError
 from bandit.logfiles.columns.arrow import arrow, column_texts
 from bandit.logfiles.sources.source import SourceChunk, require_columns
+from bandit.store.records import object_array
 
 FRAME_NAME = Path("the frame")
 """The name of a frame in messages, where a file has its path."""
+
+_NUMBERS = frozenset[type]({bool, int, float})
+_READ_BY_ARROW = frozenset[type]({bool, int, float, str, type(None), datetime, date})
 
 _KINDS = "a pandas or polars frame, a pyarrow table or reader, a DuckDB relation, or a dict of columns"
 
@@ -33,6 +39,11 @@ class FrameSource:
     def digest(self) -> str:
         """A digest of the frame's schema, not of its values: 16 hex digits."""
         return hashlib.blake2b(repr(self._table.schema).encode(), digest_size=8).hexdigest()
+
+    @property
+    def has_weights(self) -> bool:
+        """Whether the format says how many decisions each line stands for: it does not."""
+        return False
 
     def chunks(self, columns: Sequence[str], size: int, progress: Progress | None) -> Iterator[SourceChunk]:
         """Yield the rows in order, at most `size` at a time; lines are the numbers of the rows, from 1."""
@@ -82,7 +93,7 @@ class FrameSource:
                 )
             try:
                 # In numpy's columns NaN means missing.
-                arrays[str(name)] = pa.array(column, from_pandas=isinstance(column, np.ndarray))
+                arrays[str(name)] = pa.array(_plain_column(column), from_pandas=isinstance(column, np.ndarray))
             except (pa.ArrowException, TypeError, ValueError) as fault:
                 raise LogFileError(
                     f'{FRAME_NAME}: the column "{name}" cannot be read ({_line(fault)}); give values of one type'
@@ -91,6 +102,23 @@ class FrameSource:
         if len(lengths) > 1:
             raise LogFileError(f"{FRAME_NAME}: the columns must be of one length; seen {sorted(lengths)}")
         return pa.table(arrays)
+
+
+def _plain_column(column: Any) -> Any:  # noqa: ANN401 - a column of any library
+    """Return a list or an array of objects with the values that others stand for (`plain_values.ACCEPTED`) in place.
+
+    Whole numbers and truth values beside texts are texts, as they are in a file.
+    """
+    objects = isinstance(column, np.ndarray) and column.dtype.kind == "O"
+    if not objects and not isinstance(column, (list, tuple)):
+        return column
+    kinds = set(map(type, column))
+    if not kinds <= _READ_BY_ARROW:
+        column = [plain_value(value) for value in column]
+        kinds = set(map(type, column))
+    if str in kinds and kinds & _NUMBERS and kinds <= _NUMBERS | {str, type(None)}:
+        column = [text_of(value) for value in column]
+    return object_array(list(column)) if objects else column
 
 
 def _whole(column: Any) -> Any:  # noqa: ANN401

@@ -1,4 +1,4 @@
-"""Opening a file as a source of columns, by its content: Parquet, dsjson, CSV or gzipped CSV."""
+"""Opening a file as a source of columns, by its content: Parquet, dsjson, JSON, CSV or gzipped CSV."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from bandit.domain import Progress
 from bandit.errors import LogFileError
 from bandit.logfiles.sources.csv import CsvSource
-from bandit.logfiles.sources.dsjson import DsjsonSource, is_dsjson
+from bandit.logfiles.sources.dsjson import DsjsonSource, begins_with_object, is_dsjson
+from bandit.logfiles.sources.json_lines import JsonLinesSource, is_json
 from bandit.logfiles.sources.parquet import PARQUET_MAGIC, ParquetSource
 
 if TYPE_CHECKING:
@@ -27,6 +28,8 @@ def open_source(path: Path, delimiter: str = ",", progress: Progress | None = No
         raise LogFileError(f"{path}: cannot be read: {fault.strerror}; give the path of a log") from fault
     if magic == PARQUET_MAGIC:
         return ParquetSource(path)
-    if is_dsjson(path):
-        return DsjsonSource(path)
+    if not is_dsjson(path) and is_json(path):
+        return JsonLinesSource(path)
+    if is_dsjson(path) or begins_with_object(path):
+        return DsjsonSource(path, progress)
     return CsvSource(path, delimiter, progress)

@@ -71,6 +71,11 @@ class ParquetSource:
         with self.path.open("rb") as content:
             return hashlib.file_digest(content, lambda: hashlib.blake2b(digest_size=8)).hexdigest()
 
+    @property
+    def has_weights(self) -> bool:
+        """Whether the format says how many decisions each line stands for: it does not."""
+        return False
+
     def chunks(self, columns: Sequence[str], size: int, progress: Progress | None) -> Iterator[SourceChunk]:
         """Yield the rows in order, at most `size` at a time; lines are the numbers of the rows, from 1."""
         names = self.columns

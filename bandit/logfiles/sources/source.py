@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -14,19 +14,28 @@ from bandit.errors import LogFileError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from bandit.logfiles.events.attached import AttachedEvents
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SourceChunk:
     """n rows of a source: `lines` (n,) are their line numbers, `columns` the columns asked for, n texts each.
 
     `misfits` are (line, number of fields) of the rows that do not have the header's `n_fields`; they are not among
-    the n.
+    the n. `left_out` counts, by reason, the lines that the file itself says are no decisions; they are not among the
+    n either. `absent` are the columns asked for that none of these rows has, in formats whose rows need not have them
+    all; they are blank here. `notes` are sentences on how lines were put together. `events` has what came of the rows
+    where the outcomes stand in rows of their own.
     """
 
     lines: IntArray
     columns: Mapping[str, Sequence[str]]
     misfits: Sequence[tuple[int, int]]
     n_fields: int
+    left_out: Mapping[str, int] = field(default_factory=dict)
+    absent: frozenset[str] = frozenset()
+    notes: tuple[str, ...] = ()
+    events: AttachedEvents | None = None
 
     def __len__(self) -> int:
         return len(self.lines)
@@ -43,6 +52,11 @@ class Source(Protocol):
     @property
     def columns(self) -> Sequence[str]:
         """The names of its columns."""
+        ...
+
+    @property
+    def has_weights(self) -> bool:
+        """Whether a column "weight" has how many decisions each line stands for, as its format says."""
         ...
 
     def chunks(self, columns: Sequence[str], size: int, progress: Progress | None) -> Iterator[SourceChunk]:

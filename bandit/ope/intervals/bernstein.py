@@ -76,7 +76,7 @@ def _mean(summary: Summary, gradient: FloatArray, alpha: float, term_bounds: Ter
     width = float(np.abs(gradient[used]) @ (term_bounds.high - term_bounds.low)[used])
     squares = float(gradient @ summary.scatter @ gradient)
     cross = float(gradient @ summary.with_counts)
-    sizes = summary.squared_counts - summary.n**2 / summary.groups
+    sizes = summary.squared_counts - summary.total**2 / summary.groups
     half = [_half_width(summary, (1.0, squares, sign * cross, sizes), width, alpha) for sign in (-1.0, 1.0)]
     return value - half[0], value + half[1]
 
@@ -91,7 +91,7 @@ def _ratio(
     gradient[[above, below]] = 1.0, -value
     row = gradient @ summary.scatter
     cross = float(row[below] + share * (gradient @ summary.with_counts))
-    sizes = summary.squared_counts - summary.n**2 / summary.groups
+    sizes = summary.squared_counts - summary.total**2 / summary.groups
     weights = summary.scatter[below, below] + 2.0 * share * summary.with_counts[below] + share**2 * sizes
     width = weight * (numbers[1] - numbers[0])
     half = [
@@ -112,7 +112,7 @@ def _half_width(summary: Summary, moments: tuple[float, float, float, float], wi
     if not np.isfinite(width):
         return np.inf
     log = np.log(4.0 / alpha)
-    mean = share * summary.n / groups
+    mean = share * summary.total / groups
     most = 7.0 * summary.largest_group * width * log / (3.0 * (groups - 1))
     factor = 2.0 * log / groups / (groups - 1)
     a, half_b, c = mean**2 - factor * divisors, mean * most - factor * cross, most**2 - factor * squares

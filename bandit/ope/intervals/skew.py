@@ -75,10 +75,10 @@ def transformation(statistic: Statistic) -> Transformation:
     error = statistic.error * np.sqrt(1.0 - 1.0 / summary.groups)
     gradient, scatter = statistic.gradient[columns], summary.scatter[np.ix_(columns, columns)]
     second = statistic.curvature()
-    with_size = float(gradient @ summary.with_counts[columns]) / summary.n**2
+    with_size = float(gradient @ summary.with_counts[columns]) / summary.total**2
     along = scatter @ gradient
-    k = float(along @ second @ along) / summary.n**4 / error**3 - 2.0 * with_size / error
-    d = 0.5 * float(np.sum(second * scatter)) / summary.n**2 / error - with_size / error
+    k = float(along @ second @ along) / summary.total**4 / error**3 - 2.0 * with_size / error
+    d = 0.5 * float(np.sum(second * scatter)) / summary.total**2 / error - with_size / error
     # Products instead of `**`, which numpy computes far more slowly.
     influences = statistic.influences / error
     squared = influences * influences

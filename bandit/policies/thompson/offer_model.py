@@ -35,8 +35,11 @@ FIRST_BLOCK = 500
 BINNED_EFFECTS_FROM = 10_000
 """Outcomes from which numeric facts have nonlinear effects; before that, their uncertainty would cost exploration."""
 
-TrainingBatches = Callable[[], Iterable[tuple[FloatArray, IntArray, FloatArray, FloatArray]]]
-"""Yields the same (context columns (n, d), offers, responses or amounts, weights) at every call, in batches."""
+TrainingBatches = Callable[[], Iterable[tuple[FloatArray, IntArray, FloatArray, FloatArray, FloatArray | None]]]
+"""Yields the same (context columns (n, d), offers, responses or amounts, weights, times) at every call, in batches.
+
+Weights (n,) are those of age, and `times` (n,) how many outcomes each stands for, None where each is one.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,8 +108,9 @@ class OfferModel:
     ) -> None:
         """Learn n outcomes: all context columns (n, d), offers (n,), responses of 0 and 1 or amounts (n,).
 
-        `weight` (n,) in (0, 1] counts an outcome as a part of one, `offset` (n,) is a fixed part of the score; both for
-        responses only. The prior's variances are estimated after fixed numbers of outcomes, however these are batched.
+        `weight` (n,) above 0 counts an outcome as a part of one, or as several: for amounts a whole outcome as several
+        only. `offset` (n,) is a fixed part of the score, for responses only. The prior's variances are estimated after
+        fixed numbers of outcomes, however these are batched.
         """
         start, n = 0, len(offer)
         while start < n:
@@ -126,7 +130,7 @@ class OfferModel:
                     LOGISTIC_BLOCK if self.n_learned else FIRST_BLOCK,
                 )
             else:
-                self.model.update(rows, self._scaled(y[part]))
+                self.model.update(rows, self._scaled(y[part]), None if weight is None else weight[part])
             self.n_learned += stop - start
             start = stop
             if self.n_learned >= self._next_estimate:
@@ -149,13 +153,15 @@ class OfferModel:
         if isinstance(self.model, BayesianLogistic):
             self.model.restate(rows, (y - previous_y) if weight is None else weight * (y - previous_y))
         else:
-            self.model.retract(rows, self._scaled(previous_y))
-            self.model.update(rows, self._scaled(y))
+            self.model.retract(rows, self._scaled(previous_y), weight)
+            self.model.update(rows, self._scaled(y), weight)
 
-    def retract(self, contexts: FloatArray, offer: IntArray, previous_y: FloatArray) -> None:
-        """Remove amounts learned before."""
+    def retract(
+        self, contexts: FloatArray, offer: IntArray, previous_y: FloatArray, weight: FloatArray | None = None
+    ) -> None:
+        """Remove amounts learned before, with this `weight`."""
         if len(offer) and isinstance(self.model, BayesianLinear):
-            self.model.retract(self._rows(contexts, offer), self._scaled(previous_y))
+            self.model.retract(self._rows(contexts, offer), self._scaled(previous_y), weight)
 
     def decay(self, kept: float) -> None:
         """Move the belief towards the prior, keeping a share of what was learned."""
@@ -168,7 +174,7 @@ class OfferModel:
         active = np.zeros(self.encoder.n_context, dtype=np.bool_)
         active[0] = True
         n = 0
-        for contexts, offer, _, _ in batches():
+        for contexts, offer, _, _, _ in batches():
             active |= (contexts != 0).any(axis=0)
             n += len(offer)
         if n < BINNED_EFFECTS_FROM:
@@ -177,9 +183,9 @@ class OfferModel:
         if isinstance(self.model, BayesianLogistic):
             self.model.fit(lambda: self._weighted_rows(batches, progress), self.prior, passes)
         else:
-            for contexts, offer, y, weight in batches():
+            for contexts, offer, y, weight, times in batches():
                 root = np.sqrt(weight)  # an outcome of weight w is one whose noise is 1 / sqrt(w) as large
-                self.model.update(root[:, None] * self._rows(contexts, offer), root * self._scaled(y))
+                self.model.update(root[:, None] * self._rows(contexts, offer), root * self._scaled(y), times)
             if n >= FIRST_ESTIMATE:
                 self.prior.estimate(self.model.weights, self._noise, rounds=10)
         self.n_learned = n
@@ -191,8 +197,8 @@ class OfferModel:
     ) -> Iterable[tuple[FloatArray, FloatArray, FloatArray]]:
         if progress is not None:
             progress()
-        for contexts, offer, y, weight in batches():
-            yield self._rows(contexts, offer), y, weight
+        for contexts, offer, y, weight, times in batches():
+            yield self._rows(contexts, offer), y, weight if times is None else weight * times
 
     # -- prediction ------------------------------------------------------------------------------------------------
 

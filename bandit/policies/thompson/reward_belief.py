@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 from numpy.random import Generator
@@ -20,6 +21,8 @@ from bandit.models.search_bounds import MAX_LOG_REVENUE
 from bandit.models.shared_design import WeightDraws
 from bandit.policies.thompson.monotone import monotone_constraints
 from bandit.policies.thompson.offer_model import BINNED_EFFECTS_FROM, AmountScale, OfferModel, has_revenue
+
+_TrainingBatch: TypeAlias = tuple[FloatArray, IntArray, FloatArray, FloatArray, FloatArray | None]
 
 FIT_ROWS = 8_192
 """Decisions of a log that `fit` learns at once."""
@@ -150,13 +153,17 @@ class RewardBelief:
     # -- learning --------------------------------------------------------------------------------------------------
 
     def learn(self, outcomes: Outcomes) -> None:
-        """Learn outcomes: the new part of each, and the correction of what was learned of it before."""
+        """Learn outcomes: the new part of each, and the correction of what was learned of it before.
+
+        An outcome of a decision that stands for s is learned as s outcomes.
+        """
         matrix = self._matrix(outcomes.contexts)
         y = outcomes.reward if self._raw_reward else outcomes.converted.astype(np.float64)
         previous_y = outcomes.previous.reward if self._raw_reward else outcomes.previous.converted.astype(np.float64)
         weight, previous_weight = outcomes.weights, outcomes.previous.weights
         more = weight > previous_weight if not self._raw_reward else previous_weight == 0.0
-        self._learn_new(matrix[more], outcomes.take(more), y[more], (weight - previous_weight)[more])
+        new, times = (weight - previous_weight)[more], outcomes.batch.stands_for
+        self._learn_new(matrix[more], outcomes.take(more), y[more], new if times is None else new * times[more])
         # After the new ones: a batch may hold an outcome and, later in it, its correction.
         self._restate(matrix, outcomes, (previous_weight > 0.0) & (previous_y != y), previous_y, y)
         self._learn_amount(matrix, outcomes)
@@ -172,9 +179,11 @@ class RewardBelief:
         """Replace the responses (or raw rewards) `previous_y` of some rows by `y`, at the weight they were learned."""
         if not rows.any():
             return
-        weight = outcomes.previous.weights
+        weight, times = outcomes.previous.weights, outcomes.batch.stands_for
+        weight = weight if times is None else weight * times
+        counted = weight if not self._raw_reward else times
         offer = outcomes.offer[rows]
-        self.main.restate(matrix[rows], offer, previous_y[rows], y[rows], weight[rows])
+        self.main.restate(matrix[rows], offer, previous_y[rows], y[rows], None if counted is None else counted[rows])
         if self.customer_effects is not None and len(outcomes.contexts.customers):
             columns = self.main.design.columns[offer]
             self.customer_effects.restate(outcomes.contexts.customers[rows], columns, (weight * (y - previous_y))[rows])
@@ -185,7 +194,8 @@ class RewardBelief:
             return
         customers = outcomes.contexts.customers
         if self.customer_effects is None or not len(customers):
-            self.main.learn(matrix, outcomes.offer, y, weight)
+            # A raw reward is learned whole as soon as anything is known of it.
+            self.main.learn(matrix, outcomes.offer, y, outcomes.batch.stands_for if self._raw_reward else weight)
             return
         columns = self.main.design.columns[outcomes.offer]
         self.main.activate(matrix)
@@ -205,11 +215,14 @@ class RewardBelief:
         # Revenue that did not change is neither removed nor learned again.
         same = removed & added & (outcomes.previous.revenue == outcomes.revenue)
         removed, added = removed & ~same, added & ~same
+        times = outcomes.batch.stands_for
         for rows in (added & ~outcomes.is_update, added & outcomes.is_update):
             if rows.any():
-                self.amount.learn(matrix[rows], outcomes.offer[rows], np.log(outcomes.revenue[rows]))
+                counted = None if times is None else times[rows]
+                self.amount.learn(matrix[rows], outcomes.offer[rows], np.log(outcomes.revenue[rows]), counted)
         if removed.any():
-            self.amount.retract(matrix[removed], outcomes.offer[removed], np.log(outcomes.previous.revenue[removed]))
+            counted, before = None if times is None else times[removed], np.log(outcomes.previous.revenue[removed])
+            self.amount.retract(matrix[removed], outcomes.offer[removed], before, counted)
 
     def decay(self, kept: float) -> None:
         """Move the belief towards the prior, keeping a share of what was learned."""
@@ -228,18 +241,19 @@ class RewardBelief:
             if progress is not None:
                 progress(min(done, FIT_PASSES), FIT_PASSES)
 
-        def responses() -> Iterator[tuple[FloatArray, IntArray, FloatArray, FloatArray]]:
+        def responses() -> Iterator[_TrainingBatch]:
             for batch in log.batches(FIT_ROWS):
                 y = batch.reward if self._raw_reward else batch.converted.astype(np.float64)
-                yield self.encoder.context_matrix(batch.contexts), batch.offer, y, weight(batch)
+                yield self.encoder.context_matrix(batch.contexts), batch.offer, y, weight(batch), batch.stands_for
 
-        def amounts() -> Iterator[tuple[FloatArray, IntArray, FloatArray, FloatArray]]:
+        def amounts() -> Iterator[_TrainingBatch]:
             for batch in log.batches(FIT_ROWS):
                 rows = has_revenue(batch.revenue, batch.converted)
                 if not rows.any():
                     continue
                 matrix = self.encoder.context_matrix(batch.contexts.take(rows))
-                yield matrix, batch.offer[rows], np.log(batch.revenue[rows]), weight(batch)[rows]
+                times = None if batch.stands_for is None else batch.stands_for[rows]
+                yield matrix, batch.offer[rows], np.log(batch.revenue[rows]), weight(batch)[rows], times
 
         self.main.fit(responses, FIT_PASSES, advance)
         if self.amount is not None:
@@ -254,7 +268,8 @@ class RewardBelief:
             if len(batch.contexts.customers):
                 score = self.main.scores(self.encoder.context_matrix(batch.contexts), batch.offer)
                 columns, y = self.main.design.columns[batch.offer], batch.converted.astype(np.float64)
-                effects.learn(batch.contexts.customers, columns, score, y, weight(batch))
+                counted = weight(batch) if batch.stands_for is None else weight(batch) * batch.stands_for
+                effects.learn(batch.contexts.customers, columns, score, y, counted)
         effects.estimate()
 
     # -- state -----------------------------------------------------------------------------------------------------

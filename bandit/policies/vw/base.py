@@ -21,6 +21,9 @@ from bandit.policies.state import pack, unpack
 from bandit.policies.vw.workspace import WorkspacePair, check_arguments
 from bandit.policies.warmup import Warmup
 
+_GOLDEN = 2_654_435_769
+"""2^32 over the golden ratio: times a second or a day apart give fractions that are spread evenly."""
+
 
 class VwPolicy(ABC):
     """A policy that warms up, then learns with VW.
@@ -29,7 +32,8 @@ class VwPolicy(ABC):
     declared scale are standardised by these outcomes, the unit of money is their rewards' root mean square, and VW
     learns them in their order. VW cannot unlearn: an outcome that is corrected after it was learned stays as it was
     (`not_restated` counts them), and outcomes of decisions that are still open are not learned in part. A workspace
-    serves one thread at a time, which a lock ensures.
+    serves one thread at a time, which a lock ensures. Each `update` goes on from the state that `dumps` gives, so that
+    the steps of a log give the same state whether or not it was loaded in between, with any of VW's arguments.
     """
 
     learns = True
@@ -86,14 +90,19 @@ class VwPolicy(ABC):
         return mix_floor(chosen / total, eligible, self.floor)
 
     def update(self, outcomes: Outcomes) -> None:
-        """Learn the new, complete outcomes; an unknown propensity (NaN) is taken as 1."""
+        """Learn the new, complete outcomes; an unknown propensity (NaN) is taken as 1.
+
+        VW's text has no weight for a contextual bandit's example: a decision that stands for s is learned s times, and
+        a fraction of a time is carried over to the next of these outcomes.
+        """
         complete = outcomes.only_complete()
         propensity = np.where(np.isnan(complete.propensity), 1.0, complete.propensity)
         complete = replace(complete, batch=replace(complete.batch, propensity=propensity))
         with self._lock:
             self.not_restated += int(complete.is_update.sum())
-            new = complete.take(~complete.is_update)
+            new = _repeated(complete.take(~complete.is_update))
             if self._warmup is None:
+                self._vw.resume()
                 self._learn(new)
                 return
             room = self._warmup.room
@@ -154,6 +163,23 @@ class VwPolicy(ABC):
             "warm_up": self.warm_up,
             "name": self.name,
         }
+
+
+def _repeated(outcomes: Outcomes) -> Outcomes:
+    """Return outcomes as often as each decision stands for others, by the whole numbers that their running sum passes.
+
+    The sum starts at a fraction that depends on the time of the first outcome alone, so that also single outcomes are
+    learned as often as they stand for on average, and a rebuild learns them as often as the first time.
+    """
+    times = outcomes.batch.stands_for
+    if times is None:
+        return outcomes
+    first = int(outcomes.time[0]) if len(outcomes.time) else 0
+    start = (first * _GOLDEN % 2**32) / 2**32
+    passed = np.floor(start + np.cumsum(times))
+    rows = np.repeat(np.arange(len(outcomes)), np.diff(passed, prepend=0.0).astype(np.int64))
+    batch = replace(outcomes.batch, weight=np.empty(0))
+    return replace(outcomes, batch=batch).take(rows)
 
 
 def _root_mean_square(reward: FloatArray) -> float:

@@ -133,29 +133,47 @@ class WorkspacePair:
     """A workspace that learns and a copy of it that predicts, since predictions change the counters of VW's learning.
 
     The copy is made at the first prediction after an update, and closed at the next update.
+
+    A model file does not hold all that a workspace goes by: of several regressors (`--bag`, `--cover`, `--rnd`,
+    `--cb_type dr`, `--nn`, `--boosting`) it has the running scale of the features of the first alone, and other
+    reductions leave out more. A process that loads the file would go on otherwise than the one that wrote it. So
+    `resume` opens the workspace anew from its own file: called before each step of learning, it makes the state after
+    any number of steps the same, whoever loads it in between.
     """
 
     def __init__(self, args: str, model: bytes | None = None) -> None:
         self.args = args
         self._learner = Workspace(args, model)
         self._predictor: Workspace | None = None
+        self._model = model
+        self._has_learned = False
+
+    def resume(self) -> None:
+        """Go on from the model file alone, if anything was learned since it was loaded."""
+        if self._has_learned:
+            reopened = Workspace(self.args, self.model())
+            self._learner.close()
+            self._learner, self._has_learned = reopened, False
 
     def learn(self, lines: list[str]) -> None:
         """Learn from the lines of one example."""
         if self._predictor is not None:
             self._predictor.close()
             self._predictor = None
+        self._model, self._has_learned = None, True
         self._learner.learn(lines)
 
     def predict(self, lines: list[str]) -> Any:  # noqa: ANN401 - its kind depends on the arguments
         """Return VW's prediction from everything learned."""
         if self._predictor is None:
-            self._predictor = Workspace(self.args, self._learner.model())
+            self._predictor = Workspace(self.args, self.model())
         return self._predictor.predict(lines)
 
     def model(self) -> bytes:
-        """Return the model of the workspace that learns."""
-        return self._learner.model()
+        """Return the model of the workspace that learns: the bytes it was opened with until it has learned."""
+        if self._model is None:
+            self._model = self._learner.model()
+        return self._model
 
     def close(self) -> None:
         """Close both."""

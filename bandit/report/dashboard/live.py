@@ -40,7 +40,7 @@ hits AS (
     SELECT v.grp, e.event, count(DISTINCT e.seq) AS decisions
     FROM setting s CROSS JOIN events e CROSS JOIN served v ON v.seq = e.seq
     WHERE e.event IN (SELECT json_extract(value, '$.event') FROM json_each(s.content, '$.guardrails'))
-        AND (e.time <= v.time + s.window OR e.event = s.activation)
+        AND e.time >= v.time AND (e.time <= v.time + s.window OR e.event = s.activation)
         AND NOT EXISTS (SELECT 1 FROM events n WHERE n.corrects = e.id)
     GROUP BY v.grp, e.event
 ),

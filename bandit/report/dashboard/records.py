@@ -62,6 +62,7 @@ told AS (
     UNION ALL SELECT 10, r.time, 'repeated as', r.decision_id FROM chosen d JOIN repeats r ON r.seq = d.seq
     UNION ALL SELECT 11, e.time, 'event ' || e.event, CASE
         WHEN EXISTS (SELECT 1 FROM events n WHERE n.corrects = e.id) THEN 'corrected by a later one'
+        WHEN e.time < d.time THEN 'before the decision'
         WHEN e.time > d.time + c.objective_window THEN 'after the window'
         ELSE 'counts' END || COALESCE(', revenue ' || e.revenue, '') || COALESCE(', reward ' || e.reward, '')
     FROM chosen d JOIN events e ON e.seq = d.seq JOIN catalogues c ON c.id = d.catalogue_id
@@ -71,7 +72,8 @@ SELECT what, value, {SHOWN_TIME.format("time")} AS time FROM told ORDER BY place
 
 _EVENTS_BY_NAME = f"""
 SELECT e.event, count(*) AS recorded, sum(e.corrects IS NOT NULL) AS corrections,
-    count(DISTINCT e.seq) AS decisions, sum(e.time <= d.time + c.objective_window AND n.id IS NULL) AS count_in_window,
+    count(DISTINCT e.seq) AS decisions,
+    sum(e.time BETWEEN d.time AND d.time + c.objective_window AND n.id IS NULL) AS count_in_window,
     round(COALESCE(sum(CASE WHEN n.id IS NULL THEN e.revenue END), 0), 2) AS revenue,
     {SHOWN_TIME.format("min(e.time)")} AS first, {SHOWN_TIME.format("max(e.time)")} AS last
 FROM events e JOIN decisions d ON d.seq = e.seq JOIN catalogues c ON c.id = d.catalogue_id

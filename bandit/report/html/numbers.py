@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from bandit.ope.numbers import LARGEST_WRITTEN_OUT
 from bandit.report.numbers import UNKNOWN_NUMBER
 
 if TYPE_CHECKING:
@@ -44,6 +45,8 @@ def rounded(value: float, error: float, *, signed: bool = False, figures: int = 
     """
     if not math.isfinite(value):
         return UNKNOWN_NUMBER
+    if abs(value) >= LARGEST_WRITTEN_OUT:
+        return f"{value:{'+' if signed else ''}.{figures + 1}g}".replace("-", MINUS)
     places = 3
     if math.isfinite(error) and error > 0.0:
         places = min(figures - 1 - math.floor(math.log10(error)), 6)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bandit.evaluate import LOGGED
+from bandit.printable import decisions_that_count
 from bandit.report.html.next_steps import NextStep, steps_after_evaluation, steps_after_lift
 from bandit.report.html.numbers import RewardWords, between, bounds, middle, percent
 from bandit.report.html.section import sentence, tone_of
@@ -124,8 +125,9 @@ def _of_evaluation(contents: ReportContents, evaluation: Evaluation) -> VerdictC
         words = f"What {best.name} would earn cannot be told from this log: {words[:1].lower()}{words[1:]}"
     figures: tuple[CardFigure, ...] = ()
     if known and best.together is not None:
-        total = f"in all {count(evaluation.n)} decisions of this log"
-        figures = _figures(verdict, best.together, unit, evaluation.n, total)
+        decisions = round(evaluation.stands_for)
+        total = f"in all {count(decisions)} decisions of this log"
+        figures = _figures(verdict, best.together, unit, decisions, total)
     compared = sum(row.together is not None for row in evaluation.rows)
     together = f", for {compared} comparisons together" if compared > 1 else ""
     return VerdictCard(
@@ -135,7 +137,8 @@ def _of_evaluation(contents: ReportContents, evaluation: Evaluation) -> VerdictC
         sentence=words,
         figures=figures,
         basis=(
-            f"Estimated from the log alone, before the policy meets a customer: {count(evaluation.n)} decisions"
+            "Estimated from the log alone, before the policy meets a customer: "
+            f"{decisions_that_count(evaluation.n, evaluation.stands_for)}"
             f"{_of_customers(evaluation)}. The interval holds with {percent(evaluation.realised.level)} confidence"
             f"{together}."
         ),

@@ -152,9 +152,20 @@ _CARRIED_POLICIES = TableDescription(
     },
 )
 
+_CHANGED_STATES = TableDescription(
+    title="States that an erasure changed",
+    text="One row for each range of steps whose states are others than those that decided: a customer was taken out.",
+    columns={
+        "policy_id": "The policy: `policies.id`.",
+        "first_step": "The first of these steps.",
+        "last_step": "The last of these steps.",
+    },
+)
+
 LEARNING_TABLES = {
     "policies": _POLICIES,
     "carried_policies": _CARRIED_POLICIES,
+    "changed_states": _CHANGED_STATES,
     "policy_steps": _POLICY_STEPS,
     "rollout_changes": _ROLLOUT_CHANGES,
     "upkeep": _UPKEEP,

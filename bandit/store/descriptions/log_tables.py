@@ -15,6 +15,8 @@ _CATALOGUES = TableDescription(
         "objective_event": "Name of the event that counts as a conversion.",
         "objective_window": "Microseconds after a decision in which its events count.",
         "content": "The whole catalogue as JSON: dimensions, options, rules, facts, objective, groups, guardrails.",
+        "extends": "The catalogue version, `catalogues.id`, that this one extends by offers of an imported log which "
+        "that one does not have; NULL for a catalogue that was given. Commands never take such a version by default.",
     },
 )
 

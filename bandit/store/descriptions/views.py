@@ -48,7 +48,7 @@ _EVENT_LOG = TableDescription(
 
 _COUNTED_EVENTS = TableDescription(
     title="The events that count",
-    text="One row for each event within its decision's window that no later event corrects.",
+    text="One row for each event from its decision to the end of the window that no later event corrects.",
     columns={
         "id": "Number of the event.",
         "seq": "The decision that it belongs to: `decisions.seq`.",

@@ -30,7 +30,8 @@ _ESTIMATES_PER_WINDOW = 100
 _DELAYS = """
 SELECT MIN(CASE WHEN e.recorded_at <= d.time + :window THEN MAX(e.time, e.recorded_at) ELSE e.time END) - d.time, d.time
 FROM events e CROSS JOIN decisions d ON d.seq = e.seq
-WHERE e.seq > :after AND e.seq <= :through AND e.event = :event AND e.version = 0 AND e.time <= d.time + :window
+WHERE e.seq > :after AND e.seq <= :through AND e.event = :event AND e.version = 0
+    AND e.time BETWEEN d.time AND d.time + :window
     AND d.time > :after_time AND d.time <= :through_time {}
 GROUP BY e.seq ORDER BY e.seq {} LIMIT :limit
 """

@@ -27,7 +27,7 @@ GROUP BY grp
 """
 _CONVERSIONS = """
 SELECT count(DISTINCT e.seq) FROM events e CROSS JOIN decisions d ON d.seq = e.seq
-WHERE e.event = :event AND e.time >= :since AND e.time <= d.time + :window
+WHERE e.event = :event AND e.time >= :since AND e.time BETWEEN d.time AND d.time + :window
     AND NOT EXISTS (SELECT 1 FROM events n WHERE n.corrects = e.id)
 """
 _WRITERS = """

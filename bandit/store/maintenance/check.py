@@ -52,7 +52,7 @@ def _references(raw: sqlite3.Connection) -> Iterator[str]:
 def _catalogues(raw: sqlite3.Connection) -> Iterator[str]:
     for number, version, n_offers, content in raw.execute("SELECT id, version, n_offers, content FROM catalogues"):
         try:
-            catalogue = Catalogue.from_dict(msgspec.json.decode(content))
+            catalogue = Catalogue.from_stored(msgspec.json.decode(content))
         except (CatalogueError, msgspec.DecodeError) as fault:
             yield f"catalogue {number} cannot be read: {fault}"
             continue
@@ -73,6 +73,14 @@ def _propensities(raw: sqlite3.Connection) -> Iterator[str]:
         "SELECT decision_id, propensity FROM decisions WHERE NOT (propensity > 0 AND propensity <= 1)"
     ):
         yield f'decision "{decision_id}" has the propensity {propensity}, which is not in (0, 1]'
+
+
+def _weights(raw: sqlite3.Connection) -> Iterator[str]:
+    for decision_id, weight in raw.execute(
+        "SELECT d.decision_id, w.weight FROM decision_weights w JOIN decisions d ON d.seq = w.seq "
+        "WHERE NOT (w.weight > 0 AND w.weight < 9e999)"
+    ):
+        yield f'decision "{decision_id}" stands for {weight} decisions, which is not a finite number above 0'
 
 
 def _contexts(raw: sqlite3.Connection) -> Iterator[str]:
@@ -140,6 +148,6 @@ def _snapshots(raw: sqlite3.Connection) -> Iterator[str]:
 
 
 _CHECKS = (
-    _pages, _references, _catalogues, _sets, _propensities, _contexts, _offers, _vectors, _steps, _snapshots,
+    _pages, _references, _catalogues, _sets, _propensities, _weights, _contexts, _offers, _vectors, _steps, _snapshots,
     check_repeats,
 )  # fmt: skip

@@ -32,7 +32,7 @@ WHERE d.catalogue_id = :catalogue AND NOT (r.time >= d.time AND r.time < d.time 
 _AFTER_THE_END = """
 SELECT r.decision_id, d.decision_id, MIN(e.event) FROM decisions d JOIN repeats r ON r.seq = d.seq
 JOIN events e ON e.seq = d.seq
-WHERE d.catalogue_id = :catalogue AND e.id <= r.through AND e.time <= r.time
+WHERE d.catalogue_id = :catalogue AND e.id <= r.through AND e.time >= d.time AND e.time <= r.time
     AND e.event IN (SELECT value FROM json_each(:until))
     AND NOT EXISTS (SELECT 1 FROM events n WHERE n.corrects = e.id AND n.id <= r.through)
 GROUP BY r.decision_id
@@ -58,7 +58,7 @@ def check_repeats(raw: sqlite3.Connection) -> Iterator[str]:
         yield f'the repeat "{decision_id}" is of the decision "{original}", which ended in a fault and holds nothing'
     for number, content in raw.execute(_CATALOGUES).fetchall():
         try:
-            sticky = Catalogue.from_dict(msgspec.json.decode(content)).sticky
+            sticky = Catalogue.from_stored(msgspec.json.decode(content)).sticky
         except (CatalogueError, msgspec.DecodeError):
             continue  # the check of the catalogues says so
         if sticky is None:

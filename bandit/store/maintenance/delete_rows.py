@@ -53,7 +53,8 @@ class StateReplacement:
 
     `seen` is the newest step when they were computed, and `state` the state after the step that follows it; None resets
     the policy to its beginning. A rebuild starts from `base`, the state after `base_step`; decisions made with a state
-    before `decides_from` cannot be recomputed. `first` replaces the state before anything was learned.
+    before `decides_from` cannot be recomputed, nor those made with one of a step from `changed_from` to `seen`. `first`
+    replaces the state before anything was learned.
     """
 
     policy_id: int
@@ -63,6 +64,7 @@ class StateReplacement:
     base: bytes | None = None
     decides_from: int = 0
     first: bytes | None = None
+    changed_from: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,8 +126,8 @@ def replace_states(raw: sqlite3.Connection, new: StateReplacement, path: Path) -
             "stop what learns, or give the command again"
         )
     if new.state is None:
-        for table in ("learned", "snapshots", "policy_steps", "learning_reach"):
-            raw.execute(f"DELETE FROM {table} WHERE policy_id = ?", (policy,))  # noqa: S608 - one of four names
+        for table in ("learned", "snapshots", "policy_steps", "learning_reach", "changed_states"):
+            raw.execute(f"DELETE FROM {table} WHERE policy_id = ?", (policy,))  # noqa: S608 - one of five names
         raw.execute("UPDATE policies SET base_step = 0, decides_from = 0 WHERE id = ?", (policy,))
         return
     raw.execute(
@@ -143,6 +145,9 @@ def replace_states(raw: sqlite3.Connection, new: StateReplacement, path: Path) -
         (policy, new.seen + 1, now),
     )
     _store_state(raw, policy, new.seen + 1, new.state)
+    if new.changed_from is not None:
+        raw.execute("DELETE FROM changed_states WHERE policy_id = ? AND first_step >= ?", (policy, new.changed_from))
+        raw.execute("INSERT INTO changed_states VALUES (?, ?, ?)", (policy, new.changed_from, new.seen))
     raw.execute(
         "UPDATE policies SET base_step = ?, decides_from = ? WHERE id = ?",
         (new.base_step, new.decides_from, policy),

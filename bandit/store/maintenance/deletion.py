@@ -53,9 +53,16 @@ class Deletion:
         with self._connection.reading() as raw:
             return int(raw.execute(query, {"value": target.value}).fetchone()[0])
 
+    def first_learned_step(self, policy_id: int, target: DeletionTarget) -> int | None:
+        """Return the first step in which a policy learned one of these decisions, None if it learned none of them."""
+        return self._learned_step("MIN", policy_id, target)
+
     def last_learned_step(self, policy_id: int, target: DeletionTarget) -> int | None:
         """Return the last step in which a policy learned one of these decisions, None if it learned none of them."""
-        query = f"SELECT MAX(step) FROM learned WHERE policy_id = :policy AND seq IN ({target.query})"  # noqa: S608
+        return self._learned_step("MAX", policy_id, target)
+
+    def _learned_step(self, which: str, policy_id: int, target: DeletionTarget) -> int | None:
+        query = f"SELECT {which}(step) FROM learned WHERE policy_id = :policy AND seq IN ({target.query})"  # noqa: S608
         with self._connection.reading() as raw:
             row = raw.execute(query, {"policy": policy_id, "value": target.value}).fetchone()
         return None if row[0] is None else int(row[0])

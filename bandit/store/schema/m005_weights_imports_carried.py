@@ -1,4 +1,4 @@
-"""Migration 5: the weights of decisions, the files that were imported, and the policies that took over a belief."""
+"""Migration 5: weights of decisions, imported files, beliefs taken over, changed states, and which events count."""
 
 from __future__ import annotations
 
@@ -40,6 +40,29 @@ CREATE TABLE carried_policies (
 ) STRICT
 """
 
+# Steps whose states are others than those that decided, since an erasure took a customer out of them.
+_CHANGED = """
+CREATE TABLE changed_states (
+    policy_id INTEGER NOT NULL REFERENCES policies(id),
+    first_step INTEGER NOT NULL CHECK (first_step >= 0),
+    last_step INTEGER NOT NULL CHECK (last_step >= first_step),
+    PRIMARY KEY (policy_id, first_step, last_step)
+) STRICT, WITHOUT ROWID
+"""
+
+# The version of which this one is an extension by options and combinations that an imported log has besides.
+_EXTENDS = "ALTER TABLE catalogues ADD COLUMN extends INTEGER REFERENCES catalogues(id)"
+
+# An event before its decision is no consequence of it.
+_COUNTED_EVENTS = """
+SELECT e.id, e.seq, e.event, e.time, e.revenue, e.reward, e.event = c.objective_event AS converts
+FROM events e
+JOIN decisions d ON d.seq = e.seq
+JOIN catalogues c ON c.id = d.catalogue_id
+WHERE e.time BETWEEN d.time AND d.time + c.objective_window
+    AND NOT EXISTS (SELECT 1 FROM events n WHERE n.corrects = e.id)
+"""
+
 _GUARDS = (
     """
 CREATE TRIGGER decision_weights_keep_update BEFORE UPDATE ON decision_weights
@@ -55,6 +78,11 @@ BEGIN SELECT RAISE(ABORT, 'decision_weights is append-only: the weight of a deci
 
 
 def apply(db: sqlite_utils.Database) -> None:
-    """Add the three tables; weights are append-only like decisions, and an erasure deletes those of its decisions."""
-    for statement in (_WEIGHTS, _IMPORTS, _CARRIED, *_GUARDS):
+    """Add the four tables, and leave events before their decision out of the view of the events that count.
+
+    Weights are append-only like decisions, and an erasure deletes those of its decisions. Catalogues get the number of
+    the version that they extend.
+    """
+    for statement in (_WEIGHTS, _IMPORTS, _CARRIED, _CHANGED, _EXTENDS, *_GUARDS):
         db.execute(statement)
+    db.create_view("counted_events", _COUNTED_EVENTS, replace=True)

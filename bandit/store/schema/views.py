@@ -1,7 +1,7 @@
 """The views of the first migration, for people who read the database with a SQL client.
 
 Times are shown as ISO 8601 texts in UTC. The program itself reads the tables, never these views. A published text does
-not change: a migration that replaces a view brings a text of its own.
+not change: a migration that replaces a view brings a text of its own, as migration 5 does for the counted events.
 """
 
 EVENT_LOG = """

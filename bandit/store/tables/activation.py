@@ -1,8 +1,8 @@
 """Which decisions were activated: with an [objective] activation, others have no outcome.
 
-A decision is activated once an event of the declared name was recorded on it whose time is not later than the end of
-the decision's window. A correction of that event does not take it back: what a policy has learned cannot be unlearned
-by every policy, and so an activation is final.
+A decision is activated once an event of the declared name was recorded on it whose time is neither before the decision
+nor later than the end of its window. A correction of that event does not take it back: what a policy has learned cannot
+be unlearned by every policy, and so an activation is final.
 """
 
 from __future__ import annotations
@@ -19,7 +19,10 @@ if TYPE_CHECKING:
     from bandit.store.records import Activation
 
 ACTIVATED = """
-EXISTS (SELECT 1 FROM events a WHERE a.seq = d.seq AND a.event = :activation AND a.time <= d.time + :activation_window)
+EXISTS (
+    SELECT 1 FROM events a WHERE a.seq = d.seq AND a.event = :activation
+        AND a.time BETWEEN d.time AND d.time + :activation_window
+)
 """
 """The condition on a decision `d`, in SQL."""
 

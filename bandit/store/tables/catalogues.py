@@ -31,19 +31,25 @@ class Catalogues:
         self._cache: dict[int, Catalogue] = {}
         connection.on_rollback(self._cache.clear)
 
-    def register(self, catalogue: Catalogue) -> int:
-        """Return the number of a catalogue version; a new one is inserted, with its offers for people to read."""
+    def register(self, catalogue: Catalogue, *, extends: int | None = None) -> int:
+        """Return the number of a catalogue version; a new one is inserted, with its offers for people to read.
+
+        `extends` is the number of the version that an import extended by the offers of its log: `latest` passes over it
+        unless the same content is registered by itself.
+        """
         connection = self._connection
         with connection.reading() as raw:
             row = raw.execute("SELECT id FROM catalogues WHERE version = ?", (catalogue.version,)).fetchone()
         if row is not None:
+            if extends is None:
+                self._register_given(int(row[0]))
             return int(row[0])
         content = msgspec.json.encode(catalogue.to_dict()).decode()
         with connection.transaction():
             raw = connection.raw
             row = raw.execute(
-                "INSERT INTO catalogues (version, name, n_offers, objective_event, objective_window, content) "
-                "VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (version) DO NOTHING RETURNING id",
+                "INSERT INTO catalogues (version, name, n_offers, objective_event, objective_window, content, extends) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (version) DO NOTHING RETURNING id",
                 (
                     catalogue.version,
                     catalogue.name,
@@ -51,6 +57,7 @@ class Catalogues:
                     catalogue.objective.event,
                     catalogue.objective.window,
                     content,
+                    extends,
                 ),
             ).fetchone()
             if row is None:  # another process has inserted it meanwhile
@@ -66,6 +73,14 @@ class Catalogues:
             )
         return number
 
+    def _register_given(self, number: int) -> None:
+        """Note that a version was given by itself, where it was known as the extension of another one."""
+        with self._connection.reading() as raw:
+            extends = raw.execute("SELECT extends FROM catalogues WHERE id = ?", (number,)).fetchone()[0]
+        if extends is not None:
+            with self._connection.transaction():
+                self._connection.raw.execute("UPDATE catalogues SET extends = NULL WHERE id = ?", (number,))
+
     def get(self, catalogue_id: int) -> Catalogue:
         """Return a catalogue version; StoreError for an unknown number."""
         found = self._cache.get(catalogue_id)
@@ -76,19 +91,19 @@ class Catalogues:
                 raise StoreError(f"{self._connection.path}: has no catalogue {catalogue_id}; register it first")
             with decoding(self._connection.path, f"catalogue {catalogue_id}"):
                 content = msgspec.json.decode(row[0], type=dict[str, object])
-            found = Catalogue.from_dict(content, where=f"catalogue {catalogue_id} of the store")
+            found = Catalogue.from_stored(content, where=f"catalogue {catalogue_id} of the store")
             self._cache[catalogue_id] = found
         return found
 
     def all(self) -> tuple[CatalogueRow, ...]:
         """Return all versions, in the order of their registration."""
         with self._connection.reading() as raw:
-            rows = raw.execute("SELECT id, version, name FROM catalogues ORDER BY id").fetchall()
+            rows = raw.execute("SELECT id, version, name, extends FROM catalogues ORDER BY id").fetchall()
         return tuple(CatalogueRow(*row) for row in rows)
 
     def latest(self) -> tuple[int, Catalogue] | None:
-        """Return the version registered last, None without any."""
-        rows = self.all()
+        """Return the version registered last that no import extended another one to, None without any."""
+        rows = [row for row in self.all() if row.extends is None]
         return (rows[-1].id, self.get(rows[-1].id)) if rows else None
 
     def register_policy(self, catalogue_id: int, spec: Mapping[str, object]) -> int:
@@ -137,8 +152,16 @@ class Catalogues:
             rows = raw.execute(
                 "SELECT id, catalogue_id, spec, base_step, decides_from FROM policies ORDER BY id"
             ).fetchall()
+            changed = raw.execute("SELECT policy_id, first_step, last_step FROM changed_states").fetchall()
         with decoding(self._connection.path, "the description of a policy"):
             return tuple(
-                PolicyRow(number, catalogue, msgspec.json.decode(spec, type=dict[str, object]), base, decides)
+                PolicyRow(
+                    number,
+                    catalogue,
+                    msgspec.json.decode(spec, type=dict[str, object]),
+                    base,
+                    decides,
+                    tuple((first, last) for policy_id, first, last in changed if policy_id == number),
+                )
                 for number, catalogue, spec, base, decides in rows
             )

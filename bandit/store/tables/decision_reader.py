@@ -14,6 +14,7 @@ from bandit.errors import UnknownDecisionError
 from bandit.store.corruption import decoding
 from bandit.store.records import DecisionColumns, EventColumns, Where, object_array
 from bandit.store.tables import activation
+from bandit.store.tables.decision_weights import has_weights, read_weights
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -68,12 +69,19 @@ SELECT k.key FROM (
 """  # noqa: S608
 _BY_GROUP = f"SELECT d.grp, count(*) FROM decisions d WHERE {_FILTER} GROUP BY d.grp"  # noqa: S608
 
+_WEIGHTED = f"""
+SELECT count(*) FROM decision_weights w CROSS JOIN decisions d ON d.seq = w.seq WHERE {_FILTER}
+"""  # noqa: S608
+
 _NOT_COMPUTABLE = f"""
 SELECT CASE
     WHEN d.policy_id IS NULL THEN 'imported'
     WHEN d.seed IS NULL THEN 'batch'
     WHEN d.fault IS NOT NULL THEN 'fault'
-    WHEN d.policy_step < p.decides_from THEN 'state'
+    WHEN d.policy_step < p.decides_from OR EXISTS (
+        SELECT 1 FROM changed_states s
+        WHERE s.policy_id = d.policy_id AND d.policy_step BETWEEN s.first_step AND s.last_step
+    ) THEN 'state'
     WHEN EXISTS (SELECT 1 FROM decision_arms a WHERE a.seq = d.seq) THEN 'arm'
 END AS why, count(*)
 FROM decisions d LEFT JOIN policies p ON p.id = d.policy_id WHERE {_FILTER} GROUP BY 1 HAVING why IS NOT NULL
@@ -82,11 +90,11 @@ FROM decisions d LEFT JOIN policies p ON p.id = d.policy_id WHERE {_FILTER} GROU
 # Decisions without events give no row. CROSS JOIN keeps SQLite from starting at the decisions.
 _OUTCOMES = """
 SELECT e.seq,
-    SUM(e.time <= d.time + :window AND e.event = :event),
-    COALESCE(SUM(e.time <= d.time + :window AND e.revenue < 0), 0),
-    COALESCE(SUM(CASE WHEN e.time <= d.time + :window THEN e.revenue END), 0.0),
-    COALESCE(SUM(CASE WHEN e.time <= d.time + :window THEN e.reward END), 0.0),
-    SUM(e.time <= d.time + :window AND (e.revenue IS NOT NULL OR e.reward IS NOT NULL)),
+    SUM(e.time BETWEEN d.time AND d.time + :window AND e.event = :event),
+    COALESCE(SUM(e.time BETWEEN d.time AND d.time + :window AND e.revenue < 0), 0),
+    COALESCE(SUM(CASE WHEN e.time BETWEEN d.time AND d.time + :window THEN e.revenue END), 0.0),
+    COALESCE(SUM(CASE WHEN e.time BETWEEN d.time AND d.time + :window THEN e.reward END), 0.0),
+    SUM(e.time BETWEEN d.time AND d.time + :window AND (e.revenue IS NOT NULL OR e.reward IS NOT NULL)),
     MAX(e.event = 'closed'),
     COUNT(*),
     MAX(e.id)
@@ -188,6 +196,11 @@ class DecisionReader:
                     return decision_id
         return None
 
+    def weighted(self, where: Where = _EVERYTHING) -> int:
+        """Return how many of the decisions stand for more or less than one."""
+        with self._connection.reading() as raw:
+            return int(raw.execute(_WEIGHTED, _filter(where)).fetchone()[0]) if has_weights(raw) else 0
+
     def last_seq(self) -> int:
         """Return the number of the newest decision, 0 without any."""
         with self._connection.reading() as raw:
@@ -243,7 +256,7 @@ class DecisionReader:
             return {str(why): int(n) for why, n in raw.execute(_NOT_COMPUTABLE, _filter(where))}
 
     def outcomes(self, seqs: IntArray, objective_event: str, window: int) -> StoredOutcomes:
-        """Return the outcomes of the decisions with these ascending numbers, from the events within `window`."""
+        """Return the outcomes of the decisions with these ascending numbers, from their events within `window`."""
         with self._connection.reading() as raw:
             rows = raw.execute(_OUTCOMES, {"seqs": _json(seqs), "event": objective_event, "window": window}).fetchall()
         columns = list(zip(*rows, strict=True)) or [()] * 9
@@ -325,6 +338,8 @@ class DecisionReader:
 
         seq = integers(0)
         outcomes = self.outcomes(seq, event, window)
+        with self._connection.reading() as raw:
+            weight = read_weights(raw, seq)
         return DecisionColumns(
             seq=seq,
             decision_id=object_array(columns[1]),
@@ -349,6 +364,7 @@ class DecisionReader:
             closed=outcomes.closed,
             n_events=outcomes.n_events,
             last_event_id=outcomes.last_event_id,
+            weight=weight,
         )
 
 

@@ -12,6 +12,7 @@ from bandit.domain import IntArray
 from bandit.errors import DuplicateError, NumberError, OfferError, StoreError
 from bandit.store.sqlite_errors import is_broken_reference
 from bandit.store.tables.decision_arms import insertion
+from bandit.store.tables.decision_weights import check_weights, reject_other_weights, write_weights
 from bandit.store.text import reject_zero_characters
 
 if TYPE_CHECKING:
@@ -45,6 +46,8 @@ def _insert(n: int) -> str:
 
 
 _INSERT_ONE, _INSERT_MANY = _insert(1), _insert(ROWS_PER_STATEMENT)
+
+_LAST = "SELECT COALESCE(MAX(seq), 0) FROM decisions"
 
 _STORED = """
 SELECT d.seq, d.time, d.customer_id, d.catalogue_id, d.policy_id, d.context, d.eligible_set_id, d.offer, d.propensity,
@@ -101,10 +104,11 @@ class DecisionWriter:
             fault = None if rows.fault is None else rows.fault.replace("\0", "?")
             shared = (rows.catalogue_id, rows.policy_id, rows.policy_step, rows.seed, rows.batch, fault)
             own = _own(rows, customers, sets)
+            last_before = 0 if rows.weights is None else raw.execute(_LAST).fetchone()[0]
             if n == 1:
                 cursor = raw.execute(_INSERT_ONE, (*shared, *next(own)))
                 if cursor.rowcount == 1:
-                    return self._with_arms(rows, np.array([cursor.lastrowid], dtype=np.int64))
+                    return self._with_details(rows, np.array([cursor.lastrowid], dtype=np.int64))
             else:
                 before = raw.total_changes
                 for _ in range(n // ROWS_PER_STATEMENT):
@@ -112,14 +116,26 @@ class DecisionWriter:
                 raw.executemany(_INSERT_ONE, ((*shared, *row) for row in own))
                 if raw.total_changes - before == n:
                     last = raw.execute("SELECT last_insert_rowid()").fetchone()[0]
-                    return self._with_arms(rows, np.arange(last - n + 1, last + 1, dtype=np.int64))
-            return self._compare(rows, customers, sets)
+                    return self._with_details(rows, np.arange(last - n + 1, last + 1, dtype=np.int64))
+            seqs = self._compare(rows, customers, sets)
+            self._compare_weights(rows, seqs, last_before)
+            return seqs
 
-    def _with_arms(self, rows: DecisionRows, seqs: IntArray) -> IntArray:
-        """Write the arms of decisions that were just written, and return their numbers."""
+    def _with_details(self, rows: DecisionRows, seqs: IntArray) -> IntArray:
+        """Write the arms and weights of decisions that were just written, and return their numbers."""
         if rows.arms is not None:
             self._connection.raw.executemany(*insertion(rows.arms, seqs))
+        if rows.weights is not None:
+            write_weights(self._connection.raw, seqs, rows.weights)
         return seqs
+
+    def _compare_weights(self, rows: DecisionRows, seqs: IntArray, last_before: int) -> None:
+        """Write the weights of the decisions that are new, and compare those of the others."""
+        raw, weights = self._connection.raw, rows.weights
+        new = seqs > last_before
+        if weights is not None:
+            write_weights(raw, seqs[new], weights[new])
+        reject_other_weights(raw, rows.decision_ids, seqs, weights)
 
     def _compare(self, rows: DecisionRows, customers: list[int], sets: list[int]) -> IntArray:
         """Return the numbers of decisions that are all stored by now; DuplicateError if one has other content."""
@@ -181,6 +197,7 @@ def _is_valid_single(rows: DecisionRows) -> bool:
         and (isinstance(rows.group, str) or len(rows.group) == 1)
         and (rows.probabilities is None or len(rows.probabilities) == 1)
         and (rows.customer_keys is None or len(rows.customer_keys) == 1)
+        and (rows.weights is None or len(rows.weights) == 1)
     )
     if not same_length:
         return False
@@ -200,6 +217,8 @@ def _check(rows: DecisionRows) -> None:
         ("batch", rows.batch),
     ):
         reject_zero_characters(what, texts)
+    if rows.weights is not None:
+        check_weights(rows.decision_ids, rows.weights)
     if n == 1 and _is_valid_single(rows):
         return
     lengths = {n, len(rows.time), len(rows.customers), len(rows.contexts_json), len(rows.offer), len(rows.propensity)}
@@ -209,6 +228,8 @@ def _check(rows: DecisionRows) -> None:
         lengths.add(len(rows.probabilities))
     if rows.customer_keys is not None:
         lengths.add(len(rows.customer_keys))
+    if rows.weights is not None:
+        lengths.add(len(rows.weights))
     if len(lengths) > 1 or (len(eligible) not in {1, n} and n > 0):
         raise StoreError(f"the columns of a batch of decisions differ in length: {sorted(lengths | {len(eligible)})}")
     valid = (rows.propensity > 0) & (rows.propensity <= 1)  # false for NaN as well

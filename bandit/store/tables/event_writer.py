@@ -63,7 +63,7 @@ class EventWriter:
         now = time.time_ns() * MICROSECONDS // 1_000_000_000 if rows.recorded_at is None else rows.recorded_at
         with self._connection.transaction():
             raw = self._connection.raw
-            seqs, repeated = self._seqs(rows)
+            seqs, decided, repeated = self._decisions(rows)
             if repeated:
                 ids = _ids_under_repeats(ids, names, rows, repeated)
             # SQLite stores NaN as NULL: no amount.
@@ -80,28 +80,36 @@ class EventWriter:
                 ) from fault
             n_new = raw.total_changes - before
             n_corrected = 0 if n_new == n else self._apply_repeats(rows, seqs, ids, names, now, correct=correct)
+        if rows.on_delays is not None and len(decided) == n and (rows.time_given or not correct):
+            rows.on_delays(rows.time - np.array(decided, dtype=np.int64))
         return EventReceipt(n_new, n - n_new - n_corrected, n_corrected)
 
-    def _seqs(self, rows: EventRows) -> tuple[list[int], Mapping[str, int]]:
-        """Return the (n,) numbers of the decisions, and those of the ids that are repeats."""
+    def _decisions(self, rows: EventRows) -> tuple[list[int], list[int], Mapping[str, int]]:
+        """Return the (n,) numbers and times of the decisions, and the numbers of the ids that are repeats.
+
+        There are no times where decisions are named by number.
+        """
         raw, ids = self._connection.raw, rows.decision_ids
         if ids is None:
-            return [] if rows.seq is None else rows.seq.tolist(), {}
+            return [] if rows.seq is None else rows.seq.tolist(), [], {}
         found: list[int | None]
+        times: list[int | None]
         if len(ids) == 1:
-            row = raw.execute("SELECT seq FROM decisions WHERE decision_id = ?", (ids[0],)).fetchone()
-            found = [None if row is None else row[0]]
+            row = raw.execute("SELECT seq, time FROM decisions WHERE decision_id = ?", (ids[0],)).fetchone()
+            found, times = [row and row[0]], [row and row[1]]
         else:
             text = msgspec.json.encode(list(ids)).decode()
             rows_found = raw.execute(
-                "SELECT d.seq FROM json_each(?) j LEFT JOIN decisions d ON d.decision_id = j.value ORDER BY j.key",
+                "SELECT d.seq, d.time FROM json_each(?) j LEFT JOIN decisions d ON d.decision_id = j.value "
+                "ORDER BY j.key",
                 (text,),
-            )
-            found = list(map(itemgetter(0), rows_found))
+            ).fetchall()
+            found, times = list(map(itemgetter(0), rows_found)), list(map(itemgetter(1), rows_found))
         repeated: Mapping[str, int] = {}
         if None in found:
             repeated = self._repeats.originals([name for name, seq in zip(ids, found, strict=True) if seq is None])
             found = [repeated.get(name) if seq is None else seq for name, seq in zip(ids, found, strict=True)]
+            times = [self._time_of(seq) if time is None else time for seq, time in zip(found, times, strict=True)]
         seqs = list(filter(None, found))  # numbers start at 1
         if len(seqs) < len(found):
             more = len(found) - len(seqs) - 1
@@ -109,7 +117,11 @@ class EventWriter:
                 f'there is no decision "{ids[found.index(None)]}" in {self._connection.path}'
                 f"{f' (nor {more} more)' if more else ''}; record events for decisions that were logged"
             )
-        return seqs, repeated
+        return seqs, [0 if time is None else time for time in times], repeated
+
+    def _time_of(self, seq: int | None) -> int | None:
+        row = self._connection.raw.execute("SELECT time FROM decisions WHERE seq = ?", (seq,)).fetchone()
+        return None if row is None else int(row[0])
 
     def _apply_repeats(
         self,
@@ -178,8 +190,8 @@ def _none_for_nan(numbers: FloatArray) -> list[float | None]:
 def _show(content: Sequence[object]) -> str:
     event, revenue, reward = content
     parts = [str(event)]
-    parts += [] if revenue is None else [f"revenue {revenue:g}"]
-    parts += [] if reward is None else [f"reward {reward:g}"]
+    parts += [] if revenue is None else [f"revenue {revenue!r}".removesuffix(".0")]  # all digits, since they may differ
+    parts += [] if reward is None else [f"reward {reward!r}".removesuffix(".0")]
     return ", ".join(parts)
 
 

@@ -50,7 +50,7 @@ FROM events e CROSS JOIN decisions d ON d.seq = e.seq
 CROSS JOIN json_each(:events) j ON j.value = e.event
 LEFT JOIN decision_arms a ON a.seq = d.seq
 WHERE e.seq IN (SELECT value FROM json_each(:seqs)) AND e.id <= :through
-    AND (e.time <= d.time + :window OR j.value = :activation)
+    AND e.time >= d.time AND (e.time <= d.time + :window OR j.value = :activation)
     AND NOT EXISTS (SELECT 1 FROM events n WHERE n.corrects = e.id AND n.id <= :through) AND {_COUNTED}
 GROUP BY e.seq, j.key ORDER BY e.seq
 """  # noqa: S608
@@ -64,8 +64,8 @@ class MonitoredSelection:
 
     Side 0 are the decisions that the policy (or a challenger) served, in `policy_group` or, if that is None, in every
     group; side 1 + i are those of the group `against[i]`. Decisions count with a number above `since_seq` and a time
-    of at least `since` (microseconds since 1970 UTC); events within `window` microseconds of the decision, and the
-    event `activation` at any time.
+    of at least `since` (microseconds since 1970 UTC); events within `window` microseconds after the decision, and
+    the event `activation` at any time after it.
     """
 
     events: tuple[str, ...]

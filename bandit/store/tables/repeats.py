@@ -41,7 +41,8 @@ LEFT JOIN decision_arms a ON a.seq = d.seq
 WHERE d.seq > :not_before_seq AND d.catalogue_id = :catalogue_id AND d.grp = {group} AND p.spec <> :unknown
     AND NOT EXISTS (
         SELECT 1 FROM events e
-        WHERE e.seq = d.seq AND e.time <= {time} AND e.event IN (SELECT value FROM json_each(:until))
+        WHERE e.seq = d.seq AND e.time >= d.time AND e.time <= {time}
+            AND e.event IN (SELECT value FROM json_each(:until))
             AND NOT EXISTS (SELECT 1 FROM events n WHERE n.corrects = e.id)
     )
 """

@@ -15,6 +15,7 @@ from bandit.catalogue.group_schema import GroupRulesFile, GroupsFile, HoldoutFil
 from bandit.catalogue.live_schema import GuardrailFile, RolloutFile, StickyFile
 from bandit.logfiles.mapping.schema import (
     ColumnsSection,
+    EventRowsSection,
     FactSource,
     LookupSection,
     MappingDocument,
@@ -111,6 +112,14 @@ MAPPING_SECTIONS = {
         "`when` of an outcome",
         "A column, and either the bound above which the event happened, or the text that says so.",
     ),
+    EventRowsSection: Section(
+        "`[event_rows]`",
+        "For a file with a row an event: some rows are decisions, others what came of them. An entry of `[[outcomes]]` "
+        "without `when` is about the rows whose event has its name. The other keys read the row of the decision; "
+        "`revenue`, `reward` and `add` read that of the outcome. A return without an order's number goes, by customer, "
+        "to the decision of the latest purchase. `closed = true` means the decisions whose window is over when the "
+        "file ends.",
+    ),
     NumbersSection: Section(
         "`[numbers]`", "How the file writes numbers, in facts, amounts and propensities: the same for all columns."
     ),
@@ -152,6 +161,7 @@ def mapping_page():
         tables([MappingDocument, OptionSource, LookupSection], MAPPING_SECTIONS),
         "mapping.toml",
         "mapping_campaigns.toml",
+        "mapping_events.toml",
     )
 
 

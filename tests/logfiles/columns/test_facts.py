@@ -20,8 +20,8 @@ def test_values_of_facts_may_be_renamed_and_blanks_filled(tmp_path):
 
 
 def test_a_value_never_seen_is_no_reason_to_refuse(tmp_path):
-    report = bring(tmp_path, table(row(sex="divers")))
-    assert (report.n_imported, report.n_refused) == (1, 0)
+    report = bring(tmp_path, table(row(sex="divers"), row(id="d2", sex="f")))
+    assert (report.n_imported, report.n_refused) == (2, 0)
     assert columns_of(tmp_path).context[0] == '{"gender":"divers","recency":1.5,"loyal":true}'
 
 

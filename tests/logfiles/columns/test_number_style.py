@@ -97,6 +97,11 @@ def test_any_number_is_read_back_from_any_style_by_the_style_that_is_found():
         ("€36.68", 'put signs = ["€"] under'),
         ("NA", 'put missing = ["NA"] under'),
         ("1,144", 'put thousands = "," (or decimal = ",") under'),
+        ("(41.06)", "put brackets = true under"),
+        ("($1,144.60)", 'put thousands = "," and signs = ["$"] and brackets = true under'),
+        ("41,06- €", 'put decimal = "," and signs = ["€"] and trailing_minus = true under'),
+        ("1\u00a0144,60", 'put decimal = "," and thousands = " " under'),
+        ("1\u2019144.60", """put thousands = "'" under"""),
     ],
 )
 def test_the_key_that_cures_a_number_is_named(text, keys):
@@ -107,7 +112,8 @@ def test_the_key_that_cures_a_number_is_named(text, keys):
 
 def test_no_key_is_named_where_none_would_cure():
     assert number_cure("x", NumberStyle()) == ""
-    assert number_cure("(41.06)", NumberStyle()) == ""
+    assert number_cure("(41", NumberStyle()) == ""
+    assert number_cure("12-5", NumberStyle()) == ""
 
 
 @pytest.mark.parametrize(
@@ -139,3 +145,22 @@ def test_an_outcome_is_above_a_number_or_equals_a_text(when):
     }
     with pytest.raises(CatalogueError, match="either above = a number or equals = a text"):
         LogMapping.from_dict(mapping)
+
+
+@pytest.mark.parametrize(
+    ("text", "style", "value"),
+    [
+        ("(41.06)", NumberStyle(brackets=True), -41.06),
+        ("$(1,144.60)", NumberStyle(thousands=",", signs=("$",), brackets=True), -1144.6),
+        ("41.06-", NumberStyle(trailing_minus=True), -41.06),
+        ("\u22125", NumberStyle(), -5.0),
+        ("1,14,460.00", NumberStyle(thousands=","), 114460.0),
+        ("R$ 5", NumberStyle(signs=("$", "R$")), 5.0),
+        ("(-41.06)", NumberStyle(brackets=True), INVALID),
+        ("(41.06)", NumberStyle(), INVALID),
+        ("41.06-", NumberStyle(brackets=True), INVALID),
+    ],
+)
+def test_negative_numbers_and_groups_are_read_as_declared(text, style, value):
+    """A bracket or a trailing minus is a sign where it is declared, and no number where it is not."""
+    assert style.number(text) == value

@@ -56,11 +56,16 @@ def test_the_migrations_are_the_numbered_modules_in_order():
 
 
 def test_the_text_of_the_schema_of_version_0_4_0_has_not_changed(tmp_path):
-    """Every table, index, trigger and view of it, by its statement; what is new is of migrations 4 and 5."""
+    """Every table, index, trigger and view of it, by its statement; what is new is of migrations 4 and 5.
+
+    One view is another: migration 5 leaves events before their decision out of the events that count.
+    """
 
     def statements(path):
         raw = sqlite3.connect(path)
-        rows = raw.execute("SELECT type, name, sql FROM sqlite_master ORDER BY type, name").fetchall()
+        rows = raw.execute(
+            "SELECT type, name, sql FROM sqlite_master WHERE name <> 'counted_events' ORDER BY type, name"
+        ).fetchall()
         raw.close()
         return set(rows)
 
@@ -69,5 +74,5 @@ def test_the_text_of_the_schema_of_version_0_4_0_has_not_changed(tmp_path):
     Store.open(new).close()
     assert statements(earlier) <= statements(new)
     added = ("rollout_changes", "decision_arms", "repeats", "sqlite_autoindex_repeats")
-    added += ("decision_weights", "imports", "carried_policies")
+    added += ("decision_weights", "imports", "carried_policies", "changed_states")
     assert all(name.startswith(added) for _, name, _ in statements(new) - statements(earlier))

@@ -56,8 +56,11 @@ def test_the_window_has_its_end_inside(store):
     assert outcome(store, "b", window=2 * WEEK)[:2] == (True, 10.0)
 
 
-def test_an_event_before_its_decision_counts_as_at_the_decision(store):
-    store.events.append(events(["a"], time=-DAY, revenue=10.0))
+def test_an_event_before_its_decision_does_not_count(store):
+    """One microsecond before is no consequence of the decision; at its very moment it is."""
+    store.events.append(events(["a"], time=-1, revenue=10.0))
+    assert outcome(store, "a")[:2] == (False, 0.0)
+    store.events.append(events(["a"], time=0, revenue=10.0, event_ids=["2"]))
     assert outcome(store, "a")[:2] == (True, 10.0)
 
 
@@ -171,7 +174,7 @@ def test_outcomes_are_the_fold_that_a_plain_loop_makes(tmp_path_factory, rows):
             store.events.append(row, correct=True)
             newest[event_id or event] = (event, day, revenue, reward)
         window = DAY
-        counted = [row for row in newest.values() if row[1] * DAY <= window]
+        counted = [row for row in newest.values() if 0 <= row[1] * DAY <= window]
         revenue = sum(row[2] for row in counted if row[2] == row[2])
         value = sum(row[3] for row in counted if row[3] == row[3])
         returned = any(row[2] < 0 for row in counted) and revenue <= 0
