@@ -25,26 +25,31 @@ def state_taken_over(
     keep: KeepRows | None = None,
     firsts: Mapping[int, bytes] | None = None,
     progress: Progress | None = None,
+    *,
+    from_bases: bool = True,
 ) -> bytes | None:
     """Return the state that a policy took over, learned again from the outcomes that `keep` keeps; None if it cannot.
 
-    `firsts` replace the first states of the policies that it came from. A retention run deletes what they had learned
-    before their base, so a state that was taken over before it cannot be computed again.
+    `firsts` replace the first states of the policies that it came from. They are folded from the bases that a retention
+    run kept, without `from_bases` from their first states, over the outcomes that are still there. What was taken over
+    before the step of such a base cannot be computed again from it.
     """
     rows = {each.id: each for each in store.catalogues.policies()}
     older = cast("Sequence[Sequence[int]]", row.details.get("older", ()))
     states: dict[int, ThompsonSampling] = {}
     for number, step in ((row.from_policy_id, row.from_step), *((int(each[0]), int(each[1])) for each in older)):
         source = rows[number]
-        if source.base_step > step or (source.base_step and keep is not None):
+        begin = source.base_step if from_bases else 0
+        if begin > step:
             return None
         catalogue = store.catalogues.get(source.catalogue_id)
-        first = (firsts or {}).get(number) or store.deletion.states(number)[source.base_step]
+        first = None if begin else (firsts or {}).get(number)
+        first = first or store.deletion.states(number)[begin]
         policy = build(catalogue, source.spec)
         if not isinstance(policy, ThompsonSampling):
             raise PolicyError(f"policy {number} is not of a kind that takes over a belief")
         history = StateHistory(store, catalogue, number)
-        fold(history, policy, first, (source.base_step, step), keep, progress or _silent)
+        fold(history, policy, first, (begin, step), keep, progress or _silent)
         states[number] = policy
     return carried_again(store, row, states, rows)
 

@@ -116,7 +116,8 @@ def _refit(
         carried = store.carried.of(row.id)
         again = None
         if carried is not None and is_carried(carried):
-            again = state_taken_over(store, carried, of_others, firsts, progress)
+            from_bases = not _may_be_in_base(store, target)
+            again = state_taken_over(store, carried, of_others, firsts, progress, from_bases=from_bases)
         if again is None and policy.dumps() != states[0]:
             warm_starts.append(row.id)
         first = firsts[row.id] = first if again is None else again

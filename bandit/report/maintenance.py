@@ -36,8 +36,8 @@ def erased_lines(erased: EraseReport) -> list[str]:
         lines.append(f"Learns the log again when its program opens it: {_policies(erased.begun_anew)}.")
     if erased.warm_starts:
         lines.append(
-            f"Started from another log: {_policies(erased.warm_starts)}; where the customer is in "
-            "that log, erase them there and fit again."
+            f"Started from another log, or took a belief over before a retention run: {_policies(erased.warm_starts)}; "
+            "where the customer is in that log, erase them there and fit again."
         )
     lines += [f"To be deleted by hand, since it may contain the customer: {path}" for path in erased.older_copies]
     lines += [

@@ -343,3 +343,17 @@ def test_clean_openings_say_nothing(learned, opened):
         warnings.simplefilter("error")
         opened(changed())
         opened(changed(), carry=False)
+
+
+def test_an_erasure_after_a_retention_run_takes_the_customer_out_of_what_was_taken_over(tmp_path):
+    """The customer may be in the base that the run kept, so it is given up; nothing of them is left in any state."""
+    catalogues = [bandit.Catalogue.from_dict(SPRING), changed(rename_sms)]
+    explored(tmp_path / "a.db", catalogues)
+    with Store.open(tmp_path / "a.db", customer_key=KEY) as store:
+        retain(store, Clock().now + 12 * DAY)  # two of the three rounds of the first catalogue
+        key = store.customers.stored(WHO)
+        assert any(has_customers(state, {key}) for number in (1, 2) for state in store.deletion.states(number).values())
+        assert erase(store, WHO).warm_starts == ()
+        states = [state for number in (1, 2) for state in store.deletion.states(number).values()]
+        assert not any(has_customers(state, {key}) for state in states)
+        assert verify(store).problems == ()
