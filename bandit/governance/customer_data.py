@@ -71,6 +71,7 @@ def _decision(store: Store, columns: DecisionColumns, row: int) -> dict[str, obj
         "offer": catalogue.offer(int(columns.offer[row])),
         "eligible_offers": int(store.eligible_sets.mask(int(columns.eligible_set_id[row])).sum()),
         "propensity": float(columns.propensity[row]),
+        **({} if columns.weight[row] == 1.0 else {"stands_for": float(columns.weight[row])}),
         "group": columns.group[row],
         "policy": None if policy < 0 else policy,
         "policy_step": int(columns.policy_step[row]),

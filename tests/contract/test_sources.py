@@ -142,6 +142,10 @@ def read(source, names=tuple(ROWS), size=1_000, progress=None):
     return columns, lines, sizes
 
 
+def test_a_column_called_weight_is_a_column_like_others_unless_the_format_says_so(make):
+    assert make().has_weights is False
+
+
 def test_the_same_rows_are_read_from_each_format(make):
     columns, lines, _ = read(make())
     assert columns == TEXTS

@@ -7,11 +7,14 @@ The whole log had 1,600 decisions, an even draw among three banners; 235 bought 
 
 import json
 import sqlite3
+from pathlib import Path
 
 import pytest
 
 import bandit
 from bandit.evaluate.breakdown import break_down
+from bandit.governance.customer_data import customer_data
+from bandit.governance.erasure import erase
 from bandit.governance.verify import verify
 from bandit.logfiles import LogMapping, import_log, open_log
 from bandit.store import Store, StoreLog
@@ -175,6 +178,11 @@ def test_a_policy_learns_the_rates_of_the_whole_log_and_is_rebuilt_byte_for_byte
         assert StoreLog(store, catalogue).n == 403
         rows = sqlite3.connect("shop.db").execute("SELECT count(*), sum(weight) FROM decision_weights").fetchone()
     assert rows == (168, 168 * 8.0)
+    visitor = next(line.split(",")[0] for line in Path("kept.csv").read_text().splitlines() if line.endswith(",8"))
+    with Store.open("shop.db", durability="process", **key) as store:
+        assert [each["stands_for"] for each in customer_data(store, visitor)["decisions"]] == [8.0]
+        assert erase(store, visitor).decisions == 1
+        assert (store.decisions.weighted(), store.check(), verify(store).problems) == (167, [], ())
 
 
 def test_the_shared_log_that_drops_nine_in_ten(desk):
