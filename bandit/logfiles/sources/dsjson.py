@@ -16,7 +16,7 @@ from __future__ import annotations
 import zlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
@@ -52,15 +52,18 @@ _NUL = b"\\u0000"
 
 def is_dsjson(path: Path) -> bool:
     """Return whether one of the first lines of a file, plain or gzipped, is an event or an outcome of dsjson."""
+    if not begins_with_object(path):
+        return False
     try:
         with opened(path) as (_, content):
+            n_bytes = 0
             for line in islice(iter(lambda: content.readline(MAX_EVENT), b""), _LOOKED_AT):
-                try:
-                    event = DsjsonEvent(line.removeprefix(_BOM))
-                except (msgspec.DecodeError, UnicodeError, RecursionError, UnusableValueError):
-                    continue
-                if _is_of_dsjson(event):
-                    return True
+                with suppress(msgspec.DecodeError, UnicodeError, RecursionError, UnusableValueError):
+                    if _is_of_dsjson(DsjsonEvent(line.removeprefix(_BOM))):
+                        return True
+                n_bytes += len(line)
+                if n_bytes >= MAX_EVENT:
+                    break
     except (OSError, EOFError, zlib.error):  # the source that reads the file reports it
         pass
     return False

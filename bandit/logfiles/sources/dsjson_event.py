@@ -49,6 +49,7 @@ NO_EVENT = "no event, such as a header or a checkpoint"
 
 _EVENT_PROPERTIES = frozenset({SHARED, EXPORT_PROPERTY, COST, NUMBER, INDEX, "_outcomes"})
 _OUTCOME_PROPERTIES = ("RewardValue", "v", "ActionTaken", "DeferredAction", "o")
+_LEAST_PDROP = 1e-15
 _NONE: Mapping[str, msgspec.Raw] = {}
 _MISSING = msgspec.Raw(b"null")
 
@@ -310,6 +311,8 @@ def weight_of(pdrop: str) -> float | None:
     number = _float(pdrop)
     if number is None or not 0.0 <= number <= 1.0 or len(pdrop) > 40:
         return None
+    if number < _LEAST_PDROP:  # also texts such as "1e-9999999", which are too long to write as a fraction
+        return 1.0
     return math.inf if number == 1.0 else float(1 / (1 - Fraction(pdrop)))
 
 

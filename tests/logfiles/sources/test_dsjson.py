@@ -163,7 +163,14 @@ def test_the_place_of_the_file_in_chunks_does_not_matter(tmp_path):
 
 @pytest.mark.parametrize(
     ("changed", "weight"),
-    [({}, 1.0), ({"pdrop": 0}, 1.0), ({"pdrop": 0.9}, 10.0), ({"pdrop": 0.75}, 4.0), ({"pdrop": 1e-3}, 1 / 0.999)],
+    [
+        ({}, 1.0),
+        ({"pdrop": 0}, 1.0),
+        ({"pdrop": 0.9}, 10.0),
+        ({"pdrop": 0.75}, 4.0),
+        ({"pdrop": 1e-3}, 1 / 0.999),
+        ({"pdrop": "1e-9999999"}, 1.0),
+    ],
 )
 def test_a_line_stands_for_one_by_what_was_kept(tmp_path, changed, weight):
     """1 / (1 - pdrop), in exact fractions: .9 gives 10 and not 10.000000000000002."""
