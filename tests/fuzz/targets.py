@@ -148,7 +148,7 @@ class _Served:
             folder.mkdir()
             policy = Uniform(CATALOGUE)
             self.engine = Engine.open(folder / "offers.db", CATALOGUE, policy, seed=1, durability="process", sync=None)
-            self.engine.decide("anna", {}, decision_id="d1", time=1)
+            self.engine.decide("anna", {}, decision_id="d1", time=1_764_000_000_000_000)
         self.used += 1
         return self.engine
 
