@@ -69,7 +69,7 @@ class EventParts:
         parts |= file.events
         if objective.activation is not None:
             parts[objective.activation] = "shown"
-        parts |= {objective.event: "converts", CLOSING_EVENT: "closes"}
+        parts |= {CLOSING_EVENT: "closes", objective.event: "converts"}
         return EventParts(parts, bool(file.events), objective.kind, objective.event, objective.window)
 
     @property

@@ -106,6 +106,10 @@ def with_objective(catalogue: Catalogue, kind: str | None, event: str | None, wi
     plain = catalogue.to_dict()
     objective = plain.get("objective", {})
     plain["objective"] = (dict(objective) if isinstance(objective, dict) else {}) | changed
+    events = plain.get("events")
+    if isinstance(events, dict) and event is not None:  # another event converts now, and the declared one does not
+        former = {name: "feedback" if part == "converts" else part for name, part in events.items()}
+        plain["events"] = former | {event: "converts"}
     return Catalogue.from_stored(plain, where="the objective asked for")
 
 

@@ -6,7 +6,7 @@ import bandit
 from bandit.store import Store
 from tests.cli.conftest import run
 from tests.conftest import SPRING
-from tests.store.rows import decisions, events
+from tests.store.rows import HOUR, decisions, events
 
 GUARDRAILS = [
     {"event": "unsubscribe", "at_most": 0.1},
@@ -24,8 +24,8 @@ def folder(tmp_path, monkeypatch):
         policy = store.catalogues.register_policy(number, {"kind": "uniform"})
         ids = [f"d{row}" for row in range(100)]
         store.decision_writer.append(decisions(number, 10, ids, policy_id=policy))
-        store.events.append(events(ids[:30], "unsubscribe"))
-        store.events.append(events(ids[:2], "complaint"))
+        store.events.append(events(ids[:30], "unsubscribe", time=HOUR))
+        store.events.append(events(ids[:2], "complaint", time=HOUR))
     return tmp_path
 
 

@@ -6,6 +6,7 @@ import os
 import shutil
 import sqlite3
 import tempfile
+import warnings
 from functools import cache
 from pathlib import Path
 
@@ -132,6 +133,10 @@ def json_context(data):
         assert contexts_json(CATALOGUE.facts, again) == [written]
 
 
+MOMENT = 1_764_000_000_000_000
+"""2025-11-24 16:00 UTC, in microseconds."""
+
+
 class _Served:
     """An engine that is begun anew from time to time."""
 
@@ -148,7 +153,7 @@ class _Served:
             folder.mkdir()
             policy = Uniform(CATALOGUE)
             self.engine = Engine.open(folder / "offers.db", CATALOGUE, policy, seed=1, durability="process", sync=None)
-            self.engine.decide("anna", {}, decision_id="d1", time=1)
+            self.engine.decide("anna", {}, decision_id="d1", time=MOMENT)
         self.used += 1
         return self.engine
 
@@ -176,7 +181,8 @@ def events(data):
     given, engine = Given(data), _served.get()
     decision_id = "d1" if given.byte() < 200 else given.name()
     before = engine.store.counts().events
-    with in_time():
+    with in_time(), warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # of names that convert nothing
         try:
             engine.record(
                 decision_id,
@@ -313,8 +319,8 @@ def _stored():
     policy = bandit.ThompsonSampling(CATALOGUE, draws=8)
     with Engine.open(path, CATALOGUE, policy, seed=1, durability="process", sync=None) as engine:
         for number in range(8):
-            decided = engine.decide(f"c{number}", {"gender": "f"}, time=number)
-            engine.record(decided.decision_id, "purchase", revenue=2.0, time=number)
+            decided = engine.decide(f"c{number}", {"gender": "f"}, time=MOMENT + number)
+            engine.record(decided.decision_id, "purchase", revenue=2.0, time=MOMENT + number)
         engine.learn(now=10**15)
     raw = sqlite3.connect(path)
     for (name,) in raw.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():

@@ -23,6 +23,9 @@ SQL = (
 )  # fmt: skip
 NAMES = st.one_of(st.sampled_from(SQL), st.text(min_size=1, max_size=20)).filter(lambda t: t.strip() and "\0" not in t)
 
+MOMENT = 1_764_000_000_000_000
+"""2025-11-24 16:00 UTC."""
+
 
 def _catalogue(dimension, option, value, event):
     return Catalogue.from_dict(
@@ -42,10 +45,10 @@ def test_hostile_names_come_back_as_they_went_in(tmp_path_factory, dimension, op
     catalogue = _catalogue(dimension, option, value, event)
     path = folder / "offers.db"
     with Engine.open(path, catalogue, Uniform(catalogue), seed=1, group=group, durability="process") as engine:
-        decided = engine.decide(who, {"fact": value}, decision_id=own, time=1)
-        engine.record(own, event, revenue=2.0, event_id=who, time=2)
+        decided = engine.decide(who, {"fact": value}, decision_id=own, time=MOMENT)
+        engine.record(own, event, revenue=2.0, event_id=who, time=MOMENT + 1)
         if event != "closed":
-            engine.record(own, "closed", time=2)
+            engine.record(own, "closed", time=MOMENT + 1)
         assert decided.offer[dimension] in {option, option + "2"}
         stored = engine.store.decisions.one(own, event, 10)
         assert (stored.decision_id[0], stored.customer[0], stored.group[0]) == (own, who, group)

@@ -116,11 +116,11 @@ def test_a_hostile_fact_is_refused_and_nothing_is_written(engine, fact, value):
     ],
 )
 def test_a_time_outside_the_calendar_is_refused(engine, when):
-    with pytest.raises(InputError, match="years 1 to 9999"):
+    with pytest.raises(InputError, match=r"years 1 to 9999|beyond the year 9999|before the year 1"):
         engine.decide("anna", {}, time=when)
     with pytest.raises(InputError, match="years 1 to 9999"):
         microseconds(when)
-    with pytest.raises(InputError, match="years 1 to 9999"):
+    with pytest.raises(InputError, match="beyond the year 9999"):
         engine.record_batch(["d"], "purchase", time=np.array([2**62]))
     assert microseconds(datetime(9999, 12, 31, tzinfo=UTC)) > 0
 

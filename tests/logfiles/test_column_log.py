@@ -8,6 +8,7 @@ import pytest
 from bandit import Catalogue, SegmentRules, Uniform
 from bandit.analysis.replay import replay
 from bandit.analysis.time_order import TimeOrdered
+from bandit.clock import day, now
 from bandit.errors import CatalogueError, InputError, LogFileError, MissingExtraError
 from bandit.evaluate import evaluate
 from bandit.logfiles import LogMapping, from_frame, from_parquet, open_log
@@ -40,7 +41,8 @@ def test_rows_are_refused_as_an_import_refuses_them(tmp_path):
 
 
 def test_decisions_that_are_open_are_left_out(tmp_path):
-    rows = [row(), row(id="d2", at="2126-01-01"), row(id="d3", at="2126-01-01", bought="0", amount="")]
+    soon = day(now() + 100 * 86_400 * 1_000_000)
+    rows = [row(), row(id="d2", at=soon), row(id="d3", at=soon, bought="0", amount="")]
     given = columns(*rows) | {"done": [False, False, True]}
     log = from_frame(given, spring(), MAPPING | {"closed": "done"})
     assert (log.n, log.still_open) == (2, 1)

@@ -22,8 +22,12 @@ if TYPE_CHECKING:
     from bandit.logfiles.mapping.schema import OutcomeSection
 
 
+_MISSPELT = 0.8
+"""Least similarity of a misspelt event and the one that it means."""
+
+
 def check_outcome_events(catalogue: Catalogue, mapping: LogMapping) -> None:
-    """Raise CatalogueError for [[outcomes]] whose event cannot count, and warn of one that probably does not.
+    """Raise CatalogueError for [[outcomes]] whose event cannot count, and warn of one that is probably misspelt.
 
     Refused are, where the catalogue declares [events], other names and amounts of an event that is ignored; and
     outcomes of which none is the objective's event, though one is named like it or brings revenue.
@@ -49,12 +53,11 @@ def check_outcome_events(catalogue: Catalogue, mapping: LogMapping) -> None:
                 f'under [objective] of the catalogue, so no row would convert: write event = "{own}" in the mapping, '
                 f'or event = "{plain(meant.event)}" in the catalogue'
             )
+    if events.declared:
+        return
     for outcome in unknown:
-        if not (outcome.reward if reward else outcome.revenue):
-            warnings.warn(
-                f"{where}: [[outcomes]]: {events.sentence(outcome.event, 1, 'undeclared')}",
-                stacklevel=3,
-            )
+        if nearest(outcome.event, events.parts, least=_MISSPELT) is not None:
+            warnings.warn(f"{where}: [[outcomes]]: {events.sentence(outcome.event, 1, 'undeclared')}", stacklevel=3)
 
 
 class ReturnSigns:
