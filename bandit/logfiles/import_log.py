@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bandit.catalogue.catalogue import checked_catalogue
 from bandit.catalogue.context_json import contexts_json
 from bandit.domain import Progress
 from bandit.errors import DuplicateError, LogFileError
@@ -46,6 +47,7 @@ def import_log(
     all. CatalogueError where the mapping does not fit the catalogue; DuplicateError where the log has a decision of
     the same id with other content.
     """
+    checked_catalogue(catalogue)
     path, mapping = Path(path), LogMapping.of(mapping)
     reader = RowReader(catalogue, mapping, str(path), max_listed=max_listed)
     source = open_source(path, mapping.file.delimiter, progress)
