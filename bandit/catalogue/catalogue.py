@@ -30,6 +30,7 @@ from bandit.catalogue.objective import Money, Objective
 from bandit.catalogue.offer_costs import costs_of
 from bandit.catalogue.offer_grid import OfferGrid, OptionMasks
 from bandit.catalogue.option_attributes import attribute_notes, check_attributes
+from bandit.catalogue.plain_values import shown
 from bandit.catalogue.rates import check_rates, losing_offers
 from bandit.catalogue.rollout import DeclaredRollout, StickyOffers, build_rollout
 from bandit.catalogue.schema import decode, encode
@@ -75,6 +76,8 @@ class Catalogue:
     @staticmethod
     def from_toml(path: str | Path) -> Catalogue:
         """Read a catalogue; CatalogueError says where and what is wrong."""
+        if not isinstance(path, (str, Path)):
+            raise CatalogueError(f"a catalogue is read from the path of its TOML file; seen {shown(path)}")
         content = embed_rules(read_toml(Path(path), "a catalogue"), Path(path))
         return Catalogue.from_dict(content, where=str(path))
 
@@ -88,6 +91,11 @@ class Catalogue:
         >>> catalogue.n_offers, catalogue.label(3)
         (4, '10 · sms')
         """
+        if not isinstance(mapping, Mapping):
+            raise CatalogueError(
+                f"{where}: is built of the content of its TOML file; seen {shown(mapping)}; read a file by "
+                "Catalogue.from_toml"
+            )
         file = decode(mapping, where)
         check_attributes(file, where)
         catalogue = _build(file, where)
@@ -304,6 +312,8 @@ class Catalogue:
         }
 
     def _check_dimensions(self, given: Mapping[str, object]) -> None:
+        if not isinstance(given, Mapping):
+            raise OfferError(f"an offer is a mapping of dimensions to options; seen {shown(given)}")
         missing = [name for name in self.dimension_names if name not in given]
         unknown = [name for name in given if name not in self.dimension_names]
         if missing or unknown:
@@ -323,6 +333,13 @@ class Catalogue:
                     f'"{offer[dimension.name]}" is not an option of "{dimension.name}"; '
                     f"options are {', '.join(dimension.names)}{hint}"
                 )
+
+
+def checked_catalogue(given: object) -> Catalogue:
+    """Return a catalogue; CatalogueError for anything else, such as the path of its file."""
+    if isinstance(given, Catalogue):
+        return given
+    raise CatalogueError(f"a catalogue is made by Catalogue.from_toml or from_dict; seen {shown(given)}")
 
 
 def _show(offer: Mapping[str, str]) -> str:

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Self, Unpack
 import numpy as np
 
 from bandit.catalogue import Catalogue
+from bandit.catalogue.catalogue import checked_catalogue
+from bandit.catalogue.plain_values import shown
 from bandit.clock import Time, new_id, new_ids, now, plausible_time
 from bandit.domain import Decision, DecisionBatch, FloatArray, IntArray, ObjectArray, Policy, Progress
 from bandit.engine.arguments import (
@@ -164,6 +166,9 @@ class Engine:
         StoreError for a database that cannot be used.
         """
         options = engine_options(settings)
+        checked_catalogue(catalogue)
+        if not callable(getattr(policy, "probabilities", None)):
+            raise InputError(f"a policy is an object such as ThompsonSampling(catalogue); seen {shown(policy)}")
         with _opened_store(path, options) as store:
             return Engine(store, catalogue, policy, options)
 

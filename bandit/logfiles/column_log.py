@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bandit.catalogue.catalogue import checked_catalogue
 from bandit.clock import now
 from bandit.domain import Progress
 from bandit.errors import InputError, LogFileError
@@ -50,6 +51,7 @@ class ColumnLog:
 
         `name` is for messages; `unchanged` raises LogFileError where the source is another than it was.
         """
+        checked_catalogue(catalogue)
         source = decision_rows(source, catalogue, mapping)
         self._source, self._catalogue, self._mapping, self._name = source, catalogue, mapping, name
         self._unchanged = unchanged

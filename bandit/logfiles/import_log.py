@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bandit.catalogue.catalogue import checked_catalogue
 from bandit.catalogue.context_json import contexts_json
 from bandit.clock import now
 from bandit.domain import Progress
@@ -64,6 +65,7 @@ def import_log(
     bytes done and bytes in all. CatalogueError where the mapping does not fit the catalogue; DuplicateError where the
     log has a decision of the same id with other content.
     """
+    checked_catalogue(catalogue)
     path, mapping = Path(path), LogMapping.of(mapping)
     check_outcome_events(catalogue, mapping)
     given = ImportTarget(catalogue, mapping)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
+from bandit.catalogue.catalogue import checked_catalogue
 from bandit.domain import Progress
 from bandit.errors import LogFileError
 from bandit.logfiles.column_log import ColumnLog
@@ -82,6 +83,7 @@ def open_log(
     As `from_parquet`; a CSV file needs a mapping, unless its columns are named as in an export.
     """
     path = Path(path)
+    checked_catalogue(catalogue)
     given = None if mapping is None else LogMapping.of(mapping)
     source = open_source(path, "," if given is None else given.file.delimiter)
     checked = given or _export_mapping(source, catalogue, str(path))
@@ -100,6 +102,7 @@ def export_mapping(path: str | Path, catalogue: Catalogue) -> LogMapping:
 
 
 def _mapping_of(mapping: MappingLike, source: Source, catalogue: Catalogue, name: str) -> LogMapping:
+    checked_catalogue(catalogue)
     if mapping is None:
         return _export_mapping(source, catalogue, name)
     return LogMapping.of(mapping)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from bandit.catalogue.plain_values import shown
 from bandit.errors import PolicyError
 from bandit.policies.constant import ConstantOffer
 from bandit.policies.segment_rules import SegmentRules
@@ -27,6 +28,8 @@ def build(catalogue: Catalogue, spec: Mapping[str, object]) -> Policy:
     >>> build(Catalogue.from_dict({"dimensions": [channels]}), {"kind": "uniform"}).name
     'uniform'
     """
+    if not isinstance(spec, Mapping):
+        raise PolicyError(f'a policy is described by a mapping such as {{"kind": "uniform"}}; seen {shown(spec)}')
     settings: dict[str, Any] = {key: value for key, value in spec.items() if key != "kind"}
     try:
         match spec.get("kind"):

@@ -11,6 +11,7 @@ from numpy.random import Generator
 
 from bandit.catalogue import Catalogue
 from bandit.catalogue.group_schema import SegmentRulesFile
+from bandit.catalogue.plain_values import shown
 from bandit.catalogue.segments import IsEligible, compile_segments
 from bandit.catalogue.toml import read_toml
 from bandit.domain import BoolArray, Contexts, FloatArray, IntArray
@@ -56,6 +57,8 @@ class SegmentRules(Stateless):
     @staticmethod
     def from_dict(catalogue: Catalogue, mapping: Mapping[str, object], where: str = "segment rules") -> SegmentRules:
         """Build segment rules from the structure of their TOML file."""
+        if not isinstance(mapping, Mapping):
+            raise CatalogueError(f"{where}: are built of the content of their TOML file; seen {shown(mapping)}")
         try:
             file = msgspec.convert(dict(mapping), SegmentRulesFile)
         except msgspec.ValidationError as fault:

@@ -22,8 +22,9 @@ import pytest
 
 from bandit import Catalogue, Engine, Uniform
 from bandit.catalogue.plain_values import ACCEPTED
-from bandit.errors import InputError
+from bandit.errors import InputError, OfferBanditError
 from bandit.logfiles import from_frame, import_log, open_log
+from bandit.policies import SegmentRules, build
 from bandit.store import Store
 
 CATALOGUE = Catalogue.from_dict(
@@ -336,6 +337,28 @@ def test_one_text_is_not_taken_for_many_customers(tmp_path):
             engine.decide_batch("ab", [{}, {}])
         with pytest.raises(InputError, match="list with one decision id"):
             engine.record_batch("ab", "purchase")
+
+
+def test_what_is_no_catalogue_policy_or_description_is_refused_in_one_sentence(tmp_path):
+    """Before, an AttributeError, a TypeError or a ValueError of Python's own."""
+    path = str(tmp_path / "catalogue.toml")
+    frame = {"gift": ["tote"], "propensity": [1.0], "converted": [True]}
+    for refused in (
+        lambda: Engine.open(tmp_path / "x.db", path, Uniform(CATALOGUE)),
+        lambda: Engine.open(tmp_path / "x.db", CATALOGUE, "uniform"),
+        lambda: Engine.open(tmp_path / "x.db", CATALOGUE, None),
+        lambda: from_frame(frame, path),
+        lambda: open_log(tmp_path / "log.csv", path),
+        lambda: Catalogue.from_dict(path),
+        lambda: Catalogue.from_dict(None),
+        lambda: Catalogue.from_toml(None),
+        lambda: SegmentRules.from_dict(CATALOGUE, path),
+        lambda: CATALOGUE.offer_index(None),
+        lambda: build(CATALOGUE, "uniform"),
+    ):
+        with pytest.raises(OfferBanditError, match="seen "):
+            refused()
+    assert not (tmp_path / "x.db").exists()
 
 
 def test_a_mapping_is_taken_as_a_path_a_dict_or_checked(tmp_path):

@@ -1,6 +1,7 @@
 """Values of categorical facts that are not the declared ones: other spaces, another case, words for "missing"."""
 
 import json
+import sqlite3
 import unicodedata
 
 import pytest
@@ -9,7 +10,8 @@ from bandit import Catalogue, Engine, Uniform
 from bandit.errors import CatalogueError, ContextError, LogFileError, UndeclaredValueWarning
 from bandit.logfiles import LogMapping, from_frame, open_log
 from bandit.policies import SegmentRules
-from bandit.store import Store
+from bandit.store import ContextDecoder, Store, StoreLog
+from bandit.store.records import object_array
 
 # 120 rows, 30 of each tier and offer. Buyers: gold with 10 off 18, gold without 12, basic with 10 off 6, without 9.
 # Self-normalised, "gold gets 10, basic 0" earns (18 + 9) / 60 = 0.45; where the tier is not known, everybody gets 0 and
@@ -239,6 +241,28 @@ def test_a_frame_of_another_case_is_refused_like_a_file():
         from_frame(frame, TIERS)
     log = from_frame(frame | {"tier": ["1", "1", "two"]}, TIERS)
     assert (log.n, log.report.undeclared[0].n) == (3, 1)
+
+
+def test_decisions_of_an_older_version_are_repeated_as_they_were_and_analysed_as_they_are_meant(tmp_path):
+    """Stored as "1 " by a version that compared texts as they are: undeclared (2) for verify, "1" (0) for a log.
+
+    `doctor` reads what learning reads, and names the text and the value that it was meant to be.
+    """
+    path = tmp_path / "x.db"
+    with Engine.open(path, TIERS, Uniform(TIERS), seed=1, customer_key=b"k") as engine:
+        engine.decide("a", {"tier": "1"})
+    raw = sqlite3.connect(path)
+    for (name,) in raw.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
+        raw.execute(f'DROP TRIGGER "{name}"')  # decisions are append-only
+    raw.execute("""UPDATE decisions SET context = '{"tier":"1 "}'""")
+    raw.commit()
+    raw.close()
+    with Store.open(path, customer_key=b"k") as store:
+        batch = next(iter(StoreLog(store, TIERS).batches()))
+        assert batch.contexts.columns["tier"].tolist() == [0]
+        texts = object_array(['{"tier":"1 "}'])
+        assert ContextDecoder(TIERS).read(texts, texts).columns["tier"].tolist() == [2]
+        assert store.fact_counts.texts(1, "tier") == {"1 ": 1}
 
 
 def test_numeric_facts_are_strict_as_before():
