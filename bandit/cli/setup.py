@@ -218,11 +218,11 @@ def import_(
     as_json: AsJson = False,
     format_name: Format = None,
 ) -> None:
-    """Import a logged campaign; importing the same file again adds nothing.
+    """Import a logged campaign; importing it again, or a longer export of it, adds only what is new.
 
-    Rows that cannot be used are rejected, counted and listed; a malformed file is rejected as a whole. `offer-bandit
-    init` writes a mapping to start from. If the probabilities with which offers were chosen were not recorded,
-    set propensity = "unknown" under [columns].
+    Rows that cannot be used are rejected, counted and listed; a malformed file is rejected as a whole, and so is one
+    whose rows are rejected because of what came of them. `offer-bandit init` writes a mapping to start from. If the
+    probabilities with which offers were chosen were not recorded, set propensity = "unknown" under [columns].
     """
     from bandit.catalogue import Catalogue
     from bandit.cli.databases import all_or_nothing, catalogue_for

@@ -44,6 +44,13 @@ class RowColumns:
     outcomes: Sequence[str]
     offers: Sequence[str]
 
+    @staticmethod
+    def of(mapping: LogMapping, columns: Sequence[str], outcomes: Sequence[str], offers: Sequence[str]) -> RowColumns:
+        """Divide all columns that are read: those of the outcomes and the one that says what is closed from others."""
+        closed = mapping.file.closed
+        came_of_it = [*outcomes, *([closed] if isinstance(closed, str) else [])]
+        return RowColumns([name for name in columns if name not in came_of_it], came_of_it, list(offers))
+
 
 @dataclass(frozen=True, slots=True)
 class KnownRows:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -74,10 +74,6 @@ class CheckedRows:
         return len(self.ok)
 
 
-class _ColumnReader(Protocol):
-    columns: list[str]
-
-
 class RowReader:
     """Reads a source of rows by one mapping: checks each column and rejects the rows that cannot be used.
 
@@ -121,8 +117,8 @@ class RowReader:
             self._eligibility,
             self._group,
         )
-        self.row_columns = _row_columns(mapping, self._outcomes.columns, self._offers.columns, readers)
         self._columns = list(dict.fromkeys(name for reader in readers for name in reader.columns))
+        self.row_columns = RowColumns.of(mapping, self._columns, self._outcomes.columns, self._offers.columns)
         needed = {name for reader in readers[1:] for name in reader.columns} | {self._identity.customer}
         self._columns_again = [name for name in self._columns if name in needed]
         self._selection = SelectionCheck(catalogue, mapping)
@@ -324,13 +320,3 @@ class RowReader:
             returned |= paid < 0.0
             value += np.where(here & np.isfinite(event.reward[kept]), event.reward[kept], 0.0)
         return objective.conversions(happened, returned, revenue), revenue, value
-
-
-def _row_columns(
-    mapping: LogMapping, outcomes: Sequence[str], offers: Sequence[str], readers: Sequence[_ColumnReader]
-) -> RowColumns:
-    """Return which columns identify a row: all that are read, but those with what came of it."""
-    closed = mapping.file.closed
-    came_of_it = [*outcomes, *([closed] if isinstance(closed, str) else [])]
-    others = dict.fromkeys(name for reader in readers for name in reader.columns)
-    return RowColumns([name for name in others if name not in came_of_it], came_of_it, list(offers))

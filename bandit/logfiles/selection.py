@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bandit.logfiles.columns.number_style import guess_number_style
+from bandit.logfiles.columns.outcomes import OutcomeReader
 from bandit.logfiles.columns.values import INVALID, is_blank
 from bandit.logfiles.mapping.schema import WhenSource
+from bandit.logfiles.rejections import Rejections
 from bandit.logfiles.selection_findings import (
     OutcomeComparison,
     OutcomeCure,
@@ -17,7 +19,9 @@ from bandit.logfiles.selection_findings import (
     offer_finding,
     other_reasons_finding,
     outcome_finding,
+    split_finding,
 )
+from bandit.logfiles.sources.source import SourceChunk
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -29,7 +33,6 @@ if TYPE_CHECKING:
     from bandit.logfiles.mapping.schema import OutcomeSection
     from bandit.logfiles.rejections import ImportFinding
     from bandit.logfiles.row_reader import CheckedRows
-    from bandit.logfiles.sources.source import SourceChunk
 
 _KEPT_ROWS = 20_000
 _KEPT_TEXTS = 1_000
@@ -57,6 +60,16 @@ class _OutcomeRows:
         return len(self.known)
 
 
+@dataclass(slots=True, eq=False)
+class _SplitRows:
+    """The rows in which a number is cut in two by the delimiter: how many, and what is known to have come of them."""
+
+    n: int = 0
+    known: int = 0
+    happened: int = 0
+    examples: dict[str, None] = field(default_factory=dict)
+
+
 class SelectionCheck:
     """Compares the refused rows of a log with those taken, as far as what they say can be read.
 
@@ -75,12 +88,16 @@ class SelectionCheck:
         self._n_taken = self._n_refused = 0
         self._offers_taken = np.zeros(catalogue.n_offers, dtype=np.int64)
         self._offers_refused = np.zeros(catalogue.n_offers, dtype=np.int64)
+        self._reader = OutcomeReader(mapping)
+        self._split = _SplitRows()
+        self._delimiter = mapping.file.delimiter
         self._other_n = self._other_known = self._other_happened = 0
 
     def add(self, chunk: SourceChunk, rows: CheckedRows) -> None:
         """Count the rows of a chunk that is checked; what came of decisions is not looked at where it has own rows."""
         if chunk.events is not None:
             return
+        self._add_split(chunk)
         ok = rows.ok
         n_taken = int(ok.sum())
         self._n_taken += n_taken
@@ -102,6 +119,20 @@ class SelectionCheck:
             self._offers_refused += np.bincount(rows.offer[~ok & known], minlength=len(self._offers_refused))
             self._add_others(rows, ~ok & ~because)
 
+    def _add_split(self, chunk: SourceChunk) -> None:
+        """Count the rows with numbers that are cut in two, and what came of them."""
+        n = len(next(iter(chunk.split.values()), ()))
+        if self._target is None or not n:
+            return
+        whole = SourceChunk(np.arange(n), chunk.split, (), chunk.n_fields)
+        event = self._reader.read(whole, Rejections(0).chunk(whole.lines))[self._target]
+        self._split.n += n
+        self._split.known += int(event.readable.sum())
+        self._split.happened += int(event.happened.sum())
+        amounts = _amount_column(self._outcomes[self._target])
+        texts = () if amounts is None else chunk.split[amounts]
+        self._split.examples.update(dict.fromkeys(text for text in texts[:3] if self._delimiter in text))
+
     def _add_others(self, rows: CheckedRows, others: BoolArray) -> None:
         """Count the rows that are refused for another reason than their outcome, and what came of them."""
         self._other_n += int(others.sum())
@@ -115,6 +146,8 @@ class SelectionCheck:
         found = [
             self._outcome(outcome, rows) for outcome, rows in zip(self._outcomes, self._rows, strict=True) if rows.n
         ]
+        if self._target is not None and self._split.n:
+            found.append(split_finding(self._compared(self._split), tuple(self._split.examples)[:3], self._delimiter))
         if self._target is not None and self._other_n:
             rows = self._rows[self._target]
             compared = OutcomeComparison(
@@ -131,6 +164,11 @@ class SelectionCheck:
             label = self._catalogue.label(offer)
             found.append(offer_finding(label, offer, self._offers_refused, self._offers_taken))
         return tuple(finding for finding in found if finding is not None)
+
+    def _compared(self, rows: _SplitRows) -> OutcomeComparison:
+        target = self._target or 0
+        taken = self._rows[target].taken_happened
+        return OutcomeComparison(self._outcomes[target].event, rows.n, rows.known, rows.happened, self._n_taken, taken)
 
     def _outcome(self, outcome: OutcomeSection, rows: _OutcomeRows) -> ImportFinding | None:
         """Return what is to be said of the rows refused because of one outcome, None where it is nothing."""

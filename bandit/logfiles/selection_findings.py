@@ -112,6 +112,22 @@ def other_reasons_finding(compared: OutcomeComparison, by_reason: Mapping[str, i
     return ImportFinding("refused rows differ", text, cure, refuses=compared.material)
 
 
+def split_finding(compared: OutcomeComparison, examples: tuple[str, ...], delimiter: str) -> ImportFinding | None:
+    """Return what is to be said of rows in which the delimiter cuts a number in two, None where it is nothing."""
+    known = 2 * compared.n_known >= compared.n_refused
+    selected = compared.p_value < SELECTION_LEVEL if known else compared.n_refused >= _FEWEST_UNREAD
+    if not selected:
+        return None
+    share = compared.n_refused / (compared.n_refused + compared.taken_happened)
+    such = f" (such as {_listed(examples)})" if examples else ""
+    text = (
+        f'{counted(compared.n_refused, "row", ("is", "are"))} refused since a number has "{delimiter}" in it without '
+        f"quotes{such}, so that there are too many fields, and {_difference(compared) if known else _unread(compared)}"
+    )
+    cure = "write the file with quotes around such numbers, or with another delimiter, which delimiter = names"
+    return ImportFinding("refused by outcome", text, cure, compared.material if known else share >= MATERIAL_CHANGE)
+
+
 def offer_finding(label: str, offer: int, refused: IntArray, taken: IntArray) -> ImportFinding:
     """Return what is to be said of an offer whose rows are refused more often than others."""
     share, usual = refused[offer] / refused.sum(), taken[offer] / taken.sum()

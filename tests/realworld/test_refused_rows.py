@@ -132,6 +132,16 @@ def test_blank_amounts_without_when_are_rows_without_an_order(orders):
     assert 'put when = { column = "total", above = 0 } under [[outcomes]]' in desk.err
 
 
+def test_numbers_that_the_delimiter_cuts_in_two_are_found(orders):
+    """1,144.60 without quotes is two fields: the seven large orders have too many fields and are all buyers."""
+    desk = orders("log.csv", money("{:,.2f}".format))
+    desk.write("log.csv", (desk.folder / "log.csv").read_text(encoding="utf-8").replace('"', ""))
+    desk.run("import", "o.db", "log.csv", *OFFERS)
+    assert desk.code == 2
+    assert '7 rows are refused since a number has "," in it without quotes (such as "1,' in desk.err
+    assert '"order" happened in all 7 of them' in desk.err
+
+
 def test_rows_refused_for_another_reason_are_compared_too(orders):
     """A propensity that only orders have: 304 rows are refused since it is blank, none of them ordered, all others."""
     desk = orders("log.csv", lambda row: {})

@@ -37,7 +37,7 @@ class ColumnsSection(_MappingSection, frozen=True):
         str | None,
         Meta(
             description="The column with the decision's id, by which a second import of the same log adds nothing; by "
-            "default made of the file's content and the line.",
+            "default made of customer, time and offer, and without their columns of the file's content and the line.",
             examples=["id"],
         ),
     ] = None

@@ -19,6 +19,7 @@ from bandit.domain import IntArray, Progress
 from bandit.errors import LogFileError
 from bandit.logfiles.sources.binary_file import check_inflation, file_faults, opened
 from bandit.logfiles.sources.source import SourceChunk, require_columns
+from bandit.logfiles.sources.split_numbers import rejoined
 
 MAX_LINE = 4 << 20
 """Most bytes of a line of CSV."""
@@ -82,7 +83,7 @@ class CsvSource:
                     rows = _next_rows(reader, lines, at_most)
                     if not rows:
                         break
-                    yield _chunk(rows, before, reader.line_num, len(header), pick)
+                    yield _chunk(rows, before, reader.line_num, (len(header), self.delimiter), pick)
                     if progress:
                         progress(self.size + raw.tell(), 2 * self.size)
             except csv.Error as fault:
@@ -198,18 +199,30 @@ def _next_rows(reader: Iterator[list[str]], lines: _CountedLines | None, at_most
 
 
 def _chunk(
-    rows: list[list[str]], before: int, after: int, n_fields: int, pick: dict[str, itemgetter[int]]
+    rows: list[list[str]], before: int, after: int, shape: tuple[int, str], pick: dict[str, itemgetter[int]]
 ) -> SourceChunk:
-    """Return rows as a chunk; `before` and `after` are the numbers of lines read before and after them."""
+    """Return rows as a chunk; `before` and `after` are the numbers of lines read before and after them.
+
+    `shape` has the number of fields and the delimiter.
+    """
+    n_fields, delimiter = shape
     lines = before + 1 + np.arange(len(rows), dtype=np.int64) if after - before == len(rows) else _lines(rows, before)
     widths = np.fromiter(map(len, rows), dtype=np.int64, count=len(rows))
     misfits: list[tuple[int, int]] = []
+    split: list[list[str]] = []
     if (widths != n_fields).any():
         wrong = np.flatnonzero((widths != n_fields) & (widths > 0))  # an empty line is no row
         misfits = list(zip(lines[wrong].tolist(), widths[wrong].tolist(), strict=True))
+        split = [whole for row in wrong.tolist() if (whole := rejoined(rows[row], n_fields, delimiter))]
         kept = np.flatnonzero(widths == n_fields).tolist()
         rows, lines = [rows[row] for row in kept], lines[kept]
-    return SourceChunk(lines, {name: list(map(get, rows)) for name, get in pick.items()}, misfits, n_fields)
+    return SourceChunk(
+        lines,
+        {name: list(map(get, rows)) for name, get in pick.items()},
+        misfits,
+        n_fields,
+        split={name: list(map(get, split)) for name, get in pick.items()} if split else {},
+    )
 
 
 def _lines(rows: list[list[str]], before: int) -> IntArray:

@@ -25,7 +25,8 @@ class SourceChunk:
     the n. `left_out` counts, by reason, the lines that the file itself says are no decisions; they are not among the
     n either. `absent` are the columns asked for that none of these rows has, in formats whose rows need not have them
     all; they are blank here. `notes` are sentences on how lines were put together. `events` has what came of the rows
-    where the outcomes stand in rows of their own.
+    where the outcomes stand in rows of their own. `split` has the columns of those misfits whose fields too many are
+    parts of a number, as they would be with the number in quotes; they are refused all the same.
     """
 
     lines: IntArray
@@ -36,6 +37,7 @@ class SourceChunk:
     absent: frozenset[str] = frozenset()
     notes: tuple[str, ...] = ()
     events: AttachedEvents | None = None
+    split: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.lines)
