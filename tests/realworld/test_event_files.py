@@ -66,6 +66,20 @@ def test_without_ids_the_latest_mail_before_a_purchase_earns_it(desk):
     assert uniform_value(desk, "log.csv", *FILES) == pytest.approx(5.0)
 
 
+def test_a_longer_export_adds_its_new_rows_to_the_decisions_that_are_there(desk):
+    """Kind 9: the first eleven rows, then all fifteen: five decisions are there before, by the ids of their rows, one
+    is new, and cem's return, which comes with the second export, takes his 30 back: 30 of 6 decisions, 5 each.
+    """
+    desk.take("event_rows_by_customer")
+    head = (desk.folder / "log.csv").read_text().splitlines(keepends=True)[:12]
+    desk.write("first.csv", "".join(head)).run("import", "o.db", "first.csv", *FILES, "--json")
+    assert desk.json["n_imported"] == 5
+    assert uniform_value(desk, "o.db") == pytest.approx((30 + 30) / 5)
+    desk.run("import", "o.db", "log.csv", *FILES, "--json")
+    assert (desk.json["n_imported"], desk.json["n_repeated"]) == (1, 5)
+    assert uniform_value(desk, "o.db") == pytest.approx(5.0)
+
+
 def test_the_order_of_the_rows_does_not_matter(desk):
     """The same rows upside down give the same 5 a decision."""
     desk.take("event_rows_by_customer")

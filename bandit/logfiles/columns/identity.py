@@ -30,7 +30,8 @@ class IdentityReader:
 
     def __init__(self, mapping: LogMapping) -> None:
         self.customer = mapping.file.columns.customer
-        self.decision_id = mapping.file.columns.decision_id
+        rows = mapping.file.event_rows
+        self.decision_id = mapping.file.columns.decision_id or (None if rows is None else rows.event_id)
         self.columns = [name for name in (self.customer, self.decision_id) if name is not None]
         self._seen = SeenIds()
         named = (("customer", self.customer), ("decision id", self.decision_id))

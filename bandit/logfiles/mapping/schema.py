@@ -237,7 +237,8 @@ class EventRowsSection(_MappingSection, frozen=True):
     event_id: Annotated[
         str | None,
         Meta(
-            description="The column with an id of each row: of rows with the same id the first counts.",
+            description="The column with an id of each row: of rows with the same id the first counts, and that of "
+            "the decision's row is its id where `[columns]` has no `decision_id`.",
             examples=["message_id"],
         ),
     ] = None
