@@ -11,6 +11,7 @@ import numpy as np
 from bandit.catalogue.offer_costs import costs_of, joined_costs
 from bandit.catalogue.unavailable import removed_by, why_unavailable
 from bandit.domain import LoggedBatch
+from bandit.store.catalogue_translation import stored_weights
 
 if TYPE_CHECKING:
     from bandit.catalogue import Catalogue, Option
@@ -82,6 +83,7 @@ class AvailableOffers:
             revenue=columns.revenue,
             reward=self._translation.objective.reward(money, which, columns.converted, columns.revenue, columns.value),
             time=columns.time,
+            weight=stored_weights(columns.weight),
         )
 
     def count(self, page: DecisionColumns) -> Counter[Reason]:

@@ -173,7 +173,7 @@ class CatalogueTranslation:
             revenue=kept.revenue,
             reward=reward,
             time=kept.time,
-            weight=_weights(kept.weight),
+            weight=stored_weights(kept.weight),
         )
 
     def propensity(self, columns: DecisionColumns) -> FloatArray:
@@ -186,7 +186,7 @@ class CatalogueTranslation:
         return np.where(np.isin(columns.policy_id, self._unknown_policies), np.nan, columns.propensity)
 
 
-def _weights(weight: FloatArray) -> FloatArray:
+def stored_weights(weight: FloatArray) -> FloatArray:
     """Return the weights, empty where all are 1."""
     return weight[:0] if (weight == 1.0).all() else weight
 
