@@ -319,6 +319,7 @@ class TestLearning:
                 for row in rows:
                     engine.decide(f"customer-{row % 80}", context(row), decision_id=f"d{row}", time=began + row)
                 bought = [f"d{row}" for row in rows if row % 3 == 0]
+                clock.now += DAY
                 engine.record_batch(bought, "purchase", revenue=np.full(len(bought), 40.0))
                 clock.now += 8 * DAY
                 report = engine.learn()
@@ -345,7 +346,8 @@ class TestLearning:
             engine.record_batch(held, "purchase", revenue=np.full(len(held), 20.0))
             clock.now += 8 * DAY
             assert engine.learn().n == taught > 2_048
-            engine.record_batch(held, "return", revenue=np.full(len(held), -20.0))
+            with pytest.warns(UserWarning, match="after the window of 7 days, so the sale stands"):
+                engine.record_batch(held, "return", revenue=np.full(len(held), -20.0))
             assert engine.learn().n == 0
             steps = engine.store.ledger.steps(engine.policy_id)
             assert sum(step.n for step in steps) == taught
