@@ -383,8 +383,8 @@ def test_a_mapping_is_taken_as_a_path_a_dict_or_checked(tmp_path):
 
 
 def test_the_table_of_the_documentation_is_the_table_of_the_code():
-    """`docs/reference/types.md` has one row for each of `ACCEPTED`, in order."""
-    page = Path(__file__).parents[2] / "docs" / "reference" / "types.md"
+    """`docs/types.md` has one row for each of `ACCEPTED`, in order."""
+    page = Path(__file__).parents[2] / "docs" / "types.md"
     rows = [line for line in page.read_text(encoding="utf-8").splitlines() if line.startswith("| ")][1:]
     cells = [[cell.strip().replace("`", "") for cell in row.strip("|").split("|")] for row in rows]
     assert cells == [[e.given, e.categorical, e.numeric, e.boolean, e.amount, e.key] for e in ACCEPTED]
