@@ -102,7 +102,10 @@ def _options(
     for option in before:
         present, label = names.option(dimension, option.name), f"{dimension} = {option.name}"
         if present is None:
-            belief = "what it taught stays with the earlier policy, and is recalled if it returns"
+            belief = (
+                "what it taught stays with the earlier policy, and is recalled if it returns; write stopped = true "
+                "instead, and later events of its decisions count as well"
+            )
             yield CatalogueChange("removed", "option", label, belief=belief, eligibility=_offers(names))
         elif present != option.name:
             yield CatalogueChange(
@@ -134,8 +137,16 @@ def _values(old: OptionFile, new: OptionFile, what: str, label: str) -> Iterator
             belief = "the effect that was learned of the attribute counts at the new value"
             yield CatalogueChange("changed", f"{what}'s attributes", label, _shown(one), _shown(other), belief=belief)
         else:
+            belief = "kept, and later events of its decisions count" if key == "stopped" and other else ""
+            eligibility = "no policy gives it any more" if belief else "who may get it may change"
             yield CatalogueChange(
-                "changed", f"{what}'s {key}", label, _shown(one), _shown(other), eligibility="who may get it may change"
+                "changed",
+                f"{what}'s {key}",
+                label,
+                _shown(one),
+                _shown(other),
+                belief=belief,
+                eligibility=eligibility,
             )
 
 

@@ -357,3 +357,20 @@ def test_an_erasure_after_a_retention_run_takes_the_customer_out_of_what_was_tak
         states = [state for number in (1, 2) for state in store.deletion.states(number).values()]
         assert not any(has_customers(state, {key}) for state in states)
         assert verify(store).problems == ()
+
+
+def test_a_stopped_option_keeps_its_belief_and_is_given_to_nobody(learned, opened, clock):
+    """sms is stopped: 200 decisions are all by email, the belief about sms stays, and a return of its sales counts."""
+    engine = opened(changed(lambda file: file["dimensions"][1]["options"][1].update(stopped=True)))
+    batch = serve(engine, clock, 200, np.random.default_rng(3), "stopped ")
+    assert set(batch.offers["channel"]) == {"email"}
+    raw = engine.store._connection.raw
+    sold, revenue, made = raw.execute(
+        "SELECT l.decision_id, l.revenue, d.time FROM decision_log l JOIN decisions d ON d.decision_id = l.decision_id "
+        "WHERE l.converted AND l.policy = 1 AND json_extract(l.offer, '$.channel') = 'sms'"
+    ).fetchone()
+    engine.record(sold, "return", revenue=-revenue, time=made + DAY)
+    clock.now += 8 * DAY
+    report = engine.learn()
+    assert (report.n, report.n_restated, report.n_skipped) == (201, 1, 0)
+    assert engine.verify().problems == ()
