@@ -15,6 +15,7 @@ COMMANDS = (
     "simulate",
     "simulate-live",
     "import",
+    "mappings",
     "evaluate",
     "learn-offline",
     "audience",
