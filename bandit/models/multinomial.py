@@ -113,7 +113,8 @@ class MultinomialFit:
         seen = np.bincount(choices.which, weights=weight, minlength=len(choices.masks)) @ choices.masks
         self.start: FloatArray = np.log((self.counts + 0.5) / (seen + 0.5 * n_offers))
         share = self.counts / (n or 1)
-        self.center = np.average(choices.x, axis=0, weights=weight) if n else np.zeros(choices.x.shape[1])
+        has_columns = n and choices.x.shape[1]
+        self.center = np.average(choices.x, axis=0, weights=weight) if has_columns else np.zeros(choices.x.shape[1])
         centred = choices.x - self.center
         spread = np.diag(share) - np.outer(share, share)
         size_x, self._rotation_x = np.linalg.eigh(

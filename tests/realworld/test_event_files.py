@@ -128,7 +128,7 @@ def test_an_amount_that_cannot_be_read_takes_its_decision_along_and_is_said(desk
         (
             'event = "order"\nrevenue',
             'event = "buy"\nrevenue',
-            'no entry of [[outcomes]] is the objective\'s event "order"',
+            '[[outcomes]] has the event "buy" and not "order", the event that converts',
         ),
         (
             'event = "order"\nrevenue',
