@@ -75,7 +75,7 @@ def as_structure(catalogue):
 
 
 def test_the_examples_are_read_and_have_every_key():
-    """A file that is shown as complete has every key; those of the mapping that exclude each other are in three files."""
+    """A file that is shown as complete has every key; keys of a mapping that exclude each other are in three files."""
     folder = file_pages.EXAMPLES
     catalogue = Catalogue.from_toml(folder / "catalogue.toml")
     SegmentRules.from_toml(catalogue, folder / "rules.toml")
