@@ -171,8 +171,9 @@ def _evaluate_pilot(options: PlanOptions, catalogue: Catalogue, path: Path) -> t
                 split=0.5 if learns else None,
                 progress=report,
             )
+        not_used = unused(log)
     of = " of other customers, after it learned from the rest," if evaluation.learned_on else ""
-    lines = [f"Taken from {decisions_that_count(evaluation.n, evaluation.stands_for)}{of} in {path}.", *unused(log)]
+    lines = [f"Taken from {decisions_that_count(evaluation.n, evaluation.stands_for)}{of} in {path}.", *not_used]
     warning = evaluation.row(name).warning
     if warning is not None:
         lines.append(f"The pilot supports no plan yet: {warning}.")

@@ -108,14 +108,15 @@ def fit(
         require_rows(str(db), log, "learn from")
         with progress("fitting") as report:
             start = warm_start(log, policy, report)
+        left_out, not_used = left_out_json(log), unused(log)
     with all_or_nothing(into), Engine.open(into, target, policy) as engine:
         policy_id = engine.policy_id
     made = {"database": str(into), "policy_id": policy_id, "policy": dict(policy.spec())}
-    document = made | warm_start_json(start, target, top) | left_out_json(log)
+    document = made | warm_start_json(start, target, top) | left_out
     if show_plain(style, lambda: document, lambda: [("best offers", warm_start_rows(start, target, top))]):
         return
     unit = unit_of(target.objective, target.currency)
-    lines = [f"{into} has the fitted policy and no decision yet.", *unused(log)]
+    lines = [f"{into} has the fitted policy and no decision yet.", *not_used]
     lines += ["Next:", f"  offer-bandit decide {shlex.quote(str(into))} CUSTOMER"]
     show(warm_start_tables(start, target, unit, top), lines)
 
@@ -182,8 +183,9 @@ def half_life(
                 HalfLifeOptions(personal=personal, even=even, block=block, level=level),
                 progress=report,
             )
-    if not show_plain(style, lambda: found.to_dict() | left_out_json(log), lambda: [("half-lives", found)]):
-        lines = [*half_life_lines(found), *unused(log)]
+        left_out, not_used = left_out_json(log), unused(log)
+    if not show_plain(style, lambda: found.to_dict() | left_out, lambda: [("half-lives", found)]):
+        lines = [*half_life_lines(found), *not_used]
         show([half_life_table(found)], lines, verdicts=[half_life_verdict(found)])
 
 

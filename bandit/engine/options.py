@@ -21,7 +21,7 @@ class EngineOptions:
     """The settings of an engine, as `Engine.open` describes them; InputError for a value that cannot be used.
 
     >>> EngineOptions(seed=7, sync=None)  # doctest: +ELLIPSIS
-    EngineOptions(seed=7, group=None, durability='full', ..., busy_timeout=5.0, sync=None)
+    EngineOptions(seed=7, group=None, durability='full', ..., busy_timeout=5.0, sync=None, carry=True)
     """
 
     seed: int | None = None

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 MAX_UNKNOWN_OPTIONS = 50
 """With more distinct unknown options of a dimension than this, its column is not that of the dimension."""
 
-MOSTLY = 0.5
+MOSTLY_OUTSIDE = 0.5
 """With a larger share of rows whose option is unknown, most declared options must occur in the file."""
 
 _SHOWN = 3
@@ -129,7 +129,7 @@ class OutsideOffers:
                         counts[option] += n
             declared = [option.name for option in dimension.options if not option.stopped]
             seen = [option for option in declared if option in self._seen[dimension.name]]
-            if counts.total() > MOSTLY * n_rows and 2 * len(seen) < len(declared):
+            if counts.total() > MOSTLY_OUTSIDE * n_rows and 2 * len(seen) < len(declared):
                 shown = ", ".join(f"{option} ({n:,})" for option, n in counts.most_common(_SHOWN))
                 occur = f"only {', '.join(seen)} occurs" if seen else "none of them occurs"
                 raise LogFileError(

@@ -40,7 +40,7 @@ def simulate_live(
     )
     population = draw_population(plan)
     if wanted.catalogue is None:
-        catalogue = with_groups(population, wanted.shares or LIVE_SHARES, wanted.salt)
+        catalogue = with_groups(population, wanted.shares or LIVE_SHARES, wanted.salt, plan.side_events)
     elif wanted.shares is None and not wanted.salt:
         catalogue = Catalogue.from_toml(wanted.catalogue)
     else:

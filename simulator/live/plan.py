@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -126,12 +126,20 @@ def draw_population(plan: LivePlan) -> Population:
     return Population.draw(Market.draw(scenario_named(plan.scenario), rng), plan.customers, rng)
 
 
-def with_groups(population: Population, shares: Mapping[str, float], salt: str = "") -> Catalogue:
+def with_groups(
+    population: Population, shares: Mapping[str, float], salt: str = "", side_events: Sequence[SideEvent] = ()
+) -> Catalogue:
     """Return the market's catalogue with groups of these shares; the group `rules` follows today's rules.
 
-    CatalogueError for groups and shares that a catalogue cannot declare.
+    The events are declared where there are any beside purchases and returns. CatalogueError for groups and shares that
+    a catalogue cannot declare.
     """
-    return declare_groups(population.market.catalogue, shares, todays_rules(population), salt)
+    declared = declare_groups(population.market.catalogue, shares, todays_rules(population), salt)
+    if not side_events:
+        return declared
+    events = dict.fromkeys((each.event for each in side_events), "feedback")
+    events |= {"return": "returns", declared.objective.event: "converts"}
+    return Catalogue.from_stored({**declared.to_dict(), "events": events})
 
 
 def declare_groups(

@@ -86,7 +86,7 @@ def test_a_catalogue_of_a_database_is_read_although_its_rates_add_up_above_1():
     plain = {"dimensions": [{"name": "a", "options": options}, {"name": "b", "options": options}]}
     with pytest.raises(CatalogueError, match=r"add up to 1.4"):
         Catalogue.from_dict(plain)
-    assert Catalogue.from_dict(plain, stored=True).money.rate.max() == pytest.approx(1.4)
+    assert Catalogue.from_stored(plain).money.rate.max() == pytest.approx(1.4)
     forbidden = plain | {"rules": [{"forbid": {"a": ["all"], "b": ["all"]}}]}
     assert Catalogue.from_dict(forbidden).money.rate.max() == 0.7
 

@@ -74,7 +74,8 @@ def test_a_catalogue_of_the_scenario_with_groups_is_served(capsys, tmp_path):
     ],
 )
 def test_what_cannot_be_simulated_is_refused_in_one_sentence_and_leaves_no_file(arguments, words, capsys, tmp_path):
-    said = run(capsys, "simulate-live", "live.db", *SMALL, *arguments)
+    other = dict(zip(SMALL[::2], SMALL[1::2], strict=True)) | {arguments[0]: arguments[1]}
+    said = run(capsys, "simulate-live", "live.db", *(part for pair in other.items() for part in pair))
     assert said.code == 2
     assert words in said.sentence
     assert list(tmp_path.iterdir()) == []

@@ -67,6 +67,8 @@ def test_import_says_what_became_of_the_rows(example, capsys):
         "n_repeated": 99,
         "n_refused": 1,
         "undeclared": [],
+        "outside": [],
+        "findings": [],
         "by_reason": {"wrong number of fields": 1},
         "refused": [{"line": 51, "reason": "it has 13 fields where the header has 12"}],
         "left_out": {},

@@ -149,6 +149,7 @@ class TestByHand:
         assert rules["reason"] == 'there are only 3 customers in "rules"'
         assert {each["reason"] for each in rules["options"]} == {rules["reason"]}
 
+    @pytest.mark.filterwarnings("ignore:.*came with a revenue and no reward")
     def test_the_reward_takes_the_place_of_the_profit_where_it_is_the_objective(self, path):
         catalogue = catalogue_with(objective={"kind": "reward", "window": "1h"})
         write(path, catalogue, LOG)

@@ -108,6 +108,7 @@ class TestPolicy:
             chance = engine.explain(batch.decision_ids[place]).chance
             assert chance.recomputed == chance.propensity == batch.propensity[place]
 
+    @pytest.mark.filterwarnings("ignore:.*came with a revenue and no reward")
     @pytest.mark.parametrize("kind", ["conversion", "revenue", "reward"])
     def test_every_objective_has_its_quantities(self, path, clock, spring, kind):
         objective = {"kind": kind, "event": "purchase", "window": "7d"}

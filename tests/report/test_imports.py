@@ -51,6 +51,7 @@ def test_json_has_every_number_and_row():
         "n_refused": 10,
         "by_reason": {"propensity is blank": 9, "unknown option": 1},
         "findings": [],
+        "undeclared": [],
         "outside": [],
         "refused": [
             {"line": 3, "reason": 'the propensity "p" is blank'},

@@ -29,7 +29,7 @@ def test_odd_texts_survive_the_log(text):
     contexts = catalogue.contexts([{"gender": text}], ["c"])
     (stored,) = contexts_json(catalogue.facts, contexts)
     again = ContextDecoder(catalogue).read(np.array([stored], dtype=object), contexts.customers)
-    assert again.text["gender"][0] == (text or None)
+    assert again.text["gender"][0] == contexts.text["gender"][0]
 
 
 STORED = st.one_of(
@@ -47,7 +47,7 @@ def test_stored_values_that_do_not_fit_are_missing_and_the_others_are_kept(rows)
     for name in catalogue.facts:
         for place, row in enumerate(rows):
             try:
-                alone = catalogue.contexts([{name: row.get(name)}])
+                alone = catalogue.contexts([{name: row.get(name)}], exact=True)
             except ContextError:
                 alone = catalogue.contexts([{}])
             np.testing.assert_array_equal(again.columns[name][place], alone.columns[name][0])

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from bandit.domain import FloatArray, IntArray
 
 _INSERT = "INSERT INTO decision_weights (seq, weight) VALUES (?, ?)"
-_ANY = "SELECT 1 FROM decision_weights LIMIT 1"
+_ANY = "SELECT MAX(seq) FROM decision_weights"
 _BY_SEQ = """
 SELECT w.seq, w.weight FROM json_each(?) j CROSS JOIN decision_weights w ON w.seq = j.value ORDER BY w.seq
 """
@@ -24,7 +24,7 @@ SELECT w.seq, w.weight FROM json_each(?) j CROSS JOIN decision_weights w ON w.se
 
 def has_weights(raw: sqlite3.Connection) -> bool:
     """Say whether any decision has a weight other than 1."""
-    return raw.execute(_ANY).fetchone() is not None
+    return raw.execute(_ANY).fetchone()[0] is not None
 
 
 def read_weights(raw: sqlite3.Connection, seqs: IntArray) -> FloatArray:

@@ -324,7 +324,7 @@ LONG = "decision,customer,offer,event,amount\n" + "".join(
         (b"variant,day,bought\n" + b"a,01/02/2026,1\nb,03/04/2026,0\n" * 20, '--time-format "%d/%m/%Y"'),
         (b"offer,offer,bought\na,b,1\n" * 3, 'has the column "offer" twice'),
         (b"offer,result\n" + b"a,win\nb,draw\n" * 20, '--outcome "result='),
-        (b'{"a": 1}\n', "is dsjson"),
+        (b'{"a": 1}\n', 'has one column, "a"'),
         (LONG.encode(), 'has one row an event ("event" is "shown", "purchase")'),
     ],
 )

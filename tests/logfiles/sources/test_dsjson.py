@@ -246,5 +246,5 @@ def test_an_event_of_others_needs_a_mapping(tmp_path):
     with pytest.raises(LogFileError, match=r'has no column "offer_bandit.gift".*give a mapping'):
         read(tmp_path, event(), mapping=None)
     (tmp_path / "bad.dsjson").write_text("{no")
-    with pytest.raises(LogFileError, match="line 1 is not an event in JSON"):
+    with pytest.raises(LogFileError, match="line 1 is no object in JSON"):
         export_mapping(tmp_path / "bad.dsjson", Catalogue.from_dict(SHOP))

@@ -18,6 +18,7 @@ from tests.engine.conftest import KEY, context
 pytest.importorskip("datasette")
 pytestmark = [  # Datasette leaves connections of its own to the garbage collector
     pytest.mark.filterwarnings("ignore::ResourceWarning"),
+    pytest.mark.filterwarnings("ignore:.*converts nothing"),
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
 ]
 

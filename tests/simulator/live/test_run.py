@@ -35,7 +35,7 @@ KEY = b"a key for tests"
 
 def world_of(plan, shares=SHARES):
     population = draw_population(plan)
-    return population, LiveWorld.of(plan, population, with_groups(population, shares, "a salt"))
+    return population, LiveWorld.of(plan, population, with_groups(population, shares, "a salt", plan.side_events))
 
 
 @pytest.fixture(scope="module")
