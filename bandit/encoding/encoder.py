@@ -46,8 +46,9 @@ class Encoder:
         binned_effects: Mapping[str, BinnedEffects] | None = None,
     ) -> None:
         self.catalogue = catalogue
-        # In the order of a state's keys, so that the columns are the same before and after it was written.
-        self.binned_effects = dict(sorted((binned_effects or {}).items()))
+        # In the catalogue's order, as when they were fitted: a state that was written has them by name.
+        fitted = binned_effects or {}
+        self.binned_effects = {name: fitted[name] for name in catalogue.facts if name in fitted}
         self.scales = dict(declared_scales(catalogue) if scales is None else scales)
         self.offers = offer_columns(catalogue, pairs)
         names, owners = ["intercept"], [-1]
