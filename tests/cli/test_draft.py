@@ -31,6 +31,7 @@ def test_one_command_leads_from_a_file_to_a_verdict(trial, capsys):
     assert all((trial / name).exists() for name in FILES)
 
 
+@pytest.mark.slow
 def test_the_commands_that_it_prints_work_as_printed(trial, capsys):
     said = run(capsys, "init", "my files", "--from", "trial.csv", "--no-evaluate")
     assert said.code == 0

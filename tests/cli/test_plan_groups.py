@@ -45,6 +45,7 @@ def test_a_marketer_reads_when_it_is_told_and_what_it_costs(capsys):
     assert "and what is needed until 2 percentage points is detected" in " ".join(said.out.split())
 
 
+@pytest.mark.slow
 def test_json_is_the_plan_of_the_library(capsys):
     plain = run(capsys, "plan", "yes.toml", *RARE, "--groups", "policy=0.9,rules=0.06,holdout=0.04", "--json").json
     low, high = GroupReward(0.09, 0.1, 0.1), GroupReward(0.12 * 0.88, 0.1, 0.12)
@@ -82,6 +83,7 @@ def test_deviations_customers_and_one_comparison_are_used(capsys):
     assert run(capsys, *asked).json["groups"]["comparisons"] == 2
 
 
+@pytest.mark.slow
 def test_from_a_log_each_group_has_its_own_variance_and_the_traffic_is_that_of_the_log(capsys):
     write("offers.db", catalogue_with(), log_of(np.random.default_rng(6)))
     write_catalogue()

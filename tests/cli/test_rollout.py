@@ -208,6 +208,7 @@ def test_odd_names_and_reasons_stay_on_one_line(capsys, folder):
 
 
 class TestCandidate:
+    @pytest.mark.slow
     def test_a_candidate_learned_from_the_log_becomes_a_challenger_in_two_commands(self, capsys, example):
         """It knows the 2,000 decisions of the log already, and serves nobody before it is made a challenger."""
         learned = run(

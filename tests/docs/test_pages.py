@@ -5,8 +5,12 @@ import pytest
 from tests.docs.executed import ELSEWHERE, EXECUTED, ROOT
 from tests.docs.pages import Setting, blocks, commands, matches, rewritten, run_page, with_output
 
+LONG = ("docs/tutorials/marketer.md", "docs/tutorials/data_scientist.md")
 
-@pytest.mark.parametrize("path", EXECUTED)
+
+@pytest.mark.parametrize(
+    "path", [pytest.param(each, marks=pytest.mark.slow) if each in LONG else each for each in EXECUTED]
+)
 def test_a_page_prints_what_it_shows(path, tmp_path):
     text = (ROOT / path).read_text(encoding="utf-8")
     for step in run_page(text, path, tmp_path, EXECUTED[path]):

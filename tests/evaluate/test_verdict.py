@@ -1,6 +1,7 @@
 """Verdicts on several policies at once, their reasons and the gate's exit codes."""
 
 import numpy as np
+import pytest
 
 import bandit
 from bandit.domain import LoggedBatch
@@ -18,6 +19,7 @@ def null_log(catalogue, rng, n=4_000):
     return MemoryLog(batch, catalogue)
 
 
+@pytest.mark.slow
 def test_the_best_of_many_equal_offers_is_not_announced_as_a_winner():
     """19 equal offers against one, 40 logs: with 5 % allowed, 2 logs are expected to announce anything and more than 7
     have probability .001; read one by one (the control), most logs would announce a winner or a loser."""

@@ -8,6 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bandit.domain import LoggedBatch
+from bandit.errors import LogFileError
 from bandit.logfiles import open_log
 from tests.conftest import SPRING
 from tests.logfiles.import_tools import (
@@ -116,14 +117,19 @@ VALUES = st.sampled_from(
 )
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30)
 @given(changes=st.lists(st.dictionaries(st.sampled_from(HEADER), VALUES, max_size=3), min_size=1, max_size=8))
 def test_an_import_and_a_log_without_a_database_are_the_same_decisions(tmp_path_factory, changes):
     """Rows with any values in place of good ones: the same are rejected, and the others are the same decisions."""
     tmp_path = tmp_path_factory.mktemp("log")
     text = table(row(id="good"), *(row(**{"id": f"d{place}"} | change) for place, change in enumerate(changes)))
     catalogue = spring(context=SPRING["context"] | {"undeclared_values": "other"})
-    report = bring(tmp_path, text, catalogue=catalogue)
+    try:
+        report = bring(tmp_path, text, catalogue=catalogue)
+    except LogFileError:  # a column of texts that are mostly no options is refused as a whole, by both
+        with pytest.raises(LogFileError):
+            log_of(tmp_path, text, catalogue=catalogue)
+        return
     log = log_of(tmp_path, text, catalogue=catalogue)
     assert (log.report.refused, log.report.by_reason) == (report.refused, report.by_reason)
     stored, read = read_back(tmp_path), LoggedBatch.concat(list(log.batches(3)))

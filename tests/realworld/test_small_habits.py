@@ -3,6 +3,7 @@
 import json
 import os
 import pickle
+import shutil
 import sqlite3
 import stat
 import subprocess
@@ -11,6 +12,7 @@ import sys
 import pytest
 
 import bandit
+from bandit.cli import main
 from bandit.errors import DuplicateError, StoreError
 from bandit.governance.erasure import erase
 from bandit.governance.verify import verify
@@ -24,12 +26,23 @@ START = 1_780_000_000_000_000
 pytestmark = pytest.mark.filterwarnings("ignore:customers are stored in the clear")
 
 
+@pytest.fixture(scope="module")
+def imported(tmp_path_factory):
+    """The first 1,500 rows of the example of `init`, imported into a database."""
+    folder = tmp_path_factory.mktemp("habits") / "example"
+    assert main(["init", str(folder)]) == 0
+    lines = (folder / "log.csv").read_text(encoding="utf-8").splitlines(keepends=True)
+    (folder / "log.csv").write_text("".join(lines[:1_501]), encoding="utf-8")
+    files = [str(folder / name) for name in ("offers.db", "log.csv", "catalogue.toml", "mapping.toml")]
+    assert main(["import", *files[:2], "--catalogue", files[2], "--mapping", files[3]]) == 0
+    return folder
+
+
 @pytest.fixture
-def campaign(desk):
-    """The example of `init`, imported."""
-    desk.run("init", ".")
-    desk.run("import", "offers.db", "log.csv", "--catalogue", "catalogue.toml", "--mapping", "mapping.toml")
-    assert desk.code == 0, desk.err
+def campaign(imported, desk):
+    """A copy of the imported example in the current folder."""
+    for name in ("offers.db", "catalogue.toml", "rules.toml"):
+        shutil.copy(imported / name, desk.folder / name)
     return desk
 
 

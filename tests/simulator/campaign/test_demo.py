@@ -29,6 +29,8 @@ from simulator.campaign.files import DEMO_FILES
 from simulator.campaign.results import Results
 from simulator.market.ceilings import CLAIRVOYANT, FACTS_CLAIRVOYANT
 
+pytestmark = pytest.mark.slow
+
 TINY = [
     "--decisions",
     "2000",

@@ -19,6 +19,8 @@ from simulator.live.side_events import SideEvent
 from simulator.live.truth import fixed_values
 from simulator.market.season import DAY
 
+pytestmark = pytest.mark.slow
+
 SHARES = {"policy": 0.6, "rules": 0.2, "random": 0.1, "holdout": 0.1}
 PLAN = LivePlan(
     scenario="tiny",

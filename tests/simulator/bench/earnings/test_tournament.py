@@ -30,6 +30,8 @@ from simulator.bench.earnings.tournament import (
 )
 from simulator.bench.earnings.world import WorldSpec
 
+pytestmark = pytest.mark.slow
+
 SILENT = Console(quiet=True)
 
 
