@@ -303,7 +303,6 @@ def explored(path, catalogues, *, without=(), rounds=3, n=240):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("change", [rename_sms, changed.__defaults__[0]], ids=["name", "cost"])
-@pytest.mark.slow
 def test_an_erasure_takes_the_customer_out_of_both_beliefs(tmp_path, change):
     """720 outcomes before and after the change: each state is that of a log in which the customer never was."""
     catalogues = [bandit.Catalogue.from_dict(SPRING), changed(change)]
