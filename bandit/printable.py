@@ -32,9 +32,23 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     >>> did_you_mean("emial", ["email", "sms"])
     '; did you mean "email"?'
     """
-    words = {each.casefold().strip(): each for each in known}
-    near = get_close_matches(word.casefold().strip(), words, n=1, cutoff=_LIKENESS)
-    return f'; did you mean "{plain(words[near[0]])}"?' if near else ""
+    found = nearest(word, known)
+    return "" if found is None else f'; did you mean "{plain(found)}"?'
+
+
+def nearest(word: str, known: Iterable[str], least: float = _LIKENESS) -> str | None:
+    """Return the known word that is most like another one, whatever its case; None where none is near.
+
+    `least` is the least similarity, 0 to 1 (`difflib.SequenceMatcher.ratio`).
+
+    >>> nearest("Purchse", ["return", "purchase"])
+    'purchase'
+    """
+    folded: dict[str, str] = {}
+    for each in known:
+        folded.setdefault(" ".join(each.casefold().split()), each)
+    found = get_close_matches(" ".join(word.casefold().split()), list(folded), n=1, cutoff=least)
+    return folded[found[0]] if found else None
 
 
 def count(number: int) -> str:

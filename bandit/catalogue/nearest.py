@@ -1,25 +1,18 @@
-"""Finds the declared name that a misspelt one probably means."""
+"""The question for a misspelt name that a catalogue declares."""
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 
-_CLOSE = 0.7
-"""Least similarity, 0 to 1, of a name that is asked for and one that is meant (`difflib.SequenceMatcher.ratio`)."""
+from bandit import printable
+
+CLOSE_NAME = 0.7
+"""Least similarity, 0 to 1, of a name that is asked for and one that is meant."""
 
 
-def nearest(name: str, known: Iterable[str], least: float = _CLOSE) -> str | None:
-    """Return the known name that is most like this one, whatever its case; None where none is near.
-
-    >>> nearest("Purchse", ["return", "purchase"])
-    'purchase'
-    """
-    folded: dict[str, str] = {}
-    for each in known:
-        folded.setdefault(" ".join(each.casefold().split()), each)
-    found = difflib.get_close_matches(" ".join(name.casefold().split()), list(folded), n=1, cutoff=least)
-    return folded[found[0]] if found else None
+def nearest(name: str, known: Iterable[str], least: float = CLOSE_NAME) -> str | None:
+    """Return the declared name that a misspelt one probably means; None where none is near."""
+    return printable.nearest(name, known, least)
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
