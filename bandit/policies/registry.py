@@ -40,7 +40,8 @@ def build(catalogue: Catalogue, spec: Mapping[str, object]) -> Policy:
             case "rules":
                 return SegmentRules.from_dict(catalogue, settings)
             case "thompson":
-                return ThompsonSampling(catalogue, **settings)
+                # Descriptions that do not name their methods of learning were written before there were any.
+                return ThompsonSampling(catalogue, **{"methods": (), **settings})
             case "vw":
                 return VowpalWabbit(catalogue, **settings)
             case "vw-slates":

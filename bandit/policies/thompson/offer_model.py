@@ -21,6 +21,7 @@ from bandit.models.arrays import Float32Array
 from bandit.models.logistic import LOGISTIC_BLOCK
 from bandit.models.prior import Prior
 from bandit.models.shared_design import SharedDesign, WeightDraws
+from bandit.policies.thompson.methods import LearningMethods
 from bandit.policies.thompson.offer_prior import RESPONSE_CENTER, ModelKind, weight_groups
 
 FIRST_ESTIMATE = 100
@@ -60,10 +61,12 @@ class OfferModel:
         pairs: bool,
         amount_scale: AmountScale | None = None,
         starts: FloatArray | None = None,
+        methods: LearningMethods | None = None,
     ) -> None:
         """Start from the prior; `starts` (1 + K,) are prior means of option columns, where they are not 0."""
         self.kind: ModelKind = kind
         self.starts = starts
+        self.methods = methods or LearningMethods()
         self.encoder = encoder
         self.amount_scale = amount_scale or AmountScale()
         offers = encoder.offers

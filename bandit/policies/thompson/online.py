@@ -15,6 +15,7 @@ from bandit.encoding.encoder import Encoder
 from bandit.encoding.scales import UNKNOWN_SCALE, FactScale, ScaleMoments, declared_scales, fit_scales
 from bandit.errors import CatalogueError, InputError, PolicyError
 from bandit.policies.thompson.fact_scales import FactScales
+from bandit.policies.thompson.methods import LearningMethods
 from bandit.policies.thompson.offer_model import AmountScale, has_revenue
 from bandit.policies.thompson.reward_belief import RewardBelief, parts_of
 from bandit.policies.warmup import WARMUP_OUTCOMES, Warmup
@@ -39,9 +40,12 @@ class OnlineLearning:
     `version` counts the updates.
     """
 
-    def __init__(self, catalogue: Catalogue, *, pairs: bool, personal: bool, half_life: str | None) -> None:
+    def __init__(
+        self, catalogue: Catalogue, *, pairs: bool, personal: bool, half_life: str | None, methods: LearningMethods
+    ) -> None:
         """Start from the prior; PolicyError for an invalid half-life."""
         self.catalogue = catalogue
+        self.methods = methods
         self._pairs, self._personal = pairs, personal
         self._half_life = _microseconds(half_life)
         self._decayed_until: int | None = None
@@ -60,8 +64,17 @@ class OnlineLearning:
         binned_effects: Mapping[str, BinnedEffects] | None = None,
     ) -> RewardBelief:
         encoder = Encoder(self.catalogue, scales, self._pairs, binned_effects)
+        return self._belief(encoder, amount_scale, self._starts)
+
+    def _belief(self, encoder: Encoder, amount_scale: AmountScale, starts: FloatArray | None) -> RewardBelief:
         return RewardBelief(
-            self.catalogue, encoder, amount_scale, pairs=self._pairs, personal=self._personal, starts=self._starts
+            self.catalogue,
+            encoder,
+            amount_scale,
+            pairs=self._pairs,
+            personal=self._personal,
+            starts=starts,
+            methods=self.methods,
         )
 
     @property
@@ -195,9 +208,7 @@ class OnlineLearning:
     def untrained_belief(self, scales: FactScales, starts: FloatArray | None) -> RewardBelief:
         """Return an untrained belief of these settings with other scales and prior means of option columns."""
         encoder = Encoder(self.catalogue, scales.by_fact, self._pairs, scales.binned_effects)
-        return RewardBelief(
-            self.catalogue, encoder, AmountScale(), pairs=self._pairs, personal=self._personal, starts=starts
-        )
+        return self._belief(encoder, AmountScale(), starts)
 
     # -- state -----------------------------------------------------------------------------------------------------
 
@@ -214,7 +225,9 @@ class OnlineLearning:
 
     def restored(self, meta: Mapping[str, object], arrays: Mapping[str, NDArray[np.generic]]) -> OnlineLearning:
         """Return a copy of the same settings in this state; ValueError, TypeError or KeyError where it does not fit."""
-        fresh = OnlineLearning(self.catalogue, pairs=self._pairs, personal=self._personal, half_life=None)
+        fresh = OnlineLearning(
+            self.catalogue, pairs=self._pairs, personal=self._personal, half_life=None, methods=self.methods
+        )
         fresh._half_life = self._half_life
         known = FactScales.from_meta(meta)
         if not known.unscaled.keys() <= self.catalogue.facts.keys():

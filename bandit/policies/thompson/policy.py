@@ -26,6 +26,7 @@ from bandit.errors import PolicyError
 from bandit.models.shared_design import WeightDraws
 from bandit.policies.probabilities import check_share, mix_floor
 from bandit.policies.state import pack, unpack
+from bandit.policies.thompson.methods import LearningMethods
 from bandit.policies.thompson.offer_search import OfferSearch
 from bandit.policies.thompson.online import OnlineLearning
 from bandit.policies.thompson.posterior import OfferPosterior
@@ -59,7 +60,8 @@ class ThompsonSampling:
     `width` scales the posterior's deviation: 1 is Thompson's rule, less explores less. `pairs` gives each pair of
     options a weight of its own, `personal` each customer a deviation from the population's effects, learned from the
     customer's history and used at its mean. `half_life`, such as "30d", is the time after which an outcome counts
-    half; without one nothing is forgotten.
+    half; without one nothing is forgotten. `methods` names the methods of learning in use (`LearningMethods`), by
+    default all that have proved to earn more.
 
     Objectives conversion, revenue and profit learn P(convert) by logistic regression and, where money counts, revenue
     given conversion by a linear model of its logarithm, which is used at its mean; kind "reward" learns the reward by
@@ -85,6 +87,7 @@ class ThompsonSampling:
         pairs: bool = True,
         personal: bool = True,
         half_life: str | None = None,
+        methods: Sequence[str] | None = None,
         name: str = "thompson sampling",
     ) -> None:
         """Start from the prior; PolicyError for invalid settings."""
@@ -100,7 +103,10 @@ class ThompsonSampling:
         self.pairs = bool(pairs)
         self.personal = bool(personal)
         self.half_life = half_life
-        self._learning = OnlineLearning(catalogue, pairs=self.pairs, personal=self.personal, half_life=half_life)
+        self.methods = LearningMethods.of(methods)
+        self._learning = OnlineLearning(
+            catalogue, pairs=self.pairs, personal=self.personal, half_life=half_life, methods=self.methods
+        )
         self._samples: dict[int, WeightDraws] = {}
         self._search = OfferSearch(catalogue) if catalogue.n_offers > SEARCH_ABOVE else None
 
@@ -260,6 +266,7 @@ class ThompsonSampling:
             "personal": self.personal,
             "half_life": self.half_life,
             "name": self.name,
+            **({"methods": list(self.methods.names)} if self.methods.names else {}),
         }
 
     def dumps(self) -> bytes:

@@ -19,6 +19,7 @@ from bandit.models.arrays import Float32Array
 from bandit.models.customer_effects import CustomerEffects
 from bandit.models.search_bounds import MAX_LOG_REVENUE
 from bandit.models.shared_design import WeightDraws
+from bandit.policies.thompson.methods import LearningMethods
 from bandit.policies.thompson.monotone import monotone_constraints
 from bandit.policies.thompson.offer_model import BINNED_EFFECTS_FROM, AmountScale, OfferModel, has_revenue
 
@@ -63,6 +64,7 @@ class RewardBelief:
         pairs: bool,
         personal: bool,
         starts: FloatArray | None = None,
+        methods: LearningMethods | None = None,
     ) -> None:
         """Start from the prior; `amount_scale` standardises amounts: log revenue, or raw rewards.
 
@@ -70,15 +72,16 @@ class RewardBelief:
         """
         self.catalogue = catalogue
         self.encoder = encoder
+        self.methods = methods or LearningMethods()
         self._raw_reward = catalogue.objective.kind == "reward"
         # With more offers, `OfferSearch` applies the constraints dimension by dimension.
         self.constraints = monotone_constraints(catalogue) if catalogue.n_offers <= MAX_DENSE_OFFERS else ()
         if self._raw_reward:
-            self.main = OfferModel("amount", encoder, pairs, amount_scale, starts)
+            self.main = OfferModel("amount", encoder, pairs, amount_scale, starts, self.methods)
         else:
-            self.main = OfferModel("response", encoder, pairs, starts=starts)
+            self.main = OfferModel("response", encoder, pairs, starts=starts, methods=self.methods)
         money = catalogue.objective.kind in {"revenue", "profit"}
-        self.amount = OfferModel("revenue", encoder, pairs=False, amount_scale=amount_scale) if money else None
+        self.amount = OfferModel("revenue", encoder, False, amount_scale, methods=self.methods) if money else None
         owner = np.concatenate([[0], encoder.offers.owner + 1]).astype(np.int64)
         deviation = np.full(int(owner.max()) + 1, CUSTOMER_DEVIATION)
         # A raw reward has no logit that customers' effects could be added to.
