@@ -19,12 +19,20 @@ from bandit.encoding.encoder import BINNED_GROUP, Encoder
 from bandit.errors import PolicyError
 from bandit.models import BayesianLinear, BayesianLogistic
 from bandit.models.arrays import Float32Array
+from bandit.models.belief_transfer import TransferredBelief, settled
 from bandit.models.logistic import LOGISTIC_BLOCK
 from bandit.models.moving_draws import MovingDraws
 from bandit.models.prior import Prior
 from bandit.models.shared_design import SharedDesign, WeightDraws
+from bandit.policies.thompson.cross_learning import CrossLearning
 from bandit.policies.thompson.methods import LearningMethods
-from bandit.policies.thompson.offer_prior import RESPONSE_CENTER, ModelKind, weight_groups
+from bandit.policies.thompson.offer_prior import (
+    CROSS_DEVIATION,
+    RESPONSE_CENTER,
+    ModelKind,
+    cross_groups,
+    weight_groups,
+)
 
 FIRST_ESTIMATE = 100
 """Outcomes after which the prior's variances are estimated for the first time."""
@@ -37,6 +45,9 @@ FIRST_BLOCK = 500
 
 BINNED_EFFECTS_FROM = 10_000
 """Outcomes from which numeric facts have nonlinear effects; before that, their uncertainty would cost exploration."""
+
+FIT_ROUNDS = 6
+"""Most rounds in which `fit` looks for crosses."""
 
 TrainingBatches = Callable[[], Iterable[tuple[FloatArray, IntArray, FloatArray, FloatArray, FloatArray | None]]]
 """Yields the same (context columns (n, d), offers, responses or amounts, weights, times) at every call, in batches.
@@ -80,6 +91,7 @@ class OfferModel:
         self._pairs = offers.pairs if pairs else np.zeros((encoder.catalogue.n_offers, 0))
         self._owner = np.concatenate([[0], offers.owner + 1]).astype(np.int64)
         self.n_learned = self.n_estimates = 0
+        self.crosses: CrossLearning | None = None
         self._reset(np.array([0], dtype=np.int64))
 
     def start_over(self, active: IntArray) -> None:
@@ -89,8 +101,12 @@ class OfferModel:
     def _reset(self, active: IntArray) -> None:
         """Start from the prior, over these context columns."""
         self.active = active
-        self.design = SharedDesign(self.encoder.offers.shared, self._pairs, len(active))
+        self.crosses = None
         groups = weight_groups(self.kind, self.encoder)
+        if self.methods.crosses and self.kind != "revenue":
+            self.crosses = CrossLearning(self.encoder, self.kind == "response", CROSS_DEVIATION)
+            groups += cross_groups()
+        self.design = self._design(len(active))
         self.prior = Prior(groups, self._labels(active, self.design), self._center(self.design))
         make = BayesianLogistic if self.kind == "response" else BayesianLinear
         self.model: BayesianLogistic | BayesianLinear = make(self.prior.center, self.prior.variance)
@@ -99,8 +115,16 @@ class OfferModel:
             self.model.weights.draws = self._draws
         self._next_estimate = FIRST_ESTIMATE
 
+    def _design(self, n_context: int) -> SharedDesign:
+        targets = None if self.crosses is None else self.crosses.crosses.target
+        return SharedDesign(self.encoder.offers.shared, self._pairs, n_context, targets)
+
     def _labels(self, active: IntArray, design: SharedDesign) -> IntArray:
-        return design.labels(self._owner, self.encoder.context_group[active], len(self.encoder.context_groups))
+        labels = design.labels(self._owner, self.encoder.context_group[active], len(self.encoder.context_groups))
+        if self.crosses is None:
+            return labels
+        first = len(weight_groups(self.kind, self.encoder)) - 1  # cells have one check or more
+        return np.concatenate([labels, first + self.crosses.crosses.cells.n_checks])
 
     def _center(self, design: SharedDesign) -> FloatArray:
         mean = np.zeros(design.size)
@@ -130,6 +154,8 @@ class OfferModel:
             pause = self._next_estimate
             if self.n_learned < BINNED_EFFECTS_FROM:
                 pause = min(pause, BINNED_EFFECTS_FROM)
+            if self.crosses is not None:
+                pause = min(pause, self.crosses.due)
             stop = min(n, start + (max(1, pause - self.n_learned) if self.n_learned else FIRST_BLOCK))
             part = slice(start, stop)
             self.activate(contexts[part])
@@ -144,12 +170,39 @@ class OfferModel:
                 )
             else:
                 self.model.update(rows, self._scaled(y[part]), None if weight is None else weight[part])
+            if self.crosses is not None:
+                shift, share = (np.zeros(n) if offset is None else offset), (np.ones(n) if weight is None else weight)
+                self.crosses.sample.add(contexts[part], offer[part], self._scaled(y[part]), share[part], shift[part])
             self.n_learned += stop - start
             start = stop
             if self.n_learned >= self._next_estimate:
                 self.prior.estimate(self.model.weights, self._noise)
                 self.n_estimates += 1
                 self._next_estimate = max(int(self.n_learned * ESTIMATE_EVERY), self.n_learned + FIRST_ESTIMATE)
+            if self.crosses is not None and self.crosses.is_due(self.n_learned):
+                self._find_crosses(self.crosses)
+
+    def _find_crosses(self, crosses: CrossLearning) -> bool:
+        """Admit the crosses that the outcomes show; return whether there are any."""
+        first = len(weight_groups(self.kind, self.encoder))
+        found = crosses.find(
+            self.model.weights,
+            self.design,
+            self.active,
+            self._noise,
+            (self.prior.center, self.prior.variance),
+            self.prior.variances[first:],
+        )
+        if found is None:
+            return False
+        crosses.crosses = crosses.crosses.joined(found.crosses)
+        self.design = self._design(len(self.active))
+        self.prior = self.prior.grown(self._labels(self.active, self.design), self._center(self.design))
+        # The overlap of old and new columns is of a sample: the covariance is made one that outcomes can give.
+        whole = TransferredBelief(found.mean, found.covariance, np.ones(len(found.mean), dtype=np.bool_))
+        whole = settled(whole, self.prior.variance)
+        self.model.weights.assign(whole.mean, whole.covariance)
+        return True
 
     def restate(
         self,
@@ -163,6 +216,8 @@ class OfferModel:
         if not len(offer):
             return
         rows = self._rows(contexts, offer)
+        if self.crosses is not None:
+            self.crosses.sample.replace(contexts, offer, self._scaled(previous_y), self._scaled(y))
         if isinstance(self.model, BayesianLogistic):
             self.model.restate(rows, (y - previous_y) if weight is None else weight * (y - previous_y))
         else:
@@ -181,6 +236,8 @@ class OfferModel:
         self.prior.decay(self.model.weights, kept)
         if isinstance(self.model, BayesianLinear):
             self.model.decay(kept)
+        if self.crosses is not None:
+            self.crosses.sample.decay(kept)
 
     def fit(self, batches: TrainingBatches, passes: int, progress: Callable[[], None] | None = None) -> None:
         """Learn all batches at once from the prior, with the prior's variances; replaces what was learned before."""
@@ -193,17 +250,40 @@ class OfferModel:
         if n < BINNED_EFFECTS_FROM:
             active &= self.encoder.context_group != BINNED_GROUP
         self._reset(np.flatnonzero(active).astype(np.int64))
+        self._fit_weights(batches, passes, progress)
+        if self.crosses is not None:
+            self._fit_crosses(self.crosses, batches, passes, progress)
+        self.n_learned = n
+        after = n + FIRST_ESTIMATE if n >= FIRST_ESTIMATE else 0
+        self._next_estimate = max(FIRST_ESTIMATE, int(n * ESTIMATE_EVERY), after)
+
+    def _fit_crosses(
+        self, crosses: CrossLearning, batches: TrainingBatches, passes: int, progress: Callable[[], None] | None
+    ) -> None:
+        """Sample the log, and find crosses and fit all weights in turn until no more crosses are found."""
+        n = 0
+        for contexts, offer, y, weight, times in batches():
+            share = weight if times is None else weight * times
+            crosses.sample.add(contexts, offer, self._scaled(y), share, np.zeros(len(offer)))
+            n += len(offer)
+        for _ in range(FIT_ROUNDS):
+            if not crosses.is_due(n, again=True) or not self._find_crosses(crosses):
+                return
+            self._fit_weights(batches, passes, progress)
+
+    def _fit_weights(self, batches: TrainingBatches, passes: int, progress: Callable[[], None] | None) -> None:
+        """Learn all batches at once from the prior of the present weights."""
         if isinstance(self.model, BayesianLogistic):
             self.model.fit(lambda: self._weighted_rows(batches, progress), self.prior, passes)
         else:
+            self.model = BayesianLinear(self.prior.center, self.prior.variance)
+            n = 0
             for contexts, offer, y, weight, times in batches():
+                n += len(offer)
                 root = np.sqrt(weight)  # an outcome of weight w is one whose noise is 1 / sqrt(w) as large
                 self.model.update(root[:, None] * self._rows(contexts, offer), root * self._scaled(y), times)
             if n >= FIRST_ESTIMATE:
                 self.prior.estimate(self.model.weights, self._noise, rounds=10)
-        self.n_learned = n
-        after = n + FIRST_ESTIMATE if n >= FIRST_ESTIMATE else 0
-        self._next_estimate = max(FIRST_ESTIMATE, int(n * ESTIMATE_EVERY), after)
 
     def _weighted_rows(
         self, batches: TrainingBatches, progress: Callable[[], None] | None
@@ -221,7 +301,7 @@ class OfferModel:
 
     def mean_scores(self, contexts: FloatArray, customer_effects: FloatArray | None = None) -> FloatArray:
         """Return the (n, N) logits of the response, or amounts, at the mean, with `customer_effects` (n, 1 + K)."""
-        scores = self.design.mean_scores(self.model.weights, contexts[:, self.active], customer_effects)
+        scores = self.design.mean_scores(self.model.weights, self.columns(contexts), customer_effects)
         return scores if self.kind == "response" else scores * self.amount_scale.scale + self.amount_scale.center
 
     def draw(self, draws: int, width: float, rng: Generator) -> WeightDraws:
@@ -248,7 +328,7 @@ class OfferModel:
         sign: Literal[1, -1] = 1,
     ) -> Float32Array:
         """Return the (n, M, N) scores, as `mean_scores`, under M draws, times `sign`."""
-        scores = self.design.draw_scores(drawn, contexts[:, self.active], customer_effects, sign)
+        scores = self.design.draw_scores(drawn, self.columns(contexts), customer_effects, sign)
         if self.kind != "response":
             scores *= np.float32(self.amount_scale.scale)
             scores += np.float32(sign * self.amount_scale.center)
@@ -267,8 +347,15 @@ class OfferModel:
     def _scaled(self, y: FloatArray) -> FloatArray:
         return y if self.kind == "response" else (y - self.amount_scale.center) / self.amount_scale.scale
 
+    def columns(self, contexts: FloatArray) -> FloatArray:
+        """Return the columns that the weights act on, (n, active + C), of all context columns (n, d)."""
+        active = contexts[:, self.active]
+        if self.crosses is None or not len(self.crosses.crosses):
+            return active
+        return np.concatenate([active, self.crosses.columns(contexts)], axis=1)
+
     def _rows(self, contexts: FloatArray, offer: IntArray) -> FloatArray:
-        return self.design.rows(contexts[:, self.active], offer)
+        return self.design.rows(self.columns(contexts), offer)
 
     def activate(self, contexts: FloatArray) -> None:
         """Add the context columns that are not 0 here; binned effects only from BINNED_EFFECTS_FROM outcomes on."""
@@ -279,7 +366,7 @@ class OfferModel:
         if np.count_nonzero(nonzero) == len(self.active):
             return
         wanted = np.flatnonzero(nonzero).astype(np.int64)
-        grown = SharedDesign(self.encoder.offers.shared, self._pairs, len(wanted))
+        grown = self._design(len(wanted))
         places = self.design.places_after_growth(np.searchsorted(wanted, self.active), len(wanted))
         self.prior = self.prior.grown(self._labels(wanted, grown), self._center(grown))
         self.model.weights.grow(places, self.prior.center, self.prior.variance)
@@ -304,6 +391,7 @@ class OfferModel:
             "covariance": weights.covariance,
             "variances": self.prior.variances,
             **({} if weights.draws is None else weights.draws.state()),
+            **({} if self.crosses is None else self.crosses.state()),
         }
 
     def restore(self, meta: Mapping[str, object], arrays: Mapping[str, NDArray[np.generic]]) -> None:
@@ -315,6 +403,10 @@ class OfferModel:
         covariance = np.array(arrays["covariance"], dtype=np.float64)
         variances = np.array(arrays["variances"], dtype=np.float64)
         self._reset(active)
+        if self.crosses is not None:
+            self.crosses.restore(arrays)
+            self.design = self._design(len(active))
+            self.prior = self.prior.grown(self._labels(active, self.design), self._center(self.design))
         size = self.design.size
         if mean.shape != (size,) or covariance.shape != (size, size):
             raise ValueError(f"it is of a belief over {len(mean)} weights; these offers have {size}")

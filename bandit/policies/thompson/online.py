@@ -15,10 +15,11 @@ from bandit.encoding.encoder import Encoder
 from bandit.encoding.scales import UNKNOWN_SCALE, FactScale, ScaleMoments, declared_scales, fit_scales
 from bandit.errors import CatalogueError, InputError, PolicyError
 from bandit.models.moving_draws import MovingDraws
+from bandit.policies.state import parts_of
 from bandit.policies.thompson.fact_scales import FactScales
 from bandit.policies.thompson.methods import LearningMethods
 from bandit.policies.thompson.offer_model import AmountScale, has_revenue
-from bandit.policies.thompson.reward_belief import RewardBelief, parts_of
+from bandit.policies.thompson.reward_belief import RewardBelief
 from bandit.policies.warmup import WARMUP_OUTCOMES, Warmup
 
 SCALES_FITTED_AT = (1, 2, 4, 8, 16, 32, 64, 128, 256, WARMUP_OUTCOMES)

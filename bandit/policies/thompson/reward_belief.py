@@ -20,6 +20,7 @@ from bandit.models.customer_effects import CustomerEffects
 from bandit.models.moving_draws import MovingDraws
 from bandit.models.search_bounds import MAX_LOG_REVENUE
 from bandit.models.shared_design import WeightDraws
+from bandit.policies.state import parts_of
 from bandit.policies.thompson.methods import LearningMethods
 from bandit.policies.thompson.monotone import monotone_constraints
 from bandit.policies.thompson.offer_model import BINNED_EFFECTS_FROM, AmountScale, OfferModel, has_revenue
@@ -309,8 +310,3 @@ class RewardBelief:
             model.restore(values, parts_of(name, arrays))
         if self.customer_effects is not None:
             self.customer_effects.restore(parts_of("own", arrays))
-
-
-def parts_of(name: str, arrays: Mapping[str, NDArray[np.generic]]) -> dict[str, NDArray[np.generic]]:
-    """Return the arrays called "name/...", without that part of their names."""
-    return {key.partition("/")[2]: array for key, array in arrays.items() if key.startswith(f"{name}/")}
