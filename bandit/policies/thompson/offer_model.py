@@ -20,6 +20,7 @@ from bandit.models import BayesianLinear, BayesianLogistic
 from bandit.models.arrays import Float32Array
 from bandit.models.logistic import LOGISTIC_BLOCK
 from bandit.models.prior import Prior
+from bandit.models.rates_of_change import RatesOfChange
 from bandit.models.shared_design import SharedDesign, WeightDraws
 from bandit.policies.thompson.methods import LearningMethods
 from bandit.policies.thompson.offer_prior import RESPONSE_CENTER, ModelKind, weight_groups
@@ -35,6 +36,12 @@ FIRST_BLOCK = 500
 
 BINNED_EFFECTS_FROM = 10_000
 """Outcomes from which numeric facts have nonlinear effects; before that, their uncertainty would cost exploration."""
+
+RATES_PART = "rates/"
+"""The beginning of the names of arrays of rates of change in a state."""
+
+RATES_OF_WEIGHTS = tuple(RATES_PART + name for name in ("means", "looser", "sums", "evidence"))
+"""Those of the arrays that are of these weights, in this order."""
 
 TrainingBatches = Callable[[], Iterable[tuple[FloatArray, IntArray, FloatArray, FloatArray, FloatArray | None]]]
 """Yields the same (context columns (n, d), offers, responses or amounts, weights, times) at every call, in batches.
@@ -62,11 +69,16 @@ class OfferModel:
         amount_scale: AmountScale | None = None,
         starts: FloatArray | None = None,
         methods: LearningMethods | None = None,
+        declared_half_life: bool = False,
     ) -> None:
-        """Start from the prior; `starts` (1 + K,) are prior means of option columns, where they are not 0."""
+        """Start from the prior; `starts` (1 + K,) are prior means of option columns, where they are not 0.
+
+        With a declared half-life the contrasts' own is not estimated.
+        """
         self.kind: ModelKind = kind
         self.starts = starts
         self.methods = methods or LearningMethods()
+        self._declared_half_life = declared_half_life
         self.encoder = encoder
         self.amount_scale = amount_scale or AmountScale()
         offers = encoder.offers
@@ -87,6 +99,8 @@ class OfferModel:
         self.prior = Prior(groups, self._labels(active, self.design), self._center(self.design))
         make = BayesianLogistic if self.kind == "response" else BayesianLinear
         self.model: BayesianLogistic | BayesianLinear = make(self.prior.center, self.prior.variance)
+        if self.methods.memories:
+            self.model.rates = RatesOfChange(contrasts=not self._declared_half_life)
         self._next_estimate = FIRST_ESTIMATE
 
     def _labels(self, active: IntArray, design: SharedDesign) -> IntArray:
@@ -137,9 +151,21 @@ class OfferModel:
             self.n_learned += stop - start
             start = stop
             if self.n_learned >= self._next_estimate:
-                self.prior.estimate(self.model.weights, self._noise)
+                self._estimate_prior()
                 self.n_estimates += 1
                 self._next_estimate = max(int(self.n_learned * ESTIMATE_EVERY), self.n_learned + FIRST_ESTIMATE)
+
+    def _estimate_prior(self) -> None:
+        belief = self.model.weights
+        before = belief.mean.copy()
+        self.prior.estimate(belief, self._noise)
+        if self.model.rates is not None:
+            self.model.rates.replace_prior(belief.mean - before, self.prior.variance)
+
+    def pass_time(self, days: float) -> None:
+        """Move the belief by the rates of change that are known of it; without the method `memories`, nothing."""
+        if self.model.rates is not None:
+            self.model.rates.pass_time(days, self.model.weights, self.prior, self.n_learned, self._noise)
 
     def restate(
         self,
@@ -265,6 +291,8 @@ class OfferModel:
         places = self.design.places_after_growth(np.searchsorted(wanted, self.active), len(wanted))
         self.prior = self.prior.grown(self._labels(wanted, grown), self._center(grown))
         self.model.weights.grow(places, self.prior.center, self.prior.variance)
+        if self.model.rates is not None:
+            self.model.rates.grow(places, self.prior.center, self.prior.variance)
         self.active, self.design = wanted, grown
 
     # -- state -----------------------------------------------------------------------------------------------------
@@ -280,12 +308,16 @@ class OfferModel:
         if isinstance(self.model, BayesianLinear):
             meta |= {"shape": self.model.shape, "rate": self.model.rate}
         weights = self.model.weights
-        return meta, {
+        arrays: dict[str, NDArray[np.generic]] = {
             "active": self.active,
             "mean": weights.mean,
             "covariance": weights.covariance,
             "variances": self.prior.variances,
         }
+        if self.model.rates is not None:
+            meta["rates"], parts = self.model.rates.state()
+            arrays |= {f"{RATES_PART}{name}": array for name, array in parts.items()}
+        return meta, arrays
 
     def restore(self, meta: Mapping[str, object], arrays: Mapping[str, NDArray[np.generic]]) -> None:
         """Load a state; ValueError or KeyError where it does not fit these offers."""
@@ -309,6 +341,14 @@ class OfferModel:
         self.model.weights.assign(mean, covariance)
         if isinstance(self.model, BayesianLinear):
             self.model.shape, self.model.rate = _number(meta, "shape"), _number(meta, "rate")
+        if self.model.rates is not None and "rates" in meta:  # the state carried from another policy may have none
+            rates = meta["rates"]
+            if not isinstance(rates, dict):
+                raise TypeError("its rates of change are not a mapping")
+            parts = {
+                name.removeprefix(RATES_PART): array for name, array in arrays.items() if name.startswith(RATES_PART)
+            }
+            self.model.rates.restore(rates, parts, self.model.weights, self.prior.variance)
 
 
 def _number(meta: Mapping[str, object], key: str) -> float:
