@@ -12,6 +12,7 @@ from scipy.special import expit
 from bandit.domain import FloatArray
 from bandit.models.gaussian import Gaussian, solve_positive
 from bandit.models.prior import Prior
+from bandit.models.rates_of_change import RatesOfChange
 
 LOGISTIC_BLOCK = 128
 """Outcomes learned at once: within a block the mode is exact; larger ones cost more per outcome."""
@@ -34,6 +35,8 @@ class BayesianLogistic:
 
     def __init__(self, mean: FloatArray, variance: FloatArray) -> None:
         self.weights = Gaussian(mean, variance)
+        self.rates: RatesOfChange | None = None
+        """Sees every outcome before it is learned, where the weights move as time passes."""
 
     def update(
         self,
@@ -64,6 +67,8 @@ class BayesianLogistic:
         where it was learned, another y changes it by the difference. To first order this is the belief that
         learning the new outcome would have given.
         """
+        if self.rates is not None and self.rates.watches:
+            self.rates.correct(rows, change, self.weights.covariance)
         self.weights.shift(rows, change)
 
     def fit(self, batches: Batches, prior: Prior, rounds: int = 8, tolerance: float = 1e-3) -> None:
@@ -105,6 +110,8 @@ class BayesianLogistic:
         gain = belief.covariance @ row
         spread = float(gain @ row)
         start = float(row @ belief.mean) + offset
+        if self.rates is not None and self.rates.watches:
+            self.rates.see_one(row, gain, y, weight, offset, _sigmoid(start), float(belief.mean[0]))
         dual, low, high = 0.0, -weight, weight
         for _ in range(_STEPS):
             p = _sigmoid(start + spread * dual)
@@ -127,6 +134,8 @@ class BayesianLogistic:
         gain = rows @ belief.covariance
         kernel = gain @ rows.T
         start = rows @ belief.mean + offset
+        if self.rates is not None and self.rates.watches:
+            self.rates.see(rows, gain, y, weight, offset, start, float(belief.mean[0]))
         dual = self._mode(kernel, start, y, weight)
         p = expit(start + kernel @ dual)
         root = np.sqrt(np.maximum(weight * p * (1.0 - p), 1e-12))

@@ -39,7 +39,7 @@ from bandit.models.belief_transfer import TransferredBelief, recall, settled, tr
 from bandit.policies.state import pack
 from bandit.policies.thompson.belief_source import BeliefSource, SourceModel, option_matrix, weight_matrix
 from bandit.policies.thompson.new_options import NEW_OPTION_CHANCE, NewOptionStart, new_option_start
-from bandit.policies.thompson.offer_model import OfferModel
+from bandit.policies.thompson.offer_model import RATES_OF_WEIGHTS, OfferModel
 from bandit.policies.thompson.policy import ThompsonSampling
 from bandit.policies.thompson.reward_belief import CUSTOMER_DEVIATION, RewardBelief
 
@@ -173,7 +173,8 @@ def _model_state(
     if len(beliefs) > 1 or not _is_selection(matrices[0], newest.prior.variance, variance):
         belief = settled(belief, variance)
     meta, arrays = newest.state()
-    return meta, arrays | {
+    kept = {name: array for name, array in arrays.items() if name not in RATES_OF_WEIGHTS}
+    return meta, kept | {
         "active": model.active,
         "mean": belief.mean,
         "covariance": belief.covariance,

@@ -23,6 +23,7 @@ from bandit.models.belief_transfer import TransferredBelief, settled
 from bandit.models.logistic import LOGISTIC_BLOCK
 from bandit.models.moving_draws import MovingDraws
 from bandit.models.prior import Prior
+from bandit.models.rates_of_change import RatesOfChange
 from bandit.models.shared_design import SharedDesign, WeightDraws
 from bandit.policies.thompson.cross_learning import CrossLearning
 from bandit.policies.thompson.methods import LearningMethods
@@ -48,6 +49,11 @@ BINNED_EFFECTS_FROM = 10_000
 
 FIT_ROUNDS = 6
 """Most rounds in which `fit` looks for crosses."""
+RATES_PART = "rates/"
+"""The beginning of the names of arrays of rates of change in a state."""
+
+RATES_OF_WEIGHTS = tuple(RATES_PART + name for name in ("means", "looser", "sums", "evidence"))
+"""Those of the arrays that are of these weights, in this order."""
 
 TrainingBatches = Callable[[], Iterable[tuple[FloatArray, IntArray, FloatArray, FloatArray, FloatArray | None]]]
 """Yields the same (context columns (n, d), offers, responses or amounts, weights, times) at every call, in batches.
@@ -76,15 +82,18 @@ class OfferModel:
         starts: FloatArray | None = None,
         methods: LearningMethods | None = None,
         draws: MovingDraws | None = None,
+        declared_half_life: bool = False,
     ) -> None:
         """Start from the prior; `starts` (1 + K,) are prior means of option columns, where they are not 0.
 
-        `draws` are draws that move with the belief, where they are wanted.
+        `draws` are draws that move with the belief, where they are wanted. With a declared half-life the contrasts' own
+        is not estimated.
         """
         self.kind: ModelKind = kind
         self.starts = starts
         self.methods = methods or LearningMethods()
         self._draws = draws
+        self._declared_half_life = declared_half_life
         self.encoder = encoder
         self.amount_scale = amount_scale or AmountScale()
         offers = encoder.offers
@@ -113,6 +122,8 @@ class OfferModel:
         if self._draws is not None:
             self._draws.stale = True
             self.model.weights.draws = self._draws
+        if self.methods.memories:
+            self.model.rates = RatesOfChange(contrasts=not self._declared_half_life)
         self._next_estimate = FIRST_ESTIMATE
 
     def _design(self, n_context: int) -> SharedDesign:
@@ -176,7 +187,7 @@ class OfferModel:
             self.n_learned += stop - start
             start = stop
             if self.n_learned >= self._next_estimate:
-                self.prior.estimate(self.model.weights, self._noise)
+                self._estimate_prior()
                 self.n_estimates += 1
                 self._next_estimate = max(int(self.n_learned * ESTIMATE_EVERY), self.n_learned + FIRST_ESTIMATE)
             if self.crosses is not None and self.crosses.is_due(self.n_learned):
@@ -202,7 +213,21 @@ class OfferModel:
         whole = TransferredBelief(found.mean, found.covariance, np.ones(len(found.mean), dtype=np.bool_))
         whole = settled(whole, self.prior.variance)
         self.model.weights.assign(whole.mean, whole.covariance)
+        if self.model.rates is not None:
+            self.model.rates.restart(self.model.weights, self.prior.variance)
         return True
+
+    def _estimate_prior(self) -> None:
+        belief = self.model.weights
+        before = belief.mean.copy()
+        self.prior.estimate(belief, self._noise)
+        if self.model.rates is not None:
+            self.model.rates.replace_prior(belief.mean - before, self.prior.variance)
+
+    def pass_time(self, days: float) -> None:
+        """Move the belief by the rates of change that are known of it; without the method `memories`, nothing."""
+        if self.model.rates is not None:
+            self.model.rates.pass_time(days, self.model.weights, self.prior, self.n_learned, self._noise)
 
     def restate(
         self,
@@ -370,6 +395,8 @@ class OfferModel:
         places = self.design.places_after_growth(np.searchsorted(wanted, self.active), len(wanted))
         self.prior = self.prior.grown(self._labels(wanted, grown), self._center(grown))
         self.model.weights.grow(places, self.prior.center, self.prior.variance)
+        if self.model.rates is not None:
+            self.model.rates.grow(places, self.prior.center, self.prior.variance)
         self.active, self.design = wanted, grown
 
     # -- state -----------------------------------------------------------------------------------------------------
@@ -385,7 +412,7 @@ class OfferModel:
         if isinstance(self.model, BayesianLinear):
             meta |= {"shape": self.model.shape, "rate": self.model.rate}
         weights = self.model.weights
-        return meta, {
+        arrays: dict[str, NDArray[np.generic]] = {
             "active": self.active,
             "mean": weights.mean,
             "covariance": weights.covariance,
@@ -393,6 +420,10 @@ class OfferModel:
             **({} if weights.draws is None else weights.draws.state()),
             **({} if self.crosses is None else self.crosses.state()),
         }
+        if self.model.rates is not None:
+            meta["rates"], parts = self.model.rates.state()
+            arrays |= {f"{RATES_PART}{name}": array for name, array in parts.items()}
+        return meta, arrays
 
     def restore(self, meta: Mapping[str, object], arrays: Mapping[str, NDArray[np.generic]]) -> None:
         """Load a state; ValueError or KeyError where it does not fit these offers."""
@@ -422,6 +453,14 @@ class OfferModel:
             self._draws = self.model.weights.draws = MovingDraws.restored(self._draws.count, size, arrays)
         if isinstance(self.model, BayesianLinear):
             self.model.shape, self.model.rate = _number(meta, "shape"), _number(meta, "rate")
+        if self.model.rates is not None and "rates" in meta:  # the state carried from another policy may have none
+            rates = meta["rates"]
+            if not isinstance(rates, dict):
+                raise TypeError("its rates of change are not a mapping")
+            parts = {
+                name.removeprefix(RATES_PART): array for name, array in arrays.items() if name.startswith(RATES_PART)
+            }
+            self.model.rates.restore(rates, parts, self.model.weights, self.prior.variance)
 
 
 def _number(meta: Mapping[str, object], key: str) -> float:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bandit.catalogue import Catalogue
 from bandit.catalogue.file_tables import window_microseconds
-from bandit.domain import FloatArray, Log, LoggedBatch, Outcomes, Progress
+from bandit.domain import MICROSECONDS, FloatArray, Log, LoggedBatch, Outcomes, Progress
 from bandit.encoding.binned_effects import BinnedEffects, fit_binned_effects
 from bandit.encoding.encoder import Encoder
 from bandit.encoding.scales import UNKNOWN_SCALE, FactScale, ScaleMoments, declared_scales, fit_scales
@@ -27,6 +28,11 @@ SCALES_FITTED_AT = (1, 2, 4, 8, 16, 32, 64, 128, 256, WARMUP_OUTCOMES)
 
 DECAY_STEP = 0.02
 """Least share that a step of decay forgets: each solves a D x D system."""
+
+DAY = 86_400 * MICROSECONDS
+
+MOVE_STEP = DAY // 4
+"""Least time by which a belief is moved at once, in microseconds; a longer batch is learned day by day."""
 
 SCALE_ROWS = 20_000
 """Decisions of a log to which `fit` fits the scales."""
@@ -61,6 +67,7 @@ class OnlineLearning:
         self._pairs, self._personal = pairs, personal
         self._half_life = _microseconds(half_life)
         self._decayed_until: int | None = None
+        self._moved_until: int | None = None
         self._starts: FloatArray | None = None
         self._unscaled: dict[str, ScaleMoments] = {}
         self.version = 0
@@ -90,6 +97,7 @@ class OnlineLearning:
             methods=self.methods,
             # Of the state alone, so that every logged decision can be recomputed; never the same numbers again.
             draws=MovingDraws(self._n_draws, np.random.default_rng([_SEED, self.version])) if self._n_draws else None,
+            declared_half_life=self._half_life is not None,
         )
 
     @property
@@ -122,6 +130,7 @@ class OnlineLearning:
     def _learn_again(self, kept: Outcomes) -> None:
         """Fit the scales to all outcomes kept, and learn these from the prior: their joint mode, however batched."""
         self.belief = self._belief_scaled_to(kept)
+        self._moved_until = None
         self._learn(kept)
 
     def _belief_scaled_to(self, kept: Outcomes) -> RewardBelief:
@@ -130,6 +139,19 @@ class OnlineLearning:
         return self._new_belief(scales, self._amount_scale(kept), effects)
 
     def _learn(self, outcomes: Outcomes) -> None:
+        if self._moved_until is None or not self.methods.memories or not len(outcomes.time):
+            if self.methods.memories and len(outcomes.time):
+                self._moved_until = int(outcomes.time.max())
+            self._learn_part(outcomes)
+            return
+        for part in _runs(outcomes, self._moved_until):
+            newest = int(part.time.max())
+            if newest - self._moved_until >= MOVE_STEP:
+                self.belief.pass_time((newest - self._moved_until) / DAY)
+                self._moved_until = newest
+            self._learn_part(part)
+
+    def _learn_part(self, outcomes: Outcomes) -> None:
         self._decay(outcomes)
         if self._unscaled:
             self._scale(outcomes)
@@ -167,9 +189,10 @@ class OnlineLearning:
         self._warmup = None
         self.version += 1
         half_life = self._half_life
-        if half_life is not None:
-            self._decayed_until = max(int(batch.time.max()) for batch in log.batches())
-        newest = self._decayed_until or 0
+        if half_life is not None or self.methods.memories:
+            newest = max((int(batch.time.max()) for batch in log.batches() if len(batch.time)), default=0)
+            self._decayed_until = None if half_life is None else newest
+            self._moved_until = newest
 
         def weight(batch: LoggedBatch) -> FloatArray:
             if half_life is None:
@@ -220,7 +243,8 @@ class OnlineLearning:
     @property
     def clock(self) -> dict[str, object]:
         """The number of updates and the time up to which the belief has decayed, under the format's keys."""
-        return {"version": self.version, "faded": self._decayed_until}
+        moved = {"moved": self._moved_until} if self.methods.memories else {}
+        return {"version": self.version, "faded": self._decayed_until, **moved}
 
     def untrained_belief(self, scales: FactScales, starts: FloatArray | None) -> RewardBelief:
         """Return an untrained belief of these settings with other scales and prior means of option columns."""
@@ -251,6 +275,9 @@ class OnlineLearning:
             n_draws=self._n_draws,
         )
         fresh._half_life = self._half_life
+        if self.methods.memories:
+            moved = meta.get("moved")
+            fresh._moved_until = None if moved is None else int(str(moved))
         known = FactScales.from_meta(meta)
         if not known.unscaled.keys() <= self.catalogue.facts.keys():
             raise ValueError("its facts without a scale are of another context")
@@ -260,12 +287,24 @@ class OnlineLearning:
         fresh.belief.restore(meta, arrays)
         fresh.version = int(str(meta["version"]))
         fresh._decayed_until = None if meta["faded"] is None else int(str(meta["faded"]))
-        if not (0 <= fresh.version < _MAX_COUNT and abs(fresh._decayed_until or 0) < _MAX_COUNT):
+        clocks = (fresh._decayed_until or 0, fresh._moved_until or 0)
+        if not (0 <= fresh.version < _MAX_COUNT and max(map(abs, clocks)) < _MAX_COUNT):
             raise ValueError("its counts are out of range")
         fresh._warmup = None
         if "warmup" in meta:
             fresh._warmup = Warmup.restore(WARMUP_OUTCOMES, self.catalogue, meta["warmup"], parts_of("warmup", arrays))
         return fresh
+
+
+def _runs(outcomes: Outcomes, since: int) -> list[Outcomes]:
+    """Return outcomes in parts, one for each day that the newest time up to then falls into."""
+    if len(outcomes) == 1:
+        return [outcomes]
+    day = np.maximum.accumulate(np.maximum(outcomes.time, since)) // DAY
+    bounds = [0, *(np.flatnonzero(day[1:] != day[:-1]) + 1).tolist(), len(outcomes)]
+    if len(bounds) == 2:
+        return [outcomes]
+    return [outcomes.take(slice(start, stop)) for start, stop in pairwise(bounds)]
 
 
 def _starts_of(arrays: Mapping[str, NDArray[np.generic]], size: int) -> FloatArray | None:

@@ -68,11 +68,13 @@ class RewardBelief:
         starts: FloatArray | None = None,
         methods: LearningMethods | None = None,
         draws: MovingDraws | None = None,
+        declared_half_life: bool = False,
     ) -> None:
         """Start from the prior; `amount_scale` standardises amounts: log revenue, or raw rewards.
 
         `starts` (1 + K,) are prior means of the effects of option columns in `main`, where they are not 0. `draws` are
-        draws of the weights of `main` that move with the belief, where they are wanted.
+        draws of the weights of `main` that move with the belief, where they are wanted. With a declared half-life that
+        of the contrasts is not estimated.
         """
         self.catalogue = catalogue
         self.encoder = encoder
@@ -81,11 +83,16 @@ class RewardBelief:
         # With more offers, `OfferSearch` applies the constraints dimension by dimension.
         self.constraints = monotone_constraints(catalogue) if catalogue.n_offers <= MAX_DENSE_OFFERS else ()
         if self._raw_reward:
-            self.main = OfferModel("amount", encoder, pairs, amount_scale, starts, self.methods, draws)
+            self.main = OfferModel(
+                "amount", encoder, pairs, amount_scale, starts, self.methods, draws, declared_half_life
+            )
         else:
-            self.main = OfferModel("response", encoder, pairs, starts=starts, methods=self.methods, draws=draws)
-        money = catalogue.objective.kind in {"revenue", "profit"}
-        self.amount = OfferModel("revenue", encoder, False, amount_scale, methods=self.methods) if money else None
+            self.main = OfferModel("response", encoder, pairs, None, starts, self.methods, draws, declared_half_life)
+        self.amount: OfferModel | None = None
+        if catalogue.objective.kind in {"revenue", "profit"}:
+            self.amount = OfferModel(
+                "revenue", encoder, False, amount_scale, None, self.methods, None, declared_half_life
+            )
         owner = np.concatenate([[0], encoder.offers.owner + 1]).astype(np.int64)
         deviation = np.full(int(owner.max()) + 1, CUSTOMER_DEVIATION)
         # A raw reward has no logit that customers' effects could be added to.
@@ -242,6 +249,11 @@ class RewardBelief:
             model.decay(kept)
         if self.customer_effects is not None:
             self.customer_effects.decay(kept)
+
+    def pass_time(self, days: float) -> None:
+        """Move the models by the rates of change that are known of each; the customers' own effects stay."""
+        for model in self.models().values():
+            model.pass_time(days)
 
     def fit(self, log: Log, weight: Callable[[LoggedBatch], FloatArray], progress: Progress | None) -> None:
         """Learn a whole log at once, to convergence; `weight` returns the weight of each decision."""
