@@ -44,6 +44,15 @@ class LevelRates:
         self._started = False
         # Sums over the outcomes since the last observation: count, curvature, residual, curvature x level; and days.
         self._count = self._information = self._residual = self._weighted = self._days = 0.0
+        self._last = (0.0, 0.0)
+
+    @property
+    def half_life(self) -> float:
+        """The days after which an observation of the level counts half, infinite where the level stands still."""
+        days, gain = self._last
+        if not self.chosen or not 0.0 < gain < 1.0:
+            return np.inf
+        return float(days * np.log(2.0) / -np.log1p(-gain))
 
     @property
     def variance_a_day(self) -> float:
@@ -71,6 +80,7 @@ class LevelRates:
 
     def _observe(self, noise: float) -> float:
         """Filter one observation of the level, choose the rate, and return the variance that the choice adds."""
+        days = self._days
         seen, variance = (self._weighted + self._residual) / self._information, 1.0 / self._information
         if self._started:
             before = self._variance + self.rates * self._days
@@ -87,12 +97,13 @@ class LevelRates:
         self._count = self._information = self._residual = self._weighted = self._days = 0.0
         earlier = self.chosen
         self.chosen = chosen_rate(self._evidence, earlier)
+        self._last = days, float(self._variance[self.chosen] / variance)
         # What the filter of the new rate is less sure of than that of the earlier one.
         return max(0.0, float(self._variance[self.chosen] - self._variance[earlier]))
 
     def state(self) -> tuple[dict[str, object], dict[str, NDArray[np.generic]]]:
         """Return plain values and arrays, for `restore`."""
-        sums = [self._count, self._information, self._residual, self._weighted, self._days]
+        sums = [self._count, self._information, self._residual, self._weighted, self._days, *self._last]
         meta: dict[str, object] = {"level": self.chosen, "started": self._started}
         return meta, {
             "level": np.stack([self._mean, self._variance, self._evidence]),
@@ -102,10 +113,11 @@ class LevelRates:
     def restore(self, meta: Mapping[str, object], arrays: Mapping[str, NDArray[np.generic]]) -> None:
         """Load a state; ValueError or KeyError where it is not one of these rates."""
         table = finite(arrays["level"], (3, len(self.rates)))
-        sums = finite(arrays["level_sums"], (5,))
+        sums = finite(arrays["level_sums"], (7,))
         self.chosen, self._started = place_of(meta["level"], len(self.rates)), bool(meta["started"])
         self._mean, self._variance, self._evidence = table
-        self._count, self._information, self._residual, self._weighted, self._days = sums.tolist()
+        self._count, self._information, self._residual, self._weighted, self._days, *last = sums.tolist()
+        self._last = (last[0], last[1])
 
 
 def chosen_rate(evidence: FloatArray, present: int) -> int:

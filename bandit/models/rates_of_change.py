@@ -39,6 +39,11 @@ class RatesOfChange:
         """The estimated half-life of the contrasts in days, infinite where nothing moves."""
         return np.inf if self.contrasts is None else self.contrasts.half_life
 
+    @property
+    def moves(self) -> bool:
+        """Whether the level or the contrasts have been found to move."""
+        return self.level.chosen > 0 or (self.contrasts is not None and self.contrasts.chosen > 0)
+
     # -- outcomes --------------------------------------------------------------------------------------------------
 
     def see_one(
@@ -100,11 +105,7 @@ class RatesOfChange:
 
     def pass_time(self, days: float, belief: Gaussian, prior: Prior, n_learned: int, noise: float = 1.0) -> None:
         """Move a belief by what is known of its rates; `noise` is the unit of the belief's covariance."""
-        gained = self.level.step(days, noise)
-        if gained > 0.0:
-            added = np.zeros(belief.size)
-            added[0] = gained
-            belief.evolve(np.ones(belief.size), prior.center, added)
+        self._move_level(self.level.step(days, noise), belief, float(prior.variance[0]))
         if self.contrasts is not None:
             self.contrasts.step(days, self._count, belief, prior)
         elif n_learned >= RATES_FROM:
@@ -112,6 +113,20 @@ class RatesOfChange:
             if self._with_contrasts:
                 self.contrasts = ContrastRates(belief, prior.variance)
         self._count = 0
+
+    @staticmethod
+    def _move_level(gained: float, belief: Gaussian, widest: float) -> None:
+        """Add to the level's variance, at most half of what it lacks to its prior's, `widest`.
+
+        As a step towards the prior that leaves the mean: then no direction becomes wider than the prior's.
+        """
+        room = widest - float(belief.covariance[0, 0])
+        if gained <= 0.0 or room <= 0.0:
+            return
+        share = min(gained / room, 0.5)
+        kept, added = np.ones(belief.size), np.zeros(belief.size)
+        kept[0], added[0] = np.sqrt(1.0 - share), share * widest
+        belief.evolve(kept, belief.mean, added)
 
     def replace_prior(self, moved: FloatArray, variance: FloatArray) -> None:
         """Follow a change of the prior's variances to `variance` (D,) that moved the belief's mean by `moved` (D,)."""

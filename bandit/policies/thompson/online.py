@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bandit.catalogue import Catalogue
 from bandit.catalogue.file_tables import window_microseconds
-from bandit.domain import MICROSECONDS, FloatArray, Log, LoggedBatch, Outcomes, Progress
+from bandit.domain import FloatArray, Log, LoggedBatch, Outcomes, Progress
 from bandit.encoding.binned_effects import BinnedEffects, fit_binned_effects
 from bandit.encoding.encoder import Encoder
 from bandit.encoding.scales import UNKNOWN_SCALE, FactScale, ScaleMoments, declared_scales, fit_scales
@@ -20,7 +19,8 @@ from bandit.policies.state import parts_of
 from bandit.policies.thompson.fact_scales import FactScales
 from bandit.policies.thompson.methods import LearningMethods
 from bandit.policies.thompson.offer_model import AmountScale, has_revenue
-from bandit.policies.thompson.reward_belief import RewardBelief
+from bandit.policies.thompson.reward_belief import FIT_PASSES, FIT_ROWS, RewardBelief
+from bandit.policies.thompson.time_steps import DAY, MOVE_STEP, daily_parts, ordered_batches, time_span
 from bandit.policies.warmup import WARMUP_OUTCOMES, Warmup
 
 SCALES_FITTED_AT = (1, 2, 4, 8, 16, 32, 64, 128, 256, WARMUP_OUTCOMES)
@@ -28,11 +28,6 @@ SCALES_FITTED_AT = (1, 2, 4, 8, 16, 32, 64, 128, 256, WARMUP_OUTCOMES)
 
 DECAY_STEP = 0.02
 """Least share that a step of decay forgets: each solves a D x D system."""
-
-DAY = 86_400 * MICROSECONDS
-
-MOVE_STEP = DAY // 4
-"""Least time by which a belief is moved at once, in microseconds; a longer batch is learned day by day."""
 
 SCALE_ROWS = 20_000
 """Decisions of a log to which `fit` fits the scales."""
@@ -144,7 +139,7 @@ class OnlineLearning:
                 self._moved_until = int(outcomes.time.max())
             self._learn_part(outcomes)
             return
-        for part in _runs(outcomes, self._moved_until):
+        for part in daily_parts(outcomes, self._moved_until):
             newest = int(part.time.max())
             if newest - self._moved_until >= MOVE_STEP:
                 self.belief.pass_time((newest - self._moved_until) / DAY)
@@ -180,7 +175,11 @@ class OnlineLearning:
             self.belief.decay(kept)
 
     def fit(self, log: Log, progress: Progress | None) -> None:
-        """Learn a whole log at once, replacing what was learned before; InputError for an empty log."""
+        """Learn a whole log at once, replacing what was learned before; InputError for an empty log.
+
+        Under the method `memories` the log is first learned in order of time: where it shows that the market moves, the
+        belief about its end is the result, each block of outcomes at its exact mode. Otherwise all are learned at once.
+        """
         if not log.n:
             raise InputError("the log has no decisions; fit a policy on a log that has some")
         first = next(iter(log.batches(SCALE_ROWS))).outcomes()
@@ -189,10 +188,17 @@ class OnlineLearning:
         self._warmup = None
         self.version += 1
         half_life = self._half_life
-        if half_life is not None or self.methods.memories:
-            newest = max((int(batch.time.max()) for batch in log.batches() if len(batch.time)), default=0)
-            self._decayed_until = None if half_life is None else newest
+        newest = 0
+        if self.methods.memories or half_life is not None:
+            oldest, newest = time_span(log)
             self._moved_until = newest
+            if self.methods.memories and newest - oldest >= MOVE_STEP:
+                self._learn_in_order(log, oldest)
+                progress = _after_a_pass(progress, self.belief.moves)
+                if self.belief.moves:
+                    return
+                self.belief = self._belief_scaled_to(first)
+            self._decayed_until = None if half_life is None else newest
 
         def weight(batch: LoggedBatch) -> FloatArray:
             if half_life is None:
@@ -200,6 +206,13 @@ class OnlineLearning:
             return np.asarray(0.5 ** ((newest - batch.time) / half_life))
 
         self.belief.fit(log, weight, progress)
+        self.belief.settle()
+
+    def _learn_in_order(self, log: Log, oldest: int) -> None:
+        """Learn a log in order of time, and with it how fast the market moves."""
+        self._decayed_until, self._moved_until = None, oldest
+        for batch in ordered_batches(log, FIT_ROWS):
+            self._learn(batch.outcomes())
         self.belief.settle()
 
     # -- scales ----------------------------------------------------------------------------------------------------
@@ -296,15 +309,13 @@ class OnlineLearning:
         return fresh
 
 
-def _runs(outcomes: Outcomes, since: int) -> list[Outcomes]:
-    """Return outcomes in parts, one for each day that the newest time up to then falls into."""
-    if len(outcomes) == 1:
-        return [outcomes]
-    day = np.maximum.accumulate(np.maximum(outcomes.time, since)) // DAY
-    bounds = [0, *(np.flatnonzero(day[1:] != day[:-1]) + 1).tolist(), len(outcomes)]
-    if len(bounds) == 2:
-        return [outcomes]
-    return [outcomes.take(slice(start, stop)) for start, stop in pairwise(bounds)]
+def _after_a_pass(progress: Progress | None, last: bool) -> Progress | None:
+    """Report one pass over a log, or all where it was the last; return what reports the passes after it."""
+    if progress is None:
+        return None
+    most = FIT_PASSES + 1
+    progress(most if last else 1, most)
+    return lambda done, passes: progress(done + 1, passes + 1)
 
 
 def _starts_of(arrays: Mapping[str, NDArray[np.generic]], size: int) -> FloatArray | None:

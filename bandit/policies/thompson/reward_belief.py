@@ -255,6 +255,11 @@ class RewardBelief:
         for model in self.models().values():
             model.pass_time(days)
 
+    @property
+    def moves(self) -> bool:
+        """Whether the level or the contrasts of a model have been found to move."""
+        return any(model.model.rates is not None and model.model.rates.moves for model in self.models().values())
+
     def fit(self, log: Log, weight: Callable[[LoggedBatch], FloatArray], progress: Progress | None) -> None:
         """Learn a whole log at once, to convergence; `weight` returns the weight of each decision."""
         done = 0
