@@ -72,7 +72,8 @@ class FactFile(_Strict, frozen=True):
         float | None,
         Meta(
             description="What is subtracted from a numeric fact before a model sees it; by default the mean of "
-            "the first 500 outcomes. Needs `scale` as well.",
+            "the first 500 outcomes. Needs `scale` as well. A fact that is transformed has its center and scale from "
+            "the transformed values instead.",
             examples=[30.0],
         ),
     ] = None
@@ -82,6 +83,16 @@ class FactFile(_Strict, frozen=True):
             description="What a numeric fact is divided by before a model sees it, above 0; by default the standard "
             "deviation of the first 500 outcomes. Needs `center` as well.",
             examples=[20.0],
+        ),
+    ] = None
+    transform: Annotated[
+        Literal["none", "log", "rank", "auto"] | None,
+        Meta(
+            description='How Thompson sampling transforms a numeric fact before it is standardised: "log" is the '
+            'signed logarithm, for money, counts and days, "rank" the normal score of the value\'s rank, "none" leaves '
+            'it as it is, and "auto" chooses one of the three from the first 500 outcomes: the one after which the '
+            "values are most nearly normal.",
+            examples=["log"],
         ),
     ] = None
 

@@ -134,7 +134,7 @@ def _carried_starts(target: ThompsonSampling, sources: Sequence[BeliefSource]) -
 def _load(target: ThompsonSampling, sources: Sequence[BeliefSource], starts: FloatArray) -> None:
     """Load into the target the state that the sources give it, with these prior means of option columns."""
     first = sources[0].policy.online
-    scales = first.fact_scales.translated(sources[0].names)
+    scales = first.fact_scales.translated(sources[0].names, target.online.default_transform)
     meta, arrays = first.clock | scales.to_meta(), dict[str, NDArray[np.generic]]()
     if starts.any():
         arrays["starts"] = starts
