@@ -72,8 +72,8 @@ class FactFile(_Strict, frozen=True):
         float | None,
         Meta(
             description="What is subtracted from a numeric fact before a model sees it; by default the mean of "
-            "the first 500 outcomes. Needs `scale` as well. A fact that is transformed has its center and scale from "
-            "the transformed values instead.",
+            "the first 500 outcomes. Needs `scale` as well. A fact with both stays as it is, unless a `transform` is "
+            "declared: then center and scale are those of the transformed values.",
             examples=[30.0],
         ),
     ] = None
@@ -90,8 +90,8 @@ class FactFile(_Strict, frozen=True):
         Meta(
             description='How Thompson sampling transforms a numeric fact before it is standardised: "log" is the '
             'signed logarithm, for money, counts and days, "rank" the normal score of the value\'s rank, "none" leaves '
-            'it as it is, and "auto" chooses one of the three from the first 500 outcomes: the one after which the '
-            "values are most nearly normal.",
+            'it as it is, and "auto", the default without `center` and `scale`, chooses the one of the three after '
+            "which the values of the first 500 outcomes are most nearly normal.",
             examples=["log"],
         ),
     ] = None

@@ -174,14 +174,14 @@ def _rank_shape(distinct: FloatArray, scores: FloatArray) -> RankShape | None:
 
 
 def transform_of(fact: Fact, otherwise: Transform) -> Transform:
-    """Return the transform of a numeric fact: as declared, else `otherwise`."""
-    return fact.transform or otherwise
+    """Return the transform of a numeric fact: as declared, none where its scale is declared, else `otherwise`."""
+    return fact.transform or (otherwise if fact.center is None else "none")
 
 
 def fit_shapes(catalogue: Catalogue, contexts: Contexts, otherwise: Transform) -> dict[str, FactShape]:
     """Return the transforms of the numeric facts that have one, from their values in these contexts.
 
-    `otherwise` is the transform of facts for which the catalogue declares none.
+    `otherwise` is the transform of facts for which the catalogue declares neither a transform nor a scale.
     """
     shapes: dict[str, FactShape] = {}
     for name, fact in catalogue.facts.items():

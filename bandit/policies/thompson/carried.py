@@ -36,6 +36,7 @@ from bandit.encoding.column_keys import (
     translated,
 )
 from bandit.models.belief_transfer import TransferredBelief, recall, settled, transfer
+from bandit.models.tail_weights import ANY_OFFER_NUMBER
 from bandit.policies.state import pack
 from bandit.policies.thompson.belief_source import BeliefSource, SourceModel, option_matrix, weight_matrix
 from bandit.policies.thompson.new_options import NEW_OPTION_CHANCE, NewOptionStart, new_option_start
@@ -173,6 +174,8 @@ def _model_state(
     if len(beliefs) > 1 or not _is_selection(matrices[0], newest.prior.variance, variance):
         belief = settled(belief, variance)
     meta, arrays = newest.state()
+    if "tail_offer" in arrays:  # offers have other numbers in the target's catalogue
+        arrays["tail_offer"] = np.full_like(arrays["tail_offer"], ANY_OFFER_NUMBER)
     return meta, arrays | {
         "active": model.active,
         "mean": belief.mean,

@@ -21,6 +21,8 @@ from bandit.models.arrays import Float32Array
 from bandit.models.logistic import LOGISTIC_BLOCK
 from bandit.models.prior import Prior
 from bandit.models.shared_design import SharedDesign, WeightDraws
+from bandit.models.tail_weights import RememberedWeights, tail_weights
+from bandit.policies.thompson.amount_fit import TrainingBatches, fit_amounts
 from bandit.policies.thompson.methods import LearningMethods
 from bandit.policies.thompson.offer_prior import RESPONSE_CENTER, ModelKind, weight_groups
 
@@ -35,12 +37,6 @@ FIRST_BLOCK = 500
 
 BINNED_EFFECTS_FROM = 10_000
 """Outcomes from which numeric facts have nonlinear effects; before that, their uncertainty would cost exploration."""
-
-TrainingBatches = Callable[[], Iterable[tuple[FloatArray, IntArray, FloatArray, FloatArray, FloatArray | None]]]
-"""Yields the same (context columns (n, d), offers, responses or amounts, weights, times) at every call, in batches.
-
-Weights (n,) are those of age, and `times` (n,) how many outcomes each stands for, None where each is one.
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +84,8 @@ class OfferModel:
         make = BayesianLogistic if self.kind == "response" else BayesianLinear
         self.model: BayesianLogistic | BayesianLinear = make(self.prior.center, self.prior.variance)
         self._next_estimate = FIRST_ESTIMATE
+        # Not for raw rewards: where most are 0, the few that are not are no outliers.
+        self.remembered = RememberedWeights() if self.methods.robust and self.kind == "revenue" else None
 
     def _labels(self, active: IntArray, design: SharedDesign) -> IntArray:
         return design.labels(self._owner, self.encoder.context_group[active], len(self.encoder.context_groups))
@@ -133,13 +131,26 @@ class OfferModel:
                     LOGISTIC_BLOCK if self.n_learned else FIRST_BLOCK,
                 )
             else:
-                self.model.update(rows, self._scaled(y[part]), None if weight is None else weight[part])
+                tails = self._tails(rows, offer[part], y[part])
+                self.model.update(rows, self._scaled(y[part]), None if weight is None else weight[part], tails)
             self.n_learned += stop - start
             start = stop
             if self.n_learned >= self._next_estimate:
                 self.prior.estimate(self.model.weights, self._noise)
                 self.n_estimates += 1
                 self._next_estimate = max(int(self.n_learned * ESTIMATE_EVERY), self.n_learned + FIRST_ESTIMATE)
+
+    def _tails(self, rows: FloatArray, offer: IntArray, y: FloatArray) -> FloatArray | None:
+        """Return the robust weights of new amounts (n,), and remember those below 1; None where all are 1."""
+        if self.remembered is None or not isinstance(self.model, BayesianLinear):
+            return None
+        scaled = self._scaled(y)
+        if self.n_learned:
+            tails = tail_weights(self.model.predictive_squares(rows, scaled))
+        else:
+            tails = self.model.joint_tails(rows, scaled)
+        self.remembered.add(offer, y, tails)
+        return None if (tails == 1.0).all() else tails
 
     def restate(
         self,
@@ -164,7 +175,8 @@ class OfferModel:
     ) -> None:
         """Remove amounts learned before, with this `weight`."""
         if len(offer) and isinstance(self.model, BayesianLinear):
-            self.model.retract(self._rows(contexts, offer), self._scaled(previous_y), weight)
+            tails = None if self.remembered is None else self.remembered.take(offer, previous_y)
+            self.model.retract(self._rows(contexts, offer), self._scaled(previous_y), weight, tails)
 
     def decay(self, kept: float) -> None:
         """Move the belief towards the prior, keeping a share of what was learned."""
@@ -186,9 +198,7 @@ class OfferModel:
         if isinstance(self.model, BayesianLogistic):
             self.model.fit(lambda: self._weighted_rows(batches, progress), self.prior, passes)
         else:
-            for contexts, offer, y, weight, times in batches():
-                root = np.sqrt(weight)  # an outcome of weight w is one whose noise is 1 / sqrt(w) as large
-                self.model.update(root[:, None] * self._rows(contexts, offer), root * self._scaled(y), times)
+            fit_amounts(self.model, batches, self._rows, self._scaled, self.remembered)
             if n >= FIRST_ESTIMATE:
                 self.prior.estimate(self.model.weights, self._noise, rounds=10)
         self.n_learned = n
@@ -285,6 +295,7 @@ class OfferModel:
             "mean": weights.mean,
             "covariance": weights.covariance,
             "variances": self.prior.variances,
+            **({} if self.remembered is None else self.remembered.state()),
         }
 
     def restore(self, meta: Mapping[str, object], arrays: Mapping[str, NDArray[np.generic]]) -> None:
@@ -309,6 +320,8 @@ class OfferModel:
         self.model.weights.assign(mean, covariance)
         if isinstance(self.model, BayesianLinear):
             self.model.shape, self.model.rate = _number(meta, "shape"), _number(meta, "rate")
+        if self.remembered is not None:
+            self.remembered = RememberedWeights.restored(arrays)
 
 
 def _number(meta: Mapping[str, object], key: str) -> float:

@@ -15,6 +15,7 @@ from bandit.encoding.encoder import Encoder
 from bandit.encoding.scales import UNKNOWN_SCALE, FactScale, ScaleMoments, declared_scales, fit_scales
 from bandit.encoding.shapes import FactShape, Transform, ValueSample, fit_shapes, transform_of
 from bandit.errors import CatalogueError, InputError, PolicyError
+from bandit.models.tail_weights import without_tails
 from bandit.policies.thompson.fact_scales import FactScales
 from bandit.policies.thompson.methods import LearningMethods
 from bandit.policies.thompson.offer_model import AmountScale, has_revenue
@@ -195,6 +196,8 @@ class OnlineLearning:
             amounts = np.log(kept.revenue[has_revenue(kept.revenue, kept.converted)])
         if not len(amounts):
             return AmountScale(self._default_center())
+        if self.methods.robust and self.catalogue.objective.kind != "reward":
+            amounts = without_tails(amounts)
         spread = float(amounts.std())
         # One or two amounts give a center but no spread.
         return AmountScale(float(amounts.mean()), spread if len(amounts) > 2 and spread > 0.0 else 1.0)

@@ -97,8 +97,11 @@ def test_a_declared_transform_holds_with_and_without_the_method(transform, kind)
         assert isinstance(shapes(trained(shop(transform=transform), methods=methods))["spend"], kind)
 
 
-def test_a_fact_declared_as_it_is_stays_so():
+def test_a_fact_declared_as_it_is_or_with_its_scale_stays_so():
+    """The control: with both, the declared transform wins."""
     assert "spend" not in shapes(trained(shop(transform="none")))
+    assert "spend" not in shapes(trained(shop(center=300.0, scale=500.0)))
+    assert "spend" in shapes(trained(shop(center=300.0, scale=500.0, transform="auto")))
 
 
 @pytest.mark.parametrize("transform", ["none", "log", "rank", "auto"])
