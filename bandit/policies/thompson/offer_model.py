@@ -25,6 +25,8 @@ from bandit.models.moving_draws import MovingDraws
 from bandit.models.prior import Prior
 from bandit.models.rates_of_change import RatesOfChange
 from bandit.models.shared_design import SharedDesign, WeightDraws
+from bandit.models.tail_weights import RememberedWeights, tail_weights
+from bandit.policies.thompson.amount_fit import TrainingBatches, fit_amounts
 from bandit.policies.thompson.cross_learning import CrossLearning
 from bandit.policies.thompson.methods import LearningMethods
 from bandit.policies.thompson.offer_prior import (
@@ -54,12 +56,6 @@ RATES_PART = "rates/"
 
 RATES_OF_WEIGHTS = tuple(RATES_PART + name for name in ("means", "looser", "sums", "evidence"))
 """Those of the arrays that are of these weights, in this order."""
-
-TrainingBatches = Callable[[], Iterable[tuple[FloatArray, IntArray, FloatArray, FloatArray, FloatArray | None]]]
-"""Yields the same (context columns (n, d), offers, responses or amounts, weights, times) at every call, in batches.
-
-Weights (n,) are those of age, and `times` (n,) how many outcomes each stands for, None where each is one.
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +113,11 @@ class OfferModel:
             groups += cross_groups()
         self.design = self._design(len(active))
         self.prior = Prior(groups, self._labels(active, self.design), self._center(self.design))
+        self._start_model()
+        self._next_estimate = FIRST_ESTIMATE
+
+    def _start_model(self) -> None:
+        """Start from the prior over the present weights."""
         make = BayesianLogistic if self.kind == "response" else BayesianLinear
         self.model: BayesianLogistic | BayesianLinear = make(self.prior.center, self.prior.variance)
         if self._draws is not None:
@@ -124,7 +125,8 @@ class OfferModel:
             self.model.weights.draws = self._draws
         if self.methods.memories:
             self.model.rates = RatesOfChange(contrasts=not self._declared_half_life)
-        self._next_estimate = FIRST_ESTIMATE
+        # Not for raw rewards: where most are 0, the few that are not are no outliers.
+        self.remembered = RememberedWeights() if self.methods.robust and self.kind == "revenue" else None
 
     def _design(self, n_context: int) -> SharedDesign:
         targets = None if self.crosses is None else self.crosses.crosses.target
@@ -180,7 +182,8 @@ class OfferModel:
                     LOGISTIC_BLOCK if self.n_learned else FIRST_BLOCK,
                 )
             else:
-                self.model.update(rows, self._scaled(y[part]), None if weight is None else weight[part])
+                tails = self._tails(rows, offer[part], y[part])
+                self.model.update(rows, self._scaled(y[part]), None if weight is None else weight[part], tails)
             if self.crosses is not None:
                 shift, share = (np.zeros(n) if offset is None else offset), (np.ones(n) if weight is None else weight)
                 self.crosses.sample.add(contexts[part], offer[part], self._scaled(y[part]), share[part], shift[part])
@@ -229,6 +232,18 @@ class OfferModel:
         if self.model.rates is not None:
             self.model.rates.pass_time(days, self.model.weights, self.prior, self.n_learned, self._noise)
 
+    def _tails(self, rows: FloatArray, offer: IntArray, y: FloatArray) -> FloatArray | None:
+        """Return the robust weights of new amounts (n,), and remember those below 1; None where all are 1."""
+        if self.remembered is None or not isinstance(self.model, BayesianLinear):
+            return None
+        scaled = self._scaled(y)
+        if self.n_learned:
+            tails = tail_weights(self.model.predictive_squares(rows, scaled))
+        else:
+            tails = self.model.joint_tails(rows, scaled)
+        self.remembered.add(offer, y, tails)
+        return None if (tails == 1.0).all() else tails
+
     def restate(
         self,
         contexts: FloatArray,
@@ -254,7 +269,8 @@ class OfferModel:
     ) -> None:
         """Remove amounts learned before, with this `weight`."""
         if len(offer) and isinstance(self.model, BayesianLinear):
-            self.model.retract(self._rows(contexts, offer), self._scaled(previous_y), weight)
+            tails = None if self.remembered is None else self.remembered.take(offer, previous_y)
+            self.model.retract(self._rows(contexts, offer), self._scaled(previous_y), weight, tails)
 
     def decay(self, kept: float) -> None:
         """Move the belief towards the prior, keeping a share of what was learned."""
@@ -301,12 +317,9 @@ class OfferModel:
         if isinstance(self.model, BayesianLogistic):
             self.model.fit(lambda: self._weighted_rows(batches, progress), self.prior, passes)
         else:
-            self.model = BayesianLinear(self.prior.center, self.prior.variance)
-            n = 0
-            for contexts, offer, y, weight, times in batches():
-                n += len(offer)
-                root = np.sqrt(weight)  # an outcome of weight w is one whose noise is 1 / sqrt(w) as large
-                self.model.update(root[:, None] * self._rows(contexts, offer), root * self._scaled(y), times)
+            self._start_model()
+            n = sum(len(offer) for _, offer, _, _, _ in batches())
+            fit_amounts(self.model, batches, self._rows, self._scaled, self.remembered)
             if n >= FIRST_ESTIMATE:
                 self.prior.estimate(self.model.weights, self._noise, rounds=10)
 
@@ -419,6 +432,7 @@ class OfferModel:
             "variances": self.prior.variances,
             **({} if weights.draws is None else weights.draws.state()),
             **({} if self.crosses is None else self.crosses.state()),
+            **({} if self.remembered is None else self.remembered.state()),
         }
         if self.model.rates is not None:
             meta["rates"], parts = self.model.rates.state()
@@ -461,6 +475,8 @@ class OfferModel:
                 name.removeprefix(RATES_PART): array for name, array in arrays.items() if name.startswith(RATES_PART)
             }
             self.model.rates.restore(rates, parts, self.model.weights, self.prior.variance)
+        if self.remembered is not None:
+            self.remembered = RememberedWeights.restored(arrays)
 
 
 def _number(meta: Mapping[str, object], key: str) -> float:
