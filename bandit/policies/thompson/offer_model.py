@@ -18,6 +18,7 @@ from bandit.domain import BoolArray, FloatArray, IntArray
 from bandit.encoding.encoder import BINNED_GROUP, Encoder
 from bandit.models import BayesianLinear, BayesianLogistic
 from bandit.models.arrays import Float32Array
+from bandit.models.joint_customers import CustomerOutcomes
 from bandit.models.logistic import LOGISTIC_BLOCK
 from bandit.models.prior import Prior
 from bandit.models.shared_design import SharedDesign, WeightDraws
@@ -108,12 +109,14 @@ class OfferModel:
         y: FloatArray,
         weight: FloatArray | None = None,
         offset: FloatArray | None = None,
+        own: CustomerOutcomes | None = None,
     ) -> None:
         """Learn n outcomes: all context columns (n, d), offers (n,), responses of 0 and 1 or amounts (n,).
 
         `weight` (n,) above 0 counts an outcome as a part of one, or as several: for amounts a whole outcome as several
-        only. `offset` (n,) is a fixed part of the score, for responses only. The prior's variances are estimated after
-        fixed numbers of outcomes, however these are batched.
+        only. `offset` (n,) is a fixed part of the score, for responses only; with `own` the outcomes' residuals are
+        shared with the customers' own effects instead, which are learned too. The prior's variances are estimated
+        after fixed numbers of outcomes, however these are batched.
         """
         start, n = 0, len(offer)
         while start < n:
@@ -124,7 +127,9 @@ class OfferModel:
             part = slice(start, stop)
             self.activate(contexts[part])
             rows = self._rows(contexts[part], offer[part])
-            if isinstance(self.model, BayesianLogistic):
+            if isinstance(self.model, BayesianLogistic) and own is not None:
+                self._learn_jointly(self.model, rows, y[part], None if weight is None else weight[part], own, start)
+            elif isinstance(self.model, BayesianLogistic):
                 self.model.update(
                     rows,
                     y[part],
@@ -139,7 +144,26 @@ class OfferModel:
             if self.n_learned >= self._next_estimate:
                 self.prior.estimate(self.model.weights, self._noise)
                 self.n_estimates += 1
+                if own is not None:
+                    own.effects.estimate()
                 self._next_estimate = max(int(self.n_learned * ESTIMATE_EVERY), self.n_learned + FIRST_ESTIMATE)
+
+    def _learn_jointly(
+        self,
+        model: BayesianLogistic,
+        rows: FloatArray,
+        y: FloatArray,
+        weight: FloatArray | None,
+        own: CustomerOutcomes,
+        first: int,
+    ) -> None:
+        """Learn the responses of `rows`, which begin at `first` in `own`, in blocks, and their customers' effects."""
+        share = np.ones(len(y)) if weight is None else weight
+        block = LOGISTIC_BLOCK if self.n_learned else FIRST_BLOCK
+        for start in range(0, len(y), block):
+            part = slice(start, start + block)
+            there = own.block(first + start, first + min(start + block, len(y)))
+            there.learn(*model.update_shared(rows[part], y[part], share[part], there.offset, there.covariance))
 
     def restate(
         self,
@@ -208,6 +232,11 @@ class OfferModel:
     def scores(self, contexts: FloatArray, offer: IntArray) -> FloatArray:
         """Return the (n,) scores of one offer a row at the belief's mean."""
         return np.asarray(self._rows(contexts, offer) @ self.model.weights.mean)
+
+    def score_variances(self, contexts: FloatArray, offer: IntArray) -> FloatArray:
+        """Return the (n,) variances of the scores of one offer a row."""
+        rows = self._rows(contexts, offer)
+        return np.asarray(((rows @ self.model.weights.covariance) * rows).sum(axis=1))
 
     def mean_scores(self, contexts: FloatArray, customer_effects: FloatArray | None = None) -> FloatArray:
         """Return the (n, N) logits of the response, or amounts, at the mean, with `customer_effects` (n, 1 + K)."""
