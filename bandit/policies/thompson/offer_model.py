@@ -20,6 +20,7 @@ from bandit.errors import PolicyError
 from bandit.models import BayesianLinear, BayesianLogistic
 from bandit.models.arrays import Float32Array
 from bandit.models.belief_transfer import TransferredBelief, settled
+from bandit.models.joint_customers import CustomerOutcomes
 from bandit.models.logistic import LOGISTIC_BLOCK
 from bandit.models.moving_draws import MovingDraws
 from bandit.models.prior import Prior
@@ -155,12 +156,14 @@ class OfferModel:
         y: FloatArray,
         weight: FloatArray | None = None,
         offset: FloatArray | None = None,
+        own: CustomerOutcomes | None = None,
     ) -> None:
         """Learn n outcomes: all context columns (n, d), offers (n,), responses of 0 and 1 or amounts (n,).
 
         `weight` (n,) above 0 counts an outcome as a part of one, or as several: for amounts a whole outcome as several
-        only. `offset` (n,) is a fixed part of the score, for responses only. The prior's variances are estimated after
-        fixed numbers of outcomes, however these are batched.
+        only. `offset` (n,) is a fixed part of the score, for responses only; with `own` the outcomes' residuals are
+        shared with the customers' own effects instead, which are learned too. The prior's variances are estimated
+        after fixed numbers of outcomes, however these are batched.
         """
         start, n = 0, len(offer)
         while start < n:
@@ -173,7 +176,11 @@ class OfferModel:
             part = slice(start, stop)
             self.activate(contexts[part])
             rows = self._rows(contexts[part], offer[part])
-            if isinstance(self.model, BayesianLogistic):
+            shift = np.zeros(stop - start) if offset is None else offset[part]
+            if isinstance(self.model, BayesianLogistic) and own is not None:
+                share = None if weight is None else weight[part]
+                shift = self._learn_jointly(self.model, rows, y[part], share, own, start)
+            elif isinstance(self.model, BayesianLogistic):
                 self.model.update(
                     rows,
                     y[part],
@@ -185,13 +192,15 @@ class OfferModel:
                 tails = self._tails(rows, offer[part], y[part])
                 self.model.update(rows, self._scaled(y[part]), None if weight is None else weight[part], tails)
             if self.crosses is not None:
-                shift, share = (np.zeros(n) if offset is None else offset), (np.ones(n) if weight is None else weight)
-                self.crosses.sample.add(contexts[part], offer[part], self._scaled(y[part]), share[part], shift[part])
+                counted = np.ones(stop - start) if weight is None else weight[part]
+                self.crosses.sample.add(contexts[part], offer[part], self._scaled(y[part]), counted, shift)
             self.n_learned += stop - start
             start = stop
             if self.n_learned >= self._next_estimate:
                 self._estimate_prior()
                 self.n_estimates += 1
+                if own is not None:
+                    own.effects.estimate()
                 self._next_estimate = max(int(self.n_learned * ESTIMATE_EVERY), self.n_learned + FIRST_ESTIMATE)
             if self.crosses is not None and self.crosses.is_due(self.n_learned):
                 self._find_crosses(self.crosses)
@@ -243,6 +252,29 @@ class OfferModel:
             tails = self.model.joint_tails(rows, scaled)
         self.remembered.add(offer, y, tails)
         return None if (tails == 1.0).all() else tails
+
+    def _learn_jointly(
+        self,
+        model: BayesianLogistic,
+        rows: FloatArray,
+        y: FloatArray,
+        weight: FloatArray | None,
+        own: CustomerOutcomes,
+        first: int,
+    ) -> FloatArray:
+        """Learn the responses of `rows`, which begin at `first` in `own`, in blocks, and their customers' effects.
+
+        Return what these added to each score (n,) before it was learned.
+        """
+        offset = np.empty(len(y))
+        share = np.ones(len(y)) if weight is None else weight
+        block = LOGISTIC_BLOCK if self.n_learned else FIRST_BLOCK
+        for start in range(0, len(y), block):
+            part = slice(start, start + block)
+            there = own.block(first + start, first + min(start + block, len(y)))
+            offset[part] = there.offset
+            there.learn(*model.update_shared(rows[part], y[part], share[part], there.offset, there.covariance))
+        return offset
 
     def restate(
         self,
@@ -336,6 +368,11 @@ class OfferModel:
     def scores(self, contexts: FloatArray, offer: IntArray) -> FloatArray:
         """Return the (n,) scores of one offer a row at the belief's mean."""
         return np.asarray(self._rows(contexts, offer) @ self.model.weights.mean)
+
+    def score_variances(self, contexts: FloatArray, offer: IntArray) -> FloatArray:
+        """Return the (n,) variances of the scores of one offer a row."""
+        rows = self._rows(contexts, offer)
+        return np.asarray(((rows @ self.model.weights.covariance) * rows).sum(axis=1))
 
     def mean_scores(self, contexts: FloatArray, customer_effects: FloatArray | None = None) -> FloatArray:
         """Return the (n, N) logits of the response, or amounts, at the mean, with `customer_effects` (n, 1 + K)."""
