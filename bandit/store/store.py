@@ -119,7 +119,9 @@ class Store:
         mine = self._connection
         connection = Connection(mine.path, mine.durability, mine.busy_timeout, read_only=mine.read_only)
         try:
-            return Store(connection, self.customers.on(connection))
+            other = Store(connection, self.customers.on(connection))
+            other.ledger.share_delays(self.ledger)
+            return other
         except BaseException:
             connection.close()
             raise

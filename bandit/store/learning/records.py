@@ -34,13 +34,22 @@ class Watermark:
 
 @dataclass(frozen=True, slots=True)
 class DueScan:
-    """One pass of a policy over what is new, from `start` to `target`, done up to the decision `position`."""
+    """One pass of a policy over what is new, from `start` to `target`, done up to the decision `position`.
+
+    A `resumed` scan was begun by an earlier step, so that the log may go on after its target.
+    """
 
     criterion: str
     start: Watermark
     target: Watermark
     position: int
     complete: bool
+    resumed: bool = False
+
+    @property
+    def n_new(self) -> int:
+        """The number of decisions and events from the start to the target."""
+        return self.target.seq - self.start.seq + self.target.event - self.start.event
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -117,6 +117,10 @@ class StoredOutcomes:
     n_events: IntArray
     last_event_id: IntArray
 
+    def take(self, rows: IntArray) -> StoredOutcomes:
+        """Return the chosen rows."""
+        return StoredOutcomes(*(getattr(self, name)[rows] for name in StoredOutcomes.__slots__))
+
 
 _EVERYTHING = Where()
 
@@ -153,12 +157,18 @@ class DecisionReader:
             return self._with_outcomes(rows, objective_event, window)
 
     def by_seq(
-        self, seqs: IntArray, objective_event: str, window: int, *, probabilities: bool = False
+        self,
+        seqs: IntArray,
+        objective_event: str,
+        window: int,
+        *,
+        probabilities: bool = False,
+        outcomes: StoredOutcomes | None = None,
     ) -> DecisionColumns:
-        """Return the decisions with these numbers, which must ascend."""
+        """Return the decisions with these numbers, which must ascend; `outcomes` where they have been read already."""
         with self._connection.reading() as raw:
             parameters = {"seqs": _json(seqs), "probabilities": probabilities}
-            return self._with_outcomes(raw.execute(_BY_SEQ, parameters).fetchall(), objective_event, window)
+            return self._with_outcomes(raw.execute(_BY_SEQ, parameters).fetchall(), objective_event, window, outcomes)
 
     def of_customer(self, key: str) -> IntArray:
         """Return the numbers of a customer's decisions, in order; the customer is given in stored form."""
@@ -327,17 +337,21 @@ class DecisionReader:
             current=np.array(columns[8], dtype=np.bool_),
         )
 
-    def _with_outcomes(self, rows: Sequence[tuple[object, ...]], event: str, window: int) -> DecisionColumns:
+    def _with_outcomes(
+        self, rows: Sequence[tuple[object, ...]], event: str, window: int, known: StoredOutcomes | None = None
+    ) -> DecisionColumns:
         """Return the rows as columns with their outcomes; inside `reading`, so that both reads see one state."""
         with decoding(self._connection.path, "a decision"):
-            return self._columns(list(zip(*rows, strict=True)) or [()] * _N_COLUMNS, event, window)
+            return self._columns(list(zip(*rows, strict=True)) or [()] * _N_COLUMNS, event, window, known)
 
-    def _columns(self, columns: Sequence[tuple[object, ...]], event: str, window: int) -> DecisionColumns:
+    def _columns(
+        self, columns: Sequence[tuple[object, ...]], event: str, window: int, known: StoredOutcomes | None
+    ) -> DecisionColumns:
         def integers(place: int) -> IntArray:
             return np.array(columns[place], dtype=np.int64)
 
         seq = integers(0)
-        outcomes = self.outcomes(seq, event, window)
+        outcomes = self.outcomes(seq, event, window) if known is None or len(known.closed) != len(seq) else known
         with self._connection.reading() as raw:
             weight = read_weights(raw, seq)
         return DecisionColumns(
