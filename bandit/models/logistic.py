@@ -119,7 +119,7 @@ class BayesianLogistic:
         p = _sigmoid(start + spread * dual)
         curvature = max(weight * p * (1.0 - p), 1e-12)
         belief.mean += dual * gain
-        belief.observe_one(gain, curvature / (1.0 + curvature * spread))
+        belief.observe_one(row, gain, curvature / (1.0 + curvature * spread), 1.0 / curvature)
 
     def _learn(self, rows: FloatArray, y: FloatArray, weight: FloatArray, offset: FloatArray) -> None:
         """Learn n outcomes at once: the mode in the space of the outcomes, n x n, then the covariance."""
@@ -132,9 +132,10 @@ class BayesianLogistic:
         root = np.sqrt(np.maximum(weight * p * (1.0 - p), 1e-12))
         system = root[:, None] * kernel * root
         system[np.diag_indices_from(system)] += 1.0
-        half = solve_triangular(np.linalg.cholesky(system), root[:, None] * gain, lower=True, check_finite=False)
+        factor = np.asarray(np.linalg.cholesky(system))
+        half = solve_triangular(factor, root[:, None] * gain, lower=True, check_finite=False)
         belief.mean += dual @ gain
-        belief.observe(half)
+        belief.observe(half, root[:, None] * rows, factor, np.ones(len(y)))
 
     @staticmethod
     def _mode(kernel: FloatArray, start: FloatArray, y: FloatArray, weight: FloatArray) -> FloatArray:

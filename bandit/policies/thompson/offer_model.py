@@ -16,9 +16,11 @@ from numpy.typing import NDArray
 
 from bandit.domain import BoolArray, FloatArray, IntArray
 from bandit.encoding.encoder import BINNED_GROUP, Encoder
+from bandit.errors import PolicyError
 from bandit.models import BayesianLinear, BayesianLogistic
 from bandit.models.arrays import Float32Array
 from bandit.models.logistic import LOGISTIC_BLOCK
+from bandit.models.moving_draws import MovingDraws
 from bandit.models.prior import Prior
 from bandit.models.shared_design import SharedDesign, WeightDraws
 from bandit.policies.thompson.methods import LearningMethods
@@ -62,11 +64,16 @@ class OfferModel:
         amount_scale: AmountScale | None = None,
         starts: FloatArray | None = None,
         methods: LearningMethods | None = None,
+        draws: MovingDraws | None = None,
     ) -> None:
-        """Start from the prior; `starts` (1 + K,) are prior means of option columns, where they are not 0."""
+        """Start from the prior; `starts` (1 + K,) are prior means of option columns, where they are not 0.
+
+        `draws` are draws that move with the belief, where they are wanted.
+        """
         self.kind: ModelKind = kind
         self.starts = starts
         self.methods = methods or LearningMethods()
+        self._draws = draws
         self.encoder = encoder
         self.amount_scale = amount_scale or AmountScale()
         offers = encoder.offers
@@ -87,6 +94,9 @@ class OfferModel:
         self.prior = Prior(groups, self._labels(active, self.design), self._center(self.design))
         make = BayesianLogistic if self.kind == "response" else BayesianLinear
         self.model: BayesianLogistic | BayesianLinear = make(self.prior.center, self.prior.variance)
+        if self._draws is not None:
+            self._draws.stale = True
+            self.model.weights.draws = self._draws
         self._next_estimate = FIRST_ESTIMATE
 
     def _labels(self, active: IntArray, design: SharedDesign) -> IntArray:
@@ -218,6 +228,14 @@ class OfferModel:
         """Return draws of the weights, their deviation scaled by `width`."""
         return self.design.draw(self.model.weights, draws, width * float(np.sqrt(self._noise)), rng)
 
+    def moving_draws(self, number: int, draws: int, width: float) -> WeightDraws:
+        """Return set `number` of the draws that move with the belief, their deviation scaled by `width`."""
+        weights = self.model.weights
+        if weights.draws is None:
+            raise PolicyError("this policy's draws do not move with its belief; draw them")
+        values = weights.draws.values[number * draws : (number + 1) * draws]
+        return self.design.as_draws(weights.mean + width * float(np.sqrt(self._noise)) * values)
+
     def mean_as_draw(self) -> WeightDraws:
         """Return the belief's mean in the form of one draw."""
         return self.design.as_draws(self.model.weights.mean[None, :])
@@ -285,6 +303,7 @@ class OfferModel:
             "mean": weights.mean,
             "covariance": weights.covariance,
             "variances": self.prior.variances,
+            **({} if weights.draws is None else weights.draws.state()),
         }
 
     def restore(self, meta: Mapping[str, object], arrays: Mapping[str, NDArray[np.generic]]) -> None:
@@ -307,6 +326,8 @@ class OfferModel:
         self.amount_scale = AmountScale(_number(meta, "center"), _number(meta, "scale"))
         self.n_learned, self._next_estimate = int(_number(meta, "learned")), int(_number(meta, "due"))
         self.model.weights.assign(mean, covariance)
+        if self._draws is not None:
+            self._draws = self.model.weights.draws = MovingDraws.restored(self._draws.count, size, arrays)
         if isinstance(self.model, BayesianLinear):
             self.model.shape, self.model.rate = _number(meta, "shape"), _number(meta, "rate")
 

@@ -14,6 +14,7 @@ from bandit.encoding.binned_effects import BinnedEffects, fit_binned_effects
 from bandit.encoding.encoder import Encoder
 from bandit.encoding.scales import UNKNOWN_SCALE, FactScale, ScaleMoments, declared_scales, fit_scales
 from bandit.errors import CatalogueError, InputError, PolicyError
+from bandit.models.moving_draws import MovingDraws
 from bandit.policies.thompson.fact_scales import FactScales
 from bandit.policies.thompson.methods import LearningMethods
 from bandit.policies.thompson.offer_model import AmountScale, has_revenue
@@ -31,6 +32,8 @@ SCALE_ROWS = 20_000
 
 _MAX_COUNT = 2**62
 
+_SEED = 20_261_128
+
 
 class OnlineLearning:
     """A reward belief about one catalogue's offers that is updated with outcomes, or fitted to a whole log.
@@ -41,11 +44,19 @@ class OnlineLearning:
     """
 
     def __init__(
-        self, catalogue: Catalogue, *, pairs: bool, personal: bool, half_life: str | None, methods: LearningMethods
+        self,
+        catalogue: Catalogue,
+        *,
+        pairs: bool,
+        personal: bool,
+        half_life: str | None,
+        methods: LearningMethods,
+        n_draws: int = 0,
     ) -> None:
-        """Start from the prior; PolicyError for an invalid half-life."""
+        """Start from the prior, with `n_draws` draws that move with it; PolicyError for an invalid half-life."""
         self.catalogue = catalogue
         self.methods = methods
+        self._n_draws = n_draws
         self._pairs, self._personal = pairs, personal
         self._half_life = _microseconds(half_life)
         self._decayed_until: int | None = None
@@ -54,6 +65,7 @@ class OnlineLearning:
         self.version = 0
         self.belief = self._new_belief(declared_scales(catalogue), AmountScale(self._default_center()))
         has_numeric = any(fact.kind == "numeric" for fact in catalogue.facts.values())
+        self.belief.settle()
         no_scales = not has_numeric and catalogue.objective.kind == "conversion"
         self._warmup: Warmup | None = None if no_scales else Warmup(WARMUP_OUTCOMES)
 
@@ -75,6 +87,8 @@ class OnlineLearning:
             personal=self._personal,
             starts=starts,
             methods=self.methods,
+            # Of the state alone, so that every logged decision can be recomputed; never the same numbers again.
+            draws=MovingDraws(self._n_draws, np.random.default_rng([_SEED, self.version])) if self._n_draws else None,
         )
 
     @property
@@ -102,6 +116,7 @@ class OnlineLearning:
                 self._warmup = None
         if len(outcomes):
             self._learn(outcomes)
+        self.belief.settle()
 
     def _learn_again(self, kept: Outcomes) -> None:
         """Fit the scales to all outcomes kept, and learn these from the prior: their joint mode, however batched."""
@@ -161,6 +176,7 @@ class OnlineLearning:
             return np.asarray(0.5 ** ((newest - batch.time) / half_life))
 
         self.belief.fit(log, weight, progress)
+        self.belief.settle()
 
     # -- scales ----------------------------------------------------------------------------------------------------
 
@@ -226,7 +242,12 @@ class OnlineLearning:
     def restored(self, meta: Mapping[str, object], arrays: Mapping[str, NDArray[np.generic]]) -> OnlineLearning:
         """Return a copy of the same settings in this state; ValueError, TypeError or KeyError where it does not fit."""
         fresh = OnlineLearning(
-            self.catalogue, pairs=self._pairs, personal=self._personal, half_life=None, methods=self.methods
+            self.catalogue,
+            pairs=self._pairs,
+            personal=self._personal,
+            half_life=None,
+            methods=self.methods,
+            n_draws=self._n_draws,
         )
         fresh._half_life = self._half_life
         known = FactScales.from_meta(meta)

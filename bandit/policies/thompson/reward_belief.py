@@ -17,6 +17,7 @@ from bandit.domain import BoolArray, Contexts, FloatArray, IntArray, Log, Logged
 from bandit.encoding.encoder import Encoder
 from bandit.models.arrays import Float32Array
 from bandit.models.customer_effects import CustomerEffects
+from bandit.models.moving_draws import MovingDraws
 from bandit.models.search_bounds import MAX_LOG_REVENUE
 from bandit.models.shared_design import WeightDraws
 from bandit.policies.thompson.methods import LearningMethods
@@ -65,10 +66,12 @@ class RewardBelief:
         personal: bool,
         starts: FloatArray | None = None,
         methods: LearningMethods | None = None,
+        draws: MovingDraws | None = None,
     ) -> None:
         """Start from the prior; `amount_scale` standardises amounts: log revenue, or raw rewards.
 
-        `starts` (1 + K,) are prior means of the effects of option columns in `main`, where they are not 0.
+        `starts` (1 + K,) are prior means of the effects of option columns in `main`, where they are not 0. `draws` are
+        draws of the weights of `main` that move with the belief, where they are wanted.
         """
         self.catalogue = catalogue
         self.encoder = encoder
@@ -77,9 +80,9 @@ class RewardBelief:
         # With more offers, `OfferSearch` applies the constraints dimension by dimension.
         self.constraints = monotone_constraints(catalogue) if catalogue.n_offers <= MAX_DENSE_OFFERS else ()
         if self._raw_reward:
-            self.main = OfferModel("amount", encoder, pairs, amount_scale, starts, self.methods)
+            self.main = OfferModel("amount", encoder, pairs, amount_scale, starts, self.methods, draws)
         else:
-            self.main = OfferModel("response", encoder, pairs, starts=starts, methods=self.methods)
+            self.main = OfferModel("response", encoder, pairs, starts=starts, methods=self.methods, draws=draws)
         money = catalogue.objective.kind in {"revenue", "profit"}
         self.amount = OfferModel("revenue", encoder, False, amount_scale, methods=self.methods) if money else None
         owner = np.concatenate([[0], encoder.offers.owner + 1]).astype(np.int64)
@@ -103,6 +106,11 @@ class RewardBelief:
     def draw(self, draws: int, width: float, rng: Generator) -> WeightDraws:
         """Return draws of the weights of `main`, their deviation scaled by `width`."""
         return self.main.draw(draws, width, rng)
+
+    def settle(self) -> None:
+        """Make moving draws anew where the belief changed otherwise than by outcomes; ends every update."""
+        for model in self.models().values():
+            model.model.weights.settle()
 
     def sample_rewards(self, drawn: WeightDraws, encoded: EncodedContexts, eligible: BoolArray) -> Float32Array:
         """Return (n, M, N) expected rewards under M draws, or scores of the same order; -inf where not eligible."""
