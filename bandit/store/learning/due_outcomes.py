@@ -31,7 +31,8 @@ if TYPE_CHECKING:
     from bandit.store.tables.decision_reader import DecisionReader
 
 _LAST_LEARNED = """
-SELECT d.time, d.grp, COALESCE(l.weight, 0.0), COALESCE(l.converted, 0), COALESCE(l.revenue, 0.0), COALESCE(l.value, 0.0)
+SELECT d.time, d.grp, COALESCE(l.weight, 0.0), COALESCE(l.converted, 0), COALESCE(l.revenue, 0.0),
+    COALESCE(l.value, 0.0)
 FROM json_each(:seqs) j CROSS JOIN decisions d ON d.seq = j.value
 LEFT JOIN learned l ON l.policy_id = :policy_id AND l.seq = d.seq
     AND l.step = (SELECT MAX(m.step) FROM learned m WHERE m.policy_id = :policy_id AND m.seq = d.seq)
@@ -215,6 +216,7 @@ class DueOutcomes:
             previous.revenue[rows],
             previous.value[rows],
             None,
+            bool((current.n_counted == current.n_events).all()),
         )
 
     def _none(self, criterion: DueCriterion) -> DueColumns:

@@ -107,8 +107,8 @@ def _bounds(scan: DueScan) -> dict[str, int]:
 
 _STATE = """
 SELECT (SELECT COALESCE(MAX(id), 0) FROM events), (SELECT COALESCE(MAX(seq), 0) FROM decisions),
-    r.event, r.seq, r.time, r.levels, COALESCE(r.to_event, 0), COALESCE(r.to_seq, 0), COALESCE(r.to_time, 0), r.to_levels,
-    r.position
+    r.event, r.seq, r.time, r.levels, COALESCE(r.to_event, 0), COALESCE(r.to_seq, 0), COALESCE(r.to_time, 0),
+    r.to_levels, r.position
 FROM (SELECT 1) LEFT JOIN learning_reach r ON r.policy_id = ? AND r.criterion = ?
 """
 

@@ -97,7 +97,8 @@ SELECT e.seq,
     SUM(e.time BETWEEN d.time AND d.time + :window AND (e.revenue IS NOT NULL OR e.reward IS NOT NULL)),
     MAX(e.event = 'closed'),
     COUNT(*),
-    MAX(e.id)
+    MAX(e.id),
+    SUM(e.time BETWEEN d.time AND d.time + :window AND e.event IN (:event, 'closed'))
 FROM events e CROSS JOIN decisions d ON d.seq = e.seq
 WHERE e.seq IN (SELECT value FROM json_each(:seqs))
     AND NOT EXISTS (SELECT 1 FROM events n WHERE n.corrects = e.id)
@@ -107,7 +108,10 @@ GROUP BY e.seq ORDER BY e.seq
 
 @dataclass(frozen=True, slots=True, eq=False)
 class StoredOutcomes:
-    """The outcomes of n decisions; `valued` is true where some counted event has a revenue or a reward."""
+    """The outcomes of n decisions; `valued` is true where some counted event has a revenue or a reward.
+
+    `n_counted` of the `n_events` are conversions or "closed", within the window.
+    """
 
     converted: BoolArray
     revenue: FloatArray
@@ -116,6 +120,7 @@ class StoredOutcomes:
     closed: BoolArray
     n_events: IntArray
     last_event_id: IntArray
+    n_counted: IntArray
 
     def take(self, rows: IntArray) -> StoredOutcomes:
         """Return the chosen rows."""
@@ -269,7 +274,7 @@ class DecisionReader:
         """Return the outcomes of the decisions with these ascending numbers, from their events within `window`."""
         with self._connection.reading() as raw:
             rows = raw.execute(_OUTCOMES, {"seqs": _json(seqs), "event": objective_event, "window": window}).fetchall()
-        columns = list(zip(*rows, strict=True)) or [()] * 9
+        columns = list(zip(*rows, strict=True)) or [()] * 10
         places = np.searchsorted(seqs, np.array(columns[0], dtype=np.int64))
 
         def spread(place: int) -> IntArray:
@@ -291,6 +296,7 @@ class DecisionReader:
             closed=spread(6) > 0,
             n_events=spread(7),
             last_event_id=spread(8),
+            n_counted=spread(9),
         )
 
     def times(self, seqs: IntArray) -> IntArray:
