@@ -6,7 +6,7 @@ at their prior, so leaving them out until they appear changes nothing but the si
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -43,6 +43,9 @@ FIRST_ESTIMATE = 100
 
 ESTIMATE_EVERY = 1.25
 """... and then each time their number has grown by this factor, but not more often than every 100."""
+
+QUICK_WEIGHTS = 1_000
+"""Most weights with which learning one outcome, which takes time by their square, takes no longer than a decision."""
 
 FIRST_BLOCK = 500
 """Most outcomes that an untrained model learns at once, at their exact mode."""
@@ -303,6 +306,14 @@ class OfferModel:
         if len(offer) and isinstance(self.model, BayesianLinear):
             tails = None if self.remembered is None else self.remembered.take(offer, previous_y)
             self.model.retract(self._rows(contexts, offer), self._scaled(previous_y), weight, tails)
+
+    def is_quick(self, n: int) -> bool:
+        """Whether learning n outcomes estimates no variances, and each costs little."""
+        return n == 0 or (self.n_learned + n < self._next_estimate and self.design.size <= QUICK_WEIGHTS)
+
+    def shared(self) -> Iterator[object]:
+        """Yield the parts that no update changes."""
+        yield from (self.design, self._pairs, self._owner, self.methods, self.prior.groups)
 
     def decay(self, kept: float) -> None:
         """Move the belief towards the prior, keeping a share of what was learned."""

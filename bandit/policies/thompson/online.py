@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -126,6 +126,21 @@ class OnlineLearning:
             self._learn(outcomes)
         self.belief.settle()
 
+    def is_quick(self, outcomes: Outcomes) -> bool:
+        """Whether `update` with these outcomes fits no scales, estimates no variances and lets nothing decay."""
+        n = len(outcomes)
+        if self._warmup is not None:
+            n_kept = WARMUP_OUTCOMES - self._warmup.room
+            if n >= next(mark for mark in SCALES_FITTED_AT if mark > n_kept) - n_kept:
+                return False
+        return not self._decay_is_due(outcomes) and self.belief.is_quick(outcomes)
+
+    def shared(self) -> Iterator[object]:
+        """Yield the parts that no update changes, so that a copy may share them."""
+        yield from (self.catalogue, self.methods, *self.belief.shared())
+        if self._warmup is not None:
+            yield from self._warmup.batches
+
     def _learn_again(self, kept: Outcomes) -> None:
         """Fit the scales to all outcomes kept, and learn these from the prior: their joint mode, however batched."""
         self.belief = self._belief_scaled_to(kept)
@@ -183,10 +198,22 @@ class OnlineLearning:
         newest = int(outcomes.time.max())
         if self._decayed_until is None:
             self._decayed_until = newest
-        kept = float(0.5 ** (max(0, newest - self._decayed_until) / self._half_life))
-        if kept <= 1.0 - DECAY_STEP:
+        if self._decay_is_due(outcomes):
+            kept = self._share_kept(newest)
             self._decayed_until = newest
             self.belief.decay(kept)
+
+    def _decay_is_due(self, outcomes: Outcomes) -> bool:
+        """Whether a full step of decay has passed at the newest of these outcomes."""
+        if self._half_life is None or self._decayed_until is None or not len(outcomes.time):
+            return False
+        return self._share_kept(int(outcomes.time.max())) <= 1.0 - DECAY_STEP
+
+    def _share_kept(self, newest: int) -> float:
+        """Return the share of what was learned that is left at a time."""
+        if self._half_life is None or self._decayed_until is None:
+            return 1.0
+        return float(0.5 ** (max(0, newest - self._decayed_until) / self._half_life))
 
     def fit(self, log: Log, progress: Progress | None) -> None:
         """Learn a whole log at once, replacing what was learned before; InputError for an empty log.

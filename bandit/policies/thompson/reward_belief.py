@@ -173,6 +173,22 @@ class RewardBelief:
         np.minimum(exponent, MAX_LOG_REVENUE, out=exponent)
         return np.exp(exponent, out=exponent)
 
+    def shared(self) -> Iterator[object]:
+        """Yield the parts that no update changes, so that a copy may share them."""
+        encoder = self.encoder
+        yield from (self.catalogue, self.methods, self.constraints, encoder.offers)
+        yield from (encoder.context_names, encoder.context_groups, encoder.binned_effects, *encoder.scales.values())
+        for model in self.models().values():
+            yield from model.shared()
+
+    def is_quick(self, outcomes: Outcomes) -> bool:
+        """Whether learning outcomes only adds them: no variances are estimated, and the weights are not too many."""
+        if not self.main.is_quick(len(outcomes)):
+            return False
+        if self.amount is None:
+            return True
+        return self.amount.is_quick(int(np.count_nonzero(has_revenue(outcomes.revenue, outcomes.converted))))
+
     # -- learning --------------------------------------------------------------------------------------------------
 
     def learn(self, outcomes: Outcomes) -> None:
