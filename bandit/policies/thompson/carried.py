@@ -11,6 +11,8 @@ and B the matrices from the old columns to the new ones:
 - an attribute that is gone is added to the options' own effects, so that the scores of offers stay what they were;
 - a dimension or a fact that is gone is added to the base, or to the intercept, at the mean of its columns over recent
   decisions, so that scores keep their level;
+- a cross is kept where its facts, their values and its option are, else it is left out; the sample of outcomes that
+  crosses are found in begins anew;
 - a new column has no entry and begins at its prior, for a new option with a mean of its own (see `new_options`).
 
 Scales of numeric facts stay as they were fitted; a new numeric fact without a declared scale counts as 0 until
@@ -37,9 +39,16 @@ from bandit.encoding.column_keys import (
 )
 from bandit.models.belief_transfer import TransferredBelief, recall, settled, transfer
 from bandit.policies.state import pack
-from bandit.policies.thompson.belief_source import BeliefSource, SourceModel, option_matrix, weight_matrix
+from bandit.policies.thompson.belief_source import (
+    BeliefSource,
+    SourceModel,
+    carried_crosses,
+    option_matrix,
+    weight_matrix,
+)
 from bandit.policies.thompson.new_options import NEW_OPTION_CHANCE, NewOptionStart, new_option_start
 from bandit.policies.thompson.offer_model import OfferModel
+from bandit.policies.thompson.offer_prior import weight_groups
 from bandit.policies.thompson.policy import ThompsonSampling
 from bandit.policies.thompson.reward_belief import CUSTOMER_DEVIATION, RewardBelief
 
@@ -158,7 +167,7 @@ def _model_state(
     """Return the state of one model of the target, an untrained one that is given the sources' weights."""
     keys = context_keys(model.encoder)
     active = sorted({0, *(place for each in sources for place in each.context_places(keys).values())})
-    model.start_over(np.array(active, dtype=np.int64))
+    model.start_over(np.array(active, dtype=np.int64), carried_crosses(model, sources[0])[0])
     newest = sources[0].model
     model.prior.variances = _variances(model, sources[0])
     center, variance = model.prior.center, model.prior.variance
@@ -172,13 +181,8 @@ def _model_state(
         belief = recall(belief, older)
     if len(beliefs) > 1 or not _is_selection(matrices[0], newest.prior.variance, variance):
         belief = settled(belief, variance)
-    meta, arrays = newest.state()
-    return meta, arrays | {
-        "active": model.active,
-        "mean": belief.mean,
-        "covariance": belief.covariance,
-        "variances": model.prior.variances,
-    }
+    arrays = model.state()[1]
+    return newest.state()[0], arrays | {"mean": belief.mean, "covariance": belief.covariance}
 
 
 def _is_selection(matrix: FloatArray, before: FloatArray, after: FloatArray) -> bool:
@@ -190,7 +194,7 @@ def _is_selection(matrix: FloatArray, before: FloatArray, after: FloatArray) -> 
 
 def _variances(model: OfferModel, source: SourceModel) -> FloatArray:
     """Return the variances of the prior's groups: as the source estimated them, or as given for a new group."""
-    variances = model.prior.given.copy()
+    variances: FloatArray = model.prior.given.copy()
     n_context_groups = len(model.encoder.context_groups)
     places = {key: place for place, key in enumerate(owner_keys(model.encoder.catalogue))}
     for before, key in enumerate(owner_keys(source.model.encoder.catalogue)):
@@ -198,7 +202,11 @@ def _variances(model: OfferModel, source: SourceModel) -> FloatArray:
         if after is not None:
             there, here = after * n_context_groups, before * n_context_groups
             variances[there : there + n_context_groups] = source.model.prior.variances[here : here + n_context_groups]
-    variances[-1] = source.model.prior.variances[-1]
+    pairs = len(weight_groups(model.kind, model.encoder)) - 1
+    pairs_before = len(weight_groups(source.model.kind, source.model.encoder)) - 1
+    variances[pairs] = source.model.prior.variances[pairs_before]
+    if model.crosses is not None and source.model.crosses is not None:
+        variances[pairs + 1 :] = source.model.prior.variances[pairs_before + 1 :]
     return variances
 
 
