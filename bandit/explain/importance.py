@@ -10,6 +10,7 @@ from bandit.catalogue import Catalogue
 from bandit.domain import BoolArray, Contexts, FloatArray, IntArray, Log, Progress
 from bandit.errors import InputError
 from bandit.explain.contributions import ORDER_CONSTRAINT, OWN_HISTORY, fact_effects, reward_slopes
+from bandit.explain.cross_effects import cross_effects_by_fact, cross_note
 from bandit.explain.importance_records import FactImportance, ImportanceReport, OptionImportance
 from bandit.explain.records import CredibleNumber
 from bandit.ope.estimate import check_level
@@ -58,7 +59,8 @@ def importance_of(
 
     The shares of variation divide variances of the expected reward by its exact contributions (see
     `bandit.explain.contributions`): a fact's share is the covariance of its contribution with the sum, divided by the
-    variance of the sum. All is by the model: `evaluate` estimates from the log what policies would have earned.
+    variance of the sum; that of a rule which combines several facts is divided among them. All is by the model:
+    `evaluate` estimates from the log what policies would have earned.
     InputError for a log without decisions or a policy that has learned nothing.
     """
     check_level(level)
@@ -166,7 +168,7 @@ class _Importance:
             all_facts=self._worth(drawn, 1, one, everybody),
             facts=tuple(sorted(facts, key=lambda each: -each.worth.value)),
             options=tuple(options),
-            notes=sample.notes,
+            notes=(*sample.notes, *cross_note(self.posterior.belief.main)),
         )
 
     # -- choices -----------------------------------------------------------------------------------------------------
@@ -284,6 +286,7 @@ class _Importance:
         slopes = reward_slopes(posterior, offers, start, end)
         columns = belief.main.design.columns[offers]
         main = fact_effects(belief.main, matrix, reference, belief.encoder.context_fact)
+        main += cross_effects_by_fact(belief.main, matrix, reference, belief.encoder.context_fact)
         amount = None
         if belief.amount is not None:
             amount = fact_effects(belief.amount, matrix, reference, belief.encoder.context_fact)

@@ -29,6 +29,7 @@ from bandit.models.shared_design import SharedDesign, WeightDraws
 from bandit.models.tail_weights import RememberedWeights, tail_weights
 from bandit.policies.thompson.amount_fit import TrainingBatches, fit_amounts
 from bandit.policies.thompson.cross_learning import CrossLearning
+from bandit.policies.thompson.crosses import FIRST_ROUND, Crosses
 from bandit.policies.thompson.methods import LearningMethods
 from bandit.policies.thompson.offer_prior import (
     CROSS_DEVIATION,
@@ -101,11 +102,20 @@ class OfferModel:
         self._owner = np.concatenate([[0], offers.owner + 1]).astype(np.int64)
         self.n_learned = self.n_estimates = 0
         self.crosses: CrossLearning | None = None
+        self.prior: Prior
         self._reset(np.array([0], dtype=np.int64))
 
-    def start_over(self, active: IntArray) -> None:
-        """Forget everything, and start from the prior over these context columns, the intercept first."""
+    def start_over(self, active: IntArray, crosses: Crosses | None = None) -> None:
+        """Forget everything, and start from the prior over these context columns, the intercept first, and crosses."""
         self._reset(active)
+        if self.crosses is not None and crosses is not None:
+            self.crosses.crosses = crosses
+            self._lay_out_crosses()
+
+    def _lay_out_crosses(self) -> None:
+        """Give each of the present crosses its place in the design and in the prior."""
+        self.design = self._design(len(self.active))
+        self.prior = self.prior.grown(self._labels(self.active, self.design), self._center(self.design))
 
     def _reset(self, active: IntArray) -> None:
         """Start from the prior, over these context columns."""
@@ -174,7 +184,7 @@ class OfferModel:
             if self.n_learned < BINNED_EFFECTS_FROM:
                 pause = min(pause, BINNED_EFFECTS_FROM)
             if self.crosses is not None:
-                pause = min(pause, self.crosses.due)
+                pause = min(pause, self.n_learned + self.crosses.pause)
             stop = min(n, start + (max(1, pause - self.n_learned) if self.n_learned else FIRST_BLOCK))
             part = slice(start, stop)
             self.activate(contexts[part])
@@ -205,29 +215,22 @@ class OfferModel:
                 if own is not None:
                     own.effects.estimate()
                 self._next_estimate = max(int(self.n_learned * ESTIMATE_EVERY), self.n_learned + FIRST_ESTIMATE)
-            if self.crosses is not None and self.crosses.is_due(self.n_learned):
+            if self.crosses is not None and not self.crosses.pause:
                 self._find_crosses(self.crosses)
 
     def _find_crosses(self, crosses: CrossLearning) -> bool:
         """Admit the crosses that the outcomes show; return whether there are any."""
-        first = len(weight_groups(self.kind, self.encoder))
-        found = crosses.find(
-            self.model.weights,
-            self.design,
-            self.active,
-            self._noise,
-            (self.prior.center, self.prior.variance),
-            self.prior.variances[first:],
-        )
+        crosses.begin_round()
+        whole = crosses.sample.added == self.n_learned
+        found = crosses.find(self.model.weights, self.design, self.active, self._noise, self.prior, whole=whole)
         if found is None:
             return False
         crosses.crosses = crosses.crosses.joined(found.crosses)
-        self.design = self._design(len(self.active))
-        self.prior = self.prior.grown(self._labels(self.active, self.design), self._center(self.design))
+        self._lay_out_crosses()
         # The overlap of old and new columns is of a sample: the covariance is made one that outcomes can give.
-        whole = TransferredBelief(found.mean, found.covariance, np.ones(len(found.mean), dtype=np.bool_))
-        whole = settled(whole, self.prior.variance)
-        self.model.weights.assign(whole.mean, whole.covariance)
+        known = np.ones(len(found.mean), dtype=np.bool_)
+        belief = settled(TransferredBelief(found.mean, found.covariance, known), self.prior.variance)
+        self.model.weights.assign(belief.mean, belief.covariance)
         if self.model.rates is not None:
             self.model.rates.restart(self.model.weights, self.prior.variance)
         return True
@@ -304,12 +307,17 @@ class OfferModel:
     ) -> None:
         """Remove amounts learned before, with this `weight`."""
         if len(offer) and isinstance(self.model, BayesianLinear):
+            if self.crosses is not None:
+                self.crosses.sample.replace(contexts, offer, self._scaled(previous_y), None)
             tails = None if self.remembered is None else self.remembered.take(offer, previous_y)
             self.model.retract(self._rows(contexts, offer), self._scaled(previous_y), weight, tails)
 
     def is_quick(self, n: int) -> bool:
-        """Whether learning n outcomes estimates no variances, and each costs little."""
-        return n == 0 or (self.n_learned + n < self._next_estimate and self.design.size <= QUICK_WEIGHTS)
+        """Whether learning n outcomes estimates no variances, looks for no crosses, and each costs little."""
+        if n == 0:
+            return True
+        no_round = self.crosses is None or n < self.crosses.pause
+        return no_round and self.n_learned + n < self._next_estimate and self.design.size <= QUICK_WEIGHTS
 
     def shared(self) -> Iterator[object]:
         """Yield the parts that no update changes."""
@@ -334,10 +342,10 @@ class OfferModel:
         if n < BINNED_EFFECTS_FROM:
             active &= self.encoder.context_group != BINNED_GROUP
         self._reset(np.flatnonzero(active).astype(np.int64))
+        self.n_learned = n
         self._fit_weights(batches, passes, progress)
         if self.crosses is not None:
             self._fit_crosses(self.crosses, batches, passes, progress)
-        self.n_learned = n
         after = n + FIRST_ESTIMATE if n >= FIRST_ESTIMATE else 0
         self._next_estimate = max(FIRST_ESTIMATE, int(n * ESTIMATE_EVERY), after)
 
@@ -345,13 +353,11 @@ class OfferModel:
         self, crosses: CrossLearning, batches: TrainingBatches, passes: int, progress: Callable[[], None] | None
     ) -> None:
         """Sample the log, and find crosses and fit all weights in turn until no more crosses are found."""
-        n = 0
         for contexts, offer, y, weight, times in batches():
             share = weight if times is None else weight * times
             crosses.sample.add(contexts, offer, self._scaled(y), share, np.zeros(len(offer)))
-            n += len(offer)
         for _ in range(FIT_ROUNDS):
-            if not crosses.is_due(n, again=True) or not self._find_crosses(crosses):
+            if crosses.sample.added < FIRST_ROUND or not self._find_crosses(crosses):
                 return
             self._fit_weights(batches, passes, progress)
 
@@ -498,8 +504,7 @@ class OfferModel:
         self._reset(active)
         if self.crosses is not None:
             self.crosses.restore(arrays)
-            self.design = self._design(len(active))
-            self.prior = self.prior.grown(self._labels(active, self.design), self._center(self.design))
+            self._lay_out_crosses()
         size = self.design.size
         if mean.shape != (size,) or covariance.shape != (size, size):
             raise ValueError(f"it is of a belief over {len(mean)} weights; these offers have {size}")

@@ -256,6 +256,13 @@ class OnlineLearning:
             self._learn(batch.outcomes())
         self.belief.settle()
 
+    def redraw(self) -> None:
+        """Make draws that move with the belief anew: it was not learned from outcomes."""
+        for model in self.belief.models().values():
+            if model.model.weights.draws is not None:
+                model.model.weights.draws.stale = True
+        self.belief.settle()
+
     # -- scales ----------------------------------------------------------------------------------------------------
 
     def _default_center(self) -> float:
