@@ -152,6 +152,15 @@ class LiveRollout:
             return 0
         return self._store.decisions.last_seq_until(changes[halted[-1] + 1].time)
 
+    def replace_own(self, learner: PolicyLearner, worker: BackgroundWorker) -> BackgroundWorker:
+        """Let another policy be the engine's own, and return the worker of the one before."""
+        before = self.workers.pop(self._own.policy_id)
+        self._others.pop(learner.policy_id, None)
+        self._own = learner
+        self.workers = {learner.policy_id: worker} | self.workers
+        self.refresh()
+        return before
+
     def held_after(self) -> int | None:
         """Return the number after which decisions are held for sticky offers; None, for none, while there is a halt."""
         self.check()
@@ -244,11 +253,13 @@ class LiveRollout:
             worker.poll()
 
     def policy_at(self, policy_id: int, step: int) -> Policy | None:
-        """Return a live policy if its present state is that after a step; None otherwise."""
+        """Return a live policy, which stays as it is, if its present state is that after a step; None otherwise."""
         for learner in (self._own, *self._others.values()):
             current = learner.current
             if learner.policy_id == policy_id and current.step == step and current.fault is None:
-                return current.policy
+                with self._lock:
+                    if learner.current is current:
+                        return learner.frozen()
         return None
 
     def before_fork(self) -> None:

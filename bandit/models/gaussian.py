@@ -8,6 +8,7 @@ from scipy.linalg import cho_factor, cho_solve, solve_triangular
 from scipy.linalg.blas import dger
 
 from bandit.domain import FloatArray, IntArray
+from bandit.models.moving_draws import MovingDraws
 
 
 class Gaussian:
@@ -17,10 +18,19 @@ class Gaussian:
         self.mean = np.array(mean, dtype=np.float64)
         self.covariance = np.diag(np.asarray(variance, dtype=np.float64))
         self._factor: FloatArray | None = None
+        self.draws: MovingDraws | None = None
+        """Draws that move with the belief, where they are wanted."""
 
     def assign(self, mean: FloatArray, covariance: FloatArray) -> None:
         """Replace mean and covariance."""
         self.mean, self.covariance, self._factor = mean, covariance, None
+        if self.draws is not None:
+            self.draws.stale = True
+
+    def settle(self) -> None:
+        """Make the moving draws anew where the belief changed otherwise than by observations; ends every update."""
+        if self.draws is not None and self.draws.stale:
+            self.draws.renew(_root(self.covariance))
 
     def draw(self, draws: int, width: float, rng: Generator) -> FloatArray:
         """Return (draws, D) weights drawn from the belief, their deviation from the mean scaled by `width`.
@@ -53,6 +63,24 @@ class Gaussian:
         covariance = 0.5 * (covariance + covariance.T)
         self.assign(covariance @ (natural + new[0] / new[1]), covariance)
 
+    def evolve(self, kept: FloatArray, center: FloatArray, variance: FloatArray) -> None:
+        """Let the weights move: each becomes center + kept (w - center) + a normal step of `variance`; (D,) each.
+
+        O(D^2) and in place; O(D) where every weight is kept whole. With
+        variance = (1 - kept^2) x the prior's, the weights have their prior's distribution in the long run
+        (West & Harrison, "Bayesian Forecasting and Dynamic Models" (1997), section 4.2).
+        """
+        if kept.min() == 1.0 and not variance.any():
+            return
+        self._factor = None
+        if kept.min() < 1.0:
+            self.mean = center + kept * (self.mean - center)
+            self.covariance *= kept[:, None]
+            self.covariance *= kept
+        self.covariance[np.diag_indices(self.size)] += variance
+        if self.draws is not None:
+            self.draws.evolve(kept, variance)
+
     @property
     def size(self) -> int:
         """The number of weights, D."""
@@ -74,23 +102,40 @@ class Gaussian:
         gain = rows @ self.covariance
         system = sign * (gain @ rows.T)
         system[np.diag_indices_from(system)] += variance
-        factor = np.linalg.cholesky(system)
+        factor = np.asarray(np.linalg.cholesky(system))
         half = solve_triangular(factor, gain, lower=True, check_finite=False)
         self.mean += sign * (half.T @ solve_triangular(factor, residual, lower=True, check_finite=False))
-        self.observe(half, sign)
+        if sign > 0.0:
+            self.observe(half, rows, factor, np.sqrt(variance))
+        else:
+            self.widen(half)
 
-    def observe(self, half: FloatArray, sign: float = 1.0) -> None:
-        """Subtract half' half from the covariance, with `half` (m, D); with sign -1, add it.
+    def observe(self, half: FloatArray, rows: FloatArray, factor: FloatArray, noise: FloatArray) -> None:
+        """Subtract half' half from the covariance, with `half` (n, D), for what `MovingDraws.condition` describes.
 
         A product of a matrix with its own transpose is symmetric to the last bit, so the covariance stays symmetric.
         """
         self._factor = None
-        self.covariance -= sign * (half.T @ half)
+        if self.draws is not None:
+            self.draws.condition(rows, half, factor, noise)
+        self.covariance -= half.T @ half
 
-    def observe_one(self, direction: FloatArray, amount: float) -> None:
-        """Subtract amount x direction direction' from the covariance, in place and without a copy of it."""
+    def widen(self, half: FloatArray) -> None:
+        """Add half' half to the covariance, with `half` (n, D)."""
         self._factor = None
-        scaled = np.sqrt(amount) * direction
+        if self.draws is not None:
+            self.draws.widen(half)
+        self.covariance += half.T @ half
+
+    def observe_one(self, row: FloatArray, gain: FloatArray, amount: float, noise: float) -> None:
+        """Subtract amount x gain gain' from the covariance, in place and without a copy of it: one observation.
+
+        `row` (D,), gain = covariance row, amount = 1 / (variance of the prediction), and the variance of the noise.
+        """
+        self._factor = None
+        if self.draws is not None:
+            self.draws.condition_one(row, gain, amount, noise)
+        scaled = np.sqrt(amount) * gain
         # The transpose of a C-ordered array is in Fortran's order, which BLAS updates in place.
         dger(-1.0, scaled, scaled, a=self.covariance.T, overwrite_a=1)
 
@@ -108,7 +153,9 @@ class Gaussian:
         grown[np.ix_(places, places)] = self.covariance
         new_mean = np.array(mean, dtype=np.float64)
         new_mean[places] = self.mean
-        self.assign(new_mean, grown)
+        self.mean, self.covariance, self._factor = new_mean, grown, None
+        if self.draws is not None:
+            self.draws.grow(places, variance)
 
 
 def _root(covariance: FloatArray) -> FloatArray:

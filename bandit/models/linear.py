@@ -6,6 +6,7 @@ import numpy as np
 
 from bandit.domain import FloatArray
 from bandit.models.gaussian import Gaussian
+from bandit.models.rates_of_change import RatesOfChange
 from bandit.models.tail_weights import MEDIAN_DEVIATION, tail_weights
 
 LINEAR_BLOCK = 128
@@ -31,6 +32,8 @@ class BayesianLinear:
         self.shape = float(shape)
         self.rate = float(rate)
         self._start = self.shape, self.rate
+        self.rates: RatesOfChange | None = None
+        """Sees every observation before it is learned, where the weights move as time passes."""
 
     @property
     def noise(self) -> float:
@@ -65,6 +68,8 @@ class BayesianLinear:
         for start in range(0, len(y), LINEAR_BLOCK):
             block, observed = rows[start : start + LINEAR_BLOCK], y[start : start + LINEAR_BLOCK]
             residual = observed - block @ self.weights.mean
+            if self.rates is not None and self.rates.watches:
+                self.rates.see_amounts(block, block @ self.weights.covariance, residual, self.weights, self.noise)
             self.rate += 0.5 * self._squared_residual(block, residual, 1.0)
             self.shape += 0.5 * len(observed)
             self.weights.condition(block, residual, np.ones(len(observed)))
@@ -84,6 +89,8 @@ class BayesianLinear:
         for start in range(0, len(y), LINEAR_BLOCK):
             block, observed = rows[start : start + LINEAR_BLOCK], y[start : start + LINEAR_BLOCK]
             residual = observed - block @ self.weights.mean
+            if self.rates is not None and self.rates.watches:
+                self.rates.remove_amounts(block, block @ self.weights.covariance, residual, self.weights)
             self.rate -= 0.5 * self._squared_residual(block, residual, -1.0)
             self.shape -= 0.5 * len(observed)
             self.weights.downdate(block, residual, np.ones(len(observed)))

@@ -40,7 +40,7 @@ from bandit.models.tail_weights import ANY_OFFER_NUMBER
 from bandit.policies.state import pack
 from bandit.policies.thompson.belief_source import BeliefSource, SourceModel, option_matrix, weight_matrix
 from bandit.policies.thompson.new_options import NEW_OPTION_CHANCE, NewOptionStart, new_option_start
-from bandit.policies.thompson.offer_model import OfferModel
+from bandit.policies.thompson.offer_model import RATES_OF_WEIGHTS, OfferModel
 from bandit.policies.thompson.policy import ThompsonSampling
 from bandit.policies.thompson.reward_belief import CUSTOMER_DEVIATION, RewardBelief
 
@@ -174,9 +174,10 @@ def _model_state(
     if len(beliefs) > 1 or not _is_selection(matrices[0], newest.prior.variance, variance):
         belief = settled(belief, variance)
     meta, arrays = newest.state()
-    if "tail_offer" in arrays:  # offers have other numbers in the target's catalogue
-        arrays["tail_offer"] = np.full_like(arrays["tail_offer"], ANY_OFFER_NUMBER)
-    return meta, arrays | {
+    kept = {name: array for name, array in arrays.items() if name not in RATES_OF_WEIGHTS}
+    if "tail_offer" in kept:  # offers have other numbers in the target's catalogue
+        kept["tail_offer"] = np.full_like(kept["tail_offer"], ANY_OFFER_NUMBER)
+    return meta, kept | {
         "active": model.active,
         "mean": belief.mean,
         "covariance": belief.covariance,

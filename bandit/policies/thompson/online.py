@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,11 +15,14 @@ from bandit.encoding.encoder import Encoder
 from bandit.encoding.scales import UNKNOWN_SCALE, FactScale, ScaleMoments, declared_scales, fit_scales
 from bandit.encoding.shapes import FactShape, Transform, ValueSample, fit_shapes, transform_of
 from bandit.errors import CatalogueError, InputError, PolicyError
+from bandit.models.moving_draws import MovingDraws
 from bandit.models.tail_weights import without_tails
+from bandit.policies.state import parts_of
 from bandit.policies.thompson.fact_scales import FactScales
 from bandit.policies.thompson.methods import LearningMethods
 from bandit.policies.thompson.offer_model import AmountScale, has_revenue
-from bandit.policies.thompson.reward_belief import RewardBelief, parts_of
+from bandit.policies.thompson.reward_belief import FIT_PASSES, FIT_ROWS, RewardBelief
+from bandit.policies.thompson.time_steps import DAY, MOVE_STEP, daily_parts, ordered_batches, time_span
 from bandit.policies.warmup import WARMUP_OUTCOMES, Warmup
 
 SCALES_FITTED_AT = (1, 2, 4, 8, 16, 32, 64, 128, 256, WARMUP_OUTCOMES)
@@ -33,6 +36,8 @@ SCALE_ROWS = 20_000
 
 _MAX_COUNT = 2**62
 
+_SEED = 20_261_128
+
 
 class OnlineLearning:
     """A reward belief about one catalogue's offers that is updated with outcomes, or fitted to a whole log.
@@ -43,20 +48,30 @@ class OnlineLearning:
     """
 
     def __init__(
-        self, catalogue: Catalogue, *, pairs: bool, personal: bool, half_life: str | None, methods: LearningMethods
+        self,
+        catalogue: Catalogue,
+        *,
+        pairs: bool,
+        personal: bool,
+        half_life: str | None,
+        methods: LearningMethods,
+        n_draws: int = 0,
     ) -> None:
-        """Start from the prior; PolicyError for an invalid half-life."""
+        """Start from the prior, with `n_draws` draws that move with it; PolicyError for an invalid half-life."""
         self.catalogue = catalogue
         self.methods = methods
+        self._n_draws = n_draws
         self._pairs, self._personal = pairs, personal
         self._half_life = _microseconds(half_life)
         self._decayed_until: int | None = None
+        self._moved_until: int | None = None
         self._starts: FloatArray | None = None
         self._unscaled: dict[str, ScaleMoments] = {}
         self._sampled: dict[str, ValueSample] = {}
         self.version = 0
         self.belief = self._new_belief(declared_scales(catalogue), AmountScale(self._default_center()))
         has_numeric = any(fact.kind == "numeric" for fact in catalogue.facts.values())
+        self.belief.settle()
         no_scales = not has_numeric and catalogue.objective.kind == "conversion"
         self._warmup: Warmup | None = None if no_scales else Warmup(WARMUP_OUTCOMES)
 
@@ -79,6 +94,9 @@ class OnlineLearning:
             personal=self._personal,
             starts=starts,
             methods=self.methods,
+            # Of the state alone, so that every logged decision can be recomputed; never the same numbers again.
+            draws=MovingDraws(self._n_draws, np.random.default_rng([_SEED, self.version])) if self._n_draws else None,
+            declared_half_life=self._half_life is not None,
         )
 
     @property
@@ -106,10 +124,27 @@ class OnlineLearning:
                 self._warmup = None
         if len(outcomes):
             self._learn(outcomes)
+        self.belief.settle()
+
+    def is_quick(self, outcomes: Outcomes) -> bool:
+        """Whether `update` with these outcomes fits no scales, estimates no variances and lets nothing decay."""
+        n = len(outcomes)
+        if self._warmup is not None:
+            n_kept = WARMUP_OUTCOMES - self._warmup.room
+            if n >= next(mark for mark in SCALES_FITTED_AT if mark > n_kept) - n_kept:
+                return False
+        return not self._decay_is_due(outcomes) and self.belief.is_quick(outcomes)
+
+    def shared(self) -> Iterator[object]:
+        """Yield the parts that no update changes, so that a copy may share them."""
+        yield from (self.catalogue, self.methods, *self.belief.shared())
+        if self._warmup is not None:
+            yield from self._warmup.batches
 
     def _learn_again(self, kept: Outcomes) -> None:
         """Fit the scales to all outcomes kept, and learn these from the prior: their joint mode, however batched."""
         self.belief = self._belief_scaled_to(kept)
+        self._moved_until = None
         self._learn(kept)
 
     def _belief_scaled_to(self, kept: Outcomes) -> RewardBelief:
@@ -119,6 +154,19 @@ class OnlineLearning:
         return self._new_belief(scales, self._amount_scale(kept), effects, shapes)
 
     def _learn(self, outcomes: Outcomes) -> None:
+        if self._moved_until is None or not self.methods.memories or not len(outcomes.time):
+            if self.methods.memories and len(outcomes.time):
+                self._moved_until = int(outcomes.time.max())
+            self._learn_part(outcomes)
+            return
+        for part in daily_parts(outcomes, self._moved_until):
+            newest = int(part.time.max())
+            if newest - self._moved_until >= MOVE_STEP:
+                self.belief.pass_time((newest - self._moved_until) / DAY)
+                self._moved_until = newest
+            self._learn_part(part)
+
+    def _learn_part(self, outcomes: Outcomes) -> None:
         self._decay(outcomes)
         if self._unscaled or self._sampled:
             self._scale(outcomes)
@@ -150,13 +198,29 @@ class OnlineLearning:
         newest = int(outcomes.time.max())
         if self._decayed_until is None:
             self._decayed_until = newest
-        kept = float(0.5 ** (max(0, newest - self._decayed_until) / self._half_life))
-        if kept <= 1.0 - DECAY_STEP:
+        if self._decay_is_due(outcomes):
+            kept = self._share_kept(newest)
             self._decayed_until = newest
             self.belief.decay(kept)
 
+    def _decay_is_due(self, outcomes: Outcomes) -> bool:
+        """Whether a full step of decay has passed at the newest of these outcomes."""
+        if self._half_life is None or self._decayed_until is None or not len(outcomes.time):
+            return False
+        return self._share_kept(int(outcomes.time.max())) <= 1.0 - DECAY_STEP
+
+    def _share_kept(self, newest: int) -> float:
+        """Return the share of what was learned that is left at a time."""
+        if self._half_life is None or self._decayed_until is None:
+            return 1.0
+        return float(0.5 ** (max(0, newest - self._decayed_until) / self._half_life))
+
     def fit(self, log: Log, progress: Progress | None) -> None:
-        """Learn a whole log at once, replacing what was learned before; InputError for an empty log."""
+        """Learn a whole log at once, replacing what was learned before; InputError for an empty log.
+
+        Under the method `memories` the log is first learned in order of time: where it shows that the market moves, the
+        belief about its end is the result, each block of outcomes at its exact mode. Otherwise all are learned at once.
+        """
         if not log.n:
             raise InputError("the log has no decisions; fit a policy on a log that has some")
         first = next(iter(log.batches(SCALE_ROWS))).outcomes()
@@ -165,9 +229,17 @@ class OnlineLearning:
         self._warmup = None
         self.version += 1
         half_life = self._half_life
-        if half_life is not None:
-            self._decayed_until = max(int(batch.time.max()) for batch in log.batches())
-        newest = self._decayed_until or 0
+        newest = 0
+        if self.methods.memories or half_life is not None:
+            oldest, newest = time_span(log)
+            self._moved_until = newest
+            if self.methods.memories and newest - oldest >= MOVE_STEP:
+                self._learn_in_order(log, oldest)
+                progress = _after_a_pass(progress, self.belief.moves)
+                if self.belief.moves:
+                    return
+                self.belief = self._belief_scaled_to(first)
+            self._decayed_until = None if half_life is None else newest
 
         def weight(batch: LoggedBatch) -> FloatArray:
             if half_life is None:
@@ -175,6 +247,14 @@ class OnlineLearning:
             return np.asarray(0.5 ** ((newest - batch.time) / half_life))
 
         self.belief.fit(log, weight, progress)
+        self.belief.settle()
+
+    def _learn_in_order(self, log: Log, oldest: int) -> None:
+        """Learn a log in order of time, and with it how fast the market moves."""
+        self._decayed_until, self._moved_until = None, oldest
+        for batch in ordered_batches(log, FIT_ROWS):
+            self._learn(batch.outcomes())
+        self.belief.settle()
 
     # -- scales ----------------------------------------------------------------------------------------------------
 
@@ -225,7 +305,8 @@ class OnlineLearning:
     @property
     def clock(self) -> dict[str, object]:
         """The number of updates and the time up to which the belief has decayed, under the format's keys."""
-        return {"version": self.version, "faded": self._decayed_until}
+        moved = {"moved": self._moved_until} if self.methods.memories else {}
+        return {"version": self.version, "faded": self._decayed_until, **moved}
 
     def untrained_belief(self, scales: FactScales, starts: FloatArray | None) -> RewardBelief:
         """Return an untrained belief of these settings with other scales and prior means of option columns."""
@@ -248,9 +329,17 @@ class OnlineLearning:
     def restored(self, meta: Mapping[str, object], arrays: Mapping[str, NDArray[np.generic]]) -> OnlineLearning:
         """Return a copy of the same settings in this state; ValueError, TypeError or KeyError where it does not fit."""
         fresh = OnlineLearning(
-            self.catalogue, pairs=self._pairs, personal=self._personal, half_life=None, methods=self.methods
+            self.catalogue,
+            pairs=self._pairs,
+            personal=self._personal,
+            half_life=None,
+            methods=self.methods,
+            n_draws=self._n_draws,
         )
         fresh._half_life = self._half_life
+        if self.methods.memories:
+            moved = meta.get("moved")
+            fresh._moved_until = None if moved is None else int(str(moved))
         known = FactScales.from_meta(meta)
         if not {*known.unscaled, *known.sampled, *known.shapes} <= self.catalogue.facts.keys():
             raise ValueError("its facts without a scale are of another context")
@@ -260,12 +349,22 @@ class OnlineLearning:
         fresh.belief.restore(meta, arrays)
         fresh.version = int(str(meta["version"]))
         fresh._decayed_until = None if meta["faded"] is None else int(str(meta["faded"]))
-        if not (0 <= fresh.version < _MAX_COUNT and abs(fresh._decayed_until or 0) < _MAX_COUNT):
+        clocks = (fresh._decayed_until or 0, fresh._moved_until or 0)
+        if not (0 <= fresh.version < _MAX_COUNT and max(map(abs, clocks)) < _MAX_COUNT):
             raise ValueError("its counts are out of range")
         fresh._warmup = None
         if "warmup" in meta:
             fresh._warmup = Warmup.restore(WARMUP_OUTCOMES, self.catalogue, meta["warmup"], parts_of("warmup", arrays))
         return fresh
+
+
+def _after_a_pass(progress: Progress | None, last: bool) -> Progress | None:
+    """Report one pass over a log, or all where it was the last; return what reports the passes after it."""
+    if progress is None:
+        return None
+    most = FIT_PASSES + 1
+    progress(most if last else 1, most)
+    return lambda done, passes: progress(done + 1, passes + 1)
 
 
 def _starts_of(arrays: Mapping[str, NDArray[np.generic]], size: int) -> FloatArray | None:

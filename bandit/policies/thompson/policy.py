@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -42,6 +44,12 @@ SEARCH_ABOVE = 8_000
 MAX_DRAWS = 100_000
 """Most draws: bounds the memory of a decision; propensities are then in steps of 0.00001."""
 
+MOVING_SETS = 4
+"""Sets of M draws that move with the belief; fewer, since every outcome moves all of them."""
+
+MAX_MOVING = 512
+"""Most draws of a set that moves; where more are asked for, they are drawn anew for each state."""
+
 DRAW_SETS = 16
 """Sets of M draws made for one state of the belief; each call uses one of them, chosen at random."""
 
@@ -75,7 +83,6 @@ class ThompsonSampling:
     """
 
     learns = True
-    draw_sets = DRAW_SETS
 
     def __init__(
         self,
@@ -104,8 +111,15 @@ class ThompsonSampling:
         self.personal = bool(personal)
         self.half_life = half_life
         self.methods = LearningMethods.of(methods)
+        self._moving = self.methods.moving_draws and self.draws <= MAX_MOVING
+        self.draw_sets = MOVING_SETS if self._moving else DRAW_SETS
         self._learning = OnlineLearning(
-            catalogue, pairs=self.pairs, personal=self.personal, half_life=half_life, methods=self.methods
+            catalogue,
+            pairs=self.pairs,
+            personal=self.personal,
+            half_life=half_life,
+            methods=self.methods,
+            n_draws=self.draws * MOVING_SETS if self._moving else 0,
         )
         self._samples: dict[int, WeightDraws] = {}
         self._search = OfferSearch(catalogue) if catalogue.n_offers > SEARCH_ABOVE else None
@@ -118,7 +132,7 @@ class ThompsonSampling:
             sets = EligibleSets.of(eligible)
             return self.shares(contexts, self.catalogue.fired(contexts), sets, rng).dense(eligible)
         encoded = self._learning.belief.encode(contexts)
-        sample = self._draw_set(int(rng.integers(DRAW_SETS)))
+        sample = self._draw_set(int(rng.integers(self.draw_sets)))
         n, n_offers = eligible.shape
         at_once = max(1, SCORE_CELLS // (self.draws * n_offers))
         if n <= at_once:
@@ -148,7 +162,7 @@ class ThompsonSampling:
         if self._search is None:
             raise PolicyError(f"shares are for catalogues of more than {SEARCH_ABOVE:,} offers; ask for probabilities")
         belief = self._learning.belief
-        sample = self._draw_set(int(rng.integers(DRAW_SETS)))
+        sample = self._draw_set(int(rng.integers(self.draw_sets)))
         winners = self._search.winners(belief, sample, belief.encode(contexts), fired)
         share = np.where(eligible.has(winners), (1.0 - self.floor) / self.draws, 0.0)
         return SparseProbabilities(np.maximum(winners, 0), share, 1.0 - share.sum(axis=1), eligible.n_eligible)
@@ -158,8 +172,11 @@ class ThompsonSampling:
         found = self._samples.get(number)
         if found is None:
             # The seed depends on the state alone, so that every logged decision can be recomputed from it.
-            rng = np.random.default_rng([_SEED, self._learning.version, number])
-            found = self._learning.belief.draw(self.draws, self.width, rng)
+            if self._moving:
+                found = self._learning.belief.main.moving_draws(number, self.draws, self.width)
+            else:
+                rng = np.random.default_rng([_SEED, self._learning.version, number])
+                found = self._learning.belief.draw(self.draws, self.width, rng)
             # NaN would win every draw, and the probabilities would look valid.
             if not (np.isfinite(found.effects).all() and np.isfinite(found.pairs).all()):
                 raise PolicyError("the belief has numbers that are not finite; rebuild it from the log")
@@ -242,6 +259,23 @@ class ThompsonSampling:
         """Learn outcomes, new ones and corrections of those learned before."""
         self._samples = {}
         self._learning.update(outcomes)
+
+    def copy(self) -> ThompsonSampling:
+        """Return a policy with the same state, which changes no more with this one; what never changes is shared."""
+        known = {id(each): each for each in (self.catalogue, self.methods, self._search, *self._learning.shared())}
+        # A set of draws is never changed, and other threads may add one at this very moment.
+        memo: dict[int, Any] = {**known, id(self._samples): dict(self._samples)}
+        effects = self._learning.belief.customer_effects
+        if effects is not None:
+            memo |= effects.copied_names()
+        return copy.deepcopy(self, memo)
+
+    def is_quick(self, outcomes: Outcomes) -> bool:
+        """Whether `update` with these outcomes only adds them to the belief: no estimate of a prior, no fit of scales.
+
+        Above QUICK_WEIGHTS weights no update is quick.
+        """
+        return self._learning.is_quick(outcomes)
 
     def fit(self, log: Log, progress: Progress | None = None) -> None:
         """Learn a whole log at once, to convergence, replacing what was learned before: a warm start.

@@ -17,8 +17,11 @@ from bandit.domain import BoolArray, Contexts, FloatArray, IntArray, Log, Logged
 from bandit.encoding.encoder import Encoder
 from bandit.models.arrays import Float32Array
 from bandit.models.customer_effects import CustomerEffects
+from bandit.models.joint_customers import CustomerOutcomes, JointCustomerEffects
+from bandit.models.moving_draws import MovingDraws
 from bandit.models.search_bounds import MAX_LOG_REVENUE
 from bandit.models.shared_design import WeightDraws
+from bandit.policies.state import parts_of
 from bandit.policies.thompson.methods import LearningMethods
 from bandit.policies.thompson.monotone import monotone_constraints
 from bandit.policies.thompson.offer_model import BINNED_EFFECTS_FROM, AmountScale, OfferModel, has_revenue
@@ -65,10 +68,14 @@ class RewardBelief:
         personal: bool,
         starts: FloatArray | None = None,
         methods: LearningMethods | None = None,
+        draws: MovingDraws | None = None,
+        declared_half_life: bool = False,
     ) -> None:
         """Start from the prior; `amount_scale` standardises amounts: log revenue, or raw rewards.
 
-        `starts` (1 + K,) are prior means of the effects of option columns in `main`, where they are not 0.
+        `starts` (1 + K,) are prior means of the effects of option columns in `main`, where they are not 0. `draws` are
+        draws of the weights of `main` that move with the belief, where they are wanted. With a declared half-life that
+        of the contrasts is not estimated.
         """
         self.catalogue = catalogue
         self.encoder = encoder
@@ -77,15 +84,23 @@ class RewardBelief:
         # With more offers, `OfferSearch` applies the constraints dimension by dimension.
         self.constraints = monotone_constraints(catalogue) if catalogue.n_offers <= MAX_DENSE_OFFERS else ()
         if self._raw_reward:
-            self.main = OfferModel("amount", encoder, pairs, amount_scale, starts, self.methods)
+            self.main = OfferModel(
+                "amount", encoder, pairs, amount_scale, starts, self.methods, draws, declared_half_life
+            )
         else:
-            self.main = OfferModel("response", encoder, pairs, starts=starts, methods=self.methods)
-        money = catalogue.objective.kind in {"revenue", "profit"}
-        self.amount = OfferModel("revenue", encoder, False, amount_scale, methods=self.methods) if money else None
+            self.main = OfferModel("response", encoder, pairs, None, starts, self.methods, draws, declared_half_life)
+        self.amount: OfferModel | None = None
+        if catalogue.objective.kind in {"revenue", "profit"}:
+            self.amount = OfferModel(
+                "revenue", encoder, False, amount_scale, None, self.methods, None, declared_half_life
+            )
         owner = np.concatenate([[0], encoder.offers.owner + 1]).astype(np.int64)
         deviation = np.full(int(owner.max()) + 1, CUSTOMER_DEVIATION)
         # A raw reward has no logit that customers' effects could be added to.
-        self.customer_effects = CustomerEffects(owner, deviation) if personal and not self._raw_reward else None
+        self.customer_effects: CustomerEffects | None = None
+        if personal and not self._raw_reward:
+            make = JointCustomerEffects if self.methods.joint else CustomerEffects
+            self.customer_effects = make(owner, deviation)
 
     # -- prediction ------------------------------------------------------------------------------------------------
 
@@ -103,6 +118,11 @@ class RewardBelief:
     def draw(self, draws: int, width: float, rng: Generator) -> WeightDraws:
         """Return draws of the weights of `main`, their deviation scaled by `width`."""
         return self.main.draw(draws, width, rng)
+
+    def settle(self) -> None:
+        """Make moving draws anew where the belief changed otherwise than by outcomes; ends every update."""
+        for model in self.models().values():
+            model.model.weights.settle()
 
     def sample_rewards(self, drawn: WeightDraws, encoded: EncodedContexts, eligible: BoolArray) -> Float32Array:
         """Return (n, M, N) expected rewards under M draws, or scores of the same order; -inf where not eligible."""
@@ -153,6 +173,22 @@ class RewardBelief:
         np.minimum(exponent, MAX_LOG_REVENUE, out=exponent)
         return np.exp(exponent, out=exponent)
 
+    def shared(self) -> Iterator[object]:
+        """Yield the parts that no update changes, so that a copy may share them."""
+        encoder = self.encoder
+        yield from (self.catalogue, self.methods, self.constraints, encoder.offers)
+        yield from (encoder.context_names, encoder.context_groups, encoder.binned_effects, *encoder.scales.values())
+        for model in self.models().values():
+            yield from model.shared()
+
+    def is_quick(self, outcomes: Outcomes) -> bool:
+        """Whether learning outcomes only adds them: no variances are estimated, and the weights are not too many."""
+        if not self.main.is_quick(len(outcomes)):
+            return False
+        if self.amount is None:
+            return True
+        return self.amount.is_quick(int(np.count_nonzero(has_revenue(outcomes.revenue, outcomes.converted))))
+
     # -- learning --------------------------------------------------------------------------------------------------
 
     def learn(self, outcomes: Outcomes) -> None:
@@ -185,11 +221,18 @@ class RewardBelief:
         weight, times = outcomes.previous.weights, outcomes.batch.stands_for
         weight = weight if times is None else weight * times
         counted = weight if not self._raw_reward else times
-        offer = outcomes.offer[rows]
-        self.main.restate(matrix[rows], offer, previous_y[rows], y[rows], None if counted is None else counted[rows])
+        matrix, offer, change = matrix[rows], outcomes.offer[rows], (y - previous_y)[rows]
+        part = None if counted is None else counted[rows]
         if self.customer_effects is not None and len(outcomes.contexts.customers):
-            columns = self.main.design.columns[offer]
-            self.customer_effects.restate(outcomes.contexts.customers[rows], columns, (weight * (y - previous_y))[rows])
+            customers, columns = outcomes.contexts.customers[rows], self.main.design.columns[offer]
+            if isinstance(self.customer_effects, JointCustomerEffects):
+                score = self.main.scores(matrix, offer) + self.customer_effects.offset(customers, columns)
+                curvature = weight[rows] * expit(score) * expit(-score)
+                variance = self.main.score_variances(matrix, offer)
+                share, own_share = self.customer_effects.shares(customers, columns, curvature, variance)
+                part, columns = weight[rows] * share, columns * own_share
+            self.customer_effects.restate(customers, columns, weight[rows] * change)
+        self.main.restate(matrix, offer, previous_y[rows], y[rows], part)
 
     def _learn_new(self, matrix: FloatArray, outcomes: Outcomes, y: FloatArray, weight: FloatArray) -> None:
         """Learn responses (or raw rewards), for the population and for each customer."""
@@ -201,6 +244,10 @@ class RewardBelief:
             self.main.learn(matrix, outcomes.offer, y, outcomes.batch.stands_for if self._raw_reward else weight)
             return
         columns = self.main.design.columns[outcomes.offer]
+        if isinstance(self.customer_effects, JointCustomerEffects):
+            own = CustomerOutcomes.of(self.customer_effects, customers, columns)
+            self.main.learn(matrix, outcomes.offer, y, weight, own=own)
+            return
         self.main.activate(matrix)
         score, offset = self.main.scores(matrix, outcomes.offer), self.customer_effects.offset(customers, columns)
         self.customer_effects.learn(customers, columns, score, y, weight)
@@ -233,6 +280,16 @@ class RewardBelief:
             model.decay(kept)
         if self.customer_effects is not None:
             self.customer_effects.decay(kept)
+
+    def pass_time(self, days: float) -> None:
+        """Move the models by the rates of change that are known of each; the customers' own effects stay."""
+        for model in self.models().values():
+            model.pass_time(days)
+
+    @property
+    def moves(self) -> bool:
+        """Whether the level or the contrasts of a model have been found to move."""
+        return any(model.model.rates is not None and model.model.rates.moves for model in self.models().values())
 
     def fit(self, log: Log, weight: Callable[[LoggedBatch], FloatArray], progress: Progress | None) -> None:
         """Learn a whole log at once, to convergence; `weight` returns the weight of each decision."""
@@ -301,8 +358,3 @@ class RewardBelief:
             model.restore(values, parts_of(name, arrays))
         if self.customer_effects is not None:
             self.customer_effects.restore(parts_of("own", arrays))
-
-
-def parts_of(name: str, arrays: Mapping[str, NDArray[np.generic]]) -> dict[str, NDArray[np.generic]]:
-    """Return the arrays called "name/...", without that part of their names."""
-    return {key.partition("/")[2]: array for key, array in arrays.items() if key.startswith(f"{name}/")}
