@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from bandit.domain import InPlacePolicy
 from bandit.errors import StoreError
@@ -65,6 +65,7 @@ class SmallSteps:
         self._silent, self._known = events.silent, tuple(events.parts)
         self._history = StateHistory(store, catalogue, policy_id)
         self._policy_id = policy_id
+        self._in_place: bool | None = None
         self._criterion = DueCriterion(
             objective.event,
             objective.window,
@@ -79,8 +80,11 @@ class SmallSteps:
         StateLostError where the policy was changed and the step not written; any other error leaves it as it was.
         """
         policy, ledger = state.policy, self.store.ledger
-        if state.fault is not None or not isinstance(policy, InPlacePolicy):
+        if self._in_place is None:  # asking the protocol takes as long as ten reads of the log
+            self._in_place = isinstance(policy, InPlacePolicy)
+        if state.fault is not None or not self._in_place:
             return None
+        policy = cast("InPlacePolicy", policy)
         with self.store.one_state():
             if ledger.latest_step(self._policy_id) != state.step:
                 return None
@@ -100,7 +104,7 @@ class SmallSteps:
                     return SmallStep(LearnReport(0, 0, 0, state.step, learner=False), state)
                 if ledger.latest_step(self._policy_id) != state.step:
                     return None
-                ledger.record_step(self._policy_id, state.step + 1, kept, "", None)
+                ledger.append_step(self._policy_id, state.step + 1, kept, small=True)
                 uncounted = self._uncounted(state.step, due)
                 changed = True
                 policy.update(outcomes)

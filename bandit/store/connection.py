@@ -186,21 +186,23 @@ class Connection:
             for statement in ("ROLLBACK TO inner_one", "RELEASE inner_one") if self._depth else ("ROLLBACK",):
                 self.raw.execute(statement)
 
-    @contextlib.contextmanager
-    def reading(self) -> Iterator[sqlite3.Connection]:
+    def reading(self) -> AbstractContextManager[sqlite3.Connection]:
         """Read from one consistent state of the database."""
-        with self.lock, self.translated_errors():
-            if self._depth:
-                yield self.raw
-                return
-            self.raw.execute("BEGIN")
-            self._depth += 1
-            try:
-                yield self.raw
-            finally:
-                self._depth -= 1
-                if self.raw.in_transaction:
-                    self.raw.execute("ROLLBACK")  # nothing was written; a commit would fail on a damaged page
+        return _Reading(self)
+
+    def begin_reading(self) -> bool:
+        """Begin to read from one state, and say whether that is the outermost; the caller has the lock."""
+        if self._depth:
+            return False
+        self.raw.execute("BEGIN")
+        self._depth += 1
+        return True
+
+    def end_reading(self) -> None:
+        """End the outermost reading."""
+        self._depth -= 1
+        if self.raw.in_transaction:
+            self.raw.execute("ROLLBACK")  # nothing was written; a commit would fail on a damaged page
 
     @contextlib.contextmanager
     def translated_errors(self) -> Iterator[None]:
@@ -277,6 +279,48 @@ class _Transaction(AbstractContextManager[None]):
             raise
         finally:
             connection.lock.release()
+
+
+class _Reading(AbstractContextManager[sqlite3.Connection]):
+    """Reading as a class, for the reason of `_Transaction`: one learned outcome reads a dozen times."""
+
+    __slots__ = ("_connection", "_outermost")
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._outermost = False
+
+    def __enter__(self) -> sqlite3.Connection:
+        connection = self._connection
+        connection.lock.acquire()
+        try:
+            self._outermost = connection.begin_reading()
+        except BaseException as fault:
+            connection.lock.release()
+            _translate(connection.path, fault)
+            raise
+        return connection.raw
+
+    def __exit__(
+        self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        connection = self._connection
+        try:
+            if self._outermost:
+                connection.end_reading()
+            if fault is not None:
+                _translate(connection.path, fault)
+        except sqlite3.Error as second:
+            raise_store_error(connection.path, second)
+            raise
+        finally:
+            connection.lock.release()
+
+
+def _translate(path: Path, fault: BaseException) -> None:
+    """Raise the StoreError for an error of SQLite; return for any other."""
+    if isinstance(fault, (sqlite3.Error, UnicodeError, OverflowError)):
+        raise_store_error(path, fault)
 
 
 _OPEN: weakref.WeakSet[Connection] = weakref.WeakSet()

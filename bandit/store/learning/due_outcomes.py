@@ -154,13 +154,17 @@ class DueOutcomes:
             return replace(self._none(criterion) if due is None else due, scan=scan)
         return replace(due, scan=scan)
 
-    def learned(self, raw: sqlite3.Connection, policy_id: int, scan: DueScan) -> None:
-        """Note in the transaction that writes a step how far its scan has come: in memory where it is only little."""
-        state, _ = load_scan_state(raw, policy_id, scan.criterion)
-        if state is not None and state[2] is None and scan.complete:
-            new = scan.target.seq - state[0].seq + scan.target.event - state[0].event
+    def learned(self, raw: sqlite3.Connection, policy_id: int, scan: DueScan, *, in_memory: bool) -> None:
+        """Note, in the transaction that writes a step, how far its scan has come: in memory only where it is little.
+
+
+        What is in the memory of this connection, others look at once more.
+        """
+        stored = scan.stored
+        if in_memory and stored is not None and scan.complete:
+            new = scan.target.event - stored[0].event + scan.target.seq - stored[0].seq
             if 0 <= new < KEPT_IN_MEMORY:
-                self._ahead[policy_id] = ((scan.criterion, state), scan.target)
+                self._ahead[policy_id] = ((scan.criterion, stored), scan.target)
                 return
         save_scan_state(raw, policy_id, scan)
 
@@ -172,7 +176,8 @@ class DueOutcomes:
             start = ahead[1]
         elif state is not None and state[2] is not None:
             return DueScan(criterion, start, state[1], state[2], complete=False, resumed=True)
-        return DueScan(criterion, start, target, 0, complete=False)
+        stored = state if state is not None and state[2] is None else None
+        return DueScan(criterion, start, target, 0, complete=False, stored=stored)
 
     def _due_among(
         self,
