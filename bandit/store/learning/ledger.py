@@ -63,9 +63,14 @@ class Ledger:
         """Use the estimates of the conversion delay that another connection to the same store has made."""
         self._due.delays.share(other._due.delays)
 
-    def few_due(self, policy_id: int, criterion: DueCriterion, now: int, limit: int) -> DueColumns | None:
-        """Return what `due` returns if it is less than `limit` and found at once, else None."""
-        return self._due.few(policy_id, criterion, now, limit)
+    def few_due(
+        self, policy_id: int, criterion: DueCriterion, now: int, limit: int, at_step: int | None = None
+    ) -> DueColumns | None:
+        """Return what `due` returns if it is less than `limit` and found at once, else None.
+
+        None, too, where the policy's newest step is not `at_step`.
+        """
+        return self._due.few(policy_id, criterion, now, limit, at_step)
 
     def due(
         self,
