@@ -21,7 +21,7 @@ class TrainingOutcomes:
         catalogue = self._translation.catalogue
         # Policies for catalogues of more offers do not read which offers were eligible.
         rows, batch = self._translation.decisions(due.decisions, masks=catalogue.n_offers <= MAX_DENSE_OFFERS)
-        kept = due.take(rows)
+        kept = due if len(rows) == len(due) else due.take(rows)
         money, objective = catalogue.money_of(batch.offer), catalogue.objective
         every = np.arange(len(batch.offer))
         previous_reward = objective.reward(

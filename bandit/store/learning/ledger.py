@@ -29,6 +29,8 @@ INSERT INTO learned (
 ) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
 
+_INSERT_STEP = "INSERT INTO policy_steps (policy_id, step, n, state_hash, recorded_at) VALUES (?, ?, ?, ?, ?)"
+
 _AS_LEARNED = """
 SELECT seq, converted, revenue, value, restated, COALESCE(was_converted, 0), COALESCE(was_revenue, 0.0),
     COALESCE(was_value, 0.0), through, weight, COALESCE(was_weight, restated)
@@ -61,9 +63,14 @@ class Ledger:
         """Use the estimates of the conversion delay that another connection to the same store has made."""
         self._due.delays.share(other._due.delays)
 
-    def few_due(self, policy_id: int, criterion: DueCriterion, now: int, limit: int) -> DueColumns | None:
-        """Return what `due` returns if it is less than `limit` and found at once, else None."""
-        return self._due.few(policy_id, criterion, now, limit)
+    def few_due(
+        self, policy_id: int, criterion: DueCriterion, now: int, limit: int, at_step: int | None = None
+    ) -> DueColumns | None:
+        """Return what `due` returns if it is less than `limit` and found at once, else None.
+
+        None, too, where the policy's newest step is not `at_step`.
+        """
+        return self._due.few(policy_id, criterion, now, limit, at_step)
 
     def due(
         self,
@@ -103,14 +110,7 @@ class Ledger:
                     f"policy {policy_id} expects step {expected} and was given step {step}; "
                     "another process has learned meanwhile, or a step was left out: open the engine again"
                 )
-            raw.execute(
-                "INSERT INTO policy_steps (policy_id, step, n, state_hash, recorded_at) VALUES (?, ?, ?, ?, ?)",
-                (policy_id, step, 0 if rows is None else len(rows), digest, time.time_ns() // 1_000),
-            )
-            if rows is not None:
-                raw.executemany(_INSERT, _learned_rows(policy_id, step, rows))
-                if rows.scan is not None:
-                    self._due.learned(raw, policy_id, rows.scan)
+            self.append_step(policy_id, step, rows, digest)
             if snapshot is not None:
                 raw.execute(
                     "DELETE FROM snapshots WHERE policy_id = ?1 AND step > 0 "
@@ -120,6 +120,20 @@ class Ledger:
                 raw.execute(
                     "INSERT INTO snapshots (policy_id, step, state) VALUES (?, ?, ?)", (policy_id, step, snapshot)
                 )
+
+    def append_step(
+        self, policy_id: int, step: int, rows: DueColumns | None, digest: str = "", *, small: bool = False
+    ) -> None:
+        """Write what the next step learned, inside the caller's transaction; its state follows from the steps.
+
+        How far a `small` step looked is written once in a while only.
+        """
+        raw = self._connection.raw
+        raw.execute(_INSERT_STEP, (policy_id, step, 0 if rows is None else len(rows), digest, time.time_ns() // 1_000))
+        if rows is not None:
+            raw.executemany(_INSERT, _learned_rows(policy_id, step, rows))
+            if rows.scan is not None:
+                self._due.learned(raw, policy_id, rows.scan, in_memory=small)
 
     def record_first_step(self, policy_id: int, parts: Iterable[DueColumns], digest: str, snapshot: bytes) -> None:
         """Store the state that a policy begins with, and what that state has learned already, in one transaction."""

@@ -36,7 +36,8 @@ class Watermark:
 class DueScan:
     """One pass of a policy over what is new, from `start` to `target`, done up to the decision `position`.
 
-    A `resumed` scan was begun by an earlier step, so that the log may go on after its target.
+    A `resumed` scan was begun by an earlier step, so that the log may go on after its target. `stored` is the state
+    that the database has, None where it has none or one of an unfinished scan.
     """
 
     criterion: str
@@ -45,6 +46,7 @@ class DueScan:
     position: int
     complete: bool
     resumed: bool = False
+    stored: tuple[Watermark, Watermark, int | None] | None = None
 
     @property
     def is_last(self) -> bool:
