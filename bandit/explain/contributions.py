@@ -5,6 +5,10 @@ a fact adds effect x (its columns - their averages), and these contributions sum
 that of average facts (for a linear model these are the Shapley values of the facts: Strumbelj & Kononenko 2014,
 "Explaining prediction models and individual predictions with feature contributions", section 3).
 
+Where the stages of a conversion are learned, the log-odds are those of the product of their chances, and not linear: a
+contribution to the score of a stage counts by the slope of the secant (`funnel.chance_weights`), so that the sum stays
+exact.
+
 The expected reward is P(convert) x worth - cost, a product of one function of each score. Its difference is divided
 in two steps that are exact and additive: between the two scores by the Shapley value of a game of two players (Shapley
 1953, "A value for n-person games"), which for a product is (change of one) x (mean of the other); and within a score in
@@ -22,6 +26,7 @@ from scipy.special import expit, exprel
 from bandit.domain import FloatArray, IntArray
 from bandit.encoding.offer_columns import column_dimensions
 from bandit.models.search_bounds import MAX_LOG_REVENUE
+from bandit.policies.thompson.funnel import chance_weights
 from bandit.policies.thompson.offer_model import OfferModel
 from bandit.policies.thompson.posterior import OfferPosterior
 from bandit.policies.thompson.reward_belief import EncodedContexts
@@ -116,11 +121,12 @@ def contributions(posterior: OfferPosterior, reference: FloatArray, offers: IntA
     response = np.zeros((n_facts + 2, len(parts), m))
     revenue = np.zeros_like(response)
     columns = belief.main.design.columns[offers]
-    response[:n_facts] = _by_part(
-        fact_effects(belief.main, posterior.encoded.matrix, reference, encoder.context_fact), columns, groups, n_facts
-    )
+    worth = chance_weights(posterior.stage_scores(average, offers), posterior.stage_scores(posterior.encoded, offers))
+    for model, weight in zip(posterior.models, worth, strict=True):
+        effects = fact_effects(model, posterior.encoded.matrix, reference, encoder.context_fact)
+        response[:n_facts] += _by_part(effects, model.design.columns[offers], groups, n_facts) * weight[0]
     if posterior.encoded.customer_effects is not None:
-        response[n_facts] = _by_part(posterior.encoded.customer_effects[None], columns, groups, 1)[0]
+        response[n_facts] = _by_part(posterior.encoded.customer_effects[None], columns, groups, 1)[0] * worth[0][0]
     scores = [posterior.scores_of(each, offers)[0] for each in (average, posterior.encoded)]
     if posterior.constrained:
         free = [posterior.scores_of(each, offers, constrained=False)[0] for each in (average, posterior.encoded)]

@@ -16,6 +16,7 @@ from bandit.errors import InputError
 from simulator.market.spec import Scenario
 from simulator.scenarios import retail
 from simulator.scenarios.busy import BUSY
+from simulator.scenarios.clickbait import CLICKBAIT
 from simulator.scenarios.delayed import DELAYED
 from simulator.scenarios.drift import DRIFT
 from simulator.scenarios.heavy_tail import HEAVY_TAIL
@@ -35,6 +36,7 @@ _ALL = (
     LOYALTY,
     DRIFT,
     SPARSE,
+    CLICKBAIT,
     HEAVY_TAIL,
     SURE_THINGS,
     MANY_OFFERS_SCENARIO,

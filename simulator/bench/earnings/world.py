@@ -51,7 +51,9 @@ class WorldSpec:
     @property
     def stamp(self) -> int:
         """A checksum of the scenario's numbers: results of an earlier version of the scenario do not count."""
-        return zlib.crc32(repr(scenario(self.scenario)).encode())
+        drawn = scenario(self.scenario)
+        stages = repr((drawn.stages, drawn.stage_delay_days)) if drawn.stages else ""
+        return zlib.crc32((repr(drawn) + stages).encode())
 
     def __str__(self) -> str:
         return f"{self.scenario} {self.draw}"
