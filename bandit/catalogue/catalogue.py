@@ -405,6 +405,7 @@ def _build(file: CatalogueFile, where: str) -> Catalogue:
         file.objective.margin,
         file.objective.window_microseconds,
         file.objective.activation,
+        tuple(file.objective.stages),
     )
     catalogue = Catalogue(
         name=file.name,

@@ -7,6 +7,10 @@ difference of the score from that of average facts (for a linear model these are
 Strumbelj & Kononenko 2014, "Explaining prediction models and individual predictions with feature contributions",
 section 3).
 
+Where the stages of a conversion are learned, the log-odds are those of the product of their chances, and not linear: a
+contribution to the score of a stage counts by the slope of the secant (`funnel.chance_weights`), so that the sum stays
+exact.
+
 The expected reward is P(convert) x worth - cost, a product of one function of each score. Its difference is divided
 in two steps that are exact and additive: between the two scores by the Shapley value of a game of two players (Shapley
 1953, "A value for n-person games"), which for a product is (change of one) x (mean of the other); and within a score in
@@ -25,6 +29,7 @@ from bandit.domain import FloatArray, IntArray
 from bandit.encoding.offer_columns import column_dimensions
 from bandit.explain.cross_effects import cross_effects, cross_words, rules_that_hold
 from bandit.models.search_bounds import MAX_LOG_REVENUE
+from bandit.policies.thompson.funnel import chance_weights
 from bandit.policies.thompson.offer_model import OfferModel
 from bandit.policies.thompson.posterior import OfferPosterior
 from bandit.policies.thompson.reward_belief import EncodedContexts
@@ -124,14 +129,18 @@ def contributions(posterior: OfferPosterior, reference: FloatArray, offers: IntA
     response = np.zeros((n_sources + 2, len(parts), m))
     revenue = np.zeros_like(response)
     columns = belief.main.design.columns[offers]
-    response[:n_facts] = _by_part(
-        fact_effects(belief.main, posterior.encoded.matrix, reference, encoder.context_fact), columns, groups, n_facts
-    )
-    if rules:
-        effects = cross_effects(belief.main, posterior.encoded.matrix, reference)
-        response[n_facts:n_sources] = _by_part(effects, columns, groups, len(rules))
+    worth = chance_weights(posterior.stage_scores(average, offers), posterior.stage_scores(posterior.encoded, offers))
+    for model, weight in zip(posterior.models, worth, strict=True):
+        chosen = model.design.columns[offers]
+        effects = fact_effects(model, posterior.encoded.matrix, reference, encoder.context_fact)
+        response[:n_facts] += _by_part(effects, chosen, groups, n_facts) * weight[0]
+        own = cross_words(model)
+        if own:
+            effects = cross_effects(model, posterior.encoded.matrix, reference)
+            places = [n_facts + rules.index(words) for words in own]
+            response[places] += _by_part(effects, chosen, groups, len(own)) * weight[0]
     if posterior.encoded.customer_effects is not None:
-        response[n_sources] = _by_part(posterior.encoded.customer_effects[None], columns, groups, 1)[0]
+        response[n_sources] = _by_part(posterior.encoded.customer_effects[None], columns, groups, 1)[0] * worth[0][0]
     scores = [posterior.scores_of(each, offers)[0] for each in (average, posterior.encoded)]
     if posterior.constrained:
         free = [posterior.scores_of(each, offers, constrained=False)[0] for each in (average, posterior.encoded)]
