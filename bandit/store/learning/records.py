@@ -15,7 +15,7 @@ from bandit.store.records import DecisionColumns
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from bandit.domain import BoolArray, FloatArray, ObjectArray
+    from bandit.domain import BoolArray, FloatArray, IntArray, ObjectArray
     from bandit.store.records import RowIndex
 
 
@@ -47,8 +47,9 @@ class DueScan:
 class DueColumns:
     """n decisions whose outcomes are due for learning, with what was learned of each before.
 
-    `weight` is the known part of an outcome and `previous_weight` the part learned before, as in `Outcomes`. `scan` is
-    to be returned with `Ledger.record_step`.
+    `weight` is the known part of an outcome and `previous_weight` the part learned before, as in `Outcomes`. `stage` is
+    how many of the objective's stages each has reached, `previous_stage` how many were learned. `scan` is to be
+    returned with `Ledger.record_step`.
     """
 
     decisions: DecisionColumns
@@ -59,6 +60,8 @@ class DueColumns:
     previous_revenue: FloatArray
     previous_value: FloatArray
     scan: DueScan | None
+    stage: IntArray
+    previous_stage: IntArray
 
     def __len__(self) -> int:
         return len(self.decisions)
@@ -74,6 +77,8 @@ class DueColumns:
             self.previous_revenue[rows],
             self.previous_value[rows],
             self.scan,
+            self.stage[rows],
+            self.previous_stage[rows],
         )
 
     @staticmethod
@@ -94,6 +99,8 @@ class DueColumns:
             np.concatenate([part.previous_revenue for part in parts]),
             np.concatenate([part.previous_value for part in parts]),
             parts[0].scan,
+            np.concatenate([part.stage for part in parts]),
+            np.concatenate([part.previous_stage for part in parts]),
         )
 
 
