@@ -23,10 +23,12 @@ def _no_stages() -> BoolArray:
     return np.empty((0, 0), dtype=np.bool_)
 
 
-def _joined_stages(parts: Sequence[BoolArray]) -> BoolArray:
-    """Return the rows of all parts as one; those without a row do not count."""
-    filled = [part for part in parts if len(part)]
-    return np.concatenate(filled) if filled else _no_stages()
+def _joined_stages(parts: Sequence[BoolArray], sizes: Sequence[int]) -> BoolArray:
+    """Return the rows of all parts as one, empty where some part that has rows has no stages."""
+    filled = [part for part, n in zip(parts, sizes, strict=True) if n]
+    if not filled or min(part.shape[1] for part in filled) == 0:
+        return _no_stages()
+    return np.concatenate(filled)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -102,7 +104,7 @@ class LoggedBatch:
             np.concatenate([part.reward for part in parts]),
             time if len(time) == n else time[:0],
             np.concatenate([part.weights for part in parts]) if weighted else _no_numbers(),
-            _joined_stages([part.stages for part in parts]),
+            _joined_stages([part.stages for part in parts], [len(part) for part in parts]),
         )
 
 
