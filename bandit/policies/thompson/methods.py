@@ -55,5 +55,7 @@ class LearningMethods:
         return tuple(sorted(field.name for field in fields(self) if getattr(self, field.name)))
 
 
-DEFAULT_METHODS = LearningMethods()
+DEFAULT_METHODS = LearningMethods(
+    moving_draws=True, shapes=True, crosses=True, joint=True, memories=True, funnel=True, robust=True
+)
 """What a new policy uses."""
