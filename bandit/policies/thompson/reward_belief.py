@@ -114,6 +114,11 @@ class RewardBelief:
         """The models of the stages after the first, the conversion's last; () where stages are not learned."""
         return () if self.funnel is None else self.funnel.later
 
+    @property
+    def stages(self) -> tuple[str, ...]:
+        """The events whose chances are modelled, the conversion last; () where it is modelled alone."""
+        return () if self.funnel is None else self.funnel.names
+
     def stage_scores(self, encoded: EncodedContexts) -> list[FloatArray]:
         """Return the (n, N) scores of `main` and of each later stage at the mean."""
         first = self.main.mean_scores(encoded.matrix, encoded.customer_effects)
