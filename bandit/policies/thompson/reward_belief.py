@@ -210,8 +210,8 @@ class RewardBelief:
         if self._raw_reward:
             return outcomes.reward, outcomes.previous.reward
         if self.funnel is not None:
-            found = self.funnel.outcomes(outcomes, 0)
-            return found.y, found.previous_y
+            now, before = self.funnel.steps(outcomes)
+            return now[:, 0].astype(np.float64), before[:, 0].astype(np.float64)
         return outcomes.converted.astype(np.float64), outcomes.previous.converted.astype(np.float64)
 
     def _restate(
