@@ -8,7 +8,7 @@ import pytest
 import bandit
 from bandit.errors import InputError
 from bandit.governance.erasure import erase
-from bandit.logfiles import from_frame
+from bandit.logfiles import export, from_frame, open_log
 from bandit.store import Store, StoreLog
 from bandit.store.learning.due_outcomes import DueCriterion
 from tests.engine.conftest import DAY, KEY
@@ -165,3 +165,34 @@ def test_learning_offline_from_a_log_without_stages_says_so(catalogue):
         policy.fit(from_frame(frame, catalogue))
     policy.fit(from_frame({**frame, "click": [True, False] * 5, "cart": [True, False] * 5}, catalogue))
     assert [model.n_learned for model in policy.online.belief.later] == [5, 5]
+
+
+@pytest.mark.parametrize("methods", [[], ["funnel"]])
+def test_a_policy_with_the_other_method_learns_the_steps_again(open_engine, clock, catalogue, methods):
+    """600 outcomes are beyond the warm-up, so that the belief could be taken over; the models are other ones."""
+    first = [] if methods else ["funnel"]
+    engine = open_engine(bandit.ThompsonSampling(catalogue, methods=first))
+    ids = serve(engine, clock, 600)
+    engine.record_batch(ids[:50], "click")
+    engine.record_batch(ids, "closed")
+    engine.learn()
+    engine.close()
+    later = open_engine(bandit.ThompsonSampling(catalogue, methods=methods))
+    later.learn()
+    assert later.policy.online.belief.main.n_learned == 600
+    assert n_learned(later) == ([50, 0] if methods else [])
+    assert later.rebuild().same
+
+
+def test_an_export_has_a_column_a_stage_and_is_read_back_with_them(open_engine, clock, catalogue, policy, tmp_path):
+    engine = open_engine(policy)
+    ids = serve(engine, clock, 20)
+    engine.record_batch(ids[:6], "click")
+    engine.record_batch(ids[:2], "cart")
+    engine.record(ids[9], "purchase", revenue=20.0)
+    engine.record_batch(ids, "closed")
+    target = tmp_path / "log.csv"
+    export(engine.store, catalogue, target)
+    (before,), (after,) = StoreLog(engine.store, catalogue).batches(), open_log(target, catalogue).batches()
+    assert before.stages.sum(axis=0).tolist() == [7, 3]
+    assert (before.stages == after.stages).all()

@@ -85,6 +85,26 @@ def batch_steps(batch: LoggedBatch, names: Sequence[str]) -> BoolArray:
     return stage_steps(batch.stages, batch.converted, n_stages)
 
 
+def _stage_outcomes(outcomes: Outcomes, now: BoolArray, before: BoolArray, place: int) -> StageOutcomes:
+    """Return what stage `place`, 1 or more, learns from n outcomes that have passed the stages (n, S + 1) `now`.
+
+    All of a decision's stages count as much as its conversion is known: the weight of an open decision.
+    """
+    weights = outcomes.previous.weights
+    asked, was_asked = now[:, place - 1], (weights > 0.0) & before[:, place - 1]
+    learned = np.where(was_asked, weights, 0.0)
+    weight = outcomes.weights - learned
+    return StageOutcomes(
+        np.flatnonzero(asked & (weight > 0.0)),
+        np.flatnonzero(asked & was_asked & (now[:, place] != before[:, place])),
+        np.flatnonzero(was_asked & ~asked),
+        now[:, place].astype(np.float64),
+        before[:, place].astype(np.float64),
+        weight,
+        learned,
+    )
+
+
 class Funnel:
     """The models of the stages after the first one: each of the chance of an event, given the one before it."""
 
@@ -121,44 +141,31 @@ class Funnel:
     def learn(self, matrix: FloatArray, outcomes: Outcomes) -> None:
         """Learn n outcomes for every stage after the first; `matrix` (n, d) are their context columns."""
         times = outcomes.batch.stands_for
+        now, before = self.steps(outcomes)
         for place, model in enumerate(self.later, start=1):
-            found = self.outcomes(outcomes, place)
+            if not (now[:, place - 1].any() or before[:, place - 1].any()):
+                return  # nobody came that far, nor further
+            found = _stage_outcomes(outcomes, now, before, place)
             stands = np.ones(len(outcomes)) if times is None else times
             new, changed, undone = found.new, found.changed, found.undone
             if len(new):
                 model.learn(matrix[new], outcomes.offer[new], found.y[new], found.weight[new] * stands[new])
             if len(changed):
                 weight = found.learned[changed] * stands[changed]
-                before, now = found.previous_y[changed], found.y[changed]
-                model.restate(matrix[changed], outcomes.offer[changed], before, now, weight)
+                previous_y, y = found.previous_y[changed], found.y[changed]
+                model.restate(matrix[changed], outcomes.offer[changed], previous_y, y, weight)
             if len(undone):
                 # The precision stays; the response becomes the one that was expected, which says nothing.
                 expected = expit(model.scores(matrix[undone], outcomes.offer[undone]))
                 weight = found.learned[undone] * stands[undone]
                 model.restate(matrix[undone], outcomes.offer[undone], found.previous_y[undone], expected, weight)
 
-    def outcomes(self, outcomes: Outcomes, place: int) -> StageOutcomes:
-        """Return what stage `place` (0 is the first) learns from n outcomes.
-
-        All of a decision's stages count as much as its conversion is known: the weight of an open decision.
-        """
-        previous, n_stages = outcomes.previous, len(self.names) - 1
-        now = batch_steps(outcomes.batch, self.names)
-        before = stage_steps(previous.stages, previous.converted, n_stages)
-        asked = np.ones(len(outcomes), dtype=np.bool_) if place == 0 else now[:, place - 1]
-        was_asked = previous.weights > 0.0
-        if place:
-            was_asked &= before[:, place - 1]
-        learned = np.where(was_asked, previous.weights, 0.0)
-        weight = outcomes.weights - learned
-        return StageOutcomes(
-            np.flatnonzero(asked & (weight > 0.0)),
-            np.flatnonzero(asked & was_asked & (now[:, place] != before[:, place])),
-            np.flatnonzero(was_asked & ~asked),
-            now[:, place].astype(np.float64),
-            before[:, place].astype(np.float64),
-            weight,
-            learned,
+    def steps(self, outcomes: Outcomes) -> tuple[BoolArray, BoolArray]:
+        """Return which stages n outcomes have passed now, and which were learned before, (n, S + 1) each."""
+        previous = outcomes.previous
+        return (
+            batch_steps(outcomes.batch, self.names),
+            stage_steps(previous.stages, previous.converted, len(self.names) - 1),
         )
 
     def fit(

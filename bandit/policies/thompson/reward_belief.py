@@ -138,6 +138,11 @@ class RewardBelief:
         """The models of the stages after the first, the conversion's last; () where stages are not learned."""
         return () if self.funnel is None else self.funnel.later
 
+    @property
+    def stages(self) -> tuple[str, ...]:
+        """The events whose chances are modelled, the conversion last; () where it is modelled alone."""
+        return () if self.funnel is None else self.funnel.names
+
     def stage_scores(self, encoded: EncodedContexts) -> list[FloatArray]:
         """Return the (n, N) scores of `main` and of each later stage at the mean."""
         first = self.main.mean_scores(encoded.matrix, encoded.customer_effects)
@@ -250,8 +255,8 @@ class RewardBelief:
         if self._raw_reward:
             return outcomes.reward, outcomes.previous.reward
         if self.funnel is not None:
-            found = self.funnel.outcomes(outcomes, 0)
-            return found.y, found.previous_y
+            now, before = self.funnel.steps(outcomes)
+            return now[:, 0].astype(np.float64), before[:, 0].astype(np.float64)
         return outcomes.converted.astype(np.float64), outcomes.previous.converted.astype(np.float64)
 
     def _restate(
