@@ -13,6 +13,7 @@ from typing import Literal
 import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
+from scipy.special import expit
 
 from bandit.domain import BoolArray, FloatArray, IntArray
 from bandit.encoding.encoder import BINNED_GROUP, Encoder
@@ -190,9 +191,10 @@ class OfferModel:
             self.activate(contexts[part])
             rows = self._rows(contexts[part], offer[part])
             shift = np.zeros(stop - start) if offset is None else offset[part]
+            told = np.ones(stop - start)
             if isinstance(self.model, BayesianLogistic) and own is not None:
                 share = None if weight is None else weight[part]
-                shift = self._learn_jointly(self.model, rows, y[part], share, own, start)
+                shift, told = self._learn_jointly(self.model, rows, y[part], share, own, start)
             elif isinstance(self.model, BayesianLogistic):
                 self.model.update(
                     rows,
@@ -205,7 +207,7 @@ class OfferModel:
                 tails = self._tails(rows, offer[part], y[part])
                 self.model.update(rows, self._scaled(y[part]), None if weight is None else weight[part], tails)
             if self.crosses is not None:
-                counted = np.ones(stop - start) if weight is None else weight[part]
+                counted = told if weight is None else told * weight[part]
                 self.crosses.sample.add(contexts[part], offer[part], self._scaled(y[part]), counted, shift)
             self.n_learned += stop - start
             start = stop
@@ -267,20 +269,24 @@ class OfferModel:
         weight: FloatArray | None,
         own: CustomerOutcomes,
         first: int,
-    ) -> FloatArray:
+    ) -> tuple[FloatArray, FloatArray]:
         """Learn the responses of `rows`, which begin at `first` in `own`, in blocks, and their customers' effects.
 
-        Return what these added to each score (n,) before it was learned.
+        Return what these added to each score (n,) before it was learned, and how much of what each outcome says is of
+        the population (n,): where the customers' part of a score has the variance v, 1 / (1 + curvature x v).
         """
-        offset = np.empty(len(y))
+        offset, told = np.empty(len(y)), np.empty(len(y))
         share = np.ones(len(y)) if weight is None else weight
         block = LOGISTIC_BLOCK if self.n_learned else FIRST_BLOCK
         for start in range(0, len(y), block):
             part = slice(start, start + block)
             there = own.block(first + start, first + min(start + block, len(y)))
             offset[part] = there.offset
+            if self.crosses is not None:
+                chance = expit(rows[part] @ model.weights.mean + there.offset)
+                told[part] = 1.0 / (1.0 + share[part] * chance * (1.0 - chance) * np.diagonal(there.covariance))
             there.learn(*model.update_shared(rows[part], y[part], share[part], there.offset, there.covariance))
-        return offset
+        return offset, told
 
     def restate(
         self,
