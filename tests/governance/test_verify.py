@@ -50,9 +50,10 @@ def alter(path, statement):
 
 
 def learned_twice(open_engine, clock):
+    """Each of the two states is written, the second since it comes after enough outcomes for its size."""
     engine = open_engine()
     for number in range(2):
-        serve(engine, clock, 60, np.random.default_rng(number), prefix=f"{number}-")
+        serve(engine, clock, 60 + 240 * number, np.random.default_rng(number), prefix=f"{number}-")
         clock.now += 8 * DAY
         engine.learn()
     engine.close()
