@@ -50,10 +50,9 @@ def alter(path, statement):
 
 
 def learned_twice(open_engine, clock):
-    """Each of the two states is written, the second since it comes after enough outcomes for its size."""
     engine = open_engine()
     for number in range(2):
-        serve(engine, clock, 60 + 240 * number, np.random.default_rng(number), prefix=f"{number}-")
+        serve(engine, clock, 60, np.random.default_rng(number), prefix=f"{number}-")
         clock.now += 8 * DAY
         engine.learn()
     engine.close()
@@ -62,6 +61,11 @@ def learned_twice(open_engine, clock):
 def test_verify_tells_another_machines_arithmetic_from_another_state(open_engine, clock, tmp_path):
     """A hash that differs at step 1 alone is rounding, as the newest state shows: a note, and no problem."""
     learned_twice(open_engine, clock)
+    with open_engine() as engine:  # so much more that another state is written
+        serve(engine, clock, 240, np.random.default_rng(2), prefix="2-")
+        clock.now += 8 * DAY
+        engine.learn()
+        assert engine.learner.history.newest_snapshot().step == 3
     alter(tmp_path / "offers.db", "UPDATE policy_steps SET state_hash = 'f' WHERE step = 1")
     verified = open_engine().verify()
     assert verified.problems == ()
