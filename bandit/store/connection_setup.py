@@ -20,9 +20,8 @@ _CACHE_KIB = 32_768
 _LOG_BYTES = 32 << 20
 
 _PAGE_BYTES = 1_024
-"""Size of the pages of a new database. A commit writes each page that it changed as a whole, and one visit changes about
-fifteen, so small pages save most of what is written. With 512 bytes, files would be half as large again and slower to
-read."""
+"""Size of the pages of a new database. A commit writes whole pages, and one visit changes about fifteen, so small pages
+save most of what is written. With 512 bytes, files would be half as large again and slower to read."""
 
 _CHECKPOINT_BYTES = 4 << 20
 """Size of the write-ahead log at which its pages are copied to the database."""
