@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,6 +11,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from bandit.domain.arrays import BoolArray, FloatArray, IntArray
+
+
+DENSE_CELLS = 250_000
+"""Most cells of factored columns that are also held as one array, since looking rows up is faster than adding them."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -23,6 +27,7 @@ class FactoredColumns:
 
     options: IntArray
     by_option: tuple[FloatArray, ...]
+    _dense: list[FloatArray] = field(default_factory=list, init=False, repr=False)
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -30,6 +35,16 @@ class FactoredColumns:
         return len(self.options), self.by_option[0].shape[1]
 
     def __getitem__(self, offer: IntArray | BoolArray | slice) -> FloatArray:
+        if self._dense:
+            return self._dense[0][offer]
+        if len(self.options) * self.by_option[0].shape[1] <= DENSE_CELLS:
+            every = self._sums(slice(None))
+            every.flags.writeable = False
+            self._dense.append(every)
+            return every[offer]
+        return self._sums(offer)
+
+    def _sums(self, offer: IntArray | BoolArray | slice) -> FloatArray:
         chosen = self.options[offer]
         columns = self.by_option[0][chosen[:, 0]]
         for place in range(1, len(self.by_option)):

@@ -70,6 +70,7 @@ class SmallSteps:
             objective.kind == "reward",
             catalogue.silent_groups,
             objective.activation,
+            objective.stages,
         )
 
     def learn(self, state: PolicyState, moment: int, lease: Lease) -> SmallStep | None:

@@ -12,6 +12,7 @@ from scipy.special import expit
 from bandit.domain import FloatArray
 from bandit.models.gaussian import Gaussian, solve_positive
 from bandit.models.prior import Prior
+from bandit.models.rates_of_change import RatesOfChange
 
 LOGISTIC_BLOCK = 128
 """Outcomes learned at once: within a block the mode is exact; larger ones cost more per outcome."""
@@ -34,6 +35,8 @@ class BayesianLogistic:
 
     def __init__(self, mean: FloatArray, variance: FloatArray) -> None:
         self.weights = Gaussian(mean, variance)
+        self.rates: RatesOfChange | None = None
+        """Sees every outcome before it is learned, where the weights move as time passes."""
 
     def update(
         self,
@@ -57,6 +60,22 @@ class BayesianLogistic:
             part = slice(start, start + block)
             self._learn(rows[part], y[part], share[part], shift[part])
 
+    def update_shared(
+        self, rows: FloatArray, y: FloatArray, weight: FloatArray, offset: FloatArray, extra: FloatArray
+    ) -> tuple[FloatArray, FloatArray]:
+        """Learn n outcomes at once whose scores have a part of their own beside `row @ w`.
+
+        `offset` (n,) is the mean of that part and `extra` (n, n) its covariance between the outcomes. Returns, for the
+        same update of the part: the dual vector (n,), by which covariances move the means, and the information (n, n)
+        of the outcomes, inverse(1 / curvature + covariance of the scores).
+        """
+        if len(y) == 1:
+            dual, information = self._learn_one(
+                rows[0], float(y[0]), float(weight[0]), float(offset[0]), float(extra[0, 0])
+            )
+            return np.array([dual]), np.array([[information]])
+        return self._learn(rows, y, weight, offset, extra)
+
     def restate(self, rows: FloatArray, change: FloatArray) -> None:
         """Replace the responses of outcomes learned before; `change` is weight x (new y - old y), (n,).
 
@@ -64,6 +83,8 @@ class BayesianLogistic:
         where it was learned, another y changes it by the difference. To first order this is the belief that
         learning the new outcome would have given.
         """
+        if self.rates is not None and self.rates.watches:
+            self.rates.correct(rows, change, self.weights.covariance)
         self.weights.shift(rows, change)
 
     def fit(self, batches: Batches, prior: Prior, rounds: int = 8, tolerance: float = 1e-3) -> None:
@@ -99,12 +120,16 @@ class BayesianLogistic:
         belief.assign(belief.mean + step, covariance)
         return float(np.abs(step / deviation).max())
 
-    def _learn_one(self, row: FloatArray, y: float, weight: float, offset: float) -> None:
+    def _learn_one(
+        self, row: FloatArray, y: float, weight: float, offset: float, extra: float = 0.0
+    ) -> tuple[float, float]:
         """Learn one outcome, O(D^2): the mode lies on a line, so that Newton's method needs scalars only."""
         belief = self.weights
         gain = belief.covariance @ row
-        spread = float(gain @ row)
+        spread = float(gain @ row) + extra
         start = float(row @ belief.mean) + offset
+        if self.rates is not None and self.rates.watches:
+            self.rates.see_one(row, gain, y, weight, offset, _sigmoid(start), float(belief.mean[0]))
         dual, low, high = 0.0, -weight, weight
         for _ in range(_STEPS):
             p = _sigmoid(start + spread * dual)
@@ -118,15 +143,26 @@ class BayesianLogistic:
                 dual = 0.5 * (low + high)
         p = _sigmoid(start + spread * dual)
         curvature = max(weight * p * (1.0 - p), 1e-12)
+        information = curvature / (1.0 + curvature * spread)
         belief.mean += dual * gain
-        belief.observe_one(row, gain, curvature / (1.0 + curvature * spread), 1.0 / curvature)
+        belief.observe_one(row, gain, information, 1.0 / curvature + extra)
+        return dual, information
 
-    def _learn(self, rows: FloatArray, y: FloatArray, weight: FloatArray, offset: FloatArray) -> None:
-        """Learn n outcomes at once: the mode in the space of the outcomes, n x n, then the covariance."""
+    def _learn(
+        self, rows: FloatArray, y: FloatArray, weight: FloatArray, offset: FloatArray, extra: FloatArray | None = None
+    ) -> tuple[FloatArray, FloatArray]:
+        """Learn n outcomes at once: the mode in the space of the outcomes, n x n, then the covariance.
+
+        Without `extra` the information is not computed: (n, 0).
+        """
         belief = self.weights
         gain = rows @ belief.covariance
         kernel = gain @ rows.T
+        if extra is not None:
+            kernel += extra
         start = rows @ belief.mean + offset
+        if self.rates is not None and self.rates.watches:
+            self.rates.see(rows, gain, y, weight, offset, start, float(belief.mean[0]))
         dual = self._mode(kernel, start, y, weight)
         p = expit(start + kernel @ dual)
         root = np.sqrt(np.maximum(weight * p * (1.0 - p), 1e-12))
@@ -135,7 +171,14 @@ class BayesianLogistic:
         factor = np.asarray(np.linalg.cholesky(system))
         half = solve_triangular(factor, root[:, None] * gain, lower=True, check_finite=False)
         belief.mean += dual @ gain
-        belief.observe(half, root[:, None] * rows, factor, np.ones(len(y)))
+        noise = np.ones(len(y))
+        if extra is not None and belief.draws is not None:
+            noise = np.asarray(np.linalg.cholesky(np.diag(noise) + root[:, None] * extra * root))
+        belief.observe(half, root[:, None] * rows, factor, noise)
+        if extra is None:
+            return dual, np.empty((len(y), 0))
+        share = solve_triangular(factor, np.diag(root), lower=True, check_finite=False)
+        return dual, np.asarray(share.T @ share)
 
     @staticmethod
     def _mode(kernel: FloatArray, start: FloatArray, y: FloatArray, weight: FloatArray) -> FloatArray:

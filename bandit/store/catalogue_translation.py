@@ -12,6 +12,7 @@ from bandit.catalogue.context_batch import parse_stored_one
 from bandit.domain import BoolArray, Contexts, FloatArray, IntArray, LoggedBatch, ObjectArray
 from bandit.errors import ContextError, OfferError, StoreError
 from bandit.store.records import object_array
+from bandit.store.tables.learned_stages import stage_columns
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -162,10 +163,13 @@ class CatalogueTranslation:
         self.contexts = ContextDecoder(catalogue, exact=exact)
         self.offer_map = OfferMap(store, catalogue)
 
-    def decisions(self, columns: DecisionColumns, *, masks: bool = True) -> tuple[IntArray, LoggedBatch]:
+    def decisions(
+        self, columns: DecisionColumns, *, masks: bool = True, stage: IntArray | None = None
+    ) -> tuple[IntArray, LoggedBatch]:
         """Return the rows whose offer the catalogue has, and these decisions as a batch.
 
-        Without `masks` the eligible sets are not read, and the mask of the batch has no columns.
+        Without `masks` the eligible sets are not read, and the mask of the batch has no columns. `stage` (n,) is how
+        many stages each has reached, by default what their events say.
         """
         mapped = self.offer_map.offers(columns.catalogue_id, columns.offer)
         rows = np.flatnonzero(mapped >= 0)
@@ -182,7 +186,16 @@ class CatalogueTranslation:
             reward=reward,
             time=kept.time,
             weight=stored_weights(kept.weight),
+            stages=self.stages(kept, None if stage is None else stage[rows]),
         )
+
+    def stages(self, columns: DecisionColumns, stage: IntArray | None = None) -> BoolArray:
+        """Return the stages that some decisions have reached, (n, S), empty where the objective has none."""
+        n_stages = len(self.objective.stages)
+        if not n_stages:
+            return _no_masks(0)
+        reached = self._store.decisions.stages(columns.seq, self.objective) if stage is None else stage
+        return stage_columns(reached, n_stages)
 
     def propensity(self, columns: DecisionColumns) -> FloatArray:
         """Return the propensities of some decisions, NaN where they are not known."""

@@ -11,6 +11,8 @@ and B the matrices from the old columns to the new ones:
 - an attribute that is gone is added to the options' own effects, so that the scores of offers stay what they were;
 - a dimension or a fact that is gone is added to the base, or to the intercept, at the mean of its columns over recent
   decisions, so that scores keep their level;
+- a cross is kept where its facts, their values and its option are, else it is left out; the sample of outcomes that
+  crosses are found in begins anew;
 - a new column has no entry and begins at its prior, for a new option with a mean of its own (see `new_options`).
 
 Scales of numeric facts stay as they were fitted; a new numeric fact without a declared scale counts as 0 until
@@ -36,10 +38,18 @@ from bandit.encoding.column_keys import (
     translated,
 )
 from bandit.models.belief_transfer import TransferredBelief, recall, settled, transfer
+from bandit.models.tail_weights import ANY_OFFER_NUMBER
 from bandit.policies.state import pack
-from bandit.policies.thompson.belief_source import BeliefSource, SourceModel, option_matrix, weight_matrix
+from bandit.policies.thompson.belief_source import (
+    BeliefSource,
+    SourceModel,
+    carried_crosses,
+    option_matrix,
+    weight_matrix,
+)
 from bandit.policies.thompson.new_options import NEW_OPTION_CHANCE, NewOptionStart, new_option_start
-from bandit.policies.thompson.offer_model import OfferModel
+from bandit.policies.thompson.offer_model import RATES_OF_WEIGHTS, RATES_PART, OfferModel
+from bandit.policies.thompson.offer_prior import weight_groups
 from bandit.policies.thompson.policy import ThompsonSampling
 from bandit.policies.thompson.reward_belief import CUSTOMER_DEVIATION, RewardBelief
 
@@ -134,7 +144,7 @@ def _carried_starts(target: ThompsonSampling, sources: Sequence[BeliefSource]) -
 def _load(target: ThompsonSampling, sources: Sequence[BeliefSource], starts: FloatArray) -> None:
     """Load into the target the state that the sources give it, with these prior means of option columns."""
     first = sources[0].policy.online
-    scales = first.fact_scales.translated(sources[0].names)
+    scales = first.fact_scales.translated(sources[0].names, target.online.default_transform)
     meta, arrays = first.clock | scales.to_meta(), dict[str, NDArray[np.generic]]()
     if starts.any():
         arrays["starts"] = starts
@@ -150,6 +160,7 @@ def _load(target: ThompsonSampling, sources: Sequence[BeliefSource], starts: Flo
     if belief.customer_effects is not None:
         arrays |= {f"own/{part}": array for part, array in _customer_state(belief, sources).items()}
     target.loads(pack({"kind": "thompson", **meta}, arrays))
+    target.online.redraw()
 
 
 def _model_state(
@@ -158,7 +169,8 @@ def _model_state(
     """Return the state of one model of the target, an untrained one that is given the sources' weights."""
     keys = context_keys(model.encoder)
     active = sorted({0, *(place for each in sources for place in each.context_places(keys).values())})
-    model.start_over(np.array(active, dtype=np.int64))
+    model.start_over(np.array(active, dtype=np.int64), carried_crosses(model, sources[0])[0])
+    model.model.weights.settle()
     newest = sources[0].model
     model.prior.variances = _variances(model, sources[0])
     center, variance = model.prior.center, model.prior.variance
@@ -173,12 +185,13 @@ def _model_state(
     if len(beliefs) > 1 or not _is_selection(matrices[0], newest.prior.variance, variance):
         belief = settled(belief, variance)
     meta, arrays = newest.state()
-    return meta, arrays | {
-        "active": model.active,
-        "mean": belief.mean,
-        "covariance": belief.covariance,
-        "variances": model.prior.variances,
-    }
+    # What is not of single weights goes on: rates of change, and which amounts were counted in part.
+    going_on = (name for name in arrays if name.startswith((RATES_PART, "tail_")) and name not in RATES_OF_WEIGHTS)
+    kept = {name: arrays[name] for name in going_on}
+    if "tail_offer" in kept:  # offers have other numbers in the target's catalogue
+        kept["tail_offer"] = np.full_like(kept["tail_offer"], ANY_OFFER_NUMBER)
+    own = {name: array for name, array in model.state()[1].items() if name not in RATES_OF_WEIGHTS}
+    return meta, kept | own | {"mean": belief.mean, "covariance": belief.covariance}
 
 
 def _is_selection(matrix: FloatArray, before: FloatArray, after: FloatArray) -> bool:
@@ -190,7 +203,7 @@ def _is_selection(matrix: FloatArray, before: FloatArray, after: FloatArray) -> 
 
 def _variances(model: OfferModel, source: SourceModel) -> FloatArray:
     """Return the variances of the prior's groups: as the source estimated them, or as given for a new group."""
-    variances = model.prior.given.copy()
+    variances: FloatArray = model.prior.given.copy()
     n_context_groups = len(model.encoder.context_groups)
     places = {key: place for place, key in enumerate(owner_keys(model.encoder.catalogue))}
     for before, key in enumerate(owner_keys(source.model.encoder.catalogue)):
@@ -198,7 +211,11 @@ def _variances(model: OfferModel, source: SourceModel) -> FloatArray:
         if after is not None:
             there, here = after * n_context_groups, before * n_context_groups
             variances[there : there + n_context_groups] = source.model.prior.variances[here : here + n_context_groups]
-    variances[-1] = source.model.prior.variances[-1]
+    pairs = len(weight_groups(model.kind, model.encoder)) - 1
+    pairs_before = len(weight_groups(source.model.kind, source.model.encoder)) - 1
+    variances[pairs] = source.model.prior.variances[pairs_before]
+    if model.crosses is not None and source.model.crosses is not None:
+        variances[pairs + 1 :] = source.model.prior.variances[pairs_before + 1 :]
     return variances
 
 

@@ -19,12 +19,25 @@ from bandit.encoding.encoder import BINNED_GROUP, Encoder
 from bandit.errors import PolicyError
 from bandit.models import BayesianLinear, BayesianLogistic
 from bandit.models.arrays import Float32Array
+from bandit.models.belief_transfer import TransferredBelief, settled
+from bandit.models.joint_customers import CustomerOutcomes
 from bandit.models.logistic import LOGISTIC_BLOCK
 from bandit.models.moving_draws import MovingDraws
 from bandit.models.prior import Prior
+from bandit.models.rates_of_change import RatesOfChange
 from bandit.models.shared_design import SharedDesign, WeightDraws
+from bandit.models.tail_weights import RememberedWeights, tail_weights
+from bandit.policies.thompson.amount_fit import TrainingBatches, fit_amounts
+from bandit.policies.thompson.cross_learning import CrossLearning
+from bandit.policies.thompson.crosses import FIRST_ROUND, Crosses
 from bandit.policies.thompson.methods import LearningMethods
-from bandit.policies.thompson.offer_prior import RESPONSE_CENTER, ModelKind, weight_groups
+from bandit.policies.thompson.offer_prior import (
+    CROSS_DEVIATION,
+    RESPONSE_CENTER,
+    ModelKind,
+    cross_groups,
+    weight_groups,
+)
 
 FIRST_ESTIMATE = 100
 """Outcomes after which the prior's variances are estimated for the first time."""
@@ -41,11 +54,13 @@ FIRST_BLOCK = 500
 BINNED_EFFECTS_FROM = 10_000
 """Outcomes from which numeric facts have nonlinear effects; before that, their uncertainty would cost exploration."""
 
-TrainingBatches = Callable[[], Iterable[tuple[FloatArray, IntArray, FloatArray, FloatArray, FloatArray | None]]]
-"""Yields the same (context columns (n, d), offers, responses or amounts, weights, times) at every call, in batches.
+FIT_ROUNDS = 6
+"""Most rounds in which `fit` looks for crosses."""
+RATES_PART = "rates/"
+"""The beginning of the names of arrays of rates of change in a state."""
 
-Weights (n,) are those of age, and `times` (n,) how many outcomes each stands for, None where each is one.
-"""
+RATES_OF_WEIGHTS = tuple(RATES_PART + name for name in ("means", "looser", "sums", "evidence"))
+"""Those of the arrays that are of these weights, in this order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,42 +83,75 @@ class OfferModel:
         starts: FloatArray | None = None,
         methods: LearningMethods | None = None,
         draws: MovingDraws | None = None,
+        declared_half_life: bool = False,
     ) -> None:
         """Start from the prior; `starts` (1 + K,) are prior means of option columns, where they are not 0.
 
-        `draws` are draws that move with the belief, where they are wanted.
+        `draws` are draws that move with the belief, where they are wanted. With a declared half-life the contrasts' own
+        is not estimated.
         """
         self.kind: ModelKind = kind
         self.starts = starts
         self.methods = methods or LearningMethods()
         self._draws = draws
+        self._declared_half_life = declared_half_life
         self.encoder = encoder
         self.amount_scale = amount_scale or AmountScale()
         offers = encoder.offers
         self._pairs = offers.pairs if pairs else np.zeros((encoder.catalogue.n_offers, 0))
         self._owner = np.concatenate([[0], offers.owner + 1]).astype(np.int64)
         self.n_learned = self.n_estimates = 0
+        self.crosses: CrossLearning | None = None
+        self.prior: Prior
         self._reset(np.array([0], dtype=np.int64))
 
-    def start_over(self, active: IntArray) -> None:
-        """Forget everything, and start from the prior over these context columns, the intercept first."""
+    def start_over(self, active: IntArray, crosses: Crosses | None = None) -> None:
+        """Forget everything, and start from the prior over these context columns, the intercept first, and crosses."""
         self._reset(active)
+        if self.crosses is not None and crosses is not None:
+            self.crosses.crosses = crosses
+            self._lay_out_crosses()
+
+    def _lay_out_crosses(self) -> None:
+        """Give each of the present crosses its place in the design and in the prior."""
+        self.design = self._design(len(self.active))
+        self.prior = self.prior.grown(self._labels(self.active, self.design), self._center(self.design))
 
     def _reset(self, active: IntArray) -> None:
         """Start from the prior, over these context columns."""
         self.active = active
-        self.design = SharedDesign(self.encoder.offers.shared, self._pairs, len(active))
+        self.crosses = None
         groups = weight_groups(self.kind, self.encoder)
+        if self.methods.crosses and self.kind != "revenue":
+            self.crosses = CrossLearning(self.encoder, self.kind == "response", CROSS_DEVIATION)
+            groups += cross_groups()
+        self.design = self._design(len(active))
         self.prior = Prior(groups, self._labels(active, self.design), self._center(self.design))
+        self._start_model()
+        self._next_estimate = FIRST_ESTIMATE
+
+    def _start_model(self) -> None:
+        """Start from the prior over the present weights."""
         make = BayesianLogistic if self.kind == "response" else BayesianLinear
         self.model: BayesianLogistic | BayesianLinear = make(self.prior.center, self.prior.variance)
         if self._draws is not None:
             self._draws.stale = True
             self.model.weights.draws = self._draws
-        self._next_estimate = FIRST_ESTIMATE
+        if self.methods.memories:
+            self.model.rates = RatesOfChange(contrasts=not self._declared_half_life)
+        # Not for raw rewards: where most are 0, the few that are not are no outliers.
+        self.remembered = RememberedWeights() if self.methods.robust and self.kind == "revenue" else None
+
+    def _design(self, n_context: int) -> SharedDesign:
+        targets = None if self.crosses is None else self.crosses.crosses.target
+        return SharedDesign(self.encoder.offers.shared, self._pairs, n_context, targets)
 
     def _labels(self, active: IntArray, design: SharedDesign) -> IntArray:
-        return design.labels(self._owner, self.encoder.context_group[active], len(self.encoder.context_groups))
+        labels = design.labels(self._owner, self.encoder.context_group[active], len(self.encoder.context_groups))
+        if self.crosses is None:
+            return labels
+        first = len(weight_groups(self.kind, self.encoder)) - 1  # cells have one check or more
+        return np.concatenate([labels, first + self.crosses.crosses.cells.n_checks])
 
     def _center(self, design: SharedDesign) -> FloatArray:
         mean = np.zeros(design.size)
@@ -121,23 +169,31 @@ class OfferModel:
         y: FloatArray,
         weight: FloatArray | None = None,
         offset: FloatArray | None = None,
+        own: CustomerOutcomes | None = None,
     ) -> None:
         """Learn n outcomes: all context columns (n, d), offers (n,), responses of 0 and 1 or amounts (n,).
 
         `weight` (n,) above 0 counts an outcome as a part of one, or as several: for amounts a whole outcome as several
-        only. `offset` (n,) is a fixed part of the score, for responses only. The prior's variances are estimated after
-        fixed numbers of outcomes, however these are batched.
+        only. `offset` (n,) is a fixed part of the score, for responses only; with `own` the outcomes' residuals are
+        shared with the customers' own effects instead, which are learned too. The prior's variances are estimated
+        after fixed numbers of outcomes, however these are batched.
         """
         start, n = 0, len(offer)
         while start < n:
             pause = self._next_estimate
             if self.n_learned < BINNED_EFFECTS_FROM:
                 pause = min(pause, BINNED_EFFECTS_FROM)
+            if self.crosses is not None:
+                pause = min(pause, self.n_learned + self.crosses.pause)
             stop = min(n, start + (max(1, pause - self.n_learned) if self.n_learned else FIRST_BLOCK))
             part = slice(start, stop)
             self.activate(contexts[part])
             rows = self._rows(contexts[part], offer[part])
-            if isinstance(self.model, BayesianLogistic):
+            shift = np.zeros(stop - start) if offset is None else offset[part]
+            if isinstance(self.model, BayesianLogistic) and own is not None:
+                share = None if weight is None else weight[part]
+                shift = self._learn_jointly(self.model, rows, y[part], share, own, start)
+            elif isinstance(self.model, BayesianLogistic):
                 self.model.update(
                     rows,
                     y[part],
@@ -146,13 +202,85 @@ class OfferModel:
                     LOGISTIC_BLOCK if self.n_learned else FIRST_BLOCK,
                 )
             else:
-                self.model.update(rows, self._scaled(y[part]), None if weight is None else weight[part])
+                tails = self._tails(rows, offer[part], y[part])
+                self.model.update(rows, self._scaled(y[part]), None if weight is None else weight[part], tails)
+            if self.crosses is not None:
+                counted = np.ones(stop - start) if weight is None else weight[part]
+                self.crosses.sample.add(contexts[part], offer[part], self._scaled(y[part]), counted, shift)
             self.n_learned += stop - start
             start = stop
             if self.n_learned >= self._next_estimate:
-                self.prior.estimate(self.model.weights, self._noise)
+                self._estimate_prior()
                 self.n_estimates += 1
+                if own is not None:
+                    own.effects.estimate()
                 self._next_estimate = max(int(self.n_learned * ESTIMATE_EVERY), self.n_learned + FIRST_ESTIMATE)
+            if self.crosses is not None and not self.crosses.pause:
+                self._find_crosses(self.crosses)
+
+    def _find_crosses(self, crosses: CrossLearning) -> bool:
+        """Admit the crosses that the outcomes show; return whether there are any."""
+        crosses.begin_round()
+        whole = crosses.sample.added == self.n_learned
+        found = crosses.find(self.model.weights, self.design, self.active, self._noise, self.prior, whole=whole)
+        if found is None:
+            return False
+        crosses.crosses = crosses.crosses.joined(found.crosses)
+        self._lay_out_crosses()
+        # The overlap of old and new columns is of a sample: the covariance is made one that outcomes can give.
+        known = np.ones(len(found.mean), dtype=np.bool_)
+        belief = settled(TransferredBelief(found.mean, found.covariance, known), self.prior.variance)
+        self.model.weights.assign(belief.mean, belief.covariance)
+        if self.model.rates is not None:
+            self.model.rates.restart(self.model.weights, self.prior.variance)
+        return True
+
+    def _estimate_prior(self) -> None:
+        belief = self.model.weights
+        before = belief.mean.copy()
+        self.prior.estimate(belief, self._noise)
+        if self.model.rates is not None:
+            self.model.rates.replace_prior(belief.mean - before, self.prior.variance)
+
+    def pass_time(self, days: float) -> None:
+        """Move the belief by the rates of change that are known of it; without the method `memories`, nothing."""
+        if self.model.rates is not None:
+            self.model.rates.pass_time(days, self.model.weights, self.prior, self.n_learned, self._noise)
+
+    def _tails(self, rows: FloatArray, offer: IntArray, y: FloatArray) -> FloatArray | None:
+        """Return the robust weights of new amounts (n,), and remember those below 1; None where all are 1."""
+        if self.remembered is None or not isinstance(self.model, BayesianLinear):
+            return None
+        scaled = self._scaled(y)
+        if self.n_learned:
+            tails = tail_weights(self.model.predictive_squares(rows, scaled))
+        else:
+            tails = self.model.joint_tails(rows, scaled)
+        self.remembered.add(offer, y, tails)
+        return None if (tails == 1.0).all() else tails
+
+    def _learn_jointly(
+        self,
+        model: BayesianLogistic,
+        rows: FloatArray,
+        y: FloatArray,
+        weight: FloatArray | None,
+        own: CustomerOutcomes,
+        first: int,
+    ) -> FloatArray:
+        """Learn the responses of `rows`, which begin at `first` in `own`, in blocks, and their customers' effects.
+
+        Return what these added to each score (n,) before it was learned.
+        """
+        offset = np.empty(len(y))
+        share = np.ones(len(y)) if weight is None else weight
+        block = LOGISTIC_BLOCK if self.n_learned else FIRST_BLOCK
+        for start in range(0, len(y), block):
+            part = slice(start, start + block)
+            there = own.block(first + start, first + min(start + block, len(y)))
+            offset[part] = there.offset
+            there.learn(*model.update_shared(rows[part], y[part], share[part], there.offset, there.covariance))
+        return offset
 
     def restate(
         self,
@@ -166,6 +294,8 @@ class OfferModel:
         if not len(offer):
             return
         rows = self._rows(contexts, offer)
+        if self.crosses is not None:
+            self.crosses.sample.replace(contexts, offer, self._scaled(previous_y), self._scaled(y))
         if isinstance(self.model, BayesianLogistic):
             self.model.restate(rows, (y - previous_y) if weight is None else weight * (y - previous_y))
         else:
@@ -177,11 +307,17 @@ class OfferModel:
     ) -> None:
         """Remove amounts learned before, with this `weight`."""
         if len(offer) and isinstance(self.model, BayesianLinear):
-            self.model.retract(self._rows(contexts, offer), self._scaled(previous_y), weight)
+            if self.crosses is not None:
+                self.crosses.sample.replace(contexts, offer, self._scaled(previous_y), None)
+            tails = None if self.remembered is None else self.remembered.take(offer, previous_y)
+            self.model.retract(self._rows(contexts, offer), self._scaled(previous_y), weight, tails)
 
     def is_quick(self, n: int) -> bool:
-        """Whether learning n outcomes estimates no variances, and each costs little."""
-        return n == 0 or (self.n_learned + n < self._next_estimate and self.design.size <= QUICK_WEIGHTS)
+        """Whether learning n outcomes estimates no variances, looks for no crosses, and each costs little."""
+        if n == 0:
+            return True
+        no_round = self.crosses is None or n < self.crosses.pause
+        return no_round and self.n_learned + n < self._next_estimate and self.design.size <= QUICK_WEIGHTS
 
     def shared(self) -> Iterator[object]:
         """Yield the parts that no update changes."""
@@ -192,6 +328,8 @@ class OfferModel:
         self.prior.decay(self.model.weights, kept)
         if isinstance(self.model, BayesianLinear):
             self.model.decay(kept)
+        if self.crosses is not None:
+            self.crosses.sample.decay(kept)
 
     def fit(self, batches: TrainingBatches, passes: int, progress: Callable[[], None] | None = None) -> None:
         """Learn all batches at once from the prior, with the prior's variances; replaces what was learned before."""
@@ -204,17 +342,35 @@ class OfferModel:
         if n < BINNED_EFFECTS_FROM:
             active &= self.encoder.context_group != BINNED_GROUP
         self._reset(np.flatnonzero(active).astype(np.int64))
+        self.n_learned = n
+        self._fit_weights(batches, passes, progress)
+        if self.crosses is not None:
+            self._fit_crosses(self.crosses, batches, passes, progress)
+        after = n + FIRST_ESTIMATE if n >= FIRST_ESTIMATE else 0
+        self._next_estimate = max(FIRST_ESTIMATE, int(n * ESTIMATE_EVERY), after)
+
+    def _fit_crosses(
+        self, crosses: CrossLearning, batches: TrainingBatches, passes: int, progress: Callable[[], None] | None
+    ) -> None:
+        """Sample the log, and find crosses and fit all weights in turn until no more crosses are found."""
+        for contexts, offer, y, weight, times in batches():
+            share = weight if times is None else weight * times
+            crosses.sample.add(contexts, offer, self._scaled(y), share, np.zeros(len(offer)))
+        for _ in range(FIT_ROUNDS):
+            if crosses.sample.added < FIRST_ROUND or not self._find_crosses(crosses):
+                return
+            self._fit_weights(batches, passes, progress)
+
+    def _fit_weights(self, batches: TrainingBatches, passes: int, progress: Callable[[], None] | None) -> None:
+        """Learn all batches at once from the prior of the present weights."""
         if isinstance(self.model, BayesianLogistic):
             self.model.fit(lambda: self._weighted_rows(batches, progress), self.prior, passes)
         else:
-            for contexts, offer, y, weight, times in batches():
-                root = np.sqrt(weight)  # an outcome of weight w is one whose noise is 1 / sqrt(w) as large
-                self.model.update(root[:, None] * self._rows(contexts, offer), root * self._scaled(y), times)
+            self._start_model()
+            n = sum(len(offer) for _, offer, _, _, _ in batches())
+            fit_amounts(self.model, batches, self._rows, self._scaled, self.remembered)
             if n >= FIRST_ESTIMATE:
                 self.prior.estimate(self.model.weights, self._noise, rounds=10)
-        self.n_learned = n
-        after = n + FIRST_ESTIMATE if n >= FIRST_ESTIMATE else 0
-        self._next_estimate = max(FIRST_ESTIMATE, int(n * ESTIMATE_EVERY), after)
 
     def _weighted_rows(
         self, batches: TrainingBatches, progress: Callable[[], None] | None
@@ -230,9 +386,14 @@ class OfferModel:
         """Return the (n,) scores of one offer a row at the belief's mean."""
         return np.asarray(self._rows(contexts, offer) @ self.model.weights.mean)
 
+    def score_variances(self, contexts: FloatArray, offer: IntArray) -> FloatArray:
+        """Return the (n,) variances of the scores of one offer a row."""
+        rows = self._rows(contexts, offer)
+        return np.asarray(((rows @ self.model.weights.covariance) * rows).sum(axis=1))
+
     def mean_scores(self, contexts: FloatArray, customer_effects: FloatArray | None = None) -> FloatArray:
         """Return the (n, N) logits of the response, or amounts, at the mean, with `customer_effects` (n, 1 + K)."""
-        scores = self.design.mean_scores(self.model.weights, contexts[:, self.active], customer_effects)
+        scores = self.design.mean_scores(self.model.weights, self.columns(contexts), customer_effects)
         return scores if self.kind == "response" else scores * self.amount_scale.scale + self.amount_scale.center
 
     def draw(self, draws: int, width: float, rng: Generator) -> WeightDraws:
@@ -259,7 +420,7 @@ class OfferModel:
         sign: Literal[1, -1] = 1,
     ) -> Float32Array:
         """Return the (n, M, N) scores, as `mean_scores`, under M draws, times `sign`."""
-        scores = self.design.draw_scores(drawn, contexts[:, self.active], customer_effects, sign)
+        scores = self.design.draw_scores(drawn, self.columns(contexts), customer_effects, sign)
         if self.kind != "response":
             scores *= np.float32(self.amount_scale.scale)
             scores += np.float32(sign * self.amount_scale.center)
@@ -278,8 +439,15 @@ class OfferModel:
     def _scaled(self, y: FloatArray) -> FloatArray:
         return y if self.kind == "response" else (y - self.amount_scale.center) / self.amount_scale.scale
 
+    def columns(self, contexts: FloatArray) -> FloatArray:
+        """Return the columns that the weights act on, (n, active + C), of all context columns (n, d)."""
+        active = contexts[:, self.active]
+        if self.crosses is None or not len(self.crosses.crosses):
+            return active
+        return np.concatenate([active, self.crosses.columns(contexts)], axis=1)
+
     def _rows(self, contexts: FloatArray, offer: IntArray) -> FloatArray:
-        return self.design.rows(contexts[:, self.active], offer)
+        return self.design.rows(self.columns(contexts), offer)
 
     def activate(self, contexts: FloatArray) -> None:
         """Add the context columns that are not 0 here; binned effects only from BINNED_EFFECTS_FROM outcomes on."""
@@ -290,10 +458,12 @@ class OfferModel:
         if np.count_nonzero(nonzero) == len(self.active):
             return
         wanted = np.flatnonzero(nonzero).astype(np.int64)
-        grown = SharedDesign(self.encoder.offers.shared, self._pairs, len(wanted))
+        grown = self._design(len(wanted))
         places = self.design.places_after_growth(np.searchsorted(wanted, self.active), len(wanted))
         self.prior = self.prior.grown(self._labels(wanted, grown), self._center(grown))
         self.model.weights.grow(places, self.prior.center, self.prior.variance)
+        if self.model.rates is not None:
+            self.model.rates.grow(places, self.prior.center, self.prior.variance)
         self.active, self.design = wanted, grown
 
     # -- state -----------------------------------------------------------------------------------------------------
@@ -309,13 +479,19 @@ class OfferModel:
         if isinstance(self.model, BayesianLinear):
             meta |= {"shape": self.model.shape, "rate": self.model.rate}
         weights = self.model.weights
-        return meta, {
+        arrays: dict[str, NDArray[np.generic]] = {
             "active": self.active,
             "mean": weights.mean,
             "covariance": weights.covariance,
             "variances": self.prior.variances,
             **({} if weights.draws is None else weights.draws.state()),
+            **({} if self.crosses is None else self.crosses.state()),
+            **({} if self.remembered is None else self.remembered.state()),
         }
+        if self.model.rates is not None:
+            meta["rates"], parts = self.model.rates.state()
+            arrays |= {f"{RATES_PART}{name}": array for name, array in parts.items()}
+        return meta, arrays
 
     def restore(self, meta: Mapping[str, object], arrays: Mapping[str, NDArray[np.generic]]) -> None:
         """Load a state; ValueError or KeyError where it does not fit these offers."""
@@ -326,6 +502,9 @@ class OfferModel:
         covariance = np.array(arrays["covariance"], dtype=np.float64)
         variances = np.array(arrays["variances"], dtype=np.float64)
         self._reset(active)
+        if self.crosses is not None:
+            self.crosses.restore(arrays)
+            self._lay_out_crosses()
         size = self.design.size
         if mean.shape != (size,) or covariance.shape != (size, size):
             raise ValueError(f"it is of a belief over {len(mean)} weights; these offers have {size}")
@@ -341,6 +520,16 @@ class OfferModel:
             self._draws = self.model.weights.draws = MovingDraws.restored(self._draws.count, size, arrays)
         if isinstance(self.model, BayesianLinear):
             self.model.shape, self.model.rate = _number(meta, "shape"), _number(meta, "rate")
+        if self.model.rates is not None and "rates" in meta:  # the state carried from another policy may have none
+            rates = meta["rates"]
+            if not isinstance(rates, dict):
+                raise TypeError("its rates of change are not a mapping")
+            parts = {
+                name.removeprefix(RATES_PART): array for name, array in arrays.items() if name.startswith(RATES_PART)
+            }
+            self.model.rates.restore(rates, parts, self.model.weights, self.prior.variance)
+        if self.remembered is not None:
+            self.remembered = RememberedWeights.restored(arrays)
 
 
 def _number(meta: Mapping[str, object], key: str) -> float:

@@ -13,12 +13,16 @@ from bandit.domain import FloatArray, Log, LoggedBatch, Outcomes, Progress
 from bandit.encoding.binned_effects import BinnedEffects, fit_binned_effects
 from bandit.encoding.encoder import Encoder
 from bandit.encoding.scales import UNKNOWN_SCALE, FactScale, ScaleMoments, declared_scales, fit_scales
+from bandit.encoding.shapes import FactShape, Transform, ValueSample, fit_shapes, transform_of
 from bandit.errors import CatalogueError, InputError, PolicyError
 from bandit.models.moving_draws import MovingDraws
+from bandit.models.tail_weights import without_tails
+from bandit.policies.state import parts_of
 from bandit.policies.thompson.fact_scales import FactScales
 from bandit.policies.thompson.methods import LearningMethods
 from bandit.policies.thompson.offer_model import AmountScale, has_revenue
-from bandit.policies.thompson.reward_belief import RewardBelief, parts_of
+from bandit.policies.thompson.reward_belief import FIT_PASSES, FIT_ROWS, RewardBelief
+from bandit.policies.thompson.time_steps import MOVE_STEP, ONE_DAY, daily_parts, ordered_batches, time_span
 from bandit.policies.warmup import WARMUP_OUTCOMES, Warmup
 
 SCALES_FITTED_AT = (1, 2, 4, 8, 16, 32, 64, 128, 256, WARMUP_OUTCOMES)
@@ -60,8 +64,10 @@ class OnlineLearning:
         self._pairs, self._personal = pairs, personal
         self._half_life = _microseconds(half_life)
         self._decayed_until: int | None = None
+        self._moved_until: int | None = None
         self._starts: FloatArray | None = None
         self._unscaled: dict[str, ScaleMoments] = {}
+        self._sampled: dict[str, ValueSample] = {}
         self.version = 0
         self.belief = self._new_belief(declared_scales(catalogue), AmountScale(self._default_center()))
         has_numeric = any(fact.kind == "numeric" for fact in catalogue.facts.values())
@@ -74,8 +80,9 @@ class OnlineLearning:
         scales: Mapping[str, FactScale],
         amount_scale: AmountScale,
         binned_effects: Mapping[str, BinnedEffects] | None = None,
+        shapes: Mapping[str, FactShape] | None = None,
     ) -> RewardBelief:
-        encoder = Encoder(self.catalogue, scales, self._pairs, binned_effects)
+        encoder = Encoder(self.catalogue, scales, self._pairs, binned_effects, shapes)
         return self._belief(encoder, amount_scale, self._starts)
 
     def _belief(self, encoder: Encoder, amount_scale: AmountScale, starts: FloatArray | None) -> RewardBelief:
@@ -89,6 +96,7 @@ class OnlineLearning:
             methods=self.methods,
             # Of the state alone, so that every logged decision can be recomputed; never the same numbers again.
             draws=MovingDraws(self._n_draws, np.random.default_rng([_SEED, self.version])) if self._n_draws else None,
+            declared_half_life=self._half_life is not None,
         )
 
     @property
@@ -136,28 +144,52 @@ class OnlineLearning:
     def _learn_again(self, kept: Outcomes) -> None:
         """Fit the scales to all outcomes kept, and learn these from the prior: their joint mode, however batched."""
         self.belief = self._belief_scaled_to(kept)
+        self._moved_until = None
         self._learn(kept)
 
     def _belief_scaled_to(self, kept: Outcomes) -> RewardBelief:
-        scales = fit_scales(self.catalogue, kept.contexts)
-        effects = fit_binned_effects(self.catalogue, kept.contexts, scales)
-        return self._new_belief(scales, self._amount_scale(kept), effects)
+        shapes = fit_shapes(self.catalogue, kept.contexts, self.default_transform)
+        scales = fit_scales(self.catalogue, kept.contexts, shapes)
+        effects = fit_binned_effects(self.catalogue, kept.contexts, scales, shapes)
+        return self._new_belief(scales, self._amount_scale(kept), effects, shapes)
 
     def _learn(self, outcomes: Outcomes) -> None:
+        if self._moved_until is None or not self.methods.memories or not len(outcomes.time):
+            if self.methods.memories and len(outcomes.time):
+                self._moved_until = int(outcomes.time.max())
+            self._learn_part(outcomes)
+            return
+        for part in daily_parts(outcomes, self._moved_until):
+            newest = int(part.time.max())
+            if newest - self._moved_until >= MOVE_STEP:
+                self.belief.pass_time((newest - self._moved_until) / ONE_DAY)
+                self._moved_until = newest
+            self._learn_part(part)
+
+    def _learn_part(self, outcomes: Outcomes) -> None:
         self._decay(outcomes)
-        if self._unscaled:
+        if self._unscaled or self._sampled:
             self._scale(outcomes)
         self.belief.learn(outcomes)
 
     def _scale(self, outcomes: Outcomes) -> None:
         """Count the values of facts that have no scale, and fix the scale of those of which there are enough."""
+        encoder = self.belief.encoder
+        for name, sample in list(self._sampled.items()):
+            column = np.asarray(outcomes.contexts.columns[name], dtype=np.float64)
+            seen = self._sampled[name] = sample.with_values(column[~np.isnan(column)])
+            if seen.is_complete:
+                del self._sampled[name]
+                shape, encoder.scales[name] = seen.fit(transform_of(self.catalogue.facts[name], self.default_transform))
+                if shape is not None:
+                    encoder.shapes[name] = shape
         for name, moments in list(self._unscaled.items()):
             column = np.asarray(outcomes.contexts.columns[name], dtype=np.float64)
             known = moments.with_values(column[~np.isnan(column)])
             self._unscaled[name] = known
             if known.scale != UNKNOWN_SCALE:
                 del self._unscaled[name]
-                self.belief.encoder.scales[name] = known.scale
+                encoder.scales[name] = known.scale
 
     def _decay(self, outcomes: Outcomes) -> None:
         """Decay the belief by the time passed since the last step, 0.5^(time / half-life), once it is a full step."""
@@ -184,18 +216,30 @@ class OnlineLearning:
         return float(0.5 ** (max(0, newest - self._decayed_until) / self._half_life))
 
     def fit(self, log: Log, progress: Progress | None) -> None:
-        """Learn a whole log at once, replacing what was learned before; InputError for an empty log."""
+        """Learn a whole log at once, replacing what was learned before; InputError for an empty log.
+
+        Under the method `memories` the log is first learned in order of time: where it shows that the market moves, the
+        belief about its end is the result, each block of outcomes at its exact mode. Otherwise all are learned at once.
+        """
         if not log.n:
             raise InputError("the log has no decisions; fit a policy on a log that has some")
         first = next(iter(log.batches(SCALE_ROWS))).outcomes()
-        self._starts, self._unscaled = None, {}
+        self._starts, self._unscaled, self._sampled = None, {}, {}
         self.belief = self._belief_scaled_to(first)
         self._warmup = None
         self.version += 1
         half_life = self._half_life
-        if half_life is not None:
-            self._decayed_until = max(int(batch.time.max()) for batch in log.batches())
-        newest = self._decayed_until or 0
+        newest = 0
+        if self.methods.memories or half_life is not None:
+            oldest, newest = time_span(log)
+            self._moved_until = newest
+            if self.methods.memories and newest - oldest >= MOVE_STEP:
+                self._learn_in_order(log, oldest)
+                progress = _after_a_pass(progress, self.belief.moves)
+                if self.belief.moves:
+                    return
+                self.belief = self._belief_scaled_to(first)
+            self._decayed_until = None if half_life is None else newest
 
         def weight(batch: LoggedBatch) -> FloatArray:
             if half_life is None:
@@ -203,6 +247,20 @@ class OnlineLearning:
             return np.asarray(0.5 ** ((newest - batch.time) / half_life))
 
         self.belief.fit(log, weight, progress)
+        self.belief.settle()
+
+    def _learn_in_order(self, log: Log, oldest: int) -> None:
+        """Learn a log in order of time, and with it how fast the market moves."""
+        self._decayed_until, self._moved_until = None, oldest
+        for batch in ordered_batches(log, FIT_ROWS):
+            self._learn(batch.outcomes())
+        self.belief.settle()
+
+    def redraw(self) -> None:
+        """Make draws that move with the belief anew: it was not learned from outcomes."""
+        for model in self.belief.models().values():
+            if model.model.weights.draws is not None:
+                model.model.weights.draws.stale = True
         self.belief.settle()
 
     # -- scales ----------------------------------------------------------------------------------------------------
@@ -225,6 +283,8 @@ class OnlineLearning:
             amounts = np.log(kept.revenue[has_revenue(kept.revenue, kept.converted)])
         if not len(amounts):
             return AmountScale(self._default_center())
+        if self.methods.robust and self.catalogue.objective.kind != "reward":
+            amounts = without_tails(amounts)
         spread = float(amounts.std())
         # One or two amounts give a center but no spread.
         return AmountScale(float(amounts.mean()), spread if len(amounts) > 2 and spread > 0.0 else 1.0)
@@ -232,11 +292,17 @@ class OnlineLearning:
     # -- what is taken over ----------------------------------------------------------------------------------------
 
     @property
+    def default_transform(self) -> Transform:
+        """The transform of numeric facts for which the catalogue declares none."""
+        return "auto" if self.methods.shapes else "none"
+
+    @property
     def fact_scales(self) -> FactScales:
         """The scales of numeric facts that are in use."""
         encoder = self.belief.encoder
-        scales = {name: scale for name, scale in encoder.scales.items() if name not in self._unscaled}
-        return FactScales(scales, encoder.binned_effects, self._unscaled)
+        unknown = {*self._unscaled, *self._sampled}
+        scales = {name: scale for name, scale in encoder.scales.items() if name not in unknown}
+        return FactScales(scales, encoder.binned_effects, self._unscaled, encoder.shapes, self._sampled)
 
     @property
     def starts(self) -> FloatArray | None:
@@ -246,11 +312,12 @@ class OnlineLearning:
     @property
     def clock(self) -> dict[str, object]:
         """The number of updates and the time up to which the belief has decayed, under the format's keys."""
-        return {"version": self.version, "faded": self._decayed_until}
+        moved = {"moved": self._moved_until} if self.methods.memories else {}
+        return {"version": self.version, "faded": self._decayed_until, **moved}
 
     def untrained_belief(self, scales: FactScales, starts: FloatArray | None) -> RewardBelief:
         """Return an untrained belief of these settings with other scales and prior means of option columns."""
-        encoder = Encoder(self.catalogue, scales.by_fact, self._pairs, scales.binned_effects)
+        encoder = Encoder(self.catalogue, scales.by_fact, self._pairs, scales.binned_effects, scales.shapes)
         return self._belief(encoder, AmountScale(), starts)
 
     # -- state -----------------------------------------------------------------------------------------------------
@@ -277,21 +344,34 @@ class OnlineLearning:
             n_draws=self._n_draws,
         )
         fresh._half_life = self._half_life
+        if self.methods.memories:
+            moved = meta.get("moved")
+            fresh._moved_until = None if moved is None else int(str(moved))
         known = FactScales.from_meta(meta)
-        if not known.unscaled.keys() <= self.catalogue.facts.keys():
+        if not {*known.unscaled, *known.sampled, *known.shapes} <= self.catalogue.facts.keys():
             raise ValueError("its facts without a scale are of another context")
         fresh._starts = _starts_of(arrays, 1 + len(self.belief.encoder.offers.main_names))
-        fresh._unscaled = dict(known.unscaled)
-        fresh.belief = fresh._new_belief(known.by_fact, AmountScale(), known.binned_effects)
+        fresh._unscaled, fresh._sampled = dict(known.unscaled), dict(known.sampled)
+        fresh.belief = fresh._new_belief(known.by_fact, AmountScale(), known.binned_effects, known.shapes)
         fresh.belief.restore(meta, arrays)
         fresh.version = int(str(meta["version"]))
         fresh._decayed_until = None if meta["faded"] is None else int(str(meta["faded"]))
-        if not (0 <= fresh.version < _MAX_COUNT and abs(fresh._decayed_until or 0) < _MAX_COUNT):
+        clocks = (fresh._decayed_until or 0, fresh._moved_until or 0)
+        if not (0 <= fresh.version < _MAX_COUNT and max(map(abs, clocks)) < _MAX_COUNT):
             raise ValueError("its counts are out of range")
         fresh._warmup = None
         if "warmup" in meta:
             fresh._warmup = Warmup.restore(WARMUP_OUTCOMES, self.catalogue, meta["warmup"], parts_of("warmup", arrays))
         return fresh
+
+
+def _after_a_pass(progress: Progress | None, last: bool) -> Progress | None:
+    """Report one pass over a log, or all where it was the last; return what reports the passes after it."""
+    if progress is None:
+        return None
+    most = FIT_PASSES + 1
+    progress(most if last else 1, most)
+    return lambda done, passes: progress(done + 1, passes + 1)
 
 
 def _starts_of(arrays: Mapping[str, NDArray[np.generic]], size: int) -> FloatArray | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 import numpy as np
@@ -17,9 +17,12 @@ from bandit.domain import BoolArray, Contexts, FloatArray, IntArray, Log, Logged
 from bandit.encoding.encoder import Encoder
 from bandit.models.arrays import Float32Array
 from bandit.models.customer_effects import CustomerEffects
+from bandit.models.joint_customers import CustomerOutcomes, JointCustomerEffects
 from bandit.models.moving_draws import MovingDraws
 from bandit.models.search_bounds import MAX_LOG_REVENUE
 from bandit.models.shared_design import WeightDraws
+from bandit.policies.state import parts_of
+from bandit.policies.thompson.funnel import Funnel, batch_steps, joint_logit, stages_learned
 from bandit.policies.thompson.methods import LearningMethods
 from bandit.policies.thompson.monotone import monotone_constraints
 from bandit.policies.thompson.offer_model import BINNED_EFFECTS_FROM, AmountScale, OfferModel, has_revenue
@@ -53,7 +56,8 @@ class RewardBelief:
     """The belief about the rewards of one catalogue's offers, under fixed scales.
 
     For the objectives conversion, revenue and profit, `main` models P(convert) and, where money counts, `amount` the
-    revenue given conversion; for kind "reward", `main` models the reward itself.
+    revenue given conversion; for kind "reward", `main` models the reward itself. Where stages are learned, `main`
+    models the chance of the first stage and `funnel` those of the next ones; P(convert) is their product.
     """
 
     def __init__(
@@ -67,11 +71,13 @@ class RewardBelief:
         starts: FloatArray | None = None,
         methods: LearningMethods | None = None,
         draws: MovingDraws | None = None,
+        declared_half_life: bool = False,
     ) -> None:
         """Start from the prior; `amount_scale` standardises amounts: log revenue, or raw rewards.
 
         `starts` (1 + K,) are prior means of the effects of option columns in `main`, where they are not 0. `draws` are
-        draws of the weights of `main` that move with the belief, where they are wanted.
+        draws of the weights of `main` that move with the belief, where they are wanted. With a declared half-life that
+        of the contrasts is not estimated.
         """
         self.catalogue = catalogue
         self.encoder = encoder
@@ -80,15 +86,28 @@ class RewardBelief:
         # With more offers, `OfferSearch` applies the constraints dimension by dimension.
         self.constraints = monotone_constraints(catalogue) if catalogue.n_offers <= MAX_DENSE_OFFERS else ()
         if self._raw_reward:
-            self.main = OfferModel("amount", encoder, pairs, amount_scale, starts, self.methods, draws)
+            self.main = OfferModel(
+                "amount", encoder, pairs, amount_scale, starts, self.methods, draws, declared_half_life
+            )
         else:
-            self.main = OfferModel("response", encoder, pairs, starts=starts, methods=self.methods, draws=draws)
-        money = catalogue.objective.kind in {"revenue", "profit"}
-        self.amount = OfferModel("revenue", encoder, False, amount_scale, methods=self.methods) if money else None
+            self.main = OfferModel("response", encoder, pairs, None, starts, self.methods, draws, declared_half_life)
+        stages = stages_learned(catalogue, self.methods)
+        self.funnel: Funnel | None = None
+        if stages:
+            settings = (encoder, pairs, self.methods, declared_half_life)
+            self.funnel = Funnel.of(stages, *settings, draws=[] if draws is None else draws.others(len(stages) - 1))
+        self.amount: OfferModel | None = None
+        if catalogue.objective.kind in {"revenue", "profit"}:
+            self.amount = OfferModel(
+                "revenue", encoder, False, amount_scale, None, self.methods, None, declared_half_life
+            )
         owner = np.concatenate([[0], encoder.offers.owner + 1]).astype(np.int64)
         deviation = np.full(int(owner.max()) + 1, CUSTOMER_DEVIATION)
         # A raw reward has no logit that customers' effects could be added to.
-        self.customer_effects = CustomerEffects(owner, deviation) if personal and not self._raw_reward else None
+        self.customer_effects: CustomerEffects | None = None
+        if personal and not self._raw_reward:
+            make = JointCustomerEffects if self.methods.joint else CustomerEffects
+            self.customer_effects = make(owner, deviation)
 
     # -- prediction ------------------------------------------------------------------------------------------------
 
@@ -104,8 +123,30 @@ class RewardBelief:
         return self.encoder.context_matrix(contexts, binned=self.main.n_learned >= BINNED_EFFECTS_FROM)
 
     def draw(self, draws: int, width: float, rng: Generator) -> WeightDraws:
-        """Return draws of the weights of `main`, their deviation scaled by `width`."""
-        return self.main.draw(draws, width, rng)
+        """Return draws of the weights of `main` and of later stages, their deviation scaled by `width`."""
+        drawn = self.main.draw(draws, width, rng)
+        return replace(drawn, later=tuple(each.draw(draws, width, rng) for each in self.later)) if self.later else drawn
+
+    def moving_draws(self, number: int, draws: int, width: float) -> WeightDraws:
+        """Return set `number` of the draws that move with the belief, of `main` and of later stages."""
+        drawn = self.main.moving_draws(number, draws, width)
+        later = tuple(each.moving_draws(number, draws, width) for each in self.later)
+        return replace(drawn, later=later) if later else drawn
+
+    @property
+    def later(self) -> tuple[OfferModel, ...]:
+        """The models of the stages after the first, the conversion's last; () where stages are not learned."""
+        return () if self.funnel is None else self.funnel.later
+
+    @property
+    def stages(self) -> tuple[str, ...]:
+        """The events whose chances are modelled, the conversion last; () where it is modelled alone."""
+        return () if self.funnel is None else self.funnel.names
+
+    def stage_scores(self, encoded: EncodedContexts) -> list[FloatArray]:
+        """Return the (n, N) scores of `main` and of each later stage at the mean."""
+        first = self.main.mean_scores(encoded.matrix, encoded.customer_effects)
+        return [first, *(model.mean_scores(encoded.matrix) for model in self.later)]
 
     def settle(self) -> None:
         """Make moving draws anew where the belief changed otherwise than by outcomes; ends every update."""
@@ -124,12 +165,15 @@ class RewardBelief:
         # Reward of an offer = worth / (1 + exp(-score)) - cost; only the score differs between draws. In place.
         worth, cost = objective.worth(self.catalogue.money, self._revenue(encoded, self.amount))
         cost = np.where(eligible, cost, np.inf).astype(np.float32)
-        if self.constraints:
-            scores = -self._constrained_scores(drawn, encoded, effects)
+        if self.funnel is not None and not self.constraints:
+            scores = self._odds_against(drawn, encoded, effects, self.funnel)
         else:
-            scores = self.main.draw_scores(drawn, encoded.matrix, effects, -1)
-        with np.errstate(over="ignore"):  # infinite odds against are a probability of 0
-            np.exp(scores, out=scores)
+            if self.constraints:
+                scores = -self._constrained_scores(drawn, encoded, effects)
+            else:
+                scores = self.main.draw_scores(drawn, encoded.matrix, effects, -1)
+            with np.errstate(over="ignore"):  # infinite odds against are a probability of 0
+                np.exp(scores, out=scores)
         scores += np.float32(1.0)
         np.divide(worth.astype(np.float32)[:, None, :], scores, out=scores)
         scores -= cost[:, None, :]
@@ -138,14 +182,24 @@ class RewardBelief:
     def _constrained_scores(
         self, drawn: WeightDraws, encoded: EncodedContexts, effects: Float32Array | None
     ) -> Float32Array:
-        scores = self.main.draw_scores(drawn, encoded.matrix, effects)
+        if self.funnel is not None:
+            odds = self._odds_against(drawn, encoded, effects, self.funnel)
+            scores = np.negative(np.log(np.maximum(odds, np.float32(1e-30))))
+        else:
+            scores = self.main.draw_scores(drawn, encoded.matrix, effects)
         for constraint in self.constraints:
             constraint.apply(scores)
         return scores
 
+    def _odds_against(
+        self, drawn: WeightDraws, encoded: EncodedContexts, effects: Float32Array | None, funnel: Funnel
+    ) -> Float32Array:
+        first = self.main.draw_scores(drawn, encoded.matrix, effects, -1)
+        return funnel.odds_against(first, drawn.later, encoded.matrix)
+
     def expected_rewards(self, encoded: EncodedContexts) -> FloatArray:
         """Return the (n, N) expected reward of each offer at the beliefs' means."""
-        scores = self.main.mean_scores(encoded.matrix, encoded.customer_effects)
+        scores = joint_logit(self.stage_scores(encoded))
         for constraint in self.constraints:
             constraint.apply(scores)
         if self._raw_reward:
@@ -185,15 +239,25 @@ class RewardBelief:
         An outcome of a decision that stands for s is learned as s outcomes.
         """
         matrix = self._matrix(outcomes.contexts)
-        y = outcomes.reward if self._raw_reward else outcomes.converted.astype(np.float64)
-        previous_y = outcomes.previous.reward if self._raw_reward else outcomes.previous.converted.astype(np.float64)
+        y, previous_y = self._responses(outcomes)
         weight, previous_weight = outcomes.weights, outcomes.previous.weights
         more = weight > previous_weight if not self._raw_reward else previous_weight == 0.0
         new, times = (weight - previous_weight)[more], outcomes.batch.stands_for
         self._learn_new(matrix[more], outcomes.take(more), y[more], new if times is None else new * times[more])
         # After the new ones: a batch may hold an outcome and, later in it, its correction.
         self._restate(matrix, outcomes, (previous_weight > 0.0) & (previous_y != y), previous_y, y)
+        if self.funnel is not None:
+            self.funnel.learn(matrix, outcomes)
         self._learn_amount(matrix, outcomes)
+
+    def _responses(self, outcomes: Outcomes) -> tuple[FloatArray, FloatArray]:
+        """Return the (n,) responses (or raw rewards) that `main` learns, and those that it learned before."""
+        if self._raw_reward:
+            return outcomes.reward, outcomes.previous.reward
+        if self.funnel is not None:
+            now, before = self.funnel.steps(outcomes)
+            return now[:, 0].astype(np.float64), before[:, 0].astype(np.float64)
+        return outcomes.converted.astype(np.float64), outcomes.previous.converted.astype(np.float64)
 
     def _restate(
         self,
@@ -209,11 +273,18 @@ class RewardBelief:
         weight, times = outcomes.previous.weights, outcomes.batch.stands_for
         weight = weight if times is None else weight * times
         counted = weight if not self._raw_reward else times
-        offer = outcomes.offer[rows]
-        self.main.restate(matrix[rows], offer, previous_y[rows], y[rows], None if counted is None else counted[rows])
+        matrix, offer, change = matrix[rows], outcomes.offer[rows], (y - previous_y)[rows]
+        part = None if counted is None else counted[rows]
         if self.customer_effects is not None and len(outcomes.contexts.customers):
-            columns = self.main.design.columns[offer]
-            self.customer_effects.restate(outcomes.contexts.customers[rows], columns, (weight * (y - previous_y))[rows])
+            customers, columns = outcomes.contexts.customers[rows], self.main.design.columns[offer]
+            if isinstance(self.customer_effects, JointCustomerEffects):
+                score = self.main.scores(matrix, offer) + self.customer_effects.offset(customers, columns)
+                curvature = weight[rows] * expit(score) * expit(-score)
+                variance = self.main.score_variances(matrix, offer)
+                share, own_share = self.customer_effects.shares(customers, columns, curvature, variance)
+                part, columns = weight[rows] * share, columns * own_share
+            self.customer_effects.restate(customers, columns, weight[rows] * change)
+        self.main.restate(matrix, offer, previous_y[rows], y[rows], part)
 
     def _learn_new(self, matrix: FloatArray, outcomes: Outcomes, y: FloatArray, weight: FloatArray) -> None:
         """Learn responses (or raw rewards), for the population and for each customer."""
@@ -225,6 +296,10 @@ class RewardBelief:
             self.main.learn(matrix, outcomes.offer, y, outcomes.batch.stands_for if self._raw_reward else weight)
             return
         columns = self.main.design.columns[outcomes.offer]
+        if isinstance(self.customer_effects, JointCustomerEffects):
+            own = CustomerOutcomes.of(self.customer_effects, customers, columns)
+            self.main.learn(matrix, outcomes.offer, y, weight, own=own)
+            return
         self.main.activate(matrix)
         score, offset = self.main.scores(matrix, outcomes.offer), self.customer_effects.offset(customers, columns)
         self.customer_effects.learn(customers, columns, score, y, weight)
@@ -258,6 +333,16 @@ class RewardBelief:
         if self.customer_effects is not None:
             self.customer_effects.decay(kept)
 
+    def pass_time(self, days: float) -> None:
+        """Move the models by the rates of change that are known of each; the customers' own effects stay."""
+        for model in self.models().values():
+            model.pass_time(days)
+
+    @property
+    def moves(self) -> bool:
+        """Whether the level or the contrasts of a model have been found to move."""
+        return any(model.model.rates is not None and model.model.rates.moves for model in self.models().values())
+
     def fit(self, log: Log, weight: Callable[[LoggedBatch], FloatArray], progress: Progress | None) -> None:
         """Learn a whole log at once, to convergence; `weight` returns the weight of each decision."""
         done = 0
@@ -270,7 +355,7 @@ class RewardBelief:
 
         def responses() -> Iterator[_TrainingBatch]:
             for batch in log.batches(FIT_ROWS):
-                y = batch.reward if self._raw_reward else batch.converted.astype(np.float64)
+                y = self._logged_responses(batch)
                 yield self.encoder.context_matrix(batch.contexts), batch.offer, y, weight(batch), batch.stands_for
 
         def amounts() -> Iterator[_TrainingBatch]:
@@ -283,6 +368,8 @@ class RewardBelief:
                 yield matrix, batch.offer[rows], np.log(batch.revenue[rows]), weight(batch)[rows], times
 
         self.main.fit(responses, FIT_PASSES, advance)
+        if self.funnel is not None:
+            self.funnel.fit(log, self.encoder, weight, (FIT_ROWS, FIT_PASSES))
         if self.amount is not None:
             self.amount.fit(amounts, FIT_PASSES)
         if self.customer_effects is not None:
@@ -290,11 +377,18 @@ class RewardBelief:
         if progress is not None:
             progress(FIT_PASSES, FIT_PASSES)
 
+    def _logged_responses(self, batch: LoggedBatch) -> FloatArray:
+        """Return the (n,) responses (or raw rewards) of a batch that `main` learns."""
+        if self._raw_reward:
+            return batch.reward
+        reached = batch.converted if self.funnel is None else batch_steps(batch, self.funnel.names)[:, 0]
+        return reached.astype(np.float64)
+
     def _fit_customers(self, effects: CustomerEffects, log: Log, weight: Callable[[LoggedBatch], FloatArray]) -> None:
         for batch in log.batches(FIT_ROWS):
             if len(batch.contexts.customers):
                 score = self.main.scores(self.encoder.context_matrix(batch.contexts), batch.offer)
-                columns, y = self.main.design.columns[batch.offer], batch.converted.astype(np.float64)
+                columns, y = self.main.design.columns[batch.offer], self._logged_responses(batch)
                 counted = weight(batch) if batch.stands_for is None else weight(batch) * batch.stands_for
                 effects.learn(batch.contexts.customers, columns, score, y, counted)
         effects.estimate()
@@ -303,7 +397,8 @@ class RewardBelief:
 
     def models(self) -> dict[str, OfferModel]:
         """Return the offer models by their names in a state."""
-        return {"main": self.main} if self.amount is None else {"main": self.main, "amount": self.amount}
+        found = {"main": self.main} if self.amount is None else {"main": self.main, "amount": self.amount}
+        return found if self.funnel is None else found | self.funnel.models
 
     def state(self) -> tuple[dict[str, object], dict[str, NDArray[np.generic]]]:
         """Return plain values and arrays, for `restore`."""
@@ -325,8 +420,3 @@ class RewardBelief:
             model.restore(values, parts_of(name, arrays))
         if self.customer_effects is not None:
             self.customer_effects.restore(parts_of("own", arrays))
-
-
-def parts_of(name: str, arrays: Mapping[str, NDArray[np.generic]]) -> dict[str, NDArray[np.generic]]:
-    """Return the arrays called "name/...", without that part of their names."""
-    return {key.partition("/")[2]: array for key, array in arrays.items() if key.startswith(f"{name}/")}

@@ -23,6 +23,7 @@ from bandit.store.learning.due_scan import (
 from bandit.store.learning.one_outcome import one_due
 from bandit.store.learning.records import DueColumns, DueScan, Watermark
 from bandit.store.records import Activation, object_array
+from bandit.store.tables.learned_stages import last_learned_stages, stages_reached
 
 if TYPE_CHECKING:
     import sqlite3
@@ -50,7 +51,8 @@ class DueCriterion:
     """When an outcome is due: the event that converts, the window in microseconds, and whether rewards are final.
 
     With `counts_at_once` a decision with a revenue or a reward is settled before its window ends. Decisions of the
-    groups in `silent` are never due, nor are those without an event named `activation` if one is named.
+    groups in `silent` are never due, nor are those without an event named `activation` if one is named. `stages` are
+    the events before the conversion: an outcome has changed where another stage was reached.
     """
 
     objective_event: str
@@ -58,11 +60,14 @@ class DueCriterion:
     counts_at_once: bool
     silent: tuple[str, ...] = ()
     activation: str | None = None
+    stages: tuple[str, ...] = ()
 
     def to_json(self) -> str:
         """Return the text that the database keeps with a watermark."""
         parts: list[object] = [self.objective_event, self.window, self.counts_at_once]
-        if self.activation is not None:
+        if self.stages:
+            parts += [self.silent, self.activation, self.stages]
+        elif self.activation is not None:
             parts += [self.silent, self.activation]
         elif self.silent:
             parts.append(self.silent)
@@ -156,7 +161,7 @@ class DueOutcomes:
                 return None
             scan = replace(scan, complete=True)
             due: DueColumns | None = None
-            if len(seqs) == 1 and criterion.activation is None:
+            if len(seqs) == 1 and criterion.activation is None and not criterion.stages:
                 due = one_due(raw, self._connection.path, policy_id, int(seqs[0]), criterion, now, levels)
             elif len(seqs):
                 due = self._due_among(raw, policy_id, seqs, criterion, now, levels, limit)
@@ -211,8 +216,13 @@ class DueOutcomes:
         # An outcome learned in full may be corrected, but is never open again: a weight does not fall.
         weight = np.maximum(np.where(settled, 1.0, LEVEL_WEIGHTS[n_levels]), previous.weight)
         is_update = previous.weight > 0.0
+        stage, previous_stage = np.zeros(len(seqs), dtype=np.int64), np.zeros(len(seqs), dtype=np.int64)
+        if criterion.stages:
+            stage = stages_reached(raw, seqs, criterion.stages, event, window)
+            previous_stage = last_learned_stages(raw, policy_id, seqs)
         changed = (
-            (current.converted != previous.converted)
+            (stage != previous_stage)
+            | (current.converted != previous.converted)
             | (current.revenue != previous.revenue)
             | (current.value != previous.value)
         )
@@ -231,6 +241,8 @@ class DueOutcomes:
             previous.revenue[rows],
             previous.value[rows],
             None,
+            stage[rows],
+            previous_stage[rows],
             bool((current.n_counted == current.n_events).all()),
         )
 
@@ -240,7 +252,8 @@ class DueOutcomes:
             numbers = np.zeros(0)
             flags = numbers.astype(np.bool_)
             decisions = self._reader.by_seq(numbers.astype(np.int64), criterion.objective_event, criterion.window)
-            self._nothing = DueColumns(decisions, numbers, flags, numbers, flags, numbers, numbers, None)
+            none = decisions.seq
+            self._nothing = DueColumns(decisions, numbers, flags, numbers, flags, numbers, numbers, None, none, none)
         return self._nothing
 
 

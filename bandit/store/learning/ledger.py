@@ -14,6 +14,7 @@ from bandit.domain import BoolArray, FloatArray
 from bandit.errors import StoreError
 from bandit.store.learning.due_outcomes import DueCriterion, DueOutcomes
 from bandit.store.learning.records import DueColumns, PolicyStep, Snapshot
+from bandit.store.tables.learned_stages import stages_as_learned, take_over_stages, write_stages
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -52,7 +53,7 @@ def state_hash(state: bytes) -> str:
 
 
 class Ledger:
-    """The tables `policy_steps`, `learned`, `snapshots` and `learning_reach`."""
+    """The tables `policy_steps`, `learned`, `learned_stages`, `snapshots` and `learning_reach`."""
 
     def __init__(self, connection: Connection, reader: DecisionReader) -> None:
         self._connection = connection
@@ -83,13 +84,15 @@ class Ledger:
         counts_at_once: bool = False,
         silent: tuple[str, ...] = (),
         activation: str | None = None,
+        stages: tuple[str, ...] = (),
     ) -> DueColumns:
         """Return the next outcomes that a policy should learn or relearn, by decision number, at most `limit`.
 
         With `counts_at_once` a decision with a revenue or a reward is settled before its window ends. Decisions of the
-        groups in `silent` are left out, and with `activation` those without an event of that name.
+        groups in `silent` are left out, and with `activation` those without an event of that name. `stages` are the
+        objective's.
         """
-        criterion = DueCriterion(objective_event, window, counts_at_once, silent, activation)
+        criterion = DueCriterion(objective_event, window, counts_at_once, silent, activation, stages)
         return self._due.next(policy_id, criterion, now, limit)
 
     def record_step(
@@ -132,6 +135,7 @@ class Ledger:
         raw.execute(_INSERT_STEP, (policy_id, step, 0 if rows is None else len(rows), digest, time.time_ns() // 1_000))
         if rows is not None:
             raw.executemany(_INSERT, _learned_rows(policy_id, step, rows))
+            write_stages(raw, policy_id, step, rows)
             if rows.scan is not None:
                 self._due.learned(raw, policy_id, rows.scan, in_memory=small)
 
@@ -142,6 +146,7 @@ class Ledger:
             raw, n = self._connection.raw, 0
             for rows in parts:
                 raw.executemany(_INSERT, _learned_rows(policy_id, 0, rows))
+                write_stages(raw, policy_id, 0, rows)
                 n += len(rows)
             raw.execute("UPDATE policy_steps SET n = ? WHERE policy_id = ? AND step = 0", (n, policy_id))
 
@@ -155,6 +160,7 @@ class Ledger:
             self.record_step(policy_id, 0, None, digest, snapshot)
             raw = self._connection.raw
             n = int(raw.execute(_TAKE_OVER, {"policy": policy_id, "other": from_policy_id}).rowcount)
+            take_over_stages(raw, policy_id, from_policy_id)
             raw.execute("UPDATE policy_steps SET n = ? WHERE policy_id = ? AND step = 0", (n, policy_id))
         return n
 
@@ -213,9 +219,19 @@ class Ledger:
                 np.array(columns[place], dtype=np.float64) for place in (2, 3, 6, 7, 9, 10)
             )
             decisions = self._reader.by_seq(seq, objective_event, window)
+            stage, previous_stage = stages_as_learned(raw, policy_id, step, seq)
         learned = replace(decisions, converted=converted, revenue=revenue, value=value, last_event_id=last)
         return DueColumns(
-            learned, weight, is_update, previous_weight, previous_converted, previous_revenue, previous_value, None
+            learned,
+            weight,
+            is_update,
+            previous_weight,
+            previous_converted,
+            previous_revenue,
+            previous_value,
+            None,
+            stage,
+            previous_stage,
         )
 
     def snapshot(self, policy_id: int, *, newest: bool) -> Snapshot | None:

@@ -45,7 +45,7 @@ def one_due(
 ) -> DueColumns | None:
     """Return the outcome of one decision as `DueOutcomes` does for many, None where it is not due.
 
-    For a criterion without an activation.
+    For a criterion without an activation and without stages.
     """
     window = criterion.window
     row = raw.execute(
@@ -85,6 +85,8 @@ def one_due(
             _number(was_revenue),
             _number(was_value),
             None,
+            _integer(0),
+            _integer(0),
             all_count=n_counted == n_events,
         )
 

@@ -15,6 +15,7 @@ from bandit.store.corruption import decoding
 from bandit.store.records import DecisionColumns, EventColumns, Where, object_array
 from bandit.store.tables import activation
 from bandit.store.tables.decision_weights import has_weights, read_weights
+from bandit.store.tables.learned_stages import stages_reached
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -302,6 +303,13 @@ class DecisionReader:
             last_event_id=spread(8),
             n_counted=spread(9),
         )
+
+    def stages(self, seqs: IntArray, objective: Objective) -> IntArray:
+        """Return how many of the objective's stages the decisions with these ascending numbers have reached, (n,)."""
+        if not objective.stages:
+            return np.zeros(len(seqs), dtype=np.int64)
+        with self._connection.reading() as raw:
+            return stages_reached(raw, seqs, objective.stages, objective.event, objective.window)
 
     def times(self, seqs: IntArray) -> IntArray:
         """Return the (n,) times of the decisions with these numbers, which must ascend."""
