@@ -10,6 +10,7 @@ import msgspec
 import numpy as np
 
 from bandit.errors import InputError, OfferBanditError
+from bandit.learning.carry_source import policy_at_newest
 from bandit.policies import build
 from bandit.store import DecisionColumns, PolicyRow, Store
 
@@ -107,23 +108,22 @@ def _events(store: Store, decision_id: str) -> list[dict[str, object]]:
 
 def _policy_entry(store: Store, row: PolicyRow, key: str) -> dict[str, object] | None:
     """Return what the newest state of a policy keeps of a customer, None if it keeps nothing."""
-    snapshot = store.ledger.snapshot(row.id, newest=True)
-    if snapshot is None:
+    if store.ledger.latest_step(row.id) is None:
         return None
     try:
-        policy = build(store.catalogues.get(row.catalogue_id), row.spec)
-        if not isinstance(policy, KeepsCustomerEffects):
+        if not isinstance(build(store.catalogues.get(row.catalogue_id), row.spec), KeepsCustomerEffects):
             return None
-        policy.loads(snapshot.state)
+        state = policy_at_newest(store, row)
     except OfferBanditError as fault:
         return {"policy": row.id, "kind": row.spec.get("kind"), "cannot_be_read": str(fault)}
-    deviations = policy.own_deviations(key)
+    policy = state.policy
+    deviations = policy.own_deviations(key) if isinstance(policy, KeepsCustomerEffects) else {}
     if not deviations:
         return None
     return {
         "policy": row.id,
         "kind": row.spec.get("kind"),
-        "step": snapshot.step,
+        "step": state.step,
         "deviations": {
             column: {"mean": mean, "standard_deviation": deviation} for column, (mean, deviation) in deviations.items()
         },

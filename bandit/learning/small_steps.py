@@ -17,9 +17,6 @@ if TYPE_CHECKING:
 SMALL_STEP_ROWS = 32
 """A step is small if fewer decisions and events than this are new."""
 
-SMALL_STEP_WAIT = 0.05
-"""Seconds that a small step waits for another process's lock on the database; decisions wait meanwhile."""
-
 SNAPSHOT_BYTES_PER_OUTCOME = 512
 """Most bytes of a policy's state that are written for each outcome learned, so that a large state is not written at
 every step. If a process ends before the next snapshot, the steps since the last one are folded on opening."""
@@ -89,7 +86,7 @@ class SmallSteps:
         policy = cast("InPlacePolicy", policy)
         changed = False
         try:
-            with self.store.upgradable(SMALL_STEP_WAIT):
+            with self.store.upgradable():
                 due = ledger.few_due(self._policy_id, self._criterion, moment, SMALL_STEP_ROWS, state.step)
                 if due is None:
                     return None

@@ -61,7 +61,7 @@ class ContextDecoder:
             return self._catalogue.contexts({}, customers)
         try:
             rows = self._decoder.decode(f"[{','.join(texts)}]")
-        except msgspec.MsgspecError as fault:
+        except (msgspec.MsgspecError, TypeError) as fault:  # a damaged page may give bytes in place of a text
             raise StoreError(
                 "a stored context is not the JSON that was written; `offer-bandit verify` says which, restore the file "
                 "from a backup"

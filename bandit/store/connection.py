@@ -157,37 +157,24 @@ class Connection:
             raise
         return opened
 
-    def transaction(self, wait: float | None = None) -> AbstractContextManager[None]:
-        """Write all or nothing; an inner transaction is a savepoint of the outer one.
+    def transaction(self) -> AbstractContextManager[None]:
+        """Write all or nothing; an inner transaction is a savepoint of the outer one."""
+        return _Transaction(self)
 
-        `wait` is the longest wait, in seconds, for the lock of another connection, by default the lock timeout.
+    def upgradable(self) -> AbstractContextManager[None]:
+        """Read from one state of the database, and write all or nothing from the first statement that writes on.
+
+        That statement fails at once, with the StoreError of a lock, where another connection writes or has written
+        since the first reading: SQLite does not wait for a lock with a state to keep. Not inside another transaction.
         """
-        return _Transaction(self, wait)
+        return _Upgradable(self)
 
-    def upgradable(self, wait: float) -> AbstractContextManager[None]:
-        """Read from one state of the database, and write all or nothing with the first statement that writes.
-
-        That statement fails, with the StoreError of a lock, where another connection has written since the first
-        reading, or writes for longer than `wait` seconds. Not inside another transaction.
-        """
-        return _Upgradable(self, wait)
-
-    def begin_deferred(self, wait: float) -> None:
-        """Begin what `upgradable` describes; the caller has the lock."""
-        self.raw.execute(f"PRAGMA busy_timeout = {round(1_000 * min(wait, self._lock_timeout)):d}")
-        self.raw.execute("BEGIN")
-        self._depth += 1
-
-    def restore_lock_timeout(self) -> None:
-        """Wait for the lock of another connection as long as usual."""
-        self.raw.execute(f"PRAGMA busy_timeout = {round(1_000 * self._lock_timeout):d}")
-
-    def begin(self, wait: float | None) -> None:
+    def begin(self) -> None:
         """Begin a transaction, or a savepoint inside one; the caller has the lock."""
         if self._depth:
             self.raw.execute("SAVEPOINT inner_one")
         else:
-            self._begin_immediate(self._lock_timeout if wait is None else min(wait, self._lock_timeout))
+            self._begin_immediate()
         self._depth += 1
 
     def commit(self) -> None:
@@ -231,8 +218,8 @@ class Connection:
             raise_store_error(self.path, fault)
             raise
 
-    def _begin_immediate(self, timeout: float) -> None:
-        """Take SQLite's write lock, waiting for it up to `timeout` seconds.
+    def _begin_immediate(self) -> None:
+        """Take SQLite's write lock, waiting for it up to the lock timeout.
 
         SQLite's own busy handler retries after ever longer pauses, up to 0.1 s: with many writers one of them may wait
         for seconds while others come and go. Here the pauses are about as long as a transaction takes.
@@ -246,7 +233,7 @@ class Connection:
                     raw.execute("BEGIN IMMEDIATE")
                 except sqlite3.OperationalError as fault:
                     now = time.monotonic()
-                    deadline = deadline or now + timeout
+                    deadline = deadline or now + self._lock_timeout
                     if not is_busy(fault) or now >= deadline:
                         raise
                     # Jitter of the clock's last digits keeps two waiting writers from retrying in step.
@@ -262,17 +249,16 @@ class Connection:
 class _Transaction(AbstractContextManager[None]):
     """A transaction as a class: a context manager made of a generator costs as much as the begin and the commit."""
 
-    __slots__ = ("_connection", "_wait")
+    __slots__ = ("_connection",)
 
-    def __init__(self, connection: Connection, wait: float | None) -> None:
+    def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        self._wait = wait
 
     def __enter__(self) -> None:
         connection = self._connection
         connection.lock.acquire()
         try:
-            connection.begin(self._wait)
+            connection.begin()
         except BaseException as fault:
             connection.lock.release()
             raise_store_error(connection.path, fault)
@@ -304,15 +290,15 @@ class _Upgradable(_Transaction):
 
     __slots__ = ("_changes",)
 
-    def __init__(self, connection: Connection, wait: float) -> None:
-        super().__init__(connection, wait)
+    def __init__(self, connection: Connection) -> None:
+        super().__init__(connection)
         self._changes = 0
 
     def __enter__(self) -> None:
         connection = self._connection
         connection.lock.acquire()
         try:
-            connection.begin_deferred(self._wait or 0.0)
+            connection.begin_reading()
             self._changes = connection.raw.total_changes
         except BaseException as fault:
             connection.lock.release()
@@ -323,15 +309,13 @@ class _Upgradable(_Transaction):
         self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
     ) -> None:
         connection = self._connection
-        with connection.lock:
-            try:
-                if fault is None and connection.raw.total_changes == self._changes:
-                    connection.end_reading()
-                    connection.lock.release()
-                else:
-                    super().__exit__(kind, fault, trace)
-            finally:
-                connection.restore_lock_timeout()
+        if fault is not None or connection.raw.total_changes != self._changes:
+            super().__exit__(kind, fault, trace)
+            return
+        try:
+            connection.end_reading()
+        finally:
+            connection.lock.release()
 
 
 class _Reading(AbstractContextManager[sqlite3.Connection]):

@@ -159,19 +159,16 @@ class Store:
         """Whether the store was opened for reading only."""
         return self._connection.read_only
 
-    def transaction(self, wait: float | None = None) -> AbstractContextManager[None]:
-        """Write everything inside or nothing; transactions may be nested.
+    def transaction(self) -> AbstractContextManager[None]:
+        """Write everything inside or nothing; transactions may be nested."""
+        return self._connection.transaction()
 
-        `wait` is the longest wait, in seconds, for the lock of another connection, by default `busy_timeout`.
-        """
-        return self._connection.transaction(wait)
-
-    def upgradable(self, wait: float) -> AbstractContextManager[None]:
+    def upgradable(self) -> AbstractContextManager[None]:
         """Read from one state of the database and then write, all or nothing, if nobody else has written meanwhile.
 
-        Otherwise, or if another writes for longer than `wait` seconds, StoreError. Not inside another transaction.
+        StoreError at once if another has, or is writing. Not inside another transaction.
         """
-        return self._connection.upgradable(wait)
+        return self._connection.upgradable()
 
     def one_state(self) -> AbstractContextManager[object]:
         """Read inside from one state of the database, whatever others write meanwhile; other threads wait."""

@@ -14,8 +14,9 @@ def test_a_policy_that_gives_nan_ends_in_the_fallback(open_engine, clock, catalo
     serve(engine, clock, 60, np.random.default_rng(1))
     clock.now += 8 * DAY
     engine.learn()
-    engine.policy._learning.belief.main.model.weights.mean[3] = np.nan
-    engine.policy._samples = {}
+    policy = engine.learner.policy  # the engine gives a copy of it
+    policy._learning.belief.main.model.weights.mean[3] = np.nan
+    policy._samples = {}
     decision = engine.decide("c", context(0))
     assert decision.offer_index == catalogue.fallback
     assert "not finite" in decision.fault

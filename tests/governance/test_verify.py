@@ -61,6 +61,11 @@ def learned_twice(open_engine, clock):
 def test_verify_tells_another_machines_arithmetic_from_another_state(open_engine, clock, tmp_path):
     """A hash that differs at step 1 alone is rounding, as the newest state shows: a note, and no problem."""
     learned_twice(open_engine, clock)
+    with open_engine() as engine:  # so much more that another state is written
+        serve(engine, clock, 240, np.random.default_rng(2), prefix="2-")
+        clock.now += 8 * DAY
+        engine.learn()
+        assert engine.learner.history.newest_snapshot().step == 3
     alter(tmp_path / "offers.db", "UPDATE policy_steps SET state_hash = 'f' WHERE step = 1")
     verified = open_engine().verify()
     assert verified.problems == ()

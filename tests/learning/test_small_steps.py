@@ -197,7 +197,7 @@ def test_a_step_that_another_writes_between_reading_and_writing_is_not_written_t
     assert engine.rebuild().same
 
 
-def test_while_another_process_writes_a_small_step_waits_only_briefly(engine, path):
+def test_while_another_process_writes_a_small_step_does_not_wait_with_decisions(engine, path):
     """It is then learned on a copy, with the usual wait; here the lock is released before that ends."""
     visit(engine, 5, learn=False)
     policy = engine.learner.policy

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 import numpy as np
+import vowpalwabbit
 from rich.table import Table
 
 from bandit.domain import FloatArray, Policy
@@ -36,6 +37,7 @@ TIMING_ROUNDS, SLOW_ROUNDS = 10, 3
 SLOW_CALL_SECONDS = 0.3
 
 VW_PREDICT, VW_LEARN = "VW predict, text at hand", "VW learn, text at hand"
+VW_VISIT = "VW predict and learn, text at hand"
 
 Call: TypeAlias = Callable[[int], object]
 """A call that is timed, of the number of a row."""
@@ -53,11 +55,15 @@ class TimedCall:
     beside: str
     per: int = 1
     target: float | None = None
+    writes: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class CallTiming:
-    """Microseconds a piece of work; `ratio` is the median over VW's median, `target` the largest ratio wanted."""
+    """Microseconds a piece of work; `ratio` is the median over VW's median, `target` the largest ratio wanted.
+
+    `written` are the bytes that a piece of work hands to the system, on average; None where it was not counted.
+    """
 
     offers: int
     facts: int
@@ -68,6 +74,7 @@ class CallTiming:
     beside: str
     ratio: float
     target: float | None
+    written: float | None = None
 
     def to_dict(self) -> dict[str, str | int | float | None]:
         """Return plain JSON values."""
@@ -150,19 +157,24 @@ def _timed_calls(fixture: SpeedFixture, folder: Path, stack: ExitStack) -> Itera
     yield TimedCall(
         f"fit to {FIXTURE_ROWS:,}, an outcome", lambda _row: policy.fit(fixture.log), VW_LEARN, FIXTURE_ROWS
     )
+    yield TimedCall(VW_VISIT, lambda row: _vw_visit(workspace, pupil, texts, labelled, row), VW_VISIT)
+    for durability, safe in (("full", "log on the disk"), ("process", "log handed to the system")):
+        engine = stack.enter_context(_engine(fixture, policy.copy(), folder, durability, "visit-"))
+        target = targets.get(f"visit {durability}")
+        yield TimedCall(f"decide, record and learn, {safe}", _visit(engine, fixture), VW_VISIT, 1, target, True)
 
 
 def _targets(size: ProblemSize) -> dict[str, float]:
     """Return the targets at this size: of the usual size, and of very many offers."""
     if (size.offers, size.facts) == (144, 12):
-        return {"decide": 1 / 3, "decide_batch": 1 / 20, "learn": 1 / 4}
+        return {"decide": 1 / 3, "decide_batch": 1 / 20, "learn": 1 / 4, "visit full": 1.5, "visit process": 1.0}
     return {"decide": 1 / 20} if size.offers >= 10_000 else {}
 
 
-def _engine(fixture: SpeedFixture, policy: Policy, folder: Path, name: str) -> Engine:
-    """Open an engine that only decides, with a policy that has learned."""
+def _engine(fixture: SpeedFixture, policy: Policy, folder: Path, name: str, prefix: str = "") -> Engine:
+    """Open an engine with a policy that has learned."""
     durability: Durability = "process" if name == "process" else "full"
-    path = folder / f"{name}.db"
+    path = folder / f"{prefix}{name}.db"
     return Engine.open(path, fixture.catalogue, policy, seed=1, customer_key=BENCH_KEY, durability=durability)
 
 
@@ -176,11 +188,46 @@ def _decide_batch(fixture: SpeedFixture, engine: Engine, batch: int) -> Call:
     return lambda _row: engine.decide_batch(customers, columns)
 
 
+def _vw_visit(
+    workspace: vowpalwabbit.Workspace,
+    pupil: vowpalwabbit.Workspace,
+    texts: Sequence[list[str]],
+    labelled: Sequence[list[str]],
+    row: int,
+) -> None:
+    workspace.predict(texts[row % len(texts)])
+    pupil.learn(labelled[row % len(labelled)])
+
+
+def _visit(engine: Engine, fixture: SpeedFixture) -> Call:
+    """Return a call that decides, records what came of it and learns that; one visit in twenty converts."""
+
+    def call(row: int) -> None:
+        decision = engine.decide(fixture.customers[row], fixture.rows[row])
+        if row % 20:
+            engine.record(decision.decision_id, "closed")
+        else:
+            engine.record(decision.decision_id, "purchase", revenue=50.0)
+        engine.learn()
+
+    return call
+
+
+def _bytes_written() -> int | None:
+    """Return how many bytes this process has handed to the system, None where the system does not say."""
+    try:
+        lines = Path("/proc/self/io").read_text(encoding="ascii").splitlines()
+    except OSError:
+        return None
+    return next(int(line.split()[1]) for line in lines if line.startswith("wchar"))
+
+
 def _timings(
     size: ProblemSize, calls: Sequence[TimedCall], seconds: float, clock: SecondsClock
 ) -> tuple[CallTiming, ...]:
     """Time the calls in turns, in rounds; each has an equal share of the seconds."""
     taken: dict[str, list[float]] = {each.name: [] for each in calls}
+    written: dict[str, int] = {}
     rows = {each.name: count() for each in calls}
     turns: dict[str, int] = {}
     least: dict[str, int] = {}
@@ -193,20 +240,27 @@ def _timings(
         least[each.name] = TIMING_ROUNDS if once < SLOW_CALL_SECONDS else SLOW_ROUNDS
     for number in range(TIMING_ROUNDS):
         for each in calls:
+            bytes_before = _bytes_written() if each.writes else None
             for _turn in range(max(turns[each.name], int(number < least[each.name]))):
                 row = next(rows[each.name]) % FIXTURE_ROWS
                 begun = clock()
                 each.call(row)
                 taken[each.name].append((clock() - begun) * 1e6 / each.per)
+            bytes_after = None if bytes_before is None else _bytes_written()
+            if bytes_before is not None and bytes_after is not None:
+                written[each.name] = written.get(each.name, 0) + bytes_after - bytes_before
     found = {name: np.array(microseconds) for name, microseconds in taken.items()}
-    return tuple(_timing(size, each, found) for each in calls)
+    return tuple(_timing(size, each, found, written.get(each.name)) for each in calls)
 
 
-def _timing(size: ProblemSize, each: TimedCall, found: Mapping[str, FloatArray]) -> CallTiming:
+def _timing(size: ProblemSize, each: TimedCall, found: Mapping[str, FloatArray], written: int | None) -> CallTiming:
     mine = found[each.name]
     median, p99 = (float(value) for value in np.percentile(mine, [50, 99]))
     ratio = median / float(np.median(found[each.beside]))
-    return CallTiming(size.offers, size.facts, each.name, len(mine), median, p99, each.beside, ratio, each.target)
+    share = None if written is None else written / (len(mine) * each.per)
+    return CallTiming(
+        size.offers, size.facts, each.name, len(mine), median, p99, each.beside, ratio, each.target, share
+    )
 
 
 def table(timings: Sequence[CallTiming]) -> Table:
@@ -216,10 +270,10 @@ def table(timings: Sequence[CallTiming]) -> Table:
         title=f"{size} ({' x '.join(map(str, OPTIONS_BY_OFFERS[size.offers]))} options)", title_justify="left"
     )
     shown.add_column("what", no_wrap=True)
-    for heading in ("calls", "median, µs", "99th percentile, µs", "VW's = 1", "target"):
+    for heading in ("calls", "median, µs", "99th percentile, µs", "VW's = 1", "target", "kB written"):
         shown.add_column(heading, justify="right")
     for each in timings:
-        if each.name == VW_LEARN:
+        if each.name in {VW_LEARN, VW_VISIT}:
             shown.add_section()
         shown.add_row(*_row(each))
     return shown
@@ -227,13 +281,14 @@ def table(timings: Sequence[CallTiming]) -> Table:
 
 def markdown(timings: Sequence[CallTiming]) -> str:
     """Return the timings of all sizes as one Markdown table."""
-    lines = ["| offers | facts | what | calls | median, µs | 99th percentile, µs | VW's = 1 | target |"]
-    lines.append("|" + "---:|" * 2 + "---|" + "---:|" * 5)
+    lines = ["| offers | facts | what | calls | median, µs | 99th percentile, µs | VW's = 1 | target | kB written |"]
+    lines.append("|" + "---:|" * 2 + "---|" + "---:|" * 6)
     lines += [f"| {each.offers:,} | {each.facts} | " + " | ".join(_row(each)) + " |" for each in timings]
     return "\n".join(lines) + "\n"
 
 
-def _row(each: CallTiming) -> tuple[str, str, str, str, str, str]:
+def _row(each: CallTiming) -> tuple[str, ...]:
     target = "" if each.target is None else f"at most {each.target:.2f}"
     ratio = "1" if each.name == each.beside else f"{each.ratio:.3g}"
-    return each.name, f"{each.calls:,}", f"{each.median:,.1f}", f"{each.p99:,.1f}", ratio, target
+    written = "" if each.written is None else f"{each.written / 1_000:,.1f}"
+    return each.name, f"{each.calls:,}", f"{each.median:,.1f}", f"{each.p99:,.1f}", ratio, target, written

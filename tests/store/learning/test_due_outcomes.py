@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bandit.catalogue import Catalogue
-from bandit.store import Store, state_hash
+from bandit.store import DueCriterion, Store, state_hash
 from bandit.store.learning.conversion_delay import LEVEL_WEIGHTS
 from tests.conftest import SPRING
 from tests.store.rows import DAY, WEEK, decisions, due, events, learn, names, weights
@@ -259,6 +259,7 @@ def test_after_any_history_what_was_learned_is_what_looking_at_everything_would_
         elif action == "close" and n:
             store.events.append(events([f"d{arguments[0] % n}"], "closed"))
         elif action == "learn":
+            same_if_few(store, now)
             learn(store, now, limit=arguments[0])
         elif action == "reopen":
             store.close()
@@ -279,6 +280,20 @@ def test_after_any_history_what_was_learned_is_what_looking_at_everything_would_
     assert [whole for whole, *_ in ledger(store).values()] == [1.0] * len(log)
     assert store.check() == []
     store.close()
+
+
+def same_if_few(store, now):
+    """What is found at once, if it is, must be all that the scan finds, column by column."""
+    every = due(store, now)
+    found = store.ledger.few_due(1, DueCriterion("purchase", WEEK, counts_at_once=False), now, 8)
+    if found is None:
+        return
+    for name in ("weight", "is_update", "previous_weight", "previous_converted", "previous_revenue", "previous_value"):
+        assert getattr(found, name).tolist() == getattr(every, name).tolist(), name
+    for name in type(found.decisions).__slots__:
+        one, other = getattr(found.decisions, name), getattr(every.decisions, name)
+        assert (one.dtype, one.tolist()) == (other.dtype, other.tolist()), name
+    assert found.scan.target == every.scan.target
 
 
 def ledger(store):

@@ -30,17 +30,19 @@ def ticking(seconds):
 def test_every_call_is_timed_in_each_round_and_slow_ones_in_the_first_three(seconds, calls):
     """Without time to spare each has one turn a round; 10 ms are 10,000 microseconds, over the pieces of a call."""
     timings = speed.measure(ProblemSize(6, 3), seconds=0.0, clock=ticking(seconds))
-    assert {timing.beside for timing in timings} == {speed.VW_PREDICT, speed.VW_LEARN}
+    assert {timing.beside for timing in timings} == {speed.VW_PREDICT, speed.VW_LEARN, speed.VW_VISIT}
     assert {timing.calls for timing in timings} == {calls}
     singles = [timing for timing in timings if timing.ratio == pytest.approx(1.0)]
     assert len(singles) == len(timings) - 3  # a batch of decisions, a batch of outcomes, a fit
     assert all(timing.median == pytest.approx(1e6 * seconds) for timing in singles)
+    # The bytes of the visits alone are counted, where the system counts them.
+    assert all(timing.written is None or timing.name.startswith("decide, record") for timing in timings)
     assert speed.markdown(timings).count("\n") == len(timings) + 2
     assert speed.table(timings).row_count == len(timings)
 
 
 def test_turns_share_the_seconds_evenly():
-    """Ten calls of 10 ms share 2.01 seconds: 0.201 each, 20 turns of it, two in each of ten rounds."""
-    timings = speed.measure(ProblemSize(6, 3), seconds=2.01, clock=ticking(0.01))
-    assert len(timings) == 10
+    """Thirteen calls of 10 ms share 2.613 seconds: 0.201 each, 20 turns of it, two in each of ten rounds."""
+    timings = speed.measure(ProblemSize(6, 3), seconds=2.613, clock=ticking(0.01))
+    assert len(timings) == 13
     assert {timing.calls for timing in timings} == {20}
