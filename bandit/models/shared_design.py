@@ -161,9 +161,7 @@ class SharedDesign:
         n, d, k = len(contexts), self.n_context, self.columns.shape[1]
         effects: Float32Array = (contexts[:, :d].astype(np.float32) @ drawn.effects.T).reshape(n, drawn.draws, k)
         if n == 1 and len(self.targets):
-            holds = np.flatnonzero(contexts[0, d:])
-            values = contexts[0, d + holds].astype(np.float32)
-            effects[0] += (drawn.crosses[:, holds] * values) @ self._target_rows32[holds]
+            effects[0] += drawn.crosses @ (contexts[0, d:, None].astype(np.float32) * self._target_rows32)
         elif len(self.targets):
             cells = contexts[:, d:].astype(np.float32)
             for target in np.unique(self.targets).tolist():

@@ -118,7 +118,7 @@ class CrossColumns:
 
     def columns(self, matrix: FloatArray) -> FloatArray:
         """Return the (n, C) columns of n encoded contexts (n, d)."""
-        return np.asarray(self._cells.values(matrix)[:, self._of] * self._size)
+        return np.asarray(self._cells.values(matrix).take(self._of, axis=1) * self._size)
 
 
 def cell_size(share: FloatArray) -> FloatArray:

@@ -60,7 +60,7 @@ class OutcomeSample:
         self._values = np.zeros((0, _VALUES))
 
     def __len__(self) -> int:
-        return self._n
+        return min(self._n, self.size)
 
     @property
     def added(self) -> int:
@@ -87,7 +87,6 @@ class OutcomeSample:
         for start in range(0, len(kept), self.size):
             part = kept[start : start + self.size]
             self._append(contexts[part], values[part])
-            self._trim()
 
     def _add_one(self, context: FloatArray, offer: int, y: float, weight: float, offset: float) -> None:
         number = self._number
@@ -101,18 +100,19 @@ class OutcomeSample:
         if priority <= self._threshold:
             return
         self._append(context, np.array([[offer, y, offset, weight, importance, priority, number]]))
-        self._trim()
 
     def _append(self, contexts: FloatArray, values: FloatArray) -> None:
         end = self._n + len(values)
         if end > len(self._values):
-            room = max(_ROOM, end, min(2 * len(self._values), self.size + _ROOM))
+            room = max(_ROOM, end, min(2 * len(self._values), self.size + 2 * _ROOM))
             self._contexts = np.concatenate(
                 [self._contexts[: self._n], np.zeros((room - self._n, self._contexts.shape[1]), dtype=np.float32)]
             )
             self._values = np.concatenate([self._values[: self._n], np.zeros((room - self._n, _VALUES))])
         self._contexts[self._n : end], self._values[self._n : end] = contexts, values
         self._n = end
+        if self._n > self.size + _ROOM:  # a thousand at once: one by one would cost far more
+            self._trim()
 
     def _trim(self) -> None:
         """Leave out the outcomes of the lowest priority that do not fit."""
@@ -125,7 +125,7 @@ class OutcomeSample:
         kept = self._n - excess
         stays = np.ones(self._n, dtype=np.bool_)
         stays[gone] = False
-        # The last ones take the places of those that are gone, so that a single one costs little.
+        # The last ones take the places of those that are gone.
         free, moved = gone[gone < kept], kept + np.flatnonzero(stays[kept:])
         self._contexts[free], self._values[free] = self._contexts[moved], self._values[moved]
         self._n = kept
@@ -135,6 +135,7 @@ class OutcomeSample:
 
         An outcome is found by what it was: equal context, offer and `previous_y` make two outcomes exchangeable.
         """
+        self._trim()
         for row, place in enumerate(offer.tolist()):
             values = self._values[: self._n]
             same = np.flatnonzero((values[:, 0] == place) & (values[:, 1] == previous_y[row]))
@@ -159,6 +160,7 @@ class OutcomeSample:
         return SampledOutcomes(self._contexts[order].astype(np.float64), offer.astype(np.int64), y, offset, times)
 
     def _order(self) -> IntArray:
+        self._trim()
         return np.argsort(self._values[: self._n, 6], kind="stable")
 
     # -- state -----------------------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ import pytest
 import bandit
 from bandit.catalogue.aliases import NameMap
 from bandit.domain import Outcomes
+from bandit.errors import PolicyError
 from bandit.explain.contributions import contributions
 from bandit.explain.cross_effects import cross_effects, cross_effects_by_fact, cross_note
 from bandit.policies.state import pack, unpack
@@ -14,6 +15,8 @@ from bandit.policies.thompson.belief_source import BeliefSource, column_means
 from bandit.policies.thompson.carried import carry_belief
 from tests.conftest import amended, draw_outcomes
 from tests.policies.tools import OutcomesLog
+
+SIDES = ("north", "south")
 
 CLUB = {
     "name": "club",
@@ -97,12 +100,20 @@ def test_without_the_method_it_is_not_learned_and_the_state_is_as_before():
     policy = learned(methods=[])
     assert main_of(policy).crosses is None
     assert not any("cross" in name or "sample" in name for name in unpack(policy.dumps())[1])
-    assert 0.2 < np.mean([served(policy, True, True), served(policy, False, False)]) < 0.8
+    # Each fact alone says nothing: both corners of a diagonal get toys alike, and so do the other two.
+    chances = [served(policy, loyal, child) for loyal in (True, False) for child in (True, False)]
+    assert max(chances) - min(chances) < 0.2
 
 
-def test_where_single_facts_decide_almost_nothing_is_admitted():
-    found = [len(main_of(learned(seed=seed, crossed=False)).crosses.crosses) for seed in range(4)]
-    assert sum(found) <= 2
+def test_where_single_facts_decide_few_are_admitted_and_their_weights_are_small():
+    """Four markets without a crossing, twelve rounds each: about one false cross a market, of less than 0.6 logits."""
+    n = 0
+    for seed in range(4):
+        model = main_of(learned(seed=seed, crossed=False))
+        weights = model.model.weights.mean[model.design.first_cross :]
+        assert (np.abs(weights) < 0.6).all()
+        n += len(weights)
+    assert n <= 8
 
 
 def test_a_threshold_within_a_group_is_found():
@@ -114,7 +125,10 @@ def test_a_threshold_within_a_group_is_found():
     converted = np.random.default_rng(6).random(4_000) < np.where(in_cell, 0.45, 0.15)
     policy = bandit.ThompsonSampling(catalogue, methods=["crosses"])
     policy.update(amended(outcomes, converted=converted))
-    assert any("age < 3" in words and "region north" in words for words in main_of(policy).crosses.words())
+    assert any("age" in words and "region" in words for words in main_of(policy).crosses.words())
+    rows = [{"age": age, "region": region, "loyal": True, "child": True} for age in (25, 55) for region in SIDES]
+    chance = policy.predict(catalogue.contexts(rows))[:, catalogue.options[:, 0] == 0].mean(axis=1)
+    assert chance[0] > chance[1:].max() + 0.1
 
 
 def test_a_continuation_after_loading_is_the_same_to_the_bit(knowing):
@@ -256,7 +270,7 @@ def test_a_state_with_crosses_of_other_columns_is_refused(knowing, name, change)
     array = arrays[f"main/cross/{name}"].copy()
     array.flat[0] = change
     policy = bandit.ThompsonSampling(knowing.catalogue, methods=["crosses"])
-    with pytest.raises(bandit.PolicyError, match="its crosses"):
+    with pytest.raises(PolicyError, match="its crosses"):
         policy.loads(pack(meta, arrays | {f"main/cross/{name}": array}))
 
 
