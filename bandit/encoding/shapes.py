@@ -14,7 +14,7 @@ from bisect import bisect_right
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal, TypeAlias
+from typing import ClassVar, Literal, TypeAlias
 
 import numpy as np
 from scipy.special import ndtri
@@ -47,6 +47,7 @@ class LogShape:
     """The signed logarithm sign(x) log(1 + |x| / unit): linear well below the unit, logarithmic well above it."""
 
     unit: float
+    name: ClassVar[str] = "log"
 
     def values(self, x: FloatArray) -> FloatArray:
         """Return the transformed values (n,); missing ones stay missing."""
@@ -60,7 +61,7 @@ class LogShape:
 
     def to_plain(self) -> list[object]:
         """Return the kind and the unit."""
-        return ["log", self.unit]
+        return [self.name, self.unit]
 
 
 _SQUASH = LogShape(1.0)
@@ -75,6 +76,7 @@ class RankShape:
 
     knots: FloatArray
     scores: FloatArray
+    name: ClassVar[str] = "rank"
 
     @cached_property
     def places(self) -> FloatArray:
@@ -102,7 +104,7 @@ class RankShape:
 
     def to_plain(self) -> list[object]:
         """Return the kind, the knots and the scores."""
-        return ["rank", self.knots.tolist(), self.scores.tolist()]
+        return [self.name, self.knots.tolist(), self.scores.tolist()]
 
 
 FactShape: TypeAlias = LogShape | RankShape

@@ -9,6 +9,7 @@ import numpy as np
 
 from bandit.catalogue import Catalogue
 from bandit.domain import Contexts, FloatArray, IntArray, Policy
+from bandit.encoding.shapes import FactShape
 from bandit.explain.contributions import OfferContributions, contributions
 from bandit.explain.logged_decision import ComputedAgain, LoggedDecision
 from bandit.explain.records import ComparedOffer, Contribution, CredibleNumber, LeadReasons, OfferRole
@@ -176,25 +177,28 @@ def _lead(
         float(found.base_response[0] - found.base_response[1]),
         float(found.base_revenue[0] - found.base_revenue[1]),
         len(reference),
-        _contributions(catalogue, contexts, found),
+        _contributions(catalogue, contexts, found, posterior.belief.encoder.shapes),
     )
 
 
-def _contributions(catalogue: Catalogue, contexts: Contexts, found: OfferContributions) -> tuple[Contribution, ...]:
+def _contributions(
+    catalogue: Catalogue, contexts: Contexts, found: OfferContributions, shapes: Mapping[str, FactShape]
+) -> tuple[Contribution, ...]:
     """Return the contributions to the difference of the first two offers, without those that are 0 altogether."""
     parts = [found.response, found.revenue, found.by_response, found.by_revenue]
     differences = np.stack([each[..., 0] - each[..., 1] for each in parts], axis=-1)
     rows = np.argwhere((differences != 0.0).any(axis=-1)).tolist()
     held = dict(zip(found.sources[len(catalogue.facts) :], found.rules_hold, strict=False))
-    return tuple(
-        Contribution(
-            found.sources[source],
-            _value(catalogue, contexts, held, found.sources[source]),
-            found.parts[part],
-            *map(float, differences[source, part]),
+    listed = []
+    for source, part in rows:
+        name = found.sources[source]
+        response, revenue, by_response, by_revenue = map(float, differences[source, part])
+        transform = shapes[name].name if name in shapes else ""
+        value = _value(catalogue, contexts, held, name)
+        listed.append(
+            Contribution(name, value, found.parts[part], response, revenue, by_response, by_revenue, transform)
         )
-        for source, part in rows
-    )
+    return tuple(listed)
 
 
 def _value(catalogue: Catalogue, contexts: Contexts, held: Mapping[str, bool], name: str) -> str:

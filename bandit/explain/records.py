@@ -112,6 +112,7 @@ class Contribution:
 
     `part` is a dimension, or "any offer". `response` is a difference in log-odds (for raw rewards: in rewards),
     `revenue` one in the log of revenue; `by_response` and `by_revenue` are what these are worth in expected reward.
+    `transform` is "log" or "rank" for a numeric fact that counts by its logarithm or rank, "" for others.
     """
 
     fact: str
@@ -121,6 +122,7 @@ class Contribution:
     revenue: float
     by_response: float
     by_revenue: float
+    transform: str = ""
 
     @property
     def worth(self) -> float:
@@ -138,6 +140,7 @@ class FactReason:
     by_response: float
     by_revenue: float
     strongest_part: str
+    transform: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +175,7 @@ class LeadReasons:
                 sum(part.by_response for part in parts),
                 sum(part.by_revenue for part in parts),
                 max(parts, key=lambda part: abs(part.worth)).part,
+                parts[0].transform,
             )
             for name, parts in by_fact.items()
         ]

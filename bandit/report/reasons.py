@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 MOST_FACT_REASONS = 8
 """Most facts whose contributions are shown one by one; the rest is one row."""
 
+TRANSFORM_WORDS = {"log": "logarithm", "rank": "rank"}
+"""What a transformed numeric fact counts by, in words."""
+
 _LIKELY = 0.8
 """Posterior probability from which an offer is called probably better; it is called better beyond the interval."""
 
@@ -266,6 +269,8 @@ def _reasons(explanation: DecisionExplanation) -> tuple[tuple[ReasonRow, ...], s
     for each in facts[:MOST_FACT_REASONS]:
         words = safe(each.fact) + (f" = {safe(each.value)}" if each.value else "")
         remark = f"mostly by {safe(each.strongest_part)}" if each.strongest_part != "any offer" else "of any offer"
+        if each.transform:
+            remark += f", by its {TRANSFORM_WORDS.get(each.transform, each.transform)}"
         rows.append(ReasonRow(words, f"{each.worth * scale:+,.{decimals}f}", remark, each.worth / longest))
     if len(facts) > MOST_FACT_REASONS:
         rest = sum(each.worth for each in facts[MOST_FACT_REASONS:])

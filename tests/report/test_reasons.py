@@ -13,6 +13,7 @@ from bandit.explain import customer_decisions
 from bandit.report.reason_tables import customer_table, reason_tables
 from bandit.report.reasons import reason_view
 from bandit.report.reasons_html import reasons_html
+from tests.conftest import SPRING
 from tests.engine.conftest import DAY, KEY, Clock, context, serve
 
 HOSTILE = ('<script>alert("x")</script>', "[red]a[/red]", "\x1b[31mb", "{{ 7 * 7 }}", "a&b'c\"d", "\u202eevil", "[/]")
@@ -127,3 +128,22 @@ class TestSentences:
         assert "expected profit, EUR" in rows
         assert found.to_rows()[1]["role"] == found.offers[1].role
         assert found._repr_html_().startswith("<p>decision ")
+
+
+def test_a_fact_that_counts_by_its_rank_says_so(tmp_path):
+    """recency is declared with its ranks; gender, of which nothing is transformed, is the control."""
+    plain = {**SPRING, "context": {**SPRING["context"], "recency": {"type": "numeric", "transform": "rank"}}}
+    catalogue, clock = bandit.Catalogue.from_dict(plain), Clock()
+    options = {"seed": 7, "customer_key": KEY, "clock": clock, "durability": "process"}
+    with bandit.Engine.open(tmp_path / "a.db", catalogue, bandit.ThompsonSampling(catalogue), **options) as engine:
+        serve(engine, clock, 200, np.random.default_rng(1))
+        clock.now += 8 * DAY
+        engine.learn()
+        found = engine.decide("customer-3", context(3)).explain()
+    facts = {each.fact: each.transform for each in found.lead.facts}
+    assert facts["recency"] == "rank"
+    assert facts["gender"] == ""
+    remarks = {row.words.partition(" ")[0]: row.remark for row in reason_view(found).reasons}
+    assert remarks["recency"].endswith(", by its rank")
+    assert "by its" not in remarks["gender"]
+    assert sum(each.worth for each in found.lead.facts) == pytest.approx(found.lead.reward.value - found.lead.base)
