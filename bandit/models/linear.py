@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from bandit.domain import FloatArray
-from bandit.models.gaussian import Gaussian
+from bandit.domain import FloatArray, IntArray
+from bandit.models.block_gaussian import weight_belief
 
 LINEAR_BLOCK = 128
 """Observations learned at once: the n x n system stays small beside the D x D covariance."""
@@ -18,8 +18,16 @@ class BayesianLinear:
     block by block; exact, so the order and the split of the observations do not matter except for rounding.
     """
 
-    def __init__(self, mean: FloatArray, variance: FloatArray, shape: float = 2.0, rate: float = 1.0) -> None:
-        self.weights = Gaussian(mean, variance)
+    def __init__(
+        self,
+        mean: FloatArray,
+        variance: FloatArray,
+        shape: float = 2.0,
+        rate: float = 1.0,
+        blocks: IntArray | None = None,
+    ) -> None:
+        """Start from independent weights (D,); with `blocks` (D,), the covariance between blocks is dropped."""
+        self.weights = weight_belief(mean, variance, blocks)
         self.shape = float(shape)
         self.rate = float(rate)
         self._start = self.shape, self.rate
@@ -49,7 +57,7 @@ class BayesianLinear:
         for start in range(0, len(y), LINEAR_BLOCK):
             block, observed = rows[start : start + LINEAR_BLOCK], y[start : start + LINEAR_BLOCK]
             residual = observed - block @ self.weights.mean
-            self.rate += 0.5 * self._squared_residual(block, residual, 1.0)
+            self.rate += 0.5 * self.weights.squared_residual(block, residual, 1.0)
             self.shape += 0.5 * len(observed)
             self.weights.condition(block, residual, np.ones(len(observed)))
 
@@ -63,13 +71,8 @@ class BayesianLinear:
         for start in range(0, len(y), LINEAR_BLOCK):
             block, observed = rows[start : start + LINEAR_BLOCK], y[start : start + LINEAR_BLOCK]
             residual = observed - block @ self.weights.mean
-            self.rate -= 0.5 * self._squared_residual(block, residual, -1.0)
+            learned = 0.5 * self.weights.squared_residual(block, residual, -1.0)
+            # Without the covariances between blocks, a little more may seem to have been learned than was.
+            self.rate = max(self.rate - learned, 0.5 * self._start[1])
             self.shape -= 0.5 * len(observed)
             self.weights.downdate(block, residual, np.ones(len(observed)))
-
-    def _squared_residual(self, rows: FloatArray, residual: FloatArray, sign: float) -> float:
-        """Squared residual in units of its predictive variance (before learning: +1; still holding it: -1)."""
-        system = sign * (rows @ self.weights.covariance @ rows.T)
-        system[np.diag_indices_from(system)] += 1.0
-        half = np.linalg.solve(np.linalg.cholesky(system), residual)
-        return float(half @ half)

@@ -20,6 +20,7 @@ class LearningMethods:
     - `crosses`: thresholds and combinations of facts are found in the data, and get weights of their own.
     - `joint`: each residual is shared between the population's and the customer's effects by their variances.
     - `memories`: the level is forgotten quickly and the contrasts slowly, at estimated rates.
+    - `blocks`: the covariance of very many weights is held in blocks, one a fact (`BlockGaussian`).
     - `robust`: amounts have the noise of Student's t, so that no single amount dominates.
     """
 
@@ -28,6 +29,7 @@ class LearningMethods:
     crosses: bool = False
     joint: bool = False
     memories: bool = False
+    blocks: bool = False
     robust: bool = False
 
     @staticmethod

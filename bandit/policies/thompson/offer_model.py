@@ -6,7 +6,7 @@ at their prior, so leaving them out until they appear changes nothing but the si
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -19,10 +19,13 @@ from bandit.encoding.encoder import BINNED_GROUP, Encoder
 from bandit.errors import PolicyError
 from bandit.models import BayesianLinear, BayesianLogistic
 from bandit.models.arrays import Float32Array
+from bandit.models.block_gaussian import BlockGaussian
+from bandit.models.gaussian import Gaussian
 from bandit.models.logistic import LOGISTIC_BLOCK
 from bandit.models.moving_draws import MovingDraws
 from bandit.models.prior import Prior
 from bandit.models.shared_design import SharedDesign, WeightDraws
+from bandit.policies.thompson.fact_blocks import FULL_WEIGHTS, context_blocks
 from bandit.policies.thompson.methods import LearningMethods
 from bandit.policies.thompson.offer_prior import RESPONSE_CENTER, ModelKind, weight_groups
 
@@ -34,6 +37,9 @@ ESTIMATE_EVERY = 1.25
 
 FIRST_BLOCK = 500
 """Most outcomes that an untrained model learns at once, at their exact mode."""
+
+ROWS_HELD = 4 * LOGISTIC_BLOCK
+"""Most rows of very many weights that are held at once; no fewer than FIRST_BLOCK."""
 
 BINNED_EFFECTS_FROM = 10_000
 """Outcomes from which numeric facts have nonlinear effects; before that, their uncertainty would cost exploration."""
@@ -93,7 +99,8 @@ class OfferModel:
         groups = weight_groups(self.kind, self.encoder)
         self.prior = Prior(groups, self._labels(active, self.design), self._center(self.design))
         make = BayesianLogistic if self.kind == "response" else BayesianLinear
-        self.model: BayesianLogistic | BayesianLinear = make(self.prior.center, self.prior.variance)
+        blocks = self._blocks(active, self.design)
+        self.model: BayesianLogistic | BayesianLinear = make(self.prior.center, self.prior.variance, blocks=blocks)
         if self._draws is not None:
             self._draws.stale = True
             self.model.weights.draws = self._draws
@@ -101,6 +108,18 @@ class OfferModel:
 
     def _labels(self, active: IntArray, design: SharedDesign) -> IntArray:
         return design.labels(self._owner, self.encoder.context_group[active], len(self.encoder.context_groups))
+
+    def _blocks(self, active: IntArray, design: SharedDesign) -> IntArray | None:
+        """Return the (D,) blocks in which the covariance is held, None where it is held whole."""
+        if not self.methods.blocks or design.size <= FULL_WEIGHTS:
+            return None
+        return design.blocks(context_blocks(self.encoder)[active])
+
+    def _slices(self, n: int) -> Iterator[slice]:
+        """Yield parts of n outcomes; those of very many weights are not held all at once."""
+        at_once = max(1, n) if isinstance(self.model.weights, Gaussian) else ROWS_HELD
+        for start in range(0, n, at_once):
+            yield slice(start, min(n, start + at_once))
 
     def _center(self, design: SharedDesign) -> FloatArray:
         mean = np.zeros(design.size)
@@ -131,8 +150,9 @@ class OfferModel:
             if self.n_learned < BINNED_EFFECTS_FROM:
                 pause = min(pause, BINNED_EFFECTS_FROM)
             stop = min(n, start + (max(1, pause - self.n_learned) if self.n_learned else FIRST_BLOCK))
+            self.activate(contexts[start:stop])
+            stop = start + next(self._slices(stop - start)).stop
             part = slice(start, stop)
-            self.activate(contexts[part])
             rows = self._rows(contexts[part], offer[part])
             if isinstance(self.model, BayesianLogistic):
                 self.model.update(
@@ -162,19 +182,23 @@ class OfferModel:
         """Replace the responses or amounts `previous_y` of outcomes learned before, with this `weight`, by `y`."""
         if not len(offer):
             return
-        rows = self._rows(contexts, offer)
-        if isinstance(self.model, BayesianLogistic):
-            self.model.restate(rows, (y - previous_y) if weight is None else weight * (y - previous_y))
-        else:
-            self.model.retract(rows, self._scaled(previous_y), weight)
-            self.model.update(rows, self._scaled(y), weight)
+        for part in self._slices(len(offer)):
+            rows, counted = self._rows(contexts[part], offer[part]), None if weight is None else weight[part]
+            if isinstance(self.model, BayesianLogistic):
+                change = y[part] - previous_y[part]
+                self.model.restate(rows, change if counted is None else counted * change)
+            else:
+                self.model.retract(rows, self._scaled(previous_y[part]), counted)
+                self.model.update(rows, self._scaled(y[part]), counted)
 
     def retract(
         self, contexts: FloatArray, offer: IntArray, previous_y: FloatArray, weight: FloatArray | None = None
     ) -> None:
         """Remove amounts learned before, with this `weight`."""
         if len(offer) and isinstance(self.model, BayesianLinear):
-            self.model.retract(self._rows(contexts, offer), self._scaled(previous_y), weight)
+            for part in self._slices(len(offer)):
+                rows, counted = self._rows(contexts[part], offer[part]), None if weight is None else weight[part]
+                self.model.retract(rows, self._scaled(previous_y[part]), counted)
 
     def decay(self, kept: float) -> None:
         """Move the belief towards the prior, keeping a share of what was learned."""
@@ -198,7 +222,10 @@ class OfferModel:
         else:
             for contexts, offer, y, weight, times in batches():
                 root = np.sqrt(weight)  # an outcome of weight w is one whose noise is 1 / sqrt(w) as large
-                self.model.update(root[:, None] * self._rows(contexts, offer), root * self._scaled(y), times)
+                for part in self._slices(len(offer)):
+                    rows = root[part, None] * self._rows(contexts[part], offer[part])
+                    amounts, counted = root[part] * self._scaled(y[part]), None if times is None else times[part]
+                    self.model.update(rows, amounts, counted)
             if n >= FIRST_ESTIMATE:
                 self.prior.estimate(self.model.weights, self._noise, rounds=10)
         self.n_learned = n
@@ -211,13 +238,17 @@ class OfferModel:
         if progress is not None:
             progress()
         for contexts, offer, y, weight, times in batches():
-            yield self._rows(contexts, offer), y, weight if times is None else weight * times
+            counted = weight if times is None else weight * times
+            for part in self._slices(len(offer)):
+                yield self._rows(contexts[part], offer[part]), y[part], counted[part]
 
     # -- prediction ------------------------------------------------------------------------------------------------
 
     def scores(self, contexts: FloatArray, offer: IntArray) -> FloatArray:
         """Return the (n,) scores of one offer a row at the belief's mean."""
-        return np.asarray(self._rows(contexts, offer) @ self.model.weights.mean)
+        mean = self.model.weights.mean
+        parts = [self._rows(contexts[part], offer[part]) @ mean for part in self._slices(len(offer))]
+        return np.concatenate([np.zeros(0), *parts])
 
     def mean_scores(self, contexts: FloatArray, customer_effects: FloatArray | None = None) -> FloatArray:
         """Return the (n, N) logits of the response, or amounts, at the mean, with `customer_effects` (n, 1 + K)."""
@@ -281,8 +312,12 @@ class OfferModel:
         wanted = np.flatnonzero(nonzero).astype(np.int64)
         grown = SharedDesign(self.encoder.offers.shared, self._pairs, len(wanted))
         places = self.design.places_after_growth(np.searchsorted(wanted, self.active), len(wanted))
+        before = self.prior.variance
         self.prior = self.prior.grown(self._labels(wanted, grown), self._center(grown))
-        self.model.weights.grow(places, self.prior.center, self.prior.variance)
+        weights, blocks = self.model.weights, self._blocks(wanted, grown)
+        if blocks is not None and isinstance(weights, Gaussian):
+            weights = self.model.weights = BlockGaussian.of(weights, before, blocks[places])
+        weights.grow(places, self.prior.center, self.prior.variance, blocks)
         self.active, self.design = wanted, grown
 
     # -- state -----------------------------------------------------------------------------------------------------
@@ -301,7 +336,7 @@ class OfferModel:
         return meta, {
             "active": self.active,
             "mean": weights.mean,
-            "covariance": weights.covariance,
+            **weights.state(),
             "variances": self.prior.variances,
             **({} if weights.draws is None else weights.draws.state()),
         }
@@ -312,22 +347,19 @@ class OfferModel:
         if not len(active) or active[0] != 0 or active.max() >= self.encoder.n_context or (np.diff(active) < 1).any():
             raise ValueError("it is of another context")
         mean = np.array(arrays["mean"], dtype=np.float64)
-        covariance = np.array(arrays["covariance"], dtype=np.float64)
         variances = np.array(arrays["variances"], dtype=np.float64)
         self._reset(active)
-        size = self.design.size
-        if mean.shape != (size,) or covariance.shape != (size, size):
-            raise ValueError(f"it is of a belief over {len(mean)} weights; these offers have {size}")
         if variances.shape != self.prior.variances.shape or not (variances > 0.0).all():
             raise ValueError("its prior is of other offers")
-        if not (np.isfinite(mean).all() and np.isfinite(covariance).all() and np.isfinite(variances).all()):
+        if not np.isfinite(variances).all():
             raise ValueError("it has numbers that are not finite")
         self.prior.variances = variances
         self.amount_scale = AmountScale(_number(meta, "center"), _number(meta, "scale"))
         self.n_learned, self._next_estimate = int(_number(meta, "learned")), int(_number(meta, "due"))
-        self.model.weights.assign(mean, covariance)
+        self.model.weights.restore(mean, arrays, self.prior.variance)
         if self._draws is not None:
-            self._draws = self.model.weights.draws = MovingDraws.restored(self._draws.count, size, arrays)
+            draws = MovingDraws.restored(self._draws.count, self.design.size, arrays)
+            self._draws = self.model.weights.draws = draws
         if isinstance(self.model, BayesianLinear):
             self.model.shape, self.model.rate = _number(meta, "shape"), _number(meta, "rate")
 
