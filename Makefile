@@ -16,6 +16,8 @@ BENCH_STAMP := $(BENCH_VENV)/.installed
 PEERS := bayesianbandits mabwiser gittins pybandits
 BENCH_SEEDS ?= 5
 BENCH_PROCESSES ?= 2
+# Commits of other versions of the engine that take part, with commas.
+BENCH_VERSIONS ?=
 BENCH_OUT ?= bench
 
 # The matrices are small: one thread of linear algebra for each process is fastest.
@@ -86,9 +88,10 @@ $(BENCH_STAMP): pyproject.toml simulator/bench/constraints.txt
 	@touch $@
 
 bench: $(BENCH_STAMP) ## Compare the engine with other libraries, in earnings and in speed (hours; resumes where it was left)
-	$(BENCH_PYTHON) -m simulator.bench --seeds $(BENCH_SEEDS) --processes $(BENCH_PROCESSES) --out $(BENCH_OUT)
+	$(BENCH_PYTHON) -m simulator.bench --seeds $(BENCH_SEEDS) --processes $(BENCH_PROCESSES) --versions '$(BENCH_VERSIONS)' --out $(BENCH_OUT)
 	$(BENCH_PYTHON) -m simulator.bench speed --out $(BENCH_OUT)
 	$(BENCH_PYTHON) -m simulator.bench settings --out $(BENCH_OUT)
+	$(BENCH_PYTHON) -m simulator.bench methods --seeds $(BENCH_SEEDS) --processes $(BENCH_PROCESSES) --out $(BENCH_OUT)
 	$(BENCH_PYTHON) -m simulator.bench opening --out $(BENCH_OUT)
 	$(BENCH_PYTHON) -m simulator.bench start --out $(BENCH_OUT)
 	$(BENCH_PYTHON) -m simulator.bench many --out $(BENCH_OUT)

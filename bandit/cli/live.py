@@ -157,6 +157,9 @@ def learn(
     style = output_format(as_json, format_name)
     moment_given = parse_moment(time)
     with _engine(db, policy, policy_id, catalogue) as engine:
+        if engine.status().folding is not None:
+            with progress("learning the log anew by other methods") as report:
+                engine.fold_anew(progress=report)
         with progress("learning") as report:
             learned = engine.learn(now=moment_given, progress=report)
         document = asdict(learned) | {"policy": engine.policy.name, "policy_id": engine.policy_id}

@@ -35,13 +35,14 @@ from bandit.engine.group_labels import GroupLabels
 from bandit.engine.guardrail_watch import GuardrailWatch
 from bandit.engine.idempotency import DecisionLookup
 from bandit.engine.live_rollout import LiveRollout
+from bandit.engine.method_change import MethodChange
 from bandit.engine.options import EngineOptions, EngineSettings, engine_options, warn_renamed, with_engine_settings
 from bandit.engine.results import decision_of
 from bandit.engine.status import EngineStatus, status_of
 from bandit.engine.sticky import StickyHolds
 from bandit.engine.undeclared import UndeclaredWatch
 from bandit.engine.worker import BackgroundWorker
-from bandit.errors import InputError, StoreError
+from bandit.errors import InputError, OfferBanditError, StoreError
 from bandit.governance.guardrail_status import GuardrailStatus
 from bandit.governance.verify import VerifyReport
 from bandit.learning import LearnReport, PolicyLearner, RebuildReport
@@ -105,18 +106,20 @@ class Engine:
         with contextlib.suppress(StoreError, OSError):  # lines that cannot be written now stay in their spools
             store.fold_spools()
         self.catalogue_id = store.catalogues.register(catalogue)
-        self.learner = PolicyLearner(
-            store, catalogue, self.catalogue_id, policy, decision_lock=self._lock, serving=True, carry=options.carry
-        )
+        self._methods = MethodChange(store, catalogue, policy, self._counters) if options.carry else None
+        older = None if self._methods is None else self._methods.older
+        self.learner = self._new_learner(policy if older is None else older, carry=options.carry)
         if self.learner.carried is not None and self.learner.carried.how == "untrained":
             warnings.warn(f"{store.path}: {self.learner.carried.words}", stacklevel=3)
-        self._worker = BackgroundWorker(store, self.learner, self._counters, options.sync)
+        self._sync = options.sync
+        self._retired: list[BackgroundWorker] = []
+        self._worker = self._new_worker(self.learner)
         self._rollout = LiveRollout(
             store,
             catalogue,
             self.learner,
             self._worker,
-            lambda learner: BackgroundWorker(store, learner, self._counters, options.sync),
+            self._new_worker,
             self._clock,
             self._lock,
         )
@@ -148,6 +151,17 @@ class Engine:
                 self._explainer,
             )
         register_for_fork(self, outer=True)
+        if self._methods is not None and self._methods.words is not None:
+            warnings.warn(f"{store.path}: {self._methods.words}", stacklevel=3)
+            self._methods.start()
+
+    def _new_learner(self, policy: Policy, *, carry: bool) -> PolicyLearner:
+        return PolicyLearner(
+            self.store, self.catalogue, self.catalogue_id, policy, decision_lock=self._lock, serving=True, carry=carry
+        )
+
+    def _new_worker(self, learner: PolicyLearner) -> BackgroundWorker:
+        return BackgroundWorker(self.store, learner, self._counters, self._sync)
 
     @staticmethod
     @with_engine_settings
@@ -210,7 +224,9 @@ class Engine:
             self._writer.release()
             self._closed = True
         self._watch.close()
-        for worker in self._rollout.each_worker():
+        if self._methods is not None:
+            self._methods.close()
+        for worker in (*self._rollout.each_worker(), *self._retired):
             worker.close()
         self.store.close()
 
@@ -250,12 +266,10 @@ class Engine:
             if self._sticky is not None:
                 held = self._sticky.decide(contexts, ids[0], customer, int(times[0]), label)
                 if held is not None:
-                    self._rollout.poll()
-                    self._watch.poll(self._clock())
+                    self._poll()
                     return held
             choice = self._service.decide(contexts, ids, (customer,), times, label)
-            self._rollout.poll()
-            self._watch.poll(self._clock())
+            self._poll()
             time_decided = int(times[0])
             return decision_of(
                 self.catalogue, ids[0], customer, contexts, choice, time_decided, label, explainer=self._explainer
@@ -297,8 +311,7 @@ class Engine:
             else:
                 decide = self._service.decide_batch
                 batch = self._sticky.decide_batch(decide, checked, ids, customers, times, labels)
-            self._rollout.poll()
-            self._watch.poll(self._clock())
+            self._poll()
             return batch
 
     @property
@@ -380,6 +393,7 @@ class Engine:
         are looked at, and then its error is raised.
         """
         moment, reports = self._time(now), {}
+        self._take_over(look_now=True)
         faults: list[Exception] = []
         for policy_id, worker in list(self._rollout.workers.items()):
             try:
@@ -450,7 +464,8 @@ class Engine:
         """Return the state of the engine, for a health check; never raises, and waits for 0.1 s at most."""
         champion = self._rollout.current.champion
         found = status_of(self.store, champion, self._writer, self._counters, self._rollout, closed=self._closed)
-        return replace(found, undeclared=self._undeclared.found)
+        folding = None if self._methods is None else self._methods.words
+        return replace(found, undeclared=self._undeclared.found, folding=folding)
 
     @property
     def rollout(self) -> RolloutControl:
@@ -477,6 +492,37 @@ class Engine:
 
     # -- inside ------------------------------------------------------------------------------------------------
 
+    def fold_anew(self, *, progress: Progress | None = None) -> bool:
+        """Finish now the fold by the present methods of learning that goes on beside decisions, and take it over.
+
+        True where there is nothing to fold, or nothing any more; False where another process is folding.
+        """
+        if self._methods is None or not self._methods.run(progress):
+            return self._methods is None
+        self._take_over(look_now=True)
+        return True
+
+    def _poll(self) -> None:
+        """Let everything that goes on beside decisions look whether it is due; never raises."""
+        self._rollout.poll()
+        self._watch.poll(self._clock())
+        self._take_over()
+
+    def _take_over(self, *, look_now: bool = False) -> None:
+        """Let the policy of the present methods decide, once it is folded."""
+        change = self._methods
+        if change is None or change.words is None:
+            return
+        with contextlib.suppress(OfferBanditError), self._lock:
+            if not change.is_ready(look_now=look_now):
+                return
+            learner = self._new_learner(change.policy, carry=False)
+            worker = self._new_worker(learner)
+            before = self._rollout.replace_own(learner, worker)
+            self.learner, self._worker = learner, worker
+            change.finish()
+            self._retired.append(before)
+
     def _time(self, time: object) -> int:
         return plausible_time(time, self._clock)
 
@@ -492,6 +538,8 @@ class Engine:
     def after_fork(self, *, child: bool) -> None:
         """Admit threads again; the child becomes another engine, with no decisions counted and nothing spooled."""
         if child:
+            if self._methods is not None:
+                self._methods.begin_child()
             self._writer.release()
             self._counters.reset()
             self._undeclared.reset()

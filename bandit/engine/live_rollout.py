@@ -152,6 +152,15 @@ class LiveRollout:
             return 0
         return self._store.decisions.last_seq_until(changes[halted[-1] + 1].time)
 
+    def replace_own(self, learner: PolicyLearner, worker: BackgroundWorker) -> BackgroundWorker:
+        """Let another policy be the engine's own, and return the worker of the one before."""
+        before = self.workers.pop(self._own.policy_id)
+        self._others.pop(learner.policy_id, None)
+        self._own = learner
+        self.workers = {learner.policy_id: worker} | self.workers
+        self.refresh()
+        return before
+
     def held_after(self) -> int | None:
         """Return the number after which decisions are held for sticky offers; None, for none, while there is a halt."""
         self.check()

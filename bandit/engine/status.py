@@ -31,7 +31,8 @@ class EngineStatus:
     None where they are not halted. `carried` says what the policy took over from another when it was new to the
     database (`words` is a sentence), or why it began untrained though another had learned; None where neither holds.
     `undeclared` has the facts whose decisions had values that the catalogue does not declare, since the engine was
-    opened.
+    opened. `folding` says how far a policy is that learns the log anew by other methods of learning, while the one of
+    the older methods serves; None where none is.
     """
 
     path: str
@@ -60,6 +61,7 @@ class EngineStatus:
     halted: str | None
     carried: Mapping[str, object] | None = None
     undeclared: tuple[UndeclaredValues, ...] = ()
+    folding: str | None = None
 
     @property
     def well(self) -> bool:

@@ -9,14 +9,15 @@ from bandit.domain import Progress
 from bandit.errors import PolicyError
 from bandit.governance.removal import KeepRows, fold
 from bandit.learning.carry import carried_again
+from bandit.learning.folding_anew import FOLDED_ANEW
 from bandit.learning.policy_state import StateHistory
 from bandit.policies import ThompsonSampling, build
-from bandit.store import CarriedPolicyRow, Store
+from bandit.store import CarriedPolicyRow, PolicyRow, Store
 
 
 def is_carried(row: CarriedPolicyRow | None) -> bool:
     """Say whether a policy's first state is a belief that it took over, and not learned again step by step."""
-    return row is not None and row.details.get("how") == "carried"
+    return row is not None and row.details.get("how") in {"carried", FOLDED_ANEW}
 
 
 def state_taken_over(
@@ -35,6 +36,8 @@ def state_taken_over(
     before the step of such a base cannot be computed again from it.
     """
     rows = {each.id: each for each in store.catalogues.policies()}
+    if row.details.get("how") == FOLDED_ANEW:
+        return _folded_anew(store, row, rows, keep, progress or _silent)
     older = cast("Sequence[Sequence[int]]", row.details.get("older", ()))
     states: dict[int, ThompsonSampling] = {}
     for number, step in ((row.from_policy_id, row.from_step), *((int(each[0]), int(each[1])) for each in older)):
@@ -52,6 +55,22 @@ def state_taken_over(
         fold(history, policy, first, (begin, step), keep, progress or _silent)
         states[number] = policy
     return carried_again(store, row, states, rows)
+
+
+def _folded_anew(
+    store: Store,
+    row: CarriedPolicyRow,
+    rows: Mapping[int, PolicyRow],
+    keep: KeepRows | None,
+    progress: Progress,
+) -> bytes | None:
+    """Return the state that a policy folded from another's steps, folded again; None where these are not all there."""
+    source, target = rows[row.from_policy_id], rows[row.policy_id]
+    if source.base_step:
+        return None
+    policy = build(store.catalogues.get(target.catalogue_id), target.spec)
+    history = StateHistory(store, store.catalogues.get(source.catalogue_id), source.id)
+    return fold(history, policy, policy.dumps(), (0, row.from_step), keep, progress)
 
 
 def _silent(done: int, total: int) -> None:

@@ -3,8 +3,10 @@
 A policy has one catalogue version and one set of settings: after a change of either, another policy begins. Where it
 is new to the database and another one of its kind has learned there, it does not begin from nothing:
 
-- Thompson sampling takes over the other's belief (`bandit.policies.thompson.carried`). The state that results is the
-  new policy's first one, the base of every fold, so `rebuild` and `verify` never look behind it.
+- A policy that differs from the other one in its methods of learning only, as after an update of this product, learns
+  its steps again, in order (`bandit.learning.folding_anew`; in the background where they are many).
+- Else Thompson sampling takes over the other's belief (`bandit.policies.thompson.carried`). The state that results is
+  the new policy's first one, the base of every fold, so `rebuild` and `verify` never look behind it.
 - A belief of which the scales are not fixed yet, or a policy of another kind, is learned again where that is quick: the
   new policy learns the other's steps, outcome by outcome as they were learned, under the new catalogue.
 - Otherwise it begins untrained, says so and why, and learns the log with the next `learn`.
@@ -37,6 +39,7 @@ from bandit.learning.carry_source import (
     policy_to_carry,
     relearning_fault,
 )
+from bandit.learning.folding_anew import policy_of_other_methods, takes_long
 from bandit.learning.policy_state import PolicyState, StateHistory
 from bandit.learning.training_outcomes import TrainingOutcomes
 from bandit.policies import build
@@ -96,6 +99,9 @@ def first_state(store: Store, catalogue: Catalogue, policy: Policy, source: int 
     step = store.ledger.latest_step(number) or 0
     before = store.catalogues.get(row.catalogue_id)
     try:
+        other_methods = policy_of_other_methods(store, catalogue, policy)
+        if other_methods is not None and other_methods.id == number and not takes_long(store, row):
+            return _learned_again(store, catalogue, policy, row, step)
         if isinstance(policy, ThompsonSampling) and not belief_fault(before.objective, catalogue.objective):
             old = policy_at_newest(store, row)
             if isinstance(old.policy, ThompsonSampling) and not old.policy.online.in_warmup:

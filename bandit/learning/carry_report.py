@@ -10,7 +10,7 @@ from bandit.policies.thompson.new_options import NEW_OPTION_CHANCE
 from bandit.printable import counted
 from bandit.store import CarriedPolicyRow
 
-How = Literal["carried", "learned again", "untrained"]
+How = Literal["carried", "learned again", "folded anew", "untrained"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class CarryReport:
                 f"the policy begins untrained, though policy {self.from_policy} has learned here: {self.reason}; it "
                 "serves from its prior until it has learned the log: call learn() before it decides"
             )
-        what = "takes over the belief of" if self.how == "carried" else "learns again what was learned by"
+        what = _WORDS[self.how]
         source = f"policy {self.from_policy} at step {self.from_step}"
         text = f"the policy {what} {source} ({counted(self.outcomes, 'outcome')})"
         new = cast("Sequence[str]", self.details.get("new_options", ()))
@@ -70,6 +70,12 @@ class CarryReport:
         how, outcomes = details.pop("how", "carried"), details.pop("outcomes", 0)
         return CarryReport(cast("How", how), row.from_policy_id, row.from_step, int(str(outcomes)), details)
 
+
+_WORDS = {
+    "carried": "takes over the belief of",
+    "learned again": "learns again what was learned by",
+    "folded anew": "is folded anew, by other methods of learning, from what was learned by",
+}
 
 _INTERNAL = frozenset({"starts", "means", "older"})
 """Details by which a carried state can be computed again."""

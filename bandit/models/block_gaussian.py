@@ -264,6 +264,19 @@ class BlockGaussian:
         self.mean, self._prior = mean, np.array(new[1], dtype=np.float64)
         self._changed()
 
+    def evolve(self, kept: FloatArray, center: FloatArray, variance: FloatArray) -> None:
+        """Let the weights move: each becomes center + kept (w - center) + a normal step of `variance`; (D,) each."""
+        if kept.min() == 1.0 and not variance.any():
+            return
+        self._factors = None
+        self.mean = center + kept * (self.mean - center)
+        for stack in self._stacks:
+            shares, diagonal = kept[stack.places], np.arange(stack.places.shape[1])
+            stack.covariance *= shares[:, :, None] * shares[:, None, :]
+            stack.covariance[:, diagonal, diagonal] += variance[stack.places]
+        if self.draws is not None:
+            self.draws.evolve(kept, variance)
+
     def start_over(self, mean: FloatArray, variance: FloatArray) -> None:
         """Forget everything, and start from independent weights (D,)."""
         self.mean, self._prior = np.array(mean, dtype=np.float64), np.array(variance, dtype=np.float64)

@@ -66,6 +66,24 @@ class Gaussian:
         covariance = 0.5 * (covariance + covariance.T)
         self.assign(covariance @ (natural + new[0] / new[1]), covariance)
 
+    def evolve(self, kept: FloatArray, center: FloatArray, variance: FloatArray) -> None:
+        """Let the weights move: each becomes center + kept (w - center) + a normal step of `variance`; (D,) each.
+
+        O(D^2) and in place; O(D) where every weight is kept whole. With
+        variance = (1 - kept^2) x the prior's, the weights have their prior's distribution in the long run
+        (West & Harrison, "Bayesian Forecasting and Dynamic Models" (1997), section 4.2).
+        """
+        if kept.min() == 1.0 and not variance.any():
+            return
+        self._factor = None
+        if kept.min() < 1.0:
+            self.mean = center + kept * (self.mean - center)
+            self.covariance *= kept[:, None]
+            self.covariance *= kept
+        self.covariance[np.diag_indices(self.size)] += variance
+        if self.draws is not None:
+            self.draws.evolve(kept, variance)
+
     @property
     def size(self) -> int:
         """The number of weights, D."""

@@ -6,6 +6,7 @@ import numpy as np
 
 from bandit.domain import FloatArray, IntArray
 from bandit.models.block_gaussian import weight_belief
+from bandit.models.rates_of_change import RatesOfChange
 
 LINEAR_BLOCK = 128
 """Observations learned at once: the n x n system stays small beside the D x D covariance."""
@@ -31,6 +32,8 @@ class BayesianLinear:
         self.shape = float(shape)
         self.rate = float(rate)
         self._start = self.shape, self.rate
+        self.rates: RatesOfChange | None = None
+        """Sees every observation before it is learned, where the weights move as time passes."""
 
     @property
     def noise(self) -> float:
@@ -57,6 +60,8 @@ class BayesianLinear:
         for start in range(0, len(y), LINEAR_BLOCK):
             block, observed = rows[start : start + LINEAR_BLOCK], y[start : start + LINEAR_BLOCK]
             residual = observed - block @ self.weights.mean
+            if self.rates is not None and self.rates.watches:
+                self.rates.see_amounts(block, self.weights.gain(block), residual, self.weights, self.noise)
             self.rate += 0.5 * self.weights.squared_residual(block, residual, 1.0)
             self.shape += 0.5 * len(observed)
             self.weights.condition(block, residual, np.ones(len(observed)))
@@ -71,6 +76,8 @@ class BayesianLinear:
         for start in range(0, len(y), LINEAR_BLOCK):
             block, observed = rows[start : start + LINEAR_BLOCK], y[start : start + LINEAR_BLOCK]
             residual = observed - block @ self.weights.mean
+            if self.rates is not None and self.rates.watches:
+                self.rates.remove_amounts(block, self.weights.gain(block), residual, self.weights)
             learned = 0.5 * self.weights.squared_residual(block, residual, -1.0)
             # Without the covariances between blocks, a little more may seem to have been learned than was.
             self.rate = max(self.rate - learned, 0.5 * self._start[1])

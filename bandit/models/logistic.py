@@ -13,6 +13,7 @@ from bandit.domain import FloatArray, IntArray
 from bandit.models.block_gaussian import BlockGaussian, weight_belief
 from bandit.models.gaussian import solve_positive
 from bandit.models.prior import Prior
+from bandit.models.rates_of_change import RatesOfChange
 
 LOGISTIC_BLOCK = 128
 """Outcomes learned at once: within a block the mode is exact; larger ones cost more per outcome."""
@@ -39,6 +40,8 @@ class BayesianLogistic:
     def __init__(self, mean: FloatArray, variance: FloatArray, blocks: IntArray | None = None) -> None:
         """Start from independent weights (D,); with `blocks` (D,), the covariance between blocks is dropped."""
         self.weights = weight_belief(mean, variance, blocks)
+        self.rates: RatesOfChange | None = None
+        """Sees every outcome before it is learned, where the weights move as time passes."""
 
     def update(
         self,
@@ -69,6 +72,8 @@ class BayesianLogistic:
         where it was learned, another y changes it by the difference. To first order this is the belief that
         learning the new outcome would have given.
         """
+        if self.rates is not None and self.rates.watches:
+            self.rates.correct(rows, self.weights.gain(rows), change)
         p = expit(rows @ self.weights.mean)
         self.weights.shift(rows, change, np.abs(change) * p * (1.0 - p))
 
@@ -147,6 +152,8 @@ class BayesianLogistic:
         gain = belief.gain_one(row)
         spread = float(gain @ row)
         start = float(row @ belief.mean) + offset
+        if self.rates is not None and self.rates.watches:
+            self.rates.see_one(row, gain, y, weight, offset, _sigmoid(start), float(belief.mean[0]))
         dual, low, high = 0.0, -weight, weight
         for _ in range(_STEPS):
             p = _sigmoid(start + spread * dual)
@@ -169,6 +176,8 @@ class BayesianLogistic:
         gain = belief.gain(rows)
         kernel = gain @ rows.T
         start = rows @ belief.mean + offset
+        if self.rates is not None and self.rates.watches:
+            self.rates.see(rows, gain, y, weight, offset, start, float(belief.mean[0]))
         dual = self._mode(kernel, start, y, weight)
         p = expit(start + kernel @ dual)
         root = np.sqrt(np.maximum(weight * p * (1.0 - p), 1e-12))

@@ -69,6 +69,16 @@ class MovingDraws:
             normal = self._rng.standard_normal((self.count, len(half)))
             self.values += (normal @ half).astype(np.float32)
 
+    def evolve(self, kept: FloatArray, variance: FloatArray) -> None:
+        """Keep shares of the draws (D,), and add normal steps of these variances (D,)."""
+        if self.stale:
+            return
+        moved = np.flatnonzero(variance)
+        if kept.min() < 1.0:
+            self.values *= kept.astype(np.float32)
+        normal = self._rng.standard_normal((self.count, len(moved)))
+        self.values[:, moved] += (normal * np.sqrt(variance[moved])).astype(np.float32)
+
     def grow(self, places: IntArray, variance: FloatArray) -> None:
         """Embed the weights at `places` among more, of these prior variances (D,)."""
         if self.stale:

@@ -1,7 +1,8 @@
 """The design of weights that offers share: score = base(x) + sum over option columns of effect(x) + pairs.
 
-There is a weight for every (option column, context column), one for every context column alone (the base), and one for
-every pair column; so D = (1 + K) d + P, however many offers there are.
+There is a weight for every (option column, context column), one for every context column alone (the base), one for
+every pair column, and one for every cross, a further context column that acts on one option column or the base only;
+so D = (1 + K) d + P + C, however many offers there are.
 """
 
 from __future__ import annotations
@@ -22,11 +23,12 @@ class WeightDraws:
     """M draws of the weights, prepared for any context: they serve every decision until the belief changes.
 
     `effects` is (M (1 + K), d), to be multiplied with a context; `pairs` is (M, N), the pairs' part of the scores, or
-    (M, 0) where there are none.
+    (M, 0) where there are none. `crosses` is (M, C).
     """
 
     effects: Float32Array
     pairs: Float32Array
+    crosses: Float32Array
 
     @property
     def draws(self) -> int:
@@ -35,10 +37,15 @@ class WeightDraws:
 
 
 class SharedDesign:
-    """The layout of the weights that N offers share, for d context columns, in a belief over D weights."""
+    """The layout of the weights that N offers share, for d context columns and C crosses, in a belief over D weights.
 
-    def __init__(self, main: FloatArray | FactoredColumns, pairs: FloatArray, n_context: int) -> None:
-        """Take (N, K) option columns and (N, P) pair columns; the first of the d context columns is the intercept."""
+    Contexts are (n, d + C): the context columns, of which the first is the intercept, then the columns of the crosses.
+    """
+
+    def __init__(
+        self, main: FloatArray | FactoredColumns, pairs: FloatArray, n_context: int, targets: IntArray | None = None
+    ) -> None:
+        """Take (N, K) option columns and (N, P) pair columns; `targets` (C,) of the crosses count the base as 0."""
         self.columns: FloatArray | FactoredColumns
         if isinstance(main, FactoredColumns):
             self.columns = main.with_intercept()
@@ -46,6 +53,9 @@ class SharedDesign:
             self.columns = np.column_stack([np.ones(len(main)), main])
         self.pairs = pairs
         self.n_context = n_context
+        self.targets: IntArray = np.zeros(0, dtype=np.int64) if targets is None else targets
+        self._target_rows = np.eye(self.columns.shape[1])[self.targets]
+        self._target_rows32 = self._target_rows.astype(np.float32)
 
     @cached_property
     def table(self) -> Float32Array:
@@ -59,38 +69,67 @@ class SharedDesign:
     @property
     def size(self) -> int:
         """The number of weights, D."""
-        return int(self.columns.shape[1] * self.n_context + self.pairs.shape[1])
+        return self.first_cross + len(self.targets)
+
+    @property
+    def first_pair(self) -> int:
+        """The place of the first weight of a pair, after the products of option and context columns."""
+        return int(self.columns.shape[1] * self.n_context)
+
+    @property
+    def first_cross(self) -> int:
+        """The place of the first weight of a cross, after those of the pairs."""
+        return self.first_pair + int(self.pairs.shape[1])
+
+    def pair_weights(self, weights: FloatArray) -> FloatArray:
+        """Return the (..., P) weights of the pairs among (..., D)."""
+        return weights[..., self.first_pair : self.first_cross]
 
     def labels(self, column_owner: IntArray, context_group: IntArray, n_groups: int) -> IntArray:
         """Return the (D,) group of each weight: owner of its option column x group of its context column.
 
-        `column_owner` is (1 + K,), the base's first; `context_group` (d,) lies below `n_groups`; pairs come last.
+        `column_owner` is (1 + K,), the base's first; `context_group` (d,) lies below `n_groups`; the group of the pairs
+        is the next one. Crosses are left out.
         """
         products = column_owner[:, None] * n_groups + context_group[None, :]
         last = (int(column_owner.max()) + 1) * n_groups
         return np.concatenate([products.ravel(), np.full(self.pairs.shape[1], last)]).astype(np.int64)
 
     def blocks(self, context_block: IntArray) -> IntArray:
-        """Return the (D,) block of each weight: that of its context column (d,); pairs are in block 0."""
+        """Return the (D,) block of each weight: that of its context column (d,); pairs and crosses are in 0."""
         products = np.tile(context_block, self.columns.shape[1])
-        return np.concatenate([products, np.zeros(self.pairs.shape[1], dtype=np.int64)])
+        return np.concatenate([products, np.zeros(self.size - len(products), dtype=np.int64)])
 
     def rows(self, contexts: FloatArray, offer: IntArray) -> FloatArray:
-        """Return the (n, D) rows of the chosen offers: contexts (n, d), offer (n,)."""
-        n = len(offer)
-        products = self.columns[offer][:, :, None] * contexts[:, None, :]
-        return np.concatenate([products.reshape(n, -1), self.pairs[offer]], axis=1)
+        """Return the (n, D) rows of the chosen offers: contexts (n, d + C), offer (n,)."""
+        n, columns = len(offer), self.columns[offer]
+        products = (columns[:, :, None] * contexts[:, None, : self.n_context]).reshape(n, -1)
+        if not len(self.targets):
+            return np.concatenate([products, self.pairs[offer]], axis=1)
+        crosses = contexts[:, self.n_context :] * columns[:, self.targets]
+        return np.concatenate([products, self.pairs[offer], crosses], axis=1)
 
     def places_after_growth(self, kept: IntArray, n_context: int) -> IntArray:
         """Return each weight's place once there are `n_context` context columns, the present ones at places `kept`."""
-        n_columns, n_pairs = self.columns.shape[1], self.pairs.shape[1]
+        n_columns, n_others = self.columns.shape[1], self.pairs.shape[1] + len(self.targets)
         products = (np.arange(n_columns)[:, None] * n_context + kept[None, :]).ravel()
-        return np.concatenate([products, n_columns * n_context + np.arange(n_pairs)]).astype(np.int64)
+        return np.concatenate([products, n_columns * n_context + np.arange(n_others)]).astype(np.int64)
 
     def effects(self, weights: FloatArray, contexts: FloatArray) -> FloatArray:
-        """Return the (n, 1 + K) effects of the option columns for (n, d) contexts at (D,) weights."""
+        """Return the (n, 1 + K) effects of the option columns for (n, d + C) contexts at (D,) weights."""
         d, k = self.n_context, self.columns.shape[1]
-        return np.asarray(contexts @ weights[: k * d].reshape(k, d).T)
+        found = contexts[:, :d] @ weights[: k * d].reshape(k, d).T
+        if len(self.targets):
+            found += (contexts[:, d:] * weights[self.first_cross :]) @ self._target_rows
+        return np.asarray(found)
+
+    def effects_of_draws(self, weights: FloatArray, contexts: FloatArray) -> FloatArray:
+        """Return the (n, M, 1 + K) effects for (n, d + C) contexts at (M, D) weights, in double precision."""
+        d, k = self.n_context, self.columns.shape[1]
+        found = (contexts[:, :d] @ weights[:, : k * d].reshape(-1, d).T).reshape(len(contexts), len(weights), k)
+        if len(self.targets):
+            found += (contexts[:, None, d:] * weights[None, :, self.first_cross :]) @ self._target_rows
+        return np.asarray(found)
 
     def mean_scores(
         self, belief: WeightBelief, contexts: FloatArray, customer_effects: FloatArray | None = None
@@ -99,8 +138,7 @@ class SharedDesign:
         effects = self.effects(belief.mean, contexts)
         if customer_effects is not None:
             effects += customer_effects
-        d, k = self.n_context, self.columns.shape[1]
-        return np.asarray(effects @ self.columns[:].T + self.pairs @ belief.mean[k * d :])
+        return np.asarray(effects @ self.columns[:].T + self.pairs @ self.pair_weights(belief.mean))
 
     def draw(self, belief: WeightBelief, draws: int, width: float, rng: np.random.Generator) -> WeightDraws:
         """Return joint draws of all weights; the D x D factor is needed here and never for a decision."""
@@ -110,9 +148,25 @@ class SharedDesign:
         """Return (M, D) weights in the form in which draws are scored."""
         d, k, draws = self.n_context, self.columns.shape[1], len(weights)
         effects = np.ascontiguousarray(weights[:, : k * d].reshape(draws * k, d), dtype=np.float32)
+        crosses = weights[:, self.first_cross :].astype(np.float32)
         if not self.pairs.shape[1]:
-            return WeightDraws(effects, np.zeros((draws, 0), dtype=np.float32))
-        return WeightDraws(effects, (weights[:, k * d :] @ self.pairs.T).astype(np.float32))
+            return WeightDraws(effects, np.zeros((draws, 0), dtype=np.float32), crosses)
+        return WeightDraws(effects, (self.pair_weights(weights) @ self.pairs.T).astype(np.float32), crosses)
+
+    def draw_effects(self, drawn: WeightDraws, contexts: FloatArray) -> Float32Array:
+        """Return the (n, M, 1 + K) effects of the option columns for (n, d + C) contexts under the draws."""
+        n, d, k = len(contexts), self.n_context, self.columns.shape[1]
+        effects: Float32Array = (contexts[:, :d].astype(np.float32) @ drawn.effects.T).reshape(n, drawn.draws, k)
+        if n == 1 and len(self.targets):
+            holds = np.flatnonzero(contexts[0, d:])
+            values = contexts[0, d + holds].astype(np.float32)
+            effects[0] += (drawn.crosses[:, holds] * values) @ self._target_rows32[holds]
+        elif len(self.targets):
+            cells = contexts[:, d:].astype(np.float32)
+            for target in np.unique(self.targets).tolist():
+                own = np.flatnonzero(self.targets == target)
+                effects[:, :, target] += cells[:, own] @ drawn.crosses[:, own].T
+        return effects
 
     def draw_scores(
         self,
@@ -121,13 +175,13 @@ class SharedDesign:
         customer_effects: Float32Array | None = None,
         sign: Literal[1, -1] = 1,
     ) -> Float32Array:
-        """Return (n, M, N) scores of (n, d) contexts under the draws; `customer_effects` (n, 1 + K) are added.
+        """Return (n, M, N) scores of (n, d + C) contexts under the draws; `customer_effects` (n, 1 + K) are added.
 
         With `sign` -1, the negative scores: cheaper here than in a second pass. Draws are float32: a score is exact to
         about 1e-6, far below the deviation it was drawn with.
         """
         n, k = len(contexts), self.columns.shape[1]
-        effects = (contexts.astype(np.float32) @ drawn.effects.T).reshape(n, drawn.draws, k)
+        effects = self.draw_effects(drawn, contexts)
         if customer_effects is not None:
             effects += customer_effects[:, None, :]
         table = self.table if sign == 1 else self._negative

@@ -72,6 +72,9 @@ class WeightBelief(Protocol):
     ) -> None:
         """Replace the prior, and keep a share of the rest (`Gaussian.replace_prior`)."""
 
+    def evolve(self, kept: FloatArray, center: FloatArray, variance: FloatArray) -> None:
+        """Let the weights move: center + kept (w - center) + a normal step of `variance` (`Gaussian.evolve`)."""
+
     def grow(self, places: IntArray, mean: FloatArray, variance: FloatArray, blocks: IntArray | None = None) -> None:
         """Embed the weights in a larger belief at `places`; `blocks` (D,) are the numbers of all weights' blocks."""
 

@@ -51,6 +51,11 @@ def unpack(state: bytes) -> tuple[dict[str, object], dict[str, NDArray[np.generi
     return meta, arrays
 
 
+def parts_of(name: str, arrays: Mapping[str, NDArray[np.generic]]) -> dict[str, NDArray[np.generic]]:
+    """Return the arrays called "name/...", without that part of their names."""
+    return {key.partition("/")[2]: array for key, array in arrays.items() if key.startswith(f"{name}/")}
+
+
 def _array(member: bytes) -> NDArray[np.generic]:
     """Return an array of numbers or texts; ValueError where its header does not match the bytes that follow."""
     content = io.BytesIO(member)

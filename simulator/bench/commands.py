@@ -15,9 +15,10 @@ from rich.console import Console
 
 from bandit.errors import InputError, MissingExtraError
 from simulator.bench.durability import crash, soak, soak_rows
-from simulator.bench.earnings import settings
-from simulator.bench.earnings.contestants import named
-from simulator.bench.earnings.tournament import EARNED_PICTURE, EARNED_TABLE, Tournament
+from simulator.bench.earnings import ablation, ablation_table, settings
+from simulator.bench.earnings.contestants import contestant_of, named
+from simulator.bench.earnings.tournament import EARNED_PICTURE, EARNED_TABLE, Tournament, mapped
+from simulator.bench.earnings.versions import prepare
 from simulator.bench.earnings.world import WorldSpec
 from simulator.bench.speed import obp_speed, opening, processes, speed, start
 
@@ -28,7 +29,9 @@ class _Plain(Protocol):
 
 def earned(given: argparse.Namespace, console: Console) -> int:
     """Compare the earnings of the engine and of other libraries."""
+    versions = [prepare(revision) for revision in given.versions]
     contestants, absent = named(given.only)
+    contestants += tuple(map(contestant_of, versions))
     for name, why in absent.items():
         console.print(f"{name} is left out: {why}")
     specs = tuple(
@@ -39,6 +42,37 @@ def earned(given: argparse.Namespace, console: Console) -> int:
     Tournament(specs, contestants, absent, given.out, given.processes, given.again).run(console)
     console.print((given.out / EARNED_TABLE).read_text(encoding="utf-8"), soft_wrap=True, markup=False)
     console.print(f"table: {given.out / EARNED_TABLE}, picture: {given.out / EARNED_PICTURE}")
+    return 0
+
+
+def learning_methods(given: argparse.Namespace, console: Console) -> int:
+    """Compare settings of Thompson sampling pair by pair, each method alone and left out by default."""
+    begun = time.perf_counter()
+    arms = ablation.parse_arms(given.arm) if given.arm else ablation.ablation_arms()
+    given.out.mkdir(parents=True, exist_ok=True)
+    specs = [
+        WorldSpec.of(name, given.seed, number, given.customers, given.visits)
+        for name in given.scenarios
+        for number in range(given.seeds)
+    ]
+    path = given.out / "methods.jsonl"
+    wanted = list(dict.fromkeys(ablation.arm_runs(specs, arms, given.runs)))
+    known = ablation.read_results(path)
+    todo = [each for each in wanted if each.key not in known]
+    console.print(f"{len(todo)} of {len(wanted)} runs to make, {given.processes} at a time; results are in {path}")
+    for number, result in enumerate(mapped(ablation.play_arm, todo, given.processes), start=1):
+        ablation.append_result(path, result)
+        known[result.key] = result
+        spent = f"{result.seconds:.1f} s"
+        console.print(f"{number}/{len(todo)} {result.scenario} {result.draw}: {result.settings}, {spent}", markup=False)
+    found = ablation_table.ablation_rows([known[each.key] for each in wanted], arms)
+    size = f"{given.seeds} draws under seed {given.seed}, {given.runs} runs in each"
+    text = ablation_table.ablation_markdown(
+        found, f"{size}; differences are paired, ± their standard error over draws."
+    )
+    _write(given.out, "methods", text, found)
+    console.print(text, soft_wrap=True, markup=False)
+    _print_duration(console, begun, given.out / "methods.md")
     return 0
 
 
@@ -179,6 +213,7 @@ def _print_duration(console: Console, begun: float, path: Path) -> None:
 BENCH_COMMANDS: Mapping[str, Callable[[argparse.Namespace, Console], int]] = MappingProxyType(
     {
         "earned": earned,
+        "methods": learning_methods,
         "speed": speed_beside_vw,
         "settings": thompson_settings,
         "many": many,

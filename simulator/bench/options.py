@@ -21,9 +21,10 @@ def bench_parser() -> argparse.ArgumentParser:
         description="Benchmarks on simulated customers: earnings and speed beside other libraries, durability.",
     )
     _earned_options(parser)
-    names = "earned | speed | settings | ope | many | crash | soak | opening | start"
+    names = "earned | methods | speed | settings | ope | many | crash | soak | opening | start"
     commands = parser.add_subparsers(dest="command", metavar=f"[{names}]")
     _earned_options(commands.add_parser("earned", help="earnings of the engine and of other libraries (the default)"))
+    _methods_options(commands)
     _speed_options(commands)
     _settings_options(commands)
     _many_options(commands)
@@ -58,12 +59,39 @@ def _earned_options(parser: argparse.ArgumentParser) -> None:
     wanted = [name for name in SCENARIOS if name not in SMALL_SCENARIOS]
     parser.add_argument("--scenarios", type=_names, default=wanted, help="names, with commas (default: all but tiny)")
     parser.add_argument("--only", type=_names, default=None, help="contestants, with commas (default: all installed)")
+    parser.add_argument(
+        "--versions",
+        type=_names,
+        default=[],
+        help="commits of other versions of the engine that take part, with commas (default: none)",
+    )
     parser.add_argument("--seeds", type=int, default=5, help="draws of each scenario (default: %(default)s)")
+    _size_options(parser)
+    parser.add_argument("--again", action="store_true", help="repeat what has a result already")
+    _common_options(parser, "the seed of all draws")
+
+
+def _methods_options(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = commands.add_parser("methods", help="what each method of learning gives, paired on the same customers")
+    wanted = [name for name in SCENARIOS if name not in SMALL_SCENARIOS]
+    parser.add_argument("--scenarios", type=_names, default=wanted, help="names, with commas (default: all but tiny)")
+    parser.add_argument(
+        "--arm",
+        action="append",
+        default=[],
+        help="""settings of Thompson sampling under a name, such as 'low={"floor": 0.002}', compared with the first;
+        may be repeated (default: no method, all, each alone and each left out)""",
+    )
+    parser.add_argument("--seeds", type=int, default=8, help="draws of each scenario (default: %(default)s)")
+    parser.add_argument("--runs", type=int, default=2, help="runs in each draw (default: %(default)s)")
+    _size_options(parser)
+    _common_options(parser, "the seed of all draws", default=101)
+
+
+def _size_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--customers", type=int, default=None, help="(default: what the scenario recommends)")
     parser.add_argument("--visits", type=int, default=None, help="(default: what the scenario recommends)")
     parser.add_argument("--processes", type=int, choices=(1, 2), default=1, help="in parallel (default: %(default)s)")
-    parser.add_argument("--again", action="store_true", help="repeat what has a result already")
-    _common_options(parser, "the seed of all draws")
 
 
 def _speed_options(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

@@ -62,7 +62,8 @@ class FactSpec(ABC):
 class Numeric(FactSpec):
     """A numeric fact: normal, or lognormal if `log` (then `center` is the median and `spread` the log's deviation).
 
-    Values are rounded to `decimals` and kept within [low, high].
+    Values are rounded to `decimals` and kept within [low, high]. With `by_log` (of a lognormal one with `low` above 0)
+    effects are linear in the logarithm of the value instead of in the value.
     """
 
     center: float
@@ -71,6 +72,7 @@ class Numeric(FactSpec):
     high: float
     log: bool = False
     decimals: int = 0
+    by_log: bool = False
 
     @property
     def mean(self) -> float:
@@ -89,8 +91,12 @@ class Numeric(FactSpec):
         return np.clip(np.round(values, self.decimals), self.low, self.high)
 
     def features(self, column: IntArray | FloatArray) -> FloatArray:
-        """Return the standardised values as one column."""
-        standard = (column - self.mean) / self.deviation
+        """Return the standardised values, or their standardised logarithms, as one column."""
+        if self.by_log:
+            center, spread, values = math.log(self.center), self.spread, np.log(column)
+        else:
+            center, spread, values = self.mean, self.deviation, column
+        standard = (values - center) / spread
         return np.where(np.isnan(standard), 0.0, standard)[:, None]
 
     def declaration(self) -> Mapping[str, object]:

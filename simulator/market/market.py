@@ -5,7 +5,7 @@ The score of an offer for a customer, the logit of the response, is
     offset[offer] + features . score_map[:, offer] + hidden . loading[:, offer] + season(time)
 
 with `features` from the observed facts and `hidden` a row of unobserved independent standard normals. Threshold rules
-are features, too, and so are the terms of a drift: facts times the cosine and sine of an angle.
+and crossings of facts are features, too, and so are the terms of a drift: facts times the cosine and sine of an angle.
 Given the facts, the scores of all offers are therefore jointly Gaussian, and so is the log of the basket.
 """
 
@@ -20,6 +20,7 @@ from scipy.special import logit
 from bandit.catalogue import Catalogue
 from bandit.domain import BoolArray, FloatArray, IntArray, ObjectArray
 from bandit.errors import InputError
+from simulator.market.crossings import Crossing, crossing_features, draw_crossings
 from simulator.market.demographics import Categorical, FactSpec
 from simulator.market.season import DAY
 from simulator.market.spec import SEASON_FACTS, Scenario
@@ -33,7 +34,8 @@ class Market:
     `score_offset` (N,), `score_map` (F, N) and `score_loading` (H, N) make the logit of the response;
     `basket_offset` (N,), `basket_map` (F, N) and `basket_loading` (H,) make the mean of the log basket of one
     purchase, whose deviation is `scenario.basket_spread`; `returned` (N,) is the share of purchases sent back;
-    `visit_map` (F,) makes the log of the rate of visits. `rules` are the threshold rules, a feature each.
+    `visit_map` (F,) makes the log of the rate of visits. `rules` are the threshold rules, a feature each, and
+    `crossings` the products of two facts.
     """
 
     scenario: Scenario
@@ -47,6 +49,7 @@ class Market:
     returned: FloatArray
     visit_map: FloatArray
     rules: tuple[Threshold, ...] = ()
+    crossings: tuple[Crossing, ...] = ()
 
     @staticmethod
     def draw(scenario: Scenario, rng: np.random.Generator) -> Market:
@@ -66,11 +69,13 @@ class Market:
     def features(self, columns: Mapping[str, IntArray | FloatArray], time: IntArray | int | None = None) -> FloatArray:
         """Return (n, F) features from canonical columns of the observed facts and, where the market drifts, the time.
 
-        In order: the facts, the threshold rules, the drift, which is at its beginning without a time.
+        In order: the facts, the threshold rules, the crossings, the drift, which is at its beginning without a time.
         """
         parts = [np.concatenate([fact.features(columns[fact.name]) for fact in self.scenario.facts], axis=1)]
         if self.rules:
             parts.append(indicators(self.rules, columns))
+        if self.crossings:
+            parts.append(crossing_features(self.crossings, columns))
         if self.scenario.drift.moves:
             parts.append(self.scenario.drift.features(parts[0], time))
         return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
@@ -95,8 +100,8 @@ class _Effects:
     """The C columns of effects, one for each option and a last one for the response to discounts, and their sizes.
 
     `design` (N, C - 1) and `columns` (N, C) are how much of each column an offer has; `tastes` (C - 1,) is 1 where
-    tastes for an option differ. `mean` (C,) are the mean effects, `explained`, `hidden` and `basket_explained` (C,)
-    the deviations.
+    tastes for an option differ. `mean` (C,) are the mean effects, `explained`, `crossed`, `hidden` and
+    `basket_explained` (C,) the deviations.
     """
 
     design: FloatArray
@@ -104,6 +109,7 @@ class _Effects:
     tastes: FloatArray
     mean: FloatArray
     explained: FloatArray
+    crossed: FloatArray
     hidden: FloatArray
     basket_explained: FloatArray
 
@@ -120,6 +126,7 @@ class _Effects:
             tastes=tastes,
             mean=np.array([*(option.effect for _, option in options), sensitivity.mean]),
             explained=among * np.array([*(each.explained for each, _ in options), sensitivity.explained]),
+            crossed=among * np.array([*(each.crossed for each, _ in options), 0.0]),
             hidden=among * np.array([*(each.hidden for each, _ in options), sensitivity.hidden]),
             basket_explained=among * np.array([*(each.basket_explained for each, _ in options), 0.0]),
         )
@@ -159,6 +166,8 @@ def _draw(scenario: Scenario, rng: np.random.Generator) -> Market:
     if scenario.thresholds.count:
         owner = np.append(_owner(scenario), -1)
         market = _with_rules(market, columns, owner, np.append(effects_of.tastes > 0, columns[:, -1].any()), rng)
+    if scenario.crossings.count:
+        market = _with_crossings(market, columns, effects_of.crossed, rng)
     if scenario.drift.moves:
         later = rng.standard_normal(taste_map.shape) * weight[:, None]
         explained = taste_map * effects_of.explained, later * effects_of.explained
@@ -193,6 +202,25 @@ def _with_rules(
         basket_map=np.concatenate([market.basket_map, baskets]),
         visit_map=np.append(market.visit_map, np.zeros(len(rules))),
         rules=rules,
+    )
+
+
+def _with_crossings(market: Market, columns: FloatArray, crossed: FloatArray, rng: np.random.Generator) -> Market:
+    """Return the market with crossings drawn, a row of the maps for each of their features.
+
+    What all crossings explain together of the effect of a column has the deviation (C,) `crossed`.
+    """
+    crossings = draw_crossings(market.scenario.crossings, market.scenario.facts, rng)
+    n_rows = sum(crossing.n_features for crossing in crossings)
+    drawn = rng.standard_normal((n_rows, len(crossed)))
+    sizes = np.sign(drawn) if market.scenario.crossings.even else drawn
+    rows = (sizes * crossed / np.sqrt(len(crossings))) @ columns.T
+    return replace(
+        market,
+        score_map=np.concatenate([market.score_map, rows]),
+        basket_map=np.concatenate([market.basket_map, np.zeros_like(rows)]),
+        visit_map=np.append(market.visit_map, np.zeros(n_rows)),
+        crossings=crossings,
     )
 
 

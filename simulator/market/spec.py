@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from simulator.market.crossings import Crossings
 from simulator.market.demographics import FactSpec
 from simulator.market.drift import Drift
 from simulator.market.season import Season
@@ -38,8 +39,8 @@ class DimensionSpec:
     """One dimension of offers, and how much tastes for its options differ between customers.
 
     Standard deviations over customers, in logits: `explained` of the part of an option's effect that observed
-    facts explain, `hidden` of the part that only history shows; `basket_explained` is the deviation, in log
-    basket, of what facts explain of the basket under an option.
+    facts explain, `crossed` of the part that crossings of two facts explain, `hidden` of the part that only history
+    shows; `basket_explained` is the deviation, in log basket, of what facts explain of the basket under an option.
     """
 
     name: str
@@ -47,6 +48,7 @@ class DimensionSpec:
     explained: float = 0.0
     hidden: float = 0.0
     basket_explained: float = 0.0
+    crossed: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,6 +102,7 @@ class Scenario:
     sensitivity: Sensitivity = field(default_factory=Sensitivity)
     season: Season = field(default_factory=Season)
     thresholds: Thresholds = field(default_factory=Thresholds)
+    crossings: Crossings = field(default_factory=Crossings)
     drift: Drift = field(default_factory=Drift)
     base_rate: float
     base_hidden: float = 0.0

@@ -16,6 +16,7 @@ from bandit.errors import InputError
 from simulator.market.spec import Scenario
 from simulator.scenarios import retail
 from simulator.scenarios.busy import BUSY
+from simulator.scenarios.crossings import CROSSINGS_MIXED, CROSSINGS_PURE, CROSSINGS_THRESHOLD
 from simulator.scenarios.delayed import DELAYED
 from simulator.scenarios.drift import DRIFT
 from simulator.scenarios.heavy_tail import HEAVY_TAIL
@@ -25,6 +26,7 @@ from simulator.scenarios.null import NULL
 from simulator.scenarios.ordered import ORDERED
 from simulator.scenarios.retail import RETAIL
 from simulator.scenarios.rugged import RUGGED
+from simulator.scenarios.skewed import SKEWED
 from simulator.scenarios.sparse import SPARSE
 from simulator.scenarios.sure_things import SURE_THINGS
 from simulator.scenarios.tiny import TINY
@@ -39,6 +41,10 @@ _ALL = (
     SURE_THINGS,
     MANY_OFFERS_SCENARIO,
     RUGGED,
+    SKEWED,
+    CROSSINGS_PURE,
+    CROSSINGS_MIXED,
+    CROSSINGS_THRESHOLD,
     ORDERED,
     DELAYED,
     NULL,

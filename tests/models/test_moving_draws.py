@@ -99,6 +99,15 @@ def test_draws_are_made_anew_where_the_prior_changes() -> None:
     assert _distance(belief.draws, np.diag(variance / 2)) < 5.0
 
 
+def test_draws_move_as_the_weights_do_where_time_passes() -> None:
+    """Half of each deviation stays and the variances 1 to 5 are added: C / 4 + diag(1, ..., 5)."""
+    belief = _belief()
+    assert belief.draws is not None
+    belief.evolve(np.full(SIZE, 0.5), np.zeros(SIZE), np.arange(1.0, 6.0))
+    assert np.allclose(np.diag(belief.covariance), [2.0, 2.25, 3.125, 4.0625, 5.25])
+    assert _distance(belief.draws, belief.covariance) < 5.0
+
+
 def test_weights_that_are_added_get_draws_from_their_prior_and_the_others_keep_theirs() -> None:
     """Five weights at places 0 to 4 of six; the sixth has the prior variance 9."""
     belief = _belief()

@@ -40,7 +40,7 @@ from bandit.models.belief_transfer import TransferredBelief, recall, settled, tr
 from bandit.policies.state import pack
 from bandit.policies.thompson.belief_source import BeliefSource, SourceModel, option_matrix, weight_matrix
 from bandit.policies.thompson.new_options import NEW_OPTION_CHANCE, NewOptionStart, new_option_start
-from bandit.policies.thompson.offer_model import OfferModel
+from bandit.policies.thompson.offer_model import RATES_OF_WEIGHTS, OfferModel
 from bandit.policies.thompson.policy import ThompsonSampling
 from bandit.policies.thompson.reward_belief import CUSTOMER_DEVIATION, RewardBelief
 
@@ -172,7 +172,8 @@ def _model_state(
         mean[places] = belief.mean
     weights.assign_parts(mean, [belief.covariance for belief in beliefs])
     meta, arrays = newest.state()
-    kept = {name: array for name, array in arrays.items() if name not in newest.model.weights.state()}
+    dropped = {*newest.model.weights.state(), *RATES_OF_WEIGHTS}
+    kept = {name: array for name, array in arrays.items() if name not in dropped}
     return meta, kept | {
         "active": model.active,
         "mean": mean,

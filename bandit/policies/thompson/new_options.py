@@ -12,13 +12,12 @@ response that is plausible is not pushed.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from bandit.catalogue import Catalogue
 from bandit.domain import BoolArray, Contexts, FloatArray, IntArray
-from bandit.models.shared_design import WeightDraws
 from bandit.policies.thompson.policy import ThompsonSampling
 
 NEW_OPTION_CHANCE = 0.10
@@ -67,7 +66,7 @@ def new_option_start(policy: ThompsonSampling, new: BoolArray, contexts: Context
     def share(z: float) -> float:
         effects = drawn.effects.reshape(drawn.draws, len(new), -1).copy()
         effects[:, :, 0] -= np.float32(z) * deviations.astype(np.float32)
-        winner = policy.winners(WeightDraws(effects.reshape(drawn.effects.shape), drawn.pairs), contexts)
+        winner = policy.winners(replace(drawn, effects=effects.reshape(drawn.effects.shape)), contexts)
         return float(with_new[winner].mean())
 
     low, high = -MAX_RAISE, MAX_LOWERING  # the share falls from low to high

@@ -19,15 +19,24 @@ from bandit.encoding.encoder import BINNED_GROUP, Encoder
 from bandit.errors import PolicyError
 from bandit.models import BayesianLinear, BayesianLogistic
 from bandit.models.arrays import Float32Array
+from bandit.models.belief_transfer import TransferredBelief, settled
 from bandit.models.block_gaussian import BlockGaussian
 from bandit.models.gaussian import Gaussian
 from bandit.models.logistic import LOGISTIC_BLOCK
 from bandit.models.moving_draws import MovingDraws
 from bandit.models.prior import Prior
+from bandit.models.rates_of_change import RatesOfChange
 from bandit.models.shared_design import SharedDesign, WeightDraws
+from bandit.policies.thompson.cross_learning import CrossLearning
 from bandit.policies.thompson.fact_blocks import FULL_WEIGHTS, context_blocks
 from bandit.policies.thompson.methods import LearningMethods
-from bandit.policies.thompson.offer_prior import RESPONSE_CENTER, ModelKind, weight_groups
+from bandit.policies.thompson.offer_prior import (
+    CROSS_DEVIATION,
+    RESPONSE_CENTER,
+    ModelKind,
+    cross_groups,
+    weight_groups,
+)
 
 FIRST_ESTIMATE = 100
 """Outcomes after which the prior's variances are estimated for the first time."""
@@ -43,6 +52,14 @@ ROWS_HELD = 4 * LOGISTIC_BLOCK
 
 BINNED_EFFECTS_FROM = 10_000
 """Outcomes from which numeric facts have nonlinear effects; before that, their uncertainty would cost exploration."""
+
+FIT_ROUNDS = 6
+"""Most rounds in which `fit` looks for crosses."""
+RATES_PART = "rates/"
+"""The beginning of the names of arrays of rates of change in a state."""
+
+RATES_OF_WEIGHTS = tuple(RATES_PART + name for name in ("means", "looser", "sums", "evidence"))
+"""Those of the arrays that are of these weights, in this order."""
 
 TrainingBatches = Callable[[], Iterable[tuple[FloatArray, IntArray, FloatArray, FloatArray, FloatArray | None]]]
 """Yields the same (context columns (n, d), offers, responses or amounts, weights, times) at every call, in batches.
@@ -71,21 +88,25 @@ class OfferModel:
         starts: FloatArray | None = None,
         methods: LearningMethods | None = None,
         draws: MovingDraws | None = None,
+        declared_half_life: bool = False,
     ) -> None:
         """Start from the prior; `starts` (1 + K,) are prior means of option columns, where they are not 0.
 
-        `draws` are draws that move with the belief, where they are wanted.
+        `draws` are draws that move with the belief, where they are wanted. With a declared half-life the contrasts' own
+        is not estimated.
         """
         self.kind: ModelKind = kind
         self.starts = starts
         self.methods = methods or LearningMethods()
         self._draws = draws
+        self._declared_half_life = declared_half_life
         self.encoder = encoder
         self.amount_scale = amount_scale or AmountScale()
         offers = encoder.offers
         self._pairs = offers.pairs if pairs else np.zeros((encoder.catalogue.n_offers, 0))
         self._owner = np.concatenate([[0], offers.owner + 1]).astype(np.int64)
         self.n_learned = self.n_estimates = 0
+        self.crosses: CrossLearning | None = None
         self._reset(np.array([0], dtype=np.int64))
 
     def start_over(self, active: IntArray) -> None:
@@ -95,8 +116,12 @@ class OfferModel:
     def _reset(self, active: IntArray) -> None:
         """Start from the prior, over these context columns."""
         self.active = active
-        self.design = SharedDesign(self.encoder.offers.shared, self._pairs, len(active))
+        self.crosses = None
         groups = weight_groups(self.kind, self.encoder)
+        if self.methods.crosses and self.kind != "revenue":
+            self.crosses = CrossLearning(self.encoder, self.kind == "response", CROSS_DEVIATION)
+            groups += cross_groups()
+        self.design = self._design(len(active))
         self.prior = Prior(groups, self._labels(active, self.design), self._center(self.design))
         make = BayesianLogistic if self.kind == "response" else BayesianLinear
         blocks = self._blocks(active, self.design)
@@ -104,10 +129,20 @@ class OfferModel:
         if self._draws is not None:
             self._draws.stale = True
             self.model.weights.draws = self._draws
+        if self.methods.memories:
+            self.model.rates = RatesOfChange(contrasts=not self._declared_half_life)
         self._next_estimate = FIRST_ESTIMATE
 
+    def _design(self, n_context: int) -> SharedDesign:
+        targets = None if self.crosses is None else self.crosses.crosses.target
+        return SharedDesign(self.encoder.offers.shared, self._pairs, n_context, targets)
+
     def _labels(self, active: IntArray, design: SharedDesign) -> IntArray:
-        return design.labels(self._owner, self.encoder.context_group[active], len(self.encoder.context_groups))
+        labels = design.labels(self._owner, self.encoder.context_group[active], len(self.encoder.context_groups))
+        if self.crosses is None:
+            return labels
+        first = len(weight_groups(self.kind, self.encoder)) - 1  # cells have one check or more
+        return np.concatenate([labels, first + self.crosses.crosses.cells.n_checks])
 
     def _blocks(self, active: IntArray, design: SharedDesign) -> IntArray | None:
         """Return the (D,) blocks in which the covariance is held, None where it is held whole."""
@@ -149,6 +184,8 @@ class OfferModel:
             pause = self._next_estimate
             if self.n_learned < BINNED_EFFECTS_FROM:
                 pause = min(pause, BINNED_EFFECTS_FROM)
+            if self.crosses is not None:
+                pause = min(pause, self.crosses.due)
             stop = min(n, start + (max(1, pause - self.n_learned) if self.n_learned else FIRST_BLOCK))
             self.activate(contexts[start:stop])
             stop = start + next(self._slices(stop - start)).stop
@@ -164,12 +201,53 @@ class OfferModel:
                 )
             else:
                 self.model.update(rows, self._scaled(y[part]), None if weight is None else weight[part])
+            if self.crosses is not None:
+                shift, share = (np.zeros(n) if offset is None else offset), (np.ones(n) if weight is None else weight)
+                self.crosses.sample.add(contexts[part], offer[part], self._scaled(y[part]), share[part], shift[part])
             self.n_learned += stop - start
             start = stop
             if self.n_learned >= self._next_estimate:
-                self.prior.estimate(self.model.weights, self._noise)
+                self._estimate_prior()
                 self.n_estimates += 1
                 self._next_estimate = max(int(self.n_learned * ESTIMATE_EVERY), self.n_learned + FIRST_ESTIMATE)
+            if self.crosses is not None and self.crosses.is_due(self.n_learned):
+                self._find_crosses(self.crosses)
+
+    def _find_crosses(self, crosses: CrossLearning) -> bool:
+        """Admit the crosses that the outcomes show; return whether there are any."""
+        first = len(weight_groups(self.kind, self.encoder))
+        found = crosses.find(
+            self.model.weights,
+            self.design,
+            self.active,
+            self._noise,
+            (self.prior.center, self.prior.variance),
+            self.prior.variances[first:],
+        )
+        if found is None:
+            return False
+        crosses.crosses = crosses.crosses.joined(found.crosses)
+        self.design = self._design(len(self.active))
+        self.prior = self.prior.grown(self._labels(self.active, self.design), self._center(self.design))
+        # The overlap of old and new columns is of a sample: the covariance is made one that outcomes can give.
+        whole = TransferredBelief(found.mean, found.covariance, np.ones(len(found.mean), dtype=np.bool_))
+        whole = settled(whole, self.prior.variance)
+        self.model.weights.assign(whole.mean, whole.covariance)
+        if self.model.rates is not None:
+            self.model.rates.restart(self.model.weights, self.prior.variance)
+        return True
+
+    def _estimate_prior(self) -> None:
+        belief = self.model.weights
+        before = belief.mean.copy()
+        self.prior.estimate(belief, self._noise)
+        if self.model.rates is not None:
+            self.model.rates.replace_prior(belief.mean - before, self.prior.variance)
+
+    def pass_time(self, days: float) -> None:
+        """Move the belief by the rates of change that are known of it; without the method `memories`, nothing."""
+        if self.model.rates is not None:
+            self.model.rates.pass_time(days, self.model.weights, self.prior, self.n_learned, self._noise)
 
     def restate(
         self,
@@ -182,6 +260,8 @@ class OfferModel:
         """Replace the responses or amounts `previous_y` of outcomes learned before, with this `weight`, by `y`."""
         if not len(offer):
             return
+        if self.crosses is not None:
+            self.crosses.sample.replace(contexts, offer, self._scaled(previous_y), self._scaled(y))
         for part in self._slices(len(offer)):
             rows, counted = self._rows(contexts[part], offer[part]), None if weight is None else weight[part]
             if isinstance(self.model, BayesianLogistic):
@@ -205,6 +285,8 @@ class OfferModel:
         self.prior.decay(self.model.weights, kept)
         if isinstance(self.model, BayesianLinear):
             self.model.decay(kept)
+        if self.crosses is not None:
+            self.crosses.sample.decay(kept)
 
     def fit(self, batches: TrainingBatches, passes: int, progress: Callable[[], None] | None = None) -> None:
         """Learn all batches at once from the prior, with the prior's variances; replaces what was learned before."""
@@ -217,10 +299,36 @@ class OfferModel:
         if n < BINNED_EFFECTS_FROM:
             active &= self.encoder.context_group != BINNED_GROUP
         self._reset(np.flatnonzero(active).astype(np.int64))
+        self._fit_weights(batches, passes, progress)
+        if self.crosses is not None:
+            self._fit_crosses(self.crosses, batches, passes, progress)
+        self.n_learned = n
+        after = n + FIRST_ESTIMATE if n >= FIRST_ESTIMATE else 0
+        self._next_estimate = max(FIRST_ESTIMATE, int(n * ESTIMATE_EVERY), after)
+
+    def _fit_crosses(
+        self, crosses: CrossLearning, batches: TrainingBatches, passes: int, progress: Callable[[], None] | None
+    ) -> None:
+        """Sample the log, and find crosses and fit all weights in turn until no more crosses are found."""
+        n = 0
+        for contexts, offer, y, weight, times in batches():
+            share = weight if times is None else weight * times
+            crosses.sample.add(contexts, offer, self._scaled(y), share, np.zeros(len(offer)))
+            n += len(offer)
+        for _ in range(FIT_ROUNDS):
+            if not crosses.is_due(n, again=True) or not self._find_crosses(crosses):
+                return
+            self._fit_weights(batches, passes, progress)
+
+    def _fit_weights(self, batches: TrainingBatches, passes: int, progress: Callable[[], None] | None) -> None:
+        """Learn all batches at once from the prior of the present weights."""
         if isinstance(self.model, BayesianLogistic):
             self.model.fit(lambda: self._weighted_rows(batches, progress), self.prior, passes)
         else:
+            self.model = BayesianLinear(self.prior.center, self.prior.variance)
+            n = 0
             for contexts, offer, y, weight, times in batches():
+                n += len(offer)
                 root = np.sqrt(weight)  # an outcome of weight w is one whose noise is 1 / sqrt(w) as large
                 for part in self._slices(len(offer)):
                     rows = root[part, None] * self._rows(contexts[part], offer[part])
@@ -228,9 +336,6 @@ class OfferModel:
                     self.model.update(rows, amounts, counted)
             if n >= FIRST_ESTIMATE:
                 self.prior.estimate(self.model.weights, self._noise, rounds=10)
-        self.n_learned = n
-        after = n + FIRST_ESTIMATE if n >= FIRST_ESTIMATE else 0
-        self._next_estimate = max(FIRST_ESTIMATE, int(n * ESTIMATE_EVERY), after)
 
     def _weighted_rows(
         self, batches: TrainingBatches, progress: Callable[[], None] | None
@@ -252,7 +357,7 @@ class OfferModel:
 
     def mean_scores(self, contexts: FloatArray, customer_effects: FloatArray | None = None) -> FloatArray:
         """Return the (n, N) logits of the response, or amounts, at the mean, with `customer_effects` (n, 1 + K)."""
-        scores = self.design.mean_scores(self.model.weights, contexts[:, self.active], customer_effects)
+        scores = self.design.mean_scores(self.model.weights, self.columns(contexts), customer_effects)
         return scores if self.kind == "response" else scores * self.amount_scale.scale + self.amount_scale.center
 
     def draw(self, draws: int, width: float, rng: Generator) -> WeightDraws:
@@ -279,7 +384,7 @@ class OfferModel:
         sign: Literal[1, -1] = 1,
     ) -> Float32Array:
         """Return the (n, M, N) scores, as `mean_scores`, under M draws, times `sign`."""
-        scores = self.design.draw_scores(drawn, contexts[:, self.active], customer_effects, sign)
+        scores = self.design.draw_scores(drawn, self.columns(contexts), customer_effects, sign)
         if self.kind != "response":
             scores *= np.float32(self.amount_scale.scale)
             scores += np.float32(sign * self.amount_scale.center)
@@ -298,8 +403,15 @@ class OfferModel:
     def _scaled(self, y: FloatArray) -> FloatArray:
         return y if self.kind == "response" else (y - self.amount_scale.center) / self.amount_scale.scale
 
+    def columns(self, contexts: FloatArray) -> FloatArray:
+        """Return the columns that the weights act on, (n, active + C), of all context columns (n, d)."""
+        active = contexts[:, self.active]
+        if self.crosses is None or not len(self.crosses.crosses):
+            return active
+        return np.concatenate([active, self.crosses.columns(contexts)], axis=1)
+
     def _rows(self, contexts: FloatArray, offer: IntArray) -> FloatArray:
-        return self.design.rows(contexts[:, self.active], offer)
+        return self.design.rows(self.columns(contexts), offer)
 
     def activate(self, contexts: FloatArray) -> None:
         """Add the context columns that are not 0 here; binned effects only from BINNED_EFFECTS_FROM outcomes on."""
@@ -310,7 +422,7 @@ class OfferModel:
         if np.count_nonzero(nonzero) == len(self.active):
             return
         wanted = np.flatnonzero(nonzero).astype(np.int64)
-        grown = SharedDesign(self.encoder.offers.shared, self._pairs, len(wanted))
+        grown = self._design(len(wanted))
         places = self.design.places_after_growth(np.searchsorted(wanted, self.active), len(wanted))
         before = self.prior.variance
         self.prior = self.prior.grown(self._labels(wanted, grown), self._center(grown))
@@ -318,6 +430,8 @@ class OfferModel:
         if blocks is not None and isinstance(weights, Gaussian):
             weights = self.model.weights = BlockGaussian.of(weights, before, blocks[places])
         weights.grow(places, self.prior.center, self.prior.variance, blocks)
+        if self.model.rates is not None:
+            self.model.rates.grow(places, self.prior.center, self.prior.variance)
         self.active, self.design = wanted, grown
 
     # -- state -----------------------------------------------------------------------------------------------------
@@ -333,13 +447,18 @@ class OfferModel:
         if isinstance(self.model, BayesianLinear):
             meta |= {"shape": self.model.shape, "rate": self.model.rate}
         weights = self.model.weights
-        return meta, {
+        arrays: dict[str, NDArray[np.generic]] = {
             "active": self.active,
             "mean": weights.mean,
             **weights.state(),
             "variances": self.prior.variances,
             **({} if weights.draws is None else weights.draws.state()),
+            **({} if self.crosses is None else self.crosses.state()),
         }
+        if self.model.rates is not None:
+            meta["rates"], parts = self.model.rates.state()
+            arrays |= {f"{RATES_PART}{name}": array for name, array in parts.items()}
+        return meta, arrays
 
     def restore(self, meta: Mapping[str, object], arrays: Mapping[str, NDArray[np.generic]]) -> None:
         """Load a state; ValueError or KeyError where it does not fit these offers."""
@@ -349,6 +468,10 @@ class OfferModel:
         mean = np.array(arrays["mean"], dtype=np.float64)
         variances = np.array(arrays["variances"], dtype=np.float64)
         self._reset(active)
+        if self.crosses is not None:
+            self.crosses.restore(arrays)
+            self.design = self._design(len(active))
+            self.prior = self.prior.grown(self._labels(active, self.design), self._center(self.design))
         if variances.shape != self.prior.variances.shape or not (variances > 0.0).all():
             raise ValueError("its prior is of other offers")
         if not np.isfinite(variances).all():
@@ -362,6 +485,14 @@ class OfferModel:
             self._draws = self.model.weights.draws = draws
         if isinstance(self.model, BayesianLinear):
             self.model.shape, self.model.rate = _number(meta, "shape"), _number(meta, "rate")
+        if self.model.rates is not None and "rates" in meta:  # the state carried from another policy may have none
+            rates = meta["rates"]
+            if not isinstance(rates, dict):
+                raise TypeError("its rates of change are not a mapping")
+            parts = {
+                name.removeprefix(RATES_PART): array for name, array in arrays.items() if name.startswith(RATES_PART)
+            }
+            self.model.rates.restore(rates, parts, self.model.weights, self.prior.variance)
 
 
 def _number(meta: Mapping[str, object], key: str) -> float:

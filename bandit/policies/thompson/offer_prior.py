@@ -7,11 +7,16 @@ from dataclasses import dataclass
 from math import sqrt
 from typing import Literal
 
+from bandit.encoding.cells import MAX_CHECKS
 from bandit.encoding.encoder import Encoder
 from bandit.models.prior import WeightGroup
+from bandit.policies.thompson.crosses import CROSS_SHARES
 
 RESPONSE_CENTER = -2.5
 """Prior mean of the intercept: a response of 7.6 %; with deviation 2 it covers 0.2 % to 80 %."""
+
+CROSS_DEVIATION = 0.4
+"""Prior deviation of a cross's weight: in logits, or in units of the noise of raw rewards."""
 
 ModelKind = Literal["response", "revenue", "amount"]
 """What an offer model predicts: the response (logistic), the log revenue, or the raw reward (linear)."""
@@ -54,3 +59,9 @@ def weight_groups(kind: ModelKind, encoder: Encoder) -> list[WeightGroup]:
             deviation = deviations.base_context if base else deviations.option_context
             groups.append(WeightGroup(f"{name} x {context.name}", deviation * share * context.share))
     return [*groups, WeightGroup("pairs", deviations.pair)]
+
+
+def cross_groups() -> list[WeightGroup]:
+    """Return the groups of the weights of crosses, one for each number of checks; they come after the pairs."""
+    names = [f"crosses of {number}" for number in range(1, MAX_CHECKS + 1)]
+    return [WeightGroup(name, CROSS_DEVIATION * share) for name, share in zip(names, CROSS_SHARES, strict=True)]

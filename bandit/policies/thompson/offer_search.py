@@ -44,8 +44,7 @@ class OfferSearch:
         n, k = len(encoded.matrix), len(self._table)
         if n == 0:
             return np.empty((0, drawn.draws), dtype=np.int64)
-        context = encoded.matrix[:, belief.main.active].astype(np.float32)
-        effects: Float32Array = (context @ drawn.effects.T).reshape(n, drawn.draws, k)
+        effects = belief.main.design.draw_effects(drawn, belief.main.columns(encoded.matrix))
         if encoded.customer_effects is not None:
             effects += encoded.customer_effects[:, None, :].astype(np.float32)
         added: Float32Array = (effects.reshape(-1, k) @ self._table).reshape(n, drawn.draws, self._table.shape[1])
@@ -88,7 +87,7 @@ class OfferSearch:
         amount = belief.amount
         if amount is None:
             return np.zeros(len(matrix), dtype=np.float32), np.zeros((len(matrix), self._table.shape[1]), np.float32)
-        effects = amount.design.effects(amount.model.weights.mean, matrix[:, amount.active]) * amount.amount_scale.scale
+        effects = amount.design.effects(amount.model.weights.mean, amount.columns(matrix)) * amount.amount_scale.scale
         base = effects[:, 0] + (amount.amount_scale.center + 0.5 * amount.noise)
         return base.astype(np.float32), effects.astype(np.float32) @ self._table
 

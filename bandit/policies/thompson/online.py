@@ -15,10 +15,12 @@ from bandit.encoding.encoder import Encoder
 from bandit.encoding.scales import UNKNOWN_SCALE, FactScale, ScaleMoments, declared_scales, fit_scales
 from bandit.errors import CatalogueError, InputError, PolicyError
 from bandit.models.moving_draws import MovingDraws
+from bandit.policies.state import parts_of
 from bandit.policies.thompson.fact_scales import FactScales
 from bandit.policies.thompson.methods import LearningMethods
 from bandit.policies.thompson.offer_model import AmountScale, has_revenue
-from bandit.policies.thompson.reward_belief import RewardBelief, parts_of
+from bandit.policies.thompson.reward_belief import FIT_PASSES, FIT_ROWS, RewardBelief
+from bandit.policies.thompson.time_steps import DAY, MOVE_STEP, daily_parts, ordered_batches, time_span
 from bandit.policies.warmup import WARMUP_OUTCOMES, Warmup
 
 SCALES_FITTED_AT = (1, 2, 4, 8, 16, 32, 64, 128, 256, WARMUP_OUTCOMES)
@@ -60,6 +62,7 @@ class OnlineLearning:
         self._pairs, self._personal = pairs, personal
         self._half_life = _microseconds(half_life)
         self._decayed_until: int | None = None
+        self._moved_until: int | None = None
         self._starts: FloatArray | None = None
         self._unscaled: dict[str, ScaleMoments] = {}
         self.version = 0
@@ -89,6 +92,7 @@ class OnlineLearning:
             methods=self.methods,
             # Of the state alone, so that every logged decision can be recomputed; never the same numbers again.
             draws=MovingDraws(self._n_draws, np.random.default_rng([_SEED, self.version])) if self._n_draws else None,
+            declared_half_life=self._half_life is not None,
         )
 
     @property
@@ -121,6 +125,7 @@ class OnlineLearning:
     def _learn_again(self, kept: Outcomes) -> None:
         """Fit the scales to all outcomes kept, and learn these from the prior: their joint mode, however batched."""
         self.belief = self._belief_scaled_to(kept)
+        self._moved_until = None
         self._learn(kept)
 
     def _belief_scaled_to(self, kept: Outcomes) -> RewardBelief:
@@ -129,6 +134,19 @@ class OnlineLearning:
         return self._new_belief(scales, self._amount_scale(kept), effects)
 
     def _learn(self, outcomes: Outcomes) -> None:
+        if self._moved_until is None or not self.methods.memories or not len(outcomes.time):
+            if self.methods.memories and len(outcomes.time):
+                self._moved_until = int(outcomes.time.max())
+            self._learn_part(outcomes)
+            return
+        for part in daily_parts(outcomes, self._moved_until):
+            newest = int(part.time.max())
+            if newest - self._moved_until >= MOVE_STEP:
+                self.belief.pass_time((newest - self._moved_until) / DAY)
+                self._moved_until = newest
+            self._learn_part(part)
+
+    def _learn_part(self, outcomes: Outcomes) -> None:
         self._decay(outcomes)
         if self._unscaled:
             self._scale(outcomes)
@@ -157,7 +175,11 @@ class OnlineLearning:
             self.belief.decay(kept)
 
     def fit(self, log: Log, progress: Progress | None) -> None:
-        """Learn a whole log at once, replacing what was learned before; InputError for an empty log."""
+        """Learn a whole log at once, replacing what was learned before; InputError for an empty log.
+
+        Under the method `memories` the log is first learned in order of time: where it shows that the market moves, the
+        belief about its end is the result, each block of outcomes at its exact mode. Otherwise all are learned at once.
+        """
         if not log.n:
             raise InputError("the log has no decisions; fit a policy on a log that has some")
         first = next(iter(log.batches(SCALE_ROWS))).outcomes()
@@ -166,9 +188,17 @@ class OnlineLearning:
         self._warmup = None
         self.version += 1
         half_life = self._half_life
-        if half_life is not None:
-            self._decayed_until = max(int(batch.time.max()) for batch in log.batches())
-        newest = self._decayed_until or 0
+        newest = 0
+        if self.methods.memories or half_life is not None:
+            oldest, newest = time_span(log)
+            self._moved_until = newest
+            if self.methods.memories and newest - oldest >= MOVE_STEP:
+                self._learn_in_order(log, oldest)
+                progress = _after_a_pass(progress, self.belief.moves)
+                if self.belief.moves:
+                    return
+                self.belief = self._belief_scaled_to(first)
+            self._decayed_until = None if half_life is None else newest
 
         def weight(batch: LoggedBatch) -> FloatArray:
             if half_life is None:
@@ -176,6 +206,13 @@ class OnlineLearning:
             return np.asarray(0.5 ** ((newest - batch.time) / half_life))
 
         self.belief.fit(log, weight, progress)
+        self.belief.settle()
+
+    def _learn_in_order(self, log: Log, oldest: int) -> None:
+        """Learn a log in order of time, and with it how fast the market moves."""
+        self._decayed_until, self._moved_until = None, oldest
+        for batch in ordered_batches(log, FIT_ROWS):
+            self._learn(batch.outcomes())
         self.belief.settle()
 
     # -- scales ----------------------------------------------------------------------------------------------------
@@ -219,7 +256,8 @@ class OnlineLearning:
     @property
     def clock(self) -> dict[str, object]:
         """The number of updates and the time up to which the belief has decayed, under the format's keys."""
-        return {"version": self.version, "faded": self._decayed_until}
+        moved = {"moved": self._moved_until} if self.methods.memories else {}
+        return {"version": self.version, "faded": self._decayed_until, **moved}
 
     def untrained_belief(self, scales: FactScales, starts: FloatArray | None) -> RewardBelief:
         """Return an untrained belief of these settings with other scales and prior means of option columns."""
@@ -250,6 +288,9 @@ class OnlineLearning:
             n_draws=self._n_draws,
         )
         fresh._half_life = self._half_life
+        if self.methods.memories:
+            moved = meta.get("moved")
+            fresh._moved_until = None if moved is None else int(str(moved))
         known = FactScales.from_meta(meta)
         if not known.unscaled.keys() <= self.catalogue.facts.keys():
             raise ValueError("its facts without a scale are of another context")
@@ -259,12 +300,22 @@ class OnlineLearning:
         fresh.belief.restore(meta, arrays)
         fresh.version = int(str(meta["version"]))
         fresh._decayed_until = None if meta["faded"] is None else int(str(meta["faded"]))
-        if not (0 <= fresh.version < _MAX_COUNT and abs(fresh._decayed_until or 0) < _MAX_COUNT):
+        clocks = (fresh._decayed_until or 0, fresh._moved_until or 0)
+        if not (0 <= fresh.version < _MAX_COUNT and max(map(abs, clocks)) < _MAX_COUNT):
             raise ValueError("its counts are out of range")
         fresh._warmup = None
         if "warmup" in meta:
             fresh._warmup = Warmup.restore(WARMUP_OUTCOMES, self.catalogue, meta["warmup"], parts_of("warmup", arrays))
         return fresh
+
+
+def _after_a_pass(progress: Progress | None, last: bool) -> Progress | None:
+    """Report one pass over a log, or all where it was the last; return what reports the passes after it."""
+    if progress is None:
+        return None
+    most = FIT_PASSES + 1
+    progress(most if last else 1, most)
+    return lambda done, passes: progress(done + 1, passes + 1)
 
 
 def _starts_of(arrays: Mapping[str, NDArray[np.generic]], size: int) -> FloatArray | None:

@@ -83,10 +83,10 @@ class OfferPosterior:
         """Return the (n, m) main scores of other encoded contexts, with or without the monotone constraints."""
         main = self.belief.main
         mean = main.model.weights.mean
-        effects = main.design.effects(mean, encoded.matrix[:, main.active])
+        effects = main.design.effects(mean, main.columns(encoded.matrix))
         if encoded.customer_effects is not None:
             effects = effects + encoded.customer_effects
-        return self._offer_scores(effects, mean[None, effects.shape[1] * main.design.n_context :], offers, constrained)
+        return self._offer_scores(effects, main.design.pair_weights(mean[None]), offers, constrained)
 
     def log_revenue(self, offers: IntArray) -> FloatArray | None:
         """Return the (n, m) logarithms of the expected revenue given conversion; None where money does not count."""
@@ -97,7 +97,7 @@ class OfferPosterior:
         amount = self.belief.amount
         if amount is None:
             return None
-        effects = amount.design.effects(amount.model.weights.mean, encoded.matrix[:, amount.active])
+        effects = amount.design.effects(amount.model.weights.mean, amount.columns(encoded.matrix))
         scores = effects @ amount.design.columns[offers].T
         return np.asarray(scores * amount.amount_scale.scale + amount.amount_scale.center + 0.5 * amount.noise)
 
@@ -129,7 +129,7 @@ class OfferPosterior:
 
     def _variance(self, model: OfferModel, offers: IntArray) -> FloatArray:
         """Return the (n, m) squared scales of a model's scores."""
-        contexts = self.encoded.matrix[:, model.active]
+        contexts = model.columns(self.encoded.matrix)
         n, m = len(contexts), len(offers)
         weights, unit = model.model.weights, _unit(model)
         at_once = max(1, VARIANCE_CELLS // (max(m, 1) * model.design.size))
@@ -169,8 +169,7 @@ class OfferPosterior:
             effects = _effects(main, weights, encoded.matrix)
             if encoded.customer_effects is not None:
                 effects += encoded.customer_effects[:, None, :]
-            k = effects.shape[2] * main.design.n_context
-            scores = self._chosen_scores(effects, weights[:, k:], chosen)
+            scores = self._chosen_scores(effects, main.design.pair_weights(weights), chosen)
             log_revenue = None
             if amount is not None and amounts is not None:
                 columns = amount.design.columns[chosen.ravel()].reshape(*chosen.shape, -1)
@@ -204,7 +203,7 @@ class OfferPosterior:
 
     def _project(self, model: OfferModel, offers: IntArray, draws: int, rng: Generator) -> FloatArray:
         """Return (n, M, m) draws of unscaled scores: of m linear functions of the weights, not of all weights."""
-        contexts = self.encoded.matrix[:, model.active]
+        contexts = model.columns(self.encoded.matrix)
         found = np.empty((len(contexts), draws, len(offers)))
         factor = np.sqrt(_variance_draws(model, draws, rng))[:, None]
         for place in range(len(contexts)):
@@ -229,11 +228,10 @@ class OfferPosterior:
     def _draw_constrained(self, offers: IntArray, draws: int, rng: Generator) -> FloatArray:
         main = self.belief.main
         weights = _weight_draws(main, draws, rng)
-        d, k = main.design.n_context, main.design.columns.shape[1]
         effects = _effects(main, weights, self.encoded.matrix)
         if not self.is_raw_reward:
             effects += self._own_draws(draws, rng)
-        return self._offer_scores(effects, weights[:, k * d :], offers, constrained=True)
+        return self._offer_scores(effects, main.design.pair_weights(weights), offers, constrained=True)
 
     def _offer_scores(self, effects: FloatArray, pairs: FloatArray, offers: IntArray, constrained: bool) -> FloatArray:
         """Return (..., m) main scores from (..., 1 + K) effects and the weights (M or 1, P) of the pairs."""
@@ -272,9 +270,7 @@ def _weight_draws(model: OfferModel, draws: int, rng: Generator) -> FloatArray:
 
 def _effects(model: OfferModel, weights: FloatArray, matrix: FloatArray) -> FloatArray:
     """Return the (n, M, 1 + K) effects of the option columns for all context columns (n, d) under M drawn weights."""
-    d, k = model.design.n_context, model.design.columns.shape[1]
-    flat = weights[:, : k * d].reshape(-1, d)
-    return np.asarray((matrix[:, model.active] @ flat.T).reshape(len(matrix), len(weights), k))
+    return model.design.effects_of_draws(weights, model.columns(matrix))
 
 
 def _variance_draws(model: OfferModel, draws: int, rng: Generator) -> FloatArray:

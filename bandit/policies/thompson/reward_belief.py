@@ -20,6 +20,7 @@ from bandit.models.customer_effects import CustomerEffects
 from bandit.models.moving_draws import MovingDraws
 from bandit.models.search_bounds import MAX_LOG_REVENUE
 from bandit.models.shared_design import WeightDraws
+from bandit.policies.state import parts_of
 from bandit.policies.thompson.methods import LearningMethods
 from bandit.policies.thompson.monotone import monotone_constraints
 from bandit.policies.thompson.offer_model import BINNED_EFFECTS_FROM, AmountScale, OfferModel, has_revenue
@@ -67,11 +68,13 @@ class RewardBelief:
         starts: FloatArray | None = None,
         methods: LearningMethods | None = None,
         draws: MovingDraws | None = None,
+        declared_half_life: bool = False,
     ) -> None:
         """Start from the prior; `amount_scale` standardises amounts: log revenue, or raw rewards.
 
         `starts` (1 + K,) are prior means of the effects of option columns in `main`, where they are not 0. `draws` are
-        draws of the weights of `main` that move with the belief, where they are wanted.
+        draws of the weights of `main` that move with the belief, where they are wanted. With a declared half-life that
+        of the contrasts is not estimated.
         """
         self.catalogue = catalogue
         self.encoder = encoder
@@ -80,11 +83,16 @@ class RewardBelief:
         # With more offers, `OfferSearch` applies the constraints dimension by dimension.
         self.constraints = monotone_constraints(catalogue) if catalogue.n_offers <= MAX_DENSE_OFFERS else ()
         if self._raw_reward:
-            self.main = OfferModel("amount", encoder, pairs, amount_scale, starts, self.methods, draws)
+            self.main = OfferModel(
+                "amount", encoder, pairs, amount_scale, starts, self.methods, draws, declared_half_life
+            )
         else:
-            self.main = OfferModel("response", encoder, pairs, starts=starts, methods=self.methods, draws=draws)
-        money = catalogue.objective.kind in {"revenue", "profit"}
-        self.amount = OfferModel("revenue", encoder, False, amount_scale, methods=self.methods) if money else None
+            self.main = OfferModel("response", encoder, pairs, None, starts, self.methods, draws, declared_half_life)
+        self.amount: OfferModel | None = None
+        if catalogue.objective.kind in {"revenue", "profit"}:
+            self.amount = OfferModel(
+                "revenue", encoder, False, amount_scale, None, self.methods, None, declared_half_life
+            )
         owner = np.concatenate([[0], encoder.offers.owner + 1]).astype(np.int64)
         deviation = np.full(int(owner.max()) + 1, CUSTOMER_DEVIATION)
         # A raw reward has no logit that customers' effects could be added to.
@@ -242,6 +250,16 @@ class RewardBelief:
         if self.customer_effects is not None:
             self.customer_effects.decay(kept)
 
+    def pass_time(self, days: float) -> None:
+        """Move the models by the rates of change that are known of each; the customers' own effects stay."""
+        for model in self.models().values():
+            model.pass_time(days)
+
+    @property
+    def moves(self) -> bool:
+        """Whether the level or the contrasts of a model have been found to move."""
+        return any(model.model.rates is not None and model.model.rates.moves for model in self.models().values())
+
     def fit(self, log: Log, weight: Callable[[LoggedBatch], FloatArray], progress: Progress | None) -> None:
         """Learn a whole log at once, to convergence; `weight` returns the weight of each decision."""
         done = 0
@@ -309,8 +327,3 @@ class RewardBelief:
             model.restore(values, parts_of(name, arrays))
         if self.customer_effects is not None:
             self.customer_effects.restore(parts_of("own", arrays))
-
-
-def parts_of(name: str, arrays: Mapping[str, NDArray[np.generic]]) -> dict[str, NDArray[np.generic]]:
-    """Return the arrays called "name/...", without that part of their names."""
-    return {key.partition("/")[2]: array for key, array in arrays.items() if key.startswith(f"{name}/")}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
@@ -12,16 +13,18 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TypeAlias
 
+from bandit._version import __version__
 from bandit.catalogue import Catalogue
 from bandit.domain import Policy
 from bandit.engine import Engine
 from bandit.errors import InputError
 from bandit.policies import ThompsonSampling, Uniform, VowpalWabbit
+from simulator.bench.earnings.versions import VERSION_PREFIX, VersionEngine, open_version, version_fault
 from simulator.bench.engines import BENCH_KEY
 
 ENGINE, VW_CONTESTANT, RANDOM_CONTESTANT = "engine", "vw", "chance"
 
-BenchTarget: TypeAlias = Policy | Engine
+BenchTarget: TypeAlias = Policy | Engine | VersionEngine
 OpenContestant: TypeAlias = Callable[[Catalogue, int, Path], AbstractContextManager[BenchTarget]]
 """Opens a contestant without knowledge from a catalogue, a seed and an empty folder of its own."""
 
@@ -40,7 +43,11 @@ class Contestant:
 
     @property
     def version(self) -> str:
-        """Name and version of its package; empty where it is not installed."""
+        """Name and version of its package; empty where it is not installed, or where its name has the version."""
+        if self.name.startswith(VERSION_PREFIX):
+            return ""
+        if self.package == "offer-bandit":
+            return f"{self.package} {__version__}"
         try:
             return f"{self.package} {version(self.package)}"
         except PackageNotFoundError:
@@ -49,6 +56,8 @@ class Contestant:
     @property
     def missing(self) -> str:
         """The reason for which it cannot take part; empty where it can."""
+        if self.name.startswith(VERSION_PREFIX):
+            return version_fault(self.name)
         if self.package == "offer-bandit" or find_spec(self.package) is not None:
             return ""
         return f"{self.package} is not installed; `make bench` makes an environment that has it"
@@ -112,15 +121,24 @@ _ALL = (
 CONTESTANTS: Mapping[str, Contestant] = MappingProxyType({each.name: each for each in _ALL})
 
 
+def contestant_of(name: str) -> Contestant:
+    """Return the contestant of a name; "engine VERSION-COMMIT" is another version of the engine.
+
+    Raises InputError for an unknown name.
+    """
+    if name in CONTESTANTS:
+        return CONTESTANTS[name]
+    if name.startswith(VERSION_PREFIX):
+        return Contestant(name, "offer-bandit", partial(open_version, name))
+    raise InputError(f'"{name}" is not a contestant; contestants are {", ".join(CONTESTANTS)}')
+
+
 def named(names: list[str] | None) -> tuple[tuple[Contestant, ...], dict[str, str]]:
     """Return the contestants of these names, and those left out with the reason.
 
     Without names, all that are installed and not slow. Raises InputError for an unknown name.
     """
-    unknown = [name for name in names or [] if name not in CONTESTANTS]
-    if unknown:
-        raise InputError(f'"{unknown[0]}" is not a contestant; contestants are {", ".join(CONTESTANTS)}')
-    asked = [CONTESTANTS[name] for name in names] if names else list(CONTESTANTS.values())
+    asked = [contestant_of(name) for name in names] if names else list(CONTESTANTS.values())
     absent = {each.name: each.missing for each in asked if each.missing}
     if not names:
         absent |= {each.name: each.slow for each in asked if each.slow and not each.missing}

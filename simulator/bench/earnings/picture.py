@@ -10,6 +10,7 @@ import numpy as np
 from simulator.bench.earnings.cells import BEST_RULE, REFERENCES
 from simulator.bench.earnings.contestants import ENGINE
 from simulator.bench.earnings.summary import ContestantRow
+from simulator.bench.earnings.versions import VERSION_PREFIX
 from simulator.market.ceilings import CLAIRVOYANT
 from simulator.programs.pictures import new_figure
 
@@ -32,7 +33,7 @@ def draw(table: Sequence[ContestantRow], path: Path) -> None:
         players = [row for row in found.values() if row.contestant not in REFERENCES]
         players = sorted((row for row in players if row.draws), key=lambda row: row.all.value)
         for line, row in enumerate(players):
-            colour = "tab:red" if row.contestant == ENGINE else "tab:blue"
+            colour = "tab:red" if row.contestant == ENGINE else "tab:orange" if _is_ours(row) else "tab:blue"
             error = np.nan_to_num([row.all.error, row.last.error])
             axis.errorbar(row.all.value, line + 0.12, xerr=error[0], fmt="o", color=colour, markersize=5)
             axis.errorbar(row.last.value, line - 0.12, xerr=error[1], fmt="o", color=colour, mfc="white", markersize=5)
@@ -59,3 +60,7 @@ def draw(table: Sequence[ContestantRow], path: Path) -> None:
 
 def _of(table: Sequence[ContestantRow], scenario: str) -> list[ContestantRow]:
     return [row for row in table if row.scenario == scenario]
+
+
+def _is_ours(row: ContestantRow) -> bool:
+    return row.contestant.startswith(VERSION_PREFIX)

@@ -16,8 +16,9 @@ import numpy as np
 
 from bandit.domain import FloatArray, Policy
 from simulator.bench.earnings.cells import REFERENCES, TournamentCell
-from simulator.bench.earnings.contestants import CONTESTANTS
+from simulator.bench.earnings.contestants import BenchTarget, contestant_of
 from simulator.bench.earnings.timed import TimedEngine, TimedPolicy
+from simulator.bench.earnings.versions import VersionEngine
 from simulator.bench.earnings.world import TOURNAMENT_BATCH, TournamentWorld, WorldSpec, windows
 from simulator.simulation.regret import ReferenceValues
 from simulator.simulation.run import RunOptions, run
@@ -43,7 +44,7 @@ def references(spec: WorldSpec) -> tuple[TournamentCell, ...]:
 
 def play(spec: WorldSpec, name: str) -> TournamentCell:
     """Run one contestant on the visits of a world; return its cell, with a fault where it fails."""
-    contestant = CONTESTANTS[name]
+    contestant = contestant_of(name)
     begun = time.perf_counter()
     world = _world(spec)
     seeds = spec.sequence(name)
@@ -54,7 +55,7 @@ def play(spec: WorldSpec, name: str) -> TournamentCell:
             warnings.simplefilter("ignore")  # warnings of other libraries
             seed = int(seeds.generate_state(1)[0] >> 1)
             with contestant.open(world.population.market.catalogue, seed, Path(folder)) as target:
-                timed = TimedPolicy(target) if isinstance(target, Policy) else TimedEngine(target)
+                timed = _timed(target)
                 result = run(
                     timed,
                     world.population,
@@ -74,6 +75,12 @@ def play(spec: WorldSpec, name: str) -> TournamentCell:
         learn=timed.learning.cpu_ns / 1_000 / learned,
         seconds=time.perf_counter() - begun,
     )
+
+
+def _timed(target: BenchTarget) -> TimedPolicy | TimedEngine:
+    if isinstance(target, Policy):
+        return TimedPolicy(target)
+    return TimedEngine(target, target.cpu_ns) if isinstance(target, VersionEngine) else TimedEngine(target)
 
 
 def _blank(spec: WorldSpec, name: str) -> TournamentCell:

@@ -9,6 +9,7 @@ import numpy as np
 
 from simulator.bench.earnings.cells import BEST_RULE, REFERENCES, TournamentCell
 from simulator.bench.earnings.contestants import CONTESTANTS, ENGINE
+from simulator.bench.earnings.versions import VERSION_PREFIX
 from simulator.bench.earnings.world import FIRST_DECISIONS, WorldSpec
 from simulator.market.ceilings import CLAIRVOYANT, FACTS_CLAIRVOYANT, UNIFORM
 
@@ -144,32 +145,50 @@ processor time a decision and a learned outcome, medians over draws; the engine'
 
 
 def _short(table: Sequence[ContestantRow], scenarios: Sequence[str]) -> str:
-    """Return one line for each scenario: the engine, the best other library, the best rule, the clairvoyant."""
-    last = "last quarter"
+    """Return one line for each scenario: the engine, its other versions, the best peer, best rule, clairvoyant.
+
+    The best peer is the best over all decisions; where another one is best in the first 2,000, that one is named there.
+    """
+    versions = sorted({row.contestant for row in table if row.contestant.startswith(VERSION_PREFIX)})
+    ours = [ENGINE, *versions]
+    last, first = "last quarter", f"first {FIRST_DECISIONS:,}"
+    titles = ["scenario"]
+    for name in ours:
+        titles += [name, last, first]
+    titles += ["best peer", "all", last, first, BEST_RULE, last, CLAIRVOYANT]
     lines = [
         "## In short\n",
-        f"| scenario | {ENGINE} | {last} | best peer | all | {last} | {BEST_RULE} | {last} | {CLAIRVOYANT} |",
-        "|---|---:|---:|---|---:|---:|---:|---:|---:|",
+        "| " + " | ".join(titles) + " |",
+        "|---|" + "---:|" * (3 * len(ours)) + "---|" + "---:|" * 6,
     ]
     for scenario in scenarios:
         found = {row.contestant: row for row in table if row.scenario == scenario}
-        peers = [row for row in found.values() if row.contestant not in (ENGINE, *REFERENCES) and row.draws]
-        best = max(peers, key=lambda row: row.all.value) if peers else None
+        peers = [row for row in found.values() if row.contestant not in (*ours, *REFERENCES) and row.draws]
         decimals = 4 if found[BEST_RULE].money else 3
-        engine = found.get(ENGINE)
-        cells = [
-            scenario + (" (money)" if found[BEST_RULE].money else ""),
-            engine.all.text(decimals) if engine else "",
-            engine.last.text(decimals) if engine else "",
-            best.contestant if best else "",
-            best.all.text(decimals) if best else "",
-            best.last.text(decimals) if best else "",
-            found[BEST_RULE].all.text(decimals),
-            found[BEST_RULE].last.text(decimals),
-            found[CLAIRVOYANT].all.text(decimals),
-        ]
+        cells = [scenario + (" (money)" if found[BEST_RULE].money else "")]
+        for name in ours:
+            cells += _texts(found.get(name), decimals)
+        best = max(peers, key=lambda row: row.all.value) if peers else None
+        cells += [best.contestant if best else "", *_texts(best, decimals)[:2], _best_first(peers, best, decimals)]
+        rule = found[BEST_RULE]
+        cells += [rule.all.text(decimals), rule.last.text(decimals), found[CLAIRVOYANT].all.text(decimals)]
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
+
+
+def _texts(row: ContestantRow | None, decimals: int) -> list[str]:
+    """Return the means over all decisions, the last quarter and the first 2,000; empty texts without a row."""
+    means = () if row is None else (row.all, row.last, row.first)
+    return [mean.text(decimals) for mean in means] or ["", "", ""]
+
+
+def _best_first(peers: Sequence[ContestantRow], best: ContestantRow | None, decimals: int) -> str:
+    """Return the most that any peer earned in the first 2,000 decisions, with its name where it is not the best."""
+    if best is None:
+        return ""
+    quickest = max(peers, key=lambda row: row.first.value)
+    name = "" if quickest is best else f" ({quickest.contestant})"
+    return quickest.first.text(decimals) + name
 
 
 def _scenario(found: Sequence[ContestantRow]) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import time as clock
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from numpy.random import Generator
@@ -53,11 +54,14 @@ class TimedPolicy:
 
 
 class TimedEngine:
-    """An engine whose decisions (with their log) and learning (with the recording of events) are timed."""
+    """An engine whose decisions (with their log) and learning (with the recording of events) are timed.
 
-    def __init__(self, engine: EngineLike) -> None:
+    `cpu` returns nanoseconds of processor time so far, for an engine that runs in another process.
+    """
+
+    def __init__(self, engine: EngineLike, cpu: Callable[[], int] = clock.process_time_ns) -> None:
         self.engine = engine
-        self.deciding, self.learning = Stopwatch(), Stopwatch()
+        self.deciding, self.learning = Stopwatch(cpu), Stopwatch(cpu)
 
     def decide_batch(
         self,

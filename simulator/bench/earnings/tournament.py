@@ -7,10 +7,11 @@ import math
 import multiprocessing
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Executor, Future, ProcessPoolExecutor, as_completed
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -25,6 +26,9 @@ from simulator.bench.earnings.world import WorldSpec
 
 EARNED_CELLS, EARNED_TABLE, EARNED_NUMBERS, EARNED_PICTURE = "cells.jsonl", "earned.md", "earned.json", "earned.png"
 """The files of results."""
+
+_Given = TypeVar("_Given")
+_Made = TypeVar("_Made")
 
 REFERENCE_TASK = "references"
 """The name of the task that computes the exact values of the references."""
@@ -66,7 +70,7 @@ class Tournament:
         )
         with _progress(console) as step:
             step(0, len(tasks), "")
-            for number, cells in enumerate(_results(tasks, self.processes), start=1):
+            for number, cells in enumerate(mapped(_task, tasks, self.processes), start=1):
                 append(self.folder / EARNED_CELLS, cells)
                 step(number, len(tasks), _line(cells))
         table = self.write(console)
@@ -110,23 +114,19 @@ def _plain(value: object) -> object:
     return value
 
 
-def _task(spec: WorldSpec, name: str) -> tuple[TournamentCell, ...]:
+def _task(task: tuple[WorldSpec, str]) -> tuple[TournamentCell, ...]:
+    spec, name = task
     return references(spec) if name == REFERENCE_TASK else (play(spec, name),)
 
 
-def _results(tasks: Sequence[tuple[WorldSpec, str]], processes: int) -> Iterator[tuple[TournamentCell, ...]]:
-    """Yield the cells of each task as it is done."""
+def mapped(work: Callable[[_Given], _Made], tasks: Sequence[_Given], processes: int) -> Iterator[_Made]:
+    """Yield what `work` makes of each task as it is done, in this process or in several."""
     if processes <= 1:
-        for task in tasks:
-            yield _task(*task)
+        yield from map(work, tasks)
         return
     with ProcessPoolExecutor(processes, mp_context=multiprocessing.get_context("spawn")) as pool:
-        for future in as_completed(_submitted(pool, tasks)):
+        for future in as_completed([pool.submit(work, task) for task in tasks]):
             yield future.result()
-
-
-def _submitted(pool: Executor, tasks: Sequence[tuple[WorldSpec, str]]) -> list[Future[tuple[TournamentCell, ...]]]:
-    return [pool.submit(_task, *task) for task in tasks]
 
 
 def _line(cells: Sequence[TournamentCell]) -> str:

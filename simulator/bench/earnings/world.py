@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from dataclasses import dataclass
+from dataclasses import MISSING, dataclass, fields, is_dataclass
 
 import numpy as np
 
@@ -50,8 +50,11 @@ class WorldSpec:
 
     @property
     def stamp(self) -> int:
-        """A checksum of the scenario's numbers: results of an earlier version of the scenario do not count."""
-        return zlib.crc32(repr(scenario(self.scenario)).encode())
+        """A checksum of the scenario's numbers: results of an earlier version of the scenario do not count.
+
+        Numbers that have their default do not enter, so that a new field leaves the results of other scenarios valid.
+        """
+        return zlib.crc32(repr(_without_defaults(scenario(self.scenario))).encode())
 
     def __str__(self) -> str:
         return f"{self.scenario} {self.draw}"
@@ -79,3 +82,18 @@ class TournamentWorld:
 def windows(n: int) -> dict[str, slice]:
     """Return the rows of each window of n visits: all of them, the last quarter, the first 2,000."""
     return {"all": slice(0, n), "last": slice(n - max(1, n // 4), n), "first": slice(0, min(FIRST_DECISIONS, n))}
+
+
+def _without_defaults(value: object) -> object:
+    """Return the name and the fields of a record that do not have their default, by recursion; other values as is."""
+    if isinstance(value, tuple):
+        return tuple(map(_without_defaults, value))
+    if not is_dataclass(value) or isinstance(value, type):
+        return value
+    told = {}
+    for each in fields(value):
+        found = getattr(value, each.name)
+        default = each.default if each.default_factory is MISSING else each.default_factory()
+        if default is MISSING or found != default:
+            told[each.name] = _without_defaults(found)
+    return type(value).__name__, told

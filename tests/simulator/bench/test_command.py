@@ -23,6 +23,20 @@ def test_the_command_writes_table_numbers_and_picture(tmp_path, capsys):
     }
 
 
+def test_the_methods_command_resumes_where_it_was_left(tmp_path, capsys):
+    size = ["--scenarios", "tiny", "--seeds", "2", "--runs", "1", "--visits", "100", "--customers", "50", "--seed", "3"]
+    arms = ["--arm", 'base={"methods": []}', "--arm", 'wide={"methods": [], "width": 1.0}']
+    assert command.main(["methods", *size, *arms, "--out", str(tmp_path)]) == 0
+    assert "4 of 4 runs to make" in capsys.readouterr().out
+    assert command.main(["methods", *size, *arms, "--out", str(tmp_path)]) == 0
+    printed = capsys.readouterr().out
+    assert "0 of 4 runs to make" in printed
+    assert "| wide |" in printed
+    assert {row["arm"] for row in json.loads((tmp_path / "methods.json").read_text())} == {"base", "wide"}
+    assert command.main(["methods", *size, "--arm", "wide", "--out", str(tmp_path)]) == 2
+    assert "an arm is NAME=JSON" in capsys.readouterr().err
+
+
 def test_an_unknown_scenario_is_refused(tmp_path, capsys):
     assert command.main(["--scenarios", "mars", "--only", "chance", "--out", str(tmp_path)]) == 2
     assert '"mars" is not a scenario' in capsys.readouterr().err

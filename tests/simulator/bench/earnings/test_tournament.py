@@ -86,10 +86,8 @@ def test_a_contestant_that_fails_leaves_a_cell_that_says_why(monkeypatch):
     def opened(*_):
         raise RuntimeError("no memory left")
 
-    monkeypatch.setattr(
-        "simulator.bench.earnings.play.CONTESTANTS",
-        {RANDOM_CONTESTANT: replace(CONTESTANTS[RANDOM_CONTESTANT], open=opened)},
-    )
+    failing = replace(CONTESTANTS[RANDOM_CONTESTANT], open=opened)
+    monkeypatch.setattr("simulator.bench.earnings.play.contestant_of", lambda _: failing)
     failed = play(spec(visits=200), RANDOM_CONTESTANT)
     assert failed.fault == "RuntimeError: no memory left"
     (row,) = [each for each in rows([*references(spec(visits=200)), failed]) if each.contestant == RANDOM_CONTESTANT]
@@ -207,6 +205,18 @@ def test_the_table_names_every_contestant_and_who_is_missing():
     widths = [line.count("|") for line in text.splitlines() if line.startswith("|")]
     blocks = [pair for pair in pairwise(widths) if pair[0] != pair[1]]
     assert len(blocks) == 1  # from the short table to the scenario's, and nowhere else
+
+
+def test_the_short_table_has_other_versions_beside_the_engine_and_never_as_a_peer():
+    """vw leads the peers over all and mabwiser in the first 2,000: each is named where it leads."""
+    other = "engine 0.4.0-4a97e8c"
+    peers = [cell("vw", 1.5, first=1.1), cell("mabwiser", 1.4, first=1.3)]
+    text = markdown(rows([*references_worth(), cell(ENGINE, 1.9), cell(other, 1.95), *peers]), {}, "")
+    head, line = (next(row for row in text.splitlines() if row.startswith(start)) for start in ("| scenario", "| tiny"))
+    assert head.startswith(f"| scenario | engine | last quarter | first 2,000 | {other} | last quarter |")
+    want = "| tiny | 0.900 | 0.900 | 0.900 | 0.950 | 0.950 | 0.950 | vw | 0.500 | 0.500 | 0.300 (mabwiser) | 0.800 |"
+    assert line.startswith(want)
+    assert head.count("|") == line.count("|")
 
 
 def test_a_picture_is_drawn_where_there_is_something_to_gain(tmp_path):
