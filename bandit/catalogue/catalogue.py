@@ -357,6 +357,7 @@ def _build(file: CatalogueFile, where: str) -> Catalogue:
             tuple(fact.aliases),
             {alias: value for value, aliases in fact.value_aliases.items() for alias in aliases},
             file.takes_any_value(name),
+            fact.transform,
         )
         for name, fact in file.context.items()
     }

@@ -199,7 +199,7 @@ def _fact_values(names: NameMap, name: str, old: FactFile, new: FactFile) -> Ite
     for key in new.__struct_fields__:
         if key not in {"type", "values"} | _NAMES and getattr(old, key) != getattr(new, key):
             one, other = _shown(getattr(old, key)), _shown(getattr(new, key))
-            scales = key in {"center", "scale"}
+            scales = key in {"center", "scale", "transform"}
             belief = "no effect: a policy that has learned keeps the scale it began with" if scales else ""
             yield CatalogueChange("changed", f"fact's {key}", name, one, other, belief=belief)
 

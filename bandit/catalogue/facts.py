@@ -48,7 +48,8 @@ class Fact:
     """One declared fact; `center` and `scale`, where declared, standardise a numeric fact.
 
     `aliases` are earlier names of the fact, `value_aliases` has the declared value of each other spelling. `any_value`
-    says that undeclared values of a categorical fact are expected, as one further value.
+    says that undeclared values of a categorical fact are expected, as one further value. `transform` says how a numeric
+    fact is transformed before it is standardised, None where that is left to the policy.
     """
 
     name: str
@@ -59,6 +60,7 @@ class Fact:
     aliases: tuple[str, ...] = ()
     value_aliases: Mapping[str, str] = field(default_factory=dict)
     any_value: bool = False
+    transform: Literal["none", "log", "rank", "auto"] | None = None
     _codes: dict[object, int] = field(init=False, repr=False, compare=False)
     _forms: dict[str, int] = field(init=False, repr=False, compare=False)
     _missing: frozenset[str] = field(init=False, repr=False, compare=False)

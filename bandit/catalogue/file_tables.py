@@ -72,7 +72,8 @@ class FactFile(_Strict, frozen=True):
         float | None,
         Meta(
             description="What is subtracted from a numeric fact before a model sees it; by default the mean of "
-            "the first 500 outcomes. Needs `scale` as well.",
+            "the first 500 outcomes. Needs `scale` as well. A fact with both stays as it is, unless a `transform` is "
+            "declared: then center and scale are those of the transformed values.",
             examples=[30.0],
         ),
     ] = None
@@ -82,6 +83,16 @@ class FactFile(_Strict, frozen=True):
             description="What a numeric fact is divided by before a model sees it, above 0; by default the standard "
             "deviation of the first 500 outcomes. Needs `center` as well.",
             examples=[20.0],
+        ),
+    ] = None
+    transform: Annotated[
+        Literal["none", "log", "rank", "auto"] | None,
+        Meta(
+            description='How Thompson sampling transforms a numeric fact before it is standardised: "log" is the '
+            'signed logarithm, for money, counts and days, "rank" the normal score of the value\'s rank, "none" leaves '
+            'it as it is, and "auto", the default without `center` and `scale`, chooses the one of the three after '
+            "which the values of the first 500 outcomes are most nearly normal.",
+            examples=["log"],
         ),
     ] = None
 

@@ -248,6 +248,8 @@ def _check_fact(name: str, fact: FactFile) -> None:
         raise CatalogueError(f'[context] "{name}" is {fact.type}; only a numeric fact has center and scale')
     if len(declared) == 1:
         raise CatalogueError(f'[context] "{name}" needs both center and scale, or neither')
+    if fact.transform is not None and fact.type != "numeric":
+        raise CatalogueError(f'[context] "{name}" is {fact.type}; only a numeric fact has a transform')
     if not all(map(math.isfinite, declared)) or (fact.scale is not None and fact.scale <= 0):
         raise CatalogueError(f'[context] "{name}": center must be finite and scale above 0')
     if name == "undeclared":

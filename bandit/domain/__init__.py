@@ -105,6 +105,7 @@ from bandit.domain.logs import DecisionLabels, LogDefaults, LogView, OutsideReas
 from bandit.domain.offers import EligibleSets, FactoredColumns, Removal, SparseProbabilities
 from bandit.domain.outcomes import LoggedBatch, Outcomes, Previous
 from bandit.domain.protocols import (
+    InPlacePolicy,
     LabelledLog,
     LabelledOutsideLog,
     Log,
@@ -125,6 +126,7 @@ __all__ = [
     "EligibleSets",
     "FactoredColumns",
     "FloatArray",
+    "InPlacePolicy",
     "IntArray",
     "LabelledLog",
     "LabelledOutsideLog",

@@ -75,6 +75,19 @@ class SparsePolicy(Policy, Protocol):
 
 
 @runtime_checkable
+class InPlacePolicy(Policy, Protocol):
+    """A policy that can be copied at little cost, and that knows which updates are quick enough to be waited for."""
+
+    def copy(self) -> InPlacePolicy:
+        """Return a policy with the same state, which changes no more with this one; what never changes is shared."""
+        ...
+
+    def is_quick(self, outcomes: Outcomes) -> bool:
+        """Whether `update` with these outcomes takes about as long as a decision."""
+        ...
+
+
+@runtime_checkable
 class PooledPolicy(Policy, Protocol):
     """A policy that says how little of the generator its probabilities depend on, so that batches can be joined."""
 

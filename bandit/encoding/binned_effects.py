@@ -11,7 +11,8 @@ import numpy as np
 
 from bandit.catalogue import Catalogue
 from bandit.domain import Contexts, FloatArray
-from bandit.encoding.scales import CLIP, FactScale
+from bandit.encoding.scales import FactScale
+from bandit.encoding.shapes import FactShape
 
 QUANTILE_BINS = 5
 """Bins of about equally many contexts that a fact is cut into."""
@@ -67,15 +68,23 @@ class BinnedEffects:
 
 
 def fit_binned_effects(
-    catalogue: Catalogue, contexts: Contexts, scales: Mapping[str, FactScale]
+    catalogue: Catalogue,
+    contexts: Contexts,
+    scales: Mapping[str, FactScale],
+    shapes: Mapping[str, FactShape] | None = None,
 ) -> dict[str, BinnedEffects]:
-    """Return the binned effects of the numeric facts whose values in these contexts are more than a straight line."""
-    values = {}
+    """Return the binned effects of the numeric facts whose values in these contexts are more than a straight line.
+
+    The values of a fact that is transformed, one of the `shapes`, are the transformed ones.
+    """
+    values, shapes = {}, shapes or {}
     for name, fact in catalogue.facts.items():
         if fact.kind == "numeric":
             column = contexts.columns[name]
-            x = (column[~np.isnan(column)] - scales[name].center) / scales[name].scale
-            values[name] = np.clip(x, -CLIP, CLIP)
+            observed = np.asarray(column[~np.isnan(column)], dtype=np.float64)
+            if name in shapes:
+                observed = shapes[name].values(observed)
+            values[name] = scales[name].standardised(observed)
     return fit(values)
 
 

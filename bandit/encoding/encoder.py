@@ -14,6 +14,7 @@ from bandit.domain import Contexts, FloatArray, IntArray
 from bandit.encoding.binned_effects import BinnedEffects
 from bandit.encoding.offer_columns import offer_columns
 from bandit.encoding.scales import CLIP, FactScale, declared_scales
+from bandit.encoding.shapes import FactShape
 
 BINNED_GROUP = 2
 """The number of the group of context columns that are binned effects of numeric facts."""
@@ -35,7 +36,8 @@ class Encoder:
     Context columns, in order: the intercept; for a categorical fact one column a value, one for values unseen
     ("other") and one for missing; for a numeric fact its standardised value (0 where missing) and one for missing;
     for a boolean fact its value as -1 or 1 (0 where missing) and one for missing. Last come the columns of the
-    `binned_effects` of numeric facts (0 where missing).
+    `binned_effects` of numeric facts (0 where missing). Numeric facts that have one of the `shapes` are transformed
+    before they are standardised.
     """
 
     def __init__(
@@ -44,12 +46,14 @@ class Encoder:
         scales: Mapping[str, FactScale] | None = None,
         pairs: bool | Sequence[tuple[str, str]] = True,
         binned_effects: Mapping[str, BinnedEffects] | None = None,
+        shapes: Mapping[str, FactShape] | None = None,
     ) -> None:
         self.catalogue = catalogue
         # In the catalogue's order, as when they were fitted: a state that was written has them by name.
         fitted = binned_effects or {}
         self.binned_effects = {name: fitted[name] for name in catalogue.facts if name in fitted}
         self.scales = dict(declared_scales(catalogue) if scales is None else scales)
+        self.shapes = dict(shapes or {})
         self.offers = offer_columns(catalogue, pairs)
         names, owners = ["intercept"], [-1]
         for place, (name, fact) in enumerate(catalogue.facts.items()):
@@ -99,8 +103,10 @@ class Encoder:
             if fact.kind == "boolean":
                 values = 2.0 * column - 1.0
             else:
-                scale = self.scales.get(name, _UNSCALED)
-                values = np.clip((column - scale.center) / scale.scale, -CLIP, CLIP)
+                numbers = np.asarray(column, dtype=np.float64)
+                if name in self.shapes:
+                    numbers = self.shapes[name].values(numbers)
+                values = self.scales.get(name, _UNSCALED).standardised(numbers)
             matrix[:, at] = np.where(missing, 0.0, values)
             matrix[:, at + 1] = missing
             at += 2
@@ -128,6 +134,8 @@ class Encoder:
             elif fact.kind == "boolean":
                 row[at] = 2.0 * value - 1.0
             else:
+                if name in self.shapes:
+                    value = self.shapes[name].value(value)
                 scale = self.scales.get(name, _UNSCALED)
                 row[at] = min(max((value - scale.center) / scale.scale, -CLIP), CLIP)
                 if binned and name in self.binned_effects:

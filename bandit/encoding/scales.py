@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from bandit.catalogue import Catalogue
 from bandit.domain import Contexts, FloatArray
+
+if TYPE_CHECKING:
+    from bandit.encoding.shapes import FactShape
 
 CLIP = 5.0
 """Standardised numeric facts are clipped to +-CLIP, so that one outlier cannot dominate a belief."""
@@ -20,6 +25,11 @@ class FactScale:
 
     center: float
     scale: float
+
+    def standardised(self, values: FloatArray) -> FloatArray:
+        """Return the standardised values (n,), within the clip; missing ones stay missing."""
+        with np.errstate(over="ignore"):  # an infinite difference ends at the clip
+            return np.clip((values - self.center) / self.scale, -CLIP, CLIP)
 
     @staticmethod
     def from_plain(numbers: object) -> FactScale:
@@ -87,13 +97,35 @@ def declared_scales(catalogue: Catalogue) -> dict[str, FactScale]:
     }
 
 
-def fit_scales(catalogue: Catalogue, contexts: Contexts) -> dict[str, FactScale]:
-    """Return a scale for every numeric fact: as declared, else mean and standard deviation over these contexts."""
+def fit_scales(
+    catalogue: Catalogue, contexts: Contexts, shapes: Mapping[str, FactShape] | None = None
+) -> dict[str, FactScale]:
+    """Return a scale for every numeric fact: as declared, else mean and standard deviation over these contexts.
+
+    The scale of a fact that is transformed, one of the `shapes`, is that of the transformed values.
+    """
     scales = declared_scales(catalogue)
+    shapes = shapes or {}
     for name, fact in catalogue.facts.items():
-        if fact.kind == "numeric" and name not in scales:
-            column = contexts.columns[name]
+        if fact.kind == "numeric" and (name in shapes or name not in scales):
+            column = np.asarray(contexts.columns[name], dtype=np.float64)
             observed = column[~np.isnan(column)]
-            spread = float(observed.std()) if len(observed) else 0.0
-            scales[name] = FactScale(float(observed.mean()) if len(observed) else 0.0, spread if spread > 0 else 1.0)
+            scales[name] = scale_of(shapes[name].values(observed) if name in shapes else observed)
     return scales
+
+
+def scale_of(observed: FloatArray) -> FactScale:
+    """Return mean and standard deviation of values (n,) without missing ones; a deviation of 0 counts as 1.
+
+    >>> scale_of(np.array([1.0, 3.0]))
+    FactScale(center=2.0, scale=1.0)
+    """
+    if not len(observed):
+        return FactScale(0.0, 1.0)
+    with np.errstate(over="ignore", invalid="ignore"):
+        mean, spread = float(observed.mean()), float(observed.std())
+    if not (math.isfinite(mean) and math.isfinite(spread)):  # a sum, or a square, is more than a float holds
+        largest = float(np.abs(observed).max())
+        share = observed / largest
+        mean, spread = float(share.mean()) * largest, float(share.std()) * largest
+    return FactScale(mean, spread if spread > 0 else 1.0)

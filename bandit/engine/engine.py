@@ -477,8 +477,8 @@ class Engine:
 
     @property
     def policy(self) -> Policy:
-        """The policy that decides now; `learn` replaces it by another object."""
-        return self.learner.policy
+        """The policy that decides now; it stays as it is when the engine learns, and there is another one then."""
+        return self.learner.frozen()
 
     @property
     def step(self) -> int:

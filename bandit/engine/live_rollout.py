@@ -253,11 +253,13 @@ class LiveRollout:
             worker.poll()
 
     def policy_at(self, policy_id: int, step: int) -> Policy | None:
-        """Return a live policy if its present state is that after a step; None otherwise."""
+        """Return a live policy, which stays as it is, if its present state is that after a step; None otherwise."""
         for learner in (self._own, *self._others.values()):
             current = learner.current
             if learner.policy_id == policy_id and current.step == step and current.fault is None:
-                return current.policy
+                with self._lock:
+                    if learner.current is current:
+                        return learner.frozen()
         return None
 
     def before_fork(self) -> None:

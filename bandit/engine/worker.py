@@ -59,11 +59,16 @@ class BackgroundWorker:
 
     def learn(self, moment: int, progress: Progress | None) -> LearnReport:
         """Learn what is due, unless another engine is learning."""
-        with self._working, self._store() as store:
-            lease = Lease(store.leases, learning_lease(self._learner.policy_id), self.owner, self.clock)
+        name = learning_lease(self._learner.policy_id)
+        with self._working:
             self.learning = True
             try:
-                return self._learner.learn(moment, lease, progress)
+                if not self.closed:
+                    small = self._learner.learn_small(moment, Lease(self._front.leases, name, self.owner, self.clock))
+                    if small is not None:
+                        return small
+                with self._store() as store:
+                    return self._learner.learn(moment, Lease(store.leases, name, self.owner, self.clock), progress)
             finally:
                 self.learning = False
 

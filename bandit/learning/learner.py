@@ -2,36 +2,34 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from contextlib import AbstractContextManager
 from dataclasses import replace
 
 from bandit.catalogue import Catalogue
 from bandit.domain import Outcomes, Policy, Progress
-from bandit.errors import PolicyError, StoreError
+from bandit.errors import OfferBanditError, PolicyError, StoreError
 from bandit.learning.carry import FirstState, first_state
 from bandit.learning.carry_report import CarryReport
 from bandit.learning.policy_state import PolicyState, StateHistory
 from bandit.learning.reports import LearnReport, RebuildReport
-from bandit.learning.working_copy import working_copy
+from bandit.learning.small_steps import SmallSteps, StateLostError, snapshot_is_due
+from bandit.learning.working_copy import WorkingCopy, copy_in_state, working_copy
 from bandit.policies import build, close
 from bandit.store import DueColumns, Lease, Store, state_hash
 
 MAX_STEP_OUTCOMES = 2_048
 """Most outcomes learned in one step."""
 
-SNAPSHOT_BYTES_PER_OUTCOME = 8_192
-"""Most bytes of a policy's state that are written for each outcome learned, so that a large state is not written at
-every step. If a process ends before the next snapshot, the steps since the last one are folded on opening."""
-
 
 class PolicyLearner:
     """One policy, with one specification and one catalogue, in one store.
 
     The state is the result of learning the log's steps in order, each a set of outcomes that the ledger names; so it
-    can be computed again. `current` is replaced as a whole and never changed: threads that decide with it go on while
-    the next state is made. (A policy of a class that `build` does not know and that cannot be copied learns in place,
-    with `decision_lock` held.)
+    can be computed again. `current` is read and replaced as a whole with `decision_lock` held. Small steps are learned
+    in place while the lock is held (`SmallSteps`); larger ones on a copy, so that threads that decide go on with the
+    state before. (A policy of a class that `build` does not know and that cannot be copied always learns in place.)
     """
 
     def __init__(
@@ -55,8 +53,10 @@ class PolicyLearner:
         self.catalogue = catalogue
         self.decision_lock: AbstractContextManager[object] = decision_lock or threading.RLock()
         self.copy_lock = threading.Lock()
+        self._frozen: tuple[PolicyState, Policy] | None = None
         self.policy_id = store.catalogues.register_policy(catalogue_id, policy.spec())
         self.use(store)
+        self._small_steps = SmallSteps(store, catalogue, self.policy_id) if decision_lock is not None else None
         self.carried: CarryReport | None = None
         self.newly_carried = False
         latest = store.ledger.latest_step(self.policy_id)
@@ -146,44 +146,85 @@ class PolicyLearner:
             raise StoreError(f"{self.store.path}: policy {self.policy_id} has no steps any more; open the engine again")
         if latest == current.step and current.fault is None:
             return False
-        with working_copy(self.catalogue, current.policy, self.decision_lock) as policy:
+        with working_copy(self.catalogue, current.policy, self.decision_lock) as copied:
             try:
-                self.current = self.history.fold(self._nearest_state(latest, policy), latest)
+                self._replace_current(self.history.fold(self._nearest_state(latest, copied), latest))
             except BaseException:
-                if policy is current.policy:  # changed in place and incomplete
+                if copied.policy is current.policy:  # changed in place and incomplete
                     self.current = replace(current, fault="its state was lost while it was synced with other engines")
                 raise
         return True
 
-    def _nearest_state(self, latest: int, policy: Policy) -> PolicyState:
-        """Load into a policy the state from which the fewest steps are to be folded."""
+    def _replace_current(self, state: PolicyState) -> None:
+        """Make a state the current one, between two decisions."""
+        with self.decision_lock:
+            self.current = state
+
+    def _nearest_state(self, latest: int, copied: WorkingCopy) -> PolicyState:
+        """Load into a working copy the state from which the fewest steps are to be folded."""
         current, newest = self.current, self.history.newest_snapshot()
         usable = current.fault is None and current.step <= latest
         if usable and newest.step <= current.step:
-            return self._copy_current(policy)
+            return self._copy_current(copied)
         try:
-            return self.history.load(newest, policy)
+            return self.history.load(newest, copied.policy)
         except PolicyError:
             if usable:
-                return self._copy_current(policy)
-            return self.history.load(self.history.base_snapshot(), policy)
+                return self._copy_current(copied)
+            return self.history.load(self.history.base_snapshot(), copied.policy)
 
-    def _copy_current(self, policy: Policy) -> PolicyState:
-        """Copy the current state into a policy, unless it is the current policy itself."""
+    def _copy_current(self, copied: WorkingCopy) -> PolicyState:
+        """Bring a working copy to the current state, unless it is in it."""
         current = self.current
-        if policy is not current.policy:
+        if not copied.in_state:
             with self.copy_lock:
                 state = current.policy.dumps()
-            policy.loads(state)
-        return replace(current, policy=policy)
+            copied.policy.loads(state)
+        return replace(current, policy=copied.policy)
+
+    def frozen(self) -> Policy:
+        """Return the policy that decides now as it is: a copy, which stays as it is, if it may be changed in place.
+
+        As long as the policy is at the same step, it is the same copy.
+        """
+        with self.decision_lock:
+            current, kept = self.current, self._frozen
+            if self._small_steps is None:
+                return current.policy
+            if kept is None or kept[0] is not current:
+                copied = copy_in_state(current.policy)
+                kept = self._frozen = current, current.policy if copied is None else copied
+            return kept[1]
 
     # -- learn -------------------------------------------------------------------------------------------------------
+
+    def learn_small(self, moment: int, lease: Lease) -> LearnReport | None:
+        """Learn what is due at a moment if it is a small step, or return None with nothing done.
+
+        The lease is that of the connection the learner was made with. It is not taken, as the step is written in one
+        transaction; while another has it, nothing is learned.
+        """
+        if self._small_steps is None or not self.policy.learns:
+            return None
+        with self.decision_lock:
+            current = self.current
+            try:
+                made = self._small_steps.learn(current, moment, lease)
+            except StateLostError as lost:
+                self.current = replace(current, fault="its state was lost while it learned")
+                with contextlib.suppress(OfferBanditError):  # then the next sync tries again, and the fallback serves
+                    self.sync()
+                raise (lost.__cause__ or lost) from None
+            if made is None:
+                return None
+            self.current = made.state
+            return made.report
 
     def learn(self, moment: int, lease: Lease, progress: Progress | None = None) -> LearnReport:
         """Learn all outcomes that are due at a moment (microseconds), step by step, each step one transaction.
 
         Only the holder of the lease learns, and the lease is checked in the transaction that writes a step: two
-        learners never write steps of one ledger at the same time.
+        learners never write steps of one ledger at the same time. `learn_small` is quicker where little is new.
         """
         if not self.policy.learns:
             return LearnReport(0, 0, 0, self.step)
@@ -205,10 +246,11 @@ class PolicyLearner:
         n = n_updates = n_skipped = 0
         total = self.store.decisions.last_seq() if progress is not None else 0
         current, lease_lost = self.current, False
-        with working_copy(self.catalogue, current.policy, self.decision_lock) as policy:
-            state = self._copy_current(policy)
+        with working_copy(self.catalogue, current.policy, self.decision_lock) as copied:
+            state, policy = self._copy_current(copied), copied.policy
             try:
                 while len(due):
+                    all_found = len(due) < MAX_STEP_OUTCOMES and due.scan is not None and due.scan.is_last
                     kept, outcomes = self.history.training.of(due)
                     after = self._learn_step(state, kept, outcomes, lease)
                     if after is None:
@@ -219,13 +261,16 @@ class PolicyLearner:
                     n_updates += int(outcomes.is_update.sum())
                     if progress is not None:
                         progress(n + n_skipped, max(total, n + n_skipped))
+                    if all_found:
+                        break
                     due = self._due(moment)
             except BaseException:
                 if policy is current.policy:
                     self.current = replace(current, fault="its state was lost while it learned")
                 raise
             if not lease_lost:
-                self.current, before = state, current.step
+                self._replace_current(state)
+                before = current.step
                 uncounted = self._uncounted(before)
                 return LearnReport(n, n_updates, n_skipped, self.step, n_uncounted=uncounted)
             if policy is current.policy:
@@ -238,7 +283,7 @@ class PolicyLearner:
         state.policy.update(outcomes)
         step, size, unsaved = state.step + 1, state.size, state.unsaved + len(outcomes)
         snapshot, digest = None, ""
-        if unsaved * SNAPSHOT_BYTES_PER_OUTCOME >= size:
+        if snapshot_is_due(unsaved, size):
             snapshot = state.policy.dumps()
             digest, size, unsaved = state_hash(snapshot), len(snapshot), 0
         with self.store.transaction():
@@ -295,6 +340,6 @@ class PolicyLearner:
             policy = current.policy
             with self.decision_lock:
                 policy.loads(state)
-        self.current = PolicyState(policy, latest, len(state), n)
+        self._replace_current(PolicyState(policy, latest, len(state), n))
         self.store.ledger.repair_snapshot(self.policy_id, latest, state)
         return RebuildReport(latest - base, n, same)

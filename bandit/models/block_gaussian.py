@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.random import Generator
@@ -11,7 +10,8 @@ from numpy.typing import NDArray
 from scipy.linalg import solve_triangular
 
 from bandit.domain import FloatArray, IntArray
-from bandit.models.gaussian import Gaussian, positive_root
+from bandit.models.block_stacks import BlockStack, roots, stacks_of, symmetric
+from bandit.models.gaussian import LEAST_LEFT, Gaussian
 from bandit.models.moving_draws import MovingDraws
 from bandit.models.weight_belief import WeightBelief
 
@@ -20,18 +20,6 @@ ROWS_AT_ONCE = 128
 
 PAIR_CELLS = 2_000_000
 """Most numbers of the blocks' n x n systems that are held at once."""
-
-
-@dataclass(slots=True, eq=False)
-class BlockStack:
-    """B blocks of s weights each: the weights' places (B, s), and covariances (B, s, s)."""
-
-    places: IntArray
-    covariance: FloatArray
-
-    def columns(self, rows: FloatArray) -> FloatArray:
-        """Return each block's columns of (n, D) rows, (B, n, s)."""
-        return np.ascontiguousarray(rows[:, self.places].transpose(1, 0, 2))
 
 
 class BlockGaussian:
@@ -54,7 +42,7 @@ class BlockGaussian:
         self.draws: MovingDraws | None = None
         self._prior = np.array(variance, dtype=np.float64)
         self._blocks = blocks
-        self._stacks = _stacks(blocks, self._prior)
+        self._stacks = stacks_of(blocks, self._prior)
         self._factors: list[FloatArray] | None = None
 
     @staticmethod
@@ -108,23 +96,51 @@ class BlockGaussian:
             found[stack.places] = np.matmul(stack.covariance, row[stack.places][:, :, None])[:, :, 0]
         return found
 
-    def squared_residual(self, rows: FloatArray, residual: FloatArray, sign: float) -> float:
+    @property
+    def covariances(self) -> Sequence[FloatArray]:
+        """The covariance of each block."""
+        return [covariance for stack in self._stacks for covariance in stack.covariance]
+
+    def spread(self, rows: FloatArray) -> FloatArray:
+        """Return the (n,) variances of linear functions (n, D) of the weights."""
+        return np.asarray((self.gain(rows) * rows).sum(axis=1))
+
+    def spread_without(self, rows: FloatArray, precision: FloatArray) -> FloatArray:
+        """Return the variances (n,) of functions that were learned with this precision (n,), each if it were not.
+
+        As for `Gaussian` in each block, where the variances of the others are part of the noise.
+        """
+        gain = self.gain(rows) * rows
+        spreads = [gain[:, stack.places].sum(axis=2) for stack in self._stacks]
+        total = sum((spread.sum(axis=1) for spread in spreads), np.zeros(len(rows)))
+        found = np.zeros(len(rows))
+        for own in spreads:
+            seen = precision[:, None] / (1.0 + precision[:, None] * (total[:, None] - own))
+            found += (own / np.maximum(1.0 - seen * own, LEAST_LEFT)).sum(axis=1)
+        return found
+
+    def squared_residual(
+        self, rows: FloatArray, residual: FloatArray, sign: float, tails: FloatArray | None = None
+    ) -> float:
         """Return the squared residual in units of its predictive variance, with noise of variance 1.
 
         `sign` is 1 before the rows (n, D) are learned, and -1 while the belief still holds them: with r the residual at
         the present mean and K the covariance of the predictions without the rows, the residual at the mean without
-        them is (1 + K) r, and its square in units of 1 + K is r' (1 + K) r.
+        them is (1 + K) r, and its square in units of 1 + K is r' (1 + K) r. `tails` (n,) are factors of the squares.
         """
         if sign > 0.0:
             system = self.gain(rows) @ rows.T
             system[np.diag_indices_from(system)] += 1.0
-            half = np.linalg.solve(np.linalg.cholesky(system), residual)
-            return float(half @ half)
-        found, scaled = float(residual @ residual), residual @ rows
-        for stack, blocks, widened in self._without(rows, np.ones(len(rows))):
-            columns = scaled[stack.places[blocks]][:, :, None]
-            found += float(np.sum(columns * np.matmul(widened, columns)))
-        return found
+        else:
+            system = np.eye(len(rows))
+            for stack, blocks, widened in self._without(rows, np.ones(len(rows))):
+                columns = stack.columns(rows)[blocks]
+                system += np.matmul(np.matmul(columns, widened), columns.transpose(0, 2, 1)).sum(axis=0)
+            system = np.asarray(
+                np.linalg.inv(system), dtype=np.float64
+            )  # 1 minus the covariance of the predictions with the rows
+        half = np.linalg.solve(np.linalg.cholesky(system), residual)
+        return float(half @ half if tails is None else half @ (tails * half))
 
     # -- draws -----------------------------------------------------------------------------------------------------
 
@@ -140,7 +156,7 @@ class BlockGaussian:
     def _times_root(self, normal: FloatArray) -> FloatArray:
         """Return (M, D) standard normal numbers times a root of the covariance, which is kept until this changes."""
         if self._factors is None:
-            self._factors = [_roots(stack.covariance) for stack in self._stacks]
+            self._factors = [roots(stack.covariance) for stack in self._stacks]
         found = np.empty(normal.shape)
         for stack, factor in zip(self._stacks, self._factors, strict=True):
             found[:, stack.places] = np.matmul(stack.columns(normal), factor.transpose(0, 2, 1)).transpose(1, 0, 2)
@@ -171,7 +187,7 @@ class BlockGaussian:
             self.draws.condition(rows, half, factor, noise)
         for stack in self._stacks:
             columns = stack.columns(half)
-            stack.covariance -= _symmetric(np.matmul(columns.transpose(0, 2, 1), columns))
+            stack.covariance -= symmetric(np.matmul(columns.transpose(0, 2, 1), columns))
 
     def observe_one(self, row: FloatArray, gain: FloatArray, amount: float, noise: float) -> None:
         """Subtract amount x gain gain' within the blocks: one observation, as in `Gaussian.observe_one`."""
@@ -235,12 +251,12 @@ class BlockGaussian:
                 columns.transpose(0, 2, 1), np.linalg.solve(others, columns)
             )
             deviation = np.sqrt(self._prior[stack.places[blocks]])
-            size, axes = np.linalg.eigh(_symmetric(deviation[:, :, None] * precision * deviation[:, None, :]))
+            size, axes = np.linalg.eigh(symmetric(deviation[:, :, None] * precision * deviation[:, None, :]))
             scaled = deviation[:, :, None] * axes
             yield (
                 stack,
                 blocks,
-                _symmetric(np.matmul(scaled / np.maximum(size, 1.0)[:, None, :], scaled.transpose(0, 2, 1))),
+                symmetric(np.matmul(scaled / np.maximum(size, 1.0)[:, None, :], scaled.transpose(0, 2, 1))),
             )
 
     # -- prior and size --------------------------------------------------------------------------------------------
@@ -252,13 +268,13 @@ class BlockGaussian:
         natural_prior, mean = old[0] / old[1], np.empty(self.size)
         for stack in self._stacks:
             places, diagonal = stack.places, np.arange(stack.places.shape[1])
-            precision = _symmetric(np.linalg.inv(stack.covariance))
+            precision = symmetric(np.linalg.inv(stack.covariance))
             natural = kept * (np.matmul(precision, self.mean[places][:, :, None])[:, :, 0] - natural_prior[places])
             deviation = np.sqrt(new[1][places])
             precision[:, diagonal, diagonal] -= 1.0 / old[1][places]
             system = kept * deviation[:, :, None] * precision * deviation[:, None, :]
             system[:, diagonal, diagonal] += 1.0
-            found = _symmetric(deviation[:, :, None] * np.linalg.inv(system) * deviation[:, None, :])
+            found = symmetric(deviation[:, :, None] * np.linalg.inv(system) * deviation[:, None, :])
             stack.covariance = found
             mean[places] = np.matmul(found, (natural + (new[0] / new[1])[places])[:, :, None])[:, :, 0]
         self.mean, self._prior = mean, np.array(new[1], dtype=np.float64)
@@ -280,7 +296,7 @@ class BlockGaussian:
     def start_over(self, mean: FloatArray, variance: FloatArray) -> None:
         """Forget everything, and start from independent weights (D,)."""
         self.mean, self._prior = np.array(mean, dtype=np.float64), np.array(variance, dtype=np.float64)
-        self._stacks = _stacks(self._blocks, self._prior)
+        self._stacks = stacks_of(self._blocks, self._prior)
         self._changed()
 
     def grow(self, places: IntArray, mean: FloatArray, variance: FloatArray, blocks: IntArray | None = None) -> None:
@@ -291,7 +307,7 @@ class BlockGaussian:
         if blocks is None:
             blocks = np.zeros(len(mean), dtype=np.int64)
             blocks[places] = self._blocks
-        grown = _stacks(blocks, np.asarray(variance, dtype=np.float64))
+        grown = stacks_of(blocks, np.asarray(variance, dtype=np.float64))
         at = {int(blocks[own[0]]): (stack, place) for stack in grown for place, own in enumerate(stack.places)}
         for before in self._stacks:
             for own, covariance in zip(places[before.places], before.covariance, strict=True):
@@ -343,27 +359,3 @@ class BlockGaussian:
 def weight_belief(mean: FloatArray, variance: FloatArray, blocks: IntArray | None) -> WeightBelief:
     """Return independent weights (D,), whose covariance will be held whole, or in `blocks` (D,)."""
     return Gaussian(mean, variance) if blocks is None else BlockGaussian(mean, variance, blocks)
-
-
-def _stacks(blocks: IntArray, variance: FloatArray) -> list[BlockStack]:
-    """Return the blocks of each size, the smallest first, with independent weights of (D,) `variance`."""
-    order, counts = np.argsort(blocks, kind="stable"), np.unique(blocks, return_counts=True)[1]
-    starts = np.cumsum(counts) - counts
-    found = []
-    for size in np.unique(counts).tolist():
-        places = order[starts[counts == size][:, None] + np.arange(size)].astype(np.int64)
-        covariance = np.zeros((*places.shape, size))
-        covariance[:, np.arange(size), np.arange(size)] = variance[places]
-        found.append(BlockStack(places, covariance))
-    return found
-
-
-def _symmetric(matrices: NDArray[np.floating]) -> FloatArray:
-    return np.asarray(0.5 * (matrices + matrices.transpose(0, 2, 1)))
-
-
-def _roots(covariances: FloatArray) -> FloatArray:
-    try:
-        return np.asarray(np.linalg.cholesky(covariances))
-    except np.linalg.LinAlgError:
-        return np.stack([positive_root(covariance) for covariance in covariances])

@@ -72,7 +72,7 @@ class CustomerEffects:
         self, customers: ObjectArray, columns: FloatArray, score: FloatArray, y: FloatArray, weight: FloatArray
     ) -> None:
         """Learn n outcomes: the offers' columns (n, 1 + K), the population's scores (n,), responses, weights."""
-        places = self._places_for(customers)
+        places = self.places_for(customers)
         prior = self.variances[self.owner]
         for turn in _turns(places):
             at, a = places[turn], columns[turn]
@@ -89,7 +89,7 @@ class CustomerEffects:
 
     def restate(self, customers: ObjectArray, columns: FloatArray, change: FloatArray) -> None:
         """Correct the responses of outcomes learned before, to first order; `change` (n,) is weight x (new - old y)."""
-        np.add.at(self._natural, self._places_for(customers), (columns * change[:, None]).astype(np.float32))
+        np.add.at(self._natural, self.places_for(customers), (columns * change[:, None]).astype(np.float32))
 
     def estimate(self, rounds: int = 3) -> None:
         """Estimate the variances from all customers' histories (MacKay's fixed point, as in `Prior`)."""
@@ -109,7 +109,7 @@ class CustomerEffects:
         self._natural *= np.float32(kept)
         self._precision *= np.float32(kept)
 
-    def _places_for(self, customers: ObjectArray) -> IntArray:
+    def places_for(self, customers: ObjectArray) -> IntArray:
         """Return each customer's place (n,), allocating one to each new customer."""
         places = self._places
         found = np.fromiter(
@@ -122,6 +122,10 @@ class CustomerEffects:
                 for old in (self._natural, self._precision)
             )
         return found
+
+    def copied_names(self) -> dict[int, dict[str, int]]:
+        """Return a copy of the customers' places by the identity of the original, for `copy.deepcopy`: a quick one."""
+        return {id(self._places): dict(self._places)}
 
     def state(self) -> dict[str, NDArray[np.generic]]:
         """Return arrays, enough for `restore`."""

@@ -13,6 +13,9 @@ from scipy.linalg.blas import dger
 from bandit.domain import FloatArray, IntArray
 from bandit.models.moving_draws import MovingDraws
 
+LEAST_LEFT = 1e-9
+"""Least share of a variance that is left where an observation is taken out."""
+
 
 class Gaussian:
     """N(mean, covariance) over D weights; it starts from independent weights of the given variances."""
@@ -107,15 +110,35 @@ class Gaussian:
         """Return covariance @ row, (D,)."""
         return np.asarray(self.covariance @ row)
 
-    def squared_residual(self, rows: FloatArray, residual: FloatArray, sign: float) -> float:
+    @property
+    def covariances(self) -> Sequence[FloatArray]:
+        """The covariance of the one part."""
+        return [self.covariance]
+
+    def spread(self, rows: FloatArray) -> FloatArray:
+        """Return the (n,) variances of linear functions (n, D) of the weights."""
+        return np.asarray((self.gain(rows) * rows).sum(axis=1))
+
+    def spread_without(self, rows: FloatArray, precision: FloatArray) -> FloatArray:
+        """Return the variances (n,) of functions that were learned with this precision (n,), each if it were not.
+
+        With s the present variance and w the precision, s / (1 - w s).
+        """
+        own = self.spread(rows)
+        return np.asarray(own / np.maximum(1.0 - precision * own, LEAST_LEFT))
+
+    def squared_residual(
+        self, rows: FloatArray, residual: FloatArray, sign: float, tails: FloatArray | None = None
+    ) -> float:
         """Return the squared residual in units of its predictive variance, with noise of variance 1.
 
-        `sign` is 1 before the rows (n, D) are learned, and -1 while the belief still holds them.
+        `sign` is 1 before the rows (n, D) are learned, and -1 while the belief still holds them; `tails` (n,) are
+        factors of the squares.
         """
         system = sign * (rows @ self.covariance @ rows.T)
         system[np.diag_indices_from(system)] += 1.0
         half = np.linalg.solve(np.linalg.cholesky(system), residual)
-        return float(half @ half)
+        return float(half @ half if tails is None else half @ (tails * half))
 
     def condition(self, rows: FloatArray, residual: FloatArray, variance: FloatArray) -> None:
         """Learn n noisy linear observations at once (the matrix inversion lemma, n x n to solve).

@@ -2,14 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import TypeAlias
+
 import numpy as np
 
 from bandit.domain import FloatArray, IntArray
 from bandit.models.block_gaussian import weight_belief
 from bandit.models.rates_of_change import RatesOfChange
+from bandit.models.tail_weights import MEDIAN_DEVIATION, tail_weights
 
 LINEAR_BLOCK = 128
 """Observations learned at once: the n x n system stays small beside the D x D covariance."""
+
+
+MAX_REWEIGHTINGS = 20
+"""Most rounds in which the robust weights of observations that are learned at once are found."""
+
+REWEIGHTED = 1e-3
+"""Largest change of a robust weight at which the rounds end."""
+
+
+LinearSnapshot: TypeAlias = tuple[FloatArray, Sequence[FloatArray], float, float]
+"""A belief's mean, the covariances of its parts, and the shape and rate of the noise."""
 
 
 class BayesianLinear:
@@ -46,16 +61,24 @@ class BayesianLinear:
         self.shape = shape + kept * (self.shape - shape)
         self.rate = rate + kept * (self.rate - rate)
 
-    def update(self, rows: FloatArray, y: FloatArray, times: FloatArray | None = None) -> None:
+    def update(
+        self, rows: FloatArray, y: FloatArray, times: FloatArray | None = None, tails: FloatArray | None = None
+    ) -> None:
         """Learn n observations: rows (n, D), y (n,), as often as `times` (n,) above 0 says, once by default.
 
         An observation that is learned s times counts as s equal ones: the sums that the belief depends on are the same
-        as those of one row and y times sqrt(s), and the shape grows by s / 2.
+        as those of one row and y times sqrt(s), and the shape grows by s / 2. `tails` (n,) in (0, 1] are robust weights
+        (`tail_weights`): an observation of weight w has noise of variance 1 / w for the weights, and adds w times its
+        weighted squared residual to the noise (Huber's proposal 2: Huber 1964, "Robust estimation of a location
+        parameter"), so that one far away adds nothing.
         """
         if times is not None:
             root = np.sqrt(times)
-            self.update(root[:, None] * rows, root * y)
+            self.update(root[:, None] * rows, root * y, tails=tails)
             self.shape += 0.5 * (float(times.sum()) - len(y))
+            return
+        if tails is not None:
+            self._weighted(rows, y, tails, 1.0)
             return
         for start in range(0, len(y), LINEAR_BLOCK):
             block, observed = rows[start : start + LINEAR_BLOCK], y[start : start + LINEAR_BLOCK]
@@ -66,12 +89,17 @@ class BayesianLinear:
             self.shape += 0.5 * len(observed)
             self.weights.condition(block, residual, np.ones(len(observed)))
 
-    def retract(self, rows: FloatArray, y: FloatArray, times: FloatArray | None = None) -> None:
-        """Remove observations that were learned before, exactly; `times` as they were learned."""
+    def retract(
+        self, rows: FloatArray, y: FloatArray, times: FloatArray | None = None, tails: FloatArray | None = None
+    ) -> None:
+        """Remove observations that were learned before, exactly; `times` and `tails` as they were learned."""
         if times is not None:
             root = np.sqrt(times)
-            self.retract(root[:, None] * rows, root * y)
+            self.retract(root[:, None] * rows, root * y, tails=tails)
             self.shape -= 0.5 * (float(times.sum()) - len(y))
+            return
+        if tails is not None:
+            self._weighted(rows, y, tails, -1.0)
             return
         for start in range(0, len(y), LINEAR_BLOCK):
             block, observed = rows[start : start + LINEAR_BLOCK], y[start : start + LINEAR_BLOCK]
@@ -83,3 +111,61 @@ class BayesianLinear:
             self.rate = max(self.rate - learned, 0.5 * self._start[1])
             self.shape -= 0.5 * len(observed)
             self.weights.downdate(block, residual, np.ones(len(observed)))
+
+    def _weighted(self, rows: FloatArray, y: FloatArray, tails: FloatArray, sign: float) -> None:
+        """Learn observations of robust weights (sign 1) or remove them (sign -1)."""
+        root = np.sqrt(tails)
+        rows, y = root[:, None] * rows, root * y
+        change = self.weights.condition if sign > 0.0 else self.weights.downdate
+        for start in range(0, len(y), LINEAR_BLOCK):
+            part = slice(start, start + LINEAR_BLOCK)
+            residual = y[part] - rows[part] @ self.weights.mean
+            added = 0.5 * self.weights.squared_residual(rows[part], residual, sign, tails[part])
+            # What a weighted observation added depends on the others then learned: a rate of 0 is never reached.
+            self.rate = max(self.rate + sign * added, 0.1 * self.rate)
+            self.shape = max(self.shape + sign * 0.5 * len(residual), 1.0)
+            change(rows[part], residual, np.ones(len(residual)))
+
+    def predictive_squares(self, rows: FloatArray, y: FloatArray) -> FloatArray:
+        """Return the squared distances (n,) of new observations from their predictions, in predictive variances."""
+        leverage = self.weights.spread(rows)
+        return np.asarray((y - rows @ self.weights.mean) ** 2 / (self.noise * (1.0 + leverage)))
+
+    def left_out_squares(self, rows: FloatArray, y: FloatArray, tails: FloatArray) -> FloatArray:
+        """Return `predictive_squares` (n,) of learned observations of these robust weights as if each were left out.
+
+        With h its leverage without it and w its weight, the residual without it is the present one x (1 + w h) (Cook &
+        Weisberg 1982, "Residuals and influence in regression").
+        """
+        leverage = self.weights.spread_without(rows, tails)
+        residual = (y - rows @ self.weights.mean) * (1.0 + tails * leverage)
+        return np.asarray(residual**2 / (self.noise * (1.0 + leverage)))
+
+    def snapshot(self) -> LinearSnapshot:
+        """Return a copy of the belief, for `reset_to`."""
+        return self.weights.mean.copy(), [part.copy() for part in self.weights.covariances], self.shape, self.rate
+
+    def reset_to(self, snapshot: LinearSnapshot) -> None:
+        """Return to an earlier belief."""
+        mean, covariances, self.shape, self.rate = snapshot
+        self.weights.assign_parts(mean.copy(), [part.copy() for part in covariances])
+
+    def joint_tails(self, rows: FloatArray, y: FloatArray) -> FloatArray:
+        """Return the robust weights (n,) of observations that are learned at once, at their joint fixed point.
+
+        Iteratively reweighted: from the median of y, each round learns all with the present weights, and weighs each by
+        its distance from what the others predict.
+        """
+        start = self.snapshot()
+        middle = float(np.median(y))
+        spread = MEDIAN_DEVIATION * float(np.median(np.abs(y - middle)))
+        squares = ((y - middle) / spread) ** 2 if spread > 0.0 else self.predictive_squares(rows, y)
+        tails = tail_weights(squares)
+        for _ in range(MAX_REWEIGHTINGS):
+            self.update(rows, y, tails=tails)
+            found = tail_weights(self.left_out_squares(rows, y, tails))
+            self.reset_to(start)
+            change, tails = float(np.abs(found - tails).max(initial=0.0)), found
+            if change < REWEIGHTED:
+                break
+        return tails

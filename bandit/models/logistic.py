@@ -65,6 +65,22 @@ class BayesianLogistic:
             part = slice(start, start + block)
             self._learn(rows[part], y[part], share[part], shift[part])
 
+    def update_shared(
+        self, rows: FloatArray, y: FloatArray, weight: FloatArray, offset: FloatArray, extra: FloatArray
+    ) -> tuple[FloatArray, FloatArray]:
+        """Learn n outcomes at once whose scores have a part of their own beside `row @ w`.
+
+        `offset` (n,) is the mean of that part and `extra` (n, n) its covariance between the outcomes. Returns, for the
+        same update of the part: the dual vector (n,), by which covariances move the means, and the information (n, n)
+        of the outcomes, inverse(1 / curvature + covariance of the scores).
+        """
+        if len(y) == 1:
+            dual, information = self._learn_one(
+                rows[0], float(y[0]), float(weight[0]), float(offset[0]), float(extra[0, 0])
+            )
+            return np.array([dual]), np.array([[information]])
+        return self._learn(rows, y, weight, offset, extra)
+
     def restate(self, rows: FloatArray, change: FloatArray) -> None:
         """Replace the responses of outcomes learned before; `change` is weight x (new y - old y), (n,).
 
@@ -146,11 +162,13 @@ class BayesianLogistic:
             direction = scaled + (float(residual @ scaled) / length) * direction
         belief.mean = belief.mean + _bounded(step, prior)
 
-    def _learn_one(self, row: FloatArray, y: float, weight: float, offset: float) -> None:
+    def _learn_one(
+        self, row: FloatArray, y: float, weight: float, offset: float, extra: float = 0.0
+    ) -> tuple[float, float]:
         """Learn one outcome, O(D^2): the mode lies on a line, so that Newton's method needs scalars only."""
         belief = self.weights
         gain = belief.gain_one(row)
-        spread = float(gain @ row)
+        spread = float(gain @ row) + extra
         start = float(row @ belief.mean) + offset
         if self.rates is not None and self.rates.watches:
             self.rates.see_one(row, gain, y, weight, offset, _sigmoid(start), float(belief.mean[0]))
@@ -167,14 +185,23 @@ class BayesianLogistic:
                 dual = 0.5 * (low + high)
         p = _sigmoid(start + spread * dual)
         curvature = max(weight * p * (1.0 - p), 1e-12)
+        information = curvature / (1.0 + curvature * spread)
         belief.mean += dual * gain
-        belief.observe_one(row, gain, curvature / (1.0 + curvature * spread), 1.0 / curvature)
+        belief.observe_one(row, gain, information, 1.0 / curvature + extra)
+        return dual, information
 
-    def _learn(self, rows: FloatArray, y: FloatArray, weight: FloatArray, offset: FloatArray) -> None:
-        """Learn n outcomes at once: the mode in the space of the outcomes, n x n, then the covariance."""
+    def _learn(
+        self, rows: FloatArray, y: FloatArray, weight: FloatArray, offset: FloatArray, extra: FloatArray | None = None
+    ) -> tuple[FloatArray, FloatArray]:
+        """Learn n outcomes at once: the mode in the space of the outcomes, n x n, then the covariance.
+
+        Without `extra` the information is not computed: (n, 0).
+        """
         belief = self.weights
         gain = belief.gain(rows)
         kernel = gain @ rows.T
+        if extra is not None:
+            kernel += extra
         start = rows @ belief.mean + offset
         if self.rates is not None and self.rates.watches:
             self.rates.see(rows, gain, y, weight, offset, start, float(belief.mean[0]))
@@ -186,7 +213,14 @@ class BayesianLogistic:
         factor = np.asarray(np.linalg.cholesky(system))
         half = solve_triangular(factor, root[:, None] * gain, lower=True, check_finite=False)
         belief.mean += dual @ gain
-        belief.observe(half, root[:, None] * rows, factor, np.ones(len(y)))
+        noise = np.ones(len(y))
+        if extra is not None and belief.draws is not None:
+            noise = np.asarray(np.linalg.cholesky(np.diag(noise) + root[:, None] * extra * root))
+        belief.observe(half, root[:, None] * rows, factor, noise)
+        if extra is None:
+            return dual, np.empty((len(y), 0))
+        share = solve_triangular(factor, np.diag(root), lower=True, check_finite=False)
+        return dual, np.asarray(share.T @ share)
 
     @staticmethod
     def _mode(kernel: FloatArray, start: FloatArray, y: FloatArray, weight: FloatArray) -> FloatArray:

@@ -40,10 +40,23 @@ class WeightBelief(Protocol):
     def gain_one(self, row: FloatArray) -> FloatArray:
         """Return covariance @ row, (D,)."""
 
-    def squared_residual(self, rows: FloatArray, residual: FloatArray, sign: float) -> float:
+    @property
+    def covariances(self) -> Sequence[FloatArray]:
+        """The covariance of each of the `parts`."""
+
+    def spread(self, rows: FloatArray) -> FloatArray:
+        """Return the (n,) variances of linear functions (n, D) of the weights."""
+
+    def spread_without(self, rows: FloatArray, precision: FloatArray) -> FloatArray:
+        """Return the variances (n,) of functions that were learned with this precision (n,), each if it were not."""
+
+    def squared_residual(
+        self, rows: FloatArray, residual: FloatArray, sign: float, tails: FloatArray | None = None
+    ) -> float:
         """Return the squared residual in units of its predictive variance, with noise of variance 1.
 
-        `sign` is 1 before the rows (n, D) are learned, and -1 while the belief still holds them.
+        `sign` is 1 before the rows (n, D) are learned, and -1 while the belief still holds them; `tails` (n,) are
+        factors of the squares.
         """
 
     def draw(self, draws: int, width: float, rng: Generator) -> FloatArray:

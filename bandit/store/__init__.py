@@ -3,6 +3,7 @@
 from bandit.store.catalogue_translation import CatalogueTranslation, ContextDecoder, OfferMap
 from bandit.store.database_file import file_size, wal_path
 from bandit.store.decision_batches import whole_batches
+from bandit.store.learning.due_outcomes import DueCriterion
 from bandit.store.learning.ledger import state_hash
 from bandit.store.learning.records import DueColumns, PolicyStep, Snapshot
 from bandit.store.log import StoreLog
@@ -49,6 +50,7 @@ __all__ = [
     "DecisionRows",
     "DeletionTarget",
     "DueColumns",
+    "DueCriterion",
     "EventColumns",
     "EventCounts",
     "EventReceipt",

@@ -157,16 +157,19 @@ class Connection:
             raise
         return opened
 
-    def transaction(self) -> AbstractContextManager[None]:
-        """Write all or nothing; an inner transaction is a savepoint of the outer one."""
-        return _Transaction(self)
+    def transaction(self, wait: float | None = None) -> AbstractContextManager[None]:
+        """Write all or nothing; an inner transaction is a savepoint of the outer one.
 
-    def begin(self) -> None:
+        `wait` is the longest wait, in seconds, for the lock of another connection, by default the lock timeout.
+        """
+        return _Transaction(self, wait)
+
+    def begin(self, wait: float | None) -> None:
         """Begin a transaction, or a savepoint inside one; the caller has the lock."""
         if self._depth:
             self.raw.execute("SAVEPOINT inner_one")
         else:
-            self._begin_immediate()
+            self._begin_immediate(self._lock_timeout if wait is None else min(wait, self._lock_timeout))
         self._depth += 1
 
     def commit(self) -> None:
@@ -208,8 +211,8 @@ class Connection:
             raise_store_error(self.path, fault)
             raise
 
-    def _begin_immediate(self) -> None:
-        """Take SQLite's write lock, waiting for it up to the lock timeout.
+    def _begin_immediate(self, timeout: float) -> None:
+        """Take SQLite's write lock, waiting for it up to `timeout` seconds.
 
         SQLite's own busy handler retries after ever longer pauses, up to 0.1 s: with many writers one of them may wait
         for seconds while others come and go. Here the pauses are about as long as a transaction takes.
@@ -223,7 +226,7 @@ class Connection:
                     raw.execute("BEGIN IMMEDIATE")
                 except sqlite3.OperationalError as fault:
                     now = time.monotonic()
-                    deadline = deadline or now + self._lock_timeout
+                    deadline = deadline or now + timeout
                     if not is_busy(fault) or now >= deadline:
                         raise
                     # Jitter of the clock's last digits keeps two waiting writers from retrying in step.
@@ -239,16 +242,17 @@ class Connection:
 class _Transaction(AbstractContextManager[None]):
     """A transaction as a class: a context manager made of a generator costs as much as the begin and the commit."""
 
-    __slots__ = ("_connection",)
+    __slots__ = ("_connection", "_wait")
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, wait: float | None) -> None:
         self._connection = connection
+        self._wait = wait
 
     def __enter__(self) -> None:
         connection = self._connection
         connection.lock.acquire()
         try:
-            connection.begin()
+            connection.begin(self._wait)
         except BaseException as fault:
             connection.lock.release()
             raise_store_error(connection.path, fault)

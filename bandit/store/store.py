@@ -119,10 +119,12 @@ class Store:
         mine = self._connection
         connection = Connection(mine.path, mine.durability, mine.busy_timeout, read_only=mine.read_only)
         try:
-            return Store(connection, self.customers.on(connection))
+            other = Store(connection, self.customers.on(connection))
         except BaseException:
             connection.close()
             raise
+        other.ledger.share_delays(self.ledger)
+        return other
 
     def writer(self) -> SpooledWriter:
         """Return a writer that spools decisions and events beside the database while it cannot be written."""
@@ -157,9 +159,12 @@ class Store:
         """Whether the store was opened for reading only."""
         return self._connection.read_only
 
-    def transaction(self) -> AbstractContextManager[None]:
-        """Write everything inside or nothing; transactions may be nested."""
-        return self._connection.transaction()
+    def transaction(self, wait: float | None = None) -> AbstractContextManager[None]:
+        """Write everything inside or nothing; transactions may be nested.
+
+        `wait` is the longest wait, in seconds, for the lock of another connection, by default `busy_timeout`.
+        """
+        return self._connection.transaction(wait)
 
     def one_state(self) -> AbstractContextManager[object]:
         """Read inside from one state of the database, whatever others write meanwhile; other threads wait."""

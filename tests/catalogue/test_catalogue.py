@@ -162,6 +162,11 @@ BAD_CATALOGUES = {
     "numeric fact with values": (lambda m: m["context"]["recency"].update(values=["1"]), "only a categorical"),
     "half a scale": (lambda m: m["context"]["recency"].update(center=1.0), "both center and scale"),
     "scale of 0": (lambda m: m["context"]["recency"].update(center=1.0, scale=0.0), "scale above 0"),
+    "transform of a yes or no": (
+        lambda m: m["context"]["loyal"].update(transform="log"),
+        "has a transform",
+    ),
+    "unknown transform": (lambda m: m["context"]["recency"].update(transform="root"), "transform"),
     "fact with the name of a setting": (lambda m: m["context"].update(undeclared={"type": "boolean"}), "undeclared"),
     "fact with a space": (lambda m: m["context"].update({"days since": {"type": "numeric"}}), "underscores"),
     "every offer forbidden": (lambda m: m["rules"].append({"forbid": {"gift": ["none", "tote"]}}), "no legal offer"),

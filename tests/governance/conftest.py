@@ -3,6 +3,7 @@
 import numpy as np
 
 import bandit
+from bandit.learning.carry_source import policy_at_newest
 from bandit.store import Store
 from bandit.store.spool.file import Spool
 from bandit.store.spool.records import spooled_decisions
@@ -81,7 +82,9 @@ def traces(stored):
 
 
 def newest_state(store, policy_id=1):
-    return store.ledger.snapshot(policy_id, newest=True).state
+    """The state after the newest step, which is folded from the newest snapshot."""
+    (row,) = [row for row in store.catalogues.policies() if row.id == policy_id]
+    return policy_at_newest(store, row).policy.dumps()
 
 
 def served_log(path, catalogue, policy, rounds=2):

@@ -37,6 +37,7 @@ from bandit.encoding.column_keys import (
     translated,
 )
 from bandit.models.belief_transfer import TransferredBelief, recall, settled, transfer
+from bandit.models.tail_weights import ANY_OFFER_NUMBER
 from bandit.policies.state import pack
 from bandit.policies.thompson.belief_source import BeliefSource, SourceModel, option_matrix, weight_matrix
 from bandit.policies.thompson.new_options import NEW_OPTION_CHANCE, NewOptionStart, new_option_start
@@ -135,7 +136,7 @@ def _carried_starts(target: ThompsonSampling, sources: Sequence[BeliefSource]) -
 def _load(target: ThompsonSampling, sources: Sequence[BeliefSource], starts: FloatArray) -> None:
     """Load into the target the state that the sources give it, with these prior means of option columns."""
     first = sources[0].policy.online
-    scales = first.fact_scales.translated(sources[0].names)
+    scales = first.fact_scales.translated(sources[0].names, target.online.default_transform)
     meta, arrays = first.clock | scales.to_meta(), dict[str, NDArray[np.generic]]()
     if starts.any():
         arrays["starts"] = starts
@@ -174,6 +175,8 @@ def _model_state(
     meta, arrays = newest.state()
     dropped = {*newest.model.weights.state(), *RATES_OF_WEIGHTS}
     kept = {name: array for name, array in arrays.items() if name not in dropped}
+    if "tail_offer" in kept:  # offers have other numbers in the target's catalogue
+        kept["tail_offer"] = np.full_like(kept["tail_offer"], ANY_OFFER_NUMBER)
     return meta, kept | {
         "active": model.active,
         "mean": mean,

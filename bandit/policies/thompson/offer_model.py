@@ -22,11 +22,14 @@ from bandit.models.arrays import Float32Array
 from bandit.models.belief_transfer import TransferredBelief, settled
 from bandit.models.block_gaussian import BlockGaussian
 from bandit.models.gaussian import Gaussian
+from bandit.models.joint_customers import CustomerOutcomes
 from bandit.models.logistic import LOGISTIC_BLOCK
 from bandit.models.moving_draws import MovingDraws
 from bandit.models.prior import Prior
 from bandit.models.rates_of_change import RatesOfChange
 from bandit.models.shared_design import SharedDesign, WeightDraws
+from bandit.models.tail_weights import RememberedWeights, tail_weights
+from bandit.policies.thompson.amount_fit import TrainingBatch, TrainingBatches, fit_amounts
 from bandit.policies.thompson.cross_learning import CrossLearning
 from bandit.policies.thompson.fact_blocks import FULL_WEIGHTS, context_blocks
 from bandit.policies.thompson.methods import LearningMethods
@@ -44,6 +47,9 @@ FIRST_ESTIMATE = 100
 ESTIMATE_EVERY = 1.25
 """... and then each time their number has grown by this factor, but not more often than every 100."""
 
+QUICK_WEIGHTS = 1_000
+"""Most weights with which learning one outcome, which takes time by their square, takes no longer than a decision."""
+
 FIRST_BLOCK = 500
 """Most outcomes that an untrained model learns at once, at their exact mode."""
 
@@ -60,12 +66,6 @@ RATES_PART = "rates/"
 
 RATES_OF_WEIGHTS = tuple(RATES_PART + name for name in ("means", "looser", "sums", "evidence"))
 """Those of the arrays that are of these weights, in this order."""
-
-TrainingBatches = Callable[[], Iterable[tuple[FloatArray, IntArray, FloatArray, FloatArray, FloatArray | None]]]
-"""Yields the same (context columns (n, d), offers, responses or amounts, weights, times) at every call, in batches.
-
-Weights (n,) are those of age, and `times` (n,) how many outcomes each stands for, None where each is one.
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,15 +123,21 @@ class OfferModel:
             groups += cross_groups()
         self.design = self._design(len(active))
         self.prior = Prior(groups, self._labels(active, self.design), self._center(self.design))
+        self._start_model()
+        self._next_estimate = FIRST_ESTIMATE
+
+    def _start_model(self) -> None:
+        """Start from the prior over the present weights."""
         make = BayesianLogistic if self.kind == "response" else BayesianLinear
-        blocks = self._blocks(active, self.design)
+        blocks = self._blocks(self.active, self.design)
         self.model: BayesianLogistic | BayesianLinear = make(self.prior.center, self.prior.variance, blocks=blocks)
         if self._draws is not None:
             self._draws.stale = True
             self.model.weights.draws = self._draws
         if self.methods.memories:
             self.model.rates = RatesOfChange(contrasts=not self._declared_half_life)
-        self._next_estimate = FIRST_ESTIMATE
+        # Not for raw rewards: where most are 0, the few that are not are no outliers.
+        self.remembered = RememberedWeights() if self.methods.robust and self.kind == "revenue" else None
 
     def _design(self, n_context: int) -> SharedDesign:
         targets = None if self.crosses is None else self.crosses.crosses.target
@@ -146,15 +152,27 @@ class OfferModel:
 
     def _blocks(self, active: IntArray, design: SharedDesign) -> IntArray | None:
         """Return the (D,) blocks in which the covariance is held, None where it is held whole."""
-        if not self.methods.blocks or design.size <= FULL_WEIGHTS:
+        if not self.methods.blocks or design.first_cross <= FULL_WEIGHTS:
             return None
         return design.blocks(context_blocks(self.encoder)[active])
+
+    @property
+    def _searched_crosses(self) -> CrossLearning | None:
+        """Where more crosses are looked for: nowhere where the covariance is held in blocks."""
+        return self.crosses if isinstance(self.model.weights, Gaussian) else None
 
     def _slices(self, n: int) -> Iterator[slice]:
         """Yield parts of n outcomes; those of very many weights are not held all at once."""
         at_once = max(1, n) if isinstance(self.model.weights, Gaussian) else ROWS_HELD
         for start in range(0, n, at_once):
             yield slice(start, min(n, start + at_once))
+
+    def _parts(self, batches: TrainingBatches) -> Iterator[TrainingBatch]:
+        """Yield the batches in such parts."""
+        for contexts, offer, y, weight, times in batches():
+            for part in self._slices(len(offer)):
+                counted = None if times is None else times[part]
+                yield contexts[part], offer[part], y[part], weight[part], counted
 
     def _center(self, design: SharedDesign) -> FloatArray:
         mean = np.zeros(design.size)
@@ -172,26 +190,33 @@ class OfferModel:
         y: FloatArray,
         weight: FloatArray | None = None,
         offset: FloatArray | None = None,
+        own: CustomerOutcomes | None = None,
     ) -> None:
         """Learn n outcomes: all context columns (n, d), offers (n,), responses of 0 and 1 or amounts (n,).
 
         `weight` (n,) above 0 counts an outcome as a part of one, or as several: for amounts a whole outcome as several
-        only. `offset` (n,) is a fixed part of the score, for responses only. The prior's variances are estimated after
-        fixed numbers of outcomes, however these are batched.
+        only. `offset` (n,) is a fixed part of the score, for responses only; with `own` the outcomes' residuals are
+        shared with the customers' own effects instead, which are learned too. The prior's variances are estimated
+        after fixed numbers of outcomes, however these are batched.
         """
         start, n = 0, len(offer)
         while start < n:
             pause = self._next_estimate
             if self.n_learned < BINNED_EFFECTS_FROM:
                 pause = min(pause, BINNED_EFFECTS_FROM)
-            if self.crosses is not None:
-                pause = min(pause, self.crosses.due)
+            searched = self._searched_crosses
+            if searched is not None:
+                pause = min(pause, searched.due)
             stop = min(n, start + (max(1, pause - self.n_learned) if self.n_learned else FIRST_BLOCK))
             self.activate(contexts[start:stop])
             stop = start + next(self._slices(stop - start)).stop
             part = slice(start, stop)
             rows = self._rows(contexts[part], offer[part])
-            if isinstance(self.model, BayesianLogistic):
+            shift = np.zeros(stop - start) if offset is None else offset[part]
+            if isinstance(self.model, BayesianLogistic) and own is not None:
+                share = None if weight is None else weight[part]
+                shift = self._learn_jointly(self.model, rows, y[part], share, own, start)
+            elif isinstance(self.model, BayesianLogistic):
                 self.model.update(
                     rows,
                     y[part],
@@ -200,24 +225,29 @@ class OfferModel:
                     LOGISTIC_BLOCK if self.n_learned else FIRST_BLOCK,
                 )
             else:
-                self.model.update(rows, self._scaled(y[part]), None if weight is None else weight[part])
-            if self.crosses is not None:
-                shift, share = (np.zeros(n) if offset is None else offset), (np.ones(n) if weight is None else weight)
-                self.crosses.sample.add(contexts[part], offer[part], self._scaled(y[part]), share[part], shift[part])
+                tails = self._tails(rows, offer[part], y[part])
+                self.model.update(rows, self._scaled(y[part]), None if weight is None else weight[part], tails)
+            if searched is not None:
+                counted = np.ones(stop - start) if weight is None else weight[part]
+                searched.sample.add(contexts[part], offer[part], self._scaled(y[part]), counted, shift)
             self.n_learned += stop - start
             start = stop
             if self.n_learned >= self._next_estimate:
                 self._estimate_prior()
                 self.n_estimates += 1
+                if own is not None:
+                    own.effects.estimate()
                 self._next_estimate = max(int(self.n_learned * ESTIMATE_EVERY), self.n_learned + FIRST_ESTIMATE)
-            if self.crosses is not None and self.crosses.is_due(self.n_learned):
-                self._find_crosses(self.crosses)
+            if searched is not None and searched.is_due(self.n_learned):
+                self._find_crosses(searched)
 
     def _find_crosses(self, crosses: CrossLearning) -> bool:
         """Admit the crosses that the outcomes show; return whether there are any."""
-        first = len(weight_groups(self.kind, self.encoder))
+        first, belief = len(weight_groups(self.kind, self.encoder)), self.model.weights
+        if not isinstance(belief, Gaussian):
+            return False
         found = crosses.find(
-            self.model.weights,
+            belief,
             self.design,
             self.active,
             self._noise,
@@ -232,9 +262,9 @@ class OfferModel:
         # The overlap of old and new columns is of a sample: the covariance is made one that outcomes can give.
         whole = TransferredBelief(found.mean, found.covariance, np.ones(len(found.mean), dtype=np.bool_))
         whole = settled(whole, self.prior.variance)
-        self.model.weights.assign(whole.mean, whole.covariance)
+        belief.assign(whole.mean, whole.covariance)
         if self.model.rates is not None:
-            self.model.rates.restart(self.model.weights, self.prior.variance)
+            self.model.rates.restart(belief, self.prior.variance)
         return True
 
     def _estimate_prior(self) -> None:
@@ -248,6 +278,41 @@ class OfferModel:
         """Move the belief by the rates of change that are known of it; without the method `memories`, nothing."""
         if self.model.rates is not None:
             self.model.rates.pass_time(days, self.model.weights, self.prior, self.n_learned, self._noise)
+
+    def _tails(self, rows: FloatArray, offer: IntArray, y: FloatArray) -> FloatArray | None:
+        """Return the robust weights of new amounts (n,), and remember those below 1; None where all are 1."""
+        if self.remembered is None or not isinstance(self.model, BayesianLinear):
+            return None
+        scaled = self._scaled(y)
+        if self.n_learned:
+            tails = tail_weights(self.model.predictive_squares(rows, scaled))
+        else:
+            tails = self.model.joint_tails(rows, scaled)
+        self.remembered.add(offer, y, tails)
+        return None if (tails == 1.0).all() else tails
+
+    def _learn_jointly(
+        self,
+        model: BayesianLogistic,
+        rows: FloatArray,
+        y: FloatArray,
+        weight: FloatArray | None,
+        own: CustomerOutcomes,
+        first: int,
+    ) -> FloatArray:
+        """Learn the responses of `rows`, which begin at `first` in `own`, in blocks, and their customers' effects.
+
+        Return what these added to each score (n,) before it was learned.
+        """
+        offset = np.empty(len(y))
+        share = np.ones(len(y)) if weight is None else weight
+        block = LOGISTIC_BLOCK if self.n_learned else FIRST_BLOCK
+        for start in range(0, len(y), block):
+            part = slice(start, start + block)
+            there = own.block(first + start, first + min(start + block, len(y)))
+            offset[part] = there.offset
+            there.learn(*model.update_shared(rows[part], y[part], share[part], there.offset, there.covariance))
+        return offset
 
     def restate(
         self,
@@ -278,7 +343,16 @@ class OfferModel:
         if len(offer) and isinstance(self.model, BayesianLinear):
             for part in self._slices(len(offer)):
                 rows, counted = self._rows(contexts[part], offer[part]), None if weight is None else weight[part]
-                self.model.retract(rows, self._scaled(previous_y[part]), counted)
+                tails = None if self.remembered is None else self.remembered.take(offer[part], previous_y[part])
+                self.model.retract(rows, self._scaled(previous_y[part]), counted, tails)
+
+    def is_quick(self, n: int) -> bool:
+        """Whether learning n outcomes estimates no variances, and each costs little."""
+        return n == 0 or (self.n_learned + n < self._next_estimate and self.design.size <= QUICK_WEIGHTS)
+
+    def shared(self) -> Iterator[object]:
+        """Yield the parts that no update changes."""
+        yield from (self.design, self._pairs, self._owner, self.methods, self.prior.groups)
 
     def decay(self, kept: float) -> None:
         """Move the belief towards the prior, keeping a share of what was learned."""
@@ -300,8 +374,8 @@ class OfferModel:
             active &= self.encoder.context_group != BINNED_GROUP
         self._reset(np.flatnonzero(active).astype(np.int64))
         self._fit_weights(batches, passes, progress)
-        if self.crosses is not None:
-            self._fit_crosses(self.crosses, batches, passes, progress)
+        if self._searched_crosses is not None:
+            self._fit_crosses(self._searched_crosses, batches, passes, progress)
         self.n_learned = n
         after = n + FIRST_ESTIMATE if n >= FIRST_ESTIMATE else 0
         self._next_estimate = max(FIRST_ESTIMATE, int(n * ESTIMATE_EVERY), after)
@@ -325,27 +399,23 @@ class OfferModel:
         if isinstance(self.model, BayesianLogistic):
             self.model.fit(lambda: self._weighted_rows(batches, progress), self.prior, passes)
         else:
-            self.model = BayesianLinear(self.prior.center, self.prior.variance)
-            n = 0
-            for contexts, offer, y, weight, times in batches():
-                n += len(offer)
-                root = np.sqrt(weight)  # an outcome of weight w is one whose noise is 1 / sqrt(w) as large
-                for part in self._slices(len(offer)):
-                    rows = root[part, None] * self._rows(contexts[part], offer[part])
-                    amounts, counted = root[part] * self._scaled(y[part]), None if times is None else times[part]
-                    self.model.update(rows, amounts, counted)
-            if n >= FIRST_ESTIMATE:
-                self.prior.estimate(self.model.weights, self._noise, rounds=10)
+            self._start_model()
+            n = sum(len(offer) for _, offer, _, _, _ in batches())
+            fit_amounts(self.model, lambda: self._parts(batches), self._rows, self._scaled, self.remembered)
+            if n < FIRST_ESTIMATE:
+                return
+            self.prior.estimate(self.model.weights, self._noise, rounds=10)
+            if not isinstance(self.model.weights, Gaussian):  # blocks follow another prior each by itself
+                self._start_model()
+                fit_amounts(self.model, lambda: self._parts(batches), self._rows, self._scaled, self.remembered)
 
     def _weighted_rows(
         self, batches: TrainingBatches, progress: Callable[[], None] | None
     ) -> Iterable[tuple[FloatArray, FloatArray, FloatArray]]:
         if progress is not None:
             progress()
-        for contexts, offer, y, weight, times in batches():
-            counted = weight if times is None else weight * times
-            for part in self._slices(len(offer)):
-                yield self._rows(contexts[part], offer[part]), y[part], counted[part]
+        for contexts, offer, y, weight, times in self._parts(batches):
+            yield self._rows(contexts, offer), y, weight if times is None else weight * times
 
     # -- prediction ------------------------------------------------------------------------------------------------
 
@@ -353,6 +423,12 @@ class OfferModel:
         """Return the (n,) scores of one offer a row at the belief's mean."""
         mean = self.model.weights.mean
         parts = [self._rows(contexts[part], offer[part]) @ mean for part in self._slices(len(offer))]
+        return np.concatenate([np.zeros(0), *parts])
+
+    def score_variances(self, contexts: FloatArray, offer: IntArray) -> FloatArray:
+        """Return the (n,) variances of the scores of one offer a row."""
+        weights = self.model.weights
+        parts = [weights.spread(self._rows(contexts[part], offer[part])) for part in self._slices(len(offer))]
         return np.concatenate([np.zeros(0), *parts])
 
     def mean_scores(self, contexts: FloatArray, customer_effects: FloatArray | None = None) -> FloatArray:
@@ -454,6 +530,7 @@ class OfferModel:
             "variances": self.prior.variances,
             **({} if weights.draws is None else weights.draws.state()),
             **({} if self.crosses is None else self.crosses.state()),
+            **({} if self.remembered is None else self.remembered.state()),
         }
         if self.model.rates is not None:
             meta["rates"], parts = self.model.rates.state()
@@ -472,6 +549,7 @@ class OfferModel:
             self.crosses.restore(arrays)
             self.design = self._design(len(active))
             self.prior = self.prior.grown(self._labels(active, self.design), self._center(self.design))
+            self._start_model()
         if variances.shape != self.prior.variances.shape or not (variances > 0.0).all():
             raise ValueError("its prior is of other offers")
         if not np.isfinite(variances).all():
@@ -493,6 +571,8 @@ class OfferModel:
                 name.removeprefix(RATES_PART): array for name, array in arrays.items() if name.startswith(RATES_PART)
             }
             self.model.rates.restore(rates, parts, self.model.weights, self.prior.variance)
+        if self.remembered is not None:
+            self.remembered = RememberedWeights.restored(arrays)
 
 
 def _number(meta: Mapping[str, object], key: str) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,8 +13,10 @@ from bandit.domain import FloatArray, Log, LoggedBatch, Outcomes, Progress
 from bandit.encoding.binned_effects import BinnedEffects, fit_binned_effects
 from bandit.encoding.encoder import Encoder
 from bandit.encoding.scales import UNKNOWN_SCALE, FactScale, ScaleMoments, declared_scales, fit_scales
+from bandit.encoding.shapes import FactShape, Transform, ValueSample, fit_shapes, transform_of
 from bandit.errors import CatalogueError, InputError, PolicyError
 from bandit.models.moving_draws import MovingDraws
+from bandit.models.tail_weights import without_tails
 from bandit.policies.state import parts_of
 from bandit.policies.thompson.fact_scales import FactScales
 from bandit.policies.thompson.methods import LearningMethods
@@ -65,6 +67,7 @@ class OnlineLearning:
         self._moved_until: int | None = None
         self._starts: FloatArray | None = None
         self._unscaled: dict[str, ScaleMoments] = {}
+        self._sampled: dict[str, ValueSample] = {}
         self.version = 0
         self.belief = self._new_belief(declared_scales(catalogue), AmountScale(self._default_center()))
         has_numeric = any(fact.kind == "numeric" for fact in catalogue.facts.values())
@@ -77,8 +80,9 @@ class OnlineLearning:
         scales: Mapping[str, FactScale],
         amount_scale: AmountScale,
         binned_effects: Mapping[str, BinnedEffects] | None = None,
+        shapes: Mapping[str, FactShape] | None = None,
     ) -> RewardBelief:
-        encoder = Encoder(self.catalogue, scales, self._pairs, binned_effects)
+        encoder = Encoder(self.catalogue, scales, self._pairs, binned_effects, shapes)
         return self._belief(encoder, amount_scale, self._starts)
 
     def _belief(self, encoder: Encoder, amount_scale: AmountScale, starts: FloatArray | None) -> RewardBelief:
@@ -122,6 +126,21 @@ class OnlineLearning:
             self._learn(outcomes)
         self.belief.settle()
 
+    def is_quick(self, outcomes: Outcomes) -> bool:
+        """Whether `update` with these outcomes fits no scales, estimates no variances and lets nothing decay."""
+        n = len(outcomes)
+        if self._warmup is not None:
+            n_kept = WARMUP_OUTCOMES - self._warmup.room
+            if n >= next(mark for mark in SCALES_FITTED_AT if mark > n_kept) - n_kept:
+                return False
+        return not self._decay_is_due(outcomes) and self.belief.is_quick(outcomes)
+
+    def shared(self) -> Iterator[object]:
+        """Yield the parts that no update changes, so that a copy may share them."""
+        yield from (self.catalogue, self.methods, *self.belief.shared())
+        if self._warmup is not None:
+            yield from self._warmup.batches
+
     def _learn_again(self, kept: Outcomes) -> None:
         """Fit the scales to all outcomes kept, and learn these from the prior: their joint mode, however batched."""
         self.belief = self._belief_scaled_to(kept)
@@ -129,9 +148,10 @@ class OnlineLearning:
         self._learn(kept)
 
     def _belief_scaled_to(self, kept: Outcomes) -> RewardBelief:
-        scales = fit_scales(self.catalogue, kept.contexts)
-        effects = fit_binned_effects(self.catalogue, kept.contexts, scales)
-        return self._new_belief(scales, self._amount_scale(kept), effects)
+        shapes = fit_shapes(self.catalogue, kept.contexts, self.default_transform)
+        scales = fit_scales(self.catalogue, kept.contexts, shapes)
+        effects = fit_binned_effects(self.catalogue, kept.contexts, scales, shapes)
+        return self._new_belief(scales, self._amount_scale(kept), effects, shapes)
 
     def _learn(self, outcomes: Outcomes) -> None:
         if self._moved_until is None or not self.methods.memories or not len(outcomes.time):
@@ -148,19 +168,28 @@ class OnlineLearning:
 
     def _learn_part(self, outcomes: Outcomes) -> None:
         self._decay(outcomes)
-        if self._unscaled:
+        if self._unscaled or self._sampled:
             self._scale(outcomes)
         self.belief.learn(outcomes)
 
     def _scale(self, outcomes: Outcomes) -> None:
         """Count the values of facts that have no scale, and fix the scale of those of which there are enough."""
+        encoder = self.belief.encoder
+        for name, sample in list(self._sampled.items()):
+            column = np.asarray(outcomes.contexts.columns[name], dtype=np.float64)
+            seen = self._sampled[name] = sample.with_values(column[~np.isnan(column)])
+            if seen.is_complete:
+                del self._sampled[name]
+                shape, encoder.scales[name] = seen.fit(transform_of(self.catalogue.facts[name], self.default_transform))
+                if shape is not None:
+                    encoder.shapes[name] = shape
         for name, moments in list(self._unscaled.items()):
             column = np.asarray(outcomes.contexts.columns[name], dtype=np.float64)
             known = moments.with_values(column[~np.isnan(column)])
             self._unscaled[name] = known
             if known.scale != UNKNOWN_SCALE:
                 del self._unscaled[name]
-                self.belief.encoder.scales[name] = known.scale
+                encoder.scales[name] = known.scale
 
     def _decay(self, outcomes: Outcomes) -> None:
         """Decay the belief by the time passed since the last step, 0.5^(time / half-life), once it is a full step."""
@@ -169,10 +198,22 @@ class OnlineLearning:
         newest = int(outcomes.time.max())
         if self._decayed_until is None:
             self._decayed_until = newest
-        kept = float(0.5 ** (max(0, newest - self._decayed_until) / self._half_life))
-        if kept <= 1.0 - DECAY_STEP:
+        if self._decay_is_due(outcomes):
+            kept = self._share_kept(newest)
             self._decayed_until = newest
             self.belief.decay(kept)
+
+    def _decay_is_due(self, outcomes: Outcomes) -> bool:
+        """Whether a full step of decay has passed at the newest of these outcomes."""
+        if self._half_life is None or self._decayed_until is None or not len(outcomes.time):
+            return False
+        return self._share_kept(int(outcomes.time.max())) <= 1.0 - DECAY_STEP
+
+    def _share_kept(self, newest: int) -> float:
+        """Return the share of what was learned that is left at a time."""
+        if self._half_life is None or self._decayed_until is None:
+            return 1.0
+        return float(0.5 ** (max(0, newest - self._decayed_until) / self._half_life))
 
     def fit(self, log: Log, progress: Progress | None) -> None:
         """Learn a whole log at once, replacing what was learned before; InputError for an empty log.
@@ -183,7 +224,7 @@ class OnlineLearning:
         if not log.n:
             raise InputError("the log has no decisions; fit a policy on a log that has some")
         first = next(iter(log.batches(SCALE_ROWS))).outcomes()
-        self._starts, self._unscaled = None, {}
+        self._starts, self._unscaled, self._sampled = None, {}, {}
         self.belief = self._belief_scaled_to(first)
         self._warmup = None
         self.version += 1
@@ -235,6 +276,8 @@ class OnlineLearning:
             amounts = np.log(kept.revenue[has_revenue(kept.revenue, kept.converted)])
         if not len(amounts):
             return AmountScale(self._default_center())
+        if self.methods.robust and self.catalogue.objective.kind != "reward":
+            amounts = without_tails(amounts)
         spread = float(amounts.std())
         # One or two amounts give a center but no spread.
         return AmountScale(float(amounts.mean()), spread if len(amounts) > 2 and spread > 0.0 else 1.0)
@@ -242,11 +285,17 @@ class OnlineLearning:
     # -- what is taken over ----------------------------------------------------------------------------------------
 
     @property
+    def default_transform(self) -> Transform:
+        """The transform of numeric facts for which the catalogue declares none."""
+        return "auto" if self.methods.shapes else "none"
+
+    @property
     def fact_scales(self) -> FactScales:
         """The scales of numeric facts that are in use."""
         encoder = self.belief.encoder
-        scales = {name: scale for name, scale in encoder.scales.items() if name not in self._unscaled}
-        return FactScales(scales, encoder.binned_effects, self._unscaled)
+        unknown = {*self._unscaled, *self._sampled}
+        scales = {name: scale for name, scale in encoder.scales.items() if name not in unknown}
+        return FactScales(scales, encoder.binned_effects, self._unscaled, encoder.shapes, self._sampled)
 
     @property
     def starts(self) -> FloatArray | None:
@@ -261,7 +310,7 @@ class OnlineLearning:
 
     def untrained_belief(self, scales: FactScales, starts: FloatArray | None) -> RewardBelief:
         """Return an untrained belief of these settings with other scales and prior means of option columns."""
-        encoder = Encoder(self.catalogue, scales.by_fact, self._pairs, scales.binned_effects)
+        encoder = Encoder(self.catalogue, scales.by_fact, self._pairs, scales.binned_effects, scales.shapes)
         return self._belief(encoder, AmountScale(), starts)
 
     # -- state -----------------------------------------------------------------------------------------------------
@@ -292,11 +341,11 @@ class OnlineLearning:
             moved = meta.get("moved")
             fresh._moved_until = None if moved is None else int(str(moved))
         known = FactScales.from_meta(meta)
-        if not known.unscaled.keys() <= self.catalogue.facts.keys():
+        if not {*known.unscaled, *known.sampled, *known.shapes} <= self.catalogue.facts.keys():
             raise ValueError("its facts without a scale are of another context")
         fresh._starts = _starts_of(arrays, 1 + len(self.belief.encoder.offers.main_names))
-        fresh._unscaled = dict(known.unscaled)
-        fresh.belief = fresh._new_belief(known.by_fact, AmountScale(), known.binned_effects)
+        fresh._unscaled, fresh._sampled = dict(known.unscaled), dict(known.sampled)
+        fresh.belief = fresh._new_belief(known.by_fact, AmountScale(), known.binned_effects, known.shapes)
         fresh.belief.restore(meta, arrays)
         fresh.version = int(str(meta["version"]))
         fresh._decayed_until = None if meta["faded"] is None else int(str(meta["faded"]))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -257,6 +259,23 @@ class ThompsonSampling:
         """Learn outcomes, new ones and corrections of those learned before."""
         self._samples = {}
         self._learning.update(outcomes)
+
+    def copy(self) -> ThompsonSampling:
+        """Return a policy with the same state, which changes no more with this one; what never changes is shared."""
+        known = {id(each): each for each in (self.catalogue, self.methods, self._search, *self._learning.shared())}
+        # A set of draws is never changed, and other threads may add one at this very moment.
+        memo: dict[int, Any] = {**known, id(self._samples): dict(self._samples)}
+        effects = self._learning.belief.customer_effects
+        if effects is not None:
+            memo |= effects.copied_names()
+        return copy.deepcopy(self, memo)
+
+    def is_quick(self, outcomes: Outcomes) -> bool:
+        """Whether `update` with these outcomes only adds them to the belief: no estimate of a prior, no fit of scales.
+
+        Above QUICK_WEIGHTS weights no update is quick.
+        """
+        return self._learning.is_quick(outcomes)
 
     def fit(self, log: Log, progress: Progress | None = None) -> None:
         """Learn a whole log at once, to convergence, replacing what was learned before: a warm start.

@@ -17,6 +17,7 @@ from bandit.domain import BoolArray, Contexts, FloatArray, IntArray, Log, Logged
 from bandit.encoding.encoder import Encoder
 from bandit.models.arrays import Float32Array
 from bandit.models.customer_effects import CustomerEffects
+from bandit.models.joint_customers import CustomerOutcomes, JointCustomerEffects
 from bandit.models.moving_draws import MovingDraws
 from bandit.models.search_bounds import MAX_LOG_REVENUE
 from bandit.models.shared_design import WeightDraws
@@ -96,7 +97,10 @@ class RewardBelief:
         owner = np.concatenate([[0], encoder.offers.owner + 1]).astype(np.int64)
         deviation = np.full(int(owner.max()) + 1, CUSTOMER_DEVIATION)
         # A raw reward has no logit that customers' effects could be added to.
-        self.customer_effects = CustomerEffects(owner, deviation) if personal and not self._raw_reward else None
+        self.customer_effects: CustomerEffects | None = None
+        if personal and not self._raw_reward:
+            make = JointCustomerEffects if self.methods.joint else CustomerEffects
+            self.customer_effects = make(owner, deviation)
 
     # -- prediction ------------------------------------------------------------------------------------------------
 
@@ -169,6 +173,22 @@ class RewardBelief:
         np.minimum(exponent, MAX_LOG_REVENUE, out=exponent)
         return np.exp(exponent, out=exponent)
 
+    def shared(self) -> Iterator[object]:
+        """Yield the parts that no update changes, so that a copy may share them."""
+        encoder = self.encoder
+        yield from (self.catalogue, self.methods, self.constraints, encoder.offers)
+        yield from (encoder.context_names, encoder.context_groups, encoder.binned_effects, *encoder.scales.values())
+        for model in self.models().values():
+            yield from model.shared()
+
+    def is_quick(self, outcomes: Outcomes) -> bool:
+        """Whether learning outcomes only adds them: no variances are estimated, and the weights are not too many."""
+        if not self.main.is_quick(len(outcomes)):
+            return False
+        if self.amount is None:
+            return True
+        return self.amount.is_quick(int(np.count_nonzero(has_revenue(outcomes.revenue, outcomes.converted))))
+
     # -- learning --------------------------------------------------------------------------------------------------
 
     def learn(self, outcomes: Outcomes) -> None:
@@ -201,11 +221,18 @@ class RewardBelief:
         weight, times = outcomes.previous.weights, outcomes.batch.stands_for
         weight = weight if times is None else weight * times
         counted = weight if not self._raw_reward else times
-        offer = outcomes.offer[rows]
-        self.main.restate(matrix[rows], offer, previous_y[rows], y[rows], None if counted is None else counted[rows])
+        matrix, offer, change = matrix[rows], outcomes.offer[rows], (y - previous_y)[rows]
+        part = None if counted is None else counted[rows]
         if self.customer_effects is not None and len(outcomes.contexts.customers):
-            columns = self.main.design.columns[offer]
-            self.customer_effects.restate(outcomes.contexts.customers[rows], columns, (weight * (y - previous_y))[rows])
+            customers, columns = outcomes.contexts.customers[rows], self.main.design.columns[offer]
+            if isinstance(self.customer_effects, JointCustomerEffects):
+                score = self.main.scores(matrix, offer) + self.customer_effects.offset(customers, columns)
+                curvature = weight[rows] * expit(score) * expit(-score)
+                variance = self.main.score_variances(matrix, offer)
+                share, own_share = self.customer_effects.shares(customers, columns, curvature, variance)
+                part, columns = weight[rows] * share, columns * own_share
+            self.customer_effects.restate(customers, columns, weight[rows] * change)
+        self.main.restate(matrix, offer, previous_y[rows], y[rows], part)
 
     def _learn_new(self, matrix: FloatArray, outcomes: Outcomes, y: FloatArray, weight: FloatArray) -> None:
         """Learn responses (or raw rewards), for the population and for each customer."""
@@ -217,6 +244,10 @@ class RewardBelief:
             self.main.learn(matrix, outcomes.offer, y, outcomes.batch.stands_for if self._raw_reward else weight)
             return
         columns = self.main.design.columns[outcomes.offer]
+        if isinstance(self.customer_effects, JointCustomerEffects):
+            own = CustomerOutcomes.of(self.customer_effects, customers, columns)
+            self.main.learn(matrix, outcomes.offer, y, weight, own=own)
+            return
         self.main.activate(matrix)
         score, offset = self.main.scores(matrix, outcomes.offer), self.customer_effects.offset(customers, columns)
         self.customer_effects.learn(customers, columns, score, y, weight)

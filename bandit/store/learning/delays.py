@@ -49,6 +49,19 @@ class Delays:
         self._connection = connection
         self._cache: dict[tuple[str, int, str | None], tuple[int, IntArray]] = {}
 
+    def share(self, other: Delays) -> None:
+        """Use the estimates of another connection to the same store, and give it those that are made here."""
+        self._cache = other._cache
+
+    def known_levels(
+        self, objective_event: str, window: int, activation: str | None, now: int
+    ) -> tuple[int, ...] | None:
+        """Return the latest times of decisions that are at each level by now, None where that is to be estimated."""
+        cached = self._cache.get((objective_event, window, activation))
+        if cached is None or abs(now - cached[0]) * _ESTIMATES_PER_WINDOW >= window:
+            return None
+        return tuple((now - cached[1]).tolist())
+
     def level_ages(self, objective_event: str, window: int, now: int, activation: str | None = None) -> IntArray:
         """Return the (L,) ages in microseconds at which a decision reaches the levels of `conversion_delay.LEVELS`.
 

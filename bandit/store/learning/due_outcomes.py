@@ -8,12 +8,20 @@ from typing import TYPE_CHECKING
 import msgspec
 import numpy as np
 
-from bandit.domain import BoolArray, FloatArray, IntArray
+from bandit.domain import BoolArray, FloatArray, IntArray, ObjectArray
 from bandit.store.learning.conversion_delay import LEVEL_WEIGHTS
 from bandit.store.learning.delays import Delays
-from bandit.store.learning.due_scan import INITIAL_WATERMARK, MAX_CANDIDATES, candidates, is_large, load_scan_state
+from bandit.store.learning.due_scan import (
+    INITIAL_WATERMARK,
+    MAX_CANDIDATES,
+    candidates,
+    few_candidates,
+    is_large,
+    load_scan_state,
+    save_scan_state,
+)
 from bandit.store.learning.records import DueColumns, DueScan, Watermark
-from bandit.store.records import Activation
+from bandit.store.records import Activation, object_array
 
 if TYPE_CHECKING:
     import sqlite3
@@ -23,10 +31,17 @@ if TYPE_CHECKING:
     from bandit.store.tables.decision_reader import DecisionReader
 
 _LAST_LEARNED = """
-SELECT l.seq, l.weight, l.converted, l.revenue, l.value
-FROM json_each(:seqs) j CROSS JOIN learned l ON l.policy_id = :policy_id AND l.seq = j.value
-WHERE l.step = (SELECT MAX(m.step) FROM learned m WHERE m.policy_id = :policy_id AND m.seq = j.value)
+SELECT d.time, d.grp, COALESCE(l.weight, 0.0), COALESCE(l.converted, 0), COALESCE(l.revenue, 0.0),
+    COALESCE(l.value, 0.0)
+FROM json_each(:seqs) j CROSS JOIN decisions d ON d.seq = j.value
+LEFT JOIN learned l ON l.policy_id = :policy_id AND l.seq = d.seq
+    AND l.step = (SELECT MAX(m.step) FROM learned m WHERE m.policy_id = :policy_id AND m.seq = d.seq)
+ORDER BY d.seq
 """
+
+KEPT_IN_MEMORY = 256
+"""Rows of the log that a watermark in memory may be ahead of the stored one: what a new reader looks at twice, so that
+a step that learns one outcome need not write how far it looked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +70,10 @@ class DueCriterion:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Learned:
-    """What was last learned of n decisions; a weight of 0 stands for nothing."""
+    """The times and groups of n decisions, and what was last learned of each; a weight of 0 stands for nothing."""
 
+    time: IntArray
+    group: ObjectArray
     weight: FloatArray
     converted: BoolArray
     revenue: FloatArray
@@ -69,62 +86,93 @@ class DueOutcomes:
     def __init__(self, connection: Connection, reader: DecisionReader) -> None:
         self._connection = connection
         self._reader = reader
-        self._delays = Delays(connection)
-        # The target of a scan that found nothing is cached here and not stored, so that asking never writes.
-        self._idle: dict[int, tuple[tuple[str, ScanState | None], Watermark]] = {}
-        connection.on_rollback(self._idle.clear)
+        self.delays = Delays(connection)
+        # How far a policy has looked, where it is further than what is stored, with the stored state that this follows:
+        # the target of a scan that found nothing, so that asking never writes, or that found a few outcomes.
+        self._ahead: dict[int, tuple[tuple[str, ScanState | None], Watermark]] = {}
+        connection.on_rollback(self._ahead.clear)
 
     def next(self, policy_id: int, criterion: DueCriterion, now: int, limit: int) -> DueColumns:
         """Return the next due outcomes of a policy by decision number, at most `limit`."""
         text, window = criterion.to_json(), criterion.window
         with self._connection.reading() as raw:
             while True:
-                state = load_scan_state(raw, policy_id, text)
+                state, last = load_scan_state(raw, policy_id, text)
                 levels = INITIAL_WATERMARK.levels
                 if not criterion.counts_at_once:
-                    ages = self._delays.level_ages(criterion.objective_event, window, now, criterion.activation)
+                    ages = self.delays.level_ages(criterion.objective_event, window, now, criterion.activation)
                     levels = tuple((now - ages).tolist())
-                scan, resumed = self._start_scan(raw, policy_id, text, state, now - window - 1, levels)
+                scan = self._start_scan(policy_id, text, state, Watermark(*last, now - window - 1, levels))
+                resumed = scan.resumed
                 parts: list[DueColumns] = []
                 missing, walks, ahead = limit, is_large(scan), limit
-                while missing > 0:
+                while missing > 0 and not scan.complete:
                     seqs = candidates(raw, scan, ahead, walks=walks)
-                    ahead = min(2 * ahead, max(limit, MAX_CANDIDATES))
                     if not len(seqs):
                         scan = replace(scan, complete=True)
                         break
                     part = self._due_among(raw, policy_id, seqs, criterion, now, scan.target.levels, missing)
                     full = len(part) == missing
-                    scan = replace(scan, position=int((part.decisions.seq if full else seqs)[-1]))
+                    position = int((part.decisions.seq if full else seqs)[-1])
+                    # Fewer than were asked for are the last ones.
+                    scan = replace(scan, position=position, complete=len(seqs) < ahead and position == seqs[-1])
+                    ahead = min(2 * ahead, max(limit, MAX_CANDIDATES))
                     missing -= len(part)
                     parts += [part] if len(part) else []
                 if parts or not scan.complete:
                     return replace(DueColumns.concat(parts), scan=scan)
-                self._idle[policy_id] = ((text, state), scan.target)
+                self._ahead[policy_id] = ((text, state), scan.target)
                 if not resumed:
                     return replace(self._none(criterion), scan=scan)
                 # The rest of a resumed scan had nothing due: continue with what came since it was started.
 
-    def _start_scan(
-        self,
-        raw: sqlite3.Connection,
-        policy_id: int,
-        criterion: str,
-        state: ScanState | None,
-        settled: int,
-        levels: tuple[int, ...],
-    ) -> tuple[DueScan, bool]:
-        """Return the unfinished scan, or else a new one up to now, and whether it is an unfinished one."""
+    def few(self, policy_id: int, criterion: DueCriterion, now: int, limit: int) -> DueColumns | None:
+        """Return all due outcomes of a policy, or None where it takes longer than a decision does to find them.
+
+        So it is where `limit` or more decisions or events are new or have grown old enough, in the midst of a scan, and
+        where the conversion delay is to be estimated anew.
+        """
+        text = criterion.to_json()
+        with self._connection.reading() as raw:
+            state, last = load_scan_state(raw, policy_id, text)
+            levels: tuple[int, ...] | None = INITIAL_WATERMARK.levels
+            if not criterion.counts_at_once:
+                key = criterion.objective_event, criterion.window, criterion.activation
+                levels = self.delays.known_levels(*key, now)
+            if levels is None:
+                return None
+            scan = self._start_scan(policy_id, text, state, Watermark(*last, now - criterion.window - 1, levels))
+            if scan.resumed or scan.start == INITIAL_WATERMARK or scan.n_new >= limit:
+                return None
+            seqs = few_candidates(raw, scan, limit)
+            if len(seqs) >= limit:
+                return None
+            scan = replace(scan, complete=True)
+            due = self._due_among(raw, policy_id, seqs, criterion, now, levels, limit) if len(seqs) else None
+        if due is None or not len(due):
+            self._ahead[policy_id] = ((text, state), scan.target)
+            return replace(self._none(criterion) if due is None else due, scan=scan)
+        return replace(due, scan=scan)
+
+    def learned(self, raw: sqlite3.Connection, policy_id: int, scan: DueScan) -> None:
+        """Note in the transaction that writes a step how far its scan has come: in memory where it is only little."""
+        state, _ = load_scan_state(raw, policy_id, scan.criterion)
+        if state is not None and state[2] is None and scan.complete:
+            new = scan.target.seq - state[0].seq + scan.target.event - state[0].event
+            if 0 <= new < KEPT_IN_MEMORY:
+                self._ahead[policy_id] = ((scan.criterion, state), scan.target)
+                return
+        save_scan_state(raw, policy_id, scan)
+
+    def _start_scan(self, policy_id: int, criterion: str, state: ScanState | None, target: Watermark) -> DueScan:
+        """Return the unfinished scan, or else a new one up to the target."""
         start = INITIAL_WATERMARK if state is None else state[0]
-        idle = self._idle.get(policy_id)
-        if idle is not None and idle[0] == (criterion, state):
-            start = idle[1]
+        ahead = self._ahead.get(policy_id)
+        if ahead is not None and ahead[0] == (criterion, state):
+            start = ahead[1]
         elif state is not None and state[2] is not None:
-            return DueScan(criterion, start, state[1], state[2], complete=False), True
-        last = raw.execute(
-            "SELECT (SELECT COALESCE(MAX(id), 0) FROM events), (SELECT COALESCE(MAX(seq), 0) FROM decisions)"
-        ).fetchone()
-        return DueScan(criterion, start, Watermark(last[0], last[1], settled, levels), 0, complete=False), False
+            return DueScan(criterion, start, state[1], state[2], complete=False, resumed=True)
+        return DueScan(criterion, start, target, 0, complete=False)
 
     def _due_among(
         self,
@@ -140,7 +188,7 @@ class DueOutcomes:
         event, window = criterion.objective_event, criterion.window
         current = self._reader.outcomes(seqs, event, window)
         previous = _last_learned(raw, policy_id, seqs)
-        time = self._reader.times(seqs)
+        time = previous.time
         settled = current.converted | current.closed | (time + window < now)
         if criterion.counts_at_once:
             settled |= current.valued
@@ -155,12 +203,12 @@ class DueOutcomes:
         )
         due = (weight > previous.weight) | (is_update & changed)
         if criterion.silent:
-            due &= ~np.isin(self._reader.groups(seqs), criterion.silent)
+            due &= ~np.isin(previous.group, criterion.silent)
         if criterion.activation is not None and due.any():
             due[due] = self._reader.activated(seqs[due], Activation(criterion.activation, window))
         rows = np.flatnonzero(due)[:limit]
         return DueColumns(
-            self._reader.by_seq(seqs[rows], event, window),
+            self._reader.by_seq(seqs[rows], event, window, outcomes=current.take(rows)),
             weight[rows],
             is_update[rows],
             previous.weight[rows],
@@ -168,6 +216,7 @@ class DueOutcomes:
             previous.revenue[rows],
             previous.value[rows],
             None,
+            bool((current.n_counted == current.n_events).all()),
         )
 
     def _none(self, criterion: DueCriterion) -> DueColumns:
@@ -179,15 +228,14 @@ class DueOutcomes:
 
 def _last_learned(raw: sqlite3.Connection, policy_id: int, seqs: IntArray) -> _Learned:
     """Return what the policy last learned of each decision; the (n,) numbers ascend."""
-    n = len(seqs)
-    weight, converted, revenue, value = np.zeros(n), np.zeros(n, np.bool_), np.zeros(n), np.zeros(n)
     text = msgspec.json.encode(seqs.tolist()).decode()
     rows = raw.execute(_LAST_LEARNED, {"seqs": text, "policy_id": policy_id}).fetchall()
-    if rows:
-        columns = list(zip(*rows, strict=True))
-        places = np.searchsorted(seqs, np.array(columns[0], dtype=np.int64))
-        weight[places] = columns[1]
-        converted[places] = np.array(columns[2], dtype=np.bool_)
-        revenue[places] = columns[3]
-        value[places] = columns[4]
-    return _Learned(weight, converted, revenue, value)
+    time, group, weight, converted, revenue, value = zip(*rows, strict=True) if rows else ((),) * 6
+    return _Learned(
+        np.array(time, dtype=np.int64),
+        object_array(group),
+        np.array(weight, dtype=np.float64),
+        np.array(converted, dtype=np.bool_),
+        np.array(revenue, dtype=np.float64),
+        np.array(value, dtype=np.float64),
+    )

@@ -48,6 +48,7 @@ ScanState = tuple[Watermark, Watermark, int | None]
 """The watermark, the target of an unfinished scan and its position; None without an unfinished scan."""
 
 # A unary plus keeps SQLite from using an index for that term: each part is a range of its own.
+_TIMES = "SELECT seq FROM decisions WHERE time > :time{0} AND time <= :to_time{0} AND +seq <= :to_seq"
 _REACHED = """
 SELECT seq FROM decisions WHERE time > :time{0} AND time <= :to_time{0} AND +seq > :position AND +seq <= :to_seq
 UNION
@@ -60,43 +61,70 @@ SELECT seq FROM decisions WHERE seq > MAX(:seq, :position) AND seq <= :to_seq AN
 ORDER BY seq LIMIT :limit
 """  # noqa: S608 - put together once, of constants
 
+# The same, with at most so many rows of each part: no part is read to its end only to learn that it is long.
+_FEW = f"""
+SELECT seq FROM events NOT INDEXED WHERE id > :event AND +seq <= :to_seq
+UNION
+{"".join(f"SELECT * FROM ({_TIMES.format(place)} LIMIT :limit) UNION " for place in range(len(LEVELS) + 1))}
+SELECT seq FROM decisions WHERE seq > :seq AND seq <= :to_seq AND +time <= :to_first
+ORDER BY seq LIMIT :limit
+"""  # noqa: S608 - put together once, of constants
+
 _WALK = "SELECT seq FROM decisions WHERE seq > :position AND seq <= :to_seq ORDER BY seq LIMIT :limit"
 
 
 def is_large(scan: DueScan) -> bool:
     """Say whether to walk the decisions in order, which costs less where much of the log is new."""
-    new = scan.target.seq - scan.start.seq + scan.target.event - scan.start.event
-    return scan.start == INITIAL_WATERMARK or new > max(scan.target.seq // 4, MAX_CANDIDATES)
+    return scan.start == INITIAL_WATERMARK or scan.n_new > max(scan.target.seq // 4, MAX_CANDIDATES)
 
 
 def candidates(raw: sqlite3.Connection, scan: DueScan, limit: int, *, walks: bool) -> IntArray:
     """Return the numbers of the next decisions that may be due, at most `limit`; none at the end of the scan."""
-    start, target = scan.start, scan.target
-    times, to_times = (start.time, *start.levels), (target.time, *target.levels)
-    rows = raw.execute(
-        _WALK if walks else _CHANGED,
-        {
-            "event": start.event,
-            "seq": start.seq,
-            "to_seq": target.seq,
-            "to_first": max(to_times),
-            "position": scan.position,
-            "limit": limit,
-            **{f"time{place}": time for place, time in enumerate(times)},
-            **{f"to_time{place}": time for place, time in enumerate(to_times)},
-        },
-    ).fetchall()
+    values = _bounds(scan) | {"position": scan.position, "limit": limit}
+    rows = raw.execute(_WALK if walks else _CHANGED, values).fetchall()
     return np.array(rows, dtype=np.int64).reshape(-1)
 
 
-def load_scan_state(raw: sqlite3.Connection, policy_id: int, criterion: str) -> ScanState | None:
-    """Return a policy's watermark and unfinished scan; None before the first scan and after a change of criterion."""
-    row = raw.execute(
-        "SELECT event, seq, time, levels, COALESCE(to_event, 0), COALESCE(to_seq, 0), COALESCE(to_time, 0), to_levels, "
-        "position FROM learning_reach WHERE policy_id = ? AND criterion = ?",
-        (policy_id, criterion),
-    ).fetchone()
-    return None if row is None else (_watermark(*row[:4]), _watermark(*row[4:8]), row[8])
+def few_candidates(raw: sqlite3.Connection, scan: DueScan, limit: int) -> IntArray:
+    """Return the numbers of all decisions that may be due, or the first `limit` of them; for a scan at its start."""
+    rows = raw.execute(_FEW, _bounds(scan) | {"limit": limit}).fetchall()
+    return np.array(rows, dtype=np.int64).reshape(-1)
+
+
+def _bounds(scan: DueScan) -> dict[str, int]:
+    """Return the parameters of the statements that find candidates."""
+    start, target = scan.start, scan.target
+    times, to_times = (start.time, *start.levels), (target.time, *target.levels)
+    return {
+        "event": start.event,
+        "seq": start.seq,
+        "to_seq": target.seq,
+        "to_first": max(to_times),
+        **{f"time{place}": time for place, time in enumerate(times)},
+        **{f"to_time{place}": time for place, time in enumerate(to_times)},
+    }
+
+
+_STATE = """
+SELECT (SELECT COALESCE(MAX(id), 0) FROM events), (SELECT COALESCE(MAX(seq), 0) FROM decisions),
+    r.event, r.seq, r.time, r.levels, COALESCE(r.to_event, 0), COALESCE(r.to_seq, 0), COALESCE(r.to_time, 0),
+    r.to_levels, r.position
+FROM (SELECT 1) LEFT JOIN learning_reach r ON r.policy_id = ? AND r.criterion = ?
+"""
+
+
+def load_scan_state(
+    raw: sqlite3.Connection, policy_id: int, criterion: str
+) -> tuple[ScanState | None, tuple[int, int]]:
+    """Return a policy's watermark and unfinished scan, and the last numbers of events and decisions.
+
+    The first is None before the first scan and after a change of criterion.
+    """
+    last_event, last_seq, *state = raw.execute(_STATE, (policy_id, criterion)).fetchone()
+    last = int(last_event), int(last_seq)
+    if state[0] is None:
+        return None, last
+    return (_watermark(*state[:4]), _watermark(*state[4:8]), state[8]), last
 
 
 def save_scan_state(raw: sqlite3.Connection, policy_id: int, scan: DueScan) -> None:

@@ -13,7 +13,6 @@ import numpy as np
 from bandit.domain import BoolArray, FloatArray
 from bandit.errors import StoreError
 from bandit.store.learning.due_outcomes import DueCriterion, DueOutcomes
-from bandit.store.learning.due_scan import save_scan_state
 from bandit.store.learning.records import DueColumns, PolicyStep, Snapshot
 
 if TYPE_CHECKING:
@@ -57,6 +56,14 @@ class Ledger:
         self._connection = connection
         self._reader = reader
         self._due = DueOutcomes(connection, reader)
+
+    def share_delays(self, other: Ledger) -> None:
+        """Use the estimates of the conversion delay that another connection to the same store has made."""
+        self._due.delays.share(other._due.delays)
+
+    def few_due(self, policy_id: int, criterion: DueCriterion, now: int, limit: int) -> DueColumns | None:
+        """Return what `due` returns if it is less than `limit` and found at once, else None."""
+        return self._due.few(policy_id, criterion, now, limit)
 
     def due(
         self,
@@ -103,7 +110,7 @@ class Ledger:
             if rows is not None:
                 raw.executemany(_INSERT, _learned_rows(policy_id, step, rows))
                 if rows.scan is not None:
-                    save_scan_state(raw, policy_id, rows.scan)
+                    self._due.learned(raw, policy_id, rows.scan)
             if snapshot is not None:
                 raw.execute(
                     "DELETE FROM snapshots WHERE policy_id = ?1 AND step > 0 "

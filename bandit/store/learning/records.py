@@ -34,13 +34,27 @@ class Watermark:
 
 @dataclass(frozen=True, slots=True)
 class DueScan:
-    """One pass of a policy over what is new, from `start` to `target`, done up to the decision `position`."""
+    """One pass of a policy over what is new, from `start` to `target`, done up to the decision `position`.
+
+    A `resumed` scan was begun by an earlier step, so that the log may go on after its target.
+    """
 
     criterion: str
     start: Watermark
     target: Watermark
     position: int
     complete: bool
+    resumed: bool = False
+
+    @property
+    def is_last(self) -> bool:
+        """Whether the log had nothing more to look at when the scan was begun."""
+        return self.complete and not self.resumed
+
+    @property
+    def n_new(self) -> int:
+        """The number of decisions and events from the start to the target."""
+        return self.target.seq - self.start.seq + self.target.event - self.start.event
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -48,7 +62,8 @@ class DueColumns:
     """n decisions whose outcomes are due for learning, with what was learned of each before.
 
     `weight` is the known part of an outcome and `previous_weight` the part learned before, as in `Outcomes`. `scan` is
-    to be returned with `Ledger.record_step`.
+    to be returned with `Ledger.record_step`. `all_count` says that every event of these decisions is a conversion or
+    "closed" within the window; where it is False, some may be others.
     """
 
     decisions: DecisionColumns
@@ -59,6 +74,7 @@ class DueColumns:
     previous_revenue: FloatArray
     previous_value: FloatArray
     scan: DueScan | None
+    all_count: bool = False
 
     def __len__(self) -> int:
         return len(self.decisions)

@@ -97,7 +97,8 @@ SELECT e.seq,
     SUM(e.time BETWEEN d.time AND d.time + :window AND (e.revenue IS NOT NULL OR e.reward IS NOT NULL)),
     MAX(e.event = 'closed'),
     COUNT(*),
-    MAX(e.id)
+    MAX(e.id),
+    SUM(e.time BETWEEN d.time AND d.time + :window AND e.event IN (:event, 'closed'))
 FROM events e CROSS JOIN decisions d ON d.seq = e.seq
 WHERE e.seq IN (SELECT value FROM json_each(:seqs))
     AND NOT EXISTS (SELECT 1 FROM events n WHERE n.corrects = e.id)
@@ -107,7 +108,10 @@ GROUP BY e.seq ORDER BY e.seq
 
 @dataclass(frozen=True, slots=True, eq=False)
 class StoredOutcomes:
-    """The outcomes of n decisions; `valued` is true where some counted event has a revenue or a reward."""
+    """The outcomes of n decisions; `valued` is true where some counted event has a revenue or a reward.
+
+    `n_counted` of the `n_events` are conversions or "closed", within the window.
+    """
 
     converted: BoolArray
     revenue: FloatArray
@@ -116,6 +120,11 @@ class StoredOutcomes:
     closed: BoolArray
     n_events: IntArray
     last_event_id: IntArray
+    n_counted: IntArray
+
+    def take(self, rows: IntArray) -> StoredOutcomes:
+        """Return the chosen rows."""
+        return StoredOutcomes(*(getattr(self, name)[rows] for name in StoredOutcomes.__slots__))
 
 
 _EVERYTHING = Where()
@@ -153,12 +162,18 @@ class DecisionReader:
             return self._with_outcomes(rows, objective_event, window)
 
     def by_seq(
-        self, seqs: IntArray, objective_event: str, window: int, *, probabilities: bool = False
+        self,
+        seqs: IntArray,
+        objective_event: str,
+        window: int,
+        *,
+        probabilities: bool = False,
+        outcomes: StoredOutcomes | None = None,
     ) -> DecisionColumns:
-        """Return the decisions with these numbers, which must ascend."""
+        """Return the decisions with these numbers, which must ascend; `outcomes` where they have been read already."""
         with self._connection.reading() as raw:
             parameters = {"seqs": _json(seqs), "probabilities": probabilities}
-            return self._with_outcomes(raw.execute(_BY_SEQ, parameters).fetchall(), objective_event, window)
+            return self._with_outcomes(raw.execute(_BY_SEQ, parameters).fetchall(), objective_event, window, outcomes)
 
     def of_customer(self, key: str) -> IntArray:
         """Return the numbers of a customer's decisions, in order; the customer is given in stored form."""
@@ -259,7 +274,7 @@ class DecisionReader:
         """Return the outcomes of the decisions with these ascending numbers, from their events within `window`."""
         with self._connection.reading() as raw:
             rows = raw.execute(_OUTCOMES, {"seqs": _json(seqs), "event": objective_event, "window": window}).fetchall()
-        columns = list(zip(*rows, strict=True)) or [()] * 9
+        columns = list(zip(*rows, strict=True)) or [()] * 10
         places = np.searchsorted(seqs, np.array(columns[0], dtype=np.int64))
 
         def spread(place: int) -> IntArray:
@@ -281,6 +296,7 @@ class DecisionReader:
             closed=spread(6) > 0,
             n_events=spread(7),
             last_event_id=spread(8),
+            n_counted=spread(9),
         )
 
     def times(self, seqs: IntArray) -> IntArray:
@@ -327,17 +343,21 @@ class DecisionReader:
             current=np.array(columns[8], dtype=np.bool_),
         )
 
-    def _with_outcomes(self, rows: Sequence[tuple[object, ...]], event: str, window: int) -> DecisionColumns:
+    def _with_outcomes(
+        self, rows: Sequence[tuple[object, ...]], event: str, window: int, known: StoredOutcomes | None = None
+    ) -> DecisionColumns:
         """Return the rows as columns with their outcomes; inside `reading`, so that both reads see one state."""
         with decoding(self._connection.path, "a decision"):
-            return self._columns(list(zip(*rows, strict=True)) or [()] * _N_COLUMNS, event, window)
+            return self._columns(list(zip(*rows, strict=True)) or [()] * _N_COLUMNS, event, window, known)
 
-    def _columns(self, columns: Sequence[tuple[object, ...]], event: str, window: int) -> DecisionColumns:
+    def _columns(
+        self, columns: Sequence[tuple[object, ...]], event: str, window: int, known: StoredOutcomes | None
+    ) -> DecisionColumns:
         def integers(place: int) -> IntArray:
             return np.array(columns[place], dtype=np.int64)
 
         seq = integers(0)
-        outcomes = self.outcomes(seq, event, window)
+        outcomes = self.outcomes(seq, event, window) if known is None or len(known.closed) != len(seq) else known
         with self._connection.reading() as raw:
             weight = read_weights(raw, seq)
         return DecisionColumns(

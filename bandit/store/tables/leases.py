@@ -65,6 +65,12 @@ class Leases:
         with self._connection.transaction():
             return self._connection.raw.execute(_RENEW, (now + duration, name, owner)).rowcount == 1
 
+    def is_free(self, name: str, owner: str, now: int, duration: int = LEASE_DURATION) -> bool:
+        """Say whether `take` would succeed; inside a transaction, nobody takes it before the transaction ends."""
+        with self._connection.reading() as raw:
+            row = raw.execute("SELECT owner, until FROM leases WHERE name = ?", (name,)).fetchone()
+        return row is None or row[0] == owner or not now < row[1] <= now + 2 * duration
+
     def release(self, name: str, owner: str) -> None:
         """Give up the owner's lease; nothing happens if another owner has it."""
         with self._connection.transaction():
@@ -94,6 +100,10 @@ class Lease:
     def take(self) -> bool:
         """Take it, and say whether that succeeded."""
         return self.leases.take(self.name, self.owner, self.clock())
+
+    def is_free(self) -> bool:
+        """Say whether `take` would succeed."""
+        return self.leases.is_free(self.name, self.owner, self.clock())
 
     def renew(self) -> bool:
         """Renew it; False if another owner has taken it."""

@@ -268,7 +268,7 @@ def test_after_any_history_what_was_learned_is_what_looking_at_everything_would_
     learned = ledger(store)
     log = store.decisions.page("purchase", WEEK)
     settled = log.converted | log.closed | (log.time + WEEK < now)
-    ages = store.ledger._due._delays.level_ages("purchase", WEEK, now)
+    ages = store.ledger._due.delays.level_ages("purchase", WEEK, now)
     known = LEVEL_WEIGHTS[(log.time[:, None] <= now - ages).sum(axis=1)]
     for row, seq in enumerate(log.seq.tolist()):
         if settled[row] or known[row] or seq in learned:

@@ -1,0 +1,124 @@
+"""Small steps of learning: made in place, as a decision is made, under its lock and on its connection."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from bandit.domain import InPlacePolicy
+from bandit.errors import StoreError
+from bandit.learning.policy_state import PolicyState, StateHistory
+from bandit.learning.reports import LearnReport
+from bandit.store import DueColumns, DueCriterion, Lease, Store, is_outage
+
+if TYPE_CHECKING:
+    from bandit.catalogue import Catalogue
+
+SMALL_STEP_ROWS = 32
+"""A step is small if fewer decisions and events than this are new."""
+
+SMALL_STEP_WAIT = 0.05
+"""Seconds that a small step waits for another process's lock on the database; decisions wait meanwhile."""
+
+SNAPSHOT_BYTES_PER_OUTCOME = 512
+"""Most bytes of a policy's state that are written for each outcome learned, so that a large state is not written at
+every step. If a process ends before the next snapshot, the steps since the last one are folded on opening."""
+
+MAX_UNSAVED_OUTCOMES = 4_096
+"""Most outcomes that are folded on opening, however large the state is."""
+
+
+@dataclass(frozen=True, slots=True)
+class SmallStep:
+    """What came of a small step: the report and the state after it, None where the policy is in no usable state."""
+
+    report: LearnReport
+    state: PolicyState
+
+
+class StateLostError(Exception):
+    """A policy was changed in place and its step was not written; `__cause__` is the error that led to it."""
+
+
+def snapshot_is_due(unsaved: int, size: int) -> bool:
+    """Say whether a state of so many bytes is written after so many outcomes since the last one.
+
+    >>> snapshot_is_due(1_999, 1_024_000), snapshot_is_due(2_000, 1_024_000), snapshot_is_due(4_096, 10**9)
+    (False, True, True)
+    """
+    return unsaved * SNAPSHOT_BYTES_PER_OUTCOME >= size or unsaved >= MAX_UNSAVED_OUTCOMES
+
+
+class SmallSteps:
+    """Learns a policy's small steps in place; the caller holds the lock that decisions take.
+
+    The step and the state change together: rows are written first, then the policy learns, and the commit comes last.
+    All but a few steps of an engine that learns after every visit are small, and cost about what a decision costs; the
+    others, among them those that write a snapshot, are left to the learner, which makes them on a copy.
+    """
+
+    def __init__(self, store: Store, catalogue: Catalogue, policy_id: int) -> None:
+        """Learn on the connection `store`."""
+        objective, events = catalogue.objective, catalogue.events
+        self.store = store
+        self._objective = objective
+        self._silent, self._known = events.silent, tuple(events.parts)
+        self._history = StateHistory(store, catalogue, policy_id)
+        self._policy_id = policy_id
+        self._criterion = DueCriterion(
+            objective.event,
+            objective.window,
+            objective.kind == "reward",
+            catalogue.silent_groups,
+            objective.activation,
+        )
+
+    def learn(self, state: PolicyState, moment: int, lease: Lease) -> SmallStep | None:
+        """Learn what is due at a moment, or return None, with nothing done, where that is no small step.
+
+        StateLostError where the policy was changed and the step not written; any other error leaves it as it was.
+        """
+        policy, ledger = state.policy, self.store.ledger
+        if state.fault is not None or not isinstance(policy, InPlacePolicy):
+            return None
+        with self.store.one_state():
+            if ledger.latest_step(self._policy_id) != state.step:
+                return None
+            due = ledger.few_due(self._policy_id, self._criterion, moment, SMALL_STEP_ROWS)
+            if due is None:
+                return None
+            if not len(due):
+                return SmallStep(LearnReport(0, 0, 0, state.step), state)
+            kept, outcomes = self._history.training.of(due)
+        unsaved = state.unsaved + len(outcomes)
+        if snapshot_is_due(unsaved, state.size) or not policy.is_quick(outcomes):
+            return None
+        changed = False
+        try:
+            with self.store.transaction(SMALL_STEP_WAIT):
+                if not lease.is_free():
+                    return SmallStep(LearnReport(0, 0, 0, state.step, learner=False), state)
+                if ledger.latest_step(self._policy_id) != state.step:
+                    return None
+                ledger.record_step(self._policy_id, state.step + 1, kept, "", None)
+                uncounted = self._uncounted(state.step, due)
+                changed = True
+                policy.update(outcomes)
+        except BaseException as fault:
+            if changed:
+                raise StateLostError from fault
+            if isinstance(fault, StoreError) and is_outage(fault):
+                return None  # another process writes; the learner waits for it, and decisions do not
+            raise
+        after = replace(state, step=state.step + 1, unsaved=unsaved)
+        n, n_updates = len(outcomes), int(outcomes.is_update.sum())
+        return SmallStep(LearnReport(n, n_updates, len(due) - n, after.step, n_uncounted=uncounted), after)
+
+    def _uncounted(self, step: int, due: DueColumns) -> int:
+        """Return how many of the outcomes that are learned after a step have an event that does not count."""
+        if due.all_count:
+            return 0
+        objective = self._objective
+        return self.store.event_use.uncounted(
+            self._policy_id, step, objective.window, self._known, self._silent, rewards=objective.kind == "reward"
+        )

@@ -1,0 +1,153 @@
+"""Random effects of customers that share each residual with the population's effects, by their variances."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import expit
+
+from bandit.domain import BoolArray, FloatArray, IntArray, ObjectArray
+from bandit.models.customer_effects import ESTIMATE_CUSTOMERS, CustomerEffects
+
+WIDE_SHARE = 0.01
+"""Prior share of customers who differ from the others in one dimension far more than most do."""
+
+WIDE_DEVIATION = 1.0
+"""Prior deviation, in logits, of the effects of such a customer."""
+
+_WIDE_LOGIT = float(np.log(WIDE_SHARE / (1.0 - WIDE_SHARE)))
+
+
+class JointCustomerEffects(CustomerEffects):
+    """Customers' effects, each dimension's of a mixture of two normal priors, learned jointly with the population's.
+
+    In each dimension a customer is with probability 1 - WIDE_SHARE one of N(0, variance of the dimension), which is
+    estimated from all customers, and else one of N(0, WIDE_DEVIATION^2): one who differs where nobody else does is
+    recognised by an own history, however small the estimated variance has become. Means and variances are those of the
+    mixture.
+
+    What an outcome says is a normal factor of the likelihood, found by one step of assumed-density filtering (Opper
+    1998, "A Bayesian approach to on-line learning") in which the population's score is uncertain too. The covariance
+    between population and customer is used within a block of outcomes and dropped after it.
+    """
+
+    def __init__(self, owner: IntArray, deviation: FloatArray, strength: float = 5.0) -> None:
+        """Take what `CustomerEffects` takes."""
+        super().__init__(owner, deviation, strength)
+        self._member = np.eye(len(self.given))[owner]
+
+    def means_and_variances(self, places: IntArray) -> tuple[FloatArray, FloatArray]:
+        """Return means and variances, (n, 1 + K) each; at place -1 those of the prior."""
+        if not len(self._natural):
+            shape = (len(places), len(self.owner))
+            natural, precision = np.zeros(shape), np.zeros(shape)
+        else:
+            known = (places >= 0)[:, None].astype(np.float64)
+            natural, precision = self._natural[places] * known, self._precision[places] * known
+        narrow, wide, share = self._mixture(natural, precision)
+        between = wide - narrow
+        # Of a mixture: the mean of the two variances, and the variance of the two means.
+        common = narrow + share * between
+        return natural * common, common + share * (1.0 - share) * (natural * between) ** 2
+
+    def _mixture(self, natural: FloatArray, precision: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Return both priors' posterior variances and the chance of the wide one, (n, 1 + K) each."""
+        prior, wide_prior = self.variances[self.owner], self._wide[self.owner]
+        shrink, wide_shrink = 1.0 + prior * precision, 1.0 + wide_prior * precision
+        narrow, wide = prior / shrink, wide_prior / wide_shrink
+        evidence = natural * natural * (wide - narrow) + np.log(shrink / wide_shrink)
+        chance = expit(_WIDE_LOGIT + 0.5 * (evidence @ self._member))
+        return narrow, wide, chance[:, self.owner]
+
+    @property
+    def _wide(self) -> FloatArray:
+        """The variances of the wide prior, always above those of the narrow one."""
+        return np.maximum(WIDE_DEVIATION**2, 4.0 * self.variances)
+
+    def learn_factors(self, places: IntArray, slopes: FloatArray, information: FloatArray) -> None:
+        """Multiply the likelihood factors of distinct customers (n,) in.
+
+        `slopes` (n, 1 + K) are those of the log likelihood at the belief, `information` (n, 1 + K) the precisions of
+        the scores' part that the column explains: the mean moves by variance x slope, and the variance falls by
+        variance^2 x information.
+        """
+        mean, variance = self.means_and_variances(places)
+        precision = information / np.maximum(1.0 - variance * information, 1e-3)
+        self._natural[places] += mean * precision + slopes * (1.0 + variance * precision)
+        self._precision[places] += precision
+
+    def shares(
+        self, customers: ObjectArray, columns: FloatArray, curvature: FloatArray, population: FloatArray
+    ) -> tuple[FloatArray, FloatArray]:
+        """Return which shares of a changed response the population (n,) and the customers' columns (n, 1 + K) learn.
+
+        `curvature` (n,) is weight x p (1 - p), `population` (n,) the variance of the population's score. What is not
+        one's own is noise: where an outcome has noise 1 / curvature and the others' variance v, the share of its
+        natural mean is 1 / (1 + curvature x v).
+        """
+        _, variance = self.means_and_variances(self.places(customers))
+        own = columns * columns * variance
+        others = (own.sum(axis=1) + population)[:, None] - own
+        return 1.0 / (1.0 + curvature * own.sum(axis=1)), 1.0 / (1.0 + curvature[:, None] * others)
+
+    def estimate(self, rounds: int = 3) -> None:
+        """Estimate the variances of the narrow priors from all customers' histories, by their chance to be of these."""
+        size = len(self.variances)
+        for _ in range(rounds):
+            squares, determined = np.zeros(len(self.owner)), np.zeros(len(self.owner))
+            for start in range(0, len(self), ESTIMATE_CUSTOMERS):
+                part = slice(start, min(start + ESTIMATE_CUSTOMERS, len(self)))
+                natural = self._natural[part].astype(np.float64)
+                narrow, _, share = self._mixture(natural, self._precision[part].astype(np.float64))
+                squares += ((1.0 - share) * (natural * narrow) ** 2).sum(axis=0)
+                determined += ((1.0 - share) * (1.0 - narrow / self.variances[self.owner])).sum(axis=0)
+            shared = np.bincount(self.owner, determined, minlength=size)
+            found = self.strength * self.given + np.bincount(self.owner, squares, minlength=size)
+            self.variances = np.clip(found / (self.strength + shared), 1e-4, 16.0 * self.given)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CustomerOutcomes:
+    """Outcomes of customers whose effects are learned jointly: places (n,) and offers' columns (n, 1 + K)."""
+
+    effects: JointCustomerEffects
+    places: IntArray
+    columns: FloatArray
+
+    @staticmethod
+    def of(effects: JointCustomerEffects, customers: ObjectArray, columns: FloatArray) -> CustomerOutcomes:
+        """Return the outcomes of customers, allocating a place to each new one."""
+        return CustomerOutcomes(effects, effects.places_for(customers), columns)
+
+    def block(self, start: int, stop: int) -> CustomerBlock:
+        """Return some of the outcomes, with their customers' beliefs as they are now."""
+        places, columns = self.places[start:stop], self.columns[start:stop]
+        mean, variance = self.effects.means_and_variances(places)
+        same = places[:, None] == places[None, :]
+        covariance = same * ((columns * variance) @ columns.T)
+        return CustomerBlock(self.effects, places, columns, same, (columns * mean).sum(axis=1), covariance)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CustomerBlock:
+    """Outcomes learned at once; customers' effects add `offset` (n,) to their scores, with this `covariance` (n, n)."""
+
+    effects: JointCustomerEffects
+    places: IntArray
+    columns: FloatArray
+    same: BoolArray
+    offset: FloatArray
+    covariance: FloatArray
+
+    def learn(self, dual: FloatArray, information: FloatArray) -> None:
+        """Learn from the dual vector (n,) and the information (n, n) of the outcomes' scores."""
+        slopes, explained = self.columns * dual[:, None], self.columns * ((information * self.same) @ self.columns)
+        places, inverse = np.unique(self.places, return_inverse=True)
+        if len(places) < len(self.places):
+            group = np.zeros((2, len(places), self.columns.shape[1]))
+            np.add.at(group[0], inverse, slopes)
+            np.add.at(group[1], inverse, explained)
+            self.effects.learn_factors(places, group[0], group[1])
+        else:
+            self.effects.learn_factors(self.places, slopes, explained)
