@@ -28,7 +28,7 @@ from bandit.catalogue.groups import Groups, build_groups
 from bandit.catalogue.live_schema import GuardrailFile
 from bandit.catalogue.objective import Money, Objective
 from bandit.catalogue.offer_costs import costs_of
-from bandit.catalogue.offer_grid import OfferGrid, OptionMasks
+from bandit.catalogue.offer_grid import MAX_DENSE_OFFERS, OfferGrid, OptionMasks
 from bandit.catalogue.option_attributes import attribute_notes, check_attributes
 from bandit.catalogue.plain_values import shown
 from bandit.catalogue.rates import check_rates, losing_offers
@@ -167,7 +167,10 @@ class Catalogue:
 
     def money_of(self, offer: IntArray) -> Money:
         """Return the costs of n offers, (n,) each."""
-        return self._costs(self.options[offer])
+        if self.n_offers > MAX_DENSE_OFFERS:
+            return self._costs(self.options[offer])
+        money = self.money
+        return Money(money.rate[offer], money.contact_cost[offer], money.redemption_cost[offer])
 
     def _costs(self, options: IntArray) -> Money:
         return costs_of(self.levers, options, self.file.objective.stacking)
@@ -402,6 +405,7 @@ def _build(file: CatalogueFile, where: str) -> Catalogue:
         file.objective.margin,
         file.objective.window_microseconds,
         file.objective.activation,
+        tuple(file.objective.stages),
     )
     catalogue = Catalogue(
         name=file.name,

@@ -247,6 +247,7 @@ _OBJECTIVE: Mapping[str, tuple[str, str]] = {
     "event": ("a conversion is another event: begun untrained, learned from the log", ""),
     "window": ("outcomes that count otherwise now are learned as changes, once", "events count for another time"),
     "margin": ("kept: the response to an offer does not depend on it", "every revenue earns another share"),
+    "stages": ("the conversion has other stages: begun untrained, learned from the log", ""),
     "activation": ("another event activates a decision: begun untrained, learned from the log", ""),
 }
 

@@ -9,7 +9,7 @@ from typing import Literal, TypeVar
 import numpy as np
 
 from bandit.catalogue.fact_values import FactValues, columns_given, columns_of, is_frame, row_of
-from bandit.catalogue.facts import Fact
+from bandit.catalogue.facts import MISSING, Fact
 from bandit.catalogue.plain_values import shown
 from bandit.domain import Contexts, FloatArray, IntArray, ObjectArray
 from bandit.errors import ContextError
@@ -88,10 +88,7 @@ def _rows(given: object) -> Sequence[Mapping[str, object]]:
 def _parse_one(
     facts: Mapping[str, Fact], given: Mapping[str, object], customers: Sequence[str] | ObjectArray | None
 ) -> Contexts:
-    """Do what `parse_contexts` does for a single context with declared facts only: the path of one decision.
-
-    All categorical columns are views of one array, as are all other columns.
-    """
+    """Do what `parse_contexts` does for a single context with declared facts only: the path of one decision."""
     codes: list[int] = []
     texts: list[str | None] = []
     values: list[float] = []
@@ -104,7 +101,44 @@ def _parse_one(
             code, text = fact.code(value)
             codes.append(code)
             texts.append(text)
-    keys = _keys(1, customers)
+    return _contexts_of_one(facts, codes, texts, values, _keys(1, customers))
+
+
+def parse_stored_one(facts: Mapping[str, Fact], given: Sequence[object], customers: ObjectArray) -> Contexts | None:
+    """Do what `parse_contexts` does, `exact`, for the values of one stored context, one a fact and None where missing.
+
+    None where a value is not as the log writes it, which `parse_contexts` knows what to do with.
+    """
+    codes: list[int] = []
+    texts: list[str | None] = []
+    values: list[float] = []
+    for value, fact in zip(given, facts.values(), strict=True):
+        kind = type(value)
+        if fact.kind == "categorical":
+            code = fact.stored_code(value) if value is None or isinstance(value, str) else None
+            if code is None:
+                return None
+            codes.append(code)
+            texts.append(None if code == MISSING else value)  # type: ignore[arg-type]  # it is a text
+        elif value is None:
+            values.append(math.nan)
+        elif kind is float and fact.kind == "numeric" and math.isfinite(value):  # type: ignore[arg-type]
+            values.append(value)  # type: ignore[arg-type]  # it is a float
+        elif kind is bool and fact.kind == "boolean":
+            values.append(float(value))  # type: ignore[arg-type]  # it is a bool
+        else:
+            return None
+    return _contexts_of_one(facts, codes, texts, values, _keys(1, customers))
+
+
+def _contexts_of_one(
+    facts: Mapping[str, Fact],
+    codes: Sequence[int],
+    texts: Sequence[str | None],
+    values: Sequence[float],
+    customers: ObjectArray,
+) -> Contexts:
+    """Return a batch of one: all categorical columns are views of one array, as are all other columns."""
     code_columns, value_columns = iter(np.array(codes, dtype=np.int64)[:, None]), iter(np.array(values)[:, None])
     text_columns = iter(np.array(texts, dtype=object)[:, None])
     columns: dict[str, IntArray | FloatArray] = {}
@@ -114,7 +148,7 @@ def _parse_one(
             columns[name], text_of[name] = next(code_columns), next(text_columns)
         else:
             columns[name] = next(value_columns)
-    return Contexts(1, columns, text_of, keys)
+    return Contexts(1, columns, text_of, customers)
 
 
 def _keys(n: int, customers: Sequence[str] | ObjectArray | None) -> ObjectArray:

@@ -8,7 +8,10 @@ from bandit.catalogue.events import CLOSING_EVENT
 from bandit.errors import CatalogueError
 
 if TYPE_CHECKING:
-    from bandit.catalogue.file_tables import CatalogueFile
+    from bandit.catalogue.file_tables import CatalogueFile, ObjectiveFile
+
+MAX_STAGES = 8
+"""Most stages before the conversion."""
 
 
 def check_events(file: CatalogueFile) -> None:
@@ -42,10 +45,39 @@ def check_events(file: CatalogueFile) -> None:
                 f'[events] "{name}" is declared as "{part}", and it is the activation of the [objective]: declare it '
                 'as "shown"'
             )
+        if name in objective.stages and part != "feedback":
+            raise CatalogueError(
+                f'[events] "{name}" is declared as "{part}", and it is a stage of the [objective]: declare it as '
+                '"feedback", or leave it out of [events]'
+            )
         if part == "ignored" and name in watched:
             raise CatalogueError(
                 f'[events] "{name}" is declared as "ignored", and a guardrail or [sticky] looks at it: declare it as '
                 '"feedback"'
+            )
+
+
+def check_stages(objective: ObjectiveFile) -> None:
+    """Raise CatalogueError for stages that cannot come before the objective's event."""
+    if not objective.stages:
+        return
+    if objective.kind == "reward":
+        raise CatalogueError(
+            '[objective] stages lead to a conversion, and kind = "reward" has none; leave stages out, or choose the '
+            'kind "conversion", "revenue" or "profit"'
+        )
+    if len(objective.stages) > MAX_STAGES:
+        raise CatalogueError(f"[objective] has {len(objective.stages)} stages; at most {MAX_STAGES} are learned from")
+    for name in objective.stages:
+        if not name.strip():
+            raise CatalogueError("[objective] stages has an empty text; give the name of an event")
+        if objective.stages.count(name) > 1:
+            raise CatalogueError(f'[objective] stages has "{name}" twice; name each event once, in their order')
+        if name in {objective.event, objective.activation, CLOSING_EVENT}:
+            what = {objective.event: "the conversion itself", CLOSING_EVENT: "known by itself"}
+            raise CatalogueError(
+                f'[objective] stages has "{name}", which is {what.get(name, "the activation")}; name events that come '
+                "between the decision and the conversion"
             )
 
 

@@ -51,7 +51,8 @@ class EventNote:
 class EventParts:
     """The part of each event that a catalogue knows; `declared` says whether it has [events], so that others are wrong.
 
-    Known by themselves are the objective's event, its activation, "closed", and the events of guardrails and [sticky].
+    Known by themselves are the objective's event, its stages and activation, "closed", and the events of guardrails and
+    [sticky].
     """
 
     parts: Mapping[str, str]
@@ -67,6 +68,7 @@ class EventParts:
         watched += [] if file.sticky is None else file.sticky.until
         parts: dict[str, str] = dict.fromkeys(watched, "feedback")
         parts |= file.events
+        parts |= dict.fromkeys(objective.stages, "stage")
         if objective.activation is not None:
             parts[objective.activation] = "shown"
         parts |= {CLOSING_EVENT: "closes", objective.event: "converts"}
@@ -239,6 +241,7 @@ _WORDS = {
     "converts": "converts",
     "returns": "returns: pays back",
     "shown": "shown: activates its decision",
+    "stage": "a stage before the conversion",
     "feedback": "feedback: counted by itself, converts nothing",
     "ignored": "ignored",
     "closes": "closes its decision",

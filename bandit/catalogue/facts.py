@@ -118,6 +118,13 @@ class Fact:
             return code, None if code == MISSING else value
         return self._code_of_value(value)
 
+    def stored_code(self, text: str | None) -> int | None:
+        """Return the code of one text as `parse` does with `exact`; None for a text that is too long."""
+        code = self._codes.get(text)
+        if code is None and text is not None and len(text) <= MAX_TEXT:
+            return len(self.values)
+        return code
+
     def declared_code(self, text: str) -> int | None:
         """Return the code of a declared value as it stands, else of one with the same normal form; None without any."""
         code = self._codes.get(text) if text else None

@@ -245,6 +245,14 @@ class ObjectiveFile(_Strict, frozen=True):
             examples=["shown"],
         ),
     ] = None
+    stages: Annotated[
+        list[str],
+        Meta(
+            description="The events that lead to the conversion, in order, as a click before a purchase "
+            "([stages](../stages.md)): what can be learned of rare conversions is learned from them.",
+            examples=[["click", "cart"]],
+        ),
+    ] = []
     stacking: Annotated[
         RateStacking,
         Meta(

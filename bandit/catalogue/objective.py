@@ -35,7 +35,8 @@ class Money:
 class Objective:
     """The catalogue's [objective]; `window` is in microseconds.
 
-    `activation` is the event without which a decision has no outcome, None where every decision has one.
+    `activation` is the event without which a decision has no outcome, None where every decision has one. `stages` are
+    the events that come before `event`, in order.
     """
 
     kind: ObjectiveKind
@@ -43,6 +44,7 @@ class Objective:
     margin: float
     window: int
     activation: str | None = None
+    stages: tuple[str, ...] = ()
 
     @staticmethod
     def conversions(happened: BoolArray, returned: BoolArray, revenue: FloatArray) -> BoolArray:

@@ -10,7 +10,7 @@ import msgspec
 
 from bandit.catalogue.aliases import alias_texts, check_aliases
 from bandit.catalogue.alike import check_alike
-from bandit.catalogue.event_schema import check_events
+from bandit.catalogue.event_schema import check_events, check_stages
 from bandit.catalogue.file_tables import (
     CatalogueFile,
     DimensionFile,
@@ -149,6 +149,7 @@ def _check_live(file: CatalogueFile) -> None:
             raise CatalogueError("[sticky] for must be longer than nothing")
         _distinct("event of [sticky] until", file.sticky.until)
     _check_activation(file.objective)
+    check_stages(file.objective)
     check_events(file)
 
 
@@ -186,6 +187,7 @@ def _texts(file: CatalogueFile) -> Iterator[tuple[str, str]]:
         yield from (("event", event) for event in file.sticky.until)
     if file.objective.activation is not None:
         yield "event", file.objective.activation
+    yield from (("event", event) for event in file.objective.stages)
     yield from (("event", event) for event in file.events)
     yield from alias_texts(file)
 

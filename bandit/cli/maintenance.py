@@ -308,6 +308,7 @@ def _left_to_learn(store: Store) -> dict[str, object]:
                 counts_at_once=objective.kind == "reward",
                 silent=catalogue.silent_groups,
                 activation=objective.activation,
+                stages=objective.stages,
             )
         except StoreError as fault:
             left[name] = str(fault)

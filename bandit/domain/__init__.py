@@ -34,6 +34,8 @@ updated outcome
     An outcome that a policy has learned before and that has changed since, by a return or a correction.
 activation
     The event without which a decision has no outcome, where the objective names one, such as "shown".
+stage
+    An event that comes before the conversion, such as a click; one that was reached implies those before it.
 sticky offer
     An offer that a customer keeps for a while, whatever the channel of the next request.
 repeat

@@ -19,6 +19,18 @@ def _no_numbers() -> FloatArray:
     return np.empty(0)
 
 
+def _no_stages() -> BoolArray:
+    return np.empty((0, 0), dtype=np.bool_)
+
+
+def _joined_stages(parts: Sequence[BoolArray], sizes: Sequence[int]) -> BoolArray:
+    """Return the rows of all parts as one, empty where some part that has rows has no stages."""
+    filled = [part for part, n in zip(parts, sizes, strict=True) if n]
+    if not filled or min(part.shape[1] for part in filled) == 0:
+        return _no_stages()
+    return np.concatenate(filled)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class LoggedBatch:
     """n decisions read from a log with what came of each, in order of decision.
@@ -28,6 +40,7 @@ class LoggedBatch:
     objective's event within its window, `revenue` (n,) the net revenue and `reward` (n,) the value of the outcome in
     the objective's unit. `time` (n,) is when each was decided, or empty where times are not known. `weight` (n,), above
     0, is how many decisions each stands for, as where a logger kept a part of them; left empty, each stands for one.
+    `stages` (n, S) is which of the objective's stages each has reached, in their order; empty where none are known.
     """
 
     contexts: Contexts
@@ -39,6 +52,7 @@ class LoggedBatch:
     reward: FloatArray
     time: IntArray
     weight: FloatArray = field(default_factory=_no_numbers)
+    stages: BoolArray = field(default_factory=_no_stages)
 
     def __len__(self) -> int:
         return len(self.offer)
@@ -69,6 +83,7 @@ class LoggedBatch:
             self.reward[rows],
             self.time[rows] if len(self.time) else self.time,
             self.weight[rows] if len(self.weight) else self.weight,
+            self.stages[rows] if len(self.stages) else self.stages,
         )
 
     @staticmethod
@@ -89,6 +104,7 @@ class LoggedBatch:
             np.concatenate([part.reward for part in parts]),
             time if len(time) == n else time[:0],
             np.concatenate([part.weights for part in parts]) if weighted else _no_numbers(),
+            _joined_stages([part.stages for part in parts], [len(part) for part in parts]),
         )
 
 
@@ -97,6 +113,7 @@ class Previous:
     """What a policy learned of each of n decisions before; all zero where `is_update` (n,) is false.
 
     `weight` (n,) in [0, 1] is how much of the outcome was learned; left empty, every earlier outcome was complete.
+    `stages` (n, S) are the objective's stages that were learned as reached; left empty, none.
     """
 
     is_update: BoolArray
@@ -104,6 +121,7 @@ class Previous:
     revenue: FloatArray
     reward: FloatArray
     weight: FloatArray = field(default_factory=_no_numbers)
+    stages: BoolArray = field(default_factory=_no_stages)
 
     @staticmethod
     def nothing(n: int) -> Previous:
@@ -124,6 +142,7 @@ class Previous:
             self.revenue[rows],
             self.reward[rows],
             self.weight[rows] if len(self.weight) else self.weight,
+            self.stages[rows] if len(self.stages) else self.stages,
         )
 
 
@@ -181,6 +200,11 @@ class Outcomes:
         return self.batch.reward
 
     @property
+    def stages(self) -> BoolArray:
+        """The stages that each has reached, (n, S) or empty."""
+        return self.batch.stages
+
+    @property
     def time(self) -> IntArray:
         """When each was decided, (n,) or empty."""
         return self.batch.time
@@ -207,6 +231,7 @@ class Outcomes:
             before.converted & is_update,
             np.where(is_update, before.revenue, 0.0),
             np.where(is_update, before.reward, 0.0),
+            stages=before.stages & is_update[:, None] if len(before.stages) else before.stages,
         )
         return replace(kept, previous=previous, weight=np.empty(0))
 
@@ -220,10 +245,12 @@ class Outcomes:
         revenue: FloatArray,
         reward: FloatArray,
         time: IntArray | None = None,
+        stages: BoolArray | None = None,
     ) -> Outcomes:
         """Return complete outcomes of which nothing was learned before."""
         times = np.empty(0, dtype=np.int64) if time is None else time
-        return LoggedBatch(contexts, offer, eligible, propensity, converted, revenue, reward, times).outcomes()
+        batch = LoggedBatch(contexts, offer, eligible, propensity, converted, revenue, reward, times)
+        return (batch if stages is None else replace(batch, stages=stages)).outcomes()
 
     def take(self, rows: IntArray | BoolArray | slice) -> Outcomes:
         """Return the chosen rows."""
@@ -241,6 +268,18 @@ class Outcomes:
             np.concatenate([part.previous.revenue for part in parts]),
             np.concatenate([part.previous.reward for part in parts]),
             np.concatenate([part.previous.weights for part in parts]) if partial else np.empty(0),
+            _previous_stages(parts),
         )
         weight = np.concatenate([part.weights for part in parts]) if partial else np.empty(0)
         return Outcomes(LoggedBatch.concat([part.batch for part in parts]), previous, weight)
+
+
+def _previous_stages(parts: Sequence[Outcomes]) -> BoolArray:
+    """Return the previous stages of all rows as one, empty where no part has any; without any, none was learned."""
+    n_stages = max(part.previous.stages.shape[1] for part in parts)
+    if not n_stages:
+        return _no_stages()
+    none = [np.zeros((len(part), n_stages), dtype=np.bool_) for part in parts]
+    return np.concatenate(
+        [part.previous.stages if len(part.previous.stages) else none[place] for place, part in enumerate(parts)]
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -184,15 +185,23 @@ def _contributions(catalogue: Catalogue, contexts: Contexts, found: OfferContrib
     parts = [found.response, found.revenue, found.by_response, found.by_revenue]
     differences = np.stack([each[..., 0] - each[..., 1] for each in parts], axis=-1)
     rows = np.argwhere((differences != 0.0).any(axis=-1)).tolist()
+    held = dict(zip(found.sources[len(catalogue.facts) :], found.rules_hold, strict=False))
     return tuple(
         Contribution(
             found.sources[source],
-            shown_value(catalogue, contexts, found.sources[source]),
+            _value(catalogue, contexts, held, found.sources[source]),
             found.parts[part],
             *map(float, differences[source, part]),
         )
         for source, part in rows
     )
+
+
+def _value(catalogue: Catalogue, contexts: Contexts, held: Mapping[str, bool], name: str) -> str:
+    """Return a fact's value as text, or whether a rule holds."""
+    if name in held and name not in catalogue.facts:
+        return "yes" if held[name] else "no"
+    return shown_value(catalogue, contexts, name)
 
 
 def shown_value(catalogue: Catalogue, contexts: Contexts, name: str) -> str:

@@ -1,9 +1,15 @@
 """Exact contributions of facts to an offer's scores and to its expected reward, against a customer of average facts.
 
-Both scores of an offer (the log-odds of a conversion, the log of its revenue) are linear in the context's columns, so
-a fact adds effect x (its columns - their averages), and these contributions sum to the difference of the score from
-that of average facts (for a linear model these are the Shapley values of the facts: Strumbelj & Kononenko 2014,
-"Explaining prediction models and individual predictions with feature contributions", section 3).
+Both scores of an offer (the log-odds of a conversion, the log of its revenue) are linear in the context's columns, so a
+fact adds effect x (its columns - their averages), a rule that the model has found in combinations of facts adds its
+effect where it holds for the customer and not for average facts, or the reverse, and these contributions sum to the
+difference of the score from that of average facts (for a linear model these are the Shapley values of the facts:
+Strumbelj & Kononenko 2014, "Explaining prediction models and individual predictions with feature contributions",
+section 3).
+
+Where the stages of a conversion are learned, the log-odds are those of the product of their chances, and not linear: a
+contribution to the score of a stage counts by the slope of the secant (`funnel.chance_weights`), so that the sum stays
+exact.
 
 The expected reward is P(convert) x worth - cost, a product of one function of each score. Its difference is divided
 in two steps that are exact and additive: between the two scores by the Shapley value of a game of two players (Shapley
@@ -21,7 +27,9 @@ from scipy.special import expit, exprel
 
 from bandit.domain import FloatArray, IntArray
 from bandit.encoding.offer_columns import column_dimensions
+from bandit.explain.cross_effects import cross_effects, cross_words, rules_that_hold
 from bandit.models.search_bounds import MAX_LOG_REVENUE
+from bandit.policies.thompson.funnel import chance_weights
 from bandit.policies.thompson.offer_model import OfferModel
 from bandit.policies.thompson.posterior import OfferPosterior
 from bandit.policies.thompson.reward_belief import EncodedContexts
@@ -39,10 +47,12 @@ _CLOSE = 1e-3
 class OfferContributions:
     """Contributions to the scores and the expected rewards of m offers for one context.
 
-    `sources` are the S facts, then the customer's own history and the monotone constraints; `parts` are "any offer" and
+    `sources` are the S facts, the rules that the model has found in combinations of facts, then the customer's own
+    history and the monotone constraints; `parts` are "any offer" and
     the G - 1 dimensions. `response` (S, G, m) is in log-odds (for kind "reward": in rewards), `revenue` (S, G, m) in
     the log of revenue, `by_response` and `by_revenue` (S, G, m) what either is worth in expected reward. `base` (m,) is
     the expected reward of average facts, and base + by_response + by_revenue, summed over S and G, is `reward` (m,).
+    `rules_hold` says which of the rules hold for the customer.
     """
 
     sources: tuple[str, ...]
@@ -55,6 +65,7 @@ class OfferContributions:
     reward: FloatArray
     base_response: FloatArray
     base_revenue: FloatArray
+    rules_hold: tuple[bool, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -111,20 +122,29 @@ def contributions(posterior: OfferPosterior, reference: FloatArray, offers: IntA
     encoder = belief.encoder
     groups = np.concatenate([[0], column_dimensions(catalogue) + 1])
     parts = (ANY_OFFER, *catalogue.dimension_names)
+    rules = cross_words(belief.main)
     n_facts, m = len(catalogue.facts), len(offers)
+    n_sources = n_facts + len(rules)
     average = EncodedContexts(reference[None, :], None)
-    response = np.zeros((n_facts + 2, len(parts), m))
+    response = np.zeros((n_sources + 2, len(parts), m))
     revenue = np.zeros_like(response)
     columns = belief.main.design.columns[offers]
-    response[:n_facts] = _by_part(
-        fact_effects(belief.main, posterior.encoded.matrix, reference, encoder.context_fact), columns, groups, n_facts
-    )
+    worth = chance_weights(posterior.stage_scores(average, offers), posterior.stage_scores(posterior.encoded, offers))
+    for model, weight in zip(posterior.models, worth, strict=True):
+        chosen = model.design.columns[offers]
+        effects = fact_effects(model, posterior.encoded.matrix, reference, encoder.context_fact)
+        response[:n_facts] += _by_part(effects, chosen, groups, n_facts) * weight[0]
+        own = cross_words(model)
+        if own:
+            effects = cross_effects(model, posterior.encoded.matrix, reference)
+            places = [n_facts + rules.index(words) for words in own]
+            response[places] += _by_part(effects, chosen, groups, len(own)) * weight[0]
     if posterior.encoded.customer_effects is not None:
-        response[n_facts] = _by_part(posterior.encoded.customer_effects[None], columns, groups, 1)[0]
+        response[n_sources] = _by_part(posterior.encoded.customer_effects[None], columns, groups, 1)[0] * worth[0][0]
     scores = [posterior.scores_of(each, offers)[0] for each in (average, posterior.encoded)]
     if posterior.constrained:
         free = [posterior.scores_of(each, offers, constrained=False)[0] for each in (average, posterior.encoded)]
-        response[n_facts + 1, 0] = (scores[1] - free[1]) - (scores[0] - free[0])
+        response[n_sources + 1, 0] = (scores[1] - free[1]) - (scores[0] - free[0])
     amounts = [posterior.log_revenue_of(each, offers) for each in (average, posterior.encoded)]
     ends = [(score, None if amount is None else amount[0]) for score, amount in zip(scores, amounts, strict=True)]
     if belief.amount is not None:
@@ -134,7 +154,7 @@ def contributions(posterior: OfferPosterior, reference: FloatArray, offers: IntA
     base, reward = (posterior.rewards(offers, *each) for each in ends)
     none = np.zeros(m)
     return OfferContributions(
-        (*catalogue.facts, OWN_HISTORY, ORDER_CONSTRAINT),
+        (*catalogue.facts, *rules, OWN_HISTORY, ORDER_CONSTRAINT),
         parts,
         response,
         revenue,
@@ -144,6 +164,7 @@ def contributions(posterior: OfferPosterior, reference: FloatArray, offers: IntA
         reward,
         ends[0][0],
         none if ends[0][1] is None else ends[0][1],
+        rules_that_hold(belief.main, posterior.encoded.matrix),
     )
 
 

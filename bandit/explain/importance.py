@@ -10,10 +10,12 @@ from bandit.catalogue import Catalogue
 from bandit.domain import BoolArray, Contexts, FloatArray, IntArray, Log, Progress
 from bandit.errors import InputError
 from bandit.explain.contributions import ORDER_CONSTRAINT, OWN_HISTORY, fact_effects, reward_slopes
+from bandit.explain.cross_effects import cross_effects_by_fact, cross_note
 from bandit.explain.importance_records import FactImportance, ImportanceReport, OptionImportance
 from bandit.explain.records import CredibleNumber
 from bandit.ope.estimate import check_level
 from bandit.policies import ThompsonSampling
+from bandit.policies.thompson.funnel import chance_weights
 from bandit.policies.thompson.posterior import OfferPosterior
 from bandit.policies.thompson.reward_belief import EncodedContexts
 
@@ -58,7 +60,8 @@ def importance_of(
 
     The shares of variation divide variances of the expected reward by its exact contributions (see
     `bandit.explain.contributions`): a fact's share is the covariance of its contribution with the sum, divided by the
-    variance of the sum. All is by the model: `evaluate` estimates from the log what policies would have earned.
+    variance of the sum; that of a rule which combines several facts is divided among them. All is by the model:
+    `evaluate` estimates from the log what policies would have earned.
     InputError for a log without decisions or a policy that has learned nothing.
     """
     check_level(level)
@@ -166,7 +169,7 @@ class _Importance:
             all_facts=self._worth(drawn, 1, one, everybody),
             facts=tuple(sorted(facts, key=lambda each: -each.worth.value)),
             options=tuple(options),
-            notes=sample.notes,
+            notes=(*sample.notes, *cross_note(self.posterior.belief.main)),
         )
 
     # -- choices -----------------------------------------------------------------------------------------------------
@@ -283,17 +286,29 @@ class _Importance:
         end = (posterior.scores_of(self.encoded, offers), posterior.log_revenue_of(self.encoded, offers))
         slopes = reward_slopes(posterior, offers, start, end)
         columns = belief.main.design.columns[offers]
-        main = fact_effects(belief.main, matrix, reference, belief.encoder.context_fact)
+        scores = [posterior.stage_scores(each, offers) for each in (average, self.encoded)]
+        scores[0] = [np.broadcast_to(each, scores[1][0].shape) for each in scores[0]]
+        worth = chance_weights(*scores)
+        facts = belief.encoder.context_fact
+        stages = [
+            (
+                fact_effects(model, matrix, reference, facts) + cross_effects_by_fact(model, matrix, reference, facts),
+                model.design.columns[offers],
+                weight,
+            )
+            for model, weight in zip(posterior.models, worth, strict=True)
+        ]
         amount = None
         if belief.amount is not None:
             amount = fact_effects(belief.amount, matrix, reference, belief.encoder.context_fact)
         parts: dict[str, FloatArray] = {}
         for place, fact in enumerate(self.catalogue.facts):
-            parts[fact] = (main[place] @ columns.T) * slopes.response
+            moved = sum((effects[place] @ each.T) * weight for effects, each, weight in stages)
+            parts[fact] = moved * slopes.response
             if amount is not None:
                 parts[fact] += (amount[place] @ columns.T) * slopes.revenue
         if own is not None:
-            parts[OWN_HISTORY] = (own @ columns.T) * slopes.response
+            parts[OWN_HISTORY] = (own @ columns.T) * worth[0] * slopes.response
         if posterior.constrained:
             free = [posterior.scores_of(each, offers, constrained=False) for each in (average, self.encoded)]
             parts[ORDER_CONSTRAINT] = ((end[0] - free[1]) - (start[0] - free[0])) * slopes.response

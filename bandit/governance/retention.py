@@ -17,7 +17,13 @@ from bandit.governance.removal import (
 )
 from bandit.learning.policy_state import StateHistory
 from bandit.policies import build
-from bandit.policies.state_erasure import anonymise_customers, has_customers, has_warmup_outcomes, remove_customers
+from bandit.policies.state_erasure import (
+    anonymise_customers,
+    has_customers,
+    has_warmup_outcomes,
+    remove_customers,
+    without_sample,
+)
 from bandit.store import DeletionTarget, PolicyRow, StateReplacement, Store
 
 
@@ -104,8 +110,12 @@ def _rebase(
     if has_warmup_outcomes(base):
         state = fold(history, policy, first, (0, newest), recent, progress)
         return StateReplacement(row.id, newest, state, decides_from=newest + 1, first=first)
-    base = anonymise_customers(base, leaving)
+    named, base = base, without_sample(anonymise_customers(base, leaving))
+    # Without its sample of outcomes a policy goes on otherwise than it did: what it decided cannot be computed again.
+    same = without_sample(named) == named
     state = fold(history, policy, base, (step, newest), None, progress)
     if step == 0:
-        return StateReplacement(row.id, newest, state, decides_from=row.decides_from, first=base)
-    return StateReplacement(row.id, newest, state, step, base, max(step, row.decides_from), first)
+        decides = row.decides_from if same else newest + 1
+        return StateReplacement(row.id, newest, state, decides_from=decides, first=base)
+    decides = max(step, row.decides_from) if same else newest + 1
+    return StateReplacement(row.id, newest, state, step, base, decides, first)

@@ -55,4 +55,7 @@ def _learned(store: Store, catalogue: Catalogue, log: StoreLog) -> Iterator[DueC
         after = int(page.seq[-1])
         kept = page.take(np.flatnonzero(offers.offers(page.catalogue_id, page.offer) >= 0))
         zero, no = np.zeros(len(kept)), np.zeros(len(kept), dtype=np.bool_)
-        yield DueColumns(kept, np.ones(len(kept)), no, zero, no, zero, zero, None)
+        stage = store.decisions.stages(kept.seq, objective)
+        yield DueColumns(
+            kept, np.ones(len(kept)), no, zero, no, zero, zero, None, stage, np.zeros(len(kept), dtype=np.int64)
+        )

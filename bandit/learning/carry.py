@@ -104,7 +104,8 @@ def first_state(store: Store, catalogue: Catalogue, policy: Policy, source: int 
             return _learned_again(store, catalogue, policy, row, step)
         if isinstance(policy, ThompsonSampling) and not belief_fault(before.objective, catalogue.objective):
             old = policy_at_newest(store, row)
-            if isinstance(old.policy, ThompsonSampling) and not old.policy.online.in_warmup:
+            warm = isinstance(old.policy, ThompsonSampling) and not old.policy.online.in_warmup
+            if warm and _alike(cast("ThompsonSampling", old.policy), policy):
                 return _carried(store, catalogue, policy, row, old)
         reason = relearning_fault(store, row, before.objective, catalogue.objective)
         if not reason:
@@ -113,6 +114,11 @@ def first_state(store: Store, catalogue: Catalogue, policy: Policy, source: int 
         reason = f"its state cannot be read ({fault})"
     report = CarryReport("untrained", number, step, 0, {}, reason)
     return FirstState(report, b"", b"")
+
+
+def _alike(one: ThompsonSampling, other: ThompsonSampling) -> bool:
+    """Return whether two beliefs model the same stages of a conversion, or both the conversion alone."""
+    return one.online.belief.stages == other.online.belief.stages
 
 
 def _learned_again(store: Store, catalogue: Catalogue, policy: Policy, row: PolicyRow, step: int) -> FirstState:

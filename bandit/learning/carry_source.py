@@ -73,6 +73,8 @@ def _event_fault(before: Objective, after: Objective) -> str:
         return f'a conversion was the event "{before.event}" and is the event "{after.event}" now'
     if before.activation != after.activation:
         return "another event activates a decision now"
+    if before.stages != after.stages:
+        return "the conversion has other stages now"
     return ""
 
 

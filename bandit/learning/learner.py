@@ -315,6 +315,7 @@ class PolicyLearner:
             counts_at_once=objective.kind == "reward",
             silent=self.catalogue.silent_groups,
             activation=objective.activation,
+            stages=objective.stages,
         )
 
     # -- rebuild -----------------------------------------------------------------------------------------------------

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from bandit.domain import InPlacePolicy
 from bandit.errors import StoreError
@@ -52,7 +52,8 @@ def snapshot_is_due(unsaved: int, size: int) -> bool:
 class SmallSteps:
     """Learns a policy's small steps in place; the caller holds the lock that decisions take.
 
-    The step and the state change together: rows are written first, then the policy learns, and the commit comes last.
+    All is read and written in one transaction, which fails if another process writes meanwhile. The step and the state
+    change together: rows are written first, then the policy learns, and the commit comes last.
     All but a few steps of an engine that learns after every visit are small, and cost about what a decision costs; the
     others, among them those that write a snapshot, are left to the learner, which makes them on a copy.
     """
@@ -65,12 +66,14 @@ class SmallSteps:
         self._silent, self._known = events.silent, tuple(events.parts)
         self._history = StateHistory(store, catalogue, policy_id)
         self._policy_id = policy_id
+        self._in_place: bool | None = None
         self._criterion = DueCriterion(
             objective.event,
             objective.window,
             objective.kind == "reward",
             catalogue.silent_groups,
             objective.activation,
+            objective.stages,
         )
 
     def learn(self, state: PolicyState, moment: int, lease: Lease) -> SmallStep | None:
@@ -79,28 +82,26 @@ class SmallSteps:
         StateLostError where the policy was changed and the step not written; any other error leaves it as it was.
         """
         policy, ledger = state.policy, self.store.ledger
-        if state.fault is not None or not isinstance(policy, InPlacePolicy):
+        if self._in_place is None:  # asking the protocol takes as long as ten reads of the log
+            self._in_place = isinstance(policy, InPlacePolicy)
+        if state.fault is not None or not self._in_place:
             return None
-        with self.store.one_state():
-            if ledger.latest_step(self._policy_id) != state.step:
-                return None
-            due = ledger.few_due(self._policy_id, self._criterion, moment, SMALL_STEP_ROWS)
-            if due is None:
-                return None
-            if not len(due):
-                return SmallStep(LearnReport(0, 0, 0, state.step), state)
-            kept, outcomes = self._history.training.of(due)
-        unsaved = state.unsaved + len(outcomes)
-        if snapshot_is_due(unsaved, state.size) or not policy.is_quick(outcomes):
-            return None
+        policy = cast("InPlacePolicy", policy)
         changed = False
         try:
-            with self.store.transaction(SMALL_STEP_WAIT):
+            with self.store.upgradable(SMALL_STEP_WAIT):
+                due = ledger.few_due(self._policy_id, self._criterion, moment, SMALL_STEP_ROWS, state.step)
+                if due is None:
+                    return None
+                if not len(due):
+                    return SmallStep(LearnReport(0, 0, 0, state.step), state)
+                kept, outcomes = self._history.training.of(due)
+                unsaved = state.unsaved + len(outcomes)
+                if snapshot_is_due(unsaved, state.size) or not policy.is_quick(outcomes):
+                    return None
                 if not lease.is_free():
                     return SmallStep(LearnReport(0, 0, 0, state.step, learner=False), state)
-                if ledger.latest_step(self._policy_id) != state.step:
-                    return None
-                ledger.record_step(self._policy_id, state.step + 1, kept, "", None)
+                ledger.append_step(self._policy_id, state.step + 1, kept, small=True)
                 uncounted = self._uncounted(state.step, due)
                 changed = True
                 policy.update(outcomes)

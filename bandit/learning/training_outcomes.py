@@ -8,6 +8,7 @@ from bandit.catalogue import Catalogue
 from bandit.catalogue.offer_grid import MAX_DENSE_OFFERS
 from bandit.domain import Outcomes, Previous
 from bandit.store import CatalogueTranslation, DueColumns, Store
+from bandit.store.tables.learned_stages import stage_columns
 
 
 class TrainingOutcomes:
@@ -20,14 +21,21 @@ class TrainingOutcomes:
         """Return the rows whose offers the catalogue has, and their outcomes with what was learned of each before."""
         catalogue = self._translation.catalogue
         # Policies for catalogues of more offers do not read which offers were eligible.
-        rows, batch = self._translation.decisions(due.decisions, masks=catalogue.n_offers <= MAX_DENSE_OFFERS)
-        kept = due.take(rows)
+        rows, batch = self._translation.decisions(
+            due.decisions, masks=catalogue.n_offers <= MAX_DENSE_OFFERS, stage=due.stage
+        )
+        kept = due if len(rows) == len(due) else due.take(rows)
         money, objective = catalogue.money_of(batch.offer), catalogue.objective
         every = np.arange(len(batch.offer))
         previous_reward = objective.reward(
             money, every, kept.previous_converted, kept.previous_revenue, kept.previous_value
         )
         previous = Previous(
-            kept.is_update, kept.previous_converted, kept.previous_revenue, previous_reward, kept.previous_weight
+            kept.is_update,
+            kept.previous_converted,
+            kept.previous_revenue,
+            previous_reward,
+            kept.previous_weight,
+            stage_columns(kept.previous_stage, len(objective.stages)) if objective.stages else batch.stages,
         )
         return kept, Outcomes(batch, previous, kept.weight)

@@ -299,7 +299,36 @@ class RowReader:
             masks = np.broadcast_to(masks[0], (len(kept), self._catalogue.n_offers))
         weight = rows.weight[kept] if len(rows.weight) else rows.weight
         return LoggedBatch(
-            contexts, offer, masks, rows.propensity[kept], converted, revenue, reward, rows.time[kept], weight
+            contexts,
+            offer,
+            masks,
+            rows.propensity[kept],
+            converted,
+            revenue,
+            reward,
+            rows.time[kept],
+            weight,
+            self._stages(rows.events, rows.time, kept),
+        )
+
+    def _stages(self, events: Sequence[OutcomeEvents], time: IntArray, kept: IntArray) -> BoolArray:
+        """Return which of the objective's stages each decision reached, (n, S), empty where the log lacks one."""
+        objective = self._catalogue.objective
+        if not set(objective.stages) <= self._outcomes.names:
+            return np.empty((0, 0), dtype=np.bool_)
+        found = np.zeros((len(kept), len(objective.stages)), dtype=np.bool_)
+        for event in events:
+            here = self._within_window(event, time, kept)
+            if event.event == objective.event:
+                found |= here[:, None]
+            elif event.event in objective.stages:
+                found[:, : objective.stages.index(event.event) + 1] |= here[:, None]
+        return found
+
+    def _within_window(self, event: OutcomeEvents, time: IntArray, kept: IntArray) -> BoolArray:
+        here = event.happened[kept]
+        return (
+            here if event.time is None else here & (event.time[kept] <= time[kept] + self._catalogue.objective.window)
         )
 
     def _outcome(
@@ -310,9 +339,7 @@ class RowReader:
         happened, returned = np.zeros(n, dtype=np.bool_), np.zeros(n, dtype=np.bool_)
         revenue, value = np.zeros(n), np.zeros(n)
         for event in events:
-            here = event.happened[kept]
-            if event.time is not None:
-                here = here & (event.time[kept] <= time[kept] + objective.window)
+            here = self._within_window(event, time, kept)
             if event.event == objective.event:
                 happened |= here
             paid = np.where(here & np.isfinite(event.revenue[kept]), event.revenue[kept], 0.0)

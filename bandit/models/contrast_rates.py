@@ -14,8 +14,11 @@ from bandit.models.level_rates import EVIDENCE_HALF_LIFE, MOVING_PENALTY, chosen
 from bandit.models.prior import Prior
 from bandit.models.weight_belief import WeightBelief
 
-CONTRAST_HALF_LIVES = (np.inf, 480.0, 160.0, 53.0)
+CONTRAST_HALF_LIVES = (np.inf, 480.0, 240.0, 120.0, 60.0)
 """The half-lives that are compared, in days: the time in which a weight's deviation from its prior mean halves."""
+
+FOLLOWING_TOLERANCE = 2.0
+"""Log evidence that a shorter half-life may lack: the filters' approximation costs the shorter ones as much."""
 
 _ROWS = 16
 """Outcomes of a block that the filters learn at once."""
@@ -174,7 +177,7 @@ class ContrastRates:
         self.evidence *= 0.5 ** (count / EVIDENCE_HALF_LIFE)
         self.evidence -= self.evidence[0]
         earlier = self.chosen
-        self.chosen = chosen_rate(self.evidence, earlier)
+        self.chosen = self._choice()
         if self.chosen > earlier and self._looser[self.chosen] > 0.0:
             looser = self._looser[self.chosen]
             _relax(belief, prior, float(np.sqrt(1.0 - looser)))
@@ -186,6 +189,13 @@ class ContrastRates:
         self._mean[:, 0] = level
         self._looser = 1.0 - (kept / kept[self.chosen]) ** 2 * (1.0 - self._looser)
         _relax(belief, prior, float(kept[self.chosen]))
+
+    def _choice(self) -> int:
+        """Return the place of the half-life to use: where something moves, the shortest of about the most evidence."""
+        best = chosen_rate(self.evidence, self.chosen)
+        if best:
+            best = int(np.flatnonzero(self.evidence >= self.evidence[best] - FOLLOWING_TOLERANCE)[-1])
+        return best
 
     def _take_in_outcomes(self, belief: WeightBelief) -> None:
         """Reduce each a by what the outcomes since the last step did to the filters' covariances and to the model's."""

@@ -88,6 +88,10 @@ class MovingDraws:
         grown[:, places] = self.values
         self.values = grown
 
+    def others(self, number: int) -> list[MovingDraws]:
+        """Return as many draws of other beliefs, with random numbers of their own."""
+        return [MovingDraws(self.count, rng) for rng in self._rng.spawn(number)]
+
     def copy(self) -> MovingDraws:
         """Return a copy that goes on with the same random numbers."""
         another = MovingDraws(self.count, _generator(self._rng.bit_generator.state))

@@ -23,12 +23,20 @@ class WeightDraws:
     """M draws of the weights, prepared for any context: they serve every decision until the belief changes.
 
     `effects` is (M (1 + K), d), to be multiplied with a context; `pairs` is (M, N), the pairs' part of the scores, or
-    (M, 0) where there are none. `crosses` is (M, C).
+    (M, 0) where there are none. `crosses` is (M, C). `later` are draws of further models that are scored with these, as
+    of later stages.
     """
 
     effects: Float32Array
     pairs: Float32Array
     crosses: Float32Array
+    later: tuple[WeightDraws, ...] = ()
+
+    @property
+    def is_finite(self) -> bool:
+        """Whether all numbers are finite, those of `later` among them."""
+        own = all(np.isfinite(part).all() for part in (self.effects, self.pairs, self.crosses))
+        return own and all(each.is_finite for each in self.later)
 
     @property
     def draws(self) -> int:

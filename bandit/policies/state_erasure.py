@@ -16,6 +16,9 @@ _EFFECT_ROWS = ("own/natural", "own/precision")
 _WARMUP_NAMES = ("warmup/customers", "kept/customers")
 """Customers of the outcomes that a policy keeps during its warm-up."""
 
+_SAMPLE = "/sample/"
+"""A part of the names of the arrays that hold an offer model's sample of outcomes."""
+
 
 def has_customers(state: bytes, customers: Container[str]) -> bool:
     """Return whether a state names any of these customers, by the keys that the store has for them."""
@@ -59,6 +62,16 @@ def anonymise_customers(state: bytes, customers: Container[str]) -> bytes:
         return state
     kept = [f"\0{place}" if name in customers else name for place, name in enumerate(names)]
     return pack(meta, arrays | {_EFFECT_NAMES: _text(kept)})
+
+
+def without_sample(state: bytes) -> bytes:
+    """Return a state without the sample of past outcomes in which crosses are looked for: a new one begins.
+
+    The sample has no customers, but facts, offers and responses of single outcomes.
+    """
+    meta, arrays = unpack(state)
+    rest = {name: array for name, array in arrays.items() if _SAMPLE not in name}
+    return state if len(rest) == len(arrays) else pack(meta, rest)
 
 
 def _names(arrays: dict[str, NDArray[np.generic]]) -> list[str]:

@@ -61,6 +61,9 @@ class Warmup:
         }
         if batch.stands_for is not None:  # no key where each stands for one, as in older states
             arrays["stands_for"] = batch.stands_for
+        arrays |= {
+            name: each for name, each in (("stages", batch.stages), ("was_stages", previous.stages)) if len(each)
+        }
         arrays["eligible"] = np.packbits(kept.eligible, axis=1)
         arrays["customers"] = np.array(kept.contexts.customers.tolist(), dtype=np.str_)
         arrays |= {f"context/{name}": column for name, column in kept.contexts.columns.items()}
@@ -101,7 +104,8 @@ class Warmup:
             raise ValueError("its warm-up has other eligible offers")
         count = catalogue.n_offers if packed.shape[1] else 0  # 0 where the log does not have the sets
         eligible = np.unpackbits(packed, axis=1, count=count).astype(np.bool_)
-        kept = _outcomes(contexts, eligible, values)
+        stages = {name: _stages(arrays, name, n, catalogue) for name in ("stages", "was_stages")}
+        kept = _outcomes(contexts, eligible, values | stages)
         stops = np.cumsum(sizes)
         for start, stop in zip(stops - np.asarray(sizes), stops, strict=True):
             warmup.add(kept.take(slice(int(start), int(stop))))
@@ -139,6 +143,7 @@ def _outcomes(contexts: Contexts, eligible: BoolArray, values: Mapping[str, Any]
         values["reward"],
         values.get("time", np.empty(0, dtype=np.int64)),
         values.get("stands_for", np.empty(0)),
+        values["stages"],
     )
     previous = Previous(
         values["restated"],
@@ -146,8 +151,19 @@ def _outcomes(contexts: Contexts, eligible: BoolArray, values: Mapping[str, Any]
         values["was_revenue"],
         values["was_reward"],
         values.get("was_weight", np.empty(0)),
+        values["was_stages"],
     )
     return Outcomes(batch, previous, values.get("weight", np.empty(0)))
+
+
+def _stages(arrays: Mapping[str, NDArray[np.generic]], name: str, n: int, catalogue: Catalogue) -> BoolArray:
+    """Return the (n, S) stages of a state, empty where it has none; ValueError where they do not fit."""
+    if name not in arrays:
+        return np.empty((0, 0), dtype=np.bool_)
+    found = arrays[name]
+    if found.shape != (n, len(catalogue.objective.stages)) or found.dtype.kind != "b":
+        raise ValueError("its warm-up has other stages")
+    return np.asarray(found, dtype=np.bool_)
 
 
 def _column(array: NDArray[np.generic], n: int, kind: str, *, empty: bool = False) -> NDArray[np.generic]:

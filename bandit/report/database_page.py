@@ -63,6 +63,8 @@ This page is made from the schema by `python -m bandit.report.database_page`.
     changed_states >- policies
     learned >- decisions
     learned >- policy_steps >- policies
+    learned_stages >- decisions
+    learned_stages >- policy_steps
     snapshots >- policies -- learning_reach
 
 The offer of a decision is the row of `offers` with the same `catalogue_id` and `offer`; the state that decided is that

@@ -84,6 +84,7 @@ class AvailableOffers:
             reward=self._translation.objective.reward(money, which, columns.converted, columns.revenue, columns.value),
             time=columns.time,
             weight=stored_weights(columns.weight),
+            stages=self._translation.stages(columns),
         )
 
     def count(self, page: DecisionColumns) -> Counter[Reason]:

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import numpy as np
 
+from bandit.catalogue.context_batch import parse_stored_one
 from bandit.domain import BoolArray, Contexts, FloatArray, IntArray, LoggedBatch, ObjectArray
 from bandit.errors import ContextError, OfferError, StoreError
 from bandit.store.records import object_array
+from bandit.store.tables.learned_stages import stage_columns
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -64,6 +66,10 @@ class ContextDecoder:
                 "a stored context is not the JSON that was written; `offer-bandit verify` says which, restore the file "
                 "from a backup"
             ) from fault
+        if self._exact and len(rows) == 1 and not self._earlier:
+            one = parse_stored_one(self._catalogue.facts, msgspec.structs.astuple(rows[0]), customers)
+            if one is not None:
+                return one
         columns = {
             name: _column(self._values(rows, f"f{place}"), fact.kind) for place, (name, fact) in enumerate(self._facts)
         }
@@ -95,7 +101,7 @@ class OfferMap:
     def offers(self, catalogue_ids: IntArray, offers: IntArray) -> IntArray:
         """Return the (n,) offers in the numbers of the catalogue, -1 for those that it does not have."""
         mapped = np.full(len(offers), -1, dtype=np.int64)
-        for number in np.unique(catalogue_ids).tolist():
+        for number in catalogue_ids.tolist() if len(offers) == 1 else np.unique(catalogue_ids).tolist():
             rows = catalogue_ids == number
             table = self._map(number)
             if offers[rows].max() >= len(table):
@@ -108,7 +114,10 @@ class OfferMap:
 
     def masks(self, catalogue_ids: IntArray, set_ids: IntArray) -> BoolArray:
         """Return the (n, N) masks over the catalogue's offers."""
-        distinct, first, back = np.unique(set_ids, return_index=True, return_inverse=True)
+        if len(set_ids) == 1:
+            distinct, first, back = set_ids, np.zeros(1, dtype=np.int64), np.zeros(1, dtype=np.int64)
+        else:
+            distinct, first, back = np.unique(set_ids, return_index=True, return_inverse=True)
         if len(distinct) == 1 and self._store.catalogues.get(int(catalogue_ids[0])).version == self._catalogue.version:
             mask = self._store.eligible_sets.mask(int(distinct[0]))
             return np.broadcast_to(mask, (len(set_ids), len(mask)))
@@ -154,10 +163,13 @@ class CatalogueTranslation:
         self.contexts = ContextDecoder(catalogue, exact=exact)
         self.offer_map = OfferMap(store, catalogue)
 
-    def decisions(self, columns: DecisionColumns, *, masks: bool = True) -> tuple[IntArray, LoggedBatch]:
+    def decisions(
+        self, columns: DecisionColumns, *, masks: bool = True, stage: IntArray | None = None
+    ) -> tuple[IntArray, LoggedBatch]:
         """Return the rows whose offer the catalogue has, and these decisions as a batch.
 
-        Without `masks` the eligible sets are not read, and the mask of the batch has no columns.
+        Without `masks` the eligible sets are not read, and the mask of the batch has no columns. `stage` (n,) is how
+        many stages each has reached, by default what their events say.
         """
         mapped = self.offer_map.offers(columns.catalogue_id, columns.offer)
         rows = np.flatnonzero(mapped >= 0)
@@ -174,7 +186,16 @@ class CatalogueTranslation:
             reward=reward,
             time=kept.time,
             weight=stored_weights(kept.weight),
+            stages=self.stages(kept, None if stage is None else stage[rows]),
         )
+
+    def stages(self, columns: DecisionColumns, stage: IntArray | None = None) -> BoolArray:
+        """Return the stages that some decisions have reached, (n, S), empty where the objective has none."""
+        n_stages = len(self.objective.stages)
+        if not n_stages:
+            return _no_masks(0)
+        reached = self._store.decisions.stages(columns.seq, self.objective) if stage is None else stage
+        return stage_columns(reached, n_stages)
 
     def propensity(self, columns: DecisionColumns) -> FloatArray:
         """Return the propensities of some decisions, NaN where they are not known."""

@@ -164,6 +164,24 @@ class Connection:
         """
         return _Transaction(self, wait)
 
+    def upgradable(self, wait: float) -> AbstractContextManager[None]:
+        """Read from one state of the database, and write all or nothing with the first statement that writes.
+
+        That statement fails, with the StoreError of a lock, where another connection has written since the first
+        reading, or writes for longer than `wait` seconds. Not inside another transaction.
+        """
+        return _Upgradable(self, wait)
+
+    def begin_deferred(self, wait: float) -> None:
+        """Begin what `upgradable` describes; the caller has the lock."""
+        self.raw.execute(f"PRAGMA busy_timeout = {round(1_000 * min(wait, self._lock_timeout)):d}")
+        self.raw.execute("BEGIN")
+        self._depth += 1
+
+    def restore_lock_timeout(self) -> None:
+        """Wait for the lock of another connection as long as usual."""
+        self.raw.execute(f"PRAGMA busy_timeout = {round(1_000 * self._lock_timeout):d}")
+
     def begin(self, wait: float | None) -> None:
         """Begin a transaction, or a savepoint inside one; the caller has the lock."""
         if self._depth:
@@ -186,21 +204,23 @@ class Connection:
             for statement in ("ROLLBACK TO inner_one", "RELEASE inner_one") if self._depth else ("ROLLBACK",):
                 self.raw.execute(statement)
 
-    @contextlib.contextmanager
-    def reading(self) -> Iterator[sqlite3.Connection]:
+    def reading(self) -> AbstractContextManager[sqlite3.Connection]:
         """Read from one consistent state of the database."""
-        with self.lock, self.translated_errors():
-            if self._depth:
-                yield self.raw
-                return
-            self.raw.execute("BEGIN")
-            self._depth += 1
-            try:
-                yield self.raw
-            finally:
-                self._depth -= 1
-                if self.raw.in_transaction:
-                    self.raw.execute("ROLLBACK")  # nothing was written; a commit would fail on a damaged page
+        return _Reading(self)
+
+    def begin_reading(self) -> bool:
+        """Begin to read from one state, and say whether that is the outermost; the caller has the lock."""
+        if self._depth:
+            return False
+        self.raw.execute("BEGIN")
+        self._depth += 1
+        return True
+
+    def end_reading(self) -> None:
+        """End the outermost reading."""
+        self._depth -= 1
+        if self.raw.in_transaction:
+            self.raw.execute("ROLLBACK")  # nothing was written; a commit would fail on a damaged page
 
     @contextlib.contextmanager
     def translated_errors(self) -> Iterator[None]:
@@ -277,6 +297,83 @@ class _Transaction(AbstractContextManager[None]):
             raise
         finally:
             connection.lock.release()
+
+
+class _Upgradable(_Transaction):
+    """A transaction that begins by reading; one that has only read ends as a reading does."""
+
+    __slots__ = ("_changes",)
+
+    def __init__(self, connection: Connection, wait: float) -> None:
+        super().__init__(connection, wait)
+        self._changes = 0
+
+    def __enter__(self) -> None:
+        connection = self._connection
+        connection.lock.acquire()
+        try:
+            connection.begin_deferred(self._wait or 0.0)
+            self._changes = connection.raw.total_changes
+        except BaseException as fault:
+            connection.lock.release()
+            raise_store_error(connection.path, fault)
+            raise
+
+    def __exit__(
+        self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        connection = self._connection
+        with connection.lock:
+            try:
+                if fault is None and connection.raw.total_changes == self._changes:
+                    connection.end_reading()
+                    connection.lock.release()
+                else:
+                    super().__exit__(kind, fault, trace)
+            finally:
+                connection.restore_lock_timeout()
+
+
+class _Reading(AbstractContextManager[sqlite3.Connection]):
+    """Reading as a class, for the reason of `_Transaction`: one learned outcome reads a dozen times."""
+
+    __slots__ = ("_connection", "_outermost")
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._outermost = False
+
+    def __enter__(self) -> sqlite3.Connection:
+        connection = self._connection
+        connection.lock.acquire()
+        try:
+            self._outermost = connection.begin_reading()
+        except BaseException as fault:
+            connection.lock.release()
+            _translate(connection.path, fault)
+            raise
+        return connection.raw
+
+    def __exit__(
+        self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        connection = self._connection
+        try:
+            if self._outermost:
+                connection.end_reading()
+            if fault is not None:
+                _translate(connection.path, fault)
+        except sqlite3.Error as second:
+            raise_store_error(connection.path, second)
+            raise
+        finally:
+            connection.lock.release()
+
+
+def _translate(path: Path, fault: BaseException) -> None:
+    """Raise the StoreError for an error of SQLite; return for any other."""
+    if isinstance(fault, (sqlite3.Error, UnicodeError, OverflowError)):
+        raise_store_error(path, fault)
 
 
 _OPEN: weakref.WeakSet[Connection] = weakref.WeakSet()

@@ -166,6 +166,13 @@ class Store:
         """
         return self._connection.transaction(wait)
 
+    def upgradable(self, wait: float) -> AbstractContextManager[None]:
+        """Read from one state of the database and then write, all or nothing, if nobody else has written meanwhile.
+
+        Otherwise, or if another writes for longer than `wait` seconds, StoreError. Not inside another transaction.
+        """
+        return self._connection.upgradable(wait)
+
     def one_state(self) -> AbstractContextManager[object]:
         """Read inside from one state of the database, whatever others write meanwhile; other threads wait."""
         return self._connection.reading()

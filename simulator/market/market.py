@@ -27,6 +27,18 @@ from simulator.market.spec import SEASON_FACTS, Scenario
 from simulator.market.thresholds import Threshold, draw_rules, effects, indicators
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class StageMap:
+    """The log of the chance of passing a stage without buying: offset + slope x score + features . own_map, at most 0.
+
+    `offset` is (N,), `own_map` (F, N).
+    """
+
+    offset: FloatArray
+    slope: float
+    own_map: FloatArray
+
+
 @dataclass(frozen=True, eq=False)
 class Market:
     """The parameters of one world: F features, N offers, H hidden normals a customer.
@@ -34,8 +46,8 @@ class Market:
     `score_offset` (N,), `score_map` (F, N) and `score_loading` (H, N) make the logit of the response;
     `basket_offset` (N,), `basket_map` (F, N) and `basket_loading` (H,) make the mean of the log basket of one
     purchase, whose deviation is `scenario.basket_spread`; `returned` (N,) is the share of purchases sent back;
-    `visit_map` (F,) makes the log of the rate of visits. `rules` are the threshold rules, a feature each, and
-    `crossings` the products of two facts.
+    `visit_map` (F,) makes the log of the rate of visits. `rules` are the threshold rules, a feature each, `crossings`
+    the products of two facts, and `stages` the stages before the purchase.
     """
 
     scenario: Scenario
@@ -50,6 +62,7 @@ class Market:
     visit_map: FloatArray
     rules: tuple[Threshold, ...] = ()
     crossings: tuple[Crossing, ...] = ()
+    stages: tuple[StageMap, ...] = ()
 
     @staticmethod
     def draw(scenario: Scenario, rng: np.random.Generator) -> Market:
@@ -172,7 +185,27 @@ def _draw(scenario: Scenario, rng: np.random.Generator) -> Market:
         later = rng.standard_normal(taste_map.shape) * weight[:, None]
         explained = taste_map * effects_of.explained, later * effects_of.explained
         market = _with_drift(market, columns, effects_of.tastes, explained, rng)
-    return market
+    return replace(market, stages=_stages(market, design, effects_of.tastes, weight, rng))
+
+
+def _stages(
+    market: Market, design: FloatArray, tastes: FloatArray, weight: FloatArray, rng: np.random.Generator
+) -> tuple[StageMap, ...]:
+    """Return the stages before the purchase: their own effects of options, and of tastes for options by facts."""
+    average, found = float(market.score_offset.mean()), []
+    for stage in market.scenario.stages:
+        own = design @ (rng.standard_normal(len(tastes)) * tastes * stage.effect)
+        if stage.bait:
+            draw = np.where(tastes > 0, rng.random(len(tastes)), 1.0)
+            own += design @ np.where(draw <= max(stage.bait_share, draw.min()), stage.bait, 0.0)
+        taste = (
+            rng.standard_normal((len(weight), len(tastes))) * weight[:, None] * tastes * stage.explained
+        ) @ design.T
+        own_map = np.zeros(market.score_map.shape)
+        own_map[: len(taste)] = taste
+        offset = np.log(stage.rate) + own - stage.slope * average
+        found.append(StageMap(offset, stage.slope, own_map))
+    return tuple(found)
 
 
 def _loadings(scenario: Scenario, effects_of: _Effects) -> tuple[FloatArray, FloatArray]:

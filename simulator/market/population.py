@@ -15,7 +15,7 @@ from bandit.errors import InputError
 from simulator.market import names, truth
 from simulator.market.market import Market
 from simulator.market.names import Lookup
-from simulator.market.responses import Noise, Responses, buy
+from simulator.market.responses import Noise, Responses, buy, delays, pass_stages
 from simulator.market.season import CALENDAR_START
 from simulator.market.visits import Visits, draw_visits
 
@@ -202,7 +202,31 @@ class Population:
         reward = catalogue.objective.reward(
             catalogue.money, offers, kept, np.where(kept, revenue, 0.0), np.zeros(len(kept))
         )
-        return Responses(converted, revenue, delay, returned, back, reward)
+        stages = pass_stages(response, self.expected_stages(customers, offers, time), chance)
+        within = market.scenario.stage_delay_days
+        early = np.where(stages.any(axis=1), delays(chance.delay, within / 3.0, within), 0)
+        return Responses(
+            converted,
+            revenue,
+            delay,
+            returned,
+            back,
+            reward,
+            stages,
+            np.where(converted, np.minimum(early, delay), early),
+        )
+
+    def expected_stages(self, customers: IntArray, offers: IntArray, time: IntArray | int | None = None) -> FloatArray:
+        """Return the exact (n, S) probabilities of passing each stage for who passed those before and does not buy."""
+        market, found = self.market, np.empty((len(customers), len(self.market.stages)))
+        if not market.stages:
+            return found
+        features = self.features(customers, time)
+        score = truth.score_of(market, features, self.hidden[customers], offers) + market.season(time)
+        for place, stage in enumerate(market.stages):
+            own = np.einsum("nf,nf->n", features, stage.own_map.T[offers])
+            found[:, place] = np.exp(np.minimum(stage.offset[offers] + stage.slope * score + own, 0.0))
+        return found
 
     def _response(
         self, customers: IntArray, offers: IntArray, time: IntArray | int | None

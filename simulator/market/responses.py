@@ -45,7 +45,8 @@ class Responses:
 
     `converted` is whether the customer bought and `revenue` for how much (0 if not); `delay` is the time from the offer
     to the purchase in microseconds (0 without one). `returned` is whether the purchase was sent back, `return_delay`
-    microseconds after it. `reward` is the objective, where a purchase that was sent back counts as none.
+    microseconds after it. `reward` is the objective, where a purchase that was sent back counts as none. `stages`
+    (n, S) are the stages before the purchase that were passed, `stage_delay` from the offer to them, in microseconds.
     """
 
     converted: BoolArray
@@ -54,6 +55,8 @@ class Responses:
     returned: BoolArray
     return_delay: IntArray
     reward: FloatArray
+    stages: BoolArray
+    stage_delay: IntArray
 
     @property
     def kept(self) -> BoolArray:
@@ -103,3 +106,14 @@ def _purchase(scenario: Scenario, normal: FloatArray) -> FloatArray:
     tiny = np.finfo(np.float64).eps
     spread = scenario.basket_spread * ndtri(np.clip(inside, tiny, 1.0 - tiny))
     return np.asarray(spread + np.where(bulk, np.log(scenario.bulk_factor), 0.0))
+
+
+def pass_stages(response: FloatArray, passing: FloatArray, noise: Noise) -> BoolArray:
+    """Return which of n visits pass each of S stages: (n, S), a stage only after those before it.
+
+    `response` (n,) is P(buy), `passing` (n, S) the probability of passing a stage for who passed those before it and
+    does not buy. The number that decides about the purchase decides here too: given no purchase, it is uniform between
+    P(buy) and 1, and passing k stages takes the lowest part of that of the size of the product of their probabilities.
+    """
+    through = np.cumprod(passing, axis=1)
+    return np.asarray(noise.buys[:, None] < response[:, None] + (1.0 - response[:, None]) * through)

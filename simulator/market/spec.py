@@ -66,6 +66,26 @@ class Sensitivity:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Stage:
+    """One stage before the purchase, as a click: who buys has passed it, and some who do not buy.
+
+    Of the customers that passed the stage before and will not buy, the average one passes this one under the average
+    offer with probability `rate`. The logarithm of the probability moves by `slope` for each logit by which purchases
+    differ from those under the average offer, and by effects of its own: of options with the deviation `effect`, of
+    tastes for options with `explained`. Of the options for which tastes differ, each is bait with the chance
+    `bait_share`, at least one: it adds `bait`, so that many pass this stage who do not buy.
+    """
+
+    name: str
+    rate: float
+    slope: float = 0.5
+    effect: float = 0.0
+    explained: float = 0.0
+    bait_share: float = 0.0
+    bait: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PracticeRule:
     """One segment of today's rules: its condition, and the options that the shop fixed.
 
@@ -89,7 +109,8 @@ class Scenario:
     which the share `bulk_share` is `bulk_factor` times as large.
     Of all pairs of options of two dimensions, `pair_share` reinforce or spoil each other, with a deviation of
     `pair_effect` logits. Purchases come with an exponential delay of mean `delay_days` cut at
-    `purchase_within_days`, returns likewise afterwards; both must fit into the objective's window.
+    `purchase_within_days`, returns likewise afterwards; both must fit into the objective's window. The `stages` of a
+    visit come before its purchase, all within `stage_delay_days`, in the mean after a third of that.
     `segments` are the facts, numeric ones with points to cut at, whose combinations are the segments of the best
     segment rules. The last four are the recommended size: `visits` of `customers` over `days`, and whether outcomes are
     observed after their delay (`delayed`) instead of at once.
@@ -119,6 +140,8 @@ class Scenario:
     purchase_within_days: float = 7.0
     return_delay_days: float = 7.0
     return_within_days: float = 0.0
+    stages: tuple[Stage, ...] = field(default=(), repr=False)
+    stage_delay_days: float = field(default=0.02, repr=False)
     objective: Mapping[str, object]
     currency: str = "EUR"
     rules: tuple[Mapping[str, object], ...] = ()
@@ -145,7 +168,7 @@ class Scenario:
         return {
             "name": self.name,
             "currency": self.currency,
-            "objective": dict(self.objective),
+            "objective": {**self.objective, "stages": [stage.name for stage in self.stages]},
             "context": context,
             "dimensions": [
                 {

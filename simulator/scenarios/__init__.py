@@ -16,6 +16,7 @@ from bandit.errors import InputError
 from simulator.market.spec import Scenario
 from simulator.scenarios import retail
 from simulator.scenarios.busy import BUSY
+from simulator.scenarios.clickbait import CLICKBAIT
 from simulator.scenarios.crossings import CROSSINGS_MIXED, CROSSINGS_PURE, CROSSINGS_THRESHOLD
 from simulator.scenarios.delayed import DELAYED
 from simulator.scenarios.drift import DRIFT
@@ -37,6 +38,7 @@ _ALL = (
     LOYALTY,
     DRIFT,
     SPARSE,
+    CLICKBAIT,
     HEAVY_TAIL,
     SURE_THINGS,
     MANY_OFFERS_SCENARIO,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from simulator.market.demographics import Boolean, Categorical, Numeric
 from simulator.market.season import Season
-from simulator.market.spec import DimensionSpec, OptionSpec, PracticeRule, Scenario, Sensitivity
+from simulator.market.spec import DimensionSpec, OptionSpec, PracticeRule, Scenario, Sensitivity, Stage
 from simulator.scenarios.discounts import discounts
 
 SPARSE = Scenario(
@@ -79,6 +79,11 @@ SPARSE = Scenario(
     pair_effect=0.20,
     delay_days=1.5,
     purchase_within_days=7.0,
+    # Of a hundred contacts some thirteen click and four fill a cart: ratios as commonly reported of mailings.
+    stages=(
+        Stage(name="click", rate=0.12, slope=0.5, effect=0.25, explained=0.20),
+        Stage(name="cart", rate=0.25, slope=0.5, effect=0.20, explained=0.15),
+    ),
     objective={"kind": "profit", "event": "purchase", "margin": 0.45, "window": "7d"},
     fallback={"discount": "0", "theme": "new", "channel": "email", "welcome": "none"},
     segments=(("gender", ()), ("age", (35.0, 55.0)), ("clicked", ())),

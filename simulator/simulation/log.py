@@ -46,6 +46,7 @@ class RunLog(LogDefaults):
                 np.where(kept, one.responses.revenue[rows], 0.0),
                 one.responses.reward[rows],
                 visits.times,
+                stages=one.responses.stages[rows],
             )
 
 

@@ -27,10 +27,11 @@ def run_table(population: Population, run: Run, rows: slice = slice(None)) -> di
     """Return a run, or some rows of it, as columns of equal length.
 
     `decision_id`, `customer`, `time` (ISO 8601, UTC), one column a declared fact, one a dimension with the name of
-    its option, `propensity`, `converted` (0 or 1, after returns) and `revenue` (0 where not converted).
+    its option, `propensity`, one a stage before the purchase, `converted` (0 or 1, after returns) and
+    `revenue` (0 where not converted).
     """
     visits = run.visits.take(rows)
-    kept = run.responses.kept[rows]
+    kept, stages = run.responses.kept[rows], population.market.catalogue.objective.stages
     return {
         "decision_id": run.decision_ids[rows],
         "customer": population.names(visits.customers),
@@ -38,6 +39,7 @@ def run_table(population: Population, run: Run, rows: slice = slice(None)) -> di
         **population.columns(visits.customers, visits.times),
         **population.market.catalogue.offers(run.offer[rows]),
         "propensity": run.propensity[rows],
+        **{stage: passed.astype(np.int64) for stage, passed in zip(stages, run.responses.stages[rows].T, strict=True)},
         "converted": kept.astype(np.int64),
         "revenue": np.where(kept, run.responses.revenue[rows], 0.0),
     }

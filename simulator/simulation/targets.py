@@ -58,7 +58,7 @@ class RunRecord:
     outcomes. A bare policy has no groups: its rows keep the group "policy".
     """
 
-    def __init__(self, visits: Visits, n_offers: int, decision_ids: ObjectArray) -> None:
+    def __init__(self, visits: Visits, n_offers: int, decision_ids: ObjectArray, n_stages: int = 0) -> None:
         n = len(visits)
         self.visits = visits
         self.decision_ids = decision_ids
@@ -68,13 +68,14 @@ class RunRecord:
         self.packed = np.zeros((n, -(-n_offers // 8)), dtype=np.uint8)
         self.n_offers = n_offers
         no, zero = np.zeros(n, dtype=np.bool_), np.zeros(n, dtype=np.int64)
-        self.responses = Responses(no, np.zeros(n), zero, no.copy(), zero.copy(), np.zeros(n))
+        none = np.zeros((n, n_stages), dtype=np.bool_)
+        self.responses = Responses(no, np.zeros(n), zero, no.copy(), zero.copy(), np.zeros(n), none, zero.copy())
 
     @staticmethod
     def empty(visits: Visits, population: Population, prefix: str) -> RunRecord:
         """Return the record of these visits before any decision; decision ids are prefix + row."""
         ids = np.strings.add(prefix, np.arange(len(visits)).astype(np.str_)).astype(object)
-        return RunRecord(visits, population.market.n_offers, ids)
+        return RunRecord(visits, population.market.n_offers, ids, len(population.market.stages))
 
     def write(self, rows: IntArray, outcome: Responses) -> None:
         """Enter the outcomes of these visits."""
@@ -86,11 +87,12 @@ class RunRecord:
         )
         mine.returned[rows], mine.return_delay[rows] = outcome.returned, outcome.return_delay
         mine.reward[rows] = outcome.reward
+        mine.stages[rows], mine.stage_delay[rows] = outcome.stages, outcome.stage_delay
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ObservedOutcomes:
-    """Rows of a run whose outcome is observed now: purchases, returns, and rows whose outcome is final.
+    """Rows of a run whose outcome is observed now: passed stages, purchases, returns, and rows whose outcome is final.
 
     `instant` says that outcomes are known at the time of the visit instead of after their delay.
     """
@@ -99,20 +101,22 @@ class ObservedOutcomes:
     returned: IntArray
     settled: IntArray
     instant: bool
+    passed: IntArray
 
     @staticmethod
     def immediate(record: RunRecord, rows: IntArray) -> ObservedOutcomes:
         """Return the outcomes of these visits, all known at the time of the visit."""
         responses = record.responses
-        return ObservedOutcomes(rows[responses.converted[rows]], rows[responses.returned[rows]], rows, instant=True)
+        bought, returned = rows[responses.converted[rows]], rows[responses.returned[rows]]
+        return ObservedOutcomes(bought, returned, rows, instant=True, passed=rows[responses.stages[rows].any(axis=1)])
 
 
 class PendingOutcomes:
-    """Outcomes not observed yet: three queues of (due time, row), for purchases, returns and final outcomes."""
+    """Outcomes not observed yet: queues of (due time, row), for purchases, returns, final outcomes and stages."""
 
     def __init__(self, window: int) -> None:
         self.window = window
-        self.queues = [(np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)) for _ in range(3)]
+        self.queues = [(np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)) for _ in range(4)]
 
     def add(self, record: RunRecord, rows: IntArray) -> None:
         """Add the outcomes of these visits."""
@@ -121,7 +125,13 @@ class PendingOutcomes:
         back = bought + responses.return_delay[rows]
         converted, returned = responses.converted[rows], responses.returned[rows]
         settled = np.where(returned, back, np.where(converted, bought, times + self.window))
-        added = ((bought[converted], rows[converted]), (back[returned], rows[returned]), (settled, rows))
+        passed, early = responses.stages[rows].any(axis=1), times + responses.stage_delay[rows]
+        added = (
+            (bought[converted], rows[converted]),
+            (back[returned], rows[returned]),
+            (settled, rows),
+            (early[passed], rows[passed]),
+        )
         self.queues = [
             (np.concatenate([due, more]), np.concatenate([old, new]))
             for (due, old), (more, new) in zip(self.queues, added, strict=True)
@@ -135,7 +145,7 @@ class PendingOutcomes:
             order = np.argsort(due[here], kind="stable")
             arrived.append(rows[here][order])
             self.queues[place] = due[~here], rows[~here]
-        return ObservedOutcomes(arrived[0], arrived[1], arrived[2], instant=False)
+        return ObservedOutcomes(arrived[0], arrived[1], arrived[2], instant=False, passed=arrived[3])
 
 
 class EngineTarget:
@@ -162,6 +172,10 @@ class EngineTarget:
         responses, times = record.responses, record.visits.times
         objective = self.population.market.catalogue.objective
         after = np.int64(0 if observed.instant else 1)
+        early = times[observed.passed] + after * responses.stage_delay[observed.passed]
+        for place, stage in enumerate(objective.stages):
+            here = responses.stages[observed.passed, place]
+            self._record(record, observed.passed[here], stage, None, early[here])
         bought = times[observed.bought] + after * responses.delay[observed.bought]
         self._record(record, observed.bought, objective.event, responses.revenue[observed.bought], bought)
         back = times[observed.returned] + after * (responses.delay + responses.return_delay)[observed.returned]
@@ -219,5 +233,6 @@ class PolicyTarget:
                 np.where(kept, record.responses.revenue[rows], 0.0),
                 record.responses.reward[rows],
                 record.visits.times[rows],
+                record.responses.stages[rows],
             )
         )

@@ -173,7 +173,10 @@ def check_order(log):
 def check_shapes_and_types(log):
     for batch in log.batches(40):
         n = len(batch)
-        assert {each.name for each in fields(batch)} == {*TYPES, "contexts", "weight"}
+        assert {each.name for each in fields(batch)} == {*TYPES, "contexts", "weight", "stages"}
+        assert batch.stages.dtype == np.bool_
+        n_stages = 0 if log.catalogue is None else len(log.catalogue.objective.stages)
+        assert batch.stages.shape == (n, n_stages) or not batch.stages.size
         for name, kind in TYPES.items():
             column = getattr(batch, name)
             assert column.dtype == kind, name

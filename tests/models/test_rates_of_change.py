@@ -35,13 +35,13 @@ def test_a_long_time_ends_at_the_prior_and_never_beyond_it():
     model.update(np.column_stack([np.ones(40), rng.normal(size=(40, 5))]), rng.normal(size=40))
     belief, rates = model.weights, RatesOfChange()
     rates.contrasts = ContrastRates(belief, prior.variance)
-    rates.contrasts.chosen, rates.level.chosen = 3, 4
+    rates.contrasts.chosen, rates.level.chosen = 4, 4
     control = belief.covariance.copy()
-    for days in (1.0, 20.0, 400.0, 53.0 * 100):
-        kept = 0.5 ** (days / 53.0)
+    for days in (1.0, 20.0, 400.0, 60.0 * 100):
+        kept = 0.5 ** (days / 60.0)
         control += np.diag((1.0 - kept**2) * prior.variance)
-        rates.level.chosen, rates.contrasts.chosen = 4, 3
-        rates.contrasts.evidence[3] = 100.0
+        rates.level.chosen, rates.contrasts.chosen = 4, 4
+        rates.contrasts.evidence[4] = 100.0
         rates.pass_time(days, belief, prior, RATES_FROM)
         assert np.linalg.eigvalsh(np.diag(prior.variance) - belief.covariance).min() > -1e-12
     np.testing.assert_allclose(belief.mean[1:], 0.0, atol=1e-9)
@@ -92,7 +92,7 @@ def test_one_response_is_learned_as_a_batch_of_one():
     belief.covariance -= half.T @ half * 0.1
     one, block = ContrastRates(belief, prior.variance), ContrastRates(belief, prior.variance)
     for rates in (one, block):
-        rates._looser[:] = [-0.02, 0.0, 0.05, 0.2]
+        rates._looser[:] = [-0.02, 0.0, 0.02, 0.05, 0.2]
     for turn in range(20):
         row = np.append(1.0, rng.normal(size=8))
         gain, y = belief.covariance @ row, float(turn % 2)
@@ -122,9 +122,9 @@ def exact_evidence(rows, y, days, prior):
     return np.array(found)
 
 
-@pytest.mark.parametrize("half_life", [53.0, np.inf])
+@pytest.mark.parametrize("half_life", [60.0, np.inf])
 def test_the_approximate_filters_prefer_what_exact_ones_do(half_life):
-    """3,000 amounts over 300 days with twelve weights that move with a half-life of 53 days, or stand still: the exact
+    """3,000 amounts over 300 days with twelve weights that move with a half-life of 60 days, or stand still: the exact
     filters prefer the true half-life, and so do the approximate ones; the still market is the other's control."""
     rng = np.random.default_rng(4)
     prior = prior_of(13)
@@ -171,7 +171,7 @@ def test_rates_restored_from_their_state_go_on_with_the_same_bits():
 
 @pytest.mark.parametrize(
     ("part", "value"),
-    [("level", np.zeros((2, 5))), ("means", np.full((4, 5), np.nan)), ("looser", np.ones(4))],
+    [("level", np.zeros((2, 5))), ("means", np.full((5, 5), np.nan)), ("looser", np.ones(5))],
 )
 def test_a_state_that_does_not_fit_is_refused(part, value):
     prior = prior_of(5)

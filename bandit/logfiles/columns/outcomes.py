@@ -50,6 +50,11 @@ class OutcomeReader:
         if mapping.file.event_rows is None:
             self.columns = [name for outcome in self.outcomes for name in outcome_columns(outcome)]
 
+    @property
+    def names(self) -> frozenset[str]:
+        """The names of the events that a row can have."""
+        return frozenset(outcome.event for outcome in self.outcomes)
+
     def read(self, chunk: SourceChunk, rejections: ChunkRejections) -> Sequence[OutcomeEvents]:
         """Return the events of the rows, one kind after the other; rows with one that cannot be read are rejected."""
         if chunk.events is not None:

@@ -67,7 +67,8 @@ _NOTHING: dict[str | None, str] = {None: ""}
 def kinds(layout: ExportLayout, catalogue: Catalogue) -> dict[str, ColumnKind]:
     """Return the kind of each column, in order."""
     of_facts = {column: _OF_FACT[catalogue.facts[name].kind] for name, column in layout.facts.items()}
-    every: dict[str, ColumnKind] = {name: of_facts.get(name, _FIXED.get(name, "text")) for name in layout.names}
+    own = of_facts | dict.fromkeys(layout.stages.values(), "truth")
+    every: dict[str, ColumnKind] = {name: own.get(name, _FIXED.get(name, "text")) for name in layout.names}
     return every
 
 
@@ -93,6 +94,7 @@ def columns(rows: ExportRows, layout: ExportLayout, catalogue: Catalogue) -> lis
         found[column] = batch.contexts.text[name] if value is None or fact.kind == "categorical" else value
         if fact.kind == "boolean":
             found[column] = _truths(found[column])
+    found |= {column: batch.stages[:, place] for place, column in enumerate(layout.stages.values())}
     if layout.weighted:
         found["weight"] = stored.weight
     if layout.rewarded:

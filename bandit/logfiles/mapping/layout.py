@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from bandit.logfiles.mapping.mapping import UNKNOWN_PROPENSITY
@@ -23,7 +23,8 @@ _BACK = ("propensity", _WEIGHT, "converted", "revenue", "reward", "rewarded", "e
 class ExportLayout:
     """The columns of an export: `dimensions` and `facts` have the column of each of the catalogue's, by name.
 
-    A dimension or fact whose name another column has is written as "offer.name" or "fact.name". `rewarded` is whether
+    A dimension or fact whose name another column has is written as "offer.name" or "fact.name". `stages` has the column
+    of each of the objective's stages, "stage.name" where its name is taken. `rewarded` is whether
     there is that column, as with the objective "reward", and `eligible` whether there is one with each row's mask, as
     with at most `MASK_OFFERS` offers. `weighted` is whether there is a column "weight", as where some decisions stand
     for more or less than one.
@@ -34,6 +35,7 @@ class ExportLayout:
     rewarded: bool
     eligible: bool
     weighted: bool = False
+    stages: Mapping[str, str] = field(default_factory=dict)
 
     @staticmethod
     def of(catalogue: Catalogue, *, weighted: bool = False) -> ExportLayout:
@@ -56,6 +58,7 @@ class ExportLayout:
             rewarded=catalogue.objective.kind == "reward",
             eligible=catalogue.n_offers <= MASK_OFFERS,
             weighted=weighted,
+            stages=named(catalogue.objective.stages, "stage"),
         )
 
     @staticmethod
@@ -75,7 +78,7 @@ class ExportLayout:
         sometimes = (("rewarded", self.rewarded), ("eligible", self.eligible), (_WEIGHT, self.weighted))
         left_out = {name for name, there in sometimes if not there}
         back = [name for name in _BACK if name not in left_out]
-        return (*_FRONT, *self.dimensions.values(), *self.facts.values(), *back)
+        return (*_FRONT, *self.dimensions.values(), *self.facts.values(), *self.stages.values(), *back)
 
     def mapping(
         self, catalogue: Catalogue, *, present: Collection[str] | None = None, prefix: str = "", known: bool = True
@@ -107,6 +110,9 @@ class ExportLayout:
             outcomes.append({"event": f"{event} value", "reward": f"{prefix}reward"})
             if "rewarded" in there:
                 outcomes[-1]["when"] = f"{prefix}rewarded"
+        outcomes += [
+            {"event": stage, "when": prefix + column} for stage, column in self.stages.items() if column in there
+        ]
         return {
             "closed": f"{prefix}settled" if "settled" in there else True,
             "columns": columns | {"propensity": f"{prefix}propensity" if known else UNKNOWN_PROPENSITY},

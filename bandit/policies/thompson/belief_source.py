@@ -13,11 +13,15 @@ from scipy.sparse import block_diag, coo_array, csr_array, kron
 
 from bandit.catalogue.aliases import NameMap
 from bandit.domain import Contexts, FloatArray, IntArray
+from bandit.encoding.cells import NO_COLUMN, Cells
 from bandit.encoding.column_keys import INTERCEPT, Key, context_keys, largest_attributes, option_keys, translated
 from bandit.encoding.encoder import Encoder
 from bandit.encoding.offer_columns import option_columns
+from bandit.policies.thompson.crosses import Crosses
 from bandit.policies.thompson.offer_model import OfferModel
 from bandit.policies.thompson.policy import ThompsonSampling
+
+_GONE = -2
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -82,7 +86,8 @@ class SourceModel:
 def weight_matrix(model: OfferModel, source: SourceModel) -> csr_array:
     """Return the sparse (D, E) matrix from the E weights of a source's model to the D weights of the target's."""
     main = kron(coo_array(option_matrix(model.encoder, source.source)), coo_array(_context_matrix(model, source)))
-    return csr_array(block_diag((main, coo_array(_pair_matrix(model, source)))))
+    others = (coo_array(_pair_matrix(model, source)), coo_array(_cross_matrix(model, source)))
+    return csr_array(block_diag((main, *others)))
 
 
 def option_matrix(encoder: Encoder, source: BeliefSource) -> FloatArray:
@@ -135,6 +140,40 @@ def _pair_matrix(model: OfferModel, source: SourceModel) -> FloatArray:
     for column, pair in enumerate(pairs):
         if pair in places:
             matrix[places[pair], column] = 1.0
+    return matrix
+
+
+def carried_crosses(model: OfferModel, source: SourceModel) -> tuple[Crosses, IntArray]:
+    """Return the crosses of a source's model in the target's columns, without those it lacks, and their places."""
+    if source.model.crosses is None or model.crosses is None:
+        return Crosses.none(), np.zeros(0, dtype=np.int64)
+    crosses, names = source.model.crosses.crosses, source.source.names
+    places = {key: place for place, key in enumerate(context_keys(model.encoder))}
+    before = context_keys(source.model.encoder)
+    columns = np.array([places.get(translated(key, names) or (), _GONE) for key in before], dtype=np.int64)
+    options = {key: place for place, key in enumerate(option_keys(model.encoder.catalogue))}
+    targets = np.array(
+        [options.get(translated(key, names) or (), _GONE) for key in option_keys(source.source.policy.catalogue)],
+        dtype=np.int64,
+    )
+    cells, empty = crosses.cells, crosses.cells.column < 0
+    column = np.where(empty, NO_COLUMN, columns[np.where(empty, 0, cells.column)])
+    target = targets[crosses.target]
+    kept = np.flatnonzero((column != _GONE).all(axis=1) & (target != _GONE))
+    moved = Cells(column[kept], cells.threshold[kept], cells.above[kept], cells.signed[kept]).ordered()
+    return Crosses(moved, target[kept], crosses.size[kept]), kept.astype(np.int64)
+
+
+def _cross_matrix(model: OfferModel, source: SourceModel) -> FloatArray:
+    """Return the matrix from the crosses of a source's model to the target's: an attribute's column may have shrunk."""
+    if source.model.crosses is None:
+        return np.zeros((len(model.design.targets), 0))
+    before = source.model.crosses.crosses
+    carried, kept = carried_crosses(model, source)
+    matrix = np.zeros((len(model.design.targets), len(before)))
+    if model.crosses is not None and model.crosses.crosses.is_same(carried):  # else it has those of a newer source
+        factors = option_matrix(model.encoder, source.source)[carried.target, before.target[kept]]
+        matrix[np.arange(len(kept)), kept] = factors
     return matrix
 
 

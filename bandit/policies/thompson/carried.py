@@ -11,6 +11,8 @@ and B the matrices from the old columns to the new ones:
 - an attribute that is gone is added to the options' own effects, so that the scores of offers stay what they were;
 - a dimension or a fact that is gone is added to the base, or to the intercept, at the mean of its columns over recent
   decisions, so that scores keep their level;
+- a cross is kept where its facts, their values and its option are, else it is left out; the sample of outcomes that
+  crosses are found in begins anew;
 - a new column has no entry and begins at its prior, for a new option with a mean of its own (see `new_options`).
 
 Scales of numeric facts stay as they were fitted; a new numeric fact without a declared scale counts as 0 until
@@ -39,9 +41,16 @@ from bandit.encoding.column_keys import (
 from bandit.models.belief_transfer import TransferredBelief, recall, settled, transfer
 from bandit.models.tail_weights import ANY_OFFER_NUMBER
 from bandit.policies.state import pack
-from bandit.policies.thompson.belief_source import BeliefSource, SourceModel, option_matrix, weight_matrix
+from bandit.policies.thompson.belief_source import (
+    BeliefSource,
+    SourceModel,
+    carried_crosses,
+    option_matrix,
+    weight_matrix,
+)
 from bandit.policies.thompson.new_options import NEW_OPTION_CHANCE, NewOptionStart, new_option_start
-from bandit.policies.thompson.offer_model import RATES_OF_WEIGHTS, OfferModel
+from bandit.policies.thompson.offer_model import RATES_OF_WEIGHTS, RATES_PART, OfferModel
+from bandit.policies.thompson.offer_prior import weight_groups
 from bandit.policies.thompson.policy import ThompsonSampling
 from bandit.policies.thompson.reward_belief import CUSTOMER_DEVIATION, RewardBelief
 
@@ -152,6 +161,7 @@ def _load(target: ThompsonSampling, sources: Sequence[BeliefSource], starts: Flo
     if belief.customer_effects is not None:
         arrays |= {f"own/{part}": array for part, array in _customer_state(belief, sources).items()}
     target.loads(pack({"kind": "thompson", **meta}, arrays))
+    target.online.redraw()
 
 
 def _model_state(
@@ -160,7 +170,7 @@ def _model_state(
     """Return the state of one model of the target, an untrained one that is given the sources' weights."""
     keys = context_keys(model.encoder)
     active = sorted({0, *(place for each in sources for place in each.context_places(keys).values())})
-    model.start_over(np.array(active, dtype=np.int64))
+    model.start_over(np.array(active, dtype=np.int64), carried_crosses(model, sources[0])[0])
     newest = sources[0].model
     model.prior.variances = _variances(model, sources[0])
     variance, weights = model.prior.variance, model.model.weights
@@ -172,17 +182,15 @@ def _model_state(
     for places, belief in zip(parts, beliefs, strict=True):
         mean[places] = belief.mean
     weights.assign_parts(mean, [belief.covariance for belief in beliefs])
+    weights.settle()
     meta, arrays = newest.state()
-    dropped = {*newest.model.weights.state(), *RATES_OF_WEIGHTS}
-    kept = {name: array for name, array in arrays.items() if name not in dropped}
+    # What is not of single weights goes on: rates of change, and which amounts were counted in part.
+    going_on = (name for name in arrays if name.startswith((RATES_PART, "tail_")) and name not in RATES_OF_WEIGHTS)
+    kept = {name: arrays[name] for name in going_on}
     if "tail_offer" in kept:  # offers have other numbers in the target's catalogue
         kept["tail_offer"] = np.full_like(kept["tail_offer"], ANY_OFFER_NUMBER)
-    return meta, kept | {
-        "active": model.active,
-        "mean": mean,
-        **weights.state(),
-        "variances": model.prior.variances,
-    }
+    own = {name: array for name, array in model.state()[1].items() if name not in RATES_OF_WEIGHTS}
+    return meta, kept | own | {"mean": mean}
 
 
 def _carried_part(
@@ -213,7 +221,7 @@ def _is_selection(matrix: csr_array, before: FloatArray, after: FloatArray) -> b
 
 def _variances(model: OfferModel, source: SourceModel) -> FloatArray:
     """Return the variances of the prior's groups: as the source estimated them, or as given for a new group."""
-    variances = model.prior.given.copy()
+    variances: FloatArray = model.prior.given.copy()
     n_context_groups = len(model.encoder.context_groups)
     places = {key: place for place, key in enumerate(owner_keys(model.encoder.catalogue))}
     for before, key in enumerate(owner_keys(source.model.encoder.catalogue)):
@@ -221,7 +229,11 @@ def _variances(model: OfferModel, source: SourceModel) -> FloatArray:
         if after is not None:
             there, here = after * n_context_groups, before * n_context_groups
             variances[there : there + n_context_groups] = source.model.prior.variances[here : here + n_context_groups]
-    variances[-1] = source.model.prior.variances[-1]
+    pairs = len(weight_groups(model.kind, model.encoder)) - 1
+    pairs_before = len(weight_groups(source.model.kind, source.model.encoder)) - 1
+    variances[pairs] = source.model.prior.variances[pairs_before]
+    if model.crosses is not None and source.model.crosses is not None:
+        variances[pairs + 1 :] = source.model.prior.variances[pairs_before + 1 :]
     return variances
 
 

@@ -11,14 +11,15 @@ from numpy.typing import NDArray
 from scipy.special import expit
 
 from bandit.domain import FloatArray, IntArray
+from bandit.encoding.cells import MAX_CHECKS, cell_words
 from bandit.encoding.encoder import Encoder
 from bandit.models.forward_selection import CandidateColumns, extended, posterior, select
 from bandit.models.gaussian import Gaussian
+from bandit.models.prior import Prior
 from bandit.models.shared_design import SharedDesign
 from bandit.policies.state import parts_of
 from bandit.policies.thompson.cross_search import CrossSearch, LearnedOutcomes
 from bandit.policies.thompson.crosses import (
-    FIRST_ROUND,
     MOST_A_ROUND,
     MOST_CROSSES,
     CrossColumns,
@@ -70,12 +71,18 @@ class CrossLearning:
         """Return the (n, C) columns of the crosses for n encoded contexts (n, d)."""
         return self._columns.columns(matrix)
 
-    def is_due(self, n_learned: int, again: bool = False) -> bool:
-        """Say whether a round is due at this number of outcomes, and set the next one; `again` asks for one more."""
-        if n_learned < (FIRST_ROUND if again else self.due):
-            return False
-        self.due = next_round(n_learned)
-        return True
+    def words(self) -> tuple[str, ...]:
+        """Return the cell of each cross in words, (C,)."""
+        return cell_words(self.crosses.cells, self._encoder)
+
+    @property
+    def pause(self) -> int:
+        """How many more outcomes are added to the sample before the next round; 0 when it is due."""
+        return max(0, self.due - self.sample.added)
+
+    def begin_round(self) -> None:
+        """Set the number of outcomes at which the next round is due."""
+        self.due = next_round(self.sample.added)
 
     def find(
         self,
@@ -83,14 +90,14 @@ class CrossLearning:
         design: SharedDesign,
         active: IntArray,
         noise: float,
-        prior: tuple[FloatArray, FloatArray],
-        variances: FloatArray,
+        prior: Prior,
+        *,
+        whole: bool,
     ) -> FoundCrosses | None:
         """Return the crosses that the sample shows beside what the belief knows, None where there are none.
 
-        `noise` is the variance of the noise of amounts in the sample's units, `prior` has the prior mean and variance
-        of the present weights, (D,) each, and `variances` (MAX_CHECKS,) the prior
-        variances of crosses of one, two and three checks.
+        `noise` is the variance of the noise of amounts in the sample's units; the last groups of `prior` are those of
+        crosses of one, two and three checks. `whole` says that the sample is of all outcomes that were learned.
         """
         room = min(MOST_A_ROUND, MOST_CROSSES - len(self.crosses))
         outcomes = self.sample.outcomes()
@@ -119,8 +126,9 @@ class CrossLearning:
         regression = dispersion * (belief.covariance @ overlap)
         information = added.T @ weighted - overlap.T @ regression
         # The sample's mode is not that of all outcomes: what a step to it would explain is no evidence.
-        units = np.sqrt(noise) * dispersion
-        gradient -= (belief.mean - prior[0]) / prior[1] / units
+        gradient -= (belief.mean - prior.center) / prior.variance / (np.sqrt(noise) * dispersion)
+        if not whole:
+            gradient[:] = 0.0
         own = (weighted * added).sum(axis=0)
         fresh = np.diag(information) > MIN_FRESH * own
         candidates = CandidateColumns(
@@ -133,7 +141,7 @@ class CrossLearning:
             return None
         new = crosses.take(taken)
         chosen = candidates.take(taken)
-        own = variances[new.cells.n_checks - 1]
+        own = prior.variances[len(prior.variances) - MAX_CHECKS - 1 + new.cells.n_checks]
         mean, covariance = posterior(CandidateColumns(chosen.score, chosen.information, own, chosen.penalty))
         if not self._cases:
             mean = mean * np.sqrt(noise)
@@ -166,12 +174,13 @@ class CrossLearning:
         return arrays | {"cross_round": np.array([self.due], dtype=np.int64)}
 
     def restore(self, arrays: Mapping[str, NDArray[np.generic]]) -> None:
-        """Load a state; ValueError or KeyError where it does not fit; a state without a sample goes on without."""
+        """Load a state; ValueError or KeyError where it does not fit."""
         encoder = self._encoder
         n_columns = 1 + len(encoder.offers.main_names)
         crosses = Crosses.restore(parts_of("cross", arrays), encoder.n_context, n_columns)
         sample = OutcomeSample(encoder.n_context, self._cases)
         kept = parts_of("sample", arrays)
-        if kept:
+        if kept:  # a retention run removes it: a new one begins
             sample.restore(kept, encoder.catalogue.n_offers)
-        self.crosses, self.sample, self.due = crosses, sample, int(arrays["cross_round"][0])
+        self.crosses, self.sample = crosses, sample
+        self.due = int(arrays["cross_round"][0]) if kept else next_round(0)

@@ -1,4 +1,4 @@
-"""The search for crosses in a sample of outcomes: single cells, pairs of cells, and pairs with a third check."""
+"""The search for crosses in a sample of outcomes: single cells, pairs of cells, signed pairs, pairs with a third."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bandit.domain import FloatArray, IntArray
-from bandit.encoding.cells import CellColumns, Cells, propose_cells
+from bandit.encoding.cells import CellColumns, Cells, missing_columns, propose_cells
 from bandit.encoding.encoder import Encoder
 from bandit.models.forward_selection import log_bayes_factor
 from bandit.policies.thompson.crosses import CROSS_SHARES, EXPECTED_CROSSES, Crosses, cell_size
 
-MOST_CELLS = 80
+MOST_COMBINED = 80
 """Most cells of one check that are combined; of more, those with the largest effects of their own."""
 
 PAIRS_EXTENDED = 40
@@ -44,10 +44,11 @@ class LearnedOutcomes:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Level:
-    """Cells of one length, whom they hold for (cells, n), and the evidence on each option column, (cells, 1 + K)."""
+    """Cells of one length, their sizes, what they count for n contexts (cells, n), and the evidence (cells, 1 + K)."""
 
     cells: Cells
-    holds: NDArray[np.bool_]
+    size: FloatArray
+    holds: NDArray[np.generic]
     evidence: FloatArray
     variance: FloatArray
 
@@ -64,7 +65,7 @@ class CrossSearch:
         self._information = (learned.curvature[:, None] * columns**2).astype(np.float32)
         cells, self._fact = propose_cells(encoder, learned.contexts)
         self._cells = cells
-        self._holds = np.ascontiguousarray(CellColumns(cells, encoder).holds(learned.contexts).T)
+        self._holds = np.ascontiguousarray(CellColumns(cells, encoder).values(learned.contexts).T > 0.0)
 
     def candidates(self, present: Crosses) -> tuple[Crosses, FloatArray, FloatArray]:
         """Return the most promising crosses that are not present, their penalties and their prior variances."""
@@ -87,8 +88,7 @@ class CrossSearch:
         for number, level in enumerate(levels):
             own = chosen[of_level[chosen] == number] - starts[number]
             cell, target = own // k, own % k
-            share = level.holds[cell].mean(axis=1)
-            found = found.joined(Crosses(level.cells.take(cell), target, cell_size(share)))
+            found = found.joined(Crosses(level.cells.take(cell), target, level.size[cell]))
             kept_penalty.append(np.full(len(own), penalties[number]))
             variance.append(level.variance[cell])
         fresh = _fresh(found, present)
@@ -102,28 +102,28 @@ class CrossSearch:
             return [single]
         first = self._combined(single)
         pairs = self._pairs(first)
-        return [single, pairs, self._triples(pairs, first)]
+        return [single, pairs, self._signed_pairs(first), self._triples(pairs, first)]
 
-    def _level(self, cells: Cells, holds: NDArray[np.bool_]) -> _Level:
+    def _level(self, cells: Cells, holds: NDArray[np.generic]) -> _Level:
         """Return the evidence for cells on each option column, before the other weights are integrated out."""
         n_checks = int(cells.n_checks[0]) if len(cells) else 1
-        size = cell_size(holds.mean(axis=1))[:, None]
+        size = _sizes(cells, holds)
         score, information = (np.empty((len(cells), self._scores.shape[1])) for _ in range(2))
         for start in range(0, len(cells), _CELLS_AT_ONCE):
             part = slice(start, start + _CELLS_AT_ONCE)
             found = holds[part].astype(np.float32)
-            score[part], information[part] = found @ self._scores, found @ self._information
-        score *= size
-        information *= size**2
+            score[part], information[part] = found @ self._scores, found**2 @ self._information
+        score *= size[:, None]
+        information *= size[:, None] ** 2
         variance = np.full(len(cells), self._deviations[n_checks - 1] ** 2)
         evidence = log_bayes_factor(score, information, np.broadcast_to(variance[:, None], score.shape))
-        return _Level(cells, holds, np.where(information >= MIN_SUPPORT, evidence, -np.inf), variance)
+        return _Level(cells, size, holds, np.where(information >= MIN_SUPPORT, evidence, -np.inf), variance)
 
     def _combined(self, single: _Level) -> IntArray:
         """Return the places of the cells of one check that are combined with others."""
-        if len(self._cells) <= MOST_CELLS:
+        if len(self._cells) <= MOST_COMBINED:
             return np.arange(len(self._cells))
-        best = np.argsort(-single.evidence.max(axis=1), kind="stable")[:MOST_CELLS]
+        best = np.argsort(-single.evidence.max(axis=1), kind="stable")[:MOST_COMBINED]
         return np.sort(best)
 
     def _pairs(self, chosen: IntArray) -> _Level:
@@ -132,6 +132,21 @@ class CrossSearch:
         one, other = one[apart], other[apart]
         holds = self._holds[one] & self._holds[other]
         return self._level(self._cells.take(one).crossed(self._cells.take(other)), holds)
+
+    def _signed_pairs(self, chosen: IntArray) -> _Level:
+        """Return the pairs of which both or neither holds: of the two sides of a check one is enough."""
+        cells = self._cells
+        chosen = chosen[cells.above[chosen, 0]]
+        one, other = (chosen[each] for each in np.triu_indices(len(chosen), 1))
+        apart = self._fact[one] != self._fact[other]
+        one, other = one[apart], other[apart]
+        crossed = cells.take(one).crossed(cells.take(other), signed=True)
+        known = np.empty((len(cells), len(self._learned.contexts)), dtype=np.int8)
+        missing = missing_columns(self._encoder)[cells.column[:, 0]]
+        for place, column in enumerate(missing.tolist()):
+            known[place] = 1 if column < 0 else self._learned.contexts[:, column] == 0.0
+        signs = (2 * self._holds - 1).astype(np.int8) * known
+        return self._level(crossed, signs[one] * signs[other])
 
     def _triples(self, pairs: _Level, chosen: IntArray) -> _Level:
         if not len(pairs.cells):
@@ -150,6 +165,11 @@ class CrossSearch:
         return self._level(cells.take(first), pairs.holds[pair] & self._holds[third])
 
 
+def _sizes(cells: Cells, holds: NDArray[np.generic]) -> FloatArray:
+    """Return the size of the column of each cell, (cells,); 1 for signed ones, which are as often 1 as -1 or so."""
+    return np.where(cells.signed, 1.0, cell_size(np.clip(holds.mean(axis=1), 0.0, 1.0)))
+
+
 def _fresh(found: Crosses, present: Crosses) -> IntArray:
     """Return the places of the crosses that are not present."""
     have = {_key(present, place) for place in range(len(present))}
@@ -159,4 +179,8 @@ def _fresh(found: Crosses, present: Crosses) -> IntArray:
 def _key(crosses: Crosses, place: int) -> tuple[object, ...]:
     cells = crosses.cells
     parts = (cells.column[place], cells.threshold[place], cells.above[place])
-    return (int(crosses.target[place]), *(number for part in parts for number in part.tolist()))
+    return (
+        int(crosses.target[place]),
+        bool(cells.signed[place]),
+        *(number for part in parts for number in part.tolist()),
+    )

@@ -5,7 +5,7 @@ sample of the outcomes, beside all that the belief knows already (`bandit.models
 where its log Bayes factor exceeds the logarithm of the number of columns of its length that were looked at, divided by
 `EXPECTED_CROSSES`. The prior deviation of a weight falls with the number of checks and with the rarity of the cell, as
 that of a rule in HorseRule (Nalenz & Villani 2018, "Tree ensembles with rule structured horseshoe regularization",
-Annals of Applied Statistics 12, section 3.1). Rounds are at 500 outcomes, 700, 980 and so on.
+Annals of Applied Statistics 12, section 3.1). Rounds are at 200 outcomes, 250, 312 and so on.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from bandit.domain import FloatArray, IntArray
 from bandit.encoding.cells import MAX_CHECKS, CellColumns, Cells
 from bandit.encoding.encoder import Encoder
 
-FIRST_ROUND = 500
+FIRST_ROUND = 200
 """Outcomes after which crosses are looked for for the first time."""
 
-ROUND_EVERY = 1.4
+ROUND_EVERY = 1.25
 """... and then each time their number has grown by this factor."""
 
 MOST_A_ROUND = 25
@@ -59,6 +59,10 @@ class Crosses:
     def __len__(self) -> int:
         return len(self.target)
 
+    def is_same(self, other: Crosses) -> bool:
+        """Say whether these are the same crosses in the same order."""
+        return self.cells.is_same(other.cells) and np.array_equal(self.target, other.target)
+
     def joined(self, other: Crosses) -> Crosses:
         """Return these crosses and then the others."""
         return Crosses(
@@ -77,6 +81,7 @@ class Crosses:
             "column": self.cells.column,
             "threshold": self.cells.threshold,
             "above": self.cells.above,
+            "signed": self.cells.signed,
             "target": self.target,
             "size": self.size,
         }
@@ -86,9 +91,9 @@ class Crosses:
         """Return the crosses of a state; ValueError or KeyError where they do not fit."""
         column, target = np.array(arrays["column"], dtype=np.int64), np.array(arrays["target"], dtype=np.int64)
         threshold, above = np.array(arrays["threshold"], dtype=np.float64), np.array(arrays["above"], dtype=np.bool_)
-        size = np.array(arrays["size"], dtype=np.float64)
+        size, signed = np.array(arrays["size"], dtype=np.float64), np.array(arrays["signed"], dtype=np.bool_)
         shape = (len(target), MAX_CHECKS)
-        if not (column.shape == threshold.shape == above.shape == shape and size.shape == target.shape):
+        if not (column.shape == threshold.shape == above.shape == shape and size.shape == signed.shape == target.shape):
             raise ValueError("its crosses have other shapes")
         if not (np.isfinite(threshold).all() and np.isfinite(size).all() and (size > 0.0).all()):
             raise ValueError("its crosses have numbers that are not finite")
@@ -96,7 +101,7 @@ class Crosses:
             column.min() >= -1 and column.max() < n_context and target.min() >= 0 and target.max() < n_columns
         ):
             raise ValueError("its crosses are of another context or of other offers")
-        return Crosses(Cells(column, threshold, above), target, size)
+        return Crosses(Cells(column, threshold, above, signed), target, size)
 
 
 class CrossColumns:
@@ -105,7 +110,7 @@ class CrossColumns:
     def __init__(self, crosses: Crosses, encoder: Encoder) -> None:
         """Prepare the crosses; their columns must be those of the encoder."""
         cells = crosses.cells
-        key = np.concatenate([cells.column, cells.threshold, cells.above], axis=1)
+        key = np.concatenate([cells.column, cells.threshold, cells.above, cells.signed[:, None]], axis=1)
         _, first, self._of = np.unique(key, axis=0, return_index=True, return_inverse=True)
         self._of = self._of.ravel()
         self._cells = CellColumns(cells.take(first), encoder)
@@ -113,7 +118,7 @@ class CrossColumns:
 
     def columns(self, matrix: FloatArray) -> FloatArray:
         """Return the (n, C) columns of n encoded contexts (n, d)."""
-        return np.asarray(self._cells.holds(matrix)[:, self._of] * self._size)
+        return np.asarray(self._cells.values(matrix)[:, self._of] * self._size)
 
 
 def cell_size(share: FloatArray) -> FloatArray:
@@ -124,8 +129,8 @@ def cell_size(share: FloatArray) -> FloatArray:
 def next_round(n_learned: int) -> int:
     """Return the number of outcomes at which crosses are looked for next, once `n_learned` have been learned.
 
-    >>> next_round(0), next_round(500), next_round(699)
-    (500, 700, 700)
+    >>> next_round(0), next_round(200), next_round(249)
+    (200, 250, 250)
     """
     mark = float(FIRST_ROUND)
     while int(mark) <= n_learned:

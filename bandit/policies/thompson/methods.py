@@ -20,6 +20,7 @@ class LearningMethods:
     - `crosses`: thresholds and combinations of facts are found in the data, and get weights of their own.
     - `joint`: each residual is shared between the population's and the customer's effects by their variances.
     - `memories`: the level is forgotten quickly and the contrasts slowly, at estimated rates.
+    - `funnel`: a conversion with declared stages is learned stage by stage.
     - `blocks`: the covariance of very many weights is held in blocks, one a fact (`BlockGaussian`).
     - `robust`: amounts have the noise of Student's t, so that no single amount dominates.
     """
@@ -29,6 +30,7 @@ class LearningMethods:
     crosses: bool = False
     joint: bool = False
     memories: bool = False
+    funnel: bool = False
     blocks: bool = False
     robust: bool = False
 
@@ -55,5 +57,7 @@ class LearningMethods:
         return tuple(sorted(field.name for field in fields(self) if getattr(self, field.name)))
 
 
-DEFAULT_METHODS = LearningMethods()
+DEFAULT_METHODS = LearningMethods(
+    moving_draws=True, shapes=True, crosses=True, joint=True, memories=True, funnel=True, robust=True
+)
 """What a new policy uses."""

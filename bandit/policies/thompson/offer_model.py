@@ -31,6 +31,7 @@ from bandit.models.shared_design import SharedDesign, WeightDraws
 from bandit.models.tail_weights import RememberedWeights, tail_weights
 from bandit.policies.thompson.amount_fit import TrainingBatch, TrainingBatches, fit_amounts
 from bandit.policies.thompson.cross_learning import CrossLearning
+from bandit.policies.thompson.crosses import FIRST_ROUND, Crosses
 from bandit.policies.thompson.fact_blocks import FULL_WEIGHTS, context_blocks
 from bandit.policies.thompson.methods import LearningMethods
 from bandit.policies.thompson.offer_prior import (
@@ -107,11 +108,21 @@ class OfferModel:
         self._owner = np.concatenate([[0], offers.owner + 1]).astype(np.int64)
         self.n_learned = self.n_estimates = 0
         self.crosses: CrossLearning | None = None
+        self.prior: Prior
         self._reset(np.array([0], dtype=np.int64))
 
-    def start_over(self, active: IntArray) -> None:
-        """Forget everything, and start from the prior over these context columns, the intercept first."""
+    def start_over(self, active: IntArray, crosses: Crosses | None = None) -> None:
+        """Forget everything, and start from the prior over these context columns, the intercept first, and crosses."""
         self._reset(active)
+        if self.crosses is not None and crosses is not None:
+            self.crosses.crosses = crosses
+            self._lay_out_crosses()
+            self._start_model()
+
+    def _lay_out_crosses(self) -> None:
+        """Give each of the present crosses its place in the design and in the prior."""
+        self.design = self._design(len(self.active))
+        self.prior = self.prior.grown(self._labels(self.active, self.design), self._center(self.design))
 
     def _reset(self, active: IntArray) -> None:
         """Start from the prior, over these context columns."""
@@ -206,7 +217,7 @@ class OfferModel:
                 pause = min(pause, BINNED_EFFECTS_FROM)
             searched = self._searched_crosses
             if searched is not None:
-                pause = min(pause, searched.due)
+                pause = min(pause, self.n_learned + searched.pause)
             stop = min(n, start + (max(1, pause - self.n_learned) if self.n_learned else FIRST_BLOCK))
             self.activate(contexts[start:stop])
             stop = start + next(self._slices(stop - start)).stop
@@ -238,31 +249,25 @@ class OfferModel:
                 if own is not None:
                     own.effects.estimate()
                 self._next_estimate = max(int(self.n_learned * ESTIMATE_EVERY), self.n_learned + FIRST_ESTIMATE)
-            if searched is not None and searched.is_due(self.n_learned):
+            if searched is not None and not searched.pause:
                 self._find_crosses(searched)
 
     def _find_crosses(self, crosses: CrossLearning) -> bool:
         """Admit the crosses that the outcomes show; return whether there are any."""
-        first, belief = len(weight_groups(self.kind, self.encoder)), self.model.weights
+        belief = self.model.weights
         if not isinstance(belief, Gaussian):
             return False
-        found = crosses.find(
-            belief,
-            self.design,
-            self.active,
-            self._noise,
-            (self.prior.center, self.prior.variance),
-            self.prior.variances[first:],
-        )
+        crosses.begin_round()
+        whole = crosses.sample.added == self.n_learned
+        found = crosses.find(belief, self.design, self.active, self._noise, self.prior, whole=whole)
         if found is None:
             return False
         crosses.crosses = crosses.crosses.joined(found.crosses)
-        self.design = self._design(len(self.active))
-        self.prior = self.prior.grown(self._labels(self.active, self.design), self._center(self.design))
+        self._lay_out_crosses()
         # The overlap of old and new columns is of a sample: the covariance is made one that outcomes can give.
-        whole = TransferredBelief(found.mean, found.covariance, np.ones(len(found.mean), dtype=np.bool_))
-        whole = settled(whole, self.prior.variance)
-        belief.assign(whole.mean, whole.covariance)
+        known = np.ones(len(found.mean), dtype=np.bool_)
+        joint = settled(TransferredBelief(found.mean, found.covariance, known), self.prior.variance)
+        belief.assign(joint.mean, joint.covariance)
         if self.model.rates is not None:
             self.model.rates.restart(belief, self.prior.variance)
         return True
@@ -341,14 +346,19 @@ class OfferModel:
     ) -> None:
         """Remove amounts learned before, with this `weight`."""
         if len(offer) and isinstance(self.model, BayesianLinear):
+            if self._searched_crosses is not None:
+                self._searched_crosses.sample.replace(contexts, offer, self._scaled(previous_y), None)
             for part in self._slices(len(offer)):
                 rows, counted = self._rows(contexts[part], offer[part]), None if weight is None else weight[part]
                 tails = None if self.remembered is None else self.remembered.take(offer[part], previous_y[part])
                 self.model.retract(rows, self._scaled(previous_y[part]), counted, tails)
 
     def is_quick(self, n: int) -> bool:
-        """Whether learning n outcomes estimates no variances, and each costs little."""
-        return n == 0 or (self.n_learned + n < self._next_estimate and self.design.size <= QUICK_WEIGHTS)
+        """Whether learning n outcomes estimates no variances, looks for no crosses, and each costs little."""
+        if n == 0:
+            return True
+        no_round = self.crosses is None or n < self.crosses.pause
+        return no_round and self.n_learned + n < self._next_estimate and self.design.size <= QUICK_WEIGHTS
 
     def shared(self) -> Iterator[object]:
         """Yield the parts that no update changes."""
@@ -373,10 +383,10 @@ class OfferModel:
         if n < BINNED_EFFECTS_FROM:
             active &= self.encoder.context_group != BINNED_GROUP
         self._reset(np.flatnonzero(active).astype(np.int64))
+        self.n_learned = n
         self._fit_weights(batches, passes, progress)
         if self._searched_crosses is not None:
             self._fit_crosses(self._searched_crosses, batches, passes, progress)
-        self.n_learned = n
         after = n + FIRST_ESTIMATE if n >= FIRST_ESTIMATE else 0
         self._next_estimate = max(FIRST_ESTIMATE, int(n * ESTIMATE_EVERY), after)
 
@@ -384,13 +394,11 @@ class OfferModel:
         self, crosses: CrossLearning, batches: TrainingBatches, passes: int, progress: Callable[[], None] | None
     ) -> None:
         """Sample the log, and find crosses and fit all weights in turn until no more crosses are found."""
-        n = 0
         for contexts, offer, y, weight, times in batches():
             share = weight if times is None else weight * times
             crosses.sample.add(contexts, offer, self._scaled(y), share, np.zeros(len(offer)))
-            n += len(offer)
         for _ in range(FIT_ROUNDS):
-            if not crosses.is_due(n, again=True) or not self._find_crosses(crosses):
+            if crosses.sample.added < FIRST_ROUND or not self._find_crosses(crosses):
                 return
             self._fit_weights(batches, passes, progress)
 
@@ -547,8 +555,7 @@ class OfferModel:
         self._reset(active)
         if self.crosses is not None:
             self.crosses.restore(arrays)
-            self.design = self._design(len(active))
-            self.prior = self.prior.grown(self._labels(active, self.design), self._center(self.design))
+            self._lay_out_crosses()
             self._start_model()
         if variances.shape != self.prior.variances.shape or not (variances > 0.0).all():
             raise ValueError("its prior is of other offers")

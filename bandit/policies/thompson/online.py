@@ -22,7 +22,7 @@ from bandit.policies.thompson.fact_scales import FactScales
 from bandit.policies.thompson.methods import LearningMethods
 from bandit.policies.thompson.offer_model import AmountScale, has_revenue
 from bandit.policies.thompson.reward_belief import FIT_PASSES, FIT_ROWS, RewardBelief
-from bandit.policies.thompson.time_steps import DAY, MOVE_STEP, daily_parts, ordered_batches, time_span
+from bandit.policies.thompson.time_steps import MOVE_STEP, ONE_DAY, daily_parts, ordered_batches, time_span
 from bandit.policies.warmup import WARMUP_OUTCOMES, Warmup
 
 SCALES_FITTED_AT = (1, 2, 4, 8, 16, 32, 64, 128, 256, WARMUP_OUTCOMES)
@@ -162,7 +162,7 @@ class OnlineLearning:
         for part in daily_parts(outcomes, self._moved_until):
             newest = int(part.time.max())
             if newest - self._moved_until >= MOVE_STEP:
-                self.belief.pass_time((newest - self._moved_until) / DAY)
+                self.belief.pass_time((newest - self._moved_until) / ONE_DAY)
                 self._moved_until = newest
             self._learn_part(part)
 
@@ -254,6 +254,13 @@ class OnlineLearning:
         self._decayed_until, self._moved_until = None, oldest
         for batch in ordered_batches(log, FIT_ROWS):
             self._learn(batch.outcomes())
+        self.belief.settle()
+
+    def redraw(self) -> None:
+        """Make draws that move with the belief anew: it was not learned from outcomes."""
+        for model in self.belief.models().values():
+            if model.model.weights.draws is not None:
+                model.model.weights.draws.stale = True
         self.belief.settle()
 
     # -- scales ----------------------------------------------------------------------------------------------------

@@ -62,6 +62,11 @@ class OutcomeSample:
     def __len__(self) -> int:
         return self._n
 
+    @property
+    def added(self) -> int:
+        """The number of outcomes that were added, whether they are kept or not."""
+        return self._number
+
     def add(self, contexts: FloatArray, offer: IntArray, y: FloatArray, weight: FloatArray, offset: FloatArray) -> None:
         """Add n outcomes: contexts (n, d), offers, responses or amounts, weights and offsets (n,) each."""
         if len(y) == 1:

@@ -28,6 +28,7 @@ from bandit.errors import PolicyError
 from bandit.models.shared_design import WeightDraws
 from bandit.policies.probabilities import check_share, mix_floor
 from bandit.policies.state import pack, unpack
+from bandit.policies.thompson.funnel import MOST_FUNNEL_OFFERS
 from bandit.policies.thompson.methods import LearningMethods
 from bandit.policies.thompson.offer_search import OfferSearch
 from bandit.policies.thompson.online import OnlineLearning
@@ -38,7 +39,7 @@ from bandit.policies.thompson.reward_belief import EncodedContexts
 SCORE_CELLS = 600_000
 """Scores (contexts x draws x offers) computed at once: bounds the memory of a batch, and stays near the caches."""
 
-SEARCH_ABOVE = 8_000
+SEARCH_ABOVE = MOST_FUNNEL_OFFERS
 """Number of offers above which searching for the best of each draw is faster than scoring all offers."""
 
 MAX_DRAWS = 100_000
@@ -173,12 +174,12 @@ class ThompsonSampling:
         if found is None:
             # The seed depends on the state alone, so that every logged decision can be recomputed from it.
             if self._moving:
-                found = self._learning.belief.main.moving_draws(number, self.draws, self.width)
+                found = self._learning.belief.moving_draws(number, self.draws, self.width)
             else:
                 rng = np.random.default_rng([_SEED, self._learning.version, number])
                 found = self._learning.belief.draw(self.draws, self.width, rng)
             # NaN would win every draw, and the probabilities would look valid.
-            if not (np.isfinite(found.effects).all() and np.isfinite(found.pairs).all()):
+            if not found.is_finite:
                 raise PolicyError("the belief has numbers that are not finite; rebuild it from the log")
             self._samples[number] = found
         return found

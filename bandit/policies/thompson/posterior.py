@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 from numpy.random import Generator
@@ -11,9 +12,13 @@ from scipy.special import expit
 from bandit.domain import Contexts, FloatArray, IntArray
 from bandit.models import BayesianLinear
 from bandit.models.search_bounds import MAX_LOG_REVENUE
+from bandit.policies.thompson.funnel import chance_weights, joint_logit
 from bandit.policies.thompson.offer_model import OfferModel
 from bandit.policies.thompson.offer_search import OfferSearch
 from bandit.policies.thompson.reward_belief import EncodedContexts, RewardBelief
+
+_Effects: TypeAlias = tuple[FloatArray, FloatArray]
+"""Effects of the option columns (..., 1 + K), and weights of the pairs (M or 1, P)."""
 
 VARIANCE_CELLS = 4_000_000
 """Most numbers of a design matrix that are held at once while variances are computed."""
@@ -39,7 +44,7 @@ class OfferPosterior:
     noise is unknown, of a Student's t: Murphy, "Machine Learning: A Probabilistic Perspective" (2012), 7.6.3). A
     customer's own effects add their mean and, independently, their variance; without customers they count as 0. Where
     the catalogue declares a monotone attribute, its constraint is applied to the main scores at their mean, and to each
-    draw.
+    draw. Where stages are learned, the main score is the log-odds of the product of their chances, and not linear.
     """
 
     def __init__(self, belief: RewardBelief, contexts: Contexts, search: OfferSearch | None = None) -> None:
@@ -73,6 +78,11 @@ class OfferPosterior:
         """Whether a monotone attribute is declared, so that scores are not linear."""
         return bool(self.belief.constraints) or (self._search is not None and self._search.constrained)
 
+    @property
+    def linear(self) -> bool:
+        """Whether the main scores are linear in the weights, so that their posterior is known exactly."""
+        return not (self.constrained or self.belief.later)
+
     # -- at the mean -----------------------------------------------------------------------------------------------
 
     def scores(self, offers: IntArray) -> FloatArray:
@@ -81,12 +91,27 @@ class OfferPosterior:
 
     def scores_of(self, encoded: EncodedContexts, offers: IntArray, *, constrained: bool = True) -> FloatArray:
         """Return the (n, m) main scores of other encoded contexts, with or without the monotone constraints."""
-        main = self.belief.main
-        mean = main.model.weights.mean
-        effects = main.design.effects(mean, main.columns(encoded.matrix))
-        if encoded.customer_effects is not None:
-            effects = effects + encoded.customer_effects
-        return self._offer_scores(effects, main.design.pair_weights(mean[None]), offers, constrained)
+        return self._main_scores(self._at_mean(encoded), offers, constrained)
+
+    def stage_scores(self, encoded: EncodedContexts, offers: IntArray) -> list[FloatArray]:
+        """Return the (n, m) scores of each stage at the mean, before any constraint: of one where none are learned."""
+        parts = zip(self.models, self._at_mean(encoded), strict=True)
+        return [_model_scores(model, effects, pairs, offers) for model, (effects, pairs) in parts]
+
+    @property
+    def models(self) -> tuple[OfferModel, ...]:
+        """The models of the main score: of each stage, where stages are learned."""
+        return (self.belief.main, *self.belief.later)
+
+    def _at_mean(self, encoded: EncodedContexts) -> list[_Effects]:
+        found: list[_Effects] = []
+        for model in self.models:
+            mean = model.model.weights.mean
+            effects = model.design.effects(mean, model.columns(encoded.matrix))
+            if not found and encoded.customer_effects is not None:
+                effects = effects + encoded.customer_effects
+            found.append((effects, model.design.pair_weights(mean[None])))
+        return found
 
     def log_revenue(self, offers: IntArray) -> FloatArray | None:
         """Return the (n, m) logarithms of the expected revenue given conversion; None where money does not count."""
@@ -111,12 +136,21 @@ class OfferPosterior:
     # -- uncertainty -----------------------------------------------------------------------------------------------
 
     def spread(self, offers: IntArray) -> ScoreSpread:
-        """Return the posterior's scale of the main scores, before any monotone constraint."""
+        """Return the posterior's scale of the main scores, before any monotone constraint.
+
+        Where stages are learned it is the first-order one: from each stage's by the slope of the joint log-odds.
+        """
         main = self.belief.main
         columns = main.design.columns[offers]
         variance = self._variance(main, offers)
         if self._own_variance is not None:
             variance = variance + self._own_variance @ (columns**2).T
+        if self.belief.later:
+            scores = self.stage_scores(self.encoded, offers)
+            slopes = chance_weights(scores, scores)
+            variance = variance * slopes[0] ** 2
+            for model, slope in zip(self.belief.later, slopes[1:], strict=True):
+                variance = variance + self._variance(model, offers) * slope**2
         return ScoreSpread(np.sqrt(variance), _freedom(main))
 
     def revenue_spread(self, offers: IntArray) -> ScoreSpread | None:
@@ -142,7 +176,7 @@ class OfferPosterior:
 
     def draw(self, offers: IntArray, draws: int, rng: Generator) -> tuple[FloatArray, FloatArray | None]:
         """Return joint posterior draws of the offers' main scores and log revenues, (n, M, m) each."""
-        main = self._draw_constrained(offers, draws, rng) if self.constrained else self._draw_main(offers, draws, rng)
+        main = self._draw_constrained(offers, draws, rng) if self.constrained else self._draw_linear(offers, draws, rng)
         amount = self.belief.amount
         if amount is None:
             return main, None
@@ -157,7 +191,7 @@ class OfferPosterior:
         own effects count at their mean.
         """
         main, amount = self.belief.main, self.belief.amount
-        weights = _weight_draws(main, draws, rng)
+        weights = [_weight_draws(model, draws, rng) for model in self.models]
         amounts = None if amount is None else _weight_draws(amount, draws, rng)
         found = np.empty((self.n, draws, offers.shape[1]))
         at_once = max(1, VARIANCE_CELLS // (draws * max(offers.shape[1], main.design.columns.shape[1])))
@@ -166,10 +200,8 @@ class OfferPosterior:
         for start in range(0, self.n, at_once):
             part = slice(start, start + at_once)
             encoded, chosen = self.encoded.take(part), offers[part]
-            effects = _effects(main, weights, encoded.matrix)
-            if encoded.customer_effects is not None:
-                effects += encoded.customer_effects[:, None, :]
-            scores = self._chosen_scores(effects, main.design.pair_weights(weights), chosen)
+            own = None if encoded.customer_effects is None else encoded.customer_effects[:, None, :]
+            scores = self._chosen_scores(self._drawn_effects(weights, encoded.matrix, own), chosen)
             log_revenue = None
             if amount is not None and amounts is not None:
                 columns = amount.design.columns[chosen.ravel()].reshape(*chosen.shape, -1)
@@ -181,25 +213,30 @@ class OfferPosterior:
                 found[start + place] = self.rewards(chosen[place], scores[place], revenue)
         return found
 
-    def _chosen_scores(self, effects: FloatArray, pairs: FloatArray, chosen: IntArray) -> FloatArray:
-        """Return (n, M, c) scores of other offers (n, c) for each context, from (n, M, 1 + K) effects."""
-        main, design = self.belief.main, self.belief.main.design
+    def _chosen_scores(self, parts: list[_Effects], chosen: IntArray) -> FloatArray:
+        """Return (n, M, c) main scores of other offers (n, c) for each context."""
         if self.constrained:
             distinct, back = np.unique(chosen, return_inverse=True)
-            scores = self._offer_scores(effects, pairs, distinct, constrained=True)
+            scores = self._main_scores(parts, distinct, constrained=True)
             return np.take_along_axis(scores, back.reshape(chosen.shape)[:, None, :], axis=2)
-        columns = design.columns[chosen.ravel()].reshape(*chosen.shape, -1)
-        found = np.einsum("nmk,nck->nmc", effects, columns)
-        if design.pairs.shape[1]:
-            found += np.moveaxis(pairs @ design.pairs[chosen.ravel()].T, 0, 1).reshape(*chosen.shape, -1).swapaxes(1, 2)
-        return np.asarray(found * main.amount_scale.scale + main.amount_scale.center) if self.is_raw_reward else found
+        found = []
+        for model, (effects, pairs) in zip(self.models, parts, strict=True):
+            design = model.design
+            columns = design.columns[chosen.ravel()].reshape(*chosen.shape, -1)
+            scores = np.einsum("nmk,nck->nmc", effects, columns)
+            if design.pairs.shape[1]:
+                added = np.moveaxis(pairs @ design.pairs[chosen.ravel()].T, 0, 1)
+                scores += added.reshape(*chosen.shape, -1).swapaxes(1, 2)
+            found.append(scores)
+        return self._scaled(joint_logit(found))
 
-    def _draw_main(self, offers: IntArray, draws: int, rng: Generator) -> FloatArray:
+    def _draw_linear(self, offers: IntArray, draws: int, rng: Generator) -> FloatArray:
         main, columns = self.belief.main, self.belief.main.design.columns[offers]
         drawn = self._project(main, offers, draws, rng)
         if self.is_raw_reward:
-            return drawn * main.amount_scale.scale + main.amount_scale.center
-        return drawn + self._own_draws(draws, rng) @ columns.T
+            return self._scaled(drawn)
+        later = [self._project(model, offers, draws, rng) for model in self.belief.later]
+        return joint_logit([drawn + self._own_draws(draws, rng) @ columns.T, *later])
 
     def _project(self, model: OfferModel, offers: IntArray, draws: int, rng: Generator) -> FloatArray:
         """Return (n, M, m) draws of unscaled scores: of m linear functions of the weights, not of all weights."""
@@ -226,28 +263,45 @@ class OfferPosterior:
         return np.asarray(location[:, None, :] + np.sqrt(self._own_variance)[:, None, :] * normal)
 
     def _draw_constrained(self, offers: IntArray, draws: int, rng: Generator) -> FloatArray:
-        main = self.belief.main
-        weights = _weight_draws(main, draws, rng)
-        effects = _effects(main, weights, self.encoded.matrix)
-        if not self.is_raw_reward:
-            effects += self._own_draws(draws, rng)
-        return self._offer_scores(effects, main.design.pair_weights(weights), offers, constrained=True)
+        weights = [_weight_draws(model, draws, rng) for model in self.models]
+        own = None if self.is_raw_reward else self._own_draws(draws, rng)
+        return self._main_scores(self._drawn_effects(weights, self.encoded.matrix, own), offers, constrained=True)
 
-    def _offer_scores(self, effects: FloatArray, pairs: FloatArray, offers: IntArray, constrained: bool) -> FloatArray:
-        """Return (..., m) main scores from (..., 1 + K) effects and the weights (M or 1, P) of the pairs."""
-        main, design = self.belief.main, self.belief.main.design
-        if constrained and self._search is not None:
-            scores = self._search.scores(effects, offers)
-        elif constrained and self.belief.constraints:
-            scores = effects @ design.columns[:].T + pairs @ design.pairs.T
+    def _drawn_effects(self, weights: list[FloatArray], matrix: FloatArray, own: FloatArray | None) -> list[_Effects]:
+        """Return each model's effects for n contexts under M draws of its weights, with customers' own in the first."""
+        found: list[_Effects] = []
+        for model, drawn in zip(self.models, weights, strict=True):
+            effects = _effects(model, drawn, matrix)
+            if not found and own is not None:
+                effects += own
+            found.append((effects, model.design.pair_weights(drawn)))
+        return found
+
+    def _main_scores(self, parts: list[_Effects], offers: IntArray, constrained: bool) -> FloatArray:
+        """Return the (..., m) main scores from the effects and pairs of each model."""
+        wanted, search = offers, self._search
+        if constrained and search is not None:
+            return self._scaled(search.scores(parts[0][0], offers))
+        if constrained and self.belief.constraints:
+            wanted = np.arange(self.catalogue.n_offers, dtype=np.int64)
+        scores = joint_logit(
+            [_model_scores(model, *part, wanted) for model, part in zip(self.models, parts, strict=True)]
+        )
+        if constrained and self.belief.constraints:
             for constraint in self.belief.constraints:
                 constraint.apply(scores)
             scores = scores[..., offers]
-        else:
-            scores = effects @ design.columns[offers].T + pairs @ design.pairs[offers].T
-        if self.is_raw_reward:
-            scores = scores * main.amount_scale.scale + main.amount_scale.center
-        return np.asarray(scores)
+        return self._scaled(scores)
+
+    def _scaled(self, scores: FloatArray) -> FloatArray:
+        """Return raw rewards in their own unit, and other scores as they are."""
+        scale = self.belief.main.amount_scale
+        return np.asarray(scores * scale.scale + scale.center) if self.is_raw_reward else scores
+
+
+def _model_scores(model: OfferModel, effects: FloatArray, pairs: FloatArray, offers: IntArray) -> FloatArray:
+    """Return (..., m) unscaled scores from (..., 1 + K) effects and the weights (M or 1, P) of the pairs."""
+    return np.asarray(effects @ model.design.columns[offers].T + pairs @ model.design.pairs[offers].T)
 
 
 def _unit(model: OfferModel) -> float:

@@ -18,7 +18,7 @@ QUANTILE_POINTS = 1_024
 """Points of the posterior that the interval of a product of two scores is taken from."""
 
 CONSTRAINED_DRAWS = 1_000
-"""Posterior draws that intervals are taken from where a monotone constraint makes them otherwise unknown."""
+"""Posterior draws that intervals are taken from where a constraint or stages make them otherwise unknown."""
 
 INTERVAL_CELLS = 2_000_000
 """Numbers held at once for intervals."""
@@ -96,7 +96,7 @@ def predicted_response(
     The posterior of a score is normal, or Student's t, so quantiles of P(convert) and revenue, which rise with their
     scores, are exact. The interval of their product is taken from `QUANTILE_POINTS` points of both posteriors, which
     are independent, spread evenly by the additive recurrence of the plastic number (Roberts 2018, "The unreasonable
-    effectiveness of quasirandom sequences"); with a monotone constraint all are taken from posterior draws.
+    effectiveness of quasirandom sequences"); with a monotone constraint, or stages, all are taken from posterior draws.
     """
     catalogue = posterior.catalogue
     if not 0.0 < level < 1.0:
@@ -110,7 +110,7 @@ def predicted_response(
         raise InputError(f"there is no offer {wrong}; offers have the numbers 0 to {catalogue.n_offers - 1}")
     scores, log_revenue = posterior.scores(chosen), posterior.log_revenue(chosen)
     reward = posterior.rewards(chosen, scores, log_revenue)
-    bounds = _drawn_bounds if posterior.constrained else _exact_bounds
+    bounds = _exact_bounds if posterior.linear else _drawn_bounds
     p_bounds, revenue_bounds, reward_bounds = bounds(posterior, chosen, level)
     return PredictedResponse(
         chosen,

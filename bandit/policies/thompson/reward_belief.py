@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 import numpy as np
@@ -22,6 +22,7 @@ from bandit.models.moving_draws import MovingDraws
 from bandit.models.search_bounds import MAX_LOG_REVENUE
 from bandit.models.shared_design import WeightDraws
 from bandit.policies.state import parts_of
+from bandit.policies.thompson.funnel import Funnel, batch_steps, joint_logit, stages_learned
 from bandit.policies.thompson.methods import LearningMethods
 from bandit.policies.thompson.monotone import monotone_constraints
 from bandit.policies.thompson.offer_model import BINNED_EFFECTS_FROM, AmountScale, OfferModel, has_revenue
@@ -55,7 +56,8 @@ class RewardBelief:
     """The belief about the rewards of one catalogue's offers, under fixed scales.
 
     For the objectives conversion, revenue and profit, `main` models P(convert) and, where money counts, `amount` the
-    revenue given conversion; for kind "reward", `main` models the reward itself.
+    revenue given conversion; for kind "reward", `main` models the reward itself. Where stages are learned, `main`
+    models the chance of the first stage and `funnel` those of the next ones; P(convert) is their product.
     """
 
     def __init__(
@@ -89,6 +91,11 @@ class RewardBelief:
             )
         else:
             self.main = OfferModel("response", encoder, pairs, None, starts, self.methods, draws, declared_half_life)
+        stages = stages_learned(catalogue, self.methods)
+        self.funnel: Funnel | None = None
+        if stages:
+            settings = (encoder, pairs, self.methods, declared_half_life)
+            self.funnel = Funnel.of(stages, *settings, draws=[] if draws is None else draws.others(len(stages) - 1))
         self.amount: OfferModel | None = None
         if catalogue.objective.kind in {"revenue", "profit"}:
             self.amount = OfferModel(
@@ -116,8 +123,30 @@ class RewardBelief:
         return self.encoder.context_matrix(contexts, binned=self.main.n_learned >= BINNED_EFFECTS_FROM)
 
     def draw(self, draws: int, width: float, rng: Generator) -> WeightDraws:
-        """Return draws of the weights of `main`, their deviation scaled by `width`."""
-        return self.main.draw(draws, width, rng)
+        """Return draws of the weights of `main` and of later stages, their deviation scaled by `width`."""
+        drawn = self.main.draw(draws, width, rng)
+        return replace(drawn, later=tuple(each.draw(draws, width, rng) for each in self.later)) if self.later else drawn
+
+    def moving_draws(self, number: int, draws: int, width: float) -> WeightDraws:
+        """Return set `number` of the draws that move with the belief, of `main` and of later stages."""
+        drawn = self.main.moving_draws(number, draws, width)
+        later = tuple(each.moving_draws(number, draws, width) for each in self.later)
+        return replace(drawn, later=later) if later else drawn
+
+    @property
+    def later(self) -> tuple[OfferModel, ...]:
+        """The models of the stages after the first, the conversion's last; () where stages are not learned."""
+        return () if self.funnel is None else self.funnel.later
+
+    @property
+    def stages(self) -> tuple[str, ...]:
+        """The events whose chances are modelled, the conversion last; () where it is modelled alone."""
+        return () if self.funnel is None else self.funnel.names
+
+    def stage_scores(self, encoded: EncodedContexts) -> list[FloatArray]:
+        """Return the (n, N) scores of `main` and of each later stage at the mean."""
+        first = self.main.mean_scores(encoded.matrix, encoded.customer_effects)
+        return [first, *(model.mean_scores(encoded.matrix) for model in self.later)]
 
     def settle(self) -> None:
         """Make moving draws anew where the belief changed otherwise than by outcomes; ends every update."""
@@ -136,12 +165,15 @@ class RewardBelief:
         # Reward of an offer = worth / (1 + exp(-score)) - cost; only the score differs between draws. In place.
         worth, cost = objective.worth(self.catalogue.money, self._revenue(encoded, self.amount))
         cost = np.where(eligible, cost, np.inf).astype(np.float32)
-        if self.constraints:
-            scores = -self._constrained_scores(drawn, encoded, effects)
+        if self.funnel is not None and not self.constraints:
+            scores = self._odds_against(drawn, encoded, effects, self.funnel)
         else:
-            scores = self.main.draw_scores(drawn, encoded.matrix, effects, -1)
-        with np.errstate(over="ignore"):  # infinite odds against are a probability of 0
-            np.exp(scores, out=scores)
+            if self.constraints:
+                scores = -self._constrained_scores(drawn, encoded, effects)
+            else:
+                scores = self.main.draw_scores(drawn, encoded.matrix, effects, -1)
+            with np.errstate(over="ignore"):  # infinite odds against are a probability of 0
+                np.exp(scores, out=scores)
         scores += np.float32(1.0)
         np.divide(worth.astype(np.float32)[:, None, :], scores, out=scores)
         scores -= cost[:, None, :]
@@ -150,14 +182,24 @@ class RewardBelief:
     def _constrained_scores(
         self, drawn: WeightDraws, encoded: EncodedContexts, effects: Float32Array | None
     ) -> Float32Array:
-        scores = self.main.draw_scores(drawn, encoded.matrix, effects)
+        if self.funnel is not None:
+            odds = self._odds_against(drawn, encoded, effects, self.funnel)
+            scores = np.negative(np.log(np.maximum(odds, np.float32(1e-30))))
+        else:
+            scores = self.main.draw_scores(drawn, encoded.matrix, effects)
         for constraint in self.constraints:
             constraint.apply(scores)
         return scores
 
+    def _odds_against(
+        self, drawn: WeightDraws, encoded: EncodedContexts, effects: Float32Array | None, funnel: Funnel
+    ) -> Float32Array:
+        first = self.main.draw_scores(drawn, encoded.matrix, effects, -1)
+        return funnel.odds_against(first, drawn.later, encoded.matrix)
+
     def expected_rewards(self, encoded: EncodedContexts) -> FloatArray:
         """Return the (n, N) expected reward of each offer at the beliefs' means."""
-        scores = self.main.mean_scores(encoded.matrix, encoded.customer_effects)
+        scores = joint_logit(self.stage_scores(encoded))
         for constraint in self.constraints:
             constraint.apply(scores)
         if self._raw_reward:
@@ -197,15 +239,25 @@ class RewardBelief:
         An outcome of a decision that stands for s is learned as s outcomes.
         """
         matrix = self._matrix(outcomes.contexts)
-        y = outcomes.reward if self._raw_reward else outcomes.converted.astype(np.float64)
-        previous_y = outcomes.previous.reward if self._raw_reward else outcomes.previous.converted.astype(np.float64)
+        y, previous_y = self._responses(outcomes)
         weight, previous_weight = outcomes.weights, outcomes.previous.weights
         more = weight > previous_weight if not self._raw_reward else previous_weight == 0.0
         new, times = (weight - previous_weight)[more], outcomes.batch.stands_for
         self._learn_new(matrix[more], outcomes.take(more), y[more], new if times is None else new * times[more])
         # After the new ones: a batch may hold an outcome and, later in it, its correction.
         self._restate(matrix, outcomes, (previous_weight > 0.0) & (previous_y != y), previous_y, y)
+        if self.funnel is not None:
+            self.funnel.learn(matrix, outcomes)
         self._learn_amount(matrix, outcomes)
+
+    def _responses(self, outcomes: Outcomes) -> tuple[FloatArray, FloatArray]:
+        """Return the (n,) responses (or raw rewards) that `main` learns, and those that it learned before."""
+        if self._raw_reward:
+            return outcomes.reward, outcomes.previous.reward
+        if self.funnel is not None:
+            now, before = self.funnel.steps(outcomes)
+            return now[:, 0].astype(np.float64), before[:, 0].astype(np.float64)
+        return outcomes.converted.astype(np.float64), outcomes.previous.converted.astype(np.float64)
 
     def _restate(
         self,
@@ -303,7 +355,7 @@ class RewardBelief:
 
         def responses() -> Iterator[_TrainingBatch]:
             for batch in log.batches(FIT_ROWS):
-                y = batch.reward if self._raw_reward else batch.converted.astype(np.float64)
+                y = self._logged_responses(batch)
                 yield self.encoder.context_matrix(batch.contexts), batch.offer, y, weight(batch), batch.stands_for
 
         def amounts() -> Iterator[_TrainingBatch]:
@@ -316,6 +368,8 @@ class RewardBelief:
                 yield matrix, batch.offer[rows], np.log(batch.revenue[rows]), weight(batch)[rows], times
 
         self.main.fit(responses, FIT_PASSES, advance)
+        if self.funnel is not None:
+            self.funnel.fit(log, self.encoder, weight, (FIT_ROWS, FIT_PASSES))
         if self.amount is not None:
             self.amount.fit(amounts, FIT_PASSES)
         if self.customer_effects is not None:
@@ -323,11 +377,18 @@ class RewardBelief:
         if progress is not None:
             progress(FIT_PASSES, FIT_PASSES)
 
+    def _logged_responses(self, batch: LoggedBatch) -> FloatArray:
+        """Return the (n,) responses (or raw rewards) of a batch that `main` learns."""
+        if self._raw_reward:
+            return batch.reward
+        reached = batch.converted if self.funnel is None else batch_steps(batch, self.funnel.names)[:, 0]
+        return reached.astype(np.float64)
+
     def _fit_customers(self, effects: CustomerEffects, log: Log, weight: Callable[[LoggedBatch], FloatArray]) -> None:
         for batch in log.batches(FIT_ROWS):
             if len(batch.contexts.customers):
                 score = self.main.scores(self.encoder.context_matrix(batch.contexts), batch.offer)
-                columns, y = self.main.design.columns[batch.offer], batch.converted.astype(np.float64)
+                columns, y = self.main.design.columns[batch.offer], self._logged_responses(batch)
                 counted = weight(batch) if batch.stands_for is None else weight(batch) * batch.stands_for
                 effects.learn(batch.contexts.customers, columns, score, y, counted)
         effects.estimate()
@@ -336,7 +397,8 @@ class RewardBelief:
 
     def models(self) -> dict[str, OfferModel]:
         """Return the offer models by their names in a state."""
-        return {"main": self.main} if self.amount is None else {"main": self.main, "amount": self.amount}
+        found = {"main": self.main} if self.amount is None else {"main": self.main, "amount": self.amount}
+        return found if self.funnel is None else found | self.funnel.models
 
     def state(self) -> tuple[dict[str, object], dict[str, NDArray[np.generic]]]:
         """Return plain values and arrays, for `restore`."""

@@ -9,9 +9,9 @@ import numpy as np
 
 from bandit.domain import MICROSECONDS, Log, LoggedBatch, Outcomes
 
-DAY = 86_400 * MICROSECONDS
+ONE_DAY = 86_400 * MICROSECONDS
 
-MOVE_STEP = DAY // 4
+MOVE_STEP = ONE_DAY // 4
 """Least time by which a belief is moved at once, in microseconds; a longer batch is learned day by day."""
 
 
@@ -20,9 +20,9 @@ def daily_parts(outcomes: Outcomes, since: int) -> list[Outcomes]:
 
     Times before `since` count as `since`.
     """
-    if len(outcomes) == 1 or int(outcomes.time.max()) - max(since, int(outcomes.time.min())) <= DAY:
+    if len(outcomes) == 1 or int(outcomes.time.max()) - max(since, int(outcomes.time.min())) <= ONE_DAY:
         return [outcomes]
-    day = np.maximum.accumulate(np.maximum(outcomes.time, since)) // DAY
+    day = np.maximum.accumulate(np.maximum(outcomes.time, since)) // ONE_DAY
     bounds = [0, *(np.flatnonzero(day[1:] != day[:-1]) + 1).tolist(), len(outcomes)]
     return [outcomes.take(slice(start, stop)) for start, stop in pairwise(bounds)]
 

@@ -50,6 +50,20 @@ _LEARNED = TableDescription(
     },
 )
 
+_LEARNED_STAGES = TableDescription(
+    title="Stages that were learned",
+    text="One row for each outcome that a policy learned in a step, of a decision that reached a stage, now or before.",
+    append_only=True,
+    internal=True,
+    columns={
+        "policy_id": "The policy: `policies.id`.",
+        "seq": "The decision: `decisions.seq`.",
+        "step": "The step: `policy_steps.step`.",
+        "stage": "How many of the objective's stages the decision had reached.",
+        "was_stage": "How many had been learned before.",
+    },
+)
+
 _SNAPSHOTS = TableDescription(
     title="States of policies",
     text="The state that a policy begins with, and its newest one.",
@@ -170,6 +184,7 @@ LEARNING_TABLES = {
     "rollout_changes": _ROLLOUT_CHANGES,
     "upkeep": _UPKEEP,
     "learned": _LEARNED,
+    "learned_stages": _LEARNED_STAGES,
     "snapshots": _SNAPSHOTS,
     "learning_reach": _LEARNING_REACH,
     "eligible_sets": _ELIGIBLE_SETS,

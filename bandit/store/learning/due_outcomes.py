@@ -20,8 +20,10 @@ from bandit.store.learning.due_scan import (
     load_scan_state,
     save_scan_state,
 )
+from bandit.store.learning.one_outcome import one_due
 from bandit.store.learning.records import DueColumns, DueScan, Watermark
 from bandit.store.records import Activation, object_array
+from bandit.store.tables.learned_stages import last_learned_stages, stages_reached
 
 if TYPE_CHECKING:
     import sqlite3
@@ -49,7 +51,8 @@ class DueCriterion:
     """When an outcome is due: the event that converts, the window in microseconds, and whether rewards are final.
 
     With `counts_at_once` a decision with a revenue or a reward is settled before its window ends. Decisions of the
-    groups in `silent` are never due, nor are those without an event named `activation` if one is named.
+    groups in `silent` are never due, nor are those without an event named `activation` if one is named. `stages` are
+    the events before the conversion: an outcome has changed where another stage was reached.
     """
 
     objective_event: str
@@ -57,11 +60,14 @@ class DueCriterion:
     counts_at_once: bool
     silent: tuple[str, ...] = ()
     activation: str | None = None
+    stages: tuple[str, ...] = ()
 
     def to_json(self) -> str:
         """Return the text that the database keeps with a watermark."""
         parts: list[object] = [self.objective_event, self.window, self.counts_at_once]
-        if self.activation is not None:
+        if self.stages:
+            parts += [self.silent, self.activation, self.stages]
+        elif self.activation is not None:
             parts += [self.silent, self.activation]
         elif self.silent:
             parts.append(self.silent)
@@ -91,13 +97,14 @@ class DueOutcomes:
         # the target of a scan that found nothing, so that asking never writes, or that found a few outcomes.
         self._ahead: dict[int, tuple[tuple[str, ScanState | None], Watermark]] = {}
         connection.on_rollback(self._ahead.clear)
+        self._nothing: DueColumns | None = None
 
     def next(self, policy_id: int, criterion: DueCriterion, now: int, limit: int) -> DueColumns:
         """Return the next due outcomes of a policy by decision number, at most `limit`."""
         text, window = criterion.to_json(), criterion.window
         with self._connection.reading() as raw:
             while True:
-                state, last = load_scan_state(raw, policy_id, text)
+                state, last, _ = load_scan_state(raw, policy_id, text)
                 levels = INITIAL_WATERMARK.levels
                 if not criterion.counts_at_once:
                     ages = self.delays.level_ages(criterion.objective_event, window, now, criterion.activation)
@@ -126,15 +133,20 @@ class DueOutcomes:
                     return replace(self._none(criterion), scan=scan)
                 # The rest of a resumed scan had nothing due: continue with what came since it was started.
 
-    def few(self, policy_id: int, criterion: DueCriterion, now: int, limit: int) -> DueColumns | None:
+    def few(
+        self, policy_id: int, criterion: DueCriterion, now: int, limit: int, at_step: int | None = None
+    ) -> DueColumns | None:
         """Return all due outcomes of a policy, or None where it takes longer than a decision does to find them.
 
-        So it is where `limit` or more decisions or events are new or have grown old enough, in the midst of a scan, and
-        where the conversion delay is to be estimated anew.
+        None, too, where the policy's newest step is not `at_step`. It takes longer where `limit` or more decisions or
+        events are new or have grown old enough, in the midst of a scan, and where the conversion delay is to be
+        estimated anew.
         """
         text = criterion.to_json()
         with self._connection.reading() as raw:
-            state, last = load_scan_state(raw, policy_id, text)
+            state, last, newest = load_scan_state(raw, policy_id, text)
+            if at_step is not None and newest != at_step:
+                return None
             levels: tuple[int, ...] | None = INITIAL_WATERMARK.levels
             if not criterion.counts_at_once:
                 key = criterion.objective_event, criterion.window, criterion.activation
@@ -148,19 +160,26 @@ class DueOutcomes:
             if len(seqs) >= limit:
                 return None
             scan = replace(scan, complete=True)
-            due = self._due_among(raw, policy_id, seqs, criterion, now, levels, limit) if len(seqs) else None
-        if due is None or not len(due):
-            self._ahead[policy_id] = ((text, state), scan.target)
-            return replace(self._none(criterion) if due is None else due, scan=scan)
+            due: DueColumns | None = None
+            if len(seqs) == 1 and criterion.activation is None and not criterion.stages:
+                due = one_due(raw, self._connection.path, policy_id, int(seqs[0]), criterion, now, levels)
+            elif len(seqs):
+                due = self._due_among(raw, policy_id, seqs, criterion, now, levels, limit)
+            if due is None or not len(due):
+                self._ahead[policy_id] = ((text, state), scan.target)
+                return replace(self._none(criterion) if due is None else due, scan=scan)
         return replace(due, scan=scan)
 
-    def learned(self, raw: sqlite3.Connection, policy_id: int, scan: DueScan) -> None:
-        """Note in the transaction that writes a step how far its scan has come: in memory where it is only little."""
-        state, _ = load_scan_state(raw, policy_id, scan.criterion)
-        if state is not None and state[2] is None and scan.complete:
-            new = scan.target.seq - state[0].seq + scan.target.event - state[0].event
+    def learned(self, raw: sqlite3.Connection, policy_id: int, scan: DueScan, *, in_memory: bool) -> None:
+        """Note, in the transaction that writes a step, how far its scan has come: in memory only where it is little.
+
+        What is in the memory of this connection, others look at once more.
+        """
+        stored = scan.stored
+        if in_memory and stored is not None and scan.complete:
+            new = scan.target.event - stored[0].event + scan.target.seq - stored[0].seq
             if 0 <= new < KEPT_IN_MEMORY:
-                self._ahead[policy_id] = ((scan.criterion, state), scan.target)
+                self._ahead[policy_id] = ((scan.criterion, stored), scan.target)
                 return
         save_scan_state(raw, policy_id, scan)
 
@@ -172,7 +191,8 @@ class DueOutcomes:
             start = ahead[1]
         elif state is not None and state[2] is not None:
             return DueScan(criterion, start, state[1], state[2], complete=False, resumed=True)
-        return DueScan(criterion, start, target, 0, complete=False)
+        stored = state if state is not None and state[2] is None else None
+        return DueScan(criterion, start, target, 0, complete=False, stored=stored)
 
     def _due_among(
         self,
@@ -196,8 +216,13 @@ class DueOutcomes:
         # An outcome learned in full may be corrected, but is never open again: a weight does not fall.
         weight = np.maximum(np.where(settled, 1.0, LEVEL_WEIGHTS[n_levels]), previous.weight)
         is_update = previous.weight > 0.0
+        stage, previous_stage = np.zeros(len(seqs), dtype=np.int64), np.zeros(len(seqs), dtype=np.int64)
+        if criterion.stages:
+            stage = stages_reached(raw, seqs, criterion.stages, event, window)
+            previous_stage = last_learned_stages(raw, policy_id, seqs)
         changed = (
-            (current.converted != previous.converted)
+            (stage != previous_stage)
+            | (current.converted != previous.converted)
             | (current.revenue != previous.revenue)
             | (current.value != previous.value)
         )
@@ -216,14 +241,20 @@ class DueOutcomes:
             previous.revenue[rows],
             previous.value[rows],
             None,
+            stage[rows],
+            previous_stage[rows],
             bool((current.n_counted == current.n_events).all()),
         )
 
     def _none(self, criterion: DueCriterion) -> DueColumns:
-        numbers = np.zeros(0)
-        flags = numbers.astype(np.bool_)
-        decisions = self._reader.by_seq(numbers.astype(np.int64), criterion.objective_event, criterion.window)
-        return DueColumns(decisions, numbers, flags, numbers, flags, numbers, numbers, None)
+        """Return no outcomes."""
+        if self._nothing is None:
+            numbers = np.zeros(0)
+            flags = numbers.astype(np.bool_)
+            decisions = self._reader.by_seq(numbers.astype(np.int64), criterion.objective_event, criterion.window)
+            none = decisions.seq
+            self._nothing = DueColumns(decisions, numbers, flags, numbers, flags, numbers, numbers, None, none, none)
+        return self._nothing
 
 
 def _last_learned(raw: sqlite3.Connection, policy_id: int, seqs: IntArray) -> _Learned:

@@ -107,24 +107,25 @@ def _bounds(scan: DueScan) -> dict[str, int]:
 
 _STATE = """
 SELECT (SELECT COALESCE(MAX(id), 0) FROM events), (SELECT COALESCE(MAX(seq), 0) FROM decisions),
+    (SELECT MAX(step) FROM policy_steps WHERE policy_id = ?1),
     r.event, r.seq, r.time, r.levels, COALESCE(r.to_event, 0), COALESCE(r.to_seq, 0), COALESCE(r.to_time, 0),
     r.to_levels, r.position
-FROM (SELECT 1) LEFT JOIN learning_reach r ON r.policy_id = ? AND r.criterion = ?
+FROM (SELECT 1) LEFT JOIN learning_reach r ON r.policy_id = ?1 AND r.criterion = ?2
 """
 
 
 def load_scan_state(
     raw: sqlite3.Connection, policy_id: int, criterion: str
-) -> tuple[ScanState | None, tuple[int, int]]:
-    """Return a policy's watermark and unfinished scan, and the last numbers of events and decisions.
+) -> tuple[ScanState | None, tuple[int, int], int | None]:
+    """Return a policy's watermark and unfinished scan, the last numbers of events and decisions, and its newest step.
 
     The first is None before the first scan and after a change of criterion.
     """
-    last_event, last_seq, *state = raw.execute(_STATE, (policy_id, criterion)).fetchone()
+    last_event, last_seq, step, *state = raw.execute(_STATE, (policy_id, criterion)).fetchone()
     last = int(last_event), int(last_seq)
     if state[0] is None:
-        return None, last
-    return (_watermark(*state[:4]), _watermark(*state[4:8]), state[8]), last
+        return None, last, step
+    return (_watermark(*state[:4]), _watermark(*state[4:8]), state[8]), last, step
 
 
 def save_scan_state(raw: sqlite3.Connection, policy_id: int, scan: DueScan) -> None:

@@ -14,6 +14,7 @@ from bandit.domain import BoolArray, FloatArray
 from bandit.errors import StoreError
 from bandit.store.learning.due_outcomes import DueCriterion, DueOutcomes
 from bandit.store.learning.records import DueColumns, PolicyStep, Snapshot
+from bandit.store.tables.learned_stages import stages_as_learned, take_over_stages, write_stages
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -28,6 +29,8 @@ INSERT INTO learned (
     was_value, through
 ) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
+
+_INSERT_STEP = "INSERT INTO policy_steps (policy_id, step, n, state_hash, recorded_at) VALUES (?, ?, ?, ?, ?)"
 
 _AS_LEARNED = """
 SELECT seq, converted, revenue, value, restated, COALESCE(was_converted, 0), COALESCE(was_revenue, 0.0),
@@ -50,7 +53,7 @@ def state_hash(state: bytes) -> str:
 
 
 class Ledger:
-    """The tables `policy_steps`, `learned`, `snapshots` and `learning_reach`."""
+    """The tables `policy_steps`, `learned`, `learned_stages`, `snapshots` and `learning_reach`."""
 
     def __init__(self, connection: Connection, reader: DecisionReader) -> None:
         self._connection = connection
@@ -61,9 +64,14 @@ class Ledger:
         """Use the estimates of the conversion delay that another connection to the same store has made."""
         self._due.delays.share(other._due.delays)
 
-    def few_due(self, policy_id: int, criterion: DueCriterion, now: int, limit: int) -> DueColumns | None:
-        """Return what `due` returns if it is less than `limit` and found at once, else None."""
-        return self._due.few(policy_id, criterion, now, limit)
+    def few_due(
+        self, policy_id: int, criterion: DueCriterion, now: int, limit: int, at_step: int | None = None
+    ) -> DueColumns | None:
+        """Return what `due` returns if it is less than `limit` and found at once, else None.
+
+        None, too, where the policy's newest step is not `at_step`.
+        """
+        return self._due.few(policy_id, criterion, now, limit, at_step)
 
     def due(
         self,
@@ -76,13 +84,15 @@ class Ledger:
         counts_at_once: bool = False,
         silent: tuple[str, ...] = (),
         activation: str | None = None,
+        stages: tuple[str, ...] = (),
     ) -> DueColumns:
         """Return the next outcomes that a policy should learn or relearn, by decision number, at most `limit`.
 
         With `counts_at_once` a decision with a revenue or a reward is settled before its window ends. Decisions of the
-        groups in `silent` are left out, and with `activation` those without an event of that name.
+        groups in `silent` are left out, and with `activation` those without an event of that name. `stages` are the
+        objective's.
         """
-        criterion = DueCriterion(objective_event, window, counts_at_once, silent, activation)
+        criterion = DueCriterion(objective_event, window, counts_at_once, silent, activation, stages)
         return self._due.next(policy_id, criterion, now, limit)
 
     def record_step(
@@ -103,14 +113,7 @@ class Ledger:
                     f"policy {policy_id} expects step {expected} and was given step {step}; "
                     "another process has learned meanwhile, or a step was left out: open the engine again"
                 )
-            raw.execute(
-                "INSERT INTO policy_steps (policy_id, step, n, state_hash, recorded_at) VALUES (?, ?, ?, ?, ?)",
-                (policy_id, step, 0 if rows is None else len(rows), digest, time.time_ns() // 1_000),
-            )
-            if rows is not None:
-                raw.executemany(_INSERT, _learned_rows(policy_id, step, rows))
-                if rows.scan is not None:
-                    self._due.learned(raw, policy_id, rows.scan)
+            self.append_step(policy_id, step, rows, digest)
             if snapshot is not None:
                 raw.execute(
                     "DELETE FROM snapshots WHERE policy_id = ?1 AND step > 0 "
@@ -121,6 +124,21 @@ class Ledger:
                     "INSERT INTO snapshots (policy_id, step, state) VALUES (?, ?, ?)", (policy_id, step, snapshot)
                 )
 
+    def append_step(
+        self, policy_id: int, step: int, rows: DueColumns | None, digest: str = "", *, small: bool = False
+    ) -> None:
+        """Write what the next step learned, inside the caller's transaction; its state follows from the steps.
+
+        How far a `small` step looked is written once in a while only.
+        """
+        raw = self._connection.raw
+        raw.execute(_INSERT_STEP, (policy_id, step, 0 if rows is None else len(rows), digest, time.time_ns() // 1_000))
+        if rows is not None:
+            raw.executemany(_INSERT, _learned_rows(policy_id, step, rows))
+            write_stages(raw, policy_id, step, rows)
+            if rows.scan is not None:
+                self._due.learned(raw, policy_id, rows.scan, in_memory=small)
+
     def record_first_step(self, policy_id: int, parts: Iterable[DueColumns], digest: str, snapshot: bytes) -> None:
         """Store the state that a policy begins with, and what that state has learned already, in one transaction."""
         with self._connection.transaction():
@@ -128,6 +146,7 @@ class Ledger:
             raw, n = self._connection.raw, 0
             for rows in parts:
                 raw.executemany(_INSERT, _learned_rows(policy_id, 0, rows))
+                write_stages(raw, policy_id, 0, rows)
                 n += len(rows)
             raw.execute("UPDATE policy_steps SET n = ? WHERE policy_id = ? AND step = 0", (n, policy_id))
 
@@ -141,6 +160,7 @@ class Ledger:
             self.record_step(policy_id, 0, None, digest, snapshot)
             raw = self._connection.raw
             n = int(raw.execute(_TAKE_OVER, {"policy": policy_id, "other": from_policy_id}).rowcount)
+            take_over_stages(raw, policy_id, from_policy_id)
             raw.execute("UPDATE policy_steps SET n = ? WHERE policy_id = ? AND step = 0", (n, policy_id))
         return n
 
@@ -199,9 +219,19 @@ class Ledger:
                 np.array(columns[place], dtype=np.float64) for place in (2, 3, 6, 7, 9, 10)
             )
             decisions = self._reader.by_seq(seq, objective_event, window)
+            stage, previous_stage = stages_as_learned(raw, policy_id, step, seq)
         learned = replace(decisions, converted=converted, revenue=revenue, value=value, last_event_id=last)
         return DueColumns(
-            learned, weight, is_update, previous_weight, previous_converted, previous_revenue, previous_value, None
+            learned,
+            weight,
+            is_update,
+            previous_weight,
+            previous_converted,
+            previous_revenue,
+            previous_value,
+            None,
+            stage,
+            previous_stage,
         )
 
     def snapshot(self, policy_id: int, *, newest: bool) -> Snapshot | None:

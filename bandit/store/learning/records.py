@@ -15,7 +15,7 @@ from bandit.store.records import DecisionColumns
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from bandit.domain import BoolArray, FloatArray, ObjectArray
+    from bandit.domain import BoolArray, FloatArray, IntArray, ObjectArray
     from bandit.store.records import RowIndex
 
 
@@ -36,7 +36,8 @@ class Watermark:
 class DueScan:
     """One pass of a policy over what is new, from `start` to `target`, done up to the decision `position`.
 
-    A `resumed` scan was begun by an earlier step, so that the log may go on after its target.
+    A `resumed` scan was begun by an earlier step, so that the log may go on after its target. `stored` is the state
+    that the database has, None where it has none or one of an unfinished scan.
     """
 
     criterion: str
@@ -45,6 +46,7 @@ class DueScan:
     position: int
     complete: bool
     resumed: bool = False
+    stored: tuple[Watermark, Watermark, int | None] | None = None
 
     @property
     def is_last(self) -> bool:
@@ -62,7 +64,8 @@ class DueColumns:
     """n decisions whose outcomes are due for learning, with what was learned of each before.
 
     `weight` is the known part of an outcome and `previous_weight` the part learned before, as in `Outcomes`. `scan` is
-    to be returned with `Ledger.record_step`. `all_count` says that every event of these decisions is a conversion or
+    to be returned with `Ledger.record_step`. `stage` is how many of the objective's stages each has reached,
+    `previous_stage` how many were learned. `all_count` says that every event of these decisions is a conversion or
     "closed" within the window; where it is False, some may be others.
     """
 
@@ -74,6 +77,8 @@ class DueColumns:
     previous_revenue: FloatArray
     previous_value: FloatArray
     scan: DueScan | None
+    stage: IntArray
+    previous_stage: IntArray
     all_count: bool = False
 
     def __len__(self) -> int:
@@ -90,6 +95,8 @@ class DueColumns:
             self.previous_revenue[rows],
             self.previous_value[rows],
             self.scan,
+            self.stage[rows],
+            self.previous_stage[rows],
         )
 
     @staticmethod
@@ -110,6 +117,8 @@ class DueColumns:
             np.concatenate([part.previous_revenue for part in parts]),
             np.concatenate([part.previous_value for part in parts]),
             parts[0].scan,
+            np.concatenate([part.stage for part in parts]),
+            np.concatenate([part.previous_stage for part in parts]),
         )
 
 

@@ -94,10 +94,11 @@ def delete_rows(raw: sqlite3.Connection, target: DeletionTarget) -> DeletionCoun
     raw.execute(_UNSET_BATCH.format(target.query), value)
     sets = {row[0] for row in raw.execute(_SETS.format(target.query), value)}
     for (policy_id,) in raw.execute("SELECT id FROM policies").fetchall():
-        raw.execute(
-            f"DELETE FROM learned WHERE policy_id = :policy AND seq IN ({target.query})",  # noqa: S608
-            value | {"policy": policy_id},
-        )
+        for table in ("learned", "learned_stages"):
+            raw.execute(
+                f"DELETE FROM {table} WHERE policy_id = :policy AND seq IN ({target.query})",  # noqa: S608
+                value | {"policy": policy_id},
+            )
     for table in ("decision_arms", "decision_weights", "repeats"):
         raw.execute(f"DELETE FROM {table} WHERE seq IN ({target.query})", value)  # noqa: S608 - one of three names
     n_events = raw.execute(f"DELETE FROM events WHERE seq IN ({target.query})", value).rowcount  # noqa: S608
@@ -126,8 +127,8 @@ def replace_states(raw: sqlite3.Connection, new: StateReplacement, path: Path) -
             "stop what learns, or give the command again"
         )
     if new.state is None:
-        for table in ("learned", "snapshots", "policy_steps", "learning_reach", "changed_states"):
-            raw.execute(f"DELETE FROM {table} WHERE policy_id = ?", (policy,))  # noqa: S608 - one of five names
+        for table in ("learned_stages", "learned", "snapshots", "policy_steps", "learning_reach", "changed_states"):
+            raw.execute(f"DELETE FROM {table} WHERE policy_id = ?", (policy,))  # noqa: S608 - one of six names
         raw.execute("UPDATE policies SET base_step = 0, decides_from = 0 WHERE id = ?", (policy,))
         return
     raw.execute(

@@ -14,6 +14,7 @@ from bandit.store.schema import (
     m003_leases_and_journal,
     m004_rollout_and_repeats,
     m005_weights_imports_carried,
+    m006_learned_stages,
 )
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ MIGRATIONS: tuple[Callable[[sqlite_utils.Database], None], ...] = (
     m003_leases_and_journal.apply,
     m004_rollout_and_repeats.apply,
     m005_weights_imports_carried.apply,
+    m006_learned_stages.apply,
 )
 """Migration i takes a database from version i to i + 1; a published one never changes."""
 

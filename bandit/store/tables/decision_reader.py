@@ -15,6 +15,7 @@ from bandit.store.corruption import decoding
 from bandit.store.records import DecisionColumns, EventColumns, Where, object_array
 from bandit.store.tables import activation
 from bandit.store.tables.decision_weights import has_weights, read_weights
+from bandit.store.tables.learned_stages import stages_reached
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,12 +23,25 @@ if TYPE_CHECKING:
     from bandit.store.connection import Connection
     from bandit.store.records import Activation
 
-_COLUMNS = """
+DECISION_COLUMNS = """
 d.seq, d.decision_id, d.time, k.key, d.catalogue_id, COALESCE(d.policy_id, -1), d.policy_step, d.context,
 d.eligible_set_id, d.offer, d.propensity, d.grp, d.seed, d.batch, d.position, d.fault,
 CASE WHEN :probabilities THEN d.probabilities END
 """
-_N_COLUMNS = 17
+N_DECISION_COLUMNS = 17
+
+# An event counts within the window, if none corrects it; "closed" counts always.
+COUNTED = """
+SUM(e.time BETWEEN d.time AND d.time + :window AND e.event = :event),
+COALESCE(SUM(e.time BETWEEN d.time AND d.time + :window AND e.revenue < 0), 0),
+COALESCE(SUM(CASE WHEN e.time BETWEEN d.time AND d.time + :window THEN e.revenue END), 0.0),
+COALESCE(SUM(CASE WHEN e.time BETWEEN d.time AND d.time + :window THEN e.reward END), 0.0),
+SUM(e.time BETWEEN d.time AND d.time + :window AND (e.revenue IS NOT NULL OR e.reward IS NOT NULL)),
+MAX(e.event = 'closed'),
+COUNT(*),
+MAX(e.id),
+SUM(e.time BETWEEN d.time AND d.time + :window AND e.event IN (:event, 'closed'))
+"""
 
 # The statements are assembled from constants, once.
 _FILTER = f"""
@@ -42,12 +56,12 @@ AND (:activation IS NULL OR {activation.ACTIVATED})
 """  # noqa: S608
 
 _PAGE = f"""
-SELECT {_COLUMNS} FROM decisions d CROSS JOIN customers k ON k.id = d.customer_id
+SELECT {DECISION_COLUMNS} FROM decisions d CROSS JOIN customers k ON k.id = d.customer_id
 WHERE d.seq > :after_seq AND d.seq <= :through_seq AND {_FILTER}
 ORDER BY d.seq LIMIT :limit
 """  # noqa: S608
 _BY_SEQ = f"""
-SELECT {_COLUMNS} FROM decisions d CROSS JOIN customers k ON k.id = d.customer_id
+SELECT {DECISION_COLUMNS} FROM decisions d CROSS JOIN customers k ON k.id = d.customer_id
 WHERE d.seq IN (SELECT value FROM json_each(:seqs)) ORDER BY d.seq
 """  # noqa: S608
 _TALLY = f"""
@@ -88,22 +102,13 @@ FROM decisions d LEFT JOIN policies p ON p.id = d.policy_id WHERE {_FILTER} GROU
 """  # noqa: S608
 
 # Decisions without events give no row. CROSS JOIN keeps SQLite from starting at the decisions.
-_OUTCOMES = """
-SELECT e.seq,
-    SUM(e.time BETWEEN d.time AND d.time + :window AND e.event = :event),
-    COALESCE(SUM(e.time BETWEEN d.time AND d.time + :window AND e.revenue < 0), 0),
-    COALESCE(SUM(CASE WHEN e.time BETWEEN d.time AND d.time + :window THEN e.revenue END), 0.0),
-    COALESCE(SUM(CASE WHEN e.time BETWEEN d.time AND d.time + :window THEN e.reward END), 0.0),
-    SUM(e.time BETWEEN d.time AND d.time + :window AND (e.revenue IS NOT NULL OR e.reward IS NOT NULL)),
-    MAX(e.event = 'closed'),
-    COUNT(*),
-    MAX(e.id),
-    SUM(e.time BETWEEN d.time AND d.time + :window AND e.event IN (:event, 'closed'))
+_OUTCOMES = f"""
+SELECT e.seq, {COUNTED}
 FROM events e CROSS JOIN decisions d ON d.seq = e.seq
 WHERE e.seq IN (SELECT value FROM json_each(:seqs))
     AND NOT EXISTS (SELECT 1 FROM events n WHERE n.corrects = e.id)
 GROUP BY e.seq ORDER BY e.seq
-"""
+"""  # noqa: S608
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -299,6 +304,13 @@ class DecisionReader:
             n_counted=spread(9),
         )
 
+    def stages(self, seqs: IntArray, objective: Objective) -> IntArray:
+        """Return how many of the objective's stages the decisions with these ascending numbers have reached, (n,)."""
+        if not objective.stages:
+            return np.zeros(len(seqs), dtype=np.int64)
+        with self._connection.reading() as raw:
+            return stages_reached(raw, seqs, objective.stages, objective.event, objective.window)
+
     def times(self, seqs: IntArray) -> IntArray:
         """Return the (n,) times of the decisions with these numbers, which must ascend."""
         with self._connection.reading() as raw:
@@ -348,7 +360,7 @@ class DecisionReader:
     ) -> DecisionColumns:
         """Return the rows as columns with their outcomes; inside `reading`, so that both reads see one state."""
         with decoding(self._connection.path, "a decision"):
-            return self._columns(list(zip(*rows, strict=True)) or [()] * _N_COLUMNS, event, window, known)
+            return self._columns(list(zip(*rows, strict=True)) or [()] * N_DECISION_COLUMNS, event, window, known)
 
     def _columns(
         self, columns: Sequence[tuple[object, ...]], event: str, window: int, known: StoredOutcomes | None

@@ -47,15 +47,12 @@ def error(policy, truth):
 
 @pytest.mark.parametrize("after", [lower, other_world], ids=["the level jumps", "contrasts swap"])
 def test_a_world_that_changed_is_followed(after):
-    """25 days of one world, 25 of another: less than half the error of a policy that never forgets (the control), and
-    it is the level, or the contrasts, that are found to move."""
+    """25 days of one world, 25 of another: less than half the error of a policy that never forgets (the control)."""
     catalogue = conversion()
     parts = campaign(catalogue, (world, after), np.random.default_rng(5))
     policy, control = taught(catalogue, parts), taught(catalogue, parts, methods=[])
     assert error(policy, after) < 0.5 * error(control, after)
-    rates = rates_of(policy)
-    moved = rates.level.half_life if after is lower else rates.half_life
-    assert moved < 100.0
+    assert rates_of(policy).moves
 
 
 def test_where_nothing_moves_nothing_is_forgotten():
@@ -67,7 +64,7 @@ def test_where_nothing_moves_nothing_is_forgotten():
     rates = rates_of(policy)
     assert (rates.level.half_life, rates.half_life) == (np.inf, np.inf)
     assert error(policy, world) < 1.1 * error(control, world)
-    one, other = (taught(catalogue, parts[:1], methods=methods) for methods in (["memories"], []))
+    one, other = (taught(catalogue, parts[:1], step=50, methods=methods) for methods in (["memories"], []))
     contexts = parts[0].contexts.take(slice(0, 50))
     np.testing.assert_array_equal(one.predict(contexts), other.predict(contexts))
 
