@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -123,31 +123,22 @@ class CrossLearning:
             overlap += rows.T @ weighted[part]
             gradient += residual[part] @ rows
         # The belief counts each outcome once, the curvatures here are divided by the dispersion.
-        regression = dispersion * (belief.covariance @ overlap)
-        information = added.T @ weighted - overlap.T @ regression
+        overlap *= dispersion
+        regression = belief.covariance @ overlap
+        information = added.T @ weighted - overlap.T @ regression / dispersion
         # The sample's mode is not that of all outcomes: what a step to it would explain is no evidence.
         gradient -= (belief.mean - prior.center) / prior.variance / (np.sqrt(noise) * dispersion)
-        if not whole:
-            gradient[:] = 0.0
-        own = (weighted * added).sum(axis=0)
-        fresh = np.diag(information) > MIN_FRESH * own
-        candidates = CandidateColumns(
-            residual @ added - regression.T @ gradient, 0.5 * (information + information.T), variance, penalty
-        )
-        kept = np.flatnonzero(fresh)
-        candidates, crosses, overlap = candidates.take(kept), crosses.take(kept), overlap[:, kept]
-        taken = select(candidates, room)
+        found = residual @ added - (regression.T @ gradient if whole else 0.0)
+        candidates = CandidateColumns(found, 0.5 * (information + information.T), variance, penalty)
+        new = np.flatnonzero(np.diag(information) > MIN_FRESH * (weighted * added).sum(axis=0))
+        taken = new[select(candidates.take(new), room)]
         if not len(taken):
             return None
-        new = crosses.take(taken)
-        chosen = candidates.take(taken)
-        own = prior.variances[len(prior.variances) - MAX_CHECKS - 1 + new.cells.n_checks]
-        mean, covariance = posterior(CandidateColumns(chosen.score, chosen.information, own, chosen.penalty))
-        if not self._cases:
-            mean = mean * np.sqrt(noise)
-        return FoundCrosses(
-            new, *extended(belief.mean, belief.covariance, dispersion * overlap[:, taken], (mean, covariance))
-        )
+        admitted, chosen = crosses.take(taken), candidates.take(taken)
+        own = prior.variances[len(prior.variances) - MAX_CHECKS - 1 + admitted.cells.n_checks]
+        mean, covariance = posterior(replace(chosen, variance=own))
+        weights = (mean if self._cases else mean * np.sqrt(noise), covariance)
+        return FoundCrosses(admitted, *extended(belief.mean, belief.covariance, overlap[:, taken], weights))
 
     def _linearised(
         self, outcomes: SampledOutcomes, score: FloatArray, noise: float

@@ -15,7 +15,7 @@ from bandit.policies.thompson.crosses import CROSS_SHARES
 RESPONSE_CENTER = -2.5
 """Prior mean of the intercept: a response of 7.6 %; with deviation 2 it covers 0.2 % to 80 %."""
 
-CROSS_DEVIATION = 0.4
+CROSS_DEVIATION = 0.6
 """Prior deviation of a cross's weight: in logits, or in units of the noise of raw rewards."""
 
 ModelKind = Literal["response", "revenue", "amount"]

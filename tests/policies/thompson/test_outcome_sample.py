@@ -1,0 +1,123 @@
+"""The sample of outcomes: bounded, unbiased, the same however the outcomes were batched."""
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+from bandit.policies.thompson.outcome_sample import OutcomeSample, _uniform, uniforms
+
+D = 3
+
+
+def outcomes(n, seed=1, rate=0.1):
+    rng = np.random.default_rng(seed)
+    contexts = np.column_stack([np.ones(n), rng.integers(0, 2, n), rng.normal(size=n)])
+    y = (rng.random(n) < rate * (1.0 + contexts[:, 1])).astype(float)
+    return contexts, rng.integers(0, 5, n), y, np.ones(n), np.zeros(n)
+
+
+def sample_of(parts, size=500, cases=True):
+    sample = OutcomeSample(D, cases)
+    sample.size = size
+    for part in parts:
+        sample.add(*part)
+    return sample
+
+
+def split(columns, cuts):
+    return [tuple(column[start:stop] for column in columns) for start, stop in pairwise(cuts)]
+
+
+def test_a_number_mixed_alone_is_that_of_the_batch():
+    numbers = np.array([0, 1, 2, 10**6, 2**40], dtype=np.uint64)
+    assert uniforms(numbers).tolist() == [_uniform(int(number)) for number in numbers]
+
+
+def test_the_numbers_are_uniform():
+    """The mean of 100,000 uniform numbers is 1/2 with deviation 1 / sqrt(12 x 100,000) = 0.0009: within four of it."""
+    found = uniforms(np.arange(100_000, dtype=np.uint64))
+    assert abs(found.mean() - 0.5) < 0.0037
+    assert abs((found < 0.1).mean() - 0.1) < 4 * np.sqrt(0.09 / 100_000)
+    assert abs(np.corrcoef(found[1:], found[:-1])[0, 1]) < 4 / np.sqrt(100_000)
+
+
+@pytest.mark.parametrize("cuts", [(0, 3_000), (0, 1, 2, 700, 3_000), (0, 499, 500, 501, 2_999, 3_000)])
+def test_the_sample_does_not_depend_on_the_batches(cuts):
+    columns = outcomes(3_000)
+    one, other = (sample_of(parts).state() for parts in (split(columns, cuts), split(columns, range(0, 3_001, 60))))
+    for name, array in one.items():
+        np.testing.assert_array_equal(array, other[name])
+
+
+def test_few_outcomes_are_all_kept_and_count_once():
+    columns = outcomes(400)
+    kept = sample_of([columns]).outcomes()
+    np.testing.assert_array_equal(kept.y, columns[2])
+    assert (kept.weight == 1.0).all()
+
+
+def test_sums_over_the_sample_are_those_over_all_in_the_mean():
+    """10,000 outcomes, 1,500 or so with a response, 500 kept, 60 times.
+
+    The number of outcomes, of responses and of outcomes with the second column are found within four standard errors.
+    """
+    found = []
+    for seed in range(60):
+        columns = outcomes(10_000, seed)
+        sample = sample_of([])
+        sample._number = 10_000 * seed  # else all samples would have the same uniform numbers
+        sample.add(*columns)
+        kept = sample.outcomes()
+        assert len(kept.y) == 500
+        ones = columns[0][:, 1]
+        exact = np.array([10_000, columns[2].sum(), ones.sum()])
+        sums = np.array([kept.weight.sum(), kept.weight @ kept.y, kept.weight @ kept.contexts[:, 1]])
+        found.append(sums / exact - 1.0)
+    off, error = np.mean(found, axis=0), np.std(found, axis=0) / np.sqrt(len(found))
+    assert (np.abs(off) < 4.0 * error).all()
+    # The negative control: without their weights, the responses are far too many.
+    assert kept.y.mean() > 2.0 * columns[2].mean()
+
+
+def test_a_correction_replaces_one_outcome_that_is_kept():
+    contexts, offer, y, weight, offset = outcomes(300)
+    sample = sample_of([(contexts, offer, y, weight, offset)])
+    row = int(np.flatnonzero(y == 0.0)[7])
+    sample.replace(contexts[row : row + 1], offer[row : row + 1], y[row : row + 1], np.array([1.0]))
+    assert sample.outcomes().y.sum() == y.sum() + 1.0
+    sample.replace(contexts[row : row + 1], offer[row : row + 1], np.array([1.0]), None)
+    assert len(sample) == 299
+    sample.replace(contexts[row : row + 1], offer[row : row + 1], np.array([1.0]), None)
+    assert len(sample) == 299  # it is not there any more: nothing changes
+
+
+def test_what_is_kept_fades():
+    sample = sample_of([outcomes(300)])
+    sample.decay(0.5)
+    assert sample.outcomes().weight.sum() == 150.0
+
+
+def test_a_restored_sample_goes_on_as_the_first():
+    columns = outcomes(2_000)
+    first = sample_of(split(columns, (0, 1_200)))
+    second = sample_of([])
+    second.restore(first.state(), 5)
+    for sample in (first, second):
+        sample.add(*(column[1_200:] for column in columns))
+    for name, array in first.state().items():
+        np.testing.assert_array_equal(array, second.state()[name])
+
+
+@pytest.mark.parametrize("change", ["offer", "weight", "shape"])
+def test_a_state_that_does_not_fit_is_refused(change):
+    state = sample_of([outcomes(100)]).state()
+    values = state["values"].copy()
+    if change == "offer":
+        values[0, 0] = 5
+    elif change == "weight":
+        values[0, 3] = -1.0
+    else:
+        values = values[:, :4]
+    with pytest.raises(ValueError, match="its sample of outcomes"):
+        sample_of([]).restore(state | {"values": values}, 5)
