@@ -13,6 +13,7 @@ import numpy as np
 
 from bandit.domain import BoolArray, FloatArray
 from bandit.models.gaussian import solve_positive
+from bandit.models.weight_belief import WeightBelief
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -24,19 +25,17 @@ class TransferredBelief:
     known: BoolArray
 
 
-def transfer(
-    mean: FloatArray, covariance: FloatArray, matrix: FloatArray, center: FloatArray, variance: FloatArray
-) -> TransferredBelief:
+def transfer(source: WeightBelief, matrix: FloatArray, center: FloatArray, variance: FloatArray) -> TransferredBelief:
     """Return the belief over D weights that (D, E) `matrix` makes of E old ones; others have `center` and `variance`.
 
-    `mean` is (E,), `covariance` (E, E), `center` and `variance` of the new prior (D,).
+    `center` and `variance` of the new prior are (D,).
     """
     known: BoolArray = np.asarray(matrix.any(axis=1))
     new_mean = np.array(center, dtype=np.float64)
     new_covariance = np.diag(np.asarray(variance, dtype=np.float64))
     rows = matrix[known]
-    new_mean[known] = rows @ mean
-    new_covariance[np.ix_(known, known)] = rows @ covariance @ rows.T
+    new_mean[known] = rows @ source.mean
+    new_covariance[np.ix_(known, known)] = source.gain(rows) @ rows.T
     return TransferredBelief(new_mean, new_covariance, known)
 
 

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from scipy.special import expit
 
 from bandit.domain import FloatArray, IntArray
-from bandit.models.gaussian import Gaussian
 from bandit.models.level_rates import EVIDENCE_HALF_LIFE, MOVING_PENALTY, chosen_rate, finite, place_of
 from bandit.models.prior import Prior
+from bandit.models.weight_belief import WeightBelief
 
 CONTRAST_HALF_LIVES = (np.inf, 480.0, 240.0, 120.0, 60.0)
 """The half-lives that are compared, in days: the time in which a weight's deviation from its prior mean halves."""
@@ -45,7 +45,7 @@ class ContrastRates:
     O(D^2) of the model. The log likelihoods, older ones counting less, are the evidence (as in `LevelRates`).
     """
 
-    def __init__(self, belief: Gaussian, variance: FloatArray) -> None:
+    def __init__(self, belief: WeightBelief, variance: FloatArray) -> None:
         """Start every filter at the model's belief; `variance` (D,) is the prior's."""
         n = len(CONTRAST_HALF_LIVES)
         self.half_lives = np.array(CONTRAST_HALF_LIVES)
@@ -168,7 +168,7 @@ class ContrastRates:
 
     # -- time and growth -------------------------------------------------------------------------------------------
 
-    def step(self, days: float, count: int, belief: Gaussian, prior: Prior) -> None:
+    def step(self, days: float, count: int, belief: WeightBelief, prior: Prior) -> None:
         """Let days pass, in which `count` outcomes came, for the belief and the filters; the first weight stays.
 
         First the half-life is chosen: the belief takes the mean and covariance of the filter of a shorter one.
@@ -197,14 +197,14 @@ class ContrastRates:
             best = int(np.flatnonzero(self.evidence >= self.evidence[best] - FOLLOWING_TOLERANCE)[-1])
         return best
 
-    def _take_in_outcomes(self, belief: Gaussian) -> None:
+    def _take_in_outcomes(self, belief: WeightBelief) -> None:
         """Reduce each a by what the outcomes since the last step did to the filters' covariances and to the model's."""
         own, spread, widest = self._sums.tolist()
         a = self._looser
         # In units of a: the trace of V^-1 (filter) fell by (1 - a)^2 own + 2 a (1 - a) spread + a^2 widest, that of the
         # model by own; their difference, over a:
         more = 2.0 * (spread - own) + a * (own + widest - 2.0 * spread)
-        determined = max(1.0, belief.size - 1.0 - float(np.diag(belief.covariance) @ self._inverse))
+        determined = max(1.0, belief.size - 1.0 - float(belief.diagonal @ self._inverse))
         self._looser = a / (1.0 + np.maximum(more, 0.0) / determined)
         self._sums[:] = 0.0
 
@@ -245,7 +245,7 @@ class ContrastRates:
             raise ValueError("its filters are wider than the prior")
 
 
-def _relax(belief: Gaussian, prior: Prior, kept: float) -> None:
+def _relax(belief: WeightBelief, prior: Prior, kept: float) -> None:
     """Move all weights but the first towards their prior, keeping this share of their deviations from it."""
     if kept == 1.0:
         return

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 import numpy as np
 from numpy.random import Generator
+from numpy.typing import NDArray
 from scipy.linalg import cho_factor, cho_solve, solve_triangular
 from scipy.linalg.blas import dger
 
 from bandit.domain import FloatArray, IntArray
 from bandit.models.moving_draws import MovingDraws
+
+LEAST_LEFT = 1e-9
+"""Least share of a variance that is left where an observation is taken out."""
 
 
 class Gaussian:
@@ -30,7 +36,7 @@ class Gaussian:
     def settle(self) -> None:
         """Make the moving draws anew where the belief changed otherwise than by observations; ends every update."""
         if self.draws is not None and self.draws.stale:
-            self.draws.renew(_root(self.covariance))
+            self.draws.renew(self.size, lambda normal: np.asarray(normal @ positive_root(self.covariance).T))
 
     def draw(self, draws: int, width: float, rng: Generator) -> FloatArray:
         """Return (draws, D) weights drawn from the belief, their deviation from the mean scaled by `width`.
@@ -38,7 +44,7 @@ class Gaussian:
         The D x D factor is kept until the belief changes.
         """
         if self._factor is None:
-            self._factor = _root(self.covariance)
+            self._factor = positive_root(self.covariance)
         normal = rng.standard_normal((draws, self.size))
         return np.asarray(self.mean + width * (normal @ self._factor.T))
 
@@ -85,6 +91,54 @@ class Gaussian:
     def size(self) -> int:
         """The number of weights, D."""
         return len(self.mean)
+
+    @property
+    def diagonal(self) -> FloatArray:
+        """The (D,) variances of the weights."""
+        return np.diag(self.covariance)
+
+    @property
+    def parts(self) -> Sequence[IntArray]:
+        """The places of all weights: one part, within which the covariance is held."""
+        return [np.arange(self.size)]
+
+    def gain(self, rows: FloatArray) -> FloatArray:
+        """Return rows @ covariance, (n, D)."""
+        return np.asarray(rows @ self.covariance)
+
+    def gain_one(self, row: FloatArray) -> FloatArray:
+        """Return covariance @ row, (D,)."""
+        return np.asarray(self.covariance @ row)
+
+    @property
+    def covariances(self) -> Sequence[FloatArray]:
+        """The covariance of the one part."""
+        return [self.covariance]
+
+    def spread(self, rows: FloatArray) -> FloatArray:
+        """Return the (n,) variances of linear functions (n, D) of the weights."""
+        return np.asarray((self.gain(rows) * rows).sum(axis=1))
+
+    def spread_without(self, rows: FloatArray, precision: FloatArray) -> FloatArray:
+        """Return the variances (n,) of functions that were learned with this precision (n,), each if it were not.
+
+        With s the present variance and w the precision, s / (1 - w s).
+        """
+        own = self.spread(rows)
+        return np.asarray(own / np.maximum(1.0 - precision * own, LEAST_LEFT))
+
+    def squared_residual(
+        self, rows: FloatArray, residual: FloatArray, sign: float, tails: FloatArray | None = None
+    ) -> float:
+        """Return the squared residual in units of its predictive variance, with noise of variance 1.
+
+        `sign` is 1 before the rows (n, D) are learned, and -1 while the belief still holds them; `tails` (n,) are
+        factors of the squares.
+        """
+        system = sign * (rows @ self.covariance @ rows.T)
+        system[np.diag_indices_from(system)] += 1.0
+        half = np.linalg.solve(np.linalg.cholesky(system), residual)
+        return float(half @ half if tails is None else half @ (tails * half))
 
     def condition(self, rows: FloatArray, residual: FloatArray, variance: FloatArray) -> None:
         """Learn n noisy linear observations at once (the matrix inversion lemma, n x n to solve).
@@ -139,12 +193,28 @@ class Gaussian:
         # The transpose of a C-ordered array is in Fortran's order, which BLAS updates in place.
         dger(-1.0, scaled, scaled, a=self.covariance.T, overwrite_a=1)
 
-    def shift(self, rows: FloatArray, change: FloatArray) -> None:
-        """Add rows' @ change to the natural mean (precision times mean); the precision stays as it is."""
+    def shift(
+        self,
+        rows: FloatArray,
+        change: FloatArray,
+        precision: FloatArray,  # noqa: ARG002 - as `WeightBelief` has it
+    ) -> None:
+        """Correct n observations: `change` (n,) is their `precision` x the change of what was seen.
+
+        Adds rows' @ change to the natural mean (the belief's precision x its mean), whatever the precisions are.
+        """
         self.mean += (change @ rows) @ self.covariance
 
-    def grow(self, places: IntArray, mean: FloatArray, variance: FloatArray) -> None:
+    def grow(
+        self,
+        places: IntArray,
+        mean: FloatArray,
+        variance: FloatArray,
+        blocks: IntArray | None = None,  # noqa: ARG002 - as `WeightBelief` has it
+    ) -> None:
         """Embed the weights in a larger belief at `places`; the other weights get the prior `mean` and `variance`.
+
+        `blocks` are those of a belief in blocks: all of this one's covariance is held.
 
         Exact, not an approximation: a weight whose column was 0 in every observation still has its prior,
         independent of the rest.
@@ -157,8 +227,30 @@ class Gaussian:
         if self.draws is not None:
             self.draws.grow(places, variance)
 
+    def assign_parts(self, mean: FloatArray, covariances: Sequence[FloatArray]) -> None:
+        """Replace the mean and the one part's covariance."""
+        self.assign(mean, covariances[0])
 
-def _root(covariance: FloatArray) -> FloatArray:
+    def state(self) -> dict[str, NDArray[np.generic]]:
+        """Return the covariance, for `restore`."""
+        return {"covariance": self.covariance}
+
+    def restore(
+        self,
+        mean: FloatArray,
+        arrays: Mapping[str, NDArray[np.generic]],
+        variance: FloatArray,  # noqa: ARG002 - as `WeightBelief` has it
+    ) -> None:
+        """Load mean and `state`, whatever the prior's (D,) `variance`; ValueError or KeyError where they do not fit."""
+        covariance = np.array(arrays["covariance"], dtype=np.float64)
+        if mean.shape != (self.size,) or covariance.shape != (self.size, self.size):
+            raise ValueError(f"it is of a belief over {len(mean)} weights; these offers have {self.size}")
+        if not (np.isfinite(mean).all() and np.isfinite(covariance).all()):
+            raise ValueError("it has numbers that are not finite")
+        self.assign(mean, covariance)
+
+
+def positive_root(covariance: FloatArray) -> FloatArray:
     """Return the Cholesky factor; where rounding made the matrix singular, of the matrix plus 1e-9 of its largest."""
     try:
         return np.asarray(np.linalg.cholesky(covariance))

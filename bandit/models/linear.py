@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import TypeAlias
+
 import numpy as np
 
-from bandit.domain import FloatArray
-from bandit.models.gaussian import Gaussian
+from bandit.domain import FloatArray, IntArray
+from bandit.models.block_gaussian import weight_belief
 from bandit.models.rates_of_change import RatesOfChange
 from bandit.models.tail_weights import MEDIAN_DEVIATION, tail_weights
 
@@ -20,6 +23,10 @@ REWEIGHTED = 1e-3
 """Largest change of a robust weight at which the rounds end."""
 
 
+LinearSnapshot: TypeAlias = tuple[FloatArray, Sequence[FloatArray], float, float]
+"""A belief's mean, the covariances of its parts, and the shape and rate of the noise."""
+
+
 class BayesianLinear:
     """y = row @ w + noise; w | s2 ~ N(prior, s2 x covariance), s2 ~ InverseGamma(shape, rate).
 
@@ -27,8 +34,16 @@ class BayesianLinear:
     block by block; exact, so the order and the split of the observations do not matter except for rounding.
     """
 
-    def __init__(self, mean: FloatArray, variance: FloatArray, shape: float = 2.0, rate: float = 1.0) -> None:
-        self.weights = Gaussian(mean, variance)
+    def __init__(
+        self,
+        mean: FloatArray,
+        variance: FloatArray,
+        shape: float = 2.0,
+        rate: float = 1.0,
+        blocks: IntArray | None = None,
+    ) -> None:
+        """Start from independent weights (D,); with `blocks` (D,), the covariance between blocks is dropped."""
+        self.weights = weight_belief(mean, variance, blocks)
         self.shape = float(shape)
         self.rate = float(rate)
         self._start = self.shape, self.rate
@@ -69,8 +84,8 @@ class BayesianLinear:
             block, observed = rows[start : start + LINEAR_BLOCK], y[start : start + LINEAR_BLOCK]
             residual = observed - block @ self.weights.mean
             if self.rates is not None and self.rates.watches:
-                self.rates.see_amounts(block, block @ self.weights.covariance, residual, self.weights, self.noise)
-            self.rate += 0.5 * self._squared_residual(block, residual, 1.0)
+                self.rates.see_amounts(block, self.weights.gain(block), residual, self.weights, self.noise)
+            self.rate += 0.5 * self.weights.squared_residual(block, residual, 1.0)
             self.shape += 0.5 * len(observed)
             self.weights.condition(block, residual, np.ones(len(observed)))
 
@@ -90,8 +105,10 @@ class BayesianLinear:
             block, observed = rows[start : start + LINEAR_BLOCK], y[start : start + LINEAR_BLOCK]
             residual = observed - block @ self.weights.mean
             if self.rates is not None and self.rates.watches:
-                self.rates.remove_amounts(block, block @ self.weights.covariance, residual, self.weights)
-            self.rate -= 0.5 * self._squared_residual(block, residual, -1.0)
+                self.rates.remove_amounts(block, self.weights.gain(block), residual, self.weights)
+            learned = 0.5 * self.weights.squared_residual(block, residual, -1.0)
+            # Without the covariances between blocks, a little more may seem to have been learned than was.
+            self.rate = max(self.rate - learned, 0.5 * self._start[1])
             self.shape -= 0.5 * len(observed)
             self.weights.downdate(block, residual, np.ones(len(observed)))
 
@@ -103,7 +120,7 @@ class BayesianLinear:
         for start in range(0, len(y), LINEAR_BLOCK):
             part = slice(start, start + LINEAR_BLOCK)
             residual = y[part] - rows[part] @ self.weights.mean
-            added = 0.5 * self._squared_residual(rows[part], residual, sign, tails[part])
+            added = 0.5 * self.weights.squared_residual(rows[part], residual, sign, tails[part])
             # What a weighted observation added depends on the others then learned: a rate of 0 is never reached.
             self.rate = max(self.rate + sign * added, 0.1 * self.rate)
             self.shape = max(self.shape + sign * 0.5 * len(residual), 1.0)
@@ -111,28 +128,27 @@ class BayesianLinear:
 
     def predictive_squares(self, rows: FloatArray, y: FloatArray) -> FloatArray:
         """Return the squared distances (n,) of new observations from their predictions, in predictive variances."""
-        leverage = np.einsum("nd,nd->n", rows @ self.weights.covariance, rows)
+        leverage = self.weights.spread(rows)
         return np.asarray((y - rows @ self.weights.mean) ** 2 / (self.noise * (1.0 + leverage)))
 
     def left_out_squares(self, rows: FloatArray, y: FloatArray, tails: FloatArray) -> FloatArray:
         """Return `predictive_squares` (n,) of learned observations of these robust weights as if each were left out.
 
-        With h = w row C row' its weighted leverage, the residual without it is the present one / (1 - h), and its
-        leverage without it is h / (w (1 - h)) (Cook & Weisberg 1982, "Residuals and influence in regression").
+        With h its leverage without it and w its weight, the residual without it is the present one x (1 + w h) (Cook &
+        Weisberg 1982, "Residuals and influence in regression").
         """
-        own = np.einsum("nd,nd->n", rows @ self.weights.covariance, rows)
-        left = np.maximum(1.0 - tails * own, 1e-9)
-        residual = (y - rows @ self.weights.mean) / left
-        return np.asarray(residual**2 / (self.noise * (1.0 + own / left)))
+        leverage = self.weights.spread_without(rows, tails)
+        residual = (y - rows @ self.weights.mean) * (1.0 + tails * leverage)
+        return np.asarray(residual**2 / (self.noise * (1.0 + leverage)))
 
-    def snapshot(self) -> tuple[FloatArray, FloatArray, float, float]:
+    def snapshot(self) -> LinearSnapshot:
         """Return a copy of the belief, for `reset_to`."""
-        return self.weights.mean.copy(), self.weights.covariance.copy(), self.shape, self.rate
+        return self.weights.mean.copy(), [part.copy() for part in self.weights.covariances], self.shape, self.rate
 
-    def reset_to(self, snapshot: tuple[FloatArray, FloatArray, float, float]) -> None:
+    def reset_to(self, snapshot: LinearSnapshot) -> None:
         """Return to an earlier belief."""
-        mean, covariance, self.shape, self.rate = snapshot
-        self.weights.assign(mean.copy(), covariance.copy())
+        mean, covariances, self.shape, self.rate = snapshot
+        self.weights.assign_parts(mean.copy(), [part.copy() for part in covariances])
 
     def joint_tails(self, rows: FloatArray, y: FloatArray) -> FloatArray:
         """Return the robust weights (n,) of observations that are learned at once, at their joint fixed point.
@@ -153,12 +169,3 @@ class BayesianLinear:
             if change < REWEIGHTED:
                 break
         return tails
-
-    def _squared_residual(
-        self, rows: FloatArray, residual: FloatArray, sign: float, tails: FloatArray | None = None
-    ) -> float:
-        """Squared residual in units of its predictive variance (before learning: +1; still holding it: -1)."""
-        system = sign * (rows @ self.weights.covariance @ rows.T)
-        system[np.diag_indices_from(system)] += 1.0
-        half = np.linalg.solve(np.linalg.cholesky(system), residual)
-        return float(half @ half if tails is None else half @ (tails * half))

@@ -9,13 +9,17 @@ import numpy as np
 from scipy.linalg import solve_triangular
 from scipy.special import expit
 
-from bandit.domain import FloatArray
-from bandit.models.gaussian import Gaussian, solve_positive
+from bandit.domain import FloatArray, IntArray
+from bandit.models.block_gaussian import BlockGaussian, weight_belief
+from bandit.models.gaussian import solve_positive
 from bandit.models.prior import Prior
 from bandit.models.rates_of_change import RatesOfChange
 
 LOGISTIC_BLOCK = 128
 """Outcomes learned at once: within a block the mode is exact; larger ones cost more per outcome."""
+
+BLOCK_PASSES = 3
+"""Passes of online learning with which `fit` learns a belief in blocks."""
 
 _STEPS = 30
 _TOLERANCE = 1e-10
@@ -33,8 +37,9 @@ class BayesianLogistic:
     An outcome of weight 0.4 counts as four tenths of an outcome.
     """
 
-    def __init__(self, mean: FloatArray, variance: FloatArray) -> None:
-        self.weights = Gaussian(mean, variance)
+    def __init__(self, mean: FloatArray, variance: FloatArray, blocks: IntArray | None = None) -> None:
+        """Start from independent weights (D,); with `blocks` (D,), the covariance between blocks is dropped."""
+        self.weights = weight_belief(mean, variance, blocks)
         self.rates: RatesOfChange | None = None
         """Sees every outcome before it is learned, where the weights move as time passes."""
 
@@ -84,8 +89,9 @@ class BayesianLogistic:
         learning the new outcome would have given.
         """
         if self.rates is not None and self.rates.watches:
-            self.rates.correct(rows, change, self.weights.covariance)
-        self.weights.shift(rows, change)
+            self.rates.correct(rows, self.weights.gain(rows), change)
+        p = expit(rows @ self.weights.mean)
+        self.weights.shift(rows, change, np.abs(change) * p * (1.0 - p))
 
     def fit(self, batches: Batches, prior: Prior, rounds: int = 8, tolerance: float = 1e-3) -> None:
         """Learn all outcomes at once, from the prior, to the mode that the online updates approximate.
@@ -94,7 +100,10 @@ class BayesianLogistic:
         It ends when no weight moves by more than `tolerance` of its posterior deviations.
         """
         belief = self.weights
-        belief.assign(prior.center.copy(), np.diag(prior.variance))
+        if isinstance(belief, BlockGaussian):
+            self._fit_blocks(belief, batches, prior, rounds)
+            return
+        belief.assign_parts(prior.center.copy(), [np.diag(prior.variance)])
         for turn in range(rounds):
             moved = self._newton(batches, prior)
             if turn and moved < tolerance:
@@ -116,16 +125,49 @@ class BayesianLogistic:
         deviation = np.sqrt(np.diag(covariance))
         step = covariance @ gradient
         # Far from the mode a full step may overshoot: no weight moves by more than a few of its deviations at once.
-        step /= max(1.0, float(np.abs(step / np.sqrt(prior.variance)).max()) / 3.0)
-        belief.assign(belief.mean + step, covariance)
+        step = _bounded(step, prior)
+        belief.assign_parts(belief.mean + step, [covariance])
         return float(np.abs(step / deviation).max())
+
+    def _fit_blocks(self, belief: BlockGaussian, batches: Batches, prior: Prior, rounds: int) -> None:
+        """Learn all outcomes block by block from the prior, then move the mean towards the mode of all weights.
+
+        Passes of online learning estimate the prior's variances and then give the blocks' covariances; the passes left
+        solve one Newton system for the mean by conjugate gradients, with these covariances as the preconditioner
+        (Nocedal & Wright, "Numerical Optimization" (2006), algorithm 5.3), so that no D x D matrix is needed.
+        """
+        for turn in range(BLOCK_PASSES):
+            belief.start_over(prior.center, prior.variance)
+            for rows, y, weight in batches():
+                self.update(rows, y, weight)
+            if turn < BLOCK_PASSES - 1:
+                prior.estimate(belief)
+        residual = (prior.center - belief.mean) / prior.variance
+        for rows, y, weight in batches():
+            residual += (weight * (y - expit(rows @ belief.mean))) @ rows
+        step = np.zeros(belief.size)
+        direction = scaled = belief.gain_one(residual)
+        for _ in range(rounds - BLOCK_PASSES - 1):
+            length = float(residual @ scaled)
+            if length < 1e-12:
+                break
+            curved = direction / prior.variance
+            for rows, _, weight in batches():
+                p = expit(rows @ belief.mean)
+                curved += (weight * p * (1.0 - p) * (rows @ direction)) @ rows
+            size = length / float(direction @ curved)
+            step += size * direction
+            residual = residual - size * curved
+            scaled = belief.gain_one(residual)
+            direction = scaled + (float(residual @ scaled) / length) * direction
+        belief.mean = belief.mean + _bounded(step, prior)
 
     def _learn_one(
         self, row: FloatArray, y: float, weight: float, offset: float, extra: float = 0.0
     ) -> tuple[float, float]:
         """Learn one outcome, O(D^2): the mode lies on a line, so that Newton's method needs scalars only."""
         belief = self.weights
-        gain = belief.covariance @ row
+        gain = belief.gain_one(row)
         spread = float(gain @ row) + extra
         start = float(row @ belief.mean) + offset
         if self.rates is not None and self.rates.watches:
@@ -156,7 +198,7 @@ class BayesianLogistic:
         Without `extra` the information is not computed: (n, 0).
         """
         belief = self.weights
-        gain = rows @ belief.covariance
+        gain = belief.gain(rows)
         kernel = gain @ rows.T
         if extra is not None:
             kernel += extra
@@ -201,6 +243,11 @@ class BayesianLogistic:
                 size *= 0.5
             dual = dual + size * step
         return dual
+
+
+def _bounded(step: FloatArray, prior: Prior) -> FloatArray:
+    """Return the step, shortened where it would move a weight by more than three of its prior's deviations."""
+    return np.asarray(step / max(1.0, float(np.abs(step / np.sqrt(prior.variance)).max()) / 3.0))
 
 
 def _sigmoid(score: float) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import msgspec
 import numpy as np
@@ -34,10 +34,10 @@ class MovingDraws:
         self.values: Float32Array = np.zeros((count, 0), dtype=np.float32)
         self.stale = True
 
-    def renew(self, root: FloatArray) -> None:
-        """Draw all anew from the covariance root root', (D, D)."""
-        normal = self._rng.standard_normal((self.count, len(root)))
-        self.values = np.ascontiguousarray(normal @ root.T, dtype=np.float32)
+    def renew(self, size: int, times_root: Callable[[FloatArray], FloatArray]) -> None:
+        """Draw all anew: `times_root` multiplies (M, size) standard normal numbers with a root of the covariance."""
+        normal = self._rng.standard_normal((self.count, size))
+        self.values = np.ascontiguousarray(times_root(normal), dtype=np.float32)
         self.stale = False
 
     def condition_one(self, row: FloatArray, gain: FloatArray, amount: float, noise: float) -> None:

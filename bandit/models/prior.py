@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from bandit.domain import FloatArray, IntArray
-from bandit.models.gaussian import Gaussian
+from bandit.models.weight_belief import WeightBelief
 
 MAX_DEVIATION_FACTOR, MIN_DEVIATION_FACTOR = 4.0, 0.05
 """Bounds of a group's estimated deviation, as factors of the deviation it was given."""
@@ -53,7 +53,7 @@ class Prior:
         prior.variances = self.variances.copy()
         return prior
 
-    def estimate(self, belief: Gaussian, unit: float = 1.0, rounds: int = 2) -> None:
+    def estimate(self, belief: WeightBelief, unit: float = 1.0, rounds: int = 2) -> None:
         """Estimate the variances from the belief, and replace the belief's prior by them.
 
         `unit` divides squared weights: the noise variance of a linear model, whose covariance is in units of it.
@@ -61,20 +61,20 @@ class Prior:
         size = np.bincount(self.labels, minlength=len(self.groups)).astype(np.float64)
         for _ in range(rounds):
             squares = np.bincount(self.labels, (belief.mean - self.center) ** 2, minlength=len(self.groups)) / unit
-            left = np.bincount(self.labels, np.diag(belief.covariance), minlength=len(self.groups))
+            left = np.bincount(self.labels, belief.diagonal, minlength=len(self.groups))
             determined = np.clip(size - left / self.variances, 0.0, size)
             found = (self.strength * self.given + squares) / (self.strength + determined)
             found = np.clip(found, self.given * MIN_DEVIATION_FACTOR**2, self.given * MAX_DEVIATION_FACTOR**2)
             found[self._fixed] = self.given[self._fixed]
             self.replace_variances(belief, found)
 
-    def replace_variances(self, belief: Gaussian, variances: FloatArray) -> None:
+    def replace_variances(self, belief: WeightBelief, variances: FloatArray) -> None:
         """Give the groups other variances, in the belief too."""
         old = self.center, self.variance
         self.variances = np.asarray(variances, dtype=np.float64)
         belief.replace_prior(old, (self.center, self.variance))
 
-    def decay(self, belief: Gaussian, kept: float) -> None:
+    def decay(self, belief: WeightBelief, kept: float) -> None:
         """Keep a share of what was learned: the belief moves towards the prior."""
         prior = self.center, self.variance
         belief.replace_prior(prior, prior, kept)

@@ -10,9 +10,9 @@ from scipy.special import expit
 
 from bandit.domain import FloatArray, IntArray
 from bandit.models.contrast_rates import ContrastRates
-from bandit.models.gaussian import Gaussian
 from bandit.models.level_rates import LevelRates
 from bandit.models.prior import Prior
+from bandit.models.weight_belief import WeightBelief
 
 RATES_FROM = 500
 """Outcomes from which rates are estimated: before that, a model's mistakes are those of little data."""
@@ -78,7 +78,7 @@ class RatesOfChange:
             self.contrasts.see(rows, gain, y, weight, offset, information)
 
     def see_amounts(
-        self, rows: FloatArray, gain: FloatArray, residual: FloatArray, belief: Gaussian, noise: float
+        self, rows: FloatArray, gain: FloatArray, residual: FloatArray, belief: WeightBelief, noise: float
     ) -> None:
         """Take in n amounts: rows (n, D), rows @ covariance, residuals at the belief's mean (n,), and their noise."""
         self._count += len(residual)
@@ -88,22 +88,22 @@ class RatesOfChange:
         if self.contrasts is not None:
             self.contrasts.see_amounts(rows, gain, residual + rows @ belief.mean, noise)
 
-    def remove_amounts(self, rows: FloatArray, gain: FloatArray, residual: FloatArray, belief: Gaussian) -> None:
+    def remove_amounts(self, rows: FloatArray, gain: FloatArray, residual: FloatArray, belief: WeightBelief) -> None:
         """Take back n amounts that were seen before, as in `see_amounts`."""
         information = float(rows[:, 0] @ rows[:, 0])
         self.level.see(0.0, -information, -float(rows[:, 0] @ residual), float(belief.mean[0]))
         if self.contrasts is not None:
             self.contrasts.remove_amounts(rows, gain, residual + rows @ belief.mean)
 
-    def correct(self, rows: FloatArray, change: FloatArray, covariance: FloatArray) -> None:
-        """Correct n responses that were seen before: rows (n, D), weight x (new - old response) (n,)."""
+    def correct(self, rows: FloatArray, gain: FloatArray, change: FloatArray) -> None:
+        """Correct n responses that were seen before: rows and rows @ covariance (n, D), weight x (new - old) (n,)."""
         self.level.correct(float(change.sum()))
         if self.contrasts is not None:
-            self.contrasts.correct(rows, rows @ covariance, change)
+            self.contrasts.correct(rows, gain, change)
 
     # -- time ------------------------------------------------------------------------------------------------------
 
-    def pass_time(self, days: float, belief: Gaussian, prior: Prior, n_learned: int, noise: float = 1.0) -> None:
+    def pass_time(self, days: float, belief: WeightBelief, prior: Prior, n_learned: int, noise: float = 1.0) -> None:
         """Move a belief by what is known of its rates; `noise` is the unit of the belief's covariance."""
         self._move_level(self.level.step(days, noise), belief, float(prior.variance[0]))
         if self.contrasts is not None:
@@ -115,12 +115,12 @@ class RatesOfChange:
         self._count = 0
 
     @staticmethod
-    def _move_level(gained: float, belief: Gaussian, widest: float) -> None:
+    def _move_level(gained: float, belief: WeightBelief, widest: float) -> None:
         """Add to the level's variance, at most half of what it lacks to its prior's, `widest`.
 
         As a step towards the prior that leaves the mean: then no direction becomes wider than the prior's.
         """
-        room = widest - float(belief.covariance[0, 0])
+        room = widest - float(belief.diagonal[0])
         if gained <= 0.0 or room <= 0.0:
             return
         share = min(gained / room, 0.5)
@@ -138,7 +138,7 @@ class RatesOfChange:
         if self.contrasts is not None:
             self.contrasts.grow(places, mean, variance)
 
-    def restart(self, belief: Gaussian, variance: FloatArray) -> None:
+    def restart(self, belief: WeightBelief, variance: FloatArray) -> None:
         """Follow a change of the weights themselves: the filters begin anew, at the half-life that is in force."""
         if self.contrasts is not None:
             meta, _ = self.contrasts.state()
@@ -160,7 +160,7 @@ class RatesOfChange:
         self,
         meta: Mapping[str, object],
         arrays: Mapping[str, NDArray[np.generic]],
-        belief: Gaussian,
+        belief: WeightBelief,
         variance: FloatArray,
     ) -> None:
         """Load a state beside its belief and the prior's variances (D,); ValueError or KeyError where it does not fit.

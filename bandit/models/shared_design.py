@@ -15,7 +15,7 @@ import numpy as np
 
 from bandit.domain import FactoredColumns, FloatArray, IntArray
 from bandit.models.arrays import Float32Array
-from bandit.models.gaussian import Gaussian
+from bandit.models.weight_belief import WeightBelief
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -103,6 +103,11 @@ class SharedDesign:
         last = (int(column_owner.max()) + 1) * n_groups
         return np.concatenate([products.ravel(), np.full(self.pairs.shape[1], last)]).astype(np.int64)
 
+    def blocks(self, context_block: IntArray) -> IntArray:
+        """Return the (D,) block of each weight: that of its context column (d,); pairs and crosses are in 0."""
+        products = np.tile(context_block, self.columns.shape[1])
+        return np.concatenate([products, np.zeros(self.size - len(products), dtype=np.int64)])
+
     def rows(self, contexts: FloatArray, offer: IntArray) -> FloatArray:
         """Return the (n, D) rows of the chosen offers: contexts (n, d + C), offer (n,)."""
         n, columns = len(offer), self.columns[offer]
@@ -135,7 +140,7 @@ class SharedDesign:
         return np.asarray(found)
 
     def mean_scores(
-        self, belief: Gaussian, contexts: FloatArray, customer_effects: FloatArray | None = None
+        self, belief: WeightBelief, contexts: FloatArray, customer_effects: FloatArray | None = None
     ) -> FloatArray:
         """Return the (n, N) scores at the belief's mean; `customer_effects` (n, 1 + K) are added."""
         effects = self.effects(belief.mean, contexts)
@@ -143,7 +148,7 @@ class SharedDesign:
             effects += customer_effects
         return np.asarray(effects @ self.columns[:].T + self.pairs @ self.pair_weights(belief.mean))
 
-    def draw(self, belief: Gaussian, draws: int, width: float, rng: np.random.Generator) -> WeightDraws:
+    def draw(self, belief: WeightBelief, draws: int, width: float, rng: np.random.Generator) -> WeightDraws:
         """Return joint draws of all weights; the D x D factor is needed here and never for a decision."""
         return self.as_draws(belief.draw(draws, width, rng))
 

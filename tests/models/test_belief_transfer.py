@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from bandit.models import Gaussian
 from bandit.models.belief_transfer import TransferredBelief, recall, settled, transfer
 
 
@@ -11,6 +12,12 @@ def posterior(rows, y, center, variance):
     precision = np.diag(1.0 / variance) + rows.T @ rows
     covariance = np.linalg.inv(precision)
     return covariance @ (center / variance + rows.T @ y), covariance
+
+
+def belief_of(mean, covariance):
+    belief = Gaussian(mean, np.ones(len(mean)))
+    belief.assign(mean, covariance)
+    return belief
 
 
 @pytest.fixture
@@ -25,7 +32,7 @@ def test_new_weights_at_their_prior_are_those_of_a_model_that_always_had_them(da
     variance, center = np.array([2.0, 1.0, 0.5, 0.3]), np.array([0.1, 0.0, 0.0, -0.4])
     mean, covariance = posterior(rows, y, center[:3], variance[:3])
     wide = posterior(np.column_stack([rows, np.zeros(40)]), y, center, variance)
-    moved = transfer(mean, covariance, np.eye(4, 3), center, variance)
+    moved = transfer(belief_of(mean, covariance), np.eye(4, 3), center, variance)
     assert moved.known.tolist() == [True, True, True, False]
     np.testing.assert_allclose(moved.mean, wide[0], atol=1e-12)
     np.testing.assert_allclose(moved.covariance, wide[1], atol=1e-12)
@@ -46,7 +53,7 @@ def test_a_recalled_weight_is_where_one_model_of_all_outcomes_has_it(data):
     precision = inner + later[:, :2].T @ later[:, :2]
     covariance = np.linalg.inv(precision)
     mean = covariance @ (inner @ old.mean[:2] + later[:, :2].T @ more)
-    new = transfer(mean, covariance, kept, center, variance)
+    new = transfer(belief_of(mean, covariance), kept, center, variance)
     whole = posterior(np.vstack([rows, later]), np.append(y, more), center, variance)
     found = recall(new, old)
     np.testing.assert_allclose(found.mean, whole[0], atol=1e-10)

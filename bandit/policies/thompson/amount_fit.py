@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from typing import TypeAlias
 
 import numpy as np
 
@@ -11,11 +12,14 @@ from bandit.models import BayesianLinear
 from bandit.models.linear import MAX_REWEIGHTINGS, REWEIGHTED
 from bandit.models.tail_weights import RememberedWeights, tail_weights
 
-TrainingBatches = Callable[[], Iterable[tuple[FloatArray, IntArray, FloatArray, FloatArray, FloatArray | None]]]
-"""Yields the same (context columns (n, d), offers, responses or amounts, weights, times) at every call, in batches.
+TrainingBatch: TypeAlias = tuple[FloatArray, IntArray, FloatArray, FloatArray, FloatArray | None]
+"""Context columns (n, d), offers, responses or amounts, weights, times.
 
 Weights (n,) are those of age, and `times` (n,) how many outcomes each stands for, None where each is one.
 """
+
+TrainingBatches: TypeAlias = Callable[[], Iterable[TrainingBatch]]
+"""Yields the same batches at every call."""
 
 
 def fit_amounts(

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.linalg import block_diag
+from scipy.sparse import block_diag, coo_array, csr_array, kron
 
 from bandit.catalogue.aliases import NameMap
 from bandit.domain import Contexts, FloatArray, IntArray
@@ -83,10 +83,11 @@ class SourceModel:
         return {column: place for column, place in found.items() if place is not None}
 
 
-def weight_matrix(model: OfferModel, source: SourceModel) -> FloatArray:
-    """Return the (D, E) matrix from the E weights of a source's model to the D weights of the target's."""
-    main = np.kron(option_matrix(model.encoder, source.source), _context_matrix(model, source))
-    return np.asarray(block_diag(main, _pair_matrix(model, source), _cross_matrix(model, source)))
+def weight_matrix(model: OfferModel, source: SourceModel) -> csr_array:
+    """Return the sparse (D, E) matrix from the E weights of a source's model to the D weights of the target's."""
+    main = kron(coo_array(option_matrix(model.encoder, source.source)), coo_array(_context_matrix(model, source)))
+    others = (coo_array(_pair_matrix(model, source)), coo_array(_cross_matrix(model, source)))
+    return csr_array(block_diag((main, *others)))
 
 
 def option_matrix(encoder: Encoder, source: BeliefSource) -> FloatArray:

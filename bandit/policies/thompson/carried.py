@@ -28,8 +28,9 @@ from dataclasses import dataclass
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_array
 
-from bandit.domain import BoolArray, Contexts, FloatArray
+from bandit.domain import BoolArray, Contexts, FloatArray, IntArray
 from bandit.encoding.column_keys import (
     Key,
     context_keys,
@@ -170,20 +171,18 @@ def _model_state(
     keys = context_keys(model.encoder)
     active = sorted({0, *(place for each in sources for place in each.context_places(keys).values())})
     model.start_over(np.array(active, dtype=np.int64), carried_crosses(model, sources[0])[0])
-    model.model.weights.settle()
     newest = sources[0].model
     model.prior.variances = _variances(model, sources[0])
-    center, variance = model.prior.center, model.prior.variance
+    variance, weights = model.prior.variance, model.model.weights
     matrices = [weight_matrix(model, each) for each in sources]
-    beliefs = [
-        transfer(each.model.model.weights.mean, each.model.model.weights.covariance, matrix, center, variance)
-        for each, matrix in zip(sources, matrices, strict=True)
-    ]
-    belief: TransferredBelief = beliefs[0]
-    for older in beliefs[1:]:
-        belief = recall(belief, older)
-    if len(beliefs) > 1 or not _is_selection(matrices[0], newest.prior.variance, variance):
-        belief = settled(belief, variance)
+    exact = len(matrices) == 1 and _is_selection(matrices[0], newest.prior.variance, variance)
+    parts = weights.parts
+    beliefs = [_carried_part(model, sources, matrices, places, exact) for places in parts]
+    mean = np.empty(weights.size)
+    for places, belief in zip(parts, beliefs, strict=True):
+        mean[places] = belief.mean
+    weights.assign_parts(mean, [belief.covariance for belief in beliefs])
+    weights.settle()
     meta, arrays = newest.state()
     # What is not of single weights goes on: rates of change, and which amounts were counted in part.
     going_on = (name for name in arrays if name.startswith((RATES_PART, "tail_")) and name not in RATES_OF_WEIGHTS)
@@ -191,13 +190,32 @@ def _model_state(
     if "tail_offer" in kept:  # offers have other numbers in the target's catalogue
         kept["tail_offer"] = np.full_like(kept["tail_offer"], ANY_OFFER_NUMBER)
     own = {name: array for name, array in model.state()[1].items() if name not in RATES_OF_WEIGHTS}
-    return meta, kept | own | {"mean": belief.mean, "covariance": belief.covariance}
+    return meta, kept | own | {"mean": mean}
 
 
-def _is_selection(matrix: FloatArray, before: FloatArray, after: FloatArray) -> bool:
+def _carried_part(
+    model: OfferModel, sources: Sequence[SourceModel], matrices: Sequence[csr_array], places: IntArray, exact: bool
+) -> TransferredBelief:
+    """Return the belief over the weights at some places, which holds their covariance.
+
+    With `exact`, outcomes and the prior can give it as it is (`settled`).
+    """
+    center, variance = model.prior.center[places], model.prior.variance[places]
+    beliefs = [
+        transfer(each.model.model.weights, matrix[places].toarray(), center, variance)
+        for each, matrix in zip(sources, matrices, strict=True)
+    ]
+    belief: TransferredBelief = beliefs[0]
+    for older in beliefs[1:]:
+        belief = recall(belief, older)
+    return belief if exact else settled(belief, variance)
+
+
+def _is_selection(matrix: csr_array, before: FloatArray, after: FloatArray) -> bool:
     """Say whether every known weight is one old weight, with the prior variance that it had."""
-    rows, columns = np.nonzero(matrix)
-    single = len(np.unique(rows)) == len(rows) == len(np.unique(columns)) and bool((matrix[rows, columns] == 1.0).all())
+    entries = matrix.tocoo()
+    rows, columns = entries.row, entries.col
+    single = len(np.unique(rows)) == len(rows) == len(np.unique(columns)) and bool((entries.data == 1.0).all())
     return single and bool((before[columns] == after[rows]).all())
 
 

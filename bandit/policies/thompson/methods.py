@@ -21,6 +21,7 @@ class LearningMethods:
     - `joint`: each residual is shared between the population's and the customer's effects by their variances.
     - `memories`: the level is forgotten quickly and the contrasts slowly, at estimated rates.
     - `funnel`: a conversion with declared stages is learned stage by stage.
+    - `blocks`: the covariance of very many weights is held in blocks, one a fact (`BlockGaussian`).
     - `robust`: amounts have the noise of Student's t, so that no single amount dominates.
     """
 
@@ -30,6 +31,7 @@ class LearningMethods:
     joint: bool = False
     memories: bool = False
     funnel: bool = False
+    blocks: bool = False
     robust: bool = False
 
     @staticmethod

@@ -21,6 +21,8 @@ from bandit.errors import PolicyError
 from bandit.models import BayesianLinear, BayesianLogistic
 from bandit.models.arrays import Float32Array
 from bandit.models.belief_transfer import TransferredBelief, settled
+from bandit.models.block_gaussian import BlockGaussian
+from bandit.models.gaussian import Gaussian
 from bandit.models.joint_customers import CustomerOutcomes
 from bandit.models.logistic import LOGISTIC_BLOCK
 from bandit.models.moving_draws import MovingDraws
@@ -28,9 +30,10 @@ from bandit.models.prior import Prior
 from bandit.models.rates_of_change import RatesOfChange
 from bandit.models.shared_design import SharedDesign, WeightDraws
 from bandit.models.tail_weights import RememberedWeights, tail_weights
-from bandit.policies.thompson.amount_fit import TrainingBatches, fit_amounts
+from bandit.policies.thompson.amount_fit import TrainingBatch, TrainingBatches, fit_amounts
 from bandit.policies.thompson.cross_learning import CrossLearning
 from bandit.policies.thompson.crosses import FIRST_ROUND, Crosses
+from bandit.policies.thompson.fact_blocks import FULL_WEIGHTS, context_blocks
 from bandit.policies.thompson.methods import LearningMethods
 from bandit.policies.thompson.offer_prior import (
     CROSS_DEVIATION,
@@ -51,6 +54,9 @@ QUICK_WEIGHTS = 1_000
 
 FIRST_BLOCK = 500
 """Most outcomes that an untrained model learns at once, at their exact mode."""
+
+ROWS_HELD = 4 * LOGISTIC_BLOCK
+"""Most rows of very many weights that are held at once; no fewer than FIRST_BLOCK."""
 
 BINNED_EFFECTS_FROM = 10_000
 """Outcomes from which numeric facts have nonlinear effects; before that, their uncertainty would cost exploration."""
@@ -112,6 +118,7 @@ class OfferModel:
         if self.crosses is not None and crosses is not None:
             self.crosses.crosses = crosses
             self._lay_out_crosses()
+            self._start_model()
 
     def _lay_out_crosses(self) -> None:
         """Give each of the present crosses its place in the design and in the prior."""
@@ -134,7 +141,8 @@ class OfferModel:
     def _start_model(self) -> None:
         """Start from the prior over the present weights."""
         make = BayesianLogistic if self.kind == "response" else BayesianLinear
-        self.model: BayesianLogistic | BayesianLinear = make(self.prior.center, self.prior.variance)
+        blocks = self._blocks(self.active, self.design)
+        self.model: BayesianLogistic | BayesianLinear = make(self.prior.center, self.prior.variance, blocks=blocks)
         if self._draws is not None:
             self._draws.stale = True
             self.model.weights.draws = self._draws
@@ -153,6 +161,30 @@ class OfferModel:
             return labels
         first = len(weight_groups(self.kind, self.encoder)) - 1  # cells have one check or more
         return np.concatenate([labels, first + self.crosses.crosses.cells.n_checks])
+
+    def _blocks(self, active: IntArray, design: SharedDesign) -> IntArray | None:
+        """Return the (D,) blocks in which the covariance is held, None where it is held whole."""
+        if not self.methods.blocks or design.first_cross <= FULL_WEIGHTS:
+            return None
+        return design.blocks(context_blocks(self.encoder)[active])
+
+    @property
+    def _searched_crosses(self) -> CrossLearning | None:
+        """Where more crosses are looked for: nowhere where the covariance is held in blocks."""
+        return self.crosses if isinstance(self.model.weights, Gaussian) else None
+
+    def _slices(self, n: int) -> Iterator[slice]:
+        """Yield parts of n outcomes; those of very many weights are not held all at once."""
+        at_once = max(1, n) if isinstance(self.model.weights, Gaussian) else ROWS_HELD
+        for start in range(0, n, at_once):
+            yield slice(start, min(n, start + at_once))
+
+    def _parts(self, batches: TrainingBatches) -> Iterator[TrainingBatch]:
+        """Yield the batches in such parts."""
+        for contexts, offer, y, weight, times in batches():
+            for part in self._slices(len(offer)):
+                counted = None if times is None else times[part]
+                yield contexts[part], offer[part], y[part], weight[part], counted
 
     def _center(self, design: SharedDesign) -> FloatArray:
         mean = np.zeros(design.size)
@@ -184,11 +216,13 @@ class OfferModel:
             pause = self._next_estimate
             if self.n_learned < BINNED_EFFECTS_FROM:
                 pause = min(pause, BINNED_EFFECTS_FROM)
-            if self.crosses is not None:
-                pause = min(pause, self.n_learned + self.crosses.pause)
+            searched = self._searched_crosses
+            if searched is not None:
+                pause = min(pause, self.n_learned + searched.pause)
             stop = min(n, start + (max(1, pause - self.n_learned) if self.n_learned else FIRST_BLOCK))
+            self.activate(contexts[start:stop])
+            stop = start + next(self._slices(stop - start)).stop
             part = slice(start, stop)
-            self.activate(contexts[part])
             rows = self._rows(contexts[part], offer[part])
             shift = np.zeros(stop - start) if offset is None else offset[part]
             told = np.ones(stop - start)
@@ -206,9 +240,9 @@ class OfferModel:
             else:
                 tails = self._tails(rows, offer[part], y[part])
                 self.model.update(rows, self._scaled(y[part]), None if weight is None else weight[part], tails)
-            if self.crosses is not None:
+            if searched is not None:
                 counted = told if weight is None else told * weight[part]
-                self.crosses.sample.add(contexts[part], offer[part], self._scaled(y[part]), counted, shift)
+                searched.sample.add(contexts[part], offer[part], self._scaled(y[part]), counted, shift)
             self.n_learned += stop - start
             start = stop
             if self.n_learned >= self._next_estimate:
@@ -217,24 +251,27 @@ class OfferModel:
                 if own is not None:
                     own.effects.estimate()
                 self._next_estimate = max(int(self.n_learned * ESTIMATE_EVERY), self.n_learned + FIRST_ESTIMATE)
-            if self.crosses is not None and not self.crosses.pause:
-                self._find_crosses(self.crosses)
+            if searched is not None and not searched.pause:
+                self._find_crosses(searched)
 
     def _find_crosses(self, crosses: CrossLearning) -> bool:
         """Admit the crosses that the outcomes show; return whether there are any."""
+        belief = self.model.weights
+        if not isinstance(belief, Gaussian):
+            return False
         crosses.begin_round()
         whole = crosses.sample.added == self.n_learned
-        found = crosses.find(self.model.weights, self.design, self.active, self._noise, self.prior, whole=whole)
+        found = crosses.find(belief, self.design, self.active, self._noise, self.prior, whole=whole)
         if found is None:
             return False
         crosses.crosses = crosses.crosses.joined(found.crosses)
         self._lay_out_crosses()
         # The overlap of old and new columns is of a sample: the covariance is made one that outcomes can give.
         known = np.ones(len(found.mean), dtype=np.bool_)
-        belief = settled(TransferredBelief(found.mean, found.covariance, known), self.prior.variance)
-        self.model.weights.assign(belief.mean, belief.covariance)
+        joint = settled(TransferredBelief(found.mean, found.covariance, known), self.prior.variance)
+        belief.assign(joint.mean, joint.covariance)
         if self.model.rates is not None:
-            self.model.rates.restart(self.model.weights, self.prior.variance)
+            self.model.rates.restart(belief, self.prior.variance)
         return True
 
     def _estimate_prior(self) -> None:
@@ -299,24 +336,28 @@ class OfferModel:
         """Replace the responses or amounts `previous_y` of outcomes learned before, with this `weight`, by `y`."""
         if not len(offer):
             return
-        rows = self._rows(contexts, offer)
         if self.crosses is not None:
             self.crosses.sample.replace(contexts, offer, self._scaled(previous_y), self._scaled(y))
-        if isinstance(self.model, BayesianLogistic):
-            self.model.restate(rows, (y - previous_y) if weight is None else weight * (y - previous_y))
-        else:
-            self.model.retract(rows, self._scaled(previous_y), weight)
-            self.model.update(rows, self._scaled(y), weight)
+        for part in self._slices(len(offer)):
+            rows, counted = self._rows(contexts[part], offer[part]), None if weight is None else weight[part]
+            if isinstance(self.model, BayesianLogistic):
+                change = y[part] - previous_y[part]
+                self.model.restate(rows, change if counted is None else counted * change)
+            else:
+                self.model.retract(rows, self._scaled(previous_y[part]), counted)
+                self.model.update(rows, self._scaled(y[part]), counted)
 
     def retract(
         self, contexts: FloatArray, offer: IntArray, previous_y: FloatArray, weight: FloatArray | None = None
     ) -> None:
         """Remove amounts learned before, with this `weight`."""
         if len(offer) and isinstance(self.model, BayesianLinear):
-            if self.crosses is not None:
-                self.crosses.sample.replace(contexts, offer, self._scaled(previous_y), None)
-            tails = None if self.remembered is None else self.remembered.take(offer, previous_y)
-            self.model.retract(self._rows(contexts, offer), self._scaled(previous_y), weight, tails)
+            if self._searched_crosses is not None:
+                self._searched_crosses.sample.replace(contexts, offer, self._scaled(previous_y), None)
+            for part in self._slices(len(offer)):
+                rows, counted = self._rows(contexts[part], offer[part]), None if weight is None else weight[part]
+                tails = None if self.remembered is None else self.remembered.take(offer[part], previous_y[part])
+                self.model.retract(rows, self._scaled(previous_y[part]), counted, tails)
 
     def is_quick(self, n: int) -> bool:
         """Whether learning n outcomes estimates no variances, looks for no crosses, and each costs little."""
@@ -350,8 +391,8 @@ class OfferModel:
         self._reset(np.flatnonzero(active).astype(np.int64))
         self.n_learned = n
         self._fit_weights(batches, passes, progress)
-        if self.crosses is not None:
-            self._fit_crosses(self.crosses, batches, passes, progress)
+        if self._searched_crosses is not None:
+            self._fit_crosses(self._searched_crosses, batches, passes, progress)
         after = n + FIRST_ESTIMATE if n >= FIRST_ESTIMATE else 0
         self._next_estimate = max(FIRST_ESTIMATE, int(n * ESTIMATE_EVERY), after)
 
@@ -374,28 +415,35 @@ class OfferModel:
         else:
             self._start_model()
             n = sum(len(offer) for _, offer, _, _, _ in batches())
-            fit_amounts(self.model, batches, self._rows, self._scaled, self.remembered)
-            if n >= FIRST_ESTIMATE:
-                self.prior.estimate(self.model.weights, self._noise, rounds=10)
+            fit_amounts(self.model, lambda: self._parts(batches), self._rows, self._scaled, self.remembered)
+            if n < FIRST_ESTIMATE:
+                return
+            self.prior.estimate(self.model.weights, self._noise, rounds=10)
+            if not isinstance(self.model.weights, Gaussian):  # blocks follow another prior each by itself
+                self._start_model()
+                fit_amounts(self.model, lambda: self._parts(batches), self._rows, self._scaled, self.remembered)
 
     def _weighted_rows(
         self, batches: TrainingBatches, progress: Callable[[], None] | None
     ) -> Iterable[tuple[FloatArray, FloatArray, FloatArray]]:
         if progress is not None:
             progress()
-        for contexts, offer, y, weight, times in batches():
+        for contexts, offer, y, weight, times in self._parts(batches):
             yield self._rows(contexts, offer), y, weight if times is None else weight * times
 
     # -- prediction ------------------------------------------------------------------------------------------------
 
     def scores(self, contexts: FloatArray, offer: IntArray) -> FloatArray:
         """Return the (n,) scores of one offer a row at the belief's mean."""
-        return np.asarray(self._rows(contexts, offer) @ self.model.weights.mean)
+        mean = self.model.weights.mean
+        parts = [self._rows(contexts[part], offer[part]) @ mean for part in self._slices(len(offer))]
+        return np.concatenate([np.zeros(0), *parts])
 
     def score_variances(self, contexts: FloatArray, offer: IntArray) -> FloatArray:
         """Return the (n,) variances of the scores of one offer a row."""
-        rows = self._rows(contexts, offer)
-        return np.asarray(((rows @ self.model.weights.covariance) * rows).sum(axis=1))
+        weights = self.model.weights
+        parts = [weights.spread(self._rows(contexts[part], offer[part])) for part in self._slices(len(offer))]
+        return np.concatenate([np.zeros(0), *parts])
 
     def mean_scores(self, contexts: FloatArray, customer_effects: FloatArray | None = None) -> FloatArray:
         """Return the (n, N) logits of the response, or amounts, at the mean, with `customer_effects` (n, 1 + K)."""
@@ -466,8 +514,12 @@ class OfferModel:
         wanted = np.flatnonzero(nonzero).astype(np.int64)
         grown = self._design(len(wanted))
         places = self.design.places_after_growth(np.searchsorted(wanted, self.active), len(wanted))
+        before = self.prior.variance
         self.prior = self.prior.grown(self._labels(wanted, grown), self._center(grown))
-        self.model.weights.grow(places, self.prior.center, self.prior.variance)
+        weights, blocks = self.model.weights, self._blocks(wanted, grown)
+        if blocks is not None and isinstance(weights, Gaussian):
+            weights = self.model.weights = BlockGaussian.of(weights, before, blocks[places])
+        weights.grow(places, self.prior.center, self.prior.variance, blocks)
         if self.model.rates is not None:
             self.model.rates.grow(places, self.prior.center, self.prior.variance)
         self.active, self.design = wanted, grown
@@ -488,7 +540,7 @@ class OfferModel:
         arrays: dict[str, NDArray[np.generic]] = {
             "active": self.active,
             "mean": weights.mean,
-            "covariance": weights.covariance,
+            **weights.state(),
             "variances": self.prior.variances,
             **({} if weights.draws is None else weights.draws.state()),
             **({} if self.crosses is None else self.crosses.state()),
@@ -505,25 +557,23 @@ class OfferModel:
         if not len(active) or active[0] != 0 or active.max() >= self.encoder.n_context or (np.diff(active) < 1).any():
             raise ValueError("it is of another context")
         mean = np.array(arrays["mean"], dtype=np.float64)
-        covariance = np.array(arrays["covariance"], dtype=np.float64)
         variances = np.array(arrays["variances"], dtype=np.float64)
         self._reset(active)
         if self.crosses is not None:
             self.crosses.restore(arrays)
             self._lay_out_crosses()
-        size = self.design.size
-        if mean.shape != (size,) or covariance.shape != (size, size):
-            raise ValueError(f"it is of a belief over {len(mean)} weights; these offers have {size}")
+            self._start_model()
         if variances.shape != self.prior.variances.shape or not (variances > 0.0).all():
             raise ValueError("its prior is of other offers")
-        if not (np.isfinite(mean).all() and np.isfinite(covariance).all() and np.isfinite(variances).all()):
+        if not np.isfinite(variances).all():
             raise ValueError("it has numbers that are not finite")
         self.prior.variances = variances
         self.amount_scale = AmountScale(_number(meta, "center"), _number(meta, "scale"))
         self.n_learned, self._next_estimate = int(_number(meta, "learned")), int(_number(meta, "due"))
-        self.model.weights.assign(mean, covariance)
+        self.model.weights.restore(mean, arrays, self.prior.variance)
         if self._draws is not None:
-            self._draws = self.model.weights.draws = MovingDraws.restored(self._draws.count, size, arrays)
+            draws = MovingDraws.restored(self._draws.count, self.design.size, arrays)
+            self._draws = self.model.weights.draws = draws
         if isinstance(self.model, BayesianLinear):
             self.model.shape, self.model.rate = _number(meta, "shape"), _number(meta, "rate")
         if self.model.rates is not None and "rates" in meta:  # the state carried from another policy may have none

@@ -165,13 +165,13 @@ class OfferPosterior:
         """Return the (n, m) squared scales of a model's scores."""
         contexts = model.columns(self.encoded.matrix)
         n, m = len(contexts), len(offers)
-        covariance, unit = model.model.weights.covariance, _unit(model)
+        weights, unit = model.model.weights, _unit(model)
         at_once = max(1, VARIANCE_CELLS // (max(m, 1) * model.design.size))
         variance = np.empty((n, m))
         for start in range(0, n, at_once):
             part = contexts[start : start + at_once]
             rows = model.design.rows(np.repeat(part, m, axis=0), np.tile(offers, len(part)))
-            variance[start : start + at_once] = ((rows @ covariance) * rows).sum(axis=1).reshape(len(part), m)
+            variance[start : start + at_once] = (weights.gain(rows) * rows).sum(axis=1).reshape(len(part), m)
         return np.maximum(variance, 0.0) * unit
 
     def draw(self, offers: IntArray, draws: int, rng: Generator) -> tuple[FloatArray, FloatArray | None]:
@@ -245,7 +245,7 @@ class OfferPosterior:
         factor = np.sqrt(_variance_draws(model, draws, rng))[:, None]
         for place in range(len(contexts)):
             rows = model.design.rows(np.repeat(contexts[place : place + 1], len(offers), axis=0), offers)
-            values, axes = np.linalg.eigh(rows @ model.model.weights.covariance @ rows.T)
+            values, axes = np.linalg.eigh(model.model.weights.gain(rows) @ rows.T)
             root = axes * np.sqrt(np.maximum(values, 0.0))
             found[place] = rows @ model.model.weights.mean + factor * (
                 rng.standard_normal((draws, len(offers))) @ root.T
