@@ -168,11 +168,13 @@ class ContrastRates:
 
     # -- time and growth -------------------------------------------------------------------------------------------
 
-    def step(self, days: float, count: int, belief: WeightBelief, prior: Prior) -> None:
+    def step(self, days: float, count: int, belief: WeightBelief, prior: Prior) -> float:
         """Let days pass, in which `count` outcomes came, for the belief and the filters; the first weight stays.
 
-        First the half-life is chosen: the belief takes the mean and covariance of the filter of a shorter one.
+        First the half-life is chosen: the belief takes the mean and covariance of the filter of a shorter one. Return
+        the share of what was learned that the belief keeps.
         """
+        remembered = 1.0
         self._take_in_outcomes(belief)
         self.evidence *= 0.5 ** (count / EVIDENCE_HALF_LIFE)
         self.evidence -= self.evidence[0]
@@ -181,6 +183,7 @@ class ContrastRates:
         if self.chosen > earlier and self._looser[self.chosen] > 0.0:
             looser = self._looser[self.chosen]
             _relax(belief, prior, float(np.sqrt(1.0 - looser)))
+            remembered = float(1.0 - looser)
             belief.mean = self._mean[self.chosen].copy()
             self._looser = 1.0 - (1.0 - self._looser) / (1.0 - looser)
         kept = 0.5 ** (days / self.half_lives)
@@ -189,6 +192,7 @@ class ContrastRates:
         self._mean[:, 0] = level
         self._looser = 1.0 - (kept / kept[self.chosen]) ** 2 * (1.0 - self._looser)
         _relax(belief, prior, float(kept[self.chosen]))
+        return remembered * float(kept[self.chosen]) ** 2
 
     def _choice(self) -> int:
         """Return the place of the half-life to use: where something moves, the shortest of about the most evidence."""

@@ -103,16 +103,21 @@ class RatesOfChange:
 
     # -- time ------------------------------------------------------------------------------------------------------
 
-    def pass_time(self, days: float, belief: WeightBelief, prior: Prior, n_learned: int, noise: float = 1.0) -> None:
-        """Move a belief by what is known of its rates; `noise` is the unit of the belief's covariance."""
+    def pass_time(self, days: float, belief: WeightBelief, prior: Prior, n_learned: int, noise: float = 1.0) -> float:
+        """Move a belief by what is known of its rates, and return the share of what was learned that it keeps.
+
+        `noise` is the unit of the belief's covariance.
+        """
+        kept = 1.0
         self._move_level(self.level.step(days, noise), belief, float(prior.variance[0]))
         if self.contrasts is not None:
-            self.contrasts.step(days, self._count, belief, prior)
+            kept = self.contrasts.step(days, self._count, belief, prior)
         elif n_learned >= RATES_FROM:
             self.watches = True
             if self._with_contrasts:
                 self.contrasts = ContrastRates(belief, prior.variance)
         self._count = 0
+        return kept
 
     @staticmethod
     def _move_level(gained: float, belief: WeightBelief, widest: float) -> None:

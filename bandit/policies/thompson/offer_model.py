@@ -284,7 +284,9 @@ class OfferModel:
     def pass_time(self, days: float) -> None:
         """Move the belief by the rates of change that are known of it; without the method `memories`, nothing."""
         if self.model.rates is not None:
-            self.model.rates.pass_time(days, self.model.weights, self.prior, self.n_learned, self._noise)
+            kept = self.model.rates.pass_time(days, self.model.weights, self.prior, self.n_learned, self._noise)
+            if kept < 1.0 and self.crosses is not None:
+                self.crosses.sample.decay(kept)
 
     def _tails(self, rows: FloatArray, offer: IntArray, y: FloatArray) -> FloatArray | None:
         """Return the robust weights of new amounts (n,), and remember those below 1; None where all are 1."""
