@@ -14,7 +14,7 @@ from bandit.learning.carry import FirstState, first_state
 from bandit.learning.carry_report import CarryReport
 from bandit.learning.policy_state import PolicyState, StateHistory
 from bandit.learning.reports import LearnReport, RebuildReport
-from bandit.learning.small_steps import SmallSteps, StateLostError, snapshot_is_due
+from bandit.learning.small_steps import SMALL_STEP_ROWS, SmallSteps, StateLostError, snapshot_is_due
 from bandit.learning.working_copy import WorkingCopy, copy_in_state, working_copy
 from bandit.policies import build, close
 from bandit.store import DueColumns, Lease, Store, state_hash
@@ -287,7 +287,7 @@ class PolicyLearner:
         state.policy.update(outcomes)
         step, size, unsaved = state.step + 1, state.size, state.unsaved + len(outcomes)
         snapshot, digest = None, ""
-        if snapshot_is_due(unsaved, size, small=False):
+        if snapshot_is_due(unsaved, size, small=len(outcomes) < SMALL_STEP_ROWS):
             snapshot = state.policy.dumps()
             digest, size, unsaved = state_hash(snapshot), len(snapshot), 0
         with self.store.transaction():
