@@ -117,6 +117,8 @@ class BackgroundWorker:
         if thread is not None and thread is not threading.current_thread():
             thread.join()
         with self._working:
+            with contextlib.suppress(OfferBanditError, OSError):  # then the steps are folded on opening
+                self._learner.save()
             if self._back is not None:
                 self._back.close()
 

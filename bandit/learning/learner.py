@@ -14,13 +14,17 @@ from bandit.learning.carry import FirstState, first_state
 from bandit.learning.carry_report import CarryReport
 from bandit.learning.policy_state import PolicyState, StateHistory
 from bandit.learning.reports import LearnReport, RebuildReport
-from bandit.learning.small_steps import SmallSteps, StateLostError, snapshot_is_due
+from bandit.learning.small_steps import SMALL_STEP_ROWS, SmallSteps, StateLostError, snapshot_is_due
 from bandit.learning.working_copy import WorkingCopy, copy_in_state, working_copy
 from bandit.policies import build, close
 from bandit.store import DueColumns, Lease, Store, state_hash
 
 MAX_STEP_OUTCOMES = 2_048
 """Most outcomes learned in one step."""
+
+
+UNSAVED_AT_CLOSE = 64
+"""Outcomes since the last state written from which an engine writes its state when it is closed."""
 
 
 class PolicyLearner:
@@ -283,7 +287,7 @@ class PolicyLearner:
         state.policy.update(outcomes)
         step, size, unsaved = state.step + 1, state.size, state.unsaved + len(outcomes)
         snapshot, digest = None, ""
-        if snapshot_is_due(unsaved, size):
+        if snapshot_is_due(unsaved, size, small=len(outcomes) < SMALL_STEP_ROWS):
             snapshot = state.policy.dumps()
             digest, size, unsaved = state_hash(snapshot), len(snapshot), 0
         with self.store.transaction():
@@ -291,6 +295,16 @@ class PolicyLearner:
                 return None
             self.store.ledger.record_step(self.policy_id, step, kept, digest, snapshot)
         return replace(state, step=step, size=size, unsaved=unsaved)
+
+    def save(self) -> None:
+        """Write the current state, where many steps were learned since the last one that was written.
+
+        The next opening then has nothing to fold. Nothing is written if another engine has learned since.
+        """
+        with self.decision_lock:
+            current = self.current
+            if current.fault is None and current.unsaved >= UNSAVED_AT_CLOSE:
+                self.store.ledger.save_state(self.policy_id, current.step, current.policy.dumps())
 
     def _uncounted(self, step: int) -> int:
         """Return how many outcomes that were learned after a step have an event that does not count."""

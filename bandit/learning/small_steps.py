@@ -17,9 +17,10 @@ if TYPE_CHECKING:
 SMALL_STEP_ROWS = 32
 """A step is small if fewer decisions and events than this are new."""
 
-SNAPSHOT_BYTES_PER_OUTCOME = 512
+SNAPSHOT_BYTES_PER_OUTCOME, SNAPSHOT_BYTES_IN_SMALL_STEPS = 8_192, 512
 """Most bytes of a policy's state that are written for each outcome learned, so that a large state is not written at
-every step. If a process ends before the next snapshot, the steps since the last one are folded on opening."""
+every step; of those learned in small steps fewer, since hardly anything else is written then. If a process is killed
+before the next snapshot, the steps since the last one are folded on opening."""
 
 MAX_UNSAVED_OUTCOMES = 4_096
 """Most outcomes that are folded on opening, however large the state is."""
@@ -37,13 +38,14 @@ class StateLostError(Exception):
     """A policy was changed in place and its step was not written; `__cause__` is the error that led to it."""
 
 
-def snapshot_is_due(unsaved: int, size: int) -> bool:
+def snapshot_is_due(unsaved: int, size: int, *, small: bool) -> bool:
     """Say whether a state of so many bytes is written after so many outcomes since the last one.
 
-    >>> snapshot_is_due(1_999, 1_024_000), snapshot_is_due(2_000, 1_024_000), snapshot_is_due(4_096, 10**9)
-    (False, True, True)
+    >>> [snapshot_is_due(n, 1_024_000, small=True) for n in (1_999, 2_000)], snapshot_is_due(4_096, 10**9, small=True)
+    ([False, True], True)
     """
-    return unsaved * SNAPSHOT_BYTES_PER_OUTCOME >= size or unsaved >= MAX_UNSAVED_OUTCOMES
+    by_outcome = SNAPSHOT_BYTES_IN_SMALL_STEPS if small else SNAPSHOT_BYTES_PER_OUTCOME
+    return unsaved * by_outcome >= size or unsaved >= MAX_UNSAVED_OUTCOMES
 
 
 class SmallSteps:
@@ -94,7 +96,7 @@ class SmallSteps:
                     return SmallStep(LearnReport(0, 0, 0, state.step), state)
                 kept, outcomes = self._history.training.of(due)
                 unsaved = state.unsaved + len(outcomes)
-                if snapshot_is_due(unsaved, state.size) or not policy.is_quick(outcomes):
+                if snapshot_is_due(unsaved, state.size, small=True) or not policy.is_quick(outcomes):
                     return None
                 if not lease.is_free():
                     return SmallStep(LearnReport(0, 0, 0, state.step, learner=False), state)

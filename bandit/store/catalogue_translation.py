@@ -104,7 +104,7 @@ class OfferMap:
         for number in catalogue_ids.tolist() if len(offers) == 1 else np.unique(catalogue_ids).tolist():
             rows = catalogue_ids == number
             table = self._map(number)
-            if offers[rows].max() >= len(table):
+            if offers[rows].max() >= len(table) or offers[rows].min() < 0:
                 raise StoreError(
                     f"{self._store.path}: a decision has an offer that catalogue {number} does not have; "
                     "`offer-bandit verify` says which, restore the file from a backup"

@@ -12,6 +12,7 @@ import pytest
 import bandit
 from bandit.clock import now
 from bandit.errors import StoreError
+from bandit.learning.learner import UNSAVED_AT_CLOSE
 from bandit.learning.small_steps import MAX_UNSAVED_OUTCOMES, snapshot_is_due
 from bandit.store import Lease
 from bandit.store.learning.ledger import Ledger
@@ -316,9 +317,26 @@ def test_a_process_that_is_killed_within_a_small_step_has_not_written_it(path, c
 
 
 def test_a_large_state_is_written_after_a_bounded_number_of_outcomes():
-    """Of 10 kB every 20 outcomes, as 20 x 512 = 10,240; of 100 MB every 4,096."""
-    assert [snapshot_is_due(n, 10_240) for n in (19, 20)] == [False, True]
-    assert [snapshot_is_due(n, 100_000_000) for n in (MAX_UNSAVED_OUTCOMES - 1, MAX_UNSAVED_OUTCOMES)] == [False, True]
+    """Of 10 kB every 20 outcomes, as 20 x 512 = 10,240; of 100 MB every 4,096. In larger steps after each: 8,192."""
+    assert [snapshot_is_due(n, 10_240, small=True) for n in (19, 20)] == [False, True]
+    assert [snapshot_is_due(n, 10_240, small=False) for n in (1, 2)] == [False, True]
+    bound = (MAX_UNSAVED_OUTCOMES - 1, MAX_UNSAVED_OUTCOMES)
+    assert [snapshot_is_due(n, 100_000_000, small=True) for n in bound] == [False, True]
+
+
+def test_an_engine_that_is_closed_leaves_nothing_to_fold(open_engine):
+    """Of 120 visits some are in no state written so far; after closing, the newest state is that of the newest step."""
+    engine = open_engine(sync=None)
+    for number in range(120):
+        visit(engine, number)
+    unsaved, step, state = engine.learner.current.unsaved, engine.step, engine.learner.policy.dumps()
+    engine.close()
+    again = open_engine(sync=None)
+    newest = again.learner.history.newest_snapshot()
+    assert again.learner.policy.dumps() == state
+    assert newest.step == step if unsaved >= UNSAVED_AT_CLOSE else newest.step == step - unsaved
+    assert again.verify().problems == ()
+    assert again.rebuild().same
 
 
 def test_a_policy_that_fits_its_scales_is_not_quick(catalogue):

@@ -104,8 +104,7 @@ class Ledger:
         """
         if snapshot is not None and state_hash(snapshot) != digest:
             raise StoreError("the hash of a policy's state is not that of its bytes; use bandit.store.state_hash")
-        connection, raw = self._connection, self._connection.raw
-        with connection.transaction():
+        with self._connection.transaction():
             latest = self.latest_step(policy_id)
             expected = 0 if latest is None else latest + 1
             if step != expected:
@@ -115,14 +114,7 @@ class Ledger:
                 )
             self.append_step(policy_id, step, rows, digest)
             if snapshot is not None:
-                raw.execute(
-                    "DELETE FROM snapshots WHERE policy_id = ?1 AND step > 0 "
-                    "AND step <> (SELECT base_step FROM policies WHERE id = ?1)",
-                    (policy_id,),
-                )
-                raw.execute(
-                    "INSERT INTO snapshots (policy_id, step, state) VALUES (?, ?, ?)", (policy_id, step, snapshot)
-                )
+                self._replace_snapshot(policy_id, step, snapshot)
 
     def append_step(
         self, policy_id: int, step: int, rows: DueColumns | None, digest: str = "", *, small: bool = False
@@ -172,6 +164,28 @@ class Ledger:
                 "WHERE s.step = 0 AND s.n > 0 AND policies.id NOT IN (SELECT policy_id FROM carried_policies)"
             ).fetchall()
         return frozenset(int(row[0]) for row in rows)
+
+    def save_state(self, policy_id: int, step: int, state: bytes) -> bool:
+        """Write the state after the newest step; False, and nothing written, if that is another step."""
+        with self._connection.transaction():
+            if self.latest_step(policy_id) != step:
+                return False
+            self._replace_snapshot(policy_id, step, state)
+            self._connection.raw.execute(
+                "UPDATE policy_steps SET state_hash = ? WHERE policy_id = ? AND step = ?",
+                (state_hash(state), policy_id, step),
+            )
+        return True
+
+    def _replace_snapshot(self, policy_id: int, step: int, state: bytes) -> None:
+        """Write a state in place of all but the first one and the base."""
+        raw = self._connection.raw
+        raw.execute(
+            "DELETE FROM snapshots WHERE policy_id = ?1 AND step > 0 "
+            "AND step <> (SELECT base_step FROM policies WHERE id = ?1)",
+            (policy_id,),
+        )
+        raw.execute("INSERT INTO snapshots (policy_id, step, state) VALUES (?, ?, ?)", (policy_id, step, state))
 
     def repair_snapshot(self, policy_id: int, step: int, state: bytes) -> bool:
         """Replace the newest snapshot by the state after the newest step if it is damaged; say whether it was."""

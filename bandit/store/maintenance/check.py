@@ -99,7 +99,7 @@ def _offers(raw: sqlite3.Connection) -> Iterator[str]:
         mask = np.unpackbits(np.frombuffer(bits, dtype=np.uint8))
         if not same:
             yield f'decision "{decision_id}" ({n} such) has an eligible set of another catalogue'
-        elif offer >= n_offers or not mask[offer]:
+        elif not 0 <= offer < n_offers or not mask[offer]:
             yield f'decision "{decision_id}" ({n} such) has the offer {offer}, which is not in its eligible set'
 
 
