@@ -74,15 +74,14 @@ def posterior(candidates: CandidateColumns) -> tuple[FloatArray, FloatArray]:
 
 
 def extended(
-    mean: FloatArray, covariance: FloatArray, overlap: FloatArray, added: tuple[FloatArray, FloatArray]
+    mean: FloatArray, covariance: FloatArray, regression: FloatArray, added: tuple[FloatArray, FloatArray]
 ) -> tuple[FloatArray, FloatArray]:
     """Return mean and covariance of the belief with Q further weights, which come last.
 
-    `mean` (D,) and `covariance` (D, D) are of the belief without them, `overlap` (D, Q) is sum h x z', and `added` has
-    mean (Q,) and covariance (Q, Q) of the further weights with the others integrated out: given them, the others have
-    the mean m - C overlap v.
+    `mean` (D,) and `covariance` (D, D) are of the belief without them, and `added` has mean (Q,) and covariance (Q, Q)
+    of the further weights v with the others integrated out: given v, the others have the mean m - regression v, with
+    `regression` (D, Q) = C sum h x z'.
     """
-    regression = covariance @ overlap
     spread = regression @ added[1]
     corner = covariance + spread @ regression.T
     whole = np.block([[0.5 * (corner + corner.T), -spread], [-spread.T, added[1]]])

@@ -40,7 +40,7 @@ def test_the_log_bayes_factor_is_the_difference_of_marginal_likelihoods():
 def test_the_extended_belief_is_that_of_the_larger_model():
     rows, added, y, mean, covariance = problem(2, 0.4)
     candidates, overlap = candidates_of(rows, added, y, mean, covariance)
-    found_mean, found_covariance = extended(mean, covariance, overlap, posterior(candidates))
+    found_mean, found_covariance = extended(mean, covariance, covariance @ overlap, posterior(candidates))
     whole = np.column_stack([rows, added])
     prior = np.concatenate([np.ones(D), np.full(added.shape[1], 1 / 0.5)])
     exact = np.linalg.inv(whole.T @ whole + np.diag(prior))

@@ -14,7 +14,7 @@ from bandit.domain import FloatArray, IntArray
 from bandit.encoding.cells import MAX_CHECKS, cell_words
 from bandit.encoding.encoder import Encoder
 from bandit.models.forward_selection import CandidateColumns, extended, posterior, select
-from bandit.models.gaussian import Gaussian
+from bandit.models.gaussian import Gaussian, solve_positive
 from bandit.models.prior import Prior
 from bandit.models.shared_design import SharedDesign
 from bandit.policies.state import parts_of
@@ -118,15 +118,19 @@ class CrossLearning:
         added = CrossColumns(crosses, self._encoder).columns(contexts) * columns[:, crosses.target]
         weighted = curvature[:, None] * added
         overlap, gradient = np.zeros((design.size, len(crosses))), np.zeros(design.size)
+        gram = np.zeros((design.size, design.size))
         for part in parts:
             rows = design.rows(encoded[part], outcomes.offer[part])
             overlap += rows.T @ weighted[part]
             gradient += residual[part] @ rows
+            gram += (curvature[part, None] * rows).T @ rows
         # The belief counts each outcome once, the curvatures here are divided by the dispersion.
         overlap *= dispersion
-        regression = belief.covariance @ overlap
+        # Curvatures have changed since the outcomes were learned, and the sample's mode is not that of all outcomes:
+        # what a step to it would explain is no evidence. A belief that knows more than the sample counts as it is.
+        covariance = _posterior_covariance(dispersion * gram, prior.variance) if whole else belief.covariance
+        regression = covariance @ overlap
         information = added.T @ weighted - overlap.T @ regression / dispersion
-        # The sample's mode is not that of all outcomes: what a step to it would explain is no evidence.
         gradient -= (belief.mean - prior.center) / prior.variance / (np.sqrt(noise) * dispersion)
         found = residual @ added - (regression.T @ gradient if whole else 0.0)
         candidates = CandidateColumns(found, 0.5 * (information + information.T), variance, penalty)
@@ -138,7 +142,7 @@ class CrossLearning:
         own = prior.variances[len(prior.variances) - MAX_CHECKS - 1 + admitted.cells.n_checks]
         mean, covariance = posterior(replace(chosen, variance=own))
         weights = (mean if self._cases else mean * np.sqrt(noise), covariance)
-        return FoundCrosses(admitted, *extended(belief.mean, belief.covariance, overlap[:, taken], weights))
+        return FoundCrosses(admitted, *extended(belief.mean, belief.covariance, regression[:, taken], weights))
 
     def _linearised(
         self, outcomes: SampledOutcomes, score: FloatArray, noise: float
@@ -175,3 +179,11 @@ class CrossLearning:
             sample.restore(kept, encoder.catalogue.n_offers)
         self.crosses, self.sample = crosses, sample
         self.due = int(arrays["cross_round"][0]) if kept else next_round(0)
+
+
+def _posterior_covariance(gram: FloatArray, variance: FloatArray) -> FloatArray:
+    """Return (gram + 1 / variance)^-1, (D, D), solved in units of the prior's deviations."""
+    deviation = np.sqrt(variance)
+    system = deviation[:, None] * gram * deviation
+    system[np.diag_indices_from(system)] += 1.0
+    return deviation[:, None] * solve_positive(system, np.eye(len(system))) * deviation
