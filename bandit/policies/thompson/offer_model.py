@@ -18,7 +18,8 @@ from bandit.domain import BoolArray, FloatArray, IntArray
 from bandit.encoding.encoder import BINNED_GROUP, Encoder
 from bandit.models import BayesianLinear, BayesianLogistic
 from bandit.models.arrays import Float32Array
-from bandit.models.joint_customers import CustomerOutcomes
+from bandit.models.joint_customers import CustomerOutcomes, JointCustomerEffects
+from bandit.models.joint_fit import fit_jointly
 from bandit.models.logistic import LOGISTIC_BLOCK
 from bandit.models.prior import Prior
 from bandit.models.shared_design import SharedDesign, WeightDraws
@@ -196,8 +197,18 @@ class OfferModel:
         if isinstance(self.model, BayesianLinear):
             self.model.decay(kept)
 
-    def fit(self, batches: TrainingBatches, passes: int, progress: Callable[[], None] | None = None) -> None:
-        """Learn all batches at once from the prior, with the prior's variances; replaces what was learned before."""
+    def fit(
+        self,
+        batches: TrainingBatches,
+        passes: int,
+        progress: Callable[[], None] | None = None,
+        own: JointCustomerEffects | None = None,
+        places: IntArray | None = None,
+    ) -> None:
+        """Learn all batches at once from the prior, with the prior's variances; replaces what was learned before.
+
+        With `own`, of which `places` (all outcomes,) are the customers', -1 without one, their effects are fitted too.
+        """
         active = np.zeros(self.encoder.n_context, dtype=np.bool_)
         active[0] = True
         n = 0
@@ -207,7 +218,11 @@ class OfferModel:
         if n < BINNED_EFFECTS_FROM:
             active &= self.encoder.context_group != BINNED_GROUP
         self._reset(np.flatnonzero(active).astype(np.int64))
-        if isinstance(self.model, BayesianLogistic):
+        if isinstance(self.model, BayesianLogistic) and own is not None and places is not None:
+            fit_jointly(
+                self.model.weights, lambda: self._joint_rows(batches, progress, places), self.prior, own, passes
+            )
+        elif isinstance(self.model, BayesianLogistic):
             self.model.fit(lambda: self._weighted_rows(batches, progress), self.prior, passes)
         else:
             for contexts, offer, y, weight, times in batches():
@@ -226,6 +241,17 @@ class OfferModel:
             progress()
         for contexts, offer, y, weight, times in batches():
             yield self._rows(contexts, offer), y, weight if times is None else weight * times
+
+    def _joint_rows(
+        self, batches: TrainingBatches, progress: Callable[[], None] | None, places: IntArray
+    ) -> Iterable[tuple[FloatArray, FloatArray, FloatArray, IntArray, FloatArray]]:
+        if progress is not None:
+            progress()
+        start = 0
+        for contexts, offer, y, weight, times in batches():
+            part, start = places[start : start + len(y)], start + len(y)
+            counted = weight if times is None else weight * times
+            yield self._rows(contexts, offer), y, counted, part, np.asarray(self.design.columns[offer])
 
     # -- prediction ------------------------------------------------------------------------------------------------
 
