@@ -65,17 +65,28 @@ class JointCustomerEffects(CustomerEffects):
         """The variances of the wide prior, always above those of the narrow one."""
         return np.maximum(WIDE_DEVIATION**2, 4.0 * self.variances)
 
-    def learn_factors(self, places: IntArray, slopes: FloatArray, information: FloatArray) -> None:
-        """Multiply the likelihood factors of distinct customers (n,) in.
+    def learn_factors(
+        self, places: IntArray, mean: FloatArray, variance: FloatArray, slopes: FloatArray, information: FloatArray
+    ) -> None:
+        """Multiply the likelihood factors of distinct customers (n,) in, whose belief is `mean` and `variance`.
 
-        `slopes` (n, 1 + K) are those of the log likelihood at the belief, `information` (n, 1 + K) the precisions of
-        the scores' part that the column explains: the mean moves by variance x slope, and the variance falls by
-        variance^2 x information.
+        All others are (n, 1 + K): `slopes` of the log likelihood, by which variance x slope moves the mean, and
+        `information`, by which the variance falls by variance^2 x information.
         """
-        mean, variance = self.means_and_variances(places)
         precision = information / np.maximum(1.0 - variance * information, 1e-3)
         self._natural[places] += mean * precision + slopes * (1.0 + variance * precision)
         self._precision[places] += precision
+
+    def prior_precision(self, places: IntArray) -> FloatArray:
+        """Return the expected precision (n, 1 + K) of the customers' priors, by their chances of the wide one."""
+        _, _, share = self._mixture(
+            self._natural[places].astype(np.float64), self._precision[places].astype(np.float64)
+        )
+        return (1.0 - share) / self.variances[self.owner] + share / self._wide[self.owner]
+
+    def set_factors(self, places: IntArray, natural: FloatArray, precision: FloatArray) -> None:
+        """Replace the likelihood factors of customers (n,): natural means and precisions, (n, 1 + K) each."""
+        self._natural[places], self._precision[places] = natural, precision
 
     def shares(
         self, customers: ObjectArray, columns: FloatArray, curvature: FloatArray, population: FloatArray
@@ -84,10 +95,9 @@ class JointCustomerEffects(CustomerEffects):
 
         `curvature` (n,) is weight x p (1 - p), `population` (n,) the variance of the population's score. What is not
         one's own is noise: where an outcome has noise 1 / curvature and the others' variance v, the share of its
-        natural mean is 1 / (1 + curvature x v).
+        natural mean is 1 / (1 + curvature x v). The customers' variances count as they were before any outcome.
         """
-        _, variance = self.means_and_variances(self.places(customers))
-        own = columns * columns * variance
+        own = columns * columns / self.prior_precision(self.places_for(customers))
         others = (own.sum(axis=1) + population)[:, None] - own
         return 1.0 / (1.0 + curvature * own.sum(axis=1)), 1.0 / (1.0 + curvature[:, None] * others)
 
@@ -126,28 +136,35 @@ class CustomerOutcomes:
         mean, variance = self.effects.means_and_variances(places)
         same = places[:, None] == places[None, :]
         covariance = same * ((columns * variance) @ columns.T)
-        return CustomerBlock(self.effects, places, columns, same, (columns * mean).sum(axis=1), covariance)
+        return CustomerBlock(self, start, mean, variance, same, (columns * mean).sum(axis=1), covariance)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CustomerBlock:
-    """Outcomes learned at once; customers' effects add `offset` (n,) to their scores, with this `covariance` (n, n)."""
+    """Outcomes learned at once; customers' effects add `offset` (n,) to their scores, with this `covariance` (n, n).
 
-    effects: JointCustomerEffects
-    places: IntArray
-    columns: FloatArray
+    `mean` and `variance` (n, 1 + K) are the belief about each outcome's customer, `same` (n, n) says whose is whose.
+    """
+
+    whole: CustomerOutcomes
+    start: int
+    mean: FloatArray
+    variance: FloatArray
     same: BoolArray
     offset: FloatArray
     covariance: FloatArray
 
     def learn(self, dual: FloatArray, information: FloatArray) -> None:
         """Learn from the dual vector (n,) and the information (n, n) of the outcomes' scores."""
-        slopes, explained = self.columns * dual[:, None], self.columns * ((information * self.same) @ self.columns)
-        places, inverse = np.unique(self.places, return_inverse=True)
-        if len(places) < len(self.places):
-            group = np.zeros((2, len(places), self.columns.shape[1]))
-            np.add.at(group[0], inverse, slopes)
-            np.add.at(group[1], inverse, explained)
-            self.effects.learn_factors(places, group[0], group[1])
-        else:
-            self.effects.learn_factors(self.places, slopes, explained)
+        part = slice(self.start, self.start + len(dual))
+        places, columns = self.whole.places[part], self.whole.columns[part]
+        slopes, explained = columns * dual[:, None], columns * ((information * self.same) @ columns)
+        mean, variance = self.mean, self.variance
+        if len(places) > 1:
+            distinct, first, turn = np.unique(places, return_index=True, return_inverse=True)
+            sums = np.zeros((2, len(distinct), columns.shape[1]))
+            np.add.at(sums[0], turn, slopes)
+            np.add.at(sums[1], turn, explained)
+            places, slopes, explained = distinct, sums[0], sums[1]
+            mean, variance = mean[first], variance[first]
+        self.whole.effects.learn_factors(places, mean, variance, slopes, explained)

@@ -205,7 +205,7 @@ class BayesianLogistic:
         start = rows @ belief.mean + offset
         if self.rates is not None and self.rates.watches:
             self.rates.see(rows, gain, y, weight, offset, start, float(belief.mean[0]))
-        dual = self._mode(kernel, start, y, weight)
+        dual = laplace_dual(kernel, start, y, weight)
         p = expit(start + kernel @ dual)
         root = np.sqrt(np.maximum(weight * p * (1.0 - p), 1e-12))
         system = root[:, None] * kernel * root
@@ -222,8 +222,8 @@ class BayesianLogistic:
         share = solve_triangular(factor, np.diag(root), lower=True, check_finite=False)
         return dual, np.asarray(share.T @ share)
 
-    @staticmethod
-    def _mode(kernel: FloatArray, start: FloatArray, y: FloatArray, weight: FloatArray) -> FloatArray:
+
+        def laplace_dual(kernel: FloatArray, start: FloatArray, y: FloatArray, weight: FloatArray) -> FloatArray:
         """Return the dual vector a at the mode: scores = start + kernel @ a, a = weight (y - sigmoid(scores))."""
         dual = np.zeros(len(y))
         for _ in range(_STEPS):

@@ -23,7 +23,8 @@ from bandit.models.arrays import Float32Array
 from bandit.models.belief_transfer import TransferredBelief, settled
 from bandit.models.block_gaussian import BlockGaussian
 from bandit.models.gaussian import Gaussian
-from bandit.models.joint_customers import CustomerOutcomes
+from bandit.models.joint_customers import CustomerOutcomes, JointCustomerEffects
+from bandit.models.joint_fit import fit_jointly, learn_customers
 from bandit.models.logistic import LOGISTIC_BLOCK
 from bandit.models.moving_draws import MovingDraws
 from bandit.models.prior import Prior
@@ -380,8 +381,18 @@ class OfferModel:
         if self.crosses is not None:
             self.crosses.sample.decay(kept)
 
-    def fit(self, batches: TrainingBatches, passes: int, progress: Callable[[], None] | None = None) -> None:
-        """Learn all batches at once from the prior, with the prior's variances; replaces what was learned before."""
+    def fit(
+        self,
+        batches: TrainingBatches,
+        passes: int,
+        progress: Callable[[], None] | None = None,
+        own: JointCustomerEffects | None = None,
+        places: IntArray | None = None,
+    ) -> None:
+        """Learn all batches at once from the prior, with the prior's variances; replaces what was learned before.
+
+        With `own`, of which `places` (all outcomes,) are the customers', -1 without one, their effects are fitted too.
+        """
         active = np.zeros(self.encoder.n_context, dtype=np.bool_)
         active[0] = True
         n = 0
@@ -392,14 +403,20 @@ class OfferModel:
             active &= self.encoder.context_group != BINNED_GROUP
         self._reset(np.flatnonzero(active).astype(np.int64))
         self.n_learned = n
-        self._fit_weights(batches, passes, progress)
+        self._fit_weights(batches, passes, progress, own, places)
         if self._searched_crosses is not None:
-            self._fit_crosses(self._searched_crosses, batches, passes, progress)
+            self._fit_crosses(self._searched_crosses, batches, passes, progress, own, places)
         after = n + FIRST_ESTIMATE if n >= FIRST_ESTIMATE else 0
         self._next_estimate = max(FIRST_ESTIMATE, int(n * ESTIMATE_EVERY), after)
 
     def _fit_crosses(
-        self, crosses: CrossLearning, batches: TrainingBatches, passes: int, progress: Callable[[], None] | None
+        self,
+        crosses: CrossLearning,
+        batches: TrainingBatches,
+        passes: int,
+        progress: Callable[[], None] | None,
+        own: JointCustomerEffects | None,
+        places: IntArray | None,
     ) -> None:
         """Sample the log, and find crosses and fit all weights in turn until no more crosses are found."""
         for contexts, offer, y, weight, times in batches():
@@ -408,11 +425,27 @@ class OfferModel:
         for _ in range(FIT_ROUNDS):
             if crosses.sample.added < FIRST_ROUND or not self._find_crosses(crosses):
                 return
-            self._fit_weights(batches, passes, progress)
+            self._fit_weights(batches, passes, progress, own, places)
 
-    def _fit_weights(self, batches: TrainingBatches, passes: int, progress: Callable[[], None] | None) -> None:
+    def _fit_weights(
+        self,
+        batches: TrainingBatches,
+        passes: int,
+        progress: Callable[[], None] | None,
+        own: JointCustomerEffects | None,
+        places: IntArray | None,
+    ) -> None:
         """Learn all batches at once from the prior of the present weights."""
-        if isinstance(self.model, BayesianLogistic):
+        if isinstance(self.model, BayesianLogistic) and own is not None and places is not None:
+            if isinstance(self.model.weights, Gaussian):
+                belief = self.model.weights
+                fit_jointly(belief, lambda: self._joint_rows(batches, progress, places), self.prior, own, passes)
+            else:  # very many weights: the population first, then the customers by what is left
+                self.model.fit(lambda: self._weighted_rows(batches, progress), self.prior, passes)
+                for rows, y, weight, at, columns in self._joint_rows(batches, None, places):
+                    learn_customers(own, at, columns, rows @ self.model.weights.mean, y, weight)
+                own.estimate()
+        elif isinstance(self.model, BayesianLogistic):
             self.model.fit(lambda: self._weighted_rows(batches, progress), self.prior, passes)
         else:
             self._start_model()
@@ -432,6 +465,17 @@ class OfferModel:
             progress()
         for contexts, offer, y, weight, times in self._parts(batches):
             yield self._rows(contexts, offer), y, weight if times is None else weight * times
+
+    def _joint_rows(
+        self, batches: TrainingBatches, progress: Callable[[], None] | None, places: IntArray
+    ) -> Iterable[tuple[FloatArray, FloatArray, FloatArray, IntArray, FloatArray]]:
+        if progress is not None:
+            progress()
+        start = 0
+        for contexts, offer, y, weight, times in batches():
+            part, start = places[start : start + len(y)], start + len(y)
+            counted = weight if times is None else weight * times
+            yield self._rows(contexts, offer), y, counted, part, np.asarray(self.design.columns[offer])
 
     # -- prediction ------------------------------------------------------------------------------------------------
 

@@ -351,7 +351,7 @@ class RewardBelief:
             nonlocal done
             done += 1
             if progress is not None:
-                progress(min(done, FIT_PASSES), FIT_PASSES)
+                progress(min(done, passes), passes)
 
         def responses() -> Iterator[_TrainingBatch]:
             for batch in log.batches(FIT_ROWS):
@@ -367,15 +367,17 @@ class RewardBelief:
                 times = None if batch.stands_for is None else batch.stands_for[rows]
                 yield matrix, batch.offer[rows], np.log(batch.revenue[rows]), weight(batch)[rows], times
 
-        self.main.fit(responses, FIT_PASSES, advance)
+        own = self.customer_effects if isinstance(self.customer_effects, JointCustomerEffects) else None
+        passes = FIT_PASSES if own is None else 2 * FIT_PASSES
+        self.main.fit(responses, FIT_PASSES, advance, own, None if own is None else _places(own, log))
         if self.funnel is not None:
             self.funnel.fit(log, self.encoder, weight, (FIT_ROWS, FIT_PASSES))
         if self.amount is not None:
             self.amount.fit(amounts, FIT_PASSES)
-        if self.customer_effects is not None:
+        if self.customer_effects is not None and own is None:
             self._fit_customers(self.customer_effects, log, weight)
         if progress is not None:
-            progress(FIT_PASSES, FIT_PASSES)
+            progress(passes, passes)
 
     def _logged_responses(self, batch: LoggedBatch) -> FloatArray:
         """Return the (n,) responses (or raw rewards) of a batch that `main` learns."""
@@ -420,3 +422,14 @@ class RewardBelief:
             model.restore(values, parts_of(name, arrays))
         if self.customer_effects is not None:
             self.customer_effects.restore(parts_of("own", arrays))
+
+
+def _places(effects: JointCustomerEffects, log: Log) -> IntArray:
+    """Return the place of the customer of each decision of a log, -1 where it names none; allocates them."""
+    found = [
+        effects.places_for(batch.contexts.customers)
+        if len(batch.contexts.customers)
+        else np.full(len(batch), -1, dtype=np.int64)
+        for batch in log.batches(FIT_ROWS)
+    ]
+    return np.concatenate(found)
