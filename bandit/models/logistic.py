@@ -223,26 +223,26 @@ class BayesianLogistic:
         return dual, np.asarray(share.T @ share)
 
 
-        def laplace_dual(kernel: FloatArray, start: FloatArray, y: FloatArray, weight: FloatArray) -> FloatArray:
-        """Return the dual vector a at the mode: scores = start + kernel @ a, a = weight (y - sigmoid(scores))."""
-        dual = np.zeros(len(y))
-        for _ in range(_STEPS):
-            scores = start + kernel @ dual
-            p = expit(scores)
-            gradient = weight * (y - p) - dual
-            if np.abs(gradient).max() < _TOLERANCE:
-                break
-            root = np.sqrt(np.maximum(weight * p * (1.0 - p), 1e-12))
-            system = root[:, None] * kernel * root
-            system[np.diag_indices_from(system)] += 1.0
-            # Newton: (I + W K) step = gradient, solved in its symmetric form.
-            weighted = root * (kernel @ gradient)
-            step = gradient - root * solve_positive(system, weighted)
-            size, here = 1.0, _objective(kernel, start, y, weight, dual)
-            while size > 1e-4 and _objective(kernel, start, y, weight, dual + size * step) < here:
-                size *= 0.5
-            dual = dual + size * step
-        return dual
+def laplace_dual(kernel: FloatArray, start: FloatArray, y: FloatArray, weight: FloatArray) -> FloatArray:
+    """Return the dual vector a at the mode: scores = start + kernel @ a, a = weight (y - sigmoid(scores))."""
+    dual = np.zeros(len(y))
+    for _ in range(_STEPS):
+        scores = start + kernel @ dual
+        p = expit(scores)
+        gradient = weight * (y - p) - dual
+        if np.abs(gradient).max() < _TOLERANCE:
+            break
+        root = np.sqrt(np.maximum(weight * p * (1.0 - p), 1e-12))
+        system = root[:, None] * kernel * root
+        system[np.diag_indices_from(system)] += 1.0
+        # Newton: (I + W K) step = gradient, solved in its symmetric form.
+        weighted = root * (kernel @ gradient)
+        step = gradient - root * solve_positive(system, weighted)
+        size, here = 1.0, _objective(kernel, start, y, weight, dual)
+        while size > 1e-4 and _objective(kernel, start, y, weight, dual + size * step) < here:
+            size *= 0.5
+        dual = dual + size * step
+    return dual
 
 
 def _bounded(step: FloatArray, prior: Prior) -> FloatArray:
