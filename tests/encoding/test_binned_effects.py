@@ -49,7 +49,8 @@ def test_one_context_and_a_batch_have_the_same_columns_and_missing_is_zero(catal
 
 def test_a_threshold_is_learned_once_there_is_enough_to_learn_it_from(monkeypatch):
     """Text messages work between the quantiles of .4 and .6 of a fact and nowhere else, which no straight line says:
-    with binned effects (from 1,000 outcomes here) the predicted gain there is twice that without (the control)."""
+    with binned effects (from 1,000 outcomes here) the predicted gain there is twice that without (the control). Without
+    crosses, which find the threshold, too."""
     plain = {
         "objective": {"kind": "conversion"},
         "context": {"age": {"type": "numeric"}},
@@ -61,7 +62,7 @@ def test_a_threshold_is_learned_once_there_is_enough_to_learn_it_from(monkeypatc
         for module in (offer_model, reward_belief):
             monkeypatch.setattr(module, "BINNED_EFFECTS_FROM", start)
         rng = np.random.default_rng(4)
-        policy = bandit.ThompsonSampling(catalogue)
+        policy = bandit.ThompsonSampling(catalogue, methods=[])
         for _ in range(12):
             age, offer = rng.normal(size=1_000), rng.integers(2, size=1_000)
             chance = 0.2 + 0.5 * (offer == 1) * (np.abs(age) < 0.25)

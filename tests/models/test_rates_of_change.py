@@ -60,10 +60,10 @@ def filtered(levels, rng, information=30.0):
 
 
 def test_a_level_that_stands_still_is_left_alone_and_one_that_moves_is_followed():
-    """A walk of variance 0.01 a day over 200 days is found to a factor of ten; a constant level (the control) has no
+    """A walk of variance 0.01 a day over 400 days is found to a factor of ten; a constant level (the control) has no
     rate at all."""
     rng = np.random.default_rng(2)
-    moving = filtered(np.cumsum(rng.normal(0.0, 0.1, 200)), rng)
+    moving = filtered(np.cumsum(rng.normal(0.0, 0.1, 400)), rng)
     assert moving.variance_a_day in LEVEL_VARIANCES[2:]
     still = filtered(np.zeros(200), rng)
     assert (still.variance_a_day, still.half_life) == (0.0, np.inf)

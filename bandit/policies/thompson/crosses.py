@@ -32,7 +32,7 @@ MOST_A_ROUND = 25
 MOST_CROSSES = 96
 """Most crosses of a model."""
 
-EXPECTED_CROSSES = 10.0
+EXPECTED_CROSSES = 1.0
 """Crosses of each number of checks that are expected to matter, before any outcome is seen."""
 
 CROSS_SHARES = (1.0, 1.0, 0.7)

@@ -437,13 +437,15 @@ class OfferModel:
     ) -> None:
         """Learn all batches at once from the prior of the present weights."""
         if isinstance(self.model, BayesianLogistic) and own is not None and places is not None:
-            if isinstance(self.model.weights, Gaussian):
-                belief = self.model.weights
+            belief = self.model.weights
+            if isinstance(belief, Gaussian) and all(times is None for *_, times in batches()):
                 fit_jointly(belief, lambda: self._joint_rows(batches, progress, places), self.prior, own, passes)
-            else:  # very many weights: the population first, then the customers by what is left
+            else:  # of very many weights, or decisions that stand for others': the customers by what is left
                 self.model.fit(lambda: self._weighted_rows(batches, progress), self.prior, passes)
-                for rows, y, weight, at, columns in self._joint_rows(batches, None, places):
-                    learn_customers(own, at, columns, rows @ self.model.weights.mean, y, weight)
+                for (rows, y, counted, at, columns), (*_, weight, _) in zip(
+                    self._joint_rows(batches, None, places), batches(), strict=True
+                ):
+                    learn_customers(own, at, columns, rows @ belief.mean, y, np.minimum(counted, weight))
                 own.estimate()
         elif isinstance(self.model, BayesianLogistic):
             self.model.fit(lambda: self._weighted_rows(batches, progress), self.prior, passes)

@@ -18,6 +18,7 @@ from bandit.encoding.encoder import Encoder
 from bandit.models.arrays import Float32Array
 from bandit.models.customer_effects import CustomerEffects
 from bandit.models.joint_customers import CustomerOutcomes, JointCustomerEffects
+from bandit.models.joint_fit import learn_customers
 from bandit.models.moving_draws import MovingDraws
 from bandit.models.search_bounds import MAX_LOG_REVENUE
 from bandit.models.shared_design import WeightDraws
@@ -277,13 +278,16 @@ class RewardBelief:
         part = None if counted is None else counted[rows]
         if self.customer_effects is not None and len(outcomes.contexts.customers):
             customers, columns = outcomes.contexts.customers[rows], self.main.design.columns[offer]
-            if isinstance(self.customer_effects, JointCustomerEffects):
+            if isinstance(self.customer_effects, JointCustomerEffects) and times is None:
                 score = self.main.scores(matrix, offer) + self.customer_effects.offset(customers, columns)
                 curvature = weight[rows] * expit(score) * expit(-score)
                 variance = self.main.score_variances(matrix, offer)
                 share, own_share = self.customer_effects.shares(customers, columns, curvature, variance)
                 part, columns = weight[rows] * share, columns * own_share
-            self.customer_effects.restate(customers, columns, weight[rows] * change)
+            # Of decisions that stand for others', one is the customer's own.
+            joint = isinstance(self.customer_effects, JointCustomerEffects)
+            own = outcomes.previous.weights if joint else weight
+            self.customer_effects.restate(customers, columns, own[rows] * change)
         self.main.restate(matrix, offer, previous_y[rows], y[rows], part)
 
     def _learn_new(self, matrix: FloatArray, outcomes: Outcomes, y: FloatArray, weight: FloatArray) -> None:
@@ -297,6 +301,9 @@ class RewardBelief:
             return
         columns = self.main.design.columns[outcomes.offer]
         if isinstance(self.customer_effects, JointCustomerEffects):
+            if outcomes.batch.stands_for is not None:
+                self._learn_for_others(self.customer_effects, matrix, outcomes, y, weight)
+                return
             own = CustomerOutcomes.of(self.customer_effects, customers, columns)
             self.main.learn(matrix, outcomes.offer, y, weight, own=own)
             return
@@ -307,6 +314,24 @@ class RewardBelief:
         self.main.learn(matrix, outcomes.offer, y, weight, offset)
         if self.main.n_estimates > n_estimates:
             self.customer_effects.estimate()
+
+    def _learn_for_others(
+        self, effects: JointCustomerEffects, matrix: FloatArray, outcomes: Outcomes, y: FloatArray, weight: FloatArray
+    ) -> None:
+        """Learn responses of decisions that stand for several, of which one is the customer's own.
+
+        The others' customers are not known: the population learns all, and each customer what is left of the own one.
+        """
+        times = outcomes.batch.stands_for
+        columns = self.main.design.columns[outcomes.offer]
+        self.main.activate(matrix)
+        score, offset = self.main.scores(matrix, outcomes.offer), effects.offset(outcomes.contexts.customers, columns)
+        places = effects.places_for(outcomes.contexts.customers)
+        learn_customers(effects, places, columns, score, y, weight if times is None else weight / times)
+        n_estimates = self.main.n_estimates
+        self.main.learn(matrix, outcomes.offer, y, weight, offset)
+        if self.main.n_estimates > n_estimates:
+            effects.estimate()
 
     def _learn_amount(self, matrix: FloatArray, outcomes: Outcomes) -> None:
         """Learn the log revenues of conversions, and remove those that were learned before and have changed."""
