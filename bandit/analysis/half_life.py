@@ -18,6 +18,7 @@ from bandit.errors import InputError, PolicyError
 from bandit.ope import Estimate
 from bandit.ope.estimate import MIN_EFFECTIVE_SAMPLE_SIZE, check_level, interval_cells
 from bandit.policies import ThompsonSampling
+from bandit.policies.thompson.methods import DEFAULT_METHODS
 from bandit.printable import counted
 from bandit.tabular import Cell, Tabular
 
@@ -251,8 +252,15 @@ def _warning(n: int, customers: int, effective: float) -> str | None:
 def _learner(catalogue: Catalogue, half_life: str, options: HalfLifeOptions) -> ThompsonSampling:
     decay = None if half_life == NO_FORGETTING else half_life
     try:
-        # One draw: only the predictions are used.
-        return ThompsonSampling(catalogue, draws=1, pairs=options.pairs, personal=options.personal, half_life=decay)
+        # One draw: only the predictions are used. Rates of change are declared here, and not estimated.
+        return ThompsonSampling(
+            catalogue,
+            draws=1,
+            pairs=options.pairs,
+            personal=options.personal,
+            half_life=decay,
+            methods=[name for name in DEFAULT_METHODS.names if name not in {"memories", "moving_draws"}],
+        )
     except PolicyError as fault:
         raise InputError(
             f'the candidate "{half_life}" is not a half-life: {fault}; write one as 30d, or never'

@@ -88,6 +88,10 @@ class MovingDraws:
         grown[:, places] = self.values
         self.values = grown
 
+    def restart(self, rng: Generator) -> None:
+        """Make the draws anew, later, with another generator."""
+        self._rng, self.stale = rng, True
+
     def others(self, number: int) -> list[MovingDraws]:
         """Return as many draws of other beliefs, with random numbers of their own."""
         return [MovingDraws(self.count, rng) for rng in self._rng.spawn(number)]

@@ -6,12 +6,17 @@ import pytest
 import bandit
 from bandit.governance.retention import retain
 from bandit.governance.verify import verify
+from bandit.policies.state import unpack
 from bandit.policies.state_erasure import has_customers
+from bandit.policies.thompson.methods import DEFAULT_METHODS
 from bandit.store import Store
 from tests.governance.conftest import KEY, POLICIES, START, WHO, Clock, explored_log, files, newest_state, served_log
 from tests.store.rows import DAY
 
 CUT = START + 12 * DAY
+
+NO_SAMPLE = [name for name in DEFAULT_METHODS.names if name != "crosses"]
+"""Methods of learning of which none keeps a sample of past outcomes."""
 
 
 def resumed(path, days):
@@ -37,7 +42,11 @@ def test_old_decisions_go_with_all_that_hangs_on_them(tmp_path, catalogue):
 
 @pytest.mark.parametrize("kind", POLICIES)
 def test_what_was_learned_stays_and_is_the_base_of_the_fold(tmp_path, catalogue, kind):
-    state = explored_log(tmp_path / "a.db", catalogue, POLICIES[kind](catalogue), n=280)
+    """Of policies without a sample of outcomes; of one with it: the test after the next."""
+    policy = POLICIES[kind](catalogue)
+    if kind != "vw":
+        policy = bandit.ThompsonSampling(catalogue, half_life=policy.half_life, methods=NO_SAMPLE)
+    state = explored_log(tmp_path / "a.db", catalogue, policy, n=280)
     with Store.open(tmp_path / "a.db", customer_key=KEY) as store:
         assert retain(store, CUT).base_steps == {1: 2}
         assert newest_state(store) == state
@@ -56,12 +65,34 @@ def test_what_was_learned_stays_and_is_the_base_of_the_fold(tmp_path, catalogue,
 
 def test_decisions_made_since_the_base_are_still_computed_again(tmp_path, catalogue):
     """Three rounds of 92; the first is learned at step 1, so that decisions made with step 1 and later are checked."""
-    served_log(tmp_path / "a.db", catalogue, bandit.ThompsonSampling(catalogue), rounds=8)
+    served_log(tmp_path / "a.db", catalogue, bandit.ThompsonSampling(catalogue, methods=NO_SAMPLE), rounds=8)
     with Store.open(tmp_path / "a.db", customer_key=KEY) as store:
         assert verify(store).n_recomputed == 736
         assert retain(store, START + 44 * DAY).base_steps == {1: 6}
         verified = verify(store)
         assert (verified.problems, verified.n_recomputed, verified.n_decisions) == ((), 184, 184)
+
+
+def test_the_sample_of_outcomes_that_crosses_are_found_in_goes(tmp_path, catalogue):
+    """It holds facts of single decisions. What was decided before is then checked for what was eligible only."""
+    served_log(tmp_path / "a.db", catalogue, bandit.ThompsonSampling(catalogue), rounds=8)
+    with Store.open(tmp_path / "a.db", customer_key=KEY) as store:
+        assert any("/sample/" in name for name in unpack(newest_state(store))[1])
+        assert retain(store, START + 44 * DAY).base_steps == {1: 6}
+        base = store.ledger.snapshot(1, newest=False)
+        assert base is not None
+        assert not any("/sample/" in name for name in unpack(base.state)[1])
+        verified = verify(store)
+        assert (verified.problems, verified.n_recomputed, verified.n_decisions) == ((), 0, 184)
+        assert any("184 decisions were made with states that" in note for note in verified.notes)
+    engine, clock = resumed(tmp_path / "a.db", 80)
+    with engine:
+        engine.decide("customer-1", {"gender": "f", "recency": 1.0, "loyal": True})
+        clock.now += 8 * DAY
+        assert engine.learn().n == 1
+        assert engine.rebuild().same
+        verified = engine.verify()
+        assert (verified.problems, verified.n_recomputed) == ((), 1)
 
 
 def test_a_second_run_begins_from_the_base_of_the_first(tmp_path, catalogue):

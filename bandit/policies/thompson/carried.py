@@ -91,6 +91,7 @@ def carry_belief(
         start = new_option_start(target, new, contexts, NEW_OPTION_CHANCE)
         if start.starts.any():
             _load(target, sources, known_starts + start.starts)
+    target.online.redraw()
     keys = option_keys(target.catalogue)
     by_first, by_any = _known(target, first), np.any([_known(target, source) for source in sources], axis=0)
     return CarriedBelief(
@@ -161,7 +162,6 @@ def _load(target: ThompsonSampling, sources: Sequence[BeliefSource], starts: Flo
     if belief.customer_effects is not None:
         arrays |= {f"own/{part}": array for part, array in _customer_state(belief, sources).items()}
     target.loads(pack({"kind": "thompson", **meta}, arrays))
-    target.online.redraw()
 
 
 def _model_state(

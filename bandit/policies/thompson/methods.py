@@ -58,6 +58,6 @@ class LearningMethods:
 
 
 DEFAULT_METHODS = LearningMethods(
-    moving_draws=True, shapes=True, crosses=True, joint=True, memories=True, funnel=True, robust=True, blocks=True
+    moving_draws=True, shapes=True, crosses=True, memories=True, funnel=True, robust=True, blocks=True
 )
 """What a new policy uses."""

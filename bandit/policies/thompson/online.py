@@ -258,9 +258,9 @@ class OnlineLearning:
 
     def redraw(self) -> None:
         """Make draws that move with the belief anew: it was not learned from outcomes."""
-        for model in self.belief.models().values():
+        for place, model in enumerate(self.belief.models().values()):
             if model.model.weights.draws is not None:
-                model.model.weights.draws.stale = True
+                model.model.weights.draws.restart(np.random.default_rng([_SEED, self.version, place]))
         self.belief.settle()
 
     # -- scales ----------------------------------------------------------------------------------------------------

@@ -113,7 +113,7 @@ class ThompsonSampling:
         self.half_life = half_life
         self.methods = LearningMethods.of(methods)
         self._moving = self.methods.moving_draws and self.draws <= MAX_MOVING
-        self.draw_sets = MOVING_SETS if self._moving else DRAW_SETS
+        self._sets = MOVING_SETS if self._moving else DRAW_SETS
         self._learning = OnlineLearning(
             catalogue,
             pairs=self.pairs,
@@ -125,6 +125,11 @@ class ThompsonSampling:
         self._samples: dict[int, WeightDraws] = {}
         self._search = OfferSearch(catalogue) if catalogue.n_offers > SEARCH_ABOVE else None
 
+    @property
+    def draw_sets(self) -> int:
+        """The number of sets of draws, of which each call uses one."""
+        return self._sets
+
     # -- choice ----------------------------------------------------------------------------------------------------
 
     def probabilities(self, contexts: Contexts, eligible: BoolArray, rng: Generator) -> FloatArray:
@@ -133,7 +138,7 @@ class ThompsonSampling:
             sets = EligibleSets.of(eligible)
             return self.shares(contexts, self.catalogue.fired(contexts), sets, rng).dense(eligible)
         encoded = self._learning.belief.encode(contexts)
-        sample = self._draw_set(int(rng.integers(self.draw_sets)))
+        sample = self._draw_set(int(rng.integers(self._sets)))
         n, n_offers = eligible.shape
         at_once = max(1, SCORE_CELLS // (self.draws * n_offers))
         if n <= at_once:
@@ -163,7 +168,7 @@ class ThompsonSampling:
         if self._search is None:
             raise PolicyError(f"shares are for catalogues of more than {SEARCH_ABOVE:,} offers; ask for probabilities")
         belief = self._learning.belief
-        sample = self._draw_set(int(rng.integers(self.draw_sets)))
+        sample = self._draw_set(int(rng.integers(self._sets)))
         winners = self._search.winners(belief, sample, belief.encode(contexts), fired)
         share = np.where(eligible.has(winners), (1.0 - self.floor) / self.draws, 0.0)
         return SparseProbabilities(np.maximum(winners, 0), share, 1.0 - share.sum(axis=1), eligible.n_eligible)

@@ -94,7 +94,7 @@ def _story(path):
         serve(engine, clock, 40, rng, "c")
         for row in range(20):
             engine.record(f"c{row}", "unsubscribe")
-        engine.policy._learning.belief.main.model.weights.mean[3] = np.nan
+        engine.learner.policy._learning.belief.main.model.weights.mean[3] = np.nan
         engine.policy._samples = {}
         engine.rollout.set_mode("full", author="anna")
         for row in range(3):
