@@ -86,7 +86,7 @@ def test_an_engine_in_a_process_decides_and_learns_as_one_in_this_process_does(n
             results.append(played(timed))
             assert 0 < timed.deciding.cpu_ns + timed.learning.cpu_ns <= engine.cpu_ns()
     with Engine.open(
-        tmp_path / "here.db", catalogue, ThompsonSampling(catalogue, methods=[]), seed=3, customer_key=BENCH_KEY
+        tmp_path / "here.db", catalogue, ThompsonSampling(catalogue), seed=3, customer_key=BENCH_KEY
     ) as engine:
         here = played(engine)
     assert np.array_equal(results[0].offer, here.offer)
