@@ -497,10 +497,11 @@ class Engine:
 
         True where there is nothing to fold, or nothing any more; False where another process is folding.
         """
-        if self._methods is None or not self._methods.run(progress):
-            return self._methods is None
+        if self._methods is None:
+            return True
+        done = self._methods.run(progress)
         self._take_over(look_now=True)
-        return True
+        return done
 
     def _poll(self) -> None:
         """Let everything that goes on beside decisions look whether it is due; never raises."""

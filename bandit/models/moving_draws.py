@@ -96,12 +96,6 @@ class MovingDraws:
         """Return as many draws of other beliefs, with random numbers of their own."""
         return [MovingDraws(self.count, rng) for rng in self._rng.spawn(number)]
 
-    def copy(self) -> MovingDraws:
-        """Return a copy that goes on with the same random numbers."""
-        another = MovingDraws(self.count, _generator(self._rng.bit_generator.state))
-        another.values, another.stale = self.values.copy(), self.stale
-        return another
-
     def state(self) -> dict[str, NDArray[np.generic]]:
         """Return the draws and the generator, for `restored`."""
         text = msgspec.json.encode(_plain(self._rng.bit_generator.state))

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bandit.domain.mixed_numbers import mixed
+
 if TYPE_CHECKING:
     from bandit.domain import FloatArray, IntArray, ObjectArray
 
@@ -51,18 +53,10 @@ class ClusterIndex:
         if not len(keys):
             positions = np.arange(self._rows, self._rows + n, dtype=np.uint64)
             self._rows += n
-            return None, _unit_interval(_mix(positions + self._seed))
+            return None, _unit_interval(mixed(positions + self._seed))
         ids = np.fromiter(map(self._ids.__getitem__, keys), dtype=np.int64, count=n)
         return ids, _unit_interval(np.array(self._ids.hashes, dtype=np.uint64)[ids])
 
 
 def _unit_interval(hashes: np.ndarray[tuple[int], np.dtype[np.uint64]]) -> FloatArray:
     return (hashes >> _SHIFT).astype(np.float64) * _UNIT
-
-
-def _mix(x: np.ndarray[tuple[int], np.dtype[np.uint64]]) -> np.ndarray[tuple[int], np.dtype[np.uint64]]:
-    """Return well mixed 64-bit numbers: the finaliser of SplitMix64 (Steele, Lea and Flood 2014)."""
-    x = x * np.uint64(0x9E3779B97F4A7C15)
-    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return x ^ (x >> np.uint64(31))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import numpy as np
 import pytest
 
@@ -122,7 +124,7 @@ def test_draws_that_are_loaded_go_on_with_the_same_random_numbers() -> None:
     """The same step after a copy, and after a state that was written and read, has the same bits."""
     belief = _belief(32)
     assert belief.draws is not None
-    others = [belief.draws.copy(), MovingDraws.restored(32, SIZE, belief.draws.state())]
+    others = [copy.deepcopy(belief.draws), MovingDraws.restored(32, SIZE, belief.draws.state())]
     row = np.array([1.0, 0.0, -1.0, 0.5, 2.0])
     gain = belief.covariance @ row
     for draws in (belief.draws, *others):

@@ -140,8 +140,9 @@ def test_a_state_in_the_warm_up_keeps_the_weights():
     assert other.dumps() == policy.dumps()
 
 
+@pytest.mark.parametrize("methods", [None, ["joint"]], ids=["default", "joint"])
 @pytest.mark.parametrize("kind", ["online", "fit"])
-def test_a_thinned_log_teaches_the_rates_of_the_whole_one(kind):
+def test_a_thinned_log_teaches_the_rates_of_the_whole_one(kind, methods):
     """Nine in ten outcomes without a purchase are dropped; the kept ones have weight 10. Rates are about .2.
 
     With the weights predictions are within .05 of those learned from the whole log, without them off by .2 and more.
@@ -155,7 +156,7 @@ def test_a_thinned_log_teaches_the_rates_of_the_whole_one(kind):
     contexts = draw_contexts(catalogue, 100, np.random.default_rng(9))
     means = []
     for each in (whole, ten, part):
-        policy = bandit.ThompsonSampling(catalogue)
+        policy = bandit.ThompsonSampling(catalogue, methods=methods)
         if kind == "fit":
             policy.fit(WeightedLog(each.batch))
         else:

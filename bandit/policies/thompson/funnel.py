@@ -203,11 +203,6 @@ class Funnel:
 # -- the chance of all stages ------------------------------------------------------------------------------------------
 
 
-def log_chance(scores: Sequence[FloatArray]) -> FloatArray:
-    """Return the log of the product of the chances of which the scores are the logits."""
-    return np.asarray(-np.sum([np.logaddexp(0.0, -score) for score in scores], axis=0))
-
-
 def joint_logit(scores: Sequence[FloatArray]) -> FloatArray:
     """Return the logit of the product of the chances of which the scores are the logits; of one, the score itself.
 

@@ -12,11 +12,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bandit.domain import FloatArray, IntArray
+from bandit.domain.mixed_numbers import UnsignedArray, mixed
 
 SAMPLE_OUTCOMES = 8_192
 """Most outcomes that are kept."""
@@ -28,8 +30,7 @@ _ROOM = 1_024
 _VALUES = 7
 """Numbers kept of an outcome: offer, y, offset, weight, importance, priority, and its own number."""
 
-_GOLDEN, _FIRST, _SECOND = 0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB
-_MASK = 2**64 - 1
+_AHEAD = 512
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -192,23 +193,16 @@ class OutcomeSample:
         self._number = int(counts[3])
 
 
-def uniforms(numbers: NDArray[np.uint64]) -> FloatArray:
-    """Return a number in (0, 1] for each whole number, as if drawn uniformly (the mixer of SplitMix64).
+def uniforms(numbers: UnsignedArray) -> FloatArray:
+    """Return a number in (0, 1] for each whole number, as if drawn uniformly."""
+    return np.asarray(((mixed(numbers + np.uint64(1)) >> np.uint64(11)).astype(np.float64) + 1.0) / 2**53)
 
-    Steele, Lea & Flood 2014, "Fast splittable pseudorandom number generators", OOPSLA, section 5.
-    """
-    with np.errstate(over="ignore"):
-        z = (numbers + np.uint64(1)) * np.uint64(_GOLDEN)
-        z = (z ^ (z >> np.uint64(30))) * np.uint64(_FIRST)
-        z = (z ^ (z >> np.uint64(27))) * np.uint64(_SECOND)
-        z ^= z >> np.uint64(31)
-    return np.asarray(((z >> np.uint64(11)).astype(np.float64) + 1.0) / 2**53)
+
+@lru_cache(maxsize=4)
+def _block(place: int) -> FloatArray:
+    return uniforms(np.arange(place * _AHEAD, (place + 1) * _AHEAD, dtype=np.uint64))
 
 
 def _uniform(number: int) -> float:
-    """Return the number of `uniforms` for one whole number."""
-    z = (number + 1) * _GOLDEN & _MASK
-    z = (z ^ z >> 30) * _FIRST & _MASK
-    z = (z ^ z >> 27) * _SECOND & _MASK
-    z ^= z >> 31
-    return ((z >> 11) + 1.0) / 2**53
+    """Return the number of `uniforms` for one whole number; a block of them is computed at once."""
+    return float(_block(number // _AHEAD)[number % _AHEAD])

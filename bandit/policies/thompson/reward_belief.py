@@ -299,35 +299,19 @@ class RewardBelief:
             # A raw reward is learned whole as soon as anything is known of it.
             self.main.learn(matrix, outcomes.offer, y, outcomes.batch.stands_for if self._raw_reward else weight)
             return
+        effects, times = self.customer_effects, outcomes.batch.stands_for
         columns = self.main.design.columns[outcomes.offer]
-        if isinstance(self.customer_effects, JointCustomerEffects):
-            if outcomes.batch.stands_for is not None:
-                self._learn_for_others(self.customer_effects, matrix, outcomes, y, weight)
-                return
-            own = CustomerOutcomes.of(self.customer_effects, customers, columns)
+        if isinstance(effects, JointCustomerEffects) and times is None:
+            own = CustomerOutcomes.of(effects, customers, columns)
             self.main.learn(matrix, outcomes.offer, y, weight, own=own)
             return
         self.main.activate(matrix)
-        score, offset = self.main.scores(matrix, outcomes.offer), self.customer_effects.offset(customers, columns)
-        self.customer_effects.learn(customers, columns, score, y, weight)
-        n_estimates = self.main.n_estimates
-        self.main.learn(matrix, outcomes.offer, y, weight, offset)
-        if self.main.n_estimates > n_estimates:
-            self.customer_effects.estimate()
-
-    def _learn_for_others(
-        self, effects: JointCustomerEffects, matrix: FloatArray, outcomes: Outcomes, y: FloatArray, weight: FloatArray
-    ) -> None:
-        """Learn responses of decisions that stand for several, of which one is the customer's own.
-
-        The others' customers are not known: the population learns all, and each customer what is left of the own one.
-        """
-        times = outcomes.batch.stands_for
-        columns = self.main.design.columns[outcomes.offer]
-        self.main.activate(matrix)
-        score, offset = self.main.scores(matrix, outcomes.offer), effects.offset(outcomes.contexts.customers, columns)
-        places = effects.places_for(outcomes.contexts.customers)
-        learn_customers(effects, places, columns, score, y, weight if times is None else weight / times)
+        score, offset = self.main.scores(matrix, outcomes.offer), effects.offset(customers, columns)
+        if isinstance(effects, JointCustomerEffects) and times is not None:
+            # Of the decisions that one stands for, one is the customer's own; whose the others are is not known.
+            learn_customers(effects, effects.places_for(customers), columns, score, y, weight / times)
+        else:
+            effects.learn(customers, columns, score, y, weight)
         n_estimates = self.main.n_estimates
         self.main.learn(matrix, outcomes.offer, y, weight, offset)
         if self.main.n_estimates > n_estimates:
