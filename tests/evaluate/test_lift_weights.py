@@ -42,7 +42,9 @@ def fill(path, catalogue, *, start=0, customers=30, key=b"k"):
         for day in (start, start + 8, start + 29):
             times = np.full(customers, MONDAY + day * DAY, dtype=np.int64)
             contexts = {"gender": ["f"] * customers, "recency": [1.0] * customers, "loyal": [False] * customers}
-            batch = engine.decide_batch(names, contexts, time=times)
+            # What is drawn follows from a decision's id: with new ids each time, too few draws may suit a comparison.
+            ids = [f"{catalogue.version[:8]} {day} {name}" for name in names]
+            batch = engine.decide_batch(names, contexts, time=times, decision_ids=ids)
             bought = np.flatnonzero(rng.random(customers) < 0.5)
             engine.record_batch(
                 [batch.decision_ids[row] for row in bought],
