@@ -26,6 +26,17 @@ def plain(text: str, most: int = MAX_MESSAGE) -> str:
     return _short("".join(map(_shown, text)), most)
 
 
+def visible(text: str) -> str:
+    r"""Return a text with unprintable characters escaped, its line ends and its length left as they are.
+
+    >>> visible("red\x1b[31m\nalert")
+    'red\\x1b[31m\nalert'
+    """
+    if text.isprintable():
+        return text
+    return "\n".join("".join(map(_shown, line)) for line in text.split("\n"))
+
+
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """Return the end of a sentence that names the known word most like another one, empty where none is like it.
 

@@ -7,6 +7,7 @@ import io
 import math
 from typing import TYPE_CHECKING
 
+from bandit.formulas import escaped
 from bandit.ope.numbers import LARGEST_WRITTEN_OUT, NumberFormat
 from bandit.printable import plain
 
@@ -14,9 +15,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from bandit.tabular import Cell, Tabular
-
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
-"""First characters of text that a spreadsheet takes for a formula."""
 
 _LONGEST_CELL = 2_000
 
@@ -62,7 +60,7 @@ def _markdown_lines(rows: Sequence[Mapping[str, Cell]]) -> list[str]:
     formats = _formats(rows)
     numeric = {name for name in columns if any(_is_number(row[name]) for row in rows)}
     return [
-        _markdown_row(name.replace("_", " ") for name in columns),
+        _markdown_row(_markdown_cell(name.replace("_", " "), None) for name in columns),
         _markdown_row("---:" if name in numeric else "---" for name in columns),
         *(_markdown_row(_markdown_cell(row[name], formats.get(name)) for name in columns) for row in rows),
     ]
@@ -112,7 +110,7 @@ def _csv_cell(value: Cell) -> str | int | float:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, str):
-        return f"'{value}" if value.startswith(FORMULA_STARTS) else value
+        return escaped(value)
     return value if math.isfinite(value) else ""
 
 
