@@ -7,9 +7,8 @@ import io
 import math
 from typing import TYPE_CHECKING
 
-from bandit.formulas import escaped
 from bandit.ope.numbers import LARGEST_WRITTEN_OUT, NumberFormat
-from bandit.printable import plain
+from bandit.printable import plain, without_formula
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -110,7 +109,7 @@ def _csv_cell(value: Cell) -> str | int | float:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, str):
-        return escaped(value)
+        return without_formula(value)
     return value if math.isfinite(value) else ""
 
 

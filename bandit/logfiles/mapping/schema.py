@@ -354,7 +354,7 @@ class MappingDocument(_MappingSection, frozen=True):
     escaped_formulas: Annotated[
         bool,
         Meta(
-            description="Whether a CSV file has an apostrophe, to be left out, before text that a spreadsheet would run "
+            description="Whether a CSV file has an apostrophe, to be left out, before text that spreadsheets run "
             "as a formula, as `export` writes it.",
             examples=[True],
         ),

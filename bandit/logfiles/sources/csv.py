@@ -18,10 +18,10 @@ import numpy as np
 
 from bandit.domain import IntArray, Progress
 from bandit.errors import LogFileError
-from bandit.formulas import unescaped_all
 from bandit.logfiles.sources.binary_file import check_inflation, file_faults, opened
 from bandit.logfiles.sources.source import SourceChunk, require_columns
 from bandit.logfiles.sources.split_numbers import rejoined
+from bandit.printable import with_formulas
 
 MAX_LINE = 4 << 20
 """Most bytes of a line of CSV."""
@@ -102,7 +102,7 @@ class CsvSource:
         header = next(reader, [])
         if len(header) > MAX_FILE_COLUMNS:
             raise LogFileError(f"{self.path}: has {len(header):,} columns; at most {MAX_FILE_COLUMNS:,} are read")
-        return list(unescaped_all(header)) if self._escaped else header
+        return list(with_formulas(header)) if self._escaped else header
 
     def _scan(self) -> str:
         """Check the bytes of the file, note its longest line, and return the digest of its content."""
@@ -235,8 +235,8 @@ def _unescaped(chunk: SourceChunk) -> SourceChunk:
     """Return a chunk whose texts are as they were before the export wrote an apostrophe before formulas."""
     return replace(
         chunk,
-        columns={name: unescaped_all(texts) for name, texts in chunk.columns.items()},
-        split={name: unescaped_all(texts) for name, texts in chunk.split.items()},
+        columns={name: with_formulas(texts) for name, texts in chunk.columns.items()},
+        split={name: with_formulas(texts) for name, texts in chunk.split.items()},
     )
 
 

@@ -3,24 +3,24 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bandit.formulas import escaped, escaped_all, unescaped, unescaped_all
+from bandit.printable import with_formula, with_formulas, without_formula, without_formulas
 
 TEXTS = st.one_of(st.text(max_size=6), st.text("'=+-@\t\r1.a", max_size=6))
 
 
 @given(TEXTS)
 def test_a_text_comes_back_as_it_was(text):
-    assert unescaped(escaped(text)) == text
+    assert with_formula(without_formula(text)) == text
 
 
 @given(st.lists(TEXTS, max_size=5))
 def test_several_are_read_and_written_as_each_alone(texts):
-    assert list(escaped_all(texts)) == list(map(escaped, texts))
-    assert list(unescaped_all(texts)) == list(map(unescaped, texts))
+    assert list(without_formulas(texts)) == list(map(without_formula, texts))
+    assert list(with_formulas(texts)) == list(map(with_formula, texts))
 
 
 def test_what_runs_is_escaped_and_nothing_else():
     """A spreadsheet runs =, +, -, @ and what follows a tab or a return."""
     runs = ["=HYPERLINK(1)", "+1+cmd|x", "-2+3", "@SUM(A1)", "\t=1", "\r=1"]
-    assert list(map(escaped, runs)) == ["'" + text for text in runs]
-    assert list(map(escaped, ["", "plain", "1+1", "'quoted'"])) == ["", "plain", "1+1", "'quoted'"]
+    assert list(map(without_formula, runs)) == ["'" + text for text in runs]
+    assert list(map(without_formula, ["", "plain", "1+1", "'quoted'"])) == ["", "plain", "1+1", "'quoted'"]
