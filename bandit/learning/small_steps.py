@@ -54,7 +54,9 @@ class SmallSteps:
     """Learns a policy's small steps in place; the caller holds the lock that decisions take.
 
     All is read and written in one transaction, which fails if another process writes meanwhile. The step and the state
-    change together: rows are written first, then the policy learns, and the commit comes last.
+    change together: rows are written first, then the policy learns, and the commit comes last. It does not wait for
+    the disk: a power cut may take steps from the end of the log, together with nothing but what came after them, and
+    their outcomes are then due as before. A decision waits, so a step that decided is on the disk before its decision.
     All but a few steps of an engine that learns after every visit are small, and cost about what a decision costs; the
     others, among them those that write a snapshot, are left to the learner, which makes them on a copy.
     """

@@ -166,7 +166,8 @@ class Store:
     def upgradable(self) -> AbstractContextManager[None]:
         """Read from one state of the database and then write, all or nothing, if nobody else has written meanwhile.
 
-        StoreError at once if another has, or is writing. Not inside another transaction.
+        StoreError at once if another has, or is writing. Not inside another transaction. The commit does not wait for
+        the disk, so it is for what is done again where a power cut takes it from the end of the log, as learning is.
         """
         return self._connection.upgradable()
 
