@@ -46,6 +46,7 @@ class ContextDecoder:
         self._catalogue = catalogue
         self._exact = exact
         self._facts = tuple(catalogue.facts.items())
+        self._categorical = tuple(each for each in self._facts if each[1].kind == "categorical")
         # Decoding into a struct with one field a fact builds no dictionaries and skips undeclared facts.
         fields = {f"f{place}": name for place, name in enumerate(catalogue.facts)}
         self._earlier = {
@@ -82,6 +83,16 @@ class ContextDecoder:
         except ContextError:
             valid = {name: _only_valid(fact, columns[name]) for name, fact in self._facts}
             return self._catalogue.contexts(valid, customers, exact=self._exact)
+
+    def reads_as(self, contexts: Contexts) -> bool:
+        """Say whether reading the stored text of a context, a batch of one, gives the same arrays.
+
+        Numbers and booleans are stored as they are; a categorical value may be compared in another form when it is new.
+        """
+        return self._exact and all(
+            fact.stored_code(contexts.text[name].item()) == contexts.columns[name].item()
+            for name, fact in self._categorical
+        )
 
     def read_one(self, text: str, customer: str) -> Contexts:
         """Return what `read` returns for one context."""
@@ -126,11 +137,11 @@ class OfferMap:
 
     def mask(self, catalogue_id: int, set_id: int) -> BoolArray:
         """Return the (1, N) mask of one decision over the catalogue's offers."""
-        if self._is_same(catalogue_id):
+        if self.is_same(catalogue_id):
             return self._store.eligible_sets.mask(set_id)[None]
         return self.masks(np.array([catalogue_id]), np.array([set_id]))
 
-    def _is_same(self, catalogue_id: int) -> bool:
+    def is_same(self, catalogue_id: int) -> bool:
         """Say whether a stored version is the catalogue."""
         same = self._same.get(catalogue_id)
         if same is None:
@@ -162,7 +173,7 @@ class OfferMap:
             distinct, first, back = set_ids, np.zeros(1, dtype=np.int64), np.zeros(1, dtype=np.int64)
         else:
             distinct, first, back = np.unique(set_ids, return_index=True, return_inverse=True)
-        if len(distinct) == 1 and self._is_same(int(catalogue_ids[0])):
+        if len(distinct) == 1 and self.is_same(int(catalogue_ids[0])):
             mask = self._store.eligible_sets.mask(int(distinct[0]))
             return np.broadcast_to(mask, (len(set_ids), len(mask)))
         table = np.zeros((len(distinct), self._catalogue.n_offers), dtype=np.bool_)
@@ -245,7 +256,7 @@ class CatalogueTranslation:
         known = policy_id not in self._placeholders(policy_id)
         weight = np.array([due.stands_for], dtype=np.float64)
         return LoggedBatch(
-            contexts=self.contexts.read_one(context, customer),
+            contexts=self._context(catalogue_id, context, customer),
             offer=np.array([mapped], dtype=np.int64),
             eligible=self.offer_map.mask(catalogue_id, set_id) if masks else _no_masks(1),
             propensity=np.array([propensity if known else math.nan], dtype=np.float64),
@@ -256,6 +267,14 @@ class CatalogueTranslation:
             weight=weight[:0] if due.stands_for == 1.0 else weight,
             stages=_no_masks(0),
         )
+
+    def _context(self, catalogue_id: int, text: str, customer: str) -> Contexts:
+        """Return one stored context: as it was decided on, where that is known and decoding gives the same."""
+        if self.offer_map.is_same(catalogue_id):
+            known = self._store.recent_contexts.get(catalogue_id, text, customer)
+            if known is not None and self.contexts.reads_as(known):
+                return known
+        return self.contexts.read_one(text, customer)
 
     def reward_of_one(self, offer: int, converted: bool, revenue: float, value: float) -> float:
         """Return the reward of one outcome of an offer of the catalogue."""

@@ -15,6 +15,7 @@ from bandit.store.maintenance.check import check
 from bandit.store.maintenance.copy import BackupReport
 from bandit.store.maintenance.deletion import Deletion
 from bandit.store.maintenance.journal import JournalEntry, runs
+from bandit.store.recent_contexts import RecentContexts
 from bandit.store.spool.recovery import FoldReport, SpoolRecovery
 from bandit.store.spool.writer import SpooledWriter
 from bandit.store.tables.carried_policies import CarriedPolicies
@@ -70,6 +71,7 @@ class Store:
         self.monitored = MonitoredDecisions(connection)
         self.event_use = EventUseReader(connection)
         self.deletion = Deletion(connection)
+        self.recent_contexts = RecentContexts(connection)
 
     @staticmethod
     def open(

@@ -1,6 +1,7 @@
 """One outcome that is read as plain values is the outcome that the columns of the log give, bit by bit."""
 
 import dataclasses
+import warnings
 
 import numpy as np
 import pytest
@@ -15,15 +16,18 @@ from tests.engine.conftest import KEY, context
 
 @pytest.mark.parametrize("kind", ["profit", "revenue", "conversion", "reward"])
 def test_one_outcome_is_what_the_columns_give(tmp_path, kind):
-    """New, updated and returned outcomes of every objective, with and without missing facts."""
+    """New, updated and returned outcomes of every objective; facts missing, undeclared, and in other forms."""
     catalogue = of_kind(kind)
-    with bandit.Engine.open(
-        tmp_path / "log.db", catalogue, bandit.ThompsonSampling(catalogue), seed=1, customer_key=KEY
-    ) as engine:
+    with (
+        warnings.catch_warnings(action="ignore"),
+        bandit.Engine.open(
+            tmp_path / "log.db", catalogue, bandit.ThompsonSampling(catalogue), seed=1, customer_key=KEY
+        ) as engine,
+    ):
         criterion = DueCriterion(catalogue.objective.event, catalogue.objective.window, kind == "reward")
         seen = 0
         for number in range(7):
-            facts = {} if number % 4 == 3 else context(number)
+            facts = ODD[number % 4] if number % 2 else context(number)
             decision = engine.decide(f"customer-{number % 5}", facts)
             for event in ("purchase", "return", "closed")[: 1 + number % 3]:
                 sign = -1.0 if event == "return" else 1.0
@@ -54,6 +58,10 @@ def same_both_ways(engine, due):
                 assert {name: each.tolist() for name, each in a.text.items()} == {
                     name: each.tolist() for name, each in b.text.items()
                 }
+
+
+ODD = (None, {"gender": " F", "recency": np.int8(7), "loyal": None}, None, {"gender": "x", "recency": -0.0})
+"""Facts that are read in another form than they are given in, or not at all."""
 
 
 def of_kind(kind):

@@ -22,6 +22,7 @@ what was last learned of it.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -153,6 +154,7 @@ def save_scan_state(raw: sqlite3.Connection, policy_id: int, scan: DueScan) -> N
     )
 
 
+@lru_cache(maxsize=64)
 def _watermark(event: int, seq: int, time: int, levels: str | None) -> Watermark:
     """Return a stored watermark; without `levels`, nothing younger than `time` had been looked at."""
     if levels is None:
