@@ -152,8 +152,11 @@ class EventParts:
         return EventNote(name, n, fault, self.sentence(name, n, fault))
 
     def _is_usual(self, name: str, revenue: FloatArray, reward: FloatArray, delay: IntArray | None) -> bool:
-        """Whether one event is a conversion with its amount, within the window: the usual case, told quickly."""
-        if self.parts.get(name) != "converts" or (delay is not None and not 0 <= delay[0] <= self.window):
+        """Whether one event closes, or is a conversion with its amount within the window: the usual, told quickly."""
+        part = self.parts.get(name)
+        if part == "closes":
+            return True
+        if part != "converts" or (delay is not None and not 0 <= delay[0] <= self.window):
             return False
         paid, valued = revenue[0], reward[0]
         if self.kind == "reward":

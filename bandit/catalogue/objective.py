@@ -68,6 +68,19 @@ class Objective:
         earned = revenue * (self.margin - money.rate[offer]) - money.redemption_cost[offer]
         return np.where(converted, earned, 0.0) - money.contact_cost[offer]
 
+    def reward_of_one(self, money: Money, offer: int, converted: bool, revenue: float, value: float) -> float:
+        """Return what `reward` returns for one decision, bit by bit the same."""
+        if self.kind == "reward":
+            return value
+        if self.kind == "conversion":
+            return float(converted)
+        if self.kind == "revenue":
+            return revenue if converted else 0.0
+        earned = 0.0
+        if converted:
+            earned = revenue * (self.margin - money.rate.item(offer)) - money.redemption_cost.item(offer)
+        return earned - money.contact_cost.item(offer)
+
     def worth(self, money: Money, revenue: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Return the value of a conversion (n, N) and the cost of an offer without one (N,), from E[revenue | convert].
 

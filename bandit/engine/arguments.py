@@ -149,6 +149,35 @@ def checked_events(
     )
 
 
+def checked_event(
+    decision_id: str,
+    event: str,
+    revenue: float | None,
+    reward: float | None,
+    time: Time,
+    event_id: str | None,
+    clock: Callable[[], int],
+    on_delays: Callable[[IntArray], None] | None = None,
+) -> EventRows:
+    """Return what `checked_events` returns for one event."""
+    decision_id = checked_key("decision id", decision_id)
+    event = checked_text("event", event)
+    when = plausible_time(time, clock)
+    if event_id is not None:
+        event_id = checked_key("event id", event_id)
+    return EventRows(
+        event=event,
+        time=np.array([when], dtype=np.int64),
+        revenue=np.array([math.nan if revenue is None else _amount("revenue", revenue)]),
+        reward=np.array([math.nan if reward is None else _amount("reward", reward)]),
+        decision_ids=(decision_id,),
+        event_ids=None if event_id is None else (event_id,),
+        time_given=time is not None,
+        recorded_at=when if time is None else clock(),
+        on_delays=on_delays,
+    )
+
+
 def _checked_event_ids(event_ids: Sequence[object]) -> Sequence[str | None]:
     """Return event ids, None where an event is known by its name; InputError as in `checked_key`."""
     if isinstance(event_ids, (str, bytes)) or not hasattr(event_ids, "__len__"):

@@ -172,6 +172,9 @@ class DecisionService:
         self, requests: Requests, part: BatchPart, choice: Choice, step: int, arms: ArmRows | None
     ) -> DecisionRows:
         contexts = requests.contexts
+        texts = contexts_json(self.catalogue.facts, contexts)
+        if contexts.n == 1:
+            self.store.recent_contexts.put(self.catalogue_id, texts[0], contexts)
         return DecisionRows(
             decision_ids=requests.ids,
             time=requests.times,
@@ -179,7 +182,7 @@ class DecisionService:
             catalogue_id=self.catalogue_id,
             policy_id=part.learner.policy_id,
             policy_step=step,
-            contexts_json=contexts_json(self.catalogue.facts, contexts),
+            contexts_json=texts,
             eligible=choice.eligible if choice.sets is None or len(choice.sets.masks) > 1 else choice.sets.masks,
             offer=choice.offer,
             propensity=choice.propensity,

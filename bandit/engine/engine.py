@@ -20,10 +20,10 @@ from bandit.catalogue.plain_values import shown
 from bandit.clock import Time, new_id, new_ids, now, plausible_time
 from bandit.domain import Decision, DecisionBatch, FloatArray, IntArray, ObjectArray, Policy, Progress
 from bandit.engine.arguments import (
+    checked_event,
     checked_events,
     checked_key,
     checked_keys,
-    checked_text,
     checked_times,
 )
 from bandit.engine.counters import EngineCounters
@@ -48,7 +48,7 @@ from bandit.governance.verify import VerifyReport
 from bandit.learning import LearnReport, PolicyLearner, RebuildReport
 from bandit.policies import build
 from bandit.rollout import RolloutControl
-from bandit.store import ContextDecoder, EventReceipt, Store
+from bandit.store import ContextDecoder, EventReceipt, EventRows, Store
 from bandit.store.customer_key import FILE_VARIABLE, KEY_VARIABLE
 from bandit.store.customer_key import customer_key as environment_key
 from bandit.store.fork_safety import register_for_fork
@@ -348,15 +348,9 @@ class Engine:
         NumberError for NaN or infinity. If the database does not take the event in time, it is kept in the spool
         (`n_spooled`) and checked when it is written to the database; StoreError if it cannot be kept there either.
         """
-        return self.record_batch(
-            [decision_id],
-            checked_text("event", event),
-            revenue=None if revenue is None else [revenue],
-            reward=None if reward is None else [reward],
-            time=time,
-            event_ids=[event_id],
-            correct=correct,
-        )
+        delays: list[IntArray] = []
+        rows = checked_event(decision_id, event, revenue, reward, time, event_id, self._clock, delays.append)
+        return self._record(rows, delays, correct=correct)
 
     def record_batch(
         self,
@@ -372,6 +366,9 @@ class Engine:
         """Record many events in one transaction; the rules are those of `record`, and all are written or none."""
         delays: list[IntArray] = []
         rows = checked_events(decision_ids, event, revenue, reward, time, event_ids, self._clock, delays.append)
+        return self._record(rows, delays, correct=correct)
+
+    def _record(self, rows: EventRows, delays: list[IntArray], *, correct: bool) -> EventReceipt:
         self._events.check(rows)
         with self._lock:
             self._must_be_open()

@@ -48,4 +48,4 @@ class EventWatch:
             key = (note.event, note.fault)
             if note.fault not in _QUIET and key not in self._warned:
                 self._warned.add(key)
-                warnings.warn(note.sentence, stacklevel=4)
+                warnings.warn(note.sentence, stacklevel=5)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
-from bandit.domain import InPlacePolicy
+import numpy as np
+
+from bandit.domain import InPlacePolicy, Outcomes
 from bandit.errors import StoreError
 from bandit.learning.policy_state import PolicyState, StateHistory
 from bandit.learning.reports import LearnReport
-from bandit.store import DueColumns, DueCriterion, Lease, Store, is_outage
+from bandit.store import DueColumns, DueCriterion, Lease, OneDue, Store, is_outage
 
 if TYPE_CHECKING:
     from bandit.catalogue import Catalogue
@@ -52,7 +54,9 @@ class SmallSteps:
     """Learns a policy's small steps in place; the caller holds the lock that decisions take.
 
     All is read and written in one transaction, which fails if another process writes meanwhile. The step and the state
-    change together: rows are written first, then the policy learns, and the commit comes last.
+    change together: rows are written first, then the policy learns, and the commit comes last. It does not wait for
+    the disk: a power cut may take steps from the end of the log, together with nothing but what came after them, and
+    their outcomes are then due as before. A decision waits, so a step that decided is on the disk before its decision.
     All but a few steps of an engine that learns after every visit are small, and cost about what a decision costs; the
     others, among them those that write a snapshot, are left to the learner, which makes them on a copy.
     """
@@ -94,7 +98,7 @@ class SmallSteps:
                     return None
                 if not len(due):
                     return SmallStep(LearnReport(0, 0, 0, state.step), state)
-                kept, outcomes = self._history.training.of(due)
+                kept, outcomes = self._outcomes(due)
                 unsaved = state.unsaved + len(outcomes)
                 if snapshot_is_due(unsaved, state.size, small=True) or not policy.is_quick(outcomes):
                     return None
@@ -110,11 +114,20 @@ class SmallSteps:
             if isinstance(fault, StoreError) and is_outage(fault):
                 return None  # another process writes; the learner waits for it, and decisions do not
             raise
-        after = replace(state, step=state.step + 1, unsaved=unsaved)
-        n, n_updates = len(outcomes), int(outcomes.is_update.sum())
+        after = PolicyState(policy, state.step + 1, state.size, unsaved)
+        n, n_updates = len(outcomes), int(np.count_nonzero(outcomes.is_update))
         return SmallStep(LearnReport(n, n_updates, len(due) - n, after.step, n_uncounted=uncounted), after)
 
-    def _uncounted(self, step: int, due: DueColumns) -> int:
+    def _outcomes(self, due: DueColumns | OneDue) -> tuple[DueColumns | OneDue, Outcomes]:
+        """Return the rows whose offers the catalogue has, and their outcomes."""
+        if isinstance(due, OneDue):
+            outcomes = self._history.training.of_one(due)
+            if outcomes is not None:
+                return due, outcomes
+            due = due.columns()
+        return self._history.training.of(due)
+
+    def _uncounted(self, step: int, due: DueColumns | OneDue) -> int:
         """Return how many of the outcomes that are learned after a step have an event that does not count."""
         if due.all_count:
             return 0

@@ -7,7 +7,7 @@ import numpy as np
 from bandit.catalogue import Catalogue
 from bandit.catalogue.offer_grid import MAX_DENSE_OFFERS
 from bandit.domain import Outcomes, Previous
-from bandit.store import CatalogueTranslation, DueColumns, Store
+from bandit.store import CatalogueTranslation, DueColumns, OneDue, Store
 from bandit.store.tables.learned_stages import stage_columns
 
 
@@ -39,3 +39,22 @@ class TrainingOutcomes:
             stage_columns(kept.previous_stage, len(objective.stages)) if objective.stages else batch.stages,
         )
         return kept, Outcomes(batch, previous, kept.weight)
+
+    def of_one(self, due: OneDue) -> Outcomes | None:
+        """Return what `of` does for one outcome; None where the catalogue does not have its offer."""
+        translation = self._translation
+        catalogue = translation.catalogue
+        batch = translation.one(due, masks=catalogue.n_offers <= MAX_DENSE_OFFERS)
+        if batch is None:
+            return None
+        before = due.previous_converted, due.previous_revenue, due.previous_value
+        reward = translation.reward_of_one(batch.offer.item(), *before)
+        previous = Previous(
+            np.array([due.is_update]),
+            np.array([due.previous_converted]),
+            np.array([due.previous_revenue]),
+            np.array([reward]),
+            np.array([due.previous_weight]),
+            batch.stages,
+        )
+        return Outcomes(batch, previous, np.array([due.weight]))

@@ -5,6 +5,7 @@ from bandit.store.database_file import file_size, wal_path
 from bandit.store.decision_batches import whole_batches
 from bandit.store.learning.due_outcomes import DueCriterion
 from bandit.store.learning.ledger import state_hash
+from bandit.store.learning.one_outcome import OneDue
 from bandit.store.learning.records import DueColumns, PolicyStep, Snapshot
 from bandit.store.log import StoreLog
 from bandit.store.maintenance.activity import GroupSizes, LearningLag
@@ -63,6 +64,7 @@ __all__ = [
     "LearningLag",
     "Lease",
     "OfferMap",
+    "OneDue",
     "PolicyRow",
     "PolicyStep",
     "RepeatRow",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +10,7 @@ import msgspec
 import numpy as np
 
 from bandit.catalogue.context_batch import parse_stored_one
+from bandit.catalogue.offer_grid import MAX_DENSE_OFFERS
 from bandit.domain import BoolArray, Contexts, FloatArray, IntArray, LoggedBatch, ObjectArray
 from bandit.errors import ContextError, OfferError, StoreError
 from bandit.store.records import object_array
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from bandit.catalogue import Catalogue
     from bandit.catalogue.facts import Fact
     from bandit.catalogue.objective import Objective
+    from bandit.store.learning.one_outcome import OneDue
     from bandit.store.records import DecisionColumns
     from bandit.store.store import Store
 
@@ -43,6 +46,7 @@ class ContextDecoder:
         self._catalogue = catalogue
         self._exact = exact
         self._facts = tuple(catalogue.facts.items())
+        self._categorical = tuple(each for each in self._facts if each[1].kind == "categorical")
         # Decoding into a struct with one field a fact builds no dictionaries and skips undeclared facts.
         fields = {f"f{place}": name for place, name in enumerate(catalogue.facts)}
         self._earlier = {
@@ -54,6 +58,7 @@ class ContextDecoder:
             fields |= {f"f{place}_{number}": alias for number, alias in enumerate(fact.aliases)}
         row = msgspec.defstruct("Row", [(name, Any, None) for name in fields], rename=fields, gc=False)
         self._decoder = msgspec.json.Decoder(list[row])  # type: ignore[valid-type]
+        self._one_decoder = msgspec.json.Decoder(row)
 
     def read(self, texts: ObjectArray, customers: ObjectArray) -> Contexts:
         """Return n contexts; a value that does not fit the declared type, which may have changed since, is missing."""
@@ -79,6 +84,30 @@ class ContextDecoder:
             valid = {name: _only_valid(fact, columns[name]) for name, fact in self._facts}
             return self._catalogue.contexts(valid, customers, exact=self._exact)
 
+    def reads_as(self, contexts: Contexts) -> bool:
+        """Say whether reading the stored text of a context, a batch of one, gives the same arrays.
+
+        Numbers and booleans are stored as they are; a categorical value may be compared in another form when it is new.
+        """
+        return self._exact and all(
+            fact.stored_code(contexts.text[name].item()) == contexts.columns[name].item()
+            for name, fact in self._categorical
+        )
+
+    def read_one(self, text: str, customer: str) -> Contexts:
+        """Return what `read` returns for one context."""
+        customers = object_array([customer])
+        if self._exact and self._facts and not self._earlier:
+            try:
+                row = self._one_decoder.decode(text)
+            except (msgspec.MsgspecError, TypeError):
+                pass  # `read` says what is wrong
+            else:
+                one = parse_stored_one(self._catalogue.facts, msgspec.structs.astuple(row), customers)
+                if one is not None:
+                    return one
+        return self.read(object_array([text]), customers)
+
     def _values(self, rows: Sequence[object], field: str) -> list[object]:
         """Return a fact's value in each row, by its name or, where that is not there, by an earlier name of it."""
         values = list(map(attrgetter(field), rows))
@@ -97,6 +126,35 @@ class OfferMap:
         self._store = store
         self._catalogue = catalogue
         self._maps: dict[int, IntArray] = {}
+        self._same: dict[int, bool] = {}
+
+    def offer(self, catalogue_id: int, offer: int) -> int:
+        """Return one offer in the numbers of the catalogue, -1 for one that it does not have."""
+        table = self._map(catalogue_id)
+        if not 0 <= offer < len(table):
+            raise self._unknown_offer(catalogue_id)
+        return table.item(offer)
+
+    def mask(self, catalogue_id: int, set_id: int) -> BoolArray:
+        """Return the (1, N) mask of one decision over the catalogue's offers."""
+        if self.is_same(catalogue_id):
+            return self._store.eligible_sets.mask(set_id)[None]
+        return self.masks(np.array([catalogue_id]), np.array([set_id]))
+
+    def is_same(self, catalogue_id: int) -> bool:
+        """Say whether a stored version is the catalogue."""
+        same = self._same.get(catalogue_id)
+        if same is None:
+            same = self._same[catalogue_id] = (
+                self._store.catalogues.get(catalogue_id).version == self._catalogue.version
+            )
+        return same
+
+    def _unknown_offer(self, catalogue_id: int) -> StoreError:
+        return StoreError(
+            f"{self._store.path}: a decision has an offer that catalogue {catalogue_id} does not have; "
+            "`offer-bandit verify` says which, restore the file from a backup"
+        )
 
     def offers(self, catalogue_ids: IntArray, offers: IntArray) -> IntArray:
         """Return the (n,) offers in the numbers of the catalogue, -1 for those that it does not have."""
@@ -105,10 +163,7 @@ class OfferMap:
             rows = catalogue_ids == number
             table = self._map(number)
             if offers[rows].max() >= len(table) or offers[rows].min() < 0:
-                raise StoreError(
-                    f"{self._store.path}: a decision has an offer that catalogue {number} does not have; "
-                    "`offer-bandit verify` says which, restore the file from a backup"
-                )
+                raise self._unknown_offer(number)
             mapped[rows] = table[offers[rows]]
         return mapped
 
@@ -118,7 +173,7 @@ class OfferMap:
             distinct, first, back = set_ids, np.zeros(1, dtype=np.int64), np.zeros(1, dtype=np.int64)
         else:
             distinct, first, back = np.unique(set_ids, return_index=True, return_inverse=True)
-        if len(distinct) == 1 and self._store.catalogues.get(int(catalogue_ids[0])).version == self._catalogue.version:
+        if len(distinct) == 1 and self.is_same(int(catalogue_ids[0])):
             mask = self._store.eligible_sets.mask(int(distinct[0]))
             return np.broadcast_to(mask, (len(set_ids), len(mask)))
         table = np.zeros((len(distinct), self._catalogue.n_offers), dtype=np.bool_)
@@ -189,6 +244,47 @@ class CatalogueTranslation:
             stages=self.stages(kept, None if stage is None else stage[rows]),
         )
 
+    def one(self, due: OneDue, *, masks: bool = True) -> LoggedBatch | None:
+        """Return what `decisions` returns for one decision; None where the catalogue does not have its offer.
+
+        For an objective without stages.
+        """
+        _, _, time, customer, catalogue_id, policy_id, _, context, set_id, offer, propensity, *_ = due.decision
+        mapped = self.offer_map.offer(catalogue_id, offer)
+        if mapped < 0:
+            return None
+        known = policy_id not in self._placeholders(policy_id)
+        weight = np.array([due.stands_for], dtype=np.float64)
+        return LoggedBatch(
+            contexts=self._context(catalogue_id, context, customer),
+            offer=np.array([mapped], dtype=np.int64),
+            eligible=self.offer_map.mask(catalogue_id, set_id) if masks else _no_masks(1),
+            propensity=np.array([propensity if known else math.nan], dtype=np.float64),
+            converted=np.array([due.converted]),
+            revenue=np.array([due.revenue]),
+            reward=np.array([self.reward_of_one(mapped, due.converted, due.revenue, due.value)]),
+            time=np.array([time], dtype=np.int64),
+            weight=weight[:0] if due.stands_for == 1.0 else weight,
+            stages=_no_masks(0),
+        )
+
+    def _context(self, catalogue_id: int, text: str, customer: str) -> Contexts:
+        """Return one stored context: as it was decided on, where that is known and decoding gives the same."""
+        if self.offer_map.is_same(catalogue_id):
+            known = self._store.recent_contexts.get(catalogue_id, text, customer)
+            if known is not None and self.contexts.reads_as(known):
+                return known
+        return self.contexts.read_one(text, customer)
+
+    def reward_of_one(self, offer: int, converted: bool, revenue: float, value: float) -> float:
+        """Return the reward of one outcome of an offer of the catalogue."""
+        catalogue = self.catalogue
+        if catalogue.n_offers > MAX_DENSE_OFFERS:
+            money, place = catalogue.money_of(np.array([offer])), 0
+        else:
+            money, place = catalogue.money, offer
+        return self.objective.reward_of_one(money, place, converted, revenue, value)
+
     def stages(self, columns: DecisionColumns, stage: IntArray | None = None) -> BoolArray:
         """Return the stages that some decisions have reached, (n, S), empty where the objective has none."""
         n_stages = len(self.objective.stages)
@@ -199,12 +295,16 @@ class CatalogueTranslation:
 
     def propensity(self, columns: DecisionColumns) -> FloatArray:
         """Return the propensities of some decisions, NaN where they are not known."""
-        newest = int(columns.policy_id.max(initial=-1))
+        unknown = self._placeholders(int(columns.policy_id.max(initial=-1)))
+        if not unknown:
+            return columns.propensity
+        return np.where(np.isin(columns.policy_id, unknown), np.nan, columns.propensity)
+
+    def _placeholders(self, newest: int) -> tuple[int, ...]:
+        """Return the placeholders of unknown policies, up to a number of a policy at least."""
         if newest > self._newest_policy:  # new policies, perhaps placeholders: there was an import since the last call
             self._newest_policy, self._unknown_policies = newest, self._store.catalogues.unknown_policies()
-        if not self._unknown_policies:
-            return columns.propensity
-        return np.where(np.isin(columns.policy_id, self._unknown_policies), np.nan, columns.propensity)
+        return self._unknown_policies
 
 
 def stored_weights(weight: FloatArray) -> FloatArray:

@@ -39,6 +39,7 @@ class Connection:
         self.lock = threading.RLock()
         self._cache_clearers: list[Callable[[], None]] = []
         self._depth = 0
+        self._waits_for_disk = True
         self._open: sqlite3.Connection | None = None
         self._kept_by_parent: sqlite3.Connection | None = None
         self._closed = False
@@ -166,6 +167,8 @@ class Connection:
 
         That statement fails at once, with the StoreError of a lock, where another connection writes or has written
         since the first reading: SQLite does not wait for a lock with a state to keep. Not inside another transaction.
+        Its commit does not wait for the disk: what a power cut takes from the end of the log must be such that it is
+        done again. It is on the disk with the next commit of a `transaction`, of any process.
         """
         return _Upgradable(self)
 
@@ -218,6 +221,17 @@ class Connection:
             raise_store_error(self.path, fault)
             raise
 
+    def wait_for_disk(self, waits: bool) -> None:
+        """Let the commits from now on wait for the disk, with durability "full", or not; outside a transaction.
+
+        SQLite writes all commits to one log, in order, and a commit that waits has everything before it on the disk.
+        """
+        if waits is self._waits_for_disk or self.durability != "full":
+            return
+        self._waits_for_disk = False  # unless the statement is known to have been executed
+        self.raw.execute("PRAGMA synchronous = FULL" if waits else "PRAGMA synchronous = NORMAL")
+        self._waits_for_disk = waits
+
     def _begin_immediate(self) -> None:
         """Take SQLite's write lock, waiting for it up to the lock timeout.
 
@@ -225,6 +239,7 @@ class Connection:
         for seconds while others come and go. Here the pauses are about as long as a transaction takes.
         """
         raw = self.raw
+        self.wait_for_disk(True)
         raw.execute("PRAGMA busy_timeout = 0")
         try:
             deadline, pause = 0.0, _FIRST_PAUSE
@@ -298,6 +313,7 @@ class _Upgradable(_Transaction):
         connection = self._connection
         connection.lock.acquire()
         try:
+            connection.wait_for_disk(False)
             connection.begin_reading()
             self._changes = connection.raw.total_changes
         except BaseException as fault:

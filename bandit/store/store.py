@@ -15,6 +15,7 @@ from bandit.store.maintenance.check import check
 from bandit.store.maintenance.copy import BackupReport
 from bandit.store.maintenance.deletion import Deletion
 from bandit.store.maintenance.journal import JournalEntry, runs
+from bandit.store.recent_contexts import RecentContexts
 from bandit.store.spool.recovery import FoldReport, SpoolRecovery
 from bandit.store.spool.writer import SpooledWriter
 from bandit.store.tables.carried_policies import CarriedPolicies
@@ -70,6 +71,7 @@ class Store:
         self.monitored = MonitoredDecisions(connection)
         self.event_use = EventUseReader(connection)
         self.deletion = Deletion(connection)
+        self.recent_contexts = RecentContexts(connection)
 
     @staticmethod
     def open(
@@ -166,7 +168,8 @@ class Store:
     def upgradable(self) -> AbstractContextManager[None]:
         """Read from one state of the database and then write, all or nothing, if nobody else has written meanwhile.
 
-        StoreError at once if another has, or is writing. Not inside another transaction.
+        StoreError at once if another has, or is writing. Not inside another transaction. The commit does not wait for
+        the disk, so it is for what is done again where a power cut takes it from the end of the log, as learning is.
         """
         return self._connection.upgradable()
 

@@ -1,6 +1,7 @@
 """Small steps are learned in place: whole or not at all, and no decision sees half of one."""
 
 import contextlib
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -23,7 +24,16 @@ from tests.engine.conftest import KEY, ROOT, context
 @pytest.fixture
 def engine(open_engine):
     """An engine that learned five visits; the next is a small step, as the scales are fitted to 4 outcomes and to 8."""
-    engine = open_engine(sync=None)
+    return after_five_visits(open_engine(sync=None))
+
+
+@pytest.fixture
+def durable(open_engine):
+    """The same, with decisions and events that wait for the disk."""
+    return after_five_visits(open_engine(sync=None, durability="full"))
+
+
+def after_five_visits(engine):
     for number in range(5):
         visit(engine, number)
     return engine
@@ -66,6 +76,36 @@ def test_a_visit_is_learned_in_place_with_one_commit(engine):
     assert engine.learn().n == 0
     assert "COMMIT" not in seen
     assert not any(each.startswith("INSERT") for each in seen)
+
+
+def test_a_step_does_not_wait_for_the_disk_and_decisions_and_events_do(durable):
+    """What is executed, in order: the commit of the step alone comes while SQLite does not wait."""
+    seen = statements(durable.store)
+    visit(durable, 5)
+    visit(durable, 6)
+    kinds = {"PRAGMA synchronous = NORMAL": "n", "PRAGMA synchronous = FULL": "F", "COMMIT": "c"}
+    assert "".join(kinds.get(each, "") for each in seen) == "Fccnc" * 2
+
+
+def test_a_step_that_a_power_cut_takes_is_learned_again(durable, path, tmp_path, clock):
+    """The database as it is on the disk if nothing that did not wait has reached it: the log's end is cut off."""
+    log, cut = path.with_name(path.name + "-wal"), tmp_path / "after"
+    decided = visit(durable, 5, learn=False)
+    on_disk, before = log.stat().st_size, durable.step
+    assert durable.learn().n == 1
+    state = durable.learner.policy.dumps()
+    cut.mkdir()
+    shutil.copy(path, cut / path.name)
+    (cut / log.name).write_bytes(log.read_bytes()[:on_disk])
+    assert on_disk < log.stat().st_size
+    policy = bandit.ThompsonSampling(durable.catalogue)
+    with bandit.Engine.open(cut / path.name, durable.catalogue, policy, seed=7, customer_key=KEY, clock=clock) as after:
+        assert after.step == before
+        assert decided.decision_id in after.store.decisions.page("purchase", 10**12).decision_id
+        assert (after.learn().n, after.learn().n, after.step) == (1, 0, before + 1)
+        assert after.learner.policy.dumps() == state
+        assert after.verify().problems == ()
+        assert after.rebuild().same
 
 
 def test_what_visits_taught_is_what_the_log_says_to_the_last_byte(engine, open_engine):

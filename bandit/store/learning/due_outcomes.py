@@ -20,7 +20,7 @@ from bandit.store.learning.due_scan import (
     load_scan_state,
     save_scan_state,
 )
-from bandit.store.learning.one_outcome import one_due
+from bandit.store.learning.one_outcome import OneDue, one_due
 from bandit.store.learning.records import DueColumns, DueScan, Watermark
 from bandit.store.records import Activation, object_array
 from bandit.store.tables.learned_stages import last_learned_stages, stages_reached
@@ -135,7 +135,7 @@ class DueOutcomes:
 
     def few(
         self, policy_id: int, criterion: DueCriterion, now: int, limit: int, at_step: int | None = None
-    ) -> DueColumns | None:
+    ) -> DueColumns | OneDue | None:
         """Return all due outcomes of a policy, or None where it takes longer than a decision does to find them.
 
         None, too, where the policy's newest step is not `at_step`. It takes longer where `limit` or more decisions or
@@ -153,22 +153,25 @@ class DueOutcomes:
                 levels = self.delays.known_levels(*key, now)
             if levels is None:
                 return None
-            scan = self._start_scan(policy_id, text, state, Watermark(*last, now - criterion.window - 1, levels))
-            if scan.resumed or scan.start == INITIAL_WATERMARK or scan.n_new >= limit:
+            begun = self._start_scan(policy_id, text, state, Watermark(*last, now - criterion.window - 1, levels))
+            if begun.resumed or begun.start == INITIAL_WATERMARK or begun.n_new >= limit:
                 return None
-            seqs = few_candidates(raw, scan, limit)
+            seqs = few_candidates(raw, begun, limit)
             if len(seqs) >= limit:
                 return None
-            scan = replace(scan, complete=True)
-            due: DueColumns | None = None
+            scan = DueScan(text, begun.start, begun.target, 0, complete=True, stored=begun.stored)
+            due: DueColumns | OneDue | None = None
             if len(seqs) == 1 and criterion.activation is None and not criterion.stages:
-                due = one_due(raw, self._connection.path, policy_id, int(seqs[0]), criterion, now, levels)
-            elif len(seqs):
-                due = self._due_among(raw, policy_id, seqs, criterion, now, levels, limit)
+                due = one_due(raw, self._connection.path, policy_id, seqs[0], criterion, now, scan)
+                if due is not None:
+                    return due
+            elif seqs:
+                every = np.array(seqs, dtype=np.int64)
+                due = replace(self._due_among(raw, policy_id, every, criterion, now, levels, limit), scan=scan)
             if due is None or not len(due):
                 self._ahead[policy_id] = ((text, state), scan.target)
-                return replace(self._none(criterion) if due is None else due, scan=scan)
-        return replace(due, scan=scan)
+                return replace(self._none(criterion), scan=scan)
+        return due
 
     def learned(self, raw: sqlite3.Connection, policy_id: int, scan: DueScan, *, in_memory: bool) -> None:
         """Note, in the transaction that writes a step, how far its scan has come: in memory only where it is little.

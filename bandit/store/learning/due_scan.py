@@ -22,6 +22,7 @@ what was last learned of it.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -48,7 +49,6 @@ ScanState = tuple[Watermark, Watermark, int | None]
 """The watermark, the target of an unfinished scan and its position; None without an unfinished scan."""
 
 # A unary plus keeps SQLite from using an index for that term: each part is a range of its own.
-_TIMES = "SELECT seq FROM decisions WHERE time > :time{0} AND time <= :to_time{0} AND +seq <= :to_seq"
 _REACHED = """
 SELECT seq FROM decisions WHERE time > :time{0} AND time <= :to_time{0} AND +seq > :position AND +seq <= :to_seq
 UNION
@@ -61,13 +61,20 @@ SELECT seq FROM decisions WHERE seq > MAX(:seq, :position) AND seq <= :to_seq AN
 ORDER BY seq LIMIT :limit
 """  # noqa: S608 - put together once, of constants
 
-# The same, with at most so many rows of each part: no part is read to its end only to learn that it is long.
+# The same, unsorted and with repetitions, and at most so many rows of each part: no part is read to its end only to
+# learn that it is long. Parameters: event, seq, to_seq, to_first, limit,
+# then the bounds of each range of times.
+_TIMES = """
+SELECT * FROM (SELECT seq FROM decisions WHERE time > ?{} AND time <= ?{} AND +seq <= ?3 LIMIT ?5)
+UNION ALL
+"""
+_FIRST_TIME = 6
 _FEW = f"""
-SELECT seq FROM events NOT INDEXED WHERE id > :event AND +seq <= :to_seq
-UNION
-{"".join(f"SELECT * FROM ({_TIMES.format(place)} LIMIT :limit) UNION " for place in range(len(LEVELS) + 1))}
-SELECT seq FROM decisions WHERE seq > :seq AND seq <= :to_seq AND +time <= :to_first
-ORDER BY seq LIMIT :limit
+SELECT seq FROM events NOT INDEXED WHERE id > ?1 AND +seq <= ?3
+UNION ALL
+{"".join(_TIMES.format(place, place + 1) for place in range(_FIRST_TIME, _FIRST_TIME + 2 * len(LEVELS) + 1, 2))}
+SELECT seq FROM decisions WHERE seq > ?2 AND seq <= ?3 AND +time <= ?4
+LIMIT 2 * ?5
 """  # noqa: S608 - put together once, of constants
 
 _WALK = "SELECT seq FROM decisions WHERE seq > :position AND seq <= :to_seq ORDER BY seq LIMIT :limit"
@@ -85,10 +92,15 @@ def candidates(raw: sqlite3.Connection, scan: DueScan, limit: int, *, walks: boo
     return np.array(rows, dtype=np.int64).reshape(-1)
 
 
-def few_candidates(raw: sqlite3.Connection, scan: DueScan, limit: int) -> IntArray:
-    """Return the numbers of all decisions that may be due, or the first `limit` of them; for a scan at its start."""
-    rows = raw.execute(_FEW, _bounds(scan) | {"limit": limit}).fetchall()
-    return np.array(rows, dtype=np.int64).reshape(-1)
+def few_candidates(raw: sqlite3.Connection, scan: DueScan, limit: int) -> list[int]:
+    """Return the numbers of all decisions that may be due, or at least `limit` of them; for a scan at its start."""
+    start, target = scan.start, scan.target
+    to_first = max(target.time, *target.levels)
+    values = [start.event, start.seq, target.seq, to_first, limit, start.time, target.time]
+    for bounds in zip(start.levels, target.levels, strict=True):
+        values += bounds
+    rows = raw.execute(_FEW, values).fetchall()
+    return [rows[0][0]] if len(rows) == 1 else sorted({row[0] for row in rows})
 
 
 def _bounds(scan: DueScan) -> dict[str, int]:
@@ -142,6 +154,7 @@ def save_scan_state(raw: sqlite3.Connection, policy_id: int, scan: DueScan) -> N
     )
 
 
+@lru_cache(maxsize=64)
 def _watermark(event: int, seq: int, time: int, levels: str | None) -> Watermark:
     """Return a stored watermark; without `levels`, nothing younger than `time` had been looked at."""
     if levels is None:

@@ -13,6 +13,7 @@ import numpy as np
 from bandit.domain import BoolArray, FloatArray
 from bandit.errors import StoreError
 from bandit.store.learning.due_outcomes import DueCriterion, DueOutcomes
+from bandit.store.learning.one_outcome import OneDue
 from bandit.store.learning.records import DueColumns, PolicyStep, Snapshot
 from bandit.store.tables.learned_stages import stages_as_learned, take_over_stages, write_stages
 
@@ -66,10 +67,10 @@ class Ledger:
 
     def few_due(
         self, policy_id: int, criterion: DueCriterion, now: int, limit: int, at_step: int | None = None
-    ) -> DueColumns | None:
+    ) -> DueColumns | OneDue | None:
         """Return what `due` returns if it is less than `limit` and found at once, else None.
 
-        None, too, where the policy's newest step is not `at_step`.
+        A single outcome is returned as plain values. None, too, where the policy's newest step is not `at_step`.
         """
         return self._due.few(policy_id, criterion, now, limit, at_step)
 
@@ -117,7 +118,7 @@ class Ledger:
                 self._replace_snapshot(policy_id, step, snapshot)
 
     def append_step(
-        self, policy_id: int, step: int, rows: DueColumns | None, digest: str = "", *, small: bool = False
+        self, policy_id: int, step: int, rows: DueColumns | OneDue | None, digest: str = "", *, small: bool = False
     ) -> None:
         """Write what the next step learned, inside the caller's transaction; its state follows from the steps.
 
@@ -125,11 +126,15 @@ class Ledger:
         """
         raw = self._connection.raw
         raw.execute(_INSERT_STEP, (policy_id, step, 0 if rows is None else len(rows), digest, time.time_ns() // 1_000))
-        if rows is not None:
+        if rows is None:
+            return
+        if isinstance(rows, OneDue):
+            raw.execute(_INSERT, rows.learned_row(policy_id, step))
+        else:
             raw.executemany(_INSERT, _learned_rows(policy_id, step, rows))
             write_stages(raw, policy_id, step, rows)
-            if rows.scan is not None:
-                self._due.learned(raw, policy_id, rows.scan, in_memory=small)
+        if rows.scan is not None:
+            self._due.learned(raw, policy_id, rows.scan, in_memory=small)
 
     def record_first_step(self, policy_id: int, parts: Iterable[DueColumns], digest: str, snapshot: bytes) -> None:
         """Store the state that a policy begins with, and what that state has learned already, in one transaction."""

@@ -102,7 +102,7 @@ class Customers:
             raw = self._connection.raw
             row = raw.execute("SELECT id FROM customers WHERE key = ?", (key,)).fetchone()
             if row is None:
-                row = raw.execute("INSERT INTO customers (key) VALUES (?) RETURNING id", (key,)).fetchone()
+                row = (raw.execute("INSERT INTO customers (key) VALUES (?)", (key,)).lastrowid,)
             number = int(row[0])
             self._numbers.put(key, number)
         return number
