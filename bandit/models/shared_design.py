@@ -62,7 +62,15 @@ class SharedDesign:
         self.pairs = pairs
         self.n_context = n_context
         self.targets: IntArray = np.zeros(0, dtype=np.int64) if targets is None else targets
-        self._target_rows = np.eye(self.columns.shape[1])[self.targets]
+        self.n_columns = int(self.columns.shape[1])
+        """The number of columns of an offer, 1 + K."""
+        self.first_pair = self.n_columns * n_context
+        """The place of the first weight of a pair, after the products of option and context columns."""
+        self.first_cross = self.first_pair + int(pairs.shape[1])
+        """The place of the first weight of a cross, after those of the pairs."""
+        self.size = self.first_cross + len(self.targets)
+        """The number of weights, D."""
+        self._target_rows = np.eye(self.n_columns)[self.targets]
         self._target_rows32 = self._target_rows.astype(np.float32)
 
     @cached_property
@@ -73,21 +81,6 @@ class SharedDesign:
     @cached_property
     def _negative(self) -> Float32Array:
         return -self.table
-
-    @property
-    def size(self) -> int:
-        """The number of weights, D."""
-        return self.first_cross + len(self.targets)
-
-    @property
-    def first_pair(self) -> int:
-        """The place of the first weight of a pair, after the products of option and context columns."""
-        return int(self.columns.shape[1] * self.n_context)
-
-    @property
-    def first_cross(self) -> int:
-        """The place of the first weight of a cross, after those of the pairs."""
-        return self.first_pair + int(self.pairs.shape[1])
 
     def pair_weights(self, weights: FloatArray) -> FloatArray:
         """Return the (..., P) weights of the pairs among (..., D)."""
@@ -105,7 +98,7 @@ class SharedDesign:
 
     def blocks(self, context_block: IntArray) -> IntArray:
         """Return the (D,) block of each weight: that of its context column (d,); pairs and crosses are in 0."""
-        products = np.tile(context_block, self.columns.shape[1])
+        products = np.tile(context_block, self.n_columns)
         return np.concatenate([products, np.zeros(self.size - len(products), dtype=np.int64)])
 
     def rows(self, contexts: FloatArray, offer: IntArray) -> FloatArray:
@@ -117,15 +110,25 @@ class SharedDesign:
         crosses = contexts[:, self.n_context :] * columns[:, self.targets]
         return np.concatenate([products, self.pairs[offer], crosses], axis=1)
 
+    def row(self, context: FloatArray, offer: int) -> FloatArray:
+        """Return the (D,) row of one offer: that of `rows`, for a context (d + C,)."""
+        columns, d = self.columns[offer : offer + 1], self.n_context
+        found = np.empty(self.size)
+        np.multiply(columns.T, context[:d], out=found[: self.first_pair].reshape(-1, d))
+        found[self.first_pair : self.first_cross] = self.pairs[offer]
+        if self.size > self.first_cross:
+            np.multiply(context[d:], columns[0, self.targets], out=found[self.first_cross :])
+        return found
+
     def places_after_growth(self, kept: IntArray, n_context: int) -> IntArray:
         """Return each weight's place once there are `n_context` context columns, the present ones at places `kept`."""
-        n_columns, n_others = self.columns.shape[1], self.pairs.shape[1] + len(self.targets)
+        n_columns, n_others = self.n_columns, self.pairs.shape[1] + len(self.targets)
         products = (np.arange(n_columns)[:, None] * n_context + kept[None, :]).ravel()
         return np.concatenate([products, n_columns * n_context + np.arange(n_others)]).astype(np.int64)
 
     def effects(self, weights: FloatArray, contexts: FloatArray) -> FloatArray:
         """Return the (n, 1 + K) effects of the option columns for (n, d + C) contexts at (D,) weights."""
-        d, k = self.n_context, self.columns.shape[1]
+        d, k = self.n_context, self.n_columns
         found = contexts[:, :d] @ weights[: k * d].reshape(k, d).T
         if len(self.targets):
             found += (contexts[:, d:] * weights[self.first_cross :]) @ self._target_rows
@@ -133,7 +136,7 @@ class SharedDesign:
 
     def effects_of_draws(self, weights: FloatArray, contexts: FloatArray) -> FloatArray:
         """Return the (n, M, 1 + K) effects for (n, d + C) contexts at (M, D) weights, in double precision."""
-        d, k = self.n_context, self.columns.shape[1]
+        d, k = self.n_context, self.n_columns
         found = (contexts[:, :d] @ weights[:, : k * d].reshape(-1, d).T).reshape(len(contexts), len(weights), k)
         if len(self.targets):
             found += (contexts[:, None, d:] * weights[None, :, self.first_cross :]) @ self._target_rows
@@ -154,7 +157,7 @@ class SharedDesign:
 
     def as_draws(self, weights: FloatArray) -> WeightDraws:
         """Return (M, D) weights in the form in which draws are scored."""
-        d, k, draws = self.n_context, self.columns.shape[1], len(weights)
+        d, k, draws = self.n_context, self.n_columns, len(weights)
         effects = np.ascontiguousarray(weights[:, : k * d].reshape(draws * k, d), dtype=np.float32)
         crosses = weights[:, self.first_cross :].astype(np.float32)
         if not self.pairs.shape[1]:
@@ -163,7 +166,7 @@ class SharedDesign:
 
     def draw_effects(self, drawn: WeightDraws, contexts: FloatArray) -> Float32Array:
         """Return the (n, M, 1 + K) effects of the option columns for (n, d + C) contexts under the draws."""
-        n, d, k = len(contexts), self.n_context, self.columns.shape[1]
+        n, d, k = len(contexts), self.n_context, self.n_columns
         effects: Float32Array = (contexts[:, :d].astype(np.float32) @ drawn.effects.T).reshape(n, drawn.draws, k)
         if n == 1 and len(self.targets):
             effects[0] += drawn.crosses @ (contexts[0, d:, None].astype(np.float32) * self._target_rows32)
@@ -186,7 +189,7 @@ class SharedDesign:
         With `sign` -1, the negative scores: cheaper here than in a second pass. Draws are float32: a score is exact to
         about 1e-6, far below the deviation it was drawn with.
         """
-        n, k = len(contexts), self.columns.shape[1]
+        n, k = len(contexts), self.n_columns
         effects = self.draw_effects(drawn, contexts)
         if customer_effects is not None:
             effects += customer_effects[:, None, :]

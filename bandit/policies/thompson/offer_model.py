@@ -128,7 +128,7 @@ class OfferModel:
 
     def _reset(self, active: IntArray) -> None:
         """Start from the prior, over these context columns."""
-        self.active = active
+        self._use_columns(active)
         self.crosses = None
         groups = weight_groups(self.kind, self.encoder)
         if self.methods.crosses and self.kind != "revenue":
@@ -138,6 +138,13 @@ class OfferModel:
         self.prior = Prior(groups, self._labels(active, self.design), self._center(self.design))
         self._start_model()
         self._next_estimate = FIRST_ESTIMATE
+
+    def _use_columns(self, active: IntArray) -> None:
+        """Set the context columns in use; the others come into use where they are not 0, binned effects later."""
+        self.active = active
+        unused = np.delete(np.arange(self.encoder.n_context), active)
+        binned = self.encoder.context_group[unused] == BINNED_GROUP
+        self._unused = (unused[~binned], unused)
 
     def _start_model(self) -> None:
         """Start from the prior over the present weights."""
@@ -255,6 +262,41 @@ class OfferModel:
             if searched is not None and not searched.pause:
                 self._find_crosses(searched)
 
+    def learn_one(
+        self, contexts: FloatArray, row: FloatArray, offer: int, y: float, weight: float = 1.0, offset: float = 0.0
+    ) -> None:
+        """Learn one outcome as `learn` does: the context columns (1, d) and, of them and the offer, `row` (D,).
+
+        `weight` and `offset` are those of a response; an amount counts in full.
+        """
+        if isinstance(self.model, BayesianLogistic):
+            self.model.learn_one(row, y, weight, offset)
+        else:
+            self._learn_amount(self.model, row, offer, y)
+            y = (y - self.amount_scale.center) / self.amount_scale.scale
+        searched = self._searched_crosses
+        if searched is not None:
+            searched.sample.add_one(contexts, offer, y, weight, offset)
+        self.n_learned += 1
+        if self.n_learned >= self._next_estimate:
+            self._estimate_prior()
+            self.n_estimates += 1
+            self._next_estimate = max(int(self.n_learned * ESTIMATE_EVERY), self.n_learned + FIRST_ESTIMATE)
+        if searched is not None and not searched.pause:
+            self._find_crosses(searched)
+
+    def _learn_amount(self, model: BayesianLinear, row: FloatArray, offer: int, y: float) -> None:
+        """Learn one amount, and remember its robust weight where that is below 1."""
+        scaled = (y - self.amount_scale.center) / self.amount_scale.scale
+        remembered = self.remembered
+        if remembered is not None and not self.n_learned:  # a weight of the first ones is found among them
+            places, seen = np.array([offer]), np.array([y])
+            model.update(row[None], self._scaled(seen), None, self._tails(row[None], places, seen))
+            return
+        tail = model.learn_one(row, scaled, remembered is not None)
+        if remembered is not None and tail < 1.0:
+            remembered.add(np.array([offer]), np.array([y]), np.array([tail]))
+
     def _find_crosses(self, crosses: CrossLearning) -> bool:
         """Admit the crosses that the outcomes show; return whether there are any."""
         belief = self.model.weights
@@ -371,7 +413,7 @@ class OfferModel:
 
     def shared(self) -> Iterator[object]:
         """Yield the parts that no update changes."""
-        yield from (self.design, self._pairs, self._owner, self.methods, self.prior.groups)
+        yield from (self.design, self._pairs, self._owner, self.methods, self.prior.groups, self.active, self._unused)
 
     def decay(self, kept: float) -> None:
         """Move the belief towards the prior, keeping a share of what was learned."""
@@ -487,6 +529,10 @@ class OfferModel:
         parts = [self._rows(contexts[part], offer[part]) @ mean for part in self._slices(len(offer))]
         return np.concatenate([np.zeros(0), *parts])
 
+    def score_one(self, row: FloatArray) -> float:
+        """Return the score of one row (D,) at the belief's mean: that of `scores`."""
+        return float((row[None] @ self.model.weights.mean)[0])
+
     def score_variances(self, contexts: FloatArray, offer: IntArray) -> FloatArray:
         """Return the (n,) variances of the scores of one offer a row."""
         weights = self.model.weights
@@ -543,7 +589,7 @@ class OfferModel:
 
     def columns(self, contexts: FloatArray) -> FloatArray:
         """Return the columns that the weights act on, (n, active + C), of all context columns (n, d)."""
-        active = contexts[:, self.active]
+        active = contexts.take(self.active, axis=1)
         if self.crosses is None or not len(self.crosses.crosses):
             return active
         return np.concatenate([active, self.crosses.columns(contexts)], axis=1)
@@ -551,14 +597,20 @@ class OfferModel:
     def _rows(self, contexts: FloatArray, offer: IntArray) -> FloatArray:
         return self.design.rows(self.columns(contexts), offer)
 
+    def row(self, contexts: FloatArray, offer: int) -> FloatArray:
+        """Return the row (D,) of one offer for one context (1, d), whose columns come into use."""
+        self.activate(contexts)
+        return self.design.row(self.columns(contexts)[0], offer)
+
     def activate(self, contexts: FloatArray) -> None:
         """Add the context columns that are not 0 here; binned effects only from BINNED_EFFECTS_FROM outcomes on."""
+        unused = self._unused[self.n_learned >= BINNED_EFFECTS_FROM]
+        if not np.count_nonzero(contexts.take(unused, axis=1)):
+            return
         nonzero = (contexts != 0).any(axis=0)
         if self.n_learned < BINNED_EFFECTS_FROM:
             nonzero &= self.encoder.context_group != BINNED_GROUP
         nonzero[self.active] = True
-        if np.count_nonzero(nonzero) == len(self.active):
-            return
         wanted = np.flatnonzero(nonzero).astype(np.int64)
         grown = self._design(len(wanted))
         places = self.design.places_after_growth(np.searchsorted(wanted, self.active), len(wanted))
@@ -570,7 +622,8 @@ class OfferModel:
         weights.grow(places, self.prior.center, self.prior.variance, blocks)
         if self.model.rates is not None:
             self.model.rates.grow(places, self.prior.center, self.prior.variance)
-        self.active, self.design = wanted, grown
+        self._use_columns(wanted)
+        self.design = grown
 
     # -- state -----------------------------------------------------------------------------------------------------
 

@@ -71,7 +71,7 @@ class OutcomeSample:
     def add(self, contexts: FloatArray, offer: IntArray, y: FloatArray, weight: FloatArray, offset: FloatArray) -> None:
         """Add n outcomes: contexts (n, d), offers, responses or amounts, weights and offsets (n,) each."""
         if len(y) == 1:
-            self._add_one(contexts, int(offer[0]), float(y[0]), float(weight[0]), float(offset[0]))
+            self.add_one(contexts, int(offer[0]), float(y[0]), float(weight[0]), float(offset[0]))
             return
         n = len(y)
         numbers = np.arange(self._number, self._number + n, dtype=np.uint64)
@@ -89,7 +89,8 @@ class OutcomeSample:
             part = kept[start : start + self.size]
             self._append(contexts[part], values[part])
 
-    def _add_one(self, context: FloatArray, offer: int, y: float, weight: float, offset: float) -> None:
+    def add_one(self, contexts: FloatArray, offer: int, y: float, weight: float, offset: float) -> None:
+        """Add one outcome, of the context columns (1, d), as `add` does."""
         number = self._number
         self._number += 1
         importance = 1.0
@@ -100,7 +101,7 @@ class OutcomeSample:
         priority = importance / _uniform(number)
         if priority <= self._threshold:
             return
-        self._append(context, np.array([[offer, y, offset, weight, importance, priority, number]]))
+        self._append(contexts, np.array([[offer, y, offset, weight, importance, priority, number]]))
 
     def _append(self, contexts: FloatArray, values: FloatArray) -> None:
         end = self._n + len(values)

@@ -218,9 +218,7 @@ class RewardBelief:
 
     def shared(self) -> Iterator[object]:
         """Yield the parts that no update changes, so that a copy may share them."""
-        encoder = self.encoder
-        yield from (self.catalogue, self.methods, self.constraints, encoder.offers)
-        yield from (encoder.context_names, encoder.context_groups, encoder.binned_effects, *encoder.scales.values())
+        yield from (self.catalogue, self.methods, self.constraints, *self.encoder.shared())
         for model in self.models().values():
             yield from model.shared()
 
@@ -240,6 +238,9 @@ class RewardBelief:
         An outcome of a decision that stands for s is learned as s outcomes.
         """
         matrix = self._matrix(outcomes.contexts)
+        if len(outcomes) == 1 and self._is_plain(outcomes):
+            self._learn_one(matrix, outcomes)
+            return
         y, previous_y = self._responses(outcomes)
         weight, previous_weight = outcomes.weights, outcomes.previous.weights
         more = weight > previous_weight if not self._raw_reward else previous_weight == 0.0
@@ -250,6 +251,35 @@ class RewardBelief:
         if self.funnel is not None:
             self.funnel.learn(matrix, outcomes)
         self._learn_amount(matrix, outcomes)
+
+    def _is_plain(self, outcomes: Outcomes) -> bool:
+        """Whether one outcome is a new one of a decision that stands for itself: the most frequent case."""
+        is_new = not outcomes.previous.is_update[0] and not len(outcomes.batch.weight)
+        return is_new and not isinstance(self.customer_effects, JointCustomerEffects)
+
+    def _learn_one(self, matrix: FloatArray, outcomes: Outcomes) -> None:
+        """Learn one new outcome, with the results of `learn`, in numbers: a visit waits for it."""
+        batch, effects, main = outcomes.batch, self.customer_effects, self.main
+        offer, converted = int(batch.offer[0]), bool(batch.converted[0])
+        y, weight = float(converted), float(outcomes.weight[0]) if len(outcomes.weight) else 1.0
+        if self._raw_reward:  # learned whole as soon as anything is known of it
+            y, weight = float(batch.reward[0]), 1.0
+        if self.funnel is not None:
+            y = float(self.funnel.steps(outcomes)[0][0, 0])
+        row, offset = main.row(matrix, offer), 0.0
+        customers = outcomes.contexts.customers
+        if effects is not None and len(customers):
+            columns = main.design.columns[offer : offer + 1][0]
+            offset = effects.learn_one(customers[0], columns, main.score_one(row), y, weight)
+        n_estimates = main.n_estimates
+        main.learn_one(matrix, row, offer, y, weight, offset)
+        if effects is not None and len(customers) and main.n_estimates > n_estimates:
+            effects.estimate()
+        if self.funnel is not None:
+            self.funnel.learn(matrix, outcomes)
+        if self.amount is not None and converted and batch.revenue[0] > 0.0:
+            own = self.amount.row(matrix, offer)
+            self.amount.learn_one(matrix, own, offer, float(np.log(batch.revenue)[0]))
 
     def _responses(self, outcomes: Outcomes) -> tuple[FloatArray, FloatArray]:
         """Return the (n,) responses (or raw rewards) that `main` learns, and those that it learned before."""
