@@ -56,6 +56,9 @@ class CustomerEffects:
         prior, inverse = self._prior
         if not len(self._natural) or (len(places) == 1 and places[0] < 0):
             return np.zeros((len(places), len(prior))), np.tile(prior, (len(places), 1))
+        if len(places) == 1:
+            variance = 1.0 / (inverse + self._precision[places])
+            return variance * self._natural[places], variance
         has_history = (places >= 0)[:, None]
         variance = 1.0 / (inverse + self._precision[places] * has_history)
         return variance * self._natural[places] * has_history, variance

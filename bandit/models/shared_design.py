@@ -149,7 +149,10 @@ class SharedDesign:
         effects = self.effects(belief.mean, contexts)
         if customer_effects is not None:
             effects += customer_effects
-        return np.asarray(effects @ self.columns[:].T + self.pairs @ self.pair_weights(belief.mean))
+        scores = effects @ self.columns[:].T
+        if self.pairs.shape[1]:
+            scores += self.pairs @ self.pair_weights(belief.mean)
+        return np.asarray(scores)
 
     def draw(self, belief: WeightBelief, draws: int, width: float, rng: np.random.Generator) -> WeightDraws:
         """Return joint draws of all weights; the D x D factor is needed here and never for a decision."""
@@ -183,18 +186,22 @@ class SharedDesign:
         contexts: FloatArray,
         customer_effects: Float32Array | None = None,
         sign: Literal[1, -1] = 1,
+        out: Float32Array | None = None,
     ) -> Float32Array:
         """Return (n, M, N) scores of (n, d + C) contexts under the draws; `customer_effects` (n, 1 + K) are added.
 
         With `sign` -1, the negative scores: cheaper here than in a second pass. Draws are float32: a score is exact to
-        about 1e-6, far below the deviation it was drawn with.
+        about 1e-6, far below the deviation it was drawn with. They are in the first rows of `out` (n M or more, N),
+        where it is given.
         """
         n, k = len(contexts), self.n_columns
         effects = self.draw_effects(drawn, contexts)
         if customer_effects is not None:
             effects += customer_effects[:, None, :]
         table = self.table if sign == 1 else self._negative
-        scores = (effects.reshape(-1, k) @ table).reshape(n, drawn.draws, table.shape[1])
+        rows = effects.reshape(-1, k)
+        found = np.matmul(rows, table, out=None if out is None else out[: len(rows)])
+        scores = found.reshape(n, drawn.draws, table.shape[1])
         if self.pairs.shape[1]:
             (np.add if sign == 1 else np.subtract)(scores, drawn.pairs, out=scores)
         return np.asarray(scores)

@@ -566,9 +566,10 @@ class OfferModel:
         contexts: FloatArray,
         customer_effects: Float32Array | None = None,
         sign: Literal[1, -1] = 1,
+        out: Float32Array | None = None,
     ) -> Float32Array:
-        """Return the (n, M, N) scores, as `mean_scores`, under M draws, times `sign`."""
-        scores = self.design.draw_scores(drawn, self.columns(contexts), customer_effects, sign)
+        """Return the (n, M, N) scores, as `mean_scores`, under M draws, times `sign`; in `out`, where it is given."""
+        scores = self.design.draw_scores(drawn, self.columns(contexts), customer_effects, sign, out)
         if self.kind != "response":
             scores *= np.float32(self.amount_scale.scale)
             scores += np.float32(sign * self.amount_scale.center)

@@ -15,7 +15,6 @@ from bandit.catalogue import Catalogue
 from bandit.catalogue.offer_grid import MAX_DENSE_OFFERS
 from bandit.domain import BoolArray, Contexts, FloatArray, IntArray, Log, LoggedBatch, Outcomes, Progress
 from bandit.encoding.encoder import Encoder
-from bandit.models.arrays import Float32Array
 from bandit.models.customer_effects import CustomerEffects
 from bandit.models.joint_customers import CustomerOutcomes, JointCustomerEffects
 from bandit.models.joint_fit import learn_customers
@@ -154,50 +153,6 @@ class RewardBelief:
         for model in self.models().values():
             model.model.weights.settle()
 
-    def sample_rewards(self, drawn: WeightDraws, encoded: EncodedContexts, eligible: BoolArray) -> Float32Array:
-        """Return (n, M, N) expected rewards under M draws, or scores of the same order; -inf where not eligible."""
-        objective = self.catalogue.objective
-        effects = None if encoded.customer_effects is None else encoded.customer_effects.astype(np.float32)
-        if self.amount is None:
-            scores = self._constrained_scores(drawn, encoded, effects)
-            if not eligible.all():  # the logit has the order of P(convert): the same offer wins
-                scores += np.where(eligible, np.float32(0.0), np.float32(-np.inf))[:, None, :]
-            return scores
-        # Reward of an offer = worth / (1 + exp(-score)) - cost; only the score differs between draws. In place.
-        worth, cost = objective.worth(self.catalogue.money, self._revenue(encoded, self.amount))
-        cost = np.where(eligible, cost, np.inf).astype(np.float32)
-        if self.funnel is not None and not self.constraints:
-            scores = self._odds_against(drawn, encoded, effects, self.funnel)
-        else:
-            if self.constraints:
-                scores = -self._constrained_scores(drawn, encoded, effects)
-            else:
-                scores = self.main.draw_scores(drawn, encoded.matrix, effects, -1)
-            with np.errstate(over="ignore"):  # infinite odds against are a probability of 0
-                np.exp(scores, out=scores)
-        scores += np.float32(1.0)
-        np.divide(worth.astype(np.float32)[:, None, :], scores, out=scores)
-        scores -= cost[:, None, :]
-        return scores
-
-    def _constrained_scores(
-        self, drawn: WeightDraws, encoded: EncodedContexts, effects: Float32Array | None
-    ) -> Float32Array:
-        if self.funnel is not None:
-            odds = self._odds_against(drawn, encoded, effects, self.funnel)
-            scores = np.negative(np.log(np.maximum(odds, np.float32(1e-30))))
-        else:
-            scores = self.main.draw_scores(drawn, encoded.matrix, effects)
-        for constraint in self.constraints:
-            constraint.apply(scores)
-        return scores
-
-    def _odds_against(
-        self, drawn: WeightDraws, encoded: EncodedContexts, effects: Float32Array | None, funnel: Funnel
-    ) -> Float32Array:
-        first = self.main.draw_scores(drawn, encoded.matrix, effects, -1)
-        return funnel.odds_against(first, drawn.later, encoded.matrix)
-
     def expected_rewards(self, encoded: EncodedContexts) -> FloatArray:
         """Return the (n, N) expected reward of each offer at the beliefs' means."""
         scores = joint_logit(self.stage_scores(encoded))
@@ -205,11 +160,11 @@ class RewardBelief:
             constraint.apply(scores)
         if self._raw_reward:
             return scores
-        revenue = np.zeros(scores.shape) if self.amount is None else self._revenue(encoded, self.amount)
+        revenue = np.zeros(scores.shape) if self.amount is None else self.revenue(encoded, self.amount)
         return self.catalogue.objective.expected(self.catalogue.money, expit(scores), revenue)
 
     @staticmethod
-    def _revenue(encoded: EncodedContexts, amount: OfferModel) -> FloatArray:
+    def revenue(encoded: EncodedContexts, amount: OfferModel) -> FloatArray:
         """Return the (n, N) mean revenues, each of a lognormal: exp(mean of the log + half its variance)."""
         exponent = amount.mean_scores(encoded.matrix)
         exponent += 0.5 * amount.noise
