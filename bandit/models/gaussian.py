@@ -101,6 +101,11 @@ class Gaussian:
         return np.diag(self.covariance)
 
     @property
+    def held(self) -> int:
+        """How many covariances are held, D^2."""
+        return self.size * self.size
+
+    @property
     def parts(self) -> Sequence[IntArray]:
         """The places of all weights: one part, within which the covariance is held."""
         return [np.arange(self.size)]

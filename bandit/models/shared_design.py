@@ -12,6 +12,7 @@ from functools import cached_property
 from typing import Literal
 
 import numpy as np
+from scipy.sparse import csr_array
 
 from bandit.domain import FactoredColumns, FloatArray, IntArray
 from bandit.models.arrays import Float32Array
@@ -77,6 +78,11 @@ class SharedDesign:
     def table(self) -> Float32Array:
         """The (1 + K, N) columns, for scoring every offer."""
         return np.ascontiguousarray(self.columns[:].T, dtype=np.float32)
+
+    @cached_property
+    def _sparse_pairs(self) -> csr_array:
+        """The (N, P) pair columns: an offer has one pair of each two dimensions, and all others are 0."""
+        return csr_array(self.pairs)
 
     @cached_property
     def _negative(self) -> Float32Array:
@@ -165,7 +171,8 @@ class SharedDesign:
         crosses = weights[:, self.first_cross :].astype(np.float32)
         if not self.pairs.shape[1]:
             return WeightDraws(effects, np.zeros((draws, 0), dtype=np.float32), crosses)
-        return WeightDraws(effects, (self.pair_weights(weights) @ self.pairs.T).astype(np.float32), crosses)
+        pairs = self._sparse_pairs @ np.ascontiguousarray(self.pair_weights(weights).T)
+        return WeightDraws(effects, np.ascontiguousarray(pairs.T, dtype=np.float32), crosses)
 
     def draw_effects(self, drawn: WeightDraws, contexts: FloatArray) -> Float32Array:
         """Return the (n, M, 1 + K) effects of the option columns for (n, d + C) contexts under the draws."""

@@ -50,8 +50,9 @@ FIRST_ESTIMATE = 100
 ESTIMATE_EVERY = 1.25
 """... and then each time their number has grown by this factor, but not more often than every 100."""
 
-QUICK_WEIGHTS = 1_000
-"""Most weights with which learning one outcome, which takes time by their square, takes no longer than a decision."""
+QUICK_COVARIANCES = 1_000_000
+"""Most covariances of weights with which learning one outcome, which changes all of them, takes about as long as a
+decision: those of 1,000 weights, or of several thousand in blocks."""
 
 FIRST_BLOCK = 500
 """Most outcomes that an untrained model learns at once, at their exact mode."""
@@ -408,8 +409,9 @@ class OfferModel:
         """Whether learning n outcomes estimates no variances, looks for no crosses, and each costs little."""
         if n == 0:
             return True
-        no_round = self.crosses is None or n < self.crosses.pause
-        return no_round and self.n_learned + n < self._next_estimate and self.design.size <= QUICK_WEIGHTS
+        searched = self._searched_crosses
+        no_round = searched is None or n < searched.pause
+        return no_round and self.n_learned + n < self._next_estimate and self.model.weights.held <= QUICK_COVARIANCES
 
     def shared(self) -> Iterator[object]:
         """Yield the parts that no update changes."""
@@ -554,7 +556,9 @@ class OfferModel:
         if weights.draws is None:
             raise PolicyError("this policy's draws do not move with its belief; draw them")
         values = weights.draws.values[number * draws : (number + 1) * draws]
-        return self.design.as_draws(weights.mean + width * float(np.sqrt(self._noise)) * values)
+        drawn = (width * float(np.sqrt(self._noise)) * values).astype(np.float64)
+        drawn += weights.mean
+        return self.design.as_draws(drawn)
 
     def mean_as_draw(self) -> WeightDraws:
         """Return the belief's mean in the form of one draw."""

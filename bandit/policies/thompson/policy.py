@@ -281,7 +281,7 @@ class ThompsonSampling:
     def is_quick(self, outcomes: Outcomes) -> bool:
         """Whether `update` with these outcomes only adds them to the belief: no estimate of a prior, no fit of scales.
 
-        Above QUICK_WEIGHTS weights no update is quick.
+        Above QUICK_COVARIANCES covariances of weights no update is quick.
         """
         return self._learning.is_quick(outcomes)
 

@@ -179,9 +179,12 @@ class RewardBelief:
 
     def is_quick(self, outcomes: Outcomes) -> bool:
         """Whether learning outcomes only adds them: no variances are estimated, and the weights are not too many."""
-        if not self.main.is_quick(len(outcomes)):
+        n = len(outcomes)
+        if not self.main.is_quick(n):
             return False
-        if self.amount is None:
+        if self.funnel is not None and not self.funnel.is_quick(outcomes):
+            return False
+        if self.amount is None or self.amount.is_quick(n):
             return True
         return self.amount.is_quick(int(np.count_nonzero(has_revenue(outcomes.revenue, outcomes.converted))))
 
