@@ -82,7 +82,7 @@ class CustomerEffects:
         """Learn n outcomes: the offers' columns (n, 1 + K), the population's scores (n,), responses, weights."""
         places = self.places_for(customers)
         _, inverse = self._prior
-        for turn in _turns(places):
+        for turn in in_turns(places):
             at, a = places[turn], columns[turn]
             mean, variance = self.means_and_variances(at)
             spread = (a * a * variance).sum(axis=1)
@@ -192,8 +192,8 @@ class CustomerEffects:
         self._places = {name: place for place, name in enumerate(names)}
 
 
-def _turns(places: IntArray) -> list[IntArray]:
-    """Return the rows in groups in which each customer occurs once, in order of appearance."""
+def in_turns(places: IntArray) -> list[IntArray]:
+    """Return the rows in groups in which each place occurs once, in order of appearance."""
     order = np.argsort(places, kind="stable")
     ordered = places[order]
     fresh = np.ones(len(places), dtype=np.bool_)

@@ -273,8 +273,7 @@ class OfferModel:
         if isinstance(self.model, BayesianLogistic):
             self.model.learn_one(row, y, weight, offset)
         else:
-            self._learn_amount(self.model, row, offer, y)
-            y = (y - self.amount_scale.center) / self.amount_scale.scale
+            y = self._learn_amount(self.model, row, offer, y)
         searched = self._searched_crosses
         if searched is not None:
             searched.sample.add_one(contexts, offer, y, weight, offset)
@@ -286,17 +285,17 @@ class OfferModel:
         if searched is not None and not searched.pause:
             self._find_crosses(searched)
 
-    def _learn_amount(self, model: BayesianLinear, row: FloatArray, offer: int, y: float) -> None:
-        """Learn one amount, and remember its robust weight where that is below 1."""
-        scaled = (y - self.amount_scale.center) / self.amount_scale.scale
-        remembered = self.remembered
+    def _learn_amount(self, model: BayesianLinear, row: FloatArray, offer: int, y: float) -> float:
+        """Learn one amount, and remember its robust weight where that is below 1; return the amount as it is scaled."""
+        places, seen, remembered = np.array([offer]), np.array([y]), self.remembered
+        scaled = self._scaled(seen)
         if remembered is not None and not self.n_learned:  # a weight of the first ones is found among them
-            places, seen = np.array([offer]), np.array([y])
-            model.update(row[None], self._scaled(seen), None, self._tails(row[None], places, seen))
-            return
-        tail = model.learn_one(row, scaled, remembered is not None)
+            model.update(row[None], scaled, None, self._tails(row[None], places, seen))
+            return float(scaled[0])
+        tail = model.learn_one(row, float(scaled[0]), remembered is not None)
         if remembered is not None and tail < 1.0:
-            remembered.add(np.array([offer]), np.array([y]), np.array([tail]))
+            remembered.add(places, seen, np.array([tail]))
+        return float(scaled[0])
 
     def _find_crosses(self, crosses: CrossLearning) -> bool:
         """Admit the crosses that the outcomes show; return whether there are any."""
@@ -398,8 +397,6 @@ class OfferModel:
     ) -> None:
         """Remove amounts learned before, with this `weight`."""
         if len(offer) and isinstance(self.model, BayesianLinear):
-            if self._searched_crosses is not None:
-                self._searched_crosses.sample.replace(contexts, offer, self._scaled(previous_y), None)
             for part in self._slices(len(offer)):
                 rows, counted = self._rows(contexts[part], offer[part]), None if weight is None else weight[part]
                 tails = None if self.remembered is None else self.remembered.take(offer[part], previous_y[part])
