@@ -37,7 +37,7 @@ class Encoder:
     ("other") and one for missing; for a numeric fact its standardised value (0 where missing) and one for missing;
     for a boolean fact its value as -1 or 1 (0 where missing) and one for missing. Last come the columns of the
     `binned_effects` of numeric facts (0 where missing). Numeric facts that have one of the `shapes` are transformed
-    before they are standardised.
+    before they are standardised. A value beyond a fact's declared bounds is read as the bound, or as missing.
     """
 
     def __init__(
@@ -55,6 +55,7 @@ class Encoder:
         self.scales = dict(declared_scales(catalogue) if scales is None else scales)
         self.shapes = dict(shapes or {})
         self.offers = offer_columns(catalogue, pairs)
+        self._bounded = frozenset(name for name, fact in catalogue.facts.items() if fact.is_bounded)
         names, owners = ["intercept"], [-1]
         for place, (name, fact) in enumerate(catalogue.facts.items()):
             if fact.kind == "categorical":
@@ -99,6 +100,8 @@ class Encoder:
                 matrix[np.arange(contexts.n), at + codes] = 1.0
                 at += width
                 continue
+            if name in self._bounded:
+                column = fact.learned(np.asarray(column, dtype=np.float64))
             missing = np.isnan(column)
             if fact.kind == "boolean":
                 values = 2.0 * column - 1.0
@@ -129,6 +132,8 @@ class Encoder:
                 row[at + (width - 1 if value == MISSING else int(value))] = 1.0
                 at += width
                 continue
+            if self._bounded and name in self._bounded:
+                value = fact.learned_one(value)
             if math.isnan(value):
                 row[at + 1] = 1.0
             elif fact.kind == "boolean":

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, cast
 
-from bandit.domain import InPlacePolicy
-from bandit.errors import StoreError
+from bandit.domain import CheckedPolicy, InPlacePolicy
+from bandit.errors import PolicyError, StoreError
 from bandit.learning.policy_state import PolicyState, StateHistory
 from bandit.learning.reports import LearnReport
 from bandit.store import DueColumns, DueCriterion, Lease, Store, is_outage
@@ -66,6 +66,7 @@ class SmallSteps:
         self._history = StateHistory(store, catalogue, policy_id)
         self._policy_id = policy_id
         self._in_place: bool | None = None
+        self._checked = False
         self._criterion = DueCriterion(
             objective.event,
             objective.window,
@@ -82,7 +83,7 @@ class SmallSteps:
         """
         policy, ledger = state.policy, self.store.ledger
         if self._in_place is None:  # asking the protocol takes as long as ten reads of the log
-            self._in_place = isinstance(policy, InPlacePolicy)
+            self._in_place, self._checked = isinstance(policy, InPlacePolicy), isinstance(policy, CheckedPolicy)
         if state.fault is not None or not self._in_place:
             return None
         policy = cast("InPlacePolicy", policy)
@@ -94,7 +95,7 @@ class SmallSteps:
                     return None
                 if not len(due):
                     return SmallStep(LearnReport(0, 0, 0, state.step), state)
-                kept, outcomes = self._history.training.of(due)
+                kept, outcomes = self._history.due_outcomes(due)
                 unsaved = state.unsaved + len(outcomes)
                 if snapshot_is_due(unsaved, state.size, small=True) or not policy.is_quick(outcomes):
                     return None
@@ -104,6 +105,8 @@ class SmallSteps:
                 uncounted = self._uncounted(state.step, due)
                 changed = True
                 policy.update(outcomes)
+                if self._checked and not policy.is_finite:  # type: ignore[attr-defined]  # a CheckedPolicy
+                    raise PolicyError("the belief has numbers that are not finite")
         except BaseException as fault:
             if changed:
                 raise StateLostError from fault

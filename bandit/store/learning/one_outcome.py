@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bandit.catalogue.objective import Objective
+from bandit.catalogue.objective import LARGEST_AMOUNT, Objective
 from bandit.store.corruption import decoding
 from bandit.store.learning.conversion_delay import LEVEL_WEIGHTS
 from bandit.store.learning.records import DueColumns
@@ -66,8 +66,10 @@ def one_due(
         happened, returned, revenue, value, n_valued, closed, n_events, last_event, n_counted = (
             0 if each is None else each for each in rest[5:]
         )
+        revenue, value = _bounded(revenue), _bounded(value)
         converted = bool(Objective.conversions(_flag(happened > 0), _flag(returned > 0), _number(revenue))[0])
         time = decision[2]
+        was_revenue, was_value = _bounded(was_revenue), _bounded(was_value)
         settled = converted or closed > 0 or time + window < now or (criterion.counts_at_once and n_valued > 0)
         weight = max(1.0 if settled else float(LEVEL_WEIGHTS[sum(time <= each for each in levels)]), known)
         is_update = known > 0.0
@@ -89,6 +91,10 @@ def one_due(
             _integer(0),
             all_count=n_counted == n_events,
         )
+
+
+def _bounded(amount: float) -> float:
+    return min(max(amount, -LARGEST_AMOUNT), LARGEST_AMOUNT)
 
 
 def _integer(value: object) -> IntArray:
