@@ -19,7 +19,8 @@ from bandit.errors import PolicyError
 from bandit.policies.bounded_outcomes import within_bounds
 from bandit.policies.probabilities import check_share, mix_floor, uniform_over
 from bandit.policies.state import pack, unpack
-from bandit.policies.vw.workspace import WorkspacePair, check_arguments
+from bandit.policies.vw.arguments import check_arguments
+from bandit.policies.vw.workspace import WorkspacePair
 from bandit.policies.warmup import Warmup
 
 _GOLDEN = 2_654_435_769
