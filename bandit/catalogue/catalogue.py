@@ -26,7 +26,7 @@ from bandit.catalogue.file_tables import CatalogueFile, window_microseconds
 from bandit.catalogue.group_schema import embed_rules
 from bandit.catalogue.groups import Groups, build_groups
 from bandit.catalogue.live_schema import GuardrailFile
-from bandit.catalogue.objective import Money, Objective
+from bandit.catalogue.objective import LARGEST_AMOUNT, Money, Objective
 from bandit.catalogue.offer_costs import costs_of
 from bandit.catalogue.offer_grid import MAX_DENSE_OFFERS, OfferGrid, OptionMasks
 from bandit.catalogue.option_attributes import attribute_notes, check_attributes
@@ -361,6 +361,9 @@ def _build(file: CatalogueFile, where: str) -> Catalogue:
             {alias: value for value, aliases in fact.value_aliases.items() for alias in aliases},
             file.takes_any_value(name),
             fact.transform,
+            -math.inf if fact.min is None else fact.min,
+            math.inf if fact.max is None else fact.max,
+            fact.outside or "clip",
         )
         for name, fact in file.context.items()
     }
@@ -406,6 +409,8 @@ def _build(file: CatalogueFile, where: str) -> Catalogue:
         file.objective.window_microseconds,
         file.objective.activation,
         tuple(file.objective.stages),
+        file.objective.largest_amount or LARGEST_AMOUNT,
+        file.objective.outside == "refuse",
     )
     catalogue = Catalogue(
         name=file.name,

@@ -49,7 +49,8 @@ class Fact:
 
     `aliases` are earlier names of the fact, `value_aliases` has the declared value of each other spelling. `any_value`
     says that undeclared values of a categorical fact are expected, as one further value. `transform` says how a numeric
-    fact is transformed before it is standardised, None where that is left to the policy.
+    fact is transformed before it is standardised, None where that is left to the policy. `outside` says what becomes of
+    values of a numeric fact below `min` or above `max`.
     """
 
     name: str
@@ -61,6 +62,9 @@ class Fact:
     value_aliases: Mapping[str, str] = field(default_factory=dict)
     any_value: bool = False
     transform: Literal["none", "log", "rank", "auto"] | None = None
+    min: float = -math.inf
+    max: float = math.inf
+    outside: Literal["clip", "missing", "refuse"] = "clip"
     _codes: dict[object, int] = field(init=False, repr=False, compare=False)
     _forms: dict[str, int] = field(init=False, repr=False, compare=False)
     _missing: frozenset[str] = field(init=False, repr=False, compare=False)
@@ -93,6 +97,10 @@ class Fact:
         numbers = self._numbers(given)
         if np.isinf(numbers).any():
             raise self._infinite()
+        if self.outside == "refuse" and not exact:
+            beyond = numbers[(numbers < self.min) | (numbers > self.max)]
+            if len(beyond):
+                raise self._outside(float(beyond[0]))
         if self.kind == "boolean" and not ((numbers == 0) | (numbers == 1) | np.isnan(numbers)).all():
             raise ContextError(f'fact "{self.name}" is boolean; send true or false, not a number beside 0 and 1')
         return numbers, None
@@ -107,7 +115,31 @@ class Fact:
         """Return one value of a numeric or boolean fact, NaN where it is missing; ContextError as in `parse`."""
         if type(value) is bool and self.kind == "boolean":
             return float(value)
-        return self._number(value) if self.kind == "numeric" else self._boolean(value)
+        if self.kind == "boolean":
+            return self._boolean(value)
+        number = self._number(value)
+        if self.outside == "refuse" and (number < self.min or number > self.max):
+            raise self._outside(number)
+        return number
+
+    @property
+    def is_bounded(self) -> bool:
+        """Whether a policy learns other values of this fact than the log has: those beyond its bounds."""
+        return self.min != -math.inf or self.max != math.inf
+
+    def learned(self, values: FloatArray) -> FloatArray:
+        """Return values (n,) of a numeric fact as policies read them: within the bounds, or missing beyond them."""
+        if not self.is_bounded:
+            return values
+        if self.outside == "missing":
+            return np.where((values < self.min) | (values > self.max), np.nan, values)
+        return np.clip(values, self.min, self.max)
+
+    def learned_one(self, value: float) -> float:
+        """Return what `learned` does for one value."""
+        if self.outside == "missing" and (value < self.min or value > self.max):
+            return math.nan
+        return value if math.isnan(value) else min(max(value, self.min), self.max)
 
     def code(self, value: object) -> tuple[int, str | None]:
         """Return the code and the text for the log of one value of a categorical fact; ContextError as in `parse`."""
@@ -306,6 +338,12 @@ class Fact:
                 return truth
         raise ContextError(
             f'fact "{self.name}" is boolean; seen {shown(value)}; send true, false or nothing{_time_cure(value)}'
+        )
+
+    def _outside(self, number: float) -> ContextError:
+        return ContextError(
+            f'fact "{self.name}" is {number:g}, beyond its declared bounds ({self.min:g} to {self.max:g}); send a '
+            "value within them, or leave it out if it is not known"
         )
 
     def _infinite(self) -> ContextError:

@@ -95,6 +95,29 @@ class FactFile(_Strict, frozen=True):
             examples=["log"],
         ),
     ] = None
+    min: Annotated[
+        float | None,
+        Meta(
+            description="The least value that a numeric fact can have; `outside` says what becomes of others.",
+            examples=[0.0],
+        ),
+    ] = None
+    max: Annotated[
+        float | None,
+        Meta(
+            description="The largest value that a numeric fact can have; `outside` says what becomes of others.",
+            examples=[3650.0],
+        ),
+    ] = None
+    outside: Annotated[
+        Literal["clip", "missing", "refuse"] | None,
+        Meta(
+            description='What becomes of a value below `min` or above `max`: "clip", the default, learns it as the '
+            'bound, "missing" as a missing value, and "refuse" has the decision refused. What is not refused is logged '
+            "as it was sent, and conditions read it so.",
+            examples=["missing"],
+        ),
+    ] = None
 
 
 class OptionFile(_Strict, frozen=True):
@@ -261,6 +284,23 @@ class ObjectiveFile(_Strict, frozen=True):
             examples=["product"],
         ),
     ] = "sum"
+    largest_amount: Annotated[
+        float | None,
+        Meta(
+            description="The largest amount of money (or raw reward, of either sign) that the outcome of one decision "
+            "can plausibly be, above 0; what becomes of larger ones, `outside` says. Without it, 1e30.",
+            examples=[5000.0],
+        ),
+    ] = None
+    outside: Annotated[
+        Literal["clip", "refuse"] | None,
+        Meta(
+            description='What becomes of an amount beyond `largest_amount`: "clip", the default, learns it as the '
+            'bound, "refuse" has the event refused when it is recorded. What is not refused is logged as it was sent, '
+            "and reports count it.",
+            examples=["refuse"],
+        ),
+    ] = None
 
     @property
     def window_microseconds(self) -> int:

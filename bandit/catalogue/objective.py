@@ -15,6 +15,10 @@ Floats: TypeAlias = NDArray[np.floating]
 RETURNED_REVENUE = 1e-6
 """Net revenue at or below this, after some was paid back, means that everything was returned."""
 
+LARGEST_AMOUNT = 1e30
+"""Sums of revenue and rewards of one decision are read within +-LARGEST_AMOUNT: no money is more, and no sum, square
+or single-precision number of amounts within it overflows."""
+
 ObjectiveKind = Literal["conversion", "revenue", "profit", "reward"]
 
 
@@ -36,7 +40,8 @@ class Objective:
     """The catalogue's [objective]; `window` is in microseconds.
 
     `activation` is the event without which a decision has no outcome, None where every decision has one. `stages` are
-    the events that come before `event`, in order.
+    the events that come before `event`, in order. Outcomes are learned within +-`largest_amount`; with
+    `refuses_larger` an event with a larger amount is not recorded.
     """
 
     kind: ObjectiveKind
@@ -45,6 +50,8 @@ class Objective:
     window: int
     activation: str | None = None
     stages: tuple[str, ...] = ()
+    largest_amount: float = LARGEST_AMOUNT
+    refuses_larger: bool = False
 
     @staticmethod
     def conversions(happened: BoolArray, returned: BoolArray, revenue: FloatArray) -> BoolArray:

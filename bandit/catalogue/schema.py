@@ -22,6 +22,7 @@ from bandit.catalogue.file_tables import (
 )
 from bandit.catalogue.group_schema import check_group_keys, check_groups
 from bandit.catalogue.live_schema import check_guardrail, check_live_keys, check_rollout
+from bandit.catalogue.objective import LARGEST_AMOUNT
 from bandit.errors import CatalogueError
 from bandit.printable import did_you_mean
 
@@ -121,6 +122,7 @@ def _check(file: CatalogueFile) -> None:
     for name, fact in file.context.items():
         _check_fact(name, fact)
     objective = file.objective
+    _check_largest_amount(objective)
     if not 0 <= objective.margin <= 1:
         raise CatalogueError(f"[objective] margin is a share between 0 and 1; seen {objective.margin}")
     if objective.window_microseconds <= 0:
@@ -250,6 +252,7 @@ def _check_fact(name: str, fact: FactFile) -> None:
         raise CatalogueError(f'[context] "{name}" is {fact.type}; only a numeric fact has center and scale')
     if len(declared) == 1:
         raise CatalogueError(f'[context] "{name}" needs both center and scale, or neither')
+    _check_bounds(name, fact)
     if fact.transform is not None and fact.type != "numeric":
         raise CatalogueError(f'[context] "{name}" is {fact.type}; only a numeric fact has a transform')
     if not all(map(math.isfinite, declared)) or (fact.scale is not None and fact.scale <= 0):
@@ -258,6 +261,28 @@ def _check_fact(name: str, fact: FactFile) -> None:
         raise CatalogueError('[context] "undeclared" is the setting "refuse" or "drop"; name the fact otherwise')
     if not name.isidentifier():
         raise CatalogueError(f'[context] "{name}" cannot be used in conditions; use letters, digits and underscores')
+
+
+def _check_bounds(name: str, fact: FactFile) -> None:
+    bounds = [number for number in (fact.min, fact.max) if number is not None]
+    if fact.outside is not None and not bounds:
+        raise CatalogueError(f'[context] "{name}" has outside, which is about min and max; declare one of them')
+    if bounds and fact.type != "numeric":
+        raise CatalogueError(f'[context] "{name}" is {fact.type}; only a numeric fact has min and max')
+    if not all(map(math.isfinite, bounds)):
+        raise CatalogueError(f'[context] "{name}": min and max must be finite numbers; leave one out for no bound')
+    if len(bounds) == 2 and not bounds[0] < bounds[1]:
+        raise CatalogueError(f'[context] "{name}": min must be below max; seen {bounds[0]:g} and {bounds[1]:g}')
+
+
+def _check_largest_amount(objective: ObjectiveFile) -> None:
+    largest = objective.largest_amount
+    if largest is None:
+        if objective.outside is not None:
+            raise CatalogueError("[objective] outside is about largest_amount; declare that too")
+        return
+    if not 0.0 < largest <= LARGEST_AMOUNT:
+        raise CatalogueError(f"[objective] largest_amount is above 0 and at most {LARGEST_AMOUNT:g}; seen {largest:g}")
 
 
 def _check_rule(number: int, rule: RuleFile, options: Mapping[str, set[str]]) -> None:

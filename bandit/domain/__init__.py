@@ -107,6 +107,7 @@ from bandit.domain.logs import DecisionLabels, LogDefaults, LogView, OutsideReas
 from bandit.domain.offers import EligibleSets, FactoredColumns, Removal, SparseProbabilities
 from bandit.domain.outcomes import LoggedBatch, Outcomes, Previous
 from bandit.domain.protocols import (
+    CheckedPolicy,
     InPlacePolicy,
     LabelledLog,
     LabelledOutsideLog,
@@ -121,6 +122,7 @@ from bandit.domain.protocols import (
 __all__ = [
     "MICROSECONDS",
     "BoolArray",
+    "CheckedPolicy",
     "Contexts",
     "Decision",
     "DecisionBatch",

@@ -88,6 +88,19 @@ class InPlacePolicy(Policy, Protocol):
 
 
 @runtime_checkable
+class CheckedPolicy(Policy, Protocol):
+    """A policy whose `update` fails, or leaves numbers that are not finite, for no reason but the outcomes.
+
+    Outcomes that make it fail can be set aside, and the others learned.
+    """
+
+    @property
+    def is_finite(self) -> bool:
+        """Whether what was learned is finite; asked after every update, so it takes microseconds."""
+        ...
+
+
+@runtime_checkable
 class PooledPolicy(Policy, Protocol):
     """A policy that says how little of the generator its probabilities depend on, so that batches can be joined."""
 

@@ -80,8 +80,8 @@ def fit_binned_effects(
     values, shapes = {}, shapes or {}
     for name, fact in catalogue.facts.items():
         if fact.kind == "numeric":
-            column = contexts.columns[name]
-            observed = np.asarray(column[~np.isnan(column)], dtype=np.float64)
+            column = fact.learned(np.asarray(contexts.columns[name], dtype=np.float64))
+            observed = column[~np.isnan(column)]
             if name in shapes:
                 observed = shapes[name].values(observed)
             values[name] = scales[name].standardised(observed)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from bandit.catalogue import Catalogue
-from bandit.catalogue.facts import MISSING
+from bandit.catalogue.facts import MISSING, Fact
 from bandit.domain import Contexts, FloatArray, IntArray
 from bandit.encoding.binned_effects import BinnedEffects
 from bandit.encoding.offer_columns import offer_columns
@@ -34,11 +34,11 @@ class ContextGroup:
 class _RowSteps:
     """How one context is encoded, a step a fact: its name, its first column, and what its kind needs.
 
-    Numeric facts: center, scale and transform; categorical facts: the column of a missing value; binned effects: the
-    numeric fact's column and the first one of the effects.
+    Numeric facts: center, scale, transform, and the fact if it has bounds; categorical facts: the column of a missing
+    value; binned effects: the numeric fact's column and the first one of the effects.
     """
 
-    numeric: list[tuple[str, int, float, float, FactShape | None]]
+    numeric: list[tuple[str, int, float, float, FactShape | None, Fact | None]]
     categorical: list[tuple[str, int, int]]
     boolean: list[tuple[str, int]]
     binned: list[tuple[int, int, BinnedEffects]]
@@ -51,7 +51,7 @@ class Encoder:
     ("other") and one for missing; for a numeric fact its standardised value (0 where missing) and one for missing;
     for a boolean fact its value as -1 or 1 (0 where missing) and one for missing. Last come the columns of the
     `binned_effects` of numeric facts (0 where missing). Numeric facts that have one of the `shapes` are transformed
-    before they are standardised.
+    before they are standardised. A value beyond a fact's declared bounds is read as the bound, or as missing.
     """
 
     def __init__(
@@ -69,6 +69,7 @@ class Encoder:
         self.scales = dict(declared_scales(catalogue) if scales is None else scales)
         self.shapes = dict(shapes or {})
         self.offers = offer_columns(catalogue, pairs)
+        self._bounded = frozenset(name for name, fact in catalogue.facts.items() if fact.is_bounded)
         names, owners = ["intercept"], [-1]
         for place, (name, fact) in enumerate(catalogue.facts.items()):
             if fact.kind == "categorical":
@@ -123,6 +124,8 @@ class Encoder:
                 matrix[np.arange(contexts.n), at + codes] = 1.0
                 at += width
                 continue
+            if name in self._bounded:
+                column = fact.learned(np.asarray(column, dtype=np.float64))
             missing = np.isnan(column)
             if fact.kind == "boolean":
                 values = 2.0 * column - 1.0
@@ -146,11 +149,16 @@ class Encoder:
         columns, steps = contexts.columns, self._row_steps
         row = [0.0] * self.n_context
         row[0] = 1.0
-        for name, at, center, scale, shape in steps.numeric:
+        for name, at, center, scale, shape, fact in steps.numeric:
             value = columns[name].item()
             if value != value:  # noqa: PLR0124 - missing; `math.isnan` costs several times as much
                 row[at + 1] = 1.0
                 continue
+            if fact is not None:
+                value = fact.learned_one(value)
+                if value != value:  # noqa: PLR0124 - beyond the bounds of a fact that is then missing
+                    row[at + 1] = 1.0
+                    continue
             if shape is not None:
                 value = shape.value(value)
             value = (value - center) / scale
@@ -189,7 +197,8 @@ class Encoder:
                 steps.boolean.append((name, at))
             else:
                 scale = self.scales.get(name, _UNSCALED)
-                steps.numeric.append((name, at, scale.center, scale.scale, self.shapes.get(name)))
+                bounded = fact if name in self._bounded else None
+                steps.numeric.append((name, at, scale.center, scale.scale, self.shapes.get(name), bounded))
                 if name in self.binned_effects:
                     steps.binned.append((at, self._binned_starts[name], self.binned_effects[name]))
             at += 2

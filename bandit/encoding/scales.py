@@ -15,6 +15,9 @@ from bandit.domain import Contexts, FloatArray
 if TYPE_CHECKING:
     from bandit.encoding.shapes import FactShape
 
+LARGEST_LEARNED = 1e150
+"""Values of a fact count as at most this much in its moments: the square of a larger one is more than a float holds."""
+
 CLIP = 5.0
 """Standardised numeric facts are clipped to +-CLIP, so that one outlier cannot dominate a belief."""
 
@@ -63,6 +66,7 @@ class ScaleMoments:
         """
         if not len(values):
             return self
+        values = np.clip(values, -LARGEST_LEARNED, LARGEST_LEARNED)
         n, mean = self.n + len(values), float(values.mean())
         between = (mean - self.mean) ** 2 * self.n * len(values) / n
         squares = self.squares + float(((values - mean) ** 2).sum()) + between
@@ -73,7 +77,8 @@ class ScaleMoments:
         """The scale of the fact, unknown while there are too few values or all of them are equal."""
         if self.n < SCALE_VALUES or not self.squares > 0.0:
             return UNKNOWN_SCALE
-        return FactScale(self.mean, math.sqrt(self.squares / self.n))
+        scale = math.sqrt(self.squares / self.n)
+        return FactScale(self.mean, scale) if scale > 0.0 else UNKNOWN_SCALE  # a sum of the least floats there are
 
     def to_plain(self) -> list[float]:
         """Return the three numbers."""
@@ -108,7 +113,7 @@ def fit_scales(
     shapes = shapes or {}
     for name, fact in catalogue.facts.items():
         if fact.kind == "numeric" and (name in shapes or name not in scales):
-            column = np.asarray(contexts.columns[name], dtype=np.float64)
+            column = fact.learned(np.asarray(contexts.columns[name], dtype=np.float64))
             observed = column[~np.isnan(column)]
             scales[name] = scale_of(shapes[name].values(observed) if name in shapes else observed)
     return scales

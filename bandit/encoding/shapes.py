@@ -36,6 +36,9 @@ LOG_UNITS = tuple(4.0**power for power in range(-4, 2))
 RANK_KNOTS = 33
 """Most points by which the transform to normal scores is held."""
 
+MIN_APART = 1e-290
+"""Least distance of two of these points, after the signed logarithm."""
+
 SAMPLE_VALUES = 100
 """Values after which transform and scale are fixed of a fact that was added to a policy that had learned already."""
 
@@ -170,7 +173,8 @@ def _rank_shape(distinct: FloatArray, scores: FloatArray) -> RankShape | None:
     kept = np.unique(np.searchsorted(scores, np.linspace(scores[0], scores[-1], RANK_KNOTS)))
     kept = kept[kept < len(scores)]
     places = _SQUASH.values(distinct[kept])
-    apart = np.concatenate([[True], np.diff(places) > 0])  # two numbers may be one after the logarithm
+    # Two numbers may be one after the logarithm, or so close that the slope between them is more than a float holds.
+    apart = np.concatenate([[True], np.diff(places) > MIN_APART])
     kept = kept[apart]
     return RankShape(distinct[kept], scores[kept]) if len(kept) > 1 else None
 
@@ -188,7 +192,7 @@ def fit_shapes(catalogue: Catalogue, contexts: Contexts, otherwise: Transform) -
     shapes: dict[str, FactShape] = {}
     for name, fact in catalogue.facts.items():
         if fact.kind == "numeric":
-            column = np.asarray(contexts.columns[name], dtype=np.float64)
+            column = fact.learned(np.asarray(contexts.columns[name], dtype=np.float64))
             shape = choose_shape(column[~np.isnan(column)], transform_of(fact, otherwise))
             if shape is not None:
                 shapes[name] = shape

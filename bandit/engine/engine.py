@@ -46,7 +46,7 @@ from bandit.errors import InputError, OfferBanditError, StoreError
 from bandit.governance.guardrail_status import GuardrailStatus
 from bandit.governance.verify import VerifyReport
 from bandit.learning import LearnReport, PolicyLearner, RebuildReport
-from bandit.policies import build
+from bandit.policies.unusable import build_stored
 from bandit.rollout import RolloutControl
 from bandit.store import ContextDecoder, EventReceipt, EventRows, Store
 from bandit.store.customer_key import FILE_VARIABLE, KEY_VARIABLE
@@ -191,7 +191,8 @@ class Engine:
     def resume(path: str | Path, *, policy_id: int | None = None, **settings: Unpack[EngineSettings]) -> Engine:
         """Open an existing database with the champion of its roll-out, else its newest policy, or the one named.
 
-        Settings are those of `open`.
+        Settings are those of `open`. Where the policy was stored with settings that are not allowed any more, as some
+        of Vowpal Wabbit's arguments, the fallback serves, and `status().policy_fault` says why.
         """
         options = engine_options(settings)
         if not Path(path).exists():
@@ -205,7 +206,7 @@ class Engine:
             number = policy_id or default_policy(store) or known[-1]
             catalogue_id, spec = store.catalogues.policy_spec(number)
             catalogue = store.catalogues.get(catalogue_id)
-            return Engine(store, catalogue, build(catalogue, spec), options)
+            return Engine(store, catalogue, build_stored(catalogue, spec), options)
 
     def __enter__(self) -> Self:
         return self

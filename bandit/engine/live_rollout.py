@@ -16,7 +16,7 @@ from bandit.engine.worker import BackgroundWorker
 from bandit.errors import OfferBanditError, PolicyError, StoreError
 from bandit.learning import PolicyLearner
 from bandit.learning.policy_state import PolicyState
-from bandit.policies import build
+from bandit.policies.unusable import build_stored
 from bandit.rollout import RolloutChange, RolloutControl, RolloutState, RolloutStates
 from bandit.rollout.mixture import ArmWeights
 from bandit.rollout.serving import NO_STEP, ArmPlan, ArmServer
@@ -173,7 +173,7 @@ class LiveRollout:
         if policy_id not in self._others:
             catalogue_id, spec = self._store.catalogues.policy_spec(policy_id)
             try:
-                policy = build(self._catalogue, spec)
+                policy = build_stored(self._catalogue, spec)
             except PolicyError as fault:
                 raise StoreError(
                     f"{self._store.path}: policy {policy_id} is live and cannot be built ({fault}); take it out with "

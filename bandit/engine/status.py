@@ -32,7 +32,7 @@ class EngineStatus:
     database (`words` is a sentence), or why it began untrained though another had learned; None where neither holds.
     `undeclared` has the facts whose decisions had values that the catalogue does not declare, since the engine was
     opened. `folding` says how far a policy is that learns the log anew by other methods of learning, while the one of
-    the older methods serves; None where none is.
+    the older methods serves; None where none is. `set_aside` decisions have an outcome that the policy could not learn.
     """
 
     path: str
@@ -62,6 +62,7 @@ class EngineStatus:
     carried: Mapping[str, object] | None = None
     undeclared: tuple[UndeclaredValues, ...] = ()
     folding: str | None = None
+    set_aside: int | None = None
 
     @property
     def well(self) -> bool:
@@ -89,10 +90,10 @@ def status_of(
     closed: bool,
 ) -> EngineStatus:
     """Return the state of an engine; never raises, and waits at most twice `STATUS_WAIT`."""
-    current, newest, spool, path = learner.current, None, writer.path, store.path
+    current, newest, aside, spool, path = learner.current, None, None, writer.path, store.path
     worker, live = rollout.worker_of(learner), rollout.current
     with contextlib.suppress(Exception):
-        newest = None if closed else _newest_step(store, learner.policy_id)
+        newest, aside = (None, None) if closed else _from_database(store, learner.policy_id)
     return EngineStatus(
         path=str(path),
         decisions=counters.decisions,
@@ -119,6 +120,7 @@ def status_of(
         policy_share=1.0 if live.state is None else live.state.policy_share,
         halted=live.halted,
         carried=_carried(learner),
+        set_aside=aside,
     )
 
 
@@ -130,12 +132,13 @@ def _carried(learner: PolicyLearner) -> Mapping[str, object] | None:
     return carried.to_dict()
 
 
-def _newest_step(store: Store, policy_id: int) -> int | None:
+def _from_database(store: Store, policy_id: int) -> tuple[int | None, int | None]:
+    """Return the newest step, and how many decisions have an outcome that was set aside; None for what is not known."""
     with store.exclusive_within(STATUS_WAIT) as free:
         if not free:
-            return None
+            return None, None
         with store.lock_timeout(STATUS_WAIT):
-            return store.ledger.latest_step(policy_id)
+            return store.ledger.latest_step(policy_id), len(store.ledger.set_aside.decisions(policy_id))
 
 
 def _size(path: Path) -> int | None:

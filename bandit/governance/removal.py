@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from bandit.clock import now
 from bandit.domain import BoolArray, Outcomes, Policy, Progress
 from bandit.errors import StoreError
+from bandit.learning.guarded_update import GuardedFold
 from bandit.learning.policy_state import StateHistory
 from bandit.store import Lease, PolicyRow, StateReplacement, Store, learning_lease
 
@@ -37,11 +38,15 @@ def fold(
     progress: Progress,
 ) -> bytes:
     """Return a policy's state after the steps (from, to], learned from `state` on without the outcomes not kept."""
-    policy.loads(state)
     first, last = steps
-    for step in range(first + 1, last + 1):
+
+    def kept(step: int) -> Outcomes:
         outcomes = history.outcomes_of_step(step)
-        policy.update(outcomes if keep is None else outcomes.take(keep(outcomes)))
+        return outcomes if keep is None else outcomes.take(keep(outcomes))
+
+    guarded = GuardedFold(policy, state, kept, first)
+    for step in range(first + 1, last + 1):
+        guarded.learn(step)
         progress(step, last)
     return policy.dumps()
 

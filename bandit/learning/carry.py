@@ -29,7 +29,7 @@ import numpy as np
 from bandit.catalogue import Catalogue
 from bandit.catalogue.aliases import NameMap
 from bandit.clock import now
-from bandit.domain import Policy
+from bandit.domain import Outcomes, Policy
 from bandit.errors import PolicyError
 from bandit.learning.carry_report import CarryReport
 from bandit.learning.carry_source import (
@@ -40,6 +40,7 @@ from bandit.learning.carry_source import (
     relearning_fault,
 )
 from bandit.learning.folding_anew import policy_of_other_methods, takes_long
+from bandit.learning.guarded_update import GuardedFold
 from bandit.learning.policy_state import PolicyState, StateHistory
 from bandit.learning.training_outcomes import TrainingOutcomes
 from bandit.policies import build
@@ -125,15 +126,17 @@ def _learned_again(store: Store, catalogue: Catalogue, policy: Policy, row: Poli
     """Return the state of a policy that learns another's steps, each as it was learned."""
     history = StateHistory(store, store.catalogues.get(row.catalogue_id), row.id)
     training, objective = TrainingOutcomes(store, catalogue), catalogue.objective
-    learner, steps, n = build(catalogue, policy.spec()), [], 0
+    learner, steps = build(catalogue, policy.spec()), []
     first = learner.dumps()
+
+    def of_step(number: int) -> tuple[DueColumns, Outcomes]:
+        return training.of(history.store.ledger.learned_rows(row.id, number, objective.event, objective.window))
+
+    guarded = GuardedFold(learner, first, lambda number: of_step(number)[1])
     for number in range(1, step + 1):
-        learned = history.store.ledger.learned_rows(row.id, number, objective.event, objective.window)
-        kept, outcomes = training.of(learned)
-        learner.update(outcomes)
-        steps.append(kept)
-        n += len(outcomes)
-    report = CarryReport("learned again", row.id, step, n, {})
+        found, kept = guarded.learn(number), of_step(number)[0]
+        steps.append(kept if found is None else kept.take(~found.rows))
+    report = CarryReport("learned again", row.id, step, guarded.n, {})
     return FirstState(report, learner.dumps(), first, steps)
 
 

@@ -14,6 +14,7 @@ from bandit.clock import now
 from bandit.domain import Policy, Progress
 from bandit.errors import StoreError
 from bandit.learning.carry_source import RELEARNED_AT_ONCE, policy_to_carry
+from bandit.learning.guarded_update import GuardedFold
 from bandit.learning.policy_state import StateHistory
 from bandit.policies import build
 from bandit.policies.thompson.policy import ThompsonSampling
@@ -72,15 +73,15 @@ class FoldingAnew:
         `progress` is called with (outcomes learned, all). None, and nothing written, where `stopped` says so.
         """
         history = StateHistory(self._store, self._catalogue, self._row.id)
+        fold = GuardedFold(self._learner, self._learner.dumps(), history.outcomes_of_step)
         while True:
             latest = self._latest()
             total = n_outcomes(self._store, self._row)
             while self._step < latest:
                 if stopped is not None and stopped():
                     return None
-                outcomes = history.outcomes_of_step(self._step + 1)
-                self._learner.update(outcomes)
-                self._step, self._n = self._step + 1, self._n + len(outcomes)
+                fold.learn(self._step + 1)
+                self._step, self._n = self._step + 1, fold.n
                 if progress is not None:
                     progress(min(self._n, total), total)
             found = self._write()

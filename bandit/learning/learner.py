@@ -12,6 +12,7 @@ from bandit.domain import Outcomes, Policy, Progress
 from bandit.errors import OfferBanditError, PolicyError, StoreError
 from bandit.learning.carry import FirstState, first_state
 from bandit.learning.carry_report import CarryReport
+from bandit.learning.guarded_update import LEARNING_FAULTS, LoadBack, guarded_update
 from bandit.learning.policy_state import PolicyState, StateHistory
 from bandit.learning.reports import LearnReport, RebuildReport
 from bandit.learning.small_steps import SMALL_STEP_ROWS, SmallSteps, StateLostError, snapshot_is_due
@@ -71,8 +72,11 @@ class PolicyLearner:
             self.carried = CarryReport.of(row)
         self.current = PolicyState(policy, 0, fault="its state was not loaded yet")
         try:
-            newest = self.history.newest_snapshot()
-            self.current = self.history.fold(self.history.load(newest, policy), latest)
+            if serving:  # the fallback serves while a damaged state is made good in the background
+                state = self.history.load(self.history.newest_snapshot(), policy)
+            else:
+                state = self.history.newest_state(policy)
+            self.current = self.history.fold(state, latest)
         except Exception as fault:
             if not serving:
                 raise
@@ -128,11 +132,8 @@ class PolicyLearner:
         """Return what another policy's learning gives this one; None for a policy that brings a state of its own."""
         if not carry or not policy.learns:
             return None
-        try:
-            untrained = build(self.catalogue, policy.spec())
-        except PolicyError:  # a class of the caller's own
-            return None
-        if type(untrained) is not type(policy) or untrained.dumps() != policy.dumps():
+        untrained = self._untrained(policy)
+        if untrained is None or untrained.dumps() != policy.dumps():
             return None
         return first_state(self.store, self.catalogue, policy)
 
@@ -218,6 +219,8 @@ class PolicyLearner:
                 self.current = replace(current, fault="its state was lost while it learned")
                 with contextlib.suppress(OfferBanditError):  # then the next sync tries again, and the fallback serves
                     self.sync()
+                if self.current.fault is None and isinstance(lost.__cause__, LEARNING_FAULTS):
+                    return None  # the learner finds the outcome that could not be learned, and sets it aside
                 raise (lost.__cause__ or lost) from None
             if made is None:
                 return None
@@ -247,7 +250,7 @@ class PolicyLearner:
 
     def _learn_due(self, due: DueColumns, moment: int, lease: Lease, progress: Progress | None) -> LearnReport:
         """Learn on a working copy until nothing is due or the lease is lost, then make the copy the current state."""
-        n = n_updates = n_skipped = 0
+        n = n_updates = n_skipped = n_aside = 0
         total = self.store.decisions.last_seq() if progress is not None else 0
         current, lease_lost = self.current, False
         with working_copy(self.catalogue, current.policy, self.decision_lock) as copied:
@@ -255,12 +258,13 @@ class PolicyLearner:
             try:
                 while len(due):
                     all_found = len(due) < MAX_STEP_OUTCOMES and due.scan is not None and due.scan.is_last
-                    kept, outcomes = self.history.training.of(due)
+                    kept, outcomes = self.history.due_outcomes(due)
                     after = self._learn_step(state, kept, outcomes, lease)
                     if after is None:
                         lease_lost = True
                         break
-                    state = after
+                    state, aside = after
+                    n_aside += aside
                     n, n_skipped = n + len(outcomes), n_skipped + len(due) - len(outcomes)
                     n_updates += int(outcomes.is_update.sum())
                     if progress is not None:
@@ -276,25 +280,52 @@ class PolicyLearner:
                 self._replace_current(state)
                 before = current.step
                 uncounted = self._uncounted(before)
-                return LearnReport(n, n_updates, n_skipped, self.step, n_uncounted=uncounted)
+                return LearnReport(
+                    n - n_aside, n_updates, n_skipped, self.step, n_uncounted=uncounted, n_set_aside=n_aside
+                )
             if policy is current.policy:
                 self.current = replace(current, fault="it was learning when another engine took over")
         self.sync()
-        return LearnReport(n, n_updates, n_skipped, self.step, learner=False)
+        return LearnReport(n - n_aside, n_updates, n_skipped, self.step, learner=False, n_set_aside=n_aside)
 
-    def _learn_step(self, state: PolicyState, kept: DueColumns, outcomes: Outcomes, lease: Lease) -> PolicyState | None:
-        """Learn one step and write it to the ledger; None, and nothing written, if the lease was lost."""
-        state.policy.update(outcomes)
+    def _learn_step(
+        self, state: PolicyState, kept: DueColumns, outcomes: Outcomes, lease: Lease
+    ) -> tuple[PolicyState, int] | None:
+        """Learn one step and write it to the ledger; None, and nothing written, if the lease was lost.
+
+        Return the state and how many outcomes were set aside. A state that is written was read back before.
+        """
         step, size, unsaved = state.step + 1, state.size, state.unsaved + len(outcomes)
         snapshot, digest = None, ""
+        read_back = None
         if snapshot_is_due(unsaved, size, small=len(outcomes) < SMALL_STEP_ROWS):
-            snapshot = state.policy.dumps()
+            read_back = self._load_back(state.policy)
+        aside = guarded_update(
+            state.policy, outcomes, lambda: self.history.state_at(state.step, state.policy), read_back
+        )
+        if read_back is not None:
+            snapshot = read_back.state if aside is None else state.policy.dumps()
             digest, size, unsaved = state_hash(snapshot), len(snapshot), 0
         with self.store.transaction():
             if not lease.renew() or self.store.ledger.latest_step(self.policy_id) != state.step:
                 return None
             self.store.ledger.record_step(self.policy_id, step, kept, digest, snapshot)
-        return replace(state, step=step, size=size, unsaved=unsaved)
+            if aside is not None:
+                seqs = kept.decisions.seq[aside.rows].tolist()
+                self.store.ledger.set_aside.add(self.policy_id, step, seqs, aside.reason)
+        n_aside = 0 if aside is None else int(aside.rows.sum())
+        return replace(state, step=step, size=size, unsaved=unsaved), n_aside
+
+    def _load_back(self, policy: Policy) -> LoadBack:
+        return LoadBack(lambda: self._untrained(policy))
+
+    def _untrained(self, policy: Policy) -> Policy | None:
+        """Return an untrained policy of the same class and settings, None for a class of the caller's own."""
+        try:
+            another = build(self.catalogue, policy.spec())
+        except PolicyError:
+            return None
+        return another if type(another) is type(policy) else None
 
     def save(self) -> None:
         """Write the current state, where many steps were learned since the last one that was written.
@@ -304,7 +335,9 @@ class PolicyLearner:
         with self.decision_lock:
             current = self.current
             if current.fault is None and current.unsaved >= UNSAVED_AT_CLOSE:
-                self.store.ledger.save_state(self.policy_id, current.step, current.policy.dumps())
+                read_back = self._load_back(current.policy)
+                read_back(current.policy)
+                self.store.ledger.save_state(self.policy_id, current.step, read_back.state)
 
     def _uncounted(self, step: int) -> int:
         """Return how many outcomes that were learned after a step have an event that does not count."""
@@ -344,9 +377,7 @@ class PolicyLearner:
         latest = self.store.ledger.latest_step(self.policy_id) or 0
         policy, n = self.base_policy(), 0
         for step in range(base + 1, latest + 1):
-            outcomes = self.history.outcomes_of_step(step)
-            policy.update(outcomes)
-            n += len(outcomes)
+            n += self.history.learn_step(policy, step)
             if progress is not None:
                 progress(step, latest)
         state = policy.dumps()
@@ -356,5 +387,17 @@ class PolicyLearner:
             with self.decision_lock:
                 policy.loads(state)
         self._replace_current(PolicyState(policy, latest, len(state), n))
-        self.store.ledger.repair_snapshot(self.policy_id, latest, state)
-        return RebuildReport(latest - base, n, same)
+        unreadable = self._snapshot_is_unreadable()
+        self.store.ledger.repair_snapshot(self.policy_id, latest, state, unreadable=unreadable)
+        return RebuildReport(latest - base, n, same and not unreadable)
+
+    def _snapshot_is_unreadable(self) -> bool:
+        """Say whether the newest state in the store is as it was written, and cannot be read."""
+        another = self._untrained(self.policy)
+        if another is None:
+            return False
+        try:
+            self.history.load(self.history.newest_snapshot(), another)
+        except PolicyError:
+            return True
+        return False

@@ -7,8 +7,10 @@ from dataclasses import dataclass, replace
 from bandit.catalogue import Catalogue
 from bandit.domain import Outcomes, Policy
 from bandit.errors import PolicyError, StoreError
+from bandit.learning.guarded_update import guarded_update
 from bandit.learning.training_outcomes import TrainingOutcomes
-from bandit.store import Snapshot, Store, state_hash
+from bandit.policies import build
+from bandit.store import DueColumns, Snapshot, Store, state_hash
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -67,11 +69,44 @@ class StateHistory:
         rows = self.store.ledger.learned_rows(self.policy_id, step, objective.event, objective.window)
         return self.training.of(rows)[1]
 
+    def due_outcomes(self, due: DueColumns) -> tuple[DueColumns, Outcomes]:
+        """Return the due rows whose offers the catalogue has, and their outcomes with what was learned of each before.
+
+        What was set aside of a decision was not learned.
+        """
+        return self.training.of(self.store.ledger.set_aside.corrected(self.policy_id, due))
+
+    def learn_step(self, policy: Policy, step: int) -> int:
+        """Let a policy in the state before a step learn it, and return the number of its outcomes."""
+        outcomes = self.outcomes_of_step(step)
+        guarded_update(policy, outcomes, lambda: self.state_at(step - 1, policy))
+        return len(outcomes)
+
+    def state_at(self, step: int, policy: Policy) -> bytes:
+        """Return the state after a step, folded anew in another policy of the same description."""
+        newest, another = self.newest_snapshot(), build(self.catalogue, policy.spec())
+        start = newest if newest.step <= step else self.base_snapshot()
+        try:
+            state = self.load(start, another)
+        except PolicyError:
+            state = self.load(self.base_snapshot(), another)
+        return self.fold(state, step).policy.dumps()
+
+    def newest_state(self, policy: Policy) -> PolicyState:
+        """Load the newest snapshot into a policy; where it cannot be read, the base, from which more steps follow."""
+        newest = self.newest_snapshot()
+        try:
+            return self.load(newest, policy)
+        except PolicyError:
+            base = self.base_snapshot()
+            if base.step == newest.step:
+                raise
+            return self.load(base, policy)
+
     def fold(self, state: PolicyState, latest: int) -> PolicyState:
         """Return the state after the steps up to `latest`, which its policy learns in place."""
         step, unsaved = state.step, state.unsaved
         while step < latest:
-            outcomes = self.outcomes_of_step(step + 1)
-            state.policy.update(outcomes)
-            step, unsaved = step + 1, unsaved + len(outcomes)
+            unsaved += self.learn_step(state.policy, step + 1)
+            step += 1
         return replace(state, step=step, unsaved=unsaved)

@@ -13,7 +13,8 @@ class LearnReport:
     which something was learned before. Skipped are outcomes whose offer this catalogue does not have. `step` is the
     policy's step afterwards. `learner` is False if another engine was learning, so that this one could not learn or
     had to stop. `n_uncounted` of the outcomes have an event that does not count: one of a name that the catalogue does
-    not know, or from before the decision or after its window.
+    not know, or from before the decision or after its window. `n_set_aside` more could not be learned and were set
+    aside (`offer-bandit doctor` names them).
     """
 
     n: int
@@ -22,13 +23,14 @@ class LearnReport:
     step: int
     learner: bool = True
     n_uncounted: int = 0
+    n_set_aside: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class RebuildReport:
     """The result of folding the log: steps and outcomes folded, and whether the state was the current one.
 
-    States are the same if they agree up to rounding.
+    States are the same if they agree up to rounding; a stored state that cannot be read is not the same as any.
     """
 
     steps: int

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
-from bandit.domain import InPlacePolicy, Outcomes
-from bandit.errors import StoreError
+from bandit.domain import CheckedPolicy, InPlacePolicy, Outcomes
+from bandit.errors import PolicyError, StoreError
 from bandit.learning.policy_state import PolicyState, StateHistory
 from bandit.learning.reports import LearnReport
 from bandit.store import DueColumns, DueCriterion, Lease, OneDue, Store, is_outage
@@ -70,6 +70,7 @@ class SmallSteps:
         self._history = StateHistory(store, catalogue, policy_id)
         self._policy_id = policy_id
         self._in_place: bool | None = None
+        self._checked = False
         self._criterion = DueCriterion(
             objective.event,
             objective.window,
@@ -86,7 +87,7 @@ class SmallSteps:
         """
         policy, ledger = state.policy, self.store.ledger
         if self._in_place is None:  # asking the protocol takes as long as ten reads of the log
-            self._in_place = isinstance(policy, InPlacePolicy)
+            self._in_place, self._checked = isinstance(policy, InPlacePolicy), isinstance(policy, CheckedPolicy)
         if state.fault is not None or not self._in_place:
             return None
         policy = cast("InPlacePolicy", policy)
@@ -108,6 +109,8 @@ class SmallSteps:
                 uncounted = self._uncounted(state.step, due)
                 changed = True
                 policy.update(outcomes)
+                if self._checked and not policy.is_finite:  # type: ignore[attr-defined]  # a CheckedPolicy
+                    raise PolicyError("the belief has numbers that are not finite")
         except BaseException as fault:
             if changed:
                 raise StateLostError from fault
@@ -121,11 +124,11 @@ class SmallSteps:
     def _outcomes(self, due: DueColumns | OneDue) -> tuple[DueColumns | OneDue, Outcomes]:
         """Return the rows whose offers the catalogue has, and their outcomes."""
         if isinstance(due, OneDue):
-            outcomes = self._history.training.of_one(due)
+            outcomes = None if due.is_update else self._history.training.of_one(due)
             if outcomes is not None:
                 return due, outcomes
             due = due.columns()
-        return self._history.training.of(due)
+        return self._history.due_outcomes(due)
 
     def _uncounted(self, step: int, due: DueColumns | OneDue) -> int:
         """Return how many of the outcomes that are learned after a step have an event that does not count."""

@@ -49,7 +49,7 @@ class StateWalk:
         elif step < self.step:  # another process decided with an older state after this one had learned
             (self.policy, self.step), self._other = self._base(), here
         while self.step < step:
-            self.policy.update(self.history.outcomes_of_step(self.step + 1))
+            self.history.learn_step(self.policy, self.step + 1)
             self.step += 1
             if self.step > self._furthest:
                 self._furthest = self.step

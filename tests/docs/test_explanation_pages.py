@@ -26,7 +26,7 @@ from bandit.ope.estimate import MIN_EFFECTIVE_SAMPLE_SIZE
 from bandit.ope.estimators.clipped_ips import CLIPPED_MAX_WEIGHT
 from bandit.ope.estimators.dr_os import SHRINKAGE
 from bandit.ope.estimators.switch_dr import SWITCH_THRESHOLD
-from bandit.policies.vw.workspace import MAX_BITS
+from bandit.policies.vw.arguments import MAX_BITS
 from bandit.printable import MAX_MESSAGE
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"

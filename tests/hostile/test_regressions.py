@@ -30,7 +30,8 @@ from bandit.logfiles import LogMapping
 from bandit.logfiles.columns.values import INVALID, INVALID_TIME, share, times
 from bandit.policies import ConstantOffer, Uniform, build
 from bandit.policies.state import pack, unpack
-from bandit.policies.vw.workspace import Workspace, check_arguments
+from bandit.policies.vw.arguments import check_arguments
+from bandit.policies.vw.workspace import Workspace
 from bandit.printable import MAX_MESSAGE, plain
 from bandit.store.spool.file import digest
 from tests.conftest import SPRING, draw_outcomes

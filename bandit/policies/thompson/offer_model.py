@@ -6,6 +6,7 @@ at their prior, so leaving them out until they appear changes nothing but the si
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
@@ -53,6 +54,9 @@ ESTIMATE_EVERY = 1.25
 QUICK_COVARIANCES = 1_000_000
 """Most covariances of weights with which learning one outcome, which changes all of them, takes about as long as a
 decision: those of 1,000 weights, or of several thousand in blocks."""
+
+LARGEST_SCALED = 1e30
+"""Largest standardised amount that is learned: draws are in single precision, which ends at 3e38."""
 
 FIRST_BLOCK = 500
 """Most outcomes that an untrained model learns at once, at their exact mode."""
@@ -402,6 +406,11 @@ class OfferModel:
                 tails = None if self.remembered is None else self.remembered.take(offer[part], previous_y[part])
                 self.model.retract(rows, self._scaled(previous_y[part]), counted, tails)
 
+    @property
+    def is_finite(self) -> bool:
+        """Whether the weights' means and the noise are finite: a sum with a number that is not finite is not."""
+        return math.isfinite(np.add.reduce(self.model.weights.mean)) and math.isfinite(self._noise)
+
     def is_quick(self, n: int) -> bool:
         """Whether learning n outcomes estimates no variances, looks for no crosses, and each costs little."""
         if n == 0:
@@ -587,7 +596,10 @@ class OfferModel:
         return self.model.noise * self.amount_scale.scale**2 if isinstance(self.model, BayesianLinear) else 0.0
 
     def _scaled(self, y: FloatArray) -> FloatArray:
-        return y if self.kind == "response" else (y - self.amount_scale.center) / self.amount_scale.scale
+        if self.kind == "response":
+            return y
+        with np.errstate(over="ignore"):  # a quotient beyond what a float holds ends at the clip
+            return np.clip((y - self.amount_scale.center) / self.amount_scale.scale, -LARGEST_SCALED, LARGEST_SCALED)
 
     def columns(self, contexts: FloatArray) -> FloatArray:
         """Return the columns that the weights act on, (n, active + C), of all context columns (n, d)."""

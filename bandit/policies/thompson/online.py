@@ -17,6 +17,7 @@ from bandit.encoding.shapes import FactShape, Transform, ValueSample, fit_shapes
 from bandit.errors import CatalogueError, InputError, PolicyError
 from bandit.models.moving_draws import MovingDraws
 from bandit.models.tail_weights import without_tails
+from bandit.policies.bounded_outcomes import BoundedLog, within_bounds
 from bandit.policies.state import parts_of
 from bandit.policies.thompson.fact_scales import FactScales
 from bandit.policies.thompson.methods import LearningMethods
@@ -117,6 +118,7 @@ class OnlineLearning:
         """Learn outcomes, new ones and corrections of those learned before."""
         if not len(outcomes):
             return
+        outcomes = within_bounds(outcomes, self.catalogue.objective.largest_amount)
         self.version += 1
         while self._warmup is not None and len(outcomes):
             n_kept = WARMUP_OUTCOMES - self._warmup.room
@@ -183,19 +185,22 @@ class OnlineLearning:
         """Count the values of facts that have no scale, and fix the scale of those of which there are enough."""
         encoder = self.belief.encoder
         for name, sample in list(self._sampled.items()):
-            column = np.asarray(outcomes.contexts.columns[name], dtype=np.float64)
+            column = self._fact_values(outcomes, name)
             seen = self._sampled[name] = sample.with_values(column[~np.isnan(column)])
             if seen.is_complete:
                 del self._sampled[name]
                 shape, scale = seen.fit(transform_of(self.catalogue.facts[name], self.default_transform))
                 encoder.fix_scale(name, scale, shape)
         for name, moments in list(self._unscaled.items()):
-            column = np.asarray(outcomes.contexts.columns[name], dtype=np.float64)
+            column = self._fact_values(outcomes, name)
             known = moments.with_values(column[~np.isnan(column)])
             self._unscaled[name] = known
             if known.scale != UNKNOWN_SCALE:
                 del self._unscaled[name]
                 encoder.fix_scale(name, known.scale, None)
+
+    def _fact_values(self, outcomes: Outcomes, name: str) -> FloatArray:
+        return self.catalogue.facts[name].learned(np.asarray(outcomes.contexts.columns[name], dtype=np.float64))
 
     def _decay(self, outcomes: Outcomes) -> None:
         """Decay the belief by the time passed since the last step, 0.5^(time / half-life), once it is a full step."""
@@ -229,6 +234,7 @@ class OnlineLearning:
         """
         if not log.n:
             raise InputError("the log has no decisions; fit a policy on a log that has some")
+        log = BoundedLog(log, self.catalogue.objective.largest_amount)
         first = next(iter(log.batches(SCALE_ROWS))).outcomes()
         self._starts, self._unscaled, self._sampled = None, {}, {}
         self.belief = self._belief_scaled_to(first)

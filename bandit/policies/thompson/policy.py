@@ -268,6 +268,11 @@ class ThompsonSampling:
         self._samples = {}
         self._learning.update(outcomes)
 
+    @property
+    def is_finite(self) -> bool:
+        """Whether the belief's means and noise are finite: what one outcome makes infinite, it makes infinite there."""
+        return self._learning.belief.is_finite
+
     def copy(self) -> ThompsonSampling:
         """Return a policy with the same state, which changes no more with this one; what never changes is shared."""
         known = {id(each): each for each in (self.catalogue, self.methods, self._search, *self._learning.shared())}

@@ -188,6 +188,11 @@ class RewardBelief:
             return True
         return self.amount.is_quick(int(np.count_nonzero(has_revenue(outcomes.revenue, outcomes.converted))))
 
+    @property
+    def is_finite(self) -> bool:
+        """Whether the means and the noise of all models are finite."""
+        return all(model.is_finite for model in self.models().values())
+
     # -- learning --------------------------------------------------------------------------------------------------
 
     def learn(self, outcomes: Outcomes) -> None:

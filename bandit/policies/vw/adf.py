@@ -58,7 +58,7 @@ class VowpalWabbit(VwPolicy):
         return chosen
 
     def _learn(self, outcomes: Outcomes) -> None:
-        costs = -outcomes.reward / self._unit
+        costs = self._costs(outcomes)
         for row, context in enumerate(context_lines(self._encoder, outcomes.contexts)):
             offers = np.flatnonzero(outcomes.eligible[row])
             lines = [f"shared {context}", *self._lines(offers.tolist())]

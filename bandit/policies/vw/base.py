@@ -16,13 +16,19 @@ from bandit.domain import BoolArray, Contexts, FloatArray, Outcomes
 from bandit.encoding.encoder import Encoder
 from bandit.encoding.scales import FactScale, declared_scales, fit_scales
 from bandit.errors import PolicyError
+from bandit.policies.bounded_outcomes import within_bounds
 from bandit.policies.probabilities import check_share, mix_floor, uniform_over
 from bandit.policies.state import pack, unpack
-from bandit.policies.vw.workspace import WorkspacePair, check_arguments
+from bandit.policies.vw.arguments import check_arguments
+from bandit.policies.vw.workspace import WorkspacePair
 from bandit.policies.warmup import Warmup
 
 _GOLDEN = 2_654_435_769
 """2^32 over the golden ratio: times a second or a day apart give fractions that are spread evenly."""
+
+
+LARGEST_COST = 1e15
+"""Largest cost, in units of the first rewards' root mean square, that VW is told: its numbers end at 3e38."""
 
 
 class VwPolicy(ABC):
@@ -77,6 +83,10 @@ class VwPolicy(ABC):
         self._vw.close()
         self._encoder, self._vw = encoder, opened
 
+    def _costs(self, outcomes: Outcomes) -> FloatArray:
+        """Return minus the rewards, (n,), in units that VW's single precision holds the squares of."""
+        return np.clip(-outcomes.reward / self._unit, -LARGEST_COST, LARGEST_COST)
+
     # The protocol
 
     def probabilities(self, contexts: Contexts, eligible: BoolArray, rng: Generator) -> FloatArray:  # noqa: ARG002
@@ -95,7 +105,7 @@ class VwPolicy(ABC):
         VW's text has no weight for a contextual bandit's example: a decision that stands for s is learned s times, and
         a fraction of a time is carried over to the next of these outcomes.
         """
-        complete = outcomes.only_complete()
+        complete = within_bounds(outcomes, self.catalogue.objective.largest_amount).only_complete()
         propensity = np.where(np.isnan(complete.propensity), 1.0, complete.propensity)
         complete = replace(complete, batch=replace(complete.batch, propensity=propensity))
         with self._lock:
@@ -183,5 +193,5 @@ def _repeated(outcomes: Outcomes) -> Outcomes:
 
 
 def _root_mean_square(reward: FloatArray) -> float:
-    size = float(np.sqrt(np.mean(reward**2)))
+    size = float(np.sqrt(np.mean(reward**2)))  # of rewards within 1e30
     return size if size > 0.0 else 1.0

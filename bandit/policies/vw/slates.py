@@ -86,7 +86,7 @@ class VowpalWabbitSlates(VwPolicy):
         return np.asarray(chosen / chosen.sum(axis=1, keepdims=True))
 
     def _learn(self, outcomes: Outcomes) -> None:
-        costs = -outcomes.reward / self._unit
+        costs = self._costs(outcomes)
         each = outcomes.propensity ** (1.0 / len(self._members))
         open_options = self._open_options(outcomes.eligible)
         taken = self.catalogue.options[outcomes.offer]

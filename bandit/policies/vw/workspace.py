@@ -10,63 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from bandit.errors import PolicyError
+from bandit.policies.vw.arguments import MAX_BITS, check_arguments
 
 _ALWAYS = ("--quiet", "--preserve_performance_counters")  # keeps the learning rate reached by a reloaded model
 _FRESH = "--random_seed 1"  # a saved model has its own, and VW refuses a second one
 
-# Arguments that read or write outside the workspace, or that are set by a policy.
-_REFUSED_SHORT = ("-f", "-i", "-d", "-p", "-c", "-k", "-r", "-t")
-_REFUSED_LONG = (
-    "--data",
-    "--cache",
-    "--cache_file",
-    "--kill_cache",
-    "--final_regressor",
-    "--initial_regressor",
-    "--predictions",
-    "--raw_predictions",
-    "--readable_model",
-    "--invert_hash",
-    "--dump_json_weights_experimental",
-    "--output_feature_regularizer_binary",
-    "--output_feature_regularizer_text",
-    "--input_feature_regularizer",
-    "--feature_mask",
-    "--extra_metrics",
-    "--epsilon_decay_audit",
-    "--log_output",
-    "--driver_output",
-    "--audit_regressor",
-    "--aml_predict_only_model",
-    "--search_allowed_transitions",
-    "--sendto",
-    "--unix_socket",
-    "--foreground",
-    "--num_children",
-    "--node",
-    "--total",
-    "--unique_id",
-    "--span_server_port",
-    "--dictionary",
-    "--dictionary_path",
-    "--daemon",
-    "--port",
-    "--port_file",
-    "--pid_file",
-    "--span_server",
-    "--testonly",
-    "--passes",
-    "--save_per_pass",
-    "--random_seed",
-    "--quiet",
-    "--preserve_performance_counters",
-)
-
-
-MAX_BITS = 28
-"""Most bits of a feature's hash: 2^28 weights are four gigabytes."""
-
-_BITS = ("-b", "--bit_precision")
 _FIXED = re.compile(r" --random_seed \d+| --preserve_performance_counters| --quiet")  # set by `Workspace`
 _PLAIN = re.compile(r"[\x20-\x7e]*\0?")
 
@@ -204,21 +152,4 @@ def _check_model(model: bytes) -> None:
         raise PolicyError(f"Vowpal Wabbit does not start with a model that it did not write ({fault})") from fault
     if len(args) != length or not _PLAIN.fullmatch(args) or bits > MAX_BITS:
         raise PolicyError("Vowpal Wabbit does not start with a model that it did not write; rebuild it from the log")
-    check_arguments(_FIXED.sub(" ", args.rstrip("\0")))
-
-
-def check_arguments(args: str, reserved: Sequence[str] = ()) -> str:
-    """Return the arguments; PolicyError for those that use files or the network, or are `reserved` for the policy."""
-    words = args.replace("=", " ").split()
-    for name, value in zip(words, [*words, ""][1:], strict=True):
-        bits = name[2:] or value if name[:2] == "-b" else value if name in _BITS else "0"
-        if not bits.isdecimal() or int(bits[:4]) > MAX_BITS:
-            raise PolicyError(f"VW's {name} {value} asks for too many weights; at most {MAX_BITS} bits are allowed")
-    for arg in args.split():
-        long = arg.split("=")[0]
-        short = "" if arg.startswith("--") else arg[:2]
-        if long in _REFUSED_LONG or long in reserved or short in _REFUSED_SHORT:
-            raise PolicyError(
-                f"VW's {short or long} is set by this policy or reaches outside it; leave it out of the arguments"
-            )
-    return args
+    check_arguments(_FIXED.sub(" ", args.rstrip("\0")), of_model=True)

@@ -23,6 +23,7 @@ from bandit.store.learning.due_scan import (
 from bandit.store.learning.one_outcome import OneDue, one_due
 from bandit.store.learning.records import DueColumns, DueScan, Watermark
 from bandit.store.records import Activation, object_array
+from bandit.store.tables.decision_reader import bounded_amounts
 from bandit.store.tables.learned_stages import last_learned_stages, stages_reached
 
 if TYPE_CHECKING:
@@ -270,6 +271,6 @@ def _last_learned(raw: sqlite3.Connection, policy_id: int, seqs: IntArray) -> _L
         object_array(group),
         np.array(weight, dtype=np.float64),
         np.array(converted, dtype=np.bool_),
-        np.array(revenue, dtype=np.float64),
-        np.array(value, dtype=np.float64),
+        bounded_amounts(np.array(revenue, dtype=np.float64)),
+        bounded_amounts(np.array(value, dtype=np.float64)),
     )

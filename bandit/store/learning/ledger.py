@@ -8,6 +8,7 @@ from dataclasses import replace
 from itertools import repeat
 from typing import TYPE_CHECKING
 
+import msgspec
 import numpy as np
 
 from bandit.domain import BoolArray, FloatArray
@@ -15,6 +16,8 @@ from bandit.errors import StoreError
 from bandit.store.learning.due_outcomes import DueCriterion, DueOutcomes
 from bandit.store.learning.one_outcome import OneDue
 from bandit.store.learning.records import DueColumns, PolicyStep, Snapshot
+from bandit.store.learning.set_aside import SetAside, without
+from bandit.store.tables.decision_reader import bounded_amounts
 from bandit.store.tables.learned_stages import stages_as_learned, take_over_stages, write_stages
 
 if TYPE_CHECKING:
@@ -45,6 +48,13 @@ SELECT :policy, 0, l.seq, l.weight, l.converted, l.revenue, l.value, 0, l.throug
 FROM learned l
 WHERE l.policy_id = :other
     AND l.step = (SELECT MAX(m.step) FROM learned m WHERE m.policy_id = :other AND m.seq = l.seq)
+    AND l.seq NOT IN (SELECT value FROM json_each(:aside))
+"""
+
+_TAKE_OVER_ONE = """
+INSERT INTO learned (policy_id, step, seq, weight, converted, revenue, value, restated, through)
+SELECT :policy, 0, l.seq, l.weight, l.converted, l.revenue, l.value, 0, l.through
+FROM learned l WHERE l.policy_id = :other AND l.seq = :seq AND l.step = :step
 """
 
 
@@ -60,6 +70,7 @@ class Ledger:
         self._connection = connection
         self._reader = reader
         self._due = DueOutcomes(connection, reader)
+        self.set_aside = SetAside(connection)
 
     def share_delays(self, other: Ledger) -> None:
         """Use the estimates of the conversion delay that another connection to the same store has made."""
@@ -156,7 +167,11 @@ class Ledger:
         with self._connection.transaction():
             self.record_step(policy_id, 0, None, digest, snapshot)
             raw = self._connection.raw
-            n = int(raw.execute(_TAKE_OVER, {"policy": policy_id, "other": from_policy_id}).rowcount)
+            aside = self.set_aside.learned_before(from_policy_id)
+            given = {"policy": policy_id, "other": from_policy_id, "aside": json_list(seq for seq, _ in aside)}
+            n = int(raw.execute(_TAKE_OVER, given).rowcount)
+            for seq, newest in aside:
+                n += int(raw.execute(_TAKE_OVER_ONE, given | {"seq": seq, "step": newest}).rowcount)
             take_over_stages(raw, policy_id, from_policy_id)
             raw.execute("UPDATE policy_steps SET n = ? WHERE policy_id = ? AND step = 0", (n, policy_id))
         return n
@@ -192,12 +207,15 @@ class Ledger:
         )
         raw.execute("INSERT INTO snapshots (policy_id, step, state) VALUES (?, ?, ?)", (policy_id, step, state))
 
-    def repair_snapshot(self, policy_id: int, step: int, state: bytes) -> bool:
-        """Replace the newest snapshot by the state after the newest step if it is damaged; say whether it was."""
+    def repair_snapshot(self, policy_id: int, step: int, state: bytes, *, unreadable: bool = False) -> bool:
+        """Replace the newest snapshot by the state after the newest step if it is damaged; say whether it was.
+
+        It is replaced as well where the caller found that it is `unreadable`, though it is as it was written.
+        """
         with self._connection.transaction():
             stored = self.snapshot(policy_id, newest=True)
             sound = stored is not None and (not stored.state_hash or state_hash(stored.state) == stored.state_hash)
-            if sound or self.latest_step(policy_id) != step:
+            if (sound and not unreadable) or self.latest_step(policy_id) != step:
                 return False
             raw = self._connection.raw
             if stored is not None:
@@ -228,7 +246,10 @@ class Ledger:
         return None if row[0] is None else int(row[0])
 
     def learned_rows(self, policy_id: int, step: int, objective_event: str, window: int) -> DueColumns:
-        """Return the outcomes of a step as they were learned, so that a rebuild learns the same batches."""
+        """Return the outcomes of a step as they were learned, so that a rebuild learns the same batches.
+
+        Those that the step set aside are left out.
+        """
         with self._connection.reading() as raw:
             rows = raw.execute(_AS_LEARNED, (policy_id, step)).fetchall()
             columns = list(zip(*rows, strict=True)) or [()] * 11
@@ -237,10 +258,13 @@ class Ledger:
             revenue, value, previous_revenue, previous_value, weight, previous_weight = (
                 np.array(columns[place], dtype=np.float64) for place in (2, 3, 6, 7, 9, 10)
             )
+            revenue, value, previous_revenue, previous_value = map(
+                bounded_amounts, (revenue, value, previous_revenue, previous_value)
+            )
             decisions = self._reader.by_seq(seq, objective_event, window)
             stage, previous_stage = stages_as_learned(raw, policy_id, step, seq)
         learned = replace(decisions, converted=converted, revenue=revenue, value=value, last_event_id=last)
-        return DueColumns(
+        found = DueColumns(
             learned,
             weight,
             is_update,
@@ -252,6 +276,7 @@ class Ledger:
             stage,
             previous_stage,
         )
+        return without(found, self.set_aside.in_step(policy_id, step))
 
     def snapshot(self, policy_id: int, *, newest: bool) -> Snapshot | None:
         """Return the newest snapshot, or with `newest` false the one that a rebuild starts from."""
@@ -264,6 +289,11 @@ class Ledger:
                 (policy_id, newest),
             ).fetchone()
         return None if row is None else Snapshot(*row)
+
+
+def json_list(numbers: Iterable[int]) -> str:
+    """Return whole numbers as the JSON text that SQLite's `json_each` reads."""
+    return msgspec.json.encode(list(numbers)).decode()
 
 
 def _learned_rows(policy_id: int, step: int, rows: DueColumns) -> zip[tuple[object, ...]]:

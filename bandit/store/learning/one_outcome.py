@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bandit.catalogue.objective import RETURNED_REVENUE
+from bandit.catalogue.objective import LARGEST_AMOUNT, RETURNED_REVENUE
 from bandit.store.corruption import decoding
 from bandit.store.learning.conversion_delay import LEVEL_WEIGHTS
 from bandit.store.learning.records import DueColumns
@@ -124,7 +124,8 @@ def one_due(
         happened, returned, revenue, value, n_valued, closed, n_events, last_event, n_counted = (
             [0 if each is None else each for each in rest[5:]] if None in rest else rest[5:]
         )
-        revenue, value = float(revenue), float(value)
+        revenue, value = _bounded(float(revenue)), _bounded(float(value))
+        was_revenue, was_value = _bounded(was_revenue), _bounded(was_value)
         converted = happened > 0 and not (returned > 0 and revenue <= RETURNED_REVENUE)  # `Objective.conversions`
         time = decision[2]
         if converted or closed > 0 or time + window < now or (criterion.counts_at_once and n_valued > 0):
@@ -155,6 +156,10 @@ def one_due(
             n_counted == n_events,
             scan,
         )
+
+
+def _bounded(amount: float) -> float:
+    return min(max(amount, -LARGEST_AMOUNT), LARGEST_AMOUNT)
 
 
 def _integer(value: object) -> IntArray:

@@ -1,4 +1,4 @@
-"""The journal of maintenance runs (table `upkeep`): backups, erasures and retention runs, without identities."""
+"""The journal (table `upkeep`): backups, erasures, retention runs and outcomes set aside, without identities."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 
     from bandit.store.connection import Connection
 
-JournalKind = Literal["backup", "erase", "retain"]
+JournalKind = Literal["backup", "erase", "retain", "set aside"]
 
 
 @dataclass(frozen=True, slots=True)
 class JournalEntry:
-    """One run: its kind, its time (microseconds since 1970 UTC) and its counts."""
+    """One entry: its kind, its time (microseconds since 1970 UTC) and its counts."""
 
     kind: str
     time: int

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import numpy as np
 
-from bandit.catalogue.objective import Objective
+from bandit.catalogue.objective import LARGEST_AMOUNT, Objective
 from bandit.domain import BoolArray, FloatArray, IntArray, ObjectArray
 from bandit.errors import UnknownDecisionError
 from bandit.store.corruption import decoding
@@ -130,6 +130,11 @@ class StoredOutcomes:
     def take(self, rows: IntArray) -> StoredOutcomes:
         """Return the chosen rows."""
         return StoredOutcomes(*(getattr(self, name)[rows] for name in StoredOutcomes.__slots__))
+
+
+def bounded_amounts(sums: FloatArray) -> FloatArray:
+    """Return sums of amounts (n,) within `LARGEST_AMOUNT`: two finite amounts may add up to infinity."""
+    return np.clip(sums, -LARGEST_AMOUNT, LARGEST_AMOUNT)
 
 
 _EVERYTHING = Where()
@@ -292,11 +297,11 @@ class DecisionReader:
             column[places] = columns[place]
             return column
 
-        revenue = spread_numbers(3)
+        revenue = bounded_amounts(spread_numbers(3))
         return StoredOutcomes(
             converted=Objective.conversions(spread(1) > 0, spread(2) > 0, revenue),
             revenue=revenue,
-            value=spread_numbers(4),
+            value=bounded_amounts(spread_numbers(4)),
             valued=spread(5) > 0,
             closed=spread(6) > 0,
             n_events=spread(7),

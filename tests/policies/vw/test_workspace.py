@@ -2,7 +2,8 @@ import pytest
 
 import bandit
 from bandit.errors import PolicyError
-from bandit.policies.vw.workspace import Workspace, WorkspacePair, check_arguments
+from bandit.policies.vw.arguments import check_arguments
+from bandit.policies.vw.workspace import Workspace, WorkspacePair
 
 
 @pytest.mark.parametrize("args", ["-f stolen", "-fstolen", "--cache_file=x", "--invert_hash x", "--daemon", "-c"])
@@ -17,7 +18,7 @@ def test_arguments_that_the_policy_sets_are_refused(catalogue):
 
 
 def test_arguments_that_vw_does_not_know_are_refused(catalogue):
-    with pytest.raises(PolicyError, match="does not start"):
+    with pytest.raises(PolicyError, match="not among the options"):
         bandit.VowpalWabbit(catalogue, args="--no_such_option")
 
 
