@@ -196,7 +196,7 @@ class Engine:
         options = engine_options(settings)
         if not Path(path).exists():
             raise InputError(f"{path}: there is no such database; create one with an import or by opening an engine")
-        with _opened_store(path, options) as store:
+        with _opened_store(path, options, create=False) as store:
             known = [row.id for row in store.catalogues.policies()]
             if not known:
                 raise InputError(f"{path}: the database knows no policy yet; name one")
@@ -550,13 +550,15 @@ class Engine:
 
 
 @contextlib.contextmanager
-def _opened_store(path: str | Path, options: EngineOptions) -> Iterator[Store]:
+def _opened_store(path: str | Path, options: EngineOptions, *, create: bool = True) -> Iterator[Store]:
     """Yield a store opened with the key given or the environment's, and close it if the engine cannot be made.
 
     Warns the caller of `Engine.open` if there is no key and customers are stored in the clear.
     """
     key = options.customer_key if options.customer_key is not None else environment_key()
-    store = Store.open(path, customer_key=key, durability=options.durability, busy_timeout=options.busy_timeout)
+    store = Store.open(
+        path, customer_key=key, durability=options.durability, busy_timeout=options.busy_timeout, create=create
+    )
     if store.customers.in_clear:
         warnings.warn(
             f"customers are stored in the clear in {path}; set {KEY_VARIABLE} or {FILE_VARIABLE}, or pass "

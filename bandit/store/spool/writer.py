@@ -13,7 +13,7 @@ from bandit.store.records import EventReceipt
 from bandit.store.spool.file import Spool
 from bandit.store.spool.records import SpooledDecisions, read_spooled, spooled_decisions, spooled_events
 from bandit.store.spool.recovery import SpoolRecovery
-from bandit.store.sqlite_errors import is_outage
+from bandit.store.sqlite_errors import is_committed_elsewhere, is_outage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -68,8 +68,19 @@ class SpooledWriter:
         return self._last_outage if time.monotonic() < self._retry_at else None
 
     def decisions(self, rows: DecisionRows) -> None:
-        """Write decisions; StoreError if the database does not take them in time, or any error of `append`."""
-        self._write(lambda: self._decisions.append(rows))
+        """Write decisions; StoreError if the database does not take them in time, or any error of `append`.
+
+        If the file turns out to have been moved or replaced by the time they are in it, they are spooled as they are.
+        """
+        try:
+            self._write(lambda: self._decisions.append(rows))
+        except StoreError as fault:
+            # A line has no place for the arms of a roll-out: the caller then decides anew, as in any outage.
+            if not is_committed_elsewhere(fault) or rows.customer_keys is None or rows.arms is not None:
+                raise
+            if self.spool_decisions(rows, list(rows.customer_keys)) is not None:
+                raise
+            return
         self.fold_some()
 
     def repeats(self, rows: RepeatRows) -> None:
@@ -93,11 +104,11 @@ class SpooledWriter:
             return None
         try:
             content = read_spooled(next(self._spool.read(start)).record)
-        except (OSError, StopIteration, msgspec.ValidationError):  # the spool was damaged meanwhile
+            if not isinstance(content, SpooledDecisions):
+                return None
+            return content.rows(), content.decision_ids.index(decision_id)
+        except (OSError, StopIteration, ValueError, TypeError, LookupError, msgspec.MsgspecError):  # damaged meanwhile
             return None
-        if not isinstance(content, SpooledDecisions):
-            return None
-        return content.rows(), content.decision_ids.index(decision_id)
 
     def events(self, rows: EventRows, *, correct: bool) -> EventReceipt:
         """Write events, or append them to the spool; StoreError if both fail.
@@ -154,6 +165,7 @@ class SpooledWriter:
                 result = write()
             else:
                 with self._connection.lock_timeout(RETRY_LOCK_TIMEOUT):
+                    self._connection.files.require_in_place(self._connection.raw, committed=False)
                     result = write()
         except StoreError as fault:
             if is_outage(fault):
