@@ -32,7 +32,8 @@ class EngineStatus:
     database (`words` is a sentence), or why it began untrained though another had learned; None where neither holds.
     `undeclared` has the facts whose decisions had values that the catalogue does not declare, since the engine was
     opened. `folding` says how far a policy is that learns the log anew by other methods of learning, while the one of
-    the older methods serves; None where none is.
+    the older methods serves; None where none is. `outage` says why the database took nothing when it was last tried,
+    such as that its file was moved, and `replaced` which other file the engine serves from since its own was replaced.
     """
 
     path: str
@@ -62,6 +63,8 @@ class EngineStatus:
     carried: Mapping[str, object] | None = None
     undeclared: tuple[UndeclaredValues, ...] = ()
     folding: str | None = None
+    outage: str | None = None
+    replaced: str | None = None
 
     @property
     def well(self) -> bool:
@@ -119,6 +122,7 @@ def status_of(
         policy_share=1.0 if live.state is None else live.state.policy_share,
         halted=live.halted,
         carried=_carried(learner),
+        outage=writer.outage_words,
     )
 
 

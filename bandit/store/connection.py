@@ -60,6 +60,7 @@ class Connection:
         self._closed = False
         self._creates = create and not read_only
         self.files: FileGuard = FileGuard(self.path, None if same_as is None else same_as.files.inode)
+        self.files.before_opening()
         # The check opens and closes the file, which drops all locks of this process on it, those of SQLite too.
         if not any(other.holds(path) for other in list(_OPEN)):
             check_before_opening(path, create=self._creates)
@@ -172,7 +173,9 @@ class Connection:
             cached_statements=256,
         )
         try:
-            prepare(opened, self.path, self.durability, self.busy_timeout, read_only=self.read_only)
+            prepare(
+                opened, self.path, self.durability, self.busy_timeout, read_only=self.read_only, create=self._creates
+            )
             self.files.opened()
         except BaseException:
             opened.close()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from bandit.errors import StoreError
 from bandit.store.file_identity import DisplacedFileError, FileChange, FileIdentity, Inode, inode_of
+from bandit.store.sqlite_errors import is_busy
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -86,11 +87,30 @@ class FileGuard:
         if identity is not None and change is not None:
             self._act_on(change, identity, raw, committed=committed)
 
+    def leave_log(self, raw: sqlite3.Connection) -> None:
+        """Take the log away from the path of a file that was replaced; StoreError while others use it.
+
+        A log that cannot be copied, as the file is damaged, is kept under another name.
+        """
+        identity = self._identity
+        if identity is None or not identity.log_remains():
+            return
+        copied = _copy_log(raw)
+        with contextlib.suppress(OSError):
+            if copied is None:
+                identity.set_log_aside()
+            if copied is not False:
+                identity.remove_log()
+        if identity.log_remains():
+            raise StoreError(f"{self._path}: the write-ahead log of the file before is still in use")
+
     def _act_on(self, change: FileChange, identity: FileIdentity, raw: sqlite3.Connection, *, committed: bool) -> None:
         if change is FileChange.CUT:
-            pages, page_bytes = (int(raw.execute(pragma).fetchone()[0]) for pragma in (_PAGES, _PAGE_BYTES))
-            if identity.is_whole(pages, page_bytes):
-                return
+            with contextlib.suppress(sqlite3.Error):  # damaged beyond reading
+                pages, page_bytes = (int(raw.execute(pragma).fetchone()[0]) for pragma in (_PAGES, _PAGE_BYTES))
+                if identity.is_whole(pages, page_bytes):
+                    return
+            identity.is_cut = True
         elif _copy_log(raw):
             with contextlib.suppress(OSError):
                 identity.remove_log()
@@ -103,8 +123,8 @@ class FileGuard:
 _PAGES, _PAGE_BYTES = "PRAGMA page_count", "PRAGMA page_size"
 
 
-def _copy_log(raw: sqlite3.Connection) -> bool:
-    """Copy the write-ahead log into the file that is open, and say whether all of it was."""
+def _copy_log(raw: sqlite3.Connection) -> bool | None:
+    """Copy the write-ahead log into the file that is open, and say whether all of it was; None if it cannot be."""
     try:
         (before,) = raw.execute("PRAGMA busy_timeout").fetchone()
         raw.execute(f"PRAGMA busy_timeout = {round(1_000 * COPY_LOG_TIMEOUT):d}")
@@ -112,6 +132,6 @@ def _copy_log(raw: sqlite3.Connection) -> bool:
             busy = raw.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
         finally:
             raw.execute(f"PRAGMA busy_timeout = {int(before):d}")
-    except sqlite3.Error:
-        return False
+    except sqlite3.Error as fault:
+        return False if is_busy(fault) else None
     return not busy

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 LOG_INTERVAL = 0.05
 """Seconds between two looks at the write-ahead log and its index."""
 
+ASIDE = "-of-a-former-file-"
+"""Stands in the name of a log that was kept, before the time."""
+
 LOG_FRAME_HEADER = 24
 """Bytes before each page in the write-ahead log."""
 
@@ -61,7 +64,7 @@ class FileIdentity:
         self._size = found.st_size
         self._log = tuple(map(_inode, self._beside))
         self._next_look = 0.0
-        self._is_cut = False
+        self.is_cut = False
 
     def change(self) -> FileChange | None:
         """Return what happened to the file itself, None if nothing did."""
@@ -71,7 +74,7 @@ class FileIdentity:
             return FileChange.GONE
         if (found.st_dev, found.st_ino) != self.inode:
             return FileChange.REPLACED
-        if found.st_size < self._size or self._is_cut:
+        if found.st_size < self._size or self.is_cut:
             return FileChange.CUT
         self._size = found.st_size
         return None
@@ -82,34 +85,53 @@ class FileIdentity:
         if now < self._next_look:
             return None
         change = self.change()
-        if change is None and tuple(map(_inode, self._beside)) != self._log:
+        if change is None and not self._has_log():
             change = FileChange.LOG
         if change is None:
             self._next_look = now + LOG_INTERVAL
         return change
 
+    def _has_log(self) -> bool:
+        """Say whether log and index are those of before; they are made at the first reading, and taken down then."""
+        found = tuple(map(_inode, self._beside))
+        if self._log == (None, None):
+            self._log = found
+        return found == self._log
+
     def is_whole(self, pages: int, page_bytes: int) -> bool:
         """Say whether a file that has become smaller is a whole database, as after a VACUUM.
 
-        `pages` is the size that SQLite reports: those that the file lacks must fit into the write-ahead log. What is
-        not whole stays so, as a file that is written over in place is never again the one that was opened.
+        `pages` is the size that SQLite reports: those that the file lacks must fit into the write-ahead log. A file
+        that `is_cut` stays so: one that is written over in place is never again the one that was opened.
         """
-        if self._is_cut:
+        if self.is_cut:
             return False
         size = os.stat(self._name).st_size  # noqa: PTH116
         header = os.pread(_descriptor(self._name, self.inode), HEADER_BYTES, 0)
         logged = _size(self._beside[0]) // (page_bytes + LOG_FRAME_HEADER)
         if not is_header(header) or expected_bytes(header) > size or pages - size // page_bytes > logged:
-            self._is_cut = True
             return False
         self._size = size
         return True
 
     def remove_log(self) -> None:
         """Delete the log and its index if they are still those of the opened file: they fit no other one."""
-        for name, inode in zip(self._beside, self._log, strict=True):
-            if inode is not None and _inode(name) == inode:
-                os.unlink(name)  # noqa: PTH108
+        for name in self._own_log():
+            os.unlink(name)  # noqa: PTH108
+
+    def set_log_aside(self) -> None:
+        """Rename the log if it is still that of the opened file."""
+        name = self._beside[0]
+        if name in self._own_log():
+            os.rename(name, f"{name}{ASIDE}{time.time_ns()}")  # noqa: PTH104
+
+    def log_remains(self) -> bool:
+        """Say whether the log or the index of the opened file lies at its path."""
+        return bool(self._own_log())
+
+    def _own_log(self) -> list[str]:
+        beside = zip(self._beside, self._log, strict=True)
+        return [name for name, inode in beside if inode is not None and _inode(name) == inode]
 
     def log_is_new(self) -> bool:
         """Say whether another log with content lies where that of the opened file was."""

@@ -126,6 +126,9 @@ class Store:
 
     def reopened(self) -> Store:
         """Open what the path names now, with the same options; StoreError unless that is a store."""
+        mine = self._connection
+        with mine.lock:
+            mine.files.leave_log(mine.raw)
         return self._opened_again(None)
 
     def _opened_again(self, same_as: Connection | None) -> Store:
