@@ -51,6 +51,7 @@ from bandit.learning import LearnReport, PolicyLearner, RebuildReport
 from bandit.policies import build
 from bandit.rollout import RolloutControl
 from bandit.store import ContextDecoder, EventReceipt, Store
+from bandit.store.corruption import DECODING_FAULTS, raise_if_damaged, reports_damage
 from bandit.store.customer_key import FILE_VARIABLE, KEY_VARIABLE
 from bandit.store.customer_key import customer_key as environment_key
 from bandit.store.fork_safety import register_for_fork
@@ -240,6 +241,7 @@ class Engine:
 
     # -- decide ------------------------------------------------------------------------------------------------
 
+    @reports_damage
     def decide(
         self,
         customer: str,
@@ -283,6 +285,7 @@ class Engine:
                 self.catalogue, ids[0], customer, contexts, choice, time_decided, label, explainer=self._explainer
             )
 
+    @reports_damage
     def decide_batch(
         self,
         customers: Sequence[str],
@@ -366,6 +369,7 @@ class Engine:
             correct=correct,
         )
 
+    @reports_damage
     def record_batch(
         self,
         decision_ids: Sequence[str],
@@ -389,6 +393,7 @@ class Engine:
 
     # -- learn -------------------------------------------------------------------------------------------------
 
+    @reports_damage
     def learn(self, *, now: Time = None, progress: Progress | None = None) -> LearnReport:
         """Learn what is new in the log.
 
@@ -416,6 +421,7 @@ class Engine:
             raise faults[0]
         return reports[self._rollout.current.champion.policy_id]
 
+    @reports_damage
     def check_guardrails(self, *, now: Time = None) -> tuple[GuardrailStatus, ...]:
         """Look at the catalogue's guardrails, and stop the policies if one is broken that says so.
 
@@ -424,6 +430,7 @@ class Engine:
         """
         return self._watch.check(self._time(now))
 
+    @reports_damage
     def sync(self) -> int:
         """Bring the policy to the newest step that any engine has learned, and return it; decisions go on meanwhile.
 
@@ -437,14 +444,17 @@ class Engine:
         warn_renamed("Engine.follow()", "Engine.sync()")
         return self.sync()
 
+    @reports_damage
     def rebuild(self, *, progress: Progress | None = None) -> RebuildReport:
         """Fold the log step by step, take the result as the policy's state, and report whether it is the same."""
         return self._worker.rebuild(progress)
 
+    @reports_damage
     def verify(self, *, progress: Progress | None = None) -> VerifyReport:
         """Check the database and recompute every decision whose policy can be built from its specification."""
         return self._worker.verify(progress)
 
+    @reports_damage
     def explain(
         self, decision_id: str, *, level: float = 0.95, progress: Progress | None = None
     ) -> DecisionExplanation:
@@ -512,6 +522,7 @@ class Engine:
 
     # -- inside ------------------------------------------------------------------------------------------------
 
+    @reports_damage
     def fold_anew(self, *, progress: Progress | None = None) -> bool:
         """Finish now the fold by the present methods of learning that goes on beside decisions, and take it over.
 
@@ -548,7 +559,7 @@ class Engine:
                 number: store.catalogues.register_policy(self.catalogue_id, spec)
                 for number, spec in before["_rollout"].specs().items()
             }
-        except (OfferBanditError, OSError) as fault:
+        except (OfferBanditError, OSError, *DECODING_FAULTS) as fault:
             self.__dict__.update(before)
             if store is not None:
                 store.close()
@@ -632,6 +643,7 @@ def _opened_store(path: str | Path, options: EngineOptions, *, create: bool = Tr
         )
     try:
         yield store
-    except BaseException:
+    except BaseException as fault:
         store.close()
+        raise_if_damaged(store.path, fault)
         raise

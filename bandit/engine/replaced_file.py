@@ -49,6 +49,6 @@ class ReplacedFile:
         at = datetime.now(tz=UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
         self.unusable = None
         self.words = (
-            f"{path}: was replaced by another file while it was open, and is served from that since {at}: what only the "
-            "file before had is not in it"
+            f"{path}: was replaced by another file while it was open, and is served from that since {at}: what only "
+            "the file before had is not in it"
         )

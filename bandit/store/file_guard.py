@@ -1,4 +1,4 @@
-"""Keeps a connection from writing to a database that was moved, replaced, removed or cut short, or that lost its log."""
+"""Keeps a connection from writing to a database that was moved, replaced, removed or cut short, or lost its log."""
 
 from __future__ import annotations
 

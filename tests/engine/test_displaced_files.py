@@ -71,8 +71,7 @@ def test_a_removed_file_is_not_made_again_and_the_spool_goes_to_a_restored_backu
     assert not path.exists()
     backup.rename(path)
     with pytest.warns(UserWarning, match="was replaced by another file"):
-        engine.decide("c", context(0))
-        engine.decide("c", context(1))
+        decided(engine, "replaced", 2)
     assert engine.decide("c", context(2), decision_id="after").fault is None
     stored = ids_in(path)
     assert stored >= {"before9", "after"} | {f"gone{row}" for row in range(N)}

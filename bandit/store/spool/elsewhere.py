@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from bandit.store.records import DecisionRows
 
 CLOCK_TICK = 50_000_000
-"""Nanoseconds within which a second change of a folder may not change its time again: file systems use a coarse clock."""
+"""Nanoseconds within which a second change of a folder may leave its time as it is: their clock is coarse."""
 
 
 class OtherSpools:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 import msgspec
 
 from bandit.errors import StoreError
+from bandit.store.corruption import DECODING_FAULTS, raise_if_damaged
 from bandit.store.file_identity import FileChange
 from bandit.store.records import EventReceipt
 from bandit.store.spool.file import Spool
@@ -217,6 +218,9 @@ class SpooledWriter:
                 with self._connection.lock_timeout(RETRY_LOCK_TIMEOUT):
                     self._connection.files.require_in_place(self._connection.raw, committed=False)
                     result = write()
+        except DECODING_FAULTS as fault:
+            raise_if_damaged(self._connection.path, fault)
+            raise
         except StoreError as fault:
             if is_outage(fault):
                 self._last_outage, self._retry_at = fault, time.monotonic() + RETRY
