@@ -214,10 +214,20 @@ def _run(arguments: list[str]) -> int:
     return code
 
 
+def _is_damage(fault: Exception) -> bool:
+    """Say whether an error arose while stored values were read."""
+    from bandit.store.corruption import is_damage
+
+    return is_damage(fault)
+
+
 def _explain(fault: Exception) -> int:
     """Print one sentence on stderr and return the exit code."""
     if isinstance(fault, (InputError, StoreError)):
         note(_one_line(str(fault)))
+        return BAD_INPUT
+    if _is_damage(fault):
+        note("a stored value cannot be read as it was written, so the database is damaged; restore it from a backup")
         return BAD_INPUT
     format_message = getattr(fault, "format_message", None)
     if callable(format_message):  # an error of usage, from the click that typer brings

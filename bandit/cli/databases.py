@@ -30,7 +30,7 @@ def reading(path: Path) -> Store:
 def writing(path: Path) -> Store:
     """Open an existing database for reading and writing."""
     require(path)
-    return Store.open(path, customer_key=customer_key())
+    return Store.open(path, customer_key=customer_key(), create=False)
 
 
 def checking(path: Path) -> Store:
@@ -49,7 +49,7 @@ def reading_without_key(path: Path) -> Store:
 def writing_without_key(path: Path) -> Store:
     """Open an existing database for reading and writing what names no customer; needs no customer key."""
     require(path)
-    return Store.open(path, unnamed_customers=True)
+    return Store.open(path, unnamed_customers=True, create=False)
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Self, Unpack
+from typing import TYPE_CHECKING, Any, Self, Unpack
 
 import numpy as np
 
@@ -37,7 +37,9 @@ from bandit.engine.idempotency import DecisionLookup
 from bandit.engine.live_rollout import LiveRollout
 from bandit.engine.method_change import MethodChange
 from bandit.engine.options import EngineOptions, EngineSettings, engine_options, warn_renamed, with_engine_settings
+from bandit.engine.replaced_file import ReplacedFile
 from bandit.engine.results import decision_of
+from bandit.engine.spool_watch import SpoolWatch
 from bandit.engine.status import EngineStatus, status_of
 from bandit.engine.sticky import StickyHolds
 from bandit.engine.undeclared import UndeclaredWatch
@@ -49,6 +51,7 @@ from bandit.learning import LearnReport, PolicyLearner, RebuildReport
 from bandit.policies.unusable import build_stored
 from bandit.rollout import RolloutControl
 from bandit.store import ContextDecoder, EventReceipt, EventRows, Store
+from bandit.store.corruption import DECODING_FAULTS, raise_if_damaged, reports_damage
 from bandit.store.customer_key import FILE_VARIABLE, KEY_VARIABLE
 from bandit.store.customer_key import customer_key as environment_key
 from bandit.store.fork_safety import register_for_fork
@@ -91,8 +94,7 @@ class Engine:
         `options.customer_key`, `options.durability` and `options.busy_timeout` are settings of the store, made when it
         was opened.
         """
-        options = EngineOptions() if options is None else options
-        self.store = store
+        options = self._options = EngineOptions() if options is None else options
         self.catalogue = catalogue
         self.seed = str(secrets.randbits(63) if options.seed is None else options.seed)
         self._events = EventWatch(catalogue.events)
@@ -100,9 +102,21 @@ class Engine:
         self._clock = options.clock or now
         self._lock = threading.RLock()
         self._closed = False
-        self._writer = store.writer()
         self._counters = EngineCounters()
         self._undeclared = UndeclaredWatch(catalogue.facts)
+        self._sync = options.sync
+        self._retired: list[BackgroundWorker] = []
+        self._former: list[Mapping[str, Any]] = []
+        self._replaced = ReplacedFile(policy)
+        self._serve_from(store, policy)
+        register_for_fork(self, outer=True)
+
+    def _serve_from(self, store: Store, policy: Policy) -> None:
+        """Set up everything that serves from one open store."""
+        catalogue, options = self.catalogue, self._options
+        self.store = store
+        self._writer = store.writer()
+        self._spools = SpoolWatch(store, self._writer, self._lock)
         with contextlib.suppress(StoreError, OSError):  # lines that cannot be written now stay in their spools
             store.fold_spools()
         self.catalogue_id = store.catalogues.register(catalogue)
@@ -110,9 +124,7 @@ class Engine:
         older = None if self._methods is None else self._methods.older
         self.learner = self._new_learner(policy if older is None else older, carry=options.carry)
         if self.learner.carried is not None and self.learner.carried.how == "untrained":
-            warnings.warn(f"{store.path}: {self.learner.carried.words}", stacklevel=3)
-        self._sync = options.sync
-        self._retired: list[BackgroundWorker] = []
+            warnings.warn(f"{store.path}: {self.learner.carried.words}", stacklevel=4)
         self._worker = self._new_worker(self.learner)
         self._rollout = LiveRollout(
             store,
@@ -150,9 +162,8 @@ class Engine:
                 options.keep_probabilities,
                 self._explainer,
             )
-        register_for_fork(self, outer=True)
         if self._methods is not None and self._methods.words is not None:
-            warnings.warn(f"{store.path}: {self._methods.words}", stacklevel=3)
+            warnings.warn(f"{store.path}: {self._methods.words}", stacklevel=4)
             self._methods.start()
 
     def _new_learner(self, policy: Policy, *, carry: bool) -> PolicyLearner:
@@ -197,7 +208,7 @@ class Engine:
         options = engine_options(settings)
         if not Path(path).exists():
             raise InputError(f"{path}: there is no such database; create one with an import or by opening an engine")
-        with _opened_store(path, options) as store:
+        with _opened_store(path, options, create=False) as store:
             known = [row.id for row in store.catalogues.policies()]
             if not known:
                 raise InputError(f"{path}: the database knows no policy yet; name one")
@@ -224,15 +235,14 @@ class Engine:
                     self._writer.fold_all()
             self._writer.release()
             self._closed = True
-        self._watch.close()
-        if self._methods is not None:
-            self._methods.close()
-        for worker in (*self._rollout.each_worker(), *self._retired):
+        for parts in (self.__dict__, *self._former):
+            _close(parts)
+        for worker in self._retired:
             worker.close()
-        self.store.close()
 
     # -- decide ------------------------------------------------------------------------------------------------
 
+    @reports_damage
     def decide(
         self,
         customer: str,
@@ -276,6 +286,7 @@ class Engine:
                 self.catalogue, ids[0], customer, contexts, choice, time_decided, label, explainer=self._explainer
             )
 
+    @reports_damage
     def decide_batch(
         self,
         customers: Sequence[str],
@@ -326,6 +337,7 @@ class Engine:
 
     # -- record ------------------------------------------------------------------------------------------------
 
+    @reports_damage
     def record(
         self,
         decision_id: str,
@@ -353,6 +365,7 @@ class Engine:
         rows = checked_event(decision_id, event, revenue, reward, time, event_id, self._clock, delays.append)
         return self._record(rows, delays, correct=correct)
 
+    @reports_damage
     def record_batch(
         self,
         decision_ids: Sequence[str],
@@ -374,10 +387,12 @@ class Engine:
         with self._lock:
             self._must_be_open()
             receipt = self._writer.events(rows, correct=correct)
+            self._look_around()
         return self._events.noted(receipt, rows, delays)
 
     # -- learn -------------------------------------------------------------------------------------------------
 
+    @reports_damage
     def learn(self, *, now: Time = None, progress: Progress | None = None) -> LearnReport:
         """Learn what is new in the log.
 
@@ -391,6 +406,8 @@ class Engine:
         are looked at, and then its error is raised.
         """
         moment, reports = self._time(now), {}
+        with self._lock:
+            self._look_around()
         self._take_over(look_now=True)
         faults: list[Exception] = []
         for policy_id, worker in list(self._rollout.workers.items()):
@@ -403,6 +420,7 @@ class Engine:
             raise faults[0]
         return reports[self._rollout.current.champion.policy_id]
 
+    @reports_damage
     def check_guardrails(self, *, now: Time = None) -> tuple[GuardrailStatus, ...]:
         """Look at the catalogue's guardrails, and stop the policies if one is broken that says so.
 
@@ -411,6 +429,7 @@ class Engine:
         """
         return self._watch.check(self._time(now))
 
+    @reports_damage
     def sync(self) -> int:
         """Bring the policy to the newest step that any engine has learned, and return it; decisions go on meanwhile.
 
@@ -424,14 +443,17 @@ class Engine:
         warn_renamed("Engine.follow()", "Engine.sync()")
         return self.sync()
 
+    @reports_damage
     def rebuild(self, *, progress: Progress | None = None) -> RebuildReport:
         """Fold the log step by step, take the result as the policy's state, and report whether it is the same."""
         return self._worker.rebuild(progress)
 
+    @reports_damage
     def verify(self, *, progress: Progress | None = None) -> VerifyReport:
         """Check the database and recompute every decision whose policy can be built from its specification."""
         return self._worker.verify(progress)
 
+    @reports_damage
     def explain(
         self, decision_id: str, *, level: float = 0.95, progress: Progress | None = None
     ) -> DecisionExplanation:
@@ -447,7 +469,9 @@ class Engine:
         decision_id = checked_key("decision id", decision_id)
         with self._lock:
             self._must_be_open()
-            if self._writer.waiting(decision_id) is not None:
+            if self._writer.waiting(decision_id) is not None or (
+                not self.store.decisions.has(decision_id) and self._writer.waiting_elsewhere(decision_id) is not None
+            ):
                 raise InputError(
                     f'decision "{decision_id}" waits in the spool beside the database; it is explained once the '
                     "database has taken it"
@@ -463,7 +487,14 @@ class Engine:
         champion = self._rollout.current.champion
         found = status_of(self.store, champion, self._writer, self._counters, self._rollout, closed=self._closed)
         folding = None if self._methods is None else self._methods.words
-        return replace(found, undeclared=self._undeclared.found, folding=folding)
+        outage = self._replaced.unusable if self._writer.is_replaced else None
+        return replace(
+            found,
+            undeclared=self._undeclared.found,
+            folding=folding,
+            outage=outage or found.outage,
+            replaced=self._replaced.words,
+        )
 
     @property
     def rollout(self) -> RolloutControl:
@@ -490,6 +521,7 @@ class Engine:
 
     # -- inside ------------------------------------------------------------------------------------------------
 
+    @reports_damage
     def fold_anew(self, *, progress: Progress | None = None) -> bool:
         """Finish now the fold by the present methods of learning that goes on beside decisions, and take it over.
 
@@ -504,8 +536,41 @@ class Engine:
     def _poll(self) -> None:
         """Let everything that goes on beside decisions look whether it is due; never raises."""
         self._rollout.poll()
+        self._look_around()
         self._watch.poll(self._clock())
         self._take_over()
+
+    def _look_around(self) -> None:
+        """Look for spools to fold, and for another file in the database's place; never raises."""
+        self._spools.poll()
+        if self._writer.is_replaced and self._replaced.is_due():
+            self._serve_from_replacement()
+
+    def _serve_from_replacement(self) -> None:
+        """Serve from the file that has replaced the database, if it is one that can be used."""
+        before = self.__dict__.copy()
+        store, path = None, self.store.path
+        try:
+            store = self.store.reopened()
+            self._serve_from(store, self._replaced.fresh_policy(self.catalogue))
+            catalogues = {before["catalogue_id"]: self.catalogue_id}
+            policies = {
+                number: store.catalogues.register_policy(self.catalogue_id, spec)
+                for number, spec in before["_rollout"].specs().items()
+            }
+        except (OfferBanditError, OSError, *DECODING_FAULTS) as fault:
+            self.__dict__.update(before)
+            if store is not None:
+                store.close()
+            self._replaced.failed(path, fault)
+            return
+        self._former.append(before)
+        before["_spools"].stop()
+        with contextlib.suppress(OfferBanditError, OSError):  # its spool is then folded at the next opening
+            self._writer.take_over(before["_writer"], catalogues, policies)
+        self._replaced.taken(path)
+        with contextlib.suppress(UserWarning):  # where warnings are errors, a decision would fail
+            warnings.warn(str(self._replaced.words), stacklevel=5)
 
     def _take_over(self, *, look_now: bool = False) -> None:
         """Let the policy of the present methods decide, once it is folded."""
@@ -542,19 +607,33 @@ class Engine:
             self._writer.release()
             self._counters.reset()
             self._undeclared.reset()
+            self._spools.begin_child()
             self._watch.begin_child()
         self._rollout.after_fork(child=child)
         self._lock.release()
 
 
+def _close(parts: Mapping[str, Any]) -> None:
+    """Close what serves from one store, given as attributes of an engine."""
+    parts["_spools"].close()
+    parts["_watch"].close()
+    if parts["_methods"] is not None:
+        parts["_methods"].close()
+    for worker in parts["_rollout"].each_worker():
+        worker.close()
+    parts["store"].close()
+
+
 @contextlib.contextmanager
-def _opened_store(path: str | Path, options: EngineOptions) -> Iterator[Store]:
+def _opened_store(path: str | Path, options: EngineOptions, *, create: bool = True) -> Iterator[Store]:
     """Yield a store opened with the key given or the environment's, and close it if the engine cannot be made.
 
     Warns the caller of `Engine.open` if there is no key and customers are stored in the clear.
     """
     key = options.customer_key if options.customer_key is not None else environment_key()
-    store = Store.open(path, customer_key=key, durability=options.durability, busy_timeout=options.busy_timeout)
+    store = Store.open(
+        path, customer_key=key, durability=options.durability, busy_timeout=options.busy_timeout, create=create
+    )
     if store.customers.in_clear:
         warnings.warn(
             f"customers are stored in the clear in {path}; set {KEY_VARIABLE} or {FILE_VARIABLE}, or pass "
@@ -563,6 +642,7 @@ def _opened_store(path: str | Path, options: EngineOptions) -> Iterator[Store]:
         )
     try:
         yield store
-    except BaseException:
+    except BaseException as fault:
         store.close()
+        raise_if_damaged(store.path, fault)
         raise

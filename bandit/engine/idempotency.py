@@ -14,12 +14,12 @@ from bandit.domain import Contexts, Decision
 from bandit.engine.explainer import DecisionExplainer
 from bandit.engine.results import decision_of, stored_choice
 from bandit.errors import DuplicateError, StoreError
-from bandit.store import ContextDecoder, SpooledWriter, Store, is_outage
+from bandit.store import ContextDecoder, DecisionRows, SpooledWriter, Store, is_outage
 
 
 @dataclass(frozen=True, slots=True)
 class DecisionLookup:
-    """Finds decisions and repeats by their ids, in the database and in the spool of this process."""
+    """Finds decisions and repeats by their ids, in the database and in the spools of this process and of others."""
 
     store: Store
     catalogue: Catalogue
@@ -32,13 +32,19 @@ class DecisionLookup:
 
         `contexts` is one row.
         """
-        return self._find_spooled(decision_id, customer, contexts) or self._find_logged(decision_id, customer, contexts)
-
-    def _find_spooled(self, decision_id: str, customer: str, contexts: Contexts) -> Decision | None:
         found = self.writer.waiting(decision_id)
-        if found is None:
-            return None
-        rows, row = found
+        if found is not None:
+            return self._spooled(*found, decision_id, customer, contexts)
+        existing = self._find_logged(decision_id, customer, contexts)
+        if existing is not None or not self.writer.others_wait:
+            return existing
+        found = self.writer.waiting_elsewhere(decision_id)
+        if found is not None:
+            return self._spooled(*found, decision_id, customer, contexts)
+        return self._find_logged(decision_id, customer, contexts)  # it may have been folded just now
+
+    def _spooled(self, rows: DecisionRows, row: int, decision_id: str, customer: str, contexts: Contexts) -> Decision:
+        """Return a decision that waits in a spool."""
         keys = rows.customers if rows.customer_keys is None else rows.customer_keys
         self._check_same_request(decision_id, contexts, str(keys[row]), rows.catalogue_id, rows.contexts_json[row])
         one = slice(row, row + 1)
@@ -113,6 +119,8 @@ class DecisionLookup:
             twice = next(name for name, times in Counter(ids).items() if times > 1)
             raise DuplicateError(f'the decision id "{twice}" is there twice in one batch; give each decision its own')
         known = next((name for name in ids if self.writer.waiting(name) is not None), None)
+        if known is None and self.writer.others_wait:
+            known = next((name for name in ids if self.writer.waiting_elsewhere(name) is not None), None)
         if known is None:
             try:
                 known = self.store.decisions.first_existing(ids) or self.store.repeats.first_existing(ids)

@@ -247,6 +247,10 @@ class LiveRollout:
         """Yield the workers of all policies, the engine's own first."""
         yield from list(self.workers.values())
 
+    def specs(self) -> dict[int, Mapping[str, object]]:
+        """Return the specifications of the policies that decisions were made by, by their numbers."""
+        return {each.policy_id: each.policy.spec() for each in (self._own, *self._others.values())}
+
     def poll(self) -> None:
         """Let each policy look whether another engine has learned."""
         for worker in self.workers.values():

@@ -33,6 +33,8 @@ class EngineStatus:
     `undeclared` has the facts whose decisions had values that the catalogue does not declare, since the engine was
     opened. `folding` says how far a policy is that learns the log anew by other methods of learning, while the one of
     the older methods serves; None where none is. `set_aside` decisions have an outcome that the policy could not learn.
+    `outage` says why the database took nothing when it was last tried, such as that its file was moved, and `replaced`
+    which other file the engine serves from since its own was replaced.
     """
 
     path: str
@@ -63,6 +65,8 @@ class EngineStatus:
     undeclared: tuple[UndeclaredValues, ...] = ()
     folding: str | None = None
     set_aside: int | None = None
+    outage: str | None = None
+    replaced: str | None = None
 
     @property
     def well(self) -> bool:
@@ -121,6 +125,7 @@ def status_of(
         halted=live.halted,
         carried=_carried(learner),
         set_aside=aside,
+        outage=writer.outage_words,
     )
 
 

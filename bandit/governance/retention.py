@@ -25,6 +25,7 @@ from bandit.policies.state_erasure import (
     without_sample,
 )
 from bandit.store import DeletionTarget, PolicyRow, StateReplacement, Store
+from bandit.store.corruption import reports_damage
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +44,7 @@ class RetentionReport:
     done: bool
 
 
+@reports_damage
 def retain(
     store: Store,
     before: int,

@@ -17,6 +17,7 @@ from bandit.learning import StateWalk
 from bandit.policies import close
 from bandit.printable import counted
 from bandit.store import CatalogueTranslation, DecisionColumns, PolicyRow, Store, Where, state_hash, whole_batches
+from bandit.store.corruption import DECODING_FAULTS, raise_if_damaged
 from bandit.tabular import Cell, Tabular
 
 PROPENSITY_TOLERANCE = 1e-9
@@ -89,13 +90,17 @@ def verify(store: Store, progress: Progress | None = None) -> VerifyReport:
     for row in store.catalogues.policies():
         try:
             verifier = _PolicyVerifier(store, row, findings)
-        except OfferBanditError as fault:
+        except (OfferBanditError, *DECODING_FAULTS) as fault:
             findings.add_problem(f"policy {row.id} cannot be rebuilt, so its decisions were not recomputed: {fault}")
             continue
-        for n in verifier.run():
-            done += n
-            if progress is not None:
-                progress(done, total)
+        try:
+            for n in verifier.run():
+                done += n
+                if progress is not None:
+                    progress(done, total)
+        except DECODING_FAULTS as fault:
+            raise_if_damaged(store.path, fault)
+            raise
     return findings.report(total, done)
 
 

@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING
 
 from bandit.errors import StoreError
 from bandit.store.connection_setup import Durability, prepare
-from bandit.store.database_file import check_before_opening, file_size, wal_path
+from bandit.store.database_file import check_before_opening, file_size, resolved, wal_path
+from bandit.store.file_guard import FileGuard
+from bandit.store.file_identity import inode_of
 from bandit.store.fork_safety import register_for_fork
 from bandit.store.sqlite_errors import is_busy, is_unwritable, raise_store_error
 
@@ -29,10 +31,24 @@ class Connection:
 
     It is closed before the process forks, and parent and child each open their own at the next use: SQLite must not be
     carried over a fork. A fork inside a transaction leaves the child with a closed store (StoreError).
+
+    The path is resolved once, so that a later change of the working directory changes nothing. A file is created only
+    here and with `create`. Later connections must find the same file: a transaction raises StoreError, with a
+    `DisplacedFileError` as its cause, once the path names no file or another one.
     """
 
-    def __init__(self, path: Path, durability: Durability, busy_timeout: float, *, read_only: bool) -> None:
-        self.path = path
+    def __init__(
+        self,
+        path: Path,
+        durability: Durability,
+        busy_timeout: float,
+        *,
+        read_only: bool,
+        create: bool = False,
+        same_as: Connection | None = None,
+    ) -> None:
+        """Open the file; with `same_as`, StoreError unless it is the one which that connection has open."""
+        self.path: Path = resolved(path) if same_as is None else same_as.path
         self.durability: Durability = durability
         self.read_only = read_only
         self.busy_timeout = self._lock_timeout = busy_timeout
@@ -43,10 +59,14 @@ class Connection:
         self._open: sqlite3.Connection | None = None
         self._kept_by_parent: sqlite3.Connection | None = None
         self._closed = False
+        self._creates = create and not read_only
+        self.files: FileGuard = FileGuard(self.path, None if same_as is None else same_as.files.inode)
+        self.files.before_opening()
         # The check opens and closes the file, which drops all locks of this process on it, those of SQLite too.
         if not any(other.holds(path) for other in list(_OPEN)):
-            check_before_opening(path, read_only=read_only)
+            check_before_opening(path, create=self._creates)
         self._connect()
+        self._creates = False
         _OPEN.add(self)
         register_for_fork(self, outer=False)
 
@@ -55,6 +75,11 @@ class Connection:
         """SQLite's connection; to be read under the lock, since a fork replaces it."""
         found = self._open
         return self._connect() if found is None else found
+
+    @property
+    def in_transaction(self) -> bool:
+        """Whether a transaction or a reading is going on; to be read under the lock."""
+        return self._depth > 0
 
     def on_rollback(self, clear: Callable[[], None]) -> None:
         """Call `clear` after each rollback: cached row numbers may be void."""
@@ -102,10 +127,7 @@ class Connection:
 
     def holds(self, path: Path) -> bool:
         """Say whether this connection has the file open."""
-        try:
-            return self._open is not None and not self._closed and self.path.samefile(path)
-        except OSError:
-            return False
+        return self._open is not None and not self._closed and self.files.inode == inode_of(path)
 
     def before_fork(self) -> None:
         """Close once no other thread uses it; inside a transaction of this thread it stays open, for the parent."""
@@ -124,9 +146,10 @@ class Connection:
     def _connect(self) -> sqlite3.Connection:
         if self._closed:
             raise StoreError(f"{self.path}: the store is closed; open it again")
+        self.files.before_opening()
         with self.translated_errors():
             if not self.read_only:
-                return self._connect_as("mode=rwc")
+                return self._connect_as("mode=rwc" if self._creates else "mode=rw")
             try:
                 return self._connect_as("mode=ro")
             except sqlite3.OperationalError as fault:
@@ -151,7 +174,10 @@ class Connection:
             cached_statements=256,
         )
         try:
-            prepare(opened, self.path, self.durability, self.busy_timeout, read_only=self.read_only)
+            prepare(
+                opened, self.path, self.durability, self.busy_timeout, read_only=self.read_only, create=self._creates
+            )
+            self.files.opened()
         except BaseException:
             opened.close()
             self._open = None
@@ -238,6 +264,9 @@ class Connection:
         SQLite's own busy handler retries after ever longer pauses, up to 0.1 s: with many writers one of them may wait
         for seconds while others come and go. Here the pauses are about as long as a transaction takes.
         """
+        if self._open is not None and self.files.must_reopen(self._open):
+            self._open.close()
+            self._open = None
         raw = self.raw
         self.wait_for_disk(True)
         raw.execute("PRAGMA busy_timeout = 0")
@@ -290,6 +319,8 @@ class _Transaction(AbstractContextManager[None]):
                 except BaseException:
                     connection.rollback()
                     raise
+                if not connection.in_transaction:
+                    connection.files.require_in_place(connection.raw, committed=True)
             else:
                 connection.rollback()
                 raise_store_error(connection.path, fault)

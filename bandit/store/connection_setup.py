@@ -28,16 +28,19 @@ _CHECKPOINT_BYTES = 4 << 20
 
 
 def prepare(
-    raw: sqlite3.Connection, path: Path, durability: Durability, busy_timeout: float, *, read_only: bool
+    raw: sqlite3.Connection, path: Path, durability: Durability, busy_timeout: float, *, read_only: bool, create: bool
 ) -> None:
-    """Check and set up a connection; StoreError if the file is not a store that this program can use."""
+    """Check and set up a connection; StoreError if the file is not a store that this program can use.
+
+    With `create`, an empty file becomes one.
+    """
     version = _checked_version(raw, path)
     raw.execute("PRAGMA foreign_keys = ON")
     raw.execute("PRAGMA recursive_triggers = ON")  # without it, REPLACE would delete rows behind the guards
     raw.execute(f"PRAGMA cache_size = {-_CACHE_KIB:d}")
+    if not (version or create):
+        raise StoreError(f"{path}: is an empty file; import a log into it, or open an engine on it")
     if read_only:
-        if not version:
-            raise StoreError(f"{path}: is an empty file; import a log into it, or open an engine on it")
         if version < schema.VERSION:
             raise StoreError(
                 f"{path}: has version {version} of the schema, {schema.VERSION} is needed; open it once for writing "

@@ -6,9 +6,12 @@ import sqlite3
 from typing import TYPE_CHECKING
 
 from bandit.errors import InputError, StoreError
+from bandit.store.file_identity import DisplacedFileError
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from bandit.store.file_identity import FileChange
 
 _SENTENCES = {
     sqlite3.SQLITE_BUSY: "is locked by another process; try again, or open it with a longer busy_timeout",
@@ -66,6 +69,16 @@ def is_outage(fault: StoreError) -> bool:
 def is_closed(fault: StoreError) -> bool:
     """Say whether the only fault is that the store is closed."""
     return fault.__cause__ is None or isinstance(fault.__cause__, sqlite3.ProgrammingError)
+
+
+def file_change(fault: StoreError) -> FileChange | None:
+    """Return what happened to the database's file, if that is the fault."""
+    return fault.__cause__.change if isinstance(fault.__cause__, DisplacedFileError) else None
+
+
+def is_committed_elsewhere(fault: StoreError) -> bool:
+    """Say whether a transaction was committed to a file that was no longer at its path."""
+    return isinstance(fault.__cause__, DisplacedFileError) and fault.__cause__.committed
 
 
 def is_broken_reference(fault: StoreError) -> bool:

@@ -82,8 +82,12 @@ class Store:
         read_only: bool = False,
         busy_timeout: float = 5.0,
         unnamed_customers: bool = False,
+        create: bool = True,
     ) -> Store:
         """Open a store, or create it if the file does not exist; StoreError if it cannot be used.
+
+        Without `create`, StoreError if there is no file. The path is resolved once: later changes of the working
+        directory or of a symbolic link in it change nothing.
 
         With durability "full" a commit survives a power cut, with "process" a crash of the process. Customers are
         stored under a hash keyed with `customer_key`, or unhashed without one. `busy_timeout`, in seconds, is how long
@@ -97,7 +101,7 @@ class Store:
         """
         if durability not in {"full", "process"}:
             raise StoreError(f'durability is "full" or "process"; seen "{durability}"')
-        connection = Connection(Path(path), durability, busy_timeout, read_only=read_only)
+        connection = Connection(Path(path), durability, busy_timeout, read_only=read_only, create=create)
         try:
             return Store(connection, Customers(connection, customer_key, unnamed=unnamed_customers))
         except BaseException:
@@ -118,15 +122,27 @@ class Store:
 
     def another(self) -> Store:
         """Open the same file once more with the same options, for a thread that must not wait for this connection."""
+        other = self._opened_again(self._connection)
+        other.ledger.share_delays(self.ledger)
+        return other
+
+    def reopened(self) -> Store:
+        """Open what the path names now, with the same options; StoreError unless that is a store."""
         mine = self._connection
-        connection = Connection(mine.path, mine.durability, mine.busy_timeout, read_only=mine.read_only)
+        with mine.lock:
+            mine.files.leave_log(mine.raw)
+        return self._opened_again(None)
+
+    def _opened_again(self, same_as: Connection | None) -> Store:
+        mine = self._connection
+        connection = Connection(
+            mine.path, mine.durability, mine.busy_timeout, read_only=mine.read_only, same_as=same_as
+        )
         try:
-            other = Store(connection, self.customers.on(connection))
+            return Store(connection, self.customers.on(connection))
         except BaseException:
             connection.close()
             raise
-        other.ledger.share_delays(self.ledger)
-        return other
 
     def writer(self) -> SpooledWriter:
         """Return a writer that spools decisions and events beside the database while it cannot be written."""

@@ -10,6 +10,7 @@ import numpy as np
 
 from bandit.catalogue import Catalogue
 from bandit.errors import CatalogueError
+from bandit.store.corruption import DECODING_FAULTS
 from bandit.store.learning.ledger import state_hash
 from bandit.store.maintenance.check_repeats import check_repeats
 from bandit.store.tables.eligible_sets import set_digest
@@ -32,6 +33,11 @@ def check(connection: Connection) -> list[str]:
             try:
                 found = each(raw)
                 problems += [problem for problem, _ in zip(found, range(_MAX_PROBLEMS), strict=False)]
+            except DECODING_FAULTS as fault:
+                problems.append(
+                    f"{connection.path}: has a value that is not of the kind that was written ({fault}); restore it "
+                    "from a backup"
+                )
             except sqlite3.DatabaseError as fault:
                 problems.append(f"{connection.path}: cannot be read to its end ({fault}); restore it from a backup")
                 break

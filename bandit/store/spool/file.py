@@ -2,15 +2,18 @@
 
 A line is the blake2b-64 hash of a JSON text in hex, a space, and that text. The file's name is that of the database
 with "-spool-", the process id and a random token. Its writer holds a lock (flock) on it while it may append, so a
-process that gets the lock knows that the writer has ended.
+process that gets the lock knows that the writer has ended. Only regular files count, and no link is followed: what
+else has such a name is left alone, and opening it never waits.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import os
 import secrets
+import stat
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,6 +38,11 @@ REFUSED = "-spool-refused"
 
 _DIGITS = 16
 _CHUNK_BYTES = 1 << 20
+
+CREATE_TRIES = 100
+"""Most files that are made for one spool: another process may take a file for abandoned before it is locked."""
+
+_SAFE = getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,19 +85,44 @@ class Spool:
         line = digest(text) + b" " + text + b"\n"
         fd = self._create() if self._fd is None else self._fd
         start = self._end
+        self._write(fd, line, start)
+        while not _names(self.path, fd):
+            fd = self._write_again(fd, start + len(line))
+        self._end += len(line)
+        self.lines += 1
+        return start
+
+    def _write(self, fd: int, content: bytes, start: int) -> None:
         try:
             written = 0
-            while written < len(line):
-                written += os.pwrite(fd, line[written:], start + written)
+            while written < len(content):
+                written += os.pwrite(fd, content[written:], start + written)
             if self._sync:
                 os.fsync(fd)
         except OSError:
             with contextlib.suppress(OSError):
                 os.ftruncate(fd, start)
             raise
-        self._end += len(line)
-        self.lines += 1
-        return start
+
+    def _write_again(self, old: int, size: int) -> int:
+        """Write all lines to another file, as the one that was written was deleted or moved; return its descriptor."""
+        before, path = (self._end, self.lines), self.path
+        content = os.pread(old, size, 0)
+        if len(content) < size:
+            raise OSError(errno.EIO, "the spool was deleted and cannot be read", str(path))
+        self._fd = None
+        try:
+            fd = self._create()
+            self._write(fd, content, 0)
+        except OSError:
+            with contextlib.suppress(OSError):
+                self.remove()
+            self._fd, self.path = old, path
+            raise
+        finally:
+            self._end, self.lines = before
+        os.close(old)
+        return fd
 
     def read(self, start: int) -> Iterator[SpoolLine]:
         """Yield the lines from an offset on."""
@@ -108,18 +141,22 @@ class Spool:
         self._fd, self._end, self.lines = None, 0, 0
 
     def _create(self) -> int:
-        self.path = self._database.with_name(f"{self._database.name}{MARK}{os.getpid()}-{secrets.token_hex(8)}")
-        fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0), 0o600)
-        try:
-            _lock(fd)
-            if self._sync:
-                sync_directory(self.path.absolute().parent)
-        except OSError:
-            os.close(fd)
-            self.path.unlink(missing_ok=True)
-            raise
-        self._fd, self._end, self.lines = fd, 0, 0
-        return fd
+        """Make a file and lock it; where another process took or deleted it between the two, make another one."""
+        for _ in range(CREATE_TRIES):
+            path = self._database.with_name(f"{self._database.name}{MARK}{os.getpid()}-{secrets.token_hex(8)}")
+            fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | _SAFE, 0o600)
+            try:
+                if _try_lock(fd) and _names(path, fd):
+                    if self._sync:
+                        sync_directory(path.parent)
+                    self.path, self._fd, self._end, self.lines = path, fd, 0, 0
+                    return fd
+            except OSError:
+                path.unlink(missing_ok=True)
+                os.close(fd)
+                raise
+            os.close(fd)  # the other process deletes the empty file
+        raise OSError(errno.EBUSY, "each file that was made was taken by another process")
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,23 +178,35 @@ class AbandonedSpool:
 
 def spools(database: Path) -> list[Path]:
     """Return the spools beside a database, including those of running processes."""
-    prefix = database.name + MARK
-    with contextlib.suppress(OSError):
-        beside = [entry for entry in database.absolute().parent.iterdir() if entry.name.startswith(prefix)]
-        return sorted(entry for entry in beside if entry.name != database.name + REFUSED)
+    prefix, refused = database.name + MARK, database.name + REFUSED
+    with contextlib.suppress(OSError), os.scandir(database.absolute().parent) as entries:
+        return sorted(
+            database.absolute().with_name(entry.name)
+            for entry in entries
+            if entry.name.startswith(prefix) and entry.name != refused and entry.is_file(follow_symlinks=False)
+        )
     return []
+
+
+def open_regular(path: Path, flags: int) -> int:
+    """Open a regular file, made with mode 0600 if the flags say so; OSError for anything else, without waiting."""
+    fd = os.open(path, flags | _SAFE, 0o600)
+    if not stat.S_ISREG(os.fstat(fd).st_mode):
+        os.close(fd)
+        raise OSError(errno.EINVAL, "is not a regular file", str(path))
+    return fd
 
 
 @contextlib.contextmanager
 def abandoned_spool(path: Path) -> Iterator[AbandonedSpool | None]:
     """Lock a spool whose writer has ended; yields None if the writer is running or the file was deleted."""
     try:
-        fd = os.open(path, os.O_RDWR)
+        fd = open_regular(path, os.O_RDWR)
     except OSError:
         yield None
         return
     try:
-        yield AbandonedSpool(path, fd) if _try_lock(fd) and os.fstat(fd).st_nlink else None
+        yield AbandonedSpool(path, fd) if _try_lock(fd) and _names(path, fd) else None
     finally:
         os.close(fd)
 
@@ -167,12 +216,10 @@ def keep_refused(database: Path, line: bytes, reason: str) -> None:
     path = database.with_name(database.name + REFUSED)
     entry = msgspec.json.encode({"reason": reason, "line": line.decode(errors="replace")}) + b"\n"
     try:
-        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-        try:
-            os.write(fd, entry)
-            os.fsync(fd)
-        finally:
-            os.close(fd)
+        with os.fdopen(open_regular(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND), "ab") as file:
+            file.write(entry)
+            file.flush()
+            os.fsync(file.fileno())
     except OSError as fault:
         raise StoreError(f"{path}: cannot be written ({fault.strerror}); make room, what is spooled waits") from fault
 
@@ -185,6 +232,15 @@ def read_lines(fd: int, start: int) -> Iterator[SpoolLine]:
         for line in lines:
             place += len(line) + 1
             yield SpoolLine(_record(line), line, place)
+
+
+def _names(path: Path, fd: int) -> bool:
+    """Say whether a path names the file of a descriptor."""
+    try:
+        found, opened = os.lstat(path), os.fstat(fd)
+    except OSError:
+        return False
+    return (found.st_dev, found.st_ino) == (opened.st_dev, opened.st_ino)
 
 
 def _token(path: Path) -> str:

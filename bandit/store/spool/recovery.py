@@ -7,20 +7,24 @@ own.
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from bandit.errors import InputError, StoreError
+from bandit.errors import InputError, StoreError, UnknownDecisionError
+from bandit.store.spool.elsewhere import OtherSpools
 from bandit.store.spool.file import abandoned_spool, keep_refused, spools
 from bandit.store.spool.records import SpooledDecisions, read_spooled
 from bandit.store.sqlite_errors import is_outage
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
 
     from bandit.store.connection import Connection
+    from bandit.store.records import EventReceipt, EventRows
     from bandit.store.spool.file import SpoolLine
     from bandit.store.tables.decision_writer import DecisionWriter
     from bandit.store.tables.event_writer import EventWriter
@@ -43,10 +47,42 @@ class FoldReport:
 class SpoolRecovery:
     """Folds lines of spools into one database."""
 
-    def __init__(self, connection: Connection, decisions: DecisionWriter, events: EventWriter) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        decisions: DecisionWriter,
+        events: EventWriter,
+        own: Callable[[], Path | None] | None = None,
+    ) -> None:
+        """`own` returns the path of the caller's spool, None while there is none."""
         self._connection = connection
         self._decisions = decisions
         self._events = events
+        self.others = OtherSpools(connection.path, own or (lambda: None))
+
+    def append_events(self, rows: EventRows, *, correct: bool) -> EventReceipt:
+        """Write events; decisions that wait in the spools of other writers are written first if they are named.
+
+        A spool itself is left to its writer, which finds these decisions written when it folds.
+        """
+        try:
+            return self._events.append(rows, correct=correct)
+        except UnknownDecisionError:
+            if not self._fetch(rows.decision_ids or ()):
+                raise
+        return self._events.append(rows, correct=correct)
+
+    def _fetch(self, decision_ids: Sequence[str]) -> bool:
+        """Write the batches with these decisions that are in other spools; False if there are no such spools."""
+        paths = self.others.paths()
+        fetched: set[str] = set()
+        for decision_id in decision_ids if paths else ():
+            found = None if decision_id in fetched else self.others.find(decision_id)
+            if found is not None:
+                fetched.update(found[0].decision_ids)
+                with contextlib.suppress(InputError):  # its writer's fold says what is wrong with it
+                    self._decisions.append(found[0])
+        return bool(paths)  # what is in none of them may have been folded just now
 
     def fold_abandoned(self) -> FoldReport:
         """Fold the spools of ended processes, and delete them; StoreError if the database cannot be written."""
@@ -56,14 +92,26 @@ class SpoolRecovery:
                 if spool is None:
                     left += path.exists()
                     continue
-                while True:
-                    part, done = self.fold(spool.token, spool.read)
-                    lines, refused = lines + part.lines, refused + part.refused
-                    if done:
-                        break
-                path.unlink(missing_ok=True)
+                try:
+                    while True:
+                        part, done = self.fold(spool.token, spool.read)
+                        lines, refused = lines + part.lines, refused + part.refused
+                        if done:
+                            break
+                    path.unlink(missing_ok=True)
+                except OSError:  # one that cannot be read or deleted does not stop the others
+                    left += 1
+                    continue
                 self.forget(spool.token)
         return FoldReport(lines, refused, left)
+
+    def has_abandoned(self) -> bool:
+        """Say whether there is a spool whose writer has ended."""
+        for path in self.others.paths():
+            with abandoned_spool(path) as spool:
+                if spool is not None:
+                    return True
+        return False
 
     def fold(self, token: str, read: Callable[[int], Iterator[SpoolLine]]) -> tuple[FoldReport, bool]:
         """Fold the next lines of a spool in one transaction, and say whether its end was reached."""
@@ -105,7 +153,7 @@ class SpoolRecovery:
             if isinstance(content, SpooledDecisions):
                 self._decisions.append(content.rows())
             else:
-                self._events.append(content.rows(), correct=content.correct)
+                self.append_events(content.rows(), correct=content.correct)
         except (InputError, ValueError, LookupError, TypeError, OverflowError) as fault:
             return str(fault)
         except StoreError as fault:

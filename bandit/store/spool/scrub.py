@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from bandit.errors import StoreError
-from bandit.store.spool.file import REFUSED, spools
+from bandit.store.spool.file import REFUSED, open_regular, spools
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,10 +32,12 @@ def remove_refused(database: Path, texts: Sequence[str]) -> bool:
     needles = [_as_json(text) for text in texts]
     fresh = database.with_name(f"{database.name}-refused-new")
     try:
-        lines = path.read_bytes().splitlines(keepends=True)
+        with os.fdopen(open_regular(path, os.O_RDONLY), "rb") as file:
+            lines = file.read().splitlines(keepends=True)
         staying = b"".join(line for line in lines if not any(needle in _spooled_line(line) for needle in needles))
-        _write(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), staying)
-        old = os.open(path, os.O_WRONLY)
+        fresh.unlink(missing_ok=True)
+        _write(open_regular(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL), staying)
+        old = open_regular(path, os.O_WRONLY)
         fresh.replace(path)
         _write(old, b"\0" * sum(map(len, lines)))  # zeros over the old content, before its blocks are freed
     except OSError as fault:
@@ -66,7 +68,7 @@ def _spooled_line(line: bytes) -> bytes:
 def _contains(path: Path, texts: Sequence[str]) -> bool:
     needles = [_as_json(text) for text in texts]
     try:
-        with path.open("rb") as file:
+        with os.fdopen(open_regular(path, os.O_RDONLY), "rb") as file:
             return any(needle in _spooled_line(line) for line in file for needle in needles)
-    except OSError:  # folded and deleted meanwhile
+    except OSError:  # folded and deleted meanwhile, or no regular file
         return False

@@ -9,14 +9,16 @@ from typing import TYPE_CHECKING, TypeVar
 import msgspec
 
 from bandit.errors import StoreError
+from bandit.store.corruption import DECODING_FAULTS, raise_if_damaged
+from bandit.store.file_identity import FileChange
 from bandit.store.records import EventReceipt
 from bandit.store.spool.file import Spool
 from bandit.store.spool.records import SpooledDecisions, read_spooled, spooled_decisions, spooled_events
 from bandit.store.spool.recovery import SpoolRecovery
-from bandit.store.sqlite_errors import is_outage
+from bandit.store.sqlite_errors import file_change, is_committed_elsewhere, is_outage
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from bandit.store.connection import Connection
@@ -44,8 +46,8 @@ class SpooledWriter:
         self._decisions = decisions
         self._events = events
         self._repeats = repeats
-        self._recovery = SpoolRecovery(connection, decisions, events)
         self._spool = Spool(connection.path, sync=connection.durability == "full")
+        self._recovery = SpoolRecovery(connection, decisions, events, lambda: self.path)
         self._offsets: dict[str, int] = {}
         self._last_outage: StoreError | None = None
         self._retry_at = 0.0
@@ -67,9 +69,32 @@ class SpooledWriter:
         """Return the fault for which the database is not tried at the moment, None if it is tried."""
         return self._last_outage if time.monotonic() < self._retry_at else None
 
+    @property
+    def is_replaced(self) -> bool:
+        """Whether another file was at the database's path when it was last tried."""
+        return self._last_outage is not None and file_change(self._last_outage) is FileChange.REPLACED
+
+    @property
+    def outage_words(self) -> str | None:
+        """Why the database took nothing when it was last tried, None if it did."""
+        return None if self._last_outage is None else str(self._last_outage)
+
     def decisions(self, rows: DecisionRows) -> None:
-        """Write decisions; StoreError if the database does not take them in time, or any error of `append`."""
-        self._write(lambda: self._decisions.append(rows))
+        """Write decisions; StoreError if the database does not take them in time, or any error of `append`.
+
+        If the file turns out to have been moved by the time they are in it, they are spooled as they are: it may come
+        back. From one that was replaced it is as if they had not been written.
+        """
+        try:
+            self._write(lambda: self._decisions.append(rows))
+        except StoreError as fault:
+            # A line has no place for the arms of a roll-out: the caller then decides anew, as in any outage.
+            comes_back = is_committed_elsewhere(fault) and file_change(fault) is FileChange.GONE
+            if not comes_back or rows.customer_keys is None or rows.arms is not None:
+                raise
+            if self.spool_decisions(rows, list(rows.customer_keys)) is not None:
+                raise
+            return
         self.fold_some()
 
     def repeats(self, rows: RepeatRows) -> None:
@@ -93,11 +118,24 @@ class SpooledWriter:
             return None
         try:
             content = read_spooled(next(self._spool.read(start)).record)
-        except (OSError, StopIteration, msgspec.ValidationError):  # the spool was damaged meanwhile
+            if not isinstance(content, SpooledDecisions):
+                return None
+            return content.rows(), content.decision_ids.index(decision_id)
+        except (OSError, StopIteration, ValueError, TypeError, LookupError, msgspec.MsgspecError):  # damaged meanwhile
             return None
-        if not isinstance(content, SpooledDecisions):
-            return None
-        return content.rows(), content.decision_ids.index(decision_id)
+
+    def waiting_elsewhere(self, decision_id: str) -> tuple[DecisionRows, int] | None:
+        """Do what `waiting` does for the spools of other writers beside the database."""
+        return self._recovery.others.find(decision_id)
+
+    @property
+    def others_wait(self) -> bool:
+        """Whether other writers have spools beside the database."""
+        return bool(self._recovery.others.paths())
+
+    def others_ended(self) -> bool:
+        """Say whether one of those writers has ended, so that its spool can be folded."""
+        return self._recovery.has_abandoned()
 
     def events(self, rows: EventRows, *, correct: bool) -> EventReceipt:
         """Write events, or append them to the spool; StoreError if both fail.
@@ -108,7 +146,7 @@ class SpooledWriter:
         outage = self._last_outage if self.spooled or self.outage() else None
         if outage is None:
             try:
-                return self._write(lambda: self._events.append(rows, correct=correct))
+                return self._write(lambda: self._recovery.append_events(rows, correct=correct))
             except StoreError as fault:
                 if not is_outage(fault):
                     raise
@@ -123,6 +161,30 @@ class SpooledWriter:
         """Fold the whole spool into the database; after a StoreError the rest stays in the spool."""
         while self.spooled:
             self._fold()
+
+    def take_over(self, other: SpooledWriter, catalogues: Mapping[int, int], policies: Mapping[int, int]) -> None:
+        """Continue the spool of a writer to another database, given the numbers that this one has for its own.
+
+        OSError if that cannot be written; the spool then stays as it was.
+        """
+        for line in other._spool.read(0):
+            try:
+                content = read_spooled(line.record)
+            except msgspec.ValidationError:
+                self._spool.append(line.record or {})  # refused when it is folded, and kept then
+                continue
+            if isinstance(content, SpooledDecisions):
+                policy = content.policy_id
+                content = msgspec.structs.replace(
+                    content,
+                    catalogue_id=catalogues.get(content.catalogue_id, content.catalogue_id),
+                    policy_id=None if policy is None else policies.get(policy, policy),
+                )
+            start = self._spool.append(msgspec.to_builtins(content))
+            if isinstance(content, SpooledDecisions):
+                self._offsets |= dict.fromkeys(content.decision_ids, start)
+        other._spool.remove()
+        other.release()
 
     def release(self) -> None:
         """Leave the spool to the next process that opens the database, or to the parent after a fork."""
@@ -154,7 +216,11 @@ class SpooledWriter:
                 result = write()
             else:
                 with self._connection.lock_timeout(RETRY_LOCK_TIMEOUT):
+                    self._connection.files.require_in_place(self._connection.raw, committed=False)
                     result = write()
+        except DECODING_FAULTS as fault:
+            raise_if_damaged(self._connection.path, fault)
+            raise
         except StoreError as fault:
             if is_outage(fault):
                 self._last_outage, self._retry_at = fault, time.monotonic() + RETRY

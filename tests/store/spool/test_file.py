@@ -1,10 +1,14 @@
 """Spool files, line by line."""
 
 import os
+import threading
 
 import pytest
 
+from bandit.errors import StoreError
+from bandit.store.spool import file
 from bandit.store.spool.file import Spool, abandoned_spool, read_lines, spools
+from bandit.store.spool.scrub import spools_with
 
 
 def left(path, *records):
@@ -77,3 +81,110 @@ def test_a_line_that_cannot_be_written_is_not_there(path, monkeypatch):
     assert [line.record["number"] for line in spool.read(0)] == [1, 3]
     assert len(spool) == 2
     spool.remove()
+
+
+def test_a_spool_that_another_process_folds_before_it_is_locked_is_made_again(path, monkeypatch):
+    """Between making and locking, a recovery takes the empty file for abandoned, and deletes it: three times here."""
+    lock, taken = file._try_lock, []
+
+    def raced(fd):
+        if len(taken) < 3:
+            (made,) = spools(path)
+            taken.append(made)
+            made.unlink()
+        return lock(fd)
+
+    monkeypatch.setattr(file, "_try_lock", raced)
+    spool = Spool(path, sync=True)
+    spool.append({"number": 1})
+    assert len(taken) == 3
+    assert spools(path) == [spool.path]
+    assert os.fstat(spool._fd).st_nlink == 1
+    spool.remove()
+
+
+def test_a_spool_whose_file_another_holds_is_made_again(path, monkeypatch):
+    answers = iter([False, False])
+    lock = file._try_lock
+    monkeypatch.setattr(file, "_try_lock", lambda fd: next(answers, None) is None and lock(fd))
+    spool = Spool(path, sync=False)
+    spool.append({"number": 1})
+    assert spool.path in spools(path)
+    spool.remove()
+
+
+def test_no_line_is_lost_while_another_thread_folds_every_spool_it_can_lock(path):
+    """2,000 spools are begun under a recovery that deletes what it gets the lock of: at 8 in 1,000, 16 were lost."""
+    folded, stop = [], threading.Event()
+
+    def recover():
+        while not stop.is_set():
+            for found in spools(path):
+                with abandoned_spool(found) as mine:
+                    if mine is not None:
+                        folded.extend(line.record["number"] for line in mine.read(0))
+                        found.unlink(missing_ok=True)
+
+    thread = threading.Thread(target=recover)
+    thread.start()
+    for number in range(2_000):
+        spool = Spool(path, sync=False)
+        spool.append({"number": number})
+        spool.release()
+    stop.set()
+    thread.join()
+    for found in spools(path):
+        with abandoned_spool(found) as mine:
+            folded.extend(line.record["number"] for line in mine.read(0))
+    assert sorted(folded) == list(range(2_000))
+
+
+@pytest.mark.parametrize("how", ["deleted", "moved"])
+def test_a_spool_that_is_deleted_or_moved_under_its_writer_is_written_again(path, how):
+    spool = Spool(path, sync=True)
+    starts = [spool.append({"number": number}) for number in range(3)]
+    before = spool.path
+    before.unlink() if how == "deleted" else before.rename(path.with_name("elsewhere"))
+    starts.append(spool.append({"number": 3}))
+    assert spools(path) == [spool.path]
+    assert spool.path != before
+    assert [line.record["number"] for line in spool.read(0)] == [0, 1, 2, 3]
+    assert next(spool.read(starts[2])).record == {"number": 2}
+    assert len(spool) == 4
+    spool.release()
+    with abandoned_spool(spools(path)[0]) as mine:
+        assert [line.record["number"] for line in mine.read(0)] == [0, 1, 2, 3]
+
+
+def other_things(path):
+    """What is no spool and has the name of one: a pipe, a folder, a link to a file, a link to a pipe, a device."""
+    names = [path.with_name(f"{path.name}-spool-1-{name}") for name in ("pipe", "folder", "link", "linkpipe", "null")]
+    os.mkfifo(names[0])
+    names[1].mkdir()
+    (path.parent / "precious").write_text("not a spool\n")
+    names[2].symlink_to(path.parent / "precious")
+    names[3].symlink_to(names[0])
+    names[4].symlink_to("/dev/zero")
+    return names
+
+
+def test_what_is_no_regular_file_is_no_spool_and_is_never_waited_for(path):
+    names = other_things(path)
+    assert spools(path) == []
+    for name in names:
+        with abandoned_spool(name) as mine:
+            assert mine is None
+    assert spools_with(path, ["not a spool"]) == ()
+    assert all(os.path.lexists(name) for name in names)
+    assert (path.parent / "precious").read_text() == "not a spool\n"
+
+
+@pytest.mark.parametrize("what", ["pipe", "folder", "link"])
+def test_refused_lines_go_into_a_regular_file_or_are_not_lost(path, what):
+    refused = path.with_name(path.name + file.REFUSED)
+    precious = path.parent / "precious"
+    precious.write_text("x")
+    {"pipe": lambda: os.mkfifo(refused), "folder": refused.mkdir, "link": lambda: refused.symlink_to(precious)}[what]()
+    with pytest.raises(StoreError, match="cannot be written"):
+        file.keep_refused(path, b"line", "reason")
+    assert precious.read_text() == "x"

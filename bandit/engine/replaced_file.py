@@ -1,0 +1,54 @@
+"""What an engine does when another file has taken the place of its database: it serves from that file, if it can."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+
+from bandit.catalogue import Catalogue
+from bandit.domain import Policy
+from bandit.errors import PolicyError
+from bandit.policies import build
+
+RETRY_INTERVAL = 1.0
+"""Seconds after which a file that could not be used is tried again."""
+
+
+class ReplacedFile:
+    """Whether the database of an engine was replaced, and by what; `words` is a sentence once it was.
+
+    The engine begins on the new file as if it had been opened on it: with what the policy has learned there, or
+    untrained. What was decided since the replacement waits in the engine's spool and goes to the new file; what only
+    the old one has is not in it.
+    """
+
+    def __init__(self, policy: Policy) -> None:
+        self._policy, self._spec = policy, policy.spec()
+        self._next_try = 0.0
+        self.words: str | None = None
+        self.unusable: str | None = None
+
+    def is_due(self) -> bool:
+        """Say whether it is time to try to open the new file."""
+        return time.monotonic() >= self._next_try
+
+    def fresh_policy(self, catalogue: Catalogue) -> Policy:
+        """Return the engine's policy as it was before it learned; itself if it is of a class that cannot be built."""
+        try:
+            return build(catalogue, self._spec)
+        except PolicyError:
+            return self._policy
+
+    def failed(self, path: object, fault: Exception) -> None:
+        """Note that the new file cannot be used."""
+        self._next_try = time.monotonic() + RETRY_INTERVAL
+        self.unusable = f"{path}: was replaced by another file while it was open, which cannot be used ({fault})"
+
+    def taken(self, path: object) -> None:
+        """Note that the engine serves from the new file."""
+        at = datetime.now(tz=UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+        self.unusable = None
+        self.words = (
+            f"{path}: was replaced by another file while it was open, and is served from that since {at}: what only "
+            "the file before had is not in it"
+        )

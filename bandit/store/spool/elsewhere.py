@@ -1,0 +1,101 @@
+"""Finds the spools of other writers beside a database, and decisions in them before they are folded."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from bandit.store.spool.file import open_regular, read_lines, spools
+from bandit.store.spool.records import SpooledDecisions, read_spooled
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from bandit.store.file_identity import Inode
+    from bandit.store.records import DecisionRows
+
+CLOCK_TICK = 50_000_000
+"""Nanoseconds within which a second change of a folder may leave its time as it is: their clock is coarse."""
+
+
+class OtherSpools:
+    """The spools beside one database that are not its caller's own; one thread at a time.
+
+    The folder is listed again only when its time of change has moved, and each file is read once: what costs little
+    may be done at each decision with an id of the caller's.
+    """
+
+    def __init__(self, database: Path, own: Callable[[], Path | None]) -> None:
+        """`own` returns the path of the caller's spool, None while there is none."""
+        self._database = database
+        self._folder = os.fspath(database.parent)
+        self._own = own
+        self._listed: int | None = None
+        self._found: list[Path] = []
+        self._indexes: dict[Path, _Index] = {}
+
+    def paths(self) -> list[Path]:
+        """Return the spools that there are, without the caller's own."""
+        try:
+            changed = os.stat(self._folder).st_mtime_ns  # noqa: PTH116 - a Path costs as much again
+        except OSError:
+            return []
+        if changed != self._listed:
+            self._found = spools(self._database)
+            self._listed = changed if time.time_ns() - changed > CLOCK_TICK else None
+        if not self._found:
+            self._indexes.clear()
+            return []
+        own = self._own()
+        return [path for path in self._found if path != own]
+
+    def find(self, decision_id: str) -> tuple[DecisionRows, int] | None:
+        """Return the batch that contains a decision and its row there; None if it is in none of the spools."""
+        paths = self.paths()
+        for path in set(self._indexes) - set(paths):
+            del self._indexes[path]
+        for path in paths:
+            with contextlib.suppress(OSError, ValueError, TypeError, LookupError, msgspec.MsgspecError):
+                found = self._indexes.setdefault(path, _Index(path)).find(decision_id)
+                if found is not None:
+                    return found.rows(), found.decision_ids.index(decision_id)
+        return None
+
+
+class _Index:
+    """Where each decision is in one spool, as far as it was read."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._inode: Inode | None = None
+        self._end = 0
+        self._offsets: dict[str, int] = {}
+
+    def find(self, decision_id: str) -> SpooledDecisions | None:
+        """Return the line with a decision; OSError if the file was deleted meanwhile."""
+        fd = open_regular(self._path, os.O_RDONLY)
+        try:
+            found = os.fstat(fd)
+            if self._inode != (found.st_dev, found.st_ino):
+                self._inode, self._end, self._offsets = (found.st_dev, found.st_ino), 0, {}
+            self._read_on(fd)
+            start = self._offsets.get(decision_id)
+            if start is None:
+                return None
+            content = read_spooled(next(read_lines(fd, start)).record)
+            return content if isinstance(content, SpooledDecisions) else None
+        finally:
+            os.close(fd)
+
+    def _read_on(self, fd: int) -> None:
+        for line in read_lines(fd, self._end):
+            start, self._end = self._end, line.end
+            if line.record is not None and line.record.get("type") == "decisions":
+                ids = line.record.get("decision_ids")
+                if isinstance(ids, list):
+                    self._offsets |= dict.fromkeys(map(str, ids), start)
