@@ -9,6 +9,7 @@ import msgspec
 import numpy as np
 
 from bandit.errors import StoreError
+from bandit.store.chain.kinds import CUSTOMERS
 from bandit.store.tables.cache import Cache
 
 if TYPE_CHECKING:
@@ -93,7 +94,9 @@ class Customers:
         if new:
             text = msgspec.json.encode(new).decode()
             raw.execute("INSERT INTO customers (key) SELECT value FROM json_each(?)", (text,))
-            found |= dict(raw.execute(_FIND, (text,)))
+            inserted = dict(raw.execute(_FIND, (text,)))
+            self._connection.chain.add(CUSTOMERS, sorted((0, number, key) for key, number in inserted.items()))
+            found |= inserted
         return found
 
     def _find_or_insert_one(self, key: str) -> int:
@@ -103,6 +106,7 @@ class Customers:
             row = raw.execute("SELECT id FROM customers WHERE key = ?", (key,)).fetchone()
             if row is None:
                 row = raw.execute("INSERT INTO customers (key) VALUES (?) RETURNING id", (key,)).fetchone()
+                self._connection.chain.add_one(CUSTOMERS, (0, row[0], key))
             number = int(row[0])
             self._numbers.put(key, number)
         return number

@@ -13,6 +13,7 @@ import numpy as np
 
 from bandit.domain import MICROSECONDS, FloatArray
 from bandit.errors import DuplicateError, NumberError, StoreError, UnknownDecisionError
+from bandit.store.chain.kinds import EVENTS, MAX_NUMBER
 from bandit.store.records import EventReceipt, EventRows, object_array
 from bandit.store.text import reject_zero_characters
 
@@ -27,6 +28,8 @@ INSERT INTO events (seq, event_id, version, event, time, recorded_at, revenue, r
 VALUES (?, ?, 0, ?, ?, ?, ?, ?)
 ON CONFLICT (seq, event_id, version) DO NOTHING
 """
+
+_LAST = "SELECT COALESCE(MAX(id), 0) FROM events"
 
 _CURRENT = """
 SELECT id, version, time, event, revenue, reward FROM events
@@ -66,9 +69,10 @@ class EventWriter:
             seqs, decided, repeated = self._decisions(rows)
             if repeated:
                 ids = _ids_under_repeats(ids, names, rows, repeated)
-            # SQLite stores NaN as NULL: no amount.
-            columns = (seqs, ids, names, rows.time.tolist(), repeat(now), rows.revenue.tolist(), rows.reward.tolist())
+            amounts = _none_for_nan(rows.revenue), _none_for_nan(rows.reward)
+            columns = (seqs, ids, names, rows.time.tolist(), repeat(now), *amounts)
             before = raw.total_changes
+            last = 0 if n == 1 else raw.execute(_LAST).fetchone()[0]
             try:
                 raw.executemany(_INSERT, zip(*columns))  # noqa: B905 - `repeat` has no end
             except sqlite3.IntegrityError as fault:
@@ -79,7 +83,16 @@ class EventWriter:
                     "write the decisions first"
                 ) from fault
             n_new = raw.total_changes - before
-            n_corrected = 0 if n_new == n else self._apply_repeats(rows, seqs, ids, names, now, correct=correct)
+            n_corrected = 0
+            if n_new == n:
+                last = raw.execute("SELECT last_insert_rowid()").fetchone()[0]
+                numbers = range(last - n + 1, last + 1)
+                content = zip(repeat(0), numbers, seqs, ids, repeat(0), *columns[2:], repeat(None))
+                self._connection.chain.add(EVENTS, list(content))
+            else:
+                last = last if n > 1 else raw.execute(_LAST).fetchone()[0]
+                n_corrected = self._apply_repeats(rows, seqs, ids, names, now, correct=correct)
+                self._connection.chain.add_stored(raw, EVENTS, last + 1, MAX_NUMBER)
         if rows.on_delays is not None and len(decided) == n and (rows.time_given or not correct):
             rows.on_delays(rows.time - np.array(decided, dtype=np.int64))
         return EventReceipt(n_new, n - n_new - n_corrected, n_corrected)
@@ -182,9 +195,9 @@ def _default_ids(event_ids: Sequence[str | None], event: str | Sequence[str]) ->
 
 
 def _none_for_nan(numbers: FloatArray) -> list[float | None]:
-    values = numbers.astype(object)
-    values[np.isnan(numbers)] = None
-    return values.tolist()  # type: ignore[no-any-return]
+    """Return amounts as SQLite stores them: NULL for no amount, and no negative zero."""
+    values = (numbers + 0.0).tolist()
+    return [None if each != each else each for each in values]  # noqa: PLR0124 - true of NaN alone
 
 
 def _show(content: Sequence[object]) -> str:
