@@ -14,7 +14,20 @@ import numpy as np
 
 from bandit.printable import counted
 from bandit.store.chain.anchor import ChainAnchor
-from bandit.store.chain.kinds import DECISIONS, EVENTS, JOURNAL, KINDS, MAX_NUMBER, REPEATS, STATES, STEPS, owners
+from bandit.store.chain.kinds import (
+    CHANGES,
+    CUSTOMERS,
+    DECISIONS,
+    EVENTS,
+    IMPORTS,
+    JOURNAL,
+    KINDS,
+    MAX_NUMBER,
+    REPEATS,
+    STATES,
+    STEPS,
+    owners,
+)
 from bandit.store.chain.links import encode, row_hash
 from bandit.store.chain.places import OWNER_STEP, ChainContent, Places, expected_places, read_chain
 from bandit.tabular import Tabular
@@ -34,6 +47,15 @@ _ROWS_AT_ONCE = 8_192
 
 _RUNS = "SELECT id, kind, time, details FROM upkeep"
 _DECISION_ID = "SELECT decision_id FROM decisions WHERE seq = ?"
+_NUMBERED = {
+    DECISIONS: "decisions",
+    EVENTS: "events",
+    CUSTOMERS: "customers",
+    CHANGES: "rollout_changes",
+    IMPORTS: "imports",
+}
+"""The tables whose numbers SQLite keeps, so that none is given twice."""
+
 _SEQUENCES = "SELECT name, seq FROM sqlite_sequence"
 
 
@@ -77,7 +99,7 @@ def check_chain(
     with connection.reading() as raw:
         try:
             return _check(raw, anchor, progress)
-        except sqlite3.DatabaseError as fault:
+        except (sqlite3.DatabaseError, UnicodeError, TypeError, ValueError, OverflowError) as fault:
             problem = f"{connection.path}: cannot be read to its end ({fault}); restore it from a backup"
             return ChainReport(ChainAnchor(0, b""), 0, 0, (problem,), (), None if anchor is None else False)
 
@@ -233,10 +255,13 @@ def places_digest(chosen: list[tuple[int, IntArray, IntArray]]) -> str:
 def _sequences(raw: sqlite3.Connection, content: ChainContent) -> Iterator[str]:
     """Check that no number can be given a second time."""
     kept = dict(raw.execute(_SEQUENCES).fetchall())
-    for kind, table in ((DECISIONS, "decisions"), (EVENTS, "events")):
+    for kind, table in _NUMBERED.items():
         keys = content.places[kind.code].key
-        if len(keys) and int(kept.get(table, 0)) < int(keys.max()):
-            yield f"the counter of {table} is below the last number that was given; restore the file from a backup"
+        last = int(keys.max()) if len(keys) else 0
+        # A repeat of a decision or an event takes a number and leaves it unused.
+        skips = kind in {DECISIONS, EVENTS} and kept.get(table, 0) > last
+        if kept.get(table, 0) != last and not skips:
+            yield f"the counter of {table} is {kept.get(table, 0)}, and the last number that was given is {last}"
 
 
 def _against(anchor: ChainAnchor, content: ChainContent) -> str | None:

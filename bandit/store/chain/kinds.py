@@ -125,6 +125,9 @@ SELECT 0, policy_id, criterion, event, seq, time, levels, to_event, to_seq, to_t
 FROM learning_reach WHERE policy_id BETWEEN :first AND :last ORDER BY policy_id
 """
 
+# The other marks of `meta` come and go.
+_KEY_CHECK = "SELECT 0, 1, value FROM meta WHERE name = 'customer_key_check' AND 1 BETWEEN :first AND :last"
+
 _WITH_STEPS = "SELECT DISTINCT policy_id FROM policy_steps ORDER BY policy_id"
 
 
@@ -180,9 +183,11 @@ JOURNAL = ChainedKind(9, "maintenance run", _rows(_JOURNAL))
 STEPS = ChainedKind(10, "step", _steps, owners=_WITH_STEPS)
 STATES = ChainedKind(11, "state after step", _rows(_STATES), latest=True, owners=_WITH_STEPS)
 REACH = ChainedKind(12, "progress of learning of policy", _rows(_REACH), latest=True)
+KEY_CHECK = ChainedKind(13, "check of the customer key", _rows(_KEY_CHECK), latest=True)
 
 KINDS = (
     DECISIONS, EVENTS, CUSTOMERS, SETS, REPEATS, CATALOGUES, POLICIES, CHANGES, IMPORTS, JOURNAL, STEPS, STATES, REACH,
+    KEY_CHECK,
 )  # fmt: skip
 """All kinds, in the order of their codes."""
 

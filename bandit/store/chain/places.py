@@ -12,7 +12,7 @@ import msgspec
 import numpy as np
 
 from bandit.store.chain.kinds import KINDS, ChainedKind
-from bandit.store.chain.links import HASH_BYTES, SALT_BYTES, covered_bytes, next_link, read_entries
+from bandit.store.chain.links import HASH_BYTES, SALT_BYTES, covered_bytes, encode, next_link, read_entries
 
 if TYPE_CHECKING:
     import sqlite3
@@ -93,6 +93,7 @@ def read_chain(raw: sqlite3.Connection, wanted: tuple[int, ...] = (), progress: 
             n = sum(part[3] for part in parts)
             sound = len(salts) == n * SALT_BYTES and len(hashes) == n * HASH_BYTES
             sound = sound and all(part[0] in columns and part[3] > 0 for part in parts)
+            sound = sound and encode((parts, salts, hashes)) == blob  # MessagePack has several forms of a number
         except (msgspec.DecodeError, OverflowError):
             sound = False
         if not sound:

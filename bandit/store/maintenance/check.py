@@ -12,6 +12,7 @@ from bandit.catalogue import Catalogue
 from bandit.errors import CatalogueError
 from bandit.store.learning.ledger import state_hash
 from bandit.store.maintenance.check_repeats import check_repeats
+from bandit.store.schema.objects import objects_of_a_new_database, schema_objects
 from bandit.store.tables.eligible_sets import set_digest
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ def check(connection: Connection) -> list[str]:
             try:
                 found = each(raw)
                 problems += [problem for problem, _ in zip(found, range(_MAX_PROBLEMS), strict=False)]
-            except sqlite3.DatabaseError as fault:
+            except (sqlite3.DatabaseError, UnicodeError, TypeError, ValueError, OverflowError) as fault:
                 problems.append(f"{connection.path}: cannot be read to its end ({fault}); restore it from a backup")
                 break
     return problems
@@ -42,6 +43,21 @@ def _pages(raw: sqlite3.Connection) -> Iterator[str]:
     for (line,) in raw.execute("PRAGMA integrity_check(20)"):
         if line != "ok":
             yield f"the file is damaged: {line}; restore it from a backup"
+
+
+def _schema(raw: sqlite3.Connection) -> Iterator[str]:
+    """Compare each table, index, trigger and view with those of a new database; those of others are left alone."""
+    expected, found = objects_of_a_new_database(), schema_objects(raw)
+    for key, text in expected.items():
+        kind, name = key[0], key[1]
+        if key not in found:
+            yield f"the {kind} {name} is not there; restore the file from a backup"
+        elif found[key] != text:
+            yield f"the {kind} {name} is not as this program made it; restore the file from a backup"
+    ours = {name for kind, name, _ in expected if kind == "table"}
+    for kind, name, table in found.keys() - expected.keys():
+        if kind == "trigger" and table in ours:
+            yield f"the trigger {name} on {table} is not of this program; drop it"
 
 
 def _references(raw: sqlite3.Connection) -> Iterator[str]:
@@ -148,6 +164,6 @@ def _snapshots(raw: sqlite3.Connection) -> Iterator[str]:
 
 
 _CHECKS = (
-    _pages, _references, _catalogues, _sets, _propensities, _weights, _contexts, _offers, _vectors, _steps, _snapshots,
-    check_repeats,
+    _pages, _schema, _references, _catalogues, _sets, _propensities, _weights, _contexts, _offers, _vectors, _steps,
+    _snapshots, check_repeats,
 )  # fmt: skip

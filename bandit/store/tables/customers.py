@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 
 from bandit.errors import StoreError
-from bandit.store.chain.kinds import CUSTOMERS
+from bandit.store.chain.kinds import CUSTOMERS, KEY_CHECK
 from bandit.store.tables.cache import Cache
 
 if TYPE_CHECKING:
@@ -123,9 +123,11 @@ class Customers:
             row = raw.execute("SELECT value FROM meta WHERE name = ?", (name,)).fetchone()
         if row is None and not connection.read_only:
             with connection.transaction():
-                connection.raw.execute(
+                inserted = connection.raw.execute(
                     "INSERT INTO meta (name, value) VALUES (?, ?) ON CONFLICT DO NOTHING", (name, check)
-                )
+                ).rowcount
+                if inserted == 1:
+                    connection.chain.add_stored(connection.raw, KEY_CHECK, 1)
                 row = connection.raw.execute("SELECT value FROM meta WHERE name = ?", (name,)).fetchone()
         seen = check if row is None else row[0]
         if seen == check:

@@ -134,9 +134,12 @@ class DecisionWriter:
         """Write the arms and weights of decisions that were just written, and return their numbers."""
         numbers, connection = seqs.tolist(), self._connection
         if rows.arms is None and rows.weights is None:
-            connection.chain.add(
-                DECISIONS, [(0, seq, *row, *_NO_DETAILS) for seq, row in zip(numbers, written, strict=True)]
-            )
+            if len(numbers) == 1:
+                connection.chain.add_one(DECISIONS, (0, numbers[0], *written[0], *_NO_DETAILS))
+            else:
+                connection.chain.add(
+                    DECISIONS, [(0, seq, *row, *_NO_DETAILS) for seq, row in zip(numbers, written, strict=True)]
+                )
             return seqs
         if rows.arms is not None:
             connection.raw.executemany(*insertion(rows.arms, seqs))

@@ -71,10 +71,8 @@ class EventWriter:
                 ids = _ids_under_repeats(ids, names, rows, repeated)
             amounts = _none_for_nan(rows.revenue), _none_for_nan(rows.reward)
             columns = (seqs, ids, names, rows.time.tolist(), repeat(now), *amounts)
-            before = raw.total_changes
-            last = 0 if n == 1 else raw.execute(_LAST).fetchone()[0]
             try:
-                raw.executemany(_INSERT, zip(*columns))  # noqa: B905 - `repeat` has no end
+                last, n_new = _insert(raw, list(zip(*columns)))  # noqa: B905 - `repeat` has no end
             except sqlite3.IntegrityError as fault:
                 if "FOREIGN KEY" not in str(fault):
                     raise
@@ -82,16 +80,13 @@ class EventWriter:
                     f"an event names a decision number that {self._connection.path} does not have; "
                     "write the decisions first"
                 ) from fault
-            n_new = raw.total_changes - before
             n_corrected = 0
-            if n_new == n:
-                last = raw.execute("SELECT last_insert_rowid()").fetchone()[0]
-                numbers = range(last - n + 1, last + 1)
-                content = zip(repeat(0), numbers, seqs, ids, repeat(0), *columns[2:], repeat(None))
-                self._connection.chain.add(EVENTS, list(content))
+            if n_new == 1 == n:
+                content = (0, last + 1, seqs[0], ids[0], 0, names[0], columns[3][0], now, *amounts[0], *amounts[1])
+                self._connection.chain.add_one(EVENTS, (*content, None))
             else:
-                last = last if n > 1 else raw.execute(_LAST).fetchone()[0]
-                n_corrected = self._apply_repeats(rows, seqs, ids, names, now, correct=correct)
+                if n_new < n:
+                    n_corrected = self._apply_repeats(rows, seqs, ids, names, now, correct=correct)
                 self._connection.chain.add_stored(raw, EVENTS, last + 1, MAX_NUMBER)
         if rows.on_delays is not None and len(decided) == n and (rows.time_given or not correct):
             rows.on_delays(rows.time - np.array(decided, dtype=np.int64))
@@ -173,6 +168,18 @@ class EventWriter:
         )
 
 
+def _insert(raw: sqlite3.Connection, rows: list[tuple[object, ...]]) -> tuple[int, int]:
+    """Insert events; return the number of the last event before them, and how many were new."""
+    if len(rows) == 1:
+        cursor = raw.execute(_INSERT, rows[0])
+        if cursor.rowcount == 1:
+            return int(cursor.lastrowid or 0) - 1, 1
+        return int(raw.execute(_LAST).fetchone()[0]), 0
+    last, before = int(raw.execute(_LAST).fetchone()[0]), raw.total_changes
+    raw.executemany(_INSERT, rows)
+    return last, raw.total_changes - before
+
+
 def _ids_under_repeats(
     ids: Sequence[str], names: Sequence[str], rows: EventRows, repeated: Mapping[str, int]
 ) -> list[str]:
@@ -196,6 +203,9 @@ def _default_ids(event_ids: Sequence[str | None], event: str | Sequence[str]) ->
 
 def _none_for_nan(numbers: FloatArray) -> list[float | None]:
     """Return amounts as SQLite stores them: NULL for no amount, and no negative zero."""
+    if len(numbers) == 1:
+        value = numbers.item()
+        return [None if value != value else value + 0.0]  # noqa: PLR0124 - true of NaN alone
     values = (numbers + 0.0).tolist()
     return [None if each != each else each for each in values]  # noqa: PLR0124 - true of NaN alone
 

@@ -9,14 +9,23 @@ from bandit.governance.erasure import erase
 from bandit.governance.retention import retain
 from bandit.store import ChainAnchor, Store
 from bandit.store.chain.links import read_entries
+from tests.conftest import SPRING
 from tests.governance.conftest import KEY, WHO, explored_log
 from tests.store.chain.conftest import change
 
 
+@pytest.fixture(scope="module")
+def learned_bytes(tmp_path_factory):
+    """A database with decisions, events and a policy that learned from them."""
+    path, catalogue = tmp_path_factory.mktemp("learned") / "a.db", bandit.Catalogue.from_dict(SPRING)
+    explored_log(path, catalogue, bandit.ThompsonSampling(catalogue), rounds=2, n=60)
+    return path.read_bytes()
+
+
 @pytest.fixture
-def learned(tmp_path, catalogue):
-    """A database with decisions, events and a policy that learned from them, opened."""
-    explored_log(tmp_path / "a.db", catalogue, bandit.ThompsonSampling(catalogue))
+def learned(tmp_path, learned_bytes):
+    """A copy of that database, opened."""
+    (tmp_path / "a.db").write_bytes(learned_bytes)
     with Store.open(tmp_path / "a.db", customer_key=KEY) as store:
         yield store
 
