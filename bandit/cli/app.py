@@ -15,6 +15,7 @@ from bandit._version import __version__
 from bandit.cli import (
     audience,
     catalogue,
+    chain,
     dashboard,
     evaluate,
     export,
@@ -119,6 +120,7 @@ _COMMANDS: tuple[tuple[str, Callable[..., None], str], ...] = (
     ("half-life", tuning.half_life, "offer-bandit half-life offers.db --candidates 14d,30d,90d,never"),
     ("exploration", tuning.exploration, "offer-bandit exploration offers.db --by week"),
     ("verify", maintenance.verify, "offer-bandit verify offers.db"),
+    ("anchor", chain.anchor, "offer-bandit anchor offers.db >> anchors.txt"),
     ("rebuild", maintenance.rebuild, "offer-bandit rebuild offers.db"),
     ("backup", maintenance.backup, "offer-bandit backup offers.db offers-2026-11-22.db"),
     ("erase", privacy.erase, "offer-bandit erase offers.db customer-42 --yes"),
@@ -133,7 +135,10 @@ _GROUPS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("Watch live", ("status", "lift", "incrementality", "guardrails")),
     ("Show and explain", ("report", "results", "audience", "why", "importance", "dashboard")),
     ("Look closer", ("half-life", "exploration")),
-    ("Keep and care", ("export", "verify", "rebuild", "backup", "doctor", "erase", "retain", "export-customer")),
+    (
+        "Keep and care",
+        ("export", "verify", "anchor", "rebuild", "backup", "doctor", "erase", "retain", "export-customer"),
+    ),
 )
 """The groups in which the help lists the commands; each command is in one of them."""
 

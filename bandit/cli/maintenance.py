@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 import sqlite3
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 from importlib import metadata
 from pathlib import Path
@@ -38,8 +38,26 @@ LINTER = "bandit"
 _MOST_DUE = 100_000
 
 
-def verify(db: Database, as_json: AsJson = False, format_name: Format = None) -> None:
-    """Check the database and recompute its decisions; exit with 2 if a problem is found."""
+def verify(
+    db: Database,
+    chain: Annotated[
+        bool, typer.Option("--chain", help="Also compare every row with the chain of hashes: shows any change.")
+    ] = False,
+    anchor: Annotated[
+        str | None,
+        typer.Option(
+            "--anchor", metavar="ANCHOR", help="What `anchor` printed, or a file with it; the log up to it is the same?"
+        ),
+    ] = None,
+    as_json: AsJson = False,
+    format_name: Format = None,
+) -> None:
+    """Check the database and recompute its decisions; exit with 2 if a problem is found.
+
+    With --chain, every row is compared with the hash that was kept when it was written, which shows any later change
+    or deletion; with --anchor, that the log up to the anchor is still the same.
+    """
+    from bandit.cli.chain import chain_lines, check_chain_of
     from bandit.cli.databases import checking
     from bandit.governance.verify import verify as verify_store
     from bandit.report.maintenance import verified_lines
@@ -47,6 +65,10 @@ def verify(db: Database, as_json: AsJson = False, format_name: Format = None) ->
     style = output_format(as_json, format_name)
     with checking(db) as store, progress("verifying") as report:
         verified = verify_store(store, report)
+        checked = check_chain_of(store, anchor) if chain or anchor is not None else None
+    if checked is not None:
+        problems, notes = (*verified.problems, *checked.problems), (*verified.notes, *checked.notes)
+        verified = replace(verified, problems=problems, notes=notes)
 
     def document() -> dict[str, object]:
         return {
@@ -55,10 +77,10 @@ def verify(db: Database, as_json: AsJson = False, format_name: Format = None) ->
             "n_recomputed": verified.n_recomputed,
             "problems": list(verified.problems),
             "notes": list(verified.notes),
-        }
+        } | ({} if checked is None else {"chain": checked.to_dict()})
 
     if not show_plain(style, document, lambda: [("findings", verified)]):
-        show([], verified_lines(verified))
+        show([], [*verified_lines(verified), *(chain_lines(checked) if checked and not verified.problems else [])])
     if verified.problems:
         raise typer.Exit(2)
 

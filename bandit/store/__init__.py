@@ -1,6 +1,8 @@
 """The store: decisions, events and the ledger of learning in one SQLite file, with a spool beside it for outages."""
 
 from bandit.store.catalogue_translation import CatalogueTranslation, ContextDecoder, OfferMap
+from bandit.store.chain.anchor import ChainAnchor
+from bandit.store.chain.check import ChainReport
 from bandit.store.database_file import file_size, wal_path
 from bandit.store.decision_batches import whole_batches
 from bandit.store.learning.due_outcomes import DueCriterion
@@ -46,6 +48,8 @@ __all__ = [
     "CarriedPolicyRow",
     "CatalogueRow",
     "CatalogueTranslation",
+    "ChainAnchor",
+    "ChainReport",
     "ContextDecoder",
     "DecisionColumns",
     "DecisionRows",

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bandit.errors import StoreError
+from bandit.store.chain.links import Chain
 from bandit.store.connection_setup import Durability, prepare
 from bandit.store.database_file import check_before_opening, file_size, resolved, wal_path
 from bandit.store.file_guard import FileGuard
@@ -53,6 +54,7 @@ class Connection:
         self.read_only = read_only
         self.busy_timeout = self._lock_timeout = busy_timeout
         self.lock = threading.RLock()
+        self.chain = Chain()
         self._cache_clearers: list[Callable[[], None]] = []
         self._depth = 0
         self._waits_for_disk = True
@@ -174,6 +176,7 @@ class Connection:
             cached_statements=256,
         )
         try:
+            self.chain.reset()
             prepare(
                 opened, self.path, self.durability, self.busy_timeout, read_only=self.read_only, create=self._creates
             )
@@ -202,18 +205,25 @@ class Connection:
         """Begin a transaction, or a savepoint inside one; the caller has the lock."""
         if self._depth:
             self.raw.execute("SAVEPOINT inner_one")
+            self.chain.mark()
         else:
             self._begin_immediate()
         self._depth += 1
 
     def commit(self) -> None:
         """Commit the transaction, or release the innermost savepoint."""
-        self.raw.execute("RELEASE inner_one" if self._depth > 1 else "COMMIT")
+        if self._depth > 1:
+            self.chain.release(self.raw)
+            self.raw.execute("RELEASE inner_one")
+        else:
+            self.chain.write(self.raw)
+            self.raw.execute("COMMIT")
         self._depth -= 1
 
     def rollback(self) -> None:
         """Roll back the transaction, or to the innermost savepoint."""
         self._depth -= 1
+        self.chain.undo(savepoint=bool(self._depth))
         self.clear_caches()
         # SQLite rolls back by itself when the disk is full, and then nothing is left to undo.
         if self.raw.in_transaction:

@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from bandit.errors import StoreError
+from bandit.store.chain.anchor import ChainAnchor, head_of
+from bandit.store.chain.check import ChainReport, check_chain
 from bandit.store.connection import Connection
 from bandit.store.learning.ledger import Ledger
 from bandit.store.maintenance import statistics
@@ -196,6 +198,17 @@ class Store:
     def check(self) -> list[str]:
         """Return the integrity problems of the store in sentences; empty if there are none."""
         return check(self._connection)
+
+    def check_chain(
+        self, anchor: ChainAnchor | None = None, progress: Callable[[int, int], None] | None = None
+    ) -> ChainReport:
+        """Compare every row with the chain of hashes, and the chain with an anchor that was kept elsewhere."""
+        return check_chain(self._connection, anchor, progress)
+
+    def chain_head(self) -> ChainAnchor:
+        """Return the newest link of the chain: kept elsewhere, it proves later that the log up to it is the same."""
+        with self._connection.reading() as raw:
+            return head_of(raw)
 
     def counts(self) -> StoreCounts:
         """Return the numbers of rows, the range of decision times and the sizes of the files."""

@@ -39,6 +39,7 @@ COMMANDS = (
     "half-life",
     "exploration",
     "verify",
+    "anchor",
     "rebuild",
     "backup",
     "erase",

@@ -154,6 +154,20 @@ _META = TableDescription(
     },
 )
 
+_CHAIN = TableDescription(
+    title="Chain of hashes",
+    text="One row for each transaction that wrote to the log, several for a large one: the hashes of the rows that it "
+    "wrote, and the link, a hash of these and of the link before.",
+    append_only=True,
+    internal=True,
+    columns={
+        "id": "Number of the link, without gaps.",
+        "entries": "The rows, as MessagePack: their kinds and numbers, the salts and the hashes. A deletion replaces "
+        "the salts of what it deletes with its number in `upkeep`.",
+        "link": "Hash of the entries without the salts, and of the link before (blake2b-256).",
+    },
+)
+
 _CARRIED_POLICIES = TableDescription(
     title="Policies that took over a belief",
     text="One row for each policy that began with what another had learned, as after a change of the catalogue.",
@@ -190,5 +204,6 @@ LEARNING_TABLES = {
     "eligible_sets": _ELIGIBLE_SETS,
     "leases": _LEASES,
     "meta": _META,
+    "chain": _CHAIN,
 }
 """The other tables, by name."""

@@ -174,18 +174,19 @@ class DueOutcomes:
                 return replace(self._none(criterion), scan=scan)
         return due
 
-    def learned(self, raw: sqlite3.Connection, policy_id: int, scan: DueScan, *, in_memory: bool) -> None:
+    def learned(self, raw: sqlite3.Connection, policy_id: int, scan: DueScan, *, in_memory: bool) -> bool:
         """Note, in the transaction that writes a step, how far its scan has come: in memory only where it is little.
 
-        What is in the memory of this connection, others look at once more.
+        Returns whether it was written. What is in the memory of this connection, others look at once more.
         """
         stored = scan.stored
         if in_memory and stored is not None and scan.complete:
             new = scan.target.event - stored[0].event + scan.target.seq - stored[0].seq
             if 0 <= new < KEPT_IN_MEMORY:
                 self._ahead[policy_id] = ((scan.criterion, stored), scan.target)
-                return
+                return False
         save_scan_state(raw, policy_id, scan)
+        return True
 
     def _start_scan(self, policy_id: int, criterion: str, state: ScanState | None, target: Watermark) -> DueScan:
         """Return the unfinished scan, or else a new one up to the target."""

@@ -13,6 +13,7 @@ import numpy as np
 
 from bandit.domain import BoolArray, FloatArray
 from bandit.errors import StoreError
+from bandit.store.chain.kinds import REACH, STATES, STEPS, stored_outcomes
 from bandit.store.learning.due_outcomes import DueCriterion, DueOutcomes
 from bandit.store.learning.one_outcome import OneDue
 from bandit.store.learning.records import DueColumns, PolicyStep, Snapshot
@@ -108,11 +109,19 @@ class Ledger:
         return self._due.next(policy_id, criterion, now, limit)
 
     def record_step(
-        self, policy_id: int, step: int, rows: DueColumns | None, digest: str, snapshot: bytes | None
+        self,
+        policy_id: int,
+        step: int,
+        rows: DueColumns | None,
+        digest: str,
+        snapshot: bytes | None,
+        *,
+        begins: bool = False,
     ) -> None:
         """Store what a step learned and the state after it, in one transaction; StoreError for a gap in the steps.
 
         Without a snapshot, the state follows from the previous snapshot and the steps since; the digest may be empty.
+        With `begins`, the caller writes what step 0 has learned, and adds the step to the chain.
         """
         if snapshot is not None and state_hash(snapshot) != digest:
             raise StoreError("the hash of a policy's state is not that of its bytes; use bandit.store.state_hash")
@@ -125,6 +134,8 @@ class Ledger:
                     "another process has learned meanwhile, or a step was left out: open the engine again"
                 )
             self.append_step(policy_id, step, rows, digest)
+            if step == 0 and rows is None and not begins:
+                self._connection.chain.add_stored(self._connection.raw, STEPS, 0, owner=policy_id)
             if snapshot is not None:
                 self._replace_snapshot(policy_id, step, snapshot)
 
@@ -135,28 +146,34 @@ class Ledger:
 
         How far a `small` step looked is written once in a while only.
         """
-        raw = self._connection.raw
-        raw.execute(_INSERT_STEP, (policy_id, step, 0 if rows is None else len(rows), digest, time.time_ns() // 1_000))
-        if rows is None:
-            return
+        raw, chain = self._connection.raw, self._connection.chain
+        recorded_at = time.time_ns() // 1_000
+        raw.execute(_INSERT_STEP, (policy_id, step, 0 if rows is None else len(rows), digest, recorded_at))
         if isinstance(rows, OneDue):
-            raw.execute(_INSERT, rows.learned_row(policy_id, step))
-        else:
+            row = rows.learned_row(policy_id, step)
+            raw.execute(_INSERT, row)
+            chain.add_one(STEPS, (policy_id, step, recorded_at, (row[2:],), ()))
+        elif rows is not None:
             raw.executemany(_INSERT, _learned_rows(policy_id, step, rows))
             write_stages(raw, policy_id, step, rows)
-        if rows.scan is not None:
-            self._due.learned(raw, policy_id, rows.scan, in_memory=small)
+        if rows is not None and rows.scan is not None and self._due.learned(raw, policy_id, rows.scan, in_memory=small):
+            chain.add_stored(raw, REACH, policy_id)
+        if (step or rows is not None) and not isinstance(rows, OneDue):
+            chain.add_one(STEPS, (policy_id, step, recorded_at, *stored_outcomes(raw, policy_id, step)))
+        if digest:
+            chain.add_one(STATES, (policy_id, step, digest))
 
     def record_first_step(self, policy_id: int, parts: Iterable[DueColumns], digest: str, snapshot: bytes) -> None:
         """Store the state that a policy begins with, and what that state has learned already, in one transaction."""
         with self._connection.transaction():
-            self.record_step(policy_id, 0, None, digest, snapshot)
+            self.record_step(policy_id, 0, None, digest, snapshot, begins=True)
             raw, n = self._connection.raw, 0
             for rows in parts:
                 raw.executemany(_INSERT, _learned_rows(policy_id, 0, rows))
                 write_stages(raw, policy_id, 0, rows)
                 n += len(rows)
             raw.execute("UPDATE policy_steps SET n = ? WHERE policy_id = ? AND step = 0", (n, policy_id))
+            self._connection.chain.add_stored(raw, STEPS, 0, owner=policy_id)
 
     def record_carried_step(self, policy_id: int, from_policy_id: int, digest: str, snapshot: bytes) -> int:
         """Store the state that a policy takes over from another, and that it has learned what the other one has.
@@ -165,7 +182,7 @@ class Ledger:
         over, once. All is written in one transaction; the number of decisions is returned.
         """
         with self._connection.transaction():
-            self.record_step(policy_id, 0, None, digest, snapshot)
+            self.record_step(policy_id, 0, None, digest, snapshot, begins=True)
             raw = self._connection.raw
             aside = self.set_aside.learned_before(from_policy_id)
             given = {"policy": policy_id, "other": from_policy_id, "aside": json_list(seq for seq, _ in aside)}
@@ -174,6 +191,7 @@ class Ledger:
                 n += int(raw.execute(_TAKE_OVER_ONE, given | {"seq": seq, "step": newest}).rowcount)
             take_over_stages(raw, policy_id, from_policy_id)
             raw.execute("UPDATE policy_steps SET n = ? WHERE policy_id = ? AND step = 0", (n, policy_id))
+            self._connection.chain.add_stored(raw, STEPS, 0, owner=policy_id)
         return n
 
     def candidates(self) -> frozenset[int]:
@@ -195,6 +213,7 @@ class Ledger:
                 "UPDATE policy_steps SET state_hash = ? WHERE policy_id = ? AND step = ?",
                 (state_hash(state), policy_id, step),
             )
+            self._connection.chain.add_stored(self._connection.raw, STATES, step, owner=policy_id)
         return True
 
     def _replace_snapshot(self, policy_id: int, step: int, state: bytes) -> None:
@@ -229,6 +248,7 @@ class Ledger:
                 "UPDATE policy_steps SET state_hash = ? WHERE policy_id = ? AND step = ?",
                 (state_hash(state), policy_id, step),
             )
+            self._connection.chain.add_stored(self._connection.raw, STATES, step, owner=policy_id)
             return True
 
     def steps(self, policy_id: int) -> tuple[PolicyStep, ...]:

@@ -95,11 +95,11 @@ class OneDue:
         )
 
     def learned_row(self, policy_id: int, step: int) -> tuple[object, ...]:
-        """Return the row of the table `learned`; the previous outcome is NULL where nothing was learned before."""
+        """Return the row of the table `learned` as SQLite stores it; the previous outcome is NULL where nothing was learned before."""
         before: tuple[object, ...] = (None, None, None, None)
         if self.is_update:
-            before = (self.previous_weight, self.previous_converted, self.previous_revenue, self.previous_value)
-        now = (self.weight, self.converted, self.revenue, self.value, self.is_update)
+            before = (self.previous_weight, int(self.previous_converted), self.previous_revenue, self.previous_value)
+        now = (self.weight, int(self.converted), self.revenue, self.value, int(self.is_update))
         return policy_id, step, self.seq, *now, *before, self.last_event_id
 
 

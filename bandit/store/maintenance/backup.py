@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from bandit.domain import Progress
 from bandit.errors import StoreError
+from bandit.store.chain.links import Chain, add_link_function
 from bandit.store.database_file import file_size, wal_path
 from bandit.store.maintenance.copy import BackupReport, copy_of
 from bandit.store.maintenance.journal import record
@@ -37,15 +38,21 @@ def backup(source: Path, target: Path, *, force: bool = False, progress: Progres
                 "another file for the backup"
             )
     made = copy_of(source, target, progress)
-    return replace(made, recorded="upkeep" in made.rows and _recorded(source, made))
+    return replace(made, recorded={"upkeep", "chain"} <= set(made.rows) and _recorded(source, made))
 
 
 def _recorded(source: Path, made: BackupReport) -> bool:
     """Record a backup in the journal of its database, and say whether that succeeded."""
     try:
-        with closing(sqlite3.connect(f"{source.absolute().as_uri()}?mode=rw", uri=True, timeout=5.0)) as raw:
-            record(raw, "backup", {"file": str(made.path.absolute()), "bytes": made.bytes})
-            raw.commit()
+        with closing(
+            sqlite3.connect(f"{source.absolute().as_uri()}?mode=rw", uri=True, timeout=5.0, isolation_level=None)
+        ) as raw:
+            add_link_function(raw)
+            raw.execute("BEGIN IMMEDIATE")
+            chain = Chain()
+            record(raw, chain, "backup", {"file": str(made.path.absolute()), "bytes": made.bytes})
+            chain.write(raw)
+            raw.execute("COMMIT")
     except sqlite3.Error:
         return False
     return True

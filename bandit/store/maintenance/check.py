@@ -13,6 +13,7 @@ from bandit.errors import CatalogueError
 from bandit.store.corruption import DECODING_FAULTS
 from bandit.store.learning.ledger import state_hash
 from bandit.store.maintenance.check_repeats import check_repeats
+from bandit.store.schema.objects import objects_of_a_new_database, schema_objects
 from bandit.store.tables.eligible_sets import set_digest
 
 if TYPE_CHECKING:
@@ -48,6 +49,21 @@ def _pages(raw: sqlite3.Connection) -> Iterator[str]:
     for (line,) in raw.execute("PRAGMA integrity_check(20)"):
         if line != "ok":
             yield f"the file is damaged: {line}; restore it from a backup"
+
+
+def _schema(raw: sqlite3.Connection) -> Iterator[str]:
+    """Compare each table, index, trigger and view with those of a new database; those of others are left alone."""
+    expected, found = objects_of_a_new_database(), schema_objects(raw)
+    for key, text in expected.items():
+        kind, name = key[0], key[1]
+        if key not in found:
+            yield f"the {kind} {name} is not there; restore the file from a backup"
+        elif found[key] != text:
+            yield f"the {kind} {name} is not as this program made it; restore the file from a backup"
+    ours = {name for kind, name, _ in expected if kind == "table"}
+    for kind, name, table in found.keys() - expected.keys():
+        if kind == "trigger" and table in ours:
+            yield f"the trigger {name} on {table} is not of this program; drop it"
 
 
 def _references(raw: sqlite3.Connection) -> Iterator[str]:
@@ -154,6 +170,6 @@ def _snapshots(raw: sqlite3.Connection) -> Iterator[str]:
 
 
 _CHECKS = (
-    _pages, _references, _catalogues, _sets, _propensities, _weights, _contexts, _offers, _vectors, _steps, _snapshots,
-    check_repeats,
+    _pages, _schema, _references, _catalogues, _sets, _propensities, _weights, _contexts, _offers, _vectors, _steps,
+    _snapshots, check_repeats,
 )  # fmt: skip

@@ -7,11 +7,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bandit.errors import StoreError
+from bandit.store.chain.kinds import CUSTOMERS, DECISIONS, EVENTS, REPEATS, SETS, STATES, STEPS
 from bandit.store.learning.ledger import state_hash
 
 if TYPE_CHECKING:
     import sqlite3
+    from collections.abc import Mapping
     from pathlib import Path
+
+    from bandit.store.chain.deletion import DeletedPlaces
 
 _QUERIES = {
     "customer": "SELECT seq FROM decisions WHERE customer_id = :value",
@@ -26,6 +30,18 @@ _UNSET_BATCH = """
 UPDATE decisions SET seed = NULL, batch = NULL
 WHERE batch IN (SELECT DISTINCT batch FROM decisions WHERE seq IN ({0}) AND policy_id IS NOT NULL)
     AND policy_id IS NOT NULL AND seq NOT IN ({0})
+"""
+
+_IN_BATCHES = """
+SELECT seq FROM decisions
+WHERE batch IN (SELECT DISTINCT batch FROM decisions WHERE seq IN ({0}) AND policy_id IS NOT NULL)
+    AND policy_id IS NOT NULL AND seq NOT IN ({0})
+"""
+_REPEATED = "SELECT DISTINCT seq FROM repeats WHERE seq IN ({})"
+_EVENTS = "SELECT id FROM events WHERE seq IN ({})"
+_LEARNED_IN = "SELECT DISTINCT policy_id, step FROM learned WHERE seq IN ({})"
+_DELETE_CUSTOMERS = """
+DELETE FROM customers WHERE NOT EXISTS (SELECT 1 FROM decisions d WHERE d.customer_id = customers.id) RETURNING id
 """
 
 
@@ -88,9 +104,17 @@ def count(raw: sqlite3.Connection, target: DeletionTarget) -> DeletionCounts:
     return DeletionCounts(*row)
 
 
-def delete_rows(raw: sqlite3.Connection, target: DeletionTarget) -> DeletionCounts:
-    """Delete decisions with all that refers to them, and customers and eligible sets left without decisions."""
+def delete_rows(raw: sqlite3.Connection, target: DeletionTarget, places: DeletedPlaces) -> DeletionCounts:
+    """Delete decisions with all that refers to them, and customers and eligible sets left without decisions.
+
+    All of them, and the rows that change, are noted in `places`.
+    """
     value = {"value": target.value}
+    places.add(DECISIONS, _numbers(raw, target.query, value))
+    places.add(DECISIONS, _numbers(raw, _IN_BATCHES.format(target.query), value), changed=True)
+    places.add(REPEATS, _numbers(raw, _REPEATED.format(target.query), value))
+    places.add(EVENTS, _numbers(raw, _EVENTS.format(target.query), value))
+    places.add_steps(STEPS, raw.execute(_LEARNED_IN.format(target.query), value), changed=True)
     raw.execute(_UNSET_BATCH.format(target.query), value)
     sets = {row[0] for row in raw.execute(_SETS.format(target.query), value)}
     for (policy_id,) in raw.execute("SELECT id FROM policies").fetchall():
@@ -103,22 +127,27 @@ def delete_rows(raw: sqlite3.Connection, target: DeletionTarget) -> DeletionCoun
         raw.execute(f"DELETE FROM {table} WHERE seq IN ({target.query})", value)  # noqa: S608 - one of three names
     n_events = raw.execute(f"DELETE FROM events WHERE seq IN ({target.query})", value).rowcount  # noqa: S608
     n_decisions = raw.execute(f"DELETE FROM decisions WHERE seq IN ({target.query})", value).rowcount  # noqa: S608
-    n_customers = raw.execute(
-        "DELETE FROM customers WHERE NOT EXISTS (SELECT 1 FROM decisions d WHERE d.customer_id = customers.id)"
-    ).rowcount
-    _delete_unused_sets(raw, sets)
-    return DeletionCounts(n_decisions, n_events, n_customers)
+    customers = _numbers(raw, _DELETE_CUSTOMERS)
+    places.add(CUSTOMERS, customers)
+    places.add(SETS, _delete_unused_sets(raw, sets))
+    return DeletionCounts(n_decisions, n_events, len(customers))
 
 
-def _delete_unused_sets(raw: sqlite3.Connection, sets: set[int]) -> None:
-    """Delete the sets that no decision uses any more; never the last one, whose number would be reused."""
+def _numbers(raw: sqlite3.Connection, query: str, value: Mapping[str, int] | tuple[()] = ()) -> list[int]:
+    return [row[0] for row in raw.execute(query, value)]
+
+
+def _delete_unused_sets(raw: sqlite3.Connection, sets: set[int]) -> set[int]:
+    """Delete the sets that no decision uses any more, and return them; never the last, whose number would be reused."""
     used = {row[0] for row in raw.execute("SELECT DISTINCT eligible_set_id FROM decisions")}
     last = raw.execute("SELECT COALESCE(MAX(id), 0) FROM eligible_sets").fetchone()[0]
-    raw.executemany("DELETE FROM eligible_sets WHERE id = ?", [(number,) for number in sets - used - {last}])
+    unused = sets - used - {last}
+    raw.executemany("DELETE FROM eligible_sets WHERE id = ?", [(number,) for number in unused])
+    return unused
 
 
-def replace_states(raw: sqlite3.Connection, new: StateReplacement, path: Path) -> None:
-    """Replace the states of a policy; StoreError if it has learned since they were computed."""
+def replace_states(raw: sqlite3.Connection, new: StateReplacement, path: Path, places: DeletedPlaces) -> None:
+    """Replace the states of a policy, noted in `places`; StoreError if it has learned since they were computed."""
     policy, now = new.policy_id, time.time_ns() // 1_000
     newest = raw.execute("SELECT MAX(step) FROM policy_steps WHERE policy_id = ?", (policy,)).fetchone()[0]
     if newest != new.seen:
@@ -126,6 +155,7 @@ def replace_states(raw: sqlite3.Connection, new: StateReplacement, path: Path) -
             f"{path}: policy {policy} learned while its state was recomputed, so nothing was removed; "
             "stop what learns, or give the command again"
         )
+    places.add_policy(raw, policy, begins_anew=new.state is None)
     if new.state is None:
         for table in ("learned_stages", "learned", "snapshots", "policy_steps", "learning_reach", "changed_states"):
             raw.execute(f"DELETE FROM {table} WHERE policy_id = ?", (policy,))  # noqa: S608 - one of six names
@@ -145,6 +175,8 @@ def replace_states(raw: sqlite3.Connection, new: StateReplacement, path: Path) -
         "INSERT INTO policy_steps (policy_id, step, n, state_hash, recorded_at) VALUES (?, ?, 0, '', ?)",
         (policy, new.seen + 1, now),
     )
+    places.add_steps(STEPS, [(policy, new.seen + 1)], changed=True)
+    places.add_steps(STATES, [(policy, new.seen + 1)], changed=True)
     _store_state(raw, policy, new.seen + 1, new.state)
     if new.changed_from is not None:
         raw.execute("DELETE FROM changed_states WHERE policy_id = ? AND first_step >= ?", (policy, new.changed_from))

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bandit.errors import StoreError
+from bandit.store.chain.deletion import DeletedPlaces
 from bandit.store.maintenance.copy import beside, unfinished
 from bandit.store.maintenance.delete_rows import (
     DeletionCounts,
@@ -103,10 +104,14 @@ class Deletion:
             try:
                 with connection.transaction():
                     raw.execute("INSERT OR REPLACE INTO meta (name, value) VALUES (?, '1')", (_LIFT_GUARDS,))
-                    removed = delete_rows(raw, target)
+                    places = DeletedPlaces()
+                    removed = delete_rows(raw, target, places)
                     for replacement in replacements:
-                        replace_states(raw, replacement, connection.path)
-                    record(raw, kind, dict(details) | asdict(removed))
+                        replace_states(raw, replacement, connection.path, places)
+                    digest, links = places.digest(raw)
+                    said = dict(details) | asdict(removed) | ({"places": digest} if links else {})
+                    places.mark(raw, links, record(raw, connection.chain, kind, said))
+                    places.add_again(raw, connection.chain)
                     raw.execute("INSERT OR REPLACE INTO meta (name, value) VALUES (?, '1')", (_SCRUB_DUE,))
                     raw.execute("DELETE FROM meta WHERE name = ?", (_LIFT_GUARDS,))
             finally:

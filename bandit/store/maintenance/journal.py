@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
+from bandit.store.chain.kinds import JOURNAL
+
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Mapping
 
+    from bandit.store.chain.links import Chain
     from bandit.store.connection import Connection
 
 JournalKind = Literal["backup", "erase", "retain", "set aside"]
@@ -26,12 +29,12 @@ class JournalEntry:
     details: dict[str, object]
 
 
-def record(raw: sqlite3.Connection, kind: JournalKind, details: Mapping[str, object]) -> None:
-    """Add a run, inside the caller's transaction."""
-    raw.execute(
-        "INSERT INTO upkeep (kind, time, details) VALUES (?, ?, ?)",
-        (kind, time.time_ns() // 1_000, msgspec.json.encode(details).decode()),
-    )
+def record(raw: sqlite3.Connection, chain: Chain, kind: JournalKind, details: Mapping[str, object]) -> int:
+    """Add a run, inside the caller's transaction, and return its number."""
+    content = kind, time.time_ns() // 1_000, msgspec.json.encode(details).decode()
+    number = raw.execute("INSERT INTO upkeep (kind, time, details) VALUES (?, ?, ?)", content).lastrowid
+    chain.add_one(JOURNAL, (0, number, *content))
+    return int(number or 0)
 
 
 def runs(connection: Connection) -> tuple[JournalEntry, ...]:

@@ -15,6 +15,7 @@ from bandit.store.schema import (
     m004_rollout_and_repeats,
     m005_weights_imports_carried,
     m006_learned_stages,
+    m007_chain,
 )
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ MIGRATIONS: tuple[Callable[[sqlite_utils.Database], None], ...] = (
     m004_rollout_and_repeats.apply,
     m005_weights_imports_carried.apply,
     m006_learned_stages.apply,
+    m007_chain.apply,
 )
 """Migration i takes a database from version i to i + 1; a published one never changes."""
 

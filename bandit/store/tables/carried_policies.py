@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from bandit.store.chain.kinds import POLICIES
 from bandit.store.corruption import decoding
 
 if TYPE_CHECKING:
@@ -42,7 +43,9 @@ class CarriedPolicies:
         """Insert a row."""
         text = msgspec.json.encode(row.details).decode()
         with self._connection.transaction():
-            self._connection.raw.execute(_INSERT, (row.policy_id, row.from_policy_id, row.from_step, row.time, text))
+            raw = self._connection.raw
+            raw.execute(_INSERT, (row.policy_id, row.from_policy_id, row.from_step, row.time, text))
+            self._connection.chain.add_stored(raw, POLICIES, row.policy_id)
 
     def of(self, policy_id: int) -> CarriedPolicyRow | None:
         """Return the row of a policy, None for one that began untrained."""

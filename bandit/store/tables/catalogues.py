@@ -9,6 +9,7 @@ import msgspec
 from bandit.catalogue import Catalogue
 from bandit.catalogue.offer_grid import MAX_DENSE_OFFERS
 from bandit.errors import StoreError
+from bandit.store.chain.kinds import CATALOGUES, POLICIES
 from bandit.store.corruption import decoding
 from bandit.store.records import UNKNOWN_POLICY, CatalogueRow, PolicyRow
 
@@ -72,13 +73,16 @@ class Catalogues:
                     for offer in range(catalogue.n_offers if catalogue.n_offers <= MAX_DENSE_OFFERS else 0)
                 ),
             )
+            connection.chain.add_stored(raw, CATALOGUES, number)
         return number
 
     def _register_given(self, number: int) -> None:
         """Note that a version was given by itself, where it was known as the extension of another one."""
         if any(row.id == number and row.extends is not None for row in self.all()):
             with self._connection.transaction():
-                self._connection.raw.execute("DELETE FROM catalogue_extensions WHERE catalogue_id = ?", (number,))
+                raw = self._connection.raw
+                raw.execute("DELETE FROM catalogue_extensions WHERE catalogue_id = ?", (number,))
+                self._connection.chain.add_stored(raw, CATALOGUES, number)
 
     def get(self, catalogue_id: int) -> Catalogue:
         """Return a catalogue version; StoreError for an unknown number."""
@@ -119,13 +123,16 @@ class Catalogues:
             ).fetchone()
         if row is None:
             with connection.transaction():
-                connection.raw.execute(
+                raw = connection.raw
+                inserted = raw.execute(
                     "INSERT INTO policies (catalogue_id, spec) VALUES (?, ?) ON CONFLICT DO NOTHING",
                     (catalogue_id, text),
-                )
-                row = connection.raw.execute(
+                ).rowcount
+                row = raw.execute(
                     "SELECT id FROM policies WHERE catalogue_id = ? AND spec = ?", (catalogue_id, text)
                 ).fetchone()
+                if inserted == 1:
+                    connection.chain.add_stored(raw, POLICIES, row[0])
         return int(row[0])
 
     def policy_spec(self, policy_id: int) -> tuple[int, Mapping[str, object]]:

@@ -9,6 +9,7 @@ import msgspec
 import numpy as np
 
 from bandit.errors import StoreError
+from bandit.store.chain.kinds import CUSTOMERS, KEY_CHECK
 from bandit.store.tables.cache import Cache
 
 if TYPE_CHECKING:
@@ -93,7 +94,9 @@ class Customers:
         if new:
             text = msgspec.json.encode(new).decode()
             raw.execute("INSERT INTO customers (key) SELECT value FROM json_each(?)", (text,))
-            found |= dict(raw.execute(_FIND, (text,)))
+            inserted = dict(raw.execute(_FIND, (text,)))
+            self._connection.chain.add(CUSTOMERS, sorted((0, number, key) for key, number in inserted.items()))
+            found |= inserted
         return found
 
     def _find_or_insert_one(self, key: str) -> int:
@@ -103,6 +106,7 @@ class Customers:
             row = raw.execute("SELECT id FROM customers WHERE key = ?", (key,)).fetchone()
             if row is None:
                 row = (raw.execute("INSERT INTO customers (key) VALUES (?)", (key,)).lastrowid,)
+                self._connection.chain.add_one(CUSTOMERS, (0, row[0], key))
             number = int(row[0])
             self._numbers.put(key, number)
         return number
@@ -119,9 +123,11 @@ class Customers:
             row = raw.execute("SELECT value FROM meta WHERE name = ?", (name,)).fetchone()
         if row is None and not connection.read_only:
             with connection.transaction():
-                connection.raw.execute(
+                inserted = connection.raw.execute(
                     "INSERT INTO meta (name, value) VALUES (?, ?) ON CONFLICT DO NOTHING", (name, check)
-                )
+                ).rowcount
+                if inserted == 1:
+                    connection.chain.add_stored(connection.raw, KEY_CHECK, 1)
                 row = connection.raw.execute("SELECT value FROM meta WHERE name = ?", (name,)).fetchone()
         seen = check if row is None else row[0]
         if seen == check:

@@ -10,6 +10,7 @@ import numpy as np
 
 from bandit.domain import IntArray
 from bandit.errors import DuplicateError, NumberError, OfferError, StoreError
+from bandit.store.chain.kinds import DECISIONS, MAX_NUMBER
 from bandit.store.sqlite_errors import is_broken_reference
 from bandit.store.tables.decision_arms import insertion
 from bandit.store.tables.decision_weights import check_weights, reject_other_weights, write_weights
@@ -55,6 +56,9 @@ SELECT d.seq, d.time, d.customer_id, d.catalogue_id, d.policy_id, d.context, d.e
 FROM json_each(?) j CROSS JOIN decisions d ON d.decision_id = j.value
 ORDER BY j.key
 """
+
+_NO_DETAILS = (None,) * 6
+"""The arm and the weight of a decision without either."""
 
 _COMPARED = (
     "time", "customer", "catalogue", "policy", "context", "eligible offers", "offer", "propensity", "group",
@@ -104,29 +108,44 @@ class DecisionWriter:
             fault = None if rows.fault is None else rows.fault.replace("\0", "?")
             shared = (rows.catalogue_id, rows.policy_id, rows.policy_step, rows.seed, rows.batch, fault)
             own = _own(rows, customers, sets)
-            last_before = 0 if rows.weights is None else raw.execute(_LAST).fetchone()[0]
+            last_before = 0 if n == 1 and rows.weights is None else raw.execute(_LAST).fetchone()[0]
             if n == 1:
-                cursor = raw.execute(_INSERT_ONE, (*shared, *next(own)))
+                row = (*shared, *next(own))
+                cursor = raw.execute(_INSERT_ONE, row)
                 if cursor.rowcount == 1:
-                    return self._with_details(rows, np.array([cursor.lastrowid], dtype=np.int64))
+                    return self._with_details(rows, np.array([cursor.lastrowid], dtype=np.int64), [row])
             else:
-                before = raw.total_changes
+                before, every = raw.total_changes, list(own)
+                own = iter(every)
                 for _ in range(n // ROWS_PER_STATEMENT):
                     raw.execute(_INSERT_MANY, (*shared, *chain.from_iterable(islice(own, ROWS_PER_STATEMENT))))
                 raw.executemany(_INSERT_ONE, ((*shared, *row) for row in own))
                 if raw.total_changes - before == n:
                     last = raw.execute("SELECT last_insert_rowid()").fetchone()[0]
-                    return self._with_details(rows, np.arange(last - n + 1, last + 1, dtype=np.int64))
+                    written = [(*shared, *row) for row in every]
+                    return self._with_details(rows, np.arange(last - n + 1, last + 1, dtype=np.int64), written)
             seqs = self._compare(rows, customers, sets)
             self._compare_weights(rows, seqs, last_before)
+            if n > 1:
+                self._connection.chain.add_stored(raw, DECISIONS, last_before + 1, MAX_NUMBER)
             return seqs
 
-    def _with_details(self, rows: DecisionRows, seqs: IntArray) -> IntArray:
+    def _with_details(self, rows: DecisionRows, seqs: IntArray, written: list[tuple[object, ...]]) -> IntArray:
         """Write the arms and weights of decisions that were just written, and return their numbers."""
+        numbers, connection = seqs.tolist(), self._connection
+        if rows.arms is None and rows.weights is None:
+            if len(numbers) == 1:
+                connection.chain.add_one(DECISIONS, (0, numbers[0], *written[0], *_NO_DETAILS))
+            else:
+                connection.chain.add(
+                    DECISIONS, [(0, seq, *row, *_NO_DETAILS) for seq, row in zip(numbers, written, strict=True)]
+                )
+            return seqs
         if rows.arms is not None:
-            self._connection.raw.executemany(*insertion(rows.arms, seqs))
+            connection.raw.executemany(*insertion(rows.arms, seqs))
         if rows.weights is not None:
-            write_weights(self._connection.raw, seqs, rows.weights)
+            write_weights(connection.raw, seqs, rows.weights)
+        connection.chain.add_stored(connection.raw, DECISIONS, numbers[0], numbers[-1])
         return seqs
 
     def _compare_weights(self, rows: DecisionRows, seqs: IntArray, last_before: int) -> None:

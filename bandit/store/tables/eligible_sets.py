@@ -9,6 +9,7 @@ import numpy as np
 
 from bandit.domain import BoolArray, EligibleSets, IntArray
 from bandit.errors import StoreError
+from bandit.store.chain.kinds import SETS
 from bandit.store.tables.cache import Cache
 
 if TYPE_CHECKING:
@@ -136,6 +137,7 @@ class EligibleSetTable:
             "INSERT INTO eligible_sets (catalogue_id, digest, bits, removals) VALUES (?, ?, ?, ?) RETURNING id",
             (catalogue_id, digest, bits, text),
         ).fetchone()
+        self._connection.chain.add_one(SETS, (0, inserted[0], catalogue_id, digest, bits, text))
         return int(inserted[0])
 
 

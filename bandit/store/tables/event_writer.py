@@ -14,6 +14,7 @@ import numpy as np
 
 from bandit.domain import MICROSECONDS, FloatArray
 from bandit.errors import DuplicateError, NumberError, StoreError, UnknownDecisionError
+from bandit.store.chain.kinds import EVENTS, MAX_NUMBER
 from bandit.store.records import EventReceipt, EventRows, object_array
 from bandit.store.text import ZERO, reject_zero_characters
 
@@ -28,6 +29,8 @@ INSERT INTO events (seq, event_id, version, event, time, recorded_at, revenue, r
 VALUES (?, ?, 0, ?, ?, ?, ?, ?)
 ON CONFLICT (seq, event_id, version) DO NOTHING
 """
+
+_LAST = "SELECT COALESCE(MAX(id), 0) FROM events"
 
 _CURRENT = """
 SELECT id, version, time, event, revenue, reward FROM events
@@ -67,14 +70,10 @@ class EventWriter:
             seqs, decided, repeated = self._decisions(rows)
             if repeated:
                 ids = _ids_under_repeats(ids, names, rows, repeated)
-            # SQLite stores NaN as NULL: no amount.
-            columns = (seqs, ids, names, rows.time.tolist(), repeat(now), rows.revenue.tolist(), rows.reward.tolist())
-            before = raw.total_changes
+            amounts = _none_for_nan(rows.revenue), _none_for_nan(rows.reward)
+            columns = (seqs, ids, names, rows.time.tolist(), repeat(now), *amounts)
             try:
-                if n == 1:
-                    raw.execute(_INSERT, next(zip(*columns)))  # noqa: B905 - `repeat` has no end
-                else:
-                    raw.executemany(_INSERT, zip(*columns))  # noqa: B905
+                last, n_new = _insert(raw, list(zip(*columns)))  # noqa: B905 - `repeat` has no end
             except sqlite3.IntegrityError as fault:
                 if "FOREIGN KEY" not in str(fault):
                     raise
@@ -82,8 +81,14 @@ class EventWriter:
                     f"an event names a decision number that {self._connection.path} does not have; "
                     "write the decisions first"
                 ) from fault
-            n_new = raw.total_changes - before
-            n_corrected = 0 if n_new == n else self._apply_repeats(rows, seqs, ids, names, now, correct=correct)
+            n_corrected = 0
+            if n_new == 1 == n:
+                content = (0, last + 1, seqs[0], ids[0], 0, names[0], columns[3][0], now, *amounts[0], *amounts[1])
+                self._connection.chain.add_one(EVENTS, (*content, None))
+            else:
+                if n_new < n:
+                    n_corrected = self._apply_repeats(rows, seqs, ids, names, now, correct=correct)
+                self._connection.chain.add_stored(raw, EVENTS, last + 1, MAX_NUMBER)
         if rows.on_delays is not None and len(decided) == n and (rows.time_given or not correct):
             rows.on_delays(rows.time - np.array(decided, dtype=np.int64))
         return EventReceipt(n_new, n - n_new - n_corrected, n_corrected)
@@ -164,6 +169,18 @@ class EventWriter:
         )
 
 
+def _insert(raw: sqlite3.Connection, rows: list[tuple[object, ...]]) -> tuple[int, int]:
+    """Insert events; return the number of the last event before them, and how many were new."""
+    if len(rows) == 1:
+        cursor = raw.execute(_INSERT, rows[0])
+        if cursor.rowcount == 1:
+            return int(cursor.lastrowid or 0) - 1, 1
+        return int(raw.execute(_LAST).fetchone()[0]), 0
+    last, before = int(raw.execute(_LAST).fetchone()[0]), raw.total_changes
+    raw.executemany(_INSERT, rows)
+    return last, raw.total_changes - before
+
+
 def _ids_under_repeats(
     ids: Sequence[str], names: Sequence[str], rows: EventRows, repeated: Mapping[str, int]
 ) -> list[str]:
@@ -186,9 +203,12 @@ def _default_ids(event_ids: Sequence[str | None], event: str | Sequence[str]) ->
 
 
 def _none_for_nan(numbers: FloatArray) -> list[float | None]:
-    values = numbers.astype(object)
-    values[np.isnan(numbers)] = None
-    return values.tolist()  # type: ignore[no-any-return]
+    """Return amounts as SQLite stores them: NULL for no amount, and no negative zero."""
+    if len(numbers) == 1:
+        value = numbers.item()
+        return [None if value != value else value + 0.0]  # noqa: PLR0124 - true of NaN alone
+    values = (numbers + 0.0).tolist()
+    return [None if each != each else each for each in values]  # noqa: PLR0124 - true of NaN alone
 
 
 def _show(content: Sequence[object]) -> str:

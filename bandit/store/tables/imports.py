@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from bandit.printable import plain
+from bandit.store.chain.kinds import IMPORTS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -102,7 +103,9 @@ class Imports:
         details = msgspec.json.encode(row.details).decode()
         numbers = (row.n_rows, row.n_imported, row.n_repeated, row.n_refused)
         with self._connection.transaction():
-            self._connection.raw.execute(_APPEND, (row.time, row.file, row.digest, row.catalogue_id, *numbers, details))
+            content = (row.time, row.file, row.digest, row.catalogue_id, *numbers, details)
+            number = self._connection.raw.execute(_APPEND, content).lastrowid
+            self._connection.chain.add_one(IMPORTS, (0, number, *content))
 
     def all(self) -> tuple[ImportRow, ...]:
         """Return all imports, the oldest first."""

@@ -14,6 +14,7 @@ import numpy as np
 
 from bandit.domain import FloatArray, IntArray, ObjectArray
 from bandit.errors import DuplicateError
+from bandit.store.chain.kinds import REPEATS
 from bandit.store.records import UNKNOWN_POLICY, RowIndex, object_array
 from bandit.store.tables.catalogues import spec_text
 from bandit.store.text import reject_zero_characters
@@ -220,8 +221,14 @@ class Repeats:
                 raise _duplicate(taken[0])
             sent = list(zip(rows.decision_ids, rows.seq.tolist(), rows.time.tolist(), rows.contexts_json, strict=True))
             before = raw.total_changes
+            known = set() if len(sent) == 1 else {row[0] for row in raw.execute(_STORED, (ids,))}
             raw.executemany(_INSERT, ((*each, through) for each, through in zip(sent, repeat(rows.through))))
-            if raw.total_changes - before < len(sent):
+            n_new = raw.total_changes - before
+            written = [each for each in sent if each[0] not in known] if n_new else []
+            self._connection.chain.add(
+                REPEATS, [(0, seq, name, time, context, rows.through) for name, seq, time, context in written]
+            )
+            if n_new < len(sent):
                 for old, new in zip(raw.execute(_STORED, (ids,)).fetchall(), sent, strict=True):
                     if tuple(old) != new:
                         raise _duplicate(new[0])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from bandit.store.chain.kinds import CHANGES
 from bandit.store.text import reject_zero_characters
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ class RolloutChanges:
                 "INSERT INTO rollout_changes (time, author, action, reason, state) VALUES (?, ?, ?, ?, ?)",
                 (time, author, action, reason, state),
             )
+            self._connection.chain.add_one(CHANGES, (0, cursor.lastrowid, time, author, action, reason, state))
             return RolloutChangeRow(int(cursor.lastrowid or 0), time, author, action, reason, state)
 
     def latest_id(self) -> int:

@@ -22,7 +22,16 @@ def test_every_table_is_described_and_those_of_the_program_are_hidden():
     tables = of_database()["tables"]
     assert tables.keys() == DESCRIPTIONS.keys()
     hidden = {name for name, table in tables.items() if table.get("hidden")}
-    assert hidden == {"learned", "learned_stages", "snapshots", "learning_reach", "eligible_sets", "leases", "meta"}
+    assert hidden == {
+        "learned",
+        "learned_stages",
+        "snapshots",
+        "learning_reach",
+        "eligible_sets",
+        "leases",
+        "meta",
+        "chain",
+    }
     # Datasette also hides a table whose name begins with that of a hidden one.
     assert not [name for name in tables.keys() - hidden for other in hidden if name.startswith(other)]
 

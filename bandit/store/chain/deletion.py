@@ -1,0 +1,99 @@
+"""Marks the rows that a deletion removes: their hashes stay in the chain, and their salts go."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from bandit.store.chain.check import places_digest
+from bandit.store.chain.kinds import (
+    DECISIONS,
+    KINDS,
+    POLICIES,
+    REACH,
+    STATES,
+    STEPS,
+    ChainedKind,
+)
+from bandit.store.chain.links import SALT_BYTES, Chain, encode, read_entries
+from bandit.store.chain.places import OWNER_STEP, deletion_mark, read_chain
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Iterable
+
+    from bandit.domain import IntArray
+
+_ENTRIES = "SELECT entries FROM chain WHERE id = ?"
+_REPLACE = "UPDATE chain SET entries = ? WHERE id = ?"
+_STEPS_OF = "SELECT policy_id, step FROM policy_steps WHERE policy_id = ?"
+
+
+@dataclass(slots=True)
+class DeletedPlaces:
+    """The rows whose places a deletion marks, by kind, and which of them are written again with other content.
+
+    `add` and `add_steps` are called before the rows are deleted or changed, `mark` afterwards, in the same transaction.
+    """
+
+    keys: dict[int, list[int]] = field(default_factory=lambda: {kind.code: [] for kind in KINDS})
+    changed: dict[int, list[int]] = field(default_factory=lambda: {kind.code: [] for kind in KINDS})
+
+    def add(self, kind: ChainedKind, numbers: Iterable[int], *, changed: bool = False) -> None:
+        """Note rows by their numbers, without an owner."""
+        numbers = list(numbers)
+        self.keys[kind.code] += numbers
+        if changed:
+            self.changed[kind.code] += numbers
+
+    def add_steps(self, kind: ChainedKind, rows: Iterable[tuple[int, int]], *, changed: bool) -> None:
+        """Note steps by policy and number."""
+        self.add(kind, (policy_id * OWNER_STEP + step for policy_id, step in rows), changed=changed)
+
+    def add_policy(self, raw: sqlite3.Connection, policy_id: int, *, begins_anew: bool) -> None:
+        """Note a policy whose states are replaced; one that begins anew loses its steps as well."""
+        steps = raw.execute(_STEPS_OF, (policy_id,)).fetchall()
+        self.add_steps(STATES, steps, changed=not begins_anew)
+        self.add(POLICIES, [policy_id], changed=True)
+        if begins_anew:
+            self.add_steps(STEPS, steps, changed=False)
+            self.add(REACH, [policy_id])
+
+    def digest(self, raw: sqlite3.Connection) -> tuple[str, dict[int, set[int]]]:
+        """Return the digest of the places that are marked, and the links that they are in, each with its codes."""
+        chosen: list[tuple[int, IntArray, IntArray]] = []
+        links: dict[int, set[int]] = {}
+        for code, places in read_chain(raw).places.items():
+            gone = (places.run == 0) & np.isin(places.key, np.array(self.keys[code], dtype=np.int64))
+            chosen.append((code, places.key[gone], places.link[gone]))
+            for link in np.unique(places.link[gone]).tolist():
+                links.setdefault(link, set()).add(code)
+        return (places_digest(chosen) if links else ""), links
+
+    def mark(self, raw: sqlite3.Connection, links: dict[int, set[int]], run: int) -> None:
+        """Overwrite the salts of the places with the number of the maintenance run."""
+        mark = deletion_mark(run)
+        keys = {code: set(numbers) for code, numbers in self.keys.items()}
+        rows = []
+        for link, codes in links.items():
+            parts, salts, hashes = read_entries(raw.execute(_ENTRIES, (link,)).fetchone()[0])
+            new, at = bytearray(salts), 0
+            for code, owner, first, n in parts:
+                if code in codes:
+                    key = owner * OWNER_STEP + first
+                    for place in range(n):
+                        here = slice((at + place) * SALT_BYTES, (at + place + 1) * SALT_BYTES)
+                        if key + place in keys[code] and any(salts[here][: SALT_BYTES // 2]):
+                            new[here] = mark
+                at += n
+            rows.append((encode((parts, bytes(new), hashes)), link))
+        raw.executemany(_REPLACE, rows)
+
+    def add_again(self, raw: sqlite3.Connection, chain: Chain) -> None:
+        """Add to the chain what the changed rows hold now."""
+        for kind in (DECISIONS, POLICIES, STEPS, STATES):
+            for key in sorted(set(self.changed[kind.code])):
+                owner, number = divmod(key, OWNER_STEP)
+                chain.add_stored(raw, kind, number, owner=owner)

@@ -1,0 +1,194 @@
+"""Appends links to the chain (table `chain`): a hash of each row that a transaction wrote, and of the link before.
+
+A row is hashed with a random salt of its own (randomised hashing, NIST SP 800-106), which its deletion removes: the
+hash of a deleted row stays in the chain, and nothing can be guessed from it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from typing import TYPE_CHECKING
+
+import msgspec
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Sequence
+
+    from bandit.store.chain.kinds import ChainedKind, Row
+
+SALT_BYTES = HASH_BYTES = 16
+LINK_BYTES = 32
+
+PLACES_PER_LINK = 256
+"""Most rows that one link covers: a transaction of many rows makes several links."""
+
+NO_LINK = bytes(LINK_BYTES)
+"""What the first link has in place of the link before it."""
+
+Part = tuple[int, int, int, int]
+"""Rows of one kind with consecutive numbers: the code of the kind, the policy or 0, the first number, and how many."""
+
+Entries = tuple[tuple[Part, ...], bytes, bytes]
+"""What a link covers: its parts, and the salts and hashes of their rows one after the other."""
+
+_LINK = "chain_link"
+
+_APPEND = f"""
+INSERT INTO chain (entries, link)
+VALUES (?1, {_LINK}((SELECT link FROM chain ORDER BY id DESC LIMIT 1), ?2))
+"""  # noqa: S608 - a constant
+
+_SALTS_AT_ONCE = 256
+_MOST_PENDING = 64
+"""Entries that a transaction keeps in memory; an entry is what one writer wrote at once."""
+
+
+def _plain(value: object) -> object:
+    """Return a value of a subclass, such as those of numpy, as SQLite stores it."""
+    if isinstance(value, str):
+        return str.__str__(value)
+    if isinstance(value, float):
+        return float(value)
+    raise TypeError(f"a value of {type(value)} cannot be stored")
+
+
+encode = msgspec.msgpack.Encoder(enc_hook=_plain).encode
+"""Encodes the values of a row, or the entries of a link, as the bytes that are hashed (MessagePack)."""
+
+_decoder: msgspec.msgpack.Decoder[Entries] = msgspec.msgpack.Decoder(Entries)
+
+
+def row_hash(salt: bytes, content: bytes) -> bytes:
+    """Return the hash of an encoded row: blake2b-128 (RFC 7693) of its salt and its bytes."""
+    return hashlib.blake2b(salt + content, digest_size=HASH_BYTES).digest()
+
+
+def next_link(previous: bytes | None, covered: bytes) -> bytes:
+    """Return a link: blake2b-256 of the link before it and of the parts and hashes that it covers."""
+    return hashlib.blake2b((previous or NO_LINK) + covered, digest_size=LINK_BYTES).digest()
+
+
+def covered_bytes(parts: Sequence[Part], hashes: bytes) -> bytes:
+    """Return what is hashed of a link's entries: all but the salts, which deletions remove."""
+    return encode(parts) + hashes
+
+
+def read_entries(blob: bytes) -> Entries:
+    """Return the entries of a link; msgspec.DecodeError if they are damaged."""
+    return _decoder.decode(blob)
+
+
+def add_link_function(raw: sqlite3.Connection) -> None:
+    """Give a connection the SQL function that makes links, inside the statement that appends one."""
+    raw.create_function(_LINK, 2, next_link, deterministic=True)
+
+
+def append_empty(raw: sqlite3.Connection) -> None:
+    """Append a link that covers nothing: it ends what a migration found in the database."""
+    raw.execute(_APPEND, _link_of((), b"", b""))
+
+
+class Chain:
+    """What the open transaction has written; `write` appends its links. The connection's lock guards it."""
+
+    __slots__ = ("_marks", "_pending", "_salts")
+
+    def __init__(self) -> None:
+        self._pending: list[tuple[int, int, int, list[bytes]]] = []
+        self._marks: list[int] = []
+        self._salts = b""
+
+    def reset(self) -> None:
+        """Forget everything: the connection is a new one, maybe in another process, which needs salts of its own."""
+        self._pending, self._marks, self._salts = [], [], b""
+
+    def add_one(self, kind: ChainedKind, row: Row) -> None:
+        """Add a row that was written: its owner, its number, and its values as SQLite stores them."""
+        self._pending.append((kind.code, row[0], row[1], [encode(row)]))
+
+    def add(self, kind: ChainedKind, rows: Sequence[Row]) -> None:
+        """Add rows of one owner that were written, in order of their numbers."""
+        if not rows:
+            return
+        (owner, first), last = rows[0][:2], rows[-1][1]
+        if kind.several or last - first + 1 != len(rows):
+            for row in rows:
+                self.add_one(kind, row)
+        else:
+            self._pending.append((kind.code, owner, first, list(map(encode, rows))))
+
+    def add_stored(
+        self, raw: sqlite3.Connection, kind: ChainedKind, first: int, last: int | None = None, owner: int = 0
+    ) -> None:
+        """Add the rows with numbers from `first` to `last`, or that one, read back from the database."""
+        self.add(kind, list(kind.read(raw, owner, first, first if last is None else last)))
+
+    def mark(self) -> None:
+        """Note where a savepoint begins."""
+        self._marks.append(len(self._pending))
+
+    def release(self, raw: sqlite3.Connection) -> None:
+        """Keep what the innermost savepoint has added; of a large transaction the links so far are appended."""
+        if len(self._marks) == 1 and len(self._pending) > _MOST_PENDING:
+            self.write(raw)
+        self._marks.pop()
+
+    def undo(self, *, savepoint: bool) -> None:
+        """Forget what the innermost savepoint, or else the transaction, has added."""
+        if savepoint and self._marks:
+            del self._pending[self._marks.pop() :]
+        else:
+            self._pending, self._marks = [], []
+
+    def write(self, raw: sqlite3.Connection) -> None:
+        """Append the links of the transaction, inside it."""
+        pending = self._pending
+        if not pending:
+            return
+        if len(pending) == 1 and len(pending[0][3]) == 1:
+            code, owner, number, (content,) = pending[0]
+            salt = self._take_salts(1)
+            raw.execute(_APPEND, _link_of(((code, owner, number, 1),), salt, row_hash(salt, content)))
+        else:
+            raw.executemany(_APPEND, [self._link(parts, contents) for parts, contents in _blocks(pending)])
+        self._pending = []
+
+    def _link(self, parts: list[Part], contents: list[bytes]) -> tuple[bytes, bytes]:
+        salts = self._take_salts(len(contents))
+        places = range(0, len(salts), SALT_BYTES)
+        hashes = [row_hash(salts[at : at + SALT_BYTES], content) for at, content in zip(places, contents, strict=True)]
+        return _link_of(parts, salts, b"".join(hashes))
+
+    def _take_salts(self, n: int) -> bytes:
+        wanted = n * SALT_BYTES
+        if len(self._salts) < wanted:
+            self._salts += os.urandom(max(_SALTS_AT_ONCE, n) * SALT_BYTES)
+        found, self._salts = self._salts[:wanted], self._salts[wanted:]
+        return found
+
+
+def _link_of(parts: Sequence[Part], salts: bytes, hashes: bytes) -> tuple[bytes, bytes]:
+    """Return the parameters of `_APPEND`."""
+    return encode((parts, salts, hashes)), covered_bytes(parts, hashes)
+
+
+def _blocks(pending: list[tuple[int, int, int, list[bytes]]]) -> list[tuple[list[Part], list[bytes]]]:
+    """Return the parts and encoded rows of each link, with at most `PLACES_PER_LINK` rows a link."""
+    blocks: list[tuple[list[Part], list[bytes]]] = [([], [])]
+    for code, owner, number, contents in pending:
+        start = 0
+        while start < len(contents):
+            parts, rows = blocks[-1]
+            if len(rows) == PLACES_PER_LINK:
+                blocks.append(([], []))
+                continue
+            taken = contents[start : start + PLACES_PER_LINK - len(rows)]
+            if parts and parts[-1][:2] == (code, owner) and sum(parts[-1][2:]) == number + start:
+                parts[-1] = (code, owner, parts[-1][2], parts[-1][3] + len(taken))
+            else:
+                parts.append((code, owner, number + start, len(taken)))
+            rows += taken
+            start += len(taken)
+    return blocks
