@@ -65,7 +65,7 @@ class SetAside:
     def add(self, policy_id: int, step: int, seqs: Sequence[int], reason: str) -> None:
         """Note what a step set aside, inside the transaction that writes the step."""
         details = {"policy_id": policy_id, "step": step, "decisions": list(seqs), "reason": reason}
-        record(self._connection.raw, "set aside", details)
+        record(self._connection.raw, self._connection.chain, "set aside", details)
 
     def decisions(self, policy_id: int) -> tuple[SetAsideDecision, ...]:
         """Return the decisions still in the log whose newest outcome a policy has set aside."""
