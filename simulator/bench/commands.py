@@ -19,6 +19,7 @@ from simulator.bench.durability import crash, soak, soak_rows
 from simulator.bench.durability.disturbed import report as disturbed_report
 from simulator.bench.durability.disturbed import supervisor
 from simulator.bench.durability.disturbed.settings import soak_settings
+from simulator.bench.durability.power import run as power
 from simulator.bench.earnings import ablation, ablation_table, settings
 from simulator.bench.earnings.contestants import contestant_of, named
 from simulator.bench.earnings.tournament import EARNED_PICTURE, EARNED_TABLE, Tournament, mapped
@@ -118,6 +119,17 @@ def kill_processes(given: argparse.Namespace, console: Console) -> int:
     _write(given.out, "crash", f"# Killed at work: {given.kills} times\n\n{text}", found)
     console.print(text, soft_wrap=True, markup=False)
     _print_duration(console, begun, given.out / "crash.md")
+    return 1 if any(each.problems for each in found) else 0
+
+
+def cut_power(given: argparse.Namespace, console: Console) -> int:
+    """Cut the power at moments of a recording; 1 where a database lost something."""
+    begun = time.perf_counter()
+    found = power.run(given.cuts, given.only, given.seed, console)
+    text = power.markdown(found)
+    _write(given.out, "power", f"# Power cuts\n\n{text}", found)
+    console.print(text, soft_wrap=True, markup=False)
+    _print_duration(console, begun, given.out / "power.md")
     return 1 if any(each.problems for each in found) else 0
 
 
@@ -258,6 +270,7 @@ BENCH_COMMANDS: Mapping[str, Callable[[argparse.Namespace, Console], int]] = Map
         "many": many,
         "crash": kill_processes,
         "soak": long_run,
+        "power": cut_power,
         "ope": speed_beside_obp,
         "opening": opening_times,
         "start": start_times,

@@ -22,7 +22,7 @@ def bench_parser() -> argparse.ArgumentParser:
         description="Benchmarks on simulated customers: earnings and speed beside other libraries, durability.",
     )
     _earned_options(parser)
-    names = "earned | methods | speed | settings | ope | many | crash | soak | opening | start"
+    names = "earned | methods | speed | settings | ope | many | crash | soak | power | opening | start"
     commands = parser.add_subparsers(dest="command", metavar=f"[{names}]")
     _earned_options(commands.add_parser("earned", help="earnings of the engine and of other libraries (the default)"))
     _methods_options(commands)
@@ -34,6 +34,10 @@ def bench_parser() -> argparse.ArgumentParser:
     crash.add_argument("--only", type=_names, default=None, help="activities, with commas (default: all)")
     _common_options(crash, "seed of the moments of the kills")
     _soak_options(commands)
+    power = commands.add_parser("power", help="cut the power at moments of a recording, and check what is left")
+    power.add_argument("--cuts", type=int, default=720, help="number of power cuts (default: %(default)s)")
+    power.add_argument("--only", type=_names, default=None, help="activities, with commas (default: all)")
+    _common_options(power, "seed of the moments and of what is lost")
     ope = commands.add_parser("ope", help="seconds and memory of evaluation beside Open Bandit Pipeline")
     ope.add_argument("--rows", type=_numbers, default=obp_speed.EVALUATION_SIZES, help="log sizes, with commas")
     ope.add_argument("--rounds", type=int, default=5, help="runs of each side at each size (default: %(default)s)")
