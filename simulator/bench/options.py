@@ -31,7 +31,7 @@ def bench_parser() -> argparse.ArgumentParser:
     _many_options(commands)
     crash = commands.add_parser("crash", help="kill processes while they work, and check what their databases lost")
     crash.add_argument("--kills", type=int, default=500, help="number of kills (default: %(default)s)")
-    crash.add_argument("--only", type=_names, default=None, help="activities, with commas (default: all)")
+    crash.add_argument("--only", "--activities", type=_names, default=None, help="names, with commas (default: all)")
     _common_options(crash, "seed of the moments of the kills")
     _soak_options(commands)
     power = commands.add_parser("power", help="cut the power at moments of a recording, and check what is left")

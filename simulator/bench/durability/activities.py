@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import resource
 import sqlite3
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
 
 from bandit.errors import StoreError
 from bandit.governance.erasure import erase
@@ -155,31 +154,3 @@ def _start_connections_with(statement: str) -> None:
         return raw
 
     setattr(Connection, name, prepared)
-
-
-@dataclass(frozen=True, slots=True)
-class Activity:
-    """What a process does, and the template of the database that it finds; None for no database."""
-
-    work: Callable[[Worker], None]
-    template: str | None = "grown"
-
-
-ACTIVITIES: Mapping[str, Activity] = {
-    "deciding": Activity(deciding),
-    "recording and correcting": Activity(recording),
-    "learning in small steps": Activity(learning_often),
-    "learning in large steps": Activity(learning_much, "waiting"),
-    "importing a CSV": Activity(importing),
-    "creating a database": Activity(opening, None),
-    "migrating from version 1": Activity(opening, "version 1"),
-    "migrating from version 2": Activity(opening, "version 2"),
-    "erasing": Activity(erasing),
-    "retaining": Activity(retaining),
-    "backing up": Activity(backing_up),
-    "spooling while locked": Activity(spooling),
-    "opening after a kill": Activity(opening, "killed"),
-    "on a full disk": Activity(full_disk, "waiting"),
-    "in a full database": Activity(full_database, "waiting"),
-    "read-only": Activity(read_only, "waiting"),
-}

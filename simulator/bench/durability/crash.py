@@ -20,7 +20,8 @@ from bandit.store import wal_path
 from bandit.store.connection_setup import Durability
 from simulator.bench.durability import templates
 from simulator.bench.durability.acknowledgements import DatabaseContent
-from simulator.bench.durability.activities import ACTIVITIES, Activity, spooling
+from simulator.bench.durability.activities import spooling
+from simulator.bench.durability.activity_list import ACTIVITIES, Activity
 from simulator.bench.durability.kill import run_and_kill, torn
 from simulator.bench.durability.recovery_check import check_recovery
 from simulator.bench.durability.worker import CRASH_CATALOGUE, AcknowledgementLog, Worker

@@ -17,7 +17,7 @@ from bandit import Catalogue
 from bandit.errors import InputError
 from simulator.bench.durability import templates
 from simulator.bench.durability.acknowledgements import DatabaseContent
-from simulator.bench.durability.activities import ACTIVITIES
+from simulator.bench.durability.activity_list import ACTIVITIES
 from simulator.bench.durability.power.disk import Disk, PowerCut
 from simulator.bench.durability.power.recording import FileOperation, RecordedOperation, compiled_recorder, record
 from simulator.bench.durability.power.survival import cut_to_survivors, removed_bytes_left

@@ -10,7 +10,7 @@ import numpy as np
 
 from bandit import Catalogue
 from bandit.store.connection_setup import Durability
-from simulator.bench.durability.activities import ACTIVITIES
+from simulator.bench.durability.activity_list import ACTIVITIES
 from simulator.bench.durability.worker import CRASH_CATALOGUE, AcknowledgementLog, Worker
 
 
