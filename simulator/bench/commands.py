@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import tempfile
 import time
@@ -15,6 +16,10 @@ from rich.console import Console
 
 from bandit.errors import InputError, MissingExtraError
 from simulator.bench.durability import crash, soak, soak_rows
+from simulator.bench.durability.disturbed import report as disturbed_report
+from simulator.bench.durability.disturbed import supervisor
+from simulator.bench.durability.disturbed.settings import soak_settings
+from simulator.bench.durability.power import run as power
 from simulator.bench.earnings import ablation, ablation_table, settings
 from simulator.bench.earnings.contestants import contestant_of, named
 from simulator.bench.earnings.tournament import EARNED_PICTURE, EARNED_TABLE, Tournament, mapped
@@ -117,8 +122,21 @@ def kill_processes(given: argparse.Namespace, console: Console) -> int:
     return 1 if any(each.problems for each in found) else 0
 
 
+def cut_power(given: argparse.Namespace, console: Console) -> int:
+    """Cut the power at moments of a recording; 1 where a database lost something."""
+    begun = time.perf_counter()
+    found = power.run(given.cuts, given.only, given.seed, console)
+    text = power.markdown(found)
+    _write(given.out, "power", f"# Power cuts\n\n{text}", found)
+    console.print(text, soft_wrap=True, markup=False)
+    _print_duration(console, begun, given.out / "power.md")
+    return 1 if any(each.problems for each in found) else 0
+
+
 def long_run(given: argparse.Namespace, console: Console) -> int:
     """Make millions of decisions on one engine; 1 where a decision or a covariance was faulty."""
+    if given.minutes is not None:
+        return _disturbed(given, console)
     rows: list[soak_rows.SoakRow] = []
 
     def report(row: soak_rows.SoakRow) -> None:
@@ -136,6 +154,39 @@ def long_run(given: argparse.Namespace, console: Console) -> int:
     except MissingExtraError as fault:
         console.print(str(fault))
     return 1 if found else 0
+
+
+def _disturbed(given: argparse.Namespace, console: Console) -> int:
+    """Let several processes work while everything happens at once; 1 where something broke."""
+    begun = time.perf_counter()
+    with contextlib.ExitStack() as stack:
+        folder = given.folder or Path(stack.enter_context(tempfile.TemporaryDirectory(ignore_cleanup_errors=True)))
+        run = supervisor.Supervisor(
+            soak_settings(
+                folder.absolute(),
+                minutes=given.minutes,
+                rate=given.rate,
+                processes=given.processes,
+                durability=given.durability,
+                activities=given.activities,
+                seed=given.seed,
+            )
+        )
+        console.print(disturbed_report.DISTURBED_HEAD, soft_wrap=True, markup=False)
+
+        def minute(row: disturbed_report.DisturbedRow) -> None:
+            console.print(disturbed_report.line(row), soft_wrap=True, markup=False)
+            _write_disturbed(given.out, run.report)
+
+        report = run.run(minute)
+        _write_disturbed(given.out, report)
+        console.print(disturbed_report.markdown(report, []), soft_wrap=True, markup=False)
+        _print_duration(console, begun, given.out / "disturbed.md")
+    return 1 if report.problems.total() else 0
+
+
+def _write_disturbed(folder: Path, report: disturbed_report.DisturbedSoakReport) -> None:
+    _write(folder, "disturbed", f"# Everything at once\n\n{disturbed_report.markdown(report)}", [report])
 
 
 def speed_beside_vw(given: argparse.Namespace, console: Console) -> int:
@@ -219,6 +270,7 @@ BENCH_COMMANDS: Mapping[str, Callable[[argparse.Namespace, Console], int]] = Map
         "many": many,
         "crash": kill_processes,
         "soak": long_run,
+        "power": cut_power,
         "ope": speed_beside_obp,
         "opening": opening_times,
         "start": start_times,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from simulator.bench.durability.disturbed.settings import DISTURBANCES
 from simulator.bench.earnings import settings
 from simulator.bench.speed import obp_speed, opening, processes, speed, start
 from simulator.scenarios import SCENARIOS
@@ -21,7 +22,7 @@ def bench_parser() -> argparse.ArgumentParser:
         description="Benchmarks on simulated customers: earnings and speed beside other libraries, durability.",
     )
     _earned_options(parser)
-    names = "earned | methods | speed | settings | ope | many | crash | soak | opening | start"
+    names = "earned | methods | speed | settings | ope | many | crash | soak | power | opening | start"
     commands = parser.add_subparsers(dest="command", metavar=f"[{names}]")
     _earned_options(commands.add_parser("earned", help="earnings of the engine and of other libraries (the default)"))
     _methods_options(commands)
@@ -30,12 +31,13 @@ def bench_parser() -> argparse.ArgumentParser:
     _many_options(commands)
     crash = commands.add_parser("crash", help="kill processes while they work, and check what their databases lost")
     crash.add_argument("--kills", type=int, default=500, help="number of kills (default: %(default)s)")
-    crash.add_argument("--only", type=_names, default=None, help="activities, with commas (default: all)")
+    crash.add_argument("--only", "--activities", type=_names, default=None, help="names, with commas (default: all)")
     _common_options(crash, "seed of the moments of the kills")
-    soak = commands.add_parser("soak", help="millions of decisions on one engine: memory, latency, covariance")
-    soak.add_argument("--decisions", type=int, default=2_000_000, help="number of decisions (default: %(default)s)")
-    soak.add_argument("--every", type=int, default=50_000, help="decisions for each row (default: %(default)s)")
-    _common_options(soak, "seed of customers and decisions")
+    _soak_options(commands)
+    power = commands.add_parser("power", help="cut the power at moments of a recording, and check what is left")
+    power.add_argument("--cuts", type=int, default=720, help="number of power cuts (default: %(default)s)")
+    power.add_argument("--only", type=_names, default=None, help="activities, with commas (default: all)")
+    _common_options(power, "seed of the moments and of what is lost")
     ope = commands.add_parser("ope", help="seconds and memory of evaluation beside Open Bandit Pipeline")
     ope.add_argument("--rows", type=_numbers, default=obp_speed.EVALUATION_SIZES, help="log sizes, with commas")
     ope.add_argument("--rounds", type=int, default=5, help="runs of each side at each size (default: %(default)s)")
@@ -121,6 +123,28 @@ def _many_options(commands: argparse._SubParsersAction[argparse.ArgumentParser])
         "--learn-every", type=int, default=0, help="decisions after which a process learns (default: never)"
     )
     _common_options(parser, "seed of the contexts")
+
+
+def _soak_options(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    soak = commands.add_parser(
+        "soak",
+        help="millions of decisions on one engine, or with --minutes several processes and everything that can happen",
+        description="Without --minutes: millions of decisions on one engine (memory, latency, covariance). With it: "
+        "several processes decide, record and learn on one database while they are killed, interrupted, stopped and "
+        "forked, the database is locked, full, moved and replaced, clocks step, and customers are erased; everything "
+        "that was acknowledged must be there at the end, once. Example: soak --minutes 120 --rate 60",
+    )
+    soak.add_argument("--decisions", type=int, default=2_000_000, help="number of decisions (default: %(default)s)")
+    soak.add_argument("--every", type=int, default=50_000, help="decisions for each row (default: %(default)s)")
+    soak.add_argument("--minutes", type=float, default=None, help="of the soak with everything at once")
+    soak.add_argument("--rate", type=float, default=100.0, help="decisions a second of all (default: %(default)s)")
+    soak.add_argument("--processes", type=int, default=3, help="that decide (default: %(default)s)")
+    soak.add_argument("--durability", choices=("process", "full"), default="process", help="(default: %(default)s)")
+    soak.add_argument(
+        "--activities", type=_names, default=list(DISTURBANCES), help=f"{', '.join(DISTURBANCES)} (default: all)"
+    )
+    soak.add_argument("--folder", type=Path, default=None, help="a new folder to work in, kept (default: temporary)")
+    _common_options(soak, "seed of customers, decisions and moments")
 
 
 def _names(text: str) -> list[str]:

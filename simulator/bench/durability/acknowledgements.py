@@ -23,38 +23,70 @@ class Acknowledged:
     learned: tuple[int, str] | None = None
     backups: list[str] = field(default_factory=list)
     refusals: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+    beside: list[int] = field(default_factory=list)
     fault: str | None = None
 
     @staticmethod
     def read(notes: AcknowledgementLog) -> Acknowledged:
-        """Read the acknowledgements."""
+        """Read the acknowledgements of the killed process, and what was answered to the processes beside it."""
         acknowledged = Acknowledged()
         for line in notes.read():
-            what = line["what"]
-            if what == "decided":
-                rows = zip(line["customers"], line["offers"], line["propensities"], strict=True)
-                acknowledged.decided |= dict(zip(line["ids"], rows, strict=True))
-                acknowledged.began.pop("deciding", None)
-            elif what == "recorded":
-                acknowledged.recorded |= {
-                    (name, line["event"]): amount for name, amount in zip(line["ids"], line["revenue"], strict=True)
-                }
-                acknowledged.began.pop("recording", None)
-            elif what == "learned":
-                acknowledged.learned = (line["step"], line["state"])
-            elif what == "backed up":
-                acknowledged.backups.append(line["name"])
-            elif what == "refused":
-                acknowledged.refusals.append(line["sentence"])
-                acknowledged.began.pop("recording", None)
-            elif what == "fault":
-                acknowledged.fault = line["text"]
-            elif what in {"deciding", "recording", "erasing", "retaining", "importing"}:
-                acknowledged.began[what] = line
-                acknowledged.called |= set(line.get("ids", []))
-            else:
-                acknowledged.finished.add(what)
+            acknowledged._add(line)
+        for path in sorted(notes.path.parent.glob(f"{notes.path.name}-*")):
+            acknowledged._merge(AcknowledgementLog(path))
         return acknowledged
+
+    def _merge(self, notes: AcknowledgementLog) -> None:
+        """Add what was answered to another process; its requests were all answered."""
+        other = Acknowledged()
+        for line in notes.read():
+            other._add(line)
+        self.decided |= other.decided
+        self.recorded |= other.recorded
+        self.called |= other.called
+        self.problems += other.problems
+        self.refusals += other.refusals
+        self.fault = self.fault or other.fault
+        if other.learned is not None and (self.learned is None or other.learned[0] > self.learned[0]):
+            self.learned = other.learned
+        if "ended" not in other.finished:
+            self.problems.append("a process beside the killed one did not end")
+
+    def _add(self, line: dict[str, Any]) -> None:
+        what = line["what"]
+        if what == "decided":
+            rows = zip(line["customers"], line["offers"], line["propensities"], strict=True)
+            self.decided |= dict(zip(line["ids"], rows, strict=True))
+            self.began.pop("deciding", None)
+        elif what == "recorded":
+            self.recorded |= {
+                (name, line["event"]): amount for name, amount in zip(line["ids"], line["revenue"], strict=True)
+            }
+            self.began.pop("recording", None)
+        elif what == "learned":
+            self.learned = (line["step"], line["state"])
+        elif what in {"deciding", "recording", "erasing", "retaining", "importing"}:
+            self.began[what] = line
+            self.called |= set(line.get("ids", []))
+        else:
+            self._add_other(line)
+
+    def _add_other(self, line: dict[str, Any]) -> None:
+        match line["what"]:
+            case "backed up":
+                self.backups.append(line["name"])
+            case "refused":
+                self.refusals.append(line["sentence"])
+                self.began.pop("recording", None)
+            case "fault":
+                self.fault = line["text"]
+            case "problem":
+                self.problems.append(line["sentence"])
+            case "beside":
+                self.beside.append(line["pid"])
+            case what:
+                self.finished.add(what)
 
 
 @dataclass(frozen=True, slots=True)

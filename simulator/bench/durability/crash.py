@@ -6,7 +6,7 @@ import contextlib
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -18,40 +18,13 @@ from bandit import Catalogue
 from bandit.errors import InputError
 from bandit.store import wal_path
 from bandit.store.connection_setup import Durability
-from simulator.bench.durability import activities as work
 from simulator.bench.durability import templates
 from simulator.bench.durability.acknowledgements import DatabaseContent
+from simulator.bench.durability.activities import spooling
+from simulator.bench.durability.activity_list import ACTIVITIES, Activity
 from simulator.bench.durability.kill import run_and_kill, torn
 from simulator.bench.durability.recovery_check import check_recovery
-from simulator.bench.durability.worker import CRASH_CATALOGUE, WAITING_DECISIONS, AcknowledgementLog, Worker
-
-
-@dataclass(frozen=True, slots=True)
-class Activity:
-    """What a process does, and the template of the database that it finds; None for no database."""
-
-    work: Callable[[Worker], None]
-    template: str | None = "grown"
-
-
-ACTIVITIES: Mapping[str, Activity] = {
-    "deciding": Activity(work.deciding),
-    "recording and correcting": Activity(work.recording),
-    "learning in small steps": Activity(work.learning_often),
-    "learning in large steps": Activity(work.learning_much, "waiting"),
-    "importing a CSV": Activity(work.importing),
-    "creating a database": Activity(work.opening, None),
-    "migrating from version 1": Activity(work.opening, "version 1"),
-    "migrating from version 2": Activity(work.opening, "version 2"),
-    "erasing": Activity(work.erasing),
-    "retaining": Activity(work.retaining),
-    "backing up": Activity(work.backing_up),
-    "spooling while locked": Activity(work.spooling),
-    "opening after a kill": Activity(work.opening, "killed"),
-    "on a full disk": Activity(work.full_disk, "waiting"),
-    "in a full database": Activity(work.full_database, "waiting"),
-    "read-only": Activity(work.read_only, "waiting"),
-}
+from simulator.bench.durability.worker import CRASH_CATALOGUE, AcknowledgementLog, Worker
 
 
 @dataclass(slots=True)
@@ -108,14 +81,7 @@ class KillRunner:
         self.folder = folder
         self.seed = seed
         self.catalogue = Catalogue.from_dict(CRASH_CATALOGUE)
-        self.templates = folder / "templates"
-        self.templates.mkdir()
-        templates.write_log(self.templates / "log.csv")
-        templates.grow(self.templates / "grown.db", self.catalogue)
-        templates.grow(self.templates / "waiting.db", self.catalogue, waiting=WAITING_DECISIONS)
-        templates.grow(self.templates / "whole.db", self.catalogue, whole=True)
-        for version in (1, 2):
-            templates.earlier_version(self.templates / "whole.db", self.templates / f"version {version}.db", version)
+        self.templates = templates.all_templates(folder / "templates", self.catalogue)
 
     def kill(self, name: str, kills: int) -> KillCounts:
         """Kill so many processes at one activity."""
@@ -157,7 +123,7 @@ class KillRunner:
                 first = Worker(
                     path, AcknowledgementLog(folder / "notes"), "process", rng, self.catalogue, prefix="first"
                 )
-                run_and_kill(lambda: work.spooling(first), first, float(rng.uniform(0.02, 0.1)))
+                run_and_kill(lambda: spooling(first), first, float(rng.uniform(0.02, 0.1)))
             elif activity.template is not None:
                 shutil.copy(self.templates / f"{activity.template}.db", path)
             yield folder

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
+import time
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from bandit import Catalogue, Engine
@@ -15,15 +16,22 @@ from bandit.policies import build
 from bandit.store import state_hash
 from bandit.store.spool.file import REFUSED, spools
 from simulator.bench.durability.acknowledgements import Acknowledged, DatabaseContent, events_in, same
+from simulator.bench.durability.activities_surprised import put_back
 from simulator.bench.durability.resume import repeat_commands, repeat_requests
 from simulator.bench.durability.worker import ERASED_CUSTOMER, IMPORTED_ROWS, RETAINED_FROM, Worker
 from simulator.market.season import DAY
 
+OTHERS_SECONDS = 90.0
+"""Seconds that the check waits for processes beside the killed one."""
+
 
 def check_recovery(worker: Worker, before: DatabaseContent) -> list[str]:
     """Open the database again, compare it with what was acknowledged, continue the work; return the problems."""
+    _wait_for_others(Acknowledged.read(worker.notes).beside)
+    put_back(worker.path)
     acknowledged = Acknowledged.read(worker.notes)
     problems = [] if acknowledged.fault is None else [f"the process itself failed: {acknowledged.fault}"]
+    problems += acknowledged.problems
     problems += [f"refused in more than a sentence: {each!r}" for each in acknowledged.refusals if "\n" in each]
     try:
         with warnings.catch_warnings():
@@ -45,6 +53,20 @@ def check_recovery(worker: Worker, before: DatabaseContent) -> list[str]:
     except Exception as fault:  # noqa: BLE001 - every fault must be in the table
         problems.append(f"{type(fault).__name__}: {fault}")
     return problems
+
+
+def _wait_for_others(pids: Sequence[int]) -> None:
+    """Wait until the processes beside the killed one have ended; they know its death and end by themselves."""
+    until = time.monotonic() + OTHERS_SECONDS
+    for pid in pids:
+        while time.monotonic() < until:
+            try:
+                state = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()[0]
+            except OSError:
+                break
+            if state == "Z":
+                break
+            time.sleep(0.02)
 
 
 def _expire_leases(path: Path) -> None:

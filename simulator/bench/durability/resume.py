@@ -88,12 +88,12 @@ def _removed(worker: Worker, name: str, acknowledged: Acknowledged, before: Data
     words = [*(each.encode() for each in removed), *([key.encode()] if name == "erasing" else [])]
     for file in sorted(worker.path.parent.glob(f"{worker.path.name}*")):
         content = file.read_bytes()
-        if any(_contains(word, content) for word in words):
+        if any(contains(word, content) for word in words):
             problems.append(f"bytes of removed data are in {file.name}")
     return problems
 
 
-def _contains(word: bytes, content: bytes) -> bool:
+def contains(word: bytes, content: bytes) -> bool:
     """Return whether a text occurs, not as the beginning of a longer one (day1-1, day1-10)."""
     place = content.find(word)
     while place >= 0:

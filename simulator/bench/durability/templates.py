@@ -11,7 +11,14 @@ import sqlite_utils
 
 from bandit import Catalogue
 from bandit.store import schema
-from simulator.bench.durability.worker import CRASH_CUSTOMERS, GROWN_DAYS, IMPORTED_ROWS, AcknowledgementLog, Worker
+from simulator.bench.durability.worker import (
+    CRASH_CUSTOMERS,
+    GROWN_DAYS,
+    IMPORTED_ROWS,
+    WAITING_DECISIONS,
+    AcknowledgementLog,
+    Worker,
+)
 from simulator.bench.engines import BENCH_START, ManualClock
 from simulator.market.season import DAY
 
@@ -76,3 +83,15 @@ def write_log(path: Path) -> None:
             f",{(0, 10)[row % 2]},{('email', 'sms')[row // 2 % 2]},0.25,{int(bought)},{row / 4 if bought else ''}"
         )
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def all_templates(folder: Path, catalogue: Catalogue) -> Path:
+    """Make all templates in a new folder, and return it."""
+    folder.mkdir()
+    write_log(folder / "log.csv")
+    grow(folder / "grown.db", catalogue)
+    grow(folder / "waiting.db", catalogue, waiting=WAITING_DECISIONS)
+    grow(folder / "whole.db", catalogue, whole=True)
+    for version in (1, 2):
+        earlier_version(folder / "whole.db", folder / f"version {version}.db", version)
+    return folder

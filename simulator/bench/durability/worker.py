@@ -90,6 +90,7 @@ class Worker:
     clock: ManualClock = field(default_factory=lambda: ManualClock(BENCH_START + (GROWN_DAYS + 1) * DAY))
     prefix: str = "at"
     turn: int = 0
+    spared: str | None = None
 
     def engine(self, *, busy_timeout: float = 5.0) -> Engine:
         """Open an engine on the database."""
@@ -110,11 +111,12 @@ class Worker:
         return Store.open(self.path, customer_key=BENCH_KEY, durability=self.durability)
 
     def decide(self, engine: Engine, n: int, *, log: bool = True) -> list[str]:
-        """Decide for n customers in one call, and log the acknowledgement; return the decision ids."""
+        """Decide for n customers in one call, none of them `spared`, and log the acknowledgement; return the ids."""
         self.turn += 1
         self.clock.now += MICROSECONDS
         ids = [f"{self.prefix}-{self.turn}-{row}" for row in range(n)]
         customers = [f"customer-{number}" for number in self.rng.integers(CRASH_CUSTOMERS, size=n)]
+        customers = ["customer-0" if each == self.spared else each for each in customers]
         ages, members = np.round(50 + 10 * self.rng.standard_normal(n), 1).tolist(), (self.rng.random(n) < 0.5).tolist()
         if log:
             self.notes.write("deciding", ids=ids, customers=customers, ages=ages, members=members)

@@ -23,17 +23,19 @@ QUICK = [
     "migrating from version 1",
     "erasing",
     "opening after a kill",
+    "one of several processes",
+    "erasing beside deciders",
 ]
 
 
 @pytest.mark.slow
 def test_nothing_is_lost_doubled_or_done_in_part_when_processes_are_killed():
-    """20 kills, four an activity; every second one waits for a moment at which a lock is held."""
-    found = crash.run(20, QUICK, 3, Console(quiet=True))
+    """21 kills, three an activity; every second one waits for a moment at which a lock is held."""
+    found = crash.run(21, QUICK, 3, Console(quiet=True))
     assert [each.problems for each in found] == [[]] * len(QUICK)
-    assert sum(each.kills for each in found) == 20
+    assert sum(each.kills for each in found) == 21
     assert sum(each.within for each in found) >= 5
-    assert "| all | 20 |" in crash.markdown(found)
+    assert "| all | 21 |" in crash.markdown(found)
 
 
 @pytest.fixture
@@ -82,3 +84,16 @@ def test_a_changed_state_would_be_seen(worker):
     with worker.engine() as engine:
         worker.notes.write("learned", step=engine.step, state="another")
     assert any("is not the one that was live" in each for each in check_recovery(worker, before))
+
+
+@pytest.mark.slow
+def test_what_a_process_beside_the_killed_one_had_acknowledged_would_be_missed_too(worker):
+    """The control of several processes: another process's acknowledgement without a row, its problem, and no end."""
+    before = DatabaseContent.read(worker.path)
+    other = AcknowledgementLog(worker.notes.path.with_name("notes-0"))
+    other.write("decided", ids=["never"], customers=["customer-1"], offers=[0], propensities=[0.5])
+    other.write("problem", sentence="nobody learned")
+    problems = "\n".join(check_recovery(worker, before))
+    assert "1 acknowledged decisions are lost or changed, for example never" in problems
+    assert "nobody learned" in problems
+    assert "a process beside the killed one did not end" in problems
