@@ -60,6 +60,14 @@ class LearningMethods:
 
 
 DEFAULT_METHODS = LearningMethods(
-    moving_draws=True, shapes=True, crosses=True, memories=True, funnel=True, robust=True, blocks=True
+    moving_draws=True,
+    shapes=True,
+    crosses=True,
+    joint=True,
+    predictive=True,
+    memories=True,
+    funnel=True,
+    blocks=True,
+    robust=True,
 )
 """What a new policy uses."""
