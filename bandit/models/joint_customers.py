@@ -101,6 +101,23 @@ class JointCustomerEffects(CustomerEffects):
         others = (own.sum(axis=1) + population)[:, None] - own
         return 1.0 / (1.0 + curvature * own.sum(axis=1)), 1.0 / (1.0 + curvature[:, None] * others)
 
+    def judge(
+        self,
+        columns: FloatArray,
+        mean: FloatArray,
+        variance: FloatArray,
+        residual: FloatArray,
+        curvature: FloatArray,
+    ) -> None:
+        """Take in outcomes before they are learned: nothing here, where the variances are found in the effects."""
+
+    def correct_judgement(self, places: IntArray, columns: FloatArray, change: FloatArray) -> None:
+        """Correct the responses of outcomes that were judged before: nothing here."""
+
+    def estimate_from_histories(self) -> None:
+        """Estimate the variances after all outcomes were learned at once."""
+        self.estimate()
+
     def estimate(self, rounds: int = 3) -> None:
         """Estimate the variances of the narrow priors from all customers' histories, by their chance to be of these."""
         size = len(self.variances)
@@ -153,6 +170,11 @@ class CustomerBlock:
     same: BoolArray
     offset: FloatArray
     covariance: FloatArray
+
+    def judge(self, residual: FloatArray, curvature: FloatArray) -> None:
+        """Compare what the effects predicted with the outcomes, before these are learned; (n,) each."""
+        columns = self.whole.columns[self.start : self.start + len(residual)]
+        self.whole.effects.judge(columns, self.mean, self.variance, residual, curvature)
 
     def learn(self, dual: FloatArray, information: FloatArray) -> None:
         """Learn from the dual vector (n,) and the information (n, n) of the outcomes' scores."""

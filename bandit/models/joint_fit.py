@@ -87,7 +87,7 @@ def fit_jointly(
             return
         if turn < rounds - 2:  # the last rounds converge under fixed variances
             prior.estimate(belief)
-            effects.estimate()
+            effects.estimate_from_histories()
 
 
 def _population_step(
@@ -202,6 +202,8 @@ def learn_customers(
     for start in range(0, len(known), LOGISTIC_BLOCK):
         rows = known[start : start + LOGISTIC_BLOCK]
         there = outcomes.block(start, start + len(rows))
+        before = expit(score[rows] + there.offset)
+        there.judge(weight[rows] * (y[rows] - before), weight[rows] * before * (1.0 - before))
         dual = laplace_dual(there.covariance, score[rows] + there.offset, y[rows], weight[rows])
         chance = expit(score[rows] + there.offset + there.covariance @ dual)
         root = np.sqrt(np.maximum(weight[rows] * chance * (1.0 - chance), 1e-12))

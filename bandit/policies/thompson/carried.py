@@ -267,11 +267,20 @@ def _customer_state(belief: RewardBelief, sources: Sequence[BeliefSource]) -> di
                 natural[there, place] = own["natural"][rows[there], column] / factor
                 precision[there, place] = own["precision"][rows[there], column] / factor**2
         filled |= matrix.any(axis=1)
-    for before, key in enumerate(owner_keys(sources[0].policy.catalogue)):
-        after = owners.get(translated(key, sources[0].names) or ())
-        if after is not None and newest:
-            variances[after] = newest["variances"][before]
+    keys_before = owner_keys(sources[0].policy.catalogue)
+    moved = [owners.get(translated(key, sources[0].names) or (), -1) for key in keys_before] if newest else []
+    old = np.array([place for place, after in enumerate(moved) if after >= 0], dtype=np.int64)
+    new = np.array([after for after in moved if after >= 0], dtype=np.int64)
+    if newest:
+        variances[new] = newest["variances"][old]
+    # What was learned of the variances goes with them, between dimensions that both catalogues have.
+    judged = {} if belief.customer_effects is None else belief.customer_effects.state()
+    judged = {part: judged[part].copy() for part in ("gradient", "information") if part in judged and part in newest}
+    if judged:
+        judged["gradient"][new] = newest["gradient"][old]
+        judged["information"][np.ix_(new, new)] = newest["information"][np.ix_(old, old)]
     return {
+        **judged,
         "variances": variances,
         "customers": np.frombuffer(msgspec.json.encode(names), dtype=np.uint8),
         "natural": natural,

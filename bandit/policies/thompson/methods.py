@@ -18,8 +18,8 @@ class LearningMethods:
     - `moving_draws`: the posterior draws take the same steps as the belief, instead of being drawn anew.
     - `shapes`: numeric facts are transformed as their distribution asks.
     - `crosses`: thresholds and combinations of facts are found in the data, and get weights of their own.
-    - `joint`: each residual is shared between the population's and the customer's effects by their variances;
-      not by default: it earned more where most customers buy anyway, and less where they return often.
+    - `joint`: each residual is shared between the population's and the customer's effects by their variances.
+    - `predictive`: the variances of customers' effects are those with which histories predict best (with `joint`).
     - `memories`: the level is forgotten quickly and the contrasts slowly, at estimated rates.
     - `funnel`: a conversion with declared stages is learned stage by stage.
     - `blocks`: the covariance of very many weights is held in blocks, one a fact (`BlockGaussian`).
@@ -30,6 +30,7 @@ class LearningMethods:
     shapes: bool = False
     crosses: bool = False
     joint: bool = False
+    predictive: bool = False
     memories: bool = False
     funnel: bool = False
     blocks: bool = False
@@ -59,6 +60,14 @@ class LearningMethods:
 
 
 DEFAULT_METHODS = LearningMethods(
-    moving_draws=True, shapes=True, crosses=True, memories=True, funnel=True, robust=True, blocks=True
+    moving_draws=True,
+    shapes=True,
+    crosses=True,
+    joint=True,
+    predictive=True,
+    memories=True,
+    funnel=True,
+    blocks=True,
+    robust=True,
 )
 """What a new policy uses."""

@@ -368,9 +368,10 @@ class OfferModel:
             part = slice(start, start + block)
             there = own.block(first + start, first + min(start + block, len(y)))
             offset[part] = there.offset
-            if self.crosses is not None:
-                chance = expit(rows[part] @ model.weights.mean + there.offset)
-                told[part] = 1.0 / (1.0 + share[part] * chance * (1.0 - chance) * np.diagonal(there.covariance))
+            chance = expit(rows[part] @ model.weights.mean + there.offset)
+            curvature = share[part] * chance * (1.0 - chance)
+            told[part] = 1.0 / (1.0 + curvature * np.diagonal(there.covariance))
+            there.judge(share[part] * (y[part] - chance), curvature)
             there.learn(*model.update_shared(rows[part], y[part], share[part], there.offset, there.covariance))
         return offset, told
 
@@ -496,7 +497,7 @@ class OfferModel:
                     self._joint_rows(batches, None, places), batches(), strict=True
                 ):
                     learn_customers(own, at, columns, rows @ belief.mean, y, np.minimum(counted, weight))
-                own.estimate()
+                own.estimate_from_histories()
         elif isinstance(self.model, BayesianLogistic):
             self.model.fit(lambda: self._weighted_rows(batches, progress), self.prior, passes)
         else:

@@ -19,6 +19,7 @@ from bandit.models.customer_effects import CustomerEffects
 from bandit.models.joint_customers import CustomerOutcomes, JointCustomerEffects
 from bandit.models.joint_fit import learn_customers
 from bandit.models.moving_draws import MovingDraws
+from bandit.models.predictive_customers import PredictiveCustomerEffects
 from bandit.models.search_bounds import MAX_LOG_REVENUE
 from bandit.models.shared_design import WeightDraws
 from bandit.policies.state import parts_of
@@ -106,8 +107,13 @@ class RewardBelief:
         # A raw reward has no logit that customers' effects could be added to.
         self.customer_effects: CustomerEffects | None = None
         if personal and not self._raw_reward:
-            make = JointCustomerEffects if self.methods.joint else CustomerEffects
-            self.customer_effects = make(owner, deviation)
+            self.customer_effects = self._effects_kind()(owner, deviation)
+
+    def _effects_kind(self) -> type[CustomerEffects]:
+        """Return how customers' effects are learned."""
+        if not self.methods.joint:
+            return CustomerEffects
+        return PredictiveCustomerEffects if self.methods.predictive else JointCustomerEffects
 
     # -- prediction ------------------------------------------------------------------------------------------------
 
@@ -271,15 +277,18 @@ class RewardBelief:
         part = None if counted is None else counted[rows]
         if self.customer_effects is not None and len(outcomes.contexts.customers):
             customers, columns = outcomes.contexts.customers[rows], self.main.design.columns[offer]
+            joint = isinstance(self.customer_effects, JointCustomerEffects)
+            # Of decisions that stand for others', one is the customer's own.
+            own = outcomes.previous.weights if joint else weight
+            if isinstance(self.customer_effects, JointCustomerEffects):
+                places = self.customer_effects.places_for(customers)
+                self.customer_effects.correct_judgement(places, columns, own[rows] * change)
             if isinstance(self.customer_effects, JointCustomerEffects) and times is None:
                 score = self.main.scores(matrix, offer) + self.customer_effects.offset(customers, columns)
                 curvature = weight[rows] * expit(score) * expit(-score)
                 variance = self.main.score_variances(matrix, offer)
                 share, own_share = self.customer_effects.shares(customers, columns, curvature, variance)
                 part, columns = weight[rows] * share, columns * own_share
-            # Of decisions that stand for others', one is the customer's own.
-            joint = isinstance(self.customer_effects, JointCustomerEffects)
-            own = outcomes.previous.weights if joint else weight
             self.customer_effects.restate(customers, columns, own[rows] * change)
         self.main.restate(matrix, offer, previous_y[rows], y[rows], part)
 

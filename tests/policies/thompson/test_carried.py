@@ -9,6 +9,7 @@ import pytest
 import bandit
 from bandit.catalogue.aliases import NameMap
 from bandit.domain import Outcomes
+from bandit.encoding.column_keys import owner_keys
 from bandit.policies.state import unpack
 from bandit.policies.thompson.belief_source import BeliefSource, column_means
 from bandit.policies.thompson.carried import carry_belief
@@ -394,3 +395,22 @@ def test_a_good_new_option_is_found_and_a_bad_one_costs_little():
     assert bad[-1] < 0.04
     forgot = np.mean([shares_of_new(-0.8, carries=False, rounds=1, seed=seed)[0] for seed in range(5)])
     assert forgot > 0.2
+
+
+def test_what_was_learned_of_customers_variances_is_carried_by_dimension(before):
+    """A new dimension comes first: the information on the logs of the old variances keeps its numbers at new places,
+    and the new dimension has the prior's, 1."""
+
+    def with_tone(file):
+        file["dimensions"].insert(0, {"name": "tone", "options": [{"name": "warm"}, {"name": "dry"}]})
+        file["fallback"]["tone"] = "warm"
+
+    catalogue = changed(with_tone)
+    target, _ = carried(before, catalogue)
+    old, new = (each.online.belief.customer_effects.state() for each in (before, target))
+    places = [place for place, key in enumerate(owner_keys(catalogue)) if key in owner_keys(before.catalogue)]
+    other = [place for place in range(len(new["gradient"])) if place not in places]
+    assert (np.diag(old["information"]) > 1.0).any()
+    np.testing.assert_array_equal(new["information"][np.ix_(places, places)], old["information"])
+    np.testing.assert_array_equal(new["gradient"][places], old["gradient"])
+    np.testing.assert_array_equal(new["information"][np.ix_(other, other)], np.eye(len(other)))
