@@ -47,6 +47,14 @@ def _insert(n: int) -> str:
 
 _INSERT_ONE, _INSERT_MANY = _insert(1), _insert(ROWS_PER_STATEMENT)
 
+_ID_PLACE = len(_SHARED) + 1 + _OWN.index("decision_id")
+_INSERT_UNKNOWN = f"""
+INSERT INTO decisions ({", ".join(_SHARED + _OWN)})
+SELECT {", ".join(f"?{place}" for place in range(1, len(_SHARED + _OWN) + 1))}
+WHERE NOT EXISTS (SELECT 1 FROM repeats WHERE decision_id = ?{_ID_PLACE})
+ON CONFLICT (decision_id) DO NOTHING
+"""  # noqa: S608 - put together once, of constants
+
 _LAST = "SELECT COALESCE(MAX(seq), 0) FROM decisions"
 
 _STORED = """
@@ -94,7 +102,8 @@ class DecisionWriter:
         n = len(rows)
         with self._connection.transaction():
             raw = self._connection.raw
-            self._repeats.reject(rows.decision_ids)
+            if n > 1:
+                self._repeats.reject(rows.decision_ids)
             keys = self._customers.all_stored(rows.customers) if rows.customer_keys is None else rows.customer_keys
             customers = self._customers.ids(keys)
             sets = self._eligible.ids(rows.catalogue_id, rows.eligible, rows.removals)
@@ -106,9 +115,10 @@ class DecisionWriter:
             own = _own(rows, customers, sets)
             last_before = 0 if rows.weights is None else raw.execute(_LAST).fetchone()[0]
             if n == 1:
-                cursor = raw.execute(_INSERT_ONE, (*shared, *next(own)))
+                cursor = raw.execute(_INSERT_UNKNOWN, (*shared, *next(own)))
                 if cursor.rowcount == 1:
                     return self._with_details(rows, np.array([cursor.lastrowid], dtype=np.int64))
+                self._repeats.reject(rows.decision_ids)
             else:
                 before = raw.total_changes
                 for _ in range(n // ROWS_PER_STATEMENT):
