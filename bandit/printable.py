@@ -1,14 +1,19 @@
-"""Text that is safe on a terminal: short, on one line, with control characters escaped."""
+"""Text that is safe where it is shown: on a terminal, and in a spreadsheet."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 
 MAX_MESSAGE = 1_000
 """Longest message in characters; the middle of a longer one is left out."""
 
 _CUT = " [...] "
+
+_FORMULA = re.compile(r"'*[=+\-@\t\r]")
+_ESCAPED_FORMULA = re.compile(r"'+[=+\-@\t\r]")
+_FORMULA_STARTS = {"'", "=", "+", "-", "@", "\t", "\r"}
 
 _LIKENESS = 0.6
 """The least likeness of two words, from 0 to 1, at which one is taken for a misspelling of the other."""
@@ -24,6 +29,17 @@ def plain(text: str, most: int = MAX_MESSAGE) -> str:
     if text.isprintable():
         return text
     return _short("".join(map(_shown, text)), most)
+
+
+def visible(text: str) -> str:
+    r"""Return a text with unprintable characters escaped, its line ends and its length left as they are.
+
+    >>> visible("red\x1b[31m\nalert")
+    'red\\x1b[31m\nalert'
+    """
+    if text.isprintable():
+        return text
+    return "\n".join("".join(map(_shown, line)) for line in text.split("\n"))
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
@@ -99,3 +115,38 @@ def decisions_that_count(n: int, stands_for: float) -> str:
     """
     words, verb = counted(n, "decision"), "stands" if n == 1 else "stand"
     return words if stands_for == n else f"{words} that {verb} for {stands_for:,.0f}"
+
+
+def without_formula(text: str) -> str:
+    """Return a text with an apostrophe before it where spreadsheets run it (CWE-1236), or where it has one already.
+
+    >>> [without_formula(text) for text in ("=1+1", "plain", "'=1+1", "'quoted'")]
+    ["'=1+1", 'plain', "''=1+1", "'quoted'"]
+    """
+    return f"'{text}" if _FORMULA.match(text) else text
+
+
+def with_formula(text: str) -> str:
+    """Return a text as it was before `without_formula`.
+
+    >>> with_formula("'=1+1"), with_formula("'quoted'")
+    ('=1+1', "'quoted'")
+    """
+    return text[1:] if _ESCAPED_FORMULA.match(text) else text
+
+
+def without_formulas(texts: Sequence[str]) -> Sequence[str]:
+    """Return texts, each `without_formula`; the same sequence where none needs it."""
+    return [without_formula(text) for text in texts] if _anywhere(_FORMULA, texts) else texts
+
+
+def with_formulas(texts: Sequence[str]) -> Sequence[str]:
+    """Return texts, each `with_formula`; the same sequence where none needs it."""
+    return [with_formula(text) for text in texts] if _anywhere(_ESCAPED_FORMULA, texts) else texts
+
+
+def _anywhere(pattern: re.Pattern[str], texts: Sequence[str]) -> bool:
+    """Return whether a pattern begins any of the texts; those that begin with an ordinary character cost little."""
+    if _FORMULA_STARTS.isdisjoint({text[:1] for text in texts}):
+        return False
+    return any(map(pattern.match, texts))

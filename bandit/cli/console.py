@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeAlias
 
 from bandit.errors import InputError
-from bandit.printable import plain
+from bandit.printable import plain, visible
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
 Report: TypeAlias = Callable[[int, int], None]
 
 _LONGEST_NOTE = 10_000
+
+_STEERING = re.compile(r"[\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+"""Characters that JSON lets through and terminals obey: controls from delete on, and marks of the writing direction."""
 
 OUTPUT_FORMATS = ("table", "json", "csv", "md")
 """How a result can be printed; the first is the default."""
@@ -78,7 +82,7 @@ def show_plain(style: str, value: Callable[[], object], tables: Callable[[], Seq
     elif style in {"csv", "md"}:
         from bandit.report.tables import csv_text, markdown_text
 
-        sys.stdout.write((csv_text if style == "csv" else markdown_text)(tables()))
+        _write((csv_text if style == "csv" else markdown_text)(tables()))
     else:
         return False
     return True
@@ -88,8 +92,25 @@ def show_json(value: object) -> None:
     """Print one JSON document on stdout, and nothing else."""
     import msgspec
 
-    text = msgspec.json.format(msgspec.json.encode(value), indent=2).decode()
-    sys.stdout.write(text + "\n")
+    _write_json(msgspec.json.format(msgspec.json.encode(value), indent=2))
+
+
+def show_json_line(value: object) -> None:
+    """Print one JSON document on one line of stdout, at once."""
+    import msgspec
+
+    _write_json(msgspec.json.encode(value))
+    sys.stdout.flush()
+
+
+def _write_json(document: bytes) -> None:
+    # Such characters stand within texts alone, where the escape means the same and no terminal obeys it.
+    sys.stdout.write(_STEERING.sub(lambda found: f"\\u{ord(found[0]):04x}", document.decode()) + "\n")
+
+
+def _write(document: str) -> None:
+    """Write a document on stdout: as it is to a file, with the characters that could steer it escaped to a terminal."""
+    sys.stdout.write(visible(document) if sys.stdout.isatty() else document)
 
 
 def note(sentence: str) -> None:

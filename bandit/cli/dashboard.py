@@ -10,6 +10,7 @@ import typer
 from bandit.cli.console import note, show_json
 from bandit.cli.options import AsJson, Database
 from bandit.errors import InputError
+from bandit.printable import visible
 
 if TYPE_CHECKING:
     from bandit.report.dashboard.metadata import DashboardSubject
@@ -64,11 +65,11 @@ def dashboard(
     if as_json:
         show_json({"metadata": str(file), "metadata_is": done, "command": server.command})
         return
-    typer.echo(f"{'wrote' if done == 'written' else 'uses'} {file}")
+    typer.echo(visible(f"{'wrote' if done == 'written' else 'uses'} {file}"))
     if serve:
         server.run()
         return
-    typer.echo(f"start it with --serve, or with\n  {server.command}")
+    typer.echo(visible(f"start it with --serve, or with\n  {server.command}"))
     if not has_datasette():
         note('note: Datasette is not installed: pip install "offer-bandit[dashboard]"')
 

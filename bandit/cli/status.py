@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bandit.cli.console import output_format, show, show_plain
+from bandit.cli.console import output_format, show, show_json_line, show_plain
 from bandit.cli.options import AsJson, Database, Format
 from bandit.errors import InputError
 from bandit.tabular import RowTable
@@ -91,7 +91,7 @@ def _watch(db: Path, seconds: float, *, as_json: bool) -> None:
     try:
         if as_json:
             for look in _looks(db):
-                _print_line(look)
+                show_json_line(_json(look))
                 clock_module.sleep(seconds)
         elif console.is_terminal:
             _watch_terminal(console, db, seconds)
@@ -110,21 +110,17 @@ def _watch_terminal(console: Console, db: Path, seconds: float) -> None:
     from rich.console import Group
     from rich.live import Live
 
+    from bandit.report.layout import make_visible
     from bandit.report.status import STATUS_WIDTH, status_tables
 
     console.width = min(console.width, STATUS_WIDTH)
     with Live(console=console, auto_refresh=False) as live:
         for look in _looks(db):
-            live.update(Group(*status_tables(*look)), refresh=True)
+            tables = status_tables(*look)
+            for table in tables:
+                make_visible(table)
+            live.update(Group(*tables), refresh=True)
             clock_module.sleep(seconds)
-
-
-def _print_line(look: Look) -> None:
-    """Print one look as one line of JSON."""
-    import msgspec
-
-    sys.stdout.write(msgspec.json.encode(_json(look)).decode() + "\n")
-    sys.stdout.flush()
 
 
 def _rows(look: Look) -> list[tuple[str, Tabular]]:

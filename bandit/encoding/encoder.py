@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,6 +28,20 @@ class ContextGroup:
 
     name: str
     share: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class _RowSteps:
+    """How one context is encoded, a step a fact: its name, its first column, and what its kind needs.
+
+    Numeric facts: center, scale and transform; categorical facts: the column of a missing value; binned effects: the
+    numeric fact's column and the first one of the effects.
+    """
+
+    numeric: list[tuple[str, int, float, float, FactShape | None]]
+    categorical: list[tuple[str, int, int]]
+    boolean: list[tuple[str, int]]
+    binned: list[tuple[int, int, BinnedEffects]]
 
 
 class Encoder:
@@ -75,11 +89,21 @@ class Encoder:
         """The place of each column's fact among the catalogue's facts, (d,); -1 for the intercept."""
         self.context_group: IntArray = np.minimum(np.arange(len(names)), 1)
         self.context_group[first_binned:] = BINNED_GROUP
-
-    @property
-    def n_context(self) -> int:
+        self.n_context = len(names)
         """The number of context columns, d."""
-        return len(self.context_names)
+        self._steps: _RowSteps | None = None
+
+    def fix_scale(self, name: str, scale: FactScale, shape: FactShape | None) -> None:
+        """Give a numeric fact the scale and, with `shape`, the transform that it has from now on."""
+        self.scales[name] = scale
+        if shape is not None:
+            self.shapes[name] = shape
+        self._steps = None
+
+    def shared(self) -> Iterator[object]:
+        """Yield the parts that never change, so that a copy may share them."""
+        yield from (self.offers, self.context_names, self.context_groups, self.context_fact, self.context_group)
+        yield from (self.binned_effects, self._binned_starts, self._row_steps, *self.scales.values())
 
     def context_matrix(self, contexts: Contexts, binned: bool = True) -> FloatArray:
         """Return the (n, d) context columns; a numeric fact that has no scale yet is not standardised.
@@ -119,27 +143,54 @@ class Encoder:
 
     def _row(self, contexts: Contexts, binned: bool) -> FloatArray:
         """Return the (1, d) columns of one context; setting single numbers is several times faster than columns."""
+        columns, steps = contexts.columns, self._row_steps
         row = [0.0] * self.n_context
         row[0] = 1.0
-        at = 1
-        for name, fact in self.catalogue.facts.items():
-            value = contexts.columns[name].item()
-            if fact.kind == "categorical":
-                width = len(fact.values) + 2
-                row[at + (width - 1 if value == MISSING else int(value))] = 1.0
-                at += width
+        for name, at, center, scale, shape in steps.numeric:
+            value = columns[name].item()
+            if value != value:  # noqa: PLR0124 - missing; `math.isnan` costs several times as much
+                row[at + 1] = 1.0
                 continue
+            if shape is not None:
+                value = shape.value(value)
+            value = (value - center) / scale
+            row[at] = value if -CLIP <= value <= CLIP else min(max(value, -CLIP), CLIP)
+        for name, at, missing in steps.categorical:
+            code = columns[name].item()
+            row[missing if code == MISSING else at + int(code)] = 1.0
+        for name, at in steps.boolean:
+            value = columns[name].item()
             if math.isnan(value):
                 row[at + 1] = 1.0
-            elif fact.kind == "boolean":
-                row[at] = 2.0 * value - 1.0
             else:
-                if name in self.shapes:
-                    value = self.shapes[name].value(value)
-                scale = self.scales.get(name, _UNSCALED)
-                row[at] = min(max((value - scale.center) / scale.scale, -CLIP), CLIP)
-                if binned and name in self.binned_effects:
-                    start, effects = self._binned_starts[name], self.binned_effects[name]
+                row[at] = 2.0 * value - 1.0
+        if binned:
+            for at, start, effects in steps.binned:
+                if not row[at + 1]:
                     row[start : start + effects.n_columns] = effects.row(row[at])
+        return np.array(row)[None]
+
+    @property
+    def _row_steps(self) -> _RowSteps:
+        """What `_row` does for each fact, under the present scales."""
+        if self._steps is None:
+            self._steps = self._new_row_steps()
+        return self._steps
+
+    def _new_row_steps(self) -> _RowSteps:
+        steps, at = _RowSteps([], [], [], []), 1
+        for name, fact in self.catalogue.facts.items():
+            if fact.kind == "categorical":
+                missing = at + len(fact.values) + 1
+                steps.categorical.append((name, at, missing))
+                at = missing + 1
+                continue
+            if fact.kind == "boolean":
+                steps.boolean.append((name, at))
+            else:
+                scale = self.scales.get(name, _UNSCALED)
+                steps.numeric.append((name, at, scale.center, scale.scale, self.shapes.get(name)))
+                if name in self.binned_effects:
+                    steps.binned.append((at, self._binned_starts[name], self.binned_effects[name]))
             at += 2
-        return np.array([row])
+        return steps

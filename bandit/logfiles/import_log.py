@@ -122,7 +122,8 @@ class _ImportRun:
 
     def _opened(self, target: ImportTarget) -> tuple[Source, RowReader]:
         """Return the file as a source of decisions, and what reads its rows."""
-        opened = open_source(self.path, target.mapping.file.delimiter, self.progress)
+        file = target.mapping.file
+        opened = open_source(self.path, file.delimiter, self.progress, escaped_formulas=file.escaped_formulas)
         source = decision_rows(opened, target.reading, target.mapping)
         reader = RowReader(
             target.reading, target.mapping, str(self.path), max_listed=self.max_listed, own_weights=source.has_weights

@@ -12,6 +12,7 @@ from bandit.errors import LogFileError
 from bandit.logfiles.column_log import ColumnLog
 from bandit.logfiles.mapping.layout import ExportLayout
 from bandit.logfiles.mapping.mapping import LogMapping
+from bandit.logfiles.sources.csv import CsvSource
 from bandit.logfiles.sources.dsjson import DsjsonSource
 from bandit.logfiles.sources.dsjson_event import EXPORT_PROPERTY
 from bandit.logfiles.sources.frame import FRAME_NAME, FrameSource
@@ -85,7 +86,7 @@ def open_log(
     path = Path(path)
     checked_catalogue(catalogue)
     given = None if mapping is None else LogMapping.of(mapping)
-    source = open_source(path, "," if given is None else given.file.delimiter)
+    source = _opened(path, given)
     checked = given or _export_mapping(source, catalogue, str(path))
     return ColumnLog(
         source, catalogue, checked, str(path), unchanged=_change_check(path), progress=progress, max_listed=max_listed
@@ -98,7 +99,14 @@ def export_mapping(path: str | Path, catalogue: Catalogue) -> LogMapping:
     Raises LogFileError where the file does not have the columns of an export.
     """
     path = Path(path)
-    return _export_mapping(open_source(path), catalogue, str(path))
+    return _export_mapping(_opened(path, None), catalogue, str(path))
+
+
+def _opened(path: Path, given: LogMapping | None) -> Source:
+    """Return a file as a source: with the delimiter of its mapping, or as a file that `export` wrote."""
+    if given is None:
+        return open_source(path, escaped_formulas=True)
+    return open_source(path, given.file.delimiter, escaped_formulas=given.file.escaped_formulas)
 
 
 def _mapping_of(mapping: MappingLike, source: Source, catalogue: Catalogue, name: str) -> LogMapping:
@@ -123,7 +131,8 @@ def _export_mapping(source: Source, catalogue: Catalogue, name: str) -> LogMappi
             f'{name}: has no column "{prefix}{missing}", which an export has; give a mapping that says which column '
             "has what"
         )
-    return LogMapping.from_dict(layout.mapping(catalogue, present=present, prefix=prefix))
+    escaped = isinstance(source, CsvSource)
+    return LogMapping.from_dict(layout.mapping(catalogue, present=present, prefix=prefix, escaped=escaped))
 
 
 def _change_check(path: Path) -> Callable[[], None]:

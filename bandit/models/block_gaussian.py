@@ -68,6 +68,11 @@ class BlockGaussian:
         return found
 
     @property
+    def held(self) -> int:
+        """How many covariances are held."""
+        return sum(stack.covariance.size for stack in self._stacks)
+
+    @property
     def parts(self) -> Sequence[IntArray]:
         """The places of the weights in each block."""
         return [places for stack in self._stacks for places in stack.places]
@@ -197,7 +202,7 @@ class BlockGaussian:
         scaled = np.sqrt(amount) * gain
         for stack in self._stacks:
             columns = scaled[stack.places]
-            stack.covariance -= columns[:, :, None] * columns[:, None, :]
+            stack.covariance -= np.einsum("bi,bj->bij", columns, columns)
 
     def downdate(self, rows: FloatArray, residual: FloatArray, variance: FloatArray) -> None:
         """Remove what `condition` learned from the same rows; `residual` = observed - rows @ (present mean).

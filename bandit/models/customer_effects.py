@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from math import sqrt
 
 import msgspec
 import numpy as np
@@ -10,6 +11,8 @@ from numpy.typing import NDArray
 from scipy.special import expit
 
 from bandit.domain import FloatArray, IntArray, ObjectArray
+
+_sum = np.add.reduce
 
 INITIAL_CAPACITY = 1_024
 """Rows allocated for customers at first; after that their number doubles."""
@@ -34,6 +37,8 @@ class CustomerEffects:
         self.given = np.asarray(deviation, dtype=np.float64) ** 2
         self.variances = self.given.copy()
         self.strength = strength
+        self._prior_of: FloatArray | None = None
+        self._prior_columns: tuple[FloatArray, FloatArray] = (self.variances, self.variances)
         self._places: dict[str, int] = {}
         self._natural: NDArray[np.float32] = np.zeros((0, len(owner)), dtype=np.float32)
         self._precision: NDArray[np.float32] = np.zeros((0, len(owner)), dtype=np.float32)
@@ -48,11 +53,14 @@ class CustomerEffects:
 
     def means_and_variances(self, places: IntArray) -> tuple[FloatArray, FloatArray]:
         """Return means and variances, (n, 1 + K) each; at place -1 those of the prior."""
-        prior = self.variances[self.owner]
+        prior, inverse = self._prior
         if not len(self._natural) or (len(places) == 1 and places[0] < 0):
             return np.zeros((len(places), len(prior))), np.tile(prior, (len(places), 1))
+        if len(places) == 1:
+            variance = 1.0 / (inverse + self._precision[places])
+            return variance * self._natural[places], variance
         has_history = (places >= 0)[:, None]
-        variance = 1.0 / (1.0 / prior + self._precision[places] * has_history)
+        variance = 1.0 / (inverse + self._precision[places] * has_history)
         return variance * self._natural[places] * has_history, variance
 
     def by_column(self, customer: str, names: Sequence[str]) -> dict[str, tuple[float, float]]:
@@ -73,8 +81,8 @@ class CustomerEffects:
     ) -> None:
         """Learn n outcomes: the offers' columns (n, 1 + K), the population's scores (n,), responses, weights."""
         places = self.places_for(customers)
-        prior = self.variances[self.owner]
-        for turn in _turns(places):
+        _, inverse = self._prior
+        for turn in in_turns(places):
             at, a = places[turn], columns[turn]
             mean, variance = self.means_and_variances(at)
             spread = (a * a * variance).sum(axis=1)
@@ -84,8 +92,34 @@ class CustomerEffects:
             share = variance * a / (1.0 + curvature * spread)[:, None]
             mean += share * (weight[turn] * (y[turn] - chance))[:, None]
             narrowed = variance - variance * a * share * curvature[:, None]
-            self._precision[at] = np.maximum(1.0 / narrowed - 1.0 / prior, 0.0)
+            self._precision[at] = np.maximum(1.0 / narrowed - inverse, 0.0)
             self._natural[at] = mean / narrowed
+
+    def learn_one(self, customer: str, columns: FloatArray, score: float, y: float, weight: float) -> float:
+        """Learn one outcome as `learn` does; return what the customer's effects added to its score before."""
+        places = self._places
+        at = places.setdefault(customer, len(places))
+        self._make_room()
+        _, inverse = self._prior
+        variance = 1.0 / (inverse + self._precision[at])
+        mean = variance * self._natural[at]
+        offset, spread = float(_sum(columns * mean)), float(_sum(columns * columns * variance))
+        chance = float(expit((score + offset) / sqrt(1.0 + np.pi / 8.0 * spread)))
+        curvature = max(weight * chance * (1.0 - chance), 1e-9)
+        share = variance * columns / (1.0 + curvature * spread)
+        mean += share * (weight * (y - chance))
+        narrowed = variance - variance * columns * share * curvature
+        self._precision[at] = np.maximum(1.0 / narrowed - inverse, 0.0)
+        self._natural[at] = mean / narrowed
+        return offset
+
+    @property
+    def _prior(self) -> tuple[FloatArray, FloatArray]:
+        """The prior's variances of all columns (1 + K,), and one over each."""
+        if self._prior_of is not self.variances:
+            self._prior_of, prior = self.variances, self.variances[self.owner]
+            self._prior_columns = prior, 1.0 / prior
+        return self._prior_columns
 
     def restate(self, customers: ObjectArray, columns: FloatArray, change: FloatArray) -> None:
         """Correct the responses of outcomes learned before, to first order; `change` (n,) is weight x (new - old y)."""
@@ -115,13 +149,18 @@ class CustomerEffects:
         found = np.fromiter(
             (places.setdefault(customer, len(places)) for customer in customers), dtype=np.int64, count=len(customers)
         )
-        if len(places) > len(self._natural):
-            room = max(INITIAL_CAPACITY, 2 * len(self._natural), len(places))
+        self._make_room()
+        return found
+
+    def _make_room(self) -> None:
+        """Allocate rows for all customers that have a place."""
+        n = len(self._places)
+        if n > len(self._natural):
+            room = max(INITIAL_CAPACITY, 2 * len(self._natural), n)
             self._natural, self._precision = (
                 np.concatenate([old, np.zeros((room - len(old), old.shape[1]), dtype=np.float32)])
                 for old in (self._natural, self._precision)
             )
-        return found
 
     def copied_names(self) -> dict[int, dict[str, int]]:
         """Return a copy of the customers' places by the identity of the original, for `copy.deepcopy`: a quick one."""
@@ -153,8 +192,8 @@ class CustomerEffects:
         self._places = {name: place for place, name in enumerate(names)}
 
 
-def _turns(places: IntArray) -> list[IntArray]:
-    """Return the rows in groups in which each customer occurs once, in order of appearance."""
+def in_turns(places: IntArray) -> list[IntArray]:
+    """Return the rows in groups in which each place occurs once, in order of appearance."""
     order = np.argsort(places, kind="stable")
     ordered = places[order]
     fresh = np.ones(len(places), dtype=np.bool_)

@@ -16,6 +16,9 @@ from bandit.models.moving_draws import MovingDraws
 LEAST_LEFT = 1e-9
 """Least share of a variance that is left where an observation is taken out."""
 
+ROWS_AT_ONCE = 64
+"""Rows of the covariance from which the step of one observation is subtracted at once."""
+
 
 class Gaussian:
     """N(mean, covariance) over D weights; it starts from independent weights of the given variances."""
@@ -98,6 +101,11 @@ class Gaussian:
         return np.diag(self.covariance)
 
     @property
+    def held(self) -> int:
+        """How many covariances are held, D^2."""
+        return self.size * self.size
+
+    @property
     def parts(self) -> Sequence[IntArray]:
         """The places of all weights: one part, within which the covariance is held."""
         return [np.arange(self.size)]
@@ -172,7 +180,12 @@ class Gaussian:
         self._factor = None
         if self.draws is not None:
             self.draws.condition(rows, half, factor, noise)
-        self.covariance -= half.T @ half
+        if len(half) > 1:
+            self.covariance -= half.T @ half
+            return
+        for start in range(0, self.size, ROWS_AT_ONCE):  # in parts, which stay in the cache
+            part = slice(start, start + ROWS_AT_ONCE)
+            self.covariance[part] -= half[0, part, None] * half
 
     def widen(self, half: FloatArray) -> None:
         """Add half' half to the covariance, with `half` (n, D)."""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import sqrt
 from typing import TypeAlias
 
 import numpy as np
 
 from bandit.domain import FloatArray, IntArray
 from bandit.models.block_gaussian import weight_belief
+from bandit.models.gaussian import Gaussian
 from bandit.models.rates_of_change import RatesOfChange
 from bandit.models.tail_weights import MEDIAN_DEVIATION, tail_weights
 
@@ -88,6 +90,37 @@ class BayesianLinear:
             self.rate += 0.5 * self.weights.squared_residual(block, residual, 1.0)
             self.shape += 0.5 * len(observed)
             self.weights.condition(block, residual, np.ones(len(observed)))
+
+    def learn_one(self, row: FloatArray, y: float, robust: bool = False) -> float:
+        """Learn one observation, row (D,), with the results of `update`; return the robust weight it was learned with.
+
+        The weight is 1 unless `robust` weighs the observation by its distance from its prediction.
+        """
+        belief = self.weights
+        tail = 1.0
+        if not isinstance(belief, Gaussian):
+            rows, seen = row[None], np.array([y])
+            tails = tail_weights(self.predictive_squares(rows, seen)) if robust else np.ones(1)
+            self.update(rows, seen, tails=tails if tails[0] < 1.0 else None)
+            return float(tails[0])
+        residual, gain = y - float(row @ belief.mean), row @ belief.covariance
+        if robust:
+            square = residual**2 / (self.noise * (1.0 + float(np.add.reduce(gain * row))))
+            tail = float(tail_weights(np.array(square)))
+        if tail < 1.0:
+            scale = sqrt(tail)
+            row = scale * row
+            residual, gain = scale * y - float(row @ belief.mean), row @ belief.covariance
+        elif self.rates is not None and self.rates.watches:
+            self.rates.see_amounts(row[None], gain[None], np.array([residual]), belief, self.noise)
+        root = sqrt(1.0 + float(gain @ row))
+        half = residual / root
+        self.rate += 0.5 * half * (tail * half)
+        self.shape += 0.5
+        gain *= 1.0 / root
+        belief.mean += gain * half
+        belief.observe(gain[None], row[None], np.array([[root]]), np.ones(1))
+        return tail
 
     def retract(
         self, rows: FloatArray, y: FloatArray, times: FloatArray | None = None, tails: FloatArray | None = None

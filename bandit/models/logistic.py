@@ -59,11 +59,43 @@ class BayesianLogistic:
         share = np.ones(n) if weight is None else weight
         shift = np.zeros(n) if offset is None else offset
         if n == 1:
-            self._learn_one(rows[0], float(y[0]), float(share[0]), float(shift[0]))
+            self.learn_one(rows[0], float(y[0]), float(share[0]), float(shift[0]))
             return
         for start in range(0, n, block):
             part = slice(start, start + block)
             self._learn(rows[part], y[part], share[part], shift[part])
+
+    def learn_one(
+        self, row: FloatArray, y: float, weight: float, offset: float, extra: float = 0.0
+    ) -> tuple[float, float]:
+        """Learn one outcome, O(D^2): the mode lies on a line, so that Newton's method needs scalars only.
+
+        `extra` is the variance of a part of the score beside `row @ w`, of which `offset` is the mean. Returns the dual
+        and the information (`update_shared`).
+        """
+        belief = self.weights
+        gain = belief.gain_one(row)
+        spread = float(gain @ row) + extra
+        start = float(row @ belief.mean) + offset
+        if self.rates is not None and self.rates.watches:
+            self.rates.see_one(row, gain, y, weight, offset, _sigmoid(start), float(belief.mean[0]))
+        dual, low, high = 0.0, -weight, weight
+        for _ in range(_STEPS):
+            p = _sigmoid(start + spread * dual)
+            residual = weight * (y - p) - dual
+            if abs(residual) < _TOLERANCE:
+                break
+            # The residual falls as the dual rises: the root stays in the bracket, and Newton's step is kept in it.
+            low, high = (dual, high) if residual > 0.0 else (low, dual)
+            dual += residual / (1.0 + weight * p * (1.0 - p) * spread)
+            if not low < dual < high:
+                dual = 0.5 * (low + high)
+        p = _sigmoid(start + spread * dual)
+        curvature = max(weight * p * (1.0 - p), 1e-12)
+        information = curvature / (1.0 + curvature * spread)
+        belief.mean += dual * gain
+        belief.observe_one(row, gain, information, 1.0 / curvature + extra)
+        return dual, information
 
     def update_shared(
         self, rows: FloatArray, y: FloatArray, weight: FloatArray, offset: FloatArray, extra: FloatArray
@@ -75,7 +107,7 @@ class BayesianLogistic:
         of the outcomes, inverse(1 / curvature + covariance of the scores).
         """
         if len(y) == 1:
-            dual, information = self._learn_one(
+            dual, information = self.learn_one(
                 rows[0], float(y[0]), float(weight[0]), float(offset[0]), float(extra[0, 0])
             )
             return np.array([dual]), np.array([[information]])
@@ -161,34 +193,6 @@ class BayesianLogistic:
             scaled = belief.gain_one(residual)
             direction = scaled + (float(residual @ scaled) / length) * direction
         belief.mean = belief.mean + _bounded(step, prior)
-
-    def _learn_one(
-        self, row: FloatArray, y: float, weight: float, offset: float, extra: float = 0.0
-    ) -> tuple[float, float]:
-        """Learn one outcome, O(D^2): the mode lies on a line, so that Newton's method needs scalars only."""
-        belief = self.weights
-        gain = belief.gain_one(row)
-        spread = float(gain @ row) + extra
-        start = float(row @ belief.mean) + offset
-        if self.rates is not None and self.rates.watches:
-            self.rates.see_one(row, gain, y, weight, offset, _sigmoid(start), float(belief.mean[0]))
-        dual, low, high = 0.0, -weight, weight
-        for _ in range(_STEPS):
-            p = _sigmoid(start + spread * dual)
-            residual = weight * (y - p) - dual
-            if abs(residual) < _TOLERANCE:
-                break
-            # The residual falls as the dual rises: the root stays in the bracket, and Newton's step is kept in it.
-            low, high = (dual, high) if residual > 0.0 else (low, dual)
-            dual += residual / (1.0 + weight * p * (1.0 - p) * spread)
-            if not low < dual < high:
-                dual = 0.5 * (low + high)
-        p = _sigmoid(start + spread * dual)
-        curvature = max(weight * p * (1.0 - p), 1e-12)
-        information = curvature / (1.0 + curvature * spread)
-        belief.mean += dual * gain
-        belief.observe_one(row, gain, information, 1.0 / curvature + extra)
-        return dual, information
 
     def _learn(
         self, rows: FloatArray, y: FloatArray, weight: FloatArray, offset: FloatArray, extra: FloatArray | None = None

@@ -12,6 +12,7 @@ from functools import cached_property
 from typing import Literal
 
 import numpy as np
+from scipy.sparse import csr_array
 
 from bandit.domain import FactoredColumns, FloatArray, IntArray
 from bandit.models.arrays import Float32Array
@@ -62,7 +63,15 @@ class SharedDesign:
         self.pairs = pairs
         self.n_context = n_context
         self.targets: IntArray = np.zeros(0, dtype=np.int64) if targets is None else targets
-        self._target_rows = np.eye(self.columns.shape[1])[self.targets]
+        self.n_columns = int(self.columns.shape[1])
+        """The number of columns of an offer, 1 + K."""
+        self.first_pair = self.n_columns * n_context
+        """The place of the first weight of a pair, after the products of option and context columns."""
+        self.first_cross = self.first_pair + int(pairs.shape[1])
+        """The place of the first weight of a cross, after those of the pairs."""
+        self.size = self.first_cross + len(self.targets)
+        """The number of weights, D."""
+        self._target_rows = np.eye(self.n_columns)[self.targets]
         self._target_rows32 = self._target_rows.astype(np.float32)
 
     @cached_property
@@ -71,23 +80,13 @@ class SharedDesign:
         return np.ascontiguousarray(self.columns[:].T, dtype=np.float32)
 
     @cached_property
+    def _sparse_pairs(self) -> csr_array:
+        """The (N, P) pair columns: an offer has one pair of each two dimensions, and all others are 0."""
+        return csr_array(self.pairs)
+
+    @cached_property
     def _negative(self) -> Float32Array:
         return -self.table
-
-    @property
-    def size(self) -> int:
-        """The number of weights, D."""
-        return self.first_cross + len(self.targets)
-
-    @property
-    def first_pair(self) -> int:
-        """The place of the first weight of a pair, after the products of option and context columns."""
-        return int(self.columns.shape[1] * self.n_context)
-
-    @property
-    def first_cross(self) -> int:
-        """The place of the first weight of a cross, after those of the pairs."""
-        return self.first_pair + int(self.pairs.shape[1])
 
     def pair_weights(self, weights: FloatArray) -> FloatArray:
         """Return the (..., P) weights of the pairs among (..., D)."""
@@ -105,7 +104,7 @@ class SharedDesign:
 
     def blocks(self, context_block: IntArray) -> IntArray:
         """Return the (D,) block of each weight: that of its context column (d,); pairs and crosses are in 0."""
-        products = np.tile(context_block, self.columns.shape[1])
+        products = np.tile(context_block, self.n_columns)
         return np.concatenate([products, np.zeros(self.size - len(products), dtype=np.int64)])
 
     def rows(self, contexts: FloatArray, offer: IntArray) -> FloatArray:
@@ -117,15 +116,25 @@ class SharedDesign:
         crosses = contexts[:, self.n_context :] * columns[:, self.targets]
         return np.concatenate([products, self.pairs[offer], crosses], axis=1)
 
+    def row(self, context: FloatArray, offer: int) -> FloatArray:
+        """Return the (D,) row of one offer: that of `rows`, for a context (d + C,)."""
+        columns, d = self.columns[offer : offer + 1], self.n_context
+        found = np.empty(self.size)
+        np.multiply(columns.T, context[:d], out=found[: self.first_pair].reshape(-1, d))
+        found[self.first_pair : self.first_cross] = self.pairs[offer]
+        if self.size > self.first_cross:
+            np.multiply(context[d:], columns[0, self.targets], out=found[self.first_cross :])
+        return found
+
     def places_after_growth(self, kept: IntArray, n_context: int) -> IntArray:
         """Return each weight's place once there are `n_context` context columns, the present ones at places `kept`."""
-        n_columns, n_others = self.columns.shape[1], self.pairs.shape[1] + len(self.targets)
+        n_columns, n_others = self.n_columns, self.pairs.shape[1] + len(self.targets)
         products = (np.arange(n_columns)[:, None] * n_context + kept[None, :]).ravel()
         return np.concatenate([products, n_columns * n_context + np.arange(n_others)]).astype(np.int64)
 
     def effects(self, weights: FloatArray, contexts: FloatArray) -> FloatArray:
         """Return the (n, 1 + K) effects of the option columns for (n, d + C) contexts at (D,) weights."""
-        d, k = self.n_context, self.columns.shape[1]
+        d, k = self.n_context, self.n_columns
         found = contexts[:, :d] @ weights[: k * d].reshape(k, d).T
         if len(self.targets):
             found += (contexts[:, d:] * weights[self.first_cross :]) @ self._target_rows
@@ -133,7 +142,7 @@ class SharedDesign:
 
     def effects_of_draws(self, weights: FloatArray, contexts: FloatArray) -> FloatArray:
         """Return the (n, M, 1 + K) effects for (n, d + C) contexts at (M, D) weights, in double precision."""
-        d, k = self.n_context, self.columns.shape[1]
+        d, k = self.n_context, self.n_columns
         found = (contexts[:, :d] @ weights[:, : k * d].reshape(-1, d).T).reshape(len(contexts), len(weights), k)
         if len(self.targets):
             found += (contexts[:, None, d:] * weights[None, :, self.first_cross :]) @ self._target_rows
@@ -146,7 +155,10 @@ class SharedDesign:
         effects = self.effects(belief.mean, contexts)
         if customer_effects is not None:
             effects += customer_effects
-        return np.asarray(effects @ self.columns[:].T + self.pairs @ self.pair_weights(belief.mean))
+        scores = effects @ self.columns[:].T
+        if self.pairs.shape[1]:
+            scores += self.pairs @ self.pair_weights(belief.mean)
+        return np.asarray(scores)
 
     def draw(self, belief: WeightBelief, draws: int, width: float, rng: np.random.Generator) -> WeightDraws:
         """Return joint draws of all weights; the D x D factor is needed here and never for a decision."""
@@ -154,16 +166,17 @@ class SharedDesign:
 
     def as_draws(self, weights: FloatArray) -> WeightDraws:
         """Return (M, D) weights in the form in which draws are scored."""
-        d, k, draws = self.n_context, self.columns.shape[1], len(weights)
+        d, k, draws = self.n_context, self.n_columns, len(weights)
         effects = np.ascontiguousarray(weights[:, : k * d].reshape(draws * k, d), dtype=np.float32)
         crosses = weights[:, self.first_cross :].astype(np.float32)
         if not self.pairs.shape[1]:
             return WeightDraws(effects, np.zeros((draws, 0), dtype=np.float32), crosses)
-        return WeightDraws(effects, (self.pair_weights(weights) @ self.pairs.T).astype(np.float32), crosses)
+        pairs = self._sparse_pairs @ np.ascontiguousarray(self.pair_weights(weights).T)
+        return WeightDraws(effects, np.ascontiguousarray(pairs.T, dtype=np.float32), crosses)
 
     def draw_effects(self, drawn: WeightDraws, contexts: FloatArray) -> Float32Array:
         """Return the (n, M, 1 + K) effects of the option columns for (n, d + C) contexts under the draws."""
-        n, d, k = len(contexts), self.n_context, self.columns.shape[1]
+        n, d, k = len(contexts), self.n_context, self.n_columns
         effects: Float32Array = (contexts[:, :d].astype(np.float32) @ drawn.effects.T).reshape(n, drawn.draws, k)
         if n == 1 and len(self.targets):
             effects[0] += drawn.crosses @ (contexts[0, d:, None].astype(np.float32) * self._target_rows32)
@@ -180,18 +193,22 @@ class SharedDesign:
         contexts: FloatArray,
         customer_effects: Float32Array | None = None,
         sign: Literal[1, -1] = 1,
+        out: Float32Array | None = None,
     ) -> Float32Array:
         """Return (n, M, N) scores of (n, d + C) contexts under the draws; `customer_effects` (n, 1 + K) are added.
 
         With `sign` -1, the negative scores: cheaper here than in a second pass. Draws are float32: a score is exact to
-        about 1e-6, far below the deviation it was drawn with.
+        about 1e-6, far below the deviation it was drawn with. They are in the first rows of `out` (n M or more, N),
+        where it is given.
         """
-        n, k = len(contexts), self.columns.shape[1]
+        n, k = len(contexts), self.n_columns
         effects = self.draw_effects(drawn, contexts)
         if customer_effects is not None:
             effects += customer_effects[:, None, :]
         table = self.table if sign == 1 else self._negative
-        scores = (effects.reshape(-1, k) @ table).reshape(n, drawn.draws, table.shape[1])
+        rows = effects.reshape(-1, k)
+        found = np.matmul(rows, table, out=None if out is None else out[: len(rows)])
+        scores = found.reshape(n, drawn.draws, table.shape[1])
         if self.pairs.shape[1]:
             (np.add if sign == 1 else np.subtract)(scores, drawn.pairs, out=scores)
         return np.asarray(scores)

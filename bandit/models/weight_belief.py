@@ -31,6 +31,10 @@ class WeightBelief(Protocol):
         """The (D,) variances of the weights."""
 
     @property
+    def held(self) -> int:
+        """How many covariances are held: learning one outcome takes time by their number."""
+
+    @property
     def parts(self) -> Sequence[IntArray]:
         """The places of the weights in each part; between parts there is no covariance."""
 

@@ -10,6 +10,8 @@ from bandit.errors import PolicyError
 
 def uniform_over(eligible: BoolArray) -> FloatArray:
     """Return equal probabilities over the eligible offers of each row, (n, N)."""
+    if len(eligible) == 1:
+        return np.asarray(eligible / np.count_nonzero(eligible))
     return np.asarray(eligible / eligible.sum(axis=1, keepdims=True))
 
 

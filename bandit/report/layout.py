@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from rich.cells import cell_len
 from rich.text import Text
 
+from bandit.printable import visible
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
@@ -48,7 +50,7 @@ def wrapped(sentence: str, width: int, indent: str = "") -> str:
 
 def verdict_text(sentence: str, width: int) -> Text:
     """Return a sentence in lines; where it begins with the sign of a verdict, that is in its colour."""
-    text = Text(wrapped(sentence, width))
+    text = Text(wrapped(visible(sentence), width))
     style = SIGN_STYLES.get(sentence[:1])
     if style is not None and sentence[1:2] == " ":
         end = text.plain.find(" - ")
@@ -58,12 +60,12 @@ def verdict_text(sentence: str, width: int) -> Text:
 
 def fitted(table: Table, width: int) -> list[RenderableType]:
     """Return a table with its title above it, or its rows as records where it is wider than `width`."""
+    make_visible(table)
     title = table.title
     above: list[RenderableType] = []
     if title:
         table.title = None
-        plain = title.plain if isinstance(title, Text) else Text.from_markup(str(title)).plain
-        above = [Text(wrapped(plain, width), style="italic")]
+        above = [Text(wrapped(_plain(title), width), style="italic")]
     if not table.show_header:
         return [*above, table]
     for column in table.columns:
@@ -71,6 +73,22 @@ def fitted(table: Table, width: int) -> list[RenderableType]:
     if sum(_least(column) + _GAP for column in table.columns) + _EDGE <= width:
         return [*above, table]
     return [*above, *records(table, width)]
+
+
+def make_visible(table: Table) -> None:
+    """Escape in a table's title, headings and cells what could steer a terminal or turn the order of its text."""
+    if table.title is not None:
+        table.title = Text(visible(_plain(table.title)))
+    for column in table.columns:
+        column.header = _visible_cell(column.header)
+        column._cells = [_visible_cell(cell) for cell in column.cells]  # noqa: SLF001 - rich has no other way to set them
+
+
+def _visible_cell(cell: RenderableType) -> RenderableType:
+    text = _plain(cell)
+    if text.replace("\n", "").isprintable():
+        return cell
+    return Text(visible(text), style=cell.style if isinstance(cell, Text) else "")
 
 
 def records(table: Table, width: int) -> Iterator[Text]:

@@ -8,15 +8,12 @@ import math
 from typing import TYPE_CHECKING
 
 from bandit.ope.numbers import LARGEST_WRITTEN_OUT, NumberFormat
-from bandit.printable import plain
+from bandit.printable import plain, without_formula
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from bandit.tabular import Cell, Tabular
-
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
-"""First characters of text that a spreadsheet takes for a formula."""
 
 _LONGEST_CELL = 2_000
 
@@ -62,7 +59,7 @@ def _markdown_lines(rows: Sequence[Mapping[str, Cell]]) -> list[str]:
     formats = _formats(rows)
     numeric = {name for name in columns if any(_is_number(row[name]) for row in rows)}
     return [
-        _markdown_row(name.replace("_", " ") for name in columns),
+        _markdown_row(_markdown_cell(name.replace("_", " "), None) for name in columns),
         _markdown_row("---:" if name in numeric else "---" for name in columns),
         *(_markdown_row(_markdown_cell(row[name], formats.get(name)) for name in columns) for row in rows),
     ]
@@ -112,7 +109,7 @@ def _csv_cell(value: Cell) -> str | int | float:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, str):
-        return f"'{value}" if value.startswith(FORMULA_STARTS) else value
+        return without_formula(value)
     return value if math.isfinite(value) else ""
 
 

@@ -144,7 +144,8 @@ def mapping_toml(catalogue: Catalogue, report: ExportReport) -> str:
     """Return the mapping file with which `import` reads an export back."""
     prefix = f"{EXPORT_PROPERTY}." if report.format == "dsjson" else ""
     layout = ExportLayout.of(catalogue, weighted=report.weighted)
-    mapping = layout.mapping(catalogue, prefix=prefix, known=report.propensities_known)
+    escaped = report.format.startswith("csv")
+    mapping = layout.mapping(catalogue, prefix=prefix, known=report.propensities_known, escaped=escaped)
     return tomli_w.dumps(mapping)
 
 

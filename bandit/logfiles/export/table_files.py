@@ -12,6 +12,7 @@ import numpy as np
 
 from bandit.logfiles.columns.arrow import arrow
 from bandit.logfiles.export.table import ColumnKind, columns, kinds
+from bandit.printable import without_formulas
 
 if TYPE_CHECKING:
     from bandit.catalogue import Catalogue
@@ -58,7 +59,10 @@ class ParquetFile:
 
 
 class CsvFile:
-    """A CSV file being written, gzipped on request: times in ISO 8601, a blank where missing."""
+    """A CSV file being written, gzipped on request: times in ISO 8601, a blank where missing.
+
+    Text that a spreadsheet would run as a formula has an apostrophe before it (`bandit.printable`).
+    """
 
     def __init__(self, path: Path, layout: ExportLayout, catalogue: Catalogue, *, zipped: bool) -> None:
         self._layout, self._catalogue = layout, catalogue
@@ -68,11 +72,14 @@ class CsvFile:
         self._text = io.TextIOWrapper(cast("BinaryIO", content), encoding="utf-8", newline="")
         # With this line end a carriage return within a text is quoted, too.
         self._csv = csv.writer(self._text, lineterminator="\r\n")
-        self._csv.writerow(layout.names)
+        self._csv.writerow(without_formulas(layout.names))
 
     def write(self, rows: ExportRows) -> None:
         """Append rows."""
-        table = [column.texts() for column in columns(rows, self._layout, self._catalogue)]
+        table = [
+            without_formulas(column.texts()) if column.kind == "text" else column.texts()
+            for column in columns(rows, self._layout, self._catalogue)
+        ]
         self._csv.writerows(zip(*table, strict=True))
 
     def close(self) -> None:

@@ -81,14 +81,20 @@ class ExportLayout:
         return (*_FRONT, *self.dimensions.values(), *self.facts.values(), *self.stages.values(), *back)
 
     def mapping(
-        self, catalogue: Catalogue, *, present: Collection[str] | None = None, prefix: str = "", known: bool = True
+        self,
+        catalogue: Catalogue,
+        *,
+        present: Collection[str] | None = None,
+        prefix: str = "",
+        known: bool = True,
+        escaped: bool = False,
     ) -> dict[str, object]:
         """Return the mapping that reads these columns, in the structure of its TOML file.
 
         `present` are the columns that a file has (default: all). Without a column, each row is a customer of its own,
         ids are made of the place in the file, times of the order of rows, a fact is missing, the rules say what is
         eligible, and all decisions are closed. `prefix` stands before each column's name. With `known` false the
-        mapping says that the propensities are unknown.
+        mapping says that the propensities are unknown, with `escaped` that formulas have an apostrophe before them.
         """
         there = set(self.names if present is None else present)
         columns: dict[str, object] = {
@@ -114,6 +120,7 @@ class ExportLayout:
             {"event": stage, "when": prefix + column} for stage, column in self.stages.items() if column in there
         ]
         return {
+            **({"escaped_formulas": True} if escaped else {}),
             "closed": f"{prefix}settled" if "settled" in there else True,
             "columns": columns | {"propensity": f"{prefix}propensity" if known else UNKNOWN_PROPENSITY},
             "context": {name: prefix + column for name, column in self.facts.items() if column in there},

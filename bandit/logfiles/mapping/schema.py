@@ -351,6 +351,14 @@ class MappingDocument(_MappingSection, frozen=True):
         ),
     ] = []
     delimiter: Annotated[str, Meta(description="The character between the cells of a CSV file.", examples=[";"])] = ","
+    escaped_formulas: Annotated[
+        bool,
+        Meta(
+            description="Whether a CSV file has an apostrophe, to be left out, before text that spreadsheets run "
+            "as a formula, as `export` writes it.",
+            examples=[True],
+        ),
+    ] = False
 
 
 OfferSection: TypeAlias = LookupSection | dict[str, str | OptionSource]

@@ -8,6 +8,7 @@ import hashlib
 import io
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import islice
 from operator import itemgetter
 from pathlib import Path
@@ -20,6 +21,7 @@ from bandit.errors import LogFileError
 from bandit.logfiles.sources.binary_file import check_inflation, file_faults, opened
 from bandit.logfiles.sources.source import SourceChunk, require_columns
 from bandit.logfiles.sources.split_numbers import rejoined
+from bandit.printable import with_formulas
 
 MAX_LINE = 4 << 20
 """Most bytes of a line of CSV."""
@@ -38,11 +40,14 @@ _LINE_END = re.compile(r"\r\n|\r|\n")
 class CsvSource:
     """One CSV file, plain or gzipped."""
 
-    def __init__(self, path: Path, delimiter: str, progress: Progress | None = None) -> None:
+    def __init__(
+        self, path: Path, delimiter: str, progress: Progress | None = None, *, escaped_formulas: bool = False
+    ) -> None:
         """Scan the file: LogFileError for NUL bytes, text that is not UTF-8, a damaged gzip and what is too large."""
         self.path = path
         self.delimiter = delimiter
         self._progress = progress
+        self._escaped = escaped_formulas
         with file_faults(path):
             self.size = path.stat().st_size
         self._longest_line = 0
@@ -83,7 +88,8 @@ class CsvSource:
                     rows = _next_rows(reader, lines, at_most)
                     if not rows:
                         break
-                    yield _chunk(rows, before, reader.line_num, (len(header), self.delimiter), pick)
+                    chunk = _chunk(rows, before, reader.line_num, (len(header), self.delimiter), pick)
+                    yield _unescaped(chunk) if self._escaped else chunk
                     if progress:
                         progress(self.size + raw.tell(), 2 * self.size)
             except csv.Error as fault:
@@ -96,7 +102,7 @@ class CsvSource:
         header = next(reader, [])
         if len(header) > MAX_FILE_COLUMNS:
             raise LogFileError(f"{self.path}: has {len(header):,} columns; at most {MAX_FILE_COLUMNS:,} are read")
-        return header
+        return list(with_formulas(header)) if self._escaped else header
 
     def _scan(self) -> str:
         """Check the bytes of the file, note its longest line, and return the digest of its content."""
@@ -222,6 +228,15 @@ def _chunk(
         misfits,
         n_fields,
         split={name: list(map(get, split)) for name, get in pick.items()} if split else {},
+    )
+
+
+def _unescaped(chunk: SourceChunk) -> SourceChunk:
+    """Return a chunk whose texts are as they were before the export wrote an apostrophe before formulas."""
+    return replace(
+        chunk,
+        columns={name: with_formulas(texts) for name, texts in chunk.columns.items()},
+        split={name: with_formulas(texts) for name, texts in chunk.split.items()},
     )
 
 

@@ -16,10 +16,13 @@ if TYPE_CHECKING:
     from bandit.logfiles.sources.source import Source
 
 
-def open_source(path: Path, delimiter: str = ",", progress: Progress | None = None) -> Source:
+def open_source(
+    path: Path, delimiter: str = ",", progress: Progress | None = None, *, escaped_formulas: bool = False
+) -> Source:
     """Return a file as a source of columns, whatever its name; LogFileError where it is damaged or cannot be read.
 
-    `delimiter` is that of CSV; `progress` is called while the source is opened, where that takes a pass over the file.
+    `delimiter` is that of CSV, and with `escaped_formulas` its texts are read as they were before `export` wrote an
+    apostrophe before formulas; `progress` is called while the source is opened, where that takes a pass over the file.
     """
     try:
         with path.open("rb") as content:
@@ -32,4 +35,4 @@ def open_source(path: Path, delimiter: str = ",", progress: Progress | None = No
         return JsonLinesSource(path)
     if is_dsjson(path) or begins_with_object(path):
         return DsjsonSource(path, progress)
-    return CsvSource(path, delimiter, progress)
+    return CsvSource(path, delimiter, progress, escaped_formulas=escaped_formulas)

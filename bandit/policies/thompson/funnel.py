@@ -160,6 +160,11 @@ class Funnel:
                 weight = found.learned[undone] * stands[undone]
                 model.restate(matrix[undone], outcomes.offer[undone], found.previous_y[undone], expected, weight)
 
+    def is_quick(self, outcomes: Outcomes) -> bool:
+        """Whether the models that learn something of these outcomes only add it (`OfferModel.is_quick`)."""
+        slow = [place for place, model in enumerate(self.later) if not model.is_quick(len(outcomes))]
+        return not slow or not any(step[:, slow].any() for step in self.steps(outcomes))
+
     def steps(self, outcomes: Outcomes) -> tuple[BoolArray, BoolArray]:
         """Return which stages n outcomes have passed now, and which were learned before, (n, S + 1) each."""
         previous = outcomes.previous

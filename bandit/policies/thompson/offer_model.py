@@ -50,8 +50,9 @@ FIRST_ESTIMATE = 100
 ESTIMATE_EVERY = 1.25
 """... and then each time their number has grown by this factor, but not more often than every 100."""
 
-QUICK_WEIGHTS = 1_000
-"""Most weights with which learning one outcome, which takes time by their square, takes no longer than a decision."""
+QUICK_COVARIANCES = 1_000_000
+"""Most covariances of weights with which learning one outcome, which changes all of them, takes about as long as a
+decision: those of 1,000 weights, or of several thousand in blocks."""
 
 FIRST_BLOCK = 500
 """Most outcomes that an untrained model learns at once, at their exact mode."""
@@ -128,7 +129,7 @@ class OfferModel:
 
     def _reset(self, active: IntArray) -> None:
         """Start from the prior, over these context columns."""
-        self.active = active
+        self._use_columns(active)
         self.crosses = None
         groups = weight_groups(self.kind, self.encoder)
         if self.methods.crosses and self.kind != "revenue":
@@ -138,6 +139,13 @@ class OfferModel:
         self.prior = Prior(groups, self._labels(active, self.design), self._center(self.design))
         self._start_model()
         self._next_estimate = FIRST_ESTIMATE
+
+    def _use_columns(self, active: IntArray) -> None:
+        """Set the context columns in use; the others come into use where they are not 0, binned effects later."""
+        self.active = active
+        unused = np.delete(np.arange(self.encoder.n_context), active)
+        binned = self.encoder.context_group[unused] == BINNED_GROUP
+        self._unused = (unused[~binned], unused)
 
     def _start_model(self) -> None:
         """Start from the prior over the present weights."""
@@ -255,6 +263,40 @@ class OfferModel:
             if searched is not None and not searched.pause:
                 self._find_crosses(searched)
 
+    def learn_one(
+        self, contexts: FloatArray, row: FloatArray, offer: int, y: float, weight: float = 1.0, offset: float = 0.0
+    ) -> None:
+        """Learn one outcome as `learn` does: the context columns (1, d) and, of them and the offer, `row` (D,).
+
+        `weight` and `offset` are those of a response; an amount counts in full.
+        """
+        if isinstance(self.model, BayesianLogistic):
+            self.model.learn_one(row, y, weight, offset)
+        else:
+            y = self._learn_amount(self.model, row, offer, y)
+        searched = self._searched_crosses
+        if searched is not None:
+            searched.sample.add_one(contexts, offer, y, weight, offset)
+        self.n_learned += 1
+        if self.n_learned >= self._next_estimate:
+            self._estimate_prior()
+            self.n_estimates += 1
+            self._next_estimate = max(int(self.n_learned * ESTIMATE_EVERY), self.n_learned + FIRST_ESTIMATE)
+        if searched is not None and not searched.pause:
+            self._find_crosses(searched)
+
+    def _learn_amount(self, model: BayesianLinear, row: FloatArray, offer: int, y: float) -> float:
+        """Learn one amount, and remember its robust weight where that is below 1; return the amount as it is scaled."""
+        places, seen, remembered = np.array([offer]), np.array([y]), self.remembered
+        scaled = self._scaled(seen)
+        if remembered is not None and not self.n_learned:  # a weight of the first ones is found among them
+            model.update(row[None], scaled, None, self._tails(row[None], places, seen))
+            return float(scaled[0])
+        tail = model.learn_one(row, float(scaled[0]), remembered is not None)
+        if remembered is not None and tail < 1.0:
+            remembered.add(places, seen, np.array([tail]))
+        return float(scaled[0])
+
     def _find_crosses(self, crosses: CrossLearning) -> bool:
         """Admit the crosses that the outcomes show; return whether there are any."""
         belief = self.model.weights
@@ -355,8 +397,6 @@ class OfferModel:
     ) -> None:
         """Remove amounts learned before, with this `weight`."""
         if len(offer) and isinstance(self.model, BayesianLinear):
-            if self._searched_crosses is not None:
-                self._searched_crosses.sample.replace(contexts, offer, self._scaled(previous_y), None)
             for part in self._slices(len(offer)):
                 rows, counted = self._rows(contexts[part], offer[part]), None if weight is None else weight[part]
                 tails = None if self.remembered is None else self.remembered.take(offer[part], previous_y[part])
@@ -366,12 +406,13 @@ class OfferModel:
         """Whether learning n outcomes estimates no variances, looks for no crosses, and each costs little."""
         if n == 0:
             return True
-        no_round = self.crosses is None or n < self.crosses.pause
-        return no_round and self.n_learned + n < self._next_estimate and self.design.size <= QUICK_WEIGHTS
+        searched = self._searched_crosses
+        no_round = searched is None or n < searched.pause
+        return no_round and self.n_learned + n < self._next_estimate and self.model.weights.held <= QUICK_COVARIANCES
 
     def shared(self) -> Iterator[object]:
         """Yield the parts that no update changes."""
-        yield from (self.design, self._pairs, self._owner, self.methods, self.prior.groups)
+        yield from (self.design, self._pairs, self._owner, self.methods, self.prior.groups, self.active, self._unused)
 
     def decay(self, kept: float) -> None:
         """Move the belief towards the prior, keeping a share of what was learned."""
@@ -487,6 +528,10 @@ class OfferModel:
         parts = [self._rows(contexts[part], offer[part]) @ mean for part in self._slices(len(offer))]
         return np.concatenate([np.zeros(0), *parts])
 
+    def score_one(self, row: FloatArray) -> float:
+        """Return the score of one row (D,) at the belief's mean: that of `scores`."""
+        return float((row[None] @ self.model.weights.mean)[0])
+
     def score_variances(self, contexts: FloatArray, offer: IntArray) -> FloatArray:
         """Return the (n,) variances of the scores of one offer a row."""
         weights = self.model.weights
@@ -508,7 +553,9 @@ class OfferModel:
         if weights.draws is None:
             raise PolicyError("this policy's draws do not move with its belief; draw them")
         values = weights.draws.values[number * draws : (number + 1) * draws]
-        return self.design.as_draws(weights.mean + width * float(np.sqrt(self._noise)) * values)
+        drawn = (width * float(np.sqrt(self._noise)) * values).astype(np.float64)
+        drawn += weights.mean
+        return self.design.as_draws(drawn)
 
     def mean_as_draw(self) -> WeightDraws:
         """Return the belief's mean in the form of one draw."""
@@ -520,9 +567,10 @@ class OfferModel:
         contexts: FloatArray,
         customer_effects: Float32Array | None = None,
         sign: Literal[1, -1] = 1,
+        out: Float32Array | None = None,
     ) -> Float32Array:
-        """Return the (n, M, N) scores, as `mean_scores`, under M draws, times `sign`."""
-        scores = self.design.draw_scores(drawn, self.columns(contexts), customer_effects, sign)
+        """Return the (n, M, N) scores, as `mean_scores`, under M draws, times `sign`; in `out`, where it is given."""
+        scores = self.design.draw_scores(drawn, self.columns(contexts), customer_effects, sign, out)
         if self.kind != "response":
             scores *= np.float32(self.amount_scale.scale)
             scores += np.float32(sign * self.amount_scale.center)
@@ -543,7 +591,7 @@ class OfferModel:
 
     def columns(self, contexts: FloatArray) -> FloatArray:
         """Return the columns that the weights act on, (n, active + C), of all context columns (n, d)."""
-        active = contexts[:, self.active]
+        active = contexts.take(self.active, axis=1)
         if self.crosses is None or not len(self.crosses.crosses):
             return active
         return np.concatenate([active, self.crosses.columns(contexts)], axis=1)
@@ -551,14 +599,20 @@ class OfferModel:
     def _rows(self, contexts: FloatArray, offer: IntArray) -> FloatArray:
         return self.design.rows(self.columns(contexts), offer)
 
+    def row(self, contexts: FloatArray, offer: int) -> FloatArray:
+        """Return the row (D,) of one offer for one context (1, d), whose columns come into use."""
+        self.activate(contexts)
+        return self.design.row(self.columns(contexts)[0], offer)
+
     def activate(self, contexts: FloatArray) -> None:
         """Add the context columns that are not 0 here; binned effects only from BINNED_EFFECTS_FROM outcomes on."""
+        unused = self._unused[self.n_learned >= BINNED_EFFECTS_FROM]
+        if not np.count_nonzero(contexts.take(unused, axis=1)):
+            return
         nonzero = (contexts != 0).any(axis=0)
         if self.n_learned < BINNED_EFFECTS_FROM:
             nonzero &= self.encoder.context_group != BINNED_GROUP
         nonzero[self.active] = True
-        if np.count_nonzero(nonzero) == len(self.active):
-            return
         wanted = np.flatnonzero(nonzero).astype(np.int64)
         grown = self._design(len(wanted))
         places = self.design.places_after_growth(np.searchsorted(wanted, self.active), len(wanted))
@@ -570,7 +624,8 @@ class OfferModel:
         weights.grow(places, self.prior.center, self.prior.variance, blocks)
         if self.model.rates is not None:
             self.model.rates.grow(places, self.prior.center, self.prior.variance)
-        self.active, self.design = wanted, grown
+        self._use_columns(wanted)
+        self.design = grown
 
     # -- state -----------------------------------------------------------------------------------------------------
 

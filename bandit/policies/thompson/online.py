@@ -22,7 +22,14 @@ from bandit.policies.thompson.fact_scales import FactScales
 from bandit.policies.thompson.methods import LearningMethods
 from bandit.policies.thompson.offer_model import AmountScale, has_revenue
 from bandit.policies.thompson.reward_belief import FIT_PASSES, FIT_ROWS, RewardBelief
-from bandit.policies.thompson.time_steps import MOVE_STEP, ONE_DAY, daily_parts, ordered_batches, time_span
+from bandit.policies.thompson.time_steps import (
+    MOVE_STEP,
+    ONE_DAY,
+    daily_parts,
+    newest_time,
+    ordered_batches,
+    time_span,
+)
 from bandit.policies.warmup import WARMUP_OUTCOMES, Warmup
 
 SCALES_FITTED_AT = (1, 2, 4, 8, 16, 32, 64, 128, 256, WARMUP_OUTCOMES)
@@ -156,11 +163,11 @@ class OnlineLearning:
     def _learn(self, outcomes: Outcomes) -> None:
         if self._moved_until is None or not self.methods.memories or not len(outcomes.time):
             if self.methods.memories and len(outcomes.time):
-                self._moved_until = int(outcomes.time.max())
+                self._moved_until = newest_time(outcomes)
             self._learn_part(outcomes)
             return
         for part in daily_parts(outcomes, self._moved_until):
-            newest = int(part.time.max())
+            newest = newest_time(part)
             if newest - self._moved_until >= MOVE_STEP:
                 self.belief.pass_time((newest - self._moved_until) / ONE_DAY)
                 self._moved_until = newest
@@ -180,22 +187,21 @@ class OnlineLearning:
             seen = self._sampled[name] = sample.with_values(column[~np.isnan(column)])
             if seen.is_complete:
                 del self._sampled[name]
-                shape, encoder.scales[name] = seen.fit(transform_of(self.catalogue.facts[name], self.default_transform))
-                if shape is not None:
-                    encoder.shapes[name] = shape
+                shape, scale = seen.fit(transform_of(self.catalogue.facts[name], self.default_transform))
+                encoder.fix_scale(name, scale, shape)
         for name, moments in list(self._unscaled.items()):
             column = np.asarray(outcomes.contexts.columns[name], dtype=np.float64)
             known = moments.with_values(column[~np.isnan(column)])
             self._unscaled[name] = known
             if known.scale != UNKNOWN_SCALE:
                 del self._unscaled[name]
-                encoder.scales[name] = known.scale
+                encoder.fix_scale(name, known.scale, None)
 
     def _decay(self, outcomes: Outcomes) -> None:
         """Decay the belief by the time passed since the last step, 0.5^(time / half-life), once it is a full step."""
         if self._half_life is None or not len(outcomes.time):
             return
-        newest = int(outcomes.time.max())
+        newest = newest_time(outcomes)
         if self._decayed_until is None:
             self._decayed_until = newest
         if self._decay_is_due(outcomes):
@@ -207,7 +213,7 @@ class OnlineLearning:
         """Whether a full step of decay has passed at the newest of these outcomes."""
         if self._half_life is None or self._decayed_until is None or not len(outcomes.time):
             return False
-        return self._share_kept(int(outcomes.time.max())) <= 1.0 - DECAY_STEP
+        return self._share_kept(newest_time(outcomes)) <= 1.0 - DECAY_STEP
 
     def _share_kept(self, newest: int) -> float:
         """Return the share of what was learned that is left at a time."""

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from bandit.domain import FloatArray, IntArray
 from bandit.domain.mixed_numbers import UnsignedArray, mixed
+from bandit.models.customer_effects import in_turns
 
 SAMPLE_OUTCOMES = 8_192
 """Most outcomes that are kept."""
@@ -71,7 +72,7 @@ class OutcomeSample:
     def add(self, contexts: FloatArray, offer: IntArray, y: FloatArray, weight: FloatArray, offset: FloatArray) -> None:
         """Add n outcomes: contexts (n, d), offers, responses or amounts, weights and offsets (n,) each."""
         if len(y) == 1:
-            self._add_one(contexts, int(offer[0]), float(y[0]), float(weight[0]), float(offset[0]))
+            self.add_one(contexts, int(offer[0]), float(y[0]), float(weight[0]), float(offset[0]))
             return
         n = len(y)
         numbers = np.arange(self._number, self._number + n, dtype=np.uint64)
@@ -89,7 +90,8 @@ class OutcomeSample:
             part = kept[start : start + self.size]
             self._append(contexts[part], values[part])
 
-    def _add_one(self, context: FloatArray, offer: int, y: float, weight: float, offset: float) -> None:
+    def add_one(self, contexts: FloatArray, offer: int, y: float, weight: float, offset: float) -> None:
+        """Add one outcome, of the context columns (1, d), as `add` does."""
         number = self._number
         self._number += 1
         importance = 1.0
@@ -100,7 +102,7 @@ class OutcomeSample:
         priority = importance / _uniform(number)
         if priority <= self._threshold:
             return
-        self._append(context, np.array([[offer, y, offset, weight, importance, priority, number]]))
+        self._append(contexts, np.array([[offer, y, offset, weight, importance, priority, number]]))
 
     def _append(self, contexts: FloatArray, values: FloatArray) -> None:
         end = self._n + len(values)
@@ -131,23 +133,36 @@ class OutcomeSample:
         self._contexts[free], self._values[free] = self._contexts[moved], self._values[moved]
         self._n = kept
 
-    def replace(self, contexts: FloatArray, offer: IntArray, previous_y: FloatArray, y: FloatArray | None) -> None:
-        """Give outcomes that were added before another `y` (n,), or remove them; those not kept change nothing.
+    def replace(self, contexts: FloatArray, offer: IntArray, previous_y: FloatArray, y: FloatArray) -> None:
+        """Give n outcomes that were added before another `y` (n,), one after the other; those not kept change nothing.
 
         An outcome is found by what it was: equal context, offer and `previous_y` make two outcomes exchangeable.
         """
         self._trim()
-        for row, place in enumerate(offer.tolist()):
-            values = self._values[: self._n]
-            same = np.flatnonzero((values[:, 0] == place) & (values[:, 1] == previous_y[row]))
-            same = same[(self._contexts[same] == contexts[row].astype(np.float32)).all(axis=1)]
-            if not len(same):
-                continue
-            if y is not None:
-                self._values[same[0], 1] = y[row]
-                continue
-            self._n -= 1
-            self._contexts[same[0]], self._values[same[0]] = self._contexts[self._n], self._values[self._n]
+        values, sought = self._values[: self._n], contexts.astype(np.float32)
+        there = np.flatnonzero(np.isin(values[:, 0], offer))
+        if not len(there):
+            return
+        if len(offer) == 1:
+            same = there[values[there, 1] == previous_y[0]]
+            same = same[(self._contexts[same] == sought[0]).all(axis=1)]
+            values[same[:1], 1] = y[0]
+            return
+        # Context and offer as one number, and with y as another; both the same for what is kept and what is corrected.
+        columns = np.concatenate([self._contexts[there], sought])
+        offers = np.concatenate([values[there, 0], offer])
+        alike = np.unique(np.column_stack([offers, columns]), axis=0, return_inverse=True)[1].ravel()
+        kinds, kind = np.unique(np.concatenate([values[there, 1], previous_y, y]), return_inverse=True)
+        kept, wanted = alike[: len(there)], alike[len(there) :]
+        keys = kept * len(kinds) + kind[: len(there)]
+        before, after = wanted * len(kinds) + kind[len(there) :].reshape(2, -1)
+        for turn in in_turns(wanted):  # each context and offer once, so that no correction waits for another
+            order = np.argsort(keys, kind="stable")
+            first = np.searchsorted(keys, before[turn], sorter=order)
+            places = order[np.minimum(first, len(order) - 1)]
+            found = keys[places] == before[turn]
+            keys[places[found]] = after[turn][found]
+            values[there[places[found]], 1] = y[turn][found]
 
     def decay(self, kept: float) -> None:
         """Let what is kept count for a share of itself."""

@@ -28,6 +28,7 @@ from bandit.errors import PolicyError
 from bandit.models.shared_design import WeightDraws
 from bandit.policies.probabilities import check_share, mix_floor
 from bandit.policies.state import pack, unpack
+from bandit.policies.thompson.best_offers import best_offers
 from bandit.policies.thompson.funnel import MOST_FUNNEL_OFFERS
 from bandit.policies.thompson.methods import LearningMethods
 from bandit.policies.thompson.offer_search import OfferSearch
@@ -196,14 +197,15 @@ class ThompsonSampling:
         if self._search is not None and self.sparse:
             return self._search.winners(belief, drawn, encoded, fired)
         eligible = catalogue.eligible(contexts, fired)
-        found = belief.sample_rewards(drawn, encoded, eligible).argmax(axis=2)
+        found = best_offers(belief, drawn, encoded, eligible)
         return np.where(eligible.any(axis=1, keepdims=True), found, -1).astype(np.int64)
 
     def _win_shares(self, encoded: EncodedContexts, eligible: BoolArray, sample: WeightDraws) -> FloatArray:
         """Return the (n, N) shares of the draws in which each offer has the highest expected reward."""
-        values = self._learning.belief.sample_rewards(sample, encoded, eligible)
         n, n_offers = eligible.shape
-        winner = values.argmax(axis=2) + np.arange(n)[:, None] * n_offers
+        winner = best_offers(self._learning.belief, sample, encoded, eligible)
+        if n > 1:
+            winner += np.arange(n)[:, None] * n_offers
         wins = np.bincount(winner.ravel(), minlength=n * n_offers)
         return wins.reshape(n, n_offers) / self.draws
 
@@ -279,7 +281,7 @@ class ThompsonSampling:
     def is_quick(self, outcomes: Outcomes) -> bool:
         """Whether `update` with these outcomes only adds them to the belief: no estimate of a prior, no fit of scales.
 
-        Above QUICK_WEIGHTS weights no update is quick.
+        Above QUICK_COVARIANCES covariances of weights no update is quick.
         """
         return self._learning.is_quick(outcomes)
 

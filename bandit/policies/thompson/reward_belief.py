@@ -15,7 +15,6 @@ from bandit.catalogue import Catalogue
 from bandit.catalogue.offer_grid import MAX_DENSE_OFFERS
 from bandit.domain import BoolArray, Contexts, FloatArray, IntArray, Log, LoggedBatch, Outcomes, Progress
 from bandit.encoding.encoder import Encoder
-from bandit.models.arrays import Float32Array
 from bandit.models.customer_effects import CustomerEffects
 from bandit.models.joint_customers import CustomerOutcomes, JointCustomerEffects
 from bandit.models.joint_fit import learn_customers
@@ -154,50 +153,6 @@ class RewardBelief:
         for model in self.models().values():
             model.model.weights.settle()
 
-    def sample_rewards(self, drawn: WeightDraws, encoded: EncodedContexts, eligible: BoolArray) -> Float32Array:
-        """Return (n, M, N) expected rewards under M draws, or scores of the same order; -inf where not eligible."""
-        objective = self.catalogue.objective
-        effects = None if encoded.customer_effects is None else encoded.customer_effects.astype(np.float32)
-        if self.amount is None:
-            scores = self._constrained_scores(drawn, encoded, effects)
-            if not eligible.all():  # the logit has the order of P(convert): the same offer wins
-                scores += np.where(eligible, np.float32(0.0), np.float32(-np.inf))[:, None, :]
-            return scores
-        # Reward of an offer = worth / (1 + exp(-score)) - cost; only the score differs between draws. In place.
-        worth, cost = objective.worth(self.catalogue.money, self._revenue(encoded, self.amount))
-        cost = np.where(eligible, cost, np.inf).astype(np.float32)
-        if self.funnel is not None and not self.constraints:
-            scores = self._odds_against(drawn, encoded, effects, self.funnel)
-        else:
-            if self.constraints:
-                scores = -self._constrained_scores(drawn, encoded, effects)
-            else:
-                scores = self.main.draw_scores(drawn, encoded.matrix, effects, -1)
-            with np.errstate(over="ignore"):  # infinite odds against are a probability of 0
-                np.exp(scores, out=scores)
-        scores += np.float32(1.0)
-        np.divide(worth.astype(np.float32)[:, None, :], scores, out=scores)
-        scores -= cost[:, None, :]
-        return scores
-
-    def _constrained_scores(
-        self, drawn: WeightDraws, encoded: EncodedContexts, effects: Float32Array | None
-    ) -> Float32Array:
-        if self.funnel is not None:
-            odds = self._odds_against(drawn, encoded, effects, self.funnel)
-            scores = np.negative(np.log(np.maximum(odds, np.float32(1e-30))))
-        else:
-            scores = self.main.draw_scores(drawn, encoded.matrix, effects)
-        for constraint in self.constraints:
-            constraint.apply(scores)
-        return scores
-
-    def _odds_against(
-        self, drawn: WeightDraws, encoded: EncodedContexts, effects: Float32Array | None, funnel: Funnel
-    ) -> Float32Array:
-        first = self.main.draw_scores(drawn, encoded.matrix, effects, -1)
-        return funnel.odds_against(first, drawn.later, encoded.matrix)
-
     def expected_rewards(self, encoded: EncodedContexts) -> FloatArray:
         """Return the (n, N) expected reward of each offer at the beliefs' means."""
         scores = joint_logit(self.stage_scores(encoded))
@@ -205,11 +160,11 @@ class RewardBelief:
             constraint.apply(scores)
         if self._raw_reward:
             return scores
-        revenue = np.zeros(scores.shape) if self.amount is None else self._revenue(encoded, self.amount)
+        revenue = np.zeros(scores.shape) if self.amount is None else self.revenue(encoded, self.amount)
         return self.catalogue.objective.expected(self.catalogue.money, expit(scores), revenue)
 
     @staticmethod
-    def _revenue(encoded: EncodedContexts, amount: OfferModel) -> FloatArray:
+    def revenue(encoded: EncodedContexts, amount: OfferModel) -> FloatArray:
         """Return the (n, N) mean revenues, each of a lognormal: exp(mean of the log + half its variance)."""
         exponent = amount.mean_scores(encoded.matrix)
         exponent += 0.5 * amount.noise
@@ -218,17 +173,18 @@ class RewardBelief:
 
     def shared(self) -> Iterator[object]:
         """Yield the parts that no update changes, so that a copy may share them."""
-        encoder = self.encoder
-        yield from (self.catalogue, self.methods, self.constraints, encoder.offers)
-        yield from (encoder.context_names, encoder.context_groups, encoder.binned_effects, *encoder.scales.values())
+        yield from (self.catalogue, self.methods, self.constraints, *self.encoder.shared())
         for model in self.models().values():
             yield from model.shared()
 
     def is_quick(self, outcomes: Outcomes) -> bool:
         """Whether learning outcomes only adds them: no variances are estimated, and the weights are not too many."""
-        if not self.main.is_quick(len(outcomes)):
+        n = len(outcomes)
+        if not self.main.is_quick(n):
             return False
-        if self.amount is None:
+        if self.funnel is not None and not self.funnel.is_quick(outcomes):
+            return False
+        if self.amount is None or self.amount.is_quick(n):
             return True
         return self.amount.is_quick(int(np.count_nonzero(has_revenue(outcomes.revenue, outcomes.converted))))
 
@@ -240,6 +196,9 @@ class RewardBelief:
         An outcome of a decision that stands for s is learned as s outcomes.
         """
         matrix = self._matrix(outcomes.contexts)
+        if len(outcomes) == 1 and self._is_plain(outcomes):
+            self._learn_one(matrix, outcomes)
+            return
         y, previous_y = self._responses(outcomes)
         weight, previous_weight = outcomes.weights, outcomes.previous.weights
         more = weight > previous_weight if not self._raw_reward else previous_weight == 0.0
@@ -250,6 +209,35 @@ class RewardBelief:
         if self.funnel is not None:
             self.funnel.learn(matrix, outcomes)
         self._learn_amount(matrix, outcomes)
+
+    def _is_plain(self, outcomes: Outcomes) -> bool:
+        """Whether one outcome is a new one of a decision that stands for itself: the most frequent case."""
+        is_new = not outcomes.previous.is_update[0] and not len(outcomes.batch.weight)
+        return is_new and not isinstance(self.customer_effects, JointCustomerEffects)
+
+    def _learn_one(self, matrix: FloatArray, outcomes: Outcomes) -> None:
+        """Learn one new outcome, with the results of `learn`, in numbers: a visit waits for it."""
+        batch, effects, main = outcomes.batch, self.customer_effects, self.main
+        offer, converted = int(batch.offer[0]), bool(batch.converted[0])
+        y, weight = float(converted), float(outcomes.weight[0]) if len(outcomes.weight) else 1.0
+        if self._raw_reward:  # learned whole as soon as anything is known of it
+            y, weight = float(batch.reward[0]), 1.0
+        if self.funnel is not None:
+            y = float(self.funnel.steps(outcomes)[0][0, 0])
+        row, offset = main.row(matrix, offer), 0.0
+        customers = outcomes.contexts.customers
+        if effects is not None and len(customers):
+            columns = main.design.columns[offer : offer + 1][0]
+            offset = effects.learn_one(customers[0], columns, main.score_one(row), y, weight)
+        n_estimates = main.n_estimates
+        main.learn_one(matrix, row, offer, y, weight, offset)
+        if effects is not None and len(customers) and main.n_estimates > n_estimates:
+            effects.estimate()
+        if self.funnel is not None:
+            self.funnel.learn(matrix, outcomes)
+        if self.amount is not None and converted and batch.revenue[0] > 0.0:
+            own = self.amount.row(matrix, offer)
+            self.amount.learn_one(matrix, own, offer, float(np.log(batch.revenue)[0]))
 
     def _responses(self, outcomes: Outcomes) -> tuple[FloatArray, FloatArray]:
         """Return the (n,) responses (or raw rewards) that `main` learns, and those that it learned before."""

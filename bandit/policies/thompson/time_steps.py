@@ -15,6 +15,11 @@ MOVE_STEP = ONE_DAY // 4
 """Least time by which a belief is moved at once, in microseconds; a longer batch is learned day by day."""
 
 
+def newest_time(outcomes: Outcomes) -> int:
+    """Return the newest time of outcomes that have times."""
+    return int(outcomes.time[0]) if len(outcomes) == 1 else int(outcomes.time.max())
+
+
 def daily_parts(outcomes: Outcomes, since: int) -> list[Outcomes]:
     """Return outcomes that take more than a day in parts, one for each day that the newest time so far falls into.
 

@@ -86,10 +86,24 @@ def test_a_correction_replaces_one_outcome_that_is_kept():
     row = int(np.flatnonzero(y == 0.0)[7])
     sample.replace(contexts[row : row + 1], offer[row : row + 1], y[row : row + 1], np.array([1.0]))
     assert sample.outcomes().y.sum() == y.sum() + 1.0
-    sample.replace(contexts[row : row + 1], offer[row : row + 1], np.array([1.0]), None)
-    assert len(sample) == 299
-    sample.replace(contexts[row : row + 1], offer[row : row + 1], np.array([1.0]), None)
-    assert len(sample) == 299  # it is not there any more: nothing changes
+    sample.replace(contexts[row : row + 1], offer[row : row + 1], np.array([7.0]), np.array([0.0]))
+    assert sample.outcomes().y.sum() == y.sum() + 1.0  # no such outcome is there: nothing changes
+
+
+def test_corrections_at_once_are_corrections_one_by_one():
+    """500 corrections of 300 outcomes of only two contexts and two offers, so that each finds several and some none."""
+    contexts, offer, y, weight, offset = outcomes(300)
+    contexts, offer = np.repeat(contexts[:, 1:2] > 0.0, contexts.shape[1], axis=1).astype(float), offer % 2
+    rng = np.random.default_rng(4)
+    rows, before = rng.integers(0, 300, 500), rng.integers(0, 3, 500).astype(float)
+    after = rng.integers(0, 3, 500).astype(float)
+    once, single = (sample_of([(contexts, offer, y, weight, offset)]) for _ in range(2))
+    once.replace(contexts[rows], offer[rows], before, after)
+    for place, row in enumerate(rows):
+        one = slice(place, place + 1)
+        single.replace(contexts[row : row + 1], offer[row : row + 1], before[one], after[one])
+    np.testing.assert_array_equal(once.outcomes().y, single.outcomes().y)
+    assert (once.outcomes().y != y).sum() > 20
 
 
 def test_what_is_kept_fades():
