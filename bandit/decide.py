@@ -71,6 +71,9 @@ class Choice:
         )
 
 
+_WORDS = np.dtype("<u8")
+
+
 class _Digest(ISeedSequence):
     """A 256-bit hash as the initial state of a bit generator; it needs no mixing, unlike a short seed."""
 
@@ -79,7 +82,8 @@ class _Digest(ISeedSequence):
 
     def generate_state(self, n_words: int, dtype: DTypeLike = np.uint32) -> NDArray[np.uint32 | np.uint64]:
         """Return the bits as words, the same on every machine; PCG64 asks for four of 64 bits."""
-        words: NDArray[np.uint32 | np.uint64] = np.frombuffer(self.bits, np.dtype(dtype).newbyteorder("<"), n_words)
+        little = _WORDS if dtype is np.uint64 else np.dtype(dtype).newbyteorder("<")
+        words: NDArray[np.uint32 | np.uint64] = np.frombuffer(self.bits, little, n_words)
         return words.astype(dtype)
 
 

@@ -93,10 +93,11 @@ def _parse_one(
     texts: list[str | None] = []
     values: list[float] = []
     for name, fact in facts.items():
-        value = given.get(name)
-        if fact.kind != "categorical":
-            plain = type(value) is float and fact.kind == "numeric" and math.isfinite(value)
-            values.append(value if plain else fact.number(value))  # type: ignore[arg-type]  # plain is a float
+        value, kind = given.get(name), fact.kind
+        if kind == "numeric" and type(value) is float and math.isfinite(value):
+            values.append(value)
+        elif kind != "categorical":
+            values.append(fact.number(value))
         else:
             code, text = fact.code(value)
             codes.append(code)
@@ -139,10 +140,13 @@ def _contexts_of_one(
     customers: ObjectArray,
 ) -> Contexts:
     """Return a batch of one: all categorical columns are views of one array, as are all other columns."""
-    code_columns, value_columns = iter(np.array(codes, dtype=np.int64)[:, None]), iter(np.array(values)[:, None])
-    text_columns = iter(np.array(texts, dtype=object)[:, None])
     columns: dict[str, IntArray | FloatArray] = {}
     text_of: dict[str, ObjectArray] = {}
+    if not codes:
+        columns.update(zip(facts, np.array(values)[:, None], strict=True))
+        return Contexts(1, columns, text_of, customers)
+    code_columns, value_columns = iter(np.array(codes, dtype=np.int64)[:, None]), iter(np.array(values)[:, None])
+    text_columns = iter(np.array(texts, dtype=object)[:, None])
     for name, fact in facts.items():
         if fact.kind == "categorical":
             columns[name], text_of[name] = next(code_columns), next(text_columns)
@@ -157,6 +161,9 @@ def _keys(n: int, customers: Sequence[str] | ObjectArray | None) -> ObjectArray:
     if len(customers) != n:
         raise ContextError(f"there are {len(customers)} customers for {n} contexts; send one a context")
     keys = np.empty(n, dtype=object)
+    if n == 1:
+        keys[0] = customers.item(0) if isinstance(customers, np.ndarray) else customers[0]
+        return keys
     keys[:] = customers.tolist() if isinstance(customers, np.ndarray) else list(customers)
     return keys
 

@@ -58,6 +58,7 @@ class Connection:
         self._cache_clearers: list[Callable[[], None]] = []
         self._depth = 0
         self._waits_for_disk = True
+        self._sqlite_waits: float | None = None
         self._open: sqlite3.Connection | None = None
         self._kept_by_parent: sqlite3.Connection | None = None
         self._closed = False
@@ -105,11 +106,11 @@ class Connection:
         with self.lock, self.translated_errors():
             self._lock_timeout = min(seconds, self.busy_timeout)
             try:
-                self.raw.execute(f"PRAGMA busy_timeout = {round(1_000 * self._lock_timeout):d}")
+                self._let_sqlite_wait(self._lock_timeout)
                 yield
             finally:
                 self._lock_timeout = self.busy_timeout
-                self.raw.execute(f"PRAGMA busy_timeout = {round(1_000 * self.busy_timeout):d}")
+                self._let_sqlite_wait(self.busy_timeout)
 
     @contextlib.contextmanager
     def exclusive_within(self, seconds: float) -> Iterator[bool]:
@@ -125,6 +126,8 @@ class Connection:
     def data_version(self) -> int:
         """Return a number that changes when another connection has written to the file."""
         with self.lock, self.translated_errors():
+            if not self._depth:
+                self._let_sqlite_wait(self._lock_timeout)
             return int(self.raw.execute("PRAGMA data_version").fetchone()[0])
 
     def holds(self, path: Path) -> bool:
@@ -167,6 +170,7 @@ class Connection:
 
     def _connect_as(self, mode: str) -> sqlite3.Connection:
         """Open the file in a mode of SQLite's, and prepare the connection."""
+        self._sqlite_waits = None
         opened = self._open = sqlite3.connect(
             f"{self.path.absolute().as_uri()}?{mode}",
             uri=True,
@@ -234,10 +238,15 @@ class Connection:
         """Read from one consistent state of the database."""
         return _Reading(self)
 
-    def begin_reading(self) -> bool:
-        """Begin to read from one state, and say whether that is the outermost; the caller has the lock."""
+    def begin_reading(self, *, waits: bool = True) -> bool:
+        """Begin to read from one state, and say whether that is the outermost; the caller has the lock.
+
+        A reader waits only where another connection recovers the file or closes it as the last one.
+        """
         if self._depth:
             return False
+        if waits:
+            self._let_sqlite_wait(self._lock_timeout)
         self.raw.execute("BEGIN")
         self._depth += 1
         return True
@@ -279,25 +288,30 @@ class Connection:
             self._open = None
         raw = self.raw
         self.wait_for_disk(True)
-        raw.execute("PRAGMA busy_timeout = 0")
-        try:
-            deadline, pause = 0.0, _FIRST_PAUSE
-            while True:
-                try:
-                    raw.execute("BEGIN IMMEDIATE")
-                except sqlite3.OperationalError as fault:
-                    now = time.monotonic()
-                    deadline = deadline or now + self._lock_timeout
-                    if not is_busy(fault) or now >= deadline:
-                        raise
-                    # Jitter of the clock's last digits keeps two waiting writers from retrying in step.
-                    jitter = 0.5 + time.monotonic_ns() % 1_000 / 1_000
-                    time.sleep(min(pause * jitter, deadline - now))
-                    pause = min(2.0 * pause, _LAST_PAUSE)
-                else:
-                    return
-        finally:
-            raw.execute(f"PRAGMA busy_timeout = {round(1_000 * self._lock_timeout):d}")
+        self._let_sqlite_wait(0.0)
+        deadline, pause = 0.0, _FIRST_PAUSE
+        while True:
+            try:
+                raw.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError as fault:
+                now = time.monotonic()
+                deadline = deadline or now + self._lock_timeout
+                if not is_busy(fault) or now >= deadline:
+                    raise
+                # Jitter of the clock's last digits keeps two waiting writers from retrying in step.
+                jitter = 0.5 + time.monotonic_ns() % 1_000 / 1_000
+                time.sleep(min(pause * jitter, deadline - now))
+                pause = min(2.0 * pause, _LAST_PAUSE)
+            else:
+                return
+
+    def _let_sqlite_wait(self, seconds: float) -> None:
+        """Let SQLite's own busy handler wait so long from now on; a statement only where that changes something."""
+        if seconds == self._sqlite_waits:
+            return
+        self._sqlite_waits = None  # unless the statement is known to have been executed
+        self.raw.execute(f"PRAGMA busy_timeout = {round(1_000 * seconds):d}")
+        self._sqlite_waits = seconds
 
 
 class _Transaction(AbstractContextManager[None]):
@@ -355,7 +369,7 @@ class _Upgradable(_Transaction):
         connection.lock.acquire()
         try:
             connection.wait_for_disk(False)
-            connection.begin_reading()
+            connection.begin_reading(waits=False)
             self._changes = connection.raw.total_changes
         except BaseException as fault:
             connection.lock.release()

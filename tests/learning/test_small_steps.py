@@ -78,6 +78,19 @@ def test_a_visit_is_learned_in_place_with_one_commit(engine):
     assert not any(each.startswith("INSERT") for each in seen)
 
 
+def test_a_visit_of_a_known_customer_executes_fifteen_statements(engine):
+    """Three for the decision, four for its event, eight for the step, beside the look for others every 0.1 s."""
+    for number in range(5, 10):
+        visit(engine, number)
+    seen = statements(engine.store)
+    assert visit(engine, 7).n == 1
+    verbs = [each.split()[0] for each in seen if not each.startswith("PRAGMA")]
+    assert (
+        " ".join(verbs)
+        == "BEGIN INSERT COMMIT BEGIN SELECT INSERT COMMIT BEGIN " + 4 * "SELECT " + "INSERT INSERT COMMIT"
+    )
+
+
 def test_a_step_does_not_wait_for_the_disk_and_decisions_and_events_do(durable):
     """What is executed, in order: the commit of the step alone comes while SQLite does not wait."""
     seen = statements(durable.store)

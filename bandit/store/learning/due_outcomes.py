@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -63,6 +64,7 @@ class DueCriterion:
     activation: str | None = None
     stages: tuple[str, ...] = ()
 
+    @lru_cache(maxsize=16)  # noqa: B019 - criteria are small and few
     def to_json(self) -> str:
         """Return the text that the database keeps with a watermark."""
         parts: list[object] = [self.objective_event, self.window, self.counts_at_once]

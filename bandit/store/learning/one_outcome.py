@@ -95,7 +95,7 @@ class OneDue:
         )
 
     def learned_row(self, policy_id: int, step: int) -> tuple[object, ...]:
-        """Return the row of the table `learned` as SQLite stores it; NULL for what was learned before if nothing was."""
+        """Return the row of the table `learned` as SQLite stores it: NULL where nothing was learned before."""
         before: tuple[object, ...] = (None, None, None, None)
         if self.is_update:
             before = (self.previous_weight, int(self.previous_converted), self.previous_revenue, self.previous_value)

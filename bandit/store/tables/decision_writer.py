@@ -14,7 +14,7 @@ from bandit.store.chain.kinds import DECISIONS, MAX_NUMBER
 from bandit.store.sqlite_errors import is_broken_reference
 from bandit.store.tables.decision_arms import insertion
 from bandit.store.tables.decision_weights import check_weights, reject_other_weights, write_weights
-from bandit.store.text import reject_zero_characters
+from bandit.store.text import ZERO, reject_zero_characters
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,6 +47,14 @@ def _insert(n: int) -> str:
 
 
 _INSERT_ONE, _INSERT_MANY = _insert(1), _insert(ROWS_PER_STATEMENT)
+
+_ID_PLACE = len(_SHARED) + 1 + _OWN.index("decision_id")
+_INSERT_UNKNOWN = f"""
+INSERT INTO decisions ({", ".join(_SHARED + _OWN)})
+SELECT {", ".join(f"?{place}" for place in range(1, len(_SHARED + _OWN) + 1))}
+WHERE NOT EXISTS (SELECT 1 FROM repeats WHERE decision_id = ?{_ID_PLACE})
+ON CONFLICT (decision_id) DO NOTHING
+"""  # noqa: S608 - put together once, of constants
 
 _LAST = "SELECT COALESCE(MAX(seq), 0) FROM decisions"
 
@@ -98,7 +106,8 @@ class DecisionWriter:
         n = len(rows)
         with self._connection.transaction():
             raw = self._connection.raw
-            self._repeats.reject(rows.decision_ids)
+            if n > 1:
+                self._repeats.reject(rows.decision_ids)
             keys = self._customers.all_stored(rows.customers) if rows.customer_keys is None else rows.customer_keys
             customers = self._customers.ids(keys)
             sets = self._eligible.ids(rows.catalogue_id, rows.eligible, rows.removals)
@@ -107,15 +116,15 @@ class DecisionWriter:
             # A zero character in a policy's error message must not prevent the decision.
             fault = None if rows.fault is None else rows.fault.replace("\0", "?")
             shared = (rows.catalogue_id, rows.policy_id, rows.policy_step, rows.seed, rows.batch, fault)
-            own = _own(rows, customers, sets)
             last_before = 0 if n == 1 and rows.weights is None else raw.execute(_LAST).fetchone()[0]
             if n == 1:
-                row = (*shared, *next(own))
-                cursor = raw.execute(_INSERT_ONE, row)
+                row = (*shared, *_own_of_one(rows, customers[0], sets[0]))
+                cursor = raw.execute(_INSERT_UNKNOWN, row)
                 if cursor.rowcount == 1:
                     return self._with_details(rows, np.array([cursor.lastrowid], dtype=np.int64), [row])
+                self._repeats.reject(rows.decision_ids)
             else:
-                before, every = raw.total_changes, list(own)
+                before, every = raw.total_changes, list(_own(rows, customers, sets))
                 own = iter(every)
                 for _ in range(n // ROWS_PER_STATEMENT):
                     raw.execute(_INSERT_MANY, (*shared, *chain.from_iterable(islice(own, ROWS_PER_STATEMENT))))
@@ -181,6 +190,23 @@ class DecisionWriter:
         return np.array([row[0] for row in stored], dtype=np.int64)
 
 
+def _own_of_one(rows: DecisionRows, customer: int, eligible_set: int) -> tuple[object, ...]:
+    """Return what `_own` yields for a batch of one."""
+    vector = None if rows.probabilities is None else np.asarray(rows.probabilities[0], dtype="<f8").tobytes()
+    return (
+        rows.decision_ids[0],
+        rows.time.item(),
+        customer,
+        eligible_set,
+        rows.offer.item(),
+        rows.propensity.item(),
+        rows.group if isinstance(rows.group, str) else rows.group[0],
+        rows.first_position,
+        rows.contexts_json[0],
+        vector,
+    )
+
+
 def _own(rows: DecisionRows, customers: list[int], sets: list[int]) -> Iterator[tuple[object, ...]]:
     """Yield the parameters of each row, in the order of `_OWN`."""
     n = len(rows)
@@ -208,6 +234,13 @@ def _own(rows: DecisionRows, customers: list[int], sets: list[int]) -> Iterator[
     )  # fmt: skip
 
 
+def _texts_of_one(rows: DecisionRows) -> str:
+    """Return all texts of a batch of one that are stored as they are, joined."""
+    group = rows.group if isinstance(rows.group, str) else rows.group[0]
+    own = rows.decision_ids[0], rows.customers[0], rows.contexts_json[0], group
+    return "".join((*own, rows.seed or "", rows.batch or ""))
+
+
 def _is_valid_single(rows: DecisionRows) -> bool:
     """Do the check of `_check` for a batch of one, with scalars, which is faster."""
     same_length = (
@@ -216,9 +249,8 @@ def _is_valid_single(rows: DecisionRows) -> bool:
         and (isinstance(rows.group, str) or len(rows.group) == 1)
         and (rows.probabilities is None or len(rows.probabilities) == 1)
         and (rows.customer_keys is None or len(rows.customer_keys) == 1)
-        and (rows.weights is None or len(rows.weights) == 1)
     )
-    if not same_length:
+    if not same_length or ZERO in _texts_of_one(rows):
         return False
     offer = rows.offer.item()
     return bool(0.0 < rows.propensity.item() <= 1.0 and 0 <= offer < rows.eligible.shape[1] and rows.eligible[0, offer])
@@ -227,6 +259,8 @@ def _is_valid_single(rows: DecisionRows) -> bool:
 def _check(rows: DecisionRows) -> None:
     """Raise the error of the first column that is not valid."""
     n, eligible = len(rows), rows.eligible
+    if n == 1 and rows.weights is None and _is_valid_single(rows):
+        return
     for what, texts in (
         ("decision id", rows.decision_ids),
         ("customer", rows.customers),
@@ -238,8 +272,6 @@ def _check(rows: DecisionRows) -> None:
         reject_zero_characters(what, texts)
     if rows.weights is not None:
         check_weights(rows.decision_ids, rows.weights)
-    if n == 1 and _is_valid_single(rows):
-        return
     lengths = {n, len(rows.time), len(rows.customers), len(rows.contexts_json), len(rows.offer), len(rows.propensity)}
     if not isinstance(rows.group, str):
         lengths.add(len(rows.group))

@@ -22,7 +22,7 @@ SHORT_MASK_BYTES = 512
 """Longest packed mask, in bytes, that is a cache key itself; of a longer one its digest is."""
 
 LARGE_MASK_OFFERS = 50_000
-"""Masks of more offers are recognised by array identity, and only a few of them are cached."""
+"""Of masks of more offers, only a few are cached."""
 
 
 class EligibleSetTable:
@@ -33,8 +33,10 @@ class EligibleSetTable:
         self._numbers: Cache[tuple[int, bytes], int] = Cache(4_096)
         self._masks: Cache[int, BoolArray] = Cache(1_024)
         self._large: Cache[int, BoolArray] = Cache(4)
-        self._same: Cache[tuple[int, int], tuple[BoolArray, int]] = Cache(4)
+        self._same: Cache[tuple[int, int], tuple[BoolArray, int]] = Cache(64)
+        self._same_large: Cache[tuple[int, int], tuple[BoolArray, int]] = Cache(4)
         connection.on_rollback(self._same.clear)
+        connection.on_rollback(self._same_large.clear)
         connection.on_rollback(self._numbers.clear)
         connection.on_rollback(self._masks.clear)
 
@@ -44,7 +46,7 @@ class EligibleSetTable:
         One number for a (1, N) mask, else n of them. `removals(row)` is called only for new sets.
         """
         n_offers = eligible.shape[1]
-        if len(eligible) == 1 and n_offers > LARGE_MASK_OFFERS and not eligible.flags.writeable:
+        if len(eligible) == 1 and not eligible.flags.writeable:
             return [self._id_by_identity(catalogue_id, eligible, removals)]
         if len(eligible) == 1:
             return [self._id_by_bits(catalogue_id, np.packbits(eligible).tobytes(), n_offers, removals, 0)]
@@ -99,11 +101,12 @@ class EligibleSetTable:
     def _id_by_identity(self, catalogue_id: int, eligible: BoolArray, removals: Callable[[int], str] | None) -> int:
         """Return the number of a read-only mask without packing it, which takes long with millions of offers."""
         # The cache keeps the array alive, so no other array can have its id.
-        known = self._same.get((catalogue_id, id(eligible)))
+        same = self._same if eligible.shape[1] <= LARGE_MASK_OFFERS else self._same_large
+        known = same.get((catalogue_id, id(eligible)))
         if known is not None:
             return known[1]
         number = self._id_by_bits(catalogue_id, np.packbits(eligible).tobytes(), eligible.shape[1], removals, 0)
-        self._same.put((catalogue_id, id(eligible)), (eligible, number))
+        same.put((catalogue_id, id(eligible)), (eligible, number))
         return number
 
     def _id_by_bits(
