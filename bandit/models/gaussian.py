@@ -16,7 +16,7 @@ from bandit.models.moving_draws import MovingDraws
 LEAST_LEFT = 1e-9
 """Least share of a variance that is left where an observation is taken out."""
 
-ROWS_AT_ONCE = 64
+COVARIANCE_ROWS = 64
 """Rows of the covariance from which the step of one observation is subtracted at once."""
 
 
@@ -183,8 +183,8 @@ class Gaussian:
         if len(half) > 1:
             self.covariance -= half.T @ half
             return
-        for start in range(0, self.size, ROWS_AT_ONCE):  # in parts, which stay in the cache
-            part = slice(start, start + ROWS_AT_ONCE)
+        for start in range(0, self.size, COVARIANCE_ROWS):  # in parts, which stay in the cache
+            part = slice(start, start + COVARIANCE_ROWS)
             self.covariance[part] -= half[0, part, None] * half
 
     def widen(self, half: FloatArray) -> None:

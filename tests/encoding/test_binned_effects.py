@@ -5,7 +5,7 @@ import bandit
 from bandit.encoding.binned_effects import BinnedEffects, fit, fit_binned_effects
 from bandit.encoding.encoder import BINNED_GROUP, Encoder
 from bandit.encoding.scales import fit_scales
-from bandit.policies.thompson import offer_model, reward_belief
+from bandit.policies.thompson import offer_model, offer_scores
 
 
 def test_binned_effects_are_orthogonal_to_the_line_and_of_mean_square_one():
@@ -59,7 +59,7 @@ def test_a_threshold_is_learned_once_there_is_enough_to_learn_it_from(monkeypatc
     catalogue = bandit.Catalogue.from_dict(plain)
     gains = []
     for start in (1_000, 10**9):
-        for module in (offer_model, reward_belief):
+        for module in (offer_model, offer_scores):
             monkeypatch.setattr(module, "BINNED_EFFECTS_FROM", start)
         rng = np.random.default_rng(4)
         policy = bandit.ThompsonSampling(catalogue, methods=[])

@@ -13,8 +13,8 @@ from bandit.models.shared_design import WeightDraws
 if TYPE_CHECKING:
     from bandit.policies.thompson.reward_belief import EncodedContexts, RewardBelief
 
-BLOCK_CELLS = 150_000
-"""Scores (contexts x draws x offers) that one array of 600 kB holds at a time: it stays in a core's cache."""
+BEST_OFFER_CELLS = 300_000
+"""Scores (contexts x draws x offers) that one array of 1.2 MB holds at a time, near the caches."""
 
 
 def best_offers(belief: RewardBelief, drawn: WeightDraws, encoded: EncodedContexts, eligible: BoolArray) -> IntArray:
@@ -24,7 +24,7 @@ def best_offers(belief: RewardBelief, drawn: WeightDraws, encoded: EncodedContex
     """
     n, n_offers = eligible.shape
     draws = drawn.draws
-    at_once = min(n, max(1, BLOCK_CELLS // (draws * n_offers)))
+    at_once = min(n, max(1, BEST_OFFER_CELLS // (draws * n_offers)))
     scores = np.empty((at_once * draws, n_offers), dtype=np.float32)
     found = np.empty((n, draws), dtype=np.int64)
     values = _Values(belief, drawn, encoded, eligible)

@@ -49,8 +49,9 @@ from bandit.policies.thompson.belief_source import (
     weight_matrix,
 )
 from bandit.policies.thompson.new_options import NEW_OPTION_CHANCE, NewOptionStart, new_option_start
-from bandit.policies.thompson.offer_model import RATES_OF_WEIGHTS, RATES_PART, OfferModel
+from bandit.policies.thompson.offer_model import OfferModel
 from bandit.policies.thompson.offer_prior import weight_groups
+from bandit.policies.thompson.offer_state import RATES_OF_WEIGHTS, RATES_PART
 from bandit.policies.thompson.policy import ThompsonSampling
 from bandit.policies.thompson.reward_belief import CUSTOMER_DEVIATION, RewardBelief
 

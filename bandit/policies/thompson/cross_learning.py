@@ -122,8 +122,9 @@ class CrossLearning:
         for part in parts:
             rows = design.rows(encoded[part], outcomes.offer[part])
             overlap += rows.T @ weighted[part]
-            gradient += residual[part] @ rows
-            gram += (curvature[part, None] * rows).T @ rows
+            if whole:
+                gradient += residual[part] @ rows
+                gram += (curvature[part, None] * rows).T @ rows
         # The belief counts each outcome once, the curvatures here are divided by the dispersion.
         overlap *= dispersion
         # Curvatures have changed since the outcomes were learned, and the sample's mode is not that of all outcomes:

@@ -1,210 +1,41 @@
-"""A Bayesian regression over a catalogue's offers: of the response, of log revenue, or of the raw reward.
-
-The model has only the context columns that have been non-zero in the outcomes learned; the weights of the others are
-at their prior, so leaving them out until they appear changes nothing but the size of the matrices.
-"""
+"""A Bayesian regression over a catalogue's offers: of the response, of log revenue, or of the raw reward."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
-from numpy.random import Generator
 from numpy.typing import NDArray
 from scipy.special import expit
 
 from bandit.domain import BoolArray, FloatArray, IntArray
-from bandit.encoding.encoder import BINNED_GROUP, Encoder
-from bandit.errors import PolicyError
 from bandit.models import BayesianLinear, BayesianLogistic
-from bandit.models.arrays import Float32Array
 from bandit.models.belief_transfer import TransferredBelief, settled
-from bandit.models.block_gaussian import BlockGaussian
 from bandit.models.gaussian import Gaussian
 from bandit.models.joint_customers import CustomerOutcomes, JointCustomerEffects
-from bandit.models.joint_fit import fit_jointly, learn_customers
 from bandit.models.logistic import LOGISTIC_BLOCK
-from bandit.models.moving_draws import MovingDraws
-from bandit.models.prior import Prior
-from bandit.models.rates_of_change import RatesOfChange
-from bandit.models.shared_design import SharedDesign, WeightDraws
-from bandit.models.tail_weights import RememberedWeights, tail_weights
-from bandit.policies.thompson.amount_fit import TrainingBatch, TrainingBatches, fit_amounts
+from bandit.models.tail_weights import tail_weights
+from bandit.policies.thompson.amount_fit import TrainingBatches
 from bandit.policies.thompson.cross_learning import CrossLearning
-from bandit.policies.thompson.crosses import FIRST_ROUND, Crosses
-from bandit.policies.thompson.fact_blocks import FULL_WEIGHTS, context_blocks
-from bandit.policies.thompson.methods import LearningMethods
-from bandit.policies.thompson.offer_prior import (
-    CROSS_DEVIATION,
-    RESPONSE_CENTER,
-    ModelKind,
-    cross_groups,
-    weight_groups,
-)
-
-FIRST_ESTIMATE = 100
-"""Outcomes after which the prior's variances are estimated for the first time."""
+from bandit.policies.thompson.offer_fit import fit_offer_model
+from bandit.policies.thompson.offer_scores import BINNED_EFFECTS_FROM, FIRST_ESTIMATE, OfferScores
+from bandit.policies.thompson.offer_state import restore_offer_model, state_of_offer_model
 
 ESTIMATE_EVERY = 1.25
-"""... and then each time their number has grown by this factor, but not more often than every 100."""
+"""Factor of the number of outcomes after which the prior's variances are estimated again, but not more often than every
+FIRST_ESTIMATE outcomes."""
 
 QUICK_COVARIANCES = 1_000_000
 """Most covariances of weights with which learning one outcome, which changes all of them, takes about as long as a
 decision: those of 1,000 weights, or of several thousand in blocks."""
 
-LARGEST_SCALED = 1e30
-"""Largest standardised amount that is learned: draws are in single precision, which ends at 3e38."""
-
 FIRST_BLOCK = 500
 """Most outcomes that an untrained model learns at once, at their exact mode."""
 
-ROWS_HELD = 4 * LOGISTIC_BLOCK
-"""Most rows of very many weights that are held at once; no fewer than FIRST_BLOCK."""
 
-BINNED_EFFECTS_FROM = 10_000
-"""Outcomes from which numeric facts have nonlinear effects; before that, their uncertainty would cost exploration."""
-
-FIT_ROUNDS = 6
-"""Most rounds in which `fit` looks for crosses."""
-RATES_PART = "rates/"
-"""The beginning of the names of arrays of rates of change in a state."""
-
-RATES_OF_WEIGHTS = tuple(RATES_PART + name for name in ("means", "looser", "sums", "evidence"))
-"""Those of the arrays that are of these weights, in this order."""
-
-
-@dataclass(frozen=True, slots=True)
-class AmountScale:
-    """How an amount (log revenue, or a raw reward) is standardised for its prior: (amount - center) / scale."""
-
-    center: float = 0.0
-    scale: float = 1.0
-
-
-class OfferModel:
+class OfferModel(OfferScores):
     """One model over the shared design: of a response (logistic), of log revenue or of a raw reward (linear)."""
-
-    def __init__(
-        self,
-        kind: ModelKind,
-        encoder: Encoder,
-        pairs: bool,
-        amount_scale: AmountScale | None = None,
-        starts: FloatArray | None = None,
-        methods: LearningMethods | None = None,
-        draws: MovingDraws | None = None,
-        declared_half_life: bool = False,
-    ) -> None:
-        """Start from the prior; `starts` (1 + K,) are prior means of option columns, where they are not 0.
-
-        `draws` are draws that move with the belief, where they are wanted. With a declared half-life the contrasts' own
-        is not estimated.
-        """
-        self.kind: ModelKind = kind
-        self.starts = starts
-        self.methods = methods or LearningMethods()
-        self._draws = draws
-        self._declared_half_life = declared_half_life
-        self.encoder = encoder
-        self.amount_scale = amount_scale or AmountScale()
-        offers = encoder.offers
-        self._pairs = offers.pairs if pairs else np.zeros((encoder.catalogue.n_offers, 0))
-        self._owner = np.concatenate([[0], offers.owner + 1]).astype(np.int64)
-        self.n_learned = self.n_estimates = 0
-        self.crosses: CrossLearning | None = None
-        self.prior: Prior
-        self._reset(np.array([0], dtype=np.int64))
-
-    def start_over(self, active: IntArray, crosses: Crosses | None = None) -> None:
-        """Forget everything, and start from the prior over these context columns, the intercept first, and crosses."""
-        self._reset(active)
-        if self.crosses is not None and crosses is not None:
-            self.crosses.crosses = crosses
-            self._lay_out_crosses()
-            self._start_model()
-
-    def _lay_out_crosses(self) -> None:
-        """Give each of the present crosses its place in the design and in the prior."""
-        self.design = self._design(len(self.active))
-        self.prior = self.prior.grown(self._labels(self.active, self.design), self._center(self.design))
-
-    def _reset(self, active: IntArray) -> None:
-        """Start from the prior, over these context columns."""
-        self._use_columns(active)
-        self.crosses = None
-        groups = weight_groups(self.kind, self.encoder)
-        if self.methods.crosses and self.kind != "revenue":
-            self.crosses = CrossLearning(self.encoder, self.kind == "response", CROSS_DEVIATION)
-            groups += cross_groups()
-        self.design = self._design(len(active))
-        self.prior = Prior(groups, self._labels(active, self.design), self._center(self.design))
-        self._start_model()
-        self._next_estimate = FIRST_ESTIMATE
-
-    def _use_columns(self, active: IntArray) -> None:
-        """Set the context columns in use; the others come into use where they are not 0, binned effects later."""
-        self.active = active
-        unused = np.delete(np.arange(self.encoder.n_context), active)
-        binned = self.encoder.context_group[unused] == BINNED_GROUP
-        self._unused = (unused[~binned], unused)
-
-    def _start_model(self) -> None:
-        """Start from the prior over the present weights."""
-        make = BayesianLogistic if self.kind == "response" else BayesianLinear
-        blocks = self._blocks(self.active, self.design)
-        self.model: BayesianLogistic | BayesianLinear = make(self.prior.center, self.prior.variance, blocks=blocks)
-        if self._draws is not None:
-            self._draws.stale = True
-            self.model.weights.draws = self._draws
-        if self.methods.memories:
-            self.model.rates = RatesOfChange(contrasts=not self._declared_half_life)
-        # Not for raw rewards: where most are 0, the few that are not are no outliers.
-        self.remembered = RememberedWeights() if self.methods.robust and self.kind == "revenue" else None
-
-    def _design(self, n_context: int) -> SharedDesign:
-        targets = None if self.crosses is None else self.crosses.crosses.target
-        return SharedDesign(self.encoder.offers.shared, self._pairs, n_context, targets)
-
-    def _labels(self, active: IntArray, design: SharedDesign) -> IntArray:
-        labels = design.labels(self._owner, self.encoder.context_group[active], len(self.encoder.context_groups))
-        if self.crosses is None:
-            return labels
-        first = len(weight_groups(self.kind, self.encoder)) - 1  # cells have one check or more
-        return np.concatenate([labels, first + self.crosses.crosses.cells.n_checks])
-
-    def _blocks(self, active: IntArray, design: SharedDesign) -> IntArray | None:
-        """Return the (D,) blocks in which the covariance is held, None where it is held whole."""
-        if not self.methods.blocks or design.first_cross <= FULL_WEIGHTS:
-            return None
-        return design.blocks(context_blocks(self.encoder)[active])
-
-    @property
-    def _searched_crosses(self) -> CrossLearning | None:
-        """Where more crosses are looked for: nowhere where the covariance is held in blocks."""
-        return self.crosses if isinstance(self.model.weights, Gaussian) else None
-
-    def _slices(self, n: int) -> Iterator[slice]:
-        """Yield parts of n outcomes; those of very many weights are not held all at once."""
-        at_once = max(1, n) if isinstance(self.model.weights, Gaussian) else ROWS_HELD
-        for start in range(0, n, at_once):
-            yield slice(start, min(n, start + at_once))
-
-    def _parts(self, batches: TrainingBatches) -> Iterator[TrainingBatch]:
-        """Yield the batches in such parts."""
-        for contexts, offer, y, weight, times in batches():
-            for part in self._slices(len(offer)):
-                counted = None if times is None else times[part]
-                yield contexts[part], offer[part], y[part], weight[part], counted
-
-    def _center(self, design: SharedDesign) -> FloatArray:
-        mean = np.zeros(design.size)
-        if self.starts is not None:
-            mean[: len(self.starts) * design.n_context : design.n_context] = self.starts
-        mean[0] = RESPONSE_CENTER if self.kind == "response" else 0.0
-        return mean
 
     # -- learning --------------------------------------------------------------------------------------------------
 
@@ -226,17 +57,17 @@ class OfferModel:
         """
         start, n = 0, len(offer)
         while start < n:
-            pause = self._next_estimate
+            pause = self.next_estimate
             if self.n_learned < BINNED_EFFECTS_FROM:
                 pause = min(pause, BINNED_EFFECTS_FROM)
-            searched = self._searched_crosses
+            searched = self.searched_crosses
             if searched is not None:
                 pause = min(pause, self.n_learned + searched.pause)
             stop = min(n, start + (max(1, pause - self.n_learned) if self.n_learned else FIRST_BLOCK))
             self.activate(contexts[start:stop])
-            stop = start + next(self._slices(stop - start)).stop
+            stop = start + next(self.slices(stop - start)).stop
             part = slice(start, stop)
-            rows = self._rows(contexts[part], offer[part])
+            rows = self.rows(contexts[part], offer[part])
             shift = np.zeros(stop - start) if offset is None else offset[part]
             told = np.ones(stop - start)
             if isinstance(self.model, BayesianLogistic) and own is not None:
@@ -252,20 +83,20 @@ class OfferModel:
                 )
             else:
                 tails = self._tails(rows, offer[part], y[part])
-                self.model.update(rows, self._scaled(y[part]), None if weight is None else weight[part], tails)
+                self.model.update(rows, self.scaled(y[part]), None if weight is None else weight[part], tails)
             if searched is not None:
                 counted = told if weight is None else told * weight[part]
-                searched.sample.add(contexts[part], offer[part], self._scaled(y[part]), counted, shift)
+                searched.sample.add(contexts[part], offer[part], self.scaled(y[part]), counted, shift)
             self.n_learned += stop - start
             start = stop
-            if self.n_learned >= self._next_estimate:
+            if self.n_learned >= self.next_estimate:
                 self._estimate_prior()
                 self.n_estimates += 1
                 if own is not None:
                     own.effects.estimate()
-                self._next_estimate = max(int(self.n_learned * ESTIMATE_EVERY), self.n_learned + FIRST_ESTIMATE)
+                self.next_estimate = max(int(self.n_learned * ESTIMATE_EVERY), self.n_learned + FIRST_ESTIMATE)
             if searched is not None and not searched.pause:
-                self._find_crosses(searched)
+                self.find_crosses(searched)
 
     def learn_one(
         self, contexts: FloatArray, row: FloatArray, offer: int, y: float, weight: float = 1.0, offset: float = 0.0
@@ -278,21 +109,21 @@ class OfferModel:
             self.model.learn_one(row, y, weight, offset)
         else:
             y = self._learn_amount(self.model, row, offer, y)
-        searched = self._searched_crosses
+        searched = self.searched_crosses
         if searched is not None:
             searched.sample.add_one(contexts, offer, y, weight, offset)
         self.n_learned += 1
-        if self.n_learned >= self._next_estimate:
+        if self.n_learned >= self.next_estimate:
             self._estimate_prior()
             self.n_estimates += 1
-            self._next_estimate = max(int(self.n_learned * ESTIMATE_EVERY), self.n_learned + FIRST_ESTIMATE)
+            self.next_estimate = max(int(self.n_learned * ESTIMATE_EVERY), self.n_learned + FIRST_ESTIMATE)
         if searched is not None and not searched.pause:
-            self._find_crosses(searched)
+            self.find_crosses(searched)
 
     def _learn_amount(self, model: BayesianLinear, row: FloatArray, offer: int, y: float) -> float:
         """Learn one amount, and remember its robust weight where that is below 1; return the amount as it is scaled."""
         places, seen, remembered = np.array([offer]), np.array([y]), self.remembered
-        scaled = self._scaled(seen)
+        scaled = self.scaled(seen)
         if remembered is not None and not self.n_learned:  # a weight of the first ones is found among them
             model.update(row[None], scaled, None, self._tails(row[None], places, seen))
             return float(scaled[0])
@@ -301,45 +132,11 @@ class OfferModel:
             remembered.add(places, seen, np.array([tail]))
         return float(scaled[0])
 
-    def _find_crosses(self, crosses: CrossLearning) -> bool:
-        """Admit the crosses that the outcomes show; return whether there are any."""
-        belief = self.model.weights
-        if not isinstance(belief, Gaussian):
-            return False
-        crosses.begin_round()
-        whole = crosses.sample.added == self.n_learned
-        found = crosses.find(belief, self.design, self.active, self._noise, self.prior, whole=whole)
-        if found is None:
-            return False
-        crosses.crosses = crosses.crosses.joined(found.crosses)
-        self._lay_out_crosses()
-        # The overlap of old and new columns is of a sample: the covariance is made one that outcomes can give.
-        known = np.ones(len(found.mean), dtype=np.bool_)
-        joint = settled(TransferredBelief(found.mean, found.covariance, known), self.prior.variance)
-        belief.assign(joint.mean, joint.covariance)
-        if self.model.rates is not None:
-            self.model.rates.restart(belief, self.prior.variance)
-        return True
-
-    def _estimate_prior(self) -> None:
-        belief = self.model.weights
-        before = belief.mean.copy()
-        self.prior.estimate(belief, self._noise)
-        if self.model.rates is not None:
-            self.model.rates.replace_prior(belief.mean - before, self.prior.variance)
-
-    def pass_time(self, days: float) -> None:
-        """Move the belief by the rates of change that are known of it; without the method `memories`, nothing."""
-        if self.model.rates is not None:
-            kept = self.model.rates.pass_time(days, self.model.weights, self.prior, self.n_learned, self._noise)
-            if kept < 1.0 and self.crosses is not None:
-                self.crosses.sample.decay(kept)
-
     def _tails(self, rows: FloatArray, offer: IntArray, y: FloatArray) -> FloatArray | None:
         """Return the robust weights of new amounts (n,), and remember those below 1; None where all are 1."""
         if self.remembered is None or not isinstance(self.model, BayesianLinear):
             return None
-        scaled = self._scaled(y)
+        scaled = self.scaled(y)
         if self.n_learned:
             tails = tail_weights(self.model.predictive_squares(rows, scaled))
         else:
@@ -387,42 +184,66 @@ class OfferModel:
         if not len(offer):
             return
         if self.crosses is not None:
-            self.crosses.sample.replace(contexts, offer, self._scaled(previous_y), self._scaled(y))
-        for part in self._slices(len(offer)):
-            rows, counted = self._rows(contexts[part], offer[part]), None if weight is None else weight[part]
+            self.crosses.sample.replace(contexts, offer, self.scaled(previous_y), self.scaled(y))
+        for part in self.slices(len(offer)):
+            rows, counted = self.rows(contexts[part], offer[part]), None if weight is None else weight[part]
             if isinstance(self.model, BayesianLogistic):
                 change = y[part] - previous_y[part]
                 self.model.restate(rows, change if counted is None else counted * change)
             else:
-                self.model.retract(rows, self._scaled(previous_y[part]), counted)
-                self.model.update(rows, self._scaled(y[part]), counted)
+                self.model.retract(rows, self.scaled(previous_y[part]), counted)
+                self.model.update(rows, self.scaled(y[part]), counted)
 
     def retract(
         self, contexts: FloatArray, offer: IntArray, previous_y: FloatArray, weight: FloatArray | None = None
     ) -> None:
         """Remove amounts learned before, with this `weight`."""
         if len(offer) and isinstance(self.model, BayesianLinear):
-            for part in self._slices(len(offer)):
-                rows, counted = self._rows(contexts[part], offer[part]), None if weight is None else weight[part]
+            for part in self.slices(len(offer)):
+                rows, counted = self.rows(contexts[part], offer[part]), None if weight is None else weight[part]
                 tails = None if self.remembered is None else self.remembered.take(offer[part], previous_y[part])
-                self.model.retract(rows, self._scaled(previous_y[part]), counted, tails)
+                self.model.retract(rows, self.scaled(previous_y[part]), counted, tails)
+
+    # -- prior, crosses and time ---------------------------------------------------------------------------------------
+
+    def find_crosses(self, crosses: CrossLearning) -> bool:
+        """Admit the crosses that the outcomes show; return whether there are any."""
+        belief = self.model.weights
+        if not isinstance(belief, Gaussian):
+            return False
+        crosses.begin_round()
+        whole = crosses.sample.added == self.n_learned
+        found = crosses.find(belief, self.design, self.active, self.unit, self.prior, whole=whole)
+        if found is None:
+            return False
+        crosses.crosses = crosses.crosses.joined(found.crosses)
+        self.lay_out_crosses()
+        # The overlap of old and new columns is of a sample: the covariance is made one that outcomes can give.
+        known = np.ones(len(found.mean), dtype=np.bool_)
+        joint = settled(TransferredBelief(found.mean, found.covariance, known), self.prior.variance)
+        belief.assign(joint.mean, joint.covariance)
+        if self.model.rates is not None:
+            self.model.rates.restart(belief, self.prior.variance)
+        return True
 
     @property
-    def is_finite(self) -> bool:
-        """Whether the weights' means and the noise are finite: a sum with a number that is not finite is not."""
-        return math.isfinite(np.add.reduce(self.model.weights.mean)) and math.isfinite(self._noise)
+    def searched_crosses(self) -> CrossLearning | None:
+        """Where more crosses are looked for: nowhere where the covariance is held in blocks."""
+        return self.crosses if isinstance(self.model.weights, Gaussian) else None
 
-    def is_quick(self, n: int) -> bool:
-        """Whether learning n outcomes estimates no variances, looks for no crosses, and each costs little."""
-        if n == 0:
-            return True
-        searched = self._searched_crosses
-        no_round = searched is None or n < searched.pause
-        return no_round and self.n_learned + n < self._next_estimate and self.model.weights.held <= QUICK_COVARIANCES
+    def _estimate_prior(self) -> None:
+        belief = self.model.weights
+        before = belief.mean.copy()
+        self.prior.estimate(belief, self.unit)
+        if self.model.rates is not None:
+            self.model.rates.replace_prior(belief.mean - before, self.prior.variance)
 
-    def shared(self) -> Iterator[object]:
-        """Yield the parts that no update changes."""
-        yield from (self.design, self._pairs, self._owner, self.methods, self.prior.groups, self.active, self._unused)
+    def pass_time(self, days: float) -> None:
+        """Move the belief by the rates of change that are known of it; without the method `memories`, nothing."""
+        if self.model.rates is not None:
+            kept = self.model.rates.pass_time(days, self.model.weights, self.prior, self.n_learned, self.unit)
+            if kept < 1.0 and self.crosses is not None:
+                self.crosses.sample.decay(kept)
 
     def decay(self, kept: float) -> None:
         """Move the belief towards the prior, keeping a share of what was learned."""
@@ -431,6 +252,23 @@ class OfferModel:
             self.model.decay(kept)
         if self.crosses is not None:
             self.crosses.sample.decay(kept)
+
+    @property
+    def is_finite(self) -> bool:
+        """Whether the weights' means and the noise are finite: a sum with a number that is not finite is not."""
+        return math.isfinite(np.add.reduce(self.model.weights.mean)) and math.isfinite(self.noise)
+
+    def is_quick(self, n: int) -> bool:
+        """Whether learning n outcomes estimates no variances, looks for no crosses, and each costs little."""
+        if n == 0:
+            return True
+        searched = self.searched_crosses
+        no_round = searched is None or n < searched.pause
+        return no_round and self.n_learned + n < self.next_estimate and self.model.weights.held <= QUICK_COVARIANCES
+
+    def shared(self) -> Iterator[object]:
+        """Yield the parts that no update changes."""
+        yield from (self.design, self._pairs, self._owner, self.methods, self.prior.groups, self.active, self._unused)
 
     def fit(
         self,
@@ -444,271 +282,20 @@ class OfferModel:
 
         With `own`, of which `places` (all outcomes,) are the customers', -1 without one, their effects are fitted too.
         """
-        active = np.zeros(self.encoder.n_context, dtype=np.bool_)
-        active[0] = True
-        n = 0
-        for contexts, offer, _, _, _ in batches():
-            active |= (contexts != 0).any(axis=0)
-            n += len(offer)
-        if n < BINNED_EFFECTS_FROM:
-            active &= self.encoder.context_group != BINNED_GROUP
-        self._reset(np.flatnonzero(active).astype(np.int64))
-        self.n_learned = n
-        self._fit_weights(batches, passes, progress, own, places)
-        if self._searched_crosses is not None:
-            self._fit_crosses(self._searched_crosses, batches, passes, progress, own, places)
+        fit_offer_model(self, batches, passes, progress, own, places)
+        n = self.n_learned
         after = n + FIRST_ESTIMATE if n >= FIRST_ESTIMATE else 0
-        self._next_estimate = max(FIRST_ESTIMATE, int(n * ESTIMATE_EVERY), after)
-
-    def _fit_crosses(
-        self,
-        crosses: CrossLearning,
-        batches: TrainingBatches,
-        passes: int,
-        progress: Callable[[], None] | None,
-        own: JointCustomerEffects | None,
-        places: IntArray | None,
-    ) -> None:
-        """Sample the log, and find crosses and fit all weights in turn until no more crosses are found."""
-        for contexts, offer, y, weight, times in batches():
-            share = weight if times is None else weight * times
-            crosses.sample.add(contexts, offer, self._scaled(y), share, np.zeros(len(offer)))
-        for _ in range(FIT_ROUNDS):
-            if crosses.sample.added < FIRST_ROUND or not self._find_crosses(crosses):
-                return
-            self._fit_weights(batches, passes, progress, own, places)
-
-    def _fit_weights(
-        self,
-        batches: TrainingBatches,
-        passes: int,
-        progress: Callable[[], None] | None,
-        own: JointCustomerEffects | None,
-        places: IntArray | None,
-    ) -> None:
-        """Learn all batches at once from the prior of the present weights."""
-        if isinstance(self.model, BayesianLogistic) and own is not None and places is not None:
-            belief = self.model.weights
-            if isinstance(belief, Gaussian) and all(times is None for *_, times in batches()):
-                fit_jointly(belief, lambda: self._joint_rows(batches, progress, places), self.prior, own, passes)
-            else:  # of very many weights, or decisions that stand for others': the customers by what is left
-                self.model.fit(lambda: self._weighted_rows(batches, progress), self.prior, passes)
-                for (rows, y, counted, at, columns), (*_, weight, _) in zip(
-                    self._joint_rows(batches, None, places), batches(), strict=True
-                ):
-                    learn_customers(own, at, columns, rows @ belief.mean, y, np.minimum(counted, weight))
-                own.estimate_from_histories()
-        elif isinstance(self.model, BayesianLogistic):
-            self.model.fit(lambda: self._weighted_rows(batches, progress), self.prior, passes)
-        else:
-            self._start_model()
-            n = sum(len(offer) for _, offer, _, _, _ in batches())
-            fit_amounts(self.model, lambda: self._parts(batches), self._rows, self._scaled, self.remembered)
-            if n < FIRST_ESTIMATE:
-                return
-            self.prior.estimate(self.model.weights, self._noise, rounds=10)
-            if not isinstance(self.model.weights, Gaussian):  # blocks follow another prior each by itself
-                self._start_model()
-                fit_amounts(self.model, lambda: self._parts(batches), self._rows, self._scaled, self.remembered)
-
-    def _weighted_rows(
-        self, batches: TrainingBatches, progress: Callable[[], None] | None
-    ) -> Iterable[tuple[FloatArray, FloatArray, FloatArray]]:
-        if progress is not None:
-            progress()
-        for contexts, offer, y, weight, times in self._parts(batches):
-            yield self._rows(contexts, offer), y, weight if times is None else weight * times
-
-    def _joint_rows(
-        self, batches: TrainingBatches, progress: Callable[[], None] | None, places: IntArray
-    ) -> Iterable[tuple[FloatArray, FloatArray, FloatArray, IntArray, FloatArray]]:
-        if progress is not None:
-            progress()
-        start = 0
-        for contexts, offer, y, weight, times in batches():
-            part, start = places[start : start + len(y)], start + len(y)
-            counted = weight if times is None else weight * times
-            yield self._rows(contexts, offer), y, counted, part, np.asarray(self.design.columns[offer])
-
-    # -- prediction ------------------------------------------------------------------------------------------------
-
-    def scores(self, contexts: FloatArray, offer: IntArray) -> FloatArray:
-        """Return the (n,) scores of one offer a row at the belief's mean."""
-        mean = self.model.weights.mean
-        parts = [self._rows(contexts[part], offer[part]) @ mean for part in self._slices(len(offer))]
-        return np.concatenate([np.zeros(0), *parts])
-
-    def score_one(self, row: FloatArray) -> float:
-        """Return the score of one row (D,) at the belief's mean: that of `scores`."""
-        return float((row[None] @ self.model.weights.mean)[0])
-
-    def score_variances(self, contexts: FloatArray, offer: IntArray) -> FloatArray:
-        """Return the (n,) variances of the scores of one offer a row."""
-        weights = self.model.weights
-        parts = [weights.spread(self._rows(contexts[part], offer[part])) for part in self._slices(len(offer))]
-        return np.concatenate([np.zeros(0), *parts])
-
-    def mean_scores(self, contexts: FloatArray, customer_effects: FloatArray | None = None) -> FloatArray:
-        """Return the (n, N) logits of the response, or amounts, at the mean, with `customer_effects` (n, 1 + K)."""
-        scores = self.design.mean_scores(self.model.weights, self.columns(contexts), customer_effects)
-        return scores if self.kind == "response" else scores * self.amount_scale.scale + self.amount_scale.center
-
-    def draw(self, draws: int, width: float, rng: Generator) -> WeightDraws:
-        """Return draws of the weights, their deviation scaled by `width`."""
-        return self.design.draw(self.model.weights, draws, width * float(np.sqrt(self._noise)), rng)
-
-    def moving_draws(self, number: int, draws: int, width: float) -> WeightDraws:
-        """Return set `number` of the draws that move with the belief, their deviation scaled by `width`."""
-        weights = self.model.weights
-        if weights.draws is None:
-            raise PolicyError("this policy's draws do not move with its belief; draw them")
-        values = weights.draws.values[number * draws : (number + 1) * draws]
-        drawn = (width * float(np.sqrt(self._noise)) * values).astype(np.float64)
-        drawn += weights.mean
-        return self.design.as_draws(drawn)
-
-    def mean_as_draw(self) -> WeightDraws:
-        """Return the belief's mean in the form of one draw."""
-        return self.design.as_draws(self.model.weights.mean[None, :])
-
-    def draw_scores(
-        self,
-        drawn: WeightDraws,
-        contexts: FloatArray,
-        customer_effects: Float32Array | None = None,
-        sign: Literal[1, -1] = 1,
-        out: Float32Array | None = None,
-    ) -> Float32Array:
-        """Return the (n, M, N) scores, as `mean_scores`, under M draws, times `sign`; in `out`, where it is given."""
-        scores = self.design.draw_scores(drawn, self.columns(contexts), customer_effects, sign, out)
-        if self.kind != "response":
-            scores *= np.float32(self.amount_scale.scale)
-            scores += np.float32(sign * self.amount_scale.center)
-        return scores
-
-    @property
-    def _noise(self) -> float:
-        """Variance of the noise of standardised amounts; 1 for responses, whose likelihood has none."""
-        return self.model.noise if isinstance(self.model, BayesianLinear) else 1.0
-
-    @property
-    def noise(self) -> float:
-        """Variance of the noise of unstandardised amounts; 0 for responses."""
-        return self.model.noise * self.amount_scale.scale**2 if isinstance(self.model, BayesianLinear) else 0.0
-
-    def _scaled(self, y: FloatArray) -> FloatArray:
-        if self.kind == "response":
-            return y
-        with np.errstate(over="ignore"):  # a quotient beyond what a float holds ends at the clip
-            return np.clip((y - self.amount_scale.center) / self.amount_scale.scale, -LARGEST_SCALED, LARGEST_SCALED)
-
-    def columns(self, contexts: FloatArray) -> FloatArray:
-        """Return the columns that the weights act on, (n, active + C), of all context columns (n, d)."""
-        active = contexts.take(self.active, axis=1)
-        if self.crosses is None or not len(self.crosses.crosses):
-            return active
-        return np.concatenate([active, self.crosses.columns(contexts)], axis=1)
-
-    def _rows(self, contexts: FloatArray, offer: IntArray) -> FloatArray:
-        return self.design.rows(self.columns(contexts), offer)
-
-    def row(self, contexts: FloatArray, offer: int) -> FloatArray:
-        """Return the row (D,) of one offer for one context (1, d), whose columns come into use."""
-        self.activate(contexts)
-        return self.design.row(self.columns(contexts)[0], offer)
-
-    def activate(self, contexts: FloatArray) -> None:
-        """Add the context columns that are not 0 here; binned effects only from BINNED_EFFECTS_FROM outcomes on."""
-        unused = self._unused[self.n_learned >= BINNED_EFFECTS_FROM]
-        if not np.count_nonzero(contexts.take(unused, axis=1)):
-            return
-        nonzero = (contexts != 0).any(axis=0)
-        if self.n_learned < BINNED_EFFECTS_FROM:
-            nonzero &= self.encoder.context_group != BINNED_GROUP
-        nonzero[self.active] = True
-        wanted = np.flatnonzero(nonzero).astype(np.int64)
-        grown = self._design(len(wanted))
-        places = self.design.places_after_growth(np.searchsorted(wanted, self.active), len(wanted))
-        before = self.prior.variance
-        self.prior = self.prior.grown(self._labels(wanted, grown), self._center(grown))
-        weights, blocks = self.model.weights, self._blocks(wanted, grown)
-        if blocks is not None and isinstance(weights, Gaussian):
-            weights = self.model.weights = BlockGaussian.of(weights, before, blocks[places])
-        weights.grow(places, self.prior.center, self.prior.variance, blocks)
-        if self.model.rates is not None:
-            self.model.rates.grow(places, self.prior.center, self.prior.variance)
-        self._use_columns(wanted)
-        self.design = grown
+        self.next_estimate = max(FIRST_ESTIMATE, int(n * ESTIMATE_EVERY), after)
 
     # -- state -----------------------------------------------------------------------------------------------------
 
     def state(self) -> tuple[dict[str, object], dict[str, NDArray[np.generic]]]:
         """Return plain values and arrays, for `restore`."""
-        meta: dict[str, object] = {
-            "center": self.amount_scale.center,
-            "scale": self.amount_scale.scale,
-            "learned": self.n_learned,
-            "due": self._next_estimate,
-        }
-        if isinstance(self.model, BayesianLinear):
-            meta |= {"shape": self.model.shape, "rate": self.model.rate}
-        weights = self.model.weights
-        arrays: dict[str, NDArray[np.generic]] = {
-            "active": self.active,
-            "mean": weights.mean,
-            **weights.state(),
-            "variances": self.prior.variances,
-            **({} if weights.draws is None else weights.draws.state()),
-            **({} if self.crosses is None else self.crosses.state()),
-            **({} if self.remembered is None else self.remembered.state()),
-        }
-        if self.model.rates is not None:
-            meta["rates"], parts = self.model.rates.state()
-            arrays |= {f"{RATES_PART}{name}": array for name, array in parts.items()}
-        return meta, arrays
+        return state_of_offer_model(self)
 
     def restore(self, meta: Mapping[str, object], arrays: Mapping[str, NDArray[np.generic]]) -> None:
         """Load a state; ValueError or KeyError where it does not fit these offers."""
-        active = np.asarray(arrays["active"], dtype=np.int64)
-        if not len(active) or active[0] != 0 or active.max() >= self.encoder.n_context or (np.diff(active) < 1).any():
-            raise ValueError("it is of another context")
-        mean = np.array(arrays["mean"], dtype=np.float64)
-        variances = np.array(arrays["variances"], dtype=np.float64)
-        self._reset(active)
-        if self.crosses is not None:
-            self.crosses.restore(arrays)
-            self._lay_out_crosses()
-            self._start_model()
-        if variances.shape != self.prior.variances.shape or not (variances > 0.0).all():
-            raise ValueError("its prior is of other offers")
-        if not np.isfinite(variances).all():
-            raise ValueError("it has numbers that are not finite")
-        self.prior.variances = variances
-        self.amount_scale = AmountScale(_number(meta, "center"), _number(meta, "scale"))
-        self.n_learned, self._next_estimate = int(_number(meta, "learned")), int(_number(meta, "due"))
-        self.model.weights.restore(mean, arrays, self.prior.variance)
-        if self._draws is not None:
-            draws = MovingDraws.restored(self._draws.count, self.design.size, arrays)
-            self._draws = self.model.weights.draws = draws
-        if isinstance(self.model, BayesianLinear):
-            self.model.shape, self.model.rate = _number(meta, "shape"), _number(meta, "rate")
-        if self.model.rates is not None and "rates" in meta:  # the state carried from another policy may have none
-            rates = meta["rates"]
-            if not isinstance(rates, dict):
-                raise TypeError("its rates of change are not a mapping")
-            parts = {
-                name.removeprefix(RATES_PART): array for name, array in arrays.items() if name.startswith(RATES_PART)
-            }
-            self.model.rates.restore(rates, parts, self.model.weights, self.prior.variance)
-        if self.remembered is not None:
-            self.remembered = RememberedWeights.restored(arrays)
-
-
-def _number(meta: Mapping[str, object], key: str) -> float:
-    value = meta[key]
-    if not isinstance(value, (int, float)) or not np.isfinite(value):
-        raise ValueError(f"its {key} is not a finite number")
-    return float(value)
+        restore_offer_model(self, meta, arrays)
 
 
 def has_revenue(revenue: FloatArray, converted: BoolArray) -> BoolArray:

@@ -21,7 +21,8 @@ from bandit.policies.bounded_outcomes import BoundedLog, within_bounds
 from bandit.policies.state import parts_of
 from bandit.policies.thompson.fact_scales import FactScales
 from bandit.policies.thompson.methods import LearningMethods
-from bandit.policies.thompson.offer_model import AmountScale, has_revenue
+from bandit.policies.thompson.offer_model import has_revenue
+from bandit.policies.thompson.offer_scores import AmountScale
 from bandit.policies.thompson.reward_belief import FIT_PASSES, FIT_ROWS, RewardBelief
 from bandit.policies.thompson.time_steps import (
     MOVE_STEP,

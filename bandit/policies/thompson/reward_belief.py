@@ -26,7 +26,8 @@ from bandit.policies.state import parts_of
 from bandit.policies.thompson.funnel import Funnel, batch_steps, joint_logit, stages_learned
 from bandit.policies.thompson.methods import LearningMethods
 from bandit.policies.thompson.monotone import monotone_constraints
-from bandit.policies.thompson.offer_model import BINNED_EFFECTS_FROM, AmountScale, OfferModel, has_revenue
+from bandit.policies.thompson.offer_model import OfferModel, has_revenue
+from bandit.policies.thompson.offer_scores import AmountScale
 
 _TrainingBatch: TypeAlias = tuple[FloatArray, IntArray, FloatArray, FloatArray, FloatArray | None]
 
@@ -126,7 +127,7 @@ class RewardBelief:
         return EncodedContexts(matrix, effects.means_and_variances(effects.places(contexts.customers))[0])
 
     def _matrix(self, contexts: Contexts) -> FloatArray:
-        return self.encoder.context_matrix(contexts, binned=self.main.n_learned >= BINNED_EFFECTS_FROM)
+        return self.encoder.context_matrix(contexts, binned=self.main.uses_binned_effects)
 
     def draw(self, draws: int, width: float, rng: Generator) -> WeightDraws:
         """Return draws of the weights of `main` and of later stages, their deviation scaled by `width`."""

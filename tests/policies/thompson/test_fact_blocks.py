@@ -10,7 +10,7 @@ from bandit.domain import Outcomes
 from bandit.encoding.encoder import Encoder
 from bandit.models.block_gaussian import BlockGaussian
 from bandit.models.gaussian import Gaussian
-from bandit.policies.thompson import fact_blocks, offer_model
+from bandit.policies.thompson import fact_blocks, offer_scores
 from bandit.policies.thompson.carried import carry_belief
 from bandit.policies.thompson.fact_blocks import context_blocks
 from tests.conftest import SPRING, draw_contexts, draw_outcomes
@@ -23,7 +23,7 @@ METHODS = ("blocks", "crosses", "joint", "memories", "moving_draws", "robust", "
 @pytest.fixture
 def always(monkeypatch):
     """Blocks from the first column of a fact on."""
-    monkeypatch.setattr(offer_model, "FULL_WEIGHTS", 20)
+    monkeypatch.setattr(offer_scores, "FULL_WEIGHTS", 20)
 
 
 def learned(catalogue, n=1_000, methods=METHODS, **settings):
@@ -169,7 +169,7 @@ def test_what_blocks_learned_is_carried_to_a_catalogue_with_another_option():
 def test_a_model_that_outgrows_a_whole_covariance_goes_on_in_blocks(monkeypatch):
     """First one fact is there, then the others: the belief learned so far keeps its mean and its variances."""
     catalogue = many_facts(12)
-    monkeypatch.setattr(offer_model, "FULL_WEIGHTS", 150)
+    monkeypatch.setattr(offer_scores, "FULL_WEIGHTS", 150)
     rng = np.random.default_rng(4)
     values = {name: rng.normal(size=200) if name == "fact0" else np.zeros(200) for name in catalogue.facts}
     policy = bandit.ThompsonSampling(catalogue, methods=["blocks", "moving_draws"], personal=False)

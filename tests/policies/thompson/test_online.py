@@ -6,7 +6,7 @@ import pytest
 import bandit
 from bandit.domain import Contexts
 from bandit.errors import InputError, PolicyError
-from bandit.policies.thompson.offer_model import FIRST_ESTIMATE
+from bandit.policies.thompson.offer_scores import FIRST_ESTIMATE
 from bandit.policies.warmup import WARMUP_OUTCOMES
 from tests.conftest import SPRING, amended, draw_contexts, draw_outcomes
 from tests.policies.tools import (

@@ -29,7 +29,7 @@ def weight_draws(policy, contexts, rng):
     encoded = belief.encode(contexts)
 
     def of(model):
-        rows = model._rows(np.repeat(encoded.matrix, policy.catalogue.n_offers, axis=0), np.arange(10))
+        rows = model.rows(np.repeat(encoded.matrix, policy.catalogue.n_offers, axis=0), np.arange(10))
         weights = model.model.weights
         root = np.linalg.cholesky(weights.covariance)
         scale = np.ones(DRAWS)
