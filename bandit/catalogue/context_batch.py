@@ -96,6 +96,7 @@ def _parse_one(
         value = given.get(name)
         if fact.kind != "categorical":
             plain = type(value) is float and fact.kind == "numeric" and math.isfinite(value)
+            plain = plain and fact.outside != "refuse"
             values.append(value if plain else fact.number(value))  # type: ignore[arg-type]  # plain is a float
         else:
             code, text = fact.code(value)
