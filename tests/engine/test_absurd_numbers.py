@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from bandit import Catalogue, Engine, ThompsonSampling
+from bandit.cli import main
 from bandit.errors import CatalogueError, ContextError, NumberError
 from bandit.governance.erasure import erase
 from bandit.report.implausible import implausible_lines
@@ -202,6 +203,32 @@ def test_an_amount_beyond_the_declared_largest_is_learned_as_it_or_refused(tmp_p
 def test_bounds_that_make_no_sense_are_refused(changed, sentence):
     with pytest.raises(CatalogueError, match=sentence):
         catalogue(objective=changed.get("objective"), **changed.get("fact", {}))
+
+
+def test_a_cost_beyond_any_money_is_refused():
+    """With a contact cost of 1e308, the first guess of what is bought would be infinite, and no state readable."""
+    options = [{"name": "email"}, {"name": "sms", "contact_cost": 1e308}]
+    with pytest.raises(CatalogueError, match=r"contact_cost is within \+-1e\+30; seen 1e\+308"):
+        Catalogue.from_dict({"dimensions": [{"name": "channel", "options": options}]})
+
+
+def test_a_log_file_with_absurd_numbers_is_drafted_and_evaluated(tmp_path, capsys):
+    """A fact of the largest float and purchases of 1e308: `init --from` drafts the files and evaluates the policies."""
+    rng = np.random.default_rng(3)
+    rows = ["customer,time,channel,recency,bought,revenue"]
+    for number in range(600):
+        bought = int(rng.random() < 0.3)
+        revenue = 0.0 if not bought else 1e308 if number % 50 == 0 else 40.0
+        recency = LARGEST if number % 97 == 0 else float(rng.gamma(2.0, 3.0))
+        channel = ("email", "sms")[int(rng.integers(2))]
+        day = 1 + number % 28
+        rows.append(f"c{number % 200},2026-01-{day:02d}T10:00:00Z,{channel},{recency!r},{bought},{revenue!r}")
+    log = tmp_path / "log.csv"
+    log.write_text("\n".join(rows), encoding="utf-8")
+    assert main(["init", "--from", str(log), str(tmp_path / "out")]) == 0
+    printed = capsys.readouterr().out
+    assert "Judged on" in printed
+    assert "nan" not in printed
 
 
 def test_a_catalogue_without_bounds_has_the_version_it_had():

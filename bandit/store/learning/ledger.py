@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 import msgspec
 import numpy as np
 
+from bandit.catalogue.objective import bounded_amounts
 from bandit.domain import BoolArray, FloatArray
 from bandit.errors import StoreError
 from bandit.store.learning.due_outcomes import DueCriterion, DueOutcomes
 from bandit.store.learning.records import DueColumns, PolicyStep, Snapshot
 from bandit.store.learning.set_aside import SetAside, without
-from bandit.store.tables.decision_reader import bounded_amounts
 from bandit.store.tables.learned_stages import stages_as_learned, take_over_stages, write_stages
 
 if TYPE_CHECKING:
