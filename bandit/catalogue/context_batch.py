@@ -94,7 +94,7 @@ def _parse_one(
     values: list[float] = []
     for name, fact in facts.items():
         value, kind = given.get(name), fact.kind
-        if kind == "numeric" and type(value) is float and math.isfinite(value):
+        if kind == "numeric" and type(value) is float and math.isfinite(value) and fact.outside != "refuse":
             values.append(value)
         elif kind != "categorical":
             values.append(fact.number(value))

@@ -33,6 +33,9 @@ Kind = Literal["categorical", "numeric", "boolean"]
 MISSING = -1
 """Code of a missing categorical fact."""
 
+PLAUSIBLE_NUMBER = 1e30
+"""Largest absolute value that a numeric fact without declared bounds can plausibly have; `doctor` names others."""
+
 MAX_TEXT = 10_000
 """Longest text of a categorical fact in characters."""
 

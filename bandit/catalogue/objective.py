@@ -19,6 +19,16 @@ LARGEST_AMOUNT = 1e30
 """Sums of revenue and rewards of one decision are read within +-LARGEST_AMOUNT: no money is more, and no sum, square
 or single-precision number of amounts within it overflows."""
 
+
+def bounded_amounts(sums: FloatArray) -> FloatArray:
+    """Return sums of amounts (n,) within `LARGEST_AMOUNT`: two finite amounts may add up to infinity.
+
+    >>> bounded_amounts(np.array([52.0, np.inf])).tolist()
+    [52.0, 1e+30]
+    """
+    return np.clip(sums, -LARGEST_AMOUNT, LARGEST_AMOUNT)
+
+
 ObjectiveKind = Literal["conversion", "revenue", "profit", "reward"]
 
 

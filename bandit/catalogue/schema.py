@@ -54,6 +54,7 @@ def decode(mapping: Mapping[str, object], where: str, *, stored: bool = False) -
         _check(file)
         if not stored:
             check_alike(file)
+            _check_costs(file)
     except (msgspec.ValidationError, OverflowError) as fault:  # an integer may be more than a float holds
         raise CatalogueError(f"{where}: {fault}") from fault
     except UnicodeEncodeError as fault:  # a text in the place of something else, which a message would have quoted
@@ -236,6 +237,18 @@ def _check_dimension(dimension: DimensionFile) -> None:
             raise CatalogueError(
                 f'option "{option.name}" of "{dimension.name}": rate is a share, 0 to 1; seen {option.rate}'
             )
+
+
+def _check_costs(file: CatalogueFile) -> None:
+    """Check that costs are amounts of money; sums and products of larger numbers are more than a float holds."""
+    for dimension in file.dimensions:
+        for option in dimension.options:
+            for key, cost in (("contact_cost", option.contact_cost), ("redemption_cost", option.redemption_cost)):
+                if abs(cost) > LARGEST_AMOUNT:
+                    raise CatalogueError(
+                        f'option "{option.name}" of "{dimension.name}": {key} is within +-{LARGEST_AMOUNT:g}; seen '
+                        f"{cost:g}"
+                    )
 
 
 def _check_fact(name: str, fact: FactFile) -> None:

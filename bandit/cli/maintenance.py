@@ -219,6 +219,7 @@ def _installation(problems: list[str]) -> dict[str, object]:
 
 
 def _database(store: Store, problems: list[str], notes: list[str]) -> dict[str, object]:
+    from bandit.report.implausible import implausible_lines, set_aside_lines
     from bandit.store.schema import VERSION
     from bandit.store.spool.file import spools
 
@@ -242,6 +243,8 @@ def _database(store: Store, problems: list[str], notes: list[str]) -> dict[str, 
     notes += [found.sentence for found in store.imports.findings()]
     if latest is not None:
         notes += _undeclared_notes(store, *latest)
+        notes += implausible_lines(store, *latest)
+    notes += set_aside_lines(store)
     notes += [f"{path} is an older copy of this database" for path in store.deletion.copies()]
     notes += [
         f"{path} is an unfinished copy: delete it unless a backup is running"

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from bandit.catalogue.objective import Objective
 from bandit.catalogue.plain_values import key_of, number_of, plain_value, shown
 from bandit.catalogue.schema import MAX_NAME
 from bandit.clock import Time, check_plausible, plausible_time
@@ -117,6 +118,19 @@ def _amount(name: str, value: object) -> float:
         if math.isfinite(number):
             return number
     raise NumberError(f"{name} must be a finite number; seen {shown(value)}; send the amount, or None for none")
+
+
+def check_amounts(objective: Objective, rows: EventRows) -> None:
+    """Raise NumberError for an amount beyond the objective's largest, where it is declared that such are refused."""
+    if not objective.refuses_larger:
+        return
+    for name, amounts in (("revenue", rows.revenue), ("reward", rows.reward)):
+        beyond = amounts[np.abs(amounts) > objective.largest_amount]
+        if len(beyond):
+            raise NumberError(
+                f"{name} is {beyond[0]:g}, beyond the largest_amount that the catalogue declares, "
+                f"{objective.largest_amount:g}; check the amount and its currency"
+            )
 
 
 def checked_events(

@@ -20,6 +20,7 @@ from bandit.catalogue.plain_values import shown
 from bandit.clock import Time, new_id, new_ids, now, plausible_time
 from bandit.domain import Decision, DecisionBatch, FloatArray, IntArray, ObjectArray, Policy, Progress
 from bandit.engine.arguments import (
+    check_amounts,
     checked_event,
     checked_events,
     checked_key,
@@ -358,8 +359,10 @@ class Engine:
         says that the new content replaces the old. Where the catalogue declares [events], InputError for another name;
         else the receipt's `notes`, and a warning once for each name, say which events do not count. An event before
         its decision never counts. UnknownDecisionError for a decision that the log does not have;
-        NumberError for NaN or infinity. If the database does not take the event in time, it is kept in the spool
-        (`n_spooled`) and checked when it is written to the database; StoreError if it cannot be kept there either.
+        NumberError for NaN or infinity, and for an amount beyond the objective's `largest_amount` where that is
+        refused (`outside`); else such an amount is recorded, and learned as the largest. If the database does not take
+        the event in time, it is kept in the spool (`n_spooled`) and checked when it is written to the database;
+        StoreError if it cannot be kept there either.
         """
         delays: list[IntArray] = []
         rows = checked_event(decision_id, event, revenue, reward, time, event_id, self._clock, delays.append)
@@ -384,6 +387,7 @@ class Engine:
 
     def _record(self, rows: EventRows, delays: list[IntArray], *, correct: bool) -> EventReceipt:
         self._events.check(rows)
+        check_amounts(self.catalogue.objective, rows)
         with self._lock:
             self._must_be_open()
             receipt = self._writer.events(rows, correct=correct)

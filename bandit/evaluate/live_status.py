@@ -53,7 +53,7 @@ class LearningState:
     """How far a live policy has learned: its newest step, its age in seconds, and what came since it last looked.
 
     `decisions` and `events` may include those that are not due for learning yet. `learns` is False for a policy that
-    never does.
+    never does. `set_aside` decisions have an outcome that it could not learn.
     """
 
     policy_id: int
@@ -63,6 +63,7 @@ class LearningState:
     seconds: float
     decisions: int
     events: int
+    set_aside: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,5 +219,6 @@ class StatusReader:
             if lag is not None:
                 age = (now - lag.learned_at) / MICROSECONDS
                 learns = kind not in _STATELESS
-                found.append(LearningState(number, kind, learns, lag.step, age, lag.decisions, lag.events))
+                aside = len(self._store.ledger.set_aside.decisions(number))
+                found.append(LearningState(number, kind, learns, lag.step, age, lag.decisions, lag.events, aside))
         return tuple(found)

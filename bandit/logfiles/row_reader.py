@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bandit.catalogue.objective import bounded_amounts
 from bandit.domain import BoolArray, Contexts, DecisionLabels, FloatArray, IntArray, LoggedBatch, Progress
 from bandit.errors import LogFileError
 from bandit.logfiles.columns.eligibility import RowEligibility, eligibility_reader
@@ -346,4 +347,5 @@ class RowReader:
             revenue += paid
             returned |= paid < 0.0
             value += np.where(here & np.isfinite(event.reward[kept]), event.reward[kept], 0.0)
+        revenue, value = bounded_amounts(revenue), bounded_amounts(value)
         return objective.conversions(happened, returned, revenue), revenue, value

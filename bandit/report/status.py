@@ -91,6 +91,7 @@ def _learning(state: LearningState) -> str:
     return (
         f"{name}: step {count(state.step)}, {_age(state.seconds)}; since then {counted(state.decisions, 'decision')} "
         f"and {counted(state.events, 'event')}"
+        + (f"; {counted(state.set_aside, 'outcome')} set aside, see `doctor`" if state.set_aside else "")
     )
 
 

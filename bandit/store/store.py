@@ -30,6 +30,7 @@ from bandit.store.tables.eligible_sets import EligibleSetTable
 from bandit.store.tables.event_use import EventUseReader
 from bandit.store.tables.event_writer import EventWriter
 from bandit.store.tables.fact_counts import FactCounts
+from bandit.store.tables.implausible_numbers import ImplausibleNumbersReader
 from bandit.store.tables.imports import Imports
 from bandit.store.tables.leases import Leases
 from bandit.store.tables.monitored_decisions import MonitoredDecisions
@@ -59,6 +60,7 @@ class Store:
         self.eligible_sets = EligibleSetTable(connection)
         self.decisions = DecisionReader(connection)
         self.fact_counts = FactCounts(connection)
+        self.implausible = ImplausibleNumbersReader(connection)
         self.repeats = Repeats(connection)
         self.decision_writer = DecisionWriter(connection, customers, self.eligible_sets, self.repeats)
         self.events = EventWriter(connection, self.repeats)

@@ -130,6 +130,8 @@ class FactReader:
             if (invalid := values == INVALID).any():
                 rejections.reject(invalid, fact.wrong_type, fact.message(texts))
                 values = np.where(invalid, np.nan, values)
+            if fact.fact.outside == "refuse":
+                values = _within_bounds(fact, values, rejections)
             columns[name] = values
         contexts = self._catalogue.contexts(columns or [{}] * len(chunk))
         for counts in self._counts.values():
@@ -170,6 +172,21 @@ def _numbers(fact: FactColumn, texts: Sequence[str]) -> FloatArray:
 
     rows = coded(texts)
     return np.array(list(map(value, rows.distinct)), dtype=np.float64)[rows.codes]
+
+
+def _within_bounds(fact: FactColumn, values: FloatArray, rejections: ChunkRejections) -> FloatArray:
+    """Return the numbers, missing where they are beyond the fact's declared bounds; those rows are rejected."""
+    low, high = fact.fact.min, fact.fact.max
+    beyond = (values < low) | (values > high)
+    rejections.reject(
+        beyond,
+        f'fact "{fact.fact.name}" is beyond its bounds',
+        lambda row: (
+            f'{values[row]:g} in "{fact.column}" is beyond the bounds that the catalogue declares for the fact '
+            f'"{fact.fact.name}" ({low:g} to {high:g})'
+        ),
+    )
+    return np.where(beyond, np.nan, values)
 
 
 def _text(value: Scalar) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bandit.catalogue.objective import bounded_amounts
 from bandit.domain import BoolArray
 from bandit.logfiles.draft.records import Guess, OutcomeGuess, listed, question
 from bandit.logfiles.draft.words import OUTCOME_WORDS, PAST, REVENUE_WORDS, YES
@@ -167,7 +168,8 @@ def _agreement(column: ColumnProfile, happened: BoolArray) -> float:
 
 def _revenue_reason(column: ColumnProfile, happened: BoolArray, *, asked: bool) -> str:
     paid = _paid(column)
-    mean = float(np.nan_to_num(column.numbers)[paid].mean()) if column.numbers is not None and paid.any() else 0.0
+    known = column.numbers is not None and paid.any()
+    mean = float(bounded_amounts(np.nan_to_num(column.numbers)[paid]).mean()) if known else 0.0
     why = "as you said" if asked else "its name, and it is 0 or blank where nothing happened"
     return f"{why}: {mean:,.2f} where there is any ({paid.sum():,} rows, {happened.sum():,} outcomes)"
 

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from bandit.catalogue import Catalogue
 from bandit.catalogue.file_tables import window_microseconds
+from bandit.catalogue.objective import LARGEST_AMOUNT
 from bandit.domain import FloatArray, Log, LoggedBatch, Outcomes, Progress
 from bandit.encoding.binned_effects import BinnedEffects, fit_binned_effects
 from bandit.encoding.encoder import Encoder
@@ -286,7 +287,7 @@ class OnlineLearning:
             max(option.redemption_cost + option.contact_cost for option in dimension.options)
             for dimension in self.catalogue.dimensions
         )
-        return float(np.log(max(1.0, 20.0 * highest_cost)))
+        return float(np.log(max(1.0, min(20.0 * highest_cost, LARGEST_AMOUNT))))
 
     def _amount_scale(self, kept: Outcomes) -> AmountScale:
         """Return mean and standard deviation of the amounts: log revenues of conversions, or raw rewards."""

@@ -161,7 +161,7 @@ def check_arguments(args: object, reserved: Sequence[str] = (), *, of_model: boo
 
     Those inside a model's file (`of_model`) may have the options that the policy itself sets.
     """
-    if not isinstance(args, str) or not args.isascii() or not args.isprintable():
+    if not args.isascii() or not args.isprintable():
         raise PolicyError(f"VW's arguments are one line of ASCII text; seen {plain(repr(args), _SHOWN)}")
     words = args.split()
     if len(words) > MAX_ARGUMENTS:

@@ -123,10 +123,11 @@ _ELIGIBLE_SETS = TableDescription(
 
 _UPKEEP = TableDescription(
     title="Maintenance runs",
-    text="One row for each backup, erasure and retention run, without identities.",
+    text="One row for each backup, erasure and retention run, and for each step that set outcomes aside, without "
+    "identities.",
     columns={
         "id": "Number of the run.",
-        "kind": "backup, erase or retain.",
+        "kind": "backup, erase, retain or set aside.",
         "time": "When it ran, in microseconds since 1970-01-01 UTC.",
         "details": "What it did in numbers, as JSON.",
     },

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import numpy as np
 
+from bandit.catalogue.objective import bounded_amounts
 from bandit.domain import BoolArray, FloatArray, IntArray, ObjectArray
 from bandit.store.learning.conversion_delay import LEVEL_WEIGHTS
 from bandit.store.learning.delays import Delays
@@ -24,7 +25,6 @@ from bandit.store.learning.due_scan import (
 from bandit.store.learning.one_outcome import OneDue, one_due
 from bandit.store.learning.records import DueColumns, DueScan, Watermark
 from bandit.store.records import Activation, object_array
-from bandit.store.tables.decision_reader import bounded_amounts
 from bandit.store.tables.learned_stages import last_learned_stages, stages_reached
 
 if TYPE_CHECKING:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import numpy as np
 
+from bandit.catalogue.objective import bounded_amounts
 from bandit.domain import BoolArray, FloatArray
 from bandit.errors import StoreError
 from bandit.store.chain.kinds import REACH, STATES, STEPS, stored_outcomes
@@ -18,7 +19,6 @@ from bandit.store.learning.due_outcomes import DueCriterion, DueOutcomes
 from bandit.store.learning.one_outcome import OneDue
 from bandit.store.learning.records import DueColumns, PolicyStep, Snapshot
 from bandit.store.learning.set_aside import SetAside, without
-from bandit.store.tables.decision_reader import bounded_amounts
 from bandit.store.tables.learned_stages import stages_as_learned, take_over_stages, write_stages
 
 if TYPE_CHECKING:

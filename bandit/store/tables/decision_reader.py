@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import numpy as np
 
-from bandit.catalogue.objective import LARGEST_AMOUNT, Objective
+from bandit.catalogue.objective import Objective, bounded_amounts
 from bandit.domain import BoolArray, FloatArray, IntArray, ObjectArray
 from bandit.errors import UnknownDecisionError
 from bandit.store.corruption import decoding
@@ -130,11 +130,6 @@ class StoredOutcomes:
     def take(self, rows: IntArray) -> StoredOutcomes:
         """Return the chosen rows."""
         return StoredOutcomes(*(getattr(self, name)[rows] for name in StoredOutcomes.__slots__))
-
-
-def bounded_amounts(sums: FloatArray) -> FloatArray:
-    """Return sums of amounts (n,) within `LARGEST_AMOUNT`: two finite amounts may add up to infinity."""
-    return np.clip(sums, -LARGEST_AMOUNT, LARGEST_AMOUNT)
 
 
 _EVERYTHING = Where()
