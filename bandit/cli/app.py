@@ -244,7 +244,7 @@ def _explain(fault: Exception) -> int:
 
 
 def _from_here(text: str) -> str:
-    """Return a text with paths below the working directory as seen from it: a store knows its file by the whole path."""
+    """Return a text with paths as seen from the working directory: a store knows its file by the whole path."""
     try:
         return text.replace(f"{Path.cwd()}{os.sep}", "")
     except OSError:  # the directory was removed
