@@ -10,7 +10,7 @@ from bandit.domain import Policy
 from bandit.errors import PolicyError
 from bandit.policies import build
 
-RETRY_INTERVAL = 1.0
+REOPEN_INTERVAL = 1.0
 """Seconds after which a file that could not be used is tried again."""
 
 
@@ -41,7 +41,7 @@ class ReplacedFile:
 
     def failed(self, path: object, fault: Exception) -> None:
         """Note that the new file cannot be used."""
-        self._next_try = time.monotonic() + RETRY_INTERVAL
+        self._next_try = time.monotonic() + REOPEN_INTERVAL
         self.unusable = f"{path}: was replaced by another file while it was open, which cannot be used ({fault})"
 
     def taken(self, path: object) -> None:

@@ -10,10 +10,10 @@ from contextlib import AbstractContextManager
 from bandit.errors import OfferBanditError
 from bandit.store import SpooledWriter, Store
 
-LOOK_INTERVAL = 1.0
+SPOOL_LOOK_INTERVAL = 1.0
 """Seconds after which a decision, an event or learning looks again for spools of workers that have ended."""
 
-RETRY_INTERVAL = 0.5
+SPOOL_RETRY_INTERVAL = 0.5
 """Seconds between two tries of the thread to fold the engine's own spool."""
 
 
@@ -38,7 +38,7 @@ class SpoolWatch:
         if self._thread is not None and self._thread.is_alive():
             return
         if due:
-            self._next_look = time.monotonic() + LOOK_INTERVAL
+            self._next_look = time.monotonic() + SPOOL_LOOK_INTERVAL
         others = due and self._others_ended()
         if self._writer.spooled or others:
             self._thread = threading.Thread(target=self._run, args=(others,), name="offer-bandit spools", daemon=True)
@@ -69,7 +69,7 @@ class SpoolWatch:
             if others:
                 with self._store.another() as store:
                     store.fold_spools()
-        while self._writer.spooled and not self._stop.wait(RETRY_INTERVAL):
+        while self._writer.spooled and not self._stop.wait(SPOOL_RETRY_INTERVAL):
             with self._lock:
                 if not self._stop.is_set():
                     self._writer.fold_some()

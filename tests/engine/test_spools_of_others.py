@@ -26,7 +26,7 @@ def wait_until(true, seconds=5.0, between=lambda: None):
 @pytest.fixture
 def idle(open_engine, locked, catalogue, monkeypatch):
     """An engine that has spooled a decision "waiting" in a lock that is over by now, and lives on without calls."""
-    monkeypatch.setattr("bandit.engine.spool_watch.RETRY_INTERVAL", 60.0)
+    monkeypatch.setattr("bandit.engine.spool_watch.SPOOL_RETRY_INTERVAL", 60.0)
     engine = open_engine(bandit.Uniform(catalogue), busy_timeout=0.02)
     free = locked()
     made = engine.decide("c", context(0), decision_id="waiting")

@@ -63,7 +63,7 @@ DAMAGE = [
 def test_every_reader_of_a_damaged_value_answers_or_raises_the_products_own_error(
     sound, tmp_path, table, column, value
 ):
-    """Any other exception, such as numpy's ValueError, fails the test. Before, 14 of these 16 did."""
+    """Any other exception, such as numpy's ValueError, fails the test."""
     path = tmp_path / "offers.db"
     path.write_bytes(sound)
     raw = sqlite3.connect(path, isolation_level=None)

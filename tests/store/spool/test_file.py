@@ -114,7 +114,7 @@ def test_a_spool_whose_file_another_holds_is_made_again(path, monkeypatch):
 
 
 def test_no_line_is_lost_while_another_thread_folds_every_spool_it_can_lock(path):
-    """2,000 spools are begun under a recovery that deletes what it gets the lock of: at 8 in 1,000, 16 were lost."""
+    """2,000 spools are begun under a recovery that deletes what it gets the lock of; each line is read by somebody."""
     folded, stop = [], threading.Event()
 
     def recover():
