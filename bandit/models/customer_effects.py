@@ -63,6 +63,10 @@ class CustomerEffects:
         variance = 1.0 / (inverse + self._precision[places] * has_history)
         return variance * self._natural[places] * has_history, variance
 
+    def means(self, places: IntArray) -> FloatArray:
+        """Return the means (n, 1 + K) of `means_and_variances`."""
+        return self.means_and_variances(places)[0]
+
     def by_column(self, customer: str, names: Sequence[str]) -> dict[str, tuple[float, float]]:
         """Return mean and standard deviation of each of the 1 + K named columns; empty without history."""
         if customer not in self._places:
@@ -73,7 +77,7 @@ class CustomerEffects:
 
     def offset(self, customers: ObjectArray, columns: FloatArray) -> FloatArray:
         """Return (n,), what the customers' own deviations add to the scores of offers with (n, 1 + K) columns."""
-        mean, _ = self.means_and_variances(self.places(customers))
+        mean = self.means(self.places(customers))
         return np.asarray((columns * mean).sum(axis=1))
 
     def learn(

@@ -36,29 +36,50 @@ class JointCustomerEffects(CustomerEffects):
         """Take what `CustomerEffects` takes."""
         super().__init__(owner, deviation, strength)
         self._member = np.eye(len(self.given))[owner]
+        self._known_priors: tuple[FloatArray, FloatArray, FloatArray] = (np.zeros(0),) * 3
 
     def means_and_variances(self, places: IntArray) -> tuple[FloatArray, FloatArray]:
         """Return means and variances, (n, 1 + K) each; at place -1 those of the prior."""
-        if not len(self._natural):
-            shape = (len(places), len(self.owner))
-            natural, precision = np.zeros(shape), np.zeros(shape)
-        else:
-            known = (places >= 0)[:, None].astype(np.float64)
-            natural, precision = self._natural[places] * known, self._precision[places] * known
+        natural, precision = self._factors(places)
         narrow, wide, share = self._mixture(natural, precision)
         between = wide - narrow
         # Of a mixture: the mean of the two variances, and the variance of the two means.
         common = narrow + share * between
         return natural * common, common + share * (1.0 - share) * (natural * between) ** 2
 
+    def means(self, places: IntArray) -> FloatArray:
+        """Return the means (n, 1 + K) of `means_and_variances`, to the same bits."""
+        if len(places) == 1 and places[0] < 0:
+            return np.zeros((1, len(self.owner)))
+        natural, precision = self._factors(places)
+        narrow, wide, share = self._mixture(natural, precision)
+        return natural * (narrow + share * (wide - narrow))
+
+    def _factors(self, places: IntArray) -> tuple[FloatArray, FloatArray]:
+        """Return the natural means and precisions of the likelihoods, (n, 1 + K) each, zeros at place -1."""
+        if not len(self._natural):
+            shape = (len(places), len(self.owner))
+            return np.zeros(shape), np.zeros(shape)
+        if len(places) == 1 and places[0] >= 0:  # slices are quicker than index arrays
+            rows = slice(int(places[0]), int(places[0]) + 1)
+            return self._natural[rows].astype(np.float64), self._precision[rows].astype(np.float64)
+        known = (places >= 0)[:, None].astype(np.float64)
+        return self._natural[places] * known, self._precision[places] * known
+
     def _mixture(self, natural: FloatArray, precision: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
         """Return both priors' posterior variances and the chance of the wide one, (n, 1 + K) each."""
-        prior, wide_prior = self.variances[self.owner], self._wide[self.owner]
+        prior, wide_prior = self._priors()
         shrink, wide_shrink = 1.0 + prior * precision, 1.0 + wide_prior * precision
         narrow, wide = prior / shrink, wide_prior / wide_shrink
         evidence = natural * natural * (wide - narrow) + np.log(shrink / wide_shrink)
         chance = expit(_WIDE_LOGIT + 0.5 * (evidence @ self._member))
-        return narrow, wide, chance[:, self.owner]
+        return narrow, wide, chance.take(self.owner, axis=1)
+
+    def _priors(self) -> tuple[FloatArray, FloatArray]:
+        """Return the variances (1 + K,) of both priors, which are kept until the variances are other ones."""
+        if self._known_priors[0] is not self.variances:
+            self._known_priors = self.variances, self.variances[self.owner], self._wide[self.owner]
+        return self._known_priors[1:]
 
     @property
     def _wide(self) -> FloatArray:

@@ -124,7 +124,7 @@ class RewardBelief:
         effects = self.customer_effects
         if effects is None or not len(effects) or not len(contexts.customers):
             return EncodedContexts(matrix, None)
-        return EncodedContexts(matrix, effects.means_and_variances(effects.places(contexts.customers))[0])
+        return EncodedContexts(matrix, effects.means(effects.places(contexts.customers)))
 
     def _matrix(self, contexts: Contexts) -> FloatArray:
         return self.encoder.context_matrix(contexts, binned=self.main.uses_binned_effects)
