@@ -156,7 +156,7 @@ MODES: Mapping[str, Flag | Text] = {
 """Options that the policies of this package set, or that VW adds to what they set, and keeps in a model's file."""
 
 
-def check_arguments(args: object, reserved: Sequence[str] = (), *, of_model: bool = False) -> str:
+def check_arguments(args: str, reserved: Sequence[str] = (), *, of_model: bool = False) -> str:
     """Return the arguments; PolicyError, in one sentence, for one that is not allowed or is `reserved` for the policy.
 
     Those inside a model's file (`of_model`) may have the options that the policy itself sets.
