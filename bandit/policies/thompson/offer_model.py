@@ -550,8 +550,11 @@ class OfferModel:
     def _scaled(self, y: FloatArray) -> FloatArray:
         if self.kind == "response":
             return y
+        center, scale = self.amount_scale.center, self.amount_scale.scale
+        if len(y) == 1:  # several times faster than an array of one
+            return np.array([min(max((y.item() - center) / scale, -LARGEST_SCALED), LARGEST_SCALED)])
         with np.errstate(over="ignore"):  # a quotient beyond what a float holds ends at the clip
-            return np.clip((y - self.amount_scale.center) / self.amount_scale.scale, -LARGEST_SCALED, LARGEST_SCALED)
+            return np.clip((y - center) / scale, -LARGEST_SCALED, LARGEST_SCALED)
 
     def columns(self, contexts: FloatArray) -> FloatArray:
         """Return the columns that the weights act on, (n, active + C), of all context columns (n, d)."""
