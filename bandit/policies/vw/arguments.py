@@ -149,7 +149,7 @@ ALLOWED: Mapping[str, Number | Text | Flag] = {
 SHORT: Mapping[str, str] = {"b": "bit_precision", "q": "quadratic", "l": "learning_rate", "C": "constant"}
 """The short forms of allowed options."""
 
-MODES: Mapping[str, Flag | Text] = {
+OPTIONS_OF_MODELS: Mapping[str, Flag | Text] = {
     **dict.fromkeys(("cb_explore_adf", "cb_adf", "cb_sample", "ccb_explore_adf", "slates", "csoaa_rank"), Flag()),
     "csoaa_ldf": _choice("multiline"),
 }
@@ -166,7 +166,7 @@ def check_arguments(args: str, reserved: Sequence[str] = (), *, of_model: bool =
     words = args.split()
     if len(words) > MAX_ARGUMENTS:
         raise PolicyError(f"VW's arguments have {len(words):,} words; at most {MAX_ARGUMENTS} are read")
-    allowed = {**ALLOWED, **MODES} if of_model else ALLOWED
+    allowed = {**ALLOWED, **OPTIONS_OF_MODELS} if of_model else ALLOWED
     for option, value in _options(words, allowed, {name.lstrip("-") for name in reserved}):
         kind = allowed[option]
         if isinstance(kind, Flag):
