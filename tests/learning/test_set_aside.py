@@ -14,6 +14,8 @@ from bandit.governance.erasure import erase
 from bandit.learning.guarded_update import guarded_update
 from bandit.policies.thompson.online import OnlineLearning
 from bandit.store import Store
+from tests.conftest import SPRING
+from tests.engine.conftest import context
 
 KEY = b"a key of at least sixteen bytes"
 NOON = 1_790_000_000_000_000
