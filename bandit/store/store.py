@@ -17,6 +17,7 @@ from bandit.store.maintenance.deletion import Deletion
 from bandit.store.maintenance.journal import JournalEntry, runs
 from bandit.store.spool.recovery import FoldReport, SpoolRecovery
 from bandit.store.spool.writer import SpooledWriter
+from bandit.store.supported_systems import check_system
 from bandit.store.tables.carried_policies import CarriedPolicies
 from bandit.store.tables.catalogues import Catalogues
 from bandit.store.tables.customers import Customers
@@ -95,6 +96,7 @@ class Store:
         """
         if durability not in {"full", "process"}:
             raise StoreError(f'durability is "full" or "process"; seen "{durability}"')
+        check_system(Path(path))
         connection = Connection(Path(path), durability, busy_timeout, read_only=read_only)
         try:
             return Store(connection, Customers(connection, customer_key, unnamed=unnamed_customers))
