@@ -19,7 +19,7 @@ from simulator.bench.engines import BENCH_KEY, BENCH_START, ManualClock
 from simulator.market.season import DAY
 
 THE_CUSTOMER = "the one"
-PARTS = 10
+HISTORY_PARTS = 10
 """Parts of the history that are measured each."""
 
 SINGLES = 200
@@ -51,8 +51,8 @@ class OneCustomer:
             report(step)
 
         with self._engine() as engine:
-            for part in range(PARTS):
-                for step in self._part(engine, decisions // PARTS, part):
+            for part in range(HISTORY_PARTS):
+                for step in self._part(engine, decisions // HISTORY_PARTS, part):
                     add(step)
         add(measured("open, decide, close", self._open))
         add(measured("why, by the present state", lambda: self._explain(at_last=True)))

@@ -79,7 +79,7 @@ def test_a_file_of_copies_verifies_and_can_be_erased_from(tmp_path, monkeypatch)
 @pytest.mark.slow
 def test_one_customer_is_decided_for_explained_read_and_erased(tmp_path, monkeypatch):
     """1,000 decisions of one customer and a few of others, in two parts; verify finds no problem before and after."""
-    monkeypatch.setattr(one_customer, "PARTS", 2)
+    monkeypatch.setattr(one_customer, "HISTORY_PARTS", 2)
     steps = one_customer.OneCustomer(tmp_path, 1).run(1_000, lambda step: None)
     assert [step.note for step in steps if step.what.startswith("verify")] == ["0 problems"] * 2
     assert "| why, by the present state | 1 |" in steps_markdown(steps)
