@@ -20,6 +20,7 @@ from bandit.store.maintenance.journal import JournalEntry, runs
 from bandit.store.recent_contexts import RecentContexts
 from bandit.store.spool.recovery import FoldReport, SpoolRecovery
 from bandit.store.spool.writer import SpooledWriter
+from bandit.store.supported_systems import check_system
 from bandit.store.tables.carried_policies import CarriedPolicies
 from bandit.store.tables.catalogues import Catalogues
 from bandit.store.tables.customers import Customers
@@ -105,6 +106,7 @@ class Store:
         """
         if durability not in {"full", "process"}:
             raise StoreError(f'durability is "full" or "process"; seen "{durability}"')
+        check_system(Path(path))
         connection = Connection(Path(path), durability, busy_timeout, read_only=read_only, create=create)
         try:
             return Store(connection, Customers(connection, customer_key, unnamed=unnamed_customers))

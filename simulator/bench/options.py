@@ -22,7 +22,9 @@ def bench_parser() -> argparse.ArgumentParser:
         description="Benchmarks on simulated customers: earnings and speed beside other libraries, durability.",
     )
     _earned_options(parser)
-    names = "earned | methods | speed | settings | ope | many | crash | soak | power | opening | start"
+    names = (
+        "earned | methods | speed | settings | ope | many | crash | soak | power | customer | large | opening | start"
+    )
     commands = parser.add_subparsers(dest="command", metavar=f"[{names}]")
     _earned_options(commands.add_parser("earned", help="earnings of the engine and of other libraries (the default)"))
     _methods_options(commands)
@@ -38,6 +40,15 @@ def bench_parser() -> argparse.ArgumentParser:
     power.add_argument("--cuts", type=int, default=720, help="number of power cuts (default: %(default)s)")
     power.add_argument("--only", type=_names, default=None, help="activities, with commas (default: all)")
     _common_options(power, "seed of the moments and of what is lost")
+    customer = commands.add_parser("customer", help="one customer with very many decisions: what each step costs")
+    customer.add_argument("--decisions", type=int, default=100_000, help="of the customer (default: %(default)s)")
+    _common_options(customer, "seed of the facts")
+    large = commands.add_parser("large", help="a file of many gigabytes: what each task costs on it")
+    large.add_argument(
+        "--gib", type=float, default=10.0, help="size; twice as much room is needed (default: %(default)s)"
+    )
+    large.add_argument("--folder", type=Path, default=None, help="where a temporary folder is made (default: system's)")
+    _common_options(large, "seed of the facts")
     ope = commands.add_parser("ope", help="seconds and memory of evaluation beside Open Bandit Pipeline")
     ope.add_argument("--rows", type=_numbers, default=obp_speed.EVALUATION_SIZES, help="log sizes, with commas")
     ope.add_argument("--rounds", type=int, default=5, help="runs of each side at each size (default: %(default)s)")
