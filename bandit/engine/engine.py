@@ -52,6 +52,7 @@ from bandit.store import ContextDecoder, EventReceipt, Store
 from bandit.store.customer_key import FILE_VARIABLE, KEY_VARIABLE
 from bandit.store.customer_key import customer_key as environment_key
 from bandit.store.fork_safety import register_for_fork
+from bandit.store.holdings import HoldingScope, leaves_nothing_held
 
 if TYPE_CHECKING:
     from bandit.explain import DecisionExplanation
@@ -217,7 +218,7 @@ class Engine:
 
     def close(self) -> None:
         """Write the spool to the database and close it; what cannot be written now is written at the next opening."""
-        with self._lock:
+        with self._lock, HoldingScope():
             if not self._closed:
                 with contextlib.suppress(StoreError, OSError):
                     self._writer.fold_all()
@@ -250,7 +251,7 @@ class Engine:
         still holds an earlier decision gets it again, under the new id (`held_from`). ContextError for a context that
         does not fit the catalogue, NoEligibleOfferError if the rules leave no offer and there is no fallback.
         """
-        with self._lock:
+        with self._lock, HoldingScope():
             self._must_be_open()
             customer = checked_key("customer", customer)
             contexts = self.catalogue.contexts([context], [self.store.customers.stored(customer)])
@@ -291,7 +292,7 @@ class Engine:
         one each. Where the catalogue declares [sticky], requests of customers who hold a decision are answered with
         it; two requests of one customer in a batch hold nothing of each other.
         """
-        with self._lock:
+        with self._lock, HoldingScope():
             self._must_be_open()
             customers = checked_keys("customer", customers)
             checked = self.catalogue.contexts(contexts, self.store.customers.all_stored(customers))
@@ -373,13 +374,14 @@ class Engine:
         delays: list[IntArray] = []
         rows = checked_events(decision_ids, event, revenue, reward, time, event_ids, self._clock, delays.append)
         self._events.check(rows)
-        with self._lock:
+        with self._lock, HoldingScope():
             self._must_be_open()
             receipt = self._writer.events(rows, correct=correct)
         return self._events.noted(receipt, rows, delays)
 
     # -- learn -------------------------------------------------------------------------------------------------
 
+    @leaves_nothing_held
     def learn(self, *, now: Time = None, progress: Progress | None = None) -> LearnReport:
         """Learn what is new in the log.
 
@@ -405,6 +407,7 @@ class Engine:
             raise faults[0]
         return reports[self._rollout.current.champion.policy_id]
 
+    @leaves_nothing_held
     def check_guardrails(self, *, now: Time = None) -> tuple[GuardrailStatus, ...]:
         """Look at the catalogue's guardrails, and stop the policies if one is broken that says so.
 
@@ -413,6 +416,7 @@ class Engine:
         """
         return self._watch.check(self._time(now))
 
+    @leaves_nothing_held
     def sync(self) -> int:
         """Bring the policy to the newest step that any engine has learned, and return it; decisions go on meanwhile.
 
@@ -426,14 +430,17 @@ class Engine:
         warn_renamed("Engine.follow()", "Engine.sync()")
         return self.sync()
 
+    @leaves_nothing_held
     def rebuild(self, *, progress: Progress | None = None) -> RebuildReport:
         """Fold the log step by step, take the result as the policy's state, and report whether it is the same."""
         return self._worker.rebuild(progress)
 
+    @leaves_nothing_held
     def verify(self, *, progress: Progress | None = None) -> VerifyReport:
         """Check the database and recompute every decision whose policy can be built from its specification."""
         return self._worker.verify(progress)
 
+    @leaves_nothing_held
     def explain(
         self, decision_id: str, *, level: float = 0.95, progress: Progress | None = None
     ) -> DecisionExplanation:
@@ -460,6 +467,7 @@ class Engine:
                 other, decision_id, level=level, state_of=self._rollout.policy_at, progress=progress
             )
 
+    @leaves_nothing_held
     def status(self) -> EngineStatus:
         """Return the state of the engine, for a health check; never raises, and waits for 0.1 s at most."""
         champion = self._rollout.current.champion
@@ -492,6 +500,7 @@ class Engine:
 
     # -- inside ------------------------------------------------------------------------------------------------
 
+    @leaves_nothing_held
     def fold_anew(self, *, progress: Progress | None = None) -> bool:
         """Finish now the fold by the present methods of learning that goes on beside decisions, and take it over.
 
@@ -564,7 +573,8 @@ def _opened_store(path: str | Path, options: EngineOptions) -> Iterator[Store]:
             stacklevel=4,
         )
     try:
-        yield store
+        with HoldingScope():
+            yield store
     except BaseException:
         store.close()
         raise

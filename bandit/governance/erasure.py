@@ -24,6 +24,7 @@ from bandit.learning.policy_state import StateHistory
 from bandit.policies import build
 from bandit.policies.state_erasure import has_customers, remove_customers
 from bandit.store import DeletionTarget, PolicyRow, StateReplacement, Store
+from bandit.store.holdings import leaves_nothing_held
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,7 @@ class EraseReport:
     spools: tuple[Path, ...]
 
 
+@leaves_nothing_held
 def erase(
     store: Store, customer: str, progress: Progress | None = None, *, timeout: float = REMOVAL_WAIT
 ) -> EraseReport:

@@ -25,6 +25,7 @@ from bandit.policies.state_erasure import (
     without_sample,
 )
 from bandit.store import DeletionTarget, PolicyRow, StateReplacement, Store
+from bandit.store.holdings import leaves_nothing_held
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +44,7 @@ class RetentionReport:
     done: bool
 
 
+@leaves_nothing_held
 def retain(
     store: Store,
     before: int,

@@ -34,10 +34,6 @@ class SmallStep:
     state: PolicyState
 
 
-class StateLostError(Exception):
-    """A policy was changed in place and its step was not written; `__cause__` is the error that led to it."""
-
-
 def snapshot_is_due(unsaved: int, size: int, *, small: bool) -> bool:
     """Say whether a state of so many bytes is written after so many outcomes since the last one.
 
@@ -55,6 +51,7 @@ class SmallSteps:
     change together: rows are written first, then the policy learns, and the commit comes last.
     All but a few steps of an engine that learns after every visit are small, and cost about what a decision costs; the
     others, among them those that write a snapshot, are left to the learner, which makes them on a copy.
+    `changed` says whether the policy was changed in the last call of `learn`, however that ended.
     """
 
     def __init__(self, store: Store, catalogue: Catalogue, policy_id: int) -> None:
@@ -66,6 +63,7 @@ class SmallSteps:
         self._history = StateHistory(store, catalogue, policy_id)
         self._policy_id = policy_id
         self._in_place: bool | None = None
+        self.changed = False
         self._criterion = DueCriterion(
             objective.event,
             objective.window,
@@ -78,15 +76,15 @@ class SmallSteps:
     def learn(self, state: PolicyState, moment: int, lease: Lease) -> SmallStep | None:
         """Learn what is due at a moment, or return None, with nothing done, where that is no small step.
 
-        StateLostError where the policy was changed and the step not written; any other error leaves it as it was.
+        After an error, the state of the policy is lost where `changed` says that it was changed.
         """
+        self.changed = False
         policy, ledger = state.policy, self.store.ledger
         if self._in_place is None:  # asking the protocol takes as long as ten reads of the log
             self._in_place = isinstance(policy, InPlacePolicy)
         if state.fault is not None or not self._in_place:
             return None
         policy = cast("InPlacePolicy", policy)
-        changed = False
         try:
             with self.store.upgradable():
                 due = ledger.few_due(self._policy_id, self._criterion, moment, SMALL_STEP_ROWS, state.step)
@@ -102,14 +100,12 @@ class SmallSteps:
                     return SmallStep(LearnReport(0, 0, 0, state.step, learner=False), state)
                 ledger.append_step(self._policy_id, state.step + 1, kept, small=True)
                 uncounted = self._uncounted(state.step, due)
-                changed = True
+                self.changed = True
                 policy.update(outcomes)
-        except BaseException as fault:
-            if changed:
-                raise StateLostError from fault
-            if isinstance(fault, StoreError) and is_outage(fault):
-                return None  # another process writes; the learner waits for it, and decisions do not
-            raise
+        except StoreError as fault:
+            if self.changed or not is_outage(fault):
+                raise
+            return None  # another process writes; the learner waits for it, and decisions do not
         after = replace(state, step=state.step + 1, unsaved=unsaved)
         n, n_updates = len(outcomes), int(outcomes.is_update.sum())
         return SmallStep(LearnReport(n, n_updates, len(due) - n, after.step, n_uncounted=uncounted), after)

@@ -16,10 +16,10 @@ from bandit.store.connection_setup import Durability, prepare
 from bandit.store.database_file import check_before_opening, file_size, wal_path
 from bandit.store.fork_safety import register_for_fork
 from bandit.store.sqlite_errors import is_busy, is_unwritable, raise_store_error
+from bandit.store.transactions import Exclusive, LockTimeout, Reading, Transaction, Upgradable, WithoutForeignKeys
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from types import TracebackType
 
 _FIRST_PAUSE, _LAST_PAUSE = 0.0002, 0.004
 
@@ -29,6 +29,8 @@ class Connection:
 
     It is closed before the process forks, and parent and child each open their own at the next use: SQLite must not be
     carried over a fork. A fork inside a transaction leaves the child with a closed store (StoreError).
+
+    `owner` is the thread that is inside, and `levels` are its open transactions and readings, the outermost first.
     """
 
     def __init__(self, path: Path, durability: Durability, busy_timeout: float, *, read_only: bool) -> None:
@@ -37,8 +39,9 @@ class Connection:
         self.read_only = read_only
         self.busy_timeout = self._lock_timeout = busy_timeout
         self.lock = threading.RLock()
+        self.owner: int | None = None
+        self.levels: list[object] = []
         self._cache_clearers: list[Callable[[], None]] = []
-        self._depth = 0
         self._open: sqlite3.Connection | None = None
         self._kept_by_parent: sqlite3.Connection | None = None
         self._closed = False
@@ -71,32 +74,30 @@ class Connection:
             if self._open is not None:
                 self._open.close()
 
-    @contextlib.contextmanager
-    def lock_timeout(self, seconds: float) -> Iterator[None]:
-        """Wait inside at most `seconds`, and at most `busy_timeout`, for the lock of another connection."""
-        with self.lock, self.translated_errors():
-            self._lock_timeout = min(seconds, self.busy_timeout)
-            try:
-                self.raw.execute(f"PRAGMA busy_timeout = {round(1_000 * self._lock_timeout):d}")
-                yield
-            finally:
-                self._lock_timeout = self.busy_timeout
-                self.raw.execute(f"PRAGMA busy_timeout = {round(1_000 * self.busy_timeout):d}")
+    def exclusive(self) -> AbstractContextManager[bool]:
+        """Keep the other threads of this connection out."""
+        return Exclusive(self)
 
-    @contextlib.contextmanager
-    def exclusive_within(self, seconds: float) -> Iterator[bool]:
+    def exclusive_within(self, seconds: float) -> AbstractContextManager[bool]:
         """Wait at most `seconds` for the other threads of this connection; True with them kept out, False otherwise."""
-        if not self.lock.acquire(timeout=seconds):
-            yield False
-            return
-        try:
-            yield True
-        finally:
-            self.lock.release()
+        return Exclusive(self, seconds)
+
+    def lock_timeout(self, seconds: float) -> AbstractContextManager[None]:
+        """Wait inside at most `seconds`, and at most `busy_timeout`, for the lock of another connection."""
+        return LockTimeout(self, seconds)
+
+    def wait_for_locks(self, seconds: float) -> None:
+        """Wait from now on so long for the lock of another connection; the caller keeps other threads out."""
+        self._lock_timeout = seconds
+        self.raw.execute(f"PRAGMA busy_timeout = {round(1_000 * seconds):d}")
+
+    def without_foreign_keys(self) -> AbstractContextManager[None]:
+        """Do not check references inside, and keep the other threads out; not within a transaction."""
+        return WithoutForeignKeys(self)
 
     def data_version(self) -> int:
         """Return a number that changes when another connection has written to the file."""
-        with self.lock, self.translated_errors():
+        with self.exclusive():
             return int(self.raw.execute("PRAGMA data_version").fetchone()[0])
 
     def holds(self, path: Path) -> bool:
@@ -109,7 +110,7 @@ class Connection:
     def before_fork(self) -> None:
         """Close once no other thread uses it; inside a transaction of this thread it stays open, for the parent."""
         self.lock.acquire()
-        self._kept_by_parent = self._open if self._depth and not self._closed else None
+        self._kept_by_parent = self._open if self.levels and not self._closed else None
         if self._kept_by_parent is None and self._open is not None:
             self._open.close()
             self._open = None
@@ -117,7 +118,8 @@ class Connection:
     def after_fork(self, *, child: bool) -> None:
         """Go on; a child does without a connection that stayed open, and keeps it referenced but untouched."""
         if child and self._kept_by_parent is not None:
-            self._open, self._depth, self._closed = None, 0, True
+            self._open, self._closed = None, True
+            self.levels.clear()
         self.lock.release()
 
     def _connect(self) -> sqlite3.Connection:
@@ -141,7 +143,7 @@ class Connection:
 
     def _connect_as(self, mode: str) -> sqlite3.Connection:
         """Open the file in a mode of SQLite's, and prepare the connection."""
-        opened = self._open = sqlite3.connect(
+        opened = sqlite3.connect(
             f"{self.path.absolute().as_uri()}?{mode}",
             uri=True,
             timeout=self.busy_timeout,
@@ -149,17 +151,19 @@ class Connection:
             check_same_thread=False,
             cached_statements=256,
         )
+        prepared = False
         try:
             prepare(opened, self.path, self.durability, self.busy_timeout, read_only=self.read_only)
-        except BaseException:
-            opened.close()
-            self._open = None
-            raise
+            prepared = True
+        finally:
+            if not prepared:
+                opened.close()
+        self._open = opened  # not before it is prepared
         return opened
 
     def transaction(self) -> AbstractContextManager[None]:
         """Write all or nothing; an inner transaction is a savepoint of the outer one."""
-        return _Transaction(self)
+        return Transaction(self)
 
     def upgradable(self) -> AbstractContextManager[None]:
         """Read from one state of the database, and write all or nothing from the first statement that writes on.
@@ -167,47 +171,46 @@ class Connection:
         That statement fails at once, with the StoreError of a lock, where another connection writes or has written
         since the first reading: SQLite does not wait for a lock with a state to keep. Not inside another transaction.
         """
-        return _Upgradable(self)
-
-    def begin(self) -> None:
-        """Begin a transaction, or a savepoint inside one; the caller has the lock."""
-        if self._depth:
-            self.raw.execute("SAVEPOINT inner_one")
-        else:
-            self._begin_immediate()
-        self._depth += 1
-
-    def commit(self) -> None:
-        """Commit the transaction, or release the innermost savepoint."""
-        self.raw.execute("RELEASE inner_one" if self._depth > 1 else "COMMIT")
-        self._depth -= 1
-
-    def rollback(self) -> None:
-        """Roll back the transaction, or to the innermost savepoint."""
-        self._depth -= 1
-        self.clear_caches()
-        # SQLite rolls back by itself when the disk is full, and then nothing is left to undo.
-        if self.raw.in_transaction:
-            for statement in ("ROLLBACK TO inner_one", "RELEASE inner_one") if self._depth else ("ROLLBACK",):
-                self.raw.execute(statement)
+        return Upgradable(self)
 
     def reading(self) -> AbstractContextManager[sqlite3.Connection]:
         """Read from one consistent state of the database."""
-        return _Reading(self)
+        return Reading(self)
 
-    def begin_reading(self) -> bool:
-        """Begin to read from one state, and say whether that is the outermost; the caller has the lock."""
-        if self._depth:
-            return False
-        self.raw.execute("BEGIN")
-        self._depth += 1
-        return True
+    def commit(self, level: int) -> None:
+        """Commit the transaction of level 1, or release the savepoint of another level."""
+        self.raw.execute("COMMIT" if level == 1 else f"RELEASE level_{level:d}")
+
+    def roll_back(self, level: int) -> None:
+        """Roll back the transaction of a level and all inside it; safe to call again."""
+        self.clear_caches()
+        found = self._open
+        # SQLite rolls back by itself when the disk is full, and then nothing is left to undo.
+        if found is None or not found.in_transaction:
+            return
+        if level == 1:
+            found.execute("ROLLBACK")
+            self.wait_for_locks(self._lock_timeout)  # if the wait for the lock was cut short
+            return
+        with contextlib.suppress(sqlite3.OperationalError):  # the savepoint was not made, or is released
+            found.execute(f"ROLLBACK TO level_{level:d}")
+            found.execute(f"RELEASE level_{level:d}")
+
+    def begin_reading(self) -> None:
+        """Begin to read from one state; the caller has the lock."""
+        raw = self.raw
+        try:
+            raw.execute("BEGIN")
+        except sqlite3.OperationalError:
+            if not self._undo_left_open(raw):
+                raise
+            raw.execute("BEGIN")
 
     def end_reading(self) -> None:
         """End the outermost reading."""
-        self._depth -= 1
-        if self.raw.in_transaction:
-            self.raw.execute("ROLLBACK")  # nothing was written; a commit would fail on a damaged page
+        found = self._open
+        if found is not None and found.in_transaction:
+            found.execute("ROLLBACK")
 
     @contextlib.contextmanager
     def translated_errors(self) -> Iterator[None]:
@@ -218,8 +221,8 @@ class Connection:
             raise_store_error(self.path, fault)
             raise
 
-    def _begin_immediate(self) -> None:
-        """Take SQLite's write lock, waiting for it up to the lock timeout.
+    def begin_immediate(self) -> None:
+        """Take SQLite's write lock, waiting for it up to the lock timeout; the caller keeps other threads out.
 
         SQLite's own busy handler retries after ever longer pauses, up to 0.1 s: with many writers one of them may wait
         for seconds while others come and go. Here the pauses are about as long as a transaction takes.
@@ -232,6 +235,8 @@ class Connection:
                 try:
                     raw.execute("BEGIN IMMEDIATE")
                 except sqlite3.OperationalError as fault:
+                    if self._undo_left_open(raw):
+                        continue
                     now = time.monotonic()
                     deadline = deadline or now + self._lock_timeout
                     if not is_busy(fault) or now >= deadline:
@@ -245,119 +250,13 @@ class Connection:
         finally:
             raw.execute(f"PRAGMA busy_timeout = {round(1_000 * self._lock_timeout):d}")
 
-
-class _Transaction(AbstractContextManager[None]):
-    """A transaction as a class: a context manager made of a generator costs as much as the begin and the commit."""
-
-    __slots__ = ("_connection",)
-
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-
-    def __enter__(self) -> None:
-        connection = self._connection
-        connection.lock.acquire()
-        try:
-            connection.begin()
-        except BaseException as fault:
-            connection.lock.release()
-            raise_store_error(connection.path, fault)
-            raise
-
-    def __exit__(
-        self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        connection = self._connection
-        try:
-            if fault is None:
-                try:
-                    connection.commit()
-                except BaseException:
-                    connection.rollback()
-                    raise
-            else:
-                connection.rollback()
-                raise_store_error(connection.path, fault)
-        except sqlite3.Error as second:
-            raise_store_error(connection.path, second)
-            raise
-        finally:
-            connection.lock.release()
-
-
-class _Upgradable(_Transaction):
-    """A transaction that begins by reading; one that has only read ends as a reading does."""
-
-    __slots__ = ("_changes",)
-
-    def __init__(self, connection: Connection) -> None:
-        super().__init__(connection)
-        self._changes = 0
-
-    def __enter__(self) -> None:
-        connection = self._connection
-        connection.lock.acquire()
-        try:
-            connection.begin_reading()
-            self._changes = connection.raw.total_changes
-        except BaseException as fault:
-            connection.lock.release()
-            raise_store_error(connection.path, fault)
-            raise
-
-    def __exit__(
-        self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        connection = self._connection
-        if fault is not None or connection.raw.total_changes != self._changes:
-            super().__exit__(kind, fault, trace)
-            return
-        try:
-            connection.end_reading()
-        finally:
-            connection.lock.release()
-
-
-class _Reading(AbstractContextManager[sqlite3.Connection]):
-    """Reading as a class, for the reason of `_Transaction`: one learned outcome reads a dozen times."""
-
-    __slots__ = ("_connection", "_outermost")
-
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-        self._outermost = False
-
-    def __enter__(self) -> sqlite3.Connection:
-        connection = self._connection
-        connection.lock.acquire()
-        try:
-            self._outermost = connection.begin_reading()
-        except BaseException as fault:
-            connection.lock.release()
-            _translate(connection.path, fault)
-            raise
-        return connection.raw
-
-    def __exit__(
-        self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        connection = self._connection
-        try:
-            if self._outermost:
-                connection.end_reading()
-            if fault is not None:
-                _translate(connection.path, fault)
-        except sqlite3.Error as second:
-            raise_store_error(connection.path, second)
-            raise
-        finally:
-            connection.lock.release()
-
-
-def _translate(path: Path, fault: BaseException) -> None:
-    """Raise the StoreError for an error of SQLite; return for any other."""
-    if isinstance(fault, (sqlite3.Error, UnicodeError, OverflowError)):
-        raise_store_error(path, fault)
+    def _undo_left_open(self, raw: sqlite3.Connection) -> bool:
+        """Roll back a transaction that nobody is inside of any more, and say whether there was one."""
+        if len(self.levels) > 1 or not raw.in_transaction:
+            return False
+        self.clear_caches()
+        raw.execute("ROLLBACK")
+        return True
 
 
 _OPEN: weakref.WeakSet[Connection] = weakref.WeakSet()

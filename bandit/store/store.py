@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Self
 
 from bandit.errors import StoreError
 from bandit.store.connection import Connection
+from bandit.store.holdings import leaves_nothing_held
 from bandit.store.learning.ledger import Ledger
 from bandit.store.maintenance import statistics
 from bandit.store.maintenance.activity import ActivityReader
@@ -130,6 +131,7 @@ class Store:
         """Return a writer that spools decisions and events beside the database while it cannot be written."""
         return SpooledWriter(self._connection, self.decision_writer, self.events, self.repeats)
 
+    @leaves_nothing_held
     def fold_spools(self) -> FoldReport:
         """Fold the spools of ended processes into the database."""
         return SpoolRecovery(self._connection, self.decision_writer, self.events).fold_abandoned()

@@ -83,12 +83,12 @@ class Spool:
                 written += os.pwrite(fd, line[written:], start + written)
             if self._sync:
                 os.fsync(fd)
-        except OSError:
+            # One statement without a call: an exception of a signal's handler leaves the line whole or not there.
+            self._end, self.lines = start + len(line), self.lines + 1
+        except BaseException:
             with contextlib.suppress(OSError):
-                os.ftruncate(fd, start)
+                os.ftruncate(fd, self._end)
             raise
-        self._end += len(line)
-        self.lines += 1
         return start
 
     def read(self, start: int) -> Iterator[SpoolLine]:
@@ -97,9 +97,15 @@ class Spool:
 
     def remove(self) -> None:
         """Delete the file, after all of it was folded into the database."""
-        if self._fd is not None:
-            self.path.unlink(missing_ok=True)
-        self.release()
+        fd, end, lines = self._fd, self._end, self.lines
+        self._fd, self._end, self.lines = None, 0, 0  # first, so that no line goes to a file that is deleted
+        if fd is not None:
+            try:
+                self.path.unlink(missing_ok=True)
+            except OSError:
+                self._fd, self._end, self.lines = fd, end, lines
+                raise
+            os.close(fd)
 
     def release(self) -> None:
         """Close the file and leave it to the next process that opens the database, or to the parent after a fork."""
