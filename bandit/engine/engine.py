@@ -26,6 +26,7 @@ from bandit.engine.arguments import (
     checked_text,
     checked_times,
 )
+from bandit.engine.checkpoints import CheckpointWatch
 from bandit.engine.counters import EngineCounters
 from bandit.engine.decisions import DecisionService
 from bandit.engine.default_policy import default_policy
@@ -125,6 +126,7 @@ class Engine:
             self._lock,
         )
         self._watch = GuardrailWatch(store, catalogue, self._rollout.control, self._counters)
+        self._checkpoints = CheckpointWatch(store)
         self._explainer = DecisionExplainer(self.explain)
         self._lookup = DecisionLookup(store, catalogue, self.catalogue_id, self._writer, self._explainer)
         self._service = DecisionService(
@@ -225,6 +227,7 @@ class Engine:
             self._writer.release()
             self._closed = True
         self._watch.close()
+        self._checkpoints.close()
         if self._methods is not None:
             self._methods.close()
         for worker in (*self._rollout.each_worker(), *self._retired):
@@ -516,6 +519,7 @@ class Engine:
         """Let everything that goes on beside decisions look whether it is due; never raises."""
         self._rollout.poll()
         self._watch.poll(self._clock())
+        self._checkpoints.poll()
         self._take_over()
 
     def _take_over(self, *, look_now: bool = False) -> None:
@@ -554,6 +558,7 @@ class Engine:
             self._counters.reset()
             self._undeclared.reset()
             self._watch.begin_child()
+            self._checkpoints.begin_child()
         self._rollout.after_fork(child=child)
         self._lock.release()
 

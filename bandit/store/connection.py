@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bandit.errors import StoreError
-from bandit.store.connection_setup import Durability, prepare
+from bandit.store.connection_setup import Durability, postpone_checkpoints, prepare
 from bandit.store.database_file import check_before_opening, file_size, wal_path
 from bandit.store.fork_safety import register_for_fork
 from bandit.store.sqlite_errors import is_busy, is_unwritable, raise_store_error
@@ -44,7 +44,7 @@ class Connection:
         self._cache_clearers: list[Callable[[], None]] = []
         self._open: sqlite3.Connection | None = None
         self._kept_by_parent: sqlite3.Connection | None = None
-        self._closed = False
+        self._closed = self._postpones = False
         # The check opens and closes the file, which drops all locks of this process on it, those of SQLite too.
         if not any(other.holds(path) for other in list(_OPEN)):
             check_before_opening(path, read_only=read_only)
@@ -94,6 +94,18 @@ class Connection:
     def without_foreign_keys(self) -> AbstractContextManager[None]:
         """Do not check references inside, and keep the other threads out; not within a transaction."""
         return WithoutForeignKeys(self)
+
+    def postpone_checkpoints(self) -> None:
+        """Leave it to other connections to copy the write-ahead log, unless it becomes far too large."""
+        with self.exclusive():
+            self._postpones = True
+            postpone_checkpoints(self.raw)
+
+    def checkpoint(self) -> int:
+        """Copy what can be copied of the write-ahead log, and return its length in bytes; nobody is kept waiting."""
+        with self.exclusive():
+            _, pages, _ = self.raw.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+            return max(0, int(pages)) * int(self.raw.execute("PRAGMA page_size").fetchone()[0])
 
     def data_version(self) -> int:
         """Return a number that changes when another connection has written to the file."""
@@ -154,6 +166,8 @@ class Connection:
         prepared = False
         try:
             prepare(opened, self.path, self.durability, self.busy_timeout, read_only=self.read_only)
+            if self._postpones:
+                postpone_checkpoints(opened)
             prepared = True
         finally:
             if not prepared:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Self
 
 from bandit.errors import StoreError
 from bandit.store.connection import Connection
+from bandit.store.database_file import file_size, wal_path
 from bandit.store.holdings import leaves_nothing_held
 from bandit.store.learning.ledger import Ledger
 from bandit.store.maintenance import statistics
@@ -142,6 +143,18 @@ class Store:
         Numbers of different connections cannot be compared.
         """
         return self._connection.data_version()
+
+    def postpone_checkpoints(self) -> None:
+        """Leave it to other connections to copy the write-ahead log, unless it becomes far too large."""
+        self._connection.postpone_checkpoints()
+
+    def checkpoint(self) -> int:
+        """Copy what can be copied of the write-ahead log, and return its length in bytes; nobody is kept waiting."""
+        return self._connection.checkpoint()
+
+    def log_bytes(self) -> int:
+        """Return the size of the write-ahead log's file, which does not shrink when it is begun anew."""
+        return file_size(wal_path(self.path))
 
     def lock_timeout(self, seconds: float) -> AbstractContextManager[None]:
         """Wait inside at most `seconds`, and at most `busy_timeout`, for the lock of another connection."""
