@@ -21,13 +21,14 @@ def bench_parser() -> argparse.ArgumentParser:
         description="Benchmarks on simulated customers: earnings and speed beside other libraries, durability.",
     )
     _earned_options(parser)
-    names = "earned | methods | speed | settings | ope | many | crash | soak | opening | start"
+    names = "earned | methods | speed | settings | ope | many | arrivals | crash | soak | opening | start"
     commands = parser.add_subparsers(dest="command", metavar=f"[{names}]")
     _earned_options(commands.add_parser("earned", help="earnings of the engine and of other libraries (the default)"))
     _methods_options(commands)
     _speed_options(commands)
     _settings_options(commands)
     _many_options(commands)
+    _arrivals_options(commands)
     crash = commands.add_parser("crash", help="kill processes while they work, and check what their databases lost")
     crash.add_argument("--kills", type=int, default=500, help="number of kills (default: %(default)s)")
     crash.add_argument("--only", type=_names, default=None, help="activities, with commas (default: all)")
@@ -121,6 +122,19 @@ def _many_options(commands: argparse._SubParsersAction[argparse.ArgumentParser])
         "--learn-every", type=int, default=0, help="decisions after which a process learns (default: never)"
     )
     _common_options(parser, "seed of the contexts")
+
+
+def _arrivals_options(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = commands.add_parser("arrivals", help="many processes decide, one learns: waits at half of the full rate")
+    parser.add_argument("--processes", type=int, default=8, help="number of processes (default: %(default)s)")
+    parser.add_argument("--seconds", type=float, default=5.0, help="of each of the two parts (default: %(default)s)")
+    parser.add_argument("--repetitions", type=int, default=3, help="of each version (default: %(default)s)")
+    durabilities = processes.TIMED_DURABILITIES
+    parser.add_argument("--durability", choices=durabilities, default="process", help="(default: %(default)s)")
+    parser.add_argument(
+        "--before", type=Path, default=None, help="tree of another version, measured in turns with this one"
+    )
+    _common_options(parser, "seed of contexts and arrivals")
 
 
 def _names(text: str) -> list[str]:
