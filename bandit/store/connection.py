@@ -16,7 +16,15 @@ from bandit.store.connection_setup import Durability, postpone_checkpoints, prep
 from bandit.store.database_file import check_before_opening, file_size, wal_path
 from bandit.store.fork_safety import register_for_fork
 from bandit.store.sqlite_errors import is_busy, is_unwritable, raise_store_error
-from bandit.store.transactions import Exclusive, LockTimeout, Reading, Transaction, Upgradable, WithoutForeignKeys
+from bandit.store.transactions import (
+    Exclusive,
+    InnerReading,
+    LockTimeout,
+    Reading,
+    Transaction,
+    Upgradable,
+    WithoutForeignKeys,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -45,6 +53,7 @@ class Connection:
         self._open: sqlite3.Connection | None = None
         self._kept_by_parent: sqlite3.Connection | None = None
         self._closed = self._postpones = False
+        self._sqlite_waits: float | None = None
         # The check opens and closes the file, which drops all locks of this process on it, those of SQLite too.
         if not any(other.holds(path) for other in list(_OPEN)):
             check_before_opening(path, read_only=read_only)
@@ -57,6 +66,11 @@ class Connection:
         """SQLite's connection; to be read under the lock, since a fork replaces it."""
         found = self._open
         return self._connect() if found is None else found
+
+    @property
+    def patience(self) -> float:
+        """Seconds to wait at present for the lock of another connection."""
+        return self._lock_timeout
 
     def on_rollback(self, clear: Callable[[], None]) -> None:
         """Call `clear` after each rollback: cached row numbers may be void."""
@@ -89,7 +103,14 @@ class Connection:
     def wait_for_locks(self, seconds: float) -> None:
         """Wait from now on so long for the lock of another connection; the caller keeps other threads out."""
         self._lock_timeout = seconds
-        self.raw.execute(f"PRAGMA busy_timeout = {round(1_000 * seconds):d}")
+        self._let_sqlite_wait(self.raw, seconds)
+
+    def _let_sqlite_wait(self, raw: sqlite3.Connection, seconds: float) -> None:
+        """Have SQLite itself wait so long, if it does not: asking it each time would cost as much as a small write."""
+        if self._sqlite_waits != seconds:
+            self._sqlite_waits = None  # not known, should an exception come before the end
+            raw.execute(f"PRAGMA busy_timeout = {round(1_000 * seconds):d}")
+            self._sqlite_waits = seconds
 
     def without_foreign_keys(self) -> AbstractContextManager[None]:
         """Do not check references inside, and keep the other threads out; not within a transaction."""
@@ -172,6 +193,7 @@ class Connection:
         finally:
             if not prepared:
                 opened.close()
+        self._sqlite_waits = None
         self._open = opened  # not before it is prepared
         return opened
 
@@ -189,6 +211,8 @@ class Connection:
 
     def reading(self) -> AbstractContextManager[sqlite3.Connection]:
         """Read from one consistent state of the database."""
+        if self.levels and self.owner == threading.get_ident():
+            return InnerReading(self)
         return Reading(self)
 
     def commit(self, level: int) -> None:
@@ -204,7 +228,6 @@ class Connection:
             return
         if level == 1:
             found.execute("ROLLBACK")
-            self.wait_for_locks(self._lock_timeout)  # if the wait for the lock was cut short
             return
         with contextlib.suppress(sqlite3.OperationalError):  # the savepoint was not made, or is released
             found.execute(f"ROLLBACK TO level_{level:d}")
@@ -213,6 +236,7 @@ class Connection:
     def begin_reading(self) -> None:
         """Begin to read from one state; the caller has the lock."""
         raw = self.raw
+        self._let_sqlite_wait(raw, self._lock_timeout)
         try:
             raw.execute("BEGIN")
         except sqlite3.OperationalError:
@@ -242,27 +266,24 @@ class Connection:
         for seconds while others come and go. Here the pauses are about as long as a transaction takes.
         """
         raw = self.raw
-        raw.execute("PRAGMA busy_timeout = 0")
-        try:
-            deadline, pause = 0.0, _FIRST_PAUSE
-            while True:
-                try:
-                    raw.execute("BEGIN IMMEDIATE")
-                except sqlite3.OperationalError as fault:
-                    if self._undo_left_open(raw):
-                        continue
-                    now = time.monotonic()
-                    deadline = deadline or now + self._lock_timeout
-                    if not is_busy(fault) or now >= deadline:
-                        raise
-                    # Jitter of the clock's last digits keeps two waiting writers from retrying in step.
-                    jitter = 0.5 + time.monotonic_ns() % 1_000 / 1_000
-                    time.sleep(min(pause * jitter, deadline - now))
-                    pause = min(2.0 * pause, _LAST_PAUSE)
-                else:
-                    return
-        finally:
-            raw.execute(f"PRAGMA busy_timeout = {round(1_000 * self._lock_timeout):d}")
+        self._let_sqlite_wait(raw, 0.0)
+        deadline, pause = 0.0, _FIRST_PAUSE
+        while True:
+            try:
+                raw.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError as fault:
+                if self._undo_left_open(raw):
+                    continue
+                now = time.monotonic()
+                deadline = deadline or now + self._lock_timeout
+                if not is_busy(fault) or now >= deadline:
+                    raise
+                # Jitter of the clock's last digits keeps two waiting writers from retrying in step.
+                jitter = 0.5 + time.monotonic_ns() % 1_000 / 1_000
+                time.sleep(min(pause * jitter, deadline - now))
+                pause = min(2.0 * pause, _LAST_PAUSE)
+            else:
+                return
 
     def _undo_left_open(self, raw: sqlite3.Connection) -> bool:
         """Roll back a transaction that nobody is inside of any more, and say whether there was one."""

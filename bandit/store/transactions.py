@@ -91,7 +91,7 @@ class Exclusive(AbstractContextManager[Any]):
             forget(self)
 
     def _begin(self, connection: Connection) -> Any:  # noqa: ANN401 - each subclass says what
-        del connection
+        connection.wait_for_locks(connection.patience)
         return True
 
     def _end(self, connection: Connection) -> None:
@@ -156,6 +156,24 @@ class Reading(_Levelled):
         if self._level and self._is_open(connection):
             connection.end_reading()  # nothing was written; a commit would fail on a damaged page
             del connection.levels[:]
+
+
+class InnerReading(AbstractContextManager[sqlite3.Connection]):
+    """Reads inside a reading or a transaction of the same thread: it takes nothing, so it has nothing to give back."""
+
+    __slots__ = ("_connection",)
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def __enter__(self) -> sqlite3.Connection:
+        return self._connection.raw
+
+    def __exit__(
+        self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if fault is not None:
+            _translate(self._connection.path, fault)
 
 
 class Upgradable(_Levelled):
