@@ -27,6 +27,7 @@ from bandit.engine.arguments import (
     checked_keys,
     checked_times,
 )
+from bandit.engine.checkpoints import CheckpointWatch
 from bandit.engine.counters import EngineCounters
 from bandit.engine.decisions import DecisionService
 from bandit.engine.default_policy import default_policy
@@ -56,6 +57,7 @@ from bandit.store.corruption import DECODING_FAULTS, raise_if_damaged, reports_d
 from bandit.store.customer_key import FILE_VARIABLE, KEY_VARIABLE
 from bandit.store.customer_key import customer_key as environment_key
 from bandit.store.fork_safety import register_for_fork
+from bandit.store.holdings import HoldingScope, leaves_nothing_held
 
 if TYPE_CHECKING:
     from bandit.explain import DecisionExplanation
@@ -137,6 +139,7 @@ class Engine:
             self._lock,
         )
         self._watch = GuardrailWatch(store, catalogue, self._rollout.control, self._counters)
+        self._checkpoints = CheckpointWatch(store)
         self._explainer = DecisionExplainer(self.explain)
         self._lookup = DecisionLookup(store, catalogue, self.catalogue_id, self._writer, self._explainer)
         self._service = DecisionService(
@@ -230,7 +233,7 @@ class Engine:
 
     def close(self) -> None:
         """Write the spool to the database and close it; what cannot be written now is written at the next opening."""
-        with self._lock:
+        with self._lock, HoldingScope():
             if not self._closed:
                 with contextlib.suppress(StoreError, OSError):
                     self._writer.fold_all()
@@ -262,7 +265,7 @@ class Engine:
         still holds an earlier decision gets it again, under the new id (`held_from`). ContextError for a context that
         does not fit the catalogue, NoEligibleOfferError if the rules leave no offer and there is no fallback.
         """
-        with self._lock:
+        with self._lock, HoldingScope():
             self._must_be_open()
             customer = checked_key("customer", customer)
             contexts = self.catalogue.contexts([context], [self.store.customers.stored(customer)])
@@ -304,7 +307,7 @@ class Engine:
         one each. Where the catalogue declares [sticky], requests of customers who hold a decision are answered with
         it; two requests of one customer in a batch hold nothing of each other.
         """
-        with self._lock:
+        with self._lock, HoldingScope():
             self._must_be_open()
             customers = checked_keys("customer", customers)
             checked = self.catalogue.contexts(contexts, self.store.customers.all_stored(customers))
@@ -388,7 +391,7 @@ class Engine:
     def _record(self, rows: EventRows, delays: list[IntArray], *, correct: bool) -> EventReceipt:
         self._events.check(rows)
         check_amounts(self.catalogue.objective, rows)
-        with self._lock:
+        with self._lock, HoldingScope():
             self._must_be_open()
             receipt = self._writer.events(rows, correct=correct)
             self._look_around()
@@ -397,6 +400,7 @@ class Engine:
     # -- learn -------------------------------------------------------------------------------------------------
 
     @reports_damage
+    @leaves_nothing_held
     def learn(self, *, now: Time = None, progress: Progress | None = None) -> LearnReport:
         """Learn what is new in the log.
 
@@ -425,6 +429,7 @@ class Engine:
         return reports[self._rollout.current.champion.policy_id]
 
     @reports_damage
+    @leaves_nothing_held
     def check_guardrails(self, *, now: Time = None) -> tuple[GuardrailStatus, ...]:
         """Look at the catalogue's guardrails, and stop the policies if one is broken that says so.
 
@@ -434,6 +439,7 @@ class Engine:
         return self._watch.check(self._time(now))
 
     @reports_damage
+    @leaves_nothing_held
     def sync(self) -> int:
         """Bring the policy to the newest step that any engine has learned, and return it; decisions go on meanwhile.
 
@@ -448,16 +454,19 @@ class Engine:
         return self.sync()
 
     @reports_damage
+    @leaves_nothing_held
     def rebuild(self, *, progress: Progress | None = None) -> RebuildReport:
         """Fold the log step by step, take the result as the policy's state, and report whether it is the same."""
         return self._worker.rebuild(progress)
 
     @reports_damage
+    @leaves_nothing_held
     def verify(self, *, progress: Progress | None = None) -> VerifyReport:
         """Check the database and recompute every decision whose policy can be built from its specification."""
         return self._worker.verify(progress)
 
     @reports_damage
+    @leaves_nothing_held
     def explain(
         self, decision_id: str, *, level: float = 0.95, progress: Progress | None = None
     ) -> DecisionExplanation:
@@ -486,6 +495,7 @@ class Engine:
                 other, decision_id, level=level, state_of=self._rollout.policy_at, progress=progress
             )
 
+    @leaves_nothing_held
     def status(self) -> EngineStatus:
         """Return the state of the engine, for a health check; never raises, and waits for 0.1 s at most."""
         champion = self._rollout.current.champion
@@ -526,6 +536,7 @@ class Engine:
     # -- inside ------------------------------------------------------------------------------------------------
 
     @reports_damage
+    @leaves_nothing_held
     def fold_anew(self, *, progress: Progress | None = None) -> bool:
         """Finish now the fold by the present methods of learning that goes on beside decisions, and take it over.
 
@@ -542,6 +553,7 @@ class Engine:
         self._rollout.poll()
         self._look_around()
         self._watch.poll(self._clock())
+        self._checkpoints.poll()
         self._take_over()
 
     def _look_around(self) -> None:
@@ -613,6 +625,7 @@ class Engine:
             self._undeclared.reset()
             self._spools.begin_child()
             self._watch.begin_child()
+            self._checkpoints.begin_child()
         self._rollout.after_fork(child=child)
         self._lock.release()
 
@@ -621,6 +634,7 @@ def _close(parts: Mapping[str, Any]) -> None:
     """Close what serves from one store, given as attributes of an engine."""
     parts["_spools"].close()
     parts["_watch"].close()
+    parts["_checkpoints"].close()
     if parts["_methods"] is not None:
         parts["_methods"].close()
     for worker in parts["_rollout"].each_worker():
@@ -645,7 +659,8 @@ def _opened_store(path: str | Path, options: EngineOptions, *, create: bool = Tr
             stacklevel=4,
         )
     try:
-        yield store
+        with HoldingScope():
+            yield store
     except BaseException as fault:
         store.close()
         raise_if_damaged(store.path, fault)

@@ -145,9 +145,7 @@ class BayesianLinear:
             self.shape -= 0.5 * len(observed)
             self.weights.downdate(block, residual, np.ones(len(observed)))
 
-    def replace(
-        self, rows: FloatArray, previous_y: FloatArray, y: FloatArray, times: FloatArray | None = None
-    ) -> None:
+    def replace(self, rows: FloatArray, previous_y: FloatArray, y: FloatArray, times: FloatArray | None = None) -> None:
         """Learn observations `y` (n,) in place of `previous_y` (n,), learned before from the same rows, as often.
 
         A row may be there several times, as where an observation was corrected twice: then it is `y` of the first and

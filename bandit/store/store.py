@@ -9,6 +9,8 @@ from bandit.errors import StoreError
 from bandit.store.chain.anchor import ChainAnchor, head_of
 from bandit.store.chain.check import ChainReport, check_chain
 from bandit.store.connection import Connection
+from bandit.store.database_file import file_size, wal_path
+from bandit.store.holdings import leaves_nothing_held
 from bandit.store.learning.ledger import Ledger
 from bandit.store.maintenance import statistics
 from bandit.store.maintenance.activity import ActivityReader
@@ -154,6 +156,7 @@ class Store:
         """Return a writer that spools decisions and events beside the database while it cannot be written."""
         return SpooledWriter(self._connection, self.decision_writer, self.events, self.repeats)
 
+    @leaves_nothing_held
     def fold_spools(self) -> FoldReport:
         """Fold the spools of ended processes into the database."""
         return SpoolRecovery(self._connection, self.decision_writer, self.events).fold_abandoned()
@@ -164,6 +167,18 @@ class Store:
         Numbers of different connections cannot be compared.
         """
         return self._connection.data_version()
+
+    def postpone_checkpoints(self) -> None:
+        """Leave it to other connections to copy the write-ahead log, unless it becomes far too large."""
+        self._connection.postpone_checkpoints()
+
+    def checkpoint(self) -> int:
+        """Copy what can be copied of the write-ahead log, and return its length in bytes; nobody is kept waiting."""
+        return self._connection.checkpoint()
+
+    def log_bytes(self) -> int:
+        """Return the size of the write-ahead log's file, which does not shrink when it is begun anew."""
+        return file_size(wal_path(self.path))
 
     def lock_timeout(self, seconds: float) -> AbstractContextManager[None]:
         """Wait inside at most `seconds`, and at most `busy_timeout`, for the lock of another connection."""

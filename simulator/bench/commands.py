@@ -28,7 +28,7 @@ from simulator.bench.earnings.contestants import contestant_of, named
 from simulator.bench.earnings.tournament import EARNED_PICTURE, EARNED_TABLE, Tournament, mapped
 from simulator.bench.earnings.versions import prepare
 from simulator.bench.earnings.world import WorldSpec
-from simulator.bench.speed import obp_speed, opening, processes, speed, start
+from simulator.bench.speed import arrivals, obp_speed, opening, processes, speed, start
 
 
 class _Plain(Protocol):
@@ -99,6 +99,18 @@ def thompson_settings(given: argparse.Namespace, console: Console) -> int:
     console.print(text, soft_wrap=True, markup=False)
     _print_duration(console, begun, given.out / "settings.md")
     return 0
+
+
+def arriving_requests(given: argparse.Namespace, console: Console) -> int:
+    """Measure requests that arrive at many processes; 1 where something acknowledged is missing."""
+    begun = time.perf_counter()
+    load = arrivals.ArrivalLoad(given.processes, given.seconds, given.durability, given.repetitions, given.seed)
+    found = arrivals.run(load, given.before, console)
+    text = arrivals.markdown(found)
+    _write(given.out, "arrivals", f"# Requests arriving at {given.processes} processes\n\n{text}", found)
+    console.print(text, soft_wrap=True, markup=False)
+    _print_duration(console, begun, given.out / "arrivals.md")
+    return 1 if any(row.problems for row in found) else 0
 
 
 def many(given: argparse.Namespace, console: Console) -> int:
@@ -299,6 +311,7 @@ BENCH_COMMANDS: Mapping[str, Callable[[argparse.Namespace, Console], int]] = Map
         "speed": speed_beside_vw,
         "settings": thompson_settings,
         "many": many,
+        "arrivals": arriving_requests,
         "crash": kill_processes,
         "soak": long_run,
         "power": cut_power,

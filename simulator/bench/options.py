@@ -23,7 +23,8 @@ def bench_parser() -> argparse.ArgumentParser:
     )
     _earned_options(parser)
     names = (
-        "earned | methods | speed | settings | ope | many | crash | soak | power | customer | large | opening | start"
+        "earned | methods | speed | settings | ope | many | arrivals | crash | soak | power | customer | large | "
+        "opening | start"
     )
     commands = parser.add_subparsers(dest="command", metavar=f"[{names}]")
     _earned_options(commands.add_parser("earned", help="earnings of the engine and of other libraries (the default)"))
@@ -31,6 +32,7 @@ def bench_parser() -> argparse.ArgumentParser:
     _speed_options(commands)
     _settings_options(commands)
     _many_options(commands)
+    _arrivals_options(commands)
     crash = commands.add_parser("crash", help="kill processes while they work, and check what their databases lost")
     crash.add_argument("--kills", type=int, default=500, help="number of kills (default: %(default)s)")
     crash.add_argument("--only", "--activities", type=_names, default=None, help="names, with commas (default: all)")
@@ -156,6 +158,19 @@ def _soak_options(commands: argparse._SubParsersAction[argparse.ArgumentParser])
     )
     soak.add_argument("--folder", type=Path, default=None, help="a new folder to work in, kept (default: temporary)")
     _common_options(soak, "seed of customers, decisions and moments")
+
+
+def _arrivals_options(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = commands.add_parser("arrivals", help="many processes decide, one learns: waits at half of the full rate")
+    parser.add_argument("--processes", type=int, default=8, help="number of processes (default: %(default)s)")
+    parser.add_argument("--seconds", type=float, default=5.0, help="of each of the two parts (default: %(default)s)")
+    parser.add_argument("--repetitions", type=int, default=3, help="of each version (default: %(default)s)")
+    durabilities = processes.TIMED_DURABILITIES
+    parser.add_argument("--durability", choices=durabilities, default="process", help="(default: %(default)s)")
+    parser.add_argument(
+        "--before", type=Path, default=None, help="tree of another version, measured in turns with this one"
+    )
+    _common_options(parser, "seed of contexts and arrivals")
 
 
 def _names(text: str) -> list[str]:

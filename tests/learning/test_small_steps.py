@@ -168,10 +168,10 @@ def test_a_commit_that_fails_leaves_log_and_policy_as_they_were(engine, monkeypa
     connection = engine.store._connection
     commit = connection.commit
 
-    def fail():
-        if connection._depth == 1:  # a savepoint is no commit
+    def fail(level):
+        if level == 1:  # a savepoint is no commit
             raise sqlite3.OperationalError("disk I/O error")
-        commit()
+        commit(level)
 
     with monkeypatch.context() as broken:
         broken.setattr(connection, "commit", fail)
