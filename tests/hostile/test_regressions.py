@@ -373,3 +373,14 @@ def test_a_decision_whose_customer_is_gone_is_damage_in_a_sentence_when_it_is_le
         pytest.raises(StoreError, match=f"{sentence} and 7 of them can be read, so the file is damaged"),
     ):
         work(again)
+
+
+def test_a_number_of_offers_that_is_not_the_catalogues_is_damage_in_a_sentence(tmp_path, catalogue):
+    """The column says 0 and the catalogue has ten offers: masks of no column were compared with masks of ten."""
+    path = tmp_path / "offers.db"
+    with Engine.open(path, catalogue, Uniform(catalogue), seed=1, durability="process") as opened:
+        opened.decide("anna", {})
+    with contextlib.closing(sqlite3.connect(path)) as raw, raw:
+        raw.execute("UPDATE catalogues SET n_offers = 0")
+    with pytest.raises(StoreError, match="has 10 offers and 0 are noted, so the file is damaged"):
+        Engine.resume(path, durability="process")
