@@ -1,0 +1,3 @@
+"""The one place that states the version."""
+
+__version__ = "0.10.0"
