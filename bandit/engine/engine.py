@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import secrets
 import threading
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -27,6 +26,7 @@ from bandit.engine.arguments import (
     checked_keys,
     checked_times,
 )
+from bandit.engine.caller import warn_caller
 from bandit.engine.checkpoints import CheckpointWatch
 from bandit.engine.counters import EngineCounters
 from bandit.engine.decisions import DecisionService
@@ -127,7 +127,7 @@ class Engine:
         older = None if self._methods is None else self._methods.older
         self.learner = self._new_learner(policy if older is None else older, carry=options.carry)
         if self.learner.carried is not None and self.learner.carried.how == "untrained":
-            warnings.warn(f"{store.path}: {self.learner.carried.words}", stacklevel=4)
+            warn_caller(f"{store.path}: {self.learner.carried.words}")
         self._worker = self._new_worker(self.learner)
         self._rollout = LiveRollout(
             store,
@@ -167,7 +167,7 @@ class Engine:
                 self._explainer,
             )
         if self._methods is not None and self._methods.words is not None:
-            warnings.warn(f"{store.path}: {self._methods.words}", stacklevel=4)
+            warn_caller(f"{store.path}: {self._methods.words}")
             self._methods.start()
 
     def _new_learner(self, policy: Policy, *, carry: bool) -> PolicyLearner:
@@ -586,7 +586,7 @@ class Engine:
             self._writer.take_over(before["_writer"], catalogues, policies)
         self._replaced.taken(path)
         with contextlib.suppress(UserWarning):  # where warnings are errors, a decision would fail
-            warnings.warn(str(self._replaced.words), stacklevel=5)
+            warn_caller(str(self._replaced.words))
 
     def _take_over(self, *, look_now: bool = False) -> None:
         """Let the policy of the present methods decide, once it is folded."""
@@ -653,10 +653,9 @@ def _opened_store(path: str | Path, options: EngineOptions, *, create: bool = Tr
         path, customer_key=key, durability=options.durability, busy_timeout=options.busy_timeout, create=create
     )
     if store.customers.in_clear:
-        warnings.warn(
+        warn_caller(
             f"customers are stored in the clear in {path}; set {KEY_VARIABLE} or {FILE_VARIABLE}, or pass "
-            "customer_key=, to store a keyed hash instead",
-            stacklevel=4,
+            "customer_key=, to store a keyed hash instead"
         )
     try:
         with HoldingScope():
