@@ -220,6 +220,7 @@ def _installation(problems: list[str]) -> dict[str, object]:
 
 def _database(store: Store, problems: list[str], notes: list[str]) -> dict[str, object]:
     from bandit.report.implausible import implausible_lines, set_aside_lines
+    from bandit.store.database_file import is_open_to_others
     from bandit.store.schema import VERSION
     from bandit.store.spool.file import spools
 
@@ -232,6 +233,11 @@ def _database(store: Store, problems: list[str], notes: list[str]) -> dict[str, 
         notes.append(
             f"customers are stored in the clear in {store.path}; with a key, a new database stores only hashes"
         )
+    notes += [
+        f"{path} may be read by other users of this machine; `chmod 600 {path}` keeps it to its owner"
+        for path in (store.path, *store.deletion.copies())
+        if is_open_to_others(path)
+    ]
     latest = store.catalogues.latest()
     notes += [] if latest is None else latest[1].notes
     runs = store.journal()

@@ -96,6 +96,7 @@ def export_customer(
 
     from bandit.cli.databases import reading
     from bandit.governance.customer_data import customer_data
+    from bandit.store.database_file import create_private
 
     with reading(db) as store:
         data = customer_data(store, customer)
@@ -104,8 +105,8 @@ def export_customer(
         return
     text = msgspec.json.format(msgspec.json.encode(data), indent=2)
     try:
-        with out.open("xb") as file:
-            file.write(text + b"\n")
+        create_private(out)
+        out.write_bytes(text + b"\n")
     except FileExistsError as fault:
         raise InputError(f"{out}: already exists; give a new file") from fault
     except OSError as fault:

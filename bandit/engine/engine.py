@@ -79,7 +79,7 @@ class Engine:
     >>> catalogue = bandit.Catalogue.from_dict({"dimensions": [{"name": "gift", "options": [{"name": "tote"}]}]})
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     with Engine.open(
-    ...         f"{folder}/offers.db", catalogue, bandit.Uniform(catalogue), seed=7, customer_key=b"a secret"
+    ...         f"{folder}/offers.db", catalogue, bandit.Uniform(catalogue), seed=7, customer_key=b"a secret of our own"
     ...     ) as engine:
     ...         decision = engine.decide("customer-42", {})
     ...         receipt = engine.record(decision.decision_id, "purchase", revenue=52.0)

@@ -9,6 +9,7 @@ from bandit.errors import StoreError
 from bandit.store.chain.anchor import ChainAnchor, head_of
 from bandit.store.chain.check import ChainReport, check_chain
 from bandit.store.connection import Connection
+from bandit.store.customer_hash import hash_for_new
 from bandit.store.learning.ledger import Ledger
 from bandit.store.maintenance import statistics
 from bandit.store.maintenance.activity import ActivityReader
@@ -94,17 +95,21 @@ class Store:
         directory or of a symbolic link in it change nothing.
 
         With durability "full" a commit survives a power cut, with "process" a crash of the process. Customers are
-        stored under a hash keyed with `customer_key`, or unhashed without one. `busy_timeout`, in seconds, is how long
-        to wait for another process's lock. With `unnamed_customers` the key is not needed, and nothing that names a
-        customer can be done.
+        stored under a hash keyed with `customer_key`, or unhashed without one; a key that can be guessed, such as one
+        of fewer than 16 bytes, is refused for a new database. `busy_timeout`, in seconds, is how long to wait for
+        another process's lock. With `unnamed_customers` the key is not needed, and nothing that names a customer can be
+        done.
 
         >>> from tempfile import TemporaryDirectory
-        >>> with TemporaryDirectory() as folder, Store.open(f"{folder}/offers.db", customer_key=b"secret") as store:
+        >>> key = b"a key for an example"
+        >>> with TemporaryDirectory() as folder, Store.open(f"{folder}/offers.db", customer_key=key) as store:
         ...     store.counts().decisions, store.check()
         (0, [])
         """
         if durability not in {"full", "process"}:
             raise StoreError(f'durability is "full" or "process"; seen "{durability}"')
+        if create and not (read_only or unnamed_customers or Path(path).exists()):
+            hash_for_new(customer_key)
         connection = Connection(Path(path), durability, busy_timeout, read_only=read_only, create=create)
         try:
             return Store(connection, Customers(connection, customer_key, unnamed=unnamed_customers))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
+import warnings
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -10,6 +10,7 @@ import numpy as np
 
 from bandit.errors import StoreError
 from bandit.store.chain.kinds import CUSTOMERS, KEY_CHECK
+from bandit.store.customer_hash import IN_CLEAR, CustomerHash, hash_for_new, possible_hashes, weakness
 from bandit.store.tables.cache import Cache
 
 if TYPE_CHECKING:
@@ -18,33 +19,34 @@ if TYPE_CHECKING:
     from bandit.domain import ObjectArray
     from bandit.store.connection import Connection
 
-_MARK = b"offer-bandit customer key"
-_CLEAR = "none"
-
+_CHECK = "SELECT value FROM meta WHERE name = 'customer_key_check'"
+_INSERT_CHECK = "INSERT INTO meta (name, value) VALUES ('customer_key_check', ?) ON CONFLICT DO NOTHING"
 _FIND = "SELECT c.key, c.id FROM json_each(?) j CROSS JOIN customers c ON c.key = j.value"
 
 
 class Customers:
     """The table `customers`, which numbers them; the key of the hash is stored nowhere.
 
-    With `unnamed` the key is neither needed nor checked, and no customer can be named: StoreError.
+    With `unnamed` the key is neither needed nor checked, and no customer can be named: StoreError. UserWarning for a
+    database whose key can be guessed.
     """
 
-    def __init__(self, connection: Connection, key: bytes | None, *, unnamed: bool = False) -> None:
-        if key is not None and not 1 <= len(key) <= hashlib.blake2b.MAX_KEY_SIZE:
-            raise StoreError(f"the customer key must have 1 to 64 bytes; seen {len(key)}; use 32 random ones")
+    def __init__(self, connection: Connection, key: bytes | None, *, unnamed: bool = False, warns: bool = True) -> None:
+        possible = possible_hashes(key)
         self._connection = connection
         self._key = None if unnamed else key
-        self._keyed = None if self._key is None else hashlib.blake2b(digest_size=16, key=self._key)
+        self._hash = possible[0]
         self._unnamed = unnamed
         self._numbers: Cache[str, int] = Cache(65_536)
         connection.on_rollback(self._numbers.clear)
         if not unnamed:
-            self._check_key()
+            self._hash = self._checked_hash(possible)
+            if warns:
+                self._warn_of_weak()
 
     def on(self, connection: Connection) -> Customers:
         """Return the same table over another connection to the same store."""
-        return Customers(connection, self._key, unnamed=self._unnamed)
+        return Customers(connection, self._key, unnamed=self._unnamed, warns=False)
 
     @property
     def in_clear(self) -> bool:
@@ -55,25 +57,18 @@ class Customers:
     def are_named(self) -> bool:
         """Whether the file holds customers unhashed, also where it was opened without their names."""
         with self._connection.reading() as raw:
-            row = raw.execute("SELECT value FROM meta WHERE name = 'customer_key_check'").fetchone()
-        return row is not None and row[0] == _CLEAR
+            row = raw.execute(_CHECK).fetchone()
+        return row is not None and row[0] == IN_CLEAR
 
     def stored(self, customer: str) -> str:
-        """Return a customer's stored form: blake2b-128 with the key, in hex (RFC 7693); unchanged without a key."""
+        """Return a customer's stored form, as `CustomerHash` makes it; unchanged without a key."""
         self._must_have_names()
-        if self._keyed is None:
-            return customer
-        keyed = self._keyed.copy()  # it has taken up the key already, which is half of the work
-        keyed.update(customer.encode())
-        return keyed.hexdigest()
+        return self._hash.of(customer)
 
     def all_stored(self, customers: Sequence[str]) -> list[str]:
         """Return the stored forms of many customers."""
         self._must_have_names()
-        key = self._key
-        if key is None:
-            return list(customers)
-        return [hashlib.blake2b(customer.encode(), digest_size=16, key=key).hexdigest() for customer in customers]
+        return list(map(self._hash.of, customers)) if self._hash.keys else list(customers)
 
     def ids(self, keys: Sequence[str] | ObjectArray) -> list[int]:
         """Return the numbers of customers in stored form, inside the caller's transaction; new ones are inserted."""
@@ -118,27 +113,39 @@ class Customers:
         if self._unnamed:
             raise StoreError(f"{self._connection.path}: was opened without its customers; open it with the key")
 
-    def _check_key(self) -> None:
-        """Store a hash made with the key, and reject another key, with which a customer would become two."""
-        connection, name = self._connection, "customer_key_check"
-        check = _CLEAR if self._key is None else hashlib.blake2b(_MARK, digest_size=16, key=self._key).hexdigest()
+    def _checked_hash(self, possible: Sequence[CustomerHash]) -> CustomerHash:
+        """Return the hash that the database was made with, of those that the key can mean; StoreError for none.
+
+        With another key a customer would become two. A new database keeps the check of its own, and takes no key that
+        can be guessed.
+        """
+        connection = self._connection
         with connection.reading() as raw:
-            row = raw.execute("SELECT value FROM meta WHERE name = ?", (name,)).fetchone()
-        if row is None and not connection.read_only:
+            row = raw.execute(_CHECK).fetchone()
+        if row is None and connection.read_only:
+            return possible[0]
+        if row is None:
+            new = hash_for_new(self._key)
             with connection.transaction():
-                inserted = connection.raw.execute(
-                    "INSERT INTO meta (name, value) VALUES (?, ?) ON CONFLICT DO NOTHING", (name, check)
-                ).rowcount
-                if inserted == 1:
+                if connection.raw.execute(_INSERT_CHECK, (new.check,)).rowcount == 1:
                     connection.chain.add_stored(connection.raw, KEY_CHECK, 1)
-                row = connection.raw.execute("SELECT value FROM meta WHERE name = ?", (name,)).fetchone()
-        seen = check if row is None else row[0]
-        if seen == check:
-            return
-        if seen == _CLEAR:
+                row = connection.raw.execute(_CHECK).fetchone()
+        for candidate in possible:
+            if candidate.check == row[0]:
+                return candidate
+        if row[0] == IN_CLEAR:
             raise StoreError(f"{connection.path}: customers are in the clear there; open it without a customer key")
-        if check == _CLEAR:
+        if self._key is None:
             raise StoreError(
                 f"{connection.path}: customers are under a keyed hash; open it with the customer key it was made with"
             )
         raise StoreError(f"{connection.path}: the customer key is not the one it was made with; open it with that one")
+
+    def _warn_of_weak(self) -> None:
+        weak = weakness(self._hash.keys[-1]) if self._hash.keys else None
+        if weak is not None:
+            warnings.warn(
+                f"{self._connection.path}: its customer key {weak}, so it can be guessed, and with it customers are "
+                "found in the file; `offer-bandit rotate-key` gives it another one",
+                stacklevel=4,
+            )
