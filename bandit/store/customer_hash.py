@@ -21,7 +21,7 @@ fewer in 4 of 100,000."""
 MAKE_KEY = 'python -c "import secrets; print(secrets.token_hex(32))"'
 """A command that prints a key of 256 random bits."""
 
-IN_CLEAR = "none"
+CLEAR_CHECK = "none"
 """The check of a database whose customers are in the clear."""
 
 _MARK = "offer-bandit customer key"
@@ -31,15 +31,18 @@ class CustomerHash:
     """Turns customers into their stored form: blake2b-128 with each key in turn, oldest first, in hex (RFC 7693).
 
     Without keys a customer stays as it is. A rotation hashes what is stored with one more key, so that the forms made
-    with all keys are those in the database.
+    with all keys are those in the database. `further` are keys that were given and are not used yet.
     """
 
-    __slots__ = ("_keyed", "keys")
+    __slots__ = ("_keyed", "check", "further", "keys")
 
-    def __init__(self, keys: Sequence[bytes] = ()) -> None:
+    def __init__(self, keys: Sequence[bytes] = (), further: Sequence[bytes] = ()) -> None:
         self.keys = tuple(keys)
+        self.further = tuple(further)
         # They have taken up their keys already, which is half of the work.
         self._keyed = tuple(hashlib.blake2b(digest_size=16, key=key) for key in keys)
+        # What a database keeps to recognise the keys: the stored form of a fixed text.
+        self.check = self.of(_MARK) if keys else CLEAR_CHECK
 
     def of(self, customer: str) -> str:
         """Return a customer's stored form."""
@@ -49,31 +52,38 @@ class CustomerHash:
             customer = taken.hexdigest()
         return customer
 
-    @property
-    def check(self) -> str:
-        """What a database keeps to recognise the keys: the stored form of a fixed text."""
-        return self.of(_MARK) if self.keys else IN_CLEAR
+    def first(self, n_keys: int) -> CustomerHash:
+        """Return the hash of the first keys, with the others as further ones."""
+        every = (*self.keys, *self.further)
+        return CustomerHash(every[:n_keys], every[n_keys:])
 
     def after(self, n_keys: int) -> CustomerHash:
         """Return what turns the forms made with the first keys into those made with all of them."""
         return CustomerHash(self.keys[n_keys:])
 
+    def with_check(self, check: str) -> CustomerHash | None:
+        """Return the hash of as many of the first keys as have a check, None if no number of them has it."""
+        found = (self.first(n) for n in range(len(self.keys) + 1))
+        return next((each for each in found if each.check == check), None)
+
 
 def possible_hashes(key: bytes | None) -> list[CustomerHash]:
-    """Return the hashes that a given key can mean: of all its bytes, or of one key a line, of which the first n.
+    """Return the hashes that a given key can mean, each with all its keys: one key a line, or one with line ends in it.
 
-    Which of them is meant, the check in the database says. StoreError for a key of no or too many bytes.
+    Which of them is meant, and how many of its keys, the check in the database says. StoreError for a key of no or too
+    many bytes.
     """
     if key is None:
         return [CustomerHash()]
-    lines = _lines(key)
-    found = [CustomerHash(lines[:n]) for n in range(len(lines), 0, -1)]
-    if 1 <= len(key) <= MOST_BYTES and lines != [key]:
-        found.append(CustomerHash([key]))
+    lines = [line.removesuffix(b"\r") for line in key.split(b"\n")]
+    # The first key may be one of before several could be given, with line ends in it.
+    whole = ([b"\n".join(key.split(b"\n")[:n]), *lines[n:]] for n in range(2, len(lines) + 1))
+    several = [list(filter(None, lines)) or lines, *whole]
+    found = [CustomerHash(keys) for keys in several if all(1 <= len(each) <= MOST_BYTES for each in keys)]
     if not found:
-        longest = max(map(len, key.split(b"\n"))) if b"\n" in key else len(key)
         raise StoreError(
-            f"the customer key must have 1 to {MOST_BYTES} bytes; seen {longest}; make one with `{MAKE_KEY}`"
+            f"the customer key must have 1 to {MOST_BYTES} bytes; seen {max(map(len, lines))}; make one with "
+            f"`{MAKE_KEY}`"
         )
     return found
 
@@ -104,9 +114,3 @@ def weakness(key: bytes) -> str | None:
     if key in (key + key)[1:-1]:
         return "is a shorter text repeated"
     return None
-
-
-def _lines(key: bytes) -> list[bytes]:
-    """Return the keys of several lines; none if a line cannot be a key."""
-    lines = [line.removesuffix(b"\r") for line in key.split(b"\n")]
-    return lines if all(1 <= len(line) <= MOST_BYTES for line in lines) else []

@@ -10,6 +10,7 @@ from bandit.store.chain.anchor import ChainAnchor, head_of
 from bandit.store.chain.check import ChainReport, check_chain
 from bandit.store.connection import Connection
 from bandit.store.customer_hash import hash_for_new
+from bandit.store.file_identity import inode_of
 from bandit.store.learning.ledger import Ledger
 from bandit.store.maintenance import statistics
 from bandit.store.maintenance.activity import ActivityReader
@@ -18,6 +19,7 @@ from bandit.store.maintenance.check import check
 from bandit.store.maintenance.copy import BackupReport
 from bandit.store.maintenance.deletion import Deletion
 from bandit.store.maintenance.journal import JournalEntry, runs
+from bandit.store.maintenance.rekey import rekey
 from bandit.store.recent_contexts import RecentContexts
 from bandit.store.spool.recovery import FoldReport, SpoolRecovery
 from bandit.store.spool.writer import SpooledWriter
@@ -40,11 +42,13 @@ from bandit.store.tables.rollout_changes import RolloutChanges
 from bandit.store.tables.served_arms import ServedArmsReader
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from contextlib import AbstractContextManager
     from types import TracebackType
 
     from bandit.store.connection_setup import Durability
+    from bandit.store.customer_hash import CustomerHash
+    from bandit.store.maintenance.delete_rows import StateReplacement
     from bandit.store.records import StoreCounts
 
 
@@ -117,6 +121,16 @@ class Store:
             connection.close()
             raise
 
+    @staticmethod
+    def to_rotate(path: str | Path, customer_key: bytes | None) -> Store:
+        """Open an existing store to rotate its key: also one in the clear, with the keys that it is to get."""
+        connection = Connection(Path(path), "full", 5.0, read_only=False, create=False)
+        try:
+            return Store(connection, Customers(connection, customer_key, rotates=True))
+        except BaseException:
+            connection.close()
+            raise
+
     def __enter__(self) -> Self:
         return self
 
@@ -138,8 +152,9 @@ class Store:
     def reopened(self) -> Store:
         """Open what the path names now, with the same options; StoreError unless that is a store."""
         mine = self._connection
-        with mine.lock:
-            mine.files.leave_log(mine.raw)
+        if mine.files.inode != inode_of(mine.path):
+            with mine.lock:
+                mine.files.leave_log(mine.raw)
         return self._opened_again(None)
 
     def _opened_again(self, same_as: Connection | None) -> Store:
@@ -201,6 +216,15 @@ class Store:
     def one_state(self) -> AbstractContextManager[object]:
         """Read inside from one state of the database, whatever others write meanwhile; other threads wait."""
         return self._connection.reading()
+
+    def rekey(
+        self,
+        new: CustomerHash,
+        states: Callable[[], Sequence[StateReplacement]],
+        progress: Callable[[int, int], None] | None = None,
+    ) -> int:
+        """Hash every customer again, as `bandit.governance.key_rotation` does; returns how many there are."""
+        return rekey(self._connection, self.customers.hash, new, states, progress)
 
     def check(self) -> list[str]:
         """Return the integrity problems of the store in sentences; empty if there are none."""

@@ -10,7 +10,8 @@ import numpy as np
 
 from bandit.errors import StoreError
 from bandit.store.chain.kinds import CUSTOMERS, KEY_CHECK
-from bandit.store.customer_hash import IN_CLEAR, CustomerHash, hash_for_new, possible_hashes, weakness
+from bandit.store.customer_hash import CLEAR_CHECK, CustomerHash, hash_for_new, possible_hashes, weakness
+from bandit.store.file_identity import DisplacedFileError, FileChange
 from bandit.store.tables.cache import Cache
 
 if TYPE_CHECKING:
@@ -20,8 +21,12 @@ if TYPE_CHECKING:
     from bandit.store.connection import Connection
 
 _CHECK = "SELECT value FROM meta WHERE name = 'customer_key_check'"
+_FIRST_CHECK = "SELECT value FROM meta WHERE name = 'customer_key_first'"
 _INSERT_CHECK = "INSERT INTO meta (name, value) VALUES ('customer_key_check', ?) ON CONFLICT DO NOTHING"
 _FIND = "SELECT c.key, c.id FROM json_each(?) j CROSS JOIN customers c ON c.key = j.value"
+
+_MOST_DEALT = 65_536
+"""Customers of whom a rotated database remembers what they are dealt by, before it forgets all and begins anew."""
 
 
 class Customers:
@@ -31,17 +36,31 @@ class Customers:
     database whose key can be guessed.
     """
 
-    def __init__(self, connection: Connection, key: bytes | None, *, unnamed: bool = False, warns: bool = True) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        key: bytes | None,
+        *,
+        unnamed: bool = False,
+        warns: bool = True,
+        rotates: bool = False,
+    ) -> None:
         possible = possible_hashes(key)
         self._connection = connection
         self._key = None if unnamed else key
         self._hash = possible[0]
-        self._unnamed = unnamed
+        self._unnamed, self._rotates = unnamed, rotates
+        self._first: CustomerHash | None = None
+        self._dealt: dict[str, str] = {}
         self._numbers: Cache[str, int] = Cache(65_536)
         connection.on_rollback(self._numbers.clear)
         if not unnamed:
             self._hash = self._checked_hash(possible)
-            if warns:
+            with connection.reading() as raw:
+                first = raw.execute(_FIRST_CHECK).fetchone()
+            if first is not None:
+                self._first = self._hash.with_check(first[0])
+            if warns and not rotates:
                 self._warn_of_weak()
 
     def on(self, connection: Connection) -> Customers:
@@ -58,21 +77,95 @@ class Customers:
         """Whether the file holds customers unhashed, also where it was opened without their names."""
         with self._connection.reading() as raw:
             row = raw.execute(_CHECK).fetchone()
-        return row is not None and row[0] == IN_CLEAR
+        return row is not None and row[0] == CLEAR_CHECK
 
     def stored(self, customer: str) -> str:
         """Return a customer's stored form, as `CustomerHash` makes it; unchanged without a key."""
         self._must_have_names()
-        return self._hash.of(customer)
+        form = self._hash.of(customer)
+        if self._first is not None:
+            self._remember([customer], [form])
+        return form
 
     def all_stored(self, customers: Sequence[str]) -> list[str]:
         """Return the stored forms of many customers."""
         self._must_have_names()
-        return list(map(self._hash.of, customers)) if self._hash.keys else list(customers)
+        forms = list(map(self._hash.of, customers)) if self._hash.keys else list(customers)
+        if self._first is not None:
+            self._remember(customers, forms)
+        return forms
+
+    def dealt(self, forms: ObjectArray) -> ObjectArray:
+        """Return what customers just stored are dealt to groups and arms by: the form from before the first rotation.
+
+        It is never written, and it leaves customers where they were. Others are dealt by their stored form.
+        """
+        if self._first is None:
+            return forms
+        found = np.empty(len(forms), dtype=object)
+        found[:] = [self._dealt.get(form, form) for form in forms.tolist()]
+        return found
+
+    def dealt_one(self, form: str) -> str:
+        """Return what `dealt` does for one customer."""
+        return form if self._first is None else self._dealt.get(form, form)
+
+    @property
+    def check(self) -> str:
+        """The check of the keys by which `present` knows under which ones a form was made."""
+        return self._hash.check
+
+    @property
+    def hash(self) -> CustomerHash:
+        """The hash that makes the stored forms."""
+        return self._hash
+
+    @property
+    def rotated(self) -> bool:
+        """Whether the key was rotated, so that what customers were dealt by is not in the database any more."""
+        with self._connection.reading() as raw:
+            return raw.execute(_FIRST_CHECK).fetchone() is not None
+
+    def present(self, forms: Sequence[str] | ObjectArray, check: str | None) -> Sequence[str] | ObjectArray:
+        """Return the present stored forms of customers whose forms were made under the keys of a check.
+
+        None stands for the present keys, "" for those that the database was made with. StoreError for keys that are not
+        among the present ones.
+        """
+        if check is None or check == self._hash.check or (check == "" and self._first is None):
+            return forms
+        made_with = self._first if check == "" else self._hash.with_check(check)
+        if made_with is None:
+            raise StoreError(
+                f"{self._connection.path}: the customers were written under a customer key that is not among those "
+                "given; give all keys, oldest first, one a line"
+            )
+        return list(map(self._hash.after(len(made_with.keys)).of, forms))
+
+    def require_present_key(self) -> None:
+        """StoreError if the key was rotated since; inside a transaction or a reading of the caller's."""
+        row = self._connection.raw.execute(_CHECK).fetchone()
+        if row is not None and row[0] != self._hash.check and not self._unnamed:
+            raise StoreError(f"{self._connection.path}: {FileChange.REKEYED.value}") from DisplacedFileError(
+                FileChange.REKEYED
+            )
+
+    def _remember(self, customers: Sequence[str], forms: Sequence[str]) -> None:
+        """Keep the first forms of customers, at least until the next ones are stored."""
+        first = self._first
+        if first is None:
+            return
+        if len(self._dealt) > _MOST_DEALT:
+            self._dealt.clear()
+        self._dealt.update(zip(forms, map(first.of, customers), strict=True))
 
     def ids(self, keys: Sequence[str] | ObjectArray) -> list[int]:
-        """Return the numbers of customers in stored form, inside the caller's transaction; new ones are inserted."""
+        """Return the numbers of customers in stored form, inside the caller's transaction; new ones are inserted.
+
+        StoreError if the key was rotated since, or a customer would become two.
+        """
         keys = keys.tolist() if isinstance(keys, np.ndarray) else keys
+        self.require_present_key()
         if len(keys) == 1:
             return [self._find_or_insert_one(keys[0])]
         numbers = self._numbers.many(keys)
@@ -131,10 +224,14 @@ class Customers:
                     connection.chain.add_stored(connection.raw, KEY_CHECK, 1)
                 row = connection.raw.execute(_CHECK).fetchone()
         for candidate in possible:
-            if candidate.check == row[0]:
-                return candidate
-        if row[0] == IN_CLEAR:
-            raise StoreError(f"{connection.path}: customers are in the clear there; open it without a customer key")
+            found = candidate.with_check(row[0])
+            if found is not None and (found.keys or self._key is None or self._rotates):
+                return found
+        if row[0] == CLEAR_CHECK:
+            raise StoreError(
+                f"{connection.path}: customers are in the clear there; open it without a customer key, or hash them "
+                "with it: `offer-bandit rotate-key`"
+            )
         if self._key is None:
             raise StoreError(
                 f"{connection.path}: customers are under a keyed hash; open it with the customer key it was made with"
