@@ -244,7 +244,7 @@ def _database(store: Store, problems: list[str], notes: list[str]) -> dict[str, 
     backups = [run for run in runs if run.kind == "backup"]
     if store.deletion.scrub_is_due():
         problems.append(
-            f"{store.path}: an erasure or a retention run ended before the file was rewritten; run the command again"
+            f"{store.path}: a deletion or a rotation of the key ended before the file was rewritten; run the command again"
         )
     notes += [found.sentence for found in store.imports.findings()]
     if latest is not None:
@@ -276,6 +276,9 @@ def _database(store: Store, problems: list[str], notes: list[str]) -> dict[str, 
         "last backup": _iso(backups[-1].time) if backups else None,
         "erasures": sum(run.kind == "erase" for run in runs),
         "retention runs": sum(run.kind == "retain" for run in runs),
+        "last rotation of the customer key": _iso(
+            next((run.time for run in reversed(runs) if run.kind == "rotate key"), None)
+        ),
     }
 
 

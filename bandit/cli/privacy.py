@@ -31,7 +31,7 @@ def erase(db: Database, customer: Customer, yes: Yes = False, as_json: AsJson = 
 
     with writing(db) as store:
         if not yes:
-            _ask(f"Erase all data in {db} on this customer? This cannot be undone.", "--yes")
+            ask(f"Erase all data in {db} on this customer? This cannot be undone.", "--yes")
         with progress("erasing") as report:
             erased = erase_customer(store, customer, report)
     if as_json:
@@ -68,7 +68,7 @@ def retain(
         if not dry_run and not yes:
             would = retain_since(store, before, dry_run=True)
             if would.decisions:
-                _ask(
+                ask(
                     f"Remove {counted(would.decisions, 'decision')} made before {_iso(before)}? This cannot be undone.",
                     "--yes",
                 )
@@ -121,7 +121,7 @@ _DAY = 86_400_000_000
 _PATHS = ("older_copies", "spools")
 
 
-def _ask(question: str, option: str) -> None:
+def ask(question: str, option: str) -> None:
     """Ask for confirmation; InputError if stdin is not a terminal."""
     if not sys.stdin.isatty():
         raise InputError(f"{question} Nothing was changed; give {option} to do it")

@@ -75,6 +75,8 @@ def _lines(status: LiveStatus, guardrails: Sequence[GuardrailStatus]) -> list[tu
     lines += [("learning", _learning(each)) for each in status.learning]
     if status.took_over is not None:
         lines.append(("took over", plain(status.took_over, _LONGEST)))
+    if status.key_rotated is not None:
+        lines.append(("customer key", f"last rotated {iso_minute(status.key_rotated)} UTC"))
     spool = f"{status.spools} beside the database, {count(status.spool_bytes)} bytes" if status.spools else "empty"
     lines.append(("spool", spool))
     if status.sample_ratio is not None:

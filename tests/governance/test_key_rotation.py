@@ -199,9 +199,7 @@ def test_an_open_engine_without_the_new_key_spools_and_its_customers_are_found_l
 
 def test_customers_stay_in_the_groups_that_they_were_dealt_to(tmp_path):
     """The groups of 60 customers; dealt anew, the chance that all stay is 2^-60."""
-    known = bandit.Catalogue.from_dict(
-        SPRING | {"groups": {"salt": "s", "policy": 0.5, "random": 0.5}}
-    )
+    known = bandit.Catalogue.from_dict(SPRING | {"groups": {"salt": "s", "policy": 0.5, "random": 0.5}})
     path, names = tmp_path / "offers.db", [f"customer-{number}" for number in range(60)]
 
     def groups(key):
