@@ -21,6 +21,7 @@ from bandit.cli import (
     export,
     guardrails,
     incrementality,
+    key_rotation,
     learn_offline,
     lift,
     live,
@@ -127,6 +128,7 @@ _COMMANDS: tuple[tuple[str, Callable[..., None], str], ...] = (
     ("erase", privacy.erase, "offer-bandit erase offers.db customer-42 --yes"),
     ("retain", privacy.retain, "offer-bandit retain offers.db --days 400 --dry-run"),
     ("export-customer", privacy.export_customer, "offer-bandit export-customer offers.db customer-42 --out 42.json"),
+    ("rotate-key", key_rotation.rotate_key, "offer-bandit rotate-key offers.db --make"),
     ("doctor", maintenance.doctor, "offer-bandit doctor offers.db"),
 )
 _GROUPS: tuple[tuple[str, tuple[str, ...]], ...] = (
@@ -138,7 +140,18 @@ _GROUPS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("Look closer", ("half-life", "exploration")),
     (
         "Keep and care",
-        ("export", "verify", "anchor", "rebuild", "backup", "doctor", "erase", "retain", "export-customer"),
+        (
+            "export",
+            "verify",
+            "anchor",
+            "rebuild",
+            "backup",
+            "doctor",
+            "erase",
+            "retain",
+            "export-customer",
+            "rotate-key",
+        ),
     ),
 )
 """The groups in which the help lists the commands; each command is in one of them."""

@@ -56,8 +56,8 @@ def chain_lines(report: ChainReport) -> list[str]:
     lines = [f"The chain is whole: {links} over {rows}, each as it was written."]
     if report.n_deleted:
         lines.append(
-            f"{counted(report.n_deleted, 'row', ('was', 'were'))} removed or written again by erasures and retention "
-            "runs; the hashes are still in the chain."
+            f"{counted(report.n_deleted, 'row', ('was', 'were'))} removed or written again by erasures, retention "
+            "runs and rotations of the customer key; the hashes are still in the chain."
         )
     if report.anchored:
         lines.append("The chain contains the anchor: what was written up to it is the same.")
