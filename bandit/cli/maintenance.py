@@ -244,7 +244,7 @@ def _database(store: Store, problems: list[str], notes: list[str]) -> dict[str, 
     backups = [run for run in runs if run.kind == "backup"]
     if store.deletion.scrub_is_due():
         problems.append(
-            f"{store.path}: a deletion or a rotation of the key ended before the file was rewritten; run the command again"
+            f"{store.path}: a deletion or a rotation ended before the file was rewritten; run the command again"
         )
     notes += [found.sentence for found in store.imports.findings()]
     if latest is not None:
