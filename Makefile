@@ -96,6 +96,7 @@ bench: $(BENCH_STAMP) ## Compare the engine with other libraries, in earnings an
 	$(BENCH_PYTHON) -m simulator.bench start --out $(BENCH_OUT)
 	$(BENCH_PYTHON) -m simulator.bench many --out $(BENCH_OUT)
 	$(BENCH_PYTHON) -m simulator.bench crash --out $(BENCH_OUT)
+	$(BENCH_PYTHON) -m simulator.bench power --out $(BENCH_OUT)
 	$(BENCH_PYTHON) -m simulator.bench soak --out $(BENCH_OUT)
 	$(BENCH_PYTHON) -m simulator.validation.calibration --processes $(BENCH_PROCESSES) --out $(BENCH_OUT)/calibration
 	@if [ -n "$$OFFER_BANDIT_OBP_PYTHON" ]; then $(BENCH_PYTHON) -m simulator.bench ope --out $(BENCH_OUT); \

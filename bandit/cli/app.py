@@ -7,7 +7,6 @@ import sys
 import traceback
 import warnings
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -43,6 +42,7 @@ from bandit.cli import (
 from bandit.cli.console import note
 from bandit.cli.help import CONTEXT_SETTINGS, PanelCommand, PanelGroup
 from bandit.errors import InputError, StoreError
+from bandit.printable import from_here
 
 DONE, INTERNAL_ERROR, BAD_INPUT, STOPPED = 0, 1, 2, 130
 
@@ -243,7 +243,7 @@ def _is_damage(fault: Exception) -> bool:
 def _explain(fault: Exception) -> int:
     """Print one sentence on stderr and return the exit code."""
     if isinstance(fault, (InputError, StoreError)):
-        note(_one_line(_from_here(str(fault))))
+        note(_one_line(from_here(str(fault))))
         return BAD_INPUT
     if _is_damage(fault):
         note("a stored value cannot be read as it was written, so the database is damaged; restore it from a backup")
@@ -261,17 +261,9 @@ def _explain(fault: Exception) -> int:
     return INTERNAL_ERROR
 
 
-def _from_here(text: str) -> str:
-    """Return a text with paths as seen from the working directory: a store knows its file by the whole path."""
-    try:
-        return text.replace(f"{Path.cwd()}{os.sep}", "")
-    except OSError:  # the directory was removed
-        return text
-
-
 def _one_line(text: str) -> str:
     return " ".join(text.split())
 
 
 def _as_note(message: Warning | str, *_: object, **__: object) -> None:
-    note(f"note: {_from_here(str(message))}")
+    note(f"note: {from_here(str(message))}")

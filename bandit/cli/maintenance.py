@@ -244,7 +244,7 @@ def _database(store: Store, problems: list[str], notes: list[str]) -> dict[str, 
     backups = [run for run in runs if run.kind == "backup"]
     if store.deletion.scrub_is_due():
         problems.append(
-            f"{store.path}: a deletion or a rotation of the key ended before the file was rewritten; run the command again"
+            f"{store.path}: a deletion or a rotation ended before the file was rewritten; run the command again"
         )
     notes += [found.sentence for found in store.imports.findings()]
     if latest is not None:
@@ -272,6 +272,7 @@ def _database(store: Store, problems: list[str], notes: list[str]) -> dict[str, 
         "bytes of the file": counts.file_bytes,
         "bytes of the write-ahead log": counts.wal_bytes,
         "spools beside it": len(spools(store.path)),
+        "head of the chain": str(store.chain_head()),
         "leases": ", ".join(f"{lease.name} until {_iso(lease.until)}" for lease in store.leases.all()) or None,
         "last backup": _iso(backups[-1].time) if backups else None,
         "erasures": sum(run.kind == "erase" for run in runs),

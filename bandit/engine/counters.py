@@ -26,16 +26,22 @@ class EngineCounters:
 
     def count_decisions(self, n: int, fault: str | None, *, logged: bool = True) -> None:
         """Count n decisions, with the fault that made them end in the fallback, if any."""
-        self.decisions += n
+        unlogged = self.unlogged + (0 if logged else n)
+        faults, last, at = self.faults, self.last_fault, self.last_fault_time
         if fault is not None:
-            self.count_fault(fault, n)
-        if not logged:
-            self.unlogged += n
+            faults, last, at = self._with_fault(fault, n), fault, time.time_ns() // 1_000
+        # One statement without a call, so that no exception of a signal's handler comes between two of the counts.
+        self.decisions, self.unlogged, self.faults, self.last_fault, self.last_fault_time = (
+            self.decisions + n, unlogged, faults, last, at,
+        )  # fmt: skip
 
     def count_fault(self, fault: str, n: int = 1) -> None:
         """Count a fault n times by its kind: the text before its first colon."""
+        faults, at = self._with_fault(fault, n), time.time_ns() // 1_000
+        self.faults, self.last_fault, self.last_fault_time = faults, fault, at
+
+    def _with_fault(self, fault: str, n: int) -> dict[str, int]:
         kind = fault.partition(":")[0]
         if kind not in self.faults and len(self.faults) >= MAX_FAULT_KINDS:
             kind = "other"
-        self.faults[kind] = self.faults.get(kind, 0) + n
-        self.last_fault, self.last_fault_time = fault, time.time_ns() // 1_000
+        return self.faults | {kind: self.faults.get(kind, 0) + n}

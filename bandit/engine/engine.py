@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import secrets
 import threading
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -27,6 +26,8 @@ from bandit.engine.arguments import (
     checked_keys,
     checked_times,
 )
+from bandit.engine.caller import warn_caller
+from bandit.engine.checkpoints import CheckpointWatch
 from bandit.engine.counters import EngineCounters
 from bandit.engine.decisions import DecisionService
 from bandit.engine.default_policy import default_policy
@@ -57,6 +58,7 @@ from bandit.store.customer_key import FILE_VARIABLE, KEY_VARIABLE
 from bandit.store.customer_key import customer_key as environment_key
 from bandit.store.file_identity import FileChange
 from bandit.store.fork_safety import register_for_fork
+from bandit.store.holdings import HoldingScope, leaves_nothing_held
 
 if TYPE_CHECKING:
     from bandit.explain import DecisionExplanation
@@ -126,7 +128,7 @@ class Engine:
         older = None if self._methods is None else self._methods.older
         self.learner = self._new_learner(policy if older is None else older, carry=options.carry)
         if self.learner.carried is not None and self.learner.carried.how == "untrained":
-            warnings.warn(f"{store.path}: {self.learner.carried.words}", stacklevel=4)
+            warn_caller(f"{store.path}: {self.learner.carried.words}")
         self._worker = self._new_worker(self.learner)
         self._rollout = LiveRollout(
             store,
@@ -138,6 +140,7 @@ class Engine:
             self._lock,
         )
         self._watch = GuardrailWatch(store, catalogue, self._rollout.control, self._counters)
+        self._checkpoints = CheckpointWatch(store)
         self._explainer = DecisionExplainer(self.explain)
         self._lookup = DecisionLookup(store, catalogue, self.catalogue_id, self._writer, self._explainer)
         self._service = DecisionService(
@@ -165,7 +168,7 @@ class Engine:
                 self._explainer,
             )
         if self._methods is not None and self._methods.words is not None:
-            warnings.warn(f"{store.path}: {self._methods.words}", stacklevel=4)
+            warn_caller(f"{store.path}: {self._methods.words}")
             self._methods.start()
 
     def _new_learner(self, policy: Policy, *, carry: bool) -> PolicyLearner:
@@ -231,7 +234,7 @@ class Engine:
 
     def close(self) -> None:
         """Write the spool to the database and close it; what cannot be written now is written at the next opening."""
-        with self._lock:
+        with self._lock, HoldingScope():
             if not self._closed:
                 with contextlib.suppress(StoreError, OSError):
                     self._writer.fold_all()
@@ -263,7 +266,7 @@ class Engine:
         still holds an earlier decision gets it again, under the new id (`held_from`). ContextError for a context that
         does not fit the catalogue, NoEligibleOfferError if the rules leave no offer and there is no fallback.
         """
-        with self._lock:
+        with self._lock, HoldingScope():
             self._must_be_open()
             customer = checked_key("customer", customer)
             contexts = self.catalogue.contexts([context], [self.store.customers.stored(customer)])
@@ -305,7 +308,7 @@ class Engine:
         one each. Where the catalogue declares [sticky], requests of customers who hold a decision are answered with
         it; two requests of one customer in a batch hold nothing of each other.
         """
-        with self._lock:
+        with self._lock, HoldingScope():
             self._must_be_open()
             customers = checked_keys("customer", customers)
             checked = self.catalogue.contexts(contexts, self.store.customers.all_stored(customers))
@@ -390,7 +393,7 @@ class Engine:
     def _record(self, rows: EventRows, delays: list[IntArray], *, correct: bool) -> EventReceipt:
         self._events.check(rows)
         check_amounts(self.catalogue.objective, rows)
-        with self._lock:
+        with self._lock, HoldingScope():
             self._must_be_open()
             receipt = self._writer.events(rows, correct=correct)
             self._look_around()
@@ -399,6 +402,7 @@ class Engine:
     # -- learn -------------------------------------------------------------------------------------------------
 
     @reports_damage
+    @leaves_nothing_held
     def learn(self, *, now: Time = None, progress: Progress | None = None) -> LearnReport:
         """Learn what is new in the log.
 
@@ -427,6 +431,7 @@ class Engine:
         return reports[self._rollout.current.champion.policy_id]
 
     @reports_damage
+    @leaves_nothing_held
     def check_guardrails(self, *, now: Time = None) -> tuple[GuardrailStatus, ...]:
         """Look at the catalogue's guardrails, and stop the policies if one is broken that says so.
 
@@ -436,6 +441,7 @@ class Engine:
         return self._watch.check(self._time(now))
 
     @reports_damage
+    @leaves_nothing_held
     def sync(self) -> int:
         """Bring the policy to the newest step that any engine has learned, and return it; decisions go on meanwhile.
 
@@ -450,16 +456,19 @@ class Engine:
         return self.sync()
 
     @reports_damage
+    @leaves_nothing_held
     def rebuild(self, *, progress: Progress | None = None) -> RebuildReport:
         """Fold the log step by step, take the result as the policy's state, and report whether it is the same."""
         return self._worker.rebuild(progress)
 
     @reports_damage
+    @leaves_nothing_held
     def verify(self, *, progress: Progress | None = None) -> VerifyReport:
         """Check the database and recompute every decision whose policy can be built from its specification."""
         return self._worker.verify(progress)
 
     @reports_damage
+    @leaves_nothing_held
     def explain(
         self, decision_id: str, *, level: float = 0.95, progress: Progress | None = None
     ) -> DecisionExplanation:
@@ -488,6 +497,7 @@ class Engine:
                 other, decision_id, level=level, state_of=self._rollout.policy_at, progress=progress
             )
 
+    @leaves_nothing_held
     def status(self) -> EngineStatus:
         """Return the state of the engine, for a health check; never raises, and waits for 0.1 s at most."""
         champion = self._rollout.current.champion
@@ -528,6 +538,7 @@ class Engine:
     # -- inside ------------------------------------------------------------------------------------------------
 
     @reports_damage
+    @leaves_nothing_held
     def fold_anew(self, *, progress: Progress | None = None) -> bool:
         """Finish now the fold by the present methods of learning that goes on beside decisions, and take it over.
 
@@ -544,6 +555,7 @@ class Engine:
         self._rollout.poll()
         self._look_around()
         self._watch.poll(self._clock())
+        self._checkpoints.poll()
         self._take_over()
 
     def _look_around(self) -> None:
@@ -577,7 +589,7 @@ class Engine:
             self._writer.take_over(before["_writer"], catalogues, policies)
         self._replaced.taken(path, rekeyed=rekeyed)
         with contextlib.suppress(UserWarning):  # where warnings are errors, a decision would fail
-            warnings.warn(str(self._replaced.words), stacklevel=5)
+            warn_caller(str(self._replaced.words))
 
     def _take_over(self, *, look_now: bool = False) -> None:
         """Let the policy of the present methods decide, once it is folded."""
@@ -616,6 +628,7 @@ class Engine:
             self._undeclared.reset()
             self._spools.begin_child()
             self._watch.begin_child()
+            self._checkpoints.begin_child()
         self._rollout.after_fork(child=child)
         self._lock.release()
 
@@ -624,6 +637,7 @@ def _close(parts: Mapping[str, Any]) -> None:
     """Close what serves from one store, given as attributes of an engine."""
     parts["_spools"].close()
     parts["_watch"].close()
+    parts["_checkpoints"].close()
     if parts["_methods"] is not None:
         parts["_methods"].close()
     for worker in parts["_rollout"].each_worker():
@@ -642,13 +656,13 @@ def _opened_store(path: str | Path, options: EngineOptions, *, create: bool = Tr
         path, customer_key=key, durability=options.durability, busy_timeout=options.busy_timeout, create=create
     )
     if store.customers.in_clear:
-        warnings.warn(
+        warn_caller(
             f"customers are stored in the clear in {path}; set {KEY_VARIABLE} or {FILE_VARIABLE}, or pass "
-            "customer_key=, to store a keyed hash instead",
-            stacklevel=4,
+            "customer_key=, to store a keyed hash instead"
         )
     try:
-        yield store
+        with HoldingScope():
+            yield store
     except BaseException as fault:
         store.close()
         raise_if_damaged(store.path, fault)

@@ -11,6 +11,7 @@ from bandit.governance.guardrail_status import GuardrailStatus
 from bandit.governance.guardrails import GuardrailMonitor, last_restart
 from bandit.rollout import RolloutControl
 from bandit.store import Store
+from bandit.store.holdings import HoldingScope
 
 WATCH_INTERVAL = 10.0
 """Seconds after which a decision starts another look at the guardrails."""
@@ -42,7 +43,7 @@ class GuardrailWatch:
         """Look at all guardrails at a moment (microseconds), and stop the policies where one asks for it."""
         if not self._catalogue.guardrails:
             return ()
-        with self._looking:
+        with self._looking, HoldingScope():
             if self.closed:
                 self._front.counts()  # raises the error of a closed store
             if self._back is None or self._monitor is None:

@@ -14,6 +14,8 @@ from bandit.learning.folding_anew import FoldingAnew, n_outcomes, policy_of_othe
 from bandit.policies import build
 from bandit.printable import counted
 from bandit.store import Lease, PolicyRow, Store
+from bandit.store.holdings import HoldingScope, leaves_nothing_held
+from bandit.store.process_identity import owner_name
 
 RENEW_AFTER = 10.0
 """Seconds between two renewals of the lease while a policy is folded."""
@@ -104,12 +106,13 @@ class MethodChange:
             if not self._stop.is_set():
                 self._counters.count_fault(f"{type(fault).__name__}: while folding the policy anew: {fault}", 0)
 
+    @leaves_nothing_held
     def _fold(self, store: Store, progress: Progress | None) -> bool:
         """Fold as the only process that does; False where another one does or this one was stopped."""
         row = self._row
         if row is None:
             return True
-        lease = Lease(store.leases, f"fold/{row.id}", secrets.token_hex(16), now)
+        lease = Lease(store.leases, f"fold/{row.id}", owner_name(secrets.token_hex(16)), now)
         if not lease.take():
             return False
         renewed = time.monotonic()
@@ -124,7 +127,9 @@ class MethodChange:
                 progress(done, total)
 
         try:
-            return FoldingAnew(store, self._catalogue, self.policy, row).run(advance, self._stop.is_set) is not None
+            with HoldingScope():
+                folding = FoldingAnew(store, self._catalogue, self.policy, row)
+                return folding.run(advance, self._stop.is_set) is not None
         finally:
             lease.release()
 

@@ -15,6 +15,8 @@ from bandit.errors import OfferBanditError
 from bandit.governance.verify import VerifyReport, verify
 from bandit.learning import LearnReport, PolicyLearner, RebuildReport
 from bandit.store import Lease, Store, learning_lease
+from bandit.store.holdings import HOLDINGS, HoldingScope, forget, leaves_nothing_held
+from bandit.store.process_identity import owner_name
 
 POLL_WAIT = 0.05
 """Seconds that a poll waits for another process's lock on the database."""
@@ -42,7 +44,7 @@ class BackgroundWorker:
         self._working = threading.Lock()
         self._thread: threading.Thread | None = None
         self.clock: Callable[[], int] = now
-        self.owner = secrets.token_hex(16)
+        self.owner = owner_name(secrets.token_hex(16))
         self.learning = False
         self.closed = False
 
@@ -60,7 +62,8 @@ class BackgroundWorker:
     def learn(self, moment: int, progress: Progress | None) -> LearnReport:
         """Learn what is due, unless another engine is learning."""
         name = learning_lease(self._learner.policy_id)
-        with self._working:
+        with self._working, HoldingScope():
+            HOLDINGS.taken.append(self)
             self.learning = True
             try:
                 if not self.closed:
@@ -70,7 +73,12 @@ class BackgroundWorker:
                 with self._store() as store:
                     return self._learner.learn(moment, Lease(store.leases, name, self.owner, self.clock), progress)
             finally:
-                self.learning = False
+                self.give_up()
+
+    def give_up(self) -> None:
+        """Say that this engine is not learning any more."""
+        self.learning = False
+        forget(self)
 
     def sync(self) -> int:
         """Bring the policy to the ledger's newest step and return it."""
@@ -104,11 +112,11 @@ class BackgroundWorker:
             if version == self._polled_version and self._learner.current.fault is None:
                 return
             self._polled_step = self._front.ledger.latest_step(self._learner.policy_id) or 0
-            self._polled_version = version
             behind = self._polled_step != self._learner.step or self._learner.current.fault is not None
             if behind and not self._working.locked():
                 self._thread = threading.Thread(target=self._sync_in_thread, name="offer-bandit sync", daemon=True)
                 self._thread.start()
+            self._polled_version = version  # last, so that what was cut short is looked at again
 
     def close(self) -> None:
         """Wait for the thread and close the connection."""
@@ -127,9 +135,10 @@ class BackgroundWorker:
         self._working = threading.Lock()
         self._thread = None
         self._polled_version = None
-        self.owner = secrets.token_hex(16)
+        self.owner = owner_name(secrets.token_hex(16))
         self.learning = False
 
+    @leaves_nothing_held
     def _sync_in_thread(self) -> None:
         try:
             self.sync()
@@ -145,8 +154,9 @@ class BackgroundWorker:
         if self.closed:
             self._front.counts()  # raises the error of a closed store
         if self._back is None:
-            self._back = self._front.another()
-            self._learner.use(self._back)
+            back = self._front.another()
+            self._learner.use(back)
+            self._back = back
         yield self._back
 
 

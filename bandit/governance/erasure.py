@@ -25,6 +25,7 @@ from bandit.policies import build
 from bandit.policies.state_erasure import has_customers, remove_customers
 from bandit.store import DeletionTarget, PolicyRow, StateReplacement, Store
 from bandit.store.corruption import reports_damage
+from bandit.store.holdings import leaves_nothing_held
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +49,7 @@ class EraseReport:
 
 
 @reports_damage
+@leaves_nothing_held
 def erase(
     store: Store, customer: str, progress: Progress | None = None, *, timeout: float = REMOVAL_WAIT
 ) -> EraseReport:

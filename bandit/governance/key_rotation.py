@@ -16,6 +16,7 @@ from bandit.printable import counted
 from bandit.store import PolicyRow, StateReplacement, Store
 from bandit.store.corruption import reports_damage
 from bandit.store.customer_hash import MAKE_KEY, CustomerHash, weakness
+from bandit.store.holdings import leaves_nothing_held
 from bandit.tabular import Cell, Tabular
 
 
@@ -55,6 +56,7 @@ class RotationReport(Tabular):
 
 
 @reports_damage
+@leaves_nothing_held
 def rotate_key(
     path: str | Path,
     customer_key: bytes | None,

@@ -17,10 +17,12 @@ from bandit.errors import StoreError
 from bandit.learning.guarded_update import GuardedFold
 from bandit.learning.policy_state import StateHistory
 from bandit.store import Lease, PolicyRow, StateReplacement, Store, learning_lease
+from bandit.store.holdings import HoldingScope
+from bandit.store.process_identity import owner_name
 
 REMOVAL_WAIT = 75.0
-"""Seconds that a removal waits for others to release a lease or the file: the lease of a killed process ends within
-60."""
+"""Seconds that a removal waits for others to release a lease or the file: the lease of a process that was killed on
+another machine, or in another container, ends within 60."""
 
 LEASE_RENEWAL = 15.0
 """Seconds between two renewals of a lease while a policy is folded."""
@@ -59,7 +61,7 @@ def learner_leases(
 
     StoreError if one is not free within `timeout` seconds.
     """
-    owner = f"removal-{secrets.token_hex(8)}"
+    owner = owner_name(f"removal-{secrets.token_hex(8)}")
     leases = [Lease(store.leases, learning_lease(row.id), owner, now) for row in rows]
     deadline = renewed = time.monotonic() + timeout
 
@@ -85,7 +87,8 @@ def learner_leases(
                     )
                 time.sleep(0.05)
         renewed = time.monotonic()
-        yield renewing
+        with HoldingScope():  # what is left open inside is given up before the leases are, on the same connection
+            yield renewing
     finally:
         for lease in leases:
             lease.release()

@@ -26,6 +26,7 @@ from bandit.policies.state_erasure import (
 )
 from bandit.store import DeletionTarget, PolicyRow, StateReplacement, Store
 from bandit.store.corruption import reports_damage
+from bandit.store.holdings import leaves_nothing_held
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,7 @@ class RetentionReport:
 
 
 @reports_damage
+@leaves_nothing_held
 def retain(
     store: Store,
     before: int,

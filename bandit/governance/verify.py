@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.random import PCG64, Generator
 
 from bandit.decide import with_fallback
-from bandit.domain import IntArray, Policy, Progress
+from bandit.domain import BoolArray, IntArray, Policy, Progress
 from bandit.errors import OfferBanditError
 from bandit.governance.carried_states import is_carried, state_taken_over
 from bandit.governance.verify_arms import ArmVerifier
@@ -122,6 +123,8 @@ class _PolicyVerifier:
         self.arms = ArmVerifier(store, self.walk)
         self.row = row
         self.n_not_recomputable = 0
+        self.n_without_seed = 0
+        self.has_deletions = store.journal_has_deletions()
         self.without_other: Counter[str] = Counter()
         self.tolerance = PROPENSITY_TOLERANCE
 
@@ -162,6 +165,12 @@ class _PolicyVerifier:
                 f"policy {self.policy_id}: {counted(self.n_not_recomputable, 'decision', ('was', 'were'))} made with "
                 "states that an erasure or a retention run changed, so only what was eligible is computed again"
             )
+        if self.n_without_seed:
+            self.findings.notes.append(
+                f"policy {self.policy_id}: {counted(self.n_without_seed, 'decision', ('was', 'were'))} made in one "
+                "call with decisions that an erasure or a retention run removed, so the draw cannot be computed again, "
+                "only what was eligible; `verify --chain` shows whether they are as they were written"
+            )
         for fault, n in self.without_other.items():
             self.findings.add_problem(
                 f"policy {self.policy_id}: {counted(n, 'decision', ('was', 'were'))} made under a roll-out that cannot "
@@ -178,16 +187,18 @@ class _PolicyVerifier:
         return n
 
     def _recompute(self, batch: DecisionColumns) -> int:
-        if batch.seed[0] is None or batch.fault[0] is not None:
+        if batch.fault[0] is not None or (batch.seed[0] is None and not self.has_deletions):
             return 0
         if not self.row.has_state_of(batch.policy_step[:1]).all():
             self.n_not_recomputable += len(batch)
             self._check_eligible(batch)
             return 0
         policy = self.walk.move_to(int(batch.policy_step[0]))
-        contexts = self.translation.decisions(batch, masks=False)[1].contexts
         if self.catalogue.groups is not None:
             self._check_groups(batch)
+        if batch.seed[0] is None:
+            return self._recompute_without_seed(policy, batch)
+        contexts = self.translation.decisions(batch, masks=False)[1].contexts
         try:
             choice, found = self.arms.recompute(policy, batch, contexts)
             wrong_arms = tuple(found)
@@ -207,8 +218,29 @@ class _PolicyVerifier:
                 )
         return len(batch)
 
-    def _check_eligible(self, batch: DecisionColumns) -> None:
-        """Compare the eligible offers with those that the catalogue's rules give, which needs no state."""
+    def _recompute_without_seed(self, policy: Policy, batch: DecisionColumns) -> int:
+        """Compute again what decisions that were made in one call with a deleted one do not owe to the generator.
+
+        Its seed is of all ids of the call. Where the probabilities are the same with any generator, they are compared.
+        """
+        eligible = self._check_eligible(batch)
+        contexts = self.translation.decisions(batch, masks=False)[1].contexts
+        try:
+            one, other = (policy.probabilities(contexts, eligible, Generator(PCG64(seed))) for seed in (1, 2))
+        except Exception:  # noqa: BLE001 - a model may raise anything; the decision itself was no fallback
+            one, other = np.zeros(eligible.shape), np.ones(eligible.shape)
+        if not np.array_equal(one, other) or len(self.store.decision_arms.of(batch.seq)):
+            self.n_without_seed += len(batch)
+            return 0
+        expected = one[np.arange(len(batch)), batch.offer]
+        for row in np.flatnonzero(np.abs(expected - batch.propensity) > self.tolerance).tolist():
+            self.findings.add_problem(
+                f'decision "{batch.decision_id[row]}": computed again, the propensity is another than the log has'
+            )
+        return len(batch)
+
+    def _check_eligible(self, batch: DecisionColumns) -> BoolArray:
+        """Compare the eligible offers with those that the catalogue's rules give, without a state; return these."""
         contexts = self.translation.decisions(batch, masks=False)[1].contexts
         expected = with_fallback(self.catalogue, self.catalogue.eligible(contexts), contexts)
         eligible = self.store.eligible_sets.masks(batch.eligible_set_id, self.catalogue.n_offers)
@@ -216,6 +248,7 @@ class _PolicyVerifier:
             self.findings.add_problem(
                 f'decision "{batch.decision_id[row]}": computed again, other offers are eligible than the log has'
             )
+        return expected
 
     def _check_groups(self, batch: DecisionColumns) -> None:
         groups = self.catalogue.groups

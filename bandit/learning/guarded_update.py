@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 LEARNING_FAULTS = (ArithmeticError, ValueError, IndexError, PolicyError)
 """Errors that say that outcomes could not be learned; others, as of memory or of the disk, are raised."""
 
-MAX_REASON = 300
+MAX_REASON_KEPT = 300
 """Most characters of a reason that is kept."""
 
 
@@ -84,7 +84,7 @@ def guarded_update(
     policy.update(outcomes.take(learned))
     aside = np.ones(len(outcomes), dtype=np.bool_)
     aside[learned] = False
-    return SetAsideOutcomes(aside, f"{type(fault).__name__}: {fault}"[:MAX_REASON])
+    return SetAsideOutcomes(aside, f"{type(fault).__name__}: {fault}"[:MAX_REASON_KEPT])
 
 
 def _fault(policy: Policy, outcomes: Outcomes, check: Callable[[Policy], None] | None) -> Exception | None:

@@ -15,10 +15,11 @@ from bandit.learning.carry_report import CarryReport
 from bandit.learning.guarded_update import LEARNING_FAULTS, LoadBack, guarded_update
 from bandit.learning.policy_state import PolicyState, StateHistory
 from bandit.learning.reports import LearnReport, RebuildReport
-from bandit.learning.small_steps import SMALL_STEP_ROWS, SmallSteps, StateLostError, snapshot_is_due
+from bandit.learning.small_steps import SMALL_STEP_ROWS, SmallSteps, snapshot_is_due
 from bandit.learning.working_copy import WorkingCopy, copy_in_state, working_copy
 from bandit.policies import build, close
 from bandit.store import DueColumns, Lease, Store, state_hash
+from bandit.store.holdings import HoldingScope
 
 MAX_STEP_OUTCOMES = 2_048
 """Most outcomes learned in one step."""
@@ -214,18 +215,20 @@ class PolicyLearner:
         with self.decision_lock:
             current = self.current
             try:
-                made = self._small_steps.learn(current, moment, lease)
-            except StateLostError as lost:
-                self.current = replace(current, fault="its state was lost while it learned")
-                with contextlib.suppress(OfferBanditError):  # then the next sync tries again, and the fallback serves
-                    self.sync()
-                if self.current.fault is None and isinstance(lost.__cause__, LEARNING_FAULTS):
-                    return None  # the learner finds the outcome that could not be learned, and sets it aside
-                raise (lost.__cause__ or lost) from None
-            if made is None:
-                return None
-            self.current = made.state
-            return made.report
+                with HoldingScope():
+                    made = self._small_steps.learn(current, moment, lease)
+                    if made is None:
+                        return None
+                    self.current = made.state
+                    return made.report
+            except BaseException as fault:
+                if self._small_steps.changed and self.current is current:
+                    self.current = replace(current, fault="its state was lost while it learned")
+                    with contextlib.suppress(OfferBanditError):  # then the next sync tries, and the fallback serves
+                        self.sync()
+                    if self.current.fault is None and isinstance(fault, LEARNING_FAULTS):
+                        return None  # the learner finds the outcome that could not be learned, and sets it aside
+                raise
 
     def learn(self, moment: int, lease: Lease, progress: Progress | None = None) -> LearnReport:
         """Learn all outcomes that are due at a moment (microseconds), step by step, each step one transaction.
@@ -242,9 +245,10 @@ class PolicyLearner:
         if not lease.take():
             return LearnReport(0, 0, 0, self.step, learner=False)
         try:
-            if self.sync():
-                due = self._due(moment)
-            return self._learn_due(due, moment, lease, progress)
+            with HoldingScope():
+                if self.sync():
+                    due = self._due(moment)
+                return self._learn_due(due, moment, lease, progress)
         finally:
             lease.release()
 
@@ -272,12 +276,13 @@ class PolicyLearner:
                     if all_found:
                         break
                     due = self._due(moment)
+                if not lease_lost:
+                    self._replace_current(state)
             except BaseException:
                 if policy is current.policy:
                     self.current = replace(current, fault="its state was lost while it learned")
                 raise
             if not lease_lost:
-                self._replace_current(state)
                 before = current.step
                 uncounted = self._uncounted(before)
                 return LearnReport(
@@ -385,7 +390,9 @@ class PolicyLearner:
         if type(policy) is not type(current.policy):
             policy = current.policy
             with self.decision_lock:
+                self.current = replace(current, fault="its state was lost while it was rebuilt")
                 policy.loads(state)
+                self._replace_current(PolicyState(policy, latest, len(state), n))
         self._replace_current(PolicyState(policy, latest, len(state), n))
         unreadable = self._snapshot_is_unreadable()
         self.store.ledger.repair_snapshot(self.policy_id, latest, state, unreadable=unreadable)

@@ -36,10 +36,6 @@ class SmallStep:
     state: PolicyState
 
 
-class StateLostError(Exception):
-    """A policy was changed in place and its step was not written; `__cause__` is the error that led to it."""
-
-
 def snapshot_is_due(unsaved: int, size: int, *, small: bool) -> bool:
     """Say whether a state of so many bytes is written after so many outcomes since the last one.
 
@@ -59,6 +55,7 @@ class SmallSteps:
     their outcomes are then due as before. A decision waits, so a step that decided is on the disk before its decision.
     All but a few steps of an engine that learns after every visit are small, and cost about what a decision costs; the
     others, among them those that write a snapshot, are left to the learner, which makes them on a copy.
+    `changed` says whether the policy was changed in the last call of `learn`, however that ended.
     """
 
     def __init__(self, store: Store, catalogue: Catalogue, policy_id: int) -> None:
@@ -71,6 +68,7 @@ class SmallSteps:
         self._policy_id = policy_id
         self._in_place: bool | None = None
         self._checked = False
+        self.changed = False
         self._criterion = DueCriterion(
             objective.event,
             objective.window,
@@ -83,15 +81,15 @@ class SmallSteps:
     def learn(self, state: PolicyState, moment: int, lease: Lease) -> SmallStep | None:
         """Learn what is due at a moment, or return None, with nothing done, where that is no small step.
 
-        StateLostError where the policy was changed and the step not written; any other error leaves it as it was.
+        After an error, the state of the policy is lost where `changed` says that it was changed.
         """
+        self.changed = False
         policy, ledger = state.policy, self.store.ledger
         if self._in_place is None:  # asking the protocol takes as long as ten reads of the log
             self._in_place, self._checked = isinstance(policy, InPlacePolicy), isinstance(policy, CheckedPolicy)
         if state.fault is not None or not self._in_place:
             return None
         policy = cast("InPlacePolicy", policy)
-        changed = False
         try:
             with self.store.upgradable():
                 due = ledger.few_due(self._policy_id, self._criterion, moment, SMALL_STEP_ROWS, state.step)
@@ -107,16 +105,14 @@ class SmallSteps:
                     return SmallStep(LearnReport(0, 0, 0, state.step, learner=False), state)
                 ledger.append_step(self._policy_id, state.step + 1, kept, small=True)
                 uncounted = self._uncounted(state.step, due)
-                changed = True
+                self.changed = True
                 policy.update(outcomes)
                 if self._checked and not policy.is_finite:  # type: ignore[attr-defined]  # a CheckedPolicy
                     raise PolicyError("the belief has numbers that are not finite")
-        except BaseException as fault:
-            if changed:
-                raise StateLostError from fault
-            if isinstance(fault, StoreError) and is_outage(fault):
-                return None  # another process writes; the learner waits for it, and decisions do not
-            raise
+        except StoreError as fault:
+            if self.changed or not is_outage(fault):
+                raise
+            return None  # another process writes; the learner waits for it, and decisions do not
         after = PolicyState(policy, state.step + 1, state.size, unsaved)
         n, n_updates = len(outcomes), int(np.count_nonzero(outcomes.is_update))
         return SmallStep(LearnReport(n, n_updates, len(due) - n, after.step, n_uncounted=uncounted), after)

@@ -25,6 +25,7 @@ from bandit.logfiles.row_digests import RowDigests
 from bandit.logfiles.row_reader import CheckedRows, RowReader
 from bandit.logfiles.sources.open_source import open_source
 from bandit.store import PLACEHOLDER, DecisionRows, EventRows
+from bandit.store.holdings import leaves_nothing_held
 from bandit.store.tables.imports import ImportRow
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ IMPORT_CHUNK_ROWS = 50_000
 """Rows of a file that are checked and written at a time."""
 
 
+@leaves_nothing_held
 def import_log(
     store: Store,
     catalogue: Catalogue,

@@ -145,6 +145,34 @@ class BayesianLinear:
             self.shape -= 0.5 * len(observed)
             self.weights.downdate(block, residual, np.ones(len(observed)))
 
+    def replace(self, rows: FloatArray, previous_y: FloatArray, y: FloatArray, times: FloatArray | None = None) -> None:
+        """Learn observations `y` (n,) in place of `previous_y` (n,), learned before from the same rows, as often.
+
+        A row may be there several times, as where an observation was corrected twice: then it is `y` of the first and
+        `previous_y` of the second.
+        """
+        if self._can_remove(rows, times):
+            self.retract(rows, previous_y, times)
+            self.update(rows, y, times)
+        else:
+            self.update(rows, y, times)
+            self.retract(rows, previous_y, times)
+
+    def _can_remove(self, rows: FloatArray, times: FloatArray | None) -> bool:
+        """Whether the belief holds as much as these rows say, all at once: it does not where one is there twice."""
+        own = rows if times is None else np.sqrt(times)[:, None] * rows
+        try:
+            if len(own) > self.weights.size:  # as many rows at once come with a whole covariance alone
+                own = np.linalg.cholesky(self.weights.covariances[0]).T @ own.T
+                system = -(own @ own.T)
+            else:
+                system = -(self.weights.gain(own) @ own.T)
+            system[np.diag_indices_from(system)] += 1.0
+            np.linalg.cholesky(system)
+        except np.linalg.LinAlgError:
+            return False
+        return True
+
     def _weighted(self, rows: FloatArray, y: FloatArray, tails: FloatArray, sign: float) -> None:
         """Learn observations of robust weights (sign 1) or remove them (sign -1)."""
         root = np.sqrt(tails)

@@ -39,6 +39,7 @@ with `offer-bandit backup`: a plain copy misses what is still in the write-ahead
 - **Money** is in the catalogue's currency.
 - **Append-only** tables have triggers that refuse every change and deletion. `erase` and `retain` lift them for their
   own transaction. A correction of an event is a row of its own, which names the one that it replaces.
+- **The chain** has a hash of every row of the log, so that a later change of any shows (`offer-bandit verify --chain`).
 - **Customers** are keyed hashes where a customer key is set, and stand in the clear otherwise.
 - `PRAGMA user_version` is the version of this schema, {version} here. A newer program migrates an older file when it
   opens it for writing, and keeps a copy.

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from bandit.catalogue.facts import Fact
     from bandit.store import Store
 
-MOST_NAMED = 20
+MOST_DECISIONS_NAMED = 20
 """Most decisions whose outcomes were set aside that are named for one policy."""
 
 _LONGEST = 200
@@ -53,10 +53,10 @@ def set_aside_lines(store: Store) -> list[str]:
         lines += [
             f'policy {row.id} could not learn the outcome of decision "{plain(each.decision_id, _LONGEST)}" at step '
             f"{each.step} and set it aside: {plain(each.reason, _LONGEST)}"
-            for each in found[:MOST_NAMED]
+            for each in found[:MOST_DECISIONS_NAMED]
         ]
-        if len(found) > MOST_NAMED:
-            lines.append(f"policy {row.id} set {counted(len(found) - MOST_NAMED, 'more outcome')} aside")
+        if len(found) > MOST_DECISIONS_NAMED:
+            lines.append(f"policy {row.id} set {counted(len(found) - MOST_DECISIONS_NAMED, 'more outcome')} aside")
     return lines
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -13,10 +14,11 @@ from bandit.catalogue.live_schema import RolloutMode
 from bandit.catalogue.plain_values import shown
 from bandit.clock import now
 from bandit.domain import MICROSECONDS
-from bandit.errors import InputError, PolicyError
+from bandit.errors import InputError, OfferBanditError, PolicyError
 from bandit.policies import build
 from bandit.rollout.state import Halt, LivePolicy, RolloutState, declared_state
 from bandit.store import RolloutChangeRow, Store
+from bandit.store.holdings import HoldingScope
 
 Written = TypeVar("Written")
 
@@ -271,9 +273,16 @@ class RolloutControl:
 
     def _write(self, write: Callable[[], Written]) -> Written:
         """Read and write in one transaction, then say that there is a change."""
-        with self._store.transaction():
-            change = write()
-        self._on_change()
+        try:
+            with HoldingScope(), self._store.transaction():
+                change = write()
+            self._on_change()
+        except OfferBanditError:
+            raise
+        except BaseException:  # of a signal's handler: the change may be written all the same
+            with contextlib.suppress(OfferBanditError):
+                self._on_change()
+            raise
         return change
 
     def _append(self, author: str, action: str, reason: str, state: RolloutState) -> RolloutChange:

@@ -13,16 +13,24 @@ from typing import TYPE_CHECKING
 
 from bandit.errors import StoreError
 from bandit.store.chain.links import Chain
-from bandit.store.connection_setup import Durability, prepare
+from bandit.store.connection_setup import Durability, postpone_checkpoints, prepare
 from bandit.store.database_file import check_before_opening, create_private, file_size, resolved, wal_path
 from bandit.store.file_guard import FileGuard
 from bandit.store.file_identity import inode_of
 from bandit.store.fork_safety import register_for_fork
 from bandit.store.sqlite_errors import is_busy, is_unwritable, raise_store_error
+from bandit.store.transactions import (
+    Exclusive,
+    InnerReading,
+    LockTimeout,
+    Reading,
+    Transaction,
+    Upgradable,
+    WithoutForeignKeys,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from types import TracebackType
 
 _FIRST_PAUSE, _LAST_PAUSE = 0.0002, 0.004
 
@@ -36,6 +44,8 @@ class Connection:
     The path is resolved once, so that a later change of the working directory changes nothing. A file is created only
     here and with `create`. Later connections must find the same file: a transaction raises StoreError, with a
     `DisplacedFileError` as its cause, once the path names no file or another one.
+
+    `owner` is the thread that is inside, and `levels` are its open transactions and readings, the outermost first.
     """
 
     def __init__(
@@ -54,14 +64,15 @@ class Connection:
         self.read_only = read_only
         self.busy_timeout = self._lock_timeout = busy_timeout
         self.lock = threading.RLock()
+        self.owner: int | None = None
+        self.levels: list[object] = []
         self.chain = Chain()
         self._cache_clearers: list[Callable[[], None]] = []
-        self._depth = 0
-        self._waits_for_disk = True
-        self._sqlite_waits: float | None = None
         self._open: sqlite3.Connection | None = None
         self._kept_by_parent: sqlite3.Connection | None = None
-        self._closed = False
+        self._closed = self._postpones = False
+        self._sqlite_waits: float | None = None
+        self._waits_for_disk = True
         self._creates = create and not read_only
         self.files: FileGuard = FileGuard(self.path, None if same_as is None else same_as.files.inode)
         self.files.before_opening()
@@ -83,9 +94,9 @@ class Connection:
         return self._connect() if found is None else found
 
     @property
-    def in_transaction(self) -> bool:
-        """Whether a transaction or a reading is going on; to be read under the lock."""
-        return self._depth > 0
+    def patience(self) -> float:
+        """Seconds to wait at present for the lock of another connection."""
+        return self._lock_timeout
 
     def on_rollback(self, clear: Callable[[], None]) -> None:
         """Call `clear` after each rollback: cached row numbers may be void."""
@@ -103,34 +114,49 @@ class Connection:
             if self._open is not None:
                 self._open.close()
 
-    @contextlib.contextmanager
-    def lock_timeout(self, seconds: float) -> Iterator[None]:
-        """Wait inside at most `seconds`, and at most `busy_timeout`, for the lock of another connection."""
-        with self.lock, self.translated_errors():
-            self._lock_timeout = min(seconds, self.busy_timeout)
-            try:
-                self._let_sqlite_wait(self._lock_timeout)
-                yield
-            finally:
-                self._lock_timeout = self.busy_timeout
-                self._let_sqlite_wait(self.busy_timeout)
+    def exclusive(self) -> AbstractContextManager[bool]:
+        """Keep the other threads of this connection out."""
+        return Exclusive(self)
 
-    @contextlib.contextmanager
-    def exclusive_within(self, seconds: float) -> Iterator[bool]:
+    def exclusive_within(self, seconds: float) -> AbstractContextManager[bool]:
         """Wait at most `seconds` for the other threads of this connection; True with them kept out, False otherwise."""
-        if not self.lock.acquire(timeout=seconds):
-            yield False
-            return
-        try:
-            yield True
-        finally:
-            self.lock.release()
+        return Exclusive(self, seconds)
+
+    def lock_timeout(self, seconds: float) -> AbstractContextManager[None]:
+        """Wait inside at most `seconds`, and at most `busy_timeout`, for the lock of another connection."""
+        return LockTimeout(self, seconds)
+
+    def wait_for_locks(self, seconds: float) -> None:
+        """Wait from now on so long for the lock of another connection; the caller keeps other threads out."""
+        self._lock_timeout = seconds
+        self._let_sqlite_wait(self.raw, seconds)
+
+    def _let_sqlite_wait(self, raw: sqlite3.Connection, seconds: float) -> None:
+        """Have SQLite itself wait so long, if it does not: asking it each time would cost as much as a small write."""
+        if self._sqlite_waits != seconds:
+            self._sqlite_waits = None  # not known, should an exception come before the end
+            raw.execute(f"PRAGMA busy_timeout = {round(1_000 * seconds):d}")
+            self._sqlite_waits = seconds
+
+    def without_foreign_keys(self) -> AbstractContextManager[None]:
+        """Do not check references inside, and keep the other threads out; not within a transaction."""
+        return WithoutForeignKeys(self)
+
+    def postpone_checkpoints(self) -> None:
+        """Leave it to other connections to copy the write-ahead log, unless it becomes far too large."""
+        with self.exclusive():
+            self._postpones = True
+            postpone_checkpoints(self.raw)
+
+    def checkpoint(self) -> int:
+        """Copy what can be copied of the write-ahead log, and return its length in bytes; nobody is kept waiting."""
+        with self.exclusive():
+            _, pages, _ = self.raw.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+            return max(0, int(pages)) * int(self.raw.execute("PRAGMA page_size").fetchone()[0])
 
     def data_version(self) -> int:
         """Return a number that changes when another connection has written to the file."""
-        with self.lock, self.translated_errors():
-            if not self._depth:
-                self._let_sqlite_wait(self._lock_timeout)
+        with self.exclusive():
             return int(self.raw.execute("PRAGMA data_version").fetchone()[0])
 
     def holds(self, path: Path) -> bool:
@@ -140,7 +166,7 @@ class Connection:
     def before_fork(self) -> None:
         """Close once no other thread uses it; inside a transaction of this thread it stays open, for the parent."""
         self.lock.acquire()
-        self._kept_by_parent = self._open if self._depth and not self._closed else None
+        self._kept_by_parent = self._open if self.levels and not self._closed else None
         if self._kept_by_parent is None and self._open is not None:
             self._open.close()
             self._open = None
@@ -148,7 +174,8 @@ class Connection:
     def after_fork(self, *, child: bool) -> None:
         """Go on; a child does without a connection that stayed open, and keeps it referenced but untouched."""
         if child and self._kept_by_parent is not None:
-            self._open, self._depth, self._closed = None, 0, True
+            self._open, self._closed = None, True
+            self.levels.clear()
         self.lock.release()
 
     def _connect(self) -> sqlite3.Connection:
@@ -173,8 +200,7 @@ class Connection:
 
     def _connect_as(self, mode: str) -> sqlite3.Connection:
         """Open the file in a mode of SQLite's, and prepare the connection."""
-        self._sqlite_waits = None
-        opened = self._open = sqlite3.connect(
+        opened = sqlite3.connect(
             f"{self.path.absolute().as_uri()}?{mode}",
             uri=True,
             timeout=self.busy_timeout,
@@ -182,21 +208,26 @@ class Connection:
             check_same_thread=False,
             cached_statements=256,
         )
+        prepared = False
         try:
             self.chain.reset()
             prepare(
                 opened, self.path, self.durability, self.busy_timeout, read_only=self.read_only, create=self._creates
             )
+            if self._postpones:
+                postpone_checkpoints(opened)
             self.files.opened()
-        except BaseException:
-            opened.close()
-            self._open = None
-            raise
+            prepared = True
+        finally:
+            if not prepared:
+                opened.close()
+        self._sqlite_waits, self._waits_for_disk = None, True
+        self._open = opened  # not before it is prepared
         return opened
 
     def transaction(self) -> AbstractContextManager[None]:
         """Write all or nothing; an inner transaction is a savepoint of the outer one."""
-        return _Transaction(self)
+        return Transaction(self)
 
     def upgradable(self) -> AbstractContextManager[None]:
         """Read from one state of the database, and write all or nothing from the first statement that writes on.
@@ -206,59 +237,63 @@ class Connection:
         Its commit does not wait for the disk: what a power cut takes from the end of the log must be such that it is
         done again. It is on the disk with the next commit of a `transaction`, of any process.
         """
-        return _Upgradable(self)
-
-    def begin(self) -> None:
-        """Begin a transaction, or a savepoint inside one; the caller has the lock."""
-        if self._depth:
-            self.raw.execute("SAVEPOINT inner_one")
-            self.chain.mark()
-        else:
-            self._begin_immediate()
-        self._depth += 1
-
-    def commit(self) -> None:
-        """Commit the transaction, or release the innermost savepoint."""
-        if self._depth > 1:
-            self.chain.release(self.raw)
-            self.raw.execute("RELEASE inner_one")
-        else:
-            self.chain.write(self.raw)
-            self.raw.execute("COMMIT")
-        self._depth -= 1
-
-    def rollback(self) -> None:
-        """Roll back the transaction, or to the innermost savepoint."""
-        self._depth -= 1
-        self.chain.undo(savepoint=bool(self._depth))
-        self.clear_caches()
-        # SQLite rolls back by itself when the disk is full, and then nothing is left to undo.
-        if self.raw.in_transaction:
-            for statement in ("ROLLBACK TO inner_one", "RELEASE inner_one") if self._depth else ("ROLLBACK",):
-                self.raw.execute(statement)
+        return Upgradable(self)
 
     def reading(self) -> AbstractContextManager[sqlite3.Connection]:
         """Read from one consistent state of the database."""
-        return _Reading(self)
+        if self.levels and self.owner == threading.get_ident():
+            return InnerReading(self)
+        return Reading(self)
 
-    def begin_reading(self, *, waits: bool = True) -> bool:
-        """Begin to read from one state, and say whether that is the outermost; the caller has the lock.
+    def begin_savepoint(self, level: int) -> None:
+        """Begin an inner transaction, of a level above 1."""
+        self.raw.execute(f"SAVEPOINT level_{level:d}")
+        self.chain.mark(level)
+
+    def commit(self, level: int) -> None:
+        """Commit the transaction of level 1, or release the savepoint of another level."""
+        if level == 1:
+            self.chain.write(self.raw)
+            self.raw.execute("COMMIT")
+        else:
+            self.chain.release(self.raw, level)
+            self.raw.execute(f"RELEASE level_{level:d}")
+
+    def roll_back(self, level: int) -> None:
+        """Roll back the transaction of a level and all inside it; safe to call again."""
+        self.clear_caches()
+        self.chain.undo(level)
+        found = self._open
+        # SQLite rolls back by itself when the disk is full, and then nothing is left to undo.
+        if found is None or not found.in_transaction:
+            return
+        if level == 1:
+            found.execute("ROLLBACK")
+            return
+        with contextlib.suppress(sqlite3.OperationalError):  # the savepoint was not made, or is released
+            found.execute(f"ROLLBACK TO level_{level:d}")
+            found.execute(f"RELEASE level_{level:d}")
+
+    def begin_reading(self, *, waits: bool = True) -> None:
+        """Begin to read from one state; the caller has the lock.
 
         A reader waits only where another connection recovers the file or closes it as the last one.
         """
-        if self._depth:
-            return False
+        raw = self.raw
         if waits:
-            self._let_sqlite_wait(self._lock_timeout)
-        self.raw.execute("BEGIN")
-        self._depth += 1
-        return True
+            self._let_sqlite_wait(raw, self._lock_timeout)
+        try:
+            raw.execute("BEGIN")
+        except sqlite3.OperationalError:
+            if not self._undo_left_open(raw):
+                raise
+            raw.execute("BEGIN")
 
     def end_reading(self) -> None:
         """End the outermost reading."""
-        self._depth -= 1
-        if self.raw.in_transaction:
-            self.raw.execute("ROLLBACK")  # nothing was written; a commit would fail on a damaged page
+        found = self._open
+        if found is not None and found.in_transaction:
+            found.execute("ROLLBACK")
 
     @contextlib.contextmanager
     def translated_errors(self) -> Iterator[None]:
@@ -276,12 +311,14 @@ class Connection:
         """
         if waits is self._waits_for_disk or self.durability != "full":
             return
+        raw = self.raw
+        self._undo_left_open(raw)
         self._waits_for_disk = False  # unless the statement is known to have been executed
-        self.raw.execute("PRAGMA synchronous = FULL" if waits else "PRAGMA synchronous = NORMAL")
+        raw.execute("PRAGMA synchronous = FULL" if waits else "PRAGMA synchronous = NORMAL")
         self._waits_for_disk = waits
 
-    def _begin_immediate(self) -> None:
-        """Take SQLite's write lock, waiting for it up to the lock timeout.
+    def begin_immediate(self) -> None:
+        """Take SQLite's write lock, waiting for it up to the lock timeout; the caller keeps other threads out.
 
         SQLite's own busy handler retries after ever longer pauses, up to 0.1 s: with many writers one of them may wait
         for seconds while others come and go. Here the pauses are about as long as a transaction takes.
@@ -291,12 +328,14 @@ class Connection:
             self._open = None
         raw = self.raw
         self.wait_for_disk(True)
-        self._let_sqlite_wait(0.0)
+        self._let_sqlite_wait(raw, 0.0)
         deadline, pause = 0.0, _FIRST_PAUSE
         while True:
             try:
                 raw.execute("BEGIN IMMEDIATE")
             except sqlite3.OperationalError as fault:
+                if self._undo_left_open(raw):
+                    continue
                 now = time.monotonic()
                 deadline = deadline or now + self._lock_timeout
                 if not is_busy(fault) or now >= deadline:
@@ -308,130 +347,14 @@ class Connection:
             else:
                 return
 
-    def _let_sqlite_wait(self, seconds: float) -> None:
-        """Let SQLite's own busy handler wait so long from now on; a statement only where that changes something."""
-        if seconds == self._sqlite_waits:
-            return
-        self._sqlite_waits = None  # unless the statement is known to have been executed
-        self.raw.execute(f"PRAGMA busy_timeout = {round(1_000 * seconds):d}")
-        self._sqlite_waits = seconds
-
-
-class _Transaction(AbstractContextManager[None]):
-    """A transaction as a class: a context manager made of a generator costs as much as the begin and the commit."""
-
-    __slots__ = ("_connection",)
-
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-
-    def __enter__(self) -> None:
-        connection = self._connection
-        connection.lock.acquire()
-        try:
-            connection.begin()
-        except BaseException as fault:
-            connection.lock.release()
-            raise_store_error(connection.path, fault)
-            raise
-
-    def __exit__(
-        self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        connection = self._connection
-        try:
-            if fault is None:
-                try:
-                    connection.commit()
-                except BaseException:
-                    connection.rollback()
-                    raise
-                if not connection.in_transaction:
-                    connection.files.require_in_place(connection.raw, committed=True)
-            else:
-                connection.rollback()
-                raise_store_error(connection.path, fault)
-        except sqlite3.Error as second:
-            raise_store_error(connection.path, second)
-            raise
-        finally:
-            connection.lock.release()
-
-
-class _Upgradable(_Transaction):
-    """A transaction that begins by reading; one that has only read ends as a reading does."""
-
-    __slots__ = ("_changes",)
-
-    def __init__(self, connection: Connection) -> None:
-        super().__init__(connection)
-        self._changes = 0
-
-    def __enter__(self) -> None:
-        connection = self._connection
-        connection.lock.acquire()
-        try:
-            connection.wait_for_disk(False)
-            connection.begin_reading(waits=False)
-            self._changes = connection.raw.total_changes
-        except BaseException as fault:
-            connection.lock.release()
-            raise_store_error(connection.path, fault)
-            raise
-
-    def __exit__(
-        self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        connection = self._connection
-        if fault is not None or connection.raw.total_changes != self._changes:
-            super().__exit__(kind, fault, trace)
-            return
-        try:
-            connection.end_reading()
-        finally:
-            connection.lock.release()
-
-
-class _Reading(AbstractContextManager[sqlite3.Connection]):
-    """Reading as a class, for the reason of `_Transaction`: one learned outcome reads a dozen times."""
-
-    __slots__ = ("_connection", "_outermost")
-
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-        self._outermost = False
-
-    def __enter__(self) -> sqlite3.Connection:
-        connection = self._connection
-        connection.lock.acquire()
-        try:
-            self._outermost = connection.begin_reading()
-        except BaseException as fault:
-            connection.lock.release()
-            _translate(connection.path, fault)
-            raise
-        return connection.raw
-
-    def __exit__(
-        self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        connection = self._connection
-        try:
-            if self._outermost:
-                connection.end_reading()
-            if fault is not None:
-                _translate(connection.path, fault)
-        except sqlite3.Error as second:
-            raise_store_error(connection.path, second)
-            raise
-        finally:
-            connection.lock.release()
-
-
-def _translate(path: Path, fault: BaseException) -> None:
-    """Raise the StoreError for an error of SQLite; return for any other."""
-    if isinstance(fault, (sqlite3.Error, UnicodeError, OverflowError)):
-        raise_store_error(path, fault)
+    def _undo_left_open(self, raw: sqlite3.Connection) -> bool:
+        """Roll back a transaction that nobody is inside of any more, and say whether there was one."""
+        if len(self.levels) > 1 or not raw.in_transaction:
+            return False
+        self.clear_caches()
+        self.chain.undo(1)
+        raw.execute("ROLLBACK")
+        return True
 
 
 _OPEN: weakref.WeakSet[Connection] = weakref.WeakSet()

@@ -24,8 +24,11 @@ _PAGE_BYTES = 1_024
 """Size of the pages of a new database. A commit writes whole pages, and one visit changes about fifteen, so small pages
 save most of what is written. With 512 bytes, files would be half as large again and slower to read."""
 
-_CHECKPOINT_BYTES = 4 << 20
+CHECKPOINT_BYTES = 4 << 20
 """Size of the write-ahead log at which its pages are copied to the database."""
+
+_POSTPONED = 8
+"""How many times that size the log may have where another connection sees to it."""
 
 
 def prepare(
@@ -55,10 +58,16 @@ def prepare(
     # A long-lived reader lets the log grow; after the reader is gone, the log is cut to this size.
     raw.execute(f"PRAGMA journal_size_limit = {_LOG_BYTES:d}")
     page_bytes = int(raw.execute("PRAGMA page_size").fetchone()[0])
-    raw.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_BYTES // page_bytes:d}")
+    raw.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_BYTES // page_bytes:d}")
     raw.execute("PRAGMA synchronous = FULL" if durability == "full" else "PRAGMA synchronous = NORMAL")
     if version < schema.VERSION:
         migrate(raw, path)
+
+
+def postpone_checkpoints(raw: sqlite3.Connection) -> None:
+    """Let the commits of this connection copy the write-ahead log only where it has become far too large."""
+    page_bytes = int(raw.execute("PRAGMA page_size").fetchone()[0])
+    raw.execute(f"PRAGMA wal_autocheckpoint = {_POSTPONED * CHECKPOINT_BYTES // page_bytes:d}")
 
 
 def _checked_version(raw: sqlite3.Connection, path: Path) -> int:

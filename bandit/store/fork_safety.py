@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 import weakref
@@ -34,14 +35,24 @@ def register_for_fork(each: ForkAware, *, outer: bool) -> None:
 def _before() -> None:
     _FORK_LOCK.acquire()
     for each in (*list(_OUTER), *list(_INNER)):
+        _WAITING.append(each)  # first, so that it is let go of even where an exception cuts `before_fork` short
         each.before_fork()
-        _WAITING.append(each)
 
 
 def _after(*, child: bool) -> None:
-    while _WAITING:
-        _WAITING.pop().after_fork(child=child)
-    _FORK_LOCK.release()
+    try:
+        while _WAITING:
+            _let_go(_WAITING.pop(), child=child)
+    finally:
+        # The interpreter only prints an exception of a hook and goes on, so the others must not be left waiting.
+        while _WAITING:
+            _let_go(_WAITING.pop(), child=child)
+        _FORK_LOCK.release()
+
+
+def _let_go(each: ForkAware, *, child: bool) -> None:
+    with contextlib.suppress(RuntimeError):  # a lock that `before_fork` did not come to take
+        each.after_fork(child=child)
 
 
 if hasattr(os, "register_at_fork"):

@@ -10,7 +10,9 @@ from bandit.store.chain.anchor import ChainAnchor, head_of
 from bandit.store.chain.check import ChainReport, check_chain
 from bandit.store.connection import Connection
 from bandit.store.customer_hash import hash_for_new
+from bandit.store.database_file import file_size, wal_path
 from bandit.store.file_identity import inode_of
+from bandit.store.holdings import leaves_nothing_held
 from bandit.store.learning.ledger import Ledger
 from bandit.store.maintenance import statistics
 from bandit.store.maintenance.activity import ActivityReader
@@ -23,6 +25,7 @@ from bandit.store.maintenance.rekey import rekey
 from bandit.store.recent_contexts import RecentContexts
 from bandit.store.spool.recovery import FoldReport, SpoolRecovery
 from bandit.store.spool.writer import SpooledWriter
+from bandit.store.supported_systems import check_system
 from bandit.store.tables.carried_policies import CarriedPolicies
 from bandit.store.tables.catalogues import Catalogues
 from bandit.store.tables.customers import Customers
@@ -112,6 +115,7 @@ class Store:
         """
         if durability not in {"full", "process"}:
             raise StoreError(f'durability is "full" or "process"; seen "{durability}"')
+        check_system(Path(path))
         if create and not (read_only or unnamed_customers or Path(path).exists()):
             hash_for_new(customer_key)
         connection = Connection(Path(path), durability, busy_timeout, read_only=read_only, create=create)
@@ -172,6 +176,7 @@ class Store:
         """Return a writer that spools decisions and events beside the database while it cannot be written."""
         return SpooledWriter(self._connection, self.decision_writer, self.events, self.repeats)
 
+    @leaves_nothing_held
     def fold_spools(self) -> FoldReport:
         """Fold the spools of ended processes into the database."""
         return SpoolRecovery(self._connection, self.decision_writer, self.events).fold_abandoned()
@@ -182,6 +187,18 @@ class Store:
         Numbers of different connections cannot be compared.
         """
         return self._connection.data_version()
+
+    def postpone_checkpoints(self) -> None:
+        """Leave it to other connections to copy the write-ahead log, unless it becomes far too large."""
+        self._connection.postpone_checkpoints()
+
+    def checkpoint(self) -> int:
+        """Copy what can be copied of the write-ahead log, and return its length in bytes; nobody is kept waiting."""
+        return self._connection.checkpoint()
+
+    def log_bytes(self) -> int:
+        """Return the size of the write-ahead log's file, which does not shrink when it is begun anew."""
+        return file_size(wal_path(self.path))
 
     def lock_timeout(self, seconds: float) -> AbstractContextManager[None]:
         """Wait inside at most `seconds`, and at most `busy_timeout`, for the lock of another connection."""

@@ -8,6 +8,7 @@ import json
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Protocol
@@ -19,13 +20,15 @@ from simulator.bench.durability import crash, soak, soak_rows
 from simulator.bench.durability.disturbed import report as disturbed_report
 from simulator.bench.durability.disturbed import supervisor
 from simulator.bench.durability.disturbed.settings import soak_settings
+from simulator.bench.durability.large import large_file, one_customer
+from simulator.bench.durability.large.measured import LargeStep, step_line, steps_markdown
 from simulator.bench.durability.power import run as power
 from simulator.bench.earnings import ablation, ablation_table, settings
 from simulator.bench.earnings.contestants import contestant_of, named
 from simulator.bench.earnings.tournament import EARNED_PICTURE, EARNED_TABLE, Tournament, mapped
 from simulator.bench.earnings.versions import prepare
 from simulator.bench.earnings.world import WorldSpec
-from simulator.bench.speed import obp_speed, opening, processes, speed, start
+from simulator.bench.speed import arrivals, obp_speed, opening, processes, speed, start
 
 
 class _Plain(Protocol):
@@ -98,6 +101,18 @@ def thompson_settings(given: argparse.Namespace, console: Console) -> int:
     return 0
 
 
+def arriving_requests(given: argparse.Namespace, console: Console) -> int:
+    """Measure requests that arrive at many processes; 1 where something acknowledged is missing."""
+    begun = time.perf_counter()
+    load = arrivals.ArrivalLoad(given.processes, given.seconds, given.durability, given.repetitions, given.seed)
+    found = arrivals.run(load, given.before, console)
+    text = arrivals.markdown(found)
+    _write(given.out, "arrivals", f"# Requests arriving at {given.processes} processes\n\n{text}", found)
+    console.print(text, soft_wrap=True, markup=False)
+    _print_duration(console, begun, given.out / "arrivals.md")
+    return 1 if any(row.problems for row in found) else 0
+
+
 def many(given: argparse.Namespace, console: Console) -> int:
     """Measure many processes on one database; 1 where something acknowledged is missing."""
     begun = time.perf_counter()
@@ -131,6 +146,34 @@ def cut_power(given: argparse.Namespace, console: Console) -> int:
     console.print(text, soft_wrap=True, markup=False)
     _print_duration(console, begun, given.out / "power.md")
     return 1 if any(each.problems for each in found) else 0
+
+
+def one_customer_history(given: argparse.Namespace, console: Console) -> int:
+    """Measure one customer with very many decisions."""
+    with tempfile.TemporaryDirectory() as folder:
+        run = one_customer.OneCustomer(Path(folder), given.seed)
+        return _large_steps(given, console, "customer", "One customer", partial(run.run, given.decisions))
+
+
+def large_database(given: argparse.Namespace, console: Console) -> int:
+    """Measure the tasks on a file of many gigabytes."""
+    with tempfile.TemporaryDirectory(dir=given.folder) as folder:
+        run = large_file.LargeFile(Path(folder), given.seed)
+        return _large_steps(given, console, "large", "A large file", partial(run.run, int(given.gib * 2**30)))
+
+
+def _large_steps(
+    given: argparse.Namespace,
+    console: Console,
+    name: str,
+    title: str,
+    run: Callable[[Callable[[LargeStep], None]], list[LargeStep]],
+) -> int:
+    begun = time.perf_counter()
+    found = run(lambda step: console.print(step_line(step), soft_wrap=True, markup=False))
+    _write(given.out, name, f"# {title}\n\n{steps_markdown(found)}", found)
+    _print_duration(console, begun, given.out / f"{name}.md")
+    return 0
 
 
 def long_run(given: argparse.Namespace, console: Console) -> int:
@@ -268,9 +311,12 @@ BENCH_COMMANDS: Mapping[str, Callable[[argparse.Namespace, Console], int]] = Map
         "speed": speed_beside_vw,
         "settings": thompson_settings,
         "many": many,
+        "arrivals": arriving_requests,
         "crash": kill_processes,
         "soak": long_run,
         "power": cut_power,
+        "customer": one_customer_history,
+        "large": large_database,
         "ope": speed_beside_obp,
         "opening": opening_times,
         "start": start_times,

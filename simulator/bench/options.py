@@ -22,13 +22,17 @@ def bench_parser() -> argparse.ArgumentParser:
         description="Benchmarks on simulated customers: earnings and speed beside other libraries, durability.",
     )
     _earned_options(parser)
-    names = "earned | methods | speed | settings | ope | many | crash | soak | power | opening | start"
+    names = (
+        "earned | methods | speed | settings | ope | many | arrivals | crash | soak | power | customer | large | "
+        "opening | start"
+    )
     commands = parser.add_subparsers(dest="command", metavar=f"[{names}]")
     _earned_options(commands.add_parser("earned", help="earnings of the engine and of other libraries (the default)"))
     _methods_options(commands)
     _speed_options(commands)
     _settings_options(commands)
     _many_options(commands)
+    _arrivals_options(commands)
     crash = commands.add_parser("crash", help="kill processes while they work, and check what their databases lost")
     crash.add_argument("--kills", type=int, default=500, help="number of kills (default: %(default)s)")
     crash.add_argument("--only", "--activities", type=_names, default=None, help="names, with commas (default: all)")
@@ -38,6 +42,15 @@ def bench_parser() -> argparse.ArgumentParser:
     power.add_argument("--cuts", type=int, default=720, help="number of power cuts (default: %(default)s)")
     power.add_argument("--only", type=_names, default=None, help="activities, with commas (default: all)")
     _common_options(power, "seed of the moments and of what is lost")
+    customer = commands.add_parser("customer", help="one customer with very many decisions: what each step costs")
+    customer.add_argument("--decisions", type=int, default=100_000, help="of the customer (default: %(default)s)")
+    _common_options(customer, "seed of the facts")
+    large = commands.add_parser("large", help="a file of many gigabytes: what each task costs on it")
+    large.add_argument(
+        "--gib", type=float, default=10.0, help="size; twice as much room is needed (default: %(default)s)"
+    )
+    large.add_argument("--folder", type=Path, default=None, help="where a temporary folder is made (default: system's)")
+    _common_options(large, "seed of the facts")
     ope = commands.add_parser("ope", help="seconds and memory of evaluation beside Open Bandit Pipeline")
     ope.add_argument("--rows", type=_numbers, default=obp_speed.EVALUATION_SIZES, help="log sizes, with commas")
     ope.add_argument("--rounds", type=int, default=5, help="runs of each side at each size (default: %(default)s)")
@@ -145,6 +158,19 @@ def _soak_options(commands: argparse._SubParsersAction[argparse.ArgumentParser])
     )
     soak.add_argument("--folder", type=Path, default=None, help="a new folder to work in, kept (default: temporary)")
     _common_options(soak, "seed of customers, decisions and moments")
+
+
+def _arrivals_options(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = commands.add_parser("arrivals", help="many processes decide, one learns: waits at half of the full rate")
+    parser.add_argument("--processes", type=int, default=8, help="number of processes (default: %(default)s)")
+    parser.add_argument("--seconds", type=float, default=5.0, help="of each of the two parts (default: %(default)s)")
+    parser.add_argument("--repetitions", type=int, default=3, help="of each version (default: %(default)s)")
+    durabilities = processes.TIMED_DURABILITIES
+    parser.add_argument("--durability", choices=durabilities, default="process", help="(default: %(default)s)")
+    parser.add_argument(
+        "--before", type=Path, default=None, help="tree of another version, measured in turns with this one"
+    )
+    _common_options(parser, "seed of contexts and arrivals")
 
 
 def _names(text: str) -> list[str]:

@@ -75,6 +75,7 @@ def test_learn_takes_up_where_it_stood(example, capsys):
         "step": 1,
         "learner": True,
         "n_uncounted": 0,
+        "n_set_aside": 0,
         "policy": "thompson sampling",
         "policy_id": 1,
     }

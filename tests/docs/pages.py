@@ -152,6 +152,9 @@ class Shell:
         assert self.code == 0, f"the command before `{command}` failed with exit code {self.code}"
         name, *arguments = shlex.split(command)
         match name, arguments:
+            case "offer-bandit", [*words, ">>", file]:
+                with Path(file).open("a", encoding="utf-8") as kept, contextlib.redirect_stdout(kept):
+                    self.code = main(words)
             case "offer-bandit", _:
                 self.code = main(arguments)
             case "cat", [file]:

@@ -59,6 +59,8 @@ def test_a_locked_database_gets_the_fallback_its_true_propensity_and_is_written_
 class Broken:
     """A connection whose disk does not answer."""
 
+    in_transaction = False
+
     def execute(self, *_):
         fault = sqlite3.OperationalError("disk I/O error")
         fault.sqlite_errorcode = sqlite3.SQLITE_IOERR

@@ -155,6 +155,18 @@ def states():
     return [bytes([place]) + state for place, (_, state) in enumerate(learned())]
 
 
+def keys():
+    return [b"0123456789abcdef0123456789abcdef\n", b"0123456789abcdef" * 4, b"k", b"\r\n", bytes(range(64))]
+
+
+def vw_arguments():
+    texts = (
+        "--cb_explore_adf", "--cb_explore_adf -q ca --cb_type mtr", "--cb_explore_adf --epsilon 0.1 -l 0.5",
+        "--cb_explore_adf --bag 5 --power_t 0.5 --l2 1e-6", "--cb_explore_adf --interactions ca -b 18",
+    )  # fmt: skip
+    return [text.encode() for text in texts]
+
+
 def edits():
     """What `policy_arrays` reads: which policy, which array, where, and what is written there."""
     return [bytes([policy, array, 0, 3, 0, 7]) for policy in range(5) for array in range(4)]

@@ -9,6 +9,7 @@ import tempfile
 import warnings
 from functools import cache
 from pathlib import Path
+from unittest import mock
 
 import msgspec
 import numpy as np
@@ -23,8 +24,10 @@ from bandit.errors import OfferBanditError, PolicyError
 from bandit.logfiles import LogMapping, export, import_log, open_log
 from bandit.policies import SegmentRules, Uniform, build
 from bandit.policies.state import pack, unpack
+from bandit.policies.vw import VowpalWabbit
 from bandit.policies.vw.workspace import Workspace
 from bandit.store import Store
+from bandit.store.customer_key import FILE_VARIABLE, customer_key
 from bandit.store.spool.file import digest
 from tests.fuzz import seeds
 from tests.fuzz.limits import accepted, fit, in_time
@@ -338,6 +341,40 @@ def stored_text(data):
     as_bytes = given.byte() % 4 == 0
     text = given.name()
     value = text.encode("utf-8", "surrogateescape" if text.isascii() else "surrogatepass")
+    _used_with(table, column, "?" if as_bytes else "CAST(? AS TEXT)", value)
+
+
+def stored_number(data):
+    """A database somebody else wrote to: any number in any column of numbers, leases among them."""
+    given = Given(data)
+    table, column = given.one_of(_numeric_columns())
+    number = given.one_of([each for each in NUMBERS if -(2**63) <= each < 2**63 or isinstance(each, float)])
+    _used_with(table, column, "?", float(number) if given.byte() % 4 == 0 else _plain_number(number))
+
+
+def _plain_number(number):
+    return float(number) if isinstance(number, (float, np.floating)) else int(number)
+
+
+@cache
+def _numeric_columns():
+    path = place() / "columns.db"
+    path.write_bytes(_stored())
+    raw = sqlite3.connect(path)
+    tables = [name for (name,) in raw.execute("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name")]
+    found = [
+        (table, row[1])
+        for table in tables
+        if raw.execute(f'SELECT count(*) FROM "{table}"').fetchone()[0]  # noqa: S608 - names of our own tables
+        for row in raw.execute(f'PRAGMA table_info("{table}")')
+        if row[2] in {"INTEGER", "REAL"}
+    ]
+    raw.close()
+    return found
+
+
+def _used_with(table, column, change, value):
+    """Write a value into the first row of a table behind the guards, and do with the database what can be done."""
     folder = place() / "stored"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
@@ -345,8 +382,11 @@ def stored_text(data):
     path.write_bytes(_stored())
     raw = sqlite3.connect(path)
     try:
-        change = "?" if as_bytes else "CAST(? AS TEXT)"
-        raw.execute(f'UPDATE "{table}" SET "{column}" = {change} WHERE rowid = 1', (value,))  # noqa: S608
+        key = raw.execute(f'SELECT name FROM pragma_table_info("{table}") WHERE pk = 1').fetchone()[0]  # noqa: S608
+        raw.execute(
+            f'UPDATE "{table}" SET "{column}" = {change} WHERE "{key}" = (SELECT "{key}" FROM "{table}" LIMIT 1)',  # noqa: S608
+            (value,),
+        )
         raw.commit()
     except sqlite3.Error:  # a check or a type of the schema has kept it out
         return
@@ -365,6 +405,25 @@ def stored_text(data):
                 store.decisions.customers_by_group()
             with accepted():
                 export(store, CATALOGUE, folder / "out.csv", include_open=True, force=True)
+
+
+def key_file(data):
+    """The file of the customer key."""
+    path = _file("key", data)
+    path.chmod(0o600)
+    with in_time(), accepted(), mock.patch.dict(os.environ, {FILE_VARIABLE: str(path)}, clear=True):
+        key = customer_key()
+        database = place() / "keyed.db"
+        database.unlink(missing_ok=True)
+        with Store.open(database, customer_key=key, durability="process") as store:
+            assert store.customers.stored("anna") != "anna"
+
+
+def vw_arguments(data):
+    """Arguments of Vowpal Wabbit, which runs in this process and must neither read files, print, hang nor end it."""
+    with in_time(), accepted():
+        policy = VowpalWabbit(CATALOGUE, args=data.decode("utf-8", "surrogateescape"))
+        _asked(policy)
 
 
 def spool(data):
@@ -400,5 +459,8 @@ TARGETS = {
     "vw_model": (vw_model, seeds.models),
     "stored_text": (stored_text, seeds.bytes_of_values),
     "spool": (spool, seeds.spool_lines),
+    "stored_number": (stored_number, seeds.bytes_of_values),
+    "key_file": (key_file, seeds.keys),
+    "vw_arguments": (vw_arguments, seeds.vw_arguments),
 }
 """What is fuzzed, with the inputs that it begins from."""

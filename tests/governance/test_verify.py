@@ -42,9 +42,12 @@ def test_verify_finds_what_was_altered(open_engine, clock, tmp_path):
 def alter(path, statement):
     """Change a database behind the engine's back."""
     raw = sqlite3.connect(path)
-    for (name,) in raw.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
+    guards = raw.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'").fetchall()
+    for name, _ in guards:
         raw.execute(f'DROP TRIGGER "{name}"')
     raw.execute(statement)
+    for _, text in guards:
+        raw.execute(text)
     raw.commit()
     raw.close()
 

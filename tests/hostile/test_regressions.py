@@ -1,5 +1,6 @@
 """What fuzzing found, each by its smallest input."""
 
+import contextlib
 import io
 import json
 import math
@@ -7,6 +8,7 @@ import sqlite3
 import time
 import zipfile
 from datetime import UTC, datetime, timedelta, timezone
+from functools import partial
 
 import msgspec
 import numpy as np
@@ -25,6 +27,7 @@ from bandit.errors import (
     LogFileError,
     OfferError,
     PolicyError,
+    StoreError,
 )
 from bandit.logfiles import LogMapping
 from bandit.logfiles.columns.values import INVALID, INVALID_TIME, share, times
@@ -349,3 +352,35 @@ def test_a_line_of_a_spool_that_fits_nothing_is_put_aside_and_stops_nothing(engi
     assert (folded.lines, folded.refused, folded.left) == (1, 1, 0)
     assert not beside.exists()
     assert engine.store.decisions.last_seq() == 0
+
+
+@pytest.mark.parametrize("learned", [True, False], ids=["learned before", "to be learned"])
+def test_a_decision_whose_customer_is_gone_is_damage_in_a_sentence_when_it_is_learned(learned, tmp_path, catalogue):
+    """A number of a customer is overwritten: eight decisions and seven that can be read were added to each other."""
+    path = tmp_path / "offers.db"
+    with Engine.open(path, catalogue, bandit.ThompsonSampling(catalogue), seed=1, durability="process") as opened:
+        for number in range(8):
+            opened.decide(f"c{number}", {}, decision_id=f"d{number}", time=1_700_000_000_000_000)
+            opened.record(f"d{number}", "purchase", revenue=2.0, time=1_700_000_000_000_000 + number)
+        if learned:
+            opened.learn(now=1_760_000_000_000_000)
+    with contextlib.closing(sqlite3.connect(path)) as raw, raw:
+        raw.execute("UPDATE customers SET id = -9 WHERE id = 3")
+    work = Engine.rebuild if learned else partial(Engine.learn, now=1_760_000_000_000_000)
+    sentence = "learned from 8 decisions" if learned else "8 decisions are to be learned"
+    with (
+        Engine.resume(path, durability="process", sync=None) as again,
+        pytest.raises(StoreError, match=f"{sentence} and 7 of them can be read, so the file is damaged"),
+    ):
+        work(again)
+
+
+def test_a_number_of_offers_that_is_not_the_catalogues_is_damage_in_a_sentence(tmp_path, catalogue):
+    """The column says 0 and the catalogue has ten offers: masks of no column were compared with masks of ten."""
+    path = tmp_path / "offers.db"
+    with Engine.open(path, catalogue, Uniform(catalogue), seed=1, durability="process") as opened:
+        opened.decide("anna", {})
+    with contextlib.closing(sqlite3.connect(path)) as raw, raw:
+        raw.execute("UPDATE catalogues SET n_offers = 0")
+    with pytest.raises(StoreError, match="has 10 offers and 0 are noted, so the file is damaged"):
+        Engine.resume(path, durability="process")

@@ -14,6 +14,8 @@ from bandit.governance.erasure import erase
 from bandit.learning.guarded_update import guarded_update
 from bandit.policies.thompson.online import OnlineLearning
 from bandit.store import Store
+from tests.conftest import SPRING
+from tests.engine.conftest import context
 
 KEY = b"a key of at least sixteen bytes"
 NOON = 1_790_000_000_000_000
@@ -189,3 +191,18 @@ def test_a_state_that_cannot_be_read_back_is_never_written(tmp_path: Path, monke
     with _open(path) as engine:
         assert engine.decide("one more", {"loyal": True}).fault is None
         assert engine.learn().n == 50
+
+
+def test_rewards_that_change_among_the_first_outcomes_are_learned(tmp_path):
+    """The first outcomes are learned anew together once scales are known: some with all of their corrections."""
+    catalogue = Catalogue.from_dict(SPRING | {"objective": SPRING["objective"] | {"kind": "reward"}})
+    with Engine.open(
+        tmp_path / "offers.db", catalogue, ThompsonSampling(catalogue), seed=1, customer_key=KEY
+    ) as engine:
+        for number in range(12):
+            decision = engine.decide(f"customer-{number % 5}", {} if number % 4 == 3 else context(number))
+            for event in ("purchase", "return", "closed")[: 1 + number % 3]:
+                engine.record(decision.decision_id, event, reward=0.1 * number)
+                engine.learn()
+        assert (engine.status().set_aside, engine.status().lag) == (0, 0)
+        assert engine.rebuild().same

@@ -28,3 +28,28 @@ def test_retracted_observations_leave_the_belief_that_never_learned_them():
     np.testing.assert_allclose(model.weights.covariance, without.weights.covariance, atol=1e-10)
     assert model.rate == pytest.approx(without.rate)
     assert model.noise == pytest.approx(without.noise)
+
+
+@pytest.mark.parametrize("n", [3, 40])
+def test_an_observation_that_was_corrected_twice_at_once_is_the_last_one(n):
+    """Rows a, b, ... were learned with y0; "y1 for y0" and "y2 for y1" in one call leave y2, with few and many rows.
+
+    Removing both y0 and y1 first would take a row away twice that was learned once.
+    """
+    rows, y, variance = problem(n, 12, np.random.default_rng(5), kind="linear")
+    belief, exact = BayesianLinear(np.zeros(12), variance), BayesianLinear(np.zeros(12), variance)
+    belief.update(rows, y)
+    belief.replace(np.concatenate([rows, rows]), np.concatenate([y, y + 1.0]), np.concatenate([y + 1.0, y - 2.0]))
+    exact.update(rows, y - 2.0)
+    np.testing.assert_allclose(belief.weights.mean, exact.weights.mean, rtol=1e-7, atol=1e-9)
+    np.testing.assert_allclose(belief.weights.covariance, exact.weights.covariance, rtol=1e-7, atol=1e-9)
+    assert belief.noise == pytest.approx(exact.noise)
+
+
+def test_removing_twice_what_was_learned_once_fails():
+    """The negative control: what `replace` avoids."""
+    rows, y, variance = problem(3, 12, np.random.default_rng(5), kind="linear")
+    belief = BayesianLinear(np.zeros(12), variance)
+    belief.update(rows, y)
+    with pytest.raises(np.linalg.LinAlgError):
+        belief.retract(np.concatenate([rows, rows]), np.concatenate([y, y]))

@@ -168,8 +168,9 @@ def _agreement(column: ColumnProfile, happened: BoolArray) -> float:
 
 def _revenue_reason(column: ColumnProfile, happened: BoolArray, *, asked: bool) -> str:
     paid = _paid(column)
-    known = column.numbers is not None and paid.any()
-    mean = float(bounded_amounts(np.nan_to_num(column.numbers)[paid]).mean()) if known else 0.0
+    mean = 0.0
+    if column.numbers is not None and paid.any():
+        mean = float(bounded_amounts(np.nan_to_num(column.numbers)[paid]).mean())
     why = "as you said" if asked else "its name, and it is 0 or blank where nothing happened"
     return f"{why}: {mean:,.2f} where there is any ({paid.sum():,} rows, {happened.sum():,} outcomes)"
 

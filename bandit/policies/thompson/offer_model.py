@@ -191,8 +191,7 @@ class OfferModel(OfferScores):
                 change = y[part] - previous_y[part]
                 self.model.restate(rows, change if counted is None else counted * change)
             else:
-                self.model.retract(rows, self.scaled(previous_y[part]), counted)
-                self.model.update(rows, self.scaled(y[part]), counted)
+                self.model.replace(rows, self.scaled(previous_y[part]), self.scaled(y[part]), counted)
 
     def retract(
         self, contexts: FloatArray, offer: IntArray, previous_y: FloatArray, weight: FloatArray | None = None

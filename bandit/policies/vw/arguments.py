@@ -149,14 +149,14 @@ ALLOWED: Mapping[str, Number | Text | Flag] = {
 SHORT: Mapping[str, str] = {"b": "bit_precision", "q": "quadratic", "l": "learning_rate", "C": "constant"}
 """The short forms of allowed options."""
 
-MODES: Mapping[str, Flag | Text] = {
+OPTIONS_OF_MODELS: Mapping[str, Flag | Text] = {
     **dict.fromkeys(("cb_explore_adf", "cb_adf", "cb_sample", "ccb_explore_adf", "slates", "csoaa_rank"), Flag()),
     "csoaa_ldf": _choice("multiline"),
 }
 """Options that the policies of this package set, or that VW adds to what they set, and keeps in a model's file."""
 
 
-def check_arguments(args: object, reserved: Sequence[str] = (), *, of_model: bool = False) -> str:
+def check_arguments(args: str, reserved: Sequence[str] = (), *, of_model: bool = False) -> str:
     """Return the arguments; PolicyError, in one sentence, for one that is not allowed or is `reserved` for the policy.
 
     Those inside a model's file (`of_model`) may have the options that the policy itself sets.
@@ -166,7 +166,7 @@ def check_arguments(args: object, reserved: Sequence[str] = (), *, of_model: boo
     words = args.split()
     if len(words) > MAX_ARGUMENTS:
         raise PolicyError(f"VW's arguments have {len(words):,} words; at most {MAX_ARGUMENTS} are read")
-    allowed = {**ALLOWED, **MODES} if of_model else ALLOWED
+    allowed = {**ALLOWED, **OPTIONS_OF_MODELS} if of_model else ALLOWED
     for option, value in _options(words, allowed, {name.lstrip("-") for name in reserved}):
         kind = allowed[option]
         if isinstance(kind, Flag):

@@ -41,6 +41,7 @@ VALUES (?1, {_LINK}((SELECT link FROM chain ORDER BY id DESC LIMIT 1), ?2))
 """  # noqa: S608 - a constant
 
 _SALTS_AT_ONCE = 256
+_OUTERMOST_SAVEPOINT = 2
 _MOST_PENDING = 64
 """Entries that a transaction keeps in memory; an entry is what one writer wrote at once."""
 
@@ -125,22 +126,23 @@ class Chain:
         """Add the rows with numbers from `first` to `last`, or that one, read back from the database."""
         self.add(kind, list(kind.read(raw, owner, first, first if last is None else last)))
 
-    def mark(self) -> None:
-        """Note where a savepoint begins."""
-        self._marks.append(len(self._pending))
+    def mark(self, level: int) -> None:
+        """Note where the savepoint of a level begins, 2 or more: the transaction is of level 1."""
+        self._marks[level - 2 :] = [len(self._pending)]
 
-    def release(self, raw: sqlite3.Connection) -> None:
-        """Keep what the innermost savepoint has added; of a large transaction the links so far are appended."""
-        if len(self._marks) == 1 and len(self._pending) > _MOST_PENDING:
+    def release(self, raw: sqlite3.Connection, level: int) -> None:
+        """Keep what a savepoint has added; of a large transaction the links so far are appended."""
+        if level == _OUTERMOST_SAVEPOINT and len(self._pending) > _MOST_PENDING:
             self.write(raw)
-        self._marks.pop()
+        del self._marks[level - 2 :]
 
-    def undo(self, *, savepoint: bool) -> None:
-        """Forget what the innermost savepoint, or else the transaction, has added."""
-        if savepoint and self._marks:
-            del self._pending[self._marks.pop() :]
-        else:
+    def undo(self, level: int) -> None:
+        """Forget what the savepoint of a level, or with level 1 the transaction, has added; safe to call again."""
+        if level < _OUTERMOST_SAVEPOINT:
             self._pending, self._marks = [], []
+        elif len(self._marks) > level - 2:
+            del self._pending[self._marks[level - 2] :]
+            del self._marks[level - 2 :]
 
     def write(self, raw: sqlite3.Connection) -> None:
         """Append the links of the transaction, inside it."""

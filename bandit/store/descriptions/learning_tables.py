@@ -139,7 +139,8 @@ _LEASES = TableDescription(
     internal=True,
     columns={
         "name": "The task, such as learn/3.",
-        "owner": "The process or engine that holds it.",
+        "owner": "The process or engine that holds it; after the @, where they are known, the boot of the machine, the "
+        "pid namespace, the process id and when it started, by which others see that it has ended.",
         "until": "When it expires, in microseconds since 1970-01-01 UTC.",
     },
 )

@@ -11,6 +11,7 @@ import numpy as np
 
 from bandit.catalogue.objective import bounded_amounts
 from bandit.domain import BoolArray, FloatArray, IntArray, ObjectArray
+from bandit.errors import StoreError
 from bandit.store.learning.conversion_delay import LEVEL_WEIGHTS
 from bandit.store.learning.delays import Delays
 from bandit.store.learning.due_scan import (
@@ -239,8 +240,14 @@ class DueOutcomes:
         if criterion.activation is not None and due.any():
             due[due] = self._reader.activated(seqs[due], Activation(criterion.activation, window))
         rows = np.flatnonzero(due)[:limit]
+        decisions = self._reader.by_seq(seqs[rows], event, window, outcomes=current.take(rows))
+        if len(decisions) != len(rows):
+            raise StoreError(
+                f"{self._connection.path}: {len(rows)} decisions are to be learned and {len(decisions)} of them can be "
+                "read, so the file is damaged; restore it from a backup"
+            )
         return DueColumns(
-            self._reader.by_seq(seqs[rows], event, window, outcomes=current.take(rows)),
+            decisions,
             weight[rows],
             is_update[rows],
             previous.weight[rows],

@@ -282,6 +282,11 @@ class Ledger:
                 bounded_amounts, (revenue, value, previous_revenue, previous_value)
             )
             decisions = self._reader.by_seq(seq, objective_event, window)
+            if len(decisions) != len(seq):
+                raise StoreError(
+                    f"{self._connection.path}: step {step} of policy {policy_id} learned from {len(seq)} decisions and "
+                    f"{len(decisions)} of them can be read, so the file is damaged; restore it from a backup"
+                )
             stage, previous_stage = stages_as_learned(raw, policy_id, step, seq)
         learned = replace(decisions, converted=converted, revenue=revenue, value=value, last_event_id=last)
         found = DueColumns(

@@ -97,27 +97,23 @@ class Deletion:
         Freed space is overwritten with zeros, and the file is marked for `scrub`.
         """
         connection = self._connection
-        with connection.lock, connection.translated_errors():
+        # Checking the references to deleted rows needs an index that nothing else uses; those rows go as well.
+        with connection.without_foreign_keys():
             raw = connection.raw
-            # Checking the references to deleted rows needs an index that nothing else uses; those rows go as well.
-            raw.execute("PRAGMA foreign_keys = OFF")
             raw.execute("PRAGMA secure_delete = ON")
-            try:
-                with connection.transaction():
-                    raw.execute("INSERT OR REPLACE INTO meta (name, value) VALUES (?, '1')", (LIFT_GUARDS,))
-                    places = DeletedPlaces()
-                    removed = delete_rows(raw, target, places)
-                    for replacement in replacements:
-                        replace_states(raw, replacement, connection.path, places)
-                    digest, links = places.digest(raw)
-                    said = dict(details) | asdict(removed) | ({"places": digest} if links else {})
-                    places.mark(raw, links, record(raw, connection.chain, kind, said))
-                    places.add_again(raw, connection.chain)
-                    raw.execute("INSERT OR REPLACE INTO meta (name, value) VALUES (?, '1')", (SCRUB_DUE,))
-                    raw.execute("DELETE FROM meta WHERE name = ?", (LIFT_GUARDS,))
-            finally:
-                raw.execute("PRAGMA foreign_keys = ON")
-            connection.clear_caches()
+            with connection.transaction():
+                raw.execute("INSERT OR REPLACE INTO meta (name, value) VALUES (?, '1')", (LIFT_GUARDS,))
+                places = DeletedPlaces()
+                removed = delete_rows(raw, target, places)
+                for replacement in replacements:
+                    replace_states(raw, replacement, connection.path, places)
+                digest, links = places.digest(raw)
+                said = dict(details) | asdict(removed) | ({"places": digest} if links else {})
+                places.mark(raw, links, record(raw, connection.chain, kind, said))
+                places.add_again(raw, connection.chain)
+                raw.execute("INSERT OR REPLACE INTO meta (name, value) VALUES (?, '1')", (SCRUB_DUE,))
+                raw.execute("DELETE FROM meta WHERE name = ?", (LIFT_GUARDS,))
+                connection.clear_caches()  # other threads, which could fill them again, are kept out
         return removed
 
     def scrub_is_due(self) -> bool:
@@ -132,7 +128,7 @@ class Deletion:
         `timeout` seconds for that, then StoreError, and the mark stays for another `scrub`.
         """
         deadline = time.monotonic() + timeout
-        with self._connection.lock, self._connection.translated_errors():
+        with self._connection.exclusive():
             raw = self._connection.raw
 
             def empty_log() -> None:

@@ -85,24 +85,25 @@ class Spool:
         line = digest(text) + b" " + text + b"\n"
         fd = self._create() if self._fd is None else self._fd
         start = self._end
-        self._write(fd, line, start)
-        while not _names(self.path, fd):
-            fd = self._write_again(fd, start + len(line))
-        self._end += len(line)
-        self.lines += 1
+        try:
+            self._write(fd, line, start)
+            while not _names(self.path, fd):
+                fd = self._write_again(fd, start + len(line))
+            # One statement without a call: an exception of a signal's handler leaves the line whole or not there.
+            self._end, self.lines = start + len(line), self.lines + 1
+        except BaseException:
+            if self._fd is not None:
+                with contextlib.suppress(OSError):
+                    os.ftruncate(self._fd, self._end)
+            raise
         return start
 
     def _write(self, fd: int, content: bytes, start: int) -> None:
-        try:
-            written = 0
-            while written < len(content):
-                written += os.pwrite(fd, content[written:], start + written)
-            if self._sync:
-                os.fsync(fd)
-        except OSError:
-            with contextlib.suppress(OSError):
-                os.ftruncate(fd, start)
-            raise
+        written = 0
+        while written < len(content):
+            written += os.pwrite(fd, content[written:], start + written)
+        if self._sync:
+            os.fsync(fd)
 
     def _write_again(self, old: int, size: int) -> int:
         """Write all lines to another file, as the one that was written was deleted or moved; return its descriptor."""
@@ -114,7 +115,7 @@ class Spool:
         try:
             fd = self._create()
             self._write(fd, content, 0)
-        except OSError:
+        except BaseException:
             with contextlib.suppress(OSError):
                 self.remove()
             self._fd, self.path = old, path
@@ -130,9 +131,15 @@ class Spool:
 
     def remove(self) -> None:
         """Delete the file, after all of it was folded into the database."""
-        if self._fd is not None:
-            self.path.unlink(missing_ok=True)
-        self.release()
+        fd, end, lines = self._fd, self._end, self.lines
+        self._fd, self._end, self.lines = None, 0, 0  # first, so that no line goes to a file that is deleted
+        if fd is not None:
+            try:
+                self.path.unlink(missing_ok=True)
+            except OSError:
+                self._fd, self._end, self.lines = fd, end, lines
+                raise
+            os.close(fd)
 
     def release(self) -> None:
         """Close the file and leave it to the next process that opens the database, or to the parent after a fork."""

@@ -89,12 +89,17 @@ class Catalogues:
         found = self._cache.get(catalogue_id)
         if found is None:
             with self._connection.reading() as raw:
-                row = raw.execute("SELECT content FROM catalogues WHERE id = ?", (catalogue_id,)).fetchone()
+                row = raw.execute("SELECT content, n_offers FROM catalogues WHERE id = ?", (catalogue_id,)).fetchone()
             if row is None:
                 raise StoreError(f"{self._connection.path}: has no catalogue {catalogue_id}; register it first")
             with decoding(self._connection.path, f"catalogue {catalogue_id}"):
                 content = msgspec.json.decode(row[0], type=dict[str, object])
             found = Catalogue.from_stored(content, where=f"catalogue {catalogue_id} of the store")
+            if row[1] != found.n_offers:
+                raise StoreError(
+                    f"{self._connection.path}: catalogue {catalogue_id} has {found.n_offers} offers and {row[1]} are "
+                    "noted, so the file is damaged; restore it from a backup"
+                )
             self._cache[catalogue_id] = found
         return found
 

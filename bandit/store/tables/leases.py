@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bandit.domain import MICROSECONDS
+from bandit.store.holdings import HOLDINGS, forget
+from bandit.store.process_identity import has_ended
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,6 +34,10 @@ ON CONFLICT (name) DO UPDATE SET owner = excluded.owner, until = excluded.until
 WHERE owner = excluded.owner OR until <= :now OR until > :now + 2 * :duration
 """
 
+_HOLDER = "SELECT owner, until FROM leases WHERE name = ?"
+
+_TAKE_FROM = "UPDATE leases SET owner = ?, until = ? WHERE name = ? AND owner = ?"
+
 _RENEW = "UPDATE leases SET until = MAX(until, ?) WHERE name = ? AND owner = ?"
 
 
@@ -45,7 +51,10 @@ class LeaseRow:
 
 
 class Leases:
-    """The table `leases`; `owner` is a text that is unique to one process or engine."""
+    """The table `leases`; `owner` is a text that is unique to one process or engine.
+
+    Where it is one of `process_identity.owner_name`, a lease whose owner's process has ended is free at once.
+    """
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -53,8 +62,14 @@ class Leases:
     def take(self, name: str, owner: str, now: int, duration: int = LEASE_DURATION) -> bool:
         """Take a lease that is free, expired or already the owner's, until `now + duration`; False if it is not."""
         with self._connection.transaction():
+            raw = self._connection.raw
             values = {"name": name, "owner": owner, "now": now, "duration": duration}
-            return self._connection.raw.execute(_TAKE, values).rowcount == 1
+            if raw.execute(_TAKE, values).rowcount == 1:
+                return True
+            holder = raw.execute(_HOLDER, (name,)).fetchone()[0]
+            if not has_ended(holder):
+                return False
+            return raw.execute(_TAKE_FROM, (owner, now + duration, name, holder)).rowcount == 1
 
     def renew(self, name: str, owner: str, now: int, duration: int = LEASE_DURATION) -> bool:
         """Renew the owner's lease; False if another owner has taken it.
@@ -68,8 +83,10 @@ class Leases:
     def is_free(self, name: str, owner: str, now: int, duration: int = LEASE_DURATION) -> bool:
         """Say whether `take` would succeed; inside a transaction, nobody takes it before the transaction ends."""
         with self._connection.reading() as raw:
-            row = raw.execute("SELECT owner, until FROM leases WHERE name = ?", (name,)).fetchone()
-        return row is None or row[0] == owner or not now < row[1] <= now + 2 * duration
+            row = raw.execute(_HOLDER, (name,)).fetchone()
+        if row is None or row[0] == owner or not now < row[1] <= now + 2 * duration:
+            return True
+        return has_ended(row[0])
 
     def release(self, name: str, owner: str) -> None:
         """Give up the owner's lease; nothing happens if another owner has it."""
@@ -90,7 +107,7 @@ class Leases:
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """One lease from the view of one owner, with a clock of microseconds."""
+    """One lease from the view of one owner, with a clock of microseconds; a thread that took it holds it."""
 
     leases: Leases
     name: str
@@ -99,7 +116,11 @@ class Lease:
 
     def take(self) -> bool:
         """Take it, and say whether that succeeded."""
-        return self.leases.take(self.name, self.owner, self.clock())
+        HOLDINGS.taken.append(self)
+        taken = self.leases.take(self.name, self.owner, self.clock())
+        if not taken:
+            forget(self)
+        return taken
 
     def is_free(self) -> bool:
         """Say whether `take` would succeed."""
@@ -111,4 +132,9 @@ class Lease:
 
     def release(self) -> None:
         """Give it up."""
+        self.leases.release(self.name, self.owner)
+        forget(self)
+
+    def give_up(self) -> None:
+        """Give it up, also where it was not taken."""
         self.leases.release(self.name, self.owner)

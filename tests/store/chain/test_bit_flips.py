@@ -7,13 +7,15 @@ import pytest
 
 from bandit.errors import OfferBanditError
 from bandit.store import Store
+from bandit.store.chain.kinds import KINDS
+from bandit.store.chain.places import expected_places, read_chain
 from tests.store.chain.pages import content_bytes
 
 FLIPS_PER_TABLE = 5
 """Flips in each table, each index, and the schema; with a seed of its own, each run has the same ones."""
 
-COUNTERS = "sqlite_sequence"
-"""Numbers may be left out, so that a higher counter is as good as the one before."""
+LEFT_OUT = ("sqlite_sequence", "chain")
+"""Numbers may be left out, so that a higher counter is as good as the one before; of the chain see `readable`."""
 
 
 def found_in(path):
@@ -26,16 +28,22 @@ def found_in(path):
 
 
 def readable(path):
-    """Every row of every table but the counters, and the schema."""
+    """Every row of every table but the counters, the schema, and of the chain what rows are compared with.
+
+    Of a row that was written again, such as a policy, the salt of the earlier content is of no use any more.
+    """
     raw = sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)
     raw.text_factory = bytes  # a flipped bit need not leave a text that can be decoded
     names = [
         row[0].decode() for row in raw.execute("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name")
     ]
-    rows = {name: sorted(map(repr, raw.execute(f'SELECT * FROM "{name}"'))) for name in names if name != COUNTERS}  # noqa: S608
+    rows = {name: sorted(map(repr, raw.execute(f'SELECT * FROM "{name}"'))) for name in names if name not in LEFT_OUT}  # noqa: S608
     schema = sorted(map(repr, raw.execute("SELECT type, name, tbl_name, sql FROM sqlite_master")))
+    content = read_chain(raw)
+    places = [expected_places(content.places[kind.code], kind)[0] for kind in KINDS]
+    rows["chain"] = [(each.key.tolist(), each.salt.tolist(), each.hash.tolist()) for each in places]
     raw.close()
-    return rows, schema
+    return rows, schema, content.head, content.problems
 
 
 def flips(path, per_table, seed):

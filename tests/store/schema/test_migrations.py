@@ -79,6 +79,9 @@ def test_a_migrated_database_is_sound_and_learns_on(tmp_path, version):
         learn(store, now=40 * DAY)
         assert weights(store)["d"][-1] == 1.0
         assert store.check() == []
+        chain = store.check_chain()
+        assert chain.problems == ()
+        assert "before it had a chain" in chain.notes[0]
 
 
 def test_version_2_keeps_what_was_learned_in_part(tmp_path):

@@ -1,0 +1,1 @@
+"""Large databases: one customer with very many decisions, and a file of many gigabytes."""
