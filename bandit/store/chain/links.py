@@ -35,9 +35,10 @@ Entries = tuple[tuple[Part, ...], bytes, bytes]
 
 _LINK = "chain_link"
 
+# Numbers are above 0; with that condition the plan is a search for the last row, and says so.
 _APPEND = f"""
 INSERT INTO chain (entries, link)
-VALUES (?1, {_LINK}((SELECT link FROM chain ORDER BY id DESC LIMIT 1), ?2))
+VALUES (?1, {_LINK}((SELECT link FROM chain WHERE id > 0 ORDER BY id DESC LIMIT 1), ?2))
 """  # noqa: S608 - a constant
 
 _SALTS_AT_ONCE = 256
