@@ -78,8 +78,11 @@ def test_a_visit_is_learned_in_place_with_one_commit(engine):
     assert not any(each.startswith("INSERT") for each in seen)
 
 
-def test_a_visit_of_a_known_customer_executes_fifteen_statements(engine):
-    """Three for the decision, four for its event, eight for the step, beside the look for others every 0.1 s."""
+def test_a_visit_of_a_known_customer_executes_eighteen_statements(engine):
+    """Four for the decision, five for its event, nine for the step: the last of each before its commit is a link.
+
+    The look for others, every 0.1 s, comes beside.
+    """
     for number in range(5, 10):
         visit(engine, number)
     seen = statements(engine.store)
@@ -87,8 +90,11 @@ def test_a_visit_of_a_known_customer_executes_fifteen_statements(engine):
     verbs = [each.split()[0] for each in seen if not each.startswith("PRAGMA")]
     assert (
         " ".join(verbs)
-        == "BEGIN INSERT COMMIT BEGIN SELECT INSERT COMMIT BEGIN " + 4 * "SELECT " + "INSERT INSERT COMMIT"
+        == "BEGIN INSERT INSERT COMMIT BEGIN SELECT INSERT INSERT COMMIT BEGIN "
+        + 4 * "SELECT "
+        + "INSERT INSERT INSERT COMMIT"
     )
+    assert sum("INSERT INTO chain" in each for each in seen) == 3
 
 
 def test_a_step_does_not_wait_for_the_disk_and_decisions_and_events_do(durable):
