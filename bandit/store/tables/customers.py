@@ -142,6 +142,11 @@ class Customers:
             )
         return list(map(self._hash.after(len(made_with.keys)).of, forms))
 
+    @property
+    def expected_check(self) -> str | None:
+        """The check that the database must have for this key, None where it is not looked at."""
+        return None if self._unnamed else self._hash.check
+
     def require_present_key(self) -> None:
         """StoreError if the key was rotated since; inside a transaction or a reading of the caller's."""
         row = self._connection.raw.execute(_CHECK).fetchone()
@@ -167,7 +172,7 @@ class Customers:
         keys = keys.tolist() if isinstance(keys, np.ndarray) else keys
         self.require_present_key()
         if len(keys) == 1:
-            return [self._find_or_insert_one(keys[0])]
+            return [self.id_of_one(keys[0])]
         numbers = self._numbers.many(keys)
         unknown = [key for key in dict.fromkeys(keys) if key not in numbers]
         if unknown:
@@ -190,7 +195,8 @@ class Customers:
             found |= inserted
         return found
 
-    def _find_or_insert_one(self, key: str) -> int:
+    def id_of_one(self, key: str) -> int:
+        """Return what `ids` does for one customer; the caller sees to it that the key was not rotated since."""
         number = self._numbers.get(key)
         if number is None:
             raw = self._connection.raw

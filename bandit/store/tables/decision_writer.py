@@ -49,10 +49,12 @@ def _insert(n: int) -> str:
 _INSERT_ONE, _INSERT_MANY = _insert(1), _insert(ROWS_PER_STATEMENT)
 
 _ID_PLACE = len(_SHARED) + 1 + _OWN.index("decision_id")
+_CHECK_PLACE = len(_SHARED + _OWN) + 1
 _INSERT_UNKNOWN = f"""
 INSERT INTO decisions ({", ".join(_SHARED + _OWN)})
 SELECT {", ".join(f"?{place}" for place in range(1, len(_SHARED + _OWN) + 1))}
 WHERE NOT EXISTS (SELECT 1 FROM repeats WHERE decision_id = ?{_ID_PLACE})
+    AND COALESCE((SELECT value FROM meta WHERE name = 'customer_key_check') = ?{_CHECK_PLACE}, TRUE)
 ON CONFLICT (decision_id) DO NOTHING
 """  # noqa: S608 - put together once, of constants
 
@@ -114,7 +116,8 @@ class DecisionWriter:
                 if keys is None
                 else self.customers.present(keys, rows.key_check)
             )
-            customers = self.customers.ids(keys)
+            # Of one decision, the statement that inserts it looks whether the customer key is the present one.
+            customers = [self.customers.id_of_one(keys[0])] if n == 1 else self.customers.ids(keys)
             sets = self._eligible.ids(rows.catalogue_id, rows.eligible, rows.removals)
             if len(sets) < n:
                 sets *= n
@@ -124,9 +127,10 @@ class DecisionWriter:
             last_before = 0 if n == 1 and rows.weights is None else raw.execute(_LAST).fetchone()[0]
             if n == 1:
                 row = (*shared, *_own_of_one(rows, customers[0], sets[0]))
-                cursor = raw.execute(_INSERT_UNKNOWN, row)
+                cursor = raw.execute(_INSERT_UNKNOWN, (*row, self.customers.expected_check))
                 if cursor.rowcount == 1:
                     return self._with_details(rows, np.array([cursor.lastrowid], dtype=np.int64), [row])
+                self.customers.require_present_key()
                 self._repeats.reject(rows.decision_ids)
             else:
                 before, every = raw.total_changes, list(_own(rows, customers, sets))
