@@ -70,7 +70,7 @@ def _lines(found: RotationReport) -> list[str]:
     before = "were in the clear" if found.from_clear else f"were under {counted(found.n_keys - 1, 'key')}"
     if found.dry_run:
         return [f"To be hashed with {key}: {who}, who {before}. Nothing was changed."]
-    lines = [f"Hashed with {key}: {who}, who {before}; no byte of the hashes before is left in the file."]
+    lines = [f"Hashed with {key}: {who}, who {before}; what was stored of them before is not in the file any more."]
     if found.policies:
         numbers = ", ".join(map(str, found.policies))
         lines.append(f"Customers were renamed in what these policies know of them: {numbers}.")

@@ -139,21 +139,25 @@ def _names_customers(store: Store, row: PolicyRow) -> bool:
 
 
 def _renamed(store: Store, row: PolicyRow, rename: Callable[[str], str]) -> StateReplacement | None:
-    """Return the states of a policy with other names of customers, None where no state names any.
+    """Return the states of a policy with other names of customers, None where it has learned nothing and names none.
 
-    The steps since the newest stored state are folded; the log has the new names then.
+    Also where no stored state names any, an earlier one may have, so that its hash is not that of a rebuilt one any
+    more. The steps since the newest stored state are folded; the log has the new names then.
     """
     states = store.deletion.states(row.id)
     new = {step: rename_customers(state, rename) for step, state in states.items()}
-    if new == states:
+    newest = newest_step(store, row)
+    if new == states and not newest:
         return None
-    newest, last = newest_step(store, row), max(new)
+    last = max(new)
     state: bytes | None = new[last]
     if last < newest:
         catalogue = store.catalogues.get(row.catalogue_id)
         try:
             policy = build(catalogue, row.spec)
         except PolicyError:
+            if new == states:
+                return None
             state = None
         else:
             history = StateHistory(store, catalogue, row.id)

@@ -274,13 +274,14 @@ class RolloutControl:
     def _write(self, write: Callable[[], Written]) -> Written:
         """Read and write in one transaction, then say that there is a change."""
         try:
-            with HoldingScope(), self._store.transaction():
-                change = write()
-            self._on_change()
+            with HoldingScope():
+                with self._store.transaction():
+                    change = write()
+                self._on_change()
         except OfferBanditError:
             raise
         except BaseException:  # of a signal's handler: the change may be written all the same
-            with contextlib.suppress(OfferBanditError):
+            with contextlib.suppress(OfferBanditError), HoldingScope():
                 self._on_change()
             raise
         return change

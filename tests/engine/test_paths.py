@@ -77,7 +77,7 @@ def test_a_spool_of_a_relative_path_lies_beside_the_database(relative, elsewhere
 
 
 FORKED = """
-import json, os, sys
+import json, os, sys, time
 import bandit
 from tests.conftest import SPRING
 catalogue = bandit.Catalogue.from_dict(SPRING)
@@ -90,9 +90,12 @@ pid = os.fork()
 name = "parent" if pid else "child"
 faults = [engine.decide("c", {}, decision_id=f"{name}{row}").fault for row in range(3)]
 engine.record(f"{name}0", "purchase", revenue=5.0)
-learned = engine.learn().n
+report = engine.learn()
+while not report.learner:  # the other one is learning, and may have begun before this one's event
+    time.sleep(0.01)
+    report = engine.learn()
 engine.close()
-print(json.dumps([faults, learned]), flush=True)
+print(json.dumps([faults, report.n]), flush=True)
 if pid:
     assert os.waitpid(pid, 0)[1] == 0
 else:

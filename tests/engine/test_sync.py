@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import bandit
-from bandit.store import Lease
+from bandit.store import learning_lease
 from bandit.store.tables.leases import LEASE_DURATION
 from tests.engine.conftest import DAY, Clock, context, serve
 
@@ -82,10 +82,10 @@ def test_while_one_holds_the_lease_the_other_learns_nothing_and_says_so(open_eng
     clock.now += 8 * DAY
     wall = Clock()
     two._worker.clock = wall
-    lease = Lease(one.store.leases, f"learn/{one.policy_id}", "one", wall)
-    assert lease.take()
+    name = learning_lease(one.policy_id)
+    assert one.store.leases.take(name, "one", wall())
     learned = two.learn()
     assert (learned.n, learned.learner) == (0, False)
     wall.now += LEASE_DURATION
     assert two.learn().n == 50
-    assert one.store.leases.get(lease.name) is None
+    assert one.store.leases.get(name) is None

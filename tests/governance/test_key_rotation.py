@@ -13,8 +13,10 @@ from bandit.governance.erasure import erase
 from bandit.governance.key_rotation import rotate_key
 from bandit.governance.verify import verify
 from bandit.store import Store
+from bandit.store.chain.kinds import CUSTOMERS
+from bandit.store.chain.links import encode, read_entries, row_hash
 from tests.conftest import SPRING
-from tests.governance.conftest import KEY, WHO, explored_log
+from tests.governance.conftest import KEY, POLICIES, WHO, explored_log
 
 NEW = b"the next key for our tests"
 BOTH = KEY + b"\n" + NEW
@@ -64,12 +66,52 @@ def test_the_log_the_beliefs_and_the_chain_are_as_before_under_the_new_key(path)
     assert stored.encode() not in content(path)
 
 
+@pytest.mark.parametrize("kind", POLICIES)
+def test_what_each_kind_of_policy_knows_is_rebuilt_the_same_after_a_rotation(tmp_path, catalogue, kind):
+    """Two rounds of 40 outcomes; Vowpal Wabbit keeps the first 50 with their customers until it is warm."""
+    path = tmp_path / "offers.db"
+    explored_log(path, catalogue, POLICIES[kind](catalogue), n=40, rounds=2)
+    with Store.open(path, customer_key=KEY) as store:
+        old = store.customers.stored(WHO)
+    rotate_key(path, BOTH)
+    clean(path, BOTH)
+    assert old.encode() not in content(path)
+    assert "".join(old).encode("utf-32-le") not in content(path)  # as numpy stores texts
+
+
 def before_customers(path):
     with contextlib.closing(sqlite3.connect(path)) as raw:
         return raw.execute("SELECT count(*) FROM customers").fetchone()[0]
 
 
-def test_the_old_key_alone_opens_it_no_more_and_finds_nobody_by_the_salts_of_the_chain(path):
+def found_in_chain(path, form):
+    """The numbers of customers whose row in the chain a guessed form matches, as an attacker would try all of them."""
+    with contextlib.closing(sqlite3.connect(path)) as raw:
+        entries = [read_entries(blob) for (blob,) in raw.execute("SELECT entries FROM chain ORDER BY id")]
+    found = set()
+    for parts, salts, hashes in entries:
+        at = 0
+        for code, owner, first, n in parts:
+            for place in range(n if code == CUSTOMERS.code else 0):
+                here = slice(16 * (at + place), 16 * (at + place + 1))
+                if row_hash(salts[here], encode((owner, first + place, form))) == hashes[here]:
+                    found.add(first + place)
+            at += n
+    return found
+
+
+def test_the_old_key_finds_nobody_by_the_hashes_of_the_chain(path):
+    """Control: before the rotation the old key finds the customer in the chain, and after it the new keys do."""
+    with Store.open(path, customer_key=KEY) as store:
+        old = store.customers.stored(WHO)
+    (number,) = found_in_chain(path, old)
+    rotate_key(path, BOTH)
+    assert found_in_chain(path, old) == set()
+    with Store.open(path, customer_key=BOTH) as store:
+        assert found_in_chain(path, store.customers.stored(WHO)) == {number}
+
+
+def test_the_old_key_alone_opens_it_no_more(path):
     rotate_key(path, BOTH)
     for key in (KEY, NEW, None, NEW + b"\n" + KEY):
         with pytest.raises(StoreError, match="key"):

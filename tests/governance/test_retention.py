@@ -172,15 +172,27 @@ def test_with_nothing_so_old_nothing_is_recorded(tmp_path, catalogue):
         assert store.journal() == ()
 
 
-def test_a_batch_that_was_cut_is_not_computed_again(tmp_path, catalogue):
-    """Two of four decisions of a batch were older: the generator came from all four ids."""
+@pytest.mark.parametrize(
+    ("method", "n_recomputed"), [(bandit.Uniform, 6), (bandit.ThompsonSampling, 4)], ids=["uniform", "thompson"]
+)
+def test_of_a_batch_that_was_cut_only_what_owes_nothing_to_its_generator_is_computed_again(
+    tmp_path, catalogue, method, n_recomputed
+):
+    """Two of four decisions of a batch were older: the generator came from all four ids, and two are left of them.
+
+    Uniform choice gives the same probabilities with any generator; Thompson sampling estimates them with draws.
+    """
     clock = Clock()
     with bandit.Engine.open(
-        tmp_path / "a.db", catalogue, bandit.Uniform(catalogue), seed=7, clock=clock, customer_key=KEY
+        tmp_path / "a.db", catalogue, method(catalogue), seed=7, clock=clock, customer_key=KEY
     ) as engine:
         context = {"gender": "f", "recency": 1.0, "loyal": True}
         engine.decide_batch(list("abcd"), [context] * 4, time=START + np.array([0, 20, 0, 20]) * DAY)
         engine.decide_batch(list("abcd"), [context] * 4, time=np.full(4, START + 20 * DAY))
         retain(engine.store, CUT)
         verified = engine.verify()
-        assert (verified.problems, verified.n_recomputed, verified.n_decisions) == ((), 4, 6)
+        assert (verified.problems, verified.n_recomputed, verified.n_decisions) == ((), n_recomputed, 6)
+        notes = [note for note in verified.notes if "the draw cannot be computed again" in note]
+        assert [note.startswith("policy 1: 2 decisions were made in one call") for note in notes] == [True] * (
+            n_recomputed == 4
+        )

@@ -106,7 +106,10 @@ class Campaign:
 
 @pytest.fixture
 def campaign(tmp_path):
-    return Campaign(tmp_path)
+    """A campaign of a thread that holds nothing: tests that take a lease for another engine leave it behind."""
+    HOLDINGS.taken.clear()
+    yield Campaign(tmp_path)
+    HOLDINGS.taken.clear()
 
 
 def _decide(campaign):
@@ -241,7 +244,7 @@ def interrupted_at(campaign, prepare, places):
 def test_an_exception_at_sampled_lines_leaves_nothing_open_and_nothing_held(campaign, name):
     """Five places spread evenly over each call; the last one may lie beyond the end of a shorter call."""
     prepare = CALLS[name]
-    total = places_of(prepare(campaign))
+    total = min(places_of(prepare(campaign)) for _ in range(2))  # the first call of its kind may have more to do
     step = total // 5
     assert interrupted_at(campaign, prepare, range(step // 2, total, step)) >= 4
     counts = campaign.close()

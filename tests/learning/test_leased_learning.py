@@ -41,7 +41,7 @@ def lease(learner, owner, clock):
 
 def test_a_learner_without_the_lease_learns_nothing_and_says_so(two):
     (one, other), clock = two
-    assert lease(one, "one", clock).take()
+    assert one.store.leases.take("learn", "one", clock())
     learned = other.learn(clock.now, lease(other, "other", clock))
     assert (learned.n, learned.step, learned.learner) == (0, 0, False)
     clock.now += LEASE_DURATION

@@ -137,6 +137,25 @@ def test_a_correction_of_an_outcome_that_was_set_aside_is_learned_as_new(tmp_pat
         assert engine.verify().problems == ()
 
 
+def test_what_was_set_aside_is_looked_up_and_the_journal_not_read(tmp_path: Path) -> None:
+    """Each step with an outcome that is set aside adds an entry: a fold that read all of them would be quadratic."""
+    with Store.open(tmp_path / "offers.db", customer_key=KEY) as store:
+        aside, raw = store.ledger.set_aside, store._connection.raw
+        with store.transaction():
+            for step in range(1, 41):
+                aside.add(1 + step % 2, step, [step, 100 + step], "of a test")
+        statements: list[str] = []
+        raw.set_trace_callback(statements.append)
+        assert [each.step for each in aside.of(1)] == list(range(2, 41, 2))
+        assert aside.in_step(1, 8) == {8, 108}
+        assert aside.in_step(2, 8) == frozenset()
+        raw.set_trace_callback(None)
+        reads = [each for each in statements if "upkeep" in each]
+        plans = [row[3] for each in reads for row in raw.execute(f"EXPLAIN QUERY PLAN {each}")]
+        assert len(plans) == len(reads) == 3
+        assert all(plan.startswith("SEARCH upkeep USING INDEX upkeep_set_aside") for plan in plans)
+
+
 def test_an_error_of_the_policy_itself_is_raised_and_sets_nothing_aside(monkeypatch: pytest.MonkeyPatch) -> None:
     """Negative control: where no outcome of several can be learned, the fault is not theirs."""
     policy = ThompsonSampling(CATALOGUE)

@@ -94,6 +94,7 @@ def test_a_visit_of_a_known_customer_executes_eighteen_statements(engine):
         + 4 * "SELECT "
         + "INSERT INSERT INSERT COMMIT"
     )
+    assert sum("INSERT INTO chain" in each for each in seen) == 3
 
 
 def test_a_step_does_not_wait_for_the_disk_and_decisions_and_events_do(durable):

@@ -33,7 +33,7 @@ Part = tuple[int, int, int, int]
 Entries = tuple[tuple[Part, ...], bytes, bytes]
 """What a link covers: its parts, and the salts and hashes of their rows one after the other."""
 
-_HEAD = "SELECT id, link FROM chain ORDER BY id DESC LIMIT 1"
+_HEAD = "SELECT id, link FROM chain WHERE id > 0 ORDER BY id DESC LIMIT 1"
 _APPEND = "INSERT INTO chain (id, entries, link) VALUES (?, ?, ?) ON CONFLICT (id) DO NOTHING"
 
 _SALTS_AT_ONCE = 256

@@ -20,8 +20,14 @@ if TYPE_CHECKING:
     from bandit.store.connection import Connection
     from bandit.store.learning.records import DueColumns
 
+# The conditions and the order are those of the index `upkeep_set_aside`: the journal grows with what is set aside.
 _ENTRIES = """
-SELECT details FROM upkeep WHERE kind = 'set aside' AND json_extract(details, '$.policy_id') = ? ORDER BY id
+SELECT details FROM upkeep WHERE kind = 'set aside' AND json_extract(details, '$.policy_id') = ?
+ORDER BY json_extract(details, '$.step'), id
+"""
+_ENTRIES_OF_STEP = """
+SELECT details FROM upkeep
+WHERE kind = 'set aside' AND json_extract(details, '$.policy_id') = ? AND json_extract(details, '$.step') = ?
 """
 _LEARNED_STEPS = """
 SELECT step, weight, converted, revenue, value FROM learned WHERE policy_id = ? AND seq = ? ORDER BY step DESC
@@ -58,9 +64,7 @@ class SetAside:
     def of(self, policy_id: int) -> tuple[SetAsideStep, ...]:
         """Return what a policy has set aside, in order."""
         with self._connection.reading() as raw:
-            rows = raw.execute(_ENTRIES, (policy_id,)).fetchall()
-        found = (msgspec.json.decode(details) for (details,) in rows)
-        return tuple(SetAsideStep(int(each["step"]), tuple(each["decisions"]), str(each["reason"])) for each in found)
+            return tuple(_step(details) for (details,) in raw.execute(_ENTRIES, (policy_id,)))
 
     def add(self, policy_id: int, step: int, seqs: Sequence[int], reason: str) -> None:
         """Note what a step set aside, inside the transaction that writes the step."""
@@ -81,7 +85,9 @@ class SetAside:
 
     def in_step(self, policy_id: int, step: int) -> frozenset[int]:
         """Return the numbers of the decisions whose outcomes a step set aside."""
-        return frozenset(seq for each in self.of(policy_id) if each.step == step for seq in each.seqs)
+        with self._connection.reading() as raw:
+            rows = raw.execute(_ENTRIES_OF_STEP, (policy_id, step)).fetchall()
+        return frozenset(seq for (details,) in rows for seq in _step(details).seqs)
 
     def learned_before(self, policy_id: int) -> list[tuple[int, int]]:
         """Return (decision, step) of each set-aside outcome's newest learned form, step -1 where none was learned."""
@@ -132,6 +138,12 @@ class SetAside:
             for seq in each.seqs:
                 steps.setdefault(seq, set()).add(each.step)
         return steps
+
+
+def _step(details: str) -> SetAsideStep:
+    """Return what an entry of the journal says."""
+    found = msgspec.json.decode(details)
+    return SetAsideStep(int(found["step"]), tuple(found["decisions"]), str(found["reason"]))
 
 
 def without(rows: DueColumns, seqs: frozenset[int]) -> DueColumns:

@@ -1,4 +1,4 @@
-"""Migration 7: the chain of hashes over all that was written, from the rows that are there on."""
+"""Migration 7: the chain of hashes over all that was written, and an index of the outcomes set aside."""
 
 from __future__ import annotations
 
@@ -30,9 +30,14 @@ BEGIN SELECT RAISE(ABORT, 'chain is append-only: it shows what was changed'); EN
 """,
 )
 
+_SET_ASIDE = """
+CREATE INDEX upkeep_set_aside ON upkeep (json_extract(details, '$.policy_id'), json_extract(details, '$.step'))
+WHERE kind = 'set aside'
+"""
+
 
 def apply(db: sqlite_utils.Database) -> None:
     """Add the table, and links over every row that is there: they show changes from now on, not earlier ones."""
-    for statement in (_CHAIN, *_GUARDS):
+    for statement in (_CHAIN, *_GUARDS, _SET_ASIDE):
         db.execute(statement)
     chain_existing(db.conn)

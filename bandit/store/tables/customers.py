@@ -25,6 +25,8 @@ _FIRST_CHECK = "SELECT value FROM meta WHERE name = 'customer_key_first'"
 _INSERT_CHECK = "INSERT INTO meta (name, value) VALUES ('customer_key_check', ?) ON CONFLICT DO NOTHING"
 _FIND = "SELECT c.key, c.id FROM json_each(?) j CROSS JOIN customers c ON c.key = j.value"
 
+_IDS = "offer-bandit decision ids"
+
 _MOST_DEALT = 65_536
 """Customers of whom a rotated database remembers what they are dealt by, before it forgets all and begins anew."""
 
@@ -109,6 +111,12 @@ class Customers:
     def dealt_one(self, form: str) -> str:
         """Return what `dealt` does for one customer."""
         return form if self._first is None else self._dealt.get(form, form)
+
+    @property
+    def ids_key(self) -> bytes | None:
+        """The key of ids that are made of customers; None in the clear, and the same after a rotation."""
+        first = self._hash if self._first is None else self._first
+        return first.of(_IDS).encode() if first.keys else None
 
     @property
     def check(self) -> str:
