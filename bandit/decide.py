@@ -131,7 +131,7 @@ def with_fallback(catalogue: Catalogue, eligible: BoolArray, contexts: Contexts)
         empty, eligible = ~some, eligible.copy()
         if catalogue.fallback is None:
             row = int(np.flatnonzero(empty)[0])
-            who = f'customer "{contexts.customers[row]}"' if len(contexts.customers) else f"context {row + 1}"
+            who = f"context {row + 1}" if contexts.n > 1 else "this context"
             reasons = "; ".join(removal.reason for removal in catalogue.removals(contexts.take(slice(row, row + 1))))
             raise NoEligibleOfferError(
                 f"no offer is eligible for {who} ({reasons}); declare a [fallback] in the catalogue or relax a rule"

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
+from pathlib import Path
 
 MAX_MESSAGE = 1_000
 """Longest message in characters; the middle of a longer one is left out."""
@@ -40,6 +42,14 @@ def visible(text: str) -> str:
     if text.isprintable():
         return text
     return "\n".join("".join(map(_shown, line)) for line in text.split("\n"))
+
+
+def from_here(text: str) -> str:
+    """Return a text with paths as seen from the working directory: a store knows its file by the whole path."""
+    try:
+        return text.replace(f"{Path.cwd()}{os.sep}", "")
+    except OSError:  # the directory was removed
+        return text
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

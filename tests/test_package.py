@@ -89,7 +89,7 @@ def installed(tmp_path_factory):
 def test_the_readmes_example_runs_where_only_the_package_is(installed):
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     (example,) = re.findall(r"## As a library\n+```python\n(.*?)```", readme, flags=re.DOTALL)
-    printed = installed.python(example + "\nprint(bandit.__file__)\n", OFFER_BANDIT_KEY="a key for tests")
+    printed = installed.python(example + "\nprint(bandit.__file__)\n", OFFER_BANDIT_KEY="a key for our tests")
     assert "discount" in printed
     assert Path(printed.splitlines()[-1]).is_relative_to(installed.scripts.parent)
     assert (installed.work / "offers.db").exists()

@@ -364,6 +364,7 @@ def _build(file: CatalogueFile, where: str) -> Catalogue:
             -math.inf if fact.min is None else fact.min,
             math.inf if fact.max is None else fact.max,
             fact.outside or "clip",
+            tuple(fact.edges),
         )
         for name, fact in file.context.items()
     }

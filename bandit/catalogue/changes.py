@@ -201,6 +201,8 @@ def _fact_values(names: NameMap, name: str, old: FactFile, new: FactFile) -> Ite
             one, other = _shown(getattr(old, key)), _shown(getattr(new, key))
             scales = key in {"center", "scale", "transform"}
             belief = "no effect: a policy that has learned keeps the scale it began with" if scales else ""
+            if key in {"stored", "edges"}:
+                belief = "from now on values are logged and learned by bucket; what is in the log stays as it is"
             yield CatalogueChange("changed", f"fact's {key}", name, one, other, belief=belief)
 
 

@@ -117,6 +117,8 @@ class _Compiler:
                     raise NotAllowedError("it has a number that is not finite; leave that part out")
                 return lambda contexts: np.full(contexts.n, value)
             case Name(name=name) if self._fact(node).kind == "numeric":
+                if self._fact(node).edges:
+                    raise NotAllowedError(_only_edges(self._fact(node)))
                 return lambda contexts: np.asarray(contexts.columns[name], dtype=np.float64)
             case Unary(sign="-"):
                 inner = self.numbers(node.right)
@@ -128,8 +130,23 @@ class _Compiler:
         raise NotAllowedError(f"{describe(node)} is not a number, the type that is needed there")
 
     def _order(self, node: Binary) -> Mask:
-        act, left, right = ORDER[node.sign], self.numbers(node.left), self.numbers(node.right)
+        act = ORDER[node.sign]
+        left = self._ordered(node.left, node.right, node.sign in {">=", "<"})
+        right = self._ordered(node.right, node.left, node.sign in {"<=", ">"})
         return lambda contexts: act(left(contexts), right(contexts))
+
+    def _ordered(self, node: Node, other: Node, splits: bool) -> Numbers:
+        """Return one side of a comparison; a fact that is stored by bucket is compared where two buckets meet.
+
+        `splits` says whether the comparison puts an edge to the bucket above it, as buckets do.
+        """
+        if not isinstance(node, Name) or not self._fact(node).edges:
+            return self.numbers(node)
+        fact, name = self._fact(node), node.name
+        value = other.value if isinstance(other, Constant) else None
+        if not (splits and isinstance(value, Decimal) and float(value) in fact.edges[1:]):
+            raise NotAllowedError(_only_edges(fact))
+        return lambda contexts: np.asarray(contexts.columns[name], dtype=np.float64)
 
     def _equality(self, node: Binary) -> Mask:
         left, right = node.left, node.right
@@ -197,6 +214,12 @@ def _equals_text(fact: Fact, right: Node) -> Mask:
             f'"{right.value}" is not a declared value of "{fact.name}"; declared are {", ".join(fact.values)}{meant}'
         )
     return lambda contexts: contexts.columns[name] == code
+
+
+def _only_edges(fact: Fact) -> str:
+    """Return what is wrong with a condition that asks for more of a fact than is stored."""
+    edges = ", ".join(f"{edge:g}" for edge in fact.edges[1:])
+    return f'"{fact.name}" is stored by bucket: it is compared by >= or < with an edge after the first ({edges}) only'
 
 
 def _constant(value: bool) -> Mask:

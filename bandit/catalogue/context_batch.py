@@ -95,7 +95,7 @@ def _parse_one(
     for name, fact in facts.items():
         value, kind = given.get(name), fact.kind
         if kind == "numeric" and type(value) is float and math.isfinite(value) and fact.outside != "refuse":
-            values.append(value)
+            values.append(fact.bucket(value) if fact.edges else value)
         elif kind != "categorical":
             values.append(fact.number(value))
         else:
@@ -124,7 +124,7 @@ def parse_stored_one(facts: Mapping[str, Fact], given: Sequence[object], custome
         elif value is None:
             values.append(math.nan)
         elif kind is float and fact.kind == "numeric" and math.isfinite(value):  # type: ignore[arg-type]
-            values.append(value)  # type: ignore[arg-type]  # it is a float
+            values.append(fact.bucket(value) if fact.edges else value)  # type: ignore[arg-type]  # it is a float
         elif kind is bool and fact.kind == "boolean":
             values.append(float(value))  # type: ignore[arg-type]  # it is a bool
         else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import repeat
@@ -53,7 +54,8 @@ class Fact:
     `aliases` are earlier names of the fact, `value_aliases` has the declared value of each other spelling. `any_value`
     says that undeclared values of a categorical fact are expected, as one further value. `transform` says how a numeric
     fact is transformed before it is standardised, None where that is left to the policy. `outside` says what becomes of
-    values of a numeric fact below `min` or above `max`.
+    values of a numeric fact below `min` or above `max`. With `edges`, in increasing order, a value of a numeric fact is
+    read as the lower edge of its bucket, and nothing else of it is kept.
     """
 
     name: str
@@ -68,6 +70,7 @@ class Fact:
     min: float = -math.inf
     max: float = math.inf
     outside: Literal["clip", "missing", "refuse"] = "clip"
+    edges: tuple[float, ...] = ()
     _codes: dict[object, int] = field(init=False, repr=False, compare=False)
     _forms: dict[str, int] = field(init=False, repr=False, compare=False)
     _missing: frozenset[str] = field(init=False, repr=False, compare=False)
@@ -106,7 +109,7 @@ class Fact:
                 raise self._outside(float(beyond[0]))
         if self.kind == "boolean" and not ((numbers == 0) | (numbers == 1) | np.isnan(numbers)).all():
             raise ContextError(f'fact "{self.name}" is boolean; send true or false, not a number beside 0 and 1')
-        return numbers, None
+        return self.bucketed(numbers), None
 
     def missing(self, n: int) -> tuple[IntArray | FloatArray, ObjectArray | None]:
         """Return what `parse` returns for n missing values."""
@@ -123,7 +126,24 @@ class Fact:
         number = self._number(value)
         if self.outside == "refuse" and (number < self.min or number > self.max):
             raise self._outside(number)
-        return number
+        return self.bucket(number)
+
+    def bucketed(self, values: FloatArray) -> FloatArray:
+        """Return the lower edges of the buckets of values (n,), NaN where missing; the values themselves without edges.
+
+        The first bucket has also what is below the first edge. A lower edge is in its own bucket.
+        """
+        if not self.edges:
+            return values
+        edges = np.array(self.edges)
+        place = np.maximum(np.searchsorted(edges, values, side="right") - 1, 0)
+        return np.where(np.isnan(values), np.nan, edges[place])
+
+    def bucket(self, value: float) -> float:
+        """Return what `bucketed` does for one value."""
+        if not self.edges or math.isnan(value):
+            return value
+        return self.edges[max(bisect_right(self.edges, value) - 1, 0)]
 
     @property
     def is_bounded(self) -> bool:

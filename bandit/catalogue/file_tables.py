@@ -118,6 +118,23 @@ class FactFile(_Strict, frozen=True):
             examples=["missing"],
         ),
     ] = None
+    stored: Annotated[
+        Literal["yes", "bucketed"],
+        Meta(
+            description='What is kept of a fact: "yes", the default, the value as it was sent; "bucketed", of a '
+            "numeric fact, the lower one of the `edges` that it is between. Policies learn from and decide by what is "
+            "kept, and conditions read it: they compare such a fact by `>=` or `<` with an edge after the first.",
+            examples=["bucketed"],
+        ),
+    ] = "yes"
+    edges: Annotated[
+        list[float],
+        Meta(
+            description='The edges of the buckets of a numeric fact that is `stored = "bucketed"`, two or more in '
+            "increasing order. What is below the first one counts to the first bucket.",
+            examples=[[0.0, 18.0, 30.0, 45.0]],
+        ),
+    ] = []
 
 
 class OptionFile(_Strict, frozen=True):

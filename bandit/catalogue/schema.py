@@ -76,6 +76,9 @@ def encode(file: CatalogueFile) -> dict[str, object]:
     objective = cast("dict[str, Any]", plain.get("objective", {}))
     if objective.get("stacking") == "sum":  # left out where it is the default, so that versions stay what they were
         del objective["stacking"]
+    for fact in cast("dict[str, Any]", plain.get("context", {})).values():
+        if isinstance(fact, dict) and fact.get("stored") == "yes":
+            del fact["stored"]
     settings = {name: plain.pop(name) for name in SETTINGS_AMONG_FACTS if name in plain}
     plain["context"] = {**settings, **cast("dict[str, Any]", plain.get("context", {}))}
     return plain
@@ -266,6 +269,7 @@ def _check_fact(name: str, fact: FactFile) -> None:
     if len(declared) == 1:
         raise CatalogueError(f'[context] "{name}" needs both center and scale, or neither')
     _check_bounds(name, fact)
+    _check_buckets(name, fact)
     if fact.transform is not None and fact.type != "numeric":
         raise CatalogueError(f'[context] "{name}" is {fact.type}; only a numeric fact has a transform')
     if not all(map(math.isfinite, declared)) or (fact.scale is not None and fact.scale <= 0):
@@ -286,6 +290,21 @@ def _check_bounds(name: str, fact: FactFile) -> None:
         raise CatalogueError(f'[context] "{name}": min and max must be finite numbers; leave one out for no bound')
     if len(bounds) == 2 and not bounds[0] < bounds[1]:
         raise CatalogueError(f'[context] "{name}": min must be below max; seen {bounds[0]:g} and {bounds[1]:g}')
+
+
+def _check_buckets(name: str, fact: FactFile) -> None:
+    edges = list(fact.edges)
+    if fact.stored != "bucketed":
+        if edges:
+            raise CatalogueError(f'[context] "{name}" has edges, which are those of buckets; add stored = "bucketed"')
+        return
+    if fact.type != "numeric":
+        raise CatalogueError(f'[context] "{name}" is {fact.type}; only a numeric fact is stored by bucket')
+    if len(edges) < 2 or not all(map(math.isfinite, edges)) or sorted(set(edges)) != edges:
+        raise CatalogueError(
+            f'[context] "{name}" is stored by bucket and needs edges = [...], two or more finite numbers in increasing '
+            "order"
+        )
 
 
 def _check_largest_amount(objective: ObjectiveFile) -> None:

@@ -7,7 +7,6 @@ import sys
 import traceback
 import warnings
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -22,6 +21,7 @@ from bandit.cli import (
     export,
     guardrails,
     incrementality,
+    key_rotation,
     learn_offline,
     lift,
     live,
@@ -42,6 +42,7 @@ from bandit.cli import (
 from bandit.cli.console import note
 from bandit.cli.help import CONTEXT_SETTINGS, PanelCommand, PanelGroup
 from bandit.errors import InputError, StoreError
+from bandit.printable import from_here
 
 DONE, INTERNAL_ERROR, BAD_INPUT, STOPPED = 0, 1, 2, 130
 
@@ -127,6 +128,7 @@ _COMMANDS: tuple[tuple[str, Callable[..., None], str], ...] = (
     ("erase", privacy.erase, "offer-bandit erase offers.db customer-42 --yes"),
     ("retain", privacy.retain, "offer-bandit retain offers.db --days 400 --dry-run"),
     ("export-customer", privacy.export_customer, "offer-bandit export-customer offers.db customer-42 --out 42.json"),
+    ("rotate-key", key_rotation.rotate_key, "offer-bandit rotate-key offers.db --make"),
     ("doctor", maintenance.doctor, "offer-bandit doctor offers.db"),
 )
 _GROUPS: tuple[tuple[str, tuple[str, ...]], ...] = (
@@ -138,7 +140,18 @@ _GROUPS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("Look closer", ("half-life", "exploration")),
     (
         "Keep and care",
-        ("export", "verify", "anchor", "rebuild", "backup", "doctor", "erase", "retain", "export-customer"),
+        (
+            "export",
+            "verify",
+            "anchor",
+            "rebuild",
+            "backup",
+            "doctor",
+            "erase",
+            "retain",
+            "export-customer",
+            "rotate-key",
+        ),
     ),
 )
 """The groups in which the help lists the commands; each command is in one of them."""
@@ -230,7 +243,7 @@ def _is_damage(fault: Exception) -> bool:
 def _explain(fault: Exception) -> int:
     """Print one sentence on stderr and return the exit code."""
     if isinstance(fault, (InputError, StoreError)):
-        note(_one_line(_from_here(str(fault))))
+        note(_one_line(from_here(str(fault))))
         return BAD_INPUT
     if _is_damage(fault):
         note("a stored value cannot be read as it was written, so the database is damaged; restore it from a backup")
@@ -248,17 +261,9 @@ def _explain(fault: Exception) -> int:
     return INTERNAL_ERROR
 
 
-def _from_here(text: str) -> str:
-    """Return a text with paths as seen from the working directory: a store knows its file by the whole path."""
-    try:
-        return text.replace(f"{Path.cwd()}{os.sep}", "")
-    except OSError:  # the directory was removed
-        return text
-
-
 def _one_line(text: str) -> str:
     return " ".join(text.split())
 
 
 def _as_note(message: Warning | str, *_: object, **__: object) -> None:
-    note(f"note: {_from_here(str(message))}")
+    note(f"note: {from_here(str(message))}")

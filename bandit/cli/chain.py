@@ -38,7 +38,7 @@ def anchor(db: Database, as_json: AsJson = False) -> None:
             "decisions": counts.decisions,
             "events": counts.events,
         }
-        show_json(document | ({} if key is None else {"signature": head.signature(key)}))
+        show_json(document | ({} if key is None else {"signature": head.signature(key.splitlines()[-1])}))
         return
     show([], [str(head)])
 
@@ -56,8 +56,8 @@ def chain_lines(report: ChainReport) -> list[str]:
     lines = [f"The chain is whole: {links} over {rows}, each as it was written."]
     if report.n_deleted:
         lines.append(
-            f"{counted(report.n_deleted, 'row', ('was', 'were'))} removed or written again by erasures and retention "
-            "runs; the hashes are still in the chain."
+            f"{counted(report.n_deleted, 'row', ('was', 'were'))} removed or written again by erasures, retention "
+            "runs and rotations of the customer key; the hashes are still in the chain."
         )
     if report.anchored:
         lines.append("The chain contains the anchor: what was written up to it is the same.")
@@ -102,6 +102,11 @@ def _signed_anchor(path: Path, text: str) -> ChainAnchor:
         ) from fault
     found = ChainAnchor.parse(str(document.get("anchor", "")))
     key, signature = customer_key(), document.get("signature")
-    if key is not None and signature is not None and not hmac.compare_digest(str(signature), found.signature(key)):
+    keys = [] if key is None else [key, *key.splitlines()]  # it was signed with the newest key of its time
+    if (
+        keys
+        and signature is not None
+        and not any(hmac.compare_digest(str(signature), found.signature(each)) for each in keys)
+    ):
         raise InputError(f"{path}: the anchor was not signed with this customer key; take it from where it was kept")
     return found

@@ -220,6 +220,7 @@ def _installation(problems: list[str]) -> dict[str, object]:
 
 def _database(store: Store, problems: list[str], notes: list[str]) -> dict[str, object]:
     from bandit.report.implausible import implausible_lines, set_aside_lines
+    from bandit.store.database_file import is_open_to_others
     from bandit.store.schema import VERSION
     from bandit.store.spool.file import spools
 
@@ -232,13 +233,18 @@ def _database(store: Store, problems: list[str], notes: list[str]) -> dict[str, 
         notes.append(
             f"customers are stored in the clear in {store.path}; with a key, a new database stores only hashes"
         )
+    notes += [
+        f"{path} may be read by other users of this machine; `chmod 600 {path}` keeps it to its owner"
+        for path in (store.path, *store.deletion.copies())
+        if is_open_to_others(path)
+    ]
     latest = store.catalogues.latest()
     notes += [] if latest is None else latest[1].notes
     runs = store.journal()
     backups = [run for run in runs if run.kind == "backup"]
     if store.deletion.scrub_is_due():
         problems.append(
-            f"{store.path}: an erasure or a retention run ended before the file was rewritten; run the command again"
+            f"{store.path}: a deletion or a rotation ended before the file was rewritten; run the command again"
         )
     notes += [found.sentence for found in store.imports.findings()]
     if latest is not None:
@@ -271,6 +277,9 @@ def _database(store: Store, problems: list[str], notes: list[str]) -> dict[str, 
         "last backup": _iso(backups[-1].time) if backups else None,
         "erasures": sum(run.kind == "erase" for run in runs),
         "retention runs": sum(run.kind == "retain" for run in runs),
+        "last rotation of the customer key": _iso(
+            next((run.time for run in reversed(runs) if run.kind == "rotate key"), None)
+        ),
     }
 
 

@@ -31,7 +31,7 @@ def erase(db: Database, customer: Customer, yes: Yes = False, as_json: AsJson = 
 
     with writing(db) as store:
         if not yes:
-            _ask(f"Erase all data in {db} on this customer? This cannot be undone.", "--yes")
+            ask(f"Erase all data in {db} on this customer? This cannot be undone.", "--yes")
         with progress("erasing") as report:
             erased = erase_customer(store, customer, report)
     if as_json:
@@ -68,7 +68,7 @@ def retain(
         if not dry_run and not yes:
             would = retain_since(store, before, dry_run=True)
             if would.decisions:
-                _ask(
+                ask(
                     f"Remove {counted(would.decisions, 'decision')} made before {_iso(before)}? This cannot be undone.",
                     "--yes",
                 )
@@ -96,6 +96,7 @@ def export_customer(
 
     from bandit.cli.databases import reading
     from bandit.governance.customer_data import customer_data
+    from bandit.store.database_file import create_private
 
     with reading(db) as store:
         data = customer_data(store, customer)
@@ -104,8 +105,8 @@ def export_customer(
         return
     text = msgspec.json.format(msgspec.json.encode(data), indent=2)
     try:
-        with out.open("xb") as file:
-            file.write(text + b"\n")
+        create_private(out)
+        out.write_bytes(text + b"\n")
     except FileExistsError as fault:
         raise InputError(f"{out}: already exists; give a new file") from fault
     except OSError as fault:
@@ -120,7 +121,7 @@ _DAY = 86_400_000_000
 _PATHS = ("older_copies", "spools")
 
 
-def _ask(question: str, option: str) -> None:
+def ask(question: str, option: str) -> None:
     """Ask for confirmation; InputError if stdin is not a terminal."""
     if not sys.stdin.isatty():
         raise InputError(f"{question} Nothing was changed; give {option} to do it")

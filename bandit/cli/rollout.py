@@ -17,6 +17,7 @@ from bandit.cli.evaluation_options import one_of
 from bandit.cli.help import CONTEXT_SETTINGS, PanelCommand, PanelGroup
 from bandit.cli.options import AsJson, Database, Format, Level
 from bandit.errors import InputError
+from bandit.printable import from_here
 
 if TYPE_CHECKING:
     from bandit.catalogue.live_schema import RolloutMode
@@ -295,7 +296,7 @@ def _show_state(
     if latest is not None:
         said.append(f"Last change, number {latest.id}: {change_words(latest)}.")
     if state.halted is not None and lines is None:
-        said += ["To end it:", f"  offer-bandit rollout resume {shlex.quote(str(store.path))}"]
+        said += ["To end it:", f"  offer-bandit rollout resume {shlex.quote(from_here(str(store.path)))}"]
     show([state_table(state, known)], [*said, *(lines or [])])
 
 

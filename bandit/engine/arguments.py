@@ -22,14 +22,19 @@ def checked_text(what: str, value: object) -> str:
     """Return a text that can be stored; InputError if it is empty, too long, not valid Unicode or not a text."""
     text = value if type(value) is str else plain_value(value)
     if not isinstance(text, str) or not text:
-        raise InputError(f"a {what} is a text that is not empty; seen {shown(value)}")
+        raise InputError(f"a {what} is a text that is not empty; seen {_seen(what, value)}")
     if len(text) > MAX_NAME:
-        raise InputError(f"a {what} has at most {MAX_NAME:,} characters; seen {len(text):,}, {shown(text)}")
+        raise InputError(f"a {what} has at most {MAX_NAME:,} characters; seen {len(text):,}, {_seen(what, text)}")
     try:
         text.encode()
-    except UnicodeEncodeError as fault:
-        raise InputError(f"a {what} is a text of whole characters; seen {shown(text)}, half of one") from fault
+    except UnicodeEncodeError:
+        raise InputError(f"a {what} is a text of whole characters; seen {_seen(what, text)}, half of one") from None
     return text
+
+
+def _seen(what: str, value: object) -> str:
+    """Return a value as a message shows it; of customers the type alone, since messages are logged and passed on."""
+    return f"a value of type {type(value).__name__}" if what == "customer" and value != "" else shown(value)
 
 
 def checked_key(what: str, value: object) -> str:
@@ -50,7 +55,7 @@ def checked_keys(what: str, values: Sequence[object]) -> Sequence[str]:
 def _checked_all(what: str, values: Sequence[object], convert: Callable[[object], object]) -> Sequence[str]:
     """Return checked texts, all of them looked at at once."""
     if isinstance(values, (str, bytes)) or not (hasattr(values, "__len__") and hasattr(values, "__iter__")):
-        raise InputError(f"give a list with one {what} each; seen {shown(values)}")
+        raise InputError(f"give a list with one {what} each; seen {_seen(what, values)}")
     if not set(map(type, values)) <= _TEXTS:
         values = [convert(value) for value in values]
     try:

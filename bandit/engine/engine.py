@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import secrets
 import threading
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -27,6 +26,7 @@ from bandit.engine.arguments import (
     checked_keys,
     checked_times,
 )
+from bandit.engine.caller import warn_caller
 from bandit.engine.checkpoints import CheckpointWatch
 from bandit.engine.counters import EngineCounters
 from bandit.engine.decisions import DecisionService
@@ -56,6 +56,7 @@ from bandit.store import ContextDecoder, EventReceipt, EventRows, Store
 from bandit.store.corruption import DECODING_FAULTS, raise_if_damaged, reports_damage
 from bandit.store.customer_key import FILE_VARIABLE, KEY_VARIABLE
 from bandit.store.customer_key import customer_key as environment_key
+from bandit.store.file_identity import FileChange
 from bandit.store.fork_safety import register_for_fork
 from bandit.store.holdings import HoldingScope, leaves_nothing_held
 
@@ -81,7 +82,7 @@ class Engine:
     >>> catalogue = bandit.Catalogue.from_dict({"dimensions": [{"name": "gift", "options": [{"name": "tote"}]}]})
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     with Engine.open(
-    ...         f"{folder}/offers.db", catalogue, bandit.Uniform(catalogue), seed=7, customer_key=b"a secret"
+    ...         f"{folder}/offers.db", catalogue, bandit.Uniform(catalogue), seed=7, customer_key=b"a secret of our own"
     ...     ) as engine:
     ...         decision = engine.decide("customer-42", {})
     ...         receipt = engine.record(decision.decision_id, "purchase", revenue=52.0)
@@ -127,7 +128,7 @@ class Engine:
         older = None if self._methods is None else self._methods.older
         self.learner = self._new_learner(policy if older is None else older, carry=options.carry)
         if self.learner.carried is not None and self.learner.carried.how == "untrained":
-            warnings.warn(f"{store.path}: {self.learner.carried.words}", stacklevel=4)
+            warn_caller(f"{store.path}: {self.learner.carried.words}")
         self._worker = self._new_worker(self.learner)
         self._rollout = LiveRollout(
             store,
@@ -167,7 +168,7 @@ class Engine:
                 self._explainer,
             )
         if self._methods is not None and self._methods.words is not None:
-            warnings.warn(f"{store.path}: {self._methods.words}", stacklevel=4)
+            warn_caller(f"{store.path}: {self._methods.words}")
             self._methods.start()
 
     def _new_learner(self, policy: Policy, *, carry: bool) -> PolicyLearner:
@@ -277,7 +278,7 @@ class Engine:
                     return existing
             ids = (new_id() if decision_id is None else decision_id,)
             times = np.array([self._time(time)], dtype=np.int64)
-            label = self._labels.one(contexts.customers[0], group)
+            label = self._labels.one(self.store.customers.dealt_one(contexts.customers[0]), group)
             if self._sticky is not None:
                 held = self._sticky.decide(contexts, ids[0], customer, int(times[0]), label)
                 if held is not None:
@@ -321,7 +322,7 @@ class Engine:
             times = checked_times(time, n, self._clock)
             if len(times) != n:
                 raise InputError(f"there are {len(times)} times for {n} contexts; send one each, or one for all")
-            labels = self._labels.many(checked.customers, group)
+            labels = self._labels.many(self.store.customers.dealt(checked.customers), group)
             if self._sticky is None:
                 batch = self._service.decide_batch(checked, ids, customers, times, labels)
             else:
@@ -337,7 +338,8 @@ class Engine:
 
     def group_of(self, customer: str) -> str:
         """Return the group that a customer's decisions are made in, unless the caller names another."""
-        return self._labels.one(self.store.customers.stored(checked_key("customer", customer)), None)
+        customers = self.store.customers
+        return self._labels.one(customers.dealt_one(customers.stored(checked_key("customer", customer))), None)
 
     # -- record ------------------------------------------------------------------------------------------------
 
@@ -563,9 +565,10 @@ class Engine:
             self._serve_from_replacement()
 
     def _serve_from_replacement(self) -> None:
-        """Serve from the file that has replaced the database, if it is one that can be used."""
+        """Serve from the file that has replaced the database, or under its new customer key, if that can be done."""
         before = self.__dict__.copy()
         store, path = None, self.store.path
+        rekeyed = self._writer.change is FileChange.REKEYED
         try:
             store = self.store.reopened()
             self._serve_from(store, self._replaced.fresh_policy(self.catalogue))
@@ -578,15 +581,15 @@ class Engine:
             self.__dict__.update(before)
             if store is not None:
                 store.close()
-            self._replaced.failed(path, fault)
+            self._replaced.failed(path, fault, rekeyed=rekeyed)
             return
         self._former.append(before)
         before["_spools"].stop()
         with contextlib.suppress(OfferBanditError, OSError):  # its spool is then folded at the next opening
             self._writer.take_over(before["_writer"], catalogues, policies)
-        self._replaced.taken(path)
+        self._replaced.taken(path, rekeyed=rekeyed)
         with contextlib.suppress(UserWarning):  # where warnings are errors, a decision would fail
-            warnings.warn(str(self._replaced.words), stacklevel=5)
+            warn_caller(str(self._replaced.words))
 
     def _take_over(self, *, look_now: bool = False) -> None:
         """Let the policy of the present methods decide, once it is folded."""
@@ -653,10 +656,9 @@ def _opened_store(path: str | Path, options: EngineOptions, *, create: bool = Tr
         path, customer_key=key, durability=options.durability, busy_timeout=options.busy_timeout, create=create
     )
     if store.customers.in_clear:
-        warnings.warn(
+        warn_caller(
             f"customers are stored in the clear in {path}; set {KEY_VARIABLE} or {FILE_VARIABLE}, or pass "
-            "customer_key=, to store a keyed hash instead",
-            stacklevel=4,
+            "customer_key=, to store a keyed hash instead"
         )
     try:
         with HoldingScope():

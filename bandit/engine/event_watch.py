@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import replace
 from typing import TYPE_CHECKING
+
+from bandit.engine.caller import warn_caller
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -48,4 +49,4 @@ class EventWatch:
             key = (note.event, note.fault)
             if note.fault not in _QUIET and key not in self._warned:
                 self._warned.add(key)
-                warnings.warn(note.sentence, stacklevel=5)
+                warn_caller(note.sentence)

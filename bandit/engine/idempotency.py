@@ -45,7 +45,8 @@ class DecisionLookup:
 
     def _spooled(self, rows: DecisionRows, row: int, decision_id: str, customer: str, contexts: Contexts) -> Decision:
         """Return a decision that waits in a spool."""
-        keys = rows.customers if rows.customer_keys is None else rows.customer_keys
+        given = rows.customers if rows.customer_keys is None else rows.customer_keys
+        keys = self.store.customers.present(given, rows.key_check)
         self._check_same_request(decision_id, contexts, str(keys[row]), rows.catalogue_id, rows.contexts_json[row])
         one = slice(row, row + 1)
         vector = None if rows.probabilities is None else rows.probabilities[row]
@@ -108,6 +109,8 @@ class DecisionLookup:
         """Raise DuplicateError if a stored decision answered another request than this one."""
         request = (contexts.customers[0], self.catalogue_id, contexts_json(self.catalogue.facts, contexts)[0])
         if (customer_key, catalogue_id, context_json) != request:
+            with self.store.one_state():
+                self.store.customers.require_present_key()
             raise DuplicateError(
                 f'the decision id "{decision_id}" is already in the log for another customer, context or catalogue; '
                 "send a new id with a new request"

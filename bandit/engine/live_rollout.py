@@ -200,7 +200,7 @@ class LiveRollout:
         if state is None or state.is_plain:
             return [BatchPart(live, live.champion)]
         concerned = self.server.concerned(labels, n, state)
-        place = state.assign(customers[concerned])
+        place = state.assign(self._store.customers.dealt(customers[concerned]))
         if len(state.policies) <= 1:
             return [BatchPart(live, live.champion, None, concerned, place)]
         arm = np.zeros(n, dtype=np.int64)

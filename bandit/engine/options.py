@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import inspect
 import math
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from typing import Literal, TypedDict, TypeVar
 
 from bandit.clock import check_clock
 from bandit.engine.arguments import checked_text
+from bandit.engine.caller import warn_caller
 from bandit.errors import InputError
 
 Function = TypeVar("Function", bound=Callable[..., object])
@@ -67,18 +67,14 @@ def engine_options(settings: EngineSettings) -> EngineOptions:
     if "follow" in renamed:
         if "sync" in renamed:
             raise InputError("follow is the former name of sync; give sync alone")
-        warn_renamed("follow=", "sync=", stacklevel=4)
+        warn_renamed("follow=", "sync=")
         renamed["sync"] = renamed.pop("follow")
     return EngineOptions(**renamed)  # type: ignore[misc]  # mypy does not see that `follow` was taken out
 
 
-def warn_renamed(old: str, new: str, stacklevel: int = 3) -> None:
-    """Warn the caller of a public method, `stacklevel` frames up, that a name of it has changed."""
-    warnings.warn(
-        f"{old} was renamed to {new}; the old name will be removed in the next version",
-        DeprecationWarning,
-        stacklevel=stacklevel,
-    )
+def warn_renamed(old: str, new: str) -> None:
+    """Warn the caller of the package that a name of it has changed."""
+    warn_caller(f"{old} was renamed to {new}; the old name will be removed in the next version", DeprecationWarning)
 
 
 def with_engine_settings(function: Function) -> Function:

@@ -1,4 +1,4 @@
-"""What an engine does when another file has taken the place of its database: it serves from that file, if it can."""
+"""What an engine does when another file takes the place of its database, or it gets another key: it opens that."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from bandit.catalogue import Catalogue
 from bandit.domain import Policy
 from bandit.errors import PolicyError
 from bandit.policies import build
+from bandit.store.file_identity import FileChange
 
 REOPEN_INTERVAL = 1.0
 """Seconds after which a file that could not be used is tried again."""
@@ -39,15 +40,23 @@ class ReplacedFile:
         except PolicyError:
             return self._policy
 
-    def failed(self, path: object, fault: Exception) -> None:
-        """Note that the new file cannot be used."""
+    def failed(self, path: object, fault: Exception, *, rekeyed: bool = False) -> None:
+        """Note that the new file cannot be used, or that the new customer key of the database is not known."""
         self._next_try = time.monotonic() + REOPEN_INTERVAL
+        if rekeyed:
+            self.unusable = f"{path}: {FileChange.REKEYED.value} ({fault})"
+            return
         self.unusable = f"{path}: was replaced by another file while it was open, which cannot be used ({fault})"
 
-    def taken(self, path: object) -> None:
-        """Note that the engine serves from the new file."""
+    def taken(self, path: object, *, rekeyed: bool = False) -> None:
+        """Note that the engine serves from the new file, or under the new customer key."""
         at = datetime.now(tz=UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
         self.unusable = None
+        if rekeyed:
+            self.words = (
+                f"{path}: was given another customer key while it was open, and is served under that since {at}"
+            )
+            return
         self.words = (
             f"{path}: was replaced by another file while it was open, and is served from that since {at}: what only "
             "the file before had is not in it"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -11,6 +10,7 @@ from bandit.catalogue.fact_values import is_frame
 from bandit.catalogue.facts import MISSING, Fact
 from bandit.catalogue.undeclared import UndeclaredCounts, UndeclaredValues, undeclared_counts
 from bandit.domain import Contexts
+from bandit.engine.caller import warn_caller
 from bandit.errors import UndeclaredValueWarning
 from bandit.printable import plain
 
@@ -106,4 +106,4 @@ def _given_at(given: object, name: str, rows: Sequence[int]) -> Sequence[object]
 
 def _warn(message: str) -> None:
     """Warn the caller of `Engine.decide` or `decide_batch`."""
-    warnings.warn(message, UndeclaredValueWarning, stacklevel=5)
+    warn_caller(message, UndeclaredValueWarning)

@@ -74,7 +74,7 @@ class LiveStatus(Tabular):
     `change` is the newest change of the roll-out. `week` counts the last seven days, today among them; conversions
     count by the time of their event. `events` says what the recorded events are taken for. `spool_bytes` wait in
     `spools` files beside the database. `took_over` says what the newest policy of the catalogue took over from another
-    one, None where it began untrained.
+    one, None where it began untrained. `key_rotated` is when the customer key was last rotated, None if it never was.
     """
 
     path: str
@@ -95,6 +95,7 @@ class LiveStatus(Tabular):
     spool_bytes: int
     events: EventUses
     took_over: str | None = None
+    key_rotated: int | None = None
 
     @property
     def well(self) -> bool:
@@ -123,7 +124,7 @@ class LiveStatus(Tabular):
         """Return plain JSON values."""
         simple = (
             "path", "time", "decisions", "decisions_today", "decisions_week", "conversions_today", "conversions_week",
-            "last_decision", "several", "spools", "spool_bytes", "took_over",
+            "last_decision", "several", "spools", "spool_bytes", "took_over", "key_rotated",
         )  # fmt: skip
         return {name: getattr(self, name) for name in simple} | {
             "groups": [asdict(each) for each in self.groups],
@@ -175,6 +176,7 @@ class StatusReader:
             spool_bytes=sum(each.stat().st_size for each in files if each.exists()),
             events=event_uses(store, self._events),
             took_over=self._took_over(),
+            key_rotated=max((run.time for run in self._store.journal() if run.kind == "rotate key"), default=None),
         )
 
     def _took_over(self) -> str | None:

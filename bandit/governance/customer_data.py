@@ -34,6 +34,8 @@ def customer_data(store: Store, customer: str) -> dict[str, object]:
     those in the newest state of each policy that keeps any, on the scale of the logit. InputError if the store has
     nothing of that customer.
     """
+    with store.one_state():
+        store.customers.require_present_key()
     key = store.customers.stored(customer)
     seqs = store.decisions.of_customer(key)
     decisions = [

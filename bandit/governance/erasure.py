@@ -63,6 +63,8 @@ def erase(
     StoreError if a policy learned meanwhile or others do not release the file within `timeout` seconds.
     """
     key = store.customers.stored(customer)
+    with store.one_state():
+        store.customers.require_present_key()
     store.fold_spools()
     number = store.deletion.customer_number(key)
     policies = [row for row in store.catalogues.policies() if number is not None or _is_in_states(store, row, {key})]

@@ -79,7 +79,8 @@ def fit_jointly(
     deviation. Takes about 8 (6 + 1 + K) bytes an outcome.
     """
     belief.assign(prior.center.copy(), np.diag(prior.variance))
-    means = np.zeros((len(effects), len(effects.owner)))
+    # At least one row, for the outcomes without a customer, whose place is -1.
+    means = np.zeros((max(1, len(effects)), len(effects.owner)))
     for turn in range(rounds):
         moved = _population_step(belief, batches, prior, effects, means)
         _fit_customers(effects, _customer_rows(belief, batches), means)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Callable, Container
 
 import msgspec
 import numpy as np
@@ -62,6 +62,26 @@ def anonymise_customers(state: bytes, customers: Container[str]) -> bytes:
         return state
     kept = [f"\0{place}" if name in customers else name for place, name in enumerate(names)]
     return pack(meta, arrays | {_EFFECT_NAMES: _text(kept)})
+
+
+def rename_customers(state: bytes, rename: Callable[[str], str]) -> bytes:
+    """Return a state in which customers have other names; learning on from it goes as before, to the last bit.
+
+    Customers that have no name any more (`anonymise_customers`) keep none. A state that names none, or cannot be read,
+    stays as it is.
+    """
+    try:
+        meta, arrays = unpack(state)
+    except PolicyError:
+        return state
+    changed: dict[str, NDArray[np.generic]] = {}
+    names = _names(arrays)
+    if names:
+        changed[_EFFECT_NAMES] = _text([name if name.startswith("\0") else rename(name) for name in names])
+    for part in _WARMUP_NAMES:
+        if part in arrays and len(arrays[part]):
+            changed[part] = np.array([rename(name) for name in arrays[part].tolist()], dtype=np.str_)
+    return pack(meta, arrays | changed) if changed else state
 
 
 def without_sample(state: bytes) -> bytes:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from rich.markup import escape
 from rich.table import Table
 
-from bandit.printable import plain
+from bandit.printable import from_here, plain
 from bandit.report.guardrails import guardrail_table
 from bandit.report.numbers import count, counted
 from bandit.report.rollout import change_words, percent, state_words
@@ -41,7 +41,7 @@ def status_tables(status: LiveStatus, guardrails: Sequence[GuardrailStatus]) -> 
 
 
 def _overview(status: LiveStatus, guardrails: Sequence[GuardrailStatus]) -> Table:
-    title = f"{escape(plain(status.path, _LONGEST))}, {iso_minute(status.time)} UTC"
+    title = f"{escape(plain(from_here(status.path), _LONGEST))}, {iso_minute(status.time)} UTC"
     table = Table(title=title, title_justify="left", box=None, show_header=False, pad_edge=False, width=STATUS_WIDTH)
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold", ratio=1)
@@ -53,11 +53,12 @@ def _overview(status: LiveStatus, guardrails: Sequence[GuardrailStatus]) -> Tabl
 def _lines(status: LiveStatus, guardrails: Sequence[GuardrailStatus]) -> list[tuple[str, str]]:
     """Return the rows of the overview: a name and what is to be said."""
     last = "never" if status.last_decision is None else _age((status.time - status.last_decision) / 1e6)
+    where = plain(from_here(status.path), _LONGEST)
     lines = [("roll-out", state_words(status.rollout))]
     if status.change is not None:
         lines.append(("last change", plain(change_words(status.change), _LONGEST)))
     if status.rollout.halted is not None:
-        lines.append(("to end it", f"offer-bandit rollout resume {shlex.quote(plain(status.path, _LONGEST))}"))
+        lines.append(("to end it", f"offer-bandit rollout resume {shlex.quote(where)}"))
     if guardrails:
         broken = [f"{each.words} is broken ({each.action})" for each in guardrails if each.broken]
         lines.append(("guardrails", "; ".join(broken) or f"{len(guardrails)} watched, none broken"))
@@ -71,10 +72,12 @@ def _lines(status: LiveStatus, guardrails: Sequence[GuardrailStatus]) -> list[tu
     if status.events.problem is not None:
         lines.append(("no conversion", status.events.problem))
     elif status.events.notes:
-        lines.append(("look at", f"see `offer-bandit doctor {shlex.quote(plain(status.path, _LONGEST))}`"))
+        lines.append(("look at", f"see `offer-bandit doctor {shlex.quote(where)}`"))
     lines += [("learning", _learning(each)) for each in status.learning]
     if status.took_over is not None:
         lines.append(("took over", plain(status.took_over, _LONGEST)))
+    if status.key_rotated is not None:
+        lines.append(("customer key", f"last rotated {iso_minute(status.key_rotated)} UTC"))
     spool = f"{status.spools} beside the database, {count(status.spool_bytes)} bytes" if status.spools else "empty"
     lines.append(("spool", spool))
     if status.sample_ratio is not None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from bandit.errors import StoreError
 from bandit.store.chain.links import Chain
 from bandit.store.connection_setup import Durability, postpone_checkpoints, prepare
-from bandit.store.database_file import check_before_opening, file_size, resolved, wal_path
+from bandit.store.database_file import check_before_opening, create_private, file_size, resolved, wal_path
 from bandit.store.file_guard import FileGuard
 from bandit.store.file_identity import inode_of
 from bandit.store.fork_safety import register_for_fork
@@ -79,6 +79,9 @@ class Connection:
         # The check opens and closes the file, which drops all locks of this process on it, those of SQLite too.
         if not any(other.holds(path) for other in list(_OPEN)):
             check_before_opening(path, create=self._creates)
+        if self._creates:
+            with contextlib.suppress(OSError):  # it is there, or SQLite finds out what is wrong
+                create_private(self.path)
         self._connect()
         self._creates = False
         _OPEN.add(self)

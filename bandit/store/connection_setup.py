@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Literal
 
 from bandit.errors import StoreError
 from bandit.store import schema
-from bandit.store.chain.links import add_link_function
 from bandit.store.schema.migrate import migrate
 from bandit.store.sqlite_errors import is_busy
 
@@ -51,7 +50,6 @@ def prepare(
                 "(`offer-bandit verify` does), which keeps a copy and brings it up to date"
             )
         return
-    add_link_function(raw)
     raw.execute(f"PRAGMA page_size = {_PAGE_BYTES:d}")  # of a new file only
     if _switch_to_wal(raw, busy_timeout) != "wal":
         raise StoreError(f"{path}: cannot keep a write-ahead log there; use a local disk")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import stat
 import warnings
 from pathlib import Path
@@ -13,19 +14,51 @@ KEY_VARIABLE = "OFFER_BANDIT_KEY"
 """Environment variable that holds the key."""
 
 FILE_VARIABLE = "OFFER_BANDIT_KEY_FILE"
-"""Environment variable that holds the path of a file with the key; one line end after the key is dropped."""
+"""Environment variable that holds the path of a file with the key; one line end after the key is dropped.
+
+After a rotation the file has one key a line, oldest first."""
 
 
-def customer_key() -> bytes | None:
+def customer_key(*, missing_ok: bool = False) -> bytes | None:
     """Return the key from the environment, None if it is not set; InputError if it cannot be used.
 
-    UserWarning for a key file that other users than its owner may read.
+    After a rotation it has one key a line, oldest first. UserWarning for a key file that other users than its owner may
+    read. With `missing_ok`, None for a key file that is not there yet.
     """
     key = os.environ.get(KEY_VARIABLE, "").encode()
     name = os.environ.get(FILE_VARIABLE, "")
     if key and name:
         raise InputError(f"{KEY_VARIABLE} and {FILE_VARIABLE} both give the customer key; set one of them")
+    if missing_ok and name and not Path(name).exists():
+        return None
     return _from_file(Path(name)) if name else key or None
+
+
+def random_key() -> bytes:
+    """Return a random key of 256 bits, in hex."""
+    return secrets.token_hex(32).encode()
+
+
+def add_to_key_file(key: bytes) -> None:
+    """Add a key to the key file as its last line, and flush it to the disk; InputError without a key file.
+
+    The file is made, for its owner alone, if it is not there.
+    """
+    name = os.environ.get(FILE_VARIABLE, "")
+    if not name:
+        raise InputError(
+            f"{FILE_VARIABLE} is not set, so there is no key file to add a key to; set it, or add the new key to "
+            f"{KEY_VARIABLE} as its last line"
+        )
+    path = Path(name)
+    try:
+        with os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600), "rb+") as file:
+            before = file.read()
+            file.write((b"" if before.endswith(b"\n") or not before else b"\n") + key + b"\n")
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as fault:
+        raise InputError(f"{path}: the new key cannot be added ({fault.strerror}); add it as its last line") from fault
 
 
 def _from_file(path: Path) -> bytes:

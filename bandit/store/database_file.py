@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import stat
 from pathlib import Path
 
 from bandit.errors import StoreError
 
 _HEADER = b"SQLite format 3\x00"
+
+_OTHERS = stat.S_IRGRP | stat.S_IWGRP | stat.S_IROTH | stat.S_IWOTH
 
 HEADER_BYTES = 100
 """Bytes at the start of a database that describe it."""
@@ -48,6 +52,28 @@ def file_size(path: Path) -> int:
         return path.stat().st_size
     except FileNotFoundError:
         return 0
+
+
+def create_private(path: Path) -> None:
+    """Create an empty file that its owner alone may read (0600, or less by the umask); FileExistsError if it is there.
+
+    Not for a file that this process has open: closing it would release the locks of SQLite (POSIX).
+    """
+    os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0), 0o600))
+
+
+def keep_mode(path: Path, of: Path) -> None:
+    """Give a file that is to replace another one the permissions of that one, if it is there."""
+    with contextlib.suppress(OSError):
+        path.chmod(stat.S_IMODE(of.stat().st_mode))
+
+
+def is_open_to_others(path: Path) -> bool:
+    """Say whether users other than the owner may read or write a file; never on Windows, which has no such modes."""
+    try:
+        return os.name != "nt" and bool(path.stat().st_mode & _OTHERS)
+    except OSError:
+        return False
 
 
 def sync_directory(folder: Path) -> None:

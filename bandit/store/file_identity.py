@@ -32,11 +32,15 @@ Inode = tuple[int, int]
 
 
 class FileChange(Enum):
-    """What happened to a database's file while it was open; the value says it in words."""
+    """What happened to a database while it was open; the value says it in words."""
 
     GONE = "was moved or removed while it was open; put it back, what is decided meanwhile waits in the spool"
     REPLACED = "was replaced by another file while it was open"
     CUT = "was cut short or overwritten while it was open; restore it from a backup, as a new file that replaces it"
+    REKEYED = (
+        "was given another customer key while it was open; add the new key to the key file as its last line, and open "
+        "it again"
+    )
     LOG = "lost its write-ahead log while it was open: the file with -wal or -shm behind its name was removed"
 
 

@@ -37,7 +37,8 @@ class DecisionRows:
     returns the JSON of what the rules removed for a row; it is called only for eligible sets that are new.
     Row i has the position `first_position + i` in its batch. `customer_keys` are the customers in stored form, if the
     caller has them already; otherwise the store computes them. `arms` are those of a roll-out that served them.
-    `weights` (n,) above 0 are how many decisions each stands for, one where there are none.
+    `weights` (n,) above 0 are how many decisions each stands for, one where there are none. `key_check` says under
+    which keys the `customer_keys` were made, as `Customers.present` reads it.
     """
 
     decision_ids: Sequence[str]
@@ -60,6 +61,7 @@ class DecisionRows:
     customer_keys: Sequence[str] | ObjectArray | None = None
     arms: ArmRows | None = None
     weights: FloatArray | None = None
+    key_check: str | None = None
 
     def __len__(self) -> int:
         return len(self.decision_ids)

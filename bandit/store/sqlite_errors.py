@@ -36,7 +36,10 @@ def raise_store_error(path: Path, fault: BaseException) -> None:
         if "closed database" in str(fault):
             raise StoreError(f"{path}: the store is closed; open it again") from fault
     elif isinstance(fault, UnicodeEncodeError):
-        raise InputError(f"the text {fault.object[:80]!r} has half a character; send whole ones") from fault
+        raise InputError(
+            f"a text of {len(fault.object):,} characters has half a character at place {fault.start + 1:,}; send "
+            "whole ones"
+        ) from None  # the fault has the text, which may be a customer
     elif isinstance(fault, OverflowError) and "SQLite INTEGER" in str(fault):
         raise InputError("a number has more than 64 bits and cannot be stored; send a smaller one") from fault
     elif isinstance(fault, UnicodeDecodeError):  # SQLite quotes a damaged schema, whose bytes are no text

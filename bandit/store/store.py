@@ -9,7 +9,9 @@ from bandit.errors import StoreError
 from bandit.store.chain.anchor import ChainAnchor, head_of
 from bandit.store.chain.check import ChainReport, check_chain
 from bandit.store.connection import Connection
+from bandit.store.customer_hash import hash_for_new
 from bandit.store.database_file import file_size, wal_path
+from bandit.store.file_identity import inode_of
 from bandit.store.holdings import leaves_nothing_held
 from bandit.store.learning.ledger import Ledger
 from bandit.store.maintenance import statistics
@@ -19,6 +21,7 @@ from bandit.store.maintenance.check import check
 from bandit.store.maintenance.copy import BackupReport
 from bandit.store.maintenance.deletion import Deletion
 from bandit.store.maintenance.journal import JournalEntry, runs
+from bandit.store.maintenance.rekey import rekey
 from bandit.store.recent_contexts import RecentContexts
 from bandit.store.spool.recovery import FoldReport, SpoolRecovery
 from bandit.store.spool.writer import SpooledWriter
@@ -42,11 +45,13 @@ from bandit.store.tables.rollout_changes import RolloutChanges
 from bandit.store.tables.served_arms import ServedArmsReader
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from contextlib import AbstractContextManager
     from types import TracebackType
 
     from bandit.store.connection_setup import Durability
+    from bandit.store.customer_hash import CustomerHash
+    from bandit.store.maintenance.delete_rows import StateReplacement
     from bandit.store.records import StoreCounts
 
 
@@ -97,21 +102,35 @@ class Store:
         directory or of a symbolic link in it change nothing.
 
         With durability "full" a commit survives a power cut, with "process" a crash of the process. Customers are
-        stored under a hash keyed with `customer_key`, or unhashed without one. `busy_timeout`, in seconds, is how long
-        to wait for another process's lock. With `unnamed_customers` the key is not needed, and nothing that names a
-        customer can be done.
+        stored under a hash keyed with `customer_key`, or unhashed without one; a key that can be guessed, such as one
+        of fewer than 16 bytes, is refused for a new database. `busy_timeout`, in seconds, is how long to wait for
+        another process's lock. With `unnamed_customers` the key is not needed, and nothing that names a customer can be
+        done.
 
         >>> from tempfile import TemporaryDirectory
-        >>> with TemporaryDirectory() as folder, Store.open(f"{folder}/offers.db", customer_key=b"secret") as store:
+        >>> key = b"a key for an example"
+        >>> with TemporaryDirectory() as folder, Store.open(f"{folder}/offers.db", customer_key=key) as store:
         ...     store.counts().decisions, store.check()
         (0, [])
         """
         if durability not in {"full", "process"}:
             raise StoreError(f'durability is "full" or "process"; seen "{durability}"')
         check_system(Path(path))
+        if create and not (read_only or unnamed_customers or Path(path).exists()):
+            hash_for_new(customer_key)
         connection = Connection(Path(path), durability, busy_timeout, read_only=read_only, create=create)
         try:
             return Store(connection, Customers(connection, customer_key, unnamed=unnamed_customers))
+        except BaseException:
+            connection.close()
+            raise
+
+    @staticmethod
+    def to_rotate(path: str | Path, customer_key: bytes | None) -> Store:
+        """Open an existing store to rotate its key: also one in the clear, with the keys that it is to get."""
+        connection = Connection(Path(path), "full", 5.0, read_only=False, create=False)
+        try:
+            return Store(connection, Customers(connection, customer_key, rotates=True))
         except BaseException:
             connection.close()
             raise
@@ -137,8 +156,9 @@ class Store:
     def reopened(self) -> Store:
         """Open what the path names now, with the same options; StoreError unless that is a store."""
         mine = self._connection
-        with mine.lock:
-            mine.files.leave_log(mine.raw)
+        if mine.files.inode != inode_of(mine.path):
+            with mine.lock:
+                mine.files.leave_log(mine.raw)
         return self._opened_again(None)
 
     def _opened_again(self, same_as: Connection | None) -> Store:
@@ -213,6 +233,15 @@ class Store:
     def one_state(self) -> AbstractContextManager[object]:
         """Read inside from one state of the database, whatever others write meanwhile; other threads wait."""
         return self._connection.reading()
+
+    def rekey(
+        self,
+        new: CustomerHash,
+        states: Callable[[], Sequence[StateReplacement]],
+        progress: Callable[[int, int], None] | None = None,
+    ) -> int:
+        """Hash every customer again, as `bandit.governance.key_rotation` does; returns how many there are."""
+        return rekey(self._connection, self.customers.hash, new, states, progress)
 
     def check(self) -> list[str]:
         """Return the integrity problems of the store in sentences; empty if there are none."""

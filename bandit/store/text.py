@@ -22,4 +22,5 @@ def reject_zero_characters(what: str, texts: str | Iterable[str | None] | None) 
         present = list(filter(None, texts))
         found = next(text for text in present if ZERO in text) if ZERO in "".join(present) else None
     if found is not None:
-        raise InputError(f"the {what} {found[:80]!r} has a zero character, which cannot be stored; take it out")
+        shown = what if what == "customer" else f"{what} {found[:80]!r}"  # a customer is named in no message
+        raise InputError(f"the {shown} has a zero character, which cannot be stored; take it out")

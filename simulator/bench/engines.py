@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from bandit.domain import MICROSECONDS
 
-BENCH_KEY = b"bench"
+BENCH_KEY = b"a key of the benchmark"
 """The key under which customers are hashed."""
 
 BENCH_START = 1_750_000_000 * MICROSECONDS

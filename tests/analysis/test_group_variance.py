@@ -59,7 +59,7 @@ def test_the_error_planned_is_the_one_that_lift_finds(tmp_path):
     """The mean of a group of n decisions has the clustered variance / n; lift estimates it without components: 10 %."""
     path = tmp_path / "offers.db"
     write(path, catalogue_with(), log_of(np.random.default_rng(6)))
-    with Store.open(path, customer_key=b"k", read_only=True) as store:
+    with Store.open(path, customer_key=b"a key for our tests", read_only=True) as store:
         found = measure_groups(store, catalogue_with(), WHERE)
     assert (found.decisions, found.customers) == (2_400, 600)
     assert (found.traffic.visits, found.traffic.spread) == (4.0, 1.0)
@@ -76,13 +76,16 @@ def test_the_error_planned_is_the_one_that_lift_finds(tmp_path):
 
 def test_a_log_that_says_nothing_about_variance_is_refused(tmp_path):
     path, catalogue = tmp_path / "offers.db", catalogue_with()
-    with bandit.Engine.open(path, catalogue, bandit.Uniform(catalogue), seed=1, customer_key=b"k"):
+    with bandit.Engine.open(path, catalogue, bandit.Uniform(catalogue), seed=1, customer_key=b"a key for our tests"):
         pass
-    with Store.open(path, customer_key=b"k", read_only=True) as store, pytest.raises(InputError, match="no settled"):
+    with (
+        Store.open(path, customer_key=b"a key for our tests", read_only=True) as store,
+        pytest.raises(InputError, match="no settled"),
+    ):
         measure_groups(store, catalogue, WHERE)
     write(path, catalogue, [(f"c{row}", None, 0, 0, "f") for row in range(40)])
     with (
-        Store.open(path, customer_key=b"k", read_only=True) as store,
+        Store.open(path, customer_key=b"a key for our tests", read_only=True) as store,
         pytest.raises(InputError, match="all 40 settled"),
     ):
         measure_groups(store, catalogue, WHERE)

@@ -73,9 +73,9 @@ def test_an_engine_begins_with_the_fitted_state_and_the_log_tells_the_same_story
     policy, _ = fitted
     contexts = draw_contexts(catalogue, 50, np.random.default_rng(6))
     believed = policy.predict(contexts)
-    with bandit.Engine.open(tmp_path / "offers.db", catalogue, policy, customer_key=b"key"):
+    with bandit.Engine.open(tmp_path / "offers.db", catalogue, policy, customer_key=b"a key for our tests"):
         pass
-    with bandit.Engine.resume(tmp_path / "offers.db", seed=3, customer_key=b"key") as engine:
+    with bandit.Engine.resume(tmp_path / "offers.db", seed=3, customer_key=b"a key for our tests") as engine:
         assert engine.step == 0
         np.testing.assert_array_equal(engine.policy.predict(contexts), believed)
         facts = [{"gender": "f", "recency": float(number), "loyal": True} for number in range(40)]

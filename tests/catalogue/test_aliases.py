@@ -71,7 +71,7 @@ def test_a_log_under_the_old_names_is_a_log_of_the_new_catalogue(tmp_path, catal
     """Two decisions for sms, one of which converts, are two for text. Negative control: none without the aliases."""
     old = bandit.Catalogue.from_dict(SPRING)
     sms = old.offer_index({"discount": "0", "channel": "sms", "gift": "none"})
-    with Store.open(tmp_path / "a.db", customer_key=b"key") as store:
+    with Store.open(tmp_path / "a.db", customer_key=b"a key for our tests") as store:
         number = store.catalogues.register(old)
         rows = decisions(
             number,

@@ -49,7 +49,9 @@ def test_what_is_not_stopped_has_the_version_that_it_had():
 def test_an_engine_never_serves_a_stopped_option(tmp_path, make):
     """Also where rules of today name it: they serve the fallback in its place. The reasons say it."""
     catalogue = stopped("20")
-    with Engine.open(tmp_path / "offers.db", catalogue, make(catalogue), seed=7, customer_key=b"k" * 16) as engine:
+    with Engine.open(
+        tmp_path / "offers.db", catalogue, make(catalogue), seed=7, customer_key=b"a key for our tests"
+    ) as engine:
         found = [engine.decide(f"c{row}", {"loyal": True}) for row in range(60)]
     assert "20" not in {each.offer["discount"] for each in found}
     assert "20 of discount is stopped" in [each.reason for each in found[0].reasons]

@@ -45,6 +45,7 @@ COMMANDS = (
     "erase",
     "retain",
     "export-customer",
+    "rotate-key",
     "doctor",
 )
 

@@ -83,7 +83,7 @@ def written(tmp_path_factory):
 @pytest.fixture
 def folder(written, monkeypatch):
     monkeypatch.chdir(written)
-    monkeypatch.setenv("OFFER_BANDIT_KEY", "k")
+    monkeypatch.setenv("OFFER_BANDIT_KEY", "a key for our tests")
     return written
 
 

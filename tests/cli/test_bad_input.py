@@ -74,7 +74,10 @@ BAD = {
         "not legal: margin floor",
     ),
     "an offer that cannot be read": ("evaluate offers.db --policy offer:discount", "cannot be read at"),
-    "arguments that vw does not take": ("evaluate offers.db --policy vw:--nonsense", "Vowpal Wabbit does not start"),
+    "arguments that vw does not take": (
+        "evaluate offers.db --policy vw:--nonsense",
+        "VW's --nonsense is not among the options",
+    ),
     "an unknown estimator": ("evaluate offers.db --policy uniform --estimators best", 'no estimator "best"'),
     "a level above 1": ("evaluate offers.db --policy uniform --level 95", "level is 95"),
     "a share above 1": ("evaluate offers.db --policy thompson --split 2", "share to learn on is 2"),

@@ -11,7 +11,7 @@ from tests.cli.conftest import run
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    monkeypatch.setenv("OFFER_BANDIT_KEY", "a key for tests")
+    monkeypatch.setenv("OFFER_BANDIT_KEY", "one key for our tests")
     (tmp_path / "rules.toml").write_text(
         '[otherwise]\ndiscount = "10"\nchannel = "email"\ngift = "none"\n', encoding="utf-8"
     )
@@ -76,5 +76,5 @@ def test_an_import_keeps_its_column_of_groups(capsys, folder):
         "--mapping", folder / "mapping.toml",
     )  # fmt: skip
     assert ran.code == 0, ran.err
-    with bandit.store.Store.open(folder / "offers.db", customer_key=b"a key for tests") as store:
+    with bandit.store.Store.open(folder / "offers.db", customer_key=b"one key for our tests") as store:
         assert store.decisions.page("purchase", 10**15).group.tolist() == ["pilot", "rules"]

@@ -10,7 +10,7 @@ from tests.evaluate.test_incrementality_log import LOG, catalogue_with, write
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    monkeypatch.setenv("OFFER_BANDIT_KEY", "k")
+    monkeypatch.setenv("OFFER_BANDIT_KEY", "a key for our tests")
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

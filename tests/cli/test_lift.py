@@ -29,7 +29,7 @@ options = [{ name = "none" }]
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    monkeypatch.setenv("OFFER_BANDIT_KEY", "k")
+    monkeypatch.setenv("OFFER_BANDIT_KEY", "a key for our tests")
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

@@ -75,6 +75,7 @@ def test_learn_takes_up_where_it_stood(example, capsys):
         "step": 1,
         "learner": True,
         "n_uncounted": 0,
+        "n_set_aside": 0,
         "policy": "thompson sampling",
         "policy_id": 1,
     }
@@ -99,7 +100,7 @@ options = [{ name = "none" }, { name = "tote" }]
 
 def test_decide_says_from_which_decision_an_offer_is_held_and_record_takes_the_new_id(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("OFFER_BANDIT_KEY", "k")
+    monkeypatch.setenv("OFFER_BANDIT_KEY", "a key for our tests")
     (tmp_path / "catalogue.toml").write_text(STICKY, encoding="utf-8")
     new = ("--catalogue", "catalogue.toml", "--policy", "uniform", "--decision-id", "mail", "--json")
     first = run(capsys, "decide", "s.db", "anna", *new).json
@@ -109,7 +110,7 @@ def test_decide_says_from_which_decision_an_offer_is_held_and_record_takes_the_n
     assert run(capsys, "decide", "s.db", "anna", "--decision-id", "app", "--json").json["held_from"] == "mail"
     assert run(capsys, "record", "s.db", "app", "shown").out == 'The event "shown" of the decision "app": recorded.\n'
     assert run(capsys, "record", "s.db", "app", "shown", "--json").json["n_repeated"] == 1
-    with Store.open("s.db", customer_key=b"k") as store:
+    with Store.open("s.db", customer_key=b"a key for our tests") as store:
         assert store.decisions.events_of("mail").event_id.tolist() == ["shown@app"]
     assert run(capsys, "verify", "s.db").code == 0
 
@@ -117,7 +118,7 @@ def test_decide_says_from_which_decision_an_offer_is_held_and_record_takes_the_n
 def test_commands_count_the_decisions_that_were_never_shown(tmp_path, monkeypatch, capsys):
     """Decided in 2024: "mail" was shown and "app" never was; a log of nothing that was shown cannot be used."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("OFFER_BANDIT_KEY", "k")
+    monkeypatch.setenv("OFFER_BANDIT_KEY", "a key for our tests")
     (tmp_path / "catalogue.toml").write_text(STICKY, encoding="utf-8")
     past = ("--time", "2024-01-01T00:00:00Z")
     new = ("--catalogue", "catalogue.toml", "--policy", "uniform", "--decision-id")
@@ -134,12 +135,12 @@ def test_commands_count_the_decisions_that_were_never_shown(tmp_path, monkeypatc
 
 def test_decide_says_what_served_the_customer_under_a_roll_out(tmp_path, monkeypatch, capsys):
     """All by the fallback once the policy is killed, with propensity 1."""
-    monkeypatch.setenv("OFFER_BANDIT_KEY", "a key for tests")
+    monkeypatch.setenv("OFFER_BANDIT_KEY", "a key for our tests")
     monkeypatch.chdir(tmp_path)
     (tmp_path / "catalogue.toml").write_text(tomli_w.dumps(with_rollout(SPRING).to_dict()))
     new = ("decide", "offers.db", "anna", "--catalogue", "catalogue.toml", "--policy", "uniform")
     assert run(capsys, *new, "--json").json["arm"] in {"rules", "policy"}
-    with Store.open(tmp_path / "offers.db", customer_key=b"a key for tests") as store:
+    with Store.open(tmp_path / "offers.db", customer_key=b"a key for our tests") as store:
         RolloutControl(store, store.catalogues.latest()[1]).kill(author="Ann")
     killed = run(capsys, "decide", "offers.db", "anna")
     assert killed.code == 0

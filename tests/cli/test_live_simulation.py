@@ -23,7 +23,7 @@ class InstalledLiveSimulator:
 @pytest.fixture(autouse=True)
 def installed(monkeypatch, tmp_path):
     monkeypatch.setattr(metadata, "entry_points", lambda **_: [InstalledLiveSimulator])
-    monkeypatch.setenv("OFFER_BANDIT_KEY", "a key for tests")
+    monkeypatch.setenv("OFFER_BANDIT_KEY", "a key for our tests")
     monkeypatch.chdir(tmp_path)
 
 

@@ -22,7 +22,7 @@ RARE = ("--response", "0.1", "--lift", "0.02", "--decisions-per-week", "7000")
 @pytest.fixture(autouse=True)
 def _there(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("OFFER_BANDIT_KEY", "k")
+    monkeypatch.setenv("OFFER_BANDIT_KEY", "a key for our tests")
     Path("yes.toml").write_text(CONVERSION, encoding="utf-8")
     Path("groups.toml").write_text(DECLARED, encoding="utf-8")
 

@@ -41,7 +41,7 @@ def test_erase_names_the_copies_that_it_does_not_reach(db, capsys):
 
 
 def test_erase_with_another_key_finds_nobody_and_says_why(db, capsys, monkeypatch):
-    monkeypatch.setenv("OFFER_BANDIT_KEY", "another key")
+    monkeypatch.setenv("OFFER_BANDIT_KEY", "another key for our tests")
     refused = run(capsys, "erase", db, WHO, "--yes")
     assert (refused.code, "not the one it was made with" in refused.sentence) == (2, True)
 

@@ -54,7 +54,7 @@ def test_the_last_decisions_of_a_customer_are_listed(decided, capsys):
 
 def test_no_key_is_needed_for_a_decision_and_nothing_is_written(decided, capsys, example, monkeypatch):
     before = (example / "offers.db").read_bytes()
-    monkeypatch.setenv("OFFER_BANDIT_KEY", "another key")
+    monkeypatch.setenv("OFFER_BANDIT_KEY", "another key for our tests")
     assert run(capsys, "why", "offers.db", decided).code == 0
     assert (example / "offers.db").read_bytes() == before
 

@@ -18,7 +18,7 @@ CATALOGUE = SPRING | {"rollout": {"mode": "shadow", "rules": RULES | {"explorati
 def folder(tmp_path, monkeypatch):
     """A database in shadow, with 60 decisions of policy 1 and a second policy that is not live."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("OFFER_BANDIT_KEY", "k")
+    monkeypatch.setenv("OFFER_BANDIT_KEY", "a key for our tests")
     monkeypatch.setattr("getpass.getuser", lambda: "login")
     catalogue = bandit.Catalogue.from_dict(CATALOGUE)
     policies = [bandit.ThompsonSampling(catalogue, name=name) for name in ("one", "two")]
@@ -95,7 +95,7 @@ class TestChanges:
         shown = run(capsys, "rollout", "show", "offers.db").out
         assert "kill by ops, " in shown
         assert "\nTo end it:\n  offer-bandit rollout resume offers.db\n" in shown
-        monkeypatch.setenv("OFFER_BANDIT_KEY", "k")
+        monkeypatch.setenv("OFFER_BANDIT_KEY", "a key for our tests")
         decided = run(capsys, "decide", "offers.db", "customer-7", "--policy-id", "1", "--json").json
         assert decided["offer"] == SPRING["fallback"]
         assert run(capsys, "rollout", "resume", "offers.db").code == 0
@@ -104,9 +104,9 @@ class TestChanges:
     def test_what_the_catalogue_declares_comes_before_a_persons_first_change(self, capsys, tmp_path, monkeypatch):
         """A database that no engine has opened yet: the later opening must not undo what was set."""
         monkeypatch.chdir(tmp_path)
-        monkeypatch.setenv("OFFER_BANDIT_KEY", "k")
+        monkeypatch.setenv("OFFER_BANDIT_KEY", "a key for our tests")
         catalogue = bandit.Catalogue.from_dict(CATALOGUE)
-        with Store.open("offers.db", customer_key=b"k") as store:
+        with Store.open("offers.db", customer_key=b"a key for our tests") as store:
             store.catalogues.register(catalogue)
         run(capsys, "rollout", "set", "offers.db", "--mode", "ramp", "--share", "0.1", "--by", "anna")
         with bandit.Engine.open("offers.db", catalogue, bandit.Uniform(catalogue)) as engine:

@@ -82,14 +82,14 @@ def test_import_takes_the_catalogue_that_the_database_knows(example, capsys):
 
 
 def test_a_key_in_the_environment_keeps_customers_hashed(example, capsys, monkeypatch):
-    monkeypatch.setenv("OFFER_BANDIT_KEY", "secret")
+    monkeypatch.setenv("OFFER_BANDIT_KEY", "a secret of our own")
     arguments = ("import", "keyed.db", "log.csv", *FILES)
     said = run(capsys, *arguments)
     assert said.code == 0
     assert said.err == ""
-    with Store.open("keyed.db", customer_key=b"secret") as store:
+    with Store.open("keyed.db", customer_key=b"a secret of our own") as store:
         assert not any(str(who).startswith("customer") for who in store.decisions.page("purchase", 1).customer)
-    monkeypatch.setenv("OFFER_BANDIT_KEY", "another")
+    monkeypatch.setenv("OFFER_BANDIT_KEY", "another key for our tests")
     assert run(capsys, "verify", "keyed.db").code == 2
 
 

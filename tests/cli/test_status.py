@@ -37,14 +37,18 @@ LOG = (
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("OFFER_BANDIT_KEY", "k")
+    monkeypatch.setenv("OFFER_BANDIT_KEY", "a key for our tests")
     monkeypatch.setattr("bandit.clock.now", lambda: NOON + DAY // 4)
     return tmp_path
 
 
 def write(catalogue, log=LOG, policy=None):
     with bandit.Engine.open(
-        "offers.db", catalogue, policy or bandit.Uniform(catalogue), customer_key=b"k", durability="process"
+        "offers.db",
+        catalogue,
+        policy or bandit.Uniform(catalogue),
+        customer_key=b"a key for our tests",
+        durability="process",
     ) as engine:
         groups, days, bought = zip(*log, strict=True)
         n, time = len(log), NOON - np.array(days, dtype=np.int64) * DAY
@@ -120,7 +124,7 @@ class TestNumbers:
     def test_read_again_it_has_what_came_meanwhile(self, folder):
         """The sizes of groups are brought up to date by what is new alone, and are those of a new reader."""
         write(with_groups())
-        with Store.open("offers.db", customer_key=b"k", read_only=True) as store:
+        with Store.open("offers.db", customer_key=b"a key for our tests", read_only=True) as store:
             reader = StatusReader(store, with_groups())
             before = reader.read(NOON)
             write(with_groups(), [("random", 1, None), ("holdout", 0, 0.1)] * 3)
@@ -152,7 +156,7 @@ class TestGlance:
     def test_large_numbers_and_long_names_fit_too(self, folder):
         """The negative control is a wider table: with 40 more digits it does not fit."""
         write(with_groups())
-        with Store.open("offers.db", customer_key=b"k", read_only=True) as store:
+        with Store.open("offers.db", customer_key=b"a key for our tests", read_only=True) as store:
             status = StatusReader(store, with_groups()).read(NOON)
 
         def widest(number):

@@ -14,6 +14,7 @@ from bandit.domain import Log, LogDefaults, LoggedBatch
 from bandit.evaluate.log_cache import cache_log
 from bandit.evaluate.split import OtherFolds, split_log
 from bandit.logfiles import ArrayLog, import_log, open_log
+from bandit.policies.bounded_outcomes import BoundedLog
 from bandit.policies.uniform import Uniform
 from bandit.store import Store, StoreLog, Where
 from simulator import Market, Population, RunLog, run, scenario
@@ -102,6 +103,7 @@ LOGS = {
     "SplitLog, judge": lambda place: split_log(column_log(place, **UNKNOWN), 0.5, "judge"),
     "OtherFolds": lambda place: OtherFolds(column_log(place), 1, 3),
     "RunLog": run_log,
+    "BoundedLog": lambda place: BoundedLog(column_log(place), 1e30),
     "AudienceLog": lambda _place: draw_log(PLANTED, N, 0.4, np.random.default_rng(7)),
     "decisions in memory": lambda place: MemoryLog(next(column_log(place).batches())),
 }

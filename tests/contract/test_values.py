@@ -134,7 +134,9 @@ def as_objects(value):
 
 def of_engine(fact, folder, decide):
     """What the log of a decision has: read back from the database's JSON."""
-    with Engine.open(folder / "x.db", CATALOGUE, Uniform(CATALOGUE), seed=1, customer_key=b"k") as engine:
+    with Engine.open(
+        folder / "x.db", CATALOGUE, Uniform(CATALOGUE), seed=1, customer_key=b"a key for our tests"
+    ) as engine:
         decide(engine)
         assert engine.verify().problems == ()
     raw = sqlite3.connect(folder / "x.db")
@@ -227,7 +229,7 @@ def test_nullable_columns_of_pandas_are_columns(given):
 @pytest.mark.parametrize("context", [None, "age=3", 3, b"x", ["a"], [("number", 1)], np.array([1]), object()])
 def test_what_is_no_context_is_refused_in_one_sentence(context, tmp_path):
     """By `decide` and, among others, by `decide_batch`; before, an AttributeError or a TypeError."""
-    with Engine.open(tmp_path / "x.db", CATALOGUE, Uniform(CATALOGUE), customer_key=b"k") as engine:
+    with Engine.open(tmp_path / "x.db", CATALOGUE, Uniform(CATALOGUE), customer_key=b"a key for our tests") as engine:
         with pytest.raises(InputError, match="mapping of facts to values"):
             engine.decide("anna", context)
         with pytest.raises(InputError, match="context 2 is a mapping"):
@@ -240,7 +242,7 @@ def test_what_is_no_context_is_refused_in_one_sentence(context, tmp_path):
 def test_what_is_no_batch_is_refused_in_one_sentence(batch, tmp_path):
     """A scalar in a column's place is not taken apart into letters."""
     with (
-        Engine.open(tmp_path / "x.db", CATALOGUE, Uniform(CATALOGUE), customer_key=b"k") as engine,
+        Engine.open(tmp_path / "x.db", CATALOGUE, Uniform(CATALOGUE), customer_key=b"a key for our tests") as engine,
         pytest.raises(InputError, match=r"mapping|one value a row"),
     ):
         engine.decide_batch(["anna"], batch)
@@ -272,7 +274,7 @@ def test_an_amount_means_the_same_at_every_door(kind, door, tmp_path):
     """What the events table has as revenue."""
     value, wanted = AMOUNTS[kind]
     path = tmp_path / "x.db"
-    with Engine.open(path, CATALOGUE, Uniform(CATALOGUE), customer_key=b"k") as engine:
+    with Engine.open(path, CATALOGUE, Uniform(CATALOGUE), customer_key=b"a key for our tests") as engine:
         number = engine.decide("anna", {}).decision_id
         try:
             if door == "record":
@@ -311,7 +313,7 @@ KEYS = {
 def test_a_customer_and_an_id_mean_the_same_at_every_door(kind, tmp_path):
     """In `decide`, `decide_batch` and `record` the key is the same text, or refused with what was seen."""
     value, wanted = KEYS[kind]
-    with Engine.open(tmp_path / "x.db", CATALOGUE, Uniform(CATALOGUE), customer_key=b"k") as engine:
+    with Engine.open(tmp_path / "x.db", CATALOGUE, Uniform(CATALOGUE), customer_key=b"a key for our tests") as engine:
         if wanted == REFUSED:
             for refused in (
                 lambda: engine.decide(value, {}),
@@ -332,7 +334,7 @@ def test_a_customer_and_an_id_mean_the_same_at_every_door(kind, tmp_path):
 
 def test_one_text_is_not_taken_for_many_customers(tmp_path):
     """ "ab" is one customer, not "a" and "b"."""
-    with Engine.open(tmp_path / "x.db", CATALOGUE, Uniform(CATALOGUE), customer_key=b"k") as engine:
+    with Engine.open(tmp_path / "x.db", CATALOGUE, Uniform(CATALOGUE), customer_key=b"a key for our tests") as engine:
         with pytest.raises(InputError, match="list with one customer"):
             engine.decide_batch("ab", [{}, {}])
         with pytest.raises(InputError, match="list with one decision id"):
@@ -373,7 +375,7 @@ def test_a_mapping_is_taken_as_a_path_a_dict_or_checked(tmp_path):
     file.write_text("bought\n1\n0\n", encoding="utf-8")
     for given in (path, str(path)):
         assert from_frame(frame, CATALOGUE, given).n == open_log(file, CATALOGUE, given).n == 2
-    with Store.open(tmp_path / "x.db", customer_key=b"k") as store:
+    with Store.open(tmp_path / "x.db", customer_key=b"a key for our tests") as store:
         assert import_log(store, CATALOGUE, str(path), file).n_imported == 2
     for odd in (3, ["mapping.toml"], b"x"):
         with pytest.raises(InputError, match="a mapping is the path"):

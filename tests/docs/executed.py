@@ -11,7 +11,7 @@ from tests.evaluate import test_lift_log as groups
 from tests.store.rows import decisions, events
 
 ROOT = Path(__file__).resolve().parents[2]
-KEY = b"a key for tests"
+KEY = b"a key for our tests"
 WITH_KEY = {"OFFER_BANDIT_KEY": KEY.decode()}
 
 

@@ -22,7 +22,9 @@ def test_the_declaration_on_the_page_is_read():
 
 def test_the_example_is_what_happens(tmp_path):
     catalogue = bandit.Catalogue.from_dict(copy.deepcopy(SPRING) | declared())
-    with bandit.Engine.open(tmp_path / "o.db", catalogue, bandit.Uniform(catalogue), customer_key=b"k") as engine:
+    with bandit.Engine.open(
+        tmp_path / "o.db", catalogue, bandit.Uniform(catalogue), customer_key=b"a key for our tests"
+    ) as engine:
         first = engine.decide("customer-42", {}, decision_id="mail-1")
         again = engine.decide("customer-42", {}, decision_id="app-7")
         assert (again.offer == first.offer, again.propensity == first.propensity, again.held_from) == (

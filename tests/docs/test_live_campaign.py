@@ -57,7 +57,7 @@ def test_the_catalogue_has_the_offers_and_facts_of_the_scenario_it_is_simulated_
 @pytest.mark.slow
 def test_the_commands_run_in_order_and_begin_as_printed(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(metadata, "entry_points", lambda **_: [InstalledLiveSimulator])
-    monkeypatch.setenv("OFFER_BANDIT_KEY", "a key for tests")
+    monkeypatch.setenv("OFFER_BANDIT_KEY", "a key for our tests")
     shutil.copytree(FOLDER, tmp_path / "campaign")
     monkeypatch.chdir(tmp_path / "campaign")
     ran = []

@@ -27,7 +27,7 @@ def numbers(text):
 def test_the_examples_run_and_print_what_the_page_says(tmp_path, monkeypatch, capsys):
     """Numbers may differ in their last digits on another processor: by 2 % or half of the last digit shown."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("OFFER_BANDIT_KEY", "a secret")
+    monkeypatch.setenv("OFFER_BANDIT_KEY", "a secret of our own")
     monkeypatch.setenv("COLUMNS", "80")
     names = {}
     n_commands = 0

@@ -11,7 +11,7 @@ from bandit.domain import MICROSECONDS
 
 ROOT = Path(__file__).resolve().parents[2]
 DAY = 86_400 * MICROSECONDS
-KEY = b"a key for tests"
+KEY = b"a key for our tests"
 
 
 class Clock:

@@ -52,7 +52,9 @@ def test_a_log_of_usual_purchases_and_returns_says_nothing(open_engine, clock):
 
 def test_an_undeclared_event_is_refused_and_nothing_of_its_batch_is_written(path, clock):
     declared = bandit.Catalogue.from_dict(SPRING | {"events": {"purchase": "converts", "return": "returns"}})
-    with bandit.Engine.open(path, declared, bandit.Uniform(declared), customer_key=b"key", clock=clock) as engine:
+    with bandit.Engine.open(
+        path, declared, bandit.Uniform(declared), customer_key=b"a key for our tests", clock=clock
+    ) as engine:
         ids = decided(engine, 2)
         with pytest.raises(InputError, match='did you mean "purchase"'):
             engine.record_batch(ids, ["purchase", "Purchase"], revenue=np.array([5.0, 5.0]))

@@ -115,7 +115,7 @@ def measured(times, arms, written):
 @pytest.mark.slow
 def test_a_kill_is_in_force_in_eight_processes_within_a_second(tmp_path, monkeypatch):
     """Every process decided by its policy before, none does a second after the kill was written, and all verifies."""
-    monkeypatch.setenv("OFFER_BANDIT_KEY", "k")
+    monkeypatch.setenv("OFFER_BANDIT_KEY", "a key for our tests")
     path = tmp_path / "offers.db"
     catalogue = bandit.Catalogue.from_dict(SPRING)
     bandit.Engine.open(path, catalogue, bandit.ThompsonSampling(catalogue)).close()
@@ -123,7 +123,7 @@ def test_a_kill_is_in_force_in_eight_processes_within_a_second(tmp_path, monkeyp
     assert len(found) == PROCESSES
     assert all(each.before > 0 and each.fallbacks > 0 for each in found)
     assert max(each.seconds for each in found) < WITHIN
-    with Store.open(path, customer_key=b"k") as store:
+    with Store.open(path, customer_key=b"a key for our tests") as store:
         report = verify(store)
     assert (report.problems, report.n_recomputed) == (
         (),

@@ -25,9 +25,9 @@ def test_without_a_key_there_is_a_warning_and_with_another_a_refusal(tmp_path, c
     with pytest.warns(UserWarning, match="in the clear") as caught:
         bandit.Engine.open(tmp_path / "clear.db", catalogue, bandit.Uniform(catalogue)).close()
     assert caught[0].filename == __file__
-    monkeypatch.setenv("OFFER_BANDIT_KEY", "one")
+    monkeypatch.setenv("OFFER_BANDIT_KEY", "one key for our tests")
     bandit.Engine.open(tmp_path / "keyed.db", catalogue, bandit.Uniform(catalogue)).close()
-    monkeypatch.setenv("OFFER_BANDIT_KEY", "another")
+    monkeypatch.setenv("OFFER_BANDIT_KEY", "another key for our tests")
     with pytest.raises(StoreError, match="key"):
         bandit.Engine.open(tmp_path / "keyed.db", catalogue, bandit.Uniform(catalogue))
 
@@ -79,7 +79,7 @@ def test_a_setting_that_cannot_be_used_is_refused_before_anything_is_opened(tmp_
 
 
 def test_the_key_is_not_shown_with_the_options():
-    assert "secret" not in repr(EngineOptions(customer_key=b"secret"))
+    assert "secret" not in repr(EngineOptions(customer_key=b"a secret of our own"))
 
 
 def test_the_former_names_of_sync_work_and_warn_of_the_new_one(tmp_path, catalogue):

@@ -183,7 +183,7 @@ import bandit
 from tests.conftest import SPRING
 catalogue = bandit.Catalogue.from_dict(SPRING)
 engine = bandit.Engine.open(
-    sys.argv[1], catalogue, bandit.Uniform(catalogue), customer_key=b"a key for tests", busy_timeout=0.01
+    sys.argv[1], catalogue, bandit.Uniform(catalogue), customer_key=b"a key for our tests", busy_timeout=0.01
 )
 other = sqlite3.connect(sys.argv[1], isolation_level=None)
 other.execute("BEGIN IMMEDIATE")

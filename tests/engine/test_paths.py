@@ -83,7 +83,7 @@ from tests.conftest import SPRING
 catalogue = bandit.Catalogue.from_dict(SPRING)
 os.chdir(sys.argv[1])
 policy = bandit.ThompsonSampling(catalogue)
-engine = bandit.Engine.open("offers.db", catalogue, policy, seed=7, customer_key=b"a key for tests")
+engine = bandit.Engine.open("offers.db", catalogue, policy, seed=7, customer_key=b"a key for our tests")
 engine.decide("c", {})
 os.chdir("elsewhere")
 pid = os.fork()

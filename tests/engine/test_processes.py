@@ -21,7 +21,7 @@ from tests.conftest import SPRING
 catalogue = bandit.Catalogue.from_dict(SPRING)
 def policy():
     return bandit.ThompsonSampling(catalogue)
-engine = bandit.Engine.open(sys.argv[1], catalogue, policy(), seed=7, customer_key=b"a key for tests", sync=None)
+engine = bandit.Engine.open(sys.argv[1], catalogue, policy(), seed=7, customer_key=b"a key for our tests", sync=None)
 before = [engine.decide("c", {}).decision_id for _ in range(5)]
 for name in before:
     engine.record(name, "closed")

@@ -96,7 +96,7 @@ class Campaign:
         }
 
 
-def campaign(path, policy, seed=0, customers=1_200, rounds=6, tastes=0.0, catalogue=None, key=b"k"):
+def campaign(path, policy, seed=0, customers=1_200, rounds=6, tastes=0.0, catalogue=None, key=b"a key for our tests"):
     """Play `rounds` visits of each customer, learning after each; `tastes` is the spread of customers' own habits."""
     rng = np.random.default_rng(seed)
     catalogue = bandit.Catalogue.from_dict(catalogue or CATALOGUE)

@@ -33,7 +33,13 @@ def filled(path, catalogue, policy=bandit.ThompsonSampling, rounds=4, clock=None
     """Each round has 40 decisions in a batch and 6 one by one; a third of them buy, and then the policy learns."""
     clock, rng = clock or Clock(), np.random.default_rng(1)
     engine = bandit.Engine.open(
-        path, catalogue, policy(catalogue), seed=7, customer_key=b"k", clock=clock, durability="process"
+        path,
+        catalogue,
+        policy(catalogue),
+        seed=7,
+        customer_key=b"a key for our tests",
+        clock=clock,
+        durability="process",
     )
     for number in range(rounds):
         names = [f"customer-{row}" for row in range(40)]
@@ -83,7 +89,9 @@ def test_policies_that_search_many_offers_are_asked_by_their_shares(path):
     groups = {**SHARES, "rules": {"share": 0.2, "otherwise": mapping["fallback"], "exploration": 0.3}}
     catalogue = bandit.Catalogue.from_dict(mapping | {"groups": groups})
     policy = bandit.ThompsonSampling(catalogue, pairs=False)
-    with bandit.Engine.open(path, catalogue, policy, seed=7, customer_key=b"k", durability="process") as engine:
+    with bandit.Engine.open(
+        path, catalogue, policy, seed=7, customer_key=b"a key for our tests", durability="process"
+    ) as engine:
         for _ in range(2):
             batch = engine.decide_batch([f"c{row}" for row in range(40)], [{"loyal": True}] * 40)
             engine.record_batch(batch.decision_ids[:20], "purchase", revenue=[30.0] * 20)
@@ -199,5 +207,8 @@ def test_policies_that_cannot_be_built_and_catalogues_without_groups_are_refused
 def test_a_policy_that_lost_its_states_is_refused(path, catalogue):
     filled(path, catalogue, rounds=1).close()
     alter(path, "DELETE FROM snapshots")
-    with Store.open(path, customer_key=b"k", read_only=True) as store, pytest.raises(StoreError, match="first state"):
+    with (
+        Store.open(path, customer_key=b"a key for our tests", read_only=True) as store,
+        pytest.raises(StoreError, match="first state"),
+    ):
         computed(store)

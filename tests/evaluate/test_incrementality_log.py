@@ -36,7 +36,7 @@ def catalogue_with(**more):
     return bandit.Catalogue.from_dict(CATALOGUE | {"groups": GROUPS} | more)
 
 
-def write(path, catalogue, log, key=b"k", policy=None, start=START):
+def write(path, catalogue, log, key=b"a key for our tests", policy=None, start=START):
     customers, groups, loyal, revenue = zip(*log, strict=True)
     with bandit.Engine.open(
         path, catalogue, policy or bandit.Uniform(catalogue), seed=1, customer_key=key, durability="process"
@@ -54,7 +54,7 @@ def write(path, catalogue, log, key=b"k", policy=None, start=START):
 
 
 def measure(path, catalogue, now=START + 30 * DAY, batch_size=65_536, **options):
-    with Store.open(path, customer_key=b"k", read_only=True) as store:
+    with Store.open(path, customer_key=b"a key for our tests", read_only=True) as store:
         return incrementality_of(store, catalogue, IncrementLogOptions(**options), now=now, batch_size=batch_size)
 
 
@@ -224,7 +224,7 @@ def test_with_many_offers_probabilities_are_summed_by_option_without_listing_the
         }
     )
     write(path, catalogue, LOG, policy=bandit.ThompsonSampling(catalogue, draws=4))
-    with Store.open(path, customer_key=b"k", read_only=True) as store:
+    with Store.open(path, customer_key=b"a key for our tests", read_only=True) as store:
         asked = OptionProbabilities(store, catalogue, ("policy", "rules", "random"), np.random.default_rng(0))
         policy, rules, random = asked.read(store.decisions.page("purchase", 1))
     assert asked.unknown == {}
@@ -321,7 +321,7 @@ class TestCampaigns:
         with the state that it ended with is further away."""
         known = campaign(path, partial(bandit.ThompsonSampling, draws=16, personal=personal), seed=3)
         sizes = {name: int((known.group == name).sum()) // 6 for name in ("policy", "rules", "random", "holdout")}
-        with Store.open(path, customer_key=b"k", read_only=True) as store:
+        with Store.open(path, customer_key=b"a key for our tests", read_only=True) as store:
             every = store.decisions.page("purchase", 1)
             asked = OptionProbabilities(store, known.catalogue, ("policy", "rules", "random"), np.random.default_rng(0))
             given = asked.read(every.take(np.flatnonzero(every.group == "holdout")))

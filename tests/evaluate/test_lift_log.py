@@ -40,7 +40,7 @@ def catalogue_with(**more):
     return bandit.Catalogue.from_dict(SPRING | {"objective": {"kind": "revenue", "window": "7d"}} | more)
 
 
-def write(path, catalogue, log, close=(), key=b"k"):
+def write(path, catalogue, log, close=(), key=b"a key for our tests"):
     """Append the decisions; `close` are the rows that are closed at once."""
     customers, labels, revenue, days, gender = zip(*log, strict=True)
     times = MONDAY + np.array(days, dtype=np.int64) * DAY
@@ -62,7 +62,7 @@ def write(path, catalogue, log, close=(), key=b"k"):
 
 
 def compare(path, catalogue, now=NOW, batch_size=65_536, **options):
-    with Store.open(path, customer_key=b"k", read_only=True) as store:
+    with Store.open(path, customer_key=b"a key for our tests", read_only=True) as store:
         return lift_of(store, catalogue, LiftLogOptions(**options), now=now, batch_size=batch_size)
 
 
@@ -262,7 +262,7 @@ def campaign(path, groups, policy):
     catalogue = bandit.Catalogue.from_dict(population.market.catalogue.to_dict() | {"groups": groups})
     rng = np.random.default_rng(4)
     with bandit.Engine.open(
-        path, catalogue, policy(catalogue), seed=1, customer_key=b"k", durability="process"
+        path, catalogue, policy(catalogue), seed=1, customer_key=b"a key for our tests", durability="process"
     ) as engine:
         ran = run(engine, population, population.visits(6_000, rng), rng, RunOptions(batch=500, delayed=True))
         window = catalogue.objective.window

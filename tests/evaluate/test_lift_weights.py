@@ -27,7 +27,7 @@ def path(tmp_path):
     return tmp_path / "offers.db"
 
 
-def fill(path, catalogue, *, start=0, customers=30, key=b"k"):
+def fill(path, catalogue, *, start=0, customers=30, key=b"a key for our tests"):
     """Three visits a day of every customer on days 0, 8 and 29, by rules that explore in the policy's place."""
     rng = np.random.default_rng(abs(start))
     names = [f"c{row}" for row in range(customers)]
@@ -81,7 +81,7 @@ class TestByHand:
         fill(path, catalogue)
         begin = MONDAY + (since or 0) * DAY
         found = compare(path, catalogue, since=None if since is None else begin, batch_size=size)
-        with Store.open(path, customer_key=b"k", read_only=True) as store:
+        with Store.open(path, customer_key=b"a key for our tests", read_only=True) as store:
             expected = by_hand(store, catalogue, lambda time: begin <= time < NOW - 7 * DAY)
         assert (found.weighting.way, found.lift.method, found.still_open) == ("trajectory", "balanced", 30)
         assert found.weighting.largest_difference < 1e-9
@@ -109,7 +109,9 @@ class TestByHand:
     def test_groups_that_are_served_alike_differ_by_nothing(self, path):
         """The policy is uniform, as the group random: all weights are 1, and both groups earn the mean of all."""
         catalogue = catalogue_with(groups=TWO)
-        with bandit.Engine.open(path, catalogue, bandit.Uniform(catalogue), seed=1, customer_key=b"k") as engine:
+        with bandit.Engine.open(
+            path, catalogue, bandit.Uniform(catalogue), seed=1, customer_key=b"a key for our tests"
+        ) as engine:
             contexts = {"gender": ["f"] * 60, "recency": [1.0] * 60, "loyal": [False] * 60}
             batch = engine.decide_batch([f"c{row}" for row in range(60)], contexts, time=np.full(60, MONDAY))
             engine.record_batch(batch.decision_ids[:20], "purchase", revenue=[9.0] * 20, time=np.full(20, MONDAY + 1))
@@ -132,7 +134,9 @@ def means_because(path, catalogue, **options):
 class TestObstacles:
     def test_without_groups_in_the_catalogue(self, path):
         catalogue = catalogue_with()
-        with bandit.Engine.open(path, catalogue, bandit.Uniform(catalogue), seed=1, customer_key=b"k") as engine:
+        with bandit.Engine.open(
+            path, catalogue, bandit.Uniform(catalogue), seed=1, customer_key=b"a key for our tests"
+        ) as engine:
             contexts = {"gender": ["f"] * 8, "recency": [1.0] * 8, "loyal": [False] * 8}
             engine.decide_batch(
                 [f"c{row}" for row in range(8)], contexts, time=np.full(8, MONDAY), group=["a", "b"] * 4
@@ -185,7 +189,7 @@ class TestObstacles:
             if name == "later.db":
                 fill(path.with_name(name), catalogue_with(groups=TWO | {"salt": "old"}), start=-40)
             fill(path.with_name(name), catalogue)
-            with Store.open(path.with_name(name), customer_key=b"k") as store:
+            with Store.open(path.with_name(name), customer_key=b"a key for our tests") as store:
                 if name == "erased.db":
                     erase(store, "c1")
                 else:

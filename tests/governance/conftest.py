@@ -115,5 +115,5 @@ def spooled_decision(path, decision_id):
     with Store.open(path, customer_key=KEY) as store:
         spool = Spool(path, sync=False)
         rows = decisions(1, store.catalogues.get(1).n_offers, [decision_id], customers=[WHO])
-        spool.append(spooled_decisions(rows, [store.customers.stored(WHO)]))
+        spool.append(spooled_decisions(rows, [store.customers.stored(WHO)], store.customers.check))
     return spool

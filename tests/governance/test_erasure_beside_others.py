@@ -91,7 +91,7 @@ _KILLED = """
 import sys
 from bandit.governance.erasure import erase
 from bandit.store import Store
-with Store.open(sys.argv[1], customer_key=b"a key for tests", durability="process") as store:
+with Store.open(sys.argv[1], customer_key=b"a key for our tests", durability="process") as store:
     print("open", flush=True)
     erase(store, sys.argv[2])
 """

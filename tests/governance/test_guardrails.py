@@ -81,7 +81,7 @@ def path(tmp_path):
 @pytest.fixture
 def live(path):
     """A guardrail of one rate, without groups."""
-    with Store.open(path, customer_key=b"k" * 32, durability="process") as store:
+    with Store.open(path, customer_key=b"a key for our tests", durability="process") as store:
         yield Live(store, catalogue_with(UNSUBSCRIBE))
 
 

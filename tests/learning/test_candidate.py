@@ -16,7 +16,7 @@ from bandit.policies import close
 from bandit.rollout import RolloutControl
 from bandit.store import Store, StoreLog, Where
 
-KEY = b"k"
+KEY = b"a key for our tests"
 DAY = 86_400 * MICROSECONDS
 
 

@@ -16,7 +16,7 @@ from bandit.errors import NoEligibleOfferError, PolicyError
 from bandit.policies.thompson import policy
 from tests.conftest import SPRING, draw_contexts
 
-KEY = b"a key for tests"
+KEY = b"a key for our tests"
 
 
 def large(n_items=250, n_channels=7):

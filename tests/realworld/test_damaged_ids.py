@@ -49,7 +49,8 @@ def test_customers_with_zeros_in_place_of_digits_are_refused(shop):
     shop.write("log.csv", log(lambda each: f"{each * 100_000 // 1_000 * 1_000}"))
     shop.run("import", "o.db", "log.csv", *FILES)
     assert shop.code == 2
-    assert "has zeros after its first 15 digits (such as 123000000000000000)" in shop.err
+    assert "has zeros after its first 15 digits" in shop.err
+    assert "123000000000000000" not in shop.err
 
 
 @pytest.mark.parametrize(

@@ -70,7 +70,12 @@ def live(desk, record, **catalogue):
     known = bandit.Catalogue.from_toml(desk.folder / "catalogue.toml")
     start = 1_793_491_200 * 1_000_000
     with bandit.Engine.open(
-        desk.folder / "live.db", known, bandit.ThompsonSampling(known), seed=7, customer_key=b"k", clock=lambda: start
+        desk.folder / "live.db",
+        known,
+        bandit.ThompsonSampling(known),
+        seed=7,
+        customer_key=b"a key for our tests",
+        clock=lambda: start,
     ) as engine:
         batch = engine.decide_batch([f"c{row}" for row in range(400)], [{}] * 400)
         record(engine, batch.decision_ids, start)
@@ -81,7 +86,7 @@ class TestEvents:
     @pytest.mark.parametrize("name", ["order", "purchse"])
     def test_400_purchases_under_another_name_are_said_by_every_command(self, desk, name, monkeypatch):
         """Kind 1. Nothing converts: doctor fails and says which name was recorded and which one converts."""
-        monkeypatch.setenv("OFFER_BANDIT_KEY", "k")
+        monkeypatch.setenv("OFFER_BANDIT_KEY", "a key for our tests")
 
         def record(engine, ids, start):
             with pytest.warns(UserWarning, match=f'"{name}" convert nothing'):
@@ -103,7 +108,7 @@ class TestEvents:
 
     def test_the_same_under_the_right_name_is_counted_in_silence(self, desk, monkeypatch, recwarn):
         """The control: 400 purchases of 50, learned, and no note but that on nothing."""
-        monkeypatch.setenv("OFFER_BANDIT_KEY", "k")
+        monkeypatch.setenv("OFFER_BANDIT_KEY", "a key for our tests")
         db = live(
             desk,
             lambda engine, ids, start: engine.record_batch(
@@ -117,7 +122,7 @@ class TestEvents:
         assert found["events"] == {"purchase": "400 events, converts"}
 
     def test_declared_events_refuse_another_name_on_the_command_line(self, desk, monkeypatch):
-        monkeypatch.setenv("OFFER_BANDIT_KEY", "k")
+        monkeypatch.setenv("OFFER_BANDIT_KEY", "a key for our tests")
         ids = []
         db = live(desk, lambda engine, given, start: ids.extend(given), tables='[events]\npurchase = "converts"\n')
         desk.run("record", db, ids[0], "Purchase", "--revenue", "50")
@@ -213,7 +218,7 @@ class TestTimes:
 
     @pytest.mark.parametrize("text", ["1970-01-21", "2226-01-01"])
     def test_commands_refuse_a_time_out_of_reason(self, desk, text, monkeypatch):
-        monkeypatch.setenv("OFFER_BANDIT_KEY", "k")
+        monkeypatch.setenv("OFFER_BANDIT_KEY", "a key for our tests")
         ids = []
         db = live(desk, lambda engine, given, start: ids.extend(given))
         for arguments in (
@@ -227,7 +232,7 @@ class TestTimes:
 
     def test_a_purchase_30_days_before_its_decision_does_not_count(self, desk, monkeypatch):
         """Kind 7. 400 decisions, each with a purchase of 30 days before: none converts, and doctor says 400."""
-        monkeypatch.setenv("OFFER_BANDIT_KEY", "k")
+        monkeypatch.setenv("OFFER_BANDIT_KEY", "a key for our tests")
 
         def record(engine, ids, start):
             with pytest.warns(UserWarning, match='400 events "purchase" came before their decisions and do not count'):

@@ -142,7 +142,7 @@ TIERS = Catalogue.from_dict(
 
 def test_decide_warns_once_a_fact_and_counts(tmp_path):
     """Kind 2: "True" twice and "1.0" once: two warnings, each names the nearest value; status counts 2 and 1."""
-    with Engine.open(tmp_path / "x.db", TIERS, Uniform(TIERS), seed=1, customer_key=b"k") as engine:
+    with Engine.open(tmp_path / "x.db", TIERS, Uniform(TIERS), seed=1, customer_key=b"a key for our tests") as engine:
         with pytest.warns(UndeclaredValueWarning, match='did you mean "true"') as warned:
             engine.decide("a", {"tier": "1", "club": "True"})
         assert [each.filename for each in warned] == [__file__]
@@ -160,7 +160,7 @@ def test_words_for_missing_are_missing_and_said(tmp_path, word):
     """Kind 2: the code is that of a missing value (-1), the log has nothing, and one warning names the word."""
     assert TIERS.contexts([{"tier": word}]).columns["tier"].tolist() == [-1]
     assert TIERS.contexts({"tier": [word, "2"]}).columns["tier"].tolist() == [-1, 1]
-    with Engine.open(tmp_path / "x.db", TIERS, Uniform(TIERS), seed=1, customer_key=b"k") as engine:
+    with Engine.open(tmp_path / "x.db", TIERS, Uniform(TIERS), seed=1, customer_key=b"a key for our tests") as engine:
         with pytest.warns(UndeclaredValueWarning, match="taken for a missing value"):
             engine.decide("a", {"tier": word})
         engine.decide_batch(["a", "b"], {"tier": [word, None]})
@@ -195,9 +195,9 @@ def test_names_that_look_alike_are_refused_but_not_those_of_a_stored_catalogue(w
     with pytest.raises(CatalogueError, match="look alike"):
         Catalogue.from_dict(content)
     catalogue = Catalogue.from_stored(content)
-    with Store.open(tmp_path / "old.db", customer_key=b"k") as store:
+    with Store.open(tmp_path / "old.db", customer_key=b"a key for our tests") as store:
         number = store.catalogues.register(catalogue)
-    with Store.open(tmp_path / "old.db", customer_key=b"k") as store:
+    with Store.open(tmp_path / "old.db", customer_key=b"a key for our tests") as store:
         assert store.catalogues.get(number).version == catalogue.version
 
 
@@ -249,7 +249,7 @@ def test_decisions_of_an_older_version_are_repeated_as_they_were_and_analysed_as
     `doctor` reads what learning reads, and names the text and the value that it was meant to be.
     """
     path = tmp_path / "x.db"
-    with Engine.open(path, TIERS, Uniform(TIERS), seed=1, customer_key=b"k") as engine:
+    with Engine.open(path, TIERS, Uniform(TIERS), seed=1, customer_key=b"a key for our tests") as engine:
         engine.decide("a", {"tier": "1"})
     raw = sqlite3.connect(path)
     for (name,) in raw.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
@@ -257,7 +257,7 @@ def test_decisions_of_an_older_version_are_repeated_as_they_were_and_analysed_as
     raw.execute("""UPDATE decisions SET context = '{"tier":"1 "}'""")
     raw.commit()
     raw.close()
-    with Store.open(path, customer_key=b"k") as store:
+    with Store.open(path, customer_key=b"a key for our tests") as store:
         batch = next(iter(StoreLog(store, TIERS).batches()))
         assert batch.contexts.columns["tier"].tolist() == [0]
         texts = object_array(['{"tier":"1 "}'])

@@ -26,7 +26,7 @@ class Clock:
 
 @pytest.fixture
 def store(tmp_path):
-    with Store.open(tmp_path / "offers.db", customer_key=b"k") as store:
+    with Store.open(tmp_path / "offers.db", customer_key=b"a key for our tests") as store:
         yield store
 
 

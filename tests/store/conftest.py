@@ -16,7 +16,7 @@ def path(tmp_path):
 @pytest.fixture
 def store(path):
     """An empty store with a customer key."""
-    with Store.open(path, customer_key=b"k" * 32, durability="process") as opened:
+    with Store.open(path, customer_key=b"a key for our tests", durability="process") as opened:
         yield opened
 
 

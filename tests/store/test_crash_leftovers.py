@@ -23,7 +23,7 @@ from tests.store.maintenance.test_backup import N
 from tests.store.rows import decisions
 from tests.store.schema.test_migrations import old
 
-KEY = b"a key for tests"
+KEY = b"a key for our tests"
 
 
 @pytest.fixture

@@ -87,7 +87,9 @@ def test_a_file_copied_with_its_log_beside_it_opens_as_it_was(path, tmp_path):
 def test_only_declared_context_is_stored(tmp_path):
     """With undeclared = "drop", what the catalogue does not declare never reaches the file."""
     catalogue = Catalogue.from_dict(SPRING | {"context": SPRING["context"] | {"undeclared": "drop"}})
-    with bandit.Engine.open(tmp_path / "offers.db", catalogue, bandit.Uniform(catalogue), customer_key=b"k") as engine:
+    with bandit.Engine.open(
+        tmp_path / "offers.db", catalogue, bandit.Uniform(catalogue), customer_key=b"a key for our tests"
+    ) as engine:
         engine.decide("c", {"gender": "f", "recency": 1.0, "loyal": True, "email": "anna@example.org"})
         text = engine.store.decisions.page("purchase", 1).context[0]
     assert set(json.loads(text)) == {"gender", "recency", "loyal"}

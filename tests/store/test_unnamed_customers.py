@@ -8,7 +8,7 @@ from bandit.store import Store
 
 @pytest.fixture
 def path(tmp_path):
-    with Store.open(tmp_path / "offers.db", customer_key=b"k") as store:
+    with Store.open(tmp_path / "offers.db", customer_key=b"a key for our tests") as store:
         assert store.counts().decisions == 0
     return tmp_path / "offers.db"
 
@@ -34,6 +34,6 @@ def test_no_customer_can_be_named(path):
 def test_a_new_file_is_left_without_a_key(tmp_path):
     """The key is settled by whoever opens it with customers first."""
     Store.open(tmp_path / "new.db", unnamed_customers=True).close()
-    Store.open(tmp_path / "new.db", customer_key=b"k").close()
+    Store.open(tmp_path / "new.db", customer_key=b"a key for our tests").close()
     with pytest.raises(StoreError, match="the customer key is not the one"):
-        Store.open(tmp_path / "new.db", customer_key=b"l")
+        Store.open(tmp_path / "new.db", customer_key=b"another key for our tests")

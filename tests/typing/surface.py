@@ -77,7 +77,7 @@ def engines(path: Path, catalogue: bandit.Catalogue, policy: Policy, store: Stor
         policy,
         seed=7,
         group="policy",
-        customer_key=b"a secret",
+        customer_key=b"a secret of our own",
         durability="process",
         keep_probabilities=True,
         clock=lambda: 1_764_000_000_000_000,

@@ -44,22 +44,26 @@ class IdDamage:
         cure = f'export "{self._column}" as text, with all digits'
         if self._n_rounded:
             most = sorted(self._rounded, key=lambda text: -self._rounded[text])[:3]
-            listed = ", ".join(f'"{plain(text)}"' for text in most)
+            listed = self._examples([f'"{plain(text)}"' for text in most])
             rows = counted(self._n_rounded, "row", ("has", "have"))
             text = (
-                f'{rows} a {self._what} in scientific notation in "{self._column}" (such as {listed}), so that digits '
+                f'{rows} a {self._what} in scientific notation in "{self._column}"{listed}, so that digits '
                 "are lost and different ones look the same"
             )
             return ImportFinding("damaged ids", text, cure, refuses=True)
         lost = sum(len(text) - KEPT_DIGITS for text in self._long)
         if self._kept_digits or lost < _SURE_ZEROS:
             return None
-        example = plain(min(self._long))
+        example = self._examples([plain(min(self._long))])
         text = (
-            f'every long {self._what} in "{self._column}" has zeros after its first {KEPT_DIGITS} digits (such as '
-            f"{example}): a spreadsheet has rounded them, and different ones look the same"
+            f'every long {self._what} in "{self._column}" has zeros after its first {KEPT_DIGITS} '
+            f"digits{example}: a spreadsheet has rounded them, and different ones look the same"
         )
         return ImportFinding("damaged ids", text, cure, refuses=True)
+
+    def _examples(self, texts: Sequence[str]) -> str:
+        """Return examples as a part of a sentence; none of customers, who are named in no message."""
+        return "" if self._what == "customer" else f" (such as {', '.join(texts)})"
 
 
 def _is_rounded(text: str) -> bool:

@@ -17,6 +17,7 @@ from bandit.logfiles.export.rows import ExportedLog, ExportRows
 from bandit.logfiles.export.table_files import CsvFile, ParquetFile
 from bandit.logfiles.mapping.layout import ExportLayout
 from bandit.logfiles.sources.dsjson_event import EXPORT_PROPERTY
+from bandit.store.database_file import create_private, keep_mode
 
 if TYPE_CHECKING:
     from bandit.catalogue import Catalogue
@@ -87,7 +88,8 @@ def export(
     """Write the decisions with their outcomes, numbered and rewarded by `catalogue`, to a file.
 
     Decisions that are still open are left out unless `include_open`. Customers are written as they are stored. The
-    file is written under another name beside it and renamed when it is complete. Memory: a page of decisions.
+    file is written under another name beside it and renamed when it is complete. Its owner alone may read it; one that
+    replaces a file keeps the permissions of that. Memory: a page of decisions.
 
     Raises InputError where the file exists and `force` is not given, where it cannot be written, and where there
     are no decisions to write; MissingExtraError for Parquet without pyarrow.
@@ -110,6 +112,7 @@ def export(
     part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     n = 0
     try:
+        create_private(part)
         file = _open_file(part, chosen, log)
         try:
             wanted = chosen == "dsjson"
@@ -121,6 +124,7 @@ def export(
         finally:
             file.close()
         n_bytes = part.stat().st_size
+        keep_mode(part, path)
         _rename(part, path, force=force)
     except OSError as fault:
         raise InputError(f"{path}: cannot be written: {fault.strerror or fault}; choose another place") from fault

@@ -161,7 +161,7 @@ def _named_feature(node: JsonObject, path: str, column: str) -> msgspec.Raw | No
 
 def _one_of(values: Sequence[str], column: str) -> msgspec.Raw:
     if len(values) > 1:
-        raise UnusableValueError(f'has {len(values)} values of "{column}", such as "{values[0]}" and "{values[1]}"')
+        raise UnusableValueError(f'has {len(values)} values of "{column}"')
     return msgspec.Raw(msgspec.json.encode(values[0])) if values else _NULL
 
 
@@ -169,7 +169,7 @@ def _only_feature(features: JsonObject, column: str) -> str:
     """Return the name of the only feature that is on."""
     on = [name for name, raw in features.items() if bytes(raw) not in _OFF]
     if len(on) > 1:
-        raise UnusableValueError(f'has {len(on)} features in "{column}"; name the one to read, as "{column}.{on[0]}"')
+        raise UnusableValueError(f'has {len(on)} features in "{column}"; name the one to read, as "{column}.NAME"')
     if on and memoryview(features[on[0]])[0] in b'"{[':
-        raise UnusableValueError(f'has the feature "{on[0]}" in "{column}"; name it, as "{column}.{on[0]}"')
+        raise UnusableValueError(f'has a feature with features of its own in "{column}"; name it, as "{column}.NAME"')
     return on[0] if on else ""

@@ -28,7 +28,7 @@ def best_offers(belief: RewardBelief, drawn: WeightDraws, encoded: EncodedContex
     scores = np.empty((at_once * draws, n_offers), dtype=np.float32)
     found = np.empty((n, draws), dtype=np.int64)
     values = _Values(belief, drawn, encoded, eligible)
-    for start in range(0, n, at_once):
+    for start in range(0, n, max(1, at_once)):
         part = slice(start, min(start + at_once, n))
         values.of(part, scores).argmax(axis=2, out=found[part])
     return found

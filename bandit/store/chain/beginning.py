@@ -6,7 +6,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from bandit.store.chain.kinds import KINDS, MAX_NUMBER, ChainedKind, owners
-from bandit.store.chain.links import Chain, add_link_function, append_empty
+from bandit.store.chain.links import Chain, append_empty
 
 if TYPE_CHECKING:
     import sqlite3
@@ -21,7 +21,6 @@ def chain_existing(raw: sqlite3.Connection) -> None:
 
     A link that covers nothing is written here alone: what is before it was there before the chain.
     """
-    add_link_function(raw)
     for kind in KINDS:
         for owner in owners(raw, kind):
             _chain_rows(raw, kind, owner)

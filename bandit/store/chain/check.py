@@ -43,6 +43,9 @@ if TYPE_CHECKING:
 MAX_CHAIN_PROBLEMS = 100
 """Most problems of one kind of rows that are listed one by one."""
 
+DELETING_RUNS = frozenset({"erase", "retain", "rotate key"})
+"""The kinds of maintenance runs that remove rows or write them again."""
+
 _ROWS_AT_ONCE = 8_192
 
 _RUNS = "SELECT id, kind, time, details FROM upkeep"
@@ -158,7 +161,7 @@ def _compare(raw: sqlite3.Connection, kind: ChainedKind, places: Places) -> tupl
         changed = [_name(raw, kind, key) for key in expected.key[at[~same]].tolist()]
         problems += [f"{name} is not as it was written" for name in changed]
     gone = [_name(raw, kind, key) for key in expected.key[~seen].tolist()]
-    problems += [f"{name} is not there, and no erasure or retention run removed it" for name in gone]
+    problems += [f"{name} is not there, and no recorded run removed it" for name in gone]
     return n_rows, problems
 
 
@@ -220,12 +223,12 @@ def _deletions(raw: sqlite3.Connection, content: ChainContent) -> tuple[int, lis
             recorded = msgspec.json.decode(details, type=dict[str, object])
         except msgspec.DecodeError:
             recorded = {}
-        if kind not in {"erase", "retain"} or recorded.get("places") != digest:
+        if kind not in DELETING_RUNS or recorded.get("places") != digest:
             problems.append(
                 f"{counted(n, 'row')} marked as deleted by maintenance run {number}, which did not delete them"
             )
     for number, (kind, details) in runs.items():
-        if number not in digests and kind in {"erase", "retain"} and '"places":"' in details:
+        if number not in digests and kind in DELETING_RUNS and '"places":"' in details:
             problems.append(f"maintenance run {number} deleted rows that the chain does not mark as deleted")
     return sum(n for n, _ in digests.values()), problems
 
@@ -289,6 +292,6 @@ def _since(raw: sqlite3.Connection, anchor: ChainAnchor, content: ChainContent) 
     )
     if not n:
         return []
-    runs = sum(number in since and kind in {"erase", "retain"} for number, kind, *_ in raw.execute(_RUNS))
+    runs = sum(number in since and kind in DELETING_RUNS for number, kind, *_ in raw.execute(_RUNS))
     what = f"{counted(runs, 'deletion')} removed or wrote again {counted(n, 'row')} of what it covers"
     return [f"since the anchor, {what}; the hashes are still in the chain"]

@@ -33,13 +33,9 @@ Part = tuple[int, int, int, int]
 Entries = tuple[tuple[Part, ...], bytes, bytes]
 """What a link covers: its parts, and the salts and hashes of their rows one after the other."""
 
-_LINK = "chain_link"
-
 # Numbers are above 0; with that condition the plan is a search for the last row, and says so.
-_APPEND = f"""
-INSERT INTO chain (entries, link)
-VALUES (?1, {_LINK}((SELECT link FROM chain WHERE id > 0 ORDER BY id DESC LIMIT 1), ?2))
-"""  # noqa: S608 - a constant
+_HEAD = "SELECT id, link FROM chain WHERE id > 0 ORDER BY id DESC LIMIT 1"
+_APPEND = "INSERT INTO chain (id, entries, link) VALUES (?, ?, ?) ON CONFLICT (id) DO NOTHING"
 
 _SALTS_AT_ONCE = 256
 _OUTERMOST_SAVEPOINT = 2
@@ -82,29 +78,29 @@ def read_entries(blob: bytes) -> Entries:
     return _decoder.decode(blob)
 
 
-def add_link_function(raw: sqlite3.Connection) -> None:
-    """Give a connection the SQL function that makes links, inside the statement that appends one."""
-    raw.create_function(_LINK, 2, next_link, deterministic=True)
-
-
 def append_empty(raw: sqlite3.Connection) -> None:
     """Append a link that covers nothing: it ends what a migration found in the database."""
-    raw.execute(_APPEND, _link_of((), b"", b""))
+    Chain().append(raw, (), b"", b"")
 
 
 class Chain:
-    """What the open transaction has written; `write` appends its links. The connection's lock guards it."""
+    """What the open transaction has written; `write` appends its links. The connection's lock guards it.
 
-    __slots__ = ("_marks", "_pending", "_salts")
+    The link that it appended last is remembered. The next one is written under the number after it, so it follows only
+    if no other connection has appended since: that one has the number then, and the last link is read anew.
+    """
+
+    __slots__ = ("_head", "_marks", "_pending", "_salts")
 
     def __init__(self) -> None:
         self._pending: list[tuple[int, int, int, list[bytes]]] = []
         self._marks: list[int] = []
-        self._salts = b""
+        self._salts: list[bytes] = []
+        self._head: tuple[int, bytes] | None = None
 
     def reset(self) -> None:
         """Forget everything: the connection is a new one, maybe in another process, which needs salts of its own."""
-        self._pending, self._marks, self._salts = [], [], b""
+        self._pending, self._marks, self._salts, self._head = [], [], [], None
 
     def add_one(self, kind: ChainedKind, row: Row) -> None:
         """Add a row that was written: its owner, its number, and its values as SQLite stores them."""
@@ -139,6 +135,7 @@ class Chain:
 
     def undo(self, level: int) -> None:
         """Forget what the savepoint of a level, or with level 1 the transaction, has added; safe to call again."""
+        self._head = None  # it may be one of the links that are rolled back
         if level < _OUTERMOST_SAVEPOINT:
             self._pending, self._marks = [], []
         elif len(self._marks) > level - 2:
@@ -152,29 +149,37 @@ class Chain:
             return
         if len(pending) == 1 and len(pending[0][3]) == 1:
             code, owner, number, (content,) = pending[0]
-            salt = self._take_salts(1)
-            raw.execute(_APPEND, _link_of(((code, owner, number, 1),), salt, row_hash(salt, content)))
+            salt = self._take_salts(1)[0]
+            self.append(raw, ((code, owner, number, 1),), salt, row_hash(salt, content))
         else:
-            raw.executemany(_APPEND, [self._link(parts, contents) for parts, contents in _blocks(pending)])
+            for parts, contents in _blocks(pending):
+                salts = self._take_salts(len(contents))
+                self.append(raw, parts, b"".join(salts), b"".join(map(row_hash, salts, contents)))
         self._pending = []
 
-    def _link(self, parts: list[Part], contents: list[bytes]) -> tuple[bytes, bytes]:
-        salts = self._take_salts(len(contents))
-        places = range(0, len(salts), SALT_BYTES)
-        hashes = [row_hash(salts[at : at + SALT_BYTES], content) for at, content in zip(places, contents, strict=True)]
-        return _link_of(parts, salts, b"".join(hashes))
+    def append(self, raw: sqlite3.Connection, parts: Sequence[Part], salts: bytes, hashes: bytes) -> None:
+        """Append one link, inside a transaction that has SQLite's write lock or can get it."""
+        encoded = encode((parts, salts, hashes))
+        covered = covered_bytes(parts, hashes)
+        head = self._head
+        while True:
+            if head is None:
+                head = raw.execute(_HEAD).fetchone() or (0, NO_LINK)
+            number, link = head[0] + 1, next_link(head[1], covered)
+            # With the number taken nothing is written, but the lock is held, so that the next try finds the last link.
+            self._head = None  # unless the statement is known to have been executed
+            if raw.execute(_APPEND, (number, encoded, link)).rowcount == 1:
+                self._head = number, link
+                return
+            head = None
 
-    def _take_salts(self, n: int) -> bytes:
-        wanted = n * SALT_BYTES
-        if len(self._salts) < wanted:
-            self._salts += os.urandom(max(_SALTS_AT_ONCE, n) * SALT_BYTES)
-        found, self._salts = self._salts[:wanted], self._salts[wanted:]
+    def _take_salts(self, n: int) -> list[bytes]:
+        if len(self._salts) < n:
+            block = os.urandom(max(_SALTS_AT_ONCE, n) * SALT_BYTES)
+            self._salts += [block[at : at + SALT_BYTES] for at in range(0, len(block), SALT_BYTES)]
+        found = self._salts[-n:]
+        del self._salts[-n:]
         return found
-
-
-def _link_of(parts: Sequence[Part], salts: bytes, hashes: bytes) -> tuple[bytes, bytes]:
-    """Return the parameters of `_APPEND`."""
-    return encode((parts, salts, hashes)), covered_bytes(parts, hashes)
 
 
 def _blocks(pending: list[tuple[int, int, int, list[bytes]]]) -> list[tuple[list[Part], list[bytes]]]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from bandit.domain import Progress
 from bandit.errors import StoreError
-from bandit.store.chain.links import Chain, add_link_function
+from bandit.store.chain.links import Chain
 from bandit.store.database_file import file_size, wal_path
 from bandit.store.maintenance.copy import BackupReport, copy_of
 from bandit.store.maintenance.journal import record
@@ -47,7 +47,6 @@ def _recorded(source: Path, made: BackupReport) -> bool:
         with closing(
             sqlite3.connect(f"{source.absolute().as_uri()}?mode=rw", uri=True, timeout=5.0, isolation_level=None)
         ) as raw:
-            add_link_function(raw)
             raw.execute("BEGIN IMMEDIATE")
             chain = Chain()
             record(raw, chain, "backup", {"file": str(made.path.absolute()), "bytes": made.bytes})

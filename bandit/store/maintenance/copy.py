@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from bandit.domain import Progress
 from bandit.errors import StoreError
-from bandit.store.database_file import sync_directory
+from bandit.store.database_file import create_private, keep_mode, sync_directory
 from bandit.store.schema import APPLICATION_ID
 
 if TYPE_CHECKING:
@@ -47,13 +47,14 @@ def copy_of(source: Path, target: Path, progress: Progress | None = None) -> Bac
     """Copy one consistent state of a database with SQLite's online backup, and verify the copy.
 
     The copy gets its name only after its integrity is checked and each table has as many rows as the source. StoreError
-    and no file if that fails.
+    and no file if that fails. Its owner alone may read it; one that replaces a file keeps the permissions of that.
     """
     if not target.absolute().parent.is_dir():
         raise StoreError(f"{target}: its directory does not exist; create it first")
     partial = target.with_name(target.name + PARTIAL)
     try:
         _delete(partial)
+        create_private(partial)
         with (
             closing(sqlite3.connect(f"{source.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None)) as there,
             closing(sqlite3.connect(partial, isolation_level=None)) as copy,
@@ -73,6 +74,7 @@ def copy_of(source: Path, target: Path, progress: Progress | None = None) -> Bac
                     f"{target}: the copy of {source} is not sound ({found[0]}), so it was not kept; look at "
                     f"{source} with `offer-bandit verify`"
                 )
+        keep_mode(partial, target)
         partial.replace(target)
         with contextlib.suppress(OSError):  # not every file system can; the copy is complete
             sync_directory(target.absolute().parent)

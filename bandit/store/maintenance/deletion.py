@@ -20,6 +20,7 @@ from bandit.store.maintenance.delete_rows import (
     replace_states,
 )
 from bandit.store.maintenance.journal import JournalKind, record, runs
+from bandit.store.spool.file import REFUSED, spools
 from bandit.store.spool.scrub import remove_refused, spools_with
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
     from bandit.store.connection import Connection
 
-_LIFT_GUARDS, _SCRUB_DUE = "erasing", "scrub"
+LIFT_GUARDS, SCRUB_DUE = "erasing", "scrub"
 """Rows of `meta`: the first lifts the guards inside a transaction, the second says that the file is to be rewritten."""
 
 
@@ -101,7 +102,7 @@ class Deletion:
             raw = connection.raw
             raw.execute("PRAGMA secure_delete = ON")
             with connection.transaction():
-                raw.execute("INSERT OR REPLACE INTO meta (name, value) VALUES (?, '1')", (_LIFT_GUARDS,))
+                raw.execute("INSERT OR REPLACE INTO meta (name, value) VALUES (?, '1')", (LIFT_GUARDS,))
                 places = DeletedPlaces()
                 removed = delete_rows(raw, target, places)
                 for replacement in replacements:
@@ -110,15 +111,15 @@ class Deletion:
                 said = dict(details) | asdict(removed) | ({"places": digest} if links else {})
                 places.mark(raw, links, record(raw, connection.chain, kind, said))
                 places.add_again(raw, connection.chain)
-                raw.execute("INSERT OR REPLACE INTO meta (name, value) VALUES (?, '1')", (_SCRUB_DUE,))
-                raw.execute("DELETE FROM meta WHERE name = ?", (_LIFT_GUARDS,))
+                raw.execute("INSERT OR REPLACE INTO meta (name, value) VALUES (?, '1')", (SCRUB_DUE,))
+                raw.execute("DELETE FROM meta WHERE name = ?", (LIFT_GUARDS,))
                 connection.clear_caches()  # other threads, which could fill them again, are kept out
         return removed
 
     def scrub_is_due(self) -> bool:
         """Say whether a deletion was interrupted before the file was rewritten."""
         with self._connection.reading() as raw:
-            return raw.execute("SELECT 1 FROM meta WHERE name = ?", (_SCRUB_DUE,)).fetchone() is not None
+            return raw.execute("SELECT 1 FROM meta WHERE name = ?", (SCRUB_DUE,)).fetchone() is not None
 
     def scrub(self, timeout: float) -> None:
         """Rewrite the file and truncate the write-ahead log, so that no deleted byte is left in either.
@@ -137,7 +138,7 @@ class Deletion:
             for work in (
                 lambda: raw.execute("VACUUM"),
                 empty_log,
-                lambda: raw.execute("DELETE FROM meta WHERE name = ?", (_SCRUB_DUE,)),
+                lambda: raw.execute("DELETE FROM meta WHERE name = ?", (SCRUB_DUE,)),
                 empty_log,
             ):
                 self._retry_while_locked(work, deadline)
@@ -167,6 +168,11 @@ class Deletion:
     def spools_with(self, texts: Sequence[str]) -> tuple[Path, ...]:
         """Return the spools that contain one of these texts."""
         return spools_with(self._connection.path, texts)
+
+    def spools(self) -> tuple[Path, ...]:
+        """Return the spools beside the database, and the file of refused lines."""
+        refused = self._connection.path.with_name(self._connection.path.name + REFUSED)
+        return (*spools(self._connection.path), *((refused,) if refused.exists() else ()))
 
     def remove_refused(self, texts: Sequence[str]) -> bool:
         """Remove the refused spool lines that contain one of these texts, and say whether there were any."""

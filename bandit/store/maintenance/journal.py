@@ -1,4 +1,4 @@
-"""The journal (table `upkeep`): backups, erasures, retention runs and outcomes set aside, without identities."""
+"""The journal (table `upkeep`): backups, deletions, rotations of the key and outcomes set aside, without identities."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from bandit.store.chain.links import Chain
     from bandit.store.connection import Connection
 
-JournalKind = Literal["backup", "erase", "retain", "set aside"]
+JournalKind = Literal["backup", "erase", "retain", "rotate key", "set aside"]
 
 
 @dataclass(frozen=True, slots=True)

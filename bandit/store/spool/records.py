@@ -21,7 +21,8 @@ class SpooledDecisions(msgspec.Struct, frozen=True, tag="decisions"):
     """A batch of decisions, with customers in stored form only.
 
     `masks` are the distinct eligible sets, packed eight offers a byte, in base64; `which` has the set of each row, and
-    `removals` the JSON of what the rules removed for each set.
+    `removals` the JSON of what the rules removed for each set. `key_check` is that of the customer keys, which an older
+    program did not write.
     """
 
     decision_ids: list[str]
@@ -42,6 +43,7 @@ class SpooledDecisions(msgspec.Struct, frozen=True, tag="decisions"):
     batch: str | None
     fault: str | None
     probabilities: str | None
+    key_check: str = ""
 
     def rows(self) -> DecisionRows:
         """Return the decisions as rows to append."""
@@ -68,6 +70,7 @@ class SpooledDecisions(msgspec.Struct, frozen=True, tag="decisions"):
             probabilities=vectors,
             removals=lambda row: self.removals[self.which[row]] or "[]",
             customer_keys=self.customer_keys,
+            key_check=self.key_check,
         )
 
 
@@ -101,7 +104,7 @@ class SpooledEvents(msgspec.Struct, frozen=True, tag="events"):
 Spooled = SpooledDecisions | SpooledEvents
 
 
-def spooled_decisions(rows: DecisionRows, customer_keys: Sequence[str]) -> dict[str, object]:
+def spooled_decisions(rows: DecisionRows, customer_keys: Sequence[str], key_check: str) -> dict[str, object]:
     """Return a batch of decisions as plain JSON values."""
     sets = EligibleSets.of(rows.eligible)
     _, first = np.unique(sets.which, return_index=True)
@@ -127,6 +130,7 @@ def spooled_decisions(rows: DecisionRows, customer_keys: Sequence[str]) -> dict[
             batch=rows.batch,
             fault=rows.fault,
             probabilities=None if rows.probabilities is None else _vectors(rows.probabilities),
+            key_check=key_check,
         )
     )
 

@@ -71,8 +71,13 @@ class SpooledWriter:
 
     @property
     def is_replaced(self) -> bool:
-        """Whether another file was at the database's path when it was last tried."""
-        return self._last_outage is not None and file_change(self._last_outage) is FileChange.REPLACED
+        """Whether another file was at the database's path when it was last tried, or it has another customer key."""
+        return self.change in {FileChange.REPLACED, FileChange.REKEYED}
+
+    @property
+    def change(self) -> FileChange | None:
+        """What had happened to the database's file when it was last tried, None if nothing had."""
+        return None if self._last_outage is None else file_change(self._last_outage)
 
     @property
     def outage_words(self) -> str | None:
@@ -105,7 +110,7 @@ class SpooledWriter:
     def spool_decisions(self, rows: DecisionRows, customer_keys: Sequence[str]) -> str | None:
         """Append decisions to the spool; return the reason if that fails too."""
         try:
-            start = self._spool.append(spooled_decisions(rows, customer_keys))
+            start = self._spool.append(spooled_decisions(rows, customer_keys, self._decisions.customers.check))
         except OSError as fault:
             return f"and its spool cannot be written ({fault.strerror})"
         self._offsets |= dict.fromkeys(rows.decision_ids, start)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
+import warnings
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -10,6 +10,8 @@ import numpy as np
 
 from bandit.errors import StoreError
 from bandit.store.chain.kinds import CUSTOMERS, KEY_CHECK
+from bandit.store.customer_hash import CLEAR_CHECK, CustomerHash, hash_for_new, possible_hashes, weakness
+from bandit.store.file_identity import DisplacedFileError, FileChange
 from bandit.store.tables.cache import Cache
 
 if TYPE_CHECKING:
@@ -18,33 +20,52 @@ if TYPE_CHECKING:
     from bandit.domain import ObjectArray
     from bandit.store.connection import Connection
 
-_MARK = b"offer-bandit customer key"
-_CLEAR = "none"
-
+_CHECK = "SELECT value FROM meta WHERE name = 'customer_key_check'"
+_FIRST_CHECK = "SELECT value FROM meta WHERE name = 'customer_key_first'"
+_INSERT_CHECK = "INSERT INTO meta (name, value) VALUES ('customer_key_check', ?) ON CONFLICT DO NOTHING"
 _FIND = "SELECT c.key, c.id FROM json_each(?) j CROSS JOIN customers c ON c.key = j.value"
+
+_MOST_DEALT = 65_536
+"""Customers of whom a rotated database remembers what they are dealt by, before it forgets all and begins anew."""
 
 
 class Customers:
     """The table `customers`, which numbers them; the key of the hash is stored nowhere.
 
-    With `unnamed` the key is neither needed nor checked, and no customer can be named: StoreError.
+    With `unnamed` the key is neither needed nor checked, and no customer can be named: StoreError. UserWarning for a
+    database whose key can be guessed.
     """
 
-    def __init__(self, connection: Connection, key: bytes | None, *, unnamed: bool = False) -> None:
-        if key is not None and not 1 <= len(key) <= hashlib.blake2b.MAX_KEY_SIZE:
-            raise StoreError(f"the customer key must have 1 to 64 bytes; seen {len(key)}; use 32 random ones")
+    def __init__(
+        self,
+        connection: Connection,
+        key: bytes | None,
+        *,
+        unnamed: bool = False,
+        warns: bool = True,
+        rotates: bool = False,
+    ) -> None:
+        possible = possible_hashes(key)
         self._connection = connection
         self._key = None if unnamed else key
-        self._keyed = None if self._key is None else hashlib.blake2b(digest_size=16, key=self._key)
-        self._unnamed = unnamed
+        self._hash = possible[0]
+        self._unnamed, self._rotates = unnamed, rotates
+        self._first: CustomerHash | None = None
+        self._dealt: dict[str, str] = {}
         self._numbers: Cache[str, int] = Cache(65_536)
         connection.on_rollback(self._numbers.clear)
         if not unnamed:
-            self._check_key()
+            self._hash = self._checked_hash(possible)
+            with connection.reading() as raw:
+                first = raw.execute(_FIRST_CHECK).fetchone()
+            if first is not None:
+                self._first = self._hash.with_check(first[0])
+            if warns and not rotates:
+                self._warn_of_weak()
 
     def on(self, connection: Connection) -> Customers:
         """Return the same table over another connection to the same store."""
-        return Customers(connection, self._key, unnamed=self._unnamed)
+        return Customers(connection, self._key, unnamed=self._unnamed, warns=False)
 
     @property
     def in_clear(self) -> bool:
@@ -55,29 +76,96 @@ class Customers:
     def are_named(self) -> bool:
         """Whether the file holds customers unhashed, also where it was opened without their names."""
         with self._connection.reading() as raw:
-            row = raw.execute("SELECT value FROM meta WHERE name = 'customer_key_check'").fetchone()
-        return row is not None and row[0] == _CLEAR
+            row = raw.execute(_CHECK).fetchone()
+        return row is not None and row[0] == CLEAR_CHECK
 
     def stored(self, customer: str) -> str:
-        """Return a customer's stored form: blake2b-128 with the key, in hex (RFC 7693); unchanged without a key."""
+        """Return a customer's stored form, as `CustomerHash` makes it; unchanged without a key."""
         self._must_have_names()
-        if self._keyed is None:
-            return customer
-        keyed = self._keyed.copy()  # it has taken up the key already, which is half of the work
-        keyed.update(customer.encode())
-        return keyed.hexdigest()
+        form = self._hash.of(customer)
+        if self._first is not None:
+            self._remember([customer], [form])
+        return form
 
     def all_stored(self, customers: Sequence[str]) -> list[str]:
         """Return the stored forms of many customers."""
         self._must_have_names()
-        key = self._key
-        if key is None:
-            return list(customers)
-        return [hashlib.blake2b(customer.encode(), digest_size=16, key=key).hexdigest() for customer in customers]
+        forms = list(map(self._hash.of, customers)) if self._hash.keys else list(customers)
+        if self._first is not None:
+            self._remember(customers, forms)
+        return forms
+
+    def dealt(self, forms: ObjectArray) -> ObjectArray:
+        """Return what customers just stored are dealt to groups and arms by: the form from before the first rotation.
+
+        It is never written, and it leaves customers where they were. Others are dealt by their stored form.
+        """
+        if self._first is None:
+            return forms
+        found = np.empty(len(forms), dtype=object)
+        found[:] = [self._dealt.get(form, form) for form in forms.tolist()]
+        return found
+
+    def dealt_one(self, form: str) -> str:
+        """Return what `dealt` does for one customer."""
+        return form if self._first is None else self._dealt.get(form, form)
+
+    @property
+    def check(self) -> str:
+        """The check of the keys by which `present` knows under which ones a form was made."""
+        return self._hash.check
+
+    @property
+    def hash(self) -> CustomerHash:
+        """The hash that makes the stored forms."""
+        return self._hash
+
+    @property
+    def rotated(self) -> bool:
+        """Whether the key was rotated, so that what customers were dealt by is not in the database any more."""
+        with self._connection.reading() as raw:
+            return raw.execute(_FIRST_CHECK).fetchone() is not None
+
+    def present(self, forms: Sequence[str] | ObjectArray, check: str | None) -> Sequence[str] | ObjectArray:
+        """Return the present stored forms of customers whose forms were made under the keys of a check.
+
+        None stands for the present keys, "" for those that the database was made with. StoreError for keys that are not
+        among the present ones.
+        """
+        if check is None or check == self._hash.check or (check == "" and self._first is None):
+            return forms
+        made_with = self._first if check == "" else self._hash.with_check(check)
+        if made_with is None:
+            raise StoreError(
+                f"{self._connection.path}: the customers were written under a customer key that is not among those "
+                "given; give all keys, oldest first, one a line"
+            )
+        return list(map(self._hash.after(len(made_with.keys)).of, forms))
+
+    def require_present_key(self) -> None:
+        """StoreError if the key was rotated since; inside a transaction or a reading of the caller's."""
+        row = self._connection.raw.execute(_CHECK).fetchone()
+        if row is not None and row[0] != self._hash.check and not self._unnamed:
+            raise StoreError(f"{self._connection.path}: {FileChange.REKEYED.value}") from DisplacedFileError(
+                FileChange.REKEYED
+            )
+
+    def _remember(self, customers: Sequence[str], forms: Sequence[str]) -> None:
+        """Keep the first forms of customers, at least until the next ones are stored."""
+        first = self._first
+        if first is None:
+            return
+        if len(self._dealt) > _MOST_DEALT:
+            self._dealt.clear()
+        self._dealt.update(zip(forms, map(first.of, customers), strict=True))
 
     def ids(self, keys: Sequence[str] | ObjectArray) -> list[int]:
-        """Return the numbers of customers in stored form, inside the caller's transaction; new ones are inserted."""
+        """Return the numbers of customers in stored form, inside the caller's transaction; new ones are inserted.
+
+        StoreError if the key was rotated since, or a customer would become two.
+        """
         keys = keys.tolist() if isinstance(keys, np.ndarray) else keys
+        self.require_present_key()
         if len(keys) == 1:
             return [self._find_or_insert_one(keys[0])]
         numbers = self._numbers.many(keys)
@@ -118,27 +206,43 @@ class Customers:
         if self._unnamed:
             raise StoreError(f"{self._connection.path}: was opened without its customers; open it with the key")
 
-    def _check_key(self) -> None:
-        """Store a hash made with the key, and reject another key, with which a customer would become two."""
-        connection, name = self._connection, "customer_key_check"
-        check = _CLEAR if self._key is None else hashlib.blake2b(_MARK, digest_size=16, key=self._key).hexdigest()
+    def _checked_hash(self, possible: Sequence[CustomerHash]) -> CustomerHash:
+        """Return the hash that the database was made with, of those that the key can mean; StoreError for none.
+
+        With another key a customer would become two. A new database keeps the check of its own, and takes no key that
+        can be guessed.
+        """
+        connection = self._connection
         with connection.reading() as raw:
-            row = raw.execute("SELECT value FROM meta WHERE name = ?", (name,)).fetchone()
-        if row is None and not connection.read_only:
+            row = raw.execute(_CHECK).fetchone()
+        if row is None and connection.read_only:
+            return possible[0]
+        if row is None:
+            new = hash_for_new(self._key)
             with connection.transaction():
-                inserted = connection.raw.execute(
-                    "INSERT INTO meta (name, value) VALUES (?, ?) ON CONFLICT DO NOTHING", (name, check)
-                ).rowcount
-                if inserted == 1:
+                if connection.raw.execute(_INSERT_CHECK, (new.check,)).rowcount == 1:
                     connection.chain.add_stored(connection.raw, KEY_CHECK, 1)
-                row = connection.raw.execute("SELECT value FROM meta WHERE name = ?", (name,)).fetchone()
-        seen = check if row is None else row[0]
-        if seen == check:
-            return
-        if seen == _CLEAR:
-            raise StoreError(f"{connection.path}: customers are in the clear there; open it without a customer key")
-        if check == _CLEAR:
+                row = connection.raw.execute(_CHECK).fetchone()
+        for candidate in possible:
+            found = candidate.with_check(row[0])
+            if found is not None and (found.keys or self._key is None or self._rotates):
+                return found
+        if row[0] == CLEAR_CHECK:
+            raise StoreError(
+                f"{connection.path}: customers are in the clear there; open it without a customer key, or hash them "
+                "with it: `offer-bandit rotate-key`"
+            )
+        if self._key is None:
             raise StoreError(
                 f"{connection.path}: customers are under a keyed hash; open it with the customer key it was made with"
             )
         raise StoreError(f"{connection.path}: the customer key is not the one it was made with; open it with that one")
+
+    def _warn_of_weak(self) -> None:
+        weak = weakness(self._hash.keys[-1]) if self._hash.keys else None
+        if weak is not None:
+            warnings.warn(
+                f"{self._connection.path}: its customer key {weak}, so it can be guessed, and with it customers are "
+                "found in the file; `offer-bandit rotate-key` gives it another one",
+                stacklevel=4,
+            )

@@ -80,7 +80,7 @@ class DecisionWriter:
         self, connection: Connection, customers: Customers, eligible: EligibleSetTable, repeats: Repeats
     ) -> None:
         self._connection = connection
-        self._customers = customers
+        self.customers = customers
         self._eligible = eligible
         self._repeats = repeats
 
@@ -108,8 +108,13 @@ class DecisionWriter:
             raw = self._connection.raw
             if n > 1:
                 self._repeats.reject(rows.decision_ids)
-            keys = self._customers.all_stored(rows.customers) if rows.customer_keys is None else rows.customer_keys
-            customers = self._customers.ids(keys)
+            keys = rows.customer_keys
+            keys = (
+                self.customers.all_stored(rows.customers)
+                if keys is None
+                else self.customers.present(keys, rows.key_check)
+            )
+            customers = self.customers.ids(keys)
             sets = self._eligible.ids(rows.catalogue_id, rows.eligible, rows.removals)
             if len(sets) < n:
                 sets *= n

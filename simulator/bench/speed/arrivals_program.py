@@ -16,7 +16,7 @@ import numpy as np
 
 import bandit
 
-CUSTOMERS = 500
+N_CUSTOMERS = 500
 PURCHASES = 0.2
 LEARN_PAUSE = 0.1
 
@@ -29,7 +29,7 @@ def main() -> None:
     catalogue = bandit.Catalogue.from_dict(task["catalogue"])
     rng = np.random.default_rng([task["seed"], task["number"]])
     names = list(task["catalogue"]["context"])
-    facts = np.round(rng.standard_normal((CUSTOMERS, len(names))), 3).tolist()
+    facts = np.round(rng.standard_normal((N_CUSTOMERS, len(names))), 3).tolist()
     contexts = [dict(zip(names, row, strict=True)) for row in facts]
     with bandit.Engine.open(
         Path(task["path"]),
@@ -81,7 +81,7 @@ def _serve(
             time.sleep(max(0.0, arrival - clock()))
         elif clock() > end:
             break
-        row = len(calls) % CUSTOMERS
+        row = len(calls) % N_CUSTOMERS
         before = clock()
         made = engine.decide(f"c{row}", contexts[row])
         after = clock()

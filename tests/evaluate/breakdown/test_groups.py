@@ -18,7 +18,7 @@ WEEK = 7 * 86_400 * 1_000_000
 @pytest.fixture
 def stored(tmp_path):
     write(tmp_path / "offers.db", catalogue_with(), LOG)
-    with Store.open(tmp_path / "offers.db", customer_key=b"k", read_only=True) as store:
+    with Store.open(tmp_path / "offers.db", customer_key=b"a key for our tests", read_only=True) as store:
         yield StoreLog(store, catalogue_with())
 
 

@@ -153,8 +153,8 @@ def test_parquet_has_the_types_of_its_columns(tmp_path, made):
 
 
 def test_customers_leave_as_they_are_stored(tmp_path):
-    fill(tmp_path / "made.db", odd(), now=now(), key=b"secret")
-    with Store.open(tmp_path / "made.db", customer_key=b"secret") as store:
+    fill(tmp_path / "made.db", odd(), now=now(), key=b"a secret of our own")
+    with Store.open(tmp_path / "made.db", customer_key=b"a secret of our own") as store:
         export(store, odd(), tmp_path / "log.csv")
         wanted = store.customers.stored("policy 0")
     assert rows_of(tmp_path / "log.csv")[0]["customer"] == wanted != "policy 0"

@@ -113,7 +113,10 @@ def test_events_that_cannot_be_used_are_refused_by_line_and_reason(tmp_path, cha
         (event(_labelIndex=0), "they must name one action"),
         (event(c={"user": {"age": [4, 5]}, "_multi": [{}, {}]}), 'line 2 has a list of 2 values in "c.user.age"'),
         (event(c={"user": [{"age": 4}, {"age": 5}], "_multi": [{}, {}]}), 'line 2 has "c.user.age" 2 times in a list'),
-        (event(c={"city": {"Oslo": "Norway"}, "_multi": [{}, {}]}), 'line 2 has the feature "Oslo" in "c.city"'),
+        (
+            event(c={"city": {"Oslo": "Norway"}, "_multi": [{}, {}]}),
+            'line 2 has a feature with features of its own in "c.city"',
+        ),
         (event(EventId="a\0b"), "line 2 has a NUL"),
         (event(c={"_multi": [{}, {"TAction": {"a": 1, "b": 1}}]}), 'line 2 has 2 features in "action.TAction"'),
     ],

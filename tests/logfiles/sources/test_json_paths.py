@@ -60,10 +60,10 @@ def test_a_text_that_a_list_does_not_have_is_false_and_not_found():
     ("tree", "path", "words"),
     [
         ({"a": [{"b": 1}, {"b": 2}]}, "a.b", "2 times in a list"),
-        ({"a": ["k=v", "k=w"]}, "a.k", 'such as "v" and "w"'),
+        ({"a": ["k=v", "k=w"]}, "a.k", '2 values of "a.k"'),
         ({"a": [1, 2]}, "a", "list of 2 values"),
-        ({"a": {"x": 1, "y": 1}}, "a", '2 features in "a"; name the one to read, as "a.x"'),
-        ({"a": {"x": "gold"}}, "a", 'has the feature "x" in "a"; name it, as "a.x"'),
+        ({"a": {"x": 1, "y": 1}}, "a", '2 features in "a"; name the one to read, as "a.NAME"'),
+        ({"a": {"x": "gold"}}, "a", 'has a feature with features of its own in "a"; name it, as "a.NAME"'),
     ],
 )
 def test_what_is_more_than_one_value_is_refused(tree, path, words):

@@ -32,7 +32,7 @@ PLAN = LivePlan(
     seed=5,
     side_events=(SideEvent("unsubscribe", 0.05),),
 )
-KEY = b"a key for tests"
+KEY = b"a key for our tests"
 
 
 def world_of(plan, shares=SHARES):

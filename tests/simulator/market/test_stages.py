@@ -53,7 +53,7 @@ def test_an_engine_observes_the_stages_of_a_run(tmp_path, delayed):
     visits = population.visits(300, np.random.default_rng(4))
     catalogue = population.market.catalogue
     with bandit.Engine.open(
-        tmp_path / "a.db", catalogue, bandit.Uniform(catalogue), seed=1, customer_key=b"key"
+        tmp_path / "a.db", catalogue, bandit.Uniform(catalogue), seed=1, customer_key=b"a key for our tests"
     ) as engine:
         done = run(engine, population, visits, np.random.default_rng(5), RunOptions(batch=100, delayed=delayed))
         (logged,) = StoreLog(engine.store, catalogue).batches()

@@ -19,7 +19,12 @@ def test_a_run_against_an_engine_with_groups_logs_them(tmp_path):
     catalogue = Catalogue.from_dict(plain | {"groups": groups})
     rng = np.random.default_rng(3)
     with Engine.open(
-        tmp_path / "run.db", catalogue, ThompsonSampling(catalogue), seed=1, customer_key=b"k", durability="process"
+        tmp_path / "run.db",
+        catalogue,
+        ThompsonSampling(catalogue),
+        seed=1,
+        customer_key=b"a key for our tests",
+        durability="process",
     ) as engine:
         ran = run(engine, population, population.visits(3_000, rng), rng, RunOptions(batch=500, delayed=True))
         logged = engine.store.decisions.page("purchase", catalogue.objective.window)

@@ -249,7 +249,7 @@ def test_the_engines_own_log_has_the_run_to_the_cent(delayed, tmp_path):
     visits = population.visits(600, rng, days=40)
     policy = ThompsonSampling(population.market.catalogue)
     with Engine.open(
-        tmp_path / "run.db", population.market.catalogue, policy, seed=3, customer_key=b"k" * 32
+        tmp_path / "run.db", population.market.catalogue, policy, seed=3, customer_key=b"a key for our tests"
     ) as engine:
         done = run(engine, population, visits, rng, RunOptions(batch=100, delayed=delayed))
         log = StoreLog(engine.store, population.market.catalogue)
