@@ -8,7 +8,6 @@ import pytest
 from bandit import Engine
 from bandit.errors import InputError
 from bandit.store import CatalogueTranslation, Store, StoreLog, Where
-from bandit.store.chain.links import add_link_function
 from simulator.bench import __main__ as command
 from simulator.bench.speed import opening
 
@@ -77,7 +76,6 @@ def copies(grown, tmp_path):
 def scans(path, statements):
     """The tables, by their names or aliases in the statement, that the plans of these statements scan."""
     raw = sqlite3.connect(path)
-    add_link_function(raw)
     try:
         plans = [
             row[3]

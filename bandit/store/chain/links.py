@@ -33,6 +33,7 @@ Part = tuple[int, int, int, int]
 Entries = tuple[tuple[Part, ...], bytes, bytes]
 """What a link covers: its parts, and the salts and hashes of their rows one after the other."""
 
+# Numbers are above 0; with that condition the plan is a search for the last row, and says so.
 _HEAD = "SELECT id, link FROM chain WHERE id > 0 ORDER BY id DESC LIMIT 1"
 _APPEND = "INSERT INTO chain (id, entries, link) VALUES (?, ?, ?) ON CONFLICT (id) DO NOTHING"
 
