@@ -81,7 +81,6 @@ def test_a_visit_is_learned_in_place_with_one_commit(engine):
 def test_a_visit_of_a_known_customer_executes_seventeen_statements(engine):
     """Four for the decision, four for its event, nine for the step, each with its link of the chain.
 
-    The first of the decision reads whether the customer key is still the file's, before it stores a customer under it.
     The look for other engines every 0.1 s comes first, where it is due.
     """
     for number in range(5, 10):
