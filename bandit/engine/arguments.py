@@ -34,7 +34,11 @@ def checked_text(what: str, value: object) -> str:
 
 def _seen(what: str, value: object) -> str:
     """Return a value as a message shows it; of customers the type alone, since messages are logged and passed on."""
-    return f"a value of type {type(value).__name__}" if what == "customer" and value != "" else shown(value)
+    return (
+        f"a value of type {type(value).__name__}"
+        if what == "customer" and not (isinstance(value, str) and not value)
+        else shown(value)
+    )
 
 
 def checked_key(what: str, value: object) -> str:

@@ -65,6 +65,7 @@ class KnownRows:
         return {
             "runs": [[run.last, run.digest] for run in self.names.runs],
             "content": self.names.content is not None,
+            "keyed": self.names.content is not None and self.names.content.key is not None,
             "columns": digests.columns,
             "outcomes": digests.outcomes,
             "digests": digests_json(digests),
@@ -89,7 +90,10 @@ def recognise(
         return KnownRows(RowNames.of_lines(digest))
     past = store.imports.all()
     same = next((row for row in past if row.digest == digest and "rows" in row.details), None)
-    by_content = ContentNames((str(given.customer), *columns.offers)) if given.customer and given.time else None
+    by_content = None
+    if given.customer and given.time:
+        keyed = all(map(_is_keyed, past)) if same is None else _is_keyed(same)
+        by_content = ContentNames((str(given.customer), *columns.offers), store.customers.ids_key if keyed else None)
     if same is not None and same.details["rows"]["content"] and by_content is None:
         raise LogFileError(
             f"{name}: was imported on {import_day(same.time)} by a mapping with the customer and the time, and this "
@@ -190,6 +194,12 @@ def _unsure(row: ImportRow, n: int) -> ImportFinding:
 
 def _is_by_line(row: ImportRow) -> bool:
     return "rows" in row.details and not row.details["rows"]["content"]
+
+
+def _is_keyed(row: ImportRow) -> bool:
+    """Say whether an import made no ids of customers without the key, as earlier versions did."""
+    rows = row.details.get("rows")
+    return rows is None or not rows["content"] or bool(rows.get("keyed"))
 
 
 def _last(row: ImportRow) -> RowsDigest:

@@ -70,10 +70,14 @@ class RowNames:
 
 
 class ContentNames:
-    """Makes ids of the texts of some columns and of the time, chunk by chunk in the order of the rows."""
+    """Makes ids of the texts of some columns and of the time, chunk by chunk in the order of the rows.
 
-    def __init__(self, columns: Sequence[str]) -> None:
+    With a key they are keyed hashes, so that nobody can tell from an id whether a guessed customer is behind it.
+    """
+
+    def __init__(self, columns: Sequence[str], key: bytes | None = None) -> None:
         self.columns = columns
+        self.key = key
         self._occurrences = Occurrences()
 
     def ids(self, chunk: SourceChunk, time: IntArray) -> list[str]:
@@ -82,7 +86,7 @@ class ContentNames:
             return []
         texts = [map(str.strip, chunk.columns[name]) for name in self.columns]
         rows = map(_SEPARATOR.join, zip(map(str, time.tolist()), *texts, strict=True))
-        hashes = [blake2b(row.encode(), digest_size=_ID_BYTES).digest() for row in rows]
+        hashes = [blake2b(row.encode(), digest_size=_ID_BYTES, key=self.key or b"").digest() for row in rows]
         ids = [each.hex() for each in hashes]
         heads = np.frombuffer(b"".join(hashes), dtype=np.uint8).reshape(len(ids), _ID_BYTES)[:, :8]
         before = self._occurrences.add(np.ascontiguousarray(heads).view(np.int64).ravel())

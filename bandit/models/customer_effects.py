@@ -49,7 +49,7 @@ class CustomerEffects:
     def places(self, customers: ObjectArray) -> IntArray:
         """Return each customer's place (n,), -1 for one without history."""
         places = self._places
-        return np.fromiter((places.get(customer, -1) for customer in customers), dtype=np.int64, count=len(customers))
+        return np.array([places.get(customer, -1) for customer in customers.tolist()], dtype=np.int64)
 
     def means_and_variances(self, places: IntArray) -> tuple[FloatArray, FloatArray]:
         """Return means and variances, (n, 1 + K) each; at place -1 those of the prior."""

@@ -16,7 +16,22 @@ WIDE_SHARE = 0.01
 WIDE_DEVIATION = 1.0
 """Prior deviation, in logits, of the effects of such a customer."""
 
+KNOWN_BELIEFS = 1_024
+"""Most beliefs about single customers that are kept."""
+
 _WIDE_LOGIT = float(np.log(WIDE_SHARE / (1.0 - WIDE_SHARE)))
+
+_sum = np.add.reduce
+
+
+class _Beliefs(dict[bytes, tuple[FloatArray, FloatArray]]):
+    """Means and variances (1 + K,) by the bytes of the likelihood factors they follow from; a copy begins empty.
+
+    As the factors are the key, no change of a customer's history can leave an old belief here.
+    """
+
+    def __deepcopy__(self, memo: dict[int, object]) -> _Beliefs:
+        return _Beliefs()
 
 
 class JointCustomerEffects(CustomerEffects):
@@ -36,7 +51,7 @@ class JointCustomerEffects(CustomerEffects):
         """Take what `CustomerEffects` takes."""
         super().__init__(owner, deviation, strength)
         self._member = np.eye(len(self.given))[owner]
-        self._known_priors: tuple[FloatArray, FloatArray, FloatArray] = (np.zeros(0),) * 3
+        self._known_priors: tuple[FloatArray, FloatArray, _Beliefs] = (np.zeros(0), np.zeros((2, 0)), _Beliefs())
 
     def means_and_variances(self, places: IntArray) -> tuple[FloatArray, FloatArray]:
         """Return means and variances, (n, 1 + K) each; at place -1 those of the prior."""
@@ -49,11 +64,38 @@ class JointCustomerEffects(CustomerEffects):
 
     def means(self, places: IntArray) -> FloatArray:
         """Return the means (n, 1 + K) of `means_and_variances`, to the same bits."""
-        if len(places) == 1 and places[0] < 0:
-            return np.zeros((1, len(self.owner)))
+        if len(places) == 1:
+            at = int(places[0])
+            return np.zeros((1, len(self.owner))) if at < 0 else self._belief_of(at)[0][None]
         natural, precision = self._factors(places)
         narrow, wide, share = self._mixture(natural, precision)
         return natural * (narrow + share * (wide - narrow))
+
+    def _belief_of(self, place: int) -> tuple[FloatArray, FloatArray]:
+        """Return mean and variance (1 + K,) of one customer with a place, to the bits of `means_and_variances`.
+
+        They are kept until the customer's factors or the prior's variances are other ones, and cannot be written to.
+        """
+        priors, known = self._priors()
+        own, learned = self._natural[place], self._precision[place]
+        key = own.tobytes() + learned.tobytes()
+        found = known.get(key)
+        if found is not None:
+            return found
+        natural = own.astype(np.float64)
+        shrink = 1.0 + priors * learned.astype(np.float64)
+        narrow, wide = priors / shrink
+        between = wide - narrow
+        evidence = natural * natural * between + np.log(shrink[0] / shrink[1])
+        share = expit(_WIDE_LOGIT + 0.5 * (evidence @ self._member)).take(self.owner)
+        common = narrow + share * between
+        found = natural * common, common + share * (1.0 - share) * (natural * between) ** 2
+        for part in found:
+            part.setflags(write=False)
+        if len(known) >= KNOWN_BELIEFS:
+            known.clear()
+        known[key] = found
+        return found
 
     def _factors(self, places: IntArray) -> tuple[FloatArray, FloatArray]:
         """Return the natural means and precisions of the likelihoods, (n, 1 + K) each, zeros at place -1."""
@@ -68,18 +110,23 @@ class JointCustomerEffects(CustomerEffects):
 
     def _mixture(self, natural: FloatArray, precision: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
         """Return both priors' posterior variances and the chance of the wide one, (n, 1 + K) each."""
-        prior, wide_prior = self._priors()
+        prior, wide_prior = self._priors()[0]
         shrink, wide_shrink = 1.0 + prior * precision, 1.0 + wide_prior * precision
         narrow, wide = prior / shrink, wide_prior / wide_shrink
         evidence = natural * natural * (wide - narrow) + np.log(shrink / wide_shrink)
         chance = expit(_WIDE_LOGIT + 0.5 * (evidence @ self._member))
         return narrow, wide, chance.take(self.owner, axis=1)
 
-    def _priors(self) -> tuple[FloatArray, FloatArray]:
-        """Return the variances (1 + K,) of both priors, which are kept until the variances are other ones."""
-        if self._known_priors[0] is not self.variances:
-            self._known_priors = self.variances, self.variances[self.owner], self._wide[self.owner]
-        return self._known_priors[1:]
+    def _priors(self) -> tuple[FloatArray, _Beliefs]:
+        """Return the variances (2, 1 + K) of both priors and the beliefs known under them.
+
+        Both are kept until the variances are other ones.
+        """
+        known = self._known_priors
+        if known[0] is not self.variances:
+            variances = self.variances
+            known = self._known_priors = variances, np.stack([variances, self._wide])[:, self.owner], _Beliefs()
+        return known[1:]
 
     @property
     def _wide(self) -> FloatArray:
@@ -97,6 +144,23 @@ class JointCustomerEffects(CustomerEffects):
         precision = information / np.maximum(1.0 - variance * information, 1e-3)
         self._natural[places] += mean * precision + slopes * (1.0 + variance * precision)
         self._precision[places] += precision
+
+    def one(self, customer: str, columns: FloatArray) -> OneCustomerOutcome:
+        """Return one outcome of an offer with these columns (1 + K,), allocating a place to a new customer."""
+        places = self._places
+        place = places.setdefault(customer, len(places))
+        self._make_room()
+        mean, variance = self._belief_of(place)
+        offset, spread = float(_sum(columns * mean)), float((columns * variance) @ columns)
+        return OneCustomerOutcome(self, place, columns, mean, variance, offset, spread)
+
+    def learn_factor(
+        self, place: int, mean: FloatArray, variance: FloatArray, slopes: FloatArray, information: FloatArray
+    ) -> None:
+        """Multiply one customer's likelihood factor in, as `learn_factors` does; all arrays are (1 + K,)."""
+        precision = information / np.maximum(1.0 - variance * information, 1e-3)
+        self._natural[place] += mean * precision + slopes * (1.0 + variance * precision)
+        self._precision[place] += precision
 
     def prior_precision(self, places: IntArray) -> FloatArray:
         """Return the expected precision (n, 1 + K) of the customers' priors, by their chances of the wide one."""
@@ -132,6 +196,11 @@ class JointCustomerEffects(CustomerEffects):
     ) -> None:
         """Take in outcomes before they are learned: nothing here, where the variances are found in the effects."""
 
+    def judge_one(
+        self, columns: FloatArray, mean: FloatArray, variance: FloatArray, residual: float, curvature: float
+    ) -> None:
+        """Take in one outcome as `judge` does; the arrays are (1 + K,)."""
+
     def correct_judgement(self, places: IntArray, columns: FloatArray, change: FloatArray) -> None:
         """Correct the responses of outcomes that were judged before: nothing here."""
 
@@ -153,6 +222,33 @@ class JointCustomerEffects(CustomerEffects):
             shared = np.bincount(self.owner, determined, minlength=size)
             found = self.strength * self.given + np.bincount(self.owner, squares, minlength=size)
             self.variances = np.clip(found / (self.strength + shared), 1e-4, 16.0 * self.given)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class OneCustomerOutcome:
+    """One outcome, learned in numbers to the bits of `CustomerBlock`.
+
+    `columns` are the offer's, `mean` and `variance` the belief about the customer before it, (1 + K,) each; `offset`
+    and `spread` are the mean and variance of the customer's part of its score.
+    """
+
+    effects: JointCustomerEffects
+    place: int
+    columns: FloatArray
+    mean: FloatArray
+    variance: FloatArray
+    offset: float
+    spread: float
+
+    def judge(self, residual: float, curvature: float) -> None:
+        """Compare what the effects predicted with the outcome, before it is learned."""
+        self.effects.judge_one(self.columns, self.mean, self.variance, residual, curvature)
+
+    def learn(self, dual: float, information: float) -> None:
+        """Learn from the dual and the information of the outcome's score."""
+        columns = self.columns
+        explained = columns * (information * columns)
+        self.effects.learn_factor(self.place, self.mean, self.variance, columns * dual, explained)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -27,6 +27,8 @@ CUSTOMER_ROWS = 16_384
 
 _CUSTOMER_STEPS = 4
 _LARGEST_STEP = 2.0
+_LAST_STEP = 1e-8
+"""The step after which no other one is taken: Newton's method has then converged to the last digits."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -134,6 +136,9 @@ def _whitened(rows: FloatArray, columns: FloatArray, places: IntArray, variance:
         a = columns[at]
         system = (a * variance[places[at[:, 0]]][:, None, :]) @ a.transpose(0, 2, 1)
         system[:, np.arange(size), np.arange(size)] += 1.0
+        if size == 1:
+            white[at[:, 0]] /= np.sqrt(system[:, 0])
+            continue
         white[at] = np.linalg.solve(np.linalg.cholesky(system), rows[at])
     return white
 
@@ -153,33 +158,87 @@ def _customer_rows(belief: Gaussian, batches: JointBatches) -> _CustomerRows:
 
 
 def _fit_customers(effects: JointCustomerEffects, rows: _CustomerRows, means: FloatArray) -> None:
-    """Move the customers' `means` to their mode given the population, in place, and set their factors."""
+    """Move the customers' `means` to their mode given the population, in place, and set their factors.
+
+    Customers of equally many outcomes are handled together.
+    """
     if not len(rows.places):
         return
     for part in rows.parts():
         starts = np.flatnonzero(np.append(True, part.places[1:] != part.places[:-1]))
-        places = part.places[starts]
-        turn = np.repeat(np.arange(len(starts)), np.diff(np.append(starts, len(part.places))))
-        prior = effects.prior_precision(places)
-        mean = means[places]
-        for _ in range(_CUSTOMER_STEPS):
-            p = expit(part.score + (part.columns * mean[turn]).sum(axis=1))
-            gradient = np.add.reduceat(part.columns * (part.weight * (part.y - p))[:, None], starts) - prior * mean
-            step = np.linalg.solve(_curvature(part, part.weight * p * (1.0 - p), starts, prior), gradient[:, :, None])
-            mean = mean + np.clip(step[:, :, 0], -_LARGEST_STEP, _LARGEST_STEP)
-        means[places] = mean
-        p = expit(part.score + (part.columns * mean[turn]).sum(axis=1))
-        curvature = part.weight * p * (1.0 - p)
-        # The population's score is uncertain: for the customer, its variance is noise.
-        system = _curvature(part, curvature / (1.0 + curvature * part.variance), starts, prior)
-        precision = 1.0 / np.diagonal(np.linalg.inv(system), axis1=1, axis2=2)
-        effects.set_factors(places, precision * mean, np.maximum(precision - prior, 0.0))
+        length = np.diff(np.append(starts, len(part.places)))
+        for size in np.unique(length).tolist():
+            _fit_equally_many(effects, part, starts[length == size][:, None] + np.arange(size), means)
 
 
-def _curvature(part: _CustomerRows, curvature: FloatArray, starts: IntArray, prior: FloatArray) -> FloatArray:
+def _fit_equally_many(effects: JointCustomerEffects, rows: _CustomerRows, at: IntArray, means: FloatArray) -> None:
+    """Do what `_fit_customers` does for the customers with the rows `at` (m, outcomes of each)."""
+    places, columns, y, weight, score = (
+        rows.places[at[:, 0]],
+        rows.columns[at],
+        rows.y[at],
+        rows.weight[at],
+        rows.score[at],
+    )
+    prior, mean = effects.prior_precision(places), means[places]
+    for _ in range(_CUSTOMER_STEPS):
+        p = expit(score + _times(columns, mean))
+        gradient = _times(columns.transpose(0, 2, 1), weight * (y - p)) - prior * mean
+        step = np.clip(_solved(columns, weight * p * (1.0 - p), prior, gradient), -_LARGEST_STEP, _LARGEST_STEP)
+        mean = mean + step
+        if np.abs(step).max() < _LAST_STEP:
+            break
+    means[places] = mean
+    p = expit(score + _times(columns, mean))
+    curvature = weight * p * (1.0 - p)
+    # The population's score is uncertain: for the customer, its variance is noise.
+    variance = _variances(columns, curvature / (1.0 + curvature * rows.variance[at]), prior)
+    precision = 1.0 / variance
+    effects.set_factors(places, precision * mean, np.maximum(precision - prior, 0.0))
+
+
+def _times(matrices: FloatArray, vectors: FloatArray) -> FloatArray:
+    """Return the products (m, a) of matrices (m, a, b) and vectors (m, b)."""
+    return np.asarray((matrices @ vectors[:, :, None])[:, :, 0])
+
+
+def _solved(columns: FloatArray, curvature: FloatArray, prior: FloatArray, right: FloatArray) -> FloatArray:
+    """Return inverse(diag(prior) + columns' curvature columns) @ right, (m, 1 + K), of m customers.
+
+    `columns` are (m, k, 1 + K) of k outcomes each, `curvature` (m, k), `prior` and `right` (m, 1 + K). Of fewer
+    outcomes than columns the system is solved in the space of the outcomes (the matrix inversion lemma).
+    """
+    if columns.shape[1] >= columns.shape[2]:
+        return np.asarray(np.linalg.solve(_curvature(columns, curvature, prior), right[:, :, None])[:, :, 0])
+    scaled, system = _outcome_system(columns, curvature, prior)
+    inner = _times(scaled, right)
+    solved = np.asarray(
+        inner / system[:, 0] if system.shape[1] == 1 else np.linalg.solve(system, inner[:, :, None])[:, :, 0]
+    )
+    return right / prior - _times(scaled.transpose(0, 2, 1), solved)
+
+
+def _variances(columns: FloatArray, curvature: FloatArray, prior: FloatArray) -> FloatArray:
+    """Return the diagonals (m, 1 + K) of inverse(diag(prior) + columns' curvature columns), as `_solved` finds it."""
+    if columns.shape[1] >= columns.shape[2]:
+        return np.asarray(np.diagonal(np.linalg.inv(_curvature(columns, curvature, prior)), axis1=1, axis2=2))
+    scaled, system = _outcome_system(columns, curvature, prior)
+    return np.asarray(1.0 / prior - (scaled * np.linalg.solve(system, scaled)).sum(axis=1))
+
+
+def _outcome_system(columns: FloatArray, curvature: FloatArray, prior: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Return root columns / prior (m, k, 1 + K) and identity + root columns columns' root / prior (m, k, k)."""
+    white = np.sqrt(curvature)[:, :, None] * columns
+    scaled = white / prior[:, None, :]
+    system = scaled @ white.transpose(0, 2, 1)
+    size = system.shape[1]
+    system[:, np.arange(size), np.arange(size)] += 1.0
+    return scaled, system
+
+
+def _curvature(columns: FloatArray, curvature: FloatArray, prior: FloatArray) -> FloatArray:
     """Return the precision matrices (m, 1 + K, 1 + K) of the customers' effects."""
-    outer = part.columns[:, :, None] * (part.columns * curvature[:, None])[:, None, :]
-    system = np.add.reduceat(outer, starts)
+    system = columns.transpose(0, 2, 1) @ (columns * curvature[:, :, None])
     size = system.shape[1]
     system[:, np.arange(size), np.arange(size)] += prior
     return np.asarray(system)

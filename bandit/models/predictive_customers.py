@@ -61,6 +61,15 @@ class PredictiveCustomerEffects(JointCustomerEffects):
         self._gradient += residual @ longer
         self._information += (curvature[:, None] * longer).T @ longer
 
+    def judge_one(
+        self, columns: FloatArray, mean: FloatArray, variance: FloatArray, residual: float, curvature: float
+    ) -> None:
+        """Take in one outcome as `judge` does; the arrays are (1 + K,)."""
+        left = np.minimum(variance / self._priors()[0][0], 1.0)
+        longer = (columns * mean * left) @ self._member
+        self._gradient += residual * longer
+        self._information += (curvature * longer)[:, None] * longer
+
     def correct_judgement(self, places: IntArray, columns: FloatArray, change: FloatArray) -> None:
         """Correct the residuals of outcomes judged before; `change` (n,) is weight x (new y - old y)."""
         mean, variance = self.means_and_variances(places)

@@ -87,6 +87,13 @@ class FileGuard:
         if identity is not None and change is not None:
             self._act_on(change, identity, raw, committed=committed)
 
+    def look_around(self, raw: sqlite3.Connection) -> None:
+        """Do what `require_in_place` does after a commit of what would be done again, at times only."""
+        identity = self._identity
+        change = None if identity is None else identity.change_lately()
+        if identity is not None and change is not None:
+            self._act_on(change, identity, raw, committed=True)
+
     def leave_log(self, raw: sqlite3.Connection) -> None:
         """Take the log away from the path of a file that was replaced; StoreError while others use it.
 

@@ -1,8 +1,9 @@
 """Notices that a database was moved, replaced, removed or cut short under an open connection, or lost its log.
 
 SQLite goes on writing to the file that it has open, whatever its path names by then, so each acknowledged commit
-is followed by a comparison of the path's device and inode with those of the opened file. The write-ahead log and its
-index are compared every `LOG_INTERVAL` seconds, before a transaction begins.
+is followed by a comparison of the path's device and inode with those of the opened file. After a commit of what would
+be done again if it were lost, as a small step of learning, they are compared every `LOG_INTERVAL` seconds, and so are
+the write-ahead log and its index, before a transaction begins.
 """
 
 from __future__ import annotations
@@ -67,7 +68,7 @@ class FileIdentity:
         self.inode: Inode = (found.st_dev, found.st_ino)
         self._size = found.st_size
         self._log = tuple(map(_inode, self._beside))
-        self._next_look = 0.0
+        self._next_look = self._next_glance = 0.0
         self.is_cut = False
 
     def change(self) -> FileChange | None:
@@ -83,6 +84,16 @@ class FileIdentity:
         self._size = found.st_size
         return None
 
+    def change_lately(self) -> FileChange | None:
+        """Return what `change` does, looking again after `LOG_INTERVAL` only."""
+        now = time.monotonic()
+        if now < self._next_glance:
+            return None
+        change = self.change()
+        if change is None:
+            self._next_glance = now + LOG_INTERVAL
+        return change
+
     def change_before(self) -> FileChange | None:
         """Return what happened to the file or to its log, looking again after `LOG_INTERVAL` only."""
         now = time.monotonic()
@@ -92,7 +103,7 @@ class FileIdentity:
         if change is None and not self._has_log():
             change = FileChange.LOG
         if change is None:
-            self._next_look = now + LOG_INTERVAL
+            self._next_look = self._next_glance = now + LOG_INTERVAL
         return change
 
     def _has_log(self) -> bool:

@@ -71,7 +71,7 @@ class Store:
         self.implausible = ImplausibleNumbersReader(connection)
         self.repeats = Repeats(connection)
         self.decision_writer = DecisionWriter(connection, customers, self.eligible_sets, self.repeats)
-        self.events = EventWriter(connection, self.repeats)
+        self.events = EventWriter(connection, self.repeats, self.decision_writer.latest)
         self.ledger = Ledger(connection, self.decisions)
         self.carried = CarriedPolicies(connection)
         self.decision_arms = DecisionArms(connection)

@@ -198,7 +198,7 @@ class Upgradable(_Levelled):
             connection.end_reading()
         del connection.levels[:]
         if wrote:
-            connection.files.require_in_place(connection.raw, committed=True)
+            connection.files.look_around(connection.raw)
 
 
 class LockTimeout(Exclusive):

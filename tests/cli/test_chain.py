@@ -65,7 +65,7 @@ def test_a_log_that_was_cut_off_does_not_have_the_anchor(example, capsys):
 
 def test_with_a_key_an_anchor_is_signed_and_a_made_up_one_is_refused(tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv(KEY_VARIABLE, "k" * 32)
+    monkeypatch.setenv(KEY_VARIABLE, "a key for our tests")
     assert run(capsys, "init", "example").code == 0
     monkeypatch.chdir(tmp_path / "example")
     imported = run(

@@ -1,17 +1,22 @@
 """With a customer key set, no error, warning, note or problem names a customer."""
 
+import hashlib
 import json
 import sqlite3
 import warnings
 from contextlib import closing
 
+import numpy as np
 import pytest
 
 import bandit
 from bandit.cli import main
 from bandit.decide import with_fallback
 from bandit.governance.verify import verify
+from bandit.logfiles.row_names import ContentNames
+from bandit.logfiles.sources.source import SourceChunk
 from bandit.store import Store
+from bandit.store.tables.customers import Customers
 from tests.conftest import SPRING
 
 KEY = b"a key for our tests"
@@ -227,3 +232,38 @@ def test_damaged_customers_are_reported_without_examples(cli, tmp_path, written,
     _, printed = cli("import", "new.db", "log.csv", "--catalogue", "catalogue.toml", "--mapping", "mapping.toml")
     assert "customer" in printed
     assert shown not in printed
+
+
+def test_decision_ids_made_of_customers_tell_nobody_without_the_key_who_they_are(cli, tmp_path):
+    """An id made of customer, time and offer is not the plain hash of them, and the same file adds nothing again."""
+    (tmp_path / "log.csv").write_text("who,time,p,age,gift,bought\nada,2026-01-01,0.5,30,none,0\n")
+    (tmp_path / "catalogue.toml").write_text(CATALOGUE)
+    (tmp_path / "mapping.toml").write_text(MAPPING.replace('decision_id = "id"\n', ""))
+    files = ("log.csv", "--catalogue", "catalogue.toml", "--mapping", "mapping.toml")
+    for _ in range(2):
+        code, printed = cli("import", "new.db", *files)
+        assert code == 0, printed
+    with closing(sqlite3.connect("new.db")) as raw:
+        ((made, time),) = raw.execute("SELECT decision_id, time FROM decisions")
+    plain = hashlib.blake2b(f"{time}\x1fada\x1fnone".encode(), digest_size=12)
+    assert len(made) == 24
+    assert made != plain.hexdigest()
+    names = ContentNames(("who", "gift"))
+    chunk = SourceChunk(np.array([1]), {"who": ["ada"], "gift": ["none"]}, (), 2)
+    assert names.ids(chunk, np.array([time])) == [plain.hexdigest()]  # control: without a key it is
+
+
+def test_a_database_with_ids_from_an_earlier_version_recognises_their_rows(cli, tmp_path, monkeypatch):
+    """The first import makes its id without the key, as before; the longer file then has one row again and one new."""
+    row = "{},2026-01-01,0.5,30,none,0\n"
+    (tmp_path / "catalogue.toml").write_text(CATALOGUE)
+    (tmp_path / "mapping.toml").write_text(MAPPING.replace('decision_id = "id"\n', ""))
+    files = ("log.csv", "--catalogue", "catalogue.toml", "--mapping", "mapping.toml", "--json")
+    (tmp_path / "log.csv").write_text("who,time,p,age,gift,bought\n" + row.format("ada"))
+    with monkeypatch.context() as patch:
+        patch.setattr(Customers, "ids_key", None)
+        assert cli("import", "new.db", *files)[0] == 0
+    (tmp_path / "log.csv").write_text("who,time,p,age,gift,bought\n" + row.format("ada") + row.format("bob"))
+    assert cli("import", "new.db", *files)[0] == 0
+    with Store.open("new.db", customer_key=KEY) as store:
+        assert (store.counts().decisions, store.counts().customers) == (2, 2)

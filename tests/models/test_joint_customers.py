@@ -138,6 +138,26 @@ def test_the_fit_ends_at_the_joint_mode_however_it_is_batched(monkeypatch, batch
         np.testing.assert_allclose(model.weights.covariance, block.weights.covariance, atol=1e-6)
 
 
+@pytest.mark.parametrize("visits", [1, 2, 3, 4, 6])
+def test_the_fit_is_at_the_joint_mode_whether_customers_have_fewer_outcomes_than_columns_or_more(monkeypatch, visits):
+    """Four columns: customers of up to three outcomes are solved in the space of the outcomes, others in that of the
+    columns. The means are those of one block, which is exact. The variances agree within .01 (the prior's is .25): the
+    fit counts the population's uncertainty as independent noise. The control is the fit of the opposite responses."""
+    only_narrow(monkeypatch)
+    rows, columns, names, y = simulated(np.random.default_rng(7), 60 // visits, visits, 0.6)
+    block, of_block = started()
+    learn(block, of_block, rows, columns, names, y, 60)
+    everybody = list(dict.fromkeys(names))
+    expected_mean, expected_variance = beliefs(of_block, everybody)
+    model, effects = fit(rows, columns, names, y)
+    np.testing.assert_allclose(model.weights.mean, block.weights.mean, atol=1e-6)
+    np.testing.assert_allclose(model.weights.covariance, block.weights.covariance, atol=1e-6)
+    np.testing.assert_allclose(beliefs(effects, everybody)[0], expected_mean, atol=1e-5)
+    np.testing.assert_allclose(beliefs(effects, everybody)[1], expected_variance, atol=0.01)
+    other = fit(rows, columns, names, 1.0 - y)[1]
+    assert np.abs(beliefs(other, everybody)[0] - expected_mean).max() > 0.01
+
+
 def test_outcomes_without_a_customer_are_fitted_like_any_other_regression():
     rows, columns, names, y = simulated(np.random.default_rng(3), 10, 20, 0.0)
     plain, effects = started()

@@ -13,7 +13,7 @@ from bandit.domain import BoolArray, FloatArray, IntArray
 from bandit.models import BayesianLinear, BayesianLogistic
 from bandit.models.belief_transfer import TransferredBelief, settled
 from bandit.models.gaussian import Gaussian
-from bandit.models.joint_customers import CustomerOutcomes, JointCustomerEffects
+from bandit.models.joint_customers import CustomerOutcomes, JointCustomerEffects, OneCustomerOutcome
 from bandit.models.logistic import LOGISTIC_BLOCK
 from bandit.models.tail_weights import tail_weights
 from bandit.policies.thompson.amount_fit import TrainingBatches
@@ -99,19 +99,35 @@ class OfferModel(OfferScores):
                 self.find_crosses(searched)
 
     def learn_one(
-        self, contexts: FloatArray, row: FloatArray, offer: int, y: float, weight: float = 1.0, offset: float = 0.0
+        self,
+        contexts: FloatArray,
+        row: FloatArray,
+        offer: int,
+        y: float,
+        weight: float = 1.0,
+        offset: float = 0.0,
+        own: OneCustomerOutcome | None = None,
     ) -> None:
         """Learn one outcome as `learn` does: the context columns (1, d) and, of them and the offer, `row` (D,).
 
-        `weight` and `offset` are those of a response; an amount counts in full.
+        `weight` and `offset` are those of a response; an amount counts in full. With `own`, whose offset it then is,
+        the customer's effects learn too; their variances are estimated by the caller, after `n_estimates` rose.
         """
-        if isinstance(self.model, BayesianLogistic):
-            self.model.learn_one(row, y, weight, offset)
-        else:
+        counted = weight
+        if not isinstance(self.model, BayesianLogistic):
             y = self._learn_amount(self.model, row, offer, y)
+        elif own is not None:
+            offset = own.offset
+            chance = float(expit(self.score_one(row) + offset))
+            curvature = weight * chance * (1.0 - chance)
+            counted = 1.0 / (1.0 + curvature * own.spread) * weight
+            own.judge(weight * (y - chance), curvature)
+            own.learn(*self.model.learn_one(row, y, weight, offset, own.spread))
+        else:
+            self.model.learn_one(row, y, weight, offset)
         searched = self.searched_crosses
         if searched is not None:
-            searched.sample.add_one(contexts, offer, y, weight, offset)
+            searched.sample.add_one(contexts, offer, y, counted, offset)
         self.n_learned += 1
         if self.n_learned >= self.next_estimate:
             self._estimate_prior()

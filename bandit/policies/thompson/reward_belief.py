@@ -224,8 +224,7 @@ class RewardBelief:
 
     def _is_plain(self, outcomes: Outcomes) -> bool:
         """Whether one outcome is a new one of a decision that stands for itself: the most frequent case."""
-        is_new = not outcomes.previous.is_update[0] and not len(outcomes.batch.weight)
-        return is_new and not isinstance(self.customer_effects, JointCustomerEffects)
+        return not outcomes.previous.is_update[0] and not len(outcomes.batch.weight)
 
     def _learn_one(self, matrix: FloatArray, outcomes: Outcomes) -> None:
         """Learn one new outcome, with the results of `learn`, in numbers: a visit waits for it."""
@@ -236,20 +235,23 @@ class RewardBelief:
             y, weight = float(batch.reward[0]), 1.0
         if self.funnel is not None:
             y = float(self.funnel.steps(outcomes)[0][0, 0])
-        row, offset = main.row(matrix, offer), 0.0
+        row, offset, own = main.row(matrix, offer), 0.0, None
         customers = outcomes.contexts.customers
         if effects is not None and len(customers):
             columns = main.design.columns[offer : offer + 1][0]
-            offset = effects.learn_one(customers[0], columns, main.score_one(row), y, weight)
+            if isinstance(effects, JointCustomerEffects):
+                own = effects.one(customers[0], columns)
+            else:
+                offset = effects.learn_one(customers[0], columns, main.score_one(row), y, weight)
         n_estimates = main.n_estimates
-        main.learn_one(matrix, row, offer, y, weight, offset)
+        main.learn_one(matrix, row, offer, y, weight, offset, own)
         if effects is not None and len(customers) and main.n_estimates > n_estimates:
             effects.estimate()
         if self.funnel is not None:
             self.funnel.learn(matrix, outcomes)
         if self.amount is not None and converted and batch.revenue[0] > 0.0:
-            own = self.amount.row(matrix, offer)
-            self.amount.learn_one(matrix, own, offer, float(np.log(batch.revenue)[0]))
+            of_amount = self.amount.row(matrix, offer)
+            self.amount.learn_one(matrix, of_amount, offer, float(np.log(batch.revenue)[0]))
 
     def _responses(self, outcomes: Outcomes) -> tuple[FloatArray, FloatArray]:
         """Return the (n,) responses (or raw rewards) that `main` learns, and those that it learned before."""

@@ -58,7 +58,7 @@ class SpooledWriter:
     @property
     def spooled(self) -> int:
         """The number of lines in this process's spool."""
-        return len(self._spool)
+        return self._spool.lines
 
     @property
     def path(self) -> Path | None:
@@ -67,12 +67,12 @@ class SpooledWriter:
 
     def outage(self) -> StoreError | None:
         """Return the fault for which the database is not tried at the moment, None if it is tried."""
-        return self._last_outage if time.monotonic() < self._retry_at else None
+        return self._last_outage if self._retry_at and time.monotonic() < self._retry_at else None
 
     @property
     def is_replaced(self) -> bool:
         """Whether another file was at the database's path when it was last tried, or it has another customer key."""
-        return self.change in {FileChange.REPLACED, FileChange.REKEYED}
+        return self._last_outage is not None and self.change in {FileChange.REPLACED, FileChange.REKEYED}
 
     @property
     def change(self) -> FileChange | None:
@@ -231,7 +231,7 @@ class SpooledWriter:
                 self._last_outage, self._retry_at = fault, time.monotonic() + RETRY
                 self.last_ok, self.last_time = False, time.time_ns() // 1_000
             raise
-        if not self.spooled:
+        if not self._spool.lines:
             self._last_outage = None
         self._retry_at = 0.0
         self.last_ok, self.last_time = True, time.time_ns() // 1_000

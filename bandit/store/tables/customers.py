@@ -25,6 +25,8 @@ _FIRST_CHECK = "SELECT value FROM meta WHERE name = 'customer_key_first'"
 _INSERT_CHECK = "INSERT INTO meta (name, value) VALUES ('customer_key_check', ?) ON CONFLICT DO NOTHING"
 _FIND = "SELECT c.key, c.id FROM json_each(?) j CROSS JOIN customers c ON c.key = j.value"
 
+_IDS = "offer-bandit decision ids"
+
 _MOST_DEALT = 65_536
 """Customers of whom a rotated database remembers what they are dealt by, before it forgets all and begins anew."""
 
@@ -111,6 +113,12 @@ class Customers:
         return form if self._first is None else self._dealt.get(form, form)
 
     @property
+    def ids_key(self) -> bytes | None:
+        """The key of ids that are made of customers; None in the clear, and the same after a rotation."""
+        first = self._hash if self._first is None else self._first
+        return first.of(_IDS).encode() if first.keys else None
+
+    @property
     def check(self) -> str:
         """The check of the keys by which `present` knows under which ones a form was made."""
         return self._hash.check
@@ -142,6 +150,11 @@ class Customers:
             )
         return list(map(self._hash.after(len(made_with.keys)).of, forms))
 
+    @property
+    def expected_check(self) -> str | None:
+        """The check that the database must have for this key, None where it is not looked at."""
+        return None if self._unnamed else self._hash.check
+
     def require_present_key(self) -> None:
         """StoreError if the key was rotated since; inside a transaction or a reading of the caller's."""
         row = self._connection.raw.execute(_CHECK).fetchone()
@@ -167,7 +180,7 @@ class Customers:
         keys = keys.tolist() if isinstance(keys, np.ndarray) else keys
         self.require_present_key()
         if len(keys) == 1:
-            return [self._find_or_insert_one(keys[0])]
+            return [self.id_of_one(keys[0])]
         numbers = self._numbers.many(keys)
         unknown = [key for key in dict.fromkeys(keys) if key not in numbers]
         if unknown:
@@ -190,7 +203,8 @@ class Customers:
             found |= inserted
         return found
 
-    def _find_or_insert_one(self, key: str) -> int:
+    def id_of_one(self, key: str) -> int:
+        """Return what `ids` does for one customer; the caller sees to it that the key was not rotated since."""
         number = self._numbers.get(key)
         if number is None:
             raw = self._connection.raw

@@ -12,6 +12,7 @@ from bandit.domain import IntArray
 from bandit.errors import DuplicateError, NumberError, OfferError, StoreError
 from bandit.store.chain.kinds import DECISIONS, MAX_NUMBER
 from bandit.store.sqlite_errors import is_broken_reference
+from bandit.store.tables.cache import Cache
 from bandit.store.tables.decision_arms import insertion
 from bandit.store.tables.decision_weights import check_weights, reject_other_weights, write_weights
 from bandit.store.text import ZERO, reject_zero_characters
@@ -49,10 +50,12 @@ def _insert(n: int) -> str:
 _INSERT_ONE, _INSERT_MANY = _insert(1), _insert(ROWS_PER_STATEMENT)
 
 _ID_PLACE = len(_SHARED) + 1 + _OWN.index("decision_id")
+_CHECK_PLACE = len(_SHARED + _OWN) + 1
 _INSERT_UNKNOWN = f"""
 INSERT INTO decisions ({", ".join(_SHARED + _OWN)})
 SELECT {", ".join(f"?{place}" for place in range(1, len(_SHARED + _OWN) + 1))}
 WHERE NOT EXISTS (SELECT 1 FROM repeats WHERE decision_id = ?{_ID_PLACE})
+    AND COALESCE((SELECT value FROM meta WHERE name = 'customer_key_check') = ?{_CHECK_PLACE}, TRUE)
 ON CONFLICT (decision_id) DO NOTHING
 """  # noqa: S608 - put together once, of constants
 
@@ -68,13 +71,20 @@ ORDER BY j.key
 _NO_DETAILS = (None,) * 6
 """The arm and the weight of a decision without either."""
 
+KEPT_DECISIONS = 1_024
+"""Decisions whose number and time are kept, for the event that comes soon after most of them."""
+
 _COMPARED = (
     "time", "customer", "catalogue", "policy", "context", "eligible offers", "offer", "propensity", "group",
 )  # fmt: skip
 
 
 class DecisionWriter:
-    """Writes the table `decisions`."""
+    """Writes the table `decisions`.
+
+    `latest` has the number and the time of decisions that this connection wrote one by one, by their ids. Another
+    process may have erased them since.
+    """
 
     def __init__(
         self, connection: Connection, customers: Customers, eligible: EligibleSetTable, repeats: Repeats
@@ -83,6 +93,8 @@ class DecisionWriter:
         self.customers = customers
         self._eligible = eligible
         self._repeats = repeats
+        self.latest: Cache[str, tuple[int, int]] = Cache(KEPT_DECISIONS)
+        connection.on_rollback(self.latest.clear)
 
     def append(self, rows: DecisionRows) -> IntArray:
         """Write a batch in one transaction and return the (n,) numbers of its decisions.
@@ -114,7 +126,8 @@ class DecisionWriter:
                 if keys is None
                 else self.customers.present(keys, rows.key_check)
             )
-            customers = self.customers.ids(keys)
+            # Of one decision, the statement that inserts it looks whether the customer key is the present one.
+            customers = [self.customers.id_of_one(keys[0])] if n == 1 else self.customers.ids(keys)
             sets = self._eligible.ids(rows.catalogue_id, rows.eligible, rows.removals)
             if len(sets) < n:
                 sets *= n
@@ -124,9 +137,12 @@ class DecisionWriter:
             last_before = 0 if n == 1 and rows.weights is None else raw.execute(_LAST).fetchone()[0]
             if n == 1:
                 row = (*shared, *_own_of_one(rows, customers[0], sets[0]))
-                cursor = raw.execute(_INSERT_UNKNOWN, row)
+                cursor = raw.execute(_INSERT_UNKNOWN, (*row, self.customers.expected_check))
                 if cursor.rowcount == 1:
-                    return self._with_details(rows, np.array([cursor.lastrowid], dtype=np.int64), [row])
+                    number = int(cursor.lastrowid or 0)
+                    self.latest.put(rows.decision_ids[0], (number, rows.time.item()))
+                    return self._with_details(rows, np.array([number], dtype=np.int64), [row])
+                self.customers.require_present_key()
                 self._repeats.reject(rows.decision_ids)
             else:
                 before, every = raw.total_changes, list(_own(rows, customers, sets))

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from bandit.store.connection import Connection
+    from bandit.store.tables.cache import Cache
     from bandit.store.tables.repeats import Repeats
 
 _INSERT = """
@@ -44,11 +45,12 @@ VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
 
 
 class EventWriter:
-    """Writes the table `events`."""
+    """Writes the table `events`; `latest` is that of the decision writer on the same connection."""
 
-    def __init__(self, connection: Connection, repeats: Repeats) -> None:
+    def __init__(self, connection: Connection, repeats: Repeats, latest: Cache[str, tuple[int, int]]) -> None:
         self._connection = connection
         self._repeats = repeats
+        self._latest = latest
 
     def append(self, rows: EventRows, *, correct: bool = False) -> EventReceipt:
         """Write a batch in one transaction.
@@ -58,10 +60,19 @@ class EventWriter:
         An event under the id of a repeat is one of its original; without an id of its own, its id is NAME@REPEAT, so
         that it is another event than one of the same name under another id.
         """
-        n = len(rows)
         _check(rows)
-        if n == 0:
+        if not len(rows):
             return EventReceipt(0, 0, 0)
+        known = rows.decision_ids is not None and len(rows) == 1 and self._latest.get(rows.decision_ids[0]) is not None
+        try:
+            return self._append(rows, correct=correct)
+        except UnknownDecisionError:
+            if not known:
+                raise
+        return self._append(rows, correct=correct)  # it was erased meanwhile; the rollback has cleared the cache
+
+    def _append(self, rows: EventRows, *, correct: bool) -> EventReceipt:
+        n = len(rows)
         names = [rows.event] * n if isinstance(rows.event, str) else rows.event
         ids = names if rows.event_ids is None else _default_ids(rows.event_ids, rows.event)
         now = time.time_ns() * MICROSECONDS // 1_000_000_000 if rows.recorded_at is None else rows.recorded_at
@@ -104,6 +115,9 @@ class EventWriter:
         found: list[int | None]
         times: list[int | None]
         if len(ids) == 1:
+            known = self._latest.get(ids[0])
+            if known is not None:
+                return [known[0]], [known[1]], {}
             row = raw.execute("SELECT seq, time FROM decisions WHERE decision_id = ?", (ids[0],)).fetchone()
             found, times = [row and row[0]], [row and row[1]]
         else:

@@ -38,6 +38,24 @@ def test_an_event_without_an_id_has_its_name_for_one(store):
     assert store.events.append(again) == EventReceipt(0, 1, 0)
 
 
+def test_a_decision_that_another_process_erased_after_it_was_made_here_is_unknown(store):
+    """Its number is still in memory here; of the two decisions made alike, the one that is left takes its event."""
+    number = store.catalogues.register(store.catalogues.get(1))
+    for name in ("d", "e"):
+        store.decision_writer.append(decisions(number, N, [name], time=np.zeros(1, int)))
+    with store.another() as other, other._connection.transaction():
+        for statement in (
+            "INSERT INTO meta (name, value) VALUES ('erasing', '1')",
+            "DELETE FROM decisions WHERE decision_id = 'd'",
+            "DELETE FROM meta WHERE name = 'erasing'",
+        ):
+            other._connection.raw.execute(statement)
+    with pytest.raises(UnknownDecisionError, match='"d"'):
+        store.events.append(events(["d"], revenue=1.0))
+    assert store.events.append(events(["e"], revenue=1.0)) == EventReceipt(1, 0, 0)
+    assert outcome(store, "e") == (True, 1.0, 0.0, False)
+
+
 def test_another_event_does_not_convert_but_its_money_counts(store):
     store.events.append(events(["a"], event="upsell", revenue=5.0))
     assert outcome(store, "a") == (False, 5.0, 0.0, False)
