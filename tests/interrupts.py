@@ -21,7 +21,7 @@ class Interrupter:
     Places are in files of the package: the beginning of each function, each line, and the moment after each call.
     CPython runs the handlers of signals at the first and the last of these and at jumps back, which begin a line. The
     exit of a `with` is a line for a tracer only: no handler runs between the block and the `__exit__`, which is a place
-    of its own where it is written in Python.
+    of its own where it is written in Python. So is a `try`, which does nothing and which no `with` around it covers.
     """
 
     def __init__(self, at):
@@ -49,8 +49,10 @@ class Interrupter:
         return self._inside
 
     def _inside(self, frame, event, _):
-        leaves, after_call = _offsets(frame.f_code)
-        if (event == "line" and frame.f_lasti not in leaves) or (event == "opcode" and frame.f_lasti in after_call):
+        for_tracers, after_call = _offsets(frame.f_code)
+        if (event == "line" and frame.f_lasti not in for_tracers) or (
+            event == "opcode" and frame.f_lasti in after_call
+        ):
             self._place(frame, event)
         return self._inside
 
@@ -66,8 +68,10 @@ class Interrupter:
 
 @cache
 def _offsets(code):
-    """Return the offsets in a code at which a `with` is left, and those that follow a call."""
-    steps = [each for each in dis.get_instructions(code) if each.opname not in {"PRECALL", "NOP"}]
+    """Return the offsets in a code that are lines for a tracer only, and those that follow a call."""
+    all_steps = list(dis.get_instructions(code))
+    idle = {each.offset for each in all_steps if each.opname == "NOP" and not each.is_jump_target}
+    steps = [each for each in all_steps if each.opname not in {"PRECALL", "NOP"}]
     names = [each.opname for each in steps]
     leaves = {
         each.offset
@@ -78,7 +82,7 @@ def _offsets(code):
     after_call = {
         each.offset for name, each in zip(names, steps[1:], strict=False) if name in {"CALL", "CALL_FUNCTION_EX"}
     }
-    return frozenset(leaves), frozenset(after_call)
+    return frozenset(leaves | idle), frozenset(after_call)
 
 
 def places_of(call):

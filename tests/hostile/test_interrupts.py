@@ -14,6 +14,13 @@ from bandit.logfiles import import_log
 from bandit.store.holdings import HOLDINGS
 from tests.interrupts import Interrupter, places_of
 
+pytestmark = [
+    # Python itself ignores an exception that comes while it drops a generator, and nothing is amiss then.
+    pytest.mark.filterwarnings("ignore:Exception ignored in. <generator:pytest.PytestUnraisableExceptionWarning"),
+    # Where it comes between `open` and the `with` around it, Python closes the file as it drops it.
+    pytest.mark.filterwarnings("ignore:Exception ignored in. <_io.FileIO:pytest.PytestUnraisableExceptionWarning"),
+]
+
 CATALOGUE = bandit.Catalogue.from_dict(
     {
         "dimensions": [
