@@ -88,7 +88,7 @@ def played(engines, clock, rng, rounds, others, new_version):
             with contextlib.suppress(InputError):
                 engines[0].rollout.resume(author=WHO)
             engines = [*engines[:2], new_version()]
-        failing = [f"c{row}" for row in rng.integers(N, size=4)] if rng.random() < 0.25 else []
+        failing = [f"c{row}" for row in rng.integers(N, size=12)] if rng.random() < 0.25 else []
         Flaky.failing = tuple(engines[0].store.customers.all_stored(failing))
         for engine in engines[:3]:
             who = rng.integers(N, size=12)
