@@ -111,11 +111,11 @@ class TestShadow:
 
     def test_a_better_policy_is_found_in_the_rules_traffic(self, opened, clock):
         """Uniform choice gives the discount of 20 % more often than rules that name it never and explore by half. The
-        truth is the mean over contexts of its probability; at 99.9 %, one seed in a thousand misses it. Where every
+        truth is the mean over contexts of its probability; at 99.999 %, one run in 100,000 misses it. Where every
         offer is worth the same (below), no difference is found."""
         engine = opened(catalogue_with())
         batch, earned = visit(engine, 3_000)
-        found = report(engine, clock, level=0.999).shadow
+        found = report(engine, clock, level=0.99999).shadow
         discounts = np.isin(np.arange(engine.catalogue.n_offers), np.flatnonzero(engine.catalogue.options[:, 0] == 2))
         truth = 10.0 * (batch.eligible & discounts).sum(axis=1) / batch.eligible.sum(axis=1)
         assert found.value.low < truth.mean() < found.value.high
