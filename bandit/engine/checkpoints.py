@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import threading
 import time
 
+from bandit.engine.back_connection import BackConnection
 from bandit.errors import OfferBanditError
 from bandit.store import Store
 from bandit.store.connection_setup import CHECKPOINT_BYTES
@@ -14,7 +14,7 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.25, 30.0
 """Seconds between two checkpoints of one engine: at first, and at most."""
 
 
-class CheckpointWatch:
+class CheckpointWatch(BackConnection):
     """Checkpoints the write-ahead log in a thread, on a connection of its own, about every `CHECKPOINT_BYTES` of it.
 
     SQLite does so at the commit that reaches that size, and that decision waits until the database is on the disk. Here
@@ -25,13 +25,9 @@ class CheckpointWatch:
     """
 
     def __init__(self, store: Store) -> None:
-        self._front = store
-        self._back: Store | None = None
-        self._working = threading.Lock()
-        self._thread: threading.Thread | None = None
+        super().__init__(store)
         self._pause = FIRST_PAUSE
         self._next = time.monotonic() + self._pause
-        self.closed = False
         store.postpone_checkpoints()
 
     def poll(self) -> None:
@@ -39,26 +35,10 @@ class CheckpointWatch:
         if time.monotonic() < self._next:
             return
         self._next = time.monotonic() + self._pause
-        if self._front.log_bytes() < CHECKPOINT_BYTES or (self._thread is not None and self._thread.is_alive()):
+        if self._front.log_bytes() < CHECKPOINT_BYTES or self._is_running:
             return
         with contextlib.suppress(RuntimeError):  # no thread can be started: the commits do it
-            self._thread = threading.Thread(target=self._run, name="offer-bandit checkpoint", daemon=True)
-            self._thread.start()
-
-    def close(self) -> None:
-        """Wait for the thread and close the connection."""
-        self.closed = True
-        thread = self._thread
-        if thread is not None and thread is not threading.current_thread():
-            thread.join()
-        with self._working:
-            if self._back is not None:
-                self._back.close()
-
-    def begin_child(self) -> None:
-        """Become the watch of a forked child: it has no thread yet, and its lock is free."""
-        self._working = threading.Lock()
-        self._thread = None
+            self._start(self._run, "checkpoint")
 
     def _run(self) -> None:
         # What is not copied now is copied by the next checkpoint, or by a commit.

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import threading
 import time
+from functools import partial
 
 from bandit.catalogue import Catalogue
+from bandit.engine.back_connection import BackConnection
 from bandit.engine.counters import EngineCounters
 from bandit.governance.guardrail_status import GuardrailStatus
 from bandit.governance.guardrails import GuardrailMonitor, last_restart
@@ -20,7 +21,7 @@ AUTHOR = "guardrail"
 """Who is said to have stopped the policies where a guardrail did."""
 
 
-class GuardrailWatch:
+class GuardrailWatch(BackConnection):
     """Looks at the guardrails of a catalogue, one thread at a time, on a connection of its own.
 
     A guardrail that is broken and says "stop" has the substitute serve in place of the policies, in every process,
@@ -28,22 +29,18 @@ class GuardrailWatch:
     """
 
     def __init__(self, store: Store, catalogue: Catalogue, control: RolloutControl, counters: EngineCounters) -> None:
-        self._front = store
+        super().__init__(store)
         self._catalogue = catalogue
         self._control = control
         self._counters = counters
-        self._looking = threading.Lock()
-        self._thread: threading.Thread | None = None
         self._next_look = time.monotonic() + WATCH_INTERVAL
-        self._back: Store | None = None
         self._monitor: GuardrailMonitor | None = None
-        self.closed = False
 
     def check(self, moment: int) -> tuple[GuardrailStatus, ...]:
         """Look at all guardrails at a moment (microseconds), and stop the policies where one asks for it."""
         if not self._catalogue.guardrails:
             return ()
-        with self._looking, HoldingScope():
+        with self._working, HoldingScope():
             if self.closed:
                 self._front.counts()  # raises the error of a closed store
             if self._back is None or self._monitor is None:
@@ -60,27 +57,8 @@ class GuardrailWatch:
         if not self._catalogue.guardrails or time.monotonic() < self._next_look:
             return
         self._next_look = time.monotonic() + WATCH_INTERVAL
-        if self._thread is not None and self._thread.is_alive():
-            return
-        self._thread = threading.Thread(
-            target=self._check_in_thread, args=(moment,), name="offer-bandit guardrails", daemon=True
-        )
-        self._thread.start()
-
-    def close(self) -> None:
-        """Wait for the thread and close the connection."""
-        self.closed = True
-        thread = self._thread
-        if thread is not None and thread is not threading.current_thread():
-            thread.join()
-        with self._looking:
-            if self._back is not None:
-                self._back.close()
-
-    def begin_child(self) -> None:
-        """Become the watch of a forked child: it has no thread yet, and its lock is free."""
-        self._looking = threading.Lock()
-        self._thread = None
+        if not self._is_running:
+            self._start(partial(self._check_in_thread, moment), "guardrails")
 
     def _check_in_thread(self, moment: int) -> None:
         try:
