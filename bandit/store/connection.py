@@ -18,6 +18,7 @@ from bandit.store.database_file import check_before_opening, create_private, fil
 from bandit.store.file_guard import FileGuard
 from bandit.store.file_identity import inode_of
 from bandit.store.fork_safety import register_for_fork
+from bandit.store.former_log import take_former_log_away
 from bandit.store.sqlite_errors import is_busy, is_unwritable, raise_store_error
 from bandit.store.transactions import (
     Exclusive,
@@ -74,11 +75,12 @@ class Connection:
         self._sqlite_waits: float | None = None
         self._waits_for_disk = True
         self._creates = create and not read_only
-        self.files: FileGuard = FileGuard(self.path, None if same_as is None else same_as.files.inode)
+        self.files: FileGuard = FileGuard(self.path, None if same_as is None else same_as.files.inode, is_open_here)
         self.files.before_opening()
-        # The check opens and closes the file, which drops all locks of this process on it, those of SQLite too.
-        if not any(other.holds(path) for other in list(_OPEN)):
+        # Both open and close the file, which drops all locks of this process on it, those of SQLite too.
+        if not is_open_here(path):
             check_before_opening(path, create=self._creates)
+            take_former_log_away(self.path)
         if self._creates:
             with contextlib.suppress(OSError):  # it is there, or SQLite finds out what is wrong
                 create_private(self.path)
@@ -358,3 +360,8 @@ class Connection:
 
 
 _OPEN: weakref.WeakSet[Connection] = weakref.WeakSet()
+
+
+def is_open_here(path: Path) -> bool:
+    """Say whether a connection of this process has the file open that the path names now."""
+    return any(each.holds(path) for each in list(_OPEN))

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, NoReturn
 
 from bandit.errors import StoreError
 from bandit.store.file_identity import DisplacedFileError, FileChange, FileIdentity, Inode, inode_of
+from bandit.store.former_log import nobody_has_open, set_aside
 from bandit.store.sqlite_errors import is_busy
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 LOG_GRACE = 1.0
@@ -24,13 +26,18 @@ COPY_LOG_TIMEOUT = 0.05
 class FileGuard:
     """What one connection knows of the file that it has open; the connection's lock guards it.
 
-    A file that was moved or replaced gets what is in the write-ahead log, so that it is whole wherever it lies, and the
-    log is deleted: it fits no other file, and SQLite would apply it to the next one at this path.
+    A file that was moved or replaced gets what is in the write-ahead log, so that it is whole wherever it lies. The log
+    of a file that is gone stays: the file may be put back, and then all connections must go on with the same log. That
+    of a replaced file fits no other one, and is taken away, unless somebody has the new file open with it by then.
     """
 
-    def __init__(self, path: Path, inode: Inode | None) -> None:
-        """Guard the file of this path; with `inode`, no other one may be opened."""
+    def __init__(self, path: Path, inode: Inode | None, is_open_here: Callable[[Path], bool]) -> None:
+        """Guard the file of this path; with `inode`, no other one may be opened.
+
+        `is_open_here` says whether a connection of this process has the file open that the path names now.
+        """
         self._path = path
+        self._is_open_here = is_open_here
         self._inode = inode
         self._identity: FileIdentity | None = None
         self._log_lost_at: float | None = None
@@ -102,14 +109,17 @@ class FileGuard:
         identity = self._identity
         if identity is None or not identity.log_remains():
             return
-        copied = _copy_log(raw)
-        with contextlib.suppress(OSError):
-            if copied is None:
-                identity.set_log_aside()
-            if copied is not False:
-                identity.remove_log()
-        if identity.log_remains():
+        if _copy_log(raw) is False or not self._take_log_away(identity):
             raise StoreError(f"{self._path}: the write-ahead log of the file before is still in use")
+
+    def _take_log_away(self, identity: FileIdentity) -> bool:
+        """Take the log away while nobody has the new file open, and say whether it is gone or has become that one's."""
+        if self._is_open_here(self._path):
+            return True
+        with nobody_has_open(self._path) as free:
+            if free and identity.log_remains():
+                set_aside(self._path)
+        return not (free and identity.log_remains())
 
     def _act_on(self, change: FileChange, identity: FileIdentity, raw: sqlite3.Connection, *, committed: bool) -> None:
         if change is FileChange.CUT:
@@ -118,9 +128,8 @@ class FileGuard:
                 if identity.is_whole(pages, page_bytes):
                     return
             identity.is_cut = True
-        elif _copy_log(raw):
-            with contextlib.suppress(OSError):
-                identity.remove_log()
+        elif _copy_log(raw) and change is FileChange.REPLACED and identity.log_remains():
+            self._take_log_away(identity)
         self._displaced(change, committed=committed)
 
     def _displaced(self, change: FileChange, *, committed: bool = False) -> NoReturn:

@@ -22,9 +22,6 @@ if TYPE_CHECKING:
 LOG_INTERVAL = 0.05
 """Seconds between two looks at the write-ahead log and its index."""
 
-ASIDE = "-of-a-former-file-"
-"""Stands in the name of a log that was kept, before the time."""
-
 LOG_FRAME_HEADER = 24
 """Bytes before each page in the write-ahead log."""
 
@@ -129,24 +126,11 @@ class FileIdentity:
         self._size = size
         return True
 
-    def remove_log(self) -> None:
-        """Delete the log and its index if they are still those of the opened file: they fit no other one."""
-        for name in self._own_log():
-            os.unlink(name)  # noqa: PTH108
-
-    def set_log_aside(self) -> None:
-        """Rename the log if it is still that of the opened file."""
-        name = self._beside[0]
-        if name in self._own_log():
-            os.rename(name, f"{name}{ASIDE}{time.time_ns()}")  # noqa: PTH104
-
     def log_remains(self) -> bool:
         """Say whether the log or the index of the opened file lies at its path."""
-        return bool(self._own_log())
-
-    def _own_log(self) -> list[str]:
-        beside = zip(self._beside, self._log, strict=True)
-        return [name for name, inode in beside if inode is not None and _inode(name) == inode]
+        return any(
+            inode is not None and _inode(name) == inode for name, inode in zip(self._beside, self._log, strict=True)
+        )
 
     def log_is_new(self) -> bool:
         """Say whether another log with content lies where that of the opened file was."""

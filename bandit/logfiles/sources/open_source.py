@@ -11,6 +11,7 @@ from bandit.logfiles.sources.csv import CsvSource
 from bandit.logfiles.sources.dsjson import DsjsonSource, begins_with_object, is_dsjson
 from bandit.logfiles.sources.json_lines import JsonLinesSource, is_json
 from bandit.logfiles.sources.parquet import PARQUET_MAGIC, ParquetSource
+from bandit.store.connection import is_open_here
 
 if TYPE_CHECKING:
     from bandit.logfiles.sources.source import Source
@@ -24,6 +25,8 @@ def open_source(
     `delimiter` is that of CSV, and with `escaped_formulas` its texts are read as they were before `export` wrote an
     apostrophe before formulas; `progress` is called while the source is opened, where that takes a pass over the file.
     """
+    if is_open_here(path):  # closing what is opened here would release SQLite's locks on it in this process (POSIX)
+        raise LogFileError(f"{path}: is a database that this process has open; judge its log by bandit.store.StoreLog")
     try:
         with path.open("rb") as content:
             magic = content.read(len(PARQUET_MAGIC))
