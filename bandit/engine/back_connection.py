@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
+from bandit.engine.threads import new_thread, start_thread
 from bandit.store import Store
 
 
@@ -42,5 +43,5 @@ class BackConnection:
 
     def _start(self, work: Callable[[], None], name: str) -> None:
         """Start the thread; RuntimeError where none can be started."""
-        self._thread = threading.Thread(target=work, name=f"offer-bandit {name}", daemon=True)
-        self._thread.start()
+        self._thread = new_thread(work, name)
+        start_thread(self._thread)

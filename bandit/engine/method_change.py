@@ -10,6 +10,7 @@ from bandit.catalogue import Catalogue
 from bandit.clock import now
 from bandit.domain import Policy, Progress
 from bandit.engine.counters import EngineCounters
+from bandit.engine.threads import new_thread, start_thread
 from bandit.learning.folding_anew import FoldingAnew, n_outcomes, policy_of_other_methods, takes_long
 from bandit.policies import build
 from bandit.printable import counted
@@ -61,8 +62,8 @@ class MethodChange:
     def start(self) -> None:
         """Fold in a thread; nothing where there is no change to be made or it has begun."""
         if self._row is not None and self._thread is None:
-            self._thread = threading.Thread(target=self._run_in_thread, name="offer-bandit fold", daemon=True)
-            self._thread.start()
+            self._thread = new_thread(self._run_in_thread, "fold")
+            start_thread(self._thread)
 
     def run(self, progress: Progress | None = None) -> bool:
         """Fold now, and return when the new policy's first state is written; False where another process folds."""

@@ -6,7 +6,9 @@ import contextlib
 import threading
 import time
 from contextlib import AbstractContextManager
+from functools import partial
 
+from bandit.engine.threads import new_thread, start_thread
 from bandit.errors import OfferBanditError
 from bandit.store import SpooledWriter, Store
 
@@ -41,8 +43,8 @@ class SpoolWatch:
             self._next_look = time.monotonic() + SPOOL_LOOK_INTERVAL
         others = due and self._others_ended()
         if self._writer.spooled or others:
-            self._thread = threading.Thread(target=self._run, args=(others,), name="offer-bandit spools", daemon=True)
-            self._thread.start()
+            self._thread = new_thread(partial(self._run, others), "spools")
+            start_thread(self._thread)
 
     def begin_child(self) -> None:
         """Become the watch of a forked child, which has no thread and an empty spool."""

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from bandit.clock import now
 from bandit.domain import Progress
 from bandit.engine.counters import EngineCounters
+from bandit.engine.threads import new_thread, start_thread
 from bandit.errors import OfferBanditError
 from bandit.governance.verify import VerifyReport, verify
 from bandit.learning import LearnReport, PolicyLearner, RebuildReport
@@ -114,8 +115,8 @@ class BackgroundWorker:
             self._polled_step = self._front.ledger.latest_step(self._learner.policy_id) or 0
             behind = self._polled_step != self._learner.step or self._learner.current.fault is not None
             if behind and not self._working.locked():
-                self._thread = threading.Thread(target=self._sync_in_thread, name="offer-bandit sync", daemon=True)
-                self._thread.start()
+                self._thread = new_thread(self._sync_in_thread, "sync")
+                start_thread(self._thread)
             self._polled_version = version  # last, so that what was cut short is looked at again
 
     def close(self) -> None:
