@@ -46,7 +46,7 @@ class PicklingRunner(InProcessRunner):
 
     def map(self, function, parts, progress, *args, **kwargs):
         def called(part):
-            one, given, named = pickle.loads(pickle.dumps((part, args, kwargs)))
-            return pickle.loads(pickle.dumps(function(one, *given, **named)))
+            one, given, named = pickle.loads(pickle.dumps((part, args, kwargs)))  # noqa: S301 - own bytes
+            return pickle.loads(pickle.dumps(function(one, *given, **named)))  # noqa: S301 - own bytes
 
         yield from super().map(called, parts, progress)
