@@ -32,4 +32,6 @@ class NewtonSums:
         return NewtonSums(curvature, gradient)
 
     def __add__(self, other: NewtonSums) -> NewtonSums:
+        if self.curvature.shape != other.curvature.shape:
+            raise ValueError(f"sums of {len(self.gradient)} and of {len(other.gradient)} weights")
         return NewtonSums(self.curvature + other.curvature, self.gradient + other.gradient)
