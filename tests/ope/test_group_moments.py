@@ -66,7 +66,7 @@ def test_any_split_of_few_customers_gives_each_estimate_and_interval_of_the_whol
     feedback = (first, tools.another_policy(rng, first))
     whole, keys = tallied(feedback, np.arange(len(first)))
     seven = sealed_in_parts(feedback, rng.integers(0, parts, FEW_CUSTOMERS), rng.permutation(parts))
-    # Errors of ratios are small differences of squares: rewards around 1,000 that deviate by 2 cost 2 log10(500) digits,
+    # Errors of ratios are small differences of squares: rewards around 1,000 deviating by 2 cost 2 log10(500) digits,
     # in the whole as in the parts.
     tolerance = 1e-12 if level == 0.0 else 1e-12 * (level / 2.0) ** 2
     for interval in INTERVALS:
