@@ -76,6 +76,8 @@ runner-up
     The eligible offer that would be best if the chosen one were not there.
 support
     The share of a policy's probability on offers that the log can say something about.
+part, runner
+    The decisions of some customers of a log that is kept in parts, and what computes something of each part.
 fold
     To compute a state by learning the steps of a log in order. The same log always gives the same state.
 step
@@ -106,6 +108,7 @@ from bandit.domain.decisions import Decision, DecisionBatch
 from bandit.domain.logs import DecisionLabels, LogDefaults, LogView, OutsideReason
 from bandit.domain.offers import EligibleSets, FactoredColumns, Removal, SparseProbabilities
 from bandit.domain.outcomes import LoggedBatch, Outcomes, Previous
+from bandit.domain.partitions import InProcessRunner, LogPart, PartitionedLog, PartRunner
 from bandit.domain.protocols import (
     CheckedPolicy,
     InPlacePolicy,
@@ -131,16 +134,20 @@ __all__ = [
     "FactoredColumns",
     "FloatArray",
     "InPlacePolicy",
+    "InProcessRunner",
     "IntArray",
     "LabelledLog",
     "LabelledOutsideLog",
     "Log",
     "LogDefaults",
+    "LogPart",
     "LogView",
     "LoggedBatch",
     "ObjectArray",
     "Outcomes",
     "OutsideReason",
+    "PartRunner",
+    "PartitionedLog",
     "Policy",
     "PooledPolicy",
     "Previous",

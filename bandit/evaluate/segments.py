@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass, fields, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
     from bandit.catalogue import Catalogue
     from bandit.domain import BoolArray, Contexts, IntArray
+    from bandit.domain.mixed_numbers import UnsignedArray
     from bandit.evaluate.diagnostics.cures import Cure
     from bandit.evaluate.request import EvaluationRequest
     from bandit.ope import Estimate, Feedback, IntervalKind
@@ -127,7 +129,7 @@ class FactSegmentation:
         return np.where(np.isnan(column), len(names), codes).astype(np.int64), (*names, "missing")
 
 
-class _SegmentSums:
+class SegmentSums:
     """What is added up in one segment: a tally, the contrasts with the baseline, and how many decisions earned."""
 
     def __init__(self, name: str, policies: int, estimators: Sequence[AnyEstimator]) -> None:
@@ -147,6 +149,14 @@ class _SegmentSums:
             for contrast, each in zip(self.contrasts, feedback, strict=True):
                 contrast.add((each.target - target) / each.propensity, stands_for)
 
+    def __add__(self, other: SegmentSums) -> SegmentSums:
+        both = copy.copy(self)
+        both.tally = self.tally + other.tally
+        both.contrasts = [one + two for one, two in zip(self.contrasts, other.contrasts, strict=True)]
+        both.n, both.decisions = self.n + other.n, self.decisions + other.decisions
+        both.earning = self.earning + other.earning
+        return both
+
 
 class Segments:
     """Adds up every segment of some facts, batch by batch, by ips and by the default estimator."""
@@ -158,7 +168,7 @@ class Segments:
         self._estimators = [each for each in request.estimators.computed if each.name in kept]
         self._estimated = request.estimated
         self._binary = request.catalogue.objective.kind == "conversion"
-        self._segments: dict[tuple[str, int], _SegmentSums] = {}
+        self._segments: dict[tuple[str, int], SegmentSums] = {}
 
     def add(self, contexts: Contexts, feedback: Sequence[Feedback], earned: BoolArray) -> None:
         """Add a batch, one feedback a policy, the logging policy's first; `earned` (n,) says which rows earned."""
@@ -167,9 +177,27 @@ class Segments:
             for code in np.unique(codes).tolist():
                 key = (segmentation.fact, code)
                 if key not in self._segments:
-                    self._segments[key] = _SegmentSums(names[code], len(self._policies), self._estimators)
+                    self._segments[key] = SegmentSums(names[code], len(self._policies), self._estimators)
                 rows = codes == code
                 self._segments[key].add([_rows_of(each, rows) for each in feedback], earned[rows], self._baseline)
+
+    def start(self, contexts: Contexts) -> None:
+        """Cut numeric facts at the quartiles of these contexts, those of the first batch of the log."""
+        for segmentation in self._segmentations:
+            segmentation.assign(contexts)
+
+    def seal(self, hashes: UnsignedArray) -> None:
+        """Complete the sums of each customer (`Tally.sealed`)."""
+        for sums in self._segments.values():
+            sums.tally = sums.tally.sealed(hashes)
+
+    def __add__(self, other: Segments) -> Segments:
+        """Return the sums over the decisions of both, which are sealed, have the same cuts and share no customer."""
+        both = copy.copy(self)
+        both._segments = dict(self._segments)
+        for key, sums in other._segments.items():
+            both._segments[key] = both._segments[key] + sums if key in both._segments else sums
+        return both
 
     def results(
         self, estimator: str, level: float, interval: IntervalKind, unfit: frozenset[str]
