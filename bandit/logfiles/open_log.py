@@ -84,13 +84,18 @@ def open_log(
     As `from_parquet`; a CSV file needs a mapping, unless its columns are named as in an export.
     """
     path = Path(path)
-    checked_catalogue(catalogue)
-    given = None if mapping is None else LogMapping.of(mapping)
-    source = _opened(path, given)
-    checked = given or _export_mapping(source, catalogue, str(path))
+    source, checked = opened_with_mapping(path, catalogue, mapping)
     return ColumnLog(
         source, catalogue, checked, str(path), unchanged=_change_check(path), progress=progress, max_listed=max_listed
     )
+
+
+def opened_with_mapping(path: Path, catalogue: Catalogue, mapping: MappingLike) -> tuple[Source, LogMapping]:
+    """Return a file as a source, and the checked mapping that reads it: without one, that of an export's columns."""
+    checked_catalogue(catalogue)
+    given = None if mapping is None else LogMapping.of(mapping)
+    source = _opened(path, given)
+    return source, given or _export_mapping(source, catalogue, str(path))
 
 
 def export_mapping(path: str | Path, catalogue: Catalogue) -> LogMapping:
