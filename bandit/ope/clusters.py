@@ -15,6 +15,7 @@ from bandit.domain.mixed_numbers import mixed
 
 if TYPE_CHECKING:
     from bandit.domain import FloatArray, IntArray, ObjectArray
+    from bandit.domain.mixed_numbers import UnsignedArray
 
 _SHIFT = np.uint64(11)
 _UNIT = 2.0**-53
@@ -56,6 +57,11 @@ class ClusterIndex:
             return None, _unit_interval(mixed(positions + self._seed))
         ids = np.fromiter(map(self._ids.__getitem__, keys), dtype=np.int64, count=n)
         return ids, _unit_interval(np.array(self._ids.hashes, dtype=np.uint64)[ids])
+
+    @property
+    def hashes(self) -> UnsignedArray:
+        """The 64-bit hash of each key by its id, (ids,): the same in every log, whatever the order of its rows."""
+        return np.array(self._ids.hashes, dtype=np.uint64)
 
 
 def _unit_interval(hashes: np.ndarray[tuple[int], np.dtype[np.uint64]]) -> FloatArray:

@@ -63,13 +63,13 @@ class RowSums:
 
     p: int
     n: int = 0
-    _moments: _Moments = field(init=False)
+    _moments: Moments = field(init=False)
     _blocks: FloatArray = field(init=False)
     # None while all rows have the weight 1: then the weights of the blocks are their numbers of rows.
     _block_weights: FloatArray | None = field(init=False)
 
     def __post_init__(self) -> None:
-        self._moments = _Moments(0.0, np.zeros(self.p), np.zeros((self.p, self.p)))
+        self._moments = Moments(0.0, np.zeros(self.p), np.zeros((self.p, self.p)))
         self._blocks, self._block_weights = np.zeros((self.p, SUM_BLOCKS)), None
 
     def add(self, terms: FloatArray, cluster: IntArray | None = None, weight: FloatArray | None = None) -> None:
@@ -83,7 +83,7 @@ class RowSums:
             self._block_weights = self._weights_of_blocks(SUM_BLOCKS)
             self._add_to_blocks(self._block_weights[None, :], weights[None, :])
         self._add_to_blocks(self._blocks, terms if weight is None else terms * weight)
-        self._moments = self._moments.joined(_Moments.of(terms, weight))
+        self._moments = self._moments.joined(Moments.of(terms, weight))
         self.n += n
 
     def __add__(self, other: RowSums) -> RowSums:
@@ -134,7 +134,7 @@ class RowSums:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _WeightMoments:
+class WeightMoments:
     """What rows with weights s have besides: sum of s^2 (t - mean), (p,), the sum of s^2, and the largest s."""
 
     with_weights: FloatArray
@@ -143,28 +143,28 @@ class _WeightMoments:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Moments:
+class Moments:
     """Mean and scatter of p terms over rows whose weights sum to `total`; `extra` is None where all weights are 1."""
 
     total: float
     mean: FloatArray
     scatter: FloatArray
-    extra: _WeightMoments | None = None
+    extra: WeightMoments | None = None
 
     @staticmethod
-    def of(terms: FloatArray, weight: FloatArray | None) -> _Moments:
+    def of(terms: FloatArray, weight: FloatArray | None) -> Moments:
         """Return those of (p, n) terms."""
         if weight is None:
             mean = terms.mean(axis=1)
             centred = terms - mean[:, None]
-            return _Moments(float(terms.shape[1]), mean, centred @ centred.T)
+            return Moments(float(terms.shape[1]), mean, centred @ centred.T)
         total = float(weight.sum())
         mean = terms @ weight / total
         deviation = (terms - mean[:, None]) * weight
-        extra = _WeightMoments(deviation @ weight, float(weight @ weight), float(weight.max()))
-        return _Moments(total, mean, deviation @ deviation.T, extra)
+        extra = WeightMoments(deviation @ weight, float(weight @ weight), float(weight.max()))
+        return Moments(total, mean, deviation @ deviation.T, extra)
 
-    def joined(self, other: _Moments) -> _Moments:
+    def joined(self, other: Moments) -> Moments:
         """Return those of the rows of both."""
         if not other.total:
             return self
@@ -175,24 +175,24 @@ class _Moments:
         mean = self.mean + step * (other.total / total)
         if self.extra is None and other.extra is None:
             spread = np.outer(step, step) * (self.total * other.total / total)
-            return _Moments(total, mean, self.scatter + other.scatter + spread)
+            return Moments(total, mean, self.scatter + other.scatter + spread)
         mine = self._around(mean, step * (-other.total / total))
         theirs = other._around(mean, step * (self.total / total))
         one, two = mine.extra, theirs.extra
         extra = None
         if one is not None and two is not None:
-            extra = _WeightMoments(
+            extra = WeightMoments(
                 one.with_weights + two.with_weights, one.squares + two.squares, max(one.largest, two.largest)
             )
-        return _Moments(total, mean, mine.scatter + theirs.scatter, extra)
+        return Moments(total, mean, mine.scatter + theirs.scatter, extra)
 
-    def _around(self, centre: FloatArray, step: FloatArray) -> _Moments:
+    def _around(self, centre: FloatArray, step: FloatArray) -> Moments:
         """Return the sums of the same rows around another centre, which is the mean minus `step`."""
-        extra = self.extra or _WeightMoments(np.zeros(len(self.mean)), self.total, 1.0)
+        extra = self.extra or WeightMoments(np.zeros(len(self.mean)), self.total, 1.0)
         cross = np.outer(extra.with_weights, step)
         scatter = self.scatter + cross + cross.T + np.outer(step, step) * extra.squares
-        moved = _WeightMoments(extra.with_weights + extra.squares * step, extra.squares, extra.largest)
-        return _Moments(self.total, centre, scatter, moved)
+        moved = WeightMoments(extra.with_weights + extra.squares * step, extra.squares, extra.largest)
+        return Moments(self.total, centre, scatter, moved)
 
 
 class _PagedRows:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, TypeAlias
 
 import numpy as np
 
@@ -11,6 +11,7 @@ from bandit.errors import InputError
 from bandit.ope.bounds import ObservedBounds
 from bandit.ope.estimate import Estimate, check_level
 from bandit.ope.estimator import Selection, Term, check_needs, weight
+from bandit.ope.group_moments import GroupMoments
 from bandit.ope.intervals import DEFAULT_INTERVAL, IntervalRequest, check_interval
 from bandit.ope.intervals.bootstrap import resamples
 from bandit.ope.simultaneous import MaxT, Simultaneous, t_statistic
@@ -21,12 +22,15 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from bandit.domain import FloatArray, IntArray
+    from bandit.domain.mixed_numbers import UnsignedArray
     from bandit.ope.estimator import AnyEstimator, Estimator
     from bandit.ope.feedback import Feedback, Need
     from bandit.ope.intervals import IntervalKind
     from bandit.ope.sums import Summary
 
 _ROWS = 65_536
+
+_Sums: TypeAlias = RowSums | ClusterSums | GroupMoments
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +66,7 @@ class Tally:
         self._terms: tuple[Term, ...] = tuple(
             dict.fromkeys([weight, *(term for estimator in candidates for term in estimator.terms)])
         )
-        self._sums: RowSums | ClusterSums | None = None
+        self._sums: _Sums | None = None
         self._cached: Summary | None = None
         self._observed = ObservedBounds(policies)
 
@@ -94,11 +98,25 @@ class Tally:
         if mine is None or theirs is None:
             # Merged with an empty one, so that the result shares no state with its parts.
             only = mine if mine is not None else theirs
-            both._sums = None if only is None else _merged(only, type(only)(only.p))
+            both._sums = None if only is None else _merged(only, _no_sums(only))
         else:
             both._sums = _merged(mine, theirs)
         both._observed = self._observed + other._observed
         return both
+
+    @np.errstate(over="ignore", invalid="ignore")
+    def sealed(self, hashes: UnsignedArray) -> Tally:
+        """Return the same tally with its clusters complete: they take memory of a few thousand at most.
+
+        `hashes` are those of the clusters' keys by their number (`ClusterIndex.hashes`). Sealed tallies of parts with
+        different clusters add with `+`, in any order to the same numbers up to rounding; no rows are added any more.
+        Without clusters it is the tally itself.
+        """
+        if not isinstance(self._sums, ClusterSums):
+            return self
+        sealed = Tally(self.policies, self.estimators)
+        sealed._sums, sealed._observed = GroupMoments.of(self._sums, hashes), self._observed
+        return sealed
 
     def estimates(
         self,
@@ -252,6 +270,8 @@ class Tally:
         kind = RowSums if cluster is None else ClusterSums
         if self._sums is None:
             self._sums = kind(self.policies * len(self._terms))
+        if isinstance(self._sums, GroupMoments):
+            raise InputError("this tally is sealed; add the rows to another one and merge the two")
         if not isinstance(self._sums, kind):
             raise InputError("some rows have clusters and some do not; give clusters for all rows or for none")
         return self._sums
@@ -273,9 +293,17 @@ def _candidates(estimator: AnyEstimator) -> tuple[Estimator, ...]:
     return estimator.candidates if isinstance(estimator, Selection) else (estimator,)
 
 
-def _merged(a: RowSums | ClusterSums, b: RowSums | ClusterSums) -> RowSums | ClusterSums:
+def _no_sums(like: _Sums) -> _Sums:
+    return GroupMoments.empty(like.p) if isinstance(like, GroupMoments) else type(like)(like.p)
+
+
+def _merged(a: _Sums, b: _Sums) -> _Sums:
     if isinstance(a, RowSums) and isinstance(b, RowSums):
         return a + b
     if isinstance(a, ClusterSums) and isinstance(b, ClusterSums):
         return a + b
-    raise InputError("one part has clusters and the other has none; give clusters for all rows or for none")
+    if isinstance(a, GroupMoments) and isinstance(b, GroupMoments):
+        return a + b
+    if RowSums in {type(a), type(b)}:
+        raise InputError("one part has clusters and the other has none; give clusters for all rows or for none")
+    raise InputError("one part is sealed and the other is not; seal both before they are merged")

@@ -33,7 +33,9 @@ class Transformation:
         # Close to a = 0 the closed form cancels; the series is exact to order a^2.
         if abs(self.a) * max(abs(x), 1.0) < 1e-6:
             return x - self.a * x**2
-        return float(np.cbrt(1.0 + 3.0 * self.a * x) - 1.0) / self.a
+        moved = 3.0 * self.a * x
+        # Near 0 the difference of the root and 1 would lose the digits that the logarithm keeps.
+        return float(np.expm1(np.log1p(moved) / 3.0) if abs(moved) < 0.5 else np.cbrt(1.0 + moved) - 1.0) / self.a
 
     def p_value(self, t: float) -> float:
         """Return the two-sided p-value of the studentised statistic."""
