@@ -37,7 +37,7 @@ class DatasetBlocks:
 
     def __init__(self, folder: DatasetFolder, manifest: DatasetManifest, catalogue: Catalogue) -> None:
         self.path = Path(folder.address)
-        self.catalogues = DatasetCatalogues(manifest)
+        self.catalogues = DatasetCatalogues(manifest, catalogue)
         self.eligible_sets = BlockSets(self.catalogues)
         self.decisions = BlockStages()
         self.recent_contexts = NoContexts()
@@ -118,11 +118,11 @@ def _texts(column: Any) -> Any:  # noqa: ANN401
 
 
 class DatasetCatalogues:
-    """The catalogue versions of a dataset."""
+    """The catalogue versions of a dataset; that of `loaded` is not built again."""
 
-    def __init__(self, manifest: DatasetManifest) -> None:
+    def __init__(self, manifest: DatasetManifest, loaded: Catalogue) -> None:
         self._versions = {each.id: each for each in manifest.catalogues}
-        self._loaded: dict[int, Catalogue] = {}
+        self._loaded = {each.id: loaded for each in manifest.catalogues if each.version == loaded.version}
 
     def get(self, catalogue_id: int) -> Catalogue:
         """Return a version; StoreError for an unknown number."""

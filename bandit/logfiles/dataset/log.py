@@ -78,6 +78,11 @@ class DatasetLog:
         return self._folder.address
 
     @property
+    def folder(self) -> DatasetFolder:
+        """The place of its files."""
+        return self._folder
+
+    @property
     def is_local(self) -> bool:
         """Whether its files are on a disk of this machine."""
         return self._folder.is_local
