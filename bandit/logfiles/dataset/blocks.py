@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -50,16 +51,16 @@ class DatasetBlocks:
 
         Without `facts` they have no facts, customers and eligible sets, without `events` no outcomes.
         """
-        reader = BlockReader(self._folder, self._manifest)
-        columns = [*_COLUMNS, *self._contexts.columns(self._manifest)] if facts else _FEW_COLUMNS
-        for table in reader.blocks(columns):
-            rows = table.column("row").to_numpy()
-            found = reader.events(int(rows[0]), int(rows[-1])) if events else reader.events(1, 0)
-            times = table.column("time").cast("int64").to_numpy()
-            objective = self._catalogue.objective
-            outcomes = logged_outcomes(rows, times, found, objective, Activation.of(objective))
-            self.decisions.load(rows, outcomes.stage)
-            yield self._columns(table, rows, times, outcomes, facts=facts), outcomes
+        with closing(BlockReader(self._folder, self._manifest)) as reader:
+            columns = [*_COLUMNS, *self._contexts.columns(self._manifest)] if facts else _FEW_COLUMNS
+            for table in reader.blocks(columns):
+                rows = table.column("row").to_numpy()
+                found = reader.events(int(rows[0]), int(rows[-1])) if events else reader.events(1, 0)
+                times = table.column("time").cast("int64").to_numpy()
+                objective = self._catalogue.objective
+                outcomes = logged_outcomes(rows, times, found, objective, Activation.of(objective))
+                self.decisions.load(rows, outcomes.stage)
+                yield self._columns(table, rows, times, outcomes, facts=facts), outcomes
 
     def _columns(
         self,

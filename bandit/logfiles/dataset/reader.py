@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -35,13 +35,17 @@ class OpenParquet:
         from pyarrow import parquet  # noqa: PLC0415 - an optional extra
 
         self._raw = folder.open(file.name)
-        plain = parquet.ParquetFile(self._raw, pre_buffer=False)
-        names = plain.schema_arrow.names
-        self.columns = frozenset(names)
-        coded = [name for name in codes if name in self.columns]
-        self._file: Any = parquet.ParquetFile(
-            self._raw, metadata=plain.metadata, read_dictionary=coded, pre_buffer=False
-        )
+        try:
+            plain = parquet.ParquetFile(self._raw, pre_buffer=False)
+            names = plain.schema_arrow.names
+            self.columns = frozenset(names)
+            coded = [name for name in codes if name in self.columns]
+            self._file: Any = parquet.ParquetFile(
+                self._raw, metadata=plain.metadata, read_dictionary=coded, pre_buffer=False
+            )
+        except BaseException:
+            self._raw.close()
+            raise
         place = names.index("row")
         groups = [plain.metadata.row_group(number).column(place) for number in range(plain.metadata.num_row_groups)]
         self.first = np.array([group.statistics.min for group in groups], dtype=np.int64)
@@ -77,7 +81,6 @@ class BlockReader:
         with self._faults():
             for run in self._manifest.runs:
                 yield from self._blocks_of(run, columns)
-        self.close()
 
     def events(self, first: int, last: int) -> EventArrays:
         """Return the events of the decisions with numbers from `first` to `last`."""
@@ -98,8 +101,8 @@ class BlockReader:
 
     def _blocks_of(self, run: DatasetRun, columns: Sequence[str]) -> Iterator[Any]:
         files = [file for file in run.files if file.kind == DECISIONS]
-        readers = [OpenParquet(self._folder, file, self._codes) for file in files]
-        try:
+        with ExitStack() as stack:
+            readers = [stack.enter_context(closing(OpenParquet(self._folder, file, self._codes))) for file in files]
             done = np.zeros(len(readers), dtype=np.int64)
             tables: list[Any] = []
             waiting = 0
@@ -116,9 +119,6 @@ class BlockReader:
                     tables, waiting = [], 0
             if tables:
                 yield self._sorted(tables)
-        finally:
-            for reader in readers:
-                reader.close()
 
     def _read(self, reader: OpenParquet, groups: range, columns: Sequence[str]) -> Any:  # noqa: ANN401
         table = reader.read(groups, [name for name in columns if name in reader.columns])
