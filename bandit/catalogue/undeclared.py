@@ -161,6 +161,13 @@ class UndeclaredCounts:
                 self._missing[text.strip()] += n
         return self._missing.total() - before
 
+    def __add__(self, other: UndeclaredCounts) -> UndeclaredCounts:
+        """Return the counts of the contexts of both; of more different values than MOST_COUNTED the most frequent."""
+        both = UndeclaredCounts(self.fact, self.column, self.n + other.n, self.n_known + other.n_known)
+        both._values.update(dict(_most_frequent(self._values + other._values)))
+        both._missing.update(dict(_most_frequent(self._missing + other._missing)))
+        return both
+
     def _count(self, counts: Counter[str], texts: Iterable[str], weight: Sequence[int] | None) -> None:
         new = Counter(texts) if weight is None else Counter[str]()
         if weight is not None:
@@ -176,8 +183,8 @@ class UndeclaredCounts:
         if not self.n and not self._missing:
             return None
         declared = self.fact.values
-        named = [ValueCount(text, n, nearest(text, declared)) for text, n in self._values.most_common(MOST_NAMED)]
-        missing = [ValueCount(text, n, None) for text, n in self._missing.most_common(MOST_NAMED)]
+        named = [ValueCount(text, n, nearest(text, declared)) for text, n in _most_frequent(self._values)[:MOST_NAMED]]
+        missing = [ValueCount(text, n, None) for text, n in _most_frequent(self._missing)[:MOST_NAMED]]
         return UndeclaredValues(
             self.fact.name,
             declared,
@@ -189,6 +196,11 @@ class UndeclaredCounts:
             self.column,
             self.fact.any_value,
         )
+
+
+def _most_frequent(counts: Counter[str]) -> list[tuple[str, int]]:
+    """Return the values that are told apart, the most frequent first, and equally frequent ones by their text."""
+    return sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:MOST_COUNTED]
 
 
 def undeclared_counts(facts: Mapping[str, Fact]) -> list[UndeclaredCounts]:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bandit.decide import checked
+from bandit.domain import PooledPolicy
 from bandit.errors import InputError, PolicyError
 from bandit.evaluate.log_cache import cache_log
 from bandit.evaluate.split import OtherFolds, folds_of
@@ -48,6 +49,8 @@ class CandidatePolicy:
             rows = fold == place
             if rows.any():
                 table[rows] = self._probabilities_of(policy, batch.take(rows), rng)
+            elif isinstance(policy, PooledPolicy):  # what the next copies draw does not depend on who is in the batch
+                rng.integers(policy.draw_sets)
         return table
 
     def _probabilities_of(self, policy: Policy, batch: LoggedBatch, rng: Generator) -> FloatArray:

@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bandit.domain import InProcessRunner, PartitionedLog
 from bandit.errors import InputError
 from bandit.evaluate.candidates import cross_fit, frozen_candidates, teach_part
 from bandit.evaluate.diagnostics import LogDiagnostics, SampleRatioTest, notice_findings
 from bandit.evaluate.evaluator import EvaluationInputs, Evaluator
+from bandit.evaluate.part_passes import Judgement, PartPasses, WholeLog
+from bandit.evaluate.policy_draws import draw_groups
 from bandit.evaluate.propensity.logging_policy import logging_policy
 from bandit.evaluate.request import (
     EvaluationRequest,
@@ -22,7 +25,7 @@ from bandit.evaluate.request import (
     offer_structure,
     propensity_source,
 )
-from bandit.evaluate.rewards.cross_fitting import fit_rewards
+from bandit.evaluate.rewards.cross_fitting import FittedRewards, RewardFit
 from bandit.evaluate.rewards.ridge_regression import RidgeReward
 from bandit.evaluate.segments import Segments
 from bandit.evaluate.split import split_log
@@ -33,7 +36,7 @@ if TYPE_CHECKING:
     from numpy.random import Generator
 
     from bandit.catalogue import Catalogue
-    from bandit.domain import Log, Policy, Progress
+    from bandit.domain import Log, PartRunner, Policy, Progress
     from bandit.encoding.encoder import Encoder
     from bandit.evaluate.results import Evaluation
     from bandit.evaluate.rewards.reward_model import RewardModel
@@ -60,6 +63,7 @@ def evaluate(
     groups: SampleRatioTest | None = None,
     now: int | None = None,
     progress: Progress | None = None,
+    runner: PartRunner | None = None,
 ) -> Evaluation:
     """Return what each policy would have earned per decision, and the paired difference to the baseline.
 
@@ -88,6 +92,11 @@ def evaluate(
     model), once more for estimated propensities, and more often where policies learn. Memory is bounded by the number
     of customers, by batches of about two million (context, offer) cells, and where a policy learns by a million
     decisions.
+
+    A log in parts (`bandit.domain.PartitionedLog`) is read part by part, and `runner` says where: by default one part
+    after the other in this process. Neither the parts nor the runner change more than the last digits. Policies learn
+    from the log read straight through, in its order, and a model of the propensities is fitted to a sample of it, both
+    in this process; so does a reward model whose parts do not add up, such as VW's.
 
     Raises InputError for an empty log, unknown names and numbers out of range; PolicyError for a policy whose
     probabilities do not sum to 1 over the eligible offers.
@@ -126,25 +135,46 @@ def evaluate(
         logging=logging,
         folds=folds,
         crossfit=crossfit,
+        draw_groups=draw_groups(log.n, batch_size_of(catalogue)),
     )
     learned_on, judged = 0, log
     candidates = frozen_candidates(named)
     if split is not None:
         learned_on = teach_part(candidates, split_log(log, split, "learn"), request.batch_size)
         judged = split_log(log, split, "judge")
-    if not judged.n:
+    in_parts = runner is not None or isinstance(log, PartitionedLog)
+    if not (log.n if in_parts else judged.n):
         raise InputError("the log has no decisions to judge by; import some, or choose another split")
-    advance = _PassCounter(progress, judged.n * request.passes + judged.left_out).advance
+    advance = _PassCounter(progress, (log.n if in_parts else judged.n) * request.passes + judged.left_out).advance
     if crossfit is not None:
         candidates = cross_fit(candidates, catalogue, log, crossfit, request.batch_size, advance)
     written_by, fit = logging_policy(judged, request, rng, advance)
-    rewards = fit_rewards(judged, request, candidates, written_by, reward_model, rng, advance)
-    segments = Segments(request, by) if by else None
-    diagnostics = LogDiagnostics(catalogue, now=now)
-    evaluator = Evaluator(request, EvaluationInputs(candidates, written_by, rewards), segments, diagnostics, rng)
-    evaluator.read(judged, advance)
+    fitting = RewardFit.start(judged, request, candidates, written_by, reward_model, rng)
+    segments, diagnostics = Segments(request, by) if by else None, LogDiagnostics(catalogue, now=now)
+    if in_parts:
+        parts = log.parts if isinstance(log, PartitionedLog) else (WholeLog(log),)
+        passes = PartPasses(parts, InProcessRunner() if runner is None else runner, split, advance)
+        rewards = _rewards_of_parts(passes, fitting, judged, advance)
+        if segments is not None:
+            segments.start(next(iter(judged.batches(request.batch_size))).contexts)
+        inputs = EvaluationInputs(candidates, written_by, rewards)
+        sums, diagnostics = passes.judge(Judgement(request, inputs, segments, diagnostics, rng))
+    else:
+        rewards = FittedRewards() if fitting is None else fitting.learn(judged, advance)
+        evaluator = Evaluator(request, EvaluationInputs(candidates, written_by, rewards), segments, diagnostics, rng)
+        evaluator.read(judged, advance)
+        sums = evaluator.sums
     diagnosis = diagnostics.result(log.still_open, groups)
-    return summarise(evaluator.sums, request, LogSummary(learned_on, diagnosis, fit, notice_findings(log)))
+    return summarise(sums, request, LogSummary(learned_on, diagnosis, fit, notice_findings(log)))
+
+
+def _rewards_of_parts(
+    passes: PartPasses, fitting: RewardFit | None, judged: Log, advance: Callable[[int], None]
+) -> FittedRewards:
+    """Return the fitted reward models: of the parts where these add up, else of the log read straight through."""
+    if fitting is None:
+        return FittedRewards()
+    return passes.fit_rewards(fitting) if fitting.untrained.adds else fitting.learn(judged, advance)
 
 
 class _PassCounter:

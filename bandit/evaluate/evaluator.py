@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -9,10 +10,11 @@ import numpy as np
 
 from bandit.evaluate.diagnostics import PolicyContrast, TargetWeights
 from bandit.evaluate.outside import OutsideFeedback
+from bandit.evaluate.policy_draws import PolicyDraws
 from bandit.evaluate.propensity.overlap import TargetOverlap
 from bandit.evaluate.split import FOLD_SALT
 from bandit.ope import Feedback, Tally
-from bandit.ope.clusters import ClusterIndex
+from bandit.ope.clusters import ClusterIndex, share_numbers
 from bandit.ope.slate_weights import marginal_weights, slate_weights
 
 if TYPE_CHECKING:
@@ -49,6 +51,12 @@ class CandidateSums:
         self.weights, self.overlap, self.contrast = TargetWeights(), TargetOverlap(), PolicyContrast()
         self.probability = np.zeros(n_offers)
 
+    def __add__(self, other: CandidateSums) -> CandidateSums:
+        both = CandidateSums(len(self.probability))
+        both.weights, both.overlap = self.weights + other.weights, self.overlap + other.overlap
+        both.contrast, both.probability = self.contrast + other.contrast, self.probability + other.probability
+        return both
+
 
 class EvaluationSums:
     """Everything that is added up over the log; policy 0 of `tally` is the one that wrote the log.
@@ -67,6 +75,28 @@ class EvaluationSums:
         self.n, self.outside, self.decisions, self.earning = 0, 0, 0.0, 0.0
         self.customers_known = False
 
+    def seal(self, keys: ClusterIndex) -> None:
+        """Complete the sums of each customer, once all decisions of the customers were added."""
+        hashes = keys.hashes
+        self.tally = self.tally.sealed(hashes)
+        for each in self.candidates:
+            each.weights.seal()
+        if self.segments is not None:
+            self.segments.seal(hashes)
+
+    def __add__(self, other: EvaluationSums) -> EvaluationSums:
+        """Return the sums over the decisions of both, which are sealed and have no customer in common."""
+        both = copy.copy(self)
+        both.tally = self.tally + other.tally
+        both.candidates = [one + two for one, two in zip(self.candidates, other.candidates, strict=True)]
+        if self.segments is not None and other.segments is not None:
+            both.segments = self.segments + other.segments
+        both.offers = self.offers + other.offers
+        both.n, both.outside = self.n + other.n, self.outside + other.outside
+        both.decisions, both.earning = self.decisions + other.decisions, self.earning + other.earning
+        both.customers_known = self.customers_known or other.customers_known
+        return both
+
 
 class Evaluator:
     """Judges the policies of a request on a log, batch by batch."""
@@ -82,7 +112,7 @@ class Evaluator:
         self.request, self.inputs, self.diagnostics = request, inputs, diagnostics
         self.sums = EvaluationSums(request, segments)
         # One generator a policy: leaving a policy out changes nothing for the others.
-        self._rngs = rng.spawn(len(inputs.candidates))
+        self._draws = [PolicyDraws(each, request.draw_groups) for each in rng.spawn(len(inputs.candidates))]
 
     def read(self, log: Log, advance: Callable[[int], None]) -> None:
         """Add all decisions of a log; `advance` is called with the number of decisions of each batch."""
@@ -93,6 +123,7 @@ class Evaluator:
         for batch in log.outside(self.request.batch_size):
             self.add_outside(batch, keys)
             advance(len(batch))
+        self.sums.seal(keys)
 
     def add(self, batch: LoggedBatch, keys: ClusterIndex) -> None:
         """Add a batch, whose (n, N) tables exist only during this call."""
@@ -105,7 +136,7 @@ class Evaluator:
         rows = _BatchFeedback(self.request, batch, logging, expected, cluster)
         feedback = [rows.of_logging_policy()]
         for place, candidate in enumerate(self.inputs.candidates):
-            table = candidate.probabilities(batch, shares, self._rngs[place])
+            table = self._draws[place].probabilities(candidate, batch, shares)
             robust = rewards.robust[place].predict(batch.contexts, shares, n_offers) if rewards.robust else None
             feedback.append(rows.of_candidate(table, robust))
             self._add_weights(sums.candidates[place], feedback[-1], table, logging)
@@ -114,10 +145,11 @@ class Evaluator:
         earned, stands_for = self._earned(batch), batch.stands_for
         if sums.segments is not None:
             sums.segments.add(batch.contexts, feedback, earned)
+        numbers = None if cluster is None else share_numbers(shares)
         if self.request.estimated:
-            self.diagnostics.add(replace(batch, propensity=logging.propensity), cluster)
+            self.diagnostics.add(replace(batch, propensity=logging.propensity), numbers)
         else:
-            self.diagnostics.add(batch, cluster, logging.table)
+            self.diagnostics.add(batch, numbers, logging.table)
         sums.offers += np.bincount(batch.offer, minlength=n_offers)
         sums.n += len(batch)
         sums.decisions += float(len(batch) if stands_for is None else stands_for.sum())
@@ -133,7 +165,7 @@ class Evaluator:
         expected = None if rewards.shared is None else rewards.shared.predict(batch.contexts, shares, n_offers)
         feedback = [rows.of_logging_policy()]
         for place, candidate in enumerate(self.inputs.candidates):
-            table = candidate.probabilities(batch, shares, self._rngs[place])
+            table = self._draws[place].probabilities(candidate, batch, shares)
             robust = rewards.robust[place].predict(batch.contexts, shares, n_offers) if rewards.robust else None
             feedback.append(rows.of_candidate(table, expected, robust))
             each = sums.candidates[place]
@@ -146,7 +178,7 @@ class Evaluator:
         earned = self._earned(batch)
         if sums.segments is not None:
             sums.segments.add(batch.contexts, feedback, earned)
-        self.diagnostics.add_outside(rows.batch, cluster)
+        self.diagnostics.add_outside(rows.batch, None if cluster is None else share_numbers(shares))
         sums.n += len(batch)
         sums.outside += len(batch)
         sums.decisions += float(len(batch) if stands_for is None else stands_for.sum())

@@ -64,7 +64,8 @@ class EvaluationRequest:
     `baseline` is the name of a policy, "logged" or None. `propensities` says where they come from; where they are
     estimated, `replace_known` says whether estimates also replace the propensities that the log knows. `logging` is
     the policy that wrote the log, where it is at hand. `folds` are those of the fitted models, `crossfit` the number
-    of copies of each policy that learns, None where it is not copied.
+    of copies of each policy that learns, None where it is not copied. `draw_groups` is for how many groups of customers
+    a policy draws anew (`PolicyDraws`).
     """
 
     catalogue: Catalogue
@@ -79,6 +80,7 @@ class EvaluationRequest:
     logging: Policy | None
     folds: int
     crossfit: int | None
+    draw_groups: int = 1
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass, fields, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
     from bandit.catalogue import Catalogue
     from bandit.domain import BoolArray, Contexts, IntArray
+    from bandit.domain.mixed_numbers import UnsignedArray
     from bandit.evaluate.diagnostics.cures import Cure
     from bandit.evaluate.request import EvaluationRequest
     from bandit.ope import Estimate, Feedback, IntervalKind
@@ -147,6 +149,14 @@ class _SegmentSums:
             for contrast, each in zip(self.contrasts, feedback, strict=True):
                 contrast.add((each.target - target) / each.propensity, stands_for)
 
+    def __add__(self, other: _SegmentSums) -> _SegmentSums:
+        both = copy.copy(self)
+        both.tally = self.tally + other.tally
+        both.contrasts = [one + two for one, two in zip(self.contrasts, other.contrasts, strict=True)]
+        both.n, both.decisions = self.n + other.n, self.decisions + other.decisions
+        both.earning = self.earning + other.earning
+        return both
+
 
 class Segments:
     """Adds up every segment of some facts, batch by batch, by ips and by the default estimator."""
@@ -170,6 +180,24 @@ class Segments:
                     self._segments[key] = _SegmentSums(names[code], len(self._policies), self._estimators)
                 rows = codes == code
                 self._segments[key].add([_rows_of(each, rows) for each in feedback], earned[rows], self._baseline)
+
+    def start(self, contexts: Contexts) -> None:
+        """Cut numeric facts at the quartiles of these contexts, those of the first batch of the log."""
+        for segmentation in self._segmentations:
+            segmentation.assign(contexts)
+
+    def seal(self, hashes: UnsignedArray) -> None:
+        """Complete the sums of each customer (`Tally.sealed`)."""
+        for sums in self._segments.values():
+            sums.tally = sums.tally.sealed(hashes)
+
+    def __add__(self, other: Segments) -> Segments:
+        """Return the sums over the decisions of both, which are sealed, have the same cuts and share no customer."""
+        both = copy.copy(self)
+        both._segments = dict(self._segments)
+        for key, sums in other._segments.items():
+            both._segments[key] = both._segments[key] + sums if key in both._segments else sums
+        return both
 
     def results(
         self, estimator: str, level: float, interval: IntervalKind, unfit: frozenset[str]

@@ -64,5 +64,10 @@ class ClusterIndex:
         return np.array(self._ids.hashes, dtype=np.uint64)
 
 
+def share_numbers(shares: FloatArray) -> IntArray:
+    """Return a whole number below 2^53 for the share in [0, 1) of each customer, (n,): equal where the shares are."""
+    return (shares / _UNIT).astype(np.int64)
+
+
 def _unit_interval(hashes: np.ndarray[tuple[int], np.dtype[np.uint64]]) -> FloatArray:
     return (hashes >> _SHIFT).astype(np.float64) * _UNIT

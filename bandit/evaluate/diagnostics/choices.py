@@ -91,7 +91,7 @@ class ChoiceCounts:
     """Adds up choices and probabilities, batch by batch; memory does not depend on the log."""
 
     def __init__(self, catalogue: Catalogue) -> None:
-        self.labels = OfferLabels(catalogue)
+        self._catalogue, self.labels = catalogue, OfferLabels(catalogue)
         k, bins = self.labels.options.shape[1], len(PROBABILITY_EDGES) - 1
         self._options, self._bins = np.zeros((3, k)), np.zeros((3, bins))
         self._n, self._impossible, self._largest = 0, 0, 1.0
@@ -126,6 +126,13 @@ class ChoiceCounts:
             self._largest = max(self._largest, float(s.max()))
         self._impossible += int((chosen <= 0.0).sum())
         self._n += len(offer)
+
+    def __add__(self, other: ChoiceCounts) -> ChoiceCounts:
+        both = ChoiceCounts(self._catalogue)
+        both._options, both._bins = self._options + other._options, self._bins + other._bins
+        both._n, both._impossible = self._n + other._n, self._impossible + other._impossible
+        both._largest = max(self._largest, other._largest)
+        return both
 
     def result(self, design_effect: float = 1.0) -> ChoiceCalibration:
         """Return the calibration so far; `design_effect` widens the errors for choices that depend on the customer."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol, Self, TypeVar
 
 from bandit.evaluate.diagnostics.choices import ChoiceCalibration, ChoiceCounts
 from bandit.evaluate.diagnostics.findings import Finding, findings
@@ -104,6 +105,16 @@ class LogDiagnostics:
         if self._maturity is not None:
             self._maturity.add(batch.time, batch.converted)
 
+    def __add__(self, other: LogDiagnostics) -> LogDiagnostics:
+        """Return the checks of the decisions of both; equal numbers of customers stand for the same customer."""
+        both = copy.copy(self)
+        both._self_test, both._undeclared = self._self_test + other._self_test, self._undeclared + other._undeclared
+        both._propensities = _joined(self._propensities, other._propensities)
+        both._choices = _joined(self._choices, other._choices)
+        both._repeats = _joined(self._repeats, other._repeats)
+        both._maturity = _joined(self._maturity, other._maturity)
+        return both
+
     def result(self, left_open: int = 0, sample_ratio: SampleRatioTest | None = None) -> LogDiagnosis:
         """Return the diagnosis; `left_open` decisions were not judged because they are still open."""
         propensities = None if self._propensities is None else self._propensities.result()
@@ -117,3 +128,15 @@ class LogDiagnostics:
             sample_ratio=sample_ratio,
             undeclared=self._undeclared.result(),
         )
+
+
+class _Additive(Protocol):
+    def __add__(self, other: Self) -> Self: ...
+
+
+_Sums = TypeVar("_Sums", bound=_Additive)
+
+
+def _joined(one: _Sums | None, other: _Sums | None) -> _Sums | None:
+    """Return the sum of what there is."""
+    return one if other is None else other if one is None else one + other

@@ -104,6 +104,14 @@ class MaturityCounts:
         newest = int(time.max())
         self._newest = newest if self._newest is None else max(self._newest, newest)
 
+    def __add__(self, other: MaturityCounts) -> MaturityCounts:
+        both = MaturityCounts(self.now, self.window)
+        both._n, both._young = self._n + other._n, self._young + other._young
+        both._young_converted = self._young_converted + other._young_converted
+        both._converted = self._converted + other._converted
+        both._newest = max((each for each in (self._newest, other._newest) if each is not None), default=None)
+        return both
+
     def result(self, left_open: int = 0) -> OutcomeMaturity:
         """Return what was seen; `left_open` decisions of the log were not added."""
         return OutcomeMaturity(

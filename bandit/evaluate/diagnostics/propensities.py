@@ -141,7 +141,7 @@ class InversePropensitySums:
     """Adds up inverse propensities, batch by batch, in two tables of (buckets, offers) of at most 64 MB."""
 
     def __init__(self, catalogue: Catalogue) -> None:
-        self.labels = OfferLabels(catalogue)
+        self._catalogue, self.labels = catalogue, OfferLabels(catalogue)
         n_offers = catalogue.n_offers
         self.buckets = number_of_buckets(n_offers)
         self._observed, self._expected = np.zeros((2, self.buckets, n_offers))
@@ -208,8 +208,7 @@ class InversePropensitySums:
         """Count how often each offer was eligible where rows stand for several decisions."""
         squares = stands_for * stands_for
         if self._squared is None:
-            self._squared = np.stack([self._observed.sum(axis=0), self._expected.sum(axis=0)])
-            self._pairs = float(self._expected.sum())
+            self._squared, self._pairs = self._weighted_sums()
         self._rows += np.bincount(bucket, weights=stands_for, minlength=self.buckets)
         for number in np.unique(bucket).tolist():
             here = bucket == number
@@ -227,6 +226,26 @@ class InversePropensitySums:
         self._squares += np.bincount(offer, weights=squares * inverse**2, minlength=size)
         if self._squared is not None:
             self._squared[0] += np.bincount(offer, weights=squares * inverse, minlength=size)
+
+    def _weighted_sums(self) -> tuple[FloatArray, float]:
+        """Return the sums that are added up besides where rows have weights; of rows without, the weights are 1."""
+        if self._squared is not None:
+            return self._squared, self._pairs
+        return np.stack([self._observed.sum(axis=0), self._expected.sum(axis=0)]), float(self._expected.sum())
+
+    def __add__(self, other: InversePropensitySums) -> InversePropensitySums:
+        """Return the sums of both; equal numbers of customers stand for the same customer in both."""
+        both = InversePropensitySums(self._catalogue)
+        both._observed, both._expected = self._observed + other._observed, self._expected + other._expected
+        both._rows, both._shown = self._rows + other._rows, self._shown + other._shown
+        both._squares = self._squares + other._squares
+        both._n, both._certain = self._n + other._n, self._certain + other._certain
+        both._smallest, both._largest = min(self._smallest, other._smallest), max(self._largest, other._largest)
+        both._total, both._total_squares = self._total + other._total, self._total_squares + other._total_squares
+        if self._squared is not None or other._squared is not None:
+            (mine, pairs), (theirs, more) = self._weighted_sums(), other._weighted_sums()
+            both._squared, both._pairs = mine + theirs, pairs + more
+        return both
 
     def result(self) -> PropensityCalibration:
         """Return the calibration of what was added so far."""

@@ -80,7 +80,21 @@ class RepeatCounts:
             hashes = _mixed(hashes ^ np.ascontiguousarray(values).view(np.uint64))
         self._n += len(offer)
         self._keep(hashes)
-        while self._kept > self.most:
+        self._thin(self._bits)
+
+    def __add__(self, other: RepeatCounts) -> RepeatCounts:
+        """Return the counts of the decisions of both; equal numbers of customers stand for the same customer."""
+        both = RepeatCounts(min(self.most, other.most))
+        both._n = self._n + other._n
+        both._first, both._last = min(self._first, other._first), max(self._last, other._last)
+        both._parts, both._kept = [*self._parts, *other._parts], self._kept + other._kept
+        both._bits = min(self._bits, other._bits)
+        both._thin(max(self._bits, other._bits))
+        return both
+
+    def _thin(self, bits: int) -> None:
+        """Keep the hashes that end in at least `bits` zero bits, and in as many more as bound the memory."""
+        while self._kept > self.most or self._bits < bits:
             self._bits += 1
             parts, self._parts, self._kept = self._parts, [], 0
             for part in parts:

@@ -100,6 +100,15 @@ class SelfTestSums:
             self._apart += float(apart.sum())
             self._differing += int((apart > MAX_ROUNDING).sum())
 
+    def __add__(self, other: SelfTestSums) -> SelfTestSums:
+        both = SelfTestSums()
+        both._n, both._weight_error = self._n + other._n, max(self._weight_error, other._weight_error)
+        both._reward, both._weighted = self._reward + other._reward, self._weighted + other._weighted
+        both._size, both._apart = self._size + other._size, self._apart + other._apart
+        both._largest, both._differing = max(self._largest, other._largest), self._differing + other._differing
+        both._recomputed = self._recomputed or other._recomputed
+        return both
+
     def result(self) -> SelfTest:
         """Return the self-test of the decisions added so far."""
         again = None

@@ -157,6 +157,7 @@ class TargetWeights:
         self._n, self._sum, self._squares, self._largest = 0, 0.0, 0.0, 0.0
         self._decisions, self._most = 0.0, 0.0  # what the rows stand for, and the largest weight times that
         self._by_customer = np.zeros(0)
+        self._complete: tuple[float, float] | None = None  # of sealed customers the sum of squares and the largest
         self._impossible: float | None = None
         self.contrast = PolicyContrast()
 
@@ -192,6 +193,30 @@ class TargetWeights:
             ruled_out = target if stands_for is None else target * stands_for[:, None]
             self._impossible = (self._impossible or 0.0) + float(ruled_out[logging <= 0.0].sum())
 
+    def seal(self) -> None:
+        """Complete the customers, which no more decisions are added of; the memory of each is freed."""
+        self._complete, self._by_customer = self._customers(), np.zeros(0)
+
+    def _customers(self) -> tuple[float, float] | None:
+        """Return the sum of squares and the largest of the customers' weights, None where customers are not known."""
+        if not len(self._by_customer):
+            return self._complete
+        return float(self._by_customer @ self._by_customer), float(self._by_customer.max())
+
+    def __add__(self, other: TargetWeights) -> TargetWeights:
+        """Return the weights of both, which are sealed and have no customer in common."""
+        both = TargetWeights()
+        both._n, both._decisions = self._n + other._n, self._decisions + other._decisions
+        both._sum, both._squares = self._sum + other._sum, self._squares + other._squares
+        both._largest, both._most = max(self._largest, other._largest), max(self._most, other._most)
+        both.contrast = self.contrast + other.contrast
+        sealed = [each for each in (self._complete, other._complete) if each is not None]
+        if sealed:
+            both._complete = sum(squares for squares, _ in sealed), max(largest for _, largest in sealed)
+        known = [each for each in (self._impossible, other._impossible) if each is not None]
+        both._impossible = sum(known) if known else None
+        return both
+
     def result(
         self,
         policy: str,
@@ -205,10 +230,9 @@ class TargetWeights:
 
         `rarer` is the share of the rarer kind of outcome in the log, 1 where outcomes are not of two kinds.
         """
-        squares, customers = float(self._by_customer @ self._by_customer), None
-        largest = self._most
-        if len(self._by_customer):
-            customers, largest = effective_number(self._sum, squares), float(self._by_customer.max())
+        known, customers, largest = self._customers(), None, self._most
+        if known is not None:
+            customers, largest = effective_number(self._sum, known[0]), known[1]
         return TargetSupport(
             policy=policy,
             n=self._n,

@@ -42,7 +42,12 @@ class UndeclaredSums:
     """Counts the undeclared values of a log batch by batch."""
 
     def __init__(self, catalogue: Catalogue) -> None:
-        self._counts = undeclared_counts(catalogue.facts)
+        self._catalogue, self._counts = catalogue, undeclared_counts(catalogue.facts)
+
+    def __add__(self, other: UndeclaredSums) -> UndeclaredSums:
+        both = UndeclaredSums(self._catalogue)
+        both._counts = [one + two for one, two in zip(self._counts, other._counts, strict=True)]
+        return both
 
     def add(self, contexts: Contexts) -> None:
         """Add n contexts."""

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from bandit.evaluate.candidates import CandidatePolicy
+from bandit.evaluate.policy_draws import PolicyDraws
 from bandit.evaluate.propensity.estimated import EstimatedPropensities
 
 if TYPE_CHECKING:
@@ -71,11 +72,11 @@ class KnownLoggingPolicy:
     """A logging policy that is at hand and recomputes its table; the propensities stay those of the log."""
 
     policy: CandidatePolicy
-    rng: Generator
+    draws: PolicyDraws
 
     def probabilities(self, batch: LoggedBatch, shares: FloatArray) -> LoggingProbabilities:
         """Return the logged propensities and the policy's probabilities of all offers."""
-        return LoggingProbabilities(batch.propensity, self.policy.probabilities(batch, shares, self.rng))
+        return LoggingProbabilities(batch.propensity, self.draws.probabilities(self.policy, batch, shares))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -106,7 +107,7 @@ def logging_policy(
         return EstimatedLoggingPolicy(model, request.replace_known), model.fit_quality
     policy = request.logging
     if policy is not None:
-        return KnownLoggingPolicy(CandidatePolicy(policy.name, (policy,)), rng), None
+        return KnownLoggingPolicy(CandidatePolicy(policy.name, (policy,)), PolicyDraws(rng, request.draw_groups)), None
     if request.estimators.needs & {"marginal", "slate"}:
         return UniformLoggingPolicy(), None
     return LoggedPropensities(), None

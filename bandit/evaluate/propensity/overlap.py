@@ -38,6 +38,11 @@ class TargetOverlap:
             self._outside += float(stands_for @ np.where(thin, target, 0.0).sum(axis=1))
             self.n += float(stands_for.sum())
 
+    def __add__(self, other: TargetOverlap) -> TargetOverlap:
+        both = TargetOverlap(self.level)
+        both.n, both._outside = self.n + other.n, self._outside + other._outside
+        return both
+
     @property
     def share(self) -> float:
         """The share of the target's probability without support, in [0, 1]; 0 before anything was added."""

@@ -6,6 +6,7 @@ cannot express makes the intervals of `dr` wider, not wrong, since the model is 
 
 from __future__ import annotations
 
+import copy
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -64,6 +65,15 @@ class RidgeReward:
         self._weight += len(batch) if weight is None else float(weight.sum())
         self._squares += float(reward @ reward)
         self._solution = None
+
+    def __add__(self, other: RidgeReward) -> RidgeReward:
+        """Return the regression of the decisions of both, which have encoders of the same scales."""
+        both = copy.copy(self)
+        both._n, both._weight = self._n + other._n, self._weight + other._weight
+        both._squares, both._solution = self._squares + other._squares, None
+        both._cc, both._ca, both._aa = self._cc + other._cc, self._ca + other._ca, self._aa + other._aa
+        both._cy, both._ay = self._cy + other._cy, self._ay + other._ay
+        return both
 
     def predict(self, contexts: Contexts) -> FloatArray:
         """Return the expected reward of every offer, (n, N); 0 before anything was learned."""
