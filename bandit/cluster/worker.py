@@ -31,8 +31,9 @@ def same(shared: bytes) -> bytes:
 
 
 def packed(function: object, args: object, kwargs: object) -> bytes:
-    """Return a function and its arguments as bytes."""
-    return pickle.dumps((function, args, kwargs), protocol=pickle.HIGHEST_PROTOCOL)
+    """Return a function and its arguments as bytes; what a catalogue's conditions compiled to is among them."""
+    content: bytes = import_module("cloudpickle").dumps((function, args, kwargs))
+    return content
 
 
 def versions() -> dict[str, str]:
