@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -77,7 +78,11 @@ def erase_from_dataset(
                 replace(run, files=tuple(f for f in (replaced.get(f.name, f) for f in run.files) if f.rows))
                 for run in manifest.runs
             )
-            commit(folder, replace(manifest, runs=runs), None, seen)
+            try:
+                commit(folder, replace(manifest, runs=runs), None, seen)
+            except BaseException:
+                rewriting.abandon(replaced)
+                raise
     return DatasetErasure(folder.address, rewriting.n_decisions, rewriting.n_events, len(replaced))
 
 
@@ -109,15 +114,26 @@ class _Rewriting:
         """Return what takes the place of the files that have the customer, by name; 0 rows where nothing does."""
         ordered = sorted(files, key=lambda file: file.kind != DECISIONS)  # the events are known by their decisions
         found: dict[str, DatasetFile] = {}
-        with folder_faults(self._folder, "written"):
-            for place, file in enumerate(ordered):
-                new = self._rewritten(file, place)
-                if new is not None:
-                    found[file.name] = new
-                if progress is not None:
-                    progress(place + 1, len(ordered))
-            self._folder.sync()
+        try:
+            with folder_faults(self._folder, "written"):
+                for place, file in enumerate(ordered):
+                    new = self._rewritten(file, place)
+                    if new is not None:
+                        found[file.name] = new
+                    if progress is not None:
+                        progress(place + 1, len(ordered))
+                self._folder.sync()
+        except BaseException:
+            self.abandon(found)
+            raise
         return found
+
+    def abandon(self, found: dict[str, DatasetFile]) -> None:
+        """Remove what was written: the erasure failed, and nothing refers to it."""
+        with suppress(OSError):
+            for old, new in found.items():
+                if new.name != old:
+                    self._folder.remove(new.name)
 
     def _rewritten(self, file: DatasetFile, place: int) -> DatasetFile | None:
         """Write a file without the rows of the customer; None where it has none."""
@@ -143,11 +159,16 @@ class _Rewriting:
             stem = file.name.rpartition("/")[2].partition("-")[0]
             name = file_name(stem, file.partition, self._at, f"{self._token}{place:04x}")
             new = PartitionFile(self._folder, name, file.kind, file.partition, source.schema_arrow)
-            for group, mask in zip(groups, masks, strict=True):
-                kept = source.read_row_group(group, use_threads=False).filter(self._pa.array(~mask))
-                if kept.num_rows:
-                    new.write(kept)
-            return new.close()
+            try:
+                for group, mask in zip(groups, masks, strict=True):
+                    kept = source.read_row_group(group, use_threads=False).filter(self._pa.array(~mask))
+                    if kept.num_rows:
+                        new.write(kept)
+                return new.close()
+            except BaseException:
+                new.abandon()
+                self._folder.remove(name)
+                raise
 
     def _is_theirs(self, table: Any, file: DatasetFile) -> Any:  # noqa: ANN401 - pyarrow has no types
         rows = table.column("row").to_numpy()

@@ -124,7 +124,7 @@ def export_dataset(
         manifest = _begun(store, catalogue, before, partitions, since)
         _check_same_database(store, manifest, folder)
         rows = StoredRows(store, catalogue, manifest.last_row, manifest.since)
-        versions = {each.id: store.catalogues.get(each.id) for each in manifest.catalogues}
+        versions = {row.id: store.catalogues.get(row.id) for row in store.catalogues.all()}
         kinds = {name: fact.kind for name, fact in catalogue.facts.items()}
         tables = DatasetTables(kinds, manifest.dimensions, versions)
         writer = RunWriter(folder, tables, Partitioner(manifest.partitions), now())

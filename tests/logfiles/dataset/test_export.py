@@ -14,25 +14,31 @@ from bandit.logfiles.dataset import export as export_module
 from bandit.logfiles.dataset.manifest import MANIFEST_NAME
 from bandit.logfiles.dataset.partition import Partitioner
 from bandit.store import Store
-from tests.logfiles.dataset.conftest import DAY, check_same, columns_of, now, odd, stored, write
+from tests.logfiles.dataset.conftest import DAY, check_close, check_same, columns_of, now, odd, stored, write
 from tests.logfiles.odd_database import fill
 from tests.store.rows import decisions, events
 
 WEEK = 7 * DAY
 
 
-@pytest.mark.parametrize("partitions", [1, 7])
-@pytest.mark.parametrize("kind", ["profit", "conversion", "reward"])
-def test_a_dataset_is_the_log_of_its_database(tmp_path, made, partitions, kind):
-    """121 settled decisions in the order of the log: ids of offers, masks, propensities, facts and rewards alike."""
+@pytest.mark.parametrize(("kind", "partitions"), [("profit", 7), ("conversion", 1), ("reward", 2)])
+def test_a_dataset_is_the_log_of_its_database(tmp_path, made, kind, partitions):
+    """121 settled decisions in the order of the log: numbers of offers, masks, propensities, facts and rewards."""
     write(made, tmp_path / "log", odd(), partitions=partitions)
     log = open_dataset(tmp_path / "log", odd(kind=kind))
     of_database = stored(made, odd(kind=kind), log.manifest.until)
     check_same(columns_of(log), columns_of(of_database))
     check_same(columns_of(log, size=7), columns_of(of_database))
     assert (log.n, log.still_open, log.left_out) == (121, 9, 0)
-    judged = [evaluate(each, [Uniform(odd())], "logged") for each in (log, of_database)]
-    assert judged[0].to_dict() == judged[1].to_dict()
+
+
+def test_an_evaluation_of_a_dataset_is_that_of_its_database(tmp_path, made):
+    """Part by part, to 1e-12."""
+    write(made, tmp_path / "log", odd(), partitions=3)
+    log = open_dataset(tmp_path / "log")
+    logs = (log, stored(made, odd(), log.manifest.until))
+    judged = [evaluate(each, [Uniform(odd())], "logged").to_dict() for each in logs]
+    check_close(judged[0], judged[1])
 
 
 def test_the_parts_are_the_log_dealt_by_customer(tmp_path, made):
@@ -133,7 +139,7 @@ def grow(db, n, name):
 
 @pytest.mark.filterwarnings("ignore:customers")
 def test_a_dataset_grows_by_decisions_and_by_late_outcomes(tmp_path):
-    """After each export it is the log of the database: corrections, returns and closings of decisions of before, too."""
+    """After each export it is the log of the database: corrections, returns and closings of old decisions, too."""
     db, folder = fill(tmp_path / "a.db", odd(), now=now()), tmp_path / "log"
     first = write(db, folder, odd(), partitions=4)
     assert (first.n, first.n_late, first.rows) == (130, 0, 130)
@@ -201,13 +207,13 @@ def test_a_dataset_is_not_overwritten_nor_mixed(tmp_path, made):
     changed["context"]["recency"] = {"type": "boolean"}
     with pytest.raises(InputError, match='fact "recency" is numeric in the dataset and boolean in the catalogue'):
         write(made, folder, type(odd()).from_dict(changed), since="last")
-    other = fill(tmp_path / "other.db", odd(), n=300, seed=2, now=now())
-    with Store.open(other, durability="process"), pytest.raises(InputError, match="is the log of another database"):
-        rename(other)
+    other = fill(tmp_path / "other.db", odd(), n=150, seed=2, now=now())
+    rename(other)
+    with pytest.raises(InputError, match="is the log of another database"):
         write(other, folder, odd(), since="last")
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "notes.txt").write_text("x")
-    with pytest.raises(InputError, match="has other files, such as notes.txt"):
+    with pytest.raises(InputError, match=r"has other files, such as notes\.txt"):
         write(made, tmp_path / "mine", odd())
     assert write(made, folder, odd(), partitions=3, force=True).partitions == 3
     assert open_dataset(folder).n == 121
@@ -283,7 +289,9 @@ def test_manifests_and_files_that_cannot_be_used_are_said(tmp_path, made):
     manifest = folder / MANIFEST_NAME
     content = manifest.read_text()
     manifest.write_text(json.dumps(json.loads(content) | {"format": 9, "written_by": "9.1"}))
-    with pytest.raises(LogFileError, match="has format 9, written by offer-bandit 9.1; this version reads formats up"):
+    with pytest.raises(
+        LogFileError, match=r"has format 9, written by offer-bandit 9\.1; this version reads formats up"
+    ):
         open_dataset(folder)
     manifest.write_text(content[:200])
     with pytest.raises(LogFileError, match="is damaged"):
