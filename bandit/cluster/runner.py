@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, Concatenate, NoReturn, ParamSpec, TypeVar
 
 from bandit.cluster.worker import call, dask, packed, same
 from bandit.errors import InputError, OfferBanditError
@@ -77,12 +77,14 @@ class DaskRunner:
 
     def _result(self, future: Any, part: LogPart) -> Any:  # noqa: ANN401
         """Return a result; one whose worker was lost since is computed again while this waits."""
-        dask().wait([future])
-        if future.status != "finished":
+        try:
+            return future.result()
+        except Exception:
+            if future.status == "finished":
+                raise
             self._raise(future, part)
-        return future.result()
 
-    def _raise(self, future: Any, part: LogPart) -> None:  # noqa: ANN401
+    def _raise(self, future: Any, part: LogPart) -> NoReturn:  # noqa: ANN401
         """Raise what a part raised, without the traceback of the cluster."""
         if future.status in {"cancelled", "lost"}:
             raise InputError(f"the cluster {self._where} has gone away while it was computing; start it and run again")

@@ -158,11 +158,9 @@ class FileRows:
             masks={place: bits.tobytes() for place, bits in enumerate(distinct)},
             contexts=contexts,
         )
-        return decisions, self._events(rows, kept, number, customers, recorded_at)
+        return decisions, self._events(rows, kept, number, recorded_at)
 
-    def _events(
-        self, rows: CheckedRows, kept: IntArray, number: IntArray, customers: ObjectArray, recorded_at: int
-    ) -> EventPage:
+    def _events(self, rows: CheckedRows, kept: IntArray, number: IntArray, recorded_at: int) -> EventPage:
         """Return the events of some rows, and one that closes each row that the log says is closed."""
         parts: list[tuple[IntArray, str, ObjectArray | None, IntArray, FloatArray, FloatArray]] = []
         for event in rows.events:
@@ -184,7 +182,7 @@ class FileRows:
         return EventPage(
             id=np.arange(first, first + len(place), dtype=np.int64),
             seq=number[place],
-            customer=customers[place],
+            customer=np.full(len(place), None, dtype=object),
             event_id=ids[order],
             event=name[order],
             time=np.concatenate([part[3] for part in parts])[order],

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from bandit.store.tables.event_pages import EventPage
 
 _ROWS_A_PARTITION = 4_096
-_LEAST_ROWS, _MOST_ROWS = 65_536, 262_144
+_LEAST_ROWS, _MOST_ROWS = 65_536, 131_072
 
 LATE = "late"
 """The stem of files with events on decisions of earlier runs."""
@@ -110,13 +110,14 @@ class RunWriter:
 
     def add(self, rows: DatasetRows, events: EventPage) -> None:
         """Add decisions with those of their events that are there."""
-        if len(events):
-            self._events.append(self.tables.of_events(events))
-            self._of_events.append(self.partitioner.of_all(events.customer))
         if not len(rows):
             return
+        partitions = self.partitioner.of_all(rows.customer)
         self._decisions.append(self.tables.of_decisions(rows))
-        self._of_decisions.append(self.partitioner.of_all(rows.customer))
+        self._of_decisions.append(partitions)
+        if len(events):
+            self._events.append(self.tables.of_events(events))
+            self._of_events.append(partitions[np.searchsorted(rows.row, events.seq)])
         self._waiting += len(rows)
         if self._waiting >= self._enough:
             self._write_decisions()

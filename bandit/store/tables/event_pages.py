@@ -18,19 +18,20 @@ if TYPE_CHECKING:
     from bandit.store.connection import Connection
 
 _COLUMNS = """
-e.id, e.seq, k.key, e.event_id, e.event, e.time, e.recorded_at, e.revenue, e.reward, COALESCE(e.corrects, -1)
+e.id, e.seq, {customer}, e.event_id, e.event, e.time, e.recorded_at, e.revenue, e.reward, COALESCE(e.corrects, -1)
 """
 _N_COLUMNS = 10
 
 _OF_DECISIONS = f"""
-SELECT {_COLUMNS} FROM events e CROSS JOIN decisions d ON d.seq = e.seq CROSS JOIN customers k ON k.id = d.customer_id
+SELECT {_COLUMNS.format(customer="NULL")} FROM events e CROSS JOIN decisions d ON d.seq = e.seq
 WHERE e.seq > :after_seq AND e.seq <= :through_seq AND e.id <= :through_id AND d.time >= :since
 ORDER BY e.seq, e.id
 """  # noqa: S608 - put together once, of constants
 
 # The order by decision is made by SQLite, which sorts in a file what does not fit into its memory.
 _NEW_OF_KNOWN = f"""
-SELECT {_COLUMNS} FROM events e CROSS JOIN decisions d ON d.seq = e.seq CROSS JOIN customers k ON k.id = d.customer_id
+SELECT {_COLUMNS.format(customer="k.key")} FROM events e CROSS JOIN decisions d ON d.seq = e.seq
+    CROSS JOIN customers k ON k.id = d.customer_id
 WHERE e.id > :after_id AND e.id <= :through_id AND e.seq <= :through_seq AND d.time >= :since
 ORDER BY e.seq, e.id
 """  # noqa: S608
@@ -47,8 +48,9 @@ _IDS = "SELECT d.seq, d.decision_id FROM json_each(:seqs) j CROSS JOIN decisions
 class EventPage:
     """n events in the order of their decisions' numbers, `seq`, and of their own, `id`.
 
-    `customer` is the customer of each decision in stored form. `revenue` and `reward` are NaN where there is none,
-    `corrects` is the number of the event that one corrects, -1 where it corrects none.
+    `customer` is the customer of each decision in stored form, None for events that are read beside their decisions.
+    `revenue` and `reward` are NaN where there is none, `corrects` is the number of the event that one corrects, -1
+    where it corrects none.
     """
 
     id: IntArray
