@@ -12,7 +12,7 @@ from bandit.errors import InputError
 from bandit.evaluate.candidates import cross_fit, frozen_candidates, teach_part
 from bandit.evaluate.diagnostics import LogDiagnostics, SampleRatioTest, notice_findings
 from bandit.evaluate.evaluator import EvaluationInputs, Evaluator
-from bandit.evaluate.part_passes import Judgement, PartPasses, WholeLog
+from bandit.evaluate.part_passes import Judgement, PartPasses
 from bandit.evaluate.policy_draws import draw_groups
 from bandit.evaluate.propensity.logging_policy import logging_policy
 from bandit.evaluate.request import (
@@ -94,9 +94,9 @@ def evaluate(
     decisions.
 
     A log in parts (`bandit.domain.PartitionedLog`) is read part by part, and `runner` says where: by default one part
-    after the other in this process. Neither the parts nor the runner change more than the last digits. Policies learn
-    from the log read straight through, in its order, and a model of the propensities is fitted to a sample of it, both
-    in this process; so does a reward model whose parts do not add up, such as VW's.
+    after the other in this process; another log needs none. Neither the parts nor the runner change more than the last
+    digits. Policies learn from the log read straight through, in its order, and a model of the propensities is fitted
+    to a sample of it, both in this process; so does a reward model whose parts do not add up, such as VW's.
 
     Raises InputError for an empty log, unknown names and numbers out of range; PolicyError for a policy whose
     probabilities do not sum to 1 over the eligible offers.
@@ -142,17 +142,17 @@ def evaluate(
     if split is not None:
         learned_on = teach_part(candidates, split_log(log, split, "learn"), request.batch_size)
         judged = split_log(log, split, "judge")
-    in_parts = runner is not None or isinstance(log, PartitionedLog)
-    if not (log.n if in_parts else judged.n):
+    parts = log.parts if isinstance(log, PartitionedLog) else None
+    to_judge = judged.n if parts is None else log.n  # of parts it is counted while they are judged
+    if not to_judge:
         raise InputError("the log has no decisions to judge by; import some, or choose another split")
-    advance = _PassCounter(progress, (log.n if in_parts else judged.n) * request.passes + judged.left_out).advance
+    advance = _PassCounter(progress, to_judge * request.passes + judged.left_out).advance
     if crossfit is not None:
         candidates = cross_fit(candidates, catalogue, log, crossfit, request.batch_size, advance)
     written_by, fit = logging_policy(judged, request, rng, advance)
     fitting = RewardFit.start(judged, request, candidates, written_by, reward_model, rng)
     segments, diagnostics = Segments(request, by) if by else None, LogDiagnostics(catalogue, now=now)
-    if in_parts:
-        parts = log.parts if isinstance(log, PartitionedLog) else (WholeLog(log),)
+    if parts is not None:
         passes = PartPasses(parts, InProcessRunner() if runner is None else runner, split, advance)
         rewards = _rewards_of_parts(passes, fitting, judged, advance)
         if segments is not None:

@@ -30,22 +30,6 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class WholeLog:
-    """A log that is not in parts as its only part, for a runner of this process."""
-
-    log: Log
-
-    @property
-    def n(self) -> int:
-        """The number of decisions."""
-        return self.log.n
-
-    def open(self) -> Log:
-        """Return the log."""
-        return self.log
-
-
-@dataclass(frozen=True, slots=True, eq=False)
 class Judgement:
     """What one part of a log is judged with; `segments` have their cuts, and nothing was added to any of it."""
 

@@ -129,7 +129,7 @@ class FactSegmentation:
         return np.where(np.isnan(column), len(names), codes).astype(np.int64), (*names, "missing")
 
 
-class _SegmentSums:
+class SegmentSums:
     """What is added up in one segment: a tally, the contrasts with the baseline, and how many decisions earned."""
 
     def __init__(self, name: str, policies: int, estimators: Sequence[AnyEstimator]) -> None:
@@ -149,7 +149,7 @@ class _SegmentSums:
             for contrast, each in zip(self.contrasts, feedback, strict=True):
                 contrast.add((each.target - target) / each.propensity, stands_for)
 
-    def __add__(self, other: _SegmentSums) -> _SegmentSums:
+    def __add__(self, other: SegmentSums) -> SegmentSums:
         both = copy.copy(self)
         both.tally = self.tally + other.tally
         both.contrasts = [one + two for one, two in zip(self.contrasts, other.contrasts, strict=True)]
@@ -168,7 +168,7 @@ class Segments:
         self._estimators = [each for each in request.estimators.computed if each.name in kept]
         self._estimated = request.estimated
         self._binary = request.catalogue.objective.kind == "conversion"
-        self._segments: dict[tuple[str, int], _SegmentSums] = {}
+        self._segments: dict[tuple[str, int], SegmentSums] = {}
 
     def add(self, contexts: Contexts, feedback: Sequence[Feedback], earned: BoolArray) -> None:
         """Add a batch, one feedback a policy, the logging policy's first; `earned` (n,) says which rows earned."""
@@ -177,7 +177,7 @@ class Segments:
             for code in np.unique(codes).tolist():
                 key = (segmentation.fact, code)
                 if key not in self._segments:
-                    self._segments[key] = _SegmentSums(names[code], len(self._policies), self._estimators)
+                    self._segments[key] = SegmentSums(names[code], len(self._policies), self._estimators)
                 rows = codes == code
                 self._segments[key].add([_rows_of(each, rows) for each in feedback], earned[rows], self._baseline)
 

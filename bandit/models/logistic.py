@@ -12,6 +12,7 @@ from scipy.special import expit
 from bandit.domain import FloatArray, IntArray
 from bandit.models.block_gaussian import BlockGaussian, weight_belief
 from bandit.models.gaussian import solve_positive
+from bandit.models.newton_sums import NewtonSums
 from bandit.models.prior import Prior
 from bandit.models.rates_of_change import RatesOfChange
 
@@ -125,11 +126,19 @@ class BayesianLogistic:
         p = expit(rows @ self.weights.mean)
         self.weights.shift(rows, change, np.abs(change) * p * (1.0 - p))
 
-    def fit(self, batches: Batches, prior: Prior, rounds: int = 8, tolerance: float = 1e-3) -> None:
+    def fit(
+        self,
+        batches: Batches,
+        prior: Prior,
+        rounds: int = 8,
+        tolerance: float = 1e-3,
+        sums: Callable[[FloatArray], NewtonSums] | None = None,
+    ) -> None:
         """Learn all outcomes at once, from the prior, to the mode that the online updates approximate.
 
         Newton's method over the weights, a D x D system a pass; between passes the prior's variances are estimated.
-        It ends when no weight moves by more than `tolerance` of its posterior deviations.
+        It ends when no weight moves by more than `tolerance` of its posterior deviations. With `sums`, which returns
+        those of all outcomes at weights (D,), the batches are not read, except for a belief in blocks.
         """
         belief = self.weights
         if isinstance(belief, BlockGaussian):
@@ -137,18 +146,21 @@ class BayesianLogistic:
             return
         belief.assign_parts(prior.center.copy(), [np.diag(prior.variance)])
         for turn in range(rounds):
-            moved = self._newton(batches, prior)
+            moved = self._newton(batches, prior, sums)
             if turn and moved < tolerance:
                 return
             if turn < rounds - 2:  # the last passes converge under fixed variances
                 prior.estimate(belief)
 
-    def _newton(self, batches: Batches, prior: Prior) -> float:
+    def _newton(self, batches: Batches, prior: Prior, sums: Callable[[FloatArray], NewtonSums] | None = None) -> float:
         """Take one Newton step over all batches; return the largest move, in posterior deviations."""
         belief = self.weights
         precision = np.diag(1.0 / prior.variance)
         gradient = (prior.center - belief.mean) / prior.variance
-        for rows, y, weight in batches():
+        if sums is not None:
+            found = sums(belief.mean)
+            precision, gradient = precision + found.curvature, gradient + found.gradient
+        for rows, y, weight in batches() if sums is None else ():
             p = expit(rows @ belief.mean)
             precision += (rows * (weight * p * (1.0 - p))[:, None]).T @ rows
             gradient += (weight * (y - p)) @ rows

@@ -13,6 +13,7 @@ from bandit.ope.sums import SUM_BLOCKS, ClusterSums
 from tests.ope import tools
 
 INTERVALS = ("skew", "normal", "bernstein", "anytime", "anytime-skew")
+EVERY = tuple(ESTIMATORS.values())
 FEW_CUSTOMERS, MANY_CUSTOMERS = 300, 12_000
 
 
@@ -20,7 +21,7 @@ def hashes(n):
     return mixed(np.arange(1, n + 1, dtype=np.uint64))
 
 
-def tallied(feedback, rows, estimators=tuple(ESTIMATORS.values())):
+def tallied(feedback, rows, estimators=EVERY):
     """The tally of some rows, its customers numbered in the order in which they appear, as a part of a log has them."""
     ids, places = np.unique(feedback[0].cluster[rows], return_inverse=True)
     tally = Tally(len(feedback), estimators)
@@ -31,7 +32,7 @@ def tallied(feedback, rows, estimators=tuple(ESTIMATORS.values())):
     return tally, hashes(int(feedback[0].cluster.max()) + 1)[ids]
 
 
-def sealed_in_parts(feedback, part_of_customer, order, estimators=tuple(ESTIMATORS.values())):
+def sealed_in_parts(feedback, part_of_customer, order, estimators=EVERY):
     """The merge of the sealed tallies of parts, in the order given."""
     total = None
     for part in order:
@@ -65,8 +66,8 @@ def test_any_split_of_few_customers_gives_each_estimate_and_interval_of_the_whol
     feedback = (first, tools.another_policy(rng, first))
     whole, keys = tallied(feedback, np.arange(len(first)))
     seven = sealed_in_parts(feedback, rng.integers(0, parts, FEW_CUSTOMERS), rng.permutation(parts))
-    # Errors of ratios are small differences of squares: of rewards around 1,000 that deviate by 2 they have 2 log10(500)
-    # digits less, in the whole as in the parts.
+    # Errors of ratios are small differences of squares: rewards around 1,000 deviating by 2 cost 2 log10(500) digits,
+    # in the whole as in the parts.
     tolerance = 1e-12 if level == 0.0 else 1e-12 * (level / 2.0) ** 2
     for interval in INTERVALS:
         assert close(all_numbers(whole.sealed(keys), interval), all_numbers(seven, interval), tolerance)

@@ -8,10 +8,11 @@ found out. All stages have the same prior: a later one has fewer outcomes, so th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from itertools import zip_longest
-from typing import TypeAlias
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.special import expit
@@ -26,8 +27,8 @@ from bandit.models.shared_design import WeightDraws
 from bandit.policies.thompson.methods import LearningMethods
 from bandit.policies.thompson.offer_model import OfferModel
 
-TrainingBatch: TypeAlias = tuple[FloatArray, IntArray, FloatArray, FloatArray, FloatArray | None]
-"""What `OfferModel.fit` learns at once: context columns, offers, responses, weights, and how many each stands for."""
+if TYPE_CHECKING:
+    from bandit.policies.thompson.part_fit import LogParts, TrainingRecipe
 
 MOST_FUNNEL_OFFERS = 8_000
 """Most offers of a catalogue whose stages are learned: above, the best is searched for by scores that add up."""
@@ -173,22 +174,11 @@ class Funnel:
             stage_steps(previous.stages, previous.converted, len(self.names) - 1),
         )
 
-    def fit(
-        self, log: Log, encoder: Encoder, weight: Callable[[LoggedBatch], FloatArray], most: tuple[int, int]
-    ) -> None:
-        """Learn a whole log at once, to convergence; `most` are the rows at once and the passes."""
+    def fit(self, log: Log, recipe: TrainingRecipe, passes: int, parts: LogParts | None = None) -> None:
+        """Learn a whole log at once, to convergence, the rows by the recipe of the first stage; at most `passes`."""
         for place, model in enumerate(self.later, start=1):
-
-            def batches(place: int = place) -> Iterator[TrainingBatch]:
-                for batch in log.batches(most[0]):
-                    steps = batch_steps(batch, self.names)
-                    rows = np.flatnonzero(steps[:, place - 1])
-                    if len(rows):
-                        matrix, times = encoder.context_matrix(batch.contexts.take(rows)), batch.stands_for
-                        y, weights = steps[rows, place].astype(np.float64), weight(batch)[rows]
-                        yield matrix, batch.offer[rows], y, weights, None if times is None else times[rows]
-
-            model.fit(batches, most[1])
+            own = replace(recipe, place=place)
+            model.fit(partial(own.batches, log), passes, parts=None if parts is None else parts.of(own))
 
     # -- prediction ------------------------------------------------------------------------------------------------
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,6 +21,7 @@ from bandit.policies.thompson.offer_scores import FIRST_ESTIMATE
 
 if TYPE_CHECKING:
     from bandit.policies.thompson.offer_model import OfferModel
+    from bandit.policies.thompson.part_fit import PartFit
 
 FIT_ROUNDS = 6
 """Most rounds in which crosses are looked for."""
@@ -32,54 +34,66 @@ def fit_offer_model(
     progress: Callable[[], None] | None = None,
     own: JointCustomerEffects | None = None,
     places: IntArray | None = None,
+    parts: PartFit | None = None,
 ) -> None:
     """Learn all batches at once from the prior, with the prior's variances; replaces what was learned before.
 
-    With `own`, of which `places` (all outcomes,) are the customers', -1 without one, their effects are fitted too.
+    With `own`, of which `places` (all outcomes,) are the customers', -1 without one, their effects are fitted too. With
+    `parts`, those of a log whose rows the batches are, the Newton passes are sums over the parts.
     """
     active = np.zeros(model.encoder.n_context, dtype=np.bool_)
-    active[0] = True
     n = 0
-    for contexts, offer, _, _, _ in batches():
+    if parts is not None:
+        active, n = parts.active(len(active))
+    active[0] = True
+    for contexts, offer, _, _, _ in batches() if parts is None else ():
         active |= (contexts != 0).any(axis=0)
         n += len(offer)
     model.n_learned = n
     if not model.uses_binned_effects:
         active &= model.encoder.context_group != BINNED_GROUP
     model.reset(np.flatnonzero(active).astype(np.int64))
-    _fit_weights(model, batches, passes, progress, own, places)
+    fit = _WeightFit(model, batches, passes, progress, own, places, parts)
+    _fit_weights(fit)
     if model.searched_crosses is not None:
-        _fit_crosses(model, model.searched_crosses, batches, passes, progress, own, places)
+        _fit_crosses(fit, model.searched_crosses)
 
 
-def _fit_crosses(
-    model: OfferModel,
-    crosses: CrossLearning,
-    batches: TrainingBatches,
-    passes: int,
-    progress: Callable[[], None] | None,
-    own: JointCustomerEffects | None,
-    places: IntArray | None,
-) -> None:
+@dataclass(frozen=True, slots=True, eq=False)
+class _WeightFit:
+    """What the weights of a model are fitted to, with the arguments of `fit_offer_model`."""
+
+    model: OfferModel
+    batches: TrainingBatches
+    passes: int
+    progress: Callable[[], None] | None
+    own: JointCustomerEffects | None
+    places: IntArray | None
+    parts: PartFit | None
+
+
+def _fit_crosses(fit: _WeightFit, crosses: CrossLearning) -> None:
     """Sample the log, and find crosses and fit all weights in turn until no more crosses are found."""
-    for contexts, offer, y, weight, times in batches():
+    model = fit.model
+    for contexts, offer, y, weight, times in fit.batches():
         share = weight if times is None else weight * times
         crosses.sample.add(contexts, offer, model.scaled(y), share, np.zeros(len(offer)))
     for _ in range(FIT_ROUNDS):
         if crosses.sample.added < FIRST_ROUND or not model.find_crosses(crosses):
             return
-        _fit_weights(model, batches, passes, progress, own, places)
+        _fit_weights(fit)
 
 
-def _fit_weights(
-    model: OfferModel,
-    batches: TrainingBatches,
-    passes: int,
-    progress: Callable[[], None] | None,
-    own: JointCustomerEffects | None,
-    places: IntArray | None,
-) -> None:
+def _fit_weights(fit: _WeightFit) -> None:
     """Learn all batches at once from the prior of the present weights."""
+    model, batches, passes, progress, own, places = (
+        fit.model,
+        fit.batches,
+        fit.passes,
+        fit.progress,
+        fit.own,
+        fit.places,
+    )
     if isinstance(model.model, BayesianLogistic) and own is not None and places is not None:
         belief = model.model.weights
         if isinstance(belief, Gaussian) and all(times is None for *_, times in batches()):
@@ -92,7 +106,8 @@ def _fit_weights(
                 learn_customers(own, at, columns, rows @ belief.mean, y, np.minimum(counted, weight))
             own.estimate_from_histories()
     elif isinstance(model.model, BayesianLogistic):
-        model.model.fit(lambda: _weighted_rows(model, batches, progress), model.prior, passes)
+        sums = None if fit.parts is None else fit.parts.newton(model, progress)
+        model.model.fit(lambda: _weighted_rows(model, batches, progress), model.prior, passes, sums=sums)
     else:
         model.start_model()
         n = sum(len(offer) for _, offer, _, _, _ in batches())
@@ -107,10 +122,7 @@ def _fit_weights(
 
 def _parts(model: OfferModel, batches: TrainingBatches) -> Iterator[TrainingBatch]:
     """Yield the batches in parts, of which rows of very many weights are held at once."""
-    for contexts, offer, y, weight, times in batches():
-        for part in model.slices(len(offer)):
-            counted = None if times is None else times[part]
-            yield contexts[part], offer[part], y[part], weight[part], counted
+    return model.in_slices(batches())
 
 
 def _weighted_rows(
@@ -118,8 +130,7 @@ def _weighted_rows(
 ) -> Iterable[tuple[FloatArray, FloatArray, FloatArray]]:
     if progress is not None:
         progress()
-    for contexts, offer, y, weight, times in _parts(model, batches):
-        yield model.rows(contexts, offer), y, weight if times is None else weight * times
+    yield from model.weighted_rows(batches())
 
 
 def _joint_rows(

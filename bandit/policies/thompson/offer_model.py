@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,11 +17,14 @@ from bandit.models.gaussian import Gaussian
 from bandit.models.joint_customers import CustomerOutcomes, JointCustomerEffects, OneCustomerOutcome
 from bandit.models.logistic import LOGISTIC_BLOCK
 from bandit.models.tail_weights import tail_weights
-from bandit.policies.thompson.amount_fit import TrainingBatches
+from bandit.policies.thompson.amount_fit import TrainingBatch, TrainingBatches
 from bandit.policies.thompson.cross_learning import CrossLearning
 from bandit.policies.thompson.offer_fit import fit_offer_model
 from bandit.policies.thompson.offer_scores import BINNED_EFFECTS_FROM, FIRST_ESTIMATE, OfferScores
 from bandit.policies.thompson.offer_state import restore_offer_model, state_of_offer_model
+
+if TYPE_CHECKING:
+    from bandit.policies.thompson.part_fit import PartFit
 
 ESTIMATE_EVERY = 1.25
 """Factor of the number of outcomes after which the prior's variances are estimated again, but not more often than every
@@ -285,6 +289,18 @@ class OfferModel(OfferScores):
         """Yield the parts that no update changes."""
         yield from (self.design, self._pairs, self._owner, self.methods, self.prior.groups, self.active, self._unused)
 
+    def in_slices(self, batches: Iterable[TrainingBatch]) -> Iterator[TrainingBatch]:
+        """Yield batches in slices, of which rows of very many weights are held at once."""
+        for contexts, offer, y, weight, times in batches:
+            for part in self.slices(len(offer)):
+                counted = None if times is None else times[part]
+                yield contexts[part], offer[part], y[part], weight[part], counted
+
+    def weighted_rows(self, batches: Iterable[TrainingBatch]) -> Iterator[tuple[FloatArray, FloatArray, FloatArray]]:
+        """Yield the design's rows (n, D), responses (n,) and how many outcomes each counts as, (n,)."""
+        for contexts, offer, y, weight, times in self.in_slices(batches):
+            yield self.rows(contexts, offer), y, weight if times is None else weight * times
+
     def fit(
         self,
         batches: TrainingBatches,
@@ -292,12 +308,14 @@ class OfferModel(OfferScores):
         progress: Callable[[], None] | None = None,
         own: JointCustomerEffects | None = None,
         places: IntArray | None = None,
+        parts: PartFit | None = None,
     ) -> None:
         """Learn all batches at once from the prior, with the prior's variances; replaces what was learned before.
 
         With `own`, of which `places` (all outcomes,) are the customers', -1 without one, their effects are fitted too.
+        With `parts` the passes are sums over the parts of the log whose rows the batches are.
         """
-        fit_offer_model(self, batches, passes, progress, own, places)
+        fit_offer_model(self, batches, passes, progress, own, places, parts)
         n = self.n_learned
         after = n + FIRST_ESTIMATE if n >= FIRST_ESTIMATE else 0
         self.next_estimate = max(FIRST_ESTIMATE, int(n * ESTIMATE_EVERY), after)

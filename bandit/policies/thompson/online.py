@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from bandit.catalogue import Catalogue
 from bandit.catalogue.file_tables import window_microseconds
 from bandit.catalogue.objective import LARGEST_AMOUNT
-from bandit.domain import FloatArray, Log, LoggedBatch, Outcomes, Progress
+from bandit.domain import FloatArray, InProcessRunner, Log, Outcomes, PartitionedLog, PartRunner, Progress
 from bandit.encoding.binned_effects import BinnedEffects, fit_binned_effects
 from bandit.encoding.encoder import Encoder
 from bandit.encoding.scales import UNKNOWN_SCALE, FactScale, ScaleMoments, declared_scales, fit_scales
@@ -24,6 +24,7 @@ from bandit.policies.thompson.fact_scales import FactScales
 from bandit.policies.thompson.methods import LearningMethods
 from bandit.policies.thompson.offer_model import has_revenue
 from bandit.policies.thompson.offer_scores import AmountScale
+from bandit.policies.thompson.part_fit import AgeWeights, LogParts
 from bandit.policies.thompson.reward_belief import FIT_PASSES, FIT_ROWS, RewardBelief
 from bandit.policies.thompson.time_steps import (
     MOVE_STEP,
@@ -228,12 +229,16 @@ class OnlineLearning:
             return 1.0
         return float(0.5 ** (max(0, newest - self._decayed_until) / self._half_life))
 
-    def fit(self, log: Log, progress: Progress | None) -> None:
+    def fit(self, log: Log, progress: Progress | None, runner: PartRunner | None = None) -> None:
         """Learn a whole log at once, replacing what was learned before; InputError for an empty log.
 
         Under the method `memories` the log is first learned in order of time: where it shows that the market moves, the
         belief about its end is the result, each block of outcomes at its exact mode. Otherwise all are learned at once.
+        Of a log in parts, passes that are sums are added up over the parts, by `runner` or in this process.
         """
+        parts = None
+        if isinstance(log, PartitionedLog):
+            parts = LogParts(log.parts, InProcessRunner() if runner is None else runner)
         if not log.n:
             raise InputError("the log has no decisions; fit a policy on a log that has some")
         log = BoundedLog(log, self.catalogue.objective.largest_amount)
@@ -255,12 +260,7 @@ class OnlineLearning:
                 self.belief = self._belief_scaled_to(first)
             self._decayed_until = None if half_life is None else newest
 
-        def weight(batch: LoggedBatch) -> FloatArray:
-            if half_life is None:
-                return np.ones(len(batch))
-            return np.asarray(0.5 ** ((newest - batch.time) / half_life))
-
-        self.belief.fit(log, weight, progress)
+        self.belief.fit(log, AgeWeights(half_life, newest), progress, parts)
         self.belief.settle()
 
     def _learn_in_order(self, log: Log, oldest: int) -> None:

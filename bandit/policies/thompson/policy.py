@@ -21,6 +21,7 @@ from bandit.domain import (
     IntArray,
     Log,
     Outcomes,
+    PartRunner,
     Progress,
     SparseProbabilities,
 )
@@ -290,15 +291,20 @@ class ThompsonSampling:
         """
         return self._learning.is_quick(outcomes)
 
-    def fit(self, log: Log, progress: Progress | None = None) -> None:
+    def fit(self, log: Log, progress: Progress | None = None, runner: PartRunner | None = None) -> None:
         """Learn a whole log at once, to convergence, replacing what was learned before: a warm start.
 
         The log's propensities are not used: the model is of how customers respond to the offers they were given.
         Model and priors are those of online learning, whose updates approximate this fit. Reads the log about ten
         times, in batches; `progress` is called with (passes done, most passes). InputError for an empty log.
+
+        Of a log in parts (`bandit.domain.PartitionedLog`) the Newton passes of the responses are sums over the parts,
+        added up by `runner` or in this process, where customers have no effects of their own (`personal=False`, or
+        without the method `joint`). All else is learned from the log read straight through, in its order and in this
+        process: what the method `memories` learns in order of time, the crosses' sample, amounts, customers' effects.
         """
         self._samples = {}
-        self._learning.fit(log, progress)
+        self._learning.fit(log, progress, runner)
 
     # -- state -----------------------------------------------------------------------------------------------------
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TypeAlias
 
 import numpy as np
@@ -23,15 +24,16 @@ from bandit.models.predictive_customers import PredictiveCustomerEffects
 from bandit.models.search_bounds import MAX_LOG_REVENUE
 from bandit.models.shared_design import WeightDraws
 from bandit.policies.state import parts_of
-from bandit.policies.thompson.funnel import Funnel, batch_steps, joint_logit, stages_learned
+from bandit.policies.thompson.funnel import Funnel, joint_logit, stages_learned
 from bandit.policies.thompson.methods import LearningMethods
 from bandit.policies.thompson.monotone import monotone_constraints
 from bandit.policies.thompson.offer_model import OfferModel, has_revenue
 from bandit.policies.thompson.offer_scores import AmountScale
+from bandit.policies.thompson.part_fit import ROWS_AT_ONCE, LogParts, TrainingRecipe
 
 _TrainingBatch: TypeAlias = tuple[FloatArray, IntArray, FloatArray, FloatArray, FloatArray | None]
 
-FIT_ROWS = 8_192
+FIT_ROWS = ROWS_AT_ONCE
 """Decisions of a log that `fit` learns at once."""
 
 FIT_PASSES = 8
@@ -357,8 +359,17 @@ class RewardBelief:
         """Whether the level or the contrasts of a model have been found to move."""
         return any(model.model.rates is not None and model.model.rates.moves for model in self.models().values())
 
-    def fit(self, log: Log, weight: Callable[[LoggedBatch], FloatArray], progress: Progress | None) -> None:
-        """Learn a whole log at once, to convergence; `weight` returns the weight of each decision."""
+    def fit(
+        self,
+        log: Log,
+        weight: Callable[[LoggedBatch], FloatArray],
+        progress: Progress | None,
+        parts: LogParts | None = None,
+    ) -> None:
+        """Learn a whole log at once, to convergence; `weight` returns the weight of each decision.
+
+        With `parts` of the log, the Newton passes of responses without customers' effects are sums over the parts.
+        """
         done = 0
 
         def advance() -> None:
@@ -366,11 +377,6 @@ class RewardBelief:
             done += 1
             if progress is not None:
                 progress(min(done, passes), passes)
-
-        def responses() -> Iterator[_TrainingBatch]:
-            for batch in log.batches(FIT_ROWS):
-                y = self._logged_responses(batch)
-                yield self.encoder.context_matrix(batch.contexts), batch.offer, y, weight(batch), batch.stands_for
 
         def amounts() -> Iterator[_TrainingBatch]:
             for batch in log.batches(FIT_ROWS):
@@ -381,31 +387,33 @@ class RewardBelief:
                 times = None if batch.stands_for is None else batch.stands_for[rows]
                 yield matrix, batch.offer[rows], np.log(batch.revenue[rows]), weight(batch)[rows], times
 
+        recipe = self._recipe(weight)
         own = self.customer_effects if isinstance(self.customer_effects, JointCustomerEffects) else None
         passes = FIT_PASSES if own is None else 2 * FIT_PASSES
-        self.main.fit(responses, FIT_PASSES, advance, own, None if own is None else _places(own, log))
+        by_part = None if parts is None or own is not None or self._raw_reward else parts.of(recipe)
+        places = None if own is None else _places(own, log)
+        self.main.fit(partial(recipe.batches, log), FIT_PASSES, advance, own, places, by_part)
         if self.funnel is not None:
-            self.funnel.fit(log, self.encoder, weight, (FIT_ROWS, FIT_PASSES))
+            self.funnel.fit(log, recipe, FIT_PASSES, parts)
         if self.amount is not None:
             self.amount.fit(amounts, FIT_PASSES)
         if self.customer_effects is not None and own is None:
-            self._fit_customers(self.customer_effects, log, weight)
+            self._fit_customers(self.customer_effects, log, recipe)
         if progress is not None:
             progress(passes, passes)
 
-    def _logged_responses(self, batch: LoggedBatch) -> FloatArray:
-        """Return the (n,) responses (or raw rewards) of a batch that `main` learns."""
-        if self._raw_reward:
-            return batch.reward
-        reached = batch.converted if self.funnel is None else batch_steps(batch, self.funnel.names)[:, 0]
-        return reached.astype(np.float64)
+    def _recipe(self, weight: Callable[[LoggedBatch], FloatArray]) -> TrainingRecipe:
+        """Return the recipe of the rows that `main` learns in a batch fit."""
+        largest = self.catalogue.objective.largest_amount
+        return TrainingRecipe(self.encoder, weight, self.stages, raw_reward=self._raw_reward, largest=largest)
 
-    def _fit_customers(self, effects: CustomerEffects, log: Log, weight: Callable[[LoggedBatch], FloatArray]) -> None:
+    def _fit_customers(self, effects: CustomerEffects, log: Log, recipe: TrainingRecipe) -> None:
         for batch in log.batches(FIT_ROWS):
             if len(batch.contexts.customers):
                 score = self.main.scores(self.encoder.context_matrix(batch.contexts), batch.offer)
-                columns, y = self.main.design.columns[batch.offer], self._logged_responses(batch)
-                counted = weight(batch) if batch.stands_for is None else weight(batch) * batch.stands_for
+                columns, y = self.main.design.columns[batch.offer], recipe.responses(batch)
+                weight = recipe.weight(batch)
+                counted = weight if batch.stands_for is None else weight * batch.stands_for
                 effects.learn(batch.contexts.customers, columns, score, y, counted)
         effects.estimate()
 

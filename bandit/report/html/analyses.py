@@ -81,7 +81,7 @@ class Analyses:
             policies = {learner.name: learner}
         learns = any(policy.learns for policy in policies.values())
         return evaluate(
-            self.log,
+            self.log if self.options.runner is None else self.source.log,  # what is cached is in no parts
             policies,
             self._baseline(),
             catalogue=self.catalogue,
@@ -90,6 +90,7 @@ class Analyses:
             crossfit=folds if learns else None,
             now=self.options.now,
             progress=progress,
+            runner=self.options.runner,
         )
 
     def lift(self, progress: Progress) -> LiftReport:

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
     from bandit.analysis.exploration_cost import ExplorationCost
     from bandit.catalogue import Catalogue
-    from bandit.domain import Log, Policy
+    from bandit.domain import Log, PartRunner, Policy
     from bandit.evaluate import Evaluation
     from bandit.evaluate.audience import Audience
     from bandit.evaluate.breakdown import (
@@ -63,7 +63,8 @@ class ReportOptions:
     Without `policies` Thompson sampling is judged, and `baseline` is by default the rules of the catalogue's groups,
     else "logged". Policies that learn do so by cross-fitting over `folds` (default: 5, or 2 for more than 50,000
     decisions or with `quick`). `by` are the facts whose segments are shown, by default chosen from the catalogue.
-    `verify` also computes every decision of a database again. `command` is printed at the end, to reproduce the report.
+    `runner` evaluates a log in parts. `verify` also computes every decision of a database again. `command` is printed
+    at the end, to reproduce the report.
     """
 
     now: int
@@ -75,6 +76,7 @@ class ReportOptions:
     seed: int = 1
     folds: int | None = None
     quick: bool = False
+    runner: PartRunner | None = None
     verify: bool = False
     title: str = ""
     command: str = ""
