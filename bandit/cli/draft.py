@@ -75,11 +75,11 @@ def _write(directory: Path, draft: LogDraft) -> None:
 def _read(request: DraftRequest) -> ColumnLog:
     """Return the log as the drafted files read it."""
     from bandit.catalogue import Catalogue
-    from bandit.logfiles import LogMapping, open_log
+    from bandit.logfiles import LogMapping, open_file
 
     catalogue, mapping = (request.directory / name for name in DRAFT_FILES[:2])
     with progress("reading") as report:
-        return open_log(
+        return open_file(
             request.log, Catalogue.from_toml(catalogue), LogMapping.from_toml(mapping), progress=report, max_listed=20
         )
 

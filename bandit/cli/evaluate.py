@@ -28,6 +28,7 @@ from bandit.cli.help import ESTIMATION, LOG, OUTPUT, POLICIES
 from bandit.cli.options import (
     AsJson,
     CatalogueFile,
+    Cluster,
     Database,
     Details,
     Event,
@@ -135,6 +136,7 @@ def evaluate(
         ),
     ] = None,
     written_by: WrittenBy = None,
+    cluster: Cluster = None,
     all_estimators: Annotated[
         bool,
         typer.Option("--all-estimators", help="Show the results of all estimators.", rich_help_panel=OUTPUT),
@@ -150,7 +152,8 @@ def evaluate(
 
     If a policy learns (thompson, vw, vw-slates), the log is split by customer: it learns from one part, and all
     policies are evaluated on the other. `offer-bandit learn-offline` evaluates it on all customers. DB can also be a
-    log file (Parquet, CSV, dsjson), with --catalogue and, unless it is an export, --mapping.
+    log file (Parquet, CSV, dsjson), with --catalogue and, unless it is an export, --mapping, or a dataset that
+    `export --partitions` wrote: its partitions are computed side by side, wherever --cluster says.
 
     Each policy is called better or worse than the baseline, "no difference found" or, with the reason, "cannot tell".
     With --gate the exit code carries the verdict to a pipeline: 0 better, 3 worse, 4 no difference found, 5 cannot
@@ -158,7 +161,7 @@ def evaluate(
     """
     require_gate(gate, baseline)
     options = EvaluateOptions(
-        log=LogOptions(db, catalogue, mapping, objective, event, window, written_by),
+        log=LogOptions(db, catalogue, mapping, objective, event, window, written_by, cluster),
         policies=policy,
         baseline=baseline,
         estimation=EstimationOptions(interval, reward_model, propensities, level, seed),
@@ -192,6 +195,7 @@ def _estimate(options: EvaluateOptions, found: Opened) -> tuple[Evaluation, floa
     """Return the evaluation, and the share of customers that policies learned from, None without a split."""
     import numpy as np
 
+    from bandit.cli.clusters import part_runner
     from bandit.cli.policies import parse_policies, parse_policy
     from bandit.clock import now
     from bandit.evaluate import evaluate as evaluate_log
@@ -209,7 +213,7 @@ def _estimate(options: EvaluateOptions, found: Opened) -> tuple[Evaluation, floa
         else split_names(options.estimators)
     )
     groups = None if options.groups is None else check_groups(found.store, options.groups, options.log.written_by)
-    with progress("evaluating") as report:
+    with part_runner(found.log, options.log.cluster) as runner, progress("evaluating") as report:
         result = evaluate_log(
             found.log,
             named,
@@ -229,5 +233,6 @@ def _estimate(options: EvaluateOptions, found: Opened) -> tuple[Evaluation, floa
             groups=groups,
             now=now(),
             progress=report,
+            runner=runner,
         )
     return result, split

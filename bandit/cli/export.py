@@ -36,20 +36,50 @@ def export(
     include_open: Annotated[bool, typer.Option("--open", help="Include decisions whose window has not ended.")] = False,
     mapping: Annotated[
         str | None,
-        typer.Option(metavar="FILE", help='Write the mapping for importing the file; "-" prints it.'),
+        typer.Option(
+            metavar="FILE",
+            help='Write the mapping for importing the file; "-" prints it. Where DB is a log file: what reads it.',
+        ),
+    ] = None,
+    partitions: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            help="Write a dataset: OUT is a folder or an address, with N partitions by customer; 64 is usual.",
+        ),
+    ] = None,
+    since: Annotated[
+        str | None,
+        typer.Option(
+            metavar="WHEN",
+            help='Of a dataset: "last" adds what is new; a time begins a new one with the decisions from then on.',
+        ),
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite existing files.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Write the log to one file for other tools: Parquet, CSV or Vowpal Wabbit's dsjson.
+    """Write the log to one file (Parquet, CSV, dsjson), or to a dataset of Parquet files by customer.
 
     One row per decision: customer, time, offer, facts, propensity and outcome. `offer-bandit import` reads
     all formats back. Customers are written as they are stored: under a hash where the database has a key.
+
+    With --partitions OUT becomes a dataset: a folder, or an address such as s3://bucket/log, which `evaluate` and
+    others take in place of a database, on several processes or machines with --cluster. It has every decision and
+    event; `offer-bandit export offers.db log --since last` adds what came since, as often as you like. DB can also be
+    a log file (Parquet, CSV, dsjson), with --catalogue and, unless it is an export, --mapping.
     """
     from bandit.cli.databases import catalogue_for, reading
+    from bandit.cli.datasets import DatasetExport, export_dataset_to, is_dataset
+    from bandit.cli.logs import LOG_FILE_ENDINGS
     from bandit.logfiles import export as export_log
     from bandit.logfiles import format_of, mapping_toml
 
+    from_file = db.name.endswith(LOG_FILE_ENDINGS)
+    if partitions is not None or since is not None or from_file or (format_name is None and is_dataset(out)):
+        if format_name is not None:
+            raise InputError(f'a dataset is written as Parquet; leave out --format "{format_name}"')
+        export_dataset_to(DatasetExport(db, out, catalogue, mapping, partitions, since, force), as_json=as_json)
+        return
     format_of(out, format_name)
     beside = None if mapping in {None, _STDOUT} else Path(str(mapping))
     if mapping == _STDOUT and as_json:

@@ -71,11 +71,13 @@ def incrementality(
     groups are left out.
     """
     from bandit.cli.databases import catalogue_for, reading
+    from bandit.cli.datasets import refuse_dataset
     from bandit.cli.live import parse_moment
     from bandit.cli.logs import LOG_FILE_ENDINGS, with_objective
     from bandit.clock import now
     from bandit.evaluate.incrementality_log import IncrementLogOptions, incrementality_of
 
+    refuse_dataset(db, "incrementality")
     if db.name.endswith(LOG_FILE_ENDINGS):
         raise InputError(
             f"{db}: incrementality needs a database, which has every customer's group; import the file first"

@@ -132,11 +132,13 @@ def _compare(
 ) -> LiftReport:
     """Compare and print; return the report."""
     from bandit.cli.databases import catalogue_for, reading
+    from bandit.cli.datasets import refuse_dataset
     from bandit.cli.logs import LOG_FILE_ENDINGS, with_objective
     from bandit.clock import now
     from bandit.evaluate.lift_log import lift_of
     from bandit.report.evaluations import unit_of
 
+    refuse_dataset(db, "lift")
     if db.name.endswith(LOG_FILE_ENDINGS):
         raise InputError(f"{db}: lift needs a database, which has every customer's group; import the file first")
     with reading(db) as store:

@@ -5,22 +5,30 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import get_args
+from typing import TYPE_CHECKING, TypeAlias, get_args
 
 from bandit.catalogue import Catalogue
 from bandit.catalogue.objective import ObjectiveKind
 from bandit.cli.console import note, progress
 from bandit.cli.databases import catalogue_for, reading
+from bandit.cli.datasets import is_dataset
 from bandit.cli.mappings import mapping_of
 from bandit.cli.options import LogOptions
 from bandit.clock import now
 from bandit.errors import InputError
-from bandit.logfiles import ColumnLog, open_log
+from bandit.logfiles import ColumnLog, open_file
 from bandit.printable import as_sentence
 from bandit.report.imports import left_out_sentence
 from bandit.report.left_out import STILL_OPEN, left_out_lines, never_activated, outside_lines
 from bandit.report.undeclared import undeclared_lines
 from bandit.store import Store, StoreLog, Where
+
+if TYPE_CHECKING:
+    from bandit.logfiles.dataset.log import DatasetLog
+    from bandit.logfiles.rejections import ImportReport
+
+OpenedLog: TypeAlias = "StoreLog | ColumnLog | DatasetLog"
+"""The log of a command: of a database, of a file, or a dataset."""
 
 OBJECTIVE_KINDS: tuple[str, ...] = get_args(ObjectiveKind)
 
@@ -41,10 +49,10 @@ LOG_FILE_ENDINGS = (
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """A log with its catalogue; `store` is None for a log file."""
+    """A log with its catalogue; `store` is None for a log file and a dataset."""
 
     catalogue: Catalogue
-    log: StoreLog | ColumnLog
+    log: OpenedLog
     store: Store | None
 
 
@@ -59,23 +67,14 @@ def opened(options: LogOptions, purpose: str = "evaluate on") -> Iterator[Opened
         target = with_objective(Catalogue.from_toml(catalogue), *objective)
         given = None if mapping is None else mapping_of(mapping, path, target)
         with progress("reading") as report:
-            read = open_log(path, target, given, progress=report)
-        if read.report.event_rows is not None:
-            note("note: " + " ".join(read.report.event_rows.sentences()))
-        if read.report.n_refused:
-            first = read.report.refused[0]
-            note(
-                f"note: {read.report.n_refused:,} of {read.report.n_rows:,} rows are left out, the first at line "
-                f"{first.line}: {first.reason}"
-            )
-        for notice in (left_out_sentence(read.report), *read.report.notices):
-            if notice:
-                note(f"note: {notice}")
-        for line in undeclared_lines(read.report.undeclared):
-            note(f"note: {line}")
+            read = open_file(path, target, given, progress=report)
+        say_what_was_read(read.report)
         require_rows(str(path), read, purpose)
         say_notices(target)
         yield Opened(target, read, None)
+        return
+    if is_dataset(path):
+        yield _opened_dataset(options, purpose)
         return
     if mapping is not None:
         raise InputError(
@@ -87,6 +86,39 @@ def opened(options: LogOptions, purpose: str = "evaluate on") -> Iterator[Opened
         require_rows(str(path), log, purpose)
         say_notices(target)
         yield Opened(target, log, store)
+
+
+def _opened_dataset(options: LogOptions, purpose: str) -> Opened:
+    """Open the settled decisions of a dataset; InputError if there are none."""
+    from bandit.logfiles.dataset.log import open_dataset
+
+    if options.mapping is not None:
+        raise InputError(f"{options.path}: is read as a dataset, which needs no mapping; leave out --mapping")
+    given = None if options.catalogue is None else Catalogue.from_toml(options.catalogue)
+    log = open_dataset(options.path, given, policy_id=options.written_by)
+    target = with_objective(log.catalogue, options.objective, options.event, options.window)
+    if target is not log.catalogue:
+        log = open_dataset(options.path, target, policy_id=options.written_by)
+    require_rows(log.address, log, purpose)
+    say_notices(target)
+    return Opened(target, log, None)
+
+
+def say_what_was_read(read: ImportReport) -> None:
+    """Say on standard error what of a log file could not be used, and what was noticed."""
+    if read.event_rows is not None:
+        note("note: " + " ".join(read.event_rows.sentences()))
+    if read.n_refused:
+        first = read.refused[0]
+        note(
+            f"note: {read.n_refused:,} of {read.n_rows:,} rows are left out, the first at line "
+            f"{first.line}: {first.reason}"
+        )
+    for notice in (left_out_sentence(read), *read.notices):
+        if notice:
+            note(f"note: {notice}")
+    for line in undeclared_lines(read.undeclared):
+        note(f"note: {line}")
 
 
 def say_notices(catalogue: Catalogue) -> None:
@@ -122,21 +154,21 @@ def settled_log(store: Store, catalogue: Catalogue, policy_id: int | None) -> St
     return StoreLog(store, catalogue, where=Where(policy_id=policy_id, settled_before=before))
 
 
-def require_rows(name: str, log: StoreLog | ColumnLog, purpose: str = "evaluate on") -> None:
+def require_rows(name: str, log: OpenedLog, purpose: str = "evaluate on") -> None:
     """Raise InputError if the log has no decisions."""
     if log.n == 0:
         raise InputError(" ".join([f"{name}: the log has no decisions to {purpose}; import some first.", *unused(log)]))
 
 
 def unused(
-    log: StoreLog | ColumnLog, *, open_told: bool = False, counted_in: bool = False, notices_told: bool = False
+    log: OpenedLog, *, open_told: bool = False, counted_in: bool = False, notices_told: bool = False
 ) -> list[str]:
     """Return sentences about the decisions that were left out, and about what was noticed when files were read.
 
     Those still open, and what was noticed, are skipped if that is told already. With `counted_in` the decisions whose
     offer no policy can choose are part of the result, and the sentence says so.
     """
-    not_activated, event = (log.not_activated, log.activation) if isinstance(log, StoreLog) else (0, None)
+    not_activated, event = (0, None) if isinstance(log, ColumnLog) else (log.not_activated, log.activation)
     noticed = [] if notices_told else [as_sentence(text) for text in log.notices]
     outside = outside_lines(
         log.left_out,
@@ -155,7 +187,7 @@ def unused(
     )
 
 
-def left_out_json(log: StoreLog | ColumnLog) -> dict[str, object]:
+def left_out_json(log: OpenedLog) -> dict[str, object]:
     """Return the numbers of decisions that were left out, by the reason; JSON values.
 
     "not_activated" is there where the objective has an activation. "left_out" are those whose offer no policy of the
@@ -168,6 +200,6 @@ def left_out_json(log: StoreLog | ColumnLog) -> dict[str, object]:
         numbers["lines_left_out"] = dict(log.report.left_out)
     if isinstance(log, ColumnLog) and log.report.notices:
         numbers["notices"] = list(log.report.notices)
-    if isinstance(log, StoreLog) and log.activation is not None:
+    if not isinstance(log, ColumnLog) and log.activation is not None:
         numbers["not_activated"] = log.not_activated
     return numbers | ({"noticed": list(log.notices)} if log.notices else {})

@@ -116,6 +116,16 @@ MappingFile: TypeAlias = Annotated[
         rich_help_panel=LOG,
     ),
 ]
+Cluster: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--cluster",
+        metavar="WHERE",
+        help="Where a dataset is computed: off, local[:N] (N processes) or a Dask scheduler's address, such as "
+        "tcp://10.0.0.5:8786; default: local for a million decisions and more.",
+        rich_help_panel=LOG,
+    ),
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,3 +139,4 @@ class LogOptions:
     event: str | None
     window: str | None
     written_by: int | None
+    cluster: str | None = None

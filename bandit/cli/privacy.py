@@ -19,25 +19,48 @@ Customer = Annotated[str, typer.Argument(metavar="CUSTOMER", help="The customer'
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")]
 
 
-def erase(db: Database, customer: Customer, yes: Yes = False, as_json: AsJson = False) -> None:
+def erase(
+    db: Database,
+    customer: Customer,
+    dataset: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="DIR", help="Erase from this exported dataset, too; can be repeated."),
+    ] = None,
+    yes: Yes = False,
+    as_json: AsJson = False,
+) -> None:
     """Erase a customer: decisions, events, personal state, and what the policies learned from them.
 
     Every policy that learned from the customer is rebuilt without them, and the file is rewritten, so that no byte
-    of the customer is left in it. Copies of the database are not changed; known copies are listed.
+    of the customer is left in it. Copies of the database are not changed; known copies are listed. Datasets that
+    `export` wrote are outside the database: name them with --dataset, or in the place of DB to erase from one alone;
+    only the files of the customer's partition are written again.
     """
     from bandit.cli.databases import writing
+    from bandit.cli.datasets import erase_from, erasure_sentences, is_dataset
     from bandit.governance.erasure import erase as erase_customer
     from bandit.report.maintenance import erased_lines
 
+    if is_dataset(db):
+        if not yes:
+            ask(f"Erase all data in {db} on this customer? This cannot be undone.", "--yes")
+        outside = erase_from([db, *(dataset or ())], customer)
+        if as_json:
+            show_json({"datasets": [each.to_dict() for each in outside]})
+        else:
+            show([], erasure_sentences(outside))
+        return
     with writing(db) as store:
         if not yes:
             ask(f"Erase all data in {db} on this customer? This cannot be undone.", "--yes")
+        outside = erase_from(dataset or [], customer)
         with progress("erasing") as report:
             erased = erase_customer(store, customer, report)
     if as_json:
-        show_json(asdict(erased) | {name: [str(path) for path in getattr(erased, name)] for name in _PATHS})
+        plain = asdict(erased) | {name: [str(path) for path in getattr(erased, name)] for name in _PATHS}
+        show_json(plain | ({"datasets": [each.to_dict() for each in outside]} if outside else {}))
         return
-    show([], erased_lines(erased))
+    show([], [*erased_lines(erased), *erasure_sentences(outside)])
 
 
 def retain(

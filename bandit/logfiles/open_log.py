@@ -10,6 +10,8 @@ from bandit.catalogue.catalogue import checked_catalogue
 from bandit.domain import Progress
 from bandit.errors import LogFileError
 from bandit.logfiles.column_log import ColumnLog
+from bandit.logfiles.dataset.folders import is_address
+from bandit.logfiles.dataset.log import DatasetLog, open_dataset
 from bandit.logfiles.mapping.layout import ExportLayout
 from bandit.logfiles.mapping.mapping import LogMapping
 from bandit.logfiles.sources.csv import CsvSource
@@ -73,24 +75,47 @@ def from_parquet(
 
 def open_log(
     path: str | Path,
+    catalogue: Catalogue | None = None,
+    mapping: MappingLike = None,
+    *,
+    progress: Progress | None = None,
+    max_listed: int = 1_000,
+) -> ColumnLog | DatasetLog:
+    """Return any file that can be imported (Parquet, CSV, gzipped CSV, dsjson) as a log, without a database.
+
+    As `from_parquet`; a CSV file needs a mapping, unless its columns are named as in an export. A folder, and an
+    address such as s3://bucket/log, is a dataset that `export` wrote: a `DatasetLog`, which needs no mapping, and a
+    catalogue only if another than its own is wanted.
+    """
+    if is_address(path) or Path(path).is_dir():
+        if mapping is not None:
+            raise LogFileError(f"{path}: is read as a dataset, which needs no mapping; leave it out")
+        return open_dataset(path, None if catalogue is None else checked_catalogue(catalogue))
+    return open_file(path, checked_catalogue(catalogue), mapping, progress=progress, max_listed=max_listed)
+
+
+def open_file(
+    path: str | Path,
     catalogue: Catalogue,
     mapping: MappingLike = None,
     *,
     progress: Progress | None = None,
     max_listed: int = 1_000,
 ) -> ColumnLog:
-    """Return any file that can be imported (Parquet, CSV, gzipped CSV, dsjson) as a log, without a database.
-
-    As `from_parquet`; a CSV file needs a mapping, unless its columns are named as in an export.
-    """
+    """Return what `open_log` returns for a file."""
     path = Path(path)
-    checked_catalogue(catalogue)
-    given = None if mapping is None else LogMapping.of(mapping)
-    source = _opened(path, given)
-    checked = given or _export_mapping(source, catalogue, str(path))
+    source, checked = opened_with_mapping(path, catalogue, mapping)
     return ColumnLog(
         source, catalogue, checked, str(path), unchanged=_change_check(path), progress=progress, max_listed=max_listed
     )
+
+
+def opened_with_mapping(path: Path, catalogue: Catalogue, mapping: MappingLike) -> tuple[Source, LogMapping]:
+    """Return a file as a source, and the checked mapping that reads it: without one, that of an export's columns."""
+    checked_catalogue(catalogue)
+    given = None if mapping is None else LogMapping.of(mapping)
+    source = _opened(path, given)
+    return source, given or _export_mapping(source, catalogue, str(path))
 
 
 def export_mapping(path: str | Path, catalogue: Catalogue) -> LogMapping:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from bandit.domain import BoolArray, Contexts, IntArray
     from bandit.store.catalogue_translation import CatalogueTranslation
     from bandit.store.records import DecisionColumns
-    from bandit.store.store import Store
+    from bandit.store.translated import TranslatedLog
 
 Reason: TypeAlias = tuple[str, bool]
 """Why the offer of a decision is not available, in words, and whether its costs are known."""
@@ -33,7 +33,7 @@ class AvailableOffers:
     options, since an import may have stored decisions with these under it.
     """
 
-    def __init__(self, store: Store, translation: CatalogueTranslation) -> None:
+    def __init__(self, store: TranslatedLog, translation: CatalogueTranslation) -> None:
         self._store, self._translation = store, translation
         self._catalogue: Catalogue = translation.catalogue
         self._has_rules = any(rule.when is not None for rule in self._catalogue.rules)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from bandit.catalogue.objective import Objective
     from bandit.store.learning.one_outcome import OneDue
     from bandit.store.records import DecisionColumns
-    from bandit.store.store import Store
+    from bandit.store.translated import TranslatedLog
 
 _PLAIN = {
     "numeric": frozenset({int, float, type(None)}),
@@ -81,7 +81,7 @@ class ContextDecoder:
         try:
             return self._catalogue.contexts(columns, customers, exact=self._exact)
         except ContextError:
-            valid = {name: _only_valid(fact, columns[name]) for name, fact in self._facts}
+            valid = {name: only_valid(fact, columns[name]) for name, fact in self._facts}
             return self._catalogue.contexts(valid, customers, exact=self._exact)
 
     def reads_as(self, contexts: Contexts) -> bool:
@@ -122,7 +122,7 @@ class ContextDecoder:
 class OfferMap:
     """Maps the offers and eligible sets of any stored catalogue version to those of one catalogue, by option names."""
 
-    def __init__(self, store: Store, catalogue: Catalogue) -> None:
+    def __init__(self, store: TranslatedLog, catalogue: Catalogue) -> None:
         self._store = store
         self._catalogue = catalogue
         self._maps: dict[int, IntArray] = {}
@@ -207,15 +207,24 @@ class CatalogueTranslation:
     """
 
     def __init__(
-        self, store: Store, catalogue: Catalogue, objective: Objective | None = None, *, exact: bool = True
+        self,
+        store: TranslatedLog,
+        catalogue: Catalogue,
+        objective: Objective | None = None,
+        *,
+        exact: bool = True,
+        contexts: ContextDecoder | None = None,
     ) -> None:
-        """Compute rewards by `objective`, by default that of the catalogue; `exact` is that of `ContextDecoder`."""
+        """Compute rewards by `objective`, by default that of the catalogue.
+
+        `exact` is that of `ContextDecoder`, which reads the contexts unless `contexts` does.
+        """
         self._store = store
         self._unknown_policies: tuple[int, ...] = ()
         self._newest_policy = -1
         self.catalogue = catalogue
         self.objective = catalogue.objective if objective is None else objective
-        self.contexts = ContextDecoder(catalogue, exact=exact)
+        self.contexts = ContextDecoder(catalogue, exact=exact) if contexts is None else contexts
         self.offer_map = OfferMap(store, catalogue)
 
     def decisions(
@@ -316,7 +325,7 @@ def _no_masks(n: int) -> BoolArray:
     return np.zeros((n, 0), dtype=np.bool_)
 
 
-def _only_valid(fact: Fact, values: Sequence[object] | ObjectArray) -> Sequence[object] | ObjectArray:
+def only_valid(fact: Fact, values: Sequence[object] | ObjectArray) -> Sequence[object] | ObjectArray:
     """Return the column with None in place of invalid values; each distinct value is checked once."""
     try:
         fact.parse(values, exact=True)

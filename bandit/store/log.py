@@ -142,13 +142,13 @@ class StoreLog:
         for page in self._all_pages(size):
             columns, batch = self._offers.outside(page)
             if len(batch):
-                yield batch, _labels(columns, kinds)
+                yield batch, decision_labels(columns, kinds)
 
     def labelled(self, size: int = 65_536) -> Iterator[tuple[LoggedBatch, DecisionLabels]]:
         """Yield the batches with the group of each customer, and the kind and number of each policy."""
         kinds = self._kinds()
         for page, batch in self._pages(size):
-            yield batch, _labels(page, kinds)
+            yield batch, decision_labels(page, kinds)
 
     def _kinds(self) -> dict[int, str]:
         """Return the label of each policy, by its number."""
@@ -214,7 +214,7 @@ class StoreLog:
         return int(self._store.decisions.tally(where, self.through)[2].sum())
 
 
-def _labels(columns: DecisionColumns, kinds: Mapping[int, str]) -> DecisionLabels:
+def decision_labels(columns: DecisionColumns, kinds: Mapping[int, str]) -> DecisionLabels:
     """Return the groups and the policies of some decisions."""
     ids, which = np.unique(columns.policy_id, return_inverse=True)
     names = object_array([kinds.get(number, f"policy {number}") for number in ids.tolist()])

@@ -33,6 +33,7 @@ from bandit.store.tables.decision_arms import DecisionArms
 from bandit.store.tables.decision_reader import DecisionReader
 from bandit.store.tables.decision_writer import DecisionWriter
 from bandit.store.tables.eligible_sets import EligibleSetTable
+from bandit.store.tables.event_pages import EventPages
 from bandit.store.tables.event_use import EventUseReader
 from bandit.store.tables.event_writer import EventWriter
 from bandit.store.tables.fact_counts import FactCounts
@@ -82,6 +83,7 @@ class Store:
         self.activity = ActivityReader(connection)
         self.monitored = MonitoredDecisions(connection)
         self.event_use = EventUseReader(connection)
+        self.event_pages = EventPages(connection)
         self.deletion = Deletion(connection)
         self.recent_contexts = RecentContexts(connection)
 

@@ -13,7 +13,8 @@ from bandit.analysis.time_order import TimeOrdered
 from bandit.domain import Log, LogDefaults, LoggedBatch
 from bandit.evaluate.log_cache import cache_log
 from bandit.evaluate.split import OtherFolds, split_log
-from bandit.logfiles import ArrayLog, import_log, open_log
+from bandit.logfiles import ArrayLog, import_log, open_dataset, open_log
+from bandit.logfiles.dataset.export import export_dataset
 from bandit.policies.bounded_outcomes import BoundedLog
 from bandit.policies.uniform import Uniform
 from bandit.store import Store, StoreLog, Where
@@ -77,6 +78,13 @@ def activated_log(place):
     return StoreLog(store, catalogue)
 
 
+def dataset_log(place, partitions, **changed):
+    pytest.importorskip("pyarrow")
+    store = store_log(place, **changed)
+    export_dataset(store._store, spring(), place.folder / "dataset", partitions=partitions)
+    return open_dataset(place.folder / "dataset")
+
+
 def array_log(place):
     return ArrayLog(next(column_log(place).batches()), spring())
 
@@ -91,6 +99,9 @@ LOGS = {
     "StoreLog": store_log,
     "StoreLog with an activation": activated_log,
     "StoreLog without propensities": lambda place: store_log(place, **UNKNOWN),
+    "DatasetLog": lambda place: dataset_log(place, 1),
+    "DatasetLog of several partitions": lambda place: dataset_log(place, 4),
+    "DatasetLog without propensities": lambda place: dataset_log(place, 4, **UNKNOWN),
     "ColumnLog": column_log,
     "ColumnLog without propensities": lambda place: column_log(place, **UNKNOWN),
     "ArrayLog": array_log,
@@ -266,7 +277,9 @@ def check_outside(log, n):
         np.testing.assert_array_equal(np.concatenate([getattr(part, name) for part in parts]), getattr(whole, name))
 
 
-@pytest.mark.parametrize("kind", ["file", "database", "database of a version with all options"])
+@pytest.mark.parametrize(
+    "kind", ["file", "database", "database of a version with all options", "dataset", "dataset of a version with all"]
+)
 def test_decisions_of_unknown_offers_are_outside_and_views_pass_them_on(place, kind):
     """Those with 20 off are outside, whether the file is read or imported; each half of a split has its customers'."""
     path = file_of(place.folder)
@@ -278,6 +291,9 @@ def test_decisions_of_unknown_offers_are_outside_and_views_pass_them_on(place, k
         store = place.stack.enter_context(Store.open(place.folder / "offers.db", durability="process"))
         import_log(store, spring() if "all" in kind else without_20(), mapping(), path)
         log = StoreLog(store, without_20())
+        if "dataset" in kind:
+            export_dataset(store, without_20(), place.folder / "dataset", partitions=3)
+            log = open_dataset(place.folder / "dataset")
     assert (log.n, log.left_out) == (N - n, n)
     assert [(each.words, each.n) for each in log.outside_reasons] == [("discount 20", n)]
     for view in (log, TimeOrdered(log), cache_log(log, 64)):

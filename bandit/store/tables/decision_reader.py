@@ -127,6 +127,12 @@ class StoredOutcomes:
     last_event_id: IntArray
     n_counted: IntArray
 
+    @staticmethod
+    def none(n: int) -> StoredOutcomes:
+        """Return the outcomes of n decisions without events."""
+        no, nothing, zero = np.zeros(n, dtype=np.bool_), np.zeros(n), np.zeros(n, dtype=np.int64)
+        return StoredOutcomes(no, nothing, nothing, no, no, zero, zero, zero)
+
     def take(self, rows: IntArray) -> StoredOutcomes:
         """Return the chosen rows."""
         return StoredOutcomes(*(getattr(self, name)[rows] for name in StoredOutcomes.__slots__))
@@ -151,8 +157,9 @@ class DecisionReader:
         limit: int = 65_536,
         where: Where = _EVERYTHING,
         probabilities: bool = False,
+        outcomes: bool = True,
     ) -> DecisionColumns:
-        """Return the next decisions after the number `after_seq`, at most `limit`."""
+        """Return the next decisions after the number `after_seq`, at most `limit`; without `outcomes` none has any."""
         with self._connection.reading() as raw:
             rows = raw.execute(
                 _PAGE,
@@ -164,7 +171,9 @@ class DecisionReader:
                     **_filter(where),
                 },
             ).fetchall()
-            return self._with_outcomes(rows, objective_event, window)
+            return self._with_outcomes(
+                rows, objective_event, window, None if outcomes else StoredOutcomes.none(len(rows))
+            )
 
     def by_seq(
         self,
