@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -39,10 +39,11 @@ class CrossFittedReward:
     def learn(self, batch: LoggedBatch, shares: FloatArray, weight: FloatArray | None = None) -> None:
         """Add a batch to the models of all folds but the rows' own; `weight` (n,) besides that of the batch's rows."""
         fold = folds_of(shares, len(self.models))
+        batch = replace(batch, contexts=batch.contexts.without_text())
         if batch.stands_for is not None:
             weight = batch.weights if weight is None else batch.weights * weight
         for place, model in enumerate(self.models):
-            others = fold != place
+            others = np.flatnonzero(fold != place)
             if weight is None:
                 model.learn(batch.take(others))
             else:
@@ -53,8 +54,8 @@ class CrossFittedReward:
         fold = folds_of(shares, len(self.models))
         table = np.empty((contexts.n, n_offers))
         for place, model in enumerate(self.models):
-            rows = fold == place
-            if rows.any():
+            rows = np.flatnonzero(fold == place)
+            if len(rows):
                 table[rows] = model.predict(contexts.take(rows))
         return table
 
@@ -99,7 +100,7 @@ def fit_rewards(
     robust = tuple(cross_fitted_reward(make, encoder, request.folds) for _ in candidates if "robust" in needs)
     keys, rngs = ClusterIndex(FOLD_SALT), rng.spawn(len(robust))
     for batch in log.batches(size):
-        shares = keys.read(batch.contexts.customers, len(batch))[1]
+        shares = keys.read_batch(batch.contexts)[1]
         shared.learn(batch, shares)
         propensity = logging.probabilities(batch, shares).propensity if robust else batch.propensity
         for candidate, model, own_rng in zip(candidates, robust, rngs, strict=False):
