@@ -57,11 +57,11 @@ class _HashIds:
 
     def read(self, hashes: UnsignedArray) -> tuple[IntArray, IntArray]:
         """Return the (n,) ids of hashes, and the first row of each that is new, in order of appearance."""
-        order = np.argsort(hashes, kind="stable")
+        order = np.argsort(hashes)
         rising = hashes[order]
         begins = np.ones(len(rising), dtype=np.bool_)
         begins[1:] = rising[1:] != rising[:-1]
-        distinct, first = rising[begins], order[begins]
+        distinct, first = rising[begins], np.minimum.reduceat(order, np.flatnonzero(begins))
         place = np.searchsorted(self._hashes, distinct)
         known = place < len(self._hashes)
         known[known] = self._hashes[place[known]] == distinct[known]

@@ -52,7 +52,8 @@ class RidgeReward:
         """Add the cross-products of a batch; a row of `weight` 2 counts like two rows of weight 1."""
         if not len(batch):
             return
-        order = np.argsort(batch.offer, kind="stable")
+        few = len(self._crossed) <= np.iinfo(np.uint16).max
+        order = np.argsort(batch.offer.astype(np.uint16) if few else batch.offer, kind="stable")
         contexts, offer, reward = batch.contexts.take(order), batch.offer[order], batch.reward[order]
         root = None if weight is None else np.sqrt(weight[order])
         reward = reward if root is None else reward * root
@@ -81,8 +82,8 @@ class RidgeReward:
 
     def _gather(self, x: FloatArray, offer: IntArray, reward: FloatArray) -> None:
         """Add rows that are sorted by offer."""
-        offers, starts = np.unique(offer, return_index=True)
-        ends = np.append(starts[1:], len(offer))
+        starts = np.flatnonzero(np.diff(offer, prepend=-1))
+        offers, ends = offer[starts], np.append(starts[1:], len(offer))
         d = x.shape[1]
         at_once = max(1, _PRODUCT_CELLS // d**2)
         for first in range(0, len(offers), at_once):

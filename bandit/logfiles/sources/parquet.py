@@ -97,6 +97,8 @@ class ParquetSource:
                 if progress:
                     progress(self.size * done // max(n_rows, 1), self.size)
             self._read_plainly(diverse)
+            # Arrow keeps what it used for the columns of a row group, as much as a hundred megabytes.
+            self._arrow.default_memory_pool().release_unused()
         except (self._arrow.ArrowException, OSError, UnicodeDecodeError, OverflowError) as fault:
             raise self._damaged(fault) from fault
 
