@@ -128,7 +128,7 @@ class Evaluator:
     def add(self, batch: LoggedBatch, keys: ClusterIndex) -> None:
         """Add a batch, whose (n, N) tables exist only during this call."""
         n_offers, rewards, sums = self.request.catalogue.n_offers, self.inputs.rewards, self.sums
-        cluster, shares = keys.read(batch.contexts.customers, len(batch))
+        cluster, shares = keys.read_batch(batch.contexts)
         logging = self.inputs.logging.probabilities(batch, shares)
         expected: FloatArray | None = None
         if rewards.shared is not None:
@@ -159,7 +159,7 @@ class Evaluator:
     def add_outside(self, batch: LoggedBatch, keys: ClusterIndex) -> None:
         """Add decisions whose offer no policy here can choose: the target probability of each policy is 0."""
         n_offers, rewards, sums = self.request.catalogue.n_offers, self.inputs.rewards, self.sums
-        cluster, shares = keys.read(batch.contexts.customers, len(batch))
+        cluster, shares = keys.read_batch(batch.contexts)
         rows, stands_for = OutsideFeedback(batch, cluster, self.request.estimators.needs), batch.stands_for
         logging = self.inputs.logging.probabilities(rows.without_offers(), shares) if self.request.estimated else None
         expected = None if rewards.shared is None else rewards.shared.predict(batch.contexts, shares, n_offers)

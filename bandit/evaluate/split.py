@@ -45,7 +45,7 @@ class _PartOfLog(LogView, ABC):
     def _part(self, batches: Iterator[LoggedBatch]) -> Iterator[LoggedBatch]:
         keys = ClusterIndex(self.salt)
         for batch in batches:
-            chosen = self._contains(keys.read(batch.contexts.customers, len(batch))[1])
+            chosen = self._contains(keys.read_batch(batch.contexts)[1])
             if chosen.any():
                 yield batch.take(chosen)
 

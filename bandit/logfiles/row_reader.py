@@ -9,8 +9,18 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bandit.catalogue.objective import bounded_amounts
-from bandit.domain import BoolArray, Contexts, DecisionLabels, FloatArray, IntArray, LoggedBatch, Progress
+from bandit.domain import (
+    BoolArray,
+    Contexts,
+    DecisionLabels,
+    FloatArray,
+    IntArray,
+    LoggedBatch,
+    ObjectArray,
+    Progress,
+)
 from bandit.errors import LogFileError
+from bandit.logfiles.columns.coded_text import CodedTexts, hashes_of
 from bandit.logfiles.columns.eligibility import RowEligibility, eligibility_reader
 from bandit.logfiles.columns.facts import FactReader
 from bandit.logfiles.columns.group import GroupReader
@@ -196,7 +206,7 @@ class RowReader:
                 rows = self._check(chunk, None, self._identity.customers(chunk), known)
                 places = np.flatnonzero(keep)
                 policy = np.full(len(places), LOG_POLICY, dtype=object)
-                yield self._batch(rows, places), DecisionLabels(object_array(rows.groups)[places], policy)
+                yield self._batch(rows, places), DecisionLabels(_objects(rows.groups, places), policy)
 
     @property
     def n_rows(self) -> int:
@@ -283,9 +293,10 @@ class RowReader:
 
         Either all rows have offers that a policy can choose, or none has; the offers of the latter are -1.
         """
-        contexts = rows.contexts.take(kept)
+        contexts = rows.contexts if len(kept) == len(rows) else rows.contexts.take(kept)
         if rows.customers is not None:
-            contexts = replace(contexts, customers=object_array(rows.customers)[kept])
+            hashes = hashes_of(rows.customers)[kept]
+            contexts = replace(contexts, customers=_objects(rows.customers, kept), customer_hashes=hashes)
         offer, objective = rows.offer[kept], self._catalogue.objective
         converted, revenue, value = self._outcome(rows.events, rows.time, kept)
         outside = rows.outside[kept]
@@ -349,3 +360,11 @@ class RowReader:
             value += np.where(here & np.isfinite(event.reward[kept]), event.reward[kept], 0.0)
         revenue, value = bounded_amounts(revenue), bounded_amounts(value)
         return objective.conversions(happened, returned, revenue), revenue, value
+
+
+def _objects(texts: Sequence[str], rows: IntArray) -> ObjectArray:
+    """Return the texts of some rows as an array of Python's own, (n,), each distinct one once where they are coded."""
+    if isinstance(texts, CodedTexts):
+        return object_array(texts.distinct)[texts.codes[rows]]
+    every = object_array(list(texts))
+    return every if len(rows) == len(every) else every[rows]

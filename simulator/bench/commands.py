@@ -28,7 +28,7 @@ from simulator.bench.earnings.contestants import contestant_of, named
 from simulator.bench.earnings.tournament import EARNED_PICTURE, EARNED_TABLE, Tournament, mapped
 from simulator.bench.earnings.versions import prepare
 from simulator.bench.earnings.world import WorldSpec
-from simulator.bench.speed import arrivals, obp_speed, opening, processes, speed, start
+from simulator.bench.speed import arrivals, obp_speed, opening, processes, rows, rows_log, speed, start
 
 
 class _Plain(Protocol):
@@ -257,8 +257,8 @@ def speed_beside_vw(given: argparse.Namespace, console: Console) -> int:
 def speed_beside_obp(given: argparse.Namespace, console: Console) -> int:
     """Time evaluation and that of Open Bandit Pipeline at each size of the log."""
     timings: list[obp_speed.EvaluationTiming] = []
-    for rows in given.rows:
-        fresh = obp_speed.measure(rows, given.rounds, given.seed)
+    for size in given.rows:
+        fresh = obp_speed.measure(size, given.rounds, given.seed)
         console.print(obp_speed.table(fresh))
         timings += fresh
         title = "# Evaluation beside Open Bandit Pipeline"
@@ -279,6 +279,21 @@ def opening_times(given: argparse.Namespace, console: Console) -> int:
     _write(given.out, "opening", f"# Opening an engine\n\n{text}", timings)
     console.print(text, soft_wrap=True, markup=False)
     console.print(f"table: {given.out / 'opening.md'}")
+    return 0
+
+
+def evaluated_rows(given: argparse.Namespace, console: Console) -> int:
+    """Measure the evaluation of a long log in a Parquet file."""
+    customers = max(1, given.rows // rows.ROWS_A_CUSTOMER) if given.customers is None else given.customers
+    cases = [
+        rows_log.RowsCase(given.rows, customers, offers, given.seed) for offers in rows.offers_checked(given.offers)
+    ]
+    timings: list[rows.RowsTiming] = []
+    for timing in rows.measure(cases, given.estimators, given.out, given.before, console, again=given.again):
+        timings.append(timing)
+        _write(given.out, "rows", f"# Evaluating a long log\n\n{rows.markdown(timings)}", timings)
+    console.print(rows.markdown(timings), soft_wrap=True, markup=False)
+    console.print(f"table: {given.out / 'rows.md'}")
     return 0
 
 
@@ -320,6 +335,7 @@ BENCH_COMMANDS: Mapping[str, Callable[[argparse.Namespace, Console], int]] = Map
         "ope": speed_beside_obp,
         "opening": opening_times,
         "start": start_times,
+        "rows": evaluated_rows,
     }
 )
 """The commands by name."""

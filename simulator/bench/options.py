@@ -7,7 +7,7 @@ from pathlib import Path
 
 from simulator.bench.durability.disturbed.settings import DISTURBANCES
 from simulator.bench.earnings import settings
-from simulator.bench.speed import obp_speed, opening, processes, speed, start
+from simulator.bench.speed import obp_speed, opening, processes, rows, speed, start
 from simulator.scenarios import SCENARIOS
 
 BENCH_FOLDER = Path("bench")
@@ -24,7 +24,7 @@ def bench_parser() -> argparse.ArgumentParser:
     _earned_options(parser)
     names = (
         "earned | methods | speed | settings | ope | many | arrivals | crash | soak | power | customer | large | "
-        "opening | start"
+        "opening | start | rows"
     )
     commands = parser.add_subparsers(dest="command", metavar=f"[{names}]")
     _earned_options(commands.add_parser("earned", help="earnings of the engine and of other libraries (the default)"))
@@ -59,6 +59,7 @@ def bench_parser() -> argparse.ArgumentParser:
     first.add_argument("--decisions", type=_numbers, default=opening.LOG_SIZES, help="log sizes, with commas")
     first.add_argument("--rounds", type=int, default=opening.ROUNDS_A_SIZE, help="at each size (default: %(default)s)")
     _common_options(first, "seed of the log")
+    _rows_options(commands)
     begun = commands.add_parser("start", help="milliseconds of starting the command line, beside sqlite-utils")
     begun.add_argument("--rounds", type=int, default=start.START_ROUNDS, help="of all commands (default: %(default)s)")
     begun.add_argument("--out", type=Path, default=BENCH_FOLDER, help="folder of the results (default: %(default)s)")
@@ -171,6 +172,19 @@ def _arrivals_options(commands: argparse._SubParsersAction[argparse.ArgumentPars
         "--before", type=Path, default=None, help="tree of another version, measured in turns with this one"
     )
     _common_options(parser, "seed of contexts and arrivals")
+
+
+def _rows_options(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = commands.add_parser("rows", help="processor time and memory of evaluating a long log in a Parquet file")
+    parser.add_argument("--rows", type=int, default=10_000_000, help="of the log (default: %(default)s)")
+    parser.add_argument("--customers", type=int, default=None, help="(default: one for 20 rows)")
+    parser.add_argument("--offers", type=_numbers, default=(12,), help="12, 48 or 144, with commas (default: 12)")
+    parser.add_argument(
+        "--estimators", type=_names, default=list(rows.ROWS_ESTIMATORS), help="names, with commas (default: seven)"
+    )
+    parser.add_argument("--before", type=Path, default=None, help="tree of another version, which is measured, too")
+    parser.add_argument("--again", action="store_true", help="measure what was measured before")
+    _common_options(parser, "seed of the log")
 
 
 def _names(text: str) -> list[str]:

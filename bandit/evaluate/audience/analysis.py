@@ -203,7 +203,7 @@ class _Reader:
         """Yield the propensities and the scores of the decisions, batch by batch."""
         layout, keys = OptionLayout(self.catalogue), ClusterIndex(FOLD_SALT)
         for batch, is_outside in _with_outside(half, self.size):
-            cluster, shares = keys.read(batch.contexts.customers, len(batch))
+            cluster, shares = keys.read_batch(batch.contexts)
             propensity = np.full(len(batch), np.inf)
             if not is_outside:
                 propensity = self.writer.propensities.probabilities(batch, shares).propensity

@@ -65,7 +65,7 @@ def learn_rewards(
     whole = [make(encoder) for _ in crossed]
     keys = ClusterIndex(FOLD_SALT)
     for batch in half.batches(size):
-        shares = keys.read(batch.contexts.customers, len(batch))[1]
+        shares = keys.read_batch(batch.contexts)[1]
         targets = (batch, replace(batch, reward=responses(batch, catalogue)))
         for cross, one, target in zip(crossed, whole, targets, strict=False):
             cross.learn(target, shares)

@@ -162,7 +162,7 @@ class _Predictions:
         keys, first = ClusterIndex(FOLD_SALT), 0
         predicted, converted, customers, weights = [], [], [], []
         for batch in log.batches(size):
-            ids, shares = keys.read(batch.contexts.customers, len(batch))
+            ids, shares = keys.read_batch(batch.contexts)
             customers.append(np.arange(first, first + len(batch)) if ids is None else ids)
             first += len(batch)
             predicted.append(_predict(copies, batch, folds_of(shares, len(copies))))

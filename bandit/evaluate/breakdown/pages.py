@@ -92,7 +92,7 @@ class LogScan:
     def _pages(self, labelled: _Labelled, keys: ClusterIndex, first: int) -> Iterator[BreakdownPage]:
         """Yield batches as pages; `first` is the number of decisions before, which are customers of their own."""
         for batch, labels, times_known in labelled:
-            ids, _ = keys.read(batch.contexts.customers, len(batch))
+            ids, _ = keys.read_batch(batch.contexts)
             customer = np.arange(first, first + len(batch)) if ids is None else ids
             first += len(batch)
             earned = batch.reward != 0.0 if self._rewards else batch.converted

@@ -195,7 +195,7 @@ class InversePropensitySums:
         if eligible.strides[0] == 0:  # all rows share one set
             self._expected += np.outer(counts, eligible[0])
         else:
-            order = np.argsort(bucket, kind="stable")
+            order = np.argsort(bucket.astype(np.uint16), kind="stable")  # small numbers are sorted by their digits
             used = np.flatnonzero(counts)
             starts = np.cumsum(counts[used]) - counts[used]
             self._expected[used] += np.add.reduceat(eligible[order].view(np.uint8), starts, axis=0, dtype=np.int32)

@@ -104,7 +104,8 @@ class RepeatCounts:
         """Return how many rows repeat an earlier one, of those added so far."""
         if not self._kept or self._first == self._last:
             return RepeatedDecisions(self._n, 0, 0)
-        distinct = len(np.unique(np.concatenate(self._parts)))
+        rising = np.sort(np.concatenate(self._parts))
+        distinct = 1 + int(np.count_nonzero(rising[1:] != rising[:-1]))
         return RepeatedDecisions(self._n, self._kept, self._kept - distinct)
 
     def _keep(self, hashes: NDArray[np.uint64]) -> None:

@@ -94,7 +94,7 @@ class EstimatedPropensities:
         keys, total = ClusterIndex("fold"), 2 * every
         done = 0
         for batch in _choices_of(log, size):
-            sample.add(batch, keys.read(batch.contexts.customers, len(batch))[1])
+            sample.add(batch, keys.read_batch(batch.contexts)[1])
             done += len(batch)
             if progress is not None:
                 progress(done, total)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol, Self, runtime_checkable
 
 import numpy as np
@@ -49,10 +49,11 @@ class CrossFittedReward:
     def learn(self, batch: LoggedBatch, shares: FloatArray, weight: FloatArray | None = None) -> None:
         """Add a batch to the models of all folds but the rows' own; `weight` (n,) besides that of the batch's rows."""
         fold = folds_of(shares, len(self.models))
+        batch = replace(batch, contexts=batch.contexts.without_text())
         if batch.stands_for is not None:
             weight = batch.weights if weight is None else batch.weights * weight
         for place, model in enumerate(self.models):
-            others = fold != place
+            others = np.flatnonzero(fold != place)
             if weight is None:
                 model.learn(batch.take(others))
             else:
@@ -74,8 +75,8 @@ class CrossFittedReward:
         fold = folds_of(shares, len(self.models))
         table = np.empty((contexts.n, n_offers))
         for place, model in enumerate(self.models):
-            rows = fold == place
-            if rows.any():
+            rows = np.flatnonzero(fold == place)
+            if len(rows):
                 table[rows] = model.predict(contexts.take(rows))
         return table
 
@@ -152,7 +153,7 @@ class RewardFit:
         """
         keys, shared, robust = ClusterIndex(FOLD_SALT), self.untrained.shared, self.untrained.robust
         for batch in log.batches(self.request.batch_size):
-            shares = keys.read(batch.contexts.customers, len(batch))[1]
+            shares = keys.read_batch(batch.contexts)[1]
             if shared is not None:
                 shared.learn(batch, shares)
             propensity = self.logging.probabilities(batch, shares).propensity if robust else batch.propensity

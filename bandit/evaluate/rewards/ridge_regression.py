@@ -19,6 +19,8 @@ MAX_REGRESSION_COLUMNS = 1_500
 """Most columns of the regression; above it the pairs are left out first, then the terms of context times option."""
 
 _PRODUCT_CELLS = 1_000_000
+# Rows whose context columns are made at a time, so that they stay in the processor's cache.
+_BLOCK_ROWS = 8_192
 # Penalties tried, relative to a column's own sum of squares; the last is close to predicting the mean.
 _PENALTIES = 10.0 ** np.arange(-6.0, 4.5, 0.5)
 
@@ -51,16 +53,15 @@ class RidgeReward:
         """Add the cross-products of a batch; a row of `weight` 2 counts like two rows of weight 1."""
         if not len(batch):
             return
-        order = np.argsort(batch.offer, kind="stable")
-        x, reward = self.encoder.context_matrix(batch.contexts)[order], batch.reward[order]
-        offer = batch.offer[order]
-        if weight is not None:
-            root = np.sqrt(weight[order])
-            x, reward = x * root[:, None], reward * root
-        step = max(1, _PRODUCT_CELLS // x.shape[1] ** 2)
-        for start in range(0, len(batch), step):
-            rows = slice(start, start + step)
-            self._gather(x[rows], offer[rows], reward[rows])
+        few = len(self._crossed) <= np.iinfo(np.uint16).max
+        order = np.argsort(batch.offer.astype(np.uint16) if few else batch.offer, kind="stable")
+        contexts, offer, reward = batch.contexts.take(order), batch.offer[order], batch.reward[order]
+        root = None if weight is None else np.sqrt(weight[order])
+        reward = reward if root is None else reward * root
+        for start in range(0, len(batch), _BLOCK_ROWS):
+            rows = slice(start, start + _BLOCK_ROWS)
+            x = self.encoder.context_matrix(contexts.take(rows))
+            self._gather(x if root is None else x * root[rows, None], offer[rows], reward[rows])
         self._n += len(batch)
         self._weight += len(batch) if weight is None else float(weight.sum())
         self._squares += float(reward @ reward)
@@ -80,19 +81,37 @@ class RidgeReward:
         if self._solution is None:
             self._solution = self._solve()
         crossed, alone, constant = self._solution
-        x = self.encoder.context_matrix(contexts)
-        return (x @ crossed) @ self._crossed.T + (self._alone @ alone + constant)
+        of_offers = self._alone @ alone + constant
+        table = np.empty((contexts.n, len(of_offers)))
+        for start in range(0, contexts.n, _BLOCK_ROWS):
+            rows = slice(start, start + _BLOCK_ROWS)
+            x = self.encoder.context_matrix(contexts.take(rows))
+            np.matmul(x @ crossed, self._crossed.T, out=table[rows])
+            table[rows] += of_offers
+        return table
 
     def _gather(self, x: FloatArray, offer: IntArray, reward: FloatArray) -> None:
         """Add rows that are sorted by offer."""
-        offers, starts = np.unique(offer, return_index=True)
-        a, p = self._crossed[offers], self._alone[offers]
+        starts = np.flatnonzero(np.diff(offer, prepend=-1))
+        offers, ends = offer[starts], np.append(starts[1:], len(offer))
         d = x.shape[1]
-        squares = np.add.reduceat((x[:, :, None] * x[:, None, :]).reshape(len(x), d * d), starts, axis=0)
+        at_once = max(1, _PRODUCT_CELLS // d**2)
+        for first in range(0, len(offers), at_once):
+            part = slice(first, first + at_once)
+            own = [slice(start, end) for start, end in zip(starts[part].tolist(), ends[part].tolist(), strict=True)]
+            squares = np.empty((len(own), d, d))
+            products = np.empty((len(own), d))
+            for place, rows in enumerate(own):
+                np.matmul(x[rows].T, x[rows], out=squares[place])
+                np.matmul(reward[rows], x[rows], out=products[place])
+            self._add_products(offers[part], squares.reshape(len(own), d * d), products)
+
+    def _add_products(self, offers: IntArray, squares: FloatArray, products: FloatArray) -> None:
+        """Add the sums of x x', (u, d d), and of x times the reward, (u, d), over the rows of u distinct offers."""
+        a, p = self._crossed[offers], self._alone[offers]
         # The first context column is the intercept: its products are the sums, and the first of these the count.
-        sums = squares[:, :d]
+        sums = squares[:, : products.shape[1]]
         counts = sums[:, 0]
-        products = np.add.reduceat(x * reward[:, None], starts, axis=0)
         self._cc += squares.T @ (a[:, :, None] * a[:, None, :]).reshape(len(offers), -1)
         self._cy += products.T @ a
         if p.shape[1]:

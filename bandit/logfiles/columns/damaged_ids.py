@@ -5,6 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+import numpy as np
+
+from bandit.logfiles.columns.coded_text import Utf8Texts
 from bandit.logfiles.rejections import ImportFinding
 from bandit.printable import counted, plain
 
@@ -28,15 +31,13 @@ class IdDamage:
 
     def add(self, texts: Sequence[str]) -> None:
         """Look at the texts of some rows."""
-        joined = "\n".join(texts)
-        if "E+" in joined or "e+" in joined:
-            for text in texts:
-                if _is_rounded(text):
-                    self._n_rounded += 1
-                    if len(self._rounded) < 10_000:
-                        self._rounded[text] = self._rounded.get(text, 0) + 1
-        if not self._kept_digits and len(self._long) < 10_000 and max(map(len, texts), default=0) > KEPT_DIGITS:
-            self._long.update(text.strip() for text in texts if _WHOLE.fullmatch(text))
+        for text in _scientific(texts):
+            if _is_rounded(text):
+                self._n_rounded += 1
+                if len(self._rounded) < 10_000:
+                    self._rounded[text] = self._rounded.get(text, 0) + 1
+        if not self._kept_digits and len(self._long) < 10_000:
+            self._long.update(text.strip() for text in _long(texts) if _WHOLE.fullmatch(text))
             self._kept_digits = any(set(text[KEPT_DIGITS:]) != {"0"} for text in self._long)
 
     def finding(self) -> ImportFinding | None:
@@ -70,3 +71,22 @@ def _is_rounded(text: str) -> bool:
     """Return whether a text is a number in scientific notation with fewer digits than the number has."""
     found = _SCIENTIFIC.fullmatch(text)
     return found is not None and "+" in text and 1 + len(found[2] or "") < 1 + int(found[3])
+
+
+def _scientific(texts: Sequence[str]) -> Sequence[str]:
+    """Return the texts, or of texts whose bytes are known those that may be numbers in scientific notation."""
+    if isinstance(texts, Utf8Texts):
+        if not (texts.data == ord("+")).any():
+            return ()
+        rows = np.flatnonzero(texts.odd() | texts.like_numbers())
+        return [texts[row] for row in rows.tolist()]
+    joined = "\n".join(texts)
+    return texts if "E+" in joined or "e+" in joined else ()
+
+
+def _long(texts: Sequence[str]) -> Sequence[str]:
+    """Return texts of more than KEPT_DIGITS signs, of texts whose bytes are known those that may be whole numbers."""
+    if isinstance(texts, Utf8Texts):
+        rows = np.flatnonzero((texts.sizes > KEPT_DIGITS) & (texts.odd() | texts.like_numbers(KEPT_DIGITS + 1)))
+        return [texts[row] for row in rows.tolist()]
+    return texts if max(map(len, texts), default=0) > KEPT_DIGITS else ()

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bandit.logfiles.columns.coded_text import CodedTexts, coded
 from bandit.logfiles.columns.identity import too_long, too_long_message
-from bandit.logfiles.columns.values import by_value, floats, is_blank, truth
+from bandit.logfiles.columns.values import floats, is_blank, truth
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,10 +33,11 @@ class GroupReader:
     def groups(self, chunk: SourceChunk, rejections: ChunkRejections) -> Sequence[str]:
         """Return the group of each row; rows whose group has a name that is too long are rejected."""
         if self._group is None:
-            return [IMPORT_GROUP] * len(chunk)
+            return CodedTexts([IMPORT_GROUP], np.zeros(len(chunk), dtype=np.int64))
         texts, message = chunk.columns[self._group], too_long_message(self._group)
         rejections.reject(too_long(texts), "group is too long", lambda _: message)
-        return by_value(texts, lambda text: IMPORT_GROUP if is_blank(text) else text)
+        rows = coded(texts)
+        return CodedTexts([IMPORT_GROUP if is_blank(text) else text for text in rows.distinct], rows.codes)
 
     def closed(self, chunk: SourceChunk, rejections: ChunkRejections) -> BoolArray:
         """Return which rows are closed, (n,); rows whose column cannot be read are rejected.

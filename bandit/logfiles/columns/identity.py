@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bandit.catalogue.schema import MAX_NAME
+from bandit.logfiles.columns.coded_text import Utf8Texts, hashes_of, marked
 from bandit.logfiles.columns.damaged_ids import IdDamage
 from bandit.logfiles.columns.seen import SeenIds
 from bandit.logfiles.columns.values import is_blank
@@ -45,10 +46,10 @@ class IdentityReader:
         for column, damage in self._damage.items():
             damage.add(chunk.columns[column])
         if self.decision_id is not None:
-            ids = list(chunk.columns[self.decision_id])
+            ids = chunk.columns[self.decision_id]
             _reject_unusable("decision id", self.decision_id, ids, rejections)
         if self.customer is not None:
-            customers = list(chunk.columns[self.customer])
+            customers = chunk.columns[self.customer]
             _reject_unusable("customer", self.customer, customers, rejections)
         return customers, ids
 
@@ -76,15 +77,14 @@ class IdentityReader:
 
     def customers(self, chunk: SourceChunk) -> Sequence[str] | None:
         """Return the customers of rows that were checked before, None where no column has them."""
-        return None if self.customer is None else list(chunk.columns[self.customer])
+        return None if self.customer is None else chunk.columns[self.customer]
 
     def reject_repeated(self, ids: Sequence[str] | None, rejections: ChunkRejections) -> None:
         """Reject the rows whose id an earlier row of the file has; to be called when all else is checked."""
         if self.decision_id is None or ids is None:
             return
-        rows = np.flatnonzero(rejections.ok)
         repeated = np.zeros(len(ids), dtype=np.bool_)
-        repeated[rows] = self._seen.add(list(map(ids.__getitem__, rows.tolist())))
+        repeated[rejections.ok] = self._seen.add_hashes(hashes_of(ids)[rejections.ok].view(np.int64))
         rejections.reject(
             repeated,
             "decision id twice in the file",
@@ -94,7 +94,7 @@ class IdentityReader:
 
 def too_long(texts: Sequence[str]) -> BoolArray:
     """Return which texts are longer than a name may be, (n,)."""
-    return np.fromiter(map(len, texts), dtype=np.int64, count=len(texts)) > MAX_NAME
+    return marked(texts, lambda text: len(text) > MAX_NAME, lambda utf8: utf8.sizes > MAX_NAME)
 
 
 def too_long_message(column: str) -> str:
@@ -104,12 +104,5 @@ def too_long_message(column: str) -> str:
 
 def _reject_unusable(what: str, column: str, texts: Sequence[str], rejections: ChunkRejections) -> None:
     """Reject the rows whose text is blank or longer than a name may be."""
-    rejections.reject(_blank(texts), f"{what} is blank", lambda _: f'"{column}" is blank')
+    rejections.reject(marked(texts, is_blank, Utf8Texts.odd), f"{what} is blank", lambda _: f'"{column}" is blank')
     rejections.reject(too_long(texts), f"{what} is too long", lambda _: too_long_message(column))
-
-
-def _blank(texts: Sequence[str]) -> BoolArray:
-    blank = {text for text in set(texts) if is_blank(text)}
-    if not blank:
-        return np.zeros(len(texts), dtype=np.bool_)
-    return np.fromiter(map(blank.__contains__, texts), dtype=np.bool_, count=len(texts))

@@ -121,5 +121,8 @@ class LoggedEligibility:
 
 def _distinct(texts: Sequence[str]) -> tuple[list[str], IntArray]:
     rows = coded(texts)
-    used, which = np.unique(rows.codes, return_inverse=True)
-    return list(map(rows.distinct.__getitem__, used.tolist())), which.reshape(-1)
+    counts = np.bincount(rows.codes, minlength=len(rows.distinct))
+    used = np.flatnonzero(counts)
+    number = np.zeros(len(counts), dtype=np.int64)
+    number[used] = np.arange(len(used))
+    return list(map(rows.distinct.__getitem__, used.tolist())), number[rows.codes]

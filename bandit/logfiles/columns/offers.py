@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -10,6 +10,7 @@ import numpy as np
 
 from bandit.catalogue.near_names import near_name
 from bandit.errors import CatalogueError, OfferError
+from bandit.logfiles.columns.coded_text import coded
 from bandit.logfiles.columns.number_style import number_cure
 from bandit.logfiles.columns.values import INVALID, is_blank
 from bandit.logfiles.mapping.mapping import LogMapping, fixed_propensity
@@ -38,6 +39,12 @@ _Found: TypeAlias = tuple[int, int, str, str]
 """The number of an offer, its number among the outside ones, the kind of fault and the message, which may be empty."""
 
 
+_MOST_REMEMBERED = 10_000
+"""Combinations of texts whose offers are remembered."""
+
+_MOST_PLACES = 1 << 20
+
+
 class OfferReader:
     """Reads the offer of each row: from one option per dimension, or from a table of whole offers.
 
@@ -52,6 +59,7 @@ class OfferReader:
         self._fixed: dict[str, str] = {}
         self._varying: list[str] = []
         self._lookup: Mapping[str, Mapping[str, str]] | None = None
+        self._found: dict[tuple[str, ...], _Found] = {}
         if isinstance(mapping.offer, LookupSection):
             self.columns, self._lookup = [mapping.offer.column], mapping.offer.lookup
             for key, offer in self._lookup.items():
@@ -87,17 +95,21 @@ class OfferReader:
         if not self.columns:
             fixed = np.full(len(chunk), self.catalogue.offer_index(self._fixed), dtype=np.int64)
             return ReadOffers(fixed, np.full(len(chunk), -1, dtype=np.int64))
-        keys = list(zip(*(chunk.columns[name] for name in self.columns), strict=True))
-        table = {key: self._offer(key) for key in dict.fromkeys(keys)}  # in order of appearance
-        for kind in dict.fromkeys(kind for _, _, kind, _ in table.values() if kind):
-            of_kind = {key for key, (_, _, its_kind, _) in table.items() if its_kind == kind}
-            rows = np.fromiter(map(of_kind.__contains__, keys), dtype=np.bool_, count=len(keys))
-            rejections.reject(rows, kind, lambda row: table[keys[row]][3])
-        offers, outside = (
-            np.fromiter(map({key: found[place] for key, found in table.items()}.__getitem__, keys), np.int64, len(keys))
-            for place in (0, 1)
-        )
+        keys, which = _distinct_rows([chunk.columns[name] for name in self.columns])
+        found = [self._known(key) for key in keys]  # in order of appearance
+        for kind in dict.fromkeys(kind for _, _, kind, _ in found if kind):
+            of_kind = np.array([its_kind == kind for _, _, its_kind, _ in found], dtype=np.bool_)
+            rejections.reject(of_kind[which], kind, lambda row: found[which[row]][3])
+        offers, outside = (np.array([each[place] for each in found], dtype=np.int64)[which] for place in (0, 1))
         return ReadOffers(offers, outside)
+
+    def _known(self, key: tuple[str, ...]) -> _Found:
+        """Return what `_offer` does, remembered from row to row."""
+        if key not in self._found:
+            if len(self._found) >= _MOST_REMEMBERED:
+                self._found.clear()
+            self._found[key] = self._offer(key)
+        return self._found[key]
 
     def _offer(self, key: tuple[str, ...]) -> _Found:
         """Return the number of an offer or of an outside one, or the kind of fault and the message."""
@@ -243,3 +255,27 @@ def _with_options(
             return np.zeros(catalogue.n_offers, dtype=np.bool_)
         hit &= catalogue.options[:, places[name]] == dimension.codes[option]
     return hit
+
+
+def _distinct_rows(columns: Sequence[Sequence[str]]) -> tuple[list[tuple[str, ...]], IntArray]:
+    """Return the distinct rows of columns of n texts in order of appearance, and which of them each row is, (n,)."""
+    parts = [coded(texts) for texts in columns]
+    which = np.zeros(len(parts[0]), dtype=np.int64)
+    n_places = 1
+    for part in parts:
+        width = max(len(part.distinct), 1)
+        if n_places * width > _MOST_PLACES:  # few of so many combinations can be there
+            used, which = np.unique(which, return_inverse=True)
+            n_places = len(used)
+        which = which.reshape(-1) * width + part.codes
+        n_places *= width
+    if n_places > _MOST_PLACES:
+        used, which = np.unique(which, return_inverse=True)
+        which, n_places = which.reshape(-1), len(used)
+    first = np.full(n_places, len(which), dtype=np.int64)
+    first[which[::-1]] = np.arange(len(which) - 1, -1, -1)
+    rows = np.sort(first[first < len(which)])
+    number = np.empty(n_places, dtype=np.int64)
+    number[which[rows]] = np.arange(len(rows))
+    keys = zip(*([part.distinct[code] for code in part.codes[rows].tolist()] for part in parts), strict=True)
+    return list(keys), number[which]

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bandit.domain.text_hashes import text_hashes
+
 if TYPE_CHECKING:
     from bandit.domain import BoolArray, IntArray
 
@@ -22,18 +24,25 @@ class SeenIds:
 
     def add(self, ids: Sequence[str]) -> BoolArray:
         """Add a column of ids; return which of them were seen before, or stand earlier in the column, (n,)."""
-        return self.add_hashes(np.fromiter(map(hash, ids), dtype=np.int64, count=len(ids)))
+        return self.add_hashes(text_hashes(ids).view(np.int64))
 
     def add_hashes(self, hashes: IntArray) -> BoolArray:
         """Add a column of hashes, (n,); return what `add` returns."""
-        distinct, first = np.unique(hashes, return_index=True)
-        repeated = np.ones(len(hashes), dtype=np.bool_)
-        repeated[first] = False
+        order = np.argsort(hashes, kind="stable")
+        rising = hashes[order]
+        first = np.ones(len(rising), dtype=np.bool_)
+        first[1:] = rising[1:] != rising[:-1]
+        repeated = ~first
+        distinct = rising[first]
         for run in self._runs:
-            repeated |= run[np.minimum(np.searchsorted(run, hashes), len(run) - 1)] == hashes
+            seen = run[np.minimum(np.searchsorted(run, distinct), len(run) - 1)] == distinct
+            if seen.any():
+                repeated[np.flatnonzero(first)[seen]] = True
         if len(distinct):
             self._append(distinct)
-        return repeated
+        found = np.empty(len(hashes), dtype=np.bool_)
+        found[order] = repeated
+        return found
 
     def _append(self, run: IntArray) -> None:
         while self._runs and len(self._runs[-1]) <= 2 * len(run):  # few long runs: each id is moved log n times

@@ -13,6 +13,7 @@ import numpy as np
 from bandit.domain import Progress
 from bandit.errors import LogFileError
 from bandit.logfiles.columns.arrow import arrow, column_texts
+from bandit.logfiles.columns.coded_text import Utf8Texts
 from bandit.logfiles.sources.csv import MAX_FILE_COLUMNS
 from bandit.logfiles.sources.source import SourceChunk, require_columns
 
@@ -39,8 +40,8 @@ class ParquetSource:
         try:
             self._file: Any = parquet.ParquetFile(path, pre_buffer=False)
             # A text that is in many rows is kept once: repeated, it may take any amount of memory.
-            texts = [field.name for field in self._file.schema_arrow if _is_text(pa, field.type)]
-            self._file = parquet.ParquetFile(path, pre_buffer=False, read_dictionary=texts)
+            self._coded = {field.name for field in self._file.schema_arrow if _is_text(pa, field.type)}
+            self._file = parquet.ParquetFile(path, pre_buffer=False, read_dictionary=sorted(self._coded))
         except (pa.ArrowException, OSError, UnicodeDecodeError) as fault:
             raise self._damaged(fault) from fault
         self._check_size()
@@ -81,6 +82,7 @@ class ParquetSource:
         names = self.columns
         require_columns(self.path, "the schema", names, columns)
         n_rows, done = self._file.metadata.num_rows, 0
+        diverse = self._coded & set(columns)
         try:
             batches = self._file.iter_batches(batch_size=size, columns=list(columns), use_threads=False)
             for batch in self._even(batches, size):
@@ -90,16 +92,40 @@ class ParquetSource:
                 where = str(self.path)
                 texts = {name: column_texts(batch.column(name), where, name, done) for name in columns}
                 done += batch.num_rows
+                diverse = {column for column in diverse if isinstance(texts[column], Utf8Texts)}
                 yield SourceChunk(lines, texts, (), len(names))
                 if progress:
                     progress(self.size * done // max(n_rows, 1), self.size)
+            self._read_plainly(diverse)
+            # Arrow keeps what it used for the columns of a row group, as much as a hundred megabytes.
+            self._arrow.default_memory_pool().release_unused()
         except (self._arrow.ArrowException, OSError, UnicodeDecodeError, OverflowError) as fault:
             raise self._damaged(fault) from fault
 
+    def _read_plainly(self, diverse: set[str]) -> None:
+        """Read columns whose texts were seen to be short and mostly distinct without a dictionary from now on.
+
+        To make one took ten times as long as the rest of reading them.
+        """
+        if diverse:
+            from pyarrow import parquet  # noqa: PLC0415 - an optional extra
+
+            self._coded -= diverse
+            self._file = parquet.ParquetFile(self.path, pre_buffer=False, read_dictionary=sorted(self._coded))
+
     def _even(self, batches: Iterator[Any], size: int) -> Iterator[Any]:
-        """Yield the rows in batches of `size` or BATCH_BYTES; with dictionaries Arrow ends one at each row group."""
+        """Yield the rows in batches of at most `size` or about BATCH_BYTES; those of half as many rows as they are.
+
+        With dictionaries Arrow ends a batch at each row group. Only small ones are joined, since that takes time.
+        """
         waiting: list[Any] = []
         for batch in batches:
+            if 2 * batch.num_rows >= size:
+                if waiting:
+                    yield self._joined(waiting)
+                    waiting = []
+                yield batch
+                continue
             waiting.append(batch)
             while sum(each.num_rows for each in waiting) >= size or sum(each.nbytes for each in waiting) > BATCH_BYTES:
                 whole = self._joined(waiting)

@@ -5,8 +5,6 @@ from __future__ import annotations
 import warnings
 from typing import TYPE_CHECKING
 
-import sqlite_utils
-
 from bandit.store import schema
 from bandit.store.maintenance.copy import before_migration
 
@@ -21,6 +19,8 @@ def migrate(connection: sqlite3.Connection, path: Path) -> None:
     An older database is copied first. If the process dies, the file is at one version or the next. StoreError, and
     nothing changed, when the copy cannot be made.
     """
+    import sqlite_utils  # noqa: PLC0415 - it loads pandas where that is installed, which readers of files do not need
+
     db = sqlite_utils.Database(connection, execute_plugins=False)
     copied_to = None
     while True:

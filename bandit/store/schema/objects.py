@@ -7,8 +7,6 @@ import sqlite3
 from contextlib import closing
 from functools import cache
 
-import sqlite_utils
-
 from bandit.store import schema
 
 _ALL = "SELECT type, name, tbl_name, COALESCE(sql, '') FROM sqlite_master"
@@ -20,6 +18,8 @@ SchemaObjects = dict[tuple[str, str, str], str]
 @cache
 def objects_of_a_new_database() -> SchemaObjects:
     """Return what the migrations make of an empty file."""
+    import sqlite_utils  # noqa: PLC0415 - it loads pandas where that is installed
+
     with closing(sqlite3.connect(":memory:", isolation_level=None)) as raw:
         db = sqlite_utils.Database(raw, execute_plugins=False)
         for migration in schema.MIGRATIONS:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from bandit.errors import LogFileError, MissingExtraError
+from bandit.logfiles.sources.parquet import ParquetSource
 from tests.logfiles.import_tools import (
     HEADER,
     ROW,
@@ -74,3 +75,38 @@ def test_parquet_without_its_extra_says_what_to_install(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     with pytest.raises(MissingExtraError, match=r'pip install "offer-bandit\[parquet\]"'):
         bring(tmp_path, b"PAR1 and more")
+
+
+def test_a_second_pass_that_reads_ids_without_a_dictionary_gives_what_the_first_one_gave(tmp_path):
+    """Ids are mostly distinct, options are not: only the former are read plainly, and both say the same again."""
+    pa = pytest.importorskip("pyarrow")
+    parquet = pytest.importorskip("pyarrow.parquet")
+
+    n = 20_000
+    columns = {
+        "id": [f"decision-{place * 7919 % n}" for place in range(n)],
+        "ch": [("email", "sms", None)[place % 3] for place in range(n)],
+        "at": [None if place % 10 else float(place) for place in range(n)],
+    }
+    parquet.write_table(pa.table(columns), tmp_path / "log.parquet", row_group_size=7_000)
+    source = ParquetSource(tmp_path / "log.parquet")
+    passes = [list(source.chunks(["id", "ch", "at"], 4_096, None)) for _ in range(3)]
+    for name, values in columns.items():
+        wanted = ["" if value is None else str(value).removesuffix(".0") for value in values]
+        for chunks in passes:
+            assert [text.removesuffix(".0") for chunk in chunks for text in chunk.columns[name]] == wanted
+    assert source._coded == {"ch"}
+
+
+def test_a_pass_that_ends_early_shows_nothing_about_the_texts(tmp_path):
+    """The text of 100 rows after the first batch would be a dictionary's again, so the first pass must be whole."""
+    pa = pytest.importorskip("pyarrow")
+    parquet = pytest.importorskip("pyarrow.parquet")
+
+    texts = [f"id-{place}" for place in range(2_000)] + ["one"] * 2_000
+    parquet.write_table(pa.table({"id": texts}), tmp_path / "log.parquet", row_group_size=2_000)
+    source = ParquetSource(tmp_path / "log.parquet")
+    next(iter(source.chunks(["id"], 2_000, None)))
+    assert source._coded == {"id"}
+    assert len(list(source.chunks(["id"], 2_000, None))) == 2
+    assert source._coded == {"id"}
