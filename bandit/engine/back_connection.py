@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
-from bandit.engine.threads import new_thread, start_thread
+from bandit.engine.threads import new_thread, start_thread, wait_for
 from bandit.store import Store
 
 
@@ -25,9 +25,7 @@ class BackConnection:
     def close(self) -> None:
         """Wait for the thread and close the connection."""
         self.closed = True
-        thread = self._thread
-        if thread is not None and thread is not threading.current_thread():
-            thread.join()
+        wait_for(self._thread)
         with self._working:
             if self._back is not None:
                 self._back.close()

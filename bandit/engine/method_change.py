@@ -10,7 +10,7 @@ from bandit.catalogue import Catalogue
 from bandit.clock import now
 from bandit.domain import Policy, Progress
 from bandit.engine.counters import EngineCounters
-from bandit.engine.threads import new_thread, start_thread
+from bandit.engine.threads import new_thread, start_thread, wait_for
 from bandit.learning.folding_anew import FoldingAnew, n_outcomes, policy_of_other_methods, takes_long
 from bandit.policies import build
 from bandit.printable import counted
@@ -96,8 +96,7 @@ class MethodChange:
     def _halt(self) -> None:
         self._stop.set()
         thread, self._thread = self._thread, None
-        if thread is not None and thread is not threading.current_thread():
-            thread.join()
+        wait_for(thread)
 
     def _run_in_thread(self) -> None:
         try:

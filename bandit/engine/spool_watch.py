@@ -8,7 +8,7 @@ import time
 from contextlib import AbstractContextManager
 from functools import partial
 
-from bandit.engine.threads import new_thread, start_thread
+from bandit.engine.threads import new_thread, start_thread, wait_for
 from bandit.errors import OfferBanditError
 from bandit.store import SpooledWriter, Store
 
@@ -57,9 +57,7 @@ class SpoolWatch:
     def close(self) -> None:
         """Let the thread end, and wait for it."""
         self.stop()
-        thread = self._thread
-        if thread is not None and thread is not threading.current_thread():
-            thread.join()
+        wait_for(self._thread)
 
     def _others_ended(self) -> bool:
         with contextlib.suppress(OSError):

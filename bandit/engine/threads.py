@@ -23,3 +23,9 @@ def start_thread(thread: threading.Thread) -> None:
         if fault.__context__ is None:
             raise
         raise fault.__context__ from None
+
+
+def wait_for(thread: threading.Thread | None) -> None:
+    """Wait until a thread ends, unless it is the caller's own or was not started, as an exception came first."""
+    if thread is not None and thread is not threading.current_thread() and thread.ident is not None:
+        thread.join()

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from bandit.clock import now
 from bandit.domain import Progress
 from bandit.engine.counters import EngineCounters
-from bandit.engine.threads import new_thread, start_thread
+from bandit.engine.threads import new_thread, start_thread, wait_for
 from bandit.errors import OfferBanditError
 from bandit.governance.verify import VerifyReport, verify
 from bandit.learning import LearnReport, PolicyLearner, RebuildReport
@@ -122,9 +122,7 @@ class BackgroundWorker:
     def close(self) -> None:
         """Wait for the thread and close the connection."""
         self.closed = True
-        thread = self._thread
-        if thread is not None and thread is not threading.current_thread():
-            thread.join()
+        wait_for(self._thread)
         with self._working:
             with contextlib.suppress(OfferBanditError, OSError):  # then the steps are folded on opening
                 self._learner.save()

@@ -17,7 +17,7 @@ from bandit.store.connection_setup import Durability, postpone_checkpoints, prep
 from bandit.store.database_file import check_before_opening, create_private, file_size, resolved, wal_path
 from bandit.store.file_guard import FileGuard
 from bandit.store.file_identity import inode_of
-from bandit.store.fork_safety import register_for_fork
+from bandit.store.fork_safety import OPENING, register_for_fork
 from bandit.store.former_log import take_former_log_away
 from bandit.store.sqlite_errors import is_busy, is_unwritable, raise_store_error
 from bandit.store.transactions import (
@@ -77,16 +77,17 @@ class Connection:
         self._creates = create and not read_only
         self.files: FileGuard = FileGuard(self.path, None if same_as is None else same_as.files.inode, is_open_here)
         self.files.before_opening()
-        # Both open and close the file, which drops all locks of this process on it, those of SQLite too.
-        if not is_open_here(path):
-            check_before_opening(path, create=self._creates)
-            take_former_log_away(self.path)
-        if self._creates:
-            with contextlib.suppress(OSError):  # it is there, or SQLite finds out what is wrong
-                create_private(self.path)
-        self._connect()
+        with OPENING:
+            # Both open and close the file, which drops all locks of this process on it, those of SQLite too.
+            if not is_open_here(path):
+                check_before_opening(path, create=self._creates)
+                take_former_log_away(self.path)
+            if self._creates:
+                with contextlib.suppress(OSError):  # it is there, or SQLite finds out what is wrong
+                    create_private(self.path)
+            self._connect()
+            _OPEN.add(self)
         self._creates = False
-        _OPEN.add(self)
         register_for_fork(self, outer=False)
 
     @property
@@ -183,8 +184,8 @@ class Connection:
     def _connect(self) -> sqlite3.Connection:
         if self._closed:
             raise StoreError(f"{self.path}: the store is closed; open it again")
-        self.files.before_opening()
-        with self.translated_errors():
+        with OPENING, self.translated_errors():
+            self.files.before_opening()
             if not self.read_only:
                 return self._connect_as("mode=rwc" if self._creates else "mode=rw")
             try:

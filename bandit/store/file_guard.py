@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from bandit.errors import StoreError
 from bandit.store.file_identity import DisplacedFileError, FileChange, FileIdentity, Inode, inode_of
+from bandit.store.fork_safety import OPENING
 from bandit.store.former_log import nobody_has_open, set_aside
 from bandit.store.sqlite_errors import is_busy
 
@@ -114,12 +115,13 @@ class FileGuard:
 
     def _take_log_away(self, identity: FileIdentity) -> bool:
         """Take the log away while nobody has the new file open, and say whether it is gone or has become that one's."""
-        if self._is_open_here(self._path):
-            return True
-        with nobody_has_open(self._path) as free:
-            if free and identity.log_remains():
-                set_aside(self._path)
-        return not (free and identity.log_remains())
+        with OPENING:
+            if self._is_open_here(self._path):
+                return True
+            with nobody_has_open(self._path) as free:
+                if free and identity.log_remains():
+                    set_aside(self._path)
+            return not (free and identity.log_remains())
 
     def _act_on(self, change: FileChange, identity: FileIdentity, raw: sqlite3.Connection, *, committed: bool) -> None:
         if change is FileChange.CUT:

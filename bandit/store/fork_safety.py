@@ -24,6 +24,14 @@ class ForkAware(Protocol):
 _OUTER: weakref.WeakSet[ForkAware] = weakref.WeakSet()
 _INNER: weakref.WeakSet[ForkAware] = weakref.WeakSet()
 _FORK_LOCK = threading.Lock()
+
+OPENING = threading.RLock()
+"""Held while a database is opened, or its file is looked into: one at a time in a process.
+
+Closing any descriptor of a file releases all locks that its process has on it (POSIX), so that a look at the file of a
+connection that another thread opens at that moment would leave SQLite without its locks, and others could take the
+write-ahead log away from under it. No connection's lock may be waited for inside.
+"""
 _WAITING: list[ForkAware] = []
 
 
@@ -37,9 +45,12 @@ def _before() -> None:
     for each in (*list(_OUTER), *list(_INNER)):
         _WAITING.append(each)  # first, so that it is let go of even where an exception cuts `before_fork` short
         each.before_fork()
+    OPENING.acquire()  # last, as connections are opened under their own locks
 
 
 def _after(*, child: bool) -> None:
+    with contextlib.suppress(RuntimeError):  # an exception cut `_before` short
+        OPENING.release()
     try:
         while _WAITING:
             _let_go(_WAITING.pop(), child=child)

@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from bandit.engine.threads import new_thread, start_thread
+from bandit.engine.threads import new_thread, start_thread, wait_for
 
 
 class SoftTimeout(BaseException):
@@ -33,3 +33,9 @@ def test_another_error_of_starting_is_raised_as_it_is():
     with pytest.raises(RuntimeError, match="started once"):
         start_thread(thread)
     thread.join()
+
+
+def test_nobody_waits_for_a_thread_that_was_not_started():
+    """The exception came between making the thread and starting it."""
+    wait_for(new_thread(lambda: None, "test"))
+    wait_for(None)
