@@ -1,0 +1,211 @@
+"""A tree over facts whose leaves give everybody the policy's mean probabilities and lose as little value as can be.
+
+With p(x) the policy's probabilities and q(x) what it expects of each offer, a leaf that gives everybody the mean p
+earns n * mean(p) . mean(q). A split is judged by how much more its two sides earn so: by sums of p and of q, which add
+up over values of a fact. Where q is p this is the variance reduction of a regression tree (Breiman, Friedman, Olshen
+and Stone 1984, "Classification and regression trees", section 8.4). The leaf with the largest gain is split next.
+
+Offers that a rule may take away from somebody in a leaf are not given to anybody there (`fact_regions`), and their
+probability goes to the others in proportion: so a split that separates whom a rule concerns gains what this loses.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy.sparse import csr_array
+
+from bandit.analysis.policy_table.splits import FactBins
+from bandit.catalogue.fact_regions import FactRange, RegionCondition
+
+if TYPE_CHECKING:
+    from bandit.analysis.policy_table.sample import PolicySample
+    from bandit.catalogue import Catalogue
+    from bandit.catalogue.fact_regions import Region
+    from bandit.domain import BoolArray, FloatArray, IntArray
+
+LEAST_GAIN = 1e-3
+"""Least gain of a split, as a share of what telling all customers apart earns more than one row for everybody."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TreeLeaf:
+    """A leaf: the region of its customers, its rows of the sample, and what each offer gets there, (M,), summing to 1.
+
+    `path` says at each split from the root whether the leaf is on its second side, which puts leaves in order.
+    """
+
+    region: Region
+    rows: IntArray
+    probability: FloatArray
+    value: float
+    path: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class GrownTree:
+    """The leaves in order, and what each number of rows up to theirs earns by the policy's own expectations.
+
+    `everybody` is the leaf of all contexts with all rules regarded, `by_rows` the value per decision with 1, 2, ...
+    leaves, and `full` that of the policy itself.
+    """
+
+    leaves: tuple[TreeLeaf, ...]
+    everybody: TreeLeaf
+    by_rows: tuple[float, ...]
+    full: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Split:
+    gain: float
+    fact: str
+    bins: BoolArray
+    seen: BoolArray
+
+
+class RegionRules:
+    """The catalogue's rules with a condition over the offers of a sample."""
+
+    def __init__(self, catalogue: Catalogue, offers: IntArray) -> None:
+        given = [(rule, rule.when) for rule in catalogue.rules if rule.when is not None]
+        self.conditions = [RegionCondition(when.text, catalogue.facts) for _, when in given]
+        self._forbids = [rule.forbids[offers] for rule, _ in given]
+        self._none = np.zeros(len(offers), dtype=np.bool_)
+        self.names = frozenset().union(*(each.names for each in self.conditions))
+
+    def allowed(self, region: Region) -> BoolArray:
+        """Return which offers no rule can take away from anybody in a region, (M,)."""
+        taken = self._none.copy()
+        for condition, forbids in zip(self.conditions, self._forbids, strict=True):
+            if condition.possible(region).true:
+                taken |= forbids
+        return ~taken
+
+
+class TreeGrower:
+    """Grows the tree of one sample."""
+
+    def __init__(
+        self, sample: PolicySample, catalogue: Catalogue, facts: Sequence[str], min_customers: float
+    ) -> None:
+        self._sample, self._min = sample, min_customers
+        self._rules = RegionRules(catalogue, sample.offers)
+        self._fallback = self._place_of(catalogue.fallback)
+        self._root = {name: FactRange.whole(fact) for name, fact in catalogue.facts.items()}
+        self._bins = {
+            name: FactBins.of(
+                catalogue.facts[name],
+                sample.contexts.columns[name],
+                [number for each in self._rules.conditions for number in each.numbers(name)],
+            )
+            for name in facts
+        }
+
+    def grow(self, most: int) -> GrownTree:
+        """Return the tree with at most so many leaves."""
+        sample = self._sample
+        total = float(sample.weight.sum())
+        full = float(np.einsum("i,ij,ij->", sample.weight, sample.probability, sample.value))
+        root = self._leaf(self._root, np.arange(len(sample)), ())
+        leaves, splits = [root], [self._best(root)]
+        by_rows = [root.value / total]
+        least = max(LEAST_GAIN * (full - root.value), 1e-12 * abs(full))
+        while len(leaves) < most:
+            place = max(range(len(leaves)), key=lambda one: -np.inf if splits[one] is None else splits[one].gain)
+            split = splits[place]
+            if split is None or split.gain < least:
+                break
+            both = self._halves(leaves[place], split)
+            leaves[place : place + 1] = both
+            splits[place : place + 1] = [self._best(each) for each in both]
+            by_rows.append(sum(each.value for each in leaves) / total)
+        order = sorted(range(len(leaves)), key=lambda one: leaves[one].path)
+        return GrownTree(tuple(leaves[one] for one in order), root, tuple(by_rows), full / total)
+
+    def _place_of(self, fallback: int | None) -> int | None:
+        found = np.flatnonzero(self._sample.offers == fallback) if fallback is not None else ()
+        return int(found[0]) if len(found) else None
+
+    def _leaf(self, region: Region, rows: IntArray, path: tuple[int, ...]) -> TreeLeaf:
+        weight = self._sample.weight[rows]
+        chosen, expected = weight @ self._sample.probability[rows], weight @ self._sample.value[rows]
+        allowed = self._rules.allowed(region)
+        kept = chosen * allowed
+        if kept.sum() > 0.0:
+            probability = kept / kept.sum()
+        else:
+            probability = self._last(allowed)
+        return TreeLeaf(region, rows, probability, float(probability @ expected), path)
+
+    def _last(self, allowed: BoolArray) -> FloatArray:
+        """Return what a leaf gives where the policy has no probability on what everybody there may get: the fallback.
+
+        All 0 where the catalogue has none.
+        """
+        found = np.zeros(len(allowed))
+        if self._fallback is not None:
+            found[self._fallback] = 1.0
+        return found
+
+    def _halves(self, leaf: TreeLeaf, split: _Split) -> list[TreeLeaf]:
+        bins = self._bins[split.fact]
+        own = bins.bin[leaf.rows]
+        found = []
+        for side, taken in enumerate((split.bins, split.seen & ~split.bins)):
+            rows = leaf.rows[(own >= 0) & taken[own]]
+            found.append(self._leaf(self._part(leaf.region, bins, taken), rows, (*leaf.path, side)))
+        return found
+
+    @staticmethod
+    def _part(region: Region, bins: FactBins, taken: BoolArray) -> Region:
+        return {**region, bins.fact.name: bins.part(region[bins.fact.name], taken)}
+
+    def _best(self, leaf: TreeLeaf) -> _Split | None:
+        """Return the split of a leaf that gains most; None where none leaves enough customers on both sides."""
+        sample, rows = self._sample, leaf.rows
+        best: _Split | None = None
+        for name, bins in self._bins.items():
+            own = bins.bin[rows]
+            taken = rows[own >= 0]
+            own = own[own >= 0]
+            if not len(taken):
+                continue
+            shape = (bins.n_bins, len(taken))
+            each = csr_array((sample.weight[taken], (own, np.arange(len(taken)))), shape=shape)
+            chosen, expected = each @ sample.probability[taken], each @ sample.value[taken]
+            customers = np.bincount(own, sample.one_each[taken], bins.n_bins)
+            weight = np.bincount(own, sample.weight[taken], bins.n_bins)
+            seen = weight > 0.0
+            mean = np.divide(chosen, weight[:, None], out=np.zeros_like(chosen), where=seen[:, None])
+            sides = bins.sides(seen, mean)
+            others = seen & ~sides
+            enough = np.minimum(sides @ customers, others @ customers) >= self._min
+            sides, others = sides[enough], others[enough]
+            if not len(sides):
+                continue
+            gain = -leaf.value + sum(
+                self._values(leaf, bins, side, side.astype(np.float64) @ chosen, side.astype(np.float64) @ expected)
+                for side in (sides, others)
+            )
+            place = int(np.argmax(gain))
+            if best is None or gain[place] > best.gain:
+                best = _Split(float(gain[place]), name, sides[place], seen)
+        return best
+
+    def _values(
+        self, leaf: TreeLeaf, bins: FactBins, sides: BoolArray, chosen: FloatArray, expected: FloatArray
+    ) -> FloatArray:
+        """Return what each of c sets of bins earns with its own mean probabilities, (c,)."""
+        if bins.fact.name in self._rules.names:
+            allowed = np.stack([self._rules.allowed(self._part(leaf.region, bins, side)) for side in sides])
+        else:
+            allowed = np.broadcast_to(self._rules.allowed(leaf.region), chosen.shape)
+        kept = chosen * allowed
+        total = kept.sum(axis=1)
+        last = self._last(allowed[0])
+        earned = np.einsum("ij,ij->i", kept, expected)
+        return np.asarray(np.where(total > 0.0, earned / np.where(total > 0.0, total, 1.0), expected @ last))
