@@ -28,4 +28,13 @@ else:
         },
     )
 
-__all__ = ["ConstantOffer", "PolicyTable", "SegmentRules", "ThompsonSampling", "Uniform", "VowpalWabbit", "build", "close"]
+__all__ = [
+    "ConstantOffer",
+    "PolicyTable",
+    "SegmentRules",
+    "ThompsonSampling",
+    "Uniform",
+    "VowpalWabbit",
+    "build",
+    "close",
+]

@@ -186,7 +186,9 @@ def _range(fact: Fact, check: FactCheck, where: str) -> FactRange:
     for value in given if check.values is None else check.values:
         code = int(value) if isinstance(value, bool) else fact.declared_code(value)
         if code is None or isinstance(value, bool) != (fact.kind == "boolean"):
-            raise PolicyError(f'{where}: asks for the value {value!r} of "{fact.name}", which the catalogue does not have')
+            raise PolicyError(
+                f'{where}: asks for the value {value!r} of "{fact.name}", which the catalogue does not have'
+            )
         codes.add(code)
     if fact.kind == "categorical" and check.other:
         codes.add(len(fact.values))

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from bandit.analysis.policy_table.sample import PolicySample
     from bandit.analysis.policy_table.tree import TreeLeaf
     from bandit.catalogue import Catalogue
-    from bandit.domain import FloatArray, Log, Policy, Progress
+    from bandit.domain import BoolArray, FloatArray, Log, Policy, Progress
     from bandit.tabular import Cell
 
 MOST_TABLE_ROWS = 1_000
@@ -44,19 +44,23 @@ class DistilOptions:
     """How a table is made: its most `rows`, the facts to split by (all without any), and what is too small.
 
     No segment has fewer than `min_customers` customers of the sample, and no row an offer with a probability below
-    `least`: the others share it.
+    `least`: the others share it. A share `explore` of each row is then spread evenly over all offers that everybody
+    in it may get, so that what comes back can be learned from.
     """
 
     rows: int = 12
     by: Sequence[str] = ()
     min_customers: int = 50
     least: float = 0.002
+    explore: float = 0.0
 
     def __post_init__(self) -> None:
         if not 1 <= self.rows <= MOST_TABLE_ROWS:
             raise InputError(f"a table has 1 to {MOST_TABLE_ROWS:,} rows; seen {self.rows}")
         if not 0.0 <= self.least < 0.5:
             raise InputError(f"the least probability of an offer is from 0 to below 0.5; seen {self.least}")
+        if not 0.0 <= self.explore <= 1.0:
+            raise InputError(f"the share to explore with is between 0 and 1; seen {self.explore}")
         if self.min_customers < 1:
             raise InputError(f"a segment has at least 1 customer; seen {self.min_customers}")
 
@@ -121,8 +125,8 @@ def distil(
     facts = _facts(catalogue, options.by)
     sample = sample_policy(log, policy, catalogue, rng, progress)
     grown = TreeGrower(sample, catalogue, facts, options.min_customers).grow(options.rows)
-    segments = [_segment(catalogue, sample, leaf, options.least) for leaf in grown.leaves]
-    otherwise = _segment(catalogue, sample, grown.everybody, options.least, EVERYBODY_ELSE)
+    segments = [_segment(catalogue, sample, leaf, options) for leaf in grown.leaves]
+    otherwise = _segment(catalogue, sample, grown.everybody, options, EVERYBODY_ELSE)
     used = {check.fact for segment in segments for check in segment.checks}
     document = TableDocument(
         format=TABLE_FORMAT,
@@ -133,9 +137,7 @@ def distil(
         policy=source,
         decisions=log.n,
         dimensions=list(catalogue.dimension_names),
-        facts={
-            name: TableFact(fact.kind, list(fact.values)) for name, fact in catalogue.facts.items() if name in used
-        },
+        facts={name: TableFact(fact.kind, list(fact.values)) for name, fact in catalogue.facts.items() if name in used},
         segments=segments,
         otherwise=otherwise,
         draw=DRAW_RULE,
@@ -160,13 +162,13 @@ def _facts(catalogue: Catalogue, by: Sequence[str]) -> list[str]:
 
 
 def _segment(
-    catalogue: Catalogue, sample: PolicySample, leaf: TreeLeaf, least: float, words: str | None = None
+    catalogue: Catalogue, sample: PolicySample, leaf: TreeLeaf, options: DistilOptions, words: str | None = None
 ) -> TableSegment:
     """Return the row of a leaf; with `words` it is that of everybody else, who is in no leaf."""
     checks = [] if words is not None else region_checks(catalogue, leaf.region)
     if not leaf.probability.sum() > 0.0:
         raise InputError(
-            f"the rules leave no offer to everybody in the row \"{words or check_words(checks)}\"; declare a [fallback] "
+            f'the rules leave no offer to everybody in the row "{words or check_words(checks)}"; declare a [fallback] '
             "in the catalogue, which is then its offer"
         )
     weight = sample.weight[leaf.rows]
@@ -177,7 +179,9 @@ def _segment(
         checks=checks,
         share=0.0 if words is not None else round(share, 6),
         customers=0 if words is not None else len(np.unique(sample.customer[leaf.rows])),
-        offers=offer_rows(names, _without_small(leaf.probability, least)),
+        offers=offer_rows(
+            names, _mixed(_without_small(leaf.probability, options.least), leaf.allowed, options.explore)
+        ),
     )
 
 
@@ -185,6 +189,13 @@ def _without_small(probability: FloatArray, least: float) -> FloatArray:
     """Return probabilities of which those below `least` are 0, apart from the largest."""
     kept = np.where((probability >= least) | (probability == probability.max()), probability, 0.0)
     return np.asarray(kept / kept.sum())
+
+
+def _mixed(probability: FloatArray, allowed: BoolArray, explore: float) -> FloatArray:
+    """Return probabilities of which a share is spread evenly over the offers that are allowed."""
+    if explore == 0.0 or not allowed.any():
+        return probability
+    return np.asarray((1.0 - explore) * probability + explore * allowed / allowed.sum())
 
 
 def _told_apart(grown: GrownTree) -> tuple[float, ...] | None:

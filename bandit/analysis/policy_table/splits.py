@@ -104,9 +104,13 @@ def _cuts(fact: Fact, known: FloatArray, asked: Sequence[float]) -> tuple[float,
     distinct = np.unique(known)
     if len(distinct) < 2:
         return ()
-    places = np.searchsorted(distinct, np.quantile(known, np.arange(1, TABLE_QUANTILES) / TABLE_QUANTILES))
-    places = np.unique(np.clip(places, 1, len(distinct) - 1))
-    cuts = {readable(float(distinct[place - 1]), float(distinct[place])) for place in places.tolist()}
+    middle = np.arange(1, TABLE_QUANTILES)
+    around = [np.quantile(known, (middle + side) / TABLE_QUANTILES, method="lower") for side in (-0.25, 0.25)]
+    places = [np.searchsorted(distinct, each) for each in around]
+    cuts = set()
+    for low, high in zip(*(each.tolist() for each in places), strict=True):
+        above = min(max(high, low + 1), len(distinct) - 1)  # a threshold lies between two values that occur
+        cuts.add(readable(float(distinct[min(low, above - 1)]), float(distinct[above])))
     inside = {number for number in asked if distinct[0] < number <= distinct[-1]}
     return tuple(sorted(cuts | inside))
 

@@ -35,12 +35,13 @@ LEAST_GAIN = 1e-3
 class TreeLeaf:
     """A leaf: the region of its customers, its rows of the sample, and what each offer gets there, (M,), summing to 1.
 
-    `path` says at each split from the root whether the leaf is on its second side, which puts leaves in order.
+    `allowed` (M,) are the offers that no rule can take away from anybody there. `path` says at each split from the root whether the leaf is on its second side, which puts leaves in order.
     """
 
     region: Region
     rows: IntArray
     probability: FloatArray
+    allowed: BoolArray
     value: float
     path: tuple[int, ...] = ()
 
@@ -89,9 +90,7 @@ class RegionRules:
 class TreeGrower:
     """Grows the tree of one sample."""
 
-    def __init__(
-        self, sample: PolicySample, catalogue: Catalogue, facts: Sequence[str], min_customers: float
-    ) -> None:
+    def __init__(self, sample: PolicySample, catalogue: Catalogue, facts: Sequence[str], min_customers: float) -> None:
         self._sample, self._min = sample, min_customers
         self._rules = RegionRules(catalogue, sample.offers)
         self._fallback = self._place_of(catalogue.fallback)
@@ -139,7 +138,7 @@ class TreeGrower:
             probability = kept / kept.sum()
         else:
             probability = self._last(allowed)
-        return TreeLeaf(region, rows, probability, float(probability @ expected), path)
+        return TreeLeaf(region, rows, probability, allowed, float(probability @ expected), path)
 
     def _last(self, allowed: BoolArray) -> FloatArray:
         """Return what a leaf gives where the policy has no probability on what everybody there may get: the fallback.

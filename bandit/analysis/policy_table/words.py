@@ -48,9 +48,7 @@ def _check(fact: Fact, there: FactRange) -> FactCheck:
     declared = [code for code in sorted(codes) if code < len(fact.values)]
     names: list[str | bool] = [fact.values[code] for code in declared]
     every = len(declared) == len(fact.values)
-    return FactCheck(
-        fact.name, values=None if every else names, missing=there.missing, other=len(fact.values) in codes
-    )
+    return FactCheck(fact.name, values=None if every else names, missing=there.missing, other=len(fact.values) in codes)
 
 
 def _words(check: FactCheck) -> str:
