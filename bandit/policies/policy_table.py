@@ -169,7 +169,8 @@ def _ranges(catalogue: Catalogue, segment: TableSegment, where: str) -> dict[str
         if fact is None:
             declared = ", ".join(catalogue.facts) or "no facts"
             raise PolicyError(
-                f'{where}: asks for the fact "{check.fact}", which the catalogue does not declare; declared are {declared}'
+                f'{where}: asks for the fact "{check.fact}", which the catalogue does not declare; declared are '
+                f"{declared}"
             )
         found[check.fact] = _range(fact, check, where)
     return found
@@ -186,9 +187,7 @@ def _range(fact: Fact, check: FactCheck, where: str) -> FactRange:
     for value in given if check.values is None else check.values:
         code = int(value) if isinstance(value, bool) else fact.declared_code(value)
         if code is None or isinstance(value, bool) != (fact.kind == "boolean"):
-            raise PolicyError(
-                f'{where}: asks for the value {value!r} of "{fact.name}", which the catalogue does not have'
-            )
+            raise PolicyError(f'{where}: asks for the value {value!r} of "{fact.name}", which the catalogue lacks')
         codes.add(code)
     if fact.kind == "categorical" and check.other:
         codes.add(len(fact.values))

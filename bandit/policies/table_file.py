@@ -175,7 +175,7 @@ def in_units(probability: FloatArray) -> IntArray:
     (Balinski and Young 1982, "Fair representation": Hamilton's method.) What is not 0 can become 0.
     """
     exact = probability / probability.sum() * UNIT
-    units = np.floor(exact).astype(np.int64)
+    units: IntArray = np.floor(exact).astype(np.int64)
     left = UNIT - int(units.sum())
     most = np.argsort(-(exact - units), kind="stable")[:left]
     units[most] += 1

@@ -82,13 +82,17 @@ class DistilledTable(Tabular):
 
     def to_rows(self) -> list[dict[str, Cell]]:
         """Return one row for each offer of each segment; the row of everybody else is the last."""
-        return [
-            {"row": number, "when": segment.when, "share": segment.share, "customers": segment.customers}
-            | dict(each.offer)
-            | {"probability": each.probability, "up_to": each.up_to}
-            for number, segment in enumerate(self.table.rows, start=1)
-            for each in segment.offers
-        ]
+        found: list[dict[str, Cell]] = []
+        for number, segment in enumerate(self.table.rows, start=1):
+            who: dict[str, Cell] = {
+                "row": number,
+                "when": segment.when,
+                "share": segment.share,
+                "customers": segment.customers,
+            }
+            for each in segment.offers:
+                found.append(who | dict(each.offer) | {"probability": each.probability, "up_to": each.up_to})
+        return found
 
     def to_dict(self) -> dict[str, object]:
         """Return what is known of the table besides its content, as plain JSON values."""
@@ -168,20 +172,19 @@ def _segment(
     checks = [] if words is not None else region_checks(catalogue, leaf.region)
     if not leaf.probability.sum() > 0.0:
         raise InputError(
-            f'the rules leave no offer to everybody in the row "{words or check_words(checks)}"; declare a [fallback] '
-            "in the catalogue, which is then its offer"
+            f'the rules leave no offer to everybody in the row "{words or check_words(checks)}"; declare a '
+            "[fallback] in the catalogue, which is then its offer"
         )
     weight = sample.weight[leaf.rows]
     share = float(weight.sum() / sample.weight.sum())
     names = [catalogue.offer(index) for index in sample.offers.tolist()]
+    probability = _mixed(_without_small(leaf.probability, options.least), leaf.allowed, options.explore)
     return TableSegment(
         when=check_words(checks) if words is None else words,
         checks=checks,
         share=0.0 if words is not None else round(share, 6),
         customers=0 if words is not None else len(np.unique(sample.customer[leaf.rows])),
-        offers=offer_rows(
-            names, _mixed(_without_small(leaf.probability, options.least), leaf.allowed, options.explore)
-        ),
+        offers=offer_rows(names, probability),
     )
 
 

@@ -49,7 +49,7 @@ class FactBins:
             found = kept[place] == codes if len(kept) else np.zeros(len(codes), dtype=np.bool_)
             bins = np.where(found, place, np.where(codes == MISSING, len(kept), -1))
             return FactBins(fact, bins, len(kept) + 1, codes=tuple(kept.tolist()))
-        known = column[~np.isnan(column)]
+        known = column[~np.isnan(column)].astype(np.float64)
         cuts = _cuts(fact, known, asked)
         bins = np.searchsorted(np.array(cuts), column, side="right")
         return FactBins(fact, np.where(np.isnan(column), len(cuts) + 1, bins), len(cuts) + 2, cuts=cuts)

@@ -35,7 +35,8 @@ LEAST_GAIN = 1e-3
 class TreeLeaf:
     """A leaf: the region of its customers, its rows of the sample, and what each offer gets there, (M,), summing to 1.
 
-    `allowed` (M,) are the offers that no rule can take away from anybody there. `path` says at each split from the root whether the leaf is on its second side, which puts leaves in order.
+    `allowed` (M,) are the offers that no rule can take away from anybody there. `path` says at each split from the root
+    whether the leaf is on its second side, which puts leaves in order.
     """
 
     region: Region
@@ -114,7 +115,7 @@ class TreeGrower:
         by_rows = [root.value / total]
         least = max(LEAST_GAIN * (full - root.value), 1e-12 * abs(full))
         while len(leaves) < most:
-            place = max(range(len(leaves)), key=lambda one: -np.inf if splits[one] is None else splits[one].gain)
+            place = int(np.argmax([-np.inf if each is None else each.gain for each in splits]))
             split = splits[place]
             if split is None or split.gain < least:
                 break
@@ -126,7 +127,9 @@ class TreeGrower:
         return GrownTree(tuple(leaves[one] for one in order), root, tuple(by_rows), full / total)
 
     def _place_of(self, fallback: int | None) -> int | None:
-        found = np.flatnonzero(self._sample.offers == fallback) if fallback is not None else ()
+        if fallback is None:
+            return None
+        found = np.flatnonzero(self._sample.offers == fallback)
         return int(found[0]) if len(found) else None
 
     def _leaf(self, region: Region, rows: IntArray, path: tuple[int, ...]) -> TreeLeaf:
@@ -134,10 +137,7 @@ class TreeGrower:
         chosen, expected = weight @ self._sample.probability[rows], weight @ self._sample.value[rows]
         allowed = self._rules.allowed(region)
         kept = chosen * allowed
-        if kept.sum() > 0.0:
-            probability = kept / kept.sum()
-        else:
-            probability = self._last(allowed)
+        probability = kept / kept.sum() if kept.sum() > 0.0 else self._last(allowed)
         return TreeLeaf(region, rows, probability, allowed, float(probability @ expected), path)
 
     def _last(self, allowed: BoolArray) -> FloatArray:
@@ -175,7 +175,8 @@ class TreeGrower:
                 continue
             shape = (bins.n_bins, len(taken))
             each = csr_array((sample.weight[taken], (own, np.arange(len(taken)))), shape=shape)
-            chosen, expected = each @ sample.probability[taken], each @ sample.value[taken]
+            chosen = np.asarray(each @ sample.probability[taken])
+            expected = np.asarray(each @ sample.value[taken])
             customers = np.bincount(own, sample.one_each[taken], bins.n_bins)
             weight = np.bincount(own, sample.weight[taken], bins.n_bins)
             seen = weight > 0.0
@@ -186,10 +187,10 @@ class TreeGrower:
             sides, others = sides[enough], others[enough]
             if not len(sides):
                 continue
-            gain = -leaf.value + sum(
-                self._values(leaf, bins, side, side.astype(np.float64) @ chosen, side.astype(np.float64) @ expected)
-                for side in (sides, others)
-            )
+            gain = np.full(len(sides), -leaf.value)
+            for side in (sides, others):
+                share = side.astype(np.float64)
+                gain += self._values(leaf, bins, side, share @ chosen, share @ expected)
             place = int(np.argmax(gain))
             if best is None or gain[place] > best.gain:
                 best = _Split(float(gain[place]), name, sides[place], seen)

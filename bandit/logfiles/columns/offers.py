@@ -170,8 +170,9 @@ class PropensityReader:
     def read(self, chunk: SourceChunk, offer: IntArray, rejections: ChunkRejections) -> FloatArray:
         """Return the propensities, (n,); rows where it is missing or outside (0, 1] are rejected.
 
-        Where the mapping says "unknown", or policy tables have them, all are NaN, and no row is rejected. It may also be NaN where `offer` is -1,
-        since no entry of [[propensity]] need cover an offer that the catalogue does not have.
+        Where the mapping says "unknown", or policy tables have them, all are NaN, and no row is rejected. It may also
+        be NaN where `offer` is -1, since no entry of [[propensity]] need cover an offer that the catalogue does not
+        have.
         """
         if not self.known or self._of_table:
             return np.full(len(chunk), np.nan)

@@ -215,7 +215,7 @@ def fixed_weight(value: str | float | None) -> float | None:
 
 
 def _check_table(file: MappingDocument) -> None:
-    """CatalogueError unless a mapping with [table] has what a draw is computed of, and no other source of propensities."""
+    """CatalogueError unless a mapping with [table] has customers, and no other source of propensities."""
     given = file.columns.propensity
     if file.propensity or (given is not None and fixed_propensity(given) is not None) or given == UNKNOWN_PROPENSITY:
         raise CatalogueError(
