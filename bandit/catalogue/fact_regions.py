@@ -179,7 +179,7 @@ class RegionCondition:
                 there = region[name]
                 if there.is_empty:
                     return _Interval(math.inf, -math.inf, nan=there.missing)
-                return _Interval(there.low, there.high, is_open=True, nan=there.missing)
+                return _Interval(float(there.low), float(there.high), is_open=True, nan=there.missing)
             case Unary(sign="-"):
                 inner = self._interval(node.right, region)
                 return _Interval(-inner.high, -inner.low, nan=inner.nan)

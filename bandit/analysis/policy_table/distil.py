@@ -90,8 +90,9 @@ class DistilledTable(Tabular):
                 "share": segment.share,
                 "customers": segment.customers,
             }
-            for each in segment.offers:
-                found.append(who | dict(each.offer) | {"probability": each.probability, "up_to": each.up_to})
+            found += [
+                {**who, **each.offer, "probability": each.probability, "up_to": each.up_to} for each in segment.offers
+            ]
         return found
 
     def to_dict(self) -> dict[str, object]:

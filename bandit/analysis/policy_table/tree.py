@@ -1,9 +1,11 @@
 """A tree over facts whose leaves give everybody the policy's mean probabilities and lose as little value as can be.
 
-With p(x) the policy's probabilities and q(x) what it expects of each offer, a leaf that gives everybody the mean p
-earns n * mean(p) . mean(q). A split is judged by how much more its two sides earn so: by sums of p and of q, which add
-up over values of a fact. Where q is p this is the variance reduction of a regression tree (Breiman, Friedman, Olshen
-and Stone 1984, "Classification and regression trees", section 8.4). The leaf with the largest gain is split next.
+With p(x) the policy's probabilities and q(x) what it expects of each offer, a leaf that gives everybody p' earns
+sum of p' . q(x), and its distance to the policy is the sum of |p(x) - p'|^2. A split is judged by how much its two
+sides together earn more, and, with a small weight, by how much nearer they are: so a split that earns nothing by itself
+is still made where the next ones need it. All these are sums over the values of a fact. For a policy that expects
+nothing of offers only the distance counts, which is the variance reduction of a regression tree (Breiman, Friedman,
+Olshen and Stone 1984, "Classification and regression trees", section 8.4). The leaf with the best split is split next.
 
 Offers that a rule may take away from somebody in a leaf are not given to anybody there (`fact_regions`), and their
 probability goes to the others in proportion: so a split that separates whom a rule concerns gains what this loses.
@@ -28,7 +30,10 @@ if TYPE_CHECKING:
     from bandit.domain import BoolArray, FloatArray, IntArray
 
 LEAST_GAIN = 1e-3
-"""Least gain of a split, as a share of what telling all customers apart earns more than one row for everybody."""
+"""Least gain of a split, as a share of what telling all customers apart gains over one row for everybody."""
+
+FIT_WEIGHT = 0.05
+"""How much all of the distance to the policy counts beside all of the value that telling customers apart earns."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -44,6 +49,7 @@ class TreeLeaf:
     probability: FloatArray
     allowed: BoolArray
     value: float
+    score: float
     path: tuple[int, ...] = ()
 
 
@@ -95,6 +101,7 @@ class TreeGrower:
         self._sample, self._min = sample, min_customers
         self._rules = RegionRules(catalogue, sample.offers)
         self._fallback = self._place_of(catalogue.fallback)
+        self._value_weight, self._fit_weight = 1.0, 0.0
         self._root = {name: FactRange.whole(fact) for name, fact in catalogue.facts.items()}
         self._bins = {
             name: FactBins.of(
@@ -111,9 +118,12 @@ class TreeGrower:
         total = float(sample.weight.sum())
         full = float(np.einsum("i,ij,ij->", sample.weight, sample.probability, sample.value))
         root = self._leaf(self._root, np.arange(len(sample)), ())
+        square = float(sample.weight @ (sample.probability**2).sum(axis=1))
+        root = self._weigh(root, full, square)
         leaves, splits = [root], [self._best(root)]
         by_rows = [root.value / total]
-        least = max(LEAST_GAIN * (full - root.value), 1e-12 * abs(full))
+        best = self._value_weight * full + self._fit_weight * square
+        least = max(LEAST_GAIN * (best - root.score), 1e-12 * abs(best))
         while len(leaves) < most:
             place = int(np.argmax([-np.inf if each is None else each.gain for each in splits]))
             split = splits[place]
@@ -125,6 +135,15 @@ class TreeGrower:
             by_rows.append(sum(each.value for each in leaves) / total)
         order = sorted(range(len(leaves)), key=lambda one: leaves[one].path)
         return GrownTree(tuple(leaves[one] for one in order), root, tuple(by_rows), full / total)
+
+    def _weigh(self, root: TreeLeaf, full: float, square: float) -> TreeLeaf:
+        """Weigh value and distance against each other, and return the root anew with its score by these weights."""
+        gain = full - root.value if self._sample.predicts else 0.0
+        self._value_weight, self._fit_weight = 0.0, 1.0
+        far = square - self._leaf(self._root, root.rows, ()).score
+        if gain > 0.0:
+            self._value_weight, self._fit_weight = 1.0, FIT_WEIGHT * gain / far if far > 0.0 else 0.0
+        return self._leaf(self._root, root.rows, ())
 
     def _place_of(self, fallback: int | None) -> int | None:
         if fallback is None:
@@ -138,7 +157,18 @@ class TreeGrower:
         allowed = self._rules.allowed(region)
         kept = chosen * allowed
         probability = kept / kept.sum() if kept.sum() > 0.0 else self._last(allowed)
-        return TreeLeaf(region, rows, probability, allowed, float(probability @ expected), path)
+        score = self._scores(probability[None], chosen[None], expected[None], weight.sum()[None])
+        return TreeLeaf(region, rows, probability, allowed, float(probability @ expected), float(score[0]), path)
+
+    def _scores(self, given: FloatArray, chosen: FloatArray, expected: FloatArray, weight: FloatArray) -> FloatArray:
+        """Return how good c leaves are that give their customers `given` (c, M), (c,).
+
+        `chosen` and `expected` (c, M) are the sums of p and of q there, and `weight` (c,) the number of decisions. The
+        distance counts without the sum of |p|^2, which is the same for all ways to split.
+        """
+        near = 2.0 * np.einsum("ij,ij->i", given, chosen) - weight * np.einsum("ij,ij->i", given, given)
+        earned = np.einsum("ij,ij->i", given, expected)
+        return np.asarray(self._value_weight * earned + self._fit_weight * near)
 
     def _last(self, allowed: BoolArray) -> FloatArray:
         """Return what a leaf gives where the policy has no probability on what everybody there may get: the fallback.
@@ -187,25 +217,22 @@ class TreeGrower:
             sides, others = sides[enough], others[enough]
             if not len(sides):
                 continue
-            gain = np.full(len(sides), -leaf.value)
+            gain = np.full(len(sides), -leaf.score)
             for side in (sides, others):
                 share = side.astype(np.float64)
-                gain += self._values(leaf, bins, side, share @ chosen, share @ expected)
+                given = self._given(leaf, bins, side, share @ chosen)
+                gain += self._scores(given, share @ chosen, share @ expected, share @ weight)
             place = int(np.argmax(gain))
             if best is None or gain[place] > best.gain:
                 best = _Split(float(gain[place]), name, sides[place], seen)
         return best
 
-    def _values(
-        self, leaf: TreeLeaf, bins: FactBins, sides: BoolArray, chosen: FloatArray, expected: FloatArray
-    ) -> FloatArray:
-        """Return what each of c sets of bins earns with its own mean probabilities, (c,)."""
+    def _given(self, leaf: TreeLeaf, bins: FactBins, sides: BoolArray, chosen: FloatArray) -> FloatArray:
+        """Return what leaves of c sets of bins would give, (c, M), from the sums of p there, (c, M)."""
         if bins.fact.name in self._rules.names:
             allowed = np.stack([self._rules.allowed(self._part(leaf.region, bins, side)) for side in sides])
         else:
-            allowed = np.broadcast_to(self._rules.allowed(leaf.region), chosen.shape)
+            allowed = np.broadcast_to(leaf.allowed, chosen.shape)
         kept = chosen * allowed
-        total = kept.sum(axis=1)
-        last = self._last(allowed[0])
-        earned = np.einsum("ij,ij->i", kept, expected)
-        return np.asarray(np.where(total > 0.0, earned / np.where(total > 0.0, total, 1.0), expected @ last))
+        total = kept.sum(axis=1, keepdims=True)
+        return np.asarray(np.where(total > 0.0, kept / np.where(total > 0.0, total, 1.0), self._last(allowed[0])))
