@@ -30,7 +30,9 @@ Moment = Annotated[
 
 def decide(
     db: Database,
-    customer: Annotated[str, typer.Argument(help="The customer's key.")],
+    customer: Annotated[
+        str, typer.Argument(metavar="CUSTOMER", help="The customer's key; with --out, the file of an audience.")
+    ],
     context: Annotated[
         str | None, typer.Option(metavar="JSON", help="The facts of the context, as a JSON object.")
     ] = None,
@@ -52,11 +54,40 @@ def decide(
         typer.Option(help="The group to decide for; default: the customer's own if groups are declared, else policy."),
     ] = None,
     top: Annotated[int, typer.Option(min=0, help="How many of the most probable offers to list.")] = 5,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", metavar="FILE", help="Decide for an audience, and write its offers as CSV."),
+    ] = None,
+    campaign: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="With --out: who has a decision of this campaign already keeps it."),
+    ] = None,
+    column: Annotated[
+        str, typer.Option("--customer-column", metavar="NAME", help="With --out: the column of the customers' keys.")
+    ] = "customer",
     seed: EngineSeed = None,
     as_json: AsJson = False,
     format_name: Format = None,
 ) -> None:
-    """Choose an offer for one customer, and log the decision before it is printed."""
+    """Choose an offer for one customer, and log the decision before it is printed.
+
+    With --out, for an audience: `decide offers.db audience.csv --campaign spring -o offers.csv`. The audience (CSV,
+    Parquet or JSON) has a row a customer and the catalogue's facts as columns; the offers have the decision's id, the
+    options and the propensity. Run again, also after it was stopped, each customer has the same offer.
+    """
+    if out is not None or campaign is not None:
+        from bandit.cli.audience_offers import AudienceOptions, decide_audience
+
+        if context is not None or fact or decision_id is not None:
+            raise InputError(
+                "--context, --fact and --decision-id are of one customer; an audience has facts in its file"
+            )
+        if out is None or campaign is None:
+            raise InputError("an audience needs both --out FILE for its offers and --campaign NAME to keep them under")
+        options = AudienceOptions(db, Path(customer), out, campaign, column, parse_moment(time), as_json)
+        with _engine(db, policy, policy_id, catalogue, seed=seed, group=group) as engine:
+            decide_audience(engine, options)
+        return
     from bandit.cli.policies import parse_json
     from bandit.domain import RewardPredictor
     from bandit.report.decisions import decision_json, decision_rows, decision_tables

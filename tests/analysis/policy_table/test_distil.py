@@ -168,8 +168,8 @@ def test_rules_that_leave_nothing_to_everybody_need_a_fallback(spring):
     table = made(bandit.Uniform(catalogue), catalogue).table
     assert [dict(each.offer) for each in table.document.otherwise.offers] == [NOTHING]
     del spring["fallback"]
+    catalogue = bandit.Catalogue.from_dict(spring)
     with pytest.raises(InputError, match=r'row "everybody else".*declare a \[fallback\]'):
-        catalogue = bandit.Catalogue.from_dict(spring)
         made(bandit.Uniform(catalogue), catalogue)
 
 
