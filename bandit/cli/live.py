@@ -119,8 +119,12 @@ def decide(
 
 def record(
     db: Database,
-    decision_id: Annotated[str, typer.Argument(help="The decision's id, as decide printed it.")],
-    event: Annotated[str, typer.Argument(help='What happened: "purchase", "return", "closed", ...')],
+    decision_id: Annotated[
+        str | None, typer.Argument(metavar="[DECISION_ID]", help="The decision's id, as decide printed it.")
+    ] = None,
+    event: Annotated[
+        str | None, typer.Argument(metavar="[EVENT]", help='What happened: "purchase", "return", "closed", ...')
+    ] = None,
     revenue: Annotated[float | None, typer.Option(help="Revenue of the event; negative for a return.")] = None,
     reward: Annotated[float | None, typer.Option(help='Reward of the event, for objective "reward".')] = None,
     event_id: Annotated[
@@ -130,9 +134,40 @@ def record(
     correct: Annotated[
         bool, typer.Option("--correct", help="Replace the event that was recorded under this id.")
     ] = False,
+    outcomes: Annotated[
+        Path | None, typer.Option("--from", metavar="FILE", help="Record the outcomes of a file: a row an event.")
+    ] = None,
+    campaign: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="With --from: rows are of this campaign's decision for their customer."),
+    ] = None,
+    column: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=COLUMN", help="With --from: a column of another name; can be repeated."),
+    ] = None,
+    event_name: Annotated[
+        list[str] | None,
+        typer.Option(metavar="THEIRS=OURS", help="With --from: what an event of the file is; leaves out all others."),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Record an event of a decision; recording the same event again changes nothing."""
+    """Record an event of a decision; recording the same event again changes nothing.
+
+    With --from, the outcomes of a file (CSV, Parquet, JSON): its columns are decision_id, event, time, revenue, reward
+    and event_id, of which only the first two are needed. With --campaign, a column customer does for decision_id:
+    `record offers.db --from shop.csv --campaign spring --event-name "Placed Order=purchase" --column time=Timestamp`.
+    """
+    if outcomes is not None:
+        from bandit.cli.outcomes import record_outcomes
+
+        if decision_id is not None or event is not None or revenue is not None or reward is not None or correct:
+            raise InputError("--from FILE has the decisions, the events and their amounts; leave the other ones out")
+        record_outcomes(db, outcomes, campaign, column or [], event_name or [], as_json=as_json)
+        return
+    if decision_id is None or event is None:
+        raise InputError("give the id of a decision and the event, or a file of outcomes with --from")
+    if campaign is not None or column or event_name:
+        raise InputError("--campaign, --column and --event-name say how to read the file of --from; give it, too")
     import numpy as np
 
     from bandit.cli.databases import catalogue_for, writing

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from bandit.clock import Time
     from bandit.domain import BoolArray, FloatArray, IntArray, ObjectArray, Progress
     from bandit.engine.engine import Engine
+    from bandit.store import Store
     from bandit.tabular import Cell
 
 CAMPAIGN_CHUNK = 5_000
@@ -105,11 +106,10 @@ def decide_campaign(
         raise InputError(
             f"the audience has {counted(repeated, 'row')} of customers that it has already; give each customer once"
         )
-    key = engine.store.customers.ids_key or b""
     parts, done = [], 0
     for start in range(0, len(customers), CAMPAIGN_CHUNK):
         rows = slice(start, min(start + CAMPAIGN_CHUNK, len(customers)))
-        ids = [_decision_id(campaign, customer, key) for customer in customers[rows]]
+        ids = campaign_decision_ids(engine.store, campaign, customers[rows])
         columns = {name: column[rows] for name, column in contexts.items()}
         parts.append(_decide_part(engine, campaign, list(customers[rows]), ids, columns, time))
         done += len(ids)
@@ -118,9 +118,11 @@ def decide_campaign(
     return _joined(engine, campaign, parts)
 
 
-def _decision_id(campaign: str, customer: str, key: bytes) -> str:
-    digest = blake2b(f"{campaign}\x1f{customer}".encode(), digest_size=_ID_BYTES, key=key[:64])
-    return f"{campaign}-{digest.hexdigest()}"
+def campaign_decision_ids(store: Store, campaign: str, customers: Sequence[str]) -> list[str]:
+    """Return the ids that the decisions of a campaign have for customers: the same ones after a rotation of the key."""
+    key = (store.customers.ids_key or b"")[:64]
+    digests = (blake2b(f"{campaign}\x1f{customer}".encode(), digest_size=_ID_BYTES, key=key) for customer in customers)
+    return [f"{campaign}-{digest.hexdigest()}" for digest in digests]
 
 
 def _decide_part(
