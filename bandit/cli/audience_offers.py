@@ -143,7 +143,7 @@ def write_offers(path: Path, found: CampaignOffers) -> None:
         ("customer", found.customers),
         ("decision_id", found.decision_ids),
         *((name, column.tolist()) for name, column in found.offers.items()),
-        ("propensity", [f"{each:.17g}" for each in found.propensity.tolist()]),
+        ("propensity", list(map(repr, found.propensity.tolist()))),
         ("group", found.group.tolist()),
     ]
     part = path.with_name(f"{path.name}.part")

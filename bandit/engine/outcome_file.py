@@ -13,7 +13,6 @@ import numpy as np
 
 from bandit.clock import implausible, now
 from bandit.engine.campaign import campaign_decision_ids
-from bandit.engine.event_watch import EventWatch
 from bandit.errors import InputError, LogFileError
 from bandit.logfiles.columns.number_style import NumberStyle
 from bandit.logfiles.columns.values import INVALID, INVALID_TIME, is_blank, times
@@ -139,10 +138,10 @@ class _OutcomeReader:
             )
         self.wanted = [self._names[name] for name in OUTCOME_COLUMNS if name in self._has]
         self._store, self._file = store, file
-        self._watch = EventWatch(catalogue.events, warn=False)
+        self._parts = catalogue.events
+        self._written: list[tuple[Sequence[str], FloatArray, FloatArray, IntArray]] = []
         self._rejections = Rejections(max_listed)
         self._left_out: Counter[str] = Counter()
-        self._notes: dict[tuple[str, str], EventNote] = {}
         self._n_rows = self._n_new = self._n_repeated = self._n_unknown = 0
 
     def record(self, chunk: SourceChunk) -> None:
@@ -161,36 +160,25 @@ class _OutcomeReader:
         self._n_unknown += int((ok & ~ours).sum())
         rows = np.flatnonzero(ok & ours)
         if len(rows):
+            delays: list[IntArray] = []
             named = [str(events[row]) for row in rows.tolist()]
-            self._append(
+            amounts = revenue[rows], reward[rows]
+            self._parts.check(named, *amounts)
+            receipt = self._store.events.append(
                 EventRows(
                     event=named,
                     time=when[rows],
-                    revenue=revenue[rows],
-                    reward=reward[rows],
+                    revenue=amounts[0],
+                    reward=amounts[1],
                     decision_ids=[ids[row] for row in rows.tolist()],
                     event_ids=self._event_ids(chunk, rows, named, when, revenue, reward),
                     time_given="time" in self._has,
+                    on_delays=delays.append,
                 )
             )
-
-    def _append(self, rows: EventRows) -> None:
-        delays: list[IntArray] = []
-        given = EventRows(
-            rows.event,
-            rows.time,
-            rows.revenue,
-            rows.reward,
-            rows.decision_ids,
-            event_ids=rows.event_ids,
-            time_given=rows.time_given,
-            on_delays=delays.append,
-        )
-        self._watch.check(given)
-        receipt = self._watch.noted(self._store.events.append(given), given, delays)
-        self._n_new += receipt.n_new
-        self._n_repeated += receipt.n_repeated
-        self._notes |= {(note.event, note.fault): note for note in receipt.notes}
+            self._n_new += receipt.n_new
+            self._n_repeated += receipt.n_repeated
+            self._written.append((named, *amounts, delays[0]))
 
     def report(self) -> OutcomeReport:
         """Return what became of all rows."""
@@ -202,8 +190,16 @@ class _OutcomeReader:
             self._rejections.n,
             tuple(self._rejections.listed),
             dict(self._left_out.most_common()),
-            tuple(self._notes.values()),
+            self._notes(),
         )
+
+    def _notes(self) -> tuple[EventNote, ...]:
+        """Return which of all events of the file do not count, and why."""
+        if not self._written:
+            return ()
+        names, *columns = zip(*self._written, strict=True)
+        revenue, reward, delays = (np.concatenate(column) for column in columns)
+        return self._parts.notes([name for part in names for name in part], revenue, reward, delays)
 
     def _texts(self, chunk: SourceChunk, name: str) -> Sequence[str] | None:
         return chunk.columns[self._names[name]] if name in self._has else None
