@@ -61,7 +61,7 @@ HOLD_SECONDS = 60.0
 MOST_HELD = 100_000
 """Most questions, and most customers, whose last decision is kept in memory."""
 
-Flag = TypeVar("Flag")
+_Flag = TypeVar("_Flag")
 
 
 class OfferProvider(AbstractProvider):
@@ -180,9 +180,9 @@ class OfferProvider(AbstractProvider):
             )
 
     def _mismatch(
-        self, flag_key: str, default_value: Flag, context: EvaluationContext | None
-    ) -> FlagResolutionDetails[Flag]:
-        def refuse(flag_key: str) -> Callable[[Decision], tuple[Flag, str | None]]:
+        self, flag_key: str, default_value: _Flag, context: EvaluationContext | None
+    ) -> FlagResolutionDetails[_Flag]:
+        def refuse(flag_key: str) -> Callable[[Decision], tuple[_Flag, str | None]]:
             self._check_flag(flag_key)
             raise TypeMismatchError(f'the flag "{flag_key}" is a text, the name of an option, or an object')
 
@@ -191,10 +191,10 @@ class OfferProvider(AbstractProvider):
     def _resolved(
         self,
         flag_key: str,
-        default_value: Flag,
+        default_value: _Flag,
         context: EvaluationContext | None,
-        reader: Callable[[str], Callable[[Decision], tuple[Flag, str | None]]],
-    ) -> FlagResolutionDetails[Flag]:
+        reader: Callable[[str], Callable[[Decision], tuple[_Flag, str | None]]],
+    ) -> FlagResolutionDetails[_Flag]:
         """Return what a decision gives for a flag; nothing is decided for a flag that cannot be read."""
         try:
             read = reader(flag_key)
@@ -291,7 +291,7 @@ def _customer(context: EvaluationContext | None) -> str:
     return context.targeting_key
 
 
-def _failed(default_value: Flag, fault: OpenFeatureError) -> FlagResolutionDetails[Flag]:
+def _failed(default_value: _Flag, fault: OpenFeatureError) -> FlagResolutionDetails[_Flag]:
     return FlagResolutionDetails(
         value=default_value, reason=Reason.ERROR, error_code=fault.error_code, error_message=fault.error_message
     )

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from bandit.domain import BoolArray, FloatArray, Log, Policy, Progress
     from bandit.tabular import Cell
 
-MOST_TABLE_ROWS = 1_000
+MOST_POLICY_ROWS = 1_000
 """Most rows that a table may have."""
 
 
@@ -55,8 +55,8 @@ class DistilOptions:
     explore: float = 0.0
 
     def __post_init__(self) -> None:
-        if not 1 <= self.rows <= MOST_TABLE_ROWS:
-            raise InputError(f"a table has 1 to {MOST_TABLE_ROWS:,} rows; seen {self.rows}")
+        if not 1 <= self.rows <= MOST_POLICY_ROWS:
+            raise InputError(f"a table has 1 to {MOST_POLICY_ROWS:,} rows; seen {self.rows}")
         if not 0.0 <= self.least < 0.5:
             raise InputError(f"the least probability of an offer is from 0 to below 0.5; seen {self.least}")
         if not 0.0 <= self.explore <= 1.0:
