@@ -30,7 +30,7 @@ from bandit.errors import InputError
 if TYPE_CHECKING:
     from bandit.analysis.policy_table import DistilledTable, DistilOptions
     from bandit.cli.logs import Opened
-    from bandit.domain import Log, Policy
+    from bandit.domain import Log, Policy, Progress
     from bandit.evaluate.stand_in import StandInValue
     from bandit.policies.table_file import TableSource
 
@@ -156,7 +156,7 @@ def _make(asked: TableRequest, found: Opened) -> tuple[DistilledTable, StandInVa
     policy, source, words = _policy(asked, found, log, moment)
     made_at = iso_minute(now() if moment is None else moment)
 
-    def table_of(one: Policy, part: Log) -> DistilledTable:
+    def table_of(one: Policy, part: Log, report: Progress | None = None) -> DistilledTable:
         return distil(
             part,
             one,
@@ -165,10 +165,11 @@ def _make(asked: TableRequest, found: Opened) -> tuple[DistilledTable, StandInVa
             made_at,
             options=asked.distil,
             rng=np.random.default_rng(asked.seed),
+            progress=report,
         )
 
-    with progress("making the table"):
-        made = table_of(policy, log)
+    with progress("making the table") as report:
+        made = table_of(policy, log, report)
     if not asked.value:
         return made, None, words
     baseline = LOGGED if asked.baseline == LOGGED else parse_policy(found.catalogue, asked.baseline)

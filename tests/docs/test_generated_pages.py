@@ -76,7 +76,7 @@ def as_structure(catalogue):
 
 
 def test_the_examples_are_read_and_have_every_key():
-    """A file that is shown as complete has every key; keys of a mapping that exclude each other are in several files."""
+    """A file that is shown as complete has every key; keys of a mapping that exclude each other are in several."""
     folder = file_pages.EXAMPLES
     catalogue = Catalogue.from_toml(folder / "catalogue.toml")
     SegmentRules.from_toml(catalogue, folder / "rules.toml")
