@@ -1,7 +1,7 @@
 """What the tests share: small catalogues, and where real campaigns lie if they are there."""
 
 import copy
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 import bandit
-from bandit.domain import Outcomes
+from bandit.domain import LogDefaults, LoggedBatch, Outcomes
 
 settings.register_profile("quiet", deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("quiet")
@@ -86,6 +86,21 @@ def draw_outcomes(catalogue, n, rng):
     revenue = np.where(converted, rng.lognormal(4.0, 0.5, n), 0.0)
     reward = catalogue.objective.reward(catalogue.money, offer, converted, revenue, revenue)
     return Outcomes.new(contexts, offer, eligible, chance[np.arange(n), offer], converted, revenue, reward)
+
+
+@dataclass(frozen=True)
+class WholeLog(LogDefaults):
+    """A log of one batch of decisions."""
+
+    whole: LoggedBatch
+
+    @property
+    def n(self):
+        return len(self.whole)
+
+    def batches(self, size=65_536):
+        for start in range(0, self.n, size):
+            yield self.whole.take(slice(start, start + size))
 
 
 def amended(outcomes, **changes):

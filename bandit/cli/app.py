@@ -37,6 +37,7 @@ from bandit.cli import (
     rollout,
     setup,
     status,
+    table,
     tuning,
 )
 from bandit.cli.console import note
@@ -116,6 +117,7 @@ _COMMANDS: tuple[tuple[str, Callable[..., None], str], ...] = (
     ),
     ("record", live.record, "offer-bandit record offers.db DECISION_ID purchase --revenue 52.00"),
     ("learn", live.learn, "offer-bandit learn offers.db --policy thompson"),
+    ("table", table.table, "offer-bandit table offers.db -o table.json --baseline rules:rules.toml"),
     ("why", reasons.why, "offer-bandit why offers.db DECISION_ID"),
     ("importance", reasons.importance, "offer-bandit importance offers.db"),
     ("fit", tuning.fit, "offer-bandit fit campaign.db --into offers.db --half-life 90d"),
@@ -134,7 +136,7 @@ _COMMANDS: tuple[tuple[str, Callable[..., None], str], ...] = (
 _GROUPS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("Start", ("init", "simulate", "simulate-live", "import", "mappings")),
     ("Judge before going live", ("evaluate", "learn-offline", "replay", "plan")),
-    ("Serve and learn", ("decide", "record", "learn", "fit", "catalogue", "rollout", "kill")),
+    ("Serve and learn", ("decide", "record", "learn", "fit", "table", "catalogue", "rollout", "kill")),
     ("Watch live", ("status", "lift", "incrementality", "guardrails")),
     ("Show and explain", ("report", "results", "audience", "why", "importance", "dashboard")),
     ("Look closer", ("half-life", "exploration")),

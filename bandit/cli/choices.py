@@ -43,7 +43,7 @@ HALF_LIFE_BLOCK = 512
 
 ONE_POLICY_FORMS = (
     'uniform, thompson (or "thompson:half_life=30d,..."), vw (or "vw:ARGUMENTS"), '
-    'vw-slates (or "vw-slates:ARGUMENTS"), offer:DIMENSION=OPTION,..., rules:FILE.toml'
+    'vw-slates (or "vw-slates:ARGUMENTS"), offer:DIMENSION=OPTION,..., rules:FILE.toml, table:FILE.json'
 )
 """How one policy is named on the command line."""
 

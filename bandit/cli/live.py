@@ -30,7 +30,9 @@ Moment = Annotated[
 
 def decide(
     db: Database,
-    customer: Annotated[str, typer.Argument(help="The customer's key.")],
+    customer: Annotated[
+        str, typer.Argument(metavar="CUSTOMER", help="The customer's key; with --out, the file of an audience.")
+    ],
     context: Annotated[
         str | None, typer.Option(metavar="JSON", help="The facts of the context, as a JSON object.")
     ] = None,
@@ -52,11 +54,40 @@ def decide(
         typer.Option(help="The group to decide for; default: the customer's own if groups are declared, else policy."),
     ] = None,
     top: Annotated[int, typer.Option(min=0, help="How many of the most probable offers to list.")] = 5,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", metavar="FILE", help="Decide for an audience, and write its offers as CSV."),
+    ] = None,
+    campaign: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="With --out: who has a decision of this campaign already keeps it."),
+    ] = None,
+    column: Annotated[
+        str, typer.Option("--customer-column", metavar="NAME", help="With --out: the column of the customers' keys.")
+    ] = "customer",
     seed: EngineSeed = None,
     as_json: AsJson = False,
     format_name: Format = None,
 ) -> None:
-    """Choose an offer for one customer, and log the decision before it is printed."""
+    """Choose an offer for one customer, and log the decision before it is printed.
+
+    With --out, for an audience: `decide offers.db audience.csv --campaign spring -o offers.csv`. The audience (CSV,
+    Parquet or JSON) has a row a customer and the catalogue's facts as columns; the offers have the decision's id, the
+    options and the propensity. Run again, also after it was stopped, each customer has the same offer.
+    """
+    if out is not None or campaign is not None:
+        from bandit.cli.audience_offers import AudienceOptions, decide_audience
+
+        if context is not None or fact or decision_id is not None:
+            raise InputError(
+                "--context, --fact and --decision-id are of one customer; an audience has facts in its file"
+            )
+        if out is None or campaign is None:
+            raise InputError("an audience needs both --out FILE for its offers and --campaign NAME to keep them under")
+        options = AudienceOptions(db, Path(customer), out, campaign, column, parse_moment(time), as_json)
+        with _engine(db, policy, policy_id, catalogue, seed=seed, group=group) as engine:
+            decide_audience(engine, options)
+        return
     from bandit.cli.policies import parse_json
     from bandit.domain import RewardPredictor
     from bandit.report.decisions import decision_json, decision_rows, decision_tables
@@ -88,8 +119,12 @@ def decide(
 
 def record(
     db: Database,
-    decision_id: Annotated[str, typer.Argument(help="The decision's id, as decide printed it.")],
-    event: Annotated[str, typer.Argument(help='What happened: "purchase", "return", "closed", ...')],
+    decision_id: Annotated[
+        str | None, typer.Argument(metavar="[DECISION_ID]", help="The decision's id, as decide printed it.")
+    ] = None,
+    event: Annotated[
+        str | None, typer.Argument(metavar="[EVENT]", help='What happened: "purchase", "return", "closed", ...')
+    ] = None,
     revenue: Annotated[float | None, typer.Option(help="Revenue of the event; negative for a return.")] = None,
     reward: Annotated[float | None, typer.Option(help='Reward of the event, for objective "reward".')] = None,
     event_id: Annotated[
@@ -99,9 +134,40 @@ def record(
     correct: Annotated[
         bool, typer.Option("--correct", help="Replace the event that was recorded under this id.")
     ] = False,
+    outcomes: Annotated[
+        Path | None, typer.Option("--from", metavar="FILE", help="Record the outcomes of a file: a row an event.")
+    ] = None,
+    campaign: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="With --from: rows are of this campaign's decision for their customer."),
+    ] = None,
+    column: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=COLUMN", help="With --from: a column of another name; can be repeated."),
+    ] = None,
+    event_name: Annotated[
+        list[str] | None,
+        typer.Option(metavar="THEIRS=OURS", help="With --from: what an event of the file is; leaves out all others."),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Record an event of a decision; recording the same event again changes nothing."""
+    """Record an event of a decision; recording the same event again changes nothing.
+
+    With --from, the outcomes of a file (CSV, Parquet, JSON): its columns are decision_id, event, time, revenue, reward
+    and event_id, of which only the first two are needed. With --campaign, a column customer does for decision_id:
+    `record offers.db --from shop.csv --campaign spring --event-name "Placed Order=purchase" --column time=Timestamp`.
+    """
+    if outcomes is not None:
+        from bandit.cli.outcomes import record_outcomes
+
+        if decision_id is not None or event is not None or revenue is not None or reward is not None or correct:
+            raise InputError("--from FILE has the decisions, the events and their amounts; leave the other ones out")
+        record_outcomes(db, outcomes, campaign, column or [], event_name or [], as_json=as_json)
+        return
+    if decision_id is None or event is None:
+        raise InputError("give the id of a decision and the event, or a file of outcomes with --from")
+    if campaign is not None or column or event_name:
+        raise InputError("--campaign, --column and --event-name say how to read the file of --from; give it, too")
     import numpy as np
 
     from bandit.cli.databases import catalogue_for, writing

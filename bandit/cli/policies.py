@@ -13,7 +13,7 @@ from bandit.catalogue import Catalogue
 from bandit.cli.choices import POLICY_FORMS
 from bandit.domain import Policy
 from bandit.errors import InputError, PolicyError
-from bandit.policies import ConstantOffer, SegmentRules, ThompsonSampling, Uniform, VowpalWabbit
+from bandit.policies import ConstantOffer, PolicyTable, SegmentRules, ThompsonSampling, Uniform, VowpalWabbit
 from bandit.policies.vw import VowpalWabbitSlates
 from bandit.printable import did_you_mean
 
@@ -60,11 +60,13 @@ def parse_policy(catalogue: Catalogue, text: str) -> Policy:
                 return VowpalWabbitSlates(catalogue, rest) if rest else VowpalWabbitSlates(catalogue)
             case "rules" if rest:
                 return SegmentRules.from_toml(catalogue, Path(rest))
+            case "table" if rest:
+                return PolicyTable.read(catalogue, rest)
             case "offer" if rest:
                 return _going_on(catalogue, ConstantOffer(catalogue, parse_offer(rest)))
     except PolicyError as fault:
         raise InputError(f'the policy "{text}" cannot be used: {fault}') from fault
-    kinds = ("uniform", "thompson", "vw", "vw-slates", "rules", "offer", "everyone")
+    kinds = ("uniform", "thompson", "vw", "vw-slates", "rules", "table", "offer", "everyone")
     raise InputError(f'"{text}" is no policy{did_you_mean(kind, kinds)}; write one of {POLICY_FORMS}')
 
 

@@ -28,6 +28,7 @@ from bandit.logfiles.columns.identity import IdentityReader
 from bandit.logfiles.columns.offers import OfferReader, PropensityReader
 from bandit.logfiles.columns.outcome_events import ReturnSigns
 from bandit.logfiles.columns.outcomes import OutcomeEvents, OutcomeReader
+from bandit.logfiles.columns.table_propensities import TablePropensities
 from bandit.logfiles.columns.time import TimeReader
 from bandit.logfiles.columns.weight import WeightReader
 from bandit.logfiles.coverage import MappingCoverage
@@ -112,6 +113,7 @@ class RowReader:
         self._facts = FactReader(catalogue, mapping)
         self._offers = OfferReader(catalogue, mapping)
         self._propensities = PropensityReader(catalogue, mapping)
+        self._table = None if mapping.file.table is None else TablePropensities(catalogue, mapping, mapping.file.table)
         self._weights = WeightReader(mapping, own=own_weights)
         self._outcomes = OutcomeReader(mapping)
         self._signs = ReturnSigns(catalogue.events)
@@ -123,6 +125,7 @@ class RowReader:
             self._facts,
             self._offers,
             self._propensities,
+            *(() if self._table is None else (self._table,)),
             self._weights,
             self._outcomes,
             self._eligibility,
@@ -256,6 +259,8 @@ class RowReader:
         found = self._offers.read(chunk, rejections)
         offer, outside = found.offer, found.outside
         propensity = self._propensities.read(chunk, offer, rejections)
+        if self._table is not None and customers is not None:
+            propensity = self._table.read(chunk, customers, contexts, offer, propensity, rejections)
         weight = self._weights.read(chunk, rejections)
         events = self._signs.apply(self._outcomes.read(chunk, rejections), rejections.ok)
         groups = self._group.groups(chunk, rejections)

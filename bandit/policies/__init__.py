@@ -6,6 +6,7 @@ from bandit.lazy import lazy_exports
 
 if TYPE_CHECKING:
     from bandit.policies.constant import ConstantOffer
+    from bandit.policies.policy_table import PolicyTable
     from bandit.policies.registry import build
     from bandit.policies.segment_rules import SegmentRules
     from bandit.policies.state import close
@@ -17,6 +18,7 @@ else:
         __name__,
         {
             "ConstantOffer": "bandit.policies.constant",
+            "PolicyTable": "bandit.policies.policy_table",
             "SegmentRules": "bandit.policies.segment_rules",
             "ThompsonSampling": "bandit.policies.thompson.policy",
             "Uniform": "bandit.policies.uniform",
@@ -26,4 +28,13 @@ else:
         },
     )
 
-__all__ = ["ConstantOffer", "SegmentRules", "ThompsonSampling", "Uniform", "VowpalWabbit", "build", "close"]
+__all__ = [
+    "ConstantOffer",
+    "PolicyTable",
+    "SegmentRules",
+    "ThompsonSampling",
+    "Uniform",
+    "VowpalWabbit",
+    "build",
+    "close",
+]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from bandit.catalogue.plain_values import shown
 from bandit.errors import PolicyError
 from bandit.policies.constant import ConstantOffer
+from bandit.policies.policy_table import PolicyTable
 from bandit.policies.segment_rules import SegmentRules
 from bandit.policies.thompson.policy import ThompsonSampling
 from bandit.policies.uniform import Uniform
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from bandit.catalogue import Catalogue
     from bandit.domain import Policy
 
-POLICY_KINDS = ("uniform", "constant", "rules", "thompson", "vw", "vw-slates")
+POLICY_KINDS = ("uniform", "constant", "rules", "thompson", "vw", "vw-slates", "table")
 
 
 def build(catalogue: Catalogue, spec: Mapping[str, object]) -> Policy:
@@ -46,6 +47,8 @@ def build(catalogue: Catalogue, spec: Mapping[str, object]) -> Policy:
                 return VowpalWabbit(catalogue, **settings)
             case "vw-slates":
                 return VowpalWabbitSlates(catalogue, **settings)
+            case "table":
+                return PolicyTable(catalogue, **settings)
     except (TypeError, ValueError, AttributeError, OverflowError) as fault:
         raise PolicyError(f"the policy's description has a setting it does not know: {fault}") from fault
     raise PolicyError(f"there is no policy of kind {spec.get('kind')!r}; kinds are {', '.join(POLICY_KINDS)}")

@@ -35,6 +35,7 @@ COMMANDS = (
     "decide",
     "record",
     "learn",
+    "table",
     "fit",
     "half-life",
     "exploration",

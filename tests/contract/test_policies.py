@@ -10,13 +10,15 @@ import numpy as np
 import pytest
 
 import bandit
+from bandit.analysis.policy_table import distil
 from bandit.domain import MICROSECONDS, Contexts, Policy
 from bandit.errors import PolicyError
 from bandit.policies import build
 from bandit.policies.state import unpack
+from bandit.policies.table_file import TableSource
 from bandit.policies.thompson.policy import SEARCH_ABOVE
 from bandit.policies.vw import VowpalWabbitSlates
-from tests.conftest import SPRING, amended, draw_contexts, draw_outcomes
+from tests.conftest import SPRING, WholeLog, amended, draw_contexts, draw_outcomes
 
 NOTHING = {"discount": "0", "channel": "email", "gift": "none"}
 RULES = {
@@ -72,10 +74,19 @@ def thompson(**settings):
     return lambda catalogue: bandit.ThompsonSampling(catalogue, **settings)
 
 
+def policy_table(catalogue):
+    """The table of a little trained Thompson sampling over 400 contexts."""
+    log = WholeLog(outcomes_of(catalogue, 400, 21).batch)
+    policy = bandit.ThompsonSampling(catalogue, draws=16)
+    policy.fit(log)
+    return distil(log, policy, catalogue, TableSource("thompson", "thompson"), "2026-11-27").table
+
+
 CASES = {
     "uniform": Case(bandit.Uniform),
     "constant": Case(lambda catalogue: bandit.ConstantOffer(catalogue, NOTHING)),
     "rules": Case(lambda catalogue: bandit.SegmentRules.from_dict(catalogue, RULES)),
+    "table": Case(policy_table),
     "thompson": Case(thompson()),
     "thompson, untrained": Case(thompson(), n=0),
     "thompson, warm-up": Case(thompson(), n=70),

@@ -76,11 +76,11 @@ def as_structure(catalogue):
 
 
 def test_the_examples_are_read_and_have_every_key():
-    """A file that is shown as complete has every key; keys of a mapping that exclude each other are in three files."""
+    """A file that is shown as complete has every key; keys of a mapping that exclude each other are in several."""
     folder = file_pages.EXAMPLES
     catalogue = Catalogue.from_toml(folder / "catalogue.toml")
     SegmentRules.from_toml(catalogue, folder / "rules.toml")
-    for name in ("mapping.toml", "mapping_campaigns.toml", "mapping_events.toml"):
+    for name in ("mapping.toml", "mapping_campaigns.toml", "mapping_events.toml", "mapping_table.toml"):
         LogMapping.from_toml(folder / name)
     content = as_structure(read_example("catalogue.toml"))
     assert file_keys.unused_keys([CatalogueFile], [(CatalogueFile, content)]) == set()
@@ -88,13 +88,14 @@ def test_the_examples_are_read_and_have_every_key():
     columns, campaigns = read_example("mapping.toml"), read_example("mapping_campaigns.toml")
     parts = [(MappingDocument, columns), (MappingDocument, campaigns), (LookupSection, campaigns["offer"])]
     parts += [(OptionSource, source) for source in columns["offer"].values()]
-    parts += [(MappingDocument, read_example("mapping_events.toml"))]
+    parts += [(MappingDocument, read_example(name)) for name in ("mapping_events.toml", "mapping_table.toml")]
     assert file_keys.unused_keys([MappingDocument, OptionSource, LookupSection], parts) == set()
 
 
 def test_a_key_that_an_example_leaves_out_is_found():
-    """The negative control: two mappings have no table of whole offers and no propensity by offer."""
-    parts = [(MappingDocument, read_example(name)) for name in ("mapping.toml", "mapping_events.toml")]
+    """The negative control: three mappings have no table of whole offers and no propensity by offer."""
+    names = ("mapping.toml", "mapping_events.toml", "mapping_table.toml")
+    parts = [(MappingDocument, read_example(name)) for name in names]
     assert file_keys.unused_keys([MappingDocument, LookupSection], parts) == {
         ("LookupSection", "column"), ("LookupSection", "lookup"), ("PropensitySection", "value"),
         ("PropensitySection", "offer"), ("MappingDocument", "propensity"), ("ColumnsSection", "row_customer"),

@@ -160,6 +160,7 @@ class PropensityReader:
         self._by_offer: FloatArray = np.full(catalogue.n_offers, np.nan)
         self._every = np.nan
         self.known = mapping.propensities_known
+        self._of_table = mapping.file.table is not None and mapping.file.columns.propensity is None
         self._style = mapping.numbers
         try:
             given = mapping.file.columns.propensity
@@ -181,10 +182,11 @@ class PropensityReader:
     def read(self, chunk: SourceChunk, offer: IntArray, rejections: ChunkRejections) -> FloatArray:
         """Return the propensities, (n,); rows where it is missing or outside (0, 1] are rejected.
 
-        Where the mapping says "unknown" all are NaN, and no row is rejected. It may also be NaN where `offer` is -1,
-        since no entry of [[propensity]] need cover an offer that the catalogue does not have.
+        Where the mapping says "unknown", or policy tables have them, all are NaN, and no row is rejected. It may also
+        be NaN where `offer` is -1, since no entry of [[propensity]] need cover an offer that the catalogue does not
+        have.
         """
-        if not self.known:
+        if not self.known or self._of_table:
             return np.full(len(chunk), np.nan)
         if not self.columns:
             propensity = np.where(offer >= 0, self._by_offer[offer], self._every)

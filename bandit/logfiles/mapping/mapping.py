@@ -98,7 +98,9 @@ def _check(file: MappingDocument) -> None:
             "[columns] needs either customer = the column with the customers' keys, "
             "or row_customer = true where each row is a customer of its own"
         )
-    if (columns.propensity is None) != bool(file.propensity):
+    if file.table is not None:
+        _check_table(file)
+    elif (columns.propensity is None) != bool(file.propensity):
         raise CatalogueError(
             "needs one source of propensities: propensity under [columns] (a column, a number or a fraction such "
             'as "1/3"), or [[propensity]] entries where it depends on the offer; where the log does not have them, say '
@@ -210,6 +212,18 @@ def fixed_weight(value: str | float | None) -> float | None:
     if not 0.0 < float(value) < INVALID:
         raise CatalogueError(f"[columns] weight is a column or a number above 0; seen {value}")
     return float(value)
+
+
+def _check_table(file: MappingDocument) -> None:
+    """CatalogueError unless a mapping with [table] has customers, and no other source of propensities."""
+    given = file.columns.propensity
+    if file.propensity or (given is not None and fixed_propensity(given) is not None) or given == UNKNOWN_PROPENSITY:
+        raise CatalogueError(
+            "has [table], whose files have the propensities, and another source of them; leave the other out, or name "
+            "a column under [columns] that is to be compared with the table"
+        )
+    if file.columns.customer is None:
+        raise CatalogueError("has [table] without customer under [columns]: a draw is of a customer's own key")
 
 
 def fixed_propensity(value: str | float) -> float | None:

@@ -267,6 +267,29 @@ class PropensitySection(_MappingSection, frozen=True):
     ] = {}
 
 
+class PolicyTableSection(_MappingSection, frozen=True):
+    """[table]: decisions that a client drew from policy tables; propensities are read off the tables and checked."""
+
+    files: Annotated[
+        str | list[str],
+        Meta(
+            description="The tables' files (.json), as seen from the mapping's own folder.",
+            examples=["table.json", ["table-1.json", "table-2.json"]],
+        ),
+    ]
+    period: Annotated[
+        str,
+        Meta(
+            description="The column with the period that each draw was made for, such as the campaign.",
+            examples=["campaign"],
+        ),
+    ]
+    id: Annotated[
+        str | None,
+        Meta(description="The column with the id of each row's table; needed with several tables.", examples=["table"]),
+    ] = None
+
+
 class LookupSection(_MappingSection, frozen=True):
     """[offer] as a table of whole offers: the values of one column, and the offer that each stands for."""
 
@@ -314,6 +337,14 @@ class MappingDocument(_MappingSection, frozen=True):
             examples=[[{"event": "purchase", "when": "bought", "revenue": "amount"}]],
         ),
     ] = []
+    table: Annotated[
+        PolicyTableSection | None,
+        Meta(
+            description="Policy tables that the decisions were drawn from, instead of a source of propensities; a "
+            "`propensity` under `[columns]` is then compared with them.",
+            examples=[{"files": "table.json", "period": "campaign"}],
+        ),
+    ] = None
     event_rows: Annotated[
         EventRowsSection | None,
         Meta(

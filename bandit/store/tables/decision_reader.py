@@ -64,6 +64,7 @@ _BY_SEQ = f"""
 SELECT {DECISION_COLUMNS} FROM decisions d CROSS JOIN customers k ON k.id = d.customer_id
 WHERE d.seq IN (SELECT value FROM json_each(:seqs)) ORDER BY d.seq
 """  # noqa: S608
+_SEQS_OF = "SELECT decision_id, seq FROM decisions WHERE decision_id IN (SELECT value FROM json_each(:ids))"
 _TALLY = f"""
 SELECT d.catalogue_id, d.offer, count(*) FROM decisions d
 WHERE d.seq <= :through_seq AND {_FILTER} GROUP BY d.catalogue_id, d.offer
@@ -224,6 +225,12 @@ class DecisionReader:
                 if raw.execute("SELECT 1 FROM decisions WHERE decision_id = ?", (decision_id,)).fetchone() is not None:
                     return decision_id
         return None
+
+    def seqs_of(self, decision_ids: Sequence[str]) -> dict[str, int]:
+        """Return the numbers of those of the ids that stored decisions have."""
+        with self._connection.reading() as raw:
+            rows = raw.execute(_SEQS_OF, {"ids": msgspec.json.encode(list(decision_ids)).decode()})
+            return {row[0]: int(row[1]) for row in rows}
 
     def weighted(self, where: Where = _EVERYTHING) -> int:
         """Return how many of the decisions stand for more or less than one."""

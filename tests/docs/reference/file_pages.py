@@ -22,6 +22,7 @@ from bandit.logfiles.mapping.schema import (
     NumbersSection,
     OptionSource,
     OutcomeSection,
+    PolicyTableSection,
     PropensitySection,
     WhenSource,
 )
@@ -107,6 +108,11 @@ MAPPING_SECTIONS = {
     PropensitySection: Section(
         "An entry of `[[propensity]]`", "Of several entries the first one that covers the offer counts."
     ),
+    PolicyTableSection: Section(
+        "`[table]`",
+        "For decisions that a client drew from policy tables: each row's propensity is read off its table, the draw is "
+        "computed again, and a row that contradicts the table is refused. No other source of propensities is needed.",
+    ),
     OutcomeSection: Section("An entry of `[[outcomes]]`", "One kind of event that a row can tell of."),
     WhenSource: Section(
         "`when` of an outcome",
@@ -162,6 +168,7 @@ def mapping_page():
         "mapping.toml",
         "mapping_campaigns.toml",
         "mapping_events.toml",
+        "mapping_table.toml",
     )
 
 
