@@ -1,6 +1,7 @@
 """The web application: FastAPI's routes over the service's addresses."""
 # Without postponed annotations: FastAPI reads those of the endpoints, whose names are imported in functions.
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import TYPE_CHECKING, Any
@@ -25,14 +26,23 @@ if TYPE_CHECKING:
 
 Endpoint = Callable[..., Awaitable["Response"]]
 
+BEAT_EVERY = 1.0
+"""Seconds between two signs of life."""
+
+OPEN_WAIT = 5.0
+"""Seconds that no request is accepted while the engine opens: another worker answers them meanwhile."""
+
 _ADDRESSES = "POST /decide, /decide/batch, /events; GET /why/ID, /status, /healthz, /readyz, /metrics"
 
 
-def create_app(recipe: EngineRecipe, options: ServiceOptions) -> "FastAPI":
+def create_app(
+    recipe: EngineRecipe, options: ServiceOptions, *, on_beat: Callable[[bool], None] = lambda _ready: None
+) -> "FastAPI":
     """Return the service as an ASGI application, which opens the engine when it starts and closes it when it ends.
 
-    MissingExtraError where FastAPI or prometheus-client is not installed, InputError for a token file that cannot be
-    used.
+    `on_beat` is called each second by the event loop, with whether the service is ready. Requests are accepted once the
+    engine is open, or after `OPEN_WAIT` seconds, from when on they are answered that it is not. MissingExtraError where
+    FastAPI or prometheus-client is not installed, InputError for a token file that cannot be used.
     """
     try:
         from fastapi import FastAPI  # noqa: PLC0415 - an extra
@@ -46,10 +56,13 @@ def create_app(recipe: EngineRecipe, options: ServiceOptions) -> "FastAPI":
     @contextlib.asynccontextmanager
     async def lifespan(_: Any) -> AsyncIterator[None]:  # noqa: ANN401 - the application itself
         host.start()
+        beats = asyncio.create_task(_beat(host, on_beat))
+        await asyncio.to_thread(host.wait_until_open, OPEN_WAIT)
         try:
             yield
         finally:
-            host.close()
+            beats.cancel()
+            await asyncio.to_thread(host.close)
 
     app = FastAPI(
         title="offer-bandit",
@@ -67,6 +80,12 @@ def create_app(recipe: EngineRecipe, options: ServiceOptions) -> "FastAPI":
     _describe(app, host)
     app.add_middleware(Gate, options=options, tokens=tokens, metrics=metrics)
     return app
+
+
+async def _beat(host: EngineHost, on_beat: Callable[[bool], None]) -> None:
+    while True:
+        on_beat(host.unready is None)
+        await asyncio.sleep(BEAT_EVERY)
 
 
 def _add_routes(app: "FastAPI", api: ServiceApi, watch: RequestWatch, metrics: ServiceMetrics) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
-import inspect
 import os
 import shutil
 import signal
@@ -15,12 +14,14 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from multiprocessing import connection
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from bandit.errors import InputError, MissingExtraError
 from bandit.service.service_log import log_event, set_up_log
 from bandit.service.service_metrics import FOLDER_VARIABLE
+from bandit.service.supervisor import Supervisor
 
 if TYPE_CHECKING:
     from bandit.service.options import ServiceOptions
@@ -33,24 +34,42 @@ _PARENT_LOOK = 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class WorkerApp:
-    """Makes the application of one worker; it is handed to each worker's process.
-
-    A worker whose supervisor has ended, by whatever signal, ends as if it had been told to.
-    """
+class ServiceWorker:
+    """One worker: it serves on a socket in its own process, which it ends when its supervisor has ended."""
 
     recipe: EngineRecipe
     options: ServiceOptions
     supervisor: int | None = None
 
-    def __call__(self) -> Any:  # noqa: ANN401 - FastAPI's application
-        """Return the application."""
+    def __call__(self, listener: socket.socket, signs: connection.Connection | None = None) -> None:
+        """Serve until a signal says to end; a sign of life is sent each second."""
+        import uvicorn  # noqa: PLC0415 - an extra
+
         from bandit.service.app import create_app  # noqa: PLC0415 - needs the extra
 
         set_up_log(self.options.log_level, self.recipe.path, access=self.options.access_log)
         if self.supervisor is not None:
             threading.Thread(target=self._watch_supervisor, name="offer-bandit supervisor", daemon=True).start()
-        return create_app(self.recipe, self.options)
+
+        def sign(ready: bool) -> None:
+            if signs is not None:
+                with contextlib.suppress(OSError):
+                    signs.send_bytes(b"1" if ready else b"0")
+
+        config = uvicorn.Config(
+            create_app(self.recipe, self.options, on_beat=sign),
+            log_config=None,
+            access_log=self.options.access_log,
+            ws="none",
+            lifespan="on",
+            proxy_headers=False,
+            server_header=False,
+            timeout_keep_alive=KEEP_ALIVE,
+            timeout_graceful_shutdown=max(1, round(self.options.graceful)),
+        )
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: None)  # uvicorn raises the signal again once it has ended well
+        uvicorn.Server(config).run(sockets=[listener])
 
     def _watch_supervisor(self) -> None:
         while os.getppid() == self.supervisor:
@@ -70,45 +89,19 @@ def run_service(recipe: EngineRecipe, options: ServiceOptions, on_start: Callabl
     """Serve until SIGTERM or SIGINT, and let what was begun end first; `on_start` is given the address.
 
     With several workers each is a process of its own. One that ends is replaced; SIGHUP replaces all of them, one
-    after another, so that they take up a newer policy or catalogue of the database. MissingExtraError where uvicorn is
-    not installed, InputError for an address that cannot be used.
+    after another, so that they take up a newer policy or catalogue of the database. MissingExtraError where a library
+    is not installed, InputError for an address that cannot be used.
     """
     check_extra()
-    import uvicorn  # noqa: PLC0415 - an extra
-
     with _listening(options) as (listener, address), _run_folder(options) as shared:
         set_up_log(shared.log_level, recipe.path, access=shared.access_log)
-        several = shared.workers > 1
-        config = uvicorn.Config(
-            WorkerApp(recipe, shared, os.getpid() if several else None),
-            factory=True,
-            workers=shared.workers,
-            log_config=None,
-            access_log=shared.access_log,
-            ws="none",
-            lifespan="on",
-            proxy_headers=False,
-            server_header=False,
-            timeout_keep_alive=KEEP_ALIVE,
-            timeout_graceful_shutdown=max(1, round(shared.graceful)),
-        )
-        on_start(address)
-        if several:
-            _supervise(config, uvicorn.Server(config), listener)
+        if shared.workers == 1:
+            on_start(address)
+            ServiceWorker(recipe, shared)(listener)
             return
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: None)  # uvicorn raises the signal again once it has ended well
-        uvicorn.Server(config).run(sockets=[listener])
-
-
-def _supervise(config: Any, server: Any, listener: socket.socket) -> None:  # noqa: ANN401 - of uvicorn
-    """Keep the workers running until a signal says to end."""
-    from uvicorn.supervisors import Multiprocess  # noqa: PLC0415 - an extra
-
-    options: dict[str, Any] = {"sockets": [listener]}
-    if "target" in inspect.signature(Multiprocess.__init__).parameters:  # before uvicorn 0.35
-        options["target"] = server.run
-    Multiprocess(config, **options).run()
+        supervisor = Supervisor(ServiceWorker(recipe, shared, os.getpid()), listener, shared)
+        on_start(address)
+        supervisor.run()
 
 
 @contextlib.contextmanager

@@ -34,7 +34,8 @@ class ServiceMetrics:
             import prometheus_client as client  # noqa: PLC0415 - an extra
         except ImportError as fault:
             raise MissingExtraError("the service", "service") from fault
-        client.disable_created_metrics()
+        for_created: Any = client.disable_created_metrics
+        for_created()
         self._client, self._folder = client, folder
         self._registry = client.CollectorRegistry()
         self._labels: set[tuple[str, str]] = set()
