@@ -47,7 +47,7 @@ class Gate:
             return
         refused = self._refusal(scope)
         if refused is None:
-            await self._app(scope, _Body(receive, self._options.max_body, self._options.deadline).receive, send)
+            await self._app(scope, LimitedBody(receive, self._options.max_body, self._options.deadline).receive, send)
             return
         found = error_reply(refused)
         self._metrics.count_request("refused", found, 0.0)
@@ -88,7 +88,7 @@ class Gate:
                 log_event("token file not read; the tokens before stay valid", level="error", detail=fault)
 
 
-class _Body:
+class LimitedBody:
     """Receives a body within its limit and in time."""
 
     def __init__(self, receive: Receive, most: int, seconds: float) -> None:

@@ -16,6 +16,7 @@ from bandit.errors import (
     StoreError,
     UnknownDecisionError,
 )
+from bandit.printable import plain
 
 JSON = "application/json"
 
@@ -45,7 +46,7 @@ class RequestError(Exception):
 
     def __init__(self, status: int, detail: str, *, retry: bool = False, **more: object) -> None:
         super().__init__(detail)
-        self.status, self.detail, self.more = status, detail, more
+        self.status, self.detail, self.more = status, plain(detail), more
         self.headers = {"Retry-After": RETRY_AFTER} if retry else {}
 
 

@@ -8,6 +8,7 @@ import traceback
 import warnings
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TextIO
 
 import msgspec
 
@@ -52,9 +53,9 @@ class JsonLines(logging.Formatter):
         return msgspec.json.encode(line, enc_hook=str).decode()
 
 
-def set_up_log(level: str, database: Path, *, access: bool = False) -> None:
-    """Write everything that this process logs, and its warnings, to standard error as JSON lines."""
-    handler = logging.StreamHandler(sys.stderr)
+def set_up_log(level: str, database: Path, *, access: bool = False, stream: TextIO | None = None) -> None:
+    """Write everything that this process logs, and its warnings, to a stream (standard error) as JSON lines."""
+    handler = logging.StreamHandler(sys.stderr if stream is None else stream)
     handler.setFormatter(JsonLines(database))
     for logger in (LOGGER, *map(logging.getLogger, _SERVER_LOGGERS)):
         logger.handlers = [handler]
