@@ -72,7 +72,7 @@ def decide_all(
 
 def batch_reply(decided: DecisionBatch | list[Decision], database: Path) -> Reply:
     """Return a batch as an answer: one object for each decision, in their order."""
-    rows = [decision(each, database) for each in decided] if isinstance(decided, list) else _rows(decided, database)
+    rows = [decision(each, database) for each in decided] if isinstance(decided, list) else rows_of(decided, database)
     counts = Counter((str(row["group"]), str(row["arm"] or "")) for row in rows)
     fault = next((str(row["fault"]) for row in rows if row["fault"] is not None), None)
     return reply(
@@ -86,7 +86,8 @@ def batch_reply(decided: DecisionBatch | list[Decision], database: Path) -> Repl
     )
 
 
-def _rows(batch: DecisionBatch, database: Path) -> list[dict[str, object]]:
+def rows_of(batch: DecisionBatch, database: Path) -> list[dict[str, object]]:
+    """Return a batch row by row, each as `decision` does."""
     names, n = list(batch.offers), len(batch)
     offers = zip(*(column.tolist() for column in batch.offers.values()), strict=True)
     groups = [batch.group] * n if isinstance(batch.group, str) else batch.group.tolist()

@@ -15,6 +15,7 @@ from bandit.clock import new_id
 from bandit.errors import OfferBanditError
 from bandit.service import answers
 from bandit.service.bodies import BodyReader, DecideBatchBody, DecideBody, EventsBody
+from bandit.service.decision_queue import DecisionQueue
 from bandit.service.replies import Reply, RequestError, reply, request_error, without_paths
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ class ServiceApi:
     def __init__(self, host: EngineHost, tracer: DecisionTracer) -> None:
         self._host, self._tracer = host, tracer
         self._options = host.options
+        self._queue: DecisionQueue | None = None
         self._decide, self._batch, self._events = (
             BodyReader(kind) for kind in (DecideBody, DecideBatchBody, EventsBody)
         )
@@ -43,26 +45,18 @@ class ServiceApi:
         asked = cast(DecideBody, self._decide.read(body))
         engine = self._host.engine
         decision_id = new_id() if asked.decision_id is None else asked.decision_id
-        call = functools.partial(
-            engine.decide,
-            asked.customer,  # type: ignore[arg-type]  # a whole number is taken as its digits
-            asked.context,
-            decision_id=decision_id,
-            time=asked.time,
-            group=asked.group,
-        )
         with self._tracer.span("decide") as span:
-            decision = await self._call(engine, call, decision_id=decision_id)
-            self._tracer.describe(span, engine, decision)
-        answer = answers.decision(decision, self._host.recipe.path)
-        fault = answers.fault_kind(decision.fault)
+            future = self._queue_of(engine).submit(asked, decision_id, self._options.deadline)
+            answer = await self._result(future, self._options.deadline, decision_id=decision_id)
+            self._tracer.describe(span, engine.catalogue, answer)
+        fault = answers.fault_kind(cast(str | None, answer["fault"]))
         return reply(
             answer,
-            decision_id=decision.decision_id,
+            decision_id=decision_id,
             fault=fault,
-            decided=[(decision.group, decision.arm or "", 1)],
+            decided=[(answer["group"], answer["arm"] or "", 1)],
             n_faults=int(fault is not None),
-            unlogged=int(not decision.logged),
+            unlogged=int(not answer["logged"]),
         )
 
     async def decide_batch(self, body: bytes) -> Reply:
@@ -137,9 +131,7 @@ class ServiceApi:
                 f"there are {n:,} {what} in one request, and at most {self._options.max_batch:,} are taken; send parts",
             )
 
-    async def _call(
-        self, engine: Engine, call: Callable[[], R], *, long: bool = False, whole: bool = False, **more: object
-    ) -> R:
+    async def _call(self, engine: Engine, call: Callable[[], R], *, long: bool = False, whole: bool = False) -> R:
         """Run a call of the engine in its threads, within the deadline; RequestError for what it raises.
 
         A call that has not begun by the deadline is not made (503). One that has begun goes on, and the answer is 504;
@@ -153,7 +145,10 @@ class ServiceApi:
                 raise TimeoutError
             return call()
 
-        future: Future[R] = engine.calls.submit(in_time, long=long)
+        return await self._result(engine.calls.submit(in_time, long=long), seconds, whole=whole)
+
+    async def _result(self, future: Future[R], seconds: float, *, whole: bool = False, **more: object) -> R:
+        """Await the result of a call until its deadline; RequestError for what it raises."""
         try:
             return await asyncio.wait_for(asyncio.shield(asyncio.wrap_future(future)), seconds)
         except TimeoutError:
@@ -166,6 +161,11 @@ class ServiceApi:
             if self._host.unready is not None:
                 raise RequestError(503, self._host.unready, retry=True) from fault
             raise request_error(fault, self._host.recipe.path) from fault
+
+    def _queue_of(self, engine: Engine) -> DecisionQueue:
+        if self._queue is None:
+            self._queue = DecisionQueue(engine, self._host.recipe.path)
+        return self._queue
 
     def _late(self, future: Future[R], more: dict[str, object]) -> RequestError:
         seconds = f"{self._options.deadline:g} s"

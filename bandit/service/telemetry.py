@@ -11,28 +11,31 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from bandit.domain import Decision
-    from bandit.engine import Engine
+    from bandit.catalogue import Catalogue
 
 EVALUATION = "feature_flag.evaluation"
 PROVIDER = "offer-bandit"
 
 
-def evaluation_attributes(engine: Engine, decision: Decision) -> dict[str, str]:
-    """Return the attributes of one decision: the campaign, the offer and why; neither the customer nor the facts."""
+def evaluation_attributes(catalogue: Catalogue, answer: Mapping[str, Any]) -> dict[str, str]:
+    """Return the attributes of one decision: the campaign, the offer and why; neither the customer nor the facts.
+
+    `answer` has the decision as `bandit.service.answers.decision` returns it.
+    """
+    fault, arm = answer["fault"], answer["arm"]
     found = {
-        "feature_flag.key": engine.catalogue.name,
+        "feature_flag.key": catalogue.name,
         "feature_flag.provider.name": PROVIDER,
-        "feature_flag.version": engine.catalogue.version,
-        "feature_flag.result.variant": engine.catalogue.label(decision.offer_index),
-        "feature_flag.result.reason": "split" if decision.fault is None else "error",
-        "offer_bandit.decision_id": decision.decision_id,
-        "offer_bandit.group": decision.group,
+        "feature_flag.version": catalogue.version,
+        "feature_flag.result.variant": " · ".join(answer["offer"].values()),
+        "feature_flag.result.reason": "split" if fault is None else "error",
+        "offer_bandit.decision_id": answer["decision_id"],
+        "offer_bandit.group": answer["group"],
     }
-    if decision.arm is not None:
-        found["offer_bandit.arm"] = decision.arm
-    if decision.fault is not None:
-        found["error.type"] = decision.fault.partition(":")[0]
+    if arm is not None:
+        found["offer_bandit.arm"] = arm
+    if fault is not None:
+        found["error.type"] = fault.partition(":")[0]
     return found
 
 
@@ -55,10 +58,10 @@ class DecisionTracer:
         with self._tracer.start_as_current_span(f"offer_bandit.{name}", record_exception=False) as span:
             yield span
 
-    def describe(self, span: Any, engine: Engine, decision: Decision) -> None:  # noqa: ANN401 - of OpenTelemetry
+    def describe(self, span: Any, catalogue: Catalogue, answer: Mapping[str, Any]) -> None:  # noqa: ANN401 - of OpenTelemetry
         """Add a decision's attributes to a span that is recorded."""
         if span is not None and span.is_recording():
-            attributes = evaluation_attributes(engine, decision)
+            attributes = evaluation_attributes(catalogue, answer)
             span.set_attributes(attributes)
             span.add_event(EVALUATION, attributes)
 

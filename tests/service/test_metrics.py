@@ -4,6 +4,7 @@ import os
 
 from opentelemetry import trace
 
+from bandit.service import answers
 from bandit.service.service_metrics import ServiceMetrics
 from bandit.service.telemetry import DecisionTracer
 
@@ -71,7 +72,7 @@ class Span:
 def test_a_decision_is_an_evaluation_of_a_feature_flag(service):
     span = Span()
     decision = service.engine.decide("anna@example.com", {"loyal": True}, decision_id="order-1")
-    DecisionTracer("1").describe(span, service.engine, decision)
+    DecisionTracer("1").describe(span, service.engine.catalogue, answers.decision(decision, service.host.recipe.path))
     ((name, attributes),) = span.events
     assert name == "feature_flag.evaluation"
     assert attributes == span.attributes
