@@ -9,8 +9,8 @@ from collections.abc import Callable, Coroutine
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Concatenate, ParamSpec, Protocol, TypeVar
 
-P = ParamSpec("P")
-R = TypeVar("R")
+Arguments = ParamSpec("Arguments")
+Result = TypeVar("Result")
 
 QUICK_THREADS = 1
 """Threads for decisions and events: the engine admits one at a time, and more would only wait for each other."""
@@ -35,7 +35,7 @@ class CallPool:
         self._pools: dict[bool, ThreadPoolExecutor] = {}
         self._closed = False
 
-    def submit(self, call: Callable[[], R], *, long: bool = False) -> Future[R]:
+    def submit(self, call: Callable[[], Result], *, long: bool = False) -> Future[Result]:
         """Hand a call to a thread and return its future; `long` for one that may take seconds.
 
         In a closed pool it is called at once, so that what it raises is what the closed engine raises.
@@ -43,14 +43,14 @@ class CallPool:
         with self._lock:
             if not self._closed:
                 return self._pool(long=long).submit(call)
-        done: Future[R] = Future()
+        done: Future[Result] = Future()
         try:
             done.set_result(call())
         except Exception as fault:  # noqa: BLE001 - whatever it is, the caller's await raises it
             done.set_exception(fault)
         return done
 
-    async def run(self, call: Callable[[], R], *, long: bool = False, whole: bool = False) -> R:
+    async def run(self, call: Callable[[], Result], *, long: bool = False, whole: bool = False) -> Result:
         """Await a call; where the await is cancelled, a call that was begun is finished all the same.
 
         One that had not begun is dropped then, except with `whole`: it is done in any case.
@@ -88,15 +88,15 @@ Owner = TypeVar("Owner", bound=HasCalls)
 
 
 def awaited(
-    call: Callable[Concatenate[Owner, P], R], about: str, *, long: bool = False, whole: bool = False
-) -> Callable[Concatenate[Owner, P], Coroutine[None, None, R]]:
+    call: Callable[Concatenate[Owner, Arguments], Result], about: str, *, long: bool = False, whole: bool = False
+) -> Callable[Concatenate[Owner, Arguments], Coroutine[None, None, Result]]:
     """Return a method that awaits another one of the same engine; `about` is its docstring.
 
     `long` and `whole` are those of `CallPool.run`.
     """
 
     @functools.wraps(call)
-    async def method(owner: Owner, /, *args: P.args, **options: P.kwargs) -> R:
+    async def method(owner: Owner, /, *args: Arguments.args, **options: Arguments.kwargs) -> Result:
         return await owner.calls.run(functools.partial(call, owner, *args, **options), long=long, whole=whole)
 
     name = f"a{call.__name__}"

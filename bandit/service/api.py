@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from bandit.service.engine_host import EngineHost
     from bandit.service.telemetry import DecisionTracer
 
-R = TypeVar("R")
+Result = TypeVar("Result")
 
 LONG_DEADLINE = 30.0
 """Seconds that an explanation or a status may take."""
@@ -131,7 +131,9 @@ class ServiceApi:
                 f"there are {n:,} {what} in one request, and at most {self._options.max_batch:,} are taken; send parts",
             )
 
-    async def _call(self, engine: Engine, call: Callable[[], R], *, long: bool = False, whole: bool = False) -> R:
+    async def _call(
+        self, engine: Engine, call: Callable[[], Result], *, long: bool = False, whole: bool = False
+    ) -> Result:
         """Run a call of the engine in its threads, within the deadline; RequestError for what it raises.
 
         A call that has not begun by the deadline is not made (503). One that has begun goes on, and the answer is 504;
@@ -140,14 +142,14 @@ class ServiceApi:
         seconds = LONG_DEADLINE if long else self._options.deadline
         end = time.monotonic() + seconds
 
-        def in_time() -> R:
+        def in_time() -> Result:
             if time.monotonic() > end:
                 raise TimeoutError
             return call()
 
         return await self._result(engine.calls.submit(in_time, long=long), seconds, whole=whole)
 
-    async def _result(self, future: Future[R], seconds: float, *, whole: bool = False, **more: object) -> R:
+    async def _result(self, future: Future[Result], seconds: float, *, whole: bool = False, **more: object) -> Result:
         """Await the result of a call until its deadline; RequestError for what it raises."""
         try:
             return await asyncio.wait_for(asyncio.shield(asyncio.wrap_future(future)), seconds)
@@ -167,7 +169,7 @@ class ServiceApi:
             self._queue = DecisionQueue(engine, self._host.recipe.path)
         return self._queue
 
-    def _late(self, future: Future[R], more: dict[str, object]) -> RequestError:
+    def _late(self, future: Future[Result], more: dict[str, object]) -> RequestError:
         seconds = f"{self._options.deadline:g} s"
         if future.cancel() or future.done():
             return RequestError(503, f"the service is busy: the request was not begun within {seconds}", retry=True)

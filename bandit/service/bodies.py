@@ -10,7 +10,7 @@ from msgspec import Meta
 
 from bandit.service.replies import RequestError
 
-T = TypeVar("T")
+Body = TypeVar("Body")
 
 _CUSTOMER = Meta(description="Your key of the customer; it is stored under a keyed hash.", examples=["customer-42"])
 _DECISION_ID = Meta(
@@ -68,7 +68,7 @@ class EventsBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
 class BodyReader:
     """Reads the bodies of one kind; the readers are made once."""
 
-    def __init__(self, kind: type[T]) -> None:
+    def __init__(self, kind: type[Body]) -> None:
         self._decoder = msgspec.json.Decoder(kind)
 
     def read(self, body: bytes) -> object:

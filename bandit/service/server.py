@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 from bandit.errors import InputError, MissingExtraError
 from bandit.service.service_log import log_event, set_up_log
 from bandit.service.service_metrics import FOLDER_VARIABLE
-from bandit.service.supervisor import Supervisor
+from bandit.service.supervisor import WorkerSupervisor
 
 if TYPE_CHECKING:
     from bandit.service.options import ServiceOptions
@@ -99,7 +99,7 @@ def run_service(recipe: EngineRecipe, options: ServiceOptions, on_start: Callabl
             on_start(address)
             ServiceWorker(recipe, shared)(listener)
             return
-        supervisor = Supervisor(ServiceWorker(recipe, shared, os.getpid()), listener, shared)
+        supervisor = WorkerSupervisor(ServiceWorker(recipe, shared, os.getpid()), listener, shared)
         on_start(address)
         supervisor.run()
 

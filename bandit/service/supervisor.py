@@ -66,7 +66,7 @@ class _Process:
         return time.monotonic() - self.heard > SILENT_FOR
 
 
-class Supervisor:
+class WorkerSupervisor:
     """Runs as many workers as the options say until SIGTERM or SIGINT; SIGHUP replaces them one after another."""
 
     def __init__(self, worker: Worker, listener: socket.socket, options: ServiceOptions) -> None:

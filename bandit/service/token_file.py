@@ -12,7 +12,7 @@ from bandit.errors import InputError
 SHORTEST_TOKEN = 16
 """Fewest characters of a token: below it could be guessed."""
 
-LOOK_INTERVAL = 1.0
+TOKEN_LOOK_INTERVAL = 1.0
 """Seconds after which the file is looked at again."""
 
 _LARGEST_FILE = 65_536
@@ -55,7 +55,7 @@ class TokenFile:
     def _look(self) -> None:
         if time.monotonic() < self._next_look:
             return
-        self._next_look = time.monotonic() + LOOK_INTERVAL
+        self._next_look = time.monotonic() + TOKEN_LOOK_INTERVAL
         try:
             if self._mark() != self._seen:
                 self._read()

@@ -35,6 +35,7 @@ COMMANDS = (
     "decide",
     "record",
     "learn",
+    "serve",
     "fit",
     "half-life",
     "exploration",

@@ -41,7 +41,7 @@ def test_without_the_token_only_the_health_is_told(guarded):
 
 def test_a_token_is_changed_while_the_service_runs(guarded, monkeypatch):
     service, file = guarded
-    monkeypatch.setattr("bandit.service.token_file.LOOK_INTERVAL", 0.0)
+    monkeypatch.setattr("bandit.service.token_file.TOKEN_LOOK_INTERVAL", 0.0)
     assert service.get("/status", headers=bearer(TOKEN)).status_code == 200
     file.write_text(f"{TOKEN}\n{NEW_TOKEN}\n")
     assert [service.get("/status", headers=bearer(each)).status_code for each in (TOKEN, NEW_TOKEN)] == [200, 200]

@@ -49,12 +49,12 @@ class EmptyWorker:
 def serve_empty(workers: int) -> None:
     """Serve the empty route with so many workers, and print its address as the command `serve` does."""
     from bandit.service.options import ServiceOptions  # noqa: PLC0415 - needs the extra
-    from bandit.service.supervisor import Supervisor  # noqa: PLC0415 - needs the extra
+    from bandit.service.supervisor import WorkerSupervisor  # noqa: PLC0415 - needs the extra
 
     with socket.create_server(("127.0.0.1", 0), backlog=2_048) as listener:
         sys.stdout.write(json.dumps({"address": f"http://127.0.0.1:{listener.getsockname()[1]}"}) + "\n")
         sys.stdout.flush()
-        Supervisor(EmptyWorker(), listener, ServiceOptions(workers=workers)).run()
+        WorkerSupervisor(EmptyWorker(), listener, ServiceOptions(workers=workers)).run()
 
 
 @dataclass(frozen=True, slots=True)

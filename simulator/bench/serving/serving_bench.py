@@ -21,7 +21,7 @@ from simulator.bench.serving.kills import Kills, ServiceCheck, check
 from simulator.bench.serving.load_client import ClientReport, LoadSettings, random_context, run_client
 from simulator.bench.serving.servers import RunningServer, empty_route, service
 
-KEY = "the key of the benchmark, in place of a secret"
+BENCH_CUSTOMER_KEY = "the key of the benchmark, in place of a secret"
 _EXAMPLE = Path(bandit.__file__).parent / "examples" / "catalogue.toml"
 _TAIL = 0.99
 
@@ -86,7 +86,7 @@ def measure(settings: ServingSettings) -> ServingReport:
         with serving as server, Kills(server, settings.seed) if settings.kill else _nobody_killed() as kills:
             reports, row = _load(server, settings, "/decide of the service", event_share=settings.event_share)
         rows.append(row)
-        return ServingReport(tuple(rows), check(database, KEY.encode(), reports, kills.n))
+        return ServingReport(tuple(rows), check(database, BENCH_CUSTOMER_KEY.encode(), reports, kills.n))
 
 
 def _load(
@@ -158,7 +158,7 @@ def _create(database: Path) -> None:
 def _with_key() -> Iterator[None]:
     """Have customers hashed by the benchmark's key, in this process and those that it starts."""
     before = os.environ.get("OFFER_BANDIT_KEY")
-    os.environ["OFFER_BANDIT_KEY"] = KEY
+    os.environ["OFFER_BANDIT_KEY"] = BENCH_CUSTOMER_KEY
     try:
         yield
     finally:
