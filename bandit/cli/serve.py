@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bandit.cli.console import note, show_json_line
+from bandit.cli.help import LIMITS, SERVING, WATCHING
 from bandit.cli.options import AsJson, CatalogueFile, Database, OnePolicy, PolicyId
 from bandit.errors import InputError
 from bandit.printable import counted, visible
@@ -17,9 +18,6 @@ if TYPE_CHECKING:
     from bandit.engine import Engine
     from bandit.service.options import ServiceOptions
     from bandit.service.recipe import EngineRecipe
-
-SERVING, LIMITS, WATCHING = "Address and processes", "Limits", "Access and logs"
-"""Panels of this command's options."""
 
 _NEVER = "never"
 

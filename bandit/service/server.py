@@ -69,6 +69,7 @@ class ServiceWorker:
         )
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: None)  # uvicorn raises the signal again once it has ended well
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)  # the supervisor's, if there is one
         uvicorn.Server(config).run(sockets=[listener])
 
     def _watch_supervisor(self) -> None:

@@ -18,7 +18,8 @@ from bandit.service.replies import without_paths
 LOGGER = logging.getLogger("offer_bandit")
 
 _LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
-_SERVER_LOGGERS = ("uvicorn", "uvicorn.error", "uvicorn.access", "uvicorn.asgi")
+_ACCESS = "uvicorn.access"
+_SERVER_LOGGERS = ("uvicorn", "uvicorn.error", _ACCESS, "uvicorn.asgi")
 
 _UNDECLARED = (
     "a fact had a value that the catalogue does not declare, or a word for a missing value; GET /status counts them"
@@ -37,10 +38,11 @@ class JsonLines(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the record as one line."""
+        event = " ".join(record.getMessage().split())
         line: dict[str, object] = {
             "time": datetime.fromtimestamp(record.created, tz=UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
-            "event": without_paths(" ".join(record.getMessage().split()), self._database),
+            "event": event if record.name == _ACCESS else without_paths(event, self._database),
             "process": record.process,
         }
         line |= getattr(record, "fields", {})
@@ -61,7 +63,7 @@ def set_up_log(level: str, database: Path, *, access: bool = False, stream: Text
         logger.handlers = [handler]
         logger.propagate = False
         logger.setLevel(_LEVELS[level])
-    logging.getLogger("uvicorn.access").disabled = not access
+    logging.getLogger(_ACCESS).disabled = not access
 
     def as_line(message: Warning | str, category: type[Warning], *_: object, **__: object) -> None:
         undeclared = issubclass(category, UndeclaredValueWarning)
