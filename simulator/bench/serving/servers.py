@@ -59,10 +59,11 @@ def serve_empty(workers: int) -> None:
 
 @dataclass(frozen=True, slots=True)
 class RunningServer:
-    """A server that runs: its process and its port."""
+    """A server that runs: its process, its port, and the seconds that it took until it answered."""
 
     process: subprocess.Popen[bytes]
     port: int
+    start_seconds: float = 0.0
 
     def worker(self) -> int | None:
         """Return the process id of one of the service's workers, None where it does not answer."""
@@ -73,8 +74,16 @@ class RunningServer:
             return None
 
     def cpu_seconds(self) -> float:
-        """Return the processor time of the server and its workers so far, in seconds."""
+        """Return the processor time of the server and its workers so far, those that ended among them, in seconds."""
         return sum(map(_cpu_of, [self.process.pid, *_children(self.process.pid)]))
+
+    def youngest_seconds(self) -> float:
+        """Return how long ago the youngest of the server's processes was started."""
+        with contextlib.suppress(OSError, IndexError):
+            uptime = float(Path("/proc/uptime").read_text().split()[0])
+            started = [_stat(number)[_STARTED] for number in _children(self.process.pid)]
+            return uptime - max(started) / _TICKS
+        return 0.0
 
 
 @contextlib.contextmanager
@@ -102,9 +111,10 @@ def _running(arguments: list[str], log: Path) -> Iterator[RunningServer]:
             line = process.stdout.readline() if process.stdout is not None else b""
             if not line:
                 raise InputError(f"the server did not start; its log says: {log.read_text()[-500:]}")
-            found = RunningServer(process, int(json.loads(line)["address"].rpartition(":")[2]))
-            _wait_for(found.port)
-            yield found
+            port = int(json.loads(line)["address"].rpartition(":")[2])
+            begun = time.monotonic()
+            _wait_for(port)
+            yield RunningServer(process, port, time.monotonic() - begun)
         finally:
             process.terminate()
             process.wait(60)
@@ -134,7 +144,15 @@ def _children(number: int) -> list[int]:
 
 
 def _cpu_of(number: int) -> float:
+    """Return the processor time of a process and of its children that have ended, in seconds."""
     with contextlib.suppress(OSError):
-        fields = Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / _TICKS
+        return sum(_stat(number)[_CPU]) / _TICKS
     return 0.0
+
+
+def _stat(number: int) -> list[int]:
+    """Return the numbers of /proc/N/stat from the fourth field on (proc(5))."""
+    return [int(each) for each in Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()[1:]]
+
+
+_CPU, _STARTED = slice(10, 14), 18
