@@ -9,6 +9,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup, TyperOption
 
 TARGET, EXPECTED, GROUPS = "Target and time", "What is expected", "Groups"
+SERVING, WATCHING, LIMITS = "Address and processes", "Access and logs", "Limits"
 LOG, POLICIES, ESTIMATION, OUTPUT = "Log", "Policies", "Estimation", "Output"
 """Panels of options, in the order in which they are shown; options of a command's own come before them."""
 
@@ -19,7 +20,20 @@ HELP_WIDTH = 100
 
 CONTEXT_SETTINGS = {"max_content_width": HELP_WIDTH}
 
-_ORDER = ("Arguments", OTHER_OPTIONS, TARGET, EXPECTED, POLICIES, LOG, GROUPS, ESTIMATION, OUTPUT)
+_ORDER = (
+    "Arguments",
+    OTHER_OPTIONS,
+    TARGET,
+    EXPECTED,
+    SERVING,
+    WATCHING,
+    LIMITS,
+    POLICIES,
+    LOG,
+    GROUPS,
+    ESTIMATION,
+    OUTPUT,
+)
 
 _WHOLE_SENTENCE = 1_000
 

@@ -26,6 +26,7 @@ from bandit.engine.arguments import (
     checked_keys,
     checked_times,
 )
+from bandit.engine.async_calls import CallPool, awaited
 from bandit.engine.caller import warn_caller
 from bandit.engine.checkpoints import CheckpointWatch
 from bandit.engine.counters import EngineCounters
@@ -106,6 +107,7 @@ class Engine:
         self._clock = options.clock or now
         self._lock = threading.RLock()
         self._closed = False
+        self.calls = CallPool()
         self._counters = EngineCounters()
         self._undeclared = UndeclaredWatch(catalogue.facts)
         self._sync = options.sync
@@ -234,6 +236,7 @@ class Engine:
 
     def close(self) -> None:
         """Write the spool to the database and close it; what cannot be written now is written at the next opening."""
+        self.calls.close()
         with self._lock, HoldingScope():
             if not self._closed:
                 with contextlib.suppress(StoreError, OSError):
@@ -535,6 +538,32 @@ class Engine:
         """The number of this policy in the database."""
         return self.learner.policy_id
 
+    # -- awaited -----------------------------------------------------------------------------------------------
+
+    adecide = awaited(
+        decide,
+        "Do what `decide` does in a thread of the engine; a cancelled await drops a request that has not begun.",
+    )
+    adecide_batch = awaited(
+        decide_batch,
+        "Do what `decide_batch` does in a thread of the engine; a cancelled await drops a batch that has not begun.",
+    )
+    arecord = awaited(
+        record,
+        "Do what `record` does in a thread of the engine; the event is recorded though the await be cancelled.",
+        whole=True,
+    )
+    arecord_batch = awaited(
+        record_batch,
+        "Do what `record_batch` does in a thread of the engine; all is recorded though the await be cancelled.",
+        whole=True,
+    )
+    alearn = awaited(
+        learn,
+        "Do what `learn` does in a thread beside decisions; a cancelled await leaves learning that began to its end.",
+        long=True,
+    )
+
     # -- inside ------------------------------------------------------------------------------------------------
 
     @reports_damage
@@ -621,6 +650,7 @@ class Engine:
     def after_fork(self, *, child: bool) -> None:
         """Admit threads again; the child becomes another engine, with no decisions counted and nothing spooled."""
         if child:
+            self.calls.begin_child()
             if self._methods is not None:
                 self._methods.begin_child()
             self._writer.release()

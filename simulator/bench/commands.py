@@ -307,6 +307,26 @@ def start_times(given: argparse.Namespace, console: Console) -> int:
     return 0
 
 
+def service_load(given: argparse.Namespace, console: Console) -> int:
+    """Time the HTTP service, and check what its database has; 1 where something acknowledged is not there once."""
+    from simulator.bench.serving import serving_bench  # noqa: PLC0415 - needs an extra
+
+    chosen = serving_bench.ServingSettings(
+        clients=given.clients,
+        seconds=given.seconds,
+        workers=given.workers,
+        kill=given.kill,
+        learn_every=given.learn_every,
+        seed=given.seed,
+    )
+    found = serving_bench.measure(chosen)
+    text = serving_bench.markdown(found, chosen)
+    _write(given.out, "service", f"# The service\n\n{text}\n", [found])
+    console.print(text, soft_wrap=True, markup=False)
+    console.print(f"table: {given.out / 'service.md'}")
+    return 0 if found.check.sound else 1
+
+
 def _write(folder: Path, name: str, text: str, found: Sequence[_Plain]) -> None:
     """Write `name`.md and `name`.json."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -336,6 +356,7 @@ BENCH_COMMANDS: Mapping[str, Callable[[argparse.Namespace, Console], int]] = Map
         "opening": opening_times,
         "start": start_times,
         "rows": evaluated_rows,
+        "service": service_load,
     }
 )
 """The commands by name."""

@@ -24,7 +24,7 @@ def bench_parser() -> argparse.ArgumentParser:
     _earned_options(parser)
     names = (
         "earned | methods | speed | settings | ope | many | arrivals | crash | soak | power | customer | large | "
-        "opening | start | rows"
+        "opening | start | rows | service"
     )
     commands = parser.add_subparsers(dest="command", metavar=f"[{names}]")
     _earned_options(commands.add_parser("earned", help="earnings of the engine and of other libraries (the default)"))
@@ -55,6 +55,7 @@ def bench_parser() -> argparse.ArgumentParser:
     ope.add_argument("--rows", type=_numbers, default=obp_speed.EVALUATION_SIZES, help="log sizes, with commas")
     ope.add_argument("--rounds", type=int, default=5, help="runs of each side at each size (default: %(default)s)")
     _common_options(ope, "seed of the log")
+    _service_options(commands)
     first = commands.add_parser("opening", help="milliseconds until an engine has decided, by the size of the log")
     first.add_argument("--decisions", type=_numbers, default=opening.LOG_SIZES, help="log sizes, with commas")
     first.add_argument("--rounds", type=int, default=opening.ROUNDS_A_SIZE, help="at each size (default: %(default)s)")
@@ -185,6 +186,16 @@ def _rows_options(commands: argparse._SubParsersAction[argparse.ArgumentParser])
     parser.add_argument("--before", type=Path, default=None, help="tree of another version, which is measured, too")
     parser.add_argument("--again", action="store_true", help="measure what was measured before")
     _common_options(parser, "seed of the log")
+
+
+def _service_options(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = commands.add_parser("service", help="the HTTP service beside the bare library and an empty route")
+    parser.add_argument("--clients", type=int, default=8, help="processes that ask (default: %(default)s)")
+    parser.add_argument("--seconds", type=float, default=60.0, help="of each part (default: %(default)s)")
+    parser.add_argument("--workers", type=int, default=2, help="of the service (default: %(default)s)")
+    parser.add_argument("--learn-every", default="10s", help="how often the service learns (default: %(default)s)")
+    parser.add_argument("--kill", action="store_true", help="kill workers meanwhile, and check what is in the database")
+    _common_options(parser, "seed of customers, facts and kills")
 
 
 def _names(text: str) -> list[str]:

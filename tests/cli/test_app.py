@@ -36,6 +36,7 @@ COMMANDS = (
     "record",
     "learn",
     "table",
+    "serve",
     "fit",
     "half-life",
     "exploration",

@@ -62,6 +62,7 @@ EXECUTED = {
 """The path of each page from the root, and its setting. A page with a `python` or `console` block belongs here."""
 
 ELSEWHERE = {
+    "docs/howto/serve.md": "its commands serve until they are ended; test_serve_page sends its requests to the service",
     "docs/why.md": "its numbers differ between processors by more than their last digit; test_why_page compares them",
     "examples/live_campaign/README.md": "its commands take minutes; test_live_campaign runs them on fewer customers",
 }

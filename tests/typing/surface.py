@@ -192,3 +192,12 @@ def estimates(reward: Floats, propensity: Floats, target: Floats) -> None:
     assert_type(estimate.effective_sample_size, float)
     assert_type(estimate.max_weight, float)
     assert_type(ope.compare(feedback, feedback), tuple[ope.Estimate, ...])
+
+
+async def awaited(engine: bandit.Engine, customers: Sequence[str]) -> None:
+    decision = await engine.adecide("customer-42", {"gender": "f"}, decision_id="request-1")
+    assert_type(decision, bandit.Decision)
+    assert_type(await engine.adecide_batch(customers, [{"gender": "f"}], group="random"), bandit.DecisionBatch)
+    assert_type(await engine.arecord(decision.decision_id, "purchase", revenue=52.0), EventReceipt)
+    assert_type(await engine.arecord_batch([decision.decision_id], "purchase", event_ids=["p-1"]), EventReceipt)
+    assert_type(await engine.alearn(), LearnReport)
