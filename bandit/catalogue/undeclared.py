@@ -176,7 +176,10 @@ class UndeclaredCounts:
         if not self.n and not self._missing:
             return None
         declared = self.fact.values
-        named = [ValueCount(text, n, nearest(text, declared)) for text, n in self._values.most_common(MOST_NAMED)]
+        named = [
+            ValueCount(text, n, None if self.fact.hashed else nearest(text, declared))
+            for text, n in self._values.most_common(MOST_NAMED)
+        ]
         missing = [ValueCount(text, n, None) for text, n in self._missing.most_common(MOST_NAMED)]
         return UndeclaredValues(
             self.fact.name,

@@ -283,7 +283,7 @@ class RowReader:
 
         Either all rows have offers that a policy can choose, or none has; the offers of the latter are -1.
         """
-        contexts = rows.contexts.take(kept)
+        contexts = self._catalogue.kept(rows.contexts).take(kept)
         if rows.customers is not None:
             contexts = replace(contexts, customers=object_array(rows.customers)[kept])
         offer, objective = rows.offer[kept], self._catalogue.objective

@@ -64,7 +64,7 @@ class Store:
     def __init__(self, connection: Connection, customers: Customers) -> None:
         self._connection = connection
         self.customers = customers
-        self.catalogues = Catalogues(connection)
+        self.catalogues = Catalogues(connection, customers)
         self.eligible_sets = EligibleSetTable(connection)
         self.decisions = DecisionReader(connection)
         self.fact_counts = FactCounts(connection)

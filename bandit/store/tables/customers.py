@@ -70,6 +70,11 @@ class Customers:
         return Customers(connection, self._key, unnamed=self._unnamed, warns=False)
 
     @property
+    def unnamed(self) -> bool:
+        """Whether the store was opened without its key, so that no customer can be named."""
+        return self._unnamed
+
+    @property
     def in_clear(self) -> bool:
         """Whether customers are stored unhashed."""
         return self._key is None and not self._unnamed
