@@ -110,9 +110,11 @@ class DeletedPlaces:
             rows.append((encode((parts, bytes(new), hashes)), link))
         raw.executemany(_REPLACE, rows)
 
-    def add_again(self, raw: sqlite3.Connection, chain: Chain) -> None:
-        """Add to the chain what the changed rows hold now."""
+    def add_again(self, raw: sqlite3.Connection, chain: Chain, without: tuple[ChainedKind, ...] = ()) -> None:
+        """Add to the chain what the changed rows hold now; `without` are kinds that the caller adds."""
         for kind in (DECISIONS, POLICIES, STEPS, STATES):
+            if kind in without:
+                continue
             for key in sorted(set(self.changed[kind.code])):
                 owner, number = divmod(key, OWNER_STEP)
                 chain.add_stored(raw, kind, number, owner=owner)

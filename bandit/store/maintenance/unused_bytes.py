@@ -151,7 +151,12 @@ class _Wiping:
         flat = pages.reshape(-1)
         begin = np.where(numbers[rows] == 1, _FILE_HEADER, 0)
         at, kind = rows * size + begin, kinds[rows]
-        blocks, n_cells, content, fragments = _half(flat, at + 1), _half(flat, at + 3), _half(flat, at + 5), flat[at + 7]
+        blocks, n_cells, content, fragments = (
+            _half(flat, at + 1),
+            _half(flat, at + 3),
+            _half(flat, at + 5),
+            flat[at + 7],
+        )
         content = np.where(content == 0, 65_536, content)
         pointers = begin + np.where(kind < _INDEX_LEAF, 12, 8)
         gap = pointers + 2 * n_cells

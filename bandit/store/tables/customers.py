@@ -155,6 +155,13 @@ class Customers:
             )
         return list(map(self._hash.after(len(made_with.keys)).of, forms))
 
+    def n_keys_of(self, check: str | None) -> int | None:
+        """Return under how many keys forms with a check were made; None where that is not known."""
+        if check is None:
+            return len(self._hash.keys)
+        made_with = self._first if check == "" else self._hash.with_check(check)
+        return None if made_with is None else len(made_with.keys)
+
     @property
     def expected_check(self) -> str | None:
         """The check that the database must have for this key, None where it is not looked at."""
