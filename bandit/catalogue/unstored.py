@@ -72,6 +72,6 @@ def with_inferred_rules(catalogue: Catalogue, contexts: Contexts, logged: BoolAr
     columns = dict(contexts.columns)
     for rule in hidden:
         explains = (left & ~logged & rule.forbids).any(axis=1) & ~(eligible & rule.forbids).any(axis=1)
-        column: FloatArray = explains.astype(np.float64)
+        column: FloatArray = np.asarray(explains, dtype=np.float64)
         columns[f"rule {rule.number}"] = column
     return Contexts(contexts.n, columns, contexts.text, contexts.customers)

@@ -59,8 +59,9 @@ def erase(
     outcomes but the customer's; its state is then the one it would have without that customer. A first state that was
     taken over from another policy is taken over again, from what that one knows without the customer. The base that a
     retention run kept is given up if the customer may be in it. Then the unused bytes of the file are set to zero, or a
-    small file is rewritten, so that no byte of the customer is left in it or in its write-ahead log. InputError, and nothing changed, if there is no such customer;
-    StoreError if a policy learned meanwhile or others do not release the file within `timeout` seconds.
+    small file is rewritten, so that no byte of the customer is left in it or in its write-ahead log. InputError, and
+    nothing changed, if there is no such customer; StoreError if a policy learned meanwhile or others do not release the
+    file within `timeout` seconds.
     """
     key = store.customers.stored(customer)
     with store.one_state():

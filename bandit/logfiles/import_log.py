@@ -74,6 +74,7 @@ def import_log(
     run = _ImportRun(
         store, path, given, progress, max_listed, strict=strict, accept_refused=accept_refused, as_new=as_new
     )
+    store.fetch_spooled()
     target: ImportTarget | None = given
     while target is not None:
         last, (report, target) = target, run.attempt(target)

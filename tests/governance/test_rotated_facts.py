@@ -79,7 +79,7 @@ def test_an_engine_that_has_the_new_key_goes_on(tmp_path):
         rotate_key(path, BOTH)
         with pytest.warns(UserWarning, match="another customer key"):
             engine.decide("c", {"clinic": "yak"}, decision_id="spooled")
-            engine.decide("d", {"clinic": "yak"}, decision_id="after")
+        engine.decide("d", {"clinic": "yak"}, decision_id="after")
     with Store.open(path, customer_key=BOTH) as store:
         assert verify(store).problems == ()
         contexts = store.decisions.page("purchase", 1).context.tolist()

@@ -34,7 +34,7 @@ WHERE batch IN (SELECT DISTINCT batch FROM decisions WHERE seq IN ({0}) AND poli
     AND policy_id IS NOT NULL AND seq NOT IN ({0})
 """
 
-# The same for few decisions, without a look at all others: a batch is written at once, so its numbers follow each other.
+# The same for few decisions, without a look at all others: the numbers of a batch, written at once, follow each other.
 _IN_FEW_BATCHES = """
 SELECT DISTINCT o.seq
 FROM (

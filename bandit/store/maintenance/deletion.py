@@ -45,8 +45,8 @@ MOST_FREE = 0.25
 _SCRUBBED = "DELETE FROM meta WHERE name = ?"
 
 _DESCRIPTORS: dict[tuple[int, int], int] = {}
-"""An open descriptor of each file that was wiped. None is ever closed: that would end the locks that SQLite's connections
-of this process have on the file (POSIX)."""
+"""An open descriptor of each file that was wiped. None is ever closed: that would end the locks that SQLite's
+connections of this process have on the file (POSIX)."""
 
 
 class Deletion:

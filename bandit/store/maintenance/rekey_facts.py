@@ -76,7 +76,7 @@ class RehashedTexts:
 def rehashed_contexts(
     raw: sqlite3.Connection, catalogue_id: int, contexts: Sequence[str], n_old: int, new: FactHash
 ) -> Sequence[str]:
-    """Return contexts that were made under the first `n_old` keys as they are under all, themselves without any hash."""
+    """Return contexts that were made under the first `n_old` keys as they are under all of them."""
     row = raw.execute(_CONTENT, (catalogue_id,)).fetchone()
     catalogue = None if row is None else Catalogue.from_stored(msgspec.json.decode(row[0]))
     if catalogue is None or not catalogue.hashed_facts:

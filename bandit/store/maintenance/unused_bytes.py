@@ -1,9 +1,9 @@
 """Overwrites what SQLite keeps no content in: the unused bytes of a database file, where old content may be left.
 
 Between the cells of a page, in its freed blocks, behind the last part of a long value and on free pages there may be
-copies of what was deleted, or of what was moved to another page and deleted there. A page's structure (SQLite's "Database
-File Format", sections 1.5 and 1.6) says which bytes those are; they are read in large blocks and set to zero where they
-are not. No byte that is in use is ever written, so that a power cut half-way leaves a sound file.
+copies of what was deleted, or of what was moved to another page and deleted there. The structure of the pages (SQLite,
+"Database File Format", sections 1.5 and 1.6) says which bytes those are; they are read in large blocks and set to zero
+where they are not. No byte that is in use is ever written, so that a power cut half-way leaves a sound file.
 """
 
 from __future__ import annotations
@@ -146,7 +146,7 @@ class _Wiping:
         return UnusedBytesReport(self.wiped, len(layout.trunks) + len(layout.leaves), n)
 
     def _trees(self, pages: Bytes, numbers: IntArray, kinds: IntArray, rows: IntArray) -> None:
-        """Wipe the unused bytes of the pages of tables and indexes, and note the values that have pages of their own."""
+        """Wipe the unused bytes in the pages of tables and indexes, and note the values that have own pages."""
         size = self.layout.page
         flat = pages.reshape(-1)
         begin = np.where(numbers[rows] == 1, _FILE_HEADER, 0)

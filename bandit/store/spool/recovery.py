@@ -70,11 +70,11 @@ class SpoolRecovery:
         try:
             return self._events.append(rows, correct=correct)
         except UnknownDecisionError:
-            if not self._fetch(rows.decision_ids or ()):
+            if not self.fetch(rows.decision_ids or ()):
                 raise
         return self._events.append(rows, correct=correct)
 
-    def _fetch(self, decision_ids: Sequence[str]) -> bool:
+    def fetch(self, decision_ids: Sequence[str]) -> bool:
         """Write the batches with these decisions that are in other spools; False if there are no such spools."""
         paths = self.others.paths()
         fetched: set[str] = set()
@@ -83,8 +83,14 @@ class SpoolRecovery:
             if found is not None:
                 fetched.update(found[0].decision_ids)
                 with contextlib.suppress(InputError):  # its writer's fold says what is wrong with it
-                    self._decisions.append(found[0])
+                    self._decisions.append(self._under_present_keys(found[0]))
         return bool(paths)  # what is in none of them may have been folded just now
+
+    def fetch_all(self) -> None:
+        """Write all decisions that are in other spools, and leave the spools to their writers."""
+        for rows in self.others.all():
+            with contextlib.suppress(InputError):
+                self._decisions.append(self._under_present_keys(rows))
 
     def fold_abandoned(self) -> FoldReport:
         """Fold the spools of ended processes, and delete them; StoreError if the database cannot be written."""

@@ -10,18 +10,18 @@ import pytest
 from bandit.store.maintenance import unused_bytes
 from bandit.store.maintenance.unused_bytes import UnknownLayoutError, free_share, wipe_unused
 
-SECRET = "the secret of row"
+MARK = "the secret of row"
 
 
 def text(rng, number):
     """A text that names its row in every 24 characters, of up to some pages."""
-    word = f"{SECRET} {number:05d} "
+    word = f"{MARK} {number:05d} "
     return (word * int(rng.integers(2, 2 + 10 ** int(rng.integers(1, 4)))))[: int(rng.integers(30, 4_000))]
 
 
 def name(number):
     """What names a row in each of its texts, too long to be made by the end of one value and the bytes after it."""
-    return f"{SECRET} {number:05d} the".encode()
+    return f"{MARK} {number:05d} the".encode()
 
 
 def build(path, page_bytes, rng, rows=400, *, secure=False):
@@ -48,8 +48,8 @@ def delete(path, numbers):
         raw.execute("PRAGMA secure_delete = OFF")
         raw.execute("PRAGMA synchronous = OFF")
         raw.execute("BEGIN")
-        for table, key in (("plain", "id"), ("keyed", "n")):
-            raw.executemany(f"DELETE FROM {table} WHERE {key} = ?", [(number,) for number in numbers])
+        raw.executemany("DELETE FROM plain WHERE id = ?", [(number,) for number in numbers])
+        raw.executemany("DELETE FROM keyed WHERE n = ?", [(number,) for number in numbers])
         raw.execute("COMMIT")
         raw.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
@@ -57,7 +57,10 @@ def delete(path, numbers):
 def content(path):
     with closing(sqlite3.connect(path)) as raw:
         assert raw.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
-        return [raw.execute(f"SELECT * FROM {table} ORDER BY 1, 2").fetchall() for table in ("plain", "keyed")]
+        return [
+            raw.execute("SELECT * FROM plain ORDER BY 1").fetchall(),
+            raw.execute("SELECT * FROM keyed ORDER BY 1, 2").fetchall(),
+        ]
 
 
 def wiped(path):
@@ -125,7 +128,7 @@ def test_the_share_of_free_pages_is_that_of_the_header(tmp_path):
     assert free_share(fd) == free / n > 0.8
     os.close(fd)
     assert wiped(path).free_pages == free
-    assert SECRET.encode() not in path.read_bytes()
+    assert MARK.encode() not in path.read_bytes()
 
 
 def test_progress_goes_to_the_end_of_the_file(tmp_path):
