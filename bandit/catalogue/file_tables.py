@@ -126,7 +126,7 @@ class FactFile(_Strict, frozen=True):
             'decide; "bucketed", of a numeric fact, the lower one of the `edges` that it is between; "no", nothing. '
             "Policies learn from and decide by what is kept, and conditions read it: they compare a bucketed fact by "
             "`>=` or `<` with an edge after the first. What is not kept is read by the conditions of `[[rules]]` "
-            "alone ([what is stored](../privacy.md)).",
+            "alone ([how](../howto/store_less.md)).",
             examples=["bucketed"],
         ),
     ] = "yes"
