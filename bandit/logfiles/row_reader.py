@@ -119,7 +119,9 @@ class RowReader:
             self._group,
         )
         self._columns = list(dict.fromkeys(name for reader in readers for name in reader.columns))
-        self.row_columns = RowColumns.of(mapping, self._columns, self._outcomes.columns, self._offers.columns)
+        # A digest of few rows is kept, by which a value that is not to be kept could be guessed.
+        told = [name for name in self._columns if name not in self._facts.private_columns]
+        self.row_columns = RowColumns.of(mapping, told, self._outcomes.columns, self._offers.columns)
         needed = {name for reader in readers[1:] for name in reader.columns} | {self._identity.customer}
         self._columns_again = [name for name in self._columns if name in needed]
         self._selection = SelectionCheck(catalogue, mapping)

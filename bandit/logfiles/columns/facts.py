@@ -105,6 +105,12 @@ class FactReader:
         self._read = [name for name in declared_facts if name in sources or name in catalogue.facts]
 
     @property
+    def private_columns(self) -> frozenset[str]:
+        """The columns of facts whose values are not stored as they are, unless another fact is stored from it."""
+        stored = {each.column for each in self._facts if each.fact.stored == "yes"}
+        return frozenset(each.column for each in self._facts) - stored
+
+    @property
     def undeclared(self) -> tuple[UndeclaredValues, ...]:
         """The undeclared values of the rows read so far, fact by fact."""
         return tuple(found for each in self._counts.values() if (found := each.result()) is not None)
