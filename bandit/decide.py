@@ -114,7 +114,7 @@ def choose(
     fault = known_fault
     if fault is None:
         try:
-            probabilities = checked(policy.probabilities(contexts, eligible, rng), eligible)
+            probabilities = checked(policy.probabilities(catalogue.kept(contexts), eligible, rng), eligible)
         except Exception as exception:  # noqa: BLE001 - a model may raise anything, and the service must answer
             fault = f"{type(exception).__name__}: {exception}"
     if fault is not None:
@@ -199,7 +199,7 @@ def _choose_of_many(
     fault = known_fault
     if fault is None:
         try:
-            shares = checked_shares(policy.shares(contexts, fired, sets, rng), sets)
+            shares = checked_shares(policy.shares(catalogue.kept(contexts), fired, sets, rng), sets)
         except Exception as exception:  # noqa: BLE001 - a model may raise anything, and the service must answer
             fault = f"{type(exception).__name__}: {exception}"
     if fault is not None:

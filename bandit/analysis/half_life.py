@@ -272,4 +272,4 @@ def _with_conversion_objective(catalogue: Catalogue) -> Catalogue:
     plain = catalogue.to_dict()
     objective = plain.get("objective", {})
     plain["objective"] = (dict(objective) if isinstance(objective, dict) else {}) | {"kind": "conversion"}
-    return Catalogue.from_stored(plain)
+    return Catalogue.from_stored(plain, fact_hash=catalogue.fact_hash)

@@ -87,7 +87,12 @@ class NameMap:
         return None if found is None or place is None else found.names[place]
 
     def fact(self, name: str) -> str | None:
-        """Return the present name of a fact; None as well where it is of another type now."""
+        """Return the present name of a fact; None as well where it is of another type now.
+
+        So it is where nothing of it was stored before, or is now.
+        """
+        if name not in self.before.facts:
+            return None
         known = {alias: fact.name for fact in self.after.facts.values() for alias in fact.aliases}
         present = name if name in self.after.facts else known.get(name)
         if present is None or self.after.facts[present].kind != self.before.facts[name].kind:

@@ -6,7 +6,7 @@ import hashlib
 import math
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import repeat
 from pathlib import Path
@@ -17,14 +17,17 @@ import numpy as np
 
 from bandit.catalogue.conditions import compile_condition
 from bandit.catalogue.context_batch import parse_contexts
+from bandit.catalogue.customer_key import customer_key as environment_key
 from bandit.catalogue.dimensions import Dimension, Option
 from bandit.catalogue.eligibility import Eligibility, Rule
 from bandit.catalogue.events import EventParts
+from bandit.catalogue.fact_hash import FactHash
 from bandit.catalogue.fact_values import FactValues
 from bandit.catalogue.facts import Fact
 from bandit.catalogue.file_tables import CatalogueFile, window_microseconds
 from bandit.catalogue.group_schema import embed_rules
 from bandit.catalogue.groups import Groups, build_groups
+from bandit.catalogue.hashed_values import hashed_again, hashed_condition, hashed_file
 from bandit.catalogue.live_schema import GuardrailFile
 from bandit.catalogue.objective import LARGEST_AMOUNT, Money, Objective
 from bandit.catalogue.offer_costs import costs_of
@@ -36,6 +39,7 @@ from bandit.catalogue.rollout import DeclaredRollout, StickyOffers, build_rollou
 from bandit.catalogue.schema import decode, encode
 from bandit.catalogue.stopped import check_stopped, stopping_rules
 from bandit.catalogue.toml import read_toml
+from bandit.catalogue.unstored import check_unstored, only_facts, unread_facts, with_inferred_rules
 from bandit.domain import BoolArray, Contexts, EligibleSets, IntArray, ObjectArray, Removal
 from bandit.errors import CatalogueError, OfferError
 from bandit.printable import did_you_mean
@@ -73,17 +77,26 @@ class Catalogue:
     rollout: DeclaredRollout | None = None
     sticky: StickyOffers | None = None
 
+    unstored: Mapping[str, Fact] = field(default_factory=dict)
+    fact_hash: FactHash | None = field(default=None, repr=False)
+    _in_clear: CatalogueFile | None = field(default=None, repr=False)
+
     @staticmethod
-    def from_toml(path: str | Path) -> Catalogue:
-        """Read a catalogue; CatalogueError says where and what is wrong."""
+    def from_toml(path: str | Path, *, customer_key: bytes | None = None) -> Catalogue:
+        """Read a catalogue; CatalogueError says where and what is wrong. `customer_key` as for `from_dict`."""
         if not isinstance(path, (str, Path)):
             raise CatalogueError(f"a catalogue is read from the path of its TOML file; seen {shown(path)}")
         content = embed_rules(read_toml(Path(path), "a catalogue"), Path(path))
-        return Catalogue.from_dict(content, where=str(path))
+        return Catalogue.from_dict(content, where=str(path), customer_key=customer_key)
 
     @staticmethod
-    def from_dict(mapping: Mapping[str, object], where: str = "catalogue") -> Catalogue:
+    def from_dict(
+        mapping: Mapping[str, object], where: str = "catalogue", *, customer_key: bytes | None = None
+    ) -> Catalogue:
         """Build a catalogue from the structure of its TOML file; CatalogueError says where and what is wrong.
+
+        Facts that are `stored = "hashed"` are hashed with `customer_key`, by default that of the environment. Without a
+        key they stay in the clear, for the analysis of log files: no database takes such a catalogue.
 
         >>> discount = {"name": "discount", "options": [{"name": "0"}, {"name": "10", "rate": 0.1}]}
         >>> channel = {"name": "channel", "options": [{"name": "email"}, {"name": "sms"}]}
@@ -100,23 +113,70 @@ class Catalogue:
         check_attributes(file, where)
         catalogue = _build(file, where)
         check_rates(catalogue, where)
+        if any(fact.stored == "hashed" for fact in file.context.values()):
+            key = environment_key() if customer_key is None else customer_key
+            catalogue = catalogue if key is None else _under_key(file, FactHash.of_lines(key), where)
         for note in catalogue.notes:
             warnings.warn(f"{where}: {note}", stacklevel=2)
         return catalogue
 
     @staticmethod
-    def from_stored(mapping: Mapping[str, object], where: str = "catalogue") -> Catalogue:
+    def from_stored(
+        mapping: Mapping[str, object], where: str = "catalogue", *, fact_hash: FactHash | None = None
+    ) -> Catalogue:
         """Build a catalogue from what `to_dict` returned, as a database has it.
 
         It may have been written before all of today's checks: those on what it means are left out, so that the log can
-        still be read, and nothing is warned of.
+        still be read, and nothing is warned of. `fact_hash` hashes given values of hashed facts, if it has their key.
         """
-        return _build(decode(mapping, where, stored=True), where)
+        return _build(decode(mapping, where, stored=True), where, fact_hash)
+
+    def under(self, fact_hash: FactHash) -> Catalogue:
+        """Return the catalogue with its hashed facts under more or fewer of the same keys; their codes stay the same.
+
+        CatalogueError for other keys, and for fewer ones where the values in the clear are not known.
+        """
+        mine = self.fact_hash
+        if mine is None or mine.keys == fact_hash.keys:
+            return self
+        shared = min(mine.n_keys, fact_hash.n_keys)
+        if not shared or mine.keys[:shared] != fact_hash.keys[:shared]:
+            raise CatalogueError("its facts are hashed with another customer key; read the catalogue with that one")
+        if self._in_clear is not None:
+            return _under_key(self._in_clear, fact_hash, self.name)
+        if shared < mine.n_keys:
+            raise CatalogueError("its facts are hashed with a newer customer key as well; read it from its file")
+        file = hashed_again(self.file, lambda form: fact_hash.after(shared, form), fact_hash.check)
+        return _build(file, self.name, fact_hash)
+
+    @cached_property
+    def declared_facts(self) -> Mapping[str, Fact]:
+        """All facts in order: those that policies learn from, `facts`, and those of which nothing is stored."""
+        if not self.unstored:
+            return self.facts
+        return {name: self.unstored.get(name) or self.facts[name] for name in self.file.context}
+
+    @cached_property
+    def hashed_facts(self) -> tuple[str, ...]:
+        """The facts that are declared `stored = "hashed"`."""
+        return tuple(name for name, fact in self.facts.items() if fact.stored == "hashed")
+
+    def stored_condition(self, text: str) -> str:
+        """Return a valid condition as it is stored: with the hashes of the values that hashed facts are compared with.
+
+        Values that are hashes already stay as they are.
+        """
+        hashed = [name for name in self.hashed_facts if self.facts[name].hashed]
+        if not hashed or self.fact_hash is None:
+            return text
+        known = {value for name in hashed for value in (*self.facts[name].values, *self.facts[name].value_aliases)}
+        of = self.fact_hash.of
+        return hashed_condition(text, hashed, lambda value: value if value in known else of(value))
 
     @cached_property
     def notes(self) -> tuple[str, ...]:
         """What in the catalogue may be taken for something else than was meant, a sentence each."""
-        return attribute_notes(self.file)
+        return (*attribute_notes(self.file), *unread_facts(self))
 
     @cached_property
     def events(self) -> EventParts:
@@ -251,13 +311,27 @@ class Catalogue:
         customers: Sequence[str] | ObjectArray | None = None,
         *,
         exact: bool = False,
+        stored: bool = False,
     ) -> Contexts:
         """Return a checked batch from columns, or from one mapping a row; ContextError says what does not fit.
 
         Columns may also be those of a pandas, polars or pyarrow table. Texts are compared in normal form, without
-        spaces around them; with `exact` as they are, which is how stored decisions were made.
+        spaces around them; with `exact` as they are, which is how stored decisions were made. With `stored` the values
+        are those of a log: hashed facts are hashes, and facts of which nothing is stored are not among the columns.
         """
-        return parse_contexts(self.facts, self.undeclared, given, customers, exact=exact)
+        facts = self.facts if stored else self.declared_facts
+        return parse_contexts(facts, self.undeclared, given, customers, exact=exact, stored=stored)
+
+    def kept(self, contexts: Contexts) -> Contexts:
+        """Return contexts with what the log keeps of them, which is what policies read."""
+        return contexts if not self.unstored else only_facts(contexts, self.facts)
+
+    def with_rules_that_held(self, contexts: Contexts, logged: BoolArray) -> Contexts:
+        """Return n contexts from the log that know of rules on facts that are not stored whether they held.
+
+        `logged` (n or 1, N) are the offers that were eligible, from which it is inferred.
+        """
+        return contexts if not self.unstored else with_inferred_rules(self, contexts, logged)
 
     def fired(self, contexts: Contexts) -> BoolArray:
         """Return (n, R): which of the R rules that have a condition hold for each context."""
@@ -349,8 +423,14 @@ def _show(offer: Mapping[str, str]) -> str:
     return ", ".join(f"{name} = {option}" for name, option in offer.items())
 
 
-def _build(file: CatalogueFile, where: str) -> Catalogue:
-    facts = {
+def _under_key(file: CatalogueFile, fact_hash: FactHash, where: str) -> Catalogue:
+    """Return the catalogue of a file whose hashed facts are in the clear, with their hashes."""
+    return replace(_build(hashed_file(file, fact_hash), where, fact_hash), _in_clear=file)
+
+
+def _build(file: CatalogueFile, where: str, fact_hash: FactHash | None = None) -> Catalogue:
+    check = None if fact_hash is None or not fact_hash.keys else fact_hash.check
+    declared = {
         name: Fact(
             name,
             fact.type,
@@ -365,9 +445,13 @@ def _build(file: CatalogueFile, where: str) -> Catalogue:
             math.inf if fact.max is None else fact.max,
             fact.outside or "clip",
             tuple(fact.edges),
+            fact.stored,
+            fact.hashed_with is not None,
+            fact_hash if fact.hashed_with is not None and fact.hashed_with == check else None,
         )
         for name, fact in file.context.items()
     }
+    facts = {name: fact for name, fact in declared.items() if fact.stored != "no"}
     dimensions = tuple(
         Dimension(
             dimension.name,
@@ -396,13 +480,16 @@ def _build(file: CatalogueFile, where: str) -> Catalogue:
         Rule(
             number,
             rule.words,
-            None if rule.when is None else compile_condition(rule.when, facts, f"{where}: rule {number}"),
+            None
+            if rule.when is None
+            else compile_condition(rule.when, declared, f"{where}: rule {number}", rule_number=number),
             each,
             grid,
         )
         for number, (rule, each) in enumerate(zip(file.rules, named, strict=True), start=1)
     )
     rules += stopping_rules(dimensions, len(rules), grid)
+    check_unstored(rules, grid.n_offers, where)
     objective = Objective(
         file.objective.kind,
         file.objective.event,
@@ -424,6 +511,8 @@ def _build(file: CatalogueFile, where: str) -> Catalogue:
         rules=rules,
         fallback=None,
         file=file,
+        unstored={name: fact for name, fact in declared.items() if fact.stored == "no"},
+        fact_hash=fact_hash,
     )
     fallback = None
     if file.fallback is not None:
@@ -434,10 +523,10 @@ def _build(file: CatalogueFile, where: str) -> Catalogue:
     check_stopped(catalogue, fallback, where)
     groups = None
     if file.groups is not None:
-        groups = build_groups(file.groups, facts, catalogue.offer_index, fallback, where)
+        groups = build_groups(file.groups, declared, catalogue.offer_index, fallback, where)
     rollout = None
     if file.rollout is not None:
-        rollout = build_rollout(file.rollout, groups, facts, catalogue.offer_index, fallback, where)
+        rollout = build_rollout(file.rollout, groups, declared, catalogue.offer_index, fallback, where)
     sticky = None
     if file.sticky is not None:
         sticky = StickyOffers(window_microseconds(file.sticky.duration), tuple(file.sticky.until))

@@ -162,10 +162,15 @@ def _facts(names: NameMap) -> Iterator[CatalogueChange]:
     kept = {names.fact(name): name for name in before}
     for name, fact in before.items():
         present = names.fact(name)
-        if present is None and name in after:
+        if present is None and name in after and "no" in {fact.stored, after[name].stored}:
+            if fact != after[name]:
+                yield from _unstored(name, fact, after[name])
+        elif present is None and name in after:
             yield CatalogueChange(
                 "changed", "fact's type", name, fact.type, after[name].type, belief="begins at its prior"
             )
+        elif present is None and fact.stored == "no":
+            yield CatalogueChange("removed", "fact", name, fact.type, belief="no effect: nothing was learned of it")
         elif present is None:
             belief = "scores keep their level, at the mean of its effects"
             yield CatalogueChange("removed", "fact", name, fact.type, belief=belief)
@@ -175,10 +180,23 @@ def _facts(names: NameMap) -> Iterator[CatalogueChange]:
         old = kept.get(name)
         if old is not None:
             yield from _fact_values(names, old, before[old], fact)
+        elif name not in before and fact.stored == "no":
+            yield CatalogueChange("added", "fact", name, "", fact.type, belief="not stored: nothing is learned of it")
         elif name not in before:
             unknown = fact.type == "numeric" and fact.scale is None
             belief = "its effects begin at their prior" + (", once 30 values have shown its scale" if unknown else "")
             yield CatalogueChange("added", "fact", name, "", fact.type, belief=belief)
+
+
+def _unstored(name: str, old: FactFile, new: FactFile) -> Iterator[CatalogueChange]:
+    """Yield the change of a fact of which nothing is stored before or after."""
+    if new.stored == "no" and old.stored != "no":
+        belief = "nothing is learned of it from now on; what is in the log stays until it is erased or retained"
+    elif old.stored == "no" and new.stored != "no":
+        belief = "its effects begin at their prior"
+    else:
+        belief = "no effect: nothing is learned of it"
+    yield CatalogueChange("changed", "fact", name, _shown(old), _shown(new), belief=belief)
 
 
 def _fact_values(names: NameMap, name: str, old: FactFile, new: FactFile) -> Iterator[CatalogueChange]:
@@ -197,12 +215,14 @@ def _fact_values(names: NameMap, name: str, old: FactFile, new: FactFile) -> Ite
             belief = 'its effects begin at their prior; before, customers with it counted as "other"'
             yield CatalogueChange("added", "value", f"{name} = {value}", belief=belief)
     for key in new.__struct_fields__:
-        if key not in {"type", "values"} | _NAMES and getattr(old, key) != getattr(new, key):
+        if key not in {"type", "values", "hashed_with"} | _NAMES and getattr(old, key) != getattr(new, key):
             one, other = _shown(getattr(old, key)), _shown(getattr(new, key))
             scales = key in {"center", "scale", "transform"}
             belief = "no effect: a policy that has learned keeps the scale it began with" if scales else ""
             if key in {"stored", "edges"}:
-                belief = "from now on values are logged and learned by bucket; what is in the log stays as it is"
+                how = "by their hash; earlier ones count as undeclared" if new.stored == "hashed" else "by bucket"
+                how = "as they are" if new.stored == "yes" else how
+                belief = f"from now on values are logged and learned {how}; what is in the log stays as it is"
             yield CatalogueChange("changed", f"fact's {key}", name, one, other, belief=belief)
 
 

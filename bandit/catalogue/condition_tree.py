@@ -87,6 +87,20 @@ def describe(node: Node) -> str:
     return "a list"
 
 
+def names_in(node: Node) -> frozenset[str]:
+    """Return the facts that a condition reads."""
+    match node:
+        case Name(name=name):
+            return frozenset({name})
+        case Unary(right=right):
+            return names_in(right)
+        case Binary(left=left, right=right):
+            return names_in(left) | names_in(right)
+        case Listing(items=items):
+            return frozenset[str]().union(*map(names_in, items))
+    return frozenset()
+
+
 def listing(items: list[Node]) -> Node:
     """Return a list of parts, as one constant where all of them are."""
     values = tuple(item.value for item in items if isinstance(item, Constant))

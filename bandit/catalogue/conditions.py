@@ -28,6 +28,7 @@ from bandit.catalogue.condition_tree import (
     NotAllowedError,
     Unary,
     describe,
+    names_in,
 )
 from bandit.catalogue.facts import MISSING, Fact
 from bandit.catalogue.text_form import nearest
@@ -43,20 +44,35 @@ MAX_SHOWN = 200
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """A compiled condition: its text and the mask it gives for a batch of contexts."""
+    """A compiled condition: its text and the mask it gives for a batch of contexts.
+
+    `unstored` are the facts it reads of which the log keeps nothing. For contexts from the log, which lack them, it
+    holds where their column `inferred` says so, and for nobody without that (`bandit.catalogue.unstored`).
+    """
 
     text: str
     mask: Mask
+    unstored: frozenset[str] = frozenset()
+    inferred: str = ""
 
     def __call__(self, contexts: Contexts) -> BoolArray:
         """Return the (n,) mask of the contexts that meet the condition."""
+        if self.unstored and not self.unstored <= contexts.columns.keys():
+            column = contexts.columns.get(self.inferred)
+            return np.zeros(contexts.n, dtype=np.bool_) if column is None else np.asarray(column == 1.0)
         return self.mask(contexts)
 
 
-def compile_condition(text: str, facts: Mapping[str, Fact], where: str) -> Condition:
-    """Return the condition checked against the declared facts; CatalogueError names `where` it stands."""
+def compile_condition(text: str, facts: Mapping[str, Fact], where: str, *, rule_number: int | None = None) -> Condition:
+    """Return the condition checked against the declared facts; CatalogueError names `where` it stands.
+
+    Facts of which nothing is stored can be read by the rules of the catalogue alone, with their `rule_number`.
+    """
     try:
-        return Condition(text, _Compiler(facts).mask(read_condition(text)))
+        tree = read_condition(text)
+        mask = _Compiler(facts, of_rule=rule_number is not None).mask(tree)
+        unstored = frozenset(name for name in names_in(tree) if facts[name].stored == "no")
+        return Condition(text, mask, unstored, f"rule {rule_number}")
     except NotAllowedError as fault:
         raise CatalogueError(f"{where}: the condition {text[:MAX_SHOWN]!r} cannot be used: {fault}") from fault
     except RecursionError as fault:
@@ -66,8 +82,9 @@ def compile_condition(text: str, facts: Mapping[str, Fact], where: str) -> Condi
 class _Compiler:
     """Turns nodes into functions of a batch; one method a kind of node."""
 
-    def __init__(self, facts: Mapping[str, Fact]) -> None:
+    def __init__(self, facts: Mapping[str, Fact], *, of_rule: bool) -> None:
         self.facts = facts
+        self._of_rule = of_rule
         self._depth = 0
 
     @contextmanager
@@ -200,6 +217,10 @@ class _Compiler:
         if fact is None:
             declared = ", ".join(sorted(self.facts)) or "nothing"
             raise NotAllowedError(f'"{node.name}" is not a declared fact; declared are {declared}')
+        if fact.stored == "no" and not self._of_rule:
+            raise NotAllowedError(
+                f'nothing of "{node.name}" is stored, so only the [[rules]] of the catalogue can read it'
+            )
         return fact
 
 
@@ -207,6 +228,11 @@ def _equals_text(fact: Fact, right: Node) -> Mask:
     if not (isinstance(right, Constant) and isinstance(right.value, str)):
         raise NotAllowedError(f'"{fact.name}" is categorical; compare it with one of its values or null')
     name, code = fact.name, fact.declared_code(right.value)
+    if code is None and fact.hashed:
+        why = "give the customer key" if fact.hash is None else "compare it with one of those of the catalogue's file"
+        raise NotAllowedError(
+            f'"{right.value}" is not a declared value of "{fact.name}", which is stored hashed; {why}'
+        )
     if code is None:
         near = nearest(right.value, fact.values)
         meant = "" if near is None else f'; did you mean "{near}"?'

@@ -24,15 +24,17 @@ def parse_contexts(
     customers: Sequence[str] | ObjectArray | None,
     *,
     exact: bool = False,
+    stored: bool = False,
 ) -> Contexts:
     """Return a checked batch from columns, or from one mapping for each row; a fact that is left out is missing.
 
     `undeclared` says whether a fact that the catalogue does not declare is refused or dropped; `exact` is that of
-    `Fact.parse`. ContextError for what is no batch, values that do not fit their fact, columns of different lengths,
-    and undeclared facts where they are refused. An earlier name of a fact (`aliases`) counts as its name.
+    `Fact.parse`, and with `stored` that of hashed facts, whose values are hashes then. ContextError for what is no
+    batch, values that do not fit their fact, columns of different lengths, and undeclared facts where they are refused.
+    An earlier name of a fact (`aliases`) counts as its name.
     """
     alone = given[0] if type(given) is list and len(given) == 1 else None
-    if type(alone) is dict and not exact and alone.keys() <= facts.keys():
+    if type(alone) is dict and not (exact or stored) and alone.keys() <= facts.keys():
         return _parse_one(facts, alone, customers)  # the path of one decision
     present = {alias: name for name, fact in facts.items() for alias in fact.aliases}
     if isinstance(given, Mapping) or is_frame(given):
@@ -60,7 +62,8 @@ def parse_contexts(
     numbers: dict[str, IntArray | FloatArray] = {}
     text: dict[str, ObjectArray] = {}
     for name, fact in facts.items():
-        column, texts = fact.parse(columns[name], exact=exact) if name in columns else fact.missing(n)
+        as_it_is = exact or (stored and fact.hashed)
+        column, texts = fact.parse(columns[name], exact=as_it_is) if name in columns else fact.missing(n)
         numbers[name] = column
         if texts is not None:
             text[name] = texts

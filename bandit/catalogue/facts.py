@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from bandit.catalogue.fact_hash import FactHash
 from bandit.catalogue.fact_values import (
     MAX_SORTED,
     CodedColumn,
@@ -30,6 +31,9 @@ from bandit.domain import BoolArray, FloatArray, IntArray, ObjectArray
 from bandit.errors import ContextError
 
 Kind = Literal["categorical", "numeric", "boolean"]
+
+Stored = Literal["yes", "hashed", "bucketed", "no"]
+"""What is kept of a fact: the value, a keyed hash of it, its bucket, or nothing."""
 
 MISSING = -1
 """Code of a missing categorical fact."""
@@ -55,7 +59,9 @@ class Fact:
     says that undeclared values of a categorical fact are expected, as one further value. `transform` says how a numeric
     fact is transformed before it is standardised, None where that is left to the policy. `outside` says what becomes of
     values of a numeric fact below `min` or above `max`. With `edges`, in increasing order, a value of a numeric fact is
-    read as the lower edge of its bucket, and nothing else of it is kept.
+    read as the lower edge of its bucket, and nothing else of it is kept. `stored` is what is kept: of a fact that is
+    `hashed`, `values` and the keys and values of `value_aliases` are hashes, and `hash` is what makes them of given
+    values, None without the customer key.
     """
 
     name: str
@@ -71,6 +77,9 @@ class Fact:
     max: float = math.inf
     outside: Literal["clip", "missing", "refuse"] = "clip"
     edges: tuple[float, ...] = ()
+    stored: Stored = "yes"
+    hashed: bool = False
+    hash: FactHash | None = field(default=None, repr=False, compare=False)
     _codes: dict[object, int] = field(init=False, repr=False, compare=False)
     _forms: dict[str, int] = field(init=False, repr=False, compare=False)
     _missing: frozenset[str] = field(init=False, repr=False, compare=False)
@@ -185,12 +194,14 @@ class Fact:
         code = self._codes.get(text) if text else None
         if code is None:
             code = self._forms.get(normal_text(text))
+        if code is None and self.hashed and self.hash is not None:
+            code = self._codes.get(self.hash.of(text))
         return None if code == MISSING else code
 
     def is_missing_word(self, text: str) -> bool:
         """Return whether a text, none of the declared values, is a word for a missing value, such as "NULL"."""
         form = normal_text(text)
-        return bool(form) and form not in self._forms and form.casefold() in self._missing
+        return bool(form) and form.casefold() in self._missing and self.declared_code(form) is None
 
     def _code_of_value(self, value: object) -> tuple[int, str | None]:
         try:
@@ -208,11 +219,20 @@ class Fact:
         code = self._forms.get(form)
         if code is not None:
             return code, None if code == MISSING else self.values[code]
-        if form.casefold() in self._missing:
-            return MISSING, None
         if len(form) > MAX_TEXT:
             raise self._too_long()
-        return len(self.values), form
+        missing = form.casefold() in self._missing
+        if self.hashed:
+            if self.hash is None:
+                raise ContextError(
+                    f'fact "{self.name}" is stored hashed, and a value can be hashed with the customer key alone; give '
+                    "the key, or the hash"
+                )
+            form = self.hash.of(form)
+            code = self._codes.get(form)
+            if code is not None:
+                return code, self.values[code]
+        return (MISSING, None) if missing else (len(self.values), form)
 
     def _categorical(self, given: Sequence[object] | ObjectArray, *, exact: bool) -> tuple[IntArray, ObjectArray]:
         if isinstance(given, np.ndarray) and is_fixed_width(given) and len(self.values) <= MAX_SORTED:
@@ -265,7 +285,13 @@ class Fact:
 
     def _no_text(self, seen: object) -> ContextError:
         """Return the error about a value that is neither a text nor missing."""
-        return ContextError(f'fact "{self.name}" is categorical and must be text; seen {shown(seen)}{_time_cure(seen)}')
+        return ContextError(
+            f'fact "{self.name}" is categorical and must be text; seen {self._shown(seen)}{_time_cure(seen)}'
+        )
+
+    def _shown(self, seen: object) -> str:
+        """Return a value as a message shows it; the type alone where the value is not to be kept."""
+        return f"a value of type {type(seen).__name__}" if self.stored in {"hashed", "no"} else shown(seen)
 
     def _sorted_lookup(self, texts: ObjectArray) -> tuple[IntArray, ObjectArray]:
         """Look up numpy's texts of fixed width among the sorted values, so that no row needs a Python object."""
@@ -346,7 +372,7 @@ class Fact:
                 raise self._nan()
             return number
         raise ContextError(
-            f'fact "{self.name}" is numeric; seen {shown(value)}; send a number, or nothing{_time_cure(value)}'
+            f'fact "{self.name}" is numeric; seen {self._shown(value)}; send a number, or nothing{_time_cure(value)}'
         )
 
     def _boolean(self, value: object) -> float:
@@ -360,12 +386,13 @@ class Fact:
             if not math.isinf(truth):
                 return truth
         raise ContextError(
-            f'fact "{self.name}" is boolean; seen {shown(value)}; send true, false or nothing{_time_cure(value)}'
+            f'fact "{self.name}" is boolean; seen {self._shown(value)}; send true, false or nothing{_time_cure(value)}'
         )
 
     def _outside(self, number: float) -> ContextError:
+        seen = "a number" if self.stored == "no" else f"{number:g}"
         return ContextError(
-            f'fact "{self.name}" is {number:g}, beyond its declared bounds ({self.min:g} to {self.max:g}); send a '
+            f'fact "{self.name}" is {seen}, beyond its declared bounds ({self.min:g} to {self.max:g}); send a '
             "value within them, or leave it out if it is not known"
         )
 

@@ -119,11 +119,14 @@ class FactFile(_Strict, frozen=True):
         ),
     ] = None
     stored: Annotated[
-        Literal["yes", "bucketed"],
+        Literal["yes", "hashed", "bucketed", "no"],
         Meta(
-            description='What is kept of a fact: "yes", the default, the value as it was sent; "bucketed", of a '
-            "numeric fact, the lower one of the `edges` that it is between. Policies learn from and decide by what is "
-            "kept, and conditions read it: they compare such a fact by `>=` or `<` with an edge after the first.",
+            description='What is kept of a fact: "yes", the default, the value as it was sent; "hashed", of a '
+            "categorical fact, a hash of it under the customer key, which is needed to read the catalogue and to "
+            'decide; "bucketed", of a numeric fact, the lower one of the `edges` that it is between; "no", nothing. '
+            "Policies learn from and decide by what is kept, and conditions read it: they compare a bucketed fact by "
+            "`>=` or `<` with an edge after the first. What is not kept is read by the conditions of `[[rules]]` "
+            "alone ([how](../howto/store_less.md)).",
             examples=["bucketed"],
         ),
     ] = "yes"
@@ -135,6 +138,14 @@ class FactFile(_Strict, frozen=True):
             examples=[[0.0, 18.0, 30.0, 45.0]],
         ),
     ] = []
+    hashed_with: Annotated[
+        str | None,
+        Meta(
+            description="What the program puts into the catalogue that a database keeps: that the `values` are hashes, "
+            "and a check of the customer key that they are hashed with. In a file, leave it out.",
+            examples=["0f1e2d3c4b5a6978"],
+        ),
+    ] = None
 
 
 class OptionFile(_Strict, frozen=True):

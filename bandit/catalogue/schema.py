@@ -29,6 +29,9 @@ from bandit.printable import did_you_mean
 SETTINGS_AMONG_FACTS = ("undeclared", "undeclared_values")
 """Settings that stand under [context] among the facts."""
 
+_LEARNED = ("center", "scale", "transform")
+"""Keys of a fact that say how it is learned."""
+
 MAX_NAME = 1_000
 """Longest name in a catalogue in characters."""
 
@@ -294,6 +297,14 @@ def _check_bounds(name: str, fact: FactFile) -> None:
 
 def _check_buckets(name: str, fact: FactFile) -> None:
     edges = list(fact.edges)
+    if fact.stored == "hashed" and fact.type != "categorical":
+        raise CatalogueError(f'[context] "{name}" is {fact.type}; only a categorical fact is stored hashed')
+    if fact.hashed_with is not None and fact.stored != "hashed":
+        raise CatalogueError(f'[context] "{name}" has hashed_with, which the program writes; leave it out')
+    if fact.stored == "no" and (declared := next((key for key in _LEARNED if getattr(fact, key) is not None), None)):
+        raise CatalogueError(
+            f'[context] "{name}" is not stored, so that nothing learns from it; leave {declared} out, or store it'
+        )
     if fact.stored != "bucketed":
         if edges:
             raise CatalogueError(f'[context] "{name}" has edges, which are those of buckets; add stored = "bucketed"')

@@ -183,7 +183,10 @@ class UndeclaredCounts:
         if not self.n and not self._missing:
             return None
         declared = self.fact.values
-        named = [ValueCount(text, n, nearest(text, declared)) for text, n in _most_frequent(self._values)[:MOST_NAMED]]
+        named = [
+            ValueCount(text, n, None if self.fact.hashed else nearest(text, declared))
+            for text, n in _most_frequent(self._values)[:MOST_NAMED]
+        ]
         missing = [ValueCount(text, n, None) for text, n in _most_frequent(self._missing)[:MOST_NAMED]]
         return UndeclaredValues(
             self.fact.name,

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from bandit.catalogue import Catalogue
+from bandit.cli.console import progress
 from bandit.errors import InputError
 from bandit.store import Store
 from bandit.store.customer_key import customer_key
+from bandit.store.schema import VERSION
+from bandit.store.schema.reported_progress import reporting_migration
+
+_VERSION_AT = slice(60, 64)
+"""Place of the version of the schema in a database's header."""
 
 
 def require(path: Path) -> None:
@@ -19,6 +26,20 @@ def require(path: Path) -> None:
         raise InputError(
             f"{path}: there is no such database; create one with `offer-bandit import`, or correct the path"
         )
+
+
+@contextmanager
+def migration_shown(path: Path) -> Iterator[None]:
+    """Show how far a migration is where the database that is opened inside is of an older version."""
+    header = b""
+    with contextlib.suppress(OSError), path.open("rb") as file:
+        header = file.read(_VERSION_AT.stop)
+    version = int.from_bytes(header[_VERSION_AT], "big")
+    if 0 < version < VERSION and header.startswith(b"SQLite format 3\0"):
+        with progress("bringing the database up to date") as report, reporting_migration(report):
+            yield
+    else:
+        yield
 
 
 def reading(path: Path) -> Store:
@@ -30,7 +51,14 @@ def reading(path: Path) -> Store:
 def writing(path: Path) -> Store:
     """Open an existing database for reading and writing."""
     require(path)
-    return Store.open(path, customer_key=customer_key(), create=False)
+    with migration_shown(path):
+        return Store.open(path, customer_key=customer_key(), create=False)
+
+
+def opening(path: Path) -> Store:
+    """Open a database for reading and writing; it is made if it is not there."""
+    with migration_shown(path):
+        return Store.open(path, customer_key=customer_key())
 
 
 def checking(path: Path) -> Store:
@@ -49,7 +77,8 @@ def reading_without_key(path: Path) -> Store:
 def writing_without_key(path: Path) -> Store:
     """Open an existing database for reading and writing what names no customer; needs no customer key."""
     require(path)
-    return Store.open(path, unnamed_customers=True, create=False)
+    with migration_shown(path):
+        return Store.open(path, unnamed_customers=True, create=False)
 
 
 @contextmanager

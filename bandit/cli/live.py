@@ -190,7 +190,7 @@ def record(
             on_delays=delays.append,
         )
         watch.check(rows)
-        receipt = watch.noted(store.events.append(rows, correct=correct), rows, delays)
+        receipt = watch.noted(store.append_events(rows, correct=correct), rows, delays)
     if as_json:
         show_json(receipt.to_dict())
         return
@@ -256,7 +256,7 @@ def _engine(
     if the command fails.
     """
     from bandit.catalogue import Catalogue
-    from bandit.cli.databases import all_or_nothing
+    from bandit.cli.databases import all_or_nothing, migration_shown
     from bandit.cli.policies import parse_policy
     from bandit.engine import Engine
 
@@ -266,13 +266,15 @@ def _engine(
         if policy is None:
             if catalogue is not None:
                 raise InputError("--catalogue needs --policy: a policy stored in the database has its own catalogue")
-            opened = Engine.resume(db, policy_id=policy_id, seed=seed, group=group)
+            with migration_shown(db):
+                opened = Engine.resume(db, policy_id=policy_id, seed=seed, group=group)
         else:
             known = Catalogue.from_toml(catalogue) if catalogue is not None else _newest_catalogue(db)
             built = parse_policy(known, policy)
             if facts is not None:
                 known.contexts([facts])
-            opened = Engine.open(db, known, built, seed=seed, group=group)
+            with migration_shown(db):
+                opened = Engine.open(db, known, built, seed=seed, group=group)
         with opened as engine:
             if engine.learner.newly_carried and engine.learner.carried is not None:
                 note(f"{db}: {engine.learner.carried.words}")

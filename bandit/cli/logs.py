@@ -142,7 +142,7 @@ def with_objective(catalogue: Catalogue, kind: str | None, event: str | None, wi
     if isinstance(events, dict) and event is not None:  # another event converts now, and the declared one does not
         former = {name: "feedback" if part == "converts" else part for name, part in events.items()}
         plain["events"] = former | {event: "converts"}
-    return Catalogue.from_stored(plain, where="the objective asked for")
+    return Catalogue.from_stored(plain, where="the objective asked for", fact_hash=catalogue.fact_hash)
 
 
 def settled_log(store: Store, catalogue: Catalogue, policy_id: int | None) -> StoreLog:

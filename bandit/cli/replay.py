@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from bandit.cli.console import output_format, progress, show, show_plain
+from bandit.cli.console import note, output_format, progress, show, show_plain
 from bandit.cli.help import ESTIMATION, POLICIES
 from bandit.cli.options import (
     AsJson,
@@ -64,6 +64,7 @@ def replay(
     from bandit.cli.policies import parse_policies
     from bandit.report.evaluations import replay_lines, replay_table, unit_of
     from bandit.rollout.declared_policy import DeclaredPolicy
+    from bandit.store import StoreLog
     from bandit.tabular import RowTable
 
     style = output_format(as_json, format_name)
@@ -75,7 +76,18 @@ def replay(
             runs = DeclaredPolicy(target, each) if as_declared else each
             with progress(f"replaying {name}") as report:
                 replays.append(replay_log(log, runs, rng=rng, bound=bound, block=block, level=level, progress=report))
-        document = {"seed": seed, **left_out_json(log), "replays": [each.to_dict() for each in replays]}
+        dealt_anew = as_declared and isinstance(log, StoreLog) and log.dealt_anew
+        if dealt_anew:
+            note(
+                "note: the customer key was rotated, and groups and arms go by the customers' form before it, which "
+                "is not in the database: here they are dealt anew, by the same shares"
+            )
+        document = {
+            "seed": seed,
+            **({"dealt_anew": True} if dealt_anew else {}),
+            **left_out_json(log),
+            "replays": [each.to_dict() for each in replays],
+        }
         rows = RowTable(tuple(each.summary_row() for each in replays))
         if not show_plain(style, lambda: document, lambda: [("replays", rows)]):
             table = replay_table(replays, unit_of(target.objective, target.currency))

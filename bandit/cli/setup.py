@@ -225,15 +225,14 @@ def import_(
     probabilities with which offers were chosen were not recorded, set propensity = "unknown" under [columns].
     """
     from bandit.catalogue import Catalogue
-    from bandit.cli.databases import all_or_nothing, catalogue_for
+    from bandit.cli.databases import all_or_nothing, catalogue_for, opening
     from bandit.cli.logs import say_notices
     from bandit.cli.mappings import is_shipped, mapping_file, mapping_of
     from bandit.logfiles import UNKNOWN_PROPENSITY, export_mapping, import_log
     from bandit.printable import as_sentence
     from bandit.report.imports import import_json, import_lines, import_tables
     from bandit.report.undeclared import undeclared_lines
-    from bandit.store import Store
-    from bandit.store.customer_key import KEY_VARIABLE, customer_key
+    from bandit.store.customer_key import KEY_VARIABLE
 
     style = output_format(as_json, format_name)
     read = None if mapping is None or is_shipped(mapping) else mapping_file(mapping)
@@ -242,7 +241,7 @@ def import_(
         raise InputError(f"{db}: there is no such database, so the import needs --catalogue")
     if not log.is_file():
         raise LogFileError(f"{log}: there is no such file; check the path of the log")
-    with all_or_nothing(db), Store.open(db, customer_key=customer_key()) as store:
+    with all_or_nothing(db), opening(db) as store:
         with store.transaction(), progress("importing") as report:
             known = catalogue_for(store, None) if given is None else given
             if read is None:

@@ -73,7 +73,9 @@ class Encoder:
         names, owners = ["intercept"], [-1]
         for place, (name, fact) in enumerate(catalogue.facts.items()):
             if fact.kind == "categorical":
-                names += [f"{name}={value}" for value in fact.values] + [f"{name}=other"]
+                # A rotation of the key changes hashes, and not their order.
+                values = map(str, range(len(fact.values))) if fact.hashed else fact.values
+                names += [f"{name}={value}" for value in values] + [f"{name}=other"]
             else:
                 names.append(name)
             names.append(f"{name}=missing")

@@ -174,7 +174,7 @@ class DecisionService:
         contexts = requests.contexts
         texts = contexts_json(self.catalogue.facts, contexts)
         if contexts.n == 1:
-            self.store.recent_contexts.put(self.catalogue_id, texts[0], contexts)
+            self.store.recent_contexts.put(self.catalogue_id, texts[0], self.catalogue.kept(contexts))
         return DecisionRows(
             decision_ids=requests.ids,
             time=requests.times,

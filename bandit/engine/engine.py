@@ -100,7 +100,7 @@ class Engine:
         was opened.
         """
         options = self._options = EngineOptions() if options is None else options
-        self.catalogue = catalogue
+        self._given_catalogue = catalogue
         self.seed = str(secrets.randbits(63) if options.seed is None else options.seed)
         self._events = EventWatch(catalogue.events)
         self._labels = GroupLabels(catalogue.groups, options.group)
@@ -119,7 +119,8 @@ class Engine:
 
     def _serve_from(self, store: Store, policy: Policy) -> None:
         """Set up everything that serves from one open store."""
-        catalogue, options = self.catalogue, self._options
+        options = self._options
+        catalogue = self.catalogue = store.catalogues.fitting(self._given_catalogue)
         self.store = store
         self._writer = store.writer()
         self._spools = SpoolWatch(store, self._writer, self._lock)

@@ -26,6 +26,8 @@ def decision_of(
 ) -> Decision:
     """Return the choice for one context as a decision."""
     offer = int(choice.offer[0])
+    if choice.fired is None:  # it is from the log
+        contexts = catalogue.with_rules_that_held(contexts, choice.eligible)
     return Decision(
         decision_id=decision_id,
         customer=customer,

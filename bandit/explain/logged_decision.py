@@ -137,11 +137,12 @@ def read_decision(store: Store, decision_id: str) -> LoggedDecision:
         seq = repeat.seq
     row = store.decisions.by_seq(np.array([seq], dtype=np.int64), "", 0, probabilities=True)
     catalogue = store.catalogues.get(int(row.catalogue_id[0]))
+    eligible = store.eligible_sets.mask(int(row.eligible_set_id[0]))
     return LoggedDecision(
         row,
         catalogue,
-        ContextDecoder(catalogue).read(row.context, row.customer),
-        store.eligible_sets.mask(int(row.eligible_set_id[0])),
+        catalogue.with_rules_that_held(ContextDecoder(catalogue).read(row.context, row.customer), eligible[None]),
+        eligible,
         store.decision_arms.of(row.seq),
         repeat,
     )
@@ -222,6 +223,9 @@ def _draw_again(store: Store, found: LoggedDecision, walk: StateWalk, policy: Po
     arms = store.decision_arms.of(batch.seq)
     logged = LoggedArms(store, walk, skip=True)
     contexts = ContextDecoder(found.catalogue).read(batch.context, batch.customer)
+    if found.catalogue.unstored:
+        eligible = store.eligible_sets.masks(batch.eligible_set_id, found.catalogue.n_offers)
+        contexts = found.catalogue.with_rules_that_held(contexts, eligible)
     try:
         plan = logged.plan(batch, arms, policy) if len(arms) else None
         choice, _ = ArmServer(found.catalogue).serve(

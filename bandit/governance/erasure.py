@@ -58,9 +58,10 @@ def erase(
     Each policy that learned from the customer is folded from its first state, step by step as it learned, over all
     outcomes but the customer's; its state is then the one it would have without that customer. A first state that was
     taken over from another policy is taken over again, from what that one knows without the customer. The base that a
-    retention run kept is given up if the customer may be in it. Then the file is rewritten, so that no byte of the
-    customer is left in it or in its write-ahead log. InputError, and nothing changed, if there is no such customer;
-    StoreError if a policy learned meanwhile or others do not release the file within `timeout` seconds.
+    retention run kept is given up if the customer may be in it. Then the unused bytes of the file are set to zero, or a
+    small file is rewritten, so that no byte of the customer is left in it or in its write-ahead log. InputError, and
+    nothing changed, if there is no such customer; StoreError if a policy learned meanwhile or others do not release the
+    file within `timeout` seconds.
     """
     key = store.customers.stored(customer)
     with store.one_state():
@@ -72,7 +73,7 @@ def erase(
     if number is None and not policies and not in_spools:
         if not store.deletion.remove_refused([key]) and not store.deletion.scrub_is_due():
             raise InputError(f"{store.path}: there is no such customer, so nothing was changed; check the key")
-        store.deletion.scrub(timeout)  # the last part of an erasure that was interrupted
+        store.deletion.scrub(timeout, progress)  # the last part of an erasure that was interrupted
         return EraseReport(0, 0, (), (), (), _older_copies(store), ())
     target = DeletionTarget(customer=number or 0)
     with learner_leases(store, policies, timeout) as renewing:
@@ -82,7 +83,7 @@ def erase(
         store.deletion.remove_refused(words)
         removed = store.deletion.delete(target, replacements, "erase", journal_details(replacements))
     store.deletion.remove_refused(words)
-    store.deletion.scrub(timeout)
+    store.deletion.scrub(timeout, progress)
     return EraseReport(
         removed.decisions,
         removed.events,

@@ -87,7 +87,7 @@ def rotate_key(
     with Store.to_rotate(path, customer_key) as store:
         old = store.customers.hash
         if not old.further and store.deletion.scrub_is_due() and not dry_run:
-            store.deletion.scrub(timeout)  # the last part of a rotation that was interrupted
+            store.deletion.scrub(timeout, progress)  # the last part of a rotation that was interrupted
             return RotationReport(0, len(old.keys), False, (), store.deletion.copies(), store.deletion.spools())
         new = _checked_new(store, old)
         if not dry_run:
@@ -104,7 +104,7 @@ def rotate_key(
                     return [each for each in found if each is not None]
 
                 customers = store.rekey(new, states, renewing(progress))
-            store.deletion.scrub(timeout)
+            store.deletion.scrub(timeout, progress)
         return RotationReport(
             customers,
             len(new.keys),

@@ -66,7 +66,7 @@ def retain(
     count = store.deletion.count(target)
     if dry_run or not count.decisions:
         if not dry_run and store.deletion.scrub_is_due():
-            store.deletion.scrub(timeout)
+            store.deletion.scrub(timeout, progress)
         return RetentionReport(count.decisions, count.events, count.customers, {}, (), done=not dry_run)
     leaving = store.deletion.customers_without_decisions_since(before)
     rows = store.catalogues.policies()
@@ -77,7 +77,7 @@ def retain(
             replacements
         )
         removed = store.deletion.delete(target, replacements, "retain", details)
-    store.deletion.scrub(timeout)
+    store.deletion.scrub(timeout, progress)
     return RetentionReport(
         removed.decisions,
         removed.events,

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.random import PCG64, Generator
 
 from bandit.decide import with_fallback
-from bandit.domain import BoolArray, IntArray, Policy, Progress
+from bandit.domain import BoolArray, Contexts, IntArray, Policy, Progress
 from bandit.errors import OfferBanditError
 from bandit.governance.carried_states import is_carried, state_taken_over
 from bandit.governance.verify_arms import ArmVerifier
@@ -198,7 +198,7 @@ class _PolicyVerifier:
             self._check_groups(batch)
         if batch.seed[0] is None:
             return self._recompute_without_seed(policy, batch)
-        contexts = self.translation.decisions(batch, masks=False)[1].contexts
+        contexts = self._contexts(batch)
         try:
             choice, found = self.arms.recompute(policy, batch, contexts)
             wrong_arms = tuple(found)
@@ -241,7 +241,7 @@ class _PolicyVerifier:
 
     def _check_eligible(self, batch: DecisionColumns) -> BoolArray:
         """Compare the eligible offers with those that the catalogue's rules give, without a state; return these."""
-        contexts = self.translation.decisions(batch, masks=False)[1].contexts
+        contexts = self._contexts(batch)
         expected = with_fallback(self.catalogue, self.catalogue.eligible(contexts), contexts)
         eligible = self.store.eligible_sets.masks(batch.eligible_set_id, self.catalogue.n_offers)
         for row in np.flatnonzero((expected != eligible).any(axis=1)).tolist():
@@ -249,6 +249,14 @@ class _PolicyVerifier:
                 f'decision "{batch.decision_id[row]}": computed again, other offers are eligible than the log has'
             )
         return expected
+
+    def _contexts(self, batch: DecisionColumns) -> Contexts:
+        """Return the contexts of decisions; which rules on facts that are not stored held, the eligible offers say."""
+        contexts = self.translation.decisions(batch, masks=False)[1].contexts
+        if not self.catalogue.unstored:
+            return contexts
+        eligible = self.store.eligible_sets.masks(batch.eligible_set_id, self.catalogue.n_offers)
+        return self.catalogue.with_rules_that_held(contexts, eligible)
 
     def _check_groups(self, batch: DecisionColumns) -> None:
         groups = self.catalogue.groups

@@ -38,7 +38,7 @@ class ImportTarget:
             dimension | {"options": [_without_stop(option) for option in dimension["options"]]}
             for dimension in cast("list[dict[str, Any]]", plain["dimensions"])
         ]
-        return Catalogue.from_stored(plain)
+        return Catalogue.from_stored(plain, fact_hash=self.stored.fact_hash)
 
     def extended(self, outside: OutsideOffers) -> ImportTarget:
         """Return the target with these offers as well: unknown options are added as stopped, broken rules left out."""
@@ -57,7 +57,7 @@ class ImportTarget:
         ]
         rules = cast("list[object]", plain.get("rules", []))
         plain["rules"] = [rule for number, rule in enumerate(rules, start=1) if number not in broken]
-        catalogue = Catalogue.from_stored(plain)
+        catalogue = Catalogue.from_stored(plain, fact_hash=self.stored.fact_hash)
         return ImportTarget(
             catalogue, _with_keys(self.mapping, (each.offer for each in outside.offers)), extension=True
         )

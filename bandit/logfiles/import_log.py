@@ -67,13 +67,14 @@ def import_log(
     bytes done and bytes in all. CatalogueError where the mapping does not fit the catalogue; DuplicateError where the
     log has a decision of the same id with other content.
     """
-    checked_catalogue(catalogue)
+    catalogue = store.catalogues.fitting(checked_catalogue(catalogue))
     path, mapping = Path(path), LogMapping.of(mapping)
     check_outcome_events(catalogue, mapping)
     given = ImportTarget(catalogue, mapping)
     run = _ImportRun(
         store, path, given, progress, max_listed, strict=strict, accept_refused=accept_refused, as_new=as_new
     )
+    store.fetch_spooled()
     target: ImportTarget | None = given
     while target is not None:
         last, (report, target) = target, run.attempt(target)

@@ -132,7 +132,9 @@ class RowReader:
             self._group,
         )
         self._columns = list(dict.fromkeys(name for reader in readers for name in reader.columns))
-        self.row_columns = RowColumns.of(mapping, self._columns, self._outcomes.columns, self._offers.columns)
+        # A digest of few rows is kept, by which a value that is not to be kept could be guessed.
+        told = [name for name in self._columns if name not in self._facts.private_columns]
+        self.row_columns = RowColumns.of(mapping, told, self._outcomes.columns, self._offers.columns)
         needed = {name for reader in readers[1:] for name in reader.columns} | {self._identity.customer}
         self._columns_again = [name for name in self._columns if name in needed]
         self._selection = SelectionCheck(catalogue, mapping)
@@ -298,7 +300,8 @@ class RowReader:
 
         Either all rows have offers that a policy can choose, or none has; the offers of the latter are -1.
         """
-        contexts = rows.contexts if len(kept) == len(rows) else rows.contexts.take(kept)
+        contexts = self._catalogue.kept(rows.contexts)
+        contexts = contexts if len(kept) == len(rows) else contexts.take(kept)
         if rows.customers is not None:
             hashes = hashes_of(rows.customers)[kept]
             contexts = replace(contexts, customers=_objects(rows.customers, kept), customer_hashes=hashes)

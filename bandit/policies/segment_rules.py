@@ -11,6 +11,7 @@ from numpy.random import Generator
 
 from bandit.catalogue import Catalogue
 from bandit.catalogue.group_schema import SegmentRulesFile
+from bandit.catalogue.hashed_values import segments_with
 from bandit.catalogue.plain_values import shown
 from bandit.catalogue.segments import IsEligible, compile_segments
 from bandit.catalogue.toml import read_toml
@@ -45,9 +46,11 @@ class SegmentRules(Stateless):
         """Use `from_toml` or `from_dict`."""
         self.catalogue = catalogue
         self.name = file.name
-        self.file = file
         self.exploration = check_share("exploration", file.exploration)
-        self.compiled = compile_segments(file, catalogue.facts, catalogue.offer_index, catalogue.fallback, where)
+        self.compiled = compile_segments(
+            file, catalogue.declared_facts, catalogue.offer_index, catalogue.fallback, where
+        )
+        self.file = segments_with(file, catalogue.stored_condition)
 
     @staticmethod
     def from_toml(catalogue: Catalogue, path: str | Path) -> SegmentRules:

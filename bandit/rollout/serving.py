@@ -112,7 +112,7 @@ class ArmServer:
         self, own: Policy, contexts: Contexts, ids: Sequence[str], seed: str, plan: ArmPlan, choice: Choice
     ) -> tuple[Choice, ArmRows]:
         """Return the choice with the propensities of the mixture, and the arms."""
-        state, m = plan.state, len(plan.rows)
+        state, m, kept = plan.state, len(plan.rows), self.catalogue.kept(contexts)
         arms, own_place = state.arms, (np.arange(m), plan.place)
         part = _part(choice, plan.rows)
         probabilities = np.full((m, len(arms)), np.nan)
@@ -131,7 +131,7 @@ class ArmServer:
                 beside = self.served(state).routed(
                     *((own, SUBSTITUTE) if place == 0 else (plan.policies[place], "policy"))
                 )
-                given = probabilities_over(beside, contexts.take(rows), smaller, rng)
+                given = probabilities_over(beside, kept.take(rows), smaller, rng)
             except Exception:  # noqa: BLE001 - a model may raise anything, and the offer is drawn already
                 # Also rows that this arm serves: whether a row's arm shows must not depend on which one it is.
                 known &= plan.weights[:, place] == 0.0

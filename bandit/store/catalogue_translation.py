@@ -63,7 +63,7 @@ class ContextDecoder:
     def read(self, texts: ObjectArray, customers: ObjectArray) -> Contexts:
         """Return n contexts; a value that does not fit the declared type, which may have changed since, is missing."""
         if not self._facts:
-            return self._catalogue.contexts({}, customers)
+            return self._catalogue.contexts({}, customers, stored=True)
         try:
             rows = self._decoder.decode(f"[{','.join(texts)}]")
         except (msgspec.MsgspecError, TypeError) as fault:  # a damaged page may give bytes in place of a text
@@ -79,10 +79,10 @@ class ContextDecoder:
             name: _column(self._values(rows, f"f{place}"), fact.kind) for place, (name, fact) in enumerate(self._facts)
         }
         try:
-            return self._catalogue.contexts(columns, customers, exact=self._exact)
+            return self._catalogue.contexts(columns, customers, exact=self._exact, stored=True)
         except ContextError:
             valid = {name: only_valid(fact, columns[name]) for name, fact in self._facts}
-            return self._catalogue.contexts(valid, customers, exact=self._exact)
+            return self._catalogue.contexts(valid, customers, exact=self._exact, stored=True)
 
     def reads_as(self, contexts: Contexts) -> bool:
         """Say whether reading the stored text of a context, a batch of one, gives the same arrays.

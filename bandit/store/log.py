@@ -96,6 +96,11 @@ class StoreLog:
         return tuple(finding.sentence for finding in self._store.imports.findings())
 
     @property
+    def dealt_anew(self) -> bool:
+        """Whether the customers of the log are dealt to other groups than they were, since the key was rotated."""
+        return self._store.customers.rotated
+
+    @property
     def activation(self) -> str | None:
         """The event without which a decision is left out, None where none is."""
         return None if self.where.activation is None else self.where.activation.event

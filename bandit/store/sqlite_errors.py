@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bandit.store.file_identity import FileChange
+
+_NEEDED_BYTES = 64 << 10
 
 _SENTENCES = {
     sqlite3.SQLITE_BUSY: "is locked by another process; try again, or open it with a longer busy_timeout",
@@ -48,6 +51,11 @@ def raise_store_error(path: Path, fault: BaseException) -> None:
         code = _code(fault)
         if "decode to UTF-8" in str(fault):  # the message quotes the damaged text, which may be a customer's
             code = sqlite3.SQLITE_CORRUPT
+        if code in {sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN} and _is_full(path):
+            raise StoreError(
+                f"{path}: cannot be used, the disk is full, and SQLite needs room beside the file even to read it; "
+                "make room and try again"
+            ) from fault
         sentence = _SENTENCES.get(code, f"could not be used, SQLite says: {fault}; see `doctor` for its state")
         raise StoreError(f"{path}: {sentence}") from fault
 
@@ -87,6 +95,14 @@ def is_committed_elsewhere(fault: StoreError) -> bool:
 def is_broken_reference(fault: StoreError) -> bool:
     """Say whether a row referred to another one that the database does not have."""
     return isinstance(fault.__cause__, sqlite3.IntegrityError) and "FOREIGN KEY" in str(fault.__cause__)
+
+
+def _is_full(path: Path) -> bool:
+    """Say whether the disk of a file has less room than the files that SQLite makes beside it need at first."""
+    try:
+        return shutil.disk_usage(path.parent).free < _NEEDED_BYTES
+    except OSError:
+        return False
 
 
 def _code(fault: sqlite3.Error) -> int:

@@ -53,7 +53,7 @@ if TYPE_CHECKING:
     from bandit.store.connection_setup import Durability
     from bandit.store.customer_hash import CustomerHash
     from bandit.store.maintenance.delete_rows import StateReplacement
-    from bandit.store.records import StoreCounts
+    from bandit.store.records import EventReceipt, EventRows, StoreCounts
 
 
 class Store:
@@ -65,7 +65,7 @@ class Store:
     def __init__(self, connection: Connection, customers: Customers) -> None:
         self._connection = connection
         self.customers = customers
-        self.catalogues = Catalogues(connection)
+        self.catalogues = Catalogues(connection, customers)
         self.eligible_sets = EligibleSetTable(connection)
         self.decisions = DecisionReader(connection)
         self.fact_counts = FactCounts(connection)
@@ -179,9 +179,22 @@ class Store:
         return SpooledWriter(self._connection, self.decision_writer, self.events, self.repeats)
 
     @leaves_nothing_held
+    def append_events(self, rows: EventRows, *, correct: bool = False) -> EventReceipt:
+        """Write events; decisions that they name and that wait in spools are written first."""
+        return self._recovery().append_events(rows, correct=correct)
+
+    @leaves_nothing_held
+    def fetch_spooled(self) -> None:
+        """Write all decisions that wait in spools, also of running processes, which find them written later."""
+        self._recovery().fetch_all()
+
+    def _recovery(self) -> SpoolRecovery:
+        return SpoolRecovery(self._connection, self.decision_writer, self.events)
+
+    @leaves_nothing_held
     def fold_spools(self) -> FoldReport:
         """Fold the spools of ended processes into the database."""
-        return SpoolRecovery(self._connection, self.decision_writer, self.events).fold_abandoned()
+        return self._recovery().fold_abandoned()
 
     def data_version(self) -> int:
         """Return a number that changes when another connection has written to the file; a cheap check.

@@ -149,7 +149,7 @@ def declare_groups(
     groups: dict[str, object] = {**shares, "salt": salt}
     if "rules" in shares:
         groups["rules"] = {**rules, "share": shares["rules"]}
-    return Catalogue.from_stored({**catalogue.to_dict(), "groups": groups})
+    return Catalogue.from_stored({**catalogue.to_dict(), "groups": groups}, fact_hash=catalogue.fact_hash)
 
 
 def with_catalogue(market: Market, catalogue: Catalogue) -> Market:

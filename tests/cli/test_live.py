@@ -8,9 +8,12 @@ import tomli_w
 from bandit.domain import MICROSECONDS
 from bandit.rollout import RolloutControl
 from bandit.store import Store
+from bandit.store.spool.file import Spool
+from bandit.store.spool.records import spooled_decisions
 from tests.cli.conftest import FACTS, run
 from tests.conftest import SPRING
 from tests.engine.test_rollout import with_rollout
+from tests.store.rows import decisions
 
 
 def test_decide_logs_what_it_prints(example, capsys):
@@ -44,6 +47,22 @@ def test_decide_starts_a_new_database_with_a_catalogue_and_a_policy(example, cap
     assert plain["offer"] == {"discount": "10", "channel": "email", "gift": "none"}
     assert plain["propensity"] == 1.0
     assert plain["top"][0]["predicted_value"] is None
+
+
+def test_an_event_of_a_decision_that_waits_in_a_spool_is_recorded(example, capsys):
+    """The spool belongs to a process that goes on, and is left to it; the decision is written once."""
+    with Store.open("offers.db") as store:
+        spool = Spool(store.path, sync=False)
+        rows = decisions(1, store.catalogues.get(1).n_offers, ["waits"], customers=["anna"])
+        spool.append(spooled_decisions(rows, ["anna"], store.customers.check))
+        before = store.counts().decisions
+    receipt = run(capsys, "record", "offers.db", "waits", "purchase", "--json").json
+    assert receipt["n_new"] == 1
+    with Store.open("offers.db") as store:
+        assert store.counts().decisions == before + 1
+    assert len(spool) == 1
+    spool.release()
+    assert run(capsys, "record", "offers.db", "in no spool", "purchase").code == 2
 
 
 def test_record_is_idempotent_and_can_correct(example, capsys):

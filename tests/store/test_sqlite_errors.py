@@ -1,6 +1,8 @@
 """A full disk, limits and permissions become one sentence."""
 
 import resource
+import shutil
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -8,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from bandit.errors import StoreError
-from bandit.store import Store
+from bandit.store import Store, sqlite_errors
 from tests.store.rows import decisions
 
 N = 10
@@ -91,3 +93,21 @@ def test_a_read_only_directory_is_reported(tmp_path, sound):
     assert "cannot be opened" in made or "cannot be read" in made
     assert path.read_bytes() == sound
     assert [file.name for file in folder.iterdir()] == ["offers.db"]
+
+
+def test_a_disk_that_is_too_full_to_open_a_database_is_named(tmp_path, sound, monkeypatch):
+    """SQLite says "disk I/O error" where it cannot make the files that it shares with others beside the database."""
+    path = tmp_path / "offers.db"
+    path.write_bytes(sound)
+
+    def fails(*_, **__):
+        fault = sqlite3.OperationalError("disk I/O error")
+        fault.sqlite_errorcode = sqlite3.SQLITE_IOERR | 19 << 8
+        raise fault
+
+    monkeypatch.setattr(sqlite3, "connect", fails)
+    with pytest.raises(StoreError, match="could not be read or written by the system"):
+        Store.open(path)
+    monkeypatch.setattr(sqlite_errors.shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10**9, 10**9, 0))
+    with pytest.raises(StoreError, match="the disk is full, and SQLite needs room beside the file even to read it"):
+        Store.open(path)

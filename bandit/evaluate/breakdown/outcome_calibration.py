@@ -149,7 +149,7 @@ def _response_model(catalogue: Catalogue, settings: dict[str, object]) -> Thomps
     objective = plain.get("objective", {})
     plain["objective"] = (dict(objective) if isinstance(objective, dict) else {}) | {"kind": "conversion"}
     return ThompsonSampling(
-        Catalogue.from_stored(plain, where="calibration"),
+        Catalogue.from_stored(plain, where="calibration", fact_hash=catalogue.fact_hash),
         pairs=bool(settings.get("pairs", True)),
         personal=False,
     )

@@ -12,6 +12,7 @@ from bandit.catalogue.fact_values import CodedColumn
 from bandit.catalogue.facts import MAX_TEXT
 from bandit.catalogue.text_form import normal_text
 from bandit.catalogue.undeclared import UndeclaredCounts
+from bandit.catalogue.unstored import only_facts
 from bandit.errors import CatalogueError, LogFileError
 from bandit.logfiles.columns.coded_text import NumberTexts, TimeTexts, coded
 from bandit.logfiles.columns.number_style import NumberStyle, number_cure
@@ -79,14 +80,15 @@ class FactReader:
         self._catalogue = catalogue
         self._facts: list[FactColumn] = []
         sources = mapping.file.context
-        unknown = [name for name in sources if name not in catalogue.facts]
+        declared_facts = catalogue.declared_facts
+        unknown = [name for name in sources if name not in declared_facts]
         if unknown:
-            declared = ", ".join(catalogue.facts) or "no facts"
+            declared = ", ".join(declared_facts) or "no facts"
             raise CatalogueError(
                 f'{mapping.where}: [context] maps "{unknown[0]}", which the catalogue does not declare; '
                 f"declared are {declared}"
             )
-        for name, fact in catalogue.facts.items():
+        for name, fact in declared_facts.items():
             if name not in sources:
                 continue
             source = sources[name]
@@ -98,8 +100,15 @@ class FactReader:
         self._counts = {
             each.fact.name: UndeclaredCounts(each.fact, each.column)
             for each in self._facts
-            if each.fact.kind == "categorical"
+            if each.fact.kind == "categorical" and each.fact.stored != "no"
         }
+        self._read = [name for name in declared_facts if name in sources or name in catalogue.facts]
+
+    @property
+    def private_columns(self) -> frozenset[str]:
+        """The columns of facts whose values are not stored as they are, unless another fact is stored from it."""
+        stored = {each.column for each in self._facts if each.fact.stored == "yes"}
+        return frozenset(each.column for each in self._facts) - stored
 
     @property
     def undeclared(self) -> tuple[UndeclaredValues, ...]:
@@ -124,7 +133,8 @@ class FactReader:
             name = fact.fact.name
             if fact.fact.kind == "categorical":
                 columns[name] = _categorical(fact, texts, rejections)
-                self._count_missing(name, columns[name])
+                if name in self._counts:
+                    self._count_missing(name, columns[name])
                 continue
             values = _numbers(fact, texts)
             if (invalid := values == INVALID).any():
@@ -133,7 +143,8 @@ class FactReader:
             if fact.fact.outside == "refuse":
                 values = _within_bounds(fact, values, rejections)
             columns[name] = values
-        contexts = self._catalogue.contexts(columns or [{}] * len(chunk))
+        # A rule on a fact that is not stored cannot be applied to a log without it.
+        contexts = only_facts(self._catalogue.contexts(columns or [{}] * len(chunk)), self._read)
         for counts in self._counts.values():
             counts.add(contexts)
         return contexts

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+import msgspec
 import numpy as np
 
 from bandit.store.chain.check import places_digest
@@ -18,7 +20,7 @@ from bandit.store.chain.kinds import (
     ChainedKind,
 )
 from bandit.store.chain.links import SALT_BYTES, Chain, encode, read_entries
-from bandit.store.chain.places import OWNER_STEP, deletion_mark, read_chain
+from bandit.store.chain.places import MARK_BYTES, OWNER_STEP, deletion_mark
 
 if TYPE_CHECKING:
     import sqlite3
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from bandit.domain import IntArray
 
 _ENTRIES = "SELECT entries FROM chain WHERE id = ?"
+_ALL_ENTRIES = "SELECT id, entries FROM chain ORDER BY id"
 _REPLACE = "UPDATE chain SET entries = ? WHERE id = ?"
 _STEPS_OF = "SELECT policy_id, step FROM policy_steps WHERE policy_id = ?"
 
@@ -63,13 +66,29 @@ class DeletedPlaces:
 
     def digest(self, raw: sqlite3.Connection) -> tuple[str, dict[int, set[int]]]:
         """Return the digest of the places that are marked, and the links that they are in, each with its codes."""
-        chosen: list[tuple[int, IntArray, IntArray]] = []
+        wanted = {code: np.unique(np.array(keys, dtype=np.int64)) for code, keys in self.keys.items() if keys}
+        bounds = {code: keys.tolist() for code, keys in wanted.items()}
+        found: dict[int, list[tuple[int, int]]] = {kind.code: [] for kind in KINDS}
         links: dict[int, set[int]] = {}
-        for code, places in read_chain(raw).places.items():
-            gone = (places.run == 0) & np.isin(places.key, np.array(self.keys[code], dtype=np.int64))
-            chosen.append((code, places.key[gone], places.link[gone]))
-            for link in np.unique(places.link[gone]).tolist():
-                links.setdefault(link, set()).add(code)
+        for link, blob in raw.execute(_ALL_ENTRIES):
+            try:
+                parts, salts, _ = read_entries(blob)
+            except (msgspec.DecodeError, OverflowError):  # `verify --chain` says so
+                continue
+            at = 0
+            for code, owner, first, n in parts:
+                keys, key = bounds.get(code), owner * OWNER_STEP + first
+                if keys is not None:
+                    for each in keys[bisect_left(keys, key) : bisect_left(keys, key + n)]:
+                        begin = (at + each - key) * SALT_BYTES
+                        if any(salts[begin : begin + MARK_BYTES]):
+                            found[code].append((each, link))
+                            links.setdefault(link, set()).add(code)
+                at += n
+        chosen: list[tuple[int, IntArray, IntArray]] = []
+        for code, rows in found.items():
+            columns = np.array(rows, dtype=np.int64).reshape(-1, 2)
+            chosen.append((code, columns[:, 0], columns[:, 1]))
         return (places_digest(chosen) if links else ""), links
 
     def mark(self, raw: sqlite3.Connection, links: dict[int, set[int]], run: int) -> None:
@@ -91,9 +110,11 @@ class DeletedPlaces:
             rows.append((encode((parts, bytes(new), hashes)), link))
         raw.executemany(_REPLACE, rows)
 
-    def add_again(self, raw: sqlite3.Connection, chain: Chain) -> None:
-        """Add to the chain what the changed rows hold now."""
+    def add_again(self, raw: sqlite3.Connection, chain: Chain, without: tuple[ChainedKind, ...] = ()) -> None:
+        """Add to the chain what the changed rows hold now; `without` are kinds that the caller adds."""
         for kind in (DECISIONS, POLICIES, STEPS, STATES):
+            if kind in without:
+                continue
             for key in sorted(set(self.changed[kind.code])):
                 owner, number = divmod(key, OWNER_STEP)
                 chain.add_stored(raw, kind, number, owner=owner)

@@ -13,6 +13,7 @@ from bandit.domain import Progress
 from bandit.errors import StoreError
 from bandit.store.database_file import create_private, keep_mode, sync_directory
 from bandit.store.schema import APPLICATION_ID
+from bandit.store.schema.reported_progress import migration_progress
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -97,7 +98,7 @@ def before_migration(source: Path, version: int) -> Path:
     stamp = datetime.now(tz=UTC).strftime("%Y%m%dT%H%M%S.%fZ")
     target = source.with_name(f"{source.name}.version-{version}.{stamp}{SUFFIX}")
     try:
-        return copy_of(source, target).path
+        return copy_of(source, target, migration_progress()).path
     except StoreError as fault:
         raise StoreError(
             f"{source}: has version {version} of the schema and stays as it is, since no backup could be made before "

@@ -26,23 +26,36 @@ _SETS = "SELECT DISTINCT eligible_set_id FROM decisions WHERE seq IN ({})"
 
 # Batches that lose some of their decisions: the random generator of a batch is seeded with all of its ids, so the rest
 # cannot be recomputed, and the batch is named after one of its ids.
-_UNSET_BATCH = """
-UPDATE decisions SET seed = NULL, batch = NULL
-WHERE batch IN (SELECT DISTINCT batch FROM decisions WHERE seq IN ({0}) AND policy_id IS NOT NULL)
-    AND policy_id IS NOT NULL AND seq NOT IN ({0})
-"""
+_UNSET_BATCH = "UPDATE decisions SET seed = NULL, batch = NULL WHERE seq = ?"
 
 _IN_BATCHES = """
 SELECT seq FROM decisions
 WHERE batch IN (SELECT DISTINCT batch FROM decisions WHERE seq IN ({0}) AND policy_id IS NOT NULL)
     AND policy_id IS NOT NULL AND seq NOT IN ({0})
 """
+
+# The same for few decisions, without a look at all others: the numbers of a batch, written at once, follow each other.
+_IN_FEW_BATCHES = """
+SELECT DISTINCT o.seq
+FROM (
+    SELECT DISTINCT batch, seq - position AS first FROM decisions
+    WHERE seq IN ({0}) AND policy_id IS NOT NULL AND batch IS NOT NULL
+) d CROSS JOIN decisions o ON o.seq BETWEEN d.first AND d.first + 8191 AND o.batch = d.batch
+WHERE o.policy_id IS NOT NULL AND o.seq NOT IN ({0})
+ORDER BY o.seq
+"""
+_FEW = 2_000
+"""Decisions whose batches are looked for around them."""
 _REPEATED = "SELECT DISTINCT seq FROM repeats WHERE seq IN ({})"
 _EVENTS = "SELECT id FROM events WHERE seq IN ({})"
 _LEARNED_IN = "SELECT DISTINCT policy_id, step FROM learned WHERE seq IN ({})"
-_DELETE_CUSTOMERS = """
-DELETE FROM customers WHERE NOT EXISTS (SELECT 1 FROM decisions d WHERE d.customer_id = customers.id) RETURNING id
+_CUSTOMERS_OF = "SELECT DISTINCT customer_id FROM decisions WHERE seq IN ({})"
+_DELETE_CUSTOMER = """
+DELETE FROM customers WHERE id = ? AND NOT EXISTS (SELECT 1 FROM decisions d WHERE d.customer_id = customers.id)
+RETURNING id
 """
+_USED_SETS = "SELECT DISTINCT eligible_set_id FROM decisions"
+_LATE_SETS = "SELECT DISTINCT eligible_set_id FROM decisions WHERE seq > (SELECT MAX(seq) FROM decisions) - 100000"
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,11 +124,14 @@ def delete_rows(raw: sqlite3.Connection, target: DeletionTarget, places: Deleted
     """
     value = {"value": target.value}
     places.add(DECISIONS, _numbers(raw, target.query, value))
-    places.add(DECISIONS, _numbers(raw, _IN_BATCHES.format(target.query), value), changed=True)
+    n_decisions = raw.execute(f"SELECT count(*) FROM ({target.query})", value).fetchone()[0]  # noqa: S608 - constants
+    others = _numbers(raw, (_IN_FEW_BATCHES if n_decisions <= _FEW else _IN_BATCHES).format(target.query), value)
+    leaving = _numbers(raw, _CUSTOMERS_OF.format(target.query), value)
+    places.add(DECISIONS, others, changed=True)
     places.add(REPEATS, _numbers(raw, _REPEATED.format(target.query), value))
     places.add(EVENTS, _numbers(raw, _EVENTS.format(target.query), value))
     places.add_steps(STEPS, raw.execute(_LEARNED_IN.format(target.query), value), changed=True)
-    raw.execute(_UNSET_BATCH.format(target.query), value)
+    raw.executemany(_UNSET_BATCH, [(seq,) for seq in others])
     sets = {row[0] for row in raw.execute(_SETS.format(target.query), value)}
     for (policy_id,) in raw.execute("SELECT id FROM policies").fetchall():
         for table in ("learned", "learned_stages"):
@@ -127,7 +143,7 @@ def delete_rows(raw: sqlite3.Connection, target: DeletionTarget, places: Deleted
         raw.execute(f"DELETE FROM {table} WHERE seq IN ({target.query})", value)  # noqa: S608 - one of three names
     n_events = raw.execute(f"DELETE FROM events WHERE seq IN ({target.query})", value).rowcount  # noqa: S608
     n_decisions = raw.execute(f"DELETE FROM decisions WHERE seq IN ({target.query})", value).rowcount  # noqa: S608
-    customers = _numbers(raw, _DELETE_CUSTOMERS)
+    customers = [number for each in leaving for (number,) in raw.execute(_DELETE_CUSTOMER, (each,))]
     places.add(CUSTOMERS, customers)
     places.add(SETS, _delete_unused_sets(raw, sets))
     return DeletionCounts(n_decisions, n_events, len(customers))
@@ -139,9 +155,11 @@ def _numbers(raw: sqlite3.Connection, query: str, value: Mapping[str, int] | tup
 
 def _delete_unused_sets(raw: sqlite3.Connection, sets: set[int]) -> set[int]:
     """Delete the sets that no decision uses any more, and return them; never the last, whose number would be reused."""
-    used = {row[0] for row in raw.execute("SELECT DISTINCT eligible_set_id FROM decisions")}
     last = raw.execute("SELECT COALESCE(MAX(id), 0) FROM eligible_sets").fetchone()[0]
-    unused = sets - used - {last}
+    unused = sets - {last}
+    for statement in (_LATE_SETS, _USED_SETS):  # most sets are found among the latest decisions
+        if unused:
+            unused -= set(_numbers(raw, statement))
     raw.executemany("DELETE FROM eligible_sets WHERE id = ?", [(number,) for number in unused])
     return unused
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import time
+from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,16 +22,31 @@ from bandit.store.maintenance.delete_rows import (
     replace_states,
 )
 from bandit.store.maintenance.journal import JournalKind, record, runs
+from bandit.store.maintenance.unused_bytes import UnknownLayoutError, free_share, wipe_unused
 from bandit.store.spool.file import REFUSED, spools
 from bandit.store.spool.scrub import remove_refused, spools_with
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from bandit.domain import Progress
     from bandit.store.connection import Connection
 
 LIFT_GUARDS, SCRUB_DUE = "erasing", "scrub"
 """Rows of `meta`: the first lifts the guards inside a transaction, the second says that the file is to be rewritten."""
+
+
+SMALL_BYTES = 32 << 20
+"""Size of a file up to which it is rewritten to leave no deleted byte in it: that takes a second."""
+
+MOST_FREE = 0.25
+"""Share of free pages above which a file is rewritten, which makes it smaller."""
+
+_SCRUBBED = "DELETE FROM meta WHERE name = ?"
+
+_DESCRIPTORS: dict[tuple[int, int], int] = {}
+"""An open descriptor of each file that was wiped. None is ever closed: that would end the locks that SQLite's
+connections of this process have on the file (POSIX)."""
 
 
 class Deletion:
@@ -121,27 +138,66 @@ class Deletion:
         with self._connection.reading() as raw:
             return raw.execute("SELECT 1 FROM meta WHERE name = ?", (SCRUB_DUE,)).fetchone() is not None
 
-    def scrub(self, timeout: float) -> None:
-        """Rewrite the file and truncate the write-ahead log, so that no deleted byte is left in either.
+    def scrub(self, timeout: float, progress: Progress | None = None) -> None:
+        """Leave no deleted byte in the file, and truncate the write-ahead log.
 
-        Others may read and write meanwhile, but the log can be truncated only when no transaction is open: waits up to
-        `timeout` seconds for that, then StoreError, and the mark stays for another `scrub`.
+        In a large file the unused bytes are set to zero (`unused_bytes`), which reads it once and writes what was not
+        zero; a small one, and one with much free space, is rewritten, which gives the space back. Others may read
+        meanwhile, and write before and after. The log can be truncated only when no transaction is open: waits up to
+        `timeout` seconds for that, then StoreError, and the mark stays for another `scrub`. `progress` is called with
+        bytes done and in all.
         """
         deadline = time.monotonic() + timeout
         with self._connection.exclusive():
+            if self._wipe_in_place(deadline, progress):
+                return
             raw = self._connection.raw
-
-            def empty_log() -> None:
-                if raw.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]:
-                    raise sqlite3.OperationalError("database is locked")
-
             for work in (
                 lambda: raw.execute("VACUUM"),
-                empty_log,
-                lambda: raw.execute("DELETE FROM meta WHERE name = ?", (SCRUB_DUE,)),
-                empty_log,
+                self._empty_log,
+                lambda: raw.execute(_SCRUBBED, (SCRUB_DUE,)),
+                self._empty_log,
             ):
                 self._retry_while_locked(work, deadline)
+
+    def _empty_log(self) -> None:
+        """Copy the write-ahead log to the file and truncate it; OperationalError while a transaction is open."""
+        if self._connection.raw.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]:
+            raise sqlite3.OperationalError("database is locked")
+
+    def _wipe_in_place(self, deadline: float, progress: Progress | None) -> bool:
+        """Set the unused bytes of the file to zero; False where it is to be rewritten instead."""
+        path = self._connection.path
+        fd = _descriptor(path)
+        if os.fstat(fd).st_size < SMALL_BYTES or free_share(fd) > MOST_FREE:
+            return False
+        # Another connection, which has read no page before: a page that it writes is as the file has it by then.
+        with closing(sqlite3.connect(path, isolation_level=None, timeout=0.0)) as other:
+            other.execute("PRAGMA secure_delete = ON")
+
+            def wipe() -> None:
+                self._empty_log()
+                other.execute("BEGIN IMMEDIATE")
+                try:
+                    log = path.with_name(path.name + "-wal")
+                    if log.exists() and log.stat().st_size:  # written between the two
+                        raise sqlite3.OperationalError("database is locked")
+                    if not os.path.samestat(path.stat(), os.fstat(fd)):
+                        raise UnknownLayoutError("it is another file")
+                    wipe_unused(fd, progress)
+                    # With this commit all connections give up the pages that they remember, and with them old bytes.
+                    other.execute(_SCRUBBED, (SCRUB_DUE,))
+                    other.execute("COMMIT")
+                finally:
+                    if other.in_transaction:
+                        other.execute("ROLLBACK")
+
+            try:
+                self._retry_while_locked(wipe, deadline)
+            except UnknownLayoutError:
+                return False
+        self._retry_while_locked(self._empty_log, deadline)
+        return True
 
     def copies(self) -> tuple[Path, ...]:
         """Return the existing copies of the database: those made by migrations and the backups in the journal."""
@@ -194,3 +250,14 @@ class Deletion:
                 time.sleep(0.02)
             else:
                 return
+
+
+def _descriptor(path: Path) -> int:
+    """Return a descriptor of a file for reading and writing, the same one each time."""
+    there = path.stat()
+    fd = _DESCRIPTORS.get((there.st_dev, there.st_ino))
+    if fd is None:
+        fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+        opened = os.fstat(fd)
+        _DESCRIPTORS[opened.st_dev, opened.st_ino] = fd
+    return fd

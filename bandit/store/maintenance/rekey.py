@@ -1,15 +1,20 @@
-"""Hashes all customers of a database with one more key, in one transaction that leaves no byte of the old hashes."""
+"""Hashes all customers and hashed facts of a database with one more key, in one transaction.
+
+No byte of the old hashes is left in the file after the `scrub` that it is marked for.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from bandit.catalogue.fact_hash import FactHash
 from bandit.store.chain.deletion import DeletedPlaces
-from bandit.store.chain.kinds import CUSTOMERS, KEY_CHECK, MAX_NUMBER
+from bandit.store.chain.kinds import CUSTOMERS, DECISIONS, KEY_CHECK, MAX_NUMBER
 from bandit.store.maintenance.delete_rows import StateReplacement, replace_states
 from bandit.store.maintenance.deletion import LIFT_GUARDS, SCRUB_DUE
 from bandit.store.maintenance.journal import record
+from bandit.store.maintenance.rekey_facts import chain_again, rehash_facts
 
 if TYPE_CHECKING:
     import sqlite3
@@ -51,6 +56,8 @@ def rekey(
             numbers = [row[0] for row in raw.execute(_NUMBERS)]
             places.add(CUSTOMERS, numbers)
             _hash_all(raw, numbers, progress)
+            if rehash_facts(raw, FactHash(old.keys), FactHash(new.keys), places, progress):
+                connection.clear_caches()  # the catalogues are others now
             replacements = states()
             for replacement in replacements:
                 replace_states(raw, replacement, connection.path, places)
@@ -64,7 +71,8 @@ def rekey(
             }
             said = dict(said) | ({"places": digest} if links else {})
             places.mark(raw, links, record(raw, connection.chain, "rotate key", said))
-            places.add_again(raw, connection.chain)
+            chain_again(raw, connection.chain, places)
+            places.add_again(raw, connection.chain, without=(DECISIONS,))
             connection.chain.add_stored(raw, CUSTOMERS, 0, MAX_NUMBER)
             connection.chain.add_stored(raw, KEY_CHECK, 1)
             raw.execute(_SET_MARK, (SCRUB_DUE,))

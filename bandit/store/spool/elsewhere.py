@@ -14,7 +14,7 @@ from bandit.store.spool.file import open_regular, read_lines, spools
 from bandit.store.spool.records import SpooledDecisions, read_spooled
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from bandit.store.file_identity import Inode
     from bandit.store.records import DecisionRows
@@ -54,6 +54,12 @@ class OtherSpools:
         own = self._own()
         return [path for path in self._found if path != own]
 
+    def all(self) -> Iterator[DecisionRows]:
+        """Yield the decisions in all of the spools, batch by batch."""
+        for path in self.paths():
+            with contextlib.suppress(OSError):  # it was folded meanwhile
+                yield from _batches(path)
+
     def find(self, decision_id: str) -> tuple[DecisionRows, int] | None:
         """Return the batch that contains a decision and its row there; None if it is in none of the spools."""
         paths = self.paths()
@@ -65,6 +71,19 @@ class OtherSpools:
                 if found is not None:
                     return found.rows(), found.decision_ids.index(decision_id)
         return None
+
+
+def _batches(path: Path) -> Iterator[DecisionRows]:
+    """Yield the decisions of one spool, line by line, as far as they can be read."""
+    fd = open_regular(path, os.O_RDONLY)
+    try:
+        for line in read_lines(fd, 0):
+            with contextlib.suppress(ValueError, TypeError, LookupError, msgspec.MsgspecError):
+                content = read_spooled(line.record)
+                if isinstance(content, SpooledDecisions):
+                    yield content.rows()
+    finally:
+        os.close(fd)
 
 
 class _Index:

@@ -8,12 +8,14 @@ own.
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import msgspec
 
+from bandit.catalogue.fact_hash import FactHash
 from bandit.errors import InputError, StoreError, UnknownDecisionError
+from bandit.store.maintenance.rekey_facts import rehashed_contexts
 from bandit.store.spool.elsewhere import OtherSpools
 from bandit.store.spool.file import abandoned_spool, keep_refused, spools
 from bandit.store.spool.records import SpooledDecisions, read_spooled
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bandit.store.connection import Connection
-    from bandit.store.records import EventReceipt, EventRows
+    from bandit.store.records import DecisionRows, EventReceipt, EventRows
     from bandit.store.spool.file import SpoolLine
     from bandit.store.tables.decision_writer import DecisionWriter
     from bandit.store.tables.event_writer import EventWriter
@@ -68,11 +70,11 @@ class SpoolRecovery:
         try:
             return self._events.append(rows, correct=correct)
         except UnknownDecisionError:
-            if not self._fetch(rows.decision_ids or ()):
+            if not self.fetch(rows.decision_ids or ()):
                 raise
         return self._events.append(rows, correct=correct)
 
-    def _fetch(self, decision_ids: Sequence[str]) -> bool:
+    def fetch(self, decision_ids: Sequence[str]) -> bool:
         """Write the batches with these decisions that are in other spools; False if there are no such spools."""
         paths = self.others.paths()
         fetched: set[str] = set()
@@ -81,8 +83,14 @@ class SpoolRecovery:
             if found is not None:
                 fetched.update(found[0].decision_ids)
                 with contextlib.suppress(InputError):  # its writer's fold says what is wrong with it
-                    self._decisions.append(found[0])
+                    self._decisions.append(self._under_present_keys(found[0]))
         return bool(paths)  # what is in none of them may have been folded just now
+
+    def fetch_all(self) -> None:
+        """Write all decisions that are in other spools, and leave the spools to their writers."""
+        for rows in self.others.all():
+            with contextlib.suppress(InputError):
+                self._decisions.append(self._under_present_keys(rows))
 
     def fold_abandoned(self) -> FoldReport:
         """Fold the spools of ended processes, and delete them; StoreError if the database cannot be written."""
@@ -143,6 +151,16 @@ class SpoolRecovery:
         with self._connection.transaction():
             self._connection.raw.execute("DELETE FROM meta WHERE name = ?", (_META_PREFIX + token,))
 
+    def _under_present_keys(self, rows: DecisionRows) -> DecisionRows:
+        """Return decisions whose hashed facts, if they were made before a rotation of the key, are as they are now."""
+        customers = self._decisions.customers
+        n_keys = customers.n_keys_of(rows.key_check)
+        if n_keys is None or n_keys == len(customers.hash.keys):
+            return rows
+        raw, present = self._connection.raw, FactHash(customers.hash.keys)
+        contexts = rehashed_contexts(raw, rows.catalogue_id, rows.contexts_json, n_keys, present)
+        return replace(rows, contexts_json=contexts)
+
     def _write(self, line: SpoolLine) -> str | None:
         """Write the content of a line inside the caller's transaction; return the reason if it is refused."""
         try:
@@ -151,7 +169,7 @@ class SpoolRecovery:
             return f"the line is damaged: {fault}"
         try:
             if isinstance(content, SpooledDecisions):
-                self._decisions.append(content.rows())
+                self._decisions.append(self._under_present_keys(content.rows()))
             else:
                 self.append_events(content.rows(), correct=content.correct)
         except (InputError, ValueError, LookupError, TypeError, OverflowError) as fault:

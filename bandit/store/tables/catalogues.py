@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from bandit.catalogue import Catalogue
+from bandit.catalogue.customer_key import FILE_VARIABLE, KEY_VARIABLE
+from bandit.catalogue.fact_hash import FactHash
 from bandit.catalogue.offer_grid import MAX_DENSE_OFFERS
-from bandit.errors import StoreError
+from bandit.errors import CatalogueError, StoreError
 from bandit.store.chain.kinds import CATALOGUES, POLICIES
 from bandit.store.corruption import decoding
 from bandit.store.records import UNKNOWN_POLICY, CatalogueRow, PolicyRow
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from bandit.store.connection import Connection
+    from bandit.store.tables.customers import Customers
 
 
 def spec_text(spec: Mapping[str, object]) -> str:
@@ -27,10 +30,55 @@ def spec_text(spec: Mapping[str, object]) -> str:
 class Catalogues:
     """The tables `catalogues`, `offers` and `policies`."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, customers: Customers) -> None:
         self._connection = connection
+        self._customers = customers
         self._cache: dict[int, Catalogue] = {}
         connection.on_rollback(self._cache.clear)
+
+    def fitting(self, catalogue: Catalogue) -> Catalogue:
+        """Return a catalogue with its hashed facts under the keys that the customers are under, and no others.
+
+        StoreError where that cannot be: where the customers are in the clear, or the catalogue was read without the
+        key or with another one.
+        """
+        if not catalogue.hashed_facts:
+            return catalogue
+        fact, path = catalogue.hashed_facts[0], self._connection.path
+        fact_hash = self._fact_hash()
+        if fact_hash is None:
+            raise StoreError(
+                f'{path}: customers are in the clear there, and the fact "{fact}" is stored hashed, which needs a '
+                f"customer key; set {KEY_VARIABLE}, or {FILE_VARIABLE}, and begin a new database with it"
+            )
+        if catalogue.fact_hash is None:
+            raise StoreError(
+                f'{path}: the fact "{fact}" is stored hashed, and the catalogue was read without the customer key; set '
+                f"{KEY_VARIABLE} or {FILE_VARIABLE}, or give customer_key= to Catalogue.from_toml as well"
+            )
+        try:
+            return catalogue.under(fact_hash)
+        except CatalogueError as fault:
+            raise StoreError(f'{path}: the catalogue does not fit the database (fact "{fact}"): {fault}') from fault
+
+    def _fact_hash(self) -> FactHash | None:
+        """Return the hash of facts under the keys of the customers, None where there are none."""
+        keys = self._customers.hash.keys
+        return FactHash(keys) if keys and not self._customers.unnamed else None
+
+    def _check_hashed(self, catalogue: Catalogue) -> None:
+        """Raise StoreError for a new catalogue whose hashed facts are not under the keys of the customers.
+
+        Without the key, one that was made from a stored one with the same hashes can be registered.
+        """
+        if not catalogue.hashed_facts:
+            return
+        known = all(catalogue.facts[name].hashed for name in catalogue.hashed_facts)
+        if not (known and self._customers.unnamed) and self.fitting(catalogue) is not catalogue:
+            raise StoreError(
+                f"{self._connection.path}: the catalogue's hashed facts are under other keys than the customers; read "
+                "it with the keys of the database"
+            )
 
     def register(self, catalogue: Catalogue, *, extends: int | None = None) -> int:
         """Return the number of a catalogue version; a new one is inserted, with its offers for people to read.
@@ -45,6 +93,7 @@ class Catalogues:
             if extends is None:
                 self._register_given(int(row[0]))
             return int(row[0])
+        self._check_hashed(catalogue)
         content = msgspec.json.encode(catalogue.to_dict()).decode()
         with connection.transaction():
             raw = connection.raw
@@ -94,7 +143,9 @@ class Catalogues:
                 raise StoreError(f"{self._connection.path}: has no catalogue {catalogue_id}; register it first")
             with decoding(self._connection.path, f"catalogue {catalogue_id}"):
                 content = msgspec.json.decode(row[0], type=dict[str, object])
-            found = Catalogue.from_stored(content, where=f"catalogue {catalogue_id} of the store")
+            found = Catalogue.from_stored(
+                content, where=f"catalogue {catalogue_id} of the store", fact_hash=self._fact_hash()
+            )
             if row[1] != found.n_offers:
                 raise StoreError(
                     f"{self._connection.path}: catalogue {catalogue_id} has {found.n_offers} offers and {row[1]} are "

@@ -70,6 +70,11 @@ class Customers:
         return Customers(connection, self._key, unnamed=self._unnamed, warns=False)
 
     @property
+    def unnamed(self) -> bool:
+        """Whether the store was opened without its key, so that no customer can be named."""
+        return self._unnamed
+
+    @property
     def in_clear(self) -> bool:
         """Whether customers are stored unhashed."""
         return self._key is None and not self._unnamed
@@ -149,6 +154,13 @@ class Customers:
                 "given; give all keys, oldest first, one a line"
             )
         return list(map(self._hash.after(len(made_with.keys)).of, forms))
+
+    def n_keys_of(self, check: str | None) -> int | None:
+        """Return under how many keys forms with a check were made; None where that is not known."""
+        if check is None:
+            return len(self._hash.keys)
+        made_with = self._first if check == "" else self._hash.with_check(check)
+        return None if made_with is None else len(made_with.keys)
 
     @property
     def expected_check(self) -> str | None:

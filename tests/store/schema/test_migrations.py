@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from bandit.store import Store, schema
+from bandit.store.schema.reported_progress import reporting_migration
 from tests.store.rows import DAY, WEEK, due, learn, names, outcome, weights
 
 FIXTURES = Path(__file__).parents[2] / "fixtures"
@@ -94,3 +95,15 @@ def test_version_2_keeps_what_was_learned_in_part(tmp_path):
             [True, False, False],
             [0.75, 0.0, 0.0],
         )
+
+
+def test_a_migration_tells_how_far_it_is_up_to_the_end(tmp_path):
+    """First the pages of the copy, then the rows that the chain begins with; nothing outside of the block."""
+    seen = []
+    with reporting_migration(lambda done, total: seen.append((done, total))):
+        Store.open(old(tmp_path / "offers.db", 6)).close()
+    assert seen[-1][0] == seen[-1][1] > 0
+    assert all(0 <= done <= total for done, total in seen)
+    n = len(seen)
+    Store.open(old(tmp_path / "others.db", 6)).close()
+    assert len(seen) == n
