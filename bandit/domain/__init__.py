@@ -109,6 +109,7 @@ from bandit.domain.outcomes import LoggedBatch, Outcomes, Previous
 from bandit.domain.protocols import (
     CheckedPolicy,
     InPlacePolicy,
+    KeyedPolicy,
     LabelledLog,
     LabelledOutsideLog,
     Log,
@@ -132,6 +133,7 @@ __all__ = [
     "FloatArray",
     "InPlacePolicy",
     "IntArray",
+    "KeyedPolicy",
     "LabelledLog",
     "LabelledOutsideLog",
     "Log",
