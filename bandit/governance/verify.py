@@ -135,8 +135,9 @@ class _PolicyVerifier:
         if not self.hashes:
             return
         history = self.walk.history
-        state = history.load(history.newest_snapshot(), self.walk.new_policy())
-        fault = customers_fault(self.store, self.policy_id, state.policy)
+        newest = history.newest_snapshot()
+        state = history.load(newest, self.walk.new_policy())
+        fault = customers_fault(self.store, self.policy_id, newest, state.policy)
         if fault:
             self.findings.add_problem(f"policy {self.policy_id}: {fault}; rebuild it")
         history.fold(state, max(self.hashes))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from bandit.domain import KeyedPolicy, Policy
 from bandit.domain.customer_rows import DIGEST_BITS
-from bandit.store import Store
+from bandit.policies.keyed_states import is_keyed
+from bandit.store import Snapshot, Store
 
 
 def stored_state(policy: Policy) -> bytes:
@@ -37,9 +38,9 @@ def read_customers(store: Store, policy_id: int, policy: Policy) -> None:
         policy.read_customers_from(store.customer_effects.of(policy_id))
 
 
-def customers_fault(store: Store, policy_id: int, policy: Policy) -> str:
+def customers_fault(store: Store, policy_id: int, snapshot: Snapshot, policy: Policy) -> str:
     """Return what is wrong with the stored rows of a policy that was just loaded from its newest snapshot, or ""."""
-    if not isinstance(policy, KeyedPolicy):
+    if not isinstance(policy, KeyedPolicy) or not is_keyed(snapshot.state):
         return ""
     changed = policy.customers_changed(-1)
     if changed is None:

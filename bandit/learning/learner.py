@@ -421,8 +421,9 @@ class PolicyLearner:
         another = self._untrained(self.policy)
         if another is None:
             return False
+        newest = self.history.newest_snapshot()
         try:
-            self.history.load(self.history.newest_snapshot(), another)
+            self.history.load(newest, another)
         except PolicyError:
             return True
-        return bool(customers_fault(self.store, self.policy_id, another))
+        return bool(customers_fault(self.store, self.policy_id, newest, another))

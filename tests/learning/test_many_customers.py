@@ -234,6 +234,8 @@ def test_a_changed_catalogue_takes_the_customers_over(tmp_path, clock):
         path, changed, policy, seed=3, customer_key=KEY, clock=clock, durability="process"
     ) as engine:
         assert engine.status().carried["how"] == "carried"
+        assert engine.verify().problems == ()
+        assert engine.rebuild().same
         np.testing.assert_allclose(engine.policy.predict(stored), before, rtol=1e-6)
         visit(engine, clock, np.random.default_rng(4), 150)
         assert engine.verify().problems == ()
