@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from operator import itemgetter
 from typing import TYPE_CHECKING, TypeAlias
 
 import msgspec
@@ -158,7 +159,9 @@ def insert_rows(raw: sqlite3.Connection, policy_id: int, rows: CustomerRows) -> 
     """Insert or replace the rows of some customers."""
     numbers = rows.number.tolist(), rows.version.tolist(), rows.epoch.tolist()
     content = [part.tobytes() for part in np.ascontiguousarray(rows.factors, dtype="<f4")]
-    raw.executemany(_WRITE, [(policy_id, *row) for row in zip(rows.customers, *numbers, content, strict=True)])
+    # In the order of the key: each page of a large table is then written once.
+    ordered = sorted(zip(rows.customers, *numbers, content, strict=True), key=itemgetter(0))
+    raw.executemany(_WRITE, [(policy_id, *row) for row in ordered])
 
 
 def replace_all(raw: sqlite3.Connection, policy_id: int, version: int, rows: CustomerRows | None) -> None:

@@ -1,7 +1,7 @@
 """What one file of very many customers with history costs: open, decide, learn, sync, in time and in memory.
 
 One file grows through all sizes. At each size a new process opens it, decides for customers drawn from all of them,
-learns, and brings a second engine to the newest step. Whether the costs grow with the number of customers shows in the
+learns, and brings a second engine to the newest step, on a copy. Whether the costs grow with the number of customers shows in the
 ratio to the smallest file. All times are of the processor, which other programs on the machine do not lengthen much.
 """
 
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import multiprocessing
 import resource
+import shutil
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -22,10 +23,10 @@ from bandit import Engine
 from bandit.errors import InputError
 from bandit.store import file_size
 from simulator.bench.durability.soak import resident
-from simulator.bench.scale.customers_file import OWN_CUSTOMERS, CustomersFile, customer_name
+from simulator.bench.scale.customers_file import OWN_CUSTOMERS, CustomersFile
 
 CUSTOMER_SIZES = (10_000, 100_000, 1_000_000, 5_000_000)
-DECIDED, VISITS, LEARNED = 2_000, 300, 2_000
+DECIDED, VISITS, LEARNED = 1_000, 200, 1_000
 """Single decisions, visits (decide, record, learn) and outcomes of one call of `learn` that are timed at each size."""
 
 
@@ -67,7 +68,7 @@ def measure(
 ) -> tuple[CustomersTiming, ...]:
     """Measure at each number of customers, smallest first; `report` is called with customers of the file and all.
 
-    `folder` is where a temporary folder is made: about 700 bytes a customer are written. InputError for a number below
+    `folder` is where a temporary folder is made: about 600 bytes a customer are written. InputError for a number below
     the customers that the engine itself begins with.
     """
     if not customers or min(customers) < OWN_CUSTOMERS:
@@ -77,10 +78,14 @@ def measure(
         file = CustomersFile(Path(temporary) / "customers.db", seed)
         for size in sorted(set(customers)):
             file.grow_to(size, report)
+            measured = file.path.with_name("measured.db")
+            shutil.copyfile(file.path, measured)
             # A fork would begin with the memory of this process.
             with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
-                timing = pool.submit(_measured, file.path, size, file.clock.now, seed).result()
+                timing = pool.submit(_measured, measured, size, file.clock.now, seed).result()
             timings.append(replace(timing, megabytes=file_size(file.path) / 1e6))
+            for each in measured.parent.glob(f"{measured.name}*"):
+                each.unlink()
             if found is not None:
                 found(timings[-1])
     return tuple(timings)
@@ -95,15 +100,14 @@ def _measured(path: Path, customers: int, now: int, seed: int) -> CustomersTimin
     engine = file.engine()
     opened, memory = 1e3 * (time.process_time() - begun), resident()
     with engine, file.engine() as other:
-        own = rng.integers(customers, size=DECIDED).tolist()
-        known = _microseconds(file, engine, [customer_name(number) for number in own])
+        known = _microseconds(file, engine, file.names(rng, DECIDED))
         new = _microseconds(file, engine, [f"new-{number}" for number in range(DECIDED // 4)])
-        names = [customer_name(number) for number in rng.integers(customers, size=DECIDED).tolist()]
-        facts = file.facts(rng, DECIDED)
+        names = file.names(rng, LEARNED)
+        facts = file.facts(rng, LEARNED)
         begun = time.process_time()
         made = engine.decide_batch(names, facts)
         batch = time.process_time() - begun
-        visits = [_visit(file, engine, customer_name(int(rng.integers(customers)))) for _ in range(VISITS)]
+        visits = [_visit(file, engine, name) for name in file.names(rng, VISITS)]
         engine.record_batch(made.decision_ids, "closed")
         begun = time.process_time()
         engine.learn()
@@ -119,7 +123,7 @@ def _measured(path: Path, customers: int, now: int, seed: int) -> CustomersTimin
         decide=float(np.median(known)),
         decide_p99=float(np.quantile(known, 0.99)),
         decide_new=float(np.median(new)),
-        batch=1e6 * batch / DECIDED,
+        batch=1e6 * batch / LEARNED,
         visit=float(np.median(visits)),
         learn=learned - begun,
         sync=synced - learned,
