@@ -18,7 +18,7 @@ INITIAL_CAPACITY = 1_024
 MOST_WHOLE = 50_000
 """Most customers that a state holds; of more, it holds a digest, and the rows are stored by the customers' keys."""
 
-MOST_KEPT = 65_536
+KEPT_CUSTOMERS = 65_536
 """Customers in memory above which those are dropped that can be read again."""
 
 _MODULUS = 1 << DIGEST_BITS
@@ -138,7 +138,7 @@ class CustomerMemory:
             raise PolicyError(
                 "the customers' own effects of this state are in the database that it is from; load it from there"
             )
-        if len(places) > MOST_KEPT:
+        if len(places) > KEPT_CUSTOMERS:
             needed = [customer for customer in customers if customer in places]
             self.drop_stored(needed)
         found = self.source.read(missing, self.version)

@@ -47,7 +47,7 @@ class Clock:
 def bounds(monkeypatch):
     """States hold 30 customers at most, and of more than 40 the memory drops those that can be read again."""
     monkeypatch.setattr(customer_memory, "MOST_WHOLE", MOST)
-    monkeypatch.setattr(customer_memory, "MOST_KEPT", 40)
+    monkeypatch.setattr(customer_memory, "KEPT_CUSTOMERS", 40)
 
 
 @pytest.fixture

@@ -32,7 +32,7 @@ class Stored:
 @pytest.fixture
 def bounds(monkeypatch):
     monkeypatch.setattr(customer_memory, "MOST_WHOLE", 3)
-    monkeypatch.setattr(customer_memory, "MOST_KEPT", 4)
+    monkeypatch.setattr(customer_memory, "KEPT_CUSTOMERS", 4)
 
 
 def filled(names="abcdef", update=1):

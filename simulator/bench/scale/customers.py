@@ -1,8 +1,9 @@
 """What one file of very many customers with history costs: open, decide, learn, sync, in time and in memory.
 
 One file grows through all sizes. At each size a new process opens it, decides for customers drawn from all of them,
-learns, and brings a second engine to the newest step, on a copy. Whether the costs grow with the number of customers shows in the
-ratio to the smallest file. All times are of the processor, which other programs on the machine do not lengthen much.
+learns, and brings a second engine to the newest step, on a copy. Whether the costs grow with the number of customers
+shows in the ratio to the smallest file. All times are of the processor, which other programs on the machine do not
+lengthen much.
 """
 
 from __future__ import annotations

@@ -14,6 +14,8 @@ from simulator.bench.scale import customers, customers_file, day
 from simulator.bench.scale.customers_file import CustomersFile
 from tests.simulator.bench.durability.test_large import machine_steps
 
+SCAN = "SELECT sum(number) FROM customer_effects"
+
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(sys.platform != "linux", reason="jobs are killed in forked processes"),
@@ -24,7 +26,7 @@ pytestmark = [
 def small(monkeypatch):
     """A file of 100 customers of the engine's own; states hold 50, the memory keeps 200."""
     monkeypatch.setattr(customer_memory, "MOST_WHOLE", 50)
-    monkeypatch.setattr(customer_memory, "MOST_KEPT", 200)
+    monkeypatch.setattr(customer_memory, "KEPT_CUSTOMERS", 200)
     monkeypatch.setattr(customers_file, "OWN_CUSTOMERS", 100)
     monkeypatch.setattr(customers_file, "_OWN_BATCH", 50)
 
@@ -50,9 +52,7 @@ def test_a_decision_reads_and_keeps_as_much_at_a_hundred_times_the_customers(tmp
         file.grow_to(size)
         with file.engine() as engine:
             raw = engine.store._connection.raw
-            scan = machine_steps(
-                engine, lambda raw=raw: raw.execute("SELECT sum(number) FROM customer_effects").fetchall()
-            )
+            scan = machine_steps(engine, partial(raw.execute, SCAN))
         found.append((*decided(file), scan))
     (few, few_kept, small_scan), (many, many_kept, large_scan) = found
     assert many <= 1.1 * few
