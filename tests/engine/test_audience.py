@@ -67,5 +67,5 @@ def test_its_rows_are_a_table_to_send(open_engine):
     (part,) = decide_audience(open_engine(), parts_of(3))
     rows = part.to_rows()
     assert [row["decision_id"] for row in rows] == ["day-1-0", "day-1-1", "day-1-2"]
-    assert set(rows[0]) == {"decision_id", "customer", "propensity", *part.offers[0]}
+    assert set(rows[0]) == {"decision_id", "customer", "propensity", *part.offers}
     assert np.isclose(rows[0]["propensity"], part.propensity[0])
