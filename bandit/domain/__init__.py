@@ -112,6 +112,7 @@ from bandit.domain.partitions import InProcessRunner, LogPart, PartitionedLog, P
 from bandit.domain.protocols import (
     CheckedPolicy,
     InPlacePolicy,
+    KeyedPolicy,
     LabelledLog,
     LabelledOutsideLog,
     Log,
@@ -136,6 +137,7 @@ __all__ = [
     "InPlacePolicy",
     "InProcessRunner",
     "IntArray",
+    "KeyedPolicy",
     "LabelledLog",
     "LabelledOutsideLog",
     "Log",

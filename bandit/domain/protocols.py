@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from bandit.domain.arrays import BoolArray, FloatArray
     from bandit.domain.contexts import Contexts
+    from bandit.domain.customer_rows import CustomerRows, CustomerSource
     from bandit.domain.logs import DecisionLabels
     from bandit.domain.offers import EligibleSets, SparseProbabilities
     from bandit.domain.outcomes import LoggedBatch, Outcomes
@@ -84,6 +85,30 @@ class InPlacePolicy(Policy, Protocol):
 
     def is_quick(self, outcomes: Outcomes) -> bool:
         """Whether `update` with these outcomes takes about as long as a decision."""
+        ...
+
+
+@runtime_checkable
+class KeyedPolicy(Policy, Protocol):
+    """A policy that may know so many customers that their rows are stored one by one, by the customers' keys."""
+
+    def dumps_keyed(self) -> bytes:
+        """Return what `dumps` does, without the customers' rows where these are many."""
+        ...
+
+    def customers_changed(self, after: int) -> tuple[int, CustomerRows] | None:
+        """Return the number of updates, and the rows of customers that one after `after` has changed.
+
+        None where `dumps_keyed` returns the rows of all customers.
+        """
+        ...
+
+    def customers_expected(self) -> tuple[int, int]:
+        """Return how many customers are known, and the digest of their rows (`CustomerRows.digest`)."""
+        ...
+
+    def read_customers_from(self, source: CustomerSource) -> None:
+        """Read from there the rows of customers that are not in memory."""
         ...
 
 

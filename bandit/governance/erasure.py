@@ -20,6 +20,7 @@ from bandit.governance.removal import (
     newest_step,
     unbuildable_policies,
 )
+from bandit.governance.whole_states import as_stored, whole_states
 from bandit.learning.policy_state import StateHistory
 from bandit.policies import build
 from bandit.policies.state_erasure import has_customers, remove_customers
@@ -81,6 +82,7 @@ def erase(
         words = [key, *store.deletion.decision_ids(target)]
         # Before the deletion, which makes these ids unknown, and again after it, for lines added meanwhile.
         store.deletion.remove_refused(words)
+        replacements = [as_stored(each) for each in replacements]
         removed = store.deletion.delete(target, replacements, "erase", journal_details(replacements))
     store.deletion.remove_refused(words)
     store.deletion.scrub(timeout, progress)
@@ -106,7 +108,7 @@ def _refit(
     replacements, warm_starts = [], []
     firsts: dict[int, bytes] = {}
     for row in rows:  # a policy that took over a belief comes after the one that it took it from
-        states = store.deletion.states(row.id)
+        states = whole_states(store, row.id)
         in_base = row.base_step > 0 and _may_be_in_base(store, target)
         learned_first = store.deletion.first_learned_step(row.id, target)
         named = any(has_customers(state, keys) for state in states.values())
@@ -160,7 +162,7 @@ def _may_be_in_base(store: Store, target: DeletionTarget) -> bool:
 
 
 def _is_in_states(store: Store, row: PolicyRow, keys: Container[str]) -> bool:
-    return any(has_customers(state, keys) for state in store.deletion.states(row.id).values())
+    return any(has_customers(state, keys) for state in whole_states(store, row.id).values())
 
 
 def _older_copies(store: Store) -> tuple[Path, ...]:

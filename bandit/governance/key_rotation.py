@@ -9,6 +9,7 @@ from pathlib import Path
 from bandit.domain import Progress
 from bandit.errors import InputError, PolicyError
 from bandit.governance.removal import REMOVAL_WAIT, fold, learner_leases, newest_step
+from bandit.governance.whole_states import as_stored, whole_states
 from bandit.learning.policy_state import StateHistory
 from bandit.policies import build
 from bandit.policies.state_erasure import rename_customers
@@ -101,7 +102,7 @@ def rotate_key(
 
                 def states() -> list[StateReplacement]:
                     found = (_renamed(store, row, rename) for row in store.catalogues.policies())
-                    return [each for each in found if each is not None]
+                    return [as_stored(each) for each in found if each is not None]
 
                 customers = store.rekey(new, states, renewing(progress))
             store.deletion.scrub(timeout, progress)
@@ -134,7 +135,7 @@ def _checked_new(store: Store, old: CustomerHash) -> CustomerHash:
 
 
 def _names_customers(store: Store, row: PolicyRow) -> bool:
-    states = store.deletion.states(row.id).values()
+    states = whole_states(store, row.id).values()
     return any(rename_customers(state, lambda name: f"{name} ") != state for state in states)
 
 
@@ -144,7 +145,7 @@ def _renamed(store: Store, row: PolicyRow, rename: Callable[[str], str]) -> Stat
     Also where no stored state names any, an earlier one may have, so that its hash is not that of a rebuilt one any
     more. The steps since the newest stored state are folded; the log has the new names then.
     """
-    states = store.deletion.states(row.id)
+    states = whole_states(store, row.id)
     new = {step: rename_customers(state, rename) for step, state in states.items()}
     newest = newest_step(store, row)
     if new == states and not newest:

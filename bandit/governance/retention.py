@@ -15,6 +15,7 @@ from bandit.governance.removal import (
     newest_step,
     unbuildable_policies,
 )
+from bandit.governance.whole_states import as_stored, whole_states
 from bandit.learning.policy_state import StateHistory
 from bandit.policies import build
 from bandit.policies.state_erasure import (
@@ -72,7 +73,7 @@ def retain(
     rows = store.catalogues.policies()
     with learner_leases(store, rows, timeout) as renewing:
         rebased = [_rebase(store, row, target, leaving, renewing(progress)) for row in rows]
-        replacements = [each for each in rebased if each is not None]
+        replacements = [as_stored(each) for each in rebased if each is not None]
         details = {"before": before, "last_customer": store.deletion.last_customer(target)} | journal_details(
             replacements
         )
@@ -93,7 +94,7 @@ def _rebase(
 ) -> StateReplacement | None:
     """Return a policy's new base and state; None if it learned from none of the decisions and names no one leaving."""
     last = store.deletion.last_learned_step(row.id, target)
-    states = store.deletion.states(row.id)
+    states = whole_states(store, row.id)
     if not states or (last is None and not any(has_customers(state, leaving) for state in states.values())):
         return None
     newest = newest_step(store, row)

@@ -10,12 +10,14 @@ import numpy as np
 from numpy.random import PCG64, Generator
 
 from bandit.decide import with_fallback
-from bandit.domain import BoolArray, Contexts, IntArray, Policy, Progress
+from bandit.domain import BoolArray, Contexts, IntArray, Policy, PooledPolicy, Progress
 from bandit.errors import OfferBanditError
 from bandit.governance.carried_states import is_carried, state_taken_over
 from bandit.governance.verify_arms import ArmVerifier
 from bandit.learning import StateWalk
+from bandit.learning.customer_states import customers_fault, stored_state
 from bandit.policies import close
+from bandit.policies.keyed_states import is_keyed
 from bandit.printable import counted
 from bandit.store import CatalogueTranslation, DecisionColumns, PolicyRow, Store, Where, state_hash, whole_batches
 from bandit.store.corruption import DECODING_FAULTS, raise_if_damaged
@@ -133,7 +135,11 @@ class _PolicyVerifier:
         if not self.hashes:
             return
         history = self.walk.history
-        state = history.load(history.newest_snapshot(), self.walk.new_policy())
+        newest = history.newest_snapshot()
+        state = history.load(newest, self.walk.new_policy())
+        fault = customers_fault(self.store, self.policy_id, newest, state.policy)
+        if fault:
+            self.findings.add_problem(f"policy {self.policy_id}: {fault}; rebuild it")
         history.fold(state, max(self.hashes))
 
     def _check_taken_over(self) -> None:
@@ -226,10 +232,10 @@ class _PolicyVerifier:
         eligible = self._check_eligible(batch)
         contexts = self.translation.decisions(batch, masks=False)[1].contexts
         try:
-            one, other = (policy.probabilities(contexts, eligible, Generator(PCG64(seed))) for seed in (1, 2))
+            one, *others = (policy.probabilities(contexts, eligible, rng) for rng in _differing_generators(policy))
         except Exception:  # noqa: BLE001 - a model may raise anything; the decision itself was no fallback
-            one, other = np.zeros(eligible.shape), np.ones(eligible.shape)
-        if not np.array_equal(one, other) or len(self.store.decision_arms.of(batch.seq)):
+            one, others = np.zeros(eligible.shape), [np.ones(eligible.shape)]
+        if not all(np.array_equal(one, other) for other in others) or len(self.store.decision_arms.of(batch.seq)):
             self.n_without_seed += len(batch)
             return 0
         expected = one[np.arange(len(batch)), batch.offer]
@@ -270,8 +276,10 @@ class _PolicyVerifier:
         """Compare the state that a step led to with the one logged."""
         if not self.hashes.get(step):
             return
-        state = policy.dumps()
+        state = stored_state(policy)
         if state_hash(state) == self.hashes[step]:
+            return
+        if is_keyed(state) and state_hash(policy.dumps()) == self.hashes[step]:  # written before states were keyed
             return
         if self.tolerance == PROPENSITY_TOLERANCE:
             self.tolerance = ROUNDED_TOLERANCE
@@ -284,3 +292,15 @@ class _PolicyVerifier:
             self.findings.add_problem(
                 f"policy {self.policy_id}: computed again, its state after step {step} is not the one logged"
             )
+
+
+def _differing_generators(policy: Policy) -> list[Generator]:
+    """Return generators with which the policy's probabilities are all that they can be, as far as that is known."""
+    if not isinstance(policy, PooledPolicy):
+        return [Generator(PCG64(seed)) for seed in (1, 2)]
+    seeds: dict[int, int] = {}
+    seed = 0
+    while len(seeds) < policy.draw_sets:
+        seed += 1
+        seeds.setdefault(int(Generator(PCG64(seed)).integers(policy.draw_sets)), seed)
+    return [Generator(PCG64(each)) for each in seeds.values()]

@@ -14,6 +14,7 @@ import numpy as np
 
 from bandit.domain import BoolArray, CheckedPolicy, IntArray, Outcomes, Policy
 from bandit.errors import PolicyError
+from bandit.learning.customer_states import stored_state
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -138,7 +139,7 @@ class LoadBack:
 
     def __call__(self, policy: Policy) -> None:
         """Raise PolicyError where the state cannot be read again; other than checked policies are trusted."""
-        self.state = policy.dumps()
+        self.state = stored_state(policy)
         another = self._make() if isinstance(policy, CheckedPolicy) else None
         if another is not None:
             another.loads(self.state)

@@ -12,6 +12,13 @@ from bandit.domain import Outcomes, Policy, Progress
 from bandit.errors import OfferBanditError, PolicyError, StoreError
 from bandit.learning.carry import FirstState, first_state
 from bandit.learning.carry_report import CarryReport
+from bandit.learning.customer_states import (
+    customers_fault,
+    read_customers,
+    rewrite_customers,
+    stored_state,
+    write_customers,
+)
 from bandit.learning.guarded_update import LEARNING_FAULTS, LoadBack, guarded_update
 from bandit.learning.policy_state import PolicyState, StateHistory
 from bandit.learning.reports import LearnReport, RebuildReport
@@ -61,6 +68,7 @@ class PolicyLearner:
         self.copy_lock = threading.Lock()
         self._frozen: tuple[PolicyState, Policy] | None = None
         self.policy_id = store.catalogues.register_policy(catalogue_id, policy.spec())
+        self._source_store = store
         self.use(store)
         self._small_steps = SmallSteps(store, catalogue, self.policy_id) if decision_lock is not None else None
         self.carried: CarryReport | None = None
@@ -77,6 +85,7 @@ class PolicyLearner:
                 state = self.history.load(self.history.newest_snapshot(), policy)
             else:
                 state = self.history.newest_state(policy)
+            read_customers(store, self.policy_id, state.policy)
             self.current = self.history.fold(state, latest)
         except Exception as fault:
             if not serving:
@@ -163,6 +172,7 @@ class PolicyLearner:
 
     def _replace_current(self, state: PolicyState) -> None:
         """Make a state the current one, between two decisions."""
+        read_customers(self._source_store, self.policy_id, state.policy)
         with self.decision_lock:
             self.current = state
 
@@ -308,13 +318,17 @@ class PolicyLearner:
         aside = guarded_update(
             state.policy, outcomes, lambda: self.history.state_at(state.step, state.policy), read_back
         )
+        if aside is not None:  # the policy was loaded anew
+            read_customers(self._source_store, self.policy_id, state.policy)
         if read_back is not None:
-            snapshot = read_back.state if aside is None else state.policy.dumps()
+            snapshot = read_back.state if aside is None else stored_state(state.policy)
             digest, size, unsaved = state_hash(snapshot), len(snapshot), 0
         with self.store.transaction():
             if not lease.renew() or self.store.ledger.latest_step(self.policy_id) != state.step:
                 return None
             self.store.ledger.record_step(self.policy_id, step, kept, digest, snapshot)
+            if snapshot is not None:
+                write_customers(self.store, self.policy_id, state.policy)
             if aside is not None:
                 seqs = kept.decisions.seq[aside.rows].tolist()
                 self.store.ledger.set_aside.add(self.policy_id, step, seqs, aside.reason)
@@ -342,7 +356,9 @@ class PolicyLearner:
             if current.fault is None and current.unsaved >= UNSAVED_AT_CLOSE:
                 read_back = self._load_back(current.policy)
                 read_back(current.policy)
-                self.store.ledger.save_state(self.policy_id, current.step, read_back.state)
+                with self.store.transaction():
+                    if self.store.ledger.save_state(self.policy_id, current.step, read_back.state):
+                        write_customers(self.store, self.policy_id, current.policy)
 
     def _uncounted(self, step: int) -> int:
         """Return how many outcomes that were learned after a step have an event that does not count."""
@@ -385,17 +401,19 @@ class PolicyLearner:
             n += self.history.learn_step(policy, step)
             if progress is not None:
                 progress(step, latest)
-        state = policy.dumps()
-        same = current.fault is None and current.step == latest and close(state, current.policy.dumps())
+        state = stored_state(policy)
+        same = current.fault is None and current.step == latest and close(state, stored_state(current.policy))
         if type(policy) is not type(current.policy):
-            policy = current.policy
+            policy_bytes, policy = policy.dumps(), current.policy
             with self.decision_lock:
                 self.current = replace(current, fault="its state was lost while it was rebuilt")
-                policy.loads(state)
+                policy.loads(policy_bytes)
                 self._replace_current(PolicyState(policy, latest, len(state), n))
-        self._replace_current(PolicyState(policy, latest, len(state), n))
         unreadable = self._snapshot_is_unreadable()
-        self.store.ledger.repair_snapshot(self.policy_id, latest, state, unreadable=unreadable)
+        with self.store.transaction():
+            if self.store.ledger.repair_snapshot(self.policy_id, latest, state, unreadable=unreadable):
+                rewrite_customers(self.store, self.policy_id, policy)
+        self._replace_current(PolicyState(policy, latest, len(state), n))
         return RebuildReport(latest - base, n, same and not unreadable)
 
     def _snapshot_is_unreadable(self) -> bool:
@@ -403,8 +421,9 @@ class PolicyLearner:
         another = self._untrained(self.policy)
         if another is None:
             return False
+        newest = self.history.newest_snapshot()
         try:
-            self.history.load(self.history.newest_snapshot(), another)
+            self.history.load(newest, another)
         except PolicyError:
             return True
-        return False
+        return bool(customers_fault(self.store, self.policy_id, newest, another))

@@ -7,9 +7,11 @@ from dataclasses import dataclass, replace
 from bandit.catalogue import Catalogue
 from bandit.domain import Outcomes, Policy
 from bandit.errors import PolicyError, StoreError
+from bandit.learning.customer_states import read_customers
 from bandit.learning.guarded_update import guarded_update
 from bandit.learning.training_outcomes import TrainingOutcomes
 from bandit.policies import build
+from bandit.policies.keyed_states import is_keyed
 from bandit.store import DueColumns, Snapshot, Store, state_hash
 
 
@@ -61,6 +63,8 @@ class StateHistory:
                 "rebuild it"
             )
         policy.loads(snapshot.state)
+        if is_keyed(snapshot.state):
+            read_customers(self.store, self.policy_id, policy)
         return PolicyState(policy, snapshot.step, len(snapshot.state))
 
     def outcomes_of_step(self, step: int) -> Outcomes:

@@ -77,7 +77,7 @@ class JointCustomerEffects(CustomerEffects):
         They are kept until the customer's factors or the prior's variances are other ones, and cannot be written to.
         """
         priors, known = self._priors()
-        own, learned = self._natural[place], self._precision[place]
+        own, learned = self.memory.row(place)
         key = own.tobytes() + learned.tobytes()
         found = known.get(key)
         if found is not None:
@@ -99,14 +99,15 @@ class JointCustomerEffects(CustomerEffects):
 
     def _factors(self, places: IntArray) -> tuple[FloatArray, FloatArray]:
         """Return the natural means and precisions of the likelihoods, (n, 1 + K) each, zeros at place -1."""
-        if not len(self._natural):
+        if not len(self.memory.natural):
             shape = (len(places), len(self.owner))
             return np.zeros(shape), np.zeros(shape)
         if len(places) == 1 and places[0] >= 0:  # slices are quicker than index arrays
-            rows = slice(int(places[0]), int(places[0]) + 1)
-            return self._natural[rows].astype(np.float64), self._precision[rows].astype(np.float64)
+            natural, precision = self.memory.rows(slice(int(places[0]), int(places[0]) + 1))
+            return natural.astype(np.float64), precision.astype(np.float64)
         known = (places >= 0)[:, None].astype(np.float64)
-        return self._natural[places] * known, self._precision[places] * known
+        natural, precision = self.memory.rows(places)
+        return natural * known, precision * known
 
     def _mixture(self, natural: FloatArray, precision: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
         """Return both priors' posterior variances and the chance of the wide one, (n, 1 + K) each."""
@@ -142,14 +143,13 @@ class JointCustomerEffects(CustomerEffects):
         `information`, by which the variance falls by variance^2 x information.
         """
         precision = information / np.maximum(1.0 - variance * information, 1e-3)
-        self._natural[places] += mean * precision + slopes * (1.0 + variance * precision)
-        self._precision[places] += precision
+        self.memory.touch(places)
+        self.memory.natural[places] += mean * precision + slopes * (1.0 + variance * precision)
+        self.memory.precision[places] += precision
 
     def one(self, customer: str, columns: FloatArray) -> OneCustomerOutcome:
         """Return one outcome of an offer with these columns (1 + K,), allocating a place to a new customer."""
-        places = self._places
-        place = places.setdefault(customer, len(places))
-        self._make_room()
+        place = self.memory.find_or_add_one(customer)
         mean, variance = self._belief_of(place)
         offset, spread = float(_sum(columns * mean)), float((columns * variance) @ columns)
         return OneCustomerOutcome(self, place, columns, mean, variance, offset, spread)
@@ -159,19 +159,20 @@ class JointCustomerEffects(CustomerEffects):
     ) -> None:
         """Multiply one customer's likelihood factor in, as `learn_factors` does; all arrays are (1 + K,)."""
         precision = information / np.maximum(1.0 - variance * information, 1e-3)
-        self._natural[place] += mean * precision + slopes * (1.0 + variance * precision)
-        self._precision[place] += precision
+        self.memory.touch_one(place)
+        self.memory.natural[place] += mean * precision + slopes * (1.0 + variance * precision)
+        self.memory.precision[place] += precision
 
     def prior_precision(self, places: IntArray) -> FloatArray:
         """Return the expected precision (n, 1 + K) of the customers' priors, by their chances of the wide one."""
-        _, _, share = self._mixture(
-            self._natural[places].astype(np.float64), self._precision[places].astype(np.float64)
-        )
+        natural, known = self.memory.rows(places)
+        _, _, share = self._mixture(natural.astype(np.float64), known.astype(np.float64))
         return (1.0 - share) / self.variances[self.owner] + share / self._wide[self.owner]
 
     def set_factors(self, places: IntArray, natural: FloatArray, precision: FloatArray) -> None:
         """Replace the likelihood factors of customers (n,): natural means and precisions, (n, 1 + K) each."""
-        self._natural[places], self._precision[places] = natural, precision
+        self.memory.touch(places)
+        self.memory.natural[places], self.memory.precision[places] = natural, precision
 
     def shares(
         self, customers: ObjectArray, columns: FloatArray, curvature: FloatArray, population: FloatArray
@@ -215,8 +216,9 @@ class JointCustomerEffects(CustomerEffects):
             squares, determined = np.zeros(len(self.owner)), np.zeros(len(self.owner))
             for start in range(0, len(self), ESTIMATE_CUSTOMERS):
                 part = slice(start, min(start + ESTIMATE_CUSTOMERS, len(self)))
-                natural = self._natural[part].astype(np.float64)
-                narrow, _, share = self._mixture(natural, self._precision[part].astype(np.float64))
+                own, known = self.memory.rows(part)
+                natural = own.astype(np.float64)
+                narrow, _, share = self._mixture(natural, known.astype(np.float64))
                 squares += ((1.0 - share) * (natural * narrow) ** 2).sum(axis=0)
                 determined += ((1.0 - share) * (1.0 - narrow / self.variances[self.owner])).sum(axis=0)
             shared = np.bincount(self.owner, determined, minlength=size)

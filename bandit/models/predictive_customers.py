@@ -35,6 +35,8 @@ class PredictiveCustomerEffects(JointCustomerEffects):
     offer cannot be told apart, and effects without covariances count each of them as known.
     """
 
+    by_key = True
+
     def __init__(self, owner: IntArray, deviation: FloatArray, strength: float = 5.0) -> None:
         """Take what `CustomerEffects` takes."""
         super().__init__(owner, deviation, strength)
@@ -99,9 +101,9 @@ class PredictiveCustomerEffects(JointCustomerEffects):
         start = np.eye(len(self.given)) / LOG_DEVIATION**2
         self._information = start + kept * (self._information - start)
 
-    def state(self) -> dict[str, NDArray[np.generic]]:
-        """Return arrays, enough for `restore`."""
-        return {**super().state(), "gradient": self._gradient, "information": self._information}
+    def state_of_all(self) -> dict[str, NDArray[np.generic]]:
+        """Return the arrays of a state that are not of single customers."""
+        return super().state_of_all() | {"gradient": self._gradient, "information": self._information}
 
     def restore(self, arrays: Mapping[str, NDArray[np.generic]]) -> None:
         """Load a state, of which what was judged may be absent; ValueError or KeyError where it does not fit."""

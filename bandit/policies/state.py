@@ -17,6 +17,9 @@ _META = "__meta__"
 _KINDS = "biufSU"
 _HEADER = 1_000
 
+_HASHES = frozenset({"own/digest"})
+"""Arrays that are equal only where the states are equal to the last bit."""
+
 STATE_TOLERANCE = 1e-6
 """Largest difference between equal states, relative to the largest absolute value of an array."""
 
@@ -79,7 +82,7 @@ def close(one: bytes, other: bytes) -> bool:
         return False
     if arrays.keys() != other_arrays.keys() or not _close_values(meta, other_meta):
         return False
-    return all(_close_arrays(array, other_arrays[name]) for name, array in arrays.items())
+    return all(_close_arrays(array, other_arrays[name]) for name, array in arrays.items() if name not in _HASHES)
 
 
 def _close_values(one: object, other: object) -> bool:

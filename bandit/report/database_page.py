@@ -67,6 +67,8 @@ This page is made from the schema by `python -m bandit.report.database_page`.
     learned_stages >- decisions
     learned_stages >- policy_steps
     snapshots >- policies -- learning_reach
+    customer_effects >- policies -- customer_effects_reach
+    replaced_customer_effects >- policies
 
 The offer of a decision is the row of `offers` with the same `catalogue_id` and `offer`; the state that decided is that
 of `policy_steps` with the same `policy_id` and `step`. `events.corrects` names another event.

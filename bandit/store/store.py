@@ -28,6 +28,7 @@ from bandit.store.spool.writer import SpooledWriter
 from bandit.store.supported_systems import check_system
 from bandit.store.tables.carried_policies import CarriedPolicies
 from bandit.store.tables.catalogues import Catalogues
+from bandit.store.tables.customer_effects import CustomerEffectsTable
 from bandit.store.tables.customers import Customers
 from bandit.store.tables.decision_arms import DecisionArms
 from bandit.store.tables.decision_reader import DecisionReader
@@ -75,6 +76,7 @@ class Store:
         self.events = EventWriter(connection, self.repeats, self.decision_writer.latest)
         self.ledger = Ledger(connection, self.decisions)
         self.carried = CarriedPolicies(connection)
+        self.customer_effects = CustomerEffectsTable(connection)
         self.decision_arms = DecisionArms(connection)
         self.imports = Imports(connection)
         self.leases = Leases(connection)

@@ -28,6 +28,7 @@ from simulator.bench.earnings.contestants import contestant_of, named
 from simulator.bench.earnings.tournament import EARNED_PICTURE, EARNED_TABLE, Tournament, mapped
 from simulator.bench.earnings.versions import prepare
 from simulator.bench.earnings.world import WorldSpec
+from simulator.bench.scale import customers, day
 from simulator.bench.speed import arrivals, obp_speed, opening, processes, rows, rows_log, speed, start
 
 
@@ -297,6 +298,34 @@ def evaluated_rows(given: argparse.Namespace, console: Console) -> int:
     return 0
 
 
+def many_customers(given: argparse.Namespace, console: Console) -> int:
+    """Measure one file at each number of customers with history."""
+
+    def grown(done: int, total: int) -> None:
+        console.print(f"{done:,} of {total:,} customers are in the file")
+
+    timings: list[customers.CustomersTiming] = []
+
+    def found(timing: customers.CustomersTiming) -> None:
+        timings.append(timing)
+        _write(given.out, "customers", f"# Many customers\n\n{customers.markdown(timings)}", timings)
+
+    customers.measure(given.customers, given.seed, given.folder, grown, found)
+    console.print(customers.markdown(timings), soft_wrap=True, markup=False)
+    console.print(f"table: {given.out / 'customers.md'}")
+    return 0
+
+
+def simulated_day(given: argparse.Namespace, console: Console) -> int:
+    """Decide for an audience in one job, which is killed and resumed, and learn once."""
+    timing = day.measure(given.decisions, given.seed, given.folder, day.report_of(console.print))
+    text = day.markdown(timing)
+    _write(given.out, "day", f"# A day\n\n{text}", [timing])
+    console.print(text, soft_wrap=True, markup=False)
+    console.print(f"table: {given.out / 'day.md'}")
+    return 0
+
+
 def start_times(given: argparse.Namespace, console: Console) -> int:
     """Time the start of the command line beside that of sqlite-utils."""
     timings = start.measure(given.rounds)
@@ -354,6 +383,8 @@ BENCH_COMMANDS: Mapping[str, Callable[[argparse.Namespace, Console], int]] = Map
         "large": large_database,
         "ope": speed_beside_obp,
         "opening": opening_times,
+        "customers": many_customers,
+        "day": simulated_day,
         "start": start_times,
         "rows": evaluated_rows,
         "service": service_load,

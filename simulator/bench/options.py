@@ -7,6 +7,7 @@ from pathlib import Path
 
 from simulator.bench.durability.disturbed.settings import DISTURBANCES
 from simulator.bench.earnings import settings
+from simulator.bench.scale import customers, day
 from simulator.bench.speed import obp_speed, opening, processes, rows, speed, start
 from simulator.scenarios import SCENARIOS
 
@@ -24,7 +25,7 @@ def bench_parser() -> argparse.ArgumentParser:
     _earned_options(parser)
     names = (
         "earned | methods | speed | settings | ope | many | arrivals | crash | soak | power | customer | large | "
-        "opening | start | rows | service"
+        "opening | customers | day | start | rows | service"
     )
     commands = parser.add_subparsers(dest="command", metavar=f"[{names}]")
     _earned_options(commands.add_parser("earned", help="earnings of the engine and of other libraries (the default)"))
@@ -61,6 +62,16 @@ def bench_parser() -> argparse.ArgumentParser:
     first.add_argument("--rounds", type=int, default=opening.ROUNDS_A_SIZE, help="at each size (default: %(default)s)")
     _common_options(first, "seed of the log")
     _rows_options(commands)
+    many = commands.add_parser("customers", help="one file of very many customers with history: time and memory")
+    many.add_argument("--customers", type=_numbers, default=customers.CUSTOMER_SIZES, help="numbers, with commas")
+    many.add_argument("--folder", type=Path, default=None, help="where a temporary folder is made (default: system's)")
+    _common_options(many, "seed of histories and contexts")
+    one_day = commands.add_parser(
+        "day", help="an audience decided in one job that is killed, resumed, and learned once"
+    )
+    one_day.add_argument("--decisions", type=int, default=day.DAY_DECISIONS, help="of the day (default: %(default)s)")
+    one_day.add_argument("--folder", type=Path, default=None, help="where a temporary folder is made")
+    _common_options(one_day, "seed of contexts and purchases")
     begun = commands.add_parser("start", help="milliseconds of starting the command line, beside sqlite-utils")
     begun.add_argument("--rounds", type=int, default=start.START_ROUNDS, help="of all commands (default: %(default)s)")
     begun.add_argument("--out", type=Path, default=BENCH_FOLDER, help="folder of the results (default: %(default)s)")

@@ -55,6 +55,7 @@ EXECUTED = {
     "docs/report.md": Setting(),
     "docs/results.md": Setting(),
     "docs/rollout.md": Setting(WITH_KEY),
+    "docs/scale.md": Setting(WITH_KEY),
     "docs/tutorials/data_scientist.md": Setting(),
     "docs/tutorials/engineer.md": Setting(WITH_KEY),
     "docs/tutorials/marketer.md": Setting(),

@@ -195,8 +195,8 @@ def test_a_state_that_cannot_be_read_back_is_never_written(tmp_path: Path, monke
         step = engine.step
         state = OnlineLearning.state
 
-        def broken(self: OnlineLearning) -> object:
-            meta, arrays = state(self)
+        def broken(self: OnlineLearning, **given: bool) -> object:
+            meta, arrays = state(self, **given)
             return {**meta, "scales": {"loyal": [0.0, float("inf")]}}, arrays
 
         with monkeypatch.context() as patch:

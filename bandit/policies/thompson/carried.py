@@ -292,7 +292,7 @@ def _customer_state(belief: RewardBelief, sources: Sequence[BeliefSource]) -> di
 def _own(source: BeliefSource) -> dict[str, NDArray[np.generic]]:
     """Return the arrays of a source's customers' effects, none where it has no such effects."""
     effects = source.policy.online.belief.customer_effects
-    return {} if effects is None else effects.state()
+    return {} if effects is None else effects.decayed_state()
 
 
 def _customers(source: BeliefSource) -> list[str]:

@@ -97,7 +97,7 @@ class OnlineLearning:
         return self._belief(encoder, amount_scale, self._starts)
 
     def _belief(self, encoder: Encoder, amount_scale: AmountScale, starts: FloatArray | None) -> RewardBelief:
-        return RewardBelief(
+        belief = RewardBelief(
             self.catalogue,
             encoder,
             amount_scale,
@@ -109,6 +109,9 @@ class OnlineLearning:
             draws=MovingDraws(self._n_draws, np.random.default_rng([_SEED, self.version])) if self._n_draws else None,
             declared_half_life=self._half_life is not None,
         )
+        if belief.customers is not None:
+            belief.customers.begin_at(self.version)
+        return belief
 
     @property
     def in_warmup(self) -> bool:
@@ -123,6 +126,8 @@ class OnlineLearning:
             return
         outcomes = within_bounds(outcomes, self.catalogue.objective.largest_amount)
         self.version += 1
+        if self.belief.customers is not None:
+            self.belief.customers.update = self.version
         while self._warmup is not None and len(outcomes):
             n_kept = WARMUP_OUTCOMES - self._warmup.room
             stop = next(mark for mark in SCALES_FITTED_AT if mark > n_kept) - n_kept
@@ -137,6 +142,8 @@ class OnlineLearning:
         if len(outcomes):
             self._learn(outcomes)
         self.belief.settle()
+        if self.belief.customers is not None:
+            self.belief.customers.version = self.version
 
     def is_quick(self, outcomes: Outcomes) -> bool:
         """Whether `update` with these outcomes fits no scales, estimates no variances and lets nothing decay."""
@@ -256,12 +263,18 @@ class OnlineLearning:
                 self._learn_in_order(log, oldest)
                 progress = _after_a_pass(progress, self.belief.moves)
                 if self.belief.moves:
+                    self._end_fit()
                     return
                 self.belief = self._belief_scaled_to(first)
             self._decayed_until = None if half_life is None else newest
 
         self.belief.fit(log, AgeWeights(half_life, newest), progress, parts)
+        self._end_fit()
+
+    def _end_fit(self) -> None:
         self.belief.settle()
+        if self.belief.customers is not None:
+            self.belief.customers.begin_at(self.version)
 
     def _learn_in_order(self, log: Log, oldest: int) -> None:
         """Learn a log in order of time, and with it how fast the market moves."""
@@ -336,9 +349,13 @@ class OnlineLearning:
 
     # -- state -----------------------------------------------------------------------------------------------------
 
-    def state(self) -> tuple[dict[str, object], dict[str, NDArray[np.generic]]]:
-        """Return the belief, the scales and, during the warm-up, the outcomes kept, under the format's keys."""
-        meta, arrays = self.belief.state()
+    def state(self, *, keyed: bool = False) -> tuple[dict[str, object], dict[str, NDArray[np.generic]]]:
+        """Return the belief, the scales and, during the warm-up, the outcomes kept, under the format's keys.
+
+        With `keyed`, a digest is in place of the customers' rows where these are many.
+        """
+        customers = self.belief.customers
+        meta, arrays = self.belief.state(keyed=keyed and customers is not None and customers.is_keyed)
         meta |= self.fact_scales.to_meta() | self.clock
         if self._starts is not None:
             arrays["starts"] = self._starts
@@ -374,6 +391,8 @@ class OnlineLearning:
         if not (0 <= fresh.version < _MAX_COUNT and max(map(abs, clocks)) < _MAX_COUNT):
             raise ValueError("its counts are out of range")
         fresh._warmup = None
+        if fresh.belief.customers is not None:
+            fresh.belief.customers.begin_at(fresh.version)
         if "warmup" in meta:
             fresh._warmup = Warmup.restore(WARMUP_OUTCOMES, self.catalogue, meta["warmup"], parts_of("warmup", arrays))
         return fresh

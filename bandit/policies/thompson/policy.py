@@ -25,6 +25,7 @@ from bandit.domain import (
     Progress,
     SparseProbabilities,
 )
+from bandit.domain.customer_rows import CustomerRows, CustomerSource
 from bandit.errors import PolicyError
 from bandit.models.shared_design import WeightDraws
 from bandit.policies.probabilities import check_share, mix_floor
@@ -279,9 +280,6 @@ class ThompsonSampling:
         known = {id(each): each for each in (self.catalogue, self.methods, self._search, *self._learning.shared())}
         # A set of draws is never changed, and other threads may add one at this very moment.
         memo: dict[int, Any] = {**known, id(self._samples): dict(self._samples)}
-        effects = self._learning.belief.customer_effects
-        if effects is not None:
-            memo |= effects.copied_names()
         return copy.deepcopy(self, memo)
 
     def is_quick(self, outcomes: Outcomes) -> bool:
@@ -326,6 +324,32 @@ class ThompsonSampling:
         """Return the belief, the scales and, during the warm-up, the outcomes kept."""
         meta, arrays = self._learning.state()
         return pack({"kind": "thompson", **meta}, arrays)
+
+    def dumps_keyed(self) -> bytes:
+        """Return what `dumps` does; of more than MOST_WHOLE customers without their rows, which are stored by key."""
+        meta, arrays = self._learning.state(keyed=True)
+        return pack({"kind": "thompson", **meta}, arrays)
+
+    def customers_changed(self, after: int) -> tuple[int, CustomerRows] | None:
+        """Return the number of updates, and the rows of the customers that one after `after` has changed.
+
+        None where `dumps_keyed` returns the rows of all customers.
+        """
+        customers = self._learning.belief.customers
+        if customers is None or not customers.is_keyed:
+            return None
+        return self._learning.version, customers.changed_after(after)
+
+    def customers_expected(self) -> tuple[int, int]:
+        """Return how many customers are known, and the digest of their rows."""
+        customers = self._learning.belief.customers
+        return (0, 0) if customers is None else (customers.n, customers.digest())
+
+    def read_customers_from(self, source: CustomerSource) -> None:
+        """Read the rows of customers that are not in memory from there; only so can a keyed state be used."""
+        customers = self._learning.belief.customers
+        if customers is not None and customers.by_key:
+            customers.source = source
 
     def loads(self, state: bytes) -> None:
         """Load a state; PolicyError, with nothing changed, where it is of another policy, catalogue or context."""

@@ -17,6 +17,7 @@ from bandit.catalogue.offer_grid import MAX_DENSE_OFFERS
 from bandit.domain import BoolArray, Contexts, FloatArray, IntArray, Log, LoggedBatch, Outcomes, Progress
 from bandit.encoding.encoder import Encoder
 from bandit.models.customer_effects import CustomerEffects
+from bandit.models.customer_memory import CustomerMemory
 from bandit.models.joint_customers import CustomerOutcomes, JointCustomerEffects
 from bandit.models.joint_fit import learn_customers
 from bandit.models.moving_draws import MovingDraws
@@ -196,6 +197,11 @@ class RewardBelief:
         if self.amount is None or self.amount.is_quick(n):
             return True
         return self.amount.is_quick(int(np.count_nonzero(has_revenue(outcomes.revenue, outcomes.converted))))
+
+    @property
+    def customers(self) -> CustomerMemory | None:
+        """The customers' own rows, None where customers have no effects of their own."""
+        return None if self.customer_effects is None else self.customer_effects.memory
 
     @property
     def is_finite(self) -> bool:
@@ -424,15 +430,17 @@ class RewardBelief:
         found = {"main": self.main} if self.amount is None else {"main": self.main, "amount": self.amount}
         return found if self.funnel is None else found | self.funnel.models
 
-    def state(self) -> tuple[dict[str, object], dict[str, NDArray[np.generic]]]:
-        """Return plain values and arrays, for `restore`."""
+    def state(self, *, keyed: bool = False) -> tuple[dict[str, object], dict[str, NDArray[np.generic]]]:
+        """Return plain values and arrays, for `restore`; with `keyed` a digest in place of the customers' rows."""
         meta: dict[str, object] = {}
         arrays: dict[str, NDArray[np.generic]] = {}
         for name, model in self.models().items():
             meta[name], parts = model.state()
             arrays |= {f"{name}/{part}": array for part, array in parts.items()}
         if self.customer_effects is not None:
-            arrays |= {f"own/{part}": array for part, array in self.customer_effects.state().items()}
+            effects = self.customer_effects
+            own = effects.keyed_state() if keyed else effects.state()
+            arrays |= {f"own/{part}": array for part, array in own.items()}
         return meta, arrays
 
     def restore(self, meta: Mapping[str, object], arrays: Mapping[str, NDArray[np.generic]]) -> None:

@@ -192,6 +192,48 @@ _CHANGED_STATES = TableDescription(
     },
 )
 
+_EFFECTS_COLUMNS = {
+    "number": "Counts the policy's customers in the order in which it first learned from them.",
+    "version": "The policy's update that changed the row last.",
+    "epoch": "Steps of decay that the row has gone through.",
+    "factors": "Natural means and precisions of the columns' likelihood, float32, little-endian.",
+}
+
+_CUSTOMER_EFFECTS = TableDescription(
+    title="Effects of single customers",
+    text="One row for each customer of a policy that knows more customers than its state holds: what it has learned of "
+    "the customer alone, up to the newest snapshot.",
+    internal=True,
+    columns={
+        "policy_id": "The policy: `policies.id`.",
+        "customer": "The customer: `customers.key`.",
+        **_EFFECTS_COLUMNS,
+    },
+)
+
+_REPLACED_CUSTOMER_EFFECTS = TableDescription(
+    title="Earlier effects of single customers",
+    text="Rows of `customer_effects` that were replaced lately, for processes that decide with an older state.",
+    internal=True,
+    columns={
+        "policy_id": "The policy: `policies.id`.",
+        "customer": "The customer: `customers.key`.",
+        "replaced_at": "The policy's update whose state replaced the row.",
+        **_EFFECTS_COLUMNS,
+    },
+)
+
+_CUSTOMER_EFFECTS_REACH = TableDescription(
+    title="Reach of the effects of single customers",
+    text="One row for each policy with rows in `customer_effects`.",
+    internal=True,
+    columns={
+        "policy_id": "The policy: `policies.id`.",
+        "saved": "The policy's update up to which all rows are stored.",
+        "oldest": "The oldest of its updates whose rows can still be read.",
+    },
+)
+
 LEARNING_TABLES = {
     "policies": _POLICIES,
     "carried_policies": _CARRIED_POLICIES,
@@ -202,6 +244,9 @@ LEARNING_TABLES = {
     "learned": _LEARNED,
     "learned_stages": _LEARNED_STAGES,
     "snapshots": _SNAPSHOTS,
+    "customer_effects": _CUSTOMER_EFFECTS,
+    "replaced_customer_effects": _REPLACED_CUSTOMER_EFFECTS,
+    "customer_effects_reach": _CUSTOMER_EFFECTS_REACH,
     "learning_reach": _LEARNING_REACH,
     "eligible_sets": _ELIGIBLE_SETS,
     "leases": _LEASES,

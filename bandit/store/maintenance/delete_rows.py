@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING
 from bandit.errors import StoreError
 from bandit.store.chain.kinds import CUSTOMERS, DECISIONS, EVENTS, REPEATS, SETS, STATES, STEPS
 from bandit.store.learning.ledger import state_hash
+from bandit.store.tables.customer_effects import replace_all
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Mapping
     from pathlib import Path
 
+    from bandit.domain.customer_rows import CustomerRows
     from bandit.store.chain.deletion import DeletedPlaces
 
 _QUERIES = {
@@ -83,7 +85,8 @@ class StateReplacement:
     `seen` is the newest step when they were computed, and `state` the state after the step that follows it; None resets
     the policy to its beginning. A rebuild starts from `base`, the state after `base_step`; decisions made with a state
     before `decides_from` cannot be recomputed, nor those made with one of a step from `changed_from` to `seen`. `first`
-    replaces the state before anything was learned.
+    replaces the state before anything was learned. `customers` are the update that `state` is of and the rows of its
+    customers, where they are stored by key.
     """
 
     policy_id: int
@@ -94,6 +97,7 @@ class StateReplacement:
     decides_from: int = 0
     first: bytes | None = None
     changed_from: int | None = None
+    customers: tuple[int, CustomerRows] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +178,7 @@ def replace_states(raw: sqlite3.Connection, new: StateReplacement, path: Path, p
             "stop what learns, or give the command again"
         )
     places.add_policy(raw, policy, begins_anew=new.state is None)
+    replace_all(raw, policy, *((0, None) if new.customers is None else new.customers))
     if new.state is None:
         for table in ("learned_stages", "learned", "snapshots", "policy_steps", "learning_reach", "changed_states"):
             raw.execute(f"DELETE FROM {table} WHERE policy_id = ?", (policy,))  # noqa: S608 - one of six names
