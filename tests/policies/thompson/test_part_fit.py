@@ -62,7 +62,7 @@ def apart(one, other):
 
 @pytest.mark.parametrize("settings", [{"methods": FAST}, {"methods": [*FAST, "joint"]}, {"half_life": "30d"}])
 def test_one_part_seven_parts_and_the_whole_log_give_the_same_belief(settings):
-    """To 1e-9 of a deviation: the variances of the prior, estimated between passes, amplify the rounding of the sums."""
+    """To 1e-9 of a deviation: the prior's variances, estimated between passes, amplify the rounding of the sums."""
     log, rng = made_log(1), np.random.default_rng(2)
     whole = fitted(log, personal=False, **settings)
     assert apart(whole, fitted(in_parts(log, 1, rng), personal=False, **settings)) < 1e-9
