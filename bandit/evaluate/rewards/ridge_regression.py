@@ -77,11 +77,15 @@ class RidgeReward:
 
     def predict(self, contexts: Contexts) -> FloatArray:
         """Return the expected reward of every offer, (n, N); 0 before anything was learned."""
-        if self._solution is None:
-            self._solution = self._solve()
-        crossed, alone, constant = self._solution
+        crossed, alone, constant = self.solve()
         x = self.encoder.context_matrix(contexts)
         return (x @ crossed) @ self._crossed.T + (self._alone @ alone + constant)
+
+    def solve(self) -> tuple[FloatArray, FloatArray, float]:
+        """Return the coefficients (d, J) and (E,) and the constant, solved once after the last decision was learned."""
+        if self._solution is None:
+            self._solution = self._solve()
+        return self._solution
 
     def _gather(self, x: FloatArray, offer: IntArray, reward: FloatArray) -> None:
         """Add rows that are sorted by offer."""
