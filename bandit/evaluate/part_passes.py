@@ -109,4 +109,5 @@ def _total(found: Iterable[FittedRewards]) -> FittedRewards:
         total = each if total is None else total + each
     if total is None:
         raise InputError("the log has no decisions to judge by; import some, or choose another split")
+    total.solve()
     return total

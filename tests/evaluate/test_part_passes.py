@@ -19,7 +19,7 @@ from bandit.ope import ESTIMATORS
 from bandit.ope.clusters import ClusterIndex
 from tests.evaluate.additive_market import CATALOGUE, WARM, Tilted, draw
 from tests.evaluate.memory_log import MemoryLog
-from tests.evaluate.partitioned_log import LogInParts, PicklingRunner, in_parts
+from tests.evaluate.partitioned_log import LogInParts, OutsideInParts, OutsideLog, PicklingRunner, in_parts
 
 TOLERANCE = 1e-12
 EVEN = Tilted("even", [1] * 9, [1, 2] * 4 + [1])
@@ -115,6 +115,21 @@ def test_many_customers_and_many_batches_agree_too():
     thompson.update(log.whole.take(slice(0, 2_000)).outcomes())
     policies = {"thompson": lambda: thompson, "warm": lambda: WARM}
     assert not differing(judged(log, policies, **asked), judged(in_parts(log, 7, rng), policies, **asked))
+
+
+def test_decisions_with_an_offer_that_the_catalogue_does_not_have_count_in_their_part():
+    rng = np.random.default_rng(8)
+    whole = draw(rng, 1_500, customers=300).whole
+    inside, outside = whole.take(slice(0, 1_200)), whole.take(slice(1_200, None))
+    log = OutsideLog(inside, CATALOGUE, replace(outside, offer=np.full(300, -1)))
+    parts = rng.integers(0, 5, 300)
+    part_of, beyond_of = (
+        parts[np.array([int(key[1:]) for key in batch.contexts.customers])] for batch in (inside, outside)
+    )
+    found = judged(log, FROZEN, estimators=("dr", "snips"))
+    assert found.outside == 300
+    split = OutsideInParts(log, part_of, beyond_of)
+    assert not differing(found, judged(split, FROZEN, PicklingRunner(), estimators=("dr", "snips")))
 
 
 def test_parts_that_share_customers_do_not_agree():

@@ -35,6 +35,10 @@ class AdditiveReward(RewardModel, Protocol):
         """Return the model of the decisions of both, which have encoders of the same scales."""
         ...
 
+    def solve(self) -> object:
+        """Compute what predictions need, so that copies of the model need not."""
+        ...
+
 
 class CrossFittedReward:
     """A reward model of one copy a fold, each learned on the other folds.
@@ -95,6 +99,13 @@ class FittedRewards:
     def adds(self) -> bool:
         """Whether the models of parts of a log add up to those of the log."""
         return all(each.adds for each in (self.shared, *self.robust) if each is not None)
+
+    def solve(self) -> None:
+        """Compute what predictions need, so that copies of the models need not."""
+        for each in (self.shared, *self.robust):
+            for model in each.models if each is not None else ():
+                if isinstance(model, AdditiveReward):
+                    model.solve()
 
     def __add__(self, other: FittedRewards) -> FittedRewards:
         shared = self.shared if other.shared is None else other.shared

@@ -78,9 +78,7 @@ class RidgeReward:
 
     def predict(self, contexts: Contexts) -> FloatArray:
         """Return the expected reward of every offer, (n, N); 0 before anything was learned."""
-        if self._solution is None:
-            self._solution = self._solve()
-        crossed, alone, constant = self._solution
+        crossed, alone, constant = self.solve()
         of_offers = self._alone @ alone + constant
         table = np.empty((contexts.n, len(of_offers)))
         for start in range(0, contexts.n, _BLOCK_ROWS):
@@ -89,6 +87,12 @@ class RidgeReward:
             np.matmul(x @ crossed, self._crossed.T, out=table[rows])
             table[rows] += of_offers
         return table
+
+    def solve(self) -> tuple[FloatArray, FloatArray, float]:
+        """Return the coefficients (d, J) and (E,) and the constant, solved once after the last decision was learned."""
+        if self._solution is None:
+            self._solution = self._solve()
+        return self._solution
 
     def _gather(self, x: FloatArray, offer: IntArray, reward: FloatArray) -> None:
         """Add rows that are sorted by offer."""
