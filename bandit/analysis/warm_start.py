@@ -45,13 +45,16 @@ class WarmStart:
     best_offers: tuple[BestOffer, ...]
 
 
-def warm_start(log: Log, policy: ThompsonSampling, progress: Progress | None = None) -> WarmStart:
+def warm_start(
+    log: Log, policy: ThompsonSampling, progress: Progress | None = None, runner: PartRunner | None = None
+) -> WarmStart:
     """Fit a policy on a log to convergence and return which offers it predicts to be best for the log's decisions.
 
-    The fit is `ThompsonSampling.fit`, which uses no propensities; the summary takes one more pass over the log.
+    The fit is `ThompsonSampling.fit`, which uses no propensities; the summary takes one more pass over the log. Of a
+    log in parts, `runner` computes the passes of the fit that are sums.
     InputError for an empty log.
     """
-    policy.fit(log, progress)
+    policy.fit(log, progress, runner)
     n_offers = policy.catalogue.n_offers
     wins, counted, value = np.zeros(n_offers, dtype=np.int64), np.zeros(n_offers), np.zeros(n_offers)
     n = conversions = 0
