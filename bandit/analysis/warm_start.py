@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from bandit.analysis.chunks import rows_at_once
-from bandit.domain import Log, Progress
+from bandit.domain import Log, PartRunner, Progress
 from bandit.policies import ThompsonSampling
 
 _BATCH = 8_192
