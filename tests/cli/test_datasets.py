@@ -1,10 +1,13 @@
 """Datasets on the command line: written, continued, read in place of a database, and erased from."""
 
+import shutil
 from pathlib import Path
 
 import pytest
 
+from bandit.logfiles.dataset.export import export_dataset
 from bandit.logfiles.dataset.manifest import MANIFEST_NAME
+from bandit.store import Store
 from tests.cli.conftest import FILES, imported_example, run
 
 pytest.importorskip("pyarrow")
@@ -14,9 +17,11 @@ ASK = ("--policy", "uniform", "--baseline", "logged", "--json")
 
 @pytest.fixture(scope="module")
 def example(tmp_path_factory):
-    """A directory with the example's log in a database."""
+    """A directory with the example's log in a database, and in a dataset of two partitions."""
     directory = tmp_path_factory.mktemp("datasets")
     with imported_example(directory, 300):
+        with Store.open(directory / "offers.db", durability="process", read_only=True) as store:
+            export_dataset(store, store.catalogues.latest()[1], directory / "log", partitions=2)
         return directory
 
 
@@ -26,9 +31,11 @@ def _there(example, tmp_path, monkeypatch):
     monkeypatch.delenv("OFFER_BANDIT_KEY", raising=False)
     for name in ("offers.db", "catalogue.toml", "mapping.toml", "log.csv"):
         (tmp_path / name).write_bytes((example / name).read_bytes())
+    shutil.copytree(example / "log", tmp_path / "log")
 
 
 def test_a_dataset_is_written_continued_and_read_as_the_database(capsys):
+    shutil.rmtree("log")
     ran = run(capsys, "export", "offers.db", "log", "--partitions", 3)
     assert ran.code == 0
     assert "300 decisions and" in ran.out
@@ -44,14 +51,13 @@ def test_a_dataset_is_written_continued_and_read_as_the_database(capsys):
 
 
 def test_a_log_file_becomes_a_dataset(capsys):
-    ran = run(capsys, "export", "log.csv", "log", *FILES, "--partitions", 2, "--json")
+    ran = run(capsys, "export", "log.csv", "of_file", *FILES, "--partitions", 2, "--json")
     assert (ran.code, ran.json["decisions"]) == (0, 300)
-    assert run(capsys, "evaluate", "log", *ASK).json["n"] == 300
+    assert run(capsys, "evaluate", "of_file", *ASK).json["n"] == 300
 
 
 def test_a_customer_is_erased_from_the_database_and_from_its_datasets(capsys):
-    run(capsys, "export", "offers.db", "log", "--partitions", 2)
-    run(capsys, "export", "offers.db", "other", "--partitions", 2)
+    shutil.copytree("log", "other")
     name = _customer()
     ran = run(capsys, "erase", "offers.db", name, "--dataset", "log", "--yes", "--json")
     assert ran.json["decisions"] == ran.json["datasets"][0]["decisions"] > 0
@@ -90,7 +96,6 @@ def _customer():
     ],
 )
 def test_what_cannot_be_done_is_said_in_a_sentence(capsys, arguments, says):
-    run(capsys, "export", "offers.db", "log", "--partitions", 2)
     Path("empty").mkdir()
     before = Path("log", MANIFEST_NAME).read_bytes()
     ran = run(capsys, *arguments)

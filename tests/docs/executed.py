@@ -44,6 +44,7 @@ EXECUTED = {
     "docs/howto/erase_and_export.md": Setting(WITH_KEY),
     "docs/howto/judge_a_campaign.md": Setting(),
     "docs/howto/logs_without_propensities.md": Setting(),
+    "docs/howto/partitioned_logs.md": Setting(),
     "docs/howto/prove_the_log.md": Setting(WITH_KEY),
     "docs/howto/vowpal_wabbit.md": Setting(WITH_KEY),
     "docs/incrementality.md": Setting(prepare=_holdout),
