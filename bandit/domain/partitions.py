@@ -35,7 +35,11 @@ class LogPart(Protocol):
 
 @runtime_checkable
 class PartitionedLog(Log, Protocol):
-    """A log that consists of parts; read as a log, it yields the decisions of its parts one part after the other."""
+    """A log that consists of parts of whole customers; read as a log, it yields its decisions in their own order.
+
+    What depends on the order of the decisions is computed from the log read straight through: its results are those of
+    the same log without parts, whatever the parts are.
+    """
 
     @property
     def parts(self) -> tuple[LogPart, ...]:

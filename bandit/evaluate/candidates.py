@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from numpy.random import Generator
 
     from bandit.catalogue import Catalogue
-    from bandit.domain import FloatArray, Log, LoggedBatch, Policy, Progress
+    from bandit.domain import FloatArray, Log, LoggedBatch, PartRunner, Policy, Progress
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,13 +114,16 @@ def cross_fit(
     return tuple(fitted)
 
 
-def teach(policy: Policy, log: Log, size: int, progress: Progress | None = None) -> None:
+def teach(
+    policy: Policy, log: Log, size: int, progress: Progress | None = None, runner: PartRunner | None = None
+) -> None:
     """Let a policy learn from a whole log: by `fit` where it has one, else batch by batch in order.
 
-    `progress` is called with (passes done, most passes) or (decisions done, all).
+    `progress` is called with (passes done, most passes) or (decisions done, all). `runner` adds up over the parts of a
+    log what `fit` can (`ThompsonSampling.fit`).
     """
     if isinstance(policy, ThompsonSampling):
-        policy.fit(log, progress)
+        policy.fit(log, progress, runner)
         return
     done = 0
     for batch in log.batches(size):

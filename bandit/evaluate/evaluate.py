@@ -95,8 +95,9 @@ def evaluate(
 
     A log in parts (`bandit.domain.PartitionedLog`) is read part by part, and `runner` says where: by default one part
     after the other in this process; another log needs none. Neither the parts nor the runner change more than the last
-    digits. Policies learn from the log read straight through, in its order, and a model of the propensities is fitted
-    to a sample of it, both in this process; so does a reward model whose parts do not add up, such as VW's.
+    digits if the log names customers; else folds are dealt by the place of a decision in its part. Policies learn from
+    the log read straight through, in its order, and a model of the propensities is fitted to a sample of it, both in
+    this process; so does a reward model whose parts do not add up, such as VW's.
 
     Raises InputError for an empty log, unknown names and numbers out of range; PolicyError for a policy whose
     probabilities do not sum to 1 over the eligible offers.

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bandit.domain import PooledPolicy
+
 if TYPE_CHECKING:
     from numpy.random import Generator
 
@@ -29,8 +31,9 @@ class PolicyDraws:
     """Deals the customers to `groups` by their hash; each group is judged under draws of its own, from `rng`.
 
     The probabilities of some policies depend on the generator, such as those of Thompson sampling on the set of draws
-    that is used. The draws of a group are the same in every batch, so that neither the batches nor the parts of a log
-    change what a policy would have done; several groups average over the sets.
+    that is used (`PooledPolicy`). The draws of a group are the same in every batch, so that neither the batches nor the
+    parts of a log change what a policy would have done; several groups average over the sets. A policy that depends on
+    the generator in another way draws the same for every batch, and may depend on the batches.
     """
 
     rng: Generator
@@ -39,7 +42,8 @@ class PolicyDraws:
     def probabilities(self, candidate: CandidatePolicy, batch: LoggedBatch, shares: FloatArray) -> FloatArray:
         """Return the (n, N) probabilities of a policy; `shares` (n,) in [0, 1) are those of the customers."""
         rng = self._fresh()
-        if self.groups == 1:
+        draws = any(isinstance(policy, PooledPolicy) and policy.draw_sets > 1 for policy in candidate.copies)
+        if self.groups == 1 or not draws:
             return candidate.probabilities(batch, shares, rng)
         seed = int(rng.integers(2**62))
         table = np.empty((len(batch), batch.eligible.shape[1]))

@@ -10,7 +10,7 @@ import argparse
 import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -114,14 +114,20 @@ class DealtLog(DealtPart):
         return self.dealt
 
 
-def dealt_log(log: Log, catalogue: Catalogue, parts: int, rng: np.random.Generator) -> DealtLog:
-    """Return a log in memory, its customers dealt to parts at random; without customers each decision is one's own."""
+def with_customers(log: Log, catalogue: Catalogue) -> DealtPart:
+    """Return a log in memory; of one that names no customers, each decision is that of a customer of its own."""
     rows = LoggedBatch.concat(list(log.batches()))
-    part_of = rng.integers(0, parts, len(rows))
-    if len(rows.contexts.customers):
-        place: IntArray = np.unique(rows.contexts.customers.astype(np.str_), return_inverse=True)[1]
-        part_of = part_of[place]
-    known = log.propensities_known
+    if not len(rows.contexts.customers):
+        keys = np.array([f"row {number}" for number in range(len(rows))], dtype=object)
+        rows = replace(rows, contexts=replace(rows.contexts, customers=keys))
+    return DealtPart(rows, catalogue, log.propensities_known)
+
+
+def dealt_log(log: DealtPart, parts: int, rng: np.random.Generator) -> DealtLog:
+    """Return a log whose customers are dealt to parts at random."""
+    rows, catalogue, known = log.rows, log.of_catalogue, log.known
+    place: IntArray = np.unique(rows.contexts.customers.astype(np.str_), return_inverse=True)[1]
+    part_of = rng.integers(0, parts, len(rows))[place]
     dealt = tuple(DealtPart(rows.take(part_of == each), catalogue, known) for each in range(parts))
     return DealtLog(rows, catalogue, known, dealt)
 
@@ -129,7 +135,8 @@ def dealt_log(log: Log, catalogue: Catalogue, parts: int, rng: np.random.Generat
 def agreement(log: Log, catalogue: Catalogue, policies: Mapping[str, Policy], seed: int) -> list[AgreementRow]:
     """Return the differences of each estimator under each interval; the bootstrap is of dr and snips alone."""
     rng, found = np.random.default_rng(seed), []
-    dealt = [(parts, dealt_log(log, catalogue, parts, rng)) for parts in PART_NUMBERS]
+    memory = with_customers(log, catalogue)
+    dealt = [(parts, dealt_log(memory, parts, rng)) for parts in PART_NUMBERS]
     # All that need nothing but a reward model: mips and pi need the logging policy's probabilities of all offers.
     every = tuple(name for name, each in ESTIMATORS.items() if each.needs in {None, "predictions", "robust"})
     baseline = next(iter(policies))
@@ -139,7 +146,7 @@ def agreement(log: Log, catalogue: Catalogue, policies: Mapping[str, Policy], se
         def judged(one: Log, kind: IntervalKind = interval, asked: Sequence[str] = estimators) -> Evaluation:
             return evaluate(one, policies, baseline, catalogue=catalogue, estimators=asked, interval=kind)
 
-        whole = judged(log)
+        whole = judged(memory)
         for parts, split in dealt:
             other = judged(split)
             found += [AgreementRow(interval, name, parts, _largest(whole, other, name)) for name in estimators]

@@ -24,8 +24,8 @@ from bandit.policies.thompson.fact_scales import FactScales
 from bandit.policies.thompson.methods import LearningMethods
 from bandit.policies.thompson.offer_model import has_revenue
 from bandit.policies.thompson.offer_scores import AmountScale
-from bandit.policies.thompson.part_fit import AgeWeights, LogParts
-from bandit.policies.thompson.reward_belief import FIT_PASSES, FIT_ROWS, RewardBelief
+from bandit.policies.thompson.part_fit import FIT_ROWS, AgeWeights, LogParts
+from bandit.policies.thompson.reward_belief import FIT_PASSES, RewardBelief
 from bandit.policies.thompson.time_steps import (
     MOVE_STEP,
     ONE_DAY,

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from bandit.policies.thompson.amount_fit import TrainingBatch
     from bandit.policies.thompson.offer_model import OfferModel
 
-ROWS_AT_ONCE = 8_192
+FIT_ROWS = 8_192
 """Decisions of a log that a batch fit learns at once."""
 
 
@@ -59,7 +59,7 @@ class TrainingRecipe:
 
     def batches(self, log: Log) -> Iterator[TrainingBatch]:
         """Yield context columns, offers, responses, weights and how many outcomes each stands for."""
-        for batch in log.batches(ROWS_AT_ONCE):
+        for batch in log.batches(FIT_ROWS):
             if not self.place:
                 y = self.responses(batch)
                 yield self.encoder.context_matrix(batch.contexts), batch.offer, y, self.weight(batch), batch.stands_for

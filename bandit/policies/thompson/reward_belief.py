@@ -29,12 +29,9 @@ from bandit.policies.thompson.methods import LearningMethods
 from bandit.policies.thompson.monotone import monotone_constraints
 from bandit.policies.thompson.offer_model import OfferModel, has_revenue
 from bandit.policies.thompson.offer_scores import AmountScale
-from bandit.policies.thompson.part_fit import ROWS_AT_ONCE, LogParts, TrainingRecipe
+from bandit.policies.thompson.part_fit import FIT_ROWS, LogParts, TrainingRecipe
 
 _TrainingBatch: TypeAlias = tuple[FloatArray, IntArray, FloatArray, FloatArray, FloatArray | None]
-
-FIT_ROWS = ROWS_AT_ONCE
-"""Decisions of a log that `fit` learns at once."""
 
 FIT_PASSES = 8
 """Most passes over a log that `fit` makes for the response."""

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from bandit import ThompsonSampling
+from bandit.analysis.warm_start import warm_start
 from bandit.catalogue import Catalogue
 from bandit.domain import LoggedBatch
 from bandit.models.newton_sums import NewtonSums
@@ -61,7 +62,7 @@ def apart(one, other):
 
 @pytest.mark.parametrize("settings", [{"methods": FAST}, {"methods": [*FAST, "joint"]}, {"half_life": "30d"}])
 def test_one_part_seven_parts_and_the_whole_log_give_the_same_belief(settings):
-    """To 1e-9 of a deviation: the variances of the prior, estimated between passes, amplify the rounding of the sums."""
+    """To 1e-9 of a deviation: the prior's variances, estimated between passes, amplify the rounding of the sums."""
     log, rng = made_log(1), np.random.default_rng(2)
     whole = fitted(log, personal=False, **settings)
     assert apart(whole, fitted(in_parts(log, 1, rng), personal=False, **settings)) < 1e-9
@@ -75,6 +76,17 @@ def test_a_policy_that_learns_in_order_or_of_customers_learns_the_log_read_strai
     belief, other = whole.online.belief, parts.online.belief
     assert np.array_equal(belief.main.model.weights.mean, other.main.model.weights.mean)
     assert whole.own_deviations("c1") == parts.own_deviations("c1")
+
+
+def test_a_warm_start_on_parts_predicts_the_same_best_offers():
+    log = made_log(1, n=1_500, customers=300)
+    whole = warm_start(log, ThompsonSampling(CATALOGUE))
+    parts = warm_start(in_parts(log, 5, np.random.default_rng(2)), ThompsonSampling(CATALOGUE), None, PicklingRunner())
+    assert (whole.n, whole.conversions) == (parts.n, parts.conversions)
+    assert [(each.offer, each.n) for each in whole.best_offers] == [(each.offer, each.n) for each in parts.best_offers]
+    assert [each.predicted for each in whole.best_offers] == pytest.approx(
+        [each.predicted for each in parts.best_offers], rel=1e-12
+    )
 
 
 def test_the_sums_of_parts_are_those_of_all_rows():

@@ -4,7 +4,6 @@ import json
 
 import numpy as np
 
-from bandit.domain import LoggedBatch
 from simulator.validation import agreement
 
 
@@ -19,13 +18,12 @@ def test_the_command_prints_a_row_an_estimator_interval_and_number_of_parts(caps
 
 def test_parts_that_share_customers_are_found_out(monkeypatch):
     monkeypatch.setattr(agreement, "AGREEMENT_INTERVALS", ("normal",))
-    plain = agreement.dealt_log
 
-    def broken(log, catalogue, parts, rng):
-        rows = LoggedBatch.concat(list(log.batches()))
-        found, part_of = plain(log, catalogue, parts, rng), np.arange(len(rows)) % parts
-        dealt = tuple(agreement.DealtPart(rows.take(part_of == each), catalogue, True) for each in range(parts))
-        return agreement.DealtLog(found.rows, catalogue, True, dealt)
+    def broken(log, parts, rng):
+        del rng
+        part_of = np.arange(log.n) % parts
+        dealt = tuple(agreement.DealtPart(log.rows.take(part_of == each), log.catalogue, True) for each in range(parts))
+        return agreement.DealtLog(log.rows, log.catalogue, True, dealt)
 
     monkeypatch.setattr(agreement, "dealt_log", broken)
     assert agreement.main(["--decisions", "1200"]) == 1
