@@ -26,6 +26,7 @@ from bandit.cli.help import ESTIMATION, POLICIES
 from bandit.cli.options import (
     AsJson,
     CatalogueFile,
+    Cluster,
     Details,
     Event,
     Format,
@@ -43,7 +44,7 @@ from bandit.errors import InputError
 if TYPE_CHECKING:
     from bandit.catalogue import Catalogue
     from bandit.cli.logs import Opened
-    from bandit.domain import Policy, Progress
+    from bandit.domain import PartRunner, Policy, Progress
     from bandit.evaluate import Evaluation
 
 
@@ -99,6 +100,7 @@ def learn_offline(
     reward_model: RewardModels = "ridge",
     propensities: PropensitySource = None,
     written_by: WrittenBy = None,
+    cluster: Cluster = None,
     gate_: Gate = False,
     level: Level = 0.95,
     seed: Seed = 1,
@@ -125,7 +127,7 @@ def learn_offline(
     if name is not None and into is None:
         raise InputError("--name is the policy's name in the database of --into; give both")
     options = LearnOfflineOptions(
-        log=LogOptions(db, catalogue, mapping, objective, event, window, written_by),
+        log=LogOptions(db, catalogue, mapping, objective, event, window, written_by, cluster),
         policy=policy,
         baseline=baseline,
         folds=folds,
@@ -142,6 +144,7 @@ def learn_offline(
 
 def _learn_offline(options: LearnOfflineOptions) -> int:
     """Evaluate by cross-fitting, write the policy to its database, and print; return the exit code."""
+    from bandit.cli.clusters import part_runner
     from bandit.cli.logs import opened
     from bandit.cli.policies import parse_policy
     from bandit.evaluate import gate
@@ -153,7 +156,8 @@ def _learn_offline(options: LearnOfflineOptions) -> int:
         joins = options.into is not None and _is_own(options.log.path, options.into)
         if joins:
             _require_newest_version(found)
-        result = _cross_fit(options, found)
+        with part_runner(found.log, options.log.cluster) as runner:
+            result = _cross_fit(options, found, runner)
         code = gate(result) if options.gate else 0
         written = options.into is not None and code == 0
         policy_id = None
@@ -165,7 +169,7 @@ def _learn_offline(options: LearnOfflineOptions) -> int:
     return code
 
 
-def _cross_fit(options: LearnOfflineOptions, found: Opened) -> Evaluation:
+def _cross_fit(options: LearnOfflineOptions, found: Opened, runner: PartRunner | None) -> Evaluation:
     import numpy as np
 
     from bandit.cli.policies import parse_policies
@@ -189,6 +193,7 @@ def _cross_fit(options: LearnOfflineOptions, found: Opened) -> Evaluation:
             propensities=estimation.propensity_source(),
             now=now(),
             progress=report,
+            runner=runner,
         )
 
 

@@ -11,7 +11,7 @@ import typer
 from bandit.cli.choices import ONE_POLICY_FORMS
 from bandit.cli.console import output_format, show, show_plain
 from bandit.cli.help import EXPECTED, GROUPS, LOG, POLICIES, TARGET
-from bandit.cli.options import AsJson, Format, Level, Seed, WrittenBy
+from bandit.cli.options import AsJson, Cluster, Format, Level, Seed, WrittenBy
 from bandit.cli.plan_designs import (
     ExpectedOptions,
     PilotOptions,
@@ -127,7 +127,12 @@ def plan(
     ] = None,
     pilot: Annotated[
         Path | None,
-        typer.Option("--from", metavar="LOG.db", help="A pilot log to take the variance from.", rich_help_panel=LOG),
+        typer.Option(
+            "--from",
+            metavar="LOG.db",
+            help="A pilot log, or a dataset of one, to take the variance from.",
+            rich_help_panel=LOG,
+        ),
     ] = None,
     policy: Annotated[
         str | None,
@@ -142,6 +147,7 @@ def plan(
         typer.Option(metavar="POLICY", help='With --from: the rules; default: "logged".', rich_help_panel=POLICIES),
     ] = None,
     written_by: WrittenBy = None,
+    cluster: Cluster = None,
     groups: Annotated[
         str | None,
         typer.Option(
@@ -243,7 +249,9 @@ def plan(
             correlation=correlation,
             uniform_value=uniform_value,
         ),
-        pilot=PilotOptions(path=pilot, policy=policy, baseline=baseline, written_by=written_by, seed=seed),
+        pilot=PilotOptions(
+            path=pilot, policy=policy, baseline=baseline, written_by=written_by, seed=seed, cluster=cluster
+        ),
     )
     of_groups = GroupOptions(groups, lift, tuple(against or ()), deviations, customers, policy_only, once)
     _plan(catalogue, options, of_groups, per_week, output_format(as_json, format_name))

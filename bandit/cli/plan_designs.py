@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +15,7 @@ from bandit.printable import decisions_that_count
 if TYPE_CHECKING:
     from bandit.analysis.sample_size import Design
     from bandit.catalogue import Catalogue
+    from bandit.cli.logs import OpenedLog
     from bandit.evaluate import Evaluation
 
 
@@ -47,6 +49,7 @@ class PilotOptions:
     baseline: str | None
     written_by: int | None
     seed: int
+    cluster: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,8 +145,8 @@ def _evaluate_pilot(options: PlanOptions, catalogue: Catalogue, path: Path) -> t
     """Return the evaluation of a pilot log, the name of the planned policy in it, and sentences about the log."""
     import numpy as np
 
-    from bandit.cli.databases import reading
-    from bandit.cli.logs import require_rows, settled_log, unused
+    from bandit.cli.clusters import part_runner
+    from bandit.cli.logs import require_rows, unused
     from bandit.cli.policies import parse_policies
     from bandit.evaluate import LOGGED
     from bandit.evaluate import evaluate as evaluate_log
@@ -152,14 +155,13 @@ def _evaluate_pilot(options: PlanOptions, catalogue: Catalogue, path: Path) -> t
     pilot = options.pilot
     if pilot.policy is None:
         raise InputError("--from needs the policy whose difference is to be learned; name it with --policy")
-    with reading(path) as store:
+    with _pilot_log(path, catalogue, pilot.written_by) as log:
         named, base = parse_policies(catalogue, [pilot.policy], LOGGED if pilot.baseline is None else pilot.baseline)
         if len(set(named) - {base}) > 1:
             raise InputError(f'a plan is for one policy, and "{pilot.policy}" names several; write one of them')
         name, learns = next(iter(named)), any(each.learns for each in named.values())
-        log = settled_log(store, catalogue, pilot.written_by)
         require_rows(str(path), log)
-        with progress("evaluating the pilot") as report:
+        with part_runner(log, pilot.cluster) as runner, progress("evaluating the pilot") as report:
             evaluation = evaluate_log(
                 log,
                 named | {_UNIFORM: Uniform(catalogue)},
@@ -170,6 +172,7 @@ def _evaluate_pilot(options: PlanOptions, catalogue: Catalogue, path: Path) -> t
                 level=options.level,
                 split=0.5 if learns else None,
                 progress=report,
+                runner=runner,
             )
         not_used = unused(log)
     of = " of other customers, after it learned from the rest," if evaluation.learned_on else ""
@@ -178,6 +181,21 @@ def _evaluate_pilot(options: PlanOptions, catalogue: Catalogue, path: Path) -> t
     if warning is not None:
         lines.append(f"The pilot supports no plan yet: {warning}.")
     return evaluation, name, lines
+
+
+@contextmanager
+def _pilot_log(path: Path, catalogue: Catalogue, written_by: int | None) -> Iterator[OpenedLog]:
+    """Open the settled decisions of a database or a dataset in the numbers of a catalogue."""
+    from bandit.cli.databases import reading
+    from bandit.cli.datasets import is_dataset
+    from bandit.cli.logs import settled_log
+    from bandit.logfiles import open_dataset
+
+    if is_dataset(path):
+        yield open_dataset(path, catalogue, policy_id=written_by)
+        return
+    with reading(path) as store:
+        yield settled_log(store, catalogue, written_by)
 
 
 def _uniform_line(evaluation: Evaluation, catalogue: Catalogue) -> list[str]:

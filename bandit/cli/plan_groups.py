@@ -116,10 +116,12 @@ def _measured(path: Path, catalogue: Catalogue, written_by: int | None) -> Measu
     """Return what the pilot log says about rewards and traffic."""
     from bandit.analysis.group_variance import measure_groups
     from bandit.cli.databases import reading
+    from bandit.cli.datasets import refuse_dataset
     from bandit.cli.logs import require_rows, settled_log
     from bandit.clock import now
     from bandit.store import Where
 
+    refuse_dataset(path, "a plan of live groups")
     with reading(path) as store:
         require_rows(str(path), settled_log(store, catalogue, written_by), "plan from")
         where = Where(policy_id=written_by, settled_before=now() - catalogue.objective.window)

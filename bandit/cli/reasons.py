@@ -11,6 +11,7 @@ from bandit.cli.console import note, progress, show, show_json
 from bandit.cli.options import (
     AsJson,
     CatalogueFile,
+    Cluster,
     Database,
     Event,
     Level,
@@ -106,6 +107,7 @@ def importance(
     event: Event = None,
     window: Window = None,
     written_by: WrittenBy = None,
+    cluster: Cluster = None,
     level: Level = 0.95,
     as_json: AsJson = False,
 ) -> None:
@@ -116,7 +118,8 @@ def importance(
     earn less; an option, what a policy that may not use it would. Beside it stands how much of the variation between
     customers each fact accounts for: in how offers compare (the choice), and whatever the offer (the level).
 
-    DB can also be a log file (Parquet, CSV, dsjson), with --catalogue and, unless it is an export, --mapping.
+    DB can also be a log file (Parquet, CSV, dsjson), with --catalogue and, unless it is an export, --mapping, or a
+    dataset that `export --partitions` wrote.
     """
     from bandit.cli.logs import left_out_json, opened, unused
     from bandit.explain import importance_of
@@ -125,9 +128,9 @@ def importance(
     from bandit.report.reason_tables import REASON_WIDTH
 
     check_level(level)
-    options = LogOptions(db, catalogue, mapping, objective, event, window, written_by)
+    options = LogOptions(db, catalogue, mapping, objective, event, window, written_by, cluster)
     with opened(options, "learn from") as found:
-        policy, source = _learned_policy(found, policy_id)
+        policy, source = _learned_policy(found, policy_id, cluster)
         with progress("comparing") as report:
             result = importance_of(found.log, policy, level=level, progress=report)
         if as_json:
@@ -138,8 +141,9 @@ def importance(
         show(importance_tables(result), lines, width=REASON_WIDTH)
 
 
-def _learned_policy(found: Opened, policy_id: int | None) -> tuple[ThompsonSampling, str]:
+def _learned_policy(found: Opened, policy_id: int | None, cluster: str | None) -> tuple[ThompsonSampling, str]:
     """Return Thompson sampling that has learned, and where the model is from; InputError for another policy."""
+    from bandit.cli.clusters import part_runner
     from bandit.policies import ThompsonSampling
 
     if policy_id is not None and found.store is None:
@@ -148,8 +152,8 @@ def _learned_policy(found: Opened, policy_id: int | None) -> tuple[ThompsonSampl
     if stored is not None:
         return stored
     policy = ThompsonSampling(found.catalogue)
-    with progress("fitting a model") as report:
-        policy.fit(found.log, report)
+    with part_runner(found.log, cluster) as runner, progress("fitting a model") as report:
+        policy.fit(found.log, report, runner)
     return policy, "The model was fitted to this log."
 
 

@@ -13,6 +13,7 @@ from bandit.cli.console import note, progress, show, show_json
 from bandit.cli.options import (
     AsJson,
     CatalogueFile,
+    Cluster,
     Event,
     Level,
     LogOptions,
@@ -71,7 +72,9 @@ class ReportRequest:
 
 
 def report(
-    db: Annotated[Path, typer.Argument(metavar="DB", help="A database, or a log file (Parquet, CSV, dsjson).")],
+    db: Annotated[
+        Path, typer.Argument(metavar="DB", help="A database, a log file (Parquet, CSV, dsjson) or a dataset.")
+    ],
     out: Annotated[
         Path, typer.Option("-o", "--out", metavar="FILE.html", help="Where to write; an older report is replaced.")
     ] = Path("report.html"),
@@ -103,6 +106,7 @@ def report(
         str | None, typer.Option(metavar="ISO", help="Use only the decisions from this time on; default: all.")
     ] = None,
     written_by: WrittenBy = None,
+    cluster: Cluster = None,
     folds: Annotated[
         int | None,
         typer.Option(
@@ -134,7 +138,7 @@ def report(
     that is a minute or two; --quick is a first look.
     """
     request = ReportRequest(
-        log=LogOptions(db, catalogue, mapping, objective, event, window, written_by),
+        log=LogOptions(db, catalogue, mapping, objective, event, window, written_by, cluster),
         out=out,
         policies=tuple(policy or ()),
         baseline=baseline,
@@ -154,6 +158,7 @@ def report(
 
 def _write(request: ReportRequest) -> ReportContents:
     """Write the report and return what it shows."""
+    from bandit.cli.clusters import part_runner
     from bandit.cli.live import parse_moment
     from bandit.cli.logs import opened
     from bandit.clock import now as clock
@@ -164,8 +169,8 @@ def _write(request: ReportRequest) -> ReportContents:
     moment = parse_moment(request.now) or clock()
     with opened(request.log, "report on") as found:
         source = _source(request, found, moment)
-        options = _options(request, source, moment)
-        with progress("reporting") as shown:
+        with part_runner(found.log, request.log.cluster) as runner, progress("reporting") as shown:
+            options = replace(_options(request, source, moment), runner=runner)
             return write_report(request.out, source, options, shown)
 
 

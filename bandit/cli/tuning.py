@@ -14,10 +14,12 @@ from bandit.cli.help import ESTIMATION, OUTPUT, POLICIES
 from bandit.cli.options import (
     AsJson,
     CatalogueFile,
+    Cluster,
     Database,
     Event,
     Format,
     Level,
+    LogOptions,
     Objective,
     PolicyId,
     Window,
@@ -32,7 +34,10 @@ if TYPE_CHECKING:
 
 
 def fit(
-    db: Annotated[Path, typer.Argument(metavar="LOG.db", help="The database with the log to learn from.")],
+    db: Annotated[
+        Path,
+        typer.Argument(metavar="LOG.db", help="The database, exported file or dataset with the log to learn from."),
+    ],
     into: Annotated[Path, typer.Option("--into", metavar="NEW.db", help="The new database, for future decisions.")],
     half_life: Annotated[
         str | None,
@@ -66,6 +71,7 @@ def fit(
     ] = True,
     written_by: WrittenBy = None,
     catalogue: CatalogueFile = None,
+    cluster: Cluster = None,
     top: Annotated[int, typer.Option(min=0, help="How many of the best offers to list.", rich_help_panel=OUTPUT)] = 5,
     as_json: AsJson = False,
     format_name: Format = None,
@@ -77,7 +83,9 @@ def fit(
     the policy learns how customers responded to the offers that they got.
 
     NEW.db must not exist: in the database of the log itself the policy would learn the decisions twice; use
-    `offer-bandit learn` there. Go live on NEW.db with `offer-bandit decide NEW.db CUSTOMER`, or in a program
+    `offer-bandit learn` there. LOG.db can also be a file that `export` wrote, with --catalogue, or a dataset: where
+    customers have no effects of their own (--no-personal), its partitions are added up side by side, wherever --cluster
+    says. Go live on NEW.db with `offer-bandit decide NEW.db CUSTOMER`, or in a program
     with Engine.resume("NEW.db"). Choose a half-life by `offer-bandit half-life LOG.db`.
 
     \b
@@ -87,8 +95,9 @@ def fit(
       with bandit.Engine.open("NEW.db", catalogue, policy) as engine: ...
     """  # noqa: D301 - click reads the backspace
     from bandit.analysis.warm_start import warm_start
-    from bandit.cli.databases import all_or_nothing, catalogue_for, reading
-    from bandit.cli.logs import left_out_json, require_rows, settled_log, unused
+    from bandit.cli.clusters import part_runner
+    from bandit.cli.databases import all_or_nothing
+    from bandit.cli.logs import left_out_json, opened, unused
     from bandit.engine import Engine
     from bandit.policies import ThompsonSampling
     from bandit.report.evaluations import unit_of
@@ -96,18 +105,16 @@ def fit(
 
     require_new(db, into)
     style = output_format(as_json, format_name)
-    with reading(db) as store:
-        target = catalogue_for(store, catalogue)
+    with opened(LogOptions(db, catalogue, None, None, None, None, written_by, cluster), "learn from") as found:
+        target, log = found.catalogue, found.log
         try:
             policy = ThompsonSampling(
                 target, draws=draws, width=width, floor=floor, pairs=pairs, personal=personal, half_life=half_life
             )
         except PolicyError as fault:
             raise InputError(f"the policy cannot be used: {fault}") from fault
-        log = settled_log(store, target, written_by)
-        require_rows(str(db), log, "learn from")
-        with progress("fitting") as report:
-            start = warm_start(log, policy, report)
+        with part_runner(log, cluster) as runner, progress("fitting") as report:
+            start = warm_start(log, policy, report, runner)
         left_out, not_used = left_out_json(log), unused(log)
     with all_or_nothing(into), Engine.open(into, target, policy) as engine:
         policy_id = engine.policy_id

@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 
@@ -11,6 +13,7 @@ from bandit.cluster.open_runner import IN_PROCESS, LOCAL, default_cluster, open_
 from bandit.domain import InProcessRunner
 from bandit.errors import InputError, LogFileError
 from tests.cluster import tasks
+from tests.cluster.conftest import ROOT
 
 
 def here(dataset, function, *arguments):
@@ -79,6 +82,24 @@ def test_a_worker_killed_by_kill_9_in_the_middle_changes_nothing_but_time(datase
     assert first.returncode == -signal.SIGKILL
     assert [value for value, _ in found] == here(dataset, tasks.reward_sum)
     assert len({pid for _, pid in found}) <= 2
+
+
+@pytest.mark.slow
+def test_ctrl_c_ends_a_local_cluster_without_leaving_processes(dataset):
+    """The terminal sends SIGINT to all processes of the command; nothing but the command itself hears it."""
+    command = [sys.executable, "-m", "tests.cluster.interrupted", dataset.address]
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "OPENBLAS_NUM_THREADS": "1"}
+    with subprocess.Popen(  # noqa: S603 - our own command
+        command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
+    ) as started:
+        workers = list(map(int, started.stdout.readline().split()))
+        assert workers
+        time.sleep(1.0)
+        os.killpg(started.pid, signal.SIGINT)
+        errors = started.stderr.read().decode()
+        assert started.wait(timeout=60) == 130
+    assert errors == ""
+    wait_until(lambda: not any(map(is_running, workers)))
 
 
 @pytest.mark.slow

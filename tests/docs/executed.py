@@ -47,6 +47,7 @@ EXECUTED = {
     "docs/howto/logs_without_propensities.md": Setting(),
     "docs/howto/openfeature.md": Setting(WITH_KEY),
     "docs/howto/policy_table.md": Setting(WITH_KEY),
+    "docs/howto/partitioned_logs.md": Setting(),
     "docs/howto/prove_the_log.md": Setting(WITH_KEY),
     "docs/howto/vowpal_wabbit.md": Setting(WITH_KEY),
     "docs/incrementality.md": Setting(prepare=_holdout),

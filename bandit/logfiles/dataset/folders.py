@@ -86,14 +86,13 @@ class DatasetFolder(Protocol):
 
 @dataclass(frozen=True)
 class LocalFolder:
-    """A folder on a disk of this machine; its files may be read by their owner alone."""
+    """A folder on a disk of this machine; its files may be read by their owner alone.
+
+    `path` is absolute, and `address` the path as it was given.
+    """
 
     path: str
-
-    @property
-    def address(self) -> str:
-        """The path."""
-        return self.path
+    address: str
 
     @property
     def is_local(self) -> bool:
@@ -243,10 +242,10 @@ def folder_of(address: str | Path) -> DatasetFolder:
     """Return the folder of an address: a path, or protocol://place. A path in which `//` became `/` is understood."""
     found = _ADDRESS.match(str(address))
     if found is None:
-        return LocalFolder(str(Path(address).absolute()))
+        return LocalFolder(str(Path(address).absolute()), str(address))
     protocol, rest = found.groups()
     if protocol.lower() in _LOCAL:
-        return LocalFolder(str(Path("/" + rest).absolute()))
+        return LocalFolder(str(Path("/" + rest).absolute()), "/" + rest)
     return RemoteFolder(f"{protocol}://{rest}")
 
 
