@@ -68,9 +68,9 @@ class ColumnLog:
             self._left_out += int(leave.sum())
             self._still_open += int((rows.ok & ~settled).sum())
             kept.append(keep)
-            outside.append(leave)
+            outside.append(leave if leave.any() else np.broadcast_to(np.False_, len(leave)))
         self._kept = np.concatenate(kept) if kept else np.zeros(0, dtype=np.bool_)
-        self._outside = np.concatenate(outside) if outside else self._kept
+        self._outside = np.concatenate(outside) if self._left_out else np.zeros(0, dtype=np.bool_)
         self._report = report = reader.report()
         if report.n_refused == report.n_rows:
             raise LogFileError(

@@ -111,26 +111,37 @@ class ParquetSource:
         require_columns(self.path, "the schema", names, columns)
         n_rows, done = self._file.metadata.num_rows, 0
         seen = _SeenTexts(self._coded & set(columns))
+        self._release_memory()
         try:
             for batch in self._even(self._batches(list(columns), size, seen), size):
                 if done + batch.num_rows > n_rows:
                     raise OSError(f"it has more rows than the {n_rows:,} that it claims")
-                lines = np.arange(done + 1, done + 1 + batch.num_rows, dtype=np.int64)
-                where = str(self.path)
-                texts = {name: column_texts(batch.column(name), where, name, done) for name in columns}
+                chunk = self._chunk(batch, columns, done)
                 done += batch.num_rows
-                seen.add(texts)
-                yield SourceChunk(lines, texts, (), len(names))
+                del batch  # whoever reads the chunk may need the memory
+                seen.add(chunk.columns)
+                yield chunk
+                del chunk
                 if progress:
                     progress(self.size * done // max(n_rows, 1), self.size)
             if plain := seen.ids:
                 self._coded -= plain
                 self._file = self._opened(self._coded)
-            # Of what a pass has used, Arrow and the system's allocator keep as much as two hundred megabytes.
-            for pool in (self._arrow.default_memory_pool(), self._arrow.system_memory_pool()):
-                pool.release_unused()
+            self._release_memory()
         except (self._arrow.ArrowException, OSError, UnicodeDecodeError, OverflowError) as fault:
             raise self._damaged(fault) from fault
+
+    def _chunk(self, batch: Any, columns: Sequence[str], before: int) -> SourceChunk:  # noqa: ANN401
+        """Return rows of the file that `before` others stand before."""
+        lines = np.arange(before + 1, before + 1 + batch.num_rows, dtype=np.int64)
+        where = str(self.path)
+        texts = {name: column_texts(batch.column(name), where, name, before) for name in columns}
+        return SourceChunk(lines, texts, (), len(self.columns))
+
+    def _release_memory(self) -> None:
+        """Give back what Arrow and the system's allocator keep after a pass, as much as two hundred megabytes."""
+        for pool in (self._arrow.default_memory_pool(), self._arrow.system_memory_pool()):
+            pool.release_unused()
 
     def _opened(self, coded: frozenset[str]) -> Any:  # noqa: ANN401
         """Return the file with some columns of texts read as dictionaries, and the other ones plainly."""
