@@ -140,6 +140,8 @@ class Evaluator:
             robust = rewards.robust[place].predict(batch.contexts, shares, n_offers) if rewards.robust else None
             feedback.append(rows.of_candidate(table, robust))
             self._add_weights(sums.candidates[place], feedback[-1], table, logging)
+            del table, robust
+        del rows, expected  # the tables are not needed any more, and what comes next needs memory, too
         sums.tally.add(*feedback)
         self._add_contrasts(feedback)
         earned, stands_for = self._earned(batch), batch.stands_for

@@ -68,9 +68,10 @@ class ColumnLog:
             self._left_out += int(leave.sum())
             self._still_open += int((rows.ok & ~settled).sum())
             kept.append(keep)
-            outside.append(leave)
-        self._kept = np.concatenate(kept) if kept else np.zeros(0, dtype=np.bool_)
-        self._outside = np.concatenate(outside) if outside else self._kept
+            outside.append(leave if leave.any() else np.broadcast_to(np.False_, len(leave)))
+        n_rows = sum(map(len, kept))
+        self._kept = np.concatenate(kept) if self._n < n_rows else np.broadcast_to(np.True_, n_rows)
+        self._outside = np.concatenate(outside) if self._left_out else np.zeros(0, dtype=np.bool_)
         self._report = report = reader.report()
         if report.n_refused == report.n_rows:
             raise LogFileError(

@@ -200,18 +200,23 @@ class RowReader:
 
     def read_labelled(self, source: Source, size: int, kept: BoolArray) -> Iterator[tuple[LoggedBatch, DecisionLabels]]:
         """Yield what `read_again` yields, each batch with the groups of its decisions and one and the same policy."""
-        rejections = Rejections(0)
         start = 0
         for chunk in source.chunks(self._columns_again, size, None):
             keep = kept[start : start + len(chunk)]
             start += len(chunk)
-            if keep.any():
-                known = rejections.chunk(chunk.lines)
-                known.ok = keep.copy()
-                rows = self._check(chunk, None, self._identity.customers(chunk), known)
-                places = np.flatnonzero(keep)
-                policy = np.full(len(places), LOG_POLICY, dtype=object)
-                yield self._batch(rows, places), DecisionLabels(_objects(rows.groups, places), policy)
+            read = self._labelled(chunk, keep) if keep.any() else None
+            del chunk  # whoever reads the batch may need the memory
+            if read is not None:
+                yield read
+
+    def _labelled(self, chunk: SourceChunk, keep: BoolArray) -> tuple[LoggedBatch, DecisionLabels]:
+        """Return the rows of a chunk that are marked in `keep` (n,), which were read before."""
+        known = Rejections(0).chunk(chunk.lines)
+        known.ok = keep.copy()
+        rows = self._check(chunk, None, self._identity.customers(chunk), known)
+        places = np.flatnonzero(keep)
+        policy = np.full(len(places), LOG_POLICY, dtype=object)
+        return self._batch(rows, places), DecisionLabels(_objects(rows.groups, places), policy)
 
     @property
     def n_rows(self) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import product
 from typing import TYPE_CHECKING, ClassVar, TypeAlias
 
 import numpy as np
@@ -83,7 +84,9 @@ class Tally:
         for start in range(0, len(first), _ROWS):
             part = slice(start, start + _ROWS)
             batch = [each.rows(part) for each in feedback]
-            terms = np.stack([term(rows) for rows in batch for term in self._terms])
+            terms = np.empty((len(batch) * len(self._terms), len(batch[0].reward)))
+            for place, (rows, term) in enumerate(product(batch, self._terms)):
+                terms[place] = term(rows)
             stands_for = None if first.weight is None else first.weight[part]
             sums.add(terms, None if first.cluster is None else first.cluster[part], stands_for)
             for policy, rows in enumerate(batch):

@@ -19,7 +19,11 @@ def mix_floor(probabilities: FloatArray, eligible: BoolArray, floor: float) -> F
     """Return (1 - floor) x probabilities + floor spread evenly over the eligible offers."""
     if floor == 0.0:
         return probabilities
-    return (1.0 - floor) * probabilities + floor * uniform_over(eligible)
+    mixed = (1.0 - floor) * probabilities
+    spread = uniform_over(eligible)
+    spread *= floor  # in place: these tables are the largest of an evaluation
+    mixed += spread
+    return mixed
 
 
 def check_share(name: str, share: float) -> float:

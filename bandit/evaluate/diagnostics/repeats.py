@@ -97,8 +97,8 @@ class RepeatCounts:
         while self._kept > self.most or self._bits < bits:
             self._bits += 1
             parts, self._parts, self._kept = self._parts, [], 0
-            for part in parts:
-                self._keep(part)
+            while parts:  # each is let go of before the next one is copied
+                self._keep(parts.pop())
 
     def result(self) -> RepeatedDecisions:
         """Return how many rows repeat an earlier one, of those added so far."""

@@ -187,7 +187,7 @@ class TargetWeights:
         if cluster is not None:
             size = int(cluster.max()) + 1
             if size > len(self._by_customer):
-                self._by_customer = np.append(self._by_customer, np.zeros(max(size, 2 * len(self._by_customer))))
+                self._by_customer = np.append(self._by_customer, np.zeros(size - len(self._by_customer) // 2))
             np.add.at(self._by_customer, cluster, weight)
         if target is not None and logging is not None:
             ruled_out = target if stands_for is None else target * stands_for[:, None]

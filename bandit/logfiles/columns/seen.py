@@ -13,14 +13,21 @@ if TYPE_CHECKING:
     from bandit.domain import BoolArray, IntArray
 
 
+_PARTS = 16
+
+_LAST_OF_PARTS = np.array([(place << 60) - 1 for place in range(-7, 9)], dtype=np.int64)
+"""The largest hash of each part."""
+
+
 class SeenIds:
     """The ids seen so far, as sorted arrays of 64-bit hashes: eight bytes a row.
 
-    Two ids of one hash would be taken for the same; among a million rows that happens in one of 37 million files.
+    The range of the hashes is cut into parts, so that little is held twice while arrays are joined. Two ids of one hash
+    would be taken for the same; among a million rows that happens in one of 37 million files.
     """
 
     def __init__(self) -> None:
-        self._runs: list[IntArray] = []
+        self._parts: list[list[IntArray]] = [[] for _ in range(_PARTS)]
 
     def add(self, ids: Sequence[str]) -> BoolArray:
         """Add a column of ids; return which of them were seen before, or stand earlier in the column, (n,)."""
@@ -32,23 +39,31 @@ class SeenIds:
         rising = hashes[order]
         first = np.ones(len(rising), dtype=np.bool_)
         first[1:] = rising[1:] != rising[:-1]
-        repeated = ~first
         distinct = rising[first]
-        for run in self._runs:
-            seen = run[np.minimum(np.searchsorted(run, distinct), len(run) - 1)] == distinct
-            if seen.any():
-                repeated[np.flatnonzero(first)[seen]] = True
-        if len(distinct):
-            self._append(distinct)
+        ends = np.searchsorted(distinct, _LAST_OF_PARTS, side="right").tolist()
+        before = np.zeros(len(distinct), dtype=np.bool_)
+        for start, end, runs in zip([0, *ends], ends, self._parts, strict=False):
+            if start < end:
+                before[start:end] = _add(runs, distinct[start:end])
+        repeated = ~first
+        repeated[first] = before
         found = np.empty(len(hashes), dtype=np.bool_)
         found[order] = repeated
         return found
 
-    def _append(self, run: IntArray) -> None:
-        while self._runs and len(self._runs[-1]) <= 2 * len(run):  # few long runs: each id is moved log n times
-            run = np.concatenate((self._runs.pop(), run))
-        run.sort()
-        self._runs.append(run)
+
+def _add(runs: list[IntArray], distinct: IntArray) -> BoolArray:
+    """Add rising hashes to sorted arrays of hashes; return which of them were there, (n,)."""
+    before = np.zeros(len(distinct), dtype=np.bool_)
+    for run in runs:
+        before |= run[np.minimum(np.searchsorted(run, distinct), len(run) - 1)] == distinct
+    run = distinct[~before]
+    if not len(run):
+        return before
+    while runs and len(runs[-1]) <= 2 * len(run):  # few long runs: each id is moved log n times
+        run = np.concatenate((runs.pop(), run))
+    runs.append(np.sort(run))
+    return before
 
 
 class Occurrences:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,34 @@ MAX_ROWS_A_BYTE, ROWS_FROM = 100, 1_000_000
 """The most rows that a file may claim for each of its bytes, checked from `ROWS_FROM` rows on."""
 
 
+_MANY_ROWS = 16_384
+"""Rows of a row group from which on it is worth to read its ids plainly."""
+
+_SHORT_BYTES = 1_024
+"""Bytes of a text up to which it may be read plainly, a copy for each row."""
+
+
+class _SeenTexts:
+    """Follows which columns of texts are ids: in all rows so far short, and mostly distinct."""
+
+    def __init__(self, columns: frozenset[str]) -> None:
+        self._columns, self._rows = columns, 0
+
+    @property
+    def ids(self) -> frozenset[str]:
+        """The columns of ids, empty before enough rows were seen."""
+        return self._columns if self._rows >= _MANY_ROWS else frozenset()
+
+    def add(self, texts: Mapping[str, Sequence[str]]) -> None:
+        """Look at the next rows."""
+        self._rows += len(next(iter(texts.values()), ()))
+        self._columns = frozenset(name for name in self._columns if self._is_id(texts[name]))
+
+    @staticmethod
+    def _is_id(texts: Sequence[str]) -> bool:
+        return isinstance(texts, Utf8Texts) and int(texts.sizes.max(initial=0)) <= _SHORT_BYTES
+
+
 class ParquetSource:
     """One Parquet file; its values are read as the text that a CSV file would have, null as a blank."""
 
@@ -40,8 +68,8 @@ class ParquetSource:
         try:
             self._file: Any = parquet.ParquetFile(path, pre_buffer=False)
             # A text that is in many rows is kept once: repeated, it may take any amount of memory.
-            self._coded = {field.name for field in self._file.schema_arrow if _is_text(pa, field.type)}
-            self._file = parquet.ParquetFile(path, pre_buffer=False, read_dictionary=sorted(self._coded))
+            self._coded = frozenset(field.name for field in self._file.schema_arrow if _is_text(pa, field.type))
+            self._file = self._opened(self._coded)
         except (pa.ArrowException, OSError, UnicodeDecodeError) as fault:
             raise self._damaged(fault) from fault
         self._check_size()
@@ -82,36 +110,77 @@ class ParquetSource:
         names = self.columns
         require_columns(self.path, "the schema", names, columns)
         n_rows, done = self._file.metadata.num_rows, 0
-        diverse = self._coded & set(columns)
+        seen = _SeenTexts(self._coded & set(columns))
+        self._release_memory()
         try:
-            batches = self._file.iter_batches(batch_size=size, columns=list(columns), use_threads=False)
-            for batch in self._even(batches, size):
+            for batch in self._even(self._batches(list(columns), size, seen), size):
                 if done + batch.num_rows > n_rows:
                     raise OSError(f"it has more rows than the {n_rows:,} that it claims")
-                lines = np.arange(done + 1, done + 1 + batch.num_rows, dtype=np.int64)
-                where = str(self.path)
-                texts = {name: column_texts(batch.column(name), where, name, done) for name in columns}
+                chunk = self._chunk(batch, columns, done)
                 done += batch.num_rows
-                diverse = {column for column in diverse if isinstance(texts[column], Utf8Texts)}
-                yield SourceChunk(lines, texts, (), len(names))
+                del batch  # whoever reads the chunk may need the memory
+                seen.add(chunk.columns)
+                yield chunk
+                del chunk
                 if progress:
                     progress(self.size * done // max(n_rows, 1), self.size)
-            self._read_plainly(diverse)
-            # Arrow keeps what it used for the columns of a row group, as much as a hundred megabytes.
-            self._arrow.default_memory_pool().release_unused()
+            if plain := seen.ids:
+                self._coded -= plain
+                self._file = self._opened(self._coded)
+            self._release_memory()
         except (self._arrow.ArrowException, OSError, UnicodeDecodeError, OverflowError) as fault:
             raise self._damaged(fault) from fault
 
-    def _read_plainly(self, diverse: set[str]) -> None:
-        """Read columns whose texts were seen to be short and mostly distinct without a dictionary from now on.
+    def _chunk(self, batch: Any, columns: Sequence[str], before: int) -> SourceChunk:  # noqa: ANN401
+        """Return rows of the file that `before` others stand before."""
+        lines = np.arange(before + 1, before + 1 + batch.num_rows, dtype=np.int64)
+        where = str(self.path)
+        texts = {name: column_texts(batch.column(name), where, name, before) for name in columns}
+        return SourceChunk(lines, texts, (), len(self.columns))
 
-        To make one took ten times as long as the rest of reading them.
+    def _release_memory(self) -> None:
+        """Give back what Arrow and the system's allocator keep after a pass, as much as two hundred megabytes."""
+        for pool in (self._arrow.default_memory_pool(), self._arrow.system_memory_pool()):
+            pool.release_unused()
+
+    def _opened(self, coded: frozenset[str]) -> Any:  # noqa: ANN401
+        """Return the file with some columns of texts read as dictionaries, and the other ones plainly."""
+        from pyarrow import parquet  # noqa: PLC0415 - an optional extra
+
+        return parquet.ParquetFile(self.path, pre_buffer=False, read_dictionary=sorted(coded))
+
+    def _batches(self, columns: list[str], size: int, seen: _SeenTexts) -> Iterator[Any]:
+        """Yield the rows as Arrow reads them, one row group after the other while columns of ids may be among them.
+
+        To make dictionaries of ids takes ten times as long as the rest of reading them, so those that were seen to be
+        short and distinct in the row groups before are read plainly, unless the dictionary of the group says otherwise.
         """
-        if diverse:
-            from pyarrow import parquet  # noqa: PLC0415 - an optional extra
+        file, groups, coded = self._file, range(self._file.num_row_groups), self._coded
+        for group in groups:
+            rows = 0
+            if (plain := self._short(group, seen.ids)) != self._coded - coded:
+                coded = self._coded - plain
+                file = self._opened(coded) if plain else self._file
+            for batch in file.iter_batches(batch_size=size, row_groups=[group], columns=columns, use_threads=False):
+                rows += batch.num_rows
+                yield batch
+            if rows < _MANY_ROWS or not seen.ids:
+                rest = list(groups[group + 1 :])
+                yield from self._file.iter_batches(batch_size=size, row_groups=rest, columns=columns, use_threads=False)
+                return
 
-            self._coded -= diverse
-            self._file = parquet.ParquetFile(self.path, pre_buffer=False, read_dictionary=sorted(self._coded))
+    def _short(self, group: int, columns: frozenset[str]) -> frozenset[str]:
+        """Return those of some columns of texts whose dictionary in a row group has short texts only."""
+        if not columns:
+            return columns
+        first = self._file.iter_batches(batch_size=1, row_groups=[group], columns=sorted(columns), use_threads=False)
+        one = next(iter(first), None)
+        if one is None:
+            return frozenset()
+        sizes = {name: self._arrow.compute.binary_length(one.column(name).dictionary) for name in columns}
+        return frozenset(
+            name for name, each in sizes.items() if (self._arrow.compute.max(each).as_py() or 0) <= _SHORT_BYTES
+        )
 
     def _even(self, batches: Iterator[Any], size: int) -> Iterator[Any]:
         """Yield the rows in batches of at most `size` or about BATCH_BYTES; those of half as many rows as they are.
@@ -120,10 +189,11 @@ class ParquetSource:
         """
         waiting: list[Any] = []
         for batch in batches:
-            if 2 * batch.num_rows >= size:
-                if waiting:
-                    yield self._joined(waiting)
-                    waiting = []
+            large = 2 * batch.num_rows >= size
+            if waiting and (large or batch.schema != waiting[0].schema):
+                yield self._joined(waiting)
+                waiting = []
+            if large:
                 yield batch
                 continue
             waiting.append(batch)
