@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from bandit.errors import StoreError
 from bandit.store.chain.kinds import CUSTOMERS, DECISIONS, EVENTS, REPEATS, SETS, STATES, STEPS
 from bandit.store.learning.ledger import state_hash
+from bandit.store.numbers import note_last_numbers
 
 if TYPE_CHECKING:
     import sqlite3
@@ -110,6 +111,7 @@ def delete_rows(raw: sqlite3.Connection, target: DeletionTarget, places: Deleted
     All of them, and the rows that change, are noted in `places`.
     """
     value = {"value": target.value}
+    note_last_numbers(raw)
     places.add(DECISIONS, _numbers(raw, target.query, value))
     places.add(DECISIONS, _numbers(raw, _IN_BATCHES.format(target.query), value), changed=True)
     places.add(REPEATS, _numbers(raw, _REPEATED.format(target.query), value))

@@ -17,7 +17,7 @@ CHANGED = {
     "an event's revenue": ("UPDATE events SET revenue = 4.0 WHERE id = 2", "event 2"),
     "an event's name": ("UPDATE events SET event = 'return' WHERE id = 3", "event 3"),
     "an event's time": ("UPDATE events SET time = time + 1 WHERE id = 1", "event 1"),
-    "a correction": ("UPDATE events SET corrects = 4 WHERE corrects IS NOT NULL", "event 17"),
+    "a correction": ("UPDATE events SET corrects = 4 WHERE corrects IS NOT NULL", "event 16"),
     "a group": ("UPDATE decisions SET grp = 'rules' WHERE decision_id = 'd5'", 'decision "d5" (number 6)'),
     "the text of a fault": ("UPDATE decisions SET fault = 'none' WHERE fault IS NOT NULL", 'decision "alone"'),
     "a context": ("UPDATE decisions SET context = '{}' WHERE seq = 1", 'decision "d0" (number 1)'),
