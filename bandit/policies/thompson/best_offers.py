@@ -51,13 +51,16 @@ class _Values:
         if self._all_eligible and len(eligible) > 1:
             # The same for all contexts; repeated for the draws, since whole arrays are subtracted twice as quickly.
             self._cost = np.tile(cost.astype(np.float32), (drawn.draws, 1))
+        elif self._all_eligible:
+            self._cost = cost.astype(np.float32)[None]
         else:
             self._cost = np.where(eligible, cost, np.inf).astype(np.float32)[:, None, :]
 
     def of(self, part: slice, out: Float32Array) -> Float32Array:
         """Return those of some contexts, (n, M, N); `out` (at least n x M, N) may be overwritten."""
-        belief, drawn, encoded = self._belief, self._drawn, self._encoded.take(part)
-        own = None if self._own is None else self._own[part]
+        belief, drawn, encoded, own = self._belief, self._drawn, self._encoded, self._own
+        if len(self._eligible) > 1:
+            encoded, own = encoded.take(part), None if own is None else own[part]
         if self._worth is None:
             scores = self._constrained(encoded, own, out)
             if not self._all_eligible:  # the logit has the order of P(convert): the same offer wins

@@ -30,6 +30,7 @@ from bandit.store.chain.kinds import (
 )
 from bandit.store.chain.links import encode, row_hash
 from bandit.store.chain.places import OWNER_STEP, ChainContent, Places, expected_places, read_chain
+from bandit.store.numbers import NUMBERED, last_number
 from bandit.tabular import Tabular
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ _NUMBERED = {
     CHANGES: "rollout_changes",
     IMPORTS: "imports",
 }
-"""The tables whose numbers SQLite keeps, so that none is given twice."""
+"""The tables of whose numbers none is given twice."""
 
 _SEQUENCES = "SELECT name, seq FROM sqlite_sequence"
 
@@ -257,7 +258,7 @@ def places_digest(chosen: list[tuple[int, IntArray, IntArray]]) -> str:
 
 def _sequences(raw: sqlite3.Connection, content: ChainContent) -> Iterator[str]:
     """Check that no number can be given a second time."""
-    kept = dict(raw.execute(_SEQUENCES).fetchall())
+    kept = dict(raw.execute(_SEQUENCES).fetchall()) | {table: last_number(raw, table) for table in NUMBERED}
     for kind, table in _NUMBERED.items():
         keys = content.places[kind.code].key
         last = int(keys.max()) if len(keys) else 0

@@ -93,16 +93,18 @@ class Chain:
     """What the open transaction has written; `write` appends its links. The connection's lock guards it.
 
     The link that it appended last is remembered. The next one is written under the number after it, so it follows only
-    if no other connection has appended since: that one has the number then, and the last link is read anew.
+    if no other connection has appended since: that one has the number then, and the last link is read anew. While
+    others append between any two links, the last link is read before it is tried.
     """
 
-    __slots__ = ("_head", "_marks", "_pending", "_salts")
+    __slots__ = ("_head", "_marks", "_others_append", "_pending", "_salts")
 
     def __init__(self) -> None:
         self._pending: list[tuple[int, int, int, list[bytes]]] = []
         self._marks: list[int] = []
         self._salts: list[bytes] = []
         self._head: tuple[int, bytes] | None = None
+        self._others_append = False
 
     def reset(self) -> None:
         """Forget everything: the connection is a new one, maybe in another process, which needs salts of its own."""
@@ -167,10 +169,13 @@ class Chain:
         """Append one link, inside a transaction that has SQLite's write lock or can get it."""
         encoded = encode((parts, salts, hashes))
         covered = covered_bytes(parts, hashes)
-        head = self._head
+        head = known = self._head
+        if self._others_append:
+            head = None
         while True:
             if head is None:
                 head = raw.execute(_HEAD).fetchone() or (0, NO_LINK)
+                self._others_append = known is not None and head[0] != known[0]
             number, link = head[0] + 1, next_link(head[1], covered)
             # With the number taken nothing is written, but the lock is held, so that the next try finds the last link.
             self._head = None  # unless the statement is known to have been executed

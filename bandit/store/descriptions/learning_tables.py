@@ -152,7 +152,8 @@ _META = TableDescription(
     columns={
         "name": "Name of the mark.",
         "value": "Its value. customer_key_check is a hash by which a wrong customer key is noticed, or none where "
-        "customers are in the clear.",
+        "customers are in the clear. Each last number of a table was given before a deletion: new rows get higher "
+        "ones.",
     },
 )
 

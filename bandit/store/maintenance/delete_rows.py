@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from bandit.errors import StoreError
 from bandit.store.chain.kinds import CUSTOMERS, DECISIONS, EVENTS, REPEATS, SETS, STATES, STEPS
 from bandit.store.learning.ledger import state_hash
+from bandit.store.numbers import note_last_numbers
 from bandit.store.tables.customer_effects import replace_all
 
 if TYPE_CHECKING:
@@ -127,6 +128,7 @@ def delete_rows(raw: sqlite3.Connection, target: DeletionTarget, places: Deleted
     All of them, and the rows that change, are noted in `places`.
     """
     value = {"value": target.value}
+    note_last_numbers(raw)
     places.add(DECISIONS, _numbers(raw, target.query, value))
     n_decisions = raw.execute(f"SELECT count(*) FROM ({target.query})", value).fetchone()[0]  # noqa: S608 - constants
     others = _numbers(raw, (_IN_FEW_BATCHES if n_decisions <= _FEW else _IN_BATCHES).format(target.query), value)

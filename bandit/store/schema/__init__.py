@@ -16,7 +16,7 @@ from bandit.store.schema import (
     m005_weights_imports_carried,
     m006_learned_stages,
     m007_chain,
-    m008_customer_effects,
+    m008_commits_and_customers,
 )
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ MIGRATIONS: tuple[Callable[[sqlite_utils.Database], None], ...] = (
     m005_weights_imports_carried.apply,
     m006_learned_stages.apply,
     m007_chain.apply,
-    m008_customer_effects.apply,
+    m008_commits_and_customers.apply,
 )
 """Migration i takes a database from version i to i + 1; a published one never changes."""
 

@@ -19,6 +19,22 @@ def migrate(connection: sqlite3.Connection, path: Path) -> None:
     An older database is copied first. If the process dies, the file is at one version or the next. StoreError, and
     nothing changed, when the copy cannot be made.
     """
+    # While a table is built anew, what refers to it refers to nothing; this can be set outside of transactions only.
+    connection.execute("PRAGMA foreign_keys = OFF")
+    try:
+        copied_to = _migrate(connection, path)
+    finally:
+        connection.execute("PRAGMA foreign_keys = ON")
+    if copied_to is not None:
+        warnings.warn(
+            f"{path} now has version {schema.VERSION} of the schema; as it was before, it is kept in {copied_to}: "
+            "delete that file once the migrated database works, and whenever a customer in it is to be erased",
+            stacklevel=2,
+        )
+
+
+def _migrate(connection: sqlite3.Connection, path: Path) -> Path | None:
+    """Do what `migrate` does, and return the copy that was made of an older database."""
     import sqlite_utils  # noqa: PLC0415 - it loads pandas where that is installed, which readers of files do not need
 
     db = sqlite_utils.Database(connection, execute_plugins=False)
@@ -43,10 +59,4 @@ def migrate(connection: sqlite3.Connection, path: Path) -> None:
                 connection.execute("ROLLBACK")
             raise
         if upto >= schema.VERSION:
-            break
-    if copied_to is not None:
-        warnings.warn(
-            f"{path} now has version {schema.VERSION} of the schema; as it was before, it is kept in {copied_to}: "
-            "delete that file once the migrated database works, and whenever a customer in it is to be erased",
-            stacklevel=2,
-        )
+            return copied_to

@@ -12,6 +12,7 @@ from bandit.errors import StoreError
 from bandit.store.chain.kinds import CUSTOMERS, KEY_CHECK
 from bandit.store.customer_hash import CLEAR_CHECK, CustomerHash, hash_for_new, possible_hashes, weakness
 from bandit.store.file_identity import DisplacedFileError, FileChange
+from bandit.store.numbers import number_of_new
 from bandit.store.tables.cache import Cache
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 _CHECK = "SELECT value FROM meta WHERE name = 'customer_key_check'"
 _FIRST_CHECK = "SELECT value FROM meta WHERE name = 'customer_key_first'"
 _INSERT_CHECK = "INSERT INTO meta (name, value) VALUES ('customer_key_check', ?) ON CONFLICT DO NOTHING"
+_INSERT = f"INSERT INTO customers (id, key) VALUES ({number_of_new('customers')}, ?)"  # noqa: S608 - of constants
 _FIND = "SELECT c.key, c.id FROM json_each(?) j CROSS JOIN customers c ON c.key = j.value"
 
 _IDS = "offer-bandit decision ids"
@@ -209,7 +211,7 @@ class Customers:
         new = [key for key in keys if key not in found]
         if new:
             text = msgspec.json.encode(new).decode()
-            raw.execute("INSERT INTO customers (key) SELECT value FROM json_each(?)", (text,))
+            raw.executemany(_INSERT, zip(new))
             inserted = dict(raw.execute(_FIND, (text,)))
             self._connection.chain.add(CUSTOMERS, sorted((0, number, key) for key, number in inserted.items()))
             found |= inserted
@@ -222,7 +224,7 @@ class Customers:
             raw = self._connection.raw
             row = raw.execute("SELECT id FROM customers WHERE key = ?", (key,)).fetchone()
             if row is None:
-                row = (raw.execute("INSERT INTO customers (key) VALUES (?)", (key,)).lastrowid,)
+                row = (raw.execute(_INSERT, (key,)).lastrowid,)
                 self._connection.chain.add_one(CUSTOMERS, (0, row[0], key))
             number = int(row[0])
             self._numbers.put(key, number)

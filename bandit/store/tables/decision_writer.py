@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from itertools import chain, islice, repeat
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ import numpy as np
 from bandit.domain import IntArray
 from bandit.errors import DuplicateError, NumberError, OfferError, StoreError
 from bandit.store.chain.kinds import DECISIONS, MAX_NUMBER
+from bandit.store.numbers import noted_number, number_of_new
 from bandit.store.sqlite_errors import is_broken_reference
 from bandit.store.tables.cache import Cache
 from bandit.store.tables.decision_arms import insertion
@@ -36,28 +38,30 @@ ROWS_PER_STATEMENT = 32
 """Rows that one statement inserts: shared parameters are bound once, and the statement's overhead is divided."""
 
 
-def _insert(n: int) -> str:
+def _insert(n: int, number: str = "NULL") -> str:
     """Return the statement that inserts n rows: first the parameters they share, then those of each row."""
     shared = ", ".join(f"?{place}" for place in range(1, len(_SHARED) + 1))
     firsts = range(len(_SHARED) + 1, len(_SHARED) + n * len(_OWN) + 1, len(_OWN))
-    rows = (f"({shared}, {', '.join(f'?{first + place}' for place in range(len(_OWN)))})" for first in firsts)
+    rows = (f"({number}, {shared}, {', '.join(f'?{at + place}' for place in range(len(_OWN)))})" for at in firsts)
     return (
-        f"INSERT INTO decisions ({', '.join(_SHARED + _OWN)}) VALUES {', '.join(rows)} "  # noqa: S608 - no values
+        f"INSERT INTO decisions (seq, {', '.join(_SHARED + _OWN)}) VALUES {', '.join(rows)} "  # noqa: S608 - no values
         "ON CONFLICT (decision_id) DO NOTHING"
     )
 
 
-_INSERT_ONE, _INSERT_MANY = _insert(1), _insert(ROWS_PER_STATEMENT)
+# The numbers of many rows follow each other, so a number that is noted matters for the first one only.
+_INSERT_ONE, _INSERT_MANY = _insert(1, number_of_new("decisions")), _insert(ROWS_PER_STATEMENT)
 
 _ID_PLACE = len(_SHARED) + 1 + _OWN.index("decision_id")
 _CHECK_PLACE = len(_SHARED + _OWN) + 1
-_INSERT_UNKNOWN = f"""
-INSERT INTO decisions ({", ".join(_SHARED + _OWN)})
-SELECT {", ".join(f"?{place}" for place in range(1, len(_SHARED + _OWN) + 1))}
-WHERE NOT EXISTS (SELECT 1 FROM repeats WHERE decision_id = ?{_ID_PLACE})
-    AND COALESCE((SELECT value FROM meta WHERE name = 'customer_key_check') = ?{_CHECK_PLACE}, TRUE)
-ON CONFLICT (decision_id) DO NOTHING
-"""  # noqa: S608 - put together once, of constants
+_IS_REPEAT = f"EXISTS (SELECT 1 FROM repeats WHERE decision_id = ?{_ID_PLACE})"  # noqa: S608 - of constants
+_KEY_CHECK = f"SELECT value <> ?{_CHECK_PLACE} FROM meta WHERE name = 'customer_key_check'"  # noqa: S608 - of constants
+
+# Without an id the row is refused. A condition on the whole row would need a SELECT, which copies it once more.
+_INSERT_UNKNOWN = _insert(1, number_of_new("decisions")).replace(
+    f"?{_ID_PLACE},", f"CASE WHEN {_IS_REPEAT} OR COALESCE(({_KEY_CHECK}), FALSE) THEN NULL ELSE ?{_ID_PLACE} END,"
+)
+_REFUSED = "NOT NULL constraint failed: decisions.decision_id"
 
 _LAST = "SELECT COALESCE(MAX(seq), 0) FROM decisions"
 
@@ -103,61 +107,77 @@ class DecisionWriter:
         content or with the id of a repeat, NumberError for a propensity outside (0, 1], OfferError for an offer that is
         not eligible.
         """
+        write = self._append_one if len(rows) == 1 and rows.weights is None else self._append
         _check(rows)
         if not len(rows):
             return np.zeros(0, dtype=np.int64)
         try:
-            return self._append(rows)
+            return write(rows)
         except StoreError as fault:
             if not is_broken_reference(fault):
                 raise
             # Another process has erased a customer whose number was cached here; the rollback has cleared the caches.
-            return self._append(rows)
+            return write(rows)
+
+    def _append_one(self, rows: DecisionRows) -> IntArray:
+        """Write one decision: the statement that inserts it looks whether the customer key is the present one."""
+        connection, known = self._connection, self.customers
+        decision_id = rows.decision_ids[0]
+        with connection.transaction():
+            keys = rows.customer_keys
+            keys = known.all_stored(rows.customers) if keys is None else known.present(keys, rows.key_check)
+            customer = known.id_of_one(keys[0])
+            eligible_set = self._eligible.ids(rows.catalogue_id, rows.eligible, rows.removals)[0]
+            row = (*_shared(rows), *_own_of_one(rows, customer, eligible_set))
+            try:
+                cursor = connection.raw.execute(_INSERT_UNKNOWN, (*row, known.expected_check))
+                number = cursor.lastrowid if cursor.rowcount == 1 else None
+            except sqlite3.IntegrityError as fault:
+                if _REFUSED not in str(fault):
+                    raise
+                number = None
+            if number is not None:
+                self.latest.put(decision_id, (number, rows.time.item()))
+                if rows.arms is None:
+                    connection.chain.add_one(DECISIONS, (0, number, *row, *_NO_DETAILS))
+                    return np.array([number], dtype=np.int64)
+                return self._with_details(rows, np.array([number], dtype=np.int64), [row])
+            known.require_present_key()
+            self._repeats.reject(rows.decision_ids)
+            seqs = self._compare(rows, [customer], [eligible_set])
+            self._compare_weights(rows, seqs, int(seqs[0]))
+            return seqs
 
     def _append(self, rows: DecisionRows) -> IntArray:
         n = len(rows)
         with self._connection.transaction():
             raw = self._connection.raw
-            if n > 1:
-                self._repeats.reject(rows.decision_ids)
+            self._repeats.reject(rows.decision_ids)
             keys = rows.customer_keys
             keys = (
                 self.customers.all_stored(rows.customers)
                 if keys is None
                 else self.customers.present(keys, rows.key_check)
             )
-            # Of one decision, the statement that inserts it looks whether the customer key is the present one.
-            customers = [self.customers.id_of_one(keys[0])] if n == 1 else self.customers.ids(keys)
+            customers = self.customers.ids(keys)
             sets = self._eligible.ids(rows.catalogue_id, rows.eligible, rows.removals)
             if len(sets) < n:
                 sets *= n
-            # A zero character in a policy's error message must not prevent the decision.
-            fault = None if rows.fault is None else rows.fault.replace("\0", "?")
-            shared = (rows.catalogue_id, rows.policy_id, rows.policy_step, rows.seed, rows.batch, fault)
-            last_before = 0 if n == 1 and rows.weights is None else raw.execute(_LAST).fetchone()[0]
-            if n == 1:
-                row = (*shared, *_own_of_one(rows, customers[0], sets[0]))
-                cursor = raw.execute(_INSERT_UNKNOWN, (*row, self.customers.expected_check))
-                if cursor.rowcount == 1:
-                    number = int(cursor.lastrowid or 0)
-                    self.latest.put(rows.decision_ids[0], (number, rows.time.item()))
-                    return self._with_details(rows, np.array([number], dtype=np.int64), [row])
-                self.customers.require_present_key()
-                self._repeats.reject(rows.decision_ids)
-            else:
-                before, every = raw.total_changes, list(_own(rows, customers, sets))
-                own = iter(every)
+            shared = _shared(rows)
+            last_before = int(raw.execute(_LAST).fetchone()[0])
+            before, every = raw.total_changes, list(_own(rows, customers, sets))
+            own = iter(every)
+            if noted_number(raw, "decisions") <= last_before:
                 for _ in range(n // ROWS_PER_STATEMENT):
                     raw.execute(_INSERT_MANY, (*shared, *chain.from_iterable(islice(own, ROWS_PER_STATEMENT))))
-                raw.executemany(_INSERT_ONE, ((*shared, *row) for row in own))
-                if raw.total_changes - before == n:
-                    last = raw.execute("SELECT last_insert_rowid()").fetchone()[0]
-                    written = [(*shared, *row) for row in every]
-                    return self._with_details(rows, np.arange(last - n + 1, last + 1, dtype=np.int64), written)
+            raw.executemany(_INSERT_ONE, ((*shared, *row) for row in own))
+            if raw.total_changes - before == n:
+                last = raw.execute("SELECT last_insert_rowid()").fetchone()[0]
+                written = [(*shared, *row) for row in every]
+                return self._with_details(rows, np.arange(last - n + 1, last + 1, dtype=np.int64), written)
             seqs = self._compare(rows, customers, sets)
             self._compare_weights(rows, seqs, last_before)
-            if n > 1:
-                self._connection.chain.add_stored(raw, DECISIONS, last_before + 1, MAX_NUMBER)
+            self._connection.chain.add_stored(raw, DECISIONS, last_before + 1, MAX_NUMBER)
             return seqs
 
     def _with_details(self, rows: DecisionRows, seqs: IntArray, written: list[tuple[object, ...]]) -> IntArray:
@@ -209,6 +229,13 @@ class DecisionWriter:
                     "give a new decision a new id"
                 )
         return np.array([row[0] for row in stored], dtype=np.int64)
+
+
+def _shared(rows: DecisionRows) -> tuple[object, ...]:
+    """Return the parameters that all rows share."""
+    # A zero character in a policy's error message must not prevent the decision.
+    fault = None if rows.fault is None else rows.fault.replace("\0", "?")
+    return (rows.catalogue_id, rows.policy_id, rows.policy_step, rows.seed, rows.batch, fault)
 
 
 def _own_of_one(rows: DecisionRows, customer: int, eligible_set: int) -> tuple[object, ...]:

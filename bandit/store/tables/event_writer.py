@@ -15,6 +15,7 @@ import numpy as np
 from bandit.domain import MICROSECONDS, FloatArray
 from bandit.errors import DuplicateError, NumberError, StoreError, UnknownDecisionError
 from bandit.store.chain.kinds import EVENTS, MAX_NUMBER
+from bandit.store.numbers import number_of_new
 from bandit.store.records import EventReceipt, EventRows, object_array
 from bandit.store.text import ZERO, reject_zero_characters
 
@@ -25,11 +26,11 @@ if TYPE_CHECKING:
     from bandit.store.tables.cache import Cache
     from bandit.store.tables.repeats import Repeats
 
-_INSERT = """
-INSERT INTO events (seq, event_id, version, event, time, recorded_at, revenue, reward)
-VALUES (?, ?, 0, ?, ?, ?, ?, ?)
+_INSERT = f"""
+INSERT INTO events (id, seq, event_id, version, event, time, recorded_at, revenue, reward)
+VALUES ({number_of_new("events")}, ?, ?, 0, ?, ?, ?, ?, ?)
 ON CONFLICT (seq, event_id, version) DO NOTHING
-"""
+"""  # noqa: S608 - put together once, of constants
 
 _LAST = "SELECT COALESCE(MAX(id), 0) FROM events"
 
@@ -38,10 +39,10 @@ SELECT id, version, time, event, revenue, reward FROM events
 WHERE seq = ? AND event_id = ? ORDER BY version DESC LIMIT 1
 """
 
-_CORRECT = """
-INSERT INTO events (seq, event_id, version, event, time, recorded_at, revenue, reward, corrects)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
-"""
+_CORRECT = f"""
+INSERT INTO events (id, seq, event_id, version, event, time, recorded_at, revenue, reward, corrects)
+VALUES ({number_of_new("events")}, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+"""  # noqa: S608 - put together once, of constants
 
 
 class EventWriter:

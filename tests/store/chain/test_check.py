@@ -17,7 +17,7 @@ CHANGED = {
     "an event's revenue": ("UPDATE events SET revenue = 4.0 WHERE id = 2", "event 2"),
     "an event's name": ("UPDATE events SET event = 'return' WHERE id = 3", "event 3"),
     "an event's time": ("UPDATE events SET time = time + 1 WHERE id = 1", "event 1"),
-    "a correction": ("UPDATE events SET corrects = 4 WHERE corrects IS NOT NULL", "event 17"),
+    "a correction": ("UPDATE events SET corrects = 4 WHERE corrects IS NOT NULL", "event 16"),
     "a group": ("UPDATE decisions SET grp = 'rules' WHERE decision_id = 'd5'", 'decision "d5" (number 6)'),
     "the text of a fault": ("UPDATE decisions SET fault = 'none' WHERE fault IS NOT NULL", 'decision "alone"'),
     "a context": ("UPDATE decisions SET context = '{}' WHERE seq = 1", 'decision "d0" (number 1)'),
@@ -190,3 +190,22 @@ class TestAnchor:
             number = store.catalogues.register(Catalogue.from_dict(SPRING))
             store.decision_writer.append(decisions(number, 10, ["a"]))
             assert store.check_chain(ChainAnchor.parse(str(anchor))).anchored
+
+
+def test_two_connections_that_append_in_turns_make_one_chain(path):
+    """Each finds the link of the other before its own; one that is alone again goes on from its own last link."""
+    fill(path, ids=["a"])
+    with Store.open(path, durability="process") as one, Store.open(path, durability="process") as other:
+        statements = []
+        for row in range(6):
+            (one, other)[row % 2].decision_writer.append(decisions(1, 10, [f"turn{row}"], customers=["customer-0"]))
+        one._connection.raw.set_trace_callback(statements.append)
+        for row in range(3):
+            one.decision_writer.append(decisions(1, 10, [f"alone{row}"], customers=["customer-0"]))
+        one._connection.raw.set_trace_callback(None)
+        assert one.check_chain().problems == ()
+        assert other.chain_head() == one.chain_head()
+    read = [place for place, text in enumerate(statements) if text.startswith("SELECT id, link FROM chain")]
+    written = [place for place, text in enumerate(statements) if text.startswith("INSERT INTO chain")]
+    assert len(written) == 3
+    assert len(read) == 2  # the other's link, then its own: from there on nobody else is expected

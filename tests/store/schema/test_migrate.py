@@ -58,13 +58,15 @@ def test_the_migrations_are_the_numbered_modules_in_order():
 def test_the_text_of_the_schema_of_version_0_4_0_has_not_changed(tmp_path):
     """Every table, index, trigger and view of it, by its statement; what is new is of migrations 4 to 8.
 
-    One view is another: migration 5 leaves events before their decision out of the events that count.
+    One view is another: migration 5 leaves events before their decision out of the events that count. Migration 8 takes
+    AUTOINCREMENT out of three tables, and gives the steps a table without row numbers.
     """
 
     def statements(path):
         raw = sqlite3.connect(path)
         rows = raw.execute(
-            "SELECT type, name, sql FROM sqlite_master WHERE name <> 'counted_events' ORDER BY type, name"
+            "SELECT type, name, replace(sql, ' AUTOINCREMENT', '') FROM sqlite_master "
+            "WHERE name NOT IN ('counted_events', 'policy_steps', 'sqlite_autoindex_policy_steps_1')"
         ).fetchall()
         raw.close()
         return set(rows)
