@@ -28,7 +28,7 @@ IN_PROCESS, LOCAL = "off", "local"
 WORTHWHILE_ROWS = 1_000_000
 """Decisions from which a dataset is read by several processes unless it is said otherwise: see `default_cluster`."""
 
-MOST_WORKERS = 512
+MOST_LOCAL_WORKERS = 512
 
 _LOCAL = re.compile(r"^local(?::(\d+))?$")
 _ADDRESS = re.compile(r"^(?:(?:tcp|tls|ucx|ws|wss)://)?[^\s:/]+:\d+$|^(?:tcp|tls|ucx|ws|wss)://\S+$")
@@ -73,8 +73,8 @@ def open_runner(cluster: str, log: DatasetLog) -> Iterator[PartRunner]:
             f'there is no cluster "{cluster}"; give off, local, local:N with a number of processes, or the address of '
             "a Dask scheduler, such as tcp://10.0.0.5:8786"
         )
-    if local is not None and local[1] is not None and not 1 <= int(local[1]) <= MOST_WORKERS:
-        raise InputError(f"a local cluster has 1 to {MOST_WORKERS} processes; seen {local[1]}")
+    if local is not None and local[1] is not None and not 1 <= int(local[1]) <= MOST_LOCAL_WORKERS:
+        raise InputError(f"a local cluster has 1 to {MOST_LOCAL_WORKERS} processes; seen {local[1]}")
     try:
         dask()
     except ImportError as fault:
