@@ -64,7 +64,7 @@ class LogDiagnostics:
     """Checks a log batch by batch, while it is judged.
 
     With `now` (microseconds since 1970 UTC) the age of the outcomes is checked, too. Memory is a few MB for a short
-    log and 144 offers; 32 MB more for a log of 4,000,000 decisions or more, three times that in `result`, and 64 MB
+    log and 144 offers; 32 MB more for a log of 4,000,000 decisions or more, twice that in `result`, and 64 MB
     for a catalogue of 4,000 offers or more.
     """
 

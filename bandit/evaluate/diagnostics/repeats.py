@@ -55,7 +55,7 @@ class RepeatedDecisions(DiagnosticCheck):
 
 
 class RepeatCounts:
-    """Counts repeated rows by 64-bit hashes in at most 32 MB, and three times that in `result`.
+    """Counts repeated rows by 64-bit hashes in at most 32 MB, and twice that in `result`.
 
     Of a log with more rows than fit, those are kept whose hash ends in enough zero bits: all copies of a row or none
     (Flajolet 1990, "On adaptive sampling"). Two different rows have the same hash once in 10^19 pairs. A log in which

@@ -34,19 +34,19 @@ _SHORT_BYTES = 1_024
 
 
 class _SeenTexts:
-    """Follows which columns of texts are ids: in all rows so far short, and mostly distinct."""
+    """Follows which columns of texts are ids: in all of the `rows` so far short, and mostly distinct."""
 
     def __init__(self, columns: frozenset[str]) -> None:
-        self._columns, self._rows = columns, 0
+        self._columns, self.rows = columns, 0
 
     @property
     def ids(self) -> frozenset[str]:
         """The columns of ids, empty before enough rows were seen."""
-        return self._columns if self._rows >= _MANY_ROWS else frozenset()
+        return self._columns if self.rows >= _MANY_ROWS else frozenset()
 
     def add(self, texts: Mapping[str, Sequence[str]]) -> None:
         """Look at the next rows."""
-        self._rows += len(next(iter(texts.values()), ()))
+        self.rows += len(next(iter(texts.values()), ()))
         self._columns = frozenset(name for name in self._columns if self._is_id(texts[name]))
 
     @staticmethod
@@ -157,14 +157,12 @@ class ParquetSource:
         """
         file, groups, coded = self._file, range(self._file.num_row_groups), self._coded
         for group in groups:
-            rows = 0
+            before = seen.rows
             if (plain := self._short(group, seen.ids)) != self._coded - coded:
                 coded = self._coded - plain
                 file = self._opened(coded) if plain else self._file
-            for batch in file.iter_batches(batch_size=size, row_groups=[group], columns=columns, use_threads=False):
-                rows += batch.num_rows
-                yield batch
-            if rows < _MANY_ROWS or not seen.ids:
+            yield from file.iter_batches(batch_size=size, row_groups=[group], columns=columns, use_threads=False)
+            if seen.rows - before < _MANY_ROWS or not seen.ids:
                 rest = list(groups[group + 1 :])
                 yield from self._file.iter_batches(batch_size=size, row_groups=rest, columns=columns, use_threads=False)
                 return
@@ -194,7 +192,9 @@ class ParquetSource:
                 yield self._joined(waiting)
                 waiting = []
             if large:
-                yield batch
+                passed = [batch]
+                del batch  # whoever works on it may let go of it
+                yield passed.pop()
                 continue
             waiting.append(batch)
             while sum(each.num_rows for each in waiting) >= size or sum(each.nbytes for each in waiting) > BATCH_BYTES:
