@@ -87,6 +87,7 @@ def test_the_policy_of_the_database_becomes_a_table_and_what_it_keeps_is_said(ca
     assert f"table {found['id'][:8]}" in judged.out
 
 
+@pytest.mark.slow
 def test_a_log_file_has_the_table_that_its_database_has(capsys, example):
     made(capsys, *FAST, "--as-of", "2030-01-01")
     ran = run(capsys, "table", "log.csv", *FILES, "-o", "file.json", *FAST)
@@ -152,6 +153,7 @@ def test_an_offer_that_the_row_does_not_have_is_refused(capsys, example):
     assert "to nobody in" in ran.out
 
 
+@pytest.mark.slow
 def test_rows_of_several_tables_are_told_by_their_ids(capsys, example):
     first = made(capsys, *FAST, "--explore", "0.2")
     Path("table.json").rename("first.json")

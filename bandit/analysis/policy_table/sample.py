@@ -36,10 +36,10 @@ _READ_CELLS = 2_000_000
 class PolicySample:
     """n contexts, and M offers by their numbers, `offers` (M,).
 
-    `probability` and `value` (n, M) are the policy's probabilities and what it expects of each offer; a policy that
-    predicts nothing has its probabilities in both, which makes a tree on them one of least squares. `weight` (n,) is
-    how many decisions each row stands for, `one_each` (n,) sums to 1 over each customer, and `customer` (n,) numbers
-    them. `left_out` is the mean probability of the offers that are not among the M.
+    `probability` and `value` (n, M) are the policy's probabilities, over these offers, and what it expects of each; a
+    policy that predicts nothing has its probabilities in both. `weight` (n,) is how many decisions each row stands for,
+    `one_each` (n,) sums to 1 over each customer, and `customer` (n,) numbers them. `left_out` is the mean probability
+    of the offers that are not among the M, and `predicts` says whether the policy expects something of offers.
     """
 
     contexts: Contexts
@@ -75,10 +75,12 @@ def sample_policy(
         if offers is None:
             offers = np.sort(np.argsort(-chosen.mean(axis=0), kind="stable")[:TABLE_OFFERS])
         contexts.append(batch.contexts)
-        probability.append(chosen[:, offers])
+        kept = chosen[:, offers]
+        total = kept.sum(axis=1, keepdims=True)
+        left += float(len(batch) - total.sum())
+        probability.append(np.divide(kept, total, out=np.zeros_like(kept), where=total > 0.0))
         value.append(probability[-1] if predictor is None else predictor.predict(batch.contexts)[:, offers])
         weight.append(batch.weights)
-        left += float(1.0 - probability[-1].sum(axis=1).mean()) * len(batch)
         done += len(batch)
         if progress is not None:
             progress(done, -(-log.n // step))

@@ -22,7 +22,7 @@ RULES = {
 }
 
 
-def log_of(catalogue, n=4_000, seed=1):
+def log_of(catalogue, n=2_000, seed=1):
     return WholeLog(draw_outcomes(catalogue, n, np.random.default_rng(seed)).batch)
 
 
@@ -33,7 +33,7 @@ def made(policy, catalogue, log=None, **options):
 
 
 def learned(catalogue, log):
-    policy = bandit.ThompsonSampling(catalogue)
+    policy = bandit.ThompsonSampling(catalogue, draws=32, personal=False)
     policy.fit(log)
     return policy
 
@@ -44,11 +44,11 @@ def test_a_tree_over_segment_rules_is_those_rules(catalogue):
     The rules compare recency with 25, near one of its sixteen quantiles; customers nearer to it than the cut aside.
     """
     rules = bandit.SegmentRules.from_dict(catalogue, RULES)
-    table = made(rules, catalogue, rows=8, least=0.05).table
+    table = made(rules, catalogue, log_of(catalogue, 4_000), rows=8, least=0.05).table
     contexts = draw_contexts(catalogue, 2_000, np.random.default_rng(5))
     eligible, rng = catalogue.eligible(contexts), np.random.default_rng(1)
     cuts = {check.below for segment in table.document.segments for check in segment.checks if check.below is not None}
-    cut = max(cuts)
+    cut = min(cuts, key=lambda each: abs(each - 25.0))
     assert cut == pytest.approx(25.0, abs=3.0)
     recency = contexts.columns["recency"]
     near = (recency >= min(cut, 25.0)) & (recency < max(cut, 25.0))
@@ -133,8 +133,8 @@ def test_options_bound_the_rows(catalogue):
     assert len(few.table.document.segments) <= 3
     by = made(policy, catalogue, log, by=("loyal",)).table.document
     assert {check.fact for segment in by.segments for check in segment.checks} == {"loyal"}
-    large = made(policy, catalogue, log, min_customers=900).table.document
-    assert min(segment.customers for segment in large.segments) >= 900
+    large = made(policy, catalogue, log, min_customers=450).table.document
+    assert min(segment.customers for segment in large.segments) >= 450
     cut = made(policy, catalogue, log, least=0.1).table.document
     assert min(each.probability for segment in cut.segments for each in segment.offers) >= 0.1
     mixed = made(policy, catalogue, log, explore=0.5).table.document
