@@ -10,7 +10,7 @@ from bandit._version import __version__
 from bandit.errors import MissingExtraError
 from bandit.service.api import ServiceApi
 from bandit.service.engine_host import EngineHost
-from bandit.service.gate import Gate
+from bandit.service.gate import OPEN_TO_ALL, Gate
 from bandit.service.openapi import complete
 from bandit.service.options import ServiceOptions
 from bandit.service.recipe import EngineRecipe
@@ -72,7 +72,6 @@ def create_app(
         docs_url="/docs" if options.shows_docs else None,
         redoc_url=None,
         openapi_url="/openapi.json" if options.shows_docs else None,
-        root_path=options.root_path,
     )
     app.state.host = host
     _add_routes(app, ServiceApi(host, DecisionTracer(__version__)), RequestWatch(metrics), metrics)
@@ -98,7 +97,10 @@ def _add_routes(app: "FastAPI", api: ServiceApi, watch: RequestWatch, metrics: S
     _add(app, "/why/{decision_id:path}", _why_endpoint(watch, api), api.why.__doc__, "GET")
     plain = (("/status", api.status), ("/healthz", api.health), ("/readyz", api.ready), ("/metrics", rendered))
     for path, give in plain:
-        _add(app, path, _plain_endpoint(watch, path, give), give.__doc__, "GET")
+        endpoint = _plain_endpoint(watch, path, give)
+        _add(app, path, endpoint, give.__doc__, "GET")
+        if path in OPEN_TO_ALL:  # load balancers ask by HEAD, too
+            app.add_api_route(path, endpoint, methods=["HEAD"], include_in_schema=False, response_model=None)
 
 
 def _body_endpoint(watch: RequestWatch, path: str, handle: Callable[[bytes], Awaitable[Reply]]) -> Endpoint:

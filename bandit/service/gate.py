@@ -45,6 +45,7 @@ class Gate:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        scope = self._placed(scope)
         refused = self._refusal(scope)
         if refused is None:
             await self._app(scope, LimitedBody(receive, self._options.max_body, self._options.deadline).receive, send)
@@ -58,6 +59,13 @@ class Gate:
         raw = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
         await send({"type": "http.response.start", "status": found.status, "headers": raw})
         await send({"type": "http.response.body", "body": found.content})
+
+    def _placed(self, scope: Scope) -> Scope:
+        """Return a request whose path begins with the proxy's, whether or not the proxy has taken it away."""
+        before, path = self._options.root_path, scope["path"]
+        if not before:
+            return scope
+        return {**scope, "root_path": before, "path": path if path.startswith(f"{before}/") else f"{before}{path}"}
 
     def _refusal(self, scope: Scope) -> RequestError | None:
         """Return why a request is refused by its head, None where it is not."""

@@ -51,6 +51,20 @@ def test_a_token_is_changed_while_the_service_runs(guarded, monkeypatch):
     assert service.get("/status", headers=bearer(NEW_TOKEN)).status_code == 200
 
 
+def test_behind_a_proxys_path_the_addresses_are_the_same_with_and_without_it(start, tmp_path):
+    file = tmp_path / "token"
+    file.write_text(TOKEN)
+    service = start(root_path="/offers", token_file=file)
+    for before in ("", "/offers"):
+        assert service.get(f"{before}/healthz").status_code == 200
+        assert service.get(f"{before}/status").status_code == 401
+        assert service.get(f"{before}/status", headers=bearer(TOKEN)).status_code == 200
+
+
+def test_load_balancers_may_ask_by_head(service):
+    assert [service.request("HEAD", path).status_code for path in ("/healthz", "/readyz")] == [200, 200]
+
+
 def test_the_docs_are_there_without_a_token(service):
     assert service.get("/docs").status_code == 200
     assert service.get("/openapi.json").status_code == 200

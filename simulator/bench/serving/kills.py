@@ -24,7 +24,7 @@ KILL_EVERY = 4.0
 class Kills:
     """Kills a worker of a service with SIGKILL every so often, in a thread, until it is left.
 
-    A worker is killed once the one killed before has been replaced: after three times the seconds of a start.
+    A worker is killed once the one killed before has been replaced: after one and a half times the seconds of a start.
     """
 
     def __init__(self, server: RunningServer, seed: int) -> None:
@@ -43,7 +43,7 @@ class Kills:
 
     def _run(self) -> None:
         while not self._stop.wait(float(self._rng.uniform(0.5, 1.5)) * KILL_EVERY):
-            if self._server.youngest_seconds() < 3.0 * self._server.start_seconds:
+            if self._server.youngest_seconds() < 1.5 * self._server.start_seconds:
                 continue
             worker = self._server.worker()
             if worker is not None and worker != self._server.process.pid:
