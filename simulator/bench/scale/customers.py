@@ -9,7 +9,6 @@ lengthen much.
 from __future__ import annotations
 
 import multiprocessing
-import resource
 import shutil
 import tempfile
 import time
@@ -25,6 +24,7 @@ from bandit.errors import InputError
 from bandit.store import file_size
 from simulator.bench.durability.soak import resident
 from simulator.bench.scale.customers_file import OWN_CUSTOMERS, CustomersFile
+from simulator.bench.scale.largest_memory import largest_memory
 
 CUSTOMER_SIZES = (10_000, 100_000, 1_000_000, 5_000_000)
 DECIDED, VISITS, LEARNED = 1_000, 200, 1_000
@@ -129,7 +129,7 @@ def _measured(path: Path, customers: int, now: int, seed: int) -> CustomersTimin
         learn=learned - begun,
         sync=synced - learned,
         opened=memory,
-        peak=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        peak=largest_memory(),
     )
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import resource
 import signal
 import tempfile
 import time
@@ -21,6 +20,7 @@ from bandit.engine.audience import AudiencePart, decide_audience
 from bandit.errors import InputError, StoreError
 from bandit.store import Store, file_size
 from simulator.bench.engines import BENCH_KEY, BENCH_START, ManualClock
+from simulator.bench.scale.largest_memory import largest_memory
 from simulator.bench.speed.fixtures import ProblemSize, catalogue_mapping
 
 DAY_SIZE = ProblemSize(48, 4)
@@ -134,7 +134,7 @@ class Day:
                     known += now - begun
                 begun = now
                 if not early and done >= self.decisions // 10:
-                    early = _largest()
+                    early = largest_memory()
                 if killed_at is not None and done >= killed_at:
                     os.kill(os.getpid(), signal.SIGKILL)
         return known, new, early
@@ -187,11 +187,7 @@ def _resume(path: Path, decisions: int, seed: int) -> tuple[float, float, float,
         recorded = time.process_time()
         engine.learn()
         learned = time.process_time()
-    return known, new, recorded - begun, learned - recorded, early, _largest()
-
-
-def _largest() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return known, new, recorded - begun, learned - recorded, early, largest_memory()
 
 
 def report_of(progress: Callable[[str], None], every: float = 5.0) -> Progress:
