@@ -47,7 +47,7 @@ AGREEMENT_INTERVALS: tuple[IntervalKind, ...] = (
 )
 """The kinds of intervals that are compared."""
 
-AMPLIFIED = {"mrdr": 1e3}
+AMPLIFIED = {"mrdr": 1e4}
 """Estimators whose differences may be this many times as large: mrdr's regression weighs rows by up to the square of
 their inverse propensity, and its penalty lets that amplify the rounding of sums."""
 
@@ -247,7 +247,7 @@ def _parser() -> argparse.ArgumentParser:
         "--tolerance",
         type=float,
         default=1e-12,
-        help="a larger difference is a failure, of mrdr one 1,000 times as large (default: %(default)s)",
+        help="a larger difference is a failure, of mrdr one 10,000 times as large (default: %(default)s)",
     )
     add("--json", action="store_true", help="print JSON instead of the table")
     return parser
