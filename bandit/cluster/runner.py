@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Concatenate, NoReturn, ParamSpec, TypeVar
 
-from bandit.cluster.worker import call, dask, packed, same
+from bandit.cluster.worker import SharedCall, call, dask, same
 from bandit.errors import InputError, OfferBanditError
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ class DaskRunner:
             return
         token = secrets.token_hex(8)
         client = self._client
-        shared = client.submit(same, packed(function, args, kwargs), key=f"shared-{token}", pure=False)
+        shared = client.submit(same, SharedCall(function, args, kwargs), key=f"shared-{token}", pure=False)
         futures = [
             client.submit(call, part, shared, key=f"part-{token}-{place}", pure=False)
             for place, part in enumerate(parts)

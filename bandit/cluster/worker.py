@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import pickle
 import platform
+from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from bandit._version import __version__
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from bandit.domain import LogPart
     from bandit.logfiles.dataset.folders import DatasetFolder
 
@@ -19,21 +21,23 @@ def dask() -> Any:  # noqa: ANN401 - a package that types only a part of what it
     return import_module("distributed")
 
 
-def call(part: LogPart, shared: bytes) -> object:
-    """Return the function's result for a part; `shared` is what `packed` returned, the same for all parts."""
-    function, args, kwargs = pickle.loads(shared)  # noqa: S301 - from the client, which may run any code here
-    return function(part, *args, **kwargs)
+@dataclass(frozen=True, slots=True)
+class SharedCall:
+    """A function with all its arguments but the part: the same for all parts, and sent to each worker once."""
+
+    function: Callable[..., object]
+    args: tuple[object, ...]
+    kwargs: Mapping[str, object]
 
 
-def same(shared: bytes) -> bytes:
+def call(part: LogPart, shared: SharedCall) -> object:
+    """Return the function's result for a part."""
+    return shared.function(part, *shared.args, **shared.kwargs)
+
+
+def same(shared: SharedCall) -> SharedCall:
     """Return what is given: a task of its own, so that a worker that lost it gets it again."""
     return shared
-
-
-def packed(function: object, args: object, kwargs: object) -> bytes:
-    """Return a function and its arguments as bytes; what a catalogue's conditions compiled to is among them."""
-    content: bytes = import_module("cloudpickle").dumps((function, args, kwargs))
-    return content
 
 
 def versions() -> dict[str, str]:
