@@ -52,6 +52,7 @@ def serve_empty(workers: int) -> None:
     from bandit.service.supervisor import WorkerSupervisor  # noqa: PLC0415 - needs the extra
 
     with socket.create_server(("127.0.0.1", 0), backlog=2_048) as listener:
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         sys.stdout.write(json.dumps({"address": f"http://127.0.0.1:{listener.getsockname()[1]}"}) + "\n")
         sys.stdout.flush()
         WorkerSupervisor(EmptyWorker(), listener, ServiceOptions(workers=workers)).run()
