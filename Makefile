@@ -84,7 +84,7 @@ reference: $(STAMP) ## Write the generated pages of the documentation, and the o
 $(BENCH_STAMP): pyproject.toml simulator/bench/constraints.txt
 	$(PYTHON) -m venv $(BENCH_VENV)
 	$(BENCH_PYTHON) -m pip install --quiet --constraint simulator/bench/constraints.txt \
-		--editable . matplotlib pytest hypothesis scikit-learn $(PEERS)
+		--editable '.[service,cluster]' httpx matplotlib pytest hypothesis scikit-learn $(PEERS)
 	@touch $@
 
 bench: $(BENCH_STAMP) ## Compare the engine with other libraries, in earnings and in speed (hours; resumes where it was left)
@@ -95,6 +95,8 @@ bench: $(BENCH_STAMP) ## Compare the engine with other libraries, in earnings an
 	$(BENCH_PYTHON) -m simulator.bench opening --out $(BENCH_OUT)
 	$(BENCH_PYTHON) -m simulator.bench start --out $(BENCH_OUT)
 	$(BENCH_PYTHON) -m simulator.bench many --out $(BENCH_OUT)
+	$(BENCH_PYTHON) -m simulator.bench service --out $(BENCH_OUT)
+	$(BENCH_PYTHON) -m simulator.bench rows --out $(BENCH_OUT)
 	$(BENCH_PYTHON) -m simulator.bench crash --out $(BENCH_OUT)
 	$(BENCH_PYTHON) -m simulator.bench power --out $(BENCH_OUT)
 	$(BENCH_PYTHON) -m simulator.bench soak --out $(BENCH_OUT)

@@ -9,6 +9,7 @@ import msgspec
 import numpy as np
 
 from bandit.store.corruption import decoding
+from bandit.store.numbers import last_number
 from bandit.store.records import object_array
 
 if TYPE_CHECKING:
@@ -37,9 +38,6 @@ ORDER BY e.seq, e.id
 """  # noqa: S608
 
 _LAST_ID = "SELECT COALESCE(MAX(id), 0) FROM events"
-
-# What AUTOINCREMENT remembers: it does not fall when the newest decisions are erased.
-_HIGHEST_SEQ = "SELECT COALESCE(MAX(seq), 0) FROM sqlite_sequence WHERE name = 'decisions'"
 
 _IDS = "SELECT d.seq, d.decision_id FROM json_each(:seqs) j CROSS JOIN decisions d ON d.seq = j.value"
 
@@ -86,7 +84,7 @@ class EventPages:
     def highest_seq(self) -> int:
         """Return the largest number that a decision ever had in this database, 0 without any."""
         with self._connection.reading() as raw:
-            return int(raw.execute(_HIGHEST_SEQ).fetchone()[0])
+            return last_number(raw, "decisions")
 
     def decision_ids(self, seqs: Sequence[int]) -> dict[int, str]:
         """Return the ids of the decisions with these numbers, without those that are not there."""
