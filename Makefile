@@ -49,7 +49,7 @@ $(LOWEST_STAMP): pyproject.toml constraints-lowest.txt
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 13))' || \
 		{ echo "The oldest versions are published for Python 3.11 and 3.12 only; $(PYTHON) is $$($(PYTHON) --version 2>&1). Try: make lowest PYTHON=python3.11"; exit 1; }
 	$(PYTHON) -m venv $(LOWEST_VENV)
-	$(LOWEST_PYTHON) -m pip install --quiet --constraint constraints-lowest.txt --editable '.[report,frames,dashboard,parquet,notebooks,test]'
+	$(LOWEST_PYTHON) -m pip install --quiet --constraint constraints-lowest.txt --editable '.[report,frames,dashboard,parquet,service,openfeature,cluster,notebooks,test]'
 	@touch $@
 
 lowest: $(LOWEST_STAMP) ## Run the fast tests with the lowest versions that pyproject.toml allows
