@@ -20,9 +20,9 @@ _BY_KEY = "own/gradient"
 """An array that states have whose customers' rows can be stored by key."""
 
 
-def is_keyed(state: bytes) -> bool:
-    """Return whether the rows of a state's customers are stored elsewhere; False for an unreadable state."""
-    if DIGEST_PART.encode() not in state:
+def is_keyed(state: object) -> bool:
+    """Return whether the rows of a state's customers are stored elsewhere; False for what is no readable state."""
+    if not isinstance(state, bytes) or DIGEST_PART.encode() not in state:
         return False
     try:
         return DIGEST_PART in unpack(state)[1]

@@ -36,7 +36,7 @@ def take_former_log_away(path: Path) -> None:
     the locks of SQLite in this process (POSIX).
     """
     index = index_path(path)
-    if not index.exists():
+    if not os.path.lexists(index):  # also where the folder may not be read
         return
     with nobody_has_open(path) as free:
         if free and _is_locked(index, _INDEX_IN_USE, 1):

@@ -20,6 +20,7 @@ from bandit.policies.uniform import Uniform
 from bandit.store import Store, StoreLog, Where
 from simulator import Market, Population, RunLog, run, scenario
 from simulator.simulation.log import MemoryLog
+from simulator.validation.agreement import with_customers
 from simulator.validation.audience_campaigns.world import PLANTED, draw_log
 from tests.conftest import SPRING
 from tests.logfiles.import_tools import HEADER, MAPPING, mapping, sample, spring, table
@@ -115,6 +116,7 @@ LOGS = {
     "OtherFolds": lambda place: OtherFolds(column_log(place), 1, 3),
     "RunLog": run_log,
     "BoundedLog": lambda place: BoundedLog(column_log(place), 1e30),
+    "DealtPart": lambda place: with_customers(column_log(place), spring()),
     "AudienceLog": lambda _place: draw_log(PLANTED, N, 0.4, np.random.default_rng(7)),
     "decisions in memory": lambda place: MemoryLog(next(column_log(place).batches())),
 }

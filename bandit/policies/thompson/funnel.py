@@ -178,7 +178,7 @@ class Funnel:
         """Learn a whole log at once, to convergence, the rows by the recipe of the first stage; at most `passes`."""
         for place, model in enumerate(self.later, start=1):
             own = replace(recipe, place=place)
-            model.fit(partial(own.batches, log), passes, parts=None if parts is None else parts.of(own))
+            model.fit(partial(own.training_batches, log), passes, parts=None if parts is None else parts.of(own))
 
     # -- prediction ------------------------------------------------------------------------------------------------
 

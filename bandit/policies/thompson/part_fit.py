@@ -57,7 +57,7 @@ class TrainingRecipe:
     raw_reward: bool = False
     largest: float = np.inf
 
-    def batches(self, log: Log) -> Iterator[TrainingBatch]:
+    def training_batches(self, log: Log) -> Iterator[TrainingBatch]:
         """Yield context columns, offers, responses, weights and how many outcomes each stands for."""
         for batch in log.batches(FIT_ROWS):
             if not self.place:
@@ -119,14 +119,14 @@ class PartFit:
 
 def _active_part(part: LogPart, recipe: TrainingRecipe, n_context: int) -> tuple[BoolArray, int]:
     active, n = np.zeros(n_context, dtype=np.bool_), 0
-    for contexts, offer, _, _, _ in recipe.batches(BoundedLog(part.open(), recipe.largest)):
+    for contexts, offer, _, _, _ in recipe.training_batches(BoundedLog(part.open(), recipe.largest)):
         active |= (contexts != 0).any(axis=0)
         n += len(offer)
     return active, n
 
 
 def _newton_part(part: LogPart, recipe: TrainingRecipe, model: OfferModel, mean: FloatArray) -> NewtonSums:
-    batches = recipe.batches(BoundedLog(part.open(), recipe.largest))
+    batches = recipe.training_batches(BoundedLog(part.open(), recipe.largest))
     return NewtonSums.of(model.weighted_rows(batches), mean)
 
 

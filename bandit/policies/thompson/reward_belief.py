@@ -395,7 +395,7 @@ class RewardBelief:
         passes = FIT_PASSES if own is None else 2 * FIT_PASSES
         by_part = None if parts is None or own is not None or self._raw_reward else parts.of(recipe)
         places = None if own is None else _places(own, log)
-        self.main.fit(partial(recipe.batches, log), FIT_PASSES, advance, own, places, by_part)
+        self.main.fit(partial(recipe.training_batches, log), FIT_PASSES, advance, own, places, by_part)
         if self.funnel is not None:
             self.funnel.fit(log, recipe, FIT_PASSES, parts)
         if self.amount is not None:
