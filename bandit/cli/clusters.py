@@ -30,7 +30,7 @@ def part_runner(log: OpenedLog, cluster: str | None) -> Iterator[PartRunner | No
             )
         yield None
         return
-    from bandit.cluster.open_runner import IN_PROCESS, default_cluster, open_runner
+    from bandit.cluster.opening import IN_PROCESS, default_cluster, open_runner
 
     chosen = default_cluster(log) if cluster is None else cluster
     if cluster is None and chosen != IN_PROCESS:

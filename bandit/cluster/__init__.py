@@ -1,5 +1,5 @@
 """Computation on partitioned logs: each partition is summed where it is read, and the sums are merged."""
 
-from bandit.cluster.open_runner import open_runner
+from bandit.cluster.opening import open_runner
 
 __all__ = ["open_runner"]

@@ -2,7 +2,7 @@
 
 import sys
 
-from bandit.cluster.open_runner import open_runner
+from bandit.cluster.opening import open_runner
 from bandit.logfiles import open_dataset
 from tests.cluster import tasks
 

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from bandit.cluster.open_runner import IN_PROCESS, LOCAL, default_cluster, open_runner
+from bandit.cluster.opening import IN_PROCESS, LOCAL, default_cluster, open_runner
 from bandit.domain import InProcessRunner
 from bandit.errors import InputError, LogFileError
 from tests.cluster import tasks
@@ -105,7 +105,7 @@ def test_ctrl_c_ends_a_local_cluster_without_leaving_processes(dataset):
 @pytest.mark.slow
 def test_what_a_scheduler_lacks_is_said_in_a_sentence(dataset, processes, monkeypatch):
     """No worker; a worker of another version; a folder that a worker does not see; a scheduler that goes away."""
-    module = "bandit.cluster.open_runner"
+    module = "bandit.cluster.opening"
     monkeypatch.setattr(f"{module}._WAIT", 3)
     with pytest.raises(InputError, match="the scheduler has no workers; start some with `dask worker"):
         _open(processes.address, dataset)
@@ -155,7 +155,7 @@ class _Versions:
     ],
 )
 def test_a_cluster_that_is_none_is_said_in_a_sentence(dataset, cluster, says, monkeypatch):
-    monkeypatch.setattr("bandit.cluster.open_runner._WAIT", 1)
+    monkeypatch.setattr("bandit.cluster.opening._WAIT", 1)
     with pytest.raises(InputError, match=says):
         _open(cluster, dataset)
 
@@ -163,10 +163,10 @@ def test_a_cluster_that_is_none_is_said_in_a_sentence(dataset, cluster, says, mo
 def test_small_datasets_are_read_in_this_process(dataset, monkeypatch):
     """A process for each processor from a million decisions on, if there are several of either."""
     assert default_cluster(dataset) == IN_PROCESS
-    monkeypatch.setattr("bandit.cluster.open_runner.WORTHWHILE_ROWS", 100)
-    monkeypatch.setattr("bandit.cluster.open_runner.n_processors", lambda: 2)
+    monkeypatch.setattr("bandit.cluster.opening.WORTHWHILE_ROWS", 100)
+    monkeypatch.setattr("bandit.cluster.opening.n_processors", lambda: 2)
     assert default_cluster(dataset) == LOCAL
-    monkeypatch.setattr("bandit.cluster.open_runner.n_processors", lambda: 1)
+    monkeypatch.setattr("bandit.cluster.opening.n_processors", lambda: 1)
     assert default_cluster(dataset) == IN_PROCESS
     with open_runner(IN_PROCESS, dataset) as runner:
         assert isinstance(runner, InProcessRunner)
