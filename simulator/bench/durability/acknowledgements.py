@@ -11,6 +11,11 @@ from typing import Any
 from simulator.bench.durability.worker import AcknowledgementLog
 
 
+def beside_lock(notes: Path) -> Path:
+    """Return the file that the processes beside the killed one keep locked while they run."""
+    return notes.with_name(f"{notes.name}.beside")
+
+
 @dataclass(slots=True)
 class Acknowledged:
     """What killed processes had acknowledged, what the last one had begun, and all decisions that were requested."""
@@ -24,7 +29,6 @@ class Acknowledged:
     backups: list[str] = field(default_factory=list)
     refusals: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
-    beside: list[int] = field(default_factory=list)
     fault: str | None = None
 
     @staticmethod
@@ -83,8 +87,6 @@ class Acknowledged:
                 self.fault = line["text"]
             case "problem":
                 self.problems.append(line["sentence"])
-            case "beside":
-                self.beside.append(line["pid"])
             case what:
                 self.finished.add(what)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import sqlite3
 import time
@@ -15,6 +16,7 @@ from bandit.errors import OfferBanditError, StoreError, UnknownDecisionError
 from bandit.governance.erasure import erase
 from bandit.store.spool import writer
 from bandit.store.spool.file import spools
+from simulator.bench.durability.acknowledgements import beside_lock
 from simulator.bench.durability.worker import ERASED_CUSTOMER, AcknowledgementLog, Worker
 from simulator.market.season import DAY
 
@@ -73,13 +75,13 @@ _kept: list[object] = []
 
 def _start_beside(worker: Worker, work: Callable[[Worker], None], n: int = BESIDE) -> None:
     """Start processes that work until after this one's death; they note what they are told, in files of their own."""
+    path = worker.notes.path
+    # Each of them holds the lock, from its first moment to its end, whatever becomes of this process.
+    fcntl.flock(os.open(beside_lock(path), os.O_RDWR | os.O_CREAT, 0o600), fcntl.LOCK_SH)
     for place in range(n):
         rng = worker.rng.spawn(1)[0]
-        pid = os.fork()
-        if pid:
-            worker.notes.write("beside", pid=pid)
+        if os.fork():
             continue
-        path = worker.notes.path
         other = Worker(
             worker.path,
             AcknowledgementLog(path.with_name(f"{path.name}-{place}")),

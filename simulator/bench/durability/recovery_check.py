@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import sqlite3
 import time
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 from bandit import Catalogue, Engine
@@ -15,7 +16,7 @@ from bandit.learning import PolicyLearner
 from bandit.policies import build
 from bandit.store import state_hash
 from bandit.store.spool.file import REFUSED, spools
-from simulator.bench.durability.acknowledgements import Acknowledged, DatabaseContent, events_in, same
+from simulator.bench.durability.acknowledgements import Acknowledged, DatabaseContent, beside_lock, events_in, same
 from simulator.bench.durability.activities_surprised import put_back
 from simulator.bench.durability.resume import repeat_commands, repeat_requests
 from simulator.bench.durability.worker import ERASED_CUSTOMER, IMPORTED_ROWS, RETAINED_FROM, Worker
@@ -27,7 +28,7 @@ OTHERS_SECONDS = 90.0
 
 def check_recovery(worker: Worker, before: DatabaseContent) -> list[str]:
     """Open the database again, compare it with what was acknowledged, continue the work; return the problems."""
-    _wait_for_others(Acknowledged.read(worker.notes).beside)
+    _wait_for_others(worker.notes.path)
     put_back(worker.path)
     acknowledged = Acknowledged.read(worker.notes)
     problems = [] if acknowledged.fault is None else [f"the process itself failed: {acknowledged.fault}"]
@@ -55,17 +56,16 @@ def check_recovery(worker: Worker, before: DatabaseContent) -> list[str]:
     return problems
 
 
-def _wait_for_others(pids: Sequence[int]) -> None:
+def _wait_for_others(notes: Path) -> None:
     """Wait until the processes beside the killed one have ended; they know its death and end by themselves."""
-    until = time.monotonic() + OTHERS_SECONDS
-    for pid in pids:
+    path, until = beside_lock(notes), time.monotonic() + OTHERS_SECONDS
+    if not path.exists():
+        return
+    with path.open("rb") as file:
         while time.monotonic() < until:
-            try:
-                state = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()[0]
-            except OSError:
-                break
-            if state == "Z":
-                break
+            with contextlib.suppress(BlockingIOError):
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return
             time.sleep(0.02)
 
 
