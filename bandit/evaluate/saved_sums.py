@@ -34,6 +34,7 @@ from bandit.ope import ESTIMATORS, Tally
 from bandit.ope.bounds import ObservedBounds
 from bandit.ope.group_moments import GroupMoments
 from bandit.ope.sums import Moments, RowSums, WeightMoments
+from bandit.policies.state import READING_FAULTS
 
 SUMS_VERSION = 1
 """The version of the bytes; another one is refused."""
@@ -93,7 +94,7 @@ def load_sums(state: bytes) -> SavedSums:
             arrays = {name: members[name] for name in members.files}
         header = json.loads(arrays.pop(_HEADER).tobytes())
         version = header["version"]
-    except Exception as fault:  # foreign bytes may make a reader fail in any way; the caller gets one error
+    except READING_FAULTS as fault:
         raise InputError(f"these bytes are no sums ({fault}); add up the part of the log again") from fault
     if version != SUMS_VERSION:
         raise InputError(

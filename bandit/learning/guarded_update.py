@@ -85,6 +85,8 @@ def guarded_update(
     policy.update(outcomes.take(learned))
     aside = np.ones(len(outcomes), dtype=np.bool_)
     aside[learned] = False
+    if not aside.any():  # the step did not fail for any of its outcomes
+        return None
     return SetAsideOutcomes(aside, f"{type(fault).__name__}: {fault}"[:MAX_REASON_KEPT])
 
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import io
 import math
+import struct
+import tokenize
 import zipfile
+import zlib
 from collections.abc import Mapping
 
 import msgspec
@@ -16,6 +19,27 @@ from bandit.errors import PolicyError
 _META = "__meta__"
 _KINDS = "biufSU"
 _HEADER = 1_000
+
+READING_FAULTS = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    BufferError,
+    EOFError,
+    LookupError,
+    MemoryError,
+    RuntimeError,
+    SyntaxError,
+    TypeError,
+    ValueError,
+    msgspec.MsgspecError,
+    struct.error,
+    tokenize.TokenError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
+"""How foreign bytes make their readers fail. Not all exceptions: that of a signal handler, as of a time limit, says
+nothing about the bytes, and learning would set outcomes aside for it."""
 
 _HASHES = frozenset({"own/digest"})
 """Arrays that are equal only where the states are equal to the last bit."""
@@ -49,7 +73,7 @@ def unpack(state: bytes) -> tuple[dict[str, object], dict[str, NDArray[np.generi
                 raise ValueError("its members claim more bytes than there are")
             arrays = {member.filename: _array(archive.read(member)) for member in members}
         meta = msgspec.json.decode(arrays.pop(_META).tobytes(), type=dict[str, object])
-    except Exception as fault:  # foreign bytes may make a reader fail in any way; the caller gets one error
+    except READING_FAULTS as fault:
         raise PolicyError(f"the policy's state cannot be read ({fault}); rebuild it from the log") from fault
     return meta, arrays
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -13,6 +13,9 @@ from typing import TYPE_CHECKING
 from bandit.errors import OfferBanditError
 from bandit.service.replies import RequestError, without_paths
 from bandit.service.service_log import log_event
+
+if sys.platform != "win32":
+    import fcntl
 
 if TYPE_CHECKING:
     from bandit.engine import Engine, EngineStatus
@@ -158,7 +161,7 @@ class EngineHost:
 
     def _take_turn(self) -> bool:
         """Become the worker that learns, if no other one is."""
-        if self.options.run_folder is None:
+        if sys.platform == "win32" or self.options.run_folder is None:
             return True
         if self._lock_file is None:
             self._lock_file = os.open(Path(self.options.run_folder) / LEARNER_FILE, os.O_RDWR | os.O_CREAT, 0o600)

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from openfeature.flag_evaluation import Reason
-from openfeature.hook import Hook
+from bandit.errors import MissingExtraError
+
+try:
+    from openfeature.flag_evaluation import Reason
+    from openfeature.hook import Hook
+except ModuleNotFoundError as fault:
+    raise MissingExtraError("the OpenFeature hook", "openfeature") from fault
 
 if TYPE_CHECKING:
     from openfeature.flag_evaluation import FlagEvaluationDetails, FlagValueType

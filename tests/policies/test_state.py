@@ -38,3 +38,19 @@ def test_a_compressed_archive_and_one_of_objects_are_refused():
         write(archive, a=array)
         with pytest.raises(PolicyError, match="cannot be read"):
             unpack(archive.getvalue())
+
+
+class SoftTimeout(Exception):  # noqa: N818 - what it stands for is no error
+    """What the handler of a signal raises."""
+
+
+def test_an_exception_of_a_signal_handler_is_not_taken_for_bytes_that_cannot_be_read(monkeypatch):
+    """Learning reads each state back; an exception taken for an unreadable state would set outcomes aside for it."""
+    state = pack({"version": 1}, {"a": np.zeros(2)})
+
+    def interrupted(*_arguments, **_named):
+        raise SoftTimeout
+
+    monkeypatch.setattr("bandit.policies.state.np.frombuffer", interrupted)
+    with pytest.raises(SoftTimeout):
+        unpack(state)

@@ -88,12 +88,12 @@ def apply(db: sqlite_utils.Database) -> None:
         counter = raw.execute(_COUNTER, (table,)).fetchone()
         if counter is not None and counter[0] > last_number(raw, table):  # the last rows were deleted
             note_number(raw, table, int(counter[0]))
-    raw.execute("PRAGMA writable_schema = ON")
+    db.execute("PRAGMA writable_schema = ON")
     for table in NUMBERED:
-        raw.execute(_WITHOUT_COUNTER, (table,))
-    raw.execute("PRAGMA writable_schema = RESET")
+        db.execute(_WITHOUT_COUNTER, (table,))
+    db.execute("PRAGMA writable_schema = RESET")
     for table in NUMBERED:
-        raw.execute(_DROP_COUNTER, (table,))
+        db.execute(_DROP_COUNTER, (table,))
     for statement in (
         _KEEP_STEPS,
         _DROP_STEPS,
@@ -105,4 +105,4 @@ def apply(db: sqlite_utils.Database) -> None:
         _REPLACED_INDEX,
         _REACH,
     ):
-        raw.execute(statement)
+        db.execute(statement)
