@@ -41,7 +41,8 @@ def test_where_fcntl_and_positioned_writes_are_missing_the_package_is_imported_a
     path = tmp_path / "offers.db"
     path.touch()
     script = """
-        import asyncio, importlib, multiprocessing.connection, numpy, os, pkgutil, sqlite3, subprocess, sys, sysconfig, tempfile, uuid
+        import asyncio, importlib, numpy, os, pkgutil, sqlite3, subprocess, sys, sysconfig, tempfile, uuid
+        import multiprocessing.connection
         import msgspec, rich.console, scipy.optimize, scipy.special, scipy.stats, sqlite_utils, typer, vowpalwabbit
 
         class NoLocks:
