@@ -68,7 +68,8 @@ def test_all_go_on_with_one_log_once_a_moved_file_is_back(open_engine, catalogue
     engine.decide("c", context(0))
     with other_program(path) as other:
         path.rename(path.with_name("away.db"))
-        assert "moved or removed" in engine.decide("c", context(1)).fault
+        engine.decide("c", context(1))
+        assert "moved or removed" in engine.status().outage
         path.with_name("away.db").rename(path)
         assert other("CREATE TABLE seen (number INTEGER)") == "[]"
         engine.store.checkpoint()
