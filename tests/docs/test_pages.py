@@ -5,7 +5,12 @@ import pytest
 from tests.docs.executed import ELSEWHERE, EXECUTED, ROOT
 from tests.docs.pages import Setting, blocks, commands, matches, rewritten, run_page, with_output
 
-LONG = ("docs/howto/policy_table.md", "docs/tutorials/marketer.md", "docs/tutorials/data_scientist.md")
+LONG = (
+    "docs/howto/email_tool.md",
+    "docs/howto/policy_table.md",
+    "docs/tutorials/marketer.md",
+    "docs/tutorials/data_scientist.md",
+)
 
 
 @pytest.mark.parametrize(
