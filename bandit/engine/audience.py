@@ -10,7 +10,7 @@ import numpy as np
 
 from bandit.catalogue.context_json import contexts_json
 from bandit.domain import BoolArray, FloatArray, IntArray, ObjectArray, Progress
-from bandit.errors import DuplicateError, InputError
+from bandit.errors import DuplicateError, InputError, StoreError
 from bandit.tabular import Cell, Tabular
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def decide_audience(
     `progress` is called with decisions done and `total`, 0 where that is not known.
 
     InputError for parts whose lengths differ; DuplicateError for an id that the log has for another customer, context
-    or catalogue, or that is there twice.
+    or catalogue, or that is there twice; StoreError where a part can be written nowhere.
     """
     done = 0
     for part in parts:
@@ -85,6 +85,8 @@ def decide_audience(
 
 def _decided(engine: Engine, part: AudiencePart) -> DecidedPart:
     batch = engine.decide_batch(part.customers, part.contexts, decision_ids=part.decision_ids)
+    if not batch.logged:
+        raise StoreError(f"{batch.fault}; run it again with the same ids: what was decided before is kept")
     return DecidedPart(
         batch.decision_ids,
         batch.customers,
@@ -119,30 +121,35 @@ def _stored(engine: Engine, part: AudiencePart) -> dict[int, tuple[int, float]]:
     DuplicateError where it answered another request.
     """
     decisions, objective = engine.store.decisions, engine.catalogue.objective
-    seqs, contexts = dict[int, int](), dict[int, str]()
-    for place, decision_id in enumerate(part.decision_ids):
-        if decisions.has(decision_id):
-            seqs[place] = decisions.seq_of(decision_id)
-        elif (repeat := engine.store.repeats.get(decision_id)) is not None:
-            seqs[place], contexts[place] = repeat.seq, repeat.context
+    known, repeated = decisions.seqs_of(part.decision_ids), engine.store.repeats.originals(part.decision_ids)
+    found = repeated | known
+    seqs = {place: found[decision_id] for place, decision_id in enumerate(part.decision_ids) if decision_id in found}
     if not seqs:
         return {}
+    contexts = _contexts_of_repeats(engine, {decision_id for decision_id in repeated if decision_id not in known})
     numbers, row_of = np.unique(np.array(list(seqs.values()), dtype=np.int64), return_inverse=True)
     rows = decisions.by_seq(numbers, objective.event, objective.window)
     mine = _taken(part, np.array(list(seqs), dtype=np.int64))
     asked = engine.catalogue.contexts(mine.contexts, engine.store.customers.all_stored(mine.customers))
     texts = contexts_json(engine.catalogue.facts, asked)
     for number, (place, row) in enumerate(zip(seqs, row_of.tolist(), strict=True)):
-        request = asked.customers[number], texts[number]
-        if request != (rows.customer[row], contexts.get(place, rows.context[row])):
+        context = contexts.get(part.decision_ids[place], rows.context[row])
+        request = asked.customers[number], texts[number], engine.catalogue_id
+        if request != (rows.customer[row], context, rows.catalogue_id[row]):
             raise DuplicateError(
-                f'the decision id "{part.decision_ids[place]}" is already in the log for another customer or context; '
-                "give the ids of the same run again, or new ones"
+                f'the decision id "{part.decision_ids[place]}" is already in the log for another customer, context or '
+                "catalogue; give the ids of the same run again, or new ones"
             )
     return {
         place: (int(rows.offer[row]), float(rows.propensity[row]))
         for place, row in zip(seqs, row_of.tolist(), strict=True)
     }
+
+
+def _contexts_of_repeats(engine: Engine, decision_ids: Iterable[str]) -> dict[str, str]:
+    """Return the stored context of each repeat, of which a run has few."""
+    repeats = (engine.store.repeats.get(decision_id) for decision_id in decision_ids)
+    return {repeat.decision_id: repeat.context for repeat in repeats if repeat is not None}
 
 
 def _taken(part: AudiencePart, rows: IntArray) -> AudiencePart:

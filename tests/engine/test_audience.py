@@ -1,8 +1,10 @@
 import numpy as np
 import pytest
 
+import bandit
 from bandit.engine.audience import AudiencePart, decide_audience
-from bandit.errors import DuplicateError, InputError
+from bandit.errors import DuplicateError, InputError, StoreError
+from tests.engine.conftest import KEY
 
 
 def parts_of(n, size=100, prefix="day-1"):
@@ -54,7 +56,7 @@ def test_ids_of_another_run_are_refused(open_engine):
         AudiencePart(part.decision_ids, part.customers[::-1], part.contexts),
         AudiencePart(part.decision_ids, part.customers, {**part.contexts, "recency": [9.0] * 10}),
     ):
-        with pytest.raises(DuplicateError, match='"day-1-0" is already in the log for another customer or context'):
+        with pytest.raises(DuplicateError, match='"day-1-0" is already in the log for another customer, context'):
             list(decide_audience(engine, [other]))
     twice = AudiencePart(["x", "x"], ["a", "b"], {"gender": ["f", "f"], "recency": [1.0, 2.0]})
     with pytest.raises(DuplicateError, match="twice"):
@@ -69,3 +71,29 @@ def test_its_rows_are_a_table_to_send(open_engine):
     assert [row["decision_id"] for row in rows] == ["day-1-0", "day-1-1", "day-1-2"]
     assert set(rows[0]) == {"decision_id", "customer", "propensity", *part.offers}
     assert np.isclose(rows[0]["propensity"], part.propensity[0])
+
+
+def test_a_run_that_goes_on_under_another_catalogue_is_refused(open_engine, spring, path, clock):
+    """The offers' numbers mean others there: with the options of the first dimension in another order, "0" is "20"."""
+    with open_engine() as engine:
+        run(engine, parts_of(10))
+    spring["dimensions"][0]["options"].reverse()
+    other = bandit.Catalogue.from_dict(spring)
+    with bandit.Engine.open(path, other, bandit.Uniform(other), customer_key=KEY, clock=clock) as engine:
+        with pytest.raises(DuplicateError, match="customer, context or catalogue"):
+            run(engine, parts_of(10))
+        assert run(engine, parts_of(10, prefix="day-2"))[1] == 10
+
+
+def test_a_part_that_can_be_written_nowhere_is_not_handed_out(open_engine, monkeypatch):
+    engine = open_engine()
+    decide = engine.decide_batch
+
+    def unlogged(*given, **named):
+        batch = decide(*given, **named)
+        object.__setattr__(batch, "logged", False)
+        return batch
+
+    monkeypatch.setattr(engine, "decide_batch", unlogged)
+    with pytest.raises(StoreError, match="run it again with the same ids"):
+        run(engine, parts_of(10))
