@@ -119,7 +119,7 @@ class FileIdentity:
         if self.is_cut:
             return False
         size = os.stat(self._name).st_size  # noqa: PTH116
-        header = os.pread(_descriptor(self._name, self.inode), HEADER_BYTES, 0)
+        header = os.pread(kept_descriptor(self._name), HEADER_BYTES, 0)
         logged = _size(self._beside[0]) // (page_bytes + LOG_FRAME_HEADER)
         if not is_header(header) or expected_bytes(header) > size or pages - size // page_bytes > logged:
             return False
@@ -137,14 +137,22 @@ class FileIdentity:
         return _inode(self._beside[0]) != self._log[0] and _size(self._beside[0]) > 0
 
 
-_DESCRIPTORS: dict[Inode, int] = {}
+_DESCRIPTORS: dict[tuple[Inode, int], int] = {}
 
 
-def _descriptor(name: str, inode: Inode) -> int:
-    """Return a descriptor that stays open: closing one would release the locks of SQLite in this process (POSIX)."""
-    if inode not in _DESCRIPTORS:
-        _DESCRIPTORS[inode] = os.open(name, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
-    return _DESCRIPTORS[inode]
+def kept_descriptor(name: str | Path, flags: int = os.O_RDONLY) -> int:
+    """Return a descriptor of a file, the same one each time; OSError where it cannot be opened.
+
+    It stays open: closing one would release the locks of SQLite in this process (POSIX).
+    """
+    found = os.stat(name)  # noqa: PTH116
+    key = ((found.st_dev, found.st_ino), flags)
+    if key not in _DESCRIPTORS:
+        fd = os.open(name, flags | getattr(os, "O_CLOEXEC", 0))
+        opened = os.fstat(fd)
+        key = ((opened.st_dev, opened.st_ino), flags)
+        _DESCRIPTORS[key] = fd
+    return _DESCRIPTORS[key]
 
 
 def inode_of(path: Path) -> Inode | None:

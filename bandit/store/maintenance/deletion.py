@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from bandit.errors import StoreError
 from bandit.store.chain.deletion import DeletedPlaces
+from bandit.store.file_identity import kept_descriptor
 from bandit.store.maintenance.copy import beside, unfinished
 from bandit.store.maintenance.delete_rows import (
     DeletionCounts,
@@ -43,10 +44,6 @@ MOST_FREE = 0.25
 """Share of free pages above which a file is rewritten, which makes it smaller."""
 
 _SCRUBBED = "DELETE FROM meta WHERE name = ?"
-
-_DESCRIPTORS: dict[tuple[int, int], int] = {}
-"""An open descriptor of each file that was wiped. None is ever closed: that would end the locks that SQLite's
-connections of this process have on the file (POSIX)."""
 
 
 class Deletion:
@@ -168,7 +165,7 @@ class Deletion:
     def _wipe_in_place(self, deadline: float, progress: Progress | None) -> bool:
         """Set the unused bytes of the file to zero; False where it is to be rewritten instead."""
         path = self._connection.path
-        fd = _descriptor(path)
+        fd = kept_descriptor(path, os.O_RDWR)
         if os.fstat(fd).st_size < SMALL_BYTES or free_share(fd) > MOST_FREE:
             return False
         # Another connection, which has read no page before: a page that it writes is as the file has it by then.
@@ -250,14 +247,3 @@ class Deletion:
                 time.sleep(0.02)
             else:
                 return
-
-
-def _descriptor(path: Path) -> int:
-    """Return a descriptor of a file for reading and writing, the same one each time."""
-    there = path.stat()
-    fd = _DESCRIPTORS.get((there.st_dev, there.st_ino))
-    if fd is None:
-        fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
-        opened = os.fstat(fd)
-        _DESCRIPTORS[opened.st_dev, opened.st_ino] = fd
-    return fd
