@@ -46,7 +46,7 @@ def guarded_update(
     before: Callable[[], bytes],
     check: Callable[[Policy], None] | None = None,
 ) -> SetAsideOutcomes | None:
-    """Let a policy learn a step, and return which of its outcomes were set aside, None where all were learned.
+    """Let a policy learn a step, and return which of its outcomes were set aside, None where the step did not fail.
 
     `before` returns the policy's state before the step; it is asked for only where the step fails. `check` raises where
     the state after the step cannot be used. The error is raised where the policy does not say whether its numbers are
@@ -85,8 +85,6 @@ def guarded_update(
     policy.update(outcomes.take(learned))
     aside = np.ones(len(outcomes), dtype=np.bool_)
     aside[learned] = False
-    if not aside.any():  # the step did not fail for any of its outcomes
-        return None
     return SetAsideOutcomes(aside, f"{type(fault).__name__}: {fault}"[:MAX_REASON_KEPT])
 
 

@@ -329,7 +329,7 @@ class PolicyLearner:
             self.store.ledger.record_step(self.policy_id, step, kept, digest, snapshot)
             if snapshot is not None:
                 write_customers(self.store, self.policy_id, state.policy)
-            if aside is not None:
+            if aside is not None and aside.rows.any():
                 seqs = kept.decisions.seq[aside.rows].tolist()
                 self.store.ledger.set_aside.add(self.policy_id, step, seqs, aside.reason)
         n_aside = 0 if aside is None else int(aside.rows.sum())
