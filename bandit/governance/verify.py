@@ -18,6 +18,7 @@ from bandit.learning import StateWalk
 from bandit.learning.customer_states import customers_fault, stored_state
 from bandit.policies import close
 from bandit.policies.keyed_states import is_keyed
+from bandit.policies.state import as_before_by_number
 from bandit.printable import counted
 from bandit.store import CatalogueTranslation, DecisionColumns, PolicyRow, Store, Where, state_hash, whole_batches
 from bandit.store.corruption import DECODING_FAULTS, raise_if_damaged
@@ -280,6 +281,8 @@ class _PolicyVerifier:
         if state_hash(state) == self.hashes[step]:
             return
         if is_keyed(state) and state_hash(policy.dumps()) == self.hashes[step]:  # written before states were keyed
+            return
+        if state_hash(as_before_by_number(policy.dumps())) == self.hashes[step]:
             return
         if self.tolerance == PROPENSITY_TOLERANCE:
             self.tolerance = ROUNDED_TOLERANCE

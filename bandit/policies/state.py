@@ -44,6 +44,12 @@ nothing about the bytes, and learning would set outcomes aside for it."""
 _HASHES = frozenset({"own/digest"})
 """Arrays that are equal only where the states are equal to the last bit."""
 
+BY_NUMBER = "by_number"
+"""Array of a sample of outcomes that says that of several alike outcomes the first is corrected (since 0.12.0)."""
+
+_SAMPLE, _Y = "sample/", 1
+"""Part of the names of a sample's arrays, and the column of its responses or amounts in "values"."""
+
 STATE_TOLERANCE = 1e-6
 """Largest difference between equal states, relative to the largest absolute value of an array."""
 
@@ -97,16 +103,32 @@ def _array(member: bytes) -> NDArray[np.generic]:
 
 
 def close(one: bytes, other: bytes) -> bool:
-    """Return whether two states are equal up to rounding, since another processor may add in another order."""
+    """Return whether two states are equal up to rounding, since another processor may add in another order.
+
+    Up to version 0.11.0 it depended on the moments of storing which of several alike outcomes in a policy's sample a
+    correction changed; in a sample of that time, the corrected responses or amounts are not compared.
+    """
     if one == other:
         return True
     try:
         (meta, arrays), (other_meta, other_arrays) = unpack(one), unpack(other)
     except PolicyError:
         return False
+    for name in [name for name in {*arrays, *other_arrays} if name.endswith(_SAMPLE + BY_NUMBER)]:
+        if (arrays.pop(name, None) is None) | (other_arrays.pop(name, None) is None):
+            values = name.removesuffix(BY_NUMBER) + "values"
+            for each in (arrays, other_arrays):
+                if values in each and each[values].ndim > 1:
+                    each[values] = np.delete(each[values], _Y, axis=1)
     if arrays.keys() != other_arrays.keys() or not _close_values(meta, other_meta):
         return False
     return all(_close_arrays(array, other_arrays[name]) for name, array in arrays.items() if name not in _HASHES)
+
+
+def as_before_by_number(state: bytes) -> bytes:
+    """Return a state as versions up to 0.11.0 wrote it, where nothing was corrected otherwise."""
+    meta, arrays = unpack(state)
+    return pack(meta, {name: array for name, array in arrays.items() if not name.endswith(_SAMPLE + BY_NUMBER)})
 
 
 def _close_values(one: object, other: object) -> bool:

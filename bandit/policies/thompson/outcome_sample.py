@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from bandit.domain import FloatArray, IntArray
 from bandit.domain.mixed_numbers import UnsignedArray, mixed
 from bandit.models.customer_effects import in_turns
+from bandit.policies.state import BY_NUMBER
 
 SAMPLE_OUTCOMES = 8_192
 """Most outcomes that are kept."""
@@ -30,6 +31,9 @@ SAMPLE_CELLS = 1_000_000
 _ROOM = 1_024
 _VALUES = 7
 """Numbers kept of an outcome: offer, y, offset, weight, importance, priority, and its own number."""
+
+_NUMBER = 6
+"""Which of them is its own number, in the order of arrival."""
 
 _AHEAD = 512
 
@@ -58,6 +62,7 @@ class OutcomeSample:
         self._threshold = 0.0
         self._seen = self._responses = 0.0
         self._number = self._n = 0
+        self._by_number = True
         self._contexts = np.zeros((0, n_context), dtype=np.float32)
         self._values = np.zeros((0, _VALUES))
 
@@ -136,7 +141,9 @@ class OutcomeSample:
     def replace(self, contexts: FloatArray, offer: IntArray, previous_y: FloatArray, y: FloatArray) -> None:
         """Give n outcomes that were added before another `y` (n,), one after the other; those not kept change nothing.
 
-        An outcome is found by what it was: equal context, offer and `previous_y` make two outcomes exchangeable.
+        An outcome is found by what it was: equal context, offer and `previous_y` make two outcomes exchangeable. Of
+        several the one that was added first is taken, wherever it is kept: a sample that was stored and loaded has
+        another order in memory than one that was not.
         """
         self._trim()
         values, sought = self._values[: self._n], contexts.astype(np.float32)
@@ -146,8 +153,10 @@ class OutcomeSample:
         if len(offer) == 1:
             same = there[values[there, 1] == previous_y[0]]
             same = same[(self._contexts[same] == sought[0]).all(axis=1)]
-            values[same[:1], 1] = y[0]
+            if len(same):
+                values[same[np.argmin(values[same, _NUMBER])], 1] = y[0]
             return
+        there = there[np.argsort(values[there, _NUMBER])]
         # Context and offer as one number, and with y as another; both the same for what is kept and what is corrected.
         columns = np.concatenate([self._contexts[there], sought])
         offers = np.concatenate([values[there, 0], offer])
@@ -177,18 +186,19 @@ class OutcomeSample:
 
     def _order(self) -> IntArray:
         self._trim()
-        return np.argsort(self._values[: self._n, 6], kind="stable")
+        return np.argsort(self._values[: self._n, _NUMBER], kind="stable")
 
     # -- state -----------------------------------------------------------------------------------------------------
 
     def state(self) -> dict[str, NDArray[np.generic]]:
         """Return arrays, enough for `restore`."""
         order = self._order()
-        return {
+        arrays: dict[str, NDArray[np.generic]] = {
             "contexts": self._contexts[order],
             "values": self._values[order],
             "counts": np.array([self._threshold, self._seen, self._responses, self._number]),
         }
+        return arrays | ({BY_NUMBER: np.ones(1)} if self._by_number else {})
 
     def restore(self, arrays: Mapping[str, NDArray[np.generic]], n_offers: int) -> None:
         """Load a state; ValueError or KeyError where it does not fit."""
@@ -206,6 +216,7 @@ class OutcomeSample:
         self._contexts, self._values, self._n = contexts, values, n
         self._threshold, self._seen, self._responses = counts[:3].tolist()
         self._number = int(counts[3])
+        self._by_number = BY_NUMBER in arrays
 
 
 def uniforms(numbers: UnsignedArray) -> FloatArray:

@@ -123,6 +123,32 @@ def test_a_restored_sample_goes_on_as_the_first():
         np.testing.assert_array_equal(array, second.state()[name])
 
 
+@pytest.mark.parametrize("at_once", [True, False])
+def test_a_correction_changes_the_same_outcome_in_a_restored_sample(at_once):
+    """6,000 outcomes of two contexts and five offers, 500 kept, corrected as they come, stored and loaded in between.
+
+    Some 50 kept outcomes have the same context, offer and response, so that a correction may change any of them; a
+    sample that was trimmed has them in another order in memory than one that was loaded.
+    """
+    contexts, offer, y, weight, offset = outcomes(6_000)
+    contexts[:, 2] = 0.0
+    amounts = 1.0 + y
+    never, often = (sample_of([], cases=False) for _ in range(2))
+    for start in range(0, 6_000, 300):
+        part = slice(start, start + 300)
+        rows = np.arange(start, start + 300, 7)
+        if start % 900 == 300:
+            stored, often = often.state(), sample_of([], cases=False)
+            often.restore(stored, 5)
+        for sample in (never, often):
+            sample.add(contexts[part], offer[part], amounts[part], weight[part], offset[part])
+            for some in [rows] if at_once else rows[:, None]:
+                sample.replace(contexts[some], offer[some], amounts[some], amounts[some] + 3.0)
+    assert (never.outcomes().y > 2.5).sum() > 20
+    for name, array in never.state().items():
+        np.testing.assert_array_equal(array, often.state()[name])
+
+
 @pytest.mark.parametrize("change", ["offer", "weight", "shape"])
 def test_a_state_that_does_not_fit_is_refused(change):
     state = sample_of([outcomes(100)]).state()
