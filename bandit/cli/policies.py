@@ -21,12 +21,17 @@ MOST_OFFERS = 50
 """Most offers for which `everyone` stands for one policy each."""
 
 
+_FORMS = {"rules": "rules:FILE.toml", "table": "table:FILE.json", "offer": "offer:DIMENSION=OPTION,..."}
+"""How a policy is written that needs more than its kind."""
+
+
 def parse_policies(
     catalogue: Catalogue, texts: Sequence[str], baseline: str | None = None
 ) -> tuple[dict[str, Policy], str | None]:
     """Return the policies by the name of their row, and the baseline's name; it is added to them if it is missing.
 
-    InputError for text that names no policy. The same policy given twice is one.
+    The baseline may also be named as its row is. InputError for text that names no policy. The same policy given twice
+    is one.
     """
     from bandit.evaluate import LOGGED
 
@@ -35,6 +40,8 @@ def parse_policies(
     named: dict[str, Policy] = {}
     base = baseline
     for text in [*texts, *([] if baseline in {None, LOGGED} else [str(baseline)])]:
+        if text == baseline and text in named:  # the name of a row, such as "rules" of rules:FILE.toml
+            continue
         for policy in _several(catalogue, text):
             name = next((name for name, known in named.items() if known.spec() == policy.spec()), None)
             if name is None:
@@ -66,6 +73,9 @@ def parse_policy(catalogue: Catalogue, text: str) -> Policy:
                 return _going_on(catalogue, ConstantOffer(catalogue, parse_offer(rest)))
     except PolicyError as fault:
         raise InputError(f'the policy "{text}" cannot be used: {fault}') from fault
+    form = _FORMS.get(text.removesuffix(":"))
+    if form is not None:
+        raise InputError(f'"{text}" is no policy by itself; write {form}')
     kinds = ("uniform", "thompson", "vw", "vw-slates", "rules", "table", "offer", "everyone")
     raise InputError(f'"{text}" is no policy{did_you_mean(kind, kinds)}; write one of {POLICY_FORMS}')
 

@@ -60,6 +60,7 @@ BAD = {
     "a database that is none": ("verify notes.txt", "not"),
     "a directory for a database": ("verify .", "."),
     "a policy that is none": ("evaluate offers.db --policy best", '"best" is no policy; write one of uniform'),
+    "rules without a file": ("evaluate offers.db --policy rules", '"rules" is no policy by itself; write rules:FILE'),
     "rules that are not there": ("evaluate offers.db --policy rules:no.toml", "no.toml: cannot be read"),
     "rules with an unknown option": (
         "evaluate offers.db --policy rules:badrules.toml",

@@ -19,6 +19,12 @@ def test_evaluate_compares_with_the_baseline_and_splits_for_what_learns(example,
     assert set(plain["policies"][0]["estimates"]) == {"dr", "snips"}
 
 
+def test_the_baseline_can_be_named_as_its_row_is(example, capsys):
+    said = run(capsys, "evaluate", "offers.db", "--policy", "rules:rules.toml", "--baseline", "segment rules", "--json")
+    assert [each["name"] for each in said.json["policies"]] == ["segment rules"]
+    assert said.json["baseline"] == "segment rules"
+
+
 def test_evaluate_can_keep_to_the_decisions_of_one_policy(example, capsys):
     made = run(capsys, "decide", "offers.db", "c", "--policy", "uniform", "--decision-id", "one", "--json")
     assert made.code == 0
