@@ -129,6 +129,24 @@ def outcomes_of(catalogue, n, seed):
     )
 
 
+def turned(catalogue, outcomes, rng):
+    """Corrections of outcomes: what had no response has one, and the other way round."""
+    n = len(outcomes)
+    converted = ~outcomes.converted
+    revenue = np.where(converted, rng.lognormal(4.0, 0.5, n), 0.0)
+    return amended(
+        outcomes,
+        converted=converted,
+        revenue=revenue,
+        reward=catalogue.objective.reward(catalogue.money, outcomes.offer, converted, revenue, revenue),
+        is_update=np.ones(n, dtype=bool),
+        previous_converted=outcomes.converted,
+        previous_revenue=outcomes.revenue,
+        previous_reward=outcomes.reward,
+        previous_weight=outcomes.weight,
+    )
+
+
 def probabilities(policy, contexts, eligible, seed=1):
     return policy.probabilities(contexts, eligible, np.random.default_rng(seed))
 
@@ -302,6 +320,37 @@ class TestState:
             more = outcomes_of(catalogue, 60, seed)
             policy.update(more)
             again.update(more)
+        assert again.dumps() == policy.dumps()
+
+    @pytest.mark.slow
+    def test_a_policy_reloaded_again_and_again_learns_corrections_as_the_one_that_never_was(self, case, catalogue):
+        """14,000 outcomes, so that samples of 8,192 overflow, in steps of 1 to 600, half of them with corrections.
+
+        One of ten steps stores and loads the second policy. Among the corrected outcomes are many alike.
+        """
+        policy = case.make(catalogue)
+        if not policy.learns or case.n != Case.n:
+            pytest.skip("nothing is learned, or it is a case of a policy with little learning")
+        again = build(catalogue, policy.spec())
+        again.loads(policy.dumps())
+        rng = np.random.default_rng(2)
+        learned, n = [], 0
+        while n < 14_000:
+            size = int(rng.choice([1, 1, 1, 2, 7, 40, 600]))
+            outcomes = outcomes_of(catalogue, size, int(rng.integers(2**30)))
+            steps = [amended(outcomes, time=outcomes.time + n * (DAY // 24))]
+            learned.append(steps[0])
+            n += size
+            if rng.random() < 0.5:
+                some = learned[int(rng.integers(len(learned)))]
+                count = min(len(some), int(rng.choice([1, 1, 3, 30])))
+                steps.append(turned(catalogue, some.take(np.sort(rng.choice(len(some), count, replace=False))), rng))
+            for step in steps:
+                policy.update(step)
+                again.update(step)
+            if rng.random() < 0.1:
+                stored, again = again.dumps(), build(catalogue, policy.spec())
+                again.loads(stored)
         assert again.dumps() == policy.dumps()
 
     def test_bytes_of_anything_else_are_refused_and_nothing_changes(self, policy, catalogue):
