@@ -41,6 +41,7 @@ def test_every_call_is_timed_in_each_round_and_slow_ones_in_the_first_three(seco
     assert speed.table(timings).row_count == len(timings)
 
 
+@pytest.mark.slow
 def test_turns_share_the_seconds_evenly():
     """Thirteen calls of 10 ms share 2.613 seconds: 0.201 each, 20 turns of it, two in each of ten rounds."""
     timings = speed.measure(ProblemSize(6, 3), seconds=2.613, clock=ticking(0.01))
