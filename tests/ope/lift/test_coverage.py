@@ -97,6 +97,7 @@ def false_verdicts(runs, customers, intervals, *, agreement=0.6, **market):
     return counts / runs
 
 
+@pytest.mark.slow
 def test_an_interval_for_one_look_is_wrong_too_often_when_peeked_at_daily_and_the_anytime_interval_is_not():
     """Customers come over nine days and then return; the interval for one look is the negative control."""
     share = false_verdicts(40, 800, ("anytime-skew", "normal"), visits=3)
