@@ -23,6 +23,9 @@ BENCH_OUT ?= bench
 # The matrices are small: one thread of linear algebra for each process is fastest.
 export OPENBLAS_NUM_THREADS ?= 1
 
+# Compiled modules are kept: the workers of a test run and every process that a test starts would compile them again.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help install demo test lowest slow notebooks lint types imports check docs reference bench clean
 .NOTPARALLEL:

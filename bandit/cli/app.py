@@ -7,6 +7,7 @@ import sys
 import traceback
 import warnings
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Annotated
 
 import typer
@@ -232,9 +233,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(arguments: list[str]) -> int:
     """Run one command, flush what it printed, and return its exit code."""
-    code = int(typer.main.get_command(app).main(arguments, prog_name="offer-bandit", standalone_mode=False) or 0)
+    code = int(_command_line()(arguments, prog_name="offer-bandit", standalone_mode=False) or 0)
     sys.stdout.flush()
     return code
+
+
+@cache
+def _command_line() -> Callable[..., int | None]:
+    """Build what parses the arguments, once in a process: that reads the signatures of all commands."""
+    parse_and_run: Callable[..., int | None] = typer.main.get_command(app).main
+    return parse_and_run
 
 
 def _is_damage(fault: Exception) -> bool:

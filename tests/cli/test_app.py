@@ -127,6 +127,17 @@ def test_every_command_is_there_and_help_lists_them(capsys):
     assert run(capsys, "--version").out == f"offer-bandit {bandit.__version__}\n"
 
 
+def test_a_process_builds_the_tree_of_commands_once(capsys, monkeypatch):
+    """The signatures of some fifty commands are read for it."""
+
+    def builds(_):
+        raise AssertionError("built again")
+
+    assert run(capsys, "--version").code == 0
+    monkeypatch.setattr("typer.main.get_command", builds)
+    assert run(capsys, "--version").code == 0
+
+
 def test_our_own_fault_is_a_sentence_and_a_traceback_only_when_asked(example, capsys, monkeypatch):
     def fails(*_, **__):
         raise ZeroDivisionError("one\ntwo")

@@ -49,7 +49,7 @@ def test_nothing_is_wider_than_the_terminal_and_nothing_is_cut_off(printed, widt
     assert nothing_is_cut_off(printed[width], width)
 
 
-@pytest.mark.parametrize("width", [80, 140])
+@pytest.mark.parametrize("width", [80, pytest.param(140, marks=pytest.mark.slow)])
 def test_segments_and_details_are_not_cut_off_either(example, capsys, monkeypatch, width):
     monkeypatch.setenv("COLUMNS", str(width))
     said = run(capsys, *SEGMENTS, "--details", "--all-estimators").out

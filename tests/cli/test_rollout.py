@@ -228,6 +228,7 @@ class TestCandidate:
         run(capsys, "rollout", "promote", "offers.db")
         assert run(capsys, "learn", "offers.db", "--json").json["policy_id"] == 2
 
+    @pytest.mark.slow
     def test_its_name_is_its_own(self, capsys, example):
         common = ("learn-offline", "offers.db", "--folds", "2", "--into", "offers.db", "--name", "fresh")
         made = run(capsys, *common, "--json").json

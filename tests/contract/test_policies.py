@@ -5,6 +5,7 @@ import io
 import pickle
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cache
 
 import numpy as np
 import pytest
@@ -106,19 +107,38 @@ CASES = {
 
 
 @pytest.fixture(params=CASES)
-def case(request):
-    return CASES[request.param]
+def name(request):
+    return request.param
 
 
 @pytest.fixture
-def catalogue(case):
-    return bandit.Catalogue.from_dict(case.mapping)
+def case(name):
+    return CASES[name]
+
+
+@cache
+def learned(name):
+    """The catalogue of a case, its outcomes, and its policy that has learned them; made once."""
+    case = CASES[name]
+    catalogue = bandit.Catalogue.from_dict(case.mapping)
+    outcomes, policy = outcomes_of(catalogue, case.n, 5), case.make(catalogue)
+    policy.update(outcomes)
+    return catalogue, outcomes, policy
 
 
 @pytest.fixture
-def policy(case, catalogue):
+def catalogue(name):
+    return learned(name)[0]
+
+
+@pytest.fixture
+def policy(name, case):
+    """The test's own: a copy, made as the engine makes one, where its kind has any; else one that learns anew."""
+    catalogue, outcomes, known = learned(name)
+    if isinstance(known, bandit.ThompsonSampling):
+        return known.copy()
     policy = case.make(catalogue)
-    policy.update(outcomes_of(catalogue, case.n, 5))
+    policy.update(outcomes)
     return policy
 
 

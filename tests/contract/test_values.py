@@ -13,7 +13,9 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from enum import Enum, IntEnum, StrEnum
 from fractions import Fraction
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pandas as pd
@@ -132,11 +134,22 @@ def as_objects(value):
     return column
 
 
+def an_engine(path):
+    return Engine.open(path, CATALOGUE, Uniform(CATALOGUE), seed=1, customer_key=b"a key for our tests")
+
+
+@cache
+def without_decisions():
+    """The bytes of a database with the catalogue and the policy, and no decision."""
+    with TemporaryDirectory() as folder:
+        an_engine(Path(folder) / "x.db").close()
+        return (Path(folder) / "x.db").read_bytes()
+
+
 def of_engine(fact, folder, decide):
     """What the log of a decision has: read back from the database's JSON."""
-    with Engine.open(
-        folder / "x.db", CATALOGUE, Uniform(CATALOGUE), seed=1, customer_key=b"a key for our tests"
-    ) as engine:
+    (folder / "x.db").write_bytes(without_decisions())
+    with an_engine(folder / "x.db") as engine:
         decide(engine)
         assert engine.verify().problems == ()
     raw = sqlite3.connect(folder / "x.db")

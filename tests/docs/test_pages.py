@@ -6,8 +6,13 @@ from tests.docs.executed import ELSEWHERE, EXECUTED, ROOT
 from tests.docs.pages import Setting, blocks, commands, matches, rewritten, run_page, with_output
 
 LONG = (
+    "docs/howto/choose_a_half_life.md",
     "docs/howto/email_tool.md",
+    "docs/howto/logs_without_propensities.md",
+    "docs/howto/partitioned_logs.md",
     "docs/howto/policy_table.md",
+    "docs/howto/vowpal_wabbit.md",
+    "docs/report.md",
     "docs/tutorials/marketer.md",
     "docs/tutorials/data_scientist.md",
 )

@@ -117,6 +117,7 @@ class TestRouting:
         assert set(batch.offers["gift"]) == {"none"}
         assert (batch.propensity[batch.group == "random"] == 1 / 6).all()  # 3 discounts x 2 channels
 
+    @pytest.mark.slow
     def test_many_offers_are_served_to_every_group(self, tmp_path, clock):
         """8,750 offers, for which the policy searches: single decisions and batches, verified after learning."""
         mapping = large()
@@ -302,7 +303,7 @@ class TestLearning:
         clock.now += 8 * DAY
         assert engine.learn().n == 200
 
-    @pytest.mark.parametrize("teach", [False, True])
+    @pytest.mark.parametrize("teach", [False, pytest.param(True, marks=pytest.mark.slow)])
     def test_groups_that_do_not_teach_are_never_learned(self, tmp_path, spring, clock, teach):
         """The state is, byte for byte, that of a log in which the policy's own customers are alone. The control is a
         catalogue whose groups all teach, of which it is not. Decided one by one, since a batch shares one generator;

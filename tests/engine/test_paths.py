@@ -174,6 +174,7 @@ def _open_and_decide(path, name):
         engine.decide("c", {}, decision_id=name)
 
 
+@pytest.mark.slow
 def test_four_processes_that_create_the_file_at_once_make_one(path):
     processes = [
         multiprocessing.get_context("spawn").Process(target=_open_and_decide, args=(path, f"d{name}"))

@@ -126,6 +126,7 @@ class TestRamp:
             np.testing.assert_allclose(batch.propensity[random], 1.0 / batch.eligible[random].sum(axis=1))
             assert found(engine) == ()
 
+    @pytest.mark.slow
     def test_many_offers_are_served_and_verified(self, path, clock):
         catalogue = bandit.Catalogue.from_dict(large() | {"rollout": {"mode": "ramp", "share": 0.5}})
         with bandit.Engine.open(

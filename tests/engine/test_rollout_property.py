@@ -101,7 +101,7 @@ def played(engines, clock, rng, rounds, others, new_version):
             engines[number % 2].learn()
 
 
-@pytest.mark.parametrize("groups", [None, {"policy": 0.7, "random": 0.3}])
+@pytest.mark.parametrize("groups", [pytest.param(None, marks=pytest.mark.slow), {"policy": 0.7, "random": 0.3}])
 @pytest.mark.parametrize("seed", [1, pytest.param(3, marks=pytest.mark.slow), pytest.param(5, marks=pytest.mark.slow)])
 def test_any_sequence_of_changes_keeps_the_propensities_exact(spring, path, clock, monkeypatch, seed, groups):
     """Two engines on one file with two challengers, then one of a new version with another salt; the champion fails

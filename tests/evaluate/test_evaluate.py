@@ -24,7 +24,7 @@ class Flat:
         return np.full((contexts.n, N), 2.0)
 
 
-@pytest.mark.parametrize("model", [RidgeReward, Flat])
+@pytest.mark.parametrize("model", [pytest.param(RidgeReward, marks=pytest.mark.slow), Flat])
 def test_values_and_differences_cover_the_truth_whatever_the_model(model):
     """The negative control: the direct method covers it with no model that is wrong."""
     rng = np.random.default_rng(1)

@@ -83,6 +83,7 @@ def test_the_probability_computed_again_is_the_logged_propensity(path, catalogue
         assert np.array_equal(own, logged.propensity)
 
 
+@pytest.mark.slow
 def test_policies_that_search_many_offers_are_asked_by_their_shares(path):
     """8,750 offers, of which the policy names a few: random has 1 / 8,750 everywhere."""
     mapping = large()

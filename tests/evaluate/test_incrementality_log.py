@@ -314,7 +314,7 @@ def thompson(catalogue):
 
 
 class TestCampaigns:
-    @pytest.mark.parametrize("personal", [False, True])
+    @pytest.mark.parametrize("personal", [pytest.param(False, marks=pytest.mark.slow), True])
     def test_groups_are_asked_as_they_were_served(self, path, personal):
         """Assignment is random, so the mean probability of an option over the holdout's decisions is its share of the
         group's decisions, within 4 errors of at most sqrt(.25 / customers) each. The control: what the policy does

@@ -229,7 +229,7 @@ class TestObstacles:
 RULES = {"share": 0.5, "otherwise": {"discount": "0", "channel": "email"}, "exploration": 0.3}
 
 
-@pytest.fixture(scope="module", params=[True, False], ids=["personal", "common"])
+@pytest.fixture(scope="module", params=[pytest.param(True, marks=pytest.mark.slow), False], ids=["personal", "common"])
 def run(request, tmp_path_factory):
     """A campaign of a policy that learns, with or without personal parts, against rules that explore."""
     path = tmp_path_factory.mktemp("campaign") / "offers.db"

@@ -1,5 +1,8 @@
 """What the tests of erasure and retention share: logs with a customer to be erased."""
 
+import tempfile
+from pathlib import Path
+
 import numpy as np
 
 import bandit
@@ -26,8 +29,30 @@ POLICIES = {
 START = Clock().now
 
 
+_MADE = {}
+"""The logs that were made: (state, {suffix: content}) by everything that they follow from."""
+
+
 def explored_log(path, catalogue, policy, *, without=(), rounds=3, n=240, key=KEY):
-    """An engine's log of explored decisions, a fifth of which convert, learned round by round; WHO is customer 7."""
+    """An engine's log of explored decisions, a fifth of which convert, learned round by round; WHO is customer 7.
+
+    The same log is made once, and then copied. The policy that is given says what learns; it may learn nothing itself.
+    """
+    known = (catalogue.version, repr(policy.spec()), policy.dumps(), without, rounds, n, key)
+    if known not in _MADE:
+        with tempfile.TemporaryDirectory() as folder:
+            state = _explore(Path(folder) / "log", catalogue, policy, without, rounds, n, key)
+            content = {name.removeprefix("log"): data for name, data in files(Path(folder)).items()}
+        _MADE[known] = state, content
+    state, content = _MADE[known]
+    for suffix, data in content.items():
+        made = path.with_name(path.name + suffix)
+        made.touch(mode=0o600)
+        made.write_bytes(data)
+    return state
+
+
+def _explore(path, catalogue, policy, without, rounds, n, key):
     clock = Clock()
     with bandit.Engine.open(
         path, catalogue, policy, seed=7, clock=clock, customer_key=key, durability="process"

@@ -59,7 +59,7 @@ def _bounded(tmp_path, name, megabytes, using=MAPPING):
     return first, second, time.monotonic() - begun
 
 
-@pytest.mark.parametrize("name", ["log.csv.gz", "log.dsjson.gz"])
+@pytest.mark.parametrize("name", ["log.csv.gz", pytest.param("log.dsjson.gz", marks=pytest.mark.slow)])
 def test_a_gzip_file_that_unpacks_to_far_more_than_any_log_is_refused(tmp_path, monkeypatch, name):
     """20 MB of equal rows in some 40 KB; the limit is lowered from 100 MB to 1 MB to keep this short."""
     monkeypatch.setattr(binary_file, "INFLATION_FROM", 1_000_000)

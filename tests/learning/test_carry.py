@@ -1,6 +1,7 @@
 """A database whose catalogue or settings change: what was learned goes on, once, and every decision is recomputed."""
 
 import copy
+import shutil
 import sqlite3
 import warnings
 
@@ -51,15 +52,26 @@ def opened(path, clock):
         engine.close()
 
 
+@pytest.fixture(scope="module")
+def learned_file(tmp_path_factory):
+    """A database with three steps of learning, 750 outcomes, under SPRING, and the time after them."""
+    path, clock = tmp_path_factory.mktemp("learned") / "offers.db", Clock()
+    catalogue = bandit.Catalogue.from_dict(SPRING)
+    settings = {"seed": 7, "customer_key": KEY, "clock": clock, "durability": "process"}
+    with bandit.Engine.open(path, catalogue, bandit.ThompsonSampling(catalogue), **settings) as engine:
+        for number in range(3):
+            serve(engine, clock, 250, np.random.default_rng(number), f"first {number}, ")
+            clock.now += 8 * DAY
+            engine.learn()
+    return path, clock.now
+
+
 @pytest.fixture
-def learned(opened, clock):
-    """A database with three steps of learning, 750 outcomes, under SPRING."""
-    engine = opened()
-    for number in range(3):
-        serve(engine, clock, 250, np.random.default_rng(number), f"first {number}, ")
-        clock.now += 8 * DAY
-        engine.learn()
-    return engine
+def learned(learned_file, opened, path, clock):
+    """An engine on the test's own copy of that database."""
+    file, clock.now = learned_file
+    shutil.copyfile(file, path)
+    return opened()
 
 
 @pytest.mark.parametrize("change", [add_push, rename_sms, changed.__defaults__[0]], ids=["option", "name", "cost"])

@@ -90,7 +90,7 @@ def newest(path):
         return store.ledger.snapshot(1, newest=True).state
 
 
-@pytest.mark.parametrize("half_life", [None, "2d"])
+@pytest.mark.parametrize("half_life", [pytest.param(None, marks=pytest.mark.slow), "2d"])
 def test_a_policy_of_many_customers_is_rebuilt_and_verified_to_the_last_bit(tmp_path, clock, half_life):
     """The live policy reads customers by key and drops them; the rebuilt one holds all; every decision is computed
     again. Negative control: with one number of one stored row changed, `verify` finds it and `rebuild` repairs it."""

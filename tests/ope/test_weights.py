@@ -74,7 +74,13 @@ def test_a_row_of_weight_three_is_three_rows_of_its_cluster(interval):
 
 
 @pytest.mark.parametrize(
-    ("groups", "interval"), [(None, "skew"), (None, "bernstein"), (30, "bootstrap"), (30, "anytime-skew")]
+    ("groups", "interval"),
+    [
+        (None, "skew"),
+        (None, "bernstein"),
+        pytest.param(30, "bootstrap", marks=pytest.mark.slow),
+        (30, "anytime-skew"),
+    ],
 )
 def test_only_ratios_of_weights_matter(groups, interval):
     rng = np.random.default_rng(23)

@@ -132,6 +132,7 @@ def test_where_the_rules_leave_nothing_the_fallback_is_the_one_offer(spring, sea
         choose(bandit.ThompsonSampling(without, pairs=False), without, contexts, np.random.default_rng(1))
 
 
+@pytest.mark.slow
 def test_thousands_of_offers_are_decided_logged_learned_and_verified(tmp_path):
     """Alone and in batches; what is logged is the probability that the policy gives densely for the same draw."""
     catalogue = bandit.Catalogue.from_dict(large())

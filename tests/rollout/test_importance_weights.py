@@ -10,7 +10,7 @@ from bandit.rollout.mixture import ArmWeights
 from bandit.store import ArmColumns
 
 N = 40_000
-"""Customers, dealt anew in every test."""
+"""Customers."""
 
 STATES = (
     RolloutState("ramp", 0.2, (), "rules"),
@@ -51,24 +51,28 @@ def history(seen, n):
     return ArmColumns(np.arange(m), np.array(changes), nothing, mixture, np.full(m, -1), np.full(m, np.nan), place)
 
 
-@pytest.fixture(scope="module")
-def log():
-    """Offers (n, 4), their propensities (n, 4), and those that the shares alone would give."""
+def played(n):
+    """Offers (n, 4) of n customers, their propensities (n, 4), and those that the shares alone would give."""
     rng = np.random.default_rng(12)
-    number, which = rng.random(N), rng.random(N)
-    offers, exact, shares = np.zeros((N, 4)), np.zeros((N, 4)), np.zeros((N, 4))
+    number, which = rng.random(n), rng.random(n)
+    offers, exact, shares = np.zeros((n, 4)), np.zeros((n, 4)), np.zeros((n, 4))
     arm_weights, seen = ArmWeights(STATES.__getitem__), []
     for visit, state in enumerate(STATES):
-        first = np.broadcast_to([arm.share for arm in state.arms], (N, len(state.arms)))
-        weights = arm_weights.given(state, history(seen, N), N) if seen else first
+        first = np.broadcast_to([arm.share for arm in state.arms], (n, len(state.arms)))
+        weights = arm_weights.given(state, history(seen, n), n) if seen else first
         one = chances(mean_before(offers, visit))[:, : len(state.arms)]
-        mine = one[np.arange(N), state.arm_of(number, which)]
-        offers[:, visit] = rng.random(N) < mine
+        mine = one[np.arange(n), state.arm_of(number, which)]
+        offers[:, visit] = rng.random(n) < mine
         probabilities = np.where(offers[:, visit, None] == 1.0, one, 1.0 - one)
         exact[:, visit] = (weights * probabilities).sum(axis=1)
         shares[:, visit] = (first * probabilities).sum(axis=1)
         seen.append((weights, probabilities))
     return offers, exact, shares
+
+
+@pytest.fixture(scope="module")
+def log():
+    return played(N)
 
 
 def of_target(offers):
@@ -107,24 +111,27 @@ def error_of_paths(log, propensity):
     return abs(estimate.mean() - truth) / (estimate.std() / np.sqrt(N))
 
 
+@pytest.mark.slow
 def test_each_visit_is_judged_without_bias(log):
     assert (errors_of_visits(log, log[1]) < 4.0).all()
 
 
+@pytest.mark.slow
 def test_whole_histories_are_judged_without_bias(log):
     assert error_of_paths(log, log[1]) < 4.0
 
 
+@pytest.mark.slow
 def test_the_shares_alone_are_biased(log):
     """The negative control: a returning customer's arm is no longer as likely as its share."""
     assert errors_of_visits(log, log[2]).max() > 6.0
     assert error_of_paths(log, log[2]) > 6.0
 
 
-def test_the_product_of_propensities_is_the_probability_of_all_offers_together(log):
+def test_the_product_of_propensities_is_the_probability_of_all_offers_together():
     """Over the square of both numbers: the mass of each part times the chances of the offers under its arms."""
     cuts, levels = np.array([0.0, 0.2, 0.3, 0.5, 1.0]), np.array([0.0, 0.2, 0.3, 0.4, 1.0])
-    offers, exact, _ = (each[:500] for each in log)
+    offers, exact, _ = played(500)
     total = np.zeros(500)
     for (low, high), (left, right) in itertools.product(itertools.pairwise(cuts), itertools.pairwise(levels)):
         chance = np.full(500, (high - low) * (right - left))

@@ -40,7 +40,7 @@ def slack(share, runs):
     return 3 * np.sqrt(share * (1 - share) / runs)
 
 
-@pytest.mark.parametrize("lift", [0.0, 0.1])
+@pytest.mark.parametrize("lift", [0.0, pytest.param(0.1, marks=pytest.mark.slow)])
 def test_an_interval_looked_at_once_covers_and_misses_alike_on_both_sides(lift):
     sides = missed(400, 600, lift=lift, visits=2)
     assert sides.sum(axis=1) == pytest.approx(np.full(2, 0.05), abs=slack(0.05, 400))
@@ -97,6 +97,7 @@ def false_verdicts(runs, customers, intervals, *, agreement=0.6, **market):
     return counts / runs
 
 
+@pytest.mark.slow
 def test_an_interval_for_one_look_is_wrong_too_often_when_peeked_at_daily_and_the_anytime_interval_is_not():
     """Customers come over nine days and then return; the interval for one look is the negative control."""
     share = false_verdicts(40, 800, ("anytime-skew", "normal"), visits=3)

@@ -381,6 +381,7 @@ def shares_of_new(effect, *, carries=True, rounds=5, n=500, seed=0):
     return [play(target) for _ in range(rounds)]
 
 
+@pytest.mark.slow
 def test_a_good_new_option_is_found_and_a_bad_one_costs_little():
     """Means of 5 campaigns. The first 500 decisions give either option 10 % (+- 4 points: draws of 64, and 2,500 trials
 

@@ -19,6 +19,7 @@ def test_what_numpy_reads_is_what_vw_predicts():
         assert scores[row, offer[row]] == pytest.approx(said, abs=1e-5)
 
 
+@pytest.mark.slow
 def test_it_finds_a_logit_that_it_can_represent():
     """Two offers, one fact, logit 0.5 - (offer 1) + 0.8 x (offer 1). A constant step leaves each weight a variance
     of about rate / 2; four features of size 1 are active, so that a score has the deviation

@@ -19,6 +19,9 @@ SEVERAL_REGRESSORS = (
 ONE_REGRESSOR = ("--epsilon 0.1", "--squarecb", "--softmax", "--regcb", "--first 20", "--synthcover", "--cb_type ips")
 OTHERS = ("--epsilon_decay", "--cb_dro", "--nn 3", "--boosting 3", "--random_weights", "--lrq ca3", "--sparse_weights")
 
+FAST = {*SEVERAL_REGRESSORS, *ONE_REGRESSOR[:2], *OTHERS[:2]}
+"""Arguments of each kind; all the others are tried with the slow tests."""
+
 
 def steps_of(catalogue):
     """Four steps of outcomes; the warm-up of 20 ends within the first."""
@@ -39,7 +42,13 @@ def states(catalogue, args, *, reload_at=()):
     return found, policy
 
 
-@pytest.mark.parametrize("args", [*SEVERAL_REGRESSORS, *ONE_REGRESSOR, *OTHERS])
+@pytest.mark.parametrize(
+    "args",
+    [
+        each if each in FAST else pytest.param(each, marks=pytest.mark.slow)
+        for each in (*SEVERAL_REGRESSORS, *ONE_REGRESSOR, *OTHERS)
+    ],
+)
 def test_the_state_and_the_probabilities_do_not_depend_on_who_loaded_them(catalogue, args):
     """One policy learns four steps; another is loaded anew before the 3rd, a third before each: the same bytes."""
     throughout, policy = states(catalogue, args)

@@ -21,6 +21,7 @@ def test_a_ramp_serves_by_its_propensities_and_not_by_the_shares():
     assert control.p < 1e-9
 
 
+@pytest.mark.slow
 def test_two_policies_and_rules_serve_by_their_propensities():
     """3,000 decisions of 600 customers, two of five of the policies' by a challenger."""
     found = play(0.5, 600, 3_000, 2, challenger=0.4)

@@ -10,6 +10,7 @@ from bandit.analysis.response_model import ResponseModel
 from simulator.validation.sample_size_check import Setting, compare, main
 
 
+@pytest.mark.slow
 def test_the_simulator_measures_the_widths_that_are_predicted():
     """Of 30,000 decisions a half explores among 56 offers: 268 get the candidate's offer, and one in six buys: 45.
 

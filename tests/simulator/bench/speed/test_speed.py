@@ -26,7 +26,9 @@ def ticking(seconds):
     return lambda: next(readings) * seconds
 
 
-@pytest.mark.parametrize(("seconds", "calls"), [(0.01, speed.TIMING_ROUNDS), (0.5, speed.SLOW_ROUNDS)])
+@pytest.mark.parametrize(
+    ("seconds", "calls"), [pytest.param(0.01, speed.TIMING_ROUNDS, marks=pytest.mark.slow), (0.5, speed.SLOW_ROUNDS)]
+)
 def test_every_call_is_timed_in_each_round_and_slow_ones_in_the_first_three(seconds, calls):
     """Without time to spare each has one turn a round; 10 ms are 10,000 microseconds, over the pieces of a call."""
     timings = speed.measure(ProblemSize(6, 3), seconds=0.0, clock=ticking(seconds))
@@ -41,6 +43,7 @@ def test_every_call_is_timed_in_each_round_and_slow_ones_in_the_first_three(seco
     assert speed.table(timings).row_count == len(timings)
 
 
+@pytest.mark.slow
 def test_turns_share_the_seconds_evenly():
     """Thirteen calls of 10 ms share 2.613 seconds: 0.201 each, 20 turns of it, two in each of ten rounds."""
     timings = speed.measure(ProblemSize(6, 3), seconds=2.613, clock=ticking(0.01))
