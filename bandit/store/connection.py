@@ -166,6 +166,16 @@ class Connection:
         """Say whether this connection has the file open."""
         return self._open is not None and not self._closed and self.files.inode == inode_of(path)
 
+    @property
+    def is_replaced(self) -> bool:
+        """Whether the path names another file now than the one that was opened."""
+        return inode_of(self.path) not in {None, self.files.inode}
+
+    def leave_log(self) -> None:
+        """Take the log away from the path of a file that was replaced; StoreError while others use it."""
+        with self.lock:
+            self.files.leave_log(self._open)
+
     def before_fork(self) -> None:
         """Close once no other thread uses it; inside a transaction of this thread it stays open, for the parent."""
         self.lock.acquire()

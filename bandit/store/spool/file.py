@@ -36,7 +36,9 @@ MARK = "-spool-"
 REFUSED = "-spool-refused"
 """Suffix, after the name of the database, of the file that keeps the lines that the database refused."""
 
-_DIGITS = 16
+HASH_DIGITS = 16
+"""Hex digits of the hash at the beginning of a line."""
+
 _CHUNK_BYTES = 1 << 20
 
 CREATE_TRIES = 100
@@ -56,7 +58,7 @@ class SpoolLine:
 
 def digest(text: bytes) -> bytes:
     """Return the hash that precedes a line's text: blake2b-64 in hex (RFC 7693)."""
-    return hashlib.blake2b(text, digest_size=_DIGITS // 2).hexdigest().encode()
+    return hashlib.blake2b(text, digest_size=HASH_DIGITS // 2).hexdigest().encode()
 
 
 class Spool:
@@ -78,6 +80,11 @@ class Spool:
     def token(self) -> str:
         """The random part of the file's name."""
         return _token(self.path)
+
+    @property
+    def end(self) -> int:
+        """The offset of the next line."""
+        return self._end
 
     def append(self, record: Mapping[str, object]) -> int:
         """Write a line and return its offset; OSError if that fails, and then nothing of the line is in the file."""
