@@ -34,8 +34,7 @@ class DecisionLookup:
         spool and the database have the id, that of the database counts: the line is refused when it is folded.
         """
         waiting = self.writer.waiting(decision_id)
-        with self.writer.short_waits():
-            existing = self._find_logged(decision_id, customer, contexts)
+        existing = self._find_logged(decision_id, customer, contexts)
         if existing is not None or waiting is None:
             return existing
         return self._spooled(*waiting, decision_id, customer, contexts)
@@ -63,19 +62,20 @@ class DecisionLookup:
         """Return the decision if the database has it; None also in an outage, as the request is then spooled."""
         objective = self.catalogue.objective
         try:
-            repeat = None
-            if self.store.decisions.has(decision_id):
-                seq = self.store.decisions.seq_of(decision_id)
-            else:
-                repeat = self.store.repeats.get(decision_id)
-                if repeat is None:
-                    return None
-                seq = repeat.seq
-            row = self.store.decisions.by_seq(
-                np.array([seq], dtype=np.int64), objective.event, objective.window, probabilities=True
-            )
-            eligible = self.store.eligible_sets.mask(int(row.eligible_set_id[0]))
-            arms = self.store.decision_arms.of(row.seq)
+            with self.writer.short_waits():
+                repeat = None
+                if self.store.decisions.has(decision_id):
+                    seq = self.store.decisions.seq_of(decision_id)
+                else:
+                    repeat = self.store.repeats.get(decision_id)
+                    if repeat is None:
+                        return None
+                    seq = repeat.seq
+                row = self.store.decisions.by_seq(
+                    np.array([seq], dtype=np.int64), objective.event, objective.window, probabilities=True
+                )
+                eligible = self.store.eligible_sets.mask(int(row.eligible_set_id[0]))
+                arms = self.store.decision_arms.of(row.seq)
         except StoreError as fault:
             if is_outage(fault):
                 return None

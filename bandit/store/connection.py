@@ -172,15 +172,22 @@ class Connection:
         return inode_of(self.path) not in {None, self.files.inode}
 
     def leave_log(self) -> None:
-        """Take the log away from the path of a file that was replaced; StoreError while others use it."""
+        """Take the log away from the path of a file that was replaced; StoreError while others use it.
+
+        A connection that was closed for a fork has left it then: what lies there now may be the log of the new file.
+        """
         with self.lock:
-            self.files.leave_log(self._open)
+            if self._open is not None:
+                self.files.leave_log(self._open)
 
     def before_fork(self) -> None:
         """Close once no other thread uses it; inside a transaction of this thread it stays open, for the parent."""
         self.lock.acquire()
         self._kept_by_parent = self._open if self.levels and not self._closed else None
         if self._kept_by_parent is None and self._open is not None:
+            if self.is_replaced and not self._closed:
+                with contextlib.suppress(StoreError, sqlite3.Error):  # others who use it take it away
+                    self.files.leave_log(self._open)
             self._open.close()
             self._open = None
 

@@ -102,16 +102,15 @@ class FileGuard:
         if identity is not None and change is not None:
             self._act_on(change, identity, raw, committed=True)
 
-    def leave_log(self, raw: sqlite3.Connection | None) -> None:
+    def leave_log(self, raw: sqlite3.Connection) -> None:
         """Take the log away from the path of a file that was replaced; StoreError while others use it.
 
-        A log that cannot be copied is kept under another name: the file is damaged, or the connection was closed for a
-        fork and cannot be opened again, so that there is none.
+        A log that cannot be copied, as the file is damaged, is kept under another name.
         """
         identity = self._identity
         if identity is None or not identity.log_remains():
             return
-        if (raw is not None and _copy_log(raw) is False) or not self._take_log_away(identity):
+        if _copy_log(raw) is False or not self._take_log_away(identity):
             raise StoreError(f"{self._path}: the write-ahead log of the file before is still in use")
 
     def _take_log_away(self, identity: FileIdentity) -> bool:

@@ -191,6 +191,7 @@ def test_one_that_is_about_to_write_lets_the_other_wait(pair, path, locked, monk
                 threads.append(threading.Thread(target=lambda: answers.append(ask(b))))
                 threads[0].start()
                 assert waits.wait(10.0)
+                threads[0].join(0.2)  # it would end, if nothing held it up
             return found
 
         return wrapped

@@ -226,11 +226,16 @@ def abandoned_spool(path: Path) -> Iterator[AbandonedSpool | None]:
 
 
 def keep_refused(database: Path, line: bytes, reason: str) -> None:
-    """Append a line that the database refused, with the reason, to the file of those; StoreError if that fails."""
+    """Append a line that the database refused, with the reason, to the file of those; StoreError if that fails.
+
+    One that was kept lately is not kept again: a fold that is rolled back is done again.
+    """
     path = database.with_name(database.name + REFUSED)
     entry = msgspec.json.encode({"reason": reason, "line": line.decode(errors="replace")}) + b"\n"
     try:
-        with os.fdopen(open_regular(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND), "ab") as file:
+        with os.fdopen(open_regular(path, os.O_RDWR | os.O_CREAT | os.O_APPEND), "r+b") as file:
+            if entry in os.pread(file.fileno(), _CHUNK_BYTES, max(0, os.fstat(file.fileno()).st_size - _CHUNK_BYTES)):
+                return
             file.write(entry)
             file.flush()
             os.fsync(file.fileno())
@@ -245,7 +250,7 @@ def read_lines(fd: int, start: int) -> Iterator[SpoolLine]:
         *lines, rest = (rest + chunk).split(b"\n")
         for line in lines:
             place += len(line) + 1
-            yield SpoolLine(_record(line), line, place)
+            yield SpoolLine(read_line(line), line, place)
 
 
 def _names(path: Path, fd: int) -> bool:
@@ -261,7 +266,8 @@ def _token(path: Path) -> str:
     return path.name.rpartition("-")[2]
 
 
-def _record(line: bytes) -> dict[str, object] | None:
+def read_line(line: bytes) -> dict[str, object] | None:
+    """Return the record of a line without its end, None if it is damaged."""
     expected, _, text = line.partition(b" ")
     if expected != digest(text):
         return None
