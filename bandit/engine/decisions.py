@@ -19,6 +19,7 @@ from bandit.engine.live_rollout import BatchPart, LiveRollout
 from bandit.engine.results import join_choices, reordered
 from bandit.errors import PolicyError, StoreError
 from bandit.store import ArmRows, DecisionRows, SpooledWriter, Store, is_closed
+from bandit.store.sqlite_errors import is_committed_elsewhere
 
 MAX_DECISIONS_AT_ONCE = 512
 """Most decisions that share one generator and one transaction; fewer if there are many offers."""
@@ -113,7 +114,7 @@ class DecisionService:
         contexts, ids = requests.contexts, requests.ids
         current = part.learner.current
         server = self.rollout.server
-        outage = self.writer.outage()
+        outage, committed = self.writer.outage(), False
         if outage is None:
             try:
                 plan = self.rollout.plan(part, current, contexts.customers, rows)
@@ -124,11 +125,11 @@ class DecisionService:
             except StoreError as fault:
                 if is_closed(fault):
                     raise
-                outage = fault
+                outage, committed = fault, is_committed_elsewhere(fault)
             else:
                 self.counters.count_decisions(len(ids), choice.fault)
                 return choice
-        with self.writer.turn_to_spool(ids if requests.named else ()) as searched:
+        with self.writer.turn_to_spool(ids if requests.named else (), committed=committed) as searched:
             reason = f"StoreError: {outage}" if searched else f"StoreError: {outage}; {UNSEARCHED}"
             choice = choose(current.policy, self.catalogue, contexts, generator_for(self.seed, ids), reason)
             failure = self.writer.spool_decisions(

@@ -31,9 +31,12 @@ class DecisionLookup:
         """Return the decision with this id, if there is one; DuplicateError if it answered another request.
 
         `contexts` is one row. The spools come first, since lines go from them to the database and never back. Where a
-        spool and the database have the id, that of the database counts: the line is refused when it is folded.
+        spool and the database have the id, that of the database counts: the line is refused when it is folded. A file
+        that was replaced may have a decision that nobody was told, and then a spool has the other one.
         """
         waiting = self.writer.waiting(decision_id)
+        if waiting is not None and self.store.is_replaced:
+            return self._spooled(*waiting, decision_id, customer, contexts)
         existing = self._find_logged(decision_id, customer, contexts)
         if existing is not None or waiting is None:
             return existing

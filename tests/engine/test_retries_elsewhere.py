@@ -15,6 +15,7 @@ import bandit
 from bandit.domain import MICROSECONDS
 from bandit.errors import StoreError
 from bandit.governance.key_rotation import rotate_key
+from bandit.store.connection import Connection
 from bandit.store.spool.elsewhere import OtherSpools
 from bandit.store.spool.file import REFUSED, Spool, spools
 from bandit.store.spool.turns import Turn
@@ -308,6 +309,29 @@ def test_an_engine_that_forked_after_a_replacement_serves_from_the_new_file(pair
     assert ask(a).fault is None
     assert a.status().well
     nothing_refused(path, a, n=2)
+
+
+@pytest.mark.filterwarnings("ignore:.*was replaced by another file")
+def test_what_was_committed_to_a_file_as_it_was_replaced_is_told_to_nobody(pair, path, tmp_path, monkeypatch):
+    """A's first decision of "x" is in the old file alone: A decides again, and that is what B and the new file have."""
+    a, b = pair()
+    a.decide("c", context(1))
+    commit = Connection.commit
+
+    def replaced_then(connection, level):
+        commit(connection, level)
+        if connection is a.store._connection and level == 1:
+            monkeypatch.setattr(Connection, "commit", commit)
+            (tmp_path / "copy.db").rename(path)
+
+    a.store.backup(tmp_path / "copy.db")
+    monkeypatch.setattr(Connection, "commit", replaced_then)
+    made = ask(a)
+    assert "was replaced" in made.fault
+    assert same(made, ask(b))
+    assert same(made, ask(a))
+    a.close()
+    nothing_refused(path, b, n=2)
 
 
 @pytest.mark.filterwarnings("ignore:.*another customer key")

@@ -127,28 +127,33 @@ class SpooledWriter:
         self._reject(self._recovery.others.first_existing(decision_ids))
 
     @contextlib.contextmanager
-    def turn_to_spool(self, decision_ids: Sequence[str]) -> Iterator[bool]:
+    def turn_to_spool(self, decision_ids: Sequence[str], *, committed: bool = False) -> Iterator[bool]:
         """Let nobody else write decisions with ids of their callers' until these ones are spooled.
 
-        DuplicateError if somebody has done so by now. Yields False if the database could not be searched for them.
+        DuplicateError if somebody has done so by now. Yields False if the database could not be searched for them. It
+        is not searched where these very ones were `committed` to it as it was moved or replaced: it did not have them.
         """
         turn, searched = Turn(self._folder), True
         try:
             if decision_ids:
                 turn.take(alone=True)
                 self._reject(self._recovery.others.first_existing(decision_ids))
-                try:
-                    with self.short_waits():
-                        self._reject(self._decisions.first_existing(decision_ids))
-                        self._reject(self._repeats.first_existing(decision_ids))
-                except StoreError as fault:
-                    if not is_outage(fault):
-                        raise
-                    searched = False
-                searched = searched and not self._connection.is_replaced
+                searched = not self._connection.is_replaced and (committed or self._has_none(decision_ids))
             yield searched
         finally:
             turn.release()
+
+    def _has_none(self, decision_ids: Sequence[str]) -> bool:
+        """Say that the database has none of these ids, False if it cannot be read; DuplicateError if it has one."""
+        try:
+            with self.short_waits():
+                self._reject(self._decisions.first_existing(decision_ids))
+                self._reject(self._repeats.first_existing(decision_ids))
+        except StoreError as fault:
+            if not is_outage(fault):
+                raise
+            return False
+        return True
 
     def _reject(self, known: str | None) -> None:
         if known is not None:
