@@ -9,6 +9,7 @@ import resource
 import time
 from typing import TYPE_CHECKING
 
+from bandit.engine.decisions import UNSEARCHED
 from bandit.errors import OfferBanditError
 from simulator.bench.durability.disturbed.settings import DISTURBANCES
 
@@ -109,4 +110,5 @@ def cross(decider: Decider, engine: Engine, made: Decision) -> None:
         decider.refused(fault, "retry elsewhere")
         return
     if (again.offer_index, again.propensity) != (told["offer"], told["propensity"]):
-        decider.notes.write("otherwise", id=told["id"])
+        unseen = again.fault is not None and UNSEARCHED in again.fault
+        decider.notes.write("unseen" if unseen else "otherwise", id=told["id"])
