@@ -55,6 +55,8 @@ class DecisionLookup:
         choice = stored_choice(
             self.catalogue, rows.offer[one], rows.propensity[one], rows.eligible[row], vector, rows.fault
         )
+        if rows.arms is not None and row in rows.arms.rows:
+            choice = replace(choice, arm=rows.arms.arm[rows.arms.rows == row])
         group = rows.group if isinstance(rows.group, str) else rows.group[row]
         time = int(rows.time[row])
         return decision_of(

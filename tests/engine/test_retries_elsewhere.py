@@ -23,6 +23,7 @@ from bandit.store.tables.decision_reader import DecisionReader
 from bandit.store.tables.event_writer import EventWriter
 from tests.conftest import SPRING
 from tests.engine.conftest import KEY, context
+from tests.engine.test_rollout import with_rollout
 
 BOTH = KEY + b"\nthe next key for our tests"
 
@@ -332,6 +333,41 @@ def test_what_was_committed_to_a_file_as_it_was_replaced_is_told_to_nobody(pair,
     assert same(made, ask(a))
     a.close()
     nothing_refused(path, b, n=2)
+
+
+@pytest.mark.parametrize("comes_back", [True, False])
+@pytest.mark.filterwarnings("ignore:.*was replaced by another file")
+def test_what_a_roll_out_committed_to_a_file_as_it_was_moved_is_told_and_kept_with_its_arm(
+    open_engine, path, tmp_path, spring, monkeypatch, comes_back
+):
+    """Before: the file came back with the policy's offer, and the fallback that was told was refused.
+
+    Where a copy takes its place, the decision goes there, of no policy: that file has no such change of the roll-out.
+    """
+    known = with_rollout(spring)
+    a = open_engine(bandit.Uniform(known), catalogue=known, seed=1)
+    commit, away = Connection.commit, tmp_path / "away.db"
+    a.store.backup(tmp_path / "copy.db")
+
+    def moved_then(connection, level):
+        commit(connection, level)
+        if level == 1:
+            monkeypatch.setattr(Connection, "commit", commit)
+            path.rename(away)
+
+    monkeypatch.setattr(Connection, "commit", moved_then)
+    made = ask(a)
+    assert (made.fault, made.logged) == (None, True)
+    again = ask(a)
+    assert same(made, again)
+    assert made.arm == again.arm is not None
+    (away if comes_back else tmp_path / "copy.db").rename(path)
+    assert same(made, ask(a))
+    a.close()
+    b = open_engine(bandit.Uniform(known), catalogue=known, seed=2)
+    assert same(made, ask(b))
+    assert ask(b).arm == (made.arm if comes_back else None)
+    nothing_refused(path, b)
 
 
 @pytest.mark.filterwarnings("ignore:.*another customer key")

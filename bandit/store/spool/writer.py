@@ -100,9 +100,8 @@ class SpooledWriter:
         try:
             self._write(lambda: self._decisions.append(rows, check))
         except StoreError as fault:
-            # A line has no place for the arms of a roll-out: the caller then decides anew, as in any outage.
             comes_back = is_committed_elsewhere(fault) and file_change(fault) is FileChange.GONE
-            if not comes_back or rows.customer_keys is None or rows.arms is not None:
+            if not comes_back or rows.customer_keys is None:
                 raise
             if self.spool_decisions(rows, list(rows.customer_keys)) is not None:
                 raise
@@ -256,12 +255,7 @@ class SpooledWriter:
                 self._spool.append(line.record or {})  # refused when it is folded, and kept then
                 continue
             if isinstance(content, SpooledDecisions):
-                policy = content.policy_id
-                content = msgspec.structs.replace(
-                    content,
-                    catalogue_id=catalogues.get(content.catalogue_id, content.catalogue_id),
-                    policy_id=None if policy is None else policies.get(policy, policy),
-                )
+                content = content.elsewhere(catalogues, policies)
             start = self._spool.append(msgspec.to_builtins(content))
             if isinstance(content, SpooledDecisions):
                 self._offsets |= dict.fromkeys(content.decision_ids, start)
