@@ -233,7 +233,7 @@ def keep_refused(database: Path, line: bytes, reason: str) -> None:
     path = database.with_name(database.name + REFUSED)
     entry = msgspec.json.encode({"reason": reason, "line": line.decode(errors="replace")}) + b"\n"
     try:
-        with os.fdopen(open_regular(path, os.O_RDWR | os.O_CREAT | os.O_APPEND), "r+b") as file:
+        with os.fdopen(open_regular(path, os.O_RDWR | os.O_CREAT | os.O_APPEND), "ab") as file:
             if entry in os.pread(file.fileno(), _CHUNK_BYTES, max(0, os.fstat(file.fileno()).st_size - _CHUNK_BYTES)):
                 return
             file.write(entry)

@@ -37,6 +37,7 @@ class Turn:
 
     def take(self, *, alone: bool) -> bool:
         """Wait for the turn, alone or shared with others who share it; False if it is not to be had."""
+        self.release()  # it is taken again where a transaction is done again
         if sys.platform == "win32":
             return False
         try:
