@@ -41,7 +41,7 @@ from bandit.engine.idempotency import DecisionLookup
 from bandit.engine.live_rollout import LiveRollout
 from bandit.engine.method_change import MethodChange
 from bandit.engine.options import EngineOptions, EngineSettings, engine_options, warn_renamed, with_engine_settings
-from bandit.engine.replaced_file import ReplacedFile
+from bandit.engine.replaced_file import LeftSpools, ReplacedFile
 from bandit.engine.results import decision_of
 from bandit.engine.spool_watch import SpoolWatch
 from bandit.engine.status import EngineStatus, status_of
@@ -115,6 +115,7 @@ class Engine:
         self._sync = options.sync
         self._retired: list[BackgroundWorker] = []
         self._former: list[Mapping[str, Any]] = []
+        self._left = LeftSpools()
         self._replaced = ReplacedFile(policy)
         self._serve_from(store, policy)
         register_for_fork(self, outer=True)
@@ -242,8 +243,10 @@ class Engine:
         self.calls.close()
         with self._lock, HoldingScope():
             if not self._closed:
+                self._left.continue_by(self._writer)
                 with contextlib.suppress(StoreError, OSError):
                     self._writer.fold_all()
+            self._left.release()
             self._writer.release()
             self._closed = True
         for parts in (self.__dict__, *self._former):
@@ -617,13 +620,14 @@ class Engine:
     def _look_around(self) -> None:
         """Look for spools to fold, and for another file in the database's place; never raises."""
         self._spools.poll()
+        self._left.continue_by(self._writer)
         if self._writer.is_replaced and self._replaced.is_due():
             self._serve_from_replacement(rekeyed=self._writer.change is FileChange.REKEYED)
 
     def _serve_from_replacement(self, *, rekeyed: bool) -> bool:
         """Serve from the file that has replaced the database, or under its new customer key; False if it cannot."""
         before = self.__dict__.copy()
-        store, path = None, self.store.path
+        store, path, done = None, self.store.path, False
         try:
             store = self.store.reopened()
             self._serve_from(store, self._replaced.fresh_policy(self.catalogue))
@@ -632,16 +636,19 @@ class Engine:
                 number: store.catalogues.register_policy(self.catalogue_id, spec)
                 for number, spec in before["_rollout"].specs().items()
             }
+            done = True
         except (OfferBanditError, OSError, *DECODING_FAULTS) as fault:
-            self.__dict__.update(before)
-            if store is not None:
-                store.close()
             self._replaced.failed(path, fault, rekeyed=rekeyed)
             return False
+        finally:
+            if not done:  # also after the exception of a signal's handler: half of the parts would be of each file
+                self.__dict__.update(before)
+                if store is not None:
+                    store.close()
+        self._left.add(before["_writer"], catalogues, policies)
         self._former.append(before)
         before["_spools"].stop()
-        with contextlib.suppress(OfferBanditError, OSError):  # its spool is then folded at the next opening
-            self._writer.take_over(before["_writer"], catalogues, policies)
+        self._left.continue_by(self._writer)
         self._replaced.taken(path, rekeyed=rekeyed)
         with contextlib.suppress(UserWarning):  # where warnings are errors, a decision would fail
             warn_caller(str(self._replaced.words))
@@ -680,6 +687,7 @@ class Engine:
             self.calls.begin_child()
             if self._methods is not None:
                 self._methods.begin_child()
+            self._left.release()
             self._writer.release()
             self._counters.reset()
             self._undeclared.reset()

@@ -55,6 +55,7 @@ class SpooledWriter:
         self._offsets: dict[str, int] = {}
         self._last_outage: StoreError | None = None
         self._retry_at = 0.0
+        self._taken_over = 0
         self.refused = 0
         self.last_ok: bool | None = None
         self.last_time: int | None = None
@@ -246,17 +247,19 @@ class SpooledWriter:
     def take_over(self, other: SpooledWriter, catalogues: Mapping[int, int], policies: Mapping[int, int]) -> None:
         """Continue the spool of a writer to another database, given the numbers that this one has for its own.
 
-        OSError if that cannot be written; the spool then stays as it was.
+        OSError if that cannot be written; the spool then stays, and a second call goes on from the line that failed.
         """
-        for line in other._spool.read(0):
+        for line in other._spool.read(other._taken_over):
             try:
                 content = read_spooled(line.record)
             except msgspec.ValidationError:
                 self._spool.append(line.record or {})  # refused when it is folded, and kept then
+                other._taken_over = line.end
                 continue
             if isinstance(content, SpooledDecisions):
                 content = content.elsewhere(catalogues, policies)
             start = self._spool.append(msgspec.to_builtins(content))
+            other._taken_over = line.end
             if isinstance(content, SpooledDecisions):
                 self._offsets |= dict.fromkeys(content.decision_ids, start)
         other._spool.remove()
