@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from bandit.store.spool.file import HASH_DIGITS, open_regular, read_lines, spools
+from bandit.store.spool.file import LINE_HASH_DIGITS, open_regular, read_lines, spools
 from bandit.store.spool.records import SpooledDecisions, read_spooled
 
 if TYPE_CHECKING:
@@ -139,7 +139,7 @@ class _Index:
     def _read_on(self, fd: int) -> None:
         for line in read_lines(fd, self._end):
             start, self._end = self._end, line.end
-            self._last, self._hash = start, line.text[:HASH_DIGITS]
+            self._last, self._hash = start, line.text[:LINE_HASH_DIGITS]
             if line.record is not None and line.record.get("type") == "decisions":
                 ids = line.record.get("decision_ids")
                 for decision_id in ids if isinstance(ids, list) else ():

@@ -36,7 +36,7 @@ MARK = "-spool-"
 REFUSED = "-spool-refused"
 """Suffix, after the name of the database, of the file that keeps the lines that the database refused."""
 
-HASH_DIGITS = 16
+LINE_HASH_DIGITS = 16
 """Hex digits of the hash at the beginning of a line."""
 
 _CHUNK_BYTES = 1 << 20
@@ -58,7 +58,7 @@ class SpoolLine:
 
 def digest(text: bytes) -> bytes:
     """Return the hash that precedes a line's text: blake2b-64 in hex (RFC 7693)."""
-    return hashlib.blake2b(text, digest_size=HASH_DIGITS // 2).hexdigest().encode()
+    return hashlib.blake2b(text, digest_size=LINE_HASH_DIGITS // 2).hexdigest().encode()
 
 
 class Spool:

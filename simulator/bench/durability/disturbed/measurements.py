@@ -50,7 +50,7 @@ class _Window:
 class Measurements:
     """Reads the notes and measures the files; `row` returns what was found since the last row.
 
-    `unseen` are ids that were answered twice where the second process could not look into the database, and said so.
+    `unseen` are ids that a second process answered though it could not look into the database, and said so.
     """
 
     def __init__(
@@ -92,7 +92,7 @@ class Measurements:
                 case "otherwise":
                     report.problems["a retried request got another decision from another process"] += 1
                 case "unseen":
-                    report.happened["retries answered otherwise, while the database was out of reach"] += 1
+                    report.happened["retries answered while the database was out of reach"] += 1
                     self.unseen.add(note["id"])
                 case what:
                     self._take.get(what, self.expectation.add)(note)

@@ -109,6 +109,7 @@ def cross(decider: Decider, engine: Engine, made: Decision) -> None:
     except OfferBanditError as fault:
         decider.refused(fault, "retry elsewhere")
         return
-    if (again.offer_index, again.propensity) != (told["offer"], told["propensity"]):
-        unseen = again.fault is not None and UNSEARCHED in again.fault
-        decider.notes.write("unseen" if unseen else "otherwise", id=told["id"])
+    if again.fault is not None and UNSEARCHED in again.fault:
+        decider.notes.write("unseen", id=told["id"])
+    elif (again.offer_index, again.propensity) != (told["offer"], told["propensity"]):
+        decider.notes.write("otherwise", id=told["id"])
