@@ -75,6 +75,8 @@ class OtherSpools:
         """
         for _ in range(LISTINGS):
             paths, vanished = self.paths(), False
+            if not paths:
+                return None
             for path in set(self._indexes) - set(paths):
                 del self._indexes[path]
             for path in paths:

@@ -32,7 +32,7 @@ class Turn:
     __slots__ = ("_fd", "_folder")
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
+        self._folder = os.fspath(folder)
         self._fd: int | None = None
 
     def take(self, *, alone: bool) -> bool:
